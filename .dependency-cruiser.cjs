@@ -1,0 +1,67 @@
+/**
+ * Which folder may import which. Lower layers never know of the ones above:
+ *   cli, app -> http, api -> inference -> routing, tenancy, telemetry -> providers, storage, config -> core, platform
+ */
+const layers = [
+  ['core'],
+  ['platform'],
+  ['config'],
+  ['storage'],
+  ['providers'],
+  ['telemetry', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
+  ['inference'],
+  ['http'],
+  ['api'],
+  ['app', 'app\\.ts'],
+  ['cli', 'main\\.ts'],
+];
+const upward = layers.slice(0, -1).map((names, index) => ({
+  name: `no-upward-import-from-${names[0].replace('\\', '')}`,
+  comment: 'Imports point one way, from the door to the platform.',
+  severity: 'error',
+  from: { path: `^src/(${names.join('|')})(/|$)`, pathNot: '\\.test\\.ts$' },
+  to: { path: `^src/(${layers.slice(index + 1).flat().join('|')})(/|$)` },
+}));
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, path: '^src/', pathNot: '(\\.d\\.ts|\\.test\\.ts)$' },
+      to: {},
+    },
+    {
+      name: 'runtime-only-in-platform',
+      comment: 'Only src/platform knows the runtime; all else is web standard.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/platform/|\\.test\\.ts$' },
+      to: { path: '^bun(:|$)' },
+    },
+    {
+      name: 'no-test-code-in-product',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^(test|bench)/|\\.test\\.ts$' },
+    },
+    {
+      name: 'not-to-dev-dependency',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, pathNot: '^bun(:|$)' },
+    },
+    ...upward,
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },
+  },
+};

@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// The `weir` command: makes sure that packages and runtime are there, then becomes (or runs) the program.
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { root, runtimeEnvironment, setUp } from '../scripts/setup.mjs';
+
+const bun = setUp();
+const args = [join(root, 'src/main.ts'), ...process.argv.slice(2)];
+const env = runtimeEnvironment();
+
+if (typeof process.execve === 'function' && process.platform !== 'win32') {
+  process.execve(bun, [bun, ...args], env);
+}
+const child = spawn(bun, args, { stdio: 'inherit', env });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
+  process.on(signal, () => child.kill(signal));
+}
+child.on('error', (error) => {
+  console.error(`Weir: could not start the runtime ${bun}: ${error.message}`);
+  process.exit(1);
+});
+child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
