@@ -1,0 +1,7 @@
+/** Types of `scripts/setup.mjs`, which is plain JavaScript because it runs before anything is installed. */
+declare module '*/scripts/setup.mjs' {
+  /** Path of the runtime's executable. Installs what is missing. */
+  export function setUp(options?: { withDev?: boolean }): string;
+  /** The caller's environment plus what the runtime must be told before it starts. */
+  export function runtimeEnvironment(): Record<string, string | undefined>;
+}
