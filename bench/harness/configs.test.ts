@@ -1,0 +1,37 @@
+import { expect, test } from 'bun:test';
+import { parse } from 'yaml';
+import { nginxConfig, weirConfig } from './configs.ts';
+import { autocannonSummary, wrkScript } from './saturate.ts';
+
+test('the configuration for Weir is YAML with one model on the mock', () => {
+  expect(parse(weirConfig(1234))).toEqual({
+    providers: [
+      {
+        id: 'mock',
+        kind: 'openai-compatible',
+        base_url: 'http://127.0.0.1:1234/v1',
+        api_key: 'sk-mock',
+        discover: false,
+      },
+    ],
+    models: [{ id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] }],
+  });
+});
+
+test('nginx keeps to its folder', () => {
+  const text = nginxConfig({ folder: '/f', port: 1, upstreamPort: 2 });
+  expect(text).toContain('listen 127.0.0.1:1 ');
+  expect(text).toContain('server 127.0.0.1:2;');
+  expect(text.match(/_temp_path \S+/g)?.every((path) => path.includes(' /f/'))).toBe(true);
+});
+
+test('wrk script escapes every byte', () => {
+  const script = wrkScript({ authorization: 'a"b' }, '{"a":"\\ü"}');
+  expect(script).toContain('wrk.body = "\\123\\034\\097');
+  expect(script).toContain('"\\097\\034\\098"');
+});
+
+test('autocannon summary', () => {
+  const text = JSON.stringify({ '2xx': 90, non2xx: 4, errors: 6, duration: 2.5, more: true });
+  expect(autocannonSummary(text)).toEqual({ completed: 90, seconds: 2.5, failed: 10 });
+});

@@ -1,0 +1,55 @@
+/** Configurations that the bench writes for the programs it starts. */
+
+/** One worker in one process, bare proxying with keep-alive on both sides and no buffering, as one would put it before an LLM. */
+export function nginxConfig(options: { folder: string; port: number; upstreamPort: number }): string {
+  const { folder, port, upstreamPort } = options;
+  return `
+daemon off;
+master_process off;
+pid ${folder}/nginx.pid;
+error_log stderr error;
+# Well above what is used: nginx closes waiting connections once only a sixteenth of these is free.
+events { worker_connections 32768; }
+http {
+  access_log off;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  client_body_buffer_size 64k;
+  upstream mock {
+    server 127.0.0.1:${upstreamPort};
+    keepalive 256;
+    keepalive_requests 1000000000;
+    keepalive_timeout 300s;
+  }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    keepalive_requests 1000000000;
+    keepalive_timeout 300s;
+    location / {
+      proxy_pass http://mock;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+      proxy_read_timeout 300s;
+    }
+  }
+}
+`;
+}
+
+/** Weir with one model on the mock upstream; everything else as it is by default. */
+export function weirConfig(upstreamPort: number): string {
+  const provider = {
+    id: 'mock',
+    kind: 'openai-compatible',
+    base_url: `http://127.0.0.1:${upstreamPort}/v1`,
+    api_key: 'sk-mock',
+    discover: false,
+  };
+  const model = { id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] };
+  // JSON is YAML, and needs no quoting rules of its own.
+  return `providers: ${JSON.stringify([provider])}\nmodels: ${JSON.stringify([model])}\n`;
+}

@@ -1,0 +1,88 @@
+import type { ScenarioName } from '../options.ts';
+
+export interface Metric {
+  readonly scenario: ScenarioName;
+  readonly id: string;
+  readonly label: string;
+  readonly unit: string;
+  readonly digits: number;
+  /** Whether a ratio to the floor says something. */
+  readonly ratio: boolean;
+}
+
+type Short = readonly [id: string, label: string, unit: string, digits: number, ratio?: 'ratio'];
+
+function of(scenario: ScenarioName, ...rows: Short[]): Metric[] {
+  return rows.map(([id, label, unit, digits, ratio]) => ({
+    scenario,
+    id,
+    label,
+    unit,
+    digits,
+    ratio: ratio === 'ratio',
+  }));
+}
+
+/** Every metric the tables show, in their order. `open` are the counts of held streams. */
+export function metrics(open: readonly number[]): Metric[] {
+  return [
+    ...of(
+      'non-streaming',
+      ['cpu_us', 'CPU per request, saturated', 'µs', 1, 'ratio'],
+      ['cpu_us_paced', 'CPU per request, fixed rate', 'µs', 1, 'ratio'],
+      ['requests_per_second', 'requests per second, saturated', '1/s', 0, 'ratio'],
+      ['added_p50_us', 'added latency over direct, p50', 'µs', 0],
+      ['added_p99_us', 'added latency over direct, p99', 'µs', 0],
+      ['p50_us', 'latency at fixed rate, p50', 'µs', 0],
+      ['p99_us', 'latency at fixed rate, p99', 'µs', 0],
+      ['failed', 'failed requests', '', 0],
+    ),
+    ...of(
+      'streaming',
+      ['cpu_us', 'CPU per chunk', 'µs', 2, 'ratio'],
+      ['added_first_p50_us', 'added time to first token, p50', 'µs', 0],
+      ['added_first_p99_us', 'added time to first token, p99', 'µs', 0],
+      ['first_p50_us', 'time to first token, p50', 'µs', 0],
+      ['first_p99_us', 'time to first token, p99', 'µs', 0],
+      ['gap_p50_us', 'time between chunks, p50', 'µs', 0],
+      ['gap_p99_us', 'time between chunks, p99', 'µs', 0],
+      ['failed', 'broken streams', '', 0],
+    ),
+    ...of(
+      'memory',
+      ['idle_rss_kib', 'RSS after start', 'KiB', 0, 'ratio'],
+      ['first_rss_kib', 'RSS after a first request and stream', 'KiB', 0, 'ratio'],
+    ),
+    ...open.flatMap((count) =>
+      of(
+        'memory',
+        [`stream_kib_${count}`, `RSS per stream, ${count} asked`, 'KiB', 2, 'ratio'],
+        [`stream_pss_kib_${count}`, `PSS per stream, ${count} asked`, 'KiB', 2, 'ratio'],
+        [`open_${count}`, `streams open, ${count} asked`, '', 0],
+        [`dropped_${count}`, `streams refused or dropped, ${count} asked`, '', 0],
+      ),
+    ),
+    ...of(
+      'memory',
+      ['closed_rss_kib', 'RSS after all are closed', 'KiB', 0],
+      ['left_streams', 'upstream streams left after that', '', 0],
+      ['left_connections', 'upstream connections left after that', '', 0],
+    ),
+    ...of(
+      'requests',
+      ['early_rss_kib', 'RSS in the first third', 'KiB', 0],
+      ['late_rss_kib', 'RSS in the last third', 'KiB', 0],
+      ['growth', 'last third to first third', '', 3],
+      ['cpu_us', 'CPU per request', 'µs', 1, 'ratio'],
+      ['failed', 'failed requests', '', 0],
+    ),
+    ...of(
+      'aborts',
+      ['before_rss_kib', 'RSS before', 'KiB', 0],
+      ['after_rss_kib', 'RSS after', 'KiB', 0],
+      ['left_streams', 'upstream streams left', '', 0],
+      ['left_connections', 'upstream connections left', '', 0],
+      ['failed', 'streams that failed otherwise', '', 0],
+    ),
+  ];
+}
