@@ -1,0 +1,112 @@
+import { asGatewayError, GatewayError } from '../core/errors.ts';
+import type { InferenceCall, InferenceResult, Operation } from '../core/inference.ts';
+import { type Outcome, RequestContext } from '../inference/context.ts';
+import type { Target } from '../providers/types.ts';
+import type { JsonBody } from '../http/body.ts';
+import type { DoorContext, DoorHandler } from '../http/door.ts';
+import { openAiErrorEvent } from '../http/error-body.ts';
+import { eventStreamResponse, jsonResponse } from '../http/response.ts';
+import { presentedKey } from '../tenancy/key-ring.ts';
+import type { ApiServices, ApiSnapshot } from './services.ts';
+
+/** How one endpoint reads requests and writes answers. */
+export interface InferenceEndpoint {
+  readonly operation: Operation;
+  /** @throws GatewayError when the body can't be read or is not valid */
+  read(context: DoorContext, snapshot: ApiSnapshot): Promise<JsonBody>;
+  /** The call that a body asks for. @throws GatewayError when it is not valid */
+  parse(body: JsonBody, snapshot: ApiSnapshot): InferenceCall;
+  /** The body of a plain answer, if it is not the upstream's. */
+  render?(context: DoorContext, result: InferenceResult, call: InferenceCall): { text: string; contentType: string };
+  /** The client dialect's event for a stream that fails after it began. */
+  readonly renderStreamError?: (error: GatewayError) => Uint8Array;
+}
+
+const TIMEOUT = /^(\d{1,9})(ms|s|m|h)$/;
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** `x-weir-timeout`, in milliseconds, never longer than the configuration allows. */
+function requestTimeout(headers: Headers, maxRequestMs: number): number {
+  const value = headers.get('x-weir-timeout');
+  if (value === null) return maxRequestMs;
+  const match = TIMEOUT.exec(value.trim());
+  const milliseconds = Number(match?.[1]) * (UNIT_MS[match?.[2] ?? ''] ?? Number.NaN);
+  if (!(milliseconds > 0)) {
+    throw new GatewayError(
+      'invalid_request',
+      'The header "x-weir-timeout" must be a duration above zero with its unit, such as 500ms, 30s or 5m.',
+      { param: 'x-weir-timeout' },
+    );
+  }
+  return Math.min(milliseconds, maxRequestMs);
+}
+
+function answerHeaders(context: RequestContext, target: Target): Record<string, string> {
+  return {
+    'x-weir-provider': target.provider.id,
+    'x-weir-model': headerSafe(target.model),
+    'x-weir-attempts': String(context.attempts.length),
+    'x-weir-cache': 'bypass',
+  };
+}
+
+/** Upstream model names may hold anything; header values may not. */
+function headerSafe(value: string): string {
+  return /^[\x20-\x7e]*$/.test(value) ? value : encodeURIComponent(value);
+}
+
+/**
+ * The phases of an inference request, in order: authenticate, parse, then (in the service) route, attempt and
+ * commit. From the context's making on, `complete` runs exactly once, at the end of the answer.
+ */
+export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpoint): DoorHandler {
+  return async (door) => {
+    const request = door.req.raw;
+    const { exchange } = door.env;
+    const principal = services.keys.authenticate(presentedKey(request.headers));
+    services.lifecycle.assertAccepting();
+    const snapshot = services.snapshot();
+    const timeoutMs = requestTimeout(request.headers, snapshot.limits.maxRequestMs);
+
+    const context = new RequestContext(
+      { id: exchange.requestId, principal, operation: endpoint.operation, route: exchange.route, startedAt: exchange.startedAt },
+      (completed, outcome) => finish(services, door, completed, outcome),
+    );
+    context.deadlineAt = exchange.startedAt + timeoutMs;
+    exchange.finish = door.env.finish;
+    services.lifecycle.begin(context);
+    services.onStarted(context);
+    const onGone = () => context.abort(new GatewayError('client_closed_request', 'The client closed the connection.'));
+    request.signal.addEventListener('abort', onGone, { once: true });
+    exchange.allowSilence();
+
+    try {
+      const body = await endpoint.read(door, snapshot);
+      const call = endpoint.parse(body, snapshot);
+      context.model = call.model;
+      context.stream = call.stream;
+      const answer = await services.inference.run(
+        snapshot,
+        context,
+        call,
+        endpoint.renderStreamError ?? openAiErrorEvent,
+      );
+      const headers = answerHeaders(context, answer.target);
+      if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
+      const rendered = endpoint.render?.(door, answer.result, call);
+      if (rendered?.contentType) headers['content-type'] = rendered.contentType;
+      return await jsonResponse(request, 200, rendered?.text ?? answer.result.text, headers);
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      context.complete(error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error });
+      throw error;
+    }
+  };
+}
+
+function finish(services: ApiServices, door: DoorContext, context: RequestContext, outcome: Outcome): void {
+  services.lifecycle.end(context);
+  services.recorder.requestCompleted(context, outcome);
+  services.onCompleted(context);
+  door.env.finish(context.status ?? 200);
+}

@@ -1,0 +1,123 @@
+import { z } from '@hono/zod-openapi';
+
+/**
+ * What the gateway itself relies on in OpenAI's requests, and the types of the fields that are well known.
+ * Everything else passes: an upstream knows its own parameters best.
+ */
+
+const model = z.string().min(1, 'a model name is expected').max(400).describe('A model id, an alias, or `provider-id/model`.');
+const stream = z.boolean().nullish().describe('Answer as an event stream.');
+const streamOptions = z.looseObject({ include_usage: z.boolean().nullish() }).nullish();
+const stop = z.union([z.string(), z.array(z.string())]).nullish();
+const positive = z.number().int().min(1).nullish();
+
+const contentPart = z.looseObject({ type: z.string() });
+const message = z.looseObject({
+  role: z.string().min(1),
+  content: z.union([z.string(), z.array(contentPart), z.null()], 'text, a list of content parts, or null is expected').optional(),
+});
+
+export const chatRequest = z
+  .looseObject({
+    model,
+    messages: z.array(message).min(1, 'at least one message is expected'),
+    stream,
+    stream_options: streamOptions,
+    max_tokens: positive,
+    max_completion_tokens: positive,
+    temperature: z.number().nullish(),
+    top_p: z.number().nullish(),
+    n: positive,
+    stop,
+    seed: z.number().int().nullish(),
+    logprobs: z.boolean().nullish(),
+    top_logprobs: z.number().int().min(0).nullish(),
+    response_format: z.looseObject({ type: z.string() }).nullish(),
+    tools: z.array(z.looseObject({ type: z.string() })).nullish(),
+    tool_choice: z.union([z.string(), z.looseObject({})]).nullish(),
+    parallel_tool_calls: z.boolean().nullish(),
+    user: z.string().nullish(),
+  })
+  .openapi('ChatCompletionRequest', {
+    example: { model: 'simulator', messages: [{ role: 'user', content: 'Say hello.' }] },
+  });
+
+const tokens = z.array(z.number().int().min(0)).min(1);
+const texts = z.array(z.string()).min(1);
+
+export const completionRequest = z
+  .looseObject({
+    model,
+    prompt: z.union([z.string(), texts, tokens, z.array(tokens).min(1)], 'text, a list of texts, or lists of token ids are expected'),
+    stream,
+    stream_options: streamOptions,
+    max_tokens: z.number().int().min(0).nullish(),
+    temperature: z.number().nullish(),
+    top_p: z.number().nullish(),
+    n: positive,
+    stop,
+  })
+  .openapi('CompletionRequest', { example: { model: 'simulator', prompt: 'Once upon a time' } });
+
+export const embeddingRequest = z
+  .looseObject({
+    model,
+    input: z.union(
+      [z.string().min(1), z.array(z.string().min(1)).min(1), tokens, z.array(tokens).min(1)],
+      'text that is not empty, a list of such texts, or lists of token ids are expected',
+    ),
+    dimensions: positive,
+    encoding_format: z.enum(['float', 'base64']).nullish(),
+    user: z.string().nullish(),
+  })
+  .openapi('EmbeddingRequest', { example: { model: 'simulator-embedding', input: 'A weir measures a flow.' } });
+
+export const usage = z.looseObject({
+  prompt_tokens: z.number().int(),
+  completion_tokens: z.number().int().optional(),
+  total_tokens: z.number().int(),
+});
+
+export const chatResponse = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('chat.completion'),
+    created: z.number().int(),
+    model: z.string(),
+    choices: z.array(
+      z.looseObject({ index: z.number().int(), message: z.looseObject({}), finish_reason: z.string().nullable() }),
+    ),
+    usage: usage.optional(),
+  })
+  .openapi('ChatCompletion');
+
+export const completionResponse = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('text_completion'),
+    model: z.string(),
+    choices: z.array(z.looseObject({ index: z.number().int(), text: z.string() })),
+    usage: usage.optional(),
+  })
+  .openapi('Completion');
+
+export const embeddingResponse = z
+  .looseObject({
+    object: z.literal('list'),
+    model: z.string(),
+    data: z.array(z.looseObject({ index: z.number().int(), embedding: z.union([z.string(), z.array(z.number())]) })),
+    usage: usage.optional(),
+  })
+  .openapi('EmbeddingList');
+
+export const modelObject = z
+  .looseObject({ id: z.string(), object: z.literal('model'), created: z.number().int(), owned_by: z.string() })
+  .openapi('Model');
+
+export const modelList = z.object({ object: z.literal('list'), data: z.array(modelObject) }).openapi('ModelList');
+
+export const errorResponse = z
+  .object({
+    error: z.looseObject({ message: z.string(), type: z.string(), code: z.string(), param: z.string().nullable() }),
+  })
+  .openapi('Error');

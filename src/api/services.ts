@@ -1,0 +1,30 @@
+import type { Clock } from '../core/clock.ts';
+import type { RequestContext } from '../inference/context.ts';
+import type { DeadlineMonitor } from '../inference/deadlines.ts';
+import type { Lifecycle } from '../inference/lifecycle.ts';
+import type { Recorder } from '../inference/recorder.ts';
+import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
+import type { KeyRing } from '../tenancy/key-ring.ts';
+
+/** What the configuration in force decides for the API. */
+export interface ApiSnapshot extends InferenceSnapshot {
+  /** Bytes. */
+  readonly bodyLimit: number;
+  /** For prompts that name no model. */
+  readonly defaultModel: string | undefined;
+}
+
+/** What the API's handlers work with; built once, in `app.ts`. */
+export interface ApiServices {
+  readonly clock: Clock;
+  /** Unix time. */
+  readonly startedAtSeconds: number;
+  readonly keys: KeyRing;
+  readonly lifecycle: Lifecycle;
+  readonly deadlines: DeadlineMonitor;
+  readonly inference: InferenceService;
+  readonly recorder: Recorder;
+  readonly snapshot: () => ApiSnapshot;
+  readonly onStarted: (context: RequestContext) => void;
+  readonly onCompleted: (context: RequestContext) => void;
+}

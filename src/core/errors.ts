@@ -1,0 +1,104 @@
+/**
+ * Every failure that a client can see. The set is closed: a new code needs a row here, and nothing else decides
+ * its HTTP status, its OpenAI-style type, or whether another target may be tried.
+ */
+interface ErrorRule {
+  readonly status: number;
+  readonly type: string;
+  /** Another attempt, on this target or another, can succeed. */
+  readonly retryable: boolean;
+}
+
+const RULES = {
+  invalid_json: { status: 400, type: 'invalid_request_error', retryable: false },
+  invalid_request: { status: 400, type: 'invalid_request_error', retryable: false },
+  missing_api_key: { status: 401, type: 'authentication_error', retryable: false },
+  invalid_api_key: { status: 401, type: 'authentication_error', retryable: false },
+  permission_denied: { status: 403, type: 'permission_error', retryable: false },
+  not_found: { status: 404, type: 'invalid_request_error', retryable: false },
+  model_not_found: { status: 404, type: 'invalid_request_error', retryable: false },
+  method_not_allowed: { status: 405, type: 'invalid_request_error', retryable: false },
+  request_timeout: { status: 408, type: 'invalid_request_error', retryable: false },
+  request_too_large: { status: 413, type: 'invalid_request_error', retryable: false },
+  unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false },
+  rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retryable: false },
+  client_closed_request: { status: 499, type: 'invalid_request_error', retryable: false },
+  internal_error: { status: 500, type: 'server_error', retryable: false },
+  /** The upstream refused the request itself; its status and its words are handed on. */
+  upstream_rejected: { status: 400, type: 'invalid_request_error', retryable: false },
+  upstream_rate_limited: { status: 429, type: 'rate_limit_error', retryable: true },
+  /** The upstream does not accept the credential that this gateway holds. */
+  upstream_auth_failed: { status: 502, type: 'upstream_error', retryable: true },
+  upstream_error: { status: 502, type: 'upstream_error', retryable: true },
+  upstream_unreachable: { status: 502, type: 'upstream_error', retryable: true },
+  upstream_closed: { status: 502, type: 'upstream_error', retryable: true },
+  upstream_invalid_response: { status: 502, type: 'upstream_error', retryable: true },
+  upstream_overloaded: { status: 503, type: 'upstream_error', retryable: true },
+  upstream_timeout: { status: 504, type: 'timeout_error', retryable: true },
+  deadline_exceeded: { status: 504, type: 'timeout_error', retryable: false },
+  shutting_down: { status: 503, type: 'server_error', retryable: false },
+} as const satisfies Record<string, ErrorRule>;
+
+export type ErrorCode = keyof typeof RULES;
+
+/** What one failed attempt leaves behind for the error message, the log and the response headers. */
+export interface AttemptFailure {
+  readonly provider: string;
+  readonly model: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Status that the upstream answered, when it answered. */
+  readonly upstreamStatus?: number;
+  readonly durationMs: number;
+}
+
+export interface GatewayErrorDetails {
+  readonly status?: number;
+  readonly type?: string;
+  readonly param?: string | null;
+  /** The code to show, where the upstream's own code says more than ours. */
+  readonly shownCode?: string;
+  readonly provider?: string;
+  readonly upstreamStatus?: number;
+  readonly retryAfterSeconds?: number;
+  readonly attempts?: readonly AttemptFailure[];
+  /** The `error` object of the upstream to hand on as it came; only for requests that the upstream refused. */
+  readonly upstreamBody?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** The one error that crosses module borders. Its message is for clients: it never holds a credential or a stack. */
+export class GatewayError extends Error {
+  readonly status: number;
+  readonly type: string;
+  readonly retryable: boolean;
+  readonly param: string | null;
+  readonly shownCode: string;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly details: GatewayErrorDetails = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'GatewayError';
+    const rule: ErrorRule = RULES[code];
+    this.status = details.status ?? rule.status;
+    this.type = details.type ?? rule.type;
+    this.retryable = rule.retryable;
+    this.param = details.param ?? null;
+    this.shownCode = details.shownCode ?? code;
+  }
+
+  /** The same failure with more known about it. */
+  with(details: GatewayErrorDetails): GatewayError {
+    return new GatewayError(this.code, this.message, { ...this.details, ...details });
+  }
+}
+
+/** Turns anything thrown into a `GatewayError`; what is not one already is a defect of ours and says nothing to clients. */
+export function asGatewayError(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
+  return new GatewayError('internal_error', 'The gateway failed to handle this request.', { cause: error });
+}

@@ -1,0 +1,39 @@
+export interface CorsRules {
+  /** Exact origins, or `*` for any. Empty switches CORS off. */
+  readonly origins: readonly string[];
+  readonly allowCredentials: boolean;
+  readonly maxAgeSeconds: number;
+}
+
+const EXPOSED = 'x-request-id, x-weir-provider, x-weir-model, x-weir-attempts, x-weir-cache, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
+
+function allowedOrigin(rules: CorsRules, origin: string | null): string | undefined {
+  if (origin === null || rules.origins.length === 0) return undefined;
+  if (rules.origins.includes('*')) return '*';
+  return rules.origins.includes(origin) ? origin : undefined;
+}
+
+/** Adds to an answer what lets a browser page of an allowed origin read it. */
+export function addCorsHeaders(rules: CorsRules, request: Request, headers: Headers): void {
+  const origin = allowedOrigin(rules, request.headers.get('origin'));
+  if (origin === undefined) return;
+  headers.set('access-control-allow-origin', origin);
+  headers.set('access-control-expose-headers', EXPOSED);
+  if (origin !== '*') headers.append('vary', 'origin');
+  if (rules.allowCredentials) headers.set('access-control-allow-credentials', 'true');
+}
+
+/** The answer to a browser's preflight, or `undefined` when the request is none or its origin is not allowed. */
+export function preflightResponse(rules: CorsRules, request: Request): Response | undefined {
+  if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return undefined;
+  const origin = allowedOrigin(rules, request.headers.get('origin'));
+  if (origin === undefined) return undefined;
+  const headers = new Headers({
+    'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
+    // Browsers do not take "*" to include Authorization, so what was asked for is named.
+    'access-control-allow-headers': request.headers.get('access-control-request-headers') ?? 'authorization, content-type',
+    'access-control-max-age': String(rules.maxAgeSeconds),
+  });
+  addCorsHeaders(rules, request, headers);
+  return new Response(null, { status: 204, headers });
+}

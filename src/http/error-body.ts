@@ -1,0 +1,31 @@
+import type { GatewayError } from '../core/errors.ts';
+
+/** OpenAI's error form; the default of this door. `code` is always text and `message` never empty. */
+export function openAiErrorBody(error: GatewayError): string {
+  const { upstreamBody } = error.details;
+  return JSON.stringify({
+    error: upstreamBody ?? {
+      message: error.message,
+      type: error.type,
+      param: error.param,
+      code: error.shownCode,
+    },
+  });
+}
+
+/** The same as an event of a stream that has begun. */
+export function openAiErrorEvent(error: GatewayError): Uint8Array {
+  return new TextEncoder().encode(`data: ${openAiErrorBody(error)}\n\n`);
+}
+
+/** Headers that every dialect's error carries. */
+export function errorHeaders(error: GatewayError): Record<string, string> {
+  const { retryAfterSeconds, headers, provider, attempts } = error.details;
+  const out: Record<string, string> = { ...headers };
+  if (retryAfterSeconds !== undefined) out['retry-after'] = String(retryAfterSeconds);
+  else if (error.status === 429 || error.status === 503) out['retry-after'] = '1';
+  if (error.status === 401) out['www-authenticate'] = 'Bearer realm="weir"';
+  if (provider !== undefined) out['x-weir-provider'] = provider;
+  if (attempts !== undefined) out['x-weir-attempts'] = String(attempts.length);
+  return out;
+}

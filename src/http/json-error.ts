@@ -1,0 +1,51 @@
+import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+import { GatewayError } from '../core/errors.ts';
+
+const EXPLANATIONS: Readonly<Record<string, string>> = {
+  InvalidSymbol: 'unexpected symbol',
+  InvalidNumberFormat: 'invalid number',
+  PropertyNameExpected: 'a property name in double quotes is expected',
+  ValueExpected: 'a value is expected',
+  ColonExpected: 'a colon is expected',
+  CommaExpected: 'a comma is expected',
+  CloseBraceExpected: 'a closing brace is expected',
+  CloseBracketExpected: 'a closing bracket is expected',
+  EndOfFileExpected: 'the end of the body is expected',
+  InvalidCommentToken: 'comments are not allowed',
+  UnexpectedEndOfComment: 'comments are not allowed',
+  UnexpectedEndOfString: 'the string is not closed',
+  UnexpectedEndOfNumber: 'the number is incomplete',
+  InvalidUnicode: 'invalid unicode escape',
+  InvalidEscapeCharacter: 'invalid escape',
+  InvalidCharacter: 'invalid character in a string',
+};
+
+/** Beyond this, only the fact is reported: finding the place would cost more than it helps. */
+const MAX_LOCATED = 4 * 1024 * 1024;
+
+/** Says where a text stops being JSON. Slow and careful: only for texts that `JSON.parse` has refused. */
+export function jsonSyntaxError(text: string): GatewayError {
+  if (text.trim() === '') return new GatewayError('invalid_json', 'The request body is empty; a JSON object is expected.');
+  const found = text.length <= MAX_LOCATED ? locate(text) : undefined;
+  if (!found) return new GatewayError('invalid_json', 'The request body is not valid JSON.');
+  const before = text.slice(0, found.offset);
+  const line = before.split('\n').length;
+  const column = found.offset - before.lastIndexOf('\n');
+  const reason = EXPLANATIONS[printParseErrorCode(found.error)] ?? 'unexpected input';
+  return new GatewayError(
+    'invalid_json',
+    `The request body is not valid JSON: ${reason} at line ${line}, column ${column} (offset ${found.offset}).`,
+  );
+}
+
+function locate(text: string): ParseError | undefined {
+  const errors: ParseError[] = [];
+  try {
+    parse(text, errors, { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false });
+  } catch (error) {
+    // The finder is recursive: nesting that is deep enough to exhaust the stack has no place worth naming.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+  return errors[0];
+}

@@ -1,0 +1,81 @@
+import type { RouteConfig } from '@hono/zod-openapi';
+import { z } from '@hono/zod-openapi';
+import type { Door } from './door.ts';
+
+const VERSION_OF_OPENAPI = '3.1.0';
+
+export interface DocumentedRoute {
+  readonly method: 'get' | 'post';
+  readonly path: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly tag: string;
+  readonly request?: z.ZodType;
+  readonly response?: z.ZodType;
+  /** For answers that are not JSON. */
+  readonly responseType?: string;
+  /** Names of path parameters. */
+  readonly parameters?: readonly string[];
+  readonly open?: boolean;
+  readonly streams?: boolean;
+}
+
+/** Adds routes to the API description. The schemas are the ones that requests are checked with. */
+export function describeRoutes(door: Door, routes: readonly DocumentedRoute[], errorSchema: z.ZodType): void {
+  for (const route of routes) {
+    const content = route.response
+      ? { 'application/json': { schema: route.response } }
+      : { [route.responseType ?? 'text/plain']: { schema: z.string() } };
+    const errors = Object.fromEntries(
+      (route.open ? [] : ['400', '401', '404', '413', '429', '502', '503', '504']).map((status) => [
+        status,
+        { description: 'An error in OpenAI form.', content: { 'application/json': { schema: errorSchema } } },
+      ]),
+    );
+    const config: RouteConfig = {
+      method: route.method,
+      path: route.path,
+      summary: route.summary,
+      tags: [route.tag],
+      ...(route.description === undefined ? {} : { description: route.description }),
+      ...(route.open ? { security: [] } : {}),
+      request: {
+        ...(route.request
+          ? { body: { required: true, content: { 'application/json': { schema: route.request } } } }
+          : {}),
+        ...(route.parameters
+          ? { params: z.object(Object.fromEntries(route.parameters.map((name) => [name, z.string()]))) }
+          : {}),
+      },
+      responses: {
+        '200': {
+          description: 'The answer.',
+          content: route.streams ? { ...content, 'text/event-stream': { schema: z.string() } } : content,
+        },
+        ...errors,
+      },
+    };
+    door.app.openAPIRegistry.registerPath(config);
+  }
+}
+
+/** The OpenAPI document of everything that was described. */
+export function openApiDocument(door: Door, version: string): string {
+  const registry = door.app.openAPIRegistry;
+  registry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+  registry.registerComponent('securitySchemes', 'apiKey', { type: 'apiKey', in: 'header', name: 'x-api-key' });
+  return JSON.stringify(
+    door.app.getOpenAPI31Document({
+      openapi: VERSION_OF_OPENAPI,
+      info: {
+        title: 'Weir',
+        version,
+        description:
+          'One OpenAI-compatible door in front of every model provider and engine. Fields that are not listed pass on to the upstream as they are.',
+        license: { name: 'MIT' },
+      },
+      servers: [{ url: '/' }],
+      security: [{ bearer: [] }, { apiKey: [] }],
+    }),
+  );
+}

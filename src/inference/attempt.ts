@@ -1,0 +1,316 @@
+import { asGatewayError, GatewayError } from '../core/errors.ts';
+import type { InferenceCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
+import { concatBytes } from '../core/sse.ts';
+import type { TransportError, UpstreamExchange, UpstreamHandler, UpstreamHeaders } from '../core/transport.ts';
+import type { Target } from '../providers/types.ts';
+import type { DeadlineMonitor, Watched } from './deadlines.ts';
+
+const MAX_ERROR_BODY = 256 * 1024;
+const MAX_ANSWER_BODY = 256 * 1024 * 1024;
+/** Chunks that may wait for a slow client before the upstream is made to wait. */
+const MAX_QUEUED_CHUNKS = 8;
+/** How long an upstream may take to end its body after its last event, for its connection to be reused. */
+const LINGER_MS = 1_000;
+
+export type Answer =
+  | { readonly kind: 'buffered'; readonly result: InferenceResult }
+  | { readonly kind: 'stream'; readonly body: ReadableStream<Uint8Array> };
+
+export type AttemptEnd =
+  | { readonly kind: 'done'; readonly observed: StreamObservation | undefined }
+  | { readonly kind: 'client_gone'; readonly observed: StreamObservation | undefined }
+  | { readonly kind: 'failed'; readonly error: GatewayError; readonly observed: StreamObservation | undefined };
+
+export interface AttemptOptions {
+  readonly call: InferenceCall;
+  readonly target: Target;
+  readonly requestId: string;
+  readonly now: () => number;
+  readonly deadlines: DeadlineMonitor;
+  /** Milliseconds until the first event of a stream. */
+  readonly firstTokenMs: number;
+  /** Milliseconds between two reads from the upstream. */
+  readonly streamIdleMs: number;
+  /** The request's own deadline, monotonic. */
+  readonly deadlineAt: number;
+  /** Bytes that tell the client, in its dialect, that a stream which it is reading has failed. */
+  readonly renderStreamError: (error: GatewayError) => Uint8Array;
+  /** First bytes with a meaning have come from the upstream. */
+  readonly onFirstEvent: () => void;
+  /** Called exactly once, when nothing more will happen. Never before `answer` has settled. */
+  readonly onEnd: (end: AttemptEnd) => void;
+}
+
+/**
+ * One try of one target. Until the answer is committed a failure rejects `answer`, and another target may be tried;
+ * afterwards it becomes an error event in the stream.
+ */
+export class Attempt implements UpstreamHandler, Watched {
+  readonly answer: Promise<Answer>;
+  expiresAt: number;
+
+  readonly #options: AttemptOptions;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: GatewayError) => void;
+  #exchange: UpstreamExchange | undefined;
+  #status = 0;
+  #headers: UpstreamHeaders = { get: () => null };
+  #decoder: StreamDecoder | undefined;
+  #pending: Uint8Array[] = [];
+  #pendingLength = 0;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #paused = false;
+  /** The client's side is settled. The upstream may still be lingering. */
+  #ended = false;
+  #closed = false;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    // A plain answer is silent until it is whole, however long that takes; only a stream owes an early first event.
+    const firstTokenAt = options.call.stream ? options.now() + options.firstTokenMs : Number.POSITIVE_INFINITY;
+    this.expiresAt = Math.min(firstTokenAt, options.deadlineAt);
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.answer = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Sends the request. @throws GatewayError when the adapter can't express it */
+  start(): void {
+    if (this.#ended) return;
+    const { call, target } = this.#options;
+    const { adapter, transport } = target.provider;
+    const request = adapter.authorize(adapter.buildRequest(call, target), target.provider);
+    this.#options.deadlines.watch(this);
+    this.#exchange = transport.send(request, this);
+  }
+
+  /** Ends the attempt from outside: client gone, deadline, shutdown, or another attempt was faster. */
+  cancel(reason: GatewayError): void {
+    if (this.#ended) return;
+    this.#fail(reason);
+  }
+
+  expire(now: number): void {
+    if (this.#ended) {
+      this.#abortUpstream();
+      return;
+    }
+    const { target, deadlineAt } = this.#options;
+    const provider = target.provider.id;
+    if (now >= deadlineAt) {
+      this.#fail(new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.', { provider }));
+    } else if (this.#controller) {
+      this.#fail(new GatewayError('upstream_timeout', `Provider "${provider}" fell silent in mid-stream.`, { provider }));
+    } else {
+      this.#fail(new GatewayError('upstream_timeout', `Provider "${provider}" did not answer in time.`, { provider }));
+    }
+  }
+
+  onHead(status: number, headers: UpstreamHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+    const { call, target, requestId } = this.#options;
+    const contentType = headers.get('content-type') ?? '';
+    if (call.stream && this.#succeeded() && contentType.startsWith('text/event-stream')) {
+      this.#decoder = target.provider.adapter.streamDecoder(call, target, requestId);
+    } else if (!call.stream && contentType.startsWith('text/event-stream')) {
+      this.#fail(this.#invalid('answered with an event stream to a request for a plain answer.'));
+    }
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const decoder = this.#decoder;
+    if (!decoder) {
+      this.#buffer(bytes);
+      return;
+    }
+    if (this.#controller) this.#touch();
+    const out = decoder.push(bytes);
+    if (out) this.#emit(out);
+    this.#advance(decoder);
+  }
+
+  onEnd(): void {
+    this.#close();
+    if (this.#ended) return;
+    const decoder = this.#decoder;
+    if (decoder) {
+      const out = decoder.end();
+      if (out) this.#emit(out);
+      this.#advance(decoder);
+      return;
+    }
+    try {
+      this.#finishBuffered();
+    } catch (error) {
+      this.#fail(asGatewayError(error));
+    }
+  }
+
+  onError(error: TransportError): void {
+    this.#close();
+    if (this.#ended) return;
+    this.#fail(this.#transportFailure(error));
+  }
+
+  #succeeded(): boolean {
+    return this.#status >= 200 && this.#status < 300;
+  }
+
+  #touch(): void {
+    this.expiresAt = Math.min(this.#options.now() + this.#options.streamIdleMs, this.#options.deadlineAt);
+  }
+
+  #buffer(bytes: Uint8Array): void {
+    this.#pending.push(bytes);
+    this.#pendingLength += bytes.length;
+    if (!this.#succeeded() && this.#pendingLength > MAX_ERROR_BODY) {
+      this.#fail(this.#options.target.provider.adapter.mapError(this.#response(), this.#options.target));
+    } else if (this.#pendingLength > MAX_ANSWER_BODY) {
+      this.#fail(this.#invalid(`sent more than ${MAX_ANSWER_BODY} bytes.`));
+    }
+  }
+
+  #response() {
+    return { status: this.#status, headers: this.#headers, body: concatBytes(this.#pending) };
+  }
+
+  #finishBuffered(): void {
+    const { call, target } = this.#options;
+    const { adapter } = target.provider;
+    const response = this.#response();
+    if (!this.#succeeded()) {
+      this.#fail(adapter.mapError(response, target));
+      return;
+    }
+    const result = adapter.parseResponse(response, call, target);
+    if (call.stream) {
+      this.#fail(this.#invalid('answered without an event stream to a request for one.'));
+      return;
+    }
+    this.#options.onFirstEvent();
+    this.#ended = true;
+    this.#resolve({ kind: 'buffered', result });
+    this.#options.onEnd({
+      kind: 'done',
+      observed: { usage: result.usage, finishReason: result.finishReason, chunks: 1 },
+    });
+  }
+
+  /** Moves on after the decoder has seen more: commit at the first event, close at the last, fail where it fails. */
+  #advance(decoder: StreamDecoder): void {
+    // A failure before the commit still leaves the way to another target open, even if an event came first.
+    if (!this.#controller && decoder.started && !decoder.failure) this.#commit();
+    if (decoder.failure) this.#fail(decoder.failure);
+    else if (decoder.finished) this.#finishStream(decoder);
+  }
+
+  #commit(): void {
+    this.#options.onFirstEvent();
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+          for (const bytes of this.#pending) controller.enqueue(bytes);
+          this.#pending = [];
+        },
+        pull: () => {
+          if (!this.#paused) return;
+          this.#paused = false;
+          this.#touch();
+          this.#exchange?.resume();
+        },
+        cancel: () => this.#clientGone(),
+      },
+      { highWaterMark: MAX_QUEUED_CHUNKS },
+    );
+    this.#touch();
+    this.#resolve({ kind: 'stream', body });
+  }
+
+  #emit(bytes: Uint8Array): void {
+    const controller = this.#controller;
+    if (!controller) {
+      this.#pending.push(bytes);
+      return;
+    }
+    controller.enqueue(bytes);
+    if (!this.#paused && !this.#closed && (controller.desiredSize ?? 1) <= 0) {
+      this.#paused = true;
+      // A client that reads slowly is not an upstream that has fallen silent; only the request's deadline runs on.
+      this.expiresAt = this.#options.deadlineAt;
+      this.#exchange?.pause();
+    }
+  }
+
+  #finishStream(decoder: StreamDecoder): void {
+    this.#ended = true;
+    this.expiresAt = this.#options.now() + LINGER_MS;
+    if (this.#paused) {
+      this.#paused = false;
+      this.#exchange?.resume();
+    }
+    this.#controller?.close();
+    this.#options.onEnd({ kind: 'done', observed: decoder.observed });
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#abortUpstream();
+    const observed = this.#decoder?.observed;
+    if (this.#controller) {
+      if (error.code !== 'client_closed_request') {
+        this.#controller.enqueue(this.#options.renderStreamError(error));
+      }
+      this.#controller.close();
+    } else {
+      this.#reject(error);
+    }
+    this.#options.onEnd(
+      error.code === 'client_closed_request' ? { kind: 'client_gone', observed } : { kind: 'failed', error, observed },
+    );
+  }
+
+  #clientGone(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#abortUpstream();
+    this.#options.onEnd({ kind: 'client_gone', observed: this.#decoder?.observed });
+  }
+
+  #abortUpstream(): void {
+    if (this.#closed) return;
+    this.#close();
+    this.#exchange?.abort();
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.#options.deadlines.unwatch(this);
+  }
+
+  #invalid(what: string): GatewayError {
+    const provider = this.#options.target.provider.id;
+    return new GatewayError('upstream_invalid_response', `Provider "${provider}" ${what}`, { provider });
+  }
+
+  #transportFailure(error: TransportError): GatewayError {
+    const provider = this.#options.target.provider.id;
+    const details = { provider, cause: error };
+    switch (error.failure) {
+      case 'connect':
+        return new GatewayError('upstream_unreachable', `Provider "${provider}" could not be reached: ${error.message}`, details);
+      case 'connect_timeout':
+        return new GatewayError('upstream_timeout', `Provider "${provider}" did not accept a connection in time.`, details);
+      case 'closed_before_response':
+        return new GatewayError('upstream_closed', `Provider "${provider}" closed the connection without an answer.`, details);
+      case 'closed_mid_body':
+        return new GatewayError('upstream_closed', `Provider "${provider}" closed the connection in mid-answer.`, details);
+      case 'protocol':
+        return new GatewayError('upstream_invalid_response', `Provider "${provider}" sent what is not HTTP: ${error.message}`, details);
+    }
+  }
+}

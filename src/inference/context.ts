@@ -1,0 +1,94 @@
+import type { AttemptFailure, GatewayError } from '../core/errors.ts';
+import type { Operation } from '../core/inference.ts';
+import type { Principal } from '../core/principal.ts';
+import type { Usage } from '../core/usage.ts';
+
+export type Outcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'client_gone' }
+  | { readonly kind: 'failed'; readonly error: GatewayError };
+
+/** A target that was tried, or is being tried. Times are from the injected monotonic clock, in milliseconds. */
+export interface AttemptTrace {
+  readonly provider: string;
+  readonly model: string;
+  readonly startedAt: number;
+  firstEventAt: number | undefined;
+  endedAt: number | undefined;
+  failure: AttemptFailure | undefined;
+}
+
+export interface ContextInit {
+  readonly id: string;
+  readonly principal: Principal;
+  readonly operation: Operation;
+  readonly route: string;
+  readonly startedAt: number;
+}
+
+/**
+ * All that is known of one admitted request while it lives: identity, cancellation, times and decisions.
+ * The phases are plain functions over it; headers, log and metrics read it.
+ */
+export class RequestContext {
+  readonly id: string;
+  readonly principal: Principal;
+  readonly operation: Operation;
+  readonly route: string;
+  readonly startedAt: number;
+
+  model: string | undefined;
+  /** The configured model that the name resolved to; bounded, so fit for a metric's label. */
+  modelLabel: string | undefined;
+  stream = false;
+  readonly attempts: AttemptTrace[] = [];
+  committedAt: number | undefined;
+  usage: Usage | undefined;
+  finishReason: string | undefined;
+  status: number | undefined;
+  /** When the request must be over, whatever it is doing. */
+  deadlineAt = Number.POSITIVE_INFINITY;
+
+  #aborted: GatewayError | undefined;
+  #onAbort: ((reason: GatewayError) => void) | undefined;
+  #outcome: Outcome | undefined;
+  readonly #onComplete: (context: RequestContext, outcome: Outcome) => void;
+
+  constructor(init: ContextInit, onComplete: (context: RequestContext, outcome: Outcome) => void) {
+    this.id = init.id;
+    this.principal = init.principal;
+    this.operation = init.operation;
+    this.route = init.route;
+    this.startedAt = init.startedAt;
+    this.#onComplete = onComplete;
+  }
+
+  get aborted(): GatewayError | undefined {
+    return this.#aborted;
+  }
+
+  get completed(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** Ends the request early: client gone, deadline, shutdown. The first reason counts. */
+  abort(reason: GatewayError): void {
+    if (this.#aborted || this.#outcome) return;
+    this.#aborted = reason;
+    this.#onAbort?.(reason);
+  }
+
+  /** Sets who is told of an abort: the phase that is running. One at a time; a later one replaces the earlier. */
+  onAbort(listener: ((reason: GatewayError) => void) | undefined): void {
+    this.#onAbort = listener;
+    if (listener && this.#aborted) listener(this.#aborted);
+  }
+
+  /** Closes the books, exactly once however the request ends; later calls change nothing. */
+  complete(outcome: Outcome): void {
+    if (this.#outcome) return;
+    this.#outcome = outcome;
+    this.#onAbort = undefined;
+    this.#onComplete(this, outcome);
+  }
+}

@@ -1,0 +1,52 @@
+/** Something that must make progress by a time. */
+export interface Watched {
+  /** Monotonic milliseconds; read at every sweep, so moving it is free. */
+  readonly expiresAt: number;
+  /** Called once, after which it is no longer watched. */
+  expire(now: number): void;
+}
+
+/** Calls `sweep` regularly until the returned function is called. */
+export type Ticker = (sweep: () => void, everyMs: number) => () => void;
+
+export const intervalTicker: Ticker = (sweep, everyMs) => {
+  const timer = setInterval(sweep, everyMs);
+  return () => clearInterval(timer);
+};
+
+/**
+ * Watches all deadlines with one timer. A stream moves its idle deadline with every chunk, and re-arming a timer
+ * each time would cost more than handling the chunk. Deadlines fire up to one interval late.
+ */
+export class DeadlineMonitor {
+  static readonly INTERVAL_MS = 50;
+  readonly #watched = new Set<Watched>();
+  #stop: (() => void) | undefined;
+
+  constructor(
+    private readonly now: () => number,
+    private readonly ticker: Ticker = intervalTicker,
+  ) {}
+
+  watch(entry: Watched): void {
+    this.#watched.add(entry);
+    this.#stop ??= this.ticker(() => this.sweep(), DeadlineMonitor.INTERVAL_MS);
+  }
+
+  unwatch(entry: Watched): void {
+    this.#watched.delete(entry);
+  }
+
+  sweep(): void {
+    const now = this.now();
+    for (const entry of this.#watched) {
+      if (entry.expiresAt > now) continue;
+      this.#watched.delete(entry);
+      entry.expire(now);
+    }
+    if (this.#watched.size === 0) {
+      this.#stop?.();
+      this.#stop = undefined;
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import type { Clock } from '../core/clock.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
+import type { AttemptObserver } from './service.ts';
+
+/** Until tenants choose tiers, everybody is in this one. */
+const TIER = 'default';
+const NONE = 'none';
+
+/** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
+export class Recorder implements AttemptObserver {
+  constructor(
+    private readonly metrics: Metrics,
+    private readonly log: Log,
+    private readonly clock: Clock,
+    private readonly logRequests: () => boolean,
+  ) {}
+
+  attemptEnded(trace: AttemptTrace, context: RequestContext): void {
+    const { metrics } = this;
+    metrics.providerRequests.labels(trace.provider).inc();
+    if (context.attempts.length === 1) {
+      metrics.overhead.labels(context.route).observe((trace.startedAt - context.startedAt) / 1000);
+    }
+    if (trace.failure) metrics.providerErrors.labels(trace.provider, trace.failure.code).inc();
+    if (trace.firstEventAt !== undefined) {
+      metrics.providerLatency.labels(trace.provider).observe((trace.firstEventAt - trace.startedAt) / 1000);
+    }
+  }
+
+  requestCompleted(context: RequestContext, outcome: Outcome): void {
+    const { metrics } = this;
+    const endedAt = this.clock.now();
+    const attempt = context.attempts.at(-1);
+    const model = context.modelLabel ?? 'unknown';
+    const provider = attempt?.provider ?? NONE;
+    const status = statusOf(context, outcome);
+    context.status = status;
+    metrics.requests.labels(model, provider, String(status), TIER).inc();
+    metrics.requestDuration.labels(model, provider).observe((endedAt - context.startedAt) / 1000);
+    const firstAt = context.stream ? context.committedAt : undefined;
+    if (firstAt !== undefined) {
+      metrics.timeToFirstToken.labels(model, provider).observe((firstAt - context.startedAt) / 1000);
+    }
+    const { usage } = context;
+    if (usage) {
+      const count = (direction: string, value: number | undefined) => {
+        if (value) metrics.tokens.labels(model, direction).inc(value);
+      };
+      count('input', usage.inputTokens);
+      count('output', usage.outputTokens);
+      count('cached', usage.cachedInputTokens);
+      count('reasoning', usage.reasoningTokens);
+      if (usage.outputTokens) metrics.tokensGenerated.labels(model).inc(usage.outputTokens);
+      if (firstAt !== undefined && usage.outputTokens && usage.outputTokens > 1) {
+        metrics.timePerOutputToken.labels(model, provider).observe((endedAt - firstAt) / 1000 / (usage.outputTokens - 1));
+      }
+    }
+    if (this.logRequests()) this.#write(context, outcome, status, endedAt);
+  }
+
+  #write(context: RequestContext, outcome: Outcome, status: number, endedAt: number): void {
+    const attempt = context.attempts.at(-1);
+    const milliseconds = (from: number, to: number | undefined) =>
+      to === undefined ? undefined : Math.round((to - from) * 10) / 10;
+    this.log.request({
+      request_id: context.id,
+      tenant: context.principal.tenant,
+      key: context.principal.keyId,
+      route: context.route,
+      model: context.model,
+      provider: attempt?.provider,
+      upstream_model: attempt?.model,
+      stream: context.stream,
+      status,
+      outcome: outcome.kind,
+      attempts: context.attempts.length,
+      duration_ms: milliseconds(context.startedAt, endedAt),
+      first_event_ms: milliseconds(context.startedAt, context.committedAt),
+      input_tokens: context.usage?.inputTokens,
+      output_tokens: context.usage?.outputTokens,
+      finish_reason: context.finishReason,
+      ...(outcome.kind === 'failed' ? { error: outcome.error.code, reason: outcome.error.message } : {}),
+    });
+  }
+}
+
+function statusOf(context: RequestContext, outcome: Outcome): number {
+  if (outcome.kind === 'failed') return outcome.error.status;
+  if (outcome.kind === 'client_gone') return 499;
+  return context.status ?? 200;
+}

@@ -1,0 +1,183 @@
+import type { Clock } from '../core/clock.ts';
+import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
+import type { InferenceCall, InferenceResult } from '../core/inference.ts';
+import type { Provider, Target } from '../providers/types.ts';
+import type { ModelDirectory } from '../routing/directory.ts';
+import type { Router } from '../routing/router.ts';
+import type { TargetLoad } from '../routing/target-load.ts';
+import { type Answer, Attempt, type AttemptEnd } from './attempt.ts';
+import type { AttemptTrace, RequestContext } from './context.ts';
+import type { DeadlineMonitor } from './deadlines.ts';
+
+/** Everything that one configuration decides. Swapped whole; a request keeps the one it began with. */
+export interface InferenceSnapshot {
+  readonly directory: ModelDirectory;
+  readonly router: Router;
+  readonly providers: readonly Provider[];
+  readonly limits: { readonly firstTokenMs: number; readonly streamIdleMs: number; readonly maxRequestMs: number };
+}
+
+export interface AttemptObserver {
+  attemptEnded(trace: AttemptTrace, context: RequestContext): void;
+}
+
+export interface InferenceServiceOptions {
+  readonly clock: Clock;
+  readonly deadlines: DeadlineMonitor;
+  readonly load: TargetLoad;
+  readonly observer: AttemptObserver;
+}
+
+export type InferenceAnswer =
+  | { readonly kind: 'buffered'; readonly result: InferenceResult; readonly target: Target }
+  | { readonly kind: 'stream'; readonly body: ReadableStream<Uint8Array>; readonly target: Target };
+
+/**
+ * The phases behind parsing: resolve the model, order its targets, try them until one commits.
+ * Completes the context exactly once, at the end of the answer's body and not at its beginning.
+ */
+export class InferenceService {
+  constructor(private readonly options: InferenceServiceOptions) {}
+
+  /**
+   * @param renderStreamError the client dialect's error event
+   * @throws GatewayError when no target committed; the context is completed then
+   */
+  async run(
+    snapshot: InferenceSnapshot,
+    context: RequestContext,
+    call: InferenceCall,
+    renderStreamError: (error: GatewayError) => Uint8Array,
+  ): Promise<InferenceAnswer> {
+    try {
+      return await this.#tryTargets(snapshot, context, call, renderStreamError);
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      context.complete(
+        error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error },
+      );
+      throw error;
+    }
+  }
+
+  async #tryTargets(
+    snapshot: InferenceSnapshot,
+    context: RequestContext,
+    call: InferenceCall,
+    renderStreamError: (error: GatewayError) => Uint8Array,
+  ): Promise<InferenceAnswer> {
+    const route = snapshot.directory.resolve(call.model);
+    if (!route) throw unknownModel(call.model, snapshot.directory);
+    context.modelLabel = route.label;
+    const targets = snapshot.router.order(route);
+    const failures: AttemptFailure[] = [];
+    let lastError: GatewayError | undefined;
+    for (const target of targets) {
+      if (context.aborted) throw context.aborted;
+      try {
+        const answer = await this.#attempt(snapshot, context, call, target, renderStreamError);
+        return { ...answer, target };
+      } catch (thrown) {
+        lastError = asGatewayError(thrown);
+        const failure = context.attempts.at(-1)?.failure;
+        if (failure) failures.push(failure);
+        if (!lastError.retryable || context.aborted) throw lastError.with({ attempts: failures });
+      }
+    }
+    if (!lastError) throw new GatewayError('model_not_found', `Model "${call.model}" has no target.`);
+    throw failures.length > 1 ? allFailed(lastError, failures) : lastError.with({ attempts: failures });
+  }
+
+  async #attempt(
+    snapshot: InferenceSnapshot,
+    context: RequestContext,
+    call: InferenceCall,
+    target: Target,
+    renderStreamError: (error: GatewayError) => Uint8Array,
+  ): Promise<Answer> {
+    const { clock, deadlines, load, observer } = this.options;
+    const trace: AttemptTrace = {
+      provider: target.provider.id,
+      model: target.model,
+      startedAt: clock.now(),
+      firstEventAt: undefined,
+      endedAt: undefined,
+      failure: undefined,
+    };
+    context.attempts.push(trace);
+    const release = load.acquire(target);
+    const finish = (error: GatewayError | undefined) => {
+      release();
+      trace.endedAt = clock.now();
+      if (error) trace.failure = describeFailure(error, trace);
+      observer.attemptEnded(trace, context);
+    };
+    let committed = false;
+    const attempt = new Attempt({
+      call,
+      target,
+      requestId: context.id,
+      now: () => clock.now(),
+      deadlines,
+      firstTokenMs: snapshot.limits.firstTokenMs,
+      streamIdleMs: snapshot.limits.streamIdleMs,
+      deadlineAt: context.deadlineAt,
+      renderStreamError,
+      onFirstEvent: () => {
+        committed = true;
+        trace.firstEventAt = clock.now();
+        context.committedAt = trace.firstEventAt;
+      },
+      onEnd: (end) => {
+        finish(end.kind === 'failed' ? end.error : undefined);
+        context.onAbort(undefined);
+        if (committed) completeFrom(context, end);
+      },
+    });
+    context.onAbort((reason) => attempt.cancel(reason));
+    try {
+      attempt.start();
+    } catch (error) {
+      attempt.cancel(asGatewayError(error));
+    }
+    return await attempt.answer;
+  }
+}
+
+function completeFrom(context: RequestContext, end: AttemptEnd): void {
+  context.usage = end.observed?.usage;
+  context.finishReason = end.observed?.finishReason;
+  context.complete(end.kind === 'failed' ? { kind: 'failed', error: end.error } : { kind: end.kind });
+}
+
+function describeFailure(error: GatewayError, trace: AttemptTrace): AttemptFailure {
+  const { upstreamStatus } = error.details;
+  return {
+    provider: trace.provider,
+    model: trace.model,
+    code: error.code,
+    message: error.message,
+    ...(upstreamStatus === undefined ? {} : { upstreamStatus }),
+    durationMs: Math.round((trace.endedAt ?? trace.startedAt) - trace.startedAt),
+  };
+}
+
+function allFailed(last: GatewayError, failures: readonly AttemptFailure[]): GatewayError {
+  const list = failures.map(({ provider, model, message }) => `${provider}/${model}: ${message}`).join(' | ');
+  // The last upstream's own error object would hide the others.
+  const { upstreamBody: _, ...details } = last.details;
+  return new GatewayError(last.code, `All ${failures.length} targets failed. ${list}`, {
+    ...details,
+    attempts: failures,
+  });
+}
+
+function unknownModel(name: string, directory: ModelDirectory): GatewayError {
+  const near = directory.suggest(name);
+  const shown = name.length > 200 ? `${name.slice(0, 200)}...` : name;
+  const hint =
+    near.length > 0
+      ? ` Did you mean ${near.map((id) => `"${id}"`).join(' or ')}?`
+      : ' GET /v1/models lists the models that exist.';
+  return new GatewayError('model_not_found', `The model "${shown}" does not exist.${hint}`, { param: 'model' });
+}

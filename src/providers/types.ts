@@ -1,0 +1,79 @@
+import type { GatewayError } from '../core/errors.ts';
+import type { InferenceCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
+import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
+
+/** What is particular about one vendor's or engine's take on a format. Data, so that no code asks for a name. */
+export interface VendorProfile {
+  /** For people, in messages of `doctor` and errors. */
+  readonly label: string;
+  readonly baseUrl?: string;
+  /** Environment variables that configure this vendor without a file. */
+  readonly environment?: { readonly key: string; readonly baseUrl: string };
+  /**
+   * Whether token counts come with streams: `on-request` when `stream_options.include_usage` asks for them,
+   * `always` when they come unasked (and the option may be refused).
+   */
+  readonly streamUsage: 'on-request' | 'always';
+  /** Embeddings come as lists of numbers only; a client that asks for base64 gets them converted. */
+  readonly floatEmbeddingsOnly?: boolean;
+  /** Names that are this vendor's without asking it, for when its model list can't be had. */
+  readonly modelPattern?: RegExp;
+  /** Serving engines: where one is looked for on this machine, and how its model list gives it away. */
+  readonly localEngine?: { readonly port: number; readonly ownedBy?: string };
+  /** A key is needed for any call. */
+  readonly needsKey: boolean;
+}
+
+/** A configured upstream account or engine. */
+export interface Provider {
+  readonly id: string;
+  readonly kind: string;
+  readonly profile: VendorProfile;
+  /** Without a slash at its end. */
+  readonly baseUrl: string;
+  readonly credential: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly adapter: ProviderAdapter;
+  readonly transport: Transport;
+  /** Upstream model names known from the configuration. */
+  readonly models: readonly string[];
+  /** Ask the provider itself for its models. */
+  readonly discover: boolean;
+}
+
+/** One provider and upstream model behind a model that clients name. */
+export interface Target {
+  readonly provider: Provider;
+  readonly model: string;
+  readonly weight: number;
+}
+
+/** A whole upstream answer, small enough to hold. */
+export interface BufferedResponse {
+  readonly status: number;
+  readonly headers: UpstreamHeaders;
+  readonly body: Uint8Array;
+}
+
+/** Pure translation between a client's request and one provider's wire format; no I/O. */
+export interface ProviderAdapter {
+  readonly kind: string;
+  /** The request without credentials. @throws GatewayError when the target can't express it */
+  buildRequest(call: InferenceCall, target: Target): UpstreamRequest;
+  /** Adds the provider's credential. */
+  authorize(request: UpstreamRequest, provider: Provider): UpstreamRequest;
+  /** @throws GatewayError when the answer is not what the format promises */
+  parseResponse(response: BufferedResponse, call: InferenceCall, target: Target): InferenceResult;
+  streamDecoder(call: InferenceCall, target: Target, fallbackId: string): StreamDecoder;
+  /** Explains an answer with an error status (or a redirect). */
+  mapError(response: BufferedResponse, target: Target): GatewayError;
+  /** Asks for the upstream's model names. */
+  buildModelsRequest(provider: Provider): UpstreamRequest;
+  /** @throws GatewayError when the body is no model list */
+  parseModels(response: BufferedResponse, provider: Provider): UpstreamModel[];
+}
+
+export interface UpstreamModel {
+  readonly id: string;
+  readonly ownedBy: string | undefined;
+}

@@ -1,0 +1,137 @@
+import { distance } from 'fastest-levenshtein';
+import type { Provider, Target, UpstreamModel } from '../providers/types.ts';
+import type { StrategyName } from './strategies.ts';
+
+/** A model that the configuration defines. */
+export interface ModelDefinition {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  readonly strategy: StrategyName;
+  readonly targets: readonly { readonly provider: string; readonly model: string; readonly weight: number }[];
+  readonly fallbacks: readonly string[];
+}
+
+/** Where requests for one model name can go. */
+export interface ModelRoute {
+  readonly id: string;
+  /** A value from a bounded set, fit for a metric's label. */
+  readonly label: string;
+  readonly strategy: StrategyName;
+  readonly targets: readonly Target[];
+  readonly fallbacks: readonly string[];
+}
+
+export interface ListedModel {
+  readonly id: string;
+  readonly ownedBy: string;
+}
+
+/** The models that providers reported, by provider id. Grows and changes while the gateway runs. */
+export type DiscoveredModels = ReadonlyMap<string, readonly UpstreamModel[]>;
+
+const OTHER = 'other';
+
+/**
+ * Resolves the names that clients send. In order: models and aliases of the configuration, `provider-id/model`,
+ * names that a provider reported or was configured with, and names whose form gives a vendor away.
+ */
+export class ModelDirectory {
+  readonly #configured = new Map<string, ModelRoute>();
+  readonly #listed: ListedModel[] = [];
+  readonly #providers = new Map<string, Provider>();
+
+  /** @param definitions must refer to `providers` by their ids; the configuration check has seen to it */
+  constructor(
+    definitions: readonly ModelDefinition[],
+    providers: readonly Provider[],
+    private readonly discovered: () => DiscoveredModels,
+  ) {
+    for (const provider of providers) this.#providers.set(provider.id, provider);
+    for (const definition of definitions) this.#define(definition);
+  }
+
+  #define(definition: ModelDefinition): void {
+    const targets = definition.targets.map(({ provider: id, model, weight }): Target => {
+      const provider = this.#providers.get(id);
+      if (!provider) throw new Error(`model "${definition.id}" refers to unknown provider "${id}"`);
+      return { provider, model, weight };
+    });
+    const route: ModelRoute = {
+      id: definition.id,
+      label: definition.id,
+      strategy: definition.strategy,
+      targets,
+      fallbacks: definition.fallbacks,
+    };
+    const ownedBy = targets[0]?.provider.id ?? OTHER;
+    for (const name of [definition.id, ...definition.aliases]) {
+      this.#configured.set(name, route);
+      this.#listed.push({ id: name, ownedBy });
+    }
+  }
+
+  resolve(name: string): ModelRoute | undefined {
+    return this.#configured.get(name) ?? this.#byProviderPrefix(name) ?? this.#byReport(name) ?? this.#byForm(name);
+  }
+
+  /** Every name that can be asked for, configured ones first. */
+  list(): ListedModel[] {
+    const seen = new Set(this.#configured.keys());
+    const models = [...this.#listed];
+    for (const provider of this.#providers.values()) {
+      for (const model of this.#reported(provider)) {
+        if (seen.has(model)) continue;
+        seen.add(model);
+        models.push({ id: model, ownedBy: provider.id });
+      }
+    }
+    return models;
+  }
+
+  /** Known names that a mistyped one may have meant, nearest first. */
+  suggest(name: string, limit = 3): string[] {
+    const wanted = name.toLowerCase();
+    const near: { id: string; score: number }[] = [];
+    for (const { id } of this.list()) {
+      const known = id.toLowerCase();
+      const contains = wanted.length > 2 && (known.includes(wanted) || wanted.includes(known));
+      const score = contains ? 1 : distance(wanted.slice(0, 200), known);
+      if (score <= Math.max(2, Math.ceil(known.length * 0.4))) near.push({ id, score });
+    }
+    return near
+      .sort((a, b) => a.score - b.score || a.id.localeCompare(b.id))
+      .slice(0, limit)
+      .map(({ id }) => id);
+  }
+
+  #reported(provider: Provider): string[] {
+    return [...provider.models, ...(this.discovered().get(provider.id) ?? []).map(({ id }) => id)];
+  }
+
+  #byProviderPrefix(name: string): ModelRoute | undefined {
+    const slash = name.indexOf('/');
+    if (slash <= 0 || slash === name.length - 1) return undefined;
+    const provider = this.#providers.get(name.slice(0, slash));
+    if (!provider) return undefined;
+    const model = name.slice(slash + 1);
+    return direct(name, this.#reported(provider).includes(model) ? name : `${provider.id}/${OTHER}`, provider, model);
+  }
+
+  #byReport(name: string): ModelRoute | undefined {
+    for (const provider of this.#providers.values()) {
+      if (this.#reported(provider).includes(name)) return direct(name, name, provider, name);
+    }
+    return undefined;
+  }
+
+  #byForm(name: string): ModelRoute | undefined {
+    for (const provider of this.#providers.values()) {
+      if (provider.profile.modelPattern?.test(name)) return direct(name, `${provider.id}/${OTHER}`, provider, name);
+    }
+    return undefined;
+  }
+}
+
+function direct(id: string, label: string, provider: Provider, model: string): ModelRoute {
+  return { id, label, strategy: 'round-robin', targets: [{ provider, model, weight: 1 }], fallbacks: [] };
+}

@@ -1,0 +1,69 @@
+import pino, { type DestinationStream, type Logger } from 'pino';
+
+export type { Logger };
+
+export interface LogOptions {
+  readonly level: string;
+  readonly format: 'json' | 'text';
+  readonly colour: boolean;
+  /** File descriptor, 1 for standard output. */
+  readonly fd?: number;
+}
+
+/** A log and the means to write what it still holds before the process ends. */
+export interface Log {
+  readonly logger: Logger;
+  /** Writes one line for a finished request; cheaper than the logger, since there is one for each request. */
+  request(fields: Readonly<Record<string, string | number | boolean | undefined>>): void;
+  flush(): void;
+}
+
+const FLUSH_EVERY_MS = 200;
+const BUFFER_BYTES = 8 * 1024;
+
+export function createLog(options: LogOptions): Log {
+  const file = pino.destination({
+    dest: options.fd ?? 1,
+    sync: false,
+    minLength: options.format === 'json' ? BUFFER_BYTES : 0,
+    periodicFlush: FLUSH_EVERY_MS,
+  });
+  const destination: DestinationStream =
+    options.format === 'json' ? file : { write: (line) => file.write(toText(line, options.colour)) };
+  const logger = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+  return {
+    logger,
+    request: (fields) => {
+      if (!logger.isLevelEnabled('info')) return;
+      destination.write(
+        `${JSON.stringify({ level: 'info', time: new Date().toISOString(), msg: 'request', ...fields })}\n`,
+      );
+    },
+    flush: () => file.flushSync(),
+  };
+}
+
+const COLOURS: Readonly<Record<string, string>> = { warn: '\x1b[33m', error: '\x1b[31m', fatal: '\x1b[31m' };
+
+/** One log line for people: time, level, message, then what else is known as `key=value`. */
+function toText(line: string, colour: boolean): string {
+  const { level, time, msg, ...rest }: Record<string, unknown> = JSON.parse(line);
+  const pairs = Object.entries(rest).map(([key, value]) => {
+    if (key === 'err' && typeof value === 'object' && value !== null && 'message' in value) {
+      return `error=${JSON.stringify(value.message)}`;
+    }
+    return `${key}=${typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value)}`;
+  });
+  const clock = String(time).slice(11, 19);
+  const paint = colour ? COLOURS[String(level)] : undefined;
+  const label = String(level).toUpperCase().padEnd(5);
+  return `${clock} ${paint ? `${paint}${label}\x1b[0m` : label} ${String(msg ?? '')}${pairs.length > 0 ? ` ${pairs.join(' ')}` : ''}\n`;
+}

@@ -1,0 +1,105 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Seconds, from a cache hit to the longest answers. */
+const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const OVERHEAD_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1];
+const PER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28];
+
+/** The gateway's Prometheus metrics. Label values come from bounded sets: routes, configured models, codes. */
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly httpRequests = this.#counter('http_requests_total', 'HTTP requests answered.', ['method', 'route', 'status']);
+  readonly httpDuration = this.#histogram(
+    'http_request_duration_seconds',
+    'Time from a request to the end of its answer, streams included.',
+    ['method', 'route', 'status'],
+    DURATION_BUCKETS,
+  );
+  readonly requests = this.#counter(
+    'llm_requests_total',
+    'Inference requests by outcome; `status` is the HTTP status, or the status of the failure that ended a stream.',
+    ['model', 'provider', 'status', 'tier'],
+  );
+  readonly requestDuration = this.#histogram(
+    'llm_request_duration_seconds',
+    'Time from an inference request to the end of its answer.',
+    ['model', 'provider'],
+    DURATION_BUCKETS,
+  );
+  readonly timeToFirstToken = this.#histogram(
+    'llm_time_to_first_token_seconds',
+    'Time from a streaming request to its first event.',
+    ['model', 'provider'],
+    DURATION_BUCKETS,
+  );
+  readonly timePerOutputToken = this.#histogram(
+    'llm_time_per_output_token_seconds',
+    'Time between output tokens of a stream, after the first.',
+    ['model', 'provider'],
+    PER_TOKEN_BUCKETS,
+  );
+  readonly tokens = this.#counter('llm_tokens_total', 'Tokens, as reported by providers.', ['model', 'direction']);
+  readonly tokensGenerated = this.#counter('llm_tokens_generated_total', 'Output tokens, as reported by providers.', ['model']);
+  readonly providerRequests = this.#counter('llm_provider_requests_total', 'Attempts sent to providers.', ['provider']);
+  readonly providerErrors = this.#counter('llm_provider_errors_total', 'Attempts that failed.', ['provider', 'code']);
+  readonly providerLatency = this.#histogram(
+    'llm_provider_latency_seconds',
+    'Time from sending an attempt to its first event, or to the whole of a plain answer.',
+    ['provider'],
+    DURATION_BUCKETS,
+  );
+  readonly overhead = this.#histogram(
+    'llm_gateway_overhead_seconds',
+    "The gateway's own time before an attempt is sent.",
+    ['route'],
+    OVERHEAD_BUCKETS,
+  );
+  readonly rateLimited = this.#counter('llm_rate_limit_exceeded_total', 'Requests refused by a rate limit.', ['scope']);
+  readonly modelInfo = this.#gauge('llm_model_info', 'Models that can be asked for by their configured name; always 1.', [
+    'model',
+    'provider',
+  ]);
+  readonly inflight = this.#gauge('llm_requests_in_flight', 'Inference requests being handled.', []);
+  readonly configReloads = this.#counter('weir_config_reloads_total', 'Configuration reloads.', ['result']);
+
+  /** @param readProcess sampled when metrics are read */
+  constructor(readProcess: () => { cpuSeconds: number; residentBytes: number; startedAtSeconds: number; openFiles: number | undefined }) {
+    const sampled = (name: string, help: string, read: () => number | undefined) => {
+      const gauge = new Gauge({
+        name,
+        help,
+        registers: [this.registry],
+        collect: () => {
+          const value = read();
+          if (value !== undefined) gauge.set(value);
+        },
+      });
+    };
+    sampled('process_cpu_seconds_total', 'User and system CPU time.', () => readProcess().cpuSeconds);
+    sampled('process_resident_memory_bytes', 'Resident memory.', () => readProcess().residentBytes);
+    sampled('process_start_time_seconds', 'Start of the process, Unix time.', () => readProcess().startedAtSeconds);
+    sampled('process_open_fds', 'Open file descriptors.', () => readProcess().openFiles);
+  }
+
+  #counter<T extends string>(name: string, help: string, labelNames: readonly T[]): Counter<T> {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+
+  #gauge<T extends string>(name: string, help: string, labelNames: readonly T[]): Gauge<T> {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+
+  #histogram<T extends string>(name: string, help: string, labelNames: readonly T[], buckets: number[]): Histogram<T> {
+    return new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [this.registry] });
+  }
+
+  /** The text exposition format. */
+  render(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+}
