@@ -1,0 +1,26 @@
+/**
+ * What configuration has to know about the providers that this build offers. The provider registry builds the
+ * one value of this type, so that no provider's name is written down here.
+ */
+export interface ProviderCatalog {
+  /** Every value that `providers[].kind` may take. */
+  readonly kinds: readonly string[];
+  /** The kinds that stand for any server of one dialect: only these take `vendor` and `engine`. */
+  readonly genericKinds: readonly string[];
+  /** Hosted services that a generic kind knows by name. */
+  readonly vendors: readonly string[];
+  /** Self-hosted servers that a generic kind knows by name. */
+  readonly engines: readonly string[];
+  /** Ids of the providers that are always there. A file may name them as targets, but not define them. */
+  readonly builtinIds: readonly string[];
+  /** Models that those offer, so that a fallback or default model may name them as they are. */
+  readonly builtinModels?: readonly string[];
+  /** Where such a provider is reached when the file gives no `base_url`; undefined when nobody can know. */
+  defaultBaseUrl(provider: ProviderKind): string | undefined;
+}
+
+export interface ProviderKind {
+  readonly kind: string;
+  readonly vendor: string | null;
+  readonly engine: string | null;
+}

@@ -1,0 +1,75 @@
+import type { ProviderCatalog } from './catalog.ts';
+import { headerNameFault } from './fields.ts';
+import type { Problem } from './origins.ts';
+import type { ModelOutline, Outline, ProviderOutline } from './outline.ts';
+
+/** Rules between the keys of one section, which the schema of a single key cannot say. */
+export function checkConsistency(outline: Outline, catalog: ProviderCatalog): Problem[] {
+  return [
+    ...checkServer(outline),
+    ...(outline.providers ?? []).flatMap((provider) => [
+      ...checkKind(provider, catalog),
+      ...checkHeaders(provider),
+    ]),
+    ...outline.models.flatMap(checkWeights),
+  ];
+}
+
+function checkServer({ ports, cors }: Outline): Problem[] {
+  const problems: Problem[] = [];
+  if (typeof ports.api === 'number' && ports.api > 0 && ports.api === ports.metrics) {
+    const [key, other] = ports.metricsGiven
+      ? ['metrics_port', 'server.port']
+      : ['port', 'server.metrics_port'];
+    problems.push({ path: ['server', key], message: `must not be the same as ${other} (${ports.api})` });
+  }
+  if (cors.anyOrigin && cors.credentials) {
+    const message = 'cannot be true with the origin "*": list the origins that may send credentials';
+    problems.push({ path: ['server', 'cors', 'allow_credentials'], message });
+  }
+  return problems;
+}
+
+function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem[] {
+  const { path, kind, vendor, engine } = provider;
+  const problems: Problem[] = [];
+  const generic = catalog.genericKinds.join(' or ');
+  if (kind === undefined || !catalog.kinds.includes(kind)) return problems;
+  const isGeneric = catalog.genericKinds.includes(kind);
+  for (const [key, value] of Object.entries({ vendor, engine })) {
+    if (!isGeneric && value !== null) {
+      problems.push({ path: [...path, key], message: `only goes with kind ${generic}`, onKey: true });
+    }
+  }
+  if (!isGeneric) return problems;
+  if (vendor !== null && engine !== null) {
+    problems.push({ path: [...path, 'engine'], message: 'cannot go together with vendor', onKey: true });
+  } else if (vendor !== undefined && engine !== undefined && !provider.hasBaseUrl) {
+    if (catalog.defaultBaseUrl({ kind, vendor, engine }) === undefined) {
+      const hint = vendor === null && engine === null ? ', unless vendor or engine implies one' : '';
+      problems.push({ path: [...path, 'base_url'], message: `is required with kind ${kind}${hint}` });
+    }
+  }
+  return problems;
+}
+
+function checkHeaders({ headers }: ProviderOutline): Problem[] {
+  const seen = new Set<string>();
+  return headers.flatMap(({ name, path }) => {
+    const twice = seen.has(name.toLowerCase())
+      ? 'this header is given twice (case makes no difference)'
+      : null;
+    seen.add(name.toLowerCase());
+    const message = headerNameFault(name) ?? twice;
+    return message === null ? [] : [{ path, message, onKey: true }];
+  });
+}
+
+function checkWeights({ path, strategy, targets }: ModelOutline): Problem[] {
+  if (targets.length === 0 || targets.some(({ weight }) => weight !== 0)) return [];
+  const message =
+    strategy === 'weighted'
+      ? 'the weights add up to 0, so no target could be picked'
+      : 'every target has weight 0, so none could be picked';
+  return [{ path: [...path, 'targets'], message }];
+}

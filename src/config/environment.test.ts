@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'bun:test';
+import { faultOf, faultsOf, loadText } from '../../test/support/config-source.ts';
+
+describe('environment', () => {
+  test('wins over the file', () => {
+    const text =
+      'server: { host: a, port: 1, metrics_port: 2 }\nstorage: { database_url: "sqlite:a" }\nlog: { level: warn, format: json }';
+    const { config } = loadText(text, {
+      SERVER_HOST: '::1',
+      SERVER_PORT: '81',
+      METRICS_PORT: '91',
+      DATABASE_URL: 'sqlite:b',
+      LOG_LEVEL: 'DEBUG',
+      LOG_FORMAT: 'text',
+    });
+    expect(config.server).toMatchObject({ host: '::1', port: 81, metrics_port: 91 });
+    expect(config.storage.database_url).toBe('sqlite:b');
+    expect(config.log).toMatchObject({ level: 'debug', format: 'text' });
+  });
+
+  test('wins over a value of the file that is wrong', () => {
+    expect(loadText('server: { port: x }', { SERVER_PORT: '81' }).config.server.port).toBe(81);
+  });
+
+  test('METRICS_PORT=off switches the metrics off', () => {
+    expect(loadText('', { METRICS_PORT: 'off' }).config.server.metrics_port).toBeNull();
+  });
+
+  test('an empty variable counts as not set', () => {
+    const env = { WEIR_CONFIG: '', WEIR_DATA_DIR: '', SERVER_PORT: '', METRICS_PORT: '', REDIS_URL: '' };
+    expect(loadText('server: { port: 81 }', env).config).toEqual(loadText('server: { port: 81 }').config);
+  });
+
+  test('WEIR_DATA_DIR moves the default database only', () => {
+    const env = { WEIR_DATA_DIR: '/srv/weir' };
+    const url = (text: string, more = {}) => loadText(text, { ...env, ...more }).config.storage.database_url;
+    expect(url('storage:')).toBe('sqlite:/srv/weir');
+    expect(url('storage: { database_url: "sqlite:a" }')).toBe('sqlite:a');
+    expect(url('', { DATABASE_URL: 'sqlite:b' })).toBe('sqlite:b');
+  });
+
+  test('faults name the variable', () => {
+    const env = {
+      SERVER_HOST: 'http://h',
+      SERVER_PORT: '8o80',
+      METRICS_PORT: '-1',
+      DATABASE_URL: 'mysql://u:hunter2@h/db',
+      REDIS_URL: 'redis://:hunter2@h',
+      LOG_LEVEL: 'inof',
+    };
+    const error = faultOf('', env);
+    expect(faultsOf('', env)).toEqual([
+      'SERVER_HOST server.host: expected an IP address or a host name, without a scheme or port',
+      'SERVER_PORT server.port: expected a number but found text',
+      'METRICS_PORT server.metrics_port: must be at least 0',
+      'DATABASE_URL storage.database_url: "mysql:" is not supported: this version stores in SQLite only (sqlite:<directory>)',
+      'REDIS_URL storage.redis_url: this version does not use Redis; remove the value',
+      'LOG_LEVEL log.level: unknown value "inof"; allowed: trace, debug, info, warn, error, silent (did you mean "info"?)',
+    ]);
+    expect(error.message).toContain('\n  SERVER_PORT  server.port: expected');
+    expect(error.message).not.toContain('hunter2');
+    expect(error.issues[0]).toMatchObject({ file: null, variable: 'SERVER_HOST', line: null, column: null });
+  });
+
+  test('a section of the wrong kind stays an error of the file', () => {
+    expect(faultsOf('server: [1]', { SERVER_PORT: '1' })).toEqual([
+      '1:9 server: expected a map but found a list',
+    ]);
+  });
+});

@@ -1,0 +1,24 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+
+/** Far more than a configuration needs: a larger file is the wrong file. */
+export const MAX_CONFIG_BYTES = 1024 ** 2;
+
+/** A file's bytes; at least the first `MAX_CONFIG_BYTES + 1` of a larger one. Throws the system's error. */
+export type ReadFile = (path: string) => Uint8Array;
+
+/** Never holds more than one byte over the limit, whatever the path turns out to be. */
+export const readBounded: ReadFile = (path) => {
+  const descriptor = openSync(path, 'r');
+  try {
+    const buffer = new Uint8Array(MAX_CONFIG_BYTES + 1);
+    let length = 0;
+    while (length < buffer.length) {
+      const count = readSync(descriptor, buffer, length, buffer.length - length, null);
+      if (count === 0) break;
+      length += count;
+    }
+    return buffer.subarray(0, length);
+  } finally {
+    closeSync(descriptor);
+  }
+};

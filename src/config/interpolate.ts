@@ -1,0 +1,49 @@
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Interpolation {
+  readonly text: string;
+  /** A variable or its default was put in; false for plain text and for `$${`. */
+  readonly substituted: boolean;
+  readonly problems: readonly string[];
+}
+
+/** A `$${` that stands for `${`; or `${`, what is inside, and its closing brace if there is one. */
+const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g;
+const INSIDE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
+
+/**
+ * Puts variables into one scalar: `${NAME}`, `${NAME:-default}`, and `$${` for a literal `${`. As in a shell, a
+ * variable that is set but empty takes the default. What a variable holds is never looked into again.
+ */
+export function interpolate(template: string, env: Environment): Interpolation {
+  if (!template.includes('${')) return { text: template, substituted: false, problems: [] };
+  const problems: string[] = [];
+  let substituted = false;
+  const text = template.replace(REFERENCE, (reference, inside: string | undefined, close: string) => {
+    if (inside === undefined) return '${';
+    const match = INSIDE.exec(inside);
+    const name = match?.[1];
+    if (close === '' || name === undefined || inside.includes('${')) {
+      problems.push(malformed(inside, close));
+      return reference;
+    }
+    const value = Object.hasOwn(env, name) ? env[name] : undefined;
+    const fallback = match?.[2];
+    if (value === undefined && fallback === undefined) {
+      problems.push(
+        `the environment variable ${name} is not set (\${${name}:-default} would give it a default)`,
+      );
+      return reference;
+    }
+    substituted = true;
+    return value === undefined || value === '' ? (fallback ?? '') : value;
+  });
+  return { text, substituted, problems };
+}
+
+function malformed(inside: string, close: string): string {
+  const literal = 'write $${ for a literal ${';
+  if (close === '') return `"\${" is never closed; ${literal}`;
+  if (inside.includes('${')) return `a default cannot hold another "\${...}"; ${literal}`;
+  return `"\${...}" needs the name of an environment variable; ${literal}`;
+}

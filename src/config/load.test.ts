@@ -1,0 +1,231 @@
+import { describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { faultOf, faultsOf, loadText } from '../../test/support/config-source.ts';
+import { testCatalog as catalog } from '../../test/support/provider-catalog.ts';
+import { loadConfig } from './load.ts';
+
+const ref = (inside: string): string => `$${`{${inside}}`}`;
+
+const missing = (): never => {
+  throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
+};
+
+describe('finding the file', () => {
+  test('no file: defaults, and no providers key', () => {
+    const loaded = loadConfig({ env: {}, cwd: '/cwd', catalog, readFile: missing });
+    expect(loaded).toMatchObject({ file: null, warnings: [] });
+    expect(loaded.config).toEqual({
+      server: {
+        host: '0.0.0.0',
+        port: 8080,
+        metrics_port: 9090,
+        body_limit: 20_000_000,
+        drain_timeout: 30_000,
+        cors: { origins: [], allow_credentials: false, max_age: 600_000 },
+        docs: true,
+      },
+      storage: { database_url: 'sqlite:./data', redis_url: null },
+      log: { level: 'info', format: 'auto', requests: true },
+      providers: null,
+      models: [],
+      default_model: null,
+      limits: {
+        per_ip: null,
+        queue_timeout: 2000,
+        max_request: 5_400_000,
+        first_token: 300_000,
+        stream_idle: 180_000,
+      },
+    });
+  });
+
+  test('WEIR_CONFIG names another file, which must exist', () => {
+    const env = { WEIR_CONFIG: 'etc/a.yaml' };
+    const paths: string[] = [];
+    const readFile = (path: string): Uint8Array => {
+      paths.push(path);
+      return new TextEncoder().encode('log: { level: oops }');
+    };
+    expect(() => loadConfig({ env, cwd: '/cwd', catalog, readFile })).toThrow(
+      'etc/a.yaml:1:15  log.level: unknown value "oops"; allowed: trace, debug,',
+    );
+    expect(paths).toEqual(['/cwd/etc/a.yaml']);
+    expect(() => loadConfig({ env, cwd: '/cwd', catalog, readFile: missing })).toThrow(
+      'etc/a.yaml  there is no such file (WEIR_CONFIG names it)',
+    );
+  });
+
+  test('reads a real file, up to the limit', () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'weir-config-'));
+    try {
+      const file = join(cwd, 'weir.yaml');
+      writeFileSync(file, 'server: { port: 1234 }\n');
+      expect(loadConfig({ env: {}, cwd, catalog })).toMatchObject({
+        file,
+        config: { server: { port: 1234 } },
+      });
+      writeFileSync(file, ' '.repeat(10_000_000));
+      expect(() => loadConfig({ env: {}, cwd, catalog })).toThrow('weir.yaml  is larger than 1 MiB');
+      expect(() => loadConfig({ env: { WEIR_CONFIG: cwd }, cwd, catalog })).toThrow(
+        'cannot be read (EISDIR)',
+      );
+    } finally {
+      rmSync(cwd, { recursive: true });
+    }
+  });
+});
+
+describe('values', () => {
+  test('the result is frozen all the way down', () => {
+    const { config } = loadText('providers: [{ id: a, kind: openai, headers: { X-A: b } }]');
+    expect(Object.isFrozen(config.providers?.[0]?.headers)).toBe(true);
+    expect(config.providers?.[0]?.headers).toEqual({ 'x-a': 'b' });
+  });
+
+  test('no providers is not the same as an empty list', () => {
+    expect(loadText('providers: []').config.providers).toEqual([]);
+    expect(loadText('providers:').config.providers).toBeNull();
+  });
+
+  test('null sections and lists have their defaults', () => {
+    const text = 'server:\nstorage:\nlog:\nmodels:\nlimits:\n  per_ip:\n';
+    expect(loadText(text).config).toEqual(loadText('').config);
+  });
+
+  test('variables stay text, and are read as what the field needs', () => {
+    const text = `
+server: { port: "${ref('PORT')}", docs: "${ref('DOCS:-false')}", metrics_port: "${ref('NONE:-')}" }
+limits: { per_ip: { rps: "${ref('RPS')}" } }
+providers: [{ id: "${ref('ID')}", kind: openai, api_key: "${ref('NONE:-')}" }]
+`;
+    const { config } = loadText(text, { PORT: '81', ID: '123', RPS: '1.5' });
+    expect(config.server).toMatchObject({ port: 81, docs: false, metrics_port: null });
+    expect(config.limits.per_ip).toEqual({ rps: 1.5, burst: 2, inflight: null });
+    expect(config.providers?.[0]).toMatchObject({ id: '123', api_key: null });
+  });
+
+  test('a variable cannot bring YAML in', () => {
+    const { config } = loadText(
+      `models: [{ id: m, targets: [{ provider: simulator, model: "${ref('M')}" }] }]`,
+      {
+        M: 'x, weight: 7 } #',
+      },
+    );
+    expect(config.models[0]?.targets).toEqual([
+      { provider: 'simulator', model: 'x, weight: 7 } #', weight: 1 },
+    ]);
+  });
+
+  test('base URLs lose the slash at their end', () => {
+    const { config } = loadText('providers: [{ id: a, kind: openai, base_url: "http://h:1/v1/" }]');
+    expect(config.providers?.[0]?.base_url).toBe('http://h:1/v1');
+  });
+
+  test('a few aliases are fine', () => {
+    const text =
+      'providers:\n- { id: a, kind: openai, headers: &h { x: y } }\n- { id: b, kind: openai, headers: *h }';
+    expect(loadText(text).config.providers?.[1]?.headers).toEqual({ x: 'y' });
+  });
+});
+
+describe('faults', () => {
+  test('all are reported at once, in the order of the file', () => {
+    const text = `server:
+  prt: 1
+  port: 70000
+providers:
+  - id: 123
+    kind: opnai
+limits: { queue_timeout: 2, max_request: 0s, per_ip: { rps: 0, burst: 1.5 } }
+log: []
+`;
+    expect(faultsOf(text)).toEqual([
+      '2:3 server.prt: unknown key "prt" (did you mean "port"?)',
+      '3:9 server.port: must be at most 65535',
+      '5:9 providers[0].id: expected text but found a number; put it in quotes',
+      '6:11 providers[0].kind: unknown value "opnai"; allowed: openai, mistral, openai-compatible, simulator (did you mean "openai"?)',
+      '7:26 limits.queue_timeout: expected a duration such as 500ms, 2s, 3m, 1h or 1d',
+      '7:42 limits.max_request: must be more than 0 and at most 24d',
+      '7:61 limits.per_ip.rps: must be more than 0',
+      '7:71 limits.per_ip.burst: expected a whole number',
+      '8:6 log: expected a map but found a list',
+    ]);
+    expect(faultOf(text).message).toContain('\n  weir.yaml:3:9  server.port: must be at most 65535\n');
+  });
+
+  test('a missing key is reported at the map that lacks it', () => {
+    expect(faultsOf('models:\n  - aliases: []')).toEqual([
+      '2:5 models[0].id: is required',
+      '2:5 models[0].targets: is required',
+    ]);
+  });
+
+  test('a missing variable is one fault, not two', () => {
+    expect(faultsOf(`server:\n  port: ${ref('PORT')}`)).toEqual([
+      `2:9 server.port: the environment variable PORT is not set (${ref('PORT:-default')} would give it a default)`,
+    ]);
+  });
+
+  test('what may be secret is never printed', () => {
+    const text = `
+providers:
+  - { id: a, kind: "${ref('SECRET')}", api_key: "hunter2 x", headers: { a: "hunter2\\n", hunter: 22222 } }
+  - { id: b, kind: openai, base_url: "http://u:hunter2@h/v1?hunter2" }
+  - { id: c, kind: openai, api_key: 22222 }
+  - { id: d, kind: openai, api_key: [hunter2] }
+models: [{ id: m, targets: [{ provider: "${ref('ID')}", model: m }] }]
+storage: { database_url: "postgres://u:hunter2@h/db", redis_url: "redis://:hunter2@h" }
+`;
+    const { message, issues } = faultOf(text, { SECRET: 'hunter2', ID: 'hunter2' });
+    expect(issues).toHaveLength(10);
+    expect(message).not.toContain('hunter2');
+    expect(message).not.toContain('22222');
+    expect(message).toContain(`unknown value "${ref('SECRET')}"`);
+  });
+
+  test('a syntax error does not quote the file', () => {
+    for (const text of [
+      'api_key: "hunter2',
+      'a: hunter2: b',
+      '- hunter2\nb: c',
+      'a: "x" hunter2',
+      '%hunter2',
+      '!hunter2 x',
+    ]) {
+      expect(faultOf(text).message).not.toContain('hunter2');
+    }
+  });
+
+  test('long lists are cut short in the message only', () => {
+    const error = faultOf(Array.from({ length: 500 }, (_, n) => `key${n}: 1`).join('\n'));
+    expect(error.issues).toHaveLength(500);
+    expect(error.message).toContain('... and 400 more');
+  });
+});
+
+describe('storage', () => {
+  test.each(['sqlite:./data', 'sqlite:/var/lib/weir', 'sqlite:///var/lib/weir', 'SQLite:data'])(
+    '%s',
+    (url) => {
+      expect(loadText(`storage: { database_url: "${url}" }`).config.storage.database_url).toBe(url);
+    },
+  );
+
+  test.each([
+    ['postgres://h/db', '"postgres:" is not supported: this version stores in SQLite only'],
+    ['./data', 'expected sqlite: and a directory'],
+    ['sqlite:', 'the directory is missing'],
+    ['sqlite://data', 'expected a directory after sqlite:'],
+    ['sqlite::memory:', 'expected a directory after sqlite:'],
+  ])('%s is refused', (url, message) => {
+    expect(faultsOf(`storage: { database_url: "${url}" }`)).toEqual([expect.stringContaining(message)]);
+  });
+
+  test('Redis is refused', () => {
+    expect(faultsOf('storage: { redis_url: "redis://h" }')).toEqual([
+      expect.stringContaining('this version does not use Redis'),
+    ]);
+  });
+});

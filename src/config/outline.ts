@@ -1,0 +1,153 @@
+import { type ConfigMap, isConfigMap } from './document.ts';
+import { fromBooleanText, fromNumericText } from './fields.ts';
+import type { ConfigPath } from './path.ts';
+import { DEFAULT_METRICS_PORT, DEFAULT_PORT } from './schema.ts';
+
+/** A name in the configuration and where it stands. */
+export interface NameAt {
+  readonly name: string;
+  readonly path: ConfigPath;
+}
+
+export interface ProviderOutline {
+  readonly path: ConfigPath;
+  /** undefined, here and below: missing, or not what it should be. */
+  readonly id: string | undefined;
+  readonly kind: string | undefined;
+  readonly vendor: string | null | undefined;
+  readonly engine: string | null | undefined;
+  readonly hasBaseUrl: boolean;
+  readonly discover: boolean;
+  readonly models: readonly NameAt[];
+  /** The names of its headers, as written. */
+  readonly headers: readonly NameAt[];
+}
+
+export interface TargetOutline {
+  readonly provider: NameAt | undefined;
+  readonly weight: number | undefined;
+}
+
+export interface ModelOutline {
+  readonly path: ConfigPath;
+  readonly id: NameAt | undefined;
+  readonly aliases: readonly NameAt[];
+  readonly strategy: string | undefined;
+  readonly targets: readonly TargetOutline[];
+  readonly fallbacks: readonly NameAt[];
+}
+
+/**
+ * What the rules between keys need of the configuration, read from it as far as it is readable: so that one typo
+ * does not hide what else is wrong.
+ */
+export interface Outline {
+  /** null when the file has no `providers`: then they come from the environment. */
+  readonly providers: readonly ProviderOutline[] | null;
+  /** Every provider's id could be read: a name that is not among them is wrong. */
+  readonly providersComplete: boolean;
+  readonly models: readonly ModelOutline[];
+  /** Every model's id and aliases could be read. */
+  readonly modelsComplete: boolean;
+  readonly defaultModel: NameAt | undefined;
+  /** With the defaults; `metricsGiven` when the second is not one. */
+  readonly ports: { readonly api: unknown; readonly metrics: unknown; readonly metricsGiven: boolean };
+  readonly cors: { readonly anyOrigin: boolean; readonly credentials: boolean };
+}
+
+export function outlineOf(root: ConfigMap): Outline {
+  const providers = listAt(root, 'providers')?.map((item, index) => provider(item, ['providers', index]));
+  const noProviders = root.providers === undefined || root.providers === null || root.providers === '';
+  const models = listAt(root, 'models')?.map((item, index) => model(item, ['models', index]));
+  const noModels = root.models === undefined || root.models === null;
+  const server = mapAt(root, 'server');
+  const cors = mapAt(server, 'cors');
+  return {
+    providers: providers ?? (noProviders ? null : []),
+    providersComplete: noProviders || (providers?.every(({ id }) => id !== undefined) ?? false),
+    models: models ?? [],
+    modelsComplete: noModels || (models?.every(({ id }) => id !== undefined) ?? false),
+    defaultModel: nameAt(root, 'default_model', []),
+    ports: {
+      api: fromNumericText(server?.port ?? DEFAULT_PORT),
+      metrics: fromNumericText(
+        server?.metrics_port === undefined ? DEFAULT_METRICS_PORT : server.metrics_port,
+      ),
+      metricsGiven: server?.metrics_port !== undefined,
+    },
+    cors: {
+      anyOrigin: listAt(cors, 'origins')?.includes('*') ?? false,
+      credentials: fromBooleanText(cors?.allow_credentials) === true,
+    },
+  };
+}
+
+function provider(item: unknown, path: ConfigPath): ProviderOutline {
+  const map = isConfigMap(item) ? item : undefined;
+  return {
+    path,
+    id: textAt(map, 'id'),
+    kind: textAt(map, 'kind'),
+    vendor: optionalTextAt(map, 'vendor'),
+    engine: optionalTextAt(map, 'engine'),
+    hasBaseUrl: map !== undefined && optionalTextAt(map, 'base_url') !== null,
+    discover: fromBooleanText(map?.discover) !== false,
+    models: namesAt(map, 'models', path),
+    headers: Object.keys(mapAt(map, 'headers') ?? {}).map((name) => ({
+      name,
+      path: [...path, 'headers', name],
+    })),
+  };
+}
+
+function model(item: unknown, path: ConfigPath): ModelOutline {
+  const map = isConfigMap(item) ? item : undefined;
+  return {
+    path,
+    id: nameAt(map, 'id', path),
+    aliases: namesAt(map, 'aliases', path),
+    strategy: textAt(map, 'strategy'),
+    targets: (listAt(map, 'targets') ?? []).map((entry, index) => {
+      const target = isConfigMap(entry) ? entry : undefined;
+      const weight = target?.weight === undefined ? 1 : fromNumericText(target.weight);
+      return {
+        provider: nameAt(target, 'provider', [...path, 'targets', index]),
+        weight: typeof weight === 'number' ? weight : undefined,
+      };
+    }),
+    fallbacks: namesAt(map, 'fallbacks', path),
+  };
+}
+
+function mapAt(map: ConfigMap | undefined, key: string): ConfigMap | undefined {
+  const value = map?.[key];
+  return isConfigMap(value) ? value : undefined;
+}
+
+function listAt(map: ConfigMap | undefined, key: string): readonly unknown[] | undefined {
+  const value = map?.[key];
+  return Array.isArray(value) ? value : undefined;
+}
+
+/** Text that is not empty. */
+function textAt(map: ConfigMap | undefined, key: string): string | undefined {
+  const value = map?.[key];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** null when there is none. */
+function optionalTextAt(map: ConfigMap | undefined, key: string): string | null | undefined {
+  const value = map?.[key];
+  return value === undefined || value === null || value === '' ? null : textAt(map, key);
+}
+
+function nameAt(map: ConfigMap | undefined, key: string, path: ConfigPath): NameAt | undefined {
+  const name = textAt(map, key);
+  return name === undefined ? undefined : { name, path: [...path, key] };
+}
+
+function namesAt(map: ConfigMap | undefined, key: string, path: ConfigPath): NameAt[] {
+  return (listAt(map, key) ?? []).flatMap((name, index) =>
+    typeof name === 'string' && name !== '' ? [{ name, path: [...path, key, index] }] : [],
+  );
+}

@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'bun:test';
+import { faultsOf, loadText } from '../../test/support/config-source.ts';
+
+const PROVIDERS = `providers:
+  - { id: up, kind: openai, discover: false, models: [listed] }
+`;
+const model = (id: string, more = ''): string =>
+  `  - { id: ${id}, targets: [{ provider: up, model: x }]${more === '' ? '' : `, ${more}`} }\n`;
+
+describe('providers', () => {
+  test('an unknown provider in a target', () => {
+    const text = `${PROVIDERS}models:\n  - id: m\n    targets:\n      - { provider: upp, model: x }\n`;
+    expect(faultsOf(text)).toEqual([
+      '6:21 models[0].targets[0].provider: unknown provider "upp" (did you mean "up"?)',
+    ]);
+  });
+
+  test('the built-in provider may be named but not defined', () => {
+    const target = 'models: [{ id: m, targets: [{ provider: simulator, model: x }] }]';
+    expect(loadText(`providers: []\n${target}`).config.models).toHaveLength(1);
+    expect(faultsOf('providers: [{ id: simulator, kind: openai }]')).toEqual([
+      '1:19 providers[0].id: "simulator" is the id of a built-in provider; choose another',
+    ]);
+  });
+
+  test('duplicate ids', () => {
+    expect(faultsOf('providers:\n- { id: a, kind: openai }\n- { id: a, kind: openai }')).toEqual([
+      '3:9 providers[1].id: duplicate id "a"; providers[0] has it already',
+    ]);
+  });
+
+  test('without a providers key, an unknown one is only a warning', () => {
+    expect(loadText('models: [{ id: m, targets: [{ provider: env, model: x }] }]').warnings).toEqual([
+      'weir.yaml:1:41  models[0].targets[0].provider: provider "env" must come from the environment',
+    ]);
+  });
+
+  test('an id that cannot be read does not make its users wrong', () => {
+    const text =
+      'providers: [{ id: 7, kind: openai }]\nmodels: [{ id: m, targets: [{ provider: seven, model: x }] }]';
+    expect(faultsOf(text)).toEqual([
+      '1:19 providers[0].id: expected text but found a number; put it in quotes',
+    ]);
+  });
+
+  test.each([
+    ['{ id: a, kind: openai, vendor: groq }', 'vendor: only goes with kind openai-compatible'],
+    ['{ id: a, kind: openai, engine: vllm }', 'engine: only goes with kind openai-compatible'],
+    [
+      '{ id: a, kind: openai-compatible, vendor: groq, engine: vllm }',
+      'engine: cannot go together with vendor',
+    ],
+    [
+      '{ id: a, kind: openai-compatible }',
+      'base_url: is required with kind openai-compatible, unless vendor or engine implies one',
+    ],
+    ['{ id: a, kind: openai-compatible, engine: vllm }', 'base_url: is required with kind openai-compatible'],
+    ['{ id: a, kind: openai, base_url: "ftp://h" }', 'base_url: expected an http:// or https:// URL'],
+    ['{ id: a, kind: openai, base_url: "http://h/?" }', 'base_url: must not hold a query or fragment'],
+    ['{ id: a, kind: openai, base_url: "http://h/#" }', 'base_url: must not hold a query or fragment'],
+    ['{ id: a, kind: openai, base_url: "http://u@h/" }', 'base_url: must not hold a user name or password'],
+    ['{ id: A, kind: openai }', 'id: must be 1 to 63 lower-case letters'],
+    [
+      '{ id: a, kind: openai, headers: { Host: x } }',
+      'headers.Host: this header is set by the gateway itself',
+    ],
+    ['{ id: a, kind: openai, headers: { "a b": x } }', 'headers["a b"]: not a valid header name'],
+    ['{ id: a, kind: openai, headers: { x-a: x, X-A: x } }', 'headers.X-A: this header is given twice'],
+    ['{ id: a, kind: openai, headers: { a: "x\\ny" } }', 'headers.a: must be one line'],
+  ])('%s', (entry, message) => {
+    const faults = faultsOf(`providers: [${entry}]`);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(`providers[0].${message}`);
+  });
+
+  test.each([
+    '{ id: a, kind: openai-compatible, vendor: groq }',
+    '{ id: a, kind: openai-compatible, engine: ollama }',
+    '{ id: a, kind: openai-compatible, base_url: "http://h/v1" }',
+    '{ id: a, kind: openai, vendor: "" }',
+  ])('%s is fine', (entry) => {
+    expect(loadText(`providers: [${entry}]`).config.providers).toHaveLength(1);
+  });
+});
+
+describe('models', () => {
+  test('ids and aliases are one name space', () => {
+    const text = `${PROVIDERS}models:\n${model('a', 'aliases: [b, b]')}${model('b')}${model('a')}`;
+    expect(faultsOf(text).map((fault) => fault.replace(/^\S+ /, ''))).toEqual([
+      'models[0].aliases[1]: duplicate model name "b"; this model has it already',
+      'models[1].id: duplicate model name "b"; models[0] has it already',
+      'models[2].id: duplicate model name "a"; models[0] has it already',
+    ]);
+  });
+
+  test('a fallback is a model, an alias, a provider and model, or a model that a provider is known to offer', () => {
+    const text = `${PROVIDERS}models:\n${model('a', 'fallbacks: [b, bee, up/x, simulator/y, listed, simulator-chat]')}${model('b', 'aliases: [bee]')}`;
+    expect(loadText(text).warnings).toEqual([]);
+  });
+
+  test.each(['nope', 'nope/x', 'up/', '/x'])('the fallback %s is unknown', (name) => {
+    expect(faultsOf(`${PROVIDERS}models:\n${model('a', `fallbacks: [${name}]`)}`)).toEqual([
+      `4:65 models[0].fallbacks[0]: unknown model "${name}"`,
+    ]);
+  });
+
+  test('the default model follows the same rule', () => {
+    const text = `${PROVIDERS}models:\n${model('small')}`;
+    expect(faultsOf(`${text}default_model: smal`)).toEqual([
+      '5:16 default_model: unknown model "smal" (did you mean "small"?)',
+    ]);
+    expect(loadText(`${text}default_model: up/anything`).config.default_model).toBe('up/anything');
+  });
+
+  test('where providers are asked for their models, an unknown name is only a warning', () => {
+    const text = 'providers: [{ id: up, kind: openai }]\ndefault_model: gpt-4o-mini';
+    expect(loadText(text).warnings).toEqual([
+      'weir.yaml:2:16  default_model: model "gpt-4o-mini" is not in the file; a provider has to offer it',
+    ]);
+  });
+
+  test.each([
+    ['a', [['a', 'a']], 'a -> a'],
+    [
+      'b',
+      [
+        ['a', 'b'],
+        ['b', 'a'],
+      ],
+      'a -> b -> a',
+    ],
+    [
+      'c',
+      [
+        ['a', 'b'],
+        ['b', 'c'],
+        ['c', 'b'],
+      ],
+      'b -> c -> b',
+    ],
+  ])('a circle of fallbacks that ends at %s', (_end, links, ring) => {
+    const models = links.map(([id = '', to = '']) => model(id, `fallbacks: [${to}]`)).join('');
+    expect(faultsOf(`${PROVIDERS}models:\n${models}`)).toEqual([
+      expect.stringMatching(new RegExp(`fallbacks\\[0\\]: fallbacks go round in a circle: ${ring}$`)),
+    ]);
+  });
+
+  test('a circle through an alias', () => {
+    const text = `${PROVIDERS}models:\n${model('a', 'fallbacks: [bee]')}${model('b', 'aliases: [bee], fallbacks: [a]')}`;
+    expect(faultsOf(text)).toEqual([expect.stringContaining('a -> b -> a')]);
+  });
+
+  test('weights that add up to zero', () => {
+    const weightless = (strategy: string): string =>
+      `models: [{ id: m, strategy: ${strategy}, targets: [{ provider: simulator, model: x, weight: 0 }] }]`;
+    expect(faultsOf(weightless('weighted'))).toEqual([
+      '1:48 models[0].targets: the weights add up to 0, so no target could be picked',
+    ]);
+    expect(faultsOf(weightless('round-robin'))).toEqual([
+      '1:51 models[0].targets: every target has weight 0, so none could be picked',
+    ]);
+  });
+});
+
+describe('server', () => {
+  test('credentials do not go with any origin', () => {
+    expect(faultsOf('server: { cors: { origins: ["*"], allow_credentials: true } }')).toEqual([
+      expect.stringContaining('server.cors.allow_credentials: cannot be true with the origin "*"'),
+    ]);
+  });
+
+  test.each([
+    'https://a.example/',
+    'https://A.example',
+    'https://a.example:443',
+    'a.example',
+    'null',
+    'ftp://a',
+  ])('the origin %s is refused', (name) => {
+    expect(faultsOf(`server: { cors: { origins: ["${name}"] } }`)).toEqual([
+      expect.stringContaining('server.cors.origins[0]: expected "*" or an origin as browsers send it'),
+    ]);
+  });
+
+  test('two servers need two ports', () => {
+    expect(faultsOf('server: { port: 81, metrics_port: 81 }')).toEqual([
+      '1:35 server.metrics_port: must not be the same as server.port (81)',
+    ]);
+    expect(faultsOf('server: { port: 9090 }')).toEqual([
+      '1:17 server.port: must not be the same as server.metrics_port (9090)',
+    ]);
+    expect(loadText('server: { port: 0, metrics_port: 0 }').config.server.port).toBe(0);
+    expect(loadText('server: { port: 9090, metrics_port: null }').config.server.metrics_port).toBeNull();
+  });
+});

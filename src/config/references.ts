@@ -1,0 +1,125 @@
+import type { ProviderCatalog } from './catalog.ts';
+import { findCycles } from './cycles.ts';
+import type { Origins, Problem } from './origins.ts';
+import type { NameAt, Outline } from './outline.ts';
+import { quote } from './path.ts';
+import { didYouMean } from './suggest.ts';
+
+export interface ReferenceReport {
+  readonly problems: readonly Problem[];
+  /** What may be right, but cannot be known until the providers have been asked. */
+  readonly warnings: readonly Problem[];
+}
+
+/** Checks every name that stands for a provider or model somewhere else: that it is one thing, and known. */
+export function checkReferences(
+  outline: Outline,
+  catalog: ProviderCatalog,
+  origins: Origins,
+): ReferenceReport {
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+  const providers = checkProviderIds(outline, catalog, problems);
+  const models = checkModelNames(outline, problems);
+  const upstreamNames = new Set([
+    ...(catalog.builtinModels ?? []),
+    ...(outline.providers ?? []).flatMap((provider) => provider.models.map(({ name }) => name)),
+  ]);
+  const open = outline.providers === null;
+  const discovered = open || outline.providers.some((provider) => provider.discover);
+
+  const checkProvider = ({ name, path }: NameAt): void => {
+    if (providers.has(name) || !outline.providersComplete) return;
+    const shown = origins.show(path, name);
+    if (open) warnings.push({ path, message: `provider ${shown} must come from the environment` });
+    else problems.push({ path, message: `unknown provider ${shown}${didYouMean(name, providers)}` });
+  };
+  const checkModel = ({ name, path }: NameAt): void => {
+    const slash = name.indexOf('/');
+    const qualified = slash > 0 && slash < name.length - 1 && providers.has(name.slice(0, slash));
+    if (models.has(name) || qualified || upstreamNames.has(name)) return;
+    if (!outline.providersComplete || !outline.modelsComplete) return;
+    const shown = origins.show(path, name);
+    const suggestion = didYouMean(name, models.keys());
+    if (discovered) {
+      const message = `model ${shown} is not in the file; a provider has to offer it${suggestion}`;
+      warnings.push({ path, message });
+    } else {
+      problems.push({ path, message: `unknown model ${shown}${suggestion}` });
+    }
+  };
+
+  for (const model of outline.models) {
+    for (const target of model.targets) if (target.provider !== undefined) checkProvider(target.provider);
+    for (const fallback of model.fallbacks) checkModel(fallback);
+  }
+  if (outline.defaultModel !== undefined) checkModel(outline.defaultModel);
+  problems.push(...checkCycles(outline, models));
+  return { problems, warnings };
+}
+
+/** The ids that targets may name. */
+function checkProviderIds(outline: Outline, catalog: ProviderCatalog, problems: Problem[]): Set<string> {
+  const ids = new Set(catalog.builtinIds);
+  const first = new Map<string, number>();
+  for (const [index, { id, path }] of (outline.providers ?? []).entries()) {
+    if (id === undefined) continue;
+    const idPath = [...path, 'id'];
+    const earlier = first.get(id);
+    if (catalog.builtinIds.includes(id)) {
+      const message = `${quote(id)} is the id of a built-in provider; choose another`;
+      problems.push({ path: idPath, message });
+    } else if (earlier !== undefined) {
+      problems.push({
+        path: idPath,
+        message: `duplicate id ${quote(id)}; providers[${earlier}] has it already`,
+      });
+    } else {
+      first.set(id, index);
+    }
+    ids.add(id);
+  }
+  return ids;
+}
+
+/** Every model id and alias, with the index of its model. */
+function checkModelNames(outline: Outline, problems: Problem[]): Map<string, number> {
+  const names = new Map<string, number>();
+  for (const [index, { id, aliases }] of outline.models.entries()) {
+    for (const { name, path } of id === undefined ? aliases : [id, ...aliases]) {
+      const earlier = names.get(name);
+      if (earlier === undefined) {
+        names.set(name, index);
+      } else {
+        const owner = earlier === index ? 'this model' : `models[${earlier}]`;
+        problems.push({ path, message: `duplicate model name ${quote(name)}; ${owner} has it already` });
+      }
+    }
+  }
+  return names;
+}
+
+function checkCycles(outline: Outline, models: ReadonlyMap<string, number>): Problem[] {
+  const edges = outline.models.map((model) =>
+    model.fallbacks.flatMap(({ name, path }) => {
+      const to = models.get(name);
+      return to === undefined ? [] : [{ to, path }];
+    }),
+  );
+  return findCycles(edges.map((list) => list.map(({ to }) => to))).map(({ nodes, edge }) => {
+    const from = nodes.at(-1) ?? 0;
+    const ring = [...nodes, ...nodes.slice(0, 1)].map(
+      (node) => outline.models[node]?.id?.name ?? `models[${node}]`,
+    );
+    return {
+      path: edges[from]?.[edge]?.path ?? ['models', from, 'fallbacks'],
+      message: `fallbacks go round in a circle: ${abridge(ring).join(' -> ')}`,
+    };
+  });
+}
+
+const LONGEST_RING = 12;
+
+function abridge(ring: readonly string[]): readonly string[] {
+  return ring.length <= LONGEST_RING ? ring : [...ring.slice(0, LONGEST_RING - 2), '...', ...ring.slice(-1)];
+}

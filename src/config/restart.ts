@@ -1,0 +1,23 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from './schema.ts';
+
+interface FixedKey {
+  readonly name: string;
+  readonly read: (config: Config) => unknown;
+}
+
+/** The keys that are read once, when the process starts. */
+const FIXED_KEYS: readonly FixedKey[] = [
+  { name: 'server.host', read: (config) => config.server.host },
+  { name: 'server.port', read: (config) => config.server.port },
+  { name: 'server.metrics_port', read: (config) => config.server.metrics_port },
+  { name: 'storage.database_url', read: (config) => config.storage.database_url },
+  { name: 'storage.redis_url', read: (config) => config.storage.redis_url },
+];
+
+export const RESTART_KEYS: readonly string[] = FIXED_KEYS.map(({ name }) => name);
+
+/** The keys that differ and take effect only after a restart. */
+export function restartNeeded(old: Config, next: Config): string[] {
+  return FIXED_KEYS.filter(({ read }) => !isDeepStrictEqual(read(old), read(next))).map(({ name }) => name);
+}

@@ -1,0 +1,210 @@
+import { z } from 'zod';
+import type { ProviderCatalog } from './catalog.ts';
+import {
+  baseUrl,
+  boolean,
+  duration,
+  headers,
+  host,
+  integer,
+  list,
+  modelName,
+  nullable,
+  origin,
+  positiveNumber,
+  secret,
+  section,
+  size,
+  text,
+} from './fields.ts';
+
+export const DEFAULT_PORT = 8080;
+export const DEFAULT_METRICS_PORT = 9090;
+export const DEFAULT_DATA_DIR = './data';
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
+export const STRATEGIES = ['round-robin', 'weighted', 'least-inflight'] as const;
+
+const PROVIDER_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const PROVIDER_ID_MESSAGE =
+  'must be 1 to 63 lower-case letters, digits, ".", "_" and "-", beginning with a letter or digit';
+
+/** `provider-id/upstream-model` has to fit. */
+const LONGEST_REFERENCE = 400;
+
+const port = () => integer(0, 65_535);
+const providerId = () => z.string().regex(PROVIDER_ID, PROVIDER_ID_MESSAGE);
+
+/**
+ * The shape of the configuration: every key, its type, its default and what it is for. Rules between keys are in
+ * consistency.ts and references.ts.
+ */
+export function createConfigSchema(catalog: ProviderCatalog) {
+  return z.strictObject({
+    server: server().describe('The HTTP servers.'),
+    storage: storage().describe('Where state is kept.'),
+    log: log().describe('The log, written to standard output.'),
+    providers: nullable(z.array(provider(catalog))).describe(
+      'The upstream accounts and engines. Without this key they come from the environment; an empty list means none but the built-in ones.',
+    ),
+    models: list(model()).describe('The names that clients send, and what stands behind each.'),
+    default_model: nullable(modelName(LONGEST_REFERENCE)).describe(
+      'The model of requests to `/inference` and `/stream` that name none: a model id, an alias, or `provider-id/upstream-model`.',
+    ),
+    limits: limits().describe('What one client may use, and how long things may take.'),
+  });
+}
+
+const server = () =>
+  section({
+    host: host().prefault('0.0.0.0').describe('The address to listen on.'),
+    port: port().prefault(DEFAULT_PORT).describe('The port of the API. 0 takes any free port.'),
+    metrics_port: z
+      .preprocess((value) => (value === '' ? null : value), port().nullable())
+      .prefault(DEFAULT_METRICS_PORT)
+      .describe('The port of `/metrics`. 0 takes any free port; null switches it off.'),
+    body_limit: size().prefault('20MB').describe('The largest request body.'),
+    drain_timeout: duration(0)
+      .prefault('30s')
+      .describe('How long requests in flight may go on after the server was told to stop.'),
+    cors: section({
+      origins: list(origin()).describe(
+        'The browser origins that may call the API: exact ones such as `https://app.example.com`, or `"*"` for any.',
+      ),
+      allow_credentials: boolean()
+        .prefault(false)
+        .describe('Whether browsers may send cookies and HTTP authentication. Not with the origin `"*"`.'),
+      max_age: duration(0).prefault('10m').describe('How long browsers may remember a preflight answer.'),
+    }).describe('Which web pages may call the API from a browser. No origins: none may.'),
+    docs: boolean().prefault(true).describe('Whether to serve `/docs` and `/openapi.json`.'),
+  });
+
+const storage = () =>
+  section({
+    database_url: z
+      .string()
+      .superRefine((value, context) => {
+        const fault = databaseUrlFault(value);
+        if (fault !== null) context.addIssue({ code: 'custom', message: fault });
+      })
+      .prefault(`sqlite:${DEFAULT_DATA_DIR}`)
+      .describe(
+        'The database: `sqlite:` and the directory of its files, which is made if it is missing. The default follows `WEIR_DATA_DIR`.',
+      ),
+    redis_url: nullable(z.string())
+      .superRefine((value, context) => {
+        if (value === null) return;
+        context.addIssue({ code: 'custom', message: 'this version does not use Redis; remove the value' });
+      })
+      .describe('Reserved. This version does not use Redis, so a value is an error.'),
+  });
+
+const log = () =>
+  section({
+    level: z.enum(LOG_LEVELS).prefault('info').describe('The least important lines that are written.'),
+    format: z
+      .enum(LOG_FORMATS)
+      .prefault('auto')
+      .describe(
+        '`json` for machines, `text` for people; `auto` is `text` on a terminal and `json` elsewhere.',
+      ),
+    requests: boolean().prefault(true).describe('Whether to write one line for each inference request.'),
+  });
+
+const provider = (catalog: ProviderCatalog) =>
+  z.strictObject({
+    id: providerId().describe('What targets and clients name this provider by.'),
+    kind: z.enum(catalog.kinds).describe('Which service or dialect it is.'),
+    vendor: nullable(z.enum(catalog.vendors)).describe(
+      `The hosted service, for its address and peculiarities. Only with kind ${orList(catalog.genericKinds)}; not with \`engine\`.`,
+    ),
+    engine: nullable(z.enum(catalog.engines)).describe(
+      `The self-hosted server, for its address and peculiarities. Only with kind ${orList(catalog.genericKinds)}; not with \`vendor\`.`,
+    ),
+    base_url: nullable(baseUrl()).describe(
+      `Where its API is, such as \`http://host:8000/v1\`. Needed with kind ${orList(catalog.genericKinds)} unless \`vendor\` or \`engine\` implies one.`,
+    ),
+    api_key: nullable(secret()).describe(`Its API key; best written as \`\${NAME}\`.`),
+    headers: headers().describe('HTTP headers to add to each request to it.'),
+    models: list(text(300)).describe('Upstream models to offer without asking the provider.'),
+    discover: boolean().prefault(true).describe('Whether to ask the provider for its models.'),
+    connect_timeout: duration(1).prefault('10s').describe('How long connecting may take.'),
+  });
+
+const model = () =>
+  z.strictObject({
+    id: modelName().describe('The name that clients send.'),
+    aliases: list(modelName()).describe('More names for the same model.'),
+    strategy: z
+      .enum(STRATEGIES)
+      .prefault('least-inflight')
+      .describe(
+        'How a target is picked: in turn, by weight, or the one with the fewest requests in flight for its weight.',
+      ),
+    targets: z
+      .array(
+        z.strictObject({
+          provider: providerId().describe('The id of a provider.'),
+          model: text(300).describe("The model's name at that provider."),
+          weight: integer(0).prefault(1).describe('Its share of the requests. 0 takes it out of use.'),
+        }),
+      )
+      .min(1)
+      .describe('The providers and upstream models that can answer. At least one.'),
+    fallbacks: list(modelName(LONGEST_REFERENCE)).describe(
+      'What to try, in this order, when no target can answer: a model id, an alias, or `provider-id/upstream-model`.',
+    ),
+  });
+
+const limits = () =>
+  section({
+    per_ip: nullable(
+      z
+        .strictObject({
+          rps: positiveNumber().describe('Requests per second.'),
+          burst: nullable(integer(1)).describe(
+            'Requests that may come at once before the rate counts. By default `rps`, rounded up.',
+          ),
+          inflight: nullable(integer(1)).describe('Requests at the same time; null for any number.'),
+        })
+        .transform((value) => ({ ...value, burst: value.burst ?? Math.ceil(value.rps) })),
+    ).describe('What one client address may use; null for no limit.'),
+    queue_timeout: duration(0).prefault('2s').describe('How long a request may wait to be let in.'),
+    max_request: duration(1).prefault('90m').describe('How long one request may take in all.'),
+    first_token: duration(1)
+      .prefault('5m')
+      .describe('How long a target may take until the first event or byte of its answer.'),
+    stream_idle: duration(1).prefault('3m').describe('How long a stream may stay silent between two events.'),
+  });
+
+function databaseUrlFault(value: string): string | null {
+  const match = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s.exec(value);
+  const scheme = match?.[1]?.toLowerCase();
+  const directory = match?.[2] ?? '';
+  if (scheme === undefined) return 'expected sqlite: and a directory, such as sqlite:./data';
+  // The rest is not printed: in a URL of another database it would hold a password.
+  if (scheme !== 'sqlite')
+    return `"${scheme}:" is not supported: this version stores in SQLite only (sqlite:<directory>)`;
+  if (directory.trim() === '') return 'the directory is missing: write one after sqlite:';
+  if (/^\/\/[^/]/.test(directory) || directory === ':memory:' || /\p{Cc}/u.test(directory)) {
+    return 'expected a directory after sqlite:, such as sqlite:./data or sqlite:/var/lib/weir';
+  }
+  return null;
+}
+
+function orList(words: readonly string[]): string {
+  return words.map((word) => `\`${word}\``).join(' or ');
+}
+
+type Immutable<T> = T extends readonly (infer Item)[]
+  ? readonly Immutable<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Immutable<T[Key]> }
+    : T;
+
+/** The whole configuration, with every default filled in. Durations are milliseconds, sizes bytes. */
+export type Config = Immutable<z.output<ReturnType<typeof createConfigSchema>>>;
+export type ProviderConfig = NonNullable<Config['providers']>[number];
+export type ModelConfig = Config['models'][number];
+export type TargetConfig = ModelConfig['targets'][number];
+export type Strategy = ModelConfig['strategy'];
