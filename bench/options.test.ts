@@ -32,7 +32,7 @@ test('defaults', () => {
 });
 
 test('--quick is shorter, and what is given beside it holds', () => {
-  expect(parsed('--quick')).toMatchObject({ rounds: 2, memoryRounds: 1, seconds: 1, chunks: 50 });
+  expect(parsed('--quick')).toMatchObject({ rounds: 2, memoryRounds: 1, seconds: 1, chunks: 100 });
   expect(parsed('--quick', '--rounds', '7')).toMatchObject({ rounds: 7, memoryRounds: 1 });
 });
 

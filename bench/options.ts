@@ -19,7 +19,7 @@ export interface PeerOption {
 export interface BenchOptions {
   readonly quick: boolean;
   readonly scenarios: readonly ScenarioName[];
-  /** undefined: floor, weir, and nginx where it is installed. */
+  /** undefined: floor, weir, and (unless quick) nginx where it is installed. */
   readonly subjects: readonly string[] | undefined;
   readonly peers: readonly PeerOption[];
   readonly rounds: number;
@@ -149,7 +149,7 @@ interface Flags {
 function command(): Command {
   return new Command('bench')
     .description('Measures Weir against the floor (a minimal proxy on the same runtime), nginx and any peer.')
-    .option('--quick', 'a run of about a minute: fewer and shorter rounds')
+    .option('--quick', 'a run of about a minute: fewer and shorter rounds, no nginx unless named')
     .option('--only <scenarios>', `of ${scenarioNames.join(', ')}`, scenarios)
     .option('--subjects <names>', 'of floor, nginx, weir', words)
     .option(
@@ -222,7 +222,7 @@ function complete(flags: Flags): BenchOptions {
     rate: flags.rate,
     loadTool: flags.loadTool,
     streams: flags.streams ?? 200,
-    chunks: flags.chunks ?? (quick ? 50 : 200),
+    chunks: flags.chunks ?? (quick ? 100 : 200),
     intervalMs: flags.interval,
     open: flags.open ?? [1000, 10_000],
     holdSeconds: flags.holdSeconds ?? (quick ? 1 : 3),

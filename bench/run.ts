@@ -106,7 +106,7 @@ async function measure(
     adminKey: `bench-${crypto.randomUUID()}`,
   };
   const nginx = Bun.which('nginx');
-  const names = options.subjects ?? ['floor', ...(nginx ? ['nginx'] : []), 'weir'];
+  const names = options.subjects ?? ['floor', ...(nginx && !options.quick ? ['nginx'] : []), 'weir'];
   const specs = subjectSpecs(names, options.peers, subjectContext);
   const saturate = saturateTool(options, children, context, temporary);
   const notes = new Set<string>();

@@ -31,6 +31,7 @@ export function metrics(open: readonly number[]): Metric[] {
       ['cpu_us', 'CPU per request, saturated', 'µs', 1, 'ratio'],
       ['cpu_us_paced', 'CPU per request, fixed rate', 'µs', 1, 'ratio'],
       ['requests_per_second', 'requests per second, saturated', '1/s', 0, 'ratio'],
+      ['rate', 'the fixed rate', '1/s', 0],
       ['added_p50_us', 'added latency over direct, p50', 'µs', 0],
       ['added_p99_us', 'added latency over direct, p99', 'µs', 0],
       ['p50_us', 'latency at fixed rate, p50', 'µs', 0],

@@ -40,9 +40,14 @@ export function absoluteTable(measurements: Measurements, open: readonly number[
   const rows = rowsOf(metrics(open), subjects, ({ scenario, id, digits }, subject) => {
     const value = figure(measurements.value(scenario, subject, id), digits);
     const spread = measurements.spread(scenario, subject, id);
-    return spread === undefined ? value : `${value} ±${Math.round(spread * 100)}%`;
+    return spread === undefined ? value : `${value} ${apart(spread)}`;
   });
   return table(['median over the rounds', ...subjects], rows);
+}
+
+/** Beyond a factor of two only that matters: the rounds don't agree. */
+function apart(spread: number): string {
+  return spread > 1 ? '±>100%' : `±${Math.round(spread * 100)}%`;
 }
 
 export function verdictTable(verdicts: readonly Verdict[], subject: string): string {

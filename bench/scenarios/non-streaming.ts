@@ -5,18 +5,29 @@ import { type Bench, chatBody, noteFailures, probe, rotated, withCpu, withSubjec
 const SCENARIO = 'non-streaming';
 const MAX_CONNECTIONS = 256;
 const UNTIMED_MS = 500;
+const WARM_UP_PARTS = 3;
+/** Slowest subject that the warm-up has time for, in requests per second. */
+const SLOWEST = 100;
 const MARGIN_MS = 60_000;
 
-async function warmUp(bench: Bench, subject: Subject): Promise<number> {
+/** Requests per second that the load client, which is dearer than wrk, gets through a subject. */
+async function throughput(bench: Bench, subject: Subject): Promise<number> {
   const { connections, quick } = bench.options;
-  const seconds = quick ? 1 : 4;
-  const { requestsPerSecond } = await bench.saturate.run(
-    subject.endpoint,
-    chatBody(subject.model),
-    connections,
-    seconds,
+  const requests = quick ? 5000 : 10_000;
+  const from = performance.now();
+  const result = await bench.load.run(
+    { type: 'closed', endpoint: subject.endpoint, body: chatBody(subject.model), requests, connections },
+    results.closed,
+    (requests / SLOWEST) * 1000 + MARGIN_MS,
   );
-  return requestsPerSecond;
+  noteFailures(bench, `${subject.name}, unpaced`, result);
+  return (result.completed * 1000) / (performance.now() - from);
+}
+
+/** Half of what the floor (or else the first subject) can do right now: neighbours on the machine come and go. */
+async function halfLoad(bench: Bench, subjects: readonly Subject[]): Promise<number> {
+  const reference = subjects.find(({ name }) => name === 'floor') ?? subjects[0] ?? bench.direct;
+  return bench.options.rate ?? Math.max(1, Math.round((await throughput(bench, reference)) / 2));
 }
 
 async function saturated(bench: Bench, subject: Subject): Promise<number> {
@@ -66,16 +77,14 @@ async function paced(
 /** CPU per request and requests per second under saturation; latency at half of what the floor can do. */
 export async function nonStreaming(bench: Bench): Promise<void> {
   await withSubjects(bench.specs, async (subjects) => {
-    const reached = new Map<string, number>();
     for (const subject of [bench.direct, ...subjects]) {
       bench.progress(`${SCENARIO}: warming up ${subject.name}`);
       await probe(bench, subject);
-      reached.set(subject.name, await warmUp(bench, subject));
+      for (let part = 0; part < WARM_UP_PARTS; part++) await throughput(bench, subject);
     }
-    const reference = reached.get('floor') ?? Math.min(...reached.values());
-    const rate = bench.options.rate ?? Math.max(1, Math.round(reference / 2));
-    bench.note(`non-streaming latency was taken at ${rate} requests per second`);
     for (let round = 0; round < bench.options.rounds; round++) {
+      const rate = await halfLoad(bench, subjects);
+      bench.measurements.add(SCENARIO, 'direct', 'rate', rate);
       const base = await paced(bench, bench.direct, rate);
       for (const subject of rotated(subjects, round)) {
         bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.rounds}, ${subject.name}`);
