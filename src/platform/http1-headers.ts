@@ -1,0 +1,91 @@
+import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
+
+/** HTTP/1.1 header fields: reading them from text and what they say about framing. Pure. */
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const FORBIDDEN_IN_RECEIVED_VALUE = /[\0\r\n]/;
+const SENDABLE_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const CONTENT_LENGTH = /^\d{1,15}$/;
+const CLOSE = /(?:^|,)\s*close\s*(?:,|$)/i;
+const KEEP_ALIVE_TIMEOUT = /(?:^|[,\s])timeout=(\d{1,9})/i;
+
+export function protocolError(message: string): TransportError {
+  return new TransportError('protocol', message);
+}
+
+/** Response headers in arrival order. Lookups scan: a response has a dozen headers and two are asked for. */
+export class ParsedHeaders implements UpstreamHeaders {
+  readonly names: string[] = [];
+  readonly values: string[] = [];
+
+  get(name: string): string | null {
+    const wanted = name.toLowerCase();
+    const first = this.names.indexOf(wanted);
+    if (first < 0) return null;
+    let value = this.values[first] ?? '';
+    for (let at = this.names.indexOf(wanted, first + 1); at >= 0; at = this.names.indexOf(wanted, at + 1)) {
+      value += `, ${this.values[at] ?? ''}`;
+    }
+    return value;
+  }
+}
+
+/**
+ * Parses header lines separated by CRLF, from `start` to the end of `text`.
+ * @throws TransportError (`protocol`)
+ */
+export function parseFields(text: string, start: number, maxHeaders: number): ParsedHeaders {
+  const headers = new ParsedHeaders();
+  let at = start;
+  while (at < text.length) {
+    const found = text.indexOf('\r\n', at);
+    const end = found < 0 ? text.length : found;
+    const colon = text.indexOf(':', at);
+    const name = colon < 0 || colon > end ? '' : text.slice(at, colon);
+    // A folded line starts with white space, so it fails here too.
+    if (!TOKEN.test(name)) throw protocolError('malformed header line');
+    const value = text.slice(colon + 1, end);
+    if (FORBIDDEN_IN_RECEIVED_VALUE.test(value)) throw protocolError('control character in a header');
+    if (headers.names.length === maxHeaders) throw protocolError('too many headers');
+    headers.names.push(name.toLowerCase());
+    headers.values.push(value.trim());
+    at = end + 2;
+  }
+  return headers;
+}
+
+/**
+ * Declared body length in bytes. Repeated equal values count as one, as RFC 9110 section 8.6 allows.
+ * @throws TransportError (`protocol`) when it is not a number or given twice, differing.
+ */
+export function contentLength(headers: UpstreamHeaders): number | undefined {
+  const declared = headers.get('content-length');
+  if (declared === null) return undefined;
+  const values = declared.includes(',') ? declared.split(',').map((value) => value.trim()) : [declared];
+  const first = values[0] ?? '';
+  if (!CONTENT_LENGTH.test(first)) throw protocolError('content-length is not a number');
+  if (values.some((value) => value !== first)) throw protocolError('content-length given twice, differing');
+  return Number(first);
+}
+
+export function wantsClose(headers: UpstreamHeaders): boolean {
+  const connection = headers.get('connection');
+  return connection !== null && CLOSE.test(connection);
+}
+
+/** The server's `Keep-Alive: timeout` hint, in seconds. */
+export function keepAliveTimeoutSeconds(headers: UpstreamHeaders): number | undefined {
+  const hint = headers.get('keep-alive');
+  const seconds = hint === null ? undefined : KEEP_ALIVE_TIMEOUT.exec(hint)?.[1];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
+/**
+ * Refuses what could end a header early and smuggle another one, or a second request, to the upstream.
+ * The message names the header and never its value, which may be a credential.
+ * @throws TransportError (`protocol`)
+ */
+export function assertSendable(name: string, value: string): void {
+  if (!TOKEN.test(name)) throw protocolError(`not a header name: ${JSON.stringify(name)}`);
+  if (!SENDABLE_VALUE.test(value)) throw protocolError(`header ${name} has characters that cannot be sent`);
+}

@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'bun:test';
+import type { UpstreamRequest } from '../core/transport.ts';
+import { encodeRequest, parseTarget } from './http1-request.ts';
+
+describe('parseTarget', () => {
+  test.each([
+    ['http://a.example/v1?x=1#part', 'a.example', 80, 'a.example:80', 'a.example', '/v1?x=1'],
+    ['http://a.example:80', 'a.example', 80, 'a.example:80', 'a.example', '/'],
+    ['HTTP://A.Example:8000/', 'a.example', 8000, 'a.example:8000', 'a.example:8000', '/'],
+    ['http://127.0.0.1:1/a b', '127.0.0.1', 1, '127.0.0.1:1', '127.0.0.1:1', '/a%20b'],
+    ['http://[::1]:9/', '::1', 9, '[::1]:9', '[::1]:9', '/'],
+    ['http://[fe80::1]', 'fe80::1', 80, '[fe80::1]:80', '[fe80::1]', '/'],
+    ['http://a/\r\nx: y', 'a', 80, 'a:80', 'a', '/x:%20y'],
+  ])('%s', (url, hostname, port, origin, host, path) => {
+    expect(parseTarget(url)).toEqual({ hostname, port, origin, host, path });
+  });
+
+  test('credentials become basic authorization', () => {
+    const { authorization } = parseTarget('http://user:p%40ss@a/');
+    expect(authorization).toBe(`Basic ${Buffer.from('user:p@ss').toString('base64')}`);
+  });
+
+  test.each(['https://a/', 'nonsense', 'http://a:99999/', 'http://%zz@a/', ''])('refuses %p', (url) => {
+    expect(() => parseTarget(url)).toThrow(expect.objectContaining({ failure: 'connect' }));
+  });
+});
+
+describe('encodeRequest', () => {
+  const encode = (request: Partial<UpstreamRequest>) => {
+    const whole = { method: 'POST', url: 'http://a/p', headers: {}, ...request } as const;
+    return encodeRequest(whole, parseTarget(whole.url));
+  };
+  const text = (request: Partial<UpstreamRequest>) =>
+    Buffer.concat(encode(request).map((part) => Buffer.from(part))).toString('latin1');
+
+  test('head and small body are one part', () => {
+    expect(encode({ headers: { 'x-a': '1' }, body: 'é' })).toEqual([
+      'POST /p HTTP/1.1\r\nhost: a\r\nx-a: 1\r\ncontent-length: 2\r\n\r\né',
+    ]);
+    expect(encode({ body: new Uint8Array([0, 255]) })).toHaveLength(1);
+    expect(text({ headers: { 'x-a': 'é' }, body: 'é' })).toBe(
+      'POST /p HTTP/1.1\r\nhost: a\r\nx-a: é\r\ncontent-length: 2\r\n\r\n\xc3\xa9',
+    );
+  });
+
+  test('a large body is not copied', () => {
+    const body = new Uint8Array(1_000_000);
+    expect(encode({ body })[1]).toBe(body);
+  });
+
+  test('without a body', () => {
+    expect(encode({})).toEqual(['POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n']);
+    expect(encode({ method: 'GET' })).toEqual(['GET /p HTTP/1.1\r\nhost: a\r\n\r\n']);
+  });
+
+  test('framing is not the caller’s to set; host and authorization are', () => {
+    const headers = { host: 'b', 'content-length': '9', 'transfer-encoding': 'chunked', connection: 'close' };
+    expect(encode({ headers, body: '' })).toEqual([
+      'POST /p HTTP/1.1\r\nhost: b\r\ncontent-length: 0\r\n\r\n',
+    ]);
+    const url = 'http://u:p@a/p';
+    expect(text({ url })).toContain('authorization: Basic dTpw\r\n');
+    expect(text({ url, headers: { authorization: 'Bearer k' } })).not.toContain('Basic');
+  });
+
+  test('a refused header is named, its value is not', () => {
+    expect(() => encode({ headers: { authorization: 'Bearer secret\n' } })).toThrow(
+      expect.objectContaining({
+        failure: 'protocol',
+        message: expect.not.stringContaining('secret'),
+      }),
+    );
+  });
+});

@@ -1,0 +1,102 @@
+import { TransportError, type UpstreamRequest } from '../core/transport.ts';
+import { assertSendable } from './http1-headers.ts';
+
+/** HTTP/1.1 requests as bytes. Pure. */
+
+/** Where a request goes. */
+export interface RequestTarget {
+  /** Host name or address, an IPv6 literal without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+  /** `hostname:port`, the key of connections that may be shared. */
+  readonly origin: string;
+  /** Value of the `Host` header. */
+  readonly host: string;
+  /** Path and query. */
+  readonly path: string;
+  /** `Authorization` value for credentials in the URL. */
+  readonly authorization?: string;
+}
+
+/** @throws TransportError (`connect`) for what is not an `http:` URL. */
+export function parseTarget(url: string): RequestTarget {
+  if (!URL.canParse(url)) throw new TransportError('connect', 'not a valid URL');
+  const parsed = new URL(url);
+  if (parsed.protocol !== 'http:') {
+    throw new TransportError('connect', `this transport speaks http: only, not ${parsed.protocol}`);
+  }
+  const port = parsed.port === '' ? 80 : Number(parsed.port);
+  const { hostname } = parsed;
+  const target = {
+    hostname: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
+    port,
+    origin: `${hostname}:${port}`,
+    host: parsed.host,
+    path: parsed.pathname + parsed.search,
+  };
+  if (parsed.username === '' && parsed.password === '') return target;
+  return { ...target, authorization: basicAuthorization(parsed) };
+}
+
+function basicAuthorization(url: URL): string {
+  try {
+    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    return `Basic ${Buffer.from(credentials).toString('base64')}`;
+  } catch (cause) {
+    throw new TransportError('connect', 'malformed credentials in the URL', { cause });
+  }
+}
+
+/** Bodies up to this many bytes travel in the same write as the head. */
+const ONE_WRITE_BYTES = 64 * 1024;
+
+/** Framing and connection management belong to the transport; what a caller says about them is not sent. */
+const OWNED_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+const NOT_ASCII = /[^\0-\x7f]/;
+
+/**
+ * The request as parts to be written in order; strings are written as UTF-8.
+ * @throws TransportError (`protocol`) for headers that could smuggle another one.
+ */
+export function encodeRequest(
+  request: UpstreamRequest,
+  target: RequestTarget,
+): readonly (string | Uint8Array)[] {
+  const { body, headers } = request;
+  let head = `${request.method} ${target.path} HTTP/1.1\r\nhost: ${headers.host ?? target.host}\r\n`;
+  for (const name in headers) {
+    const value = headers[name] ?? '';
+    assertSendable(name, value);
+    if (name !== 'host' && !OWNED_HEADERS.has(name)) head += `${name}: ${value}\r\n`;
+  }
+  if (target.authorization !== undefined && headers.authorization === undefined) {
+    head += `authorization: ${target.authorization}\r\n`;
+  }
+  if (body === undefined) {
+    head += request.method === 'POST' ? 'content-length: 0\r\n\r\n' : '\r\n';
+    return [encodeHead(head)];
+  }
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+  head += `content-length: ${length}\r\n\r\n`;
+  const headPart = encodeHead(head);
+  if (length > ONE_WRITE_BYTES) {
+    return [headPart, typeof body === 'string' ? Buffer.from(body) : body];
+  }
+  if (typeof headPart === 'string' && typeof body === 'string') return [headPart + body];
+  return [Buffer.concat([Buffer.from(headPart), typeof body === 'string' ? Buffer.from(body) : body])];
+}
+
+/** Header values are Latin-1 on the wire, but text is written as UTF-8: the two agree for ASCII only. */
+function encodeHead(head: string): string | Uint8Array {
+  return NOT_ASCII.test(head) ? Buffer.from(head, 'latin1') : head;
+}

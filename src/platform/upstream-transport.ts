@@ -1,0 +1,72 @@
+import type { Clock } from '../core/clock.ts';
+import type { Transport } from '../core/transport.ts';
+import { createFetchTransport } from './fetch-transport.ts';
+import { createHttp1Transport, type Http1TransportOptions, type Http1TransportStats } from './http-client.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface UpstreamTransportOptions {
+  /** Where HTTP_PROXY and NO_PROXY are looked up. The runtime's fetch reads the process environment itself. */
+  readonly env: Environment;
+  readonly clock?: Clock;
+  /** For plain `http:`; see there. */
+  readonly http1?: Omit<Http1TransportOptions, 'clock' | 'onHandlerError'>;
+  /** Told what a handler threw, against its contract. A process warning by default. */
+  readonly onHandlerError?: (error: unknown) => void;
+}
+
+export interface UpstreamTransport extends Transport {
+  /** Connections of plain `http:` upstreams. Those of `https:` belong to the runtime and cannot be counted. */
+  stats(): Http1TransportStats;
+}
+
+/**
+ * The transport for every upstream: our own client for `http:`, the runtime's fetch for `https:` (certificate
+ * and host-name checks stay its job) and for `http:` hosts that the environment sends through an HTTP proxy.
+ */
+export function createUpstreamTransport(options: UpstreamTransportOptions): UpstreamTransport {
+  const { env, clock, onHandlerError } = options;
+  const faults = onHandlerError === undefined ? {} : { onHandlerError };
+  const http1 = createHttp1Transport({
+    ...options.http1,
+    ...faults,
+    ...(clock === undefined ? {} : { clock }),
+  });
+  // Without `timeout: false` an answer that is silent for five minutes would be cut off.
+  const viaFetch = createFetchTransport((url, init) => fetch(url, { ...init, timeout: false }), faults);
+  const usesProxy = httpProxyRule(env);
+  return {
+    send(request, handler) {
+      const own = !/^https:/i.test(request.url) && !usesProxy(request.url);
+      return (own ? http1 : viaFetch).send(request, handler);
+    },
+    close() {
+      http1.close();
+      viaFetch.close();
+    },
+    stats: () => http1.stats(),
+  };
+}
+
+/**
+ * Whether the environment sends an `http:` URL through a proxy. NO_PROXY is a list of host names, matching
+ * their subdomains too, each with an optional port; `*` is every host.
+ */
+export function httpProxyRule(env: Environment): (url: string) => boolean {
+  const proxy = env.http_proxy || env.HTTP_PROXY || '';
+  if (proxy === '') return () => false;
+  const excluded = (env.no_proxy || env.NO_PROXY || '')
+    .split(',')
+    .map((entry) => entry.trim().toLowerCase().replace(/^\./, ''))
+    .filter((entry) => entry !== '');
+  if (excluded.includes('*')) return () => false;
+  return (url) => {
+    if (!URL.canParse(url)) return false;
+    const { hostname, port } = new URL(url);
+    const withPort = `${hostname}:${port || '80'}`;
+    const bare = hostname.replace(/^\[|\]$/g, '');
+    return !excluded.some((entry) =>
+      [hostname, bare, withPort].some((host) => host === entry || host.endsWith(`.${entry}`)),
+    );
+  };
+}
