@@ -20,7 +20,9 @@ function installed(withDev) {
   const wanted = { ...lock.packages[''].dependencies, ...(withDev ? lock.packages[''].devDependencies : {}) };
   return Object.keys(wanted).every((name) => {
     const manifest = join(root, 'node_modules', name, 'package.json');
-    return existsSync(manifest) && readJson(manifest).version === lock.packages[`node_modules/${name}`].version;
+    return (
+      existsSync(manifest) && readJson(manifest).version === lock.packages[`node_modules/${name}`].version
+    );
   });
 }
 
@@ -29,7 +31,9 @@ function findBun() {
   const places = [join(root, 'node_modules/bun/bin/bun.exe')];
   for (const suffix of ['', '-baseline', '-musl', '-musl-baseline']) {
     const name = `bun-${process.platform}-${process.arch === 'arm64' ? 'aarch64' : process.arch}${suffix}`;
-    places.push(join(root, 'node_modules/@oven', name, 'bin', process.platform === 'win32' ? 'bun.exe' : 'bun'));
+    places.push(
+      join(root, 'node_modules/@oven', name, 'bin', process.platform === 'win32' ? 'bun.exe' : 'bun'),
+    );
   }
   // A blocked install script leaves a stub of a few hundred bytes in place of the executable.
   return places.find((path) => existsSync(path) && statSync(path).size > 1_000_000);
@@ -45,7 +49,11 @@ export function setUp({ withDev = false } = {}) {
     const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...(withDev ? [] : ['--omit=dev'])];
     const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
     // Installer output goes to stderr, so that `--json` and pipes stay clean.
-    const done = spawnSync(npm, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+    const done = spawnSync(npm, args, {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+      shell: process.platform === 'win32',
+    });
     if (done.status !== 0) {
       console.error('Weir: `npm ci` failed (see above). Is the package registry reachable from here?');
       process.exit(1);
@@ -57,7 +65,9 @@ export function setUp({ withDev = false } = {}) {
     bun = findBun();
   }
   if (!bun) {
-    console.error(`Weir: no runtime for ${process.platform}-${process.arch}: the npm package "bun" installed none.`);
+    console.error(
+      `Weir: no runtime for ${process.platform}-${process.arch}: the npm package "bun" installed none.`,
+    );
     process.exit(1);
   }
   return bun;

@@ -3,7 +3,6 @@ import type { Door } from '../http/door.ts';
 import { type DocumentedRoute, describeRoutes, openApiDocument } from '../http/openapi.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
 import { promptRequest, promptResponse } from './native/endpoints.ts';
-import { healthResponse } from './operations.ts';
 import {
   chatRequest,
   chatResponse,
@@ -15,6 +14,7 @@ import {
   modelList,
   modelObject,
 } from './openai/schemas.ts';
+import { healthResponse } from './operations.ts';
 
 const ROUTES: readonly DocumentedRoute[] = [
   {
@@ -68,14 +68,42 @@ const ROUTES: readonly DocumentedRoute[] = [
     path: '/stream',
     tag: 'Simple',
     summary: 'A prompt in, a stream of text out',
-    description: 'Events: `{"text"}` as it comes, `event: reasoning`, and at the end `event: done` or `event: error`.',
+    description:
+      'Events: `{"text"}` as it comes, `event: reasoning`, and at the end `event: done` or `event: error`.',
     request: promptRequest,
     responseType: 'text/event-stream',
   },
-  { method: 'get', path: '/health', tag: 'Operations', summary: 'How the gateway is', response: healthResponse, open: true },
-  { method: 'get', path: '/health/live', tag: 'Operations', summary: 'Is the process alive', open: true, responseType: 'application/json' },
-  { method: 'get', path: '/health/ready', tag: 'Operations', summary: 'May requests be sent here', open: true, responseType: 'application/json' },
-  { method: 'get', path: '/metrics', tag: 'Operations', summary: 'Prometheus metrics', responseType: 'text/plain' },
+  {
+    method: 'get',
+    path: '/health',
+    tag: 'Operations',
+    summary: 'How the gateway is',
+    response: healthResponse,
+    open: true,
+  },
+  {
+    method: 'get',
+    path: '/health/live',
+    tag: 'Operations',
+    summary: 'Is the process alive',
+    open: true,
+    responseType: 'application/json',
+  },
+  {
+    method: 'get',
+    path: '/health/ready',
+    tag: 'Operations',
+    summary: 'May requests be sent here',
+    open: true,
+    responseType: 'application/json',
+  },
+  {
+    method: 'get',
+    path: '/metrics',
+    tag: 'Operations',
+    summary: 'Prometheus metrics',
+    responseType: 'text/plain',
+  },
 ];
 
 const PAGE = `<!doctype html>
@@ -98,7 +126,9 @@ const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
 /** A file of the documentation page. */
-export type AssetReader = (name: 'swagger-ui.css' | 'swagger-ui-bundle.js') => Promise<Uint8Array<ArrayBuffer>>;
+export type AssetReader = (
+  name: 'swagger-ui.css' | 'swagger-ui-bundle.js',
+) => Promise<Uint8Array<ArrayBuffer>>;
 
 export interface DocsOptions {
   readonly version: string;

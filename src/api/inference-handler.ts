@@ -1,11 +1,11 @@
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, Operation } from '../core/inference.ts';
-import { type Outcome, RequestContext } from '../inference/context.ts';
-import type { Target } from '../providers/types.ts';
 import type { JsonBody } from '../http/body.ts';
 import type { DoorContext, DoorHandler } from '../http/door.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
+import { type Outcome, RequestContext } from '../inference/context.ts';
+import type { Target } from '../providers/types.ts';
 import { presentedKey } from '../tenancy/key-ring.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
 
@@ -15,9 +15,13 @@ export interface InferenceEndpoint {
   /** @throws GatewayError when the body can't be read or is not valid */
   read(context: DoorContext, snapshot: ApiSnapshot): Promise<JsonBody>;
   /** The call that a body asks for. @throws GatewayError when it is not valid */
-  parse(body: JsonBody, snapshot: ApiSnapshot): InferenceCall;
+  parse(body: JsonBody, snapshot: ApiSnapshot, headers: Headers): InferenceCall;
   /** The body of a plain answer, if it is not the upstream's. */
-  render?(context: DoorContext, result: InferenceResult, call: InferenceCall): { text: string; contentType: string };
+  render?(
+    context: DoorContext,
+    result: InferenceResult,
+    call: InferenceCall,
+  ): { text: string; contentType: string };
   /** The client dialect's event for a stream that fails after it began. */
   readonly renderStreamError?: (error: GatewayError) => Uint8Array;
 }
@@ -63,26 +67,41 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
   return async (door) => {
     const request = door.req.raw;
     const { exchange } = door.env;
+    const { addressLimiter } = services;
+    const address = addressLimiter.enabled ? exchange.remoteAddress() : undefined;
+    const limitHeaders = address === undefined ? {} : addressLimiter.spend(address);
     const principal = services.keys.authenticate(presentedKey(request.headers));
     services.lifecycle.assertAccepting();
     const snapshot = services.snapshot();
     const timeoutMs = requestTimeout(request.headers, snapshot.limits.maxRequestMs);
 
+    let leave: (() => void) | undefined;
     const context = new RequestContext(
-      { id: exchange.requestId, principal, operation: endpoint.operation, route: exchange.route, startedAt: exchange.startedAt },
-      (completed, outcome) => finish(services, door, completed, outcome),
+      {
+        id: exchange.requestId,
+        principal,
+        operation: endpoint.operation,
+        route: exchange.route,
+        startedAt: exchange.startedAt,
+      },
+      (completed, outcome) => {
+        leave?.();
+        finish(services, door, completed, outcome);
+      },
     );
     context.deadlineAt = exchange.startedAt + timeoutMs;
     exchange.finish = door.env.finish;
     services.lifecycle.begin(context);
     services.onStarted(context);
-    const onGone = () => context.abort(new GatewayError('client_closed_request', 'The client closed the connection.'));
+    const onGone = () =>
+      context.abort(new GatewayError('client_closed_request', 'The client closed the connection.'));
     request.signal.addEventListener('abort', onGone, { once: true });
     exchange.allowSilence();
 
     try {
+      if (address !== undefined) leave = await addressLimiter.enter(address, request.signal);
       const body = await endpoint.read(door, snapshot);
-      const call = endpoint.parse(body, snapshot);
+      const call = endpoint.parse(body, snapshot, request.headers);
       context.model = call.model;
       context.stream = call.stream;
       const answer = await services.inference.run(
@@ -91,14 +110,16 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         call,
         endpoint.renderStreamError ?? openAiErrorEvent,
       );
-      const headers = answerHeaders(context, answer.target);
+      const headers = { ...answerHeaders(context, answer.target), ...limitHeaders };
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
       const rendered = endpoint.render?.(door, answer.result, call);
       if (rendered?.contentType) headers['content-type'] = rendered.contentType;
       return await jsonResponse(request, 200, rendered?.text ?? answer.result.text, headers);
     } catch (thrown) {
-      const error = asGatewayError(thrown);
-      context.complete(error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error });
+      const error = context.aborted ?? asGatewayError(thrown);
+      context.complete(
+        error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error },
+      );
       throw error;
     }
   };

@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../core/errors.ts';
 import type { Door, DoorContext } from '../http/door.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
-import { presentedKey } from '../tenancy/key-ring.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { presentedKey } from '../tenancy/key-ring.ts';
 import type { ApiServices } from './services.ts';
 
 export const healthResponse = z
@@ -24,7 +24,9 @@ export interface OperationsOptions {
 
 /** The metrics page, for the API's port and for the metrics port. */
 export async function metricsResponse(metrics: Metrics): Promise<Response> {
-  return new Response(await metrics.render(), { headers: { ...SECURITY_HEADERS, 'content-type': metrics.contentType } });
+  return new Response(await metrics.render(), {
+    headers: { ...SECURITY_HEADERS, 'content-type': metrics.contentType },
+  });
 }
 
 /** Health, which needs no key, and metrics, which need an admin key here and none at their own port. */
@@ -53,7 +55,10 @@ export function addOperationsRoutes(door: Door, services: ApiServices, options: 
   door.route('GET', '/metrics', (context) => {
     const principal = services.keys.authenticate(presentedKey(context.req.raw.headers));
     if (principal.kind !== 'admin') {
-      throw new GatewayError('permission_denied', 'Metrics need the admin key, or the metrics port, which needs none.');
+      throw new GatewayError(
+        'permission_denied',
+        'Metrics need the admin key, or the metrics port, which needs none.',
+      );
     }
     return metricsResponse(options.metrics);
   });

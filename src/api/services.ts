@@ -1,9 +1,9 @@
 import type { Clock } from '../core/clock.ts';
 import type { RequestContext } from '../inference/context.ts';
-import type { DeadlineMonitor } from '../inference/deadlines.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
 import type { Recorder } from '../inference/recorder.ts';
 import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
+import type { AddressLimiter } from '../limits/per-address.ts';
 import type { KeyRing } from '../tenancy/key-ring.ts';
 
 /** What the configuration in force decides for the API. */
@@ -21,7 +21,7 @@ export interface ApiServices {
   readonly startedAtSeconds: number;
   readonly keys: KeyRing;
   readonly lifecycle: Lifecycle;
-  readonly deadlines: DeadlineMonitor;
+  readonly addressLimiter: AddressLimiter;
   readonly inference: InferenceService;
   readonly recorder: Recorder;
   readonly snapshot: () => ApiSnapshot;

@@ -12,6 +12,8 @@ export interface InferenceCall {
   /** The body's JSON text as it came. */
   readonly text: string;
   readonly body: Readonly<Record<string, unknown>>;
+  /** The client's headers; an adapter hands on the few that its vendor understands. */
+  readonly headers: Headers;
   /** The client asked for a usage event at the end of the stream. */
   readonly wantsStreamUsage: boolean;
   /** Writes stream events for the client; absent when the upstream's own events are handed on. */

@@ -11,7 +11,10 @@ export interface JsonBody {
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
 
 function tooLarge(limit: number): GatewayError {
-  return new GatewayError('request_too_large', `The request body is larger than the limit of ${limit} bytes.`);
+  return new GatewayError(
+    'request_too_large',
+    `The request body is larger than the limit of ${limit} bytes.`,
+  );
 }
 
 async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
@@ -57,7 +60,9 @@ export async function readJsonBody(request: Request, limit: number): Promise<Jso
     bytes = await readBytes(request, limit);
   } catch (error) {
     if (error instanceof GatewayError) throw error;
-    throw new GatewayError('client_closed_request', 'The request body ended before it was complete.', { cause: error });
+    throw new GatewayError('client_closed_request', 'The request body ended before it was complete.', {
+      cause: error,
+    });
   }
   let text: string;
   try {

@@ -5,7 +5,8 @@ export interface CorsRules {
   readonly maxAgeSeconds: number;
 }
 
-const EXPOSED = 'x-request-id, x-weir-provider, x-weir-model, x-weir-attempts, x-weir-cache, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
+const EXPOSED =
+  'x-request-id, x-weir-provider, x-weir-model, x-weir-attempts, x-weir-cache, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
 
 function allowedOrigin(rules: CorsRules, origin: string | null): string | undefined {
   if (origin === null || rules.origins.length === 0) return undefined;
@@ -31,7 +32,8 @@ export function preflightResponse(rules: CorsRules, request: Request): Response 
   const headers = new Headers({
     'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
     // Browsers do not take "*" to include Authorization, so what was asked for is named.
-    'access-control-allow-headers': request.headers.get('access-control-request-headers') ?? 'authorization, content-type',
+    'access-control-allow-headers':
+      request.headers.get('access-control-request-headers') ?? 'authorization, content-type',
     'access-control-max-age': String(rules.maxAgeSeconds),
   });
   addCorsHeaders(rules, request, headers);

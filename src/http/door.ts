@@ -42,7 +42,10 @@ export class Door {
 
   /** Adds a route. `path` is in Hono's form, such as `/v1/models/:id{.+}`. */
   route(method: Method, path: string, handler: DoorHandler): void {
-    const source = path.replaceAll(/:\w+(?:\{([^}]*)\})?/g, (_, inner: string | undefined) => inner ?? '[^/]+');
+    const source = path.replaceAll(
+      /:\w+(?:\{([^}]*)\})?/g,
+      (_, inner: string | undefined) => inner ?? '[^/]+',
+    );
     this.#patterns.push({ pattern: new RegExp(`^${source}$`), method });
     this.app.on(method, path, (context) => {
       context.env.exchange.route = path;
@@ -81,7 +84,10 @@ export class Door {
   #noRoute(method: string, path: string): GatewayError {
     const allowed = this.#patterns.filter(({ pattern }) => pattern.test(path)).map((route) => route.method);
     if (allowed.length === 0) {
-      return new GatewayError('not_found', `Unknown path: ${method} ${path.slice(0, 200)}. See /docs for what exists.`);
+      return new GatewayError(
+        'not_found',
+        `Unknown path: ${method} ${path.slice(0, 200)}. See /docs for what exists.`,
+      );
     }
     const allow = [...new Set(allowed)].join(', ');
     return new GatewayError('method_not_allowed', `${method} is not allowed here; allowed: ${allow}.`, {

@@ -25,7 +25,8 @@ const MAX_LOCATED = 4 * 1024 * 1024;
 
 /** Says where a text stops being JSON. Slow and careful: only for texts that `JSON.parse` has refused. */
 export function jsonSyntaxError(text: string): GatewayError {
-  if (text.trim() === '') return new GatewayError('invalid_json', 'The request body is empty; a JSON object is expected.');
+  if (text.trim() === '')
+    return new GatewayError('invalid_json', 'The request body is empty; a JSON object is expected.');
   const found = text.length <= MAX_LOCATED ? locate(text) : undefined;
   if (!found) return new GatewayError('invalid_json', 'The request body is not valid JSON.');
   const before = text.slice(0, found.offset);

@@ -63,7 +63,11 @@ export function describeRoutes(door: Door, routes: readonly DocumentedRoute[], e
 export function openApiDocument(door: Door, version: string): string {
   const registry = door.app.openAPIRegistry;
   registry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
-  registry.registerComponent('securitySchemes', 'apiKey', { type: 'apiKey', in: 'header', name: 'x-api-key' });
+  registry.registerComponent('securitySchemes', 'apiKey', {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-api-key',
+  });
   return JSON.stringify(
     door.app.getOpenAPI31Document({
       openapi: VERSION_OF_OPENAPI,

@@ -1,7 +1,12 @@
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
 import { concatBytes } from '../core/sse.ts';
-import type { TransportError, UpstreamExchange, UpstreamHandler, UpstreamHeaders } from '../core/transport.ts';
+import type {
+  TransportError,
+  UpstreamExchange,
+  UpstreamHandler,
+  UpstreamHeaders,
+} from '../core/transport.ts';
 import type { Target } from '../providers/types.ts';
 import type { DeadlineMonitor, Watched } from './deadlines.ts';
 
@@ -19,7 +24,11 @@ export type Answer =
 export type AttemptEnd =
   | { readonly kind: 'done'; readonly observed: StreamObservation | undefined }
   | { readonly kind: 'client_gone'; readonly observed: StreamObservation | undefined }
-  | { readonly kind: 'failed'; readonly error: GatewayError; readonly observed: StreamObservation | undefined };
+  | {
+      readonly kind: 'failed';
+      readonly error: GatewayError;
+      readonly observed: StreamObservation | undefined;
+    };
 
 export interface AttemptOptions {
   readonly call: InferenceCall;
@@ -67,7 +76,9 @@ export class Attempt implements UpstreamHandler, Watched {
   constructor(options: AttemptOptions) {
     this.#options = options;
     // A plain answer is silent until it is whole, however long that takes; only a stream owes an early first event.
-    const firstTokenAt = options.call.stream ? options.now() + options.firstTokenMs : Number.POSITIVE_INFINITY;
+    const firstTokenAt = options.call.stream
+      ? options.now() + options.firstTokenMs
+      : Number.POSITIVE_INFINITY;
     this.expiresAt = Math.min(firstTokenAt, options.deadlineAt);
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.answer = promise;
@@ -99,11 +110,21 @@ export class Attempt implements UpstreamHandler, Watched {
     const { target, deadlineAt } = this.#options;
     const provider = target.provider.id;
     if (now >= deadlineAt) {
-      this.#fail(new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.', { provider }));
+      this.#fail(
+        new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.', {
+          provider,
+        }),
+      );
     } else if (this.#controller) {
-      this.#fail(new GatewayError('upstream_timeout', `Provider "${provider}" fell silent in mid-stream.`, { provider }));
+      this.#fail(
+        new GatewayError('upstream_timeout', `Provider "${provider}" fell silent in mid-stream.`, {
+          provider,
+        }),
+      );
     } else {
-      this.#fail(new GatewayError('upstream_timeout', `Provider "${provider}" did not answer in time.`, { provider }));
+      this.#fail(
+        new GatewayError('upstream_timeout', `Provider "${provider}" did not answer in time.`, { provider }),
+      );
     }
   }
 
@@ -270,7 +291,9 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#reject(error);
     }
     this.#options.onEnd(
-      error.code === 'client_closed_request' ? { kind: 'client_gone', observed } : { kind: 'failed', error, observed },
+      error.code === 'client_closed_request'
+        ? { kind: 'client_gone', observed }
+        : { kind: 'failed', error, observed },
     );
   }
 
@@ -302,15 +325,35 @@ export class Attempt implements UpstreamHandler, Watched {
     const details = { provider, cause: error };
     switch (error.failure) {
       case 'connect':
-        return new GatewayError('upstream_unreachable', `Provider "${provider}" could not be reached: ${error.message}`, details);
+        return new GatewayError(
+          'upstream_unreachable',
+          `Provider "${provider}" could not be reached: ${error.message}`,
+          details,
+        );
       case 'connect_timeout':
-        return new GatewayError('upstream_timeout', `Provider "${provider}" did not accept a connection in time.`, details);
+        return new GatewayError(
+          'upstream_timeout',
+          `Provider "${provider}" did not accept a connection in time.`,
+          details,
+        );
       case 'closed_before_response':
-        return new GatewayError('upstream_closed', `Provider "${provider}" closed the connection without an answer.`, details);
+        return new GatewayError(
+          'upstream_closed',
+          `Provider "${provider}" closed the connection without an answer.`,
+          details,
+        );
       case 'closed_mid_body':
-        return new GatewayError('upstream_closed', `Provider "${provider}" closed the connection in mid-answer.`, details);
+        return new GatewayError(
+          'upstream_closed',
+          `Provider "${provider}" closed the connection in mid-answer.`,
+          details,
+        );
       case 'protocol':
-        return new GatewayError('upstream_invalid_response', `Provider "${provider}" sent what is not HTTP: ${error.message}`, details);
+        return new GatewayError(
+          'upstream_invalid_response',
+          `Provider "${provider}" sent what is not HTTP: ${error.message}`,
+          details,
+        );
     }
   }
 }

@@ -50,7 +50,9 @@ export class Lifecycle {
   /** Ends every request in flight with an error that its client can read. */
   abortAll(): void {
     for (const context of [...this.#active]) {
-      context.abort(new GatewayError('shutting_down', 'The gateway shut down before the answer was complete.'));
+      context.abort(
+        new GatewayError('shutting_down', 'The gateway shut down before the answer was complete.'),
+      );
     }
   }
 

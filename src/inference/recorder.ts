@@ -54,7 +54,9 @@ export class Recorder implements AttemptObserver {
       count('reasoning', usage.reasoningTokens);
       if (usage.outputTokens) metrics.tokensGenerated.labels(model).inc(usage.outputTokens);
       if (firstAt !== undefined && usage.outputTokens && usage.outputTokens > 1) {
-        metrics.timePerOutputToken.labels(model, provider).observe((endedAt - firstAt) / 1000 / (usage.outputTokens - 1));
+        metrics.timePerOutputToken
+          .labels(model, provider)
+          .observe((endedAt - firstAt) / 1000 / (usage.outputTokens - 1));
       }
     }
     if (this.logRequests()) this.#write(context, outcome, status, endedAt);

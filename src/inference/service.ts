@@ -14,7 +14,11 @@ export interface InferenceSnapshot {
   readonly directory: ModelDirectory;
   readonly router: Router;
   readonly providers: readonly Provider[];
-  readonly limits: { readonly firstTokenMs: number; readonly streamIdleMs: number; readonly maxRequestMs: number };
+  readonly limits: {
+    readonly firstTokenMs: number;
+    readonly streamIdleMs: number;
+    readonly maxRequestMs: number;
+  };
 }
 
 export interface AttemptObserver {
@@ -179,5 +183,7 @@ function unknownModel(name: string, directory: ModelDirectory): GatewayError {
     near.length > 0
       ? ` Did you mean ${near.map((id) => `"${id}"`).join(' or ')}?`
       : ' GET /v1/models lists the models that exist.';
-  return new GatewayError('model_not_found', `The model "${shown}" does not exist.${hint}`, { param: 'model' });
+  return new GatewayError('model_not_found', `The model "${shown}" does not exist.${hint}`, {
+    param: 'model',
+  });
 }

@@ -40,6 +40,12 @@ export function openSqlite(path: string): SqliteFile {
 
 function binding(value: unknown): SQLQueryBindings {
   if (value === null || value instanceof Uint8Array) return value;
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return value;
+  if (
+    typeof value === 'string' ||
+    typeof value === 'number' ||
+    typeof value === 'bigint' ||
+    typeof value === 'boolean'
+  )
+    return value;
   throw new TypeError(`a ${typeof value} can't be stored in SQLite`);
 }

@@ -6,14 +6,23 @@ import type { BufferedResponse, Provider, UpstreamModel } from './types.ts';
 const MAX_BODY = 16 * 1024 * 1024;
 
 /** Sends a small request and holds its whole answer. @throws GatewayError when there is none in time */
-export function exchangeBuffered(provider: Provider, request: UpstreamRequest, timeoutMs: number): Promise<BufferedResponse> {
+export function exchangeBuffered(
+  provider: Provider,
+  request: UpstreamRequest,
+  timeoutMs: number,
+): Promise<BufferedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<BufferedResponse>();
   const parts: Uint8Array[] = [];
   let length = 0;
   let head: Pick<BufferedResponse, 'status' | 'headers'> = { status: 0, headers: { get: () => null } };
   const fail = (message: string, cause?: unknown) => {
     clearTimeout(timer);
-    reject(new GatewayError('upstream_unreachable', `Provider "${provider.id}" ${message}`, { provider: provider.id, cause }));
+    reject(
+      new GatewayError('upstream_unreachable', `Provider "${provider.id}" ${message}`, {
+        provider: provider.id,
+        cause,
+      }),
+    );
   };
   const timer = setTimeout(() => {
     exchange.abort();

@@ -3,10 +3,11 @@ import type { ProviderConfig } from '../config/schema.ts';
 import type { Transport } from '../core/transport.ts';
 import { openAiCompatibleAdapter } from './openai-compatible/adapter.ts';
 import { ENGINES, GENERIC, VENDORS } from './openai-compatible/vendors.ts';
+import { MODELS } from './simulator/index.ts';
 import type { Provider, VendorProfile } from './types.ts';
 
 export const SIMULATOR_ID = 'simulator';
-export const SIMULATOR_MODELS = ['simulator', 'simulator-reasoning', 'simulator-embedding', 'simulator-rerank'];
+const SIMULATOR_MODELS: readonly string[] = Object.keys(MODELS);
 /** Never resolved: the simulator's transport answers in this process. */
 const SIMULATOR_URL = 'http://simulator.internal/v1';
 
@@ -15,6 +16,7 @@ const SIMULATOR_PROFILE: VendorProfile = {
   baseUrl: SIMULATOR_URL,
   streamUsage: 'on-request',
   modelPattern: /^simulator(?:$|[-:])/,
+  forwardHeaders: ['x-weir-simulate', 'x-stainless-retry-count'],
   needsKey: false,
 };
 
@@ -43,6 +45,7 @@ export const PROVIDER_CATALOG: ProviderCatalog = {
   vendors: Object.keys(VENDORS).filter((vendor) => !Object.hasOwn(KIND_PROFILES, vendor)),
   engines: Object.keys(ENGINES),
   builtinIds: [SIMULATOR_ID],
+  builtinModels: SIMULATOR_MODELS,
   defaultBaseUrl: (provider) => profileOf(provider).baseUrl,
 };
 
@@ -62,9 +65,9 @@ export function createProvider(config: ProviderConfig, transports: ProviderTrans
     id: config.id,
     kind: config.kind,
     profile,
-    baseUrl: baseUrl.replace(/\/+$/, ''),
+    baseUrl,
     credential: config.api_key ?? undefined,
-    headers: Object.fromEntries(Object.entries(config.headers).map(([name, value]) => [name.toLowerCase(), value])),
+    headers: config.headers,
     adapter: openAiCompatibleAdapter,
     transport: simulated ? transports.simulator : transports.upstream(config.connect_timeout),
     models: simulated ? [...SIMULATOR_MODELS, ...config.models] : config.models,
@@ -89,13 +92,15 @@ export function simulatorProvider(transports: ProviderTransports): Provider {
 }
 
 /** Providers for which the environment holds a key. A base URL alone names a server that needs none. */
-export function providersFromEnvironment(env: Readonly<Record<string, string | undefined>>): ProviderConfig[] {
+export function providersFromEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): ProviderConfig[] {
   const found: ProviderConfig[] = [];
   for (const [name, profile] of Object.entries(vendorProfiles)) {
     const { environment } = profile;
     if (!environment) continue;
     const key = env[environment.key]?.trim() || null;
-    const baseUrl = env[environment.baseUrl]?.trim() || null;
+    const baseUrl = env[environment.baseUrl]?.trim().replace(/\/+$/, '') || null;
     if (key === null && baseUrl === null) continue;
     const isKind = Object.hasOwn(KIND_PROFILES, name);
     found.push({
@@ -121,7 +126,13 @@ export interface EngineCandidate {
 export function engineCandidates(): EngineCandidate[] {
   return Object.entries(engineProfiles).flatMap(([engine, { localEngine }]) =>
     localEngine
-      ? [{ config: { ...DEFAULTS, id: engine, kind: GENERIC_KIND, engine }, ownedBy: localEngine.ownedBy, port: localEngine.port }]
+      ? [
+          {
+            config: { ...DEFAULTS, id: engine, kind: GENERIC_KIND, engine },
+            ownedBy: localEngine.ownedBy,
+            port: localEngine.port,
+          },
+        ]
       : [],
   );
 }

@@ -20,6 +20,8 @@ export interface VendorProfile {
   readonly modelPattern?: RegExp;
   /** Serving engines: where one is looked for on this machine, and how its model list gives it away. */
   readonly localEngine?: { readonly port: number; readonly ownedBy?: string };
+  /** Client headers that this vendor understands, in lower case. */
+  readonly forwardHeaders?: readonly string[];
   /** A key is needed for any call. */
   readonly needsKey: boolean;
 }

@@ -31,6 +31,15 @@ export type DiscoveredModels = ReadonlyMap<string, readonly UpstreamModel[]>;
 
 const OTHER = 'other';
 
+/** Providers that come from the environment are known only when it is read, so a configuration file can't be checked alone. */
+export class UnknownProviderError extends Error {
+  constructor(model: string, provider: string) {
+    super(
+      `Model "${model}" has a target at provider "${provider}", which is neither under "providers:" nor in the environment.`,
+    );
+  }
+}
+
 /**
  * Resolves the names that clients send. In order: models and aliases of the configuration, `provider-id/model`,
  * names that a provider reported or was configured with, and names whose form gives a vendor away.
@@ -40,7 +49,7 @@ export class ModelDirectory {
   readonly #listed: ListedModel[] = [];
   readonly #providers = new Map<string, Provider>();
 
-  /** @param definitions must refer to `providers` by their ids; the configuration check has seen to it */
+  /** @throws UnknownProviderError when a definition refers to none of `providers` */
   constructor(
     definitions: readonly ModelDefinition[],
     providers: readonly Provider[],
@@ -53,7 +62,7 @@ export class ModelDirectory {
   #define(definition: ModelDefinition): void {
     const targets = definition.targets.map(({ provider: id, model, weight }): Target => {
       const provider = this.#providers.get(id);
-      if (!provider) throw new Error(`model "${definition.id}" refers to unknown provider "${id}"`);
+      if (!provider) throw new UnknownProviderError(definition.id, id);
       return { provider, model, weight };
     });
     const route: ModelRoute = {
@@ -71,7 +80,9 @@ export class ModelDirectory {
   }
 
   resolve(name: string): ModelRoute | undefined {
-    return this.#configured.get(name) ?? this.#byProviderPrefix(name) ?? this.#byReport(name) ?? this.#byForm(name);
+    return (
+      this.#configured.get(name) ?? this.#byProviderPrefix(name) ?? this.#byReport(name) ?? this.#byForm(name)
+    );
   }
 
   /** Every name that can be asked for, configured ones first. */
@@ -114,7 +125,12 @@ export class ModelDirectory {
     const provider = this.#providers.get(name.slice(0, slash));
     if (!provider) return undefined;
     const model = name.slice(slash + 1);
-    return direct(name, this.#reported(provider).includes(model) ? name : `${provider.id}/${OTHER}`, provider, model);
+    return direct(
+      name,
+      this.#reported(provider).includes(model) ? name : `${provider.id}/${OTHER}`,
+      provider,
+      model,
+    );
   }
 
   #byReport(name: string): ModelRoute | undefined {
@@ -126,7 +142,8 @@ export class ModelDirectory {
 
   #byForm(name: string): ModelRoute | undefined {
     for (const provider of this.#providers.values()) {
-      if (provider.profile.modelPattern?.test(name)) return direct(name, `${provider.id}/${OTHER}`, provider, name);
+      if (provider.profile.modelPattern?.test(name))
+        return direct(name, `${provider.id}/${OTHER}`, provider, name);
     }
     return undefined;
   }

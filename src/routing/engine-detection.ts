@@ -15,7 +15,9 @@ export async function detectEngines(
   ownPorts: readonly number[],
 ): Promise<ProviderConfig[]> {
   const candidates = engineCandidates().filter(({ port }) => !ownPorts.includes(port));
-  const answers = await Promise.allSettled(candidates.map(({ config }) => fetchModels(create(config), TIMEOUT_MS)));
+  const answers = await Promise.allSettled(
+    candidates.map(({ config }) => fetchModels(create(config), TIMEOUT_MS)),
+  );
   return candidates.flatMap(({ config, ownedBy }, index) => {
     const answer = answers[index];
     if (answer?.status !== 'fulfilled' || answer.value.length === 0) return [];

@@ -9,7 +9,11 @@ const PER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly httpRequests = this.#counter('http_requests_total', 'HTTP requests answered.', ['method', 'route', 'status']);
+  readonly httpRequests = this.#counter('http_requests_total', 'HTTP requests answered.', [
+    'method',
+    'route',
+    'status',
+  ]);
   readonly httpDuration = this.#histogram(
     'http_request_duration_seconds',
     'Time from a request to the end of its answer, streams included.',
@@ -39,10 +43,22 @@ export class Metrics {
     ['model', 'provider'],
     PER_TOKEN_BUCKETS,
   );
-  readonly tokens = this.#counter('llm_tokens_total', 'Tokens, as reported by providers.', ['model', 'direction']);
-  readonly tokensGenerated = this.#counter('llm_tokens_generated_total', 'Output tokens, as reported by providers.', ['model']);
-  readonly providerRequests = this.#counter('llm_provider_requests_total', 'Attempts sent to providers.', ['provider']);
-  readonly providerErrors = this.#counter('llm_provider_errors_total', 'Attempts that failed.', ['provider', 'code']);
+  readonly tokens = this.#counter('llm_tokens_total', 'Tokens, as reported by providers.', [
+    'model',
+    'direction',
+  ]);
+  readonly tokensGenerated = this.#counter(
+    'llm_tokens_generated_total',
+    'Output tokens, as reported by providers.',
+    ['model'],
+  );
+  readonly providerRequests = this.#counter('llm_provider_requests_total', 'Attempts sent to providers.', [
+    'provider',
+  ]);
+  readonly providerErrors = this.#counter('llm_provider_errors_total', 'Attempts that failed.', [
+    'provider',
+    'code',
+  ]);
   readonly providerLatency = this.#histogram(
     'llm_provider_latency_seconds',
     'Time from sending an attempt to its first event, or to the whole of a plain answer.',
@@ -55,16 +71,26 @@ export class Metrics {
     ['route'],
     OVERHEAD_BUCKETS,
   );
-  readonly rateLimited = this.#counter('llm_rate_limit_exceeded_total', 'Requests refused by a rate limit.', ['scope']);
-  readonly modelInfo = this.#gauge('llm_model_info', 'Models that can be asked for by their configured name; always 1.', [
-    'model',
-    'provider',
+  readonly rateLimited = this.#counter('llm_rate_limit_exceeded_total', 'Requests refused by a rate limit.', [
+    'scope',
   ]);
+  readonly modelInfo = this.#gauge(
+    'llm_model_info',
+    'Models that can be asked for by their configured name; always 1.',
+    ['model', 'provider'],
+  );
   readonly inflight = this.#gauge('llm_requests_in_flight', 'Inference requests being handled.', []);
   readonly configReloads = this.#counter('weir_config_reloads_total', 'Configuration reloads.', ['result']);
 
   /** @param readProcess sampled when metrics are read */
-  constructor(readProcess: () => { cpuSeconds: number; residentBytes: number; startedAtSeconds: number; openFiles: number | undefined }) {
+  constructor(
+    readProcess: () => {
+      cpuSeconds: number;
+      residentBytes: number;
+      startedAtSeconds: number;
+      openFiles: number | undefined;
+    },
+  ) {
     const sampled = (name: string, help: string, read: () => number | undefined) => {
       const gauge = new Gauge({
         name,
@@ -78,7 +104,11 @@ export class Metrics {
     };
     sampled('process_cpu_seconds_total', 'User and system CPU time.', () => readProcess().cpuSeconds);
     sampled('process_resident_memory_bytes', 'Resident memory.', () => readProcess().residentBytes);
-    sampled('process_start_time_seconds', 'Start of the process, Unix time.', () => readProcess().startedAtSeconds);
+    sampled(
+      'process_start_time_seconds',
+      'Start of the process, Unix time.',
+      () => readProcess().startedAtSeconds,
+    );
     sampled('process_open_fds', 'Open file descriptors.', () => readProcess().openFiles);
   }
 
@@ -90,7 +120,12 @@ export class Metrics {
     return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.registry] });
   }
 
-  #histogram<T extends string>(name: string, help: string, labelNames: readonly T[], buckets: number[]): Histogram<T> {
+  #histogram<T extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly T[],
+    buckets: number[],
+  ): Histogram<T> {
     return new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [this.registry] });
   }
 

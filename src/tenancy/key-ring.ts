@@ -26,7 +26,12 @@ export class KeyRing {
     private readonly store: KeyStore,
     adminKey?: string,
   ) {
-    const principal: Principal = { kind: 'admin', tenant: DEFAULT_TENANT, keyId: 'key_environment', keyName: 'admin' };
+    const principal: Principal = {
+      kind: 'admin',
+      tenant: DEFAULT_TENANT,
+      keyId: 'key_environment',
+      keyName: 'admin',
+    };
     this.#nobody = { digest: Buffer.alloc(32), principal, revoked: true };
     this.#fromEnvironment = adminKey
       ? { digest: Buffer.from(digestOf(adminKey), 'hex'), principal, revoked: false }
@@ -57,14 +62,16 @@ export class KeyRing {
         revoked: key.revokedAt !== null,
       });
     }
-    if (this.#fromEnvironment) entries.set(this.#fromEnvironment.digest.toString('hex'), this.#fromEnvironment);
+    if (this.#fromEnvironment)
+      entries.set(this.#fromEnvironment.digest.toString('hex'), this.#fromEnvironment);
     this.#entries = entries;
     this.#version = version;
   }
 
   /** True when some admin key works, so that none has to be made. */
   get hasAdmin(): boolean {
-    for (const { principal, revoked } of this.#entries.values()) if (principal.kind === 'admin' && !revoked) return true;
+    for (const { principal, revoked } of this.#entries.values())
+      if (principal.kind === 'admin' && !revoked) return true;
     return false;
   }
 

@@ -8,7 +8,10 @@ export function digestOf(secret: string): string {
 }
 
 /** A new secret. The prefix tells people and secret scanners what it is. */
-export function newSecret(kind: 'admin' | 'api_key', random: (bytes: number) => Uint8Array = randomBytes): string {
+export function newSecret(
+  kind: 'admin' | 'api_key',
+  random: (bytes: number) => Uint8Array = randomBytes,
+): string {
   return `${kind === 'admin' ? 'wr-admin-' : 'wr-'}${Buffer.from(random(24)).toString('hex')}`;
 }
 

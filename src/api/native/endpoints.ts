@@ -11,7 +11,12 @@ import { answerText, plainUsage, TextWriter, textErrorEvent } from './text-write
 export const promptRequest = z
   .looseObject({
     prompt: z.string().min(1, 'a prompt is expected'),
-    model: z.string().min(1).max(400).optional().describe('Without it: `default_model` of the configuration.'),
+    model: z
+      .string()
+      .min(1)
+      .max(400)
+      .optional()
+      .describe('Without it: `default_model` of the configuration.'),
     system: z.string().optional().describe('Instructions that come before the prompt.'),
     max_tokens: z.number().int().min(1).optional(),
     temperature: z.number().optional(),
@@ -24,18 +29,24 @@ export const promptResponse = z
     model: z.string(),
     text: z.string(),
     finish_reason: z.string().nullable(),
-    usage: z.object({ input_tokens: z.number().int().optional(), output_tokens: z.number().int().optional() }).nullable(),
+    usage: z
+      .object({ input_tokens: z.number().int().optional(), output_tokens: z.number().int().optional() })
+      .nullable(),
   })
   .openapi('PromptResponse');
 
 /** The chat request that a prompt stands for; fields that are not ours go on to the upstream. */
-function chatCall(body: JsonBody, snapshot: ApiSnapshot, stream: boolean): InferenceCall {
+function chatCall(body: JsonBody, snapshot: ApiSnapshot, headers: Headers, stream: boolean): InferenceCall {
   const { prompt, model: asked, system, ...rest } = validate(promptRequest, body.json);
   const model = asked ?? snapshot.defaultModel;
   if (model === undefined) {
-    throw new GatewayError('invalid_request', '"model" is missing, and the configuration names no default_model.', {
-      param: 'model',
-    });
+    throw new GatewayError(
+      'invalid_request',
+      '"model" is missing, and the configuration names no default_model.',
+      {
+        param: 'model',
+      },
+    );
   }
   const messages = [
     ...(system === undefined ? [] : [{ role: 'system', content: system }]),
@@ -48,14 +59,20 @@ function chatCall(body: JsonBody, snapshot: ApiSnapshot, stream: boolean): Infer
     stream,
     text: JSON.stringify(chat),
     body: chat,
+    headers,
     wantsStreamUsage: false,
     chunkWriter: () => new TextWriter(),
   };
 }
 
-function render(door: DoorContext, result: InferenceResult, call: InferenceCall): { text: string; contentType: string } {
+function render(
+  door: DoorContext,
+  result: InferenceResult,
+  call: InferenceCall,
+): { text: string; contentType: string } {
   const text = answerText(result.json);
-  if (door.req.header('accept')?.includes('text/plain')) return { text, contentType: 'text/plain; charset=utf-8' };
+  if (door.req.header('accept')?.includes('text/plain'))
+    return { text, contentType: 'text/plain; charset=utf-8' };
   const body = {
     id: door.env.exchange.requestId,
     model: call.model,
@@ -71,7 +88,8 @@ const NUMBERS = new Set(['max_tokens', 'temperature', 'top_p', 'seed']);
 /** A prompt from the query, for a quick look with a browser or curl. */
 function bodyFromQuery(url: string): JsonBody {
   const json: Record<string, unknown> = {};
-  for (const [name, value] of new URL(url).searchParams) json[name] = NUMBERS.has(name) ? Number(value) : value;
+  for (const [name, value] of new URL(url).searchParams)
+    json[name] = NUMBERS.has(name) ? Number(value) : value;
   return { text: JSON.stringify(json), json };
 }
 
@@ -79,13 +97,13 @@ export function addNativeRoutes(door: Door, services: ApiServices): void {
   const plain: InferenceEndpoint = {
     operation: 'chat',
     read: (context, snapshot) => readJsonBody(context.req.raw, snapshot.bodyLimit),
-    parse: (body, snapshot) => chatCall(body, snapshot, false),
+    parse: (body, snapshot, headers) => chatCall(body, snapshot, headers, false),
     render,
   };
   const streamed: InferenceEndpoint = {
     operation: 'chat',
     read: plain.read,
-    parse: (body, snapshot) => chatCall(body, snapshot, true),
+    parse: (body, snapshot, headers) => chatCall(body, snapshot, headers, true),
     renderStreamError: textErrorEvent,
   };
   door.route('POST', '/inference', inferenceHandler(services, plain));

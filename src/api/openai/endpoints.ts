@@ -16,7 +16,7 @@ interface Parsed {
   readonly stream_options?: { readonly include_usage?: boolean | null | undefined } | null | undefined;
 }
 
-function callFrom(operation: Operation, body: JsonBody, parsed: Parsed): InferenceCall {
+function callFrom(operation: Operation, body: JsonBody, parsed: Parsed, headers: Headers): InferenceCall {
   return {
     operation,
     model: parsed.model,
@@ -24,6 +24,7 @@ function callFrom(operation: Operation, body: JsonBody, parsed: Parsed): Inferen
     stream: parsed.stream === true && operation !== 'embedding',
     text: body.text,
     body: body.json,
+    headers,
     wantsStreamUsage: parsed.stream_options?.include_usage === true,
   };
 }
@@ -33,12 +34,13 @@ export function openAiEndpoint(operation: Operation, schema: z.ZodType<Parsed>):
   return {
     operation,
     read: (door, snapshot) => readJsonBody(door.req.raw, snapshot.bodyLimit),
-    parse: (body) => callFrom(operation, body, validate(schema, body.json)),
+    parse: (body, _snapshot, headers) => callFrom(operation, body, validate(schema, body.json), headers),
   };
 }
 
 export function addOpenAiRoutes(door: Door, services: ApiServices): void {
-  const add = (path: string, endpoint: InferenceEndpoint) => door.route('POST', path, inferenceHandler(services, endpoint));
+  const add = (path: string, endpoint: InferenceEndpoint) =>
+    door.route('POST', path, inferenceHandler(services, endpoint));
   add('/v1/chat/completions', openAiEndpoint('chat', chatRequest));
   add('/v1/completions', openAiEndpoint('completion', completionRequest));
   add('/v1/embeddings', openAiEndpoint('embedding', embeddingRequest));
@@ -64,7 +66,9 @@ export function addOpenAiRoutes(door: Door, services: ApiServices): void {
     if (!found) {
       const near = directory.suggest(id);
       const hint = near.length > 0 ? ` Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?` : '';
-      throw new GatewayError('model_not_found', `The model "${id.slice(0, 200)}" does not exist.${hint}`, { param: 'model' });
+      throw new GatewayError('model_not_found', `The model "${id.slice(0, 200)}" does not exist.${hint}`, {
+        param: 'model',
+      });
     }
     return jsonResponse(context.req.raw, 200, JSON.stringify(describe(found)), {});
   });

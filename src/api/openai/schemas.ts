@@ -5,7 +5,11 @@ import { z } from '@hono/zod-openapi';
  * Everything else passes: an upstream knows its own parameters best.
  */
 
-const model = z.string().min(1, 'a model name is expected').max(400).describe('A model id, an alias, or `provider-id/model`.');
+const model = z
+  .string()
+  .min(1, 'a model name is expected')
+  .max(400)
+  .describe('A model id, an alias, or `provider-id/model`.');
 const stream = z.boolean().nullish().describe('Answer as an event stream.');
 const streamOptions = z.looseObject({ include_usage: z.boolean().nullish() }).nullish();
 const stop = z.union([z.string(), z.array(z.string())]).nullish();
@@ -14,7 +18,9 @@ const positive = z.number().int().min(1).nullish();
 const contentPart = z.looseObject({ type: z.string() });
 const message = z.looseObject({
   role: z.string().min(1),
-  content: z.union([z.string(), z.array(contentPart), z.null()], 'text, a list of content parts, or null is expected').optional(),
+  content: z
+    .union([z.string(), z.array(contentPart), z.null()], 'text, a list of content parts, or null is expected')
+    .optional(),
 });
 
 export const chatRequest = z
@@ -48,7 +54,10 @@ const texts = z.array(z.string()).min(1);
 export const completionRequest = z
   .looseObject({
     model,
-    prompt: z.union([z.string(), texts, tokens, z.array(tokens).min(1)], 'text, a list of texts, or lists of token ids are expected'),
+    prompt: z.union(
+      [z.string(), texts, tokens, z.array(tokens).min(1)],
+      'text, a list of texts, or lists of token ids are expected',
+    ),
     stream,
     stream_options: streamOptions,
     max_tokens: z.number().int().min(0).nullish(),
@@ -70,7 +79,9 @@ export const embeddingRequest = z
     encoding_format: z.enum(['float', 'base64']).nullish(),
     user: z.string().nullish(),
   })
-  .openapi('EmbeddingRequest', { example: { model: 'simulator-embedding', input: 'A weir measures a flow.' } });
+  .openapi('EmbeddingRequest', {
+    example: { model: 'simulator-embedding', input: 'A weir measures a flow.' },
+  });
 
 export const usage = z.looseObject({
   prompt_tokens: z.number().int(),
@@ -85,7 +96,11 @@ export const chatResponse = z
     created: z.number().int(),
     model: z.string(),
     choices: z.array(
-      z.looseObject({ index: z.number().int(), message: z.looseObject({}), finish_reason: z.string().nullable() }),
+      z.looseObject({
+        index: z.number().int(),
+        message: z.looseObject({}),
+        finish_reason: z.string().nullable(),
+      }),
     ),
     usage: usage.optional(),
   })
@@ -105,19 +120,33 @@ export const embeddingResponse = z
   .looseObject({
     object: z.literal('list'),
     model: z.string(),
-    data: z.array(z.looseObject({ index: z.number().int(), embedding: z.union([z.string(), z.array(z.number())]) })),
+    data: z.array(
+      z.looseObject({ index: z.number().int(), embedding: z.union([z.string(), z.array(z.number())]) }),
+    ),
     usage: usage.optional(),
   })
   .openapi('EmbeddingList');
 
 export const modelObject = z
-  .looseObject({ id: z.string(), object: z.literal('model'), created: z.number().int(), owned_by: z.string() })
+  .looseObject({
+    id: z.string(),
+    object: z.literal('model'),
+    created: z.number().int(),
+    owned_by: z.string(),
+  })
   .openapi('Model');
 
-export const modelList = z.object({ object: z.literal('list'), data: z.array(modelObject) }).openapi('ModelList');
+export const modelList = z
+  .object({ object: z.literal('list'), data: z.array(modelObject) })
+  .openapi('ModelList');
 
 export const errorResponse = z
   .object({
-    error: z.looseObject({ message: z.string(), type: z.string(), code: z.string(), param: z.string().nullable() }),
+    error: z.looseObject({
+      message: z.string(),
+      type: z.string(),
+      code: z.string(),
+      param: z.string().nullable(),
+    }),
   })
   .openapi('Error');

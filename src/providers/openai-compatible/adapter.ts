@@ -17,7 +17,11 @@ const PATHS: Readonly<Record<Operation, string>> = {
 };
 
 /** The member that an answer to each operation can't be without. */
-const ANSWER_LIST: Readonly<Record<Operation, string>> = { chat: 'choices', completion: 'choices', embedding: 'data' };
+const ANSWER_LIST: Readonly<Record<Operation, string>> = {
+  chat: 'choices',
+  completion: 'choices',
+  embedding: 'data',
+};
 
 function wantedEncoding(call: InferenceCall): 'float' | 'base64' {
   return call.body.encoding_format === 'base64' ? 'base64' : 'float';
@@ -41,9 +45,14 @@ function requestEdits(call: InferenceCall, target: Target): Record<string, strin
   return edits;
 }
 
-function decodeJson(response: BufferedResponse, provider: Provider): { text: string; json: Record<string, unknown> } {
+function decodeJson(
+  response: BufferedResponse,
+  provider: Provider,
+): { text: string; json: Record<string, unknown> } {
   const invalid = (what: string) =>
-    new GatewayError('upstream_invalid_response', `Provider "${provider.id}" ${what}`, { provider: provider.id });
+    new GatewayError('upstream_invalid_response', `Provider "${provider.id}" ${what}`, {
+      provider: provider.id,
+    });
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(response.body);
@@ -54,7 +63,8 @@ function decodeJson(response: BufferedResponse, provider: Provider): { text: str
   try {
     json = JSON.parse(text);
   } catch {
-    const kind = text.trim() === '' ? 'an empty body' : /^\s*</.test(text) ? 'an HTML page' : 'a body that is not JSON';
+    const kind =
+      text.trim() === '' ? 'an empty body' : /^\s*</.test(text) ? 'an HTML page' : 'a body that is not JSON';
     throw invalid(`answered HTTP ${response.status} with ${kind}. Check its base_url.`);
   }
   if (!isRecord(json)) throw invalid('answered with JSON that is not an object.');
@@ -72,6 +82,11 @@ export const openAiCompatibleAdapter: ProviderAdapter = {
       body = editMembers(call.text, edits);
       break;
     }
+    const forwarded: Record<string, string> = {};
+    for (const name of target.provider.profile.forwardHeaders ?? []) {
+      const value = call.headers.get(name);
+      if (value !== null) forwarded[name] = value;
+    }
     return {
       method: 'POST',
       url: target.provider.baseUrl + PATHS[call.operation],
@@ -79,6 +94,7 @@ export const openAiCompatibleAdapter: ProviderAdapter = {
         'content-type': 'application/json',
         accept: call.stream ? 'text/event-stream' : 'application/json',
         'accept-encoding': 'identity',
+        ...forwarded,
         ...target.provider.headers,
       },
       body,
@@ -124,8 +140,7 @@ export const openAiCompatibleAdapter: ProviderAdapter = {
 
   streamDecoder(call, target, fallbackId): StreamDecoder {
     const usage = call.wantsStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
-    const writer =
-      call.chunkWriter?.() ?? new PassthroughWriter({ model: call.model, fallbackId, usage });
+    const writer = call.chunkWriter?.() ?? new PassthroughWriter({ model: call.model, fallbackId, usage });
     return new OpenAiStreamDecoder(target.provider.id, writer);
   },
 
@@ -142,9 +157,13 @@ export const openAiCompatibleAdapter: ProviderAdapter = {
   parseModels(response, provider): UpstreamModel[] {
     const { json } = decodeJson(response, provider);
     if (!Array.isArray(json.data)) {
-      throw new GatewayError('upstream_invalid_response', `Provider "${provider.id}" answered without a model list.`, {
-        provider: provider.id,
-      });
+      throw new GatewayError(
+        'upstream_invalid_response',
+        `Provider "${provider.id}" answered without a model list.`,
+        {
+          provider: provider.id,
+        },
+      );
     }
     return json.data.flatMap((item: unknown) =>
       isRecord(item) && typeof item.id === 'string' && item.id !== ''

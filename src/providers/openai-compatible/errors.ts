@@ -14,7 +14,9 @@ interface UpstreamProblem {
 
 /** Vendors write absent values as null, "None" or an empty string; clients' parsers stumble over each. */
 function meaningful(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' && value !== 'None' && value !== 'null' ? value : undefined;
+  return typeof value === 'string' && value !== '' && value !== 'None' && value !== 'null'
+    ? value
+    : undefined;
 }
 
 /** Finds the reason in the forms that vendors use: `{error:{...}}`, `{error:"..."}`, `{message}`, `{detail}`. */
@@ -24,7 +26,8 @@ function readProblem(body: unknown): UpstreamProblem {
   if (typeof body.error === 'string') return { ...nothing, message: meaningful(body.error) };
   const error = isRecord(body.error) ? body.error : body;
   const detail = error.message ?? error.detail ?? error.error;
-  const message = typeof detail === 'string' || detail === undefined || detail === null ? detail : JSON.stringify(detail);
+  const message =
+    typeof detail === 'string' || detail === undefined || detail === null ? detail : JSON.stringify(detail);
   return {
     message: meaningful(message),
     type: meaningful(error.type),
@@ -44,7 +47,10 @@ function codeForStatus(status: number): ErrorCode {
 }
 
 /** `Retry-After` in seconds or as a date, or the milliseconds that some vendors add; `undefined` when absent or senseless. */
-export function readRetryAfter(headers: BufferedResponse['headers'], now: number = Date.now()): number | undefined {
+export function readRetryAfter(
+  headers: BufferedResponse['headers'],
+  now: number = Date.now(),
+): number | undefined {
   const milliseconds = Number(headers.get('retry-after-ms') ?? Number.NaN);
   if (Number.isFinite(milliseconds) && milliseconds >= 0) return Math.ceil(milliseconds / 1000);
   const value = headers.get('retry-after');
@@ -118,7 +124,8 @@ export function errorFromResponse(response: BufferedResponse, target: Target): G
 
 function plainReason(text: string, contentType: string | null): string {
   if (text.trim() === '') return 'no reason given';
-  if (contentType?.includes('html') || /^\s*<(?:!doctype|html)/i.test(text)) return 'an HTML page instead of an API answer';
+  if (contentType?.includes('html') || /^\s*<(?:!doctype|html)/i.test(text))
+    return 'an HTML page instead of an API answer';
   return text.slice(0, 300);
 }
 

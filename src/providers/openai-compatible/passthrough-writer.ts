@@ -80,13 +80,18 @@ export class PassthroughWriter implements ChunkWriter {
     this.#object ??= json.object;
   }
 
-  #rewrite(text: string, json: Readonly<Record<string, unknown>>, edits: Record<string, string | null>): Uint8Array {
+  #rewrite(
+    text: string,
+    json: Readonly<Record<string, unknown>>,
+    edits: Record<string, string | null>,
+  ): Uint8Array {
     this.#learnIdentity(json);
     const identity: Record<string, string> = {};
     if (json.model !== this.options.model) identity.model = JSON.stringify(this.options.model);
     const id = this.#id ?? this.options.fallbackId;
     if (json.id !== id) identity.id = JSON.stringify(id);
-    if (this.#created !== undefined && json.created !== this.#created) identity.created = String(this.#created);
+    if (this.#created !== undefined && json.created !== this.#created)
+      identity.created = String(this.#created);
     this.#learnHead(text, identity);
     return encoder.encode(`data: ${editMembers(text, { ...identity, ...edits })}\n\n`);
   }

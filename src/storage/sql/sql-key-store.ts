@@ -8,8 +8,17 @@ export class SqlKeyStore implements KeyStore {
   ) {}
 
   async list(): Promise<StoredKey[]> {
-    const rows = await this.db.selectFrom('api_keys').selectAll().orderBy('created_at').orderBy('id').execute();
-    return rows.map(({ created_at, revoked_at, ...row }) => ({ ...row, createdAt: created_at, revokedAt: revoked_at }));
+    const rows = await this.db
+      .selectFrom('api_keys')
+      .selectAll()
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute();
+    return rows.map(({ created_at, revoked_at, ...row }) => ({
+      ...row,
+      createdAt: created_at,
+      revokedAt: revoked_at,
+    }));
   }
 
   async insert({ createdAt, revokedAt, ...key }: StoredKey): Promise<void> {

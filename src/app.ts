@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { addDocsRoutes } from './api/docs.ts';
+import { addNativeRoutes } from './api/native/endpoints.ts';
+import { addOpenAiRoutes } from './api/openai/endpoints.ts';
+import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
+import type { ApiServices } from './api/services.ts';
+import type { LoadedConfig } from './config/load.ts';
+import type { Config, ProviderConfig } from './config/schema.ts';
+import type { Clock } from './core/clock.ts';
+import { Door } from './http/door.ts';
+import { DeadlineMonitor } from './inference/deadlines.ts';
+import { Lifecycle } from './inference/lifecycle.ts';
+import { Recorder } from './inference/recorder.ts';
+import { InferenceService } from './inference/service.ts';
+import { AddressLimiter } from './limits/per-address.ts';
+import { createFetchTransport } from './platform/fetch-transport.ts';
+import { openSqlite } from './platform/sqlite.ts';
+import { createUpstreamTransport } from './platform/upstream-transport.ts';
+import { createProvider } from './providers/registry.ts';
+import { createSimulator } from './providers/simulator/index.ts';
+import { type DiscoveryResult, ModelDiscovery } from './routing/discovery.ts';
+import { detectEngines } from './routing/engine-detection.ts';
+import { TargetLoad } from './routing/target-load.ts';
+import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
+import { type ControlDatabase, openControlDatabase } from './storage/sql/control-database.ts';
+import { SqlKeyStore } from './storage/sql/sql-key-store.ts';
+import type { Log } from './telemetry/log.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { readProcessStats } from './telemetry/process-stats.ts';
+import { type CreatedKey, createKey } from './tenancy/key-admin.ts';
+import { KeyRing } from './tenancy/key-ring.ts';
+
+const KEY_REFRESH_MS = 500;
+const DISCOVERY_MS = 5 * 60_000;
+
+export interface AppOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly loaded: LoadedConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** Folder of the embedded databases, from `storage.database_url`. */
+export function dataFolder(config: Config): string {
+  return config.storage.database_url.replace(/^sqlite:/i, '');
+}
+
+/** Opens the control database and its key store. */
+export async function openKeyStore(config: Config): Promise<{ db: ControlDatabase; keys: SqlKeyStore }> {
+  const file = openSqlite(join(dataFolder(config), 'control.sqlite'));
+  const db = await openControlDatabase(file.database);
+  return { db, keys: new SqlKeyStore(db, () => file.dataVersion()) };
+}
+
+/** The gateway without its sockets: everything that is built once, and what may be swapped while it runs. */
+export class App {
+  readonly lifecycle = new Lifecycle();
+  readonly metrics: Metrics;
+  readonly door: Door;
+  /** The admin key that was made because there was none; to be shown once. */
+  readonly createdAdminKey: CreatedKey | undefined;
+
+  #snapshot: GatewaySnapshot;
+  readonly #options: AppOptions;
+  readonly #db: ControlDatabase;
+  readonly #keys: KeyRing;
+  readonly #discovery: ModelDiscovery;
+  readonly #snapshotOptions: SnapshotOptions;
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+
+  /** @throws Error when a store can't be opened */
+  static async create(options: AppOptions): Promise<App> {
+    const { env, loaded, clock } = options;
+    const { db, keys: store } = await openKeyStore(loaded.config);
+    const keys = new KeyRing(store, env.WEIR_ADMIN_KEY || undefined);
+    await keys.load();
+    let created: CreatedKey | undefined;
+    if (!keys.hasAdmin) {
+      created = await createKey(store, { kind: 'admin', name: 'admin' }, clock);
+      await keys.load();
+    }
+    const simulator = createSimulator({ clock });
+    const discovery = new ModelDiscovery();
+    const snapshotOptions: SnapshotOptions = {
+      env,
+      load: new TargetLoad(),
+      random: Math.random,
+      discovered: () => discovery.current,
+      simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),
+      createTransport: (connectTimeoutMs) =>
+        createUpstreamTransport({ env, clock, http1: { connectTimeoutMs } }),
+      engines: loaded.config.providers === null ? await findEngines(options) : [],
+    };
+    return new App(options, db, keys, discovery, snapshotOptions, created);
+  }
+
+  private constructor(
+    options: AppOptions,
+    db: ControlDatabase,
+    keys: KeyRing,
+    discovery: ModelDiscovery,
+    snapshotOptions: SnapshotOptions,
+    created: CreatedKey | undefined,
+  ) {
+    const { clock, log, version } = options;
+    this.#options = options;
+    this.#db = db;
+    this.#keys = keys;
+    this.#discovery = discovery;
+    this.#snapshotOptions = snapshotOptions;
+    this.createdAdminKey = created;
+    this.#snapshot = buildSnapshot(options.loaded.config, snapshotOptions);
+
+    const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
+    this.metrics = new Metrics(() => readProcessStats(startedAtSeconds));
+    const { metrics } = this;
+    const deadlines = new DeadlineMonitor(() => clock.now());
+    const recorder = new Recorder(metrics, log, clock, () => this.#snapshot.config.log.requests);
+    const services: ApiServices = {
+      clock,
+      startedAtSeconds,
+      keys,
+      lifecycle: this.lifecycle,
+      addressLimiter: new AddressLimiter(
+        clock,
+        () => this.#snapshot.addressLimits,
+        () => metrics.rateLimited.labels('ip').inc(),
+      ),
+      inference: new InferenceService({ clock, deadlines, load: snapshotOptions.load, observer: recorder }),
+      recorder,
+      snapshot: () => this.#snapshot,
+      onStarted: () => metrics.inflight.set(this.lifecycle.active),
+      onCompleted: () => metrics.inflight.set(this.lifecycle.active),
+    };
+    this.door = new Door({
+      clock,
+      newId: () => `req_${randomUUID().replaceAll('-', '')}`,
+      cors: () => this.#snapshot.cors,
+      observe: (method, route, status, seconds) => {
+        const code = String(status);
+        metrics.httpRequests.labels(method, route, code).inc();
+        metrics.httpDuration.labels(method, route, code).observe(seconds);
+      },
+      onDefect: (error, requestId) => log.logger.error({ err: error, request_id: requestId }, 'defect'),
+    });
+    addOpenAiRoutes(this.door, services);
+    addNativeRoutes(this.door, services);
+    addOperationsRoutes(this.door, services, { version, metrics });
+    addDocsRoutes(this.door, {
+      version,
+      enabled: () => this.#snapshot.config.server.docs,
+      readAsset: async (name) =>
+        new Uint8Array(await readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))),
+    });
+    this.#describeModels();
+  }
+
+  get config(): Config {
+    return this.#snapshot.config;
+  }
+
+  get snapshot(): GatewaySnapshot {
+    return this.#snapshot;
+  }
+
+  /** Begins the regular work beside the requests. */
+  startBackground(): void {
+    const { logger } = this.#options.log;
+    const every = (ms: number, what: string, work: () => Promise<unknown>) => {
+      const timer = setInterval(() => {
+        work().catch((error: unknown) => logger.error({ err: error }, what));
+      }, ms);
+      timer.unref();
+      this.#timers.push(timer);
+    };
+    every(KEY_REFRESH_MS, 'API keys could not be read again; the known ones stay in force', () =>
+      this.#keys.refresh(),
+    );
+    every(DISCOVERY_MS, 'model discovery failed', () => this.discover());
+  }
+
+  /** Asks all providers for their models. */
+  async discover(): Promise<DiscoveryResult[]> {
+    const results = await this.#discovery.refresh(this.#snapshot.providers);
+    for (const { provider, models, error } of results) {
+      if (error === undefined) this.#options.log.logger.debug({ provider, models }, 'models discovered');
+      else {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#options.log.logger.warn(
+          { provider, reason },
+          'provider did not list its models; it can still be asked by name',
+        );
+      }
+    }
+    return results;
+  }
+
+  /** Puts a new configuration in force. Requests in flight keep the old one. */
+  async apply(loaded: LoadedConfig): Promise<void> {
+    const next = buildSnapshot(loaded.config, this.#snapshotOptions);
+    const old = this.#snapshot;
+    this.#snapshot = next;
+    old.close();
+    this.#describeModels();
+    this.#options.log.logger.level = loaded.config.log.level;
+    await this.discover();
+  }
+
+  metricsPage(): Promise<Response> {
+    return metricsResponse(this.metrics);
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#snapshot.close();
+    await this.#db.destroy();
+  }
+
+  #describeModels(): void {
+    const { modelInfo } = this.metrics;
+    modelInfo.reset();
+    for (const { id, targets } of this.config.models) {
+      for (const { provider } of targets) modelInfo.labels(id, provider).set(1);
+    }
+  }
+}
+
+async function findEngines({ env, clock, loaded }: AppOptions): Promise<readonly ProviderConfig[]> {
+  if (env.WEIR_DETECT_ENGINES === '0') return [];
+  const transport = createUpstreamTransport({ env, clock, http1: { connectTimeoutMs: 300 } });
+  try {
+    const { port, metrics_port } = loaded.config.server;
+    return await detectEngines(
+      (config) => createProvider(config, { upstream: () => transport, simulator: transport }),
+      metrics_port === null ? [port] : [port, metrics_port],
+    );
+  } finally {
+    transport.close();
+  }
+}

@@ -1,0 +1,57 @@
+import type { App } from '../app.ts';
+import type { HttpServer } from '../platform/http-server.ts';
+import { type Output, paint } from './output.ts';
+
+export interface BannerInput {
+  readonly app: App;
+  readonly servers: { readonly api: HttpServer; readonly metrics: HttpServer | undefined };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly file: string | null;
+  readonly version: string;
+  readonly output: Output;
+}
+
+/** An address that works from this machine: listening on every interface is not one to connect to. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0' || host === '::' || host === '') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** What a first start tells: where it is, who may call it, and one call that works as it stands. */
+export function banner({ app, servers, env, file, version, output }: BannerInput): string {
+  const base = `http://${reachable(servers.api.host)}:${servers.api.port}`;
+  const { providers, defaultModel, directory } = app.snapshot;
+  const created = app.createdAdminKey?.secret;
+  const fromEnvironment = Boolean(env.WEIR_ADMIN_KEY);
+  const key = created ?? (fromEnvironment ? '$WEIR_ADMIN_KEY' : '$WEIR_KEY');
+  const model = defaultModel ?? 'simulator';
+  const lines = [
+    '',
+    `${paint(output, 'bold', `Weir ${version}`)} is ready.`,
+    '',
+    `  API        ${base}/v1`,
+    `  Docs       ${base}/docs`,
+    `  Health     ${base}/health`,
+    `  Metrics    ${servers.metrics ? `http://${reachable(servers.metrics.host)}:${servers.metrics.port}/metrics` : `${base}/metrics`}`,
+    `  Config     ${file ?? 'none (environment and defaults; write a weir.yaml to change them)'}`,
+    `  Providers  ${providers.map(({ id }) => id).join(', ')} (${directory.list().length} models)`,
+  ];
+  if (created !== undefined) {
+    lines.push(
+      `  Admin key  ${paint(output, 'bold', created)}`,
+      '             It is shown only this once; keep it. Lost? `npm run weir -- keys create --admin`',
+    );
+  } else if (fromEnvironment) {
+    lines.push('  Admin key  the one in WEIR_ADMIN_KEY');
+  } else {
+    lines.push('  Admin key  shown at the first start. Lost? `npm run weir -- keys create --admin`');
+  }
+  lines.push(
+    '',
+    'Try it:',
+    '',
+    `  curl ${base}/v1/chat/completions -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"model":"${model}","messages":[{"role":"user","content":"Hello, who are you?"}]}'`,
+    '',
+  );
+  return lines.join('\n');
+}

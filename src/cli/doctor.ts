@@ -1,0 +1,216 @@
+import { createServer } from 'node:net';
+import { dataFolder, openKeyStore } from '../app.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { systemClock } from '../core/clock.ts';
+import { createFetchTransport } from '../platform/fetch-transport.ts';
+import { createUpstreamTransport } from '../platform/upstream-transport.ts';
+import { fetchModels } from '../providers/exchange.ts';
+import { PROVIDER_CATALOG } from '../providers/registry.ts';
+import { createSimulator } from '../providers/simulator/index.ts';
+import type { Provider } from '../providers/types.ts';
+import { TargetLoad } from '../routing/target-load.ts';
+import { buildSnapshot } from '../snapshot.ts';
+import { openFilesLimit } from '../telemetry/process-stats.ts';
+import { EXIT, type Output, paint } from './output.ts';
+
+export interface Finding {
+  readonly check: string;
+  readonly level: 'ok' | 'warning' | 'problem';
+  readonly message: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+export interface DoctorOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly output: Output;
+  readonly json: boolean;
+}
+
+const PROVIDER_TIMEOUT_MS = 8_000;
+/** Each stream takes a descriptor for the client and one for the upstream. */
+const GOOD_FILE_LIMIT = 16_384;
+
+/** Checks all that a start depends on, and says what to do. @returns exit code 1 when something will not work */
+export async function doctor(options: DoctorOptions): Promise<number> {
+  const findings: Finding[] = [];
+  const report = (finding: Finding) => {
+    findings.push(finding);
+    if (!options.json) print(options.output, finding);
+  };
+  let config: Config | undefined;
+  try {
+    const loaded = loadConfig({ env: options.env, cwd: options.cwd, catalog: PROVIDER_CATALOG });
+    config = loaded.config;
+    report({ check: 'config', level: 'ok', message: loaded.file ?? 'no file; environment and defaults' });
+    for (const warning of loaded.warnings) report({ check: 'config', level: 'warning', message: warning });
+  } catch (error) {
+    report({
+      check: 'config',
+      level: 'problem',
+      message: messageOf(error),
+      advice: 'Correct the file; `weir config schema` gives editors a schema to help.',
+    });
+  }
+  if (config) {
+    report(await checkStore(config));
+    for (const finding of await checkPorts(config)) report(finding);
+    report(checkFileLimit());
+    for (const finding of await checkProviders(config, options)) report(finding);
+  }
+  const problems = findings.filter(({ level }) => level === 'problem').length;
+  const warnings = findings.filter(({ level }) => level === 'warning').length;
+  if (options.json) options.output.out(JSON.stringify({ ok: problems === 0, findings }));
+  else {
+    const verdict = problems === 0 ? 'Weir can start.' : 'Weir will not work as configured.';
+    options.output.out(`\n${problems} problems, ${warnings} warnings. ${verdict}`);
+  }
+  return problems === 0 ? EXIT.ok : EXIT.failure;
+}
+
+function print(output: Output, { check, level, message, advice }: Finding): void {
+  const mark = {
+    ok: paint(output, 'green', 'ok'),
+    warning: paint(output, 'yellow', 'warn'),
+    problem: paint(output, 'red', 'FAIL'),
+  };
+  const pad = ' '.repeat(4 - { ok: 2, warning: 4, problem: 4 }[level]);
+  output.out(
+    `${mark[level]}${pad}  ${check.padEnd(22)} ${message.replaceAll('\n', '\n                             ')}`,
+  );
+  if (advice) output.out(`${' '.repeat(29)}${paint(output, 'dim', `-> ${advice}`)}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function checkStore(config: Config): Promise<Finding> {
+  const folder = dataFolder(config);
+  try {
+    const { db, keys } = await openKeyStore(config);
+    const count = (await keys.list()).filter(({ revokedAt }) => revokedAt === null).length;
+    await db.destroy();
+    return { check: 'store', level: 'ok', message: `SQLite in ${folder}, ${count} active keys` };
+  } catch (error) {
+    return {
+      check: 'store',
+      level: 'problem',
+      message: `SQLite in ${folder}: ${messageOf(error)}`,
+      advice: 'Is the folder writable by this user, and on a local disk? WEIR_DATA_DIR names another.',
+    };
+  }
+}
+
+function tryListen(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}
+
+async function checkPorts(config: Config): Promise<Finding[]> {
+  const { host, port, metrics_port } = config.server;
+  const findings: Finding[] = [];
+  for (const [check, number, variable, level] of [
+    ['port', port, 'SERVER_PORT', 'problem'],
+    ['metrics port', metrics_port, 'METRICS_PORT', 'warning'],
+  ] as const) {
+    if (number === null || number === 0) continue;
+    const fault = await tryListen(host, number);
+    findings.push(
+      fault === undefined
+        ? { check, level: 'ok', message: `${host}:${number} is free` }
+        : {
+            check,
+            level,
+            message: `${host}:${number} can't be had (${fault})`,
+            advice: `If Weir is running already, that is why. Otherwise set ${variable} to another port.`,
+          },
+    );
+  }
+  return findings;
+}
+
+function checkFileLimit(): Finding {
+  const limit = openFilesLimit();
+  const check = 'open files';
+  if (limit === undefined) return { check, level: 'ok', message: 'the limit is not known on this system' };
+  if (limit >= GOOD_FILE_LIMIT) return { check, level: 'ok', message: `limit ${limit}` };
+  return {
+    check,
+    level: 'warning',
+    message: `limit ${limit}: enough for about ${Math.floor(limit / 2)} streams at once`,
+    advice: `Raise it before the start: ulimit -n 65536 (systemd: LimitNOFILE=65536).`,
+  };
+}
+
+async function checkProviders(config: Config, { env }: DoctorOptions): Promise<Finding[]> {
+  const simulator = createSimulator({ clock: systemClock });
+  try {
+    const snapshot = buildSnapshot(config, {
+      env,
+      load: new TargetLoad(),
+      random: Math.random,
+      discovered: () => new Map(),
+      simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),
+      createTransport: (connectTimeoutMs) => createUpstreamTransport({ env, http1: { connectTimeoutMs } }),
+      engines: [],
+    });
+    const findings = await Promise.all(snapshot.providers.map((provider) => checkProvider(provider, config)));
+    snapshot.close();
+    if (snapshot.providers.length === 1) {
+      findings.push({
+        check: 'providers',
+        level: 'warning',
+        message: 'only the simulator is configured',
+        advice:
+          'Set a key such as OPENAI_API_KEY, or write providers into weir.yaml (docs/configuration.md).',
+      });
+    }
+    return findings;
+  } catch (error) {
+    return [{ check: 'providers', level: 'problem', message: messageOf(error) }];
+  }
+}
+
+async function checkProvider(provider: Provider, config: Config): Promise<Finding> {
+  const check = `provider ${provider.id}`;
+  if (provider.profile.needsKey && provider.credential === undefined) {
+    return {
+      check,
+      level: 'problem',
+      message: `${provider.profile.label} needs a key, and none is configured`,
+      advice: `Set api_key, or ${provider.profile.environment?.key ?? 'its variable'} in the environment.`,
+    };
+  }
+  const startedAt = systemClock.now();
+  try {
+    const models = await fetchModels(provider, PROVIDER_TIMEOUT_MS);
+    const known = new Set(models.map(({ id }) => id));
+    const missing = config.models
+      .flatMap(({ targets }) => targets)
+      .filter((target) => target.provider === provider.id && known.size > 0 && !known.has(target.model))
+      .map(({ model }) => model);
+    const took = Math.round(systemClock.now() - startedAt);
+    if (missing.length > 0) {
+      return {
+        check,
+        level: 'warning',
+        message: `reachable in ${took} ms and its key is accepted, but it does not list ${[...new Set(missing)].join(', ')}`,
+        advice: 'Check the spelling in models[].targets; some providers list only a part of what they serve.',
+      };
+    }
+    return { check, level: 'ok', message: `reachable in ${took} ms, key accepted, ${models.length} models` };
+  } catch (error) {
+    return {
+      check,
+      level: 'problem',
+      message: messageOf(error),
+      advice: `Check base_url (${new URL(provider.baseUrl).host}) and api_key, and that this machine may connect there.`,
+    };
+  }
+}

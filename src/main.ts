@@ -1,0 +1,126 @@
+import { Command, CommanderError } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { doctor } from './cli/doctor.ts';
+import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './cli/keys.ts';
+import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
+import { serve } from './cli/serve.ts';
+import { ConfigError } from './config/errors.ts';
+import { configJsonSchema } from './config/json-schema.ts';
+import { type LoadedConfig, loadConfig } from './config/load.ts';
+import { PROVIDER_CATALOG } from './providers/registry.ts';
+import { UnknownProviderError } from './routing/directory.ts';
+
+const env = process.env;
+const cwd = process.cwd();
+const output = terminalOutput(env);
+const { version } = manifest;
+
+function load(file?: string): LoadedConfig {
+  return loadConfig({
+    env: file === undefined ? env : { ...env, WEIR_CONFIG: file },
+    cwd,
+    catalog: PROVIDER_CATALOG,
+  });
+}
+
+function commands(setExit: (code: number) => void): Command {
+  const program = new Command('weir')
+    .description('One door in front of every model provider and engine.')
+    .version(version, '-v, --version', 'print the version')
+    .showHelpAfterError('(`weir --help` shows what there is)')
+    .exitOverride();
+  program
+    .command('serve')
+    .description('run the gateway (until SIGTERM or Ctrl-C)')
+    .action(async () => setExit(await serve({ env, cwd, output, version })));
+  program
+    .command('doctor')
+    .description('check configuration, stores, ports, limits and every provider, and say what to do')
+    .option('--json', 'print the findings as JSON')
+    .action(async ({ json }: { json?: boolean }) =>
+      setExit(await doctor({ env, cwd, output, json: json === true })),
+    );
+
+  const keys = program.command('keys').description('make, list and revoke API keys');
+  keys
+    .command('create')
+    .description('make a key and print it, this once')
+    .option('--name <name>', 'what it is for', 'unnamed')
+    .option('--admin', 'an admin key, which may call everything')
+    .option('--json', 'print as JSON')
+    .action(({ name, admin, json }: { name: string; admin?: boolean; json?: boolean }) =>
+      createKeyCommand(load().config, output, { name, admin: admin === true, json: json === true }),
+    );
+  keys
+    .command('list')
+    .description('list all keys; their secrets are not kept')
+    .option('--json', 'print as JSON')
+    .action(({ json }: { json?: boolean }) => listKeysCommand(load().config, output, json === true));
+  keys
+    .command('revoke <id-or-name>')
+    .description('revoke a key; running gateways follow within a second')
+    .option('--json', 'print as JSON')
+    .action((idOrName: string, { json }: { json?: boolean }) =>
+      revokeKeyCommand(load().config, output, idOrName, json === true),
+    );
+
+  const config = program.command('config').description('check the configuration, or print its schema');
+  config
+    .command('check')
+    .description('check the configuration file and the environment')
+    .argument('[file]', 'the file to check, instead of WEIR_CONFIG or ./weir.yaml')
+    .option('--json', 'print as JSON')
+    .action((file: string | undefined, { json }: { json?: boolean }) =>
+      setExit(checkConfig(file, json === true)),
+    );
+  config
+    .command('schema')
+    .description('print the JSON Schema of the configuration file, for editors')
+    .action(() => output.out(JSON.stringify(configJsonSchema(PROVIDER_CATALOG), null, 2)));
+  return program;
+}
+
+function checkConfig(file: string | undefined, json: boolean): number {
+  try {
+    const loaded = load(file);
+    if (json)
+      output.out(JSON.stringify({ ok: true, file: loaded.file, issues: [], warnings: loaded.warnings }));
+    else {
+      for (const warning of loaded.warnings) output.err(`warning: ${warning}`);
+      output.out(`${loaded.file ?? 'The environment'} is valid.`);
+    }
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    if (json)
+      output.out(JSON.stringify({ ok: false, file: file ?? null, issues: error.issues, warnings: [] }));
+    else output.err(error.message);
+    return EXIT.failure;
+  }
+}
+
+async function main(): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  try {
+    await commands((code) => {
+      exitCode = code;
+    }).parseAsync();
+    return exitCode;
+  } catch (error) {
+    // Commander has printed its own message already; help and version end this way too.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (
+      error instanceof CommandError ||
+      error instanceof ConfigError ||
+      error instanceof UnknownProviderError
+    ) {
+      output.err(error.message);
+      return EXIT.failure;
+    }
+    throw error;
+  }
+}
+
+process.exitCode = await main();
+// Whatever still lingers (a keep-alive connection, a timer) must not hold the command back.
+process.exit();

@@ -1,0 +1,88 @@
+import type { ApiSnapshot } from './api/services.ts';
+import type { Config, ProviderConfig } from './config/schema.ts';
+import type { Transport } from './core/transport.ts';
+import type { CorsRules } from './http/cors.ts';
+import type { AddressLimits } from './limits/per-address.ts';
+import {
+  createProvider,
+  type ProviderTransports,
+  providersFromEnvironment,
+  SIMULATOR_ID,
+  simulatorProvider,
+} from './providers/registry.ts';
+import type { Provider } from './providers/types.ts';
+import { type DiscoveredModels, ModelDirectory } from './routing/directory.ts';
+import { Router } from './routing/router.ts';
+import type { TargetLoad } from './routing/target-load.ts';
+
+/** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
+export interface GatewaySnapshot extends ApiSnapshot {
+  readonly config: Config;
+  readonly cors: CorsRules;
+  readonly addressLimits: AddressLimits;
+  /** Lets idle connections go. Requests in flight end as they will. */
+  close(): void;
+}
+
+export interface SnapshotOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly load: TargetLoad;
+  readonly random: () => number;
+  readonly discovered: () => DiscoveredModels;
+  readonly simulator: Transport;
+  readonly createTransport: (connectTimeoutMs: number) => Transport;
+  /** Engines that were found on this machine. */
+  readonly engines: readonly ProviderConfig[];
+}
+
+/** Transports of one snapshot: one for each connect timeout in use. */
+class TransportPool implements ProviderTransports {
+  readonly #byTimeout = new Map<number, Transport>();
+
+  constructor(
+    readonly simulator: Transport,
+    private readonly create: (connectTimeoutMs: number) => Transport,
+  ) {}
+
+  upstream(connectTimeoutMs: number): Transport {
+    let transport = this.#byTimeout.get(connectTimeoutMs);
+    if (!transport) {
+      transport = this.create(connectTimeoutMs);
+      this.#byTimeout.set(connectTimeoutMs, transport);
+    }
+    return transport;
+  }
+
+  close(): void {
+    for (const transport of this.#byTimeout.values()) transport.close();
+  }
+}
+
+export function buildSnapshot(config: Config, options: SnapshotOptions): GatewaySnapshot {
+  const transports = new TransportPool(options.simulator, options.createTransport);
+  const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
+  const providers: Provider[] = configured.map((provider) => createProvider(provider, transports));
+  if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(transports));
+  const directory = new ModelDirectory(config.models, providers, options.discovered);
+  const { limits, server } = config;
+  return {
+    config,
+    providers,
+    directory,
+    router: new Router(directory, options.load, options.random),
+    limits: {
+      firstTokenMs: limits.first_token,
+      streamIdleMs: limits.stream_idle,
+      maxRequestMs: limits.max_request,
+    },
+    bodyLimit: server.body_limit,
+    defaultModel: config.default_model ?? config.models[0]?.id ?? SIMULATOR_ID,
+    cors: {
+      origins: server.cors.origins,
+      allowCredentials: server.cors.allow_credentials,
+      maxAgeSeconds: Math.floor(server.cors.max_age / 1000),
+    },
+    addressLimits: { rules: limits.per_ip, queueTimeoutMs: limits.queue_timeout },
+    close: () => transports.close(),
+  };
+}
