@@ -1,0 +1,36 @@
+import { createRandom } from './random.ts';
+import { WORDS } from './words.ts';
+
+export interface TokenLogprob {
+  readonly token: string;
+  /** Natural logarithm of the probability. */
+  readonly logprob: number;
+}
+
+/**
+ * Made-up log probabilities for the token at one place of an answer: the token itself, then less likely ones, at
+ * most `top` in all. The first is always the token that was chosen.
+ */
+export function tokenLogprobs(
+  seed: string,
+  place: number,
+  token: string,
+  top: number,
+): readonly TokenLogprob[] {
+  const random = createRandom(`${seed}/logprob/${place}`);
+  let logprob = -round(0.01 + random.next() * 0.6);
+  const found = [{ token, logprob }];
+  const seen = new Set([token]);
+  while (found.length < top) {
+    const other = ` ${random.pick(WORDS.n)}`;
+    if (seen.has(other)) continue;
+    seen.add(other);
+    logprob = round(logprob - 0.5 - random.next());
+    found.push({ token: other, logprob });
+  }
+  return found;
+}
+
+function round(value: number): number {
+  return Math.round(value * 1e6) / 1e6;
+}

@@ -1,0 +1,87 @@
+import type { Random } from './random.ts';
+import { tokenize } from './tokens.ts';
+import { OPENINGS, PLAIN_OPENINGS, SENTENCES, THOUGHTS, WORDS } from './words.ts';
+
+/** How much of a tool's result an answer quotes, in characters. */
+const QUOTE_LENGTH = 160;
+
+export interface AnswerSubject {
+  /** Words to come back to. */
+  readonly topics: readonly string[];
+  /** What tools returned since the last question, in order. */
+  readonly toolResults: readonly { readonly tool: string; readonly text: string }[];
+}
+
+/** The tokens of an answer: exactly `length`, or where a sentence ends after some 30 to 80. */
+export function writeAnswer(random: Random, subject: AnswerSubject, length: number | undefined): string[] {
+  return write(random, opening(random, subject), subject.topics, length);
+}
+
+/** The tokens of a train of thought. */
+export function writeReasoning(random: Random, topics: readonly string[], length: number): string[] {
+  const first =
+    topics.length === 0
+      ? 'Let me think.'
+      : random.pick(THOUGHTS).replace('{topics}', () => enumerate(topics));
+  return write(random, first, topics, length);
+}
+
+export function writeRefusal(topics: readonly string[]): string[] {
+  const subject = topics.length === 0 ? 'that' : enumerate(topics);
+  return tokenize(`I'm sorry, but I can't help with ${subject}. This refusal is simulated.`);
+}
+
+function opening(random: Random, subject: AnswerSubject): string {
+  if (subject.toolResults.length > 0) {
+    return subject.toolResults.map(({ tool, text }) => `According to ${tool}: ${quote(text)}.`).join(' ');
+  }
+  if (subject.topics.length === 0) return random.pick(PLAIN_OPENINGS);
+  return random.pick(OPENINGS).replace('{topics}', () => enumerate(subject.topics));
+}
+
+function write(
+  random: Random,
+  first: string,
+  topics: readonly string[],
+  length: number | undefined,
+): string[] {
+  const enough = length ?? 30 + random.int(40);
+  const tokens = tokenize(first);
+  while (tokens.length < enough) {
+    for (const token of tokenize(` ${sentence(random, topics)}`)) tokens.push(token);
+  }
+  return length === undefined ? tokens : trim(tokens, length);
+}
+
+/** Cuts to the length; a longer text still ends in a full stop. */
+function trim(tokens: string[], length: number): string[] {
+  if (tokens.length === length) return tokens;
+  const cut = tokens.slice(0, length);
+  if (length >= 4) cut[length - 1] = '.';
+  return cut;
+}
+
+function sentence(random: Random, topics: readonly string[]): string {
+  const filled = random.pick(SENTENCES).replace(/\{([npva])\}/g, (_slot, kind: string) => {
+    if (kind === 'p') return random.pick(WORDS.p);
+    if (kind === 'v') return random.pick(WORDS.v);
+    return random.pick(kind === 'a' ? WORDS.a : WORDS.n);
+  });
+  const topic = topics.length === 0 ? `the ${random.pick(WORDS.n)}` : random.pick(topics);
+  return filled.replace(/\b([Aa])(?= [aeiou])/g, '$1n').replace('{t}', () => topic);
+}
+
+function quote(text: string): string {
+  const flat = text.replace(/\s+/g, ' ').trim();
+  if (flat === '') return 'nothing';
+  const characters = Array.from(flat);
+  return characters.length <= QUOTE_LENGTH
+    ? flat.replace(/[.]+$/, '')
+    : `${characters.slice(0, QUOTE_LENGTH).join('')}…`;
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+function enumerate(items: readonly string[]): string {
+  const last = items.at(-1) ?? '';
+  return items.length < 2 ? last : `${items.slice(0, -1).join(', ')} and ${last}`;
+}

@@ -1,0 +1,102 @@
+import { isRecord } from '../../../core/json.ts';
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** A JSON Schema in object form. */
+export type SchemaObject = Readonly<Record<string, unknown>>;
+export type Schema = boolean | SchemaObject;
+
+/** The schema cannot be read, cannot be met, or asks for more than the simulator is willing to make. */
+export class SchemaError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'SchemaError';
+  }
+}
+
+/** Bounds the work that one schema may cause: schemas come from clients and may be recursive or hostile. */
+export class Budget {
+  constructor(private left: number) {}
+
+  spend(amount = 1): void {
+    this.left -= amount;
+    if (this.left < 0) throw new SchemaError('the schema asks for too much');
+  }
+}
+
+export function asSchema(value: unknown): Schema {
+  if (typeof value === 'boolean') return value;
+  if (isRecord(value)) return value;
+  throw new SchemaError('a schema must be an object or a boolean');
+}
+
+export function schemaList(value: unknown): readonly Schema[] {
+  if (!Array.isArray(value)) throw new SchemaError('a list of schemas must be an array');
+  return value.map(asSchema);
+}
+
+/** The schemas under `properties` and the like, by name. */
+export function schemaMap(value: unknown): ReadonlyMap<string, Schema> {
+  if (value === undefined) return new Map();
+  if (!isRecord(value)) throw new SchemaError('properties must be an object of schemas');
+  return new Map(Object.entries(value).map(([name, schema]) => [name, asSchema(schema)]));
+}
+
+export function stringList(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+export function numberOf(schema: SchemaObject, keyword: string): number | undefined {
+  const value = schema[keyword];
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** The types that a schema names, or none when it does not say. */
+export function typeList(schema: SchemaObject): readonly string[] {
+  return typeof schema.type === 'string' ? [schema.type] : stringList(schema.type);
+}
+
+/** Follows a reference inside the document: `#`, `#/$defs/Name` and other JSON pointers. */
+export function resolveReference(root: Schema, reference: string): Schema {
+  if (reference === '#') return root;
+  if (!reference.startsWith('#/')) {
+    throw new SchemaError(`the reference '${reference}' does not point into the schema`);
+  }
+  let value: unknown = root;
+  for (const part of reference.slice(2).split('/')) {
+    const key = decodePointer(part);
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) {
+      throw new SchemaError(`the reference '${reference}' points nowhere`);
+    }
+    value = Reflect.get(value, key);
+  }
+  return asSchema(value);
+}
+
+function decodePointer(part: string): string {
+  try {
+    return decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
+  } catch {
+    throw new SchemaError(`the reference part '${part}' is not encoded well`);
+  }
+}
+
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, index) => sameJson(item, b[index]));
+  }
+  if (!isRecord(a) || !isRecord(b)) return false;
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]))
+  );
+}
+
+/** Length in code points, as JSON Schema counts. */
+export function codePoints(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}

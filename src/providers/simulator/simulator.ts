@@ -1,0 +1,234 @@
+import type { Clock } from '../../core/clock.ts';
+import { isRecord } from '../../core/json.ts';
+import { type Answer, type AnswerContext, checkNoTextFault, type Endpoint } from './answer.ts';
+import { ApiError, errorBody, invalidRequest } from './api-error.ts';
+import { chatEndpoint } from './chat.ts';
+import { completionEndpoint } from './completions.ts';
+import { embeddingEndpoint } from './embeddings.ts';
+import { FaultChoice } from './fault-choice.ts';
+import { type FaultName, isStatusFault, STATUS_FAULTS } from './fault-names.ts';
+import { jsonBody, streamBody, tokenInterval } from './faulty-body.ts';
+import { checkModel, describeModel, listModels } from './models.ts';
+import { OPTIONS_HEADER, readOptions, type SimulatorOptions, splitModelName } from './options.ts';
+import { rerankEndpoint } from './rerank.ts';
+import { connectionError, timedBody } from './timed-body.ts';
+
+export interface SimulatorDeps {
+  readonly clock: Clock;
+  /** A new text of some 24 letters and digits for each call; by default from the platform's random source. */
+  readonly randomId?: () => string;
+}
+
+/**
+ * Answers one request as a remote server would. Resolves when the response head is due; rejects as `fetch` does:
+ * with the signal's reason when the request is aborted, with a `TypeError` when the connection breaks.
+ */
+export type Simulator = (request: Request) => Promise<Response>;
+
+/** OpenAI's clients count their retries of a request here. */
+const RETRY_COUNT_HEADER = 'x-stainless-retry-count';
+const BASE_PATH = '/v1';
+const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map([
+  ['/chat/completions', chatEndpoint],
+  ['/completions', completionEndpoint],
+  ['/embeddings', embeddingEndpoint],
+  ['/rerank', rerankEndpoint],
+]);
+const HTML_PAGE =
+  '<!doctype html>\n<html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>\n';
+
+/** A request that passed its checks, ready to be answered or failed. */
+interface Prepared {
+  readonly options: SimulatorOptions;
+  /** What makes this request the same as another, for the choice of faults. */
+  readonly identity: string;
+  readonly wantsStream: boolean;
+  readonly answer: (fault: FaultName) => Answer;
+}
+
+/** A server inside the process that speaks OpenAI's wire format and makes its answers up. */
+export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Simulator {
+  const faults = new FaultChoice();
+
+  const prepare = async (request: Request): Promise<Prepared> => {
+    const path = pathOf(request);
+    const header = request.headers.get(OPTIONS_HEADER);
+    const endpoint = ENDPOINTS.get(path);
+    if (endpoint === undefined) return prepareModels(request, path, header);
+    checkMethod(request, 'POST');
+    const text = await request.text();
+    const body = parseJson(text);
+    if (typeof body.model !== 'string') throw missingModel(body.model);
+    const { base, options: modelOptions } = splitModelName(body.model);
+    checkModel(base);
+    const options = readOptions(modelOptions, header);
+    const answer = endpoint(body);
+    const context: Omit<AnswerContext, 'fault'> = {
+      options,
+      baseModel: base,
+      randomId,
+      created: Math.floor(clock.wallTime() / 1000),
+    };
+    return {
+      options,
+      identity: JSON.stringify([path, header, text]),
+      wantsStream: body.stream === true,
+      answer: (fault) => answer({ ...context, fault }),
+    };
+  };
+
+  return async (request) => {
+    const { signal } = request;
+    signal.throwIfAborted();
+    const attempt = request.headers.get(RETRY_COUNT_HEADER) ?? '0';
+    const headers = { 'x-request-id': `req_${randomId()}` };
+    try {
+      const prepared = await prepare(request);
+      const fault = faults.decide(prepared.options, prepared.identity, attempt);
+      return await respond(prepared, fault, headers, clock, signal);
+    } catch (error) {
+      // A request that is given up while its body is read fails with the reader's error; the reason says more.
+      signal.throwIfAborted();
+      if (error instanceof ApiError) return errorResponse(error, headers);
+      throw error;
+    }
+  };
+}
+
+async function respond(
+  { options, answer, wantsStream }: Prepared,
+  fault: FaultName,
+  headers: Readonly<Record<string, string>>,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Response> {
+  if (isStatusFault(fault) || fault === 'hang' || fault === 'disconnect') {
+    await pause(options.latency, clock, signal);
+    if (fault === 'hang') return await untilAborted(signal);
+    if (fault === 'disconnect') throw connectionError();
+    throw statusError(fault, options.retry_after);
+  }
+  const streamHeaders = {
+    ...headers,
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+  };
+  const jsonHeaders = { ...headers, 'content-type': 'application/json' };
+  if (fault === 'empty' || fault === 'html') {
+    await pause(options.latency, clock, signal);
+    if (fault === 'html')
+      return new Response(HTML_PAGE, { headers: { ...headers, 'content-type': 'text/html' } });
+    return new Response('', { headers: wantsStream ? streamHeaders : jsonHeaders });
+  }
+  const made = answer(fault);
+  if (made.kind === 'stream') {
+    await pause(options.latency, clock, signal);
+    const { pieces, ending } = streamBody(made.events, fault, options);
+    return new Response(timedBody(pieces, ending, clock, signal), { headers: streamHeaders });
+  }
+  const generating = options.ttft + Math.max(0, made.steps - 1) * tokenInterval(options.tps);
+  await pause(options.latency + generating, clock, signal);
+  if (fault === 'none') return new Response(made.body, { headers: jsonHeaders });
+  const { pieces, ending } = jsonBody(made.body, fault, options);
+  return new Response(timedBody(pieces, ending, clock, signal), { headers: jsonHeaders });
+}
+
+/** The path below the base, without a slash at its end. */
+function pathOf(request: Request): string {
+  const path = new URL(request.url).pathname.replace(/\/+$/, '');
+  return path.startsWith(`${BASE_PATH}/`) ? path.slice(BASE_PATH.length) : '';
+}
+
+function prepareModels(request: Request, path: string, header: string | null): Prepared {
+  const id = /^\/models(?:\/(.+))?$/.exec(path);
+  if (id === null) {
+    const message = `Invalid URL (${request.method} ${new URL(request.url).pathname}).`;
+    throw new ApiError(404, { message, type: 'invalid_request_error', param: null, code: 'unknown_url' });
+  }
+  checkMethod(request, 'GET');
+  const name = decodeName(id[1] ?? '');
+  const { base, options } = splitModelName(name);
+  const body = name === '' ? listModels() : describeModel(name, base);
+  return {
+    options: readOptions(options, header),
+    identity: JSON.stringify([path, header]),
+    wantsStream: false,
+    answer: (fault) => {
+      checkNoTextFault(fault);
+      return { kind: 'json', body, steps: 0 };
+    },
+  };
+}
+
+function decodeName(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalidRequest('The model name in the URL is not encoded well.', 'model');
+  }
+}
+
+function checkMethod(request: Request, method: 'GET' | 'POST'): void {
+  if (request.method === method) return;
+  const message = `Not allowed to ${request.method} on this URL; use ${method}.`;
+  throw new ApiError(
+    405,
+    { message, type: 'invalid_request_error', param: null, code: 'method_not_supported' },
+    { allow: method },
+  );
+}
+
+function parseJson(text: string): Record<string, unknown> {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw invalidRequest('The body of the request is not valid JSON.', null, 'invalid_json');
+  }
+  if (!isRecord(body))
+    throw invalidRequest('The body of the request must be a JSON object.', null, 'invalid_type');
+  return body;
+}
+
+function missingModel(model: unknown): ApiError {
+  if (model === undefined)
+    return invalidRequest('You must provide a model parameter.', 'model', 'missing_required_parameter');
+  return invalidRequest("Invalid type for 'model': expected a string.", 'model', 'invalid_type');
+}
+
+function statusError(fault: keyof typeof STATUS_FAULTS, retryAfter: number): ApiError {
+  const { status, type, code, message } = STATUS_FAULTS[fault];
+  const seconds = Math.ceil(retryAfter / 1000);
+  const headers: Record<string, string> =
+    status === 429 ? { 'retry-after': String(seconds), 'retry-after-ms': String(Math.ceil(retryAfter)) } : {};
+  return new ApiError(status, { message, type, param: null, code }, headers);
+}
+
+function errorResponse(error: ApiError, headers: Readonly<Record<string, string>>): Response {
+  return new Response(errorBody(error), {
+    status: error.status,
+    headers: { ...headers, ...error.headers, 'content-type': 'application/json' },
+  });
+}
+
+/** No timer is made when there is nothing to wait for. */
+async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  if (ms > 0) await clock.sleep(ms, signal);
+  signal.throwIfAborted();
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+/** 24 letters and digits. */
+function newId(): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+  let id = '';
+  // The remainder favours some letters a little; ids need to be distinct, not even.
+  for (const byte of crypto.getRandomValues(new Uint8Array(24))) id += alphabet[byte % alphabet.length];
+  return id;
+}

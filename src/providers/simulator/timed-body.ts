@@ -1,0 +1,92 @@
+import type { Clock } from '../../core/clock.ts';
+
+/** Bytes of a body with the moment they are due, in milliseconds from the start of the body. */
+export interface TimedBytes {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly at: number;
+}
+
+/** How a body ends after its last bytes: cleanly, as a broken connection, or not at all. */
+export type BodyEnding = 'end' | 'cut' | 'hang';
+
+/** What a broken connection looks like to the reader of a body. */
+export function connectionError(): TypeError {
+  return new TypeError('The connection was closed before the response was complete. (Simulated.)');
+}
+
+/**
+ * A body that makes its next bytes only when the reader asks, and not before they are due. An abort of the signal
+ * breaks it with the signal's reason; both that and a cancel end all work at once.
+ */
+export function timedBody(
+  pieces: Iterable<TimedBytes>,
+  ending: BodyEnding,
+  clock: Clock,
+  signal: AbortSignal,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const start = clock.now();
+  const source = pieces[Symbol.iterator]();
+  const stopped = new AbortController();
+  let controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+
+  const onAbort = () => {
+    stop(signal.reason);
+    controller?.error(signal.reason);
+  };
+  const stop = (reason: unknown) => {
+    signal.removeEventListener('abort', onAbort);
+    source.return?.();
+    stopped.abort(reason);
+  };
+  return new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      start(own) {
+        controller = own;
+        if (signal.aborted) onAbort();
+        else signal.addEventListener('abort', onAbort, { once: true });
+      },
+      pull(own) {
+        const next = source.next();
+        if (next.done !== true) {
+          const { bytes, at } = next.value;
+          const wait = start + at - clock.now();
+          if (wait > 0) return enqueueLater(own, bytes, wait, clock, stopped.signal);
+          own.enqueue(bytes);
+          return undefined;
+        }
+        if (ending === 'hang') return untilAborted(stopped.signal);
+        signal.removeEventListener('abort', onAbort);
+        if (ending === 'cut') own.error(connectionError());
+        else own.close();
+        return undefined;
+      },
+      cancel: stop,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+async function enqueueLater(
+  controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>,
+  bytes: Uint8Array<ArrayBuffer>,
+  wait: number,
+  clock: Clock,
+  stopped: AbortSignal,
+): Promise<void> {
+  try {
+    await clock.sleep(wait, stopped);
+  } catch (error) {
+    // Whoever stopped the body has closed or broken the stream already.
+    if (stopped.aborted) return;
+    throw error;
+  }
+  if (!stopped.aborted) controller.enqueue(bytes);
+}
+
+/** Resolves when the signal aborts. */
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * The simulator's own tokens: a run of at most 16 letters, digits and underscores, or one other visible
+ * character, each with the white space before it; a Han, kana or Hangul character is a token by itself.
+ * White space at the end is one token. Joined, the tokens are the text.
+ */
+const TOKEN =
+  /\s*(?:[[\p{L}\p{M}\p{N}_]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]]{1,16}|\S)|\s+/gv;
+
+export function tokenize(text: string): string[] {
+  return text.match(TOKEN) ?? [];
+}
+
+export function countTokens(text: string): number {
+  return tokenize(text).length;
+}
+
+export interface CutTokens {
+  readonly tokens: readonly string[];
+  /** Why the text ends where it does. */
+  readonly reason: 'stop' | 'length';
+}
+
+/**
+ * Applies the client's limits to an answer: at most `limit` tokens, and nothing from the first occurrence of a
+ * stop sequence on. A stop sequence that the token limit cuts in two does not count as found.
+ */
+export function cutTokens(
+  tokens: readonly string[],
+  limit: number | undefined,
+  stop: readonly string[],
+): CutTokens {
+  const limited = limit !== undefined && tokens.length > limit ? tokens.slice(0, limit) : tokens;
+  const end = stop.length === 0 ? -1 : firstStop(limited.join(''), stop);
+  if (end >= 0) return { tokens: takeUnits(limited, end), reason: 'stop' };
+  return { tokens: limited, reason: limited === tokens ? 'stop' : 'length' };
+}
+
+function firstStop(text: string, stop: readonly string[]): number {
+  let first = -1;
+  for (const sequence of stop) {
+    const at = text.indexOf(sequence);
+    if (at >= 0 && (first < 0 || at < first)) first = at;
+  }
+  return first;
+}
+
+/** The tokens that make up the first `units` UTF-16 units of the text; the last may be a part of a token. */
+function takeUnits(tokens: readonly string[], units: number): string[] {
+  const taken: string[] = [];
+  let left = units;
+  for (const token of tokens) {
+    if (left <= 0) break;
+    taken.push(token.length <= left ? token : token.slice(0, left));
+    left -= token.length;
+  }
+  return taken;
+}
