@@ -25,7 +25,7 @@ export interface StartOptions {
 
 /** A running child process. */
 export class Child {
-  /** Resolves when the process has ended, with how it ended. */
+  /** Resolves when the process has ended and its output is read, with how it ended. */
   readonly ended: Promise<string>;
   readonly pid: number;
   private running = true;
@@ -38,7 +38,8 @@ export class Child {
   ) {
     this.pid = pid;
     this.ended = new Promise((resolve) => {
-      process.once('exit', (code, signal) => {
+      // Not `exit`, which may come before the last lines of its output.
+      process.once('close', (code, signal) => {
         this.running = false;
         resolve(signal ? `signal ${signal}` : `exit code ${code}`);
       });

@@ -30,7 +30,7 @@ async function halfLoad(bench: Bench, subjects: readonly Subject[]): Promise<num
   return bench.options.rate ?? Math.max(1, Math.round((await throughput(bench, reference)) / 2));
 }
 
-async function saturated(bench: Bench, subject: Subject): Promise<number> {
+async function saturated(bench: Bench, subject: Subject, rate: number): Promise<number> {
   const { connections, seconds } = bench.options;
   const body = chatBody(subject.model);
   const { result, cpuMicros } = await withCpu(bench, subject, () =>
@@ -41,6 +41,11 @@ async function saturated(bench: Bench, subject: Subject): Promise<number> {
   add('cpu_us', cpuMicros && cpuMicros / result.completed);
   add('requests_per_second', result.requestsPerSecond);
   if (result.failed > 0) bench.note(`${subject.name}, saturated: ${result.failed} requests failed`);
+  if (result.requestsPerSecond < rate) {
+    bench.note(
+      `${subject.name} can do less than the fixed rate: its latency there is the length of a growing queue`,
+    );
+  }
   return result.failed;
 }
 
@@ -88,7 +93,7 @@ export async function nonStreaming(bench: Bench): Promise<void> {
       const base = await paced(bench, bench.direct, rate);
       for (const subject of rotated(subjects, round)) {
         bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.rounds}, ${subject.name}`);
-        const failed = await saturated(bench, subject);
+        const failed = await saturated(bench, subject, rate);
         const latency = await paced(bench, subject, rate);
         const add = (metric: string, value: number) =>
           bench.measurements.add(SCENARIO, subject.name, metric, value);
