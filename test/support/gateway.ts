@@ -62,7 +62,7 @@ const ADMIN_KEY = 'wr-admin-test-0123456789abcdef0123456789abcdef';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A port of 127.0.0.1 that was free just now. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -75,7 +75,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Nothing of the caller's environment but what a process needs to run: no provider keys, no settings. */
-function cleanEnvironment(home: string): Record<string, string> {
+export function cleanEnvironment(home: string): Record<string, string> {
   const kept = Object.entries(runtimeEnvironment()).filter(
     ([name]) => /^BUN_(CONFIG|RUNTIME)_/.test(name) || ['PATH', 'TMPDIR', 'SystemRoot'].includes(name),
   );
