@@ -32,6 +32,8 @@ export class PassthroughWriter implements ChunkWriter {
   #created: number | undefined;
   #knownHead: Uint8Array | undefined;
   #newHead: Uint8Array | undefined;
+  /** The upstream's own usage event, kept for the end: it may say more than the counts. */
+  #usageEvent: Pick<StreamChunk, 'text' | 'json'> | undefined;
 
   constructor(private readonly options: PassthroughOptions) {}
 
@@ -44,6 +46,7 @@ export class PassthroughWriter implements ChunkWriter {
     } else if (this.options.usage === 'last' && json.usage) {
       if (usageOnly) {
         this.#learnIdentity(json);
+        this.#usageEvent = { text, json };
         return undefined;
       }
       edits.usage = 'null';
@@ -63,13 +66,19 @@ export class PassthroughWriter implements ChunkWriter {
 
   done(observed: StreamObservation): Uint8Array {
     if (this.options.usage !== 'last' || !observed.usage) return DONE;
+    const { raw } = observed.usage;
+    const own = this.#usageEvent;
+    if (own) {
+      const edits: Record<string, string> = own.json.usage === raw ? {} : { usage: JSON.stringify(raw) };
+      return concatBytes([this.#rewrite(own.text, own.json, edits), DONE]);
+    }
     const last = {
       id: this.#id ?? this.options.fallbackId,
       object: this.#object ?? 'chat.completion.chunk',
       created: this.#created ?? 0,
       model: this.options.model,
       choices: [],
-      usage: observed.usage.raw,
+      usage: raw,
     };
     return encoder.encode(`data: ${JSON.stringify(last)}\n\ndata: [DONE]\n\n`);
   }
