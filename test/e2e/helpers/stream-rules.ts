@@ -1,0 +1,46 @@
+import type { Json } from './json.ts';
+
+/**
+ * The rules by which a chat stream may differ from its upstream's, applied to whole bodies. Written for tests to
+ * compare with; shares no code with the product on purpose.
+ */
+
+/**
+ * - `asked`: the client asked for usage, so it comes once, in a last event without choices
+ * - `gateway-asked`: the gateway asked for itself; events and members that exist for usage only are taken out
+ * - `always`: the provider sends usage unasked; it stays as it is
+ */
+export type UsageMode = 'asked' | 'gateway-asked' | 'always';
+
+const isUsageOnly = (event: Json) => Array.isArray(event.choices) && event.choices.length === 0;
+
+function withoutUsage(event: Json): Json {
+  const { usage: _, ...rest } = event;
+  return rest;
+}
+
+function placeUsage(events: readonly Json[], mode: UsageMode): Json[] {
+  if (mode === 'always') return [...events];
+  if (mode === 'gateway-asked') {
+    return events
+      .filter((event) => !(isUsageOnly(event) && event.usage))
+      .map((event) => (event.usage === null ? withoutUsage(event) : event));
+  }
+  const reports = events.filter((event) => event.usage);
+  const usage = reports.at(-1)?.usage;
+  const others = events
+    .filter((event) => !(isUsageOnly(event) && event.usage))
+    .map((event) => (event.usage ? { ...event, usage: null } : event));
+  if (usage === undefined) return others;
+  const own = reports.findLast(isUsageOnly);
+  const [first] = events;
+  const made = { object: first?.object, choices: [] };
+  return [...others, { ...(own ?? made), usage }];
+}
+
+/** The events that a client must get for those of the upstream. `model` is the name that it asked for. */
+export function expectedEvents(events: readonly Json[], model: string, mode: UsageMode): Json[] {
+  const id = events.find((event) => typeof event.id === 'string' && event.id !== '')?.id;
+  const created = events.find((event) => typeof event.created === 'number')?.created;
+  return placeUsage(events, mode).map((event) => ({ ...event, id, created, model }));
+}
