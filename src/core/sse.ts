@@ -7,6 +7,7 @@
 const LF = 10;
 const CR = 13;
 const EMPTY = new Uint8Array(0);
+const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf);
 
 /** No sane event is larger; a bigger one means that the upstream is broken or hostile. */
 export const MAX_EVENT_BYTES = 32 * 1024 * 1024;
@@ -31,6 +32,8 @@ export class SseFramer {
   #restLength = 0;
   #sawCr = false;
   #atStart = true;
+  /** First bytes that may turn out to be a byte order mark. */
+  #opening: Uint8Array = EMPTY;
 
   /**
    * @param onBlock called for each complete block, without the empty line that ends it and never empty
@@ -39,17 +42,19 @@ export class SseFramer {
   push(bytes: Uint8Array, onBlock: (block: Uint8Array) => void): void {
     let input = this.#normalise(bytes);
     if (input.length === 0) return;
+    let search = 0;
     if (this.#restLength > 0) {
-      // Without an end of line in sight nothing can be complete: keep the piece and do not copy what is waiting.
-      const mayComplete = input.indexOf(LF) >= 0;
-      this.#keep(input);
-      if (!mayComplete) return;
-      input = concatBytes(this.#rest);
+      // Without an empty line in sight nothing can be complete: what is waiting is neither copied nor read again.
+      if (!this.#completesBlock(input)) {
+        this.#keep(input);
+        return;
+      }
+      search = this.#restLength - 1;
+      input = concatBytes([...this.#rest, input]);
       this.#rest = [];
       this.#restLength = 0;
     }
     let start = 0;
-    let search = 0;
     for (;;) {
       const newline = input.indexOf(LF, search);
       if (newline < 0) break;
@@ -69,7 +74,8 @@ export class SseFramer {
 
   /** What was left without its empty line when the stream ended. */
   end(): Uint8Array {
-    const rest = this.#restLength > 0 ? concatBytes(this.#rest) : EMPTY;
+    const rest = concatBytes([this.#opening, ...this.#rest]);
+    this.#opening = EMPTY;
     this.#rest = [];
     this.#restLength = 0;
     return rest;
@@ -83,13 +89,30 @@ export class SseFramer {
     }
   }
 
-  #normalise(bytes: Uint8Array): Uint8Array {
-    let input = bytes;
-    if (this.#atStart && input.length > 0) {
-      // A byte order mark may open the stream. It is split between reads only by hostile servers; then the first line is unknown and ignored.
-      if (input[0] === 0xef && input[1] === 0xbb && input[2] === 0xbf) input = input.subarray(3);
-      this.#atStart = false;
+  /** Whether the empty line that ends the waiting block is in `input`, or begins in what waits. */
+  #completesBlock(input: Uint8Array): boolean {
+    if (input[0] === LF && this.#rest.at(-1)?.at(-1) === LF) return true;
+    for (let at = input.indexOf(LF); at >= 0; at = input.indexOf(LF, at + 1)) {
+      if (input[at + 1] === LF) return true;
     }
+    return false;
+  }
+
+  /** Drops the byte order mark that may open a stream. */
+  #open(bytes: Uint8Array): Uint8Array {
+    const input = concatBytes([this.#opening, bytes]);
+    const matches = BYTE_ORDER_MARK.every((byte, at) => at >= input.length || input[at] === byte);
+    if (matches && input.length < BYTE_ORDER_MARK.length) {
+      this.#opening = input;
+      return EMPTY;
+    }
+    this.#opening = EMPTY;
+    this.#atStart = false;
+    return matches ? input.subarray(BYTE_ORDER_MARK.length) : input;
+  }
+
+  #normalise(bytes: Uint8Array): Uint8Array {
+    const input = this.#atStart ? this.#open(bytes) : bytes;
     if (!this.#sawCr && input.indexOf(CR) < 0) return input;
     const out = new Uint8Array(input.length);
     let length = 0;
