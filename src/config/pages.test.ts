@@ -1,0 +1,28 @@
+import { expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PROVIDER_CATALOG } from '../providers/registry.ts';
+import { loadConfig } from './load.ts';
+
+const env = { OPENAI_API_KEY: 'test', GROQ_API_KEY: 'test', OTHER_API_KEY: 'test' };
+
+/** The configurations that a page shows, by page and number. */
+function examplesOf(page: string): [string, string][] {
+  const text = readFileSync(join(import.meta.dir, '..', '..', page), 'utf8');
+  return Array.from(text.matchAll(/^```yaml\n([\s\S]*?)^```$/gm), ([, yaml = ''], index) => [
+    `${page} #${index + 1}`,
+    yaml,
+  ]);
+}
+
+const EXAMPLES = [...examplesOf('README.md'), ...examplesOf('docs/providers.md')];
+
+test('the pages have examples', () => {
+  expect(EXAMPLES).toHaveLength(4);
+});
+
+test.each(EXAMPLES)('%s loads as it stands', (_name, yaml) => {
+  const readFile = () => new TextEncoder().encode(yaml);
+  const loaded = loadConfig({ env, cwd: '/cwd', catalog: PROVIDER_CATALOG, readFile });
+  expect(loaded.config.providers).not.toBeNull();
+});
