@@ -113,7 +113,8 @@ export function errorFromResponse(response: BufferedResponse, target: Target): G
               ...shown,
               message: reason,
               type: problem.type ?? 'invalid_request_error',
-              code: problem.code ?? code,
+              // Engines put the status there as a number, which clients that expect text stumble over.
+              code: String(problem.code ?? code),
               param: problem.param ?? null,
             },
           }),
