@@ -1,5 +1,5 @@
 import { Database, type SQLQueryBindings } from 'bun:sqlite';
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { SqliteDatabase } from 'kysely';
 
@@ -15,7 +15,12 @@ export interface SqliteFile {
  * @throws Error when the file can't be opened or is no database
  */
 export function openSqlite(path: string): SqliteFile {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  if (path !== ':memory:') {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // SQLite would make the file readable by all, which counts where the folder was there before and is open.
+    // It gives the files beside it (-wal, -shm) the same rights.
+    closeSync(openSync(path, 'a', 0o600));
+  }
   const connection = new Database(path, { create: true, readwrite: true, strict: true });
   connection.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;',
