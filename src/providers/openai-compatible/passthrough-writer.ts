@@ -97,17 +97,22 @@ export class PassthroughWriter implements ChunkWriter {
     this.#learnIdentity(json);
     const identity: Record<string, string> = {};
     if (json.model !== this.options.model) identity.model = JSON.stringify(this.options.model);
-    const id = this.#id ?? this.options.fallbackId;
+    // Once given, the fallback stays: some upstreams name their answer only from the second event on.
+    this.#id ??= this.options.fallbackId;
+    const id = this.#id;
     if (json.id !== id) identity.id = JSON.stringify(id);
     if (this.#created !== undefined && json.created !== this.#created)
       identity.created = String(this.#created);
     this.#learnHead(text, identity);
-    return encoder.encode(`data: ${editMembers(text, { ...identity, ...edits })}\n\n`);
+    const edited = editMembers(text, { ...identity, ...edits });
+    // Line feeds stand between members where the upstream sent several lines of data; each line needs its name again.
+    const data = edited.includes('\n') ? edited.replaceAll('\n', '\ndata: ') : edited;
+    return encoder.encode(`data: ${data}\n\n`);
   }
 
   /** Remembers the text that opens every event, and what it becomes, so that later events need no search. */
   #learnHead(text: string, identity: Readonly<Record<string, string>>): void {
-    if (this.#knownHead || this.#id === undefined || this.#created === undefined) return;
+    if (this.#knownHead || this.#created === undefined) return;
     const head = headThrough(text, IDENTITY);
     if (head === undefined) return;
     this.#knownHead = encoder.encode(head);
