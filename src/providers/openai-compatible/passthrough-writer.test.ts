@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'bun:test';
+import { toBytes, toText } from '../../../test/support/bytes.ts';
+import { isRecord } from '../../core/json.ts';
+import { PassthroughWriter } from './passthrough-writer.ts';
+
+const USAGE = { prompt_tokens: 3, completion_tokens: 2, x_vendor: 1 };
+
+function writerFor(usage: 'as-is' | 'strip' | 'last' = 'as-is') {
+  const writer = new PassthroughWriter({ model: 'asked', fallbackId: 'req_1', usage });
+  const write = (text: string, block = `data: ${text}`) => {
+    const json: unknown = JSON.parse(text);
+    if (!isRecord(json)) throw new Error('a chunk is an object');
+    const bytes = writer.chunk({ block: toBytes(block), text, json });
+    return bytes === undefined ? undefined : toText(bytes);
+  };
+  const done = (usageSeen: typeof USAGE | undefined) =>
+    toText(
+      writer.done({ usage: usageSeen && { raw: usageSeen }, finishReason: 'stop', chunks: 1 }) ??
+        new Uint8Array(),
+    );
+  return { writer, write, done };
+}
+
+describe('identity', () => {
+  test('the model is the one that was asked for; everything else stays byte for byte', () => {
+    const { write } = writerFor();
+    const text = '{ "id":"a","created": 7,"model":"up" ,"choices":[ ],"x":12345678901234567890}';
+    expect(write(text)).toBe(`data: ${text.replace('"up"', '"asked"')}\n\n`);
+  });
+
+  test('id and creation time are the first that came', () => {
+    const { write } = writerFor();
+    write('{"id":"a","created":7,"model":"up","choices":[]}');
+    expect(write('{"id":"b","created":8,"model":"up","choices":[]}')).toBe(
+      'data: {"id":"a","created":7,"model":"asked","choices":[]}\n\n',
+    );
+  });
+
+  test('what is missing is added', () => {
+    const { write } = writerFor();
+    expect(write('{"choices":[]}')).toBe('data: {"model":"asked","id":"req_1","choices":[]}\n\n');
+  });
+
+  test('a known head that is only the beginning of another number or name is no match', () => {
+    const { write } = writerFor();
+    const chunk = (created: string) =>
+      `{"id":"a","object":"o","model":"up","created":${created},"choices":[]}`;
+    const wanted = `data: ${chunk('7').replace('"up"', '"asked"')}\n\n`;
+    for (const created of ['7', '7', '77', '7.0', '7e1', '7']) {
+      const spelled = created === '7.0' ? wanted.replace(':7,', ':7.0,') : wanted;
+      expect(write(chunk(created))).toBe(spelled);
+    }
+  });
+
+  test('events with a known head keep the rest as it came', () => {
+    const { write } = writerFor();
+    const chunk = (text: string) =>
+      `{"id":"a","object":"o","created":7,"model":"up","choices":[{"delta":{"content":${JSON.stringify(text)}}}] }`;
+    for (const text of ['one', 'two "{,', '💧']) {
+      expect(write(chunk(text))).toBe(`data: ${chunk(text).replace('"up"', '"asked"')}\n\n`);
+    }
+  });
+
+  test('data over several lines stays data over several lines', () => {
+    const { write } = writerFor();
+    const text = '{"model":"up",\n"choices":[]}';
+    expect(write(text, `data: ${text.replace('\n', '\ndata: ')}`)).toBe(
+      'data: {"id":"req_1","model":"asked",\ndata: "choices":[]}\n\n',
+    );
+  });
+});
+
+describe('usage', () => {
+  const counts = JSON.stringify(USAGE);
+  const only = `{"id":"a","created":7,"model":"asked","choices":[],"usage":${counts}}`;
+  const within = `{"id":"a","created":7,"model":"asked","choices":[{}],"usage":${counts}}`;
+  const empty = '{"id":"a","created":7,"model":"asked","choices":[{}],"usage":null}';
+
+  test('as-is hands on what the upstream volunteers', () => {
+    const { write, done } = writerFor('as-is');
+    for (const text of [empty, within, only]) expect(write(text)).toBe(`data: ${text}\n\n`);
+    expect(done(USAGE)).toBe('data: [DONE]\n\n');
+  });
+
+  test('strip takes out what only the gateway asked for', () => {
+    const { write, done } = writerFor('strip');
+    expect(write(empty)).toBe('data: {"id":"a","created":7,"model":"asked","choices":[{}]}\n\n');
+    expect(write(only)).toBeUndefined();
+    expect(done(USAGE)).toBe('data: [DONE]\n\n');
+  });
+
+  test('last gives it once, at the end, in the event that the upstream sent for it', () => {
+    const { write, done } = writerFor('last');
+    expect(write(within)).toBe(`data: ${within.replace(counts, 'null')}\n\n`);
+    expect(write(only)).toBeUndefined();
+    expect(done(USAGE)).toBe(`data: ${only}\n\ndata: [DONE]\n\n`);
+  });
+
+  test('last gives usage that came beside text in an event of its own', () => {
+    const { write, done } = writerFor('last');
+    write(within);
+    expect(done(USAGE)).toBe(
+      `data: {"id":"a","object":"chat.completion.chunk","created":7,"model":"asked","choices":[],"usage":${counts}}\n\ndata: [DONE]\n\n`,
+    );
+  });
+
+  test('last without any usage makes none up', () => {
+    expect(writerFor('last').done(undefined)).toBe('data: [DONE]\n\n');
+  });
+});
+
+test('comments end with their empty line', () => {
+  expect(toText(writerFor().writer.comment(toBytes(': ping')))).toBe(': ping\n\n');
+});
