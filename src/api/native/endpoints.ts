@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
 import type { InferenceCall, InferenceResult } from '../../core/inference.ts';
+import { editMembers } from '../../core/json-edit.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { Door, DoorContext } from '../../http/door.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
@@ -57,7 +58,14 @@ function chatCall(body: JsonBody, snapshot: ApiSnapshot, headers: Headers, strea
     operation: 'chat',
     model,
     stream,
-    text: JSON.stringify(chat),
+    // Edited rather than written anew, so that what is not ours keeps its spelling and its big integers.
+    text: editMembers(body.text, {
+      prompt: null,
+      system: null,
+      model: JSON.stringify(model),
+      messages: JSON.stringify(messages),
+      stream: String(stream),
+    }),
     body: chat,
     headers,
     wantsStreamUsage: false,

@@ -13,6 +13,8 @@ const model = z
 const stream = z.boolean().nullish().describe('Answer as an event stream.');
 const streamOptions = z.looseObject({ include_usage: z.boolean().nullish() }).nullish();
 const stop = z.union([z.string(), z.array(z.string())]).nullish();
+/** Seeds are 64-bit for upstreams, so they may be larger than `int()` allows; their text goes on as it came. */
+const seed = z.number().refine(Number.isInteger, 'a whole number is expected').openapi({ type: 'integer' });
 const positive = z.number().int().min(1).nullish();
 
 const contentPart = z.looseObject({ type: z.string() });
@@ -35,7 +37,7 @@ export const chatRequest = z
     top_p: z.number().nullish(),
     n: positive,
     stop,
-    seed: z.number().int().nullish(),
+    seed: seed.nullish(),
     logprobs: z.boolean().nullish(),
     top_logprobs: z.number().int().min(0).nullish(),
     response_format: z.looseObject({ type: z.string() }).nullish(),
