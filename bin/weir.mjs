@@ -9,12 +9,24 @@ const bun = setUp();
 const args = [join(root, 'src/main.ts'), ...process.argv.slice(2)];
 const env = runtimeEnvironment();
 
-if (typeof process.execve === 'function' && process.platform !== 'win32') {
+// npm passes signals to the shell that it starts scripts with, and most shells don't pass them on.
+const behindNpmShell = process.env.npm_lifecycle_event !== undefined && process.platform !== 'win32';
+
+if (typeof process.execve === 'function' && process.platform !== 'win32' && !behindNpmShell) {
   process.execve(bun, [bun, ...args], env);
 }
 const child = spawn(bun, args, { stdio: 'inherit', env });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
   process.on(signal, () => child.kill(signal));
+}
+if (behindNpmShell) {
+  // What is left to see of such a signal is that the shell has gone.
+  const shell = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(watch);
+    child.kill('SIGTERM');
+  }, 200);
 }
 child.on('error', (error) => {
   console.error(`Weir: could not start the runtime ${bun}: ${error.message}`);
