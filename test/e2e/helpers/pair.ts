@@ -1,4 +1,4 @@
-import { type Gateway, startGateway } from '../../support/gateway.ts';
+import { type Gateway, type GatewayOptions, startGateway } from '../../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../../support/mock-upstream.ts';
 
 /** A gateway process in front of one mock upstream. */
@@ -20,9 +20,11 @@ export interface Pair {
 /** @param config added to, or put in place of, the sections of the default configuration */
 export async function startPair(
   config: (mock: MockUpstream) => Readonly<Record<string, unknown>> = () => ({}),
+  options: Pick<GatewayOptions, 'dataDir'> = {},
 ): Promise<Pair> {
   const mock = await startMockUpstream();
   const gateway = await startGateway({
+    ...options,
     config: {
       log: { requests: false },
       providers: [
