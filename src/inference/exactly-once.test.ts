@@ -1,0 +1,362 @@
+import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { joinBytes } from '../../test/support/bytes.ts';
+import { eventData } from '../../test/support/event-stream.ts';
+import { FakeClock, settle } from '../../test/support/fake-clock.ts';
+import { type FakeExchange, FakeTransport } from '../../test/support/fake-transport.ts';
+import { chatAnswer, chatEvent, PRINCIPAL, testCall, testProvider } from '../../test/support/inference.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { TransportFailure } from '../core/transport.ts';
+import { openAiErrorEvent } from '../http/error-body.ts';
+import { openAiCompatibleAdapter } from '../providers/openai-compatible/adapter.ts';
+import { ModelDirectory } from '../routing/directory.ts';
+import { Router } from '../routing/router.ts';
+import { TargetLoad } from '../routing/target-load.ts';
+import { type AttemptTrace, type Outcome, RequestContext } from './context.ts';
+import { DeadlineMonitor } from './deadlines.ts';
+import { type InferenceAnswer, InferenceService } from './service.ts';
+
+/**
+ * Whatever happens to a request, in whatever order, its books are closed once and nothing of it stays behind.
+ * Each run plays a random schedule against the real service, attempt, adapter, router and deadline monitor;
+ * only time and the network are played.
+ */
+
+const DONE = 'data: [DONE]\n\n';
+const FAILURES: readonly TransportFailure[] = [
+  'connect',
+  'connect_timeout',
+  'closed_before_response',
+  'closed_mid_body',
+  'protocol',
+];
+
+const PIECES = [
+  chatEvent('a'),
+  chatEvent('b').repeat(12),
+  chatEvent('half').slice(0, 40),
+  chatEvent('', 'stop'),
+  chatEvent('', 'stop') + DONE,
+  DONE,
+  ': ping\n\n',
+  'data: {"error":{"message":"no"}}\n\n',
+  'data: {oops\n\n',
+  chatEvent('a') + 'data: {oops\n\n',
+  chatAnswer(),
+  '<html>',
+] as const;
+
+const step = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('head'),
+      head: fc.constantFrom('stream', 'stream', 'json', '500', '401', '400'),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('data'),
+      piece: fc.constantFrom(...PIECES, PIECES[0], PIECES[1]),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('end') }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('error'), failure: fc.constantFrom(...FAILURES) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('settle') }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('read') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('advance'), ms: fc.constantFrom(10, 150, 350, 1_100) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel') }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('client gone') }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('shutdown') }) },
+) satisfies fc.Arbitrary<{ kind: string }>;
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+const anyHead = (head: 'stream' | 'json'): Step => ({ kind: 'head', head });
+const anyData = (piece: (typeof PIECES)[number]): Step => ({ kind: 'data', piece });
+/** Runs of steps that get far, so that disturbances meet requests in every state. */
+const progress = fc.constantFrom<Step[]>(
+  [anyHead('stream'), anyData(PIECES[0]), { kind: 'settle' }],
+  [anyHead('stream'), anyData(PIECES[1]), anyData(PIECES[0])],
+  [anyHead('stream'), anyData(PIECES[0]), { kind: 'settle' }, { kind: 'read' }, anyData(PIECES[4])],
+  [anyHead('json'), anyData(chatAnswer()), { kind: 'end' }],
+  [anyData(PIECES[0]), { kind: 'read' }],
+  [anyData(PIECES[4]), { kind: 'end' }],
+);
+const schedule = fc.record({
+  stream: fc.boolean(),
+  /** What building a request for each target does. */
+  targets: fc.array(fc.constantFrom('sends', 'sends', 'sends', 'sends', 'sends', 'refuses', 'breaks'), {
+    minLength: 1,
+    maxLength: 3,
+  }),
+  steps: fc
+    .array(
+      fc.oneof(
+        progress,
+        step.map((one): Step[] => [one]),
+      ),
+      { maxLength: 20 },
+    )
+    .map((steps) => steps.flat()),
+});
+
+const LIMITS = { firstTokenMs: 200, streamIdleMs: 300, maxRequestMs: 1_000 };
+
+class Run {
+  readonly clock = new FakeClock();
+  readonly load = new TargetLoad();
+  readonly transport = new FakeTransport();
+  readonly outcomes: Outcome[] = [];
+  readonly endedAttempts: AttemptTrace[] = [];
+  readonly context: RequestContext;
+  readonly #tickers = new Set<() => void>();
+  readonly #deadlines = new DeadlineMonitor(
+    () => this.clock.now(),
+    (sweep) => {
+      this.#tickers.add(sweep);
+      return () => this.#tickers.delete(sweep);
+    },
+  );
+  answer: InferenceAnswer | undefined;
+  rejection: unknown;
+  readonly #finished: Promise<void>;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #read: Uint8Array[] = [];
+  #reads: Promise<void>[] = [];
+  bodyEnded = false;
+  cancelled = false;
+
+  constructor({ stream, targets }: { readonly stream: boolean; readonly targets: readonly string[] }) {
+    const providers = targets.map((behaviour, index) =>
+      testProvider({
+        id: `p${index}`,
+        transport: this.transport,
+        adapter: {
+          ...openAiCompatibleAdapter,
+          buildRequest: (call, target) => {
+            if (behaviour === 'refuses') throw new GatewayError('invalid_request', 'can not be said');
+            if (behaviour === 'breaks') throw new TypeError('a defect');
+            return openAiCompatibleAdapter.buildRequest(call, target);
+          },
+        },
+      }),
+    );
+    const directory = new ModelDirectory(
+      [
+        {
+          id: 'asked',
+          aliases: [],
+          strategy: 'round-robin',
+          targets: providers.map(({ id }) => ({ provider: id, model: 'up', weight: 1 })),
+          fallbacks: [],
+        },
+      ],
+      providers,
+      () => new Map(),
+    );
+    const snapshot = {
+      directory,
+      router: new Router(directory, this.load, () => 0),
+      providers,
+      limits: LIMITS,
+    };
+    const service = new InferenceService({
+      clock: this.clock,
+      deadlines: this.#deadlines,
+      load: this.load,
+      observer: { attemptEnded: (trace) => this.endedAttempts.push(trace) },
+    });
+    this.context = new RequestContext(
+      { id: 'req_1', principal: PRINCIPAL, operation: 'chat', route: '/r', startedAt: 0 },
+      (_, outcome) => this.outcomes.push(outcome),
+    );
+    this.context.deadlineAt = LIMITS.maxRequestMs;
+    this.#finished = service
+      .run(snapshot, this.context, testCall({ model: 'asked', stream }), openAiErrorEvent)
+      .then(
+        (answer) => {
+          this.answer = answer;
+          if (answer.kind === 'stream') this.#reader = answer.body.getReader();
+        },
+        (error: unknown) => {
+          this.rejection = error;
+        },
+      );
+  }
+
+  /** Does what can be done of it now; a step that no real network or client could take is passed over. */
+  async take(step: Step): Promise<void> {
+    const exchange = this.transport.exchanges.findLast(({ open }) => open);
+    const answering = exchange?.state === 'answering' && !exchange.paused;
+    switch (step.kind) {
+      case 'head':
+        if (exchange?.state === 'waiting' && 'head' in step) sendHead(exchange, step.head);
+        break;
+      case 'data':
+        if (answering && 'piece' in step) exchange.data(step.piece);
+        break;
+      case 'end':
+        if (answering) exchange.end();
+        break;
+      case 'error':
+        if (exchange && 'failure' in step) exchange.fail(step.failure);
+        break;
+      case 'settle':
+        await settle();
+        break;
+      case 'read':
+        this.#startRead();
+        break;
+      case 'advance':
+        if ('ms' in step) await this.advance(step.ms);
+        break;
+      case 'cancel':
+        if (this.#reader && !this.cancelled) {
+          this.cancelled = true;
+          await this.#reader.cancel();
+        }
+        break;
+      case 'client gone':
+        this.context.abort(new GatewayError('client_closed_request', 'gone'));
+        break;
+      case 'shutdown':
+        this.context.abort(new GatewayError('shutting_down', 'stopping'));
+        break;
+    }
+  }
+
+  async advance(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    // An attempt may begin in the moment between two sweeps.
+    for (const _ of [1, 2]) {
+      this.#sweep();
+      await settle();
+    }
+    if (this.clock.now() >= this.context.deadlineAt) expect(this.context.completed).toBe(true);
+  }
+
+  #sweep(): void {
+    for (const sweep of [...this.#tickers]) sweep();
+  }
+
+  /** Lets the rest take its course: nobody answers any more, and the client reads all that there is. */
+  async finish(): Promise<void> {
+    await settle();
+    if (this.context.completed && !this.transport.exchanges.some(({ open }) => open)) {
+      this.#sweep();
+      expect(this.watching).toBe(0);
+    }
+    await this.advance(LIMITS.maxRequestMs + 1);
+    await this.#finished;
+    // The connection of a stream that ended well may wait for its upstream to end the body.
+    await this.advance(60_000);
+    while (this.#reader && !this.bodyEnded) {
+      this.#startRead();
+      await Promise.all(this.#reads);
+    }
+  }
+
+  #startRead(): void {
+    if (!this.#reader) return;
+    this.#reads.push(
+      this.#reader.read().then(({ done, value }) => {
+        if (done) this.bodyEnded = true;
+        else this.#read.push(value);
+      }),
+    );
+  }
+
+  get text(): Uint8Array {
+    return joinBytes(this.#read);
+  }
+
+  get watching(): number {
+    return this.#tickers.size;
+  }
+}
+
+function sendHead(exchange: FakeExchange, head: string): void {
+  if (head === 'stream') exchange.head();
+  else exchange.head(head === 'json' ? 200 : Number(head), { 'content-type': 'application/json' });
+}
+
+function expectBalancedBooks(run: Run): void {
+  const [outcome, ...more] = run.outcomes;
+  expect(more).toEqual([]);
+  expect(outcome).toBeDefined();
+  expect(run.load.total()).toBe(0);
+  expect(run.watching).toBe(0);
+  expect(run.clock.sleeping).toBe(0);
+
+  expect(run.endedAttempts).toEqual(run.context.attempts);
+  for (const { endedAt, startedAt } of run.context.attempts)
+    expect(endedAt).toBeGreaterThanOrEqual(startedAt);
+  for (const { state, aborts } of run.transport.exchanges) {
+    expect(['ended', 'failed', 'aborted']).toContain(state);
+    expect(aborts).toBe(state === 'aborted' ? 1 : 0);
+  }
+}
+
+function expectTruthfulAnswer(run: Run): void {
+  const [outcome] = run.outcomes;
+  if (!run.answer) {
+    expect(run.rejection).toBeInstanceOf(GatewayError);
+    const code = run.rejection instanceof GatewayError ? run.rejection.code : undefined;
+    expect(outcome?.kind).toBe(code === 'client_closed_request' ? 'client_gone' : 'failed');
+    expect(run.context.committedAt).toBeUndefined();
+    return;
+  }
+  expect(run.rejection).toBeUndefined();
+  expect(run.context.committedAt).toBeDefined();
+  if (run.answer.kind === 'buffered') {
+    expect(outcome?.kind).toBe('done');
+    return;
+  }
+  // After a cancel nobody reads, so only the books can be looked at.
+  if (run.cancelled) return;
+  const data = eventData(run.text);
+  const errors = data.filter((text) => text.startsWith('{"error":'));
+  const done = data.filter((text) => text === '[DONE]');
+  expect([done.length, errors.length]).toEqual([
+    outcome?.kind === 'done' ? 1 : 0,
+    outcome?.kind === 'failed' ? 1 : 0,
+  ]);
+  if (outcome?.kind === 'done') expect(data.at(-1)).toBe('[DONE]');
+  if (outcome?.kind === 'failed') expect(data.at(-1)).toBe(errors[0] ?? '');
+}
+
+describe('a request, whatever happens', () => {
+  test('is completed exactly once and leaves nothing behind', async () => {
+    const seen = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(schedule, async (plan) => {
+        const run = new Run(plan);
+        for (const step of plan.steps) await run.take(step);
+        await run.finish();
+        expectBalancedBooks(run);
+        expectTruthfulAnswer(run);
+        seen.add(`${run.answer?.kind ?? 'rejected'} ${run.outcomes[0]?.kind}`);
+
+        // Late news changes nothing.
+        run.context.abort(new GatewayError('shutting_down', 'late'));
+        run.context.complete({ kind: 'client_gone' });
+        await settle();
+        expectBalancedBooks(run);
+      }),
+      { numRuns: 4_000 },
+    );
+    // The schedules did reach every way to end.
+    expect([...seen].sort()).toEqual([
+      'buffered done',
+      'rejected client_gone',
+      'rejected failed',
+      'stream client_gone',
+      'stream done',
+      'stream failed',
+    ]);
+  });
+});

@@ -1,0 +1,70 @@
+import type { InferenceCall } from '../../src/core/inference.ts';
+import type { Principal } from '../../src/core/principal.ts';
+import type { Transport } from '../../src/core/transport.ts';
+import { openAiCompatibleAdapter } from '../../src/providers/openai-compatible/adapter.ts';
+import { GENERIC } from '../../src/providers/openai-compatible/vendors.ts';
+import type { Provider, Target, VendorProfile } from '../../src/providers/types.ts';
+import { FakeTransport } from './fake-transport.ts';
+
+export const PRINCIPAL: Principal = { kind: 'api_key', tenant: 'default', keyId: 'key_1', keyName: 'test' };
+
+/** A provider of OpenAI's format; everything that a test does not name is plain. */
+export function testProvider({
+  profile,
+  ...rest
+}: Partial<Omit<Provider, 'profile'>> & { readonly profile?: Partial<VendorProfile> } = {}): Provider {
+  const transport: Transport = new FakeTransport();
+  return {
+    id: 'p',
+    kind: 'openai-compatible',
+    profile: { ...GENERIC, ...profile },
+    baseUrl: 'http://upstream.test/v1',
+    credential: undefined,
+    headers: {},
+    adapter: openAiCompatibleAdapter,
+    transport,
+    models: [],
+    discover: false,
+    ...rest,
+  };
+}
+
+export function testTarget(provider: Provider = testProvider(), model = 'up', weight = 1): Target {
+  return { provider, model, weight };
+}
+
+/** A call as the chat endpoint makes it of a body. */
+export function testCall(
+  body: Readonly<Record<string, unknown>> = { model: 'asked', messages: [] },
+  more: Partial<InferenceCall> = {},
+): InferenceCall {
+  return {
+    operation: 'chat',
+    model: typeof body.model === 'string' ? body.model : 'asked',
+    stream: body.stream === true,
+    text: JSON.stringify(body),
+    body,
+    headers: new Headers(),
+    wantsStreamUsage: false,
+    ...more,
+  };
+}
+
+/** A plain chat answer. */
+export function chatAnswer(content = 'hi', more: Readonly<Record<string, unknown>> = {}): string {
+  return JSON.stringify({
+    id: 'a',
+    object: 'chat.completion',
+    created: 7,
+    model: 'up',
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 3, completion_tokens: 2 },
+    ...more,
+  });
+}
+
+/** One event of a chat stream. */
+export function chatEvent(content: string, finish: string | null = null): string {
+  const choices = [{ index: 0, delta: content === '' ? {} : { content }, finish_reason: finish }];
+  return `data: ${JSON.stringify({ id: 'a', object: 'chat.completion.chunk', created: 7, model: 'up', choices })}\n\n`;
+}
