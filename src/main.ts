@@ -7,6 +7,7 @@ import { serve } from './cli/serve.ts';
 import { ConfigError } from './config/errors.ts';
 import { configJsonSchema } from './config/json-schema.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
+import { DatabaseFileError } from './platform/sqlite.ts';
 import { PROVIDER_CATALOG } from './providers/registry.ts';
 import { UnknownProviderError } from './routing/directory.ts';
 
@@ -112,6 +113,7 @@ async function main(): Promise<number> {
     if (
       error instanceof CommandError ||
       error instanceof ConfigError ||
+      error instanceof DatabaseFileError ||
       error instanceof UnknownProviderError
     ) {
       output.err(error.message);

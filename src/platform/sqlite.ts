@@ -10,21 +10,23 @@ export interface SqliteFile {
   dataVersion(): number;
 }
 
+/** A database file that can't be used as it is; its message needs no stack to be understood. */
+export class DatabaseFileError extends Error {
+  override readonly name = 'DatabaseFileError';
+}
+
 /**
  * Opens a SQLite file, and makes it and its folder where they are missing. The file is readable by its owner only.
- * @throws Error when the file can't be opened or is no database
+ * @throws DatabaseFileError when the file can't be opened or is no database
  */
 export function openSqlite(path: string): SqliteFile {
-  if (path !== ':memory:') {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    // SQLite would make the file readable by all, which counts where the folder was there before and is open.
-    // It gives the files beside it (-wal, -shm) the same rights.
-    closeSync(openSync(path, 'a', 0o600));
+  let connection: Database;
+  try {
+    connection = connect(path);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DatabaseFileError(`Can't open the database ${path}: ${reason}`, { cause });
   }
-  const connection = new Database(path, { create: true, readwrite: true, strict: true });
-  connection.exec(
-    'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;',
-  );
   const version = connection.query<{ data_version: number }, []>('PRAGMA data_version');
   return {
     dataVersion: () => version.get()?.data_version ?? 0,
@@ -41,6 +43,25 @@ export function openSqlite(path: string): SqliteFile {
       },
     },
   };
+}
+
+function connect(path: string): Database {
+  if (path !== ':memory:') {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // SQLite would make the file readable by all, which counts where the folder was there before and is open.
+    // It gives the files beside it (-wal, -shm) the same rights.
+    closeSync(openSync(path, 'a', 0o600));
+  }
+  const connection = new Database(path, { create: true, readwrite: true, strict: true });
+  try {
+    connection.exec(
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;',
+    );
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return connection;
 }
 
 function binding(value: unknown): SQLQueryBindings {
