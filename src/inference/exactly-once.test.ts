@@ -41,7 +41,7 @@ const PIECES = [
   ': ping\n\n',
   'data: {"error":{"message":"no"}}\n\n',
   'data: {oops\n\n',
-  chatEvent('a') + 'data: {oops\n\n',
+  `${chatEvent('a')}data: {oops\n\n`,
   chatAnswer(),
   '<html>',
 ] as const;

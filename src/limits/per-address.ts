@@ -96,6 +96,8 @@ export class AddressLimiter {
   }
 
   async #wait(state: AddressState, inflight: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    // An abort that has been is not announced again.
+    signal.throwIfAborted();
     const timeout = new AbortController();
     const { promise: entered, resolve } = Promise.withResolvers<void>();
     let inside = false;

@@ -1,0 +1,240 @@
+import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { FakeClock, settle } from '../../test/support/fake-clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import { AddressLimiter, type AddressRules } from './per-address.ts';
+
+function limiterFor(rules: AddressRules | null, queueTimeoutMs = 100) {
+  const clock = new FakeClock();
+  let refused = 0;
+  const limiter = new AddressLimiter(
+    clock,
+    () => ({ rules, queueTimeoutMs }),
+    () => {
+      refused += 1;
+    },
+  );
+  const spend = (address = 'a') => {
+    try {
+      return limiter.spend(address);
+    } catch (error) {
+      if (error instanceof GatewayError) return error;
+      throw error;
+    }
+  };
+  return { clock, limiter, spend, refused: () => refused };
+}
+
+const never = new AbortController().signal;
+
+describe('the rate', () => {
+  test('is never exceeded in any window of time, and what is refused is counted', () => {
+    const steps = fc.array(
+      fc.oneof(fc.constant('spend' as const), fc.double({ min: 0, max: 3_000, noNaN: true })),
+      { maxLength: 60 },
+    );
+    const rules = fc.record({
+      rps: fc.double({ min: 0.1, max: 50, noNaN: true }),
+      burst: fc.integer({ min: 1, max: 10 }),
+      inflight: fc.constant(null),
+    });
+    fc.assert(
+      fc.property(rules, steps, (allowed, plan) => {
+        const { clock, spend, refused } = limiterFor(allowed);
+        const times: number[] = [];
+        let attempts = 0;
+        for (const step of plan) {
+          if (typeof step === 'number') {
+            clock.advance(step);
+            continue;
+          }
+          attempts += 1;
+          if (!(spend() instanceof GatewayError)) times.push(clock.now());
+        }
+        expect(refused()).toBe(attempts - times.length);
+        times.forEach((from, first) => {
+          times.slice(first).forEach((to, count) => {
+            const limit = allowed.burst + ((to - from) / 1000) * allowed.rps;
+            expect(count + 1).toBeLessThanOrEqual(limit + 1e-6);
+          });
+        });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('lets in whoever comes no faster than it', () => {
+    const { clock, spend } = limiterFor({ rps: 4, burst: 1, inflight: null });
+    for (let count = 0; count < 100; count += 1) {
+      expect(spend()).not.toBeInstanceOf(GatewayError);
+      clock.advance(250);
+    }
+  });
+
+  test('is told in headers, and a refusal says when to come again', () => {
+    const { clock, spend } = limiterFor({ rps: 0.5, burst: 2, inflight: null });
+    expect(spend()).toEqual({
+      'x-ratelimit-limit': '2',
+      'x-ratelimit-remaining': '1',
+      'x-ratelimit-reset': '2',
+    });
+    expect(spend()).toEqual({
+      'x-ratelimit-limit': '2',
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': '4',
+    });
+    const refusal = spend();
+    expect(refusal).toMatchObject({
+      code: 'rate_limit_exceeded',
+      status: 429,
+      details: { retryAfterSeconds: 2 },
+    });
+    clock.advance(2_000);
+    expect(spend()).not.toBeInstanceOf(GatewayError);
+  });
+
+  test('of one address is no other address’s', () => {
+    const { spend } = limiterFor({ rps: 1, burst: 1, inflight: null });
+    expect(spend('a')).not.toBeInstanceOf(GatewayError);
+    expect(spend('a')).toBeInstanceOf(GatewayError);
+    expect(spend('b')).not.toBeInstanceOf(GatewayError);
+  });
+
+  test('is remembered for a busy address while quiet ones are forgotten', () => {
+    const { clock, spend } = limiterFor({ rps: 1, burst: 2, inflight: null });
+    for (let index = 0; index < 10_000; index += 1) spend(`quiet ${index}`);
+    clock.advance(10_000);
+    spend('busy');
+    spend('busy');
+    for (let index = 0; index < 100; index += 1) spend(`new ${index}`);
+    expect(spend('busy')).toBeInstanceOf(GatewayError);
+  });
+
+  test('does not exist without rules', async () => {
+    const { limiter, spend } = limiterFor(null);
+    expect(limiter.enabled).toBe(false);
+    for (let count = 0; count < 100; count += 1) expect(spend()).toEqual({});
+    (await limiter.enter('a', never))();
+  });
+});
+
+describe('places in flight', () => {
+  type Step =
+    | { readonly kind: 'enter' | 'settle' }
+    | { readonly kind: 'leave' | 'abort'; readonly who: number }
+    | { readonly kind: 'advance'; readonly ms: number };
+  const who = fc.nat(20);
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('enter') }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('leave'), who }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('abort'), who }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('settle') }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('advance'), ms: fc.constantFrom(1, 50, 100, 200) }),
+    },
+  );
+
+  test('are never more than allowed and all free again at the end, under any aborts and timeouts', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 3 }),
+        fc.array(step, { maxLength: 40 }),
+        async (inflight, plan) => {
+          const { clock, limiter } = limiterFor({ rps: 1, burst: 1, inflight });
+          let inside = 0;
+          let most = 0;
+          let settled = 0;
+          const callers: { readonly controller: AbortController; leave?: () => void }[] = [];
+          for (const one of plan) {
+            if (one.kind === 'enter') {
+              const caller: (typeof callers)[number] = { controller: new AbortController() };
+              callers.push(caller);
+              limiter.enter('a', caller.controller.signal).then(
+                (leave) => {
+                  settled += 1;
+                  inside += 1;
+                  most = Math.max(most, inside);
+                  let held = true;
+                  caller.leave = () => {
+                    if (held) inside -= 1;
+                    held = false;
+                    leave();
+                  };
+                },
+                () => {
+                  settled += 1;
+                },
+              );
+            } else if (one.kind === 'leave') callers[one.who]?.leave?.();
+            else if (one.kind === 'abort') callers[one.who]?.controller.abort(new Error('gone'));
+            else if (one.kind === 'advance') clock.advance(one.ms);
+            else await settle();
+          }
+          await settle();
+          // Whoever is inside leaves, twice for good measure, until nobody is left who waits.
+          for (let round = 0; round <= callers.length; round += 1) {
+            for (const caller of callers) caller.leave?.();
+            for (const caller of callers) caller.leave?.();
+            await settle();
+          }
+          expect(most).toBeLessThanOrEqual(inflight);
+          expect([inside, settled, clock.sleeping]).toEqual([0, callers.length, 0]);
+
+          // All places are there, and not one more.
+          for (let count = 0; count < inflight; count += 1) await limiter.enter('a', never);
+          const refusal = limiter.enter('a', never).catch((error: unknown) => error);
+          await settle();
+          clock.advance(100);
+          expect(await refusal).toMatchObject({ code: 'rate_limit_exceeded', status: 429 });
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('go to those who wait in the order in which they came', async () => {
+    const { limiter } = limiterFor({ rps: 1, burst: 1, inflight: 1 });
+    const order: number[] = [];
+    const leave = await limiter.enter('a', never);
+    const waiting = [1, 2, 3].map(async (number) => {
+      const done = await limiter.enter('a', never);
+      order.push(number);
+      done();
+    });
+    leave();
+    await Promise.all(waiting);
+    expect(order).toEqual([1, 2, 3]);
+  });
+
+  test('are refused when none comes free in time; an abort ends the waiting with its reason', async () => {
+    const { clock, limiter, refused } = limiterFor({ rps: 1, burst: 1, inflight: 1 }, 1_500);
+    await limiter.enter('a', never);
+    const late = limiter.enter('a', never).catch((error: unknown) => error);
+    const gone = new AbortController();
+    const aborted = limiter.enter('a', gone.signal).catch((error: unknown) => error);
+    await settle();
+    const reason = new Error('gone');
+    gone.abort(reason);
+    clock.advance(1_500);
+    expect(await late).toMatchObject({ code: 'rate_limit_exceeded', details: { retryAfterSeconds: 2 } });
+    expect(await aborted).toBe(reason);
+    expect(refused()).toBe(1);
+  });
+
+  test('are not waited for by a client that has gone already', async () => {
+    const { clock, limiter } = limiterFor({ rps: 1, burst: 1, inflight: 1 });
+    const leave = await limiter.enter('a', never);
+    const reason = new Error('gone');
+    const outcome = limiter.enter('a', AbortSignal.abort(reason)).catch((error: unknown) => error);
+    await settle();
+    expect(clock.sleeping).toBe(0);
+    leave();
+    expect(await outcome).toBe(reason);
+  });
+
+  test('are without number when the rules say so', async () => {
+    const { limiter } = limiterFor({ rps: 1, burst: 1, inflight: null });
+    for (let count = 0; count < 50; count += 1) await limiter.enter('a', never);
+  });
+});
