@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'bun:test';
+import { FakeClock } from '../../test/support/fake-clock.ts';
+import { answering, type FakeTransport } from '../../test/support/fake-transport.ts';
+import { chatAnswer, PRINCIPAL, testCall, testProvider } from '../../test/support/inference.ts';
+import { GatewayError } from '../core/errors.ts';
+import { openAiErrorEvent } from '../http/error-body.ts';
+import { ModelDirectory } from '../routing/directory.ts';
+import { Router } from '../routing/router.ts';
+import { TargetLoad } from '../routing/target-load.ts';
+import { type Outcome, RequestContext } from './context.ts';
+import { DeadlineMonitor } from './deadlines.ts';
+import { InferenceService } from './service.ts';
+
+/** One model "asked" with a target for each transport, tried in this order. */
+async function ask(transports: readonly FakeTransport[], model = 'asked', weight = 1) {
+  const clock = new FakeClock();
+  const load = new TargetLoad();
+  const providers = transports.map((transport, index) => testProvider({ id: `p${index}`, transport }));
+  const targets = providers.map(({ id }) => ({ provider: id, model: 'up', weight }));
+  const directory = new ModelDirectory(
+    [{ id: 'asked', aliases: ['other'], strategy: 'round-robin', targets, fallbacks: [] }],
+    providers,
+    () => new Map(),
+  );
+  const outcomes: Outcome[] = [];
+  const context = new RequestContext(
+    { id: 'req_1', principal: PRINCIPAL, operation: 'chat', route: '/r', startedAt: 0 },
+    (_, outcome) => outcomes.push(outcome),
+  );
+  const service = new InferenceService({
+    clock,
+    deadlines: new DeadlineMonitor(
+      () => clock.now(),
+      () => () => undefined,
+    ),
+    load,
+    observer: { attemptEnded: () => undefined },
+  });
+  const snapshot = {
+    directory,
+    router: new Router(directory, load, () => 0),
+    providers,
+    limits: { firstTokenMs: 100, streamIdleMs: 100, maxRequestMs: 100 },
+  };
+  const answer = await service
+    .run(snapshot, context, testCall({ model }), openAiErrorEvent)
+    .catch((error: unknown) => {
+      if (error instanceof GatewayError) return error;
+      throw error;
+    });
+  return { answer, context, outcomes };
+}
+
+const failing = (status: number, message: string) =>
+  answering(status, JSON.stringify({ error: { message } }));
+
+describe('targets', () => {
+  test('are tried in order until one answers; the context tells the story', async () => {
+    const { answer, context, outcomes } = await ask([
+      failing(500, 'broken'),
+      failing(429, 'busy'),
+      answering(200, chatAnswer()),
+    ]);
+    expect(answer).toMatchObject({ kind: 'buffered', target: { provider: { id: 'p2' } } });
+    expect(
+      context.attempts.map(({ provider, failure }) => [provider, failure?.code, failure?.upstreamStatus]),
+    ).toEqual([
+      ['p0', 'upstream_error', 500],
+      ['p1', 'upstream_rate_limited', 429],
+      ['p2', undefined, undefined],
+    ]);
+    expect(outcomes).toEqual([{ kind: 'done' }]);
+    expect([context.modelLabel, context.usage?.inputTokens, context.finishReason]).toEqual([
+      'asked',
+      3,
+      'stop',
+    ]);
+  });
+
+  test('are not tried further when the request itself was refused', async () => {
+    const second = answering(200, chatAnswer());
+    const { answer } = await ask([failing(400, 'too long'), second]);
+    expect(answer).toMatchObject({
+      code: 'upstream_rejected',
+      message: 'too long',
+      details: { attempts: [{ provider: 'p0' }] },
+    });
+    expect(second.exchanges).toEqual([]);
+  });
+
+  test('that all fail are all named, and no single one’s error object hides them', async () => {
+    const { answer, outcomes } = await ask([failing(500, 'broken'), failing(429, 'busy')]);
+    expect(answer).toMatchObject({ code: 'upstream_rate_limited', status: 429 });
+    if (!(answer instanceof GatewayError)) throw new Error('an error is expected');
+    expect(answer.message).toStartWith('All 2 targets failed.');
+    expect(answer.message).toMatch(/p0\/up: .*broken.* \| p1\/up: .*busy/);
+    expect(answer.details.upstreamBody).toBeUndefined();
+    expect(answer.details.attempts).toHaveLength(2);
+    expect(outcomes).toHaveLength(1);
+  });
+
+  test('that fail alone are not wrapped', async () => {
+    const { answer } = await ask([failing(429, 'busy')]);
+    expect(answer).toMatchObject({ message: 'busy', details: { upstreamBody: { message: 'busy' } } });
+  });
+
+  test('may all be out of use', async () => {
+    const { answer } = await ask([answering(200, chatAnswer())], 'asked', 0);
+    expect(answer).toMatchObject({ code: 'model_not_found', message: 'Model "asked" has no target.' });
+  });
+});
+
+describe('an unknown model', () => {
+  test('is told with what may have been meant', async () => {
+    const { answer, context, outcomes } = await ask([], 'aksed');
+    expect(answer).toMatchObject({ code: 'model_not_found', param: 'model', status: 404 });
+    expect(answer).toHaveProperty('message', 'The model "aksed" does not exist. Did you mean "asked"?');
+    expect(context.modelLabel).toBeUndefined();
+    expect(outcomes).toMatchObject([{ kind: 'failed' }]);
+  });
+
+  test('is told in part when its name is endless', async () => {
+    const { answer } = await ask([], 'x'.repeat(100_000));
+    if (!(answer instanceof GatewayError)) throw new Error('an error is expected');
+    expect(answer.message.length).toBeLessThan(400);
+    expect(answer.message).toContain('GET /v1/models');
+  });
+});
