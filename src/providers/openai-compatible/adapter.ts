@@ -10,6 +10,8 @@ import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
 import { readUsage } from './usage.ts';
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 const PATHS: Readonly<Record<Operation, string>> = {
   chat: '/chat/completions',
   completion: '/completions',
@@ -55,7 +57,7 @@ function decodeJson(
     });
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(response.body);
+    text = utf8.decode(response.body);
   } catch {
     throw invalid('answered with bytes that are not UTF-8.');
   }
@@ -109,7 +111,8 @@ export const openAiCompatibleAdapter: ProviderAdapter = {
   parseResponse(response, call, target): InferenceResult {
     const { provider } = target;
     const { text, json } = decodeJson(response, provider);
-    if (json.error !== undefined && json.error !== null) throw errorFromObject(json, provider.id);
+    if (json.error !== undefined && json.error !== null)
+      throw errorFromObject(json, provider.id, provider.credential);
     const list = ANSWER_LIST[call.operation];
     if (!Array.isArray(json[list])) {
       throw new GatewayError(
@@ -141,7 +144,7 @@ export const openAiCompatibleAdapter: ProviderAdapter = {
   streamDecoder(call, target, fallbackId): StreamDecoder {
     const usage = call.wantsStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
     const writer = call.chunkWriter?.() ?? new PassthroughWriter({ model: call.model, fallbackId, usage });
-    return new OpenAiStreamDecoder(target.provider.id, writer);
+    return new OpenAiStreamDecoder(target.provider, writer);
   },
 
   mapError: errorFromResponse,

@@ -4,6 +4,8 @@ import { redactSecrets } from '../../core/redact.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 
 const MAX_MESSAGE = 2_000;
+/** Of a body that is no JSON, which rarely gets to the point later. */
+const MAX_PLAIN_REASON = 300;
 
 interface UpstreamProblem {
   readonly message: string | undefined;
@@ -51,7 +53,7 @@ export function readRetryAfter(
   headers: BufferedResponse['headers'],
   now: number = Date.now(),
 ): number | undefined {
-  const milliseconds = Number(headers.get('retry-after-ms') ?? Number.NaN);
+  const milliseconds = Number(headers.get('retry-after-ms') || Number.NaN);
   if (Number.isFinite(milliseconds) && milliseconds >= 0) return Math.ceil(milliseconds / 1000);
   const value = headers.get('retry-after');
   if (value === null || value.trim() === '') return undefined;
@@ -80,8 +82,11 @@ export function errorFromResponse(response: BufferedResponse, target: Target): G
     body = undefined;
   }
   const problem = readProblem(body);
-  const clean = (value: string) => redactSecrets(value.slice(0, MAX_MESSAGE), [provider.credential]);
-  const reason = clean(problem.message ?? plainReason(text, headers.get('content-type')));
+  const secrets = [provider.credential];
+  const reason =
+    problem.message === undefined
+      ? cleanReason(plainReason(text, headers.get('content-type')), secrets, MAX_PLAIN_REASON)
+      : cleanReason(problem.message, secrets);
   const code = codeForStatus(status);
   const retryAfterSeconds = readRetryAfter(headers);
   const common: GatewayErrorDetails = {
@@ -110,7 +115,7 @@ export function errorFromResponse(response: BufferedResponse, target: Target): G
         ? {}
         : {
             upstreamBody: {
-              ...shown,
+              ...redactMembers(shown, secrets),
               message: reason,
               type: problem.type ?? 'invalid_request_error',
               // Engines put the status there as a number, which clients that expect text stumble over.
@@ -123,19 +128,45 @@ export function errorFromResponse(response: BufferedResponse, target: Target): G
   return new GatewayError(code, `Provider "${provider.id}" answered HTTP ${status}: ${reason}`, common);
 }
 
+/** Redacted while it is whole: a secret that the cut goes through would not be recognised. */
+function cleanReason(
+  text: string,
+  secrets: readonly (string | undefined)[],
+  maxLength = MAX_MESSAGE,
+): string {
+  return redactSecrets(text, secrets).slice(0, maxLength);
+}
+
+/** Members beside the message may repeat the request too, headers included. */
+function redactMembers(
+  value: Readonly<Record<string, unknown>>,
+  secrets: readonly (string | undefined)[],
+): Record<string, unknown> {
+  const clean = (item: unknown): unknown => {
+    if (typeof item === 'string') return redactSecrets(item, secrets);
+    if (Array.isArray(item)) return item.map(clean);
+    return isRecord(item) ? redactMembers(item, secrets) : item;
+  };
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, clean(item)]));
+}
+
 function plainReason(text: string, contentType: string | null): string {
   if (text.trim() === '') return 'no reason given';
   if (contentType?.includes('html') || /^\s*<(?:!doctype|html)/i.test(text))
     return 'an HTML page instead of an API answer';
-  return text.slice(0, 300);
+  return text;
 }
 
 /** Explains an error object that came inside a stream or a 200 answer. */
-export function errorFromObject(json: Readonly<Record<string, unknown>>, provider: string): GatewayError {
+export function errorFromObject(
+  json: Readonly<Record<string, unknown>>,
+  provider: string,
+  credential: string | undefined,
+): GatewayError {
   const problem = readProblem(json);
   const status = typeof problem.code === 'number' ? problem.code : Number(problem.code);
   const code: ErrorCode = status >= 400 && status < 600 ? codeForStatus(status) : codeForType(problem);
-  const reason = redactSecrets((problem.message ?? 'no reason given').slice(0, MAX_MESSAGE));
+  const reason = cleanReason(problem.message ?? 'no reason given', [credential]);
   return new GatewayError(code, `Provider "${provider}" reported an error: ${reason}`, {
     provider,
     ...(code === 'upstream_rejected' && status >= 400 ? { status } : {}),

@@ -11,7 +11,10 @@ type UsageMode = 'as-is' | 'strip' | 'last';
 const MODES: readonly UsageMode[] = ['as-is', 'strip', 'last'];
 
 function decoderFor(usage: UsageMode = 'as-is'): OpenAiStreamDecoder {
-  return new OpenAiStreamDecoder('p', new PassthroughWriter({ model: 'asked', fallbackId: 'req_1', usage }));
+  return new OpenAiStreamDecoder(
+    { id: 'p', credential: undefined },
+    new PassthroughWriter({ model: 'asked', fallbackId: 'req_1', usage }),
+  );
 }
 
 function decode(pieces: readonly (Uint8Array | string)[], usage: UsageMode = 'as-is') {

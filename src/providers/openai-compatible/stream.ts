@@ -2,6 +2,7 @@ import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { ChunkWriter, StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { concatBytes, parseBlock, SseFramer } from '../../core/sse.ts';
+import type { Provider } from '../types.ts';
 import { errorFromObject } from './errors.ts';
 import { readUsage } from './usage.ts';
 
@@ -30,7 +31,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
   #out: Uint8Array[] = [];
 
   constructor(
-    private readonly provider: string,
+    private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly writer: ChunkWriter,
   ) {}
 
@@ -104,7 +105,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     }
     if (!isRecord(json)) throw this.#invalid(`an event that is not an object: ${excerpt(text)}`);
     if (json.error !== undefined && json.error !== null) {
-      throw errorFromObject(json, this.provider);
+      throw errorFromObject(json, this.provider.id, this.provider.credential);
     }
     const usage = readUsage(json.usage);
     if (usage) this.observed.usage = usage;
@@ -125,8 +126,8 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     if (this.observed.finishReason === undefined) {
       throw new GatewayError(
         'upstream_closed',
-        `Provider "${this.provider}" ended the stream before the answer was complete (no finish reason).`,
-        { provider: this.provider },
+        `Provider "${this.provider.id}" ended the stream before the answer was complete (no finish reason).`,
+        { provider: this.provider.id },
       );
     }
     this.finished = true;
@@ -134,8 +135,8 @@ export class OpenAiStreamDecoder implements StreamDecoder {
   }
 
   #invalid(what: string): GatewayError {
-    return new GatewayError('upstream_invalid_response', `Provider "${this.provider}" sent ${what}`, {
-      provider: this.provider,
+    return new GatewayError('upstream_invalid_response', `Provider "${this.provider.id}" sent ${what}`, {
+      provider: this.provider.id,
     });
   }
 
