@@ -1,0 +1,33 @@
+import { describe, expect, test } from 'bun:test';
+import { redactSecrets } from './redact.ts';
+
+describe('redactSecrets', () => {
+  test.each([
+    'sk-proj-abcDEF123456',
+    'gsk_abcdef1234567890',
+    'xai-abcdef1234567890',
+    'wr-admin-0123456789abcdef',
+    'hf_abcdefghijkl',
+    'AIzaSyA1234567890123456789012',
+    'sk-*****abcd',
+    'abc***********xyz',
+    'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln',
+  ])('takes out %s', (secret) => {
+    expect(redactSecrets(`Incorrect API key provided: ${secret}.`)).not.toContain(secret.slice(-4));
+  });
+
+  test('takes out exact values wherever they stand, and those too short to tell from words not', () => {
+    expect(redactSecrets('a plain-secret b plain-secret', ['plain-secret', undefined, ''])).toBe(
+      'a [redacted] b [redacted]',
+    );
+    expect(redactSecrets('abc', ['abc'])).toBe('abc');
+  });
+
+  test.each([
+    'Incorrect API key provided: no key was sent',
+    'The model `gpt-4o` does not exist',
+    'max_tokens must be at least 1, got 0 (request 01234567-89ab)',
+  ])('leaves "%s" as it is', (text) => {
+    expect(redactSecrets(text)).toBe(text);
+  });
+});
