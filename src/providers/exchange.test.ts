@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'bun:test';
+import { toText } from '../../test/support/bytes.ts';
+import { answering, FakeTransport } from '../../test/support/fake-transport.ts';
+import { testProvider } from '../../test/support/inference.ts';
+import { exchangeBuffered, fetchModels } from './exchange.ts';
+
+const request = { method: 'GET', url: 'http://upstream.test/', headers: {} } as const;
+const LONG = 60_000;
+
+describe('exchangeBuffered', () => {
+  test('gives status, headers and the whole body', async () => {
+    const transport = new FakeTransport((exchange) => {
+      exchange.head(201, { 'x-a': '1' });
+      exchange.data('he');
+      exchange.data('llo');
+      exchange.end();
+    });
+    const { status, headers, body } = await exchangeBuffered(testProvider({ transport }), request, LONG);
+    expect([status, headers.get('x-a'), toText(body)]).toEqual([201, '1', 'hello']);
+  });
+
+  test('fails when the upstream can’t be reached', () => {
+    const transport = new FakeTransport((exchange) => exchange.fail('connect'));
+    expect(exchangeBuffered(testProvider({ transport }), request, LONG)).rejects.toMatchObject({
+      code: 'upstream_unreachable',
+      details: { provider: 'p' },
+    });
+  });
+
+  test('gives up when nothing comes in time', async () => {
+    const transport = new FakeTransport();
+    const answer = exchangeBuffered(testProvider({ transport }), request, 1);
+    expect(answer).rejects.toThrow('did not answer within 1 ms');
+    await answer.catch(() => undefined);
+    expect(transport.last.state).toBe('aborted');
+  });
+
+  test('gives up on an endless body', async () => {
+    const transport = new FakeTransport((exchange) => {
+      exchange.head();
+      while (exchange.open) exchange.data(new Uint8Array(4 * 1024 * 1024));
+    });
+    const answer = exchangeBuffered(testProvider({ transport }), request, LONG);
+    expect(answer).rejects.toThrow('too long');
+    await answer.catch(() => undefined);
+    expect([transport.last.state, transport.last.aborts]).toEqual(['aborted', 1]);
+  });
+});
+
+describe('fetchModels', () => {
+  test('asks with the credential', async () => {
+    const transport = answering(200, '{"data":[{"id":"a","owned_by":"o"}]}');
+    expect(await fetchModels(testProvider({ transport, credential: 'k' }), LONG)).toEqual([
+      { id: 'a', ownedBy: 'o' },
+    ]);
+    expect(transport.last.request.headers.authorization).toBe('Bearer k');
+  });
+
+  test('explains a refusal', () => {
+    const transport = answering(401, '{"error":{"message":"no"}}');
+    expect(fetchModels(testProvider({ transport }), LONG)).rejects.toMatchObject({
+      code: 'upstream_auth_failed',
+    });
+  });
+});

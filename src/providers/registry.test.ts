@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'bun:test';
+import { FakeTransport } from '../../test/support/fake-transport.ts';
+import type { ProviderConfig } from '../config/schema.ts';
+import type { Transport } from '../core/transport.ts';
+import {
+  createProvider,
+  engineCandidates,
+  PROVIDER_CATALOG,
+  providersFromEnvironment,
+  SIMULATOR_ID,
+  simulatorProvider,
+} from './registry.ts';
+
+const CONFIG: ProviderConfig = {
+  id: 'mine',
+  kind: 'openai-compatible',
+  vendor: null,
+  engine: null,
+  base_url: 'http://chat0.test/v1',
+  api_key: null,
+  headers: {},
+  models: ['m'],
+  discover: true,
+  connect_timeout: 123,
+};
+
+function transports() {
+  const simulator: Transport = new FakeTransport();
+  const upstreams = new Map<number, Transport>();
+  return {
+    simulator,
+    upstreams,
+    upstream: (connectTimeoutMs: number) => {
+      const transport = new FakeTransport();
+      upstreams.set(connectTimeoutMs, transport);
+      return transport;
+    },
+  };
+}
+
+describe('createProvider', () => {
+  test('follows the configuration', () => {
+    const pool = transports();
+    const provider = createProvider({ ...CONFIG, api_key: 'k', headers: { 'x-a': '1' } }, pool);
+    expect(provider).toMatchObject({
+      id: 'mine',
+      baseUrl: 'http://chat0.test/v1',
+      credential: 'k',
+      headers: { 'x-a': '1' },
+      models: ['m'],
+      discover: true,
+    });
+    expect(pool.upstreams.get(123)).toBe(provider.transport);
+  });
+
+  test('takes address and peculiarities from vendor, engine or kind', () => {
+    const create = (more: Partial<ProviderConfig>) =>
+      createProvider({ ...CONFIG, base_url: null, ...more }, transports());
+    expect(create({ vendor: 'openrouter' }).profile.streamUsage).toBe('always');
+    expect(create({ engine: 'ollama' }).baseUrl).toBe('http://127.0.0.1:11434/v1');
+    expect(create({ kind: 'mistral' }).profile.floatEmbeddingsOnly).toBe(true);
+    expect(() => create({})).toThrow('provider "mine" has no base_url');
+  });
+
+  test('the simulator answers in this process and knows its own models', () => {
+    const pool = transports();
+    const provider = simulatorProvider(pool);
+    expect(provider.transport).toBe(pool.simulator);
+    expect([provider.id, provider.discover, pool.upstreams.size]).toEqual([SIMULATOR_ID, false, 0]);
+    expect(provider.models.length).toBeGreaterThan(0);
+  });
+});
+
+describe('providersFromEnvironment', () => {
+  const found = (env: Record<string, string>) =>
+    providersFromEnvironment(env).map(({ id, kind, vendor, base_url, api_key }) => [
+      id,
+      kind,
+      vendor,
+      base_url,
+      api_key,
+    ]);
+
+  test('finds nothing in an empty environment, or in empty variables', () => {
+    expect(found({})).toEqual([]);
+    expect(found({ OPENAI_API_KEY: ' ', OPENAI_BASE_URL: '' })).toEqual([]);
+  });
+
+  test('finds a provider by its key, its base URL, or both', () => {
+    expect(found({ OPENAI_API_KEY: ' k ' })).toEqual([['openai', 'openai', null, null, 'k']]);
+    expect(found({ GROQ_API_KEY: 'k', MISTRAL_BASE_URL: 'http://m.test/v1//' })).toEqual([
+      ['mistral', 'mistral', null, 'http://m.test/v1', null],
+      ['groq', 'openai-compatible', 'groq', null, 'k'],
+    ]);
+  });
+
+  test('finds only what the configuration could say too', () => {
+    const env = Object.fromEntries(
+      ['OPENAI', 'MISTRAL', 'GROQ', 'DEEPSEEK', 'TOGETHER', 'OPENROUTER', 'XAI'].map((name) => [
+        `${name}_API_KEY`,
+        'k',
+      ]),
+    );
+    for (const config of providersFromEnvironment(env)) {
+      expect(PROVIDER_CATALOG.kinds).toContain(config.kind);
+      if (config.vendor !== null) expect(PROVIDER_CATALOG.vendors).toContain(config.vendor);
+      expect(createProvider(config, transports()).baseUrl).toStartWith('https://');
+    }
+  });
+});
+
+test('engine candidates are engines of the catalog, on this machine only', () => {
+  for (const { config, port } of engineCandidates()) {
+    expect(PROVIDER_CATALOG.engines).toContain(config.engine ?? '');
+    const url = new URL(createProvider(config, transports()).baseUrl);
+    expect([url.hostname, url.port]).toEqual(['127.0.0.1', String(port)]);
+  }
+});
+
+test('the catalog lists no vendor twice, and knows which addresses go without saying', () => {
+  const { kinds, vendors, genericKinds, defaultBaseUrl } = PROVIDER_CATALOG;
+  expect(vendors.filter((vendor) => kinds.includes(vendor))).toEqual([]);
+  expect(genericKinds.every((kind) => kinds.includes(kind))).toBe(true);
+  expect(defaultBaseUrl({ kind: 'openai-compatible', vendor: null, engine: null })).toBeUndefined();
+  expect(defaultBaseUrl({ kind: 'openai-compatible', vendor: 'groq', engine: null })).toContain('groq');
+});
