@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { editMembers, headThrough, memberText } from './json-edit.ts';
+import { editMembers, headThrough } from './json-edit.ts';
 
 /** Pieces that scanners trip over: quotes, backslashes, brackets and commas inside strings, odd numbers. */
 const trickyText = fc.string({
@@ -231,19 +231,6 @@ describe('editMembers', () => {
   test('leaves the text as it is when there is nothing to do', () => {
     fc.assert(
       fc.property(object, (source) => expect(editMembers(objectText(source), {})).toBe(objectText(source))),
-    );
-  });
-});
-
-describe('memberText', () => {
-  test('is the exact text of the last occurrence', () => {
-    fc.assert(
-      fc.property(object, fc.constantFrom(...NAMES), (source, name) => {
-        expect(memberText(objectText(source), name)).toBe(
-          source.members.findLast((one) => one.name === name)?.value,
-        );
-      }),
-      { numRuns: 1_000 },
     );
   });
 });
