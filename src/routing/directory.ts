@@ -106,7 +106,7 @@ export class ModelDirectory {
     for (const { id } of this.list()) {
       const known = id.toLowerCase();
       const contains = wanted.length > 2 && (known.includes(wanted) || wanted.includes(known));
-      const score = contains ? 1 : distance(wanted.slice(0, 200), known);
+      const score = Math.min(contains ? 1 : Number.POSITIVE_INFINITY, distance(wanted.slice(0, 200), known));
       if (score <= Math.max(2, Math.ceil(known.length * 0.4))) near.push({ id, score });
     }
     return near

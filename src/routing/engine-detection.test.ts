@@ -1,0 +1,33 @@
+import { expect, test } from 'bun:test';
+import { answering, FakeTransport } from '../../test/support/fake-transport.ts';
+import { testProvider } from '../../test/support/inference.ts';
+import { detectEngines } from './engine-detection.ts';
+
+const refusing = () => new FakeTransport((exchange) => exchange.fail('connect'));
+
+/** What is found when each engine's usual port answers so; nothing listens at the others. */
+async function detect(answers: Readonly<Record<string, string>>, ownPorts: readonly number[] = []) {
+  const asked: string[] = [];
+  const found = await detectEngines((config) => {
+    asked.push(config.id);
+    const body = answers[config.id];
+    return testProvider({ id: config.id, transport: body === undefined ? refusing() : answering(200, body) });
+  }, ownPorts);
+  return { found: found.map(({ id }) => id), asked };
+}
+const listing = (owner: string) => JSON.stringify({ data: [{ id: 'm', owned_by: owner }] });
+
+test('engines are known by what they write into their model lists', async () => {
+  const { found } = await detect({
+    vllm: listing('vllm'),
+    llamacpp: listing('weir'),
+    ollama: '{"data":[]}',
+    tgi: listing('tgi'),
+  });
+  expect(found).toEqual(['vllm']);
+});
+
+test('ports of this process are not asked', async () => {
+  const { found, asked } = await detect({ vllm: listing('vllm') }, [8000]);
+  expect([found, asked.includes('vllm')]).toEqual([[], false]);
+});

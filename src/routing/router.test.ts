@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'bun:test';
+import { testProvider } from '../../test/support/inference.ts';
+import { type ModelDefinition, ModelDirectory } from './directory.ts';
+import { Router } from './router.ts';
+import { TargetLoad } from './target-load.ts';
+
+const model = (
+  id: string,
+  targets: readonly string[],
+  more: Partial<ModelDefinition> = {},
+): ModelDefinition => ({
+  id,
+  aliases: [],
+  strategy: 'round-robin',
+  targets: targets.map((provider) => ({ provider, model: 'up', weight: 1 })),
+  fallbacks: [],
+  ...more,
+});
+
+function create(definitions: readonly ModelDefinition[]) {
+  const load = new TargetLoad();
+  const providers = ['a', 'b', 'c'].map((id) => testProvider({ id }));
+  const directory = new ModelDirectory(definitions, providers, () => new Map());
+  const router = new Router(directory, load, () => 0);
+  const order = (name: string) => {
+    const route = directory.resolve(name);
+    if (!route) throw new Error(`no route for ${name}`);
+    return router.order(route).map(TargetLoad.key);
+  };
+  return { load, order, directory };
+}
+
+describe('Router', () => {
+  test('takes turns among the targets of each model on its own', () => {
+    const { order } = create([model('m', ['a', 'b']), model('n', ['a', 'b'])]);
+    expect([order('m'), order('n'), order('m')]).toEqual([
+      ['a/up', 'b/up'],
+      ['a/up', 'b/up'],
+      ['b/up', 'a/up'],
+    ]);
+  });
+
+  test('knows how busy targets are', () => {
+    const { load, order, directory } = create([model('m', ['a', 'b'], { strategy: 'least-inflight' })]);
+    const first = directory.resolve('m')?.targets[0];
+    if (!first) throw new Error('the model has targets');
+    const release = load.acquire(first);
+    expect([order('m')[0], order('m')[0]]).toEqual(['b/up', 'b/up']);
+    release();
+  });
+
+  test('puts fallbacks behind, each target once, and ends in circles', () => {
+    const { order } = create([
+      model('m', ['a'], { fallbacks: ['n', 'c/direct', 'nowhere'] }),
+      model('n', ['b', 'a'], { fallbacks: ['m'] }),
+    ]);
+    expect(order('m')).toEqual(['a/up', 'b/up', 'c/direct']);
+  });
+
+  test('leaves out targets without weight', () => {
+    const off = { targets: [{ provider: 'a', model: 'up', weight: 0 }] };
+    const { order } = create([
+      model('m', [], { ...off, fallbacks: ['n'] }),
+      model('n', ['b']),
+      model('off', [], off),
+    ]);
+    expect(order('m')).toEqual(['b/up']);
+    expect(order('off')).toEqual([]);
+  });
+});

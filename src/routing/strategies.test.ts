@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { seededRandom } from '../../test/support/bytes.ts';
+import { testProvider, testTarget } from '../../test/support/inference.ts';
+import { STRATEGIES, type StrategyName, type TargetView } from './strategies.ts';
+
+const view = (model: string, weight = 1, inflight = 0): TargetView => ({
+  target: testTarget(testProvider(), model, weight),
+  inflight,
+});
+const names = (views: readonly TargetView[]) => views.map(({ target }) => target.model);
+const order = (strategy: StrategyName, views: readonly TargetView[], count = 0, random = () => 0) =>
+  names(STRATEGIES[strategy](views, { count, random }));
+
+const views = fc
+  .array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.nat(20)), { maxLength: 6 })
+  .map((rows) => rows.map(([weight, inflight], index) => view(`m${index}`, weight, inflight)));
+
+describe('every strategy', () => {
+  const every = fc.constantFrom<StrategyName>('round-robin', 'weighted', 'least-inflight');
+  test('orders all targets, each once, and leaves its input alone', () => {
+    fc.assert(
+      fc.property(
+        every,
+        views,
+        fc.nat(),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (name, given, count, random) => {
+          const before = names(given);
+          expect(order(name, given, count, () => random).toSorted()).toEqual(before.toSorted());
+          expect(names(given)).toEqual(before);
+        },
+      ),
+    );
+  });
+});
+
+test('round-robin begins with the next target at each turn', () => {
+  const given = [view('a'), view('b'), view('c')];
+  expect([0, 1, 2, 3].map((count) => order('round-robin', given, count).join(''))).toEqual([
+    'abc',
+    'bca',
+    'cab',
+    'abc',
+  ]);
+});
+
+describe('weighted', () => {
+  test('follows the drawn point', () => {
+    const given = [view('a', 1), view('b', 3)];
+    expect(order('weighted', given, 0, () => 0.24)).toEqual(['a', 'b']);
+    expect(order('weighted', given, 0, () => 0.26)).toEqual(['b', 'a']);
+  });
+
+  test('picks each target first as often as its weight says', () => {
+    const random = seededRandom(1);
+    const given = [view('a', 1), view('b', 2), view('c', 7)];
+    const firsts: Record<string, number> = {};
+    for (let turn = 0; turn < 10_000; turn += 1) {
+      const first = order('weighted', given, turn, random)[0] ?? '';
+      firsts[first] = (firsts[first] ?? 0) + 1;
+    }
+    expect(firsts.a).toBeWithin(850, 1_150);
+    expect(firsts.b).toBeWithin(1_800, 2_200);
+    expect(firsts.c).toBeWithin(6_800, 7_200);
+  });
+});
+
+describe('least-inflight', () => {
+  test('begins with the least busy for its weight', () => {
+    fc.assert(
+      fc.property(views, fc.nat(), (given, count) => {
+        const ordered = STRATEGIES['least-inflight'](given, { count, random: () => 0 });
+        const loads = ordered.map(({ inflight, target }) => inflight / target.weight);
+        expect(loads).toEqual(loads.toSorted((a, b) => a - b));
+      }),
+    );
+  });
+
+  test('goes round among equals', () => {
+    const given = [view('a'), view('b'), view('c', 1, 1)];
+    expect([0, 1, 2].map((count) => order('least-inflight', given, count).join(''))).toEqual([
+      'abc',
+      'bac',
+      'abc',
+    ]);
+  });
+});
