@@ -17,10 +17,10 @@ describe('systemClock', () => {
 
   test('wakes with the reason of an abort, before and during the sleep', async () => {
     const reason = new Error('enough');
-    expect(systemClock.sleep(60_000, AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(systemClock.sleep(60_000, AbortSignal.abort(reason))).rejects.toBe(reason);
     const controller = new AbortController();
     const sleeping = systemClock.sleep(60_000, controller.signal);
     controller.abort(reason);
-    expect(sleeping).rejects.toBe(reason);
+    await expect(sleeping).rejects.toBe(reason);
   });
 });
