@@ -81,20 +81,28 @@ test('ten thousand clients that leave, leave nothing behind', async () => {
     hangAfter(streamPieces('Hel', 'lo').slice(0, 2)),
   );
   const SIZE = 200;
+  /** Five thousand of them. @returns the most memory seen on the way, in bytes */
   const half = async () => {
-    for (let done = 0; done < 5_000; done += SIZE) await abortBatch(SIZE);
+    let most = 0;
+    for (let done = 0; done < 5_000; done += SIZE) {
+      await abortBatch(SIZE);
+      most = Math.max(most, await resident());
+    }
     await eventually('no request is left', async () => (await inFlight()) === 0);
     expect(mock.openRequests()).toBe(0);
-    return resident();
+    return most;
   };
-  const first = await half();
-  const second = await half();
-  // A leak of no more than 2 KB for each request would show; the margin is for what the collector has not come to.
-  expect(second).toBeLessThan(first + 10_000_000);
-  await eventually(
-    'no connection of a client is left',
-    async () => (await metric(gateway, 'process_open_fds')) < 100,
-  );
+  const most = await half();
+  await half();
+  // A leak of 6 KB for each request, about what one holds, would exceed the margin. The collector may need a moment.
+  await eventually('memory is flat', async () => (await resident()) < most + 30_000_000, 10_000);
+  // Only Linux tells how many files a process has open.
+  if (process.platform === 'linux') {
+    await eventually(
+      'no connection of a client is left',
+      async () => (await metric(gateway, 'process_open_fds')) < 100,
+    );
+  }
   mock.respond(completion('Still here.'));
   expect((await post(gateway, chat())).status).toBe(200);
   expect(gateway.logs().filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
