@@ -1,6 +1,9 @@
-/** Long runs with the look of a credential: a known prefix with a tail, or a key that a vendor has masked itself. */
+/**
+ * Long runs with the look of a credential: a known prefix with a tail, or a key that a vendor has masked itself.
+ * Patterns of any length begin only where a word does; else a long text would be read anew from each character.
+ */
 const KEY_SHAPES =
-  /\b(?:sk|pk|rk|gsk|xai|wr|key|hf|r8|AIza)[-_][\w.\-*]{6,}|\bBearer +[\w.\-*]{6,}|\bAIza[\w-]{20,}|[\w-]*\*{3,}[\w-]*|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g;
+  /\b(?:sk|pk|rk|gsk|xai|wr|key|hf|r8|AIza)[-_][\w.\-*]{6,}|\bBearer +[\w.\-*]{6,}|\bAIza[\w-]{20,}|(?<![\w-])[\w-]*\*{3,}[\w-]*|(?<![\w-])eyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g;
 
 /**
  * Takes credentials out of a text that will be shown to a client or written to a log.
