@@ -24,7 +24,8 @@ const BUFFER_BYTES = 8 * 1024;
 export function createLog(options: LogOptions): Log {
   const file = pino.destination({
     dest: options.fd ?? 1,
-    sync: false,
+    // A person reads lines one by one, in order, the last before an exit too; a machine's reader must not hold us up.
+    sync: options.format === 'text',
     minLength: options.format === 'json' ? BUFFER_BYTES : 0,
     periodicFlush: FLUSH_EVERY_MS,
   });
