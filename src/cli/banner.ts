@@ -2,9 +2,11 @@ import type { App } from '../app.ts';
 import type { HttpServer } from '../platform/http-server.ts';
 import { type Output, paint } from './output.ts';
 
+type Address = Pick<HttpServer, 'host' | 'port'>;
+
 export interface BannerInput {
-  readonly app: App;
-  readonly servers: { readonly api: HttpServer; readonly metrics: HttpServer | undefined };
+  readonly app: Pick<App, 'snapshot' | 'createdAdminKey'>;
+  readonly servers: { readonly api: Address; readonly metrics: Address | undefined };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly file: string | null;
   readonly version: string;
