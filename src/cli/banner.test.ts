@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'bun:test';
+import { loadText } from '../../test/support/config-source.ts';
+import { FakeTransport } from '../../test/support/fake-transport.ts';
+import { storedKey } from '../../test/support/key-store-conformance.ts';
+import { TargetLoad } from '../routing/target-load.ts';
+import { buildSnapshot } from '../snapshot.ts';
+import { type BannerInput, banner } from './banner.ts';
+
+const snapshot = buildSnapshot(loadText('{}').config, {
+  env: {},
+  load: new TargetLoad(),
+  random: () => 0,
+  discovered: () => new Map(),
+  simulator: new FakeTransport(),
+  createTransport: () => new FakeTransport(),
+  engines: [],
+});
+
+const show = (more: Partial<BannerInput> = {}, secret?: string) =>
+  banner({
+    app: {
+      snapshot,
+      createdAdminKey: secret === undefined ? undefined : { key: storedKey('key_1'), secret },
+    },
+    servers: { api: { host: '0.0.0.0', port: 8080 }, metrics: { host: '0.0.0.0', port: 9090 } },
+    env: {},
+    file: null,
+    version: '1.2.3',
+    output: { out: () => undefined, err: () => undefined, colour: false },
+    ...more,
+  });
+
+describe('banner', () => {
+  test('tells where everything is, by addresses that can be called', () => {
+    const text = show();
+    expect(text).toContain('http://localhost:8080/v1');
+    expect(text).toContain('http://localhost:9090/metrics');
+    expect(text).not.toContain('0.0.0.0');
+    expect(show({ servers: { api: { host: '::1', port: 1 }, metrics: undefined } })).toContain(
+      'http://[::1]:1/metrics',
+    );
+  });
+
+  test('shows a new admin key with a call that works as it stands', () => {
+    const text = show({}, 'wr-admin-new');
+    expect(text).toContain('only this once');
+    expect(text).toContain('-H "Authorization: Bearer wr-admin-new"');
+    expect(text).toContain('"model":"simulator"');
+  });
+
+  test('never shows the key of the environment', () => {
+    const text = show({ env: { WEIR_ADMIN_KEY: 'wr-admin-env' } });
+    expect(text).not.toContain('wr-admin-env');
+    expect(text).toContain('Bearer $WEIR_ADMIN_KEY');
+    expect(show()).toContain('Bearer $WEIR_KEY');
+  });
+});

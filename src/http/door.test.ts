@@ -1,0 +1,125 @@
+import { beforeEach, describe, expect, test } from 'bun:test';
+import { FakeClock } from '../../test/support/fake-clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { CorsRules } from './cors.ts';
+import { Door } from './door.ts';
+
+const connection = { remoteAddress: () => '127.0.0.1', allowSilence: () => undefined };
+const NO_CORS: CorsRules = { origins: [], allowCredentials: false, maxAgeSeconds: 600 };
+
+function create(cors: CorsRules = NO_CORS) {
+  const clock = new FakeClock();
+  const observed: (readonly [string, string, number, number])[] = [];
+  const defects: unknown[] = [];
+  const door = new Door({
+    clock,
+    newId: () => 'new-id',
+    cors: () => cors,
+    observe: (...what) => observed.push(what),
+    onDefect: (error) => defects.push(error),
+  });
+  const call = (path: string, init: RequestInit = {}) =>
+    door.handle(new Request(`http://weir.test${path}`, init), connection);
+  return { door, call, clock, observed, defects };
+}
+
+describe('Door', () => {
+  let made = create();
+  beforeEach(() => {
+    made = create();
+    const { door, clock } = made;
+    door.route('GET', '/plain', () => {
+      clock.advance(250);
+      return new Response('plain');
+    });
+    door.route('POST', '/plain', () => new Response('posted', { status: 201 }));
+    door.route('GET', '/models/:id{.+}', () => new Response('model'));
+    door.route('GET', '/refuses', () => {
+      throw new GatewayError('permission_denied', 'not for you');
+    });
+    door.route('GET', '/breaks', async () => {
+      throw new TypeError('secret detail');
+    });
+  });
+
+  test('answers by method and path, query or not, and counts each answer once under its pattern', async () => {
+    const { call, observed } = made;
+    expect(await (await call('/plain?x=/models/a')).text()).toBe('plain');
+    expect((await call('/plain', { method: 'POST' })).status).toBe(201);
+    expect(await (await call('/models/a/b%20c')).text()).toBe('model');
+    expect(observed).toEqual([
+      ['GET', '/plain', 200, 0.25],
+      ['POST', '/plain', 201, 0],
+      ['GET', '/models/:id{.+}', 200, 0],
+    ]);
+  });
+
+  test('answers HEAD where GET is answered', async () => {
+    expect((await made.call('/plain', { method: 'HEAD' })).status).toBe(200);
+  });
+
+  test('tells unknown paths from wrong methods', async () => {
+    const missing = await made.call('/nowhere');
+    expect([missing.status, await missing.json()]).toMatchObject([404, { error: { code: 'not_found' } }]);
+    const wrong = await made.call('/plain', { method: 'DELETE' });
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'GET, POST']);
+    expect(await wrong.json()).toMatchObject({ error: { code: 'method_not_allowed' } });
+    expect(made.observed.map(([, route]) => route)).toEqual(['unmatched', 'unmatched']);
+  });
+
+  test('renders failures, and of defects nothing but that there was one', async () => {
+    const refused = await made.call('/refuses');
+    expect([refused.status, await refused.json()]).toEqual([
+      403,
+      { error: { message: 'not for you', type: 'permission_error', param: null, code: 'permission_denied' } },
+    ]);
+    const broken = await made.call('/breaks');
+    expect(broken.status).toBe(500);
+    expect(await broken.text()).not.toContain('secret');
+    expect(made.defects).toMatchObject([{ message: 'secret detail' }]);
+    expect(made.observed.map(([, , status]) => status)).toEqual([403, 500]);
+  });
+
+  test('gives each answer its request id: the client’s if it is harmless', async () => {
+    const idOf = async (id: string, path = '/plain') =>
+      (await made.call(path, { headers: { 'x-request-id': id } })).headers.get('x-request-id');
+    expect(await idOf('abc-1.2:3')).toBe('abc-1.2:3');
+    for (const id of ['', 'a b', '<x>', 'x'.repeat(129)]) expect(await idOf(id)).toBe('new-id');
+    expect(await idOf('mine', '/breaks')).toBe('mine');
+    expect(await idOf('mine', '/nowhere')).toBe('mine');
+  });
+
+  test('keeps strange methods out of the labels', async () => {
+    await made.call('/plain', { method: 'PROPFIND' });
+    expect(made.observed.map(([method]) => method)).toEqual(['OTHER']);
+  });
+});
+
+describe('CORS', () => {
+  const RULES: CorsRules = { origins: ['https://app.test'], allowCredentials: false, maxAgeSeconds: 600 };
+  const origin = { origin: 'https://app.test' };
+
+  test('answers an allowed origin’s preflight without a handler', async () => {
+    const { call } = create(RULES);
+    const headers = {
+      ...origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'x-a',
+    };
+    const response = await call('/any', { method: 'OPTIONS', headers });
+    expect(response.status).toBe(204);
+    expect(response.headers.get('access-control-allow-headers')).toBe('x-a');
+    expect(
+      (await call('/any', { method: 'OPTIONS', headers: { ...headers, origin: 'https://evil.test' } }))
+        .status,
+    ).toBe(404);
+  });
+
+  test('lets allowed origins read answers, errors too', async () => {
+    const { call } = create(RULES);
+    expect((await call('/nowhere', { headers: origin })).headers.get('access-control-allow-origin')).toBe(
+      'https://app.test',
+    );
+    expect((await call('/nowhere')).headers.get('access-control-allow-origin')).toBeNull();
+  });
+});

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'bun:test';
+import { toText } from '../../test/support/bytes.ts';
+import { GatewayError } from '../core/errors.ts';
+import { errorHeaders, openAiErrorBody, openAiErrorEvent } from './error-body.ts';
+
+describe('openAiErrorBody', () => {
+  test('is in OpenAI’s form', () => {
+    expect(JSON.parse(openAiErrorBody(new GatewayError('invalid_request', 'bad', { param: 'n' })))).toEqual({
+      error: { message: 'bad', type: 'invalid_request_error', param: 'n', code: 'invalid_request' },
+    });
+  });
+
+  test('is the upstream’s own object where there is one', () => {
+    const upstreamBody = { message: 'm', extra: 1 };
+    expect(JSON.parse(openAiErrorBody(new GatewayError('upstream_rejected', 'x', { upstreamBody })))).toEqual(
+      { error: upstreamBody },
+    );
+  });
+
+  test('comes as an event too', () => {
+    const error = new GatewayError('upstream_closed', 'line\nend');
+    expect(toText(openAiErrorEvent(error))).toBe(`data: ${openAiErrorBody(error)}\n\n`);
+  });
+});
+
+describe('errorHeaders', () => {
+  test.each([
+    [
+      new GatewayError('rate_limit_exceeded', 'm', { retryAfterSeconds: 7, headers: { 'x-a': '1' } }),
+      { 'retry-after': '7', 'x-a': '1' },
+    ],
+    [new GatewayError('shutting_down', 'm'), { 'retry-after': '1' }],
+    [new GatewayError('missing_api_key', 'm'), { 'www-authenticate': 'Bearer realm="weir"' }],
+    [
+      new GatewayError('upstream_error', 'm', { provider: 'p', attempts: [] }),
+      { 'x-weir-provider': 'p', 'x-weir-attempts': '0' },
+    ],
+    [new GatewayError('not_found', 'm'), {}],
+  ])('of %s', (error, headers) => {
+    expect<Record<string, string>>(errorHeaders(error)).toEqual(headers);
+  });
+});

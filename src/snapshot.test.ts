@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'bun:test';
+import { loadText } from '../test/support/config-source.ts';
+import { FakeTransport } from '../test/support/fake-transport.ts';
+import { TargetLoad } from './routing/target-load.ts';
+import { buildSnapshot } from './snapshot.ts';
+
+function build(text: string, env: Readonly<Record<string, string>> = {}) {
+  const transports = new Map<number, FakeTransport>();
+  const simulator = new FakeTransport();
+  const snapshot = buildSnapshot(loadText(text).config, {
+    env,
+    load: new TargetLoad(),
+    random: () => 0,
+    discovered: () => new Map(),
+    simulator,
+    createTransport: (connectTimeoutMs) => {
+      const transport = new FakeTransport();
+      transports.set(connectTimeoutMs, transport);
+      return transport;
+    },
+    engines: [],
+  });
+  return { snapshot, transports, simulator, ids: snapshot.providers.map(({ id }) => id) };
+}
+
+const PROVIDERS = `
+providers:
+  - { id: a, kind: openai-compatible, base_url: "http://a.test/v1", connect_timeout: 1s }
+  - { id: b, kind: openai-compatible, base_url: "http://b.test/v1", connect_timeout: 1s }
+  - { id: c, kind: openai-compatible, base_url: "http://c.test/v1", connect_timeout: 2s }
+`;
+
+describe('buildSnapshot', () => {
+  test('takes providers from the environment only when the file names none', () => {
+    const env = { OPENAI_API_KEY: 'k' };
+    expect(build('{}', env).ids).toEqual(['openai', 'simulator']);
+    expect(build('providers: []', env).ids).toEqual(['simulator']);
+    expect(build(PROVIDERS, env).ids).toEqual(['a', 'b', 'c', 'simulator']);
+  });
+
+  test('has one transport for each connect timeout, and closes those that are its own', () => {
+    const { snapshot, transports, simulator } = build(PROVIDERS);
+    expect([...transports.keys()]).toEqual([1_000, 2_000]);
+    expect(snapshot.providers.map(({ transport }) => transport)).toEqual([
+      ...[1_000, 1_000, 2_000].map((timeout) => transports.get(timeout) ?? new FakeTransport()),
+      simulator,
+    ]);
+    snapshot.close();
+    expect([...transports.values(), simulator].map(({ closed }) => closed)).toEqual([true, true, false]);
+  });
+
+  test('carries the limits over, in the units that their users expect', () => {
+    const { snapshot } = build(
+      'limits: { per_ip: { rps: 2, burst: 3, inflight: 4 }, queue_timeout: 5s, first_token: 6s, stream_idle: 7s, max_request: 8s }\nserver: { body_limit: 9KB, cors: { origins: ["https://x.test"], max_age: 10s } }',
+    );
+    expect(snapshot.addressLimits).toEqual({
+      rules: { rps: 2, burst: 3, inflight: 4 },
+      queueTimeoutMs: 5_000,
+    });
+    expect(snapshot.limits).toEqual({ firstTokenMs: 6_000, streamIdleMs: 7_000, maxRequestMs: 8_000 });
+    expect(snapshot.cors).toEqual({
+      origins: ['https://x.test'],
+      allowCredentials: false,
+      maxAgeSeconds: 10,
+    });
+    expect(snapshot.bodyLimit).toBe(snapshot.config.server.body_limit);
+  });
+
+  test('answers requests without a model with the configured, the first, or the simulated one', () => {
+    const models = `${PROVIDERS}models: [{ id: m, targets: [{ provider: a, model: x }] }]\n`;
+    expect(build(`${models}default_model: b/y`).snapshot.defaultModel).toBe('b/y');
+    expect(build(models).snapshot.defaultModel).toBe('m');
+    expect(build('{}').snapshot.defaultModel).toBe('simulator');
+  });
+});

@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLog, type LogOptions } from './log.ts';
+
+describe('createLog', () => {
+  let directory = '';
+  let fd = 0;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'weir-log-'));
+    fd = openSync(join(directory, 'log'), 'w');
+  });
+  afterEach(() => {
+    // The descriptor stays open: the log goes on flushing to it, and another file could get its number.
+    rmSync(directory, { recursive: true });
+  });
+  const create = (options: Partial<LogOptions> = {}) =>
+    createLog({ level: 'info', format: 'json', colour: false, fd, ...options });
+  const written = () => readFileSync(join(directory, 'log'), 'utf8').split('\n').slice(0, -1);
+
+  test('writes JSON for machines, all of it by the flush', () => {
+    const log = create();
+    log.logger.warn({ a: 1 }, 'hello');
+    log.logger.debug('not this');
+    log.request({ request_id: 'r', status: 200, model: undefined });
+    log.flush();
+    const lines = written().map((line): unknown => JSON.parse(line));
+    expect(lines).toMatchObject([
+      { level: 'warn', msg: 'hello', a: 1 },
+      { level: 'info', msg: 'request', request_id: 'r', status: 200 },
+    ]);
+    expect(lines[1]).not.toHaveProperty('model');
+    expect(JSON.stringify(lines)).not.toMatch(/"(?:pid|hostname)"/);
+  });
+
+  test('writes no line for requests at a level above', () => {
+    const log = create({ level: 'warn' });
+    log.request({ status: 200 });
+    log.logger.level = 'info';
+    log.request({ status: 201 });
+    log.flush();
+    expect(written()).toHaveLength(1);
+  });
+
+  test('writes one line of text for people', () => {
+    const log = create({ format: 'text' });
+    log.logger.error({ err: new Error('no "luck"'), path: '/a', text: 'two words' }, 'failed');
+    log.flush();
+    expect(written()).toEqual([
+      expect.stringMatching(/^\d\d:\d\d:\d\d ERROR failed error="no \\"luck\\"" path=\/a text="two words"$/),
+    ]);
+  });
+
+  test('paints only what deserves it, and only when asked to', () => {
+    const log = create({ format: 'text', colour: true });
+    log.logger.info('calm');
+    log.logger.warn('careful');
+    log.flush();
+    expect(written().map((line) => line.includes('\x1b['))).toEqual([false, true]);
+  });
+});
