@@ -42,7 +42,7 @@ const valueText = fc.letrec<{ value: string }>((tie) => ({
       .array(fc.tuple(space, trickyText, space, space, tie('value'), space), { maxLength: 3 })
       .map(
         (items) =>
-          `{${items.map(([a, k, b, c, v, d]) => a + JSON.stringify(k) + b + ':' + c + v + d).join(',')}}`,
+          `{${items.map(([a, k, b, c, v, d]) => [a, JSON.stringify(k), b, ':', c, v, d].join('')).join(',')}}`,
       ),
   ),
 })).value;
