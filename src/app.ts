@@ -125,6 +125,7 @@ export class App {
       startedAtSeconds,
       keys,
       lifecycle: this.lifecycle,
+      deadlines,
       addressLimiter: new AddressLimiter(
         clock,
         () => this.#snapshot.addressLimits,
@@ -133,8 +134,8 @@ export class App {
       inference: new InferenceService({ clock, deadlines, load: snapshotOptions.load, observer: recorder }),
       recorder,
       snapshot: () => this.#snapshot,
-      onStarted: () => metrics.inflight.set(this.lifecycle.active),
-      onCompleted: () => metrics.inflight.set(this.lifecycle.active),
+      onStarted: () => metrics.inflight.labels().set(this.lifecycle.active),
+      onCompleted: () => metrics.inflight.labels().set(this.lifecycle.active),
     };
     this.door = new Door({
       clock,
@@ -210,7 +211,7 @@ export class App {
     await this.discover();
   }
 
-  metricsPage(): Promise<Response> {
+  metricsPage(): Response {
     return metricsResponse(this.metrics);
   }
 

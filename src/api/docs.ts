@@ -152,9 +152,9 @@ export function addDocsRoutes(door: Door, { version, enabled, readAsset }: DocsO
         'cache-control': 'public, max-age=3600',
       },
     });
-  door.route('GET', '/openapi.json', (context) => {
+  door.route('GET', '/openapi.json', (exchange) => {
     guard();
-    return jsonResponse(context.req.raw, 200, document, {});
+    return jsonResponse(exchange.request, 200, document, {});
   });
   door.route('GET', '/docs', () => {
     guard();

@@ -1,10 +1,11 @@
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, Operation } from '../core/inference.ts';
 import type { JsonBody } from '../http/body.ts';
-import type { DoorContext, DoorHandler } from '../http/door.ts';
+import type { DoorHandler } from '../http/door.ts';
+import type { Exchange } from '../http/exchange.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
-import { type Outcome, RequestContext } from '../inference/context.ts';
+import { RequestContext } from '../inference/context.ts';
 import type { Target } from '../providers/types.ts';
 import { presentedKey } from '../tenancy/key-ring.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
@@ -13,12 +14,12 @@ import type { ApiServices, ApiSnapshot } from './services.ts';
 export interface InferenceEndpoint {
   readonly operation: Operation;
   /** @throws GatewayError when the body can't be read or is not valid */
-  read(context: DoorContext, snapshot: ApiSnapshot): Promise<JsonBody>;
+  read(exchange: Exchange, snapshot: ApiSnapshot): Promise<JsonBody>;
   /** The call that a body asks for. @throws GatewayError when it is not valid */
   parse(body: JsonBody, snapshot: ApiSnapshot, headers: Headers): InferenceCall;
   /** The body of a plain answer, if it is not the upstream's. */
   render?(
-    context: DoorContext,
+    exchange: Exchange,
     result: InferenceResult,
     call: InferenceCall,
   ): { text: string; contentType: string };
@@ -64,12 +65,11 @@ function headerSafe(value: string): string {
  * commit. From the context's making on, `complete` runs exactly once, at the end of the answer.
  */
 export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpoint): DoorHandler {
-  return async (door) => {
-    const request = door.req.raw;
-    const { exchange } = door.env;
+  return async (exchange) => {
+    const { request } = exchange;
     const { addressLimiter } = services;
-    const address = addressLimiter.enabled ? exchange.remoteAddress() : undefined;
-    const limitHeaders = address === undefined ? {} : addressLimiter.spend(address);
+    const address = addressLimiter.enabled ? exchange.connection.remoteAddress() : undefined;
+    const limitHeaders = address === undefined ? undefined : addressLimiter.spend(address);
     const principal = services.keys.authenticate(presentedKey(request.headers));
     services.lifecycle.assertAccepting();
     const snapshot = services.snapshot();
@@ -86,21 +86,24 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       },
       (completed, outcome) => {
         leave?.();
-        finish(services, door, completed, outcome);
+        services.lifecycle.end(completed);
+        services.recorder.requestCompleted(completed, outcome);
+        services.onCompleted(completed);
+        exchange.finish(completed.status ?? 200);
       },
     );
     context.deadlineAt = exchange.startedAt + timeoutMs;
-    exchange.finish = door.env.finish;
+    exchange.defer();
     services.lifecycle.begin(context);
     services.onStarted(context);
     const onGone = () =>
       context.abort(new GatewayError('client_closed_request', 'The client closed the connection.'));
     request.signal.addEventListener('abort', onGone, { once: true });
-    exchange.allowSilence();
 
     try {
       if (address !== undefined) leave = await addressLimiter.enter(address, request.signal);
-      const body = await endpoint.read(door, snapshot);
+      const body = await arrival(context, services, endpoint.read(exchange, snapshot));
+      exchange.connection.allowSilence();
       const call = endpoint.parse(body, snapshot, request.headers);
       context.model = call.model;
       context.stream = call.stream;
@@ -110,9 +113,10 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         call,
         endpoint.renderStreamError ?? openAiErrorEvent,
       );
-      const headers = { ...answerHeaders(context, answer.target), ...limitHeaders };
+      const headers = answerHeaders(context, answer.target);
+      if (limitHeaders) Object.assign(headers, limitHeaders);
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
-      const rendered = endpoint.render?.(door, answer.result, call);
+      const rendered = endpoint.render?.(exchange, answer.result, call);
       if (rendered?.contentType) headers['content-type'] = rendered.contentType;
       return await jsonResponse(request, 200, rendered?.text ?? answer.result.text, headers);
     } catch (thrown) {
@@ -125,9 +129,34 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
   };
 }
 
-function finish(services: ApiServices, door: DoorContext, context: RequestContext, outcome: Outcome): void {
-  services.lifecycle.end(context);
-  services.recorder.requestCompleted(context, outcome);
-  services.onCompleted(context);
-  door.env.finish(context.status ?? 200);
+/** A body may take this long to arrive, however slowly its client sends. */
+const BODY_TIMEOUT_MS = 5 * 60_000;
+
+/** Waits for the body, but no longer than the client may take, and not beyond an abort. */
+function arrival(context: RequestContext, services: ApiServices, body: Promise<JsonBody>): Promise<JsonBody> {
+  return new Promise((resolve, reject) => {
+    const wait = {
+      expiresAt: Math.min(context.deadlineAt, context.startedAt + BODY_TIMEOUT_MS),
+      expire: () => context.abort(new GatewayError('request_timeout', 'The request body did not arrive in time.')),
+    };
+    const done = () => {
+      services.deadlines.unwatch(wait);
+      context.onAbort(undefined);
+    };
+    services.deadlines.watch(wait);
+    context.onAbort((reason) => {
+      done();
+      reject(reason);
+    });
+    body.then(
+      (value) => {
+        done();
+        resolve(value);
+      },
+      (error: unknown) => {
+        done();
+        reject(error);
+      },
+    );
+  });
 }

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../core/errors.ts';
-import type { Door, DoorContext } from '../http/door.ts';
+import type { Door } from '../http/door.ts';
+import type { Exchange } from '../http/exchange.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { presentedKey } from '../tenancy/key-ring.ts';
@@ -23,18 +24,18 @@ export interface OperationsOptions {
 }
 
 /** The metrics page, for the API's port and for the metrics port. */
-export async function metricsResponse(metrics: Metrics): Promise<Response> {
-  return new Response(await metrics.render(), {
+export function metricsResponse(metrics: Metrics): Response {
+  return new Response(metrics.render(), {
     headers: { ...SECURITY_HEADERS, 'content-type': metrics.contentType },
   });
 }
 
 /** Health, which needs no key, and metrics, which need an admin key here and none at their own port. */
 export function addOperationsRoutes(door: Door, services: ApiServices, options: OperationsOptions): void {
-  const json = (context: DoorContext, status: number, body: unknown) =>
-    jsonResponse(context.req.raw, status, JSON.stringify(body), {});
+  const json = (exchange: Exchange, status: number, body: unknown) =>
+    jsonResponse(exchange.request, status, JSON.stringify(body), {});
 
-  door.route('GET', '/health', (context) => {
+  door.route('GET', '/health', (exchange) => {
     const { state, active } = services.lifecycle;
     const snapshot = services.snapshot();
     const body: z.infer<typeof healthResponse> = {
@@ -45,15 +46,15 @@ export function addOperationsRoutes(door: Door, services: ApiServices, options: 
       providers: snapshot.providers.map(({ id, kind }) => ({ id, kind })),
       models: snapshot.directory.list().length,
     };
-    return json(context, state === 'ready' ? 200 : 503, body);
+    return json(exchange, state === 'ready' ? 200 : 503, body);
   });
-  door.route('GET', '/health/live', (context) => json(context, 200, { status: 'alive' }));
-  door.route('GET', '/health/ready', (context) => {
+  door.route('GET', '/health/live', (exchange) => json(exchange, 200, { status: 'alive' }));
+  door.route('GET', '/health/ready', (exchange) => {
     const { state } = services.lifecycle;
-    return json(context, state === 'ready' ? 200 : 503, { status: state });
+    return json(exchange, state === 'ready' ? 200 : 503, { status: state });
   });
-  door.route('GET', '/metrics', (context) => {
-    const principal = services.keys.authenticate(presentedKey(context.req.raw.headers));
+  door.route('GET', '/metrics', (exchange) => {
+    const principal = services.keys.authenticate(presentedKey(exchange.request.headers));
     if (principal.kind !== 'admin') {
       throw new GatewayError(
         'permission_denied',

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { RequestContext } from '../inference/context.ts';
+import type { DeadlineMonitor } from '../inference/deadlines.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
 import type { Recorder } from '../inference/recorder.ts';
 import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
@@ -21,6 +22,7 @@ export interface ApiServices {
   readonly startedAtSeconds: number;
   readonly keys: KeyRing;
   readonly lifecycle: Lifecycle;
+  readonly deadlines: DeadlineMonitor;
   readonly addressLimiter: AddressLimiter;
   readonly inference: InferenceService;
   readonly recorder: Recorder;

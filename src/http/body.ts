@@ -8,6 +8,7 @@ export interface JsonBody {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
 
 function tooLarge(limit: number): GatewayError {
@@ -66,7 +67,7 @@ export async function readJsonBody(request: Request, limit: number): Promise<Jso
   }
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    text = utf8.decode(bytes);
   } catch {
     throw new GatewayError('invalid_json', 'The request body is not valid UTF-8.');
   }

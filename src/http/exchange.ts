@@ -1,19 +1,49 @@
-/** What the door knows of one HTTP request, beside the request itself. */
-export interface Exchange {
-  readonly requestId: string;
-  readonly startedAt: number;
+/** One connection's side of a request: what the web-standard `Request` does not tell. */
+export interface Connection {
+  /** The peer's IP address; `unknown` when the connection is already gone. */
   remoteAddress(): string;
-  /** Lets the connection be quiet while an answer is awaited. */
+  /** Lets this request be silent for as long as it takes; without it a quiet connection is closed. */
   allowSilence(): void;
-  /** The pattern that matched, for metrics; a bounded set. */
-  route: string;
-  /** Set by whoever takes over the counting of this request, because its answer outlives the handler. */
-  finish: ((status: number) => void) | undefined;
 }
 
-/** Hono's bindings: how handlers reach the exchange. */
+/** One HTTP request at the door, from its arrival to the end of its answer. */
+export class Exchange {
+  /** The pattern that matched, for metrics; a bounded set. */
+  route = 'unmatched';
+  /** Path parameters. */
+  params: Readonly<Record<string, string>> = {};
+  #deferred = false;
+  #finished = false;
+
+  constructor(
+    readonly request: Request,
+    readonly requestId: string,
+    /** Monotonic milliseconds. */
+    readonly startedAt: number,
+    readonly connection: Connection,
+    private readonly onFinish: (exchange: Exchange, status: number) => void,
+  ) {}
+
+  /** The answer outlives the handler: whoever calls this calls `finish` at its end. */
+  defer(): void {
+    this.#deferred = true;
+  }
+
+  get deferred(): boolean {
+    return this.#deferred;
+  }
+
+  /** Counts the request as answered, once. */
+  finish(status: number): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.onFinish(this, status);
+  }
+}
+
+/** Hono's bindings: how its handlers reach the exchange. */
 export interface DoorEnv {
-  readonly Bindings: { readonly exchange: Exchange; readonly finish: (status: number) => void };
+  readonly Bindings: { readonly exchange: Exchange };
 }
 
 const SANE_ID = /^[\w.:-]{1,128}$/;

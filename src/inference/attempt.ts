@@ -18,8 +18,8 @@ const MAX_QUEUED_CHUNKS = 8;
 const LINGER_MS = 1_000;
 
 export type Answer =
-  | { readonly kind: 'buffered'; readonly result: InferenceResult }
-  | { readonly kind: 'stream'; readonly body: ReadableStream<Uint8Array> };
+  | { readonly kind: 'buffered'; readonly target: Target; readonly result: InferenceResult }
+  | { readonly kind: 'stream'; readonly target: Target; readonly body: ReadableStream<Uint8Array> };
 
 export type AttemptEnd =
   | { readonly kind: 'done'; readonly observed: StreamObservation | undefined }
@@ -132,7 +132,7 @@ export class Attempt implements UpstreamHandler, Watched {
     this.#status = status;
     this.#headers = headers;
     const { call, target, requestId } = this.#options;
-    const contentType = headers.get('content-type') ?? '';
+    const contentType = (headers.get('content-type') ?? '').toLowerCase();
     if (call.stream && this.#succeeded() && contentType.startsWith('text/event-stream')) {
       this.#decoder = target.provider.adapter.streamDecoder(call, target, requestId);
     } else if (!call.stream && contentType.startsWith('text/event-stream')) {
@@ -213,7 +213,7 @@ export class Attempt implements UpstreamHandler, Watched {
     }
     this.#options.onFirstEvent();
     this.#ended = true;
-    this.#resolve({ kind: 'buffered', result });
+    this.#resolve({ kind: 'buffered', target, result });
     this.#options.onEnd({
       kind: 'done',
       observed: { usage: result.usage, finishReason: result.finishReason, chunks: 1 },
@@ -248,7 +248,7 @@ export class Attempt implements UpstreamHandler, Watched {
       { highWaterMark: MAX_QUEUED_CHUNKS },
     );
     this.#touch();
-    this.#resolve({ kind: 'stream', body });
+    this.#resolve({ kind: 'stream', target: this.#options.target, body });
   }
 
   #emit(bytes: Uint8Array): void {

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
-import type { InferenceCall, InferenceResult } from '../core/inference.ts';
+import type { InferenceCall } from '../core/inference.ts';
 import type { Provider, Target } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
@@ -32,15 +32,15 @@ export interface InferenceServiceOptions {
   readonly observer: AttemptObserver;
 }
 
-export type InferenceAnswer =
-  | { readonly kind: 'buffered'; readonly result: InferenceResult; readonly target: Target }
-  | { readonly kind: 'stream'; readonly body: ReadableStream<Uint8Array>; readonly target: Target };
+export type InferenceAnswer = Answer;
 
 /**
  * The phases behind parsing: resolve the model, order its targets, try them until one commits.
  * Completes the context exactly once, at the end of the answer's body and not at its beginning.
  */
 export class InferenceService {
+  readonly #now = () => this.options.clock.now();
+
   constructor(private readonly options: InferenceServiceOptions) {}
 
   /**
@@ -51,10 +51,27 @@ export class InferenceService {
     snapshot: InferenceSnapshot,
     context: RequestContext,
     call: InferenceCall,
-    renderStreamError: (error: GatewayError) => Uint8Array,
+    renderStreamError: RenderStreamError,
   ): Promise<InferenceAnswer> {
     try {
-      return await this.#tryTargets(snapshot, context, call, renderStreamError);
+      const route = snapshot.directory.resolve(call.model);
+      if (!route) throw unknownModel(call.model, snapshot.directory);
+      context.modelLabel = route.label;
+      const failures: AttemptFailure[] = [];
+      let lastError: GatewayError | undefined;
+      for (const target of snapshot.router.order(route)) {
+        if (context.aborted) throw context.aborted;
+        try {
+          return await this.#attempt(snapshot, context, call, target, renderStreamError);
+        } catch (thrown) {
+          lastError = asGatewayError(thrown);
+          const failure = context.attempts.at(-1)?.failure;
+          if (failure) failures.push(failure);
+          if (!lastError.retryable || context.aborted) throw lastError.with({ attempts: failures });
+        }
+      }
+      if (!lastError) throw new GatewayError('model_not_found', `Model "${call.model}" has no target.`);
+      throw failures.length > 1 ? allFailed(lastError, failures) : lastError.with({ attempts: failures });
     } catch (thrown) {
       const error = asGatewayError(thrown);
       context.complete(
@@ -64,41 +81,14 @@ export class InferenceService {
     }
   }
 
-  async #tryTargets(
-    snapshot: InferenceSnapshot,
-    context: RequestContext,
-    call: InferenceCall,
-    renderStreamError: (error: GatewayError) => Uint8Array,
-  ): Promise<InferenceAnswer> {
-    const route = snapshot.directory.resolve(call.model);
-    if (!route) throw unknownModel(call.model, snapshot.directory);
-    context.modelLabel = route.label;
-    const targets = snapshot.router.order(route);
-    const failures: AttemptFailure[] = [];
-    let lastError: GatewayError | undefined;
-    for (const target of targets) {
-      if (context.aborted) throw context.aborted;
-      try {
-        const answer = await this.#attempt(snapshot, context, call, target, renderStreamError);
-        return { ...answer, target };
-      } catch (thrown) {
-        lastError = asGatewayError(thrown);
-        const failure = context.attempts.at(-1)?.failure;
-        if (failure) failures.push(failure);
-        if (!lastError.retryable || context.aborted) throw lastError.with({ attempts: failures });
-      }
-    }
-    if (!lastError) throw new GatewayError('model_not_found', `Model "${call.model}" has no target.`);
-    throw failures.length > 1 ? allFailed(lastError, failures) : lastError.with({ attempts: failures });
-  }
-
-  async #attempt(
+  /** Sends one attempt; the promise settles when its answer is committed, or it has failed before that. */
+  #attempt(
     snapshot: InferenceSnapshot,
     context: RequestContext,
     call: InferenceCall,
     target: Target,
-    renderStreamError: (error: GatewayError) => Uint8Array,
-  ): Promise<Answer> {
+    renderStreamError: RenderStreamError,
+  ): Promise<InferenceAnswer> {
     const { clock, deadlines, load, observer } = this.options;
     const trace: AttemptTrace = {
       provider: target.provider.id,
@@ -110,32 +100,27 @@ export class InferenceService {
     };
     context.attempts.push(trace);
     const release = load.acquire(target);
-    const finish = (error: GatewayError | undefined) => {
-      release();
-      trace.endedAt = clock.now();
-      if (error) trace.failure = describeFailure(error, trace);
-      observer.attemptEnded(trace, context);
-    };
-    let committed = false;
     const attempt = new Attempt({
       call,
       target,
       requestId: context.id,
-      now: () => clock.now(),
+      now: this.#now,
       deadlines,
       firstTokenMs: snapshot.limits.firstTokenMs,
       streamIdleMs: snapshot.limits.streamIdleMs,
       deadlineAt: context.deadlineAt,
       renderStreamError,
       onFirstEvent: () => {
-        committed = true;
         trace.firstEventAt = clock.now();
         context.committedAt = trace.firstEventAt;
       },
       onEnd: (end) => {
-        finish(end.kind === 'failed' ? end.error : undefined);
+        release();
+        trace.endedAt = clock.now();
+        if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
+        observer.attemptEnded(trace, context);
         context.onAbort(undefined);
-        if (committed) completeFrom(context, end);
+        if (trace.firstEventAt !== undefined) completeFrom(context, end);
       },
     });
     context.onAbort((reason) => attempt.cancel(reason));
@@ -144,9 +129,11 @@ export class InferenceService {
     } catch (error) {
       attempt.cancel(asGatewayError(error));
     }
-    return await attempt.answer;
+    return attempt.answer;
   }
 }
+
+type RenderStreamError = (error: GatewayError) => Uint8Array;
 
 function completeFrom(context: RequestContext, end: AttemptEnd): void {
   context.usage = end.observed?.usage;

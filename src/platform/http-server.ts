@@ -1,4 +1,4 @@
-/** One connection's side of a request: what the web-standard `Request` does not tell. */
+/** What the runtime knows of a request's connection. */
 export interface RequestConnection {
   /** The peer's IP address; `unknown` when the connection is already gone. */
   remoteAddress(): string;

@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, EXPOSITION_TYPE, Gauge, Histogram, MetricRegistry, Sampled } from './instruments.ts';
+import type { ProcessStats } from './process-stats.ts';
 
 /** Seconds, from a cache hit to the longest answers. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
@@ -7,7 +8,7 @@ const PER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0
 
 /** The gateway's Prometheus metrics. Label values come from bounded sets: routes, configured models, codes. */
 export class Metrics {
-  readonly registry = new Registry();
+  readonly #registry = new MetricRegistry();
 
   readonly httpRequests = this.#counter('http_requests_total', 'HTTP requests answered.', [
     'method',
@@ -82,59 +83,39 @@ export class Metrics {
   readonly inflight = this.#gauge('llm_requests_in_flight', 'Inference requests being handled.', []);
   readonly configReloads = this.#counter('weir_config_reloads_total', 'Configuration reloads.', ['result']);
 
-  /** @param readProcess sampled when metrics are read */
-  constructor(
-    readProcess: () => {
-      cpuSeconds: number;
-      residentBytes: number;
-      startedAtSeconds: number;
-      openFiles: number | undefined;
-    },
-  ) {
-    const sampled = (name: string, help: string, read: () => number | undefined) => {
-      const gauge = new Gauge({
-        name,
-        help,
-        registers: [this.registry],
-        collect: () => {
-          const value = read();
-          if (value !== undefined) gauge.set(value);
-        },
-      });
-    };
-    sampled('process_cpu_seconds_total', 'User and system CPU time.', () => readProcess().cpuSeconds);
-    sampled('process_resident_memory_bytes', 'Resident memory.', () => readProcess().residentBytes);
-    sampled(
-      'process_start_time_seconds',
-      'Start of the process, Unix time.',
-      () => readProcess().startedAtSeconds,
-    );
-    sampled('process_open_fds', 'Open file descriptors.', () => readProcess().openFiles);
+  /** @param readProcess sampled when the metrics are read */
+  constructor(readProcess: () => ProcessStats) {
+    const sampled = (name: string, help: string, type: 'gauge' | 'counter', read: () => number | undefined) =>
+      this.#registry.add(new Sampled(name, help, type, read));
+    sampled('process_cpu_seconds_total', 'User and system CPU time.', 'counter', () => readProcess().cpuSeconds);
+    sampled('process_resident_memory_bytes', 'Resident memory.', 'gauge', () => readProcess().residentBytes);
+    sampled('process_start_time_seconds', 'Start of the process, Unix time.', 'gauge', () => readProcess().startedAtSeconds);
+    sampled('process_open_fds', 'Open file descriptors.', 'gauge', () => readProcess().openFiles);
   }
 
-  #counter<T extends string>(name: string, help: string, labelNames: readonly T[]): Counter<T> {
-    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  #counter<const Names extends readonly string[]>(name: string, help: string, labelNames: Names): Counter<Names> {
+    return this.#registry.add(new Counter(name, help, labelNames));
   }
 
-  #gauge<T extends string>(name: string, help: string, labelNames: readonly T[]): Gauge<T> {
-    return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  #gauge<const Names extends readonly string[]>(name: string, help: string, labelNames: Names): Gauge<Names> {
+    return this.#registry.add(new Gauge(name, help, labelNames));
   }
 
-  #histogram<T extends string>(
+  #histogram<const Names extends readonly string[]>(
     name: string,
     help: string,
-    labelNames: readonly T[],
-    buckets: number[],
-  ): Histogram<T> {
-    return new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [this.registry] });
+    labelNames: Names,
+    bounds: readonly number[],
+  ): Histogram<Names> {
+    return this.#registry.add(new Histogram(name, help, labelNames, bounds));
   }
 
   /** The text exposition format. */
-  render(): Promise<string> {
-    return this.registry.metrics();
+  render(): string {
+    return this.#registry.render();
   }
 
   get contentType(): string {
-    return this.registry.contentType;
+    return EXPOSITION_TYPE;
   }
 }

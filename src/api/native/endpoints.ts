@@ -3,7 +3,8 @@ import { GatewayError } from '../../core/errors.ts';
 import type { InferenceCall, InferenceResult } from '../../core/inference.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import type { Door, DoorContext } from '../../http/door.ts';
+import type { Door } from '../../http/door.ts';
+import type { Exchange } from '../../http/exchange.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
 import { validate } from '../validation.ts';
@@ -74,15 +75,15 @@ function chatCall(body: JsonBody, snapshot: ApiSnapshot, headers: Headers, strea
 }
 
 function render(
-  door: DoorContext,
+  exchange: Exchange,
   result: InferenceResult,
   call: InferenceCall,
 ): { text: string; contentType: string } {
   const text = answerText(result.json);
-  if (door.req.header('accept')?.includes('text/plain'))
+  if (exchange.request.headers.get('accept')?.includes('text/plain'))
     return { text, contentType: 'text/plain; charset=utf-8' };
   const body = {
-    id: door.env.exchange.requestId,
+    id: exchange.requestId,
     model: call.model,
     text,
     finish_reason: result.finishReason ?? null,
@@ -104,7 +105,7 @@ function bodyFromQuery(url: string): JsonBody {
 export function addNativeRoutes(door: Door, services: ApiServices): void {
   const plain: InferenceEndpoint = {
     operation: 'chat',
-    read: (context, snapshot) => readJsonBody(context.req.raw, snapshot.bodyLimit),
+    read: (exchange, snapshot) => readJsonBody(exchange.request, snapshot.bodyLimit),
     parse: (body, snapshot, headers) => chatCall(body, snapshot, headers, false),
     render,
   };
@@ -119,6 +120,6 @@ export function addNativeRoutes(door: Door, services: ApiServices): void {
   door.route(
     'GET',
     '/stream',
-    inferenceHandler(services, { ...streamed, read: async (context) => bodyFromQuery(context.req.raw.url) }),
+    inferenceHandler(services, { ...streamed, read: async (exchange) => bodyFromQuery(exchange.request.url) }),
   );
 }

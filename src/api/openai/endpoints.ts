@@ -1,6 +1,6 @@
-import type { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
 import type { InferenceCall, Operation } from '../../core/inference.ts';
+import { asString, isRecord } from '../../core/json.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
 import { jsonResponse } from '../../http/response.ts';
@@ -8,42 +8,51 @@ import { presentedKey } from '../../tenancy/key-ring.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
+import { isPlainChat } from './quick-check.ts';
 import { chatRequest, completionRequest, embeddingRequest } from './schemas.ts';
 
-interface Parsed {
-  readonly model: string;
-  readonly stream?: boolean | null | undefined;
-  readonly stream_options?: { readonly include_usage?: boolean | null | undefined } | null | undefined;
-}
+/** @throws GatewayError when the body is not a sound request */
+type Check = (body: Readonly<Record<string, unknown>>) => void;
 
-function callFrom(operation: Operation, body: JsonBody, parsed: Parsed, headers: Headers): InferenceCall {
+const CHAT_FIELDS = new Set(Object.keys(chatRequest.shape));
+
+const checkChat: Check = (body) => {
+  if (!isPlainChat(body, CHAT_FIELDS)) validate(chatRequest, body);
+};
+
+/** The call that a checked body asks for. */
+function callFrom(operation: Operation, { text, json }: JsonBody, headers: Headers): InferenceCall {
+  const { model, stream, stream_options: options } = json;
   return {
     operation,
-    model: parsed.model,
+    model: asString(model) ?? '',
     // Embeddings have no stream; should the field be there, it is the upstream's to judge.
-    stream: parsed.stream === true && operation !== 'embedding',
-    text: body.text,
-    body: body.json,
+    stream: stream === true && operation !== 'embedding',
+    text,
+    body: json,
     headers,
-    wantsStreamUsage: parsed.stream_options?.include_usage === true,
+    wantsStreamUsage: isRecord(options) && options.include_usage === true,
   };
 }
 
 /** An endpoint whose requests go on as they came, once they are known to be sound. */
-export function openAiEndpoint(operation: Operation, schema: z.ZodType<Parsed>): InferenceEndpoint {
+function passthrough(operation: Operation, check: Check): InferenceEndpoint {
   return {
     operation,
-    read: (door, snapshot) => readJsonBody(door.req.raw, snapshot.bodyLimit),
-    parse: (body, _snapshot, headers) => callFrom(operation, body, validate(schema, body.json), headers),
+    read: (exchange, snapshot) => readJsonBody(exchange.request, snapshot.bodyLimit),
+    parse: (body, _snapshot, headers) => {
+      check(body.json);
+      return callFrom(operation, body, headers);
+    },
   };
 }
 
 export function addOpenAiRoutes(door: Door, services: ApiServices): void {
   const add = (path: string, endpoint: InferenceEndpoint) =>
     door.route('POST', path, inferenceHandler(services, endpoint));
-  add('/v1/chat/completions', openAiEndpoint('chat', chatRequest));
-  add('/v1/completions', openAiEndpoint('completion', completionRequest));
-  add('/v1/embeddings', openAiEndpoint('embedding', embeddingRequest));
+  add('/v1/chat/completions', passthrough('chat', checkChat));
+  add('/v1/completions', passthrough('completion', (body) => void validate(completionRequest, body)));
+  add('/v1/embeddings', passthrough('embedding', (body) => void validate(embeddingRequest, body)));
 
   const describe = ({ id, ownedBy }: { id: string; ownedBy: string }) => ({
     id,
@@ -51,14 +60,14 @@ export function addOpenAiRoutes(door: Door, services: ApiServices): void {
     created: services.startedAtSeconds,
     owned_by: ownedBy,
   });
-  door.route('GET', '/v1/models', (context) => {
-    services.keys.authenticate(presentedKey(context.req.raw.headers));
+  door.route('GET', '/v1/models', (exchange) => {
+    services.keys.authenticate(presentedKey(exchange.request.headers));
     const data = services.snapshot().directory.list().map(describe);
-    return jsonResponse(context.req.raw, 200, JSON.stringify({ object: 'list', data }), {});
+    return jsonResponse(exchange.request, 200, JSON.stringify({ object: 'list', data }), {});
   });
-  door.route('GET', '/v1/models/:id{.+}', (context) => {
-    services.keys.authenticate(presentedKey(context.req.raw.headers));
-    const id = context.req.param('id') ?? '';
+  door.route('GET', '/v1/models/:id{.+}', (exchange) => {
+    services.keys.authenticate(presentedKey(exchange.request.headers));
+    const id = exchange.params.id ?? '';
     const { directory } = services.snapshot();
     const listed = directory.list().find((model) => model.id === id);
     const target = directory.resolve(id)?.targets[0];
@@ -70,6 +79,6 @@ export function addOpenAiRoutes(door: Door, services: ApiServices): void {
         param: 'model',
       });
     }
-    return jsonResponse(context.req.raw, 200, JSON.stringify(describe(found)), {});
+    return jsonResponse(exchange.request, 200, JSON.stringify(describe(found)), {});
   });
 }

@@ -2,7 +2,8 @@ import { z } from '@hono/zod-openapi';
 
 /**
  * What the gateway itself relies on in OpenAI's requests, and the types of the fields that are well known.
- * Everything else passes: an upstream knows its own parameters best.
+ * Everything else passes, since the body goes on as it came: an upstream knows its own parameters best. (Objects
+ * that drop what they don't know are twice as fast to check as ones that copy it.)
  */
 
 const model = z
@@ -11,14 +12,14 @@ const model = z
   .max(400)
   .describe('A model id, an alias, or `provider-id/model`.');
 const stream = z.boolean().nullish().describe('Answer as an event stream.');
-const streamOptions = z.looseObject({ include_usage: z.boolean().nullish() }).nullish();
+const streamOptions = z.object({ include_usage: z.boolean().nullish() }).nullish();
 const stop = z.union([z.string(), z.array(z.string())]).nullish();
 /** Seeds are 64-bit for upstreams, so they may be larger than `int()` allows; their text goes on as it came. */
 const seed = z.number().refine(Number.isInteger, 'a whole number is expected').openapi({ type: 'integer' });
 const positive = z.number().int().min(1).nullish();
 
-const contentPart = z.looseObject({ type: z.string() });
-const message = z.looseObject({
+const contentPart = z.object({ type: z.string() });
+const message = z.object({
   role: z.string().min(1),
   content: z
     .union([z.string(), z.array(contentPart), z.null()], 'text, a list of content parts, or null is expected')
@@ -26,7 +27,7 @@ const message = z.looseObject({
 });
 
 export const chatRequest = z
-  .looseObject({
+  .object({
     model,
     messages: z.array(message).min(1, 'at least one message is expected'),
     stream,
@@ -40,9 +41,9 @@ export const chatRequest = z
     seed: seed.nullish(),
     logprobs: z.boolean().nullish(),
     top_logprobs: z.number().int().min(0).nullish(),
-    response_format: z.looseObject({ type: z.string() }).nullish(),
-    tools: z.array(z.looseObject({ type: z.string() })).nullish(),
-    tool_choice: z.union([z.string(), z.looseObject({})]).nullish(),
+    response_format: z.object({ type: z.string() }).nullish(),
+    tools: z.array(z.object({ type: z.string() })).nullish(),
+    tool_choice: z.union([z.string(), z.object({})]).nullish(),
     parallel_tool_calls: z.boolean().nullish(),
     user: z.string().nullish(),
   })
@@ -54,7 +55,7 @@ const tokens = z.array(z.number().int().min(0)).min(1);
 const texts = z.array(z.string()).min(1);
 
 export const completionRequest = z
-  .looseObject({
+  .object({
     model,
     prompt: z.union(
       [z.string(), texts, tokens, z.array(tokens).min(1)],
@@ -71,7 +72,7 @@ export const completionRequest = z
   .openapi('CompletionRequest', { example: { model: 'simulator', prompt: 'Once upon a time' } });
 
 export const embeddingRequest = z
-  .looseObject({
+  .object({
     model,
     input: z.union(
       [z.string().min(1), z.array(z.string().min(1)).min(1), tokens, z.array(tokens).min(1)],

@@ -47,6 +47,11 @@ function requestEdits(call: InferenceCall, target: Target): Record<string, strin
   return edits;
 }
 
+function edited(text: string, edits: Readonly<Record<string, string>>): string {
+  for (const _ in edits) return editMembers(text, edits);
+  return text;
+}
+
 function decodeJson(
   response: BufferedResponse,
   provider: Provider,
@@ -78,28 +83,22 @@ export const openAiCompatibleAdapter: ProviderAdapter = {
   kind: 'openai-compatible',
 
   buildRequest(call, target): UpstreamRequest {
-    const edits = requestEdits(call, target);
-    let body: string = call.text;
-    for (const _ in edits) {
-      body = editMembers(call.text, edits);
-      break;
-    }
-    const forwarded: Record<string, string> = {};
-    for (const name of target.provider.profile.forwardHeaders ?? []) {
+    const { provider } = target;
+    const headers: Record<string, string> = {
+      'content-type': 'application/json',
+      accept: call.stream ? 'text/event-stream' : 'application/json',
+      'accept-encoding': 'identity',
+    };
+    for (const name of provider.profile.forwardHeaders ?? []) {
       const value = call.headers.get(name);
-      if (value !== null) forwarded[name] = value;
+      if (value !== null) headers[name] = value;
     }
+    for (const name in provider.headers) headers[name] = provider.headers[name] ?? '';
     return {
       method: 'POST',
-      url: target.provider.baseUrl + PATHS[call.operation],
-      headers: {
-        'content-type': 'application/json',
-        accept: call.stream ? 'text/event-stream' : 'application/json',
-        'accept-encoding': 'identity',
-        ...forwarded,
-        ...target.provider.headers,
-      },
-      body,
+      url: provider.baseUrl + PATHS[call.operation],
+      headers,
+      body: edited(call.text, requestEdits(call, target)),
     };
   },
 
@@ -127,14 +126,9 @@ export const openAiCompatibleAdapter: ProviderAdapter = {
       const data = reencodeEmbeddings(json.data, wantedEncoding(call));
       if (data) edits.data = JSON.stringify(data);
     }
-    let out = text;
-    for (const _ in edits) {
-      out = editMembers(text, edits);
-      break;
-    }
     const choice: unknown = Array.isArray(json.choices) ? json.choices[0] : undefined;
     return {
-      text: out,
+      text: edited(text, edits),
       json,
       usage: readUsage(json.usage),
       finishReason: isRecord(choice) ? asString(choice.finish_reason) : undefined,

@@ -8,17 +8,18 @@ import type { Usage } from '../../core/usage.ts';
  */
 export function readUsage(raw: unknown): Usage | undefined {
   if (!isRecord(raw)) return undefined;
-  const inputDetails = isRecord(raw.prompt_tokens_details) ? raw.prompt_tokens_details : {};
-  const outputDetails = isRecord(raw.completion_tokens_details) ? raw.completion_tokens_details : {};
-  const inputTokens = asCount(raw.prompt_tokens);
-  const outputTokens = asCount(raw.completion_tokens);
-  const cachedInputTokens = asCount(inputDetails.cached_tokens) ?? asCount(raw.prompt_cache_hit_tokens);
-  const reasoningTokens = asCount(outputDetails.reasoning_tokens);
-  return {
-    ...(inputTokens === undefined ? {} : { inputTokens }),
-    ...(outputTokens === undefined ? {} : { outputTokens }),
-    ...(cachedInputTokens === undefined ? {} : { cachedInputTokens }),
-    ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
-    raw,
-  };
+  const inputDetails = raw.prompt_tokens_details;
+  const outputDetails = raw.completion_tokens_details;
+  const usage: { -readonly [Field in keyof Usage]: Usage[Field] } = { raw };
+  const input = asCount(raw.prompt_tokens);
+  if (input !== undefined) usage.inputTokens = input;
+  const output = asCount(raw.completion_tokens);
+  if (output !== undefined) usage.outputTokens = output;
+  const cached =
+    (isRecord(inputDetails) ? asCount(inputDetails.cached_tokens) : undefined) ??
+    asCount(raw.prompt_cache_hit_tokens);
+  if (cached !== undefined) usage.cachedInputTokens = cached;
+  const reasoning = isRecord(outputDetails) ? asCount(outputDetails.reasoning_tokens) : undefined;
+  if (reasoning !== undefined) usage.reasoningTokens = reasoning;
+  return usage;
 }
