@@ -116,7 +116,10 @@ export class App {
     this.#snapshot = buildSnapshot(options.loaded.config, snapshotOptions);
 
     const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
-    this.metrics = new Metrics(() => readProcessStats(startedAtSeconds));
+    this.metrics = new Metrics(
+      () => readProcessStats(startedAtSeconds),
+      () => this.lifecycle.active,
+    );
     const { metrics } = this;
     const deadlines = new DeadlineMonitor(() => clock.now());
     const recorder = new Recorder(metrics, log, clock, () => this.#snapshot.config.log.requests);
@@ -134,8 +137,6 @@ export class App {
       inference: new InferenceService({ clock, deadlines, load: snapshotOptions.load, observer: recorder }),
       recorder,
       snapshot: () => this.#snapshot,
-      onStarted: () => metrics.inflight.labels().set(this.lifecycle.active),
-      onCompleted: () => metrics.inflight.labels().set(this.lifecycle.active),
     };
     this.door = new Door({
       clock,

@@ -2,10 +2,11 @@ import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, Operation } from '../core/inference.ts';
 import type { JsonBody } from '../http/body.ts';
 import type { DoorHandler } from '../http/door.ts';
-import type { Exchange } from '../http/exchange.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
+import type { Exchange } from '../http/exchange.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
 import { RequestContext } from '../inference/context.ts';
+import type { DeadlineMonitor, Watched } from '../inference/deadlines.ts';
 import type { Target } from '../providers/types.ts';
 import { presentedKey } from '../tenancy/key-ring.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
@@ -88,21 +89,19 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         leave?.();
         services.lifecycle.end(completed);
         services.recorder.requestCompleted(completed, outcome);
-        services.onCompleted(completed);
         exchange.finish(completed.status ?? 200);
       },
     );
     context.deadlineAt = exchange.startedAt + timeoutMs;
     exchange.defer();
     services.lifecycle.begin(context);
-    services.onStarted(context);
     const onGone = () =>
       context.abort(new GatewayError('client_closed_request', 'The client closed the connection.'));
     request.signal.addEventListener('abort', onGone, { once: true });
 
     try {
       if (address !== undefined) leave = await addressLimiter.enter(address, request.signal);
-      const body = await arrival(context, services, endpoint.read(exchange, snapshot));
+      const body = await new Arrival(context, services.deadlines).of(endpoint.read(exchange, snapshot));
       exchange.connection.allowSilence();
       const call = endpoint.parse(body, snapshot, request.headers);
       context.model = call.model;
@@ -133,30 +132,43 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
 const BODY_TIMEOUT_MS = 5 * 60_000;
 
 /** Waits for the body, but no longer than the client may take, and not beyond an abort. */
-function arrival(context: RequestContext, services: ApiServices, body: Promise<JsonBody>): Promise<JsonBody> {
-  return new Promise((resolve, reject) => {
-    const wait = {
-      expiresAt: Math.min(context.deadlineAt, context.startedAt + BODY_TIMEOUT_MS),
-      expire: () => context.abort(new GatewayError('request_timeout', 'The request body did not arrive in time.')),
-    };
-    const done = () => {
-      services.deadlines.unwatch(wait);
-      context.onAbort(undefined);
-    };
-    services.deadlines.watch(wait);
-    context.onAbort((reason) => {
-      done();
-      reject(reason);
-    });
+class Arrival implements Watched {
+  slot = -1;
+  readonly expiresAt: number;
+  readonly #context: RequestContext;
+  readonly #deadlines: DeadlineMonitor;
+  readonly #outcome = Promise.withResolvers<JsonBody>();
+
+  constructor(context: RequestContext, deadlines: DeadlineMonitor) {
+    this.#context = context;
+    this.#deadlines = deadlines;
+    this.expiresAt = Math.min(context.deadlineAt, context.startedAt + BODY_TIMEOUT_MS);
+  }
+
+  of(body: Promise<JsonBody>): Promise<JsonBody> {
+    this.#deadlines.watch(this);
+    this.#context.onAbort((reason) => this.#fail(reason));
     body.then(
       (value) => {
-        done();
-        resolve(value);
+        this.#done();
+        this.#outcome.resolve(value);
       },
-      (error: unknown) => {
-        done();
-        reject(error);
-      },
+      (error: unknown) => this.#fail(error),
     );
-  });
+    return this.#outcome.promise;
+  }
+
+  expire(): void {
+    this.#context.abort(new GatewayError('request_timeout', 'The request body did not arrive in time.'));
+  }
+
+  #fail(error: unknown): void {
+    this.#done();
+    this.#outcome.reject(error);
+  }
+
+  #done(): void {
+    this.#deadlines.unwatch(this);
+    this.#context.onAbort(undefined);
+  }
 }

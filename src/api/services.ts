@@ -1,5 +1,4 @@
 import type { Clock } from '../core/clock.ts';
-import type { RequestContext } from '../inference/context.ts';
 import type { DeadlineMonitor } from '../inference/deadlines.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
 import type { Recorder } from '../inference/recorder.ts';
@@ -27,6 +26,4 @@ export interface ApiServices {
   readonly inference: InferenceService;
   readonly recorder: Recorder;
   readonly snapshot: () => ApiSnapshot;
-  readonly onStarted: (context: RequestContext) => void;
-  readonly onCompleted: (context: RequestContext) => void;
 }

@@ -51,7 +51,8 @@ export function jsonResponse(
   headers: Readonly<Record<string, string>>,
 ): Response | Promise<Response> {
   if (text.length < MIN_COMPRESSED) return respond(text, status, JSON_HEADERS, headers);
-  if (!acceptsGzip(request)) return respond(text, status, JSON_HEADERS, { ...headers, vary: 'accept-encoding' });
+  if (!acceptsGzip(request))
+    return respond(text, status, JSON_HEADERS, { ...headers, vary: 'accept-encoding' });
   const compressed = { ...headers, vary: 'accept-encoding', 'content-encoding': 'gzip' };
   if (text.length <= MAX_COMPRESSED_INLINE) return respond(gzipSync(text), status, JSON_HEADERS, compressed);
   return gzipInBackground(text).then((body) => respond(body, status, JSON_HEADERS, compressed));

@@ -57,6 +57,7 @@ export interface AttemptOptions {
 export class Attempt implements UpstreamHandler, Watched {
   readonly answer: Promise<Answer>;
   expiresAt: number;
+  slot = -1;
 
   readonly #options: AttemptOptions;
   readonly #resolve: (answer: Answer) => void;

@@ -1,6 +1,7 @@
 import type { AttemptFailure, GatewayError } from '../core/errors.ts';
 import type { Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
+import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
 
 export type Outcome =
@@ -30,7 +31,8 @@ export interface ContextInit {
  * All that is known of one admitted request while it lives: identity, cancellation, times and decisions.
  * The phases are plain functions over it; headers, log and metrics read it.
  */
-export class RequestContext {
+export class RequestContext implements Slotted {
+  slot = -1;
   readonly id: string;
   readonly principal: Principal;
   readonly operation: Operation;

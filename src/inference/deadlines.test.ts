@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { DeadlineMonitor, intervalTicker, type Watched } from './deadlines.ts';
 
 class Entry implements Watched {
+  slot = -1;
   expiredAt: number[] = [];
   constructor(public expiresAt: number) {}
   expire(now: number): void {
@@ -72,7 +73,7 @@ describe('DeadlineMonitor', () => {
   test('keeps its timer for what begins while others expire', () => {
     const { monitor, sweepAt, running } = create();
     const next = new Entry(1_000);
-    monitor.watch({ expiresAt: 10, expire: () => monitor.watch(next) });
+    monitor.watch({ slot: -1, expiresAt: 10, expire: () => monitor.watch(next) });
     sweepAt(10);
     expect(running()).toBe(1);
     sweepAt(1_000);

@@ -1,5 +1,7 @@
+import { SlotList, type Slotted } from '../core/slot-list.ts';
+
 /** Something that must make progress by a time. */
-export interface Watched {
+export interface Watched extends Slotted {
   /** Monotonic milliseconds; read at every sweep, so moving it is free. */
   readonly expiresAt: number;
   /** Called once, after which it is no longer watched. */
@@ -20,7 +22,7 @@ export const intervalTicker: Ticker = (sweep, everyMs) => {
  */
 export class DeadlineMonitor {
   static readonly INTERVAL_MS = 50;
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new SlotList<Watched>();
   #stop: (() => void) | undefined;
 
   constructor(
@@ -34,14 +36,14 @@ export class DeadlineMonitor {
   }
 
   unwatch(entry: Watched): void {
-    this.#watched.delete(entry);
+    this.#watched.remove(entry);
   }
 
   sweep(): void {
     const now = this.now();
-    for (const entry of this.#watched) {
+    for (const entry of this.#watched.snapshot()) {
       if (entry.expiresAt > now) continue;
-      this.#watched.delete(entry);
+      this.#watched.remove(entry);
       entry.expire(now);
     }
     if (this.#watched.size === 0) {

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { SlotList } from '../core/slot-list.ts';
 import type { RequestContext } from './context.ts';
 
 export type LifecycleState = 'starting' | 'ready' | 'draining' | 'stopped';
@@ -6,7 +7,7 @@ export type LifecycleState = 'starting' | 'ready' | 'draining' | 'stopped';
 /** Which requests are being handled, and whether new ones may come. */
 export class Lifecycle {
   #state: LifecycleState = 'starting';
-  readonly #active = new Set<RequestContext>();
+  readonly #active = new SlotList<RequestContext>();
   #onIdle: (() => void) | undefined;
 
   get state(): LifecycleState {
@@ -34,7 +35,7 @@ export class Lifecycle {
   }
 
   end(context: RequestContext): void {
-    this.#active.delete(context);
+    this.#active.remove(context);
     if (this.#active.size === 0) this.#onIdle?.();
   }
 
@@ -49,7 +50,7 @@ export class Lifecycle {
 
   /** Ends every request in flight with an error that its client can read. */
   abortAll(): void {
-    for (const context of [...this.#active]) {
+    for (const context of this.#active.snapshot()) {
       context.abort(
         new GatewayError('shutting_down', 'The gateway shut down before the answer was complete.'),
       );

@@ -9,12 +9,13 @@ import { Recorder } from './recorder.ts';
 
 function create(logRequests = true) {
   const clock = new FakeClock();
-  const metrics = new Metrics(() => ({
+  const stats = () => ({
     cpuSeconds: 0,
     residentBytes: 0,
     startedAtSeconds: 0,
     openFiles: undefined,
-  }));
+  });
+  const metrics = new Metrics(stats, () => 0);
   const lines: Record<string, unknown>[] = [];
   const log = {
     logger: pino({ level: 'silent' }),

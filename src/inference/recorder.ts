@@ -66,7 +66,7 @@ export class Recorder implements AttemptObserver {
     const attempt = context.attempts.at(-1);
     const milliseconds = (from: number, to: number | undefined) =>
       to === undefined ? undefined : Math.round((to - from) * 10) / 10;
-    this.log.request({
+    const fields: Record<string, string | number | boolean | undefined> = {
       request_id: context.id,
       tenant: context.principal.tenant,
       key: context.principal.keyId,
@@ -83,8 +83,12 @@ export class Recorder implements AttemptObserver {
       input_tokens: context.usage?.inputTokens,
       output_tokens: context.usage?.outputTokens,
       finish_reason: context.finishReason,
-      ...(outcome.kind === 'failed' ? { error: outcome.error.code, reason: outcome.error.message } : {}),
-    });
+    };
+    if (outcome.kind === 'failed') {
+      fields.error = outcome.error.code;
+      fields.reason = outcome.error.message;
+    }
+    this.log.request(fields);
   }
 }
 

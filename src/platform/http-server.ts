@@ -26,6 +26,21 @@ export interface HttpServer {
   terminate(): void;
 }
 
+class BunConnection implements RequestConnection {
+  constructor(
+    private readonly request: Request,
+    private readonly server: Bun.Server<undefined>,
+  ) {}
+
+  remoteAddress(): string {
+    return this.server.requestIP(this.request)?.address ?? 'unknown';
+  }
+
+  allowSilence(): void {
+    this.server.timeout(this.request, 0);
+  }
+}
+
 /** Quiet connections are closed after this long, unless the request was allowed to be silent. Seconds. */
 const IDLE_TIMEOUT = 120;
 
@@ -38,11 +53,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     // Our own limit answers in the client's dialect; the runtime's would close the connection without a word.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
-    fetch: (request, self) =>
-      options.handle(request, {
-        remoteAddress: () => self.requestIP(request)?.address ?? 'unknown',
-        allowSilence: () => self.timeout(request, 0),
-      }),
+    fetch: (request, self) => options.handle(request, new BunConnection(request, self)),
     error: (error) => {
       options.onError(error);
       return new Response(

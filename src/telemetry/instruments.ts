@@ -109,7 +109,8 @@ abstract class ValueFamily<Names extends readonly string[]> implements Family {
 
   render(): string {
     let out = head(this.name, this.help, this.type);
-    for (const { labels, value } of this.#children.all()) out += `${withLabels(this.name, labels)} ${value}\n`;
+    for (const { labels, value } of this.#children.all())
+      out += `${withLabels(this.name, labels)} ${value}\n`;
     return out;
   }
 }

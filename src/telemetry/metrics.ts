@@ -80,20 +80,34 @@ export class Metrics {
     'Models that can be asked for by their configured name; always 1.',
     ['model', 'provider'],
   );
-  readonly inflight = this.#gauge('llm_requests_in_flight', 'Inference requests being handled.', []);
   readonly configReloads = this.#counter('weir_config_reloads_total', 'Configuration reloads.', ['result']);
 
-  /** @param readProcess sampled when the metrics are read */
-  constructor(readProcess: () => ProcessStats) {
+  /** @param readProcess and `readInflight` are sampled when the metrics are read */
+  constructor(readProcess: () => ProcessStats, readInflight: () => number) {
     const sampled = (name: string, help: string, type: 'gauge' | 'counter', read: () => number | undefined) =>
       this.#registry.add(new Sampled(name, help, type, read));
-    sampled('process_cpu_seconds_total', 'User and system CPU time.', 'counter', () => readProcess().cpuSeconds);
+    sampled('llm_requests_in_flight', 'Inference requests being handled.', 'gauge', readInflight);
+    sampled(
+      'process_cpu_seconds_total',
+      'User and system CPU time.',
+      'counter',
+      () => readProcess().cpuSeconds,
+    );
     sampled('process_resident_memory_bytes', 'Resident memory.', 'gauge', () => readProcess().residentBytes);
-    sampled('process_start_time_seconds', 'Start of the process, Unix time.', 'gauge', () => readProcess().startedAtSeconds);
+    sampled(
+      'process_start_time_seconds',
+      'Start of the process, Unix time.',
+      'gauge',
+      () => readProcess().startedAtSeconds,
+    );
     sampled('process_open_fds', 'Open file descriptors.', 'gauge', () => readProcess().openFiles);
   }
 
-  #counter<const Names extends readonly string[]>(name: string, help: string, labelNames: Names): Counter<Names> {
+  #counter<const Names extends readonly string[]>(
+    name: string,
+    help: string,
+    labelNames: Names,
+  ): Counter<Names> {
     return this.#registry.add(new Counter(name, help, labelNames));
   }
 

@@ -1,11 +1,10 @@
-import { timingSafeEqual } from 'node:crypto';
 import { GatewayError } from '../core/errors.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
 import type { KeyStore } from '../storage/key-store.ts';
-import { digestOf } from './key-secrets.ts';
+import { digestOf, sameDigest } from './key-secrets.ts';
 
 interface Entry {
-  readonly digest: Buffer;
+  readonly digest: string;
   readonly principal: Principal;
   readonly revoked: boolean;
 }
@@ -32,10 +31,8 @@ export class KeyRing {
       keyId: 'key_environment',
       keyName: 'admin',
     };
-    this.#nobody = { digest: Buffer.alloc(32), principal, revoked: true };
-    this.#fromEnvironment = adminKey
-      ? { digest: Buffer.from(digestOf(adminKey), 'hex'), principal, revoked: false }
-      : undefined;
+    this.#nobody = { digest: '0'.repeat(64), principal, revoked: true };
+    this.#fromEnvironment = adminKey ? { digest: digestOf(adminKey), principal, revoked: false } : undefined;
   }
 
   /** Reads all keys again. Calls that overlap share one read. */
@@ -57,13 +54,12 @@ export class KeyRing {
     const entries = new Map<string, Entry>();
     for (const key of await this.store.list()) {
       entries.set(key.digest, {
-        digest: Buffer.from(key.digest, 'hex'),
+        digest: key.digest,
         principal: { kind: key.kind, tenant: key.tenant, keyId: key.id, keyName: key.name },
         revoked: key.revokedAt !== null,
       });
     }
-    if (this.#fromEnvironment)
-      entries.set(this.#fromEnvironment.digest.toString('hex'), this.#fromEnvironment);
+    if (this.#fromEnvironment) entries.set(this.#fromEnvironment.digest, this.#fromEnvironment);
     this.#entries = entries;
     this.#version = version;
   }
@@ -82,7 +78,7 @@ export class KeyRing {
   authenticate(secret: string | undefined): Principal {
     const digest = digestOf(secret ?? '');
     const entry = this.#entries.get(digest) ?? this.#nobody;
-    const matches = timingSafeEqual(Buffer.from(digest, 'hex'), entry.digest);
+    const matches = sameDigest(digest, entry.digest);
     if (secret !== undefined && matches && !entry.revoked) return entry.principal;
     if (secret === undefined) {
       throw new GatewayError(

@@ -120,6 +120,9 @@ export function addNativeRoutes(door: Door, services: ApiServices): void {
   door.route(
     'GET',
     '/stream',
-    inferenceHandler(services, { ...streamed, read: async (exchange) => bodyFromQuery(exchange.request.url) }),
+    inferenceHandler(services, {
+      ...streamed,
+      read: async (exchange) => bodyFromQuery(exchange.request.url),
+    }),
   );
 }

@@ -51,8 +51,14 @@ export function addOpenAiRoutes(door: Door, services: ApiServices): void {
   const add = (path: string, endpoint: InferenceEndpoint) =>
     door.route('POST', path, inferenceHandler(services, endpoint));
   add('/v1/chat/completions', passthrough('chat', checkChat));
-  add('/v1/completions', passthrough('completion', (body) => void validate(completionRequest, body)));
-  add('/v1/embeddings', passthrough('embedding', (body) => void validate(embeddingRequest, body)));
+  add(
+    '/v1/completions',
+    passthrough('completion', (body) => void validate(completionRequest, body)),
+  );
+  add(
+    '/v1/embeddings',
+    passthrough('embedding', (body) => void validate(embeddingRequest, body)),
+  );
 
   const describe = ({ id, ownedBy }: { id: string; ownedBy: string }) => ({
     id,

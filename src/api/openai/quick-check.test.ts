@@ -41,12 +41,18 @@ test('ordinary requests are plain', () => {
     { role: 'user', content: [{ type: 'text', text: 'Hello' }] },
     { role: 'assistant', content: null, tool_calls: [] },
   ];
-  expect(isPlainChat({ model: 'm', messages, temperature: 0.2, max_tokens: 5, stream: true }, known)).toBe(true);
-  expect(isPlainChat({ model: 'm', messages, stream_options: { include_usage: true }, metadata: 1 }, known)).toBe(true);
+  expect(isPlainChat({ model: 'm', messages, temperature: 0.2, max_tokens: 5, stream: true }, known)).toBe(
+    true,
+  );
+  expect(
+    isPlainChat({ model: 'm', messages, stream_options: { include_usage: true }, metadata: 1 }, known),
+  ).toBe(true);
 });
 
 test('what needs a closer look is left to the schema', () => {
   expect(isPlainChat({ model: 'm' }, known)).toBe(false);
   expect(isPlainChat({ model: 'm', messages: [] }, known)).toBe(false);
-  expect(isPlainChat({ model: 'm', messages: [{ role: 'user', content: 'x' }], tools: [] }, known)).toBe(false);
+  expect(isPlainChat({ model: 'm', messages: [{ role: 'user', content: 'x' }], tools: [] }, known)).toBe(
+    false,
+  );
 });
