@@ -20,7 +20,12 @@ const upward = layers.slice(0, -1).map((names, index) => ({
   comment: 'Imports point one way, from the door to the platform.',
   severity: 'error',
   from: { path: `^src/(${names.join('|')})(/|$)`, pathNot: '\\.test\\.ts$' },
-  to: { path: `^src/(${layers.slice(index + 1).flat().join('|')})(/|$)` },
+  to: {
+    path: `^src/(${layers
+      .slice(index + 1)
+      .flat()
+      .join('|')})(/|$)`,
+  },
 }));
 module.exports = {
   forbidden: [
@@ -62,6 +67,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     // The compiler is newer than this tool understands, so it reads TypeScript with another parser.
     parser: 'swc',
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default'],
+    },
   },
 };
