@@ -1,9 +1,20 @@
 /** Writes the pages of docs/ that are generated from the source: `npm run docs`. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configDocumentation } from '../src/config/documentation.ts';
 import { PROVIDER_CATALOG } from '../src/providers/registry.ts';
+import { Metrics } from '../src/telemetry/metrics.ts';
+import { withMetricsTable } from '../src/telemetry/metrics-page.ts';
 
 const page = join(import.meta.dirname, '..', 'docs', 'configuration.md');
 writeFileSync(page, configDocumentation(PROVIDER_CATALOG));
 console.log('wrote docs/configuration.md');
+
+const operations = join(import.meta.dirname, '..', 'docs', 'operations.md');
+const stats = { cpuSeconds: 0, residentBytes: 0, startedAtSeconds: 0, openFiles: undefined };
+const metrics = new Metrics(
+  () => stats,
+  () => 0,
+);
+writeFileSync(operations, withMetricsTable(readFileSync(operations, 'utf8'), metrics.describe()));
+console.log('wrote the metrics of docs/operations.md');

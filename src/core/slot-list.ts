@@ -6,7 +6,7 @@ export interface Slotted {
 
 /**
  * A bag of objects with constant-time adding and removing. What a `Set` does too, but a set of objects that come
- * and go with every request made the garbage collector's work a fifth of the gateway's CPU (measured).
+ * and go with every request cost a fifth of the gateway's CPU (docs/decisions/0005).
  */
 export class SlotList<T extends Slotted> {
   readonly #items: T[] = [];

@@ -61,6 +61,11 @@ export class InferenceService {
       let lastError: GatewayError | undefined;
       for (const target of snapshot.router.order(route)) {
         if (context.aborted) throw context.aborted;
+        if (this.#now() >= context.deadlineAt) {
+          throw new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.', {
+            attempts: failures,
+          });
+        }
         try {
           return await this.#attempt(snapshot, context, call, target, renderStreamError);
         } catch (thrown) {

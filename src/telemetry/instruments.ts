@@ -6,8 +6,17 @@
 
 export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
+/** What a metric is, for its documentation. */
+export interface MetricDescription {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
 interface Family {
   render(): string;
+  describe(): MetricDescription;
 }
 
 type Level<Child> = Map<string, Level<Child> | Child>;
@@ -87,12 +96,12 @@ class Value {
 
 abstract class ValueFamily<Names extends readonly string[]> implements Family {
   readonly #children: Children<Value>;
-  protected abstract readonly type: string;
+  protected abstract readonly type: 'counter' | 'gauge';
 
   constructor(
     private readonly name: string,
     private readonly help: string,
-    labelNames: Names,
+    private readonly labelNames: Names,
   ) {
     this.#children = new Children(labelNames.length, (values) => new Value(labelText(labelNames, values)));
     // What has no labels is known from the start, and starts at zero.
@@ -105,6 +114,10 @@ abstract class ValueFamily<Names extends readonly string[]> implements Family {
 
   protected clear(): void {
     this.#children.clear();
+  }
+
+  describe(): MetricDescription {
+    return { name: this.name, type: this.type, labels: this.labelNames, help: this.help };
   }
 
   render(): string {
@@ -165,7 +178,7 @@ export class Histogram<Names extends readonly string[]> implements Family {
   constructor(
     private readonly name: string,
     private readonly help: string,
-    labelNames: Names,
+    private readonly labelNames: Names,
     private readonly bounds: readonly number[],
   ) {
     this.#children = new Children(
@@ -176,6 +189,10 @@ export class Histogram<Names extends readonly string[]> implements Family {
 
   labels(...values: LabelValues<Names>): { observe(value: number): void } {
     return this.#children.get(values);
+  }
+
+  describe(): MetricDescription {
+    return { name: this.name, type: 'histogram', labels: this.labelNames, help: this.help };
   }
 
   render(): string {
@@ -203,6 +220,10 @@ export class Sampled implements Family {
     private readonly read: () => number | undefined,
   ) {}
 
+  describe(): MetricDescription {
+    return { name: this.name, type: this.type, labels: [], help: this.help };
+  }
+
   render(): string {
     const value = this.read();
     return value === undefined ? '' : `${head(this.name, this.help, this.type)}${this.name} ${value}\n`;
@@ -215,6 +236,10 @@ export class MetricRegistry {
   add<F extends Family>(family: F): F {
     this.#families.push(family);
     return family;
+  }
+
+  describe(): MetricDescription[] {
+    return this.#families.map((family) => family.describe());
   }
 
   render(): string {

@@ -1,4 +1,12 @@
-import { Counter, EXPOSITION_TYPE, Gauge, Histogram, MetricRegistry, Sampled } from './instruments.ts';
+import {
+  Counter,
+  EXPOSITION_TYPE,
+  Gauge,
+  Histogram,
+  type MetricDescription,
+  MetricRegistry,
+  Sampled,
+} from './instruments.ts';
 import type { ProcessStats } from './process-stats.ts';
 
 /** Seconds, from a cache hit to the longest answers. */
@@ -127,6 +135,11 @@ export class Metrics {
   /** The text exposition format. */
   render(): string {
     return this.#registry.render();
+  }
+
+  /** What there is, in the order of the page. */
+  describe(): MetricDescription[] {
+    return this.#registry.describe();
   }
 
   get contentType(): string {

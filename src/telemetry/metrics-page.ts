@@ -1,0 +1,17 @@
+import type { MetricDescription } from './instruments.ts';
+
+const BEGIN = '<!-- metrics:begin -->';
+const END = '<!-- metrics:end -->';
+
+/** The page with its table of metrics replaced by what there is. @throws Error when the page has no place for it */
+export function withMetricsTable(page: string, metrics: readonly MetricDescription[]): string {
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`the page needs the lines ${BEGIN} and ${END}`);
+  const rows = metrics.map(({ name, type, labels, help }) => {
+    const list = labels.map((label) => `\`${label}\``).join(', ');
+    return `| \`${name}\` | ${type} | ${list} | ${help} |`;
+  });
+  const table = ['| Metric | Type | Labels | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
+  return `${page.slice(0, begin + BEGIN.length)}\n${table}\n${page.slice(end)}`;
+}
