@@ -75,6 +75,14 @@ const ROUTES: readonly DocumentedRoute[] = [
   },
   {
     method: 'get',
+    path: '/stream',
+    tag: 'Simple',
+    summary: 'The same, with the prompt in the query',
+    query: promptRequest,
+    responseType: 'text/event-stream',
+  },
+  {
+    method: 'get',
     path: '/health',
     tag: 'Operations',
     summary: 'How the gateway is',

@@ -14,6 +14,8 @@ export interface DocumentedRoute {
   readonly response?: z.ZodType;
   /** For answers that are not JSON. */
   readonly responseType?: string;
+  /** Parameters in the query. */
+  readonly query?: z.ZodObject;
   /** Names of path parameters. */
   readonly parameters?: readonly string[];
   readonly open?: boolean;
@@ -43,6 +45,7 @@ export function describeRoutes(door: Door, routes: readonly DocumentedRoute[], e
         ...(route.request
           ? { body: { required: true, content: { 'application/json': { schema: route.request } } } }
           : {}),
+        ...(route.query ? { query: route.query } : {}),
         ...(route.parameters
           ? { params: z.object(Object.fromEntries(route.parameters.map((name) => [name, z.string()]))) }
           : {}),
