@@ -1,3 +1,5 @@
+import type { Wire } from './chat/request.ts';
+
 /**
  * Every failure that a client can see. The set is closed: a new code needs a row here, and nothing else decides
  * its HTTP status, its OpenAI-style type, or whether another target may be tried.
@@ -26,6 +28,12 @@ const RULES = {
   internal_error: { status: 500, type: 'server_error', retryable: false },
   /** The upstream refused the request itself; its status and its words are handed on. */
   upstream_rejected: { status: 400, type: 'invalid_request_error', retryable: false },
+  /** The conversation does not fit into the model's context window. */
+  context_length_exceeded: { status: 400, type: 'invalid_request_error', retryable: false },
+  /** The provider will not handle what the prompt says. */
+  content_policy_violation: { status: 400, type: 'invalid_request_error', retryable: false },
+  /** `strict` is on, and no target can be told all that the request says. Another target may. */
+  unsupported_by_target: { status: 400, type: 'invalid_request_error', retryable: true },
   upstream_rate_limited: { status: 429, type: 'rate_limit_error', retryable: true },
   /** The upstream does not accept the credential that this gateway holds. */
   upstream_auth_failed: { status: 502, type: 'upstream_error', retryable: true },
@@ -62,8 +70,11 @@ export interface GatewayErrorDetails {
   readonly upstreamStatus?: number;
   readonly retryAfterSeconds?: number;
   readonly attempts?: readonly AttemptFailure[];
-  /** The `error` object of the upstream to hand on as it came; only for requests that the upstream refused. */
-  readonly upstreamBody?: Readonly<Record<string, unknown>>;
+  /**
+   * The `error` object of the upstream to hand on as it came, to clients of that dialect; only for requests that
+   * the upstream refused.
+   */
+  readonly upstreamBody?: { readonly dialect: Wire; readonly error: Readonly<Record<string, unknown>> };
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }

@@ -1,42 +1,61 @@
+import type { ClientDialect } from './chat/dialect.ts';
+import type { ChatRequest } from './chat/request.ts';
+import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
 import type { GatewayError } from './errors.ts';
+import type { RerankRequest, RerankResult } from './rerank.ts';
 import type { Usage } from './usage.ts';
 
-export type Operation = 'chat' | 'completion' | 'embedding';
+export type Operation = 'chat' | 'completion' | 'embedding' | 'rerank' | 'count-tokens';
 
-/** A validated request for a model, in the format in which the client sent it. */
-export interface InferenceCall {
-  readonly operation: Operation;
+interface CallBase {
   /** The model as the client named it; answers name it so again. */
   readonly model: string;
-  readonly stream: boolean;
   /** The body's JSON text as it came. */
   readonly text: string;
   readonly body: Readonly<Record<string, unknown>>;
   /** The client's headers; an adapter hands on the few that its vendor understands. */
   readonly headers: Headers;
-  /** The client asked for a usage event at the end of the stream. */
+}
+
+/** A conversation that a model goes on with, in the dialect in which the client sent it. */
+export interface ChatCall extends CallBase {
+  readonly operation: 'chat' | 'completion';
+  readonly stream: boolean;
+  readonly dialect: ClientDialect;
+  /** The client asked for a usage event at the end of the stream, where its dialect makes that a choice. */
   readonly wantsStreamUsage: boolean;
-  /** Writes stream events for the client; absent when the upstream's own events are handed on. */
-  readonly chunkWriter?: () => ChunkWriter;
+  /**
+   * The request in canonical form, made when it is first asked for: a passthrough never does.
+   * @throws GatewayError `invalid_request`
+   */
+  readonly chat: () => ChatRequest;
 }
 
-/** One event of an upstream stream in OpenAI's format. */
-export interface StreamChunk {
-  /** The whole block as it came, without the empty line behind it. */
-  readonly block: Uint8Array;
-  /** The JSON text of the event's data. */
-  readonly text: string;
-  readonly json: Readonly<Record<string, unknown>>;
+export interface EmbeddingCall extends CallBase {
+  readonly operation: 'embedding';
+  readonly stream: false;
+  readonly embedding: EmbeddingRequest;
+  readonly render: (result: EmbeddingResult) => string;
 }
 
-/** Turns decoded upstream events into the bytes that one client dialect expects. */
-export interface ChunkWriter {
-  chunk(chunk: StreamChunk): Uint8Array | undefined;
-  /** A keep-alive comment of the upstream. */
-  comment(block: Uint8Array): Uint8Array | undefined;
-  /** The stream is complete. */
-  done(observed: StreamObservation): Uint8Array | undefined;
+export interface RerankCall extends CallBase {
+  readonly operation: 'rerank';
+  readonly stream: false;
+  readonly rerank: RerankRequest;
+  readonly render: (result: RerankResult) => string;
 }
+
+/** How many input tokens a conversation has. */
+export interface CountTokensCall extends CallBase {
+  readonly operation: 'count-tokens';
+  readonly stream: false;
+  readonly dialect: ClientDialect;
+  readonly chat: () => ChatRequest;
+  readonly render: (inputTokens: number) => string;
+}
+
+/** A validated request for a model. */
+export type InferenceCall = ChatCall | EmbeddingCall | RerankCall | CountTokensCall;
 
 /** What was learnt from an answer while it passed through. */
 export interface StreamObservation {
@@ -64,7 +83,6 @@ export interface StreamDecoder {
 /** A complete answer: the body's text for the client and what was read from it. */
 export interface InferenceResult {
   readonly text: string;
-  readonly json: Readonly<Record<string, unknown>>;
   readonly usage: Usage | undefined;
   readonly finishReason: string | undefined;
 }

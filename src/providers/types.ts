@@ -1,6 +1,7 @@
 import type { GatewayError } from '../core/errors.ts';
-import type { InferenceCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
+import type { ChatCall, InferenceCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
 import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
+import type { Warn } from '../core/warning.ts';
 
 /** What is particular about one vendor's or engine's take on a format. Data, so that no code asks for a name. */
 export interface VendorProfile {
@@ -57,22 +58,50 @@ export interface BufferedResponse {
   readonly body: Uint8Array;
 }
 
+/** A file that the gateway has fetched for a provider that does not fetch by itself. */
+export interface InlineMedia {
+  readonly mediaType: string;
+  /** Base64. */
+  readonly data: string;
+}
+
+/** What an adapter may know of the attempt beside the request itself. */
+export interface AttemptContext {
+  /** For ids that the upstream does not give: letters, digits and underscores. */
+  readonly requestId: string;
+  /** Unix time, where the upstream gives none. */
+  readonly createdSeconds: number;
+  /** Takes note of what the target can't be told; only while the request is built. */
+  readonly warn: Warn;
+  /** By URL: what `mediaToInline` asked for. */
+  readonly media: ReadonlyMap<string, InlineMedia>;
+}
+
 /** Pure translation between a client's request and one provider's wire format; no I/O. */
 export interface ProviderAdapter {
   readonly kind: string;
-  /** The request without credentials. @throws GatewayError when the target can't express it */
-  buildRequest(call: InferenceCall, target: Target): UpstreamRequest;
-  /** Adds the provider's credential. */
-  authorize(request: UpstreamRequest, provider: Provider): UpstreamRequest;
+  /** URLs of media that have to be fetched before the request can be built. */
+  mediaToInline?(call: InferenceCall, target: Target): readonly string[];
+  /** The request without credentials. @throws GatewayError when the target can't express it at all */
+  buildRequest(call: InferenceCall, target: Target, context: AttemptContext): UpstreamRequest;
+  /** Adds the provider's credential; a promise only where a token has to be fetched or a signature computed. */
+  authorize(request: UpstreamRequest, provider: Provider): UpstreamRequest | Promise<UpstreamRequest>;
   /** @throws GatewayError when the answer is not what the format promises */
-  parseResponse(response: BufferedResponse, call: InferenceCall, target: Target): InferenceResult;
-  streamDecoder(call: InferenceCall, target: Target, fallbackId: string): StreamDecoder;
+  parseResponse(
+    response: BufferedResponse,
+    call: InferenceCall,
+    target: Target,
+    context: AttemptContext,
+  ): InferenceResult;
+  streamDecoder(call: ChatCall, target: Target, context: AttemptContext): StreamDecoder;
+  /** The upstream's media type of an event stream, in lower case; `text/event-stream` when absent. */
+  readonly streamMediaType?: string;
   /** Explains an answer with an error status (or a redirect). */
   mapError(response: BufferedResponse, target: Target): GatewayError;
-  /** Asks for the upstream's model names. */
-  buildModelsRequest(provider: Provider): UpstreamRequest;
+  /** Asks for the upstream's model names; absent where a provider has no such list. */
+  buildModelsRequest?(provider: Provider): UpstreamRequest;
   /** @throws GatewayError when the body is no model list */
-  parseModels(response: BufferedResponse, provider: Provider): UpstreamModel[];
+  parseModels?(response: BufferedResponse, provider: Provider): UpstreamModel[];
 }
 
 export interface UpstreamModel {

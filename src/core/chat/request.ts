@@ -1,0 +1,273 @@
+/**
+ * The canonical form of a chat request: what three client dialects and all provider families can say to each other.
+ * A request reaches it only when the client's dialect is not the target's; otherwise the body is handed on as it came.
+ *
+ * Absent means "not said", which is never the same as a default, zero or an empty list.
+ */
+
+/** Who wrote something that only its writer can read again: a reasoning signature, an encrypted block. */
+export type Origin =
+  | 'anthropic'
+  | 'openai'
+  | 'gemini'
+  | 'bedrock'
+  | 'mistral'
+  | 'cohere'
+  | 'deepseek'
+  | 'other';
+
+/** An opaque value that must come back unchanged to where it came from, and be shown to nobody else. */
+export interface Signature {
+  readonly origin: Origin;
+  /** May be empty: an empty signed block must survive too. */
+  readonly value: string;
+}
+
+/** Marks the end of a prompt prefix that the provider should cache. */
+export interface CacheControl {
+  readonly type: 'ephemeral';
+  readonly ttl?: '5m' | '1h';
+}
+
+export type MediaSource =
+  | { readonly kind: 'base64'; readonly mediaType: string; readonly data: string }
+  | { readonly kind: 'url'; readonly url: string; readonly mediaType?: string }
+  /** A file that was uploaded to a provider earlier; its id means nothing elsewhere. */
+  | { readonly kind: 'file-id'; readonly id: string; readonly origin: Origin }
+  /** A plain-text document. */
+  | { readonly kind: 'text'; readonly mediaType: string; readonly text: string };
+
+/** Where a statement of an answer comes from. `raw` is the provider's own object. */
+export interface Citation {
+  readonly url?: string;
+  readonly title?: string;
+  readonly citedText?: string;
+  /** UTF-16 offsets into the text part that it belongs to. */
+  readonly start?: number;
+  readonly end?: number;
+  /** Index of the cited document among the documents of the request, in order. */
+  readonly documentIndex?: number;
+  readonly raw: { readonly dialect: Wire; readonly value: Readonly<Record<string, unknown>> };
+}
+
+/** Wire formats, by which values without a canonical form say where they belong. */
+export type Wire =
+  | 'openai-chat'
+  | 'openai-responses'
+  | 'anthropic-messages'
+  | 'gemini'
+  | 'bedrock-converse'
+  | 'cohere'
+  | 'weir-prompt'
+  | 'openai-completions';
+
+interface Cacheable {
+  readonly cacheControl?: CacheControl;
+}
+
+export interface TextPart extends Cacheable {
+  readonly type: 'text';
+  readonly text: string;
+  readonly citations?: readonly Citation[];
+  /** Gemini signs text parts too. */
+  readonly signature?: Signature;
+}
+
+export interface ImagePart extends Cacheable {
+  readonly type: 'image';
+  readonly source: MediaSource;
+  /** OpenAI's `detail`. */
+  readonly detail?: string;
+}
+
+export interface AudioPart extends Cacheable {
+  readonly type: 'audio';
+  readonly source: MediaSource;
+}
+
+export interface FilePart extends Cacheable {
+  readonly type: 'file';
+  readonly source: MediaSource;
+  readonly filename?: string;
+  /** Anthropic's title and context of a document. */
+  readonly title?: string;
+  readonly context?: string;
+  /** Whether the answer should cite it. */
+  readonly citations?: boolean;
+}
+
+/** The model asks for a function to be called. */
+export interface ToolCallPart extends Cacheable {
+  readonly type: 'tool-call';
+  readonly id: string;
+  readonly name: string;
+  /** JSON text exactly as the model wrote it; an empty string means no arguments. May be malformed. */
+  readonly arguments: string;
+  /** `custom` tools take free text instead of JSON. */
+  readonly kind?: 'function' | 'custom';
+  /** Gemini's `thought_signature`. */
+  readonly signature?: Signature;
+}
+
+export interface ToolResultPart extends Cacheable {
+  readonly type: 'tool-result';
+  readonly callId: string;
+  /** May be empty. */
+  readonly content: readonly (TextPart | ImagePart | FilePart | UnknownPart)[];
+  readonly isError?: boolean;
+  readonly kind?: 'function' | 'custom';
+}
+
+/** What a reasoning model thought. Text may be empty where the provider shows none of it. */
+export interface ReasoningPart extends Cacheable {
+  readonly type: 'reasoning';
+  readonly text: string;
+  readonly signature?: Signature;
+  /** Encrypted thinking that can only be sent back (Anthropic `redacted_thinking`, OpenAI `encrypted_content`). */
+  readonly redacted?: Signature;
+  /** The provider's own id of the item (OpenAI Responses). */
+  readonly id?: string;
+  /** The text is a summary of the thinking, not the thinking itself. */
+  readonly summary?: boolean;
+}
+
+export interface RefusalPart {
+  readonly type: 'refusal';
+  readonly text: string;
+}
+
+/** What has no canonical form. It survives between two sides that speak `dialect`, and is a warning elsewhere. */
+export interface UnknownPart {
+  readonly type: 'unknown';
+  readonly dialect: Wire;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+export interface SystemMessage {
+  /** `developer` is OpenAI's newer word for `system`; kept apart because some upstreams know only one of them. */
+  readonly role: 'system' | 'developer';
+  readonly content: readonly (TextPart | UnknownPart)[];
+  readonly name?: string;
+}
+
+export type UserPart = TextPart | ImagePart | AudioPart | FilePart | UnknownPart;
+
+export interface UserMessage {
+  readonly role: 'user';
+  readonly content: readonly UserPart[];
+  readonly name?: string;
+}
+
+export type AssistantPart =
+  | TextPart
+  | ReasoningPart
+  | ToolCallPart
+  | RefusalPart
+  | ImagePart
+  | AudioPart
+  | UnknownPart;
+
+/** Parts in the order in which the model wrote them. */
+export interface AssistantMessage {
+  readonly role: 'assistant';
+  readonly content: readonly AssistantPart[];
+  readonly name?: string;
+}
+
+/** Results of calls of the assistant message before it; all results that arrive together are one message. */
+export interface ToolMessage {
+  readonly role: 'tool';
+  readonly content: readonly ToolResultPart[];
+}
+
+export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage;
+
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+export interface FunctionTool extends Cacheable {
+  readonly type: 'function';
+  readonly name: string;
+  readonly description?: string;
+  /** JSON Schema of the arguments, as the client sent it. */
+  readonly parameters?: JsonSchema;
+  readonly strict?: boolean;
+}
+
+/** A tool that only one family has: server-side search, code execution, free-text tools with a grammar. */
+export interface UnknownTool {
+  readonly type: 'unknown';
+  readonly dialect: Wire;
+  readonly name: string | undefined;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+export type Tool = FunctionTool | UnknownTool;
+
+export type ToolChoice =
+  | { readonly type: 'auto' | 'none' | 'required' }
+  | { readonly type: 'tool'; readonly name: string }
+  | { readonly type: 'allowed'; readonly mode: 'auto' | 'required'; readonly names: readonly string[] };
+
+export type ResponseFormat =
+  | { readonly type: 'text' }
+  /** Any JSON object. */
+  | { readonly type: 'json' }
+  | {
+      readonly type: 'json-schema';
+      readonly name?: string;
+      readonly description?: string;
+      readonly schema: JsonSchema;
+      readonly strict?: boolean;
+    };
+
+/** `xhigh` and `max` exist for some models only. */
+export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
+
+/** How much the model should think. Clients say it as an effort or as a budget; adapters convert by model family. */
+export interface ReasoningSettings {
+  readonly effort?: ReasoningEffort;
+  /** Tokens. */
+  readonly budgetTokens?: number;
+  /** False: don't think. True: think, as much as the model likes. */
+  readonly enabled?: boolean;
+  /** Whether (and how, in OpenAI's words `auto`, `concise`, `detailed`) thoughts are shown. `none` hides them. */
+  readonly summary?: string;
+}
+
+export interface ChatRequest {
+  /** In order; never empty. System messages may stand anywhere, as clients send them. */
+  readonly messages: readonly Message[];
+  readonly tools?: readonly Tool[];
+  readonly toolChoice?: ToolChoice;
+  readonly parallelToolCalls?: boolean;
+  readonly maxOutputTokens?: number;
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly frequencyPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly seed?: number;
+  readonly stopSequences?: readonly string[];
+  /** How many answers are wanted (`n`). */
+  readonly choices?: number;
+  readonly logprobs?: { readonly top?: number };
+  readonly logitBias?: Readonly<Record<string, number>>;
+  readonly responseFormat?: ResponseFormat;
+  readonly reasoning?: ReasoningSettings;
+  /** OpenAI `verbosity`. */
+  readonly verbosity?: string;
+  /** The end user, for the provider's abuse checks. */
+  readonly user?: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly serviceTier?: string;
+  readonly promptCacheKey?: string;
+  /** Output kinds beside text, such as `audio` or `image`. */
+  readonly modalities?: readonly string[];
+  /** Cache the whole prompt so far (Anthropic's top-level `cache_control`). */
+  readonly cacheControl?: CacheControl;
+  /**
+   * Members of the client's body without a canonical form, by their name there. A provider of the same dialect
+   * family takes them over; every other one warns of each.
+   */
+  readonly extensions?: { readonly dialect: Wire; readonly members: Readonly<Record<string, unknown>> };
+}

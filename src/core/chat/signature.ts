@@ -1,0 +1,33 @@
+import type { Origin, Signature } from './request.ts';
+
+const FOREIGN = /^weir:([a-z]+):(.*)$/s;
+const ORIGINS: ReadonlySet<string> = new Set([
+  'anthropic',
+  'openai',
+  'gemini',
+  'bedrock',
+  'mistral',
+  'cohere',
+  'deepseek',
+  'other',
+] satisfies Origin[]);
+
+function isOrigin(value: string): value is Origin {
+  return ORIGINS.has(value);
+}
+
+/**
+ * A signature as one dialect's opaque text. What comes from the dialect's own vendor stays as it is; anything else
+ * carries its origin, so that it finds its way back when the client returns it.
+ */
+export function packSignature(signature: Signature, home: Origin): string {
+  return signature.origin === home ? signature.value : `weir:${signature.origin}:${signature.value}`;
+}
+
+/** The reverse of `packSignature`. */
+export function unpackSignature(text: string, home: Origin): Signature {
+  const match = FOREIGN.exec(text);
+  const origin = match?.[1];
+  if (origin !== undefined && isOrigin(origin)) return { origin, value: match?.[2] ?? '' };
+  return { origin: home, value: text };
+}

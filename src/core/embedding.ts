@@ -1,0 +1,20 @@
+import type { Usage } from './usage.ts';
+
+export interface EmbeddingRequest {
+  /** Texts, or lists of token ids. */
+  readonly inputs: readonly (string | readonly number[])[];
+  readonly dimensions?: number;
+  /** How the client wants the vectors. */
+  readonly encoding: 'float' | 'base64';
+  /** Vendors tell queries from documents; in Cohere's words, such as `search_query`. */
+  readonly inputType?: string;
+  readonly user?: string;
+  /** Members of the body without a place here. */
+  readonly extensions: Readonly<Record<string, unknown>>;
+}
+
+export interface EmbeddingResult {
+  /** One per input, in order. */
+  readonly vectors: readonly (readonly number[])[];
+  readonly usage?: Usage;
+}

@@ -1,0 +1,14 @@
+/** Something of a request that the chosen target can't be told as the client said it. */
+export interface Warning {
+  /**
+   * - `unsupported`: left out
+   * - `changed`: sent in another form or with another value
+   */
+  readonly kind: 'unsupported' | 'changed';
+  /** Path of the field in the client's words as far as known, such as `top_k` or `messages[2].content[0]`. */
+  readonly param: string;
+  /** What happened, in a sentence for the developer. */
+  readonly message: string;
+}
+
+export type Warn = (warning: Warning) => void;

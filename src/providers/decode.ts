@@ -1,0 +1,35 @@
+import { GatewayError } from '../core/errors.ts';
+import { isRecord } from '../core/json.ts';
+import type { BufferedResponse, Provider } from './types.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** An answer that is not what its format promises. */
+export function invalidAnswer(provider: Pick<Provider, 'id'>, what: string): GatewayError {
+  return new GatewayError('upstream_invalid_response', `Provider "${provider.id}" ${what}`, {
+    provider: provider.id,
+  });
+}
+
+/** The JSON object of an upstream's body. @throws GatewayError `upstream_invalid_response` */
+export function decodeJson(
+  response: BufferedResponse,
+  provider: Pick<Provider, 'id'>,
+): { readonly text: string; readonly json: Record<string, unknown> } {
+  let text: string;
+  try {
+    text = utf8.decode(response.body);
+  } catch {
+    throw invalidAnswer(provider, 'answered with bytes that are not UTF-8.');
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    const kind =
+      text.trim() === '' ? 'an empty body' : /^\s*</.test(text) ? 'an HTML page' : 'a body that is not JSON';
+    throw invalidAnswer(provider, `answered HTTP ${response.status} with ${kind}. Check its base_url.`);
+  }
+  if (!isRecord(json)) throw invalidAnswer(provider, 'answered with JSON that is not an object.');
+  return { text, json };
+}

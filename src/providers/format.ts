@@ -1,0 +1,61 @@
+import type { AudioPart, ChatRequest, FilePart, ImagePart } from '../core/chat/request.ts';
+import type { ChatEventReader, ChatResult } from '../core/chat/result.ts';
+import type { EmbeddingRequest, EmbeddingResult } from '../core/embedding.ts';
+import type { ChatCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
+import type { RerankRequest, RerankResult } from '../core/rerank.ts';
+import type { AttemptContext, BufferedResponse, Target } from './types.ts';
+
+/** The part of an upstream request that a format decides; common headers and the method are added around it. */
+export interface FormattedRequest {
+  /** Absolute. */
+  readonly url: string;
+  /** Beside the usual ones. Lower-case names. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface ChatBuildOptions extends AttemptContext {
+  readonly stream: boolean;
+  /** The client's headers. */
+  readonly headers: Headers;
+}
+
+/** Translation between the canonical chat and one provider's wire format. Pure. */
+export interface ChatFormat {
+  /**
+   * Says everything of the request that the format can say, and warns of the rest.
+   * @throws GatewayError `invalid_request` for what makes no sense in any format
+   */
+  build(request: ChatRequest, target: Target, options: ChatBuildOptions): FormattedRequest;
+  /** @throws GatewayError when the answer is not what the format promises */
+  parse(response: BufferedResponse, target: Target, request: ChatRequest): ChatResult;
+  reader(target: Target, request: ChatRequest): ChatEventReader;
+  /** Whether media with a URL has to be fetched by the gateway; never, when absent. */
+  needsInline?(part: ImagePart | AudioPart | FilePart, target: Target): boolean;
+}
+
+/** Hands on bodies in the dialect that client and provider share, changing only what must be. */
+export interface PassthroughFormat {
+  build(call: ChatCall, target: Target, context: AttemptContext): FormattedRequest;
+  parse(response: BufferedResponse, call: ChatCall, target: Target, context: AttemptContext): InferenceResult;
+  decoder(call: ChatCall, target: Target, context: AttemptContext): StreamDecoder;
+}
+
+export interface EmbeddingFormat {
+  build(request: EmbeddingRequest, target: Target, context: AttemptContext): FormattedRequest;
+  /** @throws GatewayError when the answer is not what the format promises */
+  parse(response: BufferedResponse, target: Target, request: EmbeddingRequest): EmbeddingResult;
+}
+
+export interface RerankFormat {
+  build(request: RerankRequest, target: Target, context: AttemptContext): FormattedRequest;
+  /** @throws GatewayError when the answer is not what the format promises */
+  parse(response: BufferedResponse, target: Target, request: RerankRequest): RerankResult;
+}
+
+/** Counts a conversation's tokens at the provider. */
+export interface TokenCountFormat {
+  build(request: ChatRequest, target: Target, options: ChatBuildOptions): FormattedRequest;
+  /** @throws GatewayError when the answer is not what the format promises */
+  parse(response: BufferedResponse, target: Target): number;
+}

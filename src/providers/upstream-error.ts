@@ -1,0 +1,202 @@
+import type { Wire } from '../core/chat/request.ts';
+import { type ErrorCode, GatewayError, type GatewayErrorDetails } from '../core/errors.ts';
+import { isRecord } from '../core/json.ts';
+import { redactSecrets } from '../core/redact.ts';
+import type { BufferedResponse, Provider } from './types.ts';
+
+const MAX_MESSAGE = 2_000;
+
+/** What a vendor's error says, where that is more than its status. */
+export type ErrorMeaning =
+  | 'context-length'
+  | 'content-policy'
+  | 'rate-limit'
+  | 'auth'
+  | 'overloaded'
+  | 'timeout'
+  | 'rejected'
+  | 'server';
+
+/** An error of an upstream, taken out of the vendor's form. */
+export interface UpstreamProblem {
+  readonly message: string | undefined;
+  /** The vendor's own words for it. */
+  readonly type?: string | undefined;
+  readonly code?: string | number | undefined;
+  readonly param?: string | undefined;
+  /** Without it, the status decides. */
+  readonly meaning?: ErrorMeaning | undefined;
+  readonly retryAfterSeconds?: number | undefined;
+  /** The vendor's error object, for clients that speak its dialect. */
+  readonly body?: { readonly dialect: Wire; readonly error: Readonly<Record<string, unknown>> } | undefined;
+}
+
+const CODE_OF: Readonly<Record<ErrorMeaning, ErrorCode>> = {
+  'context-length': 'context_length_exceeded',
+  'content-policy': 'content_policy_violation',
+  'rate-limit': 'upstream_rate_limited',
+  auth: 'upstream_auth_failed',
+  overloaded: 'upstream_overloaded',
+  timeout: 'upstream_timeout',
+  rejected: 'upstream_rejected',
+  server: 'upstream_error',
+};
+
+/** Vendors write absent values as null, "None" or an empty string; clients' parsers stumble over each. */
+export function meaningful(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' && value !== 'None' && value !== 'null'
+    ? value
+    : undefined;
+}
+
+export function codeForStatus(status: number): ErrorCode {
+  if (status === 401) return 'upstream_auth_failed';
+  if (status === 429) return 'upstream_rate_limited';
+  if (status === 408 || status === 504 || status === 524) return 'upstream_timeout';
+  if (status === 503 || status === 529) return 'upstream_overloaded';
+  if (status >= 400 && status < 500) return 'upstream_rejected';
+  if (status >= 500) return 'upstream_error';
+  return 'upstream_invalid_response';
+}
+
+/** `Retry-After` in seconds or as a date, or the milliseconds that some vendors add; `undefined` when absent or senseless. */
+export function readRetryAfter(
+  headers: BufferedResponse['headers'],
+  now: number = Date.now(),
+): number | undefined {
+  const milliseconds = Number(headers.get('retry-after-ms') || Number.NaN);
+  if (Number.isFinite(milliseconds) && milliseconds >= 0) return Math.ceil(milliseconds / 1000);
+  const value = headers.get('retry-after');
+  if (value === null || value.trim() === '') return undefined;
+  const seconds = Number(value);
+  if (Number.isFinite(seconds)) return seconds >= 0 ? Math.ceil(seconds) : undefined;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - now) / 1000));
+}
+
+/** The error that clients see for an upstream's answer with an error status. */
+export function errorFromStatus(
+  response: Pick<BufferedResponse, 'status' | 'headers'>,
+  problem: UpstreamProblem,
+  provider: Pick<Provider, 'id' | 'credential'>,
+): GatewayError {
+  const { status, headers } = response;
+  if (status >= 300 && status < 400) {
+    return new GatewayError(
+      'upstream_invalid_response',
+      `Provider "${provider.id}" answered with a redirect (HTTP ${status}), which is not followed. Check its base_url.`,
+      { provider: provider.id, upstreamStatus: status },
+    );
+  }
+  const code = problem.meaning === undefined ? codeForStatus(status) : CODE_OF[problem.meaning];
+  const retryAfterSeconds = problem.retryAfterSeconds ?? readRetryAfter(headers);
+  return describe(code, problem, provider, `answered HTTP ${status}`, {
+    upstreamStatus: status,
+    ...(status >= 400 && status < 500 && code !== 'upstream_timeout' ? { status } : {}),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  });
+}
+
+/** The error that clients see for one that came inside a stream, or in an answer with a good status. */
+export function errorFromEvent(
+  problem: UpstreamProblem,
+  provider: Pick<Provider, 'id' | 'credential'>,
+): GatewayError {
+  const status = Number(problem.code ?? Number.NaN);
+  const known = status >= 400 && status < 600;
+  const code =
+    problem.meaning !== undefined
+      ? CODE_OF[problem.meaning]
+      : known
+        ? codeForStatus(status)
+        : 'upstream_error';
+  return describe(code, problem, provider, 'reported an error', {
+    ...(known && code === 'upstream_rejected' ? { status } : {}),
+    ...(problem.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: problem.retryAfterSeconds }),
+  });
+}
+
+/** Codes for which the upstream's own words are what the client has to read. */
+const CLIENTS_OWN: ReadonlySet<ErrorCode> = new Set([
+  'upstream_rejected',
+  'upstream_rate_limited',
+  'context_length_exceeded',
+  'content_policy_violation',
+]);
+
+function describe(
+  code: ErrorCode,
+  problem: UpstreamProblem,
+  provider: Pick<Provider, 'id' | 'credential'>,
+  what: string,
+  more: GatewayErrorDetails,
+): GatewayError {
+  const secrets = [provider.credential];
+  const reason = cleanReason(problem.message ?? 'no reason given', secrets);
+  const { status, ...rest } = more;
+  const common: GatewayErrorDetails = { provider: provider.id, ...rest };
+  if (code === 'upstream_auth_failed') {
+    // The client's own key is good: a 401 would send people to the wrong door, and retrying does not help.
+    return new GatewayError(
+      code,
+      `Provider "${provider.id}" refused the gateway's credential${rest.upstreamStatus ? ` (HTTP ${rest.upstreamStatus})` : ''}. Check the provider's api_key. It said: ${reason}`,
+      { ...common, headers: { 'x-should-retry': 'false' } },
+    );
+  }
+  if (!CLIENTS_OWN.has(code)) {
+    return new GatewayError(code, `Provider "${provider.id}" ${what}: ${reason}`, common);
+  }
+  const shownCode =
+    code === 'upstream_rejected' && typeof problem.code === 'string' ? problem.code : undefined;
+  const limited =
+    code === 'upstream_rate_limited' && typeof problem.code === 'string' ? problem.code : undefined;
+  return new GatewayError(code, reason, {
+    ...common,
+    ...(status === undefined ? {} : { status }),
+    shownCode: shownCode ?? limited ?? code,
+    param: problem.param ?? null,
+    ...(problem.type === undefined ? {} : { type: problem.type }),
+    ...(problem.body === undefined
+      ? {}
+      : {
+          upstreamBody: {
+            dialect: problem.body.dialect,
+            error: { ...redactMembers(problem.body.error, secrets), message: reason },
+          },
+        }),
+  });
+}
+
+/** Redacted while it is whole: a secret that the cut goes through would not be recognised. */
+export function cleanReason(
+  text: string,
+  secrets: readonly (string | undefined)[],
+  maxLength = MAX_MESSAGE,
+): string {
+  return redactSecrets(text, secrets).slice(0, maxLength);
+}
+
+/** Members beside the message may repeat the request too, headers included. */
+function redactMembers(
+  value: Readonly<Record<string, unknown>>,
+  secrets: readonly (string | undefined)[],
+): Record<string, unknown> {
+  const clean = (item: unknown): unknown => {
+    if (typeof item === 'string') return redactSecrets(item, secrets);
+    if (Array.isArray(item)) return item.map(clean);
+    return isRecord(item) ? redactMembers(item, secrets) : item;
+  };
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, clean(item)]));
+}
+
+/** A body that is not what the vendor documents, as a reason: nothing, a page of HTML, or its text. */
+export function plainReason(
+  response: Pick<BufferedResponse, 'headers'>,
+  text: string,
+  maxLength = 300,
+): string {
+  if (text.trim() === '') return 'no reason given';
+  if (response.headers.get('content-type')?.includes('html') || /^\s*<(?:!doctype|html)/i.test(text))
+    return 'an HTML page instead of an API answer';
+  return text.slice(0, maxLength);
+}
