@@ -1,10 +1,12 @@
 import { asGatewayError, GatewayError } from '../core/errors.ts';
-import type { InferenceCall, InferenceResult, Operation } from '../core/inference.ts';
+import type { InferenceCall, Operation } from '../core/inference.ts';
+import type { Principal } from '../core/principal.ts';
 import type { JsonBody } from '../http/body.ts';
 import type { DoorHandler } from '../http/door.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
+import { warningsHeader } from '../http/warnings-header.ts';
 import { RequestContext } from '../inference/context.ts';
 import type { DeadlineMonitor, Watched } from '../inference/deadlines.ts';
 import type { Target } from '../providers/types.ts';
@@ -17,15 +19,15 @@ export interface InferenceEndpoint {
   /** @throws GatewayError when the body can't be read or is not valid */
   read(exchange: Exchange, snapshot: ApiSnapshot): Promise<JsonBody>;
   /** The call that a body asks for. @throws GatewayError when it is not valid */
-  parse(body: JsonBody, snapshot: ApiSnapshot, headers: Headers): InferenceCall;
-  /** The body of a plain answer, if it is not the upstream's. */
-  render?(
-    exchange: Exchange,
-    result: InferenceResult,
-    call: InferenceCall,
-  ): { text: string; contentType: string };
+  parse(body: JsonBody, snapshot: ApiSnapshot, exchange: Exchange, principal: Principal): InferenceCall;
+  /** The media type of a plain answer, if it is not JSON. */
+  readonly contentType?: (exchange: Exchange) => string | undefined;
   /** The client dialect's event for a stream that fails after it began. */
   readonly renderStreamError?: (error: GatewayError) => Uint8Array;
+  /** The client dialect's error body; OpenAI's, when absent. */
+  readonly renderError?: (error: GatewayError, requestId: string) => string;
+  /** A dialect's own name for the request id's header. */
+  readonly requestIdHeader?: string;
 }
 
 const TIMEOUT = /^(\d{1,9})(ms|s|m|h)$/;
@@ -47,8 +49,20 @@ function requestTimeout(headers: Headers, maxRequestMs: number): number {
   return Math.min(milliseconds, maxRequestMs);
 }
 
+/** `x-weir-strict`: the client would rather be refused than understood in part. */
+function isStrict(headers: Headers): boolean {
+  const value = headers.get('x-weir-strict')?.trim().toLowerCase();
+  if (value === undefined || value === '0' || value === 'false') return false;
+  if (value === '1' || value === 'true') return true;
+  throw new GatewayError('invalid_request', 'The header "x-weir-strict" must be true or false.', {
+    param: 'x-weir-strict',
+  });
+}
+
 function answerHeaders(context: RequestContext, target: Target): Record<string, string> {
+  const { warnings } = context;
   return {
+    ...(warnings.length === 0 ? {} : { 'x-weir-warnings': warningsHeader(warnings) }),
     'x-weir-provider': target.provider.id,
     'x-weir-model': headerSafe(target.model),
     'x-weir-attempts': String(context.attempts.length),
@@ -68,6 +82,8 @@ function headerSafe(value: string): string {
 export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpoint): DoorHandler {
   return async (exchange) => {
     const { request } = exchange;
+    exchange.renderError = endpoint.renderError;
+    exchange.requestIdHeader = endpoint.requestIdHeader;
     const { addressLimiter } = services;
     const address = addressLimiter.enabled ? exchange.connection.remoteAddress() : undefined;
     const limitHeaders = address === undefined ? undefined : addressLimiter.spend(address);
@@ -103,9 +119,10 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       if (address !== undefined) leave = await addressLimiter.enter(address, request.signal);
       const body = await new Arrival(context, services.deadlines).of(endpoint.read(exchange, snapshot));
       exchange.connection.allowSilence();
-      const call = endpoint.parse(body, snapshot, request.headers);
+      const call = endpoint.parse(body, snapshot, exchange, principal);
       context.model = call.model;
       context.stream = call.stream;
+      context.strict = isStrict(request.headers);
       const answer = await services.inference.run(
         snapshot,
         context,
@@ -115,9 +132,9 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       const headers = answerHeaders(context, answer.target);
       if (limitHeaders) Object.assign(headers, limitHeaders);
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
-      const rendered = endpoint.render?.(exchange, answer.result, call);
-      if (rendered?.contentType) headers['content-type'] = rendered.contentType;
-      return await jsonResponse(request, 200, rendered?.text ?? answer.result.text, headers);
+      const contentType = endpoint.contentType?.(exchange);
+      if (contentType !== undefined) headers['content-type'] = contentType;
+      return await jsonResponse(request, 200, answer.result.text, headers);
     } catch (thrown) {
       const error = context.aborted ?? asGatewayError(thrown);
       context.complete(

@@ -78,6 +78,8 @@ export interface StreamDecoder {
   /** Why the stream can't go on. Bytes returned before, and with it, are still good. */
   readonly failure: GatewayError | undefined;
   readonly observed: StreamObservation;
+  /** What a client that is reading must be told of a failure, where that depends on what it has read. */
+  failureEvent?(error: GatewayError): Uint8Array | undefined;
 }
 
 /** A complete answer: the body's text for the client and what was read from it. */

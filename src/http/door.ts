@@ -76,6 +76,7 @@ export class Door {
       response = await this.#renderError(exchange, error);
     }
     response.headers.set('x-request-id', exchange.requestId);
+    if (exchange.requestIdHeader) response.headers.set(exchange.requestIdHeader, exchange.requestId);
     if (rules.origins.length > 0) addCorsHeaders(rules, request, response.headers);
     if (!exchange.deferred) exchange.finish(response.status);
     return response;
@@ -106,7 +107,8 @@ export class Door {
   #renderError(exchange: Exchange, thrown: unknown): Response | Promise<Response> {
     const error = asGatewayError(thrown);
     if (error.code === 'internal_error') this.options.onDefect(error.cause ?? error, exchange.requestId);
-    return jsonResponse(exchange.request, error.status, openAiErrorBody(error), errorHeaders(error));
+    const body = exchange.renderError?.(error, exchange.requestId) ?? openAiErrorBody(error);
+    return jsonResponse(exchange.request, error.status, body, errorHeaders(error));
   }
 }
 

@@ -11,9 +11,10 @@ describe('openAiErrorBody', () => {
   });
 
   test('is the upstream’s own object where there is one', () => {
-    const upstreamBody = { message: 'm', extra: 1 };
+    const error = { message: 'm', extra: 1 };
+    const upstreamBody = { dialect: 'openai-chat', error } as const;
     expect(JSON.parse(openAiErrorBody(new GatewayError('upstream_rejected', 'x', { upstreamBody })))).toEqual(
-      { error: upstreamBody },
+      { error },
     );
   });
 

@@ -4,7 +4,7 @@ import type { GatewayError } from '../core/errors.ts';
 export function openAiErrorBody(error: GatewayError): string {
   const { upstreamBody } = error.details;
   return JSON.stringify({
-    error: upstreamBody ?? {
+    error: (upstreamBody?.dialect === 'openai-chat' ? upstreamBody.error : undefined) ?? {
       message: error.message,
       type: error.type,
       param: error.param,

@@ -1,3 +1,5 @@
+import type { GatewayError } from '../core/errors.ts';
+
 /** One connection's side of a request: what the web-standard `Request` does not tell. */
 export interface Connection {
   /** The peer's IP address; `unknown` when the connection is already gone. */
@@ -12,6 +14,10 @@ export class Exchange {
   route = 'unmatched';
   /** Path parameters. */
   params: Readonly<Record<string, string>> = {};
+  /** How errors read in the dialect of the endpoint; OpenAI's, when absent. */
+  renderError: ((error: GatewayError, requestId: string) => string) | undefined;
+  /** A dialect's own name for the request id's header. */
+  requestIdHeader: string | undefined;
   #deferred = false;
   #finished = false;
 

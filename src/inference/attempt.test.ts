@@ -3,7 +3,14 @@ import { toText } from '../../test/support/bytes.ts';
 import { eventData } from '../../test/support/event-stream.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
-import { chatAnswer, chatEvent, testCall, testProvider, testTarget } from '../../test/support/inference.ts';
+import {
+  chatAnswer,
+  chatEvent,
+  testCall,
+  testContext,
+  testProvider,
+  testTarget,
+} from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { Attempt, type AttemptEnd } from './attempt.ts';
@@ -23,7 +30,7 @@ function begin(stream: boolean) {
   const attempt = new Attempt({
     call: testCall({ model: 'asked', stream }),
     target: testTarget(testProvider({ transport })),
-    requestId: 'req_1',
+    context: testContext(),
     now: () => clock.now(),
     deadlines,
     firstTokenMs: 200,
@@ -223,7 +230,7 @@ test('an attempt that was cancelled before its start sends nothing', async () =>
   const attempt = new Attempt({
     call: testCall(),
     target: testTarget(testProvider({ transport })),
-    requestId: 'req_1',
+    context: testContext(),
     now: () => 0,
     deadlines: new DeadlineMonitor(() => 0),
     firstTokenMs: 1,

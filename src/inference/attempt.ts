@@ -7,7 +7,7 @@ import type {
   UpstreamHandler,
   UpstreamHeaders,
 } from '../core/transport.ts';
-import type { Target } from '../providers/types.ts';
+import type { AttemptContext, Target } from '../providers/types.ts';
 import type { DeadlineMonitor, Watched } from './deadlines.ts';
 
 const MAX_ERROR_BODY = 256 * 1024;
@@ -33,7 +33,10 @@ export type AttemptEnd =
 export interface AttemptOptions {
   readonly call: InferenceCall;
   readonly target: Target;
-  readonly requestId: string;
+  /** What the adapter is told; its warnings are complete when `start` has returned. */
+  readonly context: AttemptContext;
+  /** Called when the request has been built. @throws GatewayError to give the attempt up before it is sent */
+  readonly onBuilt?: () => void;
   readonly now: () => number;
   readonly deadlines: DeadlineMonitor;
   /** Milliseconds until the first event of a stream. */
@@ -92,9 +95,20 @@ export class Attempt implements UpstreamHandler, Watched {
     if (this.#ended) return;
     const { call, target } = this.#options;
     const { adapter, transport } = target.provider;
-    const request = adapter.authorize(adapter.buildRequest(call, target), target.provider);
+    const built = adapter.buildRequest(call, target, this.#options.context);
+    this.#options.onBuilt?.();
+    const request = adapter.authorize(built, target.provider);
     this.#options.deadlines.watch(this);
-    this.#exchange = transport.send(request, this);
+    if (!(request instanceof Promise)) {
+      this.#exchange = transport.send(request, this);
+      return;
+    }
+    request.then(
+      (authorized) => {
+        if (!this.#ended) this.#exchange = transport.send(authorized, this);
+      },
+      (error: unknown) => this.#fail(asGatewayError(error)),
+    );
   }
 
   /** Ends the attempt from outside: client gone, deadline, shutdown, or another attempt was faster. */
@@ -132,11 +146,13 @@ export class Attempt implements UpstreamHandler, Watched {
   onHead(status: number, headers: UpstreamHeaders): void {
     this.#status = status;
     this.#headers = headers;
-    const { call, target, requestId } = this.#options;
+    const { call, target, context } = this.#options;
+    const { adapter } = target.provider;
     const contentType = (headers.get('content-type') ?? '').toLowerCase();
-    if (call.stream && this.#succeeded() && contentType.startsWith('text/event-stream')) {
-      this.#decoder = target.provider.adapter.streamDecoder(call, target, requestId);
-    } else if (!call.stream && contentType.startsWith('text/event-stream')) {
+    const isStream = contentType.startsWith(adapter.streamMediaType ?? 'text/event-stream');
+    if (call.stream && this.#succeeded() && isStream) {
+      this.#decoder = adapter.streamDecoder(call, target, context);
+    } else if (!call.stream && isStream) {
       this.#fail(this.#invalid('answered with an event stream to a request for a plain answer.'));
     }
   }
@@ -200,14 +216,14 @@ export class Attempt implements UpstreamHandler, Watched {
   }
 
   #finishBuffered(): void {
-    const { call, target } = this.#options;
+    const { call, target, context } = this.#options;
     const { adapter } = target.provider;
     const response = this.#response();
     if (!this.#succeeded()) {
       this.#fail(adapter.mapError(response, target));
       return;
     }
-    const result = adapter.parseResponse(response, call, target);
+    const result = adapter.parseResponse(response, call, target, context);
     if (call.stream) {
       this.#fail(this.#invalid('answered without an event stream to a request for one.'));
       return;
@@ -285,7 +301,9 @@ export class Attempt implements UpstreamHandler, Watched {
     const observed = this.#decoder?.observed;
     if (this.#controller) {
       if (error.code !== 'client_closed_request') {
-        this.#controller.enqueue(this.#options.renderStreamError(error));
+        this.#controller.enqueue(
+          this.#decoder?.failureEvent?.(error) ?? this.#options.renderStreamError(error),
+        );
       }
       this.#controller.close();
     } else {

@@ -3,6 +3,9 @@ import type { Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
+import type { Warning } from '../core/warning.ts';
+
+const NO_WARNINGS: readonly Warning[] = [];
 
 export type Outcome =
   | { readonly kind: 'done' }
@@ -43,6 +46,10 @@ export class RequestContext implements Slotted {
   /** The configured model that the name resolved to; bounded, so fit for a metric's label. */
   modelLabel: string | undefined;
   stream = false;
+  /** Refuse what the target can't be told, instead of warning of it. */
+  strict = false;
+  /** What the target that answers was not told, or told in another way. */
+  warnings: readonly Warning[] = NO_WARNINGS;
   readonly attempts: AttemptTrace[] = [];
   committedAt: number | undefined;
   usage: Usage | undefined;

@@ -4,7 +4,14 @@ import { joinBytes } from '../../test/support/bytes.ts';
 import { eventData } from '../../test/support/event-stream.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { type FakeExchange, FakeTransport } from '../../test/support/fake-transport.ts';
-import { chatAnswer, chatEvent, PRINCIPAL, testCall, testProvider } from '../../test/support/inference.ts';
+import {
+  chatAnswer,
+  chatEvent,
+  NO_EXTRAS,
+  PRINCIPAL,
+  testCall,
+  testProvider,
+} from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { TransportFailure } from '../core/transport.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
@@ -137,10 +144,10 @@ class Run {
         transport: this.transport,
         adapter: {
           ...openAiCompatibleAdapter,
-          buildRequest: (call, target) => {
+          buildRequest: (call, target, context) => {
             if (behaviour === 'refuses') throw new GatewayError('invalid_request', 'can not be said');
             if (behaviour === 'breaks') throw new TypeError('a defect');
-            return openAiCompatibleAdapter.buildRequest(call, target);
+            return openAiCompatibleAdapter.buildRequest(call, target, context);
           },
         },
       }),
@@ -169,6 +176,7 @@ class Run {
       deadlines: this.#deadlines,
       load: this.load,
       observer: { attemptEnded: (trace) => this.endedAttempts.push(trace) },
+      ...NO_EXTRAS,
     });
     this.context = new RequestContext(
       { id: 'req_1', principal: PRINCIPAL, operation: 'chat', route: '/r', startedAt: 0 },

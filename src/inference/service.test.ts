@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { answering, type FakeTransport } from '../../test/support/fake-transport.ts';
-import { chatAnswer, PRINCIPAL, testCall, testProvider } from '../../test/support/inference.ts';
+import { chatAnswer, NO_EXTRAS, PRINCIPAL, testCall, testProvider } from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { ModelDirectory } from '../routing/directory.ts';
@@ -35,6 +35,7 @@ async function ask(transports: readonly FakeTransport[], model = 'asked', weight
     ),
     load,
     observer: { attemptEnded: () => undefined },
+    ...NO_EXTRAS,
   });
   const snapshot = {
     directory,

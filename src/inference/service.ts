@@ -1,7 +1,9 @@
+import type { ChatRequest } from '../core/chat/request.ts';
 import type { Clock } from '../core/clock.ts';
 import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
-import type { InferenceCall } from '../core/inference.ts';
-import type { Provider, Target } from '../providers/types.ts';
+import type { CountTokensCall, InferenceCall } from '../core/inference.ts';
+import type { Warning } from '../core/warning.ts';
+import type { InlineMedia, Provider, Target } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
 import type { TargetLoad } from '../routing/target-load.ts';
@@ -30,9 +32,22 @@ export interface InferenceServiceOptions {
   readonly deadlines: DeadlineMonitor;
   readonly load: TargetLoad;
   readonly observer: AttemptObserver;
+  readonly media: MediaFetcher;
+  readonly estimateTokens: TokenEstimator;
 }
 
+/** Fetches media for providers that don't fetch themselves. */
+export interface MediaFetcher {
+  /** @throws GatewayError `invalid_request` for what may not or can not be fetched */
+  fetch(urls: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, InlineMedia>>;
+}
+
+/** Input tokens of a conversation, as well as they can be told without asking the provider. */
+export type TokenEstimator = (request: ChatRequest, model: string) => number;
+
 export type InferenceAnswer = Answer;
+
+const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
 
 /**
  * The phases behind parsing: resolve the model, order its targets, try them until one commits.
@@ -57,6 +72,7 @@ export class InferenceService {
       const route = snapshot.directory.resolve(call.model);
       if (!route) throw unknownModel(call.model, snapshot.directory);
       context.modelLabel = route.label;
+      if (route.strict) context.strict = true;
       const failures: AttemptFailure[] = [];
       let lastError: GatewayError | undefined;
       for (const target of snapshot.router.order(route)) {
@@ -67,7 +83,9 @@ export class InferenceService {
           });
         }
         try {
-          return await this.#attempt(snapshot, context, call, target, renderStreamError);
+          const urls = target.provider.adapter.mediaToInline?.(call, target);
+          const media = urls && urls.length > 0 ? await this.#fetchMedia(urls, context) : NO_MEDIA;
+          return await this.#attempt(snapshot, context, call, target, renderStreamError, media);
         } catch (thrown) {
           lastError = asGatewayError(thrown);
           const failure = context.attempts.at(-1)?.failure;
@@ -93,8 +111,12 @@ export class InferenceService {
     call: InferenceCall,
     target: Target,
     renderStreamError: RenderStreamError,
+    media: ReadonlyMap<string, InlineMedia>,
   ): Promise<InferenceAnswer> {
     const { clock, deadlines, load, observer } = this.options;
+    if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
+      return Promise.resolve(this.#estimate(context, call, target));
+    }
     const trace: AttemptTrace = {
       provider: target.provider.id,
       model: target.model,
@@ -105,10 +127,20 @@ export class InferenceService {
     };
     context.attempts.push(trace);
     const release = load.acquire(target);
+    const warnings: Warning[] = [];
     const attempt = new Attempt({
       call,
       target,
-      requestId: context.id,
+      context: {
+        requestId: context.id,
+        createdSeconds: Math.floor(clock.wallTime() / 1000),
+        warn: (warning) => warnings.push(warning),
+        media,
+      },
+      onBuilt: () => {
+        context.warnings = warnings;
+        if (context.strict && warnings.length > 0) throw refusal(target, warnings);
+      },
       now: this.#now,
       deadlines,
       firstTokenMs: snapshot.limits.firstTokenMs,
@@ -136,6 +168,40 @@ export class InferenceService {
     }
     return attempt.answer;
   }
+
+  /** Fetches until it is done or the request is over. */
+  async #fetchMedia(
+    urls: readonly string[],
+    context: RequestContext,
+  ): Promise<ReadonlyMap<string, InlineMedia>> {
+    const controller = new AbortController();
+    context.onAbort((reason) => controller.abort(reason));
+    try {
+      return await this.options.media.fetch(urls, controller.signal);
+    } finally {
+      context.onAbort(undefined);
+    }
+  }
+
+  #estimate(context: RequestContext, call: CountTokensCall, target: Target): InferenceAnswer {
+    const tokens = this.options.estimateTokens(call.chat(), target.model);
+    const message = 'The provider does not count tokens itself: this number is an estimate.';
+    context.warnings = [{ kind: 'changed', param: 'input_tokens', message }];
+    if (context.strict) throw refusal(target, context.warnings);
+    context.complete({ kind: 'done' });
+    const result = { text: call.render(tokens), usage: undefined, finishReason: undefined };
+    return { kind: 'buffered', target, result };
+  }
+}
+
+/** With `strict`, a target that can't be told everything is no target for this request. */
+function refusal({ provider }: Target, warnings: readonly Warning[]): GatewayError {
+  const list = warnings.map(({ param, message }) => `${param}: ${message}`).join(' ');
+  return new GatewayError(
+    'unsupported_by_target',
+    `Provider "${provider.id}" can't be told all that this request says, and strict is on. ${list}`,
+    { provider: provider.id, param: warnings[0]?.param ?? null },
+  );
 }
 
 type RenderStreamError = (error: GatewayError) => Uint8Array;

@@ -49,14 +49,15 @@ export function exchangeBuffered(
   return promise;
 }
 
-/** Asks a provider which models it has. @throws GatewayError with the reason when it does not tell */
+/**
+ * Asks a provider which models it has; none, where a provider has no way to tell.
+ * @throws GatewayError with the reason when it does not tell
+ */
 export async function fetchModels(provider: Provider, timeoutMs: number): Promise<UpstreamModel[]> {
   const { adapter } = provider;
-  const response = await exchangeBuffered(
-    provider,
-    adapter.authorize(adapter.buildModelsRequest(provider), provider),
-    timeoutMs,
-  );
+  if (!adapter.buildModelsRequest || !adapter.parseModels) return [];
+  const request = await adapter.authorize(adapter.buildModelsRequest(provider), provider);
+  const response = await exchangeBuffered(provider, request, timeoutMs);
   if (response.status !== 200) throw adapter.mapError(response, { provider, model: '', weight: 1 });
   return adapter.parseModels(response, provider);
 }

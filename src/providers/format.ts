@@ -1,7 +1,7 @@
 import type { AudioPart, ChatRequest, FilePart, ImagePart } from '../core/chat/request.ts';
 import type { ChatEventReader, ChatResult } from '../core/chat/result.ts';
 import type { EmbeddingRequest, EmbeddingResult } from '../core/embedding.ts';
-import type { ChatCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
+import type { ChatCall, EmbeddingCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
 import type { RerankRequest, RerankResult } from '../core/rerank.ts';
 import type { AttemptContext, BufferedResponse, Target } from './types.ts';
 
@@ -45,6 +45,12 @@ export interface EmbeddingFormat {
   build(request: EmbeddingRequest, target: Target, context: AttemptContext): FormattedRequest;
   /** @throws GatewayError when the answer is not what the format promises */
   parse(response: BufferedResponse, target: Target, request: EmbeddingRequest): EmbeddingResult;
+}
+
+/** Hands on embedding requests and answers in OpenAI's format, for upstreams that speak it. */
+export interface EmbeddingPassthrough {
+  build(call: EmbeddingCall, target: Target): FormattedRequest;
+  parse(response: BufferedResponse, call: EmbeddingCall, target: Target): InferenceResult;
 }
 
 export interface RerankFormat {

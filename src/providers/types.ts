@@ -94,6 +94,8 @@ export interface ProviderAdapter {
     context: AttemptContext,
   ): InferenceResult;
   streamDecoder(call: ChatCall, target: Target, context: AttemptContext): StreamDecoder;
+  /** Whether the provider counts tokens itself; without it, the gateway estimates. */
+  readonly countsTokens?: boolean;
   /** The upstream's media type of an event stream, in lower case; `text/event-stream` when absent. */
   readonly streamMediaType?: string;
   /** Explains an answer with an error status (or a redirect). */

@@ -9,6 +9,8 @@ export interface ModelDefinition {
   readonly strategy: StrategyName;
   readonly targets: readonly { readonly provider: string; readonly model: string; readonly weight: number }[];
   readonly fallbacks: readonly string[];
+  /** Refuse requests that a target can't be told in full. */
+  readonly strict?: boolean;
 }
 
 /** Where requests for one model name can go. */
@@ -19,6 +21,7 @@ export interface ModelRoute {
   readonly strategy: StrategyName;
   readonly targets: readonly Target[];
   readonly fallbacks: readonly string[];
+  readonly strict: boolean;
 }
 
 export interface ListedModel {
@@ -71,6 +74,7 @@ export class ModelDirectory {
       strategy: definition.strategy,
       targets,
       fallbacks: definition.fallbacks,
+      strict: definition.strict ?? false,
     };
     const ownedBy = targets[0]?.provider.id ?? OTHER;
     for (const name of [definition.id, ...definition.aliases]) {
@@ -150,5 +154,8 @@ export class ModelDirectory {
 }
 
 function direct(id: string, label: string, provider: Provider, model: string): ModelRoute {
-  return { id, label, strategy: 'round-robin', targets: [{ provider, model, weight: 1 }], fallbacks: [] };
+  return { id, label, strategy: 'round-robin', targets: [{ provider, model, weight: 1 }],
+    fallbacks: [],
+    strict: false,
+  };
 }

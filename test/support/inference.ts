@@ -1,9 +1,11 @@
-import type { InferenceCall } from '../../src/core/inference.ts';
+import { openAiChatDialect } from '../../src/api/openai/chat/dialect.ts';
+import { embeddingCall } from '../../src/api/openai/embedding-call.ts';
+import type { ChatCall, EmbeddingCall } from '../../src/core/inference.ts';
 import type { Principal } from '../../src/core/principal.ts';
 import type { Transport } from '../../src/core/transport.ts';
 import { openAiCompatibleAdapter } from '../../src/providers/openai-compatible/adapter.ts';
 import { GENERIC } from '../../src/providers/openai-compatible/vendors.ts';
-import type { Provider, Target, VendorProfile } from '../../src/providers/types.ts';
+import type { AttemptContext, Provider, Target, VendorProfile } from '../../src/providers/types.ts';
 import { FakeTransport } from './fake-transport.ts';
 
 export const PRINCIPAL: Principal = { kind: 'api_key', tenant: 'default', keyId: 'key_1', keyName: 'test' };
@@ -36,10 +38,12 @@ export function testTarget(provider: Provider = testProvider(), model = 'up', we
 /** A call as the chat endpoint makes it of a body. */
 export function testCall(
   body: Readonly<Record<string, unknown>> = { model: 'asked', messages: [] },
-  more: Partial<InferenceCall> = {},
-): InferenceCall {
+  more: Partial<ChatCall> = {},
+): ChatCall {
   return {
     operation: 'chat',
+    dialect: openAiChatDialect,
+    chat: () => openAiChatDialect.toChat(body),
     model: typeof body.model === 'string' ? body.model : 'asked',
     stream: body.stream === true,
     text: JSON.stringify(body),
@@ -49,6 +53,25 @@ export function testCall(
     ...more,
   };
 }
+
+/** A call as the embeddings endpoint makes it of a body. */
+export function testEmbeddingCall(
+  body: Readonly<Record<string, unknown>>,
+  text = JSON.stringify(body),
+): EmbeddingCall {
+  return embeddingCall({ text, json: body }, new Headers());
+}
+
+/** What an attempt tells an adapter. */
+export function testContext(more: Partial<AttemptContext> = {}): AttemptContext {
+  return { requestId: 'req_1', createdSeconds: 7, warn: () => undefined, media: new Map(), ...more };
+}
+
+/** Parts of the inference service that no test of other things needs. */
+export const NO_EXTRAS = {
+  media: { fetch: () => Promise.reject(new Error('no media here')) },
+  estimateTokens: () => 0,
+} as const;
 
 /** A plain chat answer. */
 export function chatAnswer(content = 'hi', more: Readonly<Record<string, unknown>> = {}): string {

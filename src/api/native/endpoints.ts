@@ -1,14 +1,15 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
-import type { InferenceCall, InferenceResult } from '../../core/inference.ts';
-import { editMembers } from '../../core/json-edit.ts';
+import type { ChatCall } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
+import { openAiErrorBody } from '../../http/error-body.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
 import { validate } from '../validation.ts';
-import { answerText, plainUsage, TextWriter, textErrorEvent } from './text-writer.ts';
+import { promptDialect } from './prompt-dialect.ts';
 
 export const promptRequest = z
   .looseObject({
@@ -37,59 +38,24 @@ export const promptResponse = z
   })
   .openapi('PromptResponse');
 
-/** The chat request that a prompt stands for; fields that are not ours go on to the upstream. */
-function chatCall(body: JsonBody, snapshot: ApiSnapshot, headers: Headers, stream: boolean): InferenceCall {
-  const { prompt, model: asked, system, ...rest } = validate(promptRequest, body.json);
+function promptCall(body: JsonBody, snapshot: ApiSnapshot, { request }: Exchange, stream: boolean): ChatCall {
+  const { model: asked } = validate(promptRequest, body.json);
   const model = asked ?? snapshot.defaultModel;
   if (model === undefined) {
     throw new GatewayError(
       'invalid_request',
       '"model" is missing, and the configuration names no default_model.',
-      {
-        param: 'model',
-      },
+      { param: 'model' },
     );
   }
-  const messages = [
-    ...(system === undefined ? [] : [{ role: 'system', content: system }]),
-    { role: 'user', content: prompt },
-  ];
-  const chat = { ...rest, model, messages, stream };
-  return {
-    operation: 'chat',
-    model,
-    stream,
-    // Edited rather than written anew, so that what is not ours keeps its spelling and its big integers.
-    text: editMembers(body.text, {
-      prompt: null,
-      system: null,
-      model: JSON.stringify(model),
-      messages: JSON.stringify(messages),
-      stream: String(stream),
-    }),
-    body: chat,
-    headers,
-    wantsStreamUsage: false,
-    chunkWriter: () => new TextWriter(),
-  };
+  const dialect = promptDialect(wantsPlainText(request.headers));
+  const json = { ...body.json, model, stream };
+  // A stream's last event tells the usage, asked for or not.
+  return { ...chatCall('chat', dialect, { text: body.text, json }, request.headers), wantsStreamUsage: true };
 }
 
-function render(
-  exchange: Exchange,
-  result: InferenceResult,
-  call: InferenceCall,
-): { text: string; contentType: string } {
-  const text = answerText(result.json);
-  if (exchange.request.headers.get('accept')?.includes('text/plain'))
-    return { text, contentType: 'text/plain; charset=utf-8' };
-  const body = {
-    id: exchange.requestId,
-    model: call.model,
-    text,
-    finish_reason: result.finishReason ?? null,
-    usage: plainUsage(result),
-  };
-  return { text: JSON.stringify(body), contentType: 'application/json' };
+function wantsPlainText(headers: Headers): boolean {
+  return headers.get('accept')?.includes('text/plain') ?? false;
 }
 
 const NUMBERS = new Set(['max_tokens', 'temperature', 'top_p', 'seed']);
@@ -102,17 +68,21 @@ function bodyFromQuery(url: string): JsonBody {
   return { text: JSON.stringify(json), json };
 }
 
+function textErrorEvent(error: GatewayError): Uint8Array {
+  return new TextEncoder().encode(`event: error\ndata: ${openAiErrorBody(error)}\n\n`);
+}
+
 export function addNativeRoutes(door: Door, services: ApiServices): void {
   const plain: InferenceEndpoint = {
     operation: 'chat',
     read: (exchange, snapshot) => readJsonBody(exchange.request, snapshot.bodyLimit),
-    parse: (body, snapshot, headers) => chatCall(body, snapshot, headers, false),
-    render,
+    parse: (body, snapshot, exchange) => promptCall(body, snapshot, exchange, false),
+    contentType: ({ request }) => (wantsPlainText(request.headers) ? 'text/plain; charset=utf-8' : undefined),
   };
   const streamed: InferenceEndpoint = {
     operation: 'chat',
     read: plain.read,
-    parse: (body, snapshot, headers) => chatCall(body, snapshot, headers, true),
+    parse: (body, snapshot, exchange) => promptCall(body, snapshot, exchange, true),
     renderStreamError: textErrorEvent,
   };
   door.route('POST', '/inference', inferenceHandler(services, plain));

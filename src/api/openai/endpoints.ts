@@ -1,18 +1,22 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { InferenceCall, Operation } from '../../core/inference.ts';
-import { asString, isRecord } from '../../core/json.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
 import { jsonResponse } from '../../http/response.ts';
 import { presentedKey } from '../../tenancy/key-ring.ts';
+import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
+import { openAiChatDialect } from './chat/dialect.ts';
+import { openAiCompletionsDialect } from './completions/dialect.ts';
+import { embeddingCall } from './embedding-call.ts';
 import { isPlainChat } from './quick-check.ts';
 import { chatRequest, completionRequest, embeddingRequest } from './schemas.ts';
 
 /** @throws GatewayError when the body is not a sound request */
 type Check = (body: Readonly<Record<string, unknown>>) => void;
+type MakeCall = (body: JsonBody, headers: Headers) => InferenceCall;
 
 const CHAT_FIELDS = new Set(Object.keys(chatRequest.shape));
 
@@ -20,44 +24,33 @@ const checkChat: Check = (body) => {
   if (!isPlainChat(body, CHAT_FIELDS)) validate(chatRequest, body);
 };
 
-/** The call that a checked body asks for. */
-function callFrom(operation: Operation, { text, json }: JsonBody, headers: Headers): InferenceCall {
-  const { model, stream, stream_options: options } = json;
-  return {
-    operation,
-    model: asString(model) ?? '',
-    // Embeddings have no stream; should the field be there, it is the upstream's to judge.
-    stream: stream === true && operation !== 'embedding',
-    text,
-    body: json,
-    headers,
-    wantsStreamUsage: isRecord(options) && options.include_usage === true,
-  };
-}
-
-/** An endpoint whose requests go on as they came, once they are known to be sound. */
-function passthrough(operation: Operation, check: Check): InferenceEndpoint {
+/** An endpoint whose requests go on as they came where a target speaks OpenAI's format, once they are known to be sound. */
+function endpoint(operation: Operation, check: Check, call: MakeCall): InferenceEndpoint {
   return {
     operation,
     read: (exchange, snapshot) => readJsonBody(exchange.request, snapshot.bodyLimit),
-    parse: (body, _snapshot, headers) => {
+    parse: (body, _snapshot, { request }) => {
       check(body.json);
-      return callFrom(operation, body, headers);
+      return call(body, request.headers);
     },
   };
 }
 
+const chat: MakeCall = (body, headers) => chatCall('chat', openAiChatDialect, body, headers);
+const completion: MakeCall = (body, headers) =>
+  chatCall('completion', openAiCompletionsDialect, body, headers);
+
 export function addOpenAiRoutes(door: Door, services: ApiServices): void {
-  const add = (path: string, endpoint: InferenceEndpoint) =>
-    door.route('POST', path, inferenceHandler(services, endpoint));
-  add('/v1/chat/completions', passthrough('chat', checkChat));
+  const add = (path: string, served: InferenceEndpoint) =>
+    door.route('POST', path, inferenceHandler(services, served));
+  add('/v1/chat/completions', endpoint('chat', checkChat, chat));
   add(
     '/v1/completions',
-    passthrough('completion', (body) => void validate(completionRequest, body)),
+    endpoint('completion', (body) => void validate(completionRequest, body), completion),
   );
   add(
     '/v1/embeddings',
-    passthrough('embedding', (body) => void validate(embeddingRequest, body)),
+    endpoint('embedding', (body) => void validate(embeddingRequest, body), embeddingCall),
   );
 
   const describe = ({ id, ownedBy }: { id: string; ownedBy: string }) => ({

@@ -1,3 +1,4 @@
+import type { GatewayError } from '../errors.ts';
 import type { Usage } from '../usage.ts';
 import type { AssistantPart, Citation, Signature, UnknownPart } from './request.ts';
 
@@ -117,4 +118,9 @@ export interface ChatEventReader {
 export interface ChatEventWriter {
   /** @returns text of an event stream for the client; empty when nothing is due yet */
   event(event: ChatEvent): string;
+  /**
+   * The end of a stream that failed after it began, for dialects whose error event depends on what came before it.
+   * Nothing is written afterwards.
+   */
+  failure?(error: GatewayError): string;
 }

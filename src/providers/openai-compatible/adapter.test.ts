@@ -1,9 +1,27 @@
 import { describe, expect, test } from 'bun:test';
 import { toBytes } from '../../../test/support/bytes.ts';
 import { upstreamHeaders } from '../../../test/support/fake-transport.ts';
-import { chatAnswer, testCall, testProvider, testTarget } from '../../../test/support/inference.ts';
+import {
+  chatAnswer,
+  testCall,
+  testContext,
+  testEmbeddingCall,
+  testProvider,
+  testTarget,
+} from '../../../test/support/inference.ts';
+import { openAiChatDialect } from '../../api/openai/chat/dialect.ts';
+import { openAiCompletionsDialect } from '../../api/openai/completions/dialect.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { openAiCompatibleAdapter as adapter } from './adapter.ts';
+import type { InferenceCall } from '../../core/inference.ts';
+import type { Target } from '../types.ts';
+import {
+  openAiCompatibleAdapter as adapter,
+  authorizeBearer,
+  buildModelsRequest,
+  parseModels,
+} from './adapter.ts';
+
+const build = (call: InferenceCall, target: Target) => adapter.buildRequest(call, target, testContext());
 
 const response = (body: string | Uint8Array, status = 200) => ({
   status,
@@ -15,7 +33,7 @@ describe('buildRequest', () => {
   test('sends the body as it came, but for the model', () => {
     const text = '{"model": "asked", "seed":12345678901234567890 ,"x_unknown":[1.0]}';
     const call = testCall({ model: 'asked' }, { text });
-    expect(adapter.buildRequest(call, testTarget())).toEqual({
+    expect(build(call, testTarget())).toEqual({
       method: 'POST',
       url: 'http://upstream.test/v1/chat/completions',
       headers: {
@@ -25,7 +43,7 @@ describe('buildRequest', () => {
       },
       body: text.replace('asked', 'up'),
     });
-    expect(adapter.buildRequest(call, testTarget(testProvider(), 'asked')).body).toBe(text);
+    expect(build(call, testTarget(testProvider(), 'asked')).body).toBe(text);
   });
 
   test.each([
@@ -33,7 +51,14 @@ describe('buildRequest', () => {
     ['completion', '/completions'],
     ['embedding', '/embeddings'],
   ] as const)('knows where a %s goes', (operation, path) => {
-    const { url } = adapter.buildRequest(testCall({ model: 'm' }, { operation }), testTarget());
+    const call =
+      operation === 'embedding'
+        ? testEmbeddingCall({ model: 'm' })
+        : testCall(
+            { model: 'm' },
+            { operation, dialect: operation === 'chat' ? openAiChatDialect : openAiCompletionsDialect },
+          );
+    const { url } = build(call, testTarget());
     expect(url).toBe(`http://upstream.test/v1${path}`);
   });
 
@@ -41,7 +66,7 @@ describe('buildRequest', () => {
     const body = { model: 'up', stream: true, stream_options: { x: 1 } };
     const sent = (more: { wantsStreamUsage?: boolean }, streamUsage: 'on-request' | 'always') => {
       const target = testTarget(testProvider({ profile: { streamUsage } }));
-      return JSON.parse(String(adapter.buildRequest(testCall(body, more), target).body)).stream_options;
+      return JSON.parse(String(build(testCall(body, more), target).body)).stream_options;
     };
     expect(sent({}, 'on-request')).toEqual({ x: 1, include_usage: true });
     expect(sent({ wantsStreamUsage: true }, 'on-request')).toEqual({ x: 1 });
@@ -49,10 +74,10 @@ describe('buildRequest', () => {
   });
 
   test('asks for floats where nothing else is to be had', () => {
-    const call = testCall({ model: 'up', input: 'x', encoding_format: 'base64' }, { operation: 'embedding' });
+    const call = testEmbeddingCall({ model: 'up', input: 'x', encoding_format: 'base64' });
     const target = testTarget(testProvider({ profile: { floatEmbeddingsOnly: true } }));
-    expect(adapter.buildRequest(call, target).body).toContain('"encoding_format":"float"');
-    expect(adapter.buildRequest(call, testTarget()).body).toContain('"encoding_format":"base64"');
+    expect(build(call, target).body).toContain('"encoding_format":"float"');
+    expect(build(call, testTarget()).body).toContain('"encoding_format":"base64"');
   });
 
   test('hands on only the headers that the vendor understands, and adds the configured ones', () => {
@@ -62,7 +87,7 @@ describe('buildRequest', () => {
     const target = testTarget(
       testProvider({ profile: { forwardHeaders: ['x-known'] }, headers: { 'x-team': 't' } }),
     );
-    const { headers } = adapter.buildRequest(call, target);
+    const { headers } = build(call, target);
     expect(headers).toMatchObject({ 'x-known': '1', 'x-team': 't' });
     expect(Object.keys(headers)).not.toContain('cookie');
     expect(Object.keys(headers)).not.toContain('authorization');
@@ -70,16 +95,14 @@ describe('buildRequest', () => {
 });
 
 test('authorize adds the provider’s credential, and nothing where there is none', () => {
-  const request = adapter.buildRequest(testCall(), testTarget());
-  expect(adapter.authorize(request, testProvider({ credential: 'k' })).headers.authorization).toBe(
-    'Bearer k',
-  );
-  expect(adapter.authorize(request, testProvider())).toBe(request);
+  const request = build(testCall(), testTarget());
+  expect(authorizeBearer(request, testProvider({ credential: 'k' })).headers.authorization).toBe('Bearer k');
+  expect(authorizeBearer(request, testProvider())).toBe(request);
 });
 
 describe('parseResponse', () => {
-  const parse = (body: string | Uint8Array, call = testCall()) =>
-    adapter.parseResponse(response(body), call, testTarget());
+  const parse = (body: string | Uint8Array, call: InferenceCall = testCall()) =>
+    adapter.parseResponse(response(body), call, testTarget(), testContext());
 
   test('changes only the model, and reads usage and finish reason', () => {
     const text = chatAnswer('hi').replace('"created":7', '"created": 7.0');
@@ -91,7 +114,7 @@ describe('parseResponse', () => {
   });
 
   test('turns embeddings into the encoding that was asked for', () => {
-    const call = testCall({ model: 'asked', encoding_format: 'base64' }, { operation: 'embedding' });
+    const call = testEmbeddingCall({ model: 'asked', encoding_format: 'base64' });
     expect(
       JSON.parse(parse('{"model":"up","data":[{"embedding":[1]}],"usage":{"prompt_tokens":1}}', call).text),
     ).toEqual({
@@ -132,7 +155,7 @@ describe('parseResponse', () => {
 
 describe('models', () => {
   test('are asked for with the configured headers', () => {
-    const request = adapter.buildModelsRequest(testProvider({ headers: { 'x-team': 't' } }));
+    const request = buildModelsRequest(testProvider({ headers: { 'x-team': 't' } }));
     expect(request).toMatchObject({
       method: 'GET',
       url: 'http://upstream.test/v1/models',
@@ -142,10 +165,10 @@ describe('models', () => {
 
   test('are read where they have a name', () => {
     const body = '{"data":[{"id":"a","owned_by":"o"},{"id":"b"},{"id":""},{"x":1},null]}';
-    expect(adapter.parseModels(response(body), testProvider())).toEqual([
+    expect(parseModels(response(body), testProvider())).toEqual([
       { id: 'a', ownedBy: 'o' },
       { id: 'b', ownedBy: undefined },
     ]);
-    expect(() => adapter.parseModels(response('{}'), testProvider())).toThrow('without a model list');
+    expect(() => parseModels(response('{}'), testProvider())).toThrow('without a model list');
   });
 });

@@ -1,4 +1,4 @@
-import type { ChunkWriter, StreamChunk, StreamObservation } from '../../core/inference.ts';
+import type { StreamObservation } from '../../core/inference.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
 import { concatBytes } from '../../core/sse.ts';
 
@@ -8,6 +8,15 @@ const DONE = encoder.encode('data: [DONE]\n\n');
 const COMMA = 44;
 const DATA_LENGTH = 'data: '.length;
 const IDENTITY = ['id', 'object', 'created', 'model'];
+
+/** One event of an upstream stream. */
+export interface StreamChunk {
+  /** The whole block as it came, without the empty line behind it. */
+  readonly block: Uint8Array;
+  /** The JSON text of the event's data. */
+  readonly text: string;
+  readonly json: Readonly<Record<string, unknown>>;
+}
 
 export interface PassthroughOptions {
   /** The name that the client used, written into every event's `model`. */
@@ -26,7 +35,7 @@ export interface PassthroughOptions {
  * Hands on OpenAI-format events byte for byte, but for what the client must see as one coherent answer:
  * the model as it named it, one id and one creation time throughout, and usage where OpenAI puts it.
  */
-export class PassthroughWriter implements ChunkWriter {
+export class PassthroughWriter {
   #id: string | undefined;
   #object: unknown;
   #created: number | undefined;

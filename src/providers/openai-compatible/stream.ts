@@ -1,9 +1,10 @@
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
-import type { ChunkWriter, StreamDecoder, StreamObservation } from '../../core/inference.ts';
+import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { concatBytes, parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Provider } from '../types.ts';
 import { errorFromObject } from './errors.ts';
+import type { PassthroughWriter } from './passthrough-writer.ts';
 import { readUsage } from './usage.ts';
 
 const COLON = 58;
@@ -32,7 +33,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
 
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
-    private readonly writer: ChunkWriter,
+    private readonly writer: PassthroughWriter,
   ) {}
 
   push(bytes: Uint8Array): Uint8Array | undefined {

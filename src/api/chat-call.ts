@@ -1,0 +1,26 @@
+import type { ClientDialect } from '../core/chat/dialect.ts';
+import type { ChatCall } from '../core/inference.ts';
+import { asString, isRecord } from '../core/json.ts';
+import { once } from '../core/once.ts';
+import type { JsonBody } from '../http/body.ts';
+
+/** The call that a checked body asks for. Its canonical form is made only if a target needs it. */
+export function chatCall(
+  operation: ChatCall['operation'],
+  dialect: ClientDialect,
+  { text, json }: JsonBody,
+  headers: Headers,
+): ChatCall {
+  const { model, stream, stream_options: options } = json;
+  return {
+    operation,
+    dialect,
+    model: asString(model) ?? '',
+    stream: stream === true,
+    text,
+    body: json,
+    headers,
+    wantsStreamUsage: isRecord(options) && options.include_usage === true,
+    chat: once(() => dialect.toChat(json)),
+  };
+}

@@ -1,0 +1,74 @@
+import type { EmbeddingRequest, EmbeddingResult } from '../../core/embedding.ts';
+import type { EmbeddingCall } from '../../core/inference.ts';
+import { asString } from '../../core/json.ts';
+import type { JsonBody } from '../../http/body.ts';
+
+const KNOWN = new Set(['model', 'input', 'dimensions', 'encoding_format', 'user', 'input_type', 'stream']);
+
+function inputsOf(given: unknown): EmbeddingRequest['inputs'] {
+  if (typeof given === 'string') return [given];
+  const list: readonly unknown[] = Array.isArray(given) ? given : [];
+  const tokens = numbers(list);
+  if (tokens) return [tokens];
+  const inputs: (string | readonly number[])[] = [];
+  for (const item of list) {
+    const input = typeof item === 'string' ? item : Array.isArray(item) ? numbers(item) : undefined;
+    if (input !== undefined) inputs.push(input);
+  }
+  return inputs;
+}
+
+function numbers(list: readonly unknown[]): readonly number[] | undefined {
+  const found = list.filter((item) => typeof item === 'number');
+  return found.length === list.length && found.length > 0 ? found : undefined;
+}
+
+/** Little-endian 32-bit floats, as OpenAI's clients decode them. */
+function toBase64(vector: readonly number[]): string {
+  return Buffer.from(Float32Array.from(vector).buffer).toString('base64');
+}
+
+/** The call that a checked body of `/v1/embeddings` asks for. */
+export function embeddingCall({ text, json }: JsonBody, headers: Headers): EmbeddingCall {
+  const model = asString(json.model) ?? '';
+  const encoding = json.encoding_format === 'base64' ? 'base64' : 'float';
+  const inputType = asString(json.input_type);
+  const user = asString(json.user);
+  return {
+    operation: 'embedding',
+    model,
+    // Embeddings have no stream; should the field be there, it is the upstream's to judge.
+    stream: false,
+    text,
+    body: json,
+    headers,
+    embedding: {
+      inputs: inputsOf(json.input),
+      encoding,
+      ...(typeof json.dimensions === 'number' ? { dimensions: json.dimensions } : {}),
+      ...(inputType === undefined ? {} : { inputType }),
+      ...(user === undefined ? {} : { user }),
+      extensions: Object.fromEntries(Object.entries(json).filter(([name]) => !KNOWN.has(name))),
+    },
+    render: (result) => renderEmbeddings(result, model, encoding),
+  };
+}
+
+function renderEmbeddings(
+  { vectors, usage }: EmbeddingResult,
+  model: string,
+  encoding: 'float' | 'base64',
+): string {
+  const data = vectors.map((vector, index) => ({
+    object: 'embedding',
+    index,
+    embedding: encoding === 'base64' ? toBase64(vector) : vector,
+  }));
+  const tokens = usage?.inputTokens;
+  return JSON.stringify({
+    object: 'list',
+    data,
+    model,
+    ...(tokens === undefined ? {} : { usage: { prompt_tokens: tokens, total_tokens: tokens } }),
+  });
+}

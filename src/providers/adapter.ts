@@ -1,0 +1,132 @@
+import { GatewayError } from '../core/errors.ts';
+import type { InferenceCall } from '../core/inference.ts';
+import type { UpstreamRequest } from '../core/transport.ts';
+import type {
+  ChatFormat,
+  EmbeddingFormat,
+  EmbeddingPassthrough,
+  FormattedRequest,
+  PassthroughFormat,
+  RerankFormat,
+  TokenCountFormat,
+} from './format.ts';
+import { mediaUrls, translateResponse, translateStream, withInlineMedia } from './translation.ts';
+import type { AttemptContext, ProviderAdapter, Target } from './types.ts';
+
+/** What one provider family can do, in its own formats. */
+export interface AdapterParts
+  extends Pick<
+    ProviderAdapter,
+    'kind' | 'authorize' | 'mapError' | 'streamMediaType' | 'buildModelsRequest' | 'parseModels'
+  > {
+  readonly chat?: ChatFormat;
+  /** How a body is handed on, for clients whose dialect is the target's. */
+  readonly passthrough?: (wire: string, target: Target) => PassthroughFormat | undefined;
+  readonly embeddings?: EmbeddingFormat;
+  readonly embeddingPassthrough?: EmbeddingPassthrough;
+  readonly rerank?: RerankFormat;
+  readonly tokenCount?: TokenCountFormat;
+}
+
+/** Joins a family's formats into an adapter: a passthrough where client and target agree, else a translation. */
+export function createAdapter(parts: AdapterParts): ProviderAdapter {
+  const { kind, authorize, mapError, streamMediaType, buildModelsRequest, parseModels } = parts;
+  const { chat, passthrough, embeddings, embeddingPassthrough, rerank, tokenCount } = parts;
+
+  const format = (call: InferenceCall, target: Target, context: AttemptContext): FormattedRequest => {
+    switch (call.operation) {
+      case 'chat':
+      case 'completion': {
+        const handOn = passthrough?.(call.dialect.name, target);
+        if (handOn) return handOn.build(call, target, context);
+        const request = withInlineMedia(call.chat(), context.media);
+        const options = { ...context, stream: call.stream, headers: call.headers };
+        return (chat ?? lacking('chat', target)).build(request, target, options);
+      }
+      case 'embedding':
+        if (embeddingPassthrough) return embeddingPassthrough.build(call, target);
+        return (embeddings ?? lacking('embeddings', target)).build(call.embedding, target, context);
+      case 'rerank':
+        return (rerank ?? lacking('rerank', target)).build(call.rerank, target, context);
+      case 'count-tokens': {
+        const options = { ...context, stream: false, headers: call.headers };
+        return (tokenCount ?? lacking('token counting', target)).build(call.chat(), target, options);
+      }
+    }
+  };
+
+  return {
+    kind,
+    ...(streamMediaType === undefined ? {} : { streamMediaType }),
+    countsTokens: tokenCount !== undefined,
+
+    mediaToInline(call, target) {
+      if (call.operation !== 'chat' && call.operation !== 'completion') return [];
+      if (!chat?.needsInline || passthrough?.(call.dialect.name, target)) return [];
+      return mediaUrls(chat, call.chat(), target);
+    },
+
+    buildRequest(call, target, context): UpstreamRequest {
+      const { provider } = target;
+      const { url, headers: own, body } = format(call, target, context);
+      const headers: Record<string, string> = {
+        'content-type': 'application/json',
+        accept: call.stream ? (streamMediaType ?? 'text/event-stream') : 'application/json',
+        'accept-encoding': 'identity',
+      };
+      for (const name of provider.profile.forwardHeaders ?? []) {
+        const value = call.headers.get(name);
+        if (value !== null) headers[name] = value;
+      }
+      for (const name in own) headers[name] = own[name] ?? '';
+      for (const name in provider.headers) headers[name] = provider.headers[name] ?? '';
+      return { method: 'POST', url, headers, body };
+    },
+
+    authorize,
+
+    parseResponse(response, call, target, context) {
+      switch (call.operation) {
+        case 'chat':
+        case 'completion': {
+          const handOn = passthrough?.(call.dialect.name, target);
+          if (handOn) return handOn.parse(response, call, target, context);
+          return translateResponse(chat ?? lacking('chat', target), response, call, target, context);
+        }
+        case 'embedding': {
+          if (embeddingPassthrough) return embeddingPassthrough.parse(response, call, target);
+          const used = embeddings ?? lacking('embeddings', target);
+          const result = used.parse(response, target, call.embedding);
+          return { text: call.render(result), usage: result.usage, finishReason: undefined };
+        }
+        case 'rerank': {
+          const used = rerank ?? lacking('rerank', target);
+          const result = used.parse(response, target, call.rerank);
+          return { text: call.render(result), usage: result.usage, finishReason: undefined };
+        }
+        case 'count-tokens': {
+          const count = (tokenCount ?? lacking('token counting', target)).parse(response, target);
+          return { text: call.render(count), usage: undefined, finishReason: undefined };
+        }
+      }
+    },
+
+    streamDecoder(call, target, context) {
+      const handOn = passthrough?.(call.dialect.name, target);
+      if (handOn) return handOn.decoder(call, target, context);
+      return translateStream(chat ?? lacking('chat', target), call, target, context);
+    },
+
+    mapError,
+    ...(buildModelsRequest === undefined ? {} : { buildModelsRequest }),
+    ...(parseModels === undefined ? {} : { parseModels }),
+  };
+}
+
+function lacking(what: string, { provider }: Target): never {
+  throw new GatewayError(
+    'unsupported_by_target',
+    `Provider "${provider.id}" (${provider.profile.label}) has no ${what} that this gateway can use.`,
+    { provider: provider.id },
+  );
+}

@@ -1,0 +1,97 @@
+import type { ChatCall, EmbeddingCall, InferenceResult } from '../../core/inference.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import { editMembers } from '../../core/json-edit.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
+import type { BufferedResponse, Target } from '../types.ts';
+import { reencodeEmbeddings } from './embeddings.ts';
+import { errorFromObject } from './errors.ts';
+import { PassthroughWriter } from './passthrough-writer.ts';
+import { OpenAiStreamDecoder } from './stream.ts';
+import { readUsage } from './usage.ts';
+
+/** Where requests of one kind go. Azure builds its URLs in another way. */
+export type Endpoint = (target: Target) => string;
+
+function edited(text: string, edits: Readonly<Record<string, string | null>>): string {
+  for (const _ in edits) return editMembers(text, edits);
+  return text;
+}
+
+/** The gateway asks for usage that the client did not ask for, to meter it. */
+function requestsUsage(call: ChatCall, target: Target): boolean {
+  return call.stream && !call.wantsStreamUsage && target.provider.profile.streamUsage === 'on-request';
+}
+
+function modelEdit(body: Readonly<Record<string, unknown>>, target: Target): Record<string, string | null> {
+  return body.model === target.model ? {} : { model: JSON.stringify(target.model) };
+}
+
+/** An answer that is whole: its JSON, checked for an error in disguise and for the list that it can't be without. */
+function decodeAnswer(response: BufferedResponse, target: Target, list: 'choices' | 'data') {
+  const { provider } = target;
+  const answer = decodeJson(response, provider);
+  const { json } = answer;
+  if (json.error !== undefined && json.error !== null) {
+    throw errorFromObject(json, provider.id, provider.credential);
+  }
+  if (!Array.isArray(json[list])) {
+    throw invalidAnswer(provider, `answered without "${list}"; this is not the answer that was asked for.`);
+  }
+  return answer;
+}
+
+/** Bodies of OpenAI's chat and legacy completions go on as they came, but for the model and what metering needs. */
+export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
+  return {
+    build(call, target) {
+      const edits = modelEdit(call.body, target);
+      if (requestsUsage(call, target)) {
+        const options = isRecord(call.body.stream_options) ? call.body.stream_options : {};
+        edits.stream_options = JSON.stringify({ ...options, include_usage: true });
+      }
+      return { url: endpoint(target), body: edited(call.text, edits) };
+    },
+
+    parse(response, call, target): InferenceResult {
+      const { text, json } = decodeAnswer(response, target, 'choices');
+      const choice: unknown = Array.isArray(json.choices) ? json.choices[0] : undefined;
+      return {
+        text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
+        usage: readUsage(json.usage),
+        finishReason: isRecord(choice) ? asString(choice.finish_reason) : undefined,
+      };
+    },
+
+    decoder(call, target, { requestId }) {
+      const usage = call.wantsStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
+      const writer = new PassthroughWriter({ model: call.model, fallbackId: requestId, usage });
+      return new OpenAiStreamDecoder(target.provider, writer);
+    },
+  };
+}
+
+function wantsBase64(call: EmbeddingCall): boolean {
+  return call.body.encoding_format === 'base64';
+}
+
+export function openAiEmbeddingPassthrough(endpoint: Endpoint): EmbeddingPassthrough {
+  return {
+    build(call, target) {
+      const edits = modelEdit(call.body, target);
+      if (target.provider.profile.floatEmbeddingsOnly && wantsBase64(call)) {
+        edits.encoding_format = '"float"';
+      }
+      return { url: endpoint(target), body: edited(call.text, edits) };
+    },
+
+    parse(response, call, target): InferenceResult {
+      const { text, json } = decodeAnswer(response, target, 'data');
+      const edits: Record<string, string> = {};
+      if (json.model !== call.model) edits.model = JSON.stringify(call.model);
+      const data = reencodeEmbeddings(json.data, wantsBase64(call) ? 'base64' : 'float');
+      if (data) edits.data = JSON.stringify(data);
+      return { text: edited(text, edits), usage: readUsage(json.usage), finishReason: undefined };
+    },
+  };
+}
