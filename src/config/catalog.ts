@@ -15,6 +15,10 @@ export interface ProviderCatalog {
   readonly builtinIds: readonly string[];
   /** Models that those offer, so that a fallback or default model may name them as they are. */
   readonly builtinModels?: readonly string[];
+  /** Keys of a provider that only some kinds take, and which. */
+  readonly settings: Readonly<Record<string, readonly string[]>>;
+  /** By kind: keys that it can't do without. */
+  readonly required: Readonly<Record<string, readonly string[]>>;
   /** Where such a provider is reached when the file gives no `base_url`; undefined when nobody can know. */
   defaultBaseUrl(provider: ProviderKind): string | undefined;
 }

@@ -35,13 +35,19 @@ function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem
   const problems: Problem[] = [];
   const generic = catalog.genericKinds.join(' or ');
   if (kind === undefined || !catalog.kinds.includes(kind)) return problems;
+  problems.push(...checkSettings(provider, kind, catalog));
   const isGeneric = catalog.genericKinds.includes(kind);
   for (const [key, value] of Object.entries({ vendor, engine })) {
     if (!isGeneric && value !== null) {
       problems.push({ path: [...path, key], message: `only goes with kind ${generic}`, onKey: true });
     }
   }
-  if (!isGeneric) return problems;
+  if (!isGeneric) {
+    if (!provider.hasBaseUrl && catalog.defaultBaseUrl({ kind, vendor: null, engine: null }) === undefined) {
+      problems.push({ path: [...path, 'base_url'], message: `is required with kind ${kind}` });
+    }
+    return problems;
+  }
   if (vendor !== null && engine !== null) {
     problems.push({ path: [...path, 'engine'], message: 'cannot go together with vendor', onKey: true });
   } else if (vendor !== undefined && engine !== undefined && !provider.hasBaseUrl) {
@@ -51,6 +57,19 @@ function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem
     }
   }
   return problems;
+}
+
+/** Keys that only some kinds take, and those that a kind can't do without. */
+function checkSettings({ path, given }: ProviderOutline, kind: string, catalog: ProviderCatalog): Problem[] {
+  const misplaced = given.flatMap((key) => {
+    const kinds = catalog.settings[key];
+    if (!kinds || kinds.includes(kind)) return [];
+    return [{ path: [...path, key], message: `only goes with kind ${kinds.join(' or ')}`, onKey: true }];
+  });
+  const missing = (catalog.required[kind] ?? [])
+    .filter((key) => !given.includes(key))
+    .map((key) => ({ path: [...path, key], message: `is required with kind ${kind}` }));
+  return [...misplaced, ...missing];
 }
 
 function checkHeaders({ headers }: ProviderOutline): Problem[] {

@@ -31,6 +31,7 @@ describe('finding the file', () => {
       providers: null,
       models: [],
       default_model: null,
+      media: { max_size: 20_000_000, timeout: 15_000, allowed_hosts: [] },
       limits: {
         per_ip: null,
         queue_timeout: 2000,

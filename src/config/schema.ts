@@ -51,6 +51,9 @@ export function createConfigSchema(catalog: ProviderCatalog) {
     default_model: nullable(modelName(LONGEST_REFERENCE)).describe(
       'The model of requests to `/inference` and `/stream` that name none: a model id, an alias, or `provider-id/upstream-model`.',
     ),
+    media: media().describe(
+      'Images and files that clients name by URL, where a provider wants them in the request itself.',
+    ),
     limits: limits().describe('What one client may use, and how long things may take.'),
   });
 }
@@ -125,11 +128,51 @@ const provider = (catalog: ProviderCatalog) =>
       `Where its API is, such as \`http://host:8000/v1\`. Needed with kind ${orList(catalog.genericKinds)} unless \`vendor\` or \`engine\` implies one.`,
     ),
     api_key: nullable(secret()).describe(`Its API key; best written as \`\${NAME}\`.`),
+    ...providerSettings(catalog),
     headers: headers().describe('HTTP headers to add to each request to it.'),
     models: list(text(300)).describe('Upstream models to offer without asking the provider.'),
     discover: boolean().prefault(true).describe('Whether to ask the provider for its models.'),
     connect_timeout: duration(1).prefault('10s').describe('How long connecting may take.'),
   });
+
+/** Keys that only some kinds have; which, the catalog says. */
+const providerSettings = (catalog: ProviderCatalog) => {
+  const only = (key: string, description: string): string => {
+    const kinds = catalog.settings[key] ?? [];
+    return `${description} Only with kind ${orList(kinds)}.`;
+  };
+  return {
+    api: nullable(z.enum(['chat', 'responses'])).describe(
+      only(
+        'api',
+        'Which API is used for requests in another format, where the provider has both; by default `chat`.',
+      ),
+    ),
+    api_version: nullable(text(100)).describe(
+      only('api_version', 'The version of the API, such as `v1` or a date.'),
+    ),
+    region: nullable(text(100)).describe(
+      only('region', 'The region or location to call, such as `us-east-1`.'),
+    ),
+    project: nullable(text(200)).describe(only('project', 'The cloud project that requests are billed to.')),
+    service_account: nullable(secret()).describe(
+      only('service_account', 'A service account key: the path of its JSON file, or the JSON itself.'),
+    ),
+    tenant_id: nullable(text(200)).describe(
+      only('tenant_id', 'The directory to sign in to, instead of an `api_key`.'),
+    ),
+    client_id: nullable(text(200)).describe(only('client_id', 'The application to sign in as.')),
+    client_secret: nullable(secret()).describe(only('client_secret', "The application's secret.")),
+    access_key_id: nullable(text(200)).describe(
+      only(
+        'access_key_id',
+        'Credentials; without them, the usual places are looked at: environment, profile, role.',
+      ),
+    ),
+    secret_access_key: nullable(secret()).describe(only('secret_access_key', 'Goes with `access_key_id`.')),
+    session_token: nullable(secret()).describe(only('session_token', 'For temporary credentials.')),
+  };
+};
 
 const model = () =>
   z.strictObject({
@@ -151,8 +194,22 @@ const model = () =>
       )
       .min(1)
       .describe('The providers and upstream models that can answer. At least one.'),
+    strict: boolean()
+      .prefault(false)
+      .describe(
+        'Whether to refuse (400) what a target cannot be told in full, instead of a warning in `x-weir-warnings`.',
+      ),
     fallbacks: list(modelName(LONGEST_REFERENCE)).describe(
       'What to try, in this order, when no target can answer: a model id, an alias, or `provider-id/upstream-model`.',
+    ),
+  });
+
+const media = () =>
+  section({
+    max_size: size().prefault('20MB').describe('How large one file may be.'),
+    timeout: duration(1).prefault('15s').describe('How long one file may take to arrive.'),
+    allowed_hosts: list(text(300)).describe(
+      'Hosts (`name` or `name:port`) that may be fetched from although their addresses are not public.',
     ),
   });
 

@@ -9,9 +9,12 @@ export const testCatalog: ProviderCatalog = {
   genericKinds: ['openai-compatible'],
   vendors: VENDORS,
   engines: ENGINES,
+  settings: { region: ['mistral'] },
+  required: {},
   builtinIds: ['simulator'],
   builtinModels: ['simulator-chat'],
-  defaultBaseUrl: ({ vendor, engine }) => {
+  defaultBaseUrl: ({ kind, vendor, engine }) => {
+    if (kind !== 'openai-compatible') return 'https://api.test/v1';
     if (vendor !== null) return `https://${vendor}.test/v1`;
     return engine === 'ollama' ? 'http://127.0.0.1:11434/v1' : undefined;
   },

@@ -1,0 +1,146 @@
+import { lookup as dnsLookup } from 'node:dns/promises';
+import http from 'node:http';
+import https from 'node:https';
+import { isIP } from 'node:net';
+import { isPublicAddress } from '../core/public-address.ts';
+
+/** Why something was not downloaded, in words for the client who named the URL. Never holds what was received. */
+export class DownloadRefused extends Error {}
+
+export interface DownloadLimits {
+  readonly maxBytes: number;
+  /** For all of it, redirects included. */
+  readonly timeoutMs: number;
+  /** `host` or `host:port` that may be called although its address is not public. */
+  readonly allowedHosts: readonly string[];
+}
+
+export interface Download {
+  /** In lower case, without parameters; undefined when the server gave none. */
+  readonly mediaType: string | undefined;
+  readonly bytes: Uint8Array;
+}
+
+/** All addresses of a name. */
+export type ResolveHost = (hostname: string) => Promise<readonly string[]>;
+
+const MAX_REDIRECTS = 3;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+const resolveHost: ResolveHost = async (hostname) =>
+  (await dnsLookup(hostname, { all: true, verbatim: true })).map(({ address }) => address);
+
+/**
+ * Downloads what a client's URL points at. Since clients choose the URL, the server behind it must be public: names
+ * are resolved once, every address is checked, and the connection goes to the address that was checked, so that a
+ * name can't answer differently the second time. Each redirect is checked anew. No credentials, cookies or
+ * proxies are used.
+ * @throws DownloadRefused
+ */
+export async function guardedDownload(
+  url: string,
+  limits: DownloadLimits,
+  signal: AbortSignal,
+  resolve: ResolveHost = resolveHost,
+): Promise<Download> {
+  const timeout = AbortSignal.timeout(limits.timeoutMs);
+  const either = AbortSignal.any([signal, timeout]);
+  try {
+    let current = url;
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+      const step = await get(current, limits, either, resolve);
+      if (typeof step !== 'string') return step;
+      current = new URL(step, current).href;
+    }
+    throw new DownloadRefused(`it redirects more than ${MAX_REDIRECTS} times`);
+  } catch (error) {
+    if (timeout.aborted) throw new DownloadRefused(`it did not arrive within ${limits.timeoutMs} ms`);
+    throw error;
+  }
+}
+
+async function get(
+  text: string,
+  limits: DownloadLimits,
+  signal: AbortSignal,
+  resolve: ResolveHost,
+): Promise<Download | string> {
+  const url = parse(text);
+  const address = await checkedAddress(url, limits, resolve);
+  signal.throwIfAborted();
+  const { promise, resolve: done, reject } = Promise.withResolvers<Download | string>();
+  const request = (url.protocol === 'https:' ? https : http).get(
+    url,
+    {
+      agent: false,
+      signal,
+      headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'weir' },
+      // Node's typings of this callback differ with `all`; both forms are answered.
+      lookup: (_hostname, options, callback) => {
+        const family = isIP(address);
+        if (options.all) callback(null, [{ address, family }]);
+        else callback(null, address, family);
+      },
+    },
+    (response) => {
+      const fail = (reason: string) => {
+        reject(new DownloadRefused(reason));
+        request.destroy();
+      };
+      const { statusCode = 0, headers } = response;
+      if (REDIRECTS.has(statusCode)) {
+        if (headers.location === undefined) return fail('it redirects to nowhere');
+        done(headers.location);
+        request.destroy();
+        return;
+      }
+      if (statusCode !== 200) return fail(`its server answered HTTP ${statusCode}`);
+      const tooLarge = `it is larger than ${limits.maxBytes} bytes`;
+      if (Number(headers['content-length'] ?? 0) > limits.maxBytes) return fail(tooLarge);
+      const parts: Uint8Array[] = [];
+      let length = 0;
+      response.on('data', (part: Uint8Array) => {
+        length += part.length;
+        if (length > limits.maxBytes) fail(tooLarge);
+        else parts.push(part);
+      });
+      response.on('error', () => fail('its server broke off'));
+      response.on('aborted', () => fail('its server broke off'));
+      response.on('end', () => {
+        const mediaType = headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+        done({ mediaType: mediaType || undefined, bytes: Buffer.concat(parts, length) });
+      });
+    },
+  );
+  request.on('error', () => reject(new DownloadRefused('its server could not be reached')));
+  return promise;
+}
+
+function parse(text: string): URL {
+  if (!URL.canParse(text)) throw new DownloadRefused('it is not a valid URL');
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new DownloadRefused('only http and https URLs can be fetched');
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new DownloadRefused('URLs with credentials are not fetched');
+  }
+  return url;
+}
+
+async function checkedAddress(url: URL, limits: DownloadLimits, resolve: ResolveHost): Promise<string> {
+  const hostname = url.hostname.replace(/^\[|\]$/g, '');
+  const allowed = limits.allowedHosts.includes(url.host) || limits.allowedHosts.includes(url.hostname);
+  let addresses: readonly string[];
+  try {
+    addresses = isIP(hostname) ? [hostname] : await resolve(hostname);
+  } catch {
+    throw new DownloadRefused('its host name could not be resolved');
+  }
+  const [first] = addresses;
+  if (first === undefined) throw new DownloadRefused('its host name could not be resolved');
+  if (!allowed && !addresses.every(isPublicAddress)) {
+    throw new DownloadRefused('its host is not public');
+  }
+  return first;
+}
