@@ -1,0 +1,257 @@
+import { importPKCS8, SignJWT } from 'jose';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import { asString, isRecord } from '../core/json.ts';
+import { concatBytes } from '../core/sse.ts';
+import type { Transport } from '../core/transport.ts';
+import { cleanReason, codeForStatus, meaningful, plainReason } from './upstream-error.ts';
+
+/** Where an access token comes from. */
+export interface TokenSource {
+  /** At once while a good one is at hand. @throws GatewayError when there is none and none can be had */
+  token(): string | Promise<string>;
+}
+
+export interface FetchedToken {
+  readonly token: string;
+  readonly expiresInSeconds: number;
+}
+
+export type FetchToken = () => Promise<FetchedToken>;
+
+/** A token is renewed this long before its end, or at half of a short life. */
+const REFRESH_AHEAD_MS = 5 * 60_000;
+/** A request that takes the token in its very last seconds would arrive with a dead one. */
+const LAST_SECONDS_MS = 10_000;
+/** Pause between renewals that fail while the old token is still good. */
+const RENEWAL_PAUSE_MS = 10_000;
+
+/** Keeps a token for as long as it is good, and fetches each new one once, whoever asks meanwhile. */
+export class CachedTokenSource implements TokenSource {
+  #value = '';
+  #refreshAt = Number.NEGATIVE_INFINITY;
+  #expiresAt = Number.NEGATIVE_INFINITY;
+  #pending: Promise<string> | undefined;
+
+  constructor(
+    private readonly fetchToken: FetchToken,
+    private readonly clock: Pick<Clock, 'now'>,
+  ) {}
+
+  token(): string | Promise<string> {
+    const now = this.clock.now();
+    if (now >= this.#expiresAt) return this.#fetch();
+    if (now >= this.#refreshAt) {
+      this.#refreshAt = now + RENEWAL_PAUSE_MS;
+      // A renewal that fails now is tried again; once the old token has run out, its failure reaches the caller.
+      this.#fetch().catch(() => undefined);
+    }
+    return this.#value;
+  }
+
+  #fetch(): Promise<string> {
+    this.#pending ??= this.#load().finally(() => {
+      this.#pending = undefined;
+    });
+    return this.#pending;
+  }
+
+  async #load(): Promise<string> {
+    const asked = this.clock.now();
+    let fetched: FetchedToken;
+    try {
+      fetched = await this.fetchToken();
+    } catch (error) {
+      if (error instanceof GatewayError) throw error;
+      const reason = error instanceof Error ? cleanReason(error.message, []) : 'no reason given';
+      throw new GatewayError('upstream_auth_failed', `No access token could be had: ${reason}`, {
+        cause: error,
+      });
+    }
+    const lifeMs = fetched.expiresInSeconds * 1000;
+    this.#value = fetched.token;
+    this.#expiresAt = asked + lifeMs - Math.min(LAST_SECONDS_MS, lifeMs / 2);
+    this.#refreshAt = asked + lifeMs - Math.min(REFRESH_AHEAD_MS, lifeMs / 2);
+    return fetched.token;
+  }
+}
+
+const TIMEOUT_MS = 10_000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string | null;
+  readonly body: Uint8Array;
+}
+
+function postForm(transport: Transport, url: string, form: URLSearchParams): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const host = new URL(url).host;
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  let status = 0;
+  let contentType: string | null = null;
+  const fail = (what: string, cause?: unknown) => {
+    clearTimeout(timer);
+    reject(
+      new GatewayError('upstream_unreachable', `No access token could be had: ${host} ${what}`, { cause }),
+    );
+  };
+  const timer = setTimeout(() => {
+    exchange.abort();
+    fail(`did not answer within ${TIMEOUT_MS / 1000} s.`);
+  }, TIMEOUT_MS);
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
+  const request = { method: 'POST', url, headers, body: form.toString() } as const;
+  const exchange = transport.send(request, {
+    onHead: (answered, head) => {
+      status = answered;
+      contentType = head.get('content-type');
+    },
+    onData: (bytes) => {
+      length += bytes.length;
+      if (length > MAX_ANSWER_BYTES) {
+        exchange.abort();
+        fail('sent an answer that is too long to be a token.');
+        return;
+      }
+      parts.push(bytes);
+    },
+    onEnd: () => {
+      clearTimeout(timer);
+      resolve({ status, contentType, body: concatBytes(parts) });
+    },
+    onError: (error) => fail(`could not be reached: ${error.message}`, error),
+  });
+  return promise;
+}
+
+/** Asks a token endpoint (RFC 6749, section 4). `secrets` never appear in an error. */
+async function requestToken(
+  transport: Transport,
+  url: string,
+  form: Readonly<Record<string, string>>,
+  secrets: readonly string[],
+): Promise<FetchedToken> {
+  const { status, contentType, body } = await postForm(transport, url, new URLSearchParams(form));
+  const text = new TextDecoder().decode(body);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  const members = isRecord(json) ? json : {};
+  const token = meaningful(members.access_token);
+  // Some endpoints write the number as text.
+  const expiresInSeconds = Number(members.expires_in ?? Number.NaN);
+  if (status === 200 && token !== undefined && expiresInSeconds > 0) return { token, expiresInSeconds };
+
+  const { host } = new URL(url);
+  const said =
+    status === 200
+      ? 'its answer has no access_token with expires_in'
+      : (meaningful(members.error_description) ??
+        meaningful(members.error) ??
+        plainReason({ headers: { get: () => contentType } }, text));
+  const code = status >= 400 && status < 500 ? codeForStatus(status) : 'upstream_error';
+  const refused = code === 'upstream_rejected' || code === 'upstream_auth_failed';
+  throw new GatewayError(
+    refused ? 'upstream_auth_failed' : code,
+    `No access token could be had: ${host} answered HTTP ${status}: ${cleanReason(said, secrets)}`,
+    { upstreamStatus: status, ...(refused ? { headers: { 'x-should-retry': 'false' } } : {}) },
+  );
+}
+
+export interface ClientCredentials {
+  readonly tenantId: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** Such as `https://cognitiveservices.azure.com/.default`. */
+  readonly scope: string;
+  /** The sign-in service of a national cloud. */
+  readonly authority?: string;
+}
+
+/** Tokens of Microsoft Entra for an application with a secret. */
+export function clientCredentialsGrant(credentials: ClientCredentials, transport: Transport): FetchToken {
+  const { tenantId, clientId, clientSecret, scope } = credentials;
+  const authority = (credentials.authority ?? 'https://login.microsoftonline.com').replace(/\/+$/, '');
+  const url = `${authority}/${encodeURIComponent(tenantId)}/oauth2/v2.0/token`;
+  const form = {
+    grant_type: 'client_credentials',
+    client_id: clientId,
+    client_secret: clientSecret,
+    scope,
+  };
+  return () => requestToken(transport, url, form, [clientSecret]);
+}
+
+interface ServiceAccount {
+  readonly clientEmail: string;
+  readonly privateKey: string;
+  readonly privateKeyId: string | undefined;
+  readonly tokenUri: string;
+}
+
+function readServiceAccount(text: string): ServiceAccount {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Error('the service account key is not JSON');
+  }
+  if (!isRecord(json)) throw new Error('the service account key is not a JSON object');
+  if (json.type !== 'service_account') {
+    throw new Error(`the key file is of type ${JSON.stringify(json.type ?? null)}, not "service_account"`);
+  }
+  const clientEmail = meaningful(json.client_email);
+  const privateKey = meaningful(json.private_key);
+  if (clientEmail === undefined) throw new Error('the service account key has no client_email');
+  if (privateKey === undefined) throw new Error('the service account key has no private_key');
+  const tokenUri = meaningful(json.token_uri) ?? 'https://oauth2.googleapis.com/token';
+  if (!/^https?:$/.test(URL.parse(tokenUri)?.protocol ?? '')) {
+    throw new Error('token_uri of the service account key is not an HTTP address');
+  }
+  return { clientEmail, privateKey, privateKeyId: asString(json.private_key_id), tokenUri };
+}
+
+const ASSERTION_SECONDS = 3600;
+
+/**
+ * Tokens of Google for a service account (RFC 7523).
+ * @param serviceAccountJson text of the key file
+ * @throws Error naming the member of the key file that is missing or wrong
+ */
+export function serviceAccountGrant(
+  serviceAccountJson: string,
+  scope: string,
+  transport: Transport,
+  clock: Pick<Clock, 'wallTime'>,
+): FetchToken {
+  const { clientEmail, privateKey, privateKeyId, tokenUri } = readServiceAccount(serviceAccountJson);
+  return async () => {
+    const issuedAt = Math.floor(clock.wallTime() / 1000);
+    const key = await importPKCS8(privateKey, 'RS256').catch((cause: unknown) => {
+      throw new GatewayError(
+        'upstream_auth_failed',
+        'No access token could be had: private_key of the service account key is not an RSA key in PEM form (PKCS#8).',
+        { cause },
+      );
+    });
+    const assertion = await new SignJWT({ scope })
+      .setProtectedHeader({
+        alg: 'RS256',
+        typ: 'JWT',
+        ...(privateKeyId === undefined ? {} : { kid: privateKeyId }),
+      })
+      .setIssuer(clientEmail)
+      .setAudience(tokenUri)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + ASSERTION_SECONDS)
+      .sign(key);
+    const form = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion };
+    return requestToken(transport, tokenUri, form, [assertion]);
+  };
+}
