@@ -10,6 +10,7 @@ import type {
   RerankFormat,
   TokenCountFormat,
 } from './format.ts';
+import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
 import { mediaUrls, translateResponse, translateStream, withInlineMedia } from './translation.ts';
 import type { AttemptContext, ProviderAdapter, Target } from './types.ts';
 
@@ -24,6 +25,7 @@ export interface AdapterParts
   readonly passthrough?: (wire: string, target: Target) => PassthroughFormat | undefined;
   readonly embeddings?: EmbeddingFormat;
   readonly embeddingPassthrough?: EmbeddingPassthrough;
+  /** Without one, documents are ranked by their embeddings. */
   readonly rerank?: RerankFormat;
   readonly tokenCount?: TokenCountFormat;
 }
@@ -31,7 +33,8 @@ export interface AdapterParts
 /** Joins a family's formats into an adapter: a passthrough where client and target agree, else a translation. */
 export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { kind, authorize, mapError, streamMediaType, buildModelsRequest, parseModels } = parts;
-  const { chat, passthrough, embeddings, embeddingPassthrough, rerank, tokenCount } = parts;
+  const { chat, passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;
+  const rerank = parts.rerank ?? (embeddings && rerankThroughEmbeddings(embeddings));
 
   const format = (call: InferenceCall, target: Target, context: AttemptContext): FormattedRequest => {
     switch (call.operation) {

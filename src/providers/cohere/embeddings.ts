@@ -1,0 +1,53 @@
+import { GatewayError } from '../../core/errors.ts';
+import { asCount, isRecord } from '../../core/json.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { EmbeddingFormat } from '../format.ts';
+import { apiUrl } from './url.ts';
+
+const IMAGE = /^data:image\//;
+
+/** Cohere wants to know what texts are for; most are embedded to be found. */
+const DEFAULT_INPUT_TYPE = 'search_document';
+
+export const cohereEmbeddings: EmbeddingFormat = {
+  build({ inputs, dimensions, inputType, user, extensions }, { provider, model }, { warn }) {
+    const texts = inputs.filter((input) => typeof input === 'string');
+    if (texts.length !== inputs.length) {
+      throw new GatewayError('invalid_request', 'Cohere embeds text and images, not lists of token ids.', {
+        param: 'input',
+      });
+    }
+    const images = texts.length > 0 && texts.every((text) => IMAGE.test(text));
+    const { truncate, ...rest } = extensions;
+    for (const param of [...Object.keys(rest), ...(user === undefined ? [] : ['user'])]) {
+      warn({ kind: 'unsupported', param, message: `Cohere's embeddings have nothing like "${param}".` });
+    }
+    const body = {
+      model,
+      ...(images ? { images: texts } : { texts }),
+      input_type: inputType ?? (images ? 'image' : DEFAULT_INPUT_TYPE),
+      embedding_types: ['float'],
+      ...(dimensions === undefined ? {} : { output_dimension: dimensions }),
+      ...(truncate === undefined ? {} : { truncate }),
+    };
+    return { url: apiUrl(provider, '/v2/embed'), body: JSON.stringify(body) };
+  },
+
+  parse(response, { provider }, { inputs }) {
+    const { json } = decodeJson(response, provider);
+    const { embeddings, meta } = json;
+    // Without `embedding_types` the older API answers with the bare list.
+    const list: unknown = isRecord(embeddings) ? embeddings.float : embeddings;
+    const vectors = Array.isArray(list) ? list.filter(isVector) : [];
+    if (vectors.length !== inputs.length) {
+      throw invalidAnswer(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+    }
+    const billed = isRecord(meta) && isRecord(meta.billed_units) ? meta.billed_units : {};
+    const tokens = asCount(billed.input_tokens);
+    return { vectors, usage: { ...(tokens === undefined ? {} : { inputTokens: tokens }), raw: billed } };
+  },
+};
+
+function isVector(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number');
+}

@@ -1,0 +1,30 @@
+import type { GatewayError } from '../../core/errors.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import type { BufferedResponse, Target } from '../types.ts';
+import { type ErrorMeaning, errorFromStatus, plainReason } from '../upstream-error.ts';
+
+/** Explains an error of Cohere's API: `{message}`, `{id, message}` or, from its edge, `{data}` or a page. */
+export function cohereError(response: BufferedResponse, { provider }: Target): GatewayError {
+  const text = new TextDecoder().decode(response.body);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined;
+  }
+  const said = isRecord(body)
+    ? (asString(body.message) ?? asString(body.error) ?? asString(body.data))
+    : undefined;
+  const message = said ?? plainReason(response, text);
+  return errorFromStatus(response, { message, meaning: meaningOf(response.status, message) }, provider);
+}
+
+function meaningOf(status: number, message: string): ErrorMeaning | undefined {
+  if (status === 498) return 'content-policy';
+  if (status === 499) return 'server';
+  if (status === 400 && /too many tokens|context (?:length|window)|exceeds? .*token limit/i.test(message)) {
+    return 'context-length';
+  }
+  if (status === 400 && /blocked|safety|toxic/i.test(message)) return 'content-policy';
+  return undefined;
+}

@@ -1,0 +1,142 @@
+import type { ChatRequest, Message, ToolResultPart, UserPart } from '../../core/chat/request.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Warn } from '../../core/warning.ts';
+
+type Wire = Readonly<Record<string, unknown>>;
+
+/** The conversation in Cohere's v2 form. Each tool result is a message of its own there. */
+export function cohereMessages(request: ChatRequest, warn: Warn): Wire[] {
+  const notes = new Notes(warn);
+  return request.messages.flatMap((message, index) => convert(message, `messages[${index}]`, notes));
+}
+
+/** Warnings that are said once for a whole request. */
+class Notes {
+  #foreignReasoning = false;
+
+  constructor(readonly warn: Warn) {}
+
+  unsupported(param: string, what: string): void {
+    this.warn({ kind: 'unsupported', param, message: `Cohere's chat has no place for ${what}.` });
+  }
+
+  foreignReasoning(): void {
+    if (this.#foreignReasoning) return;
+    this.#foreignReasoning = true;
+    this.warn({
+      kind: 'unsupported',
+      param: 'messages',
+      message: 'Reasoning of another provider in the history was left out.',
+    });
+  }
+}
+
+function convert(message: Message, path: string, notes: Notes): Wire[] {
+  switch (message.role) {
+    case 'system':
+    case 'developer': {
+      const text = message.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n\n');
+      if (message.content.some(({ type }) => type === 'unknown')) notes.unsupported(path, 'this content');
+      return text === '' ? [] : [{ role: 'system', content: text }];
+    }
+    case 'user': {
+      const content = message.content.flatMap((part, index) =>
+        userBlock(part, `${path}.content[${index}]`, notes),
+      );
+      return content.length === 0 ? [] : [{ role: 'user', content }];
+    }
+    case 'assistant':
+      return assistant(message, path, notes);
+    case 'tool':
+      return message.content.map((result) => toolResult(result, path, notes));
+  }
+}
+
+function userBlock(part: UserPart, path: string, notes: Notes): Wire[] {
+  if (part.type === 'text') return part.text === '' ? [] : [{ type: 'text', text: part.text }];
+  if (part.type === 'image') {
+    const { source, detail } = part;
+    const url =
+      source.kind === 'url'
+        ? source.url
+        : source.kind === 'base64'
+          ? `data:${source.mediaType};base64,${source.data}`
+          : undefined;
+    if (url !== undefined) {
+      return [{ type: 'image_url', image_url: { url, ...(detail === undefined ? {} : { detail }) } }];
+    }
+  }
+  if (part.type === 'file' && part.source.kind === 'text') {
+    const title = part.title ?? part.filename;
+    return [
+      { type: 'document', document: { data: { text: part.source.text, ...(title ? { title } : {}) } } },
+    ];
+  }
+  notes.unsupported(path, part.type === 'unknown' ? 'this content' : `content of type "${part.type}"`);
+  return [];
+}
+
+function assistant(message: Extract<Message, { role: 'assistant' }>, path: string, notes: Notes): Wire[] {
+  const content: Wire[] = [];
+  const calls: Wire[] = [];
+  let plan = '';
+  for (const [index, part] of message.content.entries()) {
+    switch (part.type) {
+      case 'text':
+      case 'refusal':
+        if (part.text !== '') content.push({ type: 'text', text: part.text });
+        break;
+      case 'reasoning':
+        if (part.signature?.origin !== 'cohere') notes.foreignReasoning();
+        // A plan is what this family writes before it calls tools; other thoughts are content.
+        else if (part.signature.value === PLAN) plan += part.text;
+        else content.push({ type: 'thinking', thinking: part.text });
+        break;
+      case 'tool-call':
+        calls.push({
+          id: part.id,
+          type: 'function',
+          function: { name: part.name, arguments: jsonArguments(part.arguments, `${path}.tool_calls`) },
+        });
+        break;
+      default:
+        notes.unsupported(`${path}.content[${index}]`, `content of type "${part.type}" in an answer`);
+    }
+  }
+  if (content.length === 0 && calls.length === 0) return [];
+  return [
+    {
+      role: 'assistant',
+      ...(content.length === 0 ? {} : { content }),
+      ...(calls.length === 0 ? {} : { tool_calls: calls }),
+      ...(plan === '' ? {} : { tool_plan: plan }),
+    },
+  ];
+}
+
+/** Marks a tool plan among the reasoning of an answer, so that it goes back where it came from. */
+export const PLAN = 'tool_plan';
+
+function jsonArguments(text: string, param: string): string {
+  if (text.trim() === '') return '{}';
+  try {
+    JSON.parse(text);
+  } catch {
+    throw new GatewayError('invalid_request', 'The arguments of a tool call in the history are not JSON.', {
+      param,
+    });
+  }
+  return text;
+}
+
+function toolResult({ callId, content, isError }: ToolResultPart, path: string, notes: Notes): Wire {
+  const texts = content.flatMap((part) => {
+    if (part.type === 'text') return [part.text];
+    notes.unsupported(path, `content of type "${part.type}" in a tool result`);
+    return [];
+  });
+  const text = texts.join('\n');
+  // Results have no flag for failure; the model has to read it.
+  const shown = isError ? `Error: ${text}` : text;
+  return { role: 'tool', tool_call_id: callId, content: [{ type: 'text', text: shown }] };
+}

@@ -1,0 +1,101 @@
+import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
+import type { ChatRequest, ReasoningSettings } from '../../core/chat/request.ts';
+import type { Warn } from '../../core/warning.ts';
+
+type Wire = Record<string, unknown>;
+
+/** Members of Cohere's own that clients may send as they are. */
+const OWN = ['documents', 'safety_mode', 'citation_options', 'strict_tools', 'priority', 'raw_prompting'];
+
+/** Everything of a request but the messages. Only what was said is sent. */
+export function cohereParameters(request: ChatRequest, warn: Warn): Wire {
+  const unsupported = (param: string, given: unknown) => {
+    if (given === undefined) return;
+    warn({ kind: 'unsupported', param, message: `Cohere's chat has nothing like "${param}".` });
+  };
+  unsupported('n', request.choices === 1 ? undefined : request.choices);
+  unsupported('logit_bias', request.logitBias);
+  unsupported('parallel_tool_calls', request.parallelToolCalls === false ? false : undefined);
+  unsupported('verbosity', request.verbosity);
+  unsupported('user', request.user);
+  unsupported('metadata', request.metadata);
+  unsupported('service_tier', request.serviceTier);
+  unsupported('prompt_cache_key', request.promptCacheKey);
+  unsupported('top_logprobs', request.logprobs?.top);
+  unsupported(
+    'modalities',
+    request.modalities?.some((kind) => kind !== 'text') ? request.modalities : undefined,
+  );
+  const own = Object.fromEntries(
+    Object.entries({ ...request.extensions?.members, ...extensionsFor(request, ['cohere']) }).filter(
+      ([name]) => OWN.includes(name),
+    ),
+  );
+  warnOfExtensions(request, warn, OWN);
+  return withoutAbsent({
+    ...own,
+    max_tokens: request.maxOutputTokens,
+    temperature: request.temperature,
+    p: request.topP,
+    k: request.topK,
+    seed: request.seed,
+    frequency_penalty: request.frequencyPenalty,
+    presence_penalty: request.presencePenalty,
+    stop_sequences: request.stopSequences,
+    logprobs: request.logprobs === undefined ? undefined : true,
+    thinking: request.reasoning && thinking(request.reasoning),
+    response_format: responseFormat(request),
+    ...tools(request, warn),
+  });
+}
+
+function withoutAbsent(members: Wire): Wire {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+}
+
+function thinking({ effort, budgetTokens, enabled }: ReasoningSettings): Wire | undefined {
+  if (enabled === false || effort === 'none') return { type: 'disabled' };
+  if (budgetTokens !== undefined) return { type: 'enabled', token_budget: budgetTokens };
+  return enabled === true || effort !== undefined ? { type: 'enabled' } : undefined;
+}
+
+function responseFormat({ responseFormat: format }: ChatRequest): Wire | undefined {
+  if (format?.type === 'json') return { type: 'json_object' };
+  return format?.type === 'json-schema' ? { type: 'json_object', json_schema: format.schema } : undefined;
+}
+
+/** A named tool can't be demanded: it is the only one offered then. */
+function tools(request: ChatRequest, warn: Warn): Wire {
+  const choice = request.toolChoice;
+  const names =
+    choice?.type === 'tool' ? [choice.name] : choice?.type === 'allowed' ? choice.names : undefined;
+  if (names) {
+    warn({
+      kind: 'changed',
+      param: 'tool_choice',
+      message:
+        'Only the tools that may be called were offered, since Cohere can not be told to choose among all.',
+    });
+  }
+  const offered = (request.tools ?? []).flatMap((tool) => {
+    if (tool.type === 'unknown') {
+      warn({
+        kind: 'unsupported',
+        param: 'tools',
+        message: `Cohere has no tool like "${tool.name ?? 'this'}".`,
+      });
+      return [];
+    }
+    if (names && !names.includes(tool.name)) return [];
+    const { name, description, parameters = { type: 'object', properties: {} } } = tool;
+    const described = description === undefined ? {} : { description };
+    return [{ type: 'function', function: { name, ...described, parameters } }];
+  });
+  const strict = request.tools?.some((tool) => tool.type === 'function' && tool.strict === true);
+  const mode = choice?.type === 'allowed' ? choice.mode : choice?.type === 'tool' ? 'required' : choice?.type;
+  return {
+    tools: offered.length === 0 ? undefined : offered,
+    tool_choice: mode === 'required' ? 'REQUIRED' : mode === 'none' ? 'NONE' : undefined,
+    strict_tools: strict ? true : undefined,
+  };
+}

@@ -1,0 +1,112 @@
+import type { AssistantPart, Citation } from '../../core/chat/request.ts';
+import type { ChatResult, FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import type { Usage } from '../../core/usage.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { BufferedResponse, Target } from '../types.ts';
+import { PLAN } from './messages.ts';
+
+const FINISH: Readonly<Record<string, UnifiedFinish>> = {
+  COMPLETE: 'stop',
+  STOP_SEQUENCE: 'stop-sequence',
+  MAX_TOKENS: 'length',
+  TOOL_CALL: 'tool-calls',
+  ERROR_TOXIC: 'content-filter',
+};
+
+export function readFinish(raw: unknown): FinishReason {
+  const word = asString(raw);
+  return { unified: FINISH[word ?? ''] ?? 'other', ...(word === undefined ? {} : { raw: word }) };
+}
+
+/** Tokens as the model counted them; what is billed differs and stays in `raw`. */
+export function readCohereUsage(value: unknown): Usage | undefined {
+  if (!isRecord(value)) return undefined;
+  const tokens = isRecord(value.tokens) ? value.tokens : {};
+  const input = asCount(tokens.input_tokens);
+  const output = asCount(tokens.output_tokens);
+  const cached = asCount(value.cached_tokens);
+  return {
+    ...(input === undefined ? {} : { inputTokens: input }),
+    ...(output === undefined ? {} : { outputTokens: output }),
+    ...(cached === undefined ? {} : { cachedInputTokens: cached }),
+    raw: value,
+  };
+}
+
+/** A citation; the document it names is in `raw`. */
+export function readCitation(value: unknown): Citation | undefined {
+  if (!isRecord(value)) return undefined;
+  const source: unknown = Array.isArray(value.sources) ? value.sources[0] : undefined;
+  const document = isRecord(source) && isRecord(source.document) ? source.document : {};
+  const url = asString(document.url);
+  const title = asString(document.title);
+  const start = asCount(value.start);
+  const end = asCount(value.end);
+  return {
+    ...(url === undefined ? {} : { url }),
+    ...(title === undefined ? {} : { title }),
+    ...(start === undefined ? {} : { start }),
+    ...(end === undefined ? {} : { end }),
+    raw: { dialect: 'cohere', value },
+  };
+}
+
+export function toolPlan(text: string): AssistantPart {
+  return { type: 'reasoning', text, signature: { origin: 'cohere', value: PLAN } };
+}
+
+function contentPart(block: unknown, citations: readonly Citation[]): AssistantPart[] {
+  if (!isRecord(block)) return [];
+  if (typeof block.thinking === 'string') {
+    return [{ type: 'reasoning', text: block.thinking, signature: { origin: 'cohere', value: '' } }];
+  }
+  if (typeof block.text === 'string') {
+    return [{ type: 'text', text: block.text, ...(citations.length === 0 ? {} : { citations }) }];
+  }
+  return [{ type: 'unknown', dialect: 'cohere', value: block }];
+}
+
+function callPart(call: unknown): AssistantPart[] {
+  if (!isRecord(call) || !isRecord(call.function)) return [];
+  const { name, arguments: text } = call.function;
+  if (typeof name !== 'string' || typeof call.id !== 'string') return [];
+  return [{ type: 'tool-call', id: call.id, name, arguments: asString(text) ?? JSON.stringify(text ?? {}) }];
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function logprobsOf(value: unknown): TokenLogprobs | undefined {
+  const entries = listOf(value).flatMap((entry) => {
+    if (!isRecord(entry) || typeof entry.text !== 'string') return [];
+    const [logprob] = listOf(entry.logprobs);
+    const bytes = [...Buffer.from(entry.text)];
+    return typeof logprob === 'number' ? [{ token: entry.text, logprob, bytes, top_logprobs: [] }] : [];
+  });
+  return entries.length === 0 ? undefined : entries;
+}
+
+export function parseCohereChat(response: BufferedResponse, { provider, model }: Target): ChatResult {
+  const { json } = decodeJson(response, provider);
+  const { message } = json;
+  if (!isRecord(message)) throw invalidAnswer(provider, 'answered without a message.');
+  const citations = listOf(message.citations).flatMap((value) => readCitation(value) ?? []);
+  const plan = asString(message.tool_plan);
+  const content = [
+    ...(plan ? [toolPlan(plan)] : []),
+    ...listOf(message.content).flatMap((block) => contentPart(block, citations)),
+    ...listOf(message.tool_calls).flatMap(callPart),
+  ];
+  const usage = readCohereUsage(json.usage);
+  const logprobs = logprobsOf(json.logprobs);
+  const id = asString(json.id);
+  const finish = readFinish(json.finish_reason);
+  return {
+    ...(id === undefined ? {} : { id }),
+    model,
+    choices: [{ index: 0, content, finish, ...(logprobs === undefined ? {} : { logprobs }) }],
+    ...(usage === undefined ? {} : { usage }),
+  };
+}

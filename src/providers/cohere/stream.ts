@@ -1,0 +1,155 @@
+import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
+import { invalidAnswer } from '../decode.ts';
+import type { Provider } from '../types.ts';
+import { errorFromEvent } from '../upstream-error.ts';
+import { PLAN } from './messages.ts';
+import { readCitation, readCohereUsage, readFinish } from './response.ts';
+
+type Emit = (event: ChatEvent) => void;
+type Json = Readonly<Record<string, unknown>>;
+
+/** Errors that end an answer are finish reasons here. */
+const FAILED = new Set(['ERROR', 'ERROR_LIMIT', 'TIMEOUT']);
+
+/** Reads Cohere's v2 chat stream. */
+export class CohereEventReader implements ChatEventReader {
+  readonly #framer = new SseFramer();
+  readonly #text = new TextDecoder('utf-8', { fatal: true });
+  #started = false;
+  #finished = false;
+  /** What is open: `plan`, `content` (with its kind) or `call`. */
+  #open: string | undefined;
+
+  constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
+
+  push(bytes: Uint8Array, emit: Emit): void {
+    this.#framer.push(bytes, (block) => this.#block(block, emit));
+  }
+
+  end(emit: Emit): void {
+    const rest = this.#framer.end();
+    if (rest.length > 0) this.#block(rest, emit);
+    if (this.#finished) return;
+    throw new GatewayError(
+      'upstream_closed',
+      `Provider "${this.provider.id}" ended the stream before the answer was complete.`,
+      { provider: this.provider.id },
+    );
+  }
+
+  #block(block: Uint8Array, emit: Emit): void {
+    if (this.#finished) return;
+    let data: string | undefined;
+    try {
+      data = parseBlock(this.#text.decode(block)).data?.trim();
+    } catch {
+      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+    }
+    if (data === undefined || data === '' || data === '[DONE]') return;
+    let event: unknown;
+    try {
+      event = JSON.parse(data);
+    } catch {
+      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+    }
+    if (isRecord(event)) this.#event(event, emit);
+  }
+
+  #event(event: Json, emit: Emit): void {
+    const delta = isRecord(event.delta) ? event.delta : {};
+    const message = isRecord(delta.message) ? delta.message : {};
+    this.#start(event, emit);
+    switch (event.type) {
+      case 'tool-plan-delta':
+        if (this.#open !== 'plan') this.#begin('plan', { type: 'reasoning' }, emit);
+        this.#delta(asString(message.tool_plan), emit);
+        break;
+      case 'content-start':
+      case 'content-delta':
+        this.#content(isRecord(message.content) ? message.content : {}, event.type === 'content-start', emit);
+        break;
+      case 'content-end':
+      case 'tool-call-end':
+        this.#close(emit);
+        break;
+      case 'tool-call-start':
+      case 'tool-call-delta':
+        this.#call(message.tool_calls, event.type === 'tool-call-start', emit);
+        break;
+      case 'citation-start': {
+        const citation = readCitation(message.citations);
+        if (citation && this.#open === 'text') emit({ type: 'citation', choice: 0, citation });
+        break;
+      }
+      case 'message-end':
+        this.#end(delta, emit);
+        break;
+    }
+  }
+
+  #start(event: Json, emit: Emit): void {
+    if (this.#started) return;
+    this.#started = true;
+    const id = asString(event.id);
+    emit({ type: 'start', ...(id === undefined ? {} : { id }) });
+  }
+
+  #content(content: Json, begins: boolean, emit: Emit): void {
+    const kind = content.type === 'thinking' || typeof content.thinking === 'string' ? 'thinking' : 'text';
+    if (begins || this.#open !== kind) {
+      this.#begin(kind, { type: kind === 'text' ? 'text' : 'reasoning' }, emit);
+    }
+    this.#delta(asString(kind === 'text' ? content.text : content.thinking), emit);
+  }
+
+  #call(value: unknown, begins: boolean, emit: Emit): void {
+    const call = isRecord(value) ? value : {};
+    const { name, arguments: text } = isRecord(call.function) ? call.function : {};
+    if (begins) {
+      if (typeof name !== 'string' || typeof call.id !== 'string') {
+        throw invalidAnswer(this.provider, 'sent a tool call without a name or an id.');
+      }
+      this.#begin('call', { type: 'tool-call', id: call.id, name }, emit);
+    }
+    this.#delta(asString(text), emit);
+  }
+
+  #begin(kind: string, part: StreamedPart, emit: Emit): void {
+    this.#close(emit);
+    this.#open = kind;
+    emit({ type: 'part-start', choice: 0, part });
+  }
+
+  #delta(text: string | undefined, emit: Emit): void {
+    if (text && this.#open !== undefined) emit({ type: 'delta', choice: 0, text });
+  }
+
+  #close(emit: Emit): void {
+    if (this.#open === undefined) return;
+    if (this.#open === 'plan' || this.#open === 'thinking') {
+      const value = this.#open === 'plan' ? PLAN : '';
+      emit({ type: 'signature', choice: 0, signature: { origin: 'cohere', value } });
+    }
+    this.#open = undefined;
+    emit({ type: 'part-end', choice: 0 });
+  }
+
+  #end(delta: Json, emit: Emit): void {
+    const reason = asString(delta.finish_reason);
+    if (reason !== undefined && FAILED.has(reason)) {
+      const said = asString(delta.error) ?? `the answer ended with ${reason}`;
+      const meaning =
+        reason === 'TIMEOUT' ? 'timeout' : reason === 'ERROR_LIMIT' ? 'context-length' : 'server';
+      throw errorFromEvent({ message: said, meaning }, this.provider);
+    }
+    this.#close(emit);
+    this.#finished = true;
+    emit({ type: 'finish', choice: 0, finish: readFinish(reason) });
+    const usage = readCohereUsage(delta.usage);
+    if (usage) emit({ type: 'usage', usage });
+    emit({ type: 'end' });
+  }
+}

@@ -1,0 +1,27 @@
+import { asCount, isRecord } from '../core/json.ts';
+import type { RerankRequest } from '../core/rerank.ts';
+import { decodeJson, invalidAnswer } from './decode.ts';
+import type { RerankFormat } from './format.ts';
+import { readRerankResults } from './rerank-results.ts';
+import type { Target } from './types.ts';
+
+/** Reranking as Jina, vLLM and llama.cpp's server do it. */
+export function jinaRerank(endpoint: (target: Target) => string): RerankFormat {
+  return {
+    build({ query, documents, topN, extensions }: RerankRequest, target) {
+      const top = topN === undefined ? {} : { top_n: topN };
+      const body = { ...extensions, model: target.model, query, documents, ...top };
+      return { url: endpoint(target), body: JSON.stringify(body) };
+    },
+
+    parse(response, { provider }, request) {
+      const { json } = decodeJson(response, provider);
+      const results = readRerankResults(json.results, request);
+      if (!results) throw invalidAnswer(provider, 'answered without results that fit the documents.');
+      const raw = isRecord(json.usage) ? json.usage : undefined;
+      const tokens = asCount(raw?.prompt_tokens) ?? asCount(raw?.total_tokens);
+      if (raw === undefined) return { results };
+      return { results, usage: { ...(tokens === undefined ? {} : { inputTokens: tokens }), raw } };
+    },
+  };
+}

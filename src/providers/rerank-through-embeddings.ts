@@ -1,0 +1,43 @@
+import type { EmbeddingRequest } from '../core/embedding.ts';
+import type { RerankRequest } from '../core/rerank.ts';
+import type { EmbeddingFormat, RerankFormat } from './format.ts';
+import { bestFirst } from './rerank-results.ts';
+
+function asEmbedding({ query, documents }: RerankRequest): EmbeddingRequest {
+  return { inputs: [query, ...documents], encoding: 'float', extensions: {} };
+}
+
+/** Cosine of the angle between two vectors; 0 where one has no direction. */
+function similarity(a: readonly number[], b: readonly number[]): number {
+  let dot = 0;
+  let aa = 0;
+  let bb = 0;
+  for (const [index, value] of a.entries()) {
+    const other = b[index] ?? 0;
+    dot += value * other;
+    aa += value * value;
+    bb += other * other;
+  }
+  return aa === 0 || bb === 0 ? 0 : dot / Math.sqrt(aa * bb);
+}
+
+/** Ranks by how near the documents' embeddings are to the query's, for providers without a reranker. */
+export function rerankThroughEmbeddings(embeddings: EmbeddingFormat): RerankFormat {
+  return {
+    build(request, target, context) {
+      context.warn({
+        kind: 'changed',
+        param: 'model',
+        message: 'This target has no reranker: documents were ranked by the similarity of embeddings.',
+      });
+      return embeddings.build(asEmbedding(request), target, context);
+    },
+
+    parse(response, target, request) {
+      const { vectors, usage } = embeddings.parse(response, target, asEmbedding(request));
+      const [query = [], ...documents] = vectors;
+      const results = documents.map((vector, index) => ({ index, score: similarity(query, vector) }));
+      return { results: bestFirst(results, request.topN), ...(usage === undefined ? {} : { usage }) };
+    },
+  };
+}
