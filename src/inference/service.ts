@@ -43,7 +43,7 @@ export interface MediaFetcher {
 }
 
 /** Input tokens of a conversation, as well as they can be told without asking the provider. */
-export type TokenEstimator = (request: ChatRequest, model: string) => number;
+export type TokenEstimator = (request: ChatRequest, model: string) => Promise<number>;
 
 export type InferenceAnswer = Answer;
 
@@ -115,7 +115,7 @@ export class InferenceService {
   ): Promise<InferenceAnswer> {
     const { clock, deadlines, load, observer } = this.options;
     if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
-      return Promise.resolve(this.#estimate(context, call, target));
+      return this.#estimate(context, call, target);
     }
     const trace: AttemptTrace = {
       provider: target.provider.id,
@@ -183,8 +183,8 @@ export class InferenceService {
     }
   }
 
-  #estimate(context: RequestContext, call: CountTokensCall, target: Target): InferenceAnswer {
-    const tokens = this.options.estimateTokens(call.chat(), target.model);
+  async #estimate(context: RequestContext, call: CountTokensCall, target: Target): Promise<InferenceAnswer> {
+    const tokens = await this.options.estimateTokens(call.chat(), target.model);
     const message = 'The provider does not count tokens itself: this number is an estimate.';
     context.warnings = [{ kind: 'changed', param: 'input_tokens', message }];
     if (context.strict) throw refusal(target, context.warnings);

@@ -23,6 +23,10 @@ export interface VendorProfile {
   readonly localEngine?: { readonly port: number; readonly ownedBy?: string };
   /** Client headers that this vendor understands, in lower case. */
   readonly forwardHeaders?: readonly string[];
+  /** What the kept data on prices and on models call this vendor. */
+  readonly dataNames?: { readonly prices?: string; readonly models?: string };
+  /** Path of the reranker, after the base URL, where there is one in Jina's form. */
+  readonly rerankPath?: string;
   /** A key is needed for any call. */
   readonly needsKey: boolean;
 }

@@ -70,7 +70,7 @@ export function testContext(more: Partial<AttemptContext> = {}): AttemptContext 
 /** Parts of the inference service that no test of other things needs. */
 export const NO_EXTRAS = {
   media: { fetch: () => Promise.reject(new Error('no media here')) },
-  estimateTokens: () => 0,
+  estimateTokens: () => Promise.resolve(0),
 } as const;
 
 /** A plain chat answer. */

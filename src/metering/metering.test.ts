@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'bun:test';
+import { testProvider, testTarget } from '../../test/support/inference.ts';
+import type { ChatRequest } from '../core/chat/request.ts';
+import { lineOf, lookUpCapabilities } from './capability-data.ts';
+import { ModelData } from './model-data.ts';
+import { lookUpPrice } from './price-data.ts';
+import { estimateInputTokens } from './token-count.ts';
+import { Tokenizer } from './tokenizer.ts';
+
+const DAY = new Date('2026-10-01T00:00:00Z');
+
+describe('prices', () => {
+  test('are exact decimals per million tokens', () => {
+    expect(lookUpPrice('openai', 'gpt-4o-mini', DAY)).toMatchObject({
+      contextWindow: 128_000,
+      price: { input: { base: '0.15' }, output: { base: '0.6' }, cachedInput: { base: '0.075' } },
+    });
+  });
+
+  test('know tiers, and names with regions and dates', () => {
+    expect(lookUpPrice('anthropic', 'claude-sonnet-4-5', DAY)?.price.input).toEqual({
+      base: '3',
+      tiers: [{ fromTokens: 200_000, price: '6' }],
+    });
+    expect(
+      lookUpPrice('aws', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0', DAY)?.price.output,
+    ).toBeDefined();
+    expect(lookUpPrice('openai', 'no-such-model', DAY)).toBeUndefined();
+  });
+});
+
+describe('capabilities', () => {
+  test.each([
+    ['us.anthropic.claude-opus-4-1-20250805-v1:0', 'claude-opus-4-1'],
+    ['models/gemini-2.5-flash', 'gemini-2.5-flash'],
+    ['openai/gpt-4o-2024-11-20', 'gpt-4o'],
+    ['claude-3-5-haiku@20241022', 'claude-3-5-haiku'],
+    ['command-a-03-2025', 'command-a'],
+  ])('%s is of the line %s', (model, line) => {
+    expect(lineOf(model)).toBe(line);
+  });
+
+  test('are those of the model, or of its line where it is too new', () => {
+    expect(lookUpCapabilities('openai', 'gpt-5')).toMatchObject({
+      contextWindow: 400_000,
+      capabilities: { tools: true, vision: true, reasoning: true },
+      inferred: false,
+    });
+    const newer = lookUpCapabilities('anthropic', 'claude-opus-99');
+    expect(newer).toMatchObject({ capabilities: { tools: true }, inferred: true });
+    expect(newer).not.toHaveProperty('contextWindow');
+    expect(lookUpCapabilities('openai', 'nothing')).toBeUndefined();
+  });
+});
+
+test('what the configuration says wins', () => {
+  const data = new ModelData(() => DAY);
+  const provider = testProvider({ profile: { dataNames: { prices: 'openai', models: 'openai' } } });
+  const target = testTarget(provider, 'gpt-4o-mini');
+  expect(data.of(target).sources).toEqual(['price data', 'capability data']);
+  expect(data.of(target, { contextWindow: 5, capabilities: { vision: false } })).toMatchObject({
+    contextWindow: 5,
+    price: { input: { base: '0.15' } },
+    capabilities: { vision: false, tools: true },
+    sources: ['configuration', 'price data', 'capability data'],
+  });
+  expect(data.of(testTarget()).sources).toEqual([]);
+});
+
+describe('tokens', () => {
+  const request: ChatRequest = {
+    messages: [
+      { role: 'system', content: [{ type: 'text', text: 'ab' }] },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'cde' },
+          { type: 'image', source: { kind: 'url', url: 'https://x.test/a.png' } },
+        ],
+      },
+    ],
+  };
+  const byLength = (text: string) => text.length;
+
+  test('are those of text and media, by the model’s vocabulary', () => {
+    expect(estimateInputTokens(request, 'gpt-5', byLength)).toBe(3 + 4 + 2 + 4 + 3 + 800);
+    expect(estimateInputTokens(request, 'claude-x', byLength)).toBe(Math.ceil(816 * 1.2));
+  });
+
+  test('text is counted by a real tokenizer', async () => {
+    const one: ChatRequest = {
+      messages: [{ role: 'user', content: [{ type: 'text', text: 'hello world' }] }],
+    };
+    expect(await new Tokenizer().estimate(one, 'gpt-5')).toBe(3 + 4 + 2);
+  });
+});
