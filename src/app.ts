@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addDocsRoutes } from './api/docs.ts';
 import { addNativeRoutes } from './api/native/endpoints.ts';
+import { addRerankRoutes } from './api/native/rerank.ts';
+import { addSuggestModelRoutes } from './api/native/suggest-model.ts';
+import { addText2SqlRoutes } from './api/native/text2sql.ts';
 import { addOpenAiRoutes } from './api/openai/endpoints.ts';
 import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
@@ -13,9 +16,12 @@ import type { Clock } from './core/clock.ts';
 import { Door } from './http/door.ts';
 import { DeadlineMonitor } from './inference/deadlines.ts';
 import { Lifecycle } from './inference/lifecycle.ts';
+import { GuardedMediaFetcher } from './inference/media.ts';
 import { Recorder } from './inference/recorder.ts';
 import { InferenceService } from './inference/service.ts';
 import { AddressLimiter } from './limits/per-address.ts';
+import { ModelData } from './metering/model-data.ts';
+import { Tokenizer } from './metering/tokenizer.ts';
 import { createFetchTransport } from './platform/fetch-transport.ts';
 import { openSqlite } from './platform/sqlite.ts';
 import { createUpstreamTransport } from './platform/upstream-transport.ts';
@@ -122,6 +128,7 @@ export class App {
     );
     const { metrics } = this;
     const deadlines = new DeadlineMonitor(() => clock.now());
+    const tokenizer = new Tokenizer();
     const recorder = new Recorder(metrics, log, clock, () => this.#snapshot.config.log.requests);
     const services: ApiServices = {
       clock,
@@ -134,7 +141,15 @@ export class App {
         () => this.#snapshot.addressLimits,
         () => metrics.rateLimited.labels('ip').inc(),
       ),
-      inference: new InferenceService({ clock, deadlines, load: snapshotOptions.load, observer: recorder }),
+      inference: new InferenceService({
+        clock,
+        deadlines,
+        load: snapshotOptions.load,
+        observer: recorder,
+        media: new GuardedMediaFetcher(() => this.#snapshot.mediaLimits),
+        estimateTokens: (request, model) => tokenizer.estimate(request, model),
+      }),
+      modelData: new ModelData(() => new Date(clock.wallTime())),
       recorder,
       snapshot: () => this.#snapshot,
     };
@@ -151,6 +166,9 @@ export class App {
     });
     addOpenAiRoutes(this.door, services);
     addNativeRoutes(this.door, services);
+    addRerankRoutes(this.door, services);
+    addText2SqlRoutes(this.door, services);
+    addSuggestModelRoutes(this.door, services);
     addOperationsRoutes(this.door, services, { version, metrics });
     addDocsRoutes(this.door, {
       version,

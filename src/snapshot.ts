@@ -1,8 +1,11 @@
 import type { ApiSnapshot } from './api/services.ts';
-import type { Config, ProviderConfig } from './config/schema.ts';
+import type { Config, ModelConfig, ProviderConfig } from './config/schema.ts';
 import type { Transport } from './core/transport.ts';
 import type { CorsRules } from './http/cors.ts';
 import type { AddressLimits } from './limits/per-address.ts';
+import type { ModelOverrides } from './metering/model-data.ts';
+import type { ModelPrice } from './metering/price-data.ts';
+import type { DownloadLimits } from './platform/guarded-download.ts';
 import {
   createProvider,
   type ProviderTransports,
@@ -11,7 +14,7 @@ import {
   simulatorProvider,
 } from './providers/registry.ts';
 import type { Provider } from './providers/types.ts';
-import { type DiscoveredModels, ModelDirectory } from './routing/directory.ts';
+import { type DiscoveredModels, type ModelDefinition, ModelDirectory } from './routing/directory.ts';
 import { Router } from './routing/router.ts';
 import type { TargetLoad } from './routing/target-load.ts';
 
@@ -20,6 +23,7 @@ export interface GatewaySnapshot extends ApiSnapshot {
   readonly config: Config;
   readonly cors: CorsRules;
   readonly addressLimits: AddressLimits;
+  readonly mediaLimits: DownloadLimits;
   /** Lets idle connections go. Requests in flight end as they will. */
   close(): void;
 }
@@ -58,13 +62,35 @@ class TransportPool implements ProviderTransports {
   }
 }
 
+/** A model as the configuration has it. */
+function definition(model: ModelConfig): ModelDefinition {
+  const { context_window: contextWindow, max_output_tokens: maxOutputTokens, price, capabilities } = model;
+  const facts: ModelOverrides = {
+    ...(contextWindow === null ? {} : { contextWindow }),
+    ...(maxOutputTokens === null ? {} : { maxOutputTokens }),
+    ...(price === null ? {} : { price: listPrice(price) }),
+    ...(Object.keys(capabilities).length === 0 ? {} : { capabilities }),
+  };
+  return { ...model, facts };
+}
+
+function listPrice(price: NonNullable<ModelConfig['price']>): ModelPrice {
+  const { input, output, cached_input: cachedInput, cache_write: cacheWrite } = price;
+  return {
+    input: { base: input },
+    output: { base: output },
+    ...(cachedInput === null ? {} : { cachedInput: { base: cachedInput } }),
+    ...(cacheWrite === null ? {} : { cacheWrite: { base: cacheWrite } }),
+  };
+}
+
 export function buildSnapshot(config: Config, options: SnapshotOptions): GatewaySnapshot {
   const transports = new TransportPool(options.simulator, options.createTransport);
   const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
   const providers: Provider[] = configured.map((provider) => createProvider(provider, transports));
   if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(transports));
-  const directory = new ModelDirectory(config.models, providers, options.discovered);
-  const { limits, server } = config;
+  const directory = new ModelDirectory(config.models.map(definition), providers, options.discovered);
+  const { limits, media, server } = config;
   return {
     config,
     providers,
@@ -81,6 +107,11 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
       origins: server.cors.origins,
       allowCredentials: server.cors.allow_credentials,
       maxAgeSeconds: Math.floor(server.cors.max_age / 1000),
+    },
+    mediaLimits: {
+      maxBytes: media.max_size,
+      timeoutMs: media.timeout,
+      allowedHosts: media.allowed_hosts,
     },
     addressLimits: { rules: limits.per_ip, queueTimeoutMs: limits.queue_timeout },
     close: () => transports.close(),

@@ -19,7 +19,12 @@ export interface InferenceEndpoint {
   /** @throws GatewayError when the body can't be read or is not valid */
   read(exchange: Exchange, snapshot: ApiSnapshot): Promise<JsonBody>;
   /** The call that a body asks for. @throws GatewayError when it is not valid */
-  parse(body: JsonBody, snapshot: ApiSnapshot, exchange: Exchange, principal: Principal): InferenceCall;
+  parse(
+    body: JsonBody,
+    snapshot: ApiSnapshot,
+    exchange: Exchange,
+    principal: Principal,
+  ): InferenceCall | Promise<InferenceCall>;
   /** The media type of a plain answer, if it is not JSON. */
   readonly contentType?: (exchange: Exchange) => string | undefined;
   /** The client dialect's event for a stream that fails after it began. */
@@ -119,7 +124,8 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       if (address !== undefined) leave = await addressLimiter.enter(address, request.signal);
       const body = await new Arrival(context, services.deadlines).of(endpoint.read(exchange, snapshot));
       exchange.connection.allowSilence();
-      const call = endpoint.parse(body, snapshot, exchange, principal);
+      const parsed = endpoint.parse(body, snapshot, exchange, principal);
+      const call = parsed instanceof Promise ? await parsed : parsed;
       context.model = call.model;
       context.stream = call.stream;
       context.strict = isStrict(request.headers);

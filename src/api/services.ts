@@ -4,6 +4,7 @@ import type { Lifecycle } from '../inference/lifecycle.ts';
 import type { Recorder } from '../inference/recorder.ts';
 import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
 import type { AddressLimiter } from '../limits/per-address.ts';
+import type { ModelData } from '../metering/model-data.ts';
 import type { KeyRing } from '../tenancy/key-ring.ts';
 
 /** What the configuration in force decides for the API. */
@@ -25,5 +26,6 @@ export interface ApiServices {
   readonly addressLimiter: AddressLimiter;
   readonly inference: InferenceService;
   readonly recorder: Recorder;
+  readonly modelData: ModelData;
   readonly snapshot: () => ApiSnapshot;
 }

@@ -77,6 +77,13 @@ export const text = (longest: number) =>
 export const modelName = (longest = 200) =>
   z.string().min(1).max(longest).regex(NAME, 'must not hold spaces or control characters');
 
+/** An exact decimal of at least 0, as a number or as text; parsed to text, since money is not counted in floats. */
+export const decimal = () =>
+  z.preprocess(
+    (value) => (typeof value === 'number' ? String(value) : value),
+    z.string().regex(/^\d{1,12}(?:\.\d{1,12})?$/, 'expected a decimal number of at least 0, such as 0.15'),
+  );
+
 /** A span of time as text; parsed to whole milliseconds. */
 export const duration = (minimum: 0 | 1) =>
   z

@@ -3,6 +3,7 @@ import type { ProviderCatalog } from './catalog.ts';
 import {
   baseUrl,
   boolean,
+  decimal,
   duration,
   headers,
   host,
@@ -23,6 +24,16 @@ export const DEFAULT_METRICS_PORT = 9090;
 export const DEFAULT_DATA_DIR = './data';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
+export const CAPABILITIES = [
+  'tools',
+  'vision',
+  'audio',
+  'files',
+  'reasoning',
+  'structuredOutput',
+  'embeddings',
+  'rerank',
+] as const;
 export const STRATEGIES = ['round-robin', 'weighted', 'least-inflight'] as const;
 
 const PROVIDER_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
@@ -198,6 +209,27 @@ const model = () =>
       .prefault(false)
       .describe(
         'Whether to refuse (400) what a target cannot be told in full, instead of a warning in `x-weir-warnings`.',
+      ),
+    roles: list(text(60)).describe(
+      'What the model is for, where a request names none: `sql` answers `/v1/text2sql`.',
+    ),
+    context_window: nullable(integer(1)).describe(
+      'Tokens of prompt and answer together; else from model data.',
+    ),
+    max_output_tokens: nullable(integer(1)).describe('Tokens of one answer at most; else from model data.'),
+    price: nullable(
+      z.strictObject({
+        input: decimal().describe('For input.'),
+        output: decimal().describe('For output.'),
+        cached_input: nullable(decimal()).describe("For input from the provider's prompt cache."),
+        cache_write: nullable(decimal()).describe('For input that is written to that cache.'),
+      }),
+    ).describe('US dollars per million tokens; else from price data.'),
+    capabilities: z
+      .partialRecord(z.enum(CAPABILITIES), boolean())
+      .prefault({})
+      .describe(
+        `What the model can do, where model data does not know better: ${CAPABILITIES.map((name) => `\`${name}\``).join(', ')}, each true or false.`,
       ),
     fallbacks: list(modelName(LONGEST_REFERENCE)).describe(
       'What to try, in this order, when no target can answer: a model id, an alias, or `provider-id/upstream-model`.',

@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein';
+import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Provider, Target, UpstreamModel } from '../providers/types.ts';
 import type { StrategyName } from './strategies.ts';
 
@@ -11,6 +12,10 @@ export interface ModelDefinition {
   readonly fallbacks: readonly string[];
   /** Refuse requests that a target can't be told in full. */
   readonly strict?: boolean;
+  /** What it is meant for, where a request names no model. */
+  readonly roles?: readonly string[];
+  /** What its owner says of it, in place of the kept data. */
+  readonly facts?: ModelOverrides;
 }
 
 /** Where requests for one model name can go. */
@@ -22,6 +27,7 @@ export interface ModelRoute {
   readonly targets: readonly Target[];
   readonly fallbacks: readonly string[];
   readonly strict: boolean;
+  readonly facts: ModelOverrides | undefined;
 }
 
 export interface ListedModel {
@@ -54,7 +60,7 @@ export class ModelDirectory {
 
   /** @throws UnknownProviderError when a definition refers to none of `providers` */
   constructor(
-    definitions: readonly ModelDefinition[],
+    private readonly definitions: readonly ModelDefinition[],
     providers: readonly Provider[],
     private readonly discovered: () => DiscoveredModels,
   ) {
@@ -75,12 +81,18 @@ export class ModelDirectory {
       targets,
       fallbacks: definition.fallbacks,
       strict: definition.strict ?? false,
+      facts: definition.facts,
     };
     const ownedBy = targets[0]?.provider.id ?? OTHER;
     for (const name of [definition.id, ...definition.aliases]) {
       this.#configured.set(name, route);
       this.#listed.push({ id: name, ownedBy });
     }
+  }
+
+  /** The first model with this role. */
+  withRole(role: string): string | undefined {
+    return this.definitions.find(({ roles }) => roles?.includes(role))?.id;
   }
 
   resolve(name: string): ModelRoute | undefined {
@@ -154,8 +166,13 @@ export class ModelDirectory {
 }
 
 function direct(id: string, label: string, provider: Provider, model: string): ModelRoute {
-  return { id, label, strategy: 'round-robin', targets: [{ provider, model, weight: 1 }],
+  return {
+    id,
+    label,
+    strategy: 'round-robin',
+    targets: [{ provider, model, weight: 1 }],
     fallbacks: [],
     strict: false,
+    facts: undefined,
   };
 }

@@ -59,6 +59,7 @@ export type Wire =
   | 'bedrock-converse'
   | 'cohere'
   | 'weir-prompt'
+  | 'weir-text2sql'
   | 'openai-completions';
 
 interface Cacheable {

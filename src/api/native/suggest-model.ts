@@ -1,0 +1,129 @@
+import { z } from '@hono/zod-openapi';
+import { readJsonBody } from '../../http/body.ts';
+import type { Door } from '../../http/door.ts';
+import { jsonResponse } from '../../http/response.ts';
+import type { ModelData } from '../../metering/model-data.ts';
+import type { ModelDirectory } from '../../routing/directory.ts';
+import { type CandidateFacts, suggestModels } from '../../routing/suggestion.ts';
+import { presentedKey } from '../../tenancy/key-ring.ts';
+import type { ApiServices } from '../services.ts';
+import { validate } from '../validation.ts';
+
+const CAPABILITIES = [
+  'tools',
+  'vision',
+  'audio',
+  'files',
+  'reasoning',
+  'structuredOutput',
+  'embeddings',
+  'rerank',
+] as const;
+const names = z.array(z.string().min(1).max(400)).max(100).optional();
+const price = z.number().min(0).optional();
+
+export const suggestModelRequest = z
+  .strictObject({
+    task: z.string().min(1, 'a description of the task is expected').max(20_000),
+    constraints: z
+      .strictObject({
+        max_input_price: price.describe('US dollars per million tokens.'),
+        max_output_price: price.describe('US dollars per million tokens.'),
+        min_context_window: z.number().int().min(1).optional().describe('Tokens.'),
+        capabilities: z.array(z.enum(CAPABILITIES)).optional(),
+        providers: names.describe('Ids of providers; only their models.'),
+        exclude: names.describe('Models that are out.'),
+      })
+      .default({}),
+    expected: z
+      .strictObject({
+        input_tokens: z.number().int().min(0).max(1e9).default(1_000),
+        output_tokens: z.number().int().min(0).max(1e9).default(500),
+      })
+      .prefault({})
+      .describe('Of one request, for the price.'),
+    limit: z.number().int().min(1).max(50).default(5),
+  })
+  .openapi('SuggestModelRequest', {
+    example: { task: 'Extract invoice lines from scanned PDFs as JSON', constraints: { max_input_price: 3 } },
+  });
+
+export const suggestModelResponse = z
+  .object({
+    object: z.literal('model_suggestions'),
+    needs: z.array(z.string()).describe('What was read out of the task.'),
+    suggestions: z.array(
+      z.object({
+        model: z.string(),
+        provider: z.string(),
+        score: z.number(),
+        reasons: z.array(z.string()),
+        estimated_cost_usd: z.number().optional(),
+      }),
+    ),
+    excluded: z.record(z.string(), z.number().int()).describe('How many models each constraint ruled out.'),
+  })
+  .openapi('SuggestModelResponse');
+
+/** Every model that this gateway offers, with what is known of it. */
+function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[] {
+  return directory.list().flatMap(({ id }): CandidateFacts[] => {
+    const route = directory.resolve(id);
+    const target = route?.targets[0];
+    if (!route || !target) return [];
+    const {
+      contextWindow,
+      price: cost,
+      capabilities,
+      knowledgeCutoff,
+      openWeights,
+    } = data.of(target, route.facts);
+    return [
+      {
+        id,
+        provider: target.provider.id,
+        capabilities: { ...capabilities },
+        ...(contextWindow === undefined ? {} : { contextWindow }),
+        ...(cost?.input === undefined ? {} : { inputPrice: cost.input.base }),
+        ...(cost?.output === undefined ? {} : { outputPrice: cost.output.base }),
+        ...(knowledgeCutoff === undefined ? {} : { knowledgeCutoff }),
+        ...(openWeights === undefined ? {} : { openWeights }),
+      },
+    ];
+  });
+}
+
+export function addSuggestModelRoutes(door: Door, services: ApiServices): void {
+  door.route('POST', '/v1/suggest-model', async ({ request }) => {
+    services.keys.authenticate(presentedKey(request.headers));
+    const snapshot = services.snapshot();
+    const { json } = await readJsonBody(request, snapshot.bodyLimit);
+    const { task, constraints, expected, limit } = validate(suggestModelRequest, json);
+    const { suggestions, needs, excluded } = suggestModels(
+      candidates(snapshot.directory, services.modelData),
+      {
+        task,
+        constraints: {
+          maxInputPrice: constraints.max_input_price,
+          maxOutputPrice: constraints.max_output_price,
+          minContextWindow: constraints.min_context_window,
+          capabilities: constraints.capabilities,
+          providers: constraints.providers,
+          exclude: constraints.exclude,
+        },
+        expected: { inputTokens: expected.input_tokens, outputTokens: expected.output_tokens },
+        limit,
+      },
+    );
+    const body = {
+      object: 'model_suggestions',
+      needs,
+      suggestions: suggestions.map(({ estimatedCost, ...rest }) => ({
+        ...rest,
+        ...(estimatedCost === undefined ? {} : { estimated_cost_usd: estimatedCost }),
+      })),
+      excluded,
+    };
+    return jsonResponse(request, 200, JSON.stringify(body), {});
+  });
+}
