@@ -1,0 +1,26 @@
+import type { ChatFormat, PassthroughFormat } from '../format.ts';
+import type { Target } from '../types.ts';
+import { responsesPassthroughTo } from './passthrough.ts';
+import { ResponsesReader } from './reader.ts';
+import { responsesBody } from './request.ts';
+import { parseResponse } from './result.ts';
+
+const atBase = ({ provider }: Target): string => `${provider.baseUrl}/responses`;
+
+/** OpenAI's Responses API as a target of translated requests, wherever its endpoint is. */
+export function responsesFormatTo(endpoint: (target: Target) => string): ChatFormat {
+  return {
+    build: (request, target, options) => ({
+      url: endpoint(target),
+      body: JSON.stringify(responsesBody(request, target, options)),
+    }),
+    parse: parseResponse,
+    reader: (target) => new ResponsesReader(target),
+  };
+}
+
+export const responsesChatFormat: ChatFormat = responsesFormatTo(atBase);
+export const responsesPassthrough: PassthroughFormat = responsesPassthroughTo(atBase);
+
+export { errorFromResponses } from './errors.ts';
+export { responsesPassthroughTo } from './passthrough.ts';

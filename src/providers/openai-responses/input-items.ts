@@ -1,0 +1,228 @@
+import type {
+  AssistantMessage,
+  AudioPart,
+  ChatRequest,
+  FilePart,
+  ImagePart,
+  Message,
+  Origin,
+  TextPart,
+  ToolMessage,
+  UnknownPart,
+} from '../../core/chat/request.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Warn } from '../../core/warning.ts';
+import { callId } from './call-ids.ts';
+import { type Item, mediaItem } from './media.ts';
+import { ReasoningItems } from './reasoning-items.ts';
+
+const CONTENT_TYPES: ReadonlySet<unknown> = new Set([
+  'input_text',
+  'input_image',
+  'input_file',
+  'input_audio',
+]);
+
+/** Members of a request by which earlier calls may be known upstream although they are not in it. */
+const STATE_MEMBERS = ['previous_response_id', 'conversation'];
+
+/** The conversation as a flat list of items, which is how this API takes it. */
+export function inputItems(request: ChatRequest, origin: Origin, warn: Warn): Item[] {
+  return new InputItems(request, origin, warn).items();
+}
+
+type ContentPart = TextPart | ImagePart | FilePart | AudioPart | UnknownPart;
+
+class InputItems {
+  readonly #items: Item[] = [];
+  readonly #calls = new Map<string, 'function' | 'custom'>();
+  readonly #reasoning: ReasoningItems;
+  /** Earlier calls may be somewhere that can't be seen from here. */
+  #callsElsewhere: boolean;
+
+  constructor(
+    private readonly request: ChatRequest,
+    origin: Origin,
+    private readonly warn: Warn,
+  ) {
+    this.#reasoning = new ReasoningItems(origin);
+    const members = request.extensions?.members ?? {};
+    this.#callsElsewhere = STATE_MEMBERS.some(
+      (name) => members[name] !== undefined && members[name] !== null,
+    );
+  }
+
+  items(): Item[] {
+    this.request.messages.forEach((message, index) => {
+      this.#message(message, `messages[${index}]`);
+    });
+    const items = this.#reasoning.withoutDangling(this.#items);
+    if (this.#reasoning.leftOut) {
+      this.warn({
+        kind: 'unsupported',
+        param: 'messages',
+        message: 'Reasoning of another provider, or without its signature, was left out.',
+      });
+    }
+    return items;
+  }
+
+  #message(message: Message, at: string): void {
+    if (message.role !== 'tool' && message.name !== undefined) {
+      this.warn({
+        kind: 'unsupported',
+        param: `${at}.name`,
+        message: 'The chosen target knows no names of participants.',
+      });
+    }
+    if (message.role === 'assistant') this.#assistant(message, at);
+    else if (message.role === 'tool') this.#tool(message, at);
+    else this.#input(message.role, message.content, at);
+  }
+
+  /** What the model is told: by the user, or by who made the application. */
+  #input(role: 'user' | 'system' | 'developer', parts: readonly ContentPart[], at: string): void {
+    let content: Item[] = [];
+    const flush = () => {
+      if (content.length > 0) this.#items.push({ type: 'message', role, content });
+      content = [];
+    };
+    parts.forEach((part, index) => {
+      const where = `${at}.content[${index}]`;
+      if (part.type === 'unknown' && isItem(part)) {
+        flush();
+        this.#unknown(part);
+        return;
+      }
+      const item = this.#content(part, where);
+      if (item) content.push(item);
+    });
+    // A turn of which nothing is left still is one.
+    if (
+      content.length === 0 &&
+      role === 'user' &&
+      this.#items.at(-1)?.role !== 'user' &&
+      !parts.some(isItem)
+    ) {
+      content.push({ type: 'input_text', text: '' });
+    }
+    flush();
+  }
+
+  #content(part: ContentPart, at: string): Item | undefined {
+    if (part.type === 'text') return { type: 'input_text', text: part.text };
+    if (part.type !== 'unknown') return mediaItem(part, at, this.warn);
+    if (part.dialect === 'openai-responses') return part.value;
+    this.#foreign(part, at);
+    return undefined;
+  }
+
+  #assistant({ content }: AssistantMessage, at: string): void {
+    let text: string | undefined;
+    const flush = () => {
+      this.#reasoning.close();
+      // As a plain string: a list of output parts would need the id that the message had upstream.
+      if (text !== undefined) this.#items.push({ type: 'message', role: 'assistant', content: text });
+      text = undefined;
+    };
+    content.forEach((part, index) => {
+      const where = `${at}.content[${index}]`;
+      switch (part.type) {
+        case 'text':
+        case 'refusal':
+          this.#reasoning.close();
+          if (part.text !== '') text = (text ?? '') + part.text;
+          break;
+        case 'reasoning': {
+          if (text !== undefined) flush();
+          const item = this.#reasoning.part(part);
+          if (item) this.#items.push(item);
+          break;
+        }
+        case 'tool-call':
+          flush();
+          this.#calls.set(part.id, part.kind ?? 'function');
+          this.#items.push(
+            part.kind === 'custom'
+              ? { type: 'custom_tool_call', call_id: callId(part.id), name: part.name, input: part.arguments }
+              : {
+                  type: 'function_call',
+                  call_id: callId(part.id),
+                  name: part.name,
+                  arguments: part.arguments === '' ? '{}' : part.arguments,
+                },
+          );
+          break;
+        case 'unknown':
+          if (isItem(part)) {
+            flush();
+            this.#unknown(part);
+          } else this.#foreign(part, where);
+          break;
+        case 'image':
+        case 'audio':
+          this.warn({
+            kind: 'unsupported',
+            param: where,
+            message: `The chosen target takes no ${part.type} that a model made; it was left out.`,
+          });
+      }
+    });
+    flush();
+  }
+
+  #tool({ content }: ToolMessage, at: string): void {
+    content.forEach((result, index) => {
+      const where = `${at}.content[${index}]`;
+      const called = this.#calls.get(result.callId);
+      if (called === undefined && !this.#callsElsewhere) {
+        throw new GatewayError(
+          'invalid_request',
+          `${where}: no tool call before it has the id "${result.callId}". A tool result must follow the assistant message that made the call.`,
+          { param: where },
+        );
+      }
+      if (result.isError === true) {
+        this.warn({
+          kind: 'unsupported',
+          param: `${where}.is_error`,
+          message: 'The chosen target is not told that a tool failed, other than by what the result says.',
+        });
+      }
+      const kind = result.kind ?? called ?? 'function';
+      this.#items.push({
+        type: kind === 'custom' ? 'custom_tool_call_output' : 'function_call_output',
+        call_id: callId(result.callId),
+        output: this.#output(result.content, where),
+      });
+    });
+  }
+
+  #output(parts: readonly ContentPart[], at: string): string | readonly Item[] {
+    const [first] = parts;
+    if (first === undefined) return '';
+    if (first.type === 'text' && parts.length === 1) return first.text;
+    const items = parts.map((part, index) => this.#content(part, `${at}.content[${index}]`));
+    return items.filter((item) => item !== undefined);
+  }
+
+  #unknown({ value }: UnknownPart): void {
+    this.#callsElsewhere = true;
+    this.#items.push(value);
+  }
+
+  #foreign({ value }: UnknownPart, at: string): void {
+    this.warn({
+      kind: 'unsupported',
+      param: at,
+      message: `The chosen target has nothing like "${String(value.type ?? 'this part')}"; it was left out.`,
+    });
+  }
+}
+
+/** Stands for itself among the items, instead of being a part of a message. */
+function isItem(part: { readonly type: string } & Partial<Pick<UnknownPart, 'dialect' | 'value'>>): boolean {
+  return (
+    part.type === 'unknown' && part.dialect === 'openai-responses' && !CONTENT_TYPES.has(part.value?.type)
+  );
+}

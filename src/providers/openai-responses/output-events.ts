@@ -1,0 +1,233 @@
+import type { Origin } from '../../core/chat/request.ts';
+import type { ChatEvent, StreamedPart } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import { citationOf, encryptedOf, isToolCall, logprobsOf, records, toolCallOf } from './output.ts';
+import { PartQueue } from './part-queue.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+type Emit = (event: ChatEvent) => void;
+
+/** What is said in a part, by the kind of part. */
+const TEXT_MEMBER: Readonly<Record<string, string>> = {
+  output_text: 'text',
+  refusal: 'refusal',
+  reasoning_text: 'text',
+  summary_text: 'text',
+};
+
+/** One output item as far as its events have told it. */
+interface OpenItem {
+  /** Keys of its parts that may still grow. */
+  readonly keys: string[];
+  /** Its encrypted reasoning is going to come with its end. */
+  readonly encrypted: boolean;
+  readonly id: string | undefined;
+}
+
+/**
+ * Turns the events of output items into parts. Servers differ in how much they tell: deltas, or only what is done,
+ * or only whole items; whatever comes first counts, and what repeats it does not.
+ */
+export class OutputEvents {
+  hasToolCalls = false;
+  readonly #parts = new PartQueue(0);
+  readonly #items = new Map<string, OpenItem>();
+  readonly #done = new Set<string>();
+
+  constructor(
+    private readonly origin: Origin,
+    private readonly emit: Emit,
+  ) {}
+
+  /** @param type the event's name without `response.` */
+  event(type: string, json: Json): void {
+    switch (type) {
+      case 'output_item.added':
+        this.#itemAdded(itemKey(json), isRecord(json.item) ? json.item : {});
+        return;
+      case 'output_item.done':
+        if (isRecord(json.item)) this.#itemDone(itemKey(json), json.item);
+        return;
+      case 'content_part.added':
+      case 'content_part.done':
+        if (isRecord(json.part)) this.#part(json, 'content', asString(json.part.type), json.part, type);
+        return;
+      case 'reasoning_summary_part.added':
+      case 'reasoning_summary_part.done':
+        if (isRecord(json.part)) this.#part(json, 'summary', 'summary_text', json.part, type);
+        return;
+      case 'output_text.delta':
+      case 'output_text.done':
+        this.#part(json, 'content', 'output_text', json, type);
+        return;
+      case 'refusal.delta':
+      case 'refusal.done':
+        this.#part(json, 'content', 'refusal', json, type);
+        return;
+      case 'reasoning_text.delta':
+      case 'reasoning_text.done':
+        this.#part(json, 'content', 'reasoning_text', json, type);
+        return;
+      case 'reasoning_summary_text.delta':
+      case 'reasoning_summary_text.done':
+        this.#part(json, 'summary', 'summary_text', json, type);
+        return;
+      case 'output_text.annotation.added':
+        if (isRecord(json.annotation)) this.#annotation(json, json.annotation);
+        return;
+      case 'function_call_arguments.delta':
+      case 'custom_tool_call_input.delta':
+        this.#parts.delta(itemKey(json), asString(json.delta) ?? '', this.emit);
+        return;
+    }
+  }
+
+  /** The whole response: what no event has told is told now, and every part ends. */
+  complete(response: Json): void {
+    records(response.output).forEach((item, index) => {
+      this.#itemDone(this.#keyOf(item) ?? String(index), item);
+    });
+    this.#parts.closeAll(this.emit);
+  }
+
+  /** By what key events have told this item: its place among the items may have been another one then. */
+  #keyOf(item: Json): string | undefined {
+    const id = asString(item.id);
+    if (id === undefined || id === '') return undefined;
+    for (const [key, open] of this.#items) if (open.id === id) return key;
+    return undefined;
+  }
+
+  #itemAdded(key: string, item: Json): OpenItem {
+    const known = this.#items.get(key);
+    if (known) return known;
+    const open = {
+      keys: [],
+      encrypted: encryptedOf(item, this.origin) !== undefined,
+      id: asString(item.id),
+    };
+    this.#items.set(key, open);
+    // Without its name a call can't begin; the item itself tells it when it is done.
+    if (isToolCall(item) && asString(item.name)) this.#openCall(key, item);
+    return open;
+  }
+
+  #openCall(key: string, item: Json): void {
+    const { arguments: _, ...call } = toolCallOf(item);
+    this.hasToolCalls = true;
+    this.#parts.open(key, call, this.emit);
+  }
+
+  /** An event of a part of a message's content, or of a summary: its beginning, more of it, or all of it. */
+  #part(event: Json, list: 'content' | 'summary', kind: string | undefined, json: Json, type: string): void {
+    const item = this.#itemAdded(itemKey(event), { id: event.item_id });
+    const index = asCount(list === 'content' ? event.content_index : event.summary_index) ?? 0;
+    const key = `${itemKey(event)}/${list}/${index}`;
+    if (this.#done.has(itemKey(event))) return;
+    if (kind === undefined || !(kind in TEXT_MEMBER)) return;
+    this.#openPart(item, key, streamedPart(kind, item.id));
+    const delta = type.endsWith('.delta');
+    if (delta) this.#parts.delta(key, asString(json.delta) ?? '', this.emit, logprobsOf(json.logprobs));
+    else this.#fill(key, kind, json);
+  }
+
+  #openPart(item: OpenItem, key: string, part: StreamedPart): void {
+    if (this.#parts.has(key)) return;
+    for (const previous of item.keys) {
+      if (item.encrypted) this.#parts.signature(previous, { origin: this.origin, value: '' }, this.emit);
+      this.#parts.close(previous, this.emit);
+    }
+    item.keys.length = 0;
+    item.keys.push(key);
+    this.#parts.open(key, part, this.emit);
+  }
+
+  /** All of a part at once: told only if nothing of it was told before. */
+  #fill(key: string, kind: string, json: Json): void {
+    if (!this.#parts.spoken(key)) {
+      const text = asString(json[TEXT_MEMBER[kind] ?? 'text']) ?? '';
+      this.#parts.delta(key, text, this.emit, logprobsOf(json.logprobs));
+    }
+    for (const annotation of records(json.annotations).slice(this.#parts.citations(key))) {
+      this.#parts.citation(key, citationOf(annotation), this.emit);
+    }
+  }
+
+  #annotation(event: Json, annotation: Json): void {
+    const key = `${itemKey(event)}/content/${asCount(event.content_index) ?? 0}`;
+    this.#parts.citation(key, citationOf(annotation), this.emit);
+  }
+
+  #itemDone(key: string, item: Json): void {
+    if (this.#done.has(key)) return;
+    const open = this.#itemAdded(key, item);
+    if (isToolCall(item)) this.#callDone(key, item);
+    else if (item.type === 'message') this.#contentDone(key, open, item);
+    else if (item.type === 'reasoning') this.#reasoningDone(key, open, item);
+    else this.#whole(key, { type: 'unknown', dialect: 'openai-responses', value: item });
+    for (const last of open.keys) this.#parts.close(last, this.emit);
+    this.#done.add(key);
+  }
+
+  #callDone(key: string, item: Json): void {
+    this.#openCall(key, item);
+    if (!this.#parts.spoken(key)) this.#parts.delta(key, toolCallOf(item).arguments, this.emit);
+    this.#parts.close(key, this.emit);
+  }
+
+  #contentDone(key: string, open: OpenItem, item: Json): void {
+    records(item.content).forEach((part, index) => {
+      const at = `${key}/content/${index}`;
+      const kind = asString(part.type) ?? '';
+      if (!(kind in TEXT_MEMBER)) {
+        this.#whole(at, { type: 'unknown', dialect: 'openai-responses', value: part });
+        return;
+      }
+      this.#openPart(open, at, streamedPart(kind, open.id));
+      this.#fill(at, kind, part);
+    });
+  }
+
+  #reasoningDone(key: string, open: OpenItem, item: Json): void {
+    const signature = encryptedOf(item, this.origin);
+    const id = open.id ?? asString(item.id);
+    const told = { ...open, encrypted: signature !== undefined, id };
+    for (const [list, kind] of [
+      ['content', 'reasoning_text'],
+      ['summary', 'summary_text'],
+    ] as const) {
+      records(item[list]).forEach((part, index) => {
+        const at = `${key}/${list}/${index}`;
+        this.#openPart(told, at, streamedPart(kind, id));
+        this.#fill(at, kind, part);
+      });
+    }
+    if (signature === undefined) return;
+    const last = open.keys.at(-1);
+    if (last !== undefined) this.#parts.signature(last, signature, this.emit);
+    else {
+      const named = id === undefined ? {} : { id };
+      this.#whole(key, { type: 'reasoning', text: '', redacted: signature, ...named });
+    }
+  }
+
+  #whole(key: string, part: Extract<StreamedPart, { type: 'whole' }>['part']): void {
+    this.#parts.open(key, { type: 'whole', part }, this.emit);
+    this.#parts.close(key, this.emit);
+  }
+}
+
+/** By position, since some servers give an item another id in each event. */
+function itemKey(event: Json): string {
+  return String(asCount(event.output_index) ?? asString(event.item_id) ?? '0');
+}
+
+function streamedPart(kind: string, id: string | undefined): StreamedPart {
+  if (kind === 'output_text') return { type: 'text' };
+  if (kind === 'refusal') return { type: 'refusal' };
+  return {
+    type: 'reasoning',
+    ...(id === undefined ? {} : { id }),
+    ...(kind === 'summary_text' ? { summary: true } : {}),
+  };
+}

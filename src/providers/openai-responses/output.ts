@@ -1,0 +1,130 @@
+import type {
+  AssistantPart,
+  Citation,
+  Origin,
+  RefusalPart,
+  Signature,
+  TextPart,
+} from '../../core/chat/request.ts';
+import type { FinishReason, TokenLogprobs } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function records(value: unknown): Json[] {
+  return Array.isArray(value) ? value.filter(isRecord) : [];
+}
+
+export function citationOf(annotation: Json): Citation {
+  const url = asString(annotation.url);
+  const title = asString(annotation.title) ?? asString(annotation.filename);
+  const start = asCount(annotation.start_index);
+  const end = asCount(annotation.end_index);
+  return {
+    ...(url === undefined ? {} : { url }),
+    ...(title === undefined ? {} : { title }),
+    ...(start === undefined ? {} : { start }),
+    ...(end === undefined ? {} : { end }),
+    raw: { dialect: 'openai-responses', value: annotation },
+  };
+}
+
+/** In the chat form, where `bytes` is always there. */
+export function logprobsOf(value: unknown): TokenLogprobs | undefined {
+  const entries = records(value);
+  if (entries.length === 0) return undefined;
+  return entries.map((entry) => ({
+    bytes: null,
+    ...entry,
+    top_logprobs: records(entry.top_logprobs).map((top) => ({ bytes: null, ...top })),
+  }));
+}
+
+/** What may be sent back of an item of reasoning. */
+export function encryptedOf(item: Json, origin: Origin): Signature | undefined {
+  const value = asString(item.encrypted_content);
+  return value === undefined || value === '' ? undefined : { origin, value };
+}
+
+export function toolCallOf(item: Json): Extract<AssistantPart, { type: 'tool-call' }> {
+  const custom = item.type === 'custom_tool_call';
+  return {
+    type: 'tool-call',
+    id: asString(item.call_id) ?? asString(item.id) ?? '',
+    name: asString(item.name) ?? '',
+    arguments: asString(custom ? item.input : item.arguments) ?? '',
+    ...(custom ? { kind: 'custom' as const } : {}),
+  };
+}
+
+export function isToolCall(item: Json): boolean {
+  return item.type === 'function_call' || item.type === 'custom_tool_call';
+}
+
+function messagePart(part: Json): TextPart | RefusalPart | AssistantPart {
+  if (part.type === 'refusal') return { type: 'refusal', text: asString(part.refusal) ?? '' };
+  if (part.type !== 'output_text') return { type: 'unknown', dialect: 'openai-responses', value: part };
+  const citations = records(part.annotations).map(citationOf);
+  return {
+    type: 'text',
+    text: asString(part.text) ?? '',
+    ...(citations.length === 0 ? {} : { citations }),
+  };
+}
+
+/**
+ * One part for each part of a summary, so that their texts stay apart. The encrypted content belongs to all of them
+ * and stands with the last; the others carry an empty signature, by which they find back to it.
+ */
+function reasoningParts(item: Json, origin: Origin): AssistantPart[] {
+  const id = asString(item.id);
+  const encrypted = encryptedOf(item, origin);
+  const named = id === undefined ? {} : { id };
+  const shown = [
+    ...records(item.content).map((part) => ({ text: asString(part.text) ?? '' })),
+    ...records(item.summary).map((part) => ({ text: asString(part.text) ?? '', summary: true })),
+  ];
+  if (shown.length === 0) {
+    return encrypted === undefined ? [] : [{ type: 'reasoning', text: '', redacted: encrypted, ...named }];
+  }
+  return shown.map((part, index) => ({
+    type: 'reasoning',
+    ...part,
+    ...named,
+    ...(encrypted === undefined
+      ? {}
+      : { signature: index === shown.length - 1 ? encrypted : { origin, value: '' } }),
+  }));
+}
+
+/** The parts of one output item. */
+export function partsOf(item: Json, origin: Origin): AssistantPart[] {
+  if (item.type === 'message') return records(item.content).map(messagePart);
+  if (item.type === 'reasoning') return reasoningParts(item, origin);
+  if (isToolCall(item)) return [toolCallOf(item)];
+  return [{ type: 'unknown', dialect: 'openai-responses', value: item }];
+}
+
+/** Why a response ended that is neither failed nor still running. */
+export function finishOf(response: Json, hasToolCalls: boolean): FinishReason {
+  const details = isRecord(response.incomplete_details) ? response.incomplete_details : {};
+  const reason = asString(details.reason);
+  if (response.status === 'incomplete' || reason !== undefined) {
+    const unified =
+      reason === 'content_filter' ? 'content-filter' : reason === 'max_output_tokens' ? 'length' : 'other';
+    return { unified, raw: reason ?? 'incomplete' };
+  }
+  return { unified: hasToolCalls ? 'tool-calls' : 'stop', raw: 'completed' };
+}
+
+/** What every event and answer that carries a response says of it. */
+export function identityOf(response: Json): { id?: string; created?: number; model?: string } {
+  const id = asString(response.id);
+  const created = typeof response.created_at === 'number' ? Math.floor(response.created_at) : undefined;
+  const model = asString(response.model);
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(created === undefined ? {} : { created }),
+    ...(model === undefined ? {} : { model }),
+  };
+}

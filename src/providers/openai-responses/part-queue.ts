@@ -1,0 +1,96 @@
+import type { Signature } from '../../core/chat/request.ts';
+import type { ChatEvent, StreamedPart, TokenLogprobs } from '../../core/chat/result.ts';
+
+type Emit = (event: ChatEvent) => void;
+
+/** A part that has begun. Only the first of them is open for the reader of the events; what the others say waits. */
+class Slot {
+  readonly waiting: ChatEvent[] = [];
+  closed = false;
+  /** Something was said, so that a summary of all of it must not be said again. */
+  spoken = false;
+  citations = 0;
+
+  constructor(readonly part: StreamedPart) {}
+}
+
+/**
+ * Parts of an answer in the order in which they began, told one after another, even where an upstream lets several
+ * go on at the same time.
+ */
+export class PartQueue {
+  readonly #slots = new Map<string, Slot>();
+  #queue: Slot[] = [];
+
+  constructor(private readonly choice: number) {}
+
+  has(key: string): boolean {
+    return this.#slots.has(key);
+  }
+
+  /** Whether the part's text was told already. */
+  spoken(key: string): boolean {
+    return this.#slots.get(key)?.spoken ?? false;
+  }
+
+  /** How many citations the part has. */
+  citations(key: string): number {
+    return this.#slots.get(key)?.citations ?? 0;
+  }
+
+  /** Begins a part unless it has begun. */
+  open(key: string, part: StreamedPart, emit: Emit): void {
+    if (this.#slots.has(key)) return;
+    const slot = new Slot(part);
+    this.#slots.set(key, slot);
+    this.#queue.push(slot);
+    this.#tell(slot, { type: 'part-start', choice: this.choice, part }, emit);
+  }
+
+  delta(key: string, text: string, emit: Emit, logprobs?: TokenLogprobs): void {
+    const slot = this.#slots.get(key);
+    if (!slot || slot.closed || (text === '' && logprobs === undefined)) return;
+    slot.spoken = true;
+    this.#tell(
+      slot,
+      { type: 'delta', choice: this.choice, text, ...(logprobs === undefined ? {} : { logprobs }) },
+      emit,
+    );
+  }
+
+  citation(key: string, citation: Extract<ChatEvent, { type: 'citation' }>['citation'], emit: Emit): void {
+    const slot = this.#slots.get(key);
+    if (!slot || slot.closed) return;
+    slot.citations += 1;
+    this.#tell(slot, { type: 'citation', choice: this.choice, citation }, emit);
+  }
+
+  signature(key: string, signature: Signature, emit: Emit): void {
+    const slot = this.#slots.get(key);
+    if (slot && !slot.closed) this.#tell(slot, { type: 'signature', choice: this.choice, signature }, emit);
+  }
+
+  close(key: string, emit: Emit): void {
+    const slot = this.#slots.get(key);
+    if (!slot || slot.closed) return;
+    this.#tell(slot, { type: 'part-end', choice: this.choice }, emit);
+    slot.closed = true;
+    this.#advance(emit);
+  }
+
+  closeAll(emit: Emit): void {
+    for (const key of this.#slots.keys()) this.close(key, emit);
+  }
+
+  #tell(slot: Slot, event: ChatEvent, emit: Emit): void {
+    if (this.#queue[0] === slot) emit(event);
+    else slot.waiting.push(event);
+  }
+
+  #advance(emit: Emit): void {
+    while (this.#queue[0]?.closed) {
+      this.#queue.shift();
+      for (const event of this.#queue[0]?.waiting ?? []) emit(event);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { Origin, ReasoningPart } from '../../core/chat/request.ts';
+import type { Item } from './media.ts';
+
+/**
+ * Turns reasoning parts of the history into items again. One item may have become several parts, one for each part
+ * of its summary; all but the last then carry an empty signature, and the last one has the encrypted content.
+ */
+export class ReasoningItems {
+  /** Reasoning had to be left out: it was not signed, or by somebody else. */
+  leftOut = false;
+  #summary: { readonly id: string | undefined; readonly texts: string[] } | undefined;
+
+  constructor(private readonly origin: Origin) {}
+
+  /** @returns the item, when this part completes one */
+  part({ text, id, signature, redacted }: ReasoningPart): Item | undefined {
+    const own = [redacted, signature].find((candidate) => candidate?.origin === this.origin);
+    if (own === undefined) {
+      this.leftOut = true;
+      return undefined;
+    }
+    if (this.#summary && id !== undefined && this.#summary.id !== id) this.close();
+    const texts = [...(this.#summary?.texts ?? []), ...(text === '' ? [] : [text])];
+    if (own.value === '') {
+      this.#summary = { id, texts };
+      return undefined;
+    }
+    this.#summary = undefined;
+    return {
+      type: 'reasoning',
+      ...(id === undefined ? {} : { id }),
+      summary: texts.map((summary) => ({ type: 'summary_text', text: summary })),
+      encrypted_content: own.value,
+    };
+  }
+
+  /** Something else follows: a summary whose encrypted content did not come can't be sent. */
+  close(): void {
+    if (this.#summary) this.leftOut = true;
+    this.#summary = undefined;
+  }
+
+  /** The API refuses reasoning that is not followed by what it led to, as when an answer was cut off. */
+  withoutDangling(items: readonly Item[]): Item[] {
+    const kept: Item[] = [];
+    let followed = false;
+    for (const item of [...items].reverse()) {
+      if (item.type === 'reasoning') {
+        if (!followed) {
+          this.leftOut = true;
+          continue;
+        }
+      } else {
+        followed = isWork(item);
+      }
+      kept.push(item);
+    }
+    return kept.reverse();
+  }
+}
+
+/** What a model does after it has thought, as opposed to what it is told. */
+function isWork(item: Item): boolean {
+  if (item.type === 'message') return item.role === 'assistant';
+  return !String(item.type).endsWith('_output');
+}

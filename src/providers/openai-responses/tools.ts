@@ -1,0 +1,67 @@
+import type { ChatRequest, FunctionTool, Tool, UnknownTool } from '../../core/chat/request.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import type { Warn } from '../../core/warning.ts';
+import type { Item } from './media.ts';
+
+export function toolItems(tools: readonly Tool[], warn: Warn): Item[] {
+  return tools.flatMap((tool, index) => {
+    if (tool.type === 'function') return [functionTool(tool)];
+    const item = unknownTool(tool);
+    if (item) return [item];
+    const named = tool.name ?? asString(tool.value.type) ?? 'this tool';
+    warn({
+      kind: 'unsupported',
+      param: `tools[${index}]`,
+      message: `The chosen target has no tool like "${named}"; it was left out.`,
+    });
+    return [];
+  });
+}
+
+function functionTool({ name, description, parameters, strict = false }: FunctionTool): Item {
+  return {
+    type: 'function',
+    name,
+    ...(description === undefined ? {} : { description }),
+    parameters: parameters ?? { type: 'object', properties: {}, ...(strict ? CLOSED : {}) },
+    // Always said: without it this API is strict, where all others are not.
+    strict,
+  };
+}
+
+const CLOSED = { required: [], additionalProperties: false };
+
+function unknownTool({ dialect, value }: UnknownTool): Item | undefined {
+  if (dialect === 'openai-responses') return value;
+  if (dialect === 'openai-chat' && value.type === 'custom' && isRecord(value.custom)) {
+    const { format, ...custom } = value.custom;
+    if (!isRecord(format)) return { type: 'custom', ...custom };
+    const { grammar, ...plain } = format;
+    return { type: 'custom', ...custom, format: { ...plain, ...(isRecord(grammar) ? grammar : {}) } };
+  }
+  return undefined;
+}
+
+/** How one tool of the request is pointed at. */
+function reference(name: string, tools: readonly Tool[]): Item {
+  const found = tools.find((tool) => tool.name === name);
+  if (found?.type !== 'unknown') return { type: 'function', name };
+  const type = found.value.type;
+  return type === 'function' || type === 'custom' ? { type, name } : { type };
+}
+
+export function toolChoice({ toolChoice: choice, tools = [] }: ChatRequest): string | Item | undefined {
+  if (choice === undefined) return undefined;
+  switch (choice.type) {
+    case 'tool':
+      return reference(choice.name, tools);
+    case 'allowed':
+      return {
+        type: 'allowed_tools',
+        mode: choice.mode,
+        tools: choice.names.map((name) => reference(name, tools)),
+      };
+    default:
+      return choice.type;
+  }
+}
