@@ -1,0 +1,19 @@
+import type { ClientDialect } from '../../../core/chat/dialect.ts';
+import { readMessages } from './messages.ts';
+import { readParameters } from './parameters.ts';
+import { invalid } from './parts.ts';
+import { renderCompletion } from './result.ts';
+import { ChatChunkWriter } from './stream-writer.ts';
+
+/** OpenAI's Chat Completions, with the extras that other vendors have made common. */
+export const openAiChatDialect: ClientDialect = {
+  name: 'openai-chat',
+
+  toChat(body) {
+    if (!Array.isArray(body.messages)) throw invalid('messages', 'a list of messages is expected');
+    return { messages: readMessages(body.messages), ...readParameters(body) };
+  },
+
+  renderResult: renderCompletion,
+  streamWriter: (about) => new ChatChunkWriter(about),
+};

@@ -1,0 +1,207 @@
+import type {
+  AssistantPart,
+  Message,
+  ReasoningPart,
+  Signature,
+  ToolCallPart,
+  ToolResultPart,
+} from '../../../core/chat/request.ts';
+import { unpackSignature } from '../../../core/chat/signature.ts';
+import { asString, isRecord } from '../../../core/json.ts';
+import {
+  cacheControlOf,
+  invalid,
+  type Json,
+  requiredObject,
+  requiredText,
+  textContent,
+  userContent,
+} from './parts.ts';
+
+const ROLES = 'developer, system, user, assistant, tool or function';
+
+/** The conversation. Results of one turn's calls stand together, as they do in other dialects. */
+export function readMessages(messages: readonly unknown[]): Message[] {
+  const read: Message[] = [];
+  for (const [index, value] of messages.entries()) {
+    const param = `messages[${index}]`;
+    const message = readMessage(requiredObject(value, param), param);
+    const last = read.at(-1);
+    if (message.role === 'tool' && last?.role === 'tool') {
+      read[read.length - 1] = { role: 'tool', content: [...last.content, ...message.content] };
+    } else read.push(message);
+  }
+  return read;
+}
+
+function readMessage(message: Json, param: string): Message {
+  const name = asString(message.name);
+  const named = name === undefined ? {} : { name };
+  switch (message.role) {
+    case 'system':
+    case 'developer':
+      return { role: message.role, content: textContent(message.content, `${param}.content`), ...named };
+    case 'user':
+      return { role: 'user', content: userContent(message.content, `${param}.content`), ...named };
+    case 'assistant':
+      return { role: 'assistant', content: assistantContent(message, param), ...named };
+    case 'tool':
+      return { role: 'tool', content: [toolResult(message, param)] };
+    case 'function':
+      return {
+        role: 'tool',
+        content: [
+          {
+            type: 'tool-result',
+            callId: legacyCallId(requiredText(message.name, `${param}.name`)),
+            content: [{ type: 'text', text: asString(message.content) ?? '' }],
+          },
+        ],
+      };
+    default:
+      throw invalid(`${param}.role`, `${ROLES} is expected`);
+  }
+}
+
+/** The oldest form of a call has no id; its function's name stands in. */
+function legacyCallId(name: string): string {
+  return `call_${name}`;
+}
+
+function toolResult(message: Json, param: string): ToolResultPart {
+  const callId = requiredText(message.tool_call_id, `${param}.tool_call_id`);
+  const content = message.content ?? '';
+  const parts = userContent(content, `${param}.content`).map((part, index) => {
+    if (part.type !== 'audio') return part;
+    throw invalid(`${param}.content[${index}].type`, 'a tool result can not hold audio');
+  });
+  return {
+    type: 'tool-result',
+    callId,
+    content: parts,
+    ...(message.is_error === true ? { isError: true } : {}),
+    ...cacheControlOf(message.cache_control, `${param}.cache_control`),
+  };
+}
+
+function assistantContent(message: Json, param: string): AssistantPart[] {
+  return [
+    ...reasoningParts(message),
+    ...spokenParts(message, param),
+    ...toolCalls(message.tool_calls, `${param}.tool_calls`),
+    ...legacyCall(message.function_call, `${param}.function_call`),
+  ];
+}
+
+function spokenParts({ content, refusal, audio }: Json, param: string): AssistantPart[] {
+  const parts: AssistantPart[] = [];
+  if (typeof content === 'string') parts.push({ type: 'text', text: content });
+  else if (Array.isArray(content)) {
+    content.forEach((value: unknown, index) => {
+      const part = requiredObject(value, `${param}.content[${index}]`);
+      if (part.type === 'refusal') {
+        parts.push({
+          type: 'refusal',
+          text: requiredText(part.refusal, `${param}.content[${index}].refusal`),
+        });
+      } else parts.push(...textContent([part], `${param}.content`));
+    });
+  } else if (content !== null && content !== undefined) {
+    throw invalid(`${param}.content`, 'text, a list of content parts, or null is expected');
+  }
+  if (typeof refusal === 'string' && refusal !== '') parts.push({ type: 'refusal', text: refusal });
+  if (isRecord(audio))
+    parts.push({ type: 'unknown', dialect: 'openai-chat', value: { type: 'audio', audio } });
+  return parts;
+}
+
+function toolCalls(value: unknown, param: string): ToolCallPart[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw invalid(param, 'a list is expected');
+  return value.map((item: unknown, index) => {
+    const path = `${param}[${index}]`;
+    const call = requiredObject(item, path);
+    const id = requiredText(call.id, `${path}.id`);
+    if (call.type === 'custom') {
+      const custom = requiredObject(call.custom, `${path}.custom`);
+      const name = requiredText(custom.name, `${path}.custom.name`);
+      return { type: 'tool-call', id, name, arguments: asString(custom.input) ?? '', kind: 'custom' };
+    }
+    const called = requiredObject(call.function, `${path}.function`);
+    const given = called.arguments;
+    return {
+      type: 'tool-call',
+      id,
+      name: requiredText(called.name, `${path}.function.name`),
+      arguments: typeof given === 'string' ? given : JSON.stringify(given ?? {}),
+      ...thoughtSignature(call),
+      ...cacheControlOf(call.cache_control, `${path}.cache_control`),
+    };
+  });
+}
+
+function legacyCall(value: unknown, param: string): ToolCallPart[] {
+  if (!isRecord(value)) return [];
+  const name = requiredText(value.name, `${param}.name`);
+  return [{ type: 'tool-call', id: legacyCallId(name), name, arguments: asString(value.arguments) ?? '' }];
+}
+
+/** Where Google's OpenAI-compatible API carries the signature of a call. */
+function thoughtSignature({ extra_content: extra }: Json): { readonly signature?: Signature } {
+  const google = isRecord(extra) && isRecord(extra.google) ? extra.google : {};
+  const value = asString(google.thought_signature);
+  return value === undefined ? {} : { signature: unpackSignature(value, 'gemini') };
+}
+
+/** Reasoning in the forms that people send back: details with signatures, Anthropic's blocks, or mere text. */
+function reasoningParts(message: Json): ReasoningPart[] {
+  const { reasoning_details: details, thinking_blocks: blocks } = message;
+  if (Array.isArray(details) && details.length > 0) return details.flatMap(detailPart);
+  if (Array.isArray(blocks) && blocks.length > 0) return blocks.flatMap(thinkingBlock);
+  const text = asString(message.reasoning_content) ?? asString(message.reasoning);
+  return text ? [{ type: 'reasoning', text }] : [];
+}
+
+function detailPart(value: unknown): ReasoningPart[] {
+  if (!isRecord(value)) return [];
+  const origin = originOf(asString(value.format));
+  const id = asString(value.id);
+  const common = { type: 'reasoning', ...(id === undefined ? {} : { id }) } as const;
+  const signature = asString(value.signature);
+  const signed = signature === undefined ? {} : { signature: unpackSignature(signature, origin) };
+  switch (value.type) {
+    case 'reasoning.encrypted':
+      return [{ ...common, text: '', redacted: unpackSignature(asString(value.data) ?? '', origin) }];
+    case 'reasoning.summary':
+      return [{ ...common, text: asString(value.summary) ?? '', summary: true, ...signed }];
+    case 'reasoning.text':
+      return [{ ...common, text: asString(value.text) ?? '', ...signed }];
+    default:
+      return [];
+  }
+}
+
+const ORIGINS = ['anthropic', 'openai', 'gemini', 'bedrock', 'mistral', 'cohere', 'deepseek'] as const;
+
+/** Formats are named like `anthropic-claude-v1` or `google-gemini-v1` by those who write them with a version. */
+function originOf(format: string | undefined): Signature['origin'] {
+  return ORIGINS.find((origin) => format?.includes(origin)) ?? 'other';
+}
+
+function thinkingBlock(value: unknown): ReasoningPart[] {
+  if (!isRecord(value)) return [];
+  if (value.type === 'redacted_thinking') {
+    return [
+      { type: 'reasoning', text: '', redacted: unpackSignature(asString(value.data) ?? '', 'anthropic') },
+    ];
+  }
+  if (value.type !== 'thinking') return [];
+  const signature = asString(value.signature);
+  return [
+    {
+      type: 'reasoning',
+      text: asString(value.thinking) ?? '',
+      ...(signature === undefined ? {} : { signature: unpackSignature(signature, 'anthropic') }),
+    },
+  ];
+}

@@ -1,0 +1,138 @@
+import type {
+  AudioPart,
+  CacheControl,
+  FilePart,
+  ImagePart,
+  MediaSource,
+  TextPart,
+  UnknownPart,
+  UserPart,
+} from '../../../core/chat/request.ts';
+import { GatewayError } from '../../../core/errors.ts';
+import { asString, isRecord } from '../../../core/json.ts';
+
+export type Json = Readonly<Record<string, unknown>>;
+
+export function invalid(param: string, message: string): GatewayError {
+  return new GatewayError('invalid_request', `"${param}" is not valid: ${message}`, { param });
+}
+
+/** A text member that must be there. */
+export function requiredText(value: unknown, param: string): string {
+  if (typeof value === 'string') return value;
+  throw invalid(param, 'text is expected');
+}
+
+export function requiredObject(value: unknown, param: string): Json {
+  if (isRecord(value)) return value;
+  throw invalid(param, 'an object is expected');
+}
+
+export function cacheControlOf(value: unknown, param: string): { readonly cacheControl?: CacheControl } {
+  if (value === undefined || value === null) return {};
+  const given = requiredObject(value, param);
+  if (given.type !== 'ephemeral') throw invalid(`${param}.type`, '"ephemeral" is expected');
+  const { ttl } = given;
+  if (ttl === undefined || ttl === null) return { cacheControl: { type: 'ephemeral' } };
+  if (ttl !== '5m' && ttl !== '1h') throw invalid(`${param}.ttl`, '"5m" or "1h" is expected');
+  return { cacheControl: { type: 'ephemeral', ttl } };
+}
+
+const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+)?(?:;[\w=.+-]+)*?(;base64)?,/;
+
+/** A URL, or the data that a `data:` URL holds. */
+export function mediaSource(url: string, param: string): MediaSource {
+  if (!url.startsWith('data:')) {
+    if (!/^(?:https?|gs|s3):\/\//i.test(url)) throw invalid(param, 'an http, https or data URL is expected');
+    return { kind: 'url', url };
+  }
+  const match = DATA_URL.exec(url);
+  if (!match) throw invalid(param, 'this data URL has no media type or no data');
+  const mediaType = match[1] ?? 'text/plain';
+  const data = url.slice(match[0].length);
+  if (match[2]) return { kind: 'base64', mediaType, data };
+  return { kind: 'base64', mediaType, data: Buffer.from(decodeURIComponent(data)).toString('base64') };
+}
+
+const AUDIO_TYPES: Readonly<Record<string, string>> = {
+  mp3: 'audio/mpeg',
+  wav: 'audio/wav',
+  pcm16: 'audio/L16',
+};
+
+function imagePart(part: Json, param: string): ImagePart {
+  const given = typeof part.image_url === 'string' ? { url: part.image_url } : part.image_url;
+  const image = requiredObject(given, `${param}.image_url`);
+  const url = requiredText(image.url, `${param}.image_url.url`);
+  const detail = asString(image.detail);
+  return {
+    type: 'image',
+    source: mediaSource(url, `${param}.image_url.url`),
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
+function audioPart(part: Json, param: string): AudioPart {
+  const audio = requiredObject(part.input_audio, `${param}.input_audio`);
+  const data = requiredText(audio.data, `${param}.input_audio.data`);
+  const format = requiredText(audio.format, `${param}.input_audio.format`);
+  return {
+    type: 'audio',
+    source: { kind: 'base64', mediaType: AUDIO_TYPES[format] ?? `audio/${format}`, data },
+  };
+}
+
+function filePart(part: Json, param: string): FilePart {
+  const file = requiredObject(part.file, `${param}.file`);
+  const filename = asString(file.filename);
+  const named = filename === undefined ? {} : { filename };
+  if (typeof file.file_id === 'string') {
+    return { type: 'file', source: { kind: 'file-id', id: file.file_id, origin: 'openai' }, ...named };
+  }
+  const data = requiredText(file.file_data, `${param}.file.file_data`);
+  // Some clients send bare base64, with the type in the name.
+  const source: MediaSource = /^(?:data:|https?:)/.test(data)
+    ? mediaSource(data, `${param}.file.file_data`)
+    : {
+        kind: 'base64',
+        mediaType: /\.pdf$/i.test(filename ?? '.pdf') ? 'application/pdf' : 'text/plain',
+        data,
+      };
+  return { type: 'file', source, ...named };
+}
+
+function withCache<Part extends UserPart>(part: Part, given: Json, param: string): Part {
+  return { ...part, ...cacheControlOf(given.cache_control, `${param}.cache_control`) };
+}
+
+/** One content part of a user message. */
+function userPart(value: unknown, param: string): UserPart {
+  const part = requiredObject(value, param);
+  switch (part.type) {
+    case 'text':
+      return withCache({ type: 'text', text: requiredText(part.text, `${param}.text`) }, part, param);
+    case 'image_url':
+      return withCache(imagePart(part, param), part, param);
+    case 'input_audio':
+      return withCache(audioPart(part, param), part, param);
+    case 'file':
+      return withCache(filePart(part, param), part, param);
+    default:
+      return { type: 'unknown', dialect: 'openai-chat', value: part };
+  }
+}
+
+/** Content that is text or a list of parts. */
+export function userContent(content: unknown, param: string): UserPart[] {
+  if (typeof content === 'string') return [{ type: 'text', text: content }];
+  if (Array.isArray(content)) return content.map((part, index) => userPart(part, `${param}[${index}]`));
+  throw invalid(param, 'text or a list of content parts is expected');
+}
+
+/** The same where only text makes sense. */
+export function textContent(content: unknown, param: string): (TextPart | UnknownPart)[] {
+  return userContent(content, param).map((part, index) => {
+    if (part.type === 'text' || part.type === 'unknown') return part;
+    throw invalid(`${param}[${index}].type`, '"text" is expected here');
+  });
+}

@@ -1,0 +1,177 @@
+import type { AnswerAbout } from '../../../core/chat/dialect.ts';
+import type { Signature } from '../../../core/chat/request.ts';
+import type { ChatEvent, ChatEventWriter, StreamedPart, TokenLogprobs } from '../../../core/chat/result.ts';
+import type { Usage } from '../../../core/usage.ts';
+import {
+  annotation,
+  callExtras,
+  finishName,
+  reasoningDetail,
+  wireAudio,
+  wireCall,
+  wireImage,
+  wireUsage,
+} from './wire.ts';
+
+type Wire = Readonly<Record<string, unknown>>;
+
+/** What has been written of one choice. */
+interface Choice {
+  greeted: boolean;
+  open: StreamedPart | undefined;
+  calls: number;
+  details: number;
+  refused: boolean;
+}
+
+/** Writes chat completion chunks. */
+export class ChatChunkWriter implements ChatEventWriter {
+  readonly #choices = new Map<number, Choice>();
+  #head = '';
+  #usage: Usage | undefined;
+
+  constructor(private readonly about: AnswerAbout) {}
+
+  event(event: ChatEvent): string {
+    switch (event.type) {
+      case 'start': {
+        const { model, requestId, createdSeconds } = this.about;
+        const identity = {
+          id: event.id ?? `chatcmpl-${requestId}`,
+          object: 'chat.completion.chunk',
+          created: event.created ?? createdSeconds,
+          model,
+        };
+        // Every chunk begins alike, so the text of that is made once.
+        this.#head = `data: ${JSON.stringify(identity).slice(0, -1)},"choices":[`;
+        return '';
+      }
+      case 'part-start':
+        return this.#begin(event.choice, event.part);
+      case 'delta':
+        return this.#delta(event.choice, event.text, event.logprobs);
+      case 'signature':
+        return this.#sign(event.choice, event.signature);
+      case 'citation': {
+        const note = annotation(event.citation);
+        return note ? this.#chunk(event.choice, { annotations: [note] }) : '';
+      }
+      case 'part-end': {
+        const choice = this.#choice(event.choice);
+        if (choice.open?.type === 'reasoning') choice.details += 1;
+        choice.open = undefined;
+        return '';
+      }
+      case 'finish': {
+        const choice = this.#choice(event.choice);
+        const reason = finishName(event.finish, choice.refused);
+        return this.#chunk(event.choice, {}, `,"finish_reason":${JSON.stringify(reason)}`);
+      }
+      case 'usage':
+        this.#usage = event.usage;
+        return '';
+      case 'ping':
+        return ': keep-alive\n\n';
+      case 'end':
+        return `${this.#usageChunk()}data: [DONE]\n\n`;
+    }
+  }
+
+  #choice(index: number): Choice {
+    let choice = this.#choices.get(index);
+    if (!choice) {
+      choice = { greeted: false, open: undefined, calls: 0, details: 0, refused: false };
+      this.#choices.set(index, choice);
+    }
+    return choice;
+  }
+
+  #chunk(index: number, delta: Wire, more = ',"finish_reason":null'): string {
+    const choice = this.#choice(index);
+    const greeting = choice.greeted ? delta : { role: 'assistant', ...delta };
+    choice.greeted = true;
+    return `${this.#head}{"index":${index},"delta":${JSON.stringify(greeting)}${more}}]}\n\n`;
+  }
+
+  #begin(index: number, part: StreamedPart): string {
+    const choice = this.#choice(index);
+    choice.open = part;
+    if (part.type === 'tool-call') {
+      const call = wireCall({ ...part, arguments: '' });
+      choice.calls += 1;
+      return this.#chunk(index, { tool_calls: [{ index: choice.calls - 1, ...call }] });
+    }
+    if (part.type === 'refusal') choice.refused = true;
+    if (part.type === 'whole') return this.#whole(index, choice, part);
+    return choice.greeted ? '' : this.#chunk(index, part.type === 'text' ? { content: '' } : {});
+  }
+
+  #whole(index: number, choice: Choice, { part }: Extract<StreamedPart, { type: 'whole' }>): string {
+    if (part.type === 'reasoning') {
+      const delta = {
+        ...(part.text === '' ? {} : { reasoning_content: part.text }),
+        reasoning_details: [reasoningDetail(part, choice.details)],
+      };
+      choice.details += 1;
+      return this.#chunk(index, delta);
+    }
+    if (part.type === 'text') return this.#chunk(index, { content: part.text });
+    const image = wireImage(part);
+    if (image) return this.#chunk(index, { images: [{ index: 0, ...image }] });
+    const audio = wireAudio(part);
+    return audio ? this.#chunk(index, { audio }) : '';
+  }
+
+  #delta(index: number, text: string, logprobs: TokenLogprobs | undefined): string {
+    const choice = this.#choice(index);
+    const more = logprobs
+      ? `,"logprobs":${JSON.stringify({ content: logprobs, refusal: null })},"finish_reason":null`
+      : undefined;
+    switch (choice.open?.type) {
+      case 'text':
+        return this.#chunk(index, { content: text }, more);
+      case 'refusal':
+        return this.#chunk(index, { refusal: text }, more);
+      case 'reasoning': {
+        const { id, summary } = choice.open;
+        const shown = summary
+          ? { type: 'reasoning.summary', summary: text }
+          : { type: 'reasoning.text', text };
+        const detail = { ...shown, ...(id === undefined ? {} : { id }), index: choice.details };
+        return this.#chunk(index, { reasoning_content: text, reasoning_details: [detail] });
+      }
+      case 'tool-call': {
+        const at = choice.calls - 1;
+        const piece =
+          choice.open.kind === 'custom'
+            ? { index: at, custom: { input: text } }
+            : { index: at, function: { arguments: text } };
+        return this.#chunk(index, { tool_calls: [piece] });
+      }
+      default:
+        return '';
+    }
+  }
+
+  #sign(index: number, signature: Signature): string {
+    const choice = this.#choice(index);
+    if (choice.open?.type === 'tool-call') {
+      return this.#chunk(index, { tool_calls: [{ index: choice.calls - 1, ...callExtras(signature) }] });
+    }
+    if (choice.open?.type !== 'reasoning') return '';
+    const { id, summary } = choice.open;
+    const detail = {
+      type: summary ? 'reasoning.summary' : 'reasoning.text',
+      signature: signature.value,
+      ...(id === undefined ? {} : { id }),
+      format: signature.origin,
+      index: choice.details,
+    };
+    return this.#chunk(index, { reasoning_details: [detail] });
+  }
+
+  #usageChunk(): string {
+    if (!this.about.wantsStreamUsage || !this.#usage) return '';
+    return `${this.#head}],"usage":${JSON.stringify(wireUsage(this.#usage))}}\n\n`;
+  }
+}

@@ -1,0 +1,100 @@
+import type { AnswerAbout, ClientDialect } from '../../../core/chat/dialect.ts';
+import type { ChatRequest } from '../../../core/chat/request.ts';
+import type { ChatEvent, ChatEventWriter, ChatResult } from '../../../core/chat/result.ts';
+import { GatewayError } from '../../../core/errors.ts';
+import type { Usage } from '../../../core/usage.ts';
+import { readParameters } from '../chat/parameters.ts';
+import { finishName, wireUsage } from '../chat/wire.ts';
+
+/** A prompt that one user message can stand for. */
+function onlyPrompt(prompt: unknown): string {
+  if (typeof prompt === 'string') return prompt;
+  const [only, ...more]: unknown[] = Array.isArray(prompt) ? prompt : [];
+  if (typeof only === 'string' && more.length === 0) return only;
+  throw new GatewayError(
+    'invalid_request',
+    '"prompt" must be one text: only upstreams with this endpoint of their own take token ids or several prompts.',
+    { param: 'prompt' },
+  );
+}
+
+function identity(id: string | undefined, created: number | undefined, about: AnswerAbout) {
+  return {
+    id: id ?? `cmpl-${about.requestId}`,
+    object: 'text_completion',
+    created: created ?? about.createdSeconds,
+    model: about.model,
+  };
+}
+
+/** OpenAI's legacy completions; upstreams that only chat are asked as a user would ask. */
+export const openAiCompletionsDialect: ClientDialect = {
+  name: 'openai-completions',
+
+  toChat({ prompt, logprobs, ...rest }): ChatRequest {
+    // Here `logprobs` is a number: how many alternatives are wanted.
+    const wanted = typeof logprobs === 'number' ? { logprobs: true, top_logprobs: logprobs } : {};
+    const { extensions, ...parameters } = readParameters({ ...rest, ...wanted });
+    return {
+      messages: [{ role: 'user', content: [{ type: 'text', text: onlyPrompt(prompt) }] }],
+      ...parameters,
+      ...(extensions ? { extensions: { ...extensions, dialect: 'openai-completions' } } : {}),
+    };
+  },
+
+  renderResult(result: ChatResult, about): string {
+    const choices = result.choices.map(({ index, content, finish }) => ({
+      index,
+      text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''),
+      logprobs: null,
+      finish_reason: finishName(finish, false),
+    }));
+    return JSON.stringify({
+      ...identity(result.id, result.created, about),
+      choices,
+      ...(result.usage === undefined ? {} : { usage: wireUsage(result.usage) }),
+    });
+  },
+
+  streamWriter: (about) => new CompletionWriter(about),
+};
+
+class CompletionWriter implements ChatEventWriter {
+  #identity: object = {};
+  #usage: Usage | undefined;
+  readonly #inText = new Map<number, boolean>();
+
+  constructor(private readonly about: AnswerAbout) {}
+
+  event(event: ChatEvent): string {
+    switch (event.type) {
+      case 'start':
+        this.#identity = identity(event.id, event.created, this.about);
+        return '';
+      case 'part-start':
+        this.#inText.set(event.choice, event.part.type === 'text');
+        return '';
+      case 'delta':
+        return this.#inText.get(event.choice) ? this.#chunk(event.choice, event.text, null) : '';
+      case 'finish':
+        return this.#chunk(event.choice, '', finishName(event.finish, false));
+      case 'usage':
+        this.#usage = event.usage;
+        return '';
+      case 'ping':
+        return ': keep-alive\n\n';
+      case 'end': {
+        const wanted = this.about.wantsStreamUsage && this.#usage;
+        const last = wanted ? { ...this.#identity, choices: [], usage: wireUsage(wanted) } : undefined;
+        return `${last ? `data: ${JSON.stringify(last)}\n\n` : ''}data: [DONE]\n\n`;
+      }
+      default:
+        return '';
+    }
+  }
+
+  #chunk(index: number, text: string, finish: string | null): string {
+    const choices = [{ index, text, logprobs: null, finish_reason: finish }];
+    return `data: ${JSON.stringify({ ...this.#identity, choices })}\n\n`;
+  }
+}
