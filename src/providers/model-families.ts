@@ -1,0 +1,196 @@
+import type { ReasoningEffort } from '../core/chat/request.ts';
+
+/**
+ * What a model's name tells of the parameters that it takes. Data: a new family is a new row. The first row that
+ * matches counts; facts are from the vendors' API references.
+ */
+export interface ModelFamily {
+  readonly name: string;
+  /** The limit of an answer's length is `max_completion_tokens`; the older name is refused. */
+  readonly maxCompletionTokens?: boolean;
+  /** Temperature, top_p and penalties are refused. */
+  readonly fixedSampling?: boolean;
+  /** Temperature and top_p may not be given together. */
+  readonly oneSamplingParameter?: boolean;
+  readonly maxTemperature?: number;
+  /** The words for reasoning effort that it knows, from least to most. */
+  readonly efforts?: readonly ReasoningEffort[];
+  /** How much it may think, in tokens, where that is a number. */
+  readonly thinkingBudget?: { readonly min: number; readonly max: number; readonly canDisable: boolean };
+  /** It decides by itself how much to think; a budget is refused or ignored. */
+  readonly adaptiveThinking?: boolean;
+  /** Thinking is a level instead of a budget. */
+  readonly thinkingLevels?: readonly ReasoningEffort[];
+  /** Answers that fit a JSON schema can be demanded. */
+  readonly structuredOutputs?: boolean;
+  /** Tokens of an answer where the API wants a limit and the client gave none. */
+  readonly defaultMaxTokens?: number;
+}
+
+interface Row extends ModelFamily {
+  /** Tested on the bare name, in lower case. */
+  readonly pattern: RegExp;
+}
+
+const CLAUDE_BUDGET = { min: 1_024, max: 128_000, canDisable: true } as const;
+const CLAUDE_EFFORTS = ['low', 'medium', 'high', 'max'] as const;
+
+const FAMILIES: readonly Row[] = [
+  { name: 'gpt-5-chat', pattern: /^gpt-5(?:\.\d+)?-chat/, maxCompletionTokens: true },
+  {
+    name: 'gpt-5.2',
+    pattern: /^gpt-(?:5\.[2-9]|[6-9])/,
+    maxCompletionTokens: true,
+    fixedSampling: true,
+    efforts: ['none', 'low', 'medium', 'high', 'xhigh'],
+  },
+  {
+    name: 'gpt-5.1',
+    pattern: /^gpt-5\.1/,
+    maxCompletionTokens: true,
+    fixedSampling: true,
+    efforts: ['none', 'low', 'medium', 'high'],
+  },
+  {
+    name: 'gpt-5',
+    pattern: /^gpt-5/,
+    maxCompletionTokens: true,
+    fixedSampling: true,
+    efforts: ['minimal', 'low', 'medium', 'high'],
+  },
+  {
+    name: 'o-series',
+    pattern: /^o[134](?:-|$)/,
+    maxCompletionTokens: true,
+    fixedSampling: true,
+    efforts: ['low', 'medium', 'high'],
+  },
+  { name: 'gpt-oss', pattern: /^gpt-oss/, efforts: ['low', 'medium', 'high'] },
+  {
+    name: 'claude adaptive',
+    pattern: /^claude-(?:(?:opus|sonnet|haiku)-(?:4-[7-9]|[5-9])|fable|mythos)/,
+    fixedSampling: true,
+    adaptiveThinking: true,
+    efforts: ['low', 'medium', 'high', 'xhigh', 'max'],
+    structuredOutputs: true,
+    maxTemperature: 1,
+    defaultMaxTokens: 32_000,
+  },
+  {
+    name: 'claude 4.6',
+    pattern: /^claude-(?:opus|sonnet|haiku)-4-6/,
+    oneSamplingParameter: true,
+    adaptiveThinking: true,
+    thinkingBudget: CLAUDE_BUDGET,
+    efforts: CLAUDE_EFFORTS,
+    structuredOutputs: true,
+    maxTemperature: 1,
+    defaultMaxTokens: 32_000,
+  },
+  {
+    name: 'claude opus 4.5',
+    pattern: /^claude-opus-4-5/,
+    oneSamplingParameter: true,
+    thinkingBudget: CLAUDE_BUDGET,
+    efforts: ['low', 'medium', 'high'],
+    structuredOutputs: true,
+    maxTemperature: 1,
+    defaultMaxTokens: 32_000,
+  },
+  {
+    name: 'claude 4.5',
+    pattern: /^claude-(?:sonnet|haiku)-4-5|^claude-opus-4-1/,
+    oneSamplingParameter: true,
+    thinkingBudget: CLAUDE_BUDGET,
+    structuredOutputs: true,
+    maxTemperature: 1,
+    defaultMaxTokens: 32_000,
+  },
+  {
+    name: 'claude 4',
+    pattern: /^claude-(?:(?:opus|sonnet|haiku)-4|4-|3-7)/,
+    thinkingBudget: CLAUDE_BUDGET,
+    maxTemperature: 1,
+    defaultMaxTokens: 32_000,
+  },
+  { name: 'claude 3.5', pattern: /^claude-3-5/, maxTemperature: 1, defaultMaxTokens: 8_192 },
+  { name: 'claude', pattern: /^claude/, maxTemperature: 1, defaultMaxTokens: 4_096 },
+  {
+    name: 'gemini 3 flash',
+    pattern: /^gemini-[3-9](?:\.\d+)?-flash/,
+    thinkingLevels: ['minimal', 'low', 'medium', 'high'],
+    structuredOutputs: true,
+  },
+  { name: 'gemini 3', pattern: /^gemini-[3-9]/, thinkingLevels: ['low', 'high'], structuredOutputs: true },
+  {
+    name: 'gemini 2.5 pro',
+    pattern: /^gemini-2\.5-pro/,
+    thinkingBudget: { min: 128, max: 32_768, canDisable: false },
+    structuredOutputs: true,
+  },
+  {
+    name: 'gemini 2.5 flash-lite',
+    pattern: /^gemini-2\.5-flash-lite/,
+    thinkingBudget: { min: 512, max: 24_576, canDisable: true },
+    structuredOutputs: true,
+  },
+  {
+    name: 'gemini 2.5 flash',
+    pattern: /^gemini-(?:2\.5-flash|flash)/,
+    thinkingBudget: { min: 0, max: 24_576, canDisable: true },
+    structuredOutputs: true,
+  },
+  { name: 'gemini', pattern: /^gemini/, structuredOutputs: true },
+];
+
+const PLAIN: ModelFamily = { name: 'other' };
+
+/** The name without publisher, region, path and version: `us.anthropic.claude-opus-4-1-v1:0` is `claude-opus-4-1`. */
+function bareName(model: string): string {
+  return model
+    .toLowerCase()
+    .replace(/^.*\//, '')
+    .replace(/^(?:[a-z-]{2,10}\.)?[a-z0-9]+\.(?=[a-z])/, '')
+    .replace(/[@:].*$/, '');
+}
+
+/** What a model's name tells of its parameters; nothing, for a name that is not known. */
+export function familyOf(model: string): ModelFamily {
+  const name = bareName(model);
+  return FAMILIES.find(({ pattern }) => pattern.test(name)) ?? PLAIN;
+}
+
+/** Tokens that stand for an effort where a model takes a budget. */
+const BUDGETS: Readonly<Record<ReasoningEffort, number>> = {
+  none: 0,
+  minimal: 512,
+  low: 1_024,
+  medium: 8_192,
+  high: 24_576,
+  xhigh: 48_000,
+  max: 120_000,
+};
+
+/** Within the family's limits. */
+export function effortToBudget(effort: ReasoningEffort, limits: { min: number; max: number }): number {
+  return Math.min(limits.max, Math.max(limits.min, BUDGETS[effort]));
+}
+
+/** The largest effort that such a budget allows. */
+export function budgetToEffort(budget: number): ReasoningEffort {
+  if (budget <= 0) return 'none';
+  if (budget < 4_000) return 'low';
+  return budget < 16_000 ? 'medium' : 'high';
+}
+
+const ORDER: readonly ReasoningEffort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
+
+/** The known effort that is nearest to the one that was asked for; the lesser of two that are equally near. */
+export function nearestEffort(
+  effort: ReasoningEffort,
+  known: readonly ReasoningEffort[],
+): ReasoningEffort | undefined {
+  const wanted = ORDER.indexOf(effort);
+  const distance = (one: ReasoningEffort) => Math.abs(ORDER.indexOf(one) - wanted);
+  return [...known].sort((a, b) => distance(a) - distance(b) || ORDER.indexOf(a) - ORDER.indexOf(b))[0];
+}
