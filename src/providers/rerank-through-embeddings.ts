@@ -18,7 +18,8 @@ function similarity(a: readonly number[], b: readonly number[]): number {
     aa += value * value;
     bb += other * other;
   }
-  return aa === 0 || bb === 0 ? 0 : dot / Math.sqrt(aa * bb);
+  const cosine = dot / (Math.sqrt(aa) * Math.sqrt(bb));
+  return Number.isFinite(cosine) ? Math.max(-1, Math.min(1, cosine)) : 0;
 }
 
 /** Ranks by how near the documents' embeddings are to the query's, for providers without a reranker. */

@@ -23,6 +23,26 @@ export interface VendorProfile {
   readonly localEngine?: { readonly port: number; readonly ownedBy?: string };
   /** Client headers that this vendor understands, in lower case. */
   readonly forwardHeaders?: readonly string[];
+  /** It tells `developer` messages from `system` ones; others know only the latter. */
+  readonly developerRole?: boolean;
+  /** Content that is absent must be an empty text, not null. */
+  readonly emptyContent?: boolean;
+  /** Takes Anthropic's `cache_control` marks. */
+  readonly cacheControl?: boolean;
+  /** How it wants the reasoning of earlier turns back, where it wants it. */
+  readonly replaysReasoning?: 'reasoning_content' | 'reasoning_details';
+  /** How it is told to think: OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, or a `thinking` switch. */
+  readonly reasoningStyle?: 'effort' | 'object' | 'switch';
+  /** Takes `top_k`. */
+  readonly topK?: boolean;
+  /** Members of OpenAI's chat that have another name here. */
+  readonly renames?: Readonly<Record<string, string>>;
+  /** Members of OpenAI's chat that are refused. */
+  readonly unsupported?: readonly string[];
+  /** Tool call ids must be nine letters or digits. */
+  readonly shortToolCallIds?: boolean;
+  /** Has OpenAI's Responses API too. */
+  readonly responsesApi?: boolean;
   /** What the kept data on prices and on models call this vendor. */
   readonly dataNames?: { readonly prices?: string; readonly models?: string };
   /** Path of the reranker, after the base URL, where there is one in Jina's form. */

@@ -2,7 +2,10 @@ import { asString, isRecord } from '../../core/json.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import { createAdapter } from '../adapter.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
-import type { BufferedResponse, Provider, ProviderAdapter, UpstreamModel } from '../types.ts';
+import type { RerankFormat } from '../format.ts';
+import { jinaRerank } from '../rerank-jina.ts';
+import { rerankThroughEmbeddings } from '../rerank-through-embeddings.ts';
+import type { BufferedResponse, Provider, ProviderAdapter, Target, UpstreamModel } from '../types.ts';
 import { openAiChatFormat } from './chat-format.ts';
 import { openAiEmbeddingFormat } from './embedding-format.ts';
 import { errorFromResponse } from './errors.ts';
@@ -39,16 +42,31 @@ export function parseModels(response: BufferedResponse, provider: Provider): Ups
   );
 }
 
+const embeddings = openAiEmbeddingFormat(at('/embeddings'));
+const throughEmbeddings = rerankThroughEmbeddings(embeddings);
+const jina = jinaRerank(({ provider }) => provider.baseUrl + (provider.profile.rerankPath ?? ''));
+
+/** Some of these servers have a reranker; of the others, embeddings are compared. */
+const rerankByProfile: RerankFormat = {
+  build: (request, target, context) => rerankOf(target).build(request, target, context),
+  parse: (response, target, request) => rerankOf(target).parse(response, target, request),
+};
+
+function rerankOf({ provider }: Target): RerankFormat {
+  return provider.profile.rerankPath === undefined ? throughEmbeddings : jina;
+}
+
 /** The adapter for OpenAI's format and everybody who speaks it; what differs is in the provider's profile. */
 export const openAiCompatibleAdapter: ProviderAdapter = createAdapter({
   kind: 'openai-compatible',
-  chat: openAiChatFormat,
+  chat: openAiChatFormat(at('/chat/completions')),
   passthrough: (wire) => {
     if (wire === 'openai-chat') return chatPassthrough;
     return wire === 'openai-completions' ? completionPassthrough : undefined;
   },
-  embeddings: openAiEmbeddingFormat(at('/embeddings')),
+  embeddings,
   embeddingPassthrough: openAiEmbeddingPassthrough(at('/embeddings')),
+  rerank: rerankByProfile,
   authorize: authorizeBearer,
   mapError: errorFromResponse,
   buildModelsRequest,

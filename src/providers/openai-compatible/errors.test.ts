@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import { toBytes } from '../../../test/support/bytes.ts';
 import { upstreamHeaders } from '../../../test/support/fake-transport.ts';
 import { testProvider, testTarget } from '../../../test/support/inference.ts';
-import { errorFromObject, errorFromResponse, readRetryAfter } from './errors.ts';
+import { readRetryAfter } from '../upstream-error.ts';
+import { errorFromObject, errorFromResponse } from './errors.ts';
 
 const SECRET = 'the-credential-of-the-gateway';
 const target = testTarget(testProvider({ credential: SECRET }));

@@ -1,28 +1,20 @@
-import { type ErrorCode, GatewayError, type GatewayErrorDetails } from '../../core/errors.ts';
+import type { GatewayError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
-import { redactSecrets } from '../../core/redact.ts';
 import type { BufferedResponse, Target } from '../types.ts';
+import {
+  codeForStatus,
+  type ErrorMeaning,
+  errorFromEvent,
+  errorFromStatus,
+  meaningful,
+  plainReason,
+  type UpstreamProblem,
+} from '../upstream-error.ts';
 
-const MAX_MESSAGE = 2_000;
-/** Of a body that is no JSON, which rarely gets to the point later. */
-const MAX_PLAIN_REASON = 300;
-
-interface UpstreamProblem {
-  readonly message: string | undefined;
-  readonly type: string | undefined;
-  readonly code: string | number | undefined;
-  readonly param: string | undefined;
-}
-
-/** Vendors write absent values as null, "None" or an empty string; clients' parsers stumble over each. */
-function meaningful(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' && value !== 'None' && value !== 'null'
-    ? value
-    : undefined;
-}
+type Problem = Pick<UpstreamProblem, 'message' | 'type' | 'code' | 'param'>;
 
 /** Finds the reason in the forms that vendors use: `{error:{...}}`, `{error:"..."}`, `{message}`, `{detail}`. */
-function readProblem(body: unknown): UpstreamProblem {
+function readProblem(body: unknown): Problem {
   const nothing = { message: undefined, type: undefined, code: undefined, param: undefined };
   if (!isRecord(body)) return nothing;
   if (typeof body.error === 'string') return { ...nothing, message: meaningful(body.error) };
@@ -38,42 +30,28 @@ function readProblem(body: unknown): UpstreamProblem {
   };
 }
 
-function codeForStatus(status: number): ErrorCode {
-  if (status === 401) return 'upstream_auth_failed';
-  if (status === 429) return 'upstream_rate_limited';
-  if (status === 408 || status === 504 || status === 524) return 'upstream_timeout';
-  if (status === 503 || status === 529) return 'upstream_overloaded';
-  if (status >= 400 && status < 500) return 'upstream_rejected';
-  if (status >= 500) return 'upstream_error';
-  return 'upstream_invalid_response';
-}
+const TOO_LONG =
+  /context[_ ](?:length|window|size)|maximum context|prompt is too long|too many (?:input )?tokens|input is too long|exceeds? the (?:available |model'?s? )?(?:context|maximum.*tokens)/i;
+const REFUSED_CONTENT =
+  /content_policy|content_filter|responsibleaipolicy|content management policy|safety system|moderation/i;
 
-/** `Retry-After` in seconds or as a date, or the milliseconds that some vendors add; `undefined` when absent or senseless. */
-export function readRetryAfter(
-  headers: BufferedResponse['headers'],
-  now: number = Date.now(),
-): number | undefined {
-  const milliseconds = Number(headers.get('retry-after-ms') || Number.NaN);
-  if (Number.isFinite(milliseconds) && milliseconds >= 0) return Math.ceil(milliseconds / 1000);
-  const value = headers.get('retry-after');
-  if (value === null || value.trim() === '') return undefined;
-  const seconds = Number(value);
-  if (Number.isFinite(seconds)) return seconds >= 0 ? Math.ceil(seconds) : undefined;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - now) / 1000));
+/** What an error means beyond its status. */
+function meaningOf({ message, type, code }: Problem, status: number | undefined): ErrorMeaning | undefined {
+  if (status !== undefined && (status < 400 || status >= 500 || status === 401 || status === 429))
+    return undefined;
+  const words = `${type ?? ''} ${code ?? ''}`;
+  if (/context_length_exceeded/.test(words) || TOO_LONG.test(message ?? '')) return 'context-length';
+  if (REFUSED_CONTENT.test(words) || (status === 400 && REFUSED_CONTENT.test(message ?? '')))
+    return 'content-policy';
+  if (status !== undefined) return undefined;
+  if (/rate_limit|quota/.test(words)) return 'rate-limit';
+  if (/overloaded|unavailable/.test(words)) return 'overloaded';
+  return /invalid_request/.test(words) ? 'rejected' : undefined;
 }
 
 /** Explains an upstream's answer with an error status or a redirect. */
-export function errorFromResponse(response: BufferedResponse, target: Target): GatewayError {
-  const { provider } = target;
-  const { status, headers } = response;
-  if (status >= 300 && status < 400) {
-    return new GatewayError(
-      'upstream_invalid_response',
-      `Provider "${provider.id}" answered with a redirect (HTTP ${status}), which is not followed. Check its base_url.`,
-      { provider: provider.id, upstreamStatus: status },
-    );
-  }
+export function errorFromResponse(response: BufferedResponse, { provider }: Target): GatewayError {
+  const { status } = response;
   const text = new TextDecoder().decode(response.body);
   let body: unknown;
   try {
@@ -82,79 +60,27 @@ export function errorFromResponse(response: BufferedResponse, target: Target): G
     body = undefined;
   }
   const problem = readProblem(body);
-  const secrets = [provider.credential];
-  const reason =
-    problem.message === undefined
-      ? cleanReason(plainReason(text, headers.get('content-type')), secrets, MAX_PLAIN_REASON)
-      : cleanReason(problem.message, secrets);
-  const code = codeForStatus(status);
-  const retryAfterSeconds = readRetryAfter(headers);
-  const common: GatewayErrorDetails = {
-    provider: provider.id,
-    upstreamStatus: status,
-    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  const error = isRecord(body) && isRecord(body.error) ? body.error : undefined;
+  const meaning = meaningOf(problem, status);
+  const shown = {
+    ...error,
+    type: problem.type ?? 'invalid_request_error',
+    // Engines put the status there as a number, which clients that expect text stumble over.
+    code: String(
+      problem.code ?? (meaning === 'context-length' ? 'context_length_exceeded' : codeForStatus(status)),
+    ),
+    param: problem.param ?? null,
   };
-  if (code === 'upstream_auth_failed') {
-    // The client's own key is good: a 401 would send people to the wrong door, and retrying does not help.
-    return new GatewayError(
-      code,
-      `Provider "${provider.id}" refused the gateway's credential (HTTP ${status}). Check the provider's api_key. It said: ${reason}`,
-      { ...common, headers: { 'x-should-retry': 'false' } },
-    );
-  }
-  if (code === 'upstream_rejected' || code === 'upstream_rate_limited') {
-    const shown = isRecord(body) && isRecord(body.error) ? body.error : undefined;
-    const shownCode = typeof problem.code === 'string' ? problem.code : code;
-    return new GatewayError(code, reason, {
-      ...common,
-      status,
-      shownCode,
-      param: problem.param ?? null,
-      ...(problem.type === undefined ? {} : { type: problem.type }),
-      ...(shown === undefined
-        ? {}
-        : {
-            upstreamBody: {
-              ...redactMembers(shown, secrets),
-              message: reason,
-              type: problem.type ?? 'invalid_request_error',
-              // Engines put the status there as a number, which clients that expect text stumble over.
-              code: String(problem.code ?? code),
-              param: problem.param ?? null,
-            },
-          }),
-    });
-  }
-  return new GatewayError(code, `Provider "${provider.id}" answered HTTP ${status}: ${reason}`, common);
-}
-
-/** Redacted while it is whole: a secret that the cut goes through would not be recognised. */
-function cleanReason(
-  text: string,
-  secrets: readonly (string | undefined)[],
-  maxLength = MAX_MESSAGE,
-): string {
-  return redactSecrets(text, secrets).slice(0, maxLength);
-}
-
-/** Members beside the message may repeat the request too, headers included. */
-function redactMembers(
-  value: Readonly<Record<string, unknown>>,
-  secrets: readonly (string | undefined)[],
-): Record<string, unknown> {
-  const clean = (item: unknown): unknown => {
-    if (typeof item === 'string') return redactSecrets(item, secrets);
-    if (Array.isArray(item)) return item.map(clean);
-    return isRecord(item) ? redactMembers(item, secrets) : item;
-  };
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, clean(item)]));
-}
-
-function plainReason(text: string, contentType: string | null): string {
-  if (text.trim() === '') return 'no reason given';
-  if (contentType?.includes('html') || /^\s*<(?:!doctype|html)/i.test(text))
-    return 'an HTML page instead of an API answer';
-  return text;
+  return errorFromStatus(
+    response,
+    {
+      ...problem,
+      message: problem.message ?? plainReason(response, text),
+      meaning,
+      ...(error === undefined ? {} : { body: { dialect: 'openai-chat', error: shown } }),
+    },
+    provider,
+  );
 }
 
 /** Explains an error object that came inside a stream or a 200 answer. */
@@ -164,21 +90,7 @@ export function errorFromObject(
   credential: string | undefined,
 ): GatewayError {
   const problem = readProblem(json);
-  const status = typeof problem.code === 'number' ? problem.code : Number(problem.code);
-  const code: ErrorCode = status >= 400 && status < 600 ? codeForStatus(status) : codeForType(problem);
-  const reason = cleanReason(problem.message ?? 'no reason given', [credential]);
-  return new GatewayError(code, `Provider "${provider}" reported an error: ${reason}`, {
-    provider,
-    ...(code === 'upstream_rejected' && status >= 400 ? { status } : {}),
-    ...(problem.type === undefined ? {} : { type: problem.type }),
-    ...(typeof problem.code === 'string' ? { shownCode: problem.code } : {}),
-  });
-}
-
-function codeForType({ type, code }: UpstreamProblem): ErrorCode {
-  const name = `${type ?? ''} ${code ?? ''}`;
-  if (/rate_limit|quota/.test(name)) return 'upstream_rate_limited';
-  if (/overloaded|unavailable/.test(name)) return 'upstream_overloaded';
-  if (/invalid_request|context_length|content_policy|content_filter/.test(name)) return 'upstream_rejected';
-  return 'upstream_error';
+  const status = Number(problem.code ?? Number.NaN);
+  const meaning = meaningOf(problem, status >= 400 && status < 600 ? status : undefined);
+  return errorFromEvent({ ...problem, meaning }, { id: provider, credential });
 }

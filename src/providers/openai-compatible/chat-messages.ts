@@ -1,0 +1,252 @@
+import { checkConversation } from '../../core/chat/check.ts';
+import type {
+  AssistantMessage,
+  CacheControl,
+  ChatRequest,
+  FilePart,
+  MediaSource,
+  Message,
+  ReasoningPart,
+  ToolMessage,
+  UserPart,
+} from '../../core/chat/request.ts';
+import type { Warn } from '../../core/warning.ts';
+import type { VendorProfile } from '../types.ts';
+import { shortToolCallId } from './tool-call-ids.ts';
+
+type Wire = Readonly<Record<string, unknown>>;
+
+/** The conversation as OpenAI's chat has it, with the differences that the vendor's profile names. */
+export function chatMessages(request: ChatRequest, profile: VendorProfile, warn: Warn): Wire[] {
+  checkConversation(request);
+  return new MessageWriter(profile, warn).write(request.messages);
+}
+
+const AUDIO_FORMATS: Readonly<Record<string, string>> = {
+  'audio/mpeg': 'mp3',
+  'audio/mp3': 'mp3',
+  'audio/wav': 'wav',
+  'audio/x-wav': 'wav',
+  'audio/L16': 'pcm16',
+};
+
+function dataUrl(source: MediaSource): string | undefined {
+  if (source.kind === 'url') return source.url;
+  if (source.kind === 'base64') return `data:${source.mediaType};base64,${source.data}`;
+  return undefined;
+}
+
+class MessageWriter {
+  #leftOutReasoning = false;
+  #leftOutCacheMarks = false;
+
+  constructor(
+    private readonly profile: VendorProfile,
+    private readonly warn: Warn,
+  ) {}
+
+  write(messages: readonly Message[]): Wire[] {
+    return messages.flatMap((message, index) => this.#message(message, `messages[${index}]`));
+  }
+
+  #id(id: string): string {
+    return this.profile.shortToolCallIds ? shortToolCallId(id) : id;
+  }
+
+  #cache({ cacheControl }: { readonly cacheControl?: CacheControl }): Wire {
+    if (cacheControl === undefined) return {};
+    if (this.profile.cacheControl) return { cache_control: cacheControl };
+    if (!this.#leftOutCacheMarks) {
+      this.#leftOutCacheMarks = true;
+      this.warn({
+        kind: 'unsupported',
+        param: 'cache_control',
+        message: 'Cache marks were left out: the chosen target decides by itself what it caches.',
+      });
+    }
+    return {};
+  }
+
+  #unsupported(param: string, what: string): void {
+    this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
+  }
+
+  #message(message: Message, path: string): Wire[] {
+    switch (message.role) {
+      case 'system':
+      case 'developer': {
+        const role = this.profile.developerRole ? message.role : 'system';
+        return [{ role, content: this.#content(message.content, path), ...named(message) }];
+      }
+      case 'user':
+        return [{ role: 'user', content: this.#content(message.content, path), ...named(message) }];
+      case 'assistant':
+        return [this.#assistant(message, path)];
+      case 'tool':
+        return this.#tool(message, path);
+    }
+  }
+
+  /** Plain text where that says it all, since not every server takes lists. */
+  #content(parts: readonly UserPart[], path: string): string | Wire[] {
+    const [only, ...more] = parts;
+    if (only?.type === 'text' && more.length === 0 && !(only.cacheControl && this.profile.cacheControl)) {
+      this.#cache(only);
+      return only.text;
+    }
+    const blocks = parts.flatMap((part, index) => this.#block(part, `${path}.content[${index}]`));
+    return blocks.length === 0 ? '' : blocks;
+  }
+
+  #block(part: UserPart, path: string): Wire[] {
+    switch (part.type) {
+      case 'text':
+        return [{ type: 'text', text: part.text, ...this.#cache(part) }];
+      case 'image': {
+        const url = dataUrl(part.source);
+        if (url === undefined) break;
+        const detail = part.detail === undefined ? {} : { detail: part.detail };
+        return [{ type: 'image_url', image_url: { url, ...detail }, ...this.#cache(part) }];
+      }
+      case 'audio': {
+        if (part.source.kind !== 'base64') break;
+        const { data, mediaType } = part.source;
+        const format = AUDIO_FORMATS[mediaType] ?? mediaType.replace(/^audio\//, '');
+        return [{ type: 'input_audio', input_audio: { data, format } }];
+      }
+      case 'file':
+        return this.#file(part, path);
+      case 'unknown':
+        if (part.dialect === 'openai-chat') return [part.value];
+    }
+    this.#unsupported(path, `this content of type "${part.type}"`);
+    return [];
+  }
+
+  #file(part: FilePart, path: string): Wire[] {
+    const { source, filename, title, context } = part;
+    if (source.kind === 'text') {
+      // A text document is text: the model reads it just as well, with its title above it.
+      const head = [title ?? filename, context].filter((line) => line !== undefined).join('\n');
+      if (part.citations) this.#unsupported(path, 'citations of a document');
+      return [
+        { type: 'text', text: head === '' ? source.text : `${head}\n\n${source.text}`, ...this.#cache(part) },
+      ];
+    }
+    if (source.kind === 'file-id') {
+      if (source.origin === 'openai') return [{ type: 'file', file: { file_id: source.id } }];
+      this.#unsupported(path, 'a file that was uploaded to another provider');
+      return [];
+    }
+    const name = filename ?? title ?? 'document.pdf';
+    return [{ type: 'file', file: { filename: name, file_data: dataUrl(source) }, ...this.#cache(part) }];
+  }
+
+  #assistant(message: AssistantMessage, path: string): Wire {
+    const texts: string[] = [];
+    const refusals: string[] = [];
+    const calls: Wire[] = [];
+    const thoughts: ReasoningPart[] = [];
+    for (const [index, part] of message.content.entries()) {
+      switch (part.type) {
+        case 'text':
+          texts.push(part.text);
+          break;
+        case 'refusal':
+          refusals.push(part.text);
+          break;
+        case 'reasoning':
+          thoughts.push(part);
+          break;
+        case 'tool-call': {
+          const id = this.#id(part.id);
+          const { name, arguments: text, signature } = part;
+          if (part.kind === 'custom') calls.push({ id, type: 'custom', custom: { name, input: text } });
+          else {
+            const extra =
+              signature?.origin === 'gemini'
+                ? { extra_content: { google: { thought_signature: signature.value } } }
+                : {};
+            const body = { name, arguments: text === '' ? '{}' : text };
+            calls.push({ id, type: 'function', function: body, ...extra });
+          }
+          break;
+        }
+        case 'unknown':
+          if (part.dialect === 'openai-chat') break;
+          this.#unsupported(`${path}.content[${index}]`, 'this content');
+          break;
+        default:
+          this.#unsupported(`${path}.content[${index}]`, `content of type "${part.type}" in an answer`);
+      }
+    }
+    const silent = this.profile.emptyContent || (calls.length === 0 && refusals.length === 0) ? '' : null;
+    return {
+      role: 'assistant',
+      content: texts.length === 0 ? silent : texts.join(''),
+      ...(refusals.length === 0 ? {} : { refusal: refusals.join('') }),
+      ...this.#reasoning(thoughts),
+      ...(calls.length === 0 ? {} : { tool_calls: calls }),
+      ...named(message),
+    };
+  }
+
+  #reasoning(thoughts: readonly ReasoningPart[]): Wire {
+    if (thoughts.length === 0) return {};
+    const { replaysReasoning } = this.profile;
+    if (replaysReasoning === 'reasoning_content') {
+      return { reasoning_content: thoughts.map(({ text }) => text).join('') };
+    }
+    if (replaysReasoning === 'reasoning_details') {
+      return { reasoning_details: thoughts.map(detail) };
+    }
+    if (!this.#leftOutReasoning) {
+      this.#leftOutReasoning = true;
+      this.warn({
+        kind: 'unsupported',
+        param: 'messages',
+        message: 'Reasoning in the history was left out: the chosen target does not take it back.',
+      });
+    }
+    return {};
+  }
+
+  #tool(message: ToolMessage, path: string): Wire[] {
+    const results: Wire[] = [];
+    const media: Wire[] = [];
+    for (const [index, { callId, content, isError }] of message.content.entries()) {
+      const texts: string[] = [];
+      for (const part of content) {
+        if (part.type === 'text') texts.push(part.text);
+        else media.push(...this.#block(part, `${path}.content[${index}]`));
+      }
+      // Results have no flag for failure here; the model has to read it.
+      const text = isError ? `Error: ${texts.join('\n')}` : texts.join('\n');
+      results.push({ role: 'tool', tool_call_id: this.#id(callId), content: text });
+    }
+    if (media.length === 0) return results;
+    this.warn({
+      kind: 'changed',
+      param: path,
+      message:
+        'Pictures and files of tool results were sent in a user message, where this target takes them.',
+    });
+    return [...results, { role: 'user', content: media }];
+  }
+}
+
+function named({ name }: { readonly name?: string }): Wire {
+  return name === undefined ? {} : { name };
+}
+
+function detail({ text, signature, redacted, id, summary }: ReasoningPart, index: number): Wire {
+  const common = {
+    index,
+    ...(id === undefined ? {} : { id }),
+    format: (redacted ?? signature)?.origin ?? 'other',
+  };
+  if (redacted) return { type: 'reasoning.encrypted', data: redacted.value, ...common };
+  const signed = signature === undefined ? {} : { signature: signature.value };
+  if (summary) return { type: 'reasoning.summary', summary: text, ...signed, ...common };
+  return { type: 'reasoning.text', text, ...signed, ...common };
+}

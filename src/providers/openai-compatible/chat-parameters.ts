@@ -1,0 +1,189 @@
+import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
+import type {
+  ChatRequest,
+  ReasoningSettings,
+  ResponseFormat,
+  Tool,
+  ToolChoice,
+} from '../../core/chat/request.ts';
+import type { Warn } from '../../core/warning.ts';
+import { budgetToEffort, familyOf, type ModelFamily, nearestEffort } from '../model-families.ts';
+import type { Target, VendorProfile } from '../types.ts';
+
+type Wire = Record<string, unknown>;
+
+/** Everything of an OpenAI chat request but model, messages and stream, as this target takes it. */
+export function chatParameters(request: ChatRequest, { provider, model }: Target, warn: Warn): Wire {
+  const { profile } = provider;
+  const family = familyOf(model);
+  const said: Wire = {
+    ...tools(request, profile, warn),
+    parallel_tool_calls: request.parallelToolCalls,
+    [family.maxCompletionTokens ? 'max_completion_tokens' : 'max_tokens']: request.maxOutputTokens,
+    ...sampling(request, family, profile, warn),
+    seed: request.seed,
+    stop: request.stopSequences,
+    n: request.choices,
+    ...(request.logprobs ? { logprobs: true, top_logprobs: request.logprobs.top } : {}),
+    logit_bias: request.logitBias,
+    response_format: request.responseFormat && responseFormat(request.responseFormat),
+    ...(request.reasoning ? reasoning(request.reasoning, family, profile, warn) : {}),
+    verbosity: request.verbosity,
+    user: request.user,
+    metadata: stringValues(request.metadata),
+    service_tier: request.serviceTier,
+    prompt_cache_key: request.promptCacheKey,
+    modalities: request.modalities,
+    cache_control: profile.cacheControl ? request.cacheControl : undefined,
+    ...extensionsFor(request, ['openai-chat', 'openai-completions']),
+  };
+  if (request.extensions && !['openai-chat', 'openai-completions'].includes(request.extensions.dialect)) {
+    warnOfExtensions(request, warn);
+  }
+  return asTheVendorTakesThem(said, profile, warn);
+}
+
+function asTheVendorTakesThem(
+  said: Wire,
+  { renames = {}, unsupported = [] }: VendorProfile,
+  warn: Warn,
+): Wire {
+  const out: Wire = {};
+  for (const [name, value] of Object.entries(said)) {
+    if (value === undefined) continue;
+    if (unsupported.includes(name)) {
+      warn({ kind: 'unsupported', param: name, message: `The chosen target does not take "${name}".` });
+    } else out[renames[name] ?? name] = value;
+  }
+  return out;
+}
+
+/** OpenAI's metadata are texts; other dialects have other values there. */
+function stringValues(metadata: ChatRequest['metadata']): Wire | undefined {
+  if (!metadata) return undefined;
+  const entries = Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined);
+  if (entries.length === 0) return undefined;
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
+}
+
+function sampling(request: ChatRequest, family: ModelFamily, profile: VendorProfile, warn: Warn): Wire {
+  const { temperature, topP, topK, frequencyPenalty, presencePenalty } = request;
+  const given = {
+    temperature,
+    top_p: topP,
+    frequency_penalty: frequencyPenalty,
+    presence_penalty: presencePenalty,
+  };
+  const out: Wire = { ...given };
+  if (family.fixedSampling) {
+    for (const [name, value] of Object.entries(given)) {
+      if (value === undefined) continue;
+      delete out[name];
+      const isDefault = name.endsWith('penalty') ? value === 0 : value === 1;
+      if (isDefault) continue;
+      const message = `Models of the family ${family.name} do not take "${name}".`;
+      warn({ kind: 'unsupported', param: name, message });
+    }
+  }
+  if (topK === undefined) return out;
+  if (profile.topK) return { ...out, top_k: topK };
+  warn({ kind: 'unsupported', param: 'top_k', message: 'The chosen target does not take "top_k".' });
+  return out;
+}
+
+function reasoning(
+  settings: ReasoningSettings,
+  family: ModelFamily,
+  profile: VendorProfile,
+  warn: Warn,
+): Wire {
+  const { effort: asked, budgetTokens, enabled } = settings;
+  const off = enabled === false || asked === 'none';
+  if (profile.reasoningStyle === 'object') {
+    const wanted = {
+      ...(asked === undefined ? {} : { effort: asked }),
+      ...(budgetTokens === undefined ? {} : { max_tokens: budgetTokens }),
+      ...(enabled === undefined ? {} : { enabled }),
+      ...(settings.summary === 'none' ? { exclude: true } : {}),
+    };
+    return { reasoning: wanted };
+  }
+  if (profile.reasoningStyle === 'switch') return { thinking: { type: off ? 'disabled' : 'enabled' } };
+  const effort =
+    asked ?? (off ? 'none' : budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
+  // "Think as you like" is what such models do unasked.
+  if (effort === undefined) return {};
+  const known = family.efforts;
+  if (!known) {
+    if (off) return {};
+    // Of a server that nothing is known about, OpenAI's own word is the best guess.
+    if (asked !== undefined) return { reasoning_effort: asked };
+    warn({
+      kind: 'unsupported',
+      param: 'reasoning',
+      message: 'The chosen target has no budget for reasoning.',
+    });
+    return {};
+  }
+  const nearest = nearestEffort(effort, known);
+  if (nearest !== asked) {
+    const wish =
+      asked === undefined ? (budgetTokens === undefined ? 'none' : `${budgetTokens} tokens`) : asked;
+    warn({
+      kind: 'changed',
+      param: 'reasoning_effort',
+      message: `Reasoning was asked for as "${wish}"; this model was told "${nearest}".`,
+    });
+  }
+  return { reasoning_effort: nearest };
+}
+
+function responseFormat(format: ResponseFormat): Wire {
+  if (format.type === 'text') return { type: 'text' };
+  if (format.type === 'json') return { type: 'json_object' };
+  const { name = 'response', description, schema, strict } = format;
+  return {
+    type: 'json_schema',
+    json_schema: {
+      name,
+      ...(description === undefined ? {} : { description }),
+      schema,
+      ...(strict === undefined ? {} : { strict }),
+    },
+  };
+}
+
+function tools(request: ChatRequest, profile: VendorProfile, warn: Warn): Wire {
+  const offered = request.tools?.flatMap((tool) => wireTool(tool, profile, warn));
+  return {
+    tools: offered === undefined || offered.length === 0 ? undefined : offered,
+    tool_choice: request.toolChoice && offered?.length ? toolChoice(request.toolChoice) : undefined,
+  };
+}
+
+function wireTool(tool: Tool, profile: VendorProfile, warn: Warn): Wire[] {
+  if (tool.type === 'unknown') {
+    if (tool.dialect === 'openai-chat') return [{ ...tool.value }];
+    const name = tool.name ?? 'a tool of another API';
+    warn({ kind: 'unsupported', param: 'tools', message: `The chosen target can not offer "${name}".` });
+    return [];
+  }
+  const { name, description, parameters, strict, cacheControl } = tool;
+  const definition = {
+    name,
+    ...(description === undefined ? {} : { description }),
+    ...(parameters === undefined ? {} : { parameters }),
+    ...(strict === undefined ? {} : { strict }),
+  };
+  const cached = cacheControl === undefined || !profile.cacheControl ? {} : { cache_control: cacheControl };
+  return [{ type: 'function', function: definition, ...cached }];
+}
+
+function toolChoice(choice: ToolChoice): unknown {
+  if (choice.type === 'tool') return { type: 'function', function: { name: choice.name } };
+  if (choice.type !== 'allowed') return choice.type;
+  const tools = choice.names.map((name) => ({ type: 'function', function: { name } }));
+  return { type: 'allowed_tools', allowed_tools: { mode: choice.mode, tools } };
+}

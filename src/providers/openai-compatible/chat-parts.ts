@@ -1,0 +1,183 @@
+import type {
+  AssistantPart,
+  Citation,
+  ImagePart,
+  Origin,
+  ReasoningPart,
+  Signature,
+} from '../../core/chat/request.ts';
+import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** The words of OpenAI and of those who speak its format. */
+const FINISH: Readonly<Record<string, UnifiedFinish>> = {
+  stop: 'stop',
+  eos: 'stop',
+  end_turn: 'stop',
+  stop_sequence: 'stop-sequence',
+  length: 'length',
+  max_tokens: 'length',
+  model_length: 'length',
+  tool_calls: 'tool-calls',
+  tool_use: 'tool-calls',
+  function_call: 'tool-calls',
+  content_filter: 'content-filter',
+  refusal: 'refusal',
+};
+
+/** @param hasCalls some vendors say `stop` although tools are called */
+export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
+  const word = asString(raw);
+  const unified = FINISH[word?.toLowerCase() ?? ''] ?? 'other';
+  return {
+    unified: hasCalls && (unified === 'stop' || unified === 'other') ? 'tool-calls' : unified,
+    ...(word === undefined ? {} : { raw: word }),
+  };
+}
+
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+const ORIGINS = ['anthropic', 'openai', 'gemini', 'bedrock', 'mistral', 'cohere', 'deepseek'] as const;
+
+function originOf(format: unknown): Origin {
+  return ORIGINS.find((origin) => typeof format === 'string' && format.includes(origin)) ?? 'other';
+}
+
+/** An entry of `reasoning_details`, whole or a piece of one. */
+export interface ReasoningDetail {
+  readonly text: string;
+  readonly summary: boolean;
+  readonly id: string | undefined;
+  readonly signature: Signature | undefined;
+  readonly redacted: Signature | undefined;
+  readonly index: number | undefined;
+}
+
+export function readDetail(value: unknown): ReasoningDetail | undefined {
+  if (!isRecord(value)) return undefined;
+  const origin = originOf(value.format);
+  const signature = asString(value.signature);
+  const data = asString(value.data);
+  const isSummary = value.type === 'reasoning.summary';
+  return {
+    text: asString(isSummary ? value.summary : value.text) ?? '',
+    summary: isSummary,
+    id: asString(value.id),
+    signature: signature ? { origin, value: signature } : undefined,
+    redacted:
+      value.type === 'reasoning.encrypted' && data !== undefined ? { origin, value: data } : undefined,
+    index: asCount(value.index),
+  };
+}
+
+export function reasoningPart({ text, summary, id, signature, redacted }: ReasoningDetail): ReasoningPart {
+  return {
+    type: 'reasoning',
+    text,
+    ...(summary ? { summary: true } : {}),
+    ...(id === undefined ? {} : { id }),
+    ...(signature === undefined ? {} : { signature }),
+    ...(redacted === undefined ? {} : { redacted }),
+  };
+}
+
+/** The pieces of content that vendors write: text, or lists in which thinking may stand too. */
+export function contentPieces(
+  content: unknown,
+): { readonly kind: 'text' | 'reasoning'; readonly text: string }[] {
+  if (typeof content === 'string') return content === '' ? [] : [{ kind: 'text', text: content }];
+  return listOf(content).flatMap(
+    (piece): { readonly kind: 'text' | 'reasoning'; readonly text: string }[] => {
+      if (typeof piece === 'string') return [{ kind: 'text', text: piece }];
+      if (!isRecord(piece)) return [];
+      if (piece.type === 'thinking') {
+        const thoughts =
+          typeof piece.thinking === 'string' ? [{ text: piece.thinking }] : listOf(piece.thinking);
+        const text = thoughts
+          .map((thought) => (isRecord(thought) ? (asString(thought.text) ?? '') : ''))
+          .join('');
+        return [{ kind: 'reasoning', text }];
+      }
+      const text = asString(piece.text);
+      return text === undefined ? [] : [{ kind: 'text', text }];
+    },
+  );
+}
+
+export function readAnnotation(value: unknown): Citation | undefined {
+  if (!isRecord(value)) return undefined;
+  const cited = isRecord(value.url_citation) ? value.url_citation : value;
+  const url = asString(cited.url);
+  if (url === undefined) return undefined;
+  const title = asString(cited.title);
+  const start = asCount(cited.start_index);
+  const end = asCount(cited.end_index);
+  return {
+    url,
+    ...(title === undefined ? {} : { title }),
+    ...(start === undefined ? {} : { start }),
+    ...(end === undefined ? {} : { end }),
+    raw: { dialect: 'openai-chat', value },
+  };
+}
+
+const DATA_URL = /^data:([\w.+/-]+);base64,(.*)$/s;
+
+/** A picture of an answer, as OpenRouter and others write it. */
+export function readImage(value: unknown): ImagePart | undefined {
+  const image = isRecord(value) && isRecord(value.image_url) ? value.image_url : undefined;
+  const url = asString(image?.url);
+  if (url === undefined) return undefined;
+  const match = DATA_URL.exec(url);
+  return match
+    ? { type: 'image', source: { kind: 'base64', mediaType: match[1] ?? '', data: match[2] ?? '' } }
+    : { type: 'image', source: { kind: 'url', url } };
+}
+
+/** What Google's OpenAI-compatible API signs a call with. */
+export function callSignature({ extra_content: extra }: Json): Signature | undefined {
+  const google = isRecord(extra) && isRecord(extra.google) ? extra.google : {};
+  const value = asString(google.thought_signature);
+  return value === undefined ? undefined : { origin: 'gemini', value };
+}
+
+/** A piece of a tool call: in streams its members come one by one. */
+export interface CallPiece {
+  readonly id: string | undefined;
+  readonly name: string | undefined;
+  /** JSON text, or free text for custom tools. */
+  readonly arguments: string;
+  readonly custom: boolean;
+  readonly signature: Signature | undefined;
+  readonly index: number | undefined;
+}
+
+export function readCall(value: unknown): CallPiece | undefined {
+  if (!isRecord(value)) return undefined;
+  const custom = isRecord(value.custom) ? value.custom : undefined;
+  const called = isRecord(value.function) ? value.function : {};
+  const given: unknown = custom ? custom.input : called.arguments;
+  return {
+    id: asString(value.id) || undefined,
+    name: asString(custom ? custom.name : called.name) || undefined,
+    arguments:
+      typeof given === 'string' ? given : given === undefined || given === null ? '' : JSON.stringify(given),
+    custom: custom !== undefined,
+    signature: callSignature(value),
+    index: asCount(value.index),
+  };
+}
+
+/** A name for a call whose vendor gave it none. The same answer has the same names, so they can be sent back. */
+export function callId(answerId: string | undefined, position: number): string {
+  const safe = (answerId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
+  return `call_${safe}_${position}`;
+}
+
+export function textPart(text: string, citations: readonly Citation[]): AssistantPart {
+  return { type: 'text', text, ...(citations.length === 0 ? {} : { citations }) };
+}

@@ -1,0 +1,242 @@
+import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
+import { invalidAnswer } from '../decode.ts';
+import type { Provider } from '../types.ts';
+import {
+  type CallPiece,
+  callId,
+  contentPieces,
+  type Json,
+  listOf,
+  readAnnotation,
+  readCall,
+  readDetail,
+  readFinish,
+  readImage,
+} from './chat-parts.ts';
+import { logprobEntries } from './chat-response.ts';
+import { errorFromObject } from './errors.ts';
+import { readUsage } from './usage.ts';
+
+type Emit = (event: ChatEvent) => void;
+type DeltaLogprobs = Extract<ChatEvent, { type: 'delta' }>['logprobs'];
+
+/** What has been read of one choice. */
+interface Choice {
+  open: StreamedPart['type'] | undefined;
+  /** Of the open reasoning part, where its vendor numbers them. */
+  detail: number | undefined;
+  /** The call that is open: what tells its pieces from those of another. */
+  call: { readonly index: number | undefined; readonly id: string | undefined } | undefined;
+  calls: number;
+  finished: boolean;
+}
+
+/** Reads the event stream of OpenAI's chat, as vendors really write it. */
+export class ChatChunkReader implements ChatEventReader {
+  readonly #framer = new SseFramer();
+  readonly #text = new TextDecoder('utf-8', { fatal: true });
+  readonly #choices = new Map<number, Choice>();
+  #id: string | undefined;
+  #started = false;
+  #ended = false;
+
+  constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
+
+  push(bytes: Uint8Array, emit: Emit): void {
+    this.#framer.push(bytes, (block) => this.#block(block, emit));
+  }
+
+  end(emit: Emit): void {
+    const rest = this.#framer.end();
+    // The format drops an event without its empty line; vendors do end that way, so a whole one is accepted.
+    if (rest.length > 0) this.#block(rest[rest.length - 1] === 10 ? rest.subarray(0, -1) : rest, emit);
+    this.#complete(emit);
+  }
+
+  #block(block: Uint8Array, emit: Emit): void {
+    if (this.#ended) return;
+    let data: string | undefined;
+    try {
+      data = parseBlock(this.#text.decode(block)).data?.trim();
+    } catch {
+      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+    }
+    if (data === '[DONE]') this.#complete(emit);
+    else if (data) this.#event(this.#json(data), emit);
+    else if (this.#started) emit({ type: 'ping' });
+  }
+
+  #json(data: string): Json {
+    let json: unknown;
+    try {
+      json = JSON.parse(data);
+    } catch {
+      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+    }
+    if (!isRecord(json)) throw invalidAnswer(this.provider, 'sent an event that is not an object.');
+    if (json.error !== undefined && json.error !== null) {
+      throw errorFromObject(json, this.provider.id, this.provider.credential);
+    }
+    return json;
+  }
+
+  #event(json: Json, emit: Emit): void {
+    if (!this.#started) {
+      this.#started = true;
+      this.#id = asString(json.id) || undefined;
+      const created = asCount(json.created) || undefined;
+      const model = asString(json.model) || undefined;
+      emit({
+        type: 'start',
+        ...(this.#id === undefined ? {} : { id: this.#id }),
+        ...(created === undefined ? {} : { created }),
+        ...(model === undefined ? {} : { model }),
+      });
+    }
+    for (const value of listOf(json.choices)) if (isRecord(value)) this.#choice(value, emit);
+    const usage = readUsage(json.usage);
+    if (usage) emit({ type: 'usage', usage });
+  }
+
+  #choice(value: Json, emit: Emit): void {
+    const index = asCount(value.index) ?? 0;
+    let choice = this.#choices.get(index);
+    if (!choice) {
+      choice = { open: undefined, detail: undefined, call: undefined, calls: 0, finished: false };
+      this.#choices.set(index, choice);
+    }
+    if (choice.finished) return;
+    const delta = isRecord(value.delta) ? value.delta : isRecord(value.message) ? value.message : {};
+    const logprobs = isRecord(value.logprobs) ? logprobEntries(value.logprobs) : undefined;
+    this.#reasoning(index, choice, delta, emit);
+    for (const { kind, text } of contentPieces(delta.content)) {
+      this.#say(index, choice, kind === 'text' ? 'text' : 'reasoning', text, emit, logprobs);
+    }
+    const refusal = asString(delta.refusal);
+    if (refusal) this.#say(index, choice, 'refusal', refusal, emit, logprobs);
+    for (const note of listOf(delta.annotations)) {
+      const citation = readAnnotation(note);
+      if (citation && choice.open === 'text') emit({ type: 'citation', choice: index, citation });
+    }
+    for (const picture of listOf(delta.images)) {
+      const part = readImage(picture);
+      if (!part) continue;
+      this.#begin(index, choice, { type: 'whole', part }, emit);
+      this.#close(index, choice, emit);
+    }
+    const legacy = isRecord(delta.function_call) ? [{ function: delta.function_call }] : [];
+    for (const piece of [...listOf(delta.tool_calls), ...legacy]) {
+      const call = readCall(piece);
+      if (call) this.#call(index, choice, call, emit);
+    }
+    const finish = asString(value.finish_reason);
+    if (finish) {
+      this.#close(index, choice, emit);
+      choice.finished = true;
+      emit({ type: 'finish', choice: index, finish: readFinish(finish, choice.calls > 0) });
+    }
+  }
+
+  #reasoning(index: number, choice: Choice, delta: Json, emit: Emit): void {
+    const details = listOf(delta.reasoning_details).flatMap((value) => readDetail(value) ?? []);
+    if (details.length === 0) {
+      const text = asString(delta.reasoning_content) || asString(delta.reasoning);
+      if (text) this.#say(index, choice, 'reasoning', text, emit);
+      return;
+    }
+    for (const { text, summary, id, signature, redacted, index: number } of details) {
+      if (redacted) {
+        const part = { type: 'reasoning', text: '', redacted, ...(id === undefined ? {} : { id }) } as const;
+        this.#begin(index, choice, { type: 'whole', part }, emit);
+        this.#close(index, choice, emit);
+        continue;
+      }
+      if (choice.open !== 'reasoning' || (number !== undefined && number !== choice.detail)) {
+        const part = {
+          type: 'reasoning',
+          ...(id === undefined ? {} : { id }),
+          ...(summary ? { summary } : {}),
+        } as const;
+        this.#begin(index, choice, part, emit);
+        choice.detail = number;
+      }
+      if (text !== '') emit({ type: 'delta', choice: index, text });
+      if (signature) emit({ type: 'signature', choice: index, signature });
+    }
+  }
+
+  #say(
+    index: number,
+    choice: Choice,
+    kind: 'text' | 'reasoning' | 'refusal',
+    text: string,
+    emit: Emit,
+    logprobs?: DeltaLogprobs,
+  ): void {
+    if (choice.open !== kind) this.#begin(index, choice, { type: kind }, emit);
+    emit({ type: 'delta', choice: index, text, ...(logprobs === undefined ? {} : { logprobs }) });
+  }
+
+  #call(index: number, choice: Choice, piece: CallPiece, emit: Emit): void {
+    const { id, name, arguments: text, custom, signature } = piece;
+    if (isAnother(choice, piece)) {
+      if (name === undefined) {
+        throw invalidAnswer(this.provider, 'sent a tool call without a name.');
+      }
+      choice.calls += 1;
+      const part: StreamedPart = {
+        type: 'tool-call',
+        id: id ?? callId(this.#id, choice.calls - 1),
+        name,
+        ...(custom ? { kind: 'custom' } : {}),
+        ...(signature === undefined ? {} : { signature }),
+      };
+      this.#begin(index, choice, part, emit);
+      choice.call = { index: piece.index, id };
+    } else if (signature) emit({ type: 'signature', choice: index, signature });
+    if (text !== '') emit({ type: 'delta', choice: index, text });
+  }
+
+  #begin(index: number, choice: Choice, part: StreamedPart, emit: Emit): void {
+    this.#close(index, choice, emit);
+    choice.open = part.type;
+    choice.detail = undefined;
+    emit({ type: 'part-start', choice: index, part });
+  }
+
+  #close(index: number, choice: Choice, emit: Emit): void {
+    if (choice.open === undefined) return;
+    choice.open = undefined;
+    choice.call = undefined;
+    emit({ type: 'part-end', choice: index });
+  }
+
+  /** `[DONE]`, or the body's end where a vendor sends none. */
+  #complete(emit: Emit): void {
+    if (this.#ended) return;
+    const choices = [...this.#choices.values()];
+    if (choices.length === 0 || choices.some(({ finished }) => !finished)) {
+      throw new GatewayError(
+        'upstream_closed',
+        `Provider "${this.provider.id}" ended the stream before the answer was complete (no finish reason).`,
+        { provider: this.provider.id },
+      );
+    }
+    this.#ended = true;
+    emit({ type: 'end' });
+  }
+}
+
+/**
+ * Whether a piece begins another call. Not every vendor numbers calls (or counts beyond 0), so a new id with a name
+ * tells too; and pieces of one call may repeat its id.
+ */
+function isAnother({ open, call }: Choice, piece: CallPiece): boolean {
+  if (open !== 'tool-call' || !call) return true;
+  if (piece.index !== undefined && call.index !== undefined && piece.index !== call.index) return true;
+  if (piece.id !== undefined && call.id !== undefined) return piece.id !== call.id;
+  return piece.id !== undefined && piece.name !== undefined;
+}
