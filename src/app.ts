@@ -93,6 +93,7 @@ export class App {
     const discovery = new ModelDiscovery();
     const snapshotOptions: SnapshotOptions = {
       env,
+      clock,
       load: new TargetLoad(),
       random: Math.random,
       discovered: () => discovery.current,
@@ -255,7 +256,12 @@ async function findEngines({ env, clock, loaded }: AppOptions): Promise<readonly
   try {
     const { port, metrics_port } = loaded.config.server;
     return await detectEngines(
-      (config) => createProvider(config, { upstream: () => transport, simulator: transport }),
+      (config) =>
+        createProvider(config, {
+          transports: { upstream: () => transport, simulator: transport },
+          clock,
+          env,
+        }),
       metrics_port === null ? [port] : [port, metrics_port],
     );
   } finally {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { loadText } from '../test/support/config-source.ts';
+import { FakeClock } from '../test/support/fake-clock.ts';
 import { FakeTransport } from '../test/support/fake-transport.ts';
 import { TargetLoad } from './routing/target-load.ts';
 import { buildSnapshot } from './snapshot.ts';
@@ -9,6 +10,7 @@ function build(text: string, env: Readonly<Record<string, string>> = {}) {
   const simulator = new FakeTransport();
   const snapshot = buildSnapshot(loadText(text).config, {
     env,
+    clock: new FakeClock(),
     load: new TargetLoad(),
     random: () => 0,
     discovered: () => new Map(),

@@ -1,5 +1,6 @@
 import type { ApiSnapshot } from './api/services.ts';
 import type { Config, ModelConfig, ProviderConfig } from './config/schema.ts';
+import type { Clock } from './core/clock.ts';
 import type { Transport } from './core/transport.ts';
 import type { CorsRules } from './http/cors.ts';
 import type { AddressLimits } from './limits/per-address.ts';
@@ -30,6 +31,7 @@ export interface GatewaySnapshot extends ApiSnapshot {
 
 export interface SnapshotOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
   readonly load: TargetLoad;
   readonly random: () => number;
   readonly discovered: () => DiscoveredModels;
@@ -87,8 +89,9 @@ function listPrice(price: NonNullable<ModelConfig['price']>): ModelPrice {
 export function buildSnapshot(config: Config, options: SnapshotOptions): GatewaySnapshot {
   const transports = new TransportPool(options.simulator, options.createTransport);
   const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
-  const providers: Provider[] = configured.map((provider) => createProvider(provider, transports));
-  if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(transports));
+  const world = { transports, clock: options.clock, env: options.env };
+  const providers: Provider[] = configured.map((provider) => createProvider(provider, world));
+  if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(world));
   const directory = new ModelDirectory(config.models.map(definition), providers, options.discovered);
   const { limits, media, server } = config;
   return {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { loadText } from '../../test/support/config-source.ts';
+import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
 import { storedKey } from '../../test/support/key-store-conformance.ts';
 import { TargetLoad } from '../routing/target-load.ts';
@@ -8,6 +9,7 @@ import { type BannerInput, banner } from './banner.ts';
 
 const snapshot = buildSnapshot(loadText('{}').config, {
   env: {},
+  clock: new FakeClock(),
   load: new TargetLoad(),
   random: () => 0,
   discovered: () => new Map(),

@@ -153,6 +153,7 @@ async function checkProviders(config: Config, { env }: DoctorOptions): Promise<F
   try {
     const snapshot = buildSnapshot(config, {
       env,
+      clock: systemClock,
       load: new TargetLoad(),
       random: Math.random,
       discovered: () => new Map(),

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test';
+import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
 import type { ProviderConfig } from '../config/schema.ts';
 import type { Transport } from '../core/transport.ts';
 import {
   createProvider,
+  DEFAULTS,
   engineCandidates,
   PROVIDER_CATALOG,
   providersFromEnvironment,
@@ -12,15 +14,11 @@ import {
 } from './registry.ts';
 
 const CONFIG: ProviderConfig = {
+  ...DEFAULTS,
   id: 'mine',
   kind: 'openai-compatible',
-  vendor: null,
-  engine: null,
   base_url: 'http://chat0.test/v1',
-  api_key: null,
-  headers: {},
   models: ['m'],
-  discover: true,
   connect_timeout: 123,
 };
 
@@ -38,10 +36,12 @@ function transports() {
   };
 }
 
+const world = (pool = transports()) => ({ transports: pool, clock: new FakeClock(), env: {} });
+
 describe('createProvider', () => {
   test('follows the configuration', () => {
     const pool = transports();
-    const provider = createProvider({ ...CONFIG, api_key: 'k', headers: { 'x-a': '1' } }, pool);
+    const provider = createProvider({ ...CONFIG, api_key: 'k', headers: { 'x-a': '1' } }, world(pool));
     expect(provider).toMatchObject({
       id: 'mine',
       baseUrl: 'http://chat0.test/v1',
@@ -55,7 +55,7 @@ describe('createProvider', () => {
 
   test('takes address and peculiarities from vendor, engine or kind', () => {
     const create = (more: Partial<ProviderConfig>) =>
-      createProvider({ ...CONFIG, base_url: null, ...more }, transports());
+      createProvider({ ...CONFIG, base_url: null, ...more }, world());
     expect(create({ vendor: 'openrouter' }).profile.streamUsage).toBe('always');
     expect(create({ engine: 'ollama' }).baseUrl).toBe('http://127.0.0.1:11434/v1');
     expect(create({ kind: 'mistral' }).profile.floatEmbeddingsOnly).toBe(true);
@@ -64,7 +64,7 @@ describe('createProvider', () => {
 
   test('the simulator answers in this process and knows its own models', () => {
     const pool = transports();
-    const provider = simulatorProvider(pool);
+    const provider = simulatorProvider(world(pool));
     expect(provider.transport).toBe(pool.simulator);
     expect([provider.id, provider.discover, pool.upstreams.size]).toEqual([SIMULATOR_ID, false, 0]);
     expect(provider.models.length).toBeGreaterThan(0);
@@ -104,7 +104,7 @@ describe('providersFromEnvironment', () => {
     for (const config of providersFromEnvironment(env)) {
       expect(PROVIDER_CATALOG.kinds).toContain(config.kind);
       if (config.vendor !== null) expect(PROVIDER_CATALOG.vendors).toContain(config.vendor);
-      expect(createProvider(config, transports()).baseUrl).toStartWith('https://');
+      expect(createProvider(config, world()).baseUrl).toStartWith('https://');
     }
   });
 });
@@ -112,7 +112,7 @@ describe('providersFromEnvironment', () => {
 test('engine candidates are engines of the catalog, on this machine only', () => {
   for (const { config, port } of engineCandidates()) {
     expect(PROVIDER_CATALOG.engines).toContain(config.engine ?? '');
-    const url = new URL(createProvider(config, transports()).baseUrl);
+    const url = new URL(createProvider(config, world()).baseUrl);
     expect([url.hostname, url.port]).toEqual(['127.0.0.1', String(port)]);
   }
 });

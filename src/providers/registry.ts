@@ -1,52 +1,45 @@
-import type { ProviderCatalog, ProviderKind } from '../config/catalog.ts';
+import type { ProviderCatalog } from '../config/catalog.ts';
 import type { ProviderConfig } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
-import { openAiCompatibleAdapter } from './openai-compatible/adapter.ts';
-import { ENGINES, GENERIC, VENDORS } from './openai-compatible/vendors.ts';
-import { MODELS } from './simulator/index.ts';
+import {
+  type Environment,
+  FAMILIES,
+  familyOf,
+  GENERIC_KIND,
+  profileOf,
+  SIMULATOR_ID,
+  SIMULATOR_MODELS,
+} from './families.ts';
+import { ENGINES, VENDORS } from './openai-compatible/vendors.ts';
 import type { Provider, VendorProfile } from './types.ts';
 
-export const SIMULATOR_ID = 'simulator';
-const SIMULATOR_MODELS: readonly string[] = Object.keys(MODELS);
-/** Never resolved: the simulator's transport answers in this process. */
-const SIMULATOR_URL = 'http://simulator.internal/v1';
+export { SIMULATOR_ID } from './families.ts';
 
-const SIMULATOR_PROFILE: VendorProfile = {
-  label: 'Simulator',
-  baseUrl: SIMULATOR_URL,
-  streamUsage: 'on-request',
-  modelPattern: /^simulator(?:$|[-:])/,
-  forwardHeaders: ['x-weir-simulate', 'x-stainless-retry-count'],
-  needsKey: false,
-};
-
-const GENERIC_KIND = 'openai-compatible';
-
-const vendorProfiles: Readonly<Record<string, VendorProfile>> = VENDORS;
-const engineProfiles: Readonly<Record<string, VendorProfile>> = ENGINES;
-
-/** Kinds that stand for one vendor. */
-const KIND_PROFILES: Readonly<Record<string, VendorProfile>> = {
-  openai: VENDORS.openai,
-  mistral: VENDORS.mistral,
-  [SIMULATOR_ID]: SIMULATOR_PROFILE,
-};
-
-function profileOf({ kind, vendor, engine }: ProviderKind): VendorProfile {
-  const named = vendor === null ? undefined : vendorProfiles[vendor];
-  const served = engine === null ? undefined : engineProfiles[engine];
-  return named ?? served ?? KIND_PROFILES[kind] ?? GENERIC;
+function settingsByKey(): Record<string, string[]> {
+  const kinds: Record<string, string[]> = {};
+  for (const [kind, { settings = [] }] of Object.entries(FAMILIES)) {
+    for (const key of settings) {
+      kinds[key] ??= [];
+      kinds[key].push(kind);
+    }
+  }
+  return kinds;
 }
 
 /** What the configuration may name; the one place that lists the providers of this build. */
 export const PROVIDER_CATALOG: ProviderCatalog = {
-  kinds: [...Object.keys(KIND_PROFILES), GENERIC_KIND],
+  kinds: Object.keys(FAMILIES),
   genericKinds: [GENERIC_KIND],
-  vendors: Object.keys(VENDORS).filter((vendor) => !Object.hasOwn(KIND_PROFILES, vendor)),
+  vendors: Object.keys(VENDORS).filter((vendor) => !Object.hasOwn(FAMILIES, vendor)),
   engines: Object.keys(ENGINES),
+  settings: settingsByKey(),
+  required: Object.fromEntries(
+    Object.entries(FAMILIES).flatMap(([kind, { required }]) => (required ? [[kind, required]] : [])),
+  ),
   builtinIds: [SIMULATOR_ID],
   builtinModels: SIMULATOR_MODELS,
-  defaultBaseUrl: (provider) => profileOf(provider).baseUrl,
+  defaultBaseUrl: (provider) => profileOf(provider).baseUrl ?? FAMILIES[provider.kind]?.baseUrl?.({}),
 };
 
 export interface ProviderTransports {
@@ -55,12 +48,20 @@ export interface ProviderTransports {
   readonly simulator: Transport;
 }
 
-/** A provider as the configuration describes it. */
-export function createProvider(config: ProviderConfig, transports: ProviderTransports): Provider {
+export interface ProviderWorld {
+  readonly transports: ProviderTransports;
+  readonly clock: Clock;
+  readonly env: Environment;
+}
+
+/** A provider as the configuration describes it. @throws Error for settings that can't be worked with */
+export function createProvider(config: ProviderConfig, { transports, clock, env }: ProviderWorld): Provider {
   const profile = profileOf(config);
-  const simulated = profile === SIMULATOR_PROFILE;
-  const baseUrl = config.base_url ?? profile.baseUrl;
+  const family = familyOf(config.kind);
+  const simulated = config.kind === SIMULATOR_ID;
+  const baseUrl = config.base_url ?? family.baseUrl?.(config) ?? profile.baseUrl;
   if (baseUrl === undefined) throw new Error(`provider "${config.id}" has no base_url`);
+  const transport = simulated ? transports.simulator : transports.upstream(config.connect_timeout);
   return {
     id: config.id,
     kind: config.kind,
@@ -68,18 +69,30 @@ export function createProvider(config: ProviderConfig, transports: ProviderTrans
     baseUrl,
     credential: config.api_key ?? undefined,
     headers: config.headers,
-    adapter: openAiCompatibleAdapter,
-    transport: simulated ? transports.simulator : transports.upstream(config.connect_timeout),
+    adapter: family.adapter(config, profile, { transport, clock, env }),
+    transport,
     models: simulated ? [...SIMULATOR_MODELS, ...config.models] : config.models,
     discover: config.discover && !simulated,
   };
 }
 
-const DEFAULTS = {
+/** What a provider is where nothing else is said. */
+export const DEFAULTS = {
   vendor: null,
   engine: null,
   base_url: null,
   api_key: null,
+  api: null,
+  api_version: null,
+  region: null,
+  project: null,
+  service_account: null,
+  tenant_id: null,
+  client_id: null,
+  client_secret: null,
+  access_key_id: null,
+  secret_access_key: null,
+  session_token: null,
   headers: {},
   models: [],
   discover: true,
@@ -87,32 +100,33 @@ const DEFAULTS = {
 } as const;
 
 /** The provider that is always there. */
-export function simulatorProvider(transports: ProviderTransports): Provider {
-  return createProvider({ ...DEFAULTS, id: SIMULATOR_ID, kind: SIMULATOR_ID }, transports);
+export function simulatorProvider(world: ProviderWorld): Provider {
+  return createProvider({ ...DEFAULTS, id: SIMULATOR_ID, kind: SIMULATOR_ID }, world);
 }
 
 /** Providers for which the environment holds a key. A base URL alone names a server that needs none. */
-export function providersFromEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
-): ProviderConfig[] {
-  const found: ProviderConfig[] = [];
-  for (const [name, profile] of Object.entries(vendorProfiles)) {
-    const { environment } = profile;
-    if (!environment) continue;
-    const key = env[environment.key]?.trim() || null;
-    const baseUrl = env[environment.baseUrl]?.trim().replace(/\/+$/, '') || null;
-    if (key === null && baseUrl === null) continue;
-    const isKind = Object.hasOwn(KIND_PROFILES, name);
-    found.push({
-      ...DEFAULTS,
-      id: name,
-      kind: isKind ? name : GENERIC_KIND,
-      vendor: isKind ? null : name,
-      base_url: baseUrl,
-      api_key: key,
+export function providersFromEnvironment(env: Environment): ProviderConfig[] {
+  const kinds = Object.entries(FAMILIES).flatMap(([kind, { profile, fromEnvironment }]) => {
+    const found = fromEnvironment ? fromEnvironment(env) : byKeyAndUrl(profile, env);
+    return found ? [{ ...DEFAULTS, id: kind, kind, ...found }] : [];
+  });
+  const vendors = Object.entries<VendorProfile>(VENDORS)
+    .filter(([name]) => !Object.hasOwn(FAMILIES, name))
+    .flatMap(([vendor, profile]) => {
+      const found = byKeyAndUrl(profile, env);
+      return found ? [{ ...DEFAULTS, id: vendor, kind: GENERIC_KIND, vendor, ...found }] : [];
     });
-  }
-  return found;
+  return [...kinds, ...vendors];
+}
+
+function byKeyAndUrl(
+  { environment }: VendorProfile,
+  env: Environment,
+): Pick<ProviderConfig, 'api_key' | 'base_url'> | undefined {
+  if (!environment) return undefined;
+  const key = env[environment.key]?.trim() || null;
+  const baseUrl = env[environment.baseUrl]?.trim().replace(/\/+$/, '') || null;
+  return key === null && baseUrl === null ? undefined : { api_key: key, base_url: baseUrl };
 }
 
 export interface EngineCandidate {
@@ -124,7 +138,7 @@ export interface EngineCandidate {
 
 /** Engines to look for on this machine. */
 export function engineCandidates(): EngineCandidate[] {
-  return Object.entries(engineProfiles).flatMap(([engine, { localEngine }]) =>
+  return Object.entries<VendorProfile>(ENGINES).flatMap(([engine, { localEngine }]) =>
     localEngine
       ? [
           {

@@ -150,7 +150,8 @@ function describe(
     code === 'upstream_rejected' && typeof problem.code === 'string' ? problem.code : undefined;
   const limited =
     code === 'upstream_rate_limited' && typeof problem.code === 'string' ? problem.code : undefined;
-  return new GatewayError(code, reason, {
+  const words = more.upstreamStatus === undefined ? `Provider "${provider.id}" ${what}: ${reason}` : reason;
+  return new GatewayError(code, words, {
     ...common,
     ...(status === undefined ? {} : { status }),
     shownCode: shownCode ?? limited ?? code,

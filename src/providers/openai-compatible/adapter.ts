@@ -3,6 +3,7 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import { createAdapter } from '../adapter.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
 import type { RerankFormat } from '../format.ts';
+import { responsesChatFormat, responsesPassthrough } from '../openai-responses/index.ts';
 import { jinaRerank } from '../rerank-jina.ts';
 import { rerankThroughEmbeddings } from '../rerank-through-embeddings.ts';
 import type { BufferedResponse, Provider, ProviderAdapter, Target, UpstreamModel } from '../types.ts';
@@ -56,19 +57,35 @@ function rerankOf({ provider }: Target): RerankFormat {
   return provider.profile.rerankPath === undefined ? throughEmbeddings : jina;
 }
 
-/** The adapter for OpenAI's format and everybody who speaks it; what differs is in the provider's profile. */
-export const openAiCompatibleAdapter: ProviderAdapter = createAdapter({
-  kind: 'openai-compatible',
-  chat: openAiChatFormat(at('/chat/completions')),
-  passthrough: (wire) => {
-    if (wire === 'openai-chat') return chatPassthrough;
-    return wire === 'openai-completions' ? completionPassthrough : undefined;
-  },
-  embeddings,
-  embeddingPassthrough: openAiEmbeddingPassthrough(at('/embeddings')),
-  rerank: rerankByProfile,
-  authorize: authorizeBearer,
-  mapError: errorFromResponse,
-  buildModelsRequest,
-  parseModels,
+export interface OpenAiApis {
+  /** The API for requests in other formats. */
+  readonly api: 'chat' | 'responses';
+  /** It has the Responses API, so that requests in that format are handed on. */
+  readonly responses: boolean;
+}
+
+/** An adapter for OpenAI's format and everybody who speaks it; what differs is in the provider's profile. */
+export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAdapter {
+  return createAdapter({
+    kind: 'openai-compatible',
+    chat: api === 'responses' ? responsesChatFormat : openAiChatFormat(at('/chat/completions')),
+    passthrough: (wire) => {
+      if (wire === 'openai-chat') return api === 'chat' ? chatPassthrough : undefined;
+      if (wire === 'openai-responses') return responses ? responsesPassthrough : undefined;
+      return wire === 'openai-completions' ? completionPassthrough : undefined;
+    },
+    embeddings,
+    embeddingPassthrough: openAiEmbeddingPassthrough(at('/embeddings')),
+    rerank: rerankByProfile,
+    authorize: authorizeBearer,
+    mapError: errorFromResponse,
+    buildModelsRequest,
+    parseModels,
+  });
+}
+
+/** For servers that nothing more is known about. */
+export const openAiCompatibleAdapter: ProviderAdapter = createOpenAiAdapter({
+  api: 'chat',
+  responses: false,
 });

@@ -55,9 +55,8 @@ describe('errorFromResponse', () => {
       param: 'messages',
     });
     expect(error.details.upstreamBody).toMatchObject({
-      message: 'too long',
-      code: 'context_length_exceeded',
-      x: 1,
+      dialect: 'openai-chat',
+      error: { message: 'too long', code: 'context_length_exceeded', x: 1 },
     });
   });
 
@@ -128,7 +127,7 @@ describe('errorFromObject', () => {
     [{ error: { message: 'm', type: 'rate_limit_error' } }, 'upstream_rate_limited'],
     [{ error: { message: 'm', code: 'insufficient_quota' } }, 'upstream_rate_limited'],
     [{ error: { message: 'm', type: 'overloaded_error' } }, 'upstream_overloaded'],
-    [{ error: { message: 'm', code: 'context_length_exceeded' } }, 'upstream_rejected'],
+    [{ error: { message: 'm', code: 'context_length_exceeded' } }, 'context_length_exceeded'],
     [{ error: 'm' }, 'upstream_error'],
   ] as const)('of %j', (json, code) => {
     expect(errorFromObject(json, 'p', undefined)).toMatchObject({
