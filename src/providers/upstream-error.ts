@@ -144,7 +144,12 @@ function describe(
     );
   }
   if (!CLIENTS_OWN.has(code)) {
-    return new GatewayError(code, `Provider "${provider.id}" ${what}: ${reason}`, common);
+    // Inside an answer there is no status to go by, so the vendor's own words are shown.
+    const named =
+      more.upstreamStatus === undefined && typeof problem.code === 'string'
+        ? { shownCode: problem.code }
+        : {};
+    return new GatewayError(code, `Provider "${provider.id}" ${what}: ${reason}`, { ...common, ...named });
   }
   const shownCode =
     code === 'upstream_rejected' && typeof problem.code === 'string' ? problem.code : undefined;
