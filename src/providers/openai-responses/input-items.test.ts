@@ -153,7 +153,9 @@ describe('tool calls', () => {
   });
 
   test('must have been made before their results', () => {
-    expect(() => items([user(text('a')), result('c')])).toThrow('no tool call before it has the id "c"');
+    expect(() => items([user(text('a')), result('c')])).toThrow(
+      '"messages[1]" is the result of the tool call "c"',
+    );
   });
 
   test('may be known upstream only', () => {

@@ -1,3 +1,4 @@
+import { checkConversation } from '../../core/chat/check.ts';
 import type {
   AssistantMessage,
   AudioPart,
@@ -10,7 +11,6 @@ import type {
   ToolMessage,
   UnknownPart,
 } from '../../core/chat/request.ts';
-import { GatewayError } from '../../core/errors.ts';
 import type { Warn } from '../../core/warning.ts';
 import { callId } from './call-ids.ts';
 import { type Item, mediaItem } from './media.ts';
@@ -28,6 +28,7 @@ const STATE_MEMBERS = ['previous_response_id', 'conversation'];
 
 /** The conversation as a flat list of items, which is how this API takes it. */
 export function inputItems(request: ChatRequest, origin: Origin, warn: Warn): Item[] {
+  if (!mayHaveCallsElsewhere(request)) checkConversation(request);
   return new InputItems(request, origin, warn).items();
 }
 
@@ -37,8 +38,6 @@ class InputItems {
   readonly #items: Item[] = [];
   readonly #calls = new Map<string, 'function' | 'custom'>();
   readonly #reasoning: ReasoningItems;
-  /** Earlier calls may be somewhere that can't be seen from here. */
-  #callsElsewhere: boolean;
 
   constructor(
     private readonly request: ChatRequest,
@@ -46,10 +45,6 @@ class InputItems {
     private readonly warn: Warn,
   ) {
     this.#reasoning = new ReasoningItems(origin);
-    const members = request.extensions?.members ?? {};
-    this.#callsElsewhere = STATE_MEMBERS.some(
-      (name) => members[name] !== undefined && members[name] !== null,
-    );
   }
 
   items(): Item[] {
@@ -91,7 +86,7 @@ class InputItems {
       const where = `${at}.content[${index}]`;
       if (part.type === 'unknown' && isItem(part)) {
         flush();
-        this.#unknown(part);
+        this.#items.push(part.value);
         return;
       }
       const item = this.#content(part, where);
@@ -156,7 +151,7 @@ class InputItems {
         case 'unknown':
           if (isItem(part)) {
             flush();
-            this.#unknown(part);
+            this.#items.push(part.value);
           } else this.#foreign(part, where);
           break;
         case 'image':
@@ -175,13 +170,6 @@ class InputItems {
     content.forEach((result, index) => {
       const where = `${at}.content[${index}]`;
       const called = this.#calls.get(result.callId);
-      if (called === undefined && !this.#callsElsewhere) {
-        throw new GatewayError(
-          'invalid_request',
-          `${where}: no tool call before it has the id "${result.callId}". A tool result must follow the assistant message that made the call.`,
-          { param: where },
-        );
-      }
       if (result.isError === true) {
         this.warn({
           kind: 'unsupported',
@@ -206,11 +194,6 @@ class InputItems {
     return items.filter((item) => item !== undefined);
   }
 
-  #unknown({ value }: UnknownPart): void {
-    this.#callsElsewhere = true;
-    this.#items.push(value);
-  }
-
   #foreign({ value }: UnknownPart, at: string): void {
     this.warn({
       kind: 'unsupported',
@@ -218,6 +201,15 @@ class InputItems {
       message: `The chosen target has nothing like "${String(value.type ?? 'this part')}"; it was left out.`,
     });
   }
+}
+
+/** Calls that a result belongs to may be known upstream only, or be items without a canonical form. */
+function mayHaveCallsElsewhere({ messages, extensions }: ChatRequest): boolean {
+  const members = extensions?.members ?? {};
+  return (
+    STATE_MEMBERS.some((name) => members[name] !== undefined && members[name] !== null) ||
+    messages.some(({ content }) => content.some(isItem))
+  );
 }
 
 /** Stands for itself among the items, instead of being a part of a message. */

@@ -1,12 +1,14 @@
-import type { ChatRequest, ReasoningEffort } from '../../core/chat/request.ts';
+import type { ChatRequest, ReasoningEffort, ReasoningSettings } from '../../core/chat/request.ts';
 import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { budgetToEffort, nearestEffort } from '../model-families.ts';
 import type { Item } from './media.ts';
-import { effortOfBudget, type ModelRules, nearestEffort } from './model-rules.ts';
+import type { ModelRules } from './model-rules.ts';
 
 export interface ReasoningMembers {
   readonly settings: Item | undefined;
   readonly include: readonly string[];
+  /** How much the model will think, as far as known. */
   readonly effort: ReasoningEffort | undefined;
 }
 
@@ -19,13 +21,12 @@ export function reasoningMembers(
 ): ReasoningMembers {
   const { reasoning = {}, extensions } = request;
   const given = extensions?.dialect === 'openai-responses' ? extensions.members.reasoning : undefined;
-  const wanted = askedEffort(reasoning, warn);
-  const effort = wanted === undefined ? undefined : fitting(wanted, rules, warn);
-  const summary = rules.efforts?.length === 0 ? undefined : askedSummary(reasoning);
+  const effort = effortFor(reasoning, rules, warn);
+  const summary = rules.efforts?.length === 0 || effort === 'none' ? undefined : summaryFor(reasoning, rules);
   const settings = {
     ...(isRecord(given) ? given : {}),
     ...(effort === undefined ? {} : { effort }),
-    ...(summary === undefined || effort === 'none' ? {} : { summary }),
+    ...(summary === undefined ? {} : { summary }),
   };
   const encrypts = rules.encrypts || input.some((item) => item.type === 'reasoning');
   return {
@@ -35,48 +36,59 @@ export function reasoningMembers(
   };
 }
 
-function askedEffort(
-  { effort, budgetTokens, enabled }: NonNullable<ChatRequest['reasoning']>,
+function effortFor(
+  { effort: asked, budgetTokens, enabled }: ReasoningSettings,
+  { efforts }: ModelRules,
   warn: Warn,
 ): ReasoningEffort | undefined {
-  if (enabled === false) return 'none';
-  if (effort !== undefined) return effort;
-  if (budgetTokens !== undefined) {
-    const nearest = effortOfBudget(budgetTokens);
-    warn({
-      kind: 'changed',
-      param: 'reasoning_effort',
-      message: `The chosen target takes no budget for thinking: ${budgetTokens} tokens became the effort "${nearest}".`,
-    });
-    return nearest;
+  const off = enabled === false || asked === 'none';
+  if (efforts === undefined) {
+    if (asked !== undefined && enabled !== false) return asked;
+    if (budgetTokens !== undefined && !off) refuse('The chosen target has no budget for reasoning.', warn);
+    return undefined;
   }
-  return enabled === true ? 'medium' : undefined;
-}
-
-function fitting(wanted: ReasoningEffort, { efforts }: ModelRules, warn: Warn): ReasoningEffort | undefined {
-  if (efforts === undefined || efforts.includes(wanted)) return wanted;
   if (efforts.length === 0) {
-    if (wanted !== 'none') {
-      warn({
-        kind: 'unsupported',
-        param: 'reasoning_effort',
-        message: 'The chosen model does not think before it answers.',
-      });
+    if (!off && (asked ?? budgetTokens ?? enabled) !== undefined) {
+      refuse('The chosen model does not think before it answers.', warn);
     }
     return undefined;
   }
+  const wanted = wantedEffort(off ? 'none' : asked, budgetTokens, enabled, efforts);
+  if (wanted === undefined) return undefined;
   const nearest = nearestEffort(wanted, efforts);
-  warn({
-    kind: 'changed',
-    param: 'reasoning_effort',
-    message: `The chosen model has no effort "${wanted}"; "${nearest}" was sent.`,
-  });
+  if (nearest !== asked && !(off && nearest === 'none') && (asked ?? budgetTokens ?? (off || undefined))) {
+    const wish = off ? 'none' : (asked ?? `${budgetTokens} tokens`);
+    warn({
+      kind: 'changed',
+      param: 'reasoning_effort',
+      message: `Reasoning was asked for as "${wish}"; this model was told "${nearest}".`,
+    });
+  }
   return nearest;
 }
 
-function askedSummary(reasoning: NonNullable<ChatRequest['reasoning']>): string | undefined {
-  const { summary, budgetTokens, enabled } = reasoning;
+function wantedEffort(
+  asked: ReasoningEffort | undefined,
+  budgetTokens: number | undefined,
+  enabled: boolean | undefined,
+  efforts: readonly ReasoningEffort[],
+): ReasoningEffort | undefined {
+  if (asked !== undefined) return asked;
+  if (budgetTokens !== undefined) return budgetToEffort(budgetTokens);
+  // Models that can do without thinking have to be told; the others think as much as they like unasked.
+  return enabled === true && efforts.includes('none') ? 'medium' : undefined;
+}
+
+function refuse(message: string, warn: Warn): void {
+  warn({ kind: 'unsupported', param: 'reasoning_effort', message });
+}
+
+function summaryFor(
+  { summary, budgetTokens, enabled }: ReasoningSettings,
+  { efforts }: ModelRules,
+): string | undefined {
   if (summary !== undefined) return summary === 'none' ? undefined : summary;
+  if (efforts === undefined || enabled === false) return undefined;
   // Dialects that switch thinking on, or give it a budget, want to see it; the API shows nothing unasked.
-  return enabled === true || (budgetTokens !== undefined && enabled !== false) ? 'auto' : undefined;
+  return enabled === true || budgetTokens !== undefined ? 'auto' : undefined;
 }

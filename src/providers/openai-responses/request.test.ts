@@ -155,7 +155,11 @@ describe('the request', () => {
 describe('reasoning', () => {
   test.each([
     ['gpt-5.6', { effort: 'max' }, { effort: 'max' }, []],
-    ['gpt-5.1', { effort: 'minimal' }, { effort: 'low' }, ['reasoning_effort']],
+    ['gpt-5.1', { effort: 'minimal' }, { effort: 'none' }, ['reasoning_effort']],
+    ['gpt-5-codex', { effort: 'minimal' }, { effort: 'low' }, ['reasoning_effort']],
+    ['o3', { enabled: true }, { summary: 'auto' }, []],
+    ['my-deployment', { budgetTokens: 5000 }, undefined, ['reasoning_effort']],
+    ['my-deployment', { enabled: false }, undefined, []],
     ['gpt-5', { effort: 'none' }, { effort: 'minimal' }, ['reasoning_effort']],
     ['gpt-5-mini', { effort: 'xhigh' }, { effort: 'high' }, ['reasoning_effort']],
     ['openai/o4-mini', { enabled: false }, { effort: 'low' }, ['reasoning_effort']],
@@ -167,7 +171,7 @@ describe('reasoning', () => {
     ['gpt-4o', { effort: 'high', summary: 'auto' }, undefined, ['reasoning_effort']],
     ['gpt-4.1', { enabled: false }, undefined, []],
     ['my-deployment', { effort: 'minimal' }, { effort: 'minimal' }, []],
-    ['grok-3-mini', { effort: 'medium' }, { effort: 'high' }, ['reasoning_effort']],
+    ['grok-3-mini', { effort: 'medium' }, { effort: 'low' }, ['reasoning_effort']],
   ] as const)('%s %j', (model, reasoning, sent, warned) => {
     const { body, params } = built({ reasoning }, { model });
     expect(body.reasoning).toEqual(sent);

@@ -35,6 +35,7 @@ export function responsesBody(
   warnOfUnsupported(request, warn);
   const { extra, include } = extensionMembers(request, warn);
   const input = inputItems(request, originOf(target), warn);
+  const tools = toolItems(request.tools ?? [], warn);
   const rules = rulesOf(target.model);
   const reasoning = reasoningMembers(request, rules, input, warn);
   const sampling = samplingMembers(request, rules, reasoning.effort, warn);
@@ -47,8 +48,8 @@ export function responsesBody(
     ...(stream ? { stream: true } : {}),
     ...extra,
     ...defined({
-      tools: request.tools === undefined ? undefined : toolItems(request.tools, warn),
-      tool_choice: toolChoice(request),
+      tools: tools.length === 0 ? undefined : tools,
+      tool_choice: tools.length === 0 ? undefined : toolChoice(request),
       parallel_tool_calls: request.parallelToolCalls,
       max_output_tokens: maxOutputTokens(request, warn),
       ...sampling.members,
@@ -56,7 +57,7 @@ export function responsesBody(
       reasoning: reasoning.settings,
       include: included.length === 0 ? undefined : included,
       user: request.user,
-      metadata: request.metadata,
+      metadata: metadataTexts(request.metadata),
       service_tier: serviceTier(request, warn),
       prompt_cache_key: request.promptCacheKey,
     }),
@@ -114,6 +115,15 @@ function extensionMembers(request: ChatRequest, warn: Warn): { extra: Item; incl
   const taken = SHARED_WITH_CHAT.filter((name) => name in chat);
   warnOfExtensions(request, warn, taken);
   return { extra: Object.fromEntries(taken.map((name) => [name, chat[name]])), include: [] };
+}
+
+/** The API takes texts only; other dialects have other values there. */
+function metadataTexts(metadata: ChatRequest['metadata']): Item | undefined {
+  const entries = Object.entries(metadata ?? {}).filter(([, value]) => value !== undefined && value !== null);
+  if (entries.length === 0) return undefined;
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
 }
 
 function maxOutputTokens({ maxOutputTokens: asked }: ChatRequest, warn: Warn): number | undefined {
