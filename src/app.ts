@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
 import { addDocsRoutes } from './api/docs.ts';
 import { addNativeRoutes } from './api/native/endpoints.ts';
 import { addRerankRoutes } from './api/native/rerank.ts';
@@ -166,6 +167,7 @@ export class App {
       onDefect: (error, requestId) => log.logger.error({ err: error, request_id: requestId }, 'defect'),
     });
     addOpenAiRoutes(this.door, services);
+    addAnthropicRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);
     addText2SqlRoutes(this.door, services);

@@ -26,12 +26,12 @@ export function emptyAnswer(): ReadAnswer {
   return { text: '', toolCalls: [], reasoning: '', finish: 'none', usage: {} };
 }
 
-/** JSON where it is JSON; `{}` for no arguments at all. */
+/** JSON where it is JSON; `{}` for no arguments at all, which some models write as `null`. */
 export function argumentsOf(value: unknown): unknown {
   if (typeof value !== 'string') return value ?? {};
   if (value.trim() === '') return {};
   try {
-    return JSON.parse(value);
+    return JSON.parse(value) ?? {};
   } catch {
     return value;
   }

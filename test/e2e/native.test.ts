@@ -6,7 +6,7 @@ import { parseEventStream, type ServerSentEvent } from '../support/event-stream.
 import { dataEvents, eventStream, json, status, truncatedStream } from '../support/scripts.ts';
 import { createApiKey } from './helpers/api-key.ts';
 import { completion, delta, finish, text, USAGE, usageOnly } from './helpers/chunks.ts';
-import { asObject, type Json, parseObject } from './helpers/json.ts';
+import { asObject, type Json } from './helpers/json.ts';
 import { ALIAS, nextRequest, type Pair, startPair, UPSTREAM_MODEL } from './helpers/pair.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'weir-test-native-'));

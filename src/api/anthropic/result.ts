@@ -1,0 +1,25 @@
+import type { AnswerAbout } from '../../core/chat/dialect.ts';
+import type { AssistantPart } from '../../core/chat/request.ts';
+import type { ChatResult } from '../../core/chat/result.ts';
+import { partialObject } from './partial-json.ts';
+import { messageId, stopReason, type Wire, wholeBlock, wireUsage } from './wire.ts';
+
+function block(part: AssistantPart): Wire | undefined {
+  if (part.type !== 'tool-call') return wholeBlock(part);
+  // Arguments are an object here, also where the answer was cut in the middle of them.
+  return { type: 'tool_use', id: part.id, name: part.name, input: partialObject(part.arguments) };
+}
+
+/** A complete answer as a message. There is room for one choice. */
+export function renderMessage({ id, choices, usage }: ChatResult, about: AnswerAbout): string {
+  const choice = choices[0];
+  return JSON.stringify({
+    id: messageId(id, about.requestId),
+    type: 'message',
+    role: 'assistant',
+    model: about.model,
+    content: (choice?.content ?? []).flatMap((part) => block(part) ?? []),
+    ...stopReason(choice?.finish ?? { unified: 'other' }),
+    usage: wireUsage(usage),
+  });
+}

@@ -1,0 +1,74 @@
+import type { AssistantPart, Citation } from '../../core/chat/request.ts';
+import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
+import { packSignature } from '../../core/chat/signature.ts';
+import type { Usage } from '../../core/usage.ts';
+
+export type Wire = Readonly<Record<string, unknown>>;
+
+const STOP: Readonly<Record<UnifiedFinish, string>> = {
+  stop: 'end_turn',
+  'stop-sequence': 'stop_sequence',
+  length: 'max_tokens',
+  'tool-calls': 'tool_use',
+  'content-filter': 'refusal',
+  refusal: 'refusal',
+  pause: 'pause_turn',
+  other: 'end_turn',
+};
+
+export function stopReason({ unified, stopSequence }: FinishReason): {
+  readonly stop_reason: string;
+  readonly stop_sequence: string | null;
+} {
+  return { stop_reason: STOP[unified], stop_sequence: stopSequence ?? null };
+}
+
+/** Here input does not include what came from or went to the cache. */
+export function wireUsage(usage: Usage | undefined): Wire {
+  const { inputTokens = 0, outputTokens = 0, cachedInputTokens, cacheWriteTokens } = usage ?? {};
+  return {
+    input_tokens: Math.max(0, inputTokens - (cachedInputTokens ?? 0) - (cacheWriteTokens ?? 0)),
+    cache_creation_input_tokens: cacheWriteTokens ?? 0,
+    cache_read_input_tokens: cachedInputTokens ?? 0,
+    output_tokens: outputTokens,
+  };
+}
+
+export function wireCitation({ url, title, citedText, raw }: Citation): Wire | undefined {
+  if (raw.dialect === 'anthropic-messages') return raw.value;
+  if (url === undefined) return undefined;
+  return {
+    type: 'web_search_result_location',
+    url,
+    title: title ?? null,
+    cited_text: citedText ?? '',
+    encrypted_index: '',
+  };
+}
+
+/** The id of an answer; other vendors' ids would tell clients the wrong vendor. */
+export function messageId(id: string | undefined, requestId: string): string {
+  return id?.startsWith('msg_') ? id : `msg_${requestId}`;
+}
+
+/** A part that is complete, as a block; `undefined` for what this dialect can't show. */
+export function wholeBlock(part: AssistantPart): Wire | undefined {
+  switch (part.type) {
+    case 'text': {
+      const citations = (part.citations ?? []).map(wireCitation).filter((one) => one !== undefined);
+      return { type: 'text', text: part.text, citations: citations.length === 0 ? null : citations };
+    }
+    case 'refusal':
+      return { type: 'text', text: part.text, citations: null };
+    case 'reasoning': {
+      if (part.redacted)
+        return { type: 'redacted_thinking', data: packSignature(part.redacted, 'anthropic') };
+      const signature = part.signature ? packSignature(part.signature, 'anthropic') : '';
+      return { type: 'thinking', thinking: part.text, signature };
+    }
+    case 'unknown':
+      return part.dialect === 'anthropic-messages' ? part.value : undefined;
+    default:
+      return undefined;
+  }
+}
