@@ -1,0 +1,88 @@
+import type { GatewayError } from '../../core/errors.ts';
+import { isRecord } from '../../core/json.ts';
+import type { BufferedResponse, Target } from '../types.ts';
+import { type ErrorMeaning, errorFromStatus, meaningful, plainReason } from '../upstream-error.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Explains an answer of Azure with an error status. */
+export function azureError(response: BufferedResponse, target: Target): GatewayError {
+  const text = new TextDecoder().decode(response.body);
+  const error = readError(text);
+  const code = codeOf(error);
+  const said = meaningful(error.message) ?? plainReason(response, text);
+  const meaning = meaningOf(response.status, code, said, error);
+  return errorFromStatus(
+    response,
+    {
+      message: withAdvice(said, code, response.status, target),
+      type: meaningful(error.type),
+      code,
+      param: meaningful(error.param),
+      meaning,
+      retryAfterSeconds: retryAfter(response, said),
+      body: {
+        dialect: 'openai-chat',
+        error: {
+          ...error,
+          type: meaningful(error.type) ?? 'invalid_request_error',
+          code: code ?? null,
+          param: meaningful(error.param) ?? null,
+        },
+      },
+    },
+    target.provider,
+  );
+}
+
+/** `{error: {...}}` of the service, or `{statusCode, message}` of the gateway before it. */
+function readError(text: string): Json {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return {};
+  }
+  if (!isRecord(body)) return {};
+  if (isRecord(body.error)) return body.error;
+  return typeof body.error === 'string' ? { message: body.error } : body;
+}
+
+/** Azure's own word for it; a status in its place says nothing. */
+function codeOf(error: Json): string | undefined {
+  const code = meaningful(error.code);
+  return code === undefined || /^\d+$/.test(code) ? undefined : code;
+}
+
+function meaningOf(
+  status: number,
+  code: string | undefined,
+  message: string,
+  error: Json,
+): ErrorMeaning | undefined {
+  const inner = isRecord(error.innererror) ? (meaningful(error.innererror.code) ?? '') : '';
+  const words = `${code ?? ''} ${inner}`;
+  if (/content_filter|content_policy|ResponsibleAIPolicyViolation/i.test(words)) return 'content-policy';
+  if (/context_length_exceeded/i.test(words) || /maximum context length|context window/i.test(message)) {
+    return 'context-length';
+  }
+  // Roles, networks and blocked resources: nothing that the client could put right.
+  if (status === 403) return 'auth';
+  return undefined;
+}
+
+function withAdvice(message: string, code: string | undefined, status: number, { model }: Target): string {
+  if (status !== 404) return message;
+  const said = /[.!?]$/.test(message) ? message : `${message}.`;
+  if (code !== undefined && /DeploymentNotFound|model_not_found|unknown_model/i.test(code)) {
+    return `${said} A target's model must be the name of a deployment; "${model}" is none.`;
+  }
+  return code === undefined ? `${said} Check the provider's base_url and api_version.` : message;
+}
+
+/** Azure says it in the headers, and older versions of it in the message only. */
+function retryAfter({ status, headers }: BufferedResponse, message: string): number | undefined {
+  if (status !== 429 || headers.get('retry-after-ms') || headers.get('retry-after')) return undefined;
+  const seconds = /retry after (\d+) seconds?/i.exec(message)?.[1];
+  return seconds === undefined ? undefined : Number(seconds);
+}

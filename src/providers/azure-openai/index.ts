@@ -1,0 +1,109 @@
+import type { Clock } from '../../core/clock.ts';
+import type { Transport } from '../../core/transport.ts';
+import { createAdapter } from '../adapter.ts';
+import { CachedTokenSource, clientCredentialsGrant, type TokenSource } from '../oauth-tokens.ts';
+import { openAiChatFormat } from '../openai-compatible/chat-format.ts';
+import { openAiEmbeddingFormat } from '../openai-compatible/embedding-format.ts';
+import { openAiEmbeddingPassthrough, openAiPassthrough } from '../openai-compatible/passthrough.ts';
+import { responsesFormatTo, responsesPassthroughTo } from '../openai-responses/index.ts';
+import { rerankThroughEmbeddings } from '../rerank-through-embeddings.ts';
+import type { ProviderAdapter, VendorProfile } from '../types.ts';
+import { authorizeAzure, cloudOf } from './auth.ts';
+import { azureEndpoint } from './endpoint.ts';
+import { azureError } from './errors.ts';
+
+export { authorizeAzure, cloudOf } from './auth.ts';
+export { azureEndpoint, azureUrl } from './endpoint.ts';
+export { azureError } from './errors.ts';
+
+export const AZURE_OPENAI: VendorProfile = {
+  label: 'Azure OpenAI',
+  environment: { key: 'AZURE_API_KEY', baseUrl: 'AZURE_ENDPOINT' },
+  streamUsage: 'on-request',
+  developerRole: true,
+  responsesApi: true,
+  dataNames: { prices: 'azure', models: 'azure' },
+  needsKey: true,
+};
+
+export interface AzureSettings {
+  readonly apiVersion: string | null;
+  /** The API for requests in other formats. */
+  readonly api: 'chat' | 'responses';
+  /** Instead of a key. */
+  readonly tokens?: TokenSource;
+}
+
+/** OpenAI's APIs at other addresses, by deployment. What deployments there are, the service does not tell. */
+export function createAzureAdapter({ apiVersion, api, tokens }: AzureSettings): ProviderAdapter {
+  const at = (path: Parameters<typeof azureEndpoint>[1]) => azureEndpoint({ apiVersion }, path);
+  const chat = openAiPassthrough(at('/chat/completions'));
+  const completions = openAiPassthrough(at('/completions'));
+  const responses = responsesPassthroughTo(at('/responses'));
+  const embeddings = openAiEmbeddingFormat(at('/embeddings'));
+  return createAdapter({
+    kind: 'azure-openai',
+    chat:
+      api === 'responses' ? responsesFormatTo(at('/responses')) : openAiChatFormat(at('/chat/completions')),
+    passthrough: (wire) => {
+      if (wire === 'openai-chat') return api === 'chat' ? chat : undefined;
+      if (wire === 'openai-responses') return responses;
+      return wire === 'openai-completions' ? completions : undefined;
+    },
+    embeddings,
+    embeddingPassthrough: openAiEmbeddingPassthrough(at('/embeddings')),
+    rerank: rerankThroughEmbeddings(embeddings),
+    authorize: authorizeAzure(tokens),
+    mapError: azureError,
+  });
+}
+
+export interface EntraSettings {
+  readonly tenantId: string | null;
+  readonly clientId: string | null;
+  readonly clientSecret: string | null;
+  readonly baseUrl: string;
+  /** Another sign-in service than that of the resource's cloud. */
+  readonly authority?: string | undefined;
+}
+
+/**
+ * Tokens for an application of Entra; none, where none is configured.
+ * @throws Error where it is configured by halves
+ */
+export function entraTokens(
+  { tenantId, clientId, clientSecret, baseUrl, authority }: EntraSettings,
+  transport: Transport,
+  clock: Clock,
+): TokenSource | undefined {
+  if (tenantId === null && clientId === null && clientSecret === null) return undefined;
+  if (tenantId === null || clientId === null || clientSecret === null) {
+    throw new Error('tenant_id, client_id and client_secret go together: one of them is missing');
+  }
+  const cloud = cloudOf(baseUrl);
+  const credentials = {
+    tenantId,
+    clientId,
+    clientSecret,
+    scope: cloud.scope,
+    authority: authority ?? cloud.authority,
+  };
+  return new CachedTokenSource(clientCredentialsGrant(credentials, transport), clock);
+}
+
+/** What the usual variables say of a resource; nothing, where they lack its address or what to sign in with. */
+export function azureFromEnvironment(env: Readonly<Record<string, string | undefined>>) {
+  const read = (name: string): string | null => env[name]?.trim() || null;
+  const base = (read('AZURE_BASE_URL') ?? read('AZURE_ENDPOINT'))?.replace(/\/+$/, '');
+  const key = read('AZURE_API_KEY');
+  const application = {
+    tenant_id: read('AZURE_TENANT_ID'),
+    client_id: read('AZURE_CLIENT_ID'),
+    client_secret: read('AZURE_CLIENT_SECRET'),
+  };
+  const complete = Object.values(application).every((value) => value !== null);
+  if (base === undefined || (key === null && !complete)) return undefined;
+  const signIn =
+    key === null ? application : ({ tenant_id: null, client_id: null, client_secret: null } as const);
+  return { api_key: key, base_url: base, api_version: read('AZURE_API_VERSION'), ...signIn };
+}
