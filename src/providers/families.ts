@@ -1,6 +1,7 @@
 import type { ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
+import { anthropicAdapter } from './anthropic/index.ts';
 import { cohereAdapter } from './cohere/index.ts';
 import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
 import { ENGINES, GENERIC, VENDORS } from './openai-compatible/vendors.ts';
@@ -45,6 +46,16 @@ const openAiAdapter: Family['adapter'] = ({ api }, profile) =>
     responses: api === 'responses' || (profile.responsesApi ?? false),
   });
 
+const ANTHROPIC: VendorProfile = {
+  label: 'Anthropic',
+  baseUrl: 'https://api.anthropic.com',
+  environment: { key: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
+  streamUsage: 'always',
+  modelPattern: /^claude-/,
+  dataNames: { prices: 'anthropic', models: 'anthropic' },
+  needsKey: true,
+};
+
 const COHERE: VendorProfile = {
   label: 'Cohere',
   baseUrl: 'https://api.cohere.com',
@@ -69,6 +80,7 @@ const SIMULATOR: VendorProfile = {
 /** Every kind of provider. A new family is a new row. */
 export const FAMILIES: Readonly<Record<string, Family>> = {
   openai: { profile: VENDORS.openai, settings: ['api'], adapter: openAiAdapter },
+  anthropic: { profile: ANTHROPIC, adapter: () => anthropicAdapter },
   mistral: { profile: VENDORS.mistral, adapter: openAiAdapter },
   cohere: { profile: COHERE, adapter: () => cohereAdapter },
   [GENERIC_KIND]: { profile: GENERIC, settings: ['api'], adapter: openAiAdapter },

@@ -1,0 +1,177 @@
+import type {
+  AssistantPart,
+  CacheControl,
+  FilePart,
+  ImagePart,
+  MediaSource,
+  ToolResultPart,
+  UserPart,
+} from '../../core/chat/request.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { isRecord } from '../../core/json.ts';
+import type { Warn } from '../../core/warning.ts';
+
+export type Wire = Readonly<Record<string, unknown>>;
+
+/** Ids may hold these characters only; others are replaced, always in the same way. */
+export function toolUseId(id: string): string {
+  return id.replaceAll(/[^a-zA-Z0-9_-]/g, '_') || 'call';
+}
+
+const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
+
+/** Content parts as blocks. */
+export class BlockWriter {
+  #leftOutReasoning = false;
+
+  constructor(readonly warn: Warn) {}
+
+  unsupported(param: string, what: string): void {
+    this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
+  }
+
+  user(part: UserPart, path: string): Wire[] {
+    switch (part.type) {
+      case 'text':
+        // Empty text is refused, and says nothing.
+        return part.text === '' ? [] : [{ type: 'text', text: part.text, ...cached(part) }];
+      case 'image':
+        return this.#image(part, path);
+      case 'file':
+        return this.#file(part, path);
+      case 'unknown':
+        if (part.dialect === 'anthropic-messages') return [part.value];
+    }
+    this.unsupported(path, `this content of type "${part.type}"`);
+    return [];
+  }
+
+  #image(part: ImagePart, path: string): Wire[] {
+    const { source } = part;
+    if (source.kind === 'base64' && !IMAGE_TYPES.has(source.mediaType)) {
+      throw new GatewayError(
+        'invalid_request',
+        `"${path}" is an image of type "${source.mediaType}"; this target reads ${[...IMAGE_TYPES].join(', ')}.`,
+        { param: path },
+      );
+    }
+    const given = this.#source(source, path);
+    return given ? [{ type: 'image', source: given, ...cached(part) }] : [];
+  }
+
+  #source(source: MediaSource, path: string): Wire | undefined {
+    switch (source.kind) {
+      case 'base64':
+        return { type: 'base64', media_type: source.mediaType, data: source.data };
+      case 'url':
+        return { type: 'url', url: source.url };
+      case 'text':
+        return { type: 'text', media_type: 'text/plain', data: source.text };
+      case 'file-id':
+        if (source.origin === 'anthropic') return { type: 'file', file_id: source.id };
+        this.unsupported(path, 'a file that was uploaded to another provider');
+        return undefined;
+    }
+  }
+
+  #file(part: FilePart, path: string): Wire[] {
+    const { source, citations, context } = part;
+    const title = part.title ?? part.filename;
+    const about = {
+      ...(title === undefined ? {} : { title }),
+      ...(context === undefined ? {} : { context }),
+      ...(citations === undefined ? {} : { citations: { enabled: citations } }),
+      ...cached(part),
+    };
+    if (source.kind === 'base64' && source.mediaType !== 'application/pdf') {
+      if (!/^text\/|\/(?:json|xml|csv|markdown)$/.test(source.mediaType)) {
+        this.unsupported(path, `a file of type "${source.mediaType}"`);
+        return [];
+      }
+      const data = Buffer.from(source.data, 'base64').toString('utf8');
+      return [{ type: 'document', source: { type: 'text', media_type: 'text/plain', data }, ...about }];
+    }
+    const given = this.#source(source, path);
+    return given ? [{ type: 'document', source: given, ...about }] : [];
+  }
+
+  assistant(part: AssistantPart, path: string): Wire[] {
+    switch (part.type) {
+      case 'text': {
+        const own = (part.citations ?? []).filter(({ raw }) => raw.dialect === 'anthropic-messages');
+        const citations = own.length === 0 ? {} : { citations: own.map(({ raw }) => raw.value) };
+        return part.text === '' ? [] : [{ type: 'text', text: part.text, ...citations, ...cached(part) }];
+      }
+      case 'refusal':
+        return part.text === '' ? [] : [{ type: 'text', text: part.text }];
+      case 'reasoning': {
+        const { redacted, signature, text } = part;
+        if (redacted?.origin === 'anthropic') return [{ type: 'redacted_thinking', data: redacted.value }];
+        if (signature?.origin === 'anthropic') {
+          return [{ type: 'thinking', thinking: text, signature: signature.value }];
+        }
+        this.#foreignReasoning();
+        return [];
+      }
+      case 'tool-call': {
+        const { name, arguments: given } = part;
+        return [
+          {
+            type: 'tool_use',
+            id: toolUseId(part.id),
+            name,
+            input: argumentsObject(given, path),
+            ...cached(part),
+          },
+        ];
+      }
+      case 'unknown':
+        if (part.dialect === 'anthropic-messages') return [part.value];
+    }
+    this.unsupported(path, `content of type "${part.type}" in an answer`);
+    return [];
+  }
+
+  #foreignReasoning(): void {
+    if (this.#leftOutReasoning) return;
+    this.#leftOutReasoning = true;
+    this.warn({
+      kind: 'unsupported',
+      param: 'messages',
+      message: 'Reasoning of another provider in the history was left out.',
+    });
+  }
+
+  toolResult(part: ToolResultPart, path: string): Wire {
+    const content = part.content.flatMap((inner, index) => this.user(inner, `${path}.content[${index}]`));
+    return {
+      type: 'tool_result',
+      tool_use_id: toolUseId(part.callId),
+      ...(content.length === 0 ? {} : { content }),
+      ...(part.isError ? { is_error: true } : {}),
+      ...cached(part),
+    };
+  }
+}
+
+export function cached({ cacheControl }: { readonly cacheControl?: CacheControl }): Wire {
+  return cacheControl === undefined ? {} : { cache_control: cacheControl };
+}
+
+/** @throws GatewayError for arguments that are no JSON object */
+function argumentsObject(text: string, param: string): Wire {
+  if (text.trim() === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (isRecord(value)) return value;
+  if (value === null) return {};
+  throw new GatewayError(
+    'invalid_request',
+    `"${param}" is a tool call whose arguments are not a JSON object; this target takes nothing else.`,
+    { param },
+  );
+}

@@ -1,0 +1,103 @@
+import type { ChatRequest } from '../../core/chat/request.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import type { UpstreamRequest } from '../../core/transport.ts';
+import type { Warn } from '../../core/warning.ts';
+import { createAdapter } from '../adapter.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { ChatFormat, TokenCountFormat } from '../format.ts';
+import { familyOf } from '../model-families.ts';
+import type { Provider, ProviderAdapter } from '../types.ts';
+import { anthropicError } from './errors.ts';
+import { wireConversation } from './messages.ts';
+import { forcesJsonTool, JSON_TOOL, wireParameters } from './parameters.ts';
+import { anthropicPassthrough } from './passthrough.ts';
+import { MessageEventReader } from './reader.ts';
+import { parseMessage } from './response.ts';
+import { apiUrl, betaHeaders, messagesUrl } from './url.ts';
+
+const JSON_IN_WORDS = {
+  type: 'text',
+  text: 'Answer with one JSON object and nothing else: no explanation, no code block.',
+};
+
+/** The body of a Messages request. */
+function messagesBody(request: ChatRequest, model: string, warn: Warn): Record<string, unknown> {
+  const { system, messages } = wireConversation(request, warn);
+  const asked = request.responseFormat?.type === 'json' ? [...system, JSON_IN_WORDS] : system;
+  return {
+    model,
+    ...(asked.length === 0 ? {} : { system: asked }),
+    messages,
+    ...wireParameters(request, familyOf(model), warn),
+  };
+}
+
+function jsonToolOf(request: ChatRequest, model: string): string | undefined {
+  return forcesJsonTool(request, familyOf(model)) ? JSON_TOOL : undefined;
+}
+
+export const anthropicChatFormat: ChatFormat = {
+  build(request, { provider, model }, { stream, warn }) {
+    const body = { ...messagesBody(request, model, warn), ...(stream ? { stream: true } : {}) };
+    return { url: messagesUrl(provider), headers: betaHeaders(undefined), body: JSON.stringify(body) };
+  },
+  parse: (response, { provider, model }, request) =>
+    parseMessage(decodeJson(response, provider).json, provider, jsonToolOf(request, model)),
+  reader: ({ provider, model }, request) => new MessageEventReader(provider, jsonToolOf(request, model)),
+};
+
+/** What the counter takes of a request. */
+const COUNTED = ['model', 'system', 'messages', 'tools', 'tool_choice', 'thinking'];
+
+const tokenCount: TokenCountFormat = {
+  build(request, { provider, model }, { warn }) {
+    const body = Object.entries(messagesBody(request, model, warn)).filter(([name]) =>
+      COUNTED.includes(name),
+    );
+    return {
+      url: apiUrl(provider, '/messages/count_tokens'),
+      headers: betaHeaders(undefined),
+      body: JSON.stringify(Object.fromEntries(body)),
+    };
+  },
+  parse(response, { provider }) {
+    const count = asCount(decodeJson(response, provider).json.input_tokens);
+    if (count === undefined) throw invalidAnswer(provider, 'answered without a token count.');
+    return count;
+  },
+};
+
+/** Anthropic's Messages API. */
+export const anthropicAdapter: ProviderAdapter = createAdapter({
+  kind: 'anthropic',
+  chat: anthropicChatFormat,
+  passthrough: (wire) => (wire === 'anthropic-messages' ? anthropicPassthrough : undefined),
+  tokenCount,
+
+  authorize(request, { credential }): UpstreamRequest {
+    if (credential === undefined) return request;
+    return { ...request, headers: { ...request.headers, 'x-api-key': credential } };
+  },
+
+  mapError: anthropicError,
+
+  buildModelsRequest: (provider: Provider): UpstreamRequest => ({
+    method: 'GET',
+    url: apiUrl(provider, '/models?limit=1000'),
+    headers: {
+      accept: 'application/json',
+      'accept-encoding': 'identity',
+      ...betaHeaders(undefined),
+      ...provider.headers,
+    },
+  }),
+
+  parseModels(response, provider) {
+    const { json } = decodeJson(response, provider);
+    if (!Array.isArray(json.data)) throw invalidAnswer(provider, 'answered without a model list.');
+    return json.data.flatMap((item: unknown) => {
+      const id = isRecord(item) ? asString(item.id) : undefined;
+      return id ? [{ id, ownedBy: 'anthropic' }] : [];
+    });
+  },
+});

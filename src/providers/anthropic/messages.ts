@@ -1,0 +1,87 @@
+import { checkConversation } from '../../core/chat/check.ts';
+import type { ChatRequest, Message, SystemMessage } from '../../core/chat/request.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Warn } from '../../core/warning.ts';
+import { BlockWriter, type Wire } from './blocks.ts';
+
+export interface WireConversation {
+  readonly system: readonly Wire[];
+  readonly messages: readonly Wire[];
+}
+
+interface Turn {
+  role: 'user' | 'assistant';
+  content: Wire[];
+}
+
+/**
+ * The conversation as turns that alternate, with what leads as the system prompt. Later system messages have no place
+ * of their own: they are told in the user's turn.
+ */
+export function wireConversation(request: ChatRequest, warn: Warn): WireConversation {
+  checkConversation(request);
+  const writer = new BlockWriter(warn);
+  const system: Wire[] = [];
+  const turns: Turn[] = [];
+  for (const [index, message] of request.messages.entries()) {
+    const path = `messages[${index}]`;
+    if (message.role === 'system' || message.role === 'developer') {
+      const blocks = systemBlocks(message, path, writer);
+      if (turns.length === 0) system.push(...blocks);
+      else {
+        warn({
+          kind: 'changed',
+          param: path,
+          message: 'A system message in mid-conversation was told in a user turn.',
+        });
+        append(turns, 'user', blocks);
+      }
+    } else
+      append(turns, message.role === 'assistant' ? 'assistant' : 'user', turnBlocks(message, path, writer));
+  }
+  if (turns[0]?.role === 'assistant') {
+    throw new GatewayError(
+      'invalid_request',
+      'The conversation begins with an assistant message; this target wants a user message first.',
+      { param: 'messages' },
+    );
+  }
+  if (turns.length === 0) {
+    throw new GatewayError(
+      'invalid_request',
+      'The conversation has no content beside system messages; this target wants a user message that is not empty.',
+      { param: 'messages' },
+    );
+  }
+  return { system, messages: turns.map(({ role, content }) => ({ role, content })) };
+}
+
+function systemBlocks(message: SystemMessage, path: string, writer: BlockWriter): Wire[] {
+  return message.content.flatMap((part, index) => writer.user(part, `${path}.content[${index}]`));
+}
+
+function turnBlocks(message: Message, path: string, writer: BlockWriter): Wire[] {
+  switch (message.role) {
+    case 'system':
+    case 'developer':
+      return systemBlocks(message, path, writer);
+    case 'user':
+      return message.content.flatMap((part, index) => writer.user(part, `${path}.content[${index}]`));
+    case 'assistant':
+      return message.content.flatMap((part, index) => writer.assistant(part, `${path}.content[${index}]`));
+    case 'tool':
+      return message.content.map((part, index) => writer.toolResult(part, `${path}.content[${index}]`));
+  }
+}
+
+function append(turns: Turn[], role: Turn['role'], blocks: readonly Wire[]): void {
+  if (blocks.length === 0) return;
+  const last = turns.at(-1);
+  if (last?.role !== role) turns.push({ role, content: [...blocks] });
+  else {
+    // Results come first in their turn, whatever was said between.
+    const isResult = (block: Wire) => block.type === 'tool_result';
+    const all = [...last.content, ...blocks];
+    last.content = [...all.filter(isResult), ...all.filter((block) => !isResult(block))];
+  }
+}

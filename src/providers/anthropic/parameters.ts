@@ -1,0 +1,210 @@
+import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
+import type { ChatRequest, Tool, ToolChoice } from '../../core/chat/request.ts';
+import type { Warn } from '../../core/warning.ts';
+import type { ModelFamily } from '../model-families.ts';
+import { cached, type Wire } from './blocks.ts';
+import { type Thinking, thinkingOf } from './thinking.ts';
+
+/** The name of the tool through which older models are made to answer in JSON. */
+export const JSON_TOOL = 'json_answer';
+
+const DEFAULT_MAX_TOKENS = 4_096;
+
+/** Whether the answer is forced through a tool, since the model knows no schemas. */
+export function forcesJsonTool({ responseFormat }: ChatRequest, family: ModelFamily): boolean {
+  return responseFormat?.type === 'json-schema' && !family.structuredOutputs;
+}
+
+/** Everything of a Messages request but model, system and messages. */
+export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): Wire {
+  const maxTokens = request.maxOutputTokens ?? family.defaultMaxTokens ?? DEFAULT_MAX_TOKENS;
+  const thinking = thinkingOf(request, family, maxTokens, warn);
+  warnOfTheRest(request, warn);
+  const forced = forcesJsonTool(request, family);
+  return {
+    ...extensionsFor(request, ['anthropic-messages']),
+    max_tokens: thinking.maxTokens,
+    ...(thinking.wire === undefined ? {} : { thinking: thinking.wire }),
+    ...outputConfig(request, thinking, family, warn),
+    ...sampling(request, family, thinking, warn),
+    ...stops(request, warn),
+    ...(forced ? jsonTool(request, warn) : tools(request, thinking, warn)),
+    ...(request.user === undefined ? {} : { metadata: { user_id: request.user } }),
+    ...serviceTier(request, warn),
+    ...cached(request),
+  };
+}
+
+function warnOfTheRest(request: ChatRequest, warn: Warn): void {
+  const unsupported = (param: string, given: unknown) => {
+    if (given === undefined) return;
+    warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });
+  };
+  unsupported('n', request.choices === 1 ? undefined : request.choices);
+  unsupported('seed', request.seed);
+  unsupported('frequency_penalty', request.frequencyPenalty || undefined);
+  unsupported('presence_penalty', request.presencePenalty || undefined);
+  unsupported('logprobs', request.logprobs);
+  unsupported('logit_bias', request.logitBias);
+  unsupported('verbosity', request.verbosity);
+  unsupported('metadata', request.metadata);
+  unsupported('prompt_cache_key', request.promptCacheKey);
+  unsupported(
+    'modalities',
+    request.modalities?.some((kind) => kind !== 'text') ? request.modalities : undefined,
+  );
+  if (request.extensions?.dialect !== 'anthropic-messages') warnOfExtensions(request, warn);
+}
+
+function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking, warn: Warn): Wire {
+  const { temperature, topP, topK } = request;
+  const said: Record<string, number> = {};
+  const drop = (param: string, why: string) => {
+    warn({ kind: 'unsupported', param, message: `"${param}" was left out: ${why}.` });
+  };
+  const restriction = family.fixedSampling
+    ? 'this model chooses for itself'
+    : thinking.wire?.type === 'enabled'
+      ? 'it does not go with thinking'
+      : undefined;
+  if (temperature !== undefined) {
+    if (restriction !== undefined) {
+      if (temperature !== 1) drop('temperature', restriction);
+    } else if (temperature > 1) {
+      said.temperature = 1;
+      warn({ kind: 'changed', param: 'temperature', message: 'Temperatures of this target end at 1.' });
+    } else said.temperature = temperature;
+  }
+  if (topP !== undefined) {
+    if (family.fixedSampling) {
+      if (topP !== 1) drop('top_p', 'this model chooses for itself');
+    } else if (restriction !== undefined && topP < 0.95) drop('top_p', restriction);
+    else if (family.oneSamplingParameter && said.temperature !== undefined) {
+      if (topP !== 1) drop('top_p', 'this model takes either temperature or top_p');
+    } else said.top_p = topP;
+  }
+  if (topK !== undefined) {
+    if (restriction !== undefined) drop('top_k', restriction);
+    else said.top_k = topK;
+  }
+  return said;
+}
+
+/** Sequences of mere white space are refused. */
+function stops({ stopSequences }: ChatRequest, warn: Warn): Wire {
+  if (stopSequences === undefined) return {};
+  const kept = stopSequences.filter((stop) => stop.trim() !== '');
+  if (kept.length < stopSequences.length) {
+    warn({
+      kind: 'unsupported',
+      param: 'stop',
+      message: 'This target refuses stop sequences of white space alone; they were left out.',
+    });
+  }
+  return kept.length === 0 ? {} : { stop_sequences: kept };
+}
+
+function serviceTier({ serviceTier: tier }: ChatRequest, warn: Warn): Wire {
+  if (tier === undefined) return {};
+  if (tier === 'auto' || tier === 'standard_only') return { service_tier: tier };
+  if (tier === 'default') return { service_tier: 'standard_only' };
+  warn({ kind: 'unsupported', param: 'service_tier', message: `This target has no service tier "${tier}".` });
+  return {};
+}
+
+function outputConfig(request: ChatRequest, { effort }: Thinking, family: ModelFamily, warn: Warn): Wire {
+  const format = request.responseFormat;
+  if (format?.type === 'json') {
+    warn({
+      kind: 'changed',
+      param: 'response_format',
+      message: 'Without a schema, this target was asked for JSON in words.',
+    });
+  }
+  const schema =
+    format?.type === 'json-schema' && family.structuredOutputs
+      ? { format: { type: 'json_schema', schema: closedSchema(format.schema) } }
+      : {};
+  const config = { ...(effort === undefined ? {} : { effort }), ...schema };
+  return Object.keys(config).length === 0 ? {} : { output_config: config };
+}
+
+/** Objects must say that they have no other members. */
+function closedSchema(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closedSchema);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const closed = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closedSchema(value)]));
+  const isObject = closed.type === 'object' && 'properties' in closed;
+  return isObject && closed.additionalProperties === undefined
+    ? { ...closed, additionalProperties: false }
+    : closed;
+}
+
+function jsonTool(request: ChatRequest, warn: Warn): Wire {
+  const format = request.responseFormat;
+  if (format?.type !== 'json-schema') return {};
+  if (request.tools?.length) {
+    warn({
+      kind: 'unsupported',
+      param: 'tools',
+      message: 'This model can answer in JSON of a schema or call tools, not both; the tools were left out.',
+    });
+  }
+  const tool = {
+    name: JSON_TOOL,
+    description: format.description ?? 'The answer.',
+    input_schema: { ...format.schema, type: 'object' },
+  };
+  return { tools: [tool], tool_choice: { type: 'tool', name: JSON_TOOL } };
+}
+
+function tools(request: ChatRequest, thinking: Thinking, warn: Warn): Wire {
+  const offered = (request.tools ?? []).flatMap((tool) => wireTool(tool, request.toolChoice, warn));
+  if (offered.length === 0) return {};
+  const choice = toolChoice(request.toolChoice, thinking, warn);
+  const single = request.parallelToolCalls === false ? { disable_parallel_tool_use: true } : {};
+  const mode = choice ?? (request.parallelToolCalls === false ? { type: 'auto' } : undefined);
+  return {
+    tools: offered,
+    ...(mode === undefined ? {} : { tool_choice: mode.type === 'none' ? mode : { ...mode, ...single } }),
+  };
+}
+
+function wireTool(tool: Tool, choice: ToolChoice | undefined, warn: Warn): Wire[] {
+  if (tool.type === 'unknown') {
+    if (tool.dialect === 'anthropic-messages') return [tool.value];
+    const name = tool.name ?? 'a tool of another API';
+    warn({ kind: 'unsupported', param: 'tools', message: `The chosen target can not offer "${name}".` });
+    return [];
+  }
+  if (choice?.type === 'allowed' && !choice.names.includes(tool.name)) return [];
+  const { name, description, parameters = {}, strict } = tool;
+  return [
+    {
+      name,
+      ...(description === undefined ? {} : { description }),
+      input_schema: {
+        ...(parameters.properties === undefined ? { properties: {} } : {}),
+        ...parameters,
+        type: 'object',
+      },
+      ...(strict ? { strict } : {}),
+      ...cached(tool),
+    },
+  ];
+}
+
+function toolChoice(choice: ToolChoice | undefined, thinking: Thinking, warn: Warn): Wire | undefined {
+  if (choice === undefined) return undefined;
+  const mode = choice.type === 'allowed' ? choice.mode : choice.type;
+  if (mode === 'auto' || mode === 'none') return { type: mode };
+  if (thinking.wire !== undefined && thinking.wire.type !== 'disabled') {
+    warn({
+      kind: 'changed',
+      param: 'tool_choice',
+      message: 'A thinking model can not be made to call a tool here; it was left to choose.',
+    });
+    return { type: 'auto' };
+  }
+  return choice.type === 'tool' ? { type: 'tool', name: choice.name } : { type: 'any' };
+}

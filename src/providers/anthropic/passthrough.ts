@@ -1,0 +1,169 @@
+import { asGatewayError, GatewayError } from '../../core/errors.ts';
+import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import { editMembers } from '../../core/json-edit.ts';
+import { concatBytes, parseBlock, SseFramer } from '../../core/sse.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { PassthroughFormat } from '../format.ts';
+import type { Provider } from '../types.ts';
+import { errorFromMessageEvent } from './errors.ts';
+import { streamClosed } from './reader.ts';
+import { betaHeaders, messagesUrl } from './url.ts';
+import { readMessageUsage } from './usage.ts';
+
+const encoder = new TextEncoder();
+const END_OF_BLOCK = encoder.encode('\n\n');
+/** Nearly all events are these, and nothing in them is of interest here. */
+const DELTA = encoder.encode('event: content_block_delta\n');
+
+/** Hands on Messages: only the model's name is changed, there and back. */
+export const anthropicPassthrough: PassthroughFormat = {
+  build(call, { provider, model }) {
+    const body =
+      call.body.model === model ? call.text : editMembers(call.text, { model: JSON.stringify(model) });
+    return { url: messagesUrl(provider), headers: betaHeaders(call.headers), body };
+  },
+
+  parse(response, call, { provider }) {
+    const { text, json } = decodeJson(response, provider);
+    if (json.type === 'error') throw errorFromMessageEvent(json, provider);
+    if (!Array.isArray(json.content)) {
+      throw invalidAnswer(provider, 'answered without "content"; this is not a message.');
+    }
+    return {
+      text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
+      usage: readMessageUsage(json.usage),
+      finishReason: asString(json.stop_reason),
+    };
+  },
+
+  decoder: (call, { provider }) => new MessagePassthroughDecoder(provider, call.model),
+};
+
+class MessagePassthroughDecoder implements StreamDecoder {
+  readonly observed: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
+  started = false;
+  finished = false;
+  failure: GatewayError | undefined;
+  readonly #framer = new SseFramer();
+  readonly #text = new TextDecoder('utf-8', { fatal: true });
+  readonly #onBlock = (block: Uint8Array) => this.#block(block);
+  #usage: Readonly<Record<string, unknown>> = {};
+  #out: Uint8Array[] = [];
+
+  constructor(
+    private readonly provider: Pick<Provider, 'id' | 'credential'>,
+    private readonly model: string,
+  ) {}
+
+  push(bytes: Uint8Array): Uint8Array | undefined {
+    if (this.finished || this.failure) return undefined;
+    try {
+      this.#framer.push(bytes, this.#onBlock);
+    } catch (error) {
+      this.#fail(error);
+    }
+    return this.#take();
+  }
+
+  end(): Uint8Array | undefined {
+    if (this.finished || this.failure) return undefined;
+    try {
+      const rest = this.#framer.end();
+      if (rest.length > 0) this.#block(rest);
+      if (!this.finished) throw streamClosed(this.provider);
+    } catch (error) {
+      this.#fail(error);
+    }
+    return this.#take();
+  }
+
+  #fail(error: unknown): void {
+    const unreadable =
+      error instanceof GatewayError ? error : invalidAnswer(this.provider, 'sent an unreadable stream.');
+    this.failure = asGatewayError(unreadable);
+  }
+
+  #take(): Uint8Array | undefined {
+    if (this.#out.length === 0) return undefined;
+    const out = concatBytes(this.#out);
+    this.#out = [];
+    return out;
+  }
+
+  #block(block: Uint8Array): void {
+    if (this.finished) return;
+    if (startsWith(block, DELTA)) {
+      this.started = true;
+      this.observed.chunks += 1;
+      this.#out.push(block, END_OF_BLOCK);
+      return;
+    }
+    let text: string;
+    try {
+      text = this.#text.decode(block);
+    } catch {
+      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+    }
+    const { event, data } = parseBlock(text);
+    if (data === undefined || data.trim() === '') {
+      if (text.startsWith(':')) this.#out.push(block, END_OF_BLOCK);
+      return;
+    }
+    let json: unknown;
+    try {
+      json = JSON.parse(data);
+    } catch {
+      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+    }
+    if (!isRecord(json)) throw invalidAnswer(this.provider, 'sent an event that is not an object.');
+    this.#look(json, block, event, data);
+  }
+
+  #look(
+    json: Readonly<Record<string, unknown>>,
+    block: Uint8Array,
+    event: string | undefined,
+    data: string,
+  ): void {
+    switch (json.type) {
+      case 'error':
+        throw errorFromMessageEvent(json, this.provider);
+      case 'message_start': {
+        const message = isRecord(json.message) ? json.message : {};
+        this.#tell(message.usage);
+        const edited = { ...message, model: this.model };
+        const named = editMembers(data, { message: JSON.stringify(edited) });
+        this.#out.push(encoder.encode(`event: ${event ?? 'message_start'}\ndata: ${named}\n\n`));
+        return;
+      }
+      case 'content_block_start':
+        this.started = true;
+        break;
+      case 'message_delta': {
+        this.started = true;
+        this.#tell(json.usage);
+        const delta = isRecord(json.delta) ? json.delta : {};
+        this.observed.finishReason = asString(delta.stop_reason) ?? this.observed.finishReason;
+        break;
+      }
+      case 'message_stop':
+        this.finished = true;
+        break;
+    }
+    this.#out.push(block, END_OF_BLOCK);
+  }
+
+  #tell(usage: unknown): void {
+    if (!isRecord(usage)) return;
+    const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
+    this.#usage = { ...this.#usage, ...known };
+    this.observed.usage = readMessageUsage(this.#usage);
+  }
+}
+
+function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  if (bytes.length < prefix.length) return false;
+  for (let at = 0; at < prefix.length; at += 1) if (bytes[at] !== prefix[at]) return false;
+  return true;
+}

@@ -1,0 +1,155 @@
+import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
+import { invalidAnswer } from '../decode.ts';
+import type { Provider } from '../types.ts';
+import { errorFromMessageEvent } from './errors.ts';
+import { readBlock, readCitation, readStop } from './response.ts';
+import { readMessageUsage } from './usage.ts';
+
+type Emit = (event: ChatEvent) => void;
+type Json = Readonly<Record<string, unknown>>;
+
+export function streamClosed(provider: Pick<Provider, 'id'>): GatewayError {
+  return new GatewayError(
+    'upstream_closed',
+    `Provider "${provider.id}" ended the stream before the answer was complete.`,
+    { provider: provider.id },
+  );
+}
+
+/** Reads the event stream of a message. */
+export class MessageEventReader implements ChatEventReader {
+  readonly #framer = new SseFramer();
+  readonly #text = new TextDecoder('utf-8', { fatal: true });
+  /** Of all events so far: later ones give only what has changed. */
+  #usage: Json = {};
+  #open: 'deltas' | 'whole' | undefined;
+  #started = false;
+  #ended = false;
+
+  /** @param jsonTool the tool whose input is the answer, where it was forced through one */
+  constructor(
+    private readonly provider: Pick<Provider, 'id' | 'credential'>,
+    private readonly jsonTool: string | undefined,
+  ) {}
+
+  push(bytes: Uint8Array, emit: Emit): void {
+    this.#framer.push(bytes, (block) => this.#block(block, emit));
+  }
+
+  end(emit: Emit): void {
+    const rest = this.#framer.end();
+    if (rest.length > 0) this.#block(rest, emit);
+    if (!this.#ended) throw streamClosed(this.provider);
+  }
+
+  #block(block: Uint8Array, emit: Emit): void {
+    if (this.#ended) return;
+    let data: string | undefined;
+    try {
+      data = parseBlock(this.#text.decode(block)).data?.trim();
+    } catch {
+      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+    }
+    if (!data) return;
+    let event: unknown;
+    try {
+      event = JSON.parse(data);
+    } catch {
+      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+    }
+    if (isRecord(event)) this.#event(event, emit);
+  }
+
+  #event(event: Json, emit: Emit): void {
+    switch (event.type) {
+      case 'message_start':
+        this.#start(isRecord(event.message) ? event.message : {}, emit);
+        break;
+      case 'content_block_start':
+        this.#begin(isRecord(event.content_block) ? event.content_block : {}, emit);
+        break;
+      case 'content_block_delta':
+        if (this.#open === 'deltas') this.#delta(isRecord(event.delta) ? event.delta : {}, emit);
+        break;
+      case 'content_block_stop':
+        if (this.#open !== undefined) emit({ type: 'part-end', choice: 0 });
+        this.#open = undefined;
+        break;
+      case 'message_delta':
+        this.#messageDelta(event, emit);
+        break;
+      case 'message_stop':
+        if (!this.#started) throw invalidAnswer(this.provider, 'sent a stream without a message.');
+        this.#ended = true;
+        emit({ type: 'end' });
+        break;
+      case 'ping':
+        if (this.#started) emit({ type: 'ping' });
+        break;
+      case 'error':
+        throw errorFromMessageEvent(event, this.provider);
+    }
+  }
+
+  #start(message: Json, emit: Emit): void {
+    if (this.#started) return;
+    this.#started = true;
+    const id = asString(message.id);
+    const model = asString(message.model);
+    emit({ type: 'start', ...(id === undefined ? {} : { id }), ...(model === undefined ? {} : { model }) });
+    this.#tell(message.usage, emit);
+  }
+
+  #tell(usage: unknown, emit: Emit): void {
+    if (!isRecord(usage)) return;
+    const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
+    this.#usage = { ...this.#usage, ...known };
+    const read = readMessageUsage(this.#usage);
+    if (read) emit({ type: 'usage', usage: read });
+  }
+
+  #begin(block: Json, emit: Emit): void {
+    const part = this.#partOf(block);
+    this.#open = part.type === 'whole' ? 'whole' : 'deltas';
+    emit({ type: 'part-start', choice: 0, part });
+    // Blocks usually open empty; what is there already belongs to the answer.
+    const text = asString(block.type === 'thinking' ? block.thinking : block.text);
+    if (text && this.#open === 'deltas') emit({ type: 'delta', choice: 0, text });
+    if (block.type === 'tool_use' && isRecord(block.input) && Object.keys(block.input).length > 0) {
+      emit({ type: 'delta', choice: 0, text: JSON.stringify(block.input) });
+    }
+  }
+
+  #partOf(block: Json): StreamedPart {
+    if (block.type === 'text') return { type: 'text' };
+    if (block.type === 'thinking') return { type: 'reasoning' };
+    if (block.type === 'tool_use') {
+      const name = asString(block.name) ?? '';
+      if (name === this.jsonTool) return { type: 'text' };
+      return { type: 'tool-call', id: asString(block.id) ?? '', name };
+    }
+    return { type: 'whole', part: readBlock(block) };
+  }
+
+  #delta(delta: Json, emit: Emit): void {
+    const text = asString(delta.text) ?? asString(delta.thinking) ?? asString(delta.partial_json);
+    if (text) emit({ type: 'delta', choice: 0, text });
+    if (delta.type === 'signature_delta') {
+      const value = asString(delta.signature) ?? '';
+      emit({ type: 'signature', choice: 0, signature: { origin: 'anthropic', value } });
+    }
+    const citation = delta.type === 'citations_delta' ? readCitation(delta.citation) : undefined;
+    if (citation) emit({ type: 'citation', choice: 0, citation });
+  }
+
+  #messageDelta(event: Json, emit: Emit): void {
+    this.#tell(event.usage, emit);
+    const delta = isRecord(event.delta) ? event.delta : {};
+    if (typeof delta.stop_reason !== 'string') return;
+    const finish = readStop(delta.stop_reason, delta.stop_sequence, this.jsonTool !== undefined);
+    emit({ type: 'finish', choice: 0, finish });
+  }
+}

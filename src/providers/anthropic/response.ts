@@ -1,0 +1,106 @@
+import type { AssistantPart, Citation } from '../../core/chat/request.ts';
+import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import { invalidAnswer } from '../decode.ts';
+import type { Provider } from '../types.ts';
+import { readMessageUsage } from './usage.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const FINISH: Readonly<Record<string, UnifiedFinish>> = {
+  end_turn: 'stop',
+  stop_sequence: 'stop-sequence',
+  max_tokens: 'length',
+  model_context_window_exceeded: 'length',
+  tool_use: 'tool-calls',
+  pause_turn: 'pause',
+  refusal: 'refusal',
+};
+
+/** @param throughTool the answer was forced through a tool: that it was called is the answer, not a call */
+export function readStop(reason: unknown, sequence: unknown, throughTool: boolean): FinishReason {
+  const raw = asString(reason);
+  const stopSequence = asString(sequence);
+  const unified = FINISH[raw ?? ''] ?? 'other';
+  return {
+    unified: throughTool && unified === 'tool-calls' ? 'stop' : unified,
+    ...(raw === undefined ? {} : { raw: throughTool && raw === 'tool_use' ? 'end_turn' : raw }),
+    ...(stopSequence === undefined ? {} : { stopSequence }),
+  };
+}
+
+export function readCitation(value: unknown): Citation | undefined {
+  if (!isRecord(value)) return undefined;
+  const url = asString(value.url);
+  const title = asString(value.title) ?? asString(value.document_title);
+  const citedText = asString(value.cited_text);
+  const documentIndex = asCount(value.document_index);
+  return {
+    ...(url === undefined ? {} : { url }),
+    ...(title === undefined ? {} : { title }),
+    ...(citedText === undefined ? {} : { citedText }),
+    ...(documentIndex === undefined ? {} : { documentIndex }),
+    raw: { dialect: 'anthropic-messages', value },
+  };
+}
+
+/** A complete block as a part. */
+export function readBlock(block: Json): AssistantPart {
+  switch (block.type) {
+    case 'text': {
+      const given: unknown[] = Array.isArray(block.citations) ? block.citations : [];
+      const citations = given.flatMap((value) => readCitation(value) ?? []);
+      const text = asString(block.text) ?? '';
+      return { type: 'text', text, ...(citations.length === 0 ? {} : { citations }) };
+    }
+    case 'thinking':
+      return {
+        type: 'reasoning',
+        text: asString(block.thinking) ?? '',
+        signature: { origin: 'anthropic', value: asString(block.signature) ?? '' },
+      };
+    case 'redacted_thinking':
+      return {
+        type: 'reasoning',
+        text: '',
+        redacted: { origin: 'anthropic', value: asString(block.data) ?? '' },
+      };
+    case 'tool_use':
+      return {
+        type: 'tool-call',
+        id: asString(block.id) ?? '',
+        name: asString(block.name) ?? '',
+        arguments: JSON.stringify(block.input ?? {}),
+      };
+    default:
+      return { type: 'unknown', dialect: 'anthropic-messages', value: block };
+  }
+}
+
+/** @param jsonTool the tool whose input is the answer, where it was forced through one */
+export function parseMessage(
+  json: Json,
+  provider: Pick<Provider, 'id'>,
+  jsonTool: string | undefined,
+): ChatResult {
+  if (!Array.isArray(json.content)) {
+    throw invalidAnswer(provider, 'answered without "content"; this is not a message.');
+  }
+  const content = json.content.filter(isRecord).map((block): AssistantPart => {
+    const isAnswer = jsonTool !== undefined && block.type === 'tool_use' && block.name === jsonTool;
+    return isAnswer ? { type: 'text', text: JSON.stringify(block.input ?? {}) } : readBlock(block);
+  });
+  const id = asString(json.id);
+  const model = asString(json.model);
+  const usage = readMessageUsage(json.usage);
+  const tier = isRecord(json.usage) ? asString(json.usage.service_tier) : undefined;
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(model === undefined ? {} : { model }),
+    choices: [
+      { index: 0, content, finish: readStop(json.stop_reason, json.stop_sequence, jsonTool !== undefined) },
+    ],
+    ...(usage === undefined ? {} : { usage }),
+    ...(tier === undefined ? {} : { serviceTier: tier }),
+  };
+}

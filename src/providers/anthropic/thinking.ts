@@ -1,0 +1,89 @@
+import type { ChatRequest, ReasoningEffort } from '../../core/chat/request.ts';
+import type { Warn } from '../../core/warning.ts';
+import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
+import type { Wire } from './blocks.ts';
+
+/** How much the model is told to think. */
+export interface Thinking {
+  /** The `thinking` member. */
+  readonly wire: Wire | undefined;
+  readonly effort: ReasoningEffort | undefined;
+  /** A budget comes out of this limit, so it may have to be higher than asked for. */
+  readonly maxTokens: number;
+}
+
+/** Room for the answer itself beside the thinking. */
+const ROOM = 1_024;
+
+export function thinkingOf(
+  { reasoning }: ChatRequest,
+  family: ModelFamily,
+  maxTokens: number,
+  warn: Warn,
+): Thinking {
+  const nothing = { wire: undefined, effort: undefined, maxTokens };
+  if (reasoning === undefined) return nothing;
+  const { effort: asked, budgetTokens, enabled, summary } = reasoning;
+  const display = summary === undefined ? {} : { display: summary === 'none' ? 'omitted' : 'summarized' };
+  const off = enabled === false || asked === 'none';
+  if (off)
+    return {
+      ...nothing,
+      wire: family.adaptiveThinking || family.thinkingBudget ? { type: 'disabled' } : undefined,
+    };
+  if (family.adaptiveThinking && (budgetTokens === undefined || !family.thinkingBudget)) {
+    const effort = effortFor(
+      asked ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens)),
+      family,
+      warn,
+    );
+    if (budgetTokens !== undefined) {
+      warn({
+        kind: 'changed',
+        param: 'thinking.budget_tokens',
+        message: `This model has no budget for thinking; it was told the effort "${effort}".`,
+      });
+    }
+    // An effort alone says how hard to work, not whether to think aloud; so thinking goes with it, as elsewhere.
+    return { wire: { type: 'adaptive', ...display }, effort, maxTokens };
+  }
+  if (!family.thinkingBudget) {
+    warn({
+      kind: 'unsupported',
+      param: 'reasoning_effort',
+      message: 'This model does not think before it answers.',
+    });
+    return nothing;
+  }
+  const { min, max } = family.thinkingBudget;
+  const wanted = budgetTokens ?? effortToBudget(asked ?? 'medium', family.thinkingBudget);
+  const budget = Math.min(max, Math.max(min, wanted));
+  const limit = maxTokens > budget ? maxTokens : budget + ROOM;
+  if (limit !== maxTokens) {
+    warn({
+      kind: 'changed',
+      param: 'max_tokens',
+      message: `Thinking counts as output here, so the limit was raised from ${maxTokens} to ${limit} tokens.`,
+    });
+  }
+  // What was said as an effort stays one where the model knows the word too.
+  const effort = family.efforts && asked !== undefined && budgetTokens !== undefined ? asked : undefined;
+  return { wire: { type: 'enabled', budget_tokens: budget }, effort, maxTokens: limit };
+}
+
+function effortFor(
+  asked: ReasoningEffort | undefined,
+  { efforts = [] }: ModelFamily,
+  warn: Warn,
+): ReasoningEffort | undefined {
+  if (asked === undefined) return undefined;
+  const nearest = nearestEffort(asked, efforts);
+  if (nearest !== asked) {
+    warn({
+      kind: 'changed',
+      param: 'reasoning_effort',
+      message: `Reasoning was asked for as "${asked}"; this model was told "${nearest}".`,
+    });
+  }
+  return nearest;
+}
