@@ -1,6 +1,6 @@
-import { FakeTransport } from '../../../test/support/fake-transport.ts';
 import type { ClientDialect } from '../../core/chat/dialect.ts';
 import type { ChatCall } from '../../core/inference.ts';
+import type { Transport } from '../../core/transport.ts';
 import type { Warning } from '../../core/warning.ts';
 import { createAdapter } from '../adapter.ts';
 import type { ChatBuildOptions } from '../format.ts';
@@ -13,6 +13,14 @@ const DIALECT: ClientDialect = {
   toChat: () => ({ messages: [] }),
   renderResult: () => '',
   streamWriter: () => ({ event: () => '' }),
+};
+
+/** Formats are pure: nothing is ever sent. */
+const NO_TRANSPORT: Transport = {
+  send: () => {
+    throw new Error('a format must send nothing');
+  },
+  close: () => undefined,
 };
 
 export function responsesTarget(model = 'upstream-model', kind = 'openai'): Target {
@@ -31,7 +39,7 @@ export function responsesTarget(model = 'upstream-model', kind = 'openai'): Targ
         authorize: (request) => request,
         mapError: (response, { provider }) => errorFromStatus(response, { message: undefined }, provider),
       }),
-      transport: new FakeTransport(),
+      transport: NO_TRANSPORT,
       models: [],
       discover: false,
     },
