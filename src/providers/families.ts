@@ -1,8 +1,13 @@
+import { readFileSync } from 'node:fs';
 import type { ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
 import { anthropicAdapter } from './anthropic/index.ts';
+import { AZURE_OPENAI, azureFromEnvironment, createAzureAdapter, entraTokens } from './azure-openai/index.ts';
 import { cohereAdapter } from './cohere/index.ts';
+import { createGeminiAdapter } from './gemini/index.ts';
+import { GEMINI_URL, vertexUrl } from './gemini/url.ts';
+import { CachedTokenSource, serviceAccountGrant, type TokenSource } from './oauth-tokens.ts';
 import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
 import { ENGINES, GENERIC, VENDORS } from './openai-compatible/vendors.ts';
 import { MODELS } from './simulator/index.ts';
@@ -56,6 +61,35 @@ const ANTHROPIC: VendorProfile = {
   needsKey: true,
 };
 
+const GEMINI: VendorProfile = {
+  label: 'Google Gemini',
+  baseUrl: GEMINI_URL,
+  environment: { key: 'GOOGLE_API_KEY', baseUrl: 'GOOGLE_BASE_URL' },
+  streamUsage: 'always',
+  modelPattern: /^(?:models\/)?(?:gemini-|gemma-|text-embedding-00|gemini-embedding)/,
+  dataNames: { prices: 'google', models: 'google' },
+  needsKey: true,
+};
+
+/** A service account's key: JSON itself, or the path of its file. */
+function serviceAccountKey(given: string): string {
+  if (given.trimStart().startsWith('{')) return given;
+  try {
+    return readFileSync(given, 'utf8');
+  } catch (cause) {
+    throw new Error(`service_account: the file ${given} can't be read`, { cause });
+  }
+}
+
+function googleTokens(
+  { service_account: key }: ProviderConfig,
+  { transport, clock }: FamilyTools,
+): TokenSource | undefined {
+  if (key === null) return undefined;
+  const scope = 'https://www.googleapis.com/auth/cloud-platform';
+  return new CachedTokenSource(serviceAccountGrant(serviceAccountKey(key), scope, transport, clock), clock);
+}
+
 const COHERE: VendorProfile = {
   label: 'Cohere',
   baseUrl: 'https://api.cohere.com',
@@ -81,6 +115,35 @@ const SIMULATOR: VendorProfile = {
 export const FAMILIES: Readonly<Record<string, Family>> = {
   openai: { profile: VENDORS.openai, settings: ['api'], adapter: openAiAdapter },
   anthropic: { profile: ANTHROPIC, adapter: () => anthropicAdapter },
+  'azure-openai': {
+    profile: AZURE_OPENAI,
+    settings: ['api', 'api_version', 'tenant_id', 'client_id', 'client_secret'],
+    required: ['base_url'],
+    fromEnvironment: azureFromEnvironment,
+    adapter: ({ api, api_version: apiVersion, base_url: baseUrl, ...config }, _profile, tools) => {
+      const tokens = entraTokens(
+        {
+          tenantId: config.tenant_id,
+          clientId: config.client_id,
+          clientSecret: config.client_secret,
+          baseUrl: baseUrl ?? '',
+          authority: tools.env.AZURE_AUTHORITY_HOST,
+        },
+        tools.transport,
+        tools.clock,
+      );
+      return createAzureAdapter({ apiVersion, api: api ?? 'chat', ...(tokens ? { tokens } : {}) });
+    },
+  },
+  gemini: {
+    profile: GEMINI,
+    settings: ['project', 'region', 'service_account'],
+    baseUrl: ({ project, region }) => (project ? vertexUrl(project, region ?? 'global') : undefined),
+    adapter: (config, _profile, tools) => {
+      const tokens = googleTokens(config, tools);
+      return createGeminiAdapter(tokens === undefined ? {} : { tokens });
+    },
+  },
   mistral: { profile: VENDORS.mistral, adapter: openAiAdapter },
   cohere: { profile: COHERE, adapter: () => cohereAdapter },
   [GENERIC_KIND]: { profile: GENERIC, settings: ['api'], adapter: openAiAdapter },

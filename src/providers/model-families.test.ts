@@ -7,6 +7,7 @@ describe('a name tells the family, with whatever stands around it', () => {
     ['gpt-5-mini-2025-08-07', 'gpt-5'],
     ['gpt-5.1', 'gpt-5.1'],
     ['gpt-5.5', 'gpt-5.2'],
+    ['gpt-5.6', 'gpt-5.6'],
     ['gpt-5-chat-latest', 'gpt-5-chat'],
     ['openai/o3-mini', 'o-series'],
     ['gpt-4o-mini', 'other'],

@@ -38,8 +38,15 @@ const CLAUDE_EFFORTS = ['low', 'medium', 'high', 'max'] as const;
 const FAMILIES: readonly Row[] = [
   { name: 'gpt-5-chat', pattern: /^gpt-5(?:\.\d+)?-chat/, maxCompletionTokens: true },
   {
+    name: 'gpt-5.6',
+    pattern: /^gpt-(?:5\.[6-9]|[6-9])/,
+    maxCompletionTokens: true,
+    fixedSampling: true,
+    efforts: ['none', 'low', 'medium', 'high', 'xhigh', 'max'],
+  },
+  {
     name: 'gpt-5.2',
-    pattern: /^gpt-(?:5\.[2-9]|[6-9])/,
+    pattern: /^gpt-5\.[2-5]/,
     maxCompletionTokens: true,
     fixedSampling: true,
     efforts: ['none', 'low', 'medium', 'high', 'xhigh'],

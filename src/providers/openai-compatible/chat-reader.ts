@@ -84,7 +84,9 @@ export class ChatChunkReader implements ChatEventReader {
   }
 
   #event(json: Json, emit: Emit): void {
-    if (!this.#started) {
+    // A first chunk without a name and choices only tells what was filtered; the answer's name comes later.
+    const anonymous = !json.id && listOf(json.choices).length === 0;
+    if (!this.#started && !(anonymous && !json.usage)) {
       this.#started = true;
       this.#id = asString(json.id) || undefined;
       const created = asCount(json.created) || undefined;

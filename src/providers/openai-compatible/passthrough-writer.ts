@@ -1,4 +1,5 @@
 import type { StreamObservation } from '../../core/inference.ts';
+import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
 import { concatBytes } from '../../core/sse.ts';
 
@@ -44,9 +45,28 @@ export class PassthroughWriter {
   /** The upstream's own usage event, kept for the end: it may say more than the counts. */
   #usageEvent: Pick<StreamChunk, 'text' | 'json'> | undefined;
 
+  /** Events that came before the upstream had given its answer an id: Azure's results of content filters. */
+  #early: StreamChunk[] = [];
+
   constructor(private readonly options: PassthroughOptions) {}
 
-  chunk({ block, text, json }: StreamChunk): Uint8Array | undefined {
+  chunk(chunk: StreamChunk): Uint8Array | undefined {
+    if (this.#id === undefined && isAnonymous(chunk.json)) {
+      this.#early.push(chunk);
+      return undefined;
+    }
+    if (this.#early.length === 0) return this.#chunk(chunk);
+    this.#learnIdentity(chunk.json);
+    return joined([this.#takeEarly(), this.#chunk(chunk)]);
+  }
+
+  #takeEarly(): Uint8Array | undefined {
+    const early = this.#early;
+    this.#early = [];
+    return joined(early.map((chunk) => this.#chunk(chunk)));
+  }
+
+  #chunk({ block, text, json }: StreamChunk): Uint8Array | undefined {
     const edits: Record<string, string | null> = {};
     const usageOnly = Array.isArray(json.choices) && json.choices.length === 0;
     if (this.options.usage === 'strip' && 'usage' in json) {
@@ -60,6 +80,8 @@ export class PassthroughWriter {
       }
       edits.usage = 'null';
     }
+    const choices = withDeltas(json.choices);
+    if (choices) edits.choices = choices;
     for (const _ in edits) return this.#rewrite(text, json, edits);
     const head = this.#knownHead;
     const newHead = this.#newHead;
@@ -74,6 +96,10 @@ export class PassthroughWriter {
   }
 
   done(observed: StreamObservation): Uint8Array {
+    return joined([this.#takeEarly(), this.#done(observed)]) ?? DONE;
+  }
+
+  #done(observed: StreamObservation): Uint8Array {
     if (this.options.usage !== 'last' || !observed.usage) return DONE;
     const { raw } = observed.usage;
     const own = this.#usageEvent;
@@ -94,8 +120,10 @@ export class PassthroughWriter {
 
   #learnIdentity(json: Readonly<Record<string, unknown>>): void {
     if (this.#id === undefined && typeof json.id === 'string' && json.id !== '') this.#id = json.id;
-    if (this.#created === undefined && typeof json.created === 'number') this.#created = json.created;
-    this.#object ??= json.object;
+    if (this.#created === undefined && typeof json.created === 'number' && json.created > 0) {
+      this.#created = json.created;
+    }
+    if (json.object !== '') this.#object ??= json.object;
   }
 
   #rewrite(
@@ -112,6 +140,7 @@ export class PassthroughWriter {
     if (json.id !== id) identity.id = JSON.stringify(id);
     if (this.#created !== undefined && json.created !== this.#created)
       identity.created = String(this.#created);
+    if (json.object === '') identity.object = JSON.stringify(this.#object ?? 'chat.completion.chunk');
     this.#learnHead(text, identity);
     const edited = editMembers(text, { ...identity, ...edits });
     // Line feeds stand between members where the upstream sent several lines of data; each line needs its name again.
@@ -127,6 +156,28 @@ export class PassthroughWriter {
     this.#knownHead = encoder.encode(head);
     this.#newHead = encoder.encode(`data: ${editMembers(`${head}}`, identity).slice(0, -1)}`);
   }
+}
+
+function isAnonymous(json: Readonly<Record<string, unknown>>): boolean {
+  return json.id === '' && !json.usage && Array.isArray(json.choices) && json.choices.length === 0;
+}
+
+/** The choices with a delta in each, where one lacks it (clients read it unasked); legacy completions have none. */
+function withDeltas(choices: unknown): string | undefined {
+  if (!Array.isArray(choices)) return undefined;
+  const lacks = (choice: unknown) =>
+    isRecord(choice) &&
+    choice.index !== undefined &&
+    !isRecord(choice.delta) &&
+    choice.text === undefined &&
+    choice.message === undefined;
+  if (!choices.some(lacks)) return undefined;
+  return JSON.stringify(choices.map((choice) => (lacks(choice) ? { ...choice, delta: {} } : choice)));
+}
+
+function joined(parts: readonly (Uint8Array | undefined)[]): Uint8Array | undefined {
+  const there = parts.filter((part) => part !== undefined);
+  return there.length === 0 ? undefined : concatBytes(there);
 }
 
 function hasPrefixAt(block: Uint8Array, prefix: Uint8Array, offset: number): boolean {

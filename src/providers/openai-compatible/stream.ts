@@ -113,13 +113,13 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     const choices = json.choices;
     if (Array.isArray(choices) && choices.length > 0) {
       this.observed.chunks += 1;
+      this.started = true;
       for (const choice of choices) {
         if (isRecord(choice) && typeof choice.finish_reason === 'string') {
           this.observed.finishReason = choice.finish_reason;
         }
       }
     }
-    this.started = true;
     this.#emit(this.writer.chunk({ block, text, json }));
   }
 

@@ -1,0 +1,85 @@
+import type { GatewayError } from '../../core/errors.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import type { BufferedResponse, Provider, Target } from '../types.ts';
+import {
+  type ErrorMeaning,
+  errorFromEvent,
+  errorFromStatus,
+  plainReason,
+  type UpstreamProblem,
+} from '../upstream-error.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+function details(error: Json): readonly Json[] {
+  return Array.isArray(error.details) ? error.details.filter(isRecord) : [];
+}
+
+function reasonOf(error: Json): string | undefined {
+  for (const detail of details(error)) if (typeof detail.reason === 'string') return detail.reason;
+  return undefined;
+}
+
+/** `RetryInfo` says how long to wait, as a duration such as `3.5s`. */
+function retryDelay(error: Json): number | undefined {
+  for (const { retryDelay: delay } of details(error)) {
+    const seconds = typeof delay === 'string' ? Number(delay.replace(/s$/, '')) : Number.NaN;
+    if (seconds >= 0) return Math.ceil(seconds);
+  }
+  return undefined;
+}
+
+function meaningOf(error: Json, message: string): ErrorMeaning | undefined {
+  const reason = reasonOf(error);
+  // A bad key is a bad request there.
+  if (reason === 'API_KEY_INVALID' || error.status === 'UNAUTHENTICATED') return 'auth';
+  if (/token count .*exceeds|exceeds the maximum number of tokens/i.test(message)) return 'context-length';
+  switch (error.status) {
+    case 'RESOURCE_EXHAUSTED':
+      return 'rate-limit';
+    case 'UNAVAILABLE':
+      return 'overloaded';
+    case 'DEADLINE_EXCEEDED':
+      return 'timeout';
+    case 'INVALID_ARGUMENT':
+    case 'FAILED_PRECONDITION':
+    case 'PERMISSION_DENIED':
+    case 'NOT_FOUND':
+      return 'rejected';
+    default:
+      return undefined;
+  }
+}
+
+function problemOf(error: Json): UpstreamProblem {
+  const message = asString(error.message);
+  return {
+    message,
+    meaning: meaningOf(error, message ?? ''),
+    code: asString(error.status),
+    retryAfterSeconds: retryDelay(error),
+  };
+}
+
+/** Explains an error of Google's APIs, which may stand in a list of one. */
+export function geminiError(response: BufferedResponse, { provider }: Target): GatewayError {
+  const text = new TextDecoder().decode(response.body);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined;
+  }
+  const first: unknown = Array.isArray(body) ? body[0] : body;
+  const error = isRecord(first) && isRecord(first.error) ? first.error : undefined;
+  const problem = error ? problemOf(error) : { message: plainReason(response, text) };
+  return errorFromStatus(response, problem, provider);
+}
+
+/** Explains an error that came inside a stream. */
+export function errorFromGeminiObject(
+  error: Json,
+  provider: Pick<Provider, 'id' | 'credential'>,
+): GatewayError {
+  return errorFromEvent(problemOf(error), provider);
+}

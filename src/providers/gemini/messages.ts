@@ -1,0 +1,228 @@
+import { checkConversation, mergeNeighbours } from '../../core/chat/check.ts';
+import type {
+  AssistantPart,
+  ChatRequest,
+  MediaSource,
+  Message,
+  Signature,
+  ToolResultPart,
+  UserPart,
+} from '../../core/chat/request.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { isRecord } from '../../core/json.ts';
+import type { Warn } from '../../core/warning.ts';
+
+export type Wire = Readonly<Record<string, unknown>>;
+
+export interface WireContents {
+  readonly systemInstruction: Wire | undefined;
+  readonly contents: readonly Wire[];
+}
+
+/** What Gemini 3 takes for a call that another model has made, in the place of its signature. */
+const FOREIGN_CALL = 'skip_thought_signature_validator';
+
+/** @param signsCalls the model refuses calls in the history that bear no signature */
+export function wireContents(request: ChatRequest, signsCalls: boolean, warn: Warn): WireContents {
+  checkConversation(request);
+  return new ContentWriter(request.messages, signsCalls, warn).write();
+}
+
+class ContentWriter {
+  readonly #names = new Map<string, string>();
+  #leftOutReasoning = false;
+  #leftOutCacheMarks = false;
+
+  constructor(
+    private readonly messages: readonly Message[],
+    private readonly signsCalls: boolean,
+    private readonly warn: Warn,
+  ) {
+    for (const message of messages) {
+      if (message.role !== 'assistant') continue;
+      for (const part of message.content) if (part.type === 'tool-call') this.#names.set(part.id, part.name);
+    }
+  }
+
+  write(): WireContents {
+    const system: Wire[] = [];
+    const contents: { role: string; parts: Wire[] }[] = [];
+    for (const [index, message] of mergeNeighbours(this.messages).entries()) {
+      const path = `messages[${index}]`;
+      if (message.role === 'system' || message.role === 'developer') {
+        const parts = message.content.flatMap((part) => this.#user(part, path));
+        if (contents.length === 0) {
+          system.push(...parts);
+          continue;
+        }
+        this.warn({
+          kind: 'changed',
+          param: path,
+          message: 'A system message in mid-conversation was told in a user turn.',
+        });
+        add(contents, 'user', parts);
+      } else if (message.role === 'assistant') {
+        add(contents, 'model', this.#model(message.content, path));
+      } else if (message.role === 'tool') {
+        add(
+          contents,
+          'user',
+          message.content.flatMap((part) => this.#result(part, path)),
+        );
+      } else
+        add(
+          contents,
+          'user',
+          message.content.flatMap((part, at) => this.#user(part, `${path}.content[${at}]`)),
+        );
+    }
+    if (contents.length === 0) {
+      throw new GatewayError(
+        'invalid_request',
+        'The conversation has no content beside system messages; this target wants a user message that is not empty.',
+        { param: 'messages' },
+      );
+    }
+    return { systemInstruction: system.length === 0 ? undefined : { parts: system }, contents };
+  }
+
+  #unsupported(param: string, what: string): Wire[] {
+    this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
+    return [];
+  }
+
+  #user(part: UserPart, path: string): Wire[] {
+    if ('cacheControl' in part && part.cacheControl && !this.#leftOutCacheMarks) {
+      this.#leftOutCacheMarks = true;
+      this.warn({
+        kind: 'unsupported',
+        param: 'cache_control',
+        message: 'Cache marks were left out: the chosen target decides by itself what it caches.',
+      });
+    }
+    switch (part.type) {
+      case 'text':
+        return part.text === '' ? [] : [{ text: part.text, ...signed(part.signature) }];
+      case 'image':
+      case 'audio':
+      case 'file':
+        return this.#media(part.source, path);
+      case 'unknown':
+        return part.dialect === 'gemini' ? [part.value] : this.#unsupported(path, 'this content');
+    }
+  }
+
+  #media(source: MediaSource, path: string): Wire[] {
+    switch (source.kind) {
+      case 'base64':
+        return [{ inlineData: { mimeType: source.mediaType, data: source.data } }];
+      case 'text':
+        return [{ text: source.text }];
+      case 'url':
+        return [
+          {
+            fileData: {
+              fileUri: source.url,
+              ...(source.mediaType === undefined ? {} : { mimeType: source.mediaType }),
+            },
+          },
+        ];
+      case 'file-id':
+        if (source.origin === 'gemini') return [{ fileData: { fileUri: source.id } }];
+        return this.#unsupported(path, 'a file that was uploaded to another provider');
+    }
+  }
+
+  #model(content: readonly AssistantPart[], path: string): Wire[] {
+    return content.flatMap((part, index): Wire[] => {
+      switch (part.type) {
+        case 'text':
+          // A signature may stand alone, at the end of a stream.
+          return part.text === '' && !part.signature ? [] : [{ text: part.text, ...signed(part.signature) }];
+        case 'refusal':
+          return [{ text: part.text }];
+        case 'reasoning':
+          if (part.signature?.origin === 'gemini') {
+            return [{ text: part.text, thought: true, thoughtSignature: part.signature.value }];
+          }
+          this.#foreignReasoning();
+          return [];
+        case 'tool-call': {
+          const args = argumentsObject(part.arguments, `${path}.tool_calls`);
+          const foreign =
+            this.signsCalls && part.signature?.origin !== 'gemini' && index === firstCall(content);
+          const signature = foreign ? { thoughtSignature: FOREIGN_CALL } : signed(part.signature);
+          return [{ functionCall: { name: part.name, args }, ...signature }];
+        }
+        case 'image':
+        case 'audio':
+          return this.#media(part.source, path);
+        case 'unknown':
+          return part.dialect === 'gemini' ? [part.value] : this.#unsupported(path, 'this content');
+      }
+      return [];
+    });
+  }
+
+  #foreignReasoning(): void {
+    if (this.#leftOutReasoning) return;
+    this.#leftOutReasoning = true;
+    this.warn({
+      kind: 'unsupported',
+      param: 'messages',
+      message: 'Reasoning of another provider, or without a signature, was left out of the history.',
+    });
+  }
+
+  #result({ callId, content, isError }: ToolResultPart, path: string): Wire[] {
+    const name = this.#names.get(callId) ?? callId;
+    const texts = content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
+    const media = content.flatMap((part) => (part.type === 'text' ? [] : this.#user(part, path)));
+    const response = responseObject(texts.join('\n'), isError ?? false);
+    return [{ functionResponse: { name, response } }, ...media];
+  }
+}
+
+function add(contents: { role: string; parts: Wire[] }[], role: string, parts: readonly Wire[]): void {
+  if (parts.length === 0) return;
+  const last = contents.at(-1);
+  if (last?.role === role) last.parts.push(...parts);
+  else contents.push({ role, parts: [...parts] });
+}
+
+function signed(signature: Signature | undefined): Wire {
+  return signature?.origin === 'gemini' ? { thoughtSignature: signature.value } : {};
+}
+
+/** Only the first of parallel calls bears a signature. */
+function firstCall(content: readonly AssistantPart[]): number {
+  return content.findIndex(({ type }) => type === 'tool-call');
+}
+
+/** Results must be objects. */
+function responseObject(text: string, isError: boolean): Wire {
+  if (isError) return { error: text };
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : { result: value };
+  } catch {
+    return { result: text };
+  }
+}
+
+function argumentsObject(text: string, param: string): Wire {
+  if (text.trim() === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (isRecord(value)) return value;
+  if (value === null) return {};
+  throw new GatewayError(
+    'invalid_request',
+    `"${param}" holds a call whose arguments are not a JSON object; this target takes nothing else.`,
+    { param },
+  );
+}

@@ -1,0 +1,179 @@
+import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
+import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
+import type { Warn } from '../../core/warning.ts';
+import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
+import type { Wire } from './messages.ts';
+import { geminiSchema } from './schema.ts';
+
+/** Members of Gemini's own that clients may send as they are. */
+const OWN = ['safetySettings', 'safety_settings', 'cachedContent', 'cached_content', 'labels'];
+const MAX_STOPS = 5;
+
+/** Everything of a generateContent request but the contents. */
+export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): Wire {
+  warnOfTheRest(request, warn);
+  const own = Object.fromEntries(
+    Object.entries(request.extensions?.members ?? {})
+      .filter(([name]) => OWN.includes(name))
+      .map(([name, value]) => [
+        name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
+        value,
+      ]),
+  );
+  warnOfExtensions(request, warn, [...OWN, ...Object.keys(extensionsFor(request, ['gemini']))]);
+  const generationConfig = withoutAbsent({
+    ...sampling(request, warn),
+    ...outputFormat(request),
+    thinkingConfig: request.reasoning && thinking(request.reasoning, family, warn),
+    responseModalities: request.modalities?.map((kind) => kind.toUpperCase()),
+  });
+  return {
+    ...extensionsFor(request, ['gemini']),
+    ...own,
+    ...(Object.keys(generationConfig).length === 0 ? {} : { generationConfig }),
+    ...tools(request, warn),
+  };
+}
+
+function withoutAbsent(members: Wire): Wire {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+}
+
+function warnOfTheRest(request: ChatRequest, warn: Warn): void {
+  const unsupported = (param: string, given: unknown) => {
+    if (given === undefined) return;
+    warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });
+  };
+  unsupported('logit_bias', request.logitBias);
+  unsupported('parallel_tool_calls', request.parallelToolCalls === false ? false : undefined);
+  unsupported('verbosity', request.verbosity);
+  unsupported('user', request.user);
+  unsupported('metadata', request.metadata);
+  unsupported('service_tier', request.serviceTier);
+  unsupported('prompt_cache_key', request.promptCacheKey);
+}
+
+function sampling(request: ChatRequest, warn: Warn): Wire {
+  const stops = request.stopSequences;
+  if (stops && stops.length > MAX_STOPS) {
+    warn({
+      kind: 'changed',
+      param: 'stop',
+      message: `This target takes ${MAX_STOPS} stop sequences; the first ${MAX_STOPS} were sent.`,
+    });
+  }
+  return {
+    maxOutputTokens: request.maxOutputTokens,
+    temperature: request.temperature,
+    topP: request.topP,
+    topK: request.topK,
+    seed: request.seed,
+    stopSequences: stops?.slice(0, MAX_STOPS),
+    candidateCount: request.choices === 1 ? undefined : request.choices,
+    presencePenalty: request.presencePenalty,
+    frequencyPenalty: request.frequencyPenalty,
+    responseLogprobs: request.logprobs === undefined ? undefined : true,
+    logprobs: request.logprobs?.top,
+  };
+}
+
+function outputFormat({ responseFormat: format }: ChatRequest): Wire {
+  if (format?.type === 'json') return { responseMimeType: 'application/json' };
+  if (format?.type !== 'json-schema') return {};
+  return { responseMimeType: 'application/json', responseSchema: geminiSchema(format.schema) };
+}
+
+function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn): Wire | undefined {
+  const { effort, budgetTokens, enabled, summary } = settings;
+  const off = enabled === false || effort === 'none';
+  const includeThoughts = summary === 'none' ? false : !off;
+  if (family.thinkingLevels) {
+    const asked = off
+      ? 'none'
+      : (effort ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens)));
+    if (asked === undefined) return { includeThoughts };
+    const level = nearestEffort(asked, family.thinkingLevels);
+    if (level !== effort) {
+      const wish = budgetTokens === undefined ? `"${asked}"` : `${budgetTokens} tokens`;
+      const message = `Reasoning was asked for as ${wish}; this model was told "${level}".`;
+      warn({ kind: 'changed', param: 'reasoning_effort', message });
+    }
+    return { thinkingLevel: level, includeThoughts };
+  }
+  const limits = family.thinkingBudget;
+  if (!limits) {
+    if (!off) {
+      warn({
+        kind: 'unsupported',
+        param: 'reasoning_effort',
+        message: 'This model does not think before it answers.',
+      });
+    }
+    return undefined;
+  }
+  if (off) {
+    if (limits.canDisable) return { thinkingBudget: 0 };
+    warn({
+      kind: 'changed',
+      param: 'reasoning_effort',
+      message: `This model can't answer without thinking; it was told its least, ${limits.min} tokens.`,
+    });
+    return { thinkingBudget: limits.min };
+  }
+  if (budgetTokens === undefined && effort === undefined) return { includeThoughts };
+  const wanted = budgetTokens ?? effortToBudget(effort ?? 'medium', limits);
+  const budget = Math.min(limits.max, Math.max(limits.min, wanted));
+  if (budgetTokens !== undefined && budget !== budgetTokens) {
+    const message = `This model thinks with ${limits.min} to ${limits.max} tokens; it was told ${budget}.`;
+    warn({ kind: 'changed', param: 'thinking.budget_tokens', message });
+  }
+  return { thinkingBudget: budget, includeThoughts };
+}
+
+function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): Wire {
+  if (!given || given.length === 0) return {};
+  const declarations = given.flatMap((tool) => (tool.type === 'function' ? [declaration(tool)] : []));
+  const others = given.flatMap((tool): Wire[] => {
+    if (tool.type === 'function') return [];
+    if (tool.dialect === 'gemini') return [tool.value];
+    const name = tool.name ?? 'a tool of another API';
+    warn({ kind: 'unsupported', param: 'tools', message: `The chosen target can not offer "${name}".` });
+    return [];
+  });
+  const offered = [...(declarations.length === 0 ? [] : [{ functionDeclarations: declarations }]), ...others];
+  if (offered.length === 0) return {};
+  return { tools: offered, ...(choice === undefined ? {} : { toolConfig: toolConfig(choice) }) };
+}
+
+function declaration({ name, description, parameters }: Extract<Tool, { type: 'function' }>): Wire {
+  const schema = parameters && geminiSchema(parameters);
+  // An object without members is refused; to say nothing means the same.
+  const isEmpty = !schema || (schema.type === 'object' && !hasMembers(schema.properties));
+  return {
+    name,
+    ...(description === undefined ? {} : { description }),
+    ...(isEmpty ? {} : { parameters: schema }),
+  };
+}
+
+function hasMembers(properties: unknown): boolean {
+  return typeof properties === 'object' && properties !== null && Object.keys(properties).length > 0;
+}
+
+function toolConfig(choice: NonNullable<ChatRequest['toolChoice']>): Wire {
+  const config = (mode: string, names?: readonly string[]) => ({
+    functionCallingConfig: { mode, ...(names === undefined ? {} : { allowedFunctionNames: names }) },
+  });
+  switch (choice.type) {
+    case 'none':
+      return config('NONE');
+    case 'auto':
+      return config('AUTO');
+    case 'required':
+      return config('ANY');
+    case 'tool':
+      return config('ANY', [choice.name]);
+    case 'allowed':
+      return choice.mode === 'required' ? config('ANY', choice.names) : config('VALIDATED', choice.names);
+  }
+}

@@ -1,0 +1,137 @@
+import type { AssistantPart, Citation, Signature } from '../../core/chat/request.ts';
+import type { FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import type { Usage } from '../../core/usage.ts';
+
+export type Json = Readonly<Record<string, unknown>>;
+
+const FINISH: Readonly<Record<string, UnifiedFinish>> = {
+  STOP: 'stop',
+  MAX_TOKENS: 'length',
+  SAFETY: 'content-filter',
+  RECITATION: 'content-filter',
+  BLOCKLIST: 'content-filter',
+  PROHIBITED_CONTENT: 'content-filter',
+  SPII: 'content-filter',
+  LANGUAGE: 'content-filter',
+  IMAGE_SAFETY: 'content-filter',
+  IMAGE_PROHIBITED_CONTENT: 'content-filter',
+  IMAGE_RECITATION: 'content-filter',
+  MODEL_ARMOR: 'content-filter',
+};
+
+export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
+  const word = asString(raw);
+  const unified = FINISH[word ?? ''] ?? 'other';
+  return {
+    unified: hasCalls && unified === 'stop' ? 'tool-calls' : unified,
+    ...(word === undefined ? {} : { raw: word }),
+  };
+}
+
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Thoughts count as output; what tools put into the prompt counts as input. */
+export function readGeminiUsage(value: unknown): Usage | undefined {
+  if (!isRecord(value)) return undefined;
+  const prompt = asCount(value.promptTokenCount);
+  const fromTools = asCount(value.toolUsePromptTokenCount);
+  const candidates = asCount(value.candidatesTokenCount);
+  const thoughts = asCount(value.thoughtsTokenCount);
+  const cached = asCount(value.cachedContentTokenCount);
+  return {
+    ...(prompt === undefined ? {} : { inputTokens: prompt + (fromTools ?? 0) }),
+    ...(candidates === undefined && thoughts === undefined
+      ? {}
+      : { outputTokens: (candidates ?? 0) + (thoughts ?? 0) }),
+    ...(cached === undefined ? {} : { cachedInputTokens: cached }),
+    ...(thoughts === undefined ? {} : { reasoningTokens: thoughts }),
+    raw: value,
+  };
+}
+
+export function signatureOf(part: Json): Signature | undefined {
+  const value = asString(part.thoughtSignature);
+  return value === undefined ? undefined : { origin: 'gemini', value };
+}
+
+/** A name for a call that has none: the same answer has the same names. */
+function callId(call: Json, answerId: string | undefined, position: number): string {
+  const given = asString(call.id);
+  if (given) return given;
+  const safe = (answerId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
+  return `call_${safe}_${position}`;
+}
+
+/** One part of a candidate. @param position of the call among the candidate's calls */
+export function readPart(part: Json, answerId: string | undefined, position: number): AssistantPart {
+  const signature = signatureOf(part);
+  const signed = signature === undefined ? {} : { signature };
+  if (typeof part.text === 'string') {
+    if (part.thought === true) return { type: 'reasoning', text: part.text, ...signed };
+    return { type: 'text', text: part.text, ...signed };
+  }
+  if (isRecord(part.functionCall)) {
+    const call = part.functionCall;
+    const name = asString(call.name) ?? '';
+    const text = JSON.stringify(call.args ?? {});
+    return { type: 'tool-call', id: callId(call, answerId, position), name, arguments: text, ...signed };
+  }
+  const media = isRecord(part.inlineData) ? part.inlineData : {};
+  const { mimeType, data } = media;
+  if (typeof mimeType === 'string' && typeof data === 'string') {
+    const source = { kind: 'base64', mediaType: mimeType, data } as const;
+    if (mimeType.startsWith('image/')) return { type: 'image', source };
+    if (mimeType.startsWith('audio/')) return { type: 'audio', source };
+  }
+  return { type: 'unknown', dialect: 'gemini', value: part };
+}
+
+/** What a grounded answer rests on. */
+export function readCitations(candidate: Json): Citation[] {
+  const grounding = isRecord(candidate.groundingMetadata) ? candidate.groundingMetadata : {};
+  const chunks = listOf(grounding.groundingChunks);
+  return listOf(grounding.groundingSupports).flatMap((support): Citation[] => {
+    if (!isRecord(support)) return [];
+    const segment = isRecord(support.segment) ? support.segment : {};
+    const citedText = asString(segment.text);
+    return listOf(support.groundingChunkIndices).flatMap((index): Citation[] => {
+      const chunk = typeof index === 'number' ? chunks[index] : undefined;
+      const web = isRecord(chunk) && isRecord(chunk.web) ? chunk.web : undefined;
+      const url = asString(web?.uri);
+      if (url === undefined || !isRecord(chunk)) return [];
+      const title = asString(web?.title);
+      return [
+        {
+          url,
+          ...(title === undefined ? {} : { title }),
+          ...(citedText === undefined ? {} : { citedText }),
+          raw: { dialect: 'gemini', value: { segment, chunk } },
+        },
+      ];
+    });
+  });
+}
+
+export function readLogprobs(candidate: Json): TokenLogprobs | undefined {
+  const result = isRecord(candidate.logprobsResult) ? candidate.logprobsResult : {};
+  const tops = listOf(result.topCandidates);
+  const entry = (value: unknown) => {
+    if (!isRecord(value) || typeof value.token !== 'string' || typeof value.logProbability !== 'number')
+      return [];
+    return [{ token: value.token, logprob: value.logProbability, bytes: [...Buffer.from(value.token)] }];
+  };
+  const entries = listOf(result.chosenCandidates).flatMap((chosen, index) => {
+    const top = tops[index];
+    const others = isRecord(top) ? listOf(top.candidates).flatMap(entry) : [];
+    return entry(chosen).map((one) => ({ ...one, top_logprobs: others }));
+  });
+  return entries.length === 0 ? undefined : entries;
+}
+
+/** Why a prompt was not answered at all. */
+export function blockReason(json: Json): string | undefined {
+  return isRecord(json.promptFeedback) ? asString(json.promptFeedback.blockReason) : undefined;
+}

@@ -1,0 +1,163 @@
+import type { AssistantPart } from '../../core/chat/request.ts';
+import type { ChatEvent, ChatEventReader, FinishReason, StreamedPart } from '../../core/chat/result.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
+import type { Usage } from '../../core/usage.ts';
+import { invalidAnswer } from '../decode.ts';
+import type { Provider } from '../types.ts';
+import { errorFromGeminiObject } from './errors.ts';
+import {
+  blockReason,
+  type Json,
+  listOf,
+  readCitations,
+  readFinish,
+  readGeminiUsage,
+  readLogprobs,
+  readPart,
+} from './parts.ts';
+
+type Emit = (event: ChatEvent) => void;
+
+interface Candidate {
+  open: 'text' | 'reasoning' | undefined;
+  calls: number;
+  /** Told at the end only: with code execution, more may come after a first reason to finish. */
+  finish: FinishReason | undefined;
+}
+
+/** Reads a stream of GenerateContentResponse objects. Nothing marks its end but the body's. */
+export class GeminiEventReader implements ChatEventReader {
+  readonly #framer = new SseFramer();
+  readonly #text = new TextDecoder('utf-8', { fatal: true });
+  readonly #candidates = new Map<number, Candidate>();
+  #id: string | undefined;
+  #started = false;
+  #usage: Usage | undefined;
+
+  constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
+
+  push(bytes: Uint8Array, emit: Emit): void {
+    this.#framer.push(bytes, (block) => this.#block(block, emit));
+  }
+
+  end(emit: Emit): void {
+    const rest = this.#framer.end();
+    if (rest.length > 0) this.#block(rest, emit);
+    const candidates = [...this.#candidates.values()];
+    if (candidates.length === 0 || candidates.some(({ finish }) => !finish)) {
+      throw new GatewayError(
+        'upstream_closed',
+        `Provider "${this.provider.id}" ended the stream before the answer was complete (no finish reason).`,
+        { provider: this.provider.id },
+      );
+    }
+    for (const [index, candidate] of this.#candidates) {
+      this.#close(candidate, index, emit);
+      if (candidate.finish) emit({ type: 'finish', choice: index, finish: candidate.finish });
+    }
+    if (this.#usage) emit({ type: 'usage', usage: this.#usage });
+    emit({ type: 'end' });
+  }
+
+  #block(block: Uint8Array, emit: Emit): void {
+    let data: string | undefined;
+    try {
+      data = parseBlock(this.#text.decode(block)).data?.trim();
+    } catch {
+      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+    }
+    if (!data) return;
+    let json: unknown;
+    try {
+      json = JSON.parse(data);
+    } catch {
+      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+    }
+    if (!isRecord(json)) throw invalidAnswer(this.provider, 'sent an event that is not an object.');
+    if (isRecord(json.error)) throw errorFromGeminiObject(json.error, this.provider);
+    this.#chunk(json, emit);
+  }
+
+  #chunk(json: Json, emit: Emit): void {
+    if (!this.#started) {
+      this.#started = true;
+      this.#id = asString(json.responseId);
+      const model = asString(json.modelVersion);
+      emit({
+        type: 'start',
+        ...(this.#id === undefined ? {} : { id: this.#id }),
+        ...(model === undefined ? {} : { model }),
+      });
+    }
+    // Each chunk counts all so far, but not each has every count.
+    const usage = readGeminiUsage(json.usageMetadata);
+    if (usage) this.#usage = { ...this.#usage, ...usage };
+    const blocked = blockReason(json);
+    if (blocked !== undefined && this.#candidates.size === 0) {
+      const finish = { unified: 'content-filter', raw: blocked } as const;
+      this.#candidates.set(0, { open: undefined, calls: 0, finish });
+    }
+    listOf(json.candidates).forEach((value, position) => {
+      if (isRecord(value)) this.#candidate(value, asCount(value.index) ?? position, emit);
+    });
+  }
+
+  #candidate(value: Json, index: number, emit: Emit): void {
+    let candidate = this.#candidates.get(index);
+    if (!candidate) {
+      candidate = { open: undefined, calls: 0, finish: undefined };
+      this.#candidates.set(index, candidate);
+    }
+    const parts = isRecord(value.content) ? listOf(value.content.parts).filter(isRecord) : [];
+    let logprobs = readLogprobs(value);
+    for (const part of parts) {
+      const read = readPart(part, this.#id, candidate.calls);
+      if (read.type !== 'text' && read.type !== 'reasoning') {
+        this.#whole(candidate, index, read, emit);
+        continue;
+      }
+      if (candidate.open !== read.type) this.#begin(candidate, index, read.type, emit);
+      if (read.text !== '') {
+        const probable = logprobs === undefined ? {} : { logprobs };
+        emit({ type: 'delta', choice: index, text: read.text, ...probable });
+        logprobs = undefined;
+      }
+      if (read.signature) emit({ type: 'signature', choice: index, signature: read.signature });
+    }
+    if (candidate.open === 'text') {
+      for (const citation of readCitations(value)) emit({ type: 'citation', choice: index, citation });
+    }
+    if (typeof value.finishReason === 'string') {
+      candidate.finish = readFinish(value.finishReason, candidate.calls > 0);
+    }
+  }
+
+  #begin(candidate: Candidate, index: number, type: 'text' | 'reasoning', emit: Emit): void {
+    this.#close(candidate, index, emit);
+    candidate.open = type;
+    emit({ type: 'part-start', choice: index, part: { type } });
+  }
+
+  #close(candidate: Candidate, index: number, emit: Emit): void {
+    if (candidate.open === undefined) return;
+    candidate.open = undefined;
+    emit({ type: 'part-end', choice: index });
+  }
+
+  /** Calls and media come in one piece. */
+  #whole(candidate: Candidate, index: number, part: AssistantPart, emit: Emit): void {
+    this.#close(candidate, index, emit);
+    if (part.type !== 'tool-call') {
+      emit({ type: 'part-start', choice: index, part: { type: 'whole', part } });
+    } else {
+      candidate.calls += 1;
+      const { arguments: text, ...call } = part;
+      const opened: StreamedPart = call;
+      emit({ type: 'part-start', choice: index, part: opened });
+      emit({ type: 'delta', choice: index, text });
+    }
+    emit({ type: 'part-end', choice: index });
+  }
+}

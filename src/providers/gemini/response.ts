@@ -1,0 +1,59 @@
+import type { AssistantPart } from '../../core/chat/request.ts';
+import type { ChatChoice, ChatResult } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { BufferedResponse, Target } from '../types.ts';
+import {
+  blockReason,
+  type Json,
+  listOf,
+  readCitations,
+  readFinish,
+  readGeminiUsage,
+  readLogprobs,
+  readPart,
+} from './parts.ts';
+
+export function parseGenerateContent(response: BufferedResponse, { provider }: Target): ChatResult {
+  const { json } = decodeJson(response, provider);
+  const blocked = blockReason(json);
+  const candidates = listOf(json.candidates).filter(isRecord);
+  if (candidates.length === 0 && blocked === undefined) {
+    throw invalidAnswer(provider, 'answered without candidates.');
+  }
+  const id = asString(json.responseId);
+  const model = asString(json.modelVersion);
+  const usage = readGeminiUsage(json.usageMetadata);
+  const choices =
+    candidates.length === 0
+      ? [{ index: 0, content: [], finish: { unified: 'content-filter', raw: blocked ?? '' } } as const]
+      : candidates.map((candidate, index) => readCandidate(candidate, index, id));
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(model === undefined ? {} : { model }),
+    choices,
+    ...(usage === undefined ? {} : { usage }),
+  };
+}
+
+function readCandidate(candidate: Json, position: number, answerId: string | undefined): ChatChoice {
+  const parts = isRecord(candidate.content) ? listOf(candidate.content.parts).filter(isRecord) : [];
+  let calls = 0;
+  const content = parts.map((part): AssistantPart => {
+    const read = readPart(part, answerId, calls);
+    if (read.type === 'tool-call') calls += 1;
+    return read;
+  });
+  const citations = readCitations(candidate);
+  const last = content.findLastIndex(({ type }) => type === 'text');
+  const cited = content.map((part, index) =>
+    index === last && part.type === 'text' && citations.length > 0 ? { ...part, citations } : part,
+  );
+  const logprobs = readLogprobs(candidate);
+  return {
+    index: asCount(candidate.index) ?? position,
+    content: cited,
+    finish: readFinish(candidate.finishReason, calls > 0),
+    ...(logprobs === undefined ? {} : { logprobs }),
+  };
+}
