@@ -9,6 +9,7 @@ import { addRerankRoutes } from './api/native/rerank.ts';
 import { addSuggestModelRoutes } from './api/native/suggest-model.ts';
 import { addText2SqlRoutes } from './api/native/text2sql.ts';
 import { addOpenAiRoutes } from './api/openai/endpoints.ts';
+import { addResponsesRoutes } from './api/openai/responses/endpoints.ts';
 import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -32,8 +33,10 @@ import { type DiscoveryResult, ModelDiscovery } from './routing/discovery.ts';
 import { detectEngines } from './routing/engine-detection.ts';
 import { TargetLoad } from './routing/target-load.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
+import { ResponseKeeper } from './storage/response-keeper.ts';
 import { type ControlDatabase, openControlDatabase } from './storage/sql/control-database.ts';
 import { SqlKeyStore } from './storage/sql/sql-key-store.ts';
+import { SqlResponseStore } from './storage/sql/sql-response-store.ts';
 import type { Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { readProcessStats } from './telemetry/process-stats.ts';
@@ -42,6 +45,7 @@ import { KeyRing } from './tenancy/key-ring.ts';
 
 const KEY_REFRESH_MS = 500;
 const DISCOVERY_MS = 5 * 60_000;
+const EXPIRY_MS = 60 * 60_000;
 
 export interface AppOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -74,6 +78,7 @@ export class App {
   #snapshot: GatewaySnapshot;
   readonly #options: AppOptions;
   readonly #db: ControlDatabase;
+  readonly #responses: ResponseKeeper;
   readonly #keys: KeyRing;
   readonly #discovery: ModelDiscovery;
   readonly #snapshotOptions: SnapshotOptions;
@@ -131,6 +136,11 @@ export class App {
     const { metrics } = this;
     const deadlines = new DeadlineMonitor(() => clock.now());
     const tokenizer = new Tokenizer();
+    this.#responses = new ResponseKeeper(
+      new SqlResponseStore(db),
+      () => clock.wallTime(),
+      (count, reason) => log.logger.error({ err: reason, count }, 'responses could not be kept'),
+    );
     const recorder = new Recorder(metrics, log, clock, () => this.#snapshot.config.log.requests);
     const services: ApiServices = {
       clock,
@@ -151,6 +161,7 @@ export class App {
         media: new GuardedMediaFetcher(() => this.#snapshot.mediaLimits),
         estimateTokens: (request, model) => tokenizer.estimate(request, model),
       }),
+      responses: this.#responses,
       modelData: new ModelData(() => new Date(clock.wallTime())),
       recorder,
       snapshot: () => this.#snapshot,
@@ -167,6 +178,7 @@ export class App {
       onDefect: (error, requestId) => log.logger.error({ err: error, request_id: requestId }, 'defect'),
     });
     addOpenAiRoutes(this.door, services);
+    addResponsesRoutes(this.door, services);
     addAnthropicRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);
@@ -204,6 +216,7 @@ export class App {
       this.#keys.refresh(),
     );
     every(DISCOVERY_MS, 'model discovery failed', () => this.discover());
+    every(EXPIRY_MS, 'expired responses could not be deleted', () => this.#responses.deleteExpired());
   }
 
   /** Asks all providers for their models. */
@@ -240,6 +253,7 @@ export class App {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#snapshot.close();
+    await this.#responses.flush();
     await this.#db.destroy();
   }
 

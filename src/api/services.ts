@@ -5,6 +5,7 @@ import type { Recorder } from '../inference/recorder.ts';
 import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
 import type { AddressLimiter } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
+import type { ResponseKeeper } from '../storage/response-keeper.ts';
 import type { KeyRing } from '../tenancy/key-ring.ts';
 
 /** What the configuration in force decides for the API. */
@@ -27,5 +28,6 @@ export interface ApiServices {
   readonly inference: InferenceService;
   readonly recorder: Recorder;
   readonly modelData: ModelData;
+  readonly responses: ResponseKeeper;
   readonly snapshot: () => ApiSnapshot;
 }

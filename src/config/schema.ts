@@ -156,7 +156,7 @@ const providerSettings = (catalog: ProviderCatalog) => {
     api: nullable(z.enum(['chat', 'responses'])).describe(
       only(
         'api',
-        'Which API is used for requests in another format, where the provider has both; by default `chat`.',
+        "Which of OpenAI's two APIs it has: `chat`, or `responses`, which then also serves requests in other formats. By default chat, and both at vendors that are known to have both.",
       ),
     ),
     api_version: nullable(text(100)).describe(

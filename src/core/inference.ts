@@ -29,6 +29,8 @@ export interface ChatCall extends CallBase {
    * @throws GatewayError `invalid_request`
    */
   readonly chat: () => ChatRequest;
+  /** Told of a complete answer that is handed on, where its endpoint keeps answers. */
+  readonly onAnswer?: (answer: Readonly<Record<string, unknown>>) => void;
 }
 
 export interface EmbeddingCall extends CallBase {

@@ -48,7 +48,7 @@ const SIMULATOR_URL = 'http://simulator.internal/v1';
 const openAiAdapter: Family['adapter'] = ({ api }, profile) =>
   createOpenAiAdapter({
     api: api ?? 'chat',
-    responses: api === 'responses' || (profile.responsesApi ?? false),
+    responses: api === 'responses' || (api === null && (profile.responsesApi ?? false)),
   });
 
 const ANTHROPIC: VendorProfile = {

@@ -49,6 +49,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   constructor(
     private readonly target: Target,
     private readonly model: string,
+    private readonly onAnswer?: (response: Readonly<Record<string, unknown>>) => void,
   ) {}
 
   push(bytes: Uint8Array): Uint8Array | undefined {
@@ -153,6 +154,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     this.observed.finishReason = finishOf({ status: type.slice('response.'.length), ...response }, false).raw;
     this.started = true;
     this.finished = true;
+    this.onAnswer?.({ ...response, model: this.model });
   }
 
   #handOn(block: Uint8Array): void {

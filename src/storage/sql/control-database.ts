@@ -12,6 +12,16 @@ export interface ControlTables {
     created_at: number;
     revoked_at: number | null;
   };
+  responses: {
+    tenant: string;
+    id: string;
+    created_at: number;
+    expires_at: number;
+    /** JSON texts. */
+    input: string;
+    response: string;
+    native: number;
+  };
 }
 
 export type ControlDatabase = Kysely<ControlTables>;
@@ -31,6 +41,22 @@ const MIGRATIONS: Record<string, Migration> = {
         .addColumn('created_at', 'integer', (column) => column.notNull())
         .addColumn('revoked_at', 'integer')
         .execute();
+    },
+  },
+  '0002_responses': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('responses')
+        .addColumn('tenant', 'text', (column) => column.notNull())
+        .addColumn('id', 'text', (column) => column.notNull())
+        .addColumn('created_at', 'integer', (column) => column.notNull())
+        .addColumn('expires_at', 'integer', (column) => column.notNull())
+        .addColumn('input', 'text', (column) => column.notNull())
+        .addColumn('response', 'text', (column) => column.notNull())
+        .addColumn('native', 'integer', (column) => column.notNull())
+        .addPrimaryKeyConstraint('responses_key', ['tenant', 'id'])
+        .execute();
+      await db.schema.createIndex('responses_expiry').on('responses').column('expires_at').execute();
     },
   },
 };

@@ -1,0 +1,141 @@
+import { z } from '@hono/zod-openapi';
+import type { ClientDialect } from '../../../core/chat/dialect.ts';
+import { GatewayError } from '../../../core/errors.ts';
+import type { ChatCall } from '../../../core/inference.ts';
+import { asString } from '../../../core/json.ts';
+import { once } from '../../../core/once.ts';
+import type { Principal } from '../../../core/principal.ts';
+import { type JsonBody, readJsonBody } from '../../../http/body.ts';
+import type { Door } from '../../../http/door.ts';
+import { openAiErrorBody } from '../../../http/error-body.ts';
+import type { Exchange } from '../../../http/exchange.ts';
+import { jsonResponse } from '../../../http/response.ts';
+import { presentedKey } from '../../../tenancy/key-ring.ts';
+import { chatCall } from '../../chat-call.ts';
+import { type InferenceEndpoint, inferenceHandler } from '../../inference-handler.ts';
+import type { ApiServices } from '../../services.ts';
+import { validate } from '../../validation.ts';
+import { continueFrom, inputItems, previousNotFound } from './conversation.ts';
+import { responsesDialect } from './dialect.ts';
+import type { Item } from './items.ts';
+
+/** How long responses are kept, as at OpenAI. */
+const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
+
+export const responsesRequest = z
+  .object({
+    model: z.string().min(1, 'a model name is expected').max(400),
+    input: z.union([z.string(), z.array(z.object({})).min(1)], 'text or a list of items is expected'),
+    instructions: z.string().nullish(),
+    previous_response_id: z.string().min(1).max(400).nullish(),
+    store: z
+      .boolean()
+      .nullish()
+      .describe('Whether the response can be fetched and gone on from. True by default.'),
+    stream: z.boolean().nullish(),
+    max_output_tokens: z.number().int().min(1).nullish(),
+    temperature: z.number().nullish(),
+    top_p: z.number().nullish(),
+    tools: z.array(z.object({ type: z.string() })).nullish(),
+    reasoning: z.object({}).nullish(),
+    text: z.object({}).nullish(),
+  })
+  .openapi('ResponsesRequest', { example: { model: 'simulator', input: 'Say hello.' } });
+
+export const responseObjectSchema = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('response'),
+    created_at: z.number(),
+    status: z.string(),
+    model: z.string(),
+    output: z.array(z.looseObject({ type: z.string() })),
+  })
+  .openapi('Response');
+
+/** The dialect of one request: it knows what came before, and keeps what comes of it. */
+function dialectFor(before: readonly Item[] | undefined, keep: (response: Item) => void): ClientDialect {
+  const dialect = responsesDialect(keep);
+  return {
+    ...dialect,
+    toChat(body) {
+      const { previous_response_id: previous, ...rest } = body;
+      if (before) return dialect.toChat({ ...rest, input: before });
+      if (typeof previous === 'string') throw previousNotFound(previous);
+      return dialect.toChat(body);
+    },
+  };
+}
+
+function notFound(id: string): GatewayError {
+  return new GatewayError('not_found', `Response with id '${id.slice(0, 200)}' not found.`);
+}
+
+export function addResponsesRoutes(door: Door, services: ApiServices): void {
+  const { responses, clock } = services;
+
+  const makeCall = async (body: JsonBody, headers: Headers, principal: Principal): Promise<ChatCall> => {
+    validate(responsesRequest, body.json);
+    const scope = { tenant: principal.tenant };
+    const previous = asString(body.json.previous_response_id);
+    const stored = previous === undefined ? undefined : await responses.get(scope, previous);
+    const continued = stored && continueFrom(stored, body);
+    const input = continued?.items ?? inputItems(body.json.input);
+    const keep = (native: boolean) => (response: Readonly<Record<string, unknown>>) => {
+      const id = asString(response.id);
+      if (body.json.store === false || id === undefined || response.status === 'failed') return;
+      const createdAt = clock.wallTime();
+      responses.save(scope, { id, createdAt, expiresAt: createdAt + KEPT_MS, input, response, native });
+    };
+    const dialect = dialectFor(continued?.items, keep(false));
+    const call = chatCall('chat', dialect, continued?.passthrough ?? body, headers);
+    return {
+      ...call,
+      wantsStreamUsage: true,
+      // Of the body as it came, since its dialect knows what comes before.
+      chat: once(() => dialect.toChat(body.json)),
+      onAnswer: keep(true),
+    };
+  };
+
+  const create: InferenceEndpoint = {
+    operation: 'chat',
+    read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),
+    parse: (body, _snapshot, { request }, principal) => makeCall(body, request.headers, principal),
+    renderStreamError: (error) =>
+      new TextEncoder().encode(
+        `event: error\ndata: ${JSON.stringify({ type: 'error', ...JSON.parse(openAiErrorBody(error)).error })}\n\n`,
+      ),
+  };
+  door.route('POST', '/v1/responses', inferenceHandler(services, create));
+
+  const find = async ({ request, params }: Exchange) => {
+    const { tenant } = services.keys.authenticate(presentedKey(request.headers));
+    const id = params.id ?? '';
+    const stored = await responses.get({ tenant }, id);
+    if (!stored) throw notFound(id);
+    return stored;
+  };
+  door.route('GET', '/v1/responses/:id', async (exchange) => {
+    const { response } = await find(exchange);
+    return jsonResponse(exchange.request, 200, JSON.stringify(response), {});
+  });
+  door.route('GET', '/v1/responses/:id/input_items', async (exchange) => {
+    const { input, id } = await find(exchange);
+    const data = input.map((item, index) => ({ id: `item_${id}_${index}`, ...item }));
+    const list = {
+      object: 'list',
+      data,
+      first_id: data[0]?.id ?? null,
+      last_id: data.at(-1)?.id ?? null,
+      has_more: false,
+    };
+    return jsonResponse(exchange.request, 200, JSON.stringify(list), {});
+  });
+  door.route('DELETE', '/v1/responses/:id', async ({ request, params }) => {
+    const { tenant } = services.keys.authenticate(presentedKey(request.headers));
+    const id = params.id ?? '';
+    if (!(await responses.delete({ tenant }, id))) throw notFound(id);
+    return jsonResponse(request, 200, JSON.stringify({ id, object: 'response', deleted: true }), {});
+  });
+}

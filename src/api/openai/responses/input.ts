@@ -1,0 +1,223 @@
+import type {
+  AssistantPart,
+  FilePart,
+  ImagePart,
+  MediaSource,
+  Message,
+  ReasoningPart,
+  ToolResultPart,
+  UserPart,
+} from '../../../core/chat/request.ts';
+import { unpackSignature } from '../../../core/chat/signature.ts';
+import { asString, isRecord } from '../../../core/json.ts';
+import { invalid, type Json, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
+
+/** The conversation of `instructions` and `input`. Items of one turn become one message. */
+export function readInput(body: Json): Message[] {
+  const reader = new InputReader();
+  if (typeof body.instructions === 'string' && body.instructions !== '') {
+    reader.add({ role: 'system', content: [{ type: 'text', text: body.instructions }] });
+  }
+  const { input } = body;
+  if (typeof input === 'string') reader.add({ role: 'user', content: [{ type: 'text', text: input }] });
+  else if (Array.isArray(input)) {
+    input.forEach((item: unknown, index) => {
+      const param = `input[${index}]`;
+      reader.item(requiredObject(item, param), param);
+    });
+  } else throw invalid('input', 'text or a list of items is expected');
+  return reader.messages;
+}
+
+class InputReader {
+  readonly messages: Message[] = [];
+
+  add(message: Message): void {
+    const last = this.messages.at(-1);
+    if (message.role === 'assistant' && last?.role === 'assistant') {
+      this.messages[this.messages.length - 1] = { ...last, content: [...last.content, ...message.content] };
+    } else if (message.role === 'tool' && last?.role === 'tool') {
+      this.messages[this.messages.length - 1] = {
+        role: 'tool',
+        content: [...last.content, ...message.content],
+      };
+    } else this.messages.push(message);
+  }
+
+  item(item: Json, param: string): void {
+    switch (item.type) {
+      case undefined:
+      case 'message':
+        this.#message(item, param);
+        break;
+      case 'reasoning':
+        this.add({ role: 'assistant', content: [reasoningPart(item)] });
+        break;
+      case 'function_call':
+        this.add({
+          role: 'assistant',
+          content: [
+            {
+              type: 'tool-call',
+              id: requiredText(item.call_id, `${param}.call_id`),
+              name: requiredText(item.name, `${param}.name`),
+              arguments: requiredText(item.arguments, `${param}.arguments`),
+            },
+          ],
+        });
+        break;
+      case 'custom_tool_call':
+        this.add({
+          role: 'assistant',
+          content: [
+            {
+              type: 'tool-call',
+              kind: 'custom',
+              id: requiredText(item.call_id, `${param}.call_id`),
+              name: requiredText(item.name, `${param}.name`),
+              arguments: requiredText(item.input, `${param}.input`),
+            },
+          ],
+        });
+        break;
+      case 'function_call_output':
+      case 'custom_tool_call_output':
+        this.add({ role: 'tool', content: [toolResult(item, param)] });
+        break;
+      case 'item_reference':
+        throw invalid(param, 'references to stored items are not resolved here; send the item itself');
+      default:
+        this.add({
+          role: 'assistant',
+          content: [{ type: 'unknown', dialect: 'openai-responses', value: item }],
+        });
+    }
+  }
+
+  #message({ role, content }: Json, param: string): void {
+    switch (role) {
+      case 'user':
+        this.add({ role, content: userParts(content, `${param}.content`) });
+        break;
+      case 'system':
+      case 'developer': {
+        const text = userParts(content, `${param}.content`).map((part) => {
+          if (part.type === 'text' || part.type === 'unknown') return part;
+          throw invalid(`${param}.content`, 'only text is expected here');
+        });
+        this.add({ role, content: text });
+        break;
+      }
+      case 'assistant':
+        this.add({ role, content: assistantParts(content, `${param}.content`) });
+        break;
+      default:
+        throw invalid(`${param}.role`, 'user, assistant, system or developer is expected');
+    }
+  }
+}
+
+function userParts(content: unknown, param: string): UserPart[] {
+  if (typeof content === 'string') return [{ type: 'text', text: content }];
+  if (!Array.isArray(content)) throw invalid(param, 'text or a list of content parts is expected');
+  return content.map((value: unknown, index) =>
+    userPart(requiredObject(value, `${param}[${index}]`), `${param}[${index}]`),
+  );
+}
+
+function userPart(part: Json, param: string): UserPart {
+  switch (part.type) {
+    case 'input_text':
+    case 'output_text':
+    case 'text':
+      return { type: 'text', text: requiredText(part.text, `${param}.text`) };
+    case 'input_image':
+      return imagePart(part, param);
+    case 'input_file':
+      return filePart(part, param);
+    default:
+      return { type: 'unknown', dialect: 'openai-responses', value: part };
+  }
+}
+
+function imagePart(part: Json, param: string): ImagePart {
+  const detail = asString(part.detail);
+  const source: MediaSource =
+    typeof part.file_id === 'string'
+      ? { kind: 'file-id', id: part.file_id, origin: 'openai' }
+      : mediaSource(requiredText(part.image_url, `${param}.image_url`), `${param}.image_url`);
+  return { type: 'image', source, ...(detail === undefined ? {} : { detail }) };
+}
+
+function filePart(part: Json, param: string): FilePart {
+  const filename = asString(part.filename);
+  const named = filename === undefined ? {} : { filename };
+  if (typeof part.file_id === 'string') {
+    return { type: 'file', source: { kind: 'file-id', id: part.file_id, origin: 'openai' }, ...named };
+  }
+  const given = asString(part.file_data) ?? asString(part.file_url);
+  if (given === undefined) throw invalid(param, 'one of file_id, file_data and file_url is expected');
+  const source: MediaSource = /^(?:data:|https?:)/.test(given)
+    ? mediaSource(given, param)
+    : { kind: 'base64', mediaType: 'application/pdf', data: given };
+  return { type: 'file', source, ...named };
+}
+
+function assistantParts(content: unknown, param: string): AssistantPart[] {
+  if (typeof content === 'string') return [{ type: 'text', text: content }];
+  if (!Array.isArray(content)) throw invalid(param, 'text or a list of content parts is expected');
+  return content.map((value: unknown, index): AssistantPart => {
+    const part = requiredObject(value, `${param}[${index}]`);
+    if (part.type === 'refusal') {
+      return { type: 'refusal', text: requiredText(part.refusal, `${param}[${index}].refusal`) };
+    }
+    if (part.type === 'output_text' || part.type === 'input_text' || part.type === 'text') {
+      return { type: 'text', text: requiredText(part.text, `${param}[${index}].text`) };
+    }
+    return { type: 'unknown', dialect: 'openai-responses', value: part };
+  });
+}
+
+function toolResult(item: Json, param: string): ToolResultPart {
+  const { output } = item;
+  const content = userParts(output ?? '', `${param}.output`).map((part) => {
+    if (part.type !== 'audio') return part;
+    throw invalid(`${param}.output`, 'a tool result can not hold audio');
+  });
+  return {
+    type: 'tool-result',
+    callId: requiredText(item.call_id, `${param}.call_id`),
+    content,
+    ...(item.type === 'custom_tool_call_output' ? { kind: 'custom' as const } : {}),
+  };
+}
+
+/** Reasoning as it was handed out: text in the summary or the content, and what has to come back in encrypted form. */
+function reasoningPart(item: Json): ReasoningPart {
+  const summary: unknown[] = Array.isArray(item.summary) ? item.summary : [];
+  const content: unknown[] = Array.isArray(item.content) ? item.content : [];
+  const text = (pieces: readonly unknown[]) =>
+    pieces.map((piece) => (isRecord(piece) ? (asString(piece.text) ?? '') : '')).join('');
+  const id = asString(item.id);
+  const encrypted = asString(item.encrypted_content);
+  const signature = encrypted === undefined ? undefined : unpackSignature(encrypted, 'openai');
+  const isFull = content.length > 0 || (signature !== undefined && signature.origin !== 'openai');
+  return {
+    type: 'reasoning',
+    text: content.length > 0 ? text(content) : text(summary),
+    ...(isFull ? {} : { summary: true }),
+    ...(id === undefined ? {} : { id }),
+    ...(signature === undefined
+      ? {}
+      : isRedacted(signature.value)
+        ? { redacted: { ...signature, value: signature.value.slice(REDACTED.length) } }
+        : { signature }),
+  };
+}
+
+/** Marks encrypted thinking of other families, which is no signature of a text. */
+export const REDACTED = 'redacted:';
+
+function isRedacted(value: string): boolean {
+  return value.startsWith(REDACTED);
+}

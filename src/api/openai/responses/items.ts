@@ -1,0 +1,120 @@
+import type { AssistantPart, Citation, ReasoningPart } from '../../../core/chat/request.ts';
+import type { FinishReason } from '../../../core/chat/result.ts';
+import { packSignature } from '../../../core/chat/signature.ts';
+import type { Usage } from '../../../core/usage.ts';
+import { REDACTED } from './input.ts';
+
+export type Item = Record<string, unknown>;
+
+/** Ids of the items of one answer, by their place in it. */
+export class ItemIds {
+  #count = 0;
+
+  constructor(private readonly requestId: string) {}
+
+  next(prefix: 'msg' | 'rs' | 'fc' | 'ctc' | 'item'): string {
+    this.#count += 1;
+    return `${prefix}_${this.requestId}_${this.#count}`;
+  }
+}
+
+export function wireAnnotation({ url, title, start, end, raw }: Citation): Item | undefined {
+  if (raw.dialect === 'openai-responses') return raw.value;
+  if (url === undefined) return undefined;
+  return { type: 'url_citation', url, title: title ?? url, start_index: start ?? 0, end_index: end ?? 0 };
+}
+
+export function textContent(text: string, annotations: readonly Item[]): Item {
+  return { type: 'output_text', text, annotations, logprobs: [] };
+}
+
+/** What has to come back with a later turn. */
+function encrypted({
+  signature,
+  redacted,
+}: Pick<ReasoningPart, 'signature' | 'redacted'>): string | undefined {
+  if (redacted) {
+    // OpenAI's own is always encrypted; others tell encrypted thinking from signed thinking.
+    const value = redacted.origin === 'openai' ? redacted.value : `${REDACTED}${redacted.value}`;
+    return packSignature({ ...redacted, value }, 'openai');
+  }
+  return signature && packSignature(signature, 'openai');
+}
+
+export function reasoningItem(
+  id: string,
+  part: Pick<ReasoningPart, 'text' | 'signature' | 'redacted'>,
+): Item {
+  const content = encrypted(part);
+  return {
+    id,
+    type: 'reasoning',
+    summary: part.text === '' ? [] : [{ type: 'summary_text', text: part.text }],
+    ...(content === undefined ? {} : { encrypted_content: content }),
+  };
+}
+
+export function callItem(
+  id: string,
+  call: { readonly id: string; readonly name: string; readonly kind?: string },
+  text: string,
+  status: 'in_progress' | 'completed' | 'incomplete',
+): Item {
+  const common = { id, call_id: call.id, name: call.name, status };
+  if (call.kind === 'custom') return { ...common, type: 'custom_tool_call', input: text };
+  return { ...common, type: 'function_call', arguments: text };
+}
+
+/** All items of a complete answer. Neighbouring texts and refusals are one message. */
+export function outputItems(content: readonly AssistantPart[], ids: ItemIds): Item[] {
+  const items: Item[] = [];
+  let message: { content: Item[] } | undefined;
+  const say = (part: Item) => {
+    if (!message) {
+      message = { content: [] };
+      const id = ids.next('msg');
+      items.push({ id, type: 'message', role: 'assistant', status: 'completed', content: message.content });
+    }
+    message.content.push(part);
+  };
+  for (const part of content) {
+    if (part.type === 'text') {
+      const notes = (part.citations ?? []).map(wireAnnotation).filter((note) => note !== undefined);
+      say(textContent(part.text, notes));
+      continue;
+    }
+    if (part.type === 'refusal') {
+      say({ type: 'refusal', refusal: part.text });
+      continue;
+    }
+    message = undefined;
+    if (part.type === 'reasoning') items.push(reasoningItem(part.id ?? ids.next('rs'), part));
+    else if (part.type === 'tool-call') {
+      const id = ids.next(part.kind === 'custom' ? 'ctc' : 'fc');
+      items.push(callItem(id, part, part.arguments, 'completed'));
+    } else if (part.type === 'unknown' && part.dialect === 'openai-responses') items.push({ ...part.value });
+  }
+  return items;
+}
+
+export function wireUsage(usage: Usage | undefined): Item | null {
+  if (!usage) return null;
+  const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, reasoningTokens = 0 } = usage;
+  return {
+    input_tokens: inputTokens,
+    input_tokens_details: { cached_tokens: cachedInputTokens },
+    output_tokens: outputTokens,
+    output_tokens_details: { reasoning_tokens: reasoningTokens },
+    total_tokens: inputTokens + outputTokens,
+  };
+}
+
+/** Whether the answer is whole, and if not, why. */
+export function wireStatus({ unified }: FinishReason): Item {
+  if (unified === 'length')
+    return { status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' } };
+  if (unified === 'content-filter' || unified === 'refusal') {
+    return { status: 'incomplete', incomplete_details: { reason: 'content_filter' } };
+  }
+  return { status: 'completed', incomplete_details: null };
+}

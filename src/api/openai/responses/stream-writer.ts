@@ -1,0 +1,280 @@
+import type { AnswerAbout } from '../../../core/chat/dialect.ts';
+import type { Citation, Signature } from '../../../core/chat/request.ts';
+import type { ChatEvent, ChatEventWriter, FinishReason, StreamedPart } from '../../../core/chat/result.ts';
+import type { GatewayError } from '../../../core/errors.ts';
+import type { Usage } from '../../../core/usage.ts';
+import {
+  callItem,
+  type Item,
+  ItemIds,
+  outputItems,
+  reasoningItem,
+  textContent,
+  wireAnnotation,
+  wireStatus,
+  wireUsage,
+} from './items.ts';
+import { responseId, responseObject } from './response-object.ts';
+
+/** The part that is open, and what has come of it. */
+interface Open {
+  readonly part: Exclude<StreamedPart, { type: 'whole' }>;
+  readonly id: string;
+  text: string;
+  readonly annotations: Item[];
+  signature: Signature | undefined;
+  /** A summary begins with its first text: hidden thoughts have none. */
+  shown: boolean;
+}
+
+/** Writes the events of a streamed response. There is room for one choice; others are left out. */
+export class ResponseEventWriter implements ChatEventWriter {
+  readonly #ids: ItemIds;
+  readonly #output: Item[] = [];
+  #sequence = -1;
+  #response: Item = {};
+  #open: Open | undefined;
+  /** The message that is open: texts and refusals that follow each other belong to one. */
+  #message: { readonly id: string; readonly content: Item[] } | undefined;
+  #usage: Usage | undefined;
+  #finish: FinishReason = { unified: 'other' };
+
+  constructor(
+    private readonly about: AnswerAbout,
+    private readonly onResponse: (response: Item) => void = () => undefined,
+  ) {
+    this.#ids = new ItemIds(about.requestId);
+  }
+
+  event(event: ChatEvent): string {
+    if ('choice' in event && event.choice !== 0) return '';
+    switch (event.type) {
+      case 'start': {
+        const id = responseId(event.id, this.about.requestId);
+        this.#response = responseObject(id, event.created ?? this.about.createdSeconds, this.about);
+        const response = {
+          ...this.#response,
+          status: 'in_progress',
+          incomplete_details: null,
+          output: [],
+          usage: null,
+        };
+        return (
+          this.#write('response.created', { response }) + this.#write('response.in_progress', { response })
+        );
+      }
+      case 'part-start':
+        return this.#begin(event.part);
+      case 'delta':
+        return this.#delta(event.text);
+      case 'signature':
+        if (this.#open) this.#open.signature = event.signature;
+        return '';
+      case 'citation':
+        return this.#annotate(event.citation);
+      case 'part-end':
+        return this.#close();
+      case 'finish':
+        this.#finish = event.finish;
+        return '';
+      case 'usage':
+        this.#usage = event.usage;
+        return '';
+      case 'ping':
+        return ': keep-alive\n\n';
+      case 'end':
+        return this.#end();
+    }
+  }
+
+  failure(error: GatewayError): string {
+    const response = {
+      ...this.#response,
+      status: 'failed',
+      error: { code: error.shownCode, message: error.message },
+      incomplete_details: null,
+      output: this.#output,
+      usage: wireUsage(this.#usage),
+    };
+    const { shownCode: code, message, param } = error;
+    return (
+      this.#write('error', { code, message, param }) +
+      ('id' in this.#response ? this.#write('response.failed', { response }) : '')
+    );
+  }
+
+  #write(type: string, members: Item): string {
+    this.#sequence += 1;
+    return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: this.#sequence, ...members })}\n\n`;
+  }
+
+  #begin(part: StreamedPart): string {
+    if (part.type === 'whole') {
+      const before = this.#endMessage();
+      const items = outputItems([part.part], this.#ids);
+      return before + items.map((item) => this.#whole(item)).join('');
+    }
+    const speaks = part.type === 'text' || part.type === 'refusal';
+    const before = speaks ? this.#beginMessage() : this.#endMessage();
+    const id = this.#message?.id ?? this.#idFor(part);
+    const open: Open = { part, id, text: '', annotations: [], signature: undefined, shown: false };
+    this.#open = open;
+    if (part.type === 'text' || part.type === 'refusal') {
+      const content = part.type === 'text' ? textContent('', []) : { type: 'refusal', refusal: '' };
+      return before + this.#write('response.content_part.added', { ...this.#place(open), part: content });
+    }
+    const item =
+      part.type === 'reasoning' ? reasoningItem(id, { text: '' }) : callItem(id, part, '', 'in_progress');
+    return before + this.#write('response.output_item.added', { output_index: this.#output.length, item });
+  }
+
+  #idFor(part: Open['part']): string {
+    if (part.type === 'reasoning') return part.id ?? this.#ids.next('rs');
+    return this.#ids.next(part.type === 'tool-call' && part.kind === 'custom' ? 'ctc' : 'fc');
+  }
+
+  #beginMessage(): string {
+    if (this.#message) return '';
+    const id = this.#ids.next('msg');
+    this.#message = { id, content: [] };
+    const item = { id, type: 'message', role: 'assistant', status: 'in_progress', content: [] };
+    return this.#write('response.output_item.added', { output_index: this.#output.length, item });
+  }
+
+  #endMessage(): string {
+    if (!this.#message) return '';
+    const { id, content } = this.#message;
+    this.#message = undefined;
+    return this.#done({ id, type: 'message', role: 'assistant', status: 'completed', content });
+  }
+
+  #done(item: Item): string {
+    const output_index = this.#output.length;
+    this.#output.push(item);
+    return this.#write('response.output_item.done', { output_index, item });
+  }
+
+  #whole(item: Item): string {
+    return (
+      this.#write('response.output_item.added', { output_index: this.#output.length, item }) +
+      this.#done(item)
+    );
+  }
+
+  /** Where a content part stands. */
+  #place({ id }: Open): Item {
+    return {
+      item_id: id,
+      output_index: this.#output.length,
+      content_index: this.#message?.content.length ?? 0,
+    };
+  }
+
+  #delta(delta: string): string {
+    const open = this.#open;
+    if (!open || delta === '') return '';
+    open.text += delta;
+    switch (open.part.type) {
+      case 'text':
+        return this.#write('response.output_text.delta', { ...this.#place(open), delta, logprobs: [] });
+      case 'refusal':
+        return this.#write('response.refusal.delta', { ...this.#place(open), delta });
+      case 'tool-call': {
+        const kind = open.part.kind === 'custom' ? 'custom_tool_call_input' : 'function_call_arguments';
+        const place = { item_id: open.id, output_index: this.#output.length };
+        return this.#write(`response.${kind}.delta`, { ...place, delta });
+      }
+      case 'reasoning': {
+        const place = { item_id: open.id, output_index: this.#output.length, summary_index: 0 };
+        let text = '';
+        if (!open.shown) {
+          open.shown = true;
+          const part = { type: 'summary_text', text: '' };
+          text = this.#write('response.reasoning_summary_part.added', { ...place, part });
+        }
+        return text + this.#write('response.reasoning_summary_text.delta', { ...place, delta });
+      }
+    }
+  }
+
+  #annotate(citation: Citation): string {
+    const open = this.#open;
+    const annotation = wireAnnotation(citation);
+    if (open?.part.type !== 'text' || !annotation) return '';
+    open.annotations.push(annotation);
+    const annotation_index = open.annotations.length - 1;
+    return this.#write('response.output_text.annotation.added', {
+      ...this.#place(open),
+      annotation_index,
+      annotation,
+    });
+  }
+
+  #close(): string {
+    const open = this.#open;
+    if (!open) return '';
+    this.#open = undefined;
+    const { part, id, text, annotations } = open;
+    const place = { item_id: id, output_index: this.#output.length };
+    switch (part.type) {
+      case 'text': {
+        const content = textContent(text, annotations);
+        const at = this.#place(open);
+        this.#message?.content.push(content);
+        return (
+          this.#write('response.output_text.done', { ...at, text, logprobs: [] }) +
+          this.#write('response.content_part.done', { ...at, part: content })
+        );
+      }
+      case 'refusal': {
+        const content = { type: 'refusal', refusal: text };
+        const at = this.#place(open);
+        this.#message?.content.push(content);
+        return (
+          this.#write('response.refusal.done', { ...at, refusal: text }) +
+          this.#write('response.content_part.done', { ...at, part: content })
+        );
+      }
+      case 'tool-call': {
+        const custom = part.kind === 'custom';
+        const done = custom
+          ? this.#write('response.custom_tool_call_input.done', { ...place, input: text })
+          : this.#write('response.function_call_arguments.done', {
+              ...place,
+              name: part.name,
+              arguments: text,
+            });
+        return done + this.#done(callItem(id, part, text, 'completed'));
+      }
+      case 'reasoning': {
+        let shown = '';
+        if (open.shown) {
+          const at = { ...place, summary_index: 0 };
+          shown =
+            this.#write('response.reasoning_summary_text.done', { ...at, text }) +
+            this.#write('response.reasoning_summary_part.done', {
+              ...at,
+              part: { type: 'summary_text', text },
+            });
+        }
+        const signed = open.signature === undefined ? {} : { signature: open.signature };
+        return shown + this.#done(reasoningItem(id, { text, ...signed }));
+      }
+    }
+  }
+
+  #end(): string {
+    const rest = this.#endMessage();
+    const status = wireStatus(this.#finish);
+    const response = {
+      ...this.#response,
+      ...status,
+      completed_at: this.about.createdSeconds,
+      output: this.#output,
+      usage: wireUsage(this.#usage),
+    };
+    this.onResponse(response);
+    const type = status.status === 'incomplete' ? 'response.incomplete' : 'response.completed';
+    return rest + this.#write(type, { response });
+  }
+}
