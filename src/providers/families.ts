@@ -4,6 +4,9 @@ import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
 import { anthropicAdapter } from './anthropic/index.ts';
 import { AZURE_OPENAI, azureFromEnvironment, createAzureAdapter, entraTokens } from './azure-openai/index.ts';
+import { createBedrockAdapter } from './bedrock/index.ts';
+import { type AwsCredentialSource, defaultAwsCredentials } from './bedrock/sign.ts';
+import { bedrockUrl } from './bedrock/url.ts';
 import { cohereAdapter } from './cohere/index.ts';
 import { createGeminiAdapter } from './gemini/index.ts';
 import { GEMINI_URL, vertexUrl } from './gemini/url.ts';
@@ -90,6 +93,35 @@ function googleTokens(
   return new CachedTokenSource(serviceAccountGrant(serviceAccountKey(key), scope, transport, clock), clock);
 }
 
+const BEDROCK: VendorProfile = {
+  label: 'Amazon Bedrock',
+  streamUsage: 'always',
+  modelPattern:
+    /^(?:(?:us|eu|apac|jp|au|global)\.)?(?:amazon|anthropic|meta|mistral|deepseek|ai21|qwen)\.|^arn:aws/,
+  dataNames: { prices: 'aws', models: 'amazon-bedrock' },
+  needsKey: false,
+};
+
+/** What the environment says of AWS, in its usual variables. */
+function bedrockFromEnvironment(env: Environment): Found | undefined {
+  const region = env.AWS_REGION?.trim() || env.AWS_DEFAULT_REGION?.trim();
+  const key = env.AWS_BEARER_TOKEN_BEDROCK?.trim() || null;
+  if (!region || (key === null && !env.AWS_ACCESS_KEY_ID?.trim() && !env.AWS_PROFILE?.trim()))
+    return undefined;
+  return { region, api_key: key, base_url: env.BEDROCK_BASE_URL?.trim().replace(/\/+$/, '') || null };
+}
+
+function awsCredentials(config: ProviderConfig): AwsCredentialSource {
+  const {
+    access_key_id: accessKeyId,
+    secret_access_key: secretAccessKey,
+    session_token: sessionToken,
+  } = config;
+  if (accessKeyId === null || secretAccessKey === null) return defaultAwsCredentials();
+  const given = { accessKeyId, secretAccessKey, ...(sessionToken === null ? {} : { sessionToken }) };
+  return () => Promise.resolve(given);
+}
+
 const COHERE: VendorProfile = {
   label: 'Cohere',
   baseUrl: 'https://api.cohere.com',
@@ -145,6 +177,19 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
     },
   },
   mistral: { profile: VENDORS.mistral, adapter: openAiAdapter },
+  bedrock: {
+    profile: BEDROCK,
+    settings: ['region', 'access_key_id', 'secret_access_key', 'session_token'],
+    required: ['region'],
+    baseUrl: ({ region }) => bedrockUrl(region ?? 'us-east-1'),
+    adapter: (config, _profile, { clock }) =>
+      createBedrockAdapter({
+        region: config.region ?? 'us-east-1',
+        credentials: awsCredentials(config),
+        now: () => new Date(clock.wallTime()),
+      }),
+    fromEnvironment: bedrockFromEnvironment,
+  },
   cohere: { profile: COHERE, adapter: () => cohereAdapter },
   [GENERIC_KIND]: { profile: GENERIC, settings: ['api'], adapter: openAiAdapter },
   [SIMULATOR_ID]: { profile: SIMULATOR, adapter: openAiAdapter },

@@ -32,7 +32,7 @@ const reader =
     isEventStream(exchange) ? streamed(events(exchange)) : whole(responseJson(exchange));
 
 const VENDOR_OF: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  openai: { kind: 'openai' },
+  openai: { kind: 'openai', api: 'chat' },
   mistral: { kind: 'mistral' },
   llamacpp: { kind: 'openai-compatible', engine: 'llamacpp' },
 };

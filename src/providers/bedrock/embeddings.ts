@@ -1,0 +1,67 @@
+import { GatewayError } from '../../core/errors.ts';
+import { asCount, isRecord } from '../../core/json.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { EmbeddingFormat } from '../format.ts';
+import { modelUrl } from './url.ts';
+
+const IS_COHERE = /(?:^|[./])cohere\./;
+
+function isVector(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number');
+}
+
+/** InvokeModel of Amazon's Titan, which embeds one text at a time, and of Cohere's models, which take many. */
+export const bedrockEmbeddings: EmbeddingFormat = {
+  build({ inputs, dimensions, inputType, user, extensions }, target, { warn }) {
+    const texts = inputs.filter((input) => typeof input === 'string');
+    if (texts.length !== inputs.length) {
+      throw new GatewayError('invalid_request', 'This target embeds text, not lists of token ids.', {
+        param: 'input',
+      });
+    }
+    const { normalize, truncate, ...rest } = extensions;
+    for (const param of [...Object.keys(rest), ...(user === undefined ? [] : ['user'])]) {
+      warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });
+    }
+    if (IS_COHERE.test(target.model)) {
+      const body = {
+        texts,
+        input_type: inputType ?? 'search_document',
+        ...(dimensions === undefined ? {} : { output_dimension: dimensions }),
+        ...(truncate === undefined ? {} : { truncate }),
+      };
+      return { url: modelUrl(target, 'invoke'), body: JSON.stringify(body) };
+    }
+    if (texts.length > 1) {
+      throw new GatewayError(
+        'invalid_request',
+        `"input" has ${texts.length} texts; the model "${target.model}" embeds one text for each request.`,
+        { param: 'input' },
+      );
+    }
+    const body = {
+      inputText: texts[0],
+      ...(dimensions === undefined ? {} : { dimensions }),
+      ...(normalize === undefined ? {} : { normalize }),
+    };
+    return { url: modelUrl(target, 'invoke'), body: JSON.stringify(body) };
+  },
+
+  parse(response, { provider }, { inputs }) {
+    const { json } = decodeJson(response, provider);
+    const { embeddings } = json;
+    const list: unknown = isVector(json.embedding)
+      ? [json.embedding]
+      : isRecord(embeddings)
+        ? embeddings.float
+        : embeddings;
+    const vectors = Array.isArray(list) ? list.filter(isVector) : [];
+    if (vectors.length !== inputs.length) {
+      throw invalidAnswer(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+    }
+    const fromHeader = response.headers.get('x-amzn-bedrock-input-token-count');
+    const tokens =
+      asCount(json.inputTextTokenCount) ?? (fromHeader === null ? undefined : asCount(Number(fromHeader)));
+    return { vectors, usage: { ...(tokens === undefined ? {} : { inputTokens: tokens }), raw: {} } };
+  },
+};

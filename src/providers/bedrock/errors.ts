@@ -1,0 +1,61 @@
+import type { GatewayError } from '../../core/errors.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import type { BufferedResponse, Provider, Target } from '../types.ts';
+import { type ErrorMeaning, errorFromEvent, errorFromStatus, plainReason } from '../upstream-error.ts';
+
+const MEANINGS: Readonly<Record<string, ErrorMeaning>> = {
+  ThrottlingException: 'rate-limit',
+  TooManyRequestsException: 'rate-limit',
+  ServiceQuotaExceededException: 'rate-limit',
+  AccessDeniedException: 'auth',
+  UnrecognizedClientException: 'auth',
+  InvalidSignatureException: 'auth',
+  ExpiredTokenException: 'auth',
+  MissingAuthenticationTokenException: 'auth',
+  ValidationException: 'rejected',
+  ResourceNotFoundException: 'rejected',
+  ModelTimeoutException: 'timeout',
+  ModelNotReadyException: 'overloaded',
+  ServiceUnavailableException: 'overloaded',
+  InternalServerException: 'server',
+  ModelErrorException: 'server',
+  ModelStreamErrorException: 'server',
+};
+
+/** Exceptions in streams begin in lower case. */
+function meaningOf(type: string, message: string): ErrorMeaning | undefined {
+  if (
+    /input is too long|too many (?:input )?tokens|exceeds? the (?:maximum|model).*(?:token|context)/i.test(
+      message,
+    )
+  ) {
+    return 'context-length';
+  }
+  const name = type.charAt(0).toUpperCase() + type.slice(1);
+  return MEANINGS[name];
+}
+
+/** Explains an error of Bedrock: the kind is in a header, the reason in the body. */
+export function bedrockError(response: BufferedResponse, { provider }: Target): GatewayError {
+  const text = new TextDecoder().decode(response.body);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined;
+  }
+  const said = isRecord(body) ? (asString(body.message) ?? asString(body.Message)) : undefined;
+  const type = response.headers.get('x-amzn-errortype')?.split(':')[0] ?? '';
+  const message = said ?? plainReason(response, text);
+  return errorFromStatus(response, { message, meaning: meaningOf(type, message) }, provider);
+}
+
+/** Explains an exception that came inside a stream. */
+export function errorFromException(
+  type: string,
+  message: string | undefined,
+  provider: Pick<Provider, 'id' | 'credential'>,
+): GatewayError {
+  const said = message ?? type;
+  return errorFromEvent({ message: said, meaning: meaningOf(type, said) }, provider);
+}

@@ -1,0 +1,70 @@
+import { EventStreamCodec } from '@smithy/eventstream-codec';
+import { concatBytes } from '../../core/sse.ts';
+
+/** One message of AWS's binary event stream. */
+export interface EventStreamMessage {
+  /** `event`, `exception` or `error`. */
+  readonly kind: string;
+  /** Which event or exception it is. */
+  readonly type: string;
+  readonly body: Uint8Array;
+  /** For `error` messages, which have no body. */
+  readonly errorMessage: string | undefined;
+}
+
+export class MalformedEventStreamError extends Error {}
+
+/** Lengths, checksums and the smallest frame that the format allows. */
+const LENGTH_BYTES = 4;
+const SMALLEST = 16;
+/** The format's own limit is 24 MiB of headers and body together. */
+const LARGEST = 25 * 1024 * 1024;
+
+/** Cuts `application/vnd.amazon.eventstream` into messages; checksums are verified. */
+export class EventStreamFramer {
+  readonly #codec = new EventStreamCodec(
+    (bytes) => Buffer.from(bytes).toString('utf8'),
+    (text) => Buffer.from(text, 'utf8'),
+  );
+  #held: Uint8Array = new Uint8Array(0);
+
+  /** @throws MalformedEventStreamError */
+  push(bytes: Uint8Array, onMessage: (message: EventStreamMessage) => void): void {
+    let rest = this.#held.length === 0 ? bytes : concatBytes([this.#held, bytes]);
+    while (rest.length >= LENGTH_BYTES) {
+      const length = new DataView(rest.buffer, rest.byteOffset, rest.byteLength).getUint32(0);
+      if (length < SMALLEST || length > LARGEST) {
+        throw new MalformedEventStreamError(`a message of ${length} bytes`);
+      }
+      if (rest.length < length) break;
+      onMessage(this.#decode(rest.subarray(0, length)));
+      rest = rest.subarray(length);
+    }
+    this.#held = rest;
+  }
+
+  /** Whether the stream ended within a message. */
+  get incomplete(): boolean {
+    return this.#held.length > 0;
+  }
+
+  #decode(frame: Uint8Array): EventStreamMessage {
+    let decoded: ReturnType<EventStreamCodec['decode']>;
+    try {
+      decoded = this.#codec.decode(frame);
+    } catch (cause) {
+      throw new MalformedEventStreamError('a message that is damaged', { cause });
+    }
+    const { headers, body } = decoded;
+    const text = (name: string): string | undefined => {
+      const value: unknown = headers[name]?.value;
+      return typeof value === 'string' ? value : undefined;
+    };
+    return {
+      kind: text(':message-type') ?? 'event',
+      type: text(':event-type') ?? text(':exception-type') ?? text(':error-code') ?? '',
+      body,
+      errorMessage: text(':error-message'),
+    };
+  }
+}

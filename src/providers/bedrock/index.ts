@@ -1,0 +1,58 @@
+import type { ChatRequest, Origin } from '../../core/chat/request.ts';
+import { createAdapter } from '../adapter.ts';
+import type { ChatFormat } from '../format.ts';
+import { familyOf } from '../model-families.ts';
+import type { ProviderAdapter } from '../types.ts';
+import { bedrockEmbeddings } from './embeddings.ts';
+import { bedrockError } from './errors.ts';
+import { wireConversation } from './messages.ts';
+import { forcesJsonTool, wireParameters } from './parameters.ts';
+import { ConverseEventReader } from './reader.ts';
+import { parseConverse } from './response.ts';
+import { type AwsCredentialSource, bedrockAuthorizer } from './sign.ts';
+import { modelUrl } from './url.ts';
+
+/** Claude's signatures are worth the same wherever it runs. */
+function originOf(model: string): Origin {
+  return /claude/.test(model) ? 'anthropic' : 'bedrock';
+}
+
+function body(request: ChatRequest, model: string, warn: Parameters<typeof wireConversation>[2]) {
+  const origin = originOf(model);
+  const { system, messages } = wireConversation(request, origin, warn);
+  return {
+    messages,
+    ...(system.length === 0 ? {} : { system }),
+    ...wireParameters(request, familyOf(model), origin === 'anthropic', warn),
+  };
+}
+
+export const converseChatFormat: ChatFormat = {
+  build: (request, target, { stream, warn }) => ({
+    url: modelUrl(target, stream ? 'converse-stream' : 'converse'),
+    body: JSON.stringify(body(request, target.model, warn)),
+  }),
+  parse: (response, target, request) =>
+    parseConverse(response, target, originOf(target.model), forcesJsonTool(request)),
+  reader: ({ provider, model }, request) =>
+    new ConverseEventReader(provider, originOf(model), forcesJsonTool(request)),
+  needsInline: ({ source }) => source.kind === 'url' && !source.url.startsWith('s3://'),
+};
+
+export interface BedrockOptions {
+  readonly region: string;
+  readonly credentials: AwsCredentialSource;
+  readonly now: () => Date;
+}
+
+/** Amazon Bedrock: Converse for chat, InvokeModel for embeddings. */
+export function createBedrockAdapter({ region, credentials, now }: BedrockOptions): ProviderAdapter {
+  return createAdapter({
+    kind: 'bedrock',
+    chat: converseChatFormat,
+    embeddings: bedrockEmbeddings,
+    streamMediaType: 'application/vnd.amazon.eventstream',
+    authorize: bedrockAuthorizer(region, credentials, now),
+    mapError: bedrockError,
+  });
+}

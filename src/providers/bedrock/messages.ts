@@ -1,0 +1,234 @@
+import { checkConversation } from '../../core/chat/check.ts';
+import type {
+  AssistantPart,
+  CacheControl,
+  ChatRequest,
+  MediaSource,
+  Message,
+  Origin,
+  ToolResultPart,
+  UserPart,
+} from '../../core/chat/request.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { isRecord } from '../../core/json.ts';
+import type { Warn } from '../../core/warning.ts';
+
+export type Wire = Readonly<Record<string, unknown>>;
+
+export interface WireConversation {
+  readonly system: readonly Wire[];
+  readonly messages: readonly Wire[];
+}
+
+const IMAGE_FORMATS: Readonly<Record<string, string>> = {
+  'image/png': 'png',
+  'image/jpeg': 'jpeg',
+  'image/gif': 'gif',
+  'image/webp': 'webp',
+};
+const DOCUMENT_FORMATS: Readonly<Record<string, string>> = {
+  'application/pdf': 'pdf',
+  'text/csv': 'csv',
+  'text/html': 'html',
+  'text/markdown': 'md',
+  'text/plain': 'txt',
+  'application/msword': 'doc',
+  'application/vnd.openxmlformats-officedocument.wordprocessingml.document': 'docx',
+  'application/vnd.ms-excel': 'xls',
+  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 'xlsx',
+};
+
+/** The conversation as Converse takes it: alternating turns without empty content. */
+export function wireConversation(request: ChatRequest, origin: Origin, warn: Warn): WireConversation {
+  checkConversation(request);
+  return new ConversationWriter(origin, warn).write(request.messages);
+}
+
+class ConversationWriter {
+  #documents = 0;
+  #leftOutReasoning = false;
+
+  constructor(
+    private readonly origin: Origin,
+    private readonly warn: Warn,
+  ) {}
+
+  write(messages: readonly Message[]): WireConversation {
+    const system: Wire[] = [];
+    const turns: { role: string; content: Wire[] }[] = [];
+    for (const [index, message] of messages.entries()) {
+      const path = `messages[${index}]`;
+      if (message.role === 'system' || message.role === 'developer') {
+        const blocks = message.content.flatMap((part) => this.#user(part, path));
+        if (turns.length === 0) system.push(...blocks);
+        else {
+          this.warn({
+            kind: 'changed',
+            param: path,
+            message: 'A system message in mid-conversation was told in a user turn.',
+          });
+          add(turns, 'user', blocks);
+        }
+      } else if (message.role === 'assistant') {
+        add(
+          turns,
+          'assistant',
+          message.content.flatMap((part, at) => this.#assistant(part, `${path}.content[${at}]`)),
+        );
+      } else if (message.role === 'tool') {
+        add(
+          turns,
+          'user',
+          message.content.flatMap((part) => this.#result(part, path)),
+        );
+      } else
+        add(
+          turns,
+          'user',
+          message.content.flatMap((part, at) => this.#user(part, `${path}.content[${at}]`)),
+        );
+    }
+    if (turns[0]?.role !== 'user') {
+      throw new GatewayError(
+        'invalid_request',
+        'This target wants a conversation that begins with a user message that is not empty.',
+        { param: 'messages' },
+      );
+    }
+    return { system, messages: turns.map(withTextBesideDocuments) };
+  }
+
+  #unsupported(param: string, what: string): Wire[] {
+    this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
+    return [];
+  }
+
+  #user(part: UserPart, path: string): Wire[] {
+    switch (part.type) {
+      case 'text':
+        // Text without anything but white space is refused.
+        return part.text.trim() === '' ? [] : [{ text: part.text }, ...cachePoint(part)];
+      case 'image':
+        return [...this.#image(part.source, path), ...cachePoint(part)];
+      case 'file': {
+        const name = part.title ?? part.filename;
+        return [...this.#document(part.source, name, path), ...cachePoint(part)];
+      }
+      case 'unknown':
+        if (part.dialect === 'bedrock-converse') return [part.value];
+    }
+    return this.#unsupported(path, `content of type "${part.type}"`);
+  }
+
+  #image(source: MediaSource, path: string): Wire[] {
+    if (source.kind !== 'base64') return this.#unsupported(path, 'an image that is not in the request');
+    const format = IMAGE_FORMATS[source.mediaType];
+    if (format === undefined) {
+      throw new GatewayError(
+        'invalid_request',
+        `"${path}" is an image of type "${source.mediaType}"; this target reads ${Object.keys(IMAGE_FORMATS).join(', ')}.`,
+        { param: path },
+      );
+    }
+    return [{ image: { format, source: { bytes: source.data } } }];
+  }
+
+  #document(source: MediaSource, title: string | undefined, path: string): Wire[] {
+    if (source.kind !== 'base64' && source.kind !== 'text') {
+      return this.#unsupported(path, 'a file that is not in the request');
+    }
+    const format =
+      DOCUMENT_FORMATS[source.mediaType] ?? (source.mediaType.startsWith('text/') ? 'txt' : undefined);
+    if (format === undefined) return this.#unsupported(path, `a file of type "${source.mediaType}"`);
+    this.#documents += 1;
+    // Names may hold few characters, and must differ.
+    const safe = (title ?? 'document').replaceAll(/[^A-Za-z0-9 ()[\]-]/g, '-').replaceAll(/ {2,}/g, ' ');
+    const bytes = source.kind === 'base64' ? source.data : Buffer.from(source.text).toString('base64');
+    return [{ document: { format, name: `${safe.slice(0, 150)} ${this.#documents}`, source: { bytes } } }];
+  }
+
+  #assistant(part: AssistantPart, path: string): Wire[] {
+    switch (part.type) {
+      case 'text':
+      case 'refusal':
+        return part.text.trim() === '' ? [] : [{ text: part.text }];
+      case 'reasoning':
+        if (part.redacted?.origin === this.origin) {
+          return [{ reasoningContent: { redactedContent: part.redacted.value } }];
+        }
+        if (part.signature?.origin === this.origin) {
+          const { value } = part.signature;
+          const reasoningText = { text: part.text, ...(value === '' ? {} : { signature: value }) };
+          return [{ reasoningContent: { reasoningText } }];
+        }
+        if (!this.#leftOutReasoning) {
+          this.#leftOutReasoning = true;
+          this.warn({
+            kind: 'unsupported',
+            param: 'messages',
+            message: 'Reasoning of another provider in the history was left out.',
+          });
+        }
+        return [];
+      case 'tool-call': {
+        const input = argumentsObject(part.arguments, path);
+        return [{ toolUse: { toolUseId: toolUseId(part.id), name: part.name, input } }, ...cachePoint(part)];
+      }
+      case 'unknown':
+        if (part.dialect === 'bedrock-converse') return [part.value];
+    }
+    return this.#unsupported(path, `content of type "${part.type}" in an answer`);
+  }
+
+  #result({ callId, content, isError, cacheControl }: ToolResultPart, path: string): Wire[] {
+    const blocks = content.flatMap((part) => this.#user(part, path));
+    // A result may not be empty.
+    const filled = blocks.length === 0 ? [{ text: '(no output)' }] : blocks;
+    const status = isError ? { status: 'error' } : {};
+    return [
+      { toolResult: { toolUseId: toolUseId(callId), content: filled, ...status } },
+      ...cachePoint({ ...(cacheControl === undefined ? {} : { cacheControl }) }),
+    ];
+  }
+}
+
+function add(turns: { role: string; content: Wire[] }[], role: string, blocks: readonly Wire[]): void {
+  if (blocks.length === 0) return;
+  const last = turns.at(-1);
+  if (last?.role === role) last.content.push(...blocks);
+  else turns.push({ role, content: [...blocks] });
+}
+
+/** Documents are refused where no text stands beside them. */
+function withTextBesideDocuments({ role, content }: { role: string; content: Wire[] }): Wire {
+  const needsText = content.some((block) => 'document' in block) && !content.some((block) => 'text' in block);
+  return { role, content: needsText ? [...content, { text: 'See the document.' }] : content };
+}
+
+export function cachePoint({ cacheControl }: { readonly cacheControl?: CacheControl }): Wire[] {
+  if (cacheControl === undefined) return [];
+  const ttl = cacheControl.ttl === undefined ? {} : { ttl: cacheControl.ttl };
+  return [{ cachePoint: { type: 'default', ...ttl } }];
+}
+
+/** Ids may hold these characters only, and 64 of them. */
+function toolUseId(id: string): string {
+  return id.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(-64) || 'call';
+}
+
+function argumentsObject(text: string, param: string): Wire {
+  if (text.trim() === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (isRecord(value)) return value;
+  if (value === null) return {};
+  throw new GatewayError(
+    'invalid_request',
+    `"${param}" is a tool call whose arguments are not a JSON object; this target takes nothing else.`,
+    { param },
+  );
+}

@@ -1,0 +1,210 @@
+import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
+import type { ChatRequest, Tool } from '../../core/chat/request.ts';
+import type { Warn } from '../../core/warning.ts';
+import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
+import { cachePoint, type Wire } from './messages.ts';
+
+/** The name of the tool through which a model is made to answer in JSON. */
+export const JSON_TOOL = 'json_answer';
+
+/** Converse has no schemas for answers, so they are forced through a tool. */
+export function forcesJsonTool({ responseFormat }: ChatRequest): boolean {
+  return responseFormat?.type === 'json-schema';
+}
+
+const OWN = [
+  'guardrailConfig',
+  'performanceConfig',
+  'requestMetadata',
+  'promptVariables',
+  'additionalModelRequestFields',
+  'additionalModelResponseFieldPaths',
+];
+
+/** Everything of a Converse request but the conversation. */
+export function wireParameters(
+  request: ChatRequest,
+  family: ModelFamily,
+  isClaude: boolean,
+  warn: Warn,
+): Wire {
+  warnOfTheRest(request, warn);
+  const members = request.extensions?.members ?? {};
+  const own = Object.fromEntries(Object.entries(members).filter(([name]) => OWN.includes(name)));
+  warnOfExtensions(request, warn, [...OWN, ...Object.keys(extensionsFor(request, ['bedrock-converse']))]);
+  const extra = additionalFields(request, family, isClaude, warn);
+  const given = own.additionalModelRequestFields;
+  const fields = { ...extra.fields, ...(typeof given === 'object' ? given : {}) };
+  const inference = inferenceConfig(request, family, extra.budget, warn);
+  return {
+    ...own,
+    ...(Object.keys(inference).length === 0 ? {} : { inferenceConfig: inference }),
+    ...(Object.keys(fields).length === 0 ? {} : { additionalModelRequestFields: fields }),
+    ...toolConfig(request, extra.budget !== undefined, warn),
+  };
+}
+
+function warnOfTheRest(request: ChatRequest, warn: Warn): void {
+  const unsupported = (param: string, given: unknown) => {
+    if (given === undefined) return;
+    warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });
+  };
+  unsupported('n', request.choices === 1 ? undefined : request.choices);
+  unsupported('seed', request.seed);
+  unsupported('frequency_penalty', request.frequencyPenalty || undefined);
+  unsupported('presence_penalty', request.presencePenalty || undefined);
+  unsupported('logprobs', request.logprobs);
+  unsupported('logit_bias', request.logitBias);
+  unsupported('parallel_tool_calls', request.parallelToolCalls === false ? false : undefined);
+  unsupported('verbosity', request.verbosity);
+  unsupported('user', request.user);
+  unsupported('metadata', request.metadata);
+  unsupported('service_tier', request.serviceTier);
+  unsupported('prompt_cache_key', request.promptCacheKey);
+  unsupported('response_format', request.responseFormat?.type === 'json' ? 'json' : undefined);
+  unsupported(
+    'modalities',
+    request.modalities?.some((kind) => kind !== 'text') ? request.modalities : undefined,
+  );
+}
+
+function inferenceConfig(
+  request: ChatRequest,
+  family: ModelFamily,
+  budget: number | undefined,
+  warn: Warn,
+): Wire {
+  const { temperature, topP, stopSequences, maxOutputTokens } = request;
+  const config: Record<string, unknown> = {};
+  if (maxOutputTokens !== undefined) {
+    config.maxTokens =
+      budget !== undefined && maxOutputTokens <= budget ? budget + maxOutputTokens : maxOutputTokens;
+    if (config.maxTokens !== maxOutputTokens) {
+      const message = `Thinking counts as output here, so the limit was raised to ${budget} tokens more.`;
+      warn({ kind: 'changed', param: 'max_tokens', message });
+    }
+  }
+  const fixed = family.fixedSampling || budget !== undefined;
+  const sample = (param: string, name: string, value: number | undefined) => {
+    if (value === undefined) return;
+    if (!fixed) config[name] = value;
+    else if (value !== 1) {
+      warn({
+        kind: 'unsupported',
+        param,
+        message: `"${param}" was left out: this model chooses for itself.`,
+      });
+    }
+  };
+  sample('temperature', 'temperature', temperature);
+  if (family.oneSamplingParameter && temperature !== undefined && topP !== undefined) {
+    warn({ kind: 'unsupported', param: 'top_p', message: 'This model takes either temperature or top_p.' });
+  } else sample('top_p', 'topP', topP);
+  const kept = stopSequences?.filter((stop) => stop.trim() !== '');
+  if (kept && kept.length < (stopSequences?.length ?? 0)) {
+    const message = 'This target refuses stop sequences of white space alone; they were left out.';
+    warn({ kind: 'unsupported', param: 'stop', message });
+  }
+  if (kept && kept.length > 0) config.stopSequences = kept;
+  return config;
+}
+
+/** What Converse has no member for goes to the model as it is. */
+function additionalFields(
+  request: ChatRequest,
+  family: ModelFamily,
+  isClaude: boolean,
+  warn: Warn,
+): { readonly fields: Wire; readonly budget: number | undefined } {
+  const fields: Record<string, unknown> = {};
+  if (request.topK !== undefined) {
+    if (isClaude) fields.top_k = request.topK;
+    else
+      warn({ kind: 'unsupported', param: 'top_k', message: 'The chosen target has nothing like "top_k".' });
+  }
+  const { reasoning } = request;
+  if (reasoning === undefined) return { fields, budget: undefined };
+  const { effort, budgetTokens, enabled } = reasoning;
+  const off = enabled === false || effort === 'none';
+  if (off) return { fields, budget: undefined };
+  if (!isClaude || (!family.thinkingBudget && !family.adaptiveThinking)) {
+    warn({
+      kind: 'unsupported',
+      param: 'reasoning_effort',
+      message: 'How much this model thinks can not be told through this API.',
+    });
+    return { fields, budget: undefined };
+  }
+  if (family.adaptiveThinking && (budgetTokens === undefined || !family.thinkingBudget)) {
+    const asked = effort ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
+    const nearest = asked === undefined ? undefined : nearestEffort(asked, family.efforts ?? []);
+    fields.thinking = { type: 'adaptive' };
+    if (nearest !== undefined) fields.output_config = { effort: nearest };
+    return { fields, budget: undefined };
+  }
+  const limits = family.thinkingBudget ?? { min: 1_024, max: 32_000 };
+  const wanted = budgetTokens ?? effortToBudget(effort ?? 'medium', limits);
+  const budget = Math.min(limits.max, Math.max(limits.min, wanted));
+  fields.thinking = { type: 'enabled', budget_tokens: budget };
+  return { fields, budget };
+}
+
+function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): Wire {
+  if (request.responseFormat?.type === 'json-schema') {
+    const { schema, description } = request.responseFormat;
+    if (request.tools?.length) {
+      const message =
+        'Here a model can answer in JSON of a schema or call tools, not both; the tools were left out.';
+      warn({ kind: 'unsupported', param: 'tools', message });
+    }
+    const toolSpec = {
+      name: JSON_TOOL,
+      description: description ?? 'The answer.',
+      inputSchema: { json: schema },
+    };
+    return { toolConfig: { tools: [{ toolSpec }], toolChoice: { tool: { name: JSON_TOOL } } } };
+  }
+  const choice = request.toolChoice;
+  const tools = (request.tools ?? []).flatMap((tool) => {
+    if (choice?.type === 'allowed' && tool.type === 'function' && !choice.names.includes(tool.name))
+      return [];
+    return wireTool(tool, warn);
+  });
+  if (tools.length === 0) return {};
+  const mode = choice?.type === 'allowed' ? choice.mode : choice?.type;
+  if (mode === 'none') {
+    warn({
+      kind: 'changed',
+      param: 'tool_choice',
+      message: 'This target can not be told to call no tool; it may call one.',
+    });
+  }
+  const forced = mode === 'required' || mode === 'tool';
+  if (forced && thinks) {
+    warn({
+      kind: 'changed',
+      param: 'tool_choice',
+      message: 'A thinking model can not be made to call a tool here; it was left to choose.',
+    });
+  }
+  const toolChoice =
+    !forced || thinks ? undefined : choice?.type === 'tool' ? { tool: { name: choice.name } } : { any: {} };
+  return { toolConfig: { tools, ...(toolChoice === undefined ? {} : { toolChoice }) } };
+}
+
+function wireTool(tool: Tool, warn: Warn): Wire[] {
+  if (tool.type === 'unknown') {
+    if (tool.dialect === 'bedrock-converse') return [tool.value];
+    const name = tool.name ?? 'a tool of another API';
+    warn({ kind: 'unsupported', param: 'tools', message: `The chosen target can not offer "${name}".` });
+    return [];
+  }
+  const { name, description, parameters = {} } = tool;
+  const toolSpec = {
+    name,
+    // An empty description is refused.
+    ...(description ? { description } : {}),
+    inputSchema: { json: { ...parameters, type: 'object' } },
+  };
+  return [{ toolSpec }, ...cachePoint(tool)];
+}

@@ -1,0 +1,164 @@
+import type { Origin } from '../../core/chat/request.ts';
+import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import { invalidAnswer } from '../decode.ts';
+import type { Provider } from '../types.ts';
+import { errorFromException } from './errors.ts';
+import { EventStreamFramer, type EventStreamMessage, MalformedEventStreamError } from './event-stream.ts';
+import { JSON_TOOL } from './parameters.ts';
+import { readConverseUsage, readStop } from './response.ts';
+
+type Emit = (event: ChatEvent) => void;
+type Json = Readonly<Record<string, unknown>>;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Reads the binary event stream of ConverseStream. */
+export class ConverseEventReader implements ChatEventReader {
+  readonly #framer = new EventStreamFramer();
+  #open: { readonly kind: StreamedPart['type']; readonly index: number } | undefined;
+  #started = false;
+  #stopped = false;
+  #ended = false;
+
+  constructor(
+    private readonly provider: Pick<Provider, 'id' | 'credential'>,
+    private readonly origin: Origin,
+    /** The answer was forced through a tool. */
+    private readonly throughTool: boolean,
+  ) {}
+
+  push(bytes: Uint8Array, emit: Emit): void {
+    try {
+      this.#framer.push(bytes, (message) => this.#message(message, emit));
+    } catch (error) {
+      if (!(error instanceof MalformedEventStreamError)) throw error;
+      throw invalidAnswer(this.provider, `sent ${error.message}.`);
+    }
+  }
+
+  end(emit: Emit): void {
+    if (this.#ended) return;
+    // Usage comes after the answer; without it the answer is whole all the same.
+    if (this.#stopped && !this.#framer.incomplete) this.#finish(emit);
+    else {
+      throw new GatewayError(
+        'upstream_closed',
+        `Provider "${this.provider.id}" ended the stream before the answer was complete.`,
+        { provider: this.provider.id },
+      );
+    }
+  }
+
+  #finish(emit: Emit): void {
+    this.#ended = true;
+    emit({ type: 'end' });
+  }
+
+  #message({ kind, type, body, errorMessage }: EventStreamMessage, emit: Emit): void {
+    if (this.#ended) return;
+    let json: unknown = {};
+    if (body.length > 0) {
+      try {
+        json = JSON.parse(utf8.decode(body));
+      } catch {
+        throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+      }
+    }
+    const event = isRecord(json) ? json : {};
+    if (kind !== 'event') {
+      throw errorFromException(type, asString(event.message) ?? errorMessage, this.provider);
+    }
+    this.#event(type, event, emit);
+  }
+
+  #event(type: string, event: Json, emit: Emit): void {
+    if (!this.#started) {
+      this.#started = true;
+      emit({ type: 'start' });
+    }
+    const index = asCount(event.contentBlockIndex) ?? 0;
+    switch (type) {
+      case 'contentBlockStart': {
+        const start = isRecord(event.start) ? event.start : {};
+        if (isRecord(start.toolUse)) this.#begin(this.#callPart(start.toolUse), index, emit);
+        break;
+      }
+      case 'contentBlockDelta':
+        this.#delta(isRecord(event.delta) ? event.delta : {}, index, emit);
+        break;
+      case 'contentBlockStop':
+        this.#close(emit);
+        break;
+      case 'messageStop':
+        this.#close(emit);
+        this.#stopped = true;
+        emit({ type: 'finish', choice: 0, finish: readStop(event.stopReason, this.throughTool) });
+        break;
+      case 'metadata': {
+        const usage = readConverseUsage(event.usage);
+        if (usage) emit({ type: 'usage', usage });
+        if (this.#stopped) this.#finish(emit);
+        break;
+      }
+    }
+  }
+
+  #callPart({ toolUseId, name }: Json): StreamedPart {
+    if (this.throughTool && name === JSON_TOOL) return { type: 'text' };
+    return { type: 'tool-call', id: asString(toolUseId) ?? '', name: asString(name) ?? '' };
+  }
+
+  /** Only tools have an event for their beginning; other blocks begin with their first piece. */
+  #begin(part: StreamedPart, index: number, emit: Emit): void {
+    this.#close(emit);
+    this.#open = { kind: part.type, index };
+    emit({ type: 'part-start', choice: 0, part });
+  }
+
+  #need(kind: 'text' | 'reasoning', index: number, emit: Emit): void {
+    if (this.#open?.kind === kind && this.#open.index === index) return;
+    this.#begin({ type: kind }, index, emit);
+  }
+
+  #delta(delta: Json, index: number, emit: Emit): void {
+    if (typeof delta.text === 'string') {
+      this.#need('text', index, emit);
+      if (delta.text !== '') emit({ type: 'delta', choice: 0, text: delta.text });
+    } else if (isRecord(delta.toolUse)) {
+      const text = asString(delta.toolUse.input);
+      if (text && this.#open) emit({ type: 'delta', choice: 0, text });
+    } else if (isRecord(delta.reasoningContent)) {
+      this.#reasoning(delta.reasoningContent, index, emit);
+    } else if (isRecord(delta.citation)) {
+      this.#need('text', index, emit);
+      const value = delta.citation;
+      const title = asString(value.title);
+      const citation = {
+        ...(title === undefined ? {} : { title }),
+        raw: { dialect: 'bedrock-converse', value },
+      } as const;
+      emit({ type: 'citation', choice: 0, citation });
+    }
+  }
+
+  #reasoning({ text, signature, redactedContent }: Json, index: number, emit: Emit): void {
+    const { origin } = this;
+    if (typeof redactedContent === 'string') {
+      const part = { type: 'reasoning', text: '', redacted: { origin, value: redactedContent } } as const;
+      this.#begin({ type: 'whole', part }, index, emit);
+      return;
+    }
+    this.#need('reasoning', index, emit);
+    if (typeof text === 'string' && text !== '') emit({ type: 'delta', choice: 0, text });
+    if (typeof signature === 'string') {
+      emit({ type: 'signature', choice: 0, signature: { origin, value: signature } });
+    }
+  }
+
+  #close(emit: Emit): void {
+    if (!this.#open) return;
+    this.#open = undefined;
+    emit({ type: 'part-end', choice: 0 });
+  }
+}

@@ -1,0 +1,101 @@
+import type { AssistantPart, Origin } from '../../core/chat/request.ts';
+import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import type { Usage } from '../../core/usage.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { BufferedResponse, Target } from '../types.ts';
+import { JSON_TOOL } from './parameters.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const FINISH: Readonly<Record<string, UnifiedFinish>> = {
+  end_turn: 'stop',
+  stop_sequence: 'stop-sequence',
+  max_tokens: 'length',
+  model_context_window_exceeded: 'length',
+  tool_use: 'tool-calls',
+  guardrail_intervened: 'content-filter',
+  content_filtered: 'content-filter',
+};
+
+export function readStop(reason: unknown, throughTool: boolean): FinishReason {
+  const raw = asString(reason);
+  const unified = FINISH[raw ?? ''] ?? 'other';
+  return {
+    unified: throughTool && unified === 'tool-calls' ? 'stop' : unified,
+    ...(raw === undefined ? {} : { raw }),
+  };
+}
+
+/** Input there leaves out what came from or went to the cache; here it is included. */
+export function readConverseUsage(value: unknown): Usage | undefined {
+  if (!isRecord(value)) return undefined;
+  const input = asCount(value.inputTokens);
+  const output = asCount(value.outputTokens);
+  const read = asCount(value.cacheReadInputTokens);
+  const written = asCount(value.cacheWriteInputTokens);
+  return {
+    ...(input === undefined ? {} : { inputTokens: input + (read ?? 0) + (written ?? 0) }),
+    ...(output === undefined ? {} : { outputTokens: output }),
+    ...(read === undefined ? {} : { cachedInputTokens: read }),
+    ...(written === undefined ? {} : { cacheWriteTokens: written }),
+    raw: value,
+  };
+}
+
+function readBlock(block: Json, origin: Origin, throughTool: boolean): AssistantPart {
+  if (typeof block.text === 'string') return { type: 'text', text: block.text };
+  if (isRecord(block.toolUse)) {
+    const { toolUseId, name, input } = block.toolUse;
+    const text = JSON.stringify(input ?? {});
+    if (throughTool && name === JSON_TOOL) return { type: 'text', text };
+    return { type: 'tool-call', id: asString(toolUseId) ?? '', name: asString(name) ?? '', arguments: text };
+  }
+  if (isRecord(block.reasoningContent)) {
+    const { reasoningText, redactedContent } = block.reasoningContent;
+    if (typeof redactedContent === 'string') {
+      return { type: 'reasoning', text: '', redacted: { origin, value: redactedContent } };
+    }
+    const thought = isRecord(reasoningText) ? reasoningText : {};
+    const signature = { origin, value: asString(thought.signature) ?? '' };
+    return { type: 'reasoning', text: asString(thought.text) ?? '', signature };
+  }
+  if (isRecord(block.citationsContent)) {
+    const pieces: unknown[] = Array.isArray(block.citationsContent.content)
+      ? block.citationsContent.content
+      : [];
+    const text = pieces.map((piece) => (isRecord(piece) ? (asString(piece.text) ?? '') : '')).join('');
+    const citations: unknown[] = Array.isArray(block.citationsContent.citations)
+      ? block.citationsContent.citations
+      : [];
+    const found = citations.filter(isRecord).map((value) => {
+      const title = asString(value.title);
+      return {
+        ...(title === undefined ? {} : { title }),
+        raw: { dialect: 'bedrock-converse', value },
+      } as const;
+    });
+    return { type: 'text', text, ...(found.length === 0 ? {} : { citations: found }) };
+  }
+  return { type: 'unknown', dialect: 'bedrock-converse', value: block };
+}
+
+export function parseConverse(
+  response: BufferedResponse,
+  { provider, model }: Target,
+  origin: Origin,
+  throughTool: boolean,
+): ChatResult {
+  const { json } = decodeJson(response, provider);
+  const message = isRecord(json.output) ? json.output.message : undefined;
+  if (!isRecord(message) || !Array.isArray(message.content)) {
+    throw invalidAnswer(provider, 'answered without a message.');
+  }
+  const content = message.content.filter(isRecord).map((block) => readBlock(block, origin, throughTool));
+  const usage = readConverseUsage(json.usage);
+  return {
+    model,
+    choices: [{ index: 0, content, finish: readStop(json.stopReason, throughTool) }],
+    ...(usage === undefined ? {} : { usage }),
+  };
+}

@@ -1,0 +1,10 @@
+import type { Target } from '../types.ts';
+
+/** The URL of an operation on a model; ids may be ARNs. */
+export function modelUrl({ provider, model }: Target, operation: string): string {
+  return `${provider.baseUrl}/model/${encodeURIComponent(model)}/${operation}`;
+}
+
+export function bedrockUrl(region: string): string {
+  return `https://bedrock-runtime.${region}.amazonaws.com`;
+}
