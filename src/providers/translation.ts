@@ -1,7 +1,7 @@
 import type { AnswerAbout } from '../core/chat/dialect.ts';
 import type { ChatRequest, MediaSource, Message, ToolMessage, UserMessage } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, ChatEventWriter } from '../core/chat/result.ts';
-import { asGatewayError, type GatewayError } from '../core/errors.ts';
+import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
 import type { ChatFormat } from './format.ts';
 import type { AttemptContext, BufferedResponse, InlineMedia, Target } from './types.ts';
@@ -141,6 +141,13 @@ export function withInlineMedia(request: ChatRequest, media: ReadonlyMap<string,
   const inline = <Part extends { readonly type: string }>(part: Part): Part => {
     if (!isMedia(part) || part.source.kind !== 'url') return part;
     const found = media.get(part.source.url);
+    if (found && part.type === 'image' && !found.mediaType.startsWith('image/')) {
+      throw new GatewayError(
+        'invalid_request',
+        `The picture at ${part.source.url.split(/[?#]/, 1)[0]?.slice(0, 200)} is of type "${found.mediaType}", which is no picture.`,
+        { shownCode: 'invalid_file_url' },
+      );
+    }
     return found ? { ...part, source: { kind: 'base64', ...found } } : part;
   };
   const messages = request.messages.map((message): Message => {

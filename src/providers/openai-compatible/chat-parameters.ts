@@ -77,7 +77,11 @@ function sampling(request: ChatRequest, family: ModelFamily, profile: VendorProf
     presence_penalty: presencePenalty,
   };
   const out: Wire = { ...given };
-  if (family.fixedSampling) {
+  // Where thinking can be switched off, sampling is free until it is switched on.
+  const { effort, budgetTokens, enabled } = request.reasoning ?? {};
+  const thinks =
+    enabled === true || budgetTokens !== undefined || (effort !== undefined && effort !== 'none');
+  if (family.fixedSampling && (thinks || !family.efforts?.includes('none'))) {
     for (const [name, value] of Object.entries(given)) {
       if (value === undefined) continue;
       delete out[name];

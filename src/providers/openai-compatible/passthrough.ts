@@ -6,6 +6,7 @@ import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
 import { errorFromObject } from './errors.ts';
+import { RuleBook } from './parameter-rules.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
 import { readUsage } from './usage.ts';
@@ -43,9 +44,11 @@ function decodeAnswer(response: BufferedResponse, target: Target, list: 'choices
 
 /** Bodies of OpenAI's chat and legacy completions go on as they came, but for the model and what metering needs. */
 export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
+  const rules = new RuleBook();
   return {
-    build(call, target) {
+    build(call, target, { warn }) {
       const edits = modelEdit(call.body, target);
+      rules.of(target).apply(call.body, edits, warn);
       if (requestsUsage(call, target)) {
         const options = isRecord(call.body.stream_options) ? call.body.stream_options : {};
         edits.stream_options = JSON.stringify({ ...options, include_usage: true });

@@ -1,0 +1,98 @@
+import { isRecord } from '../../core/json.ts';
+import type { Warn } from '../../core/warning.ts';
+import { familyOf } from '../model-families.ts';
+import type { Target } from '../types.ts';
+import { shortToolCallId } from './tool-call-ids.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+type Edits = Record<string, string | null>;
+
+/** What has to be changed in bodies that are handed on, for one target. */
+export interface ParameterRules {
+  /** Adds the members that change: their new JSON text, or null to take them out. */
+  apply(body: Json, edits: Edits, warn: Warn): void;
+}
+
+/** Left out without a word: the vendor does unasked what it asks for. */
+const SILENT: ReadonlySet<string> = new Set(['stream_options']);
+
+/** The rules of a target, made once for it, since this is on the way of every request. */
+export class RuleBook {
+  readonly #rules = new WeakMap<Target, ParameterRules>();
+
+  of(target: Target): ParameterRules {
+    let rules = this.#rules.get(target);
+    if (!rules) {
+      rules = new TargetRules(target);
+      this.#rules.set(target, rules);
+    }
+    return rules;
+  }
+}
+
+class TargetRules implements ParameterRules {
+  readonly #renames: readonly (readonly [from: string, to: string])[];
+  readonly #unsupported: readonly string[];
+  readonly #rewritesMessages: boolean;
+  readonly #target: Target;
+
+  constructor(target: Target) {
+    const { profile } = target.provider;
+    this.#target = target;
+    const byFamily = familyOf(target.model).maxCompletionTokens
+      ? { max_tokens: 'max_completion_tokens' }
+      : {};
+    this.#renames = Object.entries({ ...byFamily, ...profile.renames });
+    this.#unsupported = profile.unsupported ?? [];
+    this.#rewritesMessages =
+      !profile.developerRole || (profile.shortToolCallIds ?? false) || (profile.emptyContent ?? false);
+  }
+
+  apply(body: Json, edits: Edits, warn: Warn): void {
+    for (const [from, to] of this.#renames) {
+      const value = body[from];
+      if (value === undefined) continue;
+      edits[from] = null;
+      if (body[to] === undefined) edits[to] = JSON.stringify(value);
+    }
+    for (const name of this.#unsupported) {
+      if (body[name] === undefined) continue;
+      edits[name] = null;
+      if (SILENT.has(name) || body[name] === null) continue;
+      warn({ kind: 'unsupported', param: name, message: `The chosen target does not take "${name}".` });
+    }
+    if (this.#rewritesMessages && Array.isArray(body.messages)) {
+      const messages: readonly unknown[] = body.messages;
+      if (messages.some((message) => this.#needsRewriting(message))) {
+        edits.messages = JSON.stringify(messages.map((message) => this.#rewritten(message)));
+      }
+    }
+  }
+
+  #needsRewriting(message: unknown): boolean {
+    if (!isRecord(message)) return false;
+    const { developerRole, shortToolCallIds, emptyContent } = this.#target.provider.profile;
+    return (
+      (!developerRole && message.role === 'developer') ||
+      (shortToolCallIds === true && (message.role === 'tool' || Array.isArray(message.tool_calls))) ||
+      (emptyContent === true && message.role === 'assistant' && (message.content ?? null) === null)
+    );
+  }
+
+  #rewritten(message: unknown): unknown {
+    if (!isRecord(message)) return message;
+    const { developerRole, shortToolCallIds, emptyContent } = this.#target.provider.profile;
+    const out: Record<string, unknown> = { ...message };
+    if (!developerRole && message.role === 'developer') out.role = 'system';
+    if (emptyContent && message.role === 'assistant') out.content ??= '';
+    if (shortToolCallIds) {
+      if (typeof out.tool_call_id === 'string') out.tool_call_id = shortToolCallId(out.tool_call_id);
+      if (Array.isArray(out.tool_calls)) out.tool_calls = out.tool_calls.map(withShortId);
+    }
+    return out;
+  }
+}
+
+function withShortId(call: unknown): unknown {
+  return isRecord(call) && typeof call.id === 'string' ? { ...call, id: shortToolCallId(call.id) } : call;
+}
