@@ -102,7 +102,10 @@ describe('targets', () => {
 
   test('that fail alone are not wrapped', async () => {
     const { answer } = await ask([failing(429, 'busy')]);
-    expect(answer).toMatchObject({ message: 'busy', details: { upstreamBody: { error: { message: 'busy' } } } });
+    expect(answer).toMatchObject({
+      message: 'busy',
+      details: { upstreamBody: { error: { message: 'busy' } } },
+    });
   });
 
   test('may all be out of use', async () => {

@@ -35,6 +35,8 @@ export interface VendorProfile {
   readonly reasoningStyle?: 'effort' | 'object' | 'switch';
   /** Takes `top_k`. */
   readonly topK?: boolean;
+  /** Refuses the older name of a parameter at models that have a newer one. */
+  readonly namesByModel?: boolean;
   /** Members of OpenAI's chat that have another name here. */
   readonly renames?: Readonly<Record<string, string>>;
   /** Members of OpenAI's chat that are refused. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { shortToolCallId } from '../../src/providers/openai-compatible/tool-call-ids.ts';
 import { toText } from '../support/bytes.ts';
 import { describeRecordings } from '../support/describe-recordings.ts';
 import { parseEventStream } from '../support/event-stream.ts';
@@ -45,7 +46,15 @@ function expectSameRequest({ sent, upstream, model }: Replayed, variant: Variant
     expected.stream_options = { include_usage: true };
   }
   if (variant.floatEmbeddingsOnly && sent.encoding_format === 'base64') expected.encoding_format = 'float';
-  assertEqualJson(upstream.json(), expected);
+  assertEqualJson(upstream.json(), variant.id === 'mistral' ? withShortIds(expected) : expected);
+}
+
+/** Mistral takes ids of nine letters or digits only: the documented rule, and the recordings' ids are scrubbed. */
+function withShortIds(body: Record<string, unknown>): unknown {
+  return JSON.parse(JSON.stringify(body), (key, value: unknown) => {
+    const isId = key === 'tool_call_id' || (key === 'id' && typeof value === 'string');
+    return isId && typeof value === 'string' ? shortToolCallId(value) : value;
+  });
 }
 
 interface Row {

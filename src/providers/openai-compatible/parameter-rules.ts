@@ -13,9 +13,6 @@ export interface ParameterRules {
   apply(body: Json, edits: Edits, warn: Warn): void;
 }
 
-/** Left out without a word: the vendor does unasked what it asks for. */
-const SILENT: ReadonlySet<string> = new Set(['stream_options']);
-
 /** The rules of a target, made once for it, since this is on the way of every request. */
 export class RuleBook {
   readonly #rules = new WeakMap<Target, ParameterRules>();
@@ -39,9 +36,8 @@ class TargetRules implements ParameterRules {
   constructor(target: Target) {
     const { profile } = target.provider;
     this.#target = target;
-    const byFamily = familyOf(target.model).maxCompletionTokens
-      ? { max_tokens: 'max_completion_tokens' }
-      : {};
+    const renamed = profile.namesByModel && familyOf(target.model).maxCompletionTokens;
+    const byFamily = renamed ? { max_tokens: 'max_completion_tokens' } : {};
     this.#renames = Object.entries({ ...byFamily, ...profile.renames });
     this.#unsupported = profile.unsupported ?? [];
     this.#rewritesMessages =
@@ -58,7 +54,7 @@ class TargetRules implements ParameterRules {
     for (const name of this.#unsupported) {
       if (body[name] === undefined) continue;
       edits[name] = null;
-      if (SILENT.has(name) || body[name] === null) continue;
+      if (body[name] === null) continue;
       warn({ kind: 'unsupported', param: name, message: `The chosen target does not take "${name}".` });
     }
     if (this.#rewritesMessages && Array.isArray(body.messages)) {

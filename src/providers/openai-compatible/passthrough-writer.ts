@@ -120,9 +120,7 @@ export class PassthroughWriter {
 
   #learnIdentity(json: Readonly<Record<string, unknown>>): void {
     if (this.#id === undefined && typeof json.id === 'string' && json.id !== '') this.#id = json.id;
-    if (this.#created === undefined && typeof json.created === 'number' && json.created > 0) {
-      this.#created = json.created;
-    }
+    if (typeof json.created === 'number') this.#created ??= json.created;
     if (json.object !== '') this.#object ??= json.object;
   }
 

@@ -12,6 +12,7 @@ export const VENDORS = {
     streamUsage: 'on-request',
     modelPattern: /^(?:gpt-|chatgpt-|o\d|text-embedding-|davinci-|babbage-|ft:)/,
     developerRole: true,
+    namesByModel: true,
     responsesApi: true,
     dataNames: { prices: 'openai', models: 'openai' },
     needsKey: true,
@@ -24,7 +25,6 @@ export const VENDORS = {
     floatEmbeddingsOnly: true,
     modelPattern: /^(?:(?:open-)?(?:mi[sx]tral|codestral|ministral|magistral|devstral|pixtral|voxtral)-)/,
     unsupported: [
-      'stream_options',
       'user',
       'logprobs',
       'top_logprobs',
