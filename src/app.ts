@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
 import { addDocsRoutes } from './api/docs.ts';
+import { addModelRoutes } from './api/models/endpoints.ts';
 import { addNativeRoutes } from './api/native/endpoints.ts';
 import { addRerankRoutes } from './api/native/rerank.ts';
 import { addSuggestModelRoutes } from './api/native/suggest-model.ts';
@@ -22,6 +23,7 @@ import { GuardedMediaFetcher } from './inference/media.ts';
 import { Recorder } from './inference/recorder.ts';
 import { InferenceService } from './inference/service.ts';
 import { AddressLimiter } from './limits/per-address.ts';
+import { ContextWindows } from './metering/context-window.ts';
 import { ModelData } from './metering/model-data.ts';
 import { Tokenizer } from './metering/tokenizer.ts';
 import { createFetchTransport } from './platform/fetch-transport.ts';
@@ -136,6 +138,7 @@ export class App {
     const { metrics } = this;
     const deadlines = new DeadlineMonitor(() => clock.now());
     const tokenizer = new Tokenizer();
+    const modelData = new ModelData(() => new Date(clock.wallTime()));
     this.#responses = new ResponseKeeper(
       new SqlResponseStore(db),
       () => clock.wallTime(),
@@ -160,9 +163,10 @@ export class App {
         observer: recorder,
         media: new GuardedMediaFetcher(() => this.#snapshot.mediaLimits),
         estimateTokens: (request, model) => tokenizer.estimate(request, model),
+        contextWindows: new ContextWindows(modelData, tokenizer),
       }),
       responses: this.#responses,
-      modelData: new ModelData(() => new Date(clock.wallTime())),
+      modelData,
       recorder,
       snapshot: () => this.#snapshot,
     };
@@ -180,6 +184,7 @@ export class App {
     addOpenAiRoutes(this.door, services);
     addResponsesRoutes(this.door, services);
     addAnthropicRoutes(this.door, services);
+    addModelRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);
     addText2SqlRoutes(this.door, services);

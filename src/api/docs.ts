@@ -2,7 +2,23 @@ import { GatewayError } from '../core/errors.ts';
 import type { Door } from '../http/door.ts';
 import { type DocumentedRoute, describeRoutes, openApiDocument } from '../http/openapi.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
+import {
+  countTokensRequest,
+  countTokensResponse,
+  messagesRequest,
+  messagesResponse,
+} from './anthropic/endpoints.ts';
+import { modelList, modelObject } from './models/endpoints.ts';
 import { promptRequest, promptResponse } from './native/endpoints.ts';
+import { rerankRequest, rerankResponse } from './native/rerank.ts';
+import { suggestModelRequest, suggestModelResponse } from './native/suggest-model.ts';
+import { text2sqlRequest, text2sqlResponse } from './native/text2sql.ts';
+import {
+  responseDeleted,
+  responseInputItems,
+  responseObjectSchema,
+  responsesRequest,
+} from './openai/responses/endpoints.ts';
 import {
   chatRequest,
   chatResponse,
@@ -11,8 +27,6 @@ import {
   embeddingRequest,
   embeddingResponse,
   errorResponse,
-  modelList,
-  modelObject,
 } from './openai/schemas.ts';
 import { healthResponse } from './operations.ts';
 
@@ -45,7 +59,90 @@ const ROUTES: readonly DocumentedRoute[] = [
     request: embeddingRequest,
     response: embeddingResponse,
   },
-  { method: 'get', path: '/v1/models', tag: 'Models', summary: 'List the models', response: modelList },
+  {
+    method: 'post',
+    path: '/v1/responses',
+    tag: 'Inference',
+    summary: 'Answer a conversation, and keep it',
+    description:
+      "OpenAI's responses, at any provider. What was answered is kept for 30 days unless `store` is false, so that `previous_response_id` can go on from it. With `stream: true` the answer is a stream of numbered events.",
+    request: responsesRequest,
+    response: responseObjectSchema,
+    streams: true,
+  },
+  {
+    method: 'get',
+    path: '/v1/responses/{id}',
+    tag: 'Inference',
+    summary: 'Look a kept response up',
+    parameters: ['id'],
+    response: responseObjectSchema,
+  },
+  {
+    method: 'get',
+    path: '/v1/responses/{id}/input_items',
+    tag: 'Inference',
+    summary: 'List what a kept response answered',
+    parameters: ['id'],
+    response: responseInputItems,
+  },
+  {
+    method: 'delete',
+    path: '/v1/responses/{id}',
+    tag: 'Inference',
+    summary: 'Forget a kept response',
+    parameters: ['id'],
+    response: responseDeleted,
+  },
+  {
+    method: 'post',
+    path: '/v1/messages',
+    tag: 'Inference',
+    summary: "Answer a conversation in Anthropic's form",
+    description:
+      "Anthropic's messages, at any provider; errors come in Anthropic's form too. With `stream: true` the answer is an event stream that ends with `message_stop`.",
+    request: messagesRequest,
+    response: messagesResponse,
+    streams: true,
+  },
+  {
+    method: 'post',
+    path: '/v1/messages/count_tokens',
+    tag: 'Inference',
+    summary: 'Count the tokens of a conversation',
+    description:
+      'By the provider where it counts; else an estimate with a real tokenizer, which a warning says.',
+    request: countTokensRequest,
+    response: countTokensResponse,
+  },
+  {
+    method: 'post',
+    path: '/v1/rerank',
+    tag: 'Inference',
+    summary: 'Order documents by how well they answer a query',
+    description:
+      "In Cohere's and Jina's form; `/v2/rerank` is the same. Where a provider has no reranker, embeddings are compared, which a warning says.",
+    request: rerankRequest,
+    response: rerankResponse,
+  },
+  {
+    method: 'post',
+    path: '/v1/text2sql',
+    tag: 'Inference',
+    summary: 'Turn a question into a checked SQL statement',
+    description:
+      'A chat completion with `sql` beside it: the statement, whether it parses, and whether it was refused because it does more than read.',
+    request: text2sqlRequest,
+    response: text2sqlResponse,
+  },
+  {
+    method: 'get',
+    path: '/v1/models',
+    tag: 'Models',
+    summary: 'List the models',
+    description: "With an `anthropic-version` header, in the form that Anthropic's SDK reads.",
+    response: modelList,
+  },
   {
     method: 'get',
     path: '/v1/models/{id}',
@@ -53,6 +150,15 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Look one model up',
     parameters: ['id'],
     response: modelObject,
+  },
+  {
+    method: 'post',
+    path: '/v1/suggest-model',
+    tag: 'Models',
+    summary: 'Find the models that suit a task',
+    description: 'Ranked, with reasons, from what is known of the models that this gateway offers.',
+    request: suggestModelRequest,
+    response: suggestModelResponse,
   },
   {
     method: 'post',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CAPABILITIES } from '../core/capabilities.ts';
 import type { ProviderCatalog } from './catalog.ts';
 import {
   baseUrl,
@@ -24,16 +25,6 @@ export const DEFAULT_METRICS_PORT = 9090;
 export const DEFAULT_DATA_DIR = './data';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
-export const CAPABILITIES = [
-  'tools',
-  'vision',
-  'audio',
-  'files',
-  'reasoning',
-  'structuredOutput',
-  'embeddings',
-  'rerank',
-] as const;
 export const STRATEGIES = ['round-robin', 'weighted', 'least-inflight'] as const;
 
 const PROVIDER_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;

@@ -5,7 +5,7 @@ import type { Door } from './door.ts';
 const VERSION_OF_OPENAPI = '3.1.0';
 
 export interface DocumentedRoute {
-  readonly method: 'get' | 'post';
+  readonly method: 'get' | 'post' | 'delete';
   readonly path: string;
   readonly summary: string;
   readonly description?: string;

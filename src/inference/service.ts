@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
 import type { CountTokensCall, InferenceCall } from '../core/inference.ts';
 import type { Warning } from '../core/warning.ts';
+import type { ModelOverrides } from '../metering/model-data.ts';
 import type { InlineMedia, Provider, Target } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
@@ -34,6 +35,17 @@ export interface InferenceServiceOptions {
   readonly observer: AttemptObserver;
   readonly media: MediaFetcher;
   readonly estimateTokens: TokenEstimator;
+  readonly contextWindows: ContextCheck;
+}
+
+/** Tells of conversations that can't fit before they are sent. */
+export interface ContextCheck {
+  /** @returns nothing at once, or later, where it may fit */
+  check(
+    call: InferenceCall,
+    target: Target,
+    facts: ModelOverrides | undefined,
+  ): Promise<GatewayError | undefined> | undefined;
 }
 
 /** Fetches media for providers that don't fetch themselves. */
@@ -81,6 +93,13 @@ export class InferenceService {
           throw new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.', {
             attempts: failures,
           });
+        }
+        const facts = route.targets.includes(target) ? route.facts : undefined;
+        const fitting = this.options.contextWindows.check(call, target, facts);
+        const overflow = fitting && (await fitting);
+        if (overflow) {
+          lastError = overflow;
+          continue;
         }
         try {
           const urls = target.provider.adapter.mediaToInline?.(call, target);

@@ -1,16 +1,6 @@
+import type { ModelCapabilities } from '../core/capabilities.ts';
+import { once } from '../core/once.ts';
 import { type ModelCatalogEntry, providersCatalog } from './capability-package.ts';
-
-/** What a model can do. Absent means not known. */
-export interface ModelCapabilities {
-  readonly tools?: boolean;
-  readonly vision?: boolean;
-  readonly audio?: boolean;
-  readonly files?: boolean;
-  readonly reasoning?: boolean;
-  readonly structuredOutput?: boolean;
-  readonly embeddings?: boolean;
-  readonly rerank?: boolean;
-}
 
 export interface CapableModel {
   readonly name?: string;
@@ -59,22 +49,53 @@ function describe(entry: ModelCatalogEntry, inferred: boolean): CapableModel {
   };
 }
 
+/** One provider's models, or all of them, by what they may be asked for by. */
+interface Index {
+  readonly byId: ReadonlyMap<string, ModelCatalogEntry>;
+  readonly byLine: ReadonlyMap<string, ModelCatalogEntry>;
+  /** Newest first, with their lines. */
+  readonly byDate: readonly (readonly [line: string, entry: ModelCatalogEntry])[];
+}
+
+function indexOf(entries: readonly ModelCatalogEntry[]): Index {
+  const byId = new Map<string, ModelCatalogEntry>();
+  const byLine = new Map<string, ModelCatalogEntry>();
+  for (const entry of entries) {
+    if (!byId.has(entry.id)) byId.set(entry.id, entry);
+    const line = lineOf(entry.id);
+    if (!byLine.has(line)) byLine.set(line, entry);
+  }
+  const byDate = entries
+    .map((entry) => [lineOf(entry.id), entry] as const)
+    .sort(([, a], [, b]) => (b.release_date ?? '').localeCompare(a.release_date ?? ''));
+  return { byId, byLine, byDate };
+}
+
+const everyone = once(() =>
+  indexOf(Object.values(providersCatalog()).flatMap(({ models }) => Object.values(models))),
+);
+const ofProvider = once(
+  () =>
+    new Map(
+      Object.entries(providersCatalog()).map(
+        ([name, { models }]) => [name, once(() => indexOf(Object.values(models)))] as const,
+      ),
+    ),
+);
+
 /**
  * Capabilities from the kept catalogue, which is inside its package.
  * @param provider the catalogue's name of the provider; without it, any provider that has the model
  */
 export function lookUpCapabilities(provider: string | undefined, model: string): CapableModel | undefined {
-  const own = provider === undefined ? undefined : providersCatalog()[provider];
-  const catalogs = own ? [own] : Object.values(providersCatalog());
+  const own = provider === undefined ? undefined : ofProvider().get(provider)?.();
+  const { byId, byLine } = own ?? everyone();
   const line = lineOf(model);
-  for (const { models } of catalogs) {
-    const exact = models[model] ?? Object.values(models).find(({ id }) => lineOf(id) === line);
-    if (exact) return describe(exact, false);
-  }
+  const exact = byId.get(model) ?? byLine.get(line);
+  if (exact) return describe(exact, false);
   // `claude-opus-4-8` tells of `claude-opus`: the first two words name the line.
   const [first, second] = line.split('-');
   if (first === undefined || second === undefined || !own) return undefined;
-  const relatives = Object.values(own.models).filter(({ id }) => lineOf(id).startsWith(`${first}-${second}`));
-  const newest = relatives.sort((a, b) => (b.release_date ?? '').localeCompare(a.release_date ?? ''))[0];
+  const newest = own.byDate.find(([relative]) => relative.startsWith(`${first}-${second}`))?.[1];
   return newest && describe(newest, true);
 }

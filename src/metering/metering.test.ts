@@ -4,7 +4,7 @@ import type { ChatRequest } from '../core/chat/request.ts';
 import { lineOf, lookUpCapabilities } from './capability-data.ts';
 import { ModelData } from './model-data.ts';
 import { lookUpPrice } from './price-data.ts';
-import { estimateInputTokens } from './token-count.ts';
+import { countable, vocabularyFactor } from './token-count.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 const DAY = new Date('2026-10-01T00:00:00Z');
@@ -80,11 +80,10 @@ describe('tokens', () => {
       },
     ],
   };
-  const byLength = (text: string) => text.length;
-
-  test('are those of text and media, by the model’s vocabulary', () => {
-    expect(estimateInputTokens(request, 'gpt-5', byLength)).toBe(3 + 4 + 2 + 4 + 3 + 800);
-    expect(estimateInputTokens(request, 'claude-x', byLength)).toBe(Math.ceil(816 * 1.2));
+  test('are those of text and media, by rule where text is not all', () => {
+    expect(countable(request)).toEqual({ words: ['ab', 'cde'], rest: [], fixed: 3 + 4 + 4 + 800 });
+    expect(vocabularyFactor('anthropic/Claude-x')).toBe(1.2);
+    expect(vocabularyFactor('gpt-5')).toBe(1);
   });
 
   test('text is counted by a real tokenizer', async () => {
@@ -92,5 +91,36 @@ describe('tokens', () => {
       messages: [{ role: 'user', content: [{ type: 'text', text: 'hello world' }] }],
     };
     expect(await new Tokenizer().estimate(one, 'gpt-5')).toBe(3 + 4 + 2);
+  });
+
+  test('text that looks like a control token is text', async () => {
+    const { tokens } = await new Tokenizer().count(['a <|endoftext|> b'], 'o200k_base');
+    expect(tokens).toBeGreaterThan(3);
+  });
+
+  test('runs without a space are cut, and others get a turn', async () => {
+    let turns = 0;
+    const tokenizer = new Tokenizer(async () => {
+      turns += 1;
+    });
+    const { tokens, cuts } = await tokenizer.count(['漢字'.repeat(50_000)], 'o200k_base');
+    expect(cuts).toBe(Math.ceil(100_000 / 128) - 1);
+    expect(tokens).toBeGreaterThan(50_000);
+    expect(turns).toBe(3);
+  });
+
+  test('pieces make up the same count where they are cut at spaces', async () => {
+    const text = 'One word, two words; 3 more. '.repeat(3_000);
+    const { countTokens } = await import('gpt-tokenizer/encoding/o200k_base');
+    const { tokens, cuts } = await new Tokenizer().count([text], 'o200k_base');
+    expect(cuts).toBe(2);
+    expect(Math.abs(tokens - countTokens(text))).toBeLessThanOrEqual(cuts);
+  });
+
+  test.each(['', ' ', 'x', ' y'])('short text %j', async (text) => {
+    expect(await new Tokenizer().count([text], 'cl100k_base')).toEqual({
+      tokens: text === '' ? 0 : 1,
+      cuts: 0,
+    });
   });
 });

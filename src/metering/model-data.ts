@@ -1,5 +1,6 @@
+import type { ModelCapabilities } from '../core/capabilities.ts';
 import type { Target } from '../providers/types.ts';
-import { lookUpCapabilities, type ModelCapabilities } from './capability-data.ts';
+import { lookUpCapabilities } from './capability-data.ts';
 import { lookUpPrice, type ModelPrice } from './price-data.ts';
 
 /** What is known of a model. What is absent is not known. */
@@ -14,7 +15,13 @@ export interface ModelInfo {
   readonly knowledgeCutoff?: string;
   readonly openWeights?: boolean;
   /** Where it was found. */
-  readonly sources: readonly ('configuration' | 'price data' | 'capability data' | 'similar model')[];
+  readonly sources: readonly (
+    | 'configuration'
+    | 'price data'
+    | 'capability data'
+    | 'similar model'
+    | 'name'
+  )[];
 }
 
 /** What the configuration says of a model; it wins over the data. */
@@ -52,19 +59,26 @@ function lookUp(names: { prices?: string; models?: string }, model: string, at: 
   // Without a vendor there is no list price: a model on one's own machine costs what its operator says.
   const priced = prices === undefined ? undefined : lookUpPrice(prices, model, at);
   const capable = lookUpCapabilities(models, model);
-  if (!priced && !capable) return NOTHING;
+  const special = specialPurpose(model);
+  if (!priced && !capable) return special ? { capabilities: special, sources: ['name'] } : NOTHING;
   const { inferred, capabilities = {}, ...facts } = capable ?? {};
   return {
     ...facts,
     ...(priced?.contextWindow === undefined ? {} : { contextWindow: priced.contextWindow }),
     ...(priced?.description === undefined ? {} : { description: priced.description }),
     ...(priced === undefined ? {} : { price: priced.price }),
-    capabilities,
+    capabilities: { ...capabilities, ...special },
     sources: [
       ...(priced ? (['price data'] as const) : []),
       ...(capable ? [inferred ? ('similar model' as const) : ('capability data' as const)] : []),
     ],
   };
+}
+
+/** Models that are no chat models say so in their names; the data seldom does. */
+function specialPurpose(model: string): ModelCapabilities | undefined {
+  if (/re-?rank/i.test(model)) return { rerank: true };
+  return /embed/i.test(model) ? { embeddings: true } : undefined;
 }
 
 function merge(info: ModelInfo, overrides: ModelOverrides): ModelInfo {

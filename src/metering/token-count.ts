@@ -1,7 +1,4 @@
-import type { ChatRequest, Message, ToolResultPart, UserPart } from '../core/chat/request.ts';
-
-/** Counts the tokens of a text. */
-export type CountTokens = (text: string) => number;
+import type { ChatRequest, Message, UserPart } from '../core/chat/request.ts';
 
 /** What a conversation costs beside its words: roles and separators. */
 const PER_MESSAGE = 4;
@@ -18,53 +15,74 @@ const FACTORS: readonly (readonly [family: RegExp, factor: number])[] = [
   [/command|mistral|mixtral|magistral|codestral|llama|qwen|deepseek/, 1.1],
 ];
 
-/**
- * Input tokens of a conversation as well as they can be told here: text by a real tokenizer, media by rule.
- * An estimate, and to be shown as one.
- */
-export function estimateInputTokens(request: ChatRequest, model: string, count: CountTokens): number {
-  let tokens = PER_REQUEST;
-  for (const message of request.messages) tokens += PER_MESSAGE + messageTokens(message, count);
-  for (const tool of request.tools ?? []) tokens += PER_MESSAGE + count(JSON.stringify(tool));
-  if (request.responseFormat?.type === 'json-schema') {
-    tokens += count(JSON.stringify(request.responseFormat.schema));
-  }
+/** How many tokens a model needs for what OpenAI's newest vocabulary says in one. */
+export function vocabularyFactor(model: string): number {
   const name = model.toLowerCase();
-  const factor = FACTORS.find(([family]) => family.test(name))?.[1] ?? 1;
-  return Math.ceil(tokens * factor);
+  return FACTORS.find(([family]) => family.test(name))?.[1] ?? 1;
 }
 
-function messageTokens(message: Message, count: CountTokens): number {
-  let tokens = 0;
+/** A conversation as what has to be counted. */
+export interface Countable {
+  /** Words of the conversation, which every provider hands to the model as they are. */
+  readonly words: readonly string[];
+  /** Tools, schemas and earlier thinking, which providers put into words of their own. */
+  readonly rest: readonly string[];
+  /** Tokens of all else, by rule. */
+  readonly fixed: number;
+}
+
+export function countable(request: ChatRequest): Countable {
+  const counted = { words: [] as string[], rest: [] as string[], fixed: PER_REQUEST };
+  for (const message of request.messages) {
+    counted.fixed += PER_MESSAGE;
+    addMessage(message, counted);
+  }
+  for (const tool of request.tools ?? []) {
+    counted.fixed += PER_MESSAGE;
+    counted.rest.push(JSON.stringify(tool));
+  }
+  if (request.responseFormat?.type === 'json-schema') {
+    counted.rest.push(JSON.stringify(request.responseFormat.schema));
+  }
+  return counted;
+}
+
+interface Counted {
+  readonly words: string[];
+  readonly rest: string[];
+  fixed: number;
+}
+
+function addMessage(message: Message, counted: Counted): void {
   for (const part of message.content) {
     switch (part.type) {
       case 'text':
+        counted.words.push(part.text);
+        break;
       case 'reasoning':
       case 'refusal':
-        tokens += count(part.text);
+        counted.rest.push(part.text);
         break;
       case 'tool-call':
-        tokens += PER_MESSAGE + count(part.name) + count(part.arguments);
+        counted.fixed += PER_MESSAGE;
+        counted.rest.push(part.name, part.arguments);
         break;
       case 'tool-result':
-        tokens += PER_MESSAGE + resultTokens(part, count);
+        counted.fixed += PER_MESSAGE;
+        for (const inner of part.content) {
+          if (inner.type === 'text') counted.words.push(inner.text);
+          else addMedia(inner, counted);
+        }
         break;
       default:
-        tokens += mediaTokens(part, count);
+        addMedia(part, counted);
     }
   }
-  return tokens;
 }
 
-function resultTokens({ content }: ToolResultPart, count: CountTokens): number {
-  return content.reduce(
-    (sum, part) => sum + (part.type === 'text' ? count(part.text) : mediaTokens(part, count)),
-    0,
-  );
-}
-
-function mediaTokens(part: Exclude<UserPart, { type: 'text' }>, count: CountTokens): number {
-  if (part.type === 'image') return part.detail === 'low' ? PER_LOW_DETAIL_IMAGE : PER_IMAGE;
-  if (part.type === 'unknown') return count(JSON.stringify(part.value));
-  return part.source.kind === 'text' ? count(part.source.text) : PER_FILE;
+function addMedia(part: Exclude<UserPart, { type: 'text' }>, counted: Counted): void {
+  if (part.type === 'image') counted.fixed += part.detail === 'low' ? PER_LOW_DETAIL_IMAGE : PER_IMAGE;
+  else if (part.type === 'unknown') counted.rest.push(JSON.stringify(part.value));
+  else if (part.source.kind === 'text') counted.rest.push(part.source.text);
+  else counted.fixed += PER_FILE;
 }

@@ -71,6 +71,7 @@ export function testContext(more: Partial<AttemptContext> = {}): AttemptContext 
 export const NO_EXTRAS = {
   media: { fetch: () => Promise.reject(new Error('no media here')) },
   estimateTokens: () => Promise.resolve(0),
+  contextWindows: { check: () => undefined },
 } as const;
 
 /** A plain chat answer. */

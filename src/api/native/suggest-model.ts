@@ -1,24 +1,17 @@
 import { z } from '@hono/zod-openapi';
+import { CAPABILITIES } from '../../core/capabilities.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
 import { jsonResponse } from '../../http/response.ts';
 import type { ModelData } from '../../metering/model-data.ts';
+import { SIMULATOR_ID } from '../../providers/families.ts';
 import type { ModelDirectory } from '../../routing/directory.ts';
 import { type CandidateFacts, suggestModels } from '../../routing/suggestion.ts';
 import { presentedKey } from '../../tenancy/key-ring.ts';
+import { routeFacts } from '../models/facts.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 
-const CAPABILITIES = [
-  'tools',
-  'vision',
-  'audio',
-  'files',
-  'reasoning',
-  'structuredOutput',
-  'embeddings',
-  'rerank',
-] as const;
 const names = z.array(z.string().min(1).max(400)).max(100).optional();
 const price = z.number().min(0).optional();
 
@@ -67,27 +60,19 @@ export const suggestModelResponse = z
 
 /** Every model that this gateway offers, with what is known of it. */
 function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[] {
-  return directory.list().flatMap(({ id }): CandidateFacts[] => {
+  return directory.list().flatMap(({ id, ownedBy }): CandidateFacts[] => {
     const route = directory.resolve(id);
-    const target = route?.targets[0];
-    if (!route || !target) return [];
-    const {
-      contextWindow,
-      price: cost,
-      capabilities,
-      knowledgeCutoff,
-      openWeights,
-    } = data.of(target, route.facts);
+    // The simulator is for tests: nobody's task is for it.
+    if (!route || route.targets.every(({ provider }) => provider.kind === SIMULATOR_ID)) return [];
+    const { price: cost, capabilities, priceVaries: _, ...facts } = routeFacts(route, data);
     return [
       {
+        ...facts,
         id,
-        provider: target.provider.id,
+        provider: ownedBy,
         capabilities: { ...capabilities },
-        ...(contextWindow === undefined ? {} : { contextWindow }),
         ...(cost?.input === undefined ? {} : { inputPrice: cost.input.base }),
         ...(cost?.output === undefined ? {} : { outputPrice: cost.output.base }),
-        ...(knowledgeCutoff === undefined ? {} : { knowledgeCutoff }),
-        ...(openWeights === undefined ? {} : { openWeights }),
       },
     ];
   });

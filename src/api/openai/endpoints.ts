@@ -1,9 +1,6 @@
-import { GatewayError } from '../../core/errors.ts';
 import type { InferenceCall, Operation } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
-import { jsonResponse } from '../../http/response.ts';
-import { presentedKey } from '../../tenancy/key-ring.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import type { ApiServices } from '../services.ts';
@@ -52,32 +49,4 @@ export function addOpenAiRoutes(door: Door, services: ApiServices): void {
     '/v1/embeddings',
     endpoint('embedding', (body) => void validate(embeddingRequest, body), embeddingCall),
   );
-
-  const describe = ({ id, ownedBy }: { id: string; ownedBy: string }) => ({
-    id,
-    object: 'model',
-    created: services.startedAtSeconds,
-    owned_by: ownedBy,
-  });
-  door.route('GET', '/v1/models', (exchange) => {
-    services.keys.authenticate(presentedKey(exchange.request.headers));
-    const data = services.snapshot().directory.list().map(describe);
-    return jsonResponse(exchange.request, 200, JSON.stringify({ object: 'list', data }), {});
-  });
-  door.route('GET', '/v1/models/:id{.+}', (exchange) => {
-    services.keys.authenticate(presentedKey(exchange.request.headers));
-    const id = exchange.params.id ?? '';
-    const { directory } = services.snapshot();
-    const listed = directory.list().find((model) => model.id === id);
-    const target = directory.resolve(id)?.targets[0];
-    const found = listed ?? (target ? { id, ownedBy: target.provider.id } : undefined);
-    if (!found) {
-      const near = directory.suggest(id);
-      const hint = near.length > 0 ? ` Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?` : '';
-      throw new GatewayError('model_not_found', `The model "${id.slice(0, 200)}" does not exist.${hint}`, {
-        param: 'model',
-      });
-    }
-    return jsonResponse(exchange.request, 200, JSON.stringify(describe(found)), {});
-  });
 }

@@ -130,19 +130,6 @@ export const embeddingResponse = z
   })
   .openapi('EmbeddingList');
 
-export const modelObject = z
-  .looseObject({
-    id: z.string(),
-    object: z.literal('model'),
-    created: z.number().int(),
-    owned_by: z.string(),
-  })
-  .openapi('Model');
-
-export const modelList = z
-  .object({ object: z.literal('list'), data: z.array(modelObject) })
-  .openapi('ModelList');
-
 export const errorResponse = z
   .object({
     error: z.looseObject({

@@ -53,6 +53,20 @@ export const responseObjectSchema = z
   })
   .openapi('Response');
 
+export const responseInputItems = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(z.looseObject({ id: z.string(), type: z.string().optional() })),
+    first_id: z.string().nullable(),
+    last_id: z.string().nullable(),
+    has_more: z.boolean(),
+  })
+  .openapi('ResponseInputItems');
+
+export const responseDeleted = z
+  .object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) })
+  .openapi('ResponseDeleted');
+
 /** The dialect of one request: it knows what came before, and keeps what comes of it. */
 function dialectFor(before: readonly Item[] | undefined, keep: (response: Item) => void): ClientDialect {
   const dialect = responsesDialect(keep);

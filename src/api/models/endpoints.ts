@@ -1,0 +1,171 @@
+import { z } from '@hono/zod-openapi';
+import { GatewayError } from '../../core/errors.ts';
+import type { Door } from '../../http/door.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { jsonResponse } from '../../http/response.ts';
+import type { ModelPrice, TokenPrice } from '../../metering/price-data.ts';
+import type { ListedModel } from '../../routing/directory.ts';
+import { presentedKey } from '../../tenancy/key-ring.ts';
+import { anthropicErrorBody } from '../anthropic/errors.ts';
+import type { ApiServices } from '../services.ts';
+import { validate } from '../validation.ts';
+import { type RouteFacts, routeFacts } from './facts.ts';
+
+const tokenPrice = z.string().describe('US dollars per million tokens, an exact decimal.');
+const tiers = z
+  .array(z.object({ from_tokens: z.number().int(), price: tokenPrice }))
+  .optional()
+  .describe('Other prices, from so many input tokens on.');
+
+export const modelObject = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('model'),
+    created: z.number().int(),
+    owned_by: z.string(),
+    context_window: z.number().int().optional().describe('Tokens; the smallest of its targets.'),
+    max_output_tokens: z.number().int().optional(),
+    capabilities: z
+      .record(z.string(), z.boolean())
+      .optional()
+      .describe('What all of its targets can do. What is absent is not known.'),
+    pricing: z
+      .object({
+        currency: z.literal('USD'),
+        unit: z.literal('million_tokens'),
+        input: tokenPrice.optional(),
+        output: tokenPrice.optional(),
+        cached_input: tokenPrice.optional(),
+        cache_write: tokenPrice.optional(),
+        input_tiers: tiers,
+        output_tiers: tiers,
+        varies: z.boolean().describe('Its targets have different prices; these are the first one’s.'),
+      })
+      .optional(),
+    knowledge_cutoff: z.string().optional(),
+  })
+  .openapi('Model');
+
+export const modelList = z
+  .object({ object: z.literal('list'), data: z.array(modelObject) })
+  .openapi('ModelList');
+
+type ModelObject = z.output<typeof modelObject>;
+
+function pricing(price: ModelPrice, varies: boolean): NonNullable<ModelObject['pricing']> {
+  const { input, output, cachedInput, cacheWrite } = price;
+  const tiersOf = (one: TokenPrice | undefined) =>
+    one?.tiers?.map(({ fromTokens, price: its }) => ({ from_tokens: fromTokens, price: its }));
+  const inputTiers = tiersOf(input);
+  const outputTiers = tiersOf(output);
+  return {
+    currency: 'USD',
+    unit: 'million_tokens',
+    ...(input && { input: input.base }),
+    ...(output && { output: output.base }),
+    ...(cachedInput && { cached_input: cachedInput.base }),
+    ...(cacheWrite && { cache_write: cacheWrite.base }),
+    ...(inputTiers && { input_tiers: inputTiers }),
+    ...(outputTiers && { output_tiers: outputTiers }),
+    varies,
+  };
+}
+
+function describe({ id, ownedBy }: ListedModel, created: number, facts: RouteFacts | undefined): ModelObject {
+  const { contextWindow, maxOutputTokens, capabilities = {}, price, knowledgeCutoff } = facts ?? {};
+  return {
+    id,
+    object: 'model',
+    created,
+    owned_by: ownedBy,
+    ...(contextWindow === undefined ? {} : { context_window: contextWindow }),
+    ...(maxOutputTokens === undefined ? {} : { max_output_tokens: maxOutputTokens }),
+    ...(Object.keys(capabilities).length === 0 ? {} : { capabilities: { ...capabilities } }),
+    ...(price && facts ? { pricing: pricing(price, facts.priceVaries) } : {}),
+    ...(knowledgeCutoff === undefined ? {} : { knowledge_cutoff: knowledgeCutoff }),
+  };
+}
+
+/** The same in the form that Anthropic's SDK reads. */
+function forAnthropic({ id, created, context_window, max_output_tokens }: ModelObject) {
+  return {
+    type: 'model',
+    id,
+    display_name: id,
+    created_at: new Date(created * 1000).toISOString(),
+    ...(context_window === undefined ? {} : { max_input_tokens: context_window }),
+    ...(max_output_tokens === undefined ? {} : { max_tokens: max_output_tokens }),
+  };
+}
+
+const page = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).default(20),
+  after_id: z.string().optional(),
+  before_id: z.string().optional(),
+});
+
+/** A page as Anthropic's API cuts its lists. */
+function anthropicPage(models: readonly ModelObject[], query: URLSearchParams): unknown {
+  const { limit, after_id: after, before_id: before } = validate(page, Object.fromEntries(query));
+  const indexOf = (id: string) => {
+    const index = models.findIndex((model) => model.id === id);
+    if (index >= 0) return index;
+    throw new GatewayError('invalid_request', `There is no model "${id.slice(0, 200)}" to go on from.`);
+  };
+  const end = before === undefined ? models.length : indexOf(before);
+  const start =
+    after !== undefined ? indexOf(after) + 1 : before === undefined ? 0 : Math.max(0, end - limit);
+  const data = models.slice(start, Math.min(end, start + limit)).map(forAnthropic);
+  return {
+    data,
+    has_more: before === undefined ? start + limit < end : start > 0,
+    first_id: data[0]?.id ?? null,
+    last_id: data.at(-1)?.id ?? null,
+  };
+}
+
+/** The models that can be asked for, with what is known of them, in the form of the client's own API. */
+export function addModelRoutes(door: Door, services: ApiServices): void {
+  const created = services.startedAtSeconds;
+  const factsOf = (id: string) => {
+    const route = services.snapshot().directory.resolve(id);
+    return route && routeFacts(route, services.modelData);
+  };
+  const speaksAnthropic = (exchange: Exchange) => {
+    if (!exchange.request.headers.has('anthropic-version')) return false;
+    exchange.renderError = anthropicErrorBody;
+    return true;
+  };
+
+  door.route('GET', '/v1/models', (exchange) => {
+    const anthropic = speaksAnthropic(exchange);
+    services.keys.authenticate(presentedKey(exchange.request.headers));
+    const data = services
+      .snapshot()
+      .directory.list()
+      .map((model) => describe(model, created, factsOf(model.id)));
+    const body = anthropic
+      ? anthropicPage(data, new URL(exchange.request.url).searchParams)
+      : { object: 'list', data };
+    return jsonResponse(exchange.request, 200, JSON.stringify(body), {});
+  });
+
+  door.route('GET', '/v1/models/:id{.+}', (exchange) => {
+    const anthropic = speaksAnthropic(exchange);
+    services.keys.authenticate(presentedKey(exchange.request.headers));
+    const id = exchange.params.id ?? '';
+    const { directory } = services.snapshot();
+    const listed = directory.list().find((model) => model.id === id);
+    const target = directory.resolve(id)?.targets[0];
+    const found = listed ?? (target ? { id, ownedBy: target.provider.id } : undefined);
+    if (!found) {
+      const near = directory.suggest(id);
+      const hint = near.length > 0 ? ` Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?` : '';
+      throw new GatewayError('model_not_found', `The model "${id.slice(0, 200)}" does not exist.${hint}`, {
+        param: 'model',
+      });
+    }
+    const model = describe(found, created, factsOf(id));
+    return jsonResponse(exchange.request, 200, JSON.stringify(anthropic ? forAnthropic(model) : model), {});
+  });
+}
