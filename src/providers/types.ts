@@ -33,6 +33,8 @@ export interface VendorProfile {
   readonly replaysReasoning?: 'reasoning_content' | 'reasoning_details';
   /** How it is told to think: OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, or a `thinking` switch. */
   readonly reasoningStyle?: 'effort' | 'object' | 'switch';
+  /** Sound and documents are plain texts in content parts (Mistral's form), not objects. */
+  readonly plainMedia?: boolean;
   /** Takes `top_k`. */
   readonly topK?: boolean;
   /** Refuses the older name of a parameter at models that have a newer one. */

@@ -41,4 +41,7 @@ export function expectEventRules(events: readonly ChatEvent[], complete: boolean
     }
   });
   expect(events.at(-1)?.type === 'end').toBe(complete);
+  // Whoever waits for a reason to stop waits for ever otherwise.
+  if (complete)
+    expect({ open: [...open], finished: finished.size > 0 }).toEqual({ open: [], finished: true });
 }

@@ -1,4 +1,4 @@
-import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
+import type { ChatEvent, ChatEventReader, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
@@ -27,6 +27,7 @@ export class MessageEventReader implements ChatEventReader {
   #usage: Json = {};
   #open: 'deltas' | 'whole' | undefined;
   #started = false;
+  #finished = false;
   #ended = false;
 
   /** @param jsonTool the tool whose input is the answer, where it was forced through one */
@@ -75,14 +76,14 @@ export class MessageEventReader implements ChatEventReader {
         if (this.#open === 'deltas') this.#delta(isRecord(event.delta) ? event.delta : {}, emit);
         break;
       case 'content_block_stop':
-        if (this.#open !== undefined) emit({ type: 'part-end', choice: 0 });
-        this.#open = undefined;
+        this.#close(emit);
         break;
       case 'message_delta':
         this.#messageDelta(event, emit);
         break;
       case 'message_stop':
         if (!this.#started) throw invalidAnswer(this.provider, 'sent a stream without a message.');
+        this.#finish({ unified: 'other' }, emit);
         this.#ended = true;
         emit({ type: 'end' });
         break;
@@ -108,10 +109,13 @@ export class MessageEventReader implements ChatEventReader {
     const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
     this.#usage = { ...this.#usage, ...known };
     const read = readMessageUsage(this.#usage);
-    if (read) emit({ type: 'usage', usage: read });
+    if (read && this.#started) emit({ type: 'usage', usage: read });
   }
 
   #begin(block: Json, emit: Emit): void {
+    if (this.#finished) return;
+    if (!this.#started) throw invalidAnswer(this.provider, 'sent content before its message.');
+    this.#close(emit);
     const part = this.#partOf(block);
     this.#open = part.type === 'whole' ? 'whole' : 'deltas';
     emit({ type: 'part-start', choice: 0, part });
@@ -149,7 +153,18 @@ export class MessageEventReader implements ChatEventReader {
     this.#tell(event.usage, emit);
     const delta = isRecord(event.delta) ? event.delta : {};
     if (typeof delta.stop_reason !== 'string') return;
-    const finish = readStop(delta.stop_reason, delta.stop_sequence, this.jsonTool !== undefined);
+    this.#finish(readStop(delta.stop_reason, delta.stop_sequence, this.jsonTool !== undefined), emit);
+  }
+
+  #close(emit: Emit): void {
+    if (this.#open !== undefined) emit({ type: 'part-end', choice: 0 });
+    this.#open = undefined;
+  }
+
+  #finish(finish: FinishReason, emit: Emit): void {
+    if (this.#finished || !this.#started) return;
+    this.#finished = true;
+    this.#close(emit);
     emit({ type: 'finish', choice: 0, finish });
   }
 }

@@ -77,6 +77,8 @@ export class ConverseEventReader implements ChatEventReader {
       this.#started = true;
       emit({ type: 'start' });
     }
+    // After the answer only its usage comes.
+    if (this.#stopped && type !== 'metadata') return;
     const index = asCount(event.contentBlockIndex) ?? 0;
     switch (type) {
       case 'contentBlockStart': {

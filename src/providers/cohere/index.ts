@@ -6,7 +6,7 @@ import type { ChatFormat } from '../format.ts';
 import type { BufferedResponse, Provider, ProviderAdapter, UpstreamModel } from '../types.ts';
 import { cohereEmbeddings } from './embeddings.ts';
 import { cohereError } from './errors.ts';
-import { cohereMessages } from './messages.ts';
+import { cohereConversation } from './messages.ts';
 import { cohereParameters } from './parameters.ts';
 import { cohereRerank } from './rerank.ts';
 import { parseCohereChat } from './response.ts';
@@ -15,12 +15,10 @@ import { apiUrl } from './url.ts';
 
 export const cohereChatFormat: ChatFormat = {
   build(request, { provider, model }, { stream, warn }) {
-    const body = {
-      model,
-      messages: cohereMessages(request, warn),
-      ...cohereParameters(request, warn),
-      stream,
-    };
+    const { messages, documents } = cohereConversation(request, warn);
+    const { documents: given, ...parameters } = cohereParameters(request, warn);
+    const all = [...(Array.isArray(given) ? given : []), ...documents];
+    const body = { model, messages, ...(all.length === 0 ? {} : { documents: all }), ...parameters, stream };
     return { url: apiUrl(provider, '/v2/chat'), body: JSON.stringify(body) };
   },
   parse: parseCohereChat,

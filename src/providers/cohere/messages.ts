@@ -1,17 +1,27 @@
-import type { ChatRequest, Message, ToolResultPart, UserPart } from '../../core/chat/request.ts';
+import type { ChatRequest, FilePart, Message, ToolResultPart, UserPart } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Warn } from '../../core/warning.ts';
 
 type Wire = Readonly<Record<string, unknown>>;
 
-/** The conversation in Cohere's v2 form. Each tool result is a message of its own there. */
-export function cohereMessages(request: ChatRequest, warn: Warn): Wire[] {
-  const notes = new Notes(warn);
-  return request.messages.flatMap((message, index) => convert(message, `messages[${index}]`, notes));
+export interface CohereConversation {
+  readonly messages: readonly Wire[];
+  /** What stands beside the messages there: all documents of the conversation, in order. */
+  readonly documents: readonly Wire[];
 }
 
-/** Warnings that are said once for a whole request. */
+/** The conversation in Cohere's v2 form. Each tool result is a message of its own there. */
+export function cohereConversation(request: ChatRequest, warn: Warn): CohereConversation {
+  const notes = new Notes(warn);
+  const messages = request.messages.flatMap((message, index) =>
+    convert(message, `messages[${index}]`, notes),
+  );
+  return { messages, documents: notes.documents };
+}
+
+/** What is said once for a whole request: documents, and some warnings. */
 class Notes {
+  readonly documents: Wire[] = [];
   #foreignReasoning = false;
 
   constructor(readonly warn: Warn) {}
@@ -43,7 +53,11 @@ function convert(message: Message, path: string, notes: Notes): Wire[] {
       const content = message.content.flatMap((part, index) =>
         userBlock(part, `${path}.content[${index}]`, notes),
       );
-      return content.length === 0 ? [] : [{ role: 'user', content }];
+      if (content.length > 0) return [{ role: 'user', content }];
+      // A turn of documents alone still is a turn.
+      return message.content.some(isTextDocument)
+        ? [{ role: 'user', content: [{ type: 'text', text: ' ' }] }]
+        : [];
     }
     case 'assistant':
       return assistant(message, path, notes);
@@ -66,14 +80,19 @@ function userBlock(part: UserPart, path: string, notes: Notes): Wire[] {
       return [{ type: 'image_url', image_url: { url, ...(detail === undefined ? {} : { detail }) } }];
     }
   }
-  if (part.type === 'file' && part.source.kind === 'text') {
+  if (isTextDocument(part)) {
     const title = part.title ?? part.filename;
-    return [
-      { type: 'document', document: { data: { text: part.source.text, ...(title ? { title } : {}) } } },
-    ];
+    notes.documents.push({ data: { text: part.source.text, ...(title ? { title } : {}) } });
+    return [];
   }
   notes.unsupported(path, part.type === 'unknown' ? 'this content' : `content of type "${part.type}"`);
   return [];
+}
+
+type TextDocument = FilePart & { readonly source: { readonly kind: 'text' } };
+
+function isTextDocument(part: UserPart): part is TextDocument {
+  return part.type === 'file' && part.source.kind === 'text';
 }
 
 function assistant(message: Extract<Message, { role: 'assistant' }>, path: string, notes: Notes): Wire[] {

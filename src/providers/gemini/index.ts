@@ -31,7 +31,7 @@ function body(request: ChatRequest, model: string, warn: Warn): Record<string, u
   };
 }
 
-function chatFormat(host: GeminiHost): ChatFormat {
+export function geminiChatFormat(host: GeminiHost): ChatFormat {
   return {
     build(request, target, { stream, warn }) {
       const method = stream ? 'streamGenerateContent?alt=sse' : 'generateContent';
@@ -84,7 +84,7 @@ export function createGeminiAdapter({ tokens }: GeminiOptions): ProviderAdapter 
   const host: GeminiHost = { vertex: tokens !== undefined };
   return createAdapter({
     kind: 'gemini',
-    chat: chatFormat(host),
+    chat: geminiChatFormat(host),
     embeddings: geminiEmbeddings(host),
     tokenCount: tokenCount(host),
 

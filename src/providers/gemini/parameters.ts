@@ -98,7 +98,7 @@ function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn):
       const message = `Reasoning was asked for as ${wish}; this model was told "${level}".`;
       warn({ kind: 'changed', param: 'reasoning_effort', message });
     }
-    return { thinkingLevel: level, includeThoughts };
+    return { thinkingLevel: level?.toUpperCase(), includeThoughts };
   }
   const limits = family.thinkingBudget;
   if (!limits) {

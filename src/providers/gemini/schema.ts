@@ -28,10 +28,11 @@ const KEPT: ReadonlySet<string> = new Set([
   'maximum',
 ]);
 const MAX_DEPTH = 40;
+const ANY_OBJECT: Json = { type: 'OBJECT' };
 
 /**
  * A JSON Schema as Gemini takes it: references resolved, unknown keywords gone, `const` as a single choice, a type
- * that may be null as `nullable`. What refers to itself ends as any object.
+ * that may be null as `nullable`, types in capitals. What refers to itself ends as any object.
  */
 export function geminiSchema(schema: Json): Json {
   return new Cleaner(schema).clean(schema, []);
@@ -41,11 +42,11 @@ class Cleaner {
   constructor(private readonly root: Json) {}
 
   clean(schema: Json, path: readonly string[]): Json {
-    if (path.length > MAX_DEPTH) return { type: 'object' };
+    if (path.length > MAX_DEPTH) return ANY_OBJECT;
     const reference = schema.$ref;
     if (typeof reference === 'string') {
       const target = this.#resolve(reference);
-      if (!target || path.includes(reference)) return { type: 'object' };
+      if (!target || path.includes(reference)) return ANY_OBJECT;
       const { $ref: _, ...beside } = schema;
       return this.clean({ ...target, ...beside }, [...path, reference]);
     }
@@ -128,6 +129,7 @@ class Cleaner {
 
   #value(key: string, value: unknown, path: readonly string[]): unknown {
     const deeper = [...path, ''];
+    if (key === 'type' && typeof value === 'string') return value.toUpperCase();
     if (key === 'properties' && isRecord(value)) {
       const properties = Object.entries(value).map(([name, inner]) => [
         name,

@@ -12,6 +12,7 @@ import type {
 } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
 import type { VendorProfile } from '../types.ts';
+import { plainMediaPart } from './plain-media.ts';
 import { shortToolCallId } from './tool-call-ids.ts';
 
 type Wire = Readonly<Record<string, unknown>>;
@@ -99,6 +100,11 @@ class MessageWriter {
   }
 
   #block(part: UserPart, path: string): Wire[] {
+    const blocks = this.#openAiBlock(part, path);
+    return this.profile.plainMedia ? blocks.map(plainMediaPart) : blocks;
+  }
+
+  #openAiBlock(part: UserPart, path: string): Wire[] {
     switch (part.type) {
       case 'text':
         return [{ type: 'text', text: part.text, ...this.#cache(part) }];

@@ -2,6 +2,7 @@ import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { familyOf } from '../model-families.ts';
 import type { Target } from '../types.ts';
+import { hasWrappedMedia, plainMediaPart } from './plain-media.ts';
 import { shortToolCallId } from './tool-call-ids.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -41,7 +42,10 @@ class TargetRules implements ParameterRules {
     this.#renames = Object.entries({ ...byFamily, ...profile.renames });
     this.#unsupported = profile.unsupported ?? [];
     this.#rewritesMessages =
-      !profile.developerRole || (profile.shortToolCallIds ?? false) || (profile.emptyContent ?? false);
+      !profile.developerRole ||
+      (profile.shortToolCallIds ?? false) ||
+      (profile.emptyContent ?? false) ||
+      (profile.plainMedia ?? false);
   }
 
   apply(body: Json, edits: Edits, warn: Warn): void {
@@ -67,8 +71,9 @@ class TargetRules implements ParameterRules {
 
   #needsRewriting(message: unknown): boolean {
     if (!isRecord(message)) return false;
-    const { developerRole, shortToolCallIds, emptyContent } = this.#target.provider.profile;
+    const { developerRole, shortToolCallIds, emptyContent, plainMedia } = this.#target.provider.profile;
     return (
+      (plainMedia === true && hasWrappedMedia(message.content)) ||
       (!developerRole && message.role === 'developer') ||
       (shortToolCallIds === true && (message.role === 'tool' || Array.isArray(message.tool_calls))) ||
       (emptyContent === true && message.role === 'assistant' && (message.content ?? null) === null)
@@ -77,10 +82,13 @@ class TargetRules implements ParameterRules {
 
   #rewritten(message: unknown): unknown {
     if (!isRecord(message)) return message;
-    const { developerRole, shortToolCallIds, emptyContent } = this.#target.provider.profile;
+    const { developerRole, shortToolCallIds, emptyContent, plainMedia } = this.#target.provider.profile;
     const out: Record<string, unknown> = { ...message };
     if (!developerRole && message.role === 'developer') out.role = 'system';
     if (emptyContent && message.role === 'assistant') out.content ??= '';
+    if (plainMedia && Array.isArray(out.content)) {
+      out.content = out.content.map((part: unknown) => (isRecord(part) ? plainMediaPart(part) : part));
+    }
     if (shortToolCallIds) {
       if (typeof out.tool_call_id === 'string') out.tool_call_id = shortToolCallId(out.tool_call_id);
       if (Array.isArray(out.tool_calls)) out.tool_calls = out.tool_calls.map(withShortId);

@@ -23,6 +23,7 @@ export const VENDORS = {
     environment: { key: 'MISTRAL_API_KEY', baseUrl: 'MISTRAL_BASE_URL' },
     streamUsage: 'always',
     floatEmbeddingsOnly: true,
+    plainMedia: true,
     modelPattern: /^(?:(?:open-)?(?:mi[sx]tral|codestral|ministral|magistral|devstral|pixtral|voxtral)-)/,
     unsupported: [
       'user',

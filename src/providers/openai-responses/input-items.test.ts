@@ -204,7 +204,7 @@ describe('reasoning', () => {
         ],
         encrypted_content: 'secret',
       },
-      { type: 'reasoning', summary: [], encrypted_content: 'more' },
+      { type: 'reasoning', id: 'rs_more', summary: [], encrypted_content: 'more' },
     ]);
   });
 

@@ -28,7 +28,7 @@ export class ReasoningItems {
     this.#summary = undefined;
     return {
       type: 'reasoning',
-      ...(id === undefined ? {} : { id }),
+      id: id ?? idFrom(own.value),
       summary: texts.map((summary) => ({ type: 'summary_text', text: summary })),
       encrypted_content: own.value,
     };
@@ -57,6 +57,11 @@ export class ReasoningItems {
     }
     return kept.reverse();
   }
+}
+
+/** The API wants an id on every item, and looks none up where the encrypted content is there: the same for the same. */
+function idFrom(encrypted: string): string {
+  return `rs_${encrypted.replaceAll(/[^A-Za-z0-9]/g, '').slice(-32)}`;
 }
 
 /** What a model does after it has thought, as opposed to what it is told. */

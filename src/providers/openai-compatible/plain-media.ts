@@ -1,0 +1,31 @@
+import { asString, isRecord } from '../../core/json.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * A content part in Mistral's form: what OpenAI wraps in an object, sound and documents, is a plain text there.
+ * Other parts are the same in both.
+ */
+export function plainMediaPart(part: Json): Json {
+  if (part.type === 'input_audio' && isRecord(part.input_audio)) {
+    return { ...part, input_audio: part.input_audio.data };
+  }
+  if (part.type === 'file' && isRecord(part.file)) {
+    const { file_id: id, file_data: data, filename } = part.file;
+    if (typeof id === 'string') return { type: 'file', file_id: id };
+    const name = asString(filename);
+    return {
+      type: 'document_url',
+      document_url: data,
+      ...(name === undefined ? {} : { document_name: name }),
+    };
+  }
+  return part;
+}
+
+export function hasWrappedMedia(content: unknown): boolean {
+  return (
+    Array.isArray(content) &&
+    content.some((part) => isRecord(part) && (isRecord(part.input_audio) || isRecord(part.file)))
+  );
+}
