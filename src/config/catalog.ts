@@ -11,6 +11,8 @@ export interface ProviderCatalog {
   readonly vendors: readonly string[];
   /** Self-hosted servers that a generic kind knows by name. */
   readonly engines: readonly string[];
+  /** Engines whose own API can be used, too. */
+  readonly nativeEngines: readonly string[];
   /** Ids of the providers that are always there. A file may name them as targets, but not define them. */
   readonly builtinIds: readonly string[];
   /** Models that those offer, so that a fallback or default model may name them as they are. */

@@ -31,11 +31,15 @@ function checkServer({ ports, cors }: Outline): Problem[] {
 }
 
 function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem[] {
-  const { path, kind, vendor, engine } = provider;
+  const { path, kind, vendor, engine, api } = provider;
   const problems: Problem[] = [];
   const generic = catalog.genericKinds.join(' or ');
   if (kind === undefined || !catalog.kinds.includes(kind)) return problems;
   problems.push(...checkSettings(provider, kind, catalog));
+  if (api === 'native' && engine !== undefined && !catalog.nativeEngines.includes(engine ?? '')) {
+    const message = `cannot be native: only engine ${catalog.nativeEngines.join(' or ')} has an API of its own here`;
+    problems.push({ path: [...path, 'api'], message });
+  }
   const isGeneric = catalog.genericKinds.includes(kind);
   for (const [key, value] of Object.entries({ vendor, engine })) {
     if (!isGeneric && value !== null) {

@@ -16,6 +16,7 @@ export interface ProviderOutline {
   readonly kind: string | undefined;
   readonly vendor: string | null | undefined;
   readonly engine: string | null | undefined;
+  readonly api: string | null | undefined;
   /** Keys with a value. */
   readonly given: readonly string[];
   readonly hasBaseUrl: boolean;
@@ -92,6 +93,7 @@ function provider(item: unknown, path: ConfigPath): ProviderOutline {
     kind: textAt(map, 'kind'),
     vendor: optionalTextAt(map, 'vendor'),
     engine: optionalTextAt(map, 'engine'),
+    api: optionalTextAt(map, 'api'),
     given: map === undefined ? [] : Object.keys(map).filter((key) => map[key] !== null && map[key] !== ''),
     hasBaseUrl: map !== undefined && optionalTextAt(map, 'base_url') !== null,
     discover: fromBooleanText(map?.discover) !== false,

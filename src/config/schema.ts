@@ -144,10 +144,10 @@ const providerSettings = (catalog: ProviderCatalog) => {
     return `${description} Only with kind ${orList(kinds)}.`;
   };
   return {
-    api: nullable(z.enum(['chat', 'responses'])).describe(
+    api: nullable(z.enum(['chat', 'responses', 'native'])).describe(
       only(
         'api',
-        "Which of OpenAI's two APIs it has: `chat`, or `responses`, which then also serves requests in other formats. By default chat, and both at vendors that are known to have both.",
+        "Which of OpenAI's two APIs it has: `chat`, or `responses`, which then also serves requests in other formats. By default chat, and both at vendors that are known to have both. With engine `ollama` also `native`: its own API, which takes `options` such as `num_ctx`, `think` and `keep_alive`.",
       ),
     ),
     api_version: nullable(text(100)).describe(

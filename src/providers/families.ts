@@ -164,7 +164,11 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
         tools.transport,
         tools.clock,
       );
-      return createAzureAdapter({ apiVersion, api: api ?? 'chat', ...(tokens ? { tokens } : {}) });
+      return createAzureAdapter({
+        apiVersion,
+        api: api === 'responses' ? api : 'chat',
+        ...(tokens ? { tokens } : {}),
+      });
     },
   },
   gemini: {

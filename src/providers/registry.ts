@@ -33,6 +33,7 @@ export const PROVIDER_CATALOG: ProviderCatalog = {
   genericKinds: [GENERIC_KIND],
   vendors: Object.keys(VENDORS).filter((vendor) => !Object.hasOwn(FAMILIES, vendor)),
   engines: Object.keys(ENGINES),
+  nativeEngines: ['ollama'],
   settings: settingsByKey(),
   required: Object.fromEntries(
     Object.entries(FAMILIES).flatMap(([kind, { required }]) => (required ? [[kind, required]] : [])),

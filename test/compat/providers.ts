@@ -5,6 +5,7 @@ import { readMessage, readMessageEvents } from './readers/anthropic.ts';
 import { readConverse, readConverseStream } from './readers/bedrock.ts';
 import { readCohere, readCohereEvents } from './readers/cohere.ts';
 import { readGemini } from './readers/gemini.ts';
+import { ollamaPieces, readOllama } from './readers/ollama.ts';
 import { readChatChunks, readChatCompletion } from './readers/openai-chat.ts';
 import { readResponse, readResponseEvents } from './readers/responses.ts';
 
@@ -92,6 +93,18 @@ export const REPLAYED_APIS: readonly ReplayedApi[] = [
         ? readConverseStream(exchange.response.body)
         : readConverse(responseJson(exchange)),
     isStream: isConverseStream,
+  },
+  {
+    folders: ['ollama'],
+    path: /\/api\/chat$/,
+    settings: (url) => ({
+      kind: 'openai-compatible',
+      engine: 'ollama',
+      api: 'native',
+      base_url: `${url}/v1`,
+    }),
+    read: ({ response }) => readOllama(ollamaPieces(response.body)),
+    isStream: ({ response }) => response.headers['content-type']?.startsWith('application/x-ndjson') ?? false,
   },
   {
     folders: ['cohere'],

@@ -8,6 +8,7 @@ import { converseChatFormat } from '../../src/providers/bedrock/index.ts';
 import { cohereChatFormat } from '../../src/providers/cohere/index.ts';
 import type { ChatFormat } from '../../src/providers/format.ts';
 import { geminiChatFormat } from '../../src/providers/gemini/index.ts';
+import { ollamaChatFormat } from '../../src/providers/ollama/index.ts';
 import { openAiChatFormat } from '../../src/providers/openai-compatible/chat-format.ts';
 import { responsesChatFormat } from '../../src/providers/openai-responses/index.ts';
 import { expectEventRules, readEvents } from '../support/chat-events.ts';
@@ -22,6 +23,7 @@ const FORMATS: Readonly<Record<keyof typeof STREAMS, ChatFormat>> = {
   Gemini: geminiChatFormat({ vertex: false }),
   'Bedrock converse': converseChatFormat,
   Cohere: cohereChatFormat,
+  'Ollama chat': ollamaChatFormat,
 };
 const REQUEST: ChatRequest = { messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }] };
 const target = testTarget();

@@ -288,4 +288,25 @@ export const STREAMS = {
     ],
     true,
   ),
+  'Ollama chat': [
+    { message: { role: 'assistant', content: '', thinking: 'Hm … 思' }, done: false },
+    { message: { role: 'assistant', content: 'Grüße, 世界 🌍' }, done: false },
+    {
+      message: {
+        role: 'assistant',
+        content: '',
+        tool_calls: [{ function: { name: 'look', arguments: { wo: 'Zürich' } } }],
+      },
+      done: false,
+    },
+    {
+      message: { role: 'assistant', content: '' },
+      done: true,
+      done_reason: 'stop',
+      prompt_eval_count: 3,
+      eval_count: 4,
+    },
+  ].map((piece) =>
+    toBytes(`${JSON.stringify({ model: 'm', created_at: '2026-08-06T06:53:44.157971Z', ...piece })}\n`),
+  ),
 } as const;

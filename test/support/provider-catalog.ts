@@ -9,6 +9,7 @@ export const testCatalog: ProviderCatalog = {
   genericKinds: ['openai-compatible'],
   vendors: VENDORS,
   engines: ENGINES,
+  nativeEngines: ['ollama'],
   settings: { region: ['mistral'] },
   required: {},
   builtinIds: ['simulator'],

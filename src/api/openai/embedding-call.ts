@@ -64,11 +64,12 @@ function renderEmbeddings(
     index,
     embedding: encoding === 'base64' ? toBase64(vector) : vector,
   }));
-  const tokens = usage?.inputTokens;
+  // Clients read it unasked, so it is there even where a provider counts something else, such as pictures.
+  const tokens = usage?.inputTokens ?? 0;
   return JSON.stringify({
     object: 'list',
     data,
     model,
-    ...(tokens === undefined ? {} : { usage: { prompt_tokens: tokens, total_tokens: tokens } }),
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
   });
 }

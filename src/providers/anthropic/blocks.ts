@@ -8,8 +8,8 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { argumentsObject } from '../tool-arguments.ts';
 
 export type Wire = Readonly<Record<string, unknown>>;
 
@@ -156,22 +156,4 @@ export class BlockWriter {
 
 export function cached({ cacheControl }: { readonly cacheControl?: CacheControl }): Wire {
   return cacheControl === undefined ? {} : { cache_control: cacheControl };
-}
-
-/** @throws GatewayError for arguments that are no JSON object */
-function argumentsObject(text: string, param: string): Wire {
-  if (text.trim() === '') return {};
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  if (isRecord(value)) return value;
-  if (value === null) return {};
-  throw new GatewayError(
-    'invalid_request',
-    `"${param}" is a tool call whose arguments are not a JSON object; this target takes nothing else.`,
-    { param },
-  );
 }

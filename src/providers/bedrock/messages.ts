@@ -10,8 +10,8 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { argumentsObject } from '../tool-arguments.ts';
 
 export type Wire = Readonly<Record<string, unknown>>;
 
@@ -214,21 +214,4 @@ export function cachePoint({ cacheControl }: { readonly cacheControl?: CacheCont
 /** Ids may hold these characters only, and 64 of them. */
 function toolUseId(id: string): string {
   return id.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(-64) || 'call';
-}
-
-function argumentsObject(text: string, param: string): Wire {
-  if (text.trim() === '') return {};
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  if (isRecord(value)) return value;
-  if (value === null) return {};
-  throw new GatewayError(
-    'invalid_request',
-    `"${param}" is a tool call whose arguments are not a JSON object; this target takes nothing else.`,
-    { param },
-  );
 }

@@ -11,6 +11,7 @@ import type {
 import { GatewayError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { argumentsObject } from '../tool-arguments.ts';
 
 export type Wire = Readonly<Record<string, unknown>>;
 
@@ -208,21 +209,4 @@ function responseObject(text: string, isError: boolean): Wire {
   } catch {
     return { result: text };
   }
-}
-
-function argumentsObject(text: string, param: string): Wire {
-  if (text.trim() === '') return {};
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  if (isRecord(value)) return value;
-  if (value === null) return {};
-  throw new GatewayError(
-    'invalid_request',
-    `"${param}" holds a call whose arguments are not a JSON object; this target takes nothing else.`,
-    { param },
-  );
 }

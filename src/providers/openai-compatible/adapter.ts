@@ -3,6 +3,7 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import { createAdapter } from '../adapter.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
 import type { RerankFormat } from '../format.ts';
+import { OLLAMA_STREAM, ollamaChatFormat } from '../ollama/index.ts';
 import { responsesChatFormat, responsesPassthrough } from '../openai-responses/index.ts';
 import { jinaRerank } from '../rerank-jina.ts';
 import { rerankThroughEmbeddings } from '../rerank-through-embeddings.ts';
@@ -58,21 +59,28 @@ function rerankOf({ provider }: Target): RerankFormat {
 }
 
 export interface OpenAiApis {
-  /** The API for requests in other formats. */
-  readonly api: 'chat' | 'responses';
+  /** The API for requests in other formats; `native` is Ollama's own, which serves those in OpenAI's chat too. */
+  readonly api: 'chat' | 'responses' | 'native';
   /** It has the Responses API, so that requests in that format are handed on. */
   readonly responses: boolean;
 }
+
+const CHAT_FORMATS = {
+  chat: openAiChatFormat(at('/chat/completions')),
+  responses: responsesChatFormat,
+  native: ollamaChatFormat,
+} as const;
 
 /** An adapter for OpenAI's format and everybody who speaks it; what differs is in the provider's profile. */
 export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAdapter {
   return createAdapter({
     kind: 'openai-compatible',
-    chat: api === 'responses' ? responsesChatFormat : openAiChatFormat(at('/chat/completions')),
+    chat: CHAT_FORMATS[api],
+    ...(api === 'native' ? { streamMediaType: OLLAMA_STREAM } : {}),
     passthrough: (wire) => {
       if (wire === 'openai-chat') return api === 'chat' ? chatPassthrough : undefined;
       if (wire === 'openai-responses') return responses ? responsesPassthrough : undefined;
-      return wire === 'openai-completions' ? completionPassthrough : undefined;
+      return wire === 'openai-completions' && api !== 'native' ? completionPassthrough : undefined;
     },
     embeddings,
     embeddingPassthrough: openAiEmbeddingPassthrough(at('/embeddings')),

@@ -1,0 +1,30 @@
+import type { ChatFormat } from '../format.ts';
+import type { Target } from '../types.ts';
+import { ollamaMessages } from './messages.ts';
+import { ollamaParameters } from './parameters.ts';
+import { OllamaEventReader } from './reader.ts';
+import { parseOllamaChat } from './response.ts';
+
+/** Media type of its streams. */
+export const OLLAMA_STREAM = 'application/x-ndjson';
+
+/** Ollama's own API stands beside the one that speaks OpenAI's format. */
+function url({ provider }: Target): string {
+  return `${provider.baseUrl.replace(/\/v1$/, '')}/api/chat`;
+}
+
+/** Ollama's own chat, which has what its OpenAI-compatible one lacks: thinking, context size, time in memory. */
+export const ollamaChatFormat: ChatFormat = {
+  build: (request, target, { stream, warn }) => ({
+    url: url(target),
+    body: JSON.stringify({
+      model: target.model,
+      messages: ollamaMessages(request, warn),
+      ...ollamaParameters(request, target.model, warn),
+      stream,
+    }),
+  }),
+  parse: parseOllamaChat,
+  reader: ({ provider }) => new OllamaEventReader(provider),
+  needsInline: (part) => part.type === 'image' && part.source.kind === 'url',
+};

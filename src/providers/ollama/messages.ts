@@ -1,0 +1,91 @@
+import type { AssistantMessage, ChatRequest, Message, UserPart } from '../../core/chat/request.ts';
+import type { Warn } from '../../core/warning.ts';
+import { argumentsObject } from '../tool-arguments.ts';
+
+type Wire = Readonly<Record<string, unknown>>;
+
+/** The conversation in Ollama's form: text with pictures beside it, and each tool result a message of its own. */
+export function ollamaMessages(request: ChatRequest, warn: Warn): Wire[] {
+  const called = new Map<string, string>();
+  return request.messages.flatMap((message, index) => convert(message, `messages[${index}]`, called, warn));
+}
+
+/** @param called names of the tools that calls so far were for, by the calls' ids */
+function convert(message: Message, path: string, called: Map<string, string>, warn: Warn): Wire[] {
+  switch (message.role) {
+    case 'system':
+    case 'developer':
+      return [{ role: 'system', ...content(message.content, path, warn) }];
+    case 'user':
+      return [{ role: 'user', ...content(message.content, path, warn) }];
+    case 'assistant':
+      return [assistant(message, path, called, warn)];
+    case 'tool':
+      return message.content.map(({ callId, content: parts, isError }, index) => {
+        const { content: text, ...media } = content(parts, `${path}.content[${index}]`, warn);
+        return {
+          role: 'tool',
+          tool_name: called.get(callId) ?? callId,
+          // Results have no flag for failure; the model has to read it.
+          content: isError ? `Error: ${text}` : text,
+          ...media,
+        };
+      });
+  }
+}
+
+interface Content {
+  readonly content: string;
+  /** In base64. */
+  readonly images?: readonly string[];
+}
+
+function content(parts: readonly UserPart[], path: string, warn: Warn): Content {
+  const texts: string[] = [];
+  const images: string[] = [];
+  for (const [index, part] of parts.entries()) {
+    if (part.type === 'text') texts.push(part.text);
+    else if (part.type === 'image' && part.source.kind === 'base64') images.push(part.source.data);
+    else if (part.type === 'file' && part.source.kind === 'text') {
+      const title = part.title ?? part.filename;
+      texts.push(title === undefined ? part.source.text : `${title}\n\n${part.source.text}`);
+    } else {
+      const message = `Ollama has no place for content of type "${part.type}".`;
+      warn({ kind: 'unsupported', param: `${path}.content[${index}]`, message });
+    }
+  }
+  return { content: texts.join('\n\n'), ...(images.length === 0 ? {} : { images }) };
+}
+
+function assistant(message: AssistantMessage, path: string, called: Map<string, string>, warn: Warn): Wire {
+  let text = '';
+  let thinking = '';
+  const calls: Wire[] = [];
+  for (const [index, part] of message.content.entries()) {
+    switch (part.type) {
+      case 'text':
+      case 'refusal':
+        text += part.text;
+        break;
+      case 'reasoning':
+        thinking += part.text;
+        break;
+      case 'tool-call': {
+        called.set(part.id, part.name);
+        const args = argumentsObject(part.arguments, `${path}.tool_calls`);
+        calls.push({ function: { name: part.name, arguments: args } });
+        break;
+      }
+      default: {
+        const what = `Ollama has no place for content of type "${part.type}" in an answer.`;
+        warn({ kind: 'unsupported', param: `${path}.content[${index}]`, message: what });
+      }
+    }
+  }
+  return {
+    role: 'assistant',
+    content: text,
+    ...(thinking === '' ? {} : { thinking }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls }),
+  };
+}

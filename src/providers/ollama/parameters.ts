@@ -1,0 +1,89 @@
+import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
+import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
+import { isRecord } from '../../core/json.ts';
+import type { Warn } from '../../core/warning.ts';
+
+type Wire = Record<string, unknown>;
+
+/** Ollama's own members, which clients of OpenAI's chat may send as they are. */
+const OWN: readonly string[] = ['options', 'keep_alive', 'think', 'truncate', 'shift'];
+/** Models that are told how much to think; others are told whether. */
+const THINKS_IN_LEVELS = /gpt-oss/i;
+
+/** Everything of a request but model, messages and stream. */
+export function ollamaParameters(request: ChatRequest, model: string, warn: Warn): Wire {
+  const unsupported = (param: string, given: unknown) => {
+    if (given === undefined) return;
+    warn({ kind: 'unsupported', param, message: `Ollama's own API has nothing like "${param}".` });
+  };
+  unsupported('n', request.choices === 1 ? undefined : request.choices);
+  unsupported('logit_bias', request.logitBias);
+  unsupported('parallel_tool_calls', request.parallelToolCalls === false ? false : undefined);
+  unsupported('verbosity', request.verbosity);
+  unsupported('user', request.user);
+  unsupported('metadata', request.metadata);
+  unsupported('service_tier', request.serviceTier);
+  unsupported('prompt_cache_key', request.promptCacheKey);
+  const { type: choice } = request.toolChoice ?? {};
+  unsupported('tool_choice', choice === 'auto' || choice === 'none' ? undefined : choice);
+  const { options: given, ...own } = Object.fromEntries(
+    Object.entries(extensionsFor(request, ['openai-chat'])).filter(([name]) => OWN.includes(name)),
+  );
+  warnOfExtensions(request, warn, request.extensions?.dialect === 'openai-chat' ? OWN : []);
+  const options = known({
+    num_predict: request.maxOutputTokens,
+    temperature: request.temperature,
+    top_p: request.topP,
+    top_k: request.topK,
+    seed: request.seed,
+    stop: request.stopSequences,
+    frequency_penalty: request.frequencyPenalty,
+    presence_penalty: request.presencePenalty,
+    ...(isRecord(given) ? given : {}),
+  });
+  return known({
+    tools: choice === 'none' ? undefined : tools(request.tools, warn),
+    format: format(request),
+    think: request.reasoning && thinking(request.reasoning, model),
+    logprobs: request.logprobs === undefined ? undefined : true,
+    top_logprobs: request.logprobs?.top,
+    ...own,
+    options: Object.keys(options).length === 0 ? undefined : options,
+  });
+}
+
+function known(members: Wire): Wire {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+}
+
+function format({ responseFormat }: ChatRequest): unknown {
+  if (responseFormat?.type === 'json') return 'json';
+  return responseFormat?.type === 'json-schema' ? responseFormat.schema : undefined;
+}
+
+function thinking({ effort, budgetTokens, enabled }: ReasoningSettings, model: string): unknown {
+  if (enabled === false || effort === 'none') return false;
+  if (effort !== undefined && THINKS_IN_LEVELS.test(model)) {
+    if (effort === 'minimal' || effort === 'low') return 'low';
+    return effort === 'medium' ? 'medium' : 'high';
+  }
+  return enabled === true || effort !== undefined || budgetTokens !== undefined ? true : undefined;
+}
+
+function tools(offered: readonly Tool[] = [], warn: Warn): Wire[] | undefined {
+  const functions = offered.flatMap((tool): Wire[] => {
+    if (tool.type === 'unknown') {
+      const message = `Ollama has no tool of this kind${tool.name === undefined ? '' : ` ("${tool.name}")`}.`;
+      warn({ kind: 'unsupported', param: 'tools', message });
+      return [];
+    }
+    const { name, description, parameters = { type: 'object', properties: {} } } = tool;
+    return [
+      {
+        type: 'function',
+        function: { name, ...(description === undefined ? {} : { description }), parameters },
+      },
+    ];
+  });
+  return functions.length === 0 ? undefined : functions;
+}

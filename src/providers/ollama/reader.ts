@@ -1,0 +1,114 @@
+import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { asString, isRecord } from '../../core/json.ts';
+import { concatBytes, MAX_EVENT_BYTES } from '../../core/sse.ts';
+import { invalidAnswer } from '../decode.ts';
+import type { Provider } from '../types.ts';
+import { errorFromEvent } from '../upstream-error.ts';
+import { about, readCalls, readFinish, readLogprobs, readOllamaUsage } from './response.ts';
+
+type Emit = (event: ChatEvent) => void;
+type Json = Readonly<Record<string, unknown>>;
+const LF = 10;
+
+/** Reads Ollama's stream: one JSON object on each line. */
+export class OllamaEventReader implements ChatEventReader {
+  readonly #text = new TextDecoder('utf-8', { fatal: true });
+  #held: Uint8Array[] = [];
+  #heldLength = 0;
+  #answer: string | undefined;
+  #open: 'text' | 'reasoning' | undefined;
+  #calls = 0;
+  #started = false;
+  #ended = false;
+
+  constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
+
+  push(bytes: Uint8Array, emit: Emit): void {
+    let start = 0;
+    for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
+      this.#line(concatBytes([...this.#held, bytes.subarray(start, end)]), emit);
+      this.#held = [];
+      this.#heldLength = 0;
+      start = end + 1;
+    }
+    if (start === bytes.length) return;
+    this.#held.push(bytes.slice(start));
+    this.#heldLength += bytes.length - start;
+    if (this.#heldLength > MAX_EVENT_BYTES) throw invalidAnswer(this.provider, 'sent a line without an end.');
+  }
+
+  end(emit: Emit): void {
+    const rest = concatBytes(this.#held);
+    this.#held = [];
+    if (rest.length > 0) this.#line(rest, emit);
+    if (this.#ended) return;
+    throw new GatewayError(
+      'upstream_closed',
+      `Provider "${this.provider.id}" ended the stream before the answer was complete.`,
+      { provider: this.provider.id },
+    );
+  }
+
+  #line(line: Uint8Array, emit: Emit): void {
+    if (this.#ended) return;
+    let json: unknown;
+    try {
+      const text = this.#text.decode(line).trim();
+      if (text === '') return;
+      json = JSON.parse(text);
+    } catch {
+      throw invalidAnswer(this.provider, 'sent a line that is not JSON.');
+    }
+    if (!isRecord(json)) throw invalidAnswer(this.provider, 'sent a line that is not an object.');
+    const error = asString(json.error);
+    if (error !== undefined) throw errorFromEvent({ message: error }, this.provider);
+    this.#piece(json, emit);
+  }
+
+  #piece(json: Json, emit: Emit): void {
+    if (!this.#started) {
+      this.#started = true;
+      this.#answer = asString(json.created_at);
+      emit({ type: 'start', ...about(json) });
+    }
+    const message = isRecord(json.message) ? json.message : {};
+    const logprobs = readLogprobs(json.logprobs);
+    this.#delta('reasoning', asString(message.thinking), undefined, emit);
+    this.#delta('text', asString(message.content), logprobs, emit);
+    for (const { id, name, arguments: text } of readCalls(message.tool_calls, this.#answer, this.#calls)) {
+      this.#close(emit);
+      this.#calls += 1;
+      emit({ type: 'part-start', choice: 0, part: { type: 'tool-call', id, name } });
+      emit({ type: 'delta', choice: 0, text });
+      emit({ type: 'part-end', choice: 0 });
+    }
+    if (json.done !== true) return;
+    this.#close(emit);
+    emit({ type: 'finish', choice: 0, finish: readFinish(json.done_reason, this.#calls > 0) });
+    const usage = readOllamaUsage(json);
+    if (usage) emit({ type: 'usage', usage });
+    this.#ended = true;
+    emit({ type: 'end' });
+  }
+
+  #delta(
+    kind: 'text' | 'reasoning',
+    text: string | undefined,
+    logprobs: readonly Json[] | undefined,
+    emit: Emit,
+  ) {
+    if (!text) return;
+    if (this.#open !== kind) {
+      this.#close(emit);
+      this.#open = kind;
+      emit({ type: 'part-start', choice: 0, part: { type: kind } });
+    }
+    emit({ type: 'delta', choice: 0, text, ...(logprobs && { logprobs }) });
+  }
+
+  #close(emit: Emit): void {
+    if (this.#open !== undefined) emit({ type: 'part-end', choice: 0 });
+    this.#open = undefined;
+  }
+}

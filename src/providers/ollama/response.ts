@@ -1,0 +1,85 @@
+import type { AssistantPart, ToolCallPart } from '../../core/chat/request.ts';
+import type { ChatResult, FinishReason } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord } from '../../core/json.ts';
+import type { Usage } from '../../core/usage.ts';
+import { decodeJson, invalidAnswer } from '../decode.ts';
+import type { BufferedResponse, Target } from '../types.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function parseOllamaChat(response: BufferedResponse, { provider }: Target): ChatResult {
+  const { json } = decodeJson(response, provider);
+  const { message } = json;
+  if (!isRecord(message)) throw invalidAnswer(provider, 'answered without a message.');
+  const thinking = asString(message.thinking);
+  const text = asString(message.content);
+  const calls = readCalls(message.tool_calls, asString(json.created_at), 0);
+  const content: AssistantPart[] = [
+    ...(thinking ? [{ type: 'reasoning' as const, text: thinking }] : []),
+    ...(text ? [{ type: 'text' as const, text }] : []),
+    ...calls,
+  ];
+  const usage = readOllamaUsage(json);
+  const logprobs = readLogprobs(json.logprobs);
+  return {
+    ...about(json),
+    choices: [
+      {
+        index: 0,
+        content,
+        finish: readFinish(json.done_reason, calls.length > 0),
+        ...(logprobs && { logprobs }),
+      },
+    ],
+    ...(usage && { usage }),
+  };
+}
+
+/** Model and time of an answer, or of the first piece of one. There is no id. */
+export function about(json: Json): { readonly created?: number; readonly model?: string } {
+  const model = asString(json.model);
+  const created = Math.floor(Date.parse(asString(json.created_at) ?? '') / 1000);
+  return { ...(model === undefined ? {} : { model }), ...(created > 0 ? { created } : {}) };
+}
+
+/** @param before how many calls the same answer had before these */
+export function readCalls(value: unknown, answer: string | undefined, before: number): ToolCallPart[] {
+  const list: unknown[] = Array.isArray(value) ? value : [];
+  return list.flatMap((call, index): ToolCallPart[] => {
+    if (!isRecord(call) || !isRecord(call.function)) return [];
+    const { name, arguments: given } = call.function;
+    const text = typeof given === 'string' ? given : JSON.stringify(given ?? {});
+    const id = asString(call.id) || callName(answer, before + index);
+    return [{ type: 'tool-call', id, name: asString(name) ?? '', arguments: text }];
+  });
+}
+
+/** Older versions give calls no id; the same answer gets the same ones. */
+function callName(answer: string | undefined, position: number): string {
+  return `call_${(answer ?? 'answer').replaceAll(/\W/g, '')}_${position}`;
+}
+
+export function readFinish(reason: unknown, hasCalls: boolean): FinishReason {
+  const raw = asString(reason);
+  const unified = hasCalls ? 'tool-calls' : raw === 'length' ? 'length' : raw === 'stop' ? 'stop' : 'other';
+  return { unified, ...(raw === undefined ? {} : { raw }) };
+}
+
+export function readOllamaUsage(json: Json): Usage | undefined {
+  const { prompt_eval_count, eval_count } = json;
+  const input = asCount(prompt_eval_count);
+  const output = asCount(eval_count);
+  if (input === undefined && output === undefined) return undefined;
+  return {
+    ...(input === undefined ? {} : { inputTokens: input }),
+    ...(output === undefined ? {} : { outputTokens: output }),
+    raw: {
+      ...(input === undefined ? {} : { prompt_eval_count }),
+      ...(output === undefined ? {} : { eval_count }),
+    },
+  };
+}
+
+export function readLogprobs(value: unknown): readonly Json[] | undefined {
+  return Array.isArray(value) && value.length > 0 ? value.filter(isRecord) : undefined;
+}
