@@ -40,16 +40,18 @@ http {
 `;
 }
 
-/** Weir with one model on the mock upstream; everything else as it is by default. */
+/** Weir with a model on the mock upstream, and one that has to be translated; everything else as it is by default. */
 export function weirConfig(upstreamPort: number): string {
-  const provider = {
-    id: 'mock',
-    kind: 'openai-compatible',
-    base_url: `http://127.0.0.1:${upstreamPort}/v1`,
-    api_key: 'sk-mock',
-    discover: false,
-  };
-  const model = { id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] };
+  const url = `http://127.0.0.1:${upstreamPort}`;
+  const common = { api_key: 'sk-mock', discover: false };
+  const providers = [
+    { id: 'mock', kind: 'openai-compatible', base_url: `${url}/v1`, ...common },
+    { id: 'mock-anthropic', kind: 'anthropic', base_url: url, ...common },
+  ];
+  const models = [
+    { id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] },
+    { id: 'bench-translated', targets: [{ provider: 'mock-anthropic', model: 'mock-model' }] },
+  ];
   // JSON is YAML, and needs no quoting rules of its own.
-  return `providers: ${JSON.stringify([provider])}\nmodels: ${JSON.stringify([model])}\n`;
+  return `providers: ${JSON.stringify(providers)}\nmodels: ${JSON.stringify(models)}\n`;
 }

@@ -12,6 +12,8 @@ export interface Subject {
   readonly endpoint: Endpoint;
   /** The model name that its clients send. */
   readonly model: string;
+  /** A model whose provider speaks another format, where the subject can translate. */
+  readonly translatedModel?: string;
   /** Process whose CPU and memory count as the subject's, descendants included; undefined for one that is out of reach. */
   readonly pid: number | undefined;
   stop(): Promise<void>;
@@ -159,6 +161,7 @@ function weir(context: SubjectContext): SubjectSpec {
         name: 'weir',
         endpoint: local(port, { authorization: `Bearer ${context.adminKey}` }),
         model: 'bench-model',
+        translatedModel: 'bench-translated',
         pid: child.pid,
         stop: () => child.stop(),
       };

@@ -41,6 +41,7 @@ export function metrics(open: readonly number[]): Metric[] {
     ...of(
       'streaming',
       ['cpu_us', 'CPU per chunk', 'µs', 2, 'ratio'],
+      ['translated_cpu_us', 'CPU per chunk, translated by Weir only', 'µs', 2, 'ratio'],
       ['added_first_p50_us', 'added time to first token, p50', 'µs', 0],
       ['added_first_p99_us', 'added time to first token, p99', 'µs', 0],
       ['first_p50_us', 'time to first token, p50', 'µs', 0],

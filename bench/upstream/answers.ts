@@ -62,6 +62,49 @@ const delta = (content: Record<string, unknown>, finish: string | null) => ({
   choices: [{ index: 0, delta: content, logprobs: null, finish_reason: finish }],
 });
 
+/** One event of Anthropic's format. */
+function message(type: string, fields: Record<string, unknown>): Uint8Array {
+  return frame(`event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`);
+}
+
+const blockDelta = (text: string) =>
+  message('content_block_delta', { index: 0, delta: { type: 'text_delta', text } });
+
+/** The same stream in Anthropic's format, for measuring a translation. */
+export function messageAnswers(model: string): Omit<ChatAnswers, 'completion' | 'usage'> {
+  const start = {
+    id: 'msg_01BenchMockUpstream00001',
+    type: 'message',
+    role: 'assistant',
+    model,
+    content: [],
+    stop_reason: null,
+    stop_sequence: null,
+    usage: { input_tokens: 87, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: 1 },
+  };
+  return {
+    streamHead: STREAM_HEAD,
+    first: Buffer.concat([
+      message('message_start', { message: start }),
+      message('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
+      blockDelta('Now'),
+    ]),
+    middle: words.map(blockDelta),
+    last: Buffer.concat([
+      message('content_block_stop', { index: 0 }),
+      message('message_delta', {
+        delta: { stop_reason: 'end_turn', stop_sequence: null },
+        usage: { output_tokens: 200 },
+      }),
+    ]),
+    done: Buffer.concat([message('message_stop', {}), encoder.encode('0\r\n\r\n')]),
+  };
+}
+
+const STREAM_HEAD = encoder.encode(
+  'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n',
+);
+
 /** A whole HTTP/1.1 answer with a JSON body. */
 export function jsonAnswer(status: string, value: unknown): Uint8Array {
   const body = encoder.encode(JSON.stringify(value));
@@ -89,9 +132,7 @@ export function chatAnswers(model: string): ChatAnswers {
       service_tier: 'default',
       system_fingerprint: 'fp_b3n0c5h7',
     }),
-    streamHead: encoder.encode(
-      'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n',
-    ),
+    streamHead: STREAM_HEAD,
     first: event(model, delta({ role: 'assistant', content: 'Now' }, null)),
     middle: words.map((word) => event(model, delta({ content: word }, null))),
     last: event(model, delta({}, 'stop')),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FramingError, MessageReader } from '../http/message-reader.ts';
-import { type ChatAnswers, chatAnswers, jsonAnswer } from './answers.ts';
+import { type ChatAnswers, chatAnswers, jsonAnswer, messageAnswers } from './answers.ts';
 
 /** What `GET /bench/stats` answers. */
 export const upstreamStats = z.object({
@@ -27,8 +27,11 @@ type Steering = z.infer<typeof steering>;
 const HOLD_INTERVAL_MS = 30_000;
 const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
 
+type StreamAnswers = Omit<ChatAnswers, 'completion' | 'usage'> & Partial<Pick<ChatAnswers, 'usage'>>;
+
 interface Shared {
   readonly answers: ChatAnswers;
+  readonly messages: StreamAnswers;
   readonly stats: UpstreamStats;
 }
 
@@ -105,15 +108,19 @@ class UpstreamConnection {
     } else if (path === '/v1/chat/completions') {
       const request = readSteering(pieces);
       if (!request) this.finish(jsonAnswer('400 Bad Request', { error: { message: 'not a chat request' } }));
-      else if (request.stream) this.startStream(request);
+      else if (request.stream) this.startStream(request, answers);
       else this.finish(answers.completion);
+    } else if (path === '/v1/messages') {
+      const request = readMessageSteering(pieces);
+      if (request) this.startStream(request, this.shared.messages);
+      else this.finish(jsonAnswer('400 Bad Request', { error: { message: 'not a streaming message' } }));
     } else {
       this.finish(jsonAnswer('404 Not Found', { error: { message: 'no such path' } }));
     }
   }
 
-  private startStream(request: Steering): void {
-    const { answers, stats } = this.shared;
+  private startStream(request: Steering, answers: StreamAnswers): void {
+    const { stats } = this.shared;
     stats.streamsStarted++;
     stats.openStreams++;
     this.streaming = true;
@@ -130,7 +137,7 @@ class UpstreamConnection {
       }
       this.stopStream();
       stats.streamsCompleted++;
-      const tail = request.stream_options?.include_usage ? [answers.usage] : [];
+      const tail = request.stream_options?.include_usage && answers.usage ? [answers.usage] : [];
       this.finish(Buffer.concat([answers.last, ...tail, answers.done]));
     }, interval);
   }
@@ -170,6 +177,21 @@ function readSteering(pieces: Uint8Array[]): Steering | undefined {
   }
 }
 
+const STEERING_USER = /"user_id":"bench-(\d+)-(\d+)"/;
+
+/** Fields of its own get lost in a translation, so that the name of the user steers the mock there. */
+function readMessageSteering(pieces: Uint8Array[]): Steering | undefined {
+  const match = STEERING_USER.exec(Buffer.concat(pieces).toString());
+  return match
+    ? {
+        stream: true,
+        bench_chunks: Number(match[1]),
+        bench_interval_ms: Number(match[2]),
+        bench_hold: false,
+      }
+    : undefined;
+}
+
 export interface Upstream {
   readonly port: number;
   readonly stats: Readonly<UpstreamStats>;
@@ -186,7 +208,11 @@ export function startUpstream(options: { hostname: string; port: number; model: 
     streamsCompleted: 0,
     streamsAborted: 0,
   };
-  const shared: Shared = { answers: chatAnswers(options.model), stats };
+  const shared: Shared = {
+    answers: chatAnswers(options.model),
+    messages: messageAnswers(options.model),
+    stats,
+  };
   const listener = Bun.listen<UpstreamConnection>({
     hostname: options.hostname,
     port: options.port,
