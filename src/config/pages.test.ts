@@ -4,7 +4,16 @@ import { join } from 'node:path';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import { loadConfig } from './load.ts';
 
-const env = { OPENAI_API_KEY: 'test', GROQ_API_KEY: 'test', OTHER_API_KEY: 'test' };
+const NAMES = [
+  'OPENAI_API_KEY',
+  'GROQ_API_KEY',
+  'OTHER_API_KEY',
+  'ANTHROPIC_API_KEY',
+  'GOOGLE_API_KEY',
+  'COHERE_API_KEY',
+];
+const AZURE_NAMES = ['AZURE_API_KEY', 'AZURE_TENANT_ID', 'AZURE_CLIENT_ID', 'AZURE_CLIENT_SECRET'];
+const env = Object.fromEntries([...NAMES, ...AZURE_NAMES].map((name) => [name, 'test']));
 
 /** The configurations that a page shows, by page and number. */
 function examplesOf(page: string): [string, string][] {
@@ -18,7 +27,7 @@ function examplesOf(page: string): [string, string][] {
 const EXAMPLES = [...examplesOf('README.md'), ...examplesOf('docs/providers.md')];
 
 test('the pages have examples', () => {
-  expect(EXAMPLES).toHaveLength(4);
+  expect(EXAMPLES).toHaveLength(6);
 });
 
 test.each(EXAMPLES)('%s loads as it stands', (_name, yaml) => {

@@ -166,7 +166,7 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
       );
       return createAzureAdapter({
         apiVersion,
-        api: api === 'responses' ? api : 'chat',
+        api: api === 'native' ? null : api,
         ...(tokens ? { tokens } : {}),
       });
     },

@@ -22,7 +22,7 @@ function azureProvider(more: Partial<Omit<Provider, 'profile'>> = {}): Provider 
     kind: 'azure-openai',
     baseUrl: RESOURCE,
     credential: 'azure-key-1',
-    adapter: createAzureAdapter({ apiVersion: null, api: 'chat' }),
+    adapter: createAzureAdapter({ apiVersion: null, api: null }),
     ...more,
     profile: AZURE_OPENAI,
   });
@@ -73,7 +73,7 @@ describe('the address', () => {
 
   test('is what the adapter asks', () => {
     const provider = azureProvider({
-      adapter: createAzureAdapter({ apiVersion: '2024-10-21', api: 'chat' }),
+      adapter: createAzureAdapter({ apiVersion: '2024-10-21', api: null }),
     });
     const { url, body } = provider.adapter.buildRequest(
       testCall({ model: 'asked', messages: [{ role: 'user', content: 'hi' }] }),
@@ -133,7 +133,7 @@ describe('authorization', () => {
     const tokens = entraTokens(entra, transport, new FakeClock());
     if (!tokens) throw new Error('no tokens');
     const { adapter } = azureProvider({
-      adapter: createAzureAdapter({ apiVersion: null, api: 'chat', tokens }),
+      adapter: createAzureAdapter({ apiVersion: null, api: null, tokens }),
     });
     const authorized = { ...request, headers: { a: 'b', authorization: 'Bearer token-1' } };
     expect(await adapter.authorize(request, azureProvider())).toEqual(authorized);
@@ -147,7 +147,7 @@ describe('authorization', () => {
     const tokens = entraTokens(entra, answering(401, '{"error":"invalid_client"}'), new FakeClock());
     if (!tokens) throw new Error('no tokens');
     const { adapter } = azureProvider({
-      adapter: createAzureAdapter({ apiVersion: null, api: 'chat', tokens }),
+      adapter: createAzureAdapter({ apiVersion: null, api: null, tokens }),
     });
     const failed = await Promise.resolve(adapter.authorize(request, azureProvider())).catch(
       (error: unknown) => error,

@@ -29,8 +29,8 @@ export const AZURE_OPENAI: VendorProfile = {
 
 export interface AzureSettings {
   readonly apiVersion: string | null;
-  /** The API for requests in other formats. */
-  readonly api: 'chat' | 'responses';
+  /** As configured: `chat` alone, `responses` for everything, or null for each as it comes and chat for the rest. */
+  readonly api: 'chat' | 'responses' | null;
   /** Instead of a key. */
   readonly tokens?: TokenSource;
 }
@@ -47,8 +47,8 @@ export function createAzureAdapter({ apiVersion, api, tokens }: AzureSettings): 
     chat:
       api === 'responses' ? responsesFormatTo(at('/responses')) : openAiChatFormat(at('/chat/completions')),
     passthrough: (wire) => {
-      if (wire === 'openai-chat') return api === 'chat' ? chat : undefined;
-      if (wire === 'openai-responses') return responses;
+      if (wire === 'openai-chat') return api === 'responses' ? undefined : chat;
+      if (wire === 'openai-responses') return api === 'chat' ? undefined : responses;
       return wire === 'openai-completions' ? completions : undefined;
     },
     embeddings,

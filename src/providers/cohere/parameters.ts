@@ -1,3 +1,4 @@
+import { warnOfCacheMarks } from '../../core/chat/cache-marks.ts';
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
@@ -21,6 +22,7 @@ export function cohereParameters(request: ChatRequest, warn: Warn): Wire {
   unsupported('metadata', request.metadata);
   unsupported('service_tier', request.serviceTier);
   unsupported('prompt_cache_key', request.promptCacheKey);
+  warnOfCacheMarks(request, warn);
   unsupported('top_logprobs', request.logprobs?.top);
   unsupported(
     'modalities',

@@ -1,3 +1,4 @@
+import { warnOfCacheMarks } from '../../core/chat/cache-marks.ts';
 import type { ChatRequest } from '../../core/chat/request.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
@@ -22,6 +23,7 @@ const OWN_FILES =
 
 function body(request: ChatRequest, model: string, warn: Warn): Record<string, unknown> {
   const family = familyOf(model);
+  warnOfCacheMarks(request, warn);
   const signsCalls = family.thinkingLevels !== undefined;
   const { systemInstruction, contents } = wireContents(request, signsCalls, warn);
   return {

@@ -32,7 +32,6 @@ export function wireContents(request: ChatRequest, signsCalls: boolean, warn: Wa
 class ContentWriter {
   readonly #names = new Map<string, string>();
   #leftOutReasoning = false;
-  #leftOutCacheMarks = false;
 
   constructor(
     private readonly messages: readonly Message[],
@@ -93,14 +92,6 @@ class ContentWriter {
   }
 
   #user(part: UserPart, path: string): Wire[] {
-    if ('cacheControl' in part && part.cacheControl && !this.#leftOutCacheMarks) {
-      this.#leftOutCacheMarks = true;
-      this.warn({
-        kind: 'unsupported',
-        param: 'cache_control',
-        message: 'Cache marks were left out: the chosen target decides by itself what it caches.',
-      });
-    }
     switch (part.type) {
       case 'text':
         return part.text === '' ? [] : [{ text: part.text, ...signed(part.signature) }];

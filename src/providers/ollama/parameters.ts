@@ -1,3 +1,4 @@
+import { warnOfCacheMarks } from '../../core/chat/cache-marks.ts';
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
 import { isRecord } from '../../core/json.ts';
@@ -24,6 +25,7 @@ export function ollamaParameters(request: ChatRequest, model: string, warn: Warn
   unsupported('metadata', request.metadata);
   unsupported('service_tier', request.serviceTier);
   unsupported('prompt_cache_key', request.promptCacheKey);
+  warnOfCacheMarks(request, warn);
   const { type: choice } = request.toolChoice ?? {};
   unsupported('tool_choice', choice === 'auto' || choice === 'none' ? undefined : choice);
   const { options: given, ...own } = Object.fromEntries(

@@ -1,3 +1,4 @@
+import { warnOfCacheMarks } from '../../core/chat/cache-marks.ts';
 import type { ChatFormat } from '../format.ts';
 import type { Target } from '../types.ts';
 import { chatMessages } from './chat-messages.ts';
@@ -10,6 +11,7 @@ export function openAiChatFormat(endpoint: (target: Target) => string): ChatForm
   return {
     build(request, target, { stream, warn }) {
       const { profile } = target.provider;
+      if (!profile.cacheControl) warnOfCacheMarks(request, warn);
       const asksForUsage = stream && profile.streamUsage === 'on-request';
       const body = {
         model: target.model,

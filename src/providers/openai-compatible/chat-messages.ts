@@ -39,7 +39,6 @@ function dataUrl(source: MediaSource): string | undefined {
 
 class MessageWriter {
   #leftOutReasoning = false;
-  #leftOutCacheMarks = false;
 
   constructor(
     private readonly profile: VendorProfile,
@@ -55,17 +54,7 @@ class MessageWriter {
   }
 
   #cache({ cacheControl }: { readonly cacheControl?: CacheControl }): Wire {
-    if (cacheControl === undefined) return {};
-    if (this.profile.cacheControl) return { cache_control: cacheControl };
-    if (!this.#leftOutCacheMarks) {
-      this.#leftOutCacheMarks = true;
-      this.warn({
-        kind: 'unsupported',
-        param: 'cache_control',
-        message: 'Cache marks were left out: the chosen target decides by itself what it caches.',
-      });
-    }
-    return {};
+    return cacheControl === undefined || !this.profile.cacheControl ? {} : { cache_control: cacheControl };
   }
 
   #unsupported(param: string, what: string): void {
@@ -92,7 +81,6 @@ class MessageWriter {
   #content(parts: readonly UserPart[], path: string): string | Wire[] {
     const [only, ...more] = parts;
     if (only?.type === 'text' && more.length === 0 && !(only.cacheControl && this.profile.cacheControl)) {
-      this.#cache(only);
       return only.text;
     }
     const blocks = parts.flatMap((part, index) => this.#block(part, `${path}.content[${index}]`));

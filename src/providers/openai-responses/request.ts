@@ -1,3 +1,4 @@
+import { warnOfCacheMarks } from '../../core/chat/cache-marks.ts';
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ResponseFormat } from '../../core/chat/request.ts';
 import { isRecord } from '../../core/json.ts';
@@ -86,22 +87,7 @@ function warnOfUnsupported(request: ChatRequest, warn: Warn): void {
     others.length > 0,
     `The chosen target answers with text, not with ${others.join(', ')}.`,
   );
-  unsupported(
-    'cache_control',
-    marksCache(request),
-    'The chosen target caches prompts by itself; cache_control has no place there.',
-  );
-}
-
-function marksCache({ cacheControl, tools, messages }: ChatRequest): boolean {
-  const marked = (part: object) => 'cacheControl' in part && part.cacheControl !== undefined;
-  return (
-    cacheControl !== undefined ||
-    (tools?.some(marked) ?? false) ||
-    messages.some(({ content }) =>
-      content.some((part) => marked(part) || (part.type === 'tool-result' && part.content.some(marked))),
-    )
-  );
+  warnOfCacheMarks(request, warn);
 }
 
 function extensionMembers(request: ChatRequest, warn: Warn): { extra: Item; include: readonly string[] } {
