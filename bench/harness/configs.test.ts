@@ -3,18 +3,16 @@ import { parse } from 'yaml';
 import { nginxConfig, weirConfig } from './configs.ts';
 import { autocannonSummary, wrkScript } from './saturate.ts';
 
-test('the configuration for Weir is YAML with one model on the mock', () => {
-  expect(parse(weirConfig(1234))).toEqual({
+test('the configuration for Weir is YAML with a model on the mock, and one to be translated', () => {
+  expect(parse(weirConfig(1234))).toMatchObject({
     providers: [
-      {
-        id: 'mock',
-        kind: 'openai-compatible',
-        base_url: 'http://127.0.0.1:1234/v1',
-        api_key: 'sk-mock',
-        discover: false,
-      },
+      { id: 'mock', kind: 'openai-compatible', base_url: 'http://127.0.0.1:1234/v1', discover: false },
+      { id: 'mock-anthropic', kind: 'anthropic', base_url: 'http://127.0.0.1:1234', discover: false },
     ],
-    models: [{ id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] }],
+    models: [
+      { id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] },
+      { id: 'bench-translated', targets: [{ provider: 'mock-anthropic', model: 'mock-model' }] },
+    ],
   });
 });
 

@@ -70,5 +70,6 @@ export class ResponseKeeper {
 }
 
 function keyOf({ tenant }: TenantScope, id: string): string {
-  return `${tenant} ${id}`;
+  // The length makes it plain where the tenant ends: ids are what clients write.
+  return `${tenant.length}:${tenant}${id}`;
 }

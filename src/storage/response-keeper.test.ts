@@ -1,0 +1,121 @@
+import { describe, expect, test } from 'bun:test';
+import { storedResponse } from '../../test/support/response-store-conformance.ts';
+import { MemoryResponseStore } from './memory-response-store.ts';
+import { ResponseKeeper } from './response-keeper.ts';
+import type { ResponseStore } from './response-store.ts';
+
+const A = { tenant: 'a' };
+
+/** A store whose writes wait until they are let go, or fail. */
+function gated() {
+  const inner = new MemoryResponseStore();
+  const waiting: { go: () => void; fail: (error: Error) => void }[] = [];
+  const sizes: number[] = [];
+  const store: ResponseStore = {
+    put: (entries) =>
+      new Promise((resolve, reject) => {
+        sizes.push(entries.length);
+        waiting.push({ go: () => void inner.put(entries).then(resolve), fail: reject });
+      }),
+    get: (scope, id, now) => inner.get(scope, id, now),
+    delete: (scope, id) => inner.delete(scope, id),
+    deleteExpired: (now) => inner.deleteExpired(now),
+  };
+  return { store, inner, sizes, next: () => waiting.shift() };
+}
+
+function keeping(store: ResponseStore) {
+  const lost: number[] = [];
+  const keeper = new ResponseKeeper(
+    store,
+    () => 1_500,
+    (count) => lost.push(count),
+  );
+  return { keeper, lost };
+}
+
+/** Lets what is due happen. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+}
+
+describe('a response', () => {
+  test('can be read at once, and is written behind', async () => {
+    const { store, inner, next } = gated();
+    const { keeper } = keeping(store);
+    keeper.save(A, storedResponse('r'));
+    expect(await keeper.get(A, 'r')).toEqual(storedResponse('r'));
+    await settle();
+    expect(await inner.get(A, 'r', 1_500)).toBeUndefined();
+    next()?.go();
+    await keeper.flush();
+    expect(await inner.get(A, 'r', 1_500)).toEqual(storedResponse('r'));
+  });
+
+  test('of one tenant is not found by another that guesses where its name ends', async () => {
+    const { store } = gated();
+    const { keeper } = keeping(store);
+    keeper.save({ tenant: 'a b' }, storedResponse('c'));
+    expect(await keeper.get({ tenant: 'a' }, ' bc')).toBeUndefined();
+    expect(await keeper.get({ tenant: 'a' }, 'b c')).toBeUndefined();
+    expect(await keeper.get({ tenant: 'a b' }, 'c')).toBeDefined();
+  });
+
+  test('that is deleted while it is written stays deleted', async () => {
+    const { store, inner, next } = gated();
+    const { keeper } = keeping(store);
+    keeper.save(A, storedResponse('r'));
+    await settle();
+    const deleting = keeper.delete(A, 'r');
+    next()?.go();
+    expect(await deleting).toBe(true);
+    expect(await inner.get(A, 'r', 1_500)).toBeUndefined();
+    expect(await keeper.get(A, 'r')).toBeUndefined();
+  });
+
+  test('that is saved anew while it is written is written again', async () => {
+    const { store, inner, next } = gated();
+    const { keeper } = keeping(store);
+    keeper.save(A, storedResponse('r', { response: { turn: 1 } }));
+    await settle();
+    keeper.save(A, storedResponse('r', { response: { turn: 2 } }));
+    next()?.go();
+    await settle();
+    next()?.go();
+    await keeper.flush();
+    expect((await inner.get(A, 'r', 1_500))?.response).toEqual({ turn: 2 });
+  });
+
+  test('that is too large is not kept, and somebody hears of it', () => {
+    const { keeper, lost } = keeping(gated().store);
+    keeper.save(A, storedResponse('r', { response: { text: 'x'.repeat(17 * 1024 * 1024) } }));
+    expect(lost).toEqual([1]);
+  });
+});
+
+test('a burst is written in few batches', async () => {
+  const { store, sizes, next } = gated();
+  const { keeper } = keeping(store);
+  for (let index = 0; index < 450; index += 1) keeper.save(A, storedResponse(`r${index}`));
+  for (let batch = 0; batch < 3; batch += 1) {
+    await settle();
+    next()?.go();
+  }
+  await keeper.flush();
+  expect(sizes).toEqual([200, 200, 50]);
+});
+
+test('a store that fails loses its batch, says so, and goes on with the next', async () => {
+  const { store, inner, next } = gated();
+  const { keeper, lost } = keeping(store);
+  keeper.save(A, storedResponse('r'));
+  await settle();
+  next()?.fail(new Error('disk full'));
+  await keeper.flush();
+  expect(lost).toEqual([1]);
+  keeper.save(A, storedResponse('s'));
+  await settle();
+  next()?.go();
+  await keeper.flush();
+  expect(await inner.get(A, 's', 1_500)).toBeDefined();
+});

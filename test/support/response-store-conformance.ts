@@ -1,0 +1,97 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import type { ResponseStore, StoredResponse } from '../../src/storage/response-store.ts';
+
+export interface ResponseStoreBackend {
+  readonly store: ResponseStore;
+  close(): Promise<void>;
+}
+
+export function storedResponse(id: string, more: Partial<StoredResponse> = {}): StoredResponse {
+  return {
+    id,
+    createdAt: 1_000,
+    expiresAt: 2_000,
+    input: [{ role: 'user', content: `asked of ${id}` }],
+    response: { id, object: 'response', output: [] },
+    native: false,
+    ...more,
+  };
+}
+
+const A = { tenant: 'a' };
+const B = { tenant: 'b' };
+const NOW = 1_500;
+
+/** What every store of responses promises. */
+export function responseStoreConformance(name: string, open: () => Promise<ResponseStoreBackend>): void {
+  describe(`response store: ${name}`, () => {
+    const backends: ResponseStoreBackend[] = [];
+    const start = async () => {
+      const backend = await open();
+      backends.push(backend);
+      return backend.store;
+    };
+    afterEach(async () => {
+      for (const backend of backends.splice(0)) await backend.close();
+    });
+
+    test('gives back what was put in, whatever it holds', async () => {
+      const store = await start();
+      const stored = storedResponse("r'; --", {
+        native: true,
+        input: [{ text: 'Größe 💧\n\u2028"', deep: { list: [1, null, true] } }],
+        response: { id: "r'; --", usage: { total_tokens: 3 }, nothing: null },
+      });
+      await store.put([{ scope: A, stored }]);
+      expect(await store.get(A, stored.id, NOW)).toEqual(stored);
+    });
+
+    test('puts many at once, and replaces one of the same id', async () => {
+      const store = await start();
+      const many = Array.from({ length: 300 }, (_, index) => ({
+        scope: A,
+        stored: storedResponse(`r${index}`),
+      }));
+      await store.put(many);
+      await store.put([{ scope: A, stored: storedResponse('r7', { response: { id: 'r7', again: true } }) }]);
+      await store.put([]);
+      expect((await store.get(A, 'r7', NOW))?.response).toEqual({ id: 'r7', again: true });
+      expect(await store.get(A, 'r299', NOW)).toEqual(storedResponse('r299'));
+    });
+
+    test('shows one tenant nothing of another’s, not even under the same id', async () => {
+      const store = await start();
+      const own = storedResponse('r', { response: { of: 'b' } });
+      await store.put([
+        { scope: A, stored: storedResponse('r', { response: { of: 'a' } }) },
+        { scope: B, stored: own },
+        { scope: B, stored: storedResponse('only-b') },
+      ]);
+      expect(await store.get(A, 'only-b', NOW)).toBeUndefined();
+      expect(await store.delete(A, 'only-b')).toBe(false);
+      expect(await store.delete(A, 'r')).toBe(true);
+      expect(await store.get(B, 'r', NOW)).toEqual(own);
+    });
+
+    test('forgets what is deleted, once', async () => {
+      const store = await start();
+      await store.put([{ scope: A, stored: storedResponse('r') }]);
+      expect([await store.delete(A, 'r'), await store.delete(A, 'r')]).toEqual([true, false]);
+      expect(await store.get(A, 'r', NOW)).toBeUndefined();
+    });
+
+    test('hides what has expired, and clears it away', async () => {
+      const store = await start();
+      await store.put([
+        { scope: A, stored: storedResponse('old') },
+        { scope: B, stored: storedResponse('older', { expiresAt: 1_900 }) },
+        { scope: A, stored: storedResponse('young', { expiresAt: 9_000 }) },
+      ]);
+      expect(await store.get(A, 'old', 1_999)).toBeDefined();
+      expect(await store.get(A, 'old', 2_000)).toBeUndefined();
+      expect(await store.deleteExpired(2_000)).toBe(2);
+      expect(await store.deleteExpired(2_000)).toBe(0);
+      expect(await store.get(A, 'young', 2_000)).toBeDefined();
+    });
+  });
+}
