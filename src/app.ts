@@ -33,7 +33,7 @@ import { createProvider } from './providers/registry.ts';
 import { createSimulator } from './providers/simulator/index.ts';
 import { type DiscoveryResult, ModelDiscovery } from './routing/discovery.ts';
 import { detectEngines } from './routing/engine-detection.ts';
-import { TargetLoad } from './routing/target-load.ts';
+import { freshRoutingState } from './routing/router.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
 import { ResponseKeeper } from './storage/response-keeper.ts';
 import { type ControlDatabase, openControlDatabase } from './storage/sql/control-database.ts';
@@ -99,10 +99,12 @@ export class App {
     }
     const simulator = createSimulator({ clock });
     const discovery = new ModelDiscovery();
+    const modelData = new ModelData(() => new Date(clock.wallTime()));
     const snapshotOptions: SnapshotOptions = {
       env,
       clock,
-      load: new TargetLoad(),
+      routing: freshRoutingState(),
+      modelData,
       random: Math.random,
       discovered: () => discovery.current,
       simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),
@@ -110,7 +112,7 @@ export class App {
         createUpstreamTransport({ env, clock, http1: { connectTimeoutMs } }),
       engines: loaded.config.providers === null ? await findEngines(options) : [],
     };
-    return new App(options, db, keys, discovery, snapshotOptions, created);
+    return new App(options, db, keys, discovery, modelData, snapshotOptions, created);
   }
 
   private constructor(
@@ -118,6 +120,7 @@ export class App {
     db: ControlDatabase,
     keys: KeyRing,
     discovery: ModelDiscovery,
+    modelData: ModelData,
     snapshotOptions: SnapshotOptions,
     created: CreatedKey | undefined,
   ) {
@@ -129,6 +132,7 @@ export class App {
     this.#snapshotOptions = snapshotOptions;
     this.createdAdminKey = created;
     this.#snapshot = buildSnapshot(options.loaded.config, snapshotOptions);
+    snapshotOptions.routing.states.configure(this.#snapshot.health);
 
     const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
     this.metrics = new Metrics(
@@ -138,7 +142,6 @@ export class App {
     const { metrics } = this;
     const deadlines = new DeadlineMonitor(() => clock.now());
     const tokenizer = new Tokenizer();
-    const modelData = new ModelData(() => new Date(clock.wallTime()));
     this.#responses = new ResponseKeeper(
       new SqlResponseStore(db),
       () => clock.wallTime(),
@@ -159,7 +162,7 @@ export class App {
       inference: new InferenceService({
         clock,
         deadlines,
-        load: snapshotOptions.load,
+        states: snapshotOptions.routing.states,
         observer: recorder,
         media: new GuardedMediaFetcher(() => this.#snapshot.mediaLimits),
         estimateTokens: (request, model) => tokenizer.estimate(request, model),
@@ -245,6 +248,7 @@ export class App {
     const next = buildSnapshot(loaded.config, this.#snapshotOptions);
     const old = this.#snapshot;
     this.#snapshot = next;
+    this.#snapshotOptions.routing.states.configure(next.health);
     old.close();
     this.#describeModels();
     this.#options.log.logger.level = loaded.config.log.level;

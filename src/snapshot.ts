@@ -4,7 +4,7 @@ import type { Clock } from './core/clock.ts';
 import type { Transport } from './core/transport.ts';
 import type { CorsRules } from './http/cors.ts';
 import type { AddressLimits } from './limits/per-address.ts';
-import type { ModelOverrides } from './metering/model-data.ts';
+import type { ModelData, ModelOverrides } from './metering/model-data.ts';
 import type { ModelPrice } from './metering/price-data.ts';
 import type { DownloadLimits } from './platform/guarded-download.ts';
 import {
@@ -16,14 +16,15 @@ import {
 } from './providers/registry.ts';
 import type { Provider } from './providers/types.ts';
 import { type DiscoveredModels, type ModelDefinition, ModelDirectory } from './routing/directory.ts';
-import { Router } from './routing/router.ts';
-import type { TargetLoad } from './routing/target-load.ts';
+import type { HealthSettings } from './routing/health/target-state.ts';
+import { Router, type RoutingState } from './routing/router.ts';
 
 /** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
 export interface GatewaySnapshot extends ApiSnapshot {
   readonly config: Config;
   readonly cors: CorsRules;
   readonly addressLimits: AddressLimits;
+  readonly health: HealthSettings;
   readonly mediaLimits: DownloadLimits;
   /** Lets idle connections go. Requests in flight end as they will. */
   close(): void;
@@ -32,7 +33,9 @@ export interface GatewaySnapshot extends ApiSnapshot {
 export interface SnapshotOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
-  readonly load: TargetLoad;
+  /** What is known of targets, which outlives configurations. */
+  readonly routing: RoutingState;
+  readonly modelData?: ModelData;
   readonly random: () => number;
   readonly discovered: () => DiscoveredModels;
   readonly simulator: Transport;
@@ -73,7 +76,7 @@ function definition(model: ModelConfig): ModelDefinition {
     ...(price === null ? {} : { price: listPrice(price) }),
     ...(Object.keys(capabilities).length === 0 ? {} : { capabilities }),
   };
-  return { ...model, facts };
+  return { ...model, fallbacksOn: model.fallbacks_on, facts };
 }
 
 function listPrice(price: NonNullable<ModelConfig['price']>): ModelPrice {
@@ -93,12 +96,35 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
   const providers: Provider[] = configured.map((provider) => createProvider(provider, world));
   if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(world));
   const directory = new ModelDirectory(config.models.map(definition), providers, options.discovered);
-  const { limits, media, server } = config;
+  const { limits, media, routing, server } = config;
+  const { modelData } = options;
   return {
     config,
     providers,
     directory,
-    router: new Router(directory, options.load, options.random),
+    router: new Router({
+      ...options.routing,
+      directory,
+      random: options.random,
+      retry: {
+        attempts: routing.retry.attempts,
+        baseMs: routing.retry.base,
+        maxMs: routing.retry.max,
+        budget: routing.retry.budget,
+      },
+      ...(modelData ? { modelInfo: (target, facts) => modelData.of(target, facts) } : {}),
+    }),
+    health: {
+      breaker: {
+        failures: routing.breaker.failures,
+        errorRate: routing.breaker.error_rate,
+        minRequests: routing.breaker.min_requests,
+        openMs: routing.breaker.open,
+      },
+      coolDownMs: routing.cool_down.default,
+      longestCoolDownMs: routing.cool_down.max,
+      slowStartMs: routing.slow_start,
+    },
     limits: {
       firstTokenMs: limits.first_token,
       streamIdleMs: limits.stream_idle,

@@ -3,14 +3,14 @@ import { loadText } from '../../test/support/config-source.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
 import { storedKey } from '../../test/support/key-store-conformance.ts';
-import { TargetLoad } from '../routing/target-load.ts';
+import { freshRoutingState } from '../routing/router.ts';
 import { buildSnapshot } from '../snapshot.ts';
 import { type BannerInput, banner } from './banner.ts';
 
 const snapshot = buildSnapshot(loadText('{}').config, {
   env: {},
   clock: new FakeClock(),
-  load: new TargetLoad(),
+  routing: freshRoutingState(),
   random: () => 0,
   discovered: () => new Map(),
   simulator: new FakeTransport(),

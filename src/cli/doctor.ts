@@ -9,7 +9,7 @@ import { fetchModels } from '../providers/exchange.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import { createSimulator } from '../providers/simulator/index.ts';
 import type { Provider } from '../providers/types.ts';
-import { TargetLoad } from '../routing/target-load.ts';
+import { freshRoutingState } from '../routing/router.ts';
 import { buildSnapshot } from '../snapshot.ts';
 import { openFilesLimit } from '../telemetry/process-stats.ts';
 import { EXIT, type Output, paint } from './output.ts';
@@ -154,7 +154,7 @@ async function checkProviders(config: Config, { env }: DoctorOptions): Promise<F
     const snapshot = buildSnapshot(config, {
       env,
       clock: systemClock,
-      load: new TargetLoad(),
+      routing: freshRoutingState(),
       random: Math.random,
       discovered: () => new Map(),
       simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),

@@ -32,6 +32,12 @@ describe('finding the file', () => {
       models: [],
       default_model: null,
       media: { max_size: 20_000_000, timeout: 15_000, allowed_hosts: [] },
+      routing: {
+        retry: { attempts: 3, base: 1000, max: 4000, budget: 0.2 },
+        breaker: { failures: 5, error_rate: 0.5, min_requests: 20, open: 30_000 },
+        cool_down: { default: 2000, max: 300_000 },
+        slow_start: 30_000,
+      },
       limits: {
         per_ip: null,
         queue_timeout: 2000,
@@ -115,7 +121,7 @@ providers: [{ id: "${ref('ID')}", kind: openai, api_key: "${ref('NONE:-')}" }]
       },
     );
     expect(config.models[0]?.targets).toEqual([
-      { provider: 'simulator', model: 'x, weight: 7 } #', weight: 1 },
+      { provider: 'simulator', model: 'x, weight: 7 } #', weight: 1, tier: 0 },
     ]);
   });
 

@@ -6,6 +6,7 @@ import {
   boolean,
   decimal,
   duration,
+  fromNumericText,
   headers,
   host,
   integer,
@@ -25,7 +26,16 @@ export const DEFAULT_METRICS_PORT = 9090;
 export const DEFAULT_DATA_DIR = './data';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
-export const STRATEGIES = ['round-robin', 'weighted', 'least-inflight'] as const;
+export const STRATEGIES = [
+  'power-of-two',
+  'least-inflight',
+  'round-robin',
+  'weighted',
+  'lowest-cost',
+  'consistent-hash',
+  'prefix-affinity',
+  'engine-load',
+] as const;
 
 const PROVIDER_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const PROVIDER_ID_MESSAGE =
@@ -56,6 +66,7 @@ export function createConfigSchema(catalog: ProviderCatalog) {
     media: media().describe(
       'Images and files that clients name by URL, where a provider wants them in the request itself.',
     ),
+    routing: routing().describe('How failures are dealt with.'),
     limits: limits().describe('What one client may use, and how long things may take.'),
   });
 }
@@ -182,9 +193,9 @@ const model = () =>
     aliases: list(modelName()).describe('More names for the same model.'),
     strategy: z
       .enum(STRATEGIES)
-      .prefault('least-inflight')
+      .prefault('power-of-two')
       .describe(
-        'How a target is picked: in turn, by weight, or the one with the fewest requests in flight for its weight.',
+        'How a target is picked: `power-of-two`, the faster and less busy of two; `least-inflight`, the one with the fewest requests in flight for its weight; `round-robin`, in turn; `weighted`, by chance; `lowest-cost`, by price; `consistent-hash`, always the same for a session, user or conversation; `prefix-affinity`, where the beginning of the prompt is in the cache; `engine-load`, by what engines say of their queues.',
       ),
     targets: z
       .array(
@@ -192,6 +203,9 @@ const model = () =>
           provider: providerId().describe('The id of a provider.'),
           model: text(300).describe("The model's name at that provider."),
           weight: integer(0).prefault(1).describe('Its share of the requests. 0 takes it out of use.'),
+          tier: integer(0, 99)
+            .prefault(0)
+            .describe('Targets of a higher tier are used only when none of a lower one can be.'),
         }),
       )
       .min(1)
@@ -225,6 +239,52 @@ const model = () =>
     fallbacks: list(modelName(LONGEST_REFERENCE)).describe(
       'What to try, in this order, when no target can answer: a model id, an alias, or `provider-id/upstream-model`.',
     ),
+    fallbacks_on: section({
+      context_window: list(modelName(LONGEST_REFERENCE)).describe('When the conversation is too long.'),
+      content_policy: list(modelName(LONGEST_REFERENCE)).describe(
+        'When the provider will not handle the prompt.',
+      ),
+      rate_limit: list(modelName(LONGEST_REFERENCE)).describe(
+        'When a target is over its limit; before `fallbacks`.',
+      ),
+    }).describe('Models to go to for one kind of failure.'),
+  });
+
+const routing = () =>
+  section({
+    retry: section({
+      attempts: integer(1, 20)
+        .prefault(3)
+        .describe(
+          'Attempts of one request in all, after each target has had one. 1: no second try of a target.',
+        ),
+      base: duration(0)
+        .prefault('1s')
+        .describe('How long to wait before the second round; twice as long each time.'),
+      max: duration(0).prefault('4s').describe('The longest wait between two rounds.'),
+      budget: z
+        .preprocess(fromNumericText, z.number().min(0).max(1))
+        .prefault(0.2)
+        .describe('Share of the requests that may be repeated, beside a few that always may.'),
+    }).describe('Second tries of the same target. Other targets and fallbacks are tried first, at once.'),
+    breaker: section({
+      failures: integer(1).prefault(5).describe('Failures in a row that open it.'),
+      error_rate: z
+        .preprocess(fromNumericText, z.number().gt(0).max(1))
+        .prefault(0.5)
+        .describe('Share of failures within half a minute that opens it.'),
+      min_requests: integer(1).prefault(20).describe('Requests within that time before the share counts.'),
+      open: duration(1)
+        .prefault('30s')
+        .describe('How long it stays open before a request is let through as a probe.'),
+    }).describe('The circuit breaker of each target: it keeps requests from one that fails.'),
+    cool_down: section({
+      default: duration(0).prefault('2s').describe('Where it does not say for how long.'),
+      max: duration(0).prefault('5m').describe('The longest, whatever it says. 0 for never.'),
+    }).describe('How long a target that is over its limit is left alone, as long as there are others.'),
+    slow_start: duration(0)
+      .prefault('30s')
+      .describe('How long a target that has come back gets less than its share of the requests.'),
   });
 
 const media = () =>

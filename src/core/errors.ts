@@ -34,6 +34,8 @@ const RULES = {
   content_policy_violation: { status: 400, type: 'invalid_request_error', retryable: false },
   /** `strict` is on, and no target can be told all that the request says. Another target may. */
   unsupported_by_target: { status: 400, type: 'invalid_request_error', retryable: true },
+  /** Every target rests, is out of order, or was taken out of use. */
+  model_unavailable: { status: 503, type: 'upstream_error', retryable: false },
   upstream_rate_limited: { status: 429, type: 'rate_limit_error', retryable: true },
   /** The upstream does not accept the credential that this gateway holds. */
   upstream_auth_failed: { status: 502, type: 'upstream_error', retryable: true },

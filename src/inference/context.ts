@@ -4,6 +4,7 @@ import type { Principal } from '../core/principal.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
+import type { RoutePlan } from '../routing/plan.ts';
 
 const NO_WARNINGS: readonly Warning[] = [];
 
@@ -51,6 +52,8 @@ export class RequestContext implements Slotted {
   /** What the target that answers was not told, or told in another way. */
   warnings: readonly Warning[] = NO_WARNINGS;
   readonly attempts: AttemptTrace[] = [];
+  /** How targets were chosen. */
+  plan: RoutePlan | undefined;
   committedAt: number | undefined;
   usage: Usage | undefined;
   finishReason: string | undefined;

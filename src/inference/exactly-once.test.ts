@@ -17,8 +17,8 @@ import type { TransportFailure } from '../core/transport.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { openAiCompatibleAdapter } from '../providers/openai-compatible/adapter.ts';
 import { ModelDirectory } from '../routing/directory.ts';
-import { Router } from '../routing/router.ts';
-import { TargetLoad } from '../routing/target-load.ts';
+import { TargetStates } from '../routing/health/target-states.ts';
+import { freshRoutingState, Router } from '../routing/router.ts';
 import { type AttemptTrace, type Outcome, RequestContext } from './context.ts';
 import { DeadlineMonitor } from './deadlines.ts';
 import { type InferenceAnswer, InferenceService } from './service.ts';
@@ -115,7 +115,7 @@ const LIMITS = { firstTokenMs: 200, streamIdleMs: 300, maxRequestMs: 1_000 };
 
 class Run {
   readonly clock = new FakeClock();
-  readonly load = new TargetLoad();
+  readonly states = new TargetStates();
   readonly transport = new FakeTransport();
   readonly outcomes: Outcome[] = [];
   readonly endedAttempts: AttemptTrace[] = [];
@@ -167,14 +167,14 @@ class Run {
     );
     const snapshot = {
       directory,
-      router: new Router(directory, this.load, () => 0),
+      router: new Router({ ...freshRoutingState(this.states), directory, random: () => 0 }),
       providers,
       limits: LIMITS,
     };
     const service = new InferenceService({
       clock: this.clock,
       deadlines: this.#deadlines,
-      load: this.load,
+      states: this.states,
       observer: { attemptEnded: (trace) => this.endedAttempts.push(trace) },
       ...NO_EXTRAS,
     });
@@ -296,7 +296,7 @@ function expectBalancedBooks(run: Run): void {
   const [outcome, ...more] = run.outcomes;
   expect(more).toEqual([]);
   expect(outcome).toBeDefined();
-  expect(run.load.total()).toBe(0);
+  expect(run.states.total()).toBe(0);
   expect(run.watching).toBe(0);
   expect(run.clock.sleeping).toBe(0);
 

@@ -5,8 +5,8 @@ import { chatAnswer, NO_EXTRAS, PRINCIPAL, testCall, testProvider } from '../../
 import { GatewayError } from '../core/errors.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { ModelDirectory } from '../routing/directory.ts';
-import { Router } from '../routing/router.ts';
-import { TargetLoad } from '../routing/target-load.ts';
+import { TargetStates } from '../routing/health/target-states.ts';
+import { freshRoutingState, Router } from '../routing/router.ts';
 import { type Outcome, RequestContext } from './context.ts';
 import { DeadlineMonitor } from './deadlines.ts';
 import { InferenceService } from './service.ts';
@@ -14,7 +14,7 @@ import { InferenceService } from './service.ts';
 /** One model "asked" with a target for each transport, tried in this order. */
 async function ask(transports: readonly FakeTransport[], model = 'asked', weight = 1) {
   const clock = new FakeClock();
-  const load = new TargetLoad();
+  const states = new TargetStates();
   const providers = transports.map((transport, index) => testProvider({ id: `p${index}`, transport }));
   const targets = providers.map(({ id }) => ({ provider: id, model: 'up', weight }));
   const directory = new ModelDirectory(
@@ -33,13 +33,18 @@ async function ask(transports: readonly FakeTransport[], model = 'asked', weight
       () => clock.now(),
       () => () => undefined,
     ),
-    load,
+    states,
     observer: { attemptEnded: () => undefined },
     ...NO_EXTRAS,
   });
   const snapshot = {
     directory,
-    router: new Router(directory, load, () => 0),
+    router: new Router({
+      ...freshRoutingState(states),
+      directory,
+      random: () => 0,
+      retry: { attempts: 1, baseMs: 0, maxMs: 0, budget: 0 },
+    }),
     providers,
     limits: { firstTokenMs: 100, streamIdleMs: 100, maxRequestMs: 100 },
   };

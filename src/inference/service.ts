@@ -6,8 +6,10 @@ import type { Warning } from '../core/warning.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { InlineMedia, Provider, Target } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
+import type { TargetStates } from '../routing/health/target-states.ts';
+import type { RoutePlan } from '../routing/plan.ts';
+import { RequestFacts } from '../routing/request-facts.ts';
 import type { Router } from '../routing/router.ts';
-import type { TargetLoad } from '../routing/target-load.ts';
 import { type Answer, Attempt, type AttemptEnd } from './attempt.ts';
 import type { AttemptTrace, RequestContext } from './context.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
@@ -31,7 +33,7 @@ export interface AttemptObserver {
 export interface InferenceServiceOptions {
   readonly clock: Clock;
   readonly deadlines: DeadlineMonitor;
-  readonly load: TargetLoad;
+  readonly states: TargetStates;
   readonly observer: AttemptObserver;
   readonly media: MediaFetcher;
   readonly estimateTokens: TokenEstimator;
@@ -85,34 +87,47 @@ export class InferenceService {
       if (!route) throw unknownModel(call.model, snapshot.directory);
       context.modelLabel = route.label;
       if (route.strict) context.strict = true;
+      const facts = new RequestFacts(call, context.principal.tenant);
+      const plan = snapshot.router.plan(route, facts, this.#now());
+      context.plan = plan;
       const failures: AttemptFailure[] = [];
       let lastError: GatewayError | undefined;
-      for (const target of snapshot.router.order(route)) {
+      for (;;) {
         if (context.aborted) throw context.aborted;
         if (this.#now() >= context.deadlineAt) {
           throw new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.', {
             attempts: failures,
           });
         }
-        const facts = route.targets.includes(target) ? route.facts : undefined;
-        const fitting = this.options.contextWindows.check(call, target, facts);
+        const step = plan.next(this.#now(), context.deadlineAt);
+        if (step.kind === 'none') break;
+        if (step.kind === 'wait') {
+          await this.#pause(step.ms, context);
+          continue;
+        }
+        const { target } = step;
+        const fitting = this.options.contextWindows.check(call, target, step.route.facts);
         const overflow = fitting && (await fitting);
         if (overflow) {
+          // Another target's window may be larger, and asking costs nothing.
           lastError = overflow;
+          plan.failed(overflow);
           continue;
         }
         try {
           const urls = target.provider.adapter.mediaToInline?.(call, target);
           const media = urls && urls.length > 0 ? await this.#fetchMedia(urls, context) : NO_MEDIA;
-          return await this.#attempt(snapshot, context, call, target, renderStreamError, media);
+          const answer = await this.#attempt(snapshot, context, call, target, renderStreamError, media);
+          snapshot.router.answered(step.route, target, facts);
+          return answer;
         } catch (thrown) {
           lastError = asGatewayError(thrown);
           const failure = context.attempts.at(-1)?.failure;
-          if (failure) failures.push(failure);
-          if (!lastError.retryable || context.aborted) throw lastError.with({ attempts: failures });
+          if (failure && failures.at(-1) !== failure) failures.push(failure);
+          if (context.aborted || !plan.failed(lastError)) throw lastError.with({ attempts: failures });
         }
       }
-      if (!lastError) throw new GatewayError('model_not_found', `Model "${call.model}" has no target.`);
+      if (!lastError) throw nothingUsable(call.model, plan, this.options.states, this.#now());
       throw failures.length > 1 ? allFailed(lastError, failures) : lastError.with({ attempts: failures });
     } catch (thrown) {
       const error = asGatewayError(thrown);
@@ -132,7 +147,7 @@ export class InferenceService {
     renderStreamError: RenderStreamError,
     media: ReadonlyMap<string, InlineMedia>,
   ): Promise<InferenceAnswer> {
-    const { clock, deadlines, load, observer } = this.options;
+    const { clock, deadlines, states, observer } = this.options;
     if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
       return this.#estimate(context, call, target);
     }
@@ -145,7 +160,7 @@ export class InferenceService {
       failure: undefined,
     };
     context.attempts.push(trace);
-    const release = load.acquire(target);
+    const ticket = states.of(target).begin(trace.startedAt);
     const warnings: Warning[] = [];
     const attempt = new Attempt({
       call,
@@ -168,11 +183,12 @@ export class InferenceService {
       renderStreamError,
       onFirstEvent: () => {
         trace.firstEventAt = clock.now();
+        ticket.answered(trace.firstEventAt);
         context.committedAt = trace.firstEventAt;
       },
       onEnd: (end) => {
-        release();
         trace.endedAt = clock.now();
+        ticket.end(trace.endedAt, verdictOf(end), tokensOf(end));
         if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
         observer.attemptEnded(trace, context);
         context.onAbort(undefined);
@@ -186,6 +202,19 @@ export class InferenceService {
       attempt.cancel(asGatewayError(error));
     }
     return attempt.answer;
+  }
+
+  /** Waits, unless the request is over before. */
+  async #pause(ms: number, context: RequestContext): Promise<void> {
+    const controller = new AbortController();
+    context.onAbort((reason) => controller.abort(reason));
+    try {
+      await this.options.clock.sleep(ms, controller.signal);
+    } catch (error) {
+      throw context.aborted ?? error;
+    } finally {
+      context.onAbort(undefined);
+    }
   }
 
   /** Fetches until it is done or the request is over. */
@@ -229,6 +258,36 @@ function completeFrom(context: RequestContext, end: AttemptEnd): void {
   context.usage = end.observed?.usage;
   context.finishReason = end.observed?.finishReason;
   context.complete(end.kind === 'failed' ? { kind: 'failed', error: end.error } : { kind: end.kind });
+}
+
+/** What the end of an attempt says of its target: see `Ticket.end`. */
+function verdictOf(end: AttemptEnd): GatewayError | null | undefined {
+  if (end.kind === 'failed') return end.error;
+  return end.kind === 'client_gone' ? null : undefined;
+}
+
+/** Tokens of the answer; where they were not counted, its events. */
+function tokensOf({ observed }: AttemptEnd): number | undefined {
+  return observed?.usage?.outputTokens ?? observed?.chunks;
+}
+
+/** No target may be used now: which, and why. */
+function nothingUsable(model: string, plan: RoutePlan, states: TargetStates, now: number): GatewayError {
+  const considered = plan.looks.flatMap((look) => look.considered);
+  if (considered.length === 0) {
+    return new GatewayError('model_not_found', `Model "${model}" has no target.`, { param: 'model' });
+  }
+  const list = considered.map(({ target, leftOut }) => {
+    const { lastFailure } = states.of(target);
+    const last = lastFailure && leftOut !== 'weight 0' ? `; last failure: ${lastFailure.message}` : '';
+    return `${target.provider.id}/${target.model} (${(leftOut ?? 'not tried').replaceAll('_', ' ')}${last})`;
+  });
+  const wait = plan.availableAt(now) - now;
+  return new GatewayError(
+    'model_unavailable',
+    `No target of model "${model}" can be used now: ${list.join(', ')}.`,
+    Number.isFinite(wait) ? { retryAfterSeconds: Math.max(1, Math.ceil(wait / 1_000)) } : {},
+  );
 }
 
 function describeFailure(error: GatewayError, trace: AttemptTrace): AttemptFailure {

@@ -77,6 +77,8 @@ export interface Target {
   readonly provider: Provider;
   readonly model: string;
   readonly weight: number;
+  /** Targets of a lower tier are tried first; 0 when absent. */
+  readonly tier?: number;
 }
 
 /** A whole upstream answer, small enough to hold. */

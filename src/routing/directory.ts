@@ -1,15 +1,27 @@
 import { distance } from 'fastest-levenshtein';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Provider, Target, UpstreamModel } from '../providers/types.ts';
-import type { StrategyName } from './strategies.ts';
+import type { StrategyName } from './strategies/index.ts';
+
+/** What a fallback is for: any failure that another model may cure, or one kind of them. */
+export type FallbackReason = 'general' | 'context_window' | 'content_policy' | 'rate_limit' | 'budget';
+
+/** Names of the models to go to, by the failure. */
+export type FallbacksOn = Readonly<Partial<Record<FallbackReason, readonly string[]>>>;
 
 /** A model that the configuration defines. */
 export interface ModelDefinition {
   readonly id: string;
   readonly aliases: readonly string[];
   readonly strategy: StrategyName;
-  readonly targets: readonly { readonly provider: string; readonly model: string; readonly weight: number }[];
+  readonly targets: readonly {
+    readonly provider: string;
+    readonly model: string;
+    readonly weight: number;
+    readonly tier?: number;
+  }[];
   readonly fallbacks: readonly string[];
+  readonly fallbacksOn?: FallbacksOn;
   /** Refuse requests that a target can't be told in full. */
   readonly strict?: boolean;
   /** What it is meant for, where a request names no model. */
@@ -26,6 +38,7 @@ export interface ModelRoute {
   readonly strategy: StrategyName;
   readonly targets: readonly Target[];
   readonly fallbacks: readonly string[];
+  readonly fallbacksOn: FallbacksOn;
   readonly strict: boolean;
   readonly facts: ModelOverrides | undefined;
 }
@@ -69,10 +82,10 @@ export class ModelDirectory {
   }
 
   #define(definition: ModelDefinition): void {
-    const targets = definition.targets.map(({ provider: id, model, weight }): Target => {
+    const targets = definition.targets.map(({ provider: id, model, weight, tier = 0 }): Target => {
       const provider = this.#providers.get(id);
       if (!provider) throw new UnknownProviderError(definition.id, id);
-      return { provider, model, weight };
+      return { provider, model, weight, tier };
     });
     const route: ModelRoute = {
       id: definition.id,
@@ -80,6 +93,7 @@ export class ModelDirectory {
       strategy: definition.strategy,
       targets,
       fallbacks: definition.fallbacks,
+      fallbacksOn: definition.fallbacksOn ?? {},
       strict: definition.strict ?? false,
       facts: definition.facts,
     };
@@ -172,6 +186,7 @@ function direct(id: string, label: string, provider: Provider, model: string): M
     strategy: 'round-robin',
     targets: [{ provider, model, weight: 1 }],
     fallbacks: [],
+    fallbacksOn: {},
     strict: false,
     facts: undefined,
   };

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test';
-import { testProvider } from '../../test/support/inference.ts';
+import { testCall, testProvider } from '../../test/support/inference.ts';
 import { type ModelDefinition, ModelDirectory } from './directory.ts';
-import { Router } from './router.ts';
-import { TargetLoad } from './target-load.ts';
+import { TargetStates } from './health/target-states.ts';
+import { RequestFacts } from './request-facts.ts';
+import { freshRoutingState, Router } from './router.ts';
 
 const model = (
   id: string,
@@ -18,16 +19,22 @@ const model = (
 });
 
 function create(definitions: readonly ModelDefinition[]) {
-  const load = new TargetLoad();
+  const states = new TargetStates();
   const providers = ['a', 'b', 'c'].map((id) => testProvider({ id }));
   const directory = new ModelDirectory(definitions, providers, () => new Map());
-  const router = new Router(directory, load, () => 0);
+  const retry = { attempts: 1, baseMs: 0, maxMs: 0, budget: 0 };
+  const router = new Router({ ...freshRoutingState(states), directory, random: () => 0, retry });
   const order = (name: string) => {
     const route = directory.resolve(name);
     if (!route) throw new Error(`no route for ${name}`);
-    return router.order(route).map(TargetLoad.key);
+    const plan = router.plan(route, new RequestFacts(testCall(), 'default'), 0);
+    const targets: string[] = [];
+    for (let step = plan.next(0, 1e9); step.kind === 'try'; step = plan.next(0, 1e9)) {
+      targets.push(TargetStates.key(step.target));
+    }
+    return targets;
   };
-  return { load, order, directory };
+  return { states, order, directory };
 }
 
 describe('Router', () => {
@@ -41,12 +48,12 @@ describe('Router', () => {
   });
 
   test('knows how busy targets are', () => {
-    const { load, order, directory } = create([model('m', ['a', 'b'], { strategy: 'least-inflight' })]);
+    const { states, order, directory } = create([model('m', ['a', 'b'], { strategy: 'least-inflight' })]);
     const first = directory.resolve('m')?.targets[0];
     if (!first) throw new Error('the model has targets');
-    const release = load.acquire(first);
+    const ticket = states.of(first).begin(0);
     expect([order('m')[0], order('m')[0]]).toEqual(['b/up', 'b/up']);
-    release();
+    ticket.end(0, undefined, 1);
   });
 
   test('puts fallbacks behind, each target once, and ends in circles', () => {

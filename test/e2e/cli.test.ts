@@ -124,7 +124,17 @@ describe('config', () => {
     expect(schema.type).toBe('object');
     expect(schema.additionalProperties).toBe(false);
     expect(Object.keys(schema.properties).sort()).toEqual(
-      ['default_model', 'limits', 'log', 'media', 'models', 'providers', 'server', 'storage'].sort(),
+      [
+        'default_model',
+        'limits',
+        'log',
+        'media',
+        'models',
+        'providers',
+        'routing',
+        'server',
+        'storage',
+      ].sort(),
     );
     for (const { description } of Object.values(schema.properties)) expect(description).toBeString();
   });

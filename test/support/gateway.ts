@@ -84,8 +84,15 @@ export function cleanEnvironment(home: string): Record<string, string> {
   return environment;
 }
 
+/** One failure is one answer, for tests of other things: nothing is repeated, and no target is left alone. */
+const FAILURES_SHOW = {
+  retry: { attempts: 1 },
+  breaker: { failures: 1_000_000, min_requests: 1_000_000 },
+  cool_down: { max: '0s' },
+};
+
 function yamlText(config: string | Readonly<Record<string, unknown>>): string {
-  return typeof config === 'string' ? config : stringify(config);
+  return typeof config === 'string' ? config : stringify({ routing: FAILURES_SHOW, ...config });
 }
 
 function collect(child: ChildProcess, waiters: Waiters): { stdout(): string; stderr(): string } {

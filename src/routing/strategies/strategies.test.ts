@@ -1,23 +1,38 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { seededRandom } from '../../test/support/bytes.ts';
-import { testProvider, testTarget } from '../../test/support/inference.ts';
-import { STRATEGIES, type StrategyName, type TargetView } from './strategies.ts';
+import { seededRandom } from '../../../test/support/bytes.ts';
+import { testProvider, testTarget } from '../../../test/support/inference.ts';
+import { STRATEGIES, type StrategyName } from './index.ts';
+import type { TargetView, Turn } from './strategy.ts';
 
 const view = (model: string, weight = 1, inflight = 0): TargetView => ({
   target: testTarget(testProvider(), model, weight),
   inflight,
+  pace: undefined,
+  price: undefined,
+  engine: undefined,
+});
+
+const turn = (more: Partial<Turn> = {}): Turn => ({
+  count: 0,
+  random: () => 0,
+  inputTokens: 100,
+  outputTokens: 100,
+  affinity: undefined,
+  seenBlocks: () => 0,
+  blocks: 0,
+  ...more,
 });
 const names = (views: readonly TargetView[]) => views.map(({ target }) => target.model);
 const order = (strategy: StrategyName, views: readonly TargetView[], count = 0, random = () => 0) =>
-  names(STRATEGIES[strategy](views, { count, random }));
+  names(STRATEGIES[strategy](views, turn({ count, random })));
 
 const views = fc
   .array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.nat(20)), { maxLength: 6 })
   .map((rows) => rows.map(([weight, inflight], index) => view(`m${index}`, weight, inflight)));
 
 describe('every strategy', () => {
-  const every = fc.constantFrom<StrategyName>('round-robin', 'weighted', 'least-inflight');
+  const every = fc.constantFrom(...(Object.keys(STRATEGIES) as StrategyName[]));
   test('orders all targets, each once, and leaves its input alone', () => {
     fc.assert(
       fc.property(
@@ -70,7 +85,7 @@ describe('least-inflight', () => {
   test('begins with the least busy for its weight', () => {
     fc.assert(
       fc.property(views, fc.nat(), (given, count) => {
-        const ordered = STRATEGIES['least-inflight'](given, { count, random: () => 0 });
+        const ordered = STRATEGIES['least-inflight'](given, turn({ count }));
         const loads = ordered.map(({ inflight, target }) => inflight / target.weight);
         expect(loads).toEqual(loads.toSorted((a, b) => a - b));
       }),

@@ -1,0 +1,53 @@
+import type { EngineLoad } from './strategies/strategy.ts';
+
+/** The gauges' names, by what they say; the first that an engine has counts. */
+const GAUGES: Readonly<Record<keyof EngineLoad, readonly string[]>> = {
+  waiting: ['vllm:num_requests_waiting', 'sglang:num_queue_reqs', 'llamacpp:requests_deferred'],
+  running: ['vllm:num_requests_running', 'sglang:num_running_reqs', 'llamacpp:requests_processing'],
+  cacheUsage: [
+    'vllm:kv_cache_usage_perc',
+    'vllm:gpu_cache_usage_perc',
+    'sglang:token_usage',
+    'llamacpp:kv_cache_usage_ratio',
+  ],
+};
+
+const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})?\s+([^\s]+)/;
+
+/** The load out of an engine's page of Prometheus metrics. @returns undefined when it has none of the gauges */
+export function parseEngineLoad(page: string): EngineLoad | undefined {
+  const values = new Map<string, number>();
+  for (const line of page.split('\n')) {
+    const [, name, text] = LINE.exec(line) ?? [];
+    const value = Number(text);
+    // An engine with several model copies has a line for each.
+    if (name !== undefined && Number.isFinite(value)) values.set(name, (values.get(name) ?? 0) + value);
+  }
+  const first = (names: readonly string[]) =>
+    names.map((name) => values.get(name)).find((value) => value !== undefined);
+  const waiting = first(GAUGES.waiting);
+  const running = first(GAUGES.running);
+  if (waiting === undefined && running === undefined) return undefined;
+  return { waiting: waiting ?? 0, running: running ?? 0, cacheUsage: first(GAUGES.cacheUsage) ?? 0 };
+}
+
+/** What engines said of themselves last, by provider. */
+export class EngineLoads {
+  readonly #loads = new Map<string, { readonly load: EngineLoad; readonly at: number }>();
+
+  /** @param staleMs older gauges say nothing of now */
+  constructor(
+    private readonly now: () => number,
+    private readonly staleMs: number,
+  ) {}
+
+  set(provider: string, load: EngineLoad | undefined): void {
+    if (load) this.#loads.set(provider, { load, at: this.now() });
+    else this.#loads.delete(provider);
+  }
+
+  of(provider: string): EngineLoad | undefined {
+    const known = this.#loads.get(provider);
+    return known && this.now() - known.at <= this.staleMs ? known.load : undefined;
+  }
+}

@@ -1,0 +1,126 @@
+/** When a circuit breaker opens, and for how long. Times in milliseconds. */
+export interface BreakerSettings {
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Share of failures among at least `minRequests` in the last half minute, 0 to 1. */
+  readonly errorRate: number;
+  readonly minRequests: number;
+  readonly openMs: number;
+}
+
+export type BreakerState = 'closed' | 'open' | 'half-open';
+
+const BUCKETS = 10;
+const BUCKET_MS = 3_000;
+/** Each failed probe doubles the time until the next one, up to this many times the first. */
+const MOST_PATIENCE = 8;
+
+/**
+ * Keeps requests from a target that fails. Closed: all pass. Open: none. After `openMs` it is half open: one probe at
+ * a time passes, and decides.
+ */
+export class CircuitBreaker {
+  #open = false;
+  #openUntil = 0;
+  #patience = 1;
+  #probing = false;
+  #failuresInRow = 0;
+  readonly #counts = new Float64Array(BUCKETS * 2);
+  #bucket = 0;
+
+  constructor(private readonly settings: () => BreakerSettings) {}
+
+  state(now: number): BreakerState {
+    if (!this.#open) return 'closed';
+    return now >= this.#openUntil ? 'half-open' : 'open';
+  }
+
+  /** Whether an attempt may begin. */
+  admits(now: number): boolean {
+    return !this.#open || (now >= this.#openUntil && !this.#probing);
+  }
+
+  /** When the next probe may pass; 0 when closed. */
+  get openUntil(): number {
+    return this.#open ? this.#openUntil : 0;
+  }
+
+  /** An attempt begins. @returns whether it is a probe */
+  begin(): boolean {
+    if (!this.#open || this.#probing) return false;
+    this.#probing = true;
+    return true;
+  }
+
+  /** @returns whether the breaker has just closed */
+  succeeded(now: number, probe: boolean): boolean {
+    this.#count(now, false);
+    this.#failuresInRow = 0;
+    if (!probe || !this.#open) return false;
+    this.#probing = false;
+    this.#open = false;
+    this.#patience = 1;
+    this.#counts.fill(0);
+    return true;
+  }
+
+  /** @returns whether the breaker has just opened */
+  failed(now: number, probe: boolean): boolean {
+    this.#count(now, true);
+    this.#failuresInRow += 1;
+    if (probe) {
+      this.#probing = false;
+      this.#patience = Math.min(this.#patience * 2, MOST_PATIENCE);
+      this.#openAt(now);
+      return false;
+    }
+    if (this.#open || !this.#isBad()) return false;
+    this.#openAt(now);
+    return true;
+  }
+
+  /** An attempt ended without saying anything about the target, as when its client went away. */
+  abandoned(probe: boolean): void {
+    if (probe) this.#probing = false;
+  }
+
+  /** Forgets everything. */
+  reset(): void {
+    this.#open = false;
+    this.#probing = false;
+    this.#patience = 1;
+    this.#failuresInRow = 0;
+    this.#counts.fill(0);
+  }
+
+  #openAt(now: number): void {
+    this.#open = true;
+    this.#openUntil = now + this.settings().openMs * this.#patience;
+  }
+
+  #isBad(): boolean {
+    const { failures, errorRate, minRequests } = this.settings();
+    if (this.#failuresInRow >= failures) return true;
+    let failed = 0;
+    let total = 0;
+    for (let at = 0; at < BUCKETS; at += 1) {
+      failed += this.#counts[at * 2] ?? 0;
+      total += (this.#counts[at * 2] ?? 0) + (this.#counts[at * 2 + 1] ?? 0);
+    }
+    return total >= minRequests && failed / total >= errorRate;
+  }
+
+  #count(now: number, failure: boolean): void {
+    const bucket = Math.floor(now / BUCKET_MS);
+    // Buckets that nothing came into since are empty again.
+    const stale = Math.min(bucket - this.#bucket, BUCKETS);
+    for (let step = 1; step <= stale; step += 1) {
+      const at = ((this.#bucket + step) % BUCKETS) * 2;
+      this.#counts[at] = 0;
+      this.#counts[at + 1] = 0;
+    }
+    this.#bucket = Math.max(bucket, this.#bucket);
+    const at = (this.#bucket % BUCKETS) * 2 + (failure ? 0 : 1);
+    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+  }
+}

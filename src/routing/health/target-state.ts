@@ -1,0 +1,193 @@
+import type { GatewayError } from '../../core/errors.ts';
+import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
+import { PeakEwma, RecentQuantiles } from './latency.ts';
+
+export interface HealthSettings {
+  readonly breaker: BreakerSettings;
+  /** How long a target rests that is over its limit and does not say for how long; and at most. Milliseconds. */
+  readonly coolDownMs: number;
+  readonly longestCoolDownMs: number;
+  /** How long a target that has come back gets less than its share, in milliseconds. */
+  readonly slowStartMs: number;
+}
+
+export const DEFAULT_HEALTH: HealthSettings = {
+  breaker: { failures: 5, errorRate: 0.5, minRequests: 20, openMs: 30_000 },
+  coolDownMs: 2_000,
+  longestCoolDownMs: 5 * 60_000,
+  slowStartMs: 30_000,
+};
+
+/** What an operator decided, over all that is measured. `drain` and `disable` stop new requests; `force` lets all pass. */
+export type Override = 'drain' | 'disable' | 'force';
+
+/** Why a target is not used now. */
+export type Unavailable = 'disabled' | 'draining' | 'unhealthy' | 'breaker_open' | 'cooling_down';
+
+/** Failures that say something about the target's health; others are the request's fault, or a limit of an account. */
+const SICK: ReadonlySet<string> = new Set([
+  'upstream_error',
+  'upstream_unreachable',
+  'upstream_closed',
+  'upstream_invalid_response',
+  'upstream_overloaded',
+  'upstream_timeout',
+  'upstream_auth_failed',
+]);
+
+/** The smallest share of a target that has just come back. */
+const FIRST_SHARE = 0.1;
+/** What a request costs a target beside its answer's tokens, in tokens. */
+const TOKENS_FOR_THE_START = 50;
+
+/** One attempt as its target sees it. */
+export interface Ticket {
+  readonly startedAt: number;
+  readonly probe: boolean;
+  /** The first event of a stream, or the whole of a plain answer, has come. */
+  answered(now: number): void;
+  /**
+   * Ends the attempt; later calls change nothing.
+   * @param error why it failed; undefined when it is done, `null` when its client went away
+   * @param tokens of the answer, as far as known
+   */
+  end(now: number, error: GatewayError | null | undefined, tokens: number | undefined): void;
+}
+
+/** All that is known of one target's condition: measured, checked, and decided by people. */
+export class TargetState {
+  inflight = 0;
+  override: Override | undefined;
+  /** What active checks say; undefined where nobody checks. */
+  healthy: boolean | undefined;
+  /** Milliseconds for each token, with the wait for the first spread over some of them. */
+  readonly pace = new PeakEwma();
+  /** Milliseconds until the first event. */
+  readonly firstEvent = new RecentQuantiles();
+  readonly breaker: CircuitBreaker;
+  successes = 0;
+  failures = 0;
+  lastFailure: { readonly code: string; readonly message: string; readonly at: number } | undefined;
+  lastUsedAt = 0;
+  #coolUntil = 0;
+  #recoveredAt: number | undefined;
+
+  constructor(private readonly settings: () => HealthSettings) {
+    this.breaker = new CircuitBreaker(() => this.settings().breaker);
+  }
+
+  /** Why it can't be used now; undefined when it can. */
+  unavailable(now: number): Unavailable | undefined {
+    switch (this.override) {
+      case 'force':
+        return undefined;
+      case 'disable':
+        return 'disabled';
+      case 'drain':
+        return 'draining';
+    }
+    if (this.healthy === false) return 'unhealthy';
+    if (!this.breaker.admits(now)) return 'breaker_open';
+    return now < this.#coolUntil ? 'cooling_down' : undefined;
+  }
+
+  /** When it can be used again as far as is known; Infinity when that is for people or checks to say. */
+  availableAt(now: number): number {
+    const why = this.unavailable(now);
+    if (why === undefined) return now;
+    if (why === 'breaker_open') return Math.max(now, this.breaker.openUntil, this.#coolUntil);
+    return why === 'cooling_down' ? this.#coolUntil : Number.POSITIVE_INFINITY;
+  }
+
+  breakerState(now: number): BreakerState {
+    return this.breaker.state(now);
+  }
+
+  /** Share of its normal load that it should get, above 0 and up to 1: less when it has just come back. */
+  share(now: number): number {
+    if (this.#recoveredAt === undefined) return 1;
+    const { slowStartMs } = this.settings();
+    const share = (now - this.#recoveredAt) / Math.max(1, slowStartMs);
+    if (share >= 1) {
+      this.#recoveredAt = undefined;
+      return 1;
+    }
+    return Math.max(FIRST_SHARE, share);
+  }
+
+  begin(now: number): Ticket {
+    this.inflight += 1;
+    this.lastUsedAt = now;
+    return new OpenTicket(this, now, this.breaker.begin());
+  }
+
+  succeeded(now: number, probe: boolean): void {
+    this.successes += 1;
+    if (this.breaker.succeeded(now, probe)) this.recovered(now);
+  }
+
+  /** It is back: it starts slowly, and what was measured before it went counts no more. */
+  recovered(now: number): void {
+    this.#recoveredAt = now;
+    this.pace.reset();
+  }
+
+  failed(now: number, error: GatewayError, probe: boolean): void {
+    const { retryAfterSeconds: told } = error.details;
+    if (
+      error.code === 'upstream_rate_limited' ||
+      (error.code === 'upstream_overloaded' && told !== undefined)
+    ) {
+      const { coolDownMs, longestCoolDownMs } = this.settings();
+      const rest = told === undefined ? coolDownMs : told * 1_000;
+      this.#coolUntil = Math.max(this.#coolUntil, now + Math.min(rest, longestCoolDownMs));
+    }
+    if (!SICK.has(error.code)) {
+      this.breaker.abandoned(probe);
+      return;
+    }
+    this.failures += 1;
+    this.lastFailure = { code: error.code, message: error.message, at: now };
+    this.breaker.failed(now, probe);
+  }
+
+  /** Forgets what was measured, at an operator's word. */
+  reset(): void {
+    this.breaker.reset();
+    this.pace.reset();
+    this.#coolUntil = 0;
+    this.#recoveredAt = undefined;
+  }
+}
+
+class OpenTicket implements Ticket {
+  #ended = false;
+  #answered = false;
+
+  constructor(
+    private readonly state: TargetState,
+    readonly startedAt: number,
+    readonly probe: boolean,
+  ) {}
+
+  answered(now: number): void {
+    if (this.#answered || this.#ended) return;
+    this.#answered = true;
+    this.state.firstEvent.add(now - this.startedAt);
+    this.state.succeeded(now, this.probe);
+  }
+
+  end(now: number, error: GatewayError | null | undefined, tokens: number | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const { state } = this;
+    state.inflight -= 1;
+    const probe = this.probe && !this.#answered;
+    if (error) state.failed(now, error, probe);
+    else if (error === null) state.breaker.abandoned(probe);
+    else {
+      this.answered(now);
+      state.pace.add((now - this.startedAt) / (TOKENS_FOR_THE_START + (tokens ?? 0)), now);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { Target } from '../../providers/types.ts';
+import { DEFAULT_HEALTH, type HealthSettings, TargetState } from './target-state.ts';
+
+/** Model names come from clients where a provider takes any; states at rest beyond this many are dropped. */
+const MAX_MODELS_PER_PROVIDER = 1_000;
+
+/** The condition of every target. Outlives configuration changes, since attempts do, and breakers should. */
+export class TargetStates {
+  readonly #providers = new Map<string, Map<string, TargetState>>();
+
+  #settings: HealthSettings = DEFAULT_HEALTH;
+
+  /** Takes new settings over; what was measured stays. */
+  configure(settings: HealthSettings): void {
+    this.#settings = settings;
+  }
+
+  static key(target: Target): string {
+    return `${target.provider.id}/${target.model}`;
+  }
+
+  of({ provider, model }: Target): TargetState {
+    return this.#providers.get(provider.id)?.get(model) ?? this.#create(provider.id, model);
+  }
+
+  /** Those of one provider that have been used. */
+  ofProvider(id: string): IterableIterator<[model: string, state: TargetState]> {
+    return (this.#providers.get(id) ?? new Map<string, TargetState>()).entries();
+  }
+
+  /** Attempts in flight, on all targets together. */
+  total(): number {
+    let sum = 0;
+    for (const models of this.#providers.values())
+      for (const { inflight } of models.values()) sum += inflight;
+    return sum;
+  }
+
+  #create(providerId: string, model: string): TargetState {
+    let models = this.#providers.get(providerId);
+    if (!models) {
+      models = new Map();
+      this.#providers.set(providerId, models);
+    }
+    if (models.size >= MAX_MODELS_PER_PROVIDER) {
+      for (const [name, { inflight, override }] of models)
+        if (inflight === 0 && override === undefined) models.delete(name);
+    }
+    const state = new TargetState(() => this.#settings);
+    models.set(model, state);
+    return state;
+  }
+}

@@ -1,0 +1,67 @@
+import type { ErrorCode } from '../core/errors.ts';
+
+export interface RetrySettings {
+  /** Attempts of one request in all, where each target has had one. 1: a target that failed is not tried again. */
+  readonly attempts: number;
+  /** Milliseconds before the second round; each further round waits twice as long. */
+  readonly baseMs: number;
+  readonly maxMs: number;
+  /** Share of the requests that may be retried, 0 to 1, beside a small number that always may. */
+  readonly budget: number;
+}
+
+export const DEFAULT_RETRY: RetrySettings = { attempts: 3, baseMs: 1_000, maxMs: 4_000, budget: 0.2 };
+
+/** Failures after which the same target may answer all the same. An allow-list: anything else is not repeated. */
+const REPEATABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'upstream_error',
+  'upstream_unreachable',
+  'upstream_closed',
+  'upstream_invalid_response',
+  'upstream_overloaded',
+  'upstream_timeout',
+  'upstream_rate_limited',
+]);
+
+export function isRepeatable(code: ErrorCode): boolean {
+  return REPEATABLE.has(code);
+}
+
+/** Exponential with jitter: between half of and the whole doubled time. @param round 0 for the first wait */
+export function backoffMs({ baseMs, maxMs }: RetrySettings, round: number, random: () => number): number {
+  return Math.min(baseMs * 2 ** round, maxMs) * (0.5 + random() / 2);
+}
+
+/** What may always be retried: at once, and each second. */
+const RESERVE = 20;
+const RESERVE_PER_SECOND = 10;
+
+/**
+ * Keeps retries from doubling the load of an upstream that is down already: each request earns a share of a retry, and
+ * each retry costs one.
+ */
+export class RetryBudget {
+  #tokens = RESERVE;
+  #at = 0;
+
+  earn(share: number, now: number): void {
+    this.#refill(now);
+    this.#tokens = Math.min(this.#tokens + share, RESERVE * 10);
+  }
+
+  /** @returns false when there is nothing left */
+  spend(now: number): boolean {
+    this.#refill(now);
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+
+  #refill(now: number): void {
+    if (this.#tokens < RESERVE) {
+      const earned = ((now - this.#at) / 1_000) * RESERVE_PER_SECOND;
+      this.#tokens = Math.min(RESERVE, this.#tokens + Math.max(0, earned));
+    }
+    this.#at = now;
+  }
+}

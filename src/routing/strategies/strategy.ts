@@ -1,0 +1,83 @@
+import type { Target } from '../../providers/types.ts';
+
+/** What a strategy may know of a target at the moment of choice. */
+export interface TargetView {
+  readonly target: Target;
+  /** Attempts in flight on it, from this process. */
+  readonly inflight: number;
+  /** Milliseconds for each token of late; undefined where nothing was measured yet. */
+  readonly pace: number | undefined;
+  /** US dollars per million tokens; undefined where not known. */
+  readonly price: { readonly input: number; readonly output: number; readonly cached: number } | undefined;
+  /** What its engine says of itself. */
+  readonly engine: EngineLoad | undefined;
+}
+
+/** Gauges of a serving engine. */
+export interface EngineLoad {
+  readonly waiting: number;
+  readonly running: number;
+  /** Share of the KV cache in use, 0 to 1. */
+  readonly cacheUsage: number;
+}
+
+/** What a strategy may know of the request. */
+export interface Turn {
+  /** How many requests this model had before. */
+  readonly count: number;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Requests with the same go to the same target; undefined where nothing holds them together. */
+  readonly affinity: string | undefined;
+  /** How many leading blocks of the prompt a target has seen of late. */
+  readonly seenBlocks: (target: Target) => number;
+  /** How many blocks the prompt has. */
+  readonly blocks: number;
+}
+
+/**
+ * Orders the targets of a model (of weight above 0) for one request: the first is tried first, the others follow if it
+ * fails before its answer is committed. Pure: all that changes comes in by the views and the turn.
+ */
+export type Strategy = (targets: readonly TargetView[], turn: Turn) => readonly TargetView[];
+
+export function rotate<T>(items: readonly T[], by: number): T[] {
+  const start = items.length === 0 ? 0 : by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}
+
+/** Draws one in proportion to the weights. */
+export function draw(targets: readonly TargetView[], random: () => number): TargetView | undefined {
+  const total = targets.reduce((sum, { target }) => sum + target.weight, 0);
+  let point = random() * total;
+  return (
+    targets.find(({ target }) => {
+      point -= target.weight;
+      return point < 0;
+    }) ?? targets[0]
+  );
+}
+
+/** The same targets in the order of a number, the smallest first; equals keep their order. */
+export function sortedBy(targets: readonly TargetView[], of: (view: TargetView) => number): TargetView[] {
+  return targets
+    .map((view) => [of(view), view] as const)
+    .sort(([a], [b]) => a - b)
+    .map(([, view]) => view);
+}
+
+/** How much more than its fair share a target may have in flight before affinity gives way. */
+const BOUND = 1.25;
+
+/**
+ * Whether one more request keeps a target within its share of the load ("consistent hashing with bounded loads",
+ * Mirrokni, Thorup and Zadimoghaddam, 2016).
+ */
+export function withinBound(targets: readonly TargetView[]): (view: TargetView) => boolean {
+  const inflight = targets.reduce((sum, view) => sum + view.inflight, 0);
+  const weights = targets.reduce((sum, { target }) => sum + target.weight, 0);
+  return (view) =>
+    view.inflight + 1 <= Math.ceil((BOUND * (inflight + 1) * view.target.weight) / Math.max(weights, 1e-9));
+}
