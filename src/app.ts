@@ -33,6 +33,8 @@ import { createProvider } from './providers/registry.ts';
 import { createSimulator } from './providers/simulator/index.ts';
 import { type DiscoveryResult, ModelDiscovery } from './routing/discovery.ts';
 import { detectEngines } from './routing/engine-detection.ts';
+import { EngineLoads } from './routing/engine-loads.ts';
+import { HealthChecks, readEngineLoads } from './routing/health/health-checks.ts';
 import { freshRoutingState } from './routing/router.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
 import { ResponseKeeper } from './storage/response-keeper.ts';
@@ -46,6 +48,10 @@ import { type CreatedKey, createKey } from './tenancy/key-admin.ts';
 import { KeyRing } from './tenancy/key-ring.ts';
 
 const KEY_REFRESH_MS = 500;
+/** How often it is looked whether checks of engines are due. */
+const TICK_MS = 500;
+/** Gauges of engines say nothing of now when they are older. */
+const LOADS_STALE_MS = 10_000;
 const DISCOVERY_MS = 5 * 60_000;
 const EXPIRY_MS = 60 * 60_000;
 
@@ -84,6 +90,9 @@ export class App {
   readonly #keys: KeyRing;
   readonly #discovery: ModelDiscovery;
   readonly #snapshotOptions: SnapshotOptions;
+  readonly #health: HealthChecks;
+  #healthCheckedAt = Number.NEGATIVE_INFINITY;
+  #loadsReadAt = Number.NEGATIVE_INFINITY;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
 
   /** @throws Error when a store can't be opened */
@@ -103,7 +112,10 @@ export class App {
     const snapshotOptions: SnapshotOptions = {
       env,
       clock,
-      routing: freshRoutingState(),
+      routing: {
+        ...freshRoutingState(),
+        engines: new EngineLoads(() => clock.now(), LOADS_STALE_MS),
+      },
       modelData,
       random: Math.random,
       discovered: () => discovery.current,
@@ -133,6 +145,14 @@ export class App {
     this.createdAdminKey = created;
     this.#snapshot = buildSnapshot(options.loaded.config, snapshotOptions);
     snapshotOptions.routing.states.configure(this.#snapshot.health);
+    this.#health = new HealthChecks(
+      snapshotOptions.routing.states,
+      () => clock.now(),
+      (provider, healthy) => {
+        if (healthy) log.logger.info({ provider }, 'engine answers its health checks again');
+        else log.logger.warn({ provider }, 'engine does not answer its health checks: it gets no requests');
+      },
+    );
 
     const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
     this.metrics = new Metrics(
@@ -223,8 +243,28 @@ export class App {
     every(KEY_REFRESH_MS, 'API keys could not be read again; the known ones stay in force', () =>
       this.#keys.refresh(),
     );
+    every(TICK_MS, 'engines could not be checked', () => this.#checkEngines());
     every(DISCOVERY_MS, 'model discovery failed', () => this.discover());
     every(EXPIRY_MS, 'expired responses could not be deleted', () => this.#responses.deleteExpired());
+  }
+
+  /** Does those checks of engines that are due. */
+  async #checkEngines(): Promise<void> {
+    const now = this.#options.clock.now();
+    const { providers, config, directory } = this.#snapshot;
+    const { interval, timeout, failures, successes, load_interval: loadInterval } = config.routing.health;
+    const due = (last: number, every: number) => now - last >= every - TICK_MS / 2;
+    const work: Promise<void>[] = [];
+    if (interval !== null && due(this.#healthCheckedAt, interval)) {
+      this.#healthCheckedAt = now;
+      work.push(this.#health.round(providers, { timeoutMs: timeout, failures, successes }));
+    }
+    const { engines } = this.#snapshotOptions.routing;
+    if (engines && directory.uses('engine-load') && due(this.#loadsReadAt, loadInterval)) {
+      this.#loadsReadAt = now;
+      work.push(readEngineLoads(providers, engines, timeout));
+    }
+    await Promise.all(work);
   }
 
   /** Asks all providers for their models. */

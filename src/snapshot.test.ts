@@ -59,7 +59,12 @@ describe('buildSnapshot', () => {
       rules: { rps: 2, burst: 3, inflight: 4 },
       queueTimeoutMs: 5_000,
     });
-    expect(snapshot.limits).toEqual({ firstTokenMs: 6_000, streamIdleMs: 7_000, maxRequestMs: 8_000 });
+    expect(snapshot.limits).toEqual({
+      firstTokenMs: 6_000,
+      answerMs: Number.POSITIVE_INFINITY,
+      streamIdleMs: 7_000,
+      maxRequestMs: 8_000,
+    });
     expect(snapshot.cors).toEqual({
       origins: ['https://x.test'],
       allowCredentials: false,

@@ -127,6 +127,7 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
     },
     limits: {
       firstTokenMs: limits.first_token,
+      answerMs: limits.answer ?? Number.POSITIVE_INFINITY,
       streamIdleMs: limits.stream_idle,
       maxRequestMs: limits.max_request,
     },

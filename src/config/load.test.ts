@@ -36,6 +36,7 @@ describe('finding the file', () => {
         retry: { attempts: 3, base: 1000, max: 4000, budget: 0.2 },
         breaker: { failures: 5, error_rate: 0.5, min_requests: 20, open: 30_000 },
         cool_down: { default: 2000, max: 300_000 },
+        health: { interval: 10_000, timeout: 3000, failures: 3, successes: 2, load_interval: 2000 },
         slow_start: 30_000,
       },
       limits: {
@@ -43,6 +44,7 @@ describe('finding the file', () => {
         queue_timeout: 2000,
         max_request: 5_400_000,
         first_token: 300_000,
+        answer: null,
         stream_idle: 180_000,
       },
     });

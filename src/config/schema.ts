@@ -282,6 +282,17 @@ const routing = () =>
       default: duration(0).prefault('2s').describe('Where it does not say for how long.'),
       max: duration(0).prefault('5m').describe('The longest, whatever it says. 0 for never.'),
     }).describe('How long a target that is over its limit is left alone, as long as there are others.'),
+    health: section({
+      interval: nullable(duration(1))
+        .prefault('10s')
+        .describe('How often engines are asked whether they are well; null for never.'),
+      timeout: duration(1).prefault('3s').describe('How long they may take to answer.'),
+      failures: integer(1).prefault(3).describe('Checks in a row that fail before an engine counts as dead.'),
+      successes: integer(1).prefault(2).describe('Checks in a row that succeed before it is used again.'),
+      load_interval: duration(1)
+        .prefault('2s')
+        .describe('How often engines are asked for their load, where `engine-load` is used.'),
+    }).describe('Checks of self-hosted engines, beside what their answers to requests tell.'),
     slow_start: duration(0)
       .prefault('30s')
       .describe('How long a target that has come back gets less than its share of the requests.'),
@@ -314,6 +325,9 @@ const limits = () =>
     first_token: duration(1)
       .prefault('5m')
       .describe('How long a target may take until the first event or byte of its answer.'),
+    answer: nullable(duration(1)).describe(
+      'How long a target may take for an answer that is not streamed, before another is tried; null for `max_request`.',
+    ),
     stream_idle: duration(1).prefault('3m').describe('How long a stream may stay silent between two events.'),
   });
 

@@ -33,7 +33,7 @@ function begin(stream: boolean) {
     context: testContext(),
     now: () => clock.now(),
     deadlines,
-    firstTokenMs: 200,
+    firstTokenMs: stream ? 200 : Number.POSITIVE_INFINITY,
     streamIdleMs: 300,
     deadlineAt: DEADLINE,
     renderStreamError: openAiErrorEvent,

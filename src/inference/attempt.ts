@@ -39,7 +39,7 @@ export interface AttemptOptions {
   readonly onBuilt?: () => void;
   readonly now: () => number;
   readonly deadlines: DeadlineMonitor;
-  /** Milliseconds until the first event of a stream. */
+  /** Milliseconds until the first event of a stream, or until a plain answer, which is silent until it is whole. */
   readonly firstTokenMs: number;
   /** Milliseconds between two reads from the upstream. */
   readonly streamIdleMs: number;
@@ -79,11 +79,7 @@ export class Attempt implements UpstreamHandler, Watched {
 
   constructor(options: AttemptOptions) {
     this.#options = options;
-    // A plain answer is silent until it is whole, however long that takes; only a stream owes an early first event.
-    const firstTokenAt = options.call.stream
-      ? options.now() + options.firstTokenMs
-      : Number.POSITIVE_INFINITY;
-    this.expiresAt = Math.min(firstTokenAt, options.deadlineAt);
+    this.expiresAt = Math.min(options.now() + options.firstTokenMs, options.deadlineAt);
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.answer = promise;
     this.#resolve = resolve;

@@ -21,6 +21,8 @@ export interface InferenceSnapshot {
   readonly providers: readonly Provider[];
   readonly limits: {
     readonly firstTokenMs: number;
+    /** For a plain answer; Infinity for the whole time of the request. */
+    readonly answerMs: number;
     readonly streamIdleMs: number;
     readonly maxRequestMs: number;
   };
@@ -177,7 +179,7 @@ export class InferenceService {
       },
       now: this.#now,
       deadlines,
-      firstTokenMs: snapshot.limits.firstTokenMs,
+      firstTokenMs: call.stream ? snapshot.limits.firstTokenMs : snapshot.limits.answerMs,
       streamIdleMs: snapshot.limits.streamIdleMs,
       deadlineAt: context.deadlineAt,
       renderStreamError,
@@ -196,6 +198,7 @@ export class InferenceService {
       },
     });
     context.onAbort((reason) => attempt.cancel(reason));
+    ticket.onGiveUp = (reason) => attempt.cancel(reason);
     try {
       attempt.start();
     } catch (error) {

@@ -49,6 +49,12 @@ export interface VendorProfile {
   readonly responsesApi?: boolean;
   /** What the kept data on prices and on models call this vendor. */
   readonly dataNames?: { readonly prices?: string; readonly models?: string };
+  /**
+   * Where the server says that it is well, and what it has to do: paths on its host, or without a slash at the
+   * beginning behind its base URL. Vendors that are billed by the request have none.
+   */
+  readonly healthPath?: string;
+  readonly loadPath?: string;
   /** Path of the reranker, after the base URL, where there is one in Jina's form. */
   readonly rerankPath?: string;
   /** A key is needed for any call. */

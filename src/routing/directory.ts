@@ -109,6 +109,11 @@ export class ModelDirectory {
     return this.definitions.find(({ roles }) => roles?.includes(role))?.id;
   }
 
+  /** Whether any model is routed by this strategy. */
+  uses(strategy: StrategyName): boolean {
+    return this.definitions.some((definition) => definition.strategy === strategy);
+  }
+
   resolve(name: string): ModelRoute | undefined {
     return (
       this.#configured.get(name) ?? this.#byProviderPrefix(name) ?? this.#byReport(name) ?? this.#byForm(name)

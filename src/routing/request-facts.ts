@@ -54,7 +54,7 @@ export class RequestFacts {
     const { tools } = this.call.body;
     return {
       tools: Array.isArray(tools) && tools.length > 0,
-      vision: /"(?:image_url|input_image)"|"type"\s*:\s*"image"/.test(this.call.text),
+      vision: /"type"\s*:\s*"(?:image_url|input_image|image)"/.test(this.call.text),
     };
   }
 }

@@ -32,36 +32,37 @@ export function backoffMs({ baseMs, maxMs }: RetrySettings, round: number, rando
   return Math.min(baseMs * 2 ** round, maxMs) * (0.5 + random() / 2);
 }
 
-/** What may always be retried: at once, and each second. */
-const RESERVE = 20;
-const RESERVE_PER_SECOND = 10;
+/** What may always be retried: at once, and each second. In thousandths of a retry, which are exact. */
+const ONE = 1_000;
+const RESERVE = 20 * ONE;
+const MOST = 200 * ONE;
+const RESERVE_PER_MS = 10;
 
 /**
  * Keeps retries from doubling the load of an upstream that is down already: each request earns a share of a retry, and
  * each retry costs one.
  */
 export class RetryBudget {
-  #tokens = RESERVE;
+  #left = RESERVE;
   #at = 0;
 
+  /** @param share of a retry, 0 to 1 */
   earn(share: number, now: number): void {
     this.#refill(now);
-    this.#tokens = Math.min(this.#tokens + share, RESERVE * 10);
+    this.#left = Math.min(this.#left + Math.round(share * ONE), MOST);
   }
 
   /** @returns false when there is nothing left */
   spend(now: number): boolean {
     this.#refill(now);
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#left < ONE) return false;
+    this.#left -= ONE;
     return true;
   }
 
   #refill(now: number): void {
-    if (this.#tokens < RESERVE) {
-      const earned = ((now - this.#at) / 1_000) * RESERVE_PER_SECOND;
-      this.#tokens = Math.min(RESERVE, this.#tokens + Math.max(0, earned));
-    }
-    this.#at = now;
+    const passed = Math.max(0, Math.floor(now - this.#at));
+    if (this.#left < RESERVE) this.#left = Math.min(RESERVE, this.#left + passed * RESERVE_PER_MS);
+    this.#at += passed;
   }
 }

@@ -87,7 +87,7 @@ export class Router {
     const tiers = new Map<number, TargetView[]>();
     for (const target of fit) {
       const tier = target.tier ?? 0;
-      tiers.set(tier, [...(tiers.get(tier) ?? []), this.#view(target, route)]);
+      tiers.set(tier, [...(tiers.get(tier) ?? []), this.#view(target, route, now)]);
     }
     const ordered = [...tiers]
       .sort(([a], [b]) => a - b)
@@ -113,14 +113,14 @@ export class Router {
     };
   }
 
-  #view(target: Target, route: ModelRoute): TargetView {
+  #view(target: Target, route: ModelRoute, now: number): TargetView {
     const { states, engines, modelInfo } = this.options;
     const state = states.of(target);
     const price = route.strategy === 'lowest-cost' ? modelInfo?.(target, route.facts).price : undefined;
     return {
       target,
       inflight: state.inflight,
-      pace: state.pace.value,
+      pace: state.pace.at(now),
       engine: route.strategy === 'engine-load' ? engines?.of(target.provider.id) : undefined,
       price:
         price?.input && price.output

@@ -89,6 +89,7 @@ const FAILURES_SHOW = {
   retry: { attempts: 1 },
   breaker: { failures: 1_000_000, min_requests: 1_000_000 },
   cool_down: { max: '0s' },
+  health: { interval: null },
 };
 
 function yamlText(config: string | Readonly<Record<string, unknown>>): string {

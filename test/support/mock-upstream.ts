@@ -60,7 +60,8 @@ export async function refusedUrl(): Promise<string> {
   return mock.url;
 }
 
-export async function startMockUpstream(): Promise<MockUpstream> {
+/** @param port of the one that was there before; any free one when absent */
+export async function startMockUpstream(port = 0): Promise<MockUpstream> {
   const waiters = new Waiters();
   const connections = new Map<MockConnection, Exchange | undefined>();
   const requests: RecordedRequest[] = [];
@@ -144,7 +145,7 @@ export async function startMockUpstream(): Promise<MockUpstream> {
       connection.end('close');
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the mock upstream has no port');

@@ -46,8 +46,8 @@ export class CircuitBreaker {
   }
 
   /** An attempt begins. @returns whether it is a probe */
-  begin(): boolean {
-    if (!this.#open || this.#probing) return false;
+  begin(now: number): boolean {
+    if (!this.#open || this.#probing || now < this.#openUntil) return false;
     this.#probing = true;
     return true;
   }

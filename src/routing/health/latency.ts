@@ -9,8 +9,10 @@ export class PeakEwma {
   #value: number | undefined;
   #at = 0;
 
-  get value(): number | undefined {
-    return this.#value;
+  /** What is known by now: a slow measurement fades, so that the target is tried again some day. */
+  at(now: number): number | undefined {
+    if (this.#value === undefined) return undefined;
+    return this.#value * Math.exp(-Math.max(0, now - this.#at) / DECAY_MS);
   }
 
   add(sample: number, now: number): void {

@@ -1,4 +1,5 @@
-import type { GatewayError } from '../../core/errors.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { SlotList, type Slotted } from '../../core/slot-list.ts';
 import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
 import { PeakEwma, RecentQuantiles } from './latency.ts';
 
@@ -35,6 +36,9 @@ const SICK: ReadonlySet<string> = new Set([
   'upstream_auth_failed',
 ]);
 
+/** Failures of a target that is not there, as opposed to one that answers with an error. */
+const SILENT: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_unreachable']);
+
 /** The smallest share of a target that has just come back. */
 const FIRST_SHARE = 0.1;
 /** What a request costs a target beside its answer's tokens, in tokens. */
@@ -44,6 +48,8 @@ const TOKENS_FOR_THE_START = 50;
 export interface Ticket {
   readonly startedAt: number;
   readonly probe: boolean;
+  /** Set by who attempts: called when the target is found dead before it has answered. */
+  onGiveUp: ((reason: GatewayError) => void) | undefined;
   /** The first event of a stream, or the whole of a plain answer, has come. */
   answered(now: number): void;
   /**
@@ -58,8 +64,7 @@ export interface Ticket {
 export class TargetState {
   inflight = 0;
   override: Override | undefined;
-  /** What active checks say; undefined where nobody checks. */
-  healthy: boolean | undefined;
+  #healthy: boolean | undefined;
   /** Milliseconds for each token, with the wait for the first spread over some of them. */
   readonly pace = new PeakEwma();
   /** Milliseconds until the first event. */
@@ -69,11 +74,26 @@ export class TargetState {
   failures = 0;
   lastFailure: { readonly code: string; readonly message: string; readonly at: number } | undefined;
   lastUsedAt = 0;
+  /** Attempts that have no answer yet. */
+  readonly #waiting = new SlotList<OpenTicket>();
   #coolUntil = 0;
   #recoveredAt: number | undefined;
 
   constructor(private readonly settings: () => HealthSettings) {
     this.breaker = new CircuitBreaker(() => this.settings().breaker);
+  }
+
+  /** What active checks say; undefined where nobody checks. */
+  get healthy(): boolean | undefined {
+    return this.#healthy;
+  }
+
+  /** Takes the word of a check over. */
+  checked(healthy: boolean, now: number): void {
+    const before = this.#healthy;
+    this.#healthy = healthy;
+    if (healthy && before === false) this.recovered(now);
+    if (!healthy && before !== false) this.#giveUpWaiting('does not answer health checks any more');
   }
 
   /** Why it can't be used now; undefined when it can. */
@@ -86,7 +106,7 @@ export class TargetState {
       case 'drain':
         return 'draining';
     }
-    if (this.healthy === false) return 'unhealthy';
+    if (this.#healthy === false) return 'unhealthy';
     if (!this.breaker.admits(now)) return 'breaker_open';
     return now < this.#coolUntil ? 'cooling_down' : undefined;
   }
@@ -118,7 +138,14 @@ export class TargetState {
   begin(now: number): Ticket {
     this.inflight += 1;
     this.lastUsedAt = now;
-    return new OpenTicket(this, now, this.breaker.begin());
+    const ticket = new OpenTicket(this, now, this.breaker.begin(now));
+    this.#waiting.add(ticket);
+    return ticket;
+  }
+
+  /** An attempt waits no longer: it has an answer, or has ended. */
+  settled(ticket: OpenTicket): void {
+    this.#waiting.remove(ticket);
   }
 
   succeeded(now: number, probe: boolean): void {
@@ -148,7 +175,15 @@ export class TargetState {
     }
     this.failures += 1;
     this.lastFailure = { code: error.code, message: error.message, at: now };
-    this.breaker.failed(now, probe);
+    const opened = this.breaker.failed(now, probe);
+    if (opened && SILENT.has(error.code)) this.#giveUpWaiting('stopped answering');
+  }
+
+  /** Those who wait for a dead target would wait for ever, or as long as their clients do. */
+  #giveUpWaiting(why: string): void {
+    for (const ticket of this.#waiting.snapshot()) {
+      ticket.onGiveUp?.(new GatewayError('upstream_timeout', `The target ${why}.`));
+    }
   }
 
   /** Forgets what was measured, at an operator's word. */
@@ -160,7 +195,9 @@ export class TargetState {
   }
 }
 
-class OpenTicket implements Ticket {
+class OpenTicket implements Ticket, Slotted {
+  slot = -1;
+  onGiveUp: ((reason: GatewayError) => void) | undefined;
   #ended = false;
   #answered = false;
 
@@ -173,6 +210,7 @@ class OpenTicket implements Ticket {
   answered(now: number): void {
     if (this.#answered || this.#ended) return;
     this.#answered = true;
+    this.state.settled(this);
     this.state.firstEvent.add(now - this.startedAt);
     this.state.succeeded(now, this.probe);
   }
@@ -181,6 +219,7 @@ class OpenTicket implements Ticket {
     if (this.#ended) return;
     this.#ended = true;
     const { state } = this;
+    state.settled(this);
     state.inflight -= 1;
     const probe = this.probe && !this.#answered;
     if (error) state.failed(now, error, probe);

@@ -7,6 +7,7 @@ const MAX_MODELS_PER_PROVIDER = 1_000;
 /** The condition of every target. Outlives configuration changes, since attempts do, and breakers should. */
 export class TargetStates {
   readonly #providers = new Map<string, Map<string, TargetState>>();
+  readonly #health = new Map<string, boolean>();
 
   #settings: HealthSettings = DEFAULT_HEALTH;
 
@@ -28,6 +29,17 @@ export class TargetStates {
     return (this.#providers.get(id) ?? new Map<string, TargetState>()).entries();
   }
 
+  /** What checks say of a provider; undefined where nobody checks, or not yet. */
+  healthOf(provider: string): boolean | undefined {
+    return this.#health.get(provider);
+  }
+
+  /** Takes the word of a check on a provider over, for all of its targets, known and to come. */
+  checked(provider: string, healthy: boolean, now: number): void {
+    this.#health.set(provider, healthy);
+    for (const [, state] of this.ofProvider(provider)) state.checked(healthy, now);
+  }
+
   /** Attempts in flight, on all targets together. */
   total(): number {
     let sum = 0;
@@ -47,6 +59,8 @@ export class TargetStates {
         if (inflight === 0 && override === undefined) models.delete(name);
     }
     const state = new TargetState(() => this.#settings);
+    const healthy = this.#health.get(providerId);
+    if (healthy !== undefined) state.checked(healthy, 0);
     models.set(model, state);
     return state;
   }

@@ -1,0 +1,90 @@
+import { exchangeBuffered } from '../../providers/exchange.ts';
+import type { Provider } from '../../providers/types.ts';
+import { type EngineLoads, parseEngineLoad } from '../engine-loads.ts';
+import type { TargetStates } from './target-states.ts';
+
+export interface HealthCheckSettings {
+  readonly timeoutMs: number;
+  /** Checks in a row before the verdict changes. */
+  readonly failures: number;
+  readonly successes: number;
+}
+
+interface Streak {
+  good: boolean;
+  length: number;
+}
+
+const text = new TextDecoder();
+
+function atHost({ baseUrl }: Provider, path: string): string {
+  return new URL(path, `${baseUrl}/`).href;
+}
+
+async function ask(provider: Provider, path: string, timeoutMs: number) {
+  const request = await provider.adapter.authorize(
+    {
+      method: 'GET',
+      url: atHost(provider, path),
+      headers: { 'accept-encoding': 'identity', ...provider.headers },
+    },
+    provider,
+  );
+  return exchangeBuffered(provider, request, timeoutMs);
+}
+
+/**
+ * Asks engines whether they are well. Their word counts for one thing only: a server that does not answer here is
+ * given nothing. One that says it is well, and fails requests all the same, is the breaker's business.
+ */
+export class HealthChecks {
+  readonly #streaks = new Map<string, Streak>();
+
+  constructor(
+    private readonly states: TargetStates,
+    private readonly now: () => number,
+    /** Told when the verdict on a provider changes. */
+    private readonly onChange: (provider: string, healthy: boolean) => void,
+  ) {}
+
+  /** Checks every engine among the providers, once. Never rejects. */
+  async round(providers: readonly Provider[], settings: HealthCheckSettings): Promise<void> {
+    const checked = providers.filter(({ profile }) => profile.healthPath !== undefined);
+    await Promise.all(checked.map((provider) => this.#check(provider, settings)));
+    const known = new Set(providers.map(({ id }) => id));
+    for (const id of this.#streaks.keys()) if (!known.has(id)) this.#streaks.delete(id);
+  }
+
+  async #check(provider: Provider, { timeoutMs, failures, successes }: HealthCheckSettings): Promise<void> {
+    const good = await ask(provider, provider.profile.healthPath ?? '/', timeoutMs).then(
+      // An engine without this path is there at least.
+      ({ status }) => status < 500,
+      () => false,
+    );
+    const streak = this.#streaks.get(provider.id);
+    const length = streak?.good === good ? streak.length + 1 : 1;
+    this.#streaks.set(provider.id, { good, length });
+    if (length < (good ? successes : failures)) return;
+    const before = this.states.healthOf(provider.id);
+    this.states.checked(provider.id, good, this.now());
+    if (before !== good && (before !== undefined || !good)) this.onChange(provider.id, good);
+  }
+}
+
+/** Asks engines for their load. Never rejects: an engine that does not tell is chosen by what is in flight. */
+export async function readEngineLoads(
+  providers: readonly Provider[],
+  loads: EngineLoads,
+  timeoutMs: number,
+): Promise<void> {
+  const asked = providers.filter(({ profile }) => profile.loadPath !== undefined);
+  await Promise.all(
+    asked.map(async (provider) => {
+      const load = await ask(provider, provider.profile.loadPath ?? '/', timeoutMs).then(
+        ({ status, body }) => (status === 200 ? parseEngineLoad(text.decode(body)) : undefined),
+        () => undefined,
+      );
+      loads.set(provider.id, load);
+    }),
+  );
+}

@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'bun:test';
+import { GatewayError } from '../../core/errors.ts';
+import { PeakEwma, RecentQuantiles } from './latency.ts';
+import { DEFAULT_HEALTH, TargetState } from './target-state.ts';
+
+const create = () => new TargetState(() => DEFAULT_HEALTH);
+const failure = (code: 'upstream_error' | 'upstream_rate_limited' | 'upstream_rejected', more = {}) =>
+  new GatewayError(code, 'it failed', more);
+
+function fail(state: TargetState, now: number, error = failure('upstream_error')): void {
+  state.begin(now).end(now, error, undefined);
+}
+
+describe('a target', () => {
+  test('is left alone after failures in a row, and comes back slowly after a probe', () => {
+    const state = create();
+    for (let count = 0; count < 5; count += 1) fail(state, 0);
+    expect([state.unavailable(0), state.availableAt(0)]).toEqual(['breaker_open', 30_000]);
+    const probe = state.begin(30_000);
+    expect(state.unavailable(30_000)).toBe('breaker_open');
+    probe.answered(30_100);
+    expect(state.unavailable(30_100)).toBeUndefined();
+    expect([state.share(30_100), state.share(45_100), state.share(60_100)]).toEqual([0.1, 0.5, 1]);
+    probe.end(40_000, undefined, 10);
+    expect(state.inflight).toBe(0);
+  });
+
+  test('is not blamed for what the request did wrong, or for a client that left', () => {
+    const state = create();
+    for (let count = 0; count < 20; count += 1) {
+      fail(state, 0, failure('upstream_rejected'));
+      state.begin(0).end(0, null, undefined);
+    }
+    expect([state.unavailable(0), state.failures]).toEqual([undefined, 0]);
+  });
+
+  test('rests as long as it said, but not for ever', () => {
+    const state = create();
+    fail(state, 0, failure('upstream_rate_limited', { retryAfterSeconds: 20 }));
+    expect([state.unavailable(19_999), state.unavailable(20_000)]).toEqual(['cooling_down', undefined]);
+    fail(state, 0, failure('upstream_rate_limited', { retryAfterSeconds: 86_400 }));
+    expect(state.availableAt(0)).toBe(300_000);
+    expect(state.breakerState(0)).toBe('closed');
+  });
+
+  test('that breaks off after its first event has failed all the same', () => {
+    const state = create();
+    for (let count = 0; count < 5; count += 1) {
+      const ticket = state.begin(0);
+      ticket.answered(1);
+      ticket.end(2, failure('upstream_error'), 3);
+    }
+    // Each began well: what counts is the share of failures.
+    expect(state.breakerState(2)).toBe('closed');
+    for (let count = 0; count < 8; count += 1) {
+      const ticket = state.begin(0);
+      ticket.answered(1);
+      ticket.end(2, failure('upstream_error'), 3);
+    }
+    expect(state.breakerState(2)).toBe('open');
+  });
+
+  test('that is found dead is waited for no longer, and one that answers with errors is', () => {
+    const given: string[] = [];
+    const waiting = (state: TargetState, name: string) => {
+      const ticket = state.begin(0);
+      ticket.onGiveUp = ({ code }) => given.push(`${name} ${code}`);
+      return ticket;
+    };
+    const broken = create();
+    waiting(broken, 'broken');
+    for (let count = 0; count < 5; count += 1) fail(broken, 0);
+    const silent = create();
+    waiting(silent, 'silent');
+    waiting(silent, 'answered').answered(1);
+    for (let count = 0; count < 5; count += 1)
+      fail(silent, 0, new GatewayError('upstream_timeout', 'silence'));
+    const sick = create();
+    waiting(sick, 'sick');
+    sick.checked(false, 0);
+    expect(given).toEqual(['silent upstream_timeout', 'sick upstream_timeout']);
+  });
+
+  test('obeys people before measurements', () => {
+    const state = create();
+    state.override = 'drain';
+    expect(state.unavailable(0)).toBe('draining');
+    state.override = 'disable';
+    expect([state.unavailable(0), state.availableAt(0)]).toEqual(['disabled', Number.POSITIVE_INFINITY]);
+    for (let count = 0; count < 5; count += 1) fail(state, 0);
+    state.override = 'force';
+    expect(state.unavailable(0)).toBeUndefined();
+    state.override = undefined;
+    state.reset();
+    expect(state.unavailable(0)).toBeUndefined();
+    state.checked(false, 0);
+    expect(state.unavailable(0)).toBe('unhealthy');
+  });
+
+  test('that breaks again and again in mid-stream while it is probed does not keep its probe', () => {
+    const state = create();
+    for (let count = 0; count < 5; count += 1) fail(state, 0);
+    const probe = state.begin(30_000);
+    probe.end(30_001, null, undefined);
+    expect(state.unavailable(30_001)).toBeUndefined();
+  });
+});
+
+describe('pace', () => {
+  test('jumps up at once and comes down slowly', () => {
+    const pace = new PeakEwma();
+    pace.add(10, 0);
+    pace.add(100, 1);
+    expect(pace.at(1)).toBe(100);
+    pace.add(10, 2);
+    expect(pace.at(2)).toBeWithin(90, 100);
+    pace.add(10, 60_000);
+    expect(pace.at(60_000)).toBeWithin(10, 11);
+  });
+
+  test('fades while nobody measures', () => {
+    const pace = new PeakEwma();
+    expect(pace.at(0)).toBeUndefined();
+    pace.add(100, 0);
+    expect(pace.at(30_000)).toBeWithin(4, 6);
+  });
+});
+
+describe('quantiles', () => {
+  test('are of the last measurements, once there are enough', () => {
+    const recent = new RecentQuantiles(100);
+    for (let value = 1; value <= 10; value += 1) recent.add(value);
+    expect(recent.quantile(0.95)).toBeUndefined();
+    for (let value = 1; value <= 200; value += 1) recent.add(value);
+    expect([recent.quantile(0), recent.quantile(0.95), recent.quantile(1)]).toEqual([101, 196, 200]);
+  });
+});

@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'bun:test';
+import { testCall, testProvider } from '../../test/support/inference.ts';
+import { GatewayError } from '../core/errors.ts';
+import { type ModelDefinition, ModelDirectory } from './directory.ts';
+import { TargetStates } from './health/target-states.ts';
+import { RequestFacts } from './request-facts.ts';
+import { DEFAULT_RETRY, RetryBudget } from './retry.ts';
+import { freshRoutingState, Router } from './router.ts';
+
+const model = (
+  id: string,
+  targets: readonly string[],
+  more: Partial<ModelDefinition> = {},
+): ModelDefinition => ({
+  id,
+  aliases: [],
+  strategy: 'round-robin',
+  targets: targets.map((name) => {
+    const [provider = '', tier = '0'] = name.split(':');
+    return { provider, model: 'up', weight: 1, tier: Number(tier) };
+  }),
+  fallbacks: [],
+  ...more,
+});
+
+/** A router over providers a to d, and what a request for `m` meets. */
+function create(definitions: readonly ModelDefinition[], retry = DEFAULT_RETRY) {
+  const states = new TargetStates();
+  const providers = ['a', 'b', 'c', 'd'].map((id) => testProvider({ id }));
+  const directory = new ModelDirectory(definitions, providers, () => new Map());
+  const router = new Router({ ...freshRoutingState(states), directory, random: () => 0, retry });
+  const stateOf = (id: string) => {
+    const provider = providers.find((one) => one.id === id);
+    if (!provider) throw new Error(id);
+    return states.of({ provider, model: 'up', weight: 1 });
+  };
+  const plan = (now = 0) => {
+    const route = directory.resolve('m');
+    if (!route) throw new Error('m');
+    return router.plan(route, new RequestFacts(testCall(), 'default'), now);
+  };
+  return { plan, stateOf };
+}
+
+const down = (code: 'upstream_error' | 'upstream_rate_limited' = 'upstream_error', more = {}) =>
+  new GatewayError(code, 'no', more);
+
+/** What a request does while everything fails with the same error: targets, waits, and how it ends. */
+function story(
+  plan: ReturnType<ReturnType<typeof create>['plan']>,
+  error: GatewayError,
+  deadline = 1e9,
+): string[] {
+  const steps: string[] = [];
+  let now = 0;
+  for (;;) {
+    const step = plan.next(now, deadline);
+    if (step.kind === 'none') return steps;
+    if (step.kind === 'wait') {
+      now += step.ms;
+      steps.push(`${step.ms} ms`);
+      continue;
+    }
+    steps.push(step.target.provider.id);
+    if (!plan.failed(error)) return [...steps, 'stop'];
+  }
+}
+
+describe('a plan', () => {
+  test('tries a lone target three times, with pauses that double', () => {
+    const { plan } = create([model('m', ['a'])]);
+    expect(story(plan(), down())).toEqual(['a', '500 ms', 'a', '1000 ms', 'a']);
+  });
+
+  test('tries others and fallbacks at once, before it waits', () => {
+    const { plan } = create([model('m', ['a', 'b'], { fallbacks: ['n'] }), model('n', ['c'])]);
+    expect(story(plan(), down())).toEqual(['a', 'b', 'c']);
+    const { plan: patient } = create([model('m', ['a', 'b'])]);
+    expect(story(patient(), down())).toEqual(['a', 'b', '500 ms', 'b', 'a']);
+  });
+
+  test('repeats only what may succeed the second time', () => {
+    const { plan } = create([model('m', ['a', 'b'])]);
+    expect(story(plan(), new GatewayError('upstream_auth_failed', 'bad key'))).toEqual(['a', 'b']);
+    expect(story(plan(), new GatewayError('upstream_rejected', 'nonsense'))).toEqual(['b', 'stop']);
+  });
+
+  test('waits as long as it was told to, within the time that is left', () => {
+    const { plan } = create([model('m', ['a'])]);
+    const told = down('upstream_rate_limited', { retryAfterSeconds: 7 });
+    expect(story(plan(), told)).toEqual(['a', '7000 ms', 'a', '7000 ms', 'a']);
+    expect(story(plan(), told, 5_000)).toEqual(['a']);
+    expect(story(plan(), down('upstream_rate_limited', { retryAfterSeconds: 120 }))).toEqual(['a']);
+  });
+
+  test('passes over what is broken, and says so', () => {
+    const { plan, stateOf } = create([model('m', ['a', 'b'])]);
+    for (let count = 0; count < 5; count += 1) stateOf('a').begin(0).end(0, down(), undefined);
+    const one = plan();
+    expect(story(one, new GatewayError('upstream_auth_failed', 'x'))).toEqual(['b']);
+    expect(one.looks[0]?.considered.map(({ target, leftOut }) => [target.provider.id, leftOut])).toEqual([
+      ['a', 'breaker_open'],
+      ['b', undefined],
+    ]);
+  });
+
+  test('goes to a target that rests only when there is nothing else', () => {
+    const { plan, stateOf } = create([model('m', ['a', 'b'], { fallbacks: ['n'] }), model('n', ['c'])]);
+    stateOf('a').begin(0).end(0, down('upstream_rate_limited'), undefined);
+    expect(story(plan(), new GatewayError('upstream_auth_failed', 'x'))).toEqual(['b', 'c', 'a']);
+  });
+
+  test('has nothing to try when all is broken, and knows until when', () => {
+    const { plan, stateOf } = create([model('m', ['a'])]);
+    for (let count = 0; count < 5; count += 1) stateOf('a').begin(0).end(0, down(), undefined);
+    const one = plan();
+    expect(one.next(1_000, 1e9)).toEqual({ kind: 'none' });
+    expect(one.availableAt(1_000)).toBe(30_000);
+  });
+
+  test('uses higher tiers when lower ones can not be', () => {
+    const { plan, stateOf } = create([model('m', ['a:1', 'b:0', 'c:0'])]);
+    const order = () => story(plan(), new GatewayError('upstream_auth_failed', 'x'));
+    expect(order()).toEqual(['b', 'c', 'a']);
+    stateOf('b').override = 'disable';
+    stateOf('c').override = 'drain';
+    expect(order()).toEqual(['a']);
+  });
+
+  test('goes where the kind of failure is cured', () => {
+    const fallbacksOn = { context_window: ['large'], rate_limit: ['spare'] };
+    const { plan } = create([
+      model('m', ['a', 'b'], { fallbacks: ['n'], fallbacksOn }),
+      model('n', ['c']),
+      model('large', ['d']),
+      model('spare', ['d']),
+    ]);
+    // Too long for a is too long for b: straight to the larger one.
+    expect(story(plan(), new GatewayError('context_length_exceeded', 'long'))).toEqual(['a', 'd', 'stop']);
+    expect(story(plan(), down('upstream_rate_limited', { retryAfterSeconds: 99 }))).toEqual([
+      'b',
+      'a',
+      'd',
+      'c',
+    ]);
+    expect(story(plan(), new GatewayError('content_policy_violation', 'no'))).toEqual(['a', 'stop']);
+  });
+});
+
+test('a target that has just come back is first only now and then', () => {
+  const states = new TargetStates();
+  const providers = ['a', 'b'].map((id) => testProvider({ id }));
+  const directory = new ModelDirectory(
+    [model('m', ['a', 'b'], { strategy: 'weighted' })],
+    providers,
+    () => new Map(),
+  );
+  let seed = 0;
+  const random = () => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return seed / 2_147_483_648;
+  };
+  const router = new Router({ ...freshRoutingState(states), directory, random });
+  const route = directory.resolve('m');
+  const [first] = route?.targets ?? [];
+  if (!route || !first) throw new Error('m');
+  states.of(first).recovered(0);
+  const shareAt = (now: number) => {
+    let hits = 0;
+    for (let turn = 0; turn < 2_000; turn += 1) {
+      const step = router.plan(route, new RequestFacts(testCall(), 'default'), now).next(now, 1e9);
+      if (step.kind === 'try' && step.target === first) hits += 1;
+    }
+    return hits / 2_000;
+  };
+  expect(shareAt(1)).toBeWithin(0.03, 0.08);
+  expect(shareAt(15_000)).toBeWithin(0.2, 0.3);
+  expect(shareAt(31_000)).toBeWithin(0.45, 0.55);
+});
+
+test('retries stop when they are more than their share, and go on later', () => {
+  const budget = new RetryBudget();
+  let spent = 0;
+  while (budget.spend(0)) spent += 1;
+  expect(spent).toBe(20);
+  for (let request = 0; request < 100; request += 1) budget.earn(0.2, 0);
+  let earned = 0;
+  while (budget.spend(0)) earned += 1;
+  expect(earned).toBe(20);
+  expect(budget.spend(100)).toBe(true);
+  expect(budget.spend(100)).toBe(false);
+});

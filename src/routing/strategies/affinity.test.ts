@@ -1,0 +1,194 @@
+import { describe, expect, test } from 'bun:test';
+import { testCall, testProvider, testTarget } from '../../../test/support/inference.ts';
+import { EngineLoads, parseEngineLoad } from '../engine-loads.ts';
+import { PrefixIndex, prefixChain } from '../prefix-index.ts';
+import { RequestFacts } from '../request-facts.ts';
+import { STRATEGIES, type StrategyName } from './index.ts';
+import type { TargetView, Turn } from './strategy.ts';
+
+const view = (model: string, more: Partial<TargetView> = {}, weight = 1): TargetView => ({
+  target: testTarget(testProvider(), model, weight),
+  inflight: 0,
+  pace: undefined,
+  price: undefined,
+  engine: undefined,
+  ...more,
+});
+
+function first(
+  strategy: StrategyName,
+  views: readonly TargetView[],
+  more: Partial<Turn> = {},
+): string | undefined {
+  const turn: Turn = {
+    count: 0,
+    random: () => 0,
+    inputTokens: 1_000,
+    outputTokens: 100,
+    affinity: undefined,
+    seenBlocks: () => 0,
+    blocks: 0,
+    ...more,
+  };
+  return STRATEGIES[strategy](views, turn)[0]?.target.model;
+}
+
+describe('power-of-two', () => {
+  test('takes the faster of the two that are drawn, for what they have to do', () => {
+    const fast = view('fast', { pace: 10, inflight: 3 });
+    const slow = view('slow', { pace: 100, inflight: 0 });
+    expect(first('power-of-two', [slow, fast])).toBe('fast');
+    expect(first('power-of-two', [slow, { ...fast, inflight: 20 }])).toBe('slow');
+  });
+
+  test('gives one that nothing is known of a chance', () => {
+    expect(first('power-of-two', [view('known', { pace: 10 }), view('new')])).toBe('new');
+  });
+});
+
+describe('lowest-cost', () => {
+  const cheap = view('cheap', { price: { input: 1, output: 2, cached: 1 } });
+  const dear = view('dear', { price: { input: 1.5, output: 3, cached: 0.1 } });
+
+  test('takes the cheapest, and what has no price last', () => {
+    expect(first('lowest-cost', [view('unknown'), dear, cheap])).toBe('cheap');
+  });
+
+  test('knows that cached input is cheaper', () => {
+    const seenBlocks: Turn['seenBlocks'] = ({ model }) => (model === 'dear' ? 15 : 0);
+    expect(first('lowest-cost', [cheap, dear], { seenBlocks, blocks: 15 })).toBe('dear');
+  });
+});
+
+describe('consistent-hash', () => {
+  const three = ['a', 'b', 'c'].map((model) => view(model));
+  const keys = Array.from({ length: 300 }, (_, index) => `user ${index}`);
+
+  test('sends a key to the same target, and moves only the keys of one that is gone', () => {
+    const before = keys.map((affinity) => first('consistent-hash', three, { affinity }));
+    expect(keys.map((affinity) => first('consistent-hash', three, { affinity }))).toEqual(before);
+    const without = three.filter(({ target }) => target.model !== 'b');
+    const after = keys.map((affinity) => first('consistent-hash', without, { affinity }));
+    expect(after.filter((model, index) => model !== before[index] && before[index] !== 'b')).toEqual([]);
+    for (const model of ['a', 'b', 'c']) {
+      expect(before.filter((one) => one === model).length).toBeWithin(70, 130);
+    }
+  });
+
+  test('gives way when a target has more than its share', () => {
+    const affinity = keys.find((key) => first('consistent-hash', three, { affinity: key }) === 'a') ?? '';
+    const busy = three.map((one) =>
+      one.target.model === 'a' ? { ...one, inflight: 10 } : { ...one, inflight: 5 },
+    );
+    expect(first('consistent-hash', busy, { affinity })).not.toBe('a');
+  });
+});
+
+describe('prefix-affinity', () => {
+  const index = new PrefixIndex();
+  const system = 'You are careful. '.repeat(60);
+  const chain = prefixChain([system, 'user', 'first question '.repeat(30)]);
+  const seen: (of: readonly number[]) => Turn['seenBlocks'] =
+    (of) =>
+    ({ model }) =>
+      index.seen('m', of, model);
+  index.add('m', chain, 'warm');
+
+  test('goes to where the beginning was', () => {
+    const views = [view('cold', { pace: 1 }), view('warm', { pace: 5 })];
+    const again = prefixChain([system, 'user', 'another question '.repeat(30)]);
+    expect(index.seen('m', again, 'warm')).toBeGreaterThan(2);
+    expect(index.seen('other', again, 'warm')).toBe(0);
+    expect(first('prefix-affinity', views, { blocks: again.length, seenBlocks: seen(again) })).toBe('warm');
+    expect(first('prefix-affinity', views)).toBe('cold');
+    const busy = [view('cold', { inflight: 1 }), view('warm', { inflight: 9 })];
+    expect(first('prefix-affinity', busy, { blocks: again.length, seenBlocks: seen(again) })).toBe('cold');
+  });
+
+  test('forgets the least recent', () => {
+    const small = new PrefixIndex(5);
+    small.add('m', [1, 2, 3], 'a');
+    small.add('m', [4, 5, 6], 'b');
+    expect(small.size).toBe(5);
+    expect([small.seen('m', [1, 2, 3], 'a'), small.seen('m', [4, 5, 6], 'b')]).toEqual([0, 3]);
+    small.forget('b');
+    expect(small.seen('m', [4], 'b')).toBe(0);
+  });
+
+  test('a chain stands for all that came before', () => {
+    const one = prefixChain(['a'.repeat(256), 'b'.repeat(256)]);
+    const other = prefixChain(['x'.repeat(256), 'b'.repeat(256)]);
+    expect(one[1]).not.toBe(other[1]);
+    expect(prefixChain(['a'.repeat(100), 'a'.repeat(156), 'b'.repeat(256)])).toEqual(one);
+    expect(prefixChain(['short'])).toEqual([]);
+  });
+});
+
+describe('engine-load', () => {
+  test('takes the engine with the shortest queue', () => {
+    const idle = view('idle', { engine: { waiting: 0, running: 2, cacheUsage: 0.2 } });
+    const queued = view('queued', { engine: { waiting: 3, running: 1, cacheUsage: 0.2 } });
+    const full = view('full', { engine: { waiting: 0, running: 0, cacheUsage: 0.97 } });
+    expect(first('engine-load', [queued, full, idle])).toBe('idle');
+  });
+
+  test('reads the gauges of each engine', () => {
+    const vllm = [
+      '# HELP vllm:num_requests_waiting x',
+      'vllm:num_requests_waiting{model_name="m",engine="0"} 2.0',
+      'vllm:num_requests_waiting{model_name="m",engine="1"} 1.0',
+      'vllm:num_requests_running{model_name="m"} 4.0',
+      'vllm:kv_cache_usage_perc{model_name="m"} 0.25',
+    ].join('\n');
+    expect(parseEngineLoad(vllm)).toEqual({ waiting: 3, running: 4, cacheUsage: 0.25 });
+    const sglang = 'sglang:num_queue_reqs 1\nsglang:num_running_reqs 2\nsglang:token_usage 0.5';
+    expect(parseEngineLoad(sglang)).toEqual({ waiting: 1, running: 2, cacheUsage: 0.5 });
+    const llama = 'llamacpp:requests_processing 1\nllamacpp:requests_deferred 4';
+    expect(parseEngineLoad(llama)).toEqual({ waiting: 4, running: 1, cacheUsage: 0 });
+    expect(parseEngineLoad('<html>')).toBeUndefined();
+  });
+
+  test('does not believe old gauges', () => {
+    let now = 0;
+    const loads = new EngineLoads(() => now, 10_000);
+    loads.set('p', { waiting: 1, running: 1, cacheUsage: 0 });
+    expect(loads.of('p')).toBeDefined();
+    now = 10_001;
+    expect(loads.of('p')).toBeUndefined();
+  });
+});
+
+describe('what a request tells', () => {
+  const facts = (body: Readonly<Record<string, unknown>>, headers = {}) =>
+    new RequestFacts(testCall(body, { headers: new Headers(headers) }), 't');
+  const user = (content: unknown) => ({ role: 'user', content });
+
+  test('a session holds it together, or a user, or how it began', () => {
+    expect(facts({ messages: [] }, { 'x-weir-session': 's1' }).affinity).toBe('t s1');
+    expect(facts({ messages: [], user: 'u1' }).affinity).toBe('t u1');
+    expect(facts({ messages: [], metadata: { user_id: 'u2' } }).affinity).toBe('t u2');
+    const begun = facts({ messages: [{ role: 'system', content: 's' }, user('hello')] }).affinity;
+    const later = facts({
+      messages: [
+        { role: 'system', content: 's' },
+        user('hello'),
+        { role: 'assistant', content: 'x' },
+        user('more'),
+      ],
+    }).affinity;
+    expect(later).toBe(begun);
+    expect(facts({ messages: [user('other')] }).affinity).not.toBe(begun);
+    expect(facts({}).affinity).toBeUndefined();
+  });
+
+  test('what it needs, and how long it is', () => {
+    const picture = facts({
+      messages: [user([{ type: 'image_url', image_url: { url: 'x' } }])],
+      tools: [{}],
+    });
+    expect(picture.needs()).toEqual({ tools: true, vision: true });
+    expect(facts({ messages: [user('image_url')] }).needs()).toEqual({ tools: false, vision: false });
+    expect(facts({ max_tokens: 7 }).outputTokens).toBe(7);
+    expect(facts({}).outputTokens).toBe(500);
+  });
+});
