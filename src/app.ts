@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { addRoutingAdminRoutes } from './api/admin/routing.ts';
 import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
 import { addDocsRoutes } from './api/docs.ts';
 import { addModelRoutes } from './api/models/endpoints.ts';
@@ -18,6 +19,7 @@ import type { Config, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { Door } from './http/door.ts';
 import { DeadlineMonitor } from './inference/deadlines.ts';
+import { RequestLog } from './inference/explain.ts';
 import { Lifecycle } from './inference/lifecycle.ts';
 import { GuardedMediaFetcher } from './inference/media.ts';
 import { Recorder } from './inference/recorder.ts';
@@ -160,6 +162,7 @@ export class App {
       () => this.lifecycle.active,
     );
     const { metrics } = this;
+    metrics.beforeRender = () => this.#describeTargets();
     const deadlines = new DeadlineMonitor(() => clock.now());
     const tokenizer = new Tokenizer();
     this.#responses = new ResponseKeeper(
@@ -190,6 +193,8 @@ export class App {
       }),
       responses: this.#responses,
       modelData,
+      states: snapshotOptions.routing.states,
+      requests: new RequestLog(),
       recorder,
       snapshot: () => this.#snapshot,
     };
@@ -207,6 +212,7 @@ export class App {
     addOpenAiRoutes(this.door, services);
     addResponsesRoutes(this.door, services);
     addAnthropicRoutes(this.door, services);
+    addRoutingAdminRoutes(this.door, services);
     addModelRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);
@@ -304,6 +310,24 @@ export class App {
     this.#snapshot.close();
     await this.#responses.flush();
     await this.#db.destroy();
+  }
+
+  /** Only targets of configured models are labels: clients may name any other. */
+  #describeTargets(): void {
+    const { providerHealthy, breakerState } = this.metrics;
+    const { states } = this.#snapshotOptions.routing;
+    const now = this.#options.clock.now();
+    const places = { closed: 0, 'half-open': 1, open: 2 };
+    providerHealthy.reset();
+    breakerState.reset();
+    for (const target of this.#snapshot.directory.targets()) {
+      breakerState.labels(target.provider.id, target.model).set(places[states.of(target).breakerState(now)]);
+    }
+    for (const { id } of this.#snapshot.providers) {
+      const used = [...states.ofProvider(id)];
+      const usable = used.some(([, state]) => state.unavailable(now) === undefined);
+      providerHealthy.labels(id).set(states.healthOf(id) === false || (used.length > 0 && !usable) ? 0 : 1);
+    }
   }
 
   #describeModels(): void {

@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Door } from '../http/door.ts';
 import { type DocumentedRoute, describeRoutes, openApiDocument } from '../http/openapi.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
+import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
 import {
   countTokensRequest,
   countTokensResponse,
@@ -186,6 +187,30 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'The same, with the prompt in the query',
     query: promptRequest,
     responseType: 'text/event-stream',
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/targets',
+    tag: 'Admin',
+    summary: 'The condition of every target',
+    response: targetStates,
+  },
+  {
+    method: 'post',
+    path: '/admin/v1/targets',
+    tag: 'Admin',
+    summary: 'Take a target out of use, or back',
+    request: overrideRequest,
+    response: targetStates.shape.data.element,
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/requests/{id}',
+    tag: 'Admin',
+    summary: 'Why a request went where it went',
+    description: 'Of the last 2,000 requests of this process, by `x-request-id`.',
+    parameters: ['id'],
+    response: requestExplanation,
   },
   {
     method: 'get',

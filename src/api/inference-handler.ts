@@ -9,6 +9,7 @@ import { eventStreamResponse, jsonResponse } from '../http/response.ts';
 import { warningsHeader } from '../http/warnings-header.ts';
 import { RequestContext } from '../inference/context.ts';
 import type { DeadlineMonitor, Watched } from '../inference/deadlines.ts';
+import { explain, recordOf } from '../inference/explain.ts';
 import type { Target } from '../providers/types.ts';
 import { presentedKey } from '../tenancy/key-ring.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
@@ -64,6 +65,25 @@ function isStrict(headers: Headers): boolean {
   });
 }
 
+function wantsExplanation(headers: Headers): boolean {
+  const value = headers.get('x-weir-explain');
+  return value === '1' || value === 'true';
+}
+
+/** Bytes; proxies refuse heads that are much longer. */
+const MAX_EXPLANATION = 6_000;
+
+/** Why the request went where it went, as far as is known now, as JSON that a header may hold. */
+function explanation(context: RequestContext, { clock, modelData }: ApiServices): string {
+  const record = recordOf(context, clock.now(), clock.wallTime());
+  const text = JSON.stringify(explain(record, (target) => modelData.of(target))).replaceAll(
+    /[^\x20-\x7e]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  if (text.length <= MAX_EXPLANATION) return text;
+  return JSON.stringify({ id: record.id, see: `/admin/v1/requests/${record.id}` });
+}
+
 function answerHeaders(context: RequestContext, target: Target): Record<string, string> {
   const { warnings } = context;
   return {
@@ -110,6 +130,8 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         leave?.();
         services.lifecycle.end(completed);
         services.recorder.requestCompleted(completed, outcome);
+        const { clock } = services;
+        services.requests.add(recordOf(completed, clock.now(), clock.wallTime(), outcome));
         exchange.finish(completed.status ?? 200);
       },
     );
@@ -136,6 +158,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         endpoint.renderStreamError ?? openAiErrorEvent,
       );
       const headers = answerHeaders(context, answer.target);
+      if (wantsExplanation(request.headers)) headers['x-weir-explain'] = explanation(context, services);
       if (limitHeaders) Object.assign(headers, limitHeaders);
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
       const contentType = endpoint.contentType?.(exchange);
@@ -146,7 +169,9 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       context.complete(
         error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error },
       );
-      throw error;
+      if (!wantsExplanation(request.headers)) throw error;
+      const headers = { ...error.details.headers, 'x-weir-explain': explanation(context, services) };
+      throw error.with({ headers });
     }
   };
 }

@@ -13,10 +13,46 @@ export const healthResponse = z
     version: z.string(),
     uptime_seconds: z.number().int(),
     requests_in_flight: z.number().int(),
-    providers: z.array(z.object({ id: z.string(), kind: z.string() })),
+    providers: z.array(
+      z.object({
+        id: z.string(),
+        kind: z.string(),
+        status: z
+          .enum(['ok', 'degraded', 'down', 'unknown'])
+          .describe(
+            '`degraded`: some of its targets are out of use; `unknown`: it was neither used nor checked.',
+          ),
+        targets: z.number().int().describe('Those that were used, or are in the configuration.'),
+        targets_available: z.number().int(),
+        breakers_open: z.number().int(),
+      }),
+    ),
     models: z.number().int(),
   })
   .openapi('Health');
+
+function statusOf(
+  used: number,
+  available: number,
+  checked: boolean | undefined,
+): 'ok' | 'degraded' | 'down' | 'unknown' {
+  if (checked === false || (used > 0 && available === 0)) return 'down';
+  if (available < used) return 'degraded';
+  return used > 0 || checked !== undefined ? 'ok' : 'unknown';
+}
+
+/** How a provider is, from the condition of its targets. */
+function condition(provider: string, { states, clock }: ApiServices) {
+  const now = clock.now();
+  const used = [...states.ofProvider(provider)].map(([, state]) => state);
+  const available = used.filter((state) => state.unavailable(now) === undefined).length;
+  return {
+    status: statusOf(used.length, available, states.healthOf(provider)),
+    targets: used.length,
+    targets_available: available,
+    breakers_open: used.filter((state) => state.breakerState(now) !== 'closed').length,
+  };
+}
 
 export interface OperationsOptions {
   readonly version: string;
@@ -43,7 +79,7 @@ export function addOperationsRoutes(door: Door, services: ApiServices, options: 
       version: options.version,
       uptime_seconds: Math.floor(services.clock.wallTime() / 1000) - services.startedAtSeconds,
       requests_in_flight: active,
-      providers: snapshot.providers.map(({ id, kind }) => ({ id, kind })),
+      providers: snapshot.providers.map(({ id, kind }) => ({ id, kind, ...condition(id, services) })),
       models: snapshot.directory.list().length,
     };
     return json(exchange, state === 'ready' ? 200 : 503, body);

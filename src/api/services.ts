@@ -1,10 +1,12 @@
 import type { Clock } from '../core/clock.ts';
 import type { DeadlineMonitor } from '../inference/deadlines.ts';
+import type { RequestLog } from '../inference/explain.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
 import type { Recorder } from '../inference/recorder.ts';
 import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
 import type { AddressLimiter } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
+import type { TargetStates } from '../routing/health/target-states.ts';
 import type { ResponseKeeper } from '../storage/response-keeper.ts';
 import type { KeyRing } from '../tenancy/key-ring.ts';
 
@@ -28,6 +30,9 @@ export interface ApiServices {
   readonly inference: InferenceService;
   readonly recorder: Recorder;
   readonly modelData: ModelData;
+  readonly states: TargetStates;
+  /** The last requests, for explanations. */
+  readonly requests: RequestLog;
   readonly responses: ResponseKeeper;
   readonly snapshot: () => ApiSnapshot;
 }

@@ -109,6 +109,15 @@ export class ModelDirectory {
     return this.definitions.find(({ roles }) => roles?.includes(role))?.id;
   }
 
+  /** All targets of configured models, each once. */
+  targets(): Target[] {
+    const found = new Map<string, Target>();
+    for (const { targets } of this.#configured.values()) {
+      for (const target of targets) found.set(`${target.provider.id}/${target.model}`, target);
+    }
+    return [...found.values()];
+  }
+
   /** Whether any model is routed by this strategy. */
   uses(strategy: StrategyName): boolean {
     return this.definitions.some((definition) => definition.strategy === strategy);

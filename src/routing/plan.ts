@@ -16,6 +16,9 @@ export type Step =
 export interface Considered {
   readonly target: Target;
   readonly leftOut?: Unavailable | string;
+  /** Attempts on it at that moment, and milliseconds for each token of late. */
+  readonly inflight?: number;
+  readonly pace?: number | undefined;
 }
 
 /** One look at a model's targets. */
@@ -145,7 +148,8 @@ export class RoutePlan {
     for (const target of targets) {
       const state = this.context.stateOf(target);
       const why = state.unavailable(now);
-      considered.push(why === undefined ? { target } : { target, leftOut: why });
+      const seen = { target, inflight: state.inflight, pace: state.pace.at(now) };
+      considered.push(why === undefined ? seen : { ...seen, leftOut: why });
       if (this.#tried.has(TargetStates.key(target))) continue;
       if (why === undefined) this.#queue.push({ target, route });
       else if (why === 'cooling_down') this.#resting.push({ target, route });

@@ -88,6 +88,16 @@ export class Metrics {
     'Models that can be asked for by their configured name; always 1.',
     ['model', 'provider'],
   );
+  readonly providerHealthy = this.#gauge(
+    'llm_provider_healthy',
+    '1 while a provider can be used, 0 while it can not: by its health checks and the breakers of its targets.',
+    ['provider'],
+  );
+  readonly breakerState = this.#gauge(
+    'llm_circuit_breaker_state',
+    'Circuit breakers of targets in use: 0 closed, 1 half open, 2 open.',
+    ['provider', 'upstream_model'],
+  );
   readonly configReloads = this.#counter('weir_config_reloads_total', 'Configuration reloads.', ['result']);
 
   /** @param readProcess and `readInflight` are sampled when the metrics are read */
@@ -132,8 +142,12 @@ export class Metrics {
     return this.#registry.add(new Histogram(name, help, labelNames, bounds));
   }
 
+  /** Set by who knows what is measured only when it is read. */
+  beforeRender: (() => void) | undefined;
+
   /** The text exposition format. */
   render(): string {
+    this.beforeRender?.();
     return this.#registry.render();
   }
 

@@ -355,6 +355,14 @@ describe('/openapi.json', () => {
     );
     expect(routes.length).toBeGreaterThan(10);
     const idFor = async (template: string) => {
+      if (template.startsWith('/admin/v1/requests/')) {
+        await pair.post(
+          '/inference',
+          { model: 'simulator', prompt: 'Hi' },
+          { 'x-request-id': 'asked-about' },
+        );
+        return 'asked-about';
+      }
       if (!template.startsWith('/v1/responses/')) return ALIAS;
       const made = await pair.post('/v1/responses', { model: 'simulator', input: 'Say hello.' });
       return String(asObject(await made.json()).id);

@@ -1,0 +1,153 @@
+import { z } from '@hono/zod-openapi';
+import { GatewayError } from '../../core/errors.ts';
+import { readJsonBody } from '../../http/body.ts';
+import type { Door } from '../../http/door.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { jsonResponse } from '../../http/response.ts';
+import { explain } from '../../inference/explain.ts';
+import type { Target } from '../../providers/types.ts';
+import { presentedKey } from '../../tenancy/key-ring.ts';
+import type { ApiServices } from '../services.ts';
+import { validate } from '../validation.ts';
+
+const OVERRIDES = ['drain', 'disable', 'force'] as const;
+
+const targetState = z.object({
+  provider: z.string(),
+  model: z.string(),
+  available: z.boolean(),
+  unavailable_because: z.string().nullable(),
+  breaker: z.enum(['closed', 'open', 'half-open']),
+  healthy: z.boolean().nullable().describe('What health checks say; null where nobody checks.'),
+  override: z.enum(OVERRIDES).nullable(),
+  share: z.number().describe('Of its normal load; below 1 while it starts slowly.'),
+  in_flight: z.number().int(),
+  ms_per_token: z.number().nullable(),
+  first_event_p95_ms: z.number().nullable(),
+  successes: z.number().int(),
+  failures: z.number().int(),
+  last_failure: z.object({ code: z.string(), message: z.string(), seconds_ago: z.number() }).nullable(),
+});
+
+export const targetStates = z
+  .object({ object: z.literal('list'), data: z.array(targetState) })
+  .openapi('TargetStates');
+
+export const overrideRequest = z
+  .strictObject({
+    provider: z.string().min(1),
+    model: z.string().min(1).describe("The model's name at that provider."),
+    override: z
+      .enum(OVERRIDES)
+      .nullable()
+      .optional()
+      .describe(
+        '`drain` and `disable` keep new requests away, `force` lets all pass whatever was measured; null ends either.',
+      ),
+    reset: z.boolean().optional().describe('Forget what was measured: close the breaker, end a rest.'),
+  })
+  .refine(({ override, reset }) => override !== undefined || reset === true, {
+    message: 'says nothing to do: give "override" or "reset"',
+    path: ['override'],
+  })
+  .openapi('TargetOverride', { example: { provider: 'openai', model: 'gpt-4o', override: 'drain' } });
+
+export const requestExplanation = z
+  .looseObject({
+    id: z.string(),
+    outcome: z.string(),
+    looks: z.array(z.looseObject({ model: z.string(), strategy: z.string() })),
+    attempts: z.array(z.looseObject({ provider: z.string(), model: z.string() })),
+  })
+  .openapi('RequestExplanation');
+
+/** Routing as operators see it: targets with their condition, what they may decide, and why requests went where. */
+export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
+  const { clock, states, requests, modelData } = services;
+  const json = (exchange: Exchange, body: unknown) =>
+    jsonResponse(exchange.request, 200, JSON.stringify(body), {});
+  const assertAdmin = ({ request }: Exchange) => {
+    if (services.keys.authenticate(presentedKey(request.headers)).kind !== 'admin') {
+      throw new GatewayError('permission_denied', 'This needs the admin key.');
+    }
+  };
+
+  /** The targets of configured models, and those that were used beside. */
+  const targets = (): Target[] => {
+    const { directory, providers } = services.snapshot();
+    const found = new Map(
+      directory.targets().map((target) => [`${target.provider.id}/${target.model}`, target]),
+    );
+    for (const provider of providers) {
+      for (const [model] of states.ofProvider(provider.id)) {
+        const key = `${provider.id}/${model}`;
+        if (!found.has(key)) found.set(key, { provider, model, weight: 1 });
+      }
+    }
+    return [...found.values()];
+  };
+
+  const describe = (target: Target): z.output<typeof targetState> => {
+    const now = clock.now();
+    const state = states.of(target);
+    const why = state.unavailable(now);
+    const { lastFailure } = state;
+    return {
+      provider: target.provider.id,
+      model: target.model,
+      available: why === undefined,
+      unavailable_because: why ?? null,
+      breaker: state.breakerState(now),
+      healthy: state.healthy ?? null,
+      override: state.override ?? null,
+      share: state.share(now),
+      in_flight: state.inflight,
+      ms_per_token: state.pace.at(now) ?? null,
+      first_event_p95_ms: state.firstEvent.quantile(0.95) ?? null,
+      successes: state.successes,
+      failures: state.failures,
+      last_failure: lastFailure
+        ? {
+            code: lastFailure.code,
+            message: lastFailure.message,
+            seconds_ago: Math.round((now - lastFailure.at) / 100) / 10,
+          }
+        : null,
+    };
+  };
+
+  door.route('GET', '/admin/v1/targets', (exchange) => {
+    assertAdmin(exchange);
+    return json(exchange, { object: 'list', data: targets().map(describe) });
+  });
+
+  door.route('POST', '/admin/v1/targets', async (exchange) => {
+    assertAdmin(exchange);
+    const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
+    const { provider, model, override, reset } = validate(overrideRequest, body);
+    const target = targets().find((one) => one.provider.id === provider && one.model === model);
+    if (!target) {
+      throw new GatewayError('not_found', `There is no target "${provider}/${model}". GET lists them.`);
+    }
+    const state = states.of(target);
+    if (override !== undefined) state.override = override ?? undefined;
+    if (reset) state.reset();
+    return json(exchange, describe(target));
+  });
+
+  door.route('GET', '/admin/v1/requests/:id', (exchange) => {
+    assertAdmin(exchange);
+    const id = exchange.params.id ?? '';
+    const record = requests.find(id);
+    if (!record) {
+      throw new GatewayError(
+        'not_found',
+        `Request "${id.slice(0, 128)}" is not among the last ones that this gateway remembers.`,
+      );
+    }
+    return json(
+      exchange,
+      explain(record, (target) => modelData.of(target)),
+    );
+  });
+}
