@@ -131,7 +131,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         services.lifecycle.end(completed);
         services.recorder.requestCompleted(completed, outcome);
         const { clock } = services;
-        services.requests.add(recordOf(completed, clock.now(), clock.wallTime(), outcome));
+        services.requests.add(completed, outcome, clock.now(), clock.wallTime());
         exchange.finish(completed.status ?? 200);
       },
     );

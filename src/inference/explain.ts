@@ -107,27 +107,122 @@ export function explain(record: RequestRecord, facts?: Facts) {
 
 export type Explanation = ReturnType<typeof explain>;
 
-/** The last requests, so that people can ask why. A ring: the oldest gives way. */
+/** Numbers of a request that went as most do, one behind the other. */
+const NUMBERS = 12;
+
+/**
+ * The last requests, so that people can ask why. A ring: the oldest gives way. What went as most do is kept as numbers
+ * and names, since objects that outlive their request cost the collector dearly (decision 0005).
+ */
 export class RequestLog {
-  readonly #ring: (RequestRecord | undefined)[];
-  readonly #places = new Map<string, number>();
   #next = 0;
+  readonly #ids: string[];
+  readonly #names: string[];
+  readonly #numbers: Float64Array;
+  /** Where requests went that had one target, and got their answer from it. */
+  readonly #targets: (Target | undefined)[];
+  readonly #records: (RequestRecord | undefined)[];
 
-  constructor(size = 2_000) {
-    this.#ring = new Array<RequestRecord | undefined>(size).fill(undefined);
+  constructor(private readonly size = 2_000) {
+    this.#ids = new Array<string>(size).fill('');
+    this.#names = new Array<string>(size * 4).fill('');
+    this.#numbers = new Float64Array(size * NUMBERS);
+    this.#targets = new Array<Target | undefined>(size).fill(undefined);
+    this.#records = new Array<RequestRecord | undefined>(size).fill(undefined);
   }
 
-  add(record: RequestRecord): void {
-    const old = this.#ring[this.#next];
-    if (old && this.#places.get(old.id) === this.#next) this.#places.delete(old.id);
-    this.#ring[this.#next] = record;
-    // Clients choose ids: of two requests with the same one, the later is found.
-    this.#places.set(record.id, this.#next);
-    this.#next = (this.#next + 1) % this.#ring.length;
+  add(context: RequestContext, outcome: Outcome, now: number, wallTime: number): void {
+    const place = this.#next;
+    this.#next = (place + 1) % this.size;
+    this.#ids[place] = context.id;
+    const look = context.plan?.looks[0];
+    const [attempt] = context.attempts;
+    const [considered, another] = look?.considered ?? [];
+    const plain =
+      outcome.kind === 'done' &&
+      considered &&
+      !another &&
+      context.attempts.length === 1 &&
+      look?.because === 'asked';
+    if (!plain || !attempt || !look) {
+      this.#targets[place] = undefined;
+      this.#records[place] = recordOf(context, now, wallTime, outcome);
+      return;
+    }
+    this.#records[place] = undefined;
+    this.#targets[place] = considered.target;
+    this.#names[place * 4] = context.principal.tenant;
+    this.#names[place * 4 + 1] = context.model ?? '';
+    this.#names[place * 4 + 2] = context.route;
+    this.#names[place * 4 + 3] = look.strategy;
+    const { usage } = context;
+    const at = place * NUMBERS;
+    const numbers = this.#numbers;
+    numbers[at] = wallTime;
+    numbers[at + 1] = context.startedAt;
+    numbers[at + 2] = attempt.startedAt;
+    numbers[at + 3] = context.committedAt ?? Number.NaN;
+    numbers[at + 4] = now;
+    numbers[at + 5] = considered.inflight ?? 0;
+    numbers[at + 6] = considered.pace ?? Number.NaN;
+    numbers[at + 7] = usage?.inputTokens ?? Number.NaN;
+    numbers[at + 8] = usage?.outputTokens ?? Number.NaN;
+    numbers[at + 9] = usage?.cachedInputTokens ?? Number.NaN;
+    numbers[at + 10] = context.stream ? 1 : 0;
+    numbers[at + 11] = context.status ?? Number.NaN;
   }
 
+  /** Clients choose ids: of two requests with the same one, the later is found. */
   find(id: string): RequestRecord | undefined {
-    const place = this.#places.get(id);
-    return place === undefined ? undefined : this.#ring[place];
+    for (let back = 1; back <= this.size; back += 1) {
+      const place = (this.#next - back + this.size) % this.size;
+      if (this.#ids[place] === id) return this.#records[place] ?? this.#restored(place);
+    }
+    return undefined;
+  }
+
+  #restored(place: number): RequestRecord | undefined {
+    const target = this.#targets[place];
+    if (!target) return undefined;
+    const number = (index: number): number => this.#numbers[place * NUMBERS + index] ?? 0;
+    const known = (index: number): number | undefined =>
+      Number.isNaN(number(index)) ? undefined : number(index);
+    const name = (index: number): string => this.#names[place * 4 + index] ?? '';
+    const [startedAt, endedAt] = [number(1), number(4)];
+    const counts = { inputTokens: known(7), outputTokens: known(8), cachedInputTokens: known(9) };
+    const usage = Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined));
+    return {
+      id: this.#ids[place] ?? '',
+      tenant: name(0),
+      model: name(1),
+      route: name(2),
+      stream: number(10) === 1,
+      at: number(0) - (endedAt - startedAt),
+      startedAt,
+      committedAt: known(3),
+      endedAt,
+      status: known(11),
+      outcome: { kind: 'done' },
+      looks: [
+        {
+          model: name(1),
+          because: 'asked',
+          strategy: name(3),
+          at: number(2),
+          considered: [{ target, inflight: number(5), pace: known(6) }],
+        },
+      ],
+      attempts: [
+        {
+          provider: target.provider.id,
+          model: target.model,
+          startedAt: number(2),
+          firstEventAt: known(3),
+          endedAt,
+          failure: undefined,
+        },
+      ],
+      usage: Object.keys(usage).length === 0 ? undefined : { ...usage, raw: {} },
+    };
   }
 }

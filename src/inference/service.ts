@@ -6,6 +6,7 @@ import type { Warning } from '../core/warning.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { InlineMedia, Provider, Target } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
+import type { TargetState } from '../routing/health/target-state.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import { RequestFacts } from '../routing/request-facts.ts';
@@ -107,7 +108,7 @@ export class InferenceService {
           await this.#pause(step.ms, context);
           continue;
         }
-        const { target } = step;
+        const { target, state } = step;
         const fitting = this.options.contextWindows.check(call, target, step.route.facts);
         const overflow = fitting && (await fitting);
         if (overflow) {
@@ -119,7 +120,15 @@ export class InferenceService {
         try {
           const urls = target.provider.adapter.mediaToInline?.(call, target);
           const media = urls && urls.length > 0 ? await this.#fetchMedia(urls, context) : NO_MEDIA;
-          const answer = await this.#attempt(snapshot, context, call, target, renderStreamError, media);
+          const answer = await this.#attempt(
+            snapshot,
+            context,
+            call,
+            target,
+            state,
+            renderStreamError,
+            media,
+          );
           snapshot.router.answered(step.route, target, facts);
           return answer;
         } catch (thrown) {
@@ -146,10 +155,11 @@ export class InferenceService {
     context: RequestContext,
     call: InferenceCall,
     target: Target,
+    state: TargetState,
     renderStreamError: RenderStreamError,
     media: ReadonlyMap<string, InlineMedia>,
   ): Promise<InferenceAnswer> {
-    const { clock, deadlines, states, observer } = this.options;
+    const { clock, deadlines, observer } = this.options;
     if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
       return this.#estimate(context, call, target);
     }
@@ -162,7 +172,7 @@ export class InferenceService {
       failure: undefined,
     };
     context.attempts.push(trace);
-    const ticket = states.of(target).begin(trace.startedAt);
+    const ticket = state.begin(trace.startedAt);
     const warnings: Warning[] = [];
     const attempt = new Attempt({
       call,
@@ -276,13 +286,15 @@ function tokensOf({ observed }: AttemptEnd): number | undefined {
 
 /** No target may be used now: which, and why. */
 function nothingUsable(model: string, plan: RoutePlan, states: TargetStates, now: number): GatewayError {
-  const considered = plan.looks.flatMap((look) => look.considered);
+  const considered = plan.looks
+    .flatMap((look) => look.considered)
+    .filter(({ leftOut }) => leftOut !== 'weight 0');
   if (considered.length === 0) {
     return new GatewayError('model_not_found', `Model "${model}" has no target.`, { param: 'model' });
   }
   const list = considered.map(({ target, leftOut }) => {
     const { lastFailure } = states.of(target);
-    const last = lastFailure && leftOut !== 'weight 0' ? `; last failure: ${lastFailure.message}` : '';
+    const last = lastFailure ? `; last failure: ${lastFailure.message}` : '';
     return `${target.provider.id}/${target.model} (${(leftOut ?? 'not tried').replaceAll('_', ' ')}${last})`;
   });
   const wait = plan.availableAt(now) - now;

@@ -2,20 +2,29 @@ import type { GatewayError } from '../core/errors.ts';
 import type { Target } from '../providers/types.ts';
 import type { FallbackReason, ModelRoute } from './directory.ts';
 import type { TargetState, Unavailable } from './health/target-state.ts';
-import { TargetStates } from './health/target-states.ts';
+import type { RequestFacts } from './request-facts.ts';
 import { backoffMs, isRepeatable, type RetryBudget, type RetrySettings } from './retry.ts';
+
+/** A target to try, with its condition at hand. */
+interface Ready {
+  readonly target: Target;
+  readonly route: ModelRoute;
+  readonly state: TargetState;
+}
 
 /** What to do next for a request. */
 export type Step =
-  | { readonly kind: 'try'; readonly target: Target; readonly route: ModelRoute }
+  | ({ readonly kind: 'try' } & Ready)
   /** Nothing can be tried now; ask again after so many milliseconds. */
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'none' };
 
+const NOTHING: Step = { kind: 'none' };
+
 /** A target that was looked at, and why it was left out if it was. */
 export interface Considered {
   readonly target: Target;
-  readonly leftOut?: Unavailable | string;
+  readonly leftOut?: Unavailable | string | undefined;
   /** Attempts on it at that moment, and milliseconds for each token of late. */
   readonly inflight?: number;
   readonly pace?: number | undefined;
@@ -33,14 +42,14 @@ export interface Look {
 }
 
 /** What a plan needs of the router. */
-export interface PlanContext {
+export interface PlanRouter {
   readonly retry: RetrySettings;
-  readonly budget: RetryBudget;
   readonly random: () => number;
   stateOf(target: Target): TargetState;
   /** The targets of one model in the order in which to try them, and those that constraints rule out. */
   order(
     route: ModelRoute,
+    facts: RequestFacts,
     now: number,
   ): { readonly targets: readonly Target[]; readonly ruledOut: readonly Considered[] };
   resolve(name: string): ModelRoute | undefined;
@@ -63,54 +72,70 @@ const CURES: Readonly<Record<string, FallbackReason>> = {
  * again after a pause, as long as attempts, time and the budget for retries allow.
  */
 export class RoutePlan {
-  readonly looks: Look[] = [];
   attempts = 0;
-  #stages: Stage[];
+  readonly #looks: Look[] = [];
   readonly #first: ModelRoute;
-  #visited = new Set<string>();
-  #tried = new Set<string>();
-  #queue: { readonly target: Target; readonly route: ModelRoute }[] = [];
+  /** Models that wait for their turn; undefined once none is left, or none ever was. */
+  #stages: Stage[] | undefined;
+  #opened = false;
+  /** Models that were opened in this round. */
+  #visited: string[] | undefined;
+  #tried: TargetState[] | undefined;
+  #queue: Ready[] | undefined;
   /** Over their limits, as they said themselves: tried when there is nothing else. */
-  #resting: { readonly target: Target; readonly route: ModelRoute }[] = [];
+  #resting: Ready[] | undefined;
   /** Left out because of their condition, which may change. */
-  #unusable = new Set<TargetState>();
+  #unusable: TargetState[] | undefined;
   #round = 0;
   #lastError: GatewayError | undefined;
 
   constructor(
     route: ModelRoute,
-    private readonly context: PlanContext,
+    private readonly router: PlanRouter,
+    private readonly facts: RequestFacts,
+    private readonly budget: RetryBudget,
   ) {
     this.#first = route;
-    this.#stages = [{ route, because: 'asked' }];
+  }
+
+  /** Every model whose targets were looked at, in order. */
+  get looks(): readonly Look[] {
+    return this.#looks;
   }
 
   next(now: number, deadlineAt: number): Step {
+    if (!this.#opened) {
+      this.#opened = true;
+      this.#open(this.#first, 'asked', now);
+    }
     for (;;) {
-      const ready = this.#queue.shift();
+      const ready = this.#queue?.shift();
       if (ready) {
-        const state = this.context.stateOf(ready.target);
         // It may have failed for others while this request was busy elsewhere.
-        const why = state.unavailable(now);
+        const why = ready.state.unavailable(now);
         if (why === undefined) return this.#try(ready);
-        if (why === 'cooling_down') this.#resting.push(ready);
-        else this.#unusable.add(state);
+        this.#putOff(ready, why);
         continue;
       }
-      const stage = this.#stages.shift();
+      const stage = this.#stages?.shift();
       if (stage) {
-        this.#open(stage, now);
+        this.#open(stage.route, stage.because, now);
         continue;
       }
-      const resting = this.#resting.shift();
+      const resting = this.#resting?.shift();
       return resting ? this.#try(resting) : this.#again(now, deadlineAt);
     }
   }
 
-  #try(ready: { readonly target: Target; readonly route: ModelRoute }): Step {
-    this.#tried.add(TargetStates.key(ready.target));
+  #try({ target, route, state }: Ready): Step {
+    this.#tried = append(this.#tried, state);
     this.attempts += 1;
-    return { kind: 'try', ...ready };
+    return { kind: 'try', target, route, state };
+  }
+
+  #putOff(ready: Ready, why: Unavailable): void {
+    if (why === 'cooling_down') this.#resting = append(this.#resting, ready);
+    else this.#unusable = append(this.#unusable, ready.state);
   }
 
   /** @returns whether anything may still be tried */
@@ -120,8 +145,8 @@ export class RoutePlan {
     const cures = reason === undefined ? [] : this.#routes(this.#first.fallbacksOn[reason] ?? [], reason);
     if (cures.length > 0) {
       // The request itself is at fault: more of the same would fail the same way.
-      if (!error.retryable) this.#queue = [];
-      this.#stages = error.retryable ? [...cures, ...this.#stages] : cures;
+      if (!error.retryable) this.#queue = undefined;
+      this.#stages = error.retryable ? [...cures, ...(this.#stages ?? [])] : cures;
       return true;
     }
     return error.retryable;
@@ -129,61 +154,60 @@ export class RoutePlan {
 
   /** When something can be used again, as far as is known. */
   availableAt(now: number): number {
-    const times = [...this.#unusable].map((state) => state.availableAt(now));
-    return times.length === 0 ? Number.POSITIVE_INFINITY : Math.min(...times);
+    return Math.min(...(this.#unusable ?? []).map((state) => state.availableAt(now)));
   }
 
   #routes(names: readonly string[], because: FallbackReason): Stage[] {
     return names.flatMap((name) => {
-      const route = this.context.resolve(name);
-      return route && !this.#visited.has(route.id) ? [{ route, because }] : [];
+      const route = this.router.resolve(name);
+      return route && !this.#visited?.includes(route.id) ? [{ route, because }] : [];
     });
   }
 
-  #open({ route, because }: Stage, now: number): void {
-    if (this.#visited.has(route.id)) return;
-    this.#visited.add(route.id);
-    const { targets, ruledOut } = this.context.order(route, now);
+  #open(route: ModelRoute, because: Look['because'], now: number): void {
+    if (this.#visited?.includes(route.id)) return;
+    this.#visited = append(this.#visited, route.id);
+    const { targets, ruledOut } = this.router.order(route, this.facts, now);
     const considered: Considered[] = [];
     for (const target of targets) {
-      const state = this.context.stateOf(target);
+      const state = this.router.stateOf(target);
       const why = state.unavailable(now);
-      const seen = { target, inflight: state.inflight, pace: state.pace.at(now) };
-      considered.push(why === undefined ? seen : { ...seen, leftOut: why });
-      if (this.#tried.has(TargetStates.key(target))) continue;
-      if (why === undefined) this.#queue.push({ target, route });
-      else if (why === 'cooling_down') this.#resting.push({ target, route });
-      else this.#unusable.add(state);
+      considered.push({ target, leftOut: why, inflight: state.inflight, pace: state.pace.at(now) });
+      if (this.#tried?.includes(state)) continue;
+      const ready = { target, route, state };
+      if (why === undefined) this.#queue = append(this.#queue, ready);
+      else this.#putOff(ready, why);
     }
-    this.looks.push({
-      model: route.id,
-      because,
-      strategy: route.strategy,
-      at: now,
-      considered: [...considered, ...ruledOut],
-    });
+    for (const one of ruledOut) considered.push(one);
+    this.#looks.push({ model: route.id, because, strategy: route.strategy, at: now, considered });
     // Its own fallbacks come before those that were waiting already.
-    this.#stages = [...this.#routes(route.fallbacks, 'general'), ...this.#stages];
+    if (route.fallbacks.length > 0) {
+      this.#stages = [...this.#routes(route.fallbacks, 'general'), ...(this.#stages ?? [])];
+    }
   }
 
   /** Everything has been tried once: wait, and begin again, if that makes sense. */
   #again(now: number, deadlineAt: number): Step {
-    const { retry, budget, random } = this.context;
+    const { retry, random } = this.router;
     const error = this.#lastError;
-    if (error === undefined || this.attempts >= retry.attempts || !isRepeatable(error.code)) {
-      return { kind: 'none' };
-    }
+    if (error === undefined || this.attempts >= retry.attempts || !isRepeatable(error.code)) return NOTHING;
     const told = (error.details.retryAfterSeconds ?? 0) * 1_000;
     const ms = Math.max(backoffMs(retry, this.#round, random), told);
-    if (ms > LONGEST_WAIT_MS || now + ms >= deadlineAt || !budget.spend(now)) return { kind: 'none' };
+    if (ms > LONGEST_WAIT_MS || now + ms >= deadlineAt || !this.budget.spend(now)) return NOTHING;
     this.#round += 1;
-    this.#visited = new Set();
-    this.#tried = new Set();
-    this.#unusable = new Set();
-    this.#resting = [];
-    this.#stages = [{ route: this.#first, because: 'asked' }];
+    this.#visited = undefined;
+    this.#tried = undefined;
+    this.#unusable = undefined;
+    this.#resting = undefined;
+    this.#opened = false;
     return { kind: 'wait', ms };
   }
+}
+
+function append<T>(list: T[] | undefined, item: T): T[] {
+  if (list === undefined) return [item];
+  list.push(item);
+  return list;
 }
 
 /** A client would rather know than wait longer than this for a second try. Milliseconds. */

@@ -1,6 +1,5 @@
 import type { InferenceCall } from '../core/inference.ts';
 import { asCount, asString, isRecord } from '../core/json.ts';
-import { once } from '../core/once.ts';
 import { fnv1a } from './hash.ts';
 import { prefixChain } from './prefix-index.ts';
 
@@ -15,14 +14,17 @@ const SESSION_HEADER = 'x-weir-session';
 
 /** What routing wants to know of a request. Looked at only by the strategies that need it. */
 export class RequestFacts {
-  /** Blocks of the prompt; see `prefixChain`. */
-  readonly chain: () => readonly number[];
+  #chain: readonly number[] | undefined;
 
   constructor(
     private readonly call: InferenceCall,
     readonly tenant: string,
-  ) {
-    this.chain = once(() => prefixChain(promptParts(call.body)));
+  ) {}
+
+  /** Blocks of the prompt; see `prefixChain`. */
+  chain(): readonly number[] {
+    this.#chain ??= prefixChain(promptParts(this.call.body));
+    return this.#chain;
   }
 
   get inputTokens(): number {

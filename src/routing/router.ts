@@ -2,8 +2,9 @@ import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { ModelDirectory, ModelRoute } from './directory.ts';
 import type { EngineLoads } from './engine-loads.ts';
+import type { TargetState } from './health/target-state.ts';
 import { TargetStates } from './health/target-states.ts';
-import { type Considered, type PlanContext, RoutePlan } from './plan.ts';
+import { type Considered, type PlanRouter, RoutePlan } from './plan.ts';
 import { PrefixIndex } from './prefix-index.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, RetryBudget, type RetrySettings } from './retry.ts';
@@ -30,30 +31,32 @@ export function freshRoutingState(states = new TargetStates()): RoutingState {
 }
 
 const MAX_BUDGETS = 10_000;
+const NONE: readonly Considered[] = [];
 
 /** Chooses targets: one plan for each request. */
-export class Router {
+export class Router implements PlanRouter {
   readonly #turns = new Map<string, number>();
   readonly #budgets = new Map<string, RetryBudget>();
-  readonly #retry: RetrySettings;
+  readonly retry: RetrySettings;
+  readonly random: () => number;
 
   constructor(private readonly options: RouterOptions) {
-    this.#retry = options.retry ?? DEFAULT_RETRY;
+    this.retry = options.retry ?? DEFAULT_RETRY;
+    this.random = options.random;
   }
 
   plan(route: ModelRoute, facts: RequestFacts, now: number): RoutePlan {
-    const { options } = this;
     const budget = this.#budget(route.label);
-    budget.earn(this.#retry.budget, now);
-    const context: PlanContext = {
-      retry: this.#retry,
-      budget,
-      random: options.random,
-      stateOf: (target) => options.states.of(target),
-      order: (one, at) => this.#order(one, facts, at),
-      resolve: (name) => options.directory.resolve(name),
-    };
-    return new RoutePlan(route, context);
+    budget.earn(this.retry.budget, now);
+    return new RoutePlan(route, this, facts, budget);
+  }
+
+  stateOf(target: Target): TargetState {
+    return this.options.states.of(target);
+  }
+
+  resolve(name: string): ModelRoute | undefined {
+    return this.options.directory.resolve(name);
   }
 
   /** A target has begun to answer: its caches are warm for what it read. */
@@ -72,15 +75,15 @@ export class Router {
     return budget;
   }
 
-  #order(
+  order(
     route: ModelRoute,
     facts: RequestFacts,
     now: number,
   ): { readonly targets: readonly Target[]; readonly ruledOut: readonly Considered[] } {
     const [only] = route.targets;
     // The common case of one target needs no choice.
-    if (only && route.targets.length === 1) {
-      return only.weight > 0 ? { targets: [only], ruledOut: [] } : { targets: [], ruledOut: [] };
+    if (only && route.targets.length === 1 && only.weight > 0) {
+      return { targets: route.targets, ruledOut: NONE };
     }
     const { fit, ruledOut } = this.#constrained(route, facts);
     const turn = this.#turn(route, facts);
