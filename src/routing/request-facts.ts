@@ -17,7 +17,7 @@ export class RequestFacts {
   #chain: readonly number[] | undefined;
 
   constructor(
-    private readonly call: InferenceCall,
+    private readonly call: Pick<InferenceCall, 'body' | 'headers' | 'text'>,
     readonly tenant: string,
   ) {}
 
