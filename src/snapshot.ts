@@ -76,7 +76,13 @@ function definition(model: ModelConfig): ModelDefinition {
     ...(price === null ? {} : { price: listPrice(price) }),
     ...(Object.keys(capabilities).length === 0 ? {} : { capabilities }),
   };
-  return { ...model, fallbacksOn: model.fallbacks_on, facts };
+  const { hedge } = model;
+  const hedging = hedge && {
+    percent: hedge.percent,
+    afterMs: hedge.after ?? undefined,
+    maxPriceRatio: hedge.max_price_ratio,
+  };
+  return { ...model, fallbacksOn: model.fallbacks_on, hedging: hedging ?? undefined, facts };
 }
 
 function listPrice(price: NonNullable<ModelConfig['price']>): ModelPrice {

@@ -56,7 +56,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   await stopSignal(log);
   watch?.close();
   await shutDown(app, servers, log);
-  log.flush();
+  await log.flush();
   return EXIT.ok;
 }
 
@@ -146,8 +146,7 @@ function stopSignal(log: Log): Promise<void> {
         log.logger.info({ signal }, 'stopping: no new requests; send the signal again to stop at once');
         resolve();
       } else if (now - firstAt > SAME_SIGNAL_MS) {
-        log.flush();
-        process.exit(EXIT.failure);
+        void log.flush().then(() => process.exit(EXIT.failure));
       }
     };
     process.on('SIGTERM', onSignal);

@@ -239,6 +239,20 @@ const model = () =>
     fallbacks: list(modelName(LONGEST_REFERENCE)).describe(
       'What to try, in this order, when no target can answer: a model id, an alias, or `provider-id/upstream-model`.',
     ),
+    hedge: nullable(
+      z.strictObject({
+        percent: z
+          .preprocess(fromNumericText, z.number().gt(0).max(100))
+          .prefault(5)
+          .describe('Of the streams of this model at most.'),
+        after: nullable(duration(1)).describe(
+          'How long without a first event; null for the 95th percentile of the target of late.',
+        ),
+        max_price_ratio: positiveNumber().prefault(2).describe('How much dearer the second target may be.'),
+      }),
+    ).describe(
+      'Whether a second target is asked beside a first that is slow to begin a stream; the slower one is cancelled. null for never.',
+    ),
     fallbacks_on: section({
       context_window: list(modelName(LONGEST_REFERENCE)).describe('When the conversation is too long.'),
       content_policy: list(modelName(LONGEST_REFERENCE)).describe(

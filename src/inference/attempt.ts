@@ -47,6 +47,8 @@ export interface AttemptOptions {
   readonly deadlineAt: number;
   /** Bytes that tell the client, in its dialect, that a stream which it is reading has failed. */
   readonly renderStreamError: (error: GatewayError) => Uint8Array;
+  /** Whether the answer may go to the client; no, when another attempt was faster. */
+  readonly mayCommit?: () => boolean;
   /** First bytes with a meaning have come from the upstream. */
   readonly onFirstEvent: () => void;
   /** Called exactly once, when nothing more will happen. Never before `answer` has settled. */
@@ -224,6 +226,7 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#fail(this.#invalid('answered without an event stream to a request for one.'));
       return;
     }
+    if (!this.#mayCommit()) return;
     this.#options.onFirstEvent();
     this.#ended = true;
     this.#resolve({ kind: 'buffered', target, result });
@@ -236,9 +239,18 @@ export class Attempt implements UpstreamHandler, Watched {
   /** Moves on after the decoder has seen more: commit at the first event, close at the last, fail where it fails. */
   #advance(decoder: StreamDecoder): void {
     // A failure before the commit still leaves the way to another target open, even if an event came first.
-    if (!this.#controller && decoder.started && !decoder.failure) this.#commit();
+    if (!this.#controller && decoder.started && !decoder.failure && !this.#ended) {
+      if (!this.#mayCommit()) return;
+      this.#commit();
+    }
     if (decoder.failure) this.#fail(decoder.failure);
     else if (decoder.finished) this.#finishStream(decoder);
+  }
+
+  #mayCommit(): boolean {
+    if (this.#options.mayCommit?.() ?? true) return true;
+    this.#fail(anotherWasFaster());
+    return false;
   }
 
   #commit(): void {
@@ -371,4 +383,9 @@ export class Attempt implements UpstreamHandler, Watched {
         );
     }
   }
+}
+
+/** Ends the slower of two attempts: nobody is to blame, as when a client goes. */
+export function anotherWasFaster(): GatewayError {
+  return new GatewayError('client_closed_request', 'Another attempt was faster.');
 }

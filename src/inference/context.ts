@@ -21,6 +21,8 @@ export interface AttemptTrace {
   firstEventAt: number | undefined;
   endedAt: number | undefined;
   failure: AttemptFailure | undefined;
+  /** Began because another was slow; `lost` when it, or the one it was to help, was too late. */
+  hedge?: 'began' | 'lost';
 }
 
 export interface ContextInit {
@@ -52,6 +54,8 @@ export class RequestContext implements Slotted {
   /** What the target that answers was not told, or told in another way. */
   warnings: readonly Warning[] = NO_WARNINGS;
   readonly attempts: AttemptTrace[] = [];
+  /** The attempt whose answer goes to the client. */
+  answeredBy: AttemptTrace | undefined;
   /** How targets were chosen. */
   plan: RoutePlan | undefined;
   committedAt: number | undefined;

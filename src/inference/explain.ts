@@ -93,12 +93,13 @@ export function explain(record: RequestRecord, facts?: Facts) {
       })),
     })),
     attempts: record.attempts.map(
-      ({ provider, model, startedAt: began, firstEventAt, endedAt, failure }) => ({
+      ({ provider, model, startedAt: began, firstEventAt, endedAt, failure, hedge }) => ({
         provider,
         model,
         at_ms: ms(startedAt, began),
         first_event_ms: ms(startedAt, firstEventAt),
         ended_ms: ms(startedAt, endedAt),
+        ...(hedge === undefined ? {} : { hedge }),
         ...(failure ? { error: failure.code, reason: failure.message } : {}),
       }),
     ),

@@ -20,7 +20,7 @@ function create(logRequests = true) {
   const log = {
     logger: pino({ level: 'silent' }),
     request: (fields: object) => lines.push({ ...fields }),
-    flush: () => undefined,
+    flush: () => Promise.resolve(),
   };
   const recorder = new Recorder(metrics, log, clock, () => logRequests);
   const context = new RequestContext(

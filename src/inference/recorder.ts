@@ -32,7 +32,7 @@ export class Recorder implements AttemptObserver {
   requestCompleted(context: RequestContext, outcome: Outcome): void {
     const { metrics } = this;
     const endedAt = this.clock.now();
-    const attempt = context.attempts.at(-1);
+    const attempt = context.answeredBy ?? context.attempts.at(-1);
     const model = context.modelLabel ?? 'unknown';
     const provider = attempt?.provider ?? NONE;
     const status = statusOf(context, outcome);
@@ -63,7 +63,7 @@ export class Recorder implements AttemptObserver {
   }
 
   #write(context: RequestContext, outcome: Outcome, status: number, endedAt: number): void {
-    const attempt = context.attempts.at(-1);
+    const attempt = context.answeredBy ?? context.attempts.at(-1);
     const milliseconds = (from: number, to: number | undefined) =>
       to === undefined ? undefined : Math.round((to - from) * 10) / 10;
     const fields: Record<string, string | number | boolean | undefined> = {

@@ -6,14 +6,14 @@ import type { Warning } from '../core/warning.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { InlineMedia, Provider, Target } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
-import type { TargetState } from '../routing/health/target-state.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
-import type { RoutePlan } from '../routing/plan.ts';
+import type { RoutePlan, Step } from '../routing/plan.ts';
 import { RequestFacts } from '../routing/request-facts.ts';
-import type { Router } from '../routing/router.ts';
-import { type Answer, Attempt, type AttemptEnd } from './attempt.ts';
+import type { Hedging, Router } from '../routing/router.ts';
+import { type Answer, Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
 import type { AttemptTrace, RequestContext } from './context.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
+import { Race, type Racer } from './race.ts';
 
 /** Everything that one configuration decides. Swapped whole; a request keeps the one it began with. */
 export interface InferenceSnapshot {
@@ -64,6 +64,9 @@ export type TokenEstimator = (request: ChatRequest, model: string) => Promise<nu
 
 export type InferenceAnswer = Answer;
 
+/** What is as slow as the slowest of the usual is not slow yet. */
+const HEDGE_MARGIN = 1.05;
+
 const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
 
 /**
@@ -93,6 +96,7 @@ export class InferenceService {
       const facts = new RequestFacts(call, context.principal.tenant);
       const plan = snapshot.router.plan(route, facts, this.#now());
       context.plan = plan;
+      const run: Run = { snapshot, context, call, renderStreamError };
       const failures: AttemptFailure[] = [];
       let lastError: GatewayError | undefined;
       for (;;) {
@@ -108,7 +112,7 @@ export class InferenceService {
           await this.#pause(step.ms, context);
           continue;
         }
-        const { target, state } = step;
+        const { target } = step;
         const fitting = this.options.contextWindows.check(call, target, step.route.facts);
         const overflow = fitting && (await fitting);
         if (overflow) {
@@ -117,24 +121,14 @@ export class InferenceService {
           plan.failed(overflow);
           continue;
         }
+        const before = context.attempts.length;
         try {
-          const urls = target.provider.adapter.mediaToInline?.(call, target);
-          const media = urls && urls.length > 0 ? await this.#fetchMedia(urls, context) : NO_MEDIA;
-          const answer = await this.#attempt(
-            snapshot,
-            context,
-            call,
-            target,
-            state,
-            renderStreamError,
-            media,
-          );
-          snapshot.router.answered(step.route, target, facts);
+          const answer = await this.#try(run, plan, step);
+          snapshot.router.answered(step.route, answer.target, facts);
           return answer;
         } catch (thrown) {
           lastError = asGatewayError(thrown);
-          const failure = context.attempts.at(-1)?.failure;
-          if (failure && failures.at(-1) !== failure) failures.push(failure);
+          for (const { failure } of context.attempts.slice(before)) if (failure) failures.push(failure);
           if (context.aborted || !plan.failed(lastError)) throw lastError.with({ attempts: failures });
         }
       }
@@ -149,20 +143,82 @@ export class InferenceService {
     }
   }
 
-  /** Sends one attempt; the promise settles when its answer is committed, or it has failed before that. */
-  #attempt(
-    snapshot: InferenceSnapshot,
-    context: RequestContext,
-    call: InferenceCall,
-    target: Target,
-    state: TargetState,
-    renderStreamError: RenderStreamError,
-    media: ReadonlyMap<string, InlineMedia>,
-  ): Promise<InferenceAnswer> {
-    const { clock, deadlines, observer } = this.options;
+  /** Tries one target, or two where the first is slow to begin and the model is hedged. */
+  async #try(run: Run, plan: RoutePlan, step: TryStep): Promise<InferenceAnswer> {
+    const { call, context, snapshot } = run;
+    const { target } = step;
     if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
       return this.#estimate(context, call, target);
     }
+    const hedging = call.stream ? snapshot.router.hedging(step.route) : undefined;
+    const media = await this.#media(run, target);
+    // What has to be fetched first is slow anyway.
+    if (!hedging || media.size > 0) return this.#begin(run, step, media).answer;
+    return this.#hedged(run, plan, step, media, hedging);
+  }
+
+  async #hedged(
+    run: Run,
+    plan: RoutePlan,
+    step: TryStep,
+    media: ReadonlyMap<string, InlineMedia>,
+    { settings, budget }: Hedging,
+  ): Promise<InferenceAnswer> {
+    const { clock } = this.options;
+    const { context, snapshot } = run;
+    const race = new Race();
+    context.onAbort((reason) => race.cancel(reason));
+    const first = this.#begin(run, step, media, race);
+    const settled = first.answer.then(
+      () => true,
+      () => true,
+    );
+    const usual = step.state.firstEvent.quantile(0.95);
+    const after = settings.afterMs ?? (usual === undefined ? undefined : usual * HEDGE_MARGIN);
+    if (after === undefined) return first.answer;
+    const timer = new AbortController();
+    const slow = clock.sleep(after, timer.signal).then(
+      () => false,
+      () => true,
+    );
+    const early = await Promise.race([settled, slow]);
+    timer.abort();
+    if (early || context.aborted) return first.answer;
+    const { route, target } = step;
+    const other = plan.beside(
+      this.#now(),
+      (one) =>
+        (one.provider.adapter.mediaToInline?.(run.call, one) ?? []).length === 0 &&
+        snapshot.router.affordable(target, one, route, settings.maxPriceRatio) &&
+        budget.spend(),
+    );
+    if (other?.kind !== 'try') return first.answer;
+    const second = this.#begin(run, other, NO_MEDIA, race);
+    second.trace.hedge = 'began';
+    try {
+      const answer = await Promise.any([first.answer, second.answer]);
+      race.cancel(anotherWasFaster(), context.answeredBy);
+      return answer;
+    } catch (thrown) {
+      const [one, two]: unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
+      if (two !== undefined) plan.failed(asGatewayError(one));
+      throw two ?? one;
+    }
+  }
+
+  async #media({ call, context }: Run, target: Target): Promise<ReadonlyMap<string, InlineMedia>> {
+    const urls = target.provider.adapter.mediaToInline?.(call, target);
+    return urls && urls.length > 0 ? this.#fetchMedia(urls, context) : NO_MEDIA;
+  }
+
+  /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
+  #begin(
+    { snapshot, context, call, renderStreamError }: Run,
+    { target, state }: TryStep,
+    media: ReadonlyMap<string, InlineMedia>,
+    race?: Race,
+  ): Racer {
+    const { clock, deadlines, observer } = this.options;
     const trace: AttemptTrace = {
       provider: target.provider.id,
       model: target.model,
@@ -172,7 +228,7 @@ export class InferenceService {
       failure: undefined,
     };
     context.attempts.push(trace);
-    const ticket = state.begin(trace.startedAt);
+    const ticket = state.begin(trace.startedAt, call.stream);
     const warnings: Warning[] = [];
     const attempt = new Attempt({
       call,
@@ -193,8 +249,10 @@ export class InferenceService {
       streamIdleMs: snapshot.limits.streamIdleMs,
       deadlineAt: context.deadlineAt,
       renderStreamError,
+      ...(race ? { mayCommit: () => race.wonBy(trace) } : {}),
       onFirstEvent: () => {
         trace.firstEventAt = clock.now();
+        context.answeredBy = trace;
         ticket.answered(trace.firstEventAt);
         context.committedAt = trace.firstEventAt;
       },
@@ -202,19 +260,22 @@ export class InferenceService {
         trace.endedAt = clock.now();
         ticket.end(trace.endedAt, verdictOf(end), tokensOf(end));
         if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
+        if (race && end.kind === 'client_gone' && race.winner && race.winner !== trace) trace.hedge = 'lost';
         observer.attemptEnded(trace, context);
-        context.onAbort(undefined);
+        if (!race || race.ended(trace)) context.onAbort(undefined);
         if (trace.firstEventAt !== undefined) completeFrom(context, end);
       },
     });
-    context.onAbort((reason) => attempt.cancel(reason));
+    const racer: Racer = { answer: attempt.answer, trace, cancel: (reason) => attempt.cancel(reason) };
+    if (race) race.add(racer);
+    else context.onAbort((reason) => attempt.cancel(reason));
     ticket.onGiveUp = (reason) => attempt.cancel(reason);
     try {
       attempt.start();
     } catch (error) {
       attempt.cancel(asGatewayError(error));
     }
-    return attempt.answer;
+    return racer;
   }
 
   /** Waits, unless the request is over before. */
@@ -263,6 +324,16 @@ function refusal({ provider }: Target, warnings: readonly Warning[]): GatewayErr
     `Provider "${provider.id}" can't be told all that this request says, and strict is on. ${list}`,
     { provider: provider.id, param: warnings[0]?.param ?? null },
   );
+}
+
+type TryStep = Extract<Step, { readonly kind: 'try' }>;
+
+/** What one request's attempts have in common. */
+interface Run {
+  readonly snapshot: InferenceSnapshot;
+  readonly context: RequestContext;
+  readonly call: InferenceCall;
+  readonly renderStreamError: RenderStreamError;
 }
 
 type RenderStreamError = (error: GatewayError) => Uint8Array;

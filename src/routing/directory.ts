@@ -9,6 +9,16 @@ export type FallbackReason = 'general' | 'context_window' | 'content_policy' | '
 /** Names of the models to go to, by the failure. */
 export type FallbacksOn = Readonly<Partial<Record<FallbackReason, readonly string[]>>>;
 
+/** When a second target is asked beside a first that is slow to begin. */
+export interface HedgeSettings {
+  /** Of the model's streams at most, 0 to 100. */
+  readonly percent: number;
+  /** Milliseconds without a first event; the target's own 95th percentile, when undefined. */
+  readonly afterMs: number | undefined;
+  /** How much dearer the second may be, as a factor. */
+  readonly maxPriceRatio: number;
+}
+
 /** A model that the configuration defines. */
 export interface ModelDefinition {
   readonly id: string;
@@ -22,6 +32,7 @@ export interface ModelDefinition {
   }[];
   readonly fallbacks: readonly string[];
   readonly fallbacksOn?: FallbacksOn;
+  readonly hedging?: HedgeSettings | undefined;
   /** Refuse requests that a target can't be told in full. */
   readonly strict?: boolean;
   /** What it is meant for, where a request names no model. */
@@ -39,6 +50,7 @@ export interface ModelRoute {
   readonly targets: readonly Target[];
   readonly fallbacks: readonly string[];
   readonly fallbacksOn: FallbacksOn;
+  readonly hedging?: HedgeSettings | undefined;
   readonly strict: boolean;
   readonly facts: ModelOverrides | undefined;
 }
@@ -94,6 +106,7 @@ export class ModelDirectory {
       targets,
       fallbacks: definition.fallbacks,
       fallbacksOn: definition.fallbacksOn ?? {},
+      hedging: definition.hedging,
       strict: definition.strict ?? false,
       facts: definition.facts,
     };

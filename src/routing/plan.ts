@@ -127,6 +127,18 @@ export class RoutePlan {
     }
   }
 
+  /** Another target of the same model to ask beside one that is slow; undefined when there is none that will do. */
+  beside(now: number, accepts: (target: Target) => boolean): Step | undefined {
+    const at =
+      this.#queue?.findIndex(
+        ({ state, target }) => state.unavailable(now) === undefined && accepts(target),
+      ) ?? -1;
+    const ready = this.#queue?.[at];
+    if (!ready || !this.#queue) return undefined;
+    this.#queue.splice(at, 1);
+    return this.#try(ready);
+  }
+
   #try({ target, route, state }: Ready): Step {
     this.#tried = append(this.#tried, state);
     this.attempts += 1;

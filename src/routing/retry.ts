@@ -66,3 +66,22 @@ export class RetryBudget {
     this.#at += passed;
   }
 }
+
+/** Hedges that may wait for a bad moment, at most. */
+const MOST_SAVED = 10 * ONE;
+
+/** Keeps hedges to a share of the requests, whatever happens. */
+export class HedgeBudget {
+  #left = 0;
+
+  /** A request that might be hedged. @param percent 0 to 100 */
+  earn(percent: number): void {
+    this.#left = Math.min(MOST_SAVED, this.#left + Math.round(percent * (ONE / 100)));
+  }
+
+  spend(): boolean {
+    if (this.#left < ONE) return false;
+    this.#left -= ONE;
+    return true;
+  }
+}

@@ -1,13 +1,13 @@
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
-import type { ModelDirectory, ModelRoute } from './directory.ts';
+import type { HedgeSettings, ModelDirectory, ModelRoute } from './directory.ts';
 import type { EngineLoads } from './engine-loads.ts';
 import type { TargetState } from './health/target-state.ts';
 import { TargetStates } from './health/target-states.ts';
 import { type Considered, type PlanRouter, RoutePlan } from './plan.ts';
 import { PrefixIndex } from './prefix-index.ts';
 import type { RequestFacts } from './request-facts.ts';
-import { DEFAULT_RETRY, RetryBudget, type RetrySettings } from './retry.ts';
+import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './retry.ts';
 import { READS_PREFIX, STRATEGIES } from './strategies/index.ts';
 import type { TargetView, Turn } from './strategies/strategy.ts';
 
@@ -30,6 +30,11 @@ export function freshRoutingState(states = new TargetStates()): RoutingState {
   return { states, prefixes: new PrefixIndex(), engines: undefined };
 }
 
+export interface Hedging {
+  readonly settings: HedgeSettings;
+  readonly budget: HedgeBudget;
+}
+
 const MAX_BUDGETS = 10_000;
 const NONE: readonly Considered[] = [];
 
@@ -37,6 +42,7 @@ const NONE: readonly Considered[] = [];
 export class Router implements PlanRouter {
   readonly #turns = new Map<string, number>();
   readonly #budgets = new Map<string, RetryBudget>();
+  readonly #hedges = new Map<string, HedgeBudget>();
   readonly retry: RetrySettings;
   readonly random: () => number;
 
@@ -57,6 +63,26 @@ export class Router implements PlanRouter {
 
   resolve(name: string): ModelRoute | undefined {
     return this.options.directory.resolve(name);
+  }
+
+  /** How to hedge a stream that goes this way; undefined when it may not be. */
+  hedging({ id, hedging }: ModelRoute): Hedging | undefined {
+    if (!hedging) return undefined;
+    let budget = this.#hedges.get(id);
+    if (!budget) {
+      budget = new HedgeBudget();
+      this.#hedges.set(id, budget);
+    }
+    budget.earn(hedging.percent);
+    return { settings: hedging, budget };
+  }
+
+  /** Whether asking the second costs no more than so many times the first; where prices are not known, it does not. */
+  affordable(first: Target, second: Target, route: ModelRoute, ratio: number): boolean {
+    const { modelInfo } = this.options;
+    const rate = (target: Target) =>
+      Number(modelInfo?.(target, route.facts).price?.input?.base ?? Number.NaN);
+    return !(rate(second) > rate(first) * ratio);
   }
 
   /** A target has begun to answer: its caches are warm for what it read. */

@@ -19,12 +19,12 @@ describe('createLog', () => {
     createLog({ level: 'info', format: 'json', colour: false, fd, ...options });
   const written = () => readFileSync(join(directory, 'log'), 'utf8').split('\n').slice(0, -1);
 
-  test('writes JSON for machines, all of it by the flush', () => {
+  test('writes JSON for machines, all of it by the flush', async () => {
     const log = create();
     log.logger.warn({ a: 1 }, 'hello');
     log.logger.debug('not this');
     log.request({ request_id: 'r', status: 200, model: undefined });
-    log.flush();
+    await log.flush();
     const lines = written().map((line): unknown => JSON.parse(line));
     expect(lines).toMatchObject([
       { level: 'warn', msg: 'hello', a: 1 },
@@ -34,29 +34,29 @@ describe('createLog', () => {
     expect(JSON.stringify(lines)).not.toMatch(/"(?:pid|hostname)"/);
   });
 
-  test('writes no line for requests at a level above', () => {
+  test('writes no line for requests at a level above', async () => {
     const log = create({ level: 'warn' });
     log.request({ status: 200 });
     log.logger.level = 'info';
     log.request({ status: 201 });
-    log.flush();
+    await log.flush();
     expect(written()).toHaveLength(1);
   });
 
-  test('writes one line of text for people', () => {
+  test('writes one line of text for people', async () => {
     const log = create({ format: 'text' });
     log.logger.error({ err: new Error('no "luck"'), path: '/a', text: 'two words' }, 'failed');
-    log.flush();
+    await log.flush();
     expect(written()).toEqual([
       expect.stringMatching(/^\d\d:\d\d:\d\d ERROR failed error="no \\"luck\\"" path=\/a text="two words"$/),
     ]);
   });
 
-  test('paints only what deserves it, and only when asked to', () => {
+  test('paints only what deserves it, and only when asked to', async () => {
     const log = create({ format: 'text', colour: true });
     log.logger.info('calm');
     log.logger.warn('careful');
-    log.flush();
+    await log.flush();
     expect(written().map((line) => line.includes('\x1b['))).toEqual([false, true]);
   });
 });

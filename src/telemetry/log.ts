@@ -18,16 +18,18 @@ export interface Log {
    * The names of the fields need no escapes; numbers are finite.
    */
   request(fields: Readonly<Record<string, string | number | boolean | undefined>>): void;
-  flush(): void;
+  /** Resolves when all of it is written, or its reader takes too long. */
+  flush(): Promise<void>;
 }
 
 const FLUSH_EVERY_MS = 200;
 const FLUSH_BYTES = 32 * 1024;
+const LONGEST_FLUSH_MS = 2_000;
 
 export function createLog(options: LogOptions): Log {
   const text = options.format === 'text';
   // A person reads lines one by one, the last before an exit too; a machine's slow reader must not hold us up.
-  const file = pino.destination({ dest: options.fd ?? 1, sync: text, minLength: 0 });
+  const file = pino.destination({ dest: options.fd ?? 1, sync: text, minLength: text ? 0 : 1 });
   const lines = new LineBuffer((chunk) => file.write(chunk));
   const destination: DestinationStream = text
     ? { write: (line) => file.write(toText(line, options.colour)) }
@@ -54,7 +56,14 @@ export function createLog(options: LogOptions): Log {
     },
     flush: () => {
       lines.flush();
-      file.flushSync();
+      return new Promise((resolve) => {
+        const timer = setTimeout(resolve, LONGEST_FLUSH_MS);
+        // Also what is being written at this moment, which `flushSync` would not wait for. A pipe can't be synced; that is no failure.
+        file.flush(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
     },
   };
 }

@@ -54,6 +54,7 @@ export class RecentQuantiles {
   quantile(share: number, atLeast = 20): number | undefined {
     if (this.#samples.length < atLeast) return undefined;
     this.#sorted ??= [...this.#samples].sort((a, b) => a - b);
-    return this.#sorted[Math.min(this.#sorted.length - 1, Math.floor(share * this.#sorted.length))];
+    // The nearest rank: at least this share of the measurements is not above it.
+    return this.#sorted[Math.max(0, Math.ceil(share * this.#sorted.length) - 1)];
   }
 }

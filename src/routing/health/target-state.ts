@@ -67,7 +67,7 @@ export class TargetState {
   #healthy: boolean | undefined;
   /** Milliseconds for each token, with the wait for the first spread over some of them. */
   readonly pace = new PeakEwma();
-  /** Milliseconds until the first event. */
+  /** Milliseconds until the first event of a stream. */
   readonly firstEvent = new RecentQuantiles();
   readonly breaker: CircuitBreaker;
   successes = 0;
@@ -135,10 +135,11 @@ export class TargetState {
     return Math.max(FIRST_SHARE, share);
   }
 
-  begin(now: number): Ticket {
+  /** @param stream whether its first event says how soon the target begins; a plain answer is whole at once */
+  begin(now: number, stream = false): Ticket {
     this.inflight += 1;
     this.lastUsedAt = now;
-    const ticket = new OpenTicket(this, now, this.breaker.begin(now));
+    const ticket = new OpenTicket(this, now, this.breaker.begin(now), stream);
     this.#waiting.add(ticket);
     return ticket;
   }
@@ -205,13 +206,14 @@ class OpenTicket implements Ticket, Slotted {
     private readonly state: TargetState,
     readonly startedAt: number,
     readonly probe: boolean,
+    private readonly stream: boolean,
   ) {}
 
   answered(now: number): void {
     if (this.#answered || this.#ended) return;
     this.#answered = true;
     this.state.settled(this);
-    this.state.firstEvent.add(now - this.startedAt);
+    if (this.stream) this.state.firstEvent.add(now - this.startedAt);
     this.state.succeeded(now, this.probe);
   }
 
