@@ -146,7 +146,7 @@ export class App {
     this.#snapshotOptions = snapshotOptions;
     this.createdAdminKey = created;
     this.#snapshot = buildSnapshot(options.loaded.config, snapshotOptions);
-    snapshotOptions.routing.states.configure(this.#snapshot.health);
+    this.#configureStates();
     this.#health = new HealthChecks(
       snapshotOptions.routing.states,
       () => clock.now(),
@@ -294,7 +294,7 @@ export class App {
     const next = buildSnapshot(loaded.config, this.#snapshotOptions);
     const old = this.#snapshot;
     this.#snapshot = next;
-    this.#snapshotOptions.routing.states.configure(next.health);
+    this.#configureStates();
     old.close();
     this.#describeModels();
     this.#options.log.logger.level = loaded.config.log.level;
@@ -314,10 +314,11 @@ export class App {
 
   /** Only targets of configured models are labels: clients may name any other. */
   #describeTargets(): void {
-    const { providerHealthy, breakerState } = this.metrics;
+    const { providerHealthy, breakerState, queueDepth } = this.metrics;
     const { states } = this.#snapshotOptions.routing;
     const now = this.#options.clock.now();
     const places = { closed: 0, 'half-open': 1, open: 2 };
+    queueDepth.labels().set(states.queued());
     providerHealthy.reset();
     breakerState.reset();
     for (const target of this.#snapshot.directory.targets()) {
@@ -328,6 +329,11 @@ export class App {
       const usable = used.some(([, state]) => state.unavailable(now) === undefined);
       providerHealthy.labels(id).set(states.healthOf(id) === false || (used.length > 0 && !usable) ? 0 : 1);
     }
+  }
+
+  #configureStates(): void {
+    const { health, admission } = this.#snapshot;
+    this.#snapshotOptions.routing.states.configure(health, admission, this.#options.clock.now());
   }
 
   #describeModels(): void {

@@ -7,6 +7,7 @@ import { serve } from './cli/serve.ts';
 import { ConfigError } from './config/errors.ts';
 import { configJsonSchema } from './config/json-schema.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
+import { DEFAULT_TENANT } from './core/principal.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
 import { PROVIDER_CATALOG } from './providers/registry.ts';
 import { UnknownProviderError } from './routing/directory.ts';
@@ -47,10 +48,21 @@ function commands(setExit: (code: number) => void): Command {
     .command('create')
     .description('make a key and print it, this once')
     .option('--name <name>', 'what it is for', 'unnamed')
+    .option(
+      '--tenant <id>',
+      'whose it is; places at busy models are shared fairly between tenants',
+      DEFAULT_TENANT,
+    )
     .option('--admin', 'an admin key, which may call everything')
     .option('--json', 'print as JSON')
-    .action(({ name, admin, json }: { name: string; admin?: boolean; json?: boolean }) =>
-      createKeyCommand(load().config, output, { name, admin: admin === true, json: json === true }),
+    .action(
+      ({ name, tenant, admin, json }: { name: string; tenant: string; admin?: boolean; json?: boolean }) =>
+        createKeyCommand(load().config, output, {
+          name,
+          tenant,
+          admin: admin === true,
+          json: json === true,
+        }),
     );
   keys
     .command('list')

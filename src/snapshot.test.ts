@@ -64,6 +64,7 @@ describe('buildSnapshot', () => {
       answerMs: Number.POSITIVE_INFINITY,
       streamIdleMs: 7_000,
       maxRequestMs: 8_000,
+      queueTimeoutMs: 5_000,
     });
     expect(snapshot.cors).toEqual({
       origins: ['https://x.test'],

@@ -15,8 +15,10 @@ import {
   simulatorProvider,
 } from './providers/registry.ts';
 import type { Provider } from './providers/types.ts';
+import type { LimitSetting } from './routing/admission/concurrency-limit.ts';
 import { type DiscoveredModels, type ModelDefinition, ModelDirectory } from './routing/directory.ts';
 import type { HealthSettings } from './routing/health/target-state.ts';
+import type { AdmissionSettings } from './routing/health/target-states.ts';
 import { Router, type RoutingState } from './routing/router.ts';
 
 /** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
@@ -25,6 +27,7 @@ export interface GatewaySnapshot extends ApiSnapshot {
   readonly cors: CorsRules;
   readonly addressLimits: AddressLimits;
   readonly health: HealthSettings;
+  readonly admission: AdmissionSettings;
   readonly mediaLimits: DownloadLimits;
   /** Lets idle connections go. Requests in flight end as they will. */
   close(): void;
@@ -85,6 +88,18 @@ function definition(model: ModelConfig): ModelDefinition {
   return { ...model, fallbacksOn: model.fallbacks_on, hedging: hedging ?? undefined, facts };
 }
 
+/** What targets have of their own; of two models with the same target, the smaller number counts. */
+function concurrencyLimits(models: Config['models']): ReadonlyMap<string, LimitSetting> {
+  const limits = new Map<string, LimitSetting>();
+  for (const { provider, model, max_concurrency: limit } of models.flatMap(({ targets }) => targets)) {
+    if (limit === null) continue;
+    const key = `${provider}/${model}`;
+    const other = limits.get(key);
+    limits.set(key, typeof other === 'number' && typeof limit === 'number' ? Math.min(other, limit) : limit);
+  }
+  return limits;
+}
+
 function listPrice(price: NonNullable<ModelConfig['price']>): ModelPrice {
   const { input, output, cached_input: cachedInput, cache_write: cacheWrite } = price;
   return {
@@ -131,11 +146,17 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
       longestCoolDownMs: routing.cool_down.max,
       slowStartMs: routing.slow_start,
     },
+    admission: {
+      limit: routing.admission.max_concurrency,
+      limits: concurrencyLimits(config.models),
+      maxQueued: routing.admission.max_queued,
+    },
     limits: {
       firstTokenMs: limits.first_token,
       answerMs: limits.answer ?? Number.POSITIVE_INFINITY,
       streamIdleMs: limits.stream_idle,
       maxRequestMs: limits.max_request,
+      queueTimeoutMs: limits.queue_timeout,
     },
     bodyLimit: server.body_limit,
     defaultModel: config.default_model ?? config.models[0]?.id ?? SIMULATOR_ID,

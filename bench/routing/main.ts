@@ -1,4 +1,5 @@
 import { STRATEGIES, type StrategyName } from '../../src/routing/strategies/index.ts';
+import { type FairnessOutcome, simulateFairness } from './fairness.ts';
 import { ALIKE, REPLICAS, requestsAt, seeded } from './scenarios.ts';
 import { type Outcome, simulate } from './simulation.ts';
 
@@ -29,6 +30,10 @@ function table(outcomes: readonly Outcome[]): string {
     String(outcome.failed),
     String(outcome.attempts),
   ]);
+  return tableOf(header, rows);
+}
+
+function tableOf(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((_, column) =>
     Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)),
   );
@@ -53,5 +58,41 @@ const results = scenarios.map(({ title, replicas, requests }) => ({
   title,
   outcomes: names.map((strategy) => simulate({ strategy, replicas, requests, random: seeded(2) })),
 }));
-if (process.argv.includes('--json')) console.log(JSON.stringify(results, null, 2));
-else for (const { title, outcomes } of results) console.log(`${title}\n\n${table(outcomes)}\n`);
+/** With the target full either way, and with it full only because of the greedy tenant; then in one line for everybody. */
+const fairness = await Promise.all(
+  ([1.2, 1] as const).flatMap((others) =>
+    (['fair', 'arrival'] as const).flatMap((order) =>
+      [1, 50].map(async (greed) => ({ others, ...(await simulateFairness({ greed, order, others })) })),
+    ),
+  ),
+);
+
+function fairnessTable(outcomes: readonly (FairnessOutcome & { readonly others: number })[]): string {
+  const header = [
+    'others send',
+    'greedy sends',
+    'line',
+    'wait p50 ms',
+    'wait p99 ms',
+    'answered p99 ms',
+    'refused',
+  ];
+  return tableOf(
+    header,
+    outcomes.map(({ others, greed, order, p50, p99, answeredP99, refused, asked }) => [
+      `${others} x`,
+      `${greed} x`,
+      order,
+      String(p50),
+      String(p99),
+      String(answeredP99),
+      `${((refused / asked) * 100).toFixed(1)} %`,
+    ]),
+  );
+}
+
+if (process.argv.includes('--json')) console.log(JSON.stringify({ strategies: results, fairness }, null, 2));
+else {
+  for (const { title, outcomes } of results) console.log(`${title}\n\n${table(outcomes)}\n`);
+  console.log(`What a modest tenant notices of a greedy one\n\n${fairnessTable(fairness)}\n`);
+}

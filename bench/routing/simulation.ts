@@ -98,6 +98,7 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
         events.after(step.ms, go);
         return;
       }
+      if (step.kind === 'queue') throw new Error('no target has a limit here');
       attempts += 1;
       attempt(step.target, step.state.begin(events.now));
     };

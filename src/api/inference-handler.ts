@@ -11,6 +11,7 @@ import { RequestContext } from '../inference/context.ts';
 import type { DeadlineMonitor, Watched } from '../inference/deadlines.ts';
 import { explain, recordOf } from '../inference/explain.ts';
 import type { Target } from '../providers/types.ts';
+import { PRIORITIES, type Priority } from '../routing/admission/fair-queue.ts';
 import { presentedKey } from '../tenancy/key-ring.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
 
@@ -63,6 +64,19 @@ function isStrict(headers: Headers): boolean {
   throw new GatewayError('invalid_request', 'The header "x-weir-strict" must be true or false.', {
     param: 'x-weir-strict',
   });
+}
+
+/** `x-weir-priority`: whom the request goes before, and whom it gives way to, where requests have to wait. */
+function requestPriority(headers: Headers): Priority {
+  const value = headers.get('x-weir-priority')?.trim().toLowerCase();
+  if (value === undefined) return 'normal';
+  const priority = PRIORITIES.find((one) => one === value);
+  if (priority) return priority;
+  throw new GatewayError(
+    'invalid_request',
+    `The header "x-weir-priority" must be ${PRIORITIES.slice(0, -1).join(', ')} or ${PRIORITIES.at(-1)}.`,
+    { param: 'x-weir-priority' },
+  );
 }
 
 function wantsExplanation(headers: Headers): boolean {
@@ -151,6 +165,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       context.model = call.model;
       context.stream = call.stream;
       context.strict = isStrict(request.headers);
+      context.priority = requestPriority(request.headers);
       const answer = await services.inference.run(
         snapshot,
         context,

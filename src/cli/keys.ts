@@ -1,6 +1,7 @@
 import { openKeyStore } from '../app.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
+import { DEFAULT_TENANT } from '../core/principal.ts';
 import type { SqlKeyStore } from '../storage/sql/sql-key-store.ts';
 import { createKey, findKey } from '../tenancy/key-admin.ts';
 import { CommandError, type Output, table } from './output.ts';
@@ -14,10 +15,12 @@ async function withKeys<T>(config: Config, work: (keys: SqlKeyStore) => Promise<
   }
 }
 
+const TENANT = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,99}$/u;
 
 export interface CreateOptions {
   readonly name: string;
+  readonly tenant: string;
   readonly admin: boolean;
   readonly json: boolean;
 }
@@ -33,11 +36,20 @@ export async function createKeyCommand(
       'A key\'s name has 1 to 100 letters, digits, spaces and ". _ @ -", and begins with a letter or digit.',
     );
   }
+  const { tenant } = options;
+  if (!TENANT.test(tenant)) {
+    throw new CommandError(
+      'A tenant has 1 to 63 small letters, digits, "-" and "_", and begins with a letter or digit.',
+    );
+  }
+  if (options.admin && tenant !== DEFAULT_TENANT) {
+    throw new CommandError('An admin key belongs to no tenant: leave out --tenant or --admin.');
+  }
   await withKeys(config, async (store) => {
     const kind = options.admin ? 'admin' : 'api_key';
-    const { key, secret } = await createKey(store, { kind, name: options.name }, systemClock);
+    const { key, secret } = await createKey(store, { kind, name: options.name, tenant }, systemClock);
     if (options.json) {
-      output.out(JSON.stringify({ id: key.id, name: key.name, kind: key.kind, key: secret }));
+      output.out(JSON.stringify({ id: key.id, name: key.name, kind: key.kind, tenant, key: secret }));
       return;
     }
     output.err(
@@ -61,10 +73,11 @@ export async function listKeysCommand(config: Config, output: Output, json: bool
     const date = (time: number) => new Date(time).toISOString().slice(0, 16).replace('T', ' ');
     output.out(
       table(
-        ['ID', 'NAME', 'KIND', 'KEY', 'CREATED (UTC)', 'STATE'],
+        ['ID', 'NAME', 'TENANT', 'KIND', 'KEY', 'CREATED (UTC)', 'STATE'],
         keys.map((key) => [
           key.id,
           key.name,
+          key.tenant,
           key.kind === 'admin' ? 'admin' : 'api',
           key.hint,
           date(key.createdAt),

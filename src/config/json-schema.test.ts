@@ -58,7 +58,13 @@ describe('JSON Schema', () => {
 
   test('knows the keys of a place', () => {
     const schema = describeConfig(testCatalog);
-    expect(knownKeys(schema, ['models', 3, 'targets', 0])).toEqual(['provider', 'model', 'weight', 'tier']);
+    expect(knownKeys(schema, ['models', 3, 'targets', 0])).toEqual([
+      'provider',
+      'model',
+      'weight',
+      'tier',
+      'max_concurrency',
+    ]);
     expect(knownKeys(schema, ['limits', 'per_ip'])).toEqual(['rps', 'burst', 'inflight']);
     expect(knownKeys(schema, ['providers', 0, 'headers'])).toEqual([]);
     expect(knownKeys(schema, ['nope', 0])).toEqual([]);

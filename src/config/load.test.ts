@@ -37,6 +37,7 @@ describe('finding the file', () => {
         breaker: { failures: 5, error_rate: 0.5, min_requests: 20, open: 30_000 },
         cool_down: { default: 2000, max: 300_000 },
         health: { interval: 10_000, timeout: 3000, failures: 3, successes: 2, load_interval: 2000 },
+        admission: { max_concurrency: null, max_queued: 1000 },
         slow_start: 30_000,
       },
       limits: {
@@ -123,7 +124,7 @@ providers: [{ id: "${ref('ID')}", kind: openai, api_key: "${ref('NONE:-')}" }]
       },
     );
     expect(config.models[0]?.targets).toEqual([
-      { provider: 'simulator', model: 'x, weight: 7 } #', weight: 1, tier: 0 },
+      { provider: 'simulator', model: 'x, weight: 7 } #', weight: 1, tier: 0, max_concurrency: null },
     ]);
   });
 

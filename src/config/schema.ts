@@ -187,6 +187,8 @@ const providerSettings = (catalog: ProviderCatalog) => {
   };
 };
 
+const concurrency = () => nullable(z.union([integer(1, 100_000), z.enum(['adaptive'])]));
+
 const model = () =>
   z.strictObject({
     id: modelName().describe('The name that clients send.'),
@@ -205,7 +207,12 @@ const model = () =>
           weight: integer(0).prefault(1).describe('Its share of the requests. 0 takes it out of use.'),
           tier: integer(0, 99)
             .prefault(0)
-            .describe('Targets of a higher tier are used only when none of a lower one can be.'),
+            .describe(
+              'Targets of a higher tier are used only when none of a lower one can be, or all of them are busy.',
+            ),
+          max_concurrency: concurrency().describe(
+            'Requests that it may have at the same time: a number, or `adaptive`; null for `routing.admission.max_concurrency`.',
+          ),
         }),
       )
       .min(1)
@@ -307,6 +314,18 @@ const routing = () =>
         .prefault('2s')
         .describe('How often engines are asked for their load, where `engine-load` is used.'),
     }).describe('Checks of self-hosted engines, beside what their answers to requests tell.'),
+    admission: section({
+      max_concurrency: concurrency().describe(
+        'Requests that a target may have at the same time, where the target does not say: a number; `adaptive`, found from how its answers get slower; null for any number.',
+      ),
+      max_queued: integer(1, 100_000)
+        .prefault(1_000)
+        .describe(
+          'Requests that may wait for one target. Beyond, those of low priority give way, then those of the tenant with the most.',
+        ),
+    }).describe(
+      'What happens when a target has as many requests as it may have: others wait, up to `limits.queue_timeout`, fairly between tenants.',
+    ),
     slow_start: duration(0)
       .prefault('30s')
       .describe('How long a target that has come back gets less than its share of the requests.'),

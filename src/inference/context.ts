@@ -4,6 +4,7 @@ import type { Principal } from '../core/principal.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
+import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 
 const NO_WARNINGS: readonly Warning[] = [];
@@ -56,6 +57,10 @@ export class RequestContext implements Slotted {
   readonly attempts: AttemptTrace[] = [];
   /** The attempt whose answer goes to the client. */
   answeredBy: AttemptTrace | undefined;
+  /** Whom it goes before and gives way to, where requests have to wait. */
+  priority: Priority = 'normal';
+  /** Milliseconds that it has waited for a place. */
+  queuedMs = 0;
   /** How targets were chosen. */
   plan: RoutePlan | undefined;
   committedAt: number | undefined;

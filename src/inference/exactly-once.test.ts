@@ -17,6 +17,7 @@ import type { TransportFailure } from '../core/transport.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { openAiCompatibleAdapter } from '../providers/openai-compatible/adapter.ts';
 import { ModelDirectory } from '../routing/directory.ts';
+import { DEFAULT_HEALTH, type Ticket } from '../routing/health/target-state.ts';
 import { TargetStates } from '../routing/health/target-states.ts';
 import { freshRoutingState, Router } from '../routing/router.ts';
 import { type AttemptTrace, type Outcome, RequestContext } from './context.ts';
@@ -77,6 +78,7 @@ const step = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('advance'), ms: fc.constantFrom(10, 150, 350, 1_100) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel') }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('another leaves') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('client gone') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('shutdown') }) },
 ) satisfies fc.Arbitrary<{ kind: string }>;
@@ -97,6 +99,8 @@ const schedule = fc.record({
   stream: fc.boolean(),
   /** Whether a second target is asked soon beside a slow one. */
   hedged: fc.boolean(),
+  /** Whether each target takes one request at a time, and another request is there already. */
+  busy: fc.boolean(),
   /** Which of several upstreams that answer at the same time moves next. */
   turns: fc.array(fc.nat(1), { maxLength: 20 }),
   /** What building a request for each target does. */
@@ -120,6 +124,7 @@ const LIMITS = {
   answerMs: Number.POSITIVE_INFINITY,
   streamIdleMs: 300,
   maxRequestMs: 1_000,
+  queueTimeoutMs: 500,
 };
 
 class Run {
@@ -138,6 +143,8 @@ class Run {
       return () => this.#tickers.delete(sweep);
     },
   );
+  /** Other requests' places. */
+  others: Ticket[] = [];
   answer: InferenceAnswer | undefined;
   rejection: unknown;
   readonly #finished: Promise<void>;
@@ -151,11 +158,13 @@ class Run {
     stream,
     targets,
     hedged,
+    busy,
     turns,
   }: {
     readonly stream: boolean;
     readonly targets: readonly string[];
     readonly hedged: boolean;
+    readonly busy: boolean;
     readonly turns: readonly number[];
   }) {
     this.#turns = [...turns];
@@ -187,6 +196,12 @@ class Run {
       providers,
       () => new Map(),
     );
+    if (busy) {
+      this.states.configure(DEFAULT_HEALTH, { limit: 1, limits: new Map(), maxQueued: 10 }, 0);
+      this.others = providers.map((provider) =>
+        this.states.of({ provider, model: 'up', weight: 1 }).begin(0),
+      );
+    }
     const snapshot = {
       directory,
       router: new Router({ ...freshRoutingState(this.states), directory, random: () => 0 }),
@@ -197,7 +212,7 @@ class Run {
       clock: this.clock,
       deadlines: this.#deadlines,
       states: this.states,
-      observer: { attemptEnded: (trace) => this.endedAttempts.push(trace) },
+      observer: { attemptEnded: (trace) => this.endedAttempts.push(trace), queueLeft: () => undefined },
       ...NO_EXTRAS,
     });
     this.context = new RequestContext(
@@ -251,6 +266,9 @@ class Run {
           await this.#reader.cancel();
         }
         break;
+      case 'another leaves':
+        this.others.pop()?.end(this.clock.now(), null, undefined);
+        break;
       case 'client gone':
         this.context.abort(new GatewayError('client_closed_request', 'gone'));
         break;
@@ -283,6 +301,7 @@ class Run {
     }
     await this.advance(LIMITS.maxRequestMs + 1);
     await this.#finished;
+    for (const other of this.others) other.end(this.clock.now(), null, undefined);
     // The connection of a stream that ended well may wait for its upstream to end the body.
     await this.advance(60_000);
     while (this.#reader && !this.bodyEnded) {
@@ -320,6 +339,7 @@ function expectBalancedBooks(run: Run): void {
   expect(more).toEqual([]);
   expect(outcome).toBeDefined();
   expect(run.states.total()).toBe(0);
+  expect(run.states.queued()).toBe(0);
   expect(run.watching).toBe(0);
   expect(run.clock.sleeping).toBe(0);
 

@@ -12,6 +12,7 @@ export interface RequestRecord {
   readonly model: string | undefined;
   readonly route: string;
   readonly stream: boolean;
+  readonly queuedMs: number;
   /** Unix milliseconds. */
   readonly at: number;
   /** Monotonic milliseconds, as all times in here. */
@@ -38,6 +39,7 @@ export function recordOf(
     model: context.model,
     route: context.route,
     stream: context.stream,
+    queuedMs: context.queuedMs,
     at: wallTime - (now - context.startedAt),
     startedAt: context.startedAt,
     committedAt: context.committedAt,
@@ -76,6 +78,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
     status: record.status,
     outcome: outcome?.kind ?? 'answering',
     ...(outcome?.kind === 'failed' ? { error: outcome.error.code, reason: outcome.error.message } : {}),
+    queued_ms: ms(0, record.queuedMs),
     first_event_ms: ms(startedAt, record.committedAt),
     duration_ms: ms(startedAt, record.endedAt),
     looks: record.looks.map(({ model, because, strategy, at, considered }) => ({
@@ -144,6 +147,7 @@ export class RequestLog {
       considered &&
       !another &&
       context.attempts.length === 1 &&
+      context.queuedMs === 0 &&
       look?.because === 'asked';
     if (!plain || !attempt || !look) {
       this.#targets[place] = undefined;
@@ -198,6 +202,7 @@ export class RequestLog {
       model: name(1),
       route: name(2),
       stream: number(10) === 1,
+      queuedMs: 0,
       at: number(0) - (endedAt - startedAt),
       startedAt,
       committedAt: known(3),

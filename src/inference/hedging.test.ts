@@ -39,7 +39,7 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
       () => () => undefined,
     ),
     states,
-    observer: { attemptEnded: () => undefined },
+    observer: { attemptEnded: () => undefined, queueLeft: () => undefined },
     ...NO_EXTRAS,
   });
   const limits = {
@@ -47,6 +47,7 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
     answerMs: Number.POSITIVE_INFINITY,
     streamIdleMs: 60_000,
     maxRequestMs: 1e9,
+    queueTimeoutMs: 500,
   };
   const due = new Map<FakeExchange, number>();
   const firsts: number[] = [];

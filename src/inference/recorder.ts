@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
@@ -27,6 +28,12 @@ export class Recorder implements AttemptObserver {
     if (trace.firstEventAt !== undefined) {
       metrics.providerLatency.labels(trace.provider).observe((trace.firstEventAt - trace.startedAt) / 1000);
     }
+  }
+
+  queueLeft(outcome: string, priority: Priority, waitedMs: number): void {
+    const { metrics } = this;
+    if (outcome === 'let_in') metrics.queueWait.labels().observe(waitedMs / 1000);
+    else if (outcome === 'timeout' || outcome === 'shed') metrics.queueRejected.labels(priority).inc();
   }
 
   requestCompleted(context: RequestContext, outcome: Outcome): void {
@@ -78,6 +85,7 @@ export class Recorder implements AttemptObserver {
       status,
       outcome: outcome.kind,
       attempts: context.attempts.length,
+      queued_ms: context.queuedMs > 0 ? Math.round(context.queuedMs * 10) / 10 : undefined,
       duration_ms: milliseconds(context.startedAt, endedAt),
       first_event_ms: milliseconds(context.startedAt, context.committedAt),
       input_tokens: context.usage?.inputTokens,

@@ -34,7 +34,7 @@ async function ask(transports: readonly FakeTransport[], model = 'asked', weight
       () => () => undefined,
     ),
     states,
-    observer: { attemptEnded: () => undefined },
+    observer: { attemptEnded: () => undefined, queueLeft: () => undefined },
     ...NO_EXTRAS,
   });
   const snapshot = {
@@ -46,7 +46,13 @@ async function ask(transports: readonly FakeTransport[], model = 'asked', weight
       retry: { attempts: 1, baseMs: 0, maxMs: 0, budget: 0 },
     }),
     providers,
-    limits: { firstTokenMs: 100, answerMs: Number.POSITIVE_INFINITY, streamIdleMs: 100, maxRequestMs: 100 },
+    limits: {
+      firstTokenMs: 100,
+      answerMs: Number.POSITIVE_INFINITY,
+      streamIdleMs: 100,
+      maxRequestMs: 100,
+      queueTimeoutMs: 500,
+    },
   };
   const answer = await service
     .run(snapshot, context, testCall({ model }), openAiErrorEvent)

@@ -5,15 +5,17 @@ import type { CountTokensCall, InferenceCall } from '../core/inference.ts';
 import type { Warning } from '../core/warning.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { InlineMedia, Provider, Target } from '../providers/types.ts';
+import type { Payer } from '../routing/admission/target-gate.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
-import type { RoutePlan, Step } from '../routing/plan.ts';
+import type { Ready, RoutePlan } from '../routing/plan.ts';
 import { RequestFacts } from '../routing/request-facts.ts';
 import type { Hedging, Router } from '../routing/router.ts';
 import { type Answer, Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
 import type { AttemptTrace, RequestContext } from './context.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
 import { Race, type Racer } from './race.ts';
+import { type Claim, type QueueObserver, WaitingRoom } from './waiting-room.ts';
 
 /** Everything that one configuration decides. Swapped whole; a request keeps the one it began with. */
 export interface InferenceSnapshot {
@@ -26,10 +28,12 @@ export interface InferenceSnapshot {
     readonly answerMs: number;
     readonly streamIdleMs: number;
     readonly maxRequestMs: number;
+    /** For a place at a target, where attempts are limited. */
+    readonly queueTimeoutMs: number;
   };
 }
 
-export interface AttemptObserver {
+export interface AttemptObserver extends QueueObserver {
   attemptEnded(trace: AttemptTrace, context: RequestContext): void;
 }
 
@@ -75,8 +79,11 @@ const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
  */
 export class InferenceService {
   readonly #now = () => this.options.clock.now();
+  readonly #waitingRoom: WaitingRoom;
 
-  constructor(private readonly options: InferenceServiceOptions) {}
+  constructor(private readonly options: InferenceServiceOptions) {
+    this.#waitingRoom = new WaitingRoom(options);
+  }
 
   /**
    * @param renderStreamError the client dialect's error event
@@ -96,7 +103,7 @@ export class InferenceService {
       const facts = new RequestFacts(call, context.principal.tenant);
       const plan = snapshot.router.plan(route, facts, this.#now());
       context.plan = plan;
-      const run: Run = { snapshot, context, call, renderStreamError };
+      const run: Run = { snapshot, context, call, facts, renderStreamError };
       const failures: AttemptFailure[] = [];
       let lastError: GatewayError | undefined;
       for (;;) {
@@ -112,24 +119,42 @@ export class InferenceService {
           await this.#pause(step.ms, context);
           continue;
         }
-        const { target } = step;
-        const fitting = this.options.contextWindows.check(call, target, step.route.facts);
-        const overflow = fitting && (await fitting);
-        if (overflow) {
-          // Another target's window may be larger, and asking costs nothing.
-          lastError = overflow;
-          plan.failed(overflow);
-          continue;
-        }
         const before = context.attempts.length;
+        let claim: Claim | undefined;
         try {
-          const answer = await this.#try(run, plan, step);
-          snapshot.router.answered(step.route, answer.target, facts);
+          if (step.kind === 'try') claim = this.#claim(run, step);
+          else {
+            claim = await this.#waitingRoom.enter(
+              step.busy,
+              payerOf(facts),
+              context,
+              snapshot.limits.queueTimeoutMs,
+            );
+            if (!claim) {
+              plan.left();
+              continue;
+            }
+            plan.entered(claim.ready);
+          }
+          const { route, target } = claim.ready;
+          const fitting = this.options.contextWindows.check(call, target, route.facts);
+          const overflow = fitting && (await fitting);
+          if (overflow) {
+            // Another target's window may be larger, and asking costs nothing.
+            lastError = overflow;
+            plan.failed(overflow);
+            continue;
+          }
+          const answer = await this.#try(run, plan, claim);
+          snapshot.router.answered(route, answer.target, facts);
           return answer;
         } catch (thrown) {
           lastError = asGatewayError(thrown);
           for (const { failure } of context.attempts.slice(before)) if (failure) failures.push(failure);
-          if (context.aborted || !plan.failed(lastError)) throw lastError.with({ attempts: failures });
+          const goOn = claim ? plan.failed(lastError) : plan.refused(lastError);
+          if (context.aborted || !goOn) throw lastError.with({ attempts: failures });
+        } finally {
+          claim?.ticket.release(this.#now());
         }
       }
       if (!lastError) throw nothingUsable(call.model, plan, this.options.states, this.#now());
@@ -143,24 +168,31 @@ export class InferenceService {
     }
   }
 
+  /** Takes a place at a target at once, before anything is waited for. */
+  #claim({ call, facts }: Run, ready: Ready): Claim {
+    const { state } = ready;
+    const payer = state.gate ? payerOf(facts) : undefined;
+    return { ready, ticket: state.begin(this.#now(), call.stream, payer) };
+  }
+
   /** Tries one target, or two where the first is slow to begin and the model is hedged. */
-  async #try(run: Run, plan: RoutePlan, step: TryStep): Promise<InferenceAnswer> {
+  async #try(run: Run, plan: RoutePlan, claim: Claim): Promise<InferenceAnswer> {
     const { call, context, snapshot } = run;
-    const { target } = step;
+    const { target, route } = claim.ready;
     if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
       return this.#estimate(context, call, target);
     }
-    const hedging = call.stream ? snapshot.router.hedging(step.route) : undefined;
+    const hedging = call.stream ? snapshot.router.hedging(route) : undefined;
     const media = await this.#media(run, target);
     // What has to be fetched first is slow anyway.
-    if (!hedging || media.size > 0) return this.#begin(run, step, media).answer;
-    return this.#hedged(run, plan, step, media, hedging);
+    if (!hedging || media.size > 0) return this.#begin(run, claim, media).answer;
+    return this.#hedged(run, plan, claim, media, hedging);
   }
 
   async #hedged(
     run: Run,
     plan: RoutePlan,
-    step: TryStep,
+    claim: Claim,
     media: ReadonlyMap<string, InlineMedia>,
     { settings, budget }: Hedging,
   ): Promise<InferenceAnswer> {
@@ -168,12 +200,13 @@ export class InferenceService {
     const { context, snapshot } = run;
     const race = new Race();
     context.onAbort((reason) => race.cancel(reason));
-    const first = this.#begin(run, step, media, race);
+    const first = this.#begin(run, claim, media, race);
     const settled = first.answer.then(
       () => true,
       () => true,
     );
-    const usual = step.state.firstEvent.quantile(0.95);
+    const { route, state, target } = claim.ready;
+    const usual = state.firstEvent.quantile(0.95);
     const after = settings.afterMs ?? (usual === undefined ? undefined : usual * HEDGE_MARGIN);
     if (after === undefined) return first.answer;
     const timer = new AbortController();
@@ -184,7 +217,6 @@ export class InferenceService {
     const early = await Promise.race([settled, slow]);
     timer.abort();
     if (early || context.aborted) return first.answer;
-    const { route, target } = step;
     const other = plan.beside(
       this.#now(),
       (one) =>
@@ -192,8 +224,8 @@ export class InferenceService {
         snapshot.router.affordable(target, one, route, settings.maxPriceRatio) &&
         budget.spend(),
     );
-    if (other?.kind !== 'try') return first.answer;
-    const second = this.#begin(run, other, NO_MEDIA, race);
+    if (!other) return first.answer;
+    const second = this.#begin(run, this.#claim(run, other), NO_MEDIA, race);
     second.trace.hedge = 'began';
     try {
       const answer = await Promise.any([first.answer, second.answer]);
@@ -214,7 +246,7 @@ export class InferenceService {
   /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
   #begin(
     { snapshot, context, call, renderStreamError }: Run,
-    { target, state }: TryStep,
+    { ready: { target }, ticket }: Claim,
     media: ReadonlyMap<string, InlineMedia>,
     race?: Race,
   ): Racer {
@@ -228,7 +260,7 @@ export class InferenceService {
       failure: undefined,
     };
     context.attempts.push(trace);
-    const ticket = state.begin(trace.startedAt, call.stream);
+    ticket.sent(trace.startedAt);
     const warnings: Warning[] = [];
     const attempt = new Attempt({
       call,
@@ -326,17 +358,20 @@ function refusal({ provider }: Target, warnings: readonly Warning[]): GatewayErr
   );
 }
 
-type TryStep = Extract<Step, { readonly kind: 'try' }>;
-
 /** What one request's attempts have in common. */
 interface Run {
   readonly snapshot: InferenceSnapshot;
   readonly context: RequestContext;
   readonly call: InferenceCall;
+  readonly facts: RequestFacts;
   readonly renderStreamError: RenderStreamError;
 }
 
 type RenderStreamError = (error: GatewayError) => Uint8Array;
+
+function payerOf({ tenant, inputTokens, outputTokens }: RequestFacts): Payer {
+  return { tenant, weight: 1, inputTokens, outputTokens };
+}
 
 function completeFrom(context: RequestContext, end: AttemptEnd): void {
   context.usage = end.observed?.usage;

@@ -61,6 +61,11 @@ function story(
       steps.push(`${step.ms} ms`);
       continue;
     }
+    if (step.kind === 'queue') {
+      steps.push(`wait for ${step.busy.map(({ target }) => target.provider.id).join('')}`);
+      if (!plan.refused(new GatewayError('model_busy', 'no room'))) return [...steps, 'stop'];
+      continue;
+    }
     steps.push(step.target.provider.id);
     if (!plan.failed(error)) return [...steps, 'stop'];
   }
@@ -122,8 +127,8 @@ describe('a plan', () => {
     const { plan, stateOf } = create([model('m', ['a:1', 'b:0', 'c:0'])]);
     const order = () => story(plan(), new GatewayError('upstream_auth_failed', 'x'));
     expect(order()).toEqual(['b', 'c', 'a']);
-    stateOf('b').override = 'disable';
-    stateOf('c').override = 'drain';
+    stateOf('b').decide('disable', 0);
+    stateOf('c').decide('drain', 0);
     expect(order()).toEqual(['a']);
   });
 

@@ -6,7 +6,7 @@ import type { RequestFacts } from './request-facts.ts';
 import { backoffMs, isRepeatable, type RetryBudget, type RetrySettings } from './retry.ts';
 
 /** A target to try, with its condition at hand. */
-interface Ready {
+export interface Ready {
   readonly target: Target;
   readonly route: ModelRoute;
   readonly state: TargetState;
@@ -15,6 +15,8 @@ interface Ready {
 /** What to do next for a request. */
 export type Step =
   | ({ readonly kind: 'try' } & Ready)
+  /** All that can be used have as many attempts as they may have: wait for a place at one of them. */
+  | { readonly kind: 'queue'; readonly busy: readonly Ready[] }
   /** Nothing can be tried now; ask again after so many milliseconds. */
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'none' };
@@ -24,7 +26,7 @@ const NOTHING: Step = { kind: 'none' };
 /** A target that was looked at, and why it was left out if it was. */
 export interface Considered {
   readonly target: Target;
-  readonly leftOut?: Unavailable | string | undefined;
+  readonly leftOut?: Unavailable | 'busy' | string | undefined;
   /** Attempts on it at that moment, and milliseconds for each token of late. */
   readonly inflight?: number;
   readonly pace?: number | undefined;
@@ -65,6 +67,7 @@ const CURES: Readonly<Record<string, FallbackReason>> = {
   context_length_exceeded: 'context_window',
   content_policy_violation: 'content_policy',
   upstream_rate_limited: 'rate_limit',
+  model_busy: 'rate_limit',
 };
 
 /**
@@ -82,6 +85,8 @@ export class RoutePlan {
   #visited: string[] | undefined;
   #tried: TargetState[] | undefined;
   #queue: Ready[] | undefined;
+  /** Those that have as many attempts as they may have. */
+  #busy: Ready[] | undefined;
   /** Over their limits, as they said themselves: tried when there is nothing else. */
   #resting: Ready[] | undefined;
   /** Left out because of their condition, which may change. */
@@ -113,10 +118,12 @@ export class RoutePlan {
       if (ready) {
         // It may have failed for others while this request was busy elsewhere.
         const why = ready.state.unavailable(now);
-        if (why === undefined) return this.#try(ready);
-        this.#putOff(ready, why);
+        if (why !== undefined) this.#putOff(ready, why);
+        else if (ready.state.full) this.#busy = append(this.#busy, ready);
+        else return this.#try(ready);
         continue;
       }
+      if (this.#busy) return { kind: 'queue', busy: this.#busy };
       const stage = this.#stages?.shift();
       if (stage) {
         this.#open(stage.route, stage.because, now);
@@ -127,11 +134,30 @@ export class RoutePlan {
     }
   }
 
+  /** There is a place at one of those that were busy. */
+  entered(ready: Ready): Step & { readonly kind: 'try' } {
+    this.#queue = this.#busy?.filter((one) => one !== ready);
+    this.#busy = undefined;
+    return this.#try(ready);
+  }
+
+  /** What was busy can't be used any more, so another look is due. */
+  left(): void {
+    this.#queue = this.#busy;
+    this.#busy = undefined;
+  }
+
+  /** There was no place in time. @returns whether anything may still be tried */
+  refused(error: GatewayError): boolean {
+    this.#busy = undefined;
+    return this.failed(error);
+  }
+
   /** Another target of the same model to ask beside one that is slow; undefined when there is none that will do. */
-  beside(now: number, accepts: (target: Target) => boolean): Step | undefined {
+  beside(now: number, accepts: (target: Target) => boolean): (Step & { readonly kind: 'try' }) | undefined {
     const at =
       this.#queue?.findIndex(
-        ({ state, target }) => state.unavailable(now) === undefined && accepts(target),
+        ({ state, target }) => state.unavailable(now) === undefined && !state.full && accepts(target),
       ) ?? -1;
     const ready = this.#queue?.[at];
     if (!ready || !this.#queue) return undefined;
@@ -139,7 +165,7 @@ export class RoutePlan {
     return this.#try(ready);
   }
 
-  #try({ target, route, state }: Ready): Step {
+  #try({ target, route, state }: Ready): Step & { readonly kind: 'try' } {
     this.#tried = append(this.#tried, state);
     this.attempts += 1;
     return { kind: 'try', target, route, state };
@@ -184,7 +210,8 @@ export class RoutePlan {
     for (const target of targets) {
       const state = this.router.stateOf(target);
       const why = state.unavailable(now);
-      considered.push({ target, leftOut: why, inflight: state.inflight, pace: state.pace.at(now) });
+      const leftOut = why ?? (state.full ? 'busy' : undefined);
+      considered.push({ target, leftOut, inflight: state.inflight, pace: state.pace.at(now) });
       if (this.#tried?.includes(state)) continue;
       const ready = { target, route, state };
       if (why === undefined) this.#queue = append(this.#queue, ready);
@@ -211,6 +238,7 @@ export class RoutePlan {
     this.#tried = undefined;
     this.#unusable = undefined;
     this.#resting = undefined;
+    this.#busy = undefined;
     this.#opened = false;
     return { kind: 'wait', ms };
   }

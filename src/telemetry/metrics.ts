@@ -83,6 +83,18 @@ export class Metrics {
   readonly rateLimited = this.#counter('llm_rate_limit_exceeded_total', 'Requests refused by a rate limit.', [
     'scope',
   ]);
+  readonly queueDepth = this.#gauge('llm_queue_depth', 'Requests that wait for a target with room.', []);
+  readonly queueWait = this.#histogram(
+    'llm_queue_wait_seconds',
+    'How long requests waited that had to wait and were let in.',
+    [],
+    DURATION_BUCKETS,
+  );
+  readonly queueRejected = this.#counter(
+    'llm_queue_rejected_total',
+    'Requests that were refused because no target had room in time.',
+    ['priority'],
+  );
   readonly modelInfo = this.#gauge(
     'llm_model_info',
     'Models that can be asked for by their configured name; always 1.',

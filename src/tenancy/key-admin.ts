@@ -12,14 +12,18 @@ export interface CreatedKey {
 
 export async function createKey(
   store: KeyStore,
-  { kind, name }: { readonly kind: StoredKey['kind']; readonly name: string },
+  {
+    kind,
+    name,
+    tenant = DEFAULT_TENANT,
+  }: { readonly kind: StoredKey['kind']; readonly name: string; readonly tenant?: string },
   clock: Clock,
 ): Promise<CreatedKey> {
   const secret = newSecret(kind);
   const key: StoredKey = {
     id: `key_${randomUUID().replaceAll('-', '').slice(0, 20)}`,
     kind,
-    tenant: DEFAULT_TENANT,
+    tenant,
     name,
     hint: hintOf(secret),
     digest: digestOf(secret),

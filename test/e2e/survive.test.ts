@@ -76,8 +76,14 @@ function load(): Load {
     const body = { model: 'm', messages: [{ role: 'user' as const, content: 'Hi' }] };
     let said = '';
     if (stream) {
-      for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) {
-        said += chunk.choices[0]?.delta?.content ?? '';
+      try {
+        for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) {
+          said += chunk.choices[0]?.delta?.content ?? '';
+        }
+      } catch (error) {
+        // What its reader has begun to read can't be begun anew by another.
+        if (said !== '' && String(error).includes('closed the connection in mid-answer')) return;
+        throw error;
       }
     } else said = (await client.chat.completions.create(body)).choices[0]?.message.content ?? '';
     expect(said).toBe('Hello.');

@@ -22,6 +22,8 @@ const targetState = z.object({
   override: z.enum(OVERRIDES).nullable(),
   share: z.number().describe('Of its normal load; below 1 while it starts slowly.'),
   in_flight: z.number().int(),
+  max_concurrency: z.number().int().nullable().describe('What it may have in flight now; null for any.'),
+  queued: z.number().int().describe('Requests that wait for it, some of them for others too.'),
   ms_per_token: z.number().nullable(),
   first_event_p95_ms: z.number().nullable(),
   successes: z.number().int(),
@@ -102,6 +104,8 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
       override: state.override ?? null,
       share: state.share(now),
       in_flight: state.inflight,
+      max_concurrency: state.gate?.limit ?? null,
+      queued: state.gate?.queue.size ?? 0,
       ms_per_token: state.pace.at(now) ?? null,
       first_event_p95_ms: state.firstEvent.quantile(0.95) ?? null,
       successes: state.successes,
@@ -130,8 +134,8 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
       throw new GatewayError('not_found', `There is no target "${provider}/${model}". GET lists them.`);
     }
     const state = states.of(target);
-    if (override !== undefined) state.override = override ?? undefined;
-    if (reset) state.reset();
+    if (override !== undefined) state.decide(override ?? undefined, clock.now());
+    if (reset) state.reset(clock.now());
     return json(exchange, describe(target));
   });
 

@@ -83,15 +83,15 @@ describe('a target', () => {
 
   test('obeys people before measurements', () => {
     const state = create();
-    state.override = 'drain';
+    state.decide('drain', 0);
     expect(state.unavailable(0)).toBe('draining');
-    state.override = 'disable';
+    state.decide('disable', 0);
     expect([state.unavailable(0), state.availableAt(0)]).toEqual(['disabled', Number.POSITIVE_INFINITY]);
     for (let count = 0; count < 5; count += 1) fail(state, 0);
-    state.override = 'force';
+    state.decide('force', 0);
     expect(state.unavailable(0)).toBeUndefined();
-    state.override = undefined;
-    state.reset();
+    state.decide(undefined, 0);
+    state.reset(0);
     expect(state.unavailable(0)).toBeUndefined();
     state.checked(false, 0);
     expect(state.unavailable(0)).toBe('unhealthy');

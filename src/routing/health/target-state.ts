@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import { SlotList, type Slotted } from '../../core/slot-list.ts';
+import type { Payer, TargetGate } from '../admission/target-gate.ts';
 import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
 import { PeakEwma, RecentQuantiles } from './latency.ts';
 
@@ -39,17 +40,22 @@ const SICK: ReadonlySet<string> = new Set([
 /** Failures of a target that is not there, as opposed to one that answers with an error. */
 const SILENT: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_unreachable']);
 
+/** Failures of a target that may have too much to do. */
+const LOADED: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_overloaded']);
+
 /** The smallest share of a target that has just come back. */
 const FIRST_SHARE = 0.1;
 /** What a request costs a target beside its answer's tokens, in tokens. */
 const TOKENS_FOR_THE_START = 50;
 
-/** One attempt as its target sees it. */
+/** One attempt as its target sees it: from the moment its place is taken, a little before it is sent. */
 export interface Ticket {
-  readonly startedAt: number;
   readonly probe: boolean;
   /** Set by who attempts: called when the target is found dead before it has answered. */
   onGiveUp: ((reason: GatewayError) => void) | undefined;
+  sent(now: number): void;
+  /** Gives the place back if nothing was sent. */
+  release(now: number): void;
   /** The first event of a stream, or the whole of a plain answer, has come. */
   answered(now: number): void;
   /**
@@ -63,7 +69,9 @@ export interface Ticket {
 /** All that is known of one target's condition: measured, checked, and decided by people. */
 export class TargetState {
   inflight = 0;
-  override: Override | undefined;
+  /** Where the number of attempts is limited. */
+  gate: TargetGate | undefined;
+  #override: Override | undefined;
   #healthy: boolean | undefined;
   /** Milliseconds for each token, with the wait for the first spread over some of them. */
   readonly pace = new PeakEwma();
@@ -83,6 +91,20 @@ export class TargetState {
     this.breaker = new CircuitBreaker(() => this.settings().breaker);
   }
 
+  get override(): Override | undefined {
+    return this.#override;
+  }
+
+  decide(override: Override | undefined, now: number): void {
+    this.#override = override;
+    this.letIn(now);
+  }
+
+  /** Whether it has as many attempts as it may have. */
+  get full(): boolean {
+    return this.gate !== undefined && this.inflight >= this.gate.limit;
+  }
+
   /** What active checks say; undefined where nobody checks. */
   get healthy(): boolean | undefined {
     return this.#healthy;
@@ -94,11 +116,12 @@ export class TargetState {
     this.#healthy = healthy;
     if (healthy && before === false) this.recovered(now);
     if (!healthy && before !== false) this.#giveUpWaiting('does not answer health checks any more');
+    this.letIn(now);
   }
 
   /** Why it can't be used now; undefined when it can. */
   unavailable(now: number): Unavailable | undefined {
-    switch (this.override) {
+    switch (this.#override) {
       case 'force':
         return undefined;
       case 'disable':
@@ -135,13 +158,39 @@ export class TargetState {
     return Math.max(FIRST_SHARE, share);
   }
 
-  /** @param stream whether its first event says how soon the target begins; a plain answer is whole at once */
-  begin(now: number, stream = false): Ticket {
+  /**
+   * Takes a place.
+   * @param stream whether its first event says how soon the target begins; a plain answer is whole at once
+   * @param payer who pays where attempts are limited
+   * @param charged whether the queue has charged the payer already
+   */
+  begin(now: number, stream = false, payer?: Payer, charged = false): Ticket {
     this.inflight += 1;
     this.lastUsedAt = now;
-    const ticket = new OpenTicket(this, now, this.breaker.begin(now), stream);
+    if (payer && !charged) this.gate?.began(payer);
+    const ticket = new OpenTicket(this, now, this.breaker.begin(now), stream, payer);
     this.#waiting.add(ticket);
     return ticket;
+  }
+
+  /** An attempt has given its place back. */
+  left(now: number, payer: Payer | undefined, tokens: number | undefined): void {
+    this.inflight -= 1;
+    if (!this.gate) return;
+    if (payer) this.gate.ended(now, payer, tokens);
+    this.letIn(now);
+  }
+
+  /** Lets those in who wait and for whom there is room now. */
+  letIn(now: number): void {
+    const { gate } = this;
+    while (gate && gate.queue.size > 0 && !this.full) {
+      if (this.unavailable(now) !== undefined) {
+        gate.close();
+        return;
+      }
+      gate.queue.next()?.letIn(gate);
+    }
   }
 
   /** An attempt waits no longer: it has an answer, or has ended. */
@@ -174,6 +223,7 @@ export class TargetState {
       this.breaker.abandoned(probe);
       return;
     }
+    if (LOADED.has(error.code)) this.gate?.overloaded();
     this.failures += 1;
     this.lastFailure = { code: error.code, message: error.message, at: now };
     const opened = this.breaker.failed(now, probe);
@@ -188,26 +238,38 @@ export class TargetState {
   }
 
   /** Forgets what was measured, at an operator's word. */
-  reset(): void {
+  reset(now: number): void {
     this.breaker.reset();
     this.pace.reset();
     this.#coolUntil = 0;
     this.#recoveredAt = undefined;
+    this.letIn(now);
   }
 }
 
 class OpenTicket implements Ticket, Slotted {
   slot = -1;
   onGiveUp: ((reason: GatewayError) => void) | undefined;
+  #sent = false;
   #ended = false;
   #answered = false;
 
   constructor(
     private readonly state: TargetState,
-    readonly startedAt: number,
+    private startedAt: number,
     readonly probe: boolean,
     private readonly stream: boolean,
+    private readonly payer: Payer | undefined,
   ) {}
+
+  sent(now: number): void {
+    this.#sent = true;
+    this.startedAt = now;
+  }
+
+  release(now: number): void {
+    if (!this.#sent) this.end(now, null, 0);
+  }
 
   answered(now: number): void {
     if (this.#answered || this.#ended) return;
@@ -222,13 +284,15 @@ class OpenTicket implements Ticket, Slotted {
     this.#ended = true;
     const { state } = this;
     state.settled(this);
-    state.inflight -= 1;
     const probe = this.probe && !this.#answered;
     if (error) state.failed(now, error, probe);
     else if (error === null) state.breaker.abandoned(probe);
     else {
-      this.answered(now);
-      state.pace.add((now - this.startedAt) / (TOKENS_FOR_THE_START + (tokens ?? 0)), now);
+      if (!this.#answered) state.succeeded(now, this.probe);
+      const pace = (now - this.startedAt) / (TOKENS_FOR_THE_START + (tokens ?? 0));
+      state.pace.add(pace, now);
+      state.gate?.succeeded(pace, state.inflight);
     }
+    state.left(now, this.payer, tokens);
   }
 }

@@ -19,7 +19,7 @@ test('forgets models at rest when there are too many, but not what an operator s
   const states = new TargetStates();
   const provider = testProvider();
   const kept = states.of(testTarget(provider, 'kept'));
-  kept.override = 'disable';
+  kept.decide('disable', 0);
   const busy = states.of(testTarget(provider, 'busy'));
   busy.begin(0);
   for (let index = 0; index < 2_500; index += 1) states.of(testTarget(provider, `m${index}`));

@@ -1,8 +1,21 @@
 import type { Target } from '../../providers/types.ts';
+import type { LimitSetting } from '../admission/concurrency-limit.ts';
+import { TargetGate } from '../admission/target-gate.ts';
 import { DEFAULT_HEALTH, type HealthSettings, TargetState } from './target-state.ts';
 
 /** Model names come from clients where a provider takes any; states at rest beyond this many are dropped. */
 const MAX_MODELS_PER_PROVIDER = 1_000;
+
+export interface AdmissionSettings {
+  /** Of a target that has none of its own. */
+  readonly limit: LimitSetting;
+  /** By `TargetStates.key`. */
+  readonly limits: ReadonlyMap<string, LimitSetting>;
+  /** Requests that may wait for one target. */
+  readonly maxQueued: number;
+}
+
+export const NO_ADMISSION: AdmissionSettings = { limit: null, limits: new Map(), maxQueued: 1_000 };
 
 /** The condition of every target. Outlives configuration changes, since attempts do, and breakers should. */
 export class TargetStates {
@@ -10,10 +23,27 @@ export class TargetStates {
   readonly #health = new Map<string, boolean>();
 
   #settings: HealthSettings = DEFAULT_HEALTH;
+  #admission = NO_ADMISSION;
 
-  /** Takes new settings over; what was measured stays. */
-  configure(settings: HealthSettings): void {
+  /** Takes new settings over; what was measured stays, and so do those who wait. */
+  configure(settings: HealthSettings, admission: AdmissionSettings, now: number): void {
     this.#settings = settings;
+    this.#admission = admission;
+    for (const [provider, models] of this.#providers) {
+      for (const [model, state] of models) {
+        this.#limit(state, `${provider}/${model}`);
+        state.letIn(now);
+      }
+    }
+  }
+
+  /** Requests that wait for a target. */
+  queued(): number {
+    const waiting = new Set<unknown>();
+    for (const models of this.#providers.values()) {
+      for (const { gate } of models.values()) for (const one of gate?.queue.all() ?? []) waiting.add(one);
+    }
+    return waiting.size;
   }
 
   static key(target: Target): string {
@@ -55,13 +85,27 @@ export class TargetStates {
       this.#providers.set(providerId, models);
     }
     if (models.size >= MAX_MODELS_PER_PROVIDER) {
-      for (const [name, { inflight, override }] of models)
-        if (inflight === 0 && override === undefined) models.delete(name);
+      for (const [name, { inflight, override, gate }] of models) {
+        if (inflight === 0 && override === undefined && !gate?.queue.size) models.delete(name);
+      }
     }
     const state = new TargetState(() => this.#settings);
     const healthy = this.#health.get(providerId);
     if (healthy !== undefined) state.checked(healthy, 0);
+    this.#limit(state, `${providerId}/${model}`);
     models.set(model, state);
     return state;
+  }
+
+  #limit(state: TargetState, key: string): void {
+    const { limit, limits, maxQueued } = this.#admission;
+    const setting = limits.get(key) ?? limit;
+    const { gate } = state;
+    if (setting === null) {
+      state.gate = undefined;
+      // Nothing holds them back any more, except that they have to be told: each looks again.
+      gate?.close();
+    } else if (gate) gate.configure(setting, maxQueued);
+    else state.gate = new TargetGate(setting, maxQueued);
   }
 }

@@ -1,0 +1,109 @@
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Priority } from '../routing/admission/fair-queue.ts';
+import { QueuedRequest, type QueueOutcome } from '../routing/admission/queued-request.ts';
+import type { Payer } from '../routing/admission/target-gate.ts';
+import type { Ticket } from '../routing/health/target-state.ts';
+import type { Ready } from '../routing/plan.ts';
+import type { RequestContext } from './context.ts';
+import type { DeadlineMonitor } from './deadlines.ts';
+
+/** Told of requests that had to wait. */
+export interface QueueObserver {
+  queueLeft(outcome: QueueOutcome<unknown>['kind'], priority: Priority, waitedMs: number): void;
+}
+
+export interface WaitingRoomOptions {
+  readonly clock: Clock;
+  readonly deadlines: DeadlineMonitor;
+  readonly observer: QueueObserver;
+}
+
+/** A target with a place on it that is taken already. */
+export interface Claim {
+  readonly ready: Ready;
+  readonly ticket: Ticket;
+}
+
+/** When nothing tells how long it would take. Seconds. */
+const RETRY_AFTER = 1;
+const LONGEST_RETRY_AFTER = 60;
+
+/** Holds requests until one of the busy targets that they may go to has room. */
+export class WaitingRoom {
+  #order = 0;
+
+  constructor(private readonly options: WaitingRoomOptions) {}
+
+  /**
+   * @returns a place; undefined when none of the targets can be used any more
+   * @throws GatewayError `model_busy` when there was no room in time; why the request was aborted, if it was
+   */
+  async enter(
+    busy: readonly Ready[],
+    payer: Payer,
+    context: RequestContext,
+    timeoutMs: number,
+  ): Promise<Claim | undefined> {
+    const { clock, deadlines, observer } = this.options;
+    const since = clock.now();
+    // Whoever has waited before has used up some of the time.
+    const expiresAt = Math.min(since + timeoutMs - context.queuedMs, context.deadlineAt);
+    const { priority } = context;
+    const request = new QueuedRequest<Claim>({
+      payer,
+      priority,
+      deadlineAt: context.deadlineAt,
+      order: this.#order++,
+      expiresAt,
+      places: busy.flatMap((ready) => {
+        const { gate } = ready.state;
+        const claim = () => ({
+          ready,
+          ticket: ready.state.begin(clock.now(), context.stream, payer, true),
+        });
+        return gate ? [{ gate, claim }] : [];
+      }),
+    });
+    deadlines.watch(request);
+    context.onAbort(() => request.cancel());
+    const outcome = await request.outcome;
+    deadlines.unwatch(request);
+    context.onAbort(undefined);
+    const now = clock.now();
+    context.queuedMs += now - since;
+    observer.queueLeft(outcome.kind, priority, now - since);
+    switch (outcome.kind) {
+      case 'let_in':
+        if (!context.aborted) return outcome.claim;
+        outcome.claim.ticket.release(now);
+        throw context.aborted;
+      case 'gone':
+        return undefined;
+      case 'cancelled':
+        throw context.aborted ?? new GatewayError('internal_error', 'The request left the queue.');
+      default:
+        throw this.#refusal(busy, payer, context, outcome.kind);
+    }
+  }
+
+  #refusal(
+    busy: readonly Ready[],
+    { tenant }: Payer,
+    context: RequestContext,
+    why: 'timeout' | 'shed',
+  ): GatewayError {
+    const waits = busy.flatMap(({ state }) => state.gate?.expectedWait(tenant) ?? []);
+    const seconds = waits.length === 0 ? RETRY_AFTER : Math.ceil(Math.min(...waits) / 1_000);
+    const list = busy.map(({ target }) => `${target.provider.id}/${target.model}`).join(', ');
+    const what =
+      why === 'timeout'
+        ? `no place became free within ${Math.round(context.queuedMs)} ms`
+        : 'the queue is full, and this request had to give way';
+    return new GatewayError(
+      'model_busy',
+      `Model "${context.modelLabel}" has as many requests as it may have: ${what}. Busy: ${list}.`,
+      { retryAfterSeconds: Math.max(1, Math.min(seconds, LONGEST_RETRY_AFTER)) },
+    );
+  }
+}
