@@ -8,7 +8,7 @@ const layers = [
   ['config'],
   ['storage'],
   ['providers'],
-  ['telemetry', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
+  ['engines', 'telemetry', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
   ['inference'],
   ['http'],
   ['api'],

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { addEngineAdminRoutes } from './api/admin/engines.ts';
 import { addRoutingAdminRoutes } from './api/admin/routing.ts';
 import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
 import { addDocsRoutes } from './api/docs.ts';
@@ -14,9 +15,12 @@ import { addOpenAiRoutes } from './api/openai/endpoints.ts';
 import { addResponsesRoutes } from './api/openai/responses/endpoints.ts';
 import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
+import { createEngineRoom } from './app/engine-room.ts';
+import { describeEngines, describeModels, describeTargets } from './app/gauges.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
+import type { EngineRoom } from './engines/engine-room.ts';
 import { Door } from './http/door.ts';
 import { DeadlineMonitor } from './inference/deadlines.ts';
 import { RequestLog } from './inference/explain.ts';
@@ -52,6 +56,8 @@ import { KeyRing } from './tenancy/key-ring.ts';
 const KEY_REFRESH_MS = 500;
 /** How often it is looked whether checks of engines are due. */
 const TICK_MS = 500;
+/** How often it is looked whether an engine is to be started or stopped. */
+const ENGINE_TICK_MS = 250;
 /** Gauges of engines say nothing of now when they are older. */
 const LOADS_STALE_MS = 10_000;
 const DISCOVERY_MS = 5 * 60_000;
@@ -77,9 +83,24 @@ export async function openKeyStore(config: Config): Promise<{ db: ControlDatabas
   return { db, keys: new SqlKeyStore(db, () => file.dataVersion()) };
 }
 
+/** What is made before the rest, some of it with waiting. */
+interface Foundation {
+  readonly db: ControlDatabase;
+  readonly keys: KeyRing;
+  readonly discovery: ModelDiscovery;
+  readonly modelData: ModelData;
+  readonly snapshotOptions: AppSnapshotOptions;
+  readonly created: CreatedKey | undefined;
+  readonly lifecycle: Lifecycle;
+  readonly metrics: Metrics;
+  readonly startedAtSeconds: number;
+}
+
+type AppSnapshotOptions = SnapshotOptions & { readonly engineRoom: EngineRoom };
+
 /** The gateway without its sockets: everything that is built once, and what may be swapped while it runs. */
 export class App {
-  readonly lifecycle = new Lifecycle();
+  readonly lifecycle: Lifecycle;
   readonly metrics: Metrics;
   readonly door: Door;
   /** The admin key that was made because there was none; to be shown once. */
@@ -91,7 +112,7 @@ export class App {
   readonly #responses: ResponseKeeper;
   readonly #keys: KeyRing;
   readonly #discovery: ModelDiscovery;
-  readonly #snapshotOptions: SnapshotOptions;
+  readonly #snapshotOptions: AppSnapshotOptions;
   readonly #health: HealthChecks;
   #healthCheckedAt = Number.NEGATIVE_INFINITY;
   #loadsReadAt = Number.NEGATIVE_INFINITY;
@@ -111,13 +132,28 @@ export class App {
     const simulator = createSimulator({ clock });
     const discovery = new ModelDiscovery();
     const modelData = new ModelData(() => new Date(clock.wallTime()));
-    const snapshotOptions: SnapshotOptions = {
+    const routing = {
+      ...freshRoutingState(),
+      engines: new EngineLoads(() => clock.now(), LOADS_STALE_MS),
+    };
+    const lifecycle = new Lifecycle();
+    const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
+    const metrics = new Metrics(
+      () => readProcessStats(startedAtSeconds),
+      () => lifecycle.active,
+    );
+    const engineRoom = createEngineRoom({
+      ...options,
+      metrics,
+      states: routing.states,
+      ledgerFile: join(dataFolder(loaded.config), 'engines.json'),
+    });
+    await engineRoom.prepare(loaded.config);
+    const snapshotOptions: AppSnapshotOptions = {
       env,
       clock,
-      routing: {
-        ...freshRoutingState(),
-        engines: new EngineLoads(() => clock.now(), LOADS_STALE_MS),
-      },
+      routing,
+      engineRoom,
       modelData,
       random: Math.random,
       discovered: () => discovery.current,
@@ -126,27 +162,24 @@ export class App {
         createUpstreamTransport({ env, clock, http1: { connectTimeoutMs } }),
       engines: loaded.config.providers === null ? await findEngines(options) : [],
     };
-    return new App(options, db, keys, discovery, modelData, snapshotOptions, created);
+    return new App(options, {
+      ...{ db, keys, discovery, modelData, snapshotOptions, created, lifecycle, metrics, startedAtSeconds },
+    });
   }
 
-  private constructor(
-    options: AppOptions,
-    db: ControlDatabase,
-    keys: KeyRing,
-    discovery: ModelDiscovery,
-    modelData: ModelData,
-    snapshotOptions: SnapshotOptions,
-    created: CreatedKey | undefined,
-  ) {
+  private constructor(options: AppOptions, foundation: Foundation) {
     const { clock, log, version } = options;
+    const { db, keys, discovery, modelData, snapshotOptions, startedAtSeconds } = foundation;
     this.#options = options;
     this.#db = db;
     this.#keys = keys;
     this.#discovery = discovery;
     this.#snapshotOptions = snapshotOptions;
-    this.createdAdminKey = created;
+    this.createdAdminKey = foundation.created;
+    this.lifecycle = foundation.lifecycle;
+    this.metrics = foundation.metrics;
     this.#snapshot = buildSnapshot(options.loaded.config, snapshotOptions);
-    this.#configureStates();
+    this.#configureParts();
     this.#health = new HealthChecks(
       snapshotOptions.routing.states,
       () => clock.now(),
@@ -156,13 +189,13 @@ export class App {
       },
     );
 
-    const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
-    this.metrics = new Metrics(
-      () => readProcessStats(startedAtSeconds),
-      () => this.lifecycle.active,
-    );
     const { metrics } = this;
-    metrics.beforeRender = () => this.#describeTargets();
+    metrics.beforeRender = () => {
+      const { directory, providers } = this.#snapshot;
+      const { routing, engineRoom } = this.#snapshotOptions;
+      describeTargets(metrics, { directory, providers, states: routing.states, now: clock.now() });
+      describeEngines(metrics, engineRoom.pool);
+    };
     const deadlines = new DeadlineMonitor(() => clock.now());
     const tokenizer = new Tokenizer();
     this.#responses = new ResponseKeeper(
@@ -194,6 +227,7 @@ export class App {
       responses: this.#responses,
       modelData,
       states: snapshotOptions.routing.states,
+      engines: snapshotOptions.engineRoom.pool,
       requests: new RequestLog(),
       recorder,
       snapshot: () => this.#snapshot,
@@ -213,6 +247,7 @@ export class App {
     addResponsesRoutes(this.door, services);
     addAnthropicRoutes(this.door, services);
     addRoutingAdminRoutes(this.door, services);
+    addEngineAdminRoutes(this.door, services);
     addModelRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);
@@ -225,7 +260,7 @@ export class App {
       readAsset: async (name) =>
         new Uint8Array(await readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))),
     });
-    this.#describeModels();
+    describeModels(this.metrics, this.config);
   }
 
   get config(): Config {
@@ -249,6 +284,9 @@ export class App {
     every(KEY_REFRESH_MS, 'API keys could not be read again; the known ones stay in force', () =>
       this.#keys.refresh(),
     );
+    every(ENGINE_TICK_MS, 'engines could not be looked after', async () =>
+      this.#snapshotOptions.engineRoom.pool.tick(),
+    );
     every(TICK_MS, 'engines could not be checked', () => this.#checkEngines());
     every(DISCOVERY_MS, 'model discovery failed', () => this.discover());
     every(EXPIRY_MS, 'expired responses could not be deleted', () => this.#responses.deleteExpired());
@@ -257,7 +295,9 @@ export class App {
   /** Does those checks of engines that are due. */
   async #checkEngines(): Promise<void> {
     const now = this.#options.clock.now();
-    const { providers, config, directory } = this.#snapshot;
+    const { config, directory } = this.#snapshot;
+    // An engine that is not loaded is not dead; one that is, is watched by who has started it.
+    const providers = this.#snapshot.providers.filter(({ onDemand }) => !onDemand);
     const { interval, timeout, failures, successes, load_interval: loadInterval } = config.routing.health;
     const due = (last: number, every: number) => now - last >= every - TICK_MS / 2;
     const work: Promise<void>[] = [];
@@ -268,7 +308,8 @@ export class App {
     const { engines } = this.#snapshotOptions.routing;
     if (engines && directory.uses('engine-load') && due(this.#loadsReadAt, loadInterval)) {
       this.#loadsReadAt = now;
-      work.push(readEngineLoads(providers, engines, timeout));
+      const loaded = this.#snapshot.providers.filter(({ onDemand }) => onDemand?.loaded !== false);
+      work.push(readEngineLoads(loaded, engines, timeout));
     }
     await Promise.all(work);
   }
@@ -291,12 +332,13 @@ export class App {
 
   /** Puts a new configuration in force. Requests in flight keep the old one. */
   async apply(loaded: LoadedConfig): Promise<void> {
+    await this.#snapshotOptions.engineRoom.prepare(loaded.config);
     const next = buildSnapshot(loaded.config, this.#snapshotOptions);
     const old = this.#snapshot;
     this.#snapshot = next;
-    this.#configureStates();
+    this.#configureParts();
     old.close();
-    this.#describeModels();
+    describeModels(this.metrics, this.config);
     this.#options.log.logger.level = loaded.config.log.level;
     await this.discover();
   }
@@ -307,41 +349,17 @@ export class App {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    await this.#snapshotOptions.engineRoom.pool.close();
     this.#snapshot.close();
     await this.#responses.flush();
     await this.#db.destroy();
   }
 
-  /** Only targets of configured models are labels: clients may name any other. */
-  #describeTargets(): void {
-    const { providerHealthy, breakerState, queueDepth } = this.metrics;
-    const { states } = this.#snapshotOptions.routing;
-    const now = this.#options.clock.now();
-    const places = { closed: 0, 'half-open': 1, open: 2 };
-    queueDepth.labels().set(states.queued());
-    providerHealthy.reset();
-    breakerState.reset();
-    for (const target of this.#snapshot.directory.targets()) {
-      breakerState.labels(target.provider.id, target.model).set(places[states.of(target).breakerState(now)]);
-    }
-    for (const { id } of this.#snapshot.providers) {
-      const used = [...states.ofProvider(id)];
-      const usable = used.some(([, state]) => state.unavailable(now) === undefined);
-      providerHealthy.labels(id).set(states.healthOf(id) === false || (used.length > 0 && !usable) ? 0 : 1);
-    }
-  }
-
-  #configureStates(): void {
-    const { health, admission } = this.#snapshot;
+  /** Passes on what outlives configurations. */
+  #configureParts(): void {
+    const { health, admission, config } = this.#snapshot;
+    this.#snapshotOptions.engineRoom.configure(config);
     this.#snapshotOptions.routing.states.configure(health, admission, this.#options.clock.now());
-  }
-
-  #describeModels(): void {
-    const { modelInfo } = this.metrics;
-    modelInfo.reset();
-    for (const { id, targets } of this.config.models) {
-      for (const { provider } of targets) modelInfo.labels(id, provider).set(1);
-    }
   }
 }
 

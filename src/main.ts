@@ -4,6 +4,7 @@ import { doctor } from './cli/doctor.ts';
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './cli/keys.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
 import { serve } from './cli/serve.ts';
+import { type SimulatorOptions, serveSimulator } from './cli/simulator.ts';
 import { ConfigError } from './config/errors.ts';
 import { configJsonSchema } from './config/json-schema.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
@@ -42,6 +43,14 @@ function commands(setExit: (code: number) => void): Command {
     .action(async ({ json }: { json?: boolean }) =>
       setExit(await doctor({ env, cwd, output, json: json === true })),
     );
+
+  program
+    .command('simulator')
+    .description('serve the simulator alone, as an engine to try things with (until SIGTERM or Ctrl-C)')
+    .option('--host <address>', 'the address to listen on', '127.0.0.1')
+    .option('--port <number>', 'the port to listen on; 0 takes any free one', '8000')
+    .option('--load-time <seconds>', 'how long to play loading a model before it is well', '0')
+    .action(async (options: SimulatorOptions) => setExit(await serveSimulator(output, options)));
 
   const keys = program.command('keys').description('make, list and revoke API keys');
   keys

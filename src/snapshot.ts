@@ -1,6 +1,7 @@
 import type { ApiSnapshot } from './api/services.ts';
 import type { Config, ModelConfig, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
+import { GatewayError } from './core/errors.ts';
 import type { Transport } from './core/transport.ts';
 import type { CorsRules } from './http/cors.ts';
 import type { AddressLimits } from './limits/per-address.ts';
@@ -9,12 +10,13 @@ import type { ModelPrice } from './metering/price-data.ts';
 import type { DownloadLimits } from './platform/guarded-download.ts';
 import {
   createProvider,
+  engineProvider,
   type ProviderTransports,
   providersFromEnvironment,
   SIMULATOR_ID,
   simulatorProvider,
 } from './providers/registry.ts';
-import type { Provider } from './providers/types.ts';
+import type { OnDemand, Provider } from './providers/types.ts';
 import type { LimitSetting } from './routing/admission/concurrency-limit.ts';
 import { type DiscoveredModels, type ModelDefinition, ModelDirectory } from './routing/directory.ts';
 import type { HealthSettings } from './routing/health/target-state.ts';
@@ -45,7 +47,23 @@ export interface SnapshotOptions {
   readonly createTransport: (connectTimeoutMs: number) => Transport;
   /** Engines that were found on this machine. */
   readonly engines: readonly ProviderConfig[];
+  /** Engines that are started when they are needed. */
+  readonly engineRoom?: {
+    portOf(id: string): number;
+    onDemand(id: string): OnDemand;
+  };
 }
+
+/** For those who only look at a configuration. */
+const NO_ENGINES: NonNullable<SnapshotOptions['engineRoom']> = {
+  portOf: () => 0,
+  onDemand: (id) => ({
+    loaded: false,
+    demand: () => {
+      throw new GatewayError('engine_unavailable', `Engine "${id}" is not started here.`);
+    },
+  }),
+};
 
 /** Transports of one snapshot: one for each connect timeout in use. */
 class TransportPool implements ProviderTransports {
@@ -116,6 +134,11 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
   const world = { transports, clock: options.clock, env: options.env };
   const providers: Provider[] = configured.map((provider) => createProvider(provider, world));
   if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(world));
+  const engineRoom = options.engineRoom ?? NO_ENGINES;
+  for (const engine of config.engines.commands) {
+    const { id } = engine;
+    providers.push(engineProvider(engine, engineRoom.portOf(id), engineRoom.onDemand(id), world));
+  }
   const directory = new ModelDirectory(config.models.map(definition), providers, options.discovered);
   const { limits, media, routing, server } = config;
   const { modelData } = options;
@@ -159,6 +182,7 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
       queueTimeoutMs: limits.queue_timeout,
     },
     bodyLimit: server.body_limit,
+    startsEngines: config.engines.commands.length > 0,
     defaultModel: config.default_model ?? config.models[0]?.id ?? SIMULATOR_ID,
     cors: {
       origins: server.cors.origins,

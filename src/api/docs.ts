@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Door } from '../http/door.ts';
 import { type DocumentedRoute, describeRoutes, openApiDocument } from '../http/openapi.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
+import { engineAction, engineList } from './admin/engines.ts';
 import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
 import {
   countTokensRequest,
@@ -202,6 +203,21 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Take a target out of use, or back',
     request: overrideRequest,
     response: targetStates.shape.data.element,
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/engines',
+    tag: 'Admin',
+    summary: 'Engines that are started when they are needed',
+    response: engineList,
+  },
+  {
+    method: 'post',
+    path: '/admin/v1/engines',
+    tag: 'Admin',
+    summary: 'Load an engine now, or unload it when nothing is in flight on it',
+    request: engineAction,
+    response: engineList.shape.data.element,
   },
   {
     method: 'get',

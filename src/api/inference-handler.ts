@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
@@ -13,6 +14,7 @@ import { explain, recordOf } from '../inference/explain.ts';
 import type { Target } from '../providers/types.ts';
 import { PRIORITIES, type Priority } from '../routing/admission/fair-queue.ts';
 import { presentedKey } from '../tenancy/key-ring.ts';
+import { heldUpStream } from './held-up-stream.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
 
 /** How one endpoint reads requests and writes answers. */
@@ -166,12 +168,21 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       context.stream = call.stream;
       context.strict = isStrict(request.headers);
       context.priority = requestPriority(request.headers);
-      const answer = await services.inference.run(
-        snapshot,
-        context,
-        call,
-        endpoint.renderStreamError ?? openAiErrorEvent,
-      );
+      const renderStreamError = endpoint.renderStreamError ?? openAiErrorEvent;
+      const patience =
+        call.stream && snapshot.startsEngines ? new Patience(context, services.clock) : undefined;
+      const running = services.inference.run(snapshot, context, call, renderStreamError);
+      const answer = patience ? await patience.of(running) : await running;
+      if (answer === undefined) {
+        const body = heldUpStream({
+          answer: running,
+          clock: services.clock,
+          message: `${PRODUCT} is loading the model`,
+          renderStreamError,
+          onCancel: onGone,
+        });
+        return eventStreamResponse(body, { 'x-weir-cache': 'bypass', ...limitHeaders });
+      }
       const headers = answerHeaders(context, answer.target);
       if (wantsExplanation(request.headers)) headers['x-weir-explain'] = explanation(context, services);
       if (limitHeaders) Object.assign(headers, limitHeaders);
@@ -189,6 +200,36 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       throw error.with({ headers });
     }
   };
+}
+
+const PRODUCT = 'Weir';
+
+/** How long a stream that waits for an engine stays silent: so long, a failure can still be told by its status. */
+const SILENCE_MS = 3_000;
+
+/** Waits for an answer, but not for long when an engine has to be loaded first. */
+class Patience {
+  readonly #heldUp = Promise.withResolvers<undefined>();
+  readonly #over = new AbortController();
+
+  constructor(context: RequestContext, clock: Clock) {
+    context.heldUp = () => {
+      context.heldUp = undefined;
+      clock.sleep(SILENCE_MS, this.#over.signal).then(
+        () => this.#heldUp.resolve(undefined),
+        () => undefined,
+      );
+    };
+  }
+
+  /** @returns nothing when it takes long */
+  async of<T>(answer: Promise<T>): Promise<T | undefined> {
+    try {
+      return await Promise.race([answer, this.#heldUp.promise]);
+    } finally {
+      this.#over.abort();
+    }
+  }
 }
 
 /** A body may take this long to arrive, however slowly its client sends. */

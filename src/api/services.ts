@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { EnginePool } from '../engines/engine-pool.ts';
 import type { DeadlineMonitor } from '../inference/deadlines.ts';
 import type { RequestLog } from '../inference/explain.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
@@ -14,6 +15,8 @@ import type { KeyRing } from '../tenancy/key-ring.ts';
 export interface ApiSnapshot extends InferenceSnapshot {
   /** Bytes. */
   readonly bodyLimit: number;
+  /** Whether there are engines that are started when they are needed, which takes long. */
+  readonly startsEngines: boolean;
   /** For prompts that name no model. */
   readonly defaultModel: string | undefined;
 }
@@ -31,6 +34,7 @@ export interface ApiServices {
   readonly recorder: Recorder;
   readonly modelData: ModelData;
   readonly states: TargetStates;
+  readonly engines: EnginePool;
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
   readonly responses: ResponseKeeper;

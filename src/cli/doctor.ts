@@ -3,6 +3,7 @@ import { dataFolder, openKeyStore } from '../app.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
+import { findProgram } from '../platform/child-process.ts';
 import { createFetchTransport } from '../platform/fetch-transport.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
 import { fetchModels } from '../providers/exchange.ts';
@@ -161,7 +162,9 @@ async function checkProviders(config: Config, { env }: DoctorOptions): Promise<F
       createTransport: (connectTimeoutMs) => createUpstreamTransport({ env, http1: { connectTimeoutMs } }),
       engines: [],
     });
-    const findings = await Promise.all(snapshot.providers.map((provider) => checkProvider(provider, config)));
+    const providers = snapshot.providers.filter(({ onDemand }) => !onDemand);
+    const findings = await Promise.all(providers.map((provider) => checkProvider(provider, config)));
+    findings.push(...checkEngines(config, env));
     snapshot.close();
     if (snapshot.providers.length === 1) {
       findings.push({
@@ -176,6 +179,22 @@ async function checkProviders(config: Config, { env }: DoctorOptions): Promise<F
   } catch (error) {
     return [{ check: 'providers', level: 'problem', message: messageOf(error) }];
   }
+}
+
+function checkEngines({ engines }: Config, env: DoctorOptions['env']): Finding[] {
+  return engines.commands.map(({ id, command }) => {
+    const [program = ''] = command;
+    const found = findProgram(program, env.PATH);
+    return found === undefined
+      ? {
+          check: `engine ${id}`,
+          level: 'problem',
+          message: `there is no program "${program}"`,
+          advice:
+            'Install it, put its folder into PATH, or write its whole path into engines.commands[].command.',
+        }
+      : { check: `engine ${id}`, level: 'ok', message: `${found}, started when it is asked for` };
+  });
 }
 
 async function checkProvider(provider: Provider, config: Config): Promise<Finding> {

@@ -78,6 +78,18 @@ export const modelName = (longest = 200) =>
   z.string().min(1).max(longest).regex(NAME, 'must not hold spaces or control characters');
 
 /** An exact decimal of at least 0, as a number or as text; parsed to text, since money is not counted in floats. */
+/** `provider-id/upstream-model` has to fit. */
+export const LONGEST_REFERENCE = 400;
+
+const PROVIDER_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const PROVIDER_ID_MESSAGE =
+  'must be 1 to 63 lower-case letters, digits, ".", "_" and "-", beginning with a letter or digit';
+
+export const providerId = () => z.string().regex(PROVIDER_ID, PROVIDER_ID_MESSAGE);
+
+/** Requests at the same time. */
+export const concurrency = () => nullable(z.union([integer(1, 100_000), z.enum(['adaptive'])]));
+
 export const decimal = () =>
   z.preprocess(
     (value) => (typeof value === 'number' ? String(value) : value),

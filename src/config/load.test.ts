@@ -29,6 +29,7 @@ describe('finding the file', () => {
       storage: { database_url: 'sqlite:./data', redis_url: null },
       log: { level: 'info', format: 'auto', requests: true },
       providers: null,
+      engines: { max_loaded: null, idle_timeout: 900_000, swap_after: 30_000, commands: [] },
       models: [],
       default_model: null,
       media: { max_size: 20_000_000, timeout: 15_000, allowed_hosts: [] },

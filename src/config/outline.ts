@@ -45,6 +45,8 @@ export interface ModelOutline {
  * does not hide what else is wrong.
  */
 export interface Outline {
+  /** Engines that are started when they are needed: each is a provider. */
+  readonly engines: readonly NameAt[];
   /** null when the file has no `providers`: then they come from the environment. */
   readonly providers: readonly ProviderOutline[] | null;
   /** Every provider's id could be read: a name that is not among them is wrong. */
@@ -65,7 +67,12 @@ export function outlineOf(root: ConfigMap): Outline {
   const noModels = root.models === undefined || root.models === null;
   const server = mapAt(root, 'server');
   const cors = mapAt(server, 'cors');
+  const engines = (listAt(mapAt(root, 'engines'), 'commands') ?? []).flatMap((item, index) => {
+    const id = nameAt(isConfigMap(item) ? item : undefined, 'id', ['engines', 'commands', index]);
+    return id === undefined ? [] : [id];
+  });
   return {
+    engines,
     providers: providers ?? (noProviders ? null : []),
     providersComplete: noProviders || (providers?.every(({ id }) => id !== undefined) ?? false),
     models: models ?? [],

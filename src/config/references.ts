@@ -79,6 +79,11 @@ function checkProviderIds(outline: Outline, catalog: ProviderCatalog, problems: 
     }
     ids.add(id);
   }
+  for (const { name, path } of outline.engines) {
+    if (ids.has(name))
+      problems.push({ path, message: `duplicate id ${quote(name)}; another provider has it already` });
+    ids.add(name);
+  }
   return ids;
 }
 

@@ -1,51 +1,37 @@
 import { z } from 'zod';
-import { CAPABILITIES } from '../core/capabilities.ts';
 import type { ProviderCatalog } from './catalog.ts';
+import { engines } from './engine-schema.ts';
 import {
   baseUrl,
   boolean,
-  decimal,
   duration,
-  fromNumericText,
   headers,
   host,
   integer,
+  LONGEST_REFERENCE,
   list,
   modelName,
   nullable,
   origin,
   positiveNumber,
+  providerId,
   secret,
   section,
   size,
   text,
 } from './fields.ts';
+import { model } from './model-schema.ts';
+import { routing } from './routing-schema.ts';
+
+export { STRATEGIES } from './model-schema.ts';
 
 export const DEFAULT_PORT = 8080;
 export const DEFAULT_METRICS_PORT = 9090;
 export const DEFAULT_DATA_DIR = './data';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
-export const STRATEGIES = [
-  'power-of-two',
-  'least-inflight',
-  'round-robin',
-  'weighted',
-  'lowest-cost',
-  'consistent-hash',
-  'prefix-affinity',
-  'engine-load',
-] as const;
-
-const PROVIDER_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-const PROVIDER_ID_MESSAGE =
-  'must be 1 to 63 lower-case letters, digits, ".", "_" and "-", beginning with a letter or digit';
-
-/** `provider-id/upstream-model` has to fit. */
-const LONGEST_REFERENCE = 400;
 
 const port = () => integer(0, 65_535);
-const providerId = () => z.string().regex(PROVIDER_ID, PROVIDER_ID_MESSAGE);
 
 /**
  * The shape of the configuration: every key, its type, its default and what it is for. Rules between keys are in
@@ -58,6 +44,9 @@ export function createConfigSchema(catalog: ProviderCatalog) {
     log: log().describe('The log, written to standard output.'),
     providers: nullable(z.array(provider(catalog))).describe(
       'The upstream accounts and engines. Without this key they come from the environment; an empty list means none but the built-in ones.',
+    ),
+    engines: engines(catalog).describe(
+      'Self-hosted engines that Weir itself starts when their models are asked for, and stops again.',
     ),
     models: list(model()).describe('The names that clients send, and what stands behind each.'),
     default_model: nullable(modelName(LONGEST_REFERENCE)).describe(
@@ -187,150 +176,6 @@ const providerSettings = (catalog: ProviderCatalog) => {
   };
 };
 
-const concurrency = () => nullable(z.union([integer(1, 100_000), z.enum(['adaptive'])]));
-
-const model = () =>
-  z.strictObject({
-    id: modelName().describe('The name that clients send.'),
-    aliases: list(modelName()).describe('More names for the same model.'),
-    strategy: z
-      .enum(STRATEGIES)
-      .prefault('power-of-two')
-      .describe(
-        'How a target is picked: `power-of-two`, the faster and less busy of two; `least-inflight`, the one with the fewest requests in flight for its weight; `round-robin`, in turn; `weighted`, by chance; `lowest-cost`, by price; `consistent-hash`, always the same for a session, user or conversation; `prefix-affinity`, where the beginning of the prompt is in the cache; `engine-load`, by what engines say of their queues.',
-      ),
-    targets: z
-      .array(
-        z.strictObject({
-          provider: providerId().describe('The id of a provider.'),
-          model: text(300).describe("The model's name at that provider."),
-          weight: integer(0).prefault(1).describe('Its share of the requests. 0 takes it out of use.'),
-          tier: integer(0, 99)
-            .prefault(0)
-            .describe(
-              'Targets of a higher tier are used only when none of a lower one can be, or all of them are busy.',
-            ),
-          max_concurrency: concurrency().describe(
-            'Requests that it may have at the same time: a number, or `adaptive`; null for `routing.admission.max_concurrency`.',
-          ),
-        }),
-      )
-      .min(1)
-      .describe('The providers and upstream models that can answer. At least one.'),
-    strict: boolean()
-      .prefault(false)
-      .describe(
-        'Whether to refuse (400) what a target cannot be told in full, instead of a warning in `x-weir-warnings`.',
-      ),
-    roles: list(text(60)).describe(
-      'What the model is for, where a request names none: `sql` answers `/v1/text2sql`.',
-    ),
-    context_window: nullable(integer(1)).describe(
-      'Tokens of prompt and answer together; else from model data.',
-    ),
-    max_output_tokens: nullable(integer(1)).describe('Tokens of one answer at most; else from model data.'),
-    price: nullable(
-      z.strictObject({
-        input: decimal().describe('For input.'),
-        output: decimal().describe('For output.'),
-        cached_input: nullable(decimal()).describe("For input from the provider's prompt cache."),
-        cache_write: nullable(decimal()).describe('For input that is written to that cache.'),
-      }),
-    ).describe('US dollars per million tokens; else from price data.'),
-    capabilities: z
-      .partialRecord(z.enum(CAPABILITIES), boolean())
-      .prefault({})
-      .describe(
-        `What the model can do, where model data does not know better: ${CAPABILITIES.map((name) => `\`${name}\``).join(', ')}, each true or false.`,
-      ),
-    fallbacks: list(modelName(LONGEST_REFERENCE)).describe(
-      'What to try, in this order, when no target can answer: a model id, an alias, or `provider-id/upstream-model`.',
-    ),
-    hedge: nullable(
-      z.strictObject({
-        percent: z
-          .preprocess(fromNumericText, z.number().gt(0).max(100))
-          .prefault(5)
-          .describe('Of the streams of this model at most.'),
-        after: nullable(duration(1)).describe(
-          'How long without a first event; null for the 95th percentile of the target of late.',
-        ),
-        max_price_ratio: positiveNumber().prefault(2).describe('How much dearer the second target may be.'),
-      }),
-    ).describe(
-      'Whether a second target is asked beside a first that is slow to begin a stream; the slower one is cancelled. null for never.',
-    ),
-    fallbacks_on: section({
-      context_window: list(modelName(LONGEST_REFERENCE)).describe('When the conversation is too long.'),
-      content_policy: list(modelName(LONGEST_REFERENCE)).describe(
-        'When the provider will not handle the prompt.',
-      ),
-      rate_limit: list(modelName(LONGEST_REFERENCE)).describe(
-        'When a target is over its limit; before `fallbacks`.',
-      ),
-    }).describe('Models to go to for one kind of failure.'),
-  });
-
-const routing = () =>
-  section({
-    retry: section({
-      attempts: integer(1, 20)
-        .prefault(3)
-        .describe(
-          'Attempts of one request in all, after each target has had one. 1: no second try of a target.',
-        ),
-      base: duration(0)
-        .prefault('1s')
-        .describe('How long to wait before the second round; twice as long each time.'),
-      max: duration(0).prefault('4s').describe('The longest wait between two rounds.'),
-      budget: z
-        .preprocess(fromNumericText, z.number().min(0).max(1))
-        .prefault(0.2)
-        .describe('Share of the requests that may be repeated, beside a few that always may.'),
-    }).describe('Second tries of the same target. Other targets and fallbacks are tried first, at once.'),
-    breaker: section({
-      failures: integer(1).prefault(5).describe('Failures in a row that open it.'),
-      error_rate: z
-        .preprocess(fromNumericText, z.number().gt(0).max(1))
-        .prefault(0.5)
-        .describe('Share of failures within half a minute that opens it.'),
-      min_requests: integer(1).prefault(20).describe('Requests within that time before the share counts.'),
-      open: duration(1)
-        .prefault('30s')
-        .describe('How long it stays open before a request is let through as a probe.'),
-    }).describe('The circuit breaker of each target: it keeps requests from one that fails.'),
-    cool_down: section({
-      default: duration(0).prefault('2s').describe('Where it does not say for how long.'),
-      max: duration(0).prefault('5m').describe('The longest, whatever it says. 0 for never.'),
-    }).describe('How long a target that is over its limit is left alone, as long as there are others.'),
-    health: section({
-      interval: nullable(duration(1))
-        .prefault('10s')
-        .describe('How often engines are asked whether they are well; null for never.'),
-      timeout: duration(1).prefault('3s').describe('How long they may take to answer.'),
-      failures: integer(1).prefault(3).describe('Checks in a row that fail before an engine counts as dead.'),
-      successes: integer(1).prefault(2).describe('Checks in a row that succeed before it is used again.'),
-      load_interval: duration(1)
-        .prefault('2s')
-        .describe('How often engines are asked for their load, where `engine-load` is used.'),
-    }).describe('Checks of self-hosted engines, beside what their answers to requests tell.'),
-    admission: section({
-      max_concurrency: concurrency().describe(
-        'Requests that a target may have at the same time, where the target does not say: a number; `adaptive`, found from how its answers get slower; null for any number.',
-      ),
-      max_queued: integer(1, 100_000)
-        .prefault(1_000)
-        .describe(
-          'Requests that may wait for one target. Beyond, those of low priority give way, then those of the tenant with the most.',
-        ),
-    }).describe(
-      'What happens when a target has as many requests as it may have: others wait, up to `limits.queue_timeout`, fairly between tenants.',
-    ),
-    slow_start: duration(0)
-      .prefault('30s')
-      .describe('How long a target that has come back gets less than its share of the requests.'),
-  });
-
 const media = () =>
   section({
     max_size: size().prefault('20MB').describe('How large one file may be.'),
@@ -392,6 +237,7 @@ type Immutable<T> = T extends readonly (infer Item)[]
 /** The whole configuration, with every default filled in. Durations are milliseconds, sizes bytes. */
 export type Config = Immutable<z.output<ReturnType<typeof createConfigSchema>>>;
 export type ProviderConfig = NonNullable<Config['providers']>[number];
+export type EngineConfig = Config['engines']['commands'][number];
 export type ModelConfig = Config['models'][number];
 export type TargetConfig = ModelConfig['targets'][number];
 export type Strategy = ModelConfig['strategy'];

@@ -38,6 +38,8 @@ const RULES = {
   model_unavailable: { status: 503, type: 'upstream_error', retryable: false },
   /** Every target has as many requests as it may have, and there was no room in time. Another model may have. */
   model_busy: { status: 503, type: 'server_error', retryable: true },
+  /** An engine that is started when it is needed could not be. */
+  engine_unavailable: { status: 503, type: 'server_error', retryable: true },
   upstream_rate_limited: { status: 429, type: 'rate_limit_error', retryable: true },
   /** The upstream does not accept the credential that this gateway holds. */
   upstream_auth_failed: { status: 502, type: 'upstream_error', retryable: true },

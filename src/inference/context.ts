@@ -61,6 +61,10 @@ export class RequestContext implements Slotted {
   priority: Priority = 'normal';
   /** Milliseconds that it has waited for a place. */
   queuedMs = 0;
+  /** Milliseconds that it has waited for an engine to be loaded. */
+  loadingMs = 0;
+  /** Set by who would rather tell the client that it may take long. */
+  heldUp: (() => void) | undefined;
   /** How targets were chosen. */
   plan: RoutePlan | undefined;
   committedAt: number | undefined;

@@ -13,6 +13,7 @@ export interface RequestRecord {
   readonly route: string;
   readonly stream: boolean;
   readonly queuedMs: number;
+  readonly loadingMs: number;
   /** Unix milliseconds. */
   readonly at: number;
   /** Monotonic milliseconds, as all times in here. */
@@ -40,6 +41,7 @@ export function recordOf(
     route: context.route,
     stream: context.stream,
     queuedMs: context.queuedMs,
+    loadingMs: context.loadingMs,
     at: wallTime - (now - context.startedAt),
     startedAt: context.startedAt,
     committedAt: context.committedAt,
@@ -79,6 +81,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
     outcome: outcome?.kind ?? 'answering',
     ...(outcome?.kind === 'failed' ? { error: outcome.error.code, reason: outcome.error.message } : {}),
     queued_ms: ms(0, record.queuedMs),
+    loading_ms: ms(0, record.loadingMs),
     first_event_ms: ms(startedAt, record.committedAt),
     duration_ms: ms(startedAt, record.endedAt),
     looks: record.looks.map(({ model, because, strategy, at, considered }) => ({
@@ -148,6 +151,7 @@ export class RequestLog {
       !another &&
       context.attempts.length === 1 &&
       context.queuedMs === 0 &&
+      context.loadingMs === 0 &&
       look?.because === 'asked';
     if (!plain || !attempt || !look) {
       this.#targets[place] = undefined;
@@ -203,6 +207,7 @@ export class RequestLog {
       route: name(2),
       stream: number(10) === 1,
       queuedMs: 0,
+      loadingMs: 0,
       at: number(0) - (endedAt - startedAt),
       startedAt,
       committedAt: known(3),

@@ -86,6 +86,7 @@ export class Recorder implements AttemptObserver {
       outcome: outcome.kind,
       attempts: context.attempts.length,
       queued_ms: context.queuedMs > 0 ? Math.round(context.queuedMs * 10) / 10 : undefined,
+      loading_ms: context.loadingMs > 0 ? Math.round(context.loadingMs) : undefined,
       duration_ms: milliseconds(context.startedAt, endedAt),
       first_event_ms: milliseconds(context.startedAt, context.committedAt),
       input_tokens: context.usage?.inputTokens,

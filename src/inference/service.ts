@@ -4,7 +4,7 @@ import { type AttemptFailure, asGatewayError, GatewayError } from '../core/error
 import type { CountTokensCall, InferenceCall } from '../core/inference.ts';
 import type { Warning } from '../core/warning.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
-import type { InlineMedia, Provider, Target } from '../providers/types.ts';
+import type { InlineMedia, OnDemand, Provider, Target } from '../providers/types.ts';
 import type { Payer } from '../routing/admission/target-gate.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
@@ -13,7 +13,7 @@ import { RequestFacts } from '../routing/request-facts.ts';
 import type { Hedging, Router } from '../routing/router.ts';
 import { type Answer, Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
 import type { AttemptTrace, RequestContext } from './context.ts';
-import type { DeadlineMonitor } from './deadlines.ts';
+import type { DeadlineMonitor, Watched } from './deadlines.ts';
 import { Race, type Racer } from './race.ts';
 import { type Claim, type QueueObserver, WaitingRoom } from './waiting-room.ts';
 
@@ -109,9 +109,7 @@ export class InferenceService {
       for (;;) {
         if (context.aborted) throw context.aborted;
         if (this.#now() >= context.deadlineAt) {
-          throw new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.', {
-            attempts: failures,
-          });
+          throw deadlineExceeded().with({ attempts: failures });
         }
         const step = plan.next(this.#now(), context.deadlineAt);
         if (step.kind === 'none') break;
@@ -137,6 +135,8 @@ export class InferenceService {
             plan.entered(claim.ready);
           }
           const { route, target } = claim.ready;
+          const loading = target.provider.onDemand?.demand();
+          if (loading) await this.#untilLoaded(loading, context);
           const fitting = this.options.contextWindows.check(call, target, route.facts);
           const overflow = fitting && (await fitting);
           if (overflow) {
@@ -220,6 +220,7 @@ export class InferenceService {
     const other = plan.beside(
       this.#now(),
       (one) =>
+        one.provider.onDemand?.loaded !== false &&
         (one.provider.adapter.mediaToInline?.(run.call, one) ?? []).length === 0 &&
         snapshot.router.affordable(target, one, route, settings.maxPriceRatio) &&
         budget.spend(),
@@ -235,6 +236,29 @@ export class InferenceService {
       const [one, two]: unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
       if (two !== undefined) plan.failed(asGatewayError(one));
       throw two ?? one;
+    }
+  }
+
+  /** Waits for an engine, which may take minutes. */
+  async #untilLoaded({ ready, leave }: Loading, context: RequestContext): Promise<void> {
+    const { deadlines } = this.options;
+    const over = Promise.withResolvers<never>();
+    const watched: Watched = {
+      slot: -1,
+      expiresAt: context.deadlineAt,
+      expire: () => over.reject(deadlineExceeded()),
+    };
+    deadlines.watch(watched);
+    context.onAbort((reason) => over.reject(reason));
+    const since = this.#now();
+    context.heldUp?.();
+    try {
+      await Promise.race([ready, over.promise]);
+    } finally {
+      leave();
+      deadlines.unwatch(watched);
+      context.onAbort(undefined);
+      context.loadingMs += this.#now() - since;
     }
   }
 
@@ -346,6 +370,12 @@ export class InferenceService {
     const result = { text: call.render(tokens), usage: undefined, finishReason: undefined };
     return { kind: 'buffered', target, result };
   }
+}
+
+type Loading = NonNullable<ReturnType<OnDemand['demand']>>;
+
+function deadlineExceeded(): GatewayError {
+  return new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.');
 }
 
 /** With `strict`, a target that can't be told everything is no target for this request. */

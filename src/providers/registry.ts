@@ -1,5 +1,5 @@
 import type { ProviderCatalog } from '../config/catalog.ts';
-import type { ProviderConfig } from '../config/schema.ts';
+import type { EngineConfig, ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
 import {
@@ -12,7 +12,7 @@ import {
   SIMULATOR_MODELS,
 } from './families.ts';
 import { ENGINES, VENDORS } from './openai-compatible/vendors.ts';
-import type { Provider, VendorProfile } from './types.ts';
+import type { OnDemand, Provider, VendorProfile } from './types.ts';
 
 export { SIMULATOR_ID } from './families.ts';
 
@@ -103,6 +103,26 @@ export const DEFAULTS = {
 /** The provider that is always there. */
 export function simulatorProvider(world: ProviderWorld): Provider {
   return createProvider({ ...DEFAULTS, id: SIMULATOR_ID, kind: SIMULATOR_ID }, world);
+}
+
+/** Where an engine tells that it is ready; without a path of its own, its list of models does. */
+export function engineHealthPath({ engine }: EngineConfig): string {
+  return profileOf({ kind: GENERIC_KIND, vendor: null, engine }).healthPath ?? 'models';
+}
+
+/** The provider that an engine is which the gateway starts. */
+export function engineProvider(
+  { id, engine, api_key, models }: EngineConfig,
+  port: number,
+  onDemand: OnDemand,
+  world: ProviderWorld,
+): Provider {
+  const config = {
+    ...DEFAULTS,
+    ...{ id, kind: GENERIC_KIND, engine, api_key, models, discover: false },
+    base_url: `http://127.0.0.1:${port}/v1`,
+  };
+  return { ...createProvider(config, world), onDemand };
 }
 
 /** Providers for which the environment holds a key. A base URL alone names a server that needs none. */

@@ -61,6 +61,17 @@ export interface VendorProfile {
   readonly needsKey: boolean;
 }
 
+/** An engine that is started when it is needed. */
+export interface OnDemand {
+  readonly loaded: boolean;
+  /**
+   * Sees to it that it is loaded.
+   * @returns nothing when it is; otherwise a promise, and how to stop waiting for it
+   * @throws GatewayError when it can't be
+   */
+  demand(): { readonly ready: Promise<void>; readonly leave: () => void } | undefined;
+}
+
 /** A configured upstream account or engine. */
 export interface Provider {
   readonly id: string;
@@ -76,6 +87,7 @@ export interface Provider {
   readonly models: readonly string[];
   /** Ask the provider itself for its models. */
   readonly discover: boolean;
+  readonly onDemand?: OnDemand;
 }
 
 /** One provider and upstream model behind a model that clients name. */

@@ -110,6 +110,19 @@ export class Metrics {
     'Circuit breakers of targets in use: 0 closed, 1 half open, 2 open.',
     ['provider', 'upstream_model'],
   );
+  readonly engineLoaded = this.#gauge(
+    'weir_engine_loaded',
+    'Engines that are started when they are needed: 1 while one is ready.',
+    ['engine'],
+  );
+  readonly engineLoads = this.#counter('weir_engine_loads_total', 'How often an engine became ready.', [
+    'engine',
+  ]);
+  readonly engineFailures = this.#counter(
+    'weir_engine_failures_total',
+    'How often an engine did not start, ended by itself or had to be ended.',
+    ['engine'],
+  );
   readonly configReloads = this.#counter('weir_config_reloads_total', 'Configuration reloads.', ['result']);
 
   /** @param readProcess and `readInflight` are sampled when the metrics are read */

@@ -126,6 +126,7 @@ describe('config', () => {
     expect(Object.keys(schema.properties).sort()).toEqual(
       [
         'default_model',
+        'engines',
         'limits',
         'log',
         'media',

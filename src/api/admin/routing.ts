@@ -6,9 +6,9 @@ import type { Exchange } from '../../http/exchange.ts';
 import { jsonResponse } from '../../http/response.ts';
 import { explain } from '../../inference/explain.ts';
 import type { Target } from '../../providers/types.ts';
-import { presentedKey } from '../../tenancy/key-ring.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
+import { assertAdmin } from './access.ts';
 
 const OVERRIDES = ['drain', 'disable', 'force'] as const;
 
@@ -68,11 +68,6 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
   const { clock, states, requests, modelData } = services;
   const json = (exchange: Exchange, body: unknown) =>
     jsonResponse(exchange.request, 200, JSON.stringify(body), {});
-  const assertAdmin = ({ request }: Exchange) => {
-    if (services.keys.authenticate(presentedKey(request.headers)).kind !== 'admin') {
-      throw new GatewayError('permission_denied', 'This needs the admin key.');
-    }
-  };
 
   /** The targets of configured models, and those that were used beside. */
   const targets = (): Target[] => {
@@ -121,12 +116,12 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
   };
 
   door.route('GET', '/admin/v1/targets', (exchange) => {
-    assertAdmin(exchange);
+    assertAdmin(services.keys, exchange);
     return json(exchange, { object: 'list', data: targets().map(describe) });
   });
 
   door.route('POST', '/admin/v1/targets', async (exchange) => {
-    assertAdmin(exchange);
+    assertAdmin(services.keys, exchange);
     const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
     const { provider, model, override, reset } = validate(overrideRequest, body);
     const target = targets().find((one) => one.provider.id === provider && one.model === model);
@@ -140,7 +135,7 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
   });
 
   door.route('GET', '/admin/v1/requests/:id', (exchange) => {
-    assertAdmin(exchange);
+    assertAdmin(services.keys, exchange);
     const id = exchange.params.id ?? '';
     const record = requests.find(id);
     if (!record) {

@@ -1,0 +1,50 @@
+import type { Config } from '../config/schema.ts';
+import { freePort } from '../platform/ports.ts';
+import type { OnDemand } from '../providers/types.ts';
+import type { EngineWorld } from './engine.ts';
+import { EnginePool } from './engine-pool.ts';
+import { engineSpecs, poolSettings } from './specs.ts';
+
+/** The engines of the configuration in force, each with a port that stays its own. */
+export class EngineRoom {
+  readonly pool: EnginePool;
+  readonly #ports = new Map<string, number>();
+
+  constructor(
+    world: EngineWorld,
+    private readonly env: Readonly<Record<string, string | undefined>>,
+    inflight: (id: string) => number,
+  ) {
+    this.pool = new EnginePool(world, { maxLoaded: 1, idleMs: 0, swapAfterMs: 0 }, inflight);
+  }
+
+  /** Finds ports for engines that have none; before providers are made of them. */
+  async prepare({ engines }: Config): Promise<void> {
+    for (const { id, port } of engines.commands) {
+      if (port !== null) this.#ports.set(id, port);
+      else if (!this.#ports.has(id)) this.#ports.set(id, await freePort());
+    }
+  }
+
+  /** Takes a configuration over that it was prepared for. */
+  configure(config: Config): void {
+    this.pool.configure(
+      poolSettings(config),
+      engineSpecs(config, this.env, (id) => this.portOf(id)),
+    );
+  }
+
+  portOf(id: string): number {
+    return this.#ports.get(id) ?? 0;
+  }
+
+  onDemand(id: string): OnDemand {
+    const { pool } = this;
+    return {
+      get loaded() {
+        return pool.isReady(id);
+      },
+      demand: () => pool.demand(id),
+    };
+  }
+}

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+export interface ProcessSpec {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | undefined;
+}
+
+export interface ProcessEvents {
+  /** A line that it has written, on either output. */
+  readonly onLine: (line: string) => void;
+  /** It has ended, or could not be started at all. Called once. */
+  readonly onExit: (reason: string) => void;
+}
+
+export interface RunningProcess {
+  readonly pid: number | undefined;
+  /** Asks it, and all that it has started, to end; or ends them. */
+  signal(name: 'SIGTERM' | 'SIGKILL'): void;
+}
+
+/** Starts a program. Tests start none. */
+export type Spawn = (spec: ProcessSpec, events: ProcessEvents) => RunningProcess;
+
+/** Longer lines are cut: progress bars write without an end. UTF-16 units. */
+const LONGEST_LINE = 2_000;
+
+/** In a process group of its own: an interrupt at the terminal must not end it while requests are in flight. */
+export const spawnProcess: Spawn = ({ command: [program = '', ...args], env, cwd }, { onLine, onExit }) => {
+  const child = spawn(program, args, {
+    env,
+    cwd,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let over = false;
+  const end = (reason: string) => {
+    if (over) return;
+    over = true;
+    onExit(reason);
+  };
+  child.once('error', (error) => end(`could not be started: ${error.message}`));
+  child.once('exit', (code, signal) =>
+    end(signal === null ? `ended with code ${code}` : `was ended by ${signal}`),
+  );
+  for (const stream of [child.stdout, child.stderr]) readLines(stream, onLine);
+  return {
+    pid: child.pid,
+    signal: (name) => {
+      if (!over && child.pid !== undefined) signalGroup(child.pid, name);
+    },
+  };
+};
+
+/** Where a program is that a command names; undefined when it can't be found or run. */
+export function findProgram(name: string, searchPath: string | undefined): string | undefined {
+  const places = name.includes('/')
+    ? [name]
+    : (searchPath ?? '')
+        .split(delimiter)
+        .filter(Boolean)
+        .map((folder) => join(folder, name));
+  return places.find((place) => {
+    try {
+      accessSync(place, constants.X_OK);
+      return true;
+    } catch {
+      // Not there, or not ours to run: the next place may have it.
+      return false;
+    }
+  });
+}
+
+function readLines(stream: ChildProcess['stdout'], onLine: (line: string) => void): void {
+  let rest = '';
+  stream?.setEncoding('utf8');
+  stream?.on('data', (part: string) => {
+    const lines = (rest + part).split(/\r\n|[\r\n]/);
+    rest = (lines.pop() ?? '').slice(0, LONGEST_LINE);
+    for (const line of lines) if (line.trim() !== '') onLine(line.slice(0, LONGEST_LINE));
+  });
+  stream?.on('end', () => {
+    if (rest.trim() !== '') onLine(rest);
+  });
+  // The end of the process tells all there is to tell.
+  stream?.on('error', () => undefined);
+}
+
+function signalGroup(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, name);
+  } catch (error) {
+    // It has ended in this moment; its exit event is on the way.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
