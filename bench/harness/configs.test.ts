@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { nginxConfig, weirConfig } from './configs.ts';
 import { autocannonSummary, wrkScript } from './saturate.ts';
 
-test('the configuration for Weir is YAML with a model on the mock, and one to be translated', () => {
+test('the configuration for Weir is YAML with models on the mock: with one target, with many, to be translated', () => {
   expect(parse(weirConfig(1234))).toMatchObject({
     providers: [
       { id: 'mock', kind: 'openai-compatible', base_url: 'http://127.0.0.1:1234/v1', discover: false },
@@ -11,6 +11,7 @@ test('the configuration for Weir is YAML with a model on the mock, and one to be
     ],
     models: [
       { id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] },
+      { id: 'bench-many', targets: expect.arrayContaining([{ provider: 'mock', model: 'mock-model-19' }]) },
       { id: 'bench-translated', targets: [{ provider: 'mock-anthropic', model: 'mock-model' }] },
     ],
   });

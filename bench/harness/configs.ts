@@ -40,7 +40,13 @@ http {
 `;
 }
 
-/** Weir with a model on the mock upstream, and one that has to be translated; everything else as it is by default. */
+/** Targets of the model on which it is measured what choosing among many costs. */
+export const MANY_TARGETS = 20;
+
+/**
+ * Weir with a model on the mock upstream, one that has to be translated, and one with many targets; everything else as
+ * it is by default.
+ */
 export function weirConfig(upstreamPort: number): string {
   const url = `http://127.0.0.1:${upstreamPort}`;
   const common = { api_key: 'sk-mock', discover: false };
@@ -50,6 +56,13 @@ export function weirConfig(upstreamPort: number): string {
   ];
   const models = [
     { id: 'bench-model', targets: [{ provider: 'mock', model: 'mock-model' }] },
+    {
+      id: 'bench-many',
+      targets: Array.from({ length: MANY_TARGETS }, (_, index) => ({
+        provider: 'mock',
+        model: `mock-model-${index}`,
+      })),
+    },
     { id: 'bench-translated', targets: [{ provider: 'mock-anthropic', model: 'mock-model' }] },
   ];
   // JSON is YAML, and needs no quoting rules of its own.

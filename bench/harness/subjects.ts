@@ -14,6 +14,8 @@ export interface Subject {
   readonly model: string;
   /** A model whose provider speaks another format, where the subject can translate. */
   readonly translatedModel?: string;
+  /** A model with many targets, where the subject chooses among them. */
+  readonly manyModel?: string;
   /** Process whose CPU and memory count as the subject's, descendants included; undefined for one that is out of reach. */
   readonly pid: number | undefined;
   stop(): Promise<void>;
@@ -162,6 +164,7 @@ function weir(context: SubjectContext): SubjectSpec {
         endpoint: local(port, { authorization: `Bearer ${context.adminKey}` }),
         model: 'bench-model',
         translatedModel: 'bench-translated',
+        manyModel: 'bench-many',
         pid: child.pid,
         stop: () => child.stop(),
       };

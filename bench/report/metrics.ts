@@ -30,6 +30,7 @@ export function metrics(open: readonly number[]): Metric[] {
       'non-streaming',
       ['cpu_us', 'CPU per request, saturated', 'µs', 1, 'ratio'],
       ['cpu_us_paced', 'CPU per request, fixed rate', 'µs', 1, 'ratio'],
+      ['routing_cpu_us', 'CPU added by 20 targets', 'µs', 1],
       ['requests_per_second', 'requests per second, saturated', '1/s', 0, 'ratio'],
       ['rate', 'the fixed rate', '1/s', 0],
       ['added_p50_us', 'added latency over direct, p50', 'µs', 0],

@@ -100,7 +100,7 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
       }
       if (step.kind === 'queue') throw new Error('no target has a limit here');
       attempts += 1;
-      attempt(step.target, step.state.begin(events.now));
+      attempt(step.ready.target, step.ready.state.begin(events.now));
     };
     const attempt = (target: Target, ticket: ReturnType<ReturnType<TargetStates['of']>['begin']>) => {
       engines.get(target.provider.id)?.serve(request, (served) => {

@@ -38,7 +38,8 @@ async function saturated(bench: Bench, subject: Subject, rate: number): Promise<
   );
   const add = (metric: string, value: number | undefined) =>
     bench.measurements.add(SCENARIO, subject.name, metric, value);
-  add('cpu_us', cpuMicros && cpuMicros / result.completed);
+  const perRequest = cpuMicros && cpuMicros / result.completed;
+  add('cpu_us', perRequest);
   add('requests_per_second', result.requestsPerSecond);
   if (result.failed > 0) bench.note(`${subject.name}, saturated: ${result.failed} requests failed`);
   if (result.requestsPerSecond < rate) {
@@ -46,7 +47,25 @@ async function saturated(bench: Bench, subject: Subject, rate: number): Promise<
       `${subject.name} can do less than the fixed rate: its latency there is the length of a growing queue`,
     );
   }
-  return result.failed;
+  return result.failed + (await routed(bench, subject, perRequest));
+}
+
+/** How much more CPU a request takes whose model has many targets, measured right after those with one. */
+async function routed(bench: Bench, subject: Subject, cpuMicros: number | undefined): Promise<number> {
+  const { connections, seconds } = bench.options;
+  if (subject.manyModel === undefined) return 0;
+  const body = chatBody(subject.manyModel);
+  const many = await withCpu(bench, subject, () =>
+    bench.saturate.run(subject.endpoint, body, connections, seconds),
+  );
+  const perRequest = many.cpuMicros && many.cpuMicros / many.result.completed;
+  bench.measurements.add(
+    SCENARIO,
+    subject.name,
+    'routing_cpu_us',
+    perRequest && cpuMicros && perRequest - cpuMicros,
+  );
+  return many.result.failed;
 }
 
 async function paced(

@@ -2,7 +2,7 @@ import type { Usage } from '../core/usage.ts';
 import { costOf } from '../metering/cost.ts';
 import type { ModelInfo } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
-import type { Look } from '../routing/plan.ts';
+import type { Look, LookRecord } from '../routing/look.ts';
 import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
 
 /** What is kept of a request so that it can be explained later. Nothing of what was asked or answered is in it. */
@@ -22,7 +22,7 @@ export interface RequestRecord {
   readonly endedAt: number | undefined;
   readonly status: number | undefined;
   readonly outcome: Outcome | undefined;
-  readonly looks: readonly Look[];
+  readonly looks: readonly LookRecord[];
   readonly attempts: readonly AttemptTrace[];
   readonly usage: Usage | undefined;
 }
@@ -114,8 +114,9 @@ export function explain(record: RequestRecord, facts?: Facts) {
 
 export type Explanation = ReturnType<typeof explain>;
 
-/** Numbers of a request that went as most do, one behind the other. */
+/** Numbers and names of a request that went as most do, one behind the other. */
 const NUMBERS = 12;
+const NAMES = 6;
 
 /**
  * The last requests, so that people can ask why. A ring: the oldest gives way. What went as most do is kept as numbers
@@ -126,15 +127,18 @@ export class RequestLog {
   readonly #ids: string[];
   readonly #names: string[];
   readonly #numbers: Float64Array;
-  /** Where requests went that had one target, and got their answer from it. */
+  /** Where requests went that had one target. */
   readonly #targets: (Target | undefined)[];
+  /** How it was chosen for those that had several. */
+  readonly #looks: (Look | undefined)[];
   readonly #records: (RequestRecord | undefined)[];
 
   constructor(private readonly size = 2_000) {
     this.#ids = new Array<string>(size).fill('');
-    this.#names = new Array<string>(size * 4).fill('');
+    this.#names = new Array<string>(size * NAMES).fill('');
     this.#numbers = new Float64Array(size * NUMBERS);
     this.#targets = new Array<Target | undefined>(size).fill(undefined);
+    this.#looks = new Array<Look | undefined>(size).fill(undefined);
     this.#records = new Array<RequestRecord | undefined>(size).fill(undefined);
   }
 
@@ -142,28 +146,30 @@ export class RequestLog {
     const place = this.#next;
     this.#next = (place + 1) % this.size;
     this.#ids[place] = context.id;
-    const look = context.plan?.looks[0];
-    const [attempt] = context.attempts;
-    const [considered, another] = look?.considered ?? [];
+    const { plan, attempts } = context;
+    const look = plan?.looks[0];
+    const [attempt] = attempts;
     const plain =
       outcome.kind === 'done' &&
-      considered &&
-      !another &&
-      context.attempts.length === 1 &&
+      attempts.length === 1 &&
+      plan?.looks.length === 1 &&
       context.queuedMs === 0 &&
-      context.loadingMs === 0 &&
-      look?.because === 'asked';
+      context.loadingMs === 0;
     if (!plain || !attempt || !look) {
-      this.#targets[place] = undefined;
       this.#records[place] = recordOf(context, now, wallTime, outcome);
       return;
     }
+    const only = look.only;
     this.#records[place] = undefined;
-    this.#targets[place] = considered.target;
-    this.#names[place * 4] = context.principal.tenant;
-    this.#names[place * 4 + 1] = context.model ?? '';
-    this.#names[place * 4 + 2] = context.route;
-    this.#names[place * 4 + 3] = look.strategy;
+    this.#targets[place] = only?.target;
+    this.#looks[place] = only ? undefined : look;
+    const names = place * NAMES;
+    this.#names[names] = context.principal.tenant;
+    this.#names[names + 1] = context.model ?? '';
+    this.#names[names + 2] = context.route;
+    this.#names[names + 3] = look.strategy;
+    this.#names[names + 4] = attempt.provider;
+    this.#names[names + 5] = attempt.model;
     const { usage } = context;
     const at = place * NUMBERS;
     const numbers = this.#numbers;
@@ -172,8 +178,8 @@ export class RequestLog {
     numbers[at + 2] = attempt.startedAt;
     numbers[at + 3] = context.committedAt ?? Number.NaN;
     numbers[at + 4] = now;
-    numbers[at + 5] = considered.inflight ?? 0;
-    numbers[at + 6] = considered.pace ?? Number.NaN;
+    numbers[at + 5] = only?.inflight ?? 0;
+    numbers[at + 6] = only?.pace ?? Number.NaN;
     numbers[at + 7] = usage?.inputTokens ?? Number.NaN;
     numbers[at + 8] = usage?.outputTokens ?? Number.NaN;
     numbers[at + 9] = usage?.cachedInputTokens ?? Number.NaN;
@@ -191,12 +197,21 @@ export class RequestLog {
   }
 
   #restored(place: number): RequestRecord | undefined {
-    const target = this.#targets[place];
-    if (!target) return undefined;
     const number = (index: number): number => this.#numbers[place * NUMBERS + index] ?? 0;
     const known = (index: number): number | undefined =>
       Number.isNaN(number(index)) ? undefined : number(index);
-    const name = (index: number): string => this.#names[place * 4 + index] ?? '';
+    const name = (index: number): string => this.#names[place * NAMES + index] ?? '';
+    const target = this.#targets[place];
+    const look: LookRecord | undefined = target
+      ? {
+          model: name(1),
+          because: 'asked',
+          strategy: name(3),
+          at: number(2),
+          considered: [{ target, inflight: number(5), pace: known(6) }],
+        }
+      : this.#looks[place];
+    if (!look) return undefined;
     const [startedAt, endedAt] = [number(1), number(4)];
     const counts = { inputTokens: known(7), outputTokens: known(8), cachedInputTokens: known(9) };
     const usage = Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined));
@@ -214,19 +229,11 @@ export class RequestLog {
       endedAt,
       status: known(11),
       outcome: { kind: 'done' },
-      looks: [
-        {
-          model: name(1),
-          because: 'asked',
-          strategy: name(3),
-          at: number(2),
-          considered: [{ target, inflight: number(5), pace: known(6) }],
-        },
-      ],
+      looks: [look],
       attempts: [
         {
-          provider: target.provider.id,
-          model: target.model,
+          provider: name(4),
+          model: name(5),
           startedAt: number(2),
           firstEventAt: known(3),
           endedAt,

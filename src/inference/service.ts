@@ -8,7 +8,8 @@ import type { InlineMedia, OnDemand, Provider, Target } from '../providers/types
 import type { Payer } from '../routing/admission/target-gate.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
-import type { Ready, RoutePlan } from '../routing/plan.ts';
+import type { Ready } from '../routing/look.ts';
+import type { RoutePlan } from '../routing/plan.ts';
 import { RequestFacts } from '../routing/request-facts.ts';
 import type { Hedging, Router } from '../routing/router.ts';
 import { type Answer, Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
@@ -120,7 +121,7 @@ export class InferenceService {
         const before = context.attempts.length;
         let claim: Claim | undefined;
         try {
-          if (step.kind === 'try') claim = this.#claim(run, step);
+          if (step.kind === 'try') claim = this.#claim(run, step.ready);
           else {
             claim = await this.#waitingRoom.enter(
               step.busy,
@@ -226,7 +227,7 @@ export class InferenceService {
         budget.spend(),
     );
     if (!other) return first.answer;
-    const second = this.#begin(run, this.#claim(run, other), NO_MEDIA, race);
+    const second = this.#begin(run, this.#claim(run, other.ready), NO_MEDIA, race);
     second.trace.hedge = 'began';
     try {
       const answer = await Promise.any([first.answer, second.answer]);

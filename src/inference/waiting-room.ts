@@ -4,7 +4,7 @@ import type { Priority } from '../routing/admission/fair-queue.ts';
 import { QueuedRequest, type QueueOutcome } from '../routing/admission/queued-request.ts';
 import type { Payer } from '../routing/admission/target-gate.ts';
 import type { Ticket } from '../routing/health/target-state.ts';
-import type { Ready } from '../routing/plan.ts';
+import type { Ready } from '../routing/look.ts';
 import type { RequestContext } from './context.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
 

@@ -2,19 +2,13 @@ import type { GatewayError } from '../core/errors.ts';
 import type { Target } from '../providers/types.ts';
 import type { FallbackReason, ModelRoute } from './directory.ts';
 import type { TargetState, Unavailable } from './health/target-state.ts';
+import { type Considered, Look, type LookNotes, type LookRecord, type Ready } from './look.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { backoffMs, isRepeatable, type RetryBudget, type RetrySettings } from './retry.ts';
 
-/** A target to try, with its condition at hand. */
-export interface Ready {
-  readonly target: Target;
-  readonly route: ModelRoute;
-  readonly state: TargetState;
-}
-
 /** What to do next for a request. */
 export type Step =
-  | ({ readonly kind: 'try' } & Ready)
+  | { readonly kind: 'try'; readonly ready: Ready }
   /** All that can be used have as many attempts as they may have: wait for a place at one of them. */
   | { readonly kind: 'queue'; readonly busy: readonly Ready[] }
   /** Nothing can be tried now; ask again after so many milliseconds. */
@@ -23,43 +17,29 @@ export type Step =
 
 const NOTHING: Step = { kind: 'none' };
 
-/** A target that was looked at, and why it was left out if it was. */
-export interface Considered {
-  readonly target: Target;
-  readonly leftOut?: Unavailable | 'busy' | string | undefined;
-  /** Attempts on it at that moment, and milliseconds for each token of late. */
-  readonly inflight?: number;
-  readonly pace?: number | undefined;
-}
-
-/** One look at a model's targets. */
-export interface Look {
-  readonly model: string;
-  /** Why this model: it was asked for, or it is a fallback for that reason. */
-  readonly because: 'asked' | FallbackReason;
-  readonly strategy: string;
-  readonly at: number;
-  /** In the order in which they are tried. */
-  readonly considered: readonly Considered[];
+export interface Order {
+  /** In the order in which to try them. */
+  readonly places: readonly Ready[];
+  /** All of the model, by their index. */
+  readonly all: readonly Ready[];
+  readonly ruledOut: readonly Considered[];
+  /** Nothing is the matter with any of them, so none has to be looked at before it is its turn. */
+  readonly calm: boolean;
 }
 
 /** What a plan needs of the router. */
 export interface PlanRouter {
   readonly retry: RetrySettings;
   readonly random: () => number;
-  stateOf(target: Target): TargetState;
+  readonly notes: LookNotes;
   /** The targets of one model in the order in which to try them, and those that constraints rule out. */
-  order(
-    route: ModelRoute,
-    facts: RequestFacts,
-    now: number,
-  ): { readonly targets: readonly Target[]; readonly ruledOut: readonly Considered[] };
+  order(route: ModelRoute, facts: RequestFacts, now: number): Order;
   resolve(name: string): ModelRoute | undefined;
 }
 
 interface Stage {
   readonly route: ModelRoute;
-  readonly because: Look['because'];
+  readonly because: LookRecord['because'];
 }
 
 /** Failures that another model may cure, and what fallbacks for them are called. */
@@ -165,10 +145,11 @@ export class RoutePlan {
     return this.#try(ready);
   }
 
-  #try({ target, route, state }: Ready): Step & { readonly kind: 'try' } {
-    this.#tried = append(this.#tried, state);
+  #try(ready: Ready): Step & { readonly kind: 'try' } {
+    this.#tried = append(this.#tried, ready.state);
     this.attempts += 1;
-    return { kind: 'try', target, route, state };
+    this.#looks.at(-1)?.tried(ready);
+    return { kind: 'try', ready };
   }
 
   #putOff(ready: Ready, why: Unavailable): void {
@@ -202,26 +183,28 @@ export class RoutePlan {
     });
   }
 
-  #open(route: ModelRoute, because: Look['because'], now: number): void {
+  #open(route: ModelRoute, because: LookRecord['because'], now: number): void {
     if (this.#visited?.includes(route.id)) return;
     this.#visited = append(this.#visited, route.id);
-    const { targets, ruledOut } = this.router.order(route, this.facts, now);
-    const considered: Considered[] = [];
-    for (const target of targets) {
-      const state = this.router.stateOf(target);
-      const why = state.unavailable(now);
-      const leftOut = why ?? (state.full ? 'busy' : undefined);
-      considered.push({ target, leftOut, inflight: state.inflight, pace: state.pace.at(now) });
-      if (this.#tried?.includes(state)) continue;
-      const ready = { target, route, state };
-      if (why === undefined) this.#queue = append(this.#queue, ready);
-      else this.#putOff(ready, why);
-    }
-    for (const one of ruledOut) considered.push(one);
-    this.#looks.push({ model: route.id, because, strategy: route.strategy, at: now, considered });
+    const { places, all, ruledOut, calm } = this.router.order(route, this.facts, now);
+    const look = new Look(route, because, now, all, places.length, ruledOut, this.router.notes);
+    this.#looks.push(look);
+    if (calm && this.#tried === undefined) this.#queue = [...places];
+    else this.#lookAt(places, look, now);
     // Its own fallbacks come before those that were waiting already.
     if (route.fallbacks.length > 0) {
       this.#stages = [...this.#routes(route.fallbacks, 'general'), ...(this.#stages ?? [])];
+    }
+  }
+
+  #lookAt(places: readonly Ready[], look: Look, now: number): void {
+    for (const ready of places) {
+      const { state } = ready;
+      const why = state.unavailable(now);
+      look.note(ready, why ?? (state.full ? 'busy' : undefined));
+      if (this.#tried?.includes(state)) continue;
+      if (why === undefined) this.#queue = append(this.#queue, ready);
+      else this.#putOff(ready, why);
     }
   }
 

@@ -30,7 +30,7 @@ function create(definitions: readonly ModelDefinition[]) {
     const plan = router.plan(route, new RequestFacts(testCall(), 'default'), 0);
     const targets: string[] = [];
     for (let step = plan.next(0, 1e9); step.kind === 'try'; step = plan.next(0, 1e9)) {
-      targets.push(TargetStates.key(step.target));
+      targets.push(TargetStates.key(step.ready.target));
     }
     return targets;
   };

@@ -2,20 +2,22 @@ import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { HedgeSettings, ModelDirectory, ModelRoute } from './directory.ts';
 import type { EngineLoads } from './engine-loads.ts';
-import type { TargetState } from './health/target-state.ts';
 import { TargetStates } from './health/target-states.ts';
-import { type Considered, type PlanRouter, RoutePlan } from './plan.ts';
+import { type Considered, LookNotes } from './look.ts';
+import { type Order, type PlanRouter, RoutePlan } from './plan.ts';
 import { PrefixIndex } from './prefix-index.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './retry.ts';
+import { Place, RouteTable } from './route-table.ts';
 import { READS_PREFIX, STRATEGIES } from './strategies/index.ts';
-import type { TargetView, Turn } from './strategies/strategy.ts';
+import type { Turn } from './strategies/strategy.ts';
 
 /** What is measured and outlives configurations. */
 export interface RoutingState {
   readonly states: TargetStates;
   readonly prefixes: PrefixIndex;
   readonly engines: EngineLoads | undefined;
+  readonly notes: LookNotes;
 }
 
 export interface RouterOptions extends RoutingState {
@@ -27,7 +29,7 @@ export interface RouterOptions extends RoutingState {
 
 /** State for routing of a gateway that has just started. */
 export function freshRoutingState(states = new TargetStates()): RoutingState {
-  return { states, prefixes: new PrefixIndex(), engines: undefined };
+  return { states, prefixes: new PrefixIndex(), engines: undefined, notes: new LookNotes() };
 }
 
 export interface Hedging {
@@ -37,28 +39,29 @@ export interface Hedging {
 
 const MAX_BUDGETS = 10_000;
 const NONE: readonly Considered[] = [];
+const NO_BLOCKS: readonly number[] = [];
 
 /** Chooses targets: one plan for each request. */
 export class Router implements PlanRouter {
   readonly #turns = new Map<string, number>();
   readonly #budgets = new Map<string, RetryBudget>();
   readonly #hedges = new Map<string, HedgeBudget>();
+  /** Of models with several targets, which only the configuration has. */
+  readonly #tables = new Map<ModelRoute, RouteTable>();
   readonly retry: RetrySettings;
   readonly random: () => number;
+  readonly notes: LookNotes;
 
   constructor(private readonly options: RouterOptions) {
     this.retry = options.retry ?? DEFAULT_RETRY;
     this.random = options.random;
+    this.notes = options.notes;
   }
 
   plan(route: ModelRoute, facts: RequestFacts, now: number): RoutePlan {
     const budget = this.#budget(route.label);
     budget.earn(this.retry.budget, now);
     return new RoutePlan(route, this, facts, budget);
-  }
-
-  stateOf(target: Target): TargetState {
-    return this.options.states.of(target);
   }
 
   resolve(name: string): ModelRoute | undefined {
@@ -101,39 +104,71 @@ export class Router implements PlanRouter {
     return budget;
   }
 
-  order(
-    route: ModelRoute,
-    facts: RequestFacts,
-    now: number,
-  ): { readonly targets: readonly Target[]; readonly ruledOut: readonly Considered[] } {
+  order(route: ModelRoute, facts: RequestFacts, now: number): Order & { readonly places: readonly Place[] } {
     const [only] = route.targets;
-    // The common case of one target needs no choice.
+    // The common case of one target, configured or named by its client, needs no choice.
     if (only && route.targets.length === 1 && only.weight > 0) {
-      return { targets: route.targets, ruledOut: NONE };
+      const places = [new Place(only, route, this.options.states.of(only), 0, { now }, undefined)];
+      return { places, all: places, ruledOut: NONE, calm: false };
     }
-    const { fit, ruledOut } = this.#constrained(route, facts);
-    const turn = this.#turn(route, facts);
-    const tiers = new Map<number, TargetView[]>();
-    for (const target of fit) {
-      const tier = target.tier ?? 0;
-      tiers.set(tier, [...(tiers.get(tier) ?? []), this.#view(target, route, now)]);
+    const table = this.#table(route);
+    const { tiers, weightless, moment, even } = table;
+    moment.now = now;
+    let ruledOut: readonly Considered[] =
+      weightless.length === 0 ? NONE : weightless.map((target) => ({ target, leftOut: 'weight 0' }));
+    let fit: ((place: Place) => boolean) | undefined;
+    if (table.picky) {
+      const lacking = this.#lacking(table, facts);
+      if (lacking.length > 0) {
+        ruledOut = [...ruledOut, ...lacking];
+        fit = ({ target }) => !lacking.some((one) => one.target === target);
+      }
     }
-    const ordered = [...tiers]
-      .sort(([a], [b]) => a - b)
-      .flatMap(([, views]) => this.#easedIn(STRATEGIES[route.strategy](views, turn), now));
-    return { targets: ordered.map(({ target }) => target), ruledOut };
+    const turn = this.#turn(route, facts, even);
+    const calm = this.options.states.calm(table.states, now);
+    const ordered: Place[] = [];
+    for (const tier of tiers) {
+      const places = fit ? tier.filter(fit) : tier;
+      this.#lookAt(places, route);
+      if (calm) {
+        for (const place of STRATEGIES[route.strategy](places, turn)) ordered.push(place);
+        continue;
+      }
+      // The choice is among those that can be used; the others are only there to be told of.
+      const usable = places.filter(({ state }) => state.unavailable(now) === undefined);
+      ordered.push(...this.#easedIn(STRATEGIES[route.strategy](usable, turn), now));
+      ordered.push(...places.filter((place) => !usable.includes(place)));
+    }
+    return { places: ordered, all: table.places, ruledOut, calm };
   }
 
-  #turn({ id, strategy }: ModelRoute, facts: RequestFacts): Turn {
+  #table(route: ModelRoute): RouteTable {
+    let table = this.#tables.get(route);
+    if (!table) {
+      table = new RouteTable(route, this.options.states, this.options.modelInfo);
+      this.#tables.set(route, table);
+    }
+    return table;
+  }
+
+  #lookAt(places: readonly Place[], { strategy }: ModelRoute): void {
+    const { engines } = this.options;
+    if (strategy === 'lowest-cost') for (const place of places) place.readPrice();
+    if (strategy !== 'engine-load') return;
+    for (const place of places) place.engine = engines?.of(place.target.provider.id);
+  }
+
+  #turn({ id, strategy }: ModelRoute, facts: RequestFacts, even: boolean): Turn {
     const { prefixes, random } = this.options;
     const count = this.#turns.get(id) ?? 0;
     if (count === 0 && this.#turns.size >= MAX_BUDGETS) this.#turns.clear();
     this.#turns.set(id, count + 1);
-    const chain = READS_PREFIX.has(strategy) ? facts.chain() : [];
-    const scope = scopeOf(id, facts);
+    const chain = READS_PREFIX.has(strategy) ? facts.chain() : NO_BLOCKS;
+    const scope = chain.length === 0 ? '' : scopeOf(id, facts);
     return {
       count,
       random,
+      even,
       inputTokens: facts.inputTokens,
       outputTokens: facts.outputTokens,
       affinity: strategy === 'consistent-hash' ? facts.affinity : undefined,
@@ -142,60 +177,23 @@ export class Router implements PlanRouter {
     };
   }
 
-  #view(target: Target, route: ModelRoute, now: number): TargetView {
-    const { states, engines, modelInfo } = this.options;
-    const state = states.of(target);
-    const price = route.strategy === 'lowest-cost' ? modelInfo?.(target, route.facts).price : undefined;
-    return {
-      target,
-      inflight: state.inflight,
-      pace: state.pace.at(now),
-      engine: route.strategy === 'engine-load' ? engines?.of(target.provider.id) : undefined,
-      price:
-        price?.input && price.output
-          ? {
-              input: Number(price.input.base),
-              output: Number(price.output.base),
-              cached: Number((price.cachedInput ?? price.input).base),
-            }
-          : undefined,
-    };
-  }
-
-  /** Leaves out what is known not to be able to answer, unless nothing would be left. */
-  #constrained(route: ModelRoute, facts: RequestFacts) {
-    const { modelInfo } = this.options;
-    const usable = route.targets.filter(({ weight }) => weight > 0);
-    const ruledOut: Considered[] = route.targets
-      .filter(({ weight }) => weight <= 0)
-      .map((target) => ({ target, leftOut: 'weight 0' }));
-    if (!modelInfo) return { fit: usable, ruledOut };
+  /** Those that are known not to be able to answer, unless that were all: data may be wrong, and the provider knows. */
+  #lacking({ places }: RouteTable, facts: RequestFacts): readonly Considered[] {
     const { tools, vision } = facts.needs();
-    if (!tools && !vision) return { fit: usable, ruledOut };
-    const lacks = (target: Target): string | undefined => {
-      const { capabilities } = modelInfo(target, route.facts);
-      if (tools && capabilities.tools === false) return 'without tools';
-      return vision && capabilities.vision === false ? 'without vision' : undefined;
-    };
-    const fit = usable.filter((target) => {
-      const leftOut = lacks(target);
-      if (leftOut !== undefined) ruledOut.push({ target, leftOut });
-      return leftOut === undefined;
+    const lacking = places.flatMap(({ target, lacksTools, lacksVision }) => {
+      if (tools && lacksTools) return [{ target, leftOut: 'without tools' }];
+      return vision && lacksVision ? [{ target, leftOut: 'without vision' }] : [];
     });
-    // Data may be wrong; the provider knows.
-    return fit.length === 0 ? { fit: usable, ruledOut: [] } : { fit, ruledOut };
+    return lacking.length === places.length ? NONE : lacking;
   }
 
   /** A target that has just come back is first only as often as its share of the load allows. */
-  #easedIn(views: readonly TargetView[], now: number): readonly TargetView[] {
-    const [first, ...others] = views;
-    if (!first || others.length === 0) return views;
-    const share = this.options.states.of(first.target).share(now);
-    if (share >= 1 || this.options.random() < share) return views;
-    const next = others.findIndex(({ target }) => {
-      const state = this.options.states.of(target);
-      return state.share(now) > share && state.unavailable(now) === undefined;
-    });
+  #easedIn(views: readonly Place[], now: number): readonly Place[] {
+    const [first] = views;
+    const share = first?.state.share(now) ?? 1;
+    if (!first || share >= 1 || views.length === 1 || this.options.random() < share) return views;
+    const others = views.slice(1);
+    const next = others.findIndex(({ state }) => state.share(now) > share);
     const other = others[next];
     if (!other) return views;
     return [other, first, ...others.filter((view) => view !== other)];

@@ -69,6 +69,8 @@ export interface Ticket {
 /** All that is known of one target's condition: measured, checked, and decided by people. */
 export class TargetState {
   inflight = 0;
+  /** Somebody holds it for longer than one request. */
+  kept = false;
   /** Where the number of attempts is limited. */
   gate: TargetGate | undefined;
   #override: Override | undefined;
@@ -87,7 +89,11 @@ export class TargetState {
   #coolUntil = 0;
   #recoveredAt: number | undefined;
 
-  constructor(private readonly settings: () => HealthSettings) {
+  /** @param onRestless told when something has happened to it: it is not `calm` for a while, or may not be */
+  constructor(
+    private readonly settings: () => HealthSettings,
+    private readonly onRestless: (state: TargetState) => void = () => undefined,
+  ) {
     this.breaker = new CircuitBreaker(() => this.settings().breaker);
   }
 
@@ -97,6 +103,7 @@ export class TargetState {
 
   decide(override: Override | undefined, now: number): void {
     this.#override = override;
+    this.onRestless(this);
     this.letIn(now);
   }
 
@@ -114,9 +121,22 @@ export class TargetState {
   checked(healthy: boolean, now: number): void {
     const before = this.#healthy;
     this.#healthy = healthy;
+    if (!healthy) this.onRestless(this);
     if (healthy && before === false) this.recovered(now);
     if (!healthy && before !== false) this.#giveUpWaiting('does not answer health checks any more');
     this.letIn(now);
+  }
+
+  /** Whether nothing at all is the matter with it: it can be used, as often as anybody likes. */
+  calm(now: number): boolean {
+    return (
+      this.#override === undefined &&
+      this.#healthy !== false &&
+      this.gate === undefined &&
+      now >= this.#coolUntil &&
+      this.breaker.state(now) === 'closed' &&
+      this.share(now) === 1
+    );
   }
 
   /** Why it can't be used now; undefined when it can. */
@@ -206,6 +226,7 @@ export class TargetState {
   /** It is back: it starts slowly, and what was measured before it went counts no more. */
   recovered(now: number): void {
     this.#recoveredAt = now;
+    this.onRestless(this);
     this.pace.reset();
   }
 
@@ -218,6 +239,7 @@ export class TargetState {
       const { coolDownMs, longestCoolDownMs } = this.settings();
       const rest = told === undefined ? coolDownMs : told * 1_000;
       this.#coolUntil = Math.max(this.#coolUntil, now + Math.min(rest, longestCoolDownMs));
+      this.onRestless(this);
     }
     if (!SICK.has(error.code)) {
       this.breaker.abandoned(probe);
@@ -227,6 +249,7 @@ export class TargetState {
     this.failures += 1;
     this.lastFailure = { code: error.code, message: error.message, at: now };
     const opened = this.breaker.failed(now, probe);
+    if (opened) this.onRestless(this);
     if (opened && SILENT.has(error.code)) this.#giveUpWaiting('stopped answering');
   }
 

@@ -21,6 +21,8 @@ export const NO_ADMISSION: AdmissionSettings = { limit: null, limits: new Map(),
 export class TargetStates {
   readonly #providers = new Map<string, Map<string, TargetState>>();
   readonly #health = new Map<string, boolean>();
+  /** Those that something was the matter with when they were looked at last. */
+  readonly #restless = new Set<TargetState>();
 
   #settings: HealthSettings = DEFAULT_HEALTH;
   #admission = NO_ADMISSION;
@@ -54,6 +56,13 @@ export class TargetStates {
     return this.#providers.get(provider.id)?.get(model) ?? this.#create(provider.id, model);
   }
 
+  /** The same, and it stays for as long as the process does. */
+  keep(target: Target): TargetState {
+    const state = this.of(target);
+    state.kept = true;
+    return state;
+  }
+
   /** Those of one provider that have been used. */
   ofProvider(id: string): IterableIterator<[model: string, state: TargetState]> {
     return (this.#providers.get(id) ?? new Map<string, TargetState>()).entries();
@@ -68,6 +77,15 @@ export class TargetStates {
   checked(provider: string, healthy: boolean, now: number): void {
     this.#health.set(provider, healthy);
     for (const [, state] of this.ofProvider(provider)) state.checked(healthy, now);
+  }
+
+  /** Whether nothing is the matter with any of these. Costs next to nothing while nothing is with any at all. */
+  calm(states: ReadonlySet<TargetState>, now: number): boolean {
+    for (const state of this.#restless) {
+      if (state.calm(now)) this.#restless.delete(state);
+      else if (states.has(state)) return false;
+    }
+    return true;
   }
 
   /** Attempts in flight, on all targets together. */
@@ -85,11 +103,14 @@ export class TargetStates {
       this.#providers.set(providerId, models);
     }
     if (models.size >= MAX_MODELS_PER_PROVIDER) {
-      for (const [name, { inflight, override, gate }] of models) {
-        if (inflight === 0 && override === undefined && !gate?.queue.size) models.delete(name);
+      for (const [name, { inflight, override, gate, kept }] of models) {
+        if (!kept && inflight === 0 && override === undefined && !gate?.queue.size) models.delete(name);
       }
     }
-    const state = new TargetState(() => this.#settings);
+    const state = new TargetState(
+      () => this.#settings,
+      (restless) => this.#restless.add(restless),
+    );
     const healthy = this.#health.get(providerId);
     if (healthy !== undefined) state.checked(healthy, 0);
     this.#limit(state, `${providerId}/${model}`);
@@ -107,5 +128,6 @@ export class TargetStates {
       gate?.close();
     } else if (gate) gate.configure(setting, maxQueued);
     else state.gate = new TargetGate(setting, maxQueued);
+    if (state.gate) this.#restless.add(state);
   }
 }

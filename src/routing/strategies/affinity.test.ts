@@ -23,6 +23,7 @@ function first(
   const turn: Turn = {
     count: 0,
     random: () => 0,
+    even: false,
     inputTokens: 1_000,
     outputTokens: 100,
     affinity: undefined,

@@ -1,5 +1,5 @@
 import { fnv1a } from '../hash.ts';
-import { powerOfTwo } from './balancing.ts';
+import { expectedWait, powerOfTwo } from './balancing.ts';
 import { type Strategy, sortedBy, type TargetView, withinBound } from './strategy.ts';
 
 /** Highest first: every key has an order of its own, and one target less moves only that target's keys. */
@@ -34,6 +34,6 @@ export const prefixAffinity: Strategy = (targets, turn) => {
     (view) => fits(view) && seenBlocks(view.target) >= Math.max(1, blocks * WORTHWHILE),
   );
   if (warm.length === 0) return balanced;
-  const ordered = sortedBy(warm, ({ target }) => -seenBlocks(target));
+  const ordered = sortedBy(sortedBy(warm, expectedWait), ({ target }) => -seenBlocks(target));
   return [...ordered, ...balanced.filter((view) => !warm.includes(view))];
 };

@@ -2,18 +2,12 @@ import { draw, rotate, type Strategy, sortedBy, type TargetView } from './strate
 
 export const roundRobin: Strategy = (targets, { count }) => rotate(targets, count);
 
-/** Draws without replacement, each draw in proportion to the weights that are left. */
-export const weighted: Strategy = (targets, { random }) => {
-  const left = [...targets];
-  const ordered: TargetView[] = [];
-  while (left.length > 0) {
-    const chosen = draw(left, random);
-    if (!chosen) break;
-    left.splice(left.indexOf(chosen), 1);
-    ordered.push(chosen);
-  }
-  return ordered;
-};
+/**
+ * As if drawn without replacement, each draw in proportion to the weights that are left, by one number for each target
+ * (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+ */
+export const weighted: Strategy = (targets, { random }) =>
+  sortedBy(targets, ({ target }) => -Math.log(1 - random()) / target.weight);
 
 /** Fewest attempts in flight for its weight first; ties go round, so that an idle system spreads its load too. */
 export const leastInflight: Strategy = (targets, { count }) =>
@@ -23,7 +17,7 @@ export const leastInflight: Strategy = (targets, { count }) =>
 const UNKNOWN_PACE = 0.001;
 
 /** How long a target would take, in no unit: its pace, times what it has to do. */
-function expectedWait({ pace = UNKNOWN_PACE, inflight, target }: TargetView): number {
+export function expectedWait({ pace = UNKNOWN_PACE, inflight, target }: TargetView): number {
   return (pace * (inflight + 1)) / target.weight;
 }
 
@@ -31,22 +25,14 @@ function expectedWait({ pace = UNKNOWN_PACE, inflight, target }: TargetView): nu
  * The better of two that are drawn at random, by pace and load; the others behind. Two draws keep many gateways from
  * running to the same target at once (Mitzenmacher, "The power of two choices", 2001).
  */
-export const powerOfTwo: Strategy = (targets, { random }) => {
+export const powerOfTwo: Strategy = (targets, turn) => {
   const [only] = targets;
   if (!only || targets.length === 1) return targets;
-  const one = draw(targets, random) ?? only;
-  const other = draw(
-    targets.filter((view) => view !== one),
-    random,
-  );
-  const first = other && expectedWait(other) < expectedWait(one) ? other : one;
-  return [
-    first,
-    ...sortedBy(
-      targets.filter((view) => view !== first),
-      expectedWait,
-    ),
-  ];
+  const one = draw(targets, turn) ?? only;
+  const other = draw(targets, turn, one) ?? only;
+  const [first, second] = expectedWait(other) < expectedWait(one) ? [other, one] : [one, other];
+  // Nothing else is looked at: with many targets, looking costs more than choosing.
+  return [first, second, ...targets.filter((view) => view !== first && view !== second)];
 };
 
 /** A block of the prompt in tokens, about. */

@@ -27,6 +27,8 @@ export interface Turn {
   readonly count: number;
   /** From 0 up to 1. */
   readonly random: () => number;
+  /** Whether all targets have the same weight. */
+  readonly even: boolean;
   readonly inputTokens: number;
   readonly outputTokens: number;
   /** Requests with the same go to the same target; undefined where nothing holds them together. */
@@ -41,7 +43,7 @@ export interface Turn {
  * Orders the targets of a model (of weight above 0) for one request: the first is tried first, the others follow if it
  * fails before its answer is committed. Pure: all that changes comes in by the views and the turn.
  */
-export type Strategy = (targets: readonly TargetView[], turn: Turn) => readonly TargetView[];
+export type Strategy = <View extends TargetView>(targets: readonly View[], turn: Turn) => readonly View[];
 
 export function rotate<T>(items: readonly T[], by: number): T[] {
   const start = items.length === 0 ? 0 : by % items.length;
@@ -49,23 +51,52 @@ export function rotate<T>(items: readonly T[], by: number): T[] {
 }
 
 /** Draws one in proportion to the weights. */
-export function draw(targets: readonly TargetView[], random: () => number): TargetView | undefined {
-  const total = targets.reduce((sum, { target }) => sum + target.weight, 0);
+export function draw<View extends TargetView>(
+  targets: readonly View[],
+  { random, even }: Pick<Turn, 'random' | 'even'>,
+  except?: View,
+): View | undefined {
+  if (even) {
+    const others = except === undefined ? targets.length : targets.length - 1;
+    const at = Math.floor(random() * others);
+    // The last takes the place of the one that is not meant.
+    return targets[at] === except ? targets[targets.length - 1] : targets[at];
+  }
+  let total = 0;
+  for (const view of targets) if (view !== except) total += view.target.weight;
   let point = random() * total;
-  return (
-    targets.find(({ target }) => {
-      point -= target.weight;
-      return point < 0;
-    }) ?? targets[0]
-  );
+  let last: View | undefined;
+  for (const view of targets) {
+    if (view === except) continue;
+    last = view;
+    point -= view.target.weight;
+    if (point < 0) return view;
+  }
+  return last;
 }
 
 /** The same targets in the order of a number, the smallest first; equals keep their order. */
-export function sortedBy(targets: readonly TargetView[], of: (view: TargetView) => number): TargetView[] {
-  return targets
-    .map((view) => [of(view), view] as const)
-    .sort(([a], [b]) => a - b)
-    .map(([, view]) => view);
+export function sortedBy<View extends TargetView>(
+  targets: readonly View[],
+  of: (view: View) => number,
+): View[] {
+  const sorted = targets.slice();
+  const keys: number[] = [];
+  // By insertion: there are seldom more than a few, and a pair for each would cost more than the comparing.
+  for (const view of targets) {
+    const key = of(view);
+    let at = keys.length;
+    for (; at > 0; at -= 1) {
+      const before = keys[at - 1] ?? 0;
+      const other = sorted[at - 1];
+      if (before <= key || !other) break;
+      keys[at] = before;
+      sorted[at] = other;
+    }
+    keys[at] = key;
+    sorted[at] = view;
+  }
+  return sorted;
 }
 
 /** How much more than its fair share a target may have in flight before affinity gives way. */
@@ -76,8 +107,11 @@ const BOUND = 1.25;
  * Mirrokni, Thorup and Zadimoghaddam, 2016).
  */
 export function withinBound(targets: readonly TargetView[]): (view: TargetView) => boolean {
-  const inflight = targets.reduce((sum, view) => sum + view.inflight, 0);
-  const weights = targets.reduce((sum, { target }) => sum + target.weight, 0);
+  let [inflight, weights] = [0, 0];
+  for (const view of targets) {
+    inflight += view.inflight;
+    weights += view.target.weight;
+  }
   return (view) =>
     view.inflight + 1 <= Math.ceil((BOUND * (inflight + 1) * view.target.weight) / Math.max(weights, 1e-9));
 }

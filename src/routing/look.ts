@@ -1,0 +1,147 @@
+import type { Target } from '../providers/types.ts';
+import type { FallbackReason, ModelRoute } from './directory.ts';
+import type { TargetState, Unavailable } from './health/target-state.ts';
+
+/** A target to try, with its condition at hand. */
+export interface Ready {
+  readonly target: Target;
+  readonly route: ModelRoute;
+  readonly state: TargetState;
+  /** Its place among the targets of its model. */
+  readonly index: number;
+  /** Attempts on it, and milliseconds for each token of late, at the last look. */
+  readonly inflight: number;
+  readonly pace: number | undefined;
+}
+
+/** A target that was looked at, and why it was left out if it was. */
+export interface Considered {
+  readonly target: Target;
+  readonly leftOut?: Unavailable | 'busy' | string | undefined;
+  /** Attempts on it at that moment, and milliseconds for each token of late. */
+  readonly inflight?: number;
+  readonly pace?: number | undefined;
+}
+
+/** One look at a model's targets, as explanations tell of it. */
+export interface LookRecord {
+  readonly model: string;
+  /** Why this model: it was asked for, or it is a fallback for that reason. */
+  readonly because: 'asked' | FallbackReason;
+  readonly strategy: string;
+  readonly at: number;
+  /** In the order in which they are tried; those that constraints rule out at the end. */
+  readonly considered: readonly Considered[];
+}
+
+const REASONS: readonly (Unavailable | 'busy' | undefined)[] = [
+  undefined,
+  ...(['disabled', 'draining', 'unhealthy', 'breaker_open', 'cooling_down', 'busy'] as const),
+];
+
+/** For each target: which it is, why it was left out, what was in flight, its pace. */
+const NOTES = 4;
+const DEFAULT_CAPACITY = 256 * 1024;
+
+/**
+ * Room for what looks note down of each target, the same for all of them: the newest write over the oldest. Objects for
+ * each target of each request, kept for as long as somebody may ask why, cost the collector more than the routing.
+ */
+export class LookNotes {
+  readonly #numbers: Float64Array;
+  /** Where the next notes go, counted on from the beginning of time. */
+  #next = 0;
+
+  constructor(private readonly capacity = DEFAULT_CAPACITY) {
+    this.#numbers = new Float64Array(capacity);
+  }
+
+  /** @returns where notes of so many targets may be written */
+  reserve(targets: number): number {
+    const from = this.#next;
+    this.#next += targets * NOTES;
+    return from;
+  }
+
+  write(at: number, value: number): void {
+    this.#numbers[at % this.capacity] = value;
+  }
+
+  /** @returns undefined when newer notes have taken the place */
+  read(at: number): number | undefined {
+    return at + this.capacity < this.#next ? undefined : this.#numbers[at % this.capacity];
+  }
+}
+
+/** A look while and after it is taken. */
+export class Look implements LookRecord {
+  readonly model: string;
+  readonly strategy: string;
+  readonly #from: number;
+  #count = 0;
+
+  constructor(
+    route: ModelRoute,
+    readonly because: LookRecord['because'],
+    readonly at: number,
+    /** All targets of the model, by their index. */
+    private readonly all: readonly { readonly target: Target }[],
+    targets: number,
+    private readonly ruledOut: readonly Considered[],
+    private readonly notes: LookNotes,
+  ) {
+    this.model = route.id;
+    this.strategy = route.strategy;
+    this.#from = notes.reserve(targets);
+  }
+
+  note({ index, inflight, pace }: Ready, leftOut: Unavailable | 'busy' | undefined): void {
+    const { notes } = this;
+    const at = this.#from + this.#count * NOTES;
+    notes.write(at, index);
+    notes.write(at + 1, leftOut === undefined ? 0 : REASONS.indexOf(leftOut));
+    notes.write(at + 2, inflight);
+    notes.write(at + 3, pace ?? Number.NaN);
+    this.#count += 1;
+  }
+
+  /** Notes it down if nobody has. */
+  tried(ready: Ready): void {
+    for (let place = 0; place < this.#count; place += 1) {
+      if (this.notes.read(this.#from + place * NOTES) === ready.index) return;
+    }
+    if (this.all[ready.index] === ready) this.note(ready, undefined);
+  }
+
+  /** The only target there was; undefined when there were more, or none. */
+  get only(): Considered | undefined {
+    return this.all.length === 1 && this.ruledOut.length === 0 ? this.#considered(0) : undefined;
+  }
+
+  get considered(): readonly Considered[] {
+    const places: Considered[] = [];
+    for (let place = 0; place < this.#count; place += 1) {
+      const one = this.#considered(place);
+      if (one) places.push(one);
+    }
+    // Those that nobody had to look at: nothing was the matter with them.
+    const others = this.all.filter(
+      ({ target }) => ![...places, ...this.ruledOut].some((one) => one.target === target),
+    );
+    return [...places, ...others.map(({ target }) => ({ target })), ...this.ruledOut];
+  }
+
+  #considered(place: number): Considered | undefined {
+    const { notes } = this;
+    const at = this.#from + place * NOTES;
+    const target = this.all[notes.read(at) ?? Number.NaN]?.target;
+    if (!target) return undefined;
+    const pace = notes.read(at + 3) ?? Number.NaN;
+    return {
+      target,
+      leftOut: REASONS[notes.read(at + 1) ?? 0],
+      inflight: notes.read(at + 2) ?? 0,
+      pace: Number.isNaN(pace) ? undefined : pace,
+    };
+  }
+}

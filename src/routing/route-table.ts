@@ -1,0 +1,91 @@
+import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
+import type { Target } from '../providers/types.ts';
+import type { ModelRoute } from './directory.ts';
+import type { TargetState } from './health/target-state.ts';
+import type { TargetStates } from './health/target-states.ts';
+import type { EngineLoad, TargetView } from './strategies/strategy.ts';
+
+type Price = TargetView['price'];
+type InfoOf = (target: Target, facts: ModelOverrides | undefined) => ModelInfo;
+
+const PRICE_MS = 60_000;
+
+/** The time at which targets are looked at. */
+interface Moment {
+  now: number;
+}
+
+/** A target of a model, with its condition at hand. One for all requests. */
+export class Place implements TargetView {
+  price: Price;
+  engine: EngineLoad | undefined;
+  #pricedAt = Number.NEGATIVE_INFINITY;
+  /** What it is known to be unable to do. */
+  readonly lacksTools: boolean;
+  readonly lacksVision: boolean;
+
+  constructor(
+    readonly target: Target,
+    readonly route: ModelRoute,
+    readonly state: TargetState,
+    readonly index: number,
+    private readonly moment: Moment,
+    private readonly infoOf: InfoOf | undefined,
+  ) {
+    const capabilities = infoOf?.(target, route.facts).capabilities;
+    this.lacksTools = capabilities?.tools === false;
+    this.lacksVision = capabilities?.vision === false;
+  }
+
+  get inflight(): number {
+    return this.state.inflight;
+  }
+
+  get pace(): number | undefined {
+    return this.state.pace.at(this.moment.now);
+  }
+
+  /** Prices have dates, so they are looked up anew from time to time. */
+  readPrice(): void {
+    const { now } = this.moment;
+    if (now - this.#pricedAt < PRICE_MS) return;
+    this.#pricedAt = now;
+    const price = this.infoOf?.(this.target, this.route.facts).price;
+    this.price =
+      price?.input && price.output
+        ? {
+            input: Number(price.input.base),
+            output: Number(price.output.base),
+            cached: Number((price.cachedInput ?? price.input).base),
+          }
+        : undefined;
+  }
+}
+
+/** The targets of a model as the router goes through them, made once for each configuration. */
+export class RouteTable {
+  /** Those of weight above 0, by tier, the lowest first. */
+  readonly tiers: readonly (readonly Place[])[];
+  readonly places: readonly Place[];
+  readonly weightless: readonly Target[];
+  /** Whether it matters what a request needs. */
+  readonly picky: boolean;
+  /** Whether all have the same weight. */
+  readonly even: boolean;
+  readonly states: ReadonlySet<TargetState>;
+  readonly moment: Moment = { now: 0 };
+
+  constructor(route: ModelRoute, states: TargetStates, infoOf: InfoOf | undefined) {
+    const places = route.targets
+      .filter(({ weight }) => weight > 0)
+      .sort((a, b) => (a.tier ?? 0) - (b.tier ?? 0))
+      .map((target, index) => new Place(target, route, states.keep(target), index, this.moment, infoOf));
+    const tiers = [...new Set(places.map(({ target }) => target.tier ?? 0))];
+    this.tiers = tiers.map((tier) => places.filter(({ target }) => (target.tier ?? 0) === tier));
+    this.places = places;
+    this.weightless = route.targets.filter(({ weight }) => weight <= 0);
+    this.even = places.every(({ target }) => target.weight === places[0]?.target.weight);
+    this.states = new Set(places.map(({ state }) => state));
+    this.picky = places.some(({ lacksTools, lacksVision }) => lacksTools || lacksVision);
+  }
+}
