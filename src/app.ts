@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addEngineAdminRoutes } from './api/admin/engines.ts';
+import { addExperimentAdminRoutes } from './api/admin/experiments.ts';
 import { addRoutingAdminRoutes } from './api/admin/routing.ts';
 import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
 import { addDocsRoutes } from './api/docs.ts';
@@ -16,7 +17,7 @@ import { addResponsesRoutes } from './api/openai/responses/endpoints.ts';
 import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
 import { createEngineRoom } from './app/engine-room.ts';
-import { describeEngines, describeModels, describeTargets } from './app/gauges.ts';
+import { describeCanaries, describeEngines, describeModels, describeTargets } from './app/gauges.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
@@ -40,6 +41,7 @@ import { createSimulator } from './providers/simulator/index.ts';
 import { type DiscoveryResult, ModelDiscovery } from './routing/discovery.ts';
 import { detectEngines } from './routing/engine-detection.ts';
 import { EngineLoads } from './routing/engine-loads.ts';
+import { Experiments } from './routing/experiments/experiments.ts';
 import { HealthChecks, readEngineLoads } from './routing/health/health-checks.ts';
 import { freshRoutingState } from './routing/router.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
@@ -120,7 +122,7 @@ export class App {
 
   /** @throws Error when a store can't be opened */
   static async create(options: AppOptions): Promise<App> {
-    const { env, loaded, clock } = options;
+    const { env, loaded, clock, log } = options;
     const { db, keys: store } = await openKeyStore(loaded.config);
     const keys = new KeyRing(store, env.WEIR_ADMIN_KEY || undefined);
     await keys.load();
@@ -135,6 +137,9 @@ export class App {
     const routing = {
       ...freshRoutingState(),
       engines: new EngineLoads(() => clock.now(), LOADS_STALE_MS),
+      experiments: new Experiments(Math.random, (model, canary, reason) =>
+        log.logger.error({ model, canary, reason }, 'canary was taken back'),
+      ),
     };
     const lifecycle = new Lifecycle();
     const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
@@ -195,6 +200,7 @@ export class App {
       const { routing, engineRoom } = this.#snapshotOptions;
       describeTargets(metrics, { directory, providers, states: routing.states, now: clock.now() });
       describeEngines(metrics, engineRoom.pool);
+      describeCanaries(metrics, routing.experiments);
     };
     const deadlines = new DeadlineMonitor(() => clock.now());
     const tokenizer = new Tokenizer();
@@ -203,7 +209,14 @@ export class App {
       () => clock.wallTime(),
       (count, reason) => log.logger.error({ err: reason, count }, 'responses could not be kept'),
     );
-    const recorder = new Recorder(metrics, log, clock, () => this.#snapshot.config.log.requests);
+    const { experiments } = snapshotOptions.routing;
+    const recorder = new Recorder(
+      metrics,
+      log,
+      clock,
+      () => this.#snapshot.config.log.requests,
+      (part, sample) => experiments.record(part, sample, clock.now()),
+    );
     const services: ApiServices = {
       clock,
       startedAtSeconds,
@@ -248,6 +261,7 @@ export class App {
     addAnthropicRoutes(this.door, services);
     addRoutingAdminRoutes(this.door, services);
     addEngineAdminRoutes(this.door, services);
+    addExperimentAdminRoutes(this.door, services);
     addModelRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);
@@ -359,6 +373,7 @@ export class App {
   #configureParts(): void {
     const { health, admission, config } = this.#snapshot;
     this.#snapshotOptions.engineRoom.configure(config);
+    this.#snapshotOptions.routing.experiments.configure(this.#snapshot.directory.defined());
     this.#snapshotOptions.routing.states.configure(health, admission, this.#options.clock.now());
   }
 }

@@ -19,6 +19,7 @@ import {
 import type { OnDemand, Provider } from './providers/types.ts';
 import type { LimitSetting } from './routing/admission/concurrency-limit.ts';
 import { type DiscoveredModels, type ModelDefinition, ModelDirectory } from './routing/directory.ts';
+import type { ExperimentSettings } from './routing/experiments/settings.ts';
 import type { HealthSettings } from './routing/health/target-state.ts';
 import type { AdmissionSettings } from './routing/health/target-states.ts';
 import { Router, type RoutingState } from './routing/router.ts';
@@ -103,7 +104,39 @@ function definition(model: ModelConfig): ModelDefinition {
     afterMs: hedge.after ?? undefined,
     maxPriceRatio: hedge.max_price_ratio,
   };
-  return { ...model, fallbacksOn: model.fallbacks_on, hedging: hedging ?? undefined, facts };
+  return {
+    ...model,
+    fallbacksOn: model.fallbacks_on,
+    hedging: hedging ?? undefined,
+    experiments: experimentsOf(model),
+    escalation: model.escalate
+      ? {
+          model: model.escalate.model,
+          when: model.escalate.when,
+          minConfidence: model.escalate.min_confidence,
+        }
+      : undefined,
+    facts,
+  };
+}
+
+function experimentsOf({ split, canary, mirror }: ModelConfig): ExperimentSettings | undefined {
+  if (split.length === 0 && !canary && !mirror) return undefined;
+  return {
+    split,
+    canary: canary
+      ? {
+          model: canary.model,
+          percent: canary.percent,
+          minRequests: canary.min_requests,
+          errorIncrease: canary.error_increase,
+          latencyRatio: canary.latency_ratio,
+          costRatio: canary.cost_ratio,
+          windowMs: canary.window,
+        }
+      : undefined,
+    mirror: mirror ?? undefined,
+  };
 }
 
 /** What targets have of their own; of two models with the same target, the smaller number counts. */

@@ -3,6 +3,7 @@ import type { Door } from '../http/door.ts';
 import { type DocumentedRoute, describeRoutes, openApiDocument } from '../http/openapi.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
 import { engineAction, engineList } from './admin/engines.ts';
+import { canaryAction, canaryList } from './admin/experiments.ts';
 import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
 import {
   countTokensRequest,
@@ -218,6 +219,21 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Load an engine now, or unload it when nothing is in flight on it',
     request: engineAction,
     response: engineList.shape.data.element,
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/canaries',
+    tag: 'Admin',
+    summary: 'How canaries do beside the stable side',
+    response: canaryList,
+  },
+  {
+    method: 'post',
+    path: '/admin/v1/canaries',
+    tag: 'Admin',
+    summary: 'Stop a canary, or begin it anew after it was taken back',
+    request: canaryAction,
+    response: canaryList.shape.data.element,
   },
   {
     method: 'get',

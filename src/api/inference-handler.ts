@@ -102,12 +102,14 @@ function explanation(context: RequestContext, { clock, modelData }: ApiServices)
 
 function answerHeaders(context: RequestContext, target: Target): Record<string, string> {
   const { warnings } = context;
+  const variant = context.plan?.participation?.variant;
   return {
     ...(warnings.length === 0 ? {} : { 'x-weir-warnings': warningsHeader(warnings) }),
     'x-weir-provider': target.provider.id,
     'x-weir-model': headerSafe(target.model),
     'x-weir-attempts': String(context.attempts.length),
     'x-weir-cache': 'bypass',
+    ...(variant === undefined ? {} : { 'x-weir-variant': headerSafe(variant) }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { Provider } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
+import type { Experiments } from '../routing/experiments/experiments.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
@@ -36,6 +37,13 @@ export function describeTargets(metrics: Metrics, { directory, providers, states
 export function describeEngines({ engineLoaded }: Metrics, pool: EnginePool): void {
   engineLoaded.reset();
   for (const { id, state } of pool.list()) engineLoaded.labels(id).set(state === 'ready' ? 1 : 0);
+}
+
+export function describeCanaries({ canaryActive }: Metrics, experiments: Experiments): void {
+  canaryActive.reset();
+  for (const { model, state } of experiments.canaries()) {
+    canaryActive.labels(model).set(state === 'running' ? 1 : 0);
+  }
 }
 
 export function describeModels({ modelInfo }: Metrics, { models }: Config): void {

@@ -12,6 +12,7 @@ export function checkConsistency(outline: Outline, catalog: ProviderCatalog): Pr
       ...checkHeaders(provider),
     ]),
     ...outline.models.flatMap(checkWeights),
+    ...outline.models.flatMap(checkExperiments),
   ];
 }
 
@@ -95,4 +96,29 @@ function checkWeights({ path, strategy, targets }: ModelOutline): Problem[] {
       ? 'the weights add up to 0, so no target could be picked'
       : 'every target has weight 0, so none could be picked';
   return [{ path: [...path, 'targets'], message }];
+}
+
+function checkExperiments({ path, split, hasCanary }: ModelOutline): Problem[] {
+  const problems: Problem[] = [];
+  const sum = split.reduce((total, { percent = 0 }) => total + percent, 0);
+  if (sum > 100)
+    problems.push({
+      path: [...path, 'split'],
+      message: `the percents add up to ${sum}, which is more than 100`,
+    });
+  if (hasCanary && split.length > 0) {
+    problems.push({ path: [...path, 'canary'], message: 'cannot go together with split', onKey: true });
+  }
+  const seen = new Set(['control', 'canary']);
+  for (const { name } of split) {
+    if (!name) continue;
+    if (seen.has(name.name)) {
+      const message = ['control', 'canary'].includes(name.name)
+        ? 'is a name that the gateway gives itself; choose another'
+        : 'another variant has this name already';
+      problems.push({ path: name.path, message });
+    }
+    seen.add(name.name);
+  }
+  return problems;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CAPABILITIES } from '../core/capabilities.ts';
+import { experiments } from './experiment-schema.ts';
 import {
   boolean,
   concurrency,
@@ -109,4 +110,5 @@ export const model = () =>
         'When a target is over its limit; before `fallbacks`.',
       ),
     }).describe('Models to go to for one kind of failure.'),
+    ...experiments(),
   });

@@ -38,6 +38,13 @@ export interface ModelOutline {
   readonly strategy: string | undefined;
   readonly targets: readonly TargetOutline[];
   readonly fallbacks: readonly NameAt[];
+  /** By the kind of failure. */
+  readonly fallbacksOn: Readonly<Record<string, readonly NameAt[]>>;
+  /** Models that it hands requests to for other reasons than a failure. */
+  readonly handsTo: readonly NameAt[];
+  /** The names and percents of its split. */
+  readonly split: readonly { readonly name: NameAt | undefined; readonly percent: number | undefined }[];
+  readonly hasCanary: boolean;
 }
 
 /**
@@ -114,6 +121,15 @@ function provider(item: unknown, path: ConfigPath): ProviderOutline {
 
 function model(item: unknown, path: ConfigPath): ModelOutline {
   const map = isConfigMap(item) ? item : undefined;
+  const split = (listAt(map, 'split') ?? []).map((entry, index) => {
+    const variant = isConfigMap(entry) ? entry : undefined;
+    const percent = fromNumericText(variant?.percent);
+    return {
+      name: nameAt(variant, 'name', [...path, 'split', index]),
+      model: nameAt(variant, 'model', [...path, 'split', index]),
+      percent: typeof percent === 'number' ? percent : undefined,
+    };
+  });
   return {
     path,
     id: nameAt(map, 'id', path),
@@ -128,6 +144,20 @@ function model(item: unknown, path: ConfigPath): ModelOutline {
       };
     }),
     fallbacks: namesAt(map, 'fallbacks', path),
+    fallbacksOn: Object.fromEntries(
+      Object.keys(mapAt(map, 'fallbacks_on') ?? {}).map((reason) => [
+        reason,
+        namesAt(mapAt(map, 'fallbacks_on'), reason, [...path, 'fallbacks_on']),
+      ]),
+    ),
+    handsTo: [
+      ...split.flatMap(({ model: to }) => to ?? []),
+      ...['canary', 'mirror', 'escalate'].flatMap(
+        (key) => nameAt(mapAt(map, key), 'model', [...path, key]) ?? [],
+      ),
+    ],
+    split,
+    hasCanary: mapAt(map, 'canary') !== undefined,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { ProviderCatalog } from './catalog.ts';
 import { findCycles } from './cycles.ts';
 import type { Origins, Problem } from './origins.ts';
-import type { NameAt, Outline } from './outline.ts';
+import type { ModelOutline, NameAt, Outline } from './outline.ts';
 import { quote } from './path.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -52,9 +52,21 @@ export function checkReferences(
   for (const model of outline.models) {
     for (const target of model.targets) if (target.provider !== undefined) checkProvider(target.provider);
     for (const fallback of model.fallbacks) checkModel(fallback);
+    for (const fallback of Object.values(model.fallbacksOn).flat()) checkModel(fallback);
+    for (const other of model.handsTo) {
+      checkModel(other);
+      if (models.get(other.name) === outline.models.indexOf(model)) {
+        problems.push({ path: other.path, message: 'is this model itself' });
+      }
+    }
   }
   if (outline.defaultModel !== undefined) checkModel(outline.defaultModel);
-  problems.push(...checkCycles(outline, models));
+  problems.push(...checkCycles(outline, models, ({ fallbacks }) => fallbacks));
+  // Each kind of failure has a graph of its own: to a larger model for length, and back to a smaller for cost, is no circle.
+  const reasons = new Set(outline.models.flatMap(({ fallbacksOn }) => Object.keys(fallbacksOn)));
+  for (const reason of reasons) {
+    problems.push(...checkCycles(outline, models, ({ fallbacksOn }) => fallbacksOn[reason] ?? []));
+  }
   return { problems, warnings };
 }
 
@@ -104,9 +116,13 @@ function checkModelNames(outline: Outline, problems: Problem[]): Map<string, num
   return names;
 }
 
-function checkCycles(outline: Outline, models: ReadonlyMap<string, number>): Problem[] {
+function checkCycles(
+  outline: Outline,
+  models: ReadonlyMap<string, number>,
+  fallbacksOf: (model: ModelOutline) => readonly NameAt[],
+): Problem[] {
   const edges = outline.models.map((model) =>
-    model.fallbacks.flatMap(({ name, path }) => {
+    fallbacksOf(model).flatMap(({ name, path }) => {
       const to = models.get(name);
       return to === undefined ? [] : [{ to, path }];
     }),

@@ -5,6 +5,7 @@ import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
+import type { EscalationReason } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 
 const NO_WARNINGS: readonly Warning[] = [];
@@ -22,6 +23,9 @@ export interface AttemptTrace {
   firstEventAt: number | undefined;
   endedAt: number | undefined;
   failure: AttemptFailure | undefined;
+  usage?: Usage | undefined;
+  /** Why its answer was not good enough for the client. */
+  rejected?: EscalationReason;
   /** Began because another was slow; `lost` when it, or the one it was to help, was too late. */
   hedge?: 'began' | 'lost';
 }
@@ -71,6 +75,11 @@ export class RequestContext implements Slotted {
   usage: Usage | undefined;
   finishReason: string | undefined;
   status: number | undefined;
+  /** US dollars, as an exact decimal; only where somebody wants to know. */
+  cost: string | undefined;
+  wantsCost = false;
+  /** Told of the end, beside whom it concerns first. */
+  onCompleted: ((outcome: Outcome) => void) | undefined;
   /** When the request must be over, whatever it is doing. */
   deadlineAt = Number.POSITIVE_INFINITY;
 
@@ -115,5 +124,6 @@ export class RequestContext implements Slotted {
     this.#outcome = outcome;
     this.#onAbort = undefined;
     this.#onComplete(this, outcome);
+    this.onCompleted?.(outcome);
   }
 }

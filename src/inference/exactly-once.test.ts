@@ -11,6 +11,7 @@ import {
   PRINCIPAL,
   testCall,
   testProvider,
+  UNOBSERVED,
 } from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { TransportFailure } from '../core/transport.ts';
@@ -212,7 +213,7 @@ class Run {
       clock: this.clock,
       deadlines: this.#deadlines,
       states: this.states,
-      observer: { attemptEnded: (trace) => this.endedAttempts.push(trace), queueLeft: () => undefined },
+      observer: { ...UNOBSERVED, attemptEnded: (trace) => this.endedAttempts.push(trace) },
       ...NO_EXTRAS,
     });
     this.context = new RequestContext(

@@ -12,6 +12,8 @@ export interface RequestRecord {
   readonly model: string | undefined;
   readonly route: string;
   readonly stream: boolean;
+  /** Of an experiment that it took part in. */
+  readonly variant: string | undefined;
   readonly queuedMs: number;
   readonly loadingMs: number;
   /** Unix milliseconds. */
@@ -40,6 +42,7 @@ export function recordOf(
     model: context.model,
     route: context.route,
     stream: context.stream,
+    variant: context.plan?.participation?.variant,
     queuedMs: context.queuedMs,
     loadingMs: context.loadingMs,
     at: wallTime - (now - context.startedAt),
@@ -80,6 +83,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
     status: record.status,
     outcome: outcome?.kind ?? 'answering',
     ...(outcome?.kind === 'failed' ? { error: outcome.error.code, reason: outcome.error.message } : {}),
+    variant: record.variant,
     queued_ms: ms(0, record.queuedMs),
     loading_ms: ms(0, record.loadingMs),
     first_event_ms: ms(startedAt, record.committedAt),
@@ -99,13 +103,25 @@ export function explain(record: RequestRecord, facts?: Facts) {
       })),
     })),
     attempts: record.attempts.map(
-      ({ provider, model, startedAt: began, firstEventAt, endedAt, failure, hedge }) => ({
+      ({
+        provider,
+        model,
+        startedAt: began,
+        firstEventAt,
+        endedAt,
+        failure,
+        hedge,
+        rejected,
+        usage: own,
+      }) => ({
         provider,
         model,
         at_ms: ms(startedAt, began),
         first_event_ms: ms(startedAt, firstEventAt),
         ended_ms: ms(startedAt, endedAt),
         ...(hedge === undefined ? {} : { hedge }),
+        ...(rejected === undefined ? {} : { rejected }),
+        ...(own ? { input_tokens: own.inputTokens, output_tokens: own.outputTokens } : {}),
         ...(failure ? { error: failure.code, reason: failure.message } : {}),
       }),
     ),
@@ -116,7 +132,7 @@ export type Explanation = ReturnType<typeof explain>;
 
 /** Numbers and names of a request that went as most do, one behind the other. */
 const NUMBERS = 12;
-const NAMES = 6;
+const NAMES = 7;
 
 /**
  * The last requests, so that people can ask why. A ring: the oldest gives way. What went as most do is kept as numbers
@@ -170,6 +186,7 @@ export class RequestLog {
     this.#names[names + 3] = look.strategy;
     this.#names[names + 4] = attempt.provider;
     this.#names[names + 5] = attempt.model;
+    this.#names[names + 6] = plan.participation?.variant ?? '';
     const { usage } = context;
     const at = place * NUMBERS;
     const numbers = this.#numbers;
@@ -221,6 +238,7 @@ export class RequestLog {
       model: name(1),
       route: name(2),
       stream: number(10) === 1,
+      variant: name(6) || undefined,
       queuedMs: 0,
       loadingMs: 0,
       at: number(0) - (endedAt - startedAt),

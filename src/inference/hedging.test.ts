@@ -1,7 +1,14 @@
 import { expect, test } from 'bun:test';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { type FakeExchange, FakeTransport } from '../../test/support/fake-transport.ts';
-import { chatEvent, NO_EXTRAS, PRINCIPAL, testCall, testProvider } from '../../test/support/inference.ts';
+import {
+  chatEvent,
+  NO_EXTRAS,
+  PRINCIPAL,
+  testCall,
+  testProvider,
+  UNOBSERVED,
+} from '../../test/support/inference.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { type HedgeSettings, ModelDirectory } from '../routing/directory.ts';
 import { TargetStates } from '../routing/health/target-states.ts';
@@ -39,7 +46,7 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
       () => () => undefined,
     ),
     states,
-    observer: { attemptEnded: () => undefined, queueLeft: () => undefined },
+    observer: UNOBSERVED,
     ...NO_EXTRAS,
   });
   const limits = {

@@ -1,13 +1,19 @@
 import type { Clock } from '../core/clock.ts';
+import { nanoUsd } from '../metering/cost.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
+import type { Sample } from '../routing/experiments/canary.ts';
+import type { Participation } from '../routing/experiments/experiments.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
+import type { MirrorSide } from './mirror.ts';
 import type { AttemptObserver } from './service.ts';
 
 /** Until tenants choose tiers, everybody is in this one. */
 const TIER = 'default';
 const NONE = 'none';
+/** What a request costs a target beside its answer's tokens, in tokens. */
+const TOKENS_FOR_THE_START = 50;
 
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
 export class Recorder implements AttemptObserver {
@@ -16,6 +22,8 @@ export class Recorder implements AttemptObserver {
     private readonly log: Log,
     private readonly clock: Clock,
     private readonly logRequests: () => boolean,
+    /** Told what a request of an experiment has shown. */
+    private readonly onSample: (part: Participation, sample: Sample) => void = () => undefined,
   ) {}
 
   attemptEnded(trace: AttemptTrace, context: RequestContext): void {
@@ -34,6 +42,52 @@ export class Recorder implements AttemptObserver {
     const { metrics } = this;
     if (outcome === 'let_in') metrics.queueWait.labels().observe(waitedMs / 1000);
     else if (outcome === 'timeout' || outcome === 'shed') metrics.queueRejected.labels(priority).inc();
+  }
+
+  mirrored(model: string, mirror: string, primary: MirrorSide, copy: MirrorSide): void {
+    const { metrics } = this;
+    metrics.mirrorRequests.labels(model, mirror, copy.outcome).inc();
+    for (const [name, side] of [['primary', primary] as const, ['mirror', copy] as const]) {
+      metrics.mirrorDuration.labels(model, mirror, name).observe(side.durationMs / 1000);
+      if (side.firstMs !== undefined) {
+        metrics.mirrorFirst.labels(model, mirror, name).observe(side.firstMs / 1000);
+      }
+      if (side.outputTokens) metrics.mirrorTokens.labels(model, mirror, name).inc(side.outputTokens);
+      if (side.cost !== undefined) metrics.mirrorCost.labels(model, mirror, name).inc(nanoUsd(side.cost));
+    }
+    if (primary.outcome === 'done' && copy.outcome === 'done') {
+      const same = primary.finishReason === copy.finishReason ? 'yes' : 'no';
+      metrics.mirrorFinish.labels(model, mirror, same).inc();
+    }
+  }
+
+  mirrorSkipped(model: string, mirror: string): void {
+    this.metrics.mirrorRequests.labels(model, mirror, 'skipped').inc();
+  }
+
+  #variant(context: RequestContext, outcome: Outcome, part: Participation, endedAt: number): void {
+    const { metrics } = this;
+    const { model, variant } = part;
+    const { usage, cost, committedAt, startedAt, stream } = context;
+    const duration = endedAt - startedAt;
+    metrics.variantRequests.labels(model, variant, outcome.kind).inc();
+    metrics.variantDuration.labels(model, variant).observe(duration / 1000);
+    if (stream && committedAt !== undefined) {
+      metrics.variantFirst.labels(model, variant).observe((committedAt - startedAt) / 1000);
+    }
+    if (usage?.outputTokens) metrics.variantTokens.labels(model, variant).inc(usage.outputTokens);
+    if (cost !== undefined) metrics.variantCost.labels(model, variant).inc(nanoUsd(cost));
+    // Who went away, or asked for what can't be, says nothing of the variant.
+    const own = outcome.kind === 'failed' && outcome.error.status < 500 && context.attempts.length === 0;
+    if (outcome.kind === 'client_gone' || own) return;
+    const failed = context.attempts[0]?.failure !== undefined || outcome.kind === 'failed';
+    const tokens = TOKENS_FOR_THE_START + (usage?.outputTokens ?? 0);
+    this.onSample(part, {
+      failed,
+      // An answer of another variant says nothing of this one's pace and price.
+      pace: failed ? undefined : duration / tokens,
+      nanoUsd: failed || cost === undefined ? undefined : nanoUsd(cost),
+    });
   }
 
   requestCompleted(context: RequestContext, outcome: Outcome): void {
@@ -66,6 +120,8 @@ export class Recorder implements AttemptObserver {
           .observe((endedAt - firstAt) / 1000 / (usage.outputTokens - 1));
       }
     }
+    const part = context.plan?.participation;
+    if (part) this.#variant(context, outcome, part, endedAt);
     if (this.logRequests()) this.#write(context, outcome, status, endedAt);
   }
 
@@ -81,6 +137,7 @@ export class Recorder implements AttemptObserver {
       model: context.model,
       provider: attempt?.provider,
       upstream_model: attempt?.model,
+      variant: context.plan?.participation?.variant,
       stream: context.stream,
       status,
       outcome: outcome.kind,

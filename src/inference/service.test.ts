@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'bun:test';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { answering, type FakeTransport } from '../../test/support/fake-transport.ts';
-import { chatAnswer, NO_EXTRAS, PRINCIPAL, testCall, testProvider } from '../../test/support/inference.ts';
+import {
+  chatAnswer,
+  NO_EXTRAS,
+  PRINCIPAL,
+  testCall,
+  testProvider,
+  UNOBSERVED,
+} from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { ModelDirectory } from '../routing/directory.ts';
@@ -34,7 +41,7 @@ async function ask(transports: readonly FakeTransport[], model = 'asked', weight
       () => () => undefined,
     ),
     states,
-    observer: { attemptEnded: () => undefined, queueLeft: () => undefined },
+    observer: UNOBSERVED,
     ...NO_EXTRAS,
   });
   const snapshot = {

@@ -1,12 +1,12 @@
 import type { ChatRequest } from '../core/chat/request.ts';
 import type { Clock } from '../core/clock.ts';
-import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
+import { type AttemptFailure, asGatewayError, type GatewayError } from '../core/errors.ts';
 import type { CountTokensCall, InferenceCall } from '../core/inference.ts';
 import type { Warning } from '../core/warning.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { InlineMedia, OnDemand, Provider, Target } from '../providers/types.ts';
 import type { Payer } from '../routing/admission/target-gate.ts';
-import type { ModelDirectory } from '../routing/directory.ts';
+import type { ModelDirectory, ModelRoute } from '../routing/directory.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { Ready } from '../routing/look.ts';
 import type { RoutePlan } from '../routing/plan.ts';
@@ -15,7 +15,17 @@ import type { Hedging, Router } from '../routing/router.ts';
 import { type Answer, Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
 import type { AttemptTrace, RequestContext } from './context.ts';
 import type { DeadlineMonitor, Watched } from './deadlines.ts';
+import { Escalation } from './escalation.ts';
+import { Mirror, type MirrorObserver } from './mirror.ts';
 import { Race, type Racer } from './race.ts';
+import {
+  allFailed,
+  deadlineExceeded,
+  describeFailure,
+  nothingUsable,
+  refusal,
+  unknownModel,
+} from './service-errors.ts';
 import { type Claim, type QueueObserver, WaitingRoom } from './waiting-room.ts';
 
 /** Everything that one configuration decides. Swapped whole; a request keeps the one it began with. */
@@ -34,7 +44,7 @@ export interface InferenceSnapshot {
   };
 }
 
-export interface AttemptObserver extends QueueObserver {
+export interface AttemptObserver extends QueueObserver, MirrorObserver {
   attemptEnded(trace: AttemptTrace, context: RequestContext): void;
 }
 
@@ -81,13 +91,16 @@ const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
 export class InferenceService {
   readonly #now = () => this.options.clock.now();
   readonly #waitingRoom: WaitingRoom;
+  readonly #mirror: Mirror;
 
   constructor(private readonly options: InferenceServiceOptions) {
     this.#waitingRoom = new WaitingRoom(options);
+    this.#mirror = new Mirror(options.clock, options.observer);
   }
 
   /**
    * @param renderStreamError the client dialect's error event
+   * @param target where to go in place of the model that the call names
    * @throws GatewayError when no target committed; the context is completed then
    */
   async run(
@@ -95,71 +108,29 @@ export class InferenceService {
     context: RequestContext,
     call: InferenceCall,
     renderStreamError: RenderStreamError,
+    target?: ModelRoute,
   ): Promise<InferenceAnswer> {
     try {
-      const route = snapshot.directory.resolve(call.model);
+      const route = target ?? snapshot.directory.resolve(call.model);
       if (!route) throw unknownModel(call.model, snapshot.directory);
+      const { router } = snapshot;
       context.modelLabel = route.label;
       if (route.strict) context.strict = true;
       const facts = new RequestFacts(call, context.principal.tenant);
-      const plan = snapshot.router.plan(route, facts, this.#now());
+      const plan = router.plan(route, facts, this.#now());
       context.plan = plan;
+      if (plan.participation) context.wantsCost = true;
       const run: Run = { snapshot, context, call, facts, renderStreamError };
-      const failures: AttemptFailure[] = [];
-      let lastError: GatewayError | undefined;
-      for (;;) {
-        if (context.aborted) throw context.aborted;
-        if (this.#now() >= context.deadlineAt) {
-          throw deadlineExceeded().with({ attempts: failures });
-        }
-        const step = plan.next(this.#now(), context.deadlineAt);
-        if (step.kind === 'none') break;
-        if (step.kind === 'wait') {
-          await this.#pause(step.ms, context);
-          continue;
-        }
-        const before = context.attempts.length;
-        let claim: Claim | undefined;
-        try {
-          if (step.kind === 'try') claim = this.#claim(run, step.ready);
-          else {
-            claim = await this.#waitingRoom.enter(
-              step.busy,
-              payerOf(facts),
-              context,
-              snapshot.limits.queueTimeoutMs,
-            );
-            if (!claim) {
-              plan.left();
-              continue;
-            }
-            plan.entered(claim.ready);
-          }
-          const { route, target } = claim.ready;
-          const loading = target.provider.onDemand?.demand();
-          if (loading) await this.#untilLoaded(loading, context);
-          const fitting = this.options.contextWindows.check(call, target, route.facts);
-          const overflow = fitting && (await fitting);
-          if (overflow) {
-            // Another target's window may be larger, and asking costs nothing.
-            lastError = overflow;
-            plan.failed(overflow);
-            continue;
-          }
-          const answer = await this.#try(run, plan, claim);
-          snapshot.router.answered(route, answer.target, facts);
-          return answer;
-        } catch (thrown) {
-          lastError = asGatewayError(thrown);
-          for (const { failure } of context.attempts.slice(before)) if (failure) failures.push(failure);
-          const goOn = claim ? plan.failed(lastError) : plan.refused(lastError);
-          if (context.aborted || !goOn) throw lastError.with({ attempts: failures });
-        } finally {
-          claim?.ticket.release(this.#now());
-        }
+      const mirror = target ? undefined : router.mirrorOf(route);
+      if (mirror) {
+        context.wantsCost = true;
+        this.#mirror.start(context, call, mirror, (own, copy, to) =>
+          this.run(snapshot, own, copy, renderStreamError, to),
+        );
       }
-      if (!lastError) throw nothingUsable(call.model, plan, this.options.states, this.#now());
-      throw failures.length > 1 ? allFailed(lastError, failures) : lastError.with({ attempts: failures });
+      const escalation = Escalation.of(route, call);
+      if (escalation) return await this.#escalating(run, plan, escalation);
+      return await this.#attempts(run, plan);
     } catch (thrown) {
       const error = asGatewayError(thrown);
       context.complete(
@@ -167,6 +138,100 @@ export class InferenceService {
       );
       throw error;
     }
+  }
+
+  /** Asks the model, and a stronger one when its answer is not good enough. What it has said is better than nothing. */
+  async #escalating(run: Run, plan: RoutePlan, escalation: Escalation): Promise<InferenceAnswer> {
+    const { context, snapshot } = run;
+    let held: (() => void) | undefined;
+    const checked: Run = {
+      ...run,
+      call: escalation.call,
+      holdBack: (complete) => {
+        held = complete;
+      },
+    };
+    const answer = await this.#attempts(checked, plan);
+    const reason = escalation.judge(answer);
+    const stronger = reason && snapshot.router.resolve(escalation.settings.model);
+    const give = () => {
+      held?.();
+      return escalation.cleaned(answer);
+    };
+    if (!stronger) return give();
+    const { answeredBy, committedAt } = context;
+    if (answeredBy) answeredBy.rejected = reason;
+    context.answeredBy = undefined;
+    context.committedAt = undefined;
+    plan.goTo(stronger, 'escalation');
+    try {
+      return await this.#attempts(run, plan);
+    } catch (error) {
+      if (context.aborted) throw error;
+      context.answeredBy = answeredBy;
+      context.committedAt = committedAt;
+      return give();
+    }
+  }
+
+  /** Tries what the plan says, until one target commits. */
+  async #attempts(run: Run, plan: RoutePlan): Promise<InferenceAnswer> {
+    const { snapshot, context, call, facts } = run;
+    const failures: AttemptFailure[] = [];
+    let lastError: GatewayError | undefined;
+    for (;;) {
+      if (context.aborted) throw context.aborted;
+      if (this.#now() >= context.deadlineAt) {
+        throw deadlineExceeded().with({ attempts: failures });
+      }
+      const step = plan.next(this.#now(), context.deadlineAt);
+      if (step.kind === 'none') break;
+      if (step.kind === 'wait') {
+        await this.#pause(step.ms, context);
+        continue;
+      }
+      const before = context.attempts.length;
+      let claim: Claim | undefined;
+      try {
+        if (step.kind === 'try') claim = this.#claim(run, step.ready);
+        else {
+          claim = await this.#waitingRoom.enter(
+            step.busy,
+            payerOf(facts),
+            context,
+            snapshot.limits.queueTimeoutMs,
+          );
+          if (!claim) {
+            plan.left();
+            continue;
+          }
+          plan.entered(claim.ready);
+        }
+        const { route, target } = claim.ready;
+        const loading = target.provider.onDemand?.demand();
+        if (loading) await this.#untilLoaded(loading, context);
+        const fitting = this.options.contextWindows.check(call, target, route.facts);
+        const overflow = fitting && (await fitting);
+        if (overflow) {
+          // Another target's window may be larger, and asking costs nothing.
+          lastError = overflow;
+          plan.failed(overflow);
+          continue;
+        }
+        const answer = await this.#try(run, plan, claim);
+        snapshot.router.answered(route, answer.target, facts);
+        return answer;
+      } catch (thrown) {
+        lastError = asGatewayError(thrown);
+        for (const { failure } of context.attempts.slice(before)) if (failure) failures.push(failure);
+        const goOn = claim ? plan.failed(lastError) : plan.refused(lastError);
+        if (context.aborted || !goOn) throw lastError.with({ attempts: failures });
+      } finally {
+        claim?.ticket.release(this.#now());
+      }
+    }
+    if (!lastError) throw nothingUsable(call.model, plan, this.options.states, this.#now());
+    throw failures.length > 1 ? allFailed(lastError, failures) : lastError.with({ attempts: failures });
   }
 
   /** Takes a place at a target at once, before anything is waited for. */
@@ -270,8 +335,8 @@ export class InferenceService {
 
   /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
   #begin(
-    { snapshot, context, call, renderStreamError }: Run,
-    { ready: { target }, ticket }: Claim,
+    { snapshot, context, call, renderStreamError, holdBack }: Run,
+    { ready: { target, route }, ticket }: Claim,
     media: ReadonlyMap<string, InlineMedia>,
     race?: Race,
   ): Racer {
@@ -320,7 +385,15 @@ export class InferenceService {
         if (race && end.kind === 'client_gone' && race.winner && race.winner !== trace) trace.hedge = 'lost';
         observer.attemptEnded(trace, context);
         if (!race || race.ended(trace)) context.onAbort(undefined);
-        if (trace.firstEventAt !== undefined) completeFrom(context, end);
+        trace.usage = end.observed?.usage;
+        if (trace.firstEventAt === undefined) return;
+        const complete = () => {
+          const { usage } = trace;
+          if (context.wantsCost && usage) context.cost = snapshot.router.costOf(target, route, usage);
+          completeFrom(context, end);
+        };
+        if (holdBack) holdBack(complete);
+        else complete();
       },
     });
     const racer: Racer = { answer: attempt.answer, trace, cancel: (reason) => attempt.cancel(reason) };
@@ -375,20 +448,6 @@ export class InferenceService {
 
 type Loading = NonNullable<ReturnType<OnDemand['demand']>>;
 
-function deadlineExceeded(): GatewayError {
-  return new GatewayError('deadline_exceeded', 'The request took longer than its deadline allows.');
-}
-
-/** With `strict`, a target that can't be told everything is no target for this request. */
-function refusal({ provider }: Target, warnings: readonly Warning[]): GatewayError {
-  const list = warnings.map(({ param, message }) => `${param}: ${message}`).join(' ');
-  return new GatewayError(
-    'unsupported_by_target',
-    `Provider "${provider.id}" can't be told all that this request says, and strict is on. ${list}`,
-    { provider: provider.id, param: warnings[0]?.param ?? null },
-  );
-}
-
 /** What one request's attempts have in common. */
 interface Run {
   readonly snapshot: InferenceSnapshot;
@@ -396,6 +455,8 @@ interface Run {
   readonly call: InferenceCall;
   readonly facts: RequestFacts;
   readonly renderStreamError: RenderStreamError;
+  /** Takes over when the books are closed: an answer may be there that is not given. */
+  readonly holdBack?: (complete: () => void) => void;
 }
 
 type RenderStreamError = (error: GatewayError) => Uint8Array;
@@ -419,59 +480,4 @@ function verdictOf(end: AttemptEnd): GatewayError | null | undefined {
 /** Tokens of the answer; where they were not counted, its events. */
 function tokensOf({ observed }: AttemptEnd): number | undefined {
   return observed?.usage?.outputTokens ?? observed?.chunks;
-}
-
-/** No target may be used now: which, and why. */
-function nothingUsable(model: string, plan: RoutePlan, states: TargetStates, now: number): GatewayError {
-  const considered = plan.looks
-    .flatMap((look) => look.considered)
-    .filter(({ leftOut }) => leftOut !== 'weight 0');
-  if (considered.length === 0) {
-    return new GatewayError('model_not_found', `Model "${model}" has no target.`, { param: 'model' });
-  }
-  const list = considered.map(({ target, leftOut }) => {
-    const { lastFailure } = states.of(target);
-    const last = lastFailure ? `; last failure: ${lastFailure.message}` : '';
-    return `${target.provider.id}/${target.model} (${(leftOut ?? 'not tried').replaceAll('_', ' ')}${last})`;
-  });
-  const wait = plan.availableAt(now) - now;
-  return new GatewayError(
-    'model_unavailable',
-    `No target of model "${model}" can be used now: ${list.join(', ')}.`,
-    Number.isFinite(wait) ? { retryAfterSeconds: Math.max(1, Math.ceil(wait / 1_000)) } : {},
-  );
-}
-
-function describeFailure(error: GatewayError, trace: AttemptTrace): AttemptFailure {
-  const { upstreamStatus } = error.details;
-  return {
-    provider: trace.provider,
-    model: trace.model,
-    code: error.code,
-    message: error.message,
-    ...(upstreamStatus === undefined ? {} : { upstreamStatus }),
-    durationMs: Math.round((trace.endedAt ?? trace.startedAt) - trace.startedAt),
-  };
-}
-
-function allFailed(last: GatewayError, failures: readonly AttemptFailure[]): GatewayError {
-  const list = failures.map(({ provider, model, message }) => `${provider}/${model}: ${message}`).join(' | ');
-  // The last upstream's own error object would hide the others.
-  const { upstreamBody: _, ...details } = last.details;
-  return new GatewayError(last.code, `All ${failures.length} targets failed. ${list}`, {
-    ...details,
-    attempts: failures,
-  });
-}
-
-function unknownModel(name: string, directory: ModelDirectory): GatewayError {
-  const near = directory.suggest(name);
-  const shown = name.length > 200 ? `${name.slice(0, 200)}...` : name;
-  const hint =
-    near.length > 0
-      ? ` Did you mean ${near.map((id) => `"${id}"`).join(' or ')}?`
-      : ' GET /v1/models lists the models that exist.';
-  return new GatewayError('model_not_found', `The model "${shown}" does not exist.${hint}`, {
-    param: 'model',
-  });
 }

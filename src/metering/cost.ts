@@ -54,3 +54,15 @@ export function costOf(price: ModelPrice, usage: Usage): string | undefined {
   }
   return format(sum);
 }
+
+const NANO_PLACES = 9;
+
+/** US dollars as whole thousand-millionths, for metrics and comparisons; what is finer is dropped. */
+export function nanoUsd(cost: string): number {
+  const { units, places } = parse(cost);
+  const scaled =
+    places <= NANO_PLACES
+      ? units * 10n ** BigInt(NANO_PLACES - places)
+      : units / 10n ** BigInt(places - NANO_PLACES);
+  return Number(scaled);
+}

@@ -1,6 +1,7 @@
 import { distance } from 'fastest-levenshtein';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Provider, Target, UpstreamModel } from '../providers/types.ts';
+import type { ExperimentSettings } from './experiments/settings.ts';
 import type { StrategyName } from './strategies/index.ts';
 
 /** What a fallback is for: any failure that another model may cure, or one kind of them. */
@@ -19,6 +20,16 @@ export interface HedgeSettings {
   readonly maxPriceRatio: number;
 }
 
+export type EscalationReason = 'refusal' | 'schema' | 'low_confidence';
+
+/** When a stronger model is asked after an answer. */
+export interface EscalationSettings {
+  readonly model: string;
+  readonly when: readonly EscalationReason[];
+  /** Geometric mean of the tokens' probabilities, 0 to 1. */
+  readonly minConfidence: number;
+}
+
 /** A model that the configuration defines. */
 export interface ModelDefinition {
   readonly id: string;
@@ -33,6 +44,8 @@ export interface ModelDefinition {
   readonly fallbacks: readonly string[];
   readonly fallbacksOn?: FallbacksOn;
   readonly hedging?: HedgeSettings | undefined;
+  readonly experiments?: ExperimentSettings | undefined;
+  readonly escalation?: EscalationSettings | undefined;
   /** Refuse requests that a target can't be told in full. */
   readonly strict?: boolean;
   /** What it is meant for, where a request names no model. */
@@ -51,6 +64,8 @@ export interface ModelRoute {
   readonly fallbacks: readonly string[];
   readonly fallbacksOn: FallbacksOn;
   readonly hedging?: HedgeSettings | undefined;
+  readonly experiments?: ExperimentSettings | undefined;
+  readonly escalation?: EscalationSettings | undefined;
   readonly strict: boolean;
   readonly facts: ModelOverrides | undefined;
 }
@@ -107,6 +122,8 @@ export class ModelDirectory {
       fallbacks: definition.fallbacks,
       fallbacksOn: definition.fallbacksOn ?? {},
       hedging: definition.hedging,
+      experiments: definition.experiments,
+      escalation: definition.escalation,
       strict: definition.strict ?? false,
       facts: definition.facts,
     };
@@ -120,6 +137,11 @@ export class ModelDirectory {
   /** The first model with this role. */
   withRole(role: string): string | undefined {
     return this.definitions.find(({ roles }) => roles?.includes(role))?.id;
+  }
+
+  /** The models that the configuration defines. */
+  defined(): readonly { readonly id: string; readonly experiments: ExperimentSettings | undefined }[] {
+    return this.definitions.map(({ id, experiments }) => ({ id, experiments }));
   }
 
   /** All targets of configured models, each once. */

@@ -27,7 +27,7 @@ export interface Considered {
 export interface LookRecord {
   readonly model: string;
   /** Why this model: it was asked for, or it is a fallback for that reason. */
-  readonly because: 'asked' | FallbackReason;
+  readonly because: 'asked' | 'escalation' | FallbackReason;
   readonly strategy: string;
   readonly at: number;
   /** In the order in which they are tried; those that constraints rule out at the end. */

@@ -1,6 +1,7 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { Target } from '../providers/types.ts';
 import type { FallbackReason, ModelRoute } from './directory.ts';
+import type { Participation } from './experiments/experiments.ts';
 import type { TargetState, Unavailable } from './health/target-state.ts';
 import { type Considered, Look, type LookNotes, type LookRecord, type Ready } from './look.ts';
 import type { RequestFacts } from './request-facts.ts';
@@ -57,7 +58,8 @@ const CURES: Readonly<Record<string, FallbackReason>> = {
 export class RoutePlan {
   attempts = 0;
   readonly #looks: Look[] = [];
-  readonly #first: ModelRoute;
+  /** Where a round begins. */
+  #first: ModelRoute;
   /** Models that wait for their turn; undefined once none is left, or none ever was. */
   #stages: Stage[] | undefined;
   #opened = false;
@@ -79,6 +81,10 @@ export class RoutePlan {
     private readonly router: PlanRouter,
     private readonly facts: RequestFacts,
     private readonly budget: RetryBudget,
+    /** The experiment that the request takes part in. */
+    readonly participation?: Participation,
+    /** The model that was asked for, where another is tried first. */
+    private readonly backup?: ModelRoute,
   ) {
     this.#first = route;
   }
@@ -133,6 +139,15 @@ export class RoutePlan {
     return this.failed(error);
   }
 
+  /** From now on another model is tried, and nothing of what was left. */
+  goTo(route: ModelRoute, because: LookRecord['because']): void {
+    this.#queue = undefined;
+    this.#busy = undefined;
+    this.#resting = undefined;
+    this.#first = route;
+    this.#stages = [{ route, because }];
+  }
+
   /** Another target of the same model to ask beside one that is slow; undefined when there is none that will do. */
   beside(now: number, accepts: (target: Target) => boolean): (Step & { readonly kind: 'try' }) | undefined {
     const at =
@@ -168,7 +183,13 @@ export class RoutePlan {
       this.#stages = error.retryable ? [...cures, ...(this.#stages ?? [])] : cures;
       return true;
     }
-    return error.retryable;
+    if (error.retryable) return true;
+    // What a new version refuses, the one that was asked for may answer.
+    if (this.backup && error.code === 'upstream_rejected' && !this.#visited?.includes(this.backup.id)) {
+      this.goTo(this.backup, 'general');
+      return true;
+    }
+    return false;
   }
 
   /** When something can be used again, as far as is known. */
@@ -191,6 +212,9 @@ export class RoutePlan {
     this.#looks.push(look);
     if (calm && this.#tried === undefined) this.#queue = [...places];
     else this.#lookAt(places, look, now);
+    if (this.backup && route === this.#first) {
+      this.#stages = append(this.#stages, { route: this.backup, because: 'general' });
+    }
     // Its own fallbacks come before those that were waiting already.
     if (route.fallbacks.length > 0) {
       this.#stages = [...this.#routes(route.fallbacks, 'general'), ...(this.#stages ?? [])];
@@ -220,6 +244,7 @@ export class RoutePlan {
     this.#visited = undefined;
     this.#tried = undefined;
     this.#unusable = undefined;
+    this.#stages = undefined;
     this.#resting = undefined;
     this.#busy = undefined;
     this.#opened = false;

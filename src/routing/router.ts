@@ -1,7 +1,10 @@
+import type { Usage } from '../core/usage.ts';
+import { costOf } from '../metering/cost.ts';
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { HedgeSettings, ModelDirectory, ModelRoute } from './directory.ts';
 import type { EngineLoads } from './engine-loads.ts';
+import { Experiments } from './experiments/experiments.ts';
 import { TargetStates } from './health/target-states.ts';
 import { type Considered, LookNotes } from './look.ts';
 import { type Order, type PlanRouter, RoutePlan } from './plan.ts';
@@ -18,6 +21,7 @@ export interface RoutingState {
   readonly prefixes: PrefixIndex;
   readonly engines: EngineLoads | undefined;
   readonly notes: LookNotes;
+  readonly experiments: Experiments;
 }
 
 export interface RouterOptions extends RoutingState {
@@ -29,7 +33,13 @@ export interface RouterOptions extends RoutingState {
 
 /** State for routing of a gateway that has just started. */
 export function freshRoutingState(states = new TargetStates()): RoutingState {
-  return { states, prefixes: new PrefixIndex(), engines: undefined, notes: new LookNotes() };
+  return {
+    states,
+    prefixes: new PrefixIndex(),
+    engines: undefined,
+    notes: new LookNotes(),
+    experiments: new Experiments(Math.random),
+  };
 }
 
 export interface Hedging {
@@ -58,10 +68,29 @@ export class Router implements PlanRouter {
     this.notes = options.notes;
   }
 
+  /** @param route of the model that was asked for; a variant of it may answer in its place */
   plan(route: ModelRoute, facts: RequestFacts, now: number): RoutePlan {
     const budget = this.#budget(route.label);
     budget.earn(this.retry.budget, now);
-    return new RoutePlan(route, this, facts, budget);
+    const part = route.experiments && this.options.experiments.assign(route, facts);
+    const variant = part?.to === undefined ? undefined : this.resolve(part.to);
+    return new RoutePlan(variant ?? route, this, facts, budget, part, variant ? route : undefined);
+  }
+
+  get experiments(): Experiments {
+    return this.options.experiments;
+  }
+
+  /** The model that gets a copy of a request, where this one is to be copied. */
+  mirrorOf({ experiments }: ModelRoute): ModelRoute | undefined {
+    const mirror = experiments?.mirror;
+    return mirror && this.random() * 100 < mirror.percent ? this.resolve(mirror.model) : undefined;
+  }
+
+  /** What an answer of a target costs, in US dollars; undefined where its price is not known. */
+  costOf(target: Target, { facts }: ModelRoute, usage: Usage): string | undefined {
+    const price = this.options.modelInfo?.(target, facts).price;
+    return price && costOf(price, usage);
   }
 
   resolve(name: string): ModelRoute | undefined {

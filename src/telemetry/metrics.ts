@@ -123,6 +123,70 @@ export class Metrics {
     'How often an engine did not start, ended by itself or had to be ended.',
     ['engine'],
   );
+  readonly variantRequests = this.#counter(
+    'weir_variant_requests_total',
+    'Requests of models with a split or a canary, by the variant that they were given.',
+    ['model', 'variant', 'outcome'],
+  );
+  readonly variantDuration = this.#histogram(
+    'weir_variant_duration_seconds',
+    'Time from such a request to the end of its answer.',
+    ['model', 'variant'],
+    DURATION_BUCKETS,
+  );
+  readonly variantFirst = this.#histogram(
+    'weir_variant_time_to_first_token_seconds',
+    'Time from such a streaming request to its first event.',
+    ['model', 'variant'],
+    DURATION_BUCKETS,
+  );
+  readonly variantTokens = this.#counter(
+    'weir_variant_output_tokens_total',
+    'Output tokens of such requests, as reported by providers.',
+    ['model', 'variant'],
+  );
+  readonly variantCost = this.#counter(
+    'weir_variant_cost_nanousd_total',
+    'What such requests cost, in thousand-millionths of a US dollar.',
+    ['model', 'variant'],
+  );
+  readonly canaryActive = this.#gauge(
+    'weir_canary_active',
+    '1 while a canary gets requests, 0 once it was taken back or stopped.',
+    ['model'],
+  );
+  readonly mirrorRequests = this.#counter(
+    'weir_mirror_requests_total',
+    'Copies of requests, by what came of them; `skipped` when too many were under way.',
+    ['model', 'mirror', 'outcome'],
+  );
+  readonly mirrorDuration = this.#histogram(
+    'weir_mirror_duration_seconds',
+    'Time to the whole answer of requests that were copied (`side` primary), and of the copies (`mirror`).',
+    ['model', 'mirror', 'side'],
+    DURATION_BUCKETS,
+  );
+  readonly mirrorFirst = this.#histogram(
+    'weir_mirror_time_to_first_token_seconds',
+    'Time to the first event, or to the whole of a plain answer, of either side.',
+    ['model', 'mirror', 'side'],
+    DURATION_BUCKETS,
+  );
+  readonly mirrorTokens = this.#counter('weir_mirror_output_tokens_total', 'Output tokens of either side.', [
+    'model',
+    'mirror',
+    'side',
+  ]);
+  readonly mirrorCost = this.#counter(
+    'weir_mirror_cost_nanousd_total',
+    'What either side cost, in thousand-millionths of a US dollar.',
+    ['model', 'mirror', 'side'],
+  );
+  readonly mirrorFinish = this.#counter(
+    'weir_mirror_finish_total',
+    'Pairs of answers, by whether both ended for the same reason.',
+    ['model', 'mirror', 'same'],
+  );
   readonly configReloads = this.#counter('weir_config_reloads_total', 'Configuration reloads.', ['result']);
 
   /** @param readProcess and `readInflight` are sampled when the metrics are read */

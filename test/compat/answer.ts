@@ -8,6 +8,8 @@ export interface ReadAnswer {
   toolCalls: { name: string; arguments: unknown }[];
   reasoning: string;
   finish: Finish;
+  /** The model said in so many words, where its API has words for it, that it will not answer. */
+  refused?: boolean;
   usage: ReadUsage;
 }
 

@@ -74,6 +74,14 @@ export const NO_EXTRAS = {
   contextWindows: { check: () => undefined },
 } as const;
 
+/** For tests that don't look at what is observed. */
+export const UNOBSERVED = {
+  attemptEnded: () => undefined,
+  queueLeft: () => undefined,
+  mirrored: () => undefined,
+  mirrorSkipped: () => undefined,
+} as const;
+
 /** A plain chat answer. */
 export function chatAnswer(content = 'hi', more: Readonly<Record<string, unknown>> = {}): string {
   return JSON.stringify({

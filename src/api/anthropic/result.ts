@@ -19,7 +19,10 @@ export function renderMessage({ id, choices, usage }: ChatResult, about: AnswerA
     role: 'assistant',
     model: about.model,
     content: (choice?.content ?? []).flatMap((part) => block(part) ?? []),
-    ...stopReason(choice?.finish ?? { unified: 'other' }),
+    ...stopReason(
+      choice?.finish ?? { unified: 'other' },
+      choice?.content.some(({ type }) => type === 'refusal') ?? false,
+    ),
     usage: wireUsage(usage),
   });
 }

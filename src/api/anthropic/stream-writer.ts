@@ -10,6 +10,7 @@ export class MessageEventWriter implements ChatEventWriter {
   #open: StreamedPart | undefined;
   #usage: Usage | undefined;
   #finish: FinishReason = { unified: 'other' };
+  #refused = false;
   /** Text that opens every delta of the open block. */
   #deltaHead = '';
 
@@ -47,8 +48,11 @@ export class MessageEventWriter implements ChatEventWriter {
         return 'event: ping\ndata: {"type":"ping"}\n\n';
       case 'end':
         return (
-          write({ type: 'message_delta', delta: stopReason(this.#finish), usage: wireUsage(this.#usage) }) +
-          write({ type: 'message_stop' })
+          write({
+            type: 'message_delta',
+            delta: stopReason(this.#finish, this.#refused),
+            usage: wireUsage(this.#usage),
+          }) + write({ type: 'message_stop' })
         );
     }
   }
@@ -69,6 +73,7 @@ export class MessageEventWriter implements ChatEventWriter {
   }
 
   #begin(part: StreamedPart): string {
+    if (part.type === 'refusal') this.#refused = true;
     const block = part.type === 'whole' ? wholeBlock(part.part) : opening(part);
     if (!block) return '';
     this.#index += 1;

@@ -16,11 +16,16 @@ const STOP: Readonly<Record<UnifiedFinish, string>> = {
   other: 'end_turn',
 };
 
-export function stopReason({ unified, stopSequence }: FinishReason): {
+/** @param refused the answer is a refusal: other dialects say so in its content, and that it has ended as usual */
+export function stopReason(
+  { unified, stopSequence }: FinishReason,
+  refused: boolean,
+): {
   readonly stop_reason: string;
   readonly stop_sequence: string | null;
 } {
-  return { stop_reason: STOP[unified], stop_sequence: stopSequence ?? null };
+  const reason = refused && unified === 'stop' ? STOP.refusal : STOP[unified];
+  return { stop_reason: reason, stop_sequence: stopSequence ?? null };
 }
 
 /** Here input does not include what came from or went to the cache. */

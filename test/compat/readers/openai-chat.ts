@@ -48,7 +48,15 @@ function addReasoning(answer: ReadAnswer, message: unknown): void {
   answer.reasoning += textAt(message, 'reasoning_content') || textAt(message, 'reasoning');
 }
 
+/** A refusal is one whatever the finish reason: `stop`, as OpenAI has it, or one of its own, as Anthropic has. */
+function addRefusal(answer: ReadAnswer, message: unknown): void {
+  const refusal = textAt(message, 'refusal');
+  answer.text += refusal;
+  if (refusal !== '') answer.refused = true;
+}
+
 function settleFinish(answer: ReadAnswer): ReadAnswer {
+  if (answer.refused && answer.finish === 'stop') answer.finish = 'filtered';
   if (answer.toolCalls.length > 0 && answer.finish === 'stop') answer.finish = 'tool-calls';
   return answer;
 }
@@ -60,7 +68,7 @@ export function readChatCompletion(body: unknown): ReadAnswer {
   const message = at(choice, 'message');
   addContent(answer, valueAt(message, 'content'));
   addReasoning(answer, message);
-  answer.text += textAt(message, 'refusal');
+  addRefusal(answer, message);
   for (const call of listAt(message, 'tool_calls')) {
     answer.toolCalls.push({
       name: textAt(call, 'function', 'name'),
@@ -83,7 +91,7 @@ export function readChatChunks(events: readonly unknown[]): ReadAnswer {
     const delta = at(choice, 'delta');
     addContent(answer, valueAt(delta, 'content'));
     addReasoning(answer, delta);
-    answer.text += textAt(delta, 'refusal');
+    addRefusal(answer, delta);
     for (const piece of listAt(delta, 'tool_calls')) {
       const id = textAt(piece, 'id');
       const index = valueAt(piece, 'index');

@@ -16,8 +16,10 @@ export function readResponse(response: unknown): ReadAnswer {
   for (const item of listAt(response, 'output')) {
     const type = textAt(item, 'type');
     if (type === 'message') {
-      for (const part of listAt(item, 'content'))
+      for (const part of listAt(item, 'content')) {
         answer.text += textAt(part, 'text') || textAt(part, 'refusal');
+        if (textAt(part, 'refusal') !== '') answer.refused = true;
+      }
     } else if (type === 'function_call') {
       answer.toolCalls.push({
         name: textAt(item, 'name'),
@@ -31,7 +33,8 @@ export function readResponse(response: unknown): ReadAnswer {
   const reason = textAt(response, 'incomplete_details', 'reason');
   if (textAt(response, 'status') === 'incomplete') {
     answer.finish = reason === 'content_filter' ? 'filtered' : 'length';
-  } else answer.finish = answer.toolCalls.length > 0 ? 'tool-calls' : 'stop';
+  } else if (answer.refused) answer.finish = 'filtered';
+  else answer.finish = answer.toolCalls.length > 0 ? 'tool-calls' : 'stop';
   const used = at(response, 'usage');
   answer.usage = usageOf({
     input: countAt(used, 'input_tokens'),

@@ -1,0 +1,70 @@
+import { z } from '@hono/zod-openapi';
+import { GatewayError } from '../../core/errors.ts';
+import { readJsonBody } from '../../http/body.ts';
+import type { Door } from '../../http/door.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { jsonResponse } from '../../http/response.ts';
+import type { SideSummary } from '../../routing/experiments/canary.ts';
+import type { CanaryStatus } from '../../routing/experiments/experiments.ts';
+import type { ApiServices } from '../services.ts';
+import { validate } from '../validation.ts';
+import { assertAdmin } from './access.ts';
+
+const side = z.object({
+  requests: z.number().int(),
+  error_rate: z.number(),
+  ms_per_token: z.number().nullable(),
+  usd_per_request: z.number().nullable().describe('A mean, and so no exact sum of money.'),
+});
+
+const canary = z.object({
+  model: z.string(),
+  canary: z.string().describe('The model that answers in its place.'),
+  percent: z.number(),
+  state: z.enum(['running', 'rolled_back', 'stopped']),
+  reason: z.string().nullable(),
+  sides: z.object({ canary: side, stable: side }),
+});
+
+export const canaryList = z.object({ object: z.literal('list'), data: z.array(canary) }).openapi('Canaries');
+
+export const canaryAction = z
+  .strictObject({ model: z.string().min(1), action: z.enum(['resume', 'stop']) })
+  .openapi('CanaryAction', { example: { model: 'chat', action: 'resume' } });
+
+const sideOf = ({ requests, errorRate, pace, nanoUsd }: SideSummary): z.output<typeof side> => ({
+  requests,
+  error_rate: errorRate,
+  ms_per_token: pace ?? null,
+  usd_per_request: nanoUsd === undefined ? null : nanoUsd / 1e9,
+});
+
+const describe = ({ sides, reason, ...status }: CanaryStatus): z.output<typeof canary> => ({
+  ...status,
+  reason: reason ?? null,
+  sides: { canary: sideOf(sides.canary), stable: sideOf(sides.stable) },
+});
+
+/** Canaries as operators see them: how both sides do, and whether one was taken back. */
+export function addExperimentAdminRoutes(door: Door, { keys, snapshot }: ApiServices): void {
+  const json = ({ request }: Exchange, body: unknown) => jsonResponse(request, 200, JSON.stringify(body), {});
+  const experiments = () => snapshot().router.experiments;
+
+  door.route('GET', '/admin/v1/canaries', (exchange) => {
+    assertAdmin(keys, exchange);
+    return json(exchange, { object: 'list', data: experiments().canaries().map(describe) });
+  });
+
+  door.route('POST', '/admin/v1/canaries', async (exchange) => {
+    assertAdmin(keys, exchange);
+    const { json: body } = await readJsonBody(exchange.request, snapshot().bodyLimit);
+    const { model, action } = validate(canaryAction, body);
+    if (!experiments().decide(model, action)) {
+      throw new GatewayError('not_found', `Model "${model}" has no canary. GET lists them.`);
+    }
+    const status = experiments()
+      .canaries()
+      .find((one) => one.model === model);
+    return json(exchange, status && describe(status));
+  });
+}

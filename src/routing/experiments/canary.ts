@@ -1,0 +1,97 @@
+/** When a canary is taken back. */
+export interface CanaryRules {
+  readonly minRequests: number;
+  /** How much higher its share of failures may be, 0 to 1. */
+  readonly errorIncrease: number;
+  readonly latencyRatio: number;
+  readonly costRatio: number;
+  readonly windowMs: number;
+}
+
+/** What one request has shown. */
+export interface Sample {
+  readonly failed: boolean;
+  /** Milliseconds for each token; undefined where it was not answered. */
+  readonly pace: number | undefined;
+  /** Thousand-millionths of a US dollar; undefined where not known. */
+  readonly nanoUsd: number | undefined;
+}
+
+interface Timed extends Sample {
+  readonly at: number;
+}
+
+/** Requests that are remembered of each side. */
+const MOST = 1_000;
+
+/** The last requests of one side. */
+class Side {
+  readonly #samples: Timed[] = [];
+
+  add(sample: Sample, at: number, windowMs: number): void {
+    this.#samples.push({ ...sample, at });
+    const old = this.#samples.findIndex((one) => one.at > at - windowMs);
+    this.#samples.splice(0, Math.max(old, this.#samples.length - MOST));
+  }
+
+  summary(): SideSummary {
+    const samples = this.#samples;
+    const mean = (values: readonly (number | undefined)[]) => {
+      const known = values.filter((value) => value !== undefined);
+      return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
+    };
+    return {
+      requests: samples.length,
+      errorRate: samples.length === 0 ? 0 : samples.filter(({ failed }) => failed).length / samples.length,
+      pace: mean(samples.map(({ pace }) => pace)),
+      nanoUsd: mean(samples.map(({ nanoUsd }) => nanoUsd)),
+    };
+  }
+}
+
+export interface SideSummary {
+  readonly requests: number;
+  readonly errorRate: number;
+  readonly pace: number | undefined;
+  readonly nanoUsd: number | undefined;
+}
+
+/** Compares a canary with the stable side, and decides when it has to go. */
+export class CanaryWatch {
+  readonly #canary = new Side();
+  readonly #stable = new Side();
+
+  constructor(private readonly rules: CanaryRules) {}
+
+  /** @returns why the canary has to go; undefined while it may stay */
+  record(isCanary: boolean, sample: Sample, at: number): string | undefined {
+    (isCanary ? this.#canary : this.#stable).add(sample, at, this.rules.windowMs);
+    return isCanary ? this.#verdict() : undefined;
+  }
+
+  summary(): { readonly canary: SideSummary; readonly stable: SideSummary } {
+    return { canary: this.#canary.summary(), stable: this.#stable.summary() };
+  }
+
+  #verdict(): string | undefined {
+    const { minRequests, errorIncrease, latencyRatio, costRatio } = this.rules;
+    const { canary, stable } = this.summary();
+    if (canary.requests < minRequests || stable.requests < minRequests) return undefined;
+    const percent = (rate: number) => `${(rate * 100).toFixed(1)} %`;
+    if (canary.errorRate > stable.errorRate + errorIncrease) {
+      return `${percent(canary.errorRate)} of its requests failed, of the stable side's ${percent(stable.errorRate)}`;
+    }
+    if (canary.pace !== undefined && stable.pace !== undefined && canary.pace > stable.pace * latencyRatio) {
+      return `it took ${canary.pace.toFixed(1)} ms for each token, the stable side ${stable.pace.toFixed(1)} ms`;
+    }
+    if (
+      canary.nanoUsd !== undefined &&
+      stable.nanoUsd !== undefined &&
+      canary.nanoUsd > stable.nanoUsd * costRatio
+    ) {
+      const dollars = (nano: number) => `$${(nano / 1e9).toFixed(6)}`;
+      return `a request cost ${dollars(canary.nanoUsd)}, on the stable side ${dollars(stable.nanoUsd)}`;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,109 @@
+import type { ModelRoute } from '../directory.ts';
+import type { RequestFacts } from '../request-facts.ts';
+import { CanaryWatch, type Sample, type SideSummary } from './canary.ts';
+import type { CanarySettings, ExperimentSettings } from './settings.ts';
+import { CANARY, CONTROL, type Variant, variantOf } from './variants.ts';
+
+/** That a request takes part in an experiment. */
+export interface Participation {
+  /** The model that was asked for. */
+  readonly model: string;
+  readonly variant: string;
+}
+
+export interface CanaryStatus {
+  readonly model: string;
+  readonly canary: string;
+  readonly percent: number;
+  readonly state: 'running' | 'rolled_back' | 'stopped';
+  readonly reason: string | undefined;
+  readonly sides: { readonly canary: SideSummary; readonly stable: SideSummary };
+}
+
+interface Running {
+  readonly settings: CanarySettings;
+  readonly watch: CanaryWatch;
+  /** Why it gets no requests any more. */
+  ended: { readonly state: 'rolled_back' | 'stopped'; readonly reason: string | undefined } | undefined;
+}
+
+/** Which requests go to which variant, and what came of it. Outlives configurations: a canary that was taken back stays so. */
+export class Experiments {
+  readonly #canaries = new Map<string, Running>();
+
+  /** @param onRollback told when a canary was taken back */
+  constructor(
+    private readonly random: () => number,
+    private readonly onRollback: (model: string, canary: string, reason: string) => void = () => undefined,
+  ) {}
+
+  /**
+   * Takes the canaries of a configuration over. One whose settings are as before goes on as it was; another begins
+   * anew.
+   */
+  configure(
+    models: readonly { readonly id: string; readonly experiments: ExperimentSettings | undefined }[],
+  ): void {
+    const kept = new Set<string>();
+    for (const { id, experiments } of models) {
+      const canary = experiments?.canary;
+      if (!canary) continue;
+      kept.add(id);
+      const known = this.#canaries.get(id);
+      if (known && JSON.stringify(known.settings) === JSON.stringify(canary)) continue;
+      this.#canaries.set(id, { settings: canary, watch: new CanaryWatch(canary), ended: undefined });
+    }
+    for (const id of this.#canaries.keys()) if (!kept.has(id)) this.#canaries.delete(id);
+  }
+
+  /** The variant that a request is of; undefined where its model has no experiment. */
+  assign(
+    { id, experiments }: ModelRoute,
+    facts: RequestFacts,
+  ): (Participation & { readonly to: string | undefined }) | undefined {
+    if (!experiments) return undefined;
+    const { split } = experiments;
+    const running = this.#canaries.get(id);
+    if (split.length === 0 && !running) return undefined;
+    const variants: readonly Variant[] = running
+      ? running.ended
+        ? []
+        : [{ ...running.settings, name: CANARY }]
+      : split;
+    const variant = variantOf(id, variants, facts.affinity, this.random);
+    return { model: id, variant: variant?.name ?? CONTROL, to: variant?.model };
+  }
+
+  /** A request has ended that took part. */
+  record({ model, variant }: Participation, sample: Sample, now: number): void {
+    const running = this.#canaries.get(model);
+    if (!running || running.ended) return;
+    const reason = running.watch.record(variant === CANARY, sample, now);
+    if (reason === undefined) return;
+    running.ended = { state: 'rolled_back', reason };
+    this.onRollback(model, running.settings.model, reason);
+  }
+
+  /** Lets a canary begin anew, or ends it. @returns whether the model has one */
+  decide(model: string, action: 'resume' | 'stop'): boolean {
+    const running = this.#canaries.get(model);
+    if (!running) return false;
+    if (action === 'stop') running.ended = { state: 'stopped', reason: 'an operator has stopped it' };
+    else {
+      const { settings } = running;
+      this.#canaries.set(model, { settings, watch: new CanaryWatch(settings), ended: undefined });
+    }
+    return true;
+  }
+
+  canaries(): CanaryStatus[] {
+    return [...this.#canaries].map(([model, { settings, watch, ended }]) => ({
+      model,
+      canary: settings.model,
+      percent: settings.percent,
+      state: ended?.state ?? 'running',
+      reason: ended?.reason,
+      sides: watch.summary(),
+    }));
+  }
+}
