@@ -43,6 +43,7 @@ import { detectEngines } from './routing/engine-detection.ts';
 import { EngineLoads } from './routing/engine-loads.ts';
 import { Experiments } from './routing/experiments/experiments.ts';
 import { HealthChecks, readEngineLoads } from './routing/health/health-checks.ts';
+import { ejectOutliers } from './routing/health/outliers.ts';
 import { freshRoutingState } from './routing/router.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
 import { ResponseKeeper } from './storage/response-keeper.ts';
@@ -58,6 +59,7 @@ import { KeyRing } from './tenancy/key-ring.ts';
 const KEY_REFRESH_MS = 500;
 /** How often it is looked whether checks of engines are due. */
 const TICK_MS = 500;
+const OUTLIERS_MS = 5_000;
 /** How often it is looked whether an engine is to be started or stopped. */
 const ENGINE_TICK_MS = 250;
 /** Gauges of engines say nothing of now when they are older. */
@@ -301,9 +303,31 @@ export class App {
     every(ENGINE_TICK_MS, 'engines could not be looked after', async () =>
       this.#snapshotOptions.engineRoom.pool.tick(),
     );
+    every(OUTLIERS_MS, 'outliers could not be looked for', async () => this.#ejectOutliers());
     every(TICK_MS, 'engines could not be checked', () => this.#checkEngines());
     every(DISCOVERY_MS, 'model discovery failed', () => this.discover());
     every(EXPIRY_MS, 'expired responses could not be deleted', () => this.#responses.deleteExpired());
+  }
+
+  #ejectOutliers(): void {
+    const now = this.#options.clock.now();
+    const { directory, outliers } = this.#snapshot;
+    const { states } = this.#snapshotOptions.routing;
+    for (const [model, targets] of directory.targetsByModel()) {
+      const ejected = ejectOutliers(
+        targets.map((target) => states.of(target)),
+        outliers,
+        now,
+      );
+      for (const index of ejected) {
+        const target = targets[index];
+        const name = target && { provider: target.provider.id, upstream_model: target.model };
+        this.#options.log.logger.warn(
+          { model, ...name },
+          'target fails far more often than the others of its model: it is left alone for a while',
+        );
+      }
+    }
   }
 
   /** Does those checks of engines that are due. */

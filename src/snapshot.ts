@@ -20,6 +20,7 @@ import type { OnDemand, Provider } from './providers/types.ts';
 import type { LimitSetting } from './routing/admission/concurrency-limit.ts';
 import { type DiscoveredModels, type ModelDefinition, ModelDirectory } from './routing/directory.ts';
 import type { ExperimentSettings } from './routing/experiments/settings.ts';
+import { DEFAULT_OUTLIERS, type OutlierSettings } from './routing/health/outliers.ts';
 import type { HealthSettings } from './routing/health/target-state.ts';
 import type { AdmissionSettings } from './routing/health/target-states.ts';
 import { Router, type RoutingState } from './routing/router.ts';
@@ -31,6 +32,7 @@ export interface GatewaySnapshot extends ApiSnapshot {
   readonly addressLimits: AddressLimits;
   readonly health: HealthSettings;
   readonly admission: AdmissionSettings;
+  readonly outliers: OutlierSettings;
   readonly mediaLimits: DownloadLimits;
   /** Lets idle connections go. Requests in flight end as they will. */
   close(): void;
@@ -201,6 +203,12 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
       coolDownMs: routing.cool_down.default,
       longestCoolDownMs: routing.cool_down.max,
       slowStartMs: routing.slow_start,
+    },
+    outliers: {
+      ...DEFAULT_OUTLIERS,
+      maxEjected: routing.outliers.max_ejected,
+      minRequests: routing.outliers.min_requests,
+      ejectMs: routing.outliers.eject,
     },
     admission: {
       limit: routing.admission.max_concurrency,

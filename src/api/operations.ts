@@ -44,7 +44,7 @@ function statusOf(
 /** How a provider is, from the condition of its targets. */
 function condition(provider: string, { states, clock }: ApiServices) {
   const now = clock.now();
-  const used = [...states.ofProvider(provider)].map(([, state]) => state);
+  const used = [...states.ofProvider(provider)];
   const available = used.filter((state) => state.unavailable(now) === undefined).length;
   return {
     status: statusOf(used.length, available, states.healthOf(provider)),

@@ -64,7 +64,7 @@ export function createEngineRoom({
     env,
     (id) => {
       let inflight = 0;
-      for (const [, state] of states.ofProvider(id)) inflight += state.inflight;
+      for (const state of states.ofProvider(id)) inflight += state.inflight;
       return inflight;
     },
   );

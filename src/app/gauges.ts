@@ -29,7 +29,7 @@ export function describeTargets(metrics: Metrics, { directory, providers, states
   }
   for (const { id } of providers) {
     const used = [...states.ofProvider(id)];
-    const usable = used.some(([, state]) => state.unavailable(now) === undefined);
+    const usable = used.some((state) => state.unavailable(now) === undefined);
     providerHealthy.labels(id).set(states.healthOf(id) === false || (used.length > 0 && !usable) ? 0 : 1);
   }
 }

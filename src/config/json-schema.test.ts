@@ -63,6 +63,7 @@ describe('JSON Schema', () => {
       'model',
       'weight',
       'tier',
+      'region',
       'max_concurrency',
     ]);
     expect(knownKeys(schema, ['limits', 'per_ip'])).toEqual(['rps', 'burst', 'inflight']);

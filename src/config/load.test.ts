@@ -39,6 +39,7 @@ describe('finding the file', () => {
         cool_down: { default: 2000, max: 300_000 },
         health: { interval: 10_000, timeout: 3000, failures: 3, successes: 2, load_interval: 2000 },
         admission: { max_concurrency: null, max_queued: 1000 },
+        outliers: { max_ejected: 0.34, min_requests: 20, eject: 30_000 },
         slow_start: 30_000,
       },
       limits: {
@@ -125,7 +126,14 @@ providers: [{ id: "${ref('ID')}", kind: openai, api_key: "${ref('NONE:-')}" }]
       },
     );
     expect(config.models[0]?.targets).toEqual([
-      { provider: 'simulator', model: 'x, weight: 7 } #', weight: 1, tier: 0, max_concurrency: null },
+      {
+        provider: 'simulator',
+        model: 'x, weight: 7 } #',
+        weight: 1,
+        tier: 0,
+        region: null,
+        max_concurrency: null,
+      },
     ]);
   });
 

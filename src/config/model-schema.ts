@@ -51,6 +51,9 @@ export const model = () =>
             .describe(
               'Targets of a higher tier are used only when none of a lower one can be, or all of them are busy.',
             ),
+          region: nullable(text(100)).describe(
+            'Where it computes, for clients that insist on a region with `x-weir-region`; else that of its provider.',
+          ),
           max_concurrency: concurrency().describe(
             'Requests that it may have at the same time: a number, or `adaptive`; null for `routing.admission.max_concurrency`.',
           ),

@@ -57,6 +57,20 @@ export const routing = () =>
     }).describe(
       'What happens when a target has as many requests as it may have: others wait, up to `limits.queue_timeout`, fairly between tenants.',
     ),
+    outliers: section({
+      max_ejected: z
+        .preprocess(fromNumericText, z.number().min(0).max(1))
+        .prefault(0.34)
+        .describe("Share of a model's targets that may be left alone at the same time; 0 for none."),
+      min_requests: integer(1)
+        .prefault(20)
+        .describe(
+          'Requests of the last half minute before a target is compared; it takes three such targets.',
+        ),
+      eject: duration(1).prefault('30s').describe('How long an outlier is left alone.'),
+    }).describe(
+      'Targets that fail far more often than the others of their model, though not so often that their breaker opens.',
+    ),
     slow_start: duration(0)
       .prefault('30s')
       .describe('How long a target that has come back gets less than its share of the requests.'),

@@ -130,6 +130,9 @@ const provider = (catalog: ProviderCatalog) =>
       `Where its API is, such as \`http://host:8000/v1\`. Needed with kind ${orList(catalog.genericKinds)} unless \`vendor\` or \`engine\` implies one.`,
     ),
     api_key: nullable(secret()).describe(`Its API key; best written as \`\${NAME}\`.`),
+    more_api_keys: list(secret()).describe(
+      'More keys for it, of other accounts: each is limited, rests and fails on its own, and requests are shared among all.',
+    ),
     ...providerSettings(catalog),
     headers: headers().describe('HTTP headers to add to each request to it.'),
     models: list(text(300)).describe('Upstream models to offer without asking the provider.'),

@@ -7,6 +7,7 @@ import type { Warning } from '../core/warning.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { EscalationReason } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
+import type { Demands } from '../routing/request-facts.ts';
 
 const NO_WARNINGS: readonly Warning[] = [];
 
@@ -19,6 +20,8 @@ export type Outcome =
 export interface AttemptTrace {
   readonly provider: string;
   readonly model: string;
+  /** Which of the provider's keys, where it has several. */
+  readonly account?: number | undefined;
   readonly startedAt: number;
   firstEventAt: number | undefined;
   endedAt: number | undefined;
@@ -63,6 +66,8 @@ export class RequestContext implements Slotted {
   answeredBy: AttemptTrace | undefined;
   /** Whom it goes before and gives way to, where requests have to wait. */
   priority: Priority = 'normal';
+  /** What the client insists on. */
+  demands: Demands | undefined;
   /** Milliseconds that it has waited for a place. */
   queuedMs = 0;
   /** Milliseconds that it has waited for an engine to be loaded. */

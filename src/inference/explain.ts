@@ -96,6 +96,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
       targets: considered.map(({ target, leftOut, inflight, pace }) => ({
         provider: target.provider.id,
         model: target.model,
+        key: target.provider.account,
         ...(leftOut === undefined ? {} : { left_out: leftOut }),
         in_flight: inflight,
         ms_per_token: pace === undefined ? undefined : Math.round(pace * 100) / 100,
@@ -106,6 +107,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
       ({
         provider,
         model,
+        account,
         startedAt: began,
         firstEventAt,
         endedAt,
@@ -116,6 +118,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
       }) => ({
         provider,
         model,
+        key: account,
         at_ms: ms(startedAt, began),
         first_event_ms: ms(startedAt, firstEventAt),
         ended_ms: ms(startedAt, endedAt),

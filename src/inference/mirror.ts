@@ -64,6 +64,7 @@ export class Mirror {
     );
     own.deadlineAt = deadlineAt;
     own.priority = 'low';
+    own.demands = context.demands;
     own.stream = call.stream;
     own.wantsCost = true;
     // What the answer would be kept for is the other one's business.

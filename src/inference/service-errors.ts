@@ -33,11 +33,20 @@ export function nothingUsable(
   if (considered.length === 0) {
     return new GatewayError('model_not_found', `Model "${model}" has no target.`, { param: 'model' });
   }
-  const list = considered.map(({ target, leftOut }) => {
+  const insisted = considered.every(({ demanded }) => demanded);
+  const each = considered.map(({ target, leftOut }) => {
     const { lastFailure } = states.of(target);
     const last = lastFailure ? `; last failure: ${lastFailure.message}` : '';
     return `${target.provider.id}/${target.model} (${(leftOut ?? 'not tried').replaceAll('_', ' ')}${last})`;
   });
+  // Keys of one account may all be in the same condition.
+  const list = [...new Set(each)];
+  if (insisted) {
+    return new GatewayError(
+      'invalid_request',
+      `No target of model "${model}" is what the request insists on: ${list.join(', ')}. See the headers x-weir-region and x-weir-max-cost.`,
+    );
+  }
   const wait = plan.availableAt(now) - now;
   return new GatewayError(
     'model_unavailable',

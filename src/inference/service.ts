@@ -116,7 +116,7 @@ export class InferenceService {
       const { router } = snapshot;
       context.modelLabel = route.label;
       if (route.strict) context.strict = true;
-      const facts = new RequestFacts(call, context.principal.tenant);
+      const facts = new RequestFacts(call, context.principal.tenant, context.demands);
       const plan = router.plan(route, facts, this.#now());
       context.plan = plan;
       if (plan.participation) context.wantsCost = true;
@@ -344,6 +344,7 @@ export class InferenceService {
     const trace: AttemptTrace = {
       provider: target.provider.id,
       model: target.model,
+      account: target.provider.account,
       startedAt: clock.now(),
       firstEventAt: undefined,
       endedAt: undefined,

@@ -63,7 +63,7 @@ export function createProvider(config: ProviderConfig, { transports, clock, env 
   const baseUrl = config.base_url ?? family.baseUrl?.(config) ?? profile.baseUrl;
   if (baseUrl === undefined) throw new Error(`provider "${config.id}" has no base_url`);
   const transport = simulated ? transports.simulator : transports.upstream(config.connect_timeout);
-  return {
+  const provider: Provider = {
     id: config.id,
     kind: config.kind,
     profile,
@@ -74,7 +74,17 @@ export function createProvider(config: ProviderConfig, { transports, clock, env 
     transport,
     models: simulated ? [...SIMULATOR_MODELS, ...config.models] : config.models,
     discover: config.discover && !simulated,
+    region: config.region ?? undefined,
   };
+  if (config.more_api_keys.length === 0) return provider;
+  const accounts = config.more_api_keys.map((key, index) => ({
+    ...provider,
+    credential: key,
+    account: index + 2,
+    // A token that was fetched, or a signature, is of one account.
+    adapter: family.adapter({ ...config, api_key: key }, profile, { transport, clock, env }),
+  }));
+  return { ...provider, account: 1, accounts };
 }
 
 /** What a provider is where nothing else is said. */
@@ -83,6 +93,7 @@ export const DEFAULTS = {
   engine: null,
   base_url: null,
   api_key: null,
+  more_api_keys: [],
   api: null,
   api_version: null,
   region: null,

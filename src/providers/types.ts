@@ -87,6 +87,11 @@ export interface Provider {
   readonly models: readonly string[];
   /** Ask the provider itself for its models. */
   readonly discover: boolean;
+  readonly region?: string | undefined;
+  /** The same with its other keys. */
+  readonly accounts?: readonly Provider[];
+  /** Which of several keys this is with, from 1; undefined where there is only one. */
+  readonly account?: number;
   readonly onDemand?: OnDemand;
 }
 
@@ -97,6 +102,8 @@ export interface Target {
   readonly weight: number;
   /** Targets of a lower tier are tried first; 0 when absent. */
   readonly tier?: number;
+  /** Where it computes, as far as is known. */
+  readonly region?: string | undefined;
 }
 
 /** A whole upstream answer, small enough to hold. */

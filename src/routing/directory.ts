@@ -40,6 +40,7 @@ export interface ModelDefinition {
     readonly model: string;
     readonly weight: number;
     readonly tier?: number;
+    readonly region?: string | null;
   }[];
   readonly fallbacks: readonly string[];
   readonly fallbacksOn?: FallbacksOn;
@@ -68,6 +69,8 @@ export interface ModelRoute {
   readonly escalation?: EscalationSettings | undefined;
   readonly strict: boolean;
   readonly facts: ModelOverrides | undefined;
+  /** Not made up for a name that a client has sent. */
+  readonly configured?: boolean;
 }
 
 export interface ListedModel {
@@ -109,10 +112,11 @@ export class ModelDirectory {
   }
 
   #define(definition: ModelDefinition): void {
-    const targets = definition.targets.map(({ provider: id, model, weight, tier = 0 }): Target => {
+    const targets = definition.targets.flatMap(({ provider: id, model, weight, tier = 0, region }) => {
       const provider = this.#providers.get(id);
       if (!provider) throw new UnknownProviderError(definition.id, id);
-      return { provider, model, weight, tier };
+      const target: Target = { provider, model, weight, tier, region: region ?? provider.region };
+      return withEachKey(target);
     });
     const route: ModelRoute = {
       id: definition.id,
@@ -126,6 +130,7 @@ export class ModelDirectory {
       escalation: definition.escalation,
       strict: definition.strict ?? false,
       facts: definition.facts,
+      configured: true,
     };
     const ownedBy = targets[0]?.provider.id ?? OTHER;
     for (const name of [definition.id, ...definition.aliases]) {
@@ -144,11 +149,19 @@ export class ModelDirectory {
     return this.definitions.map(({ id, experiments }) => ({ id, experiments }));
   }
 
+  /** The targets of each configured model. */
+  targetsByModel(): ReadonlyMap<string, readonly Target[]> {
+    return new Map([...this.#configured.values()].map(({ id, targets }) => [id, targets]));
+  }
+
   /** All targets of configured models, each once. */
   targets(): Target[] {
     const found = new Map<string, Target>();
     for (const { targets } of this.#configured.values()) {
-      for (const target of targets) found.set(`${target.provider.id}/${target.model}`, target);
+      for (const target of targets) {
+        const { id, account = 1 } = target.provider;
+        found.set(`${id}/${target.model}#${account}`, target);
+      }
     }
     return [...found.values()];
   }
@@ -228,12 +241,18 @@ export class ModelDirectory {
   }
 }
 
+/** Each key of a provider makes a target of its own, with a condition of its own. */
+function withEachKey(target: Target): readonly Target[] {
+  const { accounts = [] } = target.provider;
+  return [target, ...accounts.map((provider) => ({ ...target, provider }))];
+}
+
 function direct(id: string, label: string, provider: Provider, model: string): ModelRoute {
   return {
     id,
     label,
-    strategy: 'round-robin',
-    targets: [{ provider, model, weight: 1 }],
+    strategy: 'power-of-two',
+    targets: withEachKey({ provider, model, weight: 1 }),
     fallbacks: [],
     fallbacksOn: {},
     strict: false,

@@ -18,6 +18,8 @@ export interface Ready {
 export interface Considered {
   readonly target: Target;
   readonly leftOut?: Unavailable | 'busy' | string | undefined;
+  /** It was left out because of what the client insists on. */
+  readonly demanded?: boolean;
   /** Attempts on it at that moment, and milliseconds for each token of late. */
   readonly inflight?: number;
   readonly pace?: number | undefined;
@@ -36,7 +38,7 @@ export interface LookRecord {
 
 const REASONS: readonly (Unavailable | 'busy' | undefined)[] = [
   undefined,
-  ...(['disabled', 'draining', 'unhealthy', 'breaker_open', 'cooling_down', 'busy'] as const),
+  ...(['disabled', 'draining', 'unhealthy', 'breaker_open', 'cooling_down', 'ejected', 'busy'] as const),
 ];
 
 /** For each target: which it is, why it was left out, what was in flight, its pace. */

@@ -168,7 +168,7 @@ export class RoutePlan {
   }
 
   #putOff(ready: Ready, why: Unavailable): void {
-    if (why === 'cooling_down') this.#resting = append(this.#resting, ready);
+    if (why === 'cooling_down' || why === 'ejected') this.#resting = append(this.#resting, ready);
     else this.#unusable = append(this.#unusable, ready.state);
   }
 

@@ -12,6 +12,14 @@ const USUAL_ANSWER = 500;
 /** The header by which clients hold requests together. */
 const SESSION_HEADER = 'x-weir-session';
 
+/** What a client insists on: a target that does not meet it is no target. */
+export interface Demands {
+  /** Regions that may compute the answer; `eu` means `eu-west-1` too. */
+  readonly regions?: readonly string[] | undefined;
+  /** US dollars that the request may be expected to cost. */
+  readonly maxCost?: number | undefined;
+}
+
 /** What routing wants to know of a request. Looked at only by the strategies that need it. */
 export class RequestFacts {
   #chain: readonly number[] | undefined;
@@ -19,6 +27,7 @@ export class RequestFacts {
   constructor(
     private readonly call: Pick<InferenceCall, 'body' | 'headers' | 'text'>,
     readonly tenant: string,
+    readonly demands?: Demands,
   ) {}
 
   /** Blocks of the prompt; see `prefixChain`. */

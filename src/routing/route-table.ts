@@ -79,7 +79,17 @@ export class RouteTable {
     const places = route.targets
       .filter(({ weight }) => weight > 0)
       .sort((a, b) => (a.tier ?? 0) - (b.tier ?? 0))
-      .map((target, index) => new Place(target, route, states.keep(target), index, this.moment, infoOf));
+      .map(
+        (target, index) =>
+          new Place(
+            target,
+            route,
+            route.configured ? states.keep(target) : states.of(target),
+            index,
+            this.moment,
+            infoOf,
+          ),
+      );
     const tiers = [...new Set(places.map(({ target }) => target.tier ?? 0))];
     this.tiers = tiers.map((tier) => places.filter(({ target }) => (target.tier ?? 0) === tier));
     this.places = places;

@@ -56,8 +56,8 @@ export class Router implements PlanRouter {
   readonly #turns = new Map<string, number>();
   readonly #budgets = new Map<string, RetryBudget>();
   readonly #hedges = new Map<string, HedgeBudget>();
-  /** Of models with several targets, which only the configuration has. */
-  readonly #tables = new Map<ModelRoute, RouteTable>();
+  /** Of models with several targets. */
+  readonly #tables = new WeakMap<ModelRoute, RouteTable>();
   readonly retry: RetrySettings;
   readonly random: () => number;
   readonly notes: LookNotes;
@@ -137,6 +137,10 @@ export class Router implements PlanRouter {
     const [only] = route.targets;
     // The common case of one target, configured or named by its client, needs no choice.
     if (only && route.targets.length === 1 && only.weight > 0) {
+      const leftOut = facts.demands && this.#unmet(only, route, facts);
+      if (leftOut !== undefined) {
+        return { places: [], all: [], ruledOut: [{ target: only, leftOut, demanded: true }], calm: false };
+      }
       const places = [new Place(only, route, this.options.states.of(only), 0, { now }, undefined)];
       return { places, all: places, ruledOut: NONE, calm: false };
     }
@@ -146,8 +150,8 @@ export class Router implements PlanRouter {
     let ruledOut: readonly Considered[] =
       weightless.length === 0 ? NONE : weightless.map((target) => ({ target, leftOut: 'weight 0' }));
     let fit: ((place: Place) => boolean) | undefined;
-    if (table.picky) {
-      const lacking = this.#lacking(table, facts);
+    if (table.picky || facts.demands) {
+      const lacking = [...this.#lacking(table, facts), ...this.#refusedBy(table, facts)];
       if (lacking.length > 0) {
         ruledOut = [...ruledOut, ...lacking];
         fit = ({ target }) => !lacking.some((one) => one.target === target);
@@ -207,13 +211,40 @@ export class Router implements PlanRouter {
   }
 
   /** Those that are known not to be able to answer, unless that were all: data may be wrong, and the provider knows. */
-  #lacking({ places }: RouteTable, facts: RequestFacts): readonly Considered[] {
+  #lacking({ places, picky }: RouteTable, facts: RequestFacts): readonly Considered[] {
+    if (!picky) return NONE;
     const { tools, vision } = facts.needs();
     const lacking = places.flatMap(({ target, lacksTools, lacksVision }) => {
       if (tools && lacksTools) return [{ target, leftOut: 'without tools' }];
       return vision && lacksVision ? [{ target, leftOut: 'without vision' }] : [];
     });
     return lacking.length === places.length ? NONE : lacking;
+  }
+
+  /** Those that do not meet what the client insists on. */
+  #refusedBy({ places }: RouteTable, facts: RequestFacts): readonly Considered[] {
+    if (!facts.demands) return NONE;
+    return places.flatMap(({ target, route }) => {
+      const leftOut = this.#unmet(target, route, facts);
+      return leftOut === undefined ? [] : [{ target, leftOut, demanded: true }];
+    });
+  }
+
+  #unmet(target: Target, route: ModelRoute, facts: RequestFacts): string | undefined {
+    const { regions, maxCost } = facts.demands ?? {};
+    if (regions) {
+      const { region = target.provider.region } = target;
+      if (region === undefined) return 'region not known';
+      if (!regions.some((one) => region === one || region.startsWith(`${one}-`)))
+        return `in region ${region}`;
+    }
+    if (maxCost !== undefined) {
+      const usage = { inputTokens: facts.inputTokens, outputTokens: facts.outputTokens, raw: {} };
+      const cost = this.costOf(target, route, usage);
+      if (cost === undefined) return 'price not known';
+      if (Number(cost) > maxCost) return `expected to cost $${cost}`;
+    }
+    return undefined;
   }
 
   /** A target that has just come back is first only as often as its share of the load allows. */

@@ -41,7 +41,7 @@ export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
 
   const describe = (status: EngineStatus): z.output<typeof engine> => {
     let inflight = 0;
-    for (const [, state] of states.ofProvider(status.id)) inflight += state.inflight;
+    for (const state of states.ofProvider(status.id)) inflight += state.inflight;
     return {
       id: status.id,
       state: status.state,

@@ -6,6 +6,7 @@ import type { Exchange } from '../../http/exchange.ts';
 import { jsonResponse } from '../../http/response.ts';
 import { explain } from '../../inference/explain.ts';
 import type { Target } from '../../providers/types.ts';
+import { TargetStates } from '../../routing/health/target-states.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { assertAdmin } from './access.ts';
@@ -15,6 +16,7 @@ const OVERRIDES = ['drain', 'disable', 'force'] as const;
 const targetState = z.object({
   provider: z.string(),
   model: z.string(),
+  key: z.number().int().nullable().describe('Which of several API keys; null where there is one.'),
   available: z.boolean(),
   unavailable_because: z.string().nullable(),
   breaker: z.enum(['closed', 'open', 'half-open']),
@@ -39,6 +41,7 @@ export const overrideRequest = z
   .strictObject({
     provider: z.string().min(1),
     model: z.string().min(1).describe("The model's name at that provider."),
+    key: z.int().positive().optional().describe('Which of several API keys, from 1; without it, the first.'),
     override: z
       .enum(OVERRIDES)
       .nullable()
@@ -72,13 +75,13 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
   /** The targets of configured models, and those that were used beside. */
   const targets = (): Target[] => {
     const { directory, providers } = services.snapshot();
-    const found = new Map(
-      directory.targets().map((target) => [`${target.provider.id}/${target.model}`, target]),
-    );
+    const found = new Map(directory.targets().map((target) => [TargetStates.key(target), target]));
     for (const provider of providers) {
-      for (const [model] of states.ofProvider(provider.id)) {
-        const key = `${provider.id}/${model}`;
-        if (!found.has(key)) found.set(key, { provider, model, weight: 1 });
+      for (const { of } of states.ofProvider(provider.id)) {
+        const { model, account } = of;
+        const own = [provider, ...(provider.accounts ?? [])].find((one) => one.account === account);
+        const target = own && { provider: own, model, weight: 1 };
+        if (target && !found.has(TargetStates.key(target))) found.set(TargetStates.key(target), target);
       }
     }
     return [...found.values()];
@@ -92,6 +95,7 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
     return {
       provider: target.provider.id,
       model: target.model,
+      key: target.provider.account ?? null,
       available: why === undefined,
       unavailable_because: why ?? null,
       breaker: state.breakerState(now),
@@ -123,8 +127,10 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
   door.route('POST', '/admin/v1/targets', async (exchange) => {
     assertAdmin(services.keys, exchange);
     const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
-    const { provider, model, override, reset } = validate(overrideRequest, body);
-    const target = targets().find((one) => one.provider.id === provider && one.model === model);
+    const { provider, model, key = 1, override, reset } = validate(overrideRequest, body);
+    const target = targets().find(
+      (one) => one.provider.id === provider && one.model === model && (one.provider.account ?? 1) === key,
+    );
     if (!target) {
       throw new GatewayError('not_found', `There is no target "${provider}/${model}". GET lists them.`);
     }

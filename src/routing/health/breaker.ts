@@ -74,7 +74,7 @@ export class CircuitBreaker {
       this.#openAt(now);
       return false;
     }
-    if (this.#open || !this.#isBad()) return false;
+    if (this.#open || !this.#isBad(now)) return false;
     this.#openAt(now);
     return true;
   }
@@ -98,19 +98,37 @@ export class CircuitBreaker {
     this.#openUntil = now + this.settings().openMs * this.#patience;
   }
 
-  #isBad(): boolean {
+  /** What was counted in the last half minute. */
+  recent(now: number): { readonly requests: number; readonly failures: number } {
+    this.#advance(now);
+    let [requests, failures] = [0, 0];
+    for (let at = 0; at < BUCKETS; at += 1) {
+      failures += this.#counts[at * 2] ?? 0;
+      requests += (this.#counts[at * 2] ?? 0) + (this.#counts[at * 2 + 1] ?? 0);
+    }
+    return { requests, failures };
+  }
+
+  /** Forgets what was counted; the breaker stays as it is. */
+  forget(): void {
+    this.#failuresInRow = 0;
+    this.#counts.fill(0);
+  }
+
+  #isBad(now: number): boolean {
     const { failures, errorRate, minRequests } = this.settings();
     if (this.#failuresInRow >= failures) return true;
-    let failed = 0;
-    let total = 0;
-    for (let at = 0; at < BUCKETS; at += 1) {
-      failed += this.#counts[at * 2] ?? 0;
-      total += (this.#counts[at * 2] ?? 0) + (this.#counts[at * 2 + 1] ?? 0);
-    }
-    return total >= minRequests && failed / total >= errorRate;
+    const recent = this.recent(now);
+    return recent.requests >= minRequests && recent.failures / recent.requests >= errorRate;
   }
 
   #count(now: number, failure: boolean): void {
+    this.#advance(now);
+    const at = (this.#bucket % BUCKETS) * 2 + (failure ? 0 : 1);
+    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+  }
+
+  #advance(now: number): void {
     const bucket = Math.floor(now / BUCKET_MS);
     // Buckets that nothing came into since are empty again.
     const stale = Math.min(bucket - this.#bucket, BUCKETS);
@@ -120,7 +138,5 @@ export class CircuitBreaker {
       this.#counts[at + 1] = 0;
     }
     this.#bucket = Math.max(bucket, this.#bucket);
-    const at = (this.#bucket % BUCKETS) * 2 + (failure ? 0 : 1);
-    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
   }
 }

@@ -24,7 +24,7 @@ export const DEFAULT_HEALTH: HealthSettings = {
 export type Override = 'drain' | 'disable' | 'force';
 
 /** Why a target is not used now. */
-export type Unavailable = 'disabled' | 'draining' | 'unhealthy' | 'breaker_open' | 'cooling_down';
+export type Unavailable = 'disabled' | 'draining' | 'unhealthy' | 'breaker_open' | 'cooling_down' | 'ejected';
 
 /** Failures that say something about the target's health; others are the request's fault, or a limit of an account. */
 const SICK: ReadonlySet<string> = new Set([
@@ -42,6 +42,8 @@ const SILENT: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_unrea
 
 /** Failures of a target that may have too much to do. */
 const LOADED: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_overloaded']);
+
+const BAD_KEY_REST_MS = 60_000;
 
 /** The smallest share of a target that has just come back. */
 const FIRST_SHARE = 0.1;
@@ -87,12 +89,18 @@ export class TargetState {
   /** Attempts that have no answer yet. */
   readonly #waiting = new SlotList<OpenTicket>();
   #coolUntil = 0;
+  #ejectedUntil = 0;
   #recoveredAt: number | undefined;
 
   /** @param onRestless told when something has happened to it: it is not `calm` for a while, or may not be */
   constructor(
     private readonly settings: () => HealthSettings,
     private readonly onRestless: (state: TargetState) => void = () => undefined,
+    /** Whose condition it is, at its provider. */
+    readonly of: { readonly model: string; readonly account: number | undefined } = {
+      model: '',
+      account: undefined,
+    },
   ) {
     this.breaker = new CircuitBreaker(() => this.settings().breaker);
   }
@@ -134,6 +142,7 @@ export class TargetState {
       this.#healthy !== false &&
       this.gate === undefined &&
       now >= this.#coolUntil &&
+      now >= this.#ejectedUntil &&
       this.breaker.state(now) === 'closed' &&
       this.share(now) === 1
     );
@@ -151,7 +160,8 @@ export class TargetState {
     }
     if (this.#healthy === false) return 'unhealthy';
     if (!this.breaker.admits(now)) return 'breaker_open';
-    return now < this.#coolUntil ? 'cooling_down' : undefined;
+    if (now < this.#coolUntil) return 'cooling_down';
+    return now < this.#ejectedUntil ? 'ejected' : undefined;
   }
 
   /** When it can be used again as far as is known; Infinity when that is for people or checks to say. */
@@ -159,7 +169,8 @@ export class TargetState {
     const why = this.unavailable(now);
     if (why === undefined) return now;
     if (why === 'breaker_open') return Math.max(now, this.breaker.openUntil, this.#coolUntil);
-    return why === 'cooling_down' ? this.#coolUntil : Number.POSITIVE_INFINITY;
+    if (why === 'cooling_down') return Math.max(this.#coolUntil, this.#ejectedUntil);
+    return why === 'ejected' ? this.#ejectedUntil : Number.POSITIVE_INFINITY;
   }
 
   breakerState(now: number): BreakerState {
@@ -241,6 +252,12 @@ export class TargetState {
       this.#coolUntil = Math.max(this.#coolUntil, now + Math.min(rest, longestCoolDownMs));
       this.onRestless(this);
     }
+    if (error.code === 'upstream_auth_failed') {
+      // Asking again at once won't make the key a good one; another key may be.
+      const rest = Math.min(BAD_KEY_REST_MS, this.settings().longestCoolDownMs);
+      this.#coolUntil = Math.max(this.#coolUntil, now + rest);
+      this.onRestless(this);
+    }
     if (!SICK.has(error.code)) {
       this.breaker.abandoned(probe);
       return;
@@ -260,11 +277,20 @@ export class TargetState {
     }
   }
 
+  /** Leaves it alone for a while, as it does far worse than others; then it starts slowly, and what was counted is forgotten. */
+  eject(now: number, ms: number): void {
+    this.#ejectedUntil = now + ms;
+    this.#recoveredAt = this.#ejectedUntil;
+    this.breaker.forget();
+    this.onRestless(this);
+  }
+
   /** Forgets what was measured, at an operator's word. */
   reset(now: number): void {
     this.breaker.reset();
     this.pace.reset();
     this.#coolUntil = 0;
+    this.#ejectedUntil = 0;
     this.#recoveredAt = undefined;
     this.letIn(now);
   }

@@ -9,7 +9,7 @@ const MAX_MODELS_PER_PROVIDER = 1_000;
 export interface AdmissionSettings {
   /** Of a target that has none of its own. */
   readonly limit: LimitSetting;
-  /** By `TargetStates.key`. */
+  /** By `provider-id/upstream-model`; of each key, where a provider has several. */
   readonly limits: ReadonlyMap<string, LimitSetting>;
   /** Requests that may wait for one target. */
   readonly maxQueued: number;
@@ -32,8 +32,8 @@ export class TargetStates {
     this.#settings = settings;
     this.#admission = admission;
     for (const [provider, models] of this.#providers) {
-      for (const [model, state] of models) {
-        this.#limit(state, `${provider}/${model}`);
+      for (const state of models.values()) {
+        this.#limit(state, `${provider}/${state.of.model}`);
         state.letIn(now);
       }
     }
@@ -48,12 +48,13 @@ export class TargetStates {
     return waiting.size;
   }
 
-  static key(target: Target): string {
-    return `${target.provider.id}/${target.model}`;
+  static key({ provider, model }: Target): string {
+    return `${provider.id}/${model}${suffixOf(provider.account)}`;
   }
 
-  of({ provider, model }: Target): TargetState {
-    return this.#providers.get(provider.id)?.get(model) ?? this.#create(provider.id, model);
+  of({ provider: { id, account }, model }: Target): TargetState {
+    const name = account === undefined ? model : model + suffixOf(account);
+    return this.#providers.get(id)?.get(name) ?? this.#create(id, model, account);
   }
 
   /** The same, and it stays for as long as the process does. */
@@ -64,8 +65,8 @@ export class TargetStates {
   }
 
   /** Those of one provider that have been used. */
-  ofProvider(id: string): IterableIterator<[model: string, state: TargetState]> {
-    return (this.#providers.get(id) ?? new Map<string, TargetState>()).entries();
+  ofProvider(id: string): IterableIterator<TargetState> {
+    return (this.#providers.get(id) ?? new Map<string, TargetState>()).values();
   }
 
   /** What checks say of a provider; undefined where nobody checks, or not yet. */
@@ -76,7 +77,7 @@ export class TargetStates {
   /** Takes the word of a check on a provider over, for all of its targets, known and to come. */
   checked(provider: string, healthy: boolean, now: number): void {
     this.#health.set(provider, healthy);
-    for (const [, state] of this.ofProvider(provider)) state.checked(healthy, now);
+    for (const state of this.ofProvider(provider)) state.checked(healthy, now);
   }
 
   /** Whether nothing is the matter with any of these. Costs next to nothing while nothing is with any at all. */
@@ -96,7 +97,7 @@ export class TargetStates {
     return sum;
   }
 
-  #create(providerId: string, model: string): TargetState {
+  #create(providerId: string, model: string, account: number | undefined): TargetState {
     let models = this.#providers.get(providerId);
     if (!models) {
       models = new Map();
@@ -110,11 +111,12 @@ export class TargetStates {
     const state = new TargetState(
       () => this.#settings,
       (restless) => this.#restless.add(restless),
+      { model, account },
     );
     const healthy = this.#health.get(providerId);
     if (healthy !== undefined) state.checked(healthy, 0);
     this.#limit(state, `${providerId}/${model}`);
-    models.set(model, state);
+    models.set(model + suffixOf(account), state);
     return state;
   }
 
@@ -130,4 +132,9 @@ export class TargetStates {
     else state.gate = new TargetGate(setting, maxQueued);
     if (state.gate) this.#restless.add(state);
   }
+}
+
+/** No model's name has this in it. */
+function suffixOf(account: number | undefined): string {
+  return account === undefined || account === 1 ? '' : `\u0000#${account}`;
 }

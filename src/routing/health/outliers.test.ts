@@ -1,0 +1,53 @@
+import { expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { GatewayError } from '../../core/errors.ts';
+import { DEFAULT_OUTLIERS, ejectOutliers, outliers, type Showing } from './outliers.ts';
+import { DEFAULT_HEALTH, TargetState } from './target-state.ts';
+
+const showing = (failures: number, requests = 100): Showing => ({ failures, requests });
+const found = (showings: readonly Showing[], ejected = 0) => outliers(showings, ejected, DEFAULT_OUTLIERS);
+
+test('finds the one that fails far more often than the others', () => {
+  expect(found([showing(1), showing(20), showing(0)])).toEqual([1]);
+  expect(found([showing(1), showing(2), showing(0), showing(1), showing(30), showing(0)])).toEqual([4]);
+});
+
+test('finds none where all fail alike, hardly at all, or too little is known', () => {
+  expect(found([showing(20), showing(22), showing(19)])).toEqual([]);
+  expect(found([showing(0), showing(0), showing(4)])).toEqual([]);
+  expect(found([showing(0), showing(9, 10), showing(0)])).toEqual([]);
+  expect(found([showing(0), showing(90)])).toEqual([]);
+});
+
+test('ejects no more than it may, whatever happens', () => {
+  const showings = fc.array(
+    fc.record({ requests: fc.nat(200), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
+    { maxLength: 12 },
+  );
+  fc.assert(
+    fc.property(showings, fc.nat(5), (list, ejected) => {
+      const given = list.map(({ requests, share }) => showing(Math.floor(requests * share), requests));
+      const most = Math.max(0, Math.floor(given.length * DEFAULT_OUTLIERS.maxEjected) - ejected);
+      const indices = found(given, ejected);
+      expect(indices.length).toBeLessThanOrEqual(most);
+      expect(new Set(indices).size).toBe(indices.length);
+    }),
+  );
+});
+
+test('an outlier is left for last, comes back slowly, and is judged anew', () => {
+  const states = [0, 1, 2].map(() => new TargetState(() => DEFAULT_HEALTH));
+  const fails = new GatewayError('upstream_error', 'no');
+  for (let turn = 0; turn < 50; turn += 1) {
+    for (const [index, state] of states.entries()) {
+      state.begin(0).end(0, index === 1 && turn % 4 === 0 ? fails : undefined, 1);
+    }
+  }
+  expect(ejectOutliers(states, DEFAULT_OUTLIERS, 1)).toEqual([1]);
+  expect(states.map((state) => state.unavailable(2))).toEqual([undefined, 'ejected', undefined]);
+  expect(states[1]?.availableAt(2)).toBe(30_001);
+  expect(ejectOutliers(states, DEFAULT_OUTLIERS, 2)).toEqual([]);
+  expect([states[1]?.unavailable(30_001), states[1]?.share(31_000)]).toEqual([undefined, 0.1]);
+  expect(ejectOutliers(states, DEFAULT_OUTLIERS, 30_001)).toEqual([]);
+  expect([states[1]?.share(60_001), states[1]?.calm(60_001)]).toEqual([1, true]);
+});
