@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { addDryRunRoute } from './api/admin/dry-run.ts';
 import { addEngineAdminRoutes } from './api/admin/engines.ts';
 import { addExperimentAdminRoutes } from './api/admin/experiments.ts';
 import { addRoutingAdminRoutes } from './api/admin/routing.ts';
@@ -264,6 +265,7 @@ export class App {
     addRoutingAdminRoutes(this.door, services);
     addEngineAdminRoutes(this.door, services);
     addExperimentAdminRoutes(this.door, services);
+    addDryRunRoute(this.door, services);
     addModelRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);

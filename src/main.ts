@@ -3,6 +3,8 @@ import manifest from '../package.json' with { type: 'json' };
 import { doctor } from './cli/doctor.ts';
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './cli/keys.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
+import { type ReplayOptions, replayCommand } from './cli/replay.ts';
+import { type RouteOptions, routeCommand } from './cli/route.ts';
 import { serve } from './cli/serve.ts';
 import { type SimulatorOptions, serveSimulator } from './cli/simulator.ts';
 import { ConfigError } from './config/errors.ts';
@@ -52,6 +54,35 @@ function commands(setExit: (code: number) => void): Command {
     .option('--load-time <seconds>', 'how long to play loading a model before it is well', '0')
     .action(async (options: SimulatorOptions) => setExit(await serveSimulator(output, options)));
 
+  program
+    .command('route <request.json>')
+    .description('say where a request would go, and in which order targets would be tried')
+    .option('--dry-run', 'send nothing (there is nothing else that it does)')
+    .option('--header <name: value>', 'a header of the request; may be repeated', collect, [])
+    .option('--tenant <id>', 'whose request it is')
+    .option('--url <url>', 'ask a gateway that is running, which knows the condition of its targets')
+    .option('--key <key>', 'its admin key; WEIR_ADMIN_KEY by default')
+    .option('--json', 'print as JSON')
+    .action(async (file: string, options: RouteOptions) =>
+      setExit(await routeCommand(() => load().config, env, output, file, options)),
+    );
+
+  program
+    .command('replay <log>')
+    .description(
+      'run the requests of a log (JSON lines; - for standard input) under other configurations, and compare',
+    )
+    .option(
+      '--policy <weir.yaml>',
+      'a configuration to compare; may be repeated; the one in force by default',
+      collect,
+      [],
+    )
+    .option('--json', 'print as JSON')
+    .action(async (file: string, options: ReplayOptions) =>
+      setExit(await replayCommand((path) => load(path).config, env, output, file, options)),
+    );
+
   const keys = program.command('keys').description('make, list and revoke API keys');
   keys
     .command('create')
@@ -100,6 +131,10 @@ function commands(setExit: (code: number) => void): Command {
     .description('print the JSON Schema of the configuration file, for editors')
     .action(() => output.out(JSON.stringify(configJsonSchema(PROVIDER_CATALOG), null, 2)));
   return program;
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
 }
 
 function checkConfig(file: string | undefined, json: boolean): number {

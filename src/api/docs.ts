@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Door } from '../http/door.ts';
 import { type DocumentedRoute, describeRoutes, openApiDocument } from '../http/openapi.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
+import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
 import { canaryAction, canaryList } from './admin/experiments.ts';
 import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
@@ -234,6 +235,14 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Stop a canary, or begin it anew after it was taken back',
     request: canaryAction,
     response: canaryList.shape.data.element,
+  },
+  {
+    method: 'post',
+    path: '/admin/v1/route',
+    tag: 'Admin',
+    summary: 'Where a request would go now, without sending it',
+    request: dryRunRequest,
+    response: dryRunResponse,
   },
   {
     method: 'get',

@@ -13,8 +13,8 @@ import type { DeadlineMonitor, Watched } from '../inference/deadlines.ts';
 import { explain, recordOf } from '../inference/explain.ts';
 import type { Target } from '../providers/types.ts';
 import { PRIORITIES, type Priority } from '../routing/admission/fair-queue.ts';
-import type { Demands } from '../routing/request-facts.ts';
 import { presentedKey } from '../tenancy/key-ring.ts';
+import { demandsOf } from './demands.ts';
 import { heldUpStream } from './held-up-stream.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
 
@@ -80,32 +80,6 @@ function requestPriority(headers: Headers): Priority {
     `The header "x-weir-priority" must be ${PRIORITIES.slice(0, -1).join(', ')} or ${PRIORITIES.at(-1)}.`,
     { param: 'x-weir-priority' },
   );
-}
-
-const REGIONS = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const DOLLARS = /^\d{1,6}(?:\.\d{1,12})?$/;
-
-/** `x-weir-region` and `x-weir-max-cost`: what the client insists on. */
-function demandsOf(headers: Headers): Demands | undefined {
-  const region = headers.get('x-weir-region');
-  const cost = headers.get('x-weir-max-cost');
-  if (region === null && cost === null) return undefined;
-  const regions = region?.split(',').map((one) => one.trim().toLowerCase());
-  if (regions && !regions.every((one) => REGIONS.test(one))) {
-    throw new GatewayError(
-      'invalid_request',
-      'The header "x-weir-region" must be a list of regions with commas between them, such as eu-west-1,eu-central-1 or eu.',
-      { param: 'x-weir-region' },
-    );
-  }
-  if (cost !== null && !DOLLARS.test(cost.trim())) {
-    throw new GatewayError(
-      'invalid_request',
-      'The header "x-weir-max-cost" must be an amount of US dollars, such as 0.05.',
-      { param: 'x-weir-max-cost' },
-    );
-  }
-  return { regions, maxCost: cost === null ? undefined : Number(cost) };
 }
 
 function wantsExplanation(headers: Headers): boolean {

@@ -4,16 +4,12 @@ import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { findProgram } from '../platform/child-process.ts';
-import { createFetchTransport } from '../platform/fetch-transport.ts';
-import { createUpstreamTransport } from '../platform/upstream-transport.ts';
 import { fetchModels } from '../providers/exchange.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
-import { createSimulator } from '../providers/simulator/index.ts';
 import type { Provider } from '../providers/types.ts';
-import { freshRoutingState } from '../routing/router.ts';
-import { buildSnapshot } from '../snapshot.ts';
 import { openFilesLimit } from '../telemetry/process-stats.ts';
 import { EXIT, type Output, paint } from './output.ts';
+import { offlineSnapshot } from './snapshot.ts';
 
 export interface Finding {
   readonly check: string;
@@ -150,18 +146,8 @@ function checkFileLimit(): Finding {
 }
 
 async function checkProviders(config: Config, { env }: DoctorOptions): Promise<Finding[]> {
-  const simulator = createSimulator({ clock: systemClock });
   try {
-    const snapshot = buildSnapshot(config, {
-      env,
-      clock: systemClock,
-      routing: freshRoutingState(),
-      random: Math.random,
-      discovered: () => new Map(),
-      simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),
-      createTransport: (connectTimeoutMs) => createUpstreamTransport({ env, http1: { connectTimeoutMs } }),
-      engines: [],
-    });
+    const snapshot = offlineSnapshot(config, env);
     const providers = snapshot.providers.filter(({ onDemand }) => !onDemand);
     const findings = await Promise.all(providers.map((provider) => checkProvider(provider, config)));
     findings.push(...checkEngines(config, env));

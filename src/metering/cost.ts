@@ -66,3 +66,8 @@ export function nanoUsd(cost: string): number {
       : units / 10n ** BigInt(places - NANO_PLACES);
   return Number(scaled);
 }
+
+/** The exact sum of two amounts, as decimals. */
+export function addCosts(a: string, b: string): string {
+  return format(add(parse(a), parse(b)));
+}

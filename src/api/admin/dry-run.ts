@@ -1,0 +1,95 @@
+import { z } from '@hono/zod-openapi';
+import { DEFAULT_TENANT } from '../../core/principal.ts';
+import { readJsonBody } from '../../http/body.ts';
+import type { Door } from '../../http/door.ts';
+import { jsonResponse } from '../../http/response.ts';
+import { type DryRun, dryRun } from '../../routing/dry-run.ts';
+import { RequestFacts } from '../../routing/request-facts.ts';
+import { demandsOf } from '../demands.ts';
+import type { ApiServices } from '../services.ts';
+import { validate } from '../validation.ts';
+import { assertAdmin } from './access.ts';
+
+export const dryRunRequest = z
+  .strictObject({
+    request: z.looseObject({ model: z.string().min(1) }).describe('The body as it would be sent.'),
+    headers: z.record(z.string(), z.string()).optional().describe('Headers such as `x-weir-session`.'),
+    tenant: z.string().min(1).optional(),
+  })
+  .openapi('RouteDryRun', {
+    example: { request: { model: 'chat', messages: [{ role: 'user', content: 'Hello.' }] } },
+  });
+
+export const dryRunResponse = z
+  .object({
+    model: z.string().nullable().describe('The model that the name means; null when nothing goes by it.'),
+    did_you_mean: z.array(z.string()),
+    variant: z.string().nullable(),
+    road: z
+      .array(
+        z.object({
+          provider: z.string(),
+          model: z.string(),
+          key: z.number().int().nullable(),
+          expected_cost_usd: z.string().nullable(),
+        }),
+      )
+      .describe('The first is asked first; each other when all before it have failed.'),
+    waits_for: z.array(z.string()).describe('Targets that are as busy as they may be.'),
+    looks: z.array(
+      z.object({
+        model: z.string(),
+        because: z.string(),
+        strategy: z.string(),
+        left_out: z.array(z.object({ provider: z.string(), model: z.string(), reason: z.string() })),
+      }),
+    ),
+  })
+  .openapi('RouteDryRunResult');
+
+export function describeDryRun(result: DryRun): z.output<typeof dryRunResponse> {
+  return {
+    model: result.model ?? null,
+    did_you_mean: [...result.suggestions],
+    variant: result.variant ?? null,
+    road: result.road.map(({ target, expectedCost }) => ({
+      provider: target.provider.id,
+      model: target.model,
+      key: target.provider.account ?? null,
+      expected_cost_usd: expectedCost ?? null,
+    })),
+    waits_for: result.waitsFor.map(({ provider, model }) => `${provider.id}/${model}`),
+    looks: result.looks.map(({ model, because, strategy, considered }) => ({
+      model,
+      because,
+      strategy,
+      left_out: considered.flatMap(({ target, leftOut }) =>
+        leftOut === undefined ? [] : [{ provider: target.provider.id, model: target.model, reason: leftOut }],
+      ),
+    })),
+  };
+}
+
+export type DryRunInput = z.output<typeof dryRunRequest>;
+
+/** What routing may know of a request that is not sent. @throws GatewayError for headers that can't be read */
+export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryRunInput): RequestFacts {
+  const all = new Headers(headers);
+  return new RequestFacts(
+    { body: request, headers: all, text: JSON.stringify(request) },
+    tenant,
+    demandsOf(all),
+  );
+}
+
+/** Where a request would go in this moment, without sending it. */
+export function addDryRunRoute(door: Door, { keys, snapshot, clock }: ApiServices): void {
+  door.route('POST', '/admin/v1/route', async (exchange) => {
+    assertAdmin(keys, exchange);
+    const { bodyLimit, directory, router } = snapshot();
+    const { json } = await readJsonBody(exchange.request, bodyLimit);
+    const input = validate(dryRunRequest, json);
+    const result = dryRun(directory, router, input.request.model, factsOf(input), clock.now());
+    return jsonResponse(exchange.request, 200, JSON.stringify(describeDryRun(result)), {});
+  });
+}

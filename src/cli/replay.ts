@@ -1,0 +1,167 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Config } from '../config/schema.ts';
+import { asCount, asString, isRecord, parseJsonText } from '../core/json.ts';
+import { ModelData } from '../metering/model-data.ts';
+import { asLogged, type LoggedRequest, Paces, type ReplayOutcome, replay } from '../routing/replay.ts';
+import type { GatewaySnapshot } from '../snapshot.ts';
+import { CommandError, EXIT, type Output, table } from './output.ts';
+import { offlineSnapshot } from './snapshot.ts';
+
+export interface ReplayOptions {
+  readonly policy: readonly string[];
+  readonly json?: boolean;
+}
+
+/** Numbers that look random and are the same each time (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** What one line of the log tells of a request that was answered; undefined for any other line. */
+export function loggedRequest(line: string): LoggedRequest | undefined {
+  const record = line.startsWith('{') ? parseJsonText(line) : undefined;
+  if (!isRecord(record) || record.msg !== 'request' || record.outcome !== 'done') return undefined;
+  const { time, tenant, model, provider, upstream_model, duration_ms, queued_ms, loading_ms } = record;
+  const endedAt = Date.parse(String(time));
+  const number = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
+  const names = [model, provider, upstream_model].map(asString);
+  const [asked, providerId, upstream] = names;
+  if (Number.isNaN(endedAt) || asked === undefined || providerId === undefined || upstream === undefined) {
+    return undefined;
+  }
+  const whole = number(duration_ms);
+  return {
+    at: endedAt - whole,
+    tenant: asString(tenant) ?? '',
+    model: asked,
+    provider: providerId,
+    upstreamModel: upstream,
+    // What it waited for here is not the target's doing.
+    durationMs: Math.max(0, whole - number(queued_ms) - number(loading_ms)),
+    inputTokens: asCount(record.input_tokens) ?? 0,
+    outputTokens: asCount(record.output_tokens) ?? 0,
+  };
+}
+
+async function readLog(file: string): Promise<LoggedRequest[]> {
+  const requests: LoggedRequest[] = [];
+  const input = file === '-' ? process.stdin : createReadStream(file);
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      const request = loggedRequest(line);
+      if (request) requests.push(request);
+    }
+  } catch (error) {
+    throw new CommandError(
+      `${file} can't be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  if (requests.length === 0) {
+    throw new CommandError(
+      `${file} has no answered request in it. It takes the gateway's log with log.format json and log.requests on.`,
+    );
+  }
+  return requests.sort((a, b) => a.at - b.at);
+}
+
+/** Runs logged requests under other configurations, side by side. @returns the exit code */
+export async function replayCommand(
+  load: (file?: string) => Config,
+  env: Readonly<Record<string, string | undefined>>,
+  output: Output,
+  file: string,
+  { policy, json }: ReplayOptions,
+): Promise<number> {
+  const requests = await readLog(file);
+  const paces = new Paces(requests);
+  const modelData = new ModelData(() => new Date(requests[0]?.at ?? 0));
+  const results: { readonly name: string; readonly outcome: ReplayOutcome }[] = [];
+  const notes: string[] = [];
+  const own = offlineSnapshot(load(), env, { modelData });
+  results.push({ name: 'as logged', outcome: asLogged(requests, (request) => costAsLogged(own, request)) });
+  own.close();
+  for (const name of policy.length === 0 ? [undefined] : policy) {
+    const snapshot = offlineSnapshot(load(name), env, { modelData, random: seeded(1) });
+    const { directory, router } = snapshot;
+    const outcome = replay(requests, {
+      directory,
+      router,
+      paces,
+      costOf: (target, model, request) => {
+        const route = directory.resolve(model);
+        return route && router.costOf(target, route, usageOf(request));
+      },
+    });
+    snapshot.close();
+    results.push({ name: name ?? 'this configuration', outcome });
+    const unknown = outcome.targets.filter(({ target }) => !paces.has(target.split(' ')[0] ?? target));
+    for (const { target } of unknown) {
+      notes.push(`${target} is not in the log: it is taken for as fast as all the others together.`);
+    }
+    if (outcome.notRouted > 0) {
+      notes.push(`${name ?? 'This configuration'} has no target for ${outcome.notRouted} of the requests.`);
+    }
+  }
+  if (json === true) output.out(JSON.stringify({ results, notes }));
+  else print(output, results, notes);
+  return EXIT.ok;
+}
+
+const usageOf = ({ inputTokens, outputTokens }: LoggedRequest) => ({ inputTokens, outputTokens, raw: {} });
+
+function costAsLogged(
+  { directory, router, providers }: GatewaySnapshot,
+  request: LoggedRequest,
+): string | undefined {
+  const provider = providers.find(({ id }) => id === request.provider);
+  const route = directory.resolve(request.model);
+  if (!provider || !route) return undefined;
+  return router.costOf({ provider, model: request.upstreamModel, weight: 1 }, route, usageOf(request));
+}
+
+function print(
+  output: Output,
+  results: readonly { readonly name: string; readonly outcome: ReplayOutcome }[],
+  notes: readonly string[],
+): void {
+  const ms = (value: number) => `${Math.round(value)} ms`;
+  output.out(
+    table(
+      ['POLICY', 'REQUESTS', 'P50', 'P99', 'COST', 'WITHOUT A PRICE'],
+      results.map(({ name, outcome }) => [
+        name,
+        String(outcome.requests),
+        ms(outcome.p50Ms),
+        ms(outcome.p99Ms),
+        `$${outcome.cost}`,
+        String(outcome.unpriced),
+      ]),
+    ),
+  );
+  output.out('');
+  output.out(
+    table(
+      ['POLICY', 'TARGET', 'REQUESTS', 'SHARE', 'MOST AT ONCE'],
+      results.flatMap(({ name, outcome }) =>
+        outcome.targets.map(({ target, requests, mostInflight }) => [
+          name,
+          target,
+          String(requests),
+          `${((requests / outcome.requests) * 100).toFixed(1)} %`,
+          String(mostInflight),
+        ]),
+      ),
+    ),
+  );
+  output.out(
+    '\nTimes and costs of a replay are estimates, from what each target took for a token in the log.',
+  );
+  for (const note of new Set(notes)) output.err(`note: ${note}`);
+}

@@ -1,0 +1,152 @@
+import { readFile } from 'node:fs/promises';
+import { describeDryRun, dryRunRequest, factsOf } from '../api/admin/dry-run.ts';
+import type { Config } from '../config/schema.ts';
+import { systemClock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import { isRecord, parseJsonText } from '../core/json.ts';
+import { ModelData } from '../metering/model-data.ts';
+import { dryRun } from '../routing/dry-run.ts';
+import { CommandError, EXIT, type Output, table } from './output.ts';
+import { offlineSnapshot } from './snapshot.ts';
+
+export interface RouteOptions {
+  readonly dryRun?: boolean;
+  readonly header?: readonly string[];
+  readonly tenant?: string;
+  /** A gateway that is running, asked for where the request would go right now. */
+  readonly url?: string;
+  readonly key?: string;
+  readonly json?: boolean;
+}
+
+type Described = ReturnType<typeof describeDryRun>;
+
+/** Says where the request in a file would go. Nothing is sent to any provider. @returns the exit code */
+export async function routeCommand(
+  load: () => Config,
+  env: Readonly<Record<string, string | undefined>>,
+  output: Output,
+  file: string,
+  options: RouteOptions,
+): Promise<number> {
+  if (options.dryRun !== true) {
+    throw new CommandError('Only a dry run can be done from here: add --dry-run.');
+  }
+  const request = await readRequest(file);
+  const input = dryRunRequest.safeParse({
+    request,
+    headers: headersOf(options.header ?? []),
+    ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
+  });
+  if (!input.success) throw new CommandError(`${file}: the body needs a "model", as text.`);
+  const found =
+    options.url === undefined
+      ? offline(load(), env, input.data)
+      : await asked(options.url, options.key ?? env.WEIR_ADMIN_KEY, input.data);
+  if (options.json === true) output.out(JSON.stringify(found));
+  else print(output, found, input.data.request.model);
+  return found.road.length + found.waits_for.length > 0 ? EXIT.ok : EXIT.failure;
+}
+
+async function readRequest(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CommandError(
+      `${file} can't be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  const body = parseJsonText(text);
+  if (!isRecord(body)) throw new CommandError(`${file} is not a request: expected a JSON object.`);
+  return body;
+}
+
+function headersOf(lines: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [, name, value] = /^([\w-]+):\s*(.*)$/.exec(line) ?? [];
+      if (name === undefined || value === undefined) {
+        throw new CommandError(`--header "${line}" is not of the form "name: value".`);
+      }
+      return [name, value];
+    }),
+  );
+}
+
+/** With targets of which nothing is known yet, as after a start. */
+function offline(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  input: Parameters<typeof factsOf>[0],
+): Described {
+  const modelData = new ModelData(() => new Date(systemClock.wallTime()));
+  const snapshot = offlineSnapshot(config, env, { modelData });
+  try {
+    const { directory, router } = snapshot;
+    const facts = factsOf(input);
+    return describeDryRun(dryRun(directory, router, input.request.model, facts, systemClock.now()));
+  } catch (error) {
+    if (error instanceof GatewayError) throw new CommandError(error.message);
+    throw error;
+  } finally {
+    snapshot.close();
+  }
+}
+
+async function asked(url: string, key: string | undefined, input: unknown): Promise<Described> {
+  if (!URL.canParse(url)) throw new CommandError(`--url "${url}" is no URL.`);
+  if (key === undefined) throw new CommandError('With --url goes the admin key: --key, or WEIR_ADMIN_KEY.');
+  let response: Response;
+  try {
+    response = await fetch(new URL('/admin/v1/route', url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify(input),
+    });
+  } catch (error) {
+    throw new CommandError(
+      `${url} can't be reached: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  const text = await response.text();
+  const body = parseJsonText(text);
+  if (response.ok && isDescribed(body)) return body;
+  const error = isRecord(body) && isRecord(body.error) ? String(body.error.message) : text.slice(0, 200);
+  throw new CommandError(`${url} answers ${response.status}: ${error}`);
+}
+
+function isDescribed(body: unknown): body is Described {
+  return isRecord(body) && Array.isArray(body.road) && Array.isArray(body.looks);
+}
+
+function print(output: Output, found: Described, asked: string): void {
+  if (found.model === null) {
+    const hint = found.did_you_mean.length > 0 ? ` Did you mean ${found.did_you_mean.join(' or ')}?` : '';
+    output.err(`No model goes by the name "${asked}".${hint}`);
+    return;
+  }
+  const variant = found.variant === null ? '' : `, variant ${found.variant}`;
+  output.out(`"${asked}" is model ${found.model}${variant}.\n`);
+  if (found.road.length > 0) {
+    output.out(
+      table(
+        ['', 'PROVIDER', 'MODEL', 'KEY', 'EXPECTED COST'],
+        found.road.map(({ provider, model, key, expected_cost_usd: cost }, index) => [
+          String(index + 1),
+          provider,
+          model,
+          key === null ? '' : `#${key}`,
+          cost === null ? 'not known' : `$${cost}`,
+        ]),
+      ),
+    );
+    output.out('\nThe first is asked first; each other when all before it have failed.');
+  } else output.err('No target can be used.');
+  for (const busy of found.waits_for) output.out(`${busy} is busy: it would be waited for.`);
+  for (const { model, left_out: leftOut } of found.looks) {
+    for (const { provider, model: upstream, reason } of leftOut) {
+      output.out(`${model}: ${provider}/${upstream} is left out: ${reason.replaceAll('_', ' ')}.`);
+    }
+  }
+}

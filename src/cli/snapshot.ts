@@ -1,0 +1,35 @@
+import type { Config } from '../config/schema.ts';
+import { systemClock } from '../core/clock.ts';
+import type { ModelData } from '../metering/model-data.ts';
+import { createFetchTransport } from '../platform/fetch-transport.ts';
+import { createUpstreamTransport } from '../platform/upstream-transport.ts';
+import { createSimulator } from '../providers/simulator/index.ts';
+import { freshRoutingState } from '../routing/router.ts';
+import { buildSnapshot, type GatewaySnapshot } from '../snapshot.ts';
+
+/** What a configuration makes, for commands that only look at it. Engines are not started. */
+export function offlineSnapshot(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  {
+    modelData,
+    random = Math.random,
+  }: { readonly modelData?: ModelData; readonly random?: () => number } = {},
+): GatewaySnapshot {
+  const simulator = createSimulator({ clock: systemClock });
+  const routing = freshRoutingState();
+  const snapshot = buildSnapshot(config, {
+    env,
+    clock: systemClock,
+    routing,
+    random,
+    discovered: () => new Map(),
+    simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),
+    createTransport: (connectTimeoutMs) => createUpstreamTransport({ env, http1: { connectTimeoutMs } }),
+    engines: [],
+    ...(modelData ? { modelData } : {}),
+  });
+  routing.states.configure(snapshot.health, snapshot.admission, systemClock.now());
+  routing.experiments.configure(snapshot.directory.defined());
+  return snapshot;
+}
