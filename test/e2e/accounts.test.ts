@@ -35,7 +35,7 @@ beforeAll(async () => {
         { ...provider({ id: 'eu', url: mock.url }), api_key: KEYS[0] },
       ],
       models: [
-        { id: 'm', targets: [{ provider: 'many', model: 'x' }] },
+        { id: 'm', strategy: 'round-robin', targets: [{ provider: 'many', model: 'x' }] },
         {
           id: 'placed',
           price: PRICE,
@@ -66,9 +66,9 @@ describe('a provider with several keys', () => {
     for (const code of [429, 401]) {
       const bad = KEYS[code === 429 ? 0 : 1];
       refused.set(bad, code);
-      for (let turn = 0; turn < 30; turn += 1) expect((await ask('many/x')).status).toBe(200);
+      for (let turn = 0; turn < 6; turn += 1) expect((await ask()).status).toBe(200);
       used = [];
-      for (let turn = 0; turn < 20; turn += 1) expect((await ask('many/x')).status).toBe(200);
+      for (let turn = 0; turn < 20; turn += 1) expect((await ask()).status).toBe(200);
       expect(used.filter((key) => key === bad).length).toBe(0);
       expect(used.length).toBe(20);
     }
