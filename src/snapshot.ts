@@ -110,6 +110,7 @@ function definition(model: ModelConfig): ModelDefinition {
     ...model,
     fallbacksOn: model.fallbacks_on,
     hedging: hedging ?? undefined,
+    continueStreams: model.continue_streams,
     experiments: experimentsOf(model),
     escalation: model.escalate
       ? {

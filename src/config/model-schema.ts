@@ -113,5 +113,10 @@ export const model = () =>
         'When a target is over its limit; before `fallbacks`.',
       ),
     }).describe('Models to go to for one kind of failure.'),
+    continue_streams: boolean()
+      .prefault(false)
+      .describe(
+        'Whether another target goes on with a stream of text that breaks, from where it stopped. Such streams are always translated, never handed on byte for byte, and are billed at both targets.',
+      ),
     ...experiments(),
   });

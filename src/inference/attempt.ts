@@ -309,9 +309,8 @@ export class Attempt implements UpstreamHandler, Watched {
     const observed = this.#decoder?.observed;
     if (this.#controller) {
       if (error.code !== 'client_closed_request') {
-        this.#controller.enqueue(
-          this.#decoder?.failureEvent?.(error) ?? this.#options.renderStreamError(error),
-        );
+        const event = this.#decoder?.failureEvent?.(error) ?? this.#options.renderStreamError(error);
+        if (event.length > 0) this.#controller.enqueue(event);
       }
       this.#controller.close();
     } else {

@@ -27,6 +27,10 @@ export interface AttemptTrace {
   endedAt: number | undefined;
   failure: AttemptFailure | undefined;
   usage?: Usage | undefined;
+  /** Its usage was not told, and is an estimate. */
+  estimated?: boolean;
+  /** It went on with the stream of another that broke. */
+  continued?: boolean;
   /** Why its answer was not good enough for the client. */
   rejected?: EscalationReason;
   /** Began because another was slow; `lost` when it, or the one it was to help, was too late. */
@@ -80,6 +84,8 @@ export class RequestContext implements Slotted {
   usage: Usage | undefined;
   finishReason: string | undefined;
   status: number | undefined;
+  /** A part of the usage is an estimate. */
+  usageEstimated = false;
   /** US dollars, as an exact decimal; only where somebody wants to know. */
   cost: string | undefined;
   wantsCost = false;

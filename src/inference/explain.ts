@@ -27,6 +27,8 @@ export interface RequestRecord {
   readonly looks: readonly LookRecord[];
   readonly attempts: readonly AttemptTrace[];
   readonly usage: Usage | undefined;
+  /** Some of the usage is an estimate. */
+  readonly usageEstimated: boolean;
 }
 
 /** @param now and `wallTime` the same moment on both clocks */
@@ -54,6 +56,7 @@ export function recordOf(
     looks: context.plan?.looks ?? [],
     attempts: context.attempts,
     usage: context.usage,
+    usageEstimated: context.usageEstimated,
   };
 }
 
@@ -88,6 +91,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
     loading_ms: ms(0, record.loadingMs),
     first_event_ms: ms(startedAt, record.committedAt),
     duration_ms: ms(startedAt, record.endedAt),
+    ...(record.usageEstimated ? { usage_estimated: true } : {}),
     looks: record.looks.map(({ model, because, strategy, at, considered }) => ({
       model,
       because,
@@ -114,6 +118,8 @@ export function explain(record: RequestRecord, facts?: Facts) {
         failure,
         hedge,
         rejected,
+        continued,
+        estimated,
         usage: own,
       }) => ({
         provider,
@@ -124,6 +130,8 @@ export function explain(record: RequestRecord, facts?: Facts) {
         ended_ms: ms(startedAt, endedAt),
         ...(hedge === undefined ? {} : { hedge }),
         ...(rejected === undefined ? {} : { rejected }),
+        ...(continued ? { continued } : {}),
+        ...(estimated ? { estimated } : {}),
         ...(own ? { input_tokens: own.inputTokens, output_tokens: own.outputTokens } : {}),
         ...(failure ? { error: failure.code, reason: failure.message } : {}),
       }),
@@ -262,6 +270,7 @@ export class RequestLog {
         },
       ],
       usage: Object.keys(usage).length === 0 ? undefined : { ...usage, raw: {} },
+      usageEstimated: false,
     };
   }
 }

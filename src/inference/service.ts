@@ -1,88 +1,33 @@
-import type { ChatRequest } from '../core/chat/request.ts';
-import type { Clock } from '../core/clock.ts';
-import { type AttemptFailure, asGatewayError, type GatewayError } from '../core/errors.ts';
-import type { CountTokensCall, InferenceCall } from '../core/inference.ts';
-import type { Warning } from '../core/warning.ts';
-import type { ModelOverrides } from '../metering/model-data.ts';
-import type { InlineMedia, OnDemand, Provider, Target } from '../providers/types.ts';
-import type { Payer } from '../routing/admission/target-gate.ts';
-import type { ModelDirectory, ModelRoute } from '../routing/directory.ts';
-import type { TargetStates } from '../routing/health/target-states.ts';
-import type { Ready } from '../routing/look.ts';
+import { asGatewayError, type GatewayError } from '../core/errors.ts';
+import type { InferenceCall } from '../core/inference.ts';
+import type { ModelRoute } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import { RequestFacts } from '../routing/request-facts.ts';
-import type { Hedging, Router } from '../routing/router.ts';
-import { type Answer, Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
-import type { AttemptTrace, RequestContext } from './context.ts';
-import type { DeadlineMonitor, Watched } from './deadlines.ts';
+import { Attempts } from './attempts.ts';
+import type { Outcome, RequestContext } from './context.ts';
+import { ContinuableStream, chained, type Sequel } from './continuation.ts';
 import { Escalation } from './escalation.ts';
-import { Mirror, type MirrorObserver } from './mirror.ts';
-import { Race, type Racer } from './race.ts';
-import {
-  allFailed,
-  deadlineExceeded,
-  describeFailure,
-  nothingUsable,
-  refusal,
-  unknownModel,
-} from './service-errors.ts';
-import { type Claim, type QueueObserver, WaitingRoom } from './waiting-room.ts';
+import { Mirror } from './mirror.ts';
+import type {
+  InferenceAnswer,
+  InferenceServiceOptions,
+  InferenceSnapshot,
+  RenderStreamError,
+  Run,
+} from './run.ts';
+import { unknownModel } from './service-errors.ts';
 
-/** Everything that one configuration decides. Swapped whole; a request keeps the one it began with. */
-export interface InferenceSnapshot {
-  readonly directory: ModelDirectory;
-  readonly router: Router;
-  readonly providers: readonly Provider[];
-  readonly limits: {
-    readonly firstTokenMs: number;
-    /** For a plain answer; Infinity for the whole time of the request. */
-    readonly answerMs: number;
-    readonly streamIdleMs: number;
-    readonly maxRequestMs: number;
-    /** For a place at a target, where attempts are limited. */
-    readonly queueTimeoutMs: number;
-  };
-}
+export type {
+  AttemptObserver,
+  InferenceAnswer,
+  InferenceServiceOptions,
+  InferenceSnapshot,
+  MediaFetcher,
+} from './run.ts';
 
-export interface AttemptObserver extends QueueObserver, MirrorObserver {
-  attemptEnded(trace: AttemptTrace, context: RequestContext): void;
-}
-
-export interface InferenceServiceOptions {
-  readonly clock: Clock;
-  readonly deadlines: DeadlineMonitor;
-  readonly states: TargetStates;
-  readonly observer: AttemptObserver;
-  readonly media: MediaFetcher;
-  readonly estimateTokens: TokenEstimator;
-  readonly contextWindows: ContextCheck;
-}
-
-/** Tells of conversations that can't fit before they are sent. */
-export interface ContextCheck {
-  /** @returns nothing at once, or later, where it may fit */
-  check(
-    call: InferenceCall,
-    target: Target,
-    facts: ModelOverrides | undefined,
-  ): Promise<GatewayError | undefined> | undefined;
-}
-
-/** Fetches media for providers that don't fetch themselves. */
-export interface MediaFetcher {
-  /** @throws GatewayError `invalid_request` for what may not or can not be fetched */
-  fetch(urls: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, InlineMedia>>;
-}
-
-/** Input tokens of a conversation, as well as they can be told without asking the provider. */
-export type TokenEstimator = (request: ChatRequest, model: string) => Promise<number>;
-
-export type InferenceAnswer = Answer;
-
-/** What is as slow as the slowest of the usual is not slow yet. */
-const HEDGE_MARGIN = 1.05;
-
-const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
+const LETTERS_PER_TOKEN = 4;
+const NOTHING = new Uint8Array(0);
+const encoder = new TextEncoder();
 
 /**
  * The phases behind parsing: resolve the model, order its targets, try them until one commits.
@@ -90,11 +35,11 @@ const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
  */
 export class InferenceService {
   readonly #now = () => this.options.clock.now();
-  readonly #waitingRoom: WaitingRoom;
+  readonly #attempts: Attempts;
   readonly #mirror: Mirror;
 
   constructor(private readonly options: InferenceServiceOptions) {
-    this.#waitingRoom = new WaitingRoom(options);
+    this.#attempts = new Attempts(options);
     this.#mirror = new Mirror(options.clock, options.observer);
   }
 
@@ -130,14 +75,76 @@ export class InferenceService {
       }
       const escalation = Escalation.of(route, call);
       if (escalation) return await this.#escalating(run, plan, escalation);
-      return await this.#attempts(run, plan);
+      const continuable = ContinuableStream.of(route, call);
+      if (continuable) return await this.#continuing(run, plan, continuable);
+      return await this.#attempts.run(run, plan);
     } catch (thrown) {
       const error = asGatewayError(thrown);
-      context.complete(
-        error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error },
-      );
+      context.complete(outcomeOf(error));
       throw error;
     }
+  }
+
+  /** Streams from one target, and from another when that breaks, as if it were one stream. */
+  async #continuing(run: Run, plan: RoutePlan, stream: ContinuableStream): Promise<InferenceAnswer> {
+    const { context, facts } = run;
+    // In the order in which they are to be read: a short one may be over before its reader has come to it.
+    const sequels: Promise<Sequel>[] = [];
+    const piece: Run = {
+      ...run,
+      hedged: false,
+      renderStreamError: () => NOTHING,
+      holdBack: (complete, end) => {
+        if (end.kind !== 'failed' || context.aborted) {
+          complete();
+          if (end.kind === 'failed') sequels.push(ended(end.error));
+          return;
+        }
+        const { error } = end;
+        if (!stream.canGoOn(error) || !plan.failed(error)) {
+          complete();
+          sequels.push(ended(error));
+          return;
+        }
+        const { length } = stream.text;
+        const cut = context.answeredBy;
+        if (cut && !cut.usage) {
+          const outputTokens = Math.ceil(length / LETTERS_PER_TOKEN);
+          cut.usage = { inputTokens: facts.inputTokens, outputTokens, raw: {} };
+          cut.estimated = true;
+        }
+        const next = this.#attempts.run({ ...piece, call: stream.continuation() }, plan).then(
+          (answer) => {
+            if (context.answeredBy) context.answeredBy.continued = true;
+            const { provider, model } = answer.target;
+            const by = `${provider.id}/${model}`.replaceAll(/[\r\n]/g, ' ');
+            return {
+              body: answer.kind === 'stream' ? answer.body : undefined,
+              before: encoder.encode(`: continued by ${by} after ${length} characters\n\n`),
+            };
+          },
+          () => {
+            const { aborted } = context;
+            if (aborted) context.complete(outcomeOf(aborted));
+            else complete();
+            return ended(aborted ?? error);
+          },
+        );
+        sequels.push(next);
+      },
+    };
+    const ended = (error: GatewayError): Promise<Sequel> =>
+      Promise.resolve({
+        body: undefined,
+        before:
+          error.code === 'client_closed_request'
+            ? undefined
+            : (stream.failureEvent(error) ?? run.renderStreamError(error)),
+      });
+    const answer = await this.#attempts.run({ ...piece, call: stream.call }, plan);
+    return answer.kind === 'stream'
+      ? { ...answer, body: chained(answer.body, () => sequels.shift()) }
+      : answer;
   }
 
   /** Asks the model, and a stronger one when its answer is not good enough. What it has said is better than nothing. */
@@ -151,7 +158,7 @@ export class InferenceService {
         held = complete;
       },
     };
-    const answer = await this.#attempts(checked, plan);
+    const answer = await this.#attempts.run(checked, plan);
     const reason = escalation.judge(answer);
     const stronger = reason && snapshot.router.resolve(escalation.settings.model);
     const give = () => {
@@ -165,7 +172,7 @@ export class InferenceService {
     context.committedAt = undefined;
     plan.goTo(stronger, 'escalation');
     try {
-      return await this.#attempts(run, plan);
+      return await this.#attempts.run(run, plan);
     } catch (error) {
       if (context.aborted) throw error;
       context.answeredBy = answeredBy;
@@ -173,312 +180,8 @@ export class InferenceService {
       return give();
     }
   }
-
-  /** Tries what the plan says, until one target commits. */
-  async #attempts(run: Run, plan: RoutePlan): Promise<InferenceAnswer> {
-    const { snapshot, context, call, facts } = run;
-    const failures: AttemptFailure[] = [];
-    let lastError: GatewayError | undefined;
-    for (;;) {
-      if (context.aborted) throw context.aborted;
-      if (this.#now() >= context.deadlineAt) {
-        throw deadlineExceeded().with({ attempts: failures });
-      }
-      const step = plan.next(this.#now(), context.deadlineAt);
-      if (step.kind === 'none') break;
-      if (step.kind === 'wait') {
-        await this.#pause(step.ms, context);
-        continue;
-      }
-      const before = context.attempts.length;
-      let claim: Claim | undefined;
-      try {
-        if (step.kind === 'try') claim = this.#claim(run, step.ready);
-        else {
-          claim = await this.#waitingRoom.enter(
-            step.busy,
-            payerOf(facts),
-            context,
-            snapshot.limits.queueTimeoutMs,
-          );
-          if (!claim) {
-            plan.left();
-            continue;
-          }
-          plan.entered(claim.ready);
-        }
-        const { route, target } = claim.ready;
-        const loading = target.provider.onDemand?.demand();
-        if (loading) await this.#untilLoaded(loading, context);
-        const fitting = this.options.contextWindows.check(call, target, route.facts);
-        const overflow = fitting && (await fitting);
-        if (overflow) {
-          // Another target's window may be larger, and asking costs nothing.
-          lastError = overflow;
-          plan.failed(overflow);
-          continue;
-        }
-        const answer = await this.#try(run, plan, claim);
-        snapshot.router.answered(route, answer.target, facts);
-        return answer;
-      } catch (thrown) {
-        lastError = asGatewayError(thrown);
-        for (const { failure } of context.attempts.slice(before)) if (failure) failures.push(failure);
-        const goOn = claim ? plan.failed(lastError) : plan.refused(lastError);
-        if (context.aborted || !goOn) throw lastError.with({ attempts: failures });
-      } finally {
-        claim?.ticket.release(this.#now());
-      }
-    }
-    if (!lastError) throw nothingUsable(call.model, plan, this.options.states, this.#now());
-    throw failures.length > 1 ? allFailed(lastError, failures) : lastError.with({ attempts: failures });
-  }
-
-  /** Takes a place at a target at once, before anything is waited for. */
-  #claim({ call, facts }: Run, ready: Ready): Claim {
-    const { state } = ready;
-    const payer = state.gate ? payerOf(facts) : undefined;
-    return { ready, ticket: state.begin(this.#now(), call.stream, payer) };
-  }
-
-  /** Tries one target, or two where the first is slow to begin and the model is hedged. */
-  async #try(run: Run, plan: RoutePlan, claim: Claim): Promise<InferenceAnswer> {
-    const { call, context, snapshot } = run;
-    const { target, route } = claim.ready;
-    if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
-      return this.#estimate(context, call, target);
-    }
-    const hedging = call.stream ? snapshot.router.hedging(route) : undefined;
-    const media = await this.#media(run, target);
-    // What has to be fetched first is slow anyway.
-    if (!hedging || media.size > 0) return this.#begin(run, claim, media).answer;
-    return this.#hedged(run, plan, claim, media, hedging);
-  }
-
-  async #hedged(
-    run: Run,
-    plan: RoutePlan,
-    claim: Claim,
-    media: ReadonlyMap<string, InlineMedia>,
-    { settings, budget }: Hedging,
-  ): Promise<InferenceAnswer> {
-    const { clock } = this.options;
-    const { context, snapshot } = run;
-    const race = new Race();
-    context.onAbort((reason) => race.cancel(reason));
-    const first = this.#begin(run, claim, media, race);
-    const settled = first.answer.then(
-      () => true,
-      () => true,
-    );
-    const { route, state, target } = claim.ready;
-    const usual = state.firstEvent.quantile(0.95);
-    const after = settings.afterMs ?? (usual === undefined ? undefined : usual * HEDGE_MARGIN);
-    if (after === undefined) return first.answer;
-    const timer = new AbortController();
-    const slow = clock.sleep(after, timer.signal).then(
-      () => false,
-      () => true,
-    );
-    const early = await Promise.race([settled, slow]);
-    timer.abort();
-    if (early || context.aborted) return first.answer;
-    const other = plan.beside(
-      this.#now(),
-      (one) =>
-        one.provider.onDemand?.loaded !== false &&
-        (one.provider.adapter.mediaToInline?.(run.call, one) ?? []).length === 0 &&
-        snapshot.router.affordable(target, one, route, settings.maxPriceRatio) &&
-        budget.spend(),
-    );
-    if (!other) return first.answer;
-    const second = this.#begin(run, this.#claim(run, other.ready), NO_MEDIA, race);
-    second.trace.hedge = 'began';
-    try {
-      const answer = await Promise.any([first.answer, second.answer]);
-      race.cancel(anotherWasFaster(), context.answeredBy);
-      return answer;
-    } catch (thrown) {
-      const [one, two]: unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
-      if (two !== undefined) plan.failed(asGatewayError(one));
-      throw two ?? one;
-    }
-  }
-
-  /** Waits for an engine, which may take minutes. */
-  async #untilLoaded({ ready, leave }: Loading, context: RequestContext): Promise<void> {
-    const { deadlines } = this.options;
-    const over = Promise.withResolvers<never>();
-    const watched: Watched = {
-      slot: -1,
-      expiresAt: context.deadlineAt,
-      expire: () => over.reject(deadlineExceeded()),
-    };
-    deadlines.watch(watched);
-    context.onAbort((reason) => over.reject(reason));
-    const since = this.#now();
-    context.heldUp?.();
-    try {
-      await Promise.race([ready, over.promise]);
-    } finally {
-      leave();
-      deadlines.unwatch(watched);
-      context.onAbort(undefined);
-      context.loadingMs += this.#now() - since;
-    }
-  }
-
-  async #media({ call, context }: Run, target: Target): Promise<ReadonlyMap<string, InlineMedia>> {
-    const urls = target.provider.adapter.mediaToInline?.(call, target);
-    return urls && urls.length > 0 ? this.#fetchMedia(urls, context) : NO_MEDIA;
-  }
-
-  /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
-  #begin(
-    { snapshot, context, call, renderStreamError, holdBack }: Run,
-    { ready: { target, route }, ticket }: Claim,
-    media: ReadonlyMap<string, InlineMedia>,
-    race?: Race,
-  ): Racer {
-    const { clock, deadlines, observer } = this.options;
-    const trace: AttemptTrace = {
-      provider: target.provider.id,
-      model: target.model,
-      account: target.provider.account,
-      startedAt: clock.now(),
-      firstEventAt: undefined,
-      endedAt: undefined,
-      failure: undefined,
-    };
-    context.attempts.push(trace);
-    ticket.sent(trace.startedAt);
-    const warnings: Warning[] = [];
-    const attempt = new Attempt({
-      call,
-      target,
-      context: {
-        requestId: context.id,
-        createdSeconds: Math.floor(clock.wallTime() / 1000),
-        warn: (warning) => warnings.push(warning),
-        media,
-      },
-      onBuilt: () => {
-        context.warnings = warnings;
-        if (context.strict && warnings.length > 0) throw refusal(target, warnings);
-      },
-      now: this.#now,
-      deadlines,
-      firstTokenMs: call.stream ? snapshot.limits.firstTokenMs : snapshot.limits.answerMs,
-      streamIdleMs: snapshot.limits.streamIdleMs,
-      deadlineAt: context.deadlineAt,
-      renderStreamError,
-      ...(race ? { mayCommit: () => race.wonBy(trace) } : {}),
-      onFirstEvent: () => {
-        trace.firstEventAt = clock.now();
-        context.answeredBy = trace;
-        ticket.answered(trace.firstEventAt);
-        context.committedAt = trace.firstEventAt;
-      },
-      onEnd: (end) => {
-        trace.endedAt = clock.now();
-        ticket.end(trace.endedAt, verdictOf(end), tokensOf(end));
-        if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
-        if (race && end.kind === 'client_gone' && race.winner && race.winner !== trace) trace.hedge = 'lost';
-        observer.attemptEnded(trace, context);
-        if (!race || race.ended(trace)) context.onAbort(undefined);
-        trace.usage = end.observed?.usage;
-        if (trace.firstEventAt === undefined) return;
-        const complete = () => {
-          const { usage } = trace;
-          if (context.wantsCost && usage) context.cost = snapshot.router.costOf(target, route, usage);
-          completeFrom(context, end);
-        };
-        if (holdBack) holdBack(complete);
-        else complete();
-      },
-    });
-    const racer: Racer = { answer: attempt.answer, trace, cancel: (reason) => attempt.cancel(reason) };
-    if (race) race.add(racer);
-    else context.onAbort((reason) => attempt.cancel(reason));
-    ticket.onGiveUp = (reason) => attempt.cancel(reason);
-    try {
-      attempt.start();
-    } catch (error) {
-      attempt.cancel(asGatewayError(error));
-    }
-    return racer;
-  }
-
-  /** Waits, unless the request is over before. */
-  async #pause(ms: number, context: RequestContext): Promise<void> {
-    const controller = new AbortController();
-    context.onAbort((reason) => controller.abort(reason));
-    try {
-      await this.options.clock.sleep(ms, controller.signal);
-    } catch (error) {
-      throw context.aborted ?? error;
-    } finally {
-      context.onAbort(undefined);
-    }
-  }
-
-  /** Fetches until it is done or the request is over. */
-  async #fetchMedia(
-    urls: readonly string[],
-    context: RequestContext,
-  ): Promise<ReadonlyMap<string, InlineMedia>> {
-    const controller = new AbortController();
-    context.onAbort((reason) => controller.abort(reason));
-    try {
-      return await this.options.media.fetch(urls, controller.signal);
-    } finally {
-      context.onAbort(undefined);
-    }
-  }
-
-  async #estimate(context: RequestContext, call: CountTokensCall, target: Target): Promise<InferenceAnswer> {
-    const tokens = await this.options.estimateTokens(call.chat(), target.model);
-    const message = 'The provider does not count tokens itself: this number is an estimate.';
-    context.warnings = [{ kind: 'changed', param: 'input_tokens', message }];
-    if (context.strict) throw refusal(target, context.warnings);
-    context.complete({ kind: 'done' });
-    const result = { text: call.render(tokens), usage: undefined, finishReason: undefined };
-    return { kind: 'buffered', target, result };
-  }
 }
 
-type Loading = NonNullable<ReturnType<OnDemand['demand']>>;
-
-/** What one request's attempts have in common. */
-interface Run {
-  readonly snapshot: InferenceSnapshot;
-  readonly context: RequestContext;
-  readonly call: InferenceCall;
-  readonly facts: RequestFacts;
-  readonly renderStreamError: RenderStreamError;
-  /** Takes over when the books are closed: an answer may be there that is not given. */
-  readonly holdBack?: (complete: () => void) => void;
-}
-
-type RenderStreamError = (error: GatewayError) => Uint8Array;
-
-function payerOf({ tenant, inputTokens, outputTokens }: RequestFacts): Payer {
-  return { tenant, weight: 1, inputTokens, outputTokens };
-}
-
-function completeFrom(context: RequestContext, end: AttemptEnd): void {
-  context.usage = end.observed?.usage;
-  context.finishReason = end.observed?.finishReason;
-  context.complete(end.kind === 'failed' ? { kind: 'failed', error: end.error } : { kind: end.kind });
-}
-
-/** What the end of an attempt says of its target: see `Ticket.end`. */
-function verdictOf(end: AttemptEnd): GatewayError | null | undefined {
-  if (end.kind === 'failed') return end.error;
-  return end.kind === 'client_gone' ? null : undefined;
-}
-
-/** Tokens of the answer; where they were not counted, its events. */
-function tokensOf({ observed }: AttemptEnd): number | undefined {
-  return observed?.usage?.outputTokens ?? observed?.chunks;
+function outcomeOf(error: GatewayError): Outcome {
+  return error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error };
 }

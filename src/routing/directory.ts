@@ -47,6 +47,8 @@ export interface ModelDefinition {
   readonly hedging?: HedgeSettings | undefined;
   readonly experiments?: ExperimentSettings | undefined;
   readonly escalation?: EscalationSettings | undefined;
+  /** Another target goes on with a stream that breaks. */
+  readonly continueStreams?: boolean;
   /** Refuse requests that a target can't be told in full. */
   readonly strict?: boolean;
   /** What it is meant for, where a request names no model. */
@@ -67,6 +69,7 @@ export interface ModelRoute {
   readonly hedging?: HedgeSettings | undefined;
   readonly experiments?: ExperimentSettings | undefined;
   readonly escalation?: EscalationSettings | undefined;
+  readonly continueStreams?: boolean;
   readonly strict: boolean;
   readonly facts: ModelOverrides | undefined;
   /** Not made up for a name that a client has sent. */
@@ -128,6 +131,7 @@ export class ModelDirectory {
       hedging: definition.hedging,
       experiments: definition.experiments,
       escalation: definition.escalation,
+      continueStreams: definition.continueStreams ?? false,
       strict: definition.strict ?? false,
       facts: definition.facts,
       configured: true,

@@ -60,6 +60,7 @@ export type Wire =
   | 'cohere'
   | 'weir-prompt'
   | 'weir-text2sql'
+  | 'weir-continued'
   | 'openai-completions';
 
 interface Cacheable {

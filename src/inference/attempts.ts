@@ -1,0 +1,345 @@
+import { type AttemptFailure, asGatewayError, type GatewayError } from '../core/errors.ts';
+import type { CountTokensCall } from '../core/inference.ts';
+import type { Usage } from '../core/usage.ts';
+import type { Warning } from '../core/warning.ts';
+import type { InlineMedia, OnDemand, Target } from '../providers/types.ts';
+import type { Payer } from '../routing/admission/target-gate.ts';
+import type { Ready } from '../routing/look.ts';
+import type { RoutePlan } from '../routing/plan.ts';
+import type { RequestFacts } from '../routing/request-facts.ts';
+import type { Hedging } from '../routing/router.ts';
+import { Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
+import type { AttemptTrace, RequestContext } from './context.ts';
+import type { Watched } from './deadlines.ts';
+import { Race, type Racer } from './race.ts';
+import type { InferenceAnswer, InferenceServiceOptions, Run } from './run.ts';
+import { allFailed, deadlineExceeded, describeFailure, nothingUsable, refusal } from './service-errors.ts';
+import { type Claim, WaitingRoom } from './waiting-room.ts';
+
+/** What is as slow as the slowest of the usual is not slow yet. */
+const HEDGE_MARGIN = 1.05;
+
+const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
+
+type Loading = NonNullable<ReturnType<OnDemand['demand']>>;
+
+/** Tries targets, one after the other or two beside each other, until one commits. */
+export class Attempts {
+  readonly #now = () => this.options.clock.now();
+  readonly #waitingRoom: WaitingRoom;
+
+  constructor(private readonly options: InferenceServiceOptions) {
+    this.#waitingRoom = new WaitingRoom(options);
+  }
+
+  /** Tries what the plan says, until one target commits. */
+  async run(run: Run, plan: RoutePlan): Promise<InferenceAnswer> {
+    const { snapshot, context, call, facts } = run;
+    const failures: AttemptFailure[] = [];
+    let lastError: GatewayError | undefined;
+    for (;;) {
+      if (context.aborted) throw context.aborted;
+      if (this.#now() >= context.deadlineAt) {
+        throw deadlineExceeded().with({ attempts: failures });
+      }
+      const step = plan.next(this.#now(), context.deadlineAt);
+      if (step.kind === 'none') break;
+      if (step.kind === 'wait') {
+        await this.#pause(step.ms, context);
+        continue;
+      }
+      const before = context.attempts.length;
+      let claim: Claim | undefined;
+      try {
+        if (step.kind === 'try') claim = this.#claim(run, step.ready);
+        else {
+          claim = await this.#waitingRoom.enter(
+            step.busy,
+            payerOf(facts),
+            context,
+            snapshot.limits.queueTimeoutMs,
+          );
+          if (!claim) {
+            plan.left();
+            continue;
+          }
+          plan.entered(claim.ready);
+        }
+        const { route, target } = claim.ready;
+        const loading = target.provider.onDemand?.demand();
+        if (loading) await this.#untilLoaded(loading, context);
+        const fitting = this.options.contextWindows.check(call, target, route.facts);
+        const overflow = fitting && (await fitting);
+        if (overflow) {
+          // Another target's window may be larger, and asking costs nothing.
+          lastError = overflow;
+          plan.failed(overflow);
+          continue;
+        }
+        const answer = await this.#try(run, plan, claim);
+        snapshot.router.answered(route, answer.target, facts);
+        return answer;
+      } catch (thrown) {
+        lastError = asGatewayError(thrown);
+        for (const { failure } of context.attempts.slice(before)) if (failure) failures.push(failure);
+        const goOn = claim ? plan.failed(lastError) : plan.refused(lastError);
+        if (context.aborted || !goOn) throw lastError.with({ attempts: failures });
+      } finally {
+        claim?.ticket.release(this.#now());
+      }
+    }
+    if (!lastError) throw nothingUsable(call.model, plan, this.options.states, this.#now());
+    throw failures.length > 1 ? allFailed(lastError, failures) : lastError.with({ attempts: failures });
+  }
+
+  /** Takes a place at a target at once, before anything is waited for. */
+  #claim({ call, facts }: Run, ready: Ready): Claim {
+    const { state } = ready;
+    const payer = state.gate ? payerOf(facts) : undefined;
+    return { ready, ticket: state.begin(this.#now(), call.stream, payer) };
+  }
+
+  /** Tries one target, or two where the first is slow to begin and the model is hedged. */
+  async #try(run: Run, plan: RoutePlan, claim: Claim): Promise<InferenceAnswer> {
+    const { call, context, snapshot } = run;
+    const { target, route } = claim.ready;
+    if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
+      return this.#estimate(context, call, target);
+    }
+    const hedging = call.stream && run.hedged !== false ? snapshot.router.hedging(route) : undefined;
+    const media = await this.#media(run, target);
+    // What has to be fetched first is slow anyway.
+    if (!hedging || media.size > 0) return this.#begin(run, claim, media).answer;
+    return this.#hedged(run, plan, claim, media, hedging);
+  }
+
+  async #hedged(
+    run: Run,
+    plan: RoutePlan,
+    claim: Claim,
+    media: ReadonlyMap<string, InlineMedia>,
+    { settings, budget }: Hedging,
+  ): Promise<InferenceAnswer> {
+    const { clock } = this.options;
+    const { context, snapshot } = run;
+    const race = new Race();
+    context.onAbort((reason) => race.cancel(reason));
+    const first = this.#begin(run, claim, media, race);
+    const settled = first.answer.then(
+      () => true,
+      () => true,
+    );
+    const { route, state, target } = claim.ready;
+    const usual = state.firstEvent.quantile(0.95);
+    const after = settings.afterMs ?? (usual === undefined ? undefined : usual * HEDGE_MARGIN);
+    if (after === undefined) return first.answer;
+    const timer = new AbortController();
+    const slow = clock.sleep(after, timer.signal).then(
+      () => false,
+      () => true,
+    );
+    const early = await Promise.race([settled, slow]);
+    timer.abort();
+    if (early || context.aborted) return first.answer;
+    const other = plan.beside(
+      this.#now(),
+      (one) =>
+        one.provider.onDemand?.loaded !== false &&
+        (one.provider.adapter.mediaToInline?.(run.call, one) ?? []).length === 0 &&
+        snapshot.router.affordable(target, one, route, settings.maxPriceRatio) &&
+        budget.spend(),
+    );
+    if (!other) return first.answer;
+    const second = this.#begin(run, this.#claim(run, other.ready), NO_MEDIA, race);
+    second.trace.hedge = 'began';
+    try {
+      const answer = await Promise.any([first.answer, second.answer]);
+      race.cancel(anotherWasFaster(), context.answeredBy);
+      return answer;
+    } catch (thrown) {
+      const [one, two]: unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
+      if (two !== undefined) plan.failed(asGatewayError(one));
+      throw two ?? one;
+    }
+  }
+
+  /** Waits for an engine, which may take minutes. */
+  async #untilLoaded({ ready, leave }: Loading, context: RequestContext): Promise<void> {
+    const { deadlines } = this.options;
+    const over = Promise.withResolvers<never>();
+    const watched: Watched = {
+      slot: -1,
+      expiresAt: context.deadlineAt,
+      expire: () => over.reject(deadlineExceeded()),
+    };
+    deadlines.watch(watched);
+    context.onAbort((reason) => over.reject(reason));
+    const since = this.#now();
+    context.heldUp?.();
+    try {
+      await Promise.race([ready, over.promise]);
+    } finally {
+      leave();
+      deadlines.unwatch(watched);
+      context.onAbort(undefined);
+      context.loadingMs += this.#now() - since;
+    }
+  }
+
+  async #media({ call, context }: Run, target: Target): Promise<ReadonlyMap<string, InlineMedia>> {
+    const urls = target.provider.adapter.mediaToInline?.(call, target);
+    return urls && urls.length > 0 ? this.#fetchMedia(urls, context) : NO_MEDIA;
+  }
+
+  /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
+  #begin(
+    { snapshot, context, call, renderStreamError, holdBack }: Run,
+    { ready: { target, route }, ticket }: Claim,
+    media: ReadonlyMap<string, InlineMedia>,
+    race?: Race,
+  ): Racer {
+    const { clock, deadlines, observer } = this.options;
+    const trace: AttemptTrace = {
+      provider: target.provider.id,
+      model: target.model,
+      account: target.provider.account,
+      startedAt: clock.now(),
+      firstEventAt: undefined,
+      endedAt: undefined,
+      failure: undefined,
+    };
+    context.attempts.push(trace);
+    ticket.sent(trace.startedAt);
+    const warnings: Warning[] = [];
+    const attempt = new Attempt({
+      call,
+      target,
+      context: {
+        requestId: context.id,
+        createdSeconds: Math.floor(clock.wallTime() / 1000),
+        warn: (warning) => warnings.push(warning),
+        media,
+      },
+      onBuilt: () => {
+        context.warnings = warnings;
+        if (context.strict && warnings.length > 0) throw refusal(target, warnings);
+      },
+      now: this.#now,
+      deadlines,
+      firstTokenMs: call.stream ? snapshot.limits.firstTokenMs : snapshot.limits.answerMs,
+      streamIdleMs: snapshot.limits.streamIdleMs,
+      deadlineAt: context.deadlineAt,
+      renderStreamError,
+      ...(race ? { mayCommit: () => race.wonBy(trace) } : {}),
+      onFirstEvent: () => {
+        trace.firstEventAt = clock.now();
+        context.answeredBy = trace;
+        ticket.answered(trace.firstEventAt);
+        context.committedAt ??= trace.firstEventAt;
+      },
+      onEnd: (end) => {
+        trace.endedAt = clock.now();
+        ticket.end(trace.endedAt, verdictOf(end), tokensOf(end));
+        if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
+        if (race && end.kind === 'client_gone' && race.winner && race.winner !== trace) trace.hedge = 'lost';
+        observer.attemptEnded(trace, context);
+        if (!race || race.ended(trace)) context.onAbort(undefined);
+        trace.usage = end.observed?.usage;
+        if (trace.firstEventAt === undefined) return;
+        const complete = () => {
+          const { usage } = trace;
+          if (context.wantsCost && usage) context.cost = snapshot.router.costOf(target, route, usage);
+          completeFrom(context, end);
+        };
+        if (holdBack) holdBack(complete, end);
+        else complete();
+      },
+    });
+    const racer: Racer = { answer: attempt.answer, trace, cancel: (reason) => attempt.cancel(reason) };
+    if (race) race.add(racer);
+    else context.onAbort((reason) => attempt.cancel(reason));
+    ticket.onGiveUp = (reason) => attempt.cancel(reason);
+    try {
+      attempt.start();
+    } catch (error) {
+      attempt.cancel(asGatewayError(error));
+    }
+    return racer;
+  }
+
+  /** Waits, unless the request is over before. */
+  async #pause(ms: number, context: RequestContext): Promise<void> {
+    const controller = new AbortController();
+    context.onAbort((reason) => controller.abort(reason));
+    try {
+      await this.options.clock.sleep(ms, controller.signal);
+    } catch (error) {
+      throw context.aborted ?? error;
+    } finally {
+      context.onAbort(undefined);
+    }
+  }
+
+  /** Fetches until it is done or the request is over. */
+  async #fetchMedia(
+    urls: readonly string[],
+    context: RequestContext,
+  ): Promise<ReadonlyMap<string, InlineMedia>> {
+    const controller = new AbortController();
+    context.onAbort((reason) => controller.abort(reason));
+    try {
+      return await this.options.media.fetch(urls, controller.signal);
+    } finally {
+      context.onAbort(undefined);
+    }
+  }
+
+  async #estimate(context: RequestContext, call: CountTokensCall, target: Target): Promise<InferenceAnswer> {
+    const tokens = await this.options.estimateTokens(call.chat(), target.model);
+    const message = 'The provider does not count tokens itself: this number is an estimate.';
+    context.warnings = [{ kind: 'changed', param: 'input_tokens', message }];
+    if (context.strict) throw refusal(target, context.warnings);
+    context.complete({ kind: 'done' });
+    const result = { text: call.render(tokens), usage: undefined, finishReason: undefined };
+    return { kind: 'buffered', target, result };
+  }
+}
+
+function payerOf({ tenant, inputTokens, outputTokens }: RequestFacts): Payer {
+  return { tenant, weight: 1, inputTokens, outputTokens };
+}
+
+/** What the end of an attempt says of its target: see `Ticket.end`. */
+function verdictOf(end: AttemptEnd): GatewayError | null | undefined {
+  if (end.kind === 'failed') return end.error;
+  return end.kind === 'client_gone' ? null : undefined;
+}
+
+/** Tokens of the answer; where they were not counted, its events. */
+function tokensOf({ observed }: AttemptEnd): number | undefined {
+  return observed?.usage?.outputTokens ?? observed?.chunks;
+}
+
+/** Closes the books with what an attempt has left. */
+function completeFrom(context: RequestContext, end: AttemptEnd): void {
+  context.usage = withEarlier(end.observed?.usage, context);
+  context.finishReason = end.observed?.finishReason;
+  context.complete(end.kind === 'failed' ? { kind: 'failed', error: end.error } : { kind: end.kind });
+}
+
+/** With what earlier targets had answered whose stream broke, and was gone on with. */
+function withEarlier(usage: Usage | undefined, context: RequestContext): Usage | undefined {
+  const { attempts, answeredBy } = context;
+  const cut = attempts.filter(
+    (one) => one !== answeredBy && one.firstEventAt !== undefined && one.failure && one.usage,
+  );
+  if (cut.length === 0) return usage;
+  context.usageEstimated = cut.some(({ estimated }) => estimated);
+  const sum = (of: (one: Usage) => number | undefined) =>
+    [usage, ...cut.map((one) => one.usage)].reduce((total, one) => total + ((one && of(one)) ?? 0), 0);
+  return {
+    ...(usage ?? { raw: {} }),
+    inputTokens: sum(({ inputTokens }) => inputTokens),
+    outputTokens: sum(({ outputTokens }) => outputTokens),
+  };
+}
