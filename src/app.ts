@@ -244,7 +244,7 @@ export class App {
       modelData,
       states: snapshotOptions.routing.states,
       engines: snapshotOptions.engineRoom.pool,
-      requests: new RequestLog(),
+      requests: new RequestLog(snapshotOptions.routing.notes),
       recorder,
       snapshot: () => this.#snapshot,
     };

@@ -2,7 +2,7 @@ import type { Usage } from '../core/usage.ts';
 import { costOf } from '../metering/cost.ts';
 import type { ModelInfo } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
-import type { Look, LookRecord } from '../routing/look.ts';
+import { consideredAt, type LookNotes, type LookPlace, type LookRecord } from '../routing/look.ts';
 import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
 
 /** What is kept of a request so that it can be explained later. Nothing of what was asked or answered is in it. */
@@ -142,8 +142,8 @@ export function explain(record: RequestRecord, facts?: Facts) {
 export type Explanation = ReturnType<typeof explain>;
 
 /** Numbers and names of a request that went as most do, one behind the other. */
-const NUMBERS = 12;
-const NAMES = 7;
+const NUMBERS = 15;
+const NAMES = 8;
 
 /**
  * The last requests, so that people can ask why. A ring: the oldest gives way. What went as most do is kept as numbers
@@ -156,16 +156,19 @@ export class RequestLog {
   readonly #numbers: Float64Array;
   /** Where requests went that had one target. */
   readonly #targets: (Target | undefined)[];
-  /** How it was chosen for those that had several. */
-  readonly #looks: (Look | undefined)[];
+  /** What there was to choose from for those that had several. */
+  readonly #choices: (LookPlace['all'] | undefined)[];
   readonly #records: (RequestRecord | undefined)[];
 
-  constructor(private readonly size = 2_000) {
+  constructor(
+    private readonly notes: LookNotes,
+    private readonly size = 2_000,
+  ) {
     this.#ids = new Array<string>(size).fill('');
     this.#names = new Array<string>(size * NAMES).fill('');
     this.#numbers = new Float64Array(size * NUMBERS);
     this.#targets = new Array<Target | undefined>(size).fill(undefined);
-    this.#looks = new Array<Look | undefined>(size).fill(undefined);
+    this.#choices = new Array<LookPlace['all'] | undefined>(size).fill(undefined);
     this.#records = new Array<RequestRecord | undefined>(size).fill(undefined);
   }
 
@@ -182,14 +185,15 @@ export class RequestLog {
       plan?.looks.length === 1 &&
       context.queuedMs === 0 &&
       context.loadingMs === 0;
-    if (!plain || !attempt || !look) {
+    const only = look?.only;
+    const kept = only ? undefined : look?.place;
+    if (!plain || !attempt || !look || !(only || kept)) {
       this.#records[place] = recordOf(context, now, wallTime, outcome);
       return;
     }
-    const only = look.only;
     this.#records[place] = undefined;
     this.#targets[place] = only?.target;
-    this.#looks[place] = only ? undefined : look;
+    this.#choices[place] = kept?.all;
     const names = place * NAMES;
     this.#names[names] = context.principal.tenant;
     this.#names[names + 1] = context.model ?? '';
@@ -198,6 +202,7 @@ export class RequestLog {
     this.#names[names + 4] = attempt.provider;
     this.#names[names + 5] = attempt.model;
     this.#names[names + 6] = plan.participation?.variant ?? '';
+    this.#names[names + 7] = look.model;
     const { usage } = context;
     const at = place * NUMBERS;
     const numbers = this.#numbers;
@@ -213,6 +218,9 @@ export class RequestLog {
     numbers[at + 9] = usage?.cachedInputTokens ?? Number.NaN;
     numbers[at + 10] = context.stream ? 1 : 0;
     numbers[at + 11] = context.status ?? Number.NaN;
+    numbers[at + 12] = look.at;
+    numbers[at + 13] = kept?.from ?? 0;
+    numbers[at + 14] = kept?.count ?? 0;
   }
 
   /** Clients choose ids: of two requests with the same one, the later is found. */
@@ -230,16 +238,17 @@ export class RequestLog {
       Number.isNaN(number(index)) ? undefined : number(index);
     const name = (index: number): string => this.#names[place * NAMES + index] ?? '';
     const target = this.#targets[place];
-    const look: LookRecord | undefined = target
-      ? {
-          model: name(1),
-          because: 'asked',
-          strategy: name(3),
-          at: number(2),
-          considered: [{ target, inflight: number(5), pace: known(6) }],
-        }
-      : this.#looks[place];
-    if (!look) return undefined;
+    const all = this.#choices[place];
+    if (!target && !all) return undefined;
+    const look: LookRecord = {
+      model: name(7),
+      because: 'asked',
+      strategy: name(3),
+      at: number(12),
+      considered: target
+        ? [{ target, inflight: number(5), pace: known(6) }]
+        : consideredAt(this.notes, { all: all ?? [], from: number(13), count: number(14) }),
+    };
     const [startedAt, endedAt] = [number(1), number(4)];
     const counts = { inputTokens: known(7), outputTokens: known(8), cachedInputTokens: known(9) };
     const usage = Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined));

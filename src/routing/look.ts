@@ -75,6 +75,15 @@ export class LookNotes {
   }
 }
 
+type Targets = readonly { readonly target: Target }[];
+
+/** Where the notes of a look are: all that has to be kept of it beside what its model's looks have in common. */
+export interface LookPlace {
+  readonly all: Targets;
+  readonly from: number;
+  readonly count: number;
+}
+
 /** A look while and after it is taken. */
 export class Look implements LookRecord {
   readonly model: string;
@@ -87,7 +96,7 @@ export class Look implements LookRecord {
     readonly because: LookRecord['because'],
     readonly at: number,
     /** All targets of the model, by their index. */
-    private readonly all: readonly { readonly target: Target }[],
+    private readonly all: Targets,
     targets: number,
     private readonly ruledOut: readonly Considered[],
     private readonly notes: LookNotes,
@@ -115,35 +124,48 @@ export class Look implements LookRecord {
     if (this.all[ready.index] === ready) this.note(ready, undefined);
   }
 
+  /** Undefined where targets were ruled out, which is not in the notes. */
+  get place(): LookPlace | undefined {
+    return this.ruledOut.length === 0 ? { all: this.all, from: this.#from, count: this.#count } : undefined;
+  }
+
   /** The only target there was; undefined when there were more, or none. */
   get only(): Considered | undefined {
     return this.all.length === 1 && this.ruledOut.length === 0 ? this.#considered(0) : undefined;
   }
 
   get considered(): readonly Considered[] {
-    const places: Considered[] = [];
-    for (let place = 0; place < this.#count; place += 1) {
-      const one = this.#considered(place);
-      if (one) places.push(one);
-    }
-    // Those that nobody had to look at: nothing was the matter with them.
-    const others = this.all.filter(
-      ({ target }) => ![...places, ...this.ruledOut].some((one) => one.target === target),
-    );
-    return [...places, ...others.map(({ target }) => ({ target })), ...this.ruledOut];
+    const place = { all: this.all, from: this.#from, count: this.#count };
+    return consideredAt(this.notes, place, this.ruledOut);
   }
 
   #considered(place: number): Considered | undefined {
-    const { notes } = this;
-    const at = this.#from + place * NOTES;
-    const target = this.all[notes.read(at) ?? Number.NaN]?.target;
-    if (!target) return undefined;
-    const pace = notes.read(at + 3) ?? Number.NaN;
-    return {
-      target,
-      leftOut: REASONS[notes.read(at + 1) ?? 0],
-      inflight: notes.read(at + 2) ?? 0,
-      pace: Number.isNaN(pace) ? undefined : pace,
-    };
+    return readNotes(this.notes, this.all, this.#from + place * NOTES);
   }
+}
+
+/** What a look has seen, from its notes. */
+export function consideredAt(
+  notes: LookNotes,
+  { all, from, count }: LookPlace,
+  ruledOut: readonly Considered[] = [],
+): readonly Considered[] {
+  const places = Array.from({ length: count }, (_, place) =>
+    readNotes(notes, all, from + place * NOTES),
+  ).filter((one) => one !== undefined);
+  // Those that nobody had to look at: nothing was the matter with them.
+  const others = all.filter(({ target }) => ![...places, ...ruledOut].some((one) => one.target === target));
+  return [...places, ...others.map(({ target }) => ({ target })), ...ruledOut];
+}
+
+function readNotes(notes: LookNotes, all: Targets, at: number): Considered | undefined {
+  const target = all[notes.read(at) ?? Number.NaN]?.target;
+  if (!target) return undefined;
+  const pace = notes.read(at + 3) ?? Number.NaN;
+  return {
+    target,
+    leftOut: REASONS[notes.read(at + 1) ?? 0],
+    inflight: notes.read(at + 2) ?? 0,
+    pace: Number.isNaN(pace) ? undefined : pace,
+  };
 }

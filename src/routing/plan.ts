@@ -21,6 +21,8 @@ const NOTHING: Step = { kind: 'none' };
 export interface Order {
   /** In the order in which to try them. */
   readonly places: readonly Ready[];
+  /** Those that come after them in any order; what is in `places` may be there too. */
+  readonly rest?: readonly Ready[];
   /** All of the model, by their index. */
   readonly all: readonly Ready[];
   readonly ruledOut: readonly Considered[];
@@ -67,6 +69,8 @@ export class RoutePlan {
   #visited: string[] | undefined;
   #tried: TargetState[] | undefined;
   #queue: Ready[] | undefined;
+  /** Comes after the queue, without those that were tried. */
+  #rest: readonly Ready[] | undefined;
   /** Those that have as many attempts as they may have. */
   #busy: Ready[] | undefined;
   /** Over their limits, as they said themselves: tried when there is nothing else. */
@@ -109,6 +113,7 @@ export class RoutePlan {
         else return this.#try(ready);
         continue;
       }
+      if (this.#unfold()) continue;
       if (this.#busy) return { kind: 'queue', busy: this.#busy };
       const stage = this.#stages?.shift();
       if (stage) {
@@ -142,14 +147,32 @@ export class RoutePlan {
   /** From now on another model is tried, and nothing of what was left. */
   goTo(route: ModelRoute, because: LookRecord['because']): void {
     this.#queue = undefined;
+    this.#rest = undefined;
     this.#busy = undefined;
     this.#resting = undefined;
     this.#first = route;
     this.#stages = [{ route, because }];
   }
 
+  /** Puts the rest into the queue. @returns whether there was any */
+  #unfold(): boolean {
+    const rest = this.#rest;
+    if (!rest) return false;
+    this.#rest = undefined;
+    const passed = [...(this.#queue ?? []), ...(this.#resting ?? []), ...(this.#busy ?? [])];
+    for (const ready of rest) {
+      const known =
+        passed.includes(ready) ||
+        (this.#tried?.includes(ready.state) ?? false) ||
+        (this.#unusable?.includes(ready.state) ?? false);
+      if (!known) this.#queue = append(this.#queue, ready);
+    }
+    return true;
+  }
+
   /** Another target of the same model to ask beside one that is slow; undefined when there is none that will do. */
   beside(now: number, accepts: (target: Target) => boolean): (Step & { readonly kind: 'try' }) | undefined {
+    this.#unfold();
     const at =
       this.#queue?.findIndex(
         ({ state, target }) => state.unavailable(now) === undefined && !state.full && accepts(target),
@@ -179,7 +202,10 @@ export class RoutePlan {
     const cures = reason === undefined ? [] : this.#routes(this.#first.fallbacksOn[reason] ?? [], reason);
     if (cures.length > 0) {
       // The request itself is at fault: more of the same would fail the same way.
-      if (!error.retryable) this.#queue = undefined;
+      if (!error.retryable) {
+        this.#queue = undefined;
+        this.#rest = undefined;
+      }
       this.#stages = error.retryable ? [...cures, ...(this.#stages ?? [])] : cures;
       return true;
     }
@@ -207,9 +233,18 @@ export class RoutePlan {
   #open(route: ModelRoute, because: LookRecord['because'], now: number): void {
     if (this.#visited?.includes(route.id)) return;
     this.#visited = append(this.#visited, route.id);
-    const { places, all, ruledOut, calm } = this.router.order(route, this.facts, now);
-    const look = new Look(route, because, now, all, places.length, ruledOut, this.router.notes);
+    const { places, rest, all, ruledOut, calm } = this.router.order(route, this.facts, now);
+    const look = new Look(
+      route,
+      because,
+      now,
+      all,
+      rest?.length ?? places.length,
+      ruledOut,
+      this.router.notes,
+    );
     this.#looks.push(look);
+    this.#rest = rest;
     if (calm && this.#tried === undefined) this.#queue = [...places];
     else this.#lookAt(places, look, now);
     if (this.backup && route === this.#first) {

@@ -13,7 +13,7 @@ import type { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './retry.ts';
 import { Place, RouteTable } from './route-table.ts';
 import { READS_PREFIX, STRATEGIES } from './strategies/index.ts';
-import type { Turn } from './strategies/strategy.ts';
+import { type Turn, withOthers } from './strategies/strategy.ts';
 
 /** What is measured and outlives configurations. */
 export interface RoutingState {
@@ -159,17 +159,24 @@ export class Router implements PlanRouter {
     }
     const turn = this.#turn(route, facts, even);
     const calm = this.options.states.calm(table.states, now);
+    const [alone] = tiers;
+    if (calm && alone && tiers.length === 1 && !fit) {
+      this.#lookAt(alone, route);
+      const places = STRATEGIES[route.strategy](alone, turn);
+      const whole = places.length === alone.length;
+      return { places, ...(whole ? {} : { rest: alone }), all: table.places, ruledOut, calm };
+    }
     const ordered: Place[] = [];
     for (const tier of tiers) {
       const places = fit ? tier.filter(fit) : tier;
       this.#lookAt(places, route);
       if (calm) {
-        for (const place of STRATEGIES[route.strategy](places, turn)) ordered.push(place);
+        ordered.push(...withOthers(STRATEGIES[route.strategy](places, turn), places));
         continue;
       }
       // The choice is among those that can be used; the others are only there to be told of.
       const usable = places.filter(({ state }) => state.unavailable(now) === undefined);
-      ordered.push(...this.#easedIn(STRATEGIES[route.strategy](usable, turn), now));
+      ordered.push(...this.#easedIn(withOthers(STRATEGIES[route.strategy](usable, turn), usable), now));
       ordered.push(...places.filter((place) => !usable.includes(place)));
     }
     return { places: ordered, all: table.places, ruledOut, calm };

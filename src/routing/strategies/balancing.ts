@@ -32,7 +32,7 @@ export const powerOfTwo: Strategy = (targets, turn) => {
   const other = draw(targets, turn, one) ?? only;
   const [first, second] = expectedWait(other) < expectedWait(one) ? [other, one] : [one, other];
   // Nothing else is looked at: with many targets, looking costs more than choosing.
-  return [first, second, ...targets.filter((view) => view !== first && view !== second)];
+  return [first, second];
 };
 
 /** A block of the prompt in tokens, about. */

@@ -34,7 +34,7 @@ const views = fc
 
 describe('every strategy', () => {
   const every = fc.constantFrom(...(Object.keys(STRATEGIES) as StrategyName[]));
-  test('orders all targets, each once, and leaves its input alone', () => {
+  test('orders targets, each once, has one if there is any, and leaves its input alone', () => {
     fc.assert(
       fc.property(
         every,
@@ -43,7 +43,10 @@ describe('every strategy', () => {
         fc.double({ min: 0, max: 0.999, noNaN: true }),
         (name, given, count, random) => {
           const before = names(given);
-          expect(order(name, given, count, () => random).toSorted()).toEqual(before.toSorted());
+          const ordered = order(name, given, count, () => random);
+          expect(new Set(ordered).size).toBe(ordered.length);
+          expect(before).toEqual(expect.arrayContaining(ordered));
+          expect(ordered.length).toBeGreaterThanOrEqual(Math.min(2, before.length));
           expect(names(given)).toEqual(before);
         },
       ),

@@ -41,9 +41,17 @@ export interface Turn {
 
 /**
  * Orders the targets of a model (of weight above 0) for one request: the first is tried first, the others follow if it
- * fails before its answer is committed. Pure: all that changes comes in by the views and the turn.
+ * fails before its answer is committed. Those that are not in the order follow in any. Pure: all that changes comes in
+ * by the views and the turn.
  */
 export type Strategy = <View extends TargetView>(targets: readonly View[], turn: Turn) => readonly View[];
+
+/** An order with those that it left out at its end. */
+export function withOthers<View>(ordered: readonly View[], all: readonly View[]): readonly View[] {
+  return ordered.length === all.length
+    ? ordered
+    : [...ordered, ...all.filter((view) => !ordered.includes(view))];
+}
 
 export function rotate<T>(items: readonly T[], by: number): T[] {
   const start = items.length === 0 ? 0 : by % items.length;
