@@ -100,31 +100,33 @@ export class Attempts {
   }
 
   /** Tries one target, or two where the first is slow to begin and the model is hedged. */
-  async #try(run: Run, plan: RoutePlan, claim: Claim): Promise<InferenceAnswer> {
+  #try(run: Run, plan: RoutePlan, claim: Claim): Promise<InferenceAnswer> {
     const { call, context, snapshot } = run;
     const { target, route } = claim.ready;
-    if (call.operation === 'count-tokens' && !target.provider.adapter.countsTokens) {
+    const { adapter } = target.provider;
+    if (call.operation === 'count-tokens' && !adapter.countsTokens) {
       return this.#estimate(context, call, target);
     }
+    const urls = adapter.mediaToInline?.(call, target);
+    // What has to be fetched first is slow anyway, and so not hedged.
+    if (urls && urls.length > 0) {
+      return this.#fetchMedia(urls, context).then((media) => this.#begin(run, claim, media).answer);
+    }
     const hedging = call.stream && run.hedged !== false ? snapshot.router.hedging(route) : undefined;
-    const media = await this.#media(run, target);
-    // What has to be fetched first is slow anyway.
-    if (!hedging || media.size > 0) return this.#begin(run, claim, media).answer;
-    return this.#hedged(run, plan, claim, media, hedging);
+    return hedging ? this.#hedged(run, plan, claim, hedging) : this.#begin(run, claim, NO_MEDIA).answer;
   }
 
   async #hedged(
     run: Run,
     plan: RoutePlan,
     claim: Claim,
-    media: ReadonlyMap<string, InlineMedia>,
     { settings, budget }: Hedging,
   ): Promise<InferenceAnswer> {
     const { clock } = this.options;
     const { context, snapshot } = run;
     const race = new Race();
     context.onAbort((reason) => race.cancel(reason));
-    const first = this.#begin(run, claim, media, race);
+    const first = this.#begin(run, claim, NO_MEDIA, race);
     const settled = first.answer.then(
       () => true,
       () => true,
@@ -184,11 +186,6 @@ export class Attempts {
       context.onAbort(undefined);
       context.loadingMs += this.#now() - since;
     }
-  }
-
-  async #media({ call, context }: Run, target: Target): Promise<ReadonlyMap<string, InlineMedia>> {
-    const urls = target.provider.adapter.mediaToInline?.(call, target);
-    return urls && urls.length > 0 ? this.#fetchMedia(urls, context) : NO_MEDIA;
   }
 
   /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
