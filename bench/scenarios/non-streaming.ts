@@ -47,25 +47,33 @@ async function saturated(bench: Bench, subject: Subject, rate: number): Promise<
       `${subject.name} can do less than the fixed rate: its latency there is the length of a growing queue`,
     );
   }
-  return result.failed + (await routed(bench, subject, perRequest));
+  return result.failed + (await routed(bench, subject));
 }
 
-/** How much more CPU a request takes whose model has many targets, measured right after those with one. */
-async function routed(bench: Bench, subject: Subject, cpuMicros: number | undefined): Promise<number> {
+/** Pairs of measurements in each round: their difference is small beside what a busy machine adds to either. */
+const PAIRS = 6;
+
+/** How much more CPU a request takes whose model has many targets than one whose model has one, turn and turn about. */
+async function routed(bench: Bench, subject: Subject): Promise<number> {
   const { connections, seconds } = bench.options;
-  if (subject.manyModel === undefined) return 0;
-  const body = chatBody(subject.manyModel);
-  const many = await withCpu(bench, subject, () =>
-    bench.saturate.run(subject.endpoint, body, connections, seconds),
-  );
-  const perRequest = many.cpuMicros && many.cpuMicros / many.result.completed;
-  bench.measurements.add(
-    SCENARIO,
-    subject.name,
-    'routing_cpu_us',
-    perRequest && cpuMicros && perRequest - cpuMicros,
-  );
-  return many.result.failed;
+  const { manyModel, model } = subject;
+  if (manyModel === undefined) return 0;
+  let failed = 0;
+  const measure = async (name: string) => {
+    const { result, cpuMicros } = await withCpu(bench, subject, () =>
+      bench.saturate.run(subject.endpoint, chatBody(name), connections, Math.max(1, seconds / 2)),
+    );
+    failed += result.failed;
+    return cpuMicros && cpuMicros / result.completed;
+  };
+  for (let pair = 0; pair < PAIRS; pair += 1) {
+    // Who comes first has an advantage or not, but not always the same one.
+    const [first, second] = pair % 2 === 0 ? [model, manyModel] : [manyModel, model];
+    const [a, b] = [await measure(first), await measure(second)];
+    const more = a && b && (pair % 2 === 0 ? b - a : a - b);
+    bench.measurements.add(SCENARIO, subject.name, 'routing_cpu_us', more);
+  }
+  return failed;
 }
 
 async function paced(
