@@ -1,10 +1,10 @@
+import { seeded } from '../../src/core/random.ts';
 import { QueuedRequest } from '../../src/routing/admission/queued-request.ts';
 import type { Payer } from '../../src/routing/admission/target-gate.ts';
 import { DEFAULT_HEALTH } from '../../src/routing/health/target-state.ts';
 import { TargetStates } from '../../src/routing/health/target-states.ts';
 import { testProvider } from '../../test/support/inference.ts';
 import { EventQueue } from './event-queue.ts';
-import { seeded } from './scenarios.ts';
 
 /**
  * A target that is fully sold: each of eight tenants is entitled to an eighth of it. Six send what they are entitled to,

@@ -1,6 +1,7 @@
+import { seeded } from '../../src/core/random.ts';
 import { STRATEGIES, type StrategyName } from '../../src/routing/strategies/index.ts';
 import { type FairnessOutcome, simulateFairness } from './fairness.ts';
-import { ALIKE, REPLICAS, requestsAt, seeded } from './scenarios.ts';
+import { ALIKE, REPLICAS, requestsAt } from './scenarios.ts';
 import { type Outcome, simulate } from './simulation.ts';
 
 /** `npm run bench:routing`: all strategies against the same requests. `--json` for machines. */

@@ -1,16 +1,6 @@
+import { seeded } from '../../src/core/random.ts';
 import type { ReplicaSpec } from './replica.ts';
 import { workload } from './workload.ts';
-
-/** Numbers that look random and are the same each time (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 const engine = (name: string, speed: number, more: Partial<ReplicaSpec> = {}): ReplicaSpec => ({
   name,

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { seeded } from '../../src/core/random.ts';
 import type { StrategyName } from '../../src/routing/strategies/index.ts';
 import { EventQueue } from './event-queue.ts';
-import { ALIKE, REPLICAS, requestsAt, seeded } from './scenarios.ts';
+import { ALIKE, REPLICAS, requestsAt } from './scenarios.ts';
 import { simulate } from './simulation.ts';
 
 const REQUESTS = 4_000;

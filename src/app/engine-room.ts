@@ -30,6 +30,8 @@ export function createEngineRoom({
 }: EngineRoomOptions): EngineRoom {
   const ledger = new ProcessLedger(ledgerFile);
   const count = ledger.endLeftovers();
+  // Also when the process is made to end at once, and nobody stops them in order.
+  process.once('exit', () => ledger.endLeftovers());
   if (count > 0) logger.warn({ count }, 'engines that an earlier gateway had left running were ended');
   return new EngineRoom(
     {
@@ -62,10 +64,6 @@ export function createEngineRoom({
       },
     },
     env,
-    (id) => {
-      let inflight = 0;
-      for (const state of states.ofProvider(id)) inflight += state.inflight;
-      return inflight;
-    },
+    (id) => states.inflightAt(id),
   );
 }

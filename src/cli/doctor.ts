@@ -148,7 +148,9 @@ function checkFileLimit(): Finding {
 async function checkProviders(config: Config, { env }: DoctorOptions): Promise<Finding[]> {
   try {
     const snapshot = offlineSnapshot(config, env);
-    const providers = snapshot.providers.filter(({ onDemand }) => !onDemand);
+    const providers = snapshot.providers
+      .filter(({ onDemand }) => !onDemand)
+      .flatMap((provider) => [provider, ...(provider.accounts ?? [])]);
     const findings = await Promise.all(providers.map((provider) => checkProvider(provider, config)));
     findings.push(...checkEngines(config, env));
     snapshot.close();
@@ -184,7 +186,7 @@ function checkEngines({ engines }: Config, env: DoctorOptions['env']): Finding[]
 }
 
 async function checkProvider(provider: Provider, config: Config): Promise<Finding> {
-  const check = `provider ${provider.id}`;
+  const check = `provider ${provider.id}${provider.account === undefined ? '' : ` key ${provider.account}`}`;
   if (provider.profile.needsKey && provider.credential === undefined) {
     return {
       check,

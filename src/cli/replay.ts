@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Config } from '../config/schema.ts';
 import { asCount, asString, isRecord, parseJsonText } from '../core/json.ts';
+import { seeded } from '../core/random.ts';
 import { ModelData } from '../metering/model-data.ts';
 import { asLogged, type LoggedRequest, Paces, type ReplayOutcome, replay } from '../routing/replay.ts';
 import type { GatewaySnapshot } from '../snapshot.ts';
@@ -11,17 +12,6 @@ import { offlineSnapshot } from './snapshot.ts';
 export interface ReplayOptions {
   readonly policy: readonly string[];
   readonly json?: boolean;
-}
-
-/** Numbers that look random and are the same each time (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 /** What one line of the log tells of a request that was answered; undefined for any other line. */

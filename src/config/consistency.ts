@@ -32,8 +32,12 @@ function checkServer({ ports, cors }: Outline): Problem[] {
 }
 
 function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem[] {
-  const { path, kind, vendor, engine, api } = provider;
+  const { path, kind, vendor, engine, api, given } = provider;
   const problems: Problem[] = [];
+  if (given.includes('more_api_keys') && !given.includes('api_key')) {
+    const message = 'needs api_key, which is the first of them';
+    problems.push({ path: [...path, 'more_api_keys'], message, onKey: true });
+  }
   const generic = catalog.genericKinds.join(' or ');
   if (kind === undefined || !catalog.kinds.includes(kind)) return problems;
   problems.push(...checkSettings(provider, kind, catalog));

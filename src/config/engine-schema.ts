@@ -41,7 +41,7 @@ const command = (catalog: ProviderCatalog) =>
       )
       .prefault({})
       .describe(
-        'More environment variables. It has those of the gateway, without keys and settings of Weir.',
+        "More environment variables. It has those of the gateway, without Weir's settings and without `*_API_KEY`.",
       ),
     cwd: nullable(text(4_000)).describe('The folder to start it in.'),
     port: nullable(integer(1, 65_535)).describe('Its port at 127.0.0.1; a free one when null.'),

@@ -327,6 +327,7 @@ function completeFrom(context: RequestContext, end: AttemptEnd): void {
 /** With what earlier targets had answered whose stream broke, and was gone on with. */
 function withEarlier(usage: Usage | undefined, context: RequestContext): Usage | undefined {
   const { attempts, answeredBy } = context;
+  if (attempts.length === 1) return usage;
   const cut = attempts.filter(
     (one) => one !== answeredBy && one.firstEventAt !== undefined && one.failure && one.usage,
   );

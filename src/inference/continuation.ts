@@ -3,6 +3,7 @@ import type { ChatRequest } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter } from '../core/chat/result.ts';
 import type { ErrorCode, GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceCall } from '../core/inference.ts';
+import { guessTokens } from '../core/token-guess.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 
 /** Failures of a stream that another target has nothing to do with. */
@@ -17,7 +18,6 @@ const CURABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 const GO_ON =
   'Your answer was cut off by a technical fault. Go on from exactly where it stops, in the middle of a word if need be. Write only what comes next: no repetition, no introduction, no apology.';
-const LETTERS_PER_TOKEN = 4;
 const encoder = new TextEncoder();
 
 /**
@@ -70,10 +70,7 @@ export class ContinuableStream {
       ...(request.maxOutputTokens === undefined
         ? {}
         : {
-            maxOutputTokens: Math.max(
-              1,
-              request.maxOutputTokens - Math.ceil(text.length / LETTERS_PER_TOKEN),
-            ),
+            maxOutputTokens: Math.max(1, request.maxOutputTokens - guessTokens(text.length)),
           }),
     };
     return { ...this.original, chat: () => continued, dialect: this.#dialect(() => this.#next()) };
@@ -171,10 +168,12 @@ export interface Sequel {
 /**
  * One body after the other.
  * @param sequel asked for when a body has ended; undefined when that was all
+ * @param onCancel the reader has gone, perhaps between two bodies, where there is none to cancel
  */
 export function chained(
   first: ReadableStream<Uint8Array>,
   sequel: () => Promise<Sequel> | undefined,
+  onCancel: () => void,
 ): ReadableStream<Uint8Array> {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined = first.getReader();
   return new ReadableStream<Uint8Array>({
@@ -198,6 +197,7 @@ export function chained(
     },
     async cancel(reason) {
       await reader?.cancel(reason);
+      onCancel();
     },
   });
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { workOf } from '../core/token-guess.ts';
 import { nanoUsd } from '../metering/cost.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { Sample } from '../routing/experiments/canary.ts';
@@ -12,8 +13,6 @@ import type { AttemptObserver } from './service.ts';
 /** Until tenants choose tiers, everybody is in this one. */
 const TIER = 'default';
 const NONE = 'none';
-/** What a request costs a target beside its answer's tokens, in tokens. */
-const TOKENS_FOR_THE_START = 50;
 
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
 export class Recorder implements AttemptObserver {
@@ -81,11 +80,10 @@ export class Recorder implements AttemptObserver {
     const own = outcome.kind === 'failed' && outcome.error.status < 500 && context.attempts.length === 0;
     if (outcome.kind === 'client_gone' || own) return;
     const failed = context.attempts[0]?.failure !== undefined || outcome.kind === 'failed';
-    const tokens = TOKENS_FOR_THE_START + (usage?.outputTokens ?? 0);
     this.onSample(part, {
       failed,
       // An answer of another variant says nothing of this one's pace and price.
-      pace: failed ? undefined : duration / tokens,
+      pace: failed ? undefined : duration / workOf(usage?.outputTokens ?? 0),
       nanoUsd: failed || cost === undefined ? undefined : nanoUsd(cost),
     });
   }

@@ -1,5 +1,6 @@
-import { asGatewayError, type GatewayError } from '../core/errors.ts';
+import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
+import { guessTokens } from '../core/token-guess.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import { RequestFacts } from '../routing/request-facts.ts';
@@ -25,7 +26,6 @@ export type {
   MediaFetcher,
 } from './run.ts';
 
-const LETTERS_PER_TOKEN = 4;
 const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -109,8 +109,7 @@ export class InferenceService {
         const { length } = stream.text;
         const cut = context.answeredBy;
         if (cut && !cut.usage) {
-          const outputTokens = Math.ceil(length / LETTERS_PER_TOKEN);
-          cut.usage = { inputTokens: facts.inputTokens, outputTokens, raw: {} };
+          cut.usage = { inputTokens: facts.inputTokens, outputTokens: guessTokens(length), raw: {} };
           cut.estimated = true;
         }
         const next = this.#attempts.run({ ...piece, call: stream.continuation() }, plan).then(
@@ -143,7 +142,14 @@ export class InferenceService {
       });
     const answer = await this.#attempts.run({ ...piece, call: stream.call }, plan);
     return answer.kind === 'stream'
-      ? { ...answer, body: chained(answer.body, () => sequels.shift()) }
+      ? {
+          ...answer,
+          body: chained(
+            answer.body,
+            () => sequels.shift(),
+            () => context.abort(new GatewayError('client_closed_request', 'The client stopped reading.')),
+          ),
+        }
       : answer;
   }
 

@@ -1,3 +1,4 @@
+import { guessLength, workOf } from '../core/token-guess.ts';
 import { addCosts } from '../metering/cost.ts';
 import type { Target } from '../providers/types.ts';
 import type { ModelDirectory } from './directory.ts';
@@ -34,8 +35,8 @@ export interface ReplayOutcome {
   }[];
 }
 
-/** What a request costs a target beside its answer's tokens, in tokens. */
-const TOKENS_FOR_THE_START = 50;
+/** A request without a prompt is as long as it was; of what is longer, the length no longer matters. UTF-16 units. */
+const LONGEST_TEXT = 4_000_000;
 
 /** How long each target took for a token, from the log. */
 export class Paces {
@@ -45,7 +46,7 @@ export class Paces {
 
   constructor(requests: readonly LoggedRequest[]) {
     for (const { provider, upstreamModel, durationMs, outputTokens } of requests) {
-      const pace = durationMs / (TOKENS_FOR_THE_START + outputTokens);
+      const pace = durationMs / workOf(outputTokens);
       const key = `${provider}/${upstreamModel}`;
       const known = this.#known.get(key) ?? { sum: 0, count: 0 };
       known.sum += pace;
@@ -174,7 +175,7 @@ export function replay(
     const call = {
       body: { max_tokens: outputTokens },
       headers: new Headers(),
-      text: ' '.repeat(Math.min(inputTokens * 4, 4_000_000)),
+      text: ' '.repeat(Math.min(guessLength(inputTokens), LONGEST_TEXT)),
     };
     const plan = route && router.plan(route, new RequestFacts(call, tenant), at);
     const step = plan?.next(at, Number.POSITIVE_INFINITY);
@@ -186,8 +187,7 @@ export function replay(
     const { target, state } = ready;
     const ticket = state.begin(at, true);
     ticket.sent(at);
-    const durationMs =
-      paces.of(`${target.provider.id}/${target.model}`) * (TOKENS_FOR_THE_START + outputTokens);
+    const durationMs = paces.of(`${target.provider.id}/${target.model}`) * workOf(outputTokens);
     endings.add({
       at: at + durationMs,
       end: () => {

@@ -1,12 +1,11 @@
 import type { InferenceCall } from '../core/inference.ts';
 import { asCount, asString, isRecord } from '../core/json.ts';
+import { guessTokens } from '../core/token-guess.ts';
 import { fnv1a } from './hash.ts';
 import { prefixChain } from './prefix-index.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Letters of a token, about. Routing needs no better. */
-const LETTERS_PER_TOKEN = 4;
 /** What an answer is taken for when the request sets no limit. Tokens. */
 const USUAL_ANSWER = 500;
 /** The header by which clients hold requests together. */
@@ -37,7 +36,7 @@ export class RequestFacts {
   }
 
   get inputTokens(): number {
-    return Math.ceil(this.call.text.length / LETTERS_PER_TOKEN);
+    return guessTokens(this.call.text.length);
   }
 
   get outputTokens(): number {

@@ -2,13 +2,12 @@ import { z } from '@hono/zod-openapi';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
-import { jsonResponse } from '../../http/response.ts';
 import { type DryRun, dryRun } from '../../routing/dry-run.ts';
 import { RequestFacts } from '../../routing/request-facts.ts';
 import { demandsOf } from '../demands.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { assertAdmin } from './access.ts';
+import { adminJson, assertAdmin } from './access.ts';
 
 export const dryRunRequest = z
   .strictObject({
@@ -90,6 +89,6 @@ export function addDryRunRoute(door: Door, { keys, snapshot, clock }: ApiService
     const { json } = await readJsonBody(exchange.request, bodyLimit);
     const input = validate(dryRunRequest, json);
     const result = dryRun(directory, router, input.request.model, factsOf(input), clock.now());
-    return jsonResponse(exchange.request, 200, JSON.stringify(describeDryRun(result)), {});
+    return adminJson(exchange, describeDryRun(result));
   });
 }

@@ -3,11 +3,9 @@ import { GatewayError } from '../../core/errors.ts';
 import type { EngineStatus } from '../../engines/engine-pool.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
-import type { Exchange } from '../../http/exchange.ts';
-import { jsonResponse } from '../../http/response.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { assertAdmin } from './access.ts';
+import { adminJson, assertAdmin } from './access.ts';
 
 const engine = z.object({
   id: z.string(),
@@ -40,8 +38,6 @@ export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
     since === undefined ? null : Math.round((clock.now() - since) / 100) / 10;
 
   const describe = (status: EngineStatus): z.output<typeof engine> => {
-    let inflight = 0;
-    for (const state of states.ofProvider(status.id)) inflight += state.inflight;
     return {
       id: status.id,
       state: status.state,
@@ -51,18 +47,17 @@ export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
       loads: status.loads,
       failures: status.failures,
       last_failure: status.lastFailure ?? null,
-      in_flight: inflight - status.waiting,
+      in_flight: states.inflightAt(status.id) - status.waiting,
       waiting: status.waiting,
       loaded_seconds: seconds(status.readyAt),
       idle_seconds: seconds(status.lastUsedAt),
       output: [...status.output],
     };
   };
-  const json = ({ request }: Exchange, body: unknown) => jsonResponse(request, 200, JSON.stringify(body), {});
 
   door.route('GET', '/admin/v1/engines', (exchange) => {
     assertAdmin(keys, exchange);
-    return json(exchange, { object: 'list', data: engines.list().map(describe) });
+    return adminJson(exchange, { object: 'list', data: engines.list().map(describe) });
   });
 
   door.route('POST', '/admin/v1/engines', async (exchange) => {
@@ -73,6 +68,6 @@ export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
       throw new GatewayError('not_found', `There is no engine "${id}". GET lists them.`);
     }
     const status = engines.list().find((one) => one.id === id);
-    return json(exchange, status && describe(status));
+    return adminJson(exchange, status && describe(status));
   });
 }

@@ -2,13 +2,11 @@ import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
-import type { Exchange } from '../../http/exchange.ts';
-import { jsonResponse } from '../../http/response.ts';
 import type { SideSummary } from '../../routing/experiments/canary.ts';
 import type { CanaryStatus } from '../../routing/experiments/experiments.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { assertAdmin } from './access.ts';
+import { adminJson, assertAdmin } from './access.ts';
 
 const side = z.object({
   requests: z.number().int(),
@@ -47,12 +45,11 @@ const describe = ({ sides, reason, ...status }: CanaryStatus): z.output<typeof c
 
 /** Canaries as operators see them: how both sides do, and whether one was taken back. */
 export function addExperimentAdminRoutes(door: Door, { keys, snapshot }: ApiServices): void {
-  const json = ({ request }: Exchange, body: unknown) => jsonResponse(request, 200, JSON.stringify(body), {});
   const experiments = () => snapshot().router.experiments;
 
   door.route('GET', '/admin/v1/canaries', (exchange) => {
     assertAdmin(keys, exchange);
-    return json(exchange, { object: 'list', data: experiments().canaries().map(describe) });
+    return adminJson(exchange, { object: 'list', data: experiments().canaries().map(describe) });
   });
 
   door.route('POST', '/admin/v1/canaries', async (exchange) => {
@@ -65,6 +62,6 @@ export function addExperimentAdminRoutes(door: Door, { keys, snapshot }: ApiServ
     const status = experiments()
       .canaries()
       .find((one) => one.model === model);
-    return json(exchange, status && describe(status));
+    return adminJson(exchange, status && describe(status));
   });
 }

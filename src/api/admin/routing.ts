@@ -2,14 +2,12 @@ import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
-import type { Exchange } from '../../http/exchange.ts';
-import { jsonResponse } from '../../http/response.ts';
 import { explain } from '../../inference/explain.ts';
 import type { Target } from '../../providers/types.ts';
 import { TargetStates } from '../../routing/health/target-states.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { assertAdmin } from './access.ts';
+import { adminJson, assertAdmin } from './access.ts';
 
 const OVERRIDES = ['drain', 'disable', 'force'] as const;
 
@@ -69,8 +67,6 @@ export const requestExplanation = z
 /** Routing as operators see it: targets with their condition, what they may decide, and why requests went where. */
 export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
   const { clock, states, requests, modelData } = services;
-  const json = (exchange: Exchange, body: unknown) =>
-    jsonResponse(exchange.request, 200, JSON.stringify(body), {});
 
   /** The targets of configured models, and those that were used beside. */
   const targets = (): Target[] => {
@@ -121,7 +117,7 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
 
   door.route('GET', '/admin/v1/targets', (exchange) => {
     assertAdmin(services.keys, exchange);
-    return json(exchange, { object: 'list', data: targets().map(describe) });
+    return adminJson(exchange, { object: 'list', data: targets().map(describe) });
   });
 
   door.route('POST', '/admin/v1/targets', async (exchange) => {
@@ -137,7 +133,7 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
     const state = states.of(target);
     if (override !== undefined) state.decide(override ?? undefined, clock.now());
     if (reset) state.reset(clock.now());
-    return json(exchange, describe(target));
+    return adminJson(exchange, describe(target));
   });
 
   door.route('GET', '/admin/v1/requests/:id', (exchange) => {
@@ -150,7 +146,7 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
         `Request "${id.slice(0, 128)}" is not among the last ones that this gateway remembers.`,
       );
     }
-    return json(
+    return adminJson(
       exchange,
       explain(record, (target) => modelData.of(target)),
     );

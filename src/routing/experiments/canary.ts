@@ -24,27 +24,56 @@ interface Timed extends Sample {
 /** Requests that are remembered of each side. */
 const MOST = 1_000;
 
-/** The last requests of one side. */
+/** A mean of what comes and goes. */
+class Mean {
+  #sum = 0;
+  #count = 0;
+
+  add(value: number | undefined): void {
+    if (value === undefined) return;
+    this.#sum += value;
+    this.#count += 1;
+  }
+
+  remove(value: number | undefined): void {
+    if (value === undefined) return;
+    this.#count -= 1;
+    // Nothing is left of rounding either, once nothing is left.
+    this.#sum = this.#count === 0 ? 0 : this.#sum - value;
+  }
+
+  get value(): number | undefined {
+    return this.#count === 0 ? undefined : this.#sum / this.#count;
+  }
+}
+
+/** The last requests of one side. Sums are kept up to date: each request of an experiment is compared. */
 class Side {
   readonly #samples: Timed[] = [];
+  readonly #failures = new Mean();
+  readonly #pace = new Mean();
+  readonly #nanoUsd = new Mean();
 
   add(sample: Sample, at: number, windowMs: number): void {
     this.#samples.push({ ...sample, at });
-    const old = this.#samples.findIndex((one) => one.at > at - windowMs);
-    this.#samples.splice(0, Math.max(old, this.#samples.length - MOST));
+    this.#failures.add(Number(sample.failed));
+    this.#pace.add(sample.pace);
+    this.#nanoUsd.add(sample.nanoUsd);
+    for (let [oldest] = this.#samples; oldest; [oldest] = this.#samples) {
+      if (oldest.at > at - windowMs && this.#samples.length <= MOST) return;
+      this.#samples.shift();
+      this.#failures.remove(Number(oldest.failed));
+      this.#pace.remove(oldest.pace);
+      this.#nanoUsd.remove(oldest.nanoUsd);
+    }
   }
 
   summary(): SideSummary {
-    const samples = this.#samples;
-    const mean = (values: readonly (number | undefined)[]) => {
-      const known = values.filter((value) => value !== undefined);
-      return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
-    };
     return {
-      requests: samples.length,
-      errorRate: samples.length === 0 ? 0 : samples.filter(({ failed }) => failed).length / samples.length,
-      pace: mean(samples.map(({ pace }) => pace)),
-      nanoUsd: mean(samples.map(({ nanoUsd }) => nanoUsd)),
+      requests: this.#samples.length,
+      errorRate: this.#failures.value ?? 0,
+      pace: this.#pace.value,
+      nanoUsd: this.#nanoUsd.value,
     };
   }
 }

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import { SlotList, type Slotted } from '../../core/slot-list.ts';
+import { workOf } from '../../core/token-guess.ts';
 import type { Payer, TargetGate } from '../admission/target-gate.ts';
 import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
 import { PeakEwma, RecentQuantiles } from './latency.ts';
@@ -47,8 +48,6 @@ const BAD_KEY_REST_MS = 60_000;
 
 /** The smallest share of a target that has just come back. */
 const FIRST_SHARE = 0.1;
-/** What a request costs a target beside its answer's tokens, in tokens. */
-const TOKENS_FOR_THE_START = 50;
 
 /** One attempt as its target sees it: from the moment its place is taken, a little before it is sent. */
 export interface Ticket {
@@ -338,7 +337,7 @@ class OpenTicket implements Ticket, Slotted {
     else if (error === null) state.breaker.abandoned(probe);
     else {
       if (!this.#answered) state.succeeded(now, this.probe);
-      const pace = (now - this.startedAt) / (TOKENS_FOR_THE_START + (tokens ?? 0));
+      const pace = (now - this.startedAt) / workOf(tokens ?? 0);
       state.pace.add(pace, now);
       state.gate?.succeeded(pace, state.inflight);
     }

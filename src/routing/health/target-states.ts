@@ -69,6 +69,13 @@ export class TargetStates {
     return (this.#providers.get(id) ?? new Map<string, TargetState>()).values();
   }
 
+  /** Attempts in flight at one provider. */
+  inflightAt(provider: string): number {
+    let sum = 0;
+    for (const { inflight } of this.ofProvider(provider)) sum += inflight;
+    return sum;
+  }
+
   /** What checks say of a provider; undefined where nobody checks, or not yet. */
   healthOf(provider: string): boolean | undefined {
     return this.#health.get(provider);
