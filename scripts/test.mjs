@@ -2,8 +2,10 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { root, runtimeEnvironment, setUp } from './setup.mjs';
+import { ensureServices } from './test-services.mjs';
 
 const bun = setUp({ withDev: true });
+ensureServices();
 const tool = (path) => [process.execPath, join(root, 'node_modules', path)];
 
 /** Steps that are one check each. `sound` looks at the output of a step that claims success. */

@@ -19,9 +19,11 @@ import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
 import { createEngineRoom } from './app/engine-room.ts';
 import { describeCanaries, describeEngines, describeModels, describeTargets } from './app/gauges.ts';
+import { BY_ITSELF, dataFolder, openStores, type Stores } from './app/stores.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
+import { DEFAULT_TENANT } from './core/principal.ts';
 import type { EngineRoom } from './engines/engine-room.ts';
 import { Door } from './http/door.ts';
 import { DeadlineMonitor } from './inference/deadlines.ts';
@@ -35,7 +37,6 @@ import { ContextWindows } from './metering/context-window.ts';
 import { ModelData } from './metering/model-data.ts';
 import { Tokenizer } from './metering/tokenizer.ts';
 import { createFetchTransport } from './platform/fetch-transport.ts';
-import { openSqlite } from './platform/sqlite.ts';
 import { createUpstreamTransport } from './platform/upstream-transport.ts';
 import { createProvider } from './providers/registry.ts';
 import { createSimulator } from './providers/simulator/index.ts';
@@ -48,14 +49,11 @@ import { ejectOutliers } from './routing/health/outliers.ts';
 import { freshRoutingState } from './routing/router.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
 import { ResponseKeeper } from './storage/response-keeper.ts';
-import { type ControlDatabase, openControlDatabase } from './storage/sql/control-database.ts';
-import { SqlKeyStore } from './storage/sql/sql-key-store.ts';
 import { SqlResponseStore } from './storage/sql/sql-response-store.ts';
 import type { Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { readProcessStats } from './telemetry/process-stats.ts';
-import { type CreatedKey, createKey } from './tenancy/key-admin.ts';
-import { KeyRing } from './tenancy/key-ring.ts';
+import type { CreatedKey } from './tenancy/keys.ts';
 
 const KEY_REFRESH_MS = 500;
 /** How often it is looked whether checks of engines are due. */
@@ -76,22 +74,11 @@ export interface AppOptions {
   readonly version: string;
 }
 
-/** Folder of the embedded databases, from `storage.database_url`. */
-export function dataFolder(config: Config): string {
-  return config.storage.database_url.replace(/^sqlite:/i, '');
-}
-
-/** Opens the control database and its key store. */
-export async function openKeyStore(config: Config): Promise<{ db: ControlDatabase; keys: SqlKeyStore }> {
-  const file = openSqlite(join(dataFolder(config), 'control.sqlite'));
-  const db = await openControlDatabase(file.database);
-  return { db, keys: new SqlKeyStore(db, () => file.dataVersion()) };
-}
-
 /** What is made before the rest, some of it with waiting. */
 interface Foundation {
-  readonly db: ControlDatabase;
-  readonly keys: KeyRing;
+  /** Whose configuration is replaced while all runs. */
+  readonly live: { config: Config };
+  readonly stores: Stores;
   readonly discovery: ModelDiscovery;
   readonly modelData: ModelData;
   readonly snapshotOptions: AppSnapshotOptions;
@@ -113,9 +100,9 @@ export class App {
 
   #snapshot: GatewaySnapshot;
   readonly #options: AppOptions;
-  readonly #db: ControlDatabase;
+  readonly #live: { config: Config };
+  readonly #stores: Stores;
   readonly #responses: ResponseKeeper;
-  readonly #keys: KeyRing;
   readonly #discovery: ModelDiscovery;
   readonly #snapshotOptions: AppSnapshotOptions;
   readonly #health: HealthChecks;
@@ -126,13 +113,20 @@ export class App {
   /** @throws Error when a store can't be opened */
   static async create(options: AppOptions): Promise<App> {
     const { env, loaded, clock, log } = options;
-    const { db, keys: store } = await openKeyStore(loaded.config);
-    const keys = new KeyRing(store, env.WEIR_ADMIN_KEY || undefined);
-    await keys.load();
+    const live = { config: loaded.config };
+    const stores = await openStores({
+      config: () => live.config,
+      env,
+      clock,
+      onWarning: (message, error) => log.logger.error({ err: error }, message),
+    });
     let created: CreatedKey | undefined;
-    if (!keys.hasAdmin) {
-      created = await createKey(store, { kind: 'admin', name: 'admin' }, clock);
-      await keys.load();
+    if (!stores.access.hasAdmin) {
+      created = await stores.keys.create(
+        { tenant: DEFAULT_TENANT },
+        { kind: 'admin', name: 'admin' },
+        BY_ITSELF,
+      );
     }
     const simulator = createSimulator({ clock });
     const discovery = new ModelDiscovery();
@@ -171,16 +165,26 @@ export class App {
       engines: loaded.config.providers === null ? await findEngines(options) : [],
     };
     return new App(options, {
-      ...{ db, keys, discovery, modelData, snapshotOptions, created, lifecycle, metrics, startedAtSeconds },
+      ...{
+        live,
+        stores,
+        discovery,
+        modelData,
+        snapshotOptions,
+        created,
+        lifecycle,
+        metrics,
+        startedAtSeconds,
+      },
     });
   }
 
   private constructor(options: AppOptions, foundation: Foundation) {
     const { clock, log, version } = options;
-    const { db, keys, discovery, modelData, snapshotOptions, startedAtSeconds } = foundation;
+    const { live, stores, discovery, modelData, snapshotOptions, startedAtSeconds } = foundation;
     this.#options = options;
-    this.#db = db;
-    this.#keys = keys;
+    this.#live = live;
+    this.#stores = stores;
     this.#discovery = discovery;
     this.#snapshotOptions = snapshotOptions;
     this.createdAdminKey = foundation.created;
@@ -208,7 +212,7 @@ export class App {
     const deadlines = new DeadlineMonitor(() => clock.now());
     const tokenizer = new Tokenizer();
     this.#responses = new ResponseKeeper(
-      new SqlResponseStore(db),
+      new SqlResponseStore(stores.control),
       () => clock.wallTime(),
       (count, reason) => log.logger.error({ err: reason, count }, 'responses could not be kept'),
     );
@@ -223,7 +227,7 @@ export class App {
     const services: ApiServices = {
       clock,
       startedAtSeconds,
-      keys,
+      access: stores.access,
       lifecycle: this.lifecycle,
       deadlines,
       addressLimiter: new AddressLimiter(
@@ -300,7 +304,7 @@ export class App {
       this.#timers.push(timer);
     };
     every(KEY_REFRESH_MS, 'API keys could not be read again; the known ones stay in force', () =>
-      this.#keys.refresh(),
+      this.#stores.access.refresh(),
     );
     every(ENGINE_TICK_MS, 'engines could not be looked after', async () =>
       this.#snapshotOptions.engineRoom.pool.tick(),
@@ -392,12 +396,14 @@ export class App {
     await this.#snapshotOptions.engineRoom.pool.close();
     this.#snapshot.close();
     await this.#responses.flush();
-    await this.#db.destroy();
+    await this.#stores.close();
   }
 
   /** Passes on what outlives configurations. */
   #configureParts(): void {
     const { health, admission, config } = this.#snapshot;
+    this.#live.config = config;
+    this.#stores.access.forgetLimits();
     this.#snapshotOptions.engineRoom.configure(config);
     this.#snapshotOptions.routing.experiments.configure(this.#snapshot.directory.defined());
     this.#snapshotOptions.routing.states.configure(health, admission, this.#options.clock.now());

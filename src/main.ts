@@ -7,6 +7,7 @@ import { type ReplayOptions, replayCommand } from './cli/replay.ts';
 import { type RouteOptions, routeCommand } from './cli/route.ts';
 import { serve } from './cli/serve.ts';
 import { type SimulatorOptions, serveSimulator } from './cli/simulator.ts';
+import { createTenantCommand, deleteTenantCommand, listTenantsCommand } from './cli/tenants.ts';
 import { ConfigError } from './config/errors.ts';
 import { configJsonSchema } from './config/json-schema.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
@@ -26,6 +27,10 @@ function load(file?: string): LoadedConfig {
     cwd,
     catalog: PROVIDER_CATALOG,
   });
+}
+
+function command() {
+  return { config: load().config, env, output };
 }
 
 function commands(setExit: (code: number) => void): Command {
@@ -97,25 +102,49 @@ function commands(setExit: (code: number) => void): Command {
     .option('--json', 'print as JSON')
     .action(
       ({ name, tenant, admin, json }: { name: string; tenant: string; admin?: boolean; json?: boolean }) =>
-        createKeyCommand(load().config, output, {
-          name,
-          tenant,
-          admin: admin === true,
-          json: json === true,
-        }),
+        createKeyCommand(command(), { name, tenant, admin: admin === true, json: json === true }),
     );
   keys
     .command('list')
-    .description('list all keys; their secrets are not kept')
+    .description('list the keys of a tenant; their secrets are not kept')
+    .option('--tenant <id>', 'whose', DEFAULT_TENANT)
     .option('--json', 'print as JSON')
-    .action(({ json }: { json?: boolean }) => listKeysCommand(load().config, output, json === true));
+    .action(({ tenant, json }: { tenant: string; json?: boolean }) =>
+      listKeysCommand(command(), tenant, json === true),
+    );
   keys
     .command('revoke <id-or-name>')
     .description('revoke a key; running gateways follow within a second')
+    .option('--tenant <id>', 'whose', DEFAULT_TENANT)
     .option('--json', 'print as JSON')
-    .action((idOrName: string, { json }: { json?: boolean }) =>
-      revokeKeyCommand(load().config, output, idOrName, json === true),
+    .action((idOrName: string, { tenant, json }: { tenant: string; json?: boolean }) =>
+      revokeKeyCommand(command(), tenant, idOrName, json === true),
     );
+
+  const tenants = program.command('tenants').description('make, list and remove tenants');
+  tenants
+    .command('create <id>')
+    .description('make a tenant and its database')
+    .option('--name <name>', 'what people call it; the id by default')
+    .option('--tier <tier>', 'what it may use, or none for no limits; limits.default_tier by default')
+    .option('--server <id>', 'the database server to put it on (storage.servers)', '')
+    .option('--json', 'print as JSON')
+    .action(
+      (
+        id: string,
+        { name, tier, server, json }: { name?: string; tier?: string; server: string; json?: boolean },
+      ) => createTenantCommand(command(), id, { name, tier, server, json: json === true }),
+    );
+  tenants
+    .command('list')
+    .description('list all tenants')
+    .option('--json', 'print as JSON')
+    .action(({ json }: { json?: boolean }) => listTenantsCommand(command(), json === true));
+  tenants
+    .command('delete <id>')
+    .description('say what removing a tenant would remove; with --yes, remove it with all its data')
+    .option('--yes', 'do it')
+    .action((id: string, { yes }: { yes?: boolean }) => deleteTenantCommand(command(), id, yes === true));
 
   const config = program.command('config').description('check the configuration, or print its schema');
   config

@@ -3,6 +3,7 @@ import type { Config, ModelConfig, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
 import type { Transport } from './core/transport.ts';
+import type { ProxyCheck } from './http/client-address.ts';
 import type { CorsRules } from './http/cors.ts';
 import type { AddressLimits } from './limits/per-address.ts';
 import type { ModelData, ModelOverrides } from './metering/model-data.ts';
@@ -24,6 +25,7 @@ import { DEFAULT_OUTLIERS, type OutlierSettings } from './routing/health/outlier
 import type { HealthSettings } from './routing/health/target-state.ts';
 import type { AdmissionSettings } from './routing/health/target-states.ts';
 import { Router, type RoutingState } from './routing/router.ts';
+import { mayUseFrom } from './tenancy/address-scope.ts';
 
 /** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
 export interface GatewaySnapshot extends ApiSnapshot {
@@ -224,6 +226,7 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
       queueTimeoutMs: limits.queue_timeout,
     },
     bodyLimit: server.body_limit,
+    isProxy: proxyCheck(server.trusted_proxies),
     startsEngines: config.engines.commands.length > 0,
     defaultModel: config.default_model ?? config.models[0]?.id ?? SIMULATOR_ID,
     cors: {
@@ -239,4 +242,8 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
     addressLimits: { rules: limits.per_ip, queueTimeoutMs: limits.queue_timeout },
     close: () => transports.close(),
   };
+}
+
+function proxyCheck(trusted: readonly string[]): ProxyCheck | undefined {
+  return trusted.length === 0 ? undefined : (address) => mayUseFrom(trusted, address);
 }

@@ -4,7 +4,7 @@ import type { Door } from '../http/door.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { presentedKey } from '../tenancy/key-ring.ts';
+import { authenticate } from './authenticate.ts';
 import type { ApiServices } from './services.ts';
 
 export const healthResponse = z
@@ -90,7 +90,7 @@ export function addOperationsRoutes(door: Door, services: ApiServices, options: 
     return json(exchange, state === 'ready' ? 200 : 503, { status: state });
   });
   door.route('GET', '/metrics', (exchange) => {
-    const principal = services.keys.authenticate(presentedKey(exchange.request.headers));
+    const principal = authenticate(services, exchange);
     if (principal.kind !== 'admin') {
       throw new GatewayError(
         'permission_denied',

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
+import type { ProxyCheck } from '../http/client-address.ts';
 import type { DeadlineMonitor } from '../inference/deadlines.ts';
 import type { RequestLog } from '../inference/explain.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
@@ -9,7 +10,7 @@ import type { AddressLimiter } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { ResponseKeeper } from '../storage/response-keeper.ts';
-import type { KeyRing } from '../tenancy/key-ring.ts';
+import type { AccessList } from '../tenancy/access-list.ts';
 
 /** What the configuration in force decides for the API. */
 export interface ApiSnapshot extends InferenceSnapshot {
@@ -17,6 +18,8 @@ export interface ApiSnapshot extends InferenceSnapshot {
   readonly bodyLimit: number;
   /** Whether there are engines that are started when they are needed, which takes long. */
   readonly startsEngines: boolean;
+  /** Absent when no proxy is trusted. */
+  readonly isProxy: ProxyCheck | undefined;
   /** For prompts that name no model. */
   readonly defaultModel: string | undefined;
 }
@@ -26,7 +29,8 @@ export interface ApiServices {
   readonly clock: Clock;
   /** Unix time. */
   readonly startedAtSeconds: number;
-  readonly keys: KeyRing;
+  /** Who may do what. */
+  readonly access: AccessList;
   readonly lifecycle: Lifecycle;
   readonly deadlines: DeadlineMonitor;
   readonly addressLimiter: AddressLimiter;

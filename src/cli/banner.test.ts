@@ -2,7 +2,6 @@ import { describe, expect, test } from 'bun:test';
 import { loadText } from '../../test/support/config-source.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
-import { storedKey } from '../../test/support/key-store-conformance.ts';
 import { freshRoutingState } from '../routing/router.ts';
 import { buildSnapshot } from '../snapshot.ts';
 import { type BannerInput, banner } from './banner.ts';
@@ -22,7 +21,7 @@ const show = (more: Partial<BannerInput> = {}, secret?: string) =>
   banner({
     app: {
       snapshot,
-      createdAdminKey: secret === undefined ? undefined : { key: storedKey('key_1'), secret },
+      createdAdminKey: secret === undefined ? undefined : { secret },
     },
     servers: { api: { host: '0.0.0.0', port: 8080 }, metrics: { host: '0.0.0.0', port: 9090 } },
     env: {},

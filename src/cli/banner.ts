@@ -1,11 +1,14 @@
 import type { App } from '../app.ts';
 import type { HttpServer } from '../platform/http-server.ts';
+import type { CreatedKey } from '../tenancy/keys.ts';
 import { type Output, paint } from './output.ts';
 
 type Address = Pick<HttpServer, 'host' | 'port'>;
 
 export interface BannerInput {
-  readonly app: Pick<App, 'snapshot' | 'createdAdminKey'>;
+  readonly app: Pick<App, 'snapshot'> & {
+    readonly createdAdminKey: Pick<CreatedKey, 'secret'> | undefined;
+  };
   readonly servers: { readonly api: Address; readonly metrics: Address | undefined };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly file: string | null;

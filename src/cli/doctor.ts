@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { dataFolder, openKeyStore } from '../app.ts';
+import { dataFolder } from '../app/stores.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
@@ -10,6 +10,7 @@ import type { Provider } from '../providers/types.ts';
 import { openFilesLimit } from '../telemetry/process-stats.ts';
 import { EXIT, type Output, paint } from './output.ts';
 import { offlineSnapshot } from './snapshot.ts';
+import { withStores } from './stores.ts';
 
 export interface Finding {
   readonly check: string;
@@ -52,7 +53,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     });
   }
   if (config) {
-    report(await checkStore(config));
+    for (const finding of await checkStore(config, options.env, options.output)) report(finding);
     for (const finding of await checkPorts(config)) report(finding);
     report(checkFileLimit());
     for (const finding of await checkProviders(config, options)) report(finding);
@@ -84,20 +85,39 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-async function checkStore(config: Config): Promise<Finding> {
-  const folder = dataFolder(config);
+async function checkStore(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  output: Output,
+): Promise<Finding[]> {
+  const sqlite = /^sqlite:/i.test(config.storage.database_url);
+  const where = sqlite ? `SQLite in ${dataFolder(config)}` : 'PostgreSQL';
   try {
-    const { db, keys } = await openKeyStore(config);
-    const count = (await keys.list()).filter(({ revokedAt }) => revokedAt === null).length;
-    await db.destroy();
-    return { check: 'store', level: 'ok', message: `SQLite in ${folder}, ${count} active keys` };
+    return await withStores(config, env, output, async ({ access }) => {
+      const tenants = [...access.tenants()].filter(({ status }) => status !== 'deleted').length;
+      const message = `${where}, ${tenants} tenant${tenants === 1 ? '' : 's'}`;
+      const findings: Finding[] = [{ check: 'store', level: 'ok', message }];
+      if (!sqlite && !env.WEIR_SECRET) {
+        findings.push({
+          check: 'secret',
+          level: 'warning',
+          message: 'WEIR_SECRET is not set: what hashes of keys are made with is kept in the same database',
+          advice: 'Set it before keys are made, the same for all replicas: `openssl rand -hex 32` makes one.',
+        });
+      }
+      return findings;
+    });
   } catch (error) {
-    return {
-      check: 'store',
-      level: 'problem',
-      message: `SQLite in ${folder}: ${messageOf(error)}`,
-      advice: 'Is the folder writable by this user, and on a local disk? WEIR_DATA_DIR names another.',
-    };
+    return [
+      {
+        check: 'store',
+        level: 'problem',
+        message: `${where}: ${messageOf(error)}`,
+        advice: sqlite
+          ? 'Is the folder writable by this user, and on a local disk? WEIR_DATA_DIR names another.'
+          : 'Is DATABASE_URL right, may its user create databases (CREATEDB), and does the server answer?',
+      },
+    ];
   }
 }
 

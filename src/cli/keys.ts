@@ -1,22 +1,22 @@
-import { openKeyStore } from '../app.ts';
+import type { Stores } from '../app/stores.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { DEFAULT_TENANT } from '../core/principal.ts';
-import type { SqlKeyStore } from '../storage/sql/sql-key-store.ts';
-import { createKey, findKey } from '../tenancy/key-admin.ts';
+import type { ApiKey, Keys } from '../tenancy/keys.ts';
+import { BY_OPERATOR } from './operator.ts';
 import { CommandError, type Output, table } from './output.ts';
+import { withStores } from './stores.ts';
 
-async function withKeys<T>(config: Config, work: (keys: SqlKeyStore) => Promise<T>): Promise<T> {
-  const { db, keys } = await openKeyStore(config);
-  try {
-    return await work(keys);
-  } finally {
-    await db.destroy();
-  }
+export interface KeyCommand {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly output: Output;
 }
 
-const TENANT = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,99}$/u;
+const KINDS = ['admin', 'api_key'] as const;
+/** More keys than a person reads; the API has pages. */
+const MOST_LISTED = 10_000;
 
 export interface CreateOptions {
   readonly name: string;
@@ -27,8 +27,7 @@ export interface CreateOptions {
 
 /** Makes a key and prints its secret, this once. */
 export async function createKeyCommand(
-  config: Config,
-  output: Output,
+  { config, env, output }: KeyCommand,
   options: CreateOptions,
 ): Promise<void> {
   if (!NAME.test(options.name)) {
@@ -37,17 +36,13 @@ export async function createKeyCommand(
     );
   }
   const { tenant } = options;
-  if (!TENANT.test(tenant)) {
-    throw new CommandError(
-      'A tenant has 1 to 63 small letters, digits, "-" and "_", and begins with a letter or digit.',
-    );
-  }
   if (options.admin && tenant !== DEFAULT_TENANT) {
     throw new CommandError('An admin key belongs to no tenant: leave out --tenant or --admin.');
   }
-  await withKeys(config, async (store) => {
+  await withStores(config, env, output, async ({ access, keys }) => {
+    assertTenant(access, tenant);
     const kind = options.admin ? 'admin' : 'api_key';
-    const { key, secret } = await createKey(store, { kind, name: options.name, tenant }, systemClock);
+    const { key, secret } = await keys.create({ tenant }, { kind, name: options.name }, BY_OPERATOR);
     if (options.json) {
       output.out(JSON.stringify({ id: key.id, name: key.name, kind: key.kind, tenant, key: secret }));
       return;
@@ -59,51 +54,84 @@ export async function createKeyCommand(
   });
 }
 
-export async function listKeysCommand(config: Config, output: Output, json: boolean): Promise<void> {
-  await withKeys(config, async (store) => {
-    const keys = await store.list();
+export async function listKeysCommand(
+  { config, env, output }: KeyCommand,
+  tenant: string,
+  json: boolean,
+): Promise<void> {
+  await withStores(config, env, output, async ({ access, keys }) => {
+    assertTenant(access, tenant);
+    const all = await allKeys(keys, tenant);
     if (json) {
-      output.out(JSON.stringify(keys.map(({ digest: _, ...key }) => key)));
+      output.out(JSON.stringify(all));
       return;
     }
-    if (keys.length === 0) {
+    if (all.length === 0) {
       output.err('There are no keys yet. `weir keys create --name my-app` makes one.');
       return;
     }
     const date = (time: number) => new Date(time).toISOString().slice(0, 16).replace('T', ' ');
     output.out(
       table(
-        ['ID', 'NAME', 'TENANT', 'KIND', 'KEY', 'CREATED (UTC)', 'STATE'],
-        keys.map((key) => [
+        ['ID', 'NAME', 'KIND', 'KEY', 'CREATED (UTC)', 'LAST USED (UTC)', 'STATE'],
+        all.map((key) => [
           key.id,
           key.name,
-          key.tenant,
           key.kind === 'admin' ? 'admin' : 'api',
           key.hint,
           date(key.createdAt),
-          key.revokedAt === null ? 'active' : `revoked ${date(key.revokedAt)}`,
+          key.lastUsedAt === null ? 'never' : date(key.lastUsedAt),
+          stateOf(key, date),
         ]),
       ),
     );
   });
 }
 
+function stateOf({ revokedAt, expiresAt }: ApiKey, date: (time: number) => string): string {
+  if (revokedAt !== null) return `revoked ${date(revokedAt)}`;
+  if (expiresAt === null) return 'active';
+  return expiresAt <= systemClock.wallTime() ? `expired ${date(expiresAt)}` : `until ${date(expiresAt)}`;
+}
+
 /** Revokes a key. A running gateway refuses it within a second. */
 export async function revokeKeyCommand(
-  config: Config,
-  output: Output,
+  { config, env, output }: KeyCommand,
+  tenant: string,
   idOrName: string,
   json: boolean,
 ): Promise<void> {
-  await withKeys(config, async (store) => {
-    let key: Awaited<ReturnType<typeof findKey>>;
-    try {
-      key = await findKey(store, idOrName);
-    } catch (error) {
-      throw new CommandError(error instanceof Error ? error.message : String(error));
-    }
-    await store.revoke(key.id, systemClock.wallTime());
+  await withStores(config, env, output, async ({ access, keys }) => {
+    assertTenant(access, tenant);
+    const key = findKey(await allKeys(keys, tenant), idOrName);
+    await keys.revoke({ tenant }, key.kind, key.id, undefined, BY_OPERATOR);
     if (json) output.out(JSON.stringify({ id: key.id, name: key.name, revoked: true }));
     else output.out(`Revoked "${key.name}" (${key.id}). A running gateway refuses it within a second.`);
   });
+}
+
+async function allKeys(keys: Keys, tenant: string): Promise<ApiKey[]> {
+  const found: ApiKey[] = [];
+  for (const kind of KINDS) found.push(...(await keys.list({ tenant }, { kind, limit: MOST_LISTED })));
+  return found.sort((a, b) => a.createdAt - b.createdAt);
+}
+
+function assertTenant(access: Stores['access'], tenant: string): void {
+  const known = access.tenant(tenant);
+  if (known && known.status !== 'deleted') return;
+  throw new CommandError(
+    `There is no tenant ${JSON.stringify(tenant)}. \`weir tenants create ${JSON.stringify(tenant)}\` makes one; \`weir tenants list\` shows them.`,
+  );
+}
+
+/** The key that a person means by its id or, if only one has it, its name. */
+export function findKey(keys: readonly ApiKey[], idOrName: string): ApiKey {
+  const byId = keys.find(({ id }) => id === idOrName);
+  if (byId) return byId;
+  const named = keys.filter(({ name, revokedAt }) => name === idOrName && revokedAt === null);
+  const [only] = named;
+  if (!only) throw new CommandError(`There is no key with the id or name ${JSON.stringify(idOrName)}.`);
+  if (named.length === 1) return only;
+  const ids = named.map(({ id }) => id).join(', ');
+  throw new CommandError(`Several keys are called ${JSON.stringify(idOrName)}; use an id: ${ids}.`);
 }

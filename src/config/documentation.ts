@@ -93,7 +93,7 @@ function environmentTable(): string {
     '| Variable | Key | |',
     '|---|---|---|',
     `| \`${CONFIG_VARIABLE}\` | | The file to read. It is an error if it does not exist. |`,
-    `| \`${DATA_DIR_VARIABLE}\` | \`storage.database_url\` | The directory of the default database, \`sqlite:<directory>\`. Default \`${DEFAULT_DATA_DIR}\`; a database URL from the file or from the environment wins. |`,
+    `| \`${DATA_DIR_VARIABLE}\` | \`storage.data_dir\`, \`storage.database_url\` | The directory of what is kept on this machine, and of the default database, \`sqlite:<directory>\`. Default \`${DEFAULT_DATA_DIR}\`; a database URL from the file or from the environment wins. |`,
     ...CONFIG_VARIABLES.map(
       ({ name, section, key, note }) => `| \`${name}\` | \`${section}.${key}\` | ${note ?? ''} |`,
     ),

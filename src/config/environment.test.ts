@@ -45,7 +45,7 @@ describe('environment', () => {
       SERVER_PORT: '8o80',
       METRICS_PORT: '-1',
       DATABASE_URL: 'mysql://u:hunter2@h/db',
-      REDIS_URL: 'redis://:hunter2@h',
+      REDIS_URL: 'http://:hunter2@h',
       LOG_LEVEL: 'inof',
     };
     const error = faultOf('', env);
@@ -53,8 +53,8 @@ describe('environment', () => {
       'SERVER_HOST server.host: expected an IP address or a host name, without a scheme or port',
       'SERVER_PORT server.port: expected a number but found text',
       'METRICS_PORT server.metrics_port: must be at least 0',
-      'DATABASE_URL storage.database_url: "mysql:" is not supported: this version stores in SQLite only (sqlite:<directory>)',
-      'REDIS_URL storage.redis_url: this version does not use Redis; remove the value',
+      'DATABASE_URL storage.database_url: "mysql:" is not supported: expected sqlite:<directory> or postgres://user:password@host/database',
+      'REDIS_URL storage.redis_url: expected redis://host:port, rediss://host:port, redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port',
       'LOG_LEVEL log.level: unknown value "inof"; allowed: trace, debug, info, warn, error, silent (did you mean "info"?)',
     ]);
     expect(error.message).toContain('\n  SERVER_PORT  server.port: expected');

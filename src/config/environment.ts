@@ -64,9 +64,9 @@ export function applyEnvironment(
   const directory = variable(env, DATA_DIR_VARIABLE);
   const storage = root.storage;
   const given = isConfigMap(storage) && Object.hasOwn(storage, 'database_url');
-  if (directory !== undefined && !given) {
-    put('storage', 'database_url', DATA_DIR_VARIABLE, `sqlite:${directory}`);
-  }
+  if (directory === undefined) return;
+  put('storage', 'data_dir', DATA_DIR_VARIABLE, directory);
+  if (!given) put('storage', 'database_url', DATA_DIR_VARIABLE, `sqlite:${directory}`);
 }
 
 /** The section to put a value into; null when the file has something else there, which is an error of its own. */

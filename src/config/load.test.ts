@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { faultOf, faultsOf, loadText } from '../../test/support/config-source.ts';
 import { testCatalog as catalog } from '../../test/support/provider-catalog.ts';
 import { loadConfig } from './load.ts';
+import { DEFAULT_TIERS } from './tier-schema.ts';
 
 const ref = (inside: string): string => `$${`{${inside}}`}`;
 
@@ -21,12 +22,23 @@ describe('finding the file', () => {
         host: '0.0.0.0',
         port: 8080,
         metrics_port: 9090,
+        trusted_proxies: [],
         body_limit: 20_000_000,
         drain_timeout: 30_000,
         cors: { origins: [], allow_credentials: false, max_age: 600_000 },
         docs: true,
       },
-      storage: { database_url: 'sqlite:./data', redis_url: null },
+      storage: {
+        data_dir: null,
+        database_url: 'sqlite:./data',
+        replica_url: null,
+        servers: [],
+        max_connections: 50,
+        redis_url: null,
+        redis_prefix: 'weir',
+        redis_timeout: 500,
+      },
+      auth: { session: 43_200_000, token: 900_000, public_url: null, oidc: [], jwt: [] },
       log: { level: 'info', format: 'auto', requests: true },
       providers: null,
       engines: { max_loaded: null, idle_timeout: 900_000, swap_after: 30_000, commands: [] },
@@ -44,6 +56,8 @@ describe('finding the file', () => {
       },
       limits: {
         per_ip: null,
+        tiers: DEFAULT_TIERS,
+        default_tier: 'free',
         queue_timeout: 2000,
         max_request: 5_400_000,
         first_token: 300_000,
@@ -195,7 +209,7 @@ providers:
   - { id: c, kind: openai, api_key: 22222 }
   - { id: d, kind: openai, api_key: [hunter2] }
 models: [{ id: m, targets: [{ provider: "${ref('ID')}", model: m }] }]
-storage: { database_url: "postgres://u:hunter2@h/db", redis_url: "redis://:hunter2@h" }
+storage: { database_url: "postgres://u:hunter2@h", redis_url: "http://:hunter2@h" }
 `;
     const { message, issues } = faultOf(text, { SECRET: 'hunter2', ID: 'hunter2' });
     expect(issues).toHaveLength(10);
@@ -233,7 +247,9 @@ describe('storage', () => {
   );
 
   test.each([
-    ['postgres://h/db', '"postgres:" is not supported: this version stores in SQLite only'],
+    ['mysql://h/db', '"mysql:" is not supported'],
+    ['postgres://h', 'the database is missing'],
+    ['postgres://u:p#a@h/db', 'not a URL'],
     ['./data', 'expected sqlite: and a directory'],
     ['sqlite:', 'the directory is missing'],
     ['sqlite://data', 'expected a directory after sqlite:'],
@@ -242,9 +258,19 @@ describe('storage', () => {
     expect(faultsOf(`storage: { database_url: "${url}" }`)).toEqual([expect.stringContaining(message)]);
   });
 
-  test('Redis is refused', () => {
-    expect(faultsOf('storage: { redis_url: "redis://h" }')).toEqual([
-      expect.stringContaining('this version does not use Redis'),
-    ]);
+  test.each([
+    'redis://h',
+    'rediss://:p@h:6380/1',
+    'redis+sentinel://a:1,b:2/main',
+    'redis+cluster://a:1,b:2',
+  ])('%s', (url) => {
+    expect(loadText(`storage: { redis_url: "${url}" }`).config.storage.redis_url).toBe(url);
+  });
+
+  test.each([
+    ['http://h', 'expected redis://'],
+    ['redis+sentinel://a:1', 'the name of the master is missing'],
+  ])('%s is refused', (url, message) => {
+    expect(faultsOf(`storage: { redis_url: "${url}" }`)).toEqual([expect.stringContaining(message)]);
   });
 });

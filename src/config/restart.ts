@@ -11,8 +11,14 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'server.host', read: (config) => config.server.host },
   { name: 'server.port', read: (config) => config.server.port },
   { name: 'server.metrics_port', read: (config) => config.server.metrics_port },
+  { name: 'storage.data_dir', read: (config) => config.storage.data_dir },
   { name: 'storage.database_url', read: (config) => config.storage.database_url },
+  { name: 'storage.replica_url', read: (config) => config.storage.replica_url },
+  { name: 'storage.servers', read: (config) => config.storage.servers },
+  { name: 'storage.max_connections', read: (config) => config.storage.max_connections },
   { name: 'storage.redis_url', read: (config) => config.storage.redis_url },
+  { name: 'storage.redis_prefix', read: (config) => config.storage.redis_prefix },
+  { name: 'storage.redis_timeout', read: (config) => config.storage.redis_timeout },
 ];
 
 export const RESTART_KEYS: readonly string[] = FIXED_KEYS.map(({ name }) => name);

@@ -22,12 +22,14 @@ import {
 } from './fields.ts';
 import { model } from './model-schema.ts';
 import { routing } from './routing-schema.ts';
+import { auth, storage } from './storage-schema.ts';
+import { tiers } from './tier-schema.ts';
 
 export { STRATEGIES } from './model-schema.ts';
+export { DEFAULT_DATA_DIR } from './storage-schema.ts';
 
 export const DEFAULT_PORT = 8080;
 export const DEFAULT_METRICS_PORT = 9090;
-export const DEFAULT_DATA_DIR = './data';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
 
@@ -57,6 +59,7 @@ export function createConfigSchema(catalog: ProviderCatalog) {
     ),
     routing: routing().describe('How failures are dealt with.'),
     limits: limits().describe('What one client may use, and how long things may take.'),
+    auth: auth().describe('Signing in to the console, and tokens.'),
   });
 }
 
@@ -68,6 +71,9 @@ const server = () =>
       .preprocess((value) => (value === '' ? null : value), port().nullable())
       .prefault(DEFAULT_METRICS_PORT)
       .describe('The port of `/metrics`. 0 takes any free port; null switches it off.'),
+    trusted_proxies: list(text(50)).describe(
+      'Addresses and networks of proxies in front of the gateway, whose `x-forwarded-for` tells where a request comes from.',
+    ),
     body_limit: size().prefault('20MB').describe('The largest request body.'),
     drain_timeout: duration(0)
       .prefault('30s')
@@ -82,26 +88,6 @@ const server = () =>
       max_age: duration(0).prefault('10m').describe('How long browsers may remember a preflight answer.'),
     }).describe('Which web pages may call the API from a browser. No origins: none may.'),
     docs: boolean().prefault(true).describe('Whether to serve `/docs` and `/openapi.json`.'),
-  });
-
-const storage = () =>
-  section({
-    database_url: z
-      .string()
-      .superRefine((value, context) => {
-        const fault = databaseUrlFault(value);
-        if (fault !== null) context.addIssue({ code: 'custom', message: fault });
-      })
-      .prefault(`sqlite:${DEFAULT_DATA_DIR}`)
-      .describe(
-        'The database: `sqlite:` and the directory of its files, which is made if it is missing. The default follows `WEIR_DATA_DIR`.',
-      ),
-    redis_url: nullable(z.string())
-      .superRefine((value, context) => {
-        if (value === null) return;
-        context.addIssue({ code: 'custom', message: 'this version does not use Redis; remove the value' });
-      })
-      .describe('Reserved. This version does not use Redis, so a value is an error.'),
   });
 
 const log = () =>
@@ -201,6 +187,12 @@ const limits = () =>
         })
         .transform((value) => ({ ...value, burst: value.burst ?? Math.ceil(value.rps) })),
     ).describe('What one client address may use; null for no limit.'),
+    tiers: tiers().describe(
+      'What tenants of each tier may use: lists of limits by name. `free`, `basic`, `pro` and `enterprise` are there anyway (10, 100, 1,000 and 10,000 requests a minute; 1,000, 100,000, 1,000,000 and any number a month); one that is named here takes its place.',
+    ),
+    default_tier: nullable(text(31))
+      .prefault('free')
+      .describe('The tier of new tenants that are given none; null for no limits.'),
     queue_timeout: duration(0).prefault('2s').describe('How long a request may wait to be let in.'),
     max_request: duration(1).prefault('90m').describe('How long one request may take in all.'),
     first_token: duration(1)
@@ -211,21 +203,6 @@ const limits = () =>
     ),
     stream_idle: duration(1).prefault('3m').describe('How long a stream may stay silent between two events.'),
   });
-
-function databaseUrlFault(value: string): string | null {
-  const match = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s.exec(value);
-  const scheme = match?.[1]?.toLowerCase();
-  const directory = match?.[2] ?? '';
-  if (scheme === undefined) return 'expected sqlite: and a directory, such as sqlite:./data';
-  // The rest is not printed: in a URL of another database it would hold a password.
-  if (scheme !== 'sqlite')
-    return `"${scheme}:" is not supported: this version stores in SQLite only (sqlite:<directory>)`;
-  if (directory.trim() === '') return 'the directory is missing: write one after sqlite:';
-  if (/^\/\/[^/]/.test(directory) || directory === ':memory:' || /\p{Cc}/u.test(directory)) {
-    return 'expected a directory after sqlite:, such as sqlite:./data or sqlite:/var/lib/weir';
-  }
-  return null;
-}
 
 function orList(words: readonly string[]): string {
   return words.map((word) => `\`${word}\``).join(' or ');

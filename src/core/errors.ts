@@ -21,9 +21,15 @@ const RULES = {
   model_not_found: { status: 404, type: 'invalid_request_error', retryable: false },
   method_not_allowed: { status: 405, type: 'invalid_request_error', retryable: false },
   request_timeout: { status: 408, type: 'invalid_request_error', retryable: false },
+  /** What is asked for does not go with what is there. */
+  conflict: { status: 409, type: 'invalid_request_error', retryable: false },
+  /** It has changed since the client read it. */
+  precondition_failed: { status: 412, type: 'invalid_request_error', retryable: false },
   request_too_large: { status: 413, type: 'invalid_request_error', retryable: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retryable: false },
+  /** A quota or a budget is used up. */
+  quota_exceeded: { status: 429, type: 'insufficient_quota', retryable: false },
   client_closed_request: { status: 499, type: 'invalid_request_error', retryable: false },
   internal_error: { status: 500, type: 'server_error', retryable: false },
   /** The upstream refused the request itself; its status and its words are handed on. */
@@ -50,6 +56,8 @@ const RULES = {
   upstream_overloaded: { status: 503, type: 'upstream_error', retryable: true },
   upstream_timeout: { status: 504, type: 'timeout_error', retryable: true },
   deadline_exceeded: { status: 504, type: 'timeout_error', retryable: false },
+  /** A database or the store of limits can't be reached, and this can't go on without. */
+  store_unavailable: { status: 503, type: 'server_error', retryable: false },
   shutting_down: { status: 503, type: 'server_error', retryable: false },
 } as const satisfies Record<string, ErrorRule>;
 

@@ -2,3 +2,8 @@
 export function sha256Hex(text: string): string {
   return Bun.CryptoHasher.hash('sha256', text, 'hex');
 }
+
+/** HMAC with SHA-256 of a text's UTF-8 bytes, in lower-case hex. */
+export function hmacSha256Hex(key: string, text: string): string {
+  return new Bun.CryptoHasher('sha256', key).update(text).digest('hex');
+}

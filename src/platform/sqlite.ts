@@ -75,3 +75,44 @@ function binding(value: unknown): SQLQueryBindings {
     return value;
   throw new TypeError(`a ${typeof value} can't be stored in SQLite`);
 }
+
+/** How long another process may hold a lock before waiting for it is given up. */
+const LOCK_TIMEOUT_MS = 60_000;
+const LOCK_RETRY_MS = 25;
+
+/**
+ * Runs `work` while no other process, and nobody else in this one, holds the lock of that file. It is SQLite's own:
+ * a process that dies gives it back.
+ * @throws DatabaseFileError when it is not to be had within a minute
+ */
+export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const connection = connect(path);
+  try {
+    connection.exec('PRAGMA busy_timeout = 0');
+    const giveUpAt = performance.now() + LOCK_TIMEOUT_MS;
+    while (!lock(connection)) {
+      if (performance.now() > giveUpAt) {
+        throw new DatabaseFileError(`Another process has held ${path} for a minute.`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
+    }
+    try {
+      return await work();
+    } finally {
+      connection.exec('ROLLBACK');
+    }
+  } finally {
+    connection.close();
+  }
+}
+
+function lock(connection: Database): boolean {
+  try {
+    connection.exec('BEGIN EXCLUSIVE');
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY'))
+      return false;
+    throw error;
+  }
+}

@@ -1,4 +1,5 @@
-import type { ResponseStore, StoredResponse, TenantScope } from './response-store.ts';
+import type { ResponseStore, StoredResponse } from './response-store.ts';
+import type { TenantScope } from './tenant-scope.ts';
 
 /** Keeps responses in this process, for tests and throw-away gateways. */
 export class MemoryResponseStore implements ResponseStore {

@@ -1,4 +1,5 @@
-import type { ResponseStore, StoredResponse, TenantScope } from './response-store.ts';
+import type { ResponseStore, StoredResponse } from './response-store.ts';
+import type { TenantScope } from './tenant-scope.ts';
 
 /** Entries that may wait to be written; more than that are given up, and counted. */
 const MAX_PENDING = 10_000;

@@ -1,7 +1,4 @@
-/** Whose data it is. Nothing is read or written without one. */
-export interface TenantScope {
-  readonly tenant: string;
-}
+import type { TenantScope } from './tenant-scope.ts';
 
 type Item = Readonly<Record<string, unknown>>;
 

@@ -3,7 +3,7 @@ import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { json } from '../support/scripts.ts';
 import { chat, errorIn, eventually, metric, post, provider } from './harness.ts';
-import { createApiKey } from './helpers/api-key.ts';
+import { createApiKey, createTenant } from './helpers/api-key.ts';
 import { completion } from './helpers/chunks.ts';
 import { asObject, type Json } from './helpers/json.ts';
 
@@ -201,7 +201,10 @@ describe('between tenants', () => {
   /** For each of a modest tenant's requests: how many others got in while it waited. */
   async function turnsWaited(greed: number): Promise<number[]> {
     await start();
-    const key = (tenant: string) => `Bearer ${createApiKey(gateway.dataDir, tenant, tenant)}`;
+    const key = (tenant: string) => {
+      createTenant(gateway.dataDir, tenant);
+      return `Bearer ${createApiKey(gateway.dataDir, tenant, tenant)}`;
+    };
     const keys = new Map(['greedy', 'modest', ...OTHERS].map((tenant) => [tenant, key(tenant)]));
     const send = (tenant: string) =>
       ask(tenant, { authorization: keys.get(tenant) ?? '' }).then(({ status }) => expect(status).toBe(200));

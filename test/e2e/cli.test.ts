@@ -125,6 +125,7 @@ describe('config', () => {
     expect(schema.additionalProperties).toBe(false);
     expect(Object.keys(schema.properties).sort()).toEqual(
       [
+        'auth',
         'default_model',
         'engines',
         'limits',

@@ -119,7 +119,9 @@ describe('weir keys', () => {
     expect(json.stdout).not.toContain('digest');
 
     await eventually('the key works', async () => (await statusWith(bearer(created.key))) === 200, WITHIN_MS);
-    const files = readdirSync(dataDir).map((name) => readFileSync(join(dataDir, name)));
+    const files = readdirSync(dataDir, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
     expect(files.length).toBeGreaterThan(0);
     for (const secret of secrets) {
       // The random part, or half of it, would be as good as the whole.

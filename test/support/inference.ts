@@ -8,7 +8,14 @@ import { GENERIC } from '../../src/providers/openai-compatible/vendors.ts';
 import type { AttemptContext, Provider, Target, VendorProfile } from '../../src/providers/types.ts';
 import { FakeTransport } from './fake-transport.ts';
 
-export const PRINCIPAL: Principal = { kind: 'api_key', tenant: 'default', keyId: 'key_1', keyName: 'test' };
+export const PRINCIPAL: Principal = {
+  kind: 'api_key',
+  tenant: 'default',
+  keyId: 'key_1',
+  keyName: 'test',
+  tier: 'none',
+  limits: [],
+};
 
 /** A provider of OpenAI's format; everything that a test does not name is plain. */
 export function testProvider({

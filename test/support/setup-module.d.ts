@@ -5,3 +5,13 @@ declare module '*/scripts/setup.mjs' {
   /** The caller's environment plus what the runtime must be told before it starts. */
   export function runtimeEnvironment(): Record<string, string | undefined>;
 }
+
+/** Types of `scripts/test-services.mjs`, for the same reason. */
+declare module '*/scripts/test-services.mjs' {
+  /** Paths of the programs that were found; undefined for those that are missing. */
+  export function findServices(): {
+    readonly initdb: string | undefined;
+    readonly postgres: string | undefined;
+    readonly redis: string | undefined;
+  };
+}

@@ -1,11 +1,12 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { jsonResponse } from '../../http/response.ts';
-import { type KeyRing, presentedKey } from '../../tenancy/key-ring.ts';
+import { authenticate } from '../authenticate.ts';
+import type { ApiServices } from '../services.ts';
 
 /** @throws GatewayError unless the request carries an admin key */
-export function assertAdmin(keys: KeyRing, { request }: Exchange): void {
-  if (keys.authenticate(presentedKey(request.headers)).kind !== 'admin') {
+export function assertAdmin(services: ApiServices, exchange: Exchange): void {
+  if (authenticate(services, exchange).kind !== 'admin') {
     throw new GatewayError('permission_denied', 'This needs the admin key.');
   }
 }

@@ -82,9 +82,10 @@ export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryR
 }
 
 /** Where a request would go in this moment, without sending it. */
-export function addDryRunRoute(door: Door, { keys, snapshot, clock }: ApiServices): void {
+export function addDryRunRoute(door: Door, services: ApiServices): void {
   door.route('POST', '/admin/v1/route', async (exchange) => {
-    assertAdmin(keys, exchange);
+    assertAdmin(services, exchange);
+    const { snapshot, clock } = services;
     const { bodyLimit, directory, router } = snapshot();
     const { json } = await readJsonBody(exchange.request, bodyLimit);
     const input = validate(dryRunRequest, json);

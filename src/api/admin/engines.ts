@@ -33,7 +33,7 @@ export const engineAction = z
 
 /** Engines that are started when they are needed, as operators see them. */
 export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
-  const { clock, engines, keys, states } = services;
+  const { clock, engines, states } = services;
   const seconds = (since: number | undefined) =>
     since === undefined ? null : Math.round((clock.now() - since) / 100) / 10;
 
@@ -56,12 +56,12 @@ export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
   };
 
   door.route('GET', '/admin/v1/engines', (exchange) => {
-    assertAdmin(keys, exchange);
+    assertAdmin(services, exchange);
     return adminJson(exchange, { object: 'list', data: engines.list().map(describe) });
   });
 
   door.route('POST', '/admin/v1/engines', async (exchange) => {
-    assertAdmin(keys, exchange);
+    assertAdmin(services, exchange);
     const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
     const { id, action } = validate(engineAction, body);
     if (!(action === 'load' ? engines.load(id) : engines.unload(id))) {

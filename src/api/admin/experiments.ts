@@ -44,16 +44,17 @@ const describe = ({ sides, reason, ...status }: CanaryStatus): z.output<typeof c
 });
 
 /** Canaries as operators see them: how both sides do, and whether one was taken back. */
-export function addExperimentAdminRoutes(door: Door, { keys, snapshot }: ApiServices): void {
+export function addExperimentAdminRoutes(door: Door, services: ApiServices): void {
+  const { snapshot } = services;
   const experiments = () => snapshot().router.experiments;
 
   door.route('GET', '/admin/v1/canaries', (exchange) => {
-    assertAdmin(keys, exchange);
+    assertAdmin(services, exchange);
     return adminJson(exchange, { object: 'list', data: experiments().canaries().map(describe) });
   });
 
   door.route('POST', '/admin/v1/canaries', async (exchange) => {
-    assertAdmin(keys, exchange);
+    assertAdmin(services, exchange);
     const { json: body } = await readJsonBody(exchange.request, snapshot().bodyLimit);
     const { model, action } = validate(canaryAction, body);
     if (!experiments().decide(model, action)) {

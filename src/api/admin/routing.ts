@@ -116,12 +116,12 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
   };
 
   door.route('GET', '/admin/v1/targets', (exchange) => {
-    assertAdmin(services.keys, exchange);
+    assertAdmin(services, exchange);
     return adminJson(exchange, { object: 'list', data: targets().map(describe) });
   });
 
   door.route('POST', '/admin/v1/targets', async (exchange) => {
-    assertAdmin(services.keys, exchange);
+    assertAdmin(services, exchange);
     const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
     const { provider, model, key = 1, override, reset } = validate(overrideRequest, body);
     const target = targets().find(
@@ -137,7 +137,7 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
   });
 
   door.route('GET', '/admin/v1/requests/:id', (exchange) => {
-    assertAdmin(services.keys, exchange);
+    assertAdmin(services, exchange);
     const id = exchange.params.id ?? '';
     const record = requests.find(id);
     if (!record) {

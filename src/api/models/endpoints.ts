@@ -5,8 +5,8 @@ import type { Exchange } from '../../http/exchange.ts';
 import { jsonResponse } from '../../http/response.ts';
 import type { ModelPrice, TokenPrice } from '../../metering/price-data.ts';
 import type { ListedModel } from '../../routing/directory.ts';
-import { presentedKey } from '../../tenancy/key-ring.ts';
 import { anthropicErrorBody } from '../anthropic/errors.ts';
+import { authenticate, matchesAny } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { type RouteFacts, routeFacts } from './facts.ts';
@@ -139,10 +139,11 @@ export function addModelRoutes(door: Door, services: ApiServices): void {
 
   door.route('GET', '/v1/models', (exchange) => {
     const anthropic = speaksAnthropic(exchange);
-    services.keys.authenticate(presentedKey(exchange.request.headers));
+    const { scopes } = authenticate(services, exchange);
     const data = services
       .snapshot()
       .directory.list()
+      .filter(({ id }) => !scopes?.models || matchesAny(scopes.models, id))
       .map((model) => describe(model, created, factsOf(model.id)));
     const body = anthropic
       ? anthropicPage(data, new URL(exchange.request.url).searchParams)
@@ -152,11 +153,12 @@ export function addModelRoutes(door: Door, services: ApiServices): void {
 
   door.route('GET', '/v1/models/:id{.+}', (exchange) => {
     const anthropic = speaksAnthropic(exchange);
-    services.keys.authenticate(presentedKey(exchange.request.headers));
+    const { scopes } = authenticate(services, exchange);
     const id = exchange.params.id ?? '';
     const { directory } = services.snapshot();
-    const listed = directory.list().find((model) => model.id === id);
-    const target = directory.resolve(id)?.targets[0];
+    const isAllowed = !scopes?.models || matchesAny(scopes.models, id);
+    const listed = isAllowed ? directory.list().find((model) => model.id === id) : undefined;
+    const target = isAllowed ? directory.resolve(id)?.targets[0] : undefined;
     const found = listed ?? (target ? { id, ownedBy: target.provider.id } : undefined);
     if (!found) {
       const near = directory.suggest(id);

@@ -7,7 +7,7 @@ import type { ModelData } from '../../metering/model-data.ts';
 import { SIMULATOR_ID } from '../../providers/families.ts';
 import type { ModelDirectory } from '../../routing/directory.ts';
 import { type CandidateFacts, suggestModels } from '../../routing/suggestion.ts';
-import { presentedKey } from '../../tenancy/key-ring.ts';
+import { authenticate } from '../authenticate.ts';
 import { routeFacts } from '../models/facts.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
@@ -79,8 +79,9 @@ function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[
 }
 
 export function addSuggestModelRoutes(door: Door, services: ApiServices): void {
-  door.route('POST', '/v1/suggest-model', async ({ request }) => {
-    services.keys.authenticate(presentedKey(request.headers));
+  door.route('POST', '/v1/suggest-model', async (exchange) => {
+    const { request } = exchange;
+    authenticate(services, exchange);
     const snapshot = services.snapshot();
     const { json } = await readJsonBody(request, snapshot.bodyLimit);
     const { task, constraints, expected, limit } = validate(suggestModelRequest, json);

@@ -1,74 +1,55 @@
-import { Kysely, type Migration, Migrator, type SqliteDatabase, SqliteDialect } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { ControlTables } from './control-tables.ts';
+import type { DatabaseServer, OpenDatabase } from './database-server.ts';
+import { migrate } from './migrate.ts';
+import { CONTROL_MIGRATIONS } from './migrations/control.ts';
+import { PostgresServer } from './postgres-server.ts';
 
-/** The tables of the control database. Columns are in snake case, as people meet them in SQL. */
-export interface ControlTables {
-  api_keys: {
-    id: string;
-    kind: 'admin' | 'api_key';
-    tenant: string;
-    name: string;
-    hint: string;
-    digest: string;
-    created_at: number;
-    revoked_at: number | null;
-  };
-  responses: {
-    tenant: string;
-    id: string;
-    created_at: number;
-    expires_at: number;
-    /** JSON texts. */
-    input: string;
-    response: string;
-    native: number;
-  };
+export type ControlDatabase = OpenDatabase<ControlTables>;
+export type ControlTransaction = Transaction<ControlTables>;
+
+const FILE = 'control';
+/** Of the control database's own pool. */
+export const CONTROL_CONNECTIONS = 4;
+
+/** Opens the control database as it is: the file `control.sqlite`, or the database that the server's URL names. */
+export async function connectControlDatabase(server: DatabaseServer): Promise<ControlDatabase> {
+  return server instanceof PostgresServer ? server.openOwn(CONTROL_CONNECTIONS) : server.open(FILE);
 }
 
-export type ControlDatabase = Kysely<ControlTables>;
-
-/** Applied in the order of their names, each once. Never edit one that has been released: add another. */
-const MIGRATIONS: Record<string, Migration> = {
-  '0001_api_keys': {
-    up: async (db: Kysely<unknown>) => {
-      await db.schema
-        .createTable('api_keys')
-        .addColumn('id', 'text', (column) => column.primaryKey())
-        .addColumn('kind', 'text', (column) => column.notNull())
-        .addColumn('tenant', 'text', (column) => column.notNull())
-        .addColumn('name', 'text', (column) => column.notNull())
-        .addColumn('hint', 'text', (column) => column.notNull())
-        .addColumn('digest', 'text', (column) => column.notNull().unique())
-        .addColumn('created_at', 'integer', (column) => column.notNull())
-        .addColumn('revoked_at', 'integer')
-        .execute();
-    },
-  },
-  '0002_responses': {
-    up: async (db: Kysely<unknown>) => {
-      await db.schema
-        .createTable('responses')
-        .addColumn('tenant', 'text', (column) => column.notNull())
-        .addColumn('id', 'text', (column) => column.notNull())
-        .addColumn('created_at', 'integer', (column) => column.notNull())
-        .addColumn('expires_at', 'integer', (column) => column.notNull())
-        .addColumn('input', 'text', (column) => column.notNull())
-        .addColumn('response', 'text', (column) => column.notNull())
-        .addColumn('native', 'integer', (column) => column.notNull())
-        .addPrimaryKeyConstraint('responses_key', ['tenant', 'id'])
-        .execute();
-      await db.schema.createIndex('responses_expiry').on('responses').column('expires_at').execute();
-    },
-  },
-};
-
-/** Opens the control database on a connection and brings its tables up to date. */
-export async function openControlDatabase(database: SqliteDatabase): Promise<ControlDatabase> {
-  const db = new Kysely<ControlTables>({ dialect: new SqliteDialect({ database }) });
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } });
-  const { error } = await migrator.migrateToLatest();
-  if (error) {
-    await db.destroy();
+/** Opens the control database and brings its tables up to date. */
+export async function openControlDatabase(server: DatabaseServer): Promise<ControlDatabase> {
+  const database = await connectControlDatabase(server);
+  try {
+    await migrate(database, CONTROL_MIGRATIONS);
+  } catch (error) {
+    await database.close();
     throw error;
   }
-  return db;
+  return database;
+}
+
+/**
+ * A change that every replica has to hear of. Its revision is higher than all that were given before, and is seen by
+ * others no earlier than theirs: whoever changes the row next waits until this change has been made or given up.
+ */
+export function change<T>(
+  db: Kysely<ControlTables>,
+  work: (transaction: ControlTransaction, revision: number) => Promise<T>,
+): Promise<T> {
+  return db.transaction().execute(async (transaction) => {
+    const { value } = await transaction
+      .insertInto('revision')
+      .values({ id: 1, value: 1 })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet({ value: sql`revision.value + 1` }))
+      .returning('value')
+      .executeTakeFirstOrThrow();
+    return work(transaction, value);
+  });
+}
+
+/** Of the last change. */
+export async function currentRevision(db: Kysely<ControlTables>): Promise<number> {
+  const row = await db.selectFrom('revision').select('value').executeTakeFirst();
+  return row?.value ?? 0;
 }

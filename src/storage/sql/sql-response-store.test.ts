@@ -1,26 +1,38 @@
 import { expect, test } from 'bun:test';
+import { BACKENDS, type TestBackend } from '../../../test/support/database-servers.ts';
 import {
   responseStoreConformance,
   storedResponse,
 } from '../../../test/support/response-store-conformance.ts';
-import { openSqlite } from '../../platform/sqlite.ts';
 import { MemoryResponseStore } from '../memory-response-store.ts';
 import { openControlDatabase } from './control-database.ts';
 import { SqlResponseStore } from './sql-response-store.ts';
 
-async function inSqlite() {
-  const db = await openControlDatabase(openSqlite(':memory:').database);
-  return { db, store: new SqlResponseStore(db), close: () => db.destroy() };
+async function inDatabase(backend: TestBackend) {
+  const server = await backend.start();
+  const { db, close } = await openControlDatabase(server.connect());
+  return {
+    db,
+    store: new SqlResponseStore(db),
+    close: async () => {
+      await close();
+      await server.dispose();
+    },
+  };
 }
+const [sqlite] = BACKENDS;
+if (!sqlite) throw new Error('no SQLite');
 
 responseStoreConformance('memory', async () => ({
   store: new MemoryResponseStore(),
   close: async () => undefined,
 }));
-responseStoreConformance('SQLite', inSqlite);
+for (const backend of BACKENDS) {
+  if (backend.available) responseStoreConformance(backend.name, () => inDatabase(backend));
+}
 
 test('a row that is damaged is an error, not an absence', async () => {
-  const { db, store, close } = await inSqlite();
+  const { db, store, close } = await inDatabase(sqlite);
   const scope = { tenant: 'a' };
   await store.put([{ scope, stored: storedResponse('r') }]);
   await db.updateTable('responses').set({ input: '{"no":"list"}' }).execute();

@@ -1,9 +1,11 @@
+import type { Kysely } from 'kysely';
 import { isRecord } from '../../core/json.ts';
-import type { ResponseStore, StoredResponse, TenantScope } from '../response-store.ts';
-import type { ControlDatabase } from './control-database.ts';
+import type { ResponseStore, StoredResponse } from '../response-store.ts';
+import type { TenantScope } from '../tenant-scope.ts';
+import type { ControlTables } from './control-tables.ts';
 
 export class SqlResponseStore implements ResponseStore {
-  constructor(private readonly db: ControlDatabase) {}
+  constructor(private readonly db: Kysely<ControlTables>) {}
 
   async put(
     entries: readonly { readonly scope: TenantScope; readonly stored: StoredResponse }[],

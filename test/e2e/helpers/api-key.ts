@@ -5,24 +5,25 @@ import { parseObject } from './json.ts';
 
 const program = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
+function command(dataDir: string, args: readonly string[]): Record<string, unknown> {
+  const output = execFileSync(
+    setUp({ withDev: true }),
+    ['--no-env-file', '--no-install', program, ...args, '--json'],
+    {
+      cwd: dataDir,
+      env: { PATH: process.env.PATH, HOME: dataDir, WEIR_DATA_DIR: dataDir },
+      encoding: 'utf8',
+    },
+  );
+  return parseObject(output);
+}
+
+/** Makes a tenant without limits in the stores of `dataDir`, as an operator would. */
+export function createTenant(dataDir: string, tenant: string): void {
+  command(dataDir, ['tenants', 'create', tenant, '--tier', 'none']);
+}
+
 /** Makes an API key in the stores of `dataDir`, as an operator would, and returns its secret. */
 export function createApiKey(dataDir: string, name: string, tenant = 'default'): string {
-  const args = [
-    '--no-env-file',
-    '--no-install',
-    program,
-    'keys',
-    'create',
-    '--name',
-    name,
-    '--tenant',
-    tenant,
-    '--json',
-  ];
-  const output = execFileSync(setUp({ withDev: true }), args, {
-    cwd: dataDir,
-    env: { PATH: process.env.PATH, HOME: dataDir, WEIR_DATA_DIR: dataDir },
-    encoding: 'utf8',
-  });
-  return String(parseObject(output).key);
+  return String(command(dataDir, ['keys', 'create', '--name', name, '--tenant', tenant]).key);
 }

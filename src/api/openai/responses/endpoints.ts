@@ -10,7 +10,7 @@ import type { Door } from '../../../http/door.ts';
 import { openAiErrorBody } from '../../../http/error-body.ts';
 import type { Exchange } from '../../../http/exchange.ts';
 import { jsonResponse } from '../../../http/response.ts';
-import { presentedKey } from '../../../tenancy/key-ring.ts';
+import { authenticate } from '../../authenticate.ts';
 import { chatCall } from '../../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../../inference-handler.ts';
 import type { ApiServices } from '../../services.ts';
@@ -123,8 +123,9 @@ export function addResponsesRoutes(door: Door, services: ApiServices): void {
   };
   door.route('POST', '/v1/responses', inferenceHandler(services, create));
 
-  const find = async ({ request, params }: Exchange) => {
-    const { tenant } = services.keys.authenticate(presentedKey(request.headers));
+  const find = async (exchange: Exchange) => {
+    const { params } = exchange;
+    const { tenant } = authenticate(services, exchange);
     const id = params.id ?? '';
     const stored = await responses.get({ tenant }, id);
     if (!stored) throw notFound(id);
@@ -146,8 +147,9 @@ export function addResponsesRoutes(door: Door, services: ApiServices): void {
     };
     return jsonResponse(exchange.request, 200, JSON.stringify(list), {});
   });
-  door.route('DELETE', '/v1/responses/:id', async ({ request, params }) => {
-    const { tenant } = services.keys.authenticate(presentedKey(request.headers));
+  door.route('DELETE', '/v1/responses/:id', async (exchange) => {
+    const { request, params } = exchange;
+    const { tenant } = authenticate(services, exchange);
     const id = params.id ?? '';
     if (!(await responses.delete({ tenant }, id))) throw notFound(id);
     return jsonResponse(request, 200, JSON.stringify({ id, object: 'response', deleted: true }), {});

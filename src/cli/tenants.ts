@@ -1,0 +1,107 @@
+import { DEFAULT_TENANT } from '../core/principal.ts';
+import { tenantDocument } from '../tenancy/documents.ts';
+import { NAME_RULE, personName, TENANT_ID, TENANT_ID_RULE } from '../tenancy/names.ts';
+import type { KeyCommand } from './keys.ts';
+import { BY_OPERATOR } from './operator.ts';
+import { CommandError, table } from './output.ts';
+import { withStores } from './stores.ts';
+
+const MOST_LISTED = 100_000;
+
+export interface CreateTenantOptions {
+  readonly name: string | undefined;
+  readonly tier: string | undefined;
+  readonly server: string;
+  readonly json: boolean;
+}
+
+/** Makes a tenant and its database. */
+export async function createTenantCommand(
+  { config, env, output }: KeyCommand,
+  id: string,
+  options: CreateTenantOptions,
+): Promise<void> {
+  if (!TENANT_ID.test(id)) throw new CommandError(`A tenant's id ${TENANT_ID_RULE}.`);
+  const name = personName.safeParse(options.name ?? id);
+  if (!name.success) throw new CommandError(`A tenant's name ${NAME_RULE}.`);
+  const tier = options.tier === 'none' ? null : (options.tier ?? config.limits.default_tier);
+  const known = Object.keys(config.limits.tiers);
+  if (tier !== null && !known.includes(tier)) {
+    throw new CommandError(`There is no tier ${JSON.stringify(tier)}. There are: ${known.join(', ')}, none.`);
+  }
+  const { server } = options;
+  if (server !== '' && !config.storage.servers.some((one) => one.id === server)) {
+    throw new CommandError(`There is no database server ${JSON.stringify(server)} (storage.servers).`);
+  }
+  await withStores(config, env, output, async ({ tenants, access }) => {
+    const existing = access.tenant(id);
+    if (existing && existing.status !== 'deleted') throw new CommandError(`There is a tenant ${id} already.`);
+    const document = tenantDocument.parse({});
+    const tenant = await tenants.create({ id, name: name.data, tier, server, document }, BY_OPERATOR);
+    if (options.json) output.out(JSON.stringify({ id, name: tenant.name, tier: tenant.tier }));
+    else {
+      output.out(`Created the tenant ${id} (${tier === null ? 'no tier, no limits' : `tier ${tier}`}).`);
+      output.out(`\`weir keys create --tenant ${id} --name my-app\` makes a key for it.`);
+    }
+  });
+}
+
+export async function listTenantsCommand({ config, env, output }: KeyCommand, json: boolean): Promise<void> {
+  await withStores(config, env, output, async ({ tenants }) => {
+    const all = await tenants.list({ limit: MOST_LISTED });
+    if (json) {
+      output.out(
+        JSON.stringify(
+          all.map(({ id, name, status, tier, server, createdAt }) => ({
+            id,
+            name,
+            status,
+            tier,
+            server,
+            createdAt,
+          })),
+        ),
+      );
+      return;
+    }
+    output.out(
+      table(
+        ['ID', 'NAME', 'TIER', 'STATUS', 'SERVER', 'CREATED (UTC)'],
+        all.map(({ id, name, tier, status, server, createdAt }) => [
+          id,
+          name,
+          tier ?? 'none',
+          status,
+          server === '' ? 'default' : server,
+          new Date(createdAt).toISOString().slice(0, 16).replace('T', ' '),
+        ]),
+      ),
+    );
+  });
+}
+
+/** Removes a tenant with all its data; without `yes`, only says what would go. */
+export async function deleteTenantCommand(
+  { config, env, output }: KeyCommand,
+  id: string,
+  yes: boolean,
+): Promise<void> {
+  if (id === DEFAULT_TENANT) throw new CommandError('The default tenant can not be removed.');
+  await withStores(config, env, output, async ({ tenants, access, keys }) => {
+    const known = access.tenant(id);
+    if (!known || known.status === 'deleted')
+      throw new CommandError(`There is no tenant ${JSON.stringify(id)}.`);
+    if (!yes) {
+      const active = await keys.list(
+        { tenant: id },
+        { kind: 'api_key', state: 'active', limit: MOST_LISTED },
+      );
+      output.out(
+        `Would remove the tenant ${id} ("${known.name}"): ${active.length} keys that work, and its database with all its people, usage and audit trail. Nothing was done; say --yes to do it.`,
+      );
+      return;
+    }
+    await tenants.remove(id, undefined, BY_OPERATOR);
+    output.out(`Removed the tenant ${id} with its database.`);
+  });
+}

@@ -1,0 +1,31 @@
+import ipaddr from 'ipaddr.js';
+import type { Exchange } from './exchange.ts';
+
+/** Tells whether an address is that of a proxy whose word is taken. */
+export type ProxyCheck = (address: string) => boolean;
+
+/**
+ * Where a request comes from: the peer's address or, where that is a trusted proxy, the last address in
+ * `x-forwarded-for` that is none. What stands before it was written by whoever sent the request, and proves nothing.
+ */
+export function clientAddress({ request, connection }: Exchange, isProxy: ProxyCheck | undefined): string {
+  const peer = connection.remoteAddress();
+  if (!isProxy?.(peer)) return peer;
+  const forwarded = request.headers.get('x-forwarded-for')?.split(',') ?? [];
+  let client = peer;
+  for (const entry of forwarded.reverse()) {
+    const address = plainAddress(entry.trim());
+    if (address === undefined) break;
+    client = address;
+    if (!isProxy(address)) break;
+  }
+  return client;
+}
+
+/** Without a port, as some proxies add one. */
+function plainAddress(text: string): string | undefined {
+  if (ipaddr.isValid(text)) return text;
+  const match = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/.exec(text);
+  const address = match?.[1] ?? match?.[2];
+  return address !== undefined && ipaddr.isValid(address) ? address : undefined;
+}

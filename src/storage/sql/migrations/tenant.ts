@@ -1,0 +1,161 @@
+import type { CreateTableBuilder, Kysely } from 'kysely';
+import type { Migrations } from '../migrate.ts';
+import { primaryText, requiredInteger, requiredText } from './columns.ts';
+
+const SUMS = [
+  'requests',
+  'attempts',
+  'failures',
+  'input_tokens',
+  'output_tokens',
+  'cached_tokens',
+  'cache_write_tokens',
+  'reasoning_tokens',
+  'cost_pico',
+  'unpriced',
+  'estimated',
+] as const;
+
+const withSums = <Columns extends string>(table: CreateTableBuilder<string, Columns>) =>
+  SUMS.reduce<CreateTableBuilder<string, Columns | (typeof SUMS)[number]>>(
+    (built, name) => built.addColumn(name, 'bigint', requiredInteger),
+    table,
+  );
+
+/** Of each tenant's database. */
+export const TENANT_MIGRATIONS: Migrations = {
+  '0001_people_and_keys': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('members')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('kind', 'text', requiredText)
+        .addColumn('email', 'text')
+        .addColumn('name', 'text', requiredText)
+        .addColumn('role', 'text', requiredText)
+        .addColumn('status', 'text', requiredText)
+        .addColumn('limits', 'text', requiredText)
+        .addColumn('version', 'integer', requiredInteger)
+        .addColumn('created_at', 'bigint', requiredInteger)
+        .addColumn('updated_at', 'bigint', requiredInteger)
+        .execute();
+      await db.schema
+        .createTable('invitations')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('email', 'text', requiredText)
+        .addColumn('role', 'text', requiredText)
+        .addColumn('digest', 'text', (column) => column.notNull().unique())
+        .addColumn('invited_by', 'text', requiredText)
+        .addColumn('created_at', 'bigint', requiredInteger)
+        .addColumn('expires_at', 'bigint', requiredInteger)
+        .addColumn('accepted_at', 'bigint')
+        .addColumn('revoked_at', 'bigint')
+        .execute();
+      await db.schema
+        .createTable('api_keys')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('kind', 'text', requiredText)
+        .addColumn('name', 'text', requiredText)
+        .addColumn('hint', 'text', requiredText)
+        .addColumn('digest', 'text', (column) => column.notNull().unique())
+        .addColumn('member', 'text')
+        .addColumn('scopes', 'text', requiredText)
+        .addColumn('limits', 'text', requiredText)
+        .addColumn('expires_at', 'bigint')
+        .addColumn('revoked_at', 'bigint')
+        .addColumn('previous_digest', 'text')
+        .addColumn('previous_hint', 'text')
+        .addColumn('previous_expires_at', 'bigint')
+        .addColumn('last_used_at', 'bigint')
+        .addColumn('version', 'integer', requiredInteger)
+        .addColumn('created_by', 'text', requiredText)
+        .addColumn('created_at', 'bigint', requiredInteger)
+        .addColumn('updated_at', 'bigint', requiredInteger)
+        .execute();
+      await db.schema
+        .createTable('outbox')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('topic', 'text', requiredText)
+        .addColumn('subject', 'text', requiredText)
+        .addColumn('created_at', 'bigint', requiredInteger)
+        .execute();
+      await db.schema
+        .createTable('write_lock')
+        .addColumn('id', 'integer', (column) => column.primaryKey())
+        .addColumn('writes', 'bigint', requiredInteger)
+        .execute();
+      await db.schema
+        .createTable('audit_log')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('at', 'bigint', requiredInteger)
+        .addColumn('actor', 'text', requiredText)
+        .addColumn('actor_name', 'text', requiredText)
+        .addColumn('action', 'text', requiredText)
+        .addColumn('subject', 'text', requiredText)
+        .addColumn('details', 'text', requiredText)
+        .addColumn('address', 'text', requiredText)
+        .addColumn('request_id', 'text', requiredText)
+        .execute();
+      await db.schema.createIndex('audit_log_at').on('audit_log').columns(['at', 'id']).execute();
+    },
+  },
+  '0002_usage': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('usage_events')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('request_id', 'text', requiredText)
+        .addColumn('at', 'bigint', requiredInteger)
+        .addColumn('key_id', 'text', requiredText)
+        .addColumn('member', 'text')
+        .addColumn('model', 'text', requiredText)
+        .addColumn('provider', 'text', requiredText)
+        .addColumn('upstream_model', 'text', requiredText)
+        .addColumn('operation', 'text', requiredText)
+        .addColumn('tags', 'text', requiredText)
+        .addColumn('status', 'integer', requiredInteger)
+        .addColumn('outcome', 'text', requiredText)
+        .addColumn('requests', 'integer', requiredInteger)
+        .addColumn('input_tokens', 'bigint', requiredInteger)
+        .addColumn('output_tokens', 'bigint', requiredInteger)
+        .addColumn('cached_tokens', 'bigint', requiredInteger)
+        .addColumn('cache_write_tokens', 'bigint', requiredInteger)
+        .addColumn('reasoning_tokens', 'bigint', requiredInteger)
+        .addColumn('cost_pico', 'bigint')
+        .addColumn('estimated', 'integer', requiredInteger)
+        .addColumn('duration_ms', 'bigint', requiredInteger)
+        .addColumn('first_event_ms', 'bigint')
+        .execute();
+      await db.schema.createIndex('usage_events_at').on('usage_events').columns(['at', 'id']).execute();
+      await withSums(
+        db.schema
+          .createTable('usage_rollups')
+          .addColumn('period', 'text', requiredText)
+          .addColumn('start', 'bigint', requiredInteger)
+          .addColumn('key_id', 'text', requiredText)
+          .addColumn('member', 'text', requiredText)
+          .addColumn('model', 'text', requiredText)
+          .addColumn('provider', 'text', requiredText),
+      )
+        .addPrimaryKeyConstraint('usage_rollups_key', [
+          'period',
+          'start',
+          'key_id',
+          'member',
+          'model',
+          'provider',
+        ])
+        .execute();
+      await withSums(
+        db.schema
+          .createTable('usage_tag_rollups')
+          .addColumn('period', 'text', requiredText)
+          .addColumn('start', 'bigint', requiredInteger)
+          .addColumn('tag', 'text', requiredText)
+          .addColumn('model', 'text', requiredText),
+      )
+        .addPrimaryKeyConstraint('usage_tag_rollups_key', ['period', 'start', 'tag', 'model'])
+        .execute();
+    },
+  },
+};

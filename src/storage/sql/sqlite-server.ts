@@ -1,0 +1,72 @@
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
+import { openSqlite, type SqliteFile, withFileLock } from '../../platform/sqlite.ts';
+import { assertDatabaseName, type DatabaseServer, type OpenDatabase } from './database-server.ts';
+
+/** The name of the database that is not a tenant's. */
+const CONTROL = 'control';
+const TENANTS = 'tenants';
+
+/** A folder of SQLite files, one for each database; those of tenants in a folder of their own. */
+export class SqliteServer implements DatabaseServer {
+  readonly backend = 'sqlite';
+  readonly connectionsEach = 1;
+
+  constructor(private readonly folder: string) {}
+
+  async create(name: string): Promise<boolean> {
+    if (await this.exists(name)) return false;
+    await openSqlite(this.#path(name)).database.close();
+    return true;
+  }
+
+  async drop(name: string): Promise<boolean> {
+    const existed = await this.exists(name);
+    for (const suffix of ['', '-wal', '-shm', '.lock']) {
+      rmSync(`${this.#path(name)}${suffix}`, { force: true });
+    }
+    return existed;
+  }
+
+  async exists(name: string): Promise<boolean> {
+    return existsSync(this.#path(name));
+  }
+
+  async open<Tables>(name: string): Promise<OpenDatabase<Tables>> {
+    const path = this.#path(name);
+    return openFile(openSqlite(path), path);
+  }
+
+  openReplica<Tables>(name: string): Promise<OpenDatabase<Tables>> {
+    return this.open(name);
+  }
+
+  #path(name: string): string {
+    assertDatabaseName(name);
+    return join(this.folder, name === CONTROL ? '' : TENANTS, `${name}.sqlite`);
+  }
+}
+
+/** SQLite can take a change of tables back, although the query builder does not count on it. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+class TransactionalDialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalAdapter();
+  }
+}
+
+/** @param path where the file is; its lock is beside it */
+function openFile<Tables>({ database }: SqliteFile, path: string): OpenDatabase<Tables> {
+  const db = new Kysely<Tables>({ dialect: new TransactionalDialect({ database }) });
+  return {
+    db,
+    exclusively: (work) => withFileLock(`${path}.lock`, work),
+    close: () => db.destroy(),
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * The tables of one tenant's database. Times are Unix milliseconds, documents JSON texts, and amounts of money whole
+ * millionths of a millionth of a US dollar.
+ */
+export interface TenantTables {
+  members: {
+    id: string;
+    /** `user` or `service_account`. */
+    kind: string;
+    email: string | null;
+    name: string;
+    role: string;
+    status: string;
+    limits: string;
+    version: number;
+    created_at: number;
+    updated_at: number;
+  };
+  invitations: {
+    id: string;
+    email: string;
+    role: string;
+    digest: string;
+    invited_by: string;
+    created_at: number;
+    expires_at: number;
+    accepted_at: number | null;
+    revoked_at: number | null;
+  };
+  api_keys: {
+    id: string;
+    kind: string;
+    name: string;
+    hint: string;
+    digest: string;
+    member: string | null;
+    scopes: string;
+    limits: string;
+    expires_at: number | null;
+    revoked_at: number | null;
+    /** The secret of before a rotation, which works for a while longer. */
+    previous_digest: string | null;
+    previous_hint: string | null;
+    previous_expires_at: number | null;
+    last_used_at: number | null;
+    version: number;
+    created_by: string;
+    created_at: number;
+    updated_at: number;
+  };
+  /** One row, which every administrative change of the tenant updates first: so they come one after the other. */
+  write_lock: { id: number; writes: number };
+  /** Changes that the control database has still to be told of. */
+  outbox: {
+    id: string;
+    topic: string;
+    subject: string;
+    created_at: number;
+  };
+  audit_log: AuditRow;
+  usage_events: {
+    id: string;
+    request_id: string;
+    at: number;
+    key_id: string;
+    member: string | null;
+    model: string;
+    provider: string;
+    upstream_model: string;
+    operation: string;
+    tags: string;
+    status: number;
+    outcome: string;
+    /** 1 for the attempt that the request is counted by. */
+    requests: number;
+    input_tokens: number;
+    output_tokens: number;
+    cached_tokens: number;
+    cache_write_tokens: number;
+    reasoning_tokens: number;
+    /** Null where no price is known. */
+    cost_pico: number | null;
+    estimated: number;
+    duration_ms: number;
+    first_event_ms: number | null;
+  };
+  /** Sums of the events by hour and by day (UTC): `period` is `hour` or `day`. */
+  usage_rollups: UsageSums & {
+    period: string;
+    start: number;
+    key_id: string;
+    member: string;
+    model: string;
+    provider: string;
+  };
+  /** The same by tag; a request with several tags counts at each. */
+  usage_tag_rollups: UsageSums & {
+    period: string;
+    start: number;
+    tag: string;
+    model: string;
+  };
+}
+
+export interface AuditRow {
+  id: string;
+  at: number;
+  actor: string;
+  actor_name: string;
+  action: string;
+  subject: string;
+  details: string;
+  address: string;
+  request_id: string;
+}
+
+export interface UsageSums {
+  requests: number;
+  attempts: number;
+  failures: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_tokens: number;
+  cache_write_tokens: number;
+  reasoning_tokens: number;
+  cost_pico: number;
+  /** Attempts without a known price. */
+  unpriced: number;
+  /** Attempts whose tokens are estimates. */
+  estimated: number;
+}

@@ -1,0 +1,347 @@
+import { GatewayError } from '../core/errors.ts';
+import type { Limit, SubjectLimits } from '../core/limit.ts';
+import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
+import type { AccessSource, KeyIndexRow, MemberIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
+import type { Placement } from '../storage/sql/tenant-databases.ts';
+import { mayUseFrom } from './address-scope.ts';
+import {
+  type KeyDocument,
+  keyDocument,
+  limitsOf,
+  type MemberDocument,
+  memberDocument,
+  parseDocument,
+  type TenantDocument,
+  tenantDocument,
+} from './documents.ts';
+import { type SecretDigester, sameDigest } from './key-secrets.ts';
+
+export interface KnownTenant {
+  readonly id: string;
+  readonly name: string;
+  readonly status: 'active' | 'suspended' | 'deleted';
+  readonly tier: string | null;
+  readonly placement: Placement;
+  readonly document: TenantDocument;
+}
+
+interface KnownKey {
+  readonly digest: string;
+  readonly tenant: string;
+  readonly document: KeyDocument;
+  /** Made when it is first used, and again after anything that it stands on has changed. */
+  principal: Principal | undefined;
+  generation: number;
+}
+
+/** Limits of a tier, before what a tenant itself has. */
+export type Tiers = ReadonlyMap<string, readonly Limit[]>;
+
+export interface AccessListOptions {
+  readonly source: AccessSource;
+  readonly digester: SecretDigester;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly tiers: () => Tiers;
+  /** An admin key from the environment, valid beside the stored ones. */
+  readonly adminKey?: string | undefined;
+  /** Told of what is stored but can't be read; all else goes on. */
+  readonly onDamaged: (error: unknown) => void;
+}
+
+/**
+ * All tenants, keys and members, in memory, so that no request waits for a database and none fails with it. Every check
+ * of a key does the same work whether it is missing, unknown, revoked or good: one digest, one look-up, one comparison
+ * in constant time.
+ */
+export class AccessList {
+  readonly #keys = new Map<string, KnownKey>();
+  /** By tenant and id; of a key that was rotated, the one by its new secret. */
+  readonly #keysById = new Map<string, KnownKey>();
+  readonly #tenants = new Map<string, KnownTenant>();
+  readonly #members = new Map<string, MemberDocument>();
+  readonly #tenantsOfMember = new Map<string, Set<string>>();
+  readonly #nobody: KnownKey;
+  readonly #fromEnvironment: KnownKey | undefined;
+  #revision = 0;
+  #generation = 0;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(private readonly options: AccessListOptions) {
+    const { digester, adminKey } = options;
+    const document: KeyDocument = {
+      id: 'key_environment',
+      kind: 'admin',
+      name: 'admin',
+      member: null,
+      scopes: {},
+      limits: [],
+      expires_at: null,
+      revoked_at: null,
+    };
+    const entry = (digest: string, of: KeyDocument): KnownKey => ({
+      digest,
+      tenant: DEFAULT_TENANT,
+      document: of,
+      principal: undefined,
+      generation: -1,
+    });
+    this.#nobody = entry('0'.repeat(64), { ...document, revoked_at: 0 });
+    this.#fromEnvironment = adminKey ? entry(digester.digest(adminKey), document) : undefined;
+    this.#addFromEnvironment();
+  }
+
+  /** Of the last change that is known here. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Learns what has changed since. Calls that overlap share one look. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** Like `refresh`, but never satisfied with a look that began before. */
+  async refreshNow(): Promise<void> {
+    await this.#refreshing?.catch(() => undefined);
+    await this.refresh();
+  }
+
+  /** Tiers have changed: what was made from them is made anew. */
+  forgetLimits(): void {
+    this.#generation += 1;
+  }
+
+  /** True when some admin key works, so that none has to be made. */
+  get hasAdmin(): boolean {
+    const now = this.options.now();
+    for (const { document } of this.#keys.values()) {
+      if (document.kind === 'admin' && isAlive(document, now)) return true;
+    }
+    return false;
+  }
+
+  tenant(id: string): KnownTenant | undefined {
+    return this.#tenants.get(id);
+  }
+
+  tenants(): Iterable<KnownTenant> {
+    return this.#tenants.values();
+  }
+
+  member(tenant: string, id: string): MemberDocument | undefined {
+    return this.#members.get(memberKey(tenant, id));
+  }
+
+  /** The tenants that a person or service account is an active member of, where they are active themselves. */
+  rolesOf(member: string): Map<string, MemberDocument['role']> {
+    const roles = new Map<string, MemberDocument['role']>();
+    for (const tenant of this.#tenantsOfMember.get(member) ?? []) {
+      const document = this.member(tenant, member);
+      const known = this.#tenants.get(tenant);
+      if (document?.status === 'active' && known && known.status !== 'deleted')
+        roles.set(tenant, document.role);
+    }
+    return roles;
+  }
+
+  /**
+   * @param secret what the client presented, if anything
+   * @param address tells where it comes from; asked only for keys that are not good from everywhere
+   * @throws GatewayError `missing_api_key`, `invalid_api_key` or `permission_denied`
+   */
+  authenticate(secret: string | undefined, address: () => string): Principal {
+    const digest = this.options.digester.digest(secret ?? '');
+    const key = this.#keys.get(digest) ?? this.#nobody;
+    const matches = sameDigest(digest, key.digest);
+    if (secret === undefined) {
+      throw new GatewayError(
+        'missing_api_key',
+        'No API key was sent. Send it as "Authorization: Bearer <key>", "x-api-key" or "api-key".',
+      );
+    }
+    const { document } = key;
+    if (!matches || !isAlive(document, this.options.now())) {
+      throw new GatewayError(
+        'invalid_api_key',
+        'The API key is not valid: it is unknown, has expired or has been revoked.',
+      );
+    }
+    return this.#principal(key, address);
+  }
+
+  /**
+   * The principal of a key that was authenticated by other means, such as a token that was made from it.
+   * @throws GatewayError like `authenticate`
+   */
+  principalOf(tenant: string, keyId: string, address: () => string): Principal {
+    const key = this.#keysById.get(memberKey(tenant, keyId));
+    if (key && isAlive(key.document, this.options.now())) return this.#principal(key, address);
+    throw new GatewayError(
+      'invalid_api_key',
+      'The API key that this token was made from is no longer valid.',
+    );
+  }
+
+  #principal(key: KnownKey, address: () => string): Principal {
+    const { addresses } = key.document.scopes;
+    if (addresses && !mayUseFrom(addresses, address())) {
+      throw new GatewayError('permission_denied', 'This API key may not be used from your address.');
+    }
+    if (key.principal && key.generation === this.#generation) return key.principal;
+    const principal = this.#make(key);
+    key.principal = principal;
+    key.generation = this.#generation;
+    return principal;
+  }
+
+  #make({ tenant: id, document }: KnownKey): Principal {
+    const tenant = this.#tenants.get(id);
+    if (document.kind === 'api_key') {
+      if (!tenant || tenant.status === 'deleted') {
+        throw new GatewayError('invalid_api_key', 'The API key is not valid: its tenant is gone.');
+      }
+      if (tenant.status === 'suspended') {
+        throw new GatewayError('permission_denied', 'The tenant of this API key is suspended.');
+      }
+    }
+    const member = document.member === null ? undefined : this.member(id, document.member);
+    if (document.member !== null && member?.status !== 'active') {
+      throw new GatewayError('permission_denied', 'The owner of this API key is no active member.');
+    }
+    const timeZone = tenant?.document.time_zone ?? 'UTC';
+    const limits: SubjectLimits[] = [];
+    const add = (scope: SubjectLimits['scope'], subject: string, name: string, of: readonly Limit[]) => {
+      if (of.length > 0) limits.push({ scope, id: `${id}/${subject}`, name, limits: of, timeZone });
+    };
+    add('key', document.id, document.name, limitsOf(document.limits));
+    if (member && document.member !== null)
+      add('user', document.member, member.name, limitsOf(member.limits));
+    if (tenant) add('tenant', '', tenant.name, this.limitsOfTenant(tenant));
+    return {
+      kind: document.kind,
+      tenant: id,
+      keyId: document.id,
+      keyName: document.name,
+      member: document.member ?? undefined,
+      tier: tenant?.tier ?? 'none',
+      scopes: document.scopes,
+      limits,
+      tagLimits: tenant ? tagLimitsOf(tenant) : undefined,
+    };
+  }
+
+  /** What holds for a tenant: its own limits, and those of its tier that it has none of its own for. */
+  limitsOfTenant({ tier, document }: KnownTenant): readonly Limit[] {
+    const own = limitsOf(document.limits);
+    const ofTier = tier === null ? [] : (this.options.tiers().get(tier) ?? []);
+    const replaced = new Set(own.map(({ of, per }) => `${of}/${per}`));
+    return [...own, ...ofTier.filter(({ of, per }) => !replaced.has(`${of}/${per}`))];
+  }
+
+  async #refresh(): Promise<void> {
+    const { source } = this.options;
+    if (this.#revision > 0 && (await source.revision()) === this.#revision) return;
+    const changes = await source.since(this.#revision);
+    for (const row of changes.tenants) this.#guarded(() => this.#addTenant(row));
+    for (const row of changes.members) this.#guarded(() => this.#addMember(row));
+    for (const row of changes.keys) this.#guarded(() => this.#addKey(row));
+    this.#addFromEnvironment();
+    this.#revision = changes.revision;
+    this.#generation += 1;
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.options.onDamaged(error);
+    }
+  }
+
+  #addTenant(row: TenantRow): void {
+    this.#tenants.set(row.id, {
+      id: row.id,
+      name: row.name,
+      status: row.deleted_at !== null ? 'deleted' : row.status === 'suspended' ? 'suspended' : 'active',
+      tier: row.tier,
+      placement: { server: row.server, database: row.database },
+      document: parseDocument(tenantDocument, row.document, `tenant ${row.id}`),
+    });
+  }
+
+  #addMember({ tenant, member, document, deleted }: MemberIndexRow): void {
+    const tenants = this.#tenantsOfMember.get(member) ?? new Set();
+    if (deleted) {
+      this.#members.delete(memberKey(tenant, member));
+      tenants.delete(tenant);
+    } else {
+      this.#members.set(
+        memberKey(tenant, member),
+        parseDocument(memberDocument, document, `member ${member} of ${tenant}`),
+      );
+      tenants.add(tenant);
+    }
+    this.#tenantsOfMember.set(member, tenants);
+  }
+
+  #addKey({ digest, tenant, id, document, deleted }: KeyIndexRow): void {
+    // What can't be read again must not go on working as it was.
+    this.#keys.delete(digest);
+    const own = memberKey(tenant, id);
+    if (this.#keysById.get(own)?.digest === digest) this.#keysById.delete(own);
+    if (deleted) return;
+    const parsed = parseDocument(keyDocument, document, `a key of ${tenant}`);
+    const key = { digest, tenant, document: parsed, principal: undefined, generation: -1 };
+    this.#keys.set(digest, key);
+    const other = this.#keysById.get(own)?.document.expires_at;
+    // Of two secrets of one key, the one that lives on counts.
+    if (other === undefined || parsed.expires_at === null || (other !== null && other <= parsed.expires_at))
+      this.#keysById.set(own, key);
+  }
+
+  #addFromEnvironment(): void {
+    const key = this.#fromEnvironment;
+    if (!key) return;
+    this.#keys.set(key.digest, key);
+    this.#keysById.set(memberKey(key.tenant, key.document.id), key);
+  }
+}
+
+function isAlive({ revoked_at, expires_at }: KeyDocument, now: number): boolean {
+  return revoked_at === null && (expires_at === null || now < expires_at);
+}
+
+function memberKey(tenant: string, member: string): string {
+  return `${tenant}/${member}`;
+}
+
+function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, SubjectLimits> | undefined {
+  const entries = Object.entries(document.tag_limits);
+  if (entries.length === 0) return undefined;
+  return new Map(
+    entries.map(([tag, limits]) => [
+      tag,
+      {
+        scope: 'tag',
+        id: `${id}/${tag}`,
+        name: tag,
+        limits: limitsOf(limits),
+        timeZone: document.time_zone,
+      },
+    ]),
+  );
+}
+
+/** The key in a request's headers: `Authorization: Bearer`, `x-api-key` or `api-key`, in this order. */
+export function presentedKey(headers: Headers): string | undefined {
+  const authorization = headers.get('authorization');
+  if (authorization !== null) {
+    const match = /^bearer +(\S+)\s*$/i.exec(authorization);
+    if (match) return match[1];
+  }
+  return headers.get('x-api-key')?.trim() || headers.get('api-key')?.trim() || undefined;
+}

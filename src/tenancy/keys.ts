@@ -1,0 +1,281 @@
+import { GatewayError } from '../core/errors.ts';
+import type { LimitDocument } from '../core/limit-schema.ts';
+import { writeAudit } from '../storage/sql/audit-trail.ts';
+import type { TenantDatabase, TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import type { TenantScope } from '../storage/tenant-scope.ts';
+import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
+import { limitDocuments, parseDocument, type ScopesDocument, scopesDocument } from './documents.ts';
+import type { KeyRow } from './index-rows.ts';
+import { hintOf, newSecret, type SecretDigester } from './key-secrets.ts';
+import type { TenantTransaction, TenantWriter } from './tenant-writer.ts';
+import { assertVersion, type SeenVersion } from './versions.ts';
+
+/** An API key as it is known: never its secret. Times are Unix milliseconds. */
+export interface ApiKey {
+  readonly id: string;
+  readonly kind: 'admin' | 'api_key';
+  readonly name: string;
+  /** The secret's first characters, for people to tell keys apart. */
+  readonly hint: string;
+  readonly member: string | null;
+  readonly scopes: ScopesDocument;
+  readonly limits: readonly LimitDocument[];
+  readonly expiresAt: number | null;
+  readonly revokedAt: number | null;
+  /** The secret of before the last rotation, while it still works. */
+  readonly previous: { readonly hint: string; readonly expiresAt: number } | null;
+  readonly lastUsedAt: number | null;
+  readonly version: number;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface CreatedKey {
+  readonly key: ApiKey;
+  /** Known only now: what is stored can't be turned back into it. */
+  readonly secret: string;
+}
+
+export interface NewKey {
+  readonly kind: 'admin' | 'api_key';
+  readonly name: string;
+  readonly member?: string | null;
+  readonly scopes?: ScopesDocument;
+  readonly limits?: readonly LimitDocument[];
+  readonly expiresAt?: number | null;
+}
+
+export type KeyChange = Partial<Pick<ApiKey, 'name' | 'scopes' | 'limits' | 'expiresAt'>>;
+
+export interface KeyFilter {
+  readonly kind: 'admin' | 'api_key';
+  readonly member?: string | undefined;
+  /** `active` are those that work now. */
+  readonly state?: 'active' | 'revoked' | 'expired' | undefined;
+  readonly limit: number;
+  /** The key that was seen last. */
+  readonly after?: { readonly at: number; readonly id: string } | undefined;
+}
+
+/** The API keys of tenants. */
+export class Keys {
+  constructor(
+    private readonly databases: TenantDatabases,
+    private readonly writer: TenantWriter,
+    private readonly digester: SecretDigester,
+    private readonly sources: Sources,
+  ) {}
+
+  /** The newest first. */
+  list(scope: TenantScope, { kind, member, state, limit, after }: KeyFilter): Promise<ApiKey[]> {
+    const now = this.sources.clock.wallTime();
+    return this.databases.use(scope, async (db) => {
+      let query = db
+        .selectFrom('api_keys')
+        .selectAll()
+        .where('kind', '=', kind)
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(limit);
+      if (member !== undefined) query = query.where('member', '=', member);
+      if (state === 'revoked') query = query.where('revoked_at', 'is not', null);
+      if (state === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', now);
+      if (state === 'active') {
+        query = query
+          .where('revoked_at', 'is', null)
+          .where(({ eb, or }) => or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]));
+      }
+      if (after) {
+        query = query.where(({ eb, or, and }) =>
+          or([
+            eb('created_at', '<', after.at),
+            and([eb('created_at', '=', after.at), eb('id', '<', after.id)]),
+          ]),
+        );
+      }
+      return (await query.execute()).map((row) => keyOf(row, now));
+    });
+  }
+
+  /** @throws GatewayError `not_found` */
+  get(scope: TenantScope, kind: ApiKey['kind'], id: string): Promise<ApiKey> {
+    return this.databases.use(scope, async (db) =>
+      keyOf(await keyRow(db, kind, id), this.sources.clock.wallTime()),
+    );
+  }
+
+  async create(scope: TenantScope, wanted: NewKey, by: ChangeContext): Promise<CreatedKey> {
+    const { kind, name, member = null, scopes = {}, limits = [], expiresAt = null } = wanted;
+    const secret = newSecret(kind);
+    const now = this.sources.clock.wallTime();
+    const row: KeyRow = {
+      ...{ id: this.sources.newId('key'), kind, name, member },
+      hint: hintOf(secret),
+      digest: this.digester.digest(secret),
+      scopes: JSON.stringify(scopes),
+      limits: JSON.stringify(limits),
+      expires_at: expiresAt,
+      revoked_at: null,
+      ...{ previous_digest: null, previous_hint: null, previous_expires_at: null, last_used_at: null },
+      ...{ version: 1, created_by: by.actor.id, created_at: now, updated_at: now },
+    };
+    const key = keyOf(row, now);
+    await this.writer.write(scope, async (transaction, changed) => {
+      if (member !== null) await assertMember(transaction, member);
+      await transaction.insertInto('api_keys').values(row).execute();
+      const details = { name, kind, member, scopes, limits, expires_at: expiresAt };
+      await writeAudit(transaction, auditEntry(this.sources, by, 'key.create', `key:${row.id}`, details));
+      changed('key', row.id);
+    });
+    return { key, secret };
+  }
+
+  /** @throws GatewayError `not_found`, `conflict` for a revoked key, or `precondition_failed` */
+  update(
+    scope: TenantScope,
+    kind: ApiKey['kind'],
+    id: string,
+    wanted: KeyChange,
+    seen: SeenVersion,
+    by: ChangeContext,
+  ): Promise<ApiKey> {
+    return this.#change(scope, kind, id, seen, by, 'key.update', (before) => {
+      if (before.revokedAt !== null) throw revoked();
+      const after = { ...before, ...wanted };
+      return {
+        set: {
+          name: after.name,
+          scopes: JSON.stringify(after.scopes),
+          limits: JSON.stringify(after.limits),
+          expires_at: after.expiresAt,
+        },
+        details: differences(
+          { name: before.name, scopes: before.scopes, limits: before.limits, expires_at: before.expiresAt },
+          { name: after.name, scopes: after.scopes, limits: after.limits, expires_at: after.expiresAt },
+        ),
+      };
+    });
+  }
+
+  /** Revoking twice keeps the first time. @throws GatewayError `not_found` or `precondition_failed` */
+  revoke(
+    scope: TenantScope,
+    kind: ApiKey['kind'],
+    id: string,
+    seen: SeenVersion,
+    by: ChangeContext,
+  ): Promise<ApiKey> {
+    const now = this.sources.clock.wallTime();
+    return this.#change(scope, kind, id, seen, by, 'key.revoke', (before) =>
+      before.revokedAt === null ? { set: { revoked_at: now }, details: { name: before.name } } : undefined,
+    );
+  }
+
+  /**
+   * Gives the key a new secret. The old one works on for the grace period; one that was still in its grace period ends.
+   * @throws GatewayError `not_found`, `conflict` for a revoked key, or `precondition_failed`
+   */
+  async rotate(
+    scope: TenantScope,
+    kind: ApiKey['kind'],
+    id: string,
+    graceMs: number,
+    seen: SeenVersion,
+    by: ChangeContext,
+  ): Promise<CreatedKey> {
+    const secret = newSecret(kind);
+    const until = this.sources.clock.wallTime() + graceMs;
+    const key = await this.#change(scope, kind, id, seen, by, 'key.rotate', (before, row) => {
+      if (before.revokedAt !== null) throw revoked();
+      const old = graceMs > 0;
+      return {
+        set: {
+          digest: this.digester.digest(secret),
+          hint: hintOf(secret),
+          previous_digest: old ? row.digest : null,
+          previous_hint: old ? row.hint : null,
+          previous_expires_at: old ? until : null,
+        },
+        details: { name: before.name, old_works_until: old ? until : null },
+      };
+    });
+    return { key, secret };
+  }
+
+  async #change(
+    scope: TenantScope,
+    kind: ApiKey['kind'],
+    id: string,
+    seen: SeenVersion,
+    by: ChangeContext,
+    action: string,
+    decide: (
+      before: ApiKey,
+      row: KeyRow,
+    ) => { readonly set: Partial<KeyRow>; readonly details: Readonly<Record<string, unknown>> } | undefined,
+  ): Promise<ApiKey> {
+    const now = this.sources.clock.wallTime();
+    return this.writer.write(scope, async (transaction, changed) => {
+      const row = await keyRow(transaction, kind, id);
+      assertVersion(seen, row.version);
+      const before = keyOf(row, now);
+      const decision = decide(before, row);
+      if (!decision) return before;
+      const set = { ...decision.set, version: row.version + 1, updated_at: now };
+      await transaction.updateTable('api_keys').set(set).where('id', '=', id).execute();
+      await writeAudit(transaction, auditEntry(this.sources, by, action, `key:${id}`, decision.details));
+      changed('key', id);
+      return keyOf({ ...row, ...set }, now);
+    });
+  }
+}
+
+async function keyRow(db: TenantDatabase, kind: ApiKey['kind'], id: string): Promise<KeyRow> {
+  const row = await db
+    .selectFrom('api_keys')
+    .selectAll()
+    .where('id', '=', id)
+    .where('kind', '=', kind)
+    .executeTakeFirst();
+  if (!row) throw new GatewayError('not_found', 'There is no such API key.');
+  return row;
+}
+
+async function assertMember(transaction: TenantTransaction, id: string): Promise<void> {
+  const row = await transaction
+    .selectFrom('members')
+    .select('id')
+    .where('id', '=', id)
+    .where('status', '=', 'active')
+    .executeTakeFirst();
+  if (row) return;
+  throw new GatewayError('invalid_request', '"member" is not valid: there is no such active member.', {
+    param: 'member',
+  });
+}
+
+function revoked(): GatewayError {
+  return new GatewayError('conflict', 'This API key has been revoked; make a new one.');
+}
+
+function keyOf(row: KeyRow, now: number): ApiKey {
+  const { previous_hint: hint, previous_expires_at: expiresAt } = row;
+  return {
+    id: row.id,
+    kind: row.kind === 'admin' ? 'admin' : 'api_key',
+    name: row.name,
+    hint: row.hint,
+    member: row.member,
+    scopes: parseDocument(scopesDocument, row.scopes, `the scopes of key ${row.id}`),
+    limits: parseDocument(limitDocuments, row.limits, `the limits of key ${row.id}`),
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    previous: hint !== null && expiresAt !== null && expiresAt > now ? { hint, expiresAt } : null,
+    lastUsedAt: row.last_used_at,
+    version: row.version,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

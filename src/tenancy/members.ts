@@ -1,0 +1,260 @@
+import { GatewayError } from '../core/errors.ts';
+import type { LimitDocument } from '../core/limit-schema.ts';
+import { writeAudit } from '../storage/sql/audit-trail.ts';
+import type { TenantDatabase, TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import type { TenantScope } from '../storage/tenant-scope.ts';
+import { assertAllowed } from './actor.ts';
+import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
+import { limitDocuments, memberDocument, parseDocument } from './documents.ts';
+import type { MemberRow } from './index-rows.ts';
+import type { Role } from './permissions.ts';
+import type { TenantTransaction, TenantWriter } from './tenant-writer.ts';
+import { assertVersion, type SeenVersion } from './versions.ts';
+
+export type MemberKind = 'user' | 'service_account';
+
+/** A person, or an account of a service, within a tenant. */
+export interface Member {
+  /** Of a person: the same in all its tenants. */
+  readonly id: string;
+  readonly kind: MemberKind;
+  readonly email: string | null;
+  readonly name: string;
+  readonly role: Role;
+  readonly status: 'active' | 'suspended';
+  readonly limits: readonly LimitDocument[];
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface NewMember {
+  readonly id: string;
+  readonly kind: MemberKind;
+  readonly email: string | null;
+  readonly name: string;
+  readonly role: Role;
+  readonly limits?: readonly LimitDocument[];
+}
+
+export type MemberChange = Partial<Pick<Member, 'name' | 'role' | 'status' | 'limits'>>;
+
+export interface MemberFilter {
+  readonly kind?: MemberKind | undefined;
+  readonly role?: string | undefined;
+  readonly status?: string | undefined;
+  readonly limit: number;
+  readonly after?: string | undefined;
+}
+
+/** Who belongs to a tenant. */
+export class Members {
+  constructor(
+    private readonly databases: TenantDatabases,
+    private readonly writer: TenantWriter,
+    private readonly sources: Sources,
+  ) {}
+
+  list(scope: TenantScope, { kind, role, status, limit, after }: MemberFilter): Promise<Member[]> {
+    return this.databases.use(scope, async (db) => {
+      let query = db
+        .selectFrom('members')
+        .selectAll()
+        .where('status', '<>', 'removed')
+        .orderBy('id')
+        .limit(limit);
+      if (kind !== undefined) query = query.where('kind', '=', kind);
+      if (role !== undefined) query = query.where('role', '=', role);
+      if (status !== undefined) query = query.where('status', '=', status);
+      if (after !== undefined) query = query.where('id', '>', after);
+      return (await query.execute()).map(memberOf);
+    });
+  }
+
+  /** @throws GatewayError `not_found` */
+  get(scope: TenantScope, id: string): Promise<Member> {
+    return this.databases.use(scope, async (db) => memberOf(await memberRow(db, id)));
+  }
+
+  /** @throws GatewayError `conflict` for who is a member already, `permission_denied` for an owner made by none */
+  add(scope: TenantScope, wanted: NewMember, by: ChangeContext): Promise<Member> {
+    return this.writer.write(scope, async (transaction, changed) => {
+      const member = await this.insert(transaction, scope, wanted, by);
+      changed('member', member.id);
+      return member;
+    });
+  }
+
+  /** Adds a member within a change that is more than that. The caller tells of it. */
+  async insert(
+    transaction: TenantTransaction,
+    { tenant }: TenantScope,
+    { id, kind, email, name, role, limits = [] }: NewMember,
+    by: ChangeContext,
+  ): Promise<Member> {
+    if (role === 'owner') assertAllowed(by.actor, 'owners:write', tenant);
+    const before = await transaction
+      .selectFrom('members')
+      .selectAll()
+      .where('id', '=', id)
+      .executeTakeFirst();
+    if (before && before.status !== 'removed') {
+      throw new GatewayError('conflict', `${email ?? name} is a member of this tenant already.`);
+    }
+    const now = this.sources.clock.wallTime();
+    const row: MemberRow = {
+      ...{ id, kind, email, name, role, status: 'active', limits: JSON.stringify(limits) },
+      ...{ version: (before?.version ?? 0) + 1, created_at: now, updated_at: now },
+    };
+    await transaction
+      .insertInto('members')
+      .values(row)
+      .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+      .execute();
+    await writeAudit(
+      transaction,
+      auditEntry(this.sources, by, 'member.add', `member:${id}`, { kind, email, name, role, limits }),
+    );
+    return memberOf(row);
+  }
+
+  /**
+   * @throws GatewayError `not_found`, `precondition_failed`, `conflict` when no owner would be left, or
+   *   `permission_denied` when an owner is made or unmade by somebody who is none
+   */
+  update(
+    scope: TenantScope,
+    id: string,
+    wanted: MemberChange,
+    seen: SeenVersion,
+    by: ChangeContext,
+  ): Promise<Member> {
+    return this.writer.write(scope, async (transaction, changed) => {
+      const row = await memberRow(transaction, id);
+      assertVersion(seen, row.version);
+      const before = memberOf(row);
+      const after = { ...before, ...wanted };
+      const owner = before.role === 'owner' || after.role === 'owner';
+      const mighty = before.role !== after.role || before.status !== after.status;
+      if (owner && mighty) assertAllowed(by.actor, 'owners:write', scope.tenant);
+      if (before.role === 'owner' && before.status === 'active')
+        if (after.role !== 'owner' || after.status !== 'active') await assertAnotherOwner(transaction, id);
+      const set = {
+        name: after.name,
+        role: after.role,
+        status: after.status,
+        limits: JSON.stringify(after.limits),
+        version: row.version + 1,
+        updated_at: this.sources.clock.wallTime(),
+      };
+      await transaction.updateTable('members').set(set).where('id', '=', id).execute();
+      await writeAudit(
+        transaction,
+        auditEntry(
+          this.sources,
+          by,
+          'member.update',
+          `member:${id}`,
+          differences(fields(before), fields(after)),
+        ),
+      );
+      changed('member', id);
+      return memberOf({ ...row, ...set });
+    });
+  }
+
+  /**
+   * Removes a member; its keys stop working. What it has used stays counted under its id; its name and address go.
+   * @throws GatewayError like `update`
+   */
+  remove(scope: TenantScope, id: string, seen: SeenVersion, by: ChangeContext): Promise<void> {
+    return this.writer.write(scope, async (transaction, changed) => {
+      const row = await memberRow(transaction, id);
+      assertVersion(seen, row.version);
+      if (row.role === 'owner') {
+        assertAllowed(by.actor, 'owners:write', scope.tenant);
+        if (row.status === 'active') await assertAnotherOwner(transaction, id);
+      }
+      const now = this.sources.clock.wallTime();
+      await transaction
+        .updateTable('members')
+        .set({ status: 'removed', email: null, name: 'removed', version: row.version + 1, updated_at: now })
+        .where('id', '=', id)
+        .execute();
+      await writeAudit(
+        transaction,
+        auditEntry(this.sources, by, 'member.remove', `member:${id}`, { role: row.role }),
+      );
+      changed('member', id);
+      const keys = await transaction
+        .selectFrom('api_keys')
+        .select('id')
+        .where('member', '=', id)
+        .where('revoked_at', 'is', null)
+        .execute();
+      for (const key of keys) {
+        await transaction
+          .updateTable('api_keys')
+          .set(({ eb }) => ({ revoked_at: now, updated_at: now, version: eb('version', '+', 1) }))
+          .where('id', '=', key.id)
+          .execute();
+        await writeAudit(
+          transaction,
+          auditEntry(this.sources, by, 'key.revoke', `key:${key.id}`, {
+            because: `member:${id} was removed`,
+          }),
+        );
+        changed('key', key.id);
+      }
+    });
+  }
+}
+
+async function memberRow(db: TenantDatabase, id: string): Promise<MemberRow> {
+  const row = await db
+    .selectFrom('members')
+    .selectAll()
+    .where('id', '=', id)
+    .where('status', '<>', 'removed')
+    .executeTakeFirst();
+  if (!row) throw new GatewayError('not_found', 'There is no such member.');
+  return row;
+}
+
+/** A tenant that had an owner keeps one: else nobody of its own could ever make another. */
+async function assertAnotherOwner(transaction: TenantTransaction, id: string): Promise<void> {
+  const other = await transaction
+    .selectFrom('members')
+    .select('id')
+    .where('role', '=', 'owner')
+    .where('status', '=', 'active')
+    .where('id', '<>', id)
+    .executeTakeFirst();
+  if (other) return;
+  throw new GatewayError(
+    'conflict',
+    'This is the last owner of the tenant: make somebody else an owner first.',
+  );
+}
+
+function fields({ name, role, status, limits }: Member) {
+  return { name, role, status, limits };
+}
+
+function memberOf(row: MemberRow): Member {
+  const limits = parseDocument(limitDocuments, row.limits, `the limits of member ${row.id}`);
+  const { kind, name, role, status } = memberDocument.parse({
+    kind: row.kind,
+    name: row.name,
+    role: row.role,
+    status: row.status,
+    limits,
+  });
+  return {
+    ...{ id: row.id, kind, email: row.email, name, role, limits },
+    status: status === 'suspended' ? 'suspended' : 'active',
+    version: row.version,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

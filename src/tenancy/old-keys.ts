@@ -1,0 +1,39 @@
+import type { Kysely } from 'kysely';
+import { DEFAULT_TENANT } from '../core/principal.ts';
+import type { ControlTables } from '../storage/sql/control-tables.ts';
+import type { AccessList } from './access-list.ts';
+import type { SecretDigester } from './key-secrets.ts';
+import type { TenantWriter } from './tenant-writer.ts';
+
+export interface OldKeysPlace {
+  readonly control: Kysely<ControlTables>;
+  readonly access: AccessList;
+  readonly writer: TenantWriter;
+  readonly digester: SecretDigester;
+}
+
+/**
+ * Takes over the keys of before there were tenants: their secrets go on working. A key of a tenant that nobody has made
+ * is taken over by the default one.
+ */
+export async function importOldKeys({ control, access, writer, digester }: OldKeysPlace): Promise<void> {
+  const old = await control.selectFrom('api_keys').selectAll().execute();
+  for (const key of old) {
+    const tenant = access.tenant(key.tenant) ? key.tenant : DEFAULT_TENANT;
+    await writer.write({ tenant }, async (transaction, changed) => {
+      await transaction
+        .insertInto('api_keys')
+        .values({
+          ...{ id: key.id, kind: key.kind, name: key.name, hint: key.hint },
+          digest: digester.ofPlainDigest(key.digest),
+          ...{ member: null, scopes: '{}', limits: '[]', expires_at: null, revoked_at: key.revoked_at },
+          ...{ previous_digest: null, previous_hint: null, previous_expires_at: null, last_used_at: null },
+          ...{ version: 1, created_by: 'weir', created_at: key.created_at, updated_at: key.created_at },
+        })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .execute();
+      changed('key', key.id);
+    });
+    await control.deleteFrom('api_keys').where('id', '=', key.id).execute();
+  }
+}

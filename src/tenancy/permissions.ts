@@ -1,0 +1,52 @@
+/** Everything that somebody may be allowed to do. Nothing else decides what a role may. */
+export const PERMISSIONS = {
+  'inference:use': 'Send requests to models.',
+  'tenant:read': 'See the tenant and its limits.',
+  'tenant:write': 'Change the tenant’s name and time zone.',
+  'limits:write': 'Change limits, quotas and budgets within the tenant.',
+  'members:read': 'See who belongs to the tenant.',
+  'members:write': 'Invite, change and remove members and service accounts.',
+  'owners:write': 'Make somebody an owner, or an owner something else.',
+  'keys:read': 'See all API keys (never their secrets).',
+  'keys:write': 'Create, change, rotate and revoke any API key.',
+  'keys:own': 'Do so with one’s own API keys.',
+  'usage:read': 'See usage and cost.',
+  'billing:read': 'See budgets, prices and invoices.',
+  'billing:write': 'Change budgets and billing details.',
+  'audit:read': 'See the audit trail.',
+  'tenants:list': 'See all tenants.',
+  'tenants:create': 'Create tenants.',
+  'tenants:delete': 'Remove tenants with their data.',
+  'tenants:assign': 'Change a tenant’s tier, status and own limits.',
+  'users:read': 'See everybody who can sign in.',
+  'users:write': 'Create, change and remove people who can sign in.',
+  'platform:read': 'See the condition of targets, engines and experiments.',
+  'platform:write': 'Decide over targets, engines and experiments; make admin keys.',
+} as const satisfies Record<string, string>;
+
+export type Permission = keyof typeof PERMISSIONS;
+
+/** Roles within a tenant, the mightiest first. */
+export const ROLES = ['owner', 'admin', 'developer', 'billing', 'viewer'] as const;
+export type Role = (typeof ROLES)[number];
+
+const VIEWER: readonly Permission[] = ['tenant:read', 'members:read', 'usage:read'];
+const DEVELOPER: readonly Permission[] = [...VIEWER, 'inference:use', 'keys:own', 'keys:read'];
+const BILLING: readonly Permission[] = [...VIEWER, 'billing:read', 'billing:write'];
+const ADMIN: readonly Permission[] = [
+  ...new Set([...DEVELOPER, ...BILLING]),
+  'tenant:write',
+  'limits:write',
+  'members:write',
+  'keys:write',
+  'audit:read',
+];
+const OWNER: readonly Permission[] = [...ADMIN, 'owners:write'];
+
+export const ROLE_PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> = {
+  owner: new Set(OWNER),
+  admin: new Set(ADMIN),
+  developer: new Set(DEVELOPER),
+  billing: new Set(BILLING),
+  viewer: new Set(VIEWER),
+};

@@ -1,0 +1,261 @@
+import type { Kysely, Selectable } from 'kysely';
+import { GatewayError } from '../core/errors.ts';
+import { DEFAULT_TENANT } from '../core/principal.ts';
+import { writeAudit } from '../storage/sql/audit-trail.ts';
+import { change } from '../storage/sql/control-database.ts';
+import type { ControlTables } from '../storage/sql/control-tables.ts';
+import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import { noSuchTenant } from './actor.ts';
+import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
+import { parseDocument, type TenantDocument, tenantDocument } from './documents.ts';
+import { assertVersion, type SeenVersion } from './versions.ts';
+
+type TenantRow = Selectable<ControlTables['tenants']>;
+
+export interface Tenant {
+  readonly id: string;
+  readonly name: string;
+  readonly status: 'active' | 'suspended';
+  readonly tier: string | null;
+  /** Which configured server its database is on; empty for the default one. */
+  readonly server: string;
+  readonly document: TenantDocument;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface NewTenant {
+  readonly id: string;
+  readonly name: string;
+  readonly tier: string | null;
+  readonly server?: string;
+  readonly document: TenantDocument;
+}
+
+export type TenantChange = Partial<Pick<Tenant, 'name' | 'status' | 'tier' | 'document'>>;
+
+export interface TenantFilter {
+  readonly status?: string | undefined;
+  readonly tier?: string | undefined;
+  /** Part of the id or name. */
+  readonly search?: string | undefined;
+  readonly limit: number;
+  /** The id that was seen last. */
+  readonly after?: string | undefined;
+}
+
+/** Of names; the rest is chance, so that a tenant that is made anew gets another database. */
+const DATABASE_NAME_LENGTH = 40;
+
+/** Tenants, each with a database of its own. */
+export class Tenants {
+  constructor(
+    private readonly control: Kysely<ControlTables>,
+    private readonly databases: TenantDatabases,
+    private readonly sources: Sources,
+    private readonly onChanged: () => Promise<void>,
+  ) {}
+
+  async list({ status, tier, search, limit, after }: TenantFilter): Promise<Tenant[]> {
+    const rows = await this.control
+      .selectFrom('tenants')
+      .selectAll()
+      .where('deleted_at', 'is', null)
+      .$if(status !== undefined, (query) => query.where('status', '=', status ?? ''))
+      .$if(tier !== undefined, (query) => query.where('tier', '=', tier ?? ''))
+      .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
+      .$if(search !== undefined, (query) =>
+        query.where(({ eb, fn, or }) => {
+          const pattern = `%${(search ?? '').toLowerCase().replaceAll(/[\\%_]/g, '')}%`;
+          return or([
+            eb(fn<string>('lower', ['id']), 'like', pattern),
+            eb(fn<string>('lower', ['name']), 'like', pattern),
+          ]);
+        }),
+      )
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map(tenantOf);
+  }
+
+  /** @throws GatewayError `not_found` */
+  async get(id: string): Promise<Tenant> {
+    return tenantOf(await this.#row(this.control, id));
+  }
+
+  /**
+   * Makes a tenant and its database. When the database can't be made, there is no tenant either.
+   * @throws GatewayError `conflict` when there is one of this id
+   */
+  async create({ id, name, tier, server = '', document }: NewTenant, by: ChangeContext): Promise<Tenant> {
+    const now = this.sources.clock.wallTime();
+    const database = this.#databaseName(id);
+    await this.#assertFree(id);
+    await this.databases.create({ server, database });
+    try {
+      await change(this.control, async (transaction, revision) => {
+        const row = {
+          ...{ id, name, tier, server, database, revision },
+          status: 'active',
+          document: JSON.stringify(document),
+          version: 1,
+          created_at: now,
+          updated_at: now,
+          deleted_at: null,
+        };
+        const { numInsertedOrUpdatedRows } = await transaction
+          .insertInto('tenants')
+          .values(row)
+          // One that was removed leaves its row behind; its name is free again.
+          .onConflict((conflict) =>
+            conflict.column('id').doUpdateSet(row).where('tenants.deleted_at', 'is not', null),
+          )
+          .executeTakeFirstOrThrow();
+        if (numInsertedOrUpdatedRows === 0n) throw taken(id);
+        await writeAudit(
+          transaction,
+          auditEntry(this.sources, by, 'tenant.create', `tenant:${id}`, { name, tier, server }),
+        );
+      });
+    } catch (error) {
+      await this.databases.drop({ server, database });
+      throw error;
+    }
+    await this.onChanged();
+    return this.get(id);
+  }
+
+  /** @throws GatewayError `not_found` or `precondition_failed` */
+  async update(id: string, wanted: TenantChange, seen: SeenVersion, by: ChangeContext): Promise<Tenant> {
+    await change(this.control, async (transaction, revision) => {
+      const row = await this.#row(transaction, id);
+      assertVersion(seen, row.version);
+      const before = tenantOf(row);
+      const after = { ...before, ...wanted };
+      const changes = differences(
+        { ...describe(before), ...before.document },
+        { ...describe(after), ...after.document },
+      );
+      await transaction
+        .updateTable('tenants')
+        .set({
+          name: after.name,
+          status: after.status,
+          tier: after.tier,
+          document: JSON.stringify(after.document),
+          version: row.version + 1,
+          updated_at: this.sources.clock.wallTime(),
+          revision,
+        })
+        .where('id', '=', id)
+        .execute();
+      await writeAudit(transaction, auditEntry(this.sources, by, 'tenant.update', `tenant:${id}`, changes));
+    });
+    await this.onChanged();
+    return this.get(id);
+  }
+
+  /**
+   * Removes a tenant with all its data. Its keys stop working first; its database goes then, and if that fails now, later.
+   * @throws GatewayError `not_found`, `precondition_failed`, or `conflict` for the tenant that can't be removed
+   */
+  async remove(id: string, seen: SeenVersion, by: ChangeContext): Promise<void> {
+    if (id === DEFAULT_TENANT) {
+      throw new GatewayError('conflict', 'The default tenant can not be removed: the admin key acts as it.');
+    }
+    await change(this.control, async (transaction, revision) => {
+      const row = await this.#row(transaction, id);
+      assertVersion(seen, row.version);
+      const now = this.sources.clock.wallTime();
+      await transaction
+        .updateTable('tenants')
+        .set({ deleted_at: now, updated_at: now, version: row.version + 1, revision })
+        .where('id', '=', id)
+        .execute();
+      for (const table of ['key_index', 'member_index'] as const) {
+        await transaction
+          .updateTable(table)
+          .set({ deleted: 1, version: 0, revision })
+          .where('tenant', '=', id)
+          .execute();
+      }
+      await transaction.deleteFrom('responses').where('tenant', '=', id).execute();
+      await writeAudit(
+        transaction,
+        auditEntry(this.sources, by, 'tenant.delete', `tenant:${id}`, { name: row.name }),
+      );
+    });
+    await this.onChanged();
+    await this.dropRemoved();
+  }
+
+  /** Removes the databases of tenants that are gone. @returns how many there were */
+  async dropRemoved(): Promise<number> {
+    const rows = await this.control
+      .selectFrom('tenants')
+      .selectAll()
+      .where('deleted_at', 'is not', null)
+      .where('database', 'not like', 'gone/%')
+      .execute();
+    for (const { id, server, database } of rows) {
+      await this.databases.drop({ server, database });
+      await this.control
+        .updateTable('tenants')
+        .set({ database: `gone/${database}` })
+        .where('id', '=', id)
+        .where('database', '=', database)
+        .execute();
+    }
+    return rows.length;
+  }
+
+  async #assertFree(id: string): Promise<void> {
+    const row = await this.control
+      .selectFrom('tenants')
+      .select('id')
+      .where('id', '=', id)
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst();
+    if (row) throw taken(id);
+  }
+
+  async #row(db: Kysely<ControlTables>, id: string): Promise<TenantRow> {
+    const row = await db
+      .selectFrom('tenants')
+      .selectAll()
+      .where('id', '=', id)
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst();
+    if (!row) throw noSuchTenant();
+    return row;
+  }
+
+  #databaseName(tenant: string): string {
+    const chance = this.sources.newId('').slice(-10);
+    return `weir_${tenant.replaceAll('-', '_').slice(0, DATABASE_NAME_LENGTH)}_${chance}`;
+  }
+}
+
+function taken(id: string): GatewayError {
+  return new GatewayError('conflict', `There is a tenant "${id}" already.`, { param: 'id' });
+}
+
+function describe({ name, status, tier }: Tenant) {
+  return { name, status, tier };
+}
+
+function tenantOf(row: TenantRow): Tenant {
+  return {
+    id: row.id,
+    name: row.name,
+    status: row.status === 'suspended' ? 'suspended' : 'active',
+    tier: row.tier,
+    server: row.server,
+    document: parseDocument(tenantDocument, row.document, `tenant ${row.id}`),
+    version: row.version,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

@@ -1,0 +1,220 @@
+import type { Kysely, Selectable } from 'kysely';
+import { GatewayError } from '../core/errors.ts';
+import { writeAudit } from '../storage/sql/audit-trail.ts';
+import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
+import { assertVersion, type SeenVersion } from './versions.ts';
+
+type UserRow = Selectable<ControlTables['users']>;
+
+/** Somebody who can sign in. */
+export interface User {
+  readonly id: string;
+  readonly email: string;
+  readonly name: string;
+  readonly hasPassword: boolean;
+  readonly platformAdmin: boolean;
+  readonly status: 'active' | 'suspended';
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface NewUser {
+  readonly email: string;
+  readonly name: string;
+  readonly password?: string | undefined;
+  readonly platformAdmin?: boolean;
+}
+
+export type UserChange = Partial<Pick<User, 'name' | 'status' | 'platformAdmin'>> & {
+  readonly password?: string | undefined;
+};
+
+export interface Passwords {
+  hash(password: string): Promise<string>;
+  verify(password: string, hash: string): Promise<boolean>;
+}
+
+/** People, whatever tenants they belong to. */
+export class Users {
+  constructor(
+    private readonly db: Kysely<ControlTables>,
+    private readonly passwords: Passwords,
+    private readonly sources: Sources,
+  ) {}
+
+  async list(filter: {
+    readonly search?: string | undefined;
+    readonly limit: number;
+    readonly after?: string | undefined;
+  }): Promise<User[]> {
+    let query = this.db.selectFrom('users').selectAll().orderBy('id').limit(filter.limit);
+    if (filter.after !== undefined) query = query.where('id', '>', filter.after);
+    if (filter.search !== undefined) {
+      query = query.where('email', 'like', `%${filter.search.toLowerCase().replaceAll(/[\\%_]/g, '')}%`);
+    }
+    return (await query.execute()).map(userOf);
+  }
+
+  /** @throws GatewayError `not_found` */
+  async get(id: string): Promise<User> {
+    return userOf(await this.#row(this.db, id));
+  }
+
+  async findByEmail(email: string): Promise<User | undefined> {
+    const row = await this.db.selectFrom('users').selectAll().where('email', '=', email).executeTakeFirst();
+    return row && userOf(row);
+  }
+
+  /** @throws GatewayError `conflict` when somebody has this address */
+  async create({ email, name, password, platformAdmin = false }: NewUser, by: ChangeContext): Promise<User> {
+    const now = this.sources.clock.wallTime();
+    const row: UserRow = {
+      ...{ id: this.sources.newId('usr'), email, name },
+      password: password === undefined ? null : await this.passwords.hash(password),
+      platform_admin: platformAdmin ? 1 : 0,
+      ...{ status: 'active', version: 1, created_at: now, updated_at: now },
+    };
+    await this.db.transaction().execute(async (transaction) => {
+      const { numInsertedOrUpdatedRows } = await transaction
+        .insertInto('users')
+        .values(row)
+        .onConflict((conflict) => conflict.column('email').doNothing())
+        .executeTakeFirstOrThrow();
+      if (numInsertedOrUpdatedRows === 0n) {
+        throw new GatewayError('conflict', `Somebody with the address ${email} exists already.`, {
+          param: 'email',
+        });
+      }
+      await writeAudit(
+        transaction,
+        auditEntry(this.sources, by, 'user.create', `user:${row.id}`, {
+          email,
+          name,
+          platform_admin: platformAdmin,
+        }),
+      );
+    });
+    return userOf(row);
+  }
+
+  /** @throws GatewayError `not_found` or `precondition_failed` */
+  async update(id: string, wanted: UserChange, seen: SeenVersion, by: ChangeContext): Promise<User> {
+    const password = wanted.password === undefined ? undefined : await this.passwords.hash(wanted.password);
+    return this.db.transaction().execute(async (transaction) => {
+      const row = await this.#row(transaction, id);
+      assertVersion(seen, row.version);
+      const before = userOf(row);
+      const after = { ...before, ...wanted };
+      const set = {
+        name: after.name,
+        status: after.status,
+        platform_admin: after.platformAdmin ? 1 : 0,
+        password: password ?? row.password,
+        version: row.version + 1,
+        updated_at: this.sources.clock.wallTime(),
+      };
+      const { numUpdatedRows } = await transaction
+        .updateTable('users')
+        .set(set)
+        .where('id', '=', id)
+        .where('version', '=', row.version)
+        .executeTakeFirstOrThrow();
+      // Somebody else was faster in between.
+      if (numUpdatedRows === 0n) assertVersion(row.version, row.version + 1);
+      // A new password, or none who may sign in any more, ends what was begun with the old one.
+      if (password !== undefined || after.status === 'suspended') await this.#endSessions(transaction, id);
+      await writeAudit(
+        transaction,
+        auditEntry(this.sources, by, 'user.update', `user:${id}`, {
+          ...differences(fields(before), fields(after)),
+          ...(password === undefined ? {} : { password: 'changed' }),
+        }),
+      );
+      return userOf({ ...row, ...set });
+    });
+  }
+
+  /** Removes somebody for good. The caller sees to memberships first. @throws GatewayError `not_found` or `precondition_failed` */
+  async remove(id: string, seen: SeenVersion, by: ChangeContext): Promise<void> {
+    await this.db.transaction().execute(async (transaction) => {
+      const row = await this.#row(transaction, id);
+      assertVersion(seen, row.version);
+      await transaction.deleteFrom('federated_identities').where('user_id', '=', id).execute();
+      await transaction.deleteFrom('sessions').where('user_id', '=', id).execute();
+      await transaction.deleteFrom('users').where('id', '=', id).execute();
+      await writeAudit(transaction, auditEntry(this.sources, by, 'user.delete', `user:${id}`));
+    });
+  }
+
+  /** Whoever has this address and password, and may sign in. It takes as long when there is nobody. */
+  async withPassword(email: string, password: string): Promise<User | undefined> {
+    const row = await this.db.selectFrom('users').selectAll().where('email', '=', email).executeTakeFirst();
+    this.#nobody ??= this.passwords.hash('nobody has this password');
+    const matches = await this.passwords.verify(password, row?.password ?? (await this.#nobody));
+    return row && row.password !== null && matches && row.status === 'active' ? userOf(row) : undefined;
+  }
+  #nobody: Promise<string> | undefined;
+
+  /** Whom another identity provider knows by this subject. */
+  async withIdentity(issuer: string, subject: string): Promise<User | undefined> {
+    const row = await this.db
+      .selectFrom('federated_identities')
+      .innerJoin('users', 'users.id', 'federated_identities.user_id')
+      .selectAll('users')
+      .where('issuer', '=', issuer)
+      .where('subject', '=', subject)
+      .executeTakeFirst();
+    if (!row) return undefined;
+    await this.db
+      .updateTable('federated_identities')
+      .set({ last_used_at: this.sources.clock.wallTime() })
+      .where('issuer', '=', issuer)
+      .where('subject', '=', subject)
+      .execute();
+    return userOf(row);
+  }
+
+  /** From now on that identity is this person. */
+  async linkIdentity(id: string, issuer: string, subject: string, email: string | null): Promise<void> {
+    const now = this.sources.clock.wallTime();
+    await this.db
+      .insertInto('federated_identities')
+      .values({ issuer, subject, user_id: id, email, created_at: now, last_used_at: now })
+      .execute();
+  }
+
+  async #endSessions(db: Kysely<ControlTables>, id: string): Promise<void> {
+    await db
+      .updateTable('sessions')
+      .set({ revoked_at: this.sources.clock.wallTime() })
+      .where('user_id', '=', id)
+      .where('revoked_at', 'is', null)
+      .execute();
+  }
+
+  async #row(db: Kysely<ControlTables>, id: string): Promise<UserRow> {
+    const row = await db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst();
+    if (!row) throw new GatewayError('not_found', 'There is no such user.');
+    return row;
+  }
+}
+
+function fields({ name, status, platformAdmin }: User) {
+  return { name, status, platform_admin: platformAdmin };
+}
+
+function userOf(row: UserRow): User {
+  return {
+    id: row.id,
+    email: row.email,
+    name: row.name,
+    hasPassword: row.password !== null,
+    platformAdmin: row.platform_admin === 1,
+    status: row.status === 'suspended' ? 'suspended' : 'active',
+    version: row.version,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
