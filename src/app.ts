@@ -5,7 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { addDryRunRoute } from './api/admin/dry-run.ts';
 import { addEngineAdminRoutes } from './api/admin/engines.ts';
 import { addExperimentAdminRoutes } from './api/admin/experiments.ts';
+import { keyRoutes } from './api/admin/keys.ts';
+import { memberRoutes } from './api/admin/members.ts';
+import { platformRoutes } from './api/admin/platform.ts';
+import { addAdminRoutes } from './api/admin/route.ts';
 import { addRoutingAdminRoutes } from './api/admin/routing.ts';
+import { tenantRoutes } from './api/admin/tenants.ts';
+import { userRoutes } from './api/admin/users.ts';
 import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
 import { addDocsRoutes } from './api/docs.ts';
 import { addModelRoutes } from './api/models/endpoints.ts';
@@ -17,6 +23,7 @@ import { addOpenAiRoutes } from './api/openai/endpoints.ts';
 import { addResponsesRoutes } from './api/openai/responses/endpoints.ts';
 import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
+import { createAdminServices } from './app/admin.ts';
 import { createEngineRoom } from './app/engine-room.ts';
 import { describeCanaries, describeEngines, describeModels, describeTargets } from './app/gauges.ts';
 import { BY_ITSELF, dataFolder, openStores, type Stores } from './app/stores.ts';
@@ -270,6 +277,15 @@ export class App {
     addEngineAdminRoutes(this.door, services);
     addExperimentAdminRoutes(this.door, services);
     addDryRunRoute(this.door, services);
+    const admin = createAdminServices(stores, services, () => this.#snapshot.config);
+    const adminRoutes = [
+      ...tenantRoutes(admin),
+      ...memberRoutes(admin),
+      ...keyRoutes(admin),
+      ...userRoutes(admin),
+      ...platformRoutes(admin),
+    ];
+    addAdminRoutes(this.door, admin, adminRoutes);
     addModelRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);
@@ -278,6 +294,7 @@ export class App {
     addOperationsRoutes(this.door, services, { version, metrics });
     addDocsRoutes(this.door, {
       version,
+      more: adminRoutes.map(({ document }) => document),
       enabled: () => this.#snapshot.config.server.docs,
       readAsset: async (name) =>
         new Uint8Array(await readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))),

@@ -312,13 +312,15 @@ export type AssetReader = (
 
 export interface DocsOptions {
   readonly version: string;
+  /** Routes that describe themselves. */
+  readonly more: readonly DocumentedRoute[];
   readonly enabled: () => boolean;
   readonly readAsset: AssetReader;
 }
 
 /** The API description and a page to read and try it; neither needs a key, and nothing is loaded from elsewhere. */
-export function addDocsRoutes(door: Door, { version, enabled, readAsset }: DocsOptions): void {
-  describeRoutes(door, ROUTES, errorResponse);
+export function addDocsRoutes(door: Door, { version, more, enabled, readAsset }: DocsOptions): void {
+  describeRoutes(door, [...ROUTES, ...more], errorResponse);
   const document = openApiDocument(door, version);
   const guard = () => {
     if (!enabled()) throw new GatewayError('not_found', 'The documentation is switched off (server.docs).');

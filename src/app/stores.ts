@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { limitOf } from '../core/limit-schema.ts';
 import { DEFAULT_TENANT } from '../core/principal.ts';
 import { hashPassword, verifyPassword } from '../platform/password.ts';
+import { SecretBox } from '../platform/secret-box.ts';
 import { AccessFeed } from '../storage/sql/access-feed.ts';
 import { type ControlDatabase, openControlDatabase } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
@@ -31,6 +32,7 @@ export interface Stores {
   readonly control: Kysely<ControlTables>;
   readonly databases: TenantDatabases;
   readonly digester: SecretDigester;
+  readonly box: SecretBox;
   readonly sources: Sources;
   readonly access: AccessList;
   readonly writer: TenantWriter;
@@ -117,7 +119,8 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       clock,
       newId: (prefix) => `${prefix}_${randomUUID().replaceAll('-', '').slice(0, 20)}`,
     };
-    const digester = new SecretDigester(env[SECRET_VARIABLE] || (await keptSecret(control)));
+    const secret = env[SECRET_VARIABLE] || (await keptSecret(control));
+    const digester = new SecretDigester(secret);
     const access = new AccessList({
       source: new AccessFeed(control),
       digester,
@@ -139,6 +142,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     const members = new Members(databases, writer, sources);
     const users = new Users(control, { hash: hashPassword, verify: verifyPassword }, sources);
     const stores: Stores = {
+      box: new SecretBox(secret, 'answers'),
       ...{ control, databases, digester, sources, access, writer, members, users },
       tenants: new Tenants(control, databases, sources, refreshed),
       keys: new Keys(databases, writer, digester, sources),

@@ -30,7 +30,7 @@ export function preflightResponse(rules: CorsRules, request: Request): Response 
   const origin = allowedOrigin(rules, request.headers.get('origin'));
   if (origin === undefined) return undefined;
   const headers = new Headers({
-    'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
+    'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE, OPTIONS',
     // Browsers do not take "*" to include Authorization, so what was asked for is named.
     'access-control-allow-headers':
       request.headers.get('access-control-request-headers') ?? 'authorization, content-type',

@@ -7,7 +7,7 @@ import { type Connection, type DoorEnv, Exchange, requestIdFor } from './exchang
 import { jsonResponse } from './response.ts';
 
 export type DoorHandler = (exchange: Exchange) => Response | Promise<Response>;
-type Method = 'GET' | 'POST' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface DoorOptions {
   readonly clock: Clock;

@@ -5,7 +5,7 @@ import type { Door } from './door.ts';
 const VERSION_OF_OPENAPI = '3.1.0';
 
 export interface DocumentedRoute {
-  readonly method: 'get' | 'post' | 'delete';
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   readonly path: string;
   readonly summary: string;
   readonly description?: string;
@@ -20,6 +20,10 @@ export interface DocumentedRoute {
   readonly parameters?: readonly string[];
   readonly open?: boolean;
   readonly streams?: boolean;
+  /** Of success; 200 by default. */
+  readonly status?: 200 | 201 | 204;
+  /** Of failures, beside those that any route may have. */
+  readonly errors?: readonly string[];
 }
 
 /** Adds routes to the API description. The schemas are the ones that requests are checked with. */
@@ -29,10 +33,15 @@ export function describeRoutes(door: Door, routes: readonly DocumentedRoute[], e
       ? { 'application/json': { schema: route.response } }
       : { [route.responseType ?? 'text/plain']: { schema: z.string() } };
     const errors = Object.fromEntries(
-      (route.open ? [] : ['400', '401', '404', '413', '429', '502', '503', '504']).map((status) => [
-        status,
-        { description: 'An error in OpenAI form.', content: { 'application/json': { schema: errorSchema } } },
-      ]),
+      (route.open ? [] : (route.errors ?? ['400', '401', '404', '413', '429', '502', '503', '504'])).map(
+        (status) => [
+          status,
+          {
+            description: 'An error in OpenAI form.',
+            content: { 'application/json': { schema: errorSchema } },
+          },
+        ],
+      ),
     );
     const config: RouteConfig = {
       method: route.method,
@@ -51,10 +60,15 @@ export function describeRoutes(door: Door, routes: readonly DocumentedRoute[], e
           : {}),
       },
       responses: {
-        '200': {
-          description: 'The answer.',
-          content: route.streams ? { ...content, 'text/event-stream': { schema: z.string() } } : content,
-        },
+        [String(route.status ?? 200)]:
+          route.status === 204
+            ? { description: 'Done.' }
+            : {
+                description: 'The answer.',
+                content: route.streams
+                  ? { ...content, 'text/event-stream': { schema: z.string() } }
+                  : content,
+              },
         ...errors,
       },
     };

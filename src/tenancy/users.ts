@@ -67,6 +67,14 @@ export class Users {
     return row && userOf(row);
   }
 
+  /** @throws GatewayError `not_found` */
+  async requireByEmail(email: string): Promise<User> {
+    const user = await this.findByEmail(email);
+    if (!user)
+      throw new GatewayError('not_found', `Nobody with the address ${email} can sign in here; invite them.`);
+    return user;
+  }
+
   /** @throws GatewayError `conflict` when somebody has this address */
   async create({ email, name, password, platformAdmin = false }: NewUser, by: ChangeContext): Promise<User> {
     const now = this.sources.clock.wallTime();

@@ -77,10 +77,12 @@ export interface ControlTables {
   idempotent_answers: {
     scope: string;
     key: string;
+    /** A hash of what the key stood for. */
     request: string;
-    status: number;
-    headers: string;
-    body: string;
+    /** 0 until there is an answer. */
+    state: number;
+    /** Encrypted: it may hold a secret that is shown once. */
+    answer: string;
     expires_at: number;
   };
   /** What was done to the platform itself, and not within a tenant. */

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Migrations } from '../migrate.ts';
-import { primaryText, requiredInteger, requiredText } from './columns.ts';
+import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
 /** Of the control database. */
 export const CONTROL_MIGRATIONS: Migrations = {
@@ -137,9 +137,8 @@ export const CONTROL_MIGRATIONS: Migrations = {
         .addColumn('scope', 'text', requiredText)
         .addColumn('key', 'text', requiredText)
         .addColumn('request', 'text', requiredText)
-        .addColumn('status', 'integer', requiredInteger)
-        .addColumn('headers', 'text', requiredText)
-        .addColumn('body', 'text', requiredText)
+        .addColumn('state', 'integer', requiredInteger)
+        .addColumn('answer', 'text', requiredText)
         .addColumn('expires_at', 'bigint', requiredInteger)
         .addPrimaryKeyConstraint('idempotent_answers_key', ['scope', 'key'])
         .execute();
@@ -151,19 +150,7 @@ export const CONTROL_MIGRATIONS: Migrations = {
         .addColumn('updated_at', 'bigint', requiredInteger)
         .addPrimaryKeyConstraint('period_counters_key', ['counter', 'period'])
         .execute();
-      await db.schema
-        .createTable('audit_log')
-        .addColumn('id', 'text', primaryText)
-        .addColumn('at', 'bigint', requiredInteger)
-        .addColumn('actor', 'text', requiredText)
-        .addColumn('actor_name', 'text', requiredText)
-        .addColumn('action', 'text', requiredText)
-        .addColumn('subject', 'text', requiredText)
-        .addColumn('details', 'text', requiredText)
-        .addColumn('address', 'text', requiredText)
-        .addColumn('request_id', 'text', requiredText)
-        .execute();
-      await db.schema.createIndex('audit_log_at').on('audit_log').columns(['at', 'id']).execute();
+      await createAuditLog(db);
     },
   },
 };

@@ -1,6 +1,6 @@
 import type { CreateTableBuilder, Kysely } from 'kysely';
 import type { Migrations } from '../migrate.ts';
-import { primaryText, requiredInteger, requiredText } from './columns.ts';
+import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
 const SUMS = [
   'requests',
@@ -84,19 +84,7 @@ export const TENANT_MIGRATIONS: Migrations = {
         .addColumn('id', 'integer', (column) => column.primaryKey())
         .addColumn('writes', 'bigint', requiredInteger)
         .execute();
-      await db.schema
-        .createTable('audit_log')
-        .addColumn('id', 'text', primaryText)
-        .addColumn('at', 'bigint', requiredInteger)
-        .addColumn('actor', 'text', requiredText)
-        .addColumn('actor_name', 'text', requiredText)
-        .addColumn('action', 'text', requiredText)
-        .addColumn('subject', 'text', requiredText)
-        .addColumn('details', 'text', requiredText)
-        .addColumn('address', 'text', requiredText)
-        .addColumn('request_id', 'text', requiredText)
-        .execute();
-      await db.schema.createIndex('audit_log_at').on('audit_log').columns(['at', 'id']).execute();
+      await createAuditLog(db);
     },
   },
   '0002_usage': {

@@ -1,0 +1,81 @@
+import { GatewayError } from '../../core/errors.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { presentedKey } from '../../tenancy/access-list.ts';
+import type { Actor } from '../../tenancy/actor.ts';
+import type { Role } from '../../tenancy/permissions.ts';
+import { authenticate, matchesAny } from '../authenticate.ts';
+import type { ApiServices } from '../services.ts';
+import type { AdminServices } from './services.ts';
+
+export const SESSION_COOKIE = 'weir_session';
+const SESSION_PREFIX = 'wr-session-';
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** The session that a request carries, and whether a browser sent it of itself. */
+export function presentedSession(
+  headers: Headers,
+): { readonly secret: string; readonly byBrowser: boolean } | undefined {
+  const key = presentedKey(headers);
+  if (key?.startsWith(SESSION_PREFIX)) return { secret: key, byBrowser: false };
+  if (key !== undefined) return undefined;
+  for (const part of headers.get('cookie')?.split(';') ?? []) {
+    const [name, value] = part.trim().split('=');
+    if (name === SESSION_COOKIE && value) return { secret: value, byBrowser: true };
+  }
+  return undefined;
+}
+
+/**
+ * Who calls the admin API: somebody who is signed in, the admin key, or a member's API key that is made for it.
+ * @throws GatewayError `missing_api_key`, `invalid_api_key` or `permission_denied`
+ */
+export async function actorOf(
+  services: ApiServices,
+  { sessions, users, access }: Pick<AdminServices, 'sessions' | 'users' | 'access'>,
+  exchange: Exchange,
+): Promise<Actor> {
+  const presented = presentedSession(exchange.request.headers);
+  if (!presented) return actorOfKey(services, exchange);
+  if (presented.byBrowser) assertOwnPage(exchange);
+  const session = await sessions.find(presented.secret);
+  if (!session) throw new GatewayError('invalid_api_key', 'You are not signed in any more: sign in again.');
+  const user = await users.get(session.user);
+  if (user.status !== 'active') throw new GatewayError('permission_denied', 'You may not sign in any more.');
+  return {
+    id: `user:${user.id}`,
+    name: user.name,
+    platform: user.platformAdmin,
+    roles: access.rolesOf(user.id),
+    member: user.id,
+  };
+}
+
+function actorOfKey(services: ApiServices, exchange: Exchange): Actor {
+  const principal = authenticate(services, exchange);
+  const { kind, keyId, keyName, member, scopes, tenant } = principal;
+  if (kind === 'admin') {
+    return { id: `key:${keyId}`, name: keyName, platform: true, roles: new Map(), member: undefined };
+  }
+  // A key for models is given to programs, and must not open what its owner may do: unless it says so.
+  if (!scopes?.endpoints || !matchesAny(scopes.endpoints, exchange.route)) {
+    throw new GatewayError(
+      'permission_denied',
+      'This API key is for models only. One whose scope names endpoints such as "/admin/*" can be used here.',
+    );
+  }
+  const role = member === undefined ? undefined : services.access.member(tenant, member)?.role;
+  const roles = new Map<string, Role>(role ? [[tenant, role]] : []);
+  return { id: `key:${keyId}`, name: keyName, platform: false, roles, member };
+}
+
+/** A browser sends its cookie whoever's page made the request; only our own page's may change anything. */
+function assertOwnPage({ request }: Exchange): void {
+  if (SAFE_METHODS.has(request.method)) return;
+  const site = request.headers.get('sec-fetch-site');
+  const origin = request.headers.get('origin');
+  const own = new URL(request.url).host === request.headers.get('host');
+  const sameOrigin =
+    origin !== null && URL.canParse(origin) && new URL(origin).host === request.headers.get('host');
+  if (site === 'same-origin' || (site === null && own && sameOrigin)) return;
+  throw new GatewayError('permission_denied', 'This was not asked for by a page of this gateway.');
+}

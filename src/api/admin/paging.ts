@@ -1,0 +1,84 @@
+import { z } from '@hono/zod-openapi';
+import { GatewayError } from '../../core/errors.ts';
+
+const DEFAULT_LIMIT = 50;
+const LARGEST_LIMIT = 200;
+
+const wholeNumber = (minimum: number, maximum: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be a whole number')
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, `must be from ${minimum} to ${maximum}`);
+
+/** How lists are asked for in pages. */
+export const paging = {
+  limit: wholeNumber(1, LARGEST_LIMIT)
+    .default(DEFAULT_LIMIT)
+    .openapi({ description: `How many at most; ${DEFAULT_LIMIT} by default, up to ${LARGEST_LIMIT}.` }),
+  after: z.string().max(500).optional().openapi({ description: 'The `next` of the page before.' }),
+};
+
+export function listOf(item: z.ZodType, name: string) {
+  return z
+    .object({
+      object: z.literal('list'),
+      data: z.array(item),
+      has_more: z.boolean(),
+      next: z.string().nullable().openapi({ description: 'For `after`, to go on; null at the end.' }),
+    })
+    .openapi(name);
+}
+
+/**
+ * One page.
+ * @param found one more than asked for, where there are more
+ * @param cursor what tells where an item stands
+ */
+export function page<Item, Shown>(
+  found: readonly Item[],
+  limit: number,
+  cursor: (last: Item) => unknown,
+  show: (item: Item) => Shown,
+) {
+  const items = found.slice(0, limit);
+  const last = items.at(-1);
+  const more = found.length > limit && last !== undefined;
+  return {
+    object: 'list' as const,
+    data: items.map(show),
+    has_more: more,
+    next: more ? Buffer.from(JSON.stringify(cursor(last))).toString('base64url') : null,
+  };
+}
+
+/** @throws GatewayError `invalid_request` when `after` was not given out as a `next` of such a list */
+export function cursorOf<T>(schema: z.ZodType<T>, after: string | undefined): T | undefined {
+  if (after === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(Buffer.from(after, 'base64url').toString('utf8')));
+  } catch (cause) {
+    throw new GatewayError(
+      'invalid_request',
+      '"after" is not valid: it must be the "next" of the page before.',
+      {
+        param: 'after',
+        cause,
+      },
+    );
+  }
+}
+
+/** Of lists that go by id. */
+export const idCursor = z.string().max(200);
+/** Of lists that go by time, and by id where that is the same. */
+export const timeCursor = z.object({ at: z.int(), id: z.string().max(200) });
+
+/** A time in an answer: ISO 8601, in UTC. */
+export const time = (unixMs: number) => new Date(unixMs).toISOString();
+export const timeOrNull = (unixMs: number | null) => (unixMs === null ? null : time(unixMs));
+
+/** A time in a request: ISO 8601 with its offset. */
+export const timeInput = z.iso
+  .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
+  .transform((text) => Date.parse(text));

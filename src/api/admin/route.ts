@@ -1,0 +1,189 @@
+import { z } from '@hono/zod-openapi';
+import { GatewayError } from '../../core/errors.ts';
+import { readJsonBody } from '../../http/body.ts';
+import type { Door, Method } from '../../http/door.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import type { DocumentedRoute } from '../../http/openapi.ts';
+import { jsonResponse, SECURITY_HEADERS } from '../../http/response.ts';
+import { type Actor, assertAllowed } from '../../tenancy/actor.ts';
+import type { ChangeContext } from '../../tenancy/change-context.ts';
+import type { Permission } from '../../tenancy/permissions.ts';
+import type { SeenVersion } from '../../tenancy/versions.ts';
+import { validate } from '../validation.ts';
+import type { AdminServices } from './services.ts';
+
+/** What a handler of the admin API works with: everything is checked already. */
+export interface AdminCall<Body, Query> {
+  readonly exchange: Exchange;
+  readonly actor: Actor;
+  /** For the audit trail. */
+  readonly by: ChangeContext;
+  /** Path parameters. */
+  readonly params: Readonly<Record<string, string>>;
+  /** The tenant that the path names, if it names one: one that the actor belongs to. */
+  readonly scope: { readonly tenant: string };
+  readonly body: Body;
+  readonly query: Query;
+  /** From `if-match`. */
+  readonly seen: SeenVersion;
+}
+
+const storedAnswer = z.object({
+  body: z.unknown(),
+  /** For the `etag`. */
+  version: z.number().optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  /** In place of JSON. */
+  text: z.object({ type: z.string(), body: z.string() }).optional(),
+});
+
+/** What a handler answers: a value for JSON, or text. */
+export type AdminAnswer = Readonly<Partial<z.infer<typeof storedAnswer>>>;
+
+/** For routes that take none. */
+export const NO_BODY = { body: z.undefined() };
+export const NO_QUERY = { query: z.undefined() };
+export const NO_INPUT = { ...NO_BODY, ...NO_QUERY };
+
+/** One route of the admin API, with all that decides who may call it, with what, and what comes back. */
+export interface AdminRoute<Body, Query> {
+  readonly method: Method;
+  /** With `:name` for parameters; those under `/admin/v1/tenants/:tenant/` are about that tenant. */
+  readonly path: string;
+  /** Null for what anybody may do who is signed in. */
+  readonly permission: Permission | null;
+  readonly summary: string;
+  readonly description?: string;
+  readonly body: z.ZodType<Body>;
+  readonly query: z.ZodType<Query>;
+  readonly response?: z.ZodType;
+  readonly status?: 200 | 201 | 204;
+  readonly handle: (call: AdminCall<Body, Query>) => Promise<AdminAnswer>;
+}
+
+/** A route whose handler knows the types of its body and query. */
+export function adminRoute<Body, Query>(route: AdminRoute<Body, Query>): RegisteredRoute {
+  const { method, path, body, query, response, status = 200 } = route;
+  const document: DocumentedRoute = {
+    method: METHODS[method],
+    path: path.replaceAll(/:(\w+)/g, '{$1}'),
+    tag: 'Admin',
+    summary: route.summary,
+    description: [
+      route.description,
+      route.permission === null ? undefined : `Needs the permission \`${route.permission}\`.`,
+    ]
+      .filter(Boolean)
+      .join(' '),
+    parameters: Array.from(path.matchAll(/:(\w+)/g), ([, name = '']) => name),
+    status,
+    errors: ['400', '401', '403', '404', '409', '412', '503'],
+    ...(body instanceof z.ZodUndefined ? {} : { request: body }),
+    ...(query instanceof z.ZodObject ? { query } : {}),
+    ...(response ? { response } : {}),
+  };
+  return {
+    method,
+    path,
+    permission: route.permission,
+    document,
+    run: async (services, exchange) => {
+      const call = await checked(services, route, exchange);
+      const key = method === 'POST' ? exchange.request.headers.get('idempotency-key') : null;
+      if (key === null) return render(exchange, await route.handle(call), status);
+      const request = { path, params: call.params, body: call.body };
+      const { answer, replayed } = await services.idempotency.once(call.actor, key, request, async () =>
+        storedAnswer.parse(await route.handle(call)),
+      );
+      const headers = { ...answer.headers, ...(replayed ? { 'idempotent-replayed': 'true' } : {}) };
+      return render(exchange, { ...answer, headers }, status);
+    },
+  };
+}
+
+export interface RegisteredRoute {
+  readonly method: Method;
+  readonly path: string;
+  readonly permission: Permission | null;
+  readonly document: DocumentedRoute;
+  run(services: AdminServices, exchange: Exchange): Promise<Response>;
+}
+
+const METHODS = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
+
+export function addAdminRoutes(
+  door: Door,
+  services: AdminServices,
+  routes: readonly RegisteredRoute[],
+): void {
+  for (const route of routes) {
+    door.route(route.method, route.path, (exchange) =>
+      route.run(services, exchange).catch((error: unknown) => {
+        throw services.asClientError(error);
+      }),
+    );
+  }
+}
+
+async function checked<Body, Query>(
+  services: AdminServices,
+  route: AdminRoute<Body, Query>,
+  exchange: Exchange,
+): Promise<AdminCall<Body, Query>> {
+  const { request, params } = exchange;
+  const actor = await services.actorOf(exchange);
+  const tenant = params.tenant;
+  if (tenant !== undefined) services.assertTenant(actor, tenant);
+  if (route.permission !== null) assertAllowed(actor, route.permission, tenant);
+  const query = validate(
+    route.query,
+    route.query instanceof z.ZodUndefined ? undefined : Object.fromEntries(new URL(request.url).searchParams),
+  );
+  const body = validate(
+    route.body,
+    route.body instanceof z.ZodUndefined
+      ? undefined
+      : (await readJsonBody(request, services.bodyLimit())).json,
+  );
+  return {
+    exchange,
+    actor,
+    by: { actor, address: services.addressOf(exchange), requestId: exchange.requestId },
+    params,
+    scope: { tenant: tenant ?? '' },
+    body,
+    query,
+    seen: seenVersion(request.headers),
+  };
+}
+
+/** @throws GatewayError `invalid_request` when `if-match` is no version that was given out */
+function seenVersion(headers: Headers): SeenVersion {
+  const value = headers.get('if-match')?.trim();
+  if (value === undefined || value === '*') return undefined;
+  const match = /^(?:W\/)?"(\d{1,15})"$/.exec(value);
+  if (match) return Number(match[1]);
+  throw new GatewayError(
+    'invalid_request',
+    'The header "if-match" must be an etag as it was given, such as "3".',
+    {
+      param: 'if-match',
+    },
+  );
+}
+
+function render(
+  { request }: Exchange,
+  { body, version, headers = {}, text }: AdminAnswer,
+  status: 200 | 201 | 204,
+): Response | Promise<Response> {
+  const all = { ...headers, ...(version === undefined ? {} : { etag: `"${version}"` }) };
+  if (text) {
+    return new Response(text.body, {
+      status,
+      headers: { ...SECURITY_HEADERS, ...all, 'content-type': text.type },
+    });
+  }
+  if (status === 204) return new Response(null, { status, headers: { ...SECURITY_HEADERS, ...all } });
+  return jsonResponse(request, status, JSON.stringify(body ?? {}), all);
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../../core/clock.ts';
+import type { LimitDocument } from '../../core/limit-schema.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
+import type { Actor } from '../../tenancy/actor.ts';
+import type { AuditTrails } from '../../tenancy/audit-trails.ts';
+import type { IdempotentAnswers } from '../../tenancy/idempotency.ts';
+import type { Invitations } from '../../tenancy/invitations.ts';
+import type { Keys } from '../../tenancy/keys.ts';
+import type { Members } from '../../tenancy/members.ts';
+import type { Sessions } from '../../tenancy/sessions.ts';
+import type { Tenants } from '../../tenancy/tenants.ts';
+import type { Users } from '../../tenancy/users.ts';
+
+/** What the admin API's handlers work with; built once, in `app.ts`. */
+export interface AdminServices {
+  readonly clock: Clock;
+  readonly access: AccessList;
+  readonly tenants: Tenants;
+  readonly keys: Keys;
+  readonly members: Members;
+  readonly invitations: Invitations;
+  readonly users: Users;
+  readonly sessions: Sessions;
+  readonly audit: AuditTrails;
+  readonly idempotency: IdempotentAnswers;
+  /** Names of the tiers and database servers that tenants can be given. */
+  readonly tiers: () => readonly string[];
+  readonly tierLimits: () => Tiers;
+  readonly defaultTier: () => string | null;
+  readonly servers: () => readonly string[];
+  /** Bytes. */
+  readonly bodyLimit: () => number;
+  /** @throws GatewayError when nobody is signed in */
+  actorOf(exchange: Exchange): Promise<Actor>;
+  addressOf(exchange: Exchange): string;
+  /** @throws GatewayError `not_found` unless there is such a tenant and the actor belongs to it */
+  assertTenant(actor: Actor, tenant: string): void;
+  /**
+   * @param subject within the tenant: `tenant`, `user/<id>`, `key/<id>`, or a tag
+   * @throws GatewayError `invalid_request` for a budget that is below what is spent of it already
+   */
+  assertBudgets(
+    scope: { readonly tenant: string },
+    subject: string,
+    limits: readonly LimitDocument[],
+  ): Promise<void>;
+  /** A new id, such as `svc_...` for `svc`. */
+  newId(prefix: string): string;
+  /** What a failure is to a client: a database that is gone is no defect. */
+  asClientError(error: unknown): unknown;
+}

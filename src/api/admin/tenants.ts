@@ -1,0 +1,216 @@
+import { z } from '@hono/zod-openapi';
+import { GatewayError } from '../../core/errors.ts';
+import { type LimitDocument, limitList } from '../../core/limit-schema.ts';
+import { assertAllowed } from '../../tenancy/actor.ts';
+import { personName, tag, tenantId, timeZone } from '../../tenancy/names.ts';
+import type { Tenant } from '../../tenancy/tenants.ts';
+import { cursorOf, idCursor, listOf, page, paging, time } from './paging.ts';
+import { adminRoute, NO_BODY, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
+import type { AdminServices } from './services.ts';
+
+const EXAMPLE_LIMITS: LimitDocument[] = [
+  { of: 'requests', per: 'minute', max: 100, mode: 'enforce', on_store_loss: 'local' },
+  { of: 'cost', per: 'month', max: '250.00', mode: 'enforce', on_store_loss: 'local' },
+];
+
+export const limitsField = limitList.meta({ example: EXAMPLE_LIMITS });
+
+const tagLimits = z
+  .record(tag, limitList)
+  .refine((limits) => Object.keys(limits).length <= 1_000, 'has more than 1000 tags');
+const tier = z.string().max(31).nullable();
+const weight = z.int().min(1).max(100);
+
+export const tenantObject = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    status: z.enum(['active', 'suspended']),
+    tier: z.string().nullable(),
+    server: z.string().nullable().describe('The database server it is on; null for the default one.'),
+    time_zone: z.string().describe('Whose days and months its quotas and budgets hold for.'),
+    weight: z.number().int().describe('Its part of the places at busy models.'),
+    limits: z
+      .array(z.looseObject({}))
+      .describe('Its own, which take the place of the same ones of its tier.'),
+    tag_limits: z.record(z.string(), z.array(z.looseObject({}))),
+    created_at: z.string(),
+    updated_at: z.string(),
+  })
+  .openapi('Tenant');
+
+const createBody = z
+  .strictObject({
+    id: tenantId,
+    name: personName.optional(),
+    tier: tier.optional().describe('null for no limits; `limits.default_tier` when it is left out.'),
+    server: z.string().max(31).optional().describe('Of `storage.servers`; the default one when left out.'),
+    time_zone: timeZone.optional(),
+    weight: weight.optional(),
+    limits: limitsField.optional(),
+    tag_limits: tagLimits.optional(),
+  })
+  .openapi('NewTenant', {
+    example: { id: 'acme', name: 'Acme Inc.', tier: 'pro', time_zone: 'Europe/Zurich' },
+  });
+
+const updateBody = z
+  .strictObject({
+    name: personName.optional(),
+    status: z.enum(['active', 'suspended']).optional(),
+    tier: tier.optional(),
+    time_zone: timeZone.optional(),
+    weight: weight.optional(),
+    limits: limitsField.optional(),
+    tag_limits: tagLimits.optional(),
+  })
+  .openapi('TenantChange', { example: { tier: 'enterprise' } });
+
+export function showTenant({ document, ...tenant }: Tenant): z.output<typeof tenantObject> {
+  return {
+    id: tenant.id,
+    name: tenant.name,
+    status: tenant.status,
+    tier: tenant.tier,
+    server: tenant.server === '' ? null : tenant.server,
+    time_zone: document.time_zone,
+    weight: document.weight,
+    limits: document.limits,
+    tag_limits: document.tag_limits,
+    created_at: time(tenant.createdAt),
+    updated_at: time(tenant.updatedAt),
+  };
+}
+
+function assertOneOf(value: string, allowed: readonly string[], param: string): void {
+  if (allowed.includes(value)) return;
+  const known = allowed.length === 0 ? 'there are none' : `there are: ${allowed.join(', ')}`;
+  throw new GatewayError('invalid_request', `"${param}" is not valid: ${known}.`, { param });
+}
+
+export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
+  const { tenants } = services;
+  const filter = z.object({
+    ...paging,
+    status: z.enum(['active', 'suspended']).optional(),
+    tier: z.string().max(31).optional(),
+    search: z.string().max(100).optional().describe('Part of the id or name.'),
+  });
+  return [
+    adminRoute({
+      method: 'GET',
+      path: '/admin/v1/tenants',
+      permission: 'tenants:list',
+      summary: 'List the tenants',
+      ...NO_BODY,
+      query: filter,
+      response: listOf(tenantObject, 'TenantList'),
+      handle: async ({ query: { limit, after, ...rest } }) => {
+        const found = await tenants.list({ ...rest, limit: limit + 1, after: cursorOf(idCursor, after) });
+        return { body: page(found, limit, ({ id }) => id, showTenant) };
+      },
+    }),
+    adminRoute({
+      method: 'POST',
+      path: '/admin/v1/tenants',
+      permission: 'tenants:create',
+      summary: 'Create a tenant with its database',
+      body: createBody,
+      ...NO_QUERY,
+      response: tenantObject,
+      status: 201,
+      handle: async ({ body, by }) => {
+        const chosen = body.tier === undefined ? services.defaultTier() : body.tier;
+        if (chosen !== null) assertOneOf(chosen, services.tiers(), 'tier');
+        if (body.server !== undefined) assertOneOf(body.server, services.servers(), 'server');
+        const tenant = await tenants.create(
+          {
+            id: body.id,
+            name: body.name ?? body.id,
+            tier: chosen,
+            ...(body.server === undefined ? {} : { server: body.server }),
+            document: {
+              time_zone: body.time_zone ?? 'UTC',
+              weight: body.weight ?? 1,
+              limits: body.limits ?? [],
+              tag_limits: body.tag_limits ?? {},
+            },
+          },
+          by,
+        );
+        return { body: showTenant(tenant), version: tenant.version };
+      },
+    }),
+    adminRoute({
+      method: 'GET',
+      path: '/admin/v1/tenants/:tenant',
+      permission: 'tenant:read',
+      summary: 'Look a tenant up',
+      ...NO_INPUT,
+      response: tenantObject,
+      handle: async ({ scope }) => {
+        const tenant = await tenants.get(scope.tenant);
+        return { body: showTenant(tenant), version: tenant.version };
+      },
+    }),
+    adminRoute({
+      method: 'PATCH',
+      path: '/admin/v1/tenants/:tenant',
+      permission: 'tenant:write',
+      summary: 'Change a tenant',
+      description:
+        'Status, tier, weight and own limits need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
+      body: updateBody,
+      ...NO_QUERY,
+      response: tenantObject,
+      handle: async ({ scope, body, seen, by, actor }) => {
+        const { name, status, tier: wantedTier, limits, tag_limits, time_zone, weight: wantedWeight } = body;
+        if ([status, wantedTier, limits, wantedWeight].some((value) => value !== undefined))
+          assertAllowed(actor, 'tenants:assign', scope.tenant);
+        if (tag_limits !== undefined) assertAllowed(actor, 'limits:write', scope.tenant);
+        if (wantedTier !== undefined && wantedTier !== null)
+          assertOneOf(wantedTier, services.tiers(), 'tier');
+        const { document } = await tenants.get(scope.tenant);
+        for (const [subject, documents] of [
+          ['tenant', limits] as const,
+          ...Object.entries(tag_limits ?? {}),
+        ]) {
+          if (documents) await services.assertBudgets(scope, subject, documents);
+        }
+        const tenant = await tenants.update(
+          scope.tenant,
+          {
+            ...(name === undefined ? {} : { name }),
+            ...(status === undefined ? {} : { status }),
+            ...(wantedTier === undefined ? {} : { tier: wantedTier }),
+            document: {
+              time_zone: time_zone ?? document.time_zone,
+              weight: wantedWeight ?? document.weight,
+              limits: limits ?? document.limits,
+              tag_limits: tag_limits ?? document.tag_limits,
+            },
+          },
+          seen,
+          by,
+        );
+        return { body: showTenant(tenant), version: tenant.version };
+      },
+    }),
+    adminRoute({
+      method: 'DELETE',
+      path: '/admin/v1/tenants/:tenant',
+      permission: 'tenants:delete',
+      summary: 'Remove a tenant with all its data',
+      description: 'With `?dry_run=true`, only tell what would go.',
+      ...NO_BODY,
+      query: z.object({ dry_run: z.enum(['true', 'false']).optional() }),
+      response: z.object({ removed: z.boolean(), tenant: tenantObject }).openapi('TenantRemoved'),
+      handle: async ({ scope, query, seen, by }) => {
+        const tenant = await tenants.get(scope.tenant);
+        const dry = query.dry_run === 'true';
+        if (!dry) await tenants.remove(scope.tenant, seen, by);
+        return { body: { removed: !dry, tenant: showTenant(tenant) } };
+      },
+    }),
+  ];
+}

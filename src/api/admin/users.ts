@@ -1,0 +1,147 @@
+import { z } from '@hono/zod-openapi';
+import { GatewayError } from '../../core/errors.ts';
+import { STATUSES } from '../../tenancy/documents.ts';
+import { email, personName } from '../../tenancy/names.ts';
+import type { User, UserChange } from '../../tenancy/users.ts';
+import { cursorOf, idCursor, listOf, page, paging, time } from './paging.ts';
+import { adminRoute, NO_BODY, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
+import type { AdminServices } from './services.ts';
+
+export const password = z
+  .string()
+  .min(10, 'must have at least 10 characters')
+  .max(200, 'has at most 200 characters');
+
+export const userObject = z
+  .object({
+    id: z.string(),
+    email: z.string(),
+    name: z.string(),
+    status: z.enum(STATUSES),
+    has_password: z.boolean(),
+    platform_admin: z.boolean(),
+    tenants: z.record(z.string(), z.string()).describe('The role in each tenant.'),
+    created_at: z.string(),
+    updated_at: z.string(),
+  })
+  .openapi('User');
+
+const createBody = z
+  .strictObject({
+    email,
+    name: personName,
+    password: password.optional().describe('Without one, only an identity provider can sign this person in.'),
+    platform_admin: z.boolean().optional(),
+  })
+  .openapi('NewUser', { example: { email: 'jo@example.com', name: 'Jo Doe' } });
+const changeBody = z
+  .strictObject({
+    name: personName.optional(),
+    password: password.optional(),
+    status: z.enum(STATUSES).optional(),
+    platform_admin: z.boolean().optional(),
+  })
+  .openapi('UserChange');
+
+export function showUser(services: Pick<AdminServices, 'access'>, user: User): z.output<typeof userObject> {
+  return {
+    ...{ id: user.id, email: user.email, name: user.name, status: user.status },
+    has_password: user.hasPassword,
+    platform_admin: user.platformAdmin,
+    tenants: Object.fromEntries(services.access.rolesOf(user.id)),
+    created_at: time(user.createdAt),
+    updated_at: time(user.updatedAt),
+  };
+}
+
+export function userRoutes(services: AdminServices): RegisteredRoute[] {
+  const { users, members, access } = services;
+  const show = (user: User) => showUser(services, user);
+  return [
+    adminRoute({
+      method: 'GET',
+      path: '/admin/v1/users',
+      permission: 'users:read',
+      summary: 'List everybody who can sign in',
+      ...NO_BODY,
+      query: z.object({ ...paging, search: z.string().max(100).optional().describe('Part of the address.') }),
+      response: listOf(userObject, 'UserList'),
+      handle: async ({ query: { limit, after, search } }) => {
+        const found = await users.list({ search, limit: limit + 1, after: cursorOf(idCursor, after) });
+        return { body: page(found, limit, ({ id }) => id, show) };
+      },
+    }),
+    adminRoute({
+      method: 'POST',
+      path: '/admin/v1/users',
+      permission: 'users:write',
+      summary: 'Create somebody who can sign in',
+      body: createBody,
+      ...NO_QUERY,
+      response: userObject,
+      status: 201,
+      handle: async ({ body, by }) => {
+        const { email: address, name, password: secret, platform_admin } = body;
+        const user = await users.create(
+          { email: address, name, password: secret, platformAdmin: platform_admin ?? false },
+          by,
+        );
+        return { body: show(user), version: user.version };
+      },
+    }),
+    adminRoute({
+      method: 'GET',
+      path: '/admin/v1/users/:user',
+      permission: 'users:read',
+      summary: 'Look somebody up',
+      ...NO_INPUT,
+      response: userObject,
+      handle: async ({ params }) => {
+        const user = await users.get(params.user ?? '');
+        return { body: show(user), version: user.version };
+      },
+    }),
+    adminRoute({
+      method: 'PATCH',
+      path: '/admin/v1/users/:user',
+      permission: 'users:write',
+      summary: 'Change somebody’s name, status, password or platform rights',
+      description: 'A new password, or a suspension, ends all sessions.',
+      body: changeBody,
+      ...NO_QUERY,
+      response: userObject,
+      handle: async ({ params, body, seen, by }) => {
+        const change: UserChange = {
+          ...(body.name === undefined ? {} : { name: body.name }),
+          ...(body.status === undefined ? {} : { status: body.status }),
+          ...(body.platform_admin === undefined ? {} : { platformAdmin: body.platform_admin }),
+          ...(body.password === undefined ? {} : { password: body.password }),
+        };
+        const user = await users.update(params.user ?? '', change, seen, by);
+        return { body: show(user), version: user.version };
+      },
+    }),
+    adminRoute({
+      method: 'DELETE',
+      path: '/admin/v1/users/:user',
+      permission: 'users:write',
+      summary: 'Remove somebody from all tenants, and for good',
+      ...NO_INPUT,
+      status: 204,
+      handle: async ({ params, seen, by }) => {
+        const id = params.user ?? '';
+        const user = await users.get(id);
+        for (const [tenant] of access.rolesOf(id)) {
+          try {
+            await members.remove({ tenant }, id, undefined, by);
+          } catch (error) {
+            if (!(error instanceof GatewayError) || error.code !== 'conflict') throw error;
+            throw new GatewayError('conflict', `In the tenant "${tenant}": ${error.message}`);
+          }
+        }
+        await users.remove(user.id, seen, by);
+        return {};
+      },
+    }),
+  ];
+}
