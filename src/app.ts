@@ -27,6 +27,7 @@ import { createAdminServices } from './app/admin.ts';
 import { createEngineRoom } from './app/engine-room.ts';
 import { describeCanaries, describeEngines, describeModels, describeTargets } from './app/gauges.ts';
 import { BY_ITSELF, dataFolder, openStores, type Stores } from './app/stores.ts';
+import { createUsage, type UsageParts } from './app/usage.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
@@ -42,6 +43,7 @@ import { InferenceService } from './inference/service.ts';
 import { AddressLimiter } from './limits/per-address.ts';
 import { ContextWindows } from './metering/context-window.ts';
 import { ModelData } from './metering/model-data.ts';
+import { Prices } from './metering/prices.ts';
 import { Tokenizer } from './metering/tokenizer.ts';
 import { createFetchTransport } from './platform/fetch-transport.ts';
 import { createUpstreamTransport } from './platform/upstream-transport.ts';
@@ -63,6 +65,7 @@ import { readProcessStats } from './telemetry/process-stats.ts';
 import type { CreatedKey } from './tenancy/keys.ts';
 
 const KEY_REFRESH_MS = 500;
+const USAGE_MS = 1_000;
 /** How often it is looked whether checks of engines are due. */
 const TICK_MS = 500;
 const OUTLIERS_MS = 5_000;
@@ -84,8 +87,10 @@ export interface AppOptions {
 /** What is made before the rest, some of it with waiting. */
 interface Foundation {
   /** Whose configuration is replaced while all runs. */
-  readonly live: { config: Config };
+  readonly live: Live;
   readonly stores: Stores;
+  readonly usage: UsageParts;
+  readonly tokenizer: Tokenizer;
   readonly discovery: ModelDiscovery;
   readonly modelData: ModelData;
   readonly snapshotOptions: AppSnapshotOptions;
@@ -93,6 +98,12 @@ interface Foundation {
   readonly lifecycle: Lifecycle;
   readonly metrics: Metrics;
   readonly startedAtSeconds: number;
+}
+
+/** What is replaced with the configuration, for those who live longer than one. */
+interface Live {
+  config: Config;
+  prices: Prices;
 }
 
 type AppSnapshotOptions = SnapshotOptions & { readonly engineRoom: EngineRoom };
@@ -107,8 +118,9 @@ export class App {
 
   #snapshot: GatewaySnapshot;
   readonly #options: AppOptions;
-  readonly #live: { config: Config };
+  readonly #live: Live;
   readonly #stores: Stores;
+  readonly #usage: UsageParts;
   readonly #responses: ResponseKeeper;
   readonly #discovery: ModelDiscovery;
   readonly #snapshotOptions: AppSnapshotOptions;
@@ -120,7 +132,8 @@ export class App {
   /** @throws Error when a store can't be opened */
   static async create(options: AppOptions): Promise<App> {
     const { env, loaded, clock, log } = options;
-    const live = { config: loaded.config };
+    const modelData = new ModelData(() => new Date(clock.wallTime()));
+    const live: Live = { config: loaded.config, prices: new Prices(modelData, []) };
     const stores = await openStores({
       config: () => live.config,
       env,
@@ -137,7 +150,6 @@ export class App {
     }
     const simulator = createSimulator({ clock });
     const discovery = new ModelDiscovery();
-    const modelData = new ModelData(() => new Date(clock.wallTime()));
     const routing = {
       ...freshRoutingState(),
       engines: new EngineLoads(() => clock.now(), LOADS_STALE_MS),
@@ -151,6 +163,12 @@ export class App {
       () => readProcessStats(startedAtSeconds),
       () => lifecycle.active,
     );
+    const tokenizer = new Tokenizer();
+    const usage = await createUsage({
+      config: loaded.config,
+      ...{ stores, clock, log, metrics, tokenizer },
+      prices: () => live.prices,
+    });
     const engineRoom = createEngineRoom({
       ...options,
       metrics,
@@ -175,6 +193,8 @@ export class App {
       ...{
         live,
         stores,
+        usage,
+        tokenizer,
         discovery,
         modelData,
         snapshotOptions,
@@ -192,6 +212,7 @@ export class App {
     this.#options = options;
     this.#live = live;
     this.#stores = stores;
+    this.#usage = foundation.usage;
     this.#discovery = discovery;
     this.#snapshotOptions = snapshotOptions;
     this.createdAdminKey = foundation.created;
@@ -212,12 +233,13 @@ export class App {
     metrics.beforeRender = () => {
       const { directory, providers } = this.#snapshot;
       const { routing, engineRoom } = this.#snapshotOptions;
+      metrics.usagePending.labels().set(this.#usage.journal.pending);
       describeTargets(metrics, { directory, providers, states: routing.states, now: clock.now() });
       describeEngines(metrics, engineRoom.pool);
       describeCanaries(metrics, routing.experiments);
     };
     const deadlines = new DeadlineMonitor(() => clock.now());
-    const tokenizer = new Tokenizer();
+    const { tokenizer } = foundation;
     this.#responses = new ResponseKeeper(
       new SqlResponseStore(stores.control),
       () => clock.wallTime(),
@@ -231,6 +253,7 @@ export class App {
       () => this.#snapshot.config.log.requests,
       (part, sample) => experiments.record(part, sample, clock.now()),
     );
+    const { usage } = foundation;
     const services: ApiServices = {
       clock,
       startedAtSeconds,
@@ -242,7 +265,9 @@ export class App {
         () => this.#snapshot.addressLimits,
         () => metrics.rateLimited.labels('ip').inc(),
       ),
+      meter: usage.meter,
       inference: new InferenceService({
+        limiter: usage.limiter,
         clock,
         deadlines,
         states: snapshotOptions.routing.states,
@@ -323,13 +348,21 @@ export class App {
     every(KEY_REFRESH_MS, 'API keys could not be read again; the known ones stay in force', () =>
       this.#stores.access.refresh(),
     );
+    every(USAGE_MS, 'usage could not be kept; it is tried again', () => this.#usage.keep());
     every(ENGINE_TICK_MS, 'engines could not be looked after', async () =>
       this.#snapshotOptions.engineRoom.pool.tick(),
     );
     every(OUTLIERS_MS, 'outliers could not be looked for', async () => this.#ejectOutliers());
     every(TICK_MS, 'engines could not be checked', () => this.#checkEngines());
     every(DISCOVERY_MS, 'model discovery failed', () => this.discover());
+    every(EXPIRY_MS, 'old rows could not be deleted', () => this.#deleteOld());
     every(EXPIRY_MS, 'expired responses could not be deleted', () => this.#responses.deleteExpired());
+  }
+
+  async #deleteOld(): Promise<void> {
+    await this.#stores.sessions.deleteExpired();
+    await this.#usage.deleteOld();
+    await this.#stores.tenants.dropRemoved();
   }
 
   #ejectOutliers(): void {
@@ -413,6 +446,7 @@ export class App {
     await this.#snapshotOptions.engineRoom.pool.close();
     this.#snapshot.close();
     await this.#responses.flush();
+    await this.#usage.close();
     await this.#stores.close();
   }
 
@@ -420,6 +454,7 @@ export class App {
   #configureParts(): void {
     const { health, admission, config } = this.#snapshot;
     this.#live.config = config;
+    this.#live.prices = this.#snapshot.prices;
     this.#stores.access.forgetLimits();
     this.#snapshotOptions.engineRoom.configure(config);
     this.#snapshotOptions.routing.experiments.configure(this.#snapshot.directory.defined());

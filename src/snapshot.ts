@@ -2,12 +2,15 @@ import type { ApiSnapshot } from './api/services.ts';
 import type { Config, ModelConfig, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
+import type { SubjectLimits } from './core/limit.ts';
+import { type LimitDocument, limitOf } from './core/limit-schema.ts';
 import type { Transport } from './core/transport.ts';
 import type { ProxyCheck } from './http/client-address.ts';
 import type { CorsRules } from './http/cors.ts';
 import type { AddressLimits } from './limits/per-address.ts';
 import type { ModelData, ModelOverrides } from './metering/model-data.ts';
 import type { ModelPrice } from './metering/price-data.ts';
+import { type PriceRule, Prices } from './metering/prices.ts';
 import type { DownloadLimits } from './platform/guarded-download.ts';
 import {
   createProvider,
@@ -110,6 +113,11 @@ function definition(model: ModelConfig): ModelDefinition {
   };
   return {
     ...model,
+    limits: subjectLimits('model', model.id, model.limits),
+    targets: model.targets.map((target) => {
+      const name = `${target.provider}/${target.model}`;
+      return { ...target, limits: subjectLimits('target', name, target.limits) };
+    }),
     fallbacksOn: model.fallbacks_on,
     hedging: hedging ?? undefined,
     continueStreams: model.continue_streams,
@@ -123,6 +131,31 @@ function definition(model: ModelConfig): ModelDefinition {
       : undefined,
     facts,
   };
+}
+
+function subjectLimits(
+  scope: 'model' | 'target',
+  id: string,
+  limits: readonly LimitDocument[],
+): readonly SubjectLimits[] | undefined {
+  return limits.length === 0
+    ? undefined
+    : [{ scope, id, name: id, limits: limits.map(limitOf), timeZone: 'UTC' }];
+}
+
+function priceRules(prices: Config['prices']): PriceRule[] {
+  return prices.map((rule) => {
+    const { input, output, cached_input, cache_write, gpu_hour, gpu_share } = rule;
+    return {
+      ...{ model: rule.model, provider: rule.provider, tenant: rule.tenant },
+      from: rule.from ?? Number.NEGATIVE_INFINITY,
+      until: rule.until ?? Number.POSITIVE_INFINITY,
+      price: {
+        ...(input === null || output === null ? {} : listPrice({ input, output, cached_input, cache_write })),
+        ...(gpu_hour === null ? {} : { time: { perHour: gpu_hour, share: gpu_share } }),
+      },
+    };
+  });
 }
 
 function experimentsOf({ split, canary, mirror }: ModelConfig): ExperimentSettings | undefined {
@@ -182,6 +215,7 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
   const { modelData } = options;
   return {
     config,
+    prices: new Prices(modelData ?? NO_DATA, priceRules(config.prices)),
     providers,
     directory,
     router: new Router({
@@ -243,6 +277,9 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
     close: () => transports.close(),
   };
 }
+
+/** For commands that know no prices. */
+const NO_DATA: Pick<ModelData, 'of'> = { of: () => ({ capabilities: {}, sources: [] }) };
 
 function proxyCheck(trusted: readonly string[]): ProxyCheck | undefined {
   return trusted.length === 0 ? undefined : (address) => mayUseFrom(trusted, address);

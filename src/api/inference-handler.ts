@@ -12,12 +12,14 @@ import { warningsHeader } from '../http/warnings-header.ts';
 import { RequestContext } from '../inference/context.ts';
 import type { DeadlineMonitor, Watched } from '../inference/deadlines.ts';
 import { explain, recordOf } from '../inference/explain.ts';
+import { costSoFar } from '../inference/usage-meter.ts';
 import type { Target } from '../providers/types.ts';
 import { PRIORITIES, type Priority } from '../routing/admission/fair-queue.ts';
 import { assertModelAllowed, authenticate } from './authenticate.ts';
 import { demandsOf } from './demands.ts';
 import { heldUpStream } from './held-up-stream.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
+import { tagsOf } from './tags.ts';
 
 /** How one endpoint reads requests and writes answers. */
 export interface InferenceEndpoint {
@@ -102,6 +104,19 @@ function explanation(context: RequestContext, { clock, modelData }: ApiServices)
   return JSON.stringify({ id: record.id, see: `/admin/v1/requests/${record.id}` });
 }
 
+/** How limits stand, and what was spent, where it is known by now. */
+function addLimits(headers: Record<string, string>, context: RequestContext): void {
+  const { admission } = context;
+  if (admission) {
+    Object.assign(headers, admission.headers);
+    if (admission.warnings.length > 0)
+      headers['x-weir-limit-warnings'] = headerSafe(admission.warnings.join(' '));
+  }
+  if (!context.completed) return;
+  const cost = costSoFar(context);
+  if (cost !== undefined) headers['x-weir-cost'] = cost;
+}
+
 function answerHeaders(context: RequestContext, target: Target): Record<string, string> {
   const { warnings } = context;
   const variant = context.plan?.participation?.variant;
@@ -150,6 +165,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         leave?.();
         services.lifecycle.end(completed);
         services.recorder.requestCompleted(completed, outcome);
+        services.meter.completed(completed, outcome);
         const { clock } = services;
         services.requests.add(completed, outcome, clock.now(), clock.wallTime());
         exchange.finish(completed.status ?? 200);
@@ -174,6 +190,8 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       context.strict = isStrict(request.headers);
       context.priority = requestPriority(request.headers);
       context.demands = demandsOf(request.headers);
+      context.tags = tagsOf(request.headers);
+      context.call = call;
       const renderStreamError = endpoint.renderStreamError ?? openAiErrorEvent;
       const patience =
         call.stream && snapshot.startsEngines ? new Patience(context, services.clock) : undefined;
@@ -192,6 +210,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       const headers = answerHeaders(context, answer.target);
       if (wantsExplanation(request.headers)) headers['x-weir-explain'] = explanation(context, services);
       if (limitHeaders) Object.assign(headers, limitHeaders);
+      addLimits(headers, context);
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
       const contentType = endpoint.contentType?.(exchange);
       if (contentType !== undefined) headers['content-type'] = contentType;

@@ -6,6 +6,7 @@ import type { RequestLog } from '../inference/explain.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
 import type { Recorder } from '../inference/recorder.ts';
 import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
+import type { UsageMeter } from '../inference/usage-meter.ts';
 import type { AddressLimiter } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
@@ -36,6 +37,7 @@ export interface ApiServices {
   readonly addressLimiter: AddressLimiter;
   readonly inference: InferenceService;
   readonly recorder: Recorder;
+  readonly meter: UsageMeter;
   readonly modelData: ModelData;
   readonly states: TargetStates;
   readonly engines: EnginePool;

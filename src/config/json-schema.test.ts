@@ -64,6 +64,7 @@ describe('JSON Schema', () => {
       'weight',
       'tier',
       'region',
+      'limits',
       'max_concurrency',
     ]);
     expect(knownKeys(schema, ['limits', 'per_ip'])).toEqual(['rps', 'burst', 'inflight']);

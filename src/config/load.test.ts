@@ -40,6 +40,7 @@ describe('finding the file', () => {
       },
       auth: { session: 43_200_000, token: 900_000, public_url: null, oidc: [], jwt: [] },
       log: { level: 'info', format: 'auto', requests: true },
+      prices: [],
       providers: null,
       engines: { max_loaded: null, idle_timeout: 900_000, swap_after: 30_000, commands: [] },
       models: [],
@@ -146,6 +147,7 @@ providers: [{ id: "${ref('ID')}", kind: openai, api_key: "${ref('NONE:-')}" }]
         weight: 1,
         tier: 0,
         region: null,
+        limits: [],
         max_concurrency: null,
       },
     ]);

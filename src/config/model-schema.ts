@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CAPABILITIES } from '../core/capabilities.ts';
+import { limitList } from '../core/limit-schema.ts';
 import { experiments } from './experiment-schema.ts';
 import {
   boolean,
@@ -29,6 +30,8 @@ export const STRATEGIES = [
   'engine-load',
 ] as const;
 
+const limitsOf = () => z.preprocess((value) => value ?? [], limitList).prefault([]);
+
 /** What stands behind one name that clients send. */
 export const model = () =>
   z.strictObject({
@@ -54,6 +57,7 @@ export const model = () =>
           region: nullable(text(100)).describe(
             'Where it computes, for clients that insist on a region with `x-weir-region`; else that of its provider.',
           ),
+          limits: limitsOf().describe('Limits of this target, over all tenants, as in `limits.tiers`.'),
           max_concurrency: concurrency().describe(
             'Requests that it may have at the same time: a number, or `adaptive`; null for `routing.admission.max_concurrency`.',
           ),
@@ -61,6 +65,7 @@ export const model = () =>
       )
       .min(1)
       .describe('The providers and upstream models that can answer. At least one.'),
+    limits: limitsOf().describe('Limits of the model, over all tenants, as in `limits.tiers`.'),
     strict: boolean()
       .prefault(false)
       .describe(

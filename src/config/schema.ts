@@ -21,6 +21,7 @@ import {
   text,
 } from './fields.ts';
 import { model } from './model-schema.ts';
+import { prices } from './price-schema.ts';
 import { routing } from './routing-schema.ts';
 import { auth, storage } from './storage-schema.ts';
 import { tiers } from './tier-schema.ts';
@@ -53,6 +54,9 @@ export function createConfigSchema(catalog: ProviderCatalog) {
     models: list(model()).describe('The names that clients send, and what stands behind each.'),
     default_model: nullable(modelName(LONGEST_REFERENCE)).describe(
       'The model of requests to `/inference` and `/stream` that name none: a model id, an alias, or `provider-id/upstream-model`.',
+    ),
+    prices: prices().describe(
+      'Prices in place of list prices, by model, tenant and date; the first that fits holds.',
     ),
     media: media().describe(
       'Images and files that clients name by URL, where a provider wants them in the request itself.',

@@ -90,6 +90,8 @@ export interface GatewayErrorDetails {
    */
   readonly upstreamBody?: { readonly dialect: Wire; readonly error: Readonly<Record<string, unknown>> };
   readonly headers?: Readonly<Record<string, string>>;
+  /** The limit that was reached, for the error's body. */
+  readonly limit?: Readonly<Record<string, string | number | null>>;
   readonly cause?: unknown;
 }
 

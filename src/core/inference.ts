@@ -1,3 +1,4 @@
+import type { AnswerText } from './answer-text.ts';
 import type { ClientDialect } from './chat/dialect.ts';
 import type { ChatRequest } from './chat/request.ts';
 import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
@@ -65,6 +66,8 @@ export interface StreamObservation {
   finishReason: string | undefined;
   /** Events with at least one choice. */
   chunks: number;
+  /** What was answered, where the decoder reads it: for counting, should the upstream not have counted. */
+  readonly text?: AnswerText;
 }
 
 /** Decodes one upstream event stream. Splitting the input differently never changes the output's concatenation. */

@@ -24,6 +24,8 @@ export interface Principal {
   readonly scopes?: KeyScopes | undefined;
   /** All that limits it: of the key, of its member, of the tenant. Empty where nothing does. */
   readonly limits: readonly SubjectLimits[];
+  /** Its tenant's part of places at busy models; 1 is the usual. */
+  readonly weight?: number;
   /** Limits of tags, by tag. */
   readonly tagLimits?: ReadonlyMap<string, SubjectLimits> | undefined;
 }

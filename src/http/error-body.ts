@@ -2,13 +2,14 @@ import type { GatewayError } from '../core/errors.ts';
 
 /** OpenAI's error form; the default of this door. `code` is always text and `message` never empty. */
 export function openAiErrorBody(error: GatewayError): string {
-  const { upstreamBody } = error.details;
+  const { upstreamBody, limit } = error.details;
   return JSON.stringify({
     error: (upstreamBody?.dialect === 'openai-chat' ? upstreamBody.error : undefined) ?? {
       message: error.message,
       type: error.type,
       param: error.param,
       code: error.shownCode,
+      ...(limit ? { limit } : {}),
     },
   });
 }

@@ -1,7 +1,9 @@
-import { type AttemptFailure, asGatewayError, type GatewayError } from '../core/errors.ts';
+import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
 import type { CountTokensCall } from '../core/inference.ts';
+import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
+import type { Admission } from '../limits/limiter.ts';
 import type { InlineMedia, OnDemand, Target } from '../providers/types.ts';
 import type { Payer } from '../routing/admission/target-gate.ts';
 import type { Ready } from '../routing/look.ts';
@@ -11,6 +13,7 @@ import type { Hedging } from '../routing/router.ts';
 import { Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
 import type { AttemptTrace, RequestContext } from './context.ts';
 import type { Watched } from './deadlines.ts';
+import { expectedNanoUsd, expectedTokens } from './expected-use.ts';
 import { Race, type Racer } from './race.ts';
 import type { InferenceAnswer, InferenceServiceOptions, Run } from './run.ts';
 import { allFailed, deadlineExceeded, describeFailure, nothingUsable, refusal } from './service-errors.ts';
@@ -20,6 +23,11 @@ import { type Claim, WaitingRoom } from './waiting-room.ts';
 const HEDGE_MARGIN = 1.05;
 
 const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
+
+/** Targets' limits are over all, and so nobody's. */
+const NOBODY: Principal = {
+  ...{ kind: 'admin', tenant: DEFAULT_TENANT, keyId: '', keyName: '', tier: 'none', limits: [] },
+};
 
 type Loading = NonNullable<ReturnType<OnDemand['demand']>>;
 
@@ -76,6 +84,7 @@ export class Attempts {
           plan.failed(overflow);
           continue;
         }
+        if (target.limits) claim = { ...claim, admission: await this.#admit(run, claim.ready) };
         const answer = await this.#try(run, plan, claim);
         snapshot.router.answered(route, answer.target, facts);
         return answer;
@@ -85,6 +94,11 @@ export class Attempts {
         const goOn = claim ? plan.failed(lastError) : plan.refused(lastError);
         if (context.aborted || !goOn) throw lastError.with({ attempts: failures });
       } finally {
+        // What no attempt has taken over was not used.
+        const admission = claim?.admission;
+        if (admission && !context.attempts.some((one) => one.admission === admission)) {
+          admission.settle({ tokens: 0, nanoUsd: 0 });
+        }
         claim?.ticket.release(this.#now());
       }
     }
@@ -191,7 +205,7 @@ export class Attempts {
   /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
   #begin(
     { snapshot, context, call, renderStreamError, holdBack }: Run,
-    { ready: { target, route }, ticket }: Claim,
+    { ready: { target, route }, ticket, admission }: Claim,
     media: ReadonlyMap<string, InlineMedia>,
     race?: Race,
   ): Racer {
@@ -200,10 +214,13 @@ export class Attempts {
       provider: target.provider.id,
       model: target.model,
       account: target.provider.account,
+      target,
+      facts: route.facts,
       startedAt: clock.now(),
       firstEventAt: undefined,
       endedAt: undefined,
       failure: undefined,
+      admission,
     };
     context.attempts.push(trace);
     ticket.sent(trace.startedAt);
@@ -242,6 +259,9 @@ export class Attempts {
         observer.attemptEnded(trace, context);
         if (!race || race.ended(trace)) context.onAbort(undefined);
         trace.usage = end.observed?.usage;
+        trace.outcome = end.kind;
+        // A stream that was cut has not told all that it has used, even where it has told something.
+        if (end.kind !== 'done' || !trace.usage) trace.answer = end.observed?.text;
         if (trace.firstEventAt === undefined) return;
         const complete = () => {
           const { usage } = trace;
@@ -262,6 +282,26 @@ export class Attempts {
       attempt.cancel(asGatewayError(error));
     }
     return racer;
+  }
+
+  /**
+   * Takes what an attempt may use from the limits of its target.
+   * @throws GatewayError `model_busy`: another target may have room
+   */
+  async #admit({ snapshot, context, facts }: Run, { target, route }: Ready): Promise<Admission | undefined> {
+    const now = this.options.clock.wallTime();
+    try {
+      return await this.options.limiter?.admit({
+        principal: NOBODY,
+        tags: context.tags,
+        more: target.limits,
+        tokens: () => expectedTokens(facts),
+        nanoUsd: () => expectedNanoUsd(snapshot.prices, [target], route.facts, facts, now),
+      });
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.status !== 429) throw error;
+      throw new GatewayError('model_busy', error.message, { ...error.details });
+    }
   }
 
   /** Waits, unless the request is over before. */
@@ -302,8 +342,8 @@ export class Attempts {
   }
 }
 
-function payerOf({ tenant, inputTokens, outputTokens }: RequestFacts): Payer {
-  return { tenant, weight: 1, inputTokens, outputTokens };
+function payerOf({ tenant, weight, inputTokens, outputTokens }: RequestFacts): Payer {
+  return { tenant, weight, inputTokens, outputTokens };
 }
 
 /** What the end of an attempt says of its target: see `Ticket.end`. */

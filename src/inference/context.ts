@@ -1,15 +1,20 @@
+import type { AnswerText } from '../core/answer-text.ts';
 import type { AttemptFailure, GatewayError } from '../core/errors.ts';
-import type { Operation } from '../core/inference.ts';
+import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
+import type { Admission } from '../limits/limiter.ts';
+import type { ModelOverrides } from '../metering/model-data.ts';
+import type { Target } from '../providers/types.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { EscalationReason } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import type { Demands } from '../routing/request-facts.ts';
 
 const NO_WARNINGS: readonly Warning[] = [];
+const NO_TAGS: readonly string[] = [];
 
 export type Outcome =
   | { readonly kind: 'done' }
@@ -20,6 +25,9 @@ export type Outcome =
 export interface AttemptTrace {
   readonly provider: string;
   readonly model: string;
+  /** Where it went, and what the configuration says of that model: for its price. */
+  readonly target?: Target | undefined;
+  readonly facts?: ModelOverrides | undefined;
   /** Which of the provider's keys, where it has several. */
   readonly account?: number | undefined;
   readonly startedAt: number;
@@ -27,6 +35,14 @@ export interface AttemptTrace {
   endedAt: number | undefined;
   failure: AttemptFailure | undefined;
   usage?: Usage | undefined;
+  /** Taken from the target's own limits. */
+  admission?: Admission | undefined;
+  /** How it ended; undefined while it goes on. */
+  outcome?: 'done' | 'failed' | 'client_gone';
+  /** What it has answered, where it has to be counted here. */
+  answer?: AnswerText | undefined;
+  /** Millionths of a millionth of a US dollar, when the books are closed; null where no price is known. */
+  costPico?: number | null;
   /** Its usage was not told, and is an estimate. */
   estimated?: boolean;
   /** It went on with the stream of another that broke. */
@@ -86,6 +102,12 @@ export class RequestContext implements Slotted {
   status: number | undefined;
   /** A part of the usage is an estimate. */
   usageEstimated = false;
+  /** Taken from the limits that concern it. */
+  admission: Admission | undefined;
+  /** Labels that the client has put on it. */
+  tags: readonly string[] = NO_TAGS;
+  /** What was asked for, until the books are closed. */
+  call: InferenceCall | undefined;
   /** US dollars, as an exact decimal; only where somebody wants to know. */
   cost: string | undefined;
   wantsCost = false;

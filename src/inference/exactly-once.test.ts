@@ -8,6 +8,7 @@ import {
   chatAnswer,
   chatEvent,
   NO_EXTRAS,
+  NO_PRICES,
   PRINCIPAL,
   testCall,
   testProvider,
@@ -210,6 +211,7 @@ class Run {
     }
     const snapshot = {
       directory,
+      prices: NO_PRICES,
       router: new Router({ ...freshRoutingState(this.states), directory, random: () => 0 }),
       providers,
       limits: LIMITS,

@@ -4,6 +4,7 @@ import { type FakeExchange, FakeTransport } from '../../test/support/fake-transp
 import {
   chatEvent,
   NO_EXTRAS,
+  NO_PRICES,
   PRINCIPAL,
   testCall,
   testProvider,
@@ -68,7 +69,7 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
       },
     );
     const answering = service.run(
-      { directory, router, providers, limits },
+      { directory, router, providers, limits, prices: NO_PRICES },
       context,
       testCall({ model: 'asked', stream: true }),
       openAiErrorEvent,

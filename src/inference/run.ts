@@ -2,7 +2,9 @@ import type { ChatRequest } from '../core/chat/request.ts';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
+import type { Limiter } from '../limits/limiter.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
+import type { Prices } from '../metering/prices.ts';
 import type { InlineMedia, Provider, Target } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
@@ -19,6 +21,7 @@ export interface InferenceSnapshot {
   readonly directory: ModelDirectory;
   readonly router: Router;
   readonly providers: readonly Provider[];
+  readonly prices: Prices;
   readonly limits: {
     readonly firstTokenMs: number;
     /** For a plain answer; Infinity for the whole time of the request. */
@@ -35,6 +38,8 @@ export interface AttemptObserver extends QueueObserver, MirrorObserver {
 }
 
 export interface InferenceServiceOptions {
+  /** Lets requests in as far as limits allow; absent where nothing limits. */
+  readonly limiter?: Limiter | undefined;
   readonly clock: Clock;
   readonly deadlines: DeadlineMonitor;
   readonly states: TargetStates;

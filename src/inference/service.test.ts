@@ -4,6 +4,7 @@ import { answering, type FakeTransport } from '../../test/support/fake-transport
 import {
   chatAnswer,
   NO_EXTRAS,
+  NO_PRICES,
   PRINCIPAL,
   testCall,
   testProvider,
@@ -53,6 +54,7 @@ async function ask(transports: readonly FakeTransport[], model = 'asked', weight
       retry: { attempts: 1, baseMs: 0, maxMs: 0, budget: 0 },
     }),
     providers,
+    prices: NO_PRICES,
     limits: {
       firstTokenMs: 100,
       answerMs: Number.POSITIVE_INFINITY,

@@ -8,6 +8,7 @@ import { Attempts } from './attempts.ts';
 import type { Outcome, RequestContext } from './context.ts';
 import { ContinuableStream, chained, type Sequel } from './continuation.ts';
 import { Escalation } from './escalation.ts';
+import { expectedNanoUsd, expectedTokens } from './expected-use.ts';
 import { Mirror } from './mirror.ts';
 import type {
   InferenceAnswer,
@@ -61,7 +62,10 @@ export class InferenceService {
       const { router } = snapshot;
       context.modelLabel = route.label;
       if (route.strict) context.strict = true;
-      const facts = new RequestFacts(call, context.principal.tenant, context.demands);
+      const { principal } = context;
+      const facts = new RequestFacts(call, principal.tenant, context.demands, principal.weight);
+      // Copies for comparison are the operator's own, and take nothing from anybody.
+      if (!target) await this.#admit(snapshot, context, route, facts);
       const plan = router.plan(route, facts, this.#now());
       context.plan = plan;
       if (plan.participation) context.wantsCost = true;
@@ -83,6 +87,26 @@ export class InferenceService {
       context.complete(outcomeOf(error));
       throw error;
     }
+  }
+
+  /** Takes what the request may use from all limits that concern it. */
+  async #admit(
+    snapshot: InferenceSnapshot,
+    context: RequestContext,
+    route: ModelRoute,
+    facts: RequestFacts,
+  ): Promise<void> {
+    const { limiter } = this.options;
+    const { principal, tags } = context;
+    if (!limiter || (principal.limits.length === 0 && !principal.tagLimits && !route.limits)) return;
+    context.admission = await limiter.admit({
+      principal,
+      tags,
+      more: route.limits,
+      tokens: () => expectedTokens(facts),
+      nanoUsd: () =>
+        expectedNanoUsd(snapshot.prices, route.targets, route.facts, facts, this.options.clock.wallTime()),
+    });
   }
 
   /** Streams from one target, and from another when that breaks, as if it were one stream. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { Admission } from '../limits/limiter.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import { QueuedRequest, type QueueOutcome } from '../routing/admission/queued-request.ts';
 import type { Payer } from '../routing/admission/target-gate.ts';
@@ -21,6 +22,8 @@ export interface WaitingRoomOptions {
 
 /** A target with a place on it that is taken already. */
 export interface Claim {
+  /** What was taken from the target's own limits. */
+  readonly admission?: Admission | undefined;
   readonly ready: Ready;
   readonly ticket: Ticket;
 }

@@ -13,6 +13,8 @@ export interface ModelPrice {
   readonly output?: TokenPrice;
   readonly cachedInput?: TokenPrice;
   readonly cacheWrite?: TokenPrice;
+  /** For the time that a request takes: US dollars per hour, shared by so many. */
+  readonly time?: { readonly perHour: string; readonly share: number };
 }
 
 export interface PricedModel {
@@ -27,7 +29,7 @@ const FIELDS = {
   output: 'output_mtok',
   cachedInput: 'cache_read_mtok',
   cacheWrite: 'cache_write_mtok',
-} as const satisfies Record<keyof ModelPrice, string>;
+} as const satisfies Record<Exclude<keyof ModelPrice, 'time'>, string>;
 
 /** Digits without an exponent; the data has at most a dozen decimals. */
 function decimal(value: number): string {

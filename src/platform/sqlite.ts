@@ -1,7 +1,7 @@
 import { Database, type SQLQueryBindings } from 'bun:sqlite';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { SqliteDatabase } from 'kysely';
+import type { SqliteDatabase, SqliteStatement } from 'kysely';
 
 export interface SqliteFile {
   /** For Kysely's SQLite dialect. */
@@ -27,23 +27,37 @@ export function openSqlite(path: string): SqliteFile {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DatabaseFileError(`Can't open the database ${path}: ${reason}`, { cause });
   }
+  const statements = new Map<string, SqliteStatement>();
   const version = connection.query<{ data_version: number }, []>('PRAGMA data_version');
   return {
     dataVersion: () => version.get()?.data_version ?? 0,
     database: {
       close: () => connection.close(),
       prepare: (sql) => {
+        const known = statements.get(sql);
+        if (known) return known;
         const statement = connection.prepare<unknown, SQLQueryBindings[]>(sql);
-        return {
+        const prepared: SqliteStatement = {
           reader: statement.columnNames.length > 0,
           all: (parameters) => statement.all(...parameters.map(binding)),
           run: (parameters) => statement.run(...parameters.map(binding)),
           iterate: (parameters) => statement.iterate(...parameters.map(binding)),
         };
+        // Tables may change, and with them what a statement gives; those that change them are seldom.
+        if (!KEPT.test(sql)) statements.clear();
+        else {
+          if (statements.size >= MAX_STATEMENTS) statements.clear();
+          statements.set(sql, prepared);
+        }
+        return prepared;
       },
     },
   };
 }
+
+/** Statements that are kept prepared for the next time. */
+const MAX_STATEMENTS = 200;
+const KEPT = /^\s*(?:select|insert|update|delete)\b/i;
 
 function connect(path: string): Database {
   if (path !== ':memory:') {

@@ -1,3 +1,4 @@
+import { AnswerText } from '../core/answer-text.ts';
 import type { AnswerAbout } from '../core/chat/dialect.ts';
 import type { ChatRequest, MediaSource, Message, ToolMessage, UserMessage } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, ChatEventWriter } from '../core/chat/result.ts';
@@ -49,7 +50,13 @@ export function translateStream(
 
 /** A provider's events in, the client dialect's events out. */
 class TranslatingDecoder implements StreamDecoder {
-  readonly observed: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
+  readonly #answer = new AnswerText();
+  readonly observed: StreamObservation = {
+    usage: undefined,
+    finishReason: undefined,
+    chunks: 0,
+    text: this.#answer,
+  };
   started = false;
   finished = false;
   failure: GatewayError | undefined;
@@ -92,6 +99,7 @@ class TranslatingDecoder implements StreamDecoder {
     switch (event.type) {
       case 'delta':
         this.observed.chunks += 1;
+        this.#answer.add(event.text);
         this.started = true;
         break;
       // An upstream may greet and then say that it is overloaded: until it has said something, another can be tried.

@@ -1,5 +1,6 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
+import type { SubjectLimits } from '../core/limit.ts';
 import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
 import type { Warn } from '../core/warning.ts';
 
@@ -104,6 +105,8 @@ export interface Target {
   readonly tier?: number;
   /** Where it computes, as far as is known. */
   readonly region?: string | undefined;
+  /** Limits over all who use it. */
+  readonly limits?: readonly SubjectLimits[] | undefined;
 }
 
 /** A whole upstream answer, small enough to hold. */

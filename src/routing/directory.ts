@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein';
+import type { SubjectLimits } from '../core/limit.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Provider, Target, UpstreamModel } from '../providers/types.ts';
 import type { ExperimentSettings } from './experiments/settings.ts';
@@ -41,6 +42,7 @@ export interface ModelDefinition {
     readonly weight: number;
     readonly tier?: number;
     readonly region?: string | null;
+    readonly limits?: readonly SubjectLimits[] | undefined;
   }[];
   readonly fallbacks: readonly string[];
   readonly fallbacksOn?: FallbacksOn;
@@ -55,6 +57,8 @@ export interface ModelDefinition {
   readonly roles?: readonly string[];
   /** What its owner says of it, in place of the kept data. */
   readonly facts?: ModelOverrides;
+  /** Limits over all who use it. */
+  readonly limits?: readonly SubjectLimits[] | undefined;
 }
 
 /** Where requests for one model name can go. */
@@ -72,6 +76,7 @@ export interface ModelRoute {
   readonly continueStreams?: boolean;
   readonly strict: boolean;
   readonly facts: ModelOverrides | undefined;
+  readonly limits?: readonly SubjectLimits[] | undefined;
   /** Not made up for a name that a client has sent. */
   readonly configured?: boolean;
 }
@@ -115,12 +120,14 @@ export class ModelDirectory {
   }
 
   #define(definition: ModelDefinition): void {
-    const targets = definition.targets.flatMap(({ provider: id, model, weight, tier = 0, region }) => {
-      const provider = this.#providers.get(id);
-      if (!provider) throw new UnknownProviderError(definition.id, id);
-      const target: Target = { provider, model, weight, tier, region: region ?? provider.region };
-      return withEachKey(target);
-    });
+    const targets = definition.targets.flatMap(
+      ({ provider: id, model, weight, tier = 0, region, limits }) => {
+        const provider = this.#providers.get(id);
+        if (!provider) throw new UnknownProviderError(definition.id, id);
+        const target: Target = { provider, model, weight, tier, region: region ?? provider.region, limits };
+        return withEachKey(target);
+      },
+    );
     const route: ModelRoute = {
       id: definition.id,
       label: definition.id,
@@ -134,6 +141,7 @@ export class ModelDirectory {
       continueStreams: definition.continueStreams ?? false,
       strict: definition.strict ?? false,
       facts: definition.facts,
+      limits: definition.limits,
       configured: true,
     };
     const ownedBy = targets[0]?.provider.id ?? OTHER;

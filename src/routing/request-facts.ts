@@ -27,6 +27,8 @@ export class RequestFacts {
     private readonly call: Pick<InferenceCall, 'body' | 'headers' | 'text'>,
     readonly tenant: string,
     readonly demands?: Demands,
+    /** The tenant's part of places that are waited for. */
+    readonly weight = 1,
   ) {}
 
   /** Blocks of the prompt; see `prefixChain`. */
@@ -39,9 +41,14 @@ export class RequestFacts {
     return guessTokens(this.call.text.length);
   }
 
-  get outputTokens(): number {
+  /** The most that the answer may have, as far as the request says. */
+  get outputLimit(): number | undefined {
     const { max_tokens, max_completion_tokens, max_output_tokens } = this.call.body;
-    const limit = asCount(max_completion_tokens) ?? asCount(max_tokens) ?? asCount(max_output_tokens);
+    return asCount(max_completion_tokens) ?? asCount(max_tokens) ?? asCount(max_output_tokens);
+  }
+
+  get outputTokens(): number {
+    const limit = this.outputLimit;
     return limit === undefined ? USUAL_ANSWER : Math.min(limit, USUAL_ANSWER * 4);
   }
 

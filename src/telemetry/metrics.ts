@@ -83,6 +83,16 @@ export class Metrics {
   readonly rateLimited = this.#counter('llm_rate_limit_exceeded_total', 'Requests refused by a rate limit.', [
     'scope',
   ]);
+  readonly limitsPassed = this.#counter(
+    'llm_limit_passed_total',
+    'Requests over a limit that does not refuse: one that only warns, or only looks on.',
+    ['scope', 'mode'],
+  );
+  readonly usagePending = this.#gauge(
+    'llm_usage_events_pending',
+    'Usage events that are on the local disk and not in a database yet.',
+    [],
+  );
   readonly queueDepth = this.#gauge('llm_queue_depth', 'Requests that wait for a target with room.', []);
   readonly queueWait = this.#histogram(
     'llm_queue_wait_seconds',

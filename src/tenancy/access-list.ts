@@ -230,6 +230,7 @@ export class AccessList {
       tier: tenant?.tier ?? 'none',
       scopes: document.scopes,
       limits,
+      weight: tenant?.document.weight ?? 1,
       tagLimits: tenant ? tagLimitsOf(tenant) : undefined,
     };
   }

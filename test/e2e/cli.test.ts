@@ -132,6 +132,7 @@ describe('config', () => {
         'log',
         'media',
         'models',
+        'prices',
         'providers',
         'routing',
         'server',

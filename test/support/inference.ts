@@ -3,6 +3,7 @@ import { embeddingCall } from '../../src/api/openai/embedding-call.ts';
 import type { ChatCall, EmbeddingCall } from '../../src/core/inference.ts';
 import type { Principal } from '../../src/core/principal.ts';
 import type { Transport } from '../../src/core/transport.ts';
+import { Prices } from '../../src/metering/prices.ts';
 import { openAiCompatibleAdapter } from '../../src/providers/openai-compatible/adapter.ts';
 import { GENERIC } from '../../src/providers/openai-compatible/vendors.ts';
 import type { AttemptContext, Provider, Target, VendorProfile } from '../../src/providers/types.ts';
@@ -107,3 +108,6 @@ export function chatEvent(content: string, finish: string | null = null): string
   const choices = [{ index: 0, delta: content === '' ? {} : { content }, finish_reason: finish }];
   return `data: ${JSON.stringify({ id: 'a', object: 'chat.completion.chunk', created: 7, model: 'up', choices })}\n\n`;
 }
+
+/** For tests in which nothing costs anything. */
+export const NO_PRICES = new Prices({ of: () => ({ capabilities: {}, sources: [] }) }, []);

@@ -20,12 +20,13 @@ const TYPES: Readonly<Record<number, string>> = {
 
 /** Anthropic's error form. */
 export function anthropicErrorBody(error: GatewayError, requestId?: string): string {
-  const { upstreamBody } = error.details;
+  const { upstreamBody, limit } = error.details;
   return JSON.stringify({
     type: 'error',
     error: (upstreamBody?.dialect === 'anthropic-messages' ? upstreamBody.error : undefined) ?? {
       type: TYPES[error.status] ?? (error.status >= 500 ? 'api_error' : 'invalid_request_error'),
       message: error.message,
+      ...(limit ? { limit } : {}),
     },
     ...(requestId === undefined ? {} : { request_id: requestId }),
   });

@@ -1,3 +1,4 @@
+import { AnswerText } from '../../core/answer-text.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
@@ -21,7 +22,13 @@ function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
  * event to a writer. A stream that stops before a finish reason is a failure, never a clean end.
  */
 export class OpenAiStreamDecoder implements StreamDecoder {
-  readonly observed: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
+  readonly #answer = new AnswerText();
+  readonly observed: StreamObservation = {
+    usage: undefined,
+    finishReason: undefined,
+    chunks: 0,
+    text: this.#answer,
+  };
   started = false;
   finished = false;
   failure: GatewayError | undefined;
@@ -115,12 +122,26 @@ export class OpenAiStreamDecoder implements StreamDecoder {
       this.observed.chunks += 1;
       this.started = true;
       for (const choice of choices) {
-        if (isRecord(choice) && typeof choice.finish_reason === 'string') {
-          this.observed.finishReason = choice.finish_reason;
-        }
+        if (!isRecord(choice)) continue;
+        if (typeof choice.finish_reason === 'string') this.observed.finishReason = choice.finish_reason;
+        const { delta } = choice;
+        if (isRecord(delta)) this.#read(delta);
+        else this.#answer.add(choice.text);
       }
     }
     this.#emit(this.writer.chunk({ block, text, json }));
+  }
+
+  #read({ content, reasoning_content, reasoning, tool_calls }: Readonly<Record<string, unknown>>): void {
+    this.#answer.add(content);
+    this.#answer.add(reasoning_content);
+    this.#answer.add(reasoning);
+    if (!Array.isArray(tool_calls)) return;
+    for (const call of tool_calls) {
+      if (!isRecord(call) || !isRecord(call.function)) continue;
+      this.#answer.add(call.function.name);
+      this.#answer.add(call.function.arguments);
+    }
   }
 
   #complete(): void {

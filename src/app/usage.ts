@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import { UsageMeter } from '../inference/usage-meter.ts';
+import { Calendar } from '../limits/calendar.ts';
+import { Limiter } from '../limits/limiter.ts';
+import { MemoryLimitStore } from '../limits/memory-limit-store.ts';
+import { JournalFiles } from '../metering/journal-files.ts';
+import type { Prices } from '../metering/prices.ts';
+import type { Tokenizer } from '../metering/tokenizer.ts';
+import { UsageCounter } from '../metering/usage-counter.ts';
+import { UsageJournal } from '../metering/usage-journal.ts';
+import { isRunning } from '../platform/process.ts';
+import { PeriodCounters } from '../storage/sql/period-counters.ts';
+import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
+import { SqlUsageStore } from '../storage/sql/usage-store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { dataFolder, type Stores } from './stores.ts';
+
+export interface UsageOptions {
+  readonly config: Config;
+  readonly stores: Stores;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly tokenizer: Tokenizer;
+  /** Of the configuration in force. */
+  readonly prices: () => Prices;
+}
+
+/** Counting and limiting what is used, and keeping it. */
+export interface UsageParts {
+  readonly limiter: Limiter;
+  readonly meter: UsageMeter;
+  readonly journal: UsageJournal;
+  readonly usage: SqlUsageStore;
+  /** Stores what has come together; to be called every now and then. */
+  keep(): Promise<void>;
+  deleteOld(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function createUsage(options: UsageOptions): Promise<UsageParts> {
+  const { config, stores, clock, log, metrics, tokenizer, prices } = options;
+  const { logger } = log;
+  const usage = new SqlUsageStore(stores.databases);
+  // Tells this process from all others, in the ids of its events and the names of its files.
+  const boot = randomBytes(8).toString('hex');
+  const journal = new UsageJournal({
+    files: new JournalFiles(join(dataFolder(config), 'usage-journal'), process.pid, boot, isRunning),
+    sink: usage,
+    onTrouble: (message, error) => logger.error({ err: error }, message),
+    isHopeless: (error) => error instanceof UnknownTenantError,
+  });
+  const counters = new PeriodCounters(stores.control, () => clock.wallTime());
+  const store = new MemoryLimitStore(clock, await counters.load());
+  const limiter = new Limiter({
+    clock,
+    store,
+    calendar: new Calendar(),
+    onHit: ({ subject, limit }, refused) => {
+      if (refused) metrics.rateLimited.labels(subject.scope).inc();
+      else metrics.limitsPassed.labels(subject.scope, limit.mode).inc();
+    },
+  });
+  let number = 0;
+  const meter = new UsageMeter({
+    clock,
+    newId: () => {
+      number += 1;
+      return `${boot}-${number.toString(36)}`;
+    },
+    journal,
+    priceOf: ({ target, facts }, tenant) => target && prices().of(target, facts, tenant, clock.wallTime()),
+    counter: new UsageCounter(tokenizer),
+    onDefect: (error) => logger.error({ err: error }, 'tokens could not be counted; a guess stands for them'),
+  });
+  const saveCounters = () => store.saveChanged((counts) => counters.save(counts, true));
+  return {
+    ...{ limiter, meter, journal, usage },
+    keep: async () => {
+      await journal.flush();
+      await saveCounters();
+    },
+    deleteOld: () => counters.deleteOld(),
+    close: async () => {
+      await journal.close();
+      await saveCounters();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type { ModelOverrides } from '../metering/model-data.ts';
+import { costPico, nanoOfPico } from '../metering/price.ts';
+import type { Prices } from '../metering/prices.ts';
+import type { Target } from '../providers/types.ts';
+import type { RequestFacts } from '../routing/request-facts.ts';
+
+/** Reserved for an answer whose request sets no limit. Tokens. */
+const USUAL_ANSWER = 1_000;
+
+function expectedOutput({ outputLimit }: RequestFacts): number {
+  return outputLimit ?? USUAL_ANSWER;
+}
+
+/** What is reserved of limits on tokens. What is used beyond it is the error that one request in flight can make. */
+export function expectedTokens(facts: RequestFacts): number {
+  return facts.inputTokens + expectedOutput(facts);
+}
+
+/** What is reserved of budgets, in thousand-millionths of a US dollar: at the dearest target, for it may go there. */
+export function expectedNanoUsd(
+  prices: Prices,
+  targets: readonly Target[],
+  overrides: ModelOverrides | undefined,
+  facts: RequestFacts,
+  now: number,
+): number {
+  const usage = { inputTokens: facts.inputTokens, outputTokens: expectedOutput(facts), raw: {} };
+  let dearest = 0;
+  for (const target of targets) {
+    const price = prices.of(target, overrides, facts.tenant, now);
+    const cost = price && costPico(price, usage);
+    if (cost !== undefined && cost > dearest) dearest = cost;
+  }
+  return nanoOfPico(dearest);
+}

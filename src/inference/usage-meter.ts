@@ -1,0 +1,161 @@
+import type { Clock } from '../core/clock.ts';
+import type { InferenceCall } from '../core/inference.ts';
+import { guessTokens } from '../core/token-guess.ts';
+import type { Usage } from '../core/usage.ts';
+import { costPico, dollarsOfPico, nanoOfPico } from '../metering/price.ts';
+import type { ModelPrice } from '../metering/price-data.ts';
+import type { UsageEvent } from '../storage/usage-event.ts';
+import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
+
+export interface UsageMeterOptions {
+  readonly clock: Clock;
+  /** A new id for an event; unique among all gateways. */
+  readonly newId: () => string;
+  /** Takes events; never fails, never waits. */
+  readonly journal: { add(event: UsageEvent): void };
+  /** The price of what an attempt used, at its time; undefined where none is known. */
+  readonly priceOf: (trace: AttemptTrace, tenant: string) => ModelPrice | undefined;
+  readonly counter: UsageCounter;
+  readonly onDefect: (error: unknown) => void;
+}
+
+/** Counts tokens with a real tokenizer. */
+export interface UsageCounter {
+  input(call: InferenceCall, model: string): Promise<number>;
+  output(text: string, model: string): Promise<number>;
+}
+
+/**
+ * Closes the books of a request: what each of its attempts has used and cost, for the tenant's usage and for the limits
+ * that it was let in by. What the upstream has not told is counted here, behind the request, and marked as estimated.
+ */
+export class UsageMeter {
+  constructor(private readonly options: UsageMeterOptions) {}
+
+  completed(context: RequestContext, outcome: Outcome): void {
+    const { attempts, call, operation } = context;
+    context.call = undefined;
+    // Counting is not billed by anybody.
+    if (operation === 'count-tokens') {
+      context.admission?.settle({ tokens: 0, nanoUsd: 0 });
+      return;
+    }
+    let unknown = false;
+    for (const attempt of attempts) if (needsCount(attempt)) unknown = true;
+    if (!unknown || !call) {
+      this.#close(context, outcome);
+      return;
+    }
+    this.#count(context, call).then(
+      () => this.#close(context, outcome),
+      (error: unknown) => {
+        this.options.onDefect(error);
+        this.#close(context, outcome);
+      },
+    );
+  }
+
+  async #count({ attempts }: RequestContext, call: InferenceCall): Promise<void> {
+    for (const attempt of attempts) {
+      if (!needsCount(attempt)) continue;
+      const { usage, answer, model } = attempt;
+      const text = answer?.toString() ?? '';
+      // A first guess, should counting fail.
+      const inputTokens = usage?.inputTokens ?? guessTokens(call.text.length);
+      attempt.usage = {
+        raw: {},
+        ...usage,
+        inputTokens,
+        outputTokens: usage?.outputTokens ?? guessTokens(text.length),
+      };
+      attempt.estimated = true;
+      attempt.answer = undefined;
+      const input = usage?.inputTokens ?? (await this.options.counter.input(call, model));
+      const output = text === '' ? 0 : await this.options.counter.output(text, model);
+      attempt.usage = {
+        ...attempt.usage,
+        inputTokens: input,
+        // Some upstreams tell as they go; what they have told is no guess.
+        outputTokens: Math.max(usage?.outputTokens ?? 0, output),
+      };
+    }
+  }
+
+  #close(context: RequestContext, outcome: Outcome): void {
+    const { attempts, principal, admission } = context;
+    let tokens = 0;
+    let nanoUsd = 0;
+    const counted = context.answeredBy ?? attempts.at(-1);
+    for (const trace of attempts) {
+      const { usage } = trace;
+      let cost: number | undefined = 0;
+      if (usage) {
+        tokens += (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0);
+        const price = this.options.priceOf(trace, principal.tenant);
+        cost = price && costPico(price, usage, (trace.endedAt ?? trace.startedAt) - trace.startedAt);
+        if (cost !== undefined) nanoUsd += nanoOfPico(cost);
+      }
+      trace.costPico = cost ?? null;
+      trace.admission?.settle({
+        tokens: (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0),
+        nanoUsd: cost ? nanoOfPico(cost) : 0,
+      });
+      this.options.journal.add(this.#event(context, outcome, trace, trace === counted));
+    }
+    admission?.settle({ tokens, nanoUsd });
+  }
+
+  #event(context: RequestContext, outcome: Outcome, trace: AttemptTrace, counted: boolean): UsageEvent {
+    const { clock } = this.options;
+    const { principal } = context;
+    const endedAt = trace.endedAt ?? clock.now();
+    const usage: Partial<Usage> = trace.usage ?? {};
+    return {
+      id: this.options.newId(),
+      tenant: principal.tenant,
+      requestId: context.id,
+      at: clock.wallTime(),
+      keyId: principal.keyId,
+      member: principal.member ?? null,
+      model: context.modelLabel ?? 'unknown',
+      provider: trace.provider,
+      upstreamModel: trace.model,
+      operation: context.operation,
+      tags: [...context.tags],
+      status: context.status ?? (outcome.kind === 'failed' ? outcome.error.status : 200),
+      outcome: trace.outcome ?? outcome.kind,
+      requests: counted ? 1 : 0,
+      inputTokens: usage.inputTokens ?? 0,
+      outputTokens: usage.outputTokens ?? 0,
+      cachedTokens: usage.cachedInputTokens ?? 0,
+      cacheWriteTokens: usage.cacheWriteTokens ?? 0,
+      reasoningTokens: usage.reasoningTokens ?? 0,
+      costPico: trace.costPico ?? null,
+      estimated: trace.estimated ?? false,
+      durationMs: Math.round(endedAt - trace.startedAt),
+      firstEventMs:
+        trace.firstEventAt === undefined ? null : Math.round(trace.firstEventAt - trace.startedAt),
+    };
+  }
+}
+
+/** What a request has cost so far, as a decimal number of US dollars; undefined where a price is not known. */
+export function costSoFar({ attempts }: RequestContext): string | undefined {
+  let sum = 0n;
+  for (const { costPico: cost } of attempts) {
+    if (cost === null || cost === undefined) return undefined;
+    sum += BigInt(cost);
+  }
+  return dollarsOfPico(sum);
+}
+
+/**
+ * An attempt that the upstream worked for without telling for how much: a stream that was cut, an answer without usage,
+ * or one whose client went before it began. Who was refused has used nothing.
+ */
+function needsCount({ usage, outcome, firstEventAt, estimated }: AttemptTrace): boolean {
+  if (estimated) return false;
+  if (outcome === 'done') return usage?.outputTokens === undefined && usage?.inputTokens === undefined;
+  if (outcome === 'client_gone') return true;
+  return outcome === 'failed' && firstEventAt !== undefined;
+}

@@ -1,0 +1,101 @@
+import type { CalendarPeriod } from '../core/limit.ts';
+
+/** A day or a month of somebody's calendar. Times are Unix milliseconds. */
+export interface Period {
+  /** `2026-11-21` or `2026-11`; sorts by time. */
+  readonly id: string;
+  readonly startsAt: number;
+  /** The first moment that is no longer in it. */
+  readonly endsAt: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+interface LocalDate {
+  readonly year: number;
+  readonly month: number;
+  readonly day: number;
+}
+
+/** Tells days and months of time zones; what it has worked out it keeps until it is over. */
+export class Calendar {
+  readonly #formats = new Map<string, Intl.DateTimeFormat>();
+  readonly #current = new Map<string, Period>();
+
+  /** The period of a zone that a moment is in. */
+  periodAt(now: number, per: CalendarPeriod, timeZone: string): Period {
+    const key = `${per} ${timeZone}`;
+    const known = this.#current.get(key);
+    if (known && now >= known.startsAt && now < known.endsAt) return known;
+    const { year, month, day } = this.#dateAt(now, timeZone);
+    const period =
+      per === 'day'
+        ? {
+            id: `${year}-${pad(month)}-${pad(day)}`,
+            startsAt: this.#startOf({ year, month, day }, timeZone),
+            endsAt: this.#startOf({ year, month, day: day + 1 }, timeZone),
+          }
+        : {
+            id: `${year}-${pad(month)}`,
+            startsAt: this.#startOf({ year, month, day: 1 }, timeZone),
+            endsAt: this.#startOf({ year, month: month + 1, day: 1 }, timeZone),
+          };
+    this.#current.set(key, period);
+    return period;
+  }
+
+  /** The first moment of a date there. Days and months beyond the last run over into the next. */
+  #startOf({ year, month, day }: LocalDate, timeZone: string): number {
+    const utc = Date.UTC(year, month - 1, day);
+    const guess = utc - this.#offsetAt(utc, timeZone);
+    let start = utc - this.#offsetAt(guess, timeZone);
+    const wanted = new Date(utc).toISOString().slice(0, 10);
+    // Where the clock is put forward at midnight, the day begins an hour later than it is called.
+    while (isoDate(this.#dateAt(start, timeZone)) < wanted) start += HOUR_MS;
+    return start;
+  }
+
+  /** How much local time is ahead of UTC, in milliseconds. */
+  #offsetAt(time: number, timeZone: string): number {
+    const seconds = Math.floor(time / 1000) * 1000;
+    return this.#parts(seconds, timeZone) - seconds;
+  }
+
+  #dateAt(time: number, timeZone: string): LocalDate {
+    const local = new Date(this.#parts(time, timeZone));
+    return { year: local.getUTCFullYear(), month: local.getUTCMonth() + 1, day: local.getUTCDate() };
+  }
+
+  /** Local time as if it were UTC. */
+  #parts(time: number, timeZone: string): number {
+    let format = this.#formats.get(timeZone);
+    if (!format) {
+      format = new Intl.DateTimeFormat('en-CA-u-ca-gregory-nu-latn', {
+        timeZone,
+        hourCycle: 'h23',
+        ...{ year: 'numeric', month: '2-digit', day: '2-digit' },
+        ...{ hour: '2-digit', minute: '2-digit', second: '2-digit' },
+      });
+      this.#formats.set(timeZone, format);
+    }
+    const parts: Partial<Record<Intl.DateTimeFormatPartTypes, string>> = {};
+    for (const { type, value } of format.formatToParts(time)) parts[type] = value;
+    const { year, month, day, hour, minute, second } = parts;
+    return Date.UTC(
+      Number(year),
+      Number(month) - 1,
+      Number(day),
+      Number(hour),
+      Number(minute),
+      Number(second),
+    );
+  }
+}
+
+function isoDate({ year, month, day }: LocalDate): string {
+  return `${year}-${pad(month)}-${pad(day)}`;
+}
+
+function pad(value: number): string {
+  return String(value).padStart(2, '0');
+}

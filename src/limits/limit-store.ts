@@ -1,0 +1,49 @@
+import type { Period } from './calendar.ts';
+import type { Charge, Counter } from './counter.ts';
+
+/** How a counter stands after it was asked: what is left of a `rate`, what is used of a `period` or of `places`. */
+export type Standing = number;
+
+/** What was taken, until it is settled. */
+export interface Reservation {
+  readonly id: string;
+  readonly charges: readonly Charge[];
+}
+
+export type ReserveAnswer =
+  | {
+      readonly granted: true;
+      readonly reservation: Reservation;
+      /** By the order of the charges. */
+      readonly standings: readonly Standing[];
+      /** Which of them are over a limit that does not refuse. */
+      readonly over: readonly number[];
+    }
+  | {
+      readonly granted: false;
+      /** Which charge was refused; nothing was taken from any. */
+      readonly refused: number;
+      readonly standing: Standing;
+    };
+
+/**
+ * Keeps the counters of limits. What a request takes is taken in one step from all of them, or from none. Every
+ * reservation is settled exactly once, however often it is tried.
+ */
+export interface LimitStore {
+  /** @throws StoreLostError when it can't be told whether there is room */
+  reserve(charges: readonly Charge[]): ReserveAnswer | Promise<ReserveAnswer>;
+  /**
+   * Corrects what was taken to what was used, and gives places back. Never fails: what can't be told now is told later.
+   * @param used by the order of the charges
+   */
+  settle(reservation: Reservation, used: readonly number[]): void;
+  /** How a counter stands, without taking anything. */
+  standing(counter: Counter, period: Period | undefined): Standing | Promise<Standing>;
+  close(): Promise<void>;
+}
+
+/** The store of limits can't be reached. */
+export class StoreLostError extends Error {
+  override readonly name = 'StoreLostError';
+}

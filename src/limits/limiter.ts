@@ -1,0 +1,301 @@
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { SubjectLimits } from '../core/limit.ts';
+import { amountOfNano } from '../core/limit-schema.ts';
+import type { Principal } from '../core/principal.ts';
+import type { Calendar } from './calendar.ts';
+import { type Charge, type Counter, countersOf } from './counter.ts';
+import { type LimitStore, type Reservation, type ReserveAnswer, StoreLostError } from './limit-store.ts';
+
+/** What a request is expected to use. */
+export interface Expected {
+  readonly principal: Principal;
+  readonly tags: readonly string[];
+  /** Limits beside the principal's: of the model, the target or the address. */
+  readonly more?: readonly SubjectLimits[] | undefined;
+  tokens(): number;
+  /** Thousand-millionths of a US dollar. Asked for only where a budget is. */
+  nanoUsd(): number;
+}
+
+/** What it has used. */
+export interface Used {
+  readonly tokens: number;
+  readonly nanoUsd: number;
+}
+
+export interface LimiterOptions {
+  readonly clock: Clock;
+  readonly store: LimitStore;
+  readonly calendar: Calendar;
+  /** Told of each limit that was hit, whether it refused or not. */
+  readonly onHit: (counter: Counter, refused: boolean) => void;
+}
+
+/** A request that was let in. Settled once, when it is known what it has used. */
+export class Admission {
+  #settled = false;
+
+  constructor(
+    private readonly store: LimitStore,
+    private readonly reservation: Reservation,
+    /** For the answer: how the tightest limit on requests stands. */
+    readonly headers: Readonly<Record<string, string>>,
+    /** What the client is to be warned of. */
+    readonly warnings: readonly string[],
+  ) {}
+
+  settle(used: Used): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const { charges } = this.reservation;
+    this.store.settle(
+      this.reservation,
+      charges.map((charge) => usedFrom(charge, used)),
+    );
+  }
+}
+
+/** Lets requests in as far as all limits allow that concern them. */
+export class Limiter {
+  readonly #counters = new WeakMap<SubjectLimits, readonly Counter[]>();
+
+  constructor(private readonly options: LimiterOptions) {}
+
+  /**
+   * @returns nothing where nothing limits
+   * @throws GatewayError `rate_limit_exceeded`, `quota_exceeded` or `store_unavailable`
+   */
+  admit(expected: Expected): Admission | Promise<Admission> | undefined {
+    const charges = this.#charges(expected);
+    if (charges.length === 0) return undefined;
+    let answer: ReserveAnswer | Promise<ReserveAnswer>;
+    try {
+      answer = this.options.store.reserve(charges);
+    } catch (error) {
+      throw lost(error);
+    }
+    if (!(answer instanceof Promise)) return this.#admission(answer, charges);
+    return answer.then(
+      (known) => this.#admission(known, charges),
+      (error: unknown) => {
+        throw lost(error);
+      },
+    );
+  }
+
+  /** How everything stands that limits somebody. */
+  async standings(
+    subjects: readonly SubjectLimits[],
+  ): Promise<{ readonly counter: Counter; readonly standing: number; readonly resetsAt: number | null }[]> {
+    const { clock, calendar, store } = this.options;
+    const now = clock.wallTime();
+    return Promise.all(
+      subjects.flatMap((subject) =>
+        this.#countersOf(subject).map(async (counter) => {
+          const period =
+            counter.kind === 'period'
+              ? calendar.periodAt(now, counter.per, counter.subject.timeZone)
+              : undefined;
+          return {
+            counter,
+            standing: await store.standing(counter, period),
+            resetsAt: period?.endsAt ?? null,
+          };
+        }),
+      ),
+    );
+  }
+
+  #charges(expected: Expected): Charge[] {
+    const { principal, tags, more } = expected;
+    const charges: Charge[] = [];
+    for (const subject of principal.limits) this.#add(charges, subject, expected);
+    if (principal.tagLimits) {
+      for (const tag of tags) {
+        const subject = principal.tagLimits.get(tag);
+        if (subject) this.#add(charges, subject, expected);
+      }
+    }
+    if (more) for (const subject of more) this.#add(charges, subject, expected);
+    return charges;
+  }
+
+  #add(charges: Charge[], subject: SubjectLimits, expected: Expected): void {
+    const { clock, calendar } = this.options;
+    for (const counter of this.#countersOf(subject)) {
+      const period =
+        counter.kind === 'period'
+          ? calendar.periodAt(clock.wallTime(), counter.per, subject.timeZone)
+          : undefined;
+      charges.push({ counter, amount: amountOf(counter, expected), period });
+    }
+  }
+
+  #countersOf(subject: SubjectLimits): readonly Counter[] {
+    let counters = this.#counters.get(subject);
+    if (!counters) {
+      counters = countersOf(subject);
+      this.#counters.set(subject, counters);
+    }
+    return counters;
+  }
+
+  #admission(answer: ReserveAnswer, charges: readonly Charge[]): Admission {
+    const { onHit, store } = this.options;
+    if (!answer.granted) {
+      const charge = charges[answer.refused];
+      if (!charge) throw new Error('a charge was refused that was not asked for');
+      onHit(charge.counter, true);
+      throw refusal(charge, answer.standing, this.options.clock.wallTime());
+    }
+    const { reservation, standings, over } = answer;
+    const warnings: string[] = [];
+    for (const index of over) {
+      const charge = charges[index];
+      if (!charge) continue;
+      onHit(charge.counter, false);
+      if (charge.counter.limit.mode === 'warn') {
+        warnings.push(
+          `${describe(charge.counter)} is used up: ${usedOf(charge.counter, standings[index] ?? 0)}.`,
+        );
+      }
+    }
+    return new Admission(store, reservation, standingHeaders(charges, standings), warnings);
+  }
+}
+
+/** What a request has used of what it took. Places are given back. */
+function usedFrom({ counter, amount }: Charge, { tokens, nanoUsd }: Used): number {
+  switch (counter.limit.of) {
+    case 'requests':
+      return amount;
+    case 'tokens':
+      return tokens;
+    case 'cost':
+      return nanoUsd;
+    case 'concurrent_requests':
+      return 0;
+  }
+}
+
+function lost(error: unknown): unknown {
+  if (!(error instanceof StoreLostError)) return error;
+  return new GatewayError(
+    'store_unavailable',
+    'The store of limits can not be reached, and a limit of yours lets nothing pass without it.',
+    { cause: error, retryAfterSeconds: 5 },
+  );
+}
+
+function amountOf({ limit }: Counter, expected: Expected): number {
+  switch (limit.of) {
+    case 'requests':
+    case 'concurrent_requests':
+      return 1;
+    case 'tokens':
+      return expected.tokens();
+    case 'cost':
+      return expected.nanoUsd();
+  }
+}
+
+const OWNERS = {
+  ip: 'this address',
+  key: 'this API key',
+  user: 'this user',
+  tenant: 'this tenant',
+  tag: 'the tag',
+  model: 'the model',
+  target: 'the target',
+} as const;
+
+function subjectOf({ scope, name }: SubjectLimits): string {
+  return scope === 'tag' || scope === 'model' || scope === 'target'
+    ? `${OWNERS[scope]} "${name}"`
+    : OWNERS[scope];
+}
+
+/** `the limit of 100 requests per minute for this tenant` */
+function describe({ limit, subject }: Counter): string {
+  const { of, per, max } = limit;
+  const what = of === 'cost' ? `${amountOfNano(max)} US dollars` : `${max} ${of.replaceAll('_', ' ')}`;
+  return `the limit of ${what}${per === null ? '' : ` per ${per}`} for ${subjectOf(subject)}`;
+}
+
+function usedOf(counter: Counter, standing: number): string {
+  const { limit } = counter;
+  if (counter.kind === 'rate') return `${Math.max(0, Math.floor(standing))} left at the moment`;
+  const amount = limit.of === 'cost' ? `${amountOfNano(standing)} US dollars` : String(standing);
+  return `${amount} used`;
+}
+
+/** Names the limit, whose it is, what is used, and when it may go on. */
+function refusal(charge: Charge, standing: number, now: number): GatewayError {
+  const { counter, amount, period } = charge;
+  const { limit, subject } = counter;
+  const waitMs = waitOf(charge, standing, now);
+  const resetsAt = new Date(now + waitMs).toISOString();
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
+  const details = {
+    scope: subject.scope,
+    subject: subject.name,
+    of: limit.of,
+    per: limit.per,
+    max: limit.of === 'cost' ? amountOfNano(limit.max) : limit.max,
+    ...(counter.kind === 'rate'
+      ? { remaining: Math.max(0, Math.floor(standing)) }
+      : { used: limit.of === 'cost' ? amountOfNano(standing) : standing }),
+    requested: limit.of === 'cost' ? amountOfNano(amount) : amount,
+    resets_at: resetsAt,
+  };
+  const text = `${describe(counter)} is reached`;
+  return new GatewayError(
+    counter.kind === 'period' ? 'quota_exceeded' : 'rate_limit_exceeded',
+    `${text.charAt(0).toUpperCase()}${text.slice(1)}: ${usedOf(counter, standing)}, and this request needs ${details.requested}${
+      limit.of === 'cost' ? ' US dollars' : ''
+    }. ${period ? `It begins anew at ${resetsAt}.` : `Try again in ${seconds} s.`}`,
+    {
+      retryAfterSeconds: seconds,
+      limit: details,
+      headers: {
+        'x-ratelimit-limit': String(details.max),
+        'x-ratelimit-remaining': '0',
+        'x-ratelimit-reset': String(seconds),
+        'x-weir-limit': `${subject.scope}; ${limit.of}${limit.per === null ? '' : ` per ${limit.per}`}`,
+      },
+    },
+  );
+}
+
+/** Milliseconds until there may be room. */
+function waitOf({ counter, amount, period }: Charge, standing: number, now: number): number {
+  if (counter.kind === 'rate') {
+    return (Math.min(amount, counter.capacity) - standing) / counter.perMs;
+  }
+  return period ? Math.max(0, period.endsAt - now) : 1_000;
+}
+
+/** How the rate stands that leaves the fewest requests. */
+function standingHeaders(
+  charges: readonly Charge[],
+  standings: readonly number[],
+): Readonly<Record<string, string>> {
+  let tightest: { readonly counter: Extract<Counter, { kind: 'rate' }>; readonly left: number } | undefined;
+  for (let index = 0; index < charges.length; index += 1) {
+    const counter = charges[index]?.counter;
+    const left = standings[index] ?? 0;
+    if (counter?.kind !== 'rate' || counter.limit.of !== 'requests' || counter.limit.mode !== 'enforce')
+      continue;
+    if (!tightest || left < tightest.left) tightest = { counter, left };
+  }
+  if (!tightest) return NO_HEADERS;
+  const { counter, left } = tightest;
+  return {
+    'x-ratelimit-limit': String(counter.limit.max),
+    'x-ratelimit-remaining': String(Math.max(0, Math.floor(left))),
+    'x-ratelimit-reset': String(Math.ceil(Math.max(0, counter.capacity - left) / counter.perMs / 1000)),
+  };
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = {};

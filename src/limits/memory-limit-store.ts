@@ -1,0 +1,185 @@
+import type { Clock } from '../core/clock.ts';
+import type { PeriodCount } from '../storage/sql/period-counters.ts';
+import type { Period } from './calendar.ts';
+import type { Charge, Counter } from './counter.ts';
+import type { LimitStore, Reservation, ReserveAnswer, Standing } from './limit-store.ts';
+
+interface Bucket {
+  /** What can be taken; below zero when more was used than had been taken. */
+  level: number;
+  updatedAt: number;
+}
+
+interface Tally {
+  period: string;
+  used: number;
+  endsAt: number;
+}
+
+const SWEEP_EVERY = 10_000;
+
+/** Limits of a single gateway, in its memory. */
+export class MemoryLimitStore implements LimitStore {
+  readonly #buckets = new Map<string, Bucket>();
+  readonly #tallies = new Map<string, Tally>();
+  readonly #places = new Map<string, number>();
+  readonly #open = new Set<string>();
+  readonly #changed = new Set<string>();
+  readonly #kept: Map<string, PeriodCount>;
+  #next = 0;
+
+  /**
+   * @param kept what was used before this process began
+   * @param share of each limit that is this gateway's: less than 1 where several count for themselves
+   */
+  constructor(
+    private readonly clock: Clock,
+    kept: readonly PeriodCount[] = [],
+    private readonly share: () => number = () => 1,
+  ) {
+    this.#kept = new Map(kept.map((count) => [`${count.counter} ${count.period}`, count]));
+  }
+
+  reserve(charges: readonly Charge[]): ReserveAnswer {
+    const now = this.clock.now();
+    const over: number[] = [];
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index];
+      if (!charge || this.#hasRoom(charge, now)) continue;
+      if (charge.counter.limit.mode === 'enforce') {
+        return {
+          granted: false,
+          refused: index,
+          standing: this.#standing(charge.counter, charge.period, now),
+        };
+      }
+      over.push(index);
+    }
+    const standings: Standing[] = [];
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index];
+      if (!charge) continue;
+      // What would have been refused takes nothing from what only looks on, as it would have taken nothing.
+      const spared = charge.counter.limit.mode === 'shadow' && over.includes(index);
+      standings.push(
+        spared ? this.#standing(charge.counter, charge.period, now) : this.#take(charge, charge.amount, now),
+      );
+    }
+    this.#next += 1;
+    if (this.#next % SWEEP_EVERY === 0) this.#sweep(now);
+    const id = String(this.#next);
+    this.#open.add(id);
+    return { granted: true, reservation: { id, charges }, standings, over };
+  }
+
+  settle({ id, charges }: Reservation, used: readonly number[]): void {
+    if (!this.#open.delete(id)) return;
+    const now = this.clock.now();
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index];
+      const difference = (used[index] ?? 0) - (charge?.amount ?? 0);
+      if (charge && difference !== 0) this.#take(charge, difference, now);
+    }
+  }
+
+  standing(counter: Counter, period: Period | undefined): Standing {
+    return this.#standing(counter, period, this.clock.now());
+  }
+
+  /** Keeps the quotas and budgets that have changed since they were last kept. */
+  async saveChanged(save: (counts: readonly PeriodCount[]) => Promise<void>): Promise<void> {
+    const counters = [...this.#changed];
+    this.#changed.clear();
+    const counts = counters.flatMap((counter) => {
+      const tally = this.#tallies.get(counter);
+      return tally ? [{ counter, period: tally.period, used: tally.used }] : [];
+    });
+    try {
+      await save(counts);
+    } catch (error) {
+      for (const counter of counters) this.#changed.add(counter);
+      throw error;
+    }
+  }
+
+  /** Reservations that are not settled. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #hasRoom({ counter, amount, period }: Charge, now: number): boolean {
+    const { max } = counter.limit;
+    if (counter.kind === 'rate') {
+      const share = this.share();
+      const level = this.#level(counter, now);
+      // More than the whole bucket holds could never be taken: it may go when the bucket is full, and leaves a debt.
+      return level >= Math.min(amount, counter.capacity * share);
+    }
+    const used = this.#standing(counter, period, now);
+    const limit = max * this.share();
+    return counter.kind === 'places' ? used + amount <= Math.max(1, limit) : used + amount <= limit;
+  }
+
+  #take({ counter, period }: Charge, amount: number, now: number): Standing {
+    switch (counter.kind) {
+      case 'rate': {
+        const level = this.#level(counter, now) - amount;
+        this.#buckets.set(counter.key, { level, updatedAt: now });
+        return level;
+      }
+      case 'period': {
+        const tally = this.#tally(counter.key, period);
+        tally.used += amount;
+        this.#changed.add(counter.key);
+        return tally.used;
+      }
+      case 'places': {
+        const held = (this.#places.get(counter.key) ?? 0) + amount;
+        if (held <= 0) this.#places.delete(counter.key);
+        else this.#places.set(counter.key, held);
+        return held;
+      }
+    }
+  }
+
+  #standing(counter: Counter, period: Period | undefined, now: number): Standing {
+    if (counter.kind === 'rate') return this.#level(counter, now);
+    if (counter.kind === 'places') return this.#places.get(counter.key) ?? 0;
+    return this.#tally(counter.key, period).used;
+  }
+
+  #level({ key, capacity, perMs }: Extract<Counter, { kind: 'rate' }>, now: number): number {
+    const bucket = this.#buckets.get(key);
+    const share = this.share();
+    if (!bucket) return capacity * share;
+    return Math.min(capacity * share, bucket.level + (now - bucket.updatedAt) * perMs * share);
+  }
+
+  #tally(key: string, period: Period | undefined): Tally {
+    const id = period?.id ?? '';
+    const known = this.#tallies.get(key);
+    // A reservation of the old period that is settled in the new one corrects nothing there.
+    if (known && known.period > id) return { period: id, used: 0, endsAt: 0 };
+    if (known?.period === id) return known;
+    const kept = `${key} ${id}`;
+    const tally = { period: id, used: this.#kept.get(kept)?.used ?? 0, endsAt: period?.endsAt ?? 0 };
+    this.#kept.delete(kept);
+    this.#tallies.set(key, tally);
+    return tally;
+  }
+
+  /** A bucket that is full, and a period that is over, are like ones that were never used. */
+  #sweep(now: number): void {
+    for (const [key, { level, updatedAt }] of this.#buckets) {
+      if (level >= 0 && now - updatedAt > 120_000) this.#buckets.delete(key);
+    }
+    const wall = this.clock.wallTime();
+    for (const [key, { endsAt }] of this.#tallies) {
+      if (endsAt < wall && !this.#changed.has(key)) this.#tallies.delete(key);
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import type { Usage } from '../core/usage.ts';
+import type { ModelPrice, TokenPrice } from './price-data.ts';
+
+const PICO_PLACES = 12;
+const MILLION_PLACES = 6;
+const PICO_PER_NANO = 1_000;
+const HOUR_MS = 3_600_000n;
+
+/**
+ * What an answer costs, in whole millionths of a millionth of a US dollar: exact for prices with up to six decimals per
+ * million tokens, as list prices have; of finer ones the sum is rounded, half up, once.
+ * @param durationMs how long the attempt took, for what is paid by time
+ * @returns nothing where a price is not known
+ */
+export function costPico(price: ModelPrice, usage: Usage, durationMs = 0): number | undefined {
+  const { time } = price;
+  const forTime = time ? timePico(time, durationMs) : 0;
+  // Whoever pays by the hour pays for tokens only where they have a price too.
+  if (time && !price.input && !price.output) return forTime;
+  const forTokens = tokensPico(price, usage);
+  return forTokens === undefined ? undefined : forTokens + forTime;
+}
+
+function timePico({ perHour, share }: NonNullable<ModelPrice['time']>, durationMs: number): number {
+  const [whole = '0', fraction = ''] = perHour.split('.');
+  const pico = BigInt(whole + fraction.slice(0, PICO_PLACES).padEnd(PICO_PLACES, '0'));
+  const unit = HOUR_MS * BigInt(share);
+  return Number((pico * BigInt(Math.round(durationMs)) + unit / 2n) / unit);
+}
+
+function tokensPico(price: ModelPrice, usage: Usage): number | undefined {
+  const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage;
+  const fresh = Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens);
+  let sum = 0;
+  for (let part = 0; part < 4; part += 1) {
+    const tokens = [fresh, cachedInputTokens, cacheWriteTokens, outputTokens][part] ?? 0;
+    if (tokens === 0) continue;
+    const rate = rateOf(price, part);
+    if (!rate) return undefined;
+    const perToken = picoPerToken(tiered(rate, inputTokens));
+    if (perToken === undefined) return exactly(price, usage);
+    sum += tokens * perToken;
+  }
+  return Number.isSafeInteger(sum) ? sum : exactly(price, usage);
+}
+
+/** As whole thousand-millionths, rounded up: what a budget is charged. */
+export function nanoOfPico(pico: number): number {
+  return Math.ceil(pico / PICO_PER_NANO);
+}
+
+/** As a decimal number of US dollars. */
+export function dollarsOfPico(pico: number | bigint): string {
+  const value = BigInt(pico);
+  const digits = (value < 0n ? -value : value).toString().padStart(PICO_PLACES + 1, '0');
+  const fraction = digits.slice(-PICO_PLACES).replace(/0+$/, '');
+  return `${value < 0n ? '-' : ''}${digits.slice(0, -PICO_PLACES)}${fraction === '' ? '' : `.${fraction}`}`;
+}
+
+function rateOf(price: ModelPrice, part: number): TokenPrice | undefined {
+  if (part === 0) return price.input;
+  if (part === 1) return price.cachedInput ?? price.input;
+  return part === 2 ? (price.cacheWrite ?? price.input) : price.output;
+}
+
+/** The rate that holds for so many input tokens. */
+function tiered({ base, tiers }: TokenPrice, inputTokens: number): string {
+  let rate = base;
+  if (tiers) for (const { fromTokens, price } of tiers) if (inputTokens >= fromTokens) rate = price;
+  return rate;
+}
+
+const known = new Map<string, number | undefined>();
+const MAX_KNOWN = 10_000;
+
+/** From US dollars per million tokens; nothing where that is no whole number. */
+function picoPerToken(perMillion: string): number | undefined {
+  const found = known.get(perMillion);
+  if (found !== undefined || known.has(perMillion)) return found;
+  const [whole = '0', fraction = ''] = perMillion.split('.');
+  const fits = fraction.length <= PICO_PLACES - MILLION_PLACES;
+  const value = fits ? Number(whole + fraction.padEnd(PICO_PLACES - MILLION_PLACES, '0')) : undefined;
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(perMillion, value);
+  return value;
+}
+
+function exactly(price: ModelPrice, usage: Usage): number | undefined {
+  const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage;
+  const tokens = [
+    Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens),
+    cachedInputTokens,
+    cacheWriteTokens,
+    outputTokens,
+  ];
+  // With 18 decimals: of prices per million tokens with up to twelve.
+  let sum = 0n;
+  for (const [part, count] of tokens.entries()) {
+    if (count === 0) continue;
+    const rate = rateOf(price, part);
+    if (!rate) return undefined;
+    const [whole = '0', fraction = ''] = tiered(rate, inputTokens).split('.');
+    sum += BigInt(whole + fraction.slice(0, PICO_PLACES).padEnd(PICO_PLACES, '0')) * BigInt(count);
+  }
+  const unit = 10n ** BigInt(MILLION_PLACES);
+  return Number((sum + unit / 2n) / unit);
+}

@@ -1,0 +1,168 @@
+import { z } from 'zod';
+import { type UsageEvent, type UsageSink, usageEvent } from '../storage/usage-event.ts';
+import type { JournalFiles } from './journal-files.ts';
+
+export interface UsageJournalOptions {
+  readonly files: JournalFiles;
+  readonly sink: UsageSink;
+  /** Told of events that could not be stored now, and of those that no longer can be. */
+  readonly onTrouble: (message: string, error: unknown) => void;
+  /** True for a failure that will not go away by itself: the tenant is gone, say. */
+  readonly isHopeless: (error: unknown) => boolean;
+}
+
+/** Events of closed segments that are held in memory, so that they need not be read again. */
+const MAX_HELD = 50_000;
+const MAX_SEGMENT = 5_000;
+
+interface Segment {
+  readonly name: string;
+  readonly count: number;
+  /** Undefined when it has to be read from its file. */
+  events: readonly UsageEvent[] | undefined;
+}
+
+/**
+ * Usage on its way to the databases. Every event is on the local disk before its request is forgotten, and is taken off
+ * it only when a database has it: so a database that is down, and a gateway that is killed, lose nothing. An event that
+ * arrives twice counts once, by its id.
+ */
+export class UsageJournal {
+  #current: UsageEvent[] = [];
+  #waiting: UsageEvent[] = [];
+  #segments: Segment[] = [];
+  #scheduled = false;
+  #flushing: Promise<void> | undefined;
+
+  constructor(private readonly options: UsageJournalOptions) {
+    // What processes that are gone have left behind.
+    for (const name of options.files.leftovers()) this.#segments.push({ name, count: 0, events: undefined });
+  }
+
+  /** Events that no database has yet, as far as they are counted. */
+  get pending(): number {
+    return this.#segments.reduce(
+      (sum, { count }) => sum + count,
+      this.#current.length + this.#waiting.length,
+    );
+  }
+
+  add(event: UsageEvent): void {
+    this.#waiting.push(event);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // Those that come in the same turn are written together.
+    setImmediate(() => this.#append());
+  }
+
+  /** Hands over what is there. Calls that overlap share one run. @returns when it is done, or has been given up for now */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  /** Writes what has to be written, and hands over what can be. */
+  async close(): Promise<void> {
+    await this.#flushing;
+    await this.flush();
+    this.options.files.close();
+  }
+
+  #append(): void {
+    this.#scheduled = false;
+    const events = this.#waiting;
+    if (events.length === 0) return;
+    this.#waiting = [];
+    try {
+      this.options.files.append(`${events.map((event) => JSON.stringify(event)).join('\n')}\n`);
+    } catch (error) {
+      // They are still in memory, and may reach the database from there.
+      this.options.onTrouble('usage could not be written to the local disk', error);
+    }
+    for (const event of events) this.#current.push(event);
+    if (this.#current.length >= MAX_SEGMENT) this.#rotate();
+  }
+
+  #rotate(): void {
+    if (this.#current.length === 0) return;
+    const name = this.options.files.rotate();
+    this.#segments.push({ name, count: this.#current.length, events: this.#current });
+    this.#current = [];
+    let held = 0;
+    for (let at = this.#segments.length - 1; at >= 0; at -= 1) {
+      const segment = this.#segments[at];
+      if (!segment?.events) continue;
+      held += segment.events.length;
+      if (held > MAX_HELD) segment.events = undefined;
+    }
+  }
+
+  async #flush(): Promise<void> {
+    this.#append();
+    this.#rotate();
+    for (const segment of [...this.#segments]) {
+      const kept = await this.#handOver(segment);
+      // Nothing can be stored anywhere: no use in trying the rest.
+      if (kept === 'nothing') return;
+      // Where one of several databases is down, the others have theirs; those events are known when they come again.
+      if (kept === 'some') continue;
+      this.#segments = this.#segments.filter((one) => one !== segment);
+      this.options.files.remove(segment.name);
+    }
+  }
+
+  async #handOver(segment: Segment): Promise<'all' | 'some' | 'nothing'> {
+    const { sink, isHopeless, onTrouble } = this.options;
+    const byTenant = new Map<string, UsageEvent[]>();
+    for (const event of segment.events ?? this.#read(segment.name)) {
+      const events = byTenant.get(event.tenant);
+      if (events) events.push(event);
+      else byTenant.set(event.tenant, [event]);
+    }
+    let failures = 0;
+    for (const [tenant, events] of byTenant) {
+      try {
+        await sink.write(tenant, events);
+      } catch (error) {
+        if (isHopeless(error)) {
+          onTrouble(
+            `usage of the tenant ${tenant}, which is gone, is dropped (${events.length} events)`,
+            error,
+          );
+        } else {
+          onTrouble(`usage of the tenant ${tenant} can not be stored now, and is tried again`, error);
+          failures += 1;
+        }
+      }
+    }
+    if (failures === 0) return 'all';
+    return failures < byTenant.size ? 'some' : 'nothing';
+  }
+
+  #read(name: string): UsageEvent[] {
+    const events: UsageEvent[] = [];
+    for (const line of this.options.files.read(name).split('\n')) {
+      if (line === '') continue;
+      const event = parse(line);
+      // The last line of a process that was killed may be cut off.
+      if (event) events.push(event);
+      else this.options.onTrouble(`a line of ${name} can not be read`, line.slice(0, 100));
+    }
+    return events;
+  }
+}
+
+const json = z.string().transform((text, context) => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    context.addIssue({ code: 'custom', message: 'not JSON' });
+    return z.NEVER;
+  }
+});
+
+function parse(line: string): UsageEvent | undefined {
+  return json.pipe(usageEvent).safeParse(line).data;
+}
