@@ -11,6 +11,7 @@ import { platformRoutes } from './api/admin/platform.ts';
 import { addAdminRoutes } from './api/admin/route.ts';
 import { addRoutingAdminRoutes } from './api/admin/routing.ts';
 import { tenantRoutes } from './api/admin/tenants.ts';
+import { usageRoutes } from './api/admin/usage.ts';
 import { userRoutes } from './api/admin/users.ts';
 import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
 import { addDocsRoutes } from './api/docs.ts';
@@ -23,6 +24,7 @@ import { addOpenAiRoutes } from './api/openai/endpoints.ts';
 import { addResponsesRoutes } from './api/openai/responses/endpoints.ts';
 import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
+import { addUsageRoutes } from './api/usage.ts';
 import { createAdminServices } from './app/admin.ts';
 import { createEngineRoom } from './app/engine-room.ts';
 import { describeCanaries, describeEngines, describeModels, describeTargets } from './app/gauges.ts';
@@ -66,6 +68,7 @@ import type { CreatedKey } from './tenancy/keys.ts';
 
 const KEY_REFRESH_MS = 500;
 const USAGE_MS = 1_000;
+const BEAT_MS = 2_000;
 /** How often it is looked whether checks of engines are due. */
 const TICK_MS = 500;
 const OUTLIERS_MS = 5_000;
@@ -302,15 +305,17 @@ export class App {
     addEngineAdminRoutes(this.door, services);
     addExperimentAdminRoutes(this.door, services);
     addDryRunRoute(this.door, services);
-    const admin = createAdminServices(stores, services, () => this.#snapshot.config);
+    const admin = createAdminServices(stores, usage, services, () => this.#snapshot.config);
     const adminRoutes = [
       ...tenantRoutes(admin),
       ...memberRoutes(admin),
       ...keyRoutes(admin),
       ...userRoutes(admin),
       ...platformRoutes(admin),
+      ...usageRoutes(admin),
     ];
     addAdminRoutes(this.door, admin, adminRoutes);
+    addUsageRoutes(this.door, services, { usage: usage.usage, tokenizer });
     addModelRoutes(this.door, services);
     addNativeRoutes(this.door, services);
     addRerankRoutes(this.door, services);
@@ -349,6 +354,7 @@ export class App {
       this.#stores.access.refresh(),
     );
     every(USAGE_MS, 'usage could not be kept; it is tried again', () => this.#usage.keep());
+    every(BEAT_MS, 'the store of limits could not be told that this gateway lives', () => this.#usage.beat());
     every(ENGINE_TICK_MS, 'engines could not be looked after', async () =>
       this.#snapshotOptions.engineRoom.pool.tick(),
     );

@@ -6,6 +6,7 @@ import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
 import { canaryAction, canaryList } from './admin/experiments.ts';
 import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
+import { usageReport } from './admin/usage.ts';
 import {
   countTokensRequest,
   countTokensResponse,
@@ -33,6 +34,7 @@ import {
   errorResponse,
 } from './openai/schemas.ts';
 import { healthResponse } from './operations.ts';
+import { estimateResponse, ownUsageFilter } from './usage.ts';
 
 const ROUTES: readonly DocumentedRoute[] = [
   {
@@ -190,6 +192,23 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'The same, with the prompt in the query',
     query: promptRequest,
     responseType: 'text/event-stream',
+  },
+  {
+    method: 'get',
+    path: '/v1/usage',
+    tag: 'Usage',
+    summary: 'What this API key has used, and what it cost',
+    query: ownUsageFilter,
+    response: usageReport,
+  },
+  {
+    method: 'post',
+    path: '/v1/estimate',
+    tag: 'Usage',
+    summary: 'What a chat completion would cost, without sending it',
+    description: 'The body is that of the chat completion. Tokens are counted with a real tokenizer.',
+    request: chatRequest,
+    response: estimateResponse,
   },
   {
     method: 'get',

@@ -3,7 +3,8 @@ import type { AdminServices } from '../api/admin/services.ts';
 import type { ApiServices } from '../api/services.ts';
 import type { Config } from '../config/schema.ts';
 import { GatewayError } from '../core/errors.ts';
-import { limitOf } from '../core/limit-schema.ts';
+import { LIMIT_SCOPES, type SubjectLimits } from '../core/limit.ts';
+import { amountOfNano, type LimitDocument, limitOf } from '../core/limit-schema.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { isUnavailable } from '../storage/sql/postgres-server.ts';
 import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
@@ -11,17 +12,32 @@ import { assertAllowed, noSuchTenant } from '../tenancy/actor.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
 import { IdempotentAnswers } from '../tenancy/idempotency.ts';
 import type { Stores } from './stores.ts';
+import type { UsageParts } from './usage.ts';
+
+/** Whose limits are checked, as the gateway counts them. */
+function subjectsOf(
+  tenant: string,
+  subject: string,
+  documents: readonly LimitDocument[],
+  timeZone: string,
+): SubjectLimits[] {
+  const match = /^(user|key|tag)\/(.*)$/s.exec(subject);
+  const scope = LIMIT_SCOPES.find((one) => one === match?.[1]) ?? 'tenant';
+  const id = `${tenant}/${match?.[2] ?? ''}`;
+  return [{ scope, id, name: subject, limits: documents.map(limitOf), timeZone }];
+}
 
 /** What the admin API works with. */
 export function createAdminServices(
   stores: Stores,
+  { usage, limiter }: UsageParts,
   services: ApiServices,
   config: () => Config,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, control, databases, box } = stores;
   const { clock } = services;
   const admin: AdminServices = {
-    ...{ clock, access, tenants, keys, members, invitations, users, sessions },
+    ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter },
     audit: new AuditTrails(control, databases),
     idempotency: new IdempotentAnswers(control, box, clock),
     tiers: () => Object.keys(config().limits.tiers),
@@ -40,7 +56,20 @@ export function createAdminServices(
       // Tells who does not belong to it the same as when there is none.
       if (!actor.platform && !actor.roles.has(tenant)) assertAllowed(actor, 'tenant:read', tenant);
     },
-    assertBudgets: async () => undefined,
+    assertBudgets: async ({ tenant }, subject, documents) => {
+      const timeZone = access.tenant(tenant)?.document.time_zone ?? 'UTC';
+      for (const one of subjectsOf(tenant, subject, documents, timeZone)) {
+        for (const { counter, standing } of await limiter.standings([one])) {
+          const { of, per, max, mode } = counter.limit;
+          if (of !== 'cost' || mode !== 'enforce' || standing <= max) continue;
+          throw new GatewayError(
+            'invalid_request',
+            `A budget of ${amountOfNano(max)} US dollars per ${per} is below what is spent already: ${amountOfNano(standing)}. Set a higher one, or suspend what must stop.`,
+            { param: 'limits' },
+          );
+        }
+      }
+    },
     newId: stores.sources.newId,
     asClientError: (error) => {
       if (error instanceof UnknownTenantError) return noSuchTenant();

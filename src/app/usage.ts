@@ -5,7 +5,6 @@ import type { Clock } from '../core/clock.ts';
 import { UsageMeter } from '../inference/usage-meter.ts';
 import { Calendar } from '../limits/calendar.ts';
 import { Limiter } from '../limits/limiter.ts';
-import { MemoryLimitStore } from '../limits/memory-limit-store.ts';
 import { JournalFiles } from '../metering/journal-files.ts';
 import type { Prices } from '../metering/prices.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
@@ -17,6 +16,7 @@ import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { createLimits } from './limits.ts';
 import { dataFolder, type Stores } from './stores.ts';
 
 export interface UsageOptions {
@@ -38,6 +38,8 @@ export interface UsageParts {
   readonly usage: SqlUsageStore;
   /** Stores what has come together; to be called every now and then. */
   keep(): Promise<void>;
+  /** Says that this gateway lives; to be called every few seconds. */
+  beat(): Promise<void>;
   deleteOld(): Promise<void>;
   close(): Promise<void>;
 }
@@ -55,7 +57,13 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     isHopeless: (error) => error instanceof UnknownTenantError,
   });
   const counters = new PeriodCounters(stores.control, () => clock.wallTime());
-  const store = new MemoryLimitStore(clock, await counters.load());
+  let number = 0;
+  const newId = () => {
+    number += 1;
+    return `${boot}-${number.toString(36)}`;
+  };
+  const limits = await createLimits({ config, clock, log, metrics, counters, boot, newId });
+  const { store } = limits;
   const limiter = new Limiter({
     clock,
     store,
@@ -65,29 +73,25 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
       else metrics.limitsPassed.labels(subject.scope, limit.mode).inc();
     },
   });
-  let number = 0;
   const meter = new UsageMeter({
     clock,
-    newId: () => {
-      number += 1;
-      return `${boot}-${number.toString(36)}`;
-    },
+    newId,
     journal,
     priceOf: ({ target, facts }, tenant) => target && prices().of(target, facts, tenant, clock.wallTime()),
     counter: new UsageCounter(tokenizer),
     onDefect: (error) => logger.error({ err: error }, 'tokens could not be counted; a guess stands for them'),
   });
-  const saveCounters = () => store.saveChanged((counts) => counters.save(counts, true));
   return {
     ...{ limiter, meter, journal, usage },
     keep: async () => {
       await journal.flush();
-      await saveCounters();
+      await limits.save();
     },
+    beat: () => limits.beat(),
     deleteOld: () => counters.deleteOld(),
     close: async () => {
       await journal.close();
-      await saveCounters();
+      await limits.save();
       await store.close();
     },
   };

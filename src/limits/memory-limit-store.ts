@@ -16,6 +16,17 @@ interface Tally {
   endsAt: number;
 }
 
+/** What of each limit is this gateway's to give away, where several count for themselves. */
+export interface Share {
+  /** Above 0, up to 1. */
+  part(): number;
+  /** What was used of a quota or budget before this store began to count. */
+  usedBefore(counter: Counter, period: Period | undefined): number;
+}
+
+/** Of a gateway that is alone. */
+const ALL: Share = { part: () => 1, usedBefore: () => 0 };
+
 const SWEEP_EVERY = 10_000;
 
 /** Limits of a single gateway, in its memory. */
@@ -23,6 +34,7 @@ export class MemoryLimitStore implements LimitStore {
   readonly #buckets = new Map<string, Bucket>();
   readonly #tallies = new Map<string, Tally>();
   readonly #places = new Map<string, number>();
+  readonly #uses = new Map<string, { counter: Counter; period: Period; amount: number }>();
   readonly #open = new Set<string>();
   readonly #changed = new Set<string>();
   readonly #kept: Map<string, PeriodCount>;
@@ -30,12 +42,12 @@ export class MemoryLimitStore implements LimitStore {
 
   /**
    * @param kept what was used before this process began
-   * @param share of each limit that is this gateway's: less than 1 where several count for themselves
+   * @param share of each limit that is this gateway's
    */
   constructor(
     private readonly clock: Clock,
     kept: readonly PeriodCount[] = [],
-    private readonly share: () => number = () => 1,
+    private readonly share: Share = ALL,
   ) {
     this.#kept = new Map(kept.map((count) => [`${count.counter} ${count.period}`, count]));
   }
@@ -102,6 +114,18 @@ export class MemoryLimitStore implements LimitStore {
     }
   }
 
+  /** What was used of quotas and budgets since it was last taken from here; it counts as used before from now on. */
+  takeUses(): { readonly counter: Counter; readonly period: Period; readonly amount: number }[] {
+    const uses = [];
+    for (const [key, { counter, period, amount }] of this.#uses) {
+      this.#uses.delete(key);
+      const tally = this.#tallies.get(counter.key);
+      if (tally?.period === period.id) tally.used -= amount;
+      if (amount !== 0) uses.push({ counter, period, amount });
+    }
+    return uses;
+  }
+
   /** Reservations that are not settled. */
   get open(): number {
     return this.#open.size;
@@ -114,14 +138,13 @@ export class MemoryLimitStore implements LimitStore {
   #hasRoom({ counter, amount, period }: Charge, now: number): boolean {
     const { max } = counter.limit;
     if (counter.kind === 'rate') {
-      const share = this.share();
-      const level = this.#level(counter, now);
       // More than the whole bucket holds could never be taken: it may go when the bucket is full, and leaves a debt.
-      return level >= Math.min(amount, counter.capacity * share);
+      return this.#level(counter, now) >= Math.min(amount, counter.capacity * this.share.part());
     }
     const used = this.#standing(counter, period, now);
-    const limit = max * this.share();
-    return counter.kind === 'places' ? used + amount <= Math.max(1, limit) : used + amount <= limit;
+    // Of what others have not used before; and one place at least, since none would be a refusal.
+    const open = Math.max(0, max - this.share.usedBefore(counter, period)) * this.share.part();
+    return used + amount <= (counter.kind === 'places' ? Math.max(1, open) : open);
   }
 
   #take({ counter, period }: Charge, amount: number, now: number): Standing {
@@ -134,6 +157,7 @@ export class MemoryLimitStore implements LimitStore {
       case 'period': {
         const tally = this.#tally(counter.key, period);
         tally.used += amount;
+        if (this.share !== ALL) this.#use(counter, period, amount);
         this.#changed.add(counter.key);
         return tally.used;
       }
@@ -146,6 +170,14 @@ export class MemoryLimitStore implements LimitStore {
     }
   }
 
+  #use(counter: Counter, period: Period | undefined, amount: number): void {
+    if (!period) return;
+    const key = `${counter.key} ${period.id}`;
+    const known = this.#uses.get(key);
+    if (known) known.amount += amount;
+    else this.#uses.set(key, { counter, period, amount });
+  }
+
   #standing(counter: Counter, period: Period | undefined, now: number): Standing {
     if (counter.kind === 'rate') return this.#level(counter, now);
     if (counter.kind === 'places') return this.#places.get(counter.key) ?? 0;
@@ -154,9 +186,9 @@ export class MemoryLimitStore implements LimitStore {
 
   #level({ key, capacity, perMs }: Extract<Counter, { kind: 'rate' }>, now: number): number {
     const bucket = this.#buckets.get(key);
-    const share = this.share();
-    if (!bucket) return capacity * share;
-    return Math.min(capacity * share, bucket.level + (now - bucket.updatedAt) * perMs * share);
+    const part = this.share.part();
+    if (!bucket) return capacity * part;
+    return Math.min(capacity * part, bucket.level + (now - bucket.updatedAt) * perMs * part);
   }
 
   #tally(key: string, period: Period | undefined): Tally {

@@ -51,8 +51,8 @@ export class UsageJournal {
     this.#waiting.push(event);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // Those that come in the same turn are written together.
-    setImmediate(() => this.#append());
+    // Before the answer goes out; those that come in the same step are written together.
+    queueMicrotask(() => this.#append());
   }
 
   /** Hands over what is there. Calls that overlap share one run. @returns when it is done, or has been given up for now */

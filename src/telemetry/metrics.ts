@@ -88,6 +88,16 @@ export class Metrics {
     'Requests over a limit that does not refuse: one that only warns, or only looks on.',
     ['scope', 'mode'],
   );
+  readonly reservationsLost = this.#counter(
+    'llm_reservations_lost_total',
+    'Reservations of gateways that were gone without settling them.',
+    [],
+  );
+  readonly limitStoreLost = this.#gauge(
+    'llm_limit_store_lost',
+    '1 while the shared store of limits can not be reached; only where there is one.',
+    [],
+  );
   readonly usagePending = this.#gauge(
     'llm_usage_events_pending',
     'Usage events that are on the local disk and not in a database yet.',

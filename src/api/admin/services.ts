@@ -1,6 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import type { Limiter } from '../../limits/limiter.ts';
+import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { AuditTrails } from '../../tenancy/audit-trails.ts';
@@ -23,6 +25,8 @@ export interface AdminServices {
   readonly users: Users;
   readonly sessions: Sessions;
   readonly audit: AuditTrails;
+  readonly usage: SqlUsageStore;
+  readonly limiter: Limiter;
   readonly idempotency: IdempotentAnswers;
   /** Names of the tiers and database servers that tenants can be given. */
   readonly tiers: () => readonly string[];

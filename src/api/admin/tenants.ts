@@ -171,11 +171,9 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
         if (wantedTier !== undefined && wantedTier !== null)
           assertOneOf(wantedTier, services.tiers(), 'tier');
         const { document } = await tenants.get(scope.tenant);
-        for (const [subject, documents] of [
-          ['tenant', limits] as const,
-          ...Object.entries(tag_limits ?? {}),
-        ]) {
-          if (documents) await services.assertBudgets(scope, subject, documents);
+        if (limits) await services.assertBudgets(scope, 'tenant', limits);
+        for (const [name, own] of Object.entries(tag_limits ?? {})) {
+          await services.assertBudgets(scope, `tag/${name}`, own);
         }
         const tenant = await tenants.update(
           scope.tenant,

@@ -78,6 +78,9 @@ export class SqlUsageStore implements UsageSink {
             ? sql<number>`start - start % ${sql.lit(DAY_MS)}`
             : sql<number>`start`;
       const groups = query.groupBy.map((dimension) => sql.ref(COLUMNS[dimension]));
+      const terms = query.interval === null ? groups : [start, ...groups];
+      const grouping =
+        terms.length === 0 ? sql`` : sql`GROUP BY ${sql.join(terms)} ORDER BY ${sql.join(terms)}`;
       const conditions = [
         sql<SqlBool>`period = ${period}`,
         sql<SqlBool>`start >= ${query.from}`,
@@ -90,8 +93,7 @@ export class SqlUsageStore implements UsageSink {
       const sums = SUMS.map((name) => sql`cast(sum(${sql.ref(name)}) as text) as ${sql.ref(name)}`);
       const { rows } = await sql<Record<string, string | number | null>>`
         SELECT ${sql.join([sql`${start} AS bucket`, ...groups, ...sums])} FROM ${table}
-        WHERE ${sql.join(conditions, sql` AND `)}
-        GROUP BY ${sql.join([start, ...groups])} ORDER BY ${sql.join([start, ...groups])}`.execute(db);
+        WHERE ${sql.join(conditions, sql` AND `)} ${grouping}`.execute(db);
       return rows
         .filter((row) => row.requests !== null)
         .map((row) => ({

@@ -1,0 +1,113 @@
+import { z } from '@hono/zod-openapi';
+import { GatewayError } from '../core/errors.ts';
+import { readJsonBody } from '../http/body.ts';
+import type { Door } from '../http/door.ts';
+import { jsonResponse } from '../http/response.ts';
+import { costPico, dollarsOfPico } from '../metering/price.ts';
+import type { Tokenizer } from '../metering/tokenizer.ts';
+import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
+import { showUsage, usageAnswer, usageFilter, usageQuery } from './admin/usage.ts';
+import { assertModelAllowed, authenticate } from './authenticate.ts';
+import { chatCall } from './chat-call.ts';
+import { openAiChatDialect } from './openai/chat/dialect.ts';
+import { chatRequest } from './openai/schemas.ts';
+import type { ApiServices } from './services.ts';
+import { validate } from './validation.ts';
+
+export interface UsageEndpoints {
+  readonly usage: SqlUsageStore;
+  readonly tokenizer: Tokenizer;
+}
+
+/** Of a key, by nothing that would show others. */
+export const ownUsageFilter = usageFilter.omit({ key: true, user: true });
+
+const money = z.string().describe('US dollars, as an exact decimal.');
+export const estimateResponse = z
+  .object({
+    object: z.literal('estimate'),
+    model: z.string(),
+    input_tokens: z.number().int(),
+    max_output_tokens: z.number().int().nullable().describe('Null where nothing limits the answer.'),
+    estimated: z.literal(true),
+    targets: z.array(
+      z.object({
+        provider: z.string(),
+        model: z.string(),
+        input_cost: money.nullable().describe('Null where no price is known.'),
+        max_cost: money
+          .nullable()
+          .describe('With the longest answer; null where that is not limited, or no price is known.'),
+      }),
+    ),
+    currency: z.literal('USD'),
+  })
+  .openapi('Estimate');
+
+/** What a key has used, and what a request would cost. */
+export function addUsageRoutes(
+  door: Door,
+  services: ApiServices,
+  { usage, tokenizer }: UsageEndpoints,
+): void {
+  door.route('GET', '/v1/usage', async (exchange) => {
+    const { tenant, keyId } = authenticate(services, exchange);
+    const { request } = exchange;
+    const filter = validate(ownUsageFilter, Object.fromEntries(new URL(request.url).searchParams));
+    if (filter.tag !== undefined || filter.group_by?.includes('tag')) {
+      throw new GatewayError(
+        'invalid_request',
+        '"tag" is not valid: tags are counted for the whole tenant, not by key.',
+        {
+          param: 'tag',
+        },
+      );
+    }
+    const query = { ...usageQuery(filter, services.clock.wallTime()), key: keyId };
+    const groups = await usage.summarise({ tenant }, query);
+    const { body, text, headers } = usageAnswer(
+      query,
+      groups.map((group) => showUsage(group)),
+      filter.format,
+    );
+    if (text) return new Response(text.body, { headers: { ...headers, 'content-type': text.type } });
+    return jsonResponse(request, 200, JSON.stringify(body), {});
+  });
+
+  door.route('POST', '/v1/estimate', async (exchange) => {
+    const principal = authenticate(services, exchange);
+    const { request } = exchange;
+    const snapshot = services.snapshot();
+    const body = await readJsonBody(request, snapshot.bodyLimit);
+    validate(chatRequest, body.json);
+    const call = chatCall('chat', openAiChatDialect, body, request.headers);
+    assertModelAllowed(principal, call.model);
+    const route = snapshot.directory.resolve(call.model);
+    if (!route)
+      throw new GatewayError('model_not_found', `The model "${call.model.slice(0, 200)}" does not exist.`, {
+        param: 'model',
+      });
+    const chat = call.chat();
+    const inputTokens = await tokenizer.estimate(chat, route.targets[0]?.model ?? call.model);
+    const limit = chat.maxOutputTokens ?? null;
+    const now = services.clock.wallTime();
+    const targets = route.targets.map((target) => {
+      const price = snapshot.prices.of(target, route.facts, principal.tenant, now);
+      const output = limit ?? services.modelData.of(target, route.facts).maxOutputTokens ?? null;
+      const cost = (outputTokens: number) => {
+        const pico = price && costPico(price, { inputTokens, outputTokens, raw: {} });
+        return pico === undefined ? null : dollarsOfPico(pico);
+      };
+      return {
+        ...{ provider: target.provider.id, model: target.model },
+        input_cost: cost(0),
+        max_cost: output === null ? null : cost(output),
+      };
+    });
+    const answer: z.output<typeof estimateResponse> = {
+      ...{ object: 'estimate', model: call.model, input_tokens: inputTokens, max_output_tokens: limit },
+      ...{ estimated: true, targets, currency: 'USD' },
+    };
+    return jsonResponse(request, 200, JSON.stringify(answer), {});
+  });
+}

@@ -1,0 +1,358 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import {
+  canStopRedis,
+  hasRedis,
+  sharedRedis,
+  startRedis,
+  startRedisCluster,
+  type TestRedis,
+} from '../../test/support/services/redis.ts';
+import { systemClock } from '../core/clock.ts';
+import type { Limit, LimitScope } from '../core/limit.ts';
+import { connectRedis } from '../storage/kv/redis-client.ts';
+import { Calendar } from './calendar.ts';
+import { type Charge, type Counter, countersOf } from './counter.ts';
+import { type LimitStore, type ReserveAnswer, StoreLostError } from './limit-store.ts';
+import { MemoryLimitStore } from './memory-limit-store.ts';
+import { RedisLimitStore } from './redis-limit-store.ts';
+import { SharedLimitStore } from './shared-limit-store.ts';
+
+const calendar = new Calendar();
+let number = 0;
+const unique = () => {
+  number += 1;
+  return `${process.pid}-${number}`;
+};
+
+function counter(limit: Partial<Limit>, scope: LimitScope = 'tenant', id = `t${unique()}/`): Counter {
+  const whole: Limit = {
+    of: 'requests',
+    per: 'minute',
+    max: 10,
+    burst: null,
+    mode: 'enforce',
+    onStoreLoss: 'local',
+    ...limit,
+  };
+  const [made] = countersOf({ scope, id, name: id, limits: [whole], timeZone: 'UTC' });
+  if (!made) throw new Error('no counter');
+  return made;
+}
+
+function charge(of: Counter, amount = 1): Charge {
+  const period = of.kind === 'period' ? calendar.periodAt(systemClock.wallTime(), of.per, 'UTC') : undefined;
+  return { counter: of, amount, period };
+}
+
+const rate = (max: number, more: Partial<Limit> = {}) => counter({ max, ...more });
+const quota = (max: number, more: Partial<Limit> = {}) => counter({ per: 'day', max, ...more });
+const places = (max: number, more: Partial<Limit> = {}) =>
+  counter({ of: 'concurrent_requests', per: null, max, ...more });
+
+interface Backend {
+  readonly name: string;
+  readonly available: boolean;
+  /** Several stores on the same counters, where they can be shared. */
+  start(): Promise<{ connect(): Promise<LimitStore>; readonly shared: boolean; dispose(): Promise<void> }>;
+}
+
+const settled = async (store: LimitStore): Promise<void> => {
+  if (!(store instanceof RedisLimitStore)) return;
+  const deadline = performance.now() + 5_000;
+  while (store.unsettled > 0 && performance.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 2));
+};
+
+async function redisStore(url: string, prefix: string, cluster: boolean): Promise<RedisLimitStore> {
+  const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+  if (client.status !== 'ready') await new Promise((resolve) => client.once('ready', resolve));
+  return new RedisLimitStore({
+    ...{ client, prefix, cluster, clock: systemClock, newId: unique, replica: `r${unique()}` },
+    knownUse: () => 0,
+    onUse: () => undefined,
+    onLost: () => undefined,
+  });
+}
+
+const redisBackend = (name: string, cluster: boolean, start: () => Promise<TestRedis>): Backend => ({
+  name,
+  available: cluster ? canStopRedis : hasRedis,
+  start: async () => {
+    const redis = await start();
+    const prefix = `test-${unique()}`;
+    const stores: LimitStore[] = [];
+    return {
+      shared: true,
+      connect: async () => {
+        const store = await redisStore(redis.url, prefix, cluster);
+        stores.push(store);
+        return store;
+      },
+      dispose: async () => {
+        for (const store of stores) await store.close();
+        if (cluster) await redis.dispose();
+      },
+    };
+  },
+});
+
+const BACKENDS: readonly Backend[] = [
+  {
+    name: 'memory',
+    available: true,
+    start: async () => {
+      const store = new MemoryLimitStore(systemClock);
+      return { shared: false, connect: async () => store, dispose: async () => undefined };
+    },
+  },
+  redisBackend('Redis', false, sharedRedis),
+  redisBackend('a Redis cluster', true, startRedisCluster),
+];
+
+function granted(answer: ReserveAnswer) {
+  if (!answer.granted) throw new Error(`refused: ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+for (const backend of BACKENDS) {
+  describe.skipIf(!backend.available)(`limits in ${backend.name}`, () => {
+    let connect: () => Promise<LimitStore>;
+    let dispose: () => Promise<void>;
+    let store: LimitStore;
+    beforeAll(async () => {
+      const started = await backend.start();
+      connect = started.connect;
+      dispose = started.dispose;
+      store = await connect();
+    });
+    afterAll(() => dispose?.());
+
+    test('take from all counters, or from none', async () => {
+      const [wide, narrow] = [quota(10), quota(1)];
+      const first = granted(await store.reserve([charge(wide), charge(narrow)]));
+      expect(first.standings).toEqual([1, 1]);
+      expect(await store.reserve([charge(wide), charge(narrow)])).toEqual({
+        granted: false,
+        refused: 1,
+        standing: 1,
+      });
+      await settled(store);
+      expect(await store.standing(wide, charge(wide).period)).toBe(1);
+    });
+
+    test('correct what was taken to what was used, once', async () => {
+      const tokens = quota(1_000, { of: 'tokens' });
+      const { reservation } = granted(await store.reserve([charge(tokens, 600)]));
+      expect((await store.reserve([charge(tokens, 600)])).granted).toBe(false);
+      store.settle(reservation, [150]);
+      store.settle(reservation, [0]);
+      await settled(store);
+      expect(await store.standing(tokens, charge(tokens).period)).toBe(150);
+      const more = granted(await store.reserve([charge(tokens, 850)]));
+      store.settle(more.reservation, [900]);
+      await settled(store);
+      expect(await store.standing(tokens, charge(tokens).period)).toBe(1_050);
+    });
+
+    test('hold amounts of money exactly', async () => {
+      const budget = quota(9_000_000_000_000_000, { of: 'cost', per: 'month' });
+      const { reservation } = granted(await store.reserve([charge(budget, 8_999_999_999_999_999)]));
+      expect((await store.reserve([charge(budget, 2)])).granted).toBe(false);
+      expect((await store.reserve([charge(budget, 1)])).granted).toBe(true);
+      store.settle(reservation, [1]);
+      await settled(store);
+      expect(await store.standing(budget, charge(budget).period)).toBe(2);
+    });
+
+    test('let a rate through at once up to its burst, then as it flows in', async () => {
+      const slow = rate(6, { burst: 3 });
+      const answers = [];
+      for (let round = 0; round < 5; round += 1) answers.push((await store.reserve([charge(slow)])).granted);
+      expect(answers).toEqual([true, true, true, false, false]);
+      const fast = rate(1_000, { per: 'second', burst: 1 });
+      granted(await store.reserve([charge(fast)]));
+      const deadline = performance.now() + 2_000;
+      while (!(await store.reserve([charge(fast)])).granted && performance.now() < deadline);
+      expect(performance.now()).toBeLessThan(deadline);
+    });
+
+    test('give what is larger than a bucket when that is full, and let it be paid back', async () => {
+      const tokens = rate(100, { of: 'tokens' });
+      granted(await store.reserve([charge(tokens, 250)]));
+      const answer = await store.reserve([charge(tokens, 1)]);
+      expect(answer.granted).toBe(false);
+      if (!answer.granted) expect(answer.standing).toBeLessThan(-140);
+    });
+
+    test('give places back, and refuse while all are held', async () => {
+      const two = places(2);
+      const held = [granted(await store.reserve([charge(two)])), granted(await store.reserve([charge(two)]))];
+      expect((await store.reserve([charge(two)])).granted).toBe(false);
+      store.settle(held[0]?.reservation ?? { id: '', charges: [] }, [0]);
+      await settled(store);
+      granted(await store.reserve([charge(two)]));
+      expect(await store.standing(two, undefined)).toBe(2);
+    });
+
+    test('that only warn or look on say so, and count as they should', async () => {
+      const [warn, shadow] = [quota(1, { mode: 'warn' }), quota(1, { mode: 'shadow' })];
+      const charges = [charge(warn), charge(shadow)];
+      expect(granted(await store.reserve(charges)).over).toEqual([]);
+      expect(granted(await store.reserve(charges)).over).toEqual([0, 1]);
+      expect(await store.standing(warn, charges[0]?.period)).toBe(2);
+      expect(await store.standing(shadow, charges[1]?.period)).toBe(1);
+    });
+
+    test('are not exceeded by many at once, from several gateways', async () => {
+      const stores = [store, await connect(), await connect()];
+      const [day, now] = [quota(50), places(1_000)];
+      const answers = await Promise.all(
+        Array.from({ length: 200 }, (_, index) =>
+          stores[index % 3]?.reserve([charge(day), charge(now), charge(quota(5, {}), 0)]),
+        ),
+      );
+      expect(answers.filter((answer) => answer?.granted)).toHaveLength(50);
+      expect(await store.standing(day, charge(day).period)).toBe(50);
+      answers.forEach((answer, index) => {
+        if (answer?.granted) stores[index % 3]?.settle(answer.reservation, [0, 0, 0]);
+      });
+      for (const one of stores) await settled(one);
+      expect([await store.standing(day, charge(day).period), await store.standing(now, undefined)]).toEqual([
+        0, 0,
+      ]);
+    });
+
+    test('of a tenant and of a model go together', async () => {
+      const [own, model] = [quota(5), counter({ per: 'day', max: 1 }, 'model', `m${unique()}`)];
+      granted(await store.reserve([charge(own), charge(model)]));
+      expect(await store.reserve([charge(own), charge(model)])).toMatchObject({ granted: false, refused: 1 });
+      await settled(store);
+      expect(await store.standing(own, charge(own).period)).toBe(1);
+    });
+  });
+}
+
+describe.skipIf(!canStopRedis)('a store that is lost', () => {
+  let redis: TestRedis;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis?.dispose());
+
+  async function shared() {
+    const changes: boolean[] = [];
+    const prefix = `lost-${unique()}`;
+    const client = connectRedis({ url: redis.url, timeoutMs: 1_000, onError: () => undefined });
+    await new Promise((resolve) => client.once('ready', resolve));
+    const store = new SharedLimitStore({
+      clock: systemClock,
+      newId: unique,
+      kept: [],
+      shared: (known) =>
+        new RedisLimitStore({
+          ...{ client, prefix, cluster: false, clock: systemClock, newId: unique, replica: unique() },
+          knownUse: (name, period) => known.get(name, period),
+          onUse: (name, period, used) => known.set(name, period, used),
+          onLost: () => undefined,
+        }),
+      onChange: (lost) => changes.push(lost),
+    });
+    await store.beat();
+    return { store, changes };
+  }
+
+  async function back(store: SharedLimitStore): Promise<void> {
+    const deadline = performance.now() + 10_000;
+    do {
+      await store.beat();
+      if (performance.now() > deadline) throw new Error('it did not come back');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    } while (store.lost);
+  }
+
+  test('leaves each limit to its policy, and is told afterwards what was used', async () => {
+    const { store, changes } = await shared();
+    const [local, strict] = [quota(10), quota(10, { onStoreLoss: 'refuse' })];
+    for (let round = 0; round < 4; round += 1) granted(await store.reserve([charge(local)]));
+    await redis.stop();
+    const attempt = async () => store.reserve([charge(strict)]);
+    await expect(attempt()).rejects.toThrow(StoreLostError);
+    let alone = 0;
+    for (let round = 0; round < 20; round += 1)
+      if ((await store.reserve([charge(local)])).granted) alone += 1;
+    // Four were used before: six are left, and not ten.
+    expect(alone).toBe(6);
+    await redis.start();
+    await back(store);
+    expect((await store.reserve([charge(local)])).granted).toBe(false);
+    expect(await store.standing(local, charge(local).period)).toBe(10);
+    granted(await store.reserve([charge(strict)]));
+    expect(changes).toEqual([true, false]);
+    await store.close();
+  });
+
+  test('settles what was taken before, after', async () => {
+    const { store } = await shared();
+    const tokens = quota(100, { of: 'tokens' });
+    const before = granted(await store.reserve([charge(tokens, 80)]));
+    await redis.stop();
+    store.settle(before.reservation, [30]);
+    expect(store.unsettled).toBe(1);
+    await redis.start();
+    await back(store);
+    expect(store.unsettled).toBe(0);
+    expect(await store.standing(tokens, charge(tokens).period)).toBe(30);
+    await store.close();
+  });
+
+  test('that comes back empty is told what was known', async () => {
+    const { store } = await shared();
+    const day = quota(10);
+    for (let round = 0; round < 7; round += 1) granted(await store.reserve([charge(day)]));
+    await redis.stop();
+    await redis.start({ empty: true });
+    await back(store);
+    const answers = [];
+    for (let round = 0; round < 5; round += 1) answers.push((await store.reserve([charge(day)])).granted);
+    expect(answers).toEqual([true, true, true, false, false]);
+    await store.close();
+  });
+});
+
+describe.skipIf(!hasRedis)('a gateway that is killed', () => {
+  test('gives its places back when others notice; what it took otherwise stays taken', async () => {
+    const { url } = await sharedRedis();
+    const prefix = `killed-${unique()}`;
+    const dead = await redisStore(url, prefix, false);
+    const [two, day] = [places(2), quota(10)];
+    granted(await dead.reserve([charge(two), charge(day, 3)]));
+    await dead.beat();
+    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await new Promise((resolve) => client.once('ready', resolve));
+    let lost = 0;
+    const later = {
+      ...systemClock,
+      now: () => systemClock.now(),
+      wallTime: () => systemClock.wallTime() + 60_000,
+      sleep: systemClock.sleep.bind(systemClock),
+    };
+    const other = new RedisLimitStore({
+      ...{ client, prefix, cluster: false, clock: later, newId: unique, replica: 'other' },
+      knownUse: () => 0,
+      onUse: () => undefined,
+      onLost: (count) => {
+        lost += count;
+      },
+    });
+    expect(await other.beat()).toBe(1);
+    expect([lost, await other.beat()]).toEqual([1, 1]);
+    const answers = [
+      granted(await other.reserve([charge(two)])),
+      granted(await other.reserve([charge(two)])),
+    ];
+    expect(answers).toHaveLength(2);
+    expect(await other.standing(day, charge(day).period)).toBe(3);
+    await other.close();
+    await dead.close();
+  });
+});

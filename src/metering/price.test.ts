@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { costOf } from './cost.ts';
+import { costPico, dollarsOfPico, nanoOfPico } from './price.ts';
+
+const price = (input: string, output: string) => ({ input: { base: input }, output: { base: output } });
+const usage = (inputTokens: number, outputTokens: number) => ({ inputTokens, outputTokens, raw: {} });
+
+describe('cost', () => {
+  test.each([
+    [price('0.15', '0.6'), usage(1_000, 500), '0.00045'],
+    [price('2.5', '10'), usage(1, 0), '0.0000025'],
+    [price('0.0375', '0.15'), usage(3, 2), '0.0000004125'],
+    [price('0', '0'), usage(10, 10), '0'],
+    // Twelve decimals per million tokens: rounded once, half up.
+    [price('0.000000500000', '0'), usage(1, 0), '0.000000000001'],
+    [price('0.000000499999', '0'), usage(1, 0), '0'],
+    [price('1000000', '0'), usage(9_007, 0), '9007'],
+  ])('%j for %j', (of, used, dollars) => {
+    const pico = costPico(of, used);
+    expect(pico === undefined ? undefined : dollarsOfPico(pico)).toBe(dollars);
+  });
+
+  test('is what the exact decimals say, wherever they fit', () => {
+    const rate = fc.integer({ min: 0, max: 99_999_999 }).map((units) => (units / 1_000_000).toFixed(6));
+    fc.assert(
+      fc.property(rate, rate, fc.nat(10_000_000), fc.nat(1_000_000), (input, output, read, written) => {
+        const pico = costPico(price(input, output), usage(read, written));
+        expect(pico === undefined ? undefined : dollarsOfPico(pico)).toBe(
+          costOf(price(input, output), usage(read, written)) ?? '',
+        );
+      }),
+    );
+  });
+
+  test('of what is paid by the hour goes by time, shared by those who are served together', () => {
+    const time = { perHour: '3.6', share: 4 };
+    expect(costPico({ time }, usage(5, 5), 10_000)).toBe(2_500_000_000);
+    expect(costPico({ ...price('1', '1'), time }, usage(5, 5), 10_000)).toBe(2_500_000_000 + 10_000_000);
+  });
+
+  test('is not known where a price is not', () => {
+    expect(costPico({ input: { base: '1' } }, usage(1, 1))).toBeUndefined();
+    expect(costPico({ input: { base: '1' } }, usage(1, 0))).toBe(1_000_000);
+  });
+
+  test('is charged to budgets rounded up', () => {
+    expect([nanoOfPico(0), nanoOfPico(1), nanoOfPico(1_000), nanoOfPico(1_001)]).toEqual([0, 1, 1, 2]);
+  });
+});

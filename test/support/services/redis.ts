@@ -1,0 +1,159 @@
+import type { ChildProcess } from 'node:child_process';
+import { createConnection } from 'node:net';
+import { findServices } from '../../../scripts/test-services.mjs';
+import { freePort } from '../gateway.ts';
+import { exitOf, outputOf, serviceFolder, startService, untilReady } from './process.ts';
+
+/** A real Redis, or a cluster of several, for tests. */
+export interface TestRedis {
+  readonly url: string;
+  /** Ends it; what it was told is kept. */
+  stop(): Promise<void>;
+  /** Starts it again where it was; `empty`, as if it had lost everything. */
+  start(options?: { readonly empty?: boolean }): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+const { redis } = findServices();
+const givenUrl = process.env.WEIR_TEST_REDIS_URL;
+
+/** False: tests of it are skipped, which the test set-up has said. */
+export const hasRedis = Boolean(givenUrl) || redis !== undefined;
+/** False where the server is somebody's own, which tests may not stop. */
+export const canStopRedis = redis !== undefined;
+
+/** Sends one command in Redis's inline form. @returns what came back, as text */
+function command(port: number, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection({ host: '127.0.0.1', port, timeout: 2_000 });
+    socket.once('error', reject);
+    socket.once('timeout', () => socket.destroy(new Error('no answer')));
+    socket.once('data', (data) => {
+      resolve(data.toString());
+      socket.destroy();
+    });
+    socket.write(`${text}\r\n`);
+  });
+}
+
+interface Node {
+  readonly port: number;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  remove(): void;
+}
+
+async function createNode(settings: readonly string[]): Promise<Node> {
+  if (redis === undefined) throw new Error('Redis is not installed');
+  const folder = serviceFolder('redis');
+  const port = await freePort();
+  const args = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder.path,
+    '--save',
+    '',
+    ...settings,
+  ];
+  let child: ChildProcess | undefined;
+  return {
+    port,
+    start: async () => {
+      child = startService(redis, args, folder.path);
+      await untilReady(child, outputOf(child), () =>
+        command(port, 'PING').then(
+          (answer) => answer.startsWith('+PONG'),
+          () => false,
+        ),
+      );
+    },
+    stop: async () => {
+      if (!child || child.exitCode !== null) return;
+      const exited = exitOf(child);
+      child.kill('SIGKILL');
+      await exited;
+      child = undefined;
+    },
+    remove: () => folder.remove(),
+  };
+}
+
+/** A single server of the test's own. */
+export async function startRedis(): Promise<TestRedis> {
+  const node = await createNode(['--appendonly', 'yes', '--appendfsync', 'always']);
+  await node.start();
+  return {
+    url: `redis://127.0.0.1:${node.port}`,
+    stop: () => node.stop(),
+    start: async ({ empty = false } = {}) => {
+      await node.start();
+      if (empty) await command(node.port, 'FLUSHALL');
+    },
+    dispose: async () => {
+      await node.stop();
+      node.remove();
+    },
+  };
+}
+
+const SLOTS = 16_384;
+
+/** A cluster of three. */
+export async function startRedisCluster(): Promise<TestRedis> {
+  const nodes: Node[] = [];
+  for (let index = 0; index < 3; index += 1) {
+    const node = await createNode([
+      ...['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-announce-ip', '127.0.0.1'],
+    ]);
+    await node.start();
+    nodes.push(node);
+  }
+  const [first] = nodes;
+  if (!first) throw new Error('no node');
+  for (const [index, node] of nodes.entries()) {
+    const from = Math.ceil((SLOTS / nodes.length) * index);
+    const to = Math.ceil((SLOTS / nodes.length) * (index + 1)) - 1;
+    await command(node.port, `CLUSTER ADDSLOTSRANGE ${from} ${to}`);
+    await command(node.port, `CLUSTER MEET 127.0.0.1 ${first.port}`);
+  }
+  const deadline = performance.now() + 20_000;
+  for (const node of nodes) {
+    while (!(await command(node.port, 'CLUSTER INFO')).includes('cluster_state:ok')) {
+      if (performance.now() > deadline) throw new Error('the cluster did not come together');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  return {
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    stop: async () => {
+      for (const node of nodes) await node.stop();
+    },
+    start: async () => {
+      for (const node of nodes) await node.start();
+    },
+    dispose: async () => {
+      for (const node of nodes) {
+        await node.stop();
+        node.remove();
+      }
+    },
+  };
+}
+
+let shared: Promise<TestRedis> | undefined;
+
+/** One server for all tests that don't stop it; it ends with the tests. */
+export function sharedRedis(): Promise<TestRedis> {
+  shared ??= givenUrl
+    ? Promise.resolve({
+        url: givenUrl,
+        stop: () => Promise.reject(new Error('not ours to stop')),
+        start: async () => undefined,
+        dispose: async () => undefined,
+      })
+    : startRedis();
+  return shared;
+}
