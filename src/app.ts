@@ -14,6 +14,7 @@ import { tenantRoutes } from './api/admin/tenants.ts';
 import { usageRoutes } from './api/admin/usage.ts';
 import { userRoutes } from './api/admin/users.ts';
 import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
+import { addAuthRoutes } from './api/auth/routes.ts';
 import { addDocsRoutes } from './api/docs.ts';
 import { addModelRoutes } from './api/models/endpoints.ts';
 import { addNativeRoutes } from './api/native/endpoints.ts';
@@ -64,6 +65,7 @@ import { SqlResponseStore } from './storage/sql/sql-response-store.ts';
 import type { Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { readProcessStats } from './telemetry/process-stats.ts';
+import { assertAllowed } from './tenancy/actor.ts';
 import type { CreatedKey } from './tenancy/keys.ts';
 
 const KEY_REFRESH_MS = 500;
@@ -261,6 +263,9 @@ export class App {
       clock,
       startedAtSeconds,
       access: stores.access,
+      tokens: stores.tokens,
+      assertOperator: async (exchange, permission) =>
+        assertAllowed(await admin.actorOf(exchange), permission),
       lifecycle: this.lifecycle,
       deadlines,
       addressLimiter: new AddressLimiter(
@@ -298,6 +303,7 @@ export class App {
       },
       onDefect: (error, requestId) => log.logger.error({ err: error, request_id: requestId }, 'defect'),
     });
+    const admin = createAdminServices(stores, usage, services, () => this.#snapshot.config);
     addOpenAiRoutes(this.door, services);
     addResponsesRoutes(this.door, services);
     addAnthropicRoutes(this.door, services);
@@ -305,7 +311,6 @@ export class App {
     addEngineAdminRoutes(this.door, services);
     addExperimentAdminRoutes(this.door, services);
     addDryRunRoute(this.door, services);
-    const admin = createAdminServices(stores, usage, services, () => this.#snapshot.config);
     const adminRoutes = [
       ...tenantRoutes(admin),
       ...memberRoutes(admin),
@@ -315,6 +320,14 @@ export class App {
       ...usageRoutes(admin),
     ];
     addAdminRoutes(this.door, admin, adminRoutes);
+    addAuthRoutes(this.door, {
+      api: services,
+      admin,
+      providers: stores.identityProviders,
+      box: stores.box,
+      tokenLifetimeMs: () => this.#snapshot.config.auth.token,
+      publicUrl: () => this.#snapshot.config.auth.public_url,
+    });
     addUsageRoutes(this.door, services, { usage: usage.usage, tokenizer });
     addModelRoutes(this.door, services);
     addNativeRoutes(this.door, services);

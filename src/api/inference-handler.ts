@@ -147,7 +147,8 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
     const { addressLimiter } = services;
     const address = addressLimiter.enabled ? clientAddress(exchange, services.snapshot().isProxy) : undefined;
     const limitHeaders = address === undefined ? undefined : addressLimiter.spend(address);
-    const principal = authenticate(services, exchange);
+    const found = authenticate(services, exchange);
+    const principal = found instanceof Promise ? await found : found;
     services.lifecycle.assertAccepting();
     const snapshot = services.snapshot();
     const timeoutMs = requestTimeout(request.headers, snapshot.limits.maxRequestMs);

@@ -89,8 +89,8 @@ export function addOperationsRoutes(door: Door, services: ApiServices, options: 
     const { state } = services.lifecycle;
     return json(exchange, state === 'ready' ? 200 : 503, { status: state });
   });
-  door.route('GET', '/metrics', (exchange) => {
-    const principal = authenticate(services, exchange);
+  door.route('GET', '/metrics', async (exchange) => {
+    const principal = await authenticate(services, exchange);
     if (principal.kind !== 'admin') {
       throw new GatewayError(
         'permission_denied',

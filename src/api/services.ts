@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { ProxyCheck } from '../http/client-address.ts';
+import type { Exchange } from '../http/exchange.ts';
 import type { DeadlineMonitor } from '../inference/deadlines.ts';
 import type { RequestLog } from '../inference/explain.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
@@ -12,6 +13,8 @@ import type { ModelData } from '../metering/model-data.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { ResponseKeeper } from '../storage/response-keeper.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
+import type { Permission } from '../tenancy/permissions.ts';
+import type { Tokens } from '../tenancy/tokens.ts';
 
 /** What the configuration in force decides for the API. */
 export interface ApiSnapshot extends InferenceSnapshot {
@@ -32,6 +35,7 @@ export interface ApiServices {
   readonly startedAtSeconds: number;
   /** Who may do what. */
   readonly access: AccessList;
+  readonly tokens: Tokens;
   readonly lifecycle: Lifecycle;
   readonly deadlines: DeadlineMonitor;
   readonly addressLimiter: AddressLimiter;
@@ -44,5 +48,7 @@ export interface ApiServices {
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
   readonly responses: ResponseKeeper;
+  /** @throws GatewayError unless whoever asks may do this to the platform */
+  assertOperator(exchange: Exchange, permission: Permission): Promise<void>;
   readonly snapshot: () => ApiSnapshot;
 }

@@ -51,7 +51,7 @@ export function addUsageRoutes(
   { usage, tokenizer }: UsageEndpoints,
 ): void {
   door.route('GET', '/v1/usage', async (exchange) => {
-    const { tenant, keyId } = authenticate(services, exchange);
+    const { tenant, keyId } = await authenticate(services, exchange);
     const { request } = exchange;
     const filter = validate(ownUsageFilter, Object.fromEntries(new URL(request.url).searchParams));
     if (filter.tag !== undefined || filter.group_by?.includes('tag')) {
@@ -75,7 +75,7 @@ export function addUsageRoutes(
   });
 
   door.route('POST', '/v1/estimate', async (exchange) => {
-    const principal = authenticate(services, exchange);
+    const principal = await authenticate(services, exchange);
     const { request } = exchange;
     const snapshot = services.snapshot();
     const body = await readJsonBody(request, snapshot.bodyLimit);

@@ -17,6 +17,7 @@ import { AccessList, type Tiers } from '../tenancy/access-list.ts';
 import type { Actor } from '../tenancy/actor.ts';
 import type { ChangeContext, Sources } from '../tenancy/change-context.ts';
 import { tenantDocument } from '../tenancy/documents.ts';
+import { type IdentityProviderSettings, IdentityProviders } from '../tenancy/identity-providers.ts';
 import { Invitations } from '../tenancy/invitations.ts';
 import { SecretDigester } from '../tenancy/key-secrets.ts';
 import { Keys } from '../tenancy/keys.ts';
@@ -25,6 +26,7 @@ import { importOldKeys } from '../tenancy/old-keys.ts';
 import { Sessions } from '../tenancy/sessions.ts';
 import { TenantWriter } from '../tenancy/tenant-writer.ts';
 import { Tenants } from '../tenancy/tenants.ts';
+import { Tokens, type TrustedIssuer } from '../tenancy/tokens.ts';
 import { Users } from '../tenancy/users.ts';
 
 /** Everything that is kept in databases, and who keeps it. */
@@ -33,6 +35,8 @@ export interface Stores {
   readonly databases: TenantDatabases;
   readonly digester: SecretDigester;
   readonly box: SecretBox;
+  readonly tokens: Tokens;
+  readonly identityProviders: IdentityProviders;
   readonly sources: Sources;
   readonly access: AccessList;
   readonly writer: TenantWriter;
@@ -143,6 +147,15 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     const users = new Users(control, { hash: hashPassword, verify: verifyPassword }, sources);
     const stores: Stores = {
       box: new SecretBox(secret, 'answers'),
+      tokens: new Tokens(
+        secret,
+        () => options.config().auth.jwt.map(trustedIssuer),
+        () => clock.wallTime(),
+      ),
+      identityProviders: new IdentityProviders(
+        () => options.config().auth.oidc.map(identityProvider),
+        () => clock.wallTime(),
+      ),
       ...{ control, databases, digester, sources, access, writer, members, users },
       tenants: new Tenants(control, databases, sources, refreshed),
       keys: new Keys(databases, writer, digester, sources),
@@ -159,6 +172,25 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     await importOldKeys(stores);
     return stores;
   }
+}
+
+function trustedIssuer(config: Config['auth']['jwt'][number]): TrustedIssuer {
+  return {
+    issuer: config.issuer,
+    jwksUrl: config.jwks_url,
+    audience: config.audience,
+    tenantClaim: config.tenant_claim,
+    tenant: config.tenant,
+  };
+}
+
+function identityProvider(config: Config['auth']['oidc'][number]): IdentityProviderSettings {
+  return {
+    ...{ id: config.id, name: config.name ?? config.id, kind: config.kind, issuer: config.issuer },
+    ...{ clientId: config.client_id, clientSecret: config.client_secret, scopes: config.scopes },
+    allowedDomains: config.allowed_domains.map((domain) => domain.toLowerCase()),
+    signUp: config.sign_up,
+  };
 }
 
 /** The limits of each tier. */

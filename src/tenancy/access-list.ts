@@ -186,6 +186,18 @@ export class AccessList {
     );
   }
 
+  /**
+   * The principal of somebody whom another issuer vouches for: of the tenant, with the tenant's limits.
+   * @throws GatewayError `invalid_api_key` or `permission_denied` as the tenant's own keys would be refused
+   */
+  principalOfTenant(tenant: string, keyId: string, keyName: string): Principal {
+    const document: KeyDocument = {
+      ...{ id: keyId, kind: 'api_key', name: keyName, member: null, scopes: {}, limits: [] },
+      ...{ expires_at: null, revoked_at: null },
+    };
+    return this.#make({ digest: '', tenant, document, principal: undefined, generation: -1 });
+  }
+
   #principal(key: KnownKey, address: () => string): Principal {
     const { addresses } = key.document.scopes;
     if (addresses && !mayUseFrom(addresses, address())) {

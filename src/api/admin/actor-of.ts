@@ -50,8 +50,8 @@ export async function actorOf(
   };
 }
 
-function actorOfKey(services: ApiServices, exchange: Exchange): Actor {
-  const principal = authenticate(services, exchange);
+async function actorOfKey(services: ApiServices, exchange: Exchange): Promise<Actor> {
+  const principal = await authenticate(services, exchange);
   const { kind, keyId, keyName, member, scopes, tenant } = principal;
   if (kind === 'admin') {
     return { id: `key:${keyId}`, name: keyName, platform: true, roles: new Map(), member: undefined };
@@ -69,7 +69,7 @@ function actorOfKey(services: ApiServices, exchange: Exchange): Actor {
 }
 
 /** A browser sends its cookie whoever's page made the request; only our own page's may change anything. */
-function assertOwnPage({ request }: Exchange): void {
+export function assertOwnPage({ request }: Exchange): void {
   if (SAFE_METHODS.has(request.method)) return;
   const site = request.headers.get('sec-fetch-site');
   const origin = request.headers.get('origin');

@@ -7,7 +7,7 @@ import { RequestFacts } from '../../routing/request-facts.ts';
 import { demandsOf } from '../demands.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson, assertAdmin } from './access.ts';
+import { adminJson } from './access.ts';
 
 export const dryRunRequest = z
   .strictObject({
@@ -84,7 +84,7 @@ export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryR
 /** Where a request would go in this moment, without sending it. */
 export function addDryRunRoute(door: Door, services: ApiServices): void {
   door.route('POST', '/admin/v1/route', async (exchange) => {
-    assertAdmin(services, exchange);
+    await services.assertOperator(exchange, 'platform:read');
     const { snapshot, clock } = services;
     const { bodyLimit, directory, router } = snapshot();
     const { json } = await readJsonBody(exchange.request, bodyLimit);

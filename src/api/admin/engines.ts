@@ -5,7 +5,7 @@ import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson, assertAdmin } from './access.ts';
+import { adminJson } from './access.ts';
 
 const engine = z.object({
   id: z.string(),
@@ -55,13 +55,13 @@ export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
     };
   };
 
-  door.route('GET', '/admin/v1/engines', (exchange) => {
-    assertAdmin(services, exchange);
+  door.route('GET', '/admin/v1/engines', async (exchange) => {
+    await services.assertOperator(exchange, 'platform:read');
     return adminJson(exchange, { object: 'list', data: engines.list().map(describe) });
   });
 
   door.route('POST', '/admin/v1/engines', async (exchange) => {
-    assertAdmin(services, exchange);
+    await services.assertOperator(exchange, 'platform:write');
     const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
     const { id, action } = validate(engineAction, body);
     if (!(action === 'load' ? engines.load(id) : engines.unload(id))) {

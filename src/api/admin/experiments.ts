@@ -6,7 +6,7 @@ import type { SideSummary } from '../../routing/experiments/canary.ts';
 import type { CanaryStatus } from '../../routing/experiments/experiments.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson, assertAdmin } from './access.ts';
+import { adminJson } from './access.ts';
 
 const side = z.object({
   requests: z.number().int(),
@@ -48,13 +48,13 @@ export function addExperimentAdminRoutes(door: Door, services: ApiServices): voi
   const { snapshot } = services;
   const experiments = () => snapshot().router.experiments;
 
-  door.route('GET', '/admin/v1/canaries', (exchange) => {
-    assertAdmin(services, exchange);
+  door.route('GET', '/admin/v1/canaries', async (exchange) => {
+    await services.assertOperator(exchange, 'platform:read');
     return adminJson(exchange, { object: 'list', data: experiments().canaries().map(describe) });
   });
 
   door.route('POST', '/admin/v1/canaries', async (exchange) => {
-    assertAdmin(services, exchange);
+    await services.assertOperator(exchange, 'platform:write');
     const { json: body } = await readJsonBody(exchange.request, snapshot().bodyLimit);
     const { model, action } = validate(canaryAction, body);
     if (!experiments().decide(model, action)) {

@@ -7,7 +7,7 @@ import type { Target } from '../../providers/types.ts';
 import { TargetStates } from '../../routing/health/target-states.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson, assertAdmin } from './access.ts';
+import { adminJson } from './access.ts';
 
 const OVERRIDES = ['drain', 'disable', 'force'] as const;
 
@@ -115,13 +115,13 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
     };
   };
 
-  door.route('GET', '/admin/v1/targets', (exchange) => {
-    assertAdmin(services, exchange);
+  door.route('GET', '/admin/v1/targets', async (exchange) => {
+    await services.assertOperator(exchange, 'platform:read');
     return adminJson(exchange, { object: 'list', data: targets().map(describe) });
   });
 
   door.route('POST', '/admin/v1/targets', async (exchange) => {
-    assertAdmin(services, exchange);
+    await services.assertOperator(exchange, 'platform:write');
     const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
     const { provider, model, key = 1, override, reset } = validate(overrideRequest, body);
     const target = targets().find(
@@ -136,8 +136,8 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
     return adminJson(exchange, describe(target));
   });
 
-  door.route('GET', '/admin/v1/requests/:id', (exchange) => {
-    assertAdmin(services, exchange);
+  door.route('GET', '/admin/v1/requests/:id', async (exchange) => {
+    await services.assertOperator(exchange, 'platform:read');
     const id = exchange.params.id ?? '';
     const record = requests.find(id);
     if (!record) {

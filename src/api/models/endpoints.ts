@@ -137,9 +137,9 @@ export function addModelRoutes(door: Door, services: ApiServices): void {
     return true;
   };
 
-  door.route('GET', '/v1/models', (exchange) => {
+  door.route('GET', '/v1/models', async (exchange) => {
     const anthropic = speaksAnthropic(exchange);
-    const { scopes } = authenticate(services, exchange);
+    const { scopes } = await authenticate(services, exchange);
     const data = services
       .snapshot()
       .directory.list()
@@ -151,9 +151,9 @@ export function addModelRoutes(door: Door, services: ApiServices): void {
     return jsonResponse(exchange.request, 200, JSON.stringify(body), {});
   });
 
-  door.route('GET', '/v1/models/:id{.+}', (exchange) => {
+  door.route('GET', '/v1/models/:id{.+}', async (exchange) => {
     const anthropic = speaksAnthropic(exchange);
-    const { scopes } = authenticate(services, exchange);
+    const { scopes } = await authenticate(services, exchange);
     const id = exchange.params.id ?? '';
     const { directory } = services.snapshot();
     const isAllowed = !scopes?.models || matchesAny(scopes.models, id);

@@ -81,7 +81,7 @@ function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[
 export function addSuggestModelRoutes(door: Door, services: ApiServices): void {
   door.route('POST', '/v1/suggest-model', async (exchange) => {
     const { request } = exchange;
-    authenticate(services, exchange);
+    await authenticate(services, exchange);
     const snapshot = services.snapshot();
     const { json } = await readJsonBody(request, snapshot.bodyLimit);
     const { task, constraints, expected, limit } = validate(suggestModelRequest, json);

@@ -125,7 +125,7 @@ export function addResponsesRoutes(door: Door, services: ApiServices): void {
 
   const find = async (exchange: Exchange) => {
     const { params } = exchange;
-    const { tenant } = authenticate(services, exchange);
+    const { tenant } = await authenticate(services, exchange);
     const id = params.id ?? '';
     const stored = await responses.get({ tenant }, id);
     if (!stored) throw notFound(id);
@@ -149,7 +149,7 @@ export function addResponsesRoutes(door: Door, services: ApiServices): void {
   });
   door.route('DELETE', '/v1/responses/:id', async (exchange) => {
     const { request, params } = exchange;
-    const { tenant } = authenticate(services, exchange);
+    const { tenant } = await authenticate(services, exchange);
     const id = params.id ?? '';
     if (!(await responses.delete({ tenant }, id))) throw notFound(id);
     return jsonResponse(request, 200, JSON.stringify({ id, object: 'response', deleted: true }), {});

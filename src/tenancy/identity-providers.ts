@@ -1,0 +1,206 @@
+import * as client from 'openid-client';
+import { GatewayError } from '../core/errors.ts';
+import { asString, isRecord } from '../core/json.ts';
+
+/** An identity provider that people can sign in with. */
+export interface IdentityProviderSettings {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'oidc' | 'github';
+  readonly issuer: string | null;
+  readonly clientId: string;
+  readonly clientSecret: string | null;
+  readonly scopes: readonly string[];
+  readonly allowedDomains: readonly string[];
+  /** Where people who are not known become members. */
+  readonly signUp: {
+    readonly tenant: string;
+    readonly role: 'admin' | 'developer' | 'billing' | 'viewer';
+  } | null;
+}
+
+/** What has to be remembered between sending somebody away and their coming back. */
+export interface SignInAttempt {
+  readonly provider: string;
+  readonly state: string;
+  readonly nonce: string;
+  readonly verifier: string;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+}
+
+/** Whom an identity provider vouches for. */
+export interface ForeignIdentity {
+  readonly issuer: string;
+  readonly subject: string;
+  /** Only where the provider has made sure that it is theirs. */
+  readonly email: string | null;
+  readonly name: string | null;
+}
+
+const GITHUB = 'https://github.com';
+const GITHUB_API = 'https://api.github.com';
+const ATTEMPT_MS = 10 * 60_000;
+const LOOPBACK = /^http:\/\/(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])(?::|\/|$)/;
+
+/** Signing in by OpenID Connect, or by GitHub's OAuth 2.0; both with PKCE. */
+export class IdentityProviders {
+  readonly #configurations = new Map<string, Promise<client.Configuration>>();
+
+  constructor(
+    private readonly settings: () => readonly IdentityProviderSettings[],
+    /** Unix milliseconds. */
+    private readonly now: () => number,
+  ) {}
+
+  list(): readonly IdentityProviderSettings[] {
+    return this.settings();
+  }
+
+  /** @throws GatewayError `not_found` */
+  get(id: string): IdentityProviderSettings {
+    const found = this.settings().find((one) => one.id === id);
+    if (!found) throw new GatewayError('not_found', 'There is no such identity provider.');
+    return found;
+  }
+
+  /** Where to send somebody, and what to remember until they come back. */
+  async begin(
+    id: string,
+    redirectUri: string,
+  ): Promise<{ readonly url: string; readonly attempt: SignInAttempt }> {
+    const settings = this.get(id);
+    const configuration = await this.#configuration(settings);
+    const attempt: SignInAttempt = {
+      provider: id,
+      state: client.randomState(),
+      nonce: client.randomNonce(),
+      verifier: client.randomPKCECodeVerifier(),
+      expiresAt: this.now() + ATTEMPT_MS,
+    };
+    const own = settings.kind === 'oidc' ? ['openid', 'email', 'profile'] : ['read:user', 'user:email'];
+    const url = client.buildAuthorizationUrl(configuration, {
+      redirect_uri: redirectUri,
+      scope: [...new Set([...own, ...settings.scopes])].join(' '),
+      code_challenge: await client.calculatePKCECodeChallenge(attempt.verifier),
+      code_challenge_method: 'S256',
+      state: attempt.state,
+      ...(settings.kind === 'oidc' ? { nonce: attempt.nonce } : {}),
+    });
+    return { url: url.href, attempt };
+  }
+
+  /**
+   * @param callback the address that the provider has sent somebody back to, as it is registered there
+   * @throws GatewayError `permission_denied` when it is not the answer to that attempt, or they may not sign in
+   */
+  async finish(attempt: SignInAttempt, callback: URL): Promise<ForeignIdentity> {
+    const settings = this.get(attempt.provider);
+    if (attempt.expiresAt < this.now()) throw denied('It took too long to sign in; try again.');
+    const configuration = await this.#configuration(settings);
+    let identity: ForeignIdentity;
+    try {
+      const tokens = await client.authorizationCodeGrant(configuration, callback, {
+        pkceCodeVerifier: attempt.verifier,
+        expectedState: attempt.state,
+        ...(settings.kind === 'oidc' ? { expectedNonce: attempt.nonce, idTokenExpected: true } : {}),
+      });
+      identity =
+        settings.kind === 'oidc'
+          ? fromClaims(tokens.claims() ?? {}, configuration.serverMetadata().issuer)
+          : await fromGitHub(configuration, tokens.access_token, settings.issuer);
+    } catch (cause) {
+      if (cause instanceof GatewayError) throw cause;
+      throw denied(`${settings.name} did not let you sign in.`, cause);
+    }
+    const { allowedDomains } = settings;
+    const domain = identity.email?.split('@')[1]?.toLowerCase();
+    if (allowedDomains.length > 0 && !(domain && allowedDomains.includes(domain))) {
+      throw denied('Only people with certain e-mail addresses may sign in here.');
+    }
+    return identity;
+  }
+
+  #configuration(settings: IdentityProviderSettings): Promise<client.Configuration> {
+    const key = JSON.stringify(settings);
+    let known = this.#configurations.get(key);
+    if (!known) {
+      known = configure(settings);
+      this.#configurations.set(key, known);
+      // One that fails is tried again the next time.
+      known.catch(() => this.#configurations.delete(key));
+    }
+    return known;
+  }
+}
+
+async function configure({ kind, issuer, clientId, clientSecret, name }: IdentityProviderSettings) {
+  const secret = clientSecret ?? undefined;
+  if (kind === 'github') {
+    const base = issuer ?? GITHUB;
+    const configuration = new client.Configuration(
+      {
+        issuer: base,
+        authorization_endpoint: `${base}/login/oauth/authorize`,
+        token_endpoint: `${base}/login/oauth/access_token`,
+      },
+      clientId,
+      secret,
+    );
+    if (LOOPBACK.test(base)) client.allowInsecureRequests(configuration);
+    return configuration;
+  }
+  try {
+    return await client.discovery(new URL(issuer ?? ''), clientId, secret, undefined, {
+      // Plain HTTP is for trying things out on one machine.
+      execute: LOOPBACK.test(issuer ?? '') ? [client.allowInsecureRequests] : [],
+    });
+  } catch (cause) {
+    throw new GatewayError('store_unavailable', `${name} can not be reached to sign in with.`, { cause });
+  }
+}
+
+function fromClaims(claims: Readonly<Record<string, unknown>>, issuer: string): ForeignIdentity {
+  const subject = asString(claims.sub);
+  if (subject === undefined) throw denied('The identity provider did not say who you are.');
+  return {
+    issuer,
+    subject,
+    email: claims.email_verified === true ? (asString(claims.email)?.toLowerCase() ?? null) : null,
+    name: asString(claims.name) ?? null,
+  };
+}
+
+async function fromGitHub(
+  configuration: client.Configuration,
+  accessToken: string,
+  issuer: string | null,
+): Promise<ForeignIdentity> {
+  const api = issuer === null || issuer === GITHUB ? GITHUB_API : `${issuer}/api/v3`;
+  const get = async (path: string): Promise<unknown> => {
+    const response = await client.fetchProtectedResource(
+      configuration,
+      accessToken,
+      new URL(`${api}${path}`),
+      'GET',
+    );
+    return response.json();
+  };
+  const user = await get('/user');
+  if (!isRecord(user) || typeof user.id !== 'number') throw denied('GitHub did not say who you are.');
+  const emails = await get('/user/emails');
+  const addresses: unknown[] = Array.isArray(emails) ? emails : [];
+  const primary = addresses.find(
+    (one) => isRecord(one) && one.primary === true && one.verified === true && typeof one.email === 'string',
+  );
+  return {
+    issuer: issuer ?? GITHUB,
+    subject: String(user.id),
+    email: isRecord(primary) ? (asString(primary.email)?.toLowerCase() ?? null) : null,
+    name: asString(user.name) ?? asString(user.login) ?? null,
+  };
+}
+
+function denied(message: string, cause?: unknown): GatewayError {
+  return new GatewayError('permission_denied', message, { cause });
+}

@@ -1,0 +1,126 @@
+import { createRemoteJWKSet, decodeJwt, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import { GatewayError } from '../core/errors.ts';
+import { asString } from '../core/json.ts';
+import { sha256Hex } from '../platform/hash.ts';
+
+/** An issuer whose tokens are accepted in place of API keys. */
+export interface TrustedIssuer {
+  readonly issuer: string;
+  readonly jwksUrl: string;
+  readonly audience: string;
+  readonly tenantClaim: string | null;
+  readonly tenant: string | null;
+}
+
+/** Whom a token stands for: a key of ours, or somebody that another issuer knows. */
+export type TokenSubject =
+  | { readonly kind: 'key'; readonly tenant: string; readonly keyId: string }
+  | { readonly kind: 'foreign'; readonly tenant: string; readonly id: string; readonly name: string };
+
+interface Verified {
+  readonly subject: TokenSubject;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+}
+
+const ISSUER = 'weir';
+const AUDIENCE = 'weir';
+/** Tokens that were found good and are remembered, so that each is verified once. */
+const MAX_KNOWN = 10_000;
+const LOOKS_LIKE_JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/** Short-lived tokens in place of API keys: those that are given out here, and those of other issuers. */
+export class Tokens {
+  readonly #key: Uint8Array;
+  readonly #known = new Map<string, Verified>();
+  readonly #keySets = new Map<string, ReturnType<typeof createRemoteJWKSet>>();
+
+  constructor(
+    secret: string,
+    private readonly issuers: () => readonly TrustedIssuer[],
+    /** Unix milliseconds. */
+    private readonly now: () => number,
+  ) {
+    this.#key = new TextEncoder().encode(sha256Hex(`weir tokens ${secret}`));
+  }
+
+  /** Whether a presented secret is a token, and no key. */
+  static isToken(secret: string): boolean {
+    return LOOKS_LIKE_JWT.test(secret);
+  }
+
+  /** A token that stands for a key. It ends with the key, if that ends earlier. */
+  async issue(
+    tenant: string,
+    keyId: string,
+    lifetimeMs: number,
+  ): Promise<{ token: string; expiresAt: number }> {
+    const now = Math.floor(this.now() / 1000);
+    const until = now + Math.floor(lifetimeMs / 1000);
+    const token = await new SignJWT({ tenant })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setIssuer(ISSUER)
+      .setAudience(AUDIENCE)
+      .setSubject(keyId)
+      .setIssuedAt(now)
+      .setExpirationTime(until)
+      .sign(this.#key);
+    return { token, expiresAt: until * 1000 };
+  }
+
+  /** What is known of a token that was verified before; nothing where it has to be verified. */
+  known(token: string): TokenSubject | undefined {
+    const found = this.#known.get(token);
+    return found && found.expiresAt > this.now() ? found.subject : undefined;
+  }
+
+  /** @throws GatewayError `invalid_api_key` */
+  async verify(token: string): Promise<TokenSubject> {
+    let verified: Verified;
+    try {
+      const issuer = decodeJwt(token).iss;
+      verified = issuer === ISSUER ? await this.#own(token) : await this.#foreign(token, issuer);
+    } catch (cause) {
+      throw new GatewayError('invalid_api_key', 'The token is not valid, or has expired.', { cause });
+    }
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(token, verified);
+    return verified.subject;
+  }
+
+  async #own(token: string): Promise<Verified> {
+    const { payload } = await jwtVerify(token, this.#key, {
+      ...{ issuer: ISSUER, audience: AUDIENCE, algorithms: ['HS256'] },
+      requiredClaims: ['exp', 'sub'],
+      currentDate: new Date(this.now()),
+    });
+    const tenant = asString(payload.tenant) ?? '';
+    return { subject: { kind: 'key', tenant, keyId: payload.sub ?? '' }, expiresAt: expiryOf(payload) };
+  }
+
+  async #foreign(token: string, issuer: string | undefined): Promise<Verified> {
+    const trusted = this.issuers().find((one) => one.issuer === issuer);
+    if (!trusted) throw new Error('the issuer is not trusted');
+    let keys = this.#keySets.get(trusted.jwksUrl);
+    if (!keys) {
+      keys = createRemoteJWKSet(new URL(trusted.jwksUrl));
+      this.#keySets.set(trusted.jwksUrl, keys);
+    }
+    const { payload } = await jwtVerify(token, keys, {
+      issuer: trusted.issuer,
+      audience: trusted.audience,
+      requiredClaims: ['exp', 'sub'],
+      currentDate: new Date(this.now()),
+    });
+    const named = trusted.tenantClaim === null ? undefined : asString(payload[trusted.tenantClaim]);
+    const tenant = named ?? trusted.tenant;
+    if (!tenant) throw new Error('the token names no tenant');
+    const name = (payload.sub ?? '').slice(0, 100);
+    const id = `jwt_${sha256Hex(`${trusted.issuer}\n${payload.sub ?? ''}`).slice(0, 20)}`;
+    return { subject: { kind: 'foreign', tenant, id, name }, expiresAt: expiryOf(payload) };
+  }
+}
+
+function expiryOf({ exp = 0 }: JWTPayload): number {
+  return exp * 1000;
+}
