@@ -363,6 +363,12 @@ export class App {
       timer.unref();
       this.#timers.push(timer);
     };
+    this.#publishLeftovers().catch((error: unknown) => {
+      logger.error(
+        { err: error },
+        'changes that were left untold could not be told; they are at the next start',
+      );
+    });
     every(KEY_REFRESH_MS, 'API keys could not be read again; the known ones stay in force', () =>
       this.#stores.access.refresh(),
     );
@@ -376,6 +382,15 @@ export class App {
     every(DISCOVERY_MS, 'model discovery failed', () => this.discover());
     every(EXPIRY_MS, 'old rows could not be deleted', () => this.#deleteOld());
     every(EXPIRY_MS, 'expired responses could not be deleted', () => this.#responses.deleteExpired());
+  }
+
+  /** Tells the control database what a gateway that died in between has left untold. */
+  async #publishLeftovers(): Promise<void> {
+    const { access, writer, tenants } = this.#stores;
+    await tenants.dropRemoved();
+    for (const { id, status } of [...access.tenants()]) {
+      if (status !== 'deleted') await writer.publish({ tenant: id });
+    }
   }
 
   async #deleteOld(): Promise<void> {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { doctor } from './cli/doctor.ts';
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './cli/keys.ts';
+import { migrateCommand } from './cli/migrate.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
 import { type ReplayOptions, replayCommand } from './cli/replay.ts';
 import { type RouteOptions, routeCommand } from './cli/route.ts';
@@ -11,10 +12,12 @@ import { createTenantCommand, deleteTenantCommand, listTenantsCommand } from './
 import { ConfigError } from './config/errors.ts';
 import { configJsonSchema } from './config/json-schema.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
+import { GatewayError } from './core/errors.ts';
 import { DEFAULT_TENANT } from './core/principal.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
 import { PROVIDER_CATALOG } from './providers/registry.ts';
 import { UnknownProviderError } from './routing/directory.ts';
+import { isUnavailable } from './storage/sql/postgres-server.ts';
 
 const env = process.env;
 const cwd = process.cwd();
@@ -146,6 +149,15 @@ function commands(setExit: (code: number) => void): Command {
     .option('--yes', 'do it')
     .action((id: string, { yes }: { yes?: boolean }) => deleteTenantCommand(command(), id, yes === true));
 
+  program
+    .command('migrate')
+    .description('bring all databases up to date, as starting the gateway does')
+    .option('--plan', 'only say what would be done')
+    .option('--json', 'print as JSON')
+    .action(({ plan, json }: { plan?: boolean; json?: boolean }) =>
+      migrateCommand(command(), plan === true, json === true),
+    );
+
   const config = program.command('config').description('check the configuration, or print its schema');
   config
     .command('check')
@@ -199,9 +211,16 @@ async function main(): Promise<number> {
       error instanceof CommandError ||
       error instanceof ConfigError ||
       error instanceof DatabaseFileError ||
+      error instanceof GatewayError ||
       error instanceof UnknownProviderError
     ) {
       output.err(error.message);
+      return EXIT.failure;
+    }
+    if (isUnavailable(error)) {
+      output.err(
+        `The database server can not be reached: ${error instanceof Error ? error.message : String(error)}`,
+      );
       return EXIT.failure;
     }
     throw error;

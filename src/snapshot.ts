@@ -261,6 +261,7 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
     },
     bodyLimit: server.body_limit,
     isProxy: proxyCheck(server.trusted_proxies),
+    sharedAddressRules: config.storage.redis_url === null ? null : limits.per_ip,
     startsEngines: config.engines.commands.length > 0,
     defaultModel: config.default_model ?? config.models[0]?.id ?? SIMULATOR_ID,
     cors: {

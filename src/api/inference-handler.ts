@@ -13,6 +13,7 @@ import { RequestContext } from '../inference/context.ts';
 import type { DeadlineMonitor, Watched } from '../inference/deadlines.ts';
 import { explain, recordOf } from '../inference/explain.ts';
 import { costSoFar } from '../inference/usage-meter.ts';
+import { AddressSubjects } from '../limits/address-subjects.ts';
 import type { Target } from '../providers/types.ts';
 import { PRIORITIES, type Priority } from '../routing/admission/fair-queue.ts';
 import { assertModelAllowed, authenticate } from './authenticate.ts';
@@ -140,6 +141,7 @@ function headerSafe(value: string): string {
  * commit. From the context's making on, `complete` runs exactly once, at the end of the answer.
  */
 export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpoint): DoorHandler {
+  const addressSubjects = new AddressSubjects();
   return async (exchange) => {
     const { request } = exchange;
     exchange.renderError = endpoint.renderError;
@@ -173,6 +175,10 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       },
     );
     context.deadlineAt = exchange.startedAt + timeoutMs;
+    const { sharedAddressRules } = snapshot;
+    if (sharedAddressRules && address !== undefined) {
+      context.addressLimits = addressSubjects.of(address, sharedAddressRules);
+    }
     exchange.defer();
     services.lifecycle.begin(context);
     const onGone = () =>

@@ -8,7 +8,7 @@ import type { Lifecycle } from '../inference/lifecycle.ts';
 import type { Recorder } from '../inference/recorder.ts';
 import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
 import type { UsageMeter } from '../inference/usage-meter.ts';
-import type { AddressLimiter } from '../limits/per-address.ts';
+import type { AddressLimiter, AddressRules } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { ResponseKeeper } from '../storage/response-keeper.ts';
@@ -22,6 +22,8 @@ export interface ApiSnapshot extends InferenceSnapshot {
   readonly bodyLimit: number;
   /** Whether there are engines that are started when they are needed, which takes long. */
   readonly startsEngines: boolean;
+  /** Limits of client addresses that gateways share, where there are such. */
+  readonly sharedAddressRules: AddressRules | null;
   /** Absent when no proxy is trusted. */
   readonly isProxy: ProxyCheck | undefined;
   /** For prompts that name no model. */

@@ -68,6 +68,11 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     clock,
     store,
     calendar: new Calendar(),
+    onUse: ({ subject, limit }, used) => {
+      if (limit.max === 0) return;
+      const quota = `${limit.of}_per_${limit.per}`;
+      metrics.quotaUsed.labels(subject.id.slice(0, -1), quota).set(used / limit.max);
+    },
     onHit: ({ subject, limit }, refused) => {
       if (refused) metrics.rateLimited.labels(subject.scope).inc();
       else metrics.limitsPassed.labels(subject.scope, limit.mode).inc();
@@ -79,6 +84,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     journal,
     priceOf: ({ target, facts }, tenant) => target && prices().of(target, facts, tenant, clock.wallTime()),
     counter: new UsageCounter(tokenizer),
+    onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd),
     onDefect: (error) => logger.error({ err: error }, 'tokens could not be counted; a guess stands for them'),
   });
   return {

@@ -1,6 +1,7 @@
 import type { AnswerText } from '../core/answer-text.ts';
 import type { AttemptFailure, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
+import type { SubjectLimits } from '../core/limit.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
@@ -104,6 +105,8 @@ export class RequestContext implements Slotted {
   usageEstimated = false;
   /** Taken from the limits that concern it. */
   admission: Admission | undefined;
+  /** Limits of the address that it comes from, where gateways share them. */
+  addressLimits: readonly SubjectLimits[] | undefined;
   /** Labels that the client has put on it. */
   tags: readonly string[] = NO_TAGS;
   /** What was asked for, until the books are closed. */

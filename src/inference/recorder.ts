@@ -10,8 +10,6 @@ import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
 import type { MirrorSide } from './mirror.ts';
 import type { AttemptObserver } from './service.ts';
 
-/** Until tenants choose tiers, everybody is in this one. */
-const TIER = 'default';
 const NONE = 'none';
 
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
@@ -96,7 +94,7 @@ export class Recorder implements AttemptObserver {
     const provider = attempt?.provider ?? NONE;
     const status = statusOf(context, outcome);
     context.status = status;
-    metrics.requests.labels(model, provider, String(status), TIER).inc();
+    metrics.requests.labels(model, provider, String(status), context.principal.tier).inc();
     metrics.requestDuration.labels(model, provider).observe((endedAt - context.startedAt) / 1000);
     const firstAt = context.stream ? context.committedAt : undefined;
     if (firstAt !== undefined) {

@@ -97,12 +97,14 @@ export class InferenceService {
     facts: RequestFacts,
   ): Promise<void> {
     const { limiter } = this.options;
-    const { principal, tags } = context;
-    if (!limiter || (principal.limits.length === 0 && !principal.tagLimits && !route.limits)) return;
+    const { principal, tags, addressLimits } = context;
+    if (!limiter) return;
+    const more = addressLimits ? [...addressLimits, ...(route.limits ?? [])] : route.limits;
+    if (principal.limits.length === 0 && !principal.tagLimits && !more) return;
     context.admission = await limiter.admit({
       principal,
       tags,
-      more: route.limits,
+      more,
       tokens: () => expectedTokens(facts),
       nanoUsd: () =>
         expectedNanoUsd(snapshot.prices, route.targets, route.facts, facts, this.options.clock.wallTime()),

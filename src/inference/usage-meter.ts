@@ -16,6 +16,8 @@ export interface UsageMeterOptions {
   /** The price of what an attempt used, at its time; undefined where none is known. */
   readonly priceOf: (trace: AttemptTrace, tenant: string) => ModelPrice | undefined;
   readonly counter: UsageCounter;
+  /** Told what was spent: thousand-millionths of a US dollar. */
+  readonly onCost: (model: string, tenant: string, nanoUsd: number) => void;
   readonly onDefect: (error: unknown) => void;
 }
 
@@ -102,6 +104,7 @@ export class UsageMeter {
       });
       this.options.journal.add(this.#event(context, outcome, trace, trace === counted));
     }
+    if (nanoUsd > 0) this.options.onCost(context.modelLabel ?? 'unknown', principal.tenant, nanoUsd);
     admission?.settle({ tokens, nanoUsd });
   }
 

@@ -28,6 +28,8 @@ export interface LimiterOptions {
   readonly clock: Clock;
   readonly store: LimitStore;
   readonly calendar: Calendar;
+  /** Told how a tenant's quotas and budgets stand. */
+  readonly onUse?: (counter: Counter, used: number) => void;
   /** Told of each limit that was hit, whether it refused or not. */
   readonly onHit: (counter: Counter, refused: boolean) => void;
 }
@@ -107,6 +109,16 @@ export class Limiter {
     );
   }
 
+  #tell(charges: readonly Charge[], standings: readonly number[]): void {
+    const { onUse } = this.options;
+    if (!onUse) return;
+    for (let index = 0; index < charges.length; index += 1) {
+      const counter = charges[index]?.counter;
+      if (counter?.kind === 'period' && counter.subject.scope === 'tenant')
+        onUse(counter, standings[index] ?? 0);
+    }
+  }
+
   #charges(expected: Expected): Charge[] {
     const { principal, tags, more } = expected;
     const charges: Charge[] = [];
@@ -151,6 +163,7 @@ export class Limiter {
     }
     const { reservation, standings, over } = answer;
     const warnings: string[] = [];
+    this.#tell(charges, standings);
     for (const index of over) {
       const charge = charges[index];
       if (!charge) continue;

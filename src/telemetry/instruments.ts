@@ -123,8 +123,12 @@ abstract class ValueFamily<Names extends readonly string[]> implements Family {
   render(): string {
     let out = head(this.name, this.help, this.type);
     for (const { labels, value } of this.#children.all())
-      out += `${withLabels(this.name, labels)} ${value}\n`;
+      out += `${withLabels(this.name, labels)} ${this.shown(value)}\n`;
     return out;
+  }
+
+  protected shown(value: number): number {
+    return value;
   }
 }
 
@@ -136,6 +140,13 @@ export class Counter<Names extends readonly string[]> extends ValueFamily<Names>
 
   labels(...values: LabelValues<Names>): { inc(by?: number): void } {
     return this.child(values);
+  }
+}
+
+/** A counter of money: whole thousand-millionths are added up, and shown as the whole unit. */
+export class MoneyCounter<Names extends readonly string[]> extends Counter<Names> {
+  protected override shown(value: number): number {
+    return value / 1e9;
   }
 }
 

@@ -5,6 +5,7 @@ import {
   Histogram,
   type MetricDescription,
   MetricRegistry,
+  MoneyCounter,
   Sampled,
 } from './instruments.ts';
 import type { ProcessStats } from './process-stats.ts';
@@ -83,6 +84,14 @@ export class Metrics {
   readonly rateLimited = this.#counter('llm_rate_limit_exceeded_total', 'Requests refused by a rate limit.', [
     'scope',
   ]);
+  readonly cost = this.#registry.add(
+    new MoneyCounter('llm_cost_usd_total', 'What was spent, in US dollars.', ['model', 'tenant']),
+  );
+  readonly quotaUsed = this.#gauge(
+    'llm_quota_used_ratio',
+    'How much of a tenant’s quota or budget was used when it was last asked for: 1 is all of it.',
+    ['tenant', 'quota'],
+  );
   readonly limitsPassed = this.#counter(
     'llm_limit_passed_total',
     'Requests over a limit that does not refuse: one that only warns, or only looks on.',

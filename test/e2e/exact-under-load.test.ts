@@ -280,3 +280,33 @@ describe.skipIf(!canStopRedis || !canStopPostgres)('stores that go away under lo
     );
   }, 120_000);
 });
+
+describe.skipIf(!hasRedis || !hasPostgres)('limits of addresses', () => {
+  test('hold for all gateways together', async () => {
+    const upstream = await startCountingUpstream(7, 0);
+    closers.push(() => upstream.close());
+    const env = {
+      DATABASE_URL: await (await sharedPostgres()).freshUrl(),
+      REDIS_URL: (await sharedRedis()).url,
+    };
+    const gateways: Gateway[] = [];
+    for (let index = 0; index < 2; index += 1) {
+      const limits = { per_ip: { rps: 0.01, burst: 8 } };
+      const gateway = await startGateway({
+        config: { ...config(upstream), limits, storage: { redis_prefix: 'addresses' } },
+        env,
+      });
+      closers.push(() => gateway.stop());
+      gateways.push(gateway);
+    }
+    const [one] = gateways;
+    const all = await Promise.all(
+      Array.from({ length: 16 }, (_, index) => {
+        const gateway = gateways[index % 2] ?? one;
+        if (!gateway) throw new Error('no gateway');
+        return request(gateway, gateway.adminKey, `a${index}`, () => 0.9);
+      }),
+    );
+    expect(all.filter(({ status }) => status === 200)).toHaveLength(8);
+  }, 60_000);
+});

@@ -3,7 +3,7 @@ import type { ControlTables } from './control-tables.ts';
 import type { DatabaseServer, OpenDatabase } from './database-server.ts';
 import { migrate } from './migrate.ts';
 import { CONTROL_MIGRATIONS } from './migrations/control.ts';
-import { PostgresServer } from './postgres-server.ts';
+import { PostgresServer, unavailable } from './postgres-server.ts';
 
 export type ControlDatabase = OpenDatabase<ControlTables>;
 export type ControlTransaction = Transaction<ControlTables>;
@@ -24,7 +24,7 @@ export async function openControlDatabase(server: DatabaseServer): Promise<Contr
     await migrate(database, CONTROL_MIGRATIONS);
   } catch (error) {
     await database.close();
-    throw error;
+    throw unavailable(error);
   }
   return database;
 }

@@ -166,9 +166,11 @@ export function isUnavailable(error: unknown): boolean {
   );
 }
 
-function unavailable(cause: unknown): unknown {
+/** What a failure is to others: one of the connection, with words that a tired person understands, or what it was. */
+export function unavailable(cause: unknown): unknown {
   if (!isUnavailable(cause) || cause instanceof DatabaseUnavailableError) return cause;
-  return new DatabaseUnavailableError('The database server can not be reached.', { cause });
+  const reason = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
+  return new DatabaseUnavailableError(`The database server can not be reached${reason}.`, { cause });
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import pg from 'pg';
+import {
+  canStopPostgres,
+  hasPostgres,
+  startPostgres,
+  type TestPostgres,
+} from '../../../test/support/services/postgres.ts';
+import { seeded } from '../../core/random.ts';
+import { PostgresServer } from './postgres-server.ts';
+import { TenantDatabases } from './tenant-databases.ts';
+
+/** A thousand take a minute and 8 GB of disk, so that is for whoever asks for it. */
+const TENANTS = Number(process.env.WEIR_TEST_TENANTS ?? 100);
+const CONNECTIONS = 20;
+
+describe.skipIf(!hasPostgres || !canStopPostgres)('many tenants on PostgreSQL', () => {
+  let server: TestPostgres;
+  let url = '';
+  beforeAll(async () => {
+    server = await startPostgres({ wal_level: 'minimal', max_wal_senders: '0', synchronous_commit: 'off' });
+    url = await server.freshUrl();
+  });
+  afterAll(() => server?.dispose());
+
+  test('each has a database of its own, reached within a bounded number of connections', async () => {
+    const databases = new TenantDatabases({
+      servers: new Map([['', new PostgresServer({ url, connectionsEach: 2 })]]),
+      placementOf: ({ tenant }) => ({ server: '', database: `many_${tenant}` }),
+      maxConnections: CONNECTIONS,
+    });
+    const ids = Array.from({ length: TENANTS }, (_, index) => `t${index}`);
+    const each = async (at: number, work: (id: string) => Promise<unknown>) => {
+      const waiting = [...ids];
+      const worker = async () => {
+        for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) await work(next);
+      };
+      await Promise.all(Array.from({ length: at }, worker));
+    };
+    await each(4, (id) => databases.create({ server: '', database: `many_${id}` }));
+    // What is migrated already is left as it is.
+    expect(await databases.migrate({ server: '', database: 'many_t7' })).toEqual([]);
+
+    const watcher = new pg.Pool({ connectionString: url, max: 1 });
+    let most = 0;
+    const random = seeded(1);
+    let left = 600;
+    const visitor = async () => {
+      while (left > 0) {
+        left -= 1;
+        const number = left;
+        const tenant = `t${Math.floor(random() * TENANTS)}`;
+        await databases.use({ tenant }, (db) =>
+          db
+            .insertInto('outbox')
+            .values({ id: `o${number}`, topic: tenant, subject: '', created_at: number })
+            .execute(),
+        );
+        if (number % 20 > 0) continue;
+        const { rows } = await watcher.query<{ count: string }>(
+          "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weir' AND datname LIKE 'many_%'",
+        );
+        most = Math.max(most, Number(rows[0]?.count));
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, visitor));
+    await watcher.end();
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(CONNECTIONS);
+    expect(databases.connections).toBeLessThanOrEqual(CONNECTIONS);
+    await databases.close();
+  }, 300_000);
+});
