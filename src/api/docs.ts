@@ -13,6 +13,7 @@ import {
   messagesRequest,
   messagesResponse,
 } from './anthropic/endpoints.ts';
+import { AUTH_DOCUMENTS } from './auth/documents.ts';
 import { modelList, modelObject } from './models/endpoints.ts';
 import { promptRequest, promptResponse } from './native/endpoints.ts';
 import { rerankRequest, rerankResponse } from './native/rerank.ts';
@@ -339,7 +340,7 @@ export interface DocsOptions {
 
 /** The API description and a page to read and try it; neither needs a key, and nothing is loaded from elsewhere. */
 export function addDocsRoutes(door: Door, { version, more, enabled, readAsset }: DocsOptions): void {
-  describeRoutes(door, [...ROUTES, ...more], errorResponse);
+  describeRoutes(door, [...ROUTES, ...AUTH_DOCUMENTS, ...more], errorResponse);
   const document = openApiDocument(door, version);
   const guard = () => {
     if (!enabled()) throw new GatewayError('not_found', 'The documentation is switched off (server.docs).');

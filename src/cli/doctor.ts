@@ -7,6 +7,7 @@ import { findProgram } from '../platform/child-process.ts';
 import { fetchModels } from '../providers/exchange.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import type { Provider } from '../providers/types.ts';
+import { connectRedis } from '../storage/kv/redis-client.ts';
 import { openFilesLimit } from '../telemetry/process-stats.ts';
 import { EXIT, type Output, paint } from './output.ts';
 import { offlineSnapshot } from './snapshot.ts';
@@ -54,6 +55,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   }
   if (config) {
     for (const finding of await checkStore(config, options.env, options.output)) report(finding);
+    if (config.storage.redis_url !== null) report(await checkRedis(config, config.storage.redis_url));
     for (const finding of await checkPorts(config)) report(finding);
     report(checkFileLimit());
     for (const finding of await checkProviders(config, options)) report(finding);
@@ -119,6 +121,36 @@ async function checkStore(
       },
     ];
   }
+}
+
+/** How long a first connection may take. */
+const REDIS_CONNECT_MS = 3_000;
+
+async function checkRedis({ storage }: Config, url: string): Promise<Finding> {
+  let reason = 'no answer';
+  const client = connectRedis({
+    url,
+    timeoutMs: storage.redis_timeout,
+    onError: (error) => {
+      reason = error.message;
+    },
+  });
+  const over = new AbortController();
+  const late = systemClock.sleep(REDIS_CONNECT_MS, over.signal).then(
+    () => false,
+    () => false,
+  );
+  const ready = new Promise<boolean>((resolve) => client.once('ready', () => resolve(true)));
+  const connected = client.status === 'ready' || (await Promise.race([ready, late]));
+  over.abort();
+  client.disconnect();
+  if (connected) return { check: 'redis', level: 'ok', message: 'answers; limits are shared through it' };
+  return {
+    check: 'redis',
+    level: 'problem',
+    message: `can not be reached: ${reason}`,
+    advice: 'Is REDIS_URL right? Until it answers, each gateway counts limits for itself.',
+  };
 }
 
 function tryListen(host: string, port: number): Promise<string | undefined> {

@@ -9,72 +9,22 @@ import { presentedKey } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
 import type { IdentityProviders } from '../../tenancy/identity-providers.ts';
-import { email, personName } from '../../tenancy/names.ts';
 import type { Session } from '../../tenancy/sessions.ts';
 import { Tokens } from '../../tenancy/tokens.ts';
 import type { User } from '../../tenancy/users.ts';
 import { assertOwnPage, presentedSession, SESSION_COOKIE } from '../admin/actor-of.ts';
 import { time } from '../admin/paging.ts';
 import type { AdminServices } from '../admin/services.ts';
-import { password, showUser, userObject } from '../admin/users.ts';
+import { showUser } from '../admin/users.ts';
 import { authenticate } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
+import { acceptBody, passwordBody, signInBody, type tokenAnswer, tokenBody } from './schemas.ts';
 import { SignInThrottle, userOfIdentity } from './sign-in.ts';
 
 const ATTEMPT_COOKIE = 'weir_sign_in';
 const ATTEMPT_SECONDS = 600;
 const CONSOLE = '/console';
-
-export const signInBody = z.strictObject({ email, password: z.string().max(200) }).openapi('SignIn');
-export const signedIn = z
-  .object({
-    user: userObject,
-    session: z.string().describe('For `Authorization: Bearer`, where no cookie is wanted.'),
-    expires_at: z.string(),
-  })
-  .openapi('SignedIn');
-export const sessionList = z
-  .object({
-    object: z.literal('list'),
-    data: z.array(
-      z.object({
-        id: z.string(),
-        current: z.boolean(),
-        address: z.string(),
-        agent: z.string(),
-        created_at: z.string(),
-        last_seen_at: z.string(),
-        expires_at: z.string(),
-      }),
-    ),
-  })
-  .openapi('SessionList');
-export const providerList = z
-  .object({
-    object: z.literal('list'),
-    data: z.array(z.object({ id: z.string(), name: z.string(), url: z.string() })),
-  })
-  .openapi('IdentityProviderList');
-export const passwordBody = z
-  .strictObject({ current: z.string().max(200).optional(), password })
-  .openapi('PasswordChange');
-export const acceptBody = z
-  .strictObject({ token: z.string().max(300), name: personName.optional(), password: password.optional() })
-  .openapi('InvitationAcceptance');
-export const tokenBody = z
-  .strictObject({
-    expires_in: z
-      .int()
-      .min(30)
-      .max(86_400)
-      .optional()
-      .describe('Seconds; `auth.token` at most, and by default.'),
-  })
-  .openapi('TokenRequest');
-export const tokenAnswer = z
-  .object({ access_token: z.string(), token_type: z.literal('Bearer'), expires_in: z.number().int() })
-  .openapi('Token');
 
 export interface AuthServices {
   readonly api: ApiServices;

@@ -1,0 +1,53 @@
+import { z } from '@hono/zod-openapi';
+import { email, personName } from '../../tenancy/names.ts';
+import { password, userObject } from '../admin/users.ts';
+
+export const signInBody = z.strictObject({ email, password: z.string().max(200) }).openapi('SignIn');
+export const signedIn = z
+  .object({
+    user: userObject,
+    session: z.string().describe('For `Authorization: Bearer`, where no cookie is wanted.'),
+    expires_at: z.string(),
+  })
+  .openapi('SignedIn');
+export const sessionList = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(
+      z.object({
+        id: z.string(),
+        current: z.boolean(),
+        address: z.string(),
+        agent: z.string(),
+        created_at: z.string(),
+        last_seen_at: z.string(),
+        expires_at: z.string(),
+      }),
+    ),
+  })
+  .openapi('SessionList');
+export const providerList = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(z.object({ id: z.string(), name: z.string(), url: z.string() })),
+  })
+  .openapi('IdentityProviderList');
+export const passwordBody = z
+  .strictObject({ current: z.string().max(200).optional(), password })
+  .openapi('PasswordChange');
+export const acceptBody = z
+  .strictObject({ token: z.string().max(300), name: personName.optional(), password: password.optional() })
+  .openapi('InvitationAcceptance');
+export const tokenBody = z
+  .strictObject({
+    expires_in: z
+      .int()
+      .min(30)
+      .max(86_400)
+      .optional()
+      .describe('Seconds; `auth.token` at most, and by default.'),
+  })
+  .openapi('TokenRequest');
+export const tokenAnswer = z
+  .object({ access_token: z.string(), token_type: z.literal('Bearer'), expires_in: z.number().int() })
+  .openapi('Token');
