@@ -60,7 +60,9 @@ export class UsageMeter {
   async #count({ attempts }: RequestContext, call: InferenceCall): Promise<void> {
     for (const attempt of attempts) {
       if (!needsCount(attempt)) continue;
-      const { usage, answer, model } = attempt;
+      const { answer, model } = attempt;
+      // What was guessed on the way is guessed no longer.
+      const usage = attempt.estimated ? undefined : attempt.usage;
       const text = answer?.toString() ?? '';
       // A first guess, should counting fail.
       const inputTokens = usage?.inputTokens ?? guessTokens(call.text.length);
@@ -156,8 +158,8 @@ export function costSoFar({ attempts }: RequestContext): string | undefined {
  * An attempt that the upstream worked for without telling for how much: a stream that was cut, an answer without usage,
  * or one whose client went before it began. Who was refused has used nothing.
  */
-function needsCount({ usage, outcome, firstEventAt, estimated }: AttemptTrace): boolean {
-  if (estimated) return false;
+function needsCount({ usage, outcome, firstEventAt, estimated, answer }: AttemptTrace): boolean {
+  if (estimated && answer === undefined) return false;
   if (outcome === 'done') return usage?.outputTokens === undefined && usage?.inputTokens === undefined;
   if (outcome === 'client_gone') return true;
   return outcome === 'failed' && firstEventAt !== undefined;

@@ -5,6 +5,7 @@ import {
   sharedRedis,
   startRedis,
   startRedisCluster,
+  startSentinel,
   type TestRedis,
 } from '../../test/support/services/redis.ts';
 import { systemClock } from '../core/clock.ts';
@@ -74,9 +75,13 @@ async function redisStore(url: string, prefix: string, cluster: boolean): Promis
   });
 }
 
-const redisBackend = (name: string, cluster: boolean, start: () => Promise<TestRedis>): Backend => ({
+const redisBackend = (
+  name: string,
+  { cluster = false, own = true }: { readonly cluster?: boolean; readonly own?: boolean },
+  start: () => Promise<TestRedis>,
+): Backend => ({
   name,
-  available: cluster ? canStopRedis : hasRedis,
+  available: own ? canStopRedis : hasRedis,
   start: async () => {
     const redis = await start();
     const prefix = `test-${unique()}`;
@@ -90,7 +95,7 @@ const redisBackend = (name: string, cluster: boolean, start: () => Promise<TestR
       },
       dispose: async () => {
         for (const store of stores) await store.close();
-        if (cluster) await redis.dispose();
+        if (own) await redis.dispose();
       },
     };
   },
@@ -105,8 +110,9 @@ const BACKENDS: readonly Backend[] = [
       return { shared: false, connect: async () => store, dispose: async () => undefined };
     },
   },
-  redisBackend('Redis', false, sharedRedis),
-  redisBackend('a Redis cluster', true, startRedisCluster),
+  redisBackend('Redis', { own: false }, sharedRedis),
+  redisBackend('Redis behind Sentinel', {}, startSentinel),
+  redisBackend('a Redis cluster', { cluster: true }, startRedisCluster),
 ];
 
 function granted(answer: ReserveAnswer) {

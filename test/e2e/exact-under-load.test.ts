@@ -10,6 +10,7 @@ import { admin, dataOf, done } from './helpers/admin.ts';
 /** US dollars per million tokens: a token of input is one millionth, one of output ten. */
 const PRICES = [{ model: 'upstream-chat', input: '1', output: '10' }];
 const CLIENTS = 200;
+const OUTAGE_MS = Number(process.env.WEIR_TEST_OUTAGE_MS ?? 0);
 const ROUNDS = 3;
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -255,7 +256,10 @@ describe.skipIf(!canStopRedis || !canStopPostgres)('stores that go away under lo
     const until = async (count: number) => eventually('requests go on', () => sent > count, 30_000);
     await until(100);
     await Promise.all([postgres.stop(), redis.stop()]);
+    const since = performance.now();
     await until(sent + 300);
+    // Half a minute takes half a minute: that is for whoever asks for it.
+    await eventually('it lasts', () => performance.now() - since > OUTAGE_MS, OUTAGE_MS + 5_000);
     // Nothing can be changed meanwhile, and that is said.
     const refused = await admin(gateway, 'POST', '/tenants/out/keys', { name: 'later' });
     expect([refused.status, refused.body]).toMatchObject([503, { error: { code: 'store_unavailable' } }]);

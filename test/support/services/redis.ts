@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { join } from 'node:path';
 import { findServices } from '../../../scripts/test-services.mjs';
 import { freePort } from '../gateway.ts';
 import { exitOf, outputOf, serviceFolder, startService, untilReady } from './process.ts';
@@ -95,6 +97,39 @@ export async function startRedis(): Promise<TestRedis> {
     dispose: async () => {
       await node.stop();
       node.remove();
+    },
+  };
+}
+
+/** A server that a Sentinel names. */
+export async function startSentinel(): Promise<TestRedis> {
+  if (redis === undefined) throw new Error('Redis is not installed');
+  const master = await createNode([]);
+  await master.start();
+  const folder = serviceFolder('sentinel');
+  const file = join(folder.path, 'sentinel.conf');
+  const port = await freePort();
+  writeFileSync(file, `port ${port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 ${master.port} 1\n`);
+  // Sentinel writes what it learns into its configuration.
+  chmodSync(file, 0o666);
+  const child = startService(redis, [file, '--sentinel'], folder.path);
+  await untilReady(child, outputOf(child), () =>
+    command(port, 'SENTINEL GET-MASTER-ADDR-BY-NAME main').then(
+      (answer) => answer.includes(String(master.port)),
+      () => false,
+    ),
+  );
+  return {
+    url: `redis+sentinel://127.0.0.1:${port}/main`,
+    stop: () => master.stop(),
+    start: () => master.start(),
+    dispose: async () => {
+      const exited = exitOf(child);
+      child.kill('SIGKILL');
+      await exited;
+      await master.stop();
+      master.remove();
+      folder.remove();
     },
   };
 }
