@@ -1,20 +1,17 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { AppendFile } from '../platform/append-file.ts';
 
 const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
 
+/** Bytes of one file; some hundred events. */
+const FILE_SIZE = 256 * 1024;
+/** Bytes that one character may take. */
+const MOST_BYTES = 3;
+
 /** Files of usage that waits to be stored: one that grows, and those that are closed. */
 export class JournalFiles {
-  #descriptor: number | undefined;
+  #file: AppendFile | undefined;
   #number = 0;
 
   /**
@@ -41,31 +38,34 @@ export class JournalFiles {
       .sort();
   }
 
-  append(text: string): void {
-    this.#descriptor ??= openSync(join(this.folder, this.#name()), 'a', 0o600);
-    writeSync(this.#descriptor, text);
+  /** @returns false when the file that grows has no room for it: another is to be begun */
+  append(text: string): boolean {
+    this.#file ??= new AppendFile(
+      join(this.folder, this.#name()),
+      Math.max(FILE_SIZE, MOST_BYTES * text.length),
+    );
+    return this.#file.append(text);
   }
 
-  /** Closes the file that grows; the next text begins another. @returns its name */
+  /** The next text begins another file. @returns the name of the one that has grown so far */
   rotate(): string {
     const name = this.#name();
-    this.close();
+    this.#file = undefined;
     this.#number += 1;
     return name;
   }
 
+  /** The text of a file that no longer grows. */
   read(name: string): string {
     const path = join(this.folder, name);
-    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    if (!existsSync(path)) return '';
+    const bytes = readFileSync(path);
+    const end = bytes.indexOf(0);
+    return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
   }
 
   remove(name: string): void {
     rmSync(join(this.folder, name), { force: true });
-  }
-
-  close(): void {
-    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
-    this.#descriptor = undefined;
   }
 
   #name(): string {

@@ -67,7 +67,6 @@ export class UsageJournal {
   async close(): Promise<void> {
     await this.#flushing;
     await this.flush();
-    this.options.files.close();
   }
 
   #append(): void {
@@ -76,7 +75,11 @@ export class UsageJournal {
     if (events.length === 0) return;
     this.#waiting = [];
     try {
-      this.options.files.append(`${events.map((event) => JSON.stringify(event)).join('\n')}\n`);
+      const text = `${events.map((event) => JSON.stringify(event)).join('\n')}\n`;
+      if (!this.options.files.append(text)) {
+        this.#rotate();
+        this.options.files.append(text);
+      }
     } catch (error) {
       // They are still in memory, and may reach the database from there.
       this.options.onTrouble('usage could not be written to the local disk', error);

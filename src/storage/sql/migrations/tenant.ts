@@ -1,4 +1,4 @@
-import type { CreateTableBuilder, Kysely } from 'kysely';
+import { type CreateTableBuilder, type Kysely, SqliteAdapter, sql } from 'kysely';
 import type { Migrations } from '../migrate.ts';
 import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
@@ -21,6 +21,8 @@ const withSums = <Columns extends string>(table: CreateTableBuilder<string, Colu
     (built, name) => built.addColumn(name, 'bigint', requiredInteger),
     table,
   );
+
+const isSqlite = (db: Kysely<unknown>) => db.getExecutor().adapter instanceof SqliteAdapter;
 
 /** Of each tenant's database. */
 export const TENANT_MIGRATIONS: Migrations = {
@@ -115,6 +117,8 @@ export const TENANT_MIGRATIONS: Migrations = {
         .addColumn('first_event_ms', 'bigint')
         // One index serves to find an event again and to read a time, and grows at its end.
         .addPrimaryKeyConstraint('usage_events_key', ['at', 'id'])
+        // SQLite would keep a second tree beside it.
+        .$call((table) => (isSqlite(db) ? table.modifyEnd(sql`WITHOUT ROWID`) : table))
         .execute();
       await withSums(
         db.schema

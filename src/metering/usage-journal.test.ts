@@ -1,0 +1,135 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { UsageEvent } from '../storage/usage-event.ts';
+import { JournalFiles } from './journal-files.ts';
+import { UsageJournal } from './usage-journal.ts';
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'weir-journal-'));
+  folders.push(made);
+  return made;
+}
+
+const event = (id: string, tenant = 'a', model = 'm'): UsageEvent => ({
+  ...{
+    id,
+    tenant,
+    model,
+    requestId: 'r',
+    at: 1,
+    keyId: 'k',
+    member: null,
+    provider: 'p',
+    upstreamModel: 'u',
+  },
+  ...{
+    operation: 'chat',
+    tags: [],
+    status: 200,
+    outcome: 'done',
+    requests: 1,
+    inputTokens: 1,
+    outputTokens: 2,
+  },
+  ...{ cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0, costPico: null, estimated: false },
+  ...{ durationMs: 1, firstEventMs: null },
+});
+
+function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<string>() } = {}) {
+  const written: string[] = [];
+  const trouble: string[] = [];
+  const journal = new UsageJournal({
+    files: new JournalFiles(path, 42, boot, () => alive),
+    sink: {
+      write: async (tenant, events) => {
+        if (down.has(tenant)) throw new Error('down');
+        if (tenant === 'gone') throw new Error('gone');
+        written.push(...events.map(({ id }) => id));
+      },
+    },
+    onTrouble: (message) => trouble.push(message),
+    isHopeless: (error) => error instanceof Error && error.message === 'gone',
+  });
+  return { journal, written, trouble, down };
+}
+/** What is added is on disk when the step is over. */
+const stepped = () => Promise.resolve();
+
+describe('usage on its way', () => {
+  test('is on the disk at once, handed over in order, and then gone from it', async () => {
+    const path = folder();
+    const { journal, written } = journalIn(path);
+    for (const id of ['1', '2', '3']) journal.add(event(id));
+    await stepped();
+    expect(readdirSync(path)).toHaveLength(1);
+    expect(journal.pending).toBe(3);
+    await journal.flush();
+    expect([written, journal.pending, readdirSync(path)]).toEqual([['1', '2', '3'], 0, []]);
+  });
+
+  test('of a process that was killed is handed over by the next; a line that was cut is told', async () => {
+    const path = folder();
+    const dead = journalIn(path, { down: new Set(['a']) });
+    for (const id of ['1', '2 💧']) dead.journal.add(event(id));
+    await stepped();
+    writeFileSync(join(path, 'usage-43-b0-0.ndjson'), `${JSON.stringify(event('3'))}\n{"id":"4","ten`);
+    writeFileSync(join(path, 'other.txt'), 'not ours');
+    const next = journalIn(path, { boot: 'b2', alive: false });
+    await next.journal.flush();
+    expect(next.written.sort()).toEqual(['1', '2 💧', '3']);
+    expect(next.trouble).toHaveLength(1);
+    expect(readdirSync(path)).toEqual(['other.txt']);
+  });
+
+  test('of a process that lives is left to it', async () => {
+    const path = folder();
+    writeFileSync(join(path, 'usage-43-b0-0.ndjson'), `${JSON.stringify(event('3'))}\n`);
+    const { journal, written } = journalIn(path);
+    await journal.flush();
+    expect([written, readdirSync(path)]).toEqual([[], ['usage-43-b0-0.ndjson']]);
+  });
+
+  test('waits while a database is down, and holds nobody else up', async () => {
+    const path = folder();
+    const { journal, written, down } = journalIn(path, { down: new Set(['b']) });
+    journal.add(event('1', 'a'));
+    journal.add(event('2', 'b'));
+    await journal.flush();
+    journal.add(event('3', 'a'));
+    await journal.flush();
+    expect([...new Set(written)]).toEqual(['1', '3']);
+    down.clear();
+    await journal.flush();
+    expect([...new Set(written)].sort()).toEqual(['1', '2', '3']);
+    expect(readdirSync(path)).toEqual([]);
+  });
+
+  test('of a tenant that is gone is dropped, loudly', async () => {
+    const { journal, trouble } = journalIn(folder());
+    journal.add(event('1', 'gone'));
+    await journal.flush();
+    expect([journal.pending, trouble.length]).toEqual([0, 1]);
+  });
+
+  test('fills as many files as it needs, and one event may be larger than a file', async () => {
+    const path = folder();
+    const { journal, written } = journalIn(path, { down: new Set() });
+    const count = 3_000;
+    for (let index = 0; index < count; index += 1) {
+      journal.add(event(String(index)));
+      await stepped();
+    }
+    journal.add(event('large', 'a', '💧'.repeat(200_000)));
+    await stepped();
+    expect(readdirSync(path).length).toBeGreaterThan(3);
+    await journal.flush();
+    expect([written.length, new Set(written).size]).toEqual([count + 1, count + 1]);
+  });
+});
