@@ -1,15 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
+import { hangAfter } from '../support/scripts.ts';
 import { hasPostgres, sharedPostgres } from '../support/services/postgres.ts';
 import { chat, completion, eventually, post, provider } from './harness.ts';
 import { admin, dataOf, done } from './helpers/admin.ts';
 
 /** The mock tells 3 tokens of input and 2 of output for each. */
 const config = (url: string, more: object = {}) => ({
-  providers: [provider({ id: 'a', url }), provider({ id: 'b', url })],
+  providers: [
+    provider({ id: 'a', url }),
+    provider({ id: 'b', url }),
+    { id: 'c', kind: 'anthropic', base_url: url, api_key: 'sk-c', discover: false },
+    { id: 'o', kind: 'openai', base_url: `${url}/v1`, api_key: 'sk-o', discover: false },
+  ],
   models: [
     { id: 'chat', targets: [{ provider: 'a', model: 'up' }] },
+    { id: 'claude', targets: [{ provider: 'c', model: 'claude-x' }] },
+    { id: 'responses', targets: [{ provider: 'o', model: 'gpt-x' }] },
     { id: 'other', targets: [{ provider: 'b', model: 'up-other' }] },
     {
       id: 'narrow',
@@ -198,6 +206,62 @@ describe('usage', () => {
     for (const { key } of [one, two, one, two])
       models.push((await ask(key, 'two')).headers.get('x-weir-model'));
     expect(models).toEqual(['first', 'first', 'third', 'third']);
+  });
+
+  test('of a stream that its client cut is counted in every format, and marked', async () => {
+    const { key } = await tenant('cut');
+    const words = ['The', ' quick', ' brown', ' fox'];
+    const send = async (path: string, body: object, pieces: readonly string[]) => {
+      mock.respond(hangAfter(pieces));
+      const controller = new AbortController();
+      const response = await post(gateway, JSON.stringify(body), {
+        path,
+        headers: { authorization: `Bearer ${key}`, 'anthropic-version': '2023-06-01' },
+        signal: controller.signal,
+      });
+      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+      let seen = '';
+      while (reader && !seen.includes(' fox')) seen += (await reader.read()).value ?? '';
+      controller.abort();
+      await reader?.cancel().catch(() => undefined);
+    };
+    const event = (name: string, data: object) =>
+      `event: ${name}\ndata: ${JSON.stringify({ type: name, ...data })}\n\n`;
+    const messages = [{ role: 'user', content: 'Hi' }];
+    await send('/v1/messages', { model: 'claude', max_tokens: 9, stream: true, messages }, [
+      event('message_start', {
+        message: {
+          id: 'm',
+          type: 'message',
+          role: 'assistant',
+          model: 'claude-x',
+          content: [],
+          usage: { input_tokens: 7, output_tokens: 1 },
+        },
+      }),
+      event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
+      ...words.map((text) => event('content_block_delta', { index: 0, delta: { type: 'text_delta', text } })),
+    ]);
+    const response = { id: 'resp_1', object: 'response', status: 'in_progress', model: 'gpt-x', output: [] };
+    await send('/v1/responses', { model: 'responses', stream: true, store: false, input: 'Hi' }, [
+      event('response.created', { sequence_number: 0, response }),
+      ...words.map((delta, index) =>
+        event('response.output_text.delta', {
+          sequence_number: index + 1,
+          item_id: 'i',
+          output_index: 0,
+          content_index: 0,
+          delta,
+        }),
+      ),
+    ]);
+    const by = async () => dataOf(await usage('/tenants/cut', 'group_by=model'));
+    await eventually('both are stored', async () => (await by()).length === 2);
+    // Claude's vocabulary is taken to need a fifth more than the one that is counted with.
+    expect(await by()).toMatchObject([
+      { model: 'claude', input_tokens: 7, output_tokens: 5, estimated_attempts: 1 },
+      { model: 'responses', output_tokens: 4, estimated_attempts: 1 },
+    ]);
   });
 
   test('a budget below what is spent is refused', async () => {

@@ -1,9 +1,11 @@
+import { AnswerText } from '../../core/answer-text.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { concatBytes, parseBlock, SseFramer } from '../../core/sse.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
+import { deltaText } from '../delta-text.ts';
 import type { PassthroughFormat } from '../format.ts';
 import type { Provider } from '../types.ts';
 import { errorFromMessageEvent } from './errors.ts';
@@ -13,7 +15,7 @@ import { readMessageUsage } from './usage.ts';
 
 const encoder = new TextEncoder();
 const END_OF_BLOCK = encoder.encode('\n\n');
-/** Nearly all events are these, and nothing in them is of interest here. */
+/** Nearly all events are these; only their words are of interest here, for counting. */
 const DELTA = encoder.encode('event: content_block_delta\n');
 
 /** Hands on Messages: only the model's name is changed, there and back. */
@@ -41,7 +43,13 @@ export const anthropicPassthrough: PassthroughFormat = {
 };
 
 class MessagePassthroughDecoder implements StreamDecoder {
-  readonly observed: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
+  readonly #answer = new AnswerText();
+  readonly observed: StreamObservation = {
+    usage: undefined,
+    finishReason: undefined,
+    chunks: 0,
+    text: this.#answer,
+  };
   started = false;
   finished = false;
   failure: GatewayError | undefined;
@@ -96,6 +104,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     if (startsWith(block, DELTA)) {
       this.started = true;
       this.observed.chunks += 1;
+      this.#answer.add(deltaText(block));
       this.#out.push(block, END_OF_BLOCK);
       return;
     }

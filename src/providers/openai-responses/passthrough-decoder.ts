@@ -1,9 +1,11 @@
+import { AnswerText } from '../../core/answer-text.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { concatBytes, parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidAnswer } from '../decode.ts';
+import { deltaText } from '../delta-text.ts';
 import type { Target } from '../types.ts';
 import { decodeBlock, decodeData, lastBlock } from './block.ts';
 import { errorFromResponses } from './errors.ts';
@@ -30,10 +32,16 @@ const SEQUENCE_NUMBER = /"sequence_number"\s*:\s*(\d+)/g;
 
 /**
  * Hands on the event stream of a response to a client that speaks the same: events of the output as they came,
- * byte for byte and unparsed; those with the whole response under the model's name as the client gave it.
+ * byte for byte; those with the whole response under the model's name as the client gave it.
  */
 export class ResponsesPassthroughDecoder implements StreamDecoder {
-  readonly observed: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
+  readonly #answer = new AnswerText();
+  readonly observed: StreamObservation = {
+    usage: undefined,
+    finishReason: undefined,
+    chunks: 0,
+    text: this.#answer,
+  };
   started = false;
   finished = false;
   failure: GatewayError | undefined;
@@ -123,7 +131,10 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   }
 
   #output(block: Uint8Array, name: string): void {
-    if (name.includes('.delta')) this.observed.chunks += 1;
+    if (name.includes('.delta')) {
+      this.observed.chunks += 1;
+      this.#answer.add(deltaText(block));
+    }
     this.started = true;
     this.#last = block;
     this.#handOn(block);

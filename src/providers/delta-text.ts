@@ -1,0 +1,23 @@
+import { asString, isRecord } from '../core/json.ts';
+
+const decoder = new TextDecoder();
+
+/**
+ * The words that one event of a stream adds, in Anthropic's form or in that of OpenAI's responses. Only for counting: what
+ * can't be read counts as nothing, and is handed on all the same.
+ */
+export function deltaText(block: Uint8Array): string | undefined {
+  const text = decoder.decode(block);
+  const start = text.indexOf('{');
+  if (start < 0) return undefined;
+  let event: unknown;
+  try {
+    event = JSON.parse(text.slice(start));
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(event)) return undefined;
+  const { delta } = event;
+  if (!isRecord(delta)) return asString(delta);
+  return asString(delta.text) ?? asString(delta.thinking) ?? asString(delta.partial_json);
+}
