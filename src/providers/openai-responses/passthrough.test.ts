@@ -84,7 +84,7 @@ describe('a stream', () => {
     const { out, decoder } = decode(`: hi\n\n${CREATED}${DELTA}${COMPLETED}data: [DONE]\n\n`);
     expect(out).toBe(`: hi\n\n${renamed(CREATED)}${DELTA}${renamed(COMPLETED)}`);
     expect([decoder.started, decoder.finished, decoder.failure]).toEqual([true, true, undefined]);
-    expect(decoder.observed).toEqual({
+    expect(decoder.observed).toMatchObject({
       usage: { inputTokens: 3, outputTokens: 2, raw: { input_tokens: 3, output_tokens: 2 } },
       finishReason: 'completed',
       chunks: 1,
