@@ -357,8 +357,18 @@ export class App {
   startBackground(): void {
     const { logger } = this.#options.log;
     const every = (ms: number, what: string, work: () => Promise<unknown>) => {
+      let failing = false;
       const timer = setInterval(() => {
-        work().catch((error: unknown) => logger.error({ err: error }, what));
+        work().then(
+          () => {
+            failing = false;
+          },
+          (error: unknown) => {
+            // Once for each run of failures: what is tried twice a second would fill the log.
+            if (!failing) logger.error({ err: error }, what);
+            failing = true;
+          },
+        );
       }, ms);
       timer.unref();
       this.#timers.push(timer);

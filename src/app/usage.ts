@@ -12,6 +12,7 @@ import { UsageCounter } from '../metering/usage-counter.ts';
 import { UsageJournal } from '../metering/usage-journal.ts';
 import { isRunning } from '../platform/process.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
+import { isUnavailable } from '../storage/sql/postgres-server.ts';
 import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -54,6 +55,8 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     files: new JournalFiles(join(dataFolder(config), 'usage-journal'), process.pid, boot, isRunning),
     sink: usage,
     onTrouble: (message, error) => logger.error({ err: error }, message),
+    serverOf: (tenant) => stores.access.tenant(tenant)?.placement.server ?? '',
+    isLost: isUnavailable,
     isHopeless: (error) => error instanceof UnknownTenantError,
   });
   const counters = new PeriodCounters(stores.control, () => clock.wallTime());

@@ -55,6 +55,8 @@ function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<str
       },
     },
     onTrouble: (message) => trouble.push(message),
+    serverOf: (tenant) => tenant,
+    isLost: () => true,
     isHopeless: (error) => error instanceof Error && error.message === 'gone',
   });
   return { journal, written, trouble, down };

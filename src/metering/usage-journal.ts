@@ -7,6 +7,10 @@ export interface UsageJournalOptions {
   readonly sink: UsageSink;
   /** Told of events that could not be stored now, and of those that no longer can be. */
   readonly onTrouble: (message: string, error: unknown) => void;
+  /** Which server a tenant's database is on. */
+  readonly serverOf: (tenant: string) => string;
+  /** True for a failure of the server, and not of one database. */
+  readonly isLost: (error: unknown) => boolean;
   /** True for a failure that will not go away by itself: the tenant is gone, say. */
   readonly isHopeless: (error: unknown) => boolean;
 }
@@ -32,6 +36,7 @@ export class UsageJournal {
   #waiting: UsageEvent[] = [];
   #segments: Segment[] = [];
   #scheduled = false;
+  #troubled = false;
   #flushing: Promise<void> | undefined;
 
   constructor(private readonly options: UsageJournalOptions) {
@@ -125,7 +130,14 @@ export class UsageJournal {
       else byTenant.set(event.tenant, [event]);
     }
     let failures = 0;
+    const lost = new Set<string>();
+    let trouble: unknown;
     for (const [tenant, events] of byTenant) {
+      // A server that did not answer is not asked again for each of its tenants: that could take for ever.
+      if (lost.has(this.options.serverOf(tenant))) {
+        failures += 1;
+        continue;
+      }
       try {
         await sink.write(tenant, events);
       } catch (error) {
@@ -135,13 +147,26 @@ export class UsageJournal {
             error,
           );
         } else {
-          onTrouble(`usage of the tenant ${tenant} can not be stored now, and is tried again`, error);
           failures += 1;
+          trouble ??= error;
+          if (this.options.isLost(error)) lost.add(this.options.serverOf(tenant));
         }
       }
     }
+    this.#tell(failures, trouble);
     if (failures === 0) return 'all';
     return failures < byTenant.size ? 'some' : 'nothing';
+  }
+
+  /** Once when it begins, however often it is tried. */
+  #tell(failures: number, error: unknown): void {
+    if (failures > 0 && !this.#troubled) {
+      this.options.onTrouble(
+        `usage of ${failures} tenants can not be stored now; it is kept and tried again`,
+        error,
+      );
+    }
+    this.#troubled = failures > 0;
   }
 
   #read(name: string): UsageEvent[] {

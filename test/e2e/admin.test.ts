@@ -273,6 +273,15 @@ for (const backend of BACKENDS) {
       expect((await admin(gateway, 'GET', '/users', undefined, asBen)).status).toBe(403);
       expect(await infer(asBen.key)).toBe(403);
 
+      // An owner's key would be an owner's rights.
+      const steal = { name: 'x', member: ann, scopes: { endpoints: ['/admin/*'] } };
+      expect((await admin(gateway, 'POST', '/tenants/people/keys', steal, asBen)).status).toBe(403);
+      const hers = await done(gateway, 'POST', '/tenants/people/keys', steal);
+      const path = `/tenants/people/keys/${String(hers.id)}`;
+      expect((await admin(gateway, 'POST', `${path}/rotate`, {}, asBen)).status).toBe(403);
+      expect((await admin(gateway, 'PATCH', path, { scopes: {} }, asBen)).status).toBe(403);
+      expect((await admin(gateway, 'DELETE', path, undefined, asBen)).status).toBe(200);
+
       // With two owners one may go; and both at the same time may not.
       await done(gateway, 'PATCH', `/tenants/people/members/${ben}`, { role: 'owner' });
       const both = await Promise.all(

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
-import { type Actor, isAllowed } from '../../tenancy/actor.ts';
+import { type Actor, assertAllowed, isAllowed } from '../../tenancy/actor.ts';
 import { isAddressRange } from '../../tenancy/address-scope.ts';
 import type { ApiKey, KeyChange, NewKey } from '../../tenancy/keys.ts';
 import { personName } from '../../tenancy/names.ts';
@@ -150,6 +150,16 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
     }
     return { scope, key };
   };
+  /** A key can do what its member may: whoever is no owner must not come by an owner's. */
+  const assertMayHold = (
+    { actor, scope }: Pick<AdminCall<unknown, unknown>, 'actor' | 'scope'>,
+    member: string | null,
+  ) => {
+    if (admin || member === null || member === actor.member) return;
+    if (services.access.member(scope.tenant, member)?.role === 'owner') {
+      assertAllowed(actor, 'owners:write', scope.tenant);
+    }
+  };
   const assertFuture = (expiresAt: number | null | undefined) => {
     if (expiresAt === null || expiresAt === undefined || expiresAt > clock.wallTime()) return;
     throw new GatewayError('invalid_request', '"expires_at" is not valid: it must be in the future.', {
@@ -195,6 +205,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
         if (own !== null && body.member !== undefined && body.member !== own) {
           throw new GatewayError('permission_denied', 'Keys of others need the permission "keys:write".');
         }
+        assertMayHold(call, member);
         const wanted: NewKey = {
           ...{ kind, name: body.name, member, expiresAt: body.expires_at ?? null },
           scopes: body.scopes ?? {},
@@ -227,6 +238,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       handle: async (call) => {
         const { body, seen, by } = call;
         const { scope, key } = await find(call);
+        assertMayHold(call, key.member);
         assertFuture(body.expires_at);
         if (body.limits) await services.assertBudgets(scope, `key/${key.id}`, body.limits);
         const change: KeyChange = {
@@ -249,6 +261,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       response: createdKey,
       handle: async (call) => {
         const { scope, key } = await find(call);
+        assertMayHold(call, key.member);
         const grace = call.body.grace_seconds * 1_000;
         const rotated = await keys.rotate(
           scope,

@@ -6,6 +6,8 @@ import type { Members } from '../../tenancy/members.ts';
 import type { User, Users } from '../../tenancy/users.ts';
 
 const ATTEMPTS = 10;
+/** Many people may come from one address. */
+const ADDRESS_FACTOR = 10;
 const FORGET_MS = 15 * 60_000;
 const MAX_WATCHED = 50_000;
 
@@ -20,7 +22,7 @@ export class SignInThrottle {
     const now = this.clock.now();
     for (const name of names) {
       const known = this.#failures.get(name);
-      if (!known || now - known.since > FORGET_MS || known.count < ATTEMPTS) continue;
+      if (!known || now - known.since > FORGET_MS || known.count < limitOf(name)) continue;
       const seconds = Math.ceil((FORGET_MS - (now - known.since)) / 1000);
       throw new GatewayError(
         'rate_limit_exceeded',
@@ -32,6 +34,7 @@ export class SignInThrottle {
     }
   }
 
+  /** @param names such as `person jo@example.com` and `address 192.0.2.1` */
   failed(...names: readonly string[]): void {
     const now = this.clock.now();
     if (this.#failures.size > MAX_WATCHED) this.#failures.clear();
@@ -41,6 +44,10 @@ export class SignInThrottle {
       else this.#failures.set(name, { count: 1, since: now });
     }
   }
+}
+
+function limitOf(name: string): number {
+  return name.startsWith('address ') ? ATTEMPTS * ADDRESS_FACTOR : ATTEMPTS;
 }
 
 /**
