@@ -1,34 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { addDryRunRoute } from './api/admin/dry-run.ts';
-import { addEngineAdminRoutes } from './api/admin/engines.ts';
-import { addExperimentAdminRoutes } from './api/admin/experiments.ts';
-import { keyRoutes } from './api/admin/keys.ts';
-import { memberRoutes } from './api/admin/members.ts';
-import { platformRoutes } from './api/admin/platform.ts';
-import { addAdminRoutes } from './api/admin/route.ts';
-import { addRoutingAdminRoutes } from './api/admin/routing.ts';
-import { tenantRoutes } from './api/admin/tenants.ts';
-import { usageRoutes } from './api/admin/usage.ts';
-import { userRoutes } from './api/admin/users.ts';
-import { addAnthropicRoutes } from './api/anthropic/endpoints.ts';
-import { addAuthRoutes } from './api/auth/routes.ts';
-import { addDocsRoutes } from './api/docs.ts';
-import { addModelRoutes } from './api/models/endpoints.ts';
-import { addNativeRoutes } from './api/native/endpoints.ts';
-import { addRerankRoutes } from './api/native/rerank.ts';
-import { addSuggestModelRoutes } from './api/native/suggest-model.ts';
-import { addText2SqlRoutes } from './api/native/text2sql.ts';
-import { addOpenAiRoutes } from './api/openai/endpoints.ts';
-import { addResponsesRoutes } from './api/openai/responses/endpoints.ts';
-import { addOperationsRoutes, metricsResponse } from './api/operations.ts';
+import { metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
-import { addUsageRoutes } from './api/usage.ts';
 import { createAdminServices } from './app/admin.ts';
 import { createEngineRoom } from './app/engine-room.ts';
 import { describeCanaries, describeEngines, describeModels, describeTargets } from './app/gauges.ts';
+import { addRoutes } from './app/routes.ts';
 import { BY_ITSELF, dataFolder, openStores, type Stores } from './app/stores.ts';
 import { createUsage, type UsageParts } from './app/usage.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -304,43 +281,15 @@ export class App {
       onDefect: (error, requestId) => log.logger.error({ err: error, request_id: requestId }, 'defect'),
     });
     const admin = createAdminServices(stores, usage, services, () => this.#snapshot.config);
-    addOpenAiRoutes(this.door, services);
-    addResponsesRoutes(this.door, services);
-    addAnthropicRoutes(this.door, services);
-    addRoutingAdminRoutes(this.door, services);
-    addEngineAdminRoutes(this.door, services);
-    addExperimentAdminRoutes(this.door, services);
-    addDryRunRoute(this.door, services);
-    const adminRoutes = [
-      ...tenantRoutes(admin),
-      ...memberRoutes(admin),
-      ...keyRoutes(admin),
-      ...userRoutes(admin),
-      ...platformRoutes(admin),
-      ...usageRoutes(admin),
-    ];
-    addAdminRoutes(this.door, admin, adminRoutes);
-    addAuthRoutes(this.door, {
-      api: services,
+    addRoutes(this.door, {
+      services,
       admin,
-      providers: stores.identityProviders,
-      box: stores.box,
-      tokenLifetimeMs: () => this.#snapshot.config.auth.token,
-      publicUrl: () => this.#snapshot.config.auth.public_url,
-    });
-    addUsageRoutes(this.door, services, { usage: usage.usage, tokenizer });
-    addModelRoutes(this.door, services);
-    addNativeRoutes(this.door, services);
-    addRerankRoutes(this.door, services);
-    addText2SqlRoutes(this.door, services);
-    addSuggestModelRoutes(this.door, services);
-    addOperationsRoutes(this.door, services, { version, metrics });
-    addDocsRoutes(this.door, {
+      stores,
+      usage,
+      tokenizer,
+      metrics,
       version,
-      more: adminRoutes.map(({ document }) => document),
-      enabled: () => this.#snapshot.config.server.docs,
-      readAsset: async (name) =>
-        new Uint8Array(await readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))),
+      config: () => this.#snapshot.config,
     });
     describeModels(this.metrics, this.config);
   }

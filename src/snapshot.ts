@@ -8,7 +8,7 @@ import type { Transport } from './core/transport.ts';
 import type { ProxyCheck } from './http/client-address.ts';
 import type { CorsRules } from './http/cors.ts';
 import type { AddressLimits } from './limits/per-address.ts';
-import type { ModelData, ModelOverrides } from './metering/model-data.ts';
+import type { ModelData, ModelInfo, ModelOverrides } from './metering/model-data.ts';
 import type { ModelPrice } from './metering/price-data.ts';
 import { type PriceRule, Prices } from './metering/prices.ts';
 import type { DownloadLimits } from './platform/guarded-download.ts';
@@ -20,7 +20,7 @@ import {
   SIMULATOR_ID,
   simulatorProvider,
 } from './providers/registry.ts';
-import type { OnDemand, Provider } from './providers/types.ts';
+import type { OnDemand, Provider, Target } from './providers/types.ts';
 import type { LimitSetting } from './routing/admission/concurrency-limit.ts';
 import { type DiscoveredModels, type ModelDefinition, ModelDirectory } from './routing/directory.ts';
 import type { ExperimentSettings } from './routing/experiments/settings.ts';
@@ -213,9 +213,10 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
   const directory = new ModelDirectory(config.models.map(definition), providers, options.discovered);
   const { limits, media, routing, server } = config;
   const { modelData } = options;
+  const prices = new Prices(modelData ?? NO_DATA, priceRules(config.prices));
   return {
     config,
-    prices: new Prices(modelData ?? NO_DATA, priceRules(config.prices)),
+    prices,
     providers,
     directory,
     router: new Router({
@@ -228,7 +229,7 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
         maxMs: routing.retry.max,
         budget: routing.retry.budget,
       },
-      ...(modelData ? { modelInfo: (target, facts) => modelData.of(target, facts) } : {}),
+      ...(modelData ? { modelInfo: pricedModel(modelData, prices, options.clock) } : {}),
     }),
     health: {
       breaker: {
@@ -278,6 +279,19 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
     close: () => transports.close(),
   };
 }
+
+/** What routing knows of a model: at the price that holds for everybody. */
+function pricedModel(modelData: ModelData, prices: Prices, clock: Clock) {
+  return (target: Target, facts: ModelOverrides | undefined): ModelInfo => {
+    const info = modelData.of(target, facts);
+    const price = prices.of(target, facts, EVERYBODY, clock.wallTime());
+    // Nearly always it is the one that is there already.
+    return price === undefined || price === info.price ? info : { ...info, price };
+  };
+}
+
+/** No tenant has this name: rules of one tenant do not fit. */
+const EVERYBODY = '';
 
 /** For commands that know no prices. */
 const NO_DATA: Pick<ModelData, 'of'> = { of: () => ({ capabilities: {}, sources: [] }) };

@@ -31,7 +31,7 @@ test('what has no price has no cost, unless there is none of it', () => {
 test('no sum is ever off, however small the parts', () => {
   const cents = fc.integer({ min: 0, max: 10 ** 9 });
   fc.assert(
-    fc.property(fc.nat(10 ** 9), fc.nat(10 ** 9), cents, cents, (input, output, inRate, outRate) => {
+    fc.property(fc.nat(10 ** 6), fc.nat(10 ** 6), cents, cents, (input, output, inRate, outRate) => {
       const text = (rate: number) => `${Math.floor(rate / 1e6)}.${String(rate % 1e6).padStart(6, '0')}`;
       const rates = { input: { base: text(inRate) }, output: { base: text(outRate) } };
       const cost = costOf(rates, { inputTokens: input, outputTokens: output, raw: {} }) ?? '';

@@ -1,13 +1,12 @@
 import type { Usage } from '../core/usage.ts';
-import type { ModelPrice, TokenPrice } from './price-data.ts';
+import { costPico, dollarsOfPico } from './price.ts';
+import type { ModelPrice } from './price-data.ts';
 
 /** A decimal number as a whole one and how many of its digits stand behind the point. */
 interface Decimal {
   readonly units: bigint;
   readonly places: number;
 }
-
-const PER_MILLION_PLACES = 6;
 
 function parse(text: string): Decimal {
   const [whole = '0', fraction = ''] = text.split('.');
@@ -27,32 +26,14 @@ function format({ units, places }: Decimal): string {
   return fraction === '' ? whole : `${whole}.${fraction}`;
 }
 
-/** The rate that holds for so many input tokens. */
-function rateOf({ base, tiers = [] }: TokenPrice, inputTokens: number): string {
-  return tiers.reduce((rate, { fromTokens, price }) => (inputTokens >= fromTokens ? price : rate), base);
-}
-
 /**
- * What an answer costs in US dollars, as an exact decimal: nothing is rounded. Cached input has its own price where
- * there is one, and else that of input; a price that is not known makes the cost unknown, not zero.
+ * What an answer costs in US dollars, as a decimal. Cached input has its own price where there is one, and else that of
+ * input; a price that is not known makes the cost unknown, not zero, and so does one by time, before that is known.
  */
 export function costOf(price: ModelPrice, usage: Usage): string | undefined {
-  const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage;
-  const fresh = Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens);
-  const parts: readonly (readonly [tokens: number, rate: TokenPrice | undefined])[] = [
-    [fresh, price.input],
-    [cachedInputTokens, price.cachedInput ?? price.input],
-    [cacheWriteTokens, price.cacheWrite ?? price.input],
-    [outputTokens, price.output],
-  ];
-  let sum: Decimal = { units: 0n, places: 0 };
-  for (const [tokens, rate] of parts) {
-    if (tokens === 0) continue;
-    if (!rate) return undefined;
-    const { units, places } = parse(rateOf(rate, inputTokens));
-    sum = add(sum, { units: units * BigInt(tokens), places: places + PER_MILLION_PLACES });
-  }
-  return format(sum);
+  if (price.time) return undefined;
+  const pico = costPico(price, usage);
+  return pico === undefined ? undefined : dollarsOfPico(pico);
 }
 
 const NANO_PLACES = 9;

@@ -8,7 +8,7 @@ const HOUR_MS = 3_600_000n;
 
 /**
  * What an answer costs, in whole millionths of a millionth of a US dollar: exact for prices with up to six decimals per
- * million tokens, as list prices have; of finer ones the sum is rounded, half up, once.
+ * million tokens, as list prices have, and for up to 9,007 dollars; of finer ones the sum is rounded, half up, once.
  * @param durationMs how long the attempt took, for what is paid by time
  * @returns nothing where a price is not known
  */

@@ -129,3 +129,18 @@ export interface UsageSums {
   /** Attempts whose tokens are estimates. */
   estimated: number;
 }
+
+/** Their names, in the order of the columns. One that is added later needs a migration of its own. */
+export const USAGE_SUMS = [
+  'requests',
+  'attempts',
+  'failures',
+  'input_tokens',
+  'output_tokens',
+  'cached_tokens',
+  'cache_write_tokens',
+  'reasoning_tokens',
+  'cost_pico',
+  'unpriced',
+  'estimated',
+] as const satisfies readonly (keyof UsageSums)[];

@@ -3,7 +3,7 @@ import type { TenantScope } from '../tenant-scope.ts';
 import type { UsageEvent, UsageSink } from '../usage-event.ts';
 import { BulkInsert } from './bulk-insert.ts';
 import type { TenantDatabases } from './tenant-databases.ts';
-import type { TenantTables, UsageSums } from './tenant-tables.ts';
+import { type TenantTables, USAGE_SUMS, type UsageSums } from './tenant-tables.ts';
 
 /** Rows of one statement: SQLite takes so many parameters, and no more. */
 const ROWS_AT_ONCE = 400;
@@ -34,20 +34,6 @@ export interface UsageGroup {
   readonly by: Readonly<Partial<Record<UsageDimension, string>>>;
   readonly sums: Readonly<Record<keyof UsageSums, bigint>>;
 }
-
-const SUMS = [
-  'requests',
-  'attempts',
-  'failures',
-  'input_tokens',
-  'output_tokens',
-  'cached_tokens',
-  'cache_write_tokens',
-  'reasoning_tokens',
-  'cost_pico',
-  'unpriced',
-  'estimated',
-] as const satisfies readonly (keyof UsageSums)[];
 
 const COLUMNS = { key: 'key_id', user: 'member', model: 'model', provider: 'provider', tag: 'tag' } as const;
 
@@ -90,7 +76,7 @@ export class SqlUsageStore implements UsageSink {
         const value = query[dimension];
         if (value !== undefined) conditions.push(sql<SqlBool>`${sql.ref(COLUMNS[dimension])} = ${value}`);
       }
-      const sums = SUMS.map((name) => sql`cast(sum(${sql.ref(name)}) as text) as ${sql.ref(name)}`);
+      const sums = USAGE_SUMS.map((name) => sql`cast(sum(${sql.ref(name)}) as text) as ${sql.ref(name)}`);
       const { rows } = await sql<Record<string, string | number | null>>`
         SELECT ${sql.join([sql`${start} AS bucket`, ...groups, ...sums])} FROM ${table}
         WHERE ${sql.join(conditions, sql` AND `)} ${grouping}`.execute(db);
@@ -202,7 +188,7 @@ const NOTHING: UsageSums = {
 };
 
 function addRows<Row extends UsageSums>(into: Row, row: Row): void {
-  for (const name of SUMS) into[name] += row[name];
+  for (const name of USAGE_SUMS) into[name] += row[name];
 }
 
 /** The same sums, as part of their day. */
@@ -226,7 +212,7 @@ function inOrder<Row extends UsageSums>(rows: Iterable<Row>, merge?: (into: Row,
 
 function find<Row extends UsageSums>(rows: ReadonlyMap<string, Row>, row: Row) {
   const { ...key }: Partial<Row> = row;
-  for (const name of SUMS) delete key[name];
+  for (const name of USAGE_SUMS) delete key[name];
   const text = JSON.stringify(key);
   return { key: text, known: rows.get(text) };
 }
@@ -273,8 +259,8 @@ function rollups<Row extends UsageSums>(
   table: string,
   key: readonly (keyof Row & string)[],
 ): BulkInsert<Row> {
-  const columns = [...key, ...SUMS];
-  const increments = SUMS.map((name) => `${name} = ${table}.${name} + excluded.${name}`).join(', ');
+  const columns = [...key, ...USAGE_SUMS];
+  const increments = USAGE_SUMS.map((name) => `${name} = ${table}.${name} + excluded.${name}`).join(', ');
   return new BulkInsert<Row>(
     table,
     columns,

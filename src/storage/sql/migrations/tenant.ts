@@ -1,23 +1,10 @@
 import { type CreateTableBuilder, type Kysely, SqliteAdapter, sql } from 'kysely';
 import type { Migrations } from '../migrate.ts';
+import { USAGE_SUMS } from '../tenant-tables.ts';
 import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
-const SUMS = [
-  'requests',
-  'attempts',
-  'failures',
-  'input_tokens',
-  'output_tokens',
-  'cached_tokens',
-  'cache_write_tokens',
-  'reasoning_tokens',
-  'cost_pico',
-  'unpriced',
-  'estimated',
-] as const;
-
 const withSums = <Columns extends string>(table: CreateTableBuilder<string, Columns>) =>
-  SUMS.reduce<CreateTableBuilder<string, Columns | (typeof SUMS)[number]>>(
+  USAGE_SUMS.reduce<CreateTableBuilder<string, Columns | (typeof USAGE_SUMS)[number]>>(
     (built, name) => built.addColumn(name, 'bigint', requiredInteger),
     table,
   );
