@@ -11,6 +11,7 @@ import { createUsage, type UsageParts } from './app/usage.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
+import type { HttpReply } from './core/http.ts';
 import { DEFAULT_TENANT } from './core/principal.ts';
 import type { EngineRoom } from './engines/engine-room.ts';
 import { Door } from './http/door.ts';
@@ -430,7 +431,7 @@ export class App {
     await this.discover();
   }
 
-  metricsPage(): Response {
+  metricsPage(): HttpReply {
     return metricsResponse(this.metrics);
   }
 

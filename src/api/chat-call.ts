@@ -1,4 +1,5 @@
 import type { ClientDialect } from '../core/chat/dialect.ts';
+import type { HeaderReader } from '../core/http.ts';
 import type { ChatCall } from '../core/inference.ts';
 import { asString, isRecord } from '../core/json.ts';
 import { once } from '../core/once.ts';
@@ -9,7 +10,7 @@ export function chatCall(
   operation: ChatCall['operation'],
   dialect: ClientDialect,
   { text, json }: JsonBody,
-  headers: Headers,
+  headers: HeaderReader,
 ): ChatCall {
   const { model, stream, stream_options: options } = json;
   return {

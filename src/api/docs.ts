@@ -1,7 +1,8 @@
 import { GatewayError } from '../core/errors.ts';
+import { HeaderBlock } from '../core/http.ts';
 import type { Door } from '../http/door.ts';
-import { type DocumentedRoute, describeRoutes, openApiDocument } from '../http/openapi.ts';
-import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
+import { type DocumentedRoute, openApiDocument } from '../http/openapi.ts';
+import { jsonResponse, reply, SECURITY_HEADERS } from '../http/response.ts';
 import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
 import { canaryAction, canaryList } from './admin/experiments.ts';
@@ -325,6 +326,12 @@ const START = `window.SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', d
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
+const PAGE_HEADERS = new HeaderBlock({
+  ...SECURITY_HEADERS,
+  'content-security-policy': PAGE_POLICY,
+  'cache-control': 'public, max-age=3600',
+});
+
 /** A file of the documentation page. */
 export type AssetReader = (
   name: 'swagger-ui.css' | 'swagger-ui-bundle.js',
@@ -340,20 +347,12 @@ export interface DocsOptions {
 
 /** The API description and a page to read and try it; neither needs a key, and nothing is loaded from elsewhere. */
 export function addDocsRoutes(door: Door, { version, more, enabled, readAsset }: DocsOptions): void {
-  describeRoutes(door, [...ROUTES, ...AUTH_DOCUMENTS, ...more], errorResponse);
-  const document = openApiDocument(door, version);
+  const document = openApiDocument([...ROUTES, ...AUTH_DOCUMENTS, ...more], errorResponse, version);
   const guard = () => {
     if (!enabled()) throw new GatewayError('not_found', 'The documentation is switched off (server.docs).');
   };
   const asset = (body: string | Uint8Array<ArrayBuffer>, contentType: string) =>
-    new Response(body, {
-      headers: {
-        ...SECURITY_HEADERS,
-        'content-type': contentType,
-        'content-security-policy': PAGE_POLICY,
-        'cache-control': 'public, max-age=3600',
-      },
-    });
+    reply(200, body, { 'content-type': contentType }, PAGE_HEADERS);
   door.route('GET', '/openapi.json', (exchange) => {
     guard();
     return jsonResponse(exchange.request, 200, document, {});

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
+import type { HeaderReader } from '../core/http.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import type { JsonBody } from '../http/body.ts';
@@ -26,7 +27,7 @@ import { tagsOf } from './tags.ts';
 export interface InferenceEndpoint {
   readonly operation: Operation;
   /** @throws GatewayError when the body can't be read or is not valid */
-  read(exchange: Exchange, snapshot: ApiSnapshot): Promise<JsonBody>;
+  read(exchange: Exchange, snapshot: ApiSnapshot): JsonBody | Promise<JsonBody>;
   /** The call that a body asks for. @throws GatewayError when it is not valid */
   parse(
     body: JsonBody,
@@ -48,7 +49,7 @@ const TIMEOUT = /^(\d{1,9})(ms|s|m|h)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /** `x-weir-timeout`, in milliseconds, never longer than the configuration allows. */
-function requestTimeout(headers: Headers, maxRequestMs: number): number {
+function requestTimeout(headers: HeaderReader, maxRequestMs: number): number {
   const value = headers.get('x-weir-timeout');
   if (value === null) return maxRequestMs;
   const match = TIMEOUT.exec(value.trim());
@@ -64,7 +65,7 @@ function requestTimeout(headers: Headers, maxRequestMs: number): number {
 }
 
 /** `x-weir-strict`: the client would rather be refused than understood in part. */
-function isStrict(headers: Headers): boolean {
+function isStrict(headers: HeaderReader): boolean {
   const value = headers.get('x-weir-strict')?.trim().toLowerCase();
   if (value === undefined || value === '0' || value === 'false') return false;
   if (value === '1' || value === 'true') return true;
@@ -74,7 +75,7 @@ function isStrict(headers: Headers): boolean {
 }
 
 /** `x-weir-priority`: whom the request goes before, and whom it gives way to, where requests have to wait. */
-function requestPriority(headers: Headers): Priority {
+function requestPriority(headers: HeaderReader): Priority {
   const value = headers.get('x-weir-priority')?.trim().toLowerCase();
   if (value === undefined) return 'normal';
   const priority = PRIORITIES.find((one) => one === value);
@@ -86,7 +87,7 @@ function requestPriority(headers: Headers): Priority {
   );
 }
 
-function wantsExplanation(headers: Headers): boolean {
+function wantsExplanation(headers: HeaderReader): boolean {
   const value = headers.get('x-weir-explain');
   return value === '1' || value === 'true';
 }
@@ -183,12 +184,13 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
     services.lifecycle.begin(context);
     const onGone = () =>
       context.abort(new GatewayError('client_closed_request', 'The client closed the connection.'));
-    request.signal.addEventListener('abort', onGone, { once: true });
+    request.onGone(onGone);
 
     try {
       if (address !== undefined) leave = await addressLimiter.enter(address, request.signal);
-      const body = await new Arrival(context, services.deadlines).of(endpoint.read(exchange, snapshot));
-      exchange.connection.allowSilence();
+      const arriving = endpoint.read(exchange, snapshot);
+      const body =
+        arriving instanceof Promise ? await new Arrival(context, services.deadlines).of(arriving) : arriving;
       const parsed = endpoint.parse(body, snapshot, exchange, principal);
       const call = parsed instanceof Promise ? await parsed : parsed;
       context.model = call.model;

@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../core/errors.ts';
+import type { HttpReply } from '../core/http.ts';
 import type { Door } from '../http/door.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
+import { jsonResponse, reply } from '../http/response.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { authenticate } from './authenticate.ts';
 import type { ApiServices } from './services.ts';
@@ -60,10 +61,8 @@ export interface OperationsOptions {
 }
 
 /** The metrics page, for the API's port and for the metrics port. */
-export function metricsResponse(metrics: Metrics): Response {
-  return new Response(metrics.render(), {
-    headers: { ...SECURITY_HEADERS, 'content-type': metrics.contentType },
-  });
+export function metricsResponse(metrics: Metrics): HttpReply {
+  return reply(200, metrics.render(), { 'content-type': metrics.contentType });
 }
 
 /** Health, which needs no key, and metrics, which need an admin key here and none at their own port. */

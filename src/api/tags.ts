@@ -1,11 +1,12 @@
 import { GatewayError } from '../core/errors.ts';
+import type { HeaderReader } from '../core/http.ts';
 import { tag } from '../tenancy/names.ts';
 
 const MOST = 10;
 const NONE: readonly string[] = [];
 
 /** `x-weir-tags`: labels that usage is counted by, with commas between them; each once. */
-export function tagsOf(headers: Headers): readonly string[] {
+export function tagsOf(headers: HeaderReader): readonly string[] {
   const value = headers.get('x-weir-tags');
   if (value === null || value.trim() === '') return NONE;
   const tags = [...new Set(value.split(',').map((one) => one.trim()))];

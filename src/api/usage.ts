@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../core/errors.ts';
 import { readJsonBody } from '../http/body.ts';
 import type { Door } from '../http/door.ts';
-import { jsonResponse } from '../http/response.ts';
+import { jsonResponse, reply } from '../http/response.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
@@ -70,7 +70,7 @@ export function addUsageRoutes(
       groups.map((group) => showUsage(group)),
       filter.format,
     );
-    if (text) return new Response(text.body, { headers: { ...headers, 'content-type': text.type } });
+    if (text) return reply(200, text.body, { ...headers, 'content-type': text.type });
     return jsonResponse(request, 200, JSON.stringify(body), {});
   });
 

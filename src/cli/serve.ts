@@ -3,6 +3,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { restartNeeded } from '../config/restart.ts';
 import { watchConfig } from '../config/watch.ts';
 import { systemClock } from '../core/clock.ts';
+import { reply } from '../http/response.ts';
 import { type HttpServer, startHttpServer } from '../platform/http-server.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -68,13 +69,15 @@ interface Servers {
 function listen(app: App, log: Log): Servers {
   const { host, port, metrics_port } = app.config.server;
   const onError = (error: unknown) => log.logger.error({ err: error }, 'a request could not be handled');
+  const refuse = (status: number, message: string) => app.door.refuse(status, message);
   let api: HttpServer;
   try {
     api = startHttpServer({
       host,
       port,
       onError,
-      handle: (request, connection) => app.door.handle(request, connection),
+      refuse,
+      handle: (request) => app.door.handle(request),
     });
   } catch (error) {
     throw new CommandError(portProblem(host, port, error, 'SERVER_PORT'));
@@ -85,10 +88,11 @@ function listen(app: App, log: Log): Servers {
       host,
       port: metrics_port,
       onError,
+      refuse,
       handle: (request) =>
-        new URL(request.url).pathname === '/metrics'
+        request.target.split('?')[0] === '/metrics'
           ? app.metricsPage()
-          : new Response('Only /metrics is served at this port.\n', { status: 404 }),
+          : reply(404, 'Only /metrics is served at this port.\n', { 'content-type': 'text/plain' }),
     });
     return { api, metrics };
   } catch (error) {

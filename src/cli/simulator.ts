@@ -1,5 +1,5 @@
 import { systemClock } from '../core/clock.ts';
-import { startHttpServer } from '../platform/http-server.ts';
+import { startFetchServer } from '../platform/fetch-server.ts';
 import { createSimulator } from '../providers/simulator/index.ts';
 import { CommandError, EXIT, type Output } from './output.ts';
 
@@ -23,7 +23,7 @@ export async function serveSimulator(output: Output, options: SimulatorOptions):
   const simulator = createSimulator({ clock: systemClock });
   const startedAt = systemClock.now();
   const isLoaded = () => systemClock.now() - startedAt >= loadMs;
-  const server = startHttpServer({
+  const server = startFetchServer({
     host: options.host,
     port,
     onError: (error) => output.err(String(error)),

@@ -3,6 +3,7 @@ import type { ClientDialect } from './chat/dialect.ts';
 import type { ChatRequest } from './chat/request.ts';
 import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
 import type { GatewayError } from './errors.ts';
+import type { HeaderReader } from './http.ts';
 import type { RerankRequest, RerankResult } from './rerank.ts';
 import type { Usage } from './usage.ts';
 
@@ -15,7 +16,7 @@ interface CallBase {
   readonly text: string;
   readonly body: Readonly<Record<string, unknown>>;
   /** The client's headers; an adapter hands on the few that its vendor understands. */
-  readonly headers: Headers;
+  readonly headers: HeaderReader;
 }
 
 /** A conversation that a model goes on with, in the dialect in which the client sent it. */

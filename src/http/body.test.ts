@@ -1,19 +1,22 @@
 import { describe, expect, test } from 'bun:test';
+import { asHttpRequest } from '../../test/support/web-messages.ts';
 import { GatewayError } from '../core/errors.ts';
 import { readJsonBody } from './body.ts';
 
 const LIMIT = 100;
 
-function read(body: BodyInit | null, headers: Record<string, string> = {}) {
+async function read(body: BodyInit | null, headers: Record<string, string> = {}) {
   const request = new Request('http://weir.test/', {
     method: 'POST',
     body,
     headers: { 'content-type': 'application/json', ...headers },
   });
-  return readJsonBody(request, LIMIT).catch((error: unknown) => {
+  try {
+    return await readJsonBody(asHttpRequest(request), LIMIT);
+  } catch (error) {
     if (error instanceof GatewayError) return error;
     throw error;
-  });
+  }
 }
 const streamOf = (...parts: readonly (string | Error)[]) =>
   new ReadableStream<Uint8Array>({

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { isRecord } from '../core/json.ts';
 import { jsonSyntaxError } from './json-error.ts';
 
@@ -16,19 +17,6 @@ function tooLarge(limit: number): GatewayError {
     'request_too_large',
     `The request body is larger than the limit of ${limit} bytes.`,
   );
-}
-
-async function readCounted(request: Request, limit: number): Promise<Uint8Array> {
-  if (!request.body) return new Uint8Array(0);
-  // No declared length: count while it comes, so that an endless body ends here.
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of request.body) {
-    length += part.length;
-    if (length > limit) throw tooLarge(limit);
-    parts.push(part);
-  }
-  return Buffer.concat(parts, length);
 }
 
 function parseObject(bytes: Uint8Array): JsonBody {
@@ -49,15 +37,16 @@ function parseObject(bytes: Uint8Array): JsonBody {
   throw new GatewayError('invalid_json', `The request body must be a JSON object, not ${kind}.`);
 }
 
-function endedEarly(error: unknown): never {
-  if (error instanceof GatewayError) throw error;
-  throw new GatewayError('client_closed_request', 'The request body ended before it was complete.', {
+function unreadable(error: unknown, limit: number): unknown {
+  if (!(error instanceof BodyError)) return error;
+  if (error.reason === 'too_large') return tooLarge(limit);
+  return new GatewayError('client_closed_request', 'The request body ended before it was complete.', {
     cause: error,
   });
 }
 
 /** Why a body will not even be read, as far as the headers show. */
-function refusal(headers: Headers, limit: number): GatewayError | undefined {
+function refusal(headers: HeaderReader): GatewayError | undefined {
   const type = headers.get('content-type');
   if (type !== null && type !== 'application/json' && type !== '' && !JSON_TYPE.test(type)) {
     return new GatewayError(
@@ -72,18 +61,27 @@ function refusal(headers: Headers, limit: number): GatewayError | undefined {
       `The content encoding "${encoding.slice(0, 100)}" is not supported; send the body uncompressed.`,
     );
   }
-  return Number(headers.get('content-length')) > limit ? tooLarge(limit) : undefined;
+  return undefined;
 }
 
 /**
- * Reads a request body that must be a JSON object.
+ * Reads a request body that must be a JSON object; at once where it has arrived already.
  * @param limit in bytes
  * @throws GatewayError `unsupported_media_type`, `request_too_large` or `invalid_json`, the last with the position
  */
-export function readJsonBody(request: Request, limit: number): Promise<JsonBody> {
-  const refused = refusal(request.headers, limit);
-  if (refused) return Promise.reject(refused);
-  if (!request.headers.has('content-length'))
-    return readCounted(request, limit).then(parseObject, endedEarly);
-  return request.arrayBuffer().then((buffer) => parseObject(new Uint8Array(buffer)), endedEarly);
+export function readJsonBody(
+  request: Pick<HttpRequest, 'headers' | 'readBody'>,
+  limit: number,
+): JsonBody | Promise<JsonBody> {
+  const refused = refusal(request.headers);
+  if (refused) throw refused;
+  try {
+    const body = request.readBody(limit);
+    if (!(body instanceof Promise)) return parseObject(body);
+    return body.then(parseObject, (error: unknown) => {
+      throw unreadable(error, limit);
+    });
+  } catch (error) {
+    throw unreadable(error, limit);
+  }
 }

@@ -8,8 +8,8 @@ export type ProxyCheck = (address: string) => boolean;
  * Where a request comes from: the peer's address or, where that is a trusted proxy, the last address in
  * `x-forwarded-for` that is none. What stands before it was written by whoever sent the request, and proves nothing.
  */
-export function clientAddress({ request, connection }: Exchange, isProxy: ProxyCheck | undefined): string {
-  const peer = connection.remoteAddress();
+export function clientAddress({ request }: Exchange, isProxy: ProxyCheck | undefined): string {
+  const peer = request.remoteAddress;
   if (!isProxy?.(peer)) return peer;
   const forwarded = request.headers.get('x-forwarded-for')?.split(',') ?? [];
   let client = peer;

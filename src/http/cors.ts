@@ -1,3 +1,6 @@
+import type { HeaderValue, HttpReply, HttpRequest } from '../core/http.ts';
+import { reply } from './response.ts';
+
 export interface CorsRules {
   /** Exact origins, or `*` for any. Empty switches CORS off. */
   readonly origins: readonly string[];
@@ -15,27 +18,34 @@ function allowedOrigin(rules: CorsRules, origin: string | null): string | undefi
 }
 
 /** Adds to an answer what lets a browser page of an allowed origin read it. */
-export function addCorsHeaders(rules: CorsRules, request: Request, headers: Headers): void {
+export function addCorsHeaders(
+  rules: CorsRules,
+  request: Pick<HttpRequest, 'headers'>,
+  headers: Record<string, HeaderValue>,
+): void {
   const origin = allowedOrigin(rules, request.headers.get('origin'));
   if (origin === undefined) return;
-  headers.set('access-control-allow-origin', origin);
-  headers.set('access-control-expose-headers', EXPOSED);
-  if (origin !== '*') headers.append('vary', 'origin');
-  if (rules.allowCredentials) headers.set('access-control-allow-credentials', 'true');
+  headers['access-control-allow-origin'] = origin;
+  headers['access-control-expose-headers'] = EXPOSED;
+  if (origin !== '*') headers.vary = headers.vary === undefined ? 'origin' : `${headers.vary}, origin`;
+  if (rules.allowCredentials) headers['access-control-allow-credentials'] = 'true';
 }
 
 /** The answer to a browser's preflight, or `undefined` when the request is none or its origin is not allowed. */
-export function preflightResponse(rules: CorsRules, request: Request): Response | undefined {
+export function preflightResponse(
+  rules: CorsRules,
+  request: Pick<HttpRequest, 'headers' | 'method'>,
+): HttpReply | undefined {
   if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return undefined;
   const origin = allowedOrigin(rules, request.headers.get('origin'));
   if (origin === undefined) return undefined;
-  const headers = new Headers({
+  const headers: Record<string, HeaderValue> = {
     'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE, OPTIONS',
     // Browsers do not take "*" to include Authorization, so what was asked for is named.
     'access-control-allow-headers':
       request.headers.get('access-control-request-headers') ?? 'authorization, content-type',
     'access-control-max-age': String(rules.maxAgeSeconds),
-  });
+  };
   addCorsHeaders(rules, request, headers);
-  return new Response(null, { status: 204, headers });
+  return reply(204, null, headers);
 }

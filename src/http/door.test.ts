@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
 import { FakeClock } from '../../test/support/fake-clock.ts';
+import { asHttpRequest, asResponse } from '../../test/support/web-messages.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { CorsRules } from './cors.ts';
 import { Door } from './door.ts';
+import { reply } from './response.ts';
 
-const connection = { remoteAddress: () => '127.0.0.1', allowSilence: () => undefined };
 const NO_CORS: CorsRules = { origins: [], allowCredentials: false, maxAgeSeconds: 600 };
 
 function create(cors: CorsRules = NO_CORS) {
@@ -18,8 +19,8 @@ function create(cors: CorsRules = NO_CORS) {
     observe: (...what) => observed.push(what),
     onDefect: (error) => defects.push(error),
   });
-  const call = (path: string, init: RequestInit = {}) =>
-    door.handle(new Request(`http://weir.test${path}`, init), connection);
+  const call = async (path: string, init: RequestInit = {}) =>
+    asResponse(await door.handle(asHttpRequest(new Request(`http://weir.test${path}`, init))));
   return { door, call, clock, observed, defects };
 }
 
@@ -30,10 +31,10 @@ describe('Door', () => {
     const { door, clock } = made;
     door.route('GET', '/plain', () => {
       clock.advance(250);
-      return new Response('plain');
+      return reply(200, 'plain', {});
     });
-    door.route('POST', '/plain', () => new Response('posted', { status: 201 }));
-    door.route('GET', '/models/:id{.+}', () => new Response('model'));
+    door.route('POST', '/plain', () => reply(201, 'posted', {}));
+    door.route('GET', '/models/:id{.+}', () => reply(200, 'model', {}));
     door.route('GET', '/refuses', () => {
       throw new GatewayError('permission_denied', 'not for you');
     });

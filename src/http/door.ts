@@ -1,13 +1,15 @@
-import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
+import type { HttpReply, HttpRequest } from '../core/http.ts';
 import { addCorsHeaders, type CorsRules, preflightResponse } from './cors.ts';
-import { errorHeaders, openAiErrorBody } from './error-body.ts';
-import { type Connection, type DoorEnv, Exchange, requestIdFor } from './exchange.ts';
-import { jsonResponse } from './response.ts';
+import { errorHeaders, openAiErrorBody, refusalBody } from './error-body.ts';
+import { Exchange, requestIdFor } from './exchange.ts';
+import { type Method, PathPattern } from './path-pattern.ts';
+import { jsonResponse, reply } from './response.ts';
 
-export type DoorHandler = (exchange: Exchange) => Response | Promise<Response>;
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export type { Method } from './path-pattern.ts';
+
+export type DoorHandler = (exchange: Exchange) => HttpReply | Promise<HttpReply>;
 
 export interface DoorOptions {
   readonly clock: Clock;
@@ -23,75 +25,90 @@ const KNOWN_METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT'
 
 /** The HTTP side of the gateway: routes, request ids, errors, CORS and the count of what was answered. */
 export class Door {
-  readonly app = new OpenAPIHono<DoorEnv>();
+  /** By method and path, for those without parameters: nearly all of the traffic. */
   readonly #exact = new Map<string, DoorHandler>();
-  readonly #patterns: { readonly pattern: RegExp; readonly method: Method }[] = [];
+  readonly #patterns: { readonly pattern: PathPattern; readonly handler: DoorHandler }[] = [];
 
   readonly #onFinish = ({ request, route, startedAt }: Exchange, status: number) => {
     const method = KNOWN_METHODS.has(request.method) ? request.method : 'OTHER';
     this.options.observe(method, route, status, (this.options.clock.now() - startedAt) / 1000);
   };
 
-  constructor(private readonly options: DoorOptions) {
-    this.app.notFound((context) => {
-      throw this.#noRoute(context.req.method, context.req.path);
-    });
-    this.app.onError((error, context) => this.#renderError(context.env.exchange, error));
-  }
+  constructor(private readonly options: DoorOptions) {}
 
-  /** Adds a route. `path` is in Hono's form, such as `/v1/models/:id{.+}`. */
+  /** Adds a route. `path` may have parameters: `/v1/models/:id{.+}`, `/v1/auth/oidc/:provider`. */
   route(method: Method, path: string, handler: DoorHandler): void {
-    const source = path.replaceAll(
-      /:\w+(?:\{([^}]*)\})?/g,
-      (_, inner: string | undefined) => inner ?? '[^/]+',
-    );
-    this.#patterns.push({ pattern: new RegExp(`^${source}$`), method });
+    const pattern = new PathPattern(method, path);
     const matched: DoorHandler = (exchange) => {
       exchange.route = path;
       return handler(exchange);
     };
-    if (path.includes(':')) {
-      this.app.on(method, path, (context) => {
-        context.env.exchange.params = context.req.param();
-        return matched(context.env.exchange);
-      });
-    } else this.#exact.set(`${method} ${path}`, matched);
+    this.#patterns.push({ pattern, handler: matched });
+    if (!pattern.hasParameters) this.#exact.set(`${method} ${path}`, matched);
   }
 
-  /** Answers one request. Never rejects. */
-  async handle(request: Request, connection: Connection): Promise<Response> {
-    const exchange = new Exchange(
-      request,
-      requestIdFor(request.headers, this.options.newId),
-      this.options.clock.now(),
-      connection,
-      this.#onFinish,
-    );
-    const rules = this.options.cors();
-    let response: Response;
+  /** Answers one request. Never throws and never rejects. */
+  handle(request: HttpRequest): HttpReply | Promise<HttpReply> {
+    const { clock, newId, cors } = this.options;
+    const id = requestIdFor(request.headers, newId);
+    const exchange = new Exchange(request, id, clock.now(), this.#onFinish);
+    const rules = cors();
     try {
-      const preflight = preflightResponse(rules, request);
-      response = preflight ?? (await this.#dispatch(exchange));
+      const answer = preflightResponse(rules, request) ?? this.#dispatch(exchange);
+      if (!(answer instanceof Promise)) return this.#finished(exchange, rules, answer);
+      return answer.then(
+        (made) => this.#finished(exchange, rules, made),
+        (error: unknown) => this.#refused(exchange, rules, error),
+      );
     } catch (error) {
-      response = await this.#renderError(exchange, error);
+      return this.#refused(exchange, rules, error);
     }
-    response.headers.set('x-request-id', exchange.requestId);
-    if (exchange.requestIdHeader) response.headers.set(exchange.requestIdHeader, exchange.requestId);
-    if (rules.origins.length > 0) addCorsHeaders(rules, request, response.headers);
-    if (!exchange.deferred) exchange.finish(response.status);
-    return response;
   }
 
-  /** Paths without parameters, which is nearly all of the traffic, need no more than a look-up. */
-  #dispatch(exchange: Exchange): Response | Promise<Response> {
+  /** The answer to what is no HTTP request. */
+  refuse(status: number, message: string): HttpReply {
+    const headers = { 'x-request-id': this.options.newId(), 'content-type': 'application/json' };
+    return reply(status, refusalBody(status, message), headers);
+  }
+
+  #dispatch(exchange: Exchange): HttpReply | Promise<HttpReply> {
     const { request } = exchange;
     const method = request.method === 'HEAD' ? 'GET' : request.method;
-    const handler = this.#exact.get(`${method} ${pathOf(request.url)}`);
-    return handler ? handler(exchange) : this.app.fetch(request, { exchange });
+    const path = pathOf(request.target);
+    const exact = this.#exact.get(`${method} ${path}`);
+    if (exact) return exact(exchange);
+    for (const { pattern, handler } of this.#patterns) {
+      const params = pattern.method === method ? pattern.match(path) : undefined;
+      if (!params) continue;
+      exchange.params = params;
+      return handler(exchange);
+    }
+    throw this.#noRoute(request.method, path);
+  }
+
+  #finished(exchange: Exchange, rules: CorsRules, answer: HttpReply): HttpReply {
+    const { headers } = answer;
+    headers['x-request-id'] = exchange.requestId;
+    if (exchange.requestIdHeader) headers[exchange.requestIdHeader] = exchange.requestId;
+    if (rules.origins.length > 0) addCorsHeaders(rules, exchange.request, headers);
+    if (!exchange.deferred) exchange.finish(answer.status);
+    return answer;
+  }
+
+  #refused(exchange: Exchange, rules: CorsRules, thrown: unknown): HttpReply | Promise<HttpReply> {
+    const error = asGatewayError(thrown);
+    if (error.code === 'internal_error') this.options.onDefect(error.cause ?? error, exchange.requestId);
+    const body = exchange.renderError?.(error, exchange.requestId) ?? openAiErrorBody(error);
+    const answer = jsonResponse(exchange.request, error.status, body, errorHeaders(error));
+    return answer instanceof Promise
+      ? answer.then((made) => this.#finished(exchange, rules, made))
+      : this.#finished(exchange, rules, answer);
   }
 
   #noRoute(method: string, path: string): GatewayError {
-    const allowed = this.#patterns.filter(({ pattern }) => pattern.test(path)).map((route) => route.method);
+    const allowed = this.#patterns
+      .filter(({ pattern }) => pattern.match(path))
+      .map(({ pattern }) => pattern.method);
     if (allowed.length === 0) {
       return new GatewayError(
         'not_found',
@@ -103,18 +120,9 @@ export class Door {
       headers: { allow },
     });
   }
-
-  #renderError(exchange: Exchange, thrown: unknown): Response | Promise<Response> {
-    const error = asGatewayError(thrown);
-    if (error.code === 'internal_error') this.options.onDefect(error.cause ?? error, exchange.requestId);
-    const body = exchange.renderError?.(error, exchange.requestId) ?? openAiErrorBody(error);
-    return jsonResponse(exchange.request, error.status, body, errorHeaders(error));
-  }
 }
 
-/** The path of an absolute URL, without the cost of parsing all of it. */
-function pathOf(url: string): string {
-  const start = url.indexOf('/', url.indexOf('://') + 3);
-  const query = url.indexOf('?', start);
-  return query < 0 ? url.slice(start) : url.slice(start, query);
+function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  return query < 0 ? target : target.slice(0, query);
 }

@@ -30,3 +30,17 @@ export function errorHeaders(error: GatewayError): Record<string, string> {
   if (attempts !== undefined) out['x-weir-attempts'] = String(attempts.length);
   return out;
 }
+
+const REFUSALS: Readonly<Record<number, string>> = {
+  408: 'request_timeout',
+  431: 'request_too_large',
+  500: 'internal_error',
+};
+
+/** OpenAI's error form for what is no HTTP request, or could not be handled at all. */
+export function refusalBody(status: number, message: string): string {
+  const type = status >= 500 ? 'server_error' : 'invalid_request_error';
+  return JSON.stringify({
+    error: { message, type, param: null, code: REFUSALS[status] ?? 'invalid_request' },
+  });
+}

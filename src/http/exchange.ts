@@ -1,12 +1,5 @@
 import type { GatewayError } from '../core/errors.ts';
-
-/** One connection's side of a request: what the web-standard `Request` does not tell. */
-export interface Connection {
-  /** The peer's IP address; `unknown` when the connection is already gone. */
-  remoteAddress(): string;
-  /** Lets this request be silent for as long as it takes; without it a quiet connection is closed. */
-  allowSilence(): void;
-}
+import type { HeaderReader, HttpRequest } from '../core/http.ts';
 
 /** One HTTP request at the door, from its arrival to the end of its answer. */
 export class Exchange {
@@ -22,11 +15,10 @@ export class Exchange {
   #finished = false;
 
   constructor(
-    readonly request: Request,
+    readonly request: HttpRequest,
     readonly requestId: string,
     /** Monotonic milliseconds. */
     readonly startedAt: number,
-    readonly connection: Connection,
     private readonly onFinish: (exchange: Exchange, status: number) => void,
   ) {}
 
@@ -47,15 +39,10 @@ export class Exchange {
   }
 }
 
-/** Hono's bindings: how its handlers reach the exchange. */
-export interface DoorEnv {
-  readonly Bindings: { readonly exchange: Exchange };
-}
-
 const SANE_ID = /^[\w.:-]{1,128}$/;
 
 /** The client's request id if it is short and harmless, else a new one. */
-export function requestIdFor(headers: Headers, newId: () => string): string {
+export function requestIdFor(headers: HeaderReader, newId: () => string): string {
   const given = headers.get('x-request-id');
   return given !== null && SANE_ID.test(given) ? given : newId();
 }

@@ -1,6 +1,4 @@
-import type { RouteConfig } from '@hono/zod-openapi';
-import { z } from '@hono/zod-openapi';
-import type { Door } from './door.ts';
+import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 
 const VERSION_OF_OPENAPI = '3.1.0';
 
@@ -26,8 +24,14 @@ export interface DocumentedRoute {
   readonly errors?: readonly string[];
 }
 
+type Registry = OpenAPIHono['openAPIRegistry'];
+
 /** Adds routes to the API description. The schemas are the ones that requests are checked with. */
-export function describeRoutes(door: Door, routes: readonly DocumentedRoute[], errorSchema: z.ZodType): void {
+function describeRoutes(
+  registry: Registry,
+  routes: readonly DocumentedRoute[],
+  errorSchema: z.ZodType,
+): void {
   for (const route of routes) {
     const content = route.response
       ? { 'application/json': { schema: route.response } }
@@ -72,13 +76,20 @@ export function describeRoutes(door: Door, routes: readonly DocumentedRoute[], e
         ...errors,
       },
     };
-    door.app.openAPIRegistry.registerPath(config);
+    registry.registerPath(config);
   }
 }
 
-/** The OpenAPI document of everything that was described. */
-export function openApiDocument(door: Door, version: string): string {
-  const registry = door.app.openAPIRegistry;
+/** The OpenAPI document of routes. */
+export function openApiDocument(
+  routes: readonly DocumentedRoute[],
+  errorSchema: z.ZodType,
+  version: string,
+): string {
+  // Only its description is used: requests never come here.
+  const described = new OpenAPIHono();
+  const registry = described.openAPIRegistry;
+  describeRoutes(registry, routes, errorSchema);
   registry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   registry.registerComponent('securitySchemes', 'apiKey', {
     type: 'apiKey',
@@ -86,7 +97,7 @@ export function openApiDocument(door: Door, version: string): string {
     name: 'x-api-key',
   });
   return JSON.stringify(
-    door.app.getOpenAPI31Document({
+    described.getOpenAPI31Document({
       openapi: VERSION_OF_OPENAPI,
       info: {
         title: 'Weir',

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import { gunzipSync } from 'node:zlib';
+import { asResponse } from '../../test/support/web-messages.ts';
 import { eventStreamResponse, jsonResponse } from './response.ts';
+
+const answer = async (...what: Parameters<typeof jsonResponse>) => asResponse(await jsonResponse(...what));
 
 const ask = (accepted?: string) =>
   new Request('http://weir.test/', {
@@ -10,7 +13,7 @@ const long = (length: number) => JSON.stringify({ text: 'abc '.repeat(length / 4
 
 describe('jsonResponse', () => {
   test('is data that nothing may guess at, frame or keep', async () => {
-    const { status, headers } = await jsonResponse(ask(), 418, '{}', { 'x-a': '1' });
+    const { status, headers } = await answer(ask(), 418, '{}', { 'x-a': '1' });
     expect(status).toBe(418);
     expect(Object.fromEntries(headers)).toMatchObject({
       'content-type': 'application/json',
@@ -22,15 +25,15 @@ describe('jsonResponse', () => {
   });
 
   test('lets headers given replace its own, for this answer only', async () => {
-    expect(
-      (await jsonResponse(ask(), 200, '', { 'content-type': 'text/plain' })).headers.get('content-type'),
-    ).toBe('text/plain');
-    expect((await jsonResponse(ask(), 200, '', {})).headers.get('content-type')).toBe('application/json');
+    expect((await answer(ask(), 200, '', { 'content-type': 'text/plain' })).headers.get('content-type')).toBe(
+      'text/plain',
+    );
+    expect((await answer(ask(), 200, '', {})).headers.get('content-type')).toBe('application/json');
   });
 
   test.each([[2_000], [100_000]])('compresses %d bytes for those who read that', async (length) => {
     const text = long(length);
-    const response = await jsonResponse(ask('br, gzip;q=0.5'), 200, text, {});
+    const response = await answer(ask('br, gzip;q=0.5'), 200, text, {});
     expect([response.headers.get('content-encoding'), response.headers.get('vary')]).toEqual([
       'gzip',
       'accept-encoding',
@@ -41,7 +44,7 @@ describe('jsonResponse', () => {
   test.each([[undefined], ['br'], ['gzip;q=0'], ['gzip; q=0.0, br'], ['identity']])(
     'does not compress for "%s"',
     async (accepted) => {
-      const response = await jsonResponse(ask(accepted), 200, long(2_000), {});
+      const response = await answer(ask(accepted), 200, long(2_000), {});
       expect([response.headers.get('content-encoding'), response.headers.get('vary')]).toEqual([
         null,
         'accept-encoding',
@@ -50,12 +53,13 @@ describe('jsonResponse', () => {
   );
 
   test('does not compress what is small', async () => {
-    expect((await jsonResponse(ask('gzip'), 200, '{}', {})).headers.has('content-encoding')).toBe(false);
+    expect((await answer(ask('gzip'), 200, '{}', {})).headers.has('content-encoding')).toBe(false);
   });
 });
 
 test('eventStreamResponse is handed on as it is, and kept by nobody on the way', async () => {
-  const { status, headers, body } = eventStreamResponse(new Blob(['data: 1\n\n']).stream(), { 'x-a': '1' });
+  const stream = eventStreamResponse(new Blob(['data: 1\n\n']).stream(), { 'x-a': '1' });
+  const { status, headers, body } = asResponse(stream);
   expect([status, await new Response(body).text()]).toEqual([200, 'data: 1\n\n']);
   expect(Object.fromEntries(headers)).toMatchObject({
     'content-type': 'text/event-stream; charset=utf-8',

@@ -10,6 +10,7 @@ import {
 import { ConnectionPool } from './connection-pool.ts';
 import { type CarriedExchange, Http1Connection } from './http1-connection.ts';
 import { encodeRequest, parseTarget, type RequestTarget } from './http1-request.ts';
+import { WriteBatch } from './write-batch.ts';
 
 export interface Http1TransportOptions {
   /** Milliseconds for name resolution and the TCP handshake; 10,000 by default. */
@@ -64,6 +65,7 @@ export function createHttp1Transport(options: Http1TransportOptions = {}): Http1
 }
 
 class Http1Client implements Http1Transport {
+  readonly batch = new WriteBatch();
   readonly #connectTimeoutMs: number;
   readonly #idleTimeoutMs: number;
   readonly #onHandlerError: (error: unknown) => void;

@@ -1,6 +1,7 @@
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 import type { PooledConnection } from './connection-pool.ts';
 import { ResponseParser, type ResponseSink } from './http1-parser.ts';
+import type { Sender, WriteBatch } from './write-batch.ts';
 
 /** What a connection carries: one request out, and where its response goes. */
 export interface CarriedExchange {
@@ -18,6 +19,7 @@ export interface CarriedExchange {
 }
 
 export interface ConnectionOwner<C> {
+  readonly batch: WriteBatch;
   onOpen(): void;
   /** The response is complete and the connection may carry another exchange. */
   onReusable(connection: C, keepAliveSeconds: number | undefined): void;
@@ -35,7 +37,7 @@ const TCP_KEEP_ALIVE_MS = 30_000;
  * socket reads nothing, and reports the peer's FIN after `resume` but its RST at once; `terminate` calls
  * `close` before it returns; `drain` also comes when there is nothing to write.
  */
-export class Http1Connection implements PooledConnection, ResponseSink {
+export class Http1Connection implements PooledConnection, ResponseSink, Sender {
   readonly origin: string;
   readonly #owner: ConnectionOwner<Http1Connection>;
   readonly #parser = new ResponseParser(this);
@@ -44,6 +46,8 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   #unsent: readonly (string | Uint8Array)[] = [];
   /** Has carried an exchange before the present one. */
   #reused = false;
+  /** Waits for its turn to send. */
+  #scheduled = false;
   #gotBytes = false;
   #gotHead = false;
   /** Closed while the reader was paused: told when it resumes. */
@@ -64,7 +68,10 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     if (exchange.paused) this.pause();
     if (this.#socket !== undefined) {
       this.#reused = true;
-      this.#write(this.#socket);
+      if (!this.#scheduled) {
+        this.#scheduled = true;
+        this.#owner.batch.add(this);
+      }
     }
   }
 
@@ -99,6 +106,12 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     exchange?.onFailure(error);
+  }
+
+  /** Sends the request that it was given since the last time. */
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#socket !== undefined && this.#exchange !== undefined) this.#write(this.#socket);
   }
 
   // Socket events.

@@ -1,3 +1,4 @@
+import type { HeaderReader } from '../core/http.ts';
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 
 /** HTTP/1.1 header fields: reading them from text and what they say about framing. Pure. */
@@ -13,10 +14,21 @@ export function protocolError(message: string): TransportError {
   return new TransportError('protocol', message);
 }
 
-/** Response headers in arrival order. Lookups scan: a response has a dozen headers and two are asked for. */
-export class ParsedHeaders implements UpstreamHeaders {
+/** Start line and headers, or trailers, are longer than the limit. */
+export class HeadTooLargeError extends TransportError {
+  constructor() {
+    super('protocol', 'message head too large');
+  }
+}
+
+/** Headers in arrival order. Lookups scan: a message has a dozen headers and few are asked for. */
+export class ParsedHeaders implements HeaderReader {
   readonly names: string[] = [];
   readonly values: string[] = [];
+
+  has(name: string): boolean {
+    return this.names.includes(name.toLowerCase());
+  }
 
   get(name: string): string | null {
     const wanted = name.toLowerCase();

@@ -2,22 +2,22 @@ import type { UpstreamHeaders } from '../core/transport.ts';
 import {
   contentLength,
   keepAliveTimeoutSeconds,
-  type ParsedHeaders,
   parseFields,
   protocolError,
   wantsClose,
 } from './http1-headers.ts';
+import {
+  ANOTHER_HEAD,
+  CHUNKED,
+  DEFAULT_PARSER_LIMITS,
+  type Framing,
+  MessageParser,
+  type MessageSink,
+  type ParserLimits,
+  UNTIL_CLOSE,
+} from './http1-message.ts';
 
-/**
- * Incremental HTTP/1.1 response parser (RFC 9112), pure: bytes in, calls out. It reads one message at a
- * time, since the client never pipelines. Body bytes are handed on as views of what was pushed in: nothing
- * is copied and nothing is looked at byte by byte except chunk-size lines.
- *
- * Strict where leniency has been used to smuggle: line ends are CRLF, header names are tokens, folded lines,
- * differing lengths and transfer codings other than `chunked` are errors.
- */
-
-/** Where the parser reports one message. The calls come from inside `push`, `resume` and `finish`. */
+/** Where the parser reports one response. The calls come from inside `push`, `resume` and `finish`. */
 export interface ResponseSink {
   onHead(status: number, headers: UpstreamHeaders): void;
   onData(bytes: Uint8Array): void;
@@ -25,55 +25,8 @@ export interface ResponseSink {
   onEnd(connectionReusable: boolean): void;
 }
 
-export interface ParserLimits {
-  /** Bytes of status line, headers, informational responses and trailers together. */
-  readonly maxHeadBytes: number;
-  readonly maxHeaders: number;
-  /** Bytes of one chunk-size line, extensions included. */
-  readonly maxChunkLineBytes: number;
-}
-
-export const DEFAULT_PARSER_LIMITS: ParserLimits = {
-  maxHeadBytes: 64 * 1024,
-  maxHeaders: 200,
-  maxChunkLineBytes: 4096,
-};
-
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\0\r\n]*)?$/;
 const STATUS_LINE_START = Buffer.from('HTTP/1.', 'latin1');
-const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
-const NOTHING = new Uint8Array(0);
-
-const TAB = 9;
-const LF = 10;
-const CR = 13;
-const SPACE = 32;
-const SEMICOLON = 59;
-
-enum State {
-  Head,
-  FixedBody,
-  UntilClose,
-  ChunkSize,
-  /** White space after a chunk size, which may only lead to an extension or the line's end. */
-  ChunkSizeSpace,
-  ChunkExtension,
-  ChunkLineFeed,
-  ChunkData,
-  ChunkDataCr,
-  ChunkDataLf,
-  Trailers,
-  /** Everything has been read; the end has not been reported yet. */
-  Complete,
-  Done,
-}
-
-/** Value of a hexadecimal digit's character code, or -1. */
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const letter = code | 32;
-  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
-}
 
 /** Notices TLS, SSH and the like by their first bytes, instead of collecting them until a limit. */
 function refuseForeignProtocol(start: Buffer): void {
@@ -83,35 +36,25 @@ function refuseForeignProtocol(start: Buffer): void {
   }
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-export class ResponseParser {
+/**
+ * Incremental HTTP/1.1 response parser, pure. Header names are tokens; folded lines, differing lengths and
+ * transfer codings other than `chunked` are errors.
+ */
+export class ResponseParser implements MessageSink {
   readonly #sink: ResponseSink;
   readonly #limits: ParserLimits;
-  #state: State = State.Head;
-  /** Bytes of body or chunk still to come, or the chunk size read so far. */
-  #remaining = 0;
-  #chunkDigits = 0;
-  #chunkLineBytes = 0;
+  readonly #message: MessageParser;
   #keepAlive = true;
   #keepAliveSeconds: number | undefined;
-  /** Start of a head or trailer section that arrived in pieces; doubles as it grows. */
-  #partial: Buffer | undefined;
-  #partialLength = 0;
-  #headBytes = 0;
-  #paused = false;
-  /** Pushed but not yet read, because of a pause. */
-  #held: Uint8Array | undefined;
 
   constructor(sink: ResponseSink, limits: ParserLimits = DEFAULT_PARSER_LIMITS) {
     this.#sink = sink;
     this.#limits = limits;
+    this.#message = new MessageParser(this, limits, refuseForeignProtocol);
   }
 
   get paused(): boolean {
-    return this.#paused;
+    return this.#message.paused;
   }
 
   /** The server's `Keep-Alive: timeout` hint of the current message, in seconds. */
@@ -121,42 +64,29 @@ export class ResponseParser {
 
   /** Makes ready for the next message. */
   reset(): void {
-    this.#state = State.Head;
-    this.#remaining = 0;
     this.#keepAlive = true;
     this.#keepAliveSeconds = undefined;
-    this.#partial = undefined;
-    this.#partialLength = 0;
-    this.#headBytes = 0;
-    this.#paused = false;
-    this.#held = undefined;
+    this.#message.reset();
   }
 
   /** Drops what is held and makes every later call do nothing. May be called from inside a sink's method. */
   stop(): void {
-    this.#state = State.Done;
-    this.#held = undefined;
-    this.#partial = undefined;
+    this.#message.stop();
   }
 
   /** No sink method is called until `resume`; bytes pushed meanwhile are held. */
   pause(): void {
-    this.#paused = true;
+    this.#message.pause();
   }
 
   /** @throws TransportError like `push`, for the bytes that were held. */
   resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    const held = this.#held ?? NOTHING;
-    this.#held = undefined;
-    this.#run(held);
+    this.#message.resume();
   }
 
   /** @throws TransportError (`protocol`); the parser is done then. */
   push(bytes: Uint8Array): void {
-    if (this.#paused && this.#held !== undefined) this.#held = Buffer.concat([this.#held, bytes]);
-    else this.#run(bytes);
+    this.#message.push(bytes);
   }
 
   /**
@@ -165,223 +95,49 @@ export class ResponseParser {
    * @returns whether the message is complete.
    */
   finish(): boolean {
-    if (this.#state === State.UntilClose) {
-      this.#keepAlive = false;
-      this.#state = State.Complete;
-      this.#run(NOTHING);
-    }
-    return this.#state === State.Done;
+    return this.#message.finish();
   }
 
-  #run(bytes: Uint8Array): void {
-    try {
-      this.#advance(asBuffer(bytes));
-    } catch (error) {
-      this.stop();
-      throw error;
-    }
-  }
+  // Events of the message.
 
-  /** The sink may pause, stop or reset the parser in any call, so state is read anew after each one. */
-  #advance(bytes: Buffer): void {
-    let at = 0;
-    while (this.#state !== State.Done) {
-      if (this.#paused) {
-        if (at < bytes.length) this.#held = at === 0 ? bytes : bytes.subarray(at);
-        return;
-      }
-      if (this.#state === State.Complete) {
-        this.#state = State.Done;
-        this.#sink.onEnd(this.#keepAlive && at === bytes.length);
-        // The sink may have reset the parser for the next message, so the rest of these bytes (excess, and
-        // reported as such) must not be read as that message's.
-        return;
-      }
-      if (at === bytes.length) return;
-      switch (this.#state) {
-        case State.Head:
-          at = this.#readHead(bytes, at);
-          break;
-        case State.UntilClose:
-          this.#sink.onData(at === 0 ? bytes : bytes.subarray(at));
-          return;
-        case State.FixedBody:
-        case State.ChunkData: {
-          const length = Math.min(this.#remaining, bytes.length - at);
-          this.#remaining -= length;
-          if (this.#remaining === 0) {
-            this.#state = this.#state === State.FixedBody ? State.Complete : State.ChunkDataCr;
-          }
-          const data = length === bytes.length ? bytes : bytes.subarray(at, at + length);
-          at += length;
-          this.#sink.onData(data);
-          break;
-        }
-        case State.Trailers:
-          at = this.#readTrailers(bytes, at);
-          break;
-        default:
-          at = this.#readChunkFraming(bytes, at);
-      }
-    }
-  }
-
-  /** Reads chunk framing until data, trailers or the end of the input. */
-  #readChunkFraming(bytes: Buffer, start: number): number {
-    let at = start;
-    while (at < bytes.length) {
-      const code = bytes[at] ?? 0;
-      at += 1;
-      switch (this.#state) {
-        case State.ChunkDataCr:
-          if (code !== CR) throw protocolError('chunk data is longer than its declared size');
-          this.#state = State.ChunkDataLf;
-          continue;
-        case State.ChunkDataLf:
-          if (code !== LF) throw protocolError('chunk data does not end in CRLF');
-          this.#startChunkLine();
-          continue;
-        case State.ChunkLineFeed:
-          if (code !== LF) throw protocolError('chunk-size line does not end in CRLF');
-          this.#state = this.#remaining === 0 ? State.Trailers : State.ChunkData;
-          return at;
-        default:
-          this.#readChunkLineByte(code);
-      }
-    }
-    return at;
-  }
-
-  #startChunkLine(): void {
-    this.#state = State.ChunkSize;
-    this.#remaining = 0;
-    this.#chunkDigits = 0;
-    this.#chunkLineBytes = 0;
-  }
-
-  #readChunkLineByte(code: number): void {
-    this.#chunkLineBytes += 1;
-    if (this.#chunkLineBytes > this.#limits.maxChunkLineBytes)
-      throw protocolError('chunk-size line too long');
-    if (this.#state === State.ChunkSize) {
-      const digit = hexDigit(code);
-      if (digit >= 0) {
-        this.#chunkDigits += 1;
-        this.#remaining = this.#remaining * 16 + digit;
-        if (this.#remaining > Number.MAX_SAFE_INTEGER) throw protocolError('chunk size too large');
-        return;
-      }
-      if (this.#chunkDigits === 0) throw protocolError('chunk size is not a hexadecimal number');
-    }
-    if (code === CR) this.#state = State.ChunkLineFeed;
-    else if (this.#state === State.ChunkExtension) {
-      if (code === LF || code === 0) throw protocolError('control character in a chunk extension');
-    } else if (code === SEMICOLON) this.#state = State.ChunkExtension;
-    else if (code === SPACE || code === TAB) this.#state = State.ChunkSizeSpace;
-    else throw protocolError('chunk size is not a hexadecimal number');
-  }
-
-  #readHead(bytes: Buffer, start: number): number {
-    const section = this.#takeSection(bytes, start);
-    if (section === undefined) {
-      if (this.#partial !== undefined) refuseForeignProtocol(this.#partial.subarray(0, this.#partialLength));
-      return bytes.length;
-    }
-    this.#interpretHead(section.text);
-    return section.next;
-  }
-
-  #readTrailers(bytes: Buffer, start: number): number {
-    if (this.#partial === undefined) {
-      // Without trailers, as nearly always, the last chunk's line is followed by one empty line.
-      if (bytes[start] === CR && bytes[start + 1] === LF) {
-        this.#state = State.Complete;
-        return start + 2;
-      }
-      // With the line end that came before it, an empty section ends in the same four bytes as any other.
-      this.#appendPartial(HEAD_END.subarray(0, 2));
-    }
-    const section = this.#takeSection(bytes, start);
-    if (section === undefined) return bytes.length;
-    if (section.text.length > 2) parseFields(section.text, 2, this.#limits.maxHeaders);
-    this.#state = State.Complete;
-    return section.next;
-  }
-
-  /**
-   * Takes a section that ends in an empty line, from `#partial` and the input. `text` is without the
-   * CRLFCRLF; `undefined` means that more input is needed, and all of this has been kept.
-   */
-  #takeSection(bytes: Buffer, start: number): { text: string; next: number } | undefined {
-    if (this.#partial === undefined) {
-      const end = bytes.indexOf(HEAD_END, start);
-      this.#countHeadBytes((end < 0 ? bytes.length : end + 4) - start);
-      if (end >= 0) return { text: bytes.toString('latin1', start, end), next: end + 4 };
-      this.#appendPartial(bytes.subarray(start));
-      return undefined;
-    }
-    const before = this.#partialLength;
-    // One byte over the limit is enough to notice it; a large read must not be copied for that.
-    const room = this.#limits.maxHeadBytes - this.#headBytes + 1;
-    this.#appendPartial(bytes.subarray(start, start + room));
-    const kept = this.#partial.subarray(0, this.#partialLength);
-    const end = kept.indexOf(HEAD_END, Math.max(0, before - 3));
-    if (end < 0) {
-      this.#countHeadBytes(kept.length - before);
-      return undefined;
-    }
-    this.#countHeadBytes(end + 4 - before);
-    this.#partial = undefined;
-    this.#partialLength = 0;
-    return { text: kept.toString('latin1', 0, end), next: start + end + 4 - before };
-  }
-
-  #countHeadBytes(count: number): void {
-    this.#headBytes += count;
-    if (this.#headBytes > this.#limits.maxHeadBytes) throw protocolError('response head too large');
-  }
-
-  #appendPartial(bytes: Uint8Array): void {
-    const needed = this.#partialLength + bytes.length;
-    if (this.#partial === undefined || this.#partial.length < needed) {
-      const grown = Buffer.allocUnsafe(Math.max(512, needed * 2));
-      if (this.#partial !== undefined) this.#partial.copy(grown, 0, 0, this.#partialLength);
-      this.#partial = grown;
-    }
-    this.#partial.set(bytes, this.#partialLength);
-    this.#partialLength = needed;
-  }
-
-  #interpretHead(text: string): void {
-    const lineEnd = text.indexOf('\r\n');
-    const statusLine = lineEnd < 0 ? text : text.slice(0, lineEnd);
+  onHead(head: string): Framing {
+    const lineEnd = head.indexOf('\r\n');
+    const statusLine = lineEnd < 0 ? head : head.slice(0, lineEnd);
     const match = STATUS_LINE.exec(statusLine);
     if (match === null) throw protocolError('not an HTTP/1.x status line');
     const status = Number(match[2]);
-    const headers = parseFields(text, lineEnd < 0 ? text.length : lineEnd + 2, this.#limits.maxHeaders);
+    const headers = parseFields(head, lineEnd < 0 ? head.length : lineEnd + 2, this.#limits.maxHeaders);
     if (status < 200) {
       if (status === 101) throw protocolError('upstream switched protocols without being asked');
-      return;
+      return ANOTHER_HEAD;
     }
-    this.#chooseFraming(status, match[1] === '0', headers);
+    const framing = this.#framing(status, match[1] === '0', headers);
     this.#sink.onHead(status, headers);
+    return framing;
   }
 
-  #chooseFraming(status: number, http10: boolean, headers: ParsedHeaders): void {
+  onData(bytes: Uint8Array): void {
+    this.#sink.onData(bytes);
+  }
+
+  onEnd(rest: Uint8Array): void {
+    this.#sink.onEnd(this.#keepAlive && rest.length === 0);
+  }
+
+  #framing(status: number, http10: boolean, headers: UpstreamHeaders): Framing {
     this.#keepAlive = !http10 && !wantsClose(headers);
     this.#keepAliveSeconds = keepAliveTimeoutSeconds(headers);
     const length = contentLength(headers);
     const coding = headers.get('transfer-encoding');
-    if (status === 204 || status === 304) this.#state = State.Complete;
-    else if (coding !== null) {
+    if (status === 204 || status === 304) return 0;
+    if (coding !== null) {
       if (coding.toLowerCase() !== 'chunked') throw protocolError('unsupported transfer coding');
       // Two framings, or one that HTTP/1.0 does not have: somebody on the way may have read it otherwise.
       if (length !== undefined) this.#keepAlive = false;
-      this.#startChunkLine();
-    } else if (length === undefined) this.#state = State.UntilClose;
-    else {
-      this.#remaining = length;
-      this.#state = length === 0 ? State.Complete : State.FixedBody;
+      return CHUNKED;
     }
+    if (length !== undefined) return length;
+    this.#keepAlive = false;
+    return UNTIL_CLOSE;
   }
 }

@@ -1,6 +1,7 @@
 import type { AudioPart, ChatRequest, FilePart, ImagePart } from '../core/chat/request.ts';
 import type { ChatEventReader, ChatResult } from '../core/chat/result.ts';
 import type { EmbeddingRequest, EmbeddingResult } from '../core/embedding.ts';
+import type { HeaderReader } from '../core/http.ts';
 import type { ChatCall, EmbeddingCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
 import type { RerankRequest, RerankResult } from '../core/rerank.ts';
 import type { AttemptContext, BufferedResponse, Target } from './types.ts';
@@ -17,7 +18,7 @@ export interface FormattedRequest {
 export interface ChatBuildOptions extends AttemptContext {
   readonly stream: boolean;
   /** The client's headers. */
-  readonly headers: Headers;
+  readonly headers: HeaderReader;
 }
 
 /** Translation between the canonical chat and one provider's wire format. Pure. */

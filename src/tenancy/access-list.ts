@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import type { HeaderReader } from '../core/http.ts';
 import type { Limit, SubjectLimits } from '../core/limit.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
 import type { AccessSource, KeyIndexRow, MemberIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
@@ -350,7 +351,7 @@ function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, Subject
 }
 
 /** The key in a request's headers: `Authorization: Bearer`, `x-api-key` or `api-key`, in this order. */
-export function presentedKey(headers: Headers): string | undefined {
+export function presentedKey(headers: HeaderReader): string | undefined {
   const authorization = headers.get('authorization');
   if (authorization !== null) {
     const match = /^bearer +(\S+)\s*$/i.exec(authorization);

@@ -1,4 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
+import type { HeaderReader } from '../../core/http.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { presentedKey } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
@@ -13,7 +14,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The session that a request carries, and whether a browser sent it of itself. */
 export function presentedSession(
-  headers: Headers,
+  headers: HeaderReader,
 ): { readonly secret: string; readonly byBrowser: boolean } | undefined {
   const key = presentedKey(headers);
   if (key?.startsWith(SESSION_PREFIX)) return { secret: key, byBrowser: false };

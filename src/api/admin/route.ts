@@ -1,10 +1,11 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
+import type { HeaderReader, HttpReply } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door, Method } from '../../http/door.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import type { DocumentedRoute } from '../../http/openapi.ts';
-import { jsonResponse, SECURITY_HEADERS } from '../../http/response.ts';
+import { jsonResponse, reply } from '../../http/response.ts';
 import { type Actor, assertAllowed } from '../../tenancy/actor.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
 import type { Permission } from '../../tenancy/permissions.ts';
@@ -106,7 +107,7 @@ export interface RegisteredRoute {
   readonly path: string;
   readonly permission: Permission | null;
   readonly document: DocumentedRoute;
-  run(services: AdminServices, exchange: Exchange): Promise<Response>;
+  run(services: AdminServices, exchange: Exchange): Promise<HttpReply>;
 }
 
 const METHODS = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
@@ -158,7 +159,7 @@ async function checked<Body, Query>(
 }
 
 /** @throws GatewayError `invalid_request` when `if-match` is no version that was given out */
-function seenVersion(headers: Headers): SeenVersion {
+function seenVersion(headers: HeaderReader): SeenVersion {
   const value = headers.get('if-match')?.trim();
   if (value === undefined || value === '*') return undefined;
   const match = /^(?:W\/)?"(\d{1,15})"$/.exec(value);
@@ -176,14 +177,11 @@ function render(
   { request }: Exchange,
   { body, version, headers = {}, text }: AdminAnswer,
   status: 200 | 201 | 204,
-): Response | Promise<Response> {
+): HttpReply | Promise<HttpReply> {
   const all = { ...headers, ...(version === undefined ? {} : { etag: `"${version}"` }) };
   if (text) {
-    return new Response(text.body, {
-      status,
-      headers: { ...SECURITY_HEADERS, ...all, 'content-type': text.type },
-    });
+    return reply(status, text.body, { ...all, 'content-type': text.type });
   }
-  if (status === 204) return new Response(null, { status, headers: { ...SECURITY_HEADERS, ...all } });
+  if (status === 204) return reply(status, null, all);
   return jsonResponse(request, status, JSON.stringify(body ?? {}), all);
 }

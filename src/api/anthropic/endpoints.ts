@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import type { HeaderReader } from '../../core/http.ts';
 import type { CountTokensCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import { once } from '../../core/once.ts';
@@ -66,7 +67,7 @@ const COMMON = {
   requestIdHeader: 'request-id',
 } satisfies Partial<InferenceEndpoint>;
 
-function countCall({ text, json }: JsonBody, headers: Headers): CountTokensCall {
+function countCall({ text, json }: JsonBody, headers: HeaderReader): CountTokensCall {
   return {
     operation: 'count-tokens',
     stream: false,

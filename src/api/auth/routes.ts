@@ -1,9 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
+import type { HttpReply } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
 import type { Exchange } from '../../http/exchange.ts';
-import { jsonResponse, SECURITY_HEADERS } from '../../http/response.ts';
+import { jsonResponse, reply } from '../../http/response.ts';
 import type { SecretBox } from '../../platform/secret-box.ts';
 import { presentedKey } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
@@ -75,7 +76,7 @@ export function addAuthRoutes(door: Door, services: AuthServices): void {
   const route = (
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
-    handle: (exchange: Exchange) => Promise<Response>,
+    handle: (exchange: Exchange) => Promise<HttpReply>,
   ) =>
     door.route(method, path, (exchange) =>
       handle(exchange).catch((error: unknown) => {
@@ -175,11 +176,8 @@ export function addAuthRoutes(door: Door, services: AuthServices): void {
     const base = services.publicUrl() ?? new URL(exchange.request.url).origin;
     return new URL(`/v1/auth/oidc/${id}/callback`, base);
   };
-  const redirect = (location: string, cookies: readonly string[]) => {
-    const response = new Response(null, { status: 302, headers: { ...SECURITY_HEADERS, location } });
-    for (const one of cookies) response.headers.append('set-cookie', one);
-    return response;
-  };
+  const redirect = (location: string, cookies: readonly string[]) =>
+    reply(302, null, { location, 'set-cookie': cookies });
 
   route('GET', '/v1/auth/oidc/:provider', async (exchange) => {
     const id = exchange.params.provider ?? '';

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
+import type { HeaderReader } from '../../core/http.ts';
 import type { ChatCall } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
@@ -54,7 +55,7 @@ function promptCall(body: JsonBody, snapshot: ApiSnapshot, { request }: Exchange
   return { ...chatCall('chat', dialect, { text: body.text, json }, request.headers), wantsStreamUsage: true };
 }
 
-function wantsPlainText(headers: Headers): boolean {
+function wantsPlainText(headers: HeaderReader): boolean {
   return headers.get('accept')?.includes('text/plain') ?? false;
 }
 

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { GatewayError } from '../../core/errors.ts';
+import type { HeaderReader } from '../../core/http.ts';
 import type { RerankCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import type { RerankResult } from '../../core/rerank.ts';
@@ -75,7 +76,7 @@ function textOf(
   );
 }
 
-function rerankCall({ text, json }: JsonBody, headers: Headers, requestId: string): RerankCall {
+function rerankCall({ text, json }: JsonBody, headers: HeaderReader, requestId: string): RerankCall {
   const body = validate(rerankRequest, json);
   const documents = body.documents.map((item, index) => textOf(item, index, body.rank_fields ?? undefined));
   const model = asString(json.model) ?? '';

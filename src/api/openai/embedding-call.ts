@@ -1,4 +1,5 @@
 import type { EmbeddingRequest, EmbeddingResult } from '../../core/embedding.ts';
+import type { HeaderReader } from '../../core/http.ts';
 import type { EmbeddingCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import type { JsonBody } from '../../http/body.ts';
@@ -29,7 +30,7 @@ function toBase64(vector: readonly number[]): string {
 }
 
 /** The call that a checked body of `/v1/embeddings` asks for. */
-export function embeddingCall({ text, json }: JsonBody, headers: Headers): EmbeddingCall {
+export function embeddingCall({ text, json }: JsonBody, headers: HeaderReader): EmbeddingCall {
   const model = asString(json.model) ?? '';
   const encoding = json.encoding_format === 'base64' ? 'base64' : 'float';
   const inputType = asString(json.input_type);

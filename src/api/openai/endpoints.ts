@@ -1,3 +1,4 @@
+import type { HeaderReader } from '../../core/http.ts';
 import type { InferenceCall, Operation } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
@@ -13,7 +14,7 @@ import { chatRequest, completionRequest, embeddingRequest } from './schemas.ts';
 
 /** @throws GatewayError when the body is not a sound request */
 type Check = (body: Readonly<Record<string, unknown>>) => void;
-type MakeCall = (body: JsonBody, headers: Headers) => InferenceCall;
+type MakeCall = (body: JsonBody, headers: HeaderReader) => InferenceCall;
 
 const CHAT_FIELDS = new Set(Object.keys(chatRequest.shape));
 

@@ -1,3 +1,4 @@
+import type { HeaderReader } from '../../core/http.ts';
 import type { Provider } from '../types.ts';
 
 /** The URL of an endpoint, whether the configured base ends in the version or not. */
@@ -12,7 +13,7 @@ export function messagesUrl(provider: Pick<Provider, 'baseUrl'>): string {
 const VERSION = '2023-06-01';
 
 /** The API's version, and the betas that a client of this dialect asks for. */
-export function betaHeaders(client: Headers | undefined): Readonly<Record<string, string>> {
+export function betaHeaders(client: HeaderReader | undefined): Readonly<Record<string, string>> {
   const beta = client?.get('anthropic-beta');
   return {
     'anthropic-version': client?.get('anthropic-version') ?? VERSION,

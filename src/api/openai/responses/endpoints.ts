@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { ClientDialect } from '../../../core/chat/dialect.ts';
 import { GatewayError } from '../../../core/errors.ts';
+import type { HeaderReader } from '../../../core/http.ts';
 import type { ChatCall } from '../../../core/inference.ts';
 import { asString } from '../../../core/json.ts';
 import { once } from '../../../core/once.ts';
@@ -88,7 +89,7 @@ function notFound(id: string): GatewayError {
 export function addResponsesRoutes(door: Door, services: ApiServices): void {
   const { responses, clock } = services;
 
-  const makeCall = async (body: JsonBody, headers: Headers, principal: Principal): Promise<ChatCall> => {
+  const makeCall = async (body: JsonBody, headers: HeaderReader, principal: Principal): Promise<ChatCall> => {
     validate(responsesRequest, body.json);
     const scope = { tenant: principal.tenant };
     const previous = asString(body.json.previous_response_id);

@@ -1,0 +1,63 @@
+/** What the gateway's own HTTP server and what stands behind it have between them. */
+
+/** Request headers by lower-case name; repeated headers are joined with ", ". */
+export interface HeaderReader {
+  get(name: string): string | null;
+  has(name: string): boolean;
+}
+
+/** One request at the door. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Path and query, beginning with a slash. */
+  readonly target: string;
+  /** The same as an absolute URL. */
+  readonly url: string;
+  readonly headers: HeaderReader;
+  /** The peer's IP address; `unknown` when the connection is already gone. */
+  readonly remoteAddress: string;
+  /** Aborted when the client goes before it is answered. */
+  readonly signal: AbortSignal;
+  /** Told once when the client goes before it is answered; a later listener replaces an earlier one. */
+  onGone(listener: () => void): void;
+  /**
+   * The whole body; at once where it has arrived already.
+   * @param limit in bytes
+   * @throws BodyError
+   */
+  readBody(limit: number): Uint8Array | Promise<Uint8Array>;
+}
+
+/** Why a request's body can't be had. */
+export class BodyError extends Error {
+  constructor(readonly reason: 'too_large' | 'ended_early') {
+    super(reason === 'too_large' ? 'the body is larger than the limit' : 'the body ended before its end');
+    this.name = 'BodyError';
+  }
+}
+
+/** Header fields that many answers share, put into their form on the wire once. */
+export class HeaderBlock {
+  readonly text: string;
+
+  /** @param fields by lower-case name */
+  constructor(readonly fields: Readonly<Record<string, string>>) {
+    this.text = Object.entries(fields)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('');
+  }
+}
+
+/** One value, or several for a header that is sent several times. */
+export type HeaderValue = string | readonly string[];
+
+export type ReplyBody = string | Uint8Array | ReadableStream<Uint8Array> | null;
+
+/** An answer. The server adds what frames it, and the date. */
+export interface HttpReply {
+  readonly status: number;
+  readonly base: HeaderBlock;
+  /** By lower-case name; none that is in `base`. */
+  readonly headers: Record<string, HeaderValue>;
+  readonly body: ReplyBody;
+}

@@ -1,0 +1,39 @@
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** A route's path: `/v1/models/:id{.+}` has the parameter `id`, which may hold anything; `:name` alone has no slash. */
+export class PathPattern {
+  readonly hasParameters: boolean;
+  readonly #expression: RegExp;
+
+  constructor(
+    readonly method: Method,
+    path: string,
+  ) {
+    this.hasParameters = path.includes(':');
+    const source = path
+      .replaceAll(/[.*+?^$()|[\]\\](?![^{]*\})/g, '\\$&')
+      .replaceAll(
+        /:(\w+)(?:\{([^}]*)\})?/g,
+        (_, name: string, inner: string | undefined) => `(?<${name}>${inner ?? '[^/]+'})`,
+      );
+    this.#expression = new RegExp(`^${source}$`);
+  }
+
+  /** The parameters of a path, without their percent-encoding; undefined where the path is another. */
+  match(path: string): Readonly<Record<string, string>> | undefined {
+    const match = this.#expression.exec(path);
+    if (!match) return undefined;
+    const params: Record<string, string> = {};
+    for (const [name, value] of Object.entries(match.groups ?? {})) params[name] = decoded(value);
+    return params;
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Not percent-encoded, as much as it looks it.
+    return text;
+  }
+}

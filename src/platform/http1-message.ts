@@ -1,0 +1,357 @@
+import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.ts';
+
+/**
+ * Incremental reader of HTTP/1.1 messages (RFC 9112), pure: bytes in, calls out. It finds where a message's
+ * parts begin and end; what its head means is for the sink to say. It reads one message at a time. Body bytes
+ * are handed on as views of what was pushed in: nothing is copied and nothing is looked at byte by byte except
+ * chunk-size lines.
+ *
+ * Strict where leniency has been used to smuggle: line ends are CRLF, trailer names are tokens, chunk sizes
+ * are plain hexadecimal numbers.
+ */
+
+/** How a body is framed: a length in bytes, or one of the constants below. */
+export type Framing = number;
+export const CHUNKED: Framing = -1;
+export const UNTIL_CLOSE: Framing = -2;
+/** No message yet: another head follows. */
+export const ANOTHER_HEAD: Framing = -3;
+
+/** Where the parser reports one message. The calls come from inside `push`, `resume` and `finish`. */
+export interface MessageSink {
+  /** @param head start line and headers, in Latin-1, without the empty line. @throws TransportError */
+  onHead(head: string): Framing;
+  onData(bytes: Uint8Array): void;
+  /** @param rest what was pushed in beyond the message's end: a view, and nearly always empty */
+  onEnd(rest: Uint8Array): void;
+}
+
+export interface ParserLimits {
+  /** Bytes of status line, headers, informational responses and trailers together. */
+  readonly maxHeadBytes: number;
+  readonly maxHeaders: number;
+  /** Bytes of one chunk-size line, extensions included. */
+  readonly maxChunkLineBytes: number;
+}
+
+export const DEFAULT_PARSER_LIMITS: ParserLimits = {
+  maxHeadBytes: 64 * 1024,
+  maxHeaders: 200,
+  maxChunkLineBytes: 4096,
+};
+
+const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
+const NOTHING = new Uint8Array(0);
+
+const TAB = 9;
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
+const SEMICOLON = 59;
+
+enum State {
+  Head,
+  FixedBody,
+  UntilClose,
+  ChunkSize,
+  /** White space after a chunk size, which may only lead to an extension or the line's end. */
+  ChunkSizeSpace,
+  ChunkExtension,
+  ChunkLineFeed,
+  ChunkData,
+  ChunkDataCr,
+  ChunkDataLf,
+  Trailers,
+  /** Everything has been read; the end has not been reported yet. */
+  Complete,
+  Done,
+}
+
+/** Value of a hexadecimal digit's character code, or -1. */
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const letter = code | 32;
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+export class MessageParser {
+  readonly #sink: MessageSink;
+  readonly #limits: ParserLimits;
+  readonly #lookAtStart: ((start: Buffer) => void) | undefined;
+  #state: State = State.Head;
+  /** Bytes of body or chunk still to come, or the chunk size read so far. */
+  #remaining = 0;
+  #chunkDigits = 0;
+  #chunkLineBytes = 0;
+  /** Start of a head or trailer section that arrived in pieces; doubles as it grows. */
+  #partial: Buffer | undefined;
+  #partialLength = 0;
+  #headBytes = 0;
+  #paused = false;
+  /** Pushed but not yet read, because of a pause. */
+  #held: Uint8Array | undefined;
+
+  /** @param lookAtStart may refuse a head by its first bytes, instead of waiting for all of it */
+  constructor(
+    sink: MessageSink,
+    limits: ParserLimits = DEFAULT_PARSER_LIMITS,
+    lookAtStart?: (start: Buffer) => void,
+  ) {
+    this.#sink = sink;
+    this.#limits = limits;
+    this.#lookAtStart = lookAtStart;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** A head has begun to arrive, and is not complete. */
+  get inHead(): boolean {
+    return this.#state === State.Head && this.#headBytes > 0;
+  }
+
+  /** Makes ready for the next message. */
+  reset(): void {
+    this.#state = State.Head;
+    this.#remaining = 0;
+    this.#partial = undefined;
+    this.#partialLength = 0;
+    this.#headBytes = 0;
+    this.#paused = false;
+    this.#held = undefined;
+  }
+
+  /** Drops what is held and makes every later call do nothing. May be called from inside a sink's method. */
+  stop(): void {
+    this.#state = State.Done;
+    this.#held = undefined;
+    this.#partial = undefined;
+  }
+
+  /** No sink method is called until `resume`; bytes pushed meanwhile are held. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** @throws TransportError like `push`, for the bytes that were held. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    const held = this.#held ?? NOTHING;
+    this.#held = undefined;
+    this.#run(held);
+  }
+
+  /** @throws TransportError (`protocol`); the parser is done then. */
+  push(bytes: Uint8Array): void {
+    if (this.#paused && this.#held !== undefined) this.#held = Buffer.concat([this.#held, bytes]);
+    else this.#run(bytes);
+  }
+
+  /**
+   * The connection has ended in an orderly way: completes a body that lasts until close. Must not be called
+   * while paused.
+   * @returns whether the message is complete.
+   */
+  finish(): boolean {
+    if (this.#state === State.UntilClose) {
+      this.#state = State.Complete;
+      this.#run(NOTHING);
+    }
+    return this.#state === State.Done;
+  }
+
+  #run(bytes: Uint8Array): void {
+    try {
+      this.#advance(asBuffer(bytes));
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+  }
+
+  /** The sink may pause, stop or reset the parser in any call, so state is read anew after each one. */
+  #advance(bytes: Buffer): void {
+    let at = 0;
+    while (this.#state !== State.Done) {
+      if (this.#paused) {
+        if (at < bytes.length) this.#held = at === 0 ? bytes : bytes.subarray(at);
+        return;
+      }
+      if (this.#state === State.Complete) {
+        this.#state = State.Done;
+        // The sink may reset the parser for the next message: what to do with the rest is for it to say.
+        this.#sink.onEnd(at === bytes.length ? NOTHING : bytes.subarray(at));
+        return;
+      }
+      if (at === bytes.length) return;
+      switch (this.#state) {
+        case State.Head:
+          at = this.#readHead(bytes, at);
+          break;
+        case State.UntilClose:
+          this.#sink.onData(at === 0 ? bytes : bytes.subarray(at));
+          return;
+        case State.FixedBody:
+        case State.ChunkData: {
+          const length = Math.min(this.#remaining, bytes.length - at);
+          this.#remaining -= length;
+          if (this.#remaining === 0) {
+            this.#state = this.#state === State.FixedBody ? State.Complete : State.ChunkDataCr;
+          }
+          const data = length === bytes.length ? bytes : bytes.subarray(at, at + length);
+          at += length;
+          this.#sink.onData(data);
+          break;
+        }
+        case State.Trailers:
+          at = this.#readTrailers(bytes, at);
+          break;
+        default:
+          at = this.#readChunkFraming(bytes, at);
+      }
+    }
+  }
+
+  /** Reads chunk framing until data, trailers or the end of the input. */
+  #readChunkFraming(bytes: Buffer, start: number): number {
+    let at = start;
+    while (at < bytes.length) {
+      const code = bytes[at] ?? 0;
+      at += 1;
+      switch (this.#state) {
+        case State.ChunkDataCr:
+          if (code !== CR) throw protocolError('chunk data is longer than its declared size');
+          this.#state = State.ChunkDataLf;
+          continue;
+        case State.ChunkDataLf:
+          if (code !== LF) throw protocolError('chunk data does not end in CRLF');
+          this.#startChunkLine();
+          continue;
+        case State.ChunkLineFeed:
+          if (code !== LF) throw protocolError('chunk-size line does not end in CRLF');
+          this.#state = this.#remaining === 0 ? State.Trailers : State.ChunkData;
+          return at;
+        default:
+          this.#readChunkLineByte(code);
+      }
+    }
+    return at;
+  }
+
+  #startChunkLine(): void {
+    this.#state = State.ChunkSize;
+    this.#remaining = 0;
+    this.#chunkDigits = 0;
+    this.#chunkLineBytes = 0;
+  }
+
+  #readChunkLineByte(code: number): void {
+    this.#chunkLineBytes += 1;
+    if (this.#chunkLineBytes > this.#limits.maxChunkLineBytes)
+      throw protocolError('chunk-size line too long');
+    if (this.#state === State.ChunkSize) {
+      const digit = hexDigit(code);
+      if (digit >= 0) {
+        this.#chunkDigits += 1;
+        this.#remaining = this.#remaining * 16 + digit;
+        if (this.#remaining > Number.MAX_SAFE_INTEGER) throw protocolError('chunk size too large');
+        return;
+      }
+      if (this.#chunkDigits === 0) throw protocolError('chunk size is not a hexadecimal number');
+    }
+    if (code === CR) this.#state = State.ChunkLineFeed;
+    else if (this.#state === State.ChunkExtension) {
+      if (code === LF || code === 0) throw protocolError('control character in a chunk extension');
+    } else if (code === SEMICOLON) this.#state = State.ChunkExtension;
+    else if (code === SPACE || code === TAB) this.#state = State.ChunkSizeSpace;
+    else throw protocolError('chunk size is not a hexadecimal number');
+  }
+
+  #readHead(bytes: Buffer, start: number): number {
+    const section = this.#takeSection(bytes, start);
+    if (section === undefined) {
+      if (this.#partial !== undefined) this.#lookAtStart?.(this.#partial.subarray(0, this.#partialLength));
+      return bytes.length;
+    }
+    this.#begin(this.#sink.onHead(section.text));
+    return section.next;
+  }
+
+  #readTrailers(bytes: Buffer, start: number): number {
+    if (this.#partial === undefined) {
+      // Without trailers, as nearly always, the last chunk's line is followed by one empty line.
+      if (bytes[start] === CR && bytes[start + 1] === LF) {
+        this.#state = State.Complete;
+        return start + 2;
+      }
+      // With the line end that came before it, an empty section ends in the same four bytes as any other.
+      this.#appendPartial(HEAD_END.subarray(0, 2));
+    }
+    const section = this.#takeSection(bytes, start);
+    if (section === undefined) return bytes.length;
+    if (section.text.length > 2) parseFields(section.text, 2, this.#limits.maxHeaders);
+    this.#state = State.Complete;
+    return section.next;
+  }
+
+  /**
+   * Takes a section that ends in an empty line, from `#partial` and the input. `text` is without the
+   * CRLFCRLF; `undefined` means that more input is needed, and all of this has been kept.
+   */
+  #takeSection(bytes: Buffer, start: number): { text: string; next: number } | undefined {
+    if (this.#partial === undefined) {
+      const end = bytes.indexOf(HEAD_END, start);
+      this.#countHeadBytes((end < 0 ? bytes.length : end + 4) - start);
+      if (end >= 0) return { text: bytes.toString('latin1', start, end), next: end + 4 };
+      this.#appendPartial(bytes.subarray(start));
+      return undefined;
+    }
+    const before = this.#partialLength;
+    // One byte over the limit is enough to notice it; a large read must not be copied for that.
+    const room = this.#limits.maxHeadBytes - this.#headBytes + 1;
+    this.#appendPartial(bytes.subarray(start, start + room));
+    const kept = this.#partial.subarray(0, this.#partialLength);
+    const end = kept.indexOf(HEAD_END, Math.max(0, before - 3));
+    if (end < 0) {
+      this.#countHeadBytes(kept.length - before);
+      return undefined;
+    }
+    this.#countHeadBytes(end + 4 - before);
+    this.#partial = undefined;
+    this.#partialLength = 0;
+    return { text: kept.toString('latin1', 0, end), next: start + end + 4 - before };
+  }
+
+  #countHeadBytes(count: number): void {
+    this.#headBytes += count;
+    if (this.#headBytes > this.#limits.maxHeadBytes) throw new HeadTooLargeError();
+  }
+
+  #appendPartial(bytes: Uint8Array): void {
+    const needed = this.#partialLength + bytes.length;
+    if (this.#partial === undefined || this.#partial.length < needed) {
+      const grown = Buffer.allocUnsafe(Math.max(512, needed * 2));
+      if (this.#partial !== undefined) this.#partial.copy(grown, 0, 0, this.#partialLength);
+      this.#partial = grown;
+    }
+    this.#partial.set(bytes, this.#partialLength);
+    this.#partialLength = needed;
+  }
+
+  #begin(framing: Framing): void {
+    // The sink may have stopped it.
+    if (this.#state !== State.Head || framing === ANOTHER_HEAD) return;
+    if (framing === CHUNKED) this.#startChunkLine();
+    else if (framing === UNTIL_CLOSE) this.#state = State.UntilClose;
+    else {
+      this.#remaining = framing;
+      this.#state = framing === 0 ? State.Complete : State.FixedBody;
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import { STATUS_CODES } from 'node:http';
+import type { HttpReply } from '../core/http.ts';
+
+/** HTTP/1.1 answers as bytes. Pure. */
+
+/** How an answer's end is told. */
+export interface ReplyFraming {
+  /** Bytes of the body; undefined for a stream. */
+  readonly length: number | undefined;
+  readonly http10: boolean;
+  readonly keepAlive: boolean;
+  /** As it stands in the `date` header. */
+  readonly date: string;
+}
+
+const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+const VALUE = /^[\t\x20-\x7e]*$/;
+
+const STATUS_LINES = new Map(
+  Object.entries(STATUS_CODES).map(([status, reason = '']) => [
+    Number(status),
+    `HTTP/1.1 ${status} ${reason}\r\n`,
+  ]),
+);
+
+/** These have no body, and tell of none (RFC 9110, section 8.6). */
+export function isBodiless(status: number): boolean {
+  return status === 204 || status === 304;
+}
+
+/**
+ * The head of an answer: ASCII, to the empty line.
+ * @throws TypeError for a header that can't be sent, such as one with a line end in it
+ */
+export function replyHead({ status, base, headers }: HttpReply, framing: ReplyFraming): string {
+  const { length, http10, keepAlive, date } = framing;
+  let head = (STATUS_LINES.get(status) ?? `HTTP/1.1 ${status} \r\n`) + base.text;
+  for (const name in headers) {
+    const value = headers[name] ?? '';
+    if (typeof value === 'string') head += field(name, value);
+    else for (const one of value) head += field(name, one);
+  }
+  head += `date: ${date}\r\n`;
+  if (length !== undefined) {
+    if (!isBodiless(status)) head += `content-length: ${length}\r\n`;
+  } else if (!http10) head += 'transfer-encoding: chunked\r\n';
+  if (!keepAlive) head += 'connection: close\r\n';
+  else if (http10) head += 'connection: keep-alive\r\n';
+  return `${head}\r\n`;
+}
+
+function field(name: string, value: string): string {
+  if (!NAME.test(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`);
+  if (!VALUE.test(value)) throw new TypeError(`the header ${name} has characters that can't be sent`);
+  return `${name}: ${value}\r\n`;
+}
+
+export const LAST_CHUNK = '0\r\n\r\n';
+
+/** What stands before and after a piece of a body in chunked coding. */
+export function chunkSize(bytes: number): string {
+  return `${bytes.toString(16)}\r\n`;
+}
+export const CHUNK_END = '\r\n';
+
+/** A piece of a body in chunked coding, as one buffer. */
+export function chunkOf(bytes: Uint8Array): Uint8Array {
+  const size = chunkSize(bytes.length);
+  const chunk = Buffer.allocUnsafe(size.length + bytes.length + 2);
+  chunk.write(size, 0, 'latin1');
+  chunk.set(bytes, size.length);
+  chunk[chunk.length - 2] = 13;
+  chunk[chunk.length - 1] = 10;
+  return chunk;
+}

@@ -1,0 +1,112 @@
+import { contentLength, type ParsedHeaders, parseFields } from './http1-headers.ts';
+import { CHUNKED, type Framing } from './http1-message.ts';
+
+/** Why a request can't be taken: told to the client before its connection is closed. */
+export class BadRequestError extends Error {
+  constructor(
+    readonly status: 400 | 408 | 417 | 431 | 501 | 505,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'BadRequestError';
+  }
+}
+
+/** What the head of a request says. */
+export interface RequestHead {
+  readonly method: string;
+  /** Path and query, beginning with a slash; `*` for `OPTIONS *`. */
+  readonly target: string;
+  /** Of the `Host` header, or of a target that names its host; empty where HTTP/1.0 gave none. */
+  readonly host: string;
+  readonly headers: ParsedHeaders;
+  readonly framing: Framing;
+  readonly http10: boolean;
+  /** The client would send another request on this connection. */
+  readonly keepAlive: boolean;
+  /** The client waits to be told to send the body. */
+  readonly expectsContinue: boolean;
+}
+
+const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP\/(\d)\.(\d)$/;
+const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)([^#]*)$/i;
+const HOST = /^(?:\[[\da-f:.]+\]|[\w.~-]+)(?::(\d{1,5}))?$/i;
+const CLOSE = /(?:^|,)\s*close\s*(?:,|$)/i;
+const KEEP_ALIVE = /(?:^|,)\s*keep-alive\s*(?:,|$)/i;
+
+/**
+ * Reads the head of a request, pure. Strict in what has been used to smuggle one request within another (RFC 9112,
+ * section 6.3): two framings, a coding other than `chunked`, differing lengths and several hosts are refused.
+ * @param text request line and headers, without the empty line
+ * @throws BadRequestError, or TransportError for malformed headers
+ */
+export function readRequestHead(text: string, maxHeaders: number): RequestHead {
+  const lineEnd = text.indexOf('\r\n');
+  const line = lineEnd < 0 ? text : text.slice(0, lineEnd);
+  const match = REQUEST_LINE.exec(line);
+  if (match === null) throw new BadRequestError(400, 'The request line is not that of an HTTP/1.1 request.');
+  const [, method = '', asked = '', major, minor] = match;
+  if (major !== '1' || (minor !== '0' && minor !== '1')) {
+    throw new BadRequestError(505, `HTTP/${major}.${minor} is not spoken here; HTTP/1.1 is.`);
+  }
+  const http10 = minor === '0';
+  const headers = parseFields(text, lineEnd < 0 ? text.length : lineEnd + 2, maxHeaders);
+  const { target, authority } = targetOf(method, asked);
+  const expected = headers.get('expect');
+  if (expected !== null && expected.toLowerCase() !== '100-continue') {
+    throw new BadRequestError(417, 'The only expectation that can be met is "100-continue".');
+  }
+  const framing = framingOf(headers, http10);
+  return {
+    method,
+    target,
+    host: hostOf(headers, http10, authority),
+    headers,
+    framing,
+    http10,
+    keepAlive: keepsAlive(headers, http10),
+    expectsContinue: expected !== null && !http10 && framing !== 0,
+  };
+}
+
+function targetOf(method: string, asked: string): { target: string; authority?: string } {
+  if (asked.charCodeAt(0) === 0x2f || (asked === '*' && method === 'OPTIONS')) return { target: asked };
+  const match = ABSOLUTE_FORM.exec(asked);
+  if (match === null) throw new BadRequestError(400, 'The request target is neither a path nor a URL.');
+  const [, authority = '', rest = ''] = match;
+  return { target: rest.startsWith('/') ? rest : `/${rest}`, authority };
+}
+
+function hostOf(headers: ParsedHeaders, http10: boolean, authority: string | undefined): string {
+  const given = headers.get('host');
+  if (given === null && !http10) throw new BadRequestError(400, 'The header "host" is missing.');
+  // The target's own host counts for more (RFC 9112, section 3.2.2), but both have to be sound.
+  for (const host of [given, authority]) {
+    if (host === null || host === undefined || host === '') continue;
+    const match = HOST.exec(host);
+    if (match === null || Number(match[1] ?? 0) > 65_535) {
+      throw new BadRequestError(400, 'The header "host" must be one host name or address, with its port.');
+    }
+  }
+  return authority ?? given ?? '';
+}
+
+function framingOf(headers: ParsedHeaders, http10: boolean): Framing {
+  const coding = headers.get('transfer-encoding');
+  const length = contentLength(headers);
+  if (coding === null) return length ?? 0;
+  if (http10) throw new BadRequestError(400, 'HTTP/1.0 has no transfer codings.');
+  if (length !== undefined) {
+    throw new BadRequestError(400, 'A request has a "content-length" or a "transfer-encoding", not both.');
+  }
+  if (coding.toLowerCase() !== 'chunked') {
+    throw new BadRequestError(501, 'The only transfer coding that is understood is "chunked".');
+  }
+  return CHUNKED;
+}
+
+function keepsAlive(headers: ParsedHeaders, http10: boolean): boolean {
+  const connection = headers.get('connection');
+  if (connection === null) return !http10;
+  return http10 ? KEEP_ALIVE.test(connection) : !CLOSE.test(connection);
+}

@@ -1,0 +1,469 @@
+import type { HttpReply, HttpRequest } from '../core/http.ts';
+import type { Slotted } from '../core/slot-list.ts';
+import { TransportError } from '../core/transport.ts';
+import { HeadTooLargeError } from './http1-headers.ts';
+import { DEFAULT_PARSER_LIMITS, type Framing, MessageParser, type MessageSink } from './http1-message.ts';
+import { CHUNK_END, chunkOf, chunkSize, isBodiless, LAST_CHUNK, replyHead } from './http1-reply.ts';
+import { BadRequestError, readRequestHead } from './http1-request-head.ts';
+import { type RequestCarrier, ServerRequest } from './http1-server-request.ts';
+import type { Sender, WriteBatch } from './write-batch.ts';
+
+/** What connections need of their server. */
+export interface ConnectionServer {
+  readonly handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+  /** What is answered to what is no request; the connection is closed after it. */
+  readonly refuse: (status: number, message: string) => HttpReply;
+  readonly onError: (error: unknown) => void;
+  /** For the `date` header. */
+  readonly date: string;
+  readonly stopping: boolean;
+  readonly batch: WriteBatch;
+  opened(connection: ServerConnection): void;
+  closed(connection: ServerConnection): void;
+  requestBegan(): void;
+  requestEnded(): void;
+}
+
+/** Requests that come while one is being answered wait; beyond this the client is made to wait. Bytes. */
+const MAX_AHEAD = 64 * 1024;
+/** What comes after an answer, of a body that nobody wanted, is read this far so that the answer is not lost. Bytes. */
+const MAX_DROPPED = 64 * 1024 * 1024;
+/** Pieces up to this many bytes together are written as one. */
+const MAX_JOINED = 16 * 1024;
+/** So much waits for the others that came in at the same time, and no more. Bytes. */
+const MAX_WAITING = 128 * 1024;
+/** Text up to this many bytes is written as it is; more would have to be made into bytes twice when it does not fit. */
+const MAX_TEXT_WRITE = 64 * 1024;
+/** Notices clients that vanished without a word. Milliseconds. */
+const TCP_KEEP_ALIVE_MS = 30_000;
+const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
+const NOTHING = new Uint8Array(0);
+
+/** Seconds, counted in whole ticks of the server's clock. */
+const HEAD_TIMEOUT = 30;
+const QUIET_TIMEOUT = 120;
+const DROPPING_TIMEOUT = 30;
+
+/**
+ * One client's connection: requests come in one after the other, and are answered in that order (RFC 9112). The facts
+ * about the runtime's sockets that this rests on are listed in `http1-connection.ts`.
+ */
+export class ServerConnection implements MessageSink, RequestCarrier, Sender, Slotted {
+  slot = -1;
+  readonly #server: ConnectionServer;
+  readonly #parser: MessageParser = new MessageParser(this);
+  #socket: Bun.Socket<ServerConnection> | undefined;
+  #address: string | undefined;
+  /** The request that is arriving, or being answered. */
+  #request: ServerRequest | undefined;
+  /** Its head has come in this read, and nobody has been told of it yet. */
+  #fresh = false;
+  /** The request waits for its answer, or for the end of it. */
+  #answering = false;
+  /** The server counts the request as pending. */
+  #counted = false;
+  /** The client was told to send the body that it had announced. */
+  #continued = false;
+  #paused = false;
+  /** Bytes of the next requests. */
+  #ahead: Uint8Array = NOTHING;
+  #unsent: (string | Uint8Array)[] = [];
+  /** Written since it was last sent, as far as it was: about so many bytes. */
+  #waitingBytes = 0;
+  /** Waits for its turn to send. */
+  #scheduled = false;
+  /** The client reads more slowly than it is sent to. */
+  #blocked = false;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #onDrained: (() => void) | undefined;
+  /** The answer under way is the last of this connection. */
+  #last = false;
+  /** All is said; what still comes is read and thrown away, so that the answer arrives. */
+  #lingering = false;
+  /** Bytes that were thrown away, and ticks since that began. */
+  #dropped = 0;
+  #droppingFor = 0;
+  /** Ticks since anything was received or taken by the client. */
+  #quiet = 0;
+  /** Ticks since a head began to arrive. */
+  #headFor = 0;
+
+  constructor(server: ConnectionServer) {
+    this.#server = server;
+  }
+
+  get remoteAddress(): string {
+    this.#address ??= this.#socket?.remoteAddress;
+    return this.#address ?? 'unknown';
+  }
+
+  // Socket events.
+
+  opened(socket: Bun.Socket<ServerConnection>): void {
+    this.#socket = socket;
+    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+    this.#server.opened(this);
+  }
+
+  received(bytes: Uint8Array): void {
+    this.#quiet = 0;
+    if (this.#lingering) this.#drop(bytes.length);
+    else if (this.#request?.complete) this.#hold(bytes);
+    else this.#read(bytes);
+  }
+
+  drained(): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    this.#quiet = 0;
+    this.flush();
+  }
+
+  /** Sends what there is, as far as the socket takes it. */
+  flush(): void {
+    this.#scheduled = false;
+    this.#waitingBytes = 0;
+    const socket = this.#socket;
+    if (!socket || this.#blocked) return;
+    while (this.#unsent.length > 0) {
+      const data = takeSome(this.#unsent);
+      const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
+      const written = typeof data === 'string' ? socket.write(data) : socket.write(data);
+      // Found closed before its event came.
+      if (written < 0) return;
+      if (written === length) continue;
+      const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+      this.#unsent.unshift(bytes.subarray(written));
+      this.#blocked = true;
+      return;
+    }
+    const waiting = this.#onDrained;
+    this.#onDrained = undefined;
+    waiting?.();
+    this.#goOn();
+  }
+
+  closed(): void {
+    if (!this.#socket) return;
+    // Still asked for by whoever is told of the end.
+    this.#address = this.remoteAddress;
+    this.#socket = undefined;
+    this.#unsent = [];
+    this.#ahead = NOTHING;
+    this.#parser.stop();
+    this.#server.closed(this);
+    const request = this.#request;
+    this.#request = undefined;
+    if (this.#answering) request?.lost();
+    void this.#reader?.cancel().catch(this.#server.onError);
+    this.#onDrained?.();
+    this.#uncount();
+  }
+
+  /** Closes it when it has nothing to do, or else after the answer that is under way. */
+  retire(): void {
+    if (!this.#request && !this.#parser.inHead && this.#unsent.length === 0) this.#socket?.end();
+  }
+
+  terminate(): void {
+    this.#socket?.terminate();
+  }
+
+  /** Called once a second. */
+  tick(): void {
+    this.#quiet += 1;
+    const request = this.#request;
+    if (this.#lingering || (request && !this.#answering && !request.complete)) {
+      this.#droppingFor += 1;
+      if (this.#droppingFor >= DROPPING_TIMEOUT) this.terminate();
+    } else if (!request && this.#parser.inHead) {
+      this.#headFor += 1;
+      if (this.#headFor >= HEAD_TIMEOUT) this.#refuse(408, 'The head of the request did not arrive in time.');
+    } else if (this.#quiet >= QUIET_TIMEOUT && !(this.#answering && request?.complete)) {
+      // An answer that is being made, or read slowly, may take as long as those in charge of it allow.
+      this.terminate();
+    }
+  }
+
+  // Events of the message that is arriving.
+
+  onHead(text: string): Framing {
+    const head = readRequestHead(text, DEFAULT_PARSER_LIMITS.maxHeaders);
+    this.#request = new ServerRequest(head, this);
+    this.#fresh = true;
+    this.#answering = true;
+    this.#counted = true;
+    this.#headFor = 0;
+    this.#server.requestBegan();
+    return head.framing;
+  }
+
+  onData(bytes: Uint8Array): void {
+    const request = this.#request;
+    if (!request) return;
+    request.received(bytes);
+    if (!this.#answering) this.#drop(bytes.length);
+  }
+
+  onEnd(rest: Uint8Array): void {
+    this.#request?.completed();
+    this.#pause(false);
+    if (rest.length > 0) this.#hold(rest);
+    if (!this.#answering) this.#goOn();
+  }
+
+  // What a request needs.
+
+  holdBody(): void {
+    this.#pause(true);
+  }
+
+  wantBody({ head }: ServerRequest): void {
+    if (head.expectsContinue) {
+      this.#continued = true;
+      this.#write(CONTINUE);
+    }
+    this.#pause(false);
+  }
+
+  #pause(paused: boolean): void {
+    if (this.#paused === paused) return;
+    this.#paused = paused;
+    if (paused) this.#socket?.pause();
+    else this.#socket?.resume();
+  }
+
+  #drop(bytes: number): void {
+    this.#dropped += bytes;
+    if (this.#dropped > MAX_DROPPED) this.terminate();
+  }
+
+  #uncount(): void {
+    if (!this.#counted) return;
+    this.#counted = false;
+    this.#server.requestEnded();
+  }
+
+  #read(bytes: Uint8Array): void {
+    try {
+      const between = !this.#request && !this.#parser.inHead;
+      this.#parser.push(between ? withoutBlankLines(bytes) : bytes);
+    } catch (error) {
+      this.#malformed(error);
+      return;
+    }
+    if (!this.#fresh) return;
+    this.#fresh = false;
+    const request = this.#request;
+    if (request) this.#handle(request);
+  }
+
+  #handle(request: ServerRequest): void {
+    try {
+      const reply = this.#server.handle(request);
+      if (reply instanceof Promise) {
+        reply.then(
+          (made) => this.#answer(request, made),
+          (error: unknown) => this.#failed(request, error),
+        );
+      } else this.#answer(request, reply);
+    } catch (error) {
+      this.#failed(request, error);
+    }
+  }
+
+  #failed(request: ServerRequest, error: unknown): void {
+    this.#server.onError(error);
+    this.#answer(request, this.#server.refuse(500, 'The gateway failed to handle this request.'));
+  }
+
+  /** The client's next requests, kept until this one is answered. */
+  #hold(bytes: Uint8Array): void {
+    this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
+    if (this.#ahead.length > MAX_AHEAD) this.#pause(true);
+  }
+
+  #malformed(error: unknown): void {
+    if (error instanceof BadRequestError) this.#refuse(error.status, error.message);
+    else if (error instanceof HeadTooLargeError) {
+      this.#refuse(
+        431,
+        `The head of the request is larger than ${DEFAULT_PARSER_LIMITS.maxHeadBytes} bytes.`,
+      );
+    } else if (error instanceof TransportError) {
+      this.#refuse(400, `The request is not well-formed HTTP: ${error.message}.`);
+    } else {
+      this.#server.onError(error);
+      this.terminate();
+    }
+  }
+
+  /** Answers what is no request, and closes. What is being answered already can only be cut off. */
+  #refuse(status: number, message: string): void {
+    const request = this.#request;
+    if (this.#unsent.length > 0 || this.#reader || (request && !this.#answering)) {
+      this.terminate();
+      return;
+    }
+    this.#request = undefined;
+    this.#fresh = false;
+    this.#answering = false;
+    this.#parser.stop();
+    request?.lost();
+    this.#last = true;
+    this.#lingering = true;
+    this.#send(this.#server.refuse(status, message), { http10: false, headOnly: false });
+    this.#goOn();
+  }
+
+  #answer(request: ServerRequest, reply: HttpReply): void {
+    if (this.#request !== request || !this.#socket) {
+      // Nobody is there any more to take it.
+      if (reply.body instanceof ReadableStream) void reply.body.cancel().catch(this.#server.onError);
+      return;
+    }
+    const { keepAlive, http10 } = request.head;
+    // A body that is not all there is not waited for.
+    this.#last = !keepAlive || this.#server.stopping || !request.complete;
+    try {
+      this.#send(reply, { http10, headOnly: request.method === 'HEAD' });
+    } catch (error) {
+      // Found before a byte was sent: a header that can't be.
+      this.#server.onError(error);
+      if (reply.body instanceof ReadableStream) void reply.body.cancel().catch(this.#server.onError);
+      this.#send(this.#server.refuse(500, 'The gateway failed to handle this request.'), {
+        http10,
+        headOnly: false,
+      });
+    }
+    if (!this.#reader) this.#answered(request);
+  }
+
+  #send(reply: HttpReply, { http10, headOnly }: { http10: boolean; headOnly: boolean }): void {
+    const { body, status } = reply;
+    const { date } = this.#server;
+    if (body instanceof ReadableStream) {
+      if (http10) this.#last = true;
+      const head = replyHead(reply, { length: undefined, http10, keepAlive: !this.#last, date });
+      this.#write(head);
+      if (headOnly) void body.cancel().catch(this.#server.onError);
+      else void this.#stream(body.getReader(), !http10);
+      return;
+    }
+    const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    const head = replyHead(reply, { length, http10, keepAlive: !this.#last, date });
+    if (body === null || headOnly || isBodiless(status)) this.#write(head);
+    else if (typeof body === 'string' && length <= MAX_TEXT_WRITE) this.#write(head + body);
+    else {
+      this.#write(head);
+      this.#write(typeof body === 'string' ? Buffer.from(body) : body);
+    }
+  }
+
+  async #stream(reader: ReadableStreamDefaultReader<Uint8Array>, chunked: boolean): Promise<void> {
+    const request = this.#request;
+    this.#reader = reader;
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (this.#request !== request || !this.#socket) return;
+        if (done) break;
+        if (value.length === 0) continue;
+        if (!chunked) this.#write(value);
+        else if (value.length <= MAX_JOINED) this.#write(chunkOf(value));
+        else {
+          this.#write(chunkSize(value.length));
+          this.#write(value);
+          this.#write(CHUNK_END);
+        }
+        if (this.#blocked) {
+          await new Promise<void>((resolve) => {
+            this.#onDrained = resolve;
+          });
+        }
+      }
+      if (chunked) this.#write(LAST_CHUNK);
+    } catch (error) {
+      // Cut off without its end, so that nobody takes it for whole.
+      this.#reader = undefined;
+      this.#server.onError(error);
+      this.terminate();
+    } finally {
+      this.#reader = undefined;
+    }
+    if (request && this.#request === request) this.#answered(request);
+  }
+
+  #answered(request: ServerRequest): void {
+    this.#answering = false;
+    request.answered();
+    this.#goOn();
+  }
+
+  /** After an answer: closes, or comes to the next request, as soon as all is sent and received. */
+  #goOn(): void {
+    const socket = this.#socket;
+    if (this.#answering || this.#unsent.length > 0 || !socket) return;
+    this.#uncount();
+    const request = this.#request;
+    if (request && !request.complete && (this.#continued || !request.head.expectsContinue)) {
+      // What is still on its way would have the system throw the answer away with the connection.
+      this.#pause(false);
+      return;
+    }
+    if (this.#last) {
+      this.#request = undefined;
+      if (this.#lingering) socket.shutdown();
+      else socket.end();
+      return;
+    }
+    if (!request) return;
+    this.#request = undefined;
+    this.#continued = false;
+    this.#dropped = 0;
+    this.#droppingFor = 0;
+    this.#parser.reset();
+    const ahead = this.#ahead;
+    if (ahead.length > 0) {
+      this.#ahead = NOTHING;
+      this.#pause(false);
+      // Not from inside this call: a client may have sent thousands at once.
+      queueMicrotask(() => {
+        if (this.#socket) this.received(ahead);
+      });
+    } else if (this.#server.stopping) socket.end();
+  }
+
+  #write(data: string | Uint8Array): void {
+    if (!this.#socket) return;
+    this.#unsent.push(data);
+    this.#waitingBytes += data.length;
+    if (this.#blocked) return;
+    if (this.#waitingBytes > MAX_WAITING) {
+      this.flush();
+      return;
+    }
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#server.batch.add(this);
+  }
+}
+
+/** Some clients send a line end too many after a body (RFC 9112, section 2.2). */
+function withoutBlankLines(bytes: Uint8Array): Uint8Array {
+  let at = 0;
+  while (bytes[at] === 13 || bytes[at] === 10) at += 1;
+  return at === 0 ? bytes : bytes.subarray(at);
+}
+
+/** Takes the first pieces as one, as long as copying them costs less than another write would. */
+function takeSome(pieces: (string | Uint8Array)[]): string | Uint8Array {
+  let count = 0;
+  for (let length = 0; count < pieces.length; count += 1) {
+    length += pieces[count]?.length ?? 0;
+    if (length > MAX_JOINED) break;
+  }
+  if (count <= 1) return pieces.shift() ?? NOTHING;
+  const some = pieces.splice(0, count);
+  return Buffer.concat(some.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece)));
+}

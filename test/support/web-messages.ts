@@ -1,0 +1,42 @@
+import { BodyError, type HttpReply, type HttpRequest } from '../../src/core/http.ts';
+
+/** A web-standard request as the gateway's own server would hand it on. */
+export function asHttpRequest(request: Request): HttpRequest {
+  const { pathname, search } = new URL(request.url);
+  return {
+    method: request.method,
+    target: pathname + search,
+    url: request.url,
+    headers: request.headers,
+    remoteAddress: '127.0.0.1',
+    signal: request.signal,
+    onGone: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
+    readBody: (limit) => readWhole(request, limit),
+  };
+}
+
+async function readWhole(request: Request, limit: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const part of request.body ?? []) {
+      length += part.length;
+      if (length > limit) break;
+      parts.push(part);
+    }
+  } catch {
+    throw new BodyError('ended_early');
+  }
+  if (length > limit) throw new BodyError('too_large');
+  return Buffer.concat(parts);
+}
+
+/** An answer as a client would see it. */
+export function asResponse({ status, base, headers, body }: HttpReply): Response {
+  const all = new Headers(base.fields);
+  for (const [name, value] of Object.entries(headers)) {
+    for (const one of typeof value === 'string' ? [value] : value) all.append(name, one);
+  }
+  const payload = body instanceof Uint8Array ? Buffer.from(body) : body;
+  return new Response(payload, { status, headers: all });
+}
