@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
-import type { HeaderReader } from '../core/http.ts';
+import { type HeaderReader, ReplyHeaders } from '../core/http.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import type { JsonBody } from '../http/body.ts';
@@ -107,29 +107,29 @@ function explanation(context: RequestContext, { clock, modelData }: ApiServices)
 }
 
 /** How limits stand, and what was spent, where it is known by now. */
-function addLimits(headers: Record<string, string>, context: RequestContext): void {
+function addLimits(headers: ReplyHeaders, context: RequestContext): void {
   const { admission } = context;
   if (admission) {
-    Object.assign(headers, admission.headers);
+    headers.setAll(admission.headers);
     if (admission.warnings.length > 0)
-      headers['x-weir-limit-warnings'] = headerSafe(admission.warnings.join(' '));
+      headers.set('x-weir-limit-warnings', headerSafe(admission.warnings.join(' ')));
   }
   if (!context.completed) return;
   const cost = costSoFar(context);
-  if (cost !== undefined) headers['x-weir-cost'] = cost;
+  if (cost !== undefined) headers.set('x-weir-cost', cost);
 }
 
-function answerHeaders(context: RequestContext, target: Target): Record<string, string> {
+function answerHeaders(context: RequestContext, target: Target): ReplyHeaders {
   const { warnings } = context;
+  const headers = new ReplyHeaders();
+  if (warnings.length > 0) headers.set('x-weir-warnings', warningsHeader(warnings));
+  headers.set('x-weir-provider', target.provider.id);
+  headers.set('x-weir-model', headerSafe(target.model));
+  headers.set('x-weir-attempts', String(context.attempts.length));
+  headers.set('x-weir-cache', 'bypass');
   const variant = context.plan?.participation?.variant;
-  return {
-    ...(warnings.length === 0 ? {} : { 'x-weir-warnings': warningsHeader(warnings) }),
-    'x-weir-provider': target.provider.id,
-    'x-weir-model': headerSafe(target.model),
-    'x-weir-attempts': String(context.attempts.length),
-    'x-weir-cache': 'bypass',
-    ...(variant === undefined ? {} : { 'x-weir-variant': headerSafe(variant) }),
-  };
+  if (variant !== undefined) headers.set('x-weir-variant', headerSafe(variant));
+  return headers;
 }
 
 /** Upstream model names may hold anything; header values may not. */
@@ -217,12 +217,12 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         return eventStreamResponse(body, { 'x-weir-cache': 'bypass', ...limitHeaders });
       }
       const headers = answerHeaders(context, answer.target);
-      if (wantsExplanation(request.headers)) headers['x-weir-explain'] = explanation(context, services);
-      if (limitHeaders) Object.assign(headers, limitHeaders);
+      if (wantsExplanation(request.headers)) headers.set('x-weir-explain', explanation(context, services));
+      if (limitHeaders) headers.setAll(limitHeaders);
       addLimits(headers, context);
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
       const contentType = endpoint.contentType?.(exchange);
-      if (contentType !== undefined) headers['content-type'] = contentType;
+      if (contentType !== undefined) headers.set('content-type', contentType);
       return await jsonResponse(request, 200, answer.result.text, headers);
     } catch (thrown) {
       const error = context.aborted ?? asGatewayError(thrown);

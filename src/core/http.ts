@@ -51,13 +51,46 @@ export class HeaderBlock {
 /** One value, or several for a header that is sent several times. */
 export type HeaderValue = string | readonly string[];
 
+/**
+ * The headers of one answer, by lower-case name. Two lists and not an object: an object whose names differ from answer to
+ * answer is slow to fill and to walk.
+ */
+export class ReplyHeaders {
+  readonly names: string[] = [];
+  readonly values: HeaderValue[] = [];
+
+  static of(fields: Readonly<Record<string, HeaderValue>>): ReplyHeaders {
+    const headers = new ReplyHeaders();
+    headers.setAll(fields);
+    return headers;
+  }
+
+  get(name: string): HeaderValue | undefined {
+    const at = this.names.indexOf(name);
+    return at < 0 ? undefined : this.values[at];
+  }
+
+  set(name: string, value: HeaderValue): void {
+    const at = this.names.indexOf(name);
+    if (at >= 0) this.values[at] = value;
+    else {
+      this.names.push(name);
+      this.values.push(value);
+    }
+  }
+
+  setAll(fields: Readonly<Record<string, HeaderValue>>): void {
+    for (const [name, value] of Object.entries(fields)) this.set(name, value);
+  }
+}
+
 export type ReplyBody = string | Uint8Array | ReadableStream<Uint8Array> | null;
 
 /** An answer. The server adds what frames it, and the date. */
 export interface HttpReply {
   readonly status: number;
   readonly base: HeaderBlock;
-  /** By lower-case name; none that is in `base`. */
-  readonly headers: Record<string, HeaderValue>;
+  /** None that is in `base`. */
+  readonly headers: ReplyHeaders;
   readonly body: ReplyBody;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { HeaderValue } from '../core/http.ts';
+import { ReplyHeaders } from '../core/http.ts';
 import { addCorsHeaders, type CorsRules, preflightResponse } from './cors.ts';
 
 const rules = (more: Partial<CorsRules> = {}): CorsRules => ({
@@ -14,9 +14,9 @@ const request = (origin: string | null, method = 'GET', asked?: string) => {
   return new Request('http://weir.test/', { method, headers });
 };
 const added = (cors: CorsRules, origin: string | null) => {
-  const headers: Record<string, HeaderValue> = {};
+  const headers = new ReplyHeaders();
   addCorsHeaders(cors, request(origin), headers);
-  return headers;
+  return Object.fromEntries(headers.names.map((name) => [name, headers.get(name)]));
 };
 
 describe('addCorsHeaders', () => {
@@ -47,9 +47,9 @@ describe('addCorsHeaders', () => {
 describe('preflightResponse', () => {
   test('is for preflights of allowed origins only', () => {
     expect(
-      preflightResponse(rules(), request('https://app.test', 'OPTIONS', 'POST'))?.headers[
-        'access-control-max-age'
-      ],
+      preflightResponse(rules(), request('https://app.test', 'OPTIONS', 'POST'))?.headers.get(
+        'access-control-max-age',
+      ),
     ).toBe('600');
     expect(preflightResponse(rules(), request('https://app.test', 'OPTIONS'))).toBeUndefined();
     expect(preflightResponse(rules(), request('https://app.test', 'GET', 'POST'))).toBeUndefined();

@@ -1,4 +1,4 @@
-import type { HeaderValue, HttpReply, HttpRequest } from '../core/http.ts';
+import { type HttpReply, type HttpRequest, ReplyHeaders } from '../core/http.ts';
 import { reply } from './response.ts';
 
 export interface CorsRules {
@@ -21,14 +21,15 @@ function allowedOrigin(rules: CorsRules, origin: string | null): string | undefi
 export function addCorsHeaders(
   rules: CorsRules,
   request: Pick<HttpRequest, 'headers'>,
-  headers: Record<string, HeaderValue>,
+  headers: ReplyHeaders,
 ): void {
   const origin = allowedOrigin(rules, request.headers.get('origin'));
   if (origin === undefined) return;
-  headers['access-control-allow-origin'] = origin;
-  headers['access-control-expose-headers'] = EXPOSED;
-  if (origin !== '*') headers.vary = headers.vary === undefined ? 'origin' : `${headers.vary}, origin`;
-  if (rules.allowCredentials) headers['access-control-allow-credentials'] = 'true';
+  headers.set('access-control-allow-origin', origin);
+  headers.set('access-control-expose-headers', EXPOSED);
+  const vary = headers.get('vary');
+  if (origin !== '*') headers.set('vary', vary === undefined ? 'origin' : `${vary}, origin`);
+  if (rules.allowCredentials) headers.set('access-control-allow-credentials', 'true');
 }
 
 /** The answer to a browser's preflight, or `undefined` when the request is none or its origin is not allowed. */
@@ -39,13 +40,13 @@ export function preflightResponse(
   if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return undefined;
   const origin = allowedOrigin(rules, request.headers.get('origin'));
   if (origin === undefined) return undefined;
-  const headers: Record<string, HeaderValue> = {
+  const headers = ReplyHeaders.of({
     'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE, OPTIONS',
     // Browsers do not take "*" to include Authorization, so what was asked for is named.
     'access-control-allow-headers':
       request.headers.get('access-control-request-headers') ?? 'authorization, content-type',
     'access-control-max-age': String(rules.maxAgeSeconds),
-  };
+  });
   addCorsHeaders(rules, request, headers);
   return reply(204, null, headers);
 }

@@ -88,8 +88,8 @@ export class Door {
 
   #finished(exchange: Exchange, rules: CorsRules, answer: HttpReply): HttpReply {
     const { headers } = answer;
-    headers['x-request-id'] = exchange.requestId;
-    if (exchange.requestIdHeader) headers[exchange.requestIdHeader] = exchange.requestId;
+    headers.set('x-request-id', exchange.requestId);
+    if (exchange.requestIdHeader) headers.set(exchange.requestIdHeader, exchange.requestId);
     if (rules.origins.length > 0) addCorsHeaders(rules, exchange.request, headers);
     if (!exchange.deferred) exchange.finish(answer.status);
     return answer;

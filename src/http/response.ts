@@ -6,6 +6,7 @@ import {
   type HttpReply,
   type HttpRequest,
   type ReplyBody,
+  ReplyHeaders,
 } from '../core/http.ts';
 
 const gzipInBackground = promisify(gzip);
@@ -34,14 +35,20 @@ const EVENT_STREAM = new HeaderBlock({
   'x-accel-buffering': 'no',
 });
 
-/** @param headers become the answer's own: the door adds to them */
+type GivenHeaders = ReplyHeaders | Readonly<Record<string, HeaderValue>>;
+
+function ownHeaders(given: GivenHeaders): ReplyHeaders {
+  return given instanceof ReplyHeaders ? given : ReplyHeaders.of(given);
+}
+
+/** @param headers become the answer's own, where they are a list: the door adds to them */
 export function reply(
   status: number,
   body: ReplyBody,
-  headers: Record<string, HeaderValue>,
+  headers: GivenHeaders,
   base: HeaderBlock = SECURE,
 ): HttpReply {
-  return { status, base, headers, body };
+  return { status, base, headers: ownHeaders(headers), body };
 }
 
 function acceptsGzip({ headers }: Pick<HttpRequest, 'headers'>): boolean {
@@ -51,27 +58,25 @@ function acceptsGzip({ headers }: Pick<HttpRequest, 'headers'>): boolean {
 
 /**
  * A JSON answer, compressed if that pays and the client reads it.
- * @param headers become the answer's own; a `content-type` among them replaces that of JSON
+ * @param given become the answer's own, where they are a list; a `content-type` among them replaces that of JSON
  */
 export function jsonResponse(
   request: Pick<HttpRequest, 'headers'>,
   status: number,
   text: string,
-  headers: Record<string, HeaderValue>,
+  given: GivenHeaders,
 ): HttpReply | Promise<HttpReply> {
-  const base = headers['content-type'] === undefined ? JSON_ANSWER : SECURE;
+  const headers = ownHeaders(given);
+  const base = headers.get('content-type') === undefined ? JSON_ANSWER : SECURE;
   if (text.length < MIN_COMPRESSED) return reply(status, text, headers, base);
-  headers.vary = 'accept-encoding';
+  headers.set('vary', 'accept-encoding');
   if (!acceptsGzip(request)) return reply(status, text, headers, base);
-  headers['content-encoding'] = 'gzip';
+  headers.set('content-encoding', 'gzip');
   if (text.length <= MAX_COMPRESSED_INLINE) return reply(status, gzipSync(text), headers, base);
   return gzipInBackground(text).then((body) => reply(status, body, headers, base));
 }
 
 /** An event stream: never compressed, never buffered by proxies that can be told. */
-export function eventStreamResponse(
-  body: ReadableStream<Uint8Array>,
-  headers: Record<string, HeaderValue>,
-): HttpReply {
+export function eventStreamResponse(body: ReadableStream<Uint8Array>, headers: GivenHeaders): HttpReply {
   return reply(200, body, headers, EVENT_STREAM);
 }

@@ -123,35 +123,36 @@ export class Recorder implements AttemptObserver {
 
   #write(context: RequestContext, outcome: Outcome, status: number, endedAt: number): void {
     const attempt = context.answeredBy ?? context.attempts.at(-1);
-    const milliseconds = (from: number, to: number | undefined) =>
-      to === undefined ? undefined : Math.round((to - from) * 10) / 10;
-    const fields: Record<string, string | number | boolean | undefined> = {
-      request_id: context.id,
+    const { committedAt, startedAt } = context;
+    const error = outcome.kind === 'failed' ? outcome.error : undefined;
+    this.log.request({
+      requestId: context.id,
       tenant: context.principal.tenant,
       key: context.principal.keyId,
       route: context.route,
       model: context.model,
       provider: attempt?.provider,
-      upstream_model: attempt?.model,
+      upstreamModel: attempt?.model,
       variant: context.plan?.participation?.variant,
       stream: context.stream,
       status,
       outcome: outcome.kind,
       attempts: context.attempts.length,
-      queued_ms: context.queuedMs > 0 ? Math.round(context.queuedMs * 10) / 10 : undefined,
-      loading_ms: context.loadingMs > 0 ? Math.round(context.loadingMs) : undefined,
-      duration_ms: milliseconds(context.startedAt, endedAt),
-      first_event_ms: milliseconds(context.startedAt, context.committedAt),
-      input_tokens: context.usage?.inputTokens,
-      output_tokens: context.usage?.outputTokens,
-      finish_reason: context.finishReason,
-    };
-    if (outcome.kind === 'failed') {
-      fields.error = outcome.error.code;
-      fields.reason = outcome.error.message;
-    }
-    this.log.request(fields);
+      queuedMs: context.queuedMs > 0 ? tenths(context.queuedMs) : undefined,
+      loadingMs: context.loadingMs > 0 ? Math.round(context.loadingMs) : undefined,
+      durationMs: tenths(endedAt - startedAt),
+      firstEventMs: committedAt === undefined ? undefined : tenths(committedAt - startedAt),
+      inputTokens: context.usage?.inputTokens,
+      outputTokens: context.usage?.outputTokens,
+      finishReason: context.finishReason,
+      error: error?.code,
+      reason: error?.message,
+    });
   }
+}
+
+function tenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
 }
 
 function statusOf(context: RequestContext, outcome: Outcome): number {

@@ -1,14 +1,25 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { openRaw, type RawConnection, requestBytes } from '../../test/support/http-raw.ts';
-import { BodyError, HeaderBlock, type HttpReply, type HttpRequest } from '../core/http.ts';
+import {
+  BodyError,
+  HeaderBlock,
+  type HeaderValue,
+  type HttpReply,
+  type HttpRequest,
+  ReplyHeaders,
+} from '../core/http.ts';
 import { type HttpServer, startHttpServer } from './http-server.ts';
 
 const BASE = new HeaderBlock({ 'x-base': '1' });
-const reply = (status: number, body: HttpReply['body'], headers: HttpReply['headers'] = {}): HttpReply => ({
+const reply = (
+  status: number,
+  body: HttpReply['body'],
+  headers: Readonly<Record<string, HeaderValue>> = {},
+): HttpReply => ({
   status,
   base: BASE,
-  headers,
+  headers: ReplyHeaders.of(headers),
   body,
 });
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();

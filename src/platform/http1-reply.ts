@@ -35,8 +35,10 @@ export function isBodiless(status: number): boolean {
 export function replyHead({ status, base, headers }: HttpReply, framing: ReplyFraming): string {
   const { length, http10, keepAlive, date } = framing;
   let head = (STATUS_LINES.get(status) ?? `HTTP/1.1 ${status} \r\n`) + base.text;
-  for (const name in headers) {
-    const value = headers[name] ?? '';
+  const { names, values } = headers;
+  for (let at = 0; at < names.length; at += 1) {
+    const name = names[at] ?? '';
+    const value = values[at] ?? '';
     if (typeof value === 'string') head += field(name, value);
     else for (const one of value) head += field(name, one);
   }

@@ -2,7 +2,15 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLog, type LogOptions } from './log.ts';
+import { createLog, type LogOptions, type RequestLine } from './log.ts';
+
+const LINE: RequestLine = {
+  ...{ requestId: 'r', tenant: 't', key: 'k', route: '/v1', model: undefined, provider: undefined },
+  ...{ upstreamModel: undefined, variant: undefined, stream: false, status: 200, outcome: 'done' },
+  ...{ attempts: 1, queuedMs: undefined, loadingMs: undefined, durationMs: 1.5, firstEventMs: undefined },
+  ...{ inputTokens: undefined, outputTokens: undefined, finishReason: undefined },
+  ...{ error: undefined, reason: undefined },
+};
 
 describe('createLog', () => {
   let directory = '';
@@ -23,12 +31,12 @@ describe('createLog', () => {
     const log = create();
     log.logger.warn({ a: 1 }, 'hello');
     log.logger.debug('not this');
-    log.request({ request_id: 'r', status: 200, model: undefined });
+    log.request({ ...LINE, reason: 'said "no"' });
     await log.flush();
     const lines = written().map((line): unknown => JSON.parse(line));
     expect(lines).toMatchObject([
       { level: 'warn', msg: 'hello', a: 1 },
-      { level: 'info', msg: 'request', request_id: 'r', status: 200 },
+      { level: 'info', msg: 'request', request_id: 'r', status: 200, duration_ms: 1.5, reason: 'said "no"' },
     ]);
     expect(lines[1]).not.toHaveProperty('model');
     expect(JSON.stringify(lines)).not.toMatch(/"(?:pid|hostname)"/);
@@ -36,9 +44,9 @@ describe('createLog', () => {
 
   test('writes no line for requests at a level above', async () => {
     const log = create({ level: 'warn' });
-    log.request({ status: 200 });
+    log.request(LINE);
     log.logger.level = 'info';
-    log.request({ status: 201 });
+    log.request({ ...LINE, status: 201 });
     await log.flush();
     expect(written()).toHaveLength(1);
   });

@@ -16,6 +16,11 @@ export class SecretDigester {
     return this.ofPlainDigest(sha256Hex(secret));
   }
 
+  /** Not what is stored: for remembering in this process only. */
+  plainDigest(secret: string): string {
+    return sha256Hex(secret);
+  }
+
   /** From the plain SHA-256 of a secret, as it was stored of old. */
   ofPlainDigest(digest: string): string {
     return hmacSha256Hex(this.secret, digest);

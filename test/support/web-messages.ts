@@ -34,7 +34,8 @@ async function readWhole(request: Request, limit: number): Promise<Uint8Array> {
 /** An answer as a client would see it. */
 export function asResponse({ status, base, headers, body }: HttpReply): Response {
   const all = new Headers(base.fields);
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name of headers.names) {
+    const value = headers.get(name) ?? '';
     for (const one of typeof value === 'string' ? [value] : value) all.append(name, one);
   }
   const payload = body instanceof Uint8Array ? Buffer.from(body) : body;
