@@ -11,6 +11,7 @@ import { addRoutingAdminRoutes } from '../api/admin/routing.ts';
 import type { AdminServices } from '../api/admin/services.ts';
 import { tenantRoutes } from '../api/admin/tenants.ts';
 import { usageRoutes } from '../api/admin/usage.ts';
+import { usageEventRoutes } from '../api/admin/usage-events.ts';
 import { userRoutes } from '../api/admin/users.ts';
 import { addAnthropicRoutes } from '../api/anthropic/endpoints.ts';
 import { addAuthRoutes } from '../api/auth/routes.ts';
@@ -61,6 +62,7 @@ export function addRoutes(door: Door, parts: RouteParts): void {
     ...userRoutes(admin),
     ...platformRoutes(admin),
     ...usageRoutes(admin),
+    ...usageEventRoutes(admin),
   ];
   addAdminRoutes(door, admin, adminRoutes);
   addAuthRoutes(door, {

@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { type UsageEvent, type UsageSink, usageEvent } from '../storage/usage-event.ts';
+import { UsageBatches, type UsageSink } from '../storage/usage-batch.ts';
+import { lineOf, type UsageEvent } from '../storage/usage-event.ts';
 import type { JournalFiles } from './journal-files.ts';
 
 export interface UsageJournalOptions {
@@ -23,16 +23,16 @@ interface Segment {
   readonly name: string;
   readonly count: number;
   /** Undefined when it has to be read from its file. */
-  events: readonly UsageEvent[] | undefined;
+  batches: UsageBatches | undefined;
 }
 
 /**
  * Usage on its way to the databases. Every event is on the local disk before its request is forgotten, and is taken off
- * it only when a database has it: so a database that is down, and a gateway that is killed, lose nothing. An event that
- * arrives twice counts once, by its id.
+ * it only when a database has it: so a database that is down, and a gateway that is killed, lose nothing. A file's events
+ * are stored together, under its name, so that what arrives twice counts once.
  */
 export class UsageJournal {
-  #current: UsageEvent[] = [];
+  #current = new UsageBatches();
   #waiting: UsageEvent[] = [];
   #segments: Segment[] = [];
   #scheduled = false;
@@ -41,15 +41,12 @@ export class UsageJournal {
 
   constructor(private readonly options: UsageJournalOptions) {
     // What processes that are gone have left behind.
-    for (const name of options.files.leftovers()) this.#segments.push({ name, count: 0, events: undefined });
+    for (const name of options.files.leftovers()) this.#segments.push({ name, count: 0, batches: undefined });
   }
 
   /** Events that no database has yet, as far as they are counted. */
   get pending(): number {
-    return this.#segments.reduce(
-      (sum, { count }) => sum + count,
-      this.#current.length + this.#waiting.length,
-    );
+    return this.#segments.reduce((sum, { count }) => sum + count, this.#current.count + this.#waiting.length);
   }
 
   add(event: UsageEvent): void {
@@ -79,8 +76,9 @@ export class UsageJournal {
     const events = this.#waiting;
     if (events.length === 0) return;
     this.#waiting = [];
+    const lines = events.map(lineOf);
     try {
-      const text = `${events.map((event) => JSON.stringify(event)).join('\n')}\n`;
+      const text = `${lines.join('\n')}\n`;
       if (!this.options.files.append(text)) {
         this.#rotate();
         this.options.files.append(text);
@@ -89,21 +87,22 @@ export class UsageJournal {
       // They are still in memory, and may reach the database from there.
       this.options.onTrouble('usage could not be written to the local disk', error);
     }
-    for (const event of events) this.#current.push(event);
-    if (this.#current.length >= MAX_SEGMENT) this.#rotate();
+    for (const [at, event] of events.entries()) this.#current.add(event, lines[at] ?? '');
+    if (this.#current.count >= MAX_SEGMENT) this.#rotate();
   }
 
   #rotate(): void {
-    if (this.#current.length === 0) return;
+    const { count } = this.#current;
+    if (count === 0) return;
     const name = this.options.files.rotate();
-    this.#segments.push({ name, count: this.#current.length, events: this.#current });
-    this.#current = [];
+    this.#segments.push({ name, count, batches: this.#current });
+    this.#current = new UsageBatches();
     let held = 0;
     for (let at = this.#segments.length - 1; at >= 0; at -= 1) {
       const segment = this.#segments[at];
-      if (!segment?.events) continue;
-      held += segment.events.length;
-      if (held > MAX_HELD) segment.events = undefined;
+      if (!segment?.batches) continue;
+      held += segment.count;
+      if (held > MAX_HELD) segment.batches = undefined;
     }
   }
 
@@ -123,27 +122,22 @@ export class UsageJournal {
 
   async #handOver(segment: Segment): Promise<'all' | 'some' | 'nothing'> {
     const { sink, isHopeless, onTrouble } = this.options;
-    const byTenant = new Map<string, UsageEvent[]>();
-    for (const event of segment.events ?? this.#read(segment.name)) {
-      const events = byTenant.get(event.tenant);
-      if (events) events.push(event);
-      else byTenant.set(event.tenant, [event]);
-    }
+    const { byTenant } = segment.batches ?? this.#read(segment.name);
     let failures = 0;
     const lost = new Set<string>();
     let trouble: unknown;
-    for (const [tenant, events] of byTenant) {
+    for (const [tenant, batch] of byTenant) {
       // A server that did not answer is not asked again for each of its tenants: that could take for ever.
       if (lost.has(this.options.serverOf(tenant))) {
         failures += 1;
         continue;
       }
       try {
-        await sink.write(tenant, events);
+        await sink.write(tenant, segment.name, batch);
       } catch (error) {
         if (isHopeless(error)) {
           onTrouble(
-            `usage of the tenant ${tenant}, which is gone, is dropped (${events.length} events)`,
+            `usage of the tenant ${tenant}, which is gone, is dropped (${batch.count} events)`,
             error,
           );
         } else {
@@ -169,28 +163,9 @@ export class UsageJournal {
     this.#troubled = failures > 0;
   }
 
-  #read(name: string): UsageEvent[] {
-    const events: UsageEvent[] = [];
-    for (const line of this.options.files.read(name).split('\n')) {
-      if (line === '') continue;
-      const event = parse(line);
-      // The last line of a process that was killed may be cut off.
-      if (event) events.push(event);
-      else this.options.onTrouble(`a line of ${name} can not be read`, line.slice(0, 100));
-    }
-    return events;
+  #read(name: string): UsageBatches {
+    return UsageBatches.read(this.options.files.read(name), (line) => {
+      this.options.onTrouble(`a line of ${name} can not be read`, line.slice(0, 100));
+    });
   }
-}
-
-const json = z.string().transform((text, context) => {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    context.addIssue({ code: 'custom', message: 'not JSON' });
-    return z.NEVER;
-  }
-});
-
-function parse(line: string): UsageEvent | undefined {
-  return json.pipe(usageEvent).safeParse(line).data;
 }

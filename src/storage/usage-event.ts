@@ -4,7 +4,7 @@ const count = z.number().int();
 
 /** What one attempt of a request has used. Times are Unix milliseconds; money is millionths of a millionth of a US dollar. */
 export const usageEvent = z.object({
-  /** Unique among all events of all gateways, so that one that arrives twice counts once. */
+  /** Unique among all events of all gateways. */
   id: z.string(),
   tenant: z.string(),
   requestId: z.string(),
@@ -38,8 +38,28 @@ export const usageEvent = z.object({
 
 export type UsageEvent = Readonly<z.infer<typeof usageEvent>>;
 
-/** Where usage is kept. What was written before is not written again. */
-export interface UsageSink {
-  /** @throws when it could not be kept; all of it may be tried again */
-  write(tenant: string, events: readonly UsageEvent[]): Promise<void>;
+/** The fields in the order of a line. New ones are added at the end, and old lines then lack them. */
+const FIELDS = Object.keys(usageEvent.shape);
+
+/** An event as one line of text: its fields as a JSON list, which is half as long as an object. */
+export function lineOf(event: UsageEvent): string {
+  return JSON.stringify([
+    ...[event.id, event.tenant, event.requestId, event.at, event.keyId, event.member, event.model],
+    ...[event.provider, event.upstreamModel, event.operation, event.tags, event.status, event.outcome],
+    ...[event.requests, event.inputTokens, event.outputTokens, event.cachedTokens],
+    ...[event.cacheWriteTokens, event.reasoningTokens, event.costPico, event.estimated],
+    ...[event.durationMs, event.firstEventMs],
+  ]);
+}
+
+/** Undefined for a line that is cut off, or none. */
+export function eventOf(line: string): UsageEvent | undefined {
+  let values: unknown;
+  try {
+    values = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(values)) return undefined;
+  return usageEvent.safeParse(Object.fromEntries(FIELDS.map((name, at) => [name, values[at]]))).data;
 }

@@ -119,6 +119,29 @@ describe('usage', () => {
     expect(Date.parse(String(last_used_at))).toBeGreaterThan(Date.now() - 60_000);
   });
 
+  test('can be looked at attempt by attempt, page by page', async () => {
+    const { key, keyId } = await tenant('detail');
+    for (const tags of ['team=a', 'team=b', 'team=a'])
+      expect((await ask(key, 'chat', tags)).status).toBe(200);
+    const events = (query: string) => done(gateway, 'GET', `/tenants/detail/usage/events?${query}`);
+    await eventually('they are stored', async () => dataOf(await events('')).length === 3);
+    const first = await events('limit=2');
+    expect(first.has_more).toBe(true);
+    const second = await events(`limit=2&after=${String(first.next)}`);
+    expect([dataOf(first).length, dataOf(second).length, second.next]).toEqual([2, 1, null]);
+    const all = [...dataOf(first), ...dataOf(second)];
+    expect(new Set(all.map(({ request_id }) => request_id)).size).toBe(3);
+    expect(all[0]).toMatchObject({
+      ...{ key: keyId, model: 'chat', provider: 'a', upstream_model: 'up', status: 200, outcome: 'done' },
+      ...{ counts_as_request: true, input_tokens: 3, output_tokens: 2, cost: '0.000023', estimated: false },
+    });
+    expect(dataOf(await events('tag=team=b'))).toMatchObject([{ tags: ['team=b'] }]);
+    expect(dataOf(await events('to=2020-01-01T00:00:00Z'))).toEqual([]);
+    expect(await admin(gateway, 'GET', '/tenants/detail/usage/events?after=nonsense')).toMatchObject({
+      status: 400,
+    });
+  });
+
   test('is a table for a spreadsheet, in which nothing is a formula', async () => {
     const { key } = await tenant('csv');
     await ask(key);

@@ -4,7 +4,7 @@ import { GatewayError } from '../../core/errors.ts';
 const DEFAULT_LIMIT = 50;
 const LARGEST_LIMIT = 200;
 
-const wholeNumber = (minimum: number, maximum: number) =>
+export const wholeNumber = (minimum: number, maximum: number) =>
   z
     .string()
     .regex(/^\d{1,15}$/, 'must be a whole number')

@@ -211,7 +211,7 @@ for (const backend of BACKENDS) {
         'invitations',
         'members',
         'outbox',
-        'usage_events',
+        'usage_batches',
         'usage_rollups',
         'usage_tag_rollups',
         'write_lock',

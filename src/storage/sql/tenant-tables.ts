@@ -1,3 +1,7 @@
+import type { UsageSums } from '../usage-batch.ts';
+
+export type { UsageSums } from '../usage-batch.ts';
+
 /**
  * The tables of one tenant's database. Times are Unix milliseconds, documents JSON texts, and amounts of money whole
  * millionths of a millionth of a US dollar.
@@ -58,31 +62,13 @@ export interface TenantTables {
     created_at: number;
   };
   audit_log: AuditRow;
-  usage_events: {
+  /** Every event, as it came: those of one file of a gateway's journal in one row, a line each. */
+  usage_batches: {
     id: string;
-    request_id: string;
-    at: number;
-    key_id: string;
-    member: string | null;
-    model: string;
-    provider: string;
-    upstream_model: string;
-    operation: string;
-    tags: string;
-    status: number;
-    outcome: string;
-    /** 1 for the attempt that the request is counted by. */
-    requests: number;
-    input_tokens: number;
-    output_tokens: number;
-    cached_tokens: number;
-    cache_write_tokens: number;
-    reasoning_tokens: number;
-    /** Null where no price is known. */
-    cost_pico: number | null;
-    estimated: number;
-    duration_ms: number;
-    first_event_ms: number | null;
+    first_at: number;
+    last_at: number;
+    count: number;
+    events: string;
   };
   /** Sums of the events by hour and by day (UTC): `period` is `hour` or `day`. */
   usage_rollups: UsageSums & {
@@ -114,23 +100,7 @@ export interface AuditRow {
   request_id: string;
 }
 
-export interface UsageSums {
-  requests: number;
-  attempts: number;
-  failures: number;
-  input_tokens: number;
-  output_tokens: number;
-  cached_tokens: number;
-  cache_write_tokens: number;
-  reasoning_tokens: number;
-  cost_pico: number;
-  /** Attempts without a known price. */
-  unpriced: number;
-  /** Attempts whose tokens are estimates. */
-  estimated: number;
-}
-
-/** Their names, in the order of the columns. One that is added later needs a migration of its own. */
+/** Names of the sums, in the order of the columns. One that is added later needs a migration of its own. */
 export const USAGE_SUMS = [
   'requests',
   'attempts',

@@ -1,14 +1,12 @@
-import { type Kysely, type SqlBool, sql, type Transaction } from 'kysely';
+import { type SqlBool, sql, type Transaction } from 'kysely';
 import type { TenantScope } from '../tenant-scope.ts';
-import type { UsageEvent, UsageSink } from '../usage-event.ts';
+import type { UsageBatch, UsageSink } from '../usage-batch.ts';
+import { eventOf, type UsageEvent } from '../usage-event.ts';
 import { BulkInsert } from './bulk-insert.ts';
 import type { TenantDatabases } from './tenant-databases.ts';
 import { type TenantTables, USAGE_SUMS, type UsageSums } from './tenant-tables.ts';
 
-/** Rows of one statement: SQLite takes so many parameters, and no more. */
-const ROWS_AT_ONCE = 400;
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 86_400_000;
 
 export const USAGE_DIMENSIONS = ['key', 'user', 'model', 'provider', 'tag'] as const;
 export type UsageDimension = (typeof USAGE_DIMENSIONS)[number];
@@ -27,6 +25,25 @@ export interface UsageQuery {
   readonly tag?: string | undefined;
 }
 
+export interface EventQuery {
+  /** Unix milliseconds: from inclusive, to exclusive. */
+  readonly from: number;
+  readonly to: number;
+  readonly matches: (event: UsageEvent) => boolean;
+}
+
+/** Where a page of events ends: a line of a batch. */
+export interface EventPlace {
+  readonly at: number;
+  readonly id: string;
+  readonly line: number;
+}
+
+export interface EventPage {
+  readonly events: readonly UsageEvent[];
+  readonly next: EventPlace | undefined;
+}
+
 /** Sums over one group. Sums of money are too large for numbers that JavaScript holds exactly, so all are `bigint`. */
 export interface UsageGroup {
   /** Of its hour or day; null without an interval. */
@@ -41,10 +58,71 @@ const COLUMNS = { key: 'key_id', user: 'member', model: 'model', provider: 'prov
 export class SqlUsageStore implements UsageSink {
   constructor(private readonly databases: TenantDatabases) {}
 
-  async write(tenant: string, events: readonly UsageEvent[]): Promise<void> {
-    await this.databases.use({ tenant }, async (db) => {
-      for (let at = 0; at < events.length; at += ROWS_AT_ONCE) {
-        await this.#writeSome(db, events.slice(at, at + ROWS_AT_ONCE));
+  async write(tenant: string, id: string, batch: UsageBatch): Promise<void> {
+    await this.databases.use({ tenant }, (db) =>
+      db.transaction().execute(async (transaction) => {
+        const inserted = await transaction
+          .insertInto('usage_batches')
+          .values({
+            id,
+            first_at: batch.firstAt,
+            last_at: batch.lastAt,
+            count: batch.count,
+            events: batch.text,
+          })
+          .onConflict((conflict) => conflict.column('id').doNothing())
+          .returning('id')
+          .execute();
+        // It is here already: the gateway that brought it was not told any more, or was killed.
+        if (inserted.length === 0) return;
+        await addUp(transaction, batch);
+        await noteUse(transaction, batch);
+      }),
+    );
+  }
+
+  /**
+   * Events of a time, by batches in the order of their first events; within one, as they came.
+   * @param after where the page before has ended
+   * @returns `limit` of them at most, and where to go on; no place to go on at the end
+   */
+  events(
+    scope: TenantScope,
+    query: EventQuery,
+    after: EventPlace | undefined,
+    limit: number,
+  ): Promise<EventPage> {
+    const { from, to, matches } = query;
+    return this.databases.read(scope, async (db) => {
+      const events: UsageEvent[] = [];
+      let place = after ?? { at: -1, id: '', line: 0 };
+      // Its own batch is read again at the beginning only: later on it is done.
+      for (let again = true; ; again = false) {
+        const { at, id, line } = place;
+        // One at a time: they may be large.
+        const batch = await db
+          .selectFrom('usage_batches')
+          .select(['id', 'first_at', 'events'])
+          .where('first_at', '<', to)
+          .where('last_at', '>=', from)
+          .where(({ eb, or, and }) =>
+            or([eb('first_at', '>', at), and([eb('first_at', '=', at), eb('id', again ? '>=' : '>', id)])]),
+          )
+          .orderBy('first_at')
+          .orderBy('id')
+          .limit(1)
+          .executeTakeFirst();
+        if (!batch) return { events, next: undefined };
+        const lines = batch.events.split('\n');
+        const firstAt = Number(batch.first_at);
+        for (let index = batch.id === id ? line : 0; index < lines.length; index += 1) {
+          const event = eventOf(lines[index] ?? '');
+          if (!event || event.at < from || event.at >= to || !matches(event)) continue;
+          if (events.length === limit) return { events, next: { at: firstAt, id: batch.id, line: index } };
+          events.push(event);
+        }
+        // Behind this batch, and before any whose name comes after it.
+        place = { at: firstAt, id: batch.id, line: lines.length };
       }
     });
   }
@@ -91,63 +169,26 @@ export class SqlUsageStore implements UsageSink {
         }));
     });
   }
+}
 
-  async #writeSome(db: Kysely<TenantTables>, events: readonly UsageEvent[]): Promise<void> {
-    await db.transaction().execute(async (transaction) => {
-      const inserted = await EVENTS.run<TenantTables, { id: string }>(transaction, events);
-      let counted = events;
-      if (inserted.length < events.length) {
-        const fresh = new Set(inserted.map(({ id }) => id));
-        counted = events.filter(({ id }) => fresh.has(id));
-      }
-      if (counted.length === 0) return;
-      await this.#addUp(transaction, counted);
-      await this.#noteUse(transaction, counted);
-    });
-  }
+async function addUp(transaction: Transaction<TenantTables>, batch: UsageBatch): Promise<void> {
+  const hours = Array.from(batch.hours, (hour) => ({ period: 'hour', ...hour }));
+  const tagHours = Array.from(batch.tagHours, (hour) => ({ period: 'hour', ...hour }));
+  await ROLLUPS.run(transaction, inOrder(hours));
+  await ROLLUPS.run(transaction, inOrder(hours.map(ofDay), addRows));
+  await TAG_ROLLUPS.run(transaction, inOrder(tagHours));
+  await TAG_ROLLUPS.run(transaction, inOrder(tagHours.map(ofDay), addRows));
+}
 
-  async #addUp(transaction: Transaction<TenantTables>, events: readonly UsageEvent[]): Promise<void> {
-    const hours = new Map<string, TenantTables['usage_rollups']>();
-    const tagHours = new Map<string, TenantTables['usage_tag_rollups']>();
-    for (const event of events) {
-      const start = event.at - (event.at % HOUR_MS);
-      const { keyId: key_id, model, provider, tags } = event;
-      const member = event.member ?? '';
-      const name = `${start}\n${key_id}\n${member}\n${model}\n${provider}`;
-      let row = hours.get(name);
-      if (!row) {
-        row = { period: 'hour', start, key_id, member, model, provider, ...NOTHING };
-        hours.set(name, row);
-      }
-      add(row, event);
-      for (const tag of tags) {
-        const tagName = `${start}\n${tag}\n${model}`;
-        let tagRow = tagHours.get(tagName);
-        if (!tagRow) {
-          tagRow = { period: 'hour', start, tag, model, ...NOTHING };
-          tagHours.set(tagName, tagRow);
-        }
-        add(tagRow, event);
-      }
-    }
-    await ROLLUPS.run(transaction, inOrder(hours.values()));
-    await ROLLUPS.run(transaction, inOrder([...hours.values()].map(ofDay), addRows));
-    await TAG_ROLLUPS.run(transaction, inOrder(tagHours.values()));
-    await TAG_ROLLUPS.run(transaction, inOrder([...tagHours.values()].map(ofDay), addRows));
-  }
-
-  /** When each key was last used. */
-  async #noteUse(transaction: Transaction<TenantTables>, events: readonly UsageEvent[]): Promise<void> {
-    const last = new Map<string, number>();
-    for (const { keyId, at } of events) last.set(keyId, Math.max(at, last.get(keyId) ?? 0));
-    for (const [id, at] of [...last].sort()) {
-      await transaction
-        .updateTable('api_keys')
-        .set({ last_used_at: at })
-        .where('id', '=', id)
-        .where(({ eb, or }) => or([eb('last_used_at', 'is', null), eb('last_used_at', '<', at)]))
-        .execute();
-    }
+/** When each key was last used. */
+async function noteUse(transaction: Transaction<TenantTables>, { lastUse }: UsageBatch): Promise<void> {
+  for (const [id, at] of [...lastUse].sort()) {
+    await transaction
+      .updateTable('api_keys')
+      .set({ last_used_at: at })
+      .where('id', '=', id)
+      .where(({ eb, or }) => or([eb('last_used_at', 'is', null), eb('last_used_at', '<', at)]))
+      .execute();
   }
 }
 
@@ -167,25 +208,6 @@ function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<k
     estimated: of('estimated'),
   };
 }
-
-function add(row: UsageSums, event: UsageEvent): void {
-  row.requests += event.requests;
-  row.attempts += 1;
-  row.failures += event.outcome === 'failed' ? 1 : 0;
-  row.input_tokens += event.inputTokens;
-  row.output_tokens += event.outputTokens;
-  row.cached_tokens += event.cachedTokens;
-  row.cache_write_tokens += event.cacheWriteTokens;
-  row.reasoning_tokens += event.reasoningTokens;
-  row.cost_pico += event.costPico ?? 0;
-  row.unpriced += event.costPico === null ? 1 : 0;
-  row.estimated += event.estimated ? 1 : 0;
-}
-
-const NOTHING: UsageSums = {
-  ...{ requests: 0, attempts: 0, failures: 0, input_tokens: 0, output_tokens: 0, cached_tokens: 0 },
-  ...{ cache_write_tokens: 0, reasoning_tokens: 0, cost_pico: 0, unpriced: 0, estimated: 0 },
-};
 
 function addRows<Row extends UsageSums>(into: Row, row: Row): void {
   for (const name of USAGE_SUMS) into[name] += row[name];
@@ -216,44 +238,6 @@ function find<Row extends UsageSums>(rows: ReadonlyMap<string, Row>, row: Row) {
   const text = JSON.stringify(key);
   return { key: text, known: rows.get(text) };
 }
-
-const EVENT_COLUMNS = [
-  ...[
-    'id',
-    'request_id',
-    'at',
-    'key_id',
-    'member',
-    'model',
-    'provider',
-    'upstream_model',
-    'operation',
-    'tags',
-  ],
-  ...[
-    'status',
-    'outcome',
-    'requests',
-    'input_tokens',
-    'output_tokens',
-    'cached_tokens',
-    'cache_write_tokens',
-  ],
-  ...['reasoning_tokens', 'cost_pico', 'estimated', 'duration_ms', 'first_event_ms'],
-];
-
-const EVENTS = new BulkInsert<UsageEvent>(
-  'usage_events',
-  EVENT_COLUMNS,
-  (event) => [
-    ...[event.id, event.requestId, event.at, event.keyId, event.member, event.model, event.provider],
-    ...[event.upstreamModel, event.operation, event.tags.length === 0 ? '[]' : JSON.stringify(event.tags)],
-    ...[event.status, event.outcome, event.requests, event.inputTokens, event.outputTokens],
-    ...[event.cachedTokens, event.cacheWriteTokens, event.reasoningTokens, event.costPico],
-    ...[event.estimated ? 1 : 0, event.durationMs, event.firstEventMs],
-  ],
-  'ON CONFLICT (at, id) DO NOTHING RETURNING id',
-);
 
 function rollups<Row extends UsageSums>(
   table: string,

@@ -138,4 +138,23 @@ export const TENANT_MIGRATIONS: Migrations = {
         .execute();
     },
   },
+  '0003_usage_batches': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('usage_batches')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('first_at', 'bigint', requiredInteger)
+        .addColumn('last_at', 'bigint', requiredInteger)
+        .addColumn('count', 'integer', requiredInteger)
+        .addColumn('events', 'text', requiredText)
+        .execute();
+      await db.schema
+        .createIndex('usage_batches_by_time')
+        .on('usage_batches')
+        .columns(['first_at', 'last_at'])
+        .execute();
+      // Rows of single events, which no release has written and nothing has read. Their sums stay.
+      await db.schema.dropTable('usage_events').execute();
+    },
+  },
 };

@@ -1,0 +1,116 @@
+import { z } from '@hono/zod-openapi';
+import { dollarsOfPico } from '../../metering/price.ts';
+import type { UsageEvent } from '../../storage/usage-event.ts';
+import { cursorOf, listOf, time, timeInput, wholeNumber } from './paging.ts';
+import { adminRoute, NO_BODY, type RegisteredRoute } from './route.ts';
+import type { AdminServices } from './services.ts';
+
+const DAY_MS = 86_400_000;
+const DEFAULT_LIMIT = 100;
+const LARGEST_LIMIT = 1_000;
+
+const text = z.string().min(1).max(400).optional();
+
+const eventRow = z
+  .object({
+    id: z.string(),
+    request_id: z.string(),
+    at: z.string(),
+    key: z.string(),
+    user: z.string().nullable(),
+    model: z.string(),
+    provider: z.string(),
+    upstream_model: z.string(),
+    operation: z.string(),
+    tags: z.array(z.string()),
+    status: z.number().int().describe('Of the request.'),
+    outcome: z.string().describe('Of the attempt: `done`, `failed` or `client_gone`.'),
+    counts_as_request: z.boolean().describe('False for the other attempts of a request.'),
+    input_tokens: z.number().int(),
+    output_tokens: z.number().int(),
+    cached_tokens: z.number().int(),
+    cache_write_tokens: z.number().int(),
+    reasoning_tokens: z.number().int(),
+    cost: z.string().nullable().describe('US dollars, as an exact decimal; null where no price is known.'),
+    estimated: z.boolean(),
+    duration_ms: z.number().int(),
+    first_event_ms: z.number().int().nullable(),
+  })
+  .openapi('UsageEvent');
+
+function show(event: UsageEvent): z.output<typeof eventRow> {
+  return {
+    id: event.id,
+    request_id: event.requestId,
+    at: time(event.at),
+    key: event.keyId,
+    user: event.member,
+    model: event.model,
+    provider: event.provider,
+    upstream_model: event.upstreamModel,
+    operation: event.operation,
+    tags: event.tags,
+    status: event.status,
+    outcome: event.outcome,
+    counts_as_request: event.requests > 0,
+    input_tokens: event.inputTokens,
+    output_tokens: event.outputTokens,
+    cached_tokens: event.cachedTokens,
+    cache_write_tokens: event.cacheWriteTokens,
+    reasoning_tokens: event.reasoningTokens,
+    cost: event.costPico === null ? null : dollarsOfPico(BigInt(event.costPico)),
+    estimated: event.estimated,
+    duration_ms: event.durationMs,
+    first_event_ms: event.firstEventMs,
+  };
+}
+
+const place = z.object({ at: z.int(), id: z.string().max(200), line: z.int() });
+
+/** The single events behind the sums. */
+export function usageEventRoutes({ usage, clock }: AdminServices): RegisteredRoute[] {
+  return [
+    adminRoute({
+      method: 'GET',
+      path: '/admin/v1/tenants/:tenant/usage/events',
+      permission: 'usage:read',
+      summary: 'Every single attempt behind the sums of usage',
+      description: 'In the order in which gateways stored them, which is nearly that of time.',
+      ...NO_BODY,
+      query: z.object({
+        from: timeInput.optional().describe('Inclusive; a day ago by default.'),
+        to: timeInput.optional().describe('Exclusive; now by default.'),
+        ...{ key: text, user: text, model: text, provider: text, tag: text, request_id: text },
+        limit: wholeNumber(1, LARGEST_LIMIT)
+          .default(DEFAULT_LIMIT)
+          .openapi({ description: `How many at most; ${DEFAULT_LIMIT} by default, up to ${LARGEST_LIMIT}.` }),
+        after: z.string().max(500).optional().openapi({ description: 'The `next` of the page before.' }),
+      }),
+      response: listOf(eventRow, 'UsageEventList'),
+      handle: async ({ scope, query }) => {
+        const { key, user, model, provider, tag, request_id, limit } = query;
+        const now = clock.wallTime();
+        const is = (wanted: string | undefined, value: string | null) =>
+          wanted === undefined || wanted === value;
+        const matches = (event: UsageEvent) =>
+          is(key, event.keyId) &&
+          is(user, event.member) &&
+          is(model, event.model) &&
+          is(provider, event.provider) &&
+          is(request_id, event.requestId) &&
+          (tag === undefined || event.tags.includes(tag));
+        const range = { from: query.from ?? now - DAY_MS, to: query.to ?? now + 1 };
+        const after = cursorOf(place, query.after);
+        const { events, next } = await usage.events(scope, { ...range, matches }, after, limit);
+        return {
+          body: {
+            object: 'list',
+            data: events.map(show),
+            has_more: next !== undefined,
+            next: next ? Buffer.from(JSON.stringify(next)).toString('base64url') : null,
+          },
+        };
+      },
+    }),
+  ];
+}
