@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
+import { cancelBody, readableOf } from '../core/push-stream.ts';
 import type { InferenceAnswer } from '../inference/service.ts';
 
 /** Proxies and clients give up on streams that say nothing for a minute or less. */
@@ -61,7 +62,7 @@ export function heldUpStream(options: HeldUpOptions): ReadableStream<Uint8Array>
       }
       onCancel();
       answer.then(
-        (late) => (late.kind === 'stream' ? late.body.cancel(reason) : undefined),
+        (late) => (late.kind === 'stream' ? cancelBody(late.body, reason) : undefined),
         // It was told to stop, and has.
         () => undefined,
       );
@@ -70,6 +71,6 @@ export function heldUpStream(options: HeldUpOptions): ReadableStream<Uint8Array>
 }
 
 function readerOf(answer: InferenceAnswer): ReadableStreamDefaultReader<Uint8Array> {
-  if (answer.kind === 'stream') return answer.body.getReader();
+  if (answer.kind === 'stream') return readableOf(answer.body).getReader();
   throw new GatewayError('internal_error', 'A stream was asked for, and a plain answer came.');
 }

@@ -1,3 +1,5 @@
+import type { StreamBody } from './push-stream.ts';
+
 /** What the gateway's own HTTP server and what stands behind it have between them. */
 
 /** Request headers by lower-case name; repeated headers are joined with ", ". */
@@ -84,7 +86,7 @@ export class ReplyHeaders {
   }
 }
 
-export type ReplyBody = string | Uint8Array | ReadableStream<Uint8Array> | null;
+export type ReplyBody = string | Uint8Array | StreamBody | null;
 
 /** An answer. The server adds what frames it, and the date. */
 export interface HttpReply {

@@ -8,6 +8,7 @@ import {
   type ReplyBody,
   ReplyHeaders,
 } from '../core/http.ts';
+import type { StreamBody } from '../core/push-stream.ts';
 
 const gzipInBackground = promisify(gzip);
 
@@ -77,6 +78,6 @@ export function jsonResponse(
 }
 
 /** An event stream: never compressed, never buffered by proxies that can be told. */
-export function eventStreamResponse(body: ReadableStream<Uint8Array>, headers: GivenHeaders): HttpReply {
+export function eventStreamResponse(body: StreamBody, headers: GivenHeaders): HttpReply {
   return reply(200, body, headers, EVENT_STREAM);
 }

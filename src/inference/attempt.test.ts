@@ -12,6 +12,7 @@ import {
   testTarget,
 } from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
+import { readableOf } from '../core/push-stream.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { Attempt, type AttemptEnd } from './attempt.ts';
 import { DeadlineMonitor } from './deadlines.ts';
@@ -54,7 +55,7 @@ function begin(stream: boolean) {
   const body = async () => {
     const settled = await answer;
     if (settled instanceof GatewayError || settled.kind !== 'stream') throw new Error('there is no stream');
-    return settled.body;
+    return readableOf(settled.body);
   };
   return { attempt, exchange: transport.last, answer, ends, pass, body, firstEvents: () => firstEvents };
 }

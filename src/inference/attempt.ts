@@ -1,5 +1,6 @@
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
+import { PushStream, type StreamBody, type StreamSource } from '../core/push-stream.ts';
 import { concatBytes } from '../core/sse.ts';
 import type {
   TransportError,
@@ -12,14 +13,12 @@ import type { DeadlineMonitor, Watched } from './deadlines.ts';
 
 const MAX_ERROR_BODY = 256 * 1024;
 const MAX_ANSWER_BODY = 256 * 1024 * 1024;
-/** Chunks that may wait for a slow client before the upstream is made to wait. */
-const MAX_QUEUED_CHUNKS = 8;
 /** How long an upstream may take to end its body after its last event, for its connection to be reused. */
 const LINGER_MS = 1_000;
 
 export type Answer =
   | { readonly kind: 'buffered'; readonly target: Target; readonly result: InferenceResult }
-  | { readonly kind: 'stream'; readonly target: Target; readonly body: ReadableStream<Uint8Array> };
+  | { readonly kind: 'stream'; readonly target: Target; readonly body: StreamBody };
 
 export type AttemptEnd =
   | { readonly kind: 'done'; readonly observed: StreamObservation | undefined }
@@ -59,7 +58,7 @@ export interface AttemptOptions {
  * One try of one target. Until the answer is committed a failure rejects `answer`, and another target may be tried;
  * afterwards it becomes an error event in the stream.
  */
-export class Attempt implements UpstreamHandler, Watched {
+export class Attempt implements UpstreamHandler, StreamSource, Watched {
   readonly answer: Promise<Answer>;
   expiresAt: number;
   slot = -1;
@@ -73,7 +72,7 @@ export class Attempt implements UpstreamHandler, Watched {
   #decoder: StreamDecoder | undefined;
   #pending: Uint8Array[] = [];
   #pendingLength = 0;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #stream: PushStream | undefined;
   #paused = false;
   /** The client's side is settled. The upstream may still be lingering. */
   #ended = false;
@@ -128,7 +127,7 @@ export class Attempt implements UpstreamHandler, Watched {
           provider,
         }),
       );
-    } else if (this.#controller) {
+    } else if (this.#stream) {
       this.#fail(
         new GatewayError('upstream_timeout', `Provider "${provider}" fell silent in mid-stream.`, {
           provider,
@@ -162,7 +161,7 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#buffer(bytes);
       return;
     }
-    if (this.#controller) this.#touch();
+    if (this.#stream) this.#touch();
     const out = decoder.push(bytes);
     if (out) this.#emit(out);
     this.#advance(decoder);
@@ -239,7 +238,7 @@ export class Attempt implements UpstreamHandler, Watched {
   /** Moves on after the decoder has seen more: commit at the first event, close at the last, fail where it fails. */
   #advance(decoder: StreamDecoder): void {
     // A failure before the commit still leaves the way to another target open, even if an event came first.
-    if (!this.#controller && decoder.started && !decoder.failure && !this.#ended) {
+    if (!this.#stream && decoder.started && !decoder.failure && !this.#ended) {
       if (!this.#mayCommit()) return;
       this.#commit();
     }
@@ -255,35 +254,22 @@ export class Attempt implements UpstreamHandler, Watched {
 
   #commit(): void {
     this.#options.onFirstEvent();
-    const body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-          for (const bytes of this.#pending) controller.enqueue(bytes);
-          this.#pending = [];
-        },
-        pull: () => {
-          if (!this.#paused) return;
-          this.#paused = false;
-          this.#touch();
-          this.#exchange?.resume();
-        },
-        cancel: () => this.#clientGone(),
-      },
-      { highWaterMark: MAX_QUEUED_CHUNKS },
-    );
+    const stream = new PushStream(this);
+    this.#stream = stream;
+    for (const bytes of this.#pending) stream.push(bytes);
+    this.#pending = [];
     this.#touch();
-    this.#resolve({ kind: 'stream', target: this.#options.target, body });
+    this.#resolve({ kind: 'stream', target: this.#options.target, body: stream });
   }
 
   #emit(bytes: Uint8Array): void {
-    const controller = this.#controller;
-    if (!controller) {
+    const stream = this.#stream;
+    if (!stream) {
       this.#pending.push(bytes);
       return;
     }
-    controller.enqueue(bytes);
-    if (!this.#paused && !this.#closed && (controller.desiredSize ?? 1) <= 0) {
+    const room = stream.push(bytes);
+    if (!room && !this.#paused && !this.#closed) {
       this.#paused = true;
       // A client that reads slowly is not an upstream that has fallen silent; only the request's deadline runs on.
       this.expiresAt = this.#options.deadlineAt;
@@ -298,7 +284,7 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#paused = false;
       this.#exchange?.resume();
     }
-    this.#controller?.close();
+    this.#stream?.close();
     this.#options.onEnd({ kind: 'done', observed: decoder.observed });
   }
 
@@ -307,12 +293,12 @@ export class Attempt implements UpstreamHandler, Watched {
     this.#ended = true;
     this.#abortUpstream();
     const observed = this.#decoder?.observed;
-    if (this.#controller) {
+    if (this.#stream) {
       if (error.code !== 'client_closed_request') {
         const event = this.#decoder?.failureEvent?.(error) ?? this.#options.renderStreamError(error);
-        if (event.length > 0) this.#controller.enqueue(event);
+        if (event.length > 0) this.#stream.push(event);
       }
-      this.#controller.close();
+      this.#stream.close();
     } else {
       this.#reject(error);
     }
@@ -323,7 +309,16 @@ export class Attempt implements UpstreamHandler, Watched {
     );
   }
 
-  #clientGone(): void {
+  // Events of the stream's reader.
+
+  onRoom(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#touch();
+    this.#exchange?.resume();
+  }
+
+  onCancel(): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#abortUpstream();

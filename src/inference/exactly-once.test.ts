@@ -15,6 +15,7 @@ import {
   UNOBSERVED,
 } from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
+import { readableOf } from '../core/push-stream.ts';
 import type { TransportFailure } from '../core/transport.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { openAiCompatibleAdapter } from '../providers/openai-compatible/adapter.ts';
@@ -238,7 +239,7 @@ class Run {
       .then(
         (answer) => {
           this.answer = answer;
-          if (answer.kind === 'stream') this.#reader = answer.body.getReader();
+          if (answer.kind === 'stream') this.#reader = readableOf(answer.body).getReader();
         },
         (error: unknown) => {
           this.rejection = error;

@@ -10,6 +10,7 @@ import {
   testProvider,
   UNOBSERVED,
 } from '../../test/support/inference.ts';
+import { readableOf } from '../core/push-stream.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { type HedgeSettings, ModelDirectory } from '../routing/directory.ts';
 import { TargetStates } from '../routing/health/target-states.ts';
@@ -95,7 +96,7 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
     firsts.push(context.committedAt - context.startedAt);
     attempts += context.attempts.length;
     const answer = await answering;
-    if (answer.kind === 'stream') for await (const _ of answer.body);
+    if (answer.kind === 'stream') for await (const _ of readableOf(answer.body));
     await settle();
     expect(transport.exchanges.filter(({ open }) => open)).toEqual([]);
     transport.exchanges.length = 0;

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
+import { readableOf } from '../core/push-stream.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { Answer } from './attempt.ts';
 import { type Outcome, RequestContext } from './context.ts';
@@ -70,7 +71,7 @@ export class Mirror {
     // What the answer would be kept for is the other one's business.
     const { onAnswer: _, ...copied } = 'onAnswer' in call ? call : { ...call, onAnswer: undefined };
     run(own, copied, mirror).then(
-      (answer) => (answer.kind === 'stream' ? drain(answer.body) : undefined),
+      (answer) => (answer.kind === 'stream' ? drain(readableOf(answer.body)) : undefined),
       // Its context has taken note of the failure.
       () => undefined,
     );

@@ -1,5 +1,6 @@
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
+import { readableOf } from '../core/push-stream.ts';
 import { guessTokens } from '../core/token-guess.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
@@ -144,7 +145,7 @@ export class InferenceService {
             const { provider, model } = answer.target;
             const by = `${provider.id}/${model}`.replaceAll(/[\r\n]/g, ' ');
             return {
-              body: answer.kind === 'stream' ? answer.body : undefined,
+              body: answer.kind === 'stream' ? readableOf(answer.body) : undefined,
               before: encoder.encode(`: continued by ${by} after ${length} characters\n\n`),
             };
           },
@@ -171,7 +172,7 @@ export class InferenceService {
       ? {
           ...answer,
           body: chained(
-            answer.body,
+            readableOf(answer.body),
             () => sequels.shift(),
             () => context.abort(new GatewayError('client_closed_request', 'The client stopped reading.')),
           ),

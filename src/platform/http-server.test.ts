@@ -9,6 +9,7 @@ import {
   type HttpRequest,
   ReplyHeaders,
 } from '../core/http.ts';
+import { PushStream } from '../core/push-stream.ts';
 import { type HttpServer, startHttpServer } from './http-server.ts';
 
 const BASE = new HeaderBlock({ 'x-base': '1' });
@@ -38,7 +39,7 @@ afterEach(() => {
 
 function start(handle: (request: HttpRequest) => HttpReply | Promise<HttpReply> = echo) {
   const errors: unknown[] = [];
-  let tick = () => {};
+  let tick = (): void => undefined;
   const server = startHttpServer({
     host: '127.0.0.1',
     port: 0,
@@ -492,6 +493,99 @@ describe('streams', () => {
     expect(pulled).toBeLessThan(COUNT / 2);
     connection.resume();
     expect((await connection.readResponse()).body.length).toBe(COUNT * 100_000);
+  });
+});
+
+describe('pushed streams', () => {
+  const pushed = () => {
+    const told: string[] = [];
+    const cancelled = Promise.withResolvers<void>();
+    let onRoom = (): void => undefined;
+    const stream = new PushStream({
+      onRoom: () => {
+        told.push('room');
+        onRoom();
+      },
+      onCancel: () => cancelled.resolve(),
+    });
+    const whenRoom = (callback: () => void) => {
+      onRoom = callback;
+    };
+    return { stream, told, cancelled: cancelled.promise, whenRoom };
+  };
+
+  test('are sent as they come, from the beginning, and another request can follow', async () => {
+    const { stream } = pushed();
+    const connection = await start(({ target }) => reply(200, target === '/' ? stream : 'next')).open();
+    stream.push(Buffer.from('one'));
+    await connection.send(requestBytes({}));
+    await connection.waitForText('one');
+    stream.push(new Uint8Array(0));
+    stream.push(Buffer.from('x'.repeat(100_000)));
+    await connection.waitForText('x'.repeat(100_000));
+    stream.close();
+    const response = await connection.readResponse();
+    expect([response.complete, response.text()]).toEqual([true, `one${'x'.repeat(100_000)}`]);
+    await connection.send(requestBytes({ target: '/next' }));
+    expect((await connection.readResponse()).text()).toBe('next');
+  });
+
+  test('that are over before they are asked for, and those to HTTP/1.0 and HEAD', async () => {
+    const { open } = start(() => {
+      const { stream } = pushed();
+      stream.push(Buffer.from('all'));
+      stream.close();
+      return reply(200, stream);
+    });
+    const connection = await open();
+    await connection.send(requestBytes({ method: 'HEAD' }));
+    expect((await connection.readResponse({ headOnly: true })).status).toBe(200);
+    await connection.send(requestBytes({}));
+    expect((await connection.readResponse()).text()).toBe('all');
+    await connection.send('GET / HTTP/1.0\r\n\r\n');
+    expect((await connection.readResponse()).text()).toBe('all');
+    expect(await connection.closed).toMatchObject({ by: 'server' });
+  });
+
+  test('are cancelled when their client goes', async () => {
+    const { stream, cancelled } = pushed();
+    const { open, server } = start(() => reply(200, stream));
+    const connection = await open();
+    await connection.send(requestBytes({}));
+    stream.push(Buffer.from('x'));
+    await connection.waitForText('x');
+    connection.destroy();
+    await cancelled;
+    expect(server.pendingRequests()).toBe(0);
+  });
+
+  test('wait for a client that reads slowly, and lose nothing', async () => {
+    const { stream, whenRoom } = pushed();
+    const COUNT = 400;
+    const PIECE = 100_000;
+    let sent = 0;
+    const push = () => {
+      while (sent < COUNT) {
+        sent += 1;
+        if (!stream.push(Buffer.alloc(PIECE, sent % 256))) return;
+      }
+      stream.close();
+    };
+    whenRoom(push);
+    const connection = await start(() => reply(200, stream)).open();
+    connection.pause();
+    await connection.send(requestBytes({}));
+    push();
+    let before = -1;
+    while (sent !== before) {
+      before = sent;
+      for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(sent).toBeLessThan(COUNT / 2);
+    connection.resume();
+    const { body } = await connection.readResponse();
+    expect(body.length).toBe(COUNT * PIECE);
+    for (let at = 0; at < COUNT; at += 1) expect(body[at * PIECE]).toBe((at + 1) % 256);
   });
 });
 

@@ -1,4 +1,5 @@
 import type { HttpReply, HttpRequest } from '../core/http.ts';
+import { PushStream, type StreamSink } from '../core/push-stream.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import { TransportError } from '../core/transport.ts';
 import { HeadTooLargeError } from './http1-headers.ts';
@@ -6,7 +7,8 @@ import { DEFAULT_PARSER_LIMITS, type Framing, MessageParser, type MessageSink } 
 import { CHUNK_END, chunkOf, chunkSize, isBodiless, LAST_CHUNK, replyHead } from './http1-reply.ts';
 import { BadRequestError, readRequestHead } from './http1-request-head.ts';
 import { type RequestCarrier, ServerRequest } from './http1-server-request.ts';
-import type { Sender, WriteBatch } from './write-batch.ts';
+import { MAX_JOINED, Outbox } from './outbox.ts';
+import type { WriteBatch } from './write-batch.ts';
 
 /** What connections need of their server. */
 export interface ConnectionServer {
@@ -28,10 +30,6 @@ export interface ConnectionServer {
 const MAX_AHEAD = 64 * 1024;
 /** What comes after an answer, of a body that nobody wanted, is read this far so that the answer is not lost. Bytes. */
 const MAX_DROPPED = 64 * 1024 * 1024;
-/** Pieces up to this many bytes together are written as one. */
-const MAX_JOINED = 16 * 1024;
-/** So much waits for the others that came in at the same time, and no more. Bytes. */
-const MAX_WAITING = 128 * 1024;
 /** Text up to this many bytes is written as it is; more would have to be made into bytes twice when it does not fit. */
 const MAX_TEXT_WRITE = 64 * 1024;
 /** Notices clients that vanished without a word. Milliseconds. */
@@ -48,7 +46,7 @@ const DROPPING_TIMEOUT = 30;
  * One client's connection: requests come in one after the other, and are answered in that order (RFC 9112). The facts
  * about the runtime's sockets that this rests on are listed in `http1-connection.ts`.
  */
-export class ServerConnection implements MessageSink, RequestCarrier, Sender, Slotted {
+export class ServerConnection implements MessageSink, RequestCarrier, Slotted, StreamSink {
   slot = -1;
   readonly #server: ConnectionServer;
   readonly #parser: MessageParser = new MessageParser(this);
@@ -67,14 +65,13 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
   #paused = false;
   /** Bytes of the next requests. */
   #ahead: Uint8Array = NOTHING;
-  #unsent: (string | Uint8Array)[] = [];
-  /** Written since it was last sent, as far as it was: about so many bytes. */
-  #waitingBytes = 0;
-  /** Waits for its turn to send. */
-  #scheduled = false;
-  /** The client reads more slowly than it is sent to. */
-  #blocked = false;
+  readonly #outbox: Outbox;
+  /** Where the answer comes from that is being sent. */
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #pushed: PushStream | undefined;
+  #chunked = false;
+  /** It was told to wait until all is sent. */
+  #wantsMore = false;
   #onDrained: (() => void) | undefined;
   /** The answer under way is the last of this connection. */
   #last = false;
@@ -90,6 +87,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
 
   constructor(server: ConnectionServer) {
     this.#server = server;
+    this.#outbox = new Outbox(server.batch, this.#sent);
   }
 
   get remoteAddress(): string {
@@ -101,6 +99,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
 
   opened(socket: Bun.Socket<ServerConnection>): void {
     this.#socket = socket;
+    this.#outbox.open(socket);
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     this.#server.opened(this);
   }
@@ -113,48 +112,35 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
   }
 
   drained(): void {
-    if (!this.#blocked) return;
-    this.#blocked = false;
-    this.#quiet = 0;
-    this.flush();
+    if (this.#outbox.drained()) this.#quiet = 0;
   }
 
-  /** Sends what there is, as far as the socket takes it. */
-  flush(): void {
-    this.#scheduled = false;
-    this.#waitingBytes = 0;
-    const socket = this.#socket;
-    if (!socket || this.#blocked) return;
-    while (this.#unsent.length > 0) {
-      const data = takeSome(this.#unsent);
-      const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
-      const written = typeof data === 'string' ? socket.write(data) : socket.write(data);
-      // Found closed before its event came.
-      if (written < 0) return;
-      if (written === length) continue;
-      const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-      this.#unsent.unshift(bytes.subarray(written));
-      this.#blocked = true;
-      return;
-    }
+  /** All that was written is sent. */
+  readonly #sent = () => {
     const waiting = this.#onDrained;
     this.#onDrained = undefined;
     waiting?.();
+    if (this.#wantsMore) {
+      this.#wantsMore = false;
+      this.#pushed?.ready();
+    }
     this.#goOn();
-  }
+  };
 
   closed(): void {
     if (!this.#socket) return;
     // Still asked for by whoever is told of the end.
     this.#address = this.remoteAddress;
     this.#socket = undefined;
-    this.#unsent = [];
+    this.#outbox.close();
     this.#ahead = NOTHING;
     this.#parser.stop();
     this.#server.closed(this);
     const request = this.#request;
     this.#request = undefined;
     if (this.#answering) request?.lost();
+    this.#pushed?.cancel();
+    this.#pushed = undefined;
     void this.#reader?.cancel().catch(this.#server.onError);
     this.#onDrained?.();
     this.#uncount();
@@ -162,7 +148,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
 
   /** Closes it when it has nothing to do, or else after the answer that is under way. */
   retire(): void {
-    if (!this.#request && !this.#parser.inHead && this.#unsent.length === 0) this.#socket?.end();
+    if (!this.#request && !this.#parser.inHead && this.#outbox.empty) this.#socket?.end();
   }
 
   terminate(): void {
@@ -212,6 +198,21 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
     if (!this.#answering) this.#goOn();
   }
 
+  // What a stream is sent to.
+
+  write(bytes: Uint8Array): boolean {
+    this.#writePiece(bytes);
+    const room = !this.#outbox.blocked;
+    if (!room) this.#wantsMore = true;
+    return room;
+  }
+
+  end(): void {
+    this.#pushed = undefined;
+    if (this.#chunked) this.#outbox.write(LAST_CHUNK);
+    if (this.#request) this.#answered(this.#request);
+  }
+
   // What a request needs.
 
   holdBody(): void {
@@ -221,7 +222,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
   wantBody({ head }: ServerRequest): void {
     if (head.expectsContinue) {
       this.#continued = true;
-      this.#write(CONTINUE);
+      this.#outbox.write(CONTINUE);
     }
     this.#pause(false);
   }
@@ -301,7 +302,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
   /** Answers what is no request, and closes. What is being answered already can only be cut off. */
   #refuse(status: number, message: string): void {
     const request = this.#request;
-    if (this.#unsent.length > 0 || this.#reader || (request && !this.#answering)) {
+    if (!this.#outbox.empty || this.#reader || this.#pushed || (request && !this.#answering)) {
       this.terminate();
       return;
     }
@@ -319,7 +320,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
   #answer(request: ServerRequest, reply: HttpReply): void {
     if (this.#request !== request || !this.#socket) {
       // Nobody is there any more to take it.
-      if (reply.body instanceof ReadableStream) void reply.body.cancel().catch(this.#server.onError);
+      this.#discard(reply);
       return;
     }
     const { keepAlive, http10 } = request.head;
@@ -330,37 +331,41 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
     } catch (error) {
       // Found before a byte was sent: a header that can't be.
       this.#server.onError(error);
-      if (reply.body instanceof ReadableStream) void reply.body.cancel().catch(this.#server.onError);
+      this.#discard(reply);
       this.#send(this.#server.refuse(500, 'The gateway failed to handle this request.'), {
         http10,
         headOnly: false,
       });
     }
-    if (!this.#reader) this.#answered(request);
+    if (!this.#reader && !this.#pushed && this.#answering) this.#answered(request);
   }
 
   #send(reply: HttpReply, { http10, headOnly }: { http10: boolean; headOnly: boolean }): void {
     const { body, status } = reply;
     const { date } = this.#server;
-    if (body instanceof ReadableStream) {
+    if (body instanceof ReadableStream || body instanceof PushStream) {
       if (http10) this.#last = true;
       const head = replyHead(reply, { length: undefined, http10, keepAlive: !this.#last, date });
-      this.#write(head);
-      if (headOnly) void body.cancel().catch(this.#server.onError);
-      else void this.#stream(body.getReader(), !http10);
+      this.#outbox.write(head);
+      this.#chunked = !http10;
+      if (headOnly) this.#discard(reply);
+      else if (body instanceof PushStream) {
+        this.#pushed = body;
+        body.pipe(this);
+      } else void this.#stream(body.getReader());
       return;
     }
     const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const head = replyHead(reply, { length, http10, keepAlive: !this.#last, date });
-    if (body === null || headOnly || isBodiless(status)) this.#write(head);
-    else if (typeof body === 'string' && length <= MAX_TEXT_WRITE) this.#write(head + body);
+    if (body === null || headOnly || isBodiless(status)) this.#outbox.write(head);
+    else if (typeof body === 'string' && length <= MAX_TEXT_WRITE) this.#outbox.write(head + body);
     else {
-      this.#write(head);
-      this.#write(typeof body === 'string' ? Buffer.from(body) : body);
+      this.#outbox.write(head);
+      this.#outbox.write(typeof body === 'string' ? Buffer.from(body) : body);
     }
   }
 
-  async #stream(reader: ReadableStreamDefaultReader<Uint8Array>, chunked: boolean): Promise<void> {
+  async #stream(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
     const request = this.#request;
     this.#reader = reader;
     try {
@@ -368,21 +373,14 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
         const { done, value } = await reader.read();
         if (this.#request !== request || !this.#socket) return;
         if (done) break;
-        if (value.length === 0) continue;
-        if (!chunked) this.#write(value);
-        else if (value.length <= MAX_JOINED) this.#write(chunkOf(value));
-        else {
-          this.#write(chunkSize(value.length));
-          this.#write(value);
-          this.#write(CHUNK_END);
-        }
-        if (this.#blocked) {
+        this.#writePiece(value);
+        if (this.#outbox.blocked) {
           await new Promise<void>((resolve) => {
             this.#onDrained = resolve;
           });
         }
       }
-      if (chunked) this.#write(LAST_CHUNK);
+      if (this.#chunked) this.#outbox.write(LAST_CHUNK);
     } catch (error) {
       // Cut off without its end, so that nobody takes it for whole.
       this.#reader = undefined;
@@ -403,7 +401,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
   /** After an answer: closes, or comes to the next request, as soon as all is sent and received. */
   #goOn(): void {
     const socket = this.#socket;
-    if (this.#answering || this.#unsent.length > 0 || !socket) return;
+    if (this.#answering || !this.#outbox.empty || !socket) return;
     this.#uncount();
     const request = this.#request;
     if (request && !request.complete && (this.#continued || !request.head.expectsContinue)) {
@@ -434,18 +432,22 @@ export class ServerConnection implements MessageSink, RequestCarrier, Sender, Sl
     } else if (this.#server.stopping) socket.end();
   }
 
-  #write(data: string | Uint8Array): void {
-    if (!this.#socket) return;
-    this.#unsent.push(data);
-    this.#waitingBytes += data.length;
-    if (this.#blocked) return;
-    if (this.#waitingBytes > MAX_WAITING) {
-      this.flush();
-      return;
+  #writePiece(bytes: Uint8Array): void {
+    // A chunk without bytes would be the end of it.
+    if (bytes.length === 0) return;
+    if (!this.#chunked) this.#outbox.write(bytes);
+    else if (bytes.length <= MAX_JOINED) this.#outbox.write(chunkOf(bytes));
+    else {
+      this.#outbox.write(chunkSize(bytes.length));
+      this.#outbox.write(bytes);
+      this.#outbox.write(CHUNK_END);
     }
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    this.#server.batch.add(this);
+  }
+
+  /** Nobody is there to take it. */
+  #discard({ body }: HttpReply): void {
+    if (body instanceof PushStream) body.cancel();
+    else if (body instanceof ReadableStream) void body.cancel().catch(this.#server.onError);
   }
 }
 
@@ -454,16 +456,4 @@ function withoutBlankLines(bytes: Uint8Array): Uint8Array {
   let at = 0;
   while (bytes[at] === 13 || bytes[at] === 10) at += 1;
   return at === 0 ? bytes : bytes.subarray(at);
-}
-
-/** Takes the first pieces as one, as long as copying them costs less than another write would. */
-function takeSome(pieces: (string | Uint8Array)[]): string | Uint8Array {
-  let count = 0;
-  for (let length = 0; count < pieces.length; count += 1) {
-    length += pieces[count]?.length ?? 0;
-    if (length > MAX_JOINED) break;
-  }
-  if (count <= 1) return pieces.shift() ?? NOTHING;
-  const some = pieces.splice(0, count);
-  return Buffer.concat(some.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece)));
 }

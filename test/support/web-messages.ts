@@ -1,4 +1,5 @@
 import { BodyError, type HttpReply, type HttpRequest } from '../../src/core/http.ts';
+import { PushStream } from '../../src/core/push-stream.ts';
 
 /** A web-standard request as the gateway's own server would hand it on. */
 export function asHttpRequest(request: Request): HttpRequest {
@@ -38,6 +39,7 @@ export function asResponse({ status, base, headers, body }: HttpReply): Response
     const value = headers.get(name) ?? '';
     for (const one of typeof value === 'string' ? [value] : value) all.append(name, one);
   }
-  const payload = body instanceof Uint8Array ? Buffer.from(body) : body;
+  const payload =
+    body instanceof Uint8Array ? Buffer.from(body) : body instanceof PushStream ? body.readable() : body;
   return new Response(payload, { status, headers: all });
 }
