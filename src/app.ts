@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
@@ -27,6 +26,7 @@ import { ModelData } from './metering/model-data.ts';
 import { Prices } from './metering/prices.ts';
 import { Tokenizer } from './metering/tokenizer.ts';
 import { createFetchTransport } from './platform/fetch-transport.ts';
+import { randomIds } from './platform/random-ids.ts';
 import { createUpstreamTransport } from './platform/upstream-transport.ts';
 import { createProvider } from './providers/registry.ts';
 import { createSimulator } from './providers/simulator/index.ts';
@@ -272,7 +272,7 @@ export class App {
     };
     this.door = new Door({
       clock,
-      newId: () => `req_${randomUUID().replaceAll('-', '')}`,
+      newId: randomIds('req_'),
       cors: () => this.#snapshot.cors,
       observe: (method, route, status, seconds) => {
         const code = String(status);

@@ -82,7 +82,7 @@ export class ReplyHeaders {
   }
 
   setAll(fields: Readonly<Record<string, HeaderValue>>): void {
-    for (const [name, value] of Object.entries(fields)) this.set(name, value);
+    for (const name in fields) this.set(name, fields[name] ?? '');
   }
 }
 

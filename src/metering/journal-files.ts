@@ -4,8 +4,9 @@ import { AppendFile } from '../platform/append-file.ts';
 
 const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
 
-/** Bytes of one file; some hundred events. */
-const FILE_SIZE = 256 * 1024;
+/** Bytes of one file: a thousand events, or some ten thousand where there are many. */
+const SMALLEST_FILE = 256 * 1024;
+const LARGEST_FILE = 4 * 1024 * 1024;
 /** Bytes that one character may take. */
 const MOST_BYTES = 3;
 
@@ -13,6 +14,8 @@ const MOST_BYTES = 3;
 export class JournalFiles {
   #file: AppendFile | undefined;
   #number = 0;
+  #size = SMALLEST_FILE;
+  #full = false;
 
   /**
    * @param boot tells this process from others, and from those that had its number before
@@ -42,9 +45,11 @@ export class JournalFiles {
   append(text: string): boolean {
     this.#file ??= new AppendFile(
       join(this.folder, this.#name()),
-      Math.max(FILE_SIZE, MOST_BYTES * text.length),
+      Math.max(this.#size, MOST_BYTES * text.length),
     );
-    return this.#file.append(text);
+    const appended = this.#file.append(text);
+    if (!appended) this.#full = true;
+    return appended;
   }
 
   /** The next text begins another file. @returns the name of the one that has grown so far */
@@ -52,6 +57,11 @@ export class JournalFiles {
     const name = this.#name();
     this.#file = undefined;
     this.#number += 1;
+    // As large as is filled between two times that it is emptied: each is a transaction in a database.
+    this.#size = this.#full
+      ? Math.min(2 * this.#size, LARGEST_FILE)
+      : Math.max(this.#size / 2, SMALLEST_FILE);
+    this.#full = false;
     return name;
   }
 

@@ -16,8 +16,8 @@ export interface UsageJournalOptions {
 }
 
 /** Events of closed segments that are held in memory, so that they need not be read again. */
-const MAX_HELD = 50_000;
-const MAX_SEGMENT = 5_000;
+const MAX_HELD = 100_000;
+const MAX_SEGMENT = 20_000;
 
 interface Segment {
   readonly name: string;

@@ -1,7 +1,8 @@
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 import type { PooledConnection } from './connection-pool.ts';
 import { ResponseParser, type ResponseSink } from './http1-parser.ts';
-import type { Sender, WriteBatch } from './write-batch.ts';
+import { Outbox } from './outbox.ts';
+import type { WriteBatch } from './write-batch.ts';
 
 /** What a connection carries: one request out, and where its response goes. */
 export interface CarriedExchange {
@@ -37,17 +38,15 @@ const TCP_KEEP_ALIVE_MS = 30_000;
  * socket reads nothing, and reports the peer's FIN after `resume` but its RST at once; `terminate` calls
  * `close` before it returns; `drain` also comes when there is nothing to write.
  */
-export class Http1Connection implements PooledConnection, ResponseSink, Sender {
+export class Http1Connection implements PooledConnection, ResponseSink {
   readonly origin: string;
   readonly #owner: ConnectionOwner<Http1Connection>;
   readonly #parser = new ResponseParser(this);
   #socket: Bun.Socket<Http1Connection> | undefined;
   #exchange: CarriedExchange | undefined;
-  #unsent: readonly (string | Uint8Array)[] = [];
+  readonly #outbox: Outbox;
   /** Has carried an exchange before the present one. */
   #reused = false;
-  /** Waits for its turn to send. */
-  #scheduled = false;
   #gotBytes = false;
   #gotHead = false;
   /** Closed while the reader was paused: told when it resumes. */
@@ -56,22 +55,24 @@ export class Http1Connection implements PooledConnection, ResponseSink, Sender {
   constructor(origin: string, owner: ConnectionOwner<Http1Connection>) {
     this.origin = origin;
     this.#owner = owner;
+    // Later, since this may run inside `send`.
+    this.#outbox = new Outbox(
+      owner.batch,
+      () => undefined,
+      () => queueMicrotask(() => this.closed(undefined)),
+    );
   }
 
   /** Starts an exchange, now or as soon as the connection opens. Failures are never reported synchronously. */
   carry(exchange: CarriedExchange): void {
     this.#exchange = exchange;
-    this.#unsent = exchange.parts;
     this.#gotBytes = false;
     this.#gotHead = false;
     this.#parser.reset();
     if (exchange.paused) this.pause();
     if (this.#socket !== undefined) {
       this.#reused = true;
-      if (!this.#scheduled) {
-        this.#scheduled = true;
-        this.#owner.batch.add(this);
-      }
+      this.#send(exchange);
     }
   }
 
@@ -91,7 +92,7 @@ export class Http1Connection implements PooledConnection, ResponseSink, Sender {
   /** Drops the exchange and resets the connection, so that the upstream notices at once. */
   destroy(): void {
     this.#exchange = undefined;
-    this.#unsent = [];
+    this.#outbox.close();
     this.#pendingClose = undefined;
     this.#parser.stop();
     this.#socket?.terminate();
@@ -108,16 +109,11 @@ export class Http1Connection implements PooledConnection, ResponseSink, Sender {
     exchange?.onFailure(error);
   }
 
-  /** Sends the request that it was given since the last time. */
-  flush(): void {
-    this.#scheduled = false;
-    if (this.#socket !== undefined && this.#exchange !== undefined) this.#write(this.#socket);
-  }
-
   // Socket events.
 
   opened(socket: Bun.Socket<Http1Connection>): void {
     this.#socket = socket;
+    this.#outbox.open(socket);
     this.#owner.onOpen();
     const exchange = this.#exchange;
     if (exchange === undefined) {
@@ -126,7 +122,7 @@ export class Http1Connection implements PooledConnection, ResponseSink, Sender {
     }
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     if (exchange.paused) socket.pause();
-    this.#write(socket);
+    this.#send(exchange);
   }
 
   received(bytes: Uint8Array): void {
@@ -144,14 +140,14 @@ export class Http1Connection implements PooledConnection, ResponseSink, Sender {
   }
 
   drained(): void {
-    if (this.#socket !== undefined && this.#unsent.length > 0) this.#write(this.#socket);
+    this.#outbox.drained();
   }
 
   /** @param error why, or undefined for an orderly end. */
   closed(error: Error | undefined): void {
     if (this.#socket === undefined) return;
     this.#socket = undefined;
-    this.#unsent = [];
+    this.#outbox.close();
     this.#owner.onClose(this);
     if (this.#exchange === undefined) return;
     if (this.#parser.paused) this.#pendingClose = { error };
@@ -181,11 +177,11 @@ export class Http1Connection implements PooledConnection, ResponseSink, Sender {
     this.#exchange = undefined;
     if (this.#socket !== undefined) {
       // A response that came before the whole request was sent leaves the rest of it in the way.
-      if (connectionReusable && this.#unsent.length === 0) {
+      if (connectionReusable && this.#outbox.empty) {
         // Before the handler, so that a request it sends from `onEnd` finds this connection.
         this.#owner.onReusable(this, this.#parser.keepAliveSeconds);
       } else {
-        this.#unsent = [];
+        this.#outbox.close();
         this.#socket.end();
       }
     }
@@ -230,23 +226,7 @@ export class Http1Connection implements PooledConnection, ResponseSink, Sender {
     );
   }
 
-  /** Writes until all is sent or the socket's buffer is full; `drained` goes on from there. */
-  #write(socket: Bun.Socket<Http1Connection>): void {
-    for (let part = this.#unsent[0]; part !== undefined; part = this.#unsent[0]) {
-      const length = typeof part === 'string' ? Buffer.byteLength(part) : part.byteLength;
-      const written = typeof part === 'string' ? socket.write(part) : socket.write(part, 0, length);
-      if (written < 0) {
-        // Found closed before its event came. Later, since this may run inside `send`.
-        queueMicrotask(() => this.closed(undefined));
-        return;
-      }
-      const rest = this.#unsent.slice(1);
-      if (written < length) {
-        const bytes = typeof part === 'string' ? Buffer.from(part) : part;
-        this.#unsent = [bytes.subarray(written), ...rest];
-        return;
-      }
-      this.#unsent = rest;
-    }
+  #send({ parts }: CarriedExchange): void {
+    for (const part of parts) this.#outbox.write(part);
   }
 }

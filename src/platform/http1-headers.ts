@@ -43,18 +43,33 @@ export class ParsedHeaders implements HeaderReader {
   }
 }
 
-/** Lower-case names of headers that were seen before, so that each is checked and made once. */
-const KNOWN_NAMES = new Map<string, string>();
-/** Hostile peers may make up any number of names. */
-const MAX_KNOWN_NAMES = 2_000;
+interface KnownName {
+  /** As it was written. */
+  readonly name: string;
+  readonly lower: string;
+}
+
+/**
+ * Names of headers that were seen before, by their length: each is checked and made lower-case once, and found again
+ * without being cut out of the text.
+ */
+const KNOWN_NAMES: KnownName[][] = [];
+/** Peers may make up any number of names, of any length. */
+const MAX_KNOWN_EACH = 8;
+const MAX_KNOWN_LENGTH = 64;
 
 /** @throws TransportError (`protocol`) for what is no name; a folded line starts with white space, and so has none */
-function lowerName(name: string): string {
-  const known = KNOWN_NAMES.get(name);
-  if (known !== undefined) return known;
+function lowerName(text: string, from: number, to: number): string {
+  const length = to - from;
+  const known = KNOWN_NAMES[length];
+  if (known) for (const one of known) if (text.startsWith(one.name, from)) return one.lower;
+  const name = text.slice(from, Math.max(from, to));
   if (!TOKEN.test(name)) throw protocolError('malformed header line');
   const lower = name.toLowerCase();
-  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES) KNOWN_NAMES.set(name, lower);
+  if (length > MAX_KNOWN_LENGTH) return lower;
+  const others = known ?? [];
+  if (others.length < MAX_KNOWN_EACH) others.push({ name, lower });
+  KNOWN_NAMES[length] = others;
   return lower;
 }
 
@@ -73,7 +88,7 @@ export function parseFields(text: string, start: number, maxHeaders: number): Pa
     const end = found < 0 ? text.length : found;
     const colon = text.indexOf(':', at);
     if (names.length === maxHeaders) throw protocolError('too many headers');
-    names.push(lowerName(colon < 0 || colon > end ? '' : text.slice(at, colon)));
+    names.push(lowerName(text, at, colon < 0 || colon > end ? at : colon));
     let first = colon + 1;
     let last = end;
     while (first < last && isBlank(text.charCodeAt(first))) first += 1;

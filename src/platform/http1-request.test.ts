@@ -33,17 +33,17 @@ describe('encodeRequest', () => {
   const text = (request: Partial<UpstreamRequest>) =>
     Buffer.concat(encode(request).map((part) => Buffer.from(part))).toString('latin1');
 
-  test('head and small body are one part', () => {
+  test('head and body', () => {
     expect(encode({ headers: { 'x-a': '1' }, body: 'é' })).toEqual([
-      'POST /p HTTP/1.1\r\nhost: a\r\nx-a: 1\r\ncontent-length: 2\r\n\r\né',
+      'POST /p HTTP/1.1\r\nhost: a\r\nx-a: 1\r\ncontent-length: 2\r\n\r\n',
+      'é',
     ]);
-    expect(encode({ body: new Uint8Array([0, 255]) })).toHaveLength(1);
     expect(text({ headers: { 'x-a': 'é' }, body: 'é' })).toBe(
       'POST /p HTTP/1.1\r\nhost: a\r\nx-a: é\r\ncontent-length: 2\r\n\r\n\xc3\xa9',
     );
   });
 
-  test('a large body is not copied', () => {
+  test('a body of bytes is not copied', () => {
     const body = new Uint8Array(1_000_000);
     expect(encode({ body })[1]).toBe(body);
   });
@@ -55,9 +55,7 @@ describe('encodeRequest', () => {
 
   test('framing is not the caller’s to set; host and authorization are', () => {
     const headers = { host: 'b', 'content-length': '9', 'transfer-encoding': 'chunked', connection: 'close' };
-    expect(encode({ headers, body: '' })).toEqual([
-      'POST /p HTTP/1.1\r\nhost: b\r\ncontent-length: 0\r\n\r\n',
-    ]);
+    expect(text({ headers, body: '' })).toBe('POST /p HTTP/1.1\r\nhost: b\r\ncontent-length: 0\r\n\r\n');
     const url = 'http://u:p@a/p';
     expect(text({ url })).toContain('authorization: Basic dTpw\r\n');
     expect(text({ url, headers: { authorization: 'Bearer k' } })).not.toContain('Basic');

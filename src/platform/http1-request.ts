@@ -47,9 +47,6 @@ function basicAuthorization(url: URL): string {
   }
 }
 
-/** Bodies up to this many bytes travel in the same write as the head. */
-const ONE_WRITE_BYTES = 64 * 1024;
-
 /** Framing and connection management belong to the transport; what a caller says about them is not sent. */
 const OWNED_HEADERS: ReadonlySet<string> = new Set([
   'connection',
@@ -88,12 +85,7 @@ export function encodeRequest(
   }
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
   head += `content-length: ${length}\r\n\r\n`;
-  const headPart = encodeHead(head);
-  if (length > ONE_WRITE_BYTES) {
-    return [headPart, typeof body === 'string' ? Buffer.from(body) : body];
-  }
-  if (typeof headPart === 'string' && typeof body === 'string') return [headPart + body];
-  return [Buffer.concat([Buffer.from(headPart), typeof body === 'string' ? Buffer.from(body) : body])];
+  return [encodeHead(head), body];
 }
 
 /** Header values are Latin-1 on the wire, but text is written as UTF-8: the two agree for ASCII only. */

@@ -30,8 +30,6 @@ export interface ConnectionServer {
 const MAX_AHEAD = 64 * 1024;
 /** What comes after an answer, of a body that nobody wanted, is read this far so that the answer is not lost. Bytes. */
 const MAX_DROPPED = 64 * 1024 * 1024;
-/** Text up to this many bytes is written as it is; more would have to be made into bytes twice when it does not fit. */
-const MAX_TEXT_WRITE = 64 * 1024;
 /** Notices clients that vanished without a word. Milliseconds. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
@@ -358,10 +356,9 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const head = replyHead(reply, { length, http10, keepAlive: !this.#last, date });
     if (body === null || headOnly || isBodiless(status)) this.#outbox.write(head);
-    else if (typeof body === 'string' && length <= MAX_TEXT_WRITE) this.#outbox.write(head + body);
     else {
       this.#outbox.write(head);
-      this.#outbox.write(typeof body === 'string' ? Buffer.from(body) : body);
+      this.#outbox.write(body);
     }
   }
 

@@ -3,19 +3,21 @@ import type { Sender, WriteBatch } from './write-batch.ts';
 /** A socket, as far as it is written to. */
 export interface WritableSocket {
   /** @returns bytes that it took, -1 when it is closed */
-  write(data: string | Uint8Array): number;
+  write(data: Uint8Array): number;
 }
 
 /** Pieces up to this many bytes together are written as one. */
-export const MAX_JOINED = 16 * 1024;
+export const MAX_JOINED = 32 * 1024;
 /** So much waits for the others that came in at the same time, and no more. Bytes. */
 const MAX_WAITING = 128 * 1024;
-const NOTHING = new Uint8Array(0);
+/** Of one UTF-16 unit in UTF-8. */
+const MOST_BYTES = 3;
 
 /** What is to be sent on one connection, in order: together with that of others, and no faster than it is taken. */
 export class Outbox implements Sender {
   readonly #batch: WriteBatch;
   readonly #onSent: () => void;
+  readonly #onGone: () => void;
   #socket: WritableSocket | undefined;
   #pieces: (string | Uint8Array)[] = [];
   /** Written since it was last sent, as far as it was: about so many bytes. */
@@ -23,10 +25,14 @@ export class Outbox implements Sender {
   #scheduled = false;
   #blocked = false;
 
-  /** @param onSent all that was written has been taken by the socket */
-  constructor(batch: WriteBatch, onSent: () => void) {
+  /**
+   * @param onSent all that was written has been taken by the socket
+   * @param onGone the socket was found closed, before its event has come
+   */
+  constructor(batch: WriteBatch, onSent: () => void, onGone: () => void = () => undefined) {
     this.#batch = batch;
     this.#onSent = onSent;
+    this.#onGone = onGone;
   }
 
   get empty(): boolean {
@@ -49,7 +55,7 @@ export class Outbox implements Sender {
 
   /** @param data text is sent as UTF-8 */
   write(data: string | Uint8Array): void {
-    if (!this.#socket) return;
+    if (!this.#socket || data.length === 0) return;
     this.#pieces.push(data);
     this.#waitingBytes += data.length;
     if (this.#blocked) return;
@@ -76,13 +82,14 @@ export class Outbox implements Sender {
     if (!socket || this.#blocked) return;
     while (this.#pieces.length > 0) {
       const data = takeSome(this.#pieces);
-      const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
       const written = socket.write(data);
-      // Found closed before its event came.
-      if (written < 0) return;
-      if (written === length) continue;
-      const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-      this.#pieces.unshift(bytes.subarray(written));
+      if (written < 0) {
+        this.#onGone();
+        return;
+      }
+      if (written === data.length) continue;
+      // A copy: what pieces were put together in is used by others meanwhile.
+      this.#pieces.unshift(Buffer.from(data.subarray(written)));
       this.#blocked = true;
       return;
     }
@@ -90,14 +97,33 @@ export class Outbox implements Sender {
   }
 }
 
-/** Takes the first pieces as one, as long as copying them costs less than another write would. */
-function takeSome(pieces: (string | Uint8Array)[]): string | Uint8Array {
+/** Where pieces are put together; what is in it is sent, or copied, before anybody else comes. */
+const joint = Buffer.allocUnsafeSlow(8 * MAX_JOINED);
+
+/**
+ * Takes the first pieces as one, as long as copying them costs less than another write would.
+ * @returns bytes that are good until the next call
+ */
+function takeSome(pieces: (string | Uint8Array)[]): Uint8Array {
+  let length = 0;
   let count = 0;
-  for (let length = 0; count < pieces.length; count += 1) {
-    length += pieces[count]?.length ?? 0;
-    if (length > MAX_JOINED) break;
+  for (let piece = pieces[0]; piece !== undefined; piece = pieces[count]) {
+    const size = typeof piece === 'string' ? MOST_BYTES * piece.length : piece.length;
+    if (length + size > joint.length) break;
+    length += typeof piece === 'string' ? joint.write(piece, length) : copy(piece, length);
+    count += 1;
+    if (length >= MAX_JOINED) break;
   }
-  if (count <= 1) return pieces.shift() ?? NOTHING;
-  const some = pieces.splice(0, count);
-  return Buffer.concat(some.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece)));
+  if (count === 0) {
+    const large = pieces.shift() ?? '';
+    return typeof large === 'string' ? Buffer.from(large) : large;
+  }
+  if (count === pieces.length) pieces.length = 0;
+  else pieces.splice(0, count);
+  return joint.subarray(0, length);
+}
+
+function copy(piece: Uint8Array, at: number): number {
+  joint.set(piece, at);
+  return piece.length;
 }

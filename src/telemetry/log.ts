@@ -98,15 +98,41 @@ function optional(name: string, value: string | number | undefined): string {
   return `,"${name}":${typeof value === 'string' ? text(value) : value}`;
 }
 
+/** Text that is the same for many lines, made again only where something in it is another. */
+class Repeated {
+  readonly #known = new Map<
+    string,
+    { readonly values: readonly (string | undefined)[]; readonly text: string }
+  >();
+
+  constructor(private readonly names: readonly string[]) {}
+
+  /** @param values by the order of the names; the first tells one text from another best */
+  of(...values: readonly (string | undefined)[]): string {
+    const key = values[0] ?? '';
+    const known = this.#known.get(key);
+    if (known) {
+      let same = true;
+      for (let at = 0; at < values.length; at += 1) if (known.values[at] !== values[at]) same = false;
+      if (same) return known.text;
+    }
+    const text = this.names.map((name, at) => optional(name, values[at])).join('');
+    if (this.#known.size >= MAX_REPEATED) this.#known.clear();
+    this.#known.set(key, { values, text });
+    return text;
+  }
+}
+
+const MAX_REPEATED = 10_000;
+const who = new Repeated(['key', 'tenant', 'route']);
+const where = new Repeated(['upstream_model', 'provider', 'model', 'variant']);
+
 /** Written out, since walking the fields of an object takes longer than all else that is done here. */
 function requestText(line: RequestLine, time: string): string {
   return (
     `{"level":"info","time":"${time}","msg":"request","request_id":${text(line.requestId)}` +
-    `,"tenant":${text(line.tenant)},"key":${text(line.key)},"route":${text(line.route)}` +
-    optional('model', line.model) +
-    optional('provider', line.provider) +
-    optional('upstream_model', line.upstreamModel) +
-    optional('variant', line.variant) +
+    who.of(line.key, line.tenant, line.route) +
+    where.of(line.upstreamModel, line.provider, line.model, line.variant) +
     `,"stream":${line.stream},"status":${line.status},"outcome":${text(line.outcome)},"attempts":${line.attempts}` +
     optional('queued_ms', line.queuedMs) +
     optional('loading_ms', line.loadingMs) +

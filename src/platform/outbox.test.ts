@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { Outbox } from './outbox.ts';
+import { WriteBatch } from './write-batch.ts';
+
+/** The end of the turn, when what was written goes out. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A socket that takes so many bytes at each write, over and over. */
+function socket(takes: readonly number[]) {
+  const got: Buffer[] = [];
+  let writes = 0;
+  return {
+    writes: () => writes,
+    text: () => Buffer.concat(got),
+    write: (data: Uint8Array) => {
+      const take = Math.min(data.length, takes[writes % takes.length] ?? 0);
+      writes += 1;
+      if (take >= 0) got.push(Buffer.from(data.subarray(0, take)));
+      return take;
+    },
+  };
+}
+
+const piece = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 50 }),
+  fc.uint8Array({ maxLength: 50 }),
+  fc.integer({ min: 10_000, max: 300_000 }).map((length) => 'ü'.repeat(length)),
+  fc.integer({ min: 10_000, max: 300_000 }).map((length) => new Uint8Array(length).fill(7)),
+);
+
+describe('Outbox', () => {
+  test('sends every byte once and in order, however little the socket takes', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(piece, { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 400_000 }), { minLength: 1, maxLength: 5 }),
+        async (pieces, takes) => {
+          const to = socket(takes);
+          const box = new Outbox(new WriteBatch(), () => undefined);
+          box.open(to);
+          for (const [at, one] of pieces.entries()) {
+            box.write(one);
+            if (at % 3 === 0) await turn();
+          }
+          await turn();
+          while (box.blocked) box.drained();
+          expect(box.empty).toBe(true);
+          const expected = Buffer.concat(
+            pieces.map((one) => (typeof one === 'string' ? Buffer.from(one) : Buffer.from(one))),
+          );
+          expect(to.text().equals(expected)).toBe(true);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('of several connections send one after the other, when all is handled, in one write each', async () => {
+    const batch = new WriteBatch();
+    const order: string[] = [];
+    const boxes = ['a', 'b'].map((name) => {
+      const box = new Outbox(batch, () => undefined);
+      box.open({
+        write: (data) => {
+          order.push(`${name}:${Buffer.from(data).toString()}`);
+          return data.length;
+        },
+      });
+      return box;
+    });
+    for (const box of boxes) for (const text of ['1', '2']) box.write(text);
+    expect(order).toEqual([]);
+    await turn();
+    expect(order).toEqual(['a:12', 'b:12']);
+  });
+
+  test('says when all is sent, and when the socket is gone', async () => {
+    let sent = 0;
+    let gone = 0;
+    const box = new Outbox(
+      new WriteBatch(),
+      () => {
+        sent += 1;
+      },
+      () => {
+        gone += 1;
+      },
+    );
+    box.write('before it is open');
+    box.open(socket([3]));
+    box.write('12345');
+    await turn();
+    expect([box.blocked, box.empty, sent]).toEqual([true, false, 0]);
+    expect(box.drained()).toBe(true);
+    expect([box.blocked, box.drained(), sent]).toEqual([false, false, 1]);
+    box.open(socket([-1]));
+    box.write('x');
+    await turn();
+    expect([gone, sent]).toEqual([1, 1]);
+    box.close();
+    box.write('y');
+    expect(box.empty).toBe(true);
+  });
+});
