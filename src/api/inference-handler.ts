@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
-import { type HeaderReader, ReplyHeaders } from '../core/http.ts';
+import { HeaderBlock, type HeaderReader, ReplyHeaders } from '../core/http.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import type { JsonBody } from '../http/body.ts';
@@ -123,13 +123,28 @@ function answerHeaders(context: RequestContext, target: Target): ReplyHeaders {
   const { warnings } = context;
   const headers = new ReplyHeaders();
   if (warnings.length > 0) headers.set('x-weir-warnings', warningsHeader(warnings));
-  headers.set('x-weir-provider', target.provider.id);
-  headers.set('x-weir-model', headerSafe(target.model));
-  headers.set('x-weir-attempts', String(context.attempts.length));
-  headers.set('x-weir-cache', 'bypass');
+  headers.block = blockOf(target, context.attempts.length);
   const variant = context.plan?.participation?.variant;
   if (variant !== undefined) headers.set('x-weir-variant', headerSafe(variant));
   return headers;
+}
+
+const blocks = new WeakMap<Target, HeaderBlock[]>();
+
+/** What is the same for all answers of a target that came at the same attempt. */
+function blockOf(target: Target, attempts: number): HeaderBlock {
+  const own = blocks.get(target) ?? [];
+  const known = own[attempts];
+  if (known) return known;
+  const block = new HeaderBlock({
+    'x-weir-provider': headerSafe(target.provider.id),
+    'x-weir-model': headerSafe(target.model),
+    'x-weir-attempts': String(attempts),
+    'x-weir-cache': 'bypass',
+  });
+  own[attempts] = block;
+  blocks.set(target, own);
+  return block;
 }
 
 /** Upstream model names may hold anything; header values may not. */
@@ -223,7 +238,8 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
       const contentType = endpoint.contentType?.(exchange);
       if (contentType !== undefined) headers.set('content-type', contentType);
-      return await jsonResponse(request, 200, answer.result.text, headers);
+      const reply = jsonResponse(request, 200, answer.result.text, headers);
+      return reply instanceof Promise ? await reply : reply;
     } catch (thrown) {
       const error = context.aborted ?? asGatewayError(thrown);
       context.complete(

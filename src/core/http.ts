@@ -38,6 +38,9 @@ export class BodyError extends Error {
   }
 }
 
+const SENDABLE_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+const SENDABLE_VALUE = /^[\t\x20-\x7e]*$/;
+
 /** Header fields that many answers share, put into their form on the wire once. */
 export class HeaderBlock {
   readonly text: string;
@@ -45,7 +48,12 @@ export class HeaderBlock {
   /** @param fields by lower-case name */
   constructor(readonly fields: Readonly<Record<string, string>>) {
     this.text = Object.entries(fields)
-      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .map(([name, value]) => {
+        if (!SENDABLE_NAME.test(name) || !SENDABLE_VALUE.test(value)) {
+          throw new TypeError(`the header ${JSON.stringify(name)} can't be sent`);
+        }
+        return `${name}: ${value}\r\n`;
+      })
       .join('');
   }
 }
@@ -60,6 +68,8 @@ export type HeaderValue = string | readonly string[];
 export class ReplyHeaders {
   readonly names: string[] = [];
   readonly values: HeaderValue[] = [];
+  /** More of them, which many answers share. */
+  block: HeaderBlock | undefined;
 
   static of(fields: Readonly<Record<string, HeaderValue>>): ReplyHeaders {
     const headers = new ReplyHeaders();
@@ -67,6 +77,7 @@ export class ReplyHeaders {
     return headers;
   }
 
+  /** Not of those in the block. */
   get(name: string): HeaderValue | undefined {
     const at = this.names.indexOf(name);
     return at < 0 ? undefined : this.values[at];

@@ -66,7 +66,8 @@ export class InferenceService {
       const { principal } = context;
       const facts = new RequestFacts(call, principal.tenant, context.demands, principal.weight);
       // Copies for comparison are the operator's own, and take nothing from anybody.
-      if (!target) await this.#admit(snapshot, context, route, facts);
+      const admitting = target ? undefined : this.#admit(snapshot, context, route, facts);
+      if (admitting) await admitting;
       const plan = router.plan(route, facts, this.#now());
       context.plan = plan;
       if (plan.participation) context.wantsCost = true;
@@ -90,25 +91,32 @@ export class InferenceService {
     }
   }
 
-  /** Takes what the request may use from all limits that concern it. */
-  async #admit(
+  /** Takes what the request may use from all limits that concern it; nothing where there are none. */
+  #admit(
     snapshot: InferenceSnapshot,
     context: RequestContext,
     route: ModelRoute,
     facts: RequestFacts,
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     const { limiter } = this.options;
     const { principal, tags, addressLimits } = context;
-    if (!limiter) return;
+    if (!limiter) return undefined;
     const more = addressLimits ? [...addressLimits, ...(route.limits ?? [])] : route.limits;
-    if (principal.limits.length === 0 && !principal.tagLimits && !more) return;
-    context.admission = await limiter.admit({
+    if (principal.limits.length === 0 && !principal.tagLimits && !more) return undefined;
+    const admitted = limiter.admit({
       principal,
       tags,
       more,
       tokens: () => expectedTokens(facts),
       nanoUsd: () =>
         expectedNanoUsd(snapshot.prices, route.targets, route.facts, facts, this.options.clock.wallTime()),
+    });
+    if (!(admitted instanceof Promise)) {
+      context.admission = admitted;
+      return undefined;
+    }
+    return admitted.then((admission) => {
+      context.admission = admission;
     });
   }
 

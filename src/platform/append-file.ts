@@ -1,13 +1,14 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 
-const encoder = new TextEncoder();
+/** Of one UTF-16 unit in UTF-8. */
+const MOST_BYTES = 3;
 
 /**
  * A file of a given size that text is appended to through memory: without a call of the system for each text, and all
  * the same there for others when this process is killed. What is not used yet is zeros.
  */
 export class AppendFile {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Buffer;
   #length = 0;
 
   /**
@@ -24,17 +25,16 @@ export class AppendFile {
     } finally {
       closeSync(descriptor);
     }
-    this.#bytes = Bun.mmap(path, { shared: true });
+    const { buffer, byteOffset, byteLength } = Bun.mmap(path, { shared: true });
+    this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
   }
 
   /** @returns false when there is no room for all of it; nothing is appended then */
   append(text: string): boolean {
-    const { read, written } = encoder.encodeInto(text, this.#bytes.subarray(this.#length));
-    if (read < text.length) {
-      this.#bytes.fill(0, this.#length);
-      return false;
-    }
-    this.#length += written;
+    const room = this.#bytes.length - this.#length;
+    // Looked at more closely only where it could be too much.
+    if (MOST_BYTES * text.length > room && Buffer.byteLength(text) > room) return false;
+    this.#length += this.#bytes.write(text, this.#length);
     return true;
   }
 }

@@ -69,8 +69,23 @@ export function encodeRequest(
   request: UpstreamRequest,
   target: RequestTarget,
 ): readonly (string | Uint8Array)[] {
-  const { body, headers } = request;
-  let head = `${request.method} ${target.path} HTTP/1.1\r\nhost: ${headers.host ?? target.host}\r\n`;
+  const { body } = request;
+  const head = headOf(request, target);
+  if (body === undefined) {
+    return [encodeHead(head + (request.method === 'POST' ? 'content-length: 0\r\n\r\n' : '\r\n'))];
+  }
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+  return [encodeHead(`${head}content-length: ${length}\r\n\r\n`), body];
+}
+
+/** Heads of requests whose headers are frozen, and so shared by many. */
+const knownHeads = new WeakMap<UpstreamRequest['headers'], WeakMap<RequestTarget, string>>();
+
+/** The head, as far as it does not depend on the body. */
+function headOf({ method, headers }: UpstreamRequest, target: RequestTarget): string {
+  const known = knownHeads.get(headers)?.get(target);
+  if (known?.startsWith(method)) return known;
+  let head = `${method} ${target.path} HTTP/1.1\r\nhost: ${headers.host ?? target.host}\r\n`;
   for (const name in headers) {
     const value = headers[name] ?? '';
     assertSendable(name, value);
@@ -79,13 +94,12 @@ export function encodeRequest(
   if (target.authorization !== undefined && headers.authorization === undefined) {
     head += `authorization: ${target.authorization}\r\n`;
   }
-  if (body === undefined) {
-    head += request.method === 'POST' ? 'content-length: 0\r\n\r\n' : '\r\n';
-    return [encodeHead(head)];
+  if (Object.isFrozen(headers)) {
+    const heads = knownHeads.get(headers) ?? new WeakMap<RequestTarget, string>();
+    heads.set(target, head);
+    knownHeads.set(headers, heads);
   }
-  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
-  head += `content-length: ${length}\r\n\r\n`;
-  return [encodeHead(head), body];
+  return head;
 }
 
 /** Header values are Latin-1 on the wire, but text is written as UTF-8: the two agree for ASCII only. */

@@ -12,7 +12,7 @@ import type {
 } from './format.ts';
 import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
 import { mediaUrls, translateResponse, translateStream, withInlineMedia } from './translation.ts';
-import type { AttemptContext, ProviderAdapter, Target } from './types.ts';
+import type { AttemptContext, Provider, ProviderAdapter, Target } from './types.ts';
 
 /** What one provider family can do, in its own formats. */
 export interface AdapterParts
@@ -58,6 +58,21 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     }
   };
 
+  // Made once for each provider, and frozen to say that they are shared: whoever adds to them can remember the result.
+  const headersFor = (accept: string) => {
+    const known = new WeakMap<Provider, UpstreamRequest['headers']>();
+    return (provider: Provider) => {
+      const made = known.get(provider);
+      if (made) return made;
+      const common = { 'content-type': 'application/json', accept, 'accept-encoding': 'identity' };
+      const headers = Object.freeze({ ...common, ...provider.headers });
+      known.set(provider, headers);
+      return headers;
+    };
+  };
+  const usualHeaders = headersFor('application/json');
+  const usualStreamHeaders = headersFor(streamMediaType ?? 'text/event-stream');
+
   return {
     kind,
     ...(streamMediaType === undefined ? {} : { streamMediaType }),
@@ -72,17 +87,13 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     buildRequest(call, target, context): UpstreamRequest {
       const { provider } = target;
       const { url, headers: own, body } = format(call, target, context);
-      const headers: Record<string, string> = {
-        'content-type': 'application/json',
-        accept: call.stream ? (streamMediaType ?? 'text/event-stream') : 'application/json',
-        'accept-encoding': 'identity',
-      };
+      const usual = call.stream ? usualStreamHeaders(provider) : usualHeaders(provider);
+      let more = own;
       for (const name of provider.profile.forwardHeaders ?? []) {
         const value = call.headers.get(name);
-        if (value !== null) headers[name] = value;
+        if (value !== null) more = { [name]: value, ...more };
       }
-      for (const name in own) headers[name] = own[name] ?? '';
-      for (const name in provider.headers) headers[name] = provider.headers[name] ?? '';
+      const headers = more ? { ...usual, ...more, ...provider.headers } : usual;
       return { method: 'POST', url, headers, body };
     },
 

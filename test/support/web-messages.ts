@@ -34,7 +34,7 @@ async function readWhole(request: Request, limit: number): Promise<Uint8Array> {
 
 /** An answer as a client would see it. */
 export function asResponse({ status, base, headers, body }: HttpReply): Response {
-  const all = new Headers(base.fields);
+  const all = new Headers({ ...base.fields, ...headers.block?.fields });
   for (const name of headers.names) {
     const value = headers.get(name) ?? '';
     for (const one of typeof value === 'string' ? [value] : value) all.append(name, one);

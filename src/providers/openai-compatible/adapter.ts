@@ -21,9 +21,18 @@ const at =
 const chatPassthrough = openAiPassthrough(at('/chat/completions'));
 const completionPassthrough = openAiPassthrough(at('/completions'));
 
+/** By headers that all requests of a provider share. */
+const authorized = new WeakMap<UpstreamRequest['headers'], UpstreamRequest['headers']>();
+
 export function authorizeBearer(request: UpstreamRequest, provider: Provider): UpstreamRequest {
-  if (provider.credential === undefined) return request;
-  return { ...request, headers: { ...request.headers, authorization: `Bearer ${provider.credential}` } };
+  const { credential } = provider;
+  if (credential === undefined) return request;
+  const shared = Object.isFrozen(request.headers);
+  const known = shared ? authorized.get(request.headers) : undefined;
+  if (known) return { ...request, headers: known };
+  const headers = { ...request.headers, authorization: `Bearer ${credential}` };
+  if (shared) authorized.set(request.headers, Object.freeze(headers));
+  return { ...request, headers };
 }
 
 export function buildModelsRequest(provider: Provider): UpstreamRequest {
