@@ -25,7 +25,10 @@ export interface ResponseSink {
   onEnd(connectionReusable: boolean): void;
 }
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\0\r\n]*)?$/;
+const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [^\0\r\n]*)?$/;
+const MINOR_VERSION_AT = 'HTTP/1.'.length;
+const STATUS_AT = 'HTTP/1.1 '.length;
+const ZERO = 48;
 const STATUS_LINE_START = Buffer.from('HTTP/1.', 'latin1');
 
 /** Notices TLS, SSH and the like by their first bytes, instead of collecting them until a limit. */
@@ -103,15 +106,15 @@ export class ResponseParser implements MessageSink {
   onHead(head: string): Framing {
     const lineEnd = head.indexOf('\r\n');
     const statusLine = lineEnd < 0 ? head : head.slice(0, lineEnd);
-    const match = STATUS_LINE.exec(statusLine);
-    if (match === null) throw protocolError('not an HTTP/1.x status line');
-    const status = Number(match[2]);
+    if (!STATUS_LINE.test(statusLine)) throw protocolError('not an HTTP/1.x status line');
+    const http10 = statusLine.charCodeAt(MINOR_VERSION_AT) === ZERO;
+    const status = Number(statusLine.slice(STATUS_AT, STATUS_AT + 3));
     const headers = parseFields(head, lineEnd < 0 ? head.length : lineEnd + 2, this.#limits.maxHeaders);
     if (status < 200) {
       if (status === 101) throw protocolError('upstream switched protocols without being asked');
       return ANOTHER_HEAD;
     }
-    const framing = this.#framing(status, match[1] === '0', headers);
+    const framing = this.#framing(status, http10, headers);
     this.#sink.onHead(status, headers);
     return framing;
   }
