@@ -22,6 +22,7 @@ import { Recorder } from './inference/recorder.ts';
 import { InferenceService } from './inference/service.ts';
 import { AddressLimiter } from './limits/per-address.ts';
 import { ContextWindows } from './metering/context-window.ts';
+import { CounterThread } from './metering/counter-thread.ts';
 import { ModelData } from './metering/model-data.ts';
 import { Prices } from './metering/prices.ts';
 import { Tokenizer } from './metering/tokenizer.ts';
@@ -146,7 +147,7 @@ export class App {
       () => readProcessStats(startedAtSeconds),
       () => lifecycle.active,
     );
-    const tokenizer = new Tokenizer();
+    const tokenizer = new Tokenizer(new CounterThread());
     const usage = await createUsage({
       config: loaded.config,
       ...{ stores, clock, log, metrics, tokenizer },

@@ -2,10 +2,10 @@ import { expect, test } from 'bun:test';
 import { testCall, testProvider, testTarget } from '../../test/support/inference.ts';
 import { ContextWindows } from './context-window.ts';
 import { ModelData } from './model-data.ts';
-import { Tokenizer } from './tokenizer.ts';
+import { TextCounter } from './text-counter.ts';
 
 const provider = testProvider({ profile: { dataNames: { prices: 'openai', models: 'openai' } } });
-const windows = new ContextWindows(new ModelData(() => new Date('2026-10-01T00:00:00Z')), new Tokenizer());
+const windows = new ContextWindows(new ModelData(() => new Date('2026-10-01T00:00:00Z')), new TextCounter());
 
 /** One token, and four letters with its space. */
 const WORD = ' the';

