@@ -63,7 +63,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   let number = 0;
   const newId = () => {
     number += 1;
-    return `${boot}-${number.toString(36)}`;
+    return `${boot}-${number}`;
   };
   const limits = await createLimits({ config, clock, log, metrics, counters, boot, newId });
   const { store } = limits;

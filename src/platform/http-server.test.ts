@@ -141,7 +141,7 @@ describe('requests', () => {
       url: 'http://weir.test:81/a?b=c',
       target: '/a?b=c',
     });
-    expect([seen?.headers.get('X-Two'), seen?.headers.get('none'), seen?.headers.has('x-two')]).toEqual([
+    expect([seen?.headers.get('x-two'), seen?.headers.get('none'), seen?.headers.has('x-two')]).toEqual([
       '1, 2',
       null,
       true,

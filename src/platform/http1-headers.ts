@@ -22,21 +22,23 @@ export class HeadTooLargeError extends TransportError {
   }
 }
 
-/** Headers in arrival order. Lookups scan: a message has a dozen headers and few are asked for. */
+/**
+ * Headers in arrival order, by lower-case names: those that are asked for have to be lower-case too. Lookups scan: a
+ * message has a dozen headers and few are asked for.
+ */
 export class ParsedHeaders implements HeaderReader {
   readonly names: string[] = [];
   readonly values: string[] = [];
 
   has(name: string): boolean {
-    return this.names.includes(name.toLowerCase());
+    return this.names.includes(name);
   }
 
   get(name: string): string | null {
-    const wanted = name.toLowerCase();
-    const first = this.names.indexOf(wanted);
+    const first = this.names.indexOf(name);
     if (first < 0) return null;
     let value = this.values[first] ?? '';
-    for (let at = this.names.indexOf(wanted, first + 1); at >= 0; at = this.names.indexOf(wanted, at + 1)) {
+    for (let at = this.names.indexOf(name, first + 1); at >= 0; at = this.names.indexOf(name, at + 1)) {
       value += `, ${this.values[at] ?? ''}`;
     }
     return value;

@@ -13,10 +13,10 @@ function socket(takes: readonly number[]) {
   return {
     writes: () => writes,
     text: () => Buffer.concat(got),
-    write: (data: Uint8Array) => {
-      const take = Math.min(data.length, takes[writes % takes.length] ?? 0);
+    write: (data: Uint8Array, from: number, length: number) => {
+      const take = Math.min(length, takes[writes % takes.length] ?? 0);
       writes += 1;
-      if (take >= 0) got.push(Buffer.from(data.subarray(0, take)));
+      if (take >= 0) got.push(Buffer.from(data.subarray(from, from + take)));
       return take;
     },
   };
@@ -62,9 +62,9 @@ describe('Outbox', () => {
     const boxes = ['a', 'b'].map((name) => {
       const box = new Outbox(batch, () => undefined);
       box.open({
-        write: (data) => {
-          order.push(`${name}:${Buffer.from(data).toString()}`);
-          return data.length;
+        write: (data, from, length) => {
+          order.push(`${name}:${Buffer.from(data.subarray(from, from + length)).toString()}`);
+          return length;
         },
       });
       return box;

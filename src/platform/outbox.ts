@@ -3,7 +3,7 @@ import type { Sender, WriteBatch } from './write-batch.ts';
 /** A socket, as far as it is written to. */
 export interface WritableSocket {
   /** @returns bytes that it took, -1 when it is closed */
-  write(data: Uint8Array): number;
+  write(data: Uint8Array, from: number, length: number): number;
 }
 
 /** Pieces up to this many bytes together are written as one. */
@@ -81,15 +81,15 @@ export class Outbox implements Sender {
     const socket = this.#socket;
     if (!socket || this.#blocked) return;
     while (this.#pieces.length > 0) {
-      const data = takeSome(this.#pieces);
-      const written = socket.write(data);
+      const { data, length } = takeSome(this.#pieces);
+      const written = socket.write(data, 0, length);
       if (written < 0) {
         this.#onGone();
         return;
       }
-      if (written === data.length) continue;
+      if (written === length) continue;
       // A copy: what pieces were put together in is used by others meanwhile.
-      this.#pieces.unshift(Buffer.from(data.subarray(written)));
+      this.#pieces.unshift(Buffer.from(data.subarray(written, length)));
       this.#blocked = true;
       return;
     }
@@ -102,9 +102,9 @@ const joint = Buffer.allocUnsafeSlow(8 * MAX_JOINED);
 
 /**
  * Takes the first pieces as one, as long as copying them costs less than another write would.
- * @returns bytes that are good until the next call
+ * @returns the beginning of bytes that are good until the next call
  */
-function takeSome(pieces: (string | Uint8Array)[]): Uint8Array {
+function takeSome(pieces: (string | Uint8Array)[]): { readonly data: Uint8Array; readonly length: number } {
   let length = 0;
   let count = 0;
   for (let piece = pieces[0]; piece !== undefined; piece = pieces[count]) {
@@ -116,11 +116,12 @@ function takeSome(pieces: (string | Uint8Array)[]): Uint8Array {
   }
   if (count === 0) {
     const large = pieces.shift() ?? '';
-    return typeof large === 'string' ? Buffer.from(large) : large;
+    const data = typeof large === 'string' ? Buffer.from(large) : large;
+    return { data, length: data.length };
   }
   if (count === pieces.length) pieces.length = 0;
   else pieces.splice(0, count);
-  return joint.subarray(0, length);
+  return { data: joint, length };
 }
 
 function copy(piece: Uint8Array, at: number): number {
