@@ -41,6 +41,18 @@ export class BodyError extends Error {
 const SENDABLE_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const SENDABLE_VALUE = /^[\t\x20-\x7e]*$/;
 
+/**
+ * A header of an answer, as it stands on the wire.
+ * @param name in lower case
+ * @throws TypeError for what can't be sent, such as a value with a line end in it
+ */
+export function headerLine(name: string, value: string): string {
+  if (!SENDABLE_NAME.test(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`);
+  if (!SENDABLE_VALUE.test(value))
+    throw new TypeError(`the header ${name} has characters that can't be sent`);
+  return `${name}: ${value}\r\n`;
+}
+
 /** Header fields that many answers share, put into their form on the wire once. */
 export class HeaderBlock {
   readonly text: string;
@@ -48,12 +60,7 @@ export class HeaderBlock {
   /** @param fields by lower-case name */
   constructor(readonly fields: Readonly<Record<string, string>>) {
     this.text = Object.entries(fields)
-      .map(([name, value]) => {
-        if (!SENDABLE_NAME.test(name) || !SENDABLE_VALUE.test(value)) {
-          throw new TypeError(`the header ${JSON.stringify(name)} can't be sent`);
-        }
-        return `${name}: ${value}\r\n`;
-      })
+      .map(([name, value]) => headerLine(name, value))
       .join('');
   }
 }

@@ -1,4 +1,4 @@
-import { contentLength, type ParsedHeaders, parseFields } from './http1-headers.ts';
+import { contentLength, type ParsedHeaders, parseFields, wantsClose } from './http1-headers.ts';
 import { CHUNKED, type Framing } from './http1-message.ts';
 
 /** Why a request can't be taken: told to the client before its connection is closed. */
@@ -33,7 +33,6 @@ const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 const VERSION = /^HTTP\/\d\.\d$/;
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)([^#]*)$/i;
 const HOST = /^(?:\[[\da-f:.]+\]|[\w.~-]+)(?::(\d{1,5}))?$/i;
-const CLOSE = /(?:^|,)\s*close\s*(?:,|$)/i;
 const KEEP_ALIVE = /(?:^|,)\s*keep-alive\s*(?:,|$)/i;
 
 /**
@@ -121,7 +120,5 @@ function framingOf(headers: ParsedHeaders, http10: boolean): Framing {
 }
 
 function keepsAlive(headers: ParsedHeaders, http10: boolean): boolean {
-  const connection = headers.get('connection');
-  if (connection === null) return !http10;
-  return http10 ? KEEP_ALIVE.test(connection) : !CLOSE.test(connection);
+  return http10 ? KEEP_ALIVE.test(headers.get('connection') ?? '') : !wantsClose(headers);
 }

@@ -1,5 +1,5 @@
 import type { HttpReply, HttpRequest } from '../core/http.ts';
-import { PushStream, type StreamSink } from '../core/push-stream.ts';
+import { cancelBody, PushStream, type StreamSink } from '../core/push-stream.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import { TransportError } from '../core/transport.ts';
 import { HeadTooLargeError } from './http1-headers.ts';
@@ -323,7 +323,8 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     }
     const { keepAlive, http10 } = request.head;
     // A body that is not all there is not waited for.
-    this.#last = !keepAlive || this.#server.stopping || !request.complete;
+    const asked = reply.headers.get('connection') === 'close';
+    this.#last = asked || !keepAlive || this.#server.stopping || !request.complete;
     try {
       this.#send(reply, { http10, headOnly: request.method === 'HEAD' });
     } catch (error) {
@@ -355,11 +356,8 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     }
     const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const head = replyHead(reply, { length, http10, keepAlive: !this.#last, date });
-    if (body === null || headOnly || isBodiless(status)) this.#outbox.write(head);
-    else {
-      this.#outbox.write(head);
-      this.#outbox.write(body);
-    }
+    this.#outbox.write(head);
+    if (body !== null && !headOnly && !isBodiless(status)) this.#outbox.write(body);
   }
 
   async #stream(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
@@ -379,7 +377,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
       }
       if (this.#chunked) this.#outbox.write(LAST_CHUNK);
     } catch (error) {
-      // Cut off without its end, so that nobody takes it for whole.
+      // Cut off without its end, so that nobody takes it for whole. There is nothing left to cancel.
       this.#reader = undefined;
       this.#server.onError(error);
       this.terminate();
@@ -443,8 +441,9 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
 
   /** Nobody is there to take it. */
   #discard({ body }: HttpReply): void {
-    if (body instanceof PushStream) body.cancel();
-    else if (body instanceof ReadableStream) void body.cancel().catch(this.#server.onError);
+    if (body instanceof PushStream || body instanceof ReadableStream) {
+      void cancelBody(body).catch(this.#server.onError);
+    }
   }
 }
 

@@ -68,6 +68,16 @@ export class UsageBatch {
     return this.#lastUse;
   }
 
+  /** The same without its first events. */
+  after(count: number): UsageBatch {
+    const rest = new UsageBatch();
+    for (const line of this.#lines.slice(count)) {
+      const event = eventOf(line);
+      if (event) rest.add(event, line);
+    }
+    return rest;
+  }
+
   /** @param line of this event */
   add(event: UsageEvent, line: string): void {
     const { at, keyId } = event;
@@ -167,7 +177,8 @@ export class UsageBatches {
 /** Where usage is kept. */
 export interface UsageSink {
   /**
-   * @param id of the batch: what was written under it before is not written again
+   * @param id of the batch: what was written under it before is not written again. The same batch may have been written
+   * as it was when it was shorter; what has come since is added.
    * @throws when it could not be kept; all of it may be tried again
    */
   write(tenant: string, id: string, batch: UsageBatch): Promise<void>;

@@ -21,7 +21,12 @@ function isOrigin(value: string): value is Origin {
  * carries its origin, so that it finds its way back when the client returns it.
  */
 export function packSignature(signature: Signature, home: Origin): string {
-  return signature.origin === home ? signature.value : `weir:${signature.origin}:${signature.value}`;
+  return isForeign(signature, home) ? `weir:${signature.origin}:${signature.value}` : signature.value;
+}
+
+/** Whether it comes from another vendor than that of the dialect it is put into. */
+export function isForeign(signature: Signature, home: Origin): boolean {
+  return signature.origin !== home;
 }
 
 /** The reverse of `packSignature`. */

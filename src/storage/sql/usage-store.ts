@@ -73,10 +73,10 @@ export class SqlUsageStore implements UsageSink {
           .onConflict((conflict) => conflict.column('id').doNothing())
           .returning('id')
           .execute();
-        // It is here already: the gateway that brought it was not told any more, or was killed.
-        if (inserted.length === 0) return;
-        await addUp(transaction, batch);
-        await noteUse(transaction, batch);
+        const fresh = inserted.length > 0 ? batch : await goOn(transaction, id, batch);
+        if (fresh.count === 0) return;
+        await addUp(transaction, fresh);
+        await noteUse(transaction, fresh);
       }),
     );
   }
@@ -169,6 +169,38 @@ export class SqlUsageStore implements UsageSink {
         }));
     });
   }
+}
+
+/**
+ * A batch that is here already: the gateway that brought it was not told any more, or was killed. Or another one took its
+ * file over while it still grew, as where two gateways share a folder and take each other for gone.
+ * @returns what is new in it
+ */
+async function goOn(
+  transaction: Transaction<TenantTables>,
+  id: string,
+  batch: UsageBatch,
+): Promise<UsageBatch> {
+  const known = await transaction
+    .selectFrom('usage_batches')
+    .select(['count', 'events', 'last_at'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  const rest = batch.after(known.count);
+  if (rest.count === 0) return rest;
+  const { numUpdatedRows } = await transaction
+    .updateTable('usage_batches')
+    .set({
+      count: known.count + rest.count,
+      last_at: Math.max(Number(known.last_at), rest.lastAt),
+      events: `${known.events}\n${rest.text}`,
+    })
+    .where('id', '=', id)
+    .where('count', '=', known.count)
+    .executeTakeFirst();
+  // It is tried again, as after any failure.
+  if (numUpdatedRows !== 1n) throw new Error(`the batch of usage ${id} is being written by another gateway`);
+  return rest;
 }
 
 async function addUp(transaction: Transaction<TenantTables>, batch: UsageBatch): Promise<void> {

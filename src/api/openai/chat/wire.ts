@@ -6,6 +6,7 @@ import type {
   ToolCallPart,
 } from '../../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../../core/chat/result.ts';
+import { packSignature } from '../../../core/chat/signature.ts';
 import type { Usage } from '../../../core/usage.ts';
 
 type Wire = Readonly<Record<string, unknown>>;
@@ -74,9 +75,7 @@ export function reasoningDetail(
 /** Where Google's OpenAI-compatible API puts the signature of a call. */
 export function callExtras(signature: Signature | undefined): Wire {
   if (signature === undefined) return {};
-  const value =
-    signature.origin === 'gemini' ? signature.value : `weir:${signature.origin}:${signature.value}`;
-  return { extra_content: { google: { thought_signature: value } } };
+  return { extra_content: { google: { thought_signature: packSignature(signature, 'gemini') } } };
 }
 
 export function wireCall({ id, name, arguments: text, kind, signature }: ToolCallPart): Wire {

@@ -1,6 +1,6 @@
 import type { AssistantPart, Citation, ReasoningPart } from '../../../core/chat/request.ts';
 import type { FinishReason } from '../../../core/chat/result.ts';
-import { packSignature } from '../../../core/chat/signature.ts';
+import { isForeign, packSignature } from '../../../core/chat/signature.ts';
 import type { Usage } from '../../../core/usage.ts';
 import { REDACTED } from './input.ts';
 
@@ -35,7 +35,7 @@ function encrypted({
 }: Pick<ReasoningPart, 'signature' | 'redacted'>): string | undefined {
   if (redacted) {
     // OpenAI's own is always encrypted; others tell encrypted thinking from signed thinking.
-    const value = redacted.origin === 'openai' ? redacted.value : `${REDACTED}${redacted.value}`;
+    const value = isForeign(redacted, 'openai') ? `${REDACTED}${redacted.value}` : redacted.value;
     return packSignature({ ...redacted, value }, 'openai');
   }
   return signature && packSignature(signature, 'openai');

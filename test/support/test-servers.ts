@@ -1,0 +1,54 @@
+import {
+  HeaderBlock,
+  type HeaderValue,
+  type HttpReply,
+  type HttpRequest,
+  ReplyHeaders,
+} from '../../src/core/http.ts';
+import { type HttpServer, startHttpServer } from '../../src/platform/http-server.ts';
+import { openRaw, type RawConnection } from './http-raw.ts';
+
+const BASE = new HeaderBlock({ 'x-base': '1' });
+
+export const reply = (
+  status: number,
+  body: HttpReply['body'],
+  headers: Readonly<Record<string, HeaderValue>> = {},
+): HttpReply => ({ status, base: BASE, headers: ReplyHeaders.of(headers), body });
+
+/** The gateway's own server, started anew for each test, and raw connections to it. */
+export class TestServers {
+  #servers: HttpServer[] = [];
+  #connections: RawConnection[] = [];
+
+  start(handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>) {
+    const errors: unknown[] = [];
+    let tick = (): void => undefined;
+    const server = startHttpServer({
+      host: '127.0.0.1',
+      port: 0,
+      handle,
+      refuse: (status, message) => reply(status, message),
+      onError: (error) => errors.push(error),
+      everySecond: (callback) => {
+        tick = callback;
+        return () => undefined;
+      },
+    });
+    this.#servers.push(server);
+    const open = async () => {
+      const connection = await openRaw(`http://127.0.0.1:${server.port}`);
+      this.#connections.push(connection);
+      return connection;
+    };
+    const seconds = (count: number) => {
+      for (let second = 0; second < count; second += 1) tick();
+    };
+    return { server, open, errors, seconds };
+  }
+
+  stop(): void {
+    for (const connection of this.#connections.splice(0)) connection.destroy();
+    for (const server of this.#servers.splice(0)) server.terminate();
+  }
+}
