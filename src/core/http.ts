@@ -1,3 +1,4 @@
+import type { ByteSlice } from './byte-slice.ts';
 import type { StreamBody } from './push-stream.ts';
 
 /** What the gateway's own HTTP server and what stands behind it have between them. */
@@ -27,7 +28,7 @@ export interface HttpRequest {
    * @param limit in bytes
    * @throws BodyError
    */
-  readBody(limit: number): Uint8Array | Promise<Uint8Array>;
+  readBody(limit: number): ByteSlice | Promise<ByteSlice>;
 }
 
 /** Why a request's body can't be had. */

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { Pieces } from './pieces.ts';
 import { PushStream } from './push-stream.ts';
 
-const bytes = (value: number) => Uint8Array.of(value);
+const bytes = (value: number) => Pieces.of(Uint8Array.of(value));
 
 function create() {
   const told: string[] = [];
@@ -17,8 +18,8 @@ function sink(room: number) {
   return {
     got,
     ends: () => ends,
-    write: (piece: Uint8Array) => {
-      got.push(piece[0] ?? -1);
+    write: (pieces: Pieces) => {
+      got.push(pieces.joined()[0] ?? -1);
       return got.length < room;
     },
     end: () => {

@@ -1,7 +1,9 @@
+import type { Pieces } from './pieces.ts';
+
 /** Where a stream's bytes go. */
 export interface StreamSink {
   /** @returns false when it would rather have no more for now: it says by `PushStream.ready` when that is over */
-  write(bytes: Uint8Array): boolean;
+  write(pieces: Pieces): boolean;
   /** All has been written. */
   end(): void;
 }
@@ -24,7 +26,7 @@ const MAX_QUEUED_CHUNKS = 8;
  */
 export class PushStream {
   readonly #source: StreamSource;
-  #queue: Uint8Array[] = [];
+  #queue: Pieces[] = [];
   #sink: StreamSink | undefined;
   #closed = false;
   #over = false;
@@ -36,10 +38,10 @@ export class PushStream {
   // The source's side.
 
   /** @returns whether there is room for more */
-  push(bytes: Uint8Array): boolean {
+  push(pieces: Pieces): boolean {
     if (this.#over) return true;
-    if (this.#sink) return this.#sink.write(bytes);
-    this.#queue.push(bytes);
+    if (this.#sink) return this.#sink.write(pieces);
+    this.#queue.push(pieces);
     return this.#queue.length < MAX_QUEUED_CHUNKS;
   }
 
@@ -58,7 +60,7 @@ export class PushStream {
     this.#queue = [];
     this.#sink = sink;
     let room = true;
-    for (const bytes of queue) room = sink.write(bytes);
+    for (const pieces of queue) room = sink.write(pieces);
     this.#finish();
     if (room && !this.#closed && queue.length >= MAX_QUEUED_CHUNKS) this.#source.onRoom();
   }
@@ -83,8 +85,8 @@ export class PushStream {
       {
         start: (controller) =>
           this.pipe({
-            write: (bytes) => {
-              controller.enqueue(bytes);
+            write: (pieces) => {
+              controller.enqueue(pieces.joined());
               return (controller.desiredSize ?? 1) > 0;
             },
             end: () => controller.close(),

@@ -1,3 +1,5 @@
+import { ByteSlice, joinSlices, NO_BYTES } from './byte-slice.ts';
+
 /**
  * Cuts a byte stream of server-sent events into blocks, however the bytes were split on the way.
  * Works on bytes, so that a character split between two reads is never decoded in halves.
@@ -6,7 +8,6 @@
 
 const LF = 10;
 const CR = 13;
-const EMPTY = new Uint8Array(0);
 const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf);
 
 /** No sane event is larger; a bigger one means that the upstream is broken or hostile. */
@@ -14,35 +15,22 @@ export const MAX_EVENT_BYTES = 32 * 1024 * 1024;
 
 export class EventTooLargeError extends Error {}
 
-export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1 && parts[0]) return parts[0];
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
 export class SseFramer {
-  #rest: Uint8Array[] = [];
+  #rest: ByteSlice[] = [];
   #restLength = 0;
   #sawCr = false;
   #atStart = true;
   /** First bytes that may turn out to be a byte order mark. */
-  #opening: Uint8Array = EMPTY;
+  #opening = NO_BYTES;
 
   /**
    * @param onBlock called for each complete block, without the empty line that ends it and never empty
    * @throws EventTooLargeError when a block grows beyond `MAX_EVENT_BYTES`
    */
-  push(bytes: Uint8Array, onBlock: (block: Uint8Array) => void): void {
+  push(bytes: ByteSlice, onBlock: (block: ByteSlice) => void): void {
     let input = this.#normalise(bytes);
     if (input.length === 0) return;
-    let search = 0;
+    let search = input.from;
     if (this.#restLength > 0) {
       // Without an empty line in sight nothing can be complete: what is waiting is neither copied nor read again.
       if (!this.#completesBlock(input)) {
@@ -50,38 +38,42 @@ export class SseFramer {
         return;
       }
       search = this.#restLength - 1;
-      input = concatBytes([...this.#rest, input]);
+      input = joinSlices([...this.#rest, input]);
       this.#rest = [];
       this.#restLength = 0;
     }
-    let start = 0;
+    const { buffer, from, to } = input;
+    let start = from;
     for (;;) {
-      const newline = input.indexOf(LF, search);
-      if (newline < 0) break;
+      const newline = buffer.indexOf(LF, search);
+      if (newline < 0 || newline >= to) break;
       if (newline === start) {
         start += 1;
         search = start;
-      } else if (input[newline + 1] === LF) {
-        onBlock(input.subarray(start, newline));
+      } else if (newline + 1 < to && buffer[newline + 1] === LF) {
+        onBlock(new ByteSlice(buffer, start, newline));
         start = newline + 2;
         search = start;
       } else {
         search = newline + 1;
       }
     }
-    if (start < input.length) this.#keep(start === 0 ? input : input.slice(start));
+    if (start < to) this.#keep(start === from ? input : new ByteSlice(buffer, start, to).copy());
   }
 
-  /** What was left without its empty line when the stream ended. */
-  end(): Uint8Array {
-    const rest = concatBytes([this.#opening, ...this.#rest]);
-    this.#opening = EMPTY;
+  /**
+   * What was left without its empty line when the stream ended. The format drops such an event; vendors do end that way, so
+   * a whole one is worth a look.
+   */
+  end(): ByteSlice {
+    const { buffer, from, to } = joinSlices([this.#opening, ...this.#rest]);
+    this.#opening = NO_BYTES;
     this.#rest = [];
     this.#restLength = 0;
-    return rest;
+    return new ByteSlice(buffer, from, to > from && buffer[to - 1] === LF ? to - 1 : to);
   }
 
-  #keep(piece: Uint8Array): void {
+  #keep(piece: ByteSlice): void {
     this.#rest.push(piece);
     this.#restLength += piece.length;
     if (this.#restLength > MAX_EVENT_BYTES) {
@@ -90,38 +82,44 @@ export class SseFramer {
   }
 
   /** Whether the empty line that ends the waiting block is in `input`, or begins in what waits. */
-  #completesBlock(input: Uint8Array): boolean {
-    if (input[0] === LF && this.#rest.at(-1)?.at(-1) === LF) return true;
-    for (let at = input.indexOf(LF); at >= 0; at = input.indexOf(LF, at + 1)) {
-      if (input[at + 1] === LF) return true;
+  #completesBlock({ buffer, from, to }: ByteSlice): boolean {
+    const last = this.#rest.at(-1);
+    if (buffer[from] === LF && last && last.buffer[last.to - 1] === LF) return true;
+    for (let at = buffer.indexOf(LF, from); at >= 0 && at + 1 < to; at = buffer.indexOf(LF, at + 1)) {
+      if (buffer[at + 1] === LF) return true;
     }
     return false;
   }
 
   /** Drops the byte order mark that may open a stream. */
-  #open(bytes: Uint8Array): Uint8Array {
-    const input = concatBytes([this.#opening, bytes]);
-    const matches = BYTE_ORDER_MARK.every((byte, at) => at >= input.length || input[at] === byte);
+  #open(bytes: ByteSlice): ByteSlice {
+    const input = this.#opening.length === 0 ? bytes : joinSlices([this.#opening, bytes]);
+    const { buffer, from, to } = input;
+    const matches = BYTE_ORDER_MARK.every((byte, at) => at >= input.length || buffer[from + at] === byte);
     if (matches && input.length < BYTE_ORDER_MARK.length) {
       this.#opening = input;
-      return EMPTY;
+      return NO_BYTES;
     }
-    this.#opening = EMPTY;
+    this.#opening = NO_BYTES;
     this.#atStart = false;
-    return matches ? input.subarray(BYTE_ORDER_MARK.length) : input;
+    return matches ? new ByteSlice(buffer, from + BYTE_ORDER_MARK.length, to) : input;
   }
 
-  #normalise(bytes: Uint8Array): Uint8Array {
+  #normalise(bytes: ByteSlice): ByteSlice {
     const input = this.#atStart ? this.#open(bytes) : bytes;
-    if (!this.#sawCr && input.indexOf(CR) < 0) return input;
-    const out = new Uint8Array(input.length);
+    const { buffer, from, to } = input;
+    if (!this.#sawCr) {
+      const at = buffer.indexOf(CR, from);
+      if (at < 0 || at >= to) return input;
+    }
+    const out = Buffer.allocUnsafeSlow(input.length);
     let length = 0;
-    for (const byte of input) {
+    for (const byte of input.view()) {
       if (byte === CR) out[length++] = LF;
       else if (!(byte === LF && this.#sawCr)) out[length++] = byte;
       this.#sawCr = byte === CR;
     }
-    return out.subarray(0, length);
+    return new ByteSlice(out, 0, length);
   }
 }
 

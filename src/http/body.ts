@@ -1,3 +1,4 @@
+import type { ByteSlice } from '../core/byte-slice.ts';
 import { GatewayError } from '../core/errors.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { isRecord } from '../core/json.ts';
@@ -9,7 +10,6 @@ export interface JsonBody {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
 
 function tooLarge(limit: number): GatewayError {
@@ -19,10 +19,10 @@ function tooLarge(limit: number): GatewayError {
   );
 }
 
-function parseObject(bytes: Uint8Array): JsonBody {
+function parseObject(bytes: ByteSlice): JsonBody {
   let text: string;
   try {
-    text = utf8.decode(bytes);
+    text = bytes.text();
   } catch {
     throw new GatewayError('invalid_json', 'The request body is not valid UTF-8.');
   }

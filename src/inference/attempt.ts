@@ -1,7 +1,8 @@
+import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
+import { Pieces } from '../core/pieces.ts';
 import { PushStream, type StreamBody, type StreamSource } from '../core/push-stream.ts';
-import { concatBytes } from '../core/sse.ts';
 import type {
   TransportError,
   UpstreamExchange,
@@ -70,8 +71,11 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   #status = 0;
   #headers: UpstreamHeaders = { get: () => null };
   #decoder: StreamDecoder | undefined;
-  #pending: Uint8Array[] = [];
-  #pendingLength = 0;
+  /** What has come of an answer that is read as a whole. */
+  #received: ByteSlice[] = [];
+  #receivedLength = 0;
+  /** What the client gets of a stream, as long as it is not committed. */
+  #pending: Pieces[] = [];
   #stream: PushStream | undefined;
   #paused = false;
   /** The client's side is settled. The upstream may still be lingering. */
@@ -154,7 +158,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     }
   }
 
-  onData(bytes: Uint8Array): void {
+  onData(bytes: ByteSlice): void {
     if (this.#ended) return;
     const decoder = this.#decoder;
     if (!decoder) {
@@ -198,18 +202,18 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     this.expiresAt = Math.min(this.#options.now() + this.#options.streamIdleMs, this.#options.deadlineAt);
   }
 
-  #buffer(bytes: Uint8Array): void {
-    this.#pending.push(bytes);
-    this.#pendingLength += bytes.length;
-    if (!this.#succeeded() && this.#pendingLength > MAX_ERROR_BODY) {
+  #buffer(bytes: ByteSlice): void {
+    this.#received.push(bytes);
+    this.#receivedLength += bytes.length;
+    if (!this.#succeeded() && this.#receivedLength > MAX_ERROR_BODY) {
       this.#fail(this.#options.target.provider.adapter.mapError(this.#response(), this.#options.target));
-    } else if (this.#pendingLength > MAX_ANSWER_BODY) {
+    } else if (this.#receivedLength > MAX_ANSWER_BODY) {
       this.#fail(this.#invalid(`sent more than ${MAX_ANSWER_BODY} bytes.`));
     }
   }
 
   #response() {
-    return { status: this.#status, headers: this.#headers, body: concatBytes(this.#pending) };
+    return { status: this.#status, headers: this.#headers, body: joinSlices(this.#received) };
   }
 
   #finishBuffered(): void {
@@ -256,19 +260,19 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     this.#options.onFirstEvent();
     const stream = new PushStream(this);
     this.#stream = stream;
-    for (const bytes of this.#pending) stream.push(bytes);
+    for (const pieces of this.#pending) stream.push(pieces);
     this.#pending = [];
     this.#touch();
     this.#resolve({ kind: 'stream', target: this.#options.target, body: stream });
   }
 
-  #emit(bytes: Uint8Array): void {
+  #emit(pieces: Pieces): void {
     const stream = this.#stream;
     if (!stream) {
-      this.#pending.push(bytes);
+      this.#pending.push(pieces);
       return;
     }
-    const room = stream.push(bytes);
+    const room = stream.push(pieces);
     if (!room && !this.#paused && !this.#closed) {
       this.#paused = true;
       // A client that reads slowly is not an upstream that has fallen silent; only the request's deadline runs on.
@@ -296,7 +300,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     if (this.#stream) {
       if (error.code !== 'client_closed_request') {
         const event = this.#decoder?.failureEvent?.(error) ?? this.#options.renderStreamError(error);
-        if (event.length > 0) this.#stream.push(event);
+        if (event.length > 0) this.#stream.push(Pieces.of(event));
       }
       this.#stream.close();
     } else {

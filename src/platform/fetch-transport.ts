@@ -1,3 +1,4 @@
+import { ByteSlice } from '../core/byte-slice.ts';
 import {
   type Transport,
   TransportError,
@@ -150,7 +151,7 @@ class FetchExchange implements UpstreamExchange {
 
   #onChunk(bytes: Uint8Array): void {
     if (this.#finished) return;
-    if (bytes.byteLength > 0) this.#handler.onData(bytes);
+    if (bytes.byteLength > 0) this.#handler.onData(ByteSlice.of(bytes));
     this.#readNext();
   }
 

@@ -1,3 +1,4 @@
+import type { ByteSlice } from '../core/byte-slice.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import {
   type Transport,
@@ -266,7 +267,7 @@ class Http1Exchange implements UpstreamExchange, CarriedExchange {
     this.#handler.onHead(status, headers);
   }
 
-  onData(bytes: Uint8Array): void {
+  onData(bytes: ByteSlice): void {
     this.#handler.onData(bytes);
   }
 

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { requestBytes } from '../../test/support/http-raw.ts';
 import { reply, TestServers } from '../../test/support/test-servers.ts';
 import type { HttpReply, HttpRequest } from '../core/http.ts';
+import { Pieces } from '../core/pieces.ts';
 import { PushStream } from '../core/push-stream.ts';
 
 const servers = new TestServers();
@@ -216,11 +217,11 @@ describe('pushed streams', () => {
   test('are sent as they come, from the beginning, and another request can follow', async () => {
     const { stream } = pushed();
     const connection = await start(({ target }) => reply(200, target === '/' ? stream : 'next')).open();
-    stream.push(Buffer.from('one'));
+    stream.push(Pieces.of(Buffer.from('one')));
     await connection.send(requestBytes({}));
     await connection.waitForText('one');
-    stream.push(new Uint8Array(0));
-    stream.push(Buffer.from('x'.repeat(100_000)));
+    stream.push(Pieces.of(new Uint8Array(0)));
+    stream.push(Pieces.of(Buffer.from('x'.repeat(100_000))));
     await connection.waitForText('x'.repeat(100_000));
     stream.close();
     const response = await connection.readResponse();
@@ -232,7 +233,7 @@ describe('pushed streams', () => {
   test('that are over before they are asked for, and those to HTTP/1.0 and HEAD', async () => {
     const { open } = start(() => {
       const { stream } = pushed();
-      stream.push(Buffer.from('all'));
+      stream.push(Pieces.of(Buffer.from('all')));
       stream.close();
       return reply(200, stream);
     });
@@ -251,7 +252,7 @@ describe('pushed streams', () => {
     const { open, server } = start(() => reply(200, stream));
     const connection = await open();
     await connection.send(requestBytes({}));
-    stream.push(Buffer.from('x'));
+    stream.push(Pieces.of(Buffer.from('x')));
     await connection.waitForText('x');
     connection.destroy();
     await cancelled;
@@ -266,7 +267,7 @@ describe('pushed streams', () => {
     const push = () => {
       while (sent < COUNT) {
         sent += 1;
-        if (!stream.push(Buffer.alloc(PIECE, sent % 256))) return;
+        if (!stream.push(Pieces.of(Buffer.alloc(PIECE, sent % 256)))) return;
       }
       stream.close();
     };

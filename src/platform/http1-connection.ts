@@ -1,3 +1,4 @@
+import type { ByteSlice } from '../core/byte-slice.ts';
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 import type { PooledConnection } from './connection-pool.ts';
 import { ResponseParser, type ResponseSink } from './http1-parser.ts';
@@ -10,7 +11,7 @@ export interface CarriedExchange {
   readonly parts: readonly (string | Uint8Array)[];
   readonly paused: boolean;
   onHead(status: number, headers: UpstreamHeaders): void;
-  onData(bytes: Uint8Array): void;
+  onData(bytes: ByteSlice): void;
   /** Never throws. */
   onEnd(): void;
   /** Never throws. `error` is a TransportError, or what a handler threw. */
@@ -168,7 +169,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     this.#exchange?.onHead(status, headers);
   }
 
-  onData(bytes: Uint8Array): void {
+  onData(bytes: ByteSlice): void {
     this.#exchange?.onData(bytes);
   }
 

@@ -1,9 +1,10 @@
+import { ByteSlice } from '../core/byte-slice.ts';
 import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.ts';
 
 /**
  * Incremental reader of HTTP/1.1 messages (RFC 9112), pure: bytes in, calls out. It finds where a message's
  * parts begin and end; what its head means is for the sink to say. It reads one message at a time. Body bytes
- * are handed on as views of what was pushed in: nothing is copied and nothing is looked at byte by byte except
+ * are handed on as slices of what was pushed in: nothing is copied and nothing is looked at byte by byte except
  * chunk-size lines.
  *
  * Strict where leniency has been used to smuggle: line ends are CRLF, trailer names are tokens, chunk sizes
@@ -21,7 +22,7 @@ export const ANOTHER_HEAD: Framing = -3;
 export interface MessageSink {
   /** @param head start line and headers, in Latin-1, without the empty line. @throws TransportError */
   onHead(head: string): Framing;
-  onData(bytes: Uint8Array): void;
+  onData(bytes: ByteSlice): void;
   /** @param rest what was pushed in beyond the message's end: a view, and nearly always empty */
   onEnd(rest: Uint8Array): void;
 }
@@ -195,7 +196,7 @@ export class MessageParser {
           at = this.#readHead(bytes, at);
           break;
         case State.UntilClose:
-          this.#sink.onData(at === 0 ? bytes : bytes.subarray(at));
+          this.#sink.onData(new ByteSlice(bytes, at, bytes.length));
           return;
         case State.FixedBody:
         case State.ChunkData: {
@@ -204,9 +205,8 @@ export class MessageParser {
           if (this.#remaining === 0) {
             this.#state = this.#state === State.FixedBody ? State.Complete : State.ChunkDataCr;
           }
-          const data = length === bytes.length ? bytes : bytes.subarray(at, at + length);
           at += length;
-          this.#sink.onData(data);
+          this.#sink.onData(new ByteSlice(bytes, at - length, at));
           break;
         }
         case State.Trailers:

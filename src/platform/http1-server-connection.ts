@@ -1,13 +1,15 @@
+import type { ByteSlice } from '../core/byte-slice.ts';
 import type { HttpReply, HttpRequest } from '../core/http.ts';
+import { Pieces } from '../core/pieces.ts';
 import { cancelBody, PushStream, type StreamSink } from '../core/push-stream.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import { TransportError } from '../core/transport.ts';
 import { HeadTooLargeError } from './http1-headers.ts';
 import { DEFAULT_PARSER_LIMITS, type Framing, MessageParser, type MessageSink } from './http1-message.ts';
-import { CHUNK_END, chunkOf, chunkSize, isBodiless, LAST_CHUNK, replyHead } from './http1-reply.ts';
+import { CHUNK_END, chunkSize, isBodiless, LAST_CHUNK, replyHead } from './http1-reply.ts';
 import { BadRequestError, readRequestHead } from './http1-request-head.ts';
 import { type RequestCarrier, ServerRequest } from './http1-server-request.ts';
-import { MAX_JOINED, Outbox } from './outbox.ts';
+import { Outbox } from './outbox.ts';
 import type { WriteBatch } from './write-batch.ts';
 
 /** What connections need of their server. */
@@ -182,7 +184,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     return head.framing;
   }
 
-  onData(bytes: Uint8Array): void {
+  onData(bytes: ByteSlice): void {
     const request = this.#request;
     if (!request) return;
     request.received(bytes);
@@ -198,8 +200,8 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
 
   // What a stream is sent to.
 
-  write(bytes: Uint8Array): boolean {
-    this.#writePiece(bytes);
+  write(pieces: Pieces): boolean {
+    this.#writePieces(pieces);
     const room = !this.#outbox.blocked;
     if (!room) this.#wantsMore = true;
     return room;
@@ -368,7 +370,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
         const { done, value } = await reader.read();
         if (this.#request !== request || !this.#socket) return;
         if (done) break;
-        this.#writePiece(value);
+        this.#writePieces(Pieces.of(value));
         if (this.#outbox.blocked) {
           await new Promise<void>((resolve) => {
             this.#onDrained = resolve;
@@ -427,16 +429,12 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     } else if (this.#server.stopping) socket.end();
   }
 
-  #writePiece(bytes: Uint8Array): void {
+  #writePieces({ list, length }: Pieces): void {
     // A chunk without bytes would be the end of it.
-    if (bytes.length === 0) return;
-    if (!this.#chunked) this.#outbox.write(bytes);
-    else if (bytes.length <= MAX_JOINED) this.#outbox.write(chunkOf(bytes));
-    else {
-      this.#outbox.write(chunkSize(bytes.length));
-      this.#outbox.write(bytes);
-      this.#outbox.write(CHUNK_END);
-    }
+    if (length === 0) return;
+    if (this.#chunked) this.#outbox.write(chunkSize(length));
+    for (const piece of list) this.#outbox.write(piece);
+    if (this.#chunked) this.#outbox.write(CHUNK_END);
   }
 
   /** Nobody is there to take it. */

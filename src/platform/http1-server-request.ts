@@ -1,3 +1,4 @@
+import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import type { RequestHead } from './http1-request-head.ts';
 
@@ -12,7 +13,6 @@ export interface RequestCarrier {
 
 /** Bytes of a body that are kept before anybody has asked for it. */
 const KEPT_UNASKED = 64 * 1024;
-const NOTHING = new Uint8Array(0);
 
 /** One request, as its head came; its body arrives while it is handled already. */
 export class ServerRequest implements HttpRequest {
@@ -22,10 +22,10 @@ export class ServerRequest implements HttpRequest {
   /** Nobody will read what still comes. */
   dropped = false;
   readonly #carrier: RequestCarrier;
-  #parts: Uint8Array[] = [];
+  #parts: ByteSlice[] = [];
   #length = 0;
   #limit: number | undefined;
-  #waiting: PromiseWithResolvers<Uint8Array> | undefined;
+  #waiting: PromiseWithResolvers<ByteSlice> | undefined;
   #gone = false;
   #onGone: (() => void) | undefined;
   #abort: AbortController | undefined;
@@ -69,7 +69,7 @@ export class ServerRequest implements HttpRequest {
     if (this.#gone) listener();
   }
 
-  readBody(limit: number): Uint8Array | Promise<Uint8Array> {
+  readBody(limit: number): ByteSlice | Promise<ByteSlice> {
     if (this.head.framing > limit || this.#length > limit) {
       this.#drop();
       throw new BodyError('too_large');
@@ -84,7 +84,7 @@ export class ServerRequest implements HttpRequest {
 
   // Events of the connection.
 
-  received(bytes: Uint8Array): void {
+  received(bytes: ByteSlice): void {
     if (this.dropped) return;
     this.#parts.push(bytes);
     this.#length += bytes.length;
@@ -116,12 +116,10 @@ export class ServerRequest implements HttpRequest {
     if (!this.complete) this.#drop();
   }
 
-  #take(): Uint8Array {
+  #take(): ByteSlice {
     const parts = this.#parts;
     this.#parts = [];
-    const [only] = parts;
-    if (only === undefined) return NOTHING;
-    return parts.length === 1 ? only : Buffer.concat(parts, this.#length);
+    return joinSlices(parts);
   }
 
   #drop(): void {

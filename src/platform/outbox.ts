@@ -1,3 +1,5 @@
+import { ByteSlice } from '../core/byte-slice.ts';
+import { copyPiece, type Piece } from '../core/pieces.ts';
 import type { Sender, WriteBatch } from './write-batch.ts';
 
 /** A socket, as far as it is written to. */
@@ -7,7 +9,7 @@ export interface WritableSocket {
 }
 
 /** Pieces up to this many bytes together are written as one. */
-export const MAX_JOINED = 32 * 1024;
+const MAX_JOINED = 32 * 1024;
 /** So much waits for the others that came in at the same time, and no more. Bytes. */
 const MAX_WAITING = 128 * 1024;
 /** Of one UTF-16 unit in UTF-8. */
@@ -19,7 +21,7 @@ export class Outbox implements Sender {
   readonly #onSent: () => void;
   readonly #onGone: () => void;
   #socket: WritableSocket | undefined;
-  #pieces: (string | Uint8Array)[] = [];
+  #pieces: Piece[] = [];
   /** Written since it was last sent, as far as it was: about so many bytes. */
   #waitingBytes = 0;
   #scheduled = false;
@@ -53,11 +55,10 @@ export class Outbox implements Sender {
     this.#pieces = [];
   }
 
-  /** @param data text is sent as UTF-8 */
-  write(data: string | Uint8Array): void {
-    if (!this.#socket || data.length === 0) return;
-    this.#pieces.push(data);
-    this.#waitingBytes += data.length;
+  write(piece: Piece): void {
+    if (!this.#socket || piece.length === 0) return;
+    this.#pieces.push(piece);
+    this.#waitingBytes += piece.length;
     if (this.#blocked) return;
     if (this.#waitingBytes > MAX_WAITING) {
       this.flush();
@@ -104,19 +105,19 @@ const joint = Buffer.allocUnsafeSlow(8 * MAX_JOINED);
  * Takes the first pieces as one, as long as copying them costs less than another write would.
  * @returns the beginning of bytes that are good until the next call
  */
-function takeSome(pieces: (string | Uint8Array)[]): { readonly data: Uint8Array; readonly length: number } {
+function takeSome(pieces: Piece[]): { readonly data: Uint8Array; readonly length: number } {
   let length = 0;
   let count = 0;
   for (let piece = pieces[0]; piece !== undefined; piece = pieces[count]) {
     const size = typeof piece === 'string' ? MOST_BYTES * piece.length : piece.length;
     if (length + size > joint.length) break;
-    length += typeof piece === 'string' ? joint.write(piece, length) : copy(piece, length);
+    length += copyPiece(piece, joint, length);
     count += 1;
     if (length >= MAX_JOINED) break;
   }
   if (count === 0) {
     const large = pieces.shift() ?? '';
-    const data = typeof large === 'string' ? Buffer.from(large) : large;
+    const data = bytesOf(large);
     return { data, length: data.length };
   }
   if (count === pieces.length) pieces.length = 0;
@@ -124,7 +125,7 @@ function takeSome(pieces: (string | Uint8Array)[]): { readonly data: Uint8Array;
   return { data: joint, length };
 }
 
-function copy(piece: Uint8Array, at: number): number {
-  joint.set(piece, at);
-  return piece.length;
+function bytesOf(piece: Piece): Uint8Array {
+  if (typeof piece === 'string') return Buffer.from(piece);
+  return piece instanceof ByteSlice ? piece.view() : piece;
 }

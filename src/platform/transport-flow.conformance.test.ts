@@ -239,7 +239,7 @@ describe.each<[string, () => Transport]>([
             {
               onHead: () => undefined,
               onData: (bytes) => {
-                text.push(Buffer.from(bytes).toString());
+                text.push(bytes.text());
                 exchange.pause();
                 setImmediate(() => exchange.resume());
               },

@@ -2,8 +2,6 @@ import { GatewayError } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 import type { BufferedResponse, Provider } from './types.ts';
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
 /** An answer that is not what its format promises. */
 export function invalidAnswer(provider: Pick<Provider, 'id'>, what: string): GatewayError {
   return new GatewayError('upstream_invalid_response', `Provider "${provider.id}" ${what}`, {
@@ -18,7 +16,7 @@ export function decodeJson(
 ): { readonly text: string; readonly json: Record<string, unknown> } {
   let text: string;
   try {
-    text = utf8.decode(response.body);
+    text = response.body.text();
   } catch {
     throw invalidAnswer(provider, 'answered with bytes that are not UTF-8.');
   }

@@ -1,13 +1,12 @@
+import type { ByteSlice } from '../core/byte-slice.ts';
 import { asString, isRecord } from '../core/json.ts';
-
-const decoder = new TextDecoder();
 
 /**
  * The words that one event of a stream adds, in Anthropic's form or in that of OpenAI's responses. Only for counting: what
  * can't be read counts as nothing, and is handed on all the same.
  */
-export function deltaText(block: Uint8Array): string | undefined {
-  const text = decoder.decode(block);
+export function deltaText(block: ByteSlice): string | undefined {
+  const text = block.lenientText();
   const start = text.indexOf('{');
   if (start < 0) return undefined;
   let event: unknown;

@@ -1,5 +1,5 @@
+import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import { GatewayError } from '../core/errors.ts';
-import { concatBytes } from '../core/sse.ts';
 import type { UpstreamExchange, UpstreamRequest } from '../core/transport.ts';
 import type { BufferedResponse, Provider, UpstreamModel } from './types.ts';
 
@@ -12,7 +12,7 @@ export function exchangeBuffered(
   timeoutMs: number,
 ): Promise<BufferedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<BufferedResponse>();
-  const parts: Uint8Array[] = [];
+  const parts: ByteSlice[] = [];
   let length = 0;
   let head: Pick<BufferedResponse, 'status' | 'headers'> = { status: 0, headers: { get: () => null } };
   const fail = (message: string, cause?: unknown) => {
@@ -42,7 +42,7 @@ export function exchangeBuffered(
     },
     onEnd: () => {
       clearTimeout(timer);
-      resolve({ ...head, body: concatBytes(parts) });
+      resolve({ ...head, body: joinSlices(parts) });
     },
     onError: (error) => fail(`could not be reached: ${error.message}`, error),
   });

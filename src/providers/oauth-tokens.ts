@@ -1,8 +1,8 @@
 import { importPKCS8, SignJWT } from 'jose';
+import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { asString, isRecord } from '../core/json.ts';
-import { concatBytes } from '../core/sse.ts';
 import type { Transport } from '../core/transport.ts';
 import { cleanReason, codeForStatus, meaningful, plainReason } from './upstream-error.ts';
 
@@ -82,13 +82,13 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 interface Answer {
   readonly status: number;
   readonly contentType: string | null;
-  readonly body: Uint8Array;
+  readonly body: ByteSlice;
 }
 
 function postForm(transport: Transport, url: string, form: URLSearchParams): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const host = new URL(url).host;
-  const parts: Uint8Array[] = [];
+  const parts: ByteSlice[] = [];
   let length = 0;
   let status = 0;
   let contentType: string | null = null;
@@ -120,7 +120,7 @@ function postForm(transport: Transport, url: string, form: URLSearchParams): Pro
     },
     onEnd: () => {
       clearTimeout(timer);
-      resolve({ status, contentType, body: concatBytes(parts) });
+      resolve({ status, contentType, body: joinSlices(parts) });
     },
     onError: (error) => fail(`could not be reached: ${error.message}`, error),
   });
@@ -135,7 +135,7 @@ async function requestToken(
   secrets: readonly string[],
 ): Promise<FetchedToken> {
   const { status, contentType, body } = await postForm(transport, url, new URLSearchParams(form));
-  const text = new TextDecoder().decode(body);
+  const text = body.lenientText();
   let json: unknown;
   try {
     json = JSON.parse(text);

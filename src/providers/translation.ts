@@ -1,9 +1,11 @@
 import { AnswerText } from '../core/answer-text.ts';
+import type { ByteSlice } from '../core/byte-slice.ts';
 import type { AnswerAbout } from '../core/chat/dialect.ts';
 import type { ChatRequest, MediaSource, Message, ToolMessage, UserMessage } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, ChatEventWriter } from '../core/chat/result.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
+import { Pieces } from '../core/pieces.ts';
 import type { ChatFormat } from './format.ts';
 import type { AttemptContext, BufferedResponse, InlineMedia, Target } from './types.ts';
 
@@ -68,11 +70,11 @@ class TranslatingDecoder implements StreamDecoder {
     private readonly writer: ChatEventWriter,
   ) {}
 
-  push(bytes: Uint8Array): Uint8Array | undefined {
+  push(bytes: ByteSlice): Pieces | undefined {
     return this.#run(() => this.reader.push(bytes, this.#emit));
   }
 
-  end(): Uint8Array | undefined {
+  end(): Pieces | undefined {
     return this.#run(() => this.reader.end(this.#emit));
   }
 
@@ -81,7 +83,7 @@ class TranslatingDecoder implements StreamDecoder {
     return text === undefined ? undefined : encoder.encode(text);
   }
 
-  #run(step: () => void): Uint8Array | undefined {
+  #run(step: () => void): Pieces | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       step();
@@ -89,9 +91,9 @@ class TranslatingDecoder implements StreamDecoder {
       this.failure = asGatewayError(error);
     }
     if (this.#out === '') return undefined;
-    const bytes = encoder.encode(this.#out);
+    const out = Pieces.of(this.#out);
     this.#out = '';
-    return bytes;
+    return out;
   }
 
   #event(event: ChatEvent): void {

@@ -1,3 +1,4 @@
+import type { ByteSlice } from '../core/byte-slice.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
 import type { SubjectLimits } from '../core/limit.ts';
@@ -113,7 +114,7 @@ export interface Target {
 export interface BufferedResponse {
   readonly status: number;
   readonly headers: UpstreamHeaders;
-  readonly body: Uint8Array;
+  readonly body: ByteSlice;
 }
 
 /** A file that the gateway has fetched for a provider that does not fetch by itself. */

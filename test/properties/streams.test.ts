@@ -2,7 +2,6 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { ChatRequest } from '../../src/core/chat/request.ts';
 import { GatewayError } from '../../src/core/errors.ts';
-import { concatBytes } from '../../src/core/sse.ts';
 import { anthropicChatFormat } from '../../src/providers/anthropic/index.ts';
 import { converseChatFormat } from '../../src/providers/bedrock/index.ts';
 import { cohereChatFormat } from '../../src/providers/cohere/index.ts';
@@ -39,7 +38,7 @@ function cutAt(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
 }
 
 describe.each(CASES)('a stream of %s', (_, format, blocks) => {
-  const bytes = concatBytes([...blocks]);
+  const bytes = Buffer.concat([...blocks]);
   const read = (pieces: readonly Uint8Array[]) => readEvents(format.reader(target, REQUEST), pieces);
   const whole = read([bytes]);
 

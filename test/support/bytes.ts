@@ -1,18 +1,29 @@
 /** Bytes for tests: conversion, joining, and deterministic cutting at unkind places. */
+import { ByteSlice } from '../../src/core/byte-slice.ts';
+import { Pieces } from '../../src/core/pieces.ts';
 
-export type Bytes = string | Uint8Array;
+export type Bytes = string | Uint8Array | ByteSlice | Pieces;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Strings are encoded as UTF-8. */
 export function toBytes(value: Bytes): Uint8Array {
-  return typeof value === 'string' ? encoder.encode(value) : value;
+  if (typeof value === 'string') return encoder.encode(value);
+  if (value instanceof ByteSlice) return value.view();
+  return value instanceof Pieces ? value.joined() : value;
+}
+
+/** The same as the gateway hands them on: in the midst of others, which are none of its business. */
+export function toSlice(value: Bytes): ByteSlice {
+  const bytes = toBytes(value);
+  const around = Buffer.concat([Buffer.from('\r\n'), bytes, Buffer.from('\n\ndata: ')]);
+  return new ByteSlice(around, 2, 2 + bytes.length);
 }
 
 /** Decodes UTF-8, malformed sequences as U+FFFD. */
-export function toText(bytes: Uint8Array): string {
-  return decoder.decode(bytes);
+export function toText(bytes: Bytes | undefined): string {
+  return bytes === undefined ? '' : decoder.decode(toBytes(bytes));
 }
 
 export function joinBytes(pieces: readonly Bytes[]): Uint8Array {

@@ -7,7 +7,7 @@ import {
   type UpstreamHeaders,
   type UpstreamRequest,
 } from '../../src/core/transport.ts';
-import { type Bytes, toBytes } from './bytes.ts';
+import { type Bytes, toSlice } from './bytes.ts';
 
 export function upstreamHeaders(headers: Readonly<Record<string, string>>): UpstreamHeaders {
   return { get: (name) => headers[name] ?? null };
@@ -52,7 +52,7 @@ export class FakeExchange implements UpstreamExchange {
 
   data(bytes: Bytes): void {
     this.#assert(this.state === 'answering' && !this.paused, 'data');
-    this.handler.onData(toBytes(bytes));
+    this.handler.onData(toSlice(bytes));
   }
 
   end(): void {

@@ -1,3 +1,4 @@
+import { ByteSlice } from '../../src/core/byte-slice.ts';
 import { BodyError, type HttpReply, type HttpRequest } from '../../src/core/http.ts';
 import { PushStream } from '../../src/core/push-stream.ts';
 
@@ -16,7 +17,7 @@ export function asHttpRequest(request: Request): HttpRequest {
   };
 }
 
-async function readWhole(request: Request, limit: number): Promise<Uint8Array> {
+async function readWhole(request: Request, limit: number): Promise<ByteSlice> {
   const parts: Uint8Array[] = [];
   let length = 0;
   try {
@@ -29,7 +30,7 @@ async function readWhole(request: Request, limit: number): Promise<Uint8Array> {
     throw new BodyError('ended_early');
   }
   if (length > limit) throw new BodyError('too_large');
-  return Buffer.concat(parts);
+  return ByteSlice.of(Buffer.concat(parts));
 }
 
 /** An answer as a client would see it. */

@@ -48,7 +48,7 @@ function readProblem(body: unknown): UpstreamProblem | undefined {
 
 /** Explains an error of the Messages API. */
 export function anthropicError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = new TextDecoder().decode(response.body);
+  const text = response.body.lenientText();
   let body: unknown;
   try {
     body = JSON.parse(text);

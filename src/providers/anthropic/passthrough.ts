@@ -1,9 +1,11 @@
 import { AnswerText } from '../../core/answer-text.ts';
+import type { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
-import { concatBytes, parseBlock, SseFramer } from '../../core/sse.ts';
+import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { PassthroughFormat } from '../format.ts';
@@ -54,27 +56,26 @@ class MessagePassthroughDecoder implements StreamDecoder {
   finished = false;
   failure: GatewayError | undefined;
   readonly #framer = new SseFramer();
-  readonly #text = new TextDecoder('utf-8', { fatal: true });
-  readonly #onBlock = (block: Uint8Array) => this.#block(block);
+  readonly #onBlock = (block: ByteSlice) => this.#block(block);
   #usage: Readonly<Record<string, unknown>> = {};
-  #out: Uint8Array[] = [];
+  readonly #out = new PiecesBuilder();
 
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly model: string,
   ) {}
 
-  push(bytes: Uint8Array): Uint8Array | undefined {
+  push(bytes: ByteSlice): Pieces | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       this.#framer.push(bytes, this.#onBlock);
     } catch (error) {
       this.#fail(error);
     }
-    return this.#take();
+    return this.#out.take();
   }
 
-  end(): Uint8Array | undefined {
+  end(): Pieces | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       const rest = this.#framer.end();
@@ -83,7 +84,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     } catch (error) {
       this.#fail(error);
     }
-    return this.#take();
+    return this.#out.take();
   }
 
   #fail(error: unknown): void {
@@ -92,31 +93,29 @@ class MessagePassthroughDecoder implements StreamDecoder {
     this.failure = asGatewayError(unreadable);
   }
 
-  #take(): Uint8Array | undefined {
-    if (this.#out.length === 0) return undefined;
-    const out = concatBytes(this.#out);
-    this.#out = [];
-    return out;
+  #handOn(block: ByteSlice): void {
+    this.#out.add(block);
+    this.#out.add(END_OF_BLOCK);
   }
 
-  #block(block: Uint8Array): void {
+  #block(block: ByteSlice): void {
     if (this.finished) return;
-    if (startsWith(block, DELTA)) {
+    if (block.startsWith(DELTA)) {
       this.started = true;
       this.observed.chunks += 1;
       this.#answer.add(deltaText(block));
-      this.#out.push(block, END_OF_BLOCK);
+      this.#handOn(block);
       return;
     }
     let text: string;
     try {
-      text = this.#text.decode(block);
+      text = block.text();
     } catch {
       throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
     }
     const { event, data } = parseBlock(text);
     if (data === undefined || data.trim() === '') {
-      if (text.startsWith(':')) this.#out.push(block, END_OF_BLOCK);
+      if (text.startsWith(':')) this.#handOn(block);
       return;
     }
     let json: unknown;
@@ -131,7 +130,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
 
   #look(
     json: Readonly<Record<string, unknown>>,
-    block: Uint8Array,
+    block: ByteSlice,
     event: string | undefined,
     data: string,
   ): void {
@@ -143,7 +142,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
         this.#tell(message.usage);
         const edited = { ...message, model: this.model };
         const named = editMembers(data, { message: JSON.stringify(edited) });
-        this.#out.push(encoder.encode(`event: ${event ?? 'message_start'}\ndata: ${named}\n\n`));
+        this.#out.add(encoder.encode(`event: ${event ?? 'message_start'}\ndata: ${named}\n\n`));
         return;
       }
       case 'content_block_start':
@@ -160,7 +159,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
         this.finished = true;
         break;
     }
-    this.#out.push(block, END_OF_BLOCK);
+    this.#handOn(block);
   }
 
   #tell(usage: unknown): void {
@@ -169,10 +168,4 @@ class MessagePassthroughDecoder implements StreamDecoder {
     this.#usage = { ...this.#usage, ...known };
     this.observed.usage = readMessageUsage(this.#usage);
   }
-}
-
-function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  if (bytes.length < prefix.length) return false;
-  for (let at = 0; at < prefix.length; at += 1) if (bytes[at] !== prefix[at]) return false;
-  return true;
 }

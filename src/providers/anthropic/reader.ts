@@ -1,3 +1,4 @@
+import type { ByteSlice } from '../../core/byte-slice.ts';
 import type { ChatEvent, ChatEventReader, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
@@ -22,7 +23,6 @@ export function streamClosed(provider: Pick<Provider, 'id'>): GatewayError {
 /** Reads the event stream of a message. */
 export class MessageEventReader implements ChatEventReader {
   readonly #framer = new SseFramer();
-  readonly #text = new TextDecoder('utf-8', { fatal: true });
   /** Of all events so far: later ones give only what has changed. */
   #usage: Json = {};
   #open: 'deltas' | 'whole' | undefined;
@@ -36,7 +36,7 @@ export class MessageEventReader implements ChatEventReader {
     private readonly jsonTool: string | undefined,
   ) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: ByteSlice, emit: Emit): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
@@ -46,11 +46,11 @@ export class MessageEventReader implements ChatEventReader {
     if (!this.#ended) throw streamClosed(this.provider);
   }
 
-  #block(block: Uint8Array, emit: Emit): void {
+  #block(block: ByteSlice, emit: Emit): void {
     if (this.#ended) return;
     let data: string | undefined;
     try {
-      data = parseBlock(this.#text.decode(block)).data?.trim();
+      data = parseBlock(block.text()).data?.trim();
     } catch {
       throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
     }

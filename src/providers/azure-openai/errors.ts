@@ -7,7 +7,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Explains an answer of Azure with an error status. */
 export function azureError(response: BufferedResponse, target: Target): GatewayError {
-  const text = new TextDecoder().decode(response.body);
+  const text = response.body.lenientText();
   const error = readError(text);
   const code = codeOf(error);
   const said = meaningful(error.message) ?? plainReason(response, text);

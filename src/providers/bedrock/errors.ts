@@ -37,7 +37,7 @@ function meaningOf(type: string, message: string): ErrorMeaning | undefined {
 
 /** Explains an error of Bedrock: the kind is in a header, the reason in the body. */
 export function bedrockError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = new TextDecoder().decode(response.body);
+  const text = response.body.lenientText();
   let body: unknown;
   try {
     body = JSON.parse(text);

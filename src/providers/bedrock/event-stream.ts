@@ -1,5 +1,4 @@
 import { EventStreamCodec } from '@smithy/eventstream-codec';
-import { concatBytes } from '../../core/sse.ts';
 
 /** One message of AWS's binary event stream. */
 export interface EventStreamMessage {
@@ -30,7 +29,7 @@ export class EventStreamFramer {
 
   /** @throws MalformedEventStreamError */
   push(bytes: Uint8Array, onMessage: (message: EventStreamMessage) => void): void {
-    let rest = this.#held.length === 0 ? bytes : concatBytes([this.#held, bytes]);
+    let rest = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     while (rest.length >= LENGTH_BYTES) {
       const length = new DataView(rest.buffer, rest.byteOffset, rest.byteLength).getUint32(0);
       if (length < SMALLEST || length > LARGEST) {

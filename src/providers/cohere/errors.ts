@@ -5,7 +5,7 @@ import { type ErrorMeaning, errorFromStatus, plainReason } from '../upstream-err
 
 /** Explains an error of Cohere's API: `{message}`, `{id, message}` or, from its edge, `{data}` or a page. */
 export function cohereError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = new TextDecoder().decode(response.body);
+  const text = response.body.lenientText();
   let body: unknown;
   try {
     body = JSON.parse(text);

@@ -1,3 +1,4 @@
+import type { ByteSlice } from '../../core/byte-slice.ts';
 import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
@@ -17,7 +18,6 @@ const FAILED = new Set(['ERROR', 'ERROR_LIMIT', 'TIMEOUT']);
 /** Reads Cohere's v2 chat stream. */
 export class CohereEventReader implements ChatEventReader {
   readonly #framer = new SseFramer();
-  readonly #text = new TextDecoder('utf-8', { fatal: true });
   #started = false;
   #finished = false;
   /** What is open: `plan`, `content` (with its kind) or `call`. */
@@ -25,7 +25,7 @@ export class CohereEventReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: ByteSlice, emit: Emit): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
@@ -40,11 +40,11 @@ export class CohereEventReader implements ChatEventReader {
     );
   }
 
-  #block(block: Uint8Array, emit: Emit): void {
+  #block(block: ByteSlice, emit: Emit): void {
     if (this.#finished) return;
     let data: string | undefined;
     try {
-      data = parseBlock(this.#text.decode(block)).data?.trim();
+      data = parseBlock(block.text()).data?.trim();
     } catch {
       throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
     }

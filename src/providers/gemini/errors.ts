@@ -63,7 +63,7 @@ function problemOf(error: Json): UpstreamProblem {
 
 /** Explains an error of Google's APIs, which may stand in a list of one. */
 export function geminiError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = new TextDecoder().decode(response.body);
+  const text = response.body.lenientText();
   let body: unknown;
   try {
     body = JSON.parse(text);

@@ -1,3 +1,4 @@
+import type { ByteSlice } from '../../core/byte-slice.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -30,7 +31,6 @@ interface Candidate {
 /** Reads a stream of GenerateContentResponse objects. Nothing marks its end but the body's. */
 export class GeminiEventReader implements ChatEventReader {
   readonly #framer = new SseFramer();
-  readonly #text = new TextDecoder('utf-8', { fatal: true });
   readonly #candidates = new Map<number, Candidate>();
   #id: string | undefined;
   #started = false;
@@ -38,7 +38,7 @@ export class GeminiEventReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: ByteSlice, emit: Emit): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
@@ -61,10 +61,10 @@ export class GeminiEventReader implements ChatEventReader {
     emit({ type: 'end' });
   }
 
-  #block(block: Uint8Array, emit: Emit): void {
+  #block(block: ByteSlice, emit: Emit): void {
     let data: string | undefined;
     try {
-      data = parseBlock(this.#text.decode(block)).data?.trim();
+      data = parseBlock(block.text()).data?.trim();
     } catch {
       throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
     }

@@ -1,7 +1,8 @@
+import { ByteSlice, joinSlices } from '../../core/byte-slice.ts';
 import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
-import { concatBytes, MAX_EVENT_BYTES } from '../../core/sse.ts';
+import { MAX_EVENT_BYTES } from '../../core/sse.ts';
 import { invalidAnswer } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromEvent } from '../upstream-error.ts';
@@ -13,8 +14,7 @@ const LF = 10;
 
 /** Reads Ollama's stream: one JSON object on each line. */
 export class OllamaEventReader implements ChatEventReader {
-  readonly #text = new TextDecoder('utf-8', { fatal: true });
-  #held: Uint8Array[] = [];
+  #held: ByteSlice[] = [];
   #heldLength = 0;
   #answer: string | undefined;
   #open: 'text' | 'reasoning' | undefined;
@@ -24,22 +24,23 @@ export class OllamaEventReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
-    let start = 0;
-    for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
-      this.#line(concatBytes([...this.#held, bytes.subarray(start, end)]), emit);
+  push(bytes: ByteSlice, emit: Emit): void {
+    const { buffer, from, to } = bytes;
+    let start = from;
+    for (let end = buffer.indexOf(LF, start); end >= 0 && end < to; end = buffer.indexOf(LF, start)) {
+      this.#line(joinSlices([...this.#held, new ByteSlice(buffer, start, end)]), emit);
       this.#held = [];
       this.#heldLength = 0;
       start = end + 1;
     }
-    if (start === bytes.length) return;
-    this.#held.push(bytes.slice(start));
-    this.#heldLength += bytes.length - start;
+    if (start === to) return;
+    this.#held.push(new ByteSlice(buffer, start, to).copy());
+    this.#heldLength += to - start;
     if (this.#heldLength > MAX_EVENT_BYTES) throw invalidAnswer(this.provider, 'sent a line without an end.');
   }
 
   end(emit: Emit): void {
-    const rest = concatBytes(this.#held);
+    const rest = joinSlices(this.#held);
     this.#held = [];
     if (rest.length > 0) this.#line(rest, emit);
     if (this.#ended) return;
@@ -50,11 +51,11 @@ export class OllamaEventReader implements ChatEventReader {
     );
   }
 
-  #line(line: Uint8Array, emit: Emit): void {
+  #line(line: ByteSlice, emit: Emit): void {
     if (this.#ended) return;
     let json: unknown;
     try {
-      const text = this.#text.decode(line).trim();
+      const text = line.text().trim();
       if (text === '') return;
       json = JSON.parse(text);
     } catch {

@@ -1,3 +1,4 @@
+import type { ByteSlice } from '../../core/byte-slice.ts';
 import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
@@ -37,7 +38,6 @@ interface Choice {
 /** Reads the event stream of OpenAI's chat, as vendors really write it. */
 export class ChatChunkReader implements ChatEventReader {
   readonly #framer = new SseFramer();
-  readonly #text = new TextDecoder('utf-8', { fatal: true });
   readonly #choices = new Map<number, Choice>();
   #id: string | undefined;
   #started = false;
@@ -45,22 +45,21 @@ export class ChatChunkReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: ByteSlice, emit: Emit): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
   end(emit: Emit): void {
     const rest = this.#framer.end();
-    // The format drops an event without its empty line; vendors do end that way, so a whole one is accepted.
-    if (rest.length > 0) this.#block(rest[rest.length - 1] === 10 ? rest.subarray(0, -1) : rest, emit);
+    if (rest.length > 0) this.#block(rest, emit);
     this.#complete(emit);
   }
 
-  #block(block: Uint8Array, emit: Emit): void {
+  #block(block: ByteSlice, emit: Emit): void {
     if (this.#ended) return;
     let data: string | undefined;
     try {
-      data = parseBlock(this.#text.decode(block)).data?.trim();
+      data = parseBlock(block.text()).data?.trim();
     } catch {
       throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
     }

@@ -52,7 +52,7 @@ function meaningOf({ message, type, code }: Problem, status: number | undefined)
 /** Explains an upstream's answer with an error status or a redirect. */
 export function errorFromResponse(response: BufferedResponse, { provider }: Target): GatewayError {
   const { status } = response;
-  const text = new TextDecoder().decode(response.body);
+  const text = response.body.lenientText();
   let body: unknown;
   try {
     body = JSON.parse(text);

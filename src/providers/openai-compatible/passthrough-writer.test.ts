@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
-import { toBytes, toText } from '../../../test/support/bytes.ts';
+import { toSlice, toText } from '../../../test/support/bytes.ts';
 import { isRecord } from '../../core/json.ts';
+import { PiecesBuilder } from '../../core/pieces.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 
 const USAGE = { prompt_tokens: 3, completion_tokens: 2, x_vendor: 1 };
@@ -10,14 +11,16 @@ function writerFor(usage: 'as-is' | 'strip' | 'last' = 'as-is') {
   const write = (text: string, block = `data: ${text}`) => {
     const json: unknown = JSON.parse(text);
     if (!isRecord(json)) throw new Error('a chunk is an object');
-    const bytes = writer.chunk({ block: toBytes(block), text, json });
-    return bytes === undefined ? undefined : toText(bytes);
+    const out = new PiecesBuilder();
+    writer.chunk({ block: toSlice(block), text, json }, out);
+    const pieces = out.take();
+    return pieces && toText(pieces);
   };
-  const done = (usageSeen: typeof USAGE | undefined) =>
-    toText(
-      writer.done({ usage: usageSeen && { raw: usageSeen }, finishReason: 'stop', chunks: 1 }) ??
-        new Uint8Array(),
-    );
+  const done = (usageSeen: typeof USAGE | undefined) => {
+    const out = new PiecesBuilder();
+    writer.done({ usage: usageSeen && { raw: usageSeen }, finishReason: 'stop', chunks: 1 }, out);
+    return toText(out.take());
+  };
   return { writer, write, done };
 }
 
@@ -110,5 +113,7 @@ describe('usage', () => {
 });
 
 test('comments end with their empty line', () => {
-  expect(toText(writerFor().writer.comment(toBytes(': ping')))).toBe(': ping\n\n');
+  const out = new PiecesBuilder();
+  writerFor().writer.comment(toSlice(': ping'), out);
+  expect(toText(out.take())).toBe(': ping\n\n');
 });

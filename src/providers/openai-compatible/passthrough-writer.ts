@@ -1,7 +1,8 @@
+import { ByteSlice } from '../../core/byte-slice.ts';
 import type { StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
-import { concatBytes } from '../../core/sse.ts';
+import type { PiecesBuilder } from '../../core/pieces.ts';
 
 const encoder = new TextEncoder();
 const END_OF_BLOCK = encoder.encode('\n\n');
@@ -13,7 +14,7 @@ const IDENTITY = ['id', 'object', 'created', 'model'];
 /** One event of an upstream stream. */
 export interface StreamChunk {
   /** The whole block as it came, without the empty line behind it. */
-  readonly block: Uint8Array;
+  readonly block: ByteSlice;
   /** The JSON text of the event's data. */
   readonly text: string;
   readonly json: Readonly<Record<string, unknown>>;
@@ -50,62 +51,79 @@ export class PassthroughWriter {
 
   constructor(private readonly options: PassthroughOptions) {}
 
-  chunk(chunk: StreamChunk): Uint8Array | undefined {
+  /** All is known that is written into such an event: what becomes of it becomes of every later one that is like it. */
+  settledFor({ object }: Readonly<Record<string, unknown>>): boolean {
+    return (
+      this.#id !== undefined && this.#created !== undefined && (this.#object !== undefined || object !== '')
+    );
+  }
+
+  chunk(chunk: StreamChunk, out: PiecesBuilder): void {
     if (this.#id === undefined && isAnonymous(chunk.json)) {
       this.#early.push(chunk);
-      return undefined;
+      return;
     }
-    if (this.#early.length === 0) return this.#chunk(chunk);
-    this.#learnIdentity(chunk.json);
-    return joined([this.#takeEarly(), this.#chunk(chunk)]);
+    if (this.#early.length > 0) {
+      this.#learnIdentity(chunk.json);
+      this.#sendEarly(out);
+    }
+    this.#chunk(chunk, out);
   }
 
-  #takeEarly(): Uint8Array | undefined {
+  #sendEarly(out: PiecesBuilder): void {
     const early = this.#early;
     this.#early = [];
-    return joined(early.map((chunk) => this.#chunk(chunk)));
+    for (const chunk of early) this.#chunk(chunk, out);
   }
 
-  #chunk({ block, text, json }: StreamChunk): Uint8Array | undefined {
+  #chunk({ block, text, json }: StreamChunk, out: PiecesBuilder): void {
     const edits: Record<string, string | null> = {};
     const usageOnly = Array.isArray(json.choices) && json.choices.length === 0;
     if (this.options.usage === 'strip' && 'usage' in json) {
       if (json.usage === null) edits.usage = null;
-      else if (usageOnly) return undefined;
+      else if (usageOnly) return;
     } else if (this.options.usage === 'last' && json.usage) {
       if (usageOnly) {
         this.#learnIdentity(json);
         this.#usageEvent = { text, json };
-        return undefined;
+        return;
       }
       edits.usage = 'null';
     }
     const choices = withDeltas(json.choices);
     if (choices) edits.choices = choices;
-    for (const _ in edits) return this.#rewrite(text, json, edits);
+    for (const _ in edits) {
+      out.add(this.#rewrite(text, json, edits));
+      return;
+    }
     const head = this.#knownHead;
     const newHead = this.#newHead;
     if (head && newHead && hasPrefixAt(block, head, DATA_LENGTH)) {
-      return join(newHead, block.subarray(DATA_LENGTH + head.length));
-    }
-    return this.#rewrite(text, json, edits);
+      out.add(newHead);
+      out.add(new ByteSlice(block.buffer, block.from + DATA_LENGTH + head.length, block.to));
+      out.add(END_OF_BLOCK);
+    } else out.add(this.#rewrite(text, json, edits));
   }
 
-  comment(block: Uint8Array): Uint8Array {
-    return concatBytes([block, END_OF_BLOCK]);
+  comment(block: ByteSlice, out: PiecesBuilder): void {
+    out.add(block);
+    out.add(END_OF_BLOCK);
   }
 
-  done(observed: StreamObservation): Uint8Array {
-    return joined([this.#takeEarly(), this.#done(observed)]) ?? DONE;
+  done(observed: StreamObservation, out: PiecesBuilder): void {
+    this.#sendEarly(out);
+    const usage = this.#lastUsage(observed);
+    if (usage) out.add(usage);
+    out.add(DONE);
   }
 
-  #done(observed: StreamObservation): Uint8Array {
-    if (this.options.usage !== 'last' || !observed.usage) return DONE;
+  #lastUsage(observed: StreamObservation): Uint8Array | undefined {
+    if (this.options.usage !== 'last' || !observed.usage) return undefined;
     const { raw } = observed.usage;
     const own = this.#usageEvent;
     if (own) {
       const edits: Record<string, string> = own.json.usage === raw ? {} : { usage: JSON.stringify(raw) };
-      return concatBytes([this.#rewrite(own.text, own.json, edits), DONE]);
+      return this.#rewrite(own.text, own.json, edits);
     }
     const last = {
       id: this.#id ?? this.options.fallbackId,
@@ -115,7 +133,7 @@ export class PassthroughWriter {
       choices: [],
       usage: raw,
     };
-    return encoder.encode(`data: ${JSON.stringify(last)}\n\ndata: [DONE]\n\n`);
+    return encoder.encode(`data: ${JSON.stringify(last)}\n\n`);
   }
 
   #learnIdentity(json: Readonly<Record<string, unknown>>): void {
@@ -139,7 +157,7 @@ export class PassthroughWriter {
     if (this.#created !== undefined && json.created !== this.#created)
       identity.created = String(this.#created);
     if (json.object === '') identity.object = JSON.stringify(this.#object ?? 'chat.completion.chunk');
-    this.#learnHead(text, identity);
+    if (!this.#knownHead && this.settledFor(json)) this.#learnHead(text, identity);
     const edited = editMembers(text, { ...identity, ...edits });
     // Line feeds stand between members where the upstream sent several lines of data; each line needs its name again.
     const data = edited.includes('\n') ? edited.replaceAll('\n', '\ndata: ') : edited;
@@ -148,7 +166,6 @@ export class PassthroughWriter {
 
   /** Remembers the text that opens every event, and what it becomes, so that later events need no search. */
   #learnHead(text: string, identity: Readonly<Record<string, string>>): void {
-    if (this.#knownHead || this.#created === undefined) return;
     const head = headThrough(text, IDENTITY);
     if (head === undefined) return;
     this.#knownHead = encoder.encode(head);
@@ -173,23 +190,10 @@ function withDeltas(choices: unknown): string | undefined {
   return JSON.stringify(choices.map((choice) => (lacks(choice) ? { ...choice, delta: {} } : choice)));
 }
 
-function joined(parts: readonly (Uint8Array | undefined)[]): Uint8Array | undefined {
-  const there = parts.filter((part) => part !== undefined);
-  return there.length === 0 ? undefined : concatBytes(there);
-}
-
-function hasPrefixAt(block: Uint8Array, prefix: Uint8Array, offset: number): boolean {
-  if (block.length < offset + prefix.length) return false;
-  for (let at = 0; at < prefix.length; at += 1) if (block[offset + at] !== prefix[at]) return false;
+function hasPrefixAt({ buffer, from, to }: ByteSlice, prefix: Uint8Array, offset: number): boolean {
+  const start = from + offset;
   // The prefix may end in a number: only a comma behind it shows that the number ends there too.
-  return block[offset + prefix.length] === COMMA;
-}
-
-function join(head: Uint8Array, rest: Uint8Array): Uint8Array {
-  const out = new Uint8Array(head.length + rest.length + 2);
-  out.set(head);
-  out.set(rest, head.length);
-  out[out.length - 2] = 10;
-  out[out.length - 1] = 10;
-  return out;
+  if (start + prefix.length >= to || buffer[start + prefix.length] !== COMMA) return false;
+  for (let at = 0; at < prefix.length; at += 1) if (buffer[start + at] !== prefix[at]) return false;
+  return true;
 }

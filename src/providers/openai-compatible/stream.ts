@@ -1,21 +1,20 @@
 import { AnswerText } from '../../core/answer-text.ts';
+import { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
-import { concatBytes, parseBlock, SseFramer } from '../../core/sse.ts';
+import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Provider } from '../types.ts';
 import { errorFromObject } from './errors.ts';
+import { EventPatterns, type Example } from './event-pattern.ts';
 import type { PassthroughWriter } from './passthrough-writer.ts';
 import { readUsage } from './usage.ts';
 
 const COLON = 58;
-const DATA = new TextEncoder().encode('data: {');
-
-function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  if (bytes.length < prefix.length) return false;
-  for (let at = 0; at < prefix.length; at += 1) if (bytes[at] !== prefix[at]) return false;
-  return true;
-}
+const encoder = new TextEncoder();
+const DATA = encoder.encode('data: {');
+const DATA_LENGTH = 'data: '.length;
 
 /**
  * Reads an OpenAI-format event stream: checks every event, learns usage and finish reason, and hands each
@@ -34,77 +33,69 @@ export class OpenAiStreamDecoder implements StreamDecoder {
   failure: GatewayError | undefined;
 
   readonly #framer = new SseFramer();
-  readonly #text = new TextDecoder('utf-8', { fatal: true });
-  readonly #onBlock = (block: Uint8Array) => this.#block(block);
-  #out: Uint8Array[] = [];
+  readonly #onBlock = (block: ByteSlice) => this.#block(block);
+  readonly #out = new PiecesBuilder();
 
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly writer: PassthroughWriter,
+    private readonly patterns = new EventPatterns(),
   ) {}
 
-  push(bytes: Uint8Array): Uint8Array | undefined {
+  push(bytes: ByteSlice): Pieces | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       this.#framer.push(bytes, this.#onBlock);
     } catch (error) {
       this.#fail(error);
     }
-    return this.#take();
+    return this.#out.take();
   }
 
-  end(): Uint8Array | undefined {
+  end(): Pieces | undefined {
     if (this.finished || this.failure) return undefined;
     const rest = this.#framer.end();
     try {
-      // The format drops an event without its empty line; vendors do end that way, so a whole one is accepted.
-      if (rest.length > 0) this.#block(rest[rest.length - 1] === 10 ? rest.subarray(0, -1) : rest);
+      if (rest.length > 0) this.#block(rest);
       if (!this.finished && !this.failure) this.#complete();
     } catch (error) {
       this.#fail(error);
     }
-    return this.#take();
+    return this.#out.take();
   }
 
-  #take(): Uint8Array | undefined {
-    if (this.#out.length === 0) return undefined;
-    const out = concatBytes(this.#out);
-    this.#out = [];
-    return out;
-  }
-
-  #emit(bytes: Uint8Array | undefined): void {
-    if (bytes) this.#out.push(bytes);
-  }
-
-  #block(block: Uint8Array): void {
+  #block(block: ByteSlice): void {
     if (this.finished || this.failure) return;
+    const words = this.patterns.apply(block, this.#out);
+    if (words !== undefined) {
+      this.observed.chunks += 1;
+      this.#answer.add(words);
+      return;
+    }
     let text: string;
     try {
-      text = this.#text.decode(block);
+      text = block.text();
     } catch {
       throw this.#invalid('bytes that are not UTF-8');
     }
-    let data: string | undefined;
-    if (startsWith(block, DATA) && !text.includes('\n')) {
-      data = text.slice(6);
-    } else {
-      data = parseBlock(text).data;
-      if (data === undefined) {
-        if (block[0] === COLON) this.#emit(this.writer.comment(block));
-        return;
-      }
-      // Pings of some vendors carry no data; clients would try to parse them.
-      if (data.trim() === '') return;
-      if (data.trim() === '[DONE]') {
-        this.#complete();
-        return;
-      }
+    if (block.startsWith(DATA) && !text.includes('\n')) {
+      const data = text.slice(DATA_LENGTH);
+      this.#event(block, data);
+      this.patterns.learn(data, this.#example);
+      return;
     }
-    this.#event(block, data);
+    const { data } = parseBlock(text);
+    if (data === undefined) {
+      if (block.buffer[block.from] === COLON) this.writer.comment(block, this.#out);
+      return;
+    }
+    // Pings of some vendors carry no data; clients would try to parse them.
+    if (data.trim() === '') return;
+    if (data.trim() === '[DONE]') this.#complete();
+    else this.#event(block, data);
   }
 
-  #event(block: Uint8Array, text: string): void {
+  #event(block: ByteSlice, text: string): void {
     let json: unknown;
     try {
       json = JSON.parse(text);
@@ -121,28 +112,28 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     if (Array.isArray(choices) && choices.length > 0) {
       this.observed.chunks += 1;
       this.started = true;
-      for (const choice of choices) {
-        if (!isRecord(choice)) continue;
-        if (typeof choice.finish_reason === 'string') this.observed.finishReason = choice.finish_reason;
-        const { delta } = choice;
-        if (isRecord(delta)) this.#read(delta);
-        else this.#answer.add(choice.text);
-      }
+      this.observed.finishReason = finishReasonOf(choices) ?? this.observed.finishReason;
+      for (const words of wordsOf(choices)) this.#answer.add(words);
     }
-    this.#emit(this.writer.chunk({ block, text, json }));
+    this.writer.chunk({ block, text, json }, this.#out);
   }
 
-  #read({ content, reasoning_content, reasoning, tool_calls }: Readonly<Record<string, unknown>>): void {
-    this.#answer.add(content);
-    this.#answer.add(reasoning_content);
-    this.#answer.add(reasoning);
-    if (!Array.isArray(tool_calls)) return;
-    for (const call of tool_calls) {
-      if (!isRecord(call) || !isRecord(call.function)) continue;
-      this.#answer.add(call.function.name);
-      this.#answer.add(call.function.arguments);
-    }
-  }
+  /** Reads an event that is like those of this stream, without taking note of it. */
+  readonly #example = (text: string): Example | undefined => {
+    const json: unknown = JSON.parse(text);
+    if (
+      !isRecord(json) ||
+      !this.writer.settledFor(json) ||
+      readUsage(json.usage) ||
+      !Array.isArray(json.choices)
+    )
+      return undefined;
+    if (finishReasonOf(json.choices) !== undefined) return undefined;
+    const out = new PiecesBuilder();
+    const block = ByteSlice.of(encoder.encode(`data: ${text}`));
+    this.writer.chunk({ block, text, json }, out);
+    return { words: wordsOf(json.choices), out: new TextDecoder().decode(out.take()?.joined()) };
+  };
 
   #complete(): void {
     if (this.observed.finishReason === undefined) {
@@ -153,7 +144,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
       );
     }
     this.finished = true;
-    this.#emit(this.writer.done(this.observed));
+    this.writer.done(this.observed, this.#out);
   }
 
   #invalid(what: string): GatewayError {
@@ -168,6 +159,33 @@ export class OpenAiStreamDecoder implements StreamDecoder {
         ? error
         : asGatewayError(this.#invalid(error instanceof Error ? error.message : 'an unreadable stream'));
   }
+}
+
+function finishReasonOf(choices: readonly unknown[]): string | undefined {
+  let found: string | undefined;
+  for (const choice of choices) {
+    if (isRecord(choice) && typeof choice.finish_reason === 'string') found = choice.finish_reason;
+  }
+  return found;
+}
+
+/** What of an event counts as text of the answer. */
+function wordsOf(choices: readonly unknown[]): string[] {
+  const words: unknown[] = [];
+  for (const choice of choices) {
+    if (!isRecord(choice)) continue;
+    const { delta } = choice;
+    if (!isRecord(delta)) {
+      words.push(choice.text);
+      continue;
+    }
+    words.push(delta.content, delta.reasoning_content, delta.reasoning);
+    if (!Array.isArray(delta.tool_calls)) continue;
+    for (const call of delta.tool_calls) {
+      if (isRecord(call) && isRecord(call.function)) words.push(call.function.name, call.function.arguments);
+    }
+  }
+  return words.filter((piece): piece is string => typeof piece === 'string' && piece !== '');
 }
 
 function excerpt(text: string): string {

@@ -1,12 +1,11 @@
+import type { ByteSlice } from '../../core/byte-slice.ts';
 import { isRecord } from '../../core/json.ts';
 import { invalidAnswer } from '../decode.ts';
 import type { Provider } from '../types.ts';
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-export function decodeBlock(block: Uint8Array, provider: Pick<Provider, 'id'>): string {
+export function decodeBlock(block: ByteSlice, provider: Pick<Provider, 'id'>): string {
   try {
-    return utf8.decode(block);
+    return block.text();
   } catch {
     throw invalidAnswer(provider, 'sent bytes that are not UTF-8.');
   }
@@ -26,10 +25,4 @@ export function decodeData(data: string, provider: Pick<Provider, 'id'>): Record
 
 function excerpt(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
-}
-
-/** What was left when the stream ended: vendors forget the empty line behind the last event. */
-export function lastBlock(rest: Uint8Array): Uint8Array | undefined {
-  if (rest.length === 0) return undefined;
-  return rest[rest.length - 1] === 10 ? rest.subarray(0, -1) : rest;
 }

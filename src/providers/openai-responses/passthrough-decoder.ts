@@ -1,13 +1,15 @@
 import { AnswerText } from '../../core/answer-text.ts';
+import { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
-import { concatBytes, parseBlock, SseFramer } from '../../core/sse.ts';
+import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { Target } from '../types.ts';
-import { decodeBlock, decodeData, lastBlock } from './block.ts';
+import { decodeBlock, decodeData } from './block.ts';
 import { errorFromResponses } from './errors.ts';
 import { finishOf } from './output.ts';
 import { streamClosed } from './reader.ts';
@@ -47,10 +49,10 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   failure: GatewayError | undefined;
 
   readonly #framer = new SseFramer();
-  readonly #onBlock = (block: Uint8Array) => this.#block(block);
-  #out: Uint8Array[] = [];
+  readonly #onBlock = (block: ByteSlice) => this.#block(block);
+  readonly #out = new PiecesBuilder();
   /** For the number of an error event that the gateway adds. */
-  #last: Uint8Array | undefined;
+  #last: ByteSlice | undefined;
   /** The upstream's own error event, when it came after the answer had begun. */
   #errorEvent: Uint8Array | undefined;
 
@@ -60,14 +62,14 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     private readonly onAnswer?: (response: Readonly<Record<string, unknown>>) => void,
   ) {}
 
-  push(bytes: Uint8Array): Uint8Array | undefined {
+  push(bytes: ByteSlice): Pieces | undefined {
     return this.#run(() => this.#framer.push(bytes, this.#onBlock));
   }
 
-  end(): Uint8Array | undefined {
+  end(): Pieces | undefined {
     return this.#run(() => {
-      const rest = lastBlock(this.#framer.end());
-      if (rest) this.#block(rest);
+      const rest = this.#framer.end();
+      if (rest.length > 0) this.#block(rest);
       if (!this.finished) throw streamClosed(this.target.provider);
     });
   }
@@ -86,12 +88,12 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
 
   #nextNumber(): number {
     if (!this.#last) return 0;
-    const numbers = [...new TextDecoder().decode(this.#last).matchAll(SEQUENCE_NUMBER)];
+    const numbers = [...this.#last.lenientText().matchAll(SEQUENCE_NUMBER)];
     // What an event says of itself stands at its end or at its beginning; either way no larger one is in it.
     return Math.max(-1, ...numbers.map((match) => Number(match[1]))) + 1;
   }
 
-  #run(step: () => void): Uint8Array | undefined {
+  #run(step: () => void): Pieces | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       step();
@@ -103,15 +105,12 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
             ? invalidAnswer(this.target.provider, `sent an unreadable stream: ${error.message}`)
             : asGatewayError(error);
     }
-    if (this.#out.length === 0) return undefined;
-    const out = concatBytes(this.#out);
-    this.#out = [];
-    return out;
+    return this.#out.take();
   }
 
-  #block(block: Uint8Array): void {
+  #block(block: ByteSlice): void {
     if (this.finished || this.failure) return;
-    if (block[0] === COLON) {
+    if (block.buffer[block.from] === COLON) {
       this.#handOn(block);
       return;
     }
@@ -130,7 +129,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     this.#lifecycle(block, text);
   }
 
-  #output(block: Uint8Array, name: string): void {
+  #output(block: ByteSlice, name: string): void {
     if (name.includes('.delta')) {
       this.observed.chunks += 1;
       this.#answer.add(deltaText(block));
@@ -140,7 +139,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     this.#handOn(block);
   }
 
-  #lifecycle(block: Uint8Array, text: string): void {
+  #lifecycle(block: ByteSlice, text: string): void {
     const { provider } = this.target;
     const { event, data = '' } = parseBlock(text);
     if (data.trim() === '' || data.trim() === '[DONE]') return;
@@ -158,7 +157,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
       return;
     }
     this.#last = block;
-    this.#out.push(this.#renamed(block, event, data, response));
+    this.#out.add(this.#renamed(block, event, data, response));
     if (type !== 'response.completed' && type !== 'response.incomplete') return;
     const usage = readResponsesUsage(response.usage);
     if (usage) this.observed.usage = usage;
@@ -168,18 +167,19 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     this.onAnswer?.({ ...response, model: this.model });
   }
 
-  #handOn(block: Uint8Array): void {
-    this.#out.push(block, END_OF_BLOCK);
+  #handOn(block: ByteSlice): void {
+    this.#out.add(block);
+    this.#out.add(END_OF_BLOCK);
   }
 
   #renamed(
-    block: Uint8Array,
+    block: ByteSlice,
     event: string | undefined,
     data: string,
     response: Readonly<Record<string, unknown>> | undefined,
   ): Uint8Array {
     if (response?.model === undefined || response.model === this.model) {
-      return concatBytes([block, END_OF_BLOCK]);
+      return Buffer.concat([block.view(), END_OF_BLOCK]);
     }
     const edited = editNested(data, 'response', { model: JSON.stringify(this.model) });
     const name = event === undefined ? '' : `event: ${event}\n`;
@@ -187,10 +187,11 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   }
 }
 
-function eventName(block: Uint8Array): string | undefined {
-  for (let at = 0; at < EVENT.length; at += 1) if (block[at] !== EVENT[at]) return undefined;
-  const end = block.indexOf(LF);
-  return new TextDecoder().decode(block.subarray(EVENT.length, end < 0 ? block.length : end));
+function eventName(block: ByteSlice): string | undefined {
+  if (!block.startsWith(EVENT)) return undefined;
+  const { buffer, from, to } = block;
+  const end = buffer.indexOf(LF, from);
+  return new ByteSlice(buffer, from + EVENT.length, end < 0 ? to : Math.min(end, to)).lenientText();
 }
 
 /** No JSON text contains it. */

@@ -1,10 +1,11 @@
+import type { ByteSlice } from '../../core/byte-slice.ts';
 import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { EventTooLargeError, parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidAnswer } from '../decode.ts';
 import type { Target } from '../types.ts';
-import { decodeBlock, decodeData, lastBlock } from './block.ts';
+import { decodeBlock, decodeData } from './block.ts';
 import { errorFromResponses } from './errors.ts';
 import { originOf } from './origin.ts';
 import { finishOf, identityOf } from './output.ts';
@@ -35,7 +36,7 @@ export class ResponsesReader implements ChatEventReader {
     this.#output = new OutputEvents(originOf(target), (event) => this.#tell(event));
   }
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: ByteSlice, emit: Emit): void {
     if (this.#ended) return;
     this.#emit = emit;
     try {
@@ -51,8 +52,8 @@ export class ResponsesReader implements ChatEventReader {
   end(emit: Emit): void {
     if (this.#ended) return;
     this.#emit = emit;
-    const rest = lastBlock(this.#framer.end());
-    if (rest) this.#block(rest);
+    const rest = this.#framer.end();
+    if (rest.length > 0) this.#block(rest);
     if (!this.#ended) throw streamClosed(this.target.provider);
   }
 
@@ -67,7 +68,7 @@ export class ResponsesReader implements ChatEventReader {
     this.#emit({ type: 'start', ...identityOf(response) });
   }
 
-  #block(block: Uint8Array): void {
+  #block(block: ByteSlice): void {
     if (this.#ended) return;
     const { provider } = this.target;
     const { event, data } = parseBlock(decodeBlock(block, provider));

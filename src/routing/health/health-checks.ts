@@ -15,8 +15,6 @@ interface Streak {
   length: number;
 }
 
-const text = new TextDecoder();
-
 function atHost({ baseUrl }: Provider, path: string): string {
   return new URL(path, `${baseUrl}/`).href;
 }
@@ -81,7 +79,7 @@ export async function readEngineLoads(
   await Promise.all(
     asked.map(async (provider) => {
       const load = await ask(provider, provider.profile.loadPath ?? '/', timeoutMs).then(
-        ({ status, body }) => (status === 200 ? parseEngineLoad(text.decode(body)) : undefined),
+        ({ status, body }) => (status === 200 ? parseEngineLoad(body.lenientText()) : undefined),
         () => undefined,
       );
       loads.set(provider.id, load);

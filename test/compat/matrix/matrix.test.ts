@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { concatBytes } from '../../../src/core/sse.ts';
 import { type Gateway, startGateway } from '../../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../../support/mock-upstream.ts';
 import type { ResponseScript } from '../../support/scripts.ts';
@@ -39,7 +38,7 @@ afterAll(async () => {
 const stream = ({ stream: pieces, streamType }: MatrixProvider): ResponseScript => ({
   status: 200,
   headers: { 'content-type': streamType },
-  body: concatBytes(pieces),
+  body: Buffer.concat([...pieces]),
 });
 
 /** Sends a request as it is, and tells how it went on. */
