@@ -183,10 +183,10 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       (completed, outcome) => {
         leave?.();
         services.lifecycle.end(completed);
-        services.recorder.requestCompleted(completed, outcome);
+        const endedAt = services.clock.now();
+        services.recorder.requestCompleted(completed, outcome, endedAt);
         services.meter.completed(completed, outcome);
-        const { clock } = services;
-        services.requests.add(completed, outcome, clock.now(), clock.wallTime());
+        services.requests.add(completed, outcome, endedAt, services.clock.wallTime());
         exchange.finish(completed.status ?? 200);
       },
     );

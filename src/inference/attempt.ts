@@ -82,9 +82,10 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   #ended = false;
   #closed = false;
 
-  constructor(options: AttemptOptions) {
+  /** @param startedAt by the clock of the options */
+  constructor(options: AttemptOptions, startedAt = options.now()) {
     this.#options = options;
-    this.expiresAt = Math.min(options.now() + options.firstTokenMs, options.deadlineAt);
+    this.expiresAt = Math.min(startedAt + options.firstTokenMs, options.deadlineAt);
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.answer = promise;
     this.#resolve = resolve;

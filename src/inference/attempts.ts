@@ -1,8 +1,6 @@
 import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
 import type { CountTokensCall } from '../core/inference.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
-import type { Usage } from '../core/usage.ts';
-import type { Warning } from '../core/warning.ts';
 import type { Admission } from '../limits/limiter.ts';
 import type { InlineMedia, OnDemand, Target } from '../providers/types.ts';
 import type { Payer } from '../routing/admission/target-gate.ts';
@@ -10,13 +8,14 @@ import type { Ready } from '../routing/look.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
 import type { Hedging } from '../routing/router.ts';
-import { Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
-import type { AttemptTrace, RequestContext } from './context.ts';
+import { anotherWasFaster } from './attempt.ts';
+import type { RequestContext } from './context.ts';
 import type { Watched } from './deadlines.ts';
 import { expectedNanoUsd, expectedTokens } from './expected-use.ts';
-import { Race, type Racer } from './race.ts';
+import { Race } from './race.ts';
 import type { InferenceAnswer, InferenceServiceOptions, Run } from './run.ts';
-import { allFailed, deadlineExceeded, describeFailure, nothingUsable, refusal } from './service-errors.ts';
+import { SentAttempt } from './sent-attempt.ts';
+import { allFailed, deadlineExceeded, nothingUsable, refusal } from './service-errors.ts';
 import { type Claim, WaitingRoom } from './waiting-room.ts';
 
 /** What is as slow as the slowest of the usual is not slow yet. */
@@ -47,10 +46,9 @@ export class Attempts {
     let lastError: GatewayError | undefined;
     for (;;) {
       if (context.aborted) throw context.aborted;
-      if (this.#now() >= context.deadlineAt) {
-        throw deadlineExceeded().with({ attempts: failures });
-      }
-      const step = plan.next(this.#now(), context.deadlineAt);
+      const now = this.#now();
+      if (now >= context.deadlineAt) throw deadlineExceeded().with({ attempts: failures });
+      const step = plan.next(now, context.deadlineAt);
       if (step.kind === 'none') break;
       if (step.kind === 'wait') {
         await this.#pause(step.ms, context);
@@ -59,7 +57,7 @@ export class Attempts {
       const before = context.attempts.length;
       let claim: Claim | undefined;
       try {
-        if (step.kind === 'try') claim = this.#claim(run, step.ready);
+        if (step.kind === 'try') claim = this.#claim(run, step.ready, now);
         else {
           claim = await this.#waitingRoom.enter(
             step.busy,
@@ -107,10 +105,10 @@ export class Attempts {
   }
 
   /** Takes a place at a target at once, before anything is waited for. */
-  #claim({ call, facts }: Run, ready: Ready): Claim {
+  #claim({ call, facts }: Run, ready: Ready, now: number): Claim {
     const { state } = ready;
     const payer = state.gate ? payerOf(facts) : undefined;
-    return { ready, ticket: state.begin(this.#now(), call.stream, payer) };
+    return { ready, ticket: state.begin(now, call.stream, payer) };
   }
 
   /** Tries one target, or two where the first is slow to begin and the model is hedged. */
@@ -166,7 +164,7 @@ export class Attempts {
         budget.spend(),
     );
     if (!other) return first.answer;
-    const second = this.#begin(run, this.#claim(run, other.ready), NO_MEDIA, race);
+    const second = this.#begin(run, this.#claim(run, other.ready, this.#now()), NO_MEDIA, race);
     second.trace.hedge = 'began';
     try {
       const answer = await Promise.any([first.answer, second.answer]);
@@ -203,85 +201,10 @@ export class Attempts {
   }
 
   /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
-  #begin(
-    { snapshot, context, call, renderStreamError, holdBack }: Run,
-    { ready: { target, route }, ticket, admission }: Claim,
-    media: ReadonlyMap<string, InlineMedia>,
-    race?: Race,
-  ): Racer {
-    const { clock, deadlines, observer } = this.options;
-    const trace: AttemptTrace = {
-      provider: target.provider.id,
-      model: target.model,
-      account: target.provider.account,
-      target,
-      facts: route.facts,
-      startedAt: clock.now(),
-      firstEventAt: undefined,
-      endedAt: undefined,
-      failure: undefined,
-      admission,
-    };
-    context.attempts.push(trace);
-    ticket.sent(trace.startedAt);
-    const warnings: Warning[] = [];
-    const attempt = new Attempt({
-      call,
-      target,
-      context: {
-        requestId: context.id,
-        createdSeconds: Math.floor(clock.wallTime() / 1000),
-        warn: (warning) => warnings.push(warning),
-        media,
-      },
-      onBuilt: () => {
-        context.warnings = warnings;
-        if (context.strict && warnings.length > 0) throw refusal(target, warnings);
-      },
-      now: this.#now,
-      deadlines,
-      firstTokenMs: call.stream ? snapshot.limits.firstTokenMs : snapshot.limits.answerMs,
-      streamIdleMs: snapshot.limits.streamIdleMs,
-      deadlineAt: context.deadlineAt,
-      renderStreamError,
-      ...(race ? { mayCommit: () => race.wonBy(trace) } : {}),
-      onFirstEvent: () => {
-        trace.firstEventAt = clock.now();
-        context.answeredBy = trace;
-        ticket.answered(trace.firstEventAt);
-        context.committedAt ??= trace.firstEventAt;
-      },
-      onEnd: (end) => {
-        trace.endedAt = clock.now();
-        ticket.end(trace.endedAt, verdictOf(end), tokensOf(end));
-        if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
-        if (race && end.kind === 'client_gone' && race.winner && race.winner !== trace) trace.hedge = 'lost';
-        observer.attemptEnded(trace, context);
-        if (!race || race.ended(trace)) context.onAbort(undefined);
-        trace.usage = end.observed?.usage;
-        trace.outcome = end.kind;
-        // A stream that was cut has not told all that it has used, even where it has told something.
-        if (end.kind !== 'done' || !trace.usage) trace.answer = end.observed?.text;
-        if (trace.firstEventAt === undefined) return;
-        const complete = () => {
-          const { usage } = trace;
-          if (context.wantsCost && usage) context.cost = snapshot.router.costOf(target, route, usage);
-          completeFrom(context, end);
-        };
-        if (holdBack) holdBack(complete, end);
-        else complete();
-      },
-    });
-    const racer: Racer = { answer: attempt.answer, trace, cancel: (reason) => attempt.cancel(reason) };
-    if (race) race.add(racer);
-    else context.onAbort((reason) => attempt.cancel(reason));
-    ticket.onGiveUp = (reason) => attempt.cancel(reason);
-    try {
-      attempt.start();
-    } catch (error) {
-      attempt.cancel(asGatewayError(error));
-    }
-    return racer;
+  #begin(run: Run, claim: Claim, media: ReadonlyMap<string, InlineMedia>, race?: Race): SentAttempt {
+    const sent = new SentAttempt(this.options, this.#now, run, claim, media, race);
+    sent.start();
+    return sent;
   }
 
   /**
@@ -344,40 +267,4 @@ export class Attempts {
 
 function payerOf({ tenant, weight, inputTokens, outputTokens }: RequestFacts): Payer {
   return { tenant, weight, inputTokens, outputTokens };
-}
-
-/** What the end of an attempt says of its target: see `Ticket.end`. */
-function verdictOf(end: AttemptEnd): GatewayError | null | undefined {
-  if (end.kind === 'failed') return end.error;
-  return end.kind === 'client_gone' ? null : undefined;
-}
-
-/** Tokens of the answer; where they were not counted, its events. */
-function tokensOf({ observed }: AttemptEnd): number | undefined {
-  return observed?.usage?.outputTokens ?? observed?.chunks;
-}
-
-/** Closes the books with what an attempt has left. */
-function completeFrom(context: RequestContext, end: AttemptEnd): void {
-  context.usage = withEarlier(end.observed?.usage, context);
-  context.finishReason = end.observed?.finishReason;
-  context.complete(end.kind === 'failed' ? { kind: 'failed', error: end.error } : { kind: end.kind });
-}
-
-/** With what earlier targets had answered whose stream broke, and was gone on with. */
-function withEarlier(usage: Usage | undefined, context: RequestContext): Usage | undefined {
-  const { attempts, answeredBy } = context;
-  if (attempts.length === 1) return usage;
-  const cut = attempts.filter(
-    (one) => one !== answeredBy && one.firstEventAt !== undefined && one.failure && one.usage,
-  );
-  if (cut.length === 0) return usage;
-  context.usageEstimated = cut.some(({ estimated }) => estimated);
-  const sum = (of: (one: Usage) => number | undefined) =>
-    [usage, ...cut.map((one) => one.usage)].reduce((total, one) => total + ((one && of(one)) ?? 0), 0);
-  return {
-    ...(usage ?? { raw: {} }),
-    inputTokens: sum(({ inputTokens }) => inputTokens),
-    outputTokens: sum(({ outputTokens }) => outputTokens),
-  };
 }

@@ -34,6 +34,6 @@ export class Race {
   }
 
   cancel(reason: GatewayError, except?: AttemptTrace): void {
-    for (const { trace, cancel } of this.#racers) if (trace !== except) cancel(reason);
+    for (const racer of this.#racers) if (racer.trace !== except) racer.cancel(reason);
   }
 }

@@ -8,12 +8,15 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
 import type { MirrorSide } from './mirror.ts';
+import { RecordedSeries } from './recorded-series.ts';
 import type { AttemptObserver } from './service.ts';
 
 const NONE = 'none';
 
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
 export class Recorder implements AttemptObserver {
+  readonly #series: RecordedSeries;
+
   constructor(
     private readonly metrics: Metrics,
     private readonly log: Log,
@@ -21,18 +24,20 @@ export class Recorder implements AttemptObserver {
     private readonly logRequests: () => boolean,
     /** Told what a request of an experiment has shown. */
     private readonly onSample: (part: Participation, sample: Sample) => void = () => undefined,
-  ) {}
+  ) {
+    this.#series = new RecordedSeries(metrics);
+  }
 
   attemptEnded(trace: AttemptTrace, context: RequestContext): void {
-    const { metrics } = this;
-    metrics.providerRequests.labels(trace.provider).inc();
+    const { provider, startedAt, firstEventAt, failure } = trace;
+    this.#series.attempt(
+      provider,
+      firstEventAt === undefined ? undefined : (firstEventAt - startedAt) / 1000,
+    );
     if (context.attempts.length === 1) {
-      metrics.overhead.labels(context.route).observe((trace.startedAt - context.startedAt) / 1000);
+      this.#series.overhead(context.route, (startedAt - context.startedAt) / 1000);
     }
-    if (trace.failure) metrics.providerErrors.labels(trace.provider, trace.failure.code).inc();
-    if (trace.firstEventAt !== undefined) {
-      metrics.providerLatency.labels(trace.provider).observe((trace.firstEventAt - trace.startedAt) / 1000);
-    }
+    if (failure) this.metrics.providerErrors.labels(provider, failure.code).inc();
   }
 
   queueLeft(outcome: string, priority: Priority, waitedMs: number): void {
@@ -86,34 +91,27 @@ export class Recorder implements AttemptObserver {
     });
   }
 
-  requestCompleted(context: RequestContext, outcome: Outcome): void {
-    const { metrics } = this;
-    const endedAt = this.clock.now();
+  /** @param endedAt monotonic milliseconds */
+  requestCompleted(context: RequestContext, outcome: Outcome, endedAt = this.clock.now()): void {
     const attempt = context.answeredBy ?? context.attempts.at(-1);
     const model = context.modelLabel ?? 'unknown';
     const provider = attempt?.provider ?? NONE;
     const status = statusOf(context, outcome);
     context.status = status;
-    metrics.requests.labels(model, provider, String(status), context.principal.tier).inc();
-    metrics.requestDuration.labels(model, provider).observe((endedAt - context.startedAt) / 1000);
+    const series = this.#series.of(model, provider);
+    series.request(status, context.principal.tier, (endedAt - context.startedAt) / 1000);
     const firstAt = context.stream ? context.committedAt : undefined;
-    if (firstAt !== undefined) {
-      metrics.timeToFirstToken.labels(model, provider).observe((firstAt - context.startedAt) / 1000);
-    }
+    if (firstAt !== undefined) series.firstToken((firstAt - context.startedAt) / 1000);
     const { usage } = context;
     if (usage) {
-      const count = (direction: string, value: number | undefined) => {
-        if (value) metrics.tokens.labels(model, direction).inc(value);
-      };
-      count('input', usage.inputTokens);
-      count('output', usage.outputTokens);
-      count('cached', usage.cachedInputTokens);
-      count('reasoning', usage.reasoningTokens);
-      if (usage.outputTokens) metrics.tokensGenerated.labels(model).inc(usage.outputTokens);
-      if (firstAt !== undefined && usage.outputTokens && usage.outputTokens > 1) {
-        metrics.timePerOutputToken
-          .labels(model, provider)
-          .observe((endedAt - firstAt) / 1000 / (usage.outputTokens - 1));
+      const { outputTokens } = usage;
+      series.tokens('input', usage.inputTokens);
+      series.tokens('output', outputTokens);
+      series.tokens('cached', usage.cachedInputTokens);
+      series.tokens('reasoning', usage.reasoningTokens);
+      if (outputTokens) series.generated(outputTokens);
+      if (firstAt !== undefined && outputTokens && outputTokens > 1) {
+        series.perToken((endedAt - firstAt) / 1000 / (outputTokens - 1));
       }
     }
     const part = context.plan?.participation;

@@ -33,9 +33,7 @@ interface Segment {
  */
 export class UsageJournal {
   #current = new UsageBatches();
-  #waiting: UsageEvent[] = [];
   #segments: Segment[] = [];
-  #scheduled = false;
   #troubled = false;
   #flushing: Promise<void> | undefined;
 
@@ -46,15 +44,19 @@ export class UsageJournal {
 
   /** Events that no database has yet, as far as they are counted. */
   get pending(): number {
-    return this.#segments.reduce((sum, { count }) => sum + count, this.#current.count + this.#waiting.length);
+    return this.#segments.reduce((sum, { count }) => sum + count, this.#current.count);
   }
 
   add(event: UsageEvent): void {
-    this.#waiting.push(event);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    // Before the answer goes out; those that come in the same step are written together.
-    queueMicrotask(() => this.#append());
+    const line = lineOf(event);
+    try {
+      this.#append(`${line}\n`);
+    } catch (error) {
+      // It is still in memory, and may reach the database from there.
+      this.options.onTrouble('usage could not be written to the local disk', error);
+    }
+    this.#current.add(event, line);
+    if (this.#current.count >= MAX_SEGMENT) this.#rotate();
   }
 
   /** Hands over what is there. Calls that overlap share one run. @returns when it is done, or has been given up for now */
@@ -71,24 +73,10 @@ export class UsageJournal {
     await this.flush();
   }
 
-  #append(): void {
-    this.#scheduled = false;
-    const events = this.#waiting;
-    if (events.length === 0) return;
-    this.#waiting = [];
-    const lines = events.map(lineOf);
-    try {
-      const text = `${lines.join('\n')}\n`;
-      if (!this.options.files.append(text)) {
-        this.#rotate();
-        this.options.files.append(text);
-      }
-    } catch (error) {
-      // They are still in memory, and may reach the database from there.
-      this.options.onTrouble('usage could not be written to the local disk', error);
-    }
-    for (const [at, event] of events.entries()) this.#current.add(event, lines[at] ?? '');
-    if (this.#current.count >= MAX_SEGMENT) this.#rotate();
+  #append(text: string): void {
+    if (this.options.files.append(text)) return;
+    this.#rotate();
+    this.options.files.append(text);
   }
 
   #rotate(): void {
@@ -107,7 +95,6 @@ export class UsageJournal {
   }
 
   async #flush(): Promise<void> {
-    this.#append();
     this.#rotate();
     for (const segment of [...this.#segments]) {
       const kept = await this.#handOver(segment);

@@ -71,20 +71,35 @@ export function encodeRequest(
 ): readonly (string | Uint8Array)[] {
   const { body } = request;
   const head = headOf(request, target);
-  if (body === undefined) {
-    return [encodeHead(head + (request.method === 'POST' ? 'content-length: 0\r\n\r\n' : '\r\n'))];
-  }
+  if (body === undefined) return [head, request.method === 'POST' ? 'content-length: 0\r\n\r\n' : '\r\n'];
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
-  return [encodeHead(`${head}content-length: ${length}\r\n\r\n`), body];
+  return [head, `content-length: ${length}\r\n\r\n`, body];
+}
+
+/** A head as far as it does not depend on the body; text is ASCII. */
+type Head = string | Uint8Array;
+
+interface KnownHead {
+  readonly method: UpstreamRequest['method'];
+  readonly head: Head;
 }
 
 /** Heads of requests whose headers are frozen, and so shared by many. */
-const knownHeads = new WeakMap<UpstreamRequest['headers'], WeakMap<RequestTarget, string>>();
+const knownHeads = new WeakMap<UpstreamRequest['headers'], WeakMap<RequestTarget, KnownHead>>();
 
-/** The head, as far as it does not depend on the body. */
-function headOf({ method, headers }: UpstreamRequest, target: RequestTarget): string {
+function headOf({ method, headers }: UpstreamRequest, target: RequestTarget): Head {
   const known = knownHeads.get(headers)?.get(target);
-  if (known?.startsWith(method)) return known;
+  if (known?.method === method) return known.head;
+  const head = encodeHead(headText(method, headers, target));
+  if (Object.isFrozen(headers)) {
+    const heads = knownHeads.get(headers) ?? new WeakMap<RequestTarget, KnownHead>();
+    heads.set(target, { method, head });
+    knownHeads.set(headers, heads);
+  }
+  return head;
+}
+
+function headText(method: string, headers: UpstreamRequest['headers'], target: RequestTarget): string {
   let head = `${method} ${target.path} HTTP/1.1\r\nhost: ${headers.host ?? target.host}\r\n`;
   for (const name in headers) {
     const value = headers[name] ?? '';
@@ -94,15 +109,10 @@ function headOf({ method, headers }: UpstreamRequest, target: RequestTarget): st
   if (target.authorization !== undefined && headers.authorization === undefined) {
     head += `authorization: ${target.authorization}\r\n`;
   }
-  if (Object.isFrozen(headers)) {
-    const heads = knownHeads.get(headers) ?? new WeakMap<RequestTarget, string>();
-    heads.set(target, head);
-    knownHeads.set(headers, heads);
-  }
   return head;
 }
 
 /** Header values are Latin-1 on the wire, but text is written as UTF-8: the two agree for ASCII only. */
-function encodeHead(head: string): string | Uint8Array {
+function encodeHead(head: string): Head {
   return NOT_ASCII.test(head) ? Buffer.from(head, 'latin1') : head;
 }
