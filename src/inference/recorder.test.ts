@@ -79,18 +79,18 @@ describe('Recorder', () => {
     expect(await sample('llm_tokens_generated_total', { model: 'chat' })).toBe(9);
     expect(lines).toMatchObject([
       {
-        requestId: 'req_1',
+        request_id: 'req_1',
         key: 'key_1',
         model: 'alias',
         provider: 'p',
-        upstreamModel: 'up',
+        upstream_model: 'up',
         status: 200,
         outcome: 'done',
         attempts: 2,
-        durationMs: 1_000,
-        firstEventMs: 200,
-        inputTokens: 10,
-        finishReason: 'stop',
+        duration_ms: 1_000,
+        first_event_ms: 200,
+        input_tokens: 10,
+        finish_reason: 'stop',
       },
     ]);
   });

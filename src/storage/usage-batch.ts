@@ -34,6 +34,9 @@ export interface UsageTagHour extends UsageSums {
   model: string;
 }
 
+/** Lines that are put together as soon as there are so many: each that outlives a collection costs it again. */
+const MAX_LINES = 64;
+
 /**
  * Events of one tenant that are stored together, added up as they come: so that storing them is one row and a few sums,
  * however many they are.
@@ -43,7 +46,8 @@ export class UsageBatch {
   /** Unix milliseconds of the first and the last event. */
   firstAt = Number.POSITIVE_INFINITY;
   lastAt = 0;
-  readonly #lines: string[] = [];
+  readonly #blocks: string[] = [];
+  #lines: string[] = [];
   readonly #hours = new Map<string, UsageHour>();
   readonly #tagHours = new Map<string, UsageTagHour>();
   readonly #lastUse = new Map<string, number>();
@@ -52,7 +56,7 @@ export class UsageBatch {
 
   /** The events, one on each line. */
   get text(): string {
-    return this.#lines.join('\n');
+    return [...this.#blocks, ...this.#lines].join('\n');
   }
 
   get hours(): Iterable<UsageHour> {
@@ -71,7 +75,8 @@ export class UsageBatch {
   /** The same without its first events. */
   after(count: number): UsageBatch {
     const rest = new UsageBatch();
-    for (const line of this.#lines.slice(count)) {
+    if (count >= this.count) return rest;
+    for (const line of this.text.split('\n').slice(count)) {
       const event = eventOf(line);
       if (event) rest.add(event, line);
     }
@@ -85,6 +90,10 @@ export class UsageBatch {
     if (at < this.firstAt) this.firstAt = at;
     if (at > this.lastAt) this.lastAt = at;
     this.#lines.push(line);
+    if (this.#lines.length >= MAX_LINES) {
+      this.#blocks.push(this.#lines.join('\n'));
+      this.#lines = [];
+    }
     if (at > (this.#lastUse.get(keyId) ?? 0)) this.#lastUse.set(keyId, at);
     const start = at - (at % HOUR_MS);
     addTo(this.#hourOf(start, event), event);

@@ -5,10 +5,16 @@ import { join } from 'node:path';
 import { createLog, type LogOptions, type RequestLine } from './log.ts';
 
 const LINE: RequestLine = {
-  ...{ requestId: 'r', tenant: 't', key: 'k', route: '/v1', model: undefined, provider: undefined },
-  ...{ upstreamModel: undefined, variant: undefined, stream: false, status: 200, outcome: 'done' },
-  ...{ attempts: 1, queuedMs: undefined, loadingMs: undefined, durationMs: 1.5, firstEventMs: undefined },
-  ...{ inputTokens: undefined, outputTokens: undefined, finishReason: undefined },
+  ...{ request_id: 'r', tenant: 't', key: 'k', route: '/v1', model: undefined, provider: undefined },
+  ...{ upstream_model: undefined, variant: undefined, stream: false, status: 200, outcome: 'done' },
+  ...{
+    attempts: 1,
+    queued_ms: undefined,
+    loading_ms: undefined,
+    duration_ms: 1.5,
+    first_event_ms: undefined,
+  },
+  ...{ input_tokens: undefined, output_tokens: undefined, finish_reason: undefined },
   ...{ error: undefined, reason: undefined },
 };
 
