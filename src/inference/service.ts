@@ -48,47 +48,57 @@ export class InferenceService {
   /**
    * @param renderStreamError the client dialect's error event
    * @param target where to go in place of the model that the call names
-   * @throws GatewayError when no target committed; the context is completed then
+   * @returns rejected when no target committed; the context is completed then
    */
-  async run(
+  run(
     snapshot: InferenceSnapshot,
     context: RequestContext,
     call: InferenceCall,
     renderStreamError: RenderStreamError,
     target?: ModelRoute,
   ): Promise<InferenceAnswer> {
+    const failed = (thrown: unknown) => context.complete(outcomeOf(asGatewayError(thrown)));
     try {
       const route = target ?? snapshot.directory.resolve(call.model);
       if (!route) throw unknownModel(call.model, snapshot.directory);
-      const { router } = snapshot;
       context.modelLabel = route.label;
       if (route.strict) context.strict = true;
       const { principal } = context;
       const facts = new RequestFacts(call, principal.tenant, context.demands, principal.weight);
-      // Copies for comparison are the operator's own, and take nothing from anybody.
-      const admitting = target ? undefined : this.#admit(snapshot, context, route, facts);
-      if (admitting) await admitting;
-      const plan = router.plan(route, facts, this.#now());
-      context.plan = plan;
-      if (plan.participation) context.wantsCost = true;
       const run: Run = { snapshot, context, call, facts, renderStreamError };
-      const mirror = target ? undefined : router.mirrorOf(route);
-      if (mirror) {
-        context.wantsCost = true;
-        this.#mirror.start(context, call, mirror, (own, copy, to) =>
-          this.run(snapshot, own, copy, renderStreamError, to),
-        );
-      }
-      const escalation = Escalation.of(route, call);
-      if (escalation) return await this.#escalating(run, plan, escalation);
-      const continuable = ContinuableStream.of(route, call);
-      if (continuable) return await this.#continuing(run, plan, continuable);
-      return await this.#attempts.run(run, plan);
+      // Copies for comparison are the operator's own, and take nothing from anybody.
+      const isCopy = target !== undefined;
+      const admitting = isCopy ? undefined : this.#admit(snapshot, context, route, facts);
+      const answer = admitting
+        ? admitting.then(() => this.#answer(run, route, isCopy))
+        : this.#answer(run, route, isCopy);
+      // Beside the answer: whoever waits for it need not wait for this too.
+      answer.catch(failed);
+      return answer;
     } catch (thrown) {
-      const error = asGatewayError(thrown);
-      context.complete(outcomeOf(error));
-      throw error;
+      failed(thrown);
+      return Promise.reject(asGatewayError(thrown));
     }
+  }
+
+  #answer(run: Run, route: ModelRoute, isCopy: boolean): Promise<InferenceAnswer> {
+    const { context, call, snapshot, renderStreamError } = run;
+    const { router } = snapshot;
+    const plan = router.plan(route, run.facts, this.#now());
+    context.plan = plan;
+    if (plan.participation) context.wantsCost = true;
+    const mirror = isCopy ? undefined : router.mirrorOf(route);
+    if (mirror) {
+      context.wantsCost = true;
+      this.#mirror.start(context, call, mirror, (own, copy, to) =>
+        this.run(snapshot, own, copy, renderStreamError, to),
+      );
+    }
+    const escalation = Escalation.of(route, call);
+    if (escalation) return this.#escalating(run, plan, escalation);
+    const continuable = ContinuableStream.of(route, call);
+    if (continuable) return this.#continuing(run, plan, continuable);
+    return this.#attempts.run(run, plan);
   }
 
   /** Takes what the request may use from all limits that concern it; nothing where there are none. */

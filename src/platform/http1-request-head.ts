@@ -42,22 +42,9 @@ const KEEP_ALIVE = /(?:^|,)\s*keep-alive\s*(?:,|$)/i;
  * @throws BadRequestError, or TransportError for malformed headers
  */
 export function readRequestHead(text: string, maxHeaders: number): RequestHead {
-  const lineEnd = text.indexOf('\r\n');
-  const line = lineEnd < 0 ? text : text.slice(0, lineEnd);
-  const first = line.indexOf(' ');
-  const second = line.indexOf(' ', first + 1);
-  const method = line.slice(0, first);
-  const asked = line.slice(first + 1, second);
-  const version = line.slice(second + 1);
-  if (second < 0 || !METHOD.test(method) || !TARGET.test(asked) || !VERSION.test(version)) {
-    throw new BadRequestError(400, 'The request line is not that of an HTTP/1.1 request.');
-  }
-  const http10 = version === 'HTTP/1.0';
-  if (!http10 && version !== 'HTTP/1.1') {
-    throw new BadRequestError(505, `${version} is not spoken here; HTTP/1.1 is.`);
-  }
-  const headers = parseFields(text, lineEnd < 0 ? text.length : lineEnd + 2, maxHeaders);
-  const { target, authority } = targetOf(method, asked);
+  const line = knownLine(text) ?? readLine(text);
+  const { method, target, authority, http10 } = line;
+  const headers = parseFields(text, line.text.length, maxHeaders);
   const expected = headers.get('expect');
   if (expected !== null && expected.toLowerCase() !== '100-continue') {
     throw new BadRequestError(417, 'The only expectation that can be met is "100-continue".');
@@ -73,6 +60,52 @@ export function readRequestHead(text: string, maxHeaders: number): RequestHead {
     keepAlive: keepsAlive(headers, http10),
     expectsContinue: expected !== null && !http10 && framing !== 0,
   };
+}
+
+/** What the first line of a request says. */
+interface RequestLine {
+  /** As it was written, to the end of the line. */
+  readonly text: string;
+  readonly method: string;
+  readonly target: string;
+  /** Of a target that names its host. */
+  readonly authority?: string;
+  readonly http10: boolean;
+}
+
+/** Lines that came of late: clients call the same few endpoints over and over. */
+const KNOWN_LINES: RequestLine[] = [];
+const MAX_KNOWN_LINES = 8;
+const MAX_KNOWN_LENGTH = 256;
+let oldest = 0;
+
+function knownLine(text: string): RequestLine | undefined {
+  for (const line of KNOWN_LINES) if (text.startsWith(line.text)) return line;
+  return undefined;
+}
+
+function readLine(head: string): RequestLine {
+  const end = head.indexOf('\r\n');
+  const line = end < 0 ? head : head.slice(0, end);
+  const first = line.indexOf(' ');
+  const second = line.indexOf(' ', first + 1);
+  const method = line.slice(0, first);
+  const asked = line.slice(first + 1, second);
+  const version = line.slice(second + 1);
+  if (second < 0 || !METHOD.test(method) || !TARGET.test(asked) || !VERSION.test(version)) {
+    throw new BadRequestError(400, 'The request line is not that of an HTTP/1.1 request.');
+  }
+  const http10 = version === 'HTTP/1.0';
+  if (!http10 && version !== 'HTTP/1.1') {
+    throw new BadRequestError(505, `${version} is not spoken here; HTTP/1.1 is.`);
+  }
+  const read = { text: end < 0 ? head : head.slice(0, end + 2), method, ...targetOf(method, asked), http10 };
+  // A head without headers ends within the line, which is then no beginning of others.
+  if (end >= 0 && end < MAX_KNOWN_LENGTH) {
+    KNOWN_LINES[oldest] = read;
+    oldest = (oldest + 1) % MAX_KNOWN_LINES;
+  }
+  return read;
 }
 
 function targetOf(method: string, asked: string): { target: string; authority?: string } {
