@@ -127,7 +127,7 @@ class MemberScanner {
  */
 export function editMembers(text: string, edits: Readonly<Record<string, string | null>>): string {
   const scanner = new MemberScanner(text);
-  const met: string[] = [];
+  let met: string[] | undefined;
   let out = '';
   let copied = 0;
   let kept = 0;
@@ -138,7 +138,8 @@ export function editMembers(text: string, edits: Readonly<Record<string, string 
       kept += 1;
       continue;
     }
-    met.push(name);
+    if (met) met.push(name);
+    else met = [name];
     const value = edits[name] ?? null;
     if (value !== null) {
       out += text.slice(copied, scanner.valueStart) + value;
@@ -158,7 +159,7 @@ export function editMembers(text: string, edits: Readonly<Record<string, string 
   let added = '';
   for (const name in edits) {
     const value = edits[name];
-    if (typeof value !== 'string' || met.includes(name)) continue;
+    if (typeof value !== 'string' || met?.includes(name)) continue;
     added += `${added === '' ? '' : ','}${JSON.stringify(name)}:${value}`;
   }
   if (added === '') return out;

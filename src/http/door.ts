@@ -25,8 +25,8 @@ const KNOWN_METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT'
 
 /** The HTTP side of the gateway: routes, request ids, errors, CORS and the count of what was answered. */
 export class Door {
-  /** By method and path, for those without parameters: nearly all of the traffic. */
-  readonly #exact = new Map<string, DoorHandler>();
+  /** By method and then by path, for those without parameters: nearly all of the traffic. */
+  readonly #exact = new Map<string, Map<string, DoorHandler>>();
   readonly #patterns: { readonly pattern: PathPattern; readonly handler: DoorHandler }[] = [];
 
   readonly #onFinish = ({ request, route, startedAt }: Exchange, status: number) => {
@@ -44,7 +44,9 @@ export class Door {
       return handler(exchange);
     };
     this.#patterns.push({ pattern, handler: matched });
-    if (!pattern.hasParameters) this.#exact.set(`${method} ${path}`, matched);
+    if (pattern.hasParameters) return;
+    const paths = this.#exact.get(method) ?? new Map<string, DoorHandler>();
+    this.#exact.set(method, paths.set(path, matched));
   }
 
   /** Answers one request. Never throws and never rejects. */
@@ -75,7 +77,7 @@ export class Door {
     const { request } = exchange;
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const path = pathOf(request.target);
-    const exact = this.#exact.get(`${method} ${path}`);
+    const exact = this.#exact.get(method)?.get(path);
     if (exact) return exact(exchange);
     for (const { pattern, handler } of this.#patterns) {
       const params = pattern.method === method ? pattern.match(path) : undefined;

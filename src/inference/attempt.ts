@@ -17,6 +17,8 @@ const MAX_ANSWER_BODY = 256 * 1024 * 1024;
 /** How long an upstream may take to end its body after its last event, for its connection to be reused. */
 const LINGER_MS = 1_000;
 
+const NO_HEADERS: UpstreamHeaders = { get: () => null };
+
 export type Answer =
   | { readonly kind: 'buffered'; readonly target: Target; readonly result: InferenceResult }
   | { readonly kind: 'stream'; readonly target: Target; readonly body: StreamBody };
@@ -69,13 +71,13 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   readonly #reject: (error: GatewayError) => void;
   #exchange: UpstreamExchange | undefined;
   #status = 0;
-  #headers: UpstreamHeaders = { get: () => null };
+  #headers: UpstreamHeaders = NO_HEADERS;
   #decoder: StreamDecoder | undefined;
   /** What has come of an answer that is read as a whole. */
-  #received: ByteSlice[] = [];
+  #received: ByteSlice[] | undefined;
   #receivedLength = 0;
   /** What the client gets of a stream, as long as it is not committed. */
-  #pending: Pieces[] = [];
+  #pending: Pieces[] | undefined;
   #stream: PushStream | undefined;
   #paused = false;
   /** The client's side is settled. The upstream may still be lingering. */
@@ -204,7 +206,8 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   }
 
   #buffer(bytes: ByteSlice): void {
-    this.#received.push(bytes);
+    if (this.#received) this.#received.push(bytes);
+    else this.#received = [bytes];
     this.#receivedLength += bytes.length;
     if (!this.#succeeded() && this.#receivedLength > MAX_ERROR_BODY) {
       this.#fail(this.#options.target.provider.adapter.mapError(this.#response(), this.#options.target));
@@ -214,7 +217,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   }
 
   #response() {
-    return { status: this.#status, headers: this.#headers, body: joinSlices(this.#received) };
+    return { status: this.#status, headers: this.#headers, body: joinSlices(this.#received ?? []) };
   }
 
   #finishBuffered(): void {
@@ -261,8 +264,8 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     this.#options.onFirstEvent();
     const stream = new PushStream(this);
     this.#stream = stream;
-    for (const pieces of this.#pending) stream.push(pieces);
-    this.#pending = [];
+    for (const pieces of this.#pending ?? []) stream.push(pieces);
+    this.#pending = undefined;
     this.#touch();
     this.#resolve({ kind: 'stream', target: this.#options.target, body: stream });
   }
@@ -270,7 +273,8 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   #emit(pieces: Pieces): void {
     const stream = this.#stream;
     if (!stream) {
-      this.#pending.push(pieces);
+      if (this.#pending) this.#pending.push(pieces);
+      else this.#pending = [pieces];
       return;
     }
     const room = stream.push(pieces);

@@ -27,6 +27,8 @@ export interface UsageCounter {
   output(text: string, model: string): Promise<number>;
 }
 
+const NO_USAGE: Partial<Usage> = {};
+
 /**
  * Closes the books of a request: what each of its attempts has used and cost, for the tenant's usage and for the limits
  * that it was let in by. What the upstream has not told is counted here, behind the request, and marked as estimated.
@@ -114,7 +116,7 @@ export class UsageMeter {
     const { clock } = this.options;
     const { principal } = context;
     const endedAt = trace.endedAt ?? clock.now();
-    const usage: Partial<Usage> = trace.usage ?? {};
+    const usage: Partial<Usage> = trace.usage ?? NO_USAGE;
     return {
       id: this.options.newId(),
       tenant: principal.tenant,
@@ -126,7 +128,7 @@ export class UsageMeter {
       provider: trace.provider,
       upstreamModel: trace.model,
       operation: context.operation,
-      tags: [...context.tags],
+      tags: context.tags,
       status: context.status ?? (outcome.kind === 'failed' ? outcome.error.status : 200),
       outcome: trace.outcome ?? outcome.kind,
       requests: counted ? 1 : 0,

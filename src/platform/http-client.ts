@@ -214,6 +214,8 @@ function warnOfHandlerError(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error));
 }
 
+const NO_PARTS: readonly (string | Uint8Array)[] = [];
+
 class Http1Exchange implements UpstreamExchange, CarriedExchange {
   connection: Http1Connection | undefined;
   readonly target: RequestTarget | undefined;
@@ -263,7 +265,7 @@ class Http1Exchange implements UpstreamExchange, CarriedExchange {
 
   onHead(status: number, headers: UpstreamHeaders): void {
     // It will not be sent again: a large body need not live as long as a long answer.
-    this.#parts = [];
+    this.#parts = NO_PARTS;
     this.#handler.onHead(status, headers);
   }
 
@@ -272,19 +274,24 @@ class Http1Exchange implements UpstreamExchange, CarriedExchange {
   }
 
   onEnd(): void {
-    if (this.#finish()) this.#tell(() => this.#handler.onEnd());
+    if (!this.#finish()) return;
+    try {
+      this.#handler.onEnd();
+    } catch (error) {
+      this.#client.handlerThrew(error);
+    }
   }
 
   onFailure(error: unknown): void {
     if (!this.#finish()) return;
     if (error instanceof TransportError) {
-      this.#tell(() => this.#handler.onError(error));
+      this.#fail(error);
       return;
     }
     // The handler still learns that its exchange has ended, so that it can let go of what it holds.
     const ended = new TransportError('closed_mid_body', 'a response handler threw', { cause: error });
     this.#client.handlerThrew(error);
-    this.#tell(() => this.#handler.onError(ended));
+    this.#fail(ended);
   }
 
   onStaleConnection(): void {
@@ -300,11 +307,11 @@ class Http1Exchange implements UpstreamExchange, CarriedExchange {
     return true;
   }
 
-  #tell(last: () => void): void {
+  #fail(error: TransportError): void {
     try {
-      last();
-    } catch (error) {
-      this.#client.handlerThrew(error);
+      this.#handler.onError(error);
+    } catch (thrown) {
+      this.#client.handlerThrew(thrown);
     }
   }
 }

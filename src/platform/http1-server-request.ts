@@ -22,7 +22,7 @@ export class ServerRequest implements HttpRequest {
   /** Nobody will read what still comes. */
   dropped = false;
   readonly #carrier: RequestCarrier;
-  #parts: ByteSlice[] = [];
+  #parts: ByteSlice[] | undefined;
   #length = 0;
   #limit: number | undefined;
   #waiting: PromiseWithResolvers<ByteSlice> | undefined;
@@ -86,7 +86,8 @@ export class ServerRequest implements HttpRequest {
 
   received(bytes: ByteSlice): void {
     if (this.dropped) return;
-    this.#parts.push(bytes);
+    if (this.#parts) this.#parts.push(bytes);
+    else this.#parts = [bytes];
     this.#length += bytes.length;
     if (this.#limit === undefined) {
       if (this.#length > KEPT_UNASKED) this.#carrier.holdBody();
@@ -117,13 +118,13 @@ export class ServerRequest implements HttpRequest {
   }
 
   #take(): ByteSlice {
-    const parts = this.#parts;
-    this.#parts = [];
+    const parts = this.#parts ?? [];
+    this.#parts = undefined;
     return joinSlices(parts);
   }
 
   #drop(): void {
     this.dropped = true;
-    this.#parts = [];
+    this.#parts = undefined;
   }
 }

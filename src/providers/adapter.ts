@@ -30,6 +30,8 @@ export interface AdapterParts
   readonly tokenCount?: TokenCountFormat;
 }
 
+const NO_NAMES: readonly string[] = [];
+
 /** Joins a family's formats into an adapter: a passthrough where client and target agree, else a translation. */
 export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { kind, authorize, mapError, streamMediaType, buildModelsRequest, parseModels } = parts;
@@ -79,8 +81,8 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     countsTokens: tokenCount !== undefined,
 
     mediaToInline(call, target) {
-      if (call.operation !== 'chat' && call.operation !== 'completion') return [];
-      if (!chat?.needsInline || passthrough?.(call.dialect.name, target)) return [];
+      if (call.operation !== 'chat' && call.operation !== 'completion') return NO_NAMES;
+      if (!chat?.needsInline || passthrough?.(call.dialect.name, target)) return NO_NAMES;
       return mediaUrls(chat, call.chat(), target);
     },
 
@@ -89,7 +91,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       const { url, headers: own, body } = format(call, target, context);
       const usual = call.stream ? usualStreamHeaders(provider) : usualHeaders(provider);
       let more = own;
-      for (const name of provider.profile.forwardHeaders ?? []) {
+      for (const name of provider.profile.forwardHeaders ?? NO_NAMES) {
         const value = call.headers.get(name);
         if (value !== null) more = { [name]: value, ...more };
       }

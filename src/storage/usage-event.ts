@@ -16,7 +16,7 @@ export const usageEvent = z.object({
   provider: z.string(),
   upstreamModel: z.string(),
   operation: z.string(),
-  tags: z.array(z.string()),
+  tags: z.array(z.string()).readonly(),
   /** Of the request. */
   status: count,
   /** Of the attempt. */
@@ -44,11 +44,29 @@ const FIELDS = Object.keys(usageEvent.shape);
 /** An event as one line of text: its fields as a JSON list, which is half as long as an object. */
 export function lineOf(event: UsageEvent): string {
   return JSON.stringify([
-    ...[event.id, event.tenant, event.requestId, event.at, event.keyId, event.member, event.model],
-    ...[event.provider, event.upstreamModel, event.operation, event.tags, event.status, event.outcome],
-    ...[event.requests, event.inputTokens, event.outputTokens, event.cachedTokens],
-    ...[event.cacheWriteTokens, event.reasoningTokens, event.costPico, event.estimated],
-    ...[event.durationMs, event.firstEventMs],
+    event.id,
+    event.tenant,
+    event.requestId,
+    event.at,
+    event.keyId,
+    event.member,
+    event.model,
+    event.provider,
+    event.upstreamModel,
+    event.operation,
+    event.tags,
+    event.status,
+    event.outcome,
+    event.requests,
+    event.inputTokens,
+    event.outputTokens,
+    event.cachedTokens,
+    event.cacheWriteTokens,
+    event.reasoningTokens,
+    event.costPico,
+    event.estimated,
+    event.durationMs,
+    event.firstEventMs,
   ]);
 }
 

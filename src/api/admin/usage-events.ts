@@ -22,7 +22,7 @@ const eventRow = z
     provider: z.string(),
     upstream_model: z.string(),
     operation: z.string(),
-    tags: z.array(z.string()),
+    tags: z.array(z.string()).readonly(),
     status: z.number().int().describe('Of the request.'),
     outcome: z.string().describe('Of the attempt: `done`, `failed` or `client_gone`.'),
     counts_as_request: z.boolean().describe('False for the other attempts of a request.'),
