@@ -4,9 +4,9 @@ import { AppendFile } from '../platform/append-file.ts';
 
 const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
 
-/** Bytes of one file: a thousand events, or some ten thousand where there are many. */
+/** Bytes of one file: a thousand events, or two thousand where there are many. Making and storing it takes a moment each. */
 const SMALLEST_FILE = 256 * 1024;
-const LARGEST_FILE = 4 * 1024 * 1024;
+const LARGEST_FILE = 512 * 1024;
 /** Bytes that one character may take. */
 const MOST_BYTES = 3;
 

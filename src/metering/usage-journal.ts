@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UsageBatches, type UsageSink } from '../storage/usage-batch.ts';
 import { lineOf, type UsageEvent } from '../storage/usage-event.ts';
 import type { JournalFiles } from './journal-files.ts';
@@ -97,6 +98,8 @@ export class UsageJournal {
   async #flush(): Promise<void> {
     this.#rotate();
     for (const segment of [...this.#segments]) {
+      // Storing one holds everybody up for some milliseconds where the database is a file: not for all of them at once.
+      await nextTurn();
       const kept = await this.#handOver(segment);
       // Nothing can be stored anywhere: no use in trying the rest.
       if (kept === 'nothing') return;
