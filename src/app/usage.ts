@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { UsageMeter } from '../inference/usage-meter.ts';
 import { Calendar } from '../limits/calendar.ts';
+import type { Counter } from '../limits/counter.ts';
 import { Limiter } from '../limits/limiter.ts';
 import { JournalFiles } from '../metering/journal-files.ts';
 import type { Prices } from '../metering/prices.ts';
@@ -67,14 +68,20 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   };
   const limits = await createLimits({ config, clock, log, metrics, counters, boot, newId });
   const { store } = limits;
+  const quotaGauges = new WeakMap<Counter, ReturnType<typeof metrics.quotaUsed.labels>>();
   const limiter = new Limiter({
     clock,
     store,
     calendar: new Calendar(),
-    onUse: ({ subject, limit }, used) => {
+    onUse: (counter, used) => {
+      const { subject, limit } = counter;
       if (limit.max === 0) return;
-      const quota = `${limit.of}_per_${limit.per}`;
-      metrics.quotaUsed.labels(subject.id.slice(0, -1), quota).set(used / limit.max);
+      let gauge = quotaGauges.get(counter);
+      if (!gauge) {
+        gauge = metrics.quotaUsed.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
+        quotaGauges.set(counter, gauge);
+      }
+      gauge.set(used / limit.max);
     },
     onHit: ({ subject, limit }, refused) => {
       if (refused) metrics.rateLimited.labels(subject.scope).inc();

@@ -20,12 +20,12 @@ interface LocalDate {
 /** Tells days and months of time zones; what it has worked out it keeps until it is over. */
 export class Calendar {
   readonly #formats = new Map<string, Intl.DateTimeFormat>();
-  readonly #current = new Map<string, Period>();
+  readonly #current = { day: new Map<string, Period>(), month: new Map<string, Period>() };
 
   /** The period of a zone that a moment is in. */
   periodAt(now: number, per: CalendarPeriod, timeZone: string): Period {
-    const key = `${per} ${timeZone}`;
-    const known = this.#current.get(key);
+    const current = this.#current[per];
+    const known = current.get(timeZone);
     if (known && now >= known.startsAt && now < known.endsAt) return known;
     const { year, month, day } = this.#dateAt(now, timeZone);
     const period =
@@ -40,7 +40,7 @@ export class Calendar {
             startsAt: this.#startOf({ year, month, day: 1 }, timeZone),
             endsAt: this.#startOf({ year, month: month + 1, day: 1 }, timeZone),
           };
-    this.#current.set(key, period);
+    current.set(timeZone, period);
     return period;
   }
 

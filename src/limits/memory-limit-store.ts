@@ -150,8 +150,12 @@ export class MemoryLimitStore implements LimitStore {
   #take({ counter, period }: Charge, amount: number, now: number): Standing {
     switch (counter.kind) {
       case 'rate': {
-        const level = this.#level(counter, now) - amount;
-        this.#buckets.set(counter.key, { level, updatedAt: now });
+        const bucket = this.#buckets.get(counter.key);
+        const level = this.#levelOf(bucket, counter, now) - amount;
+        if (bucket) {
+          bucket.level = level;
+          bucket.updatedAt = now;
+        } else this.#buckets.set(counter.key, { level, updatedAt: now });
         return level;
       }
       case 'period': {
@@ -184,8 +188,15 @@ export class MemoryLimitStore implements LimitStore {
     return this.#tally(counter.key, period).used;
   }
 
-  #level({ key, capacity, perMs }: Extract<Counter, { kind: 'rate' }>, now: number): number {
-    const bucket = this.#buckets.get(key);
+  #level(counter: Extract<Counter, { kind: 'rate' }>, now: number): number {
+    return this.#levelOf(this.#buckets.get(counter.key), counter, now);
+  }
+
+  #levelOf(
+    bucket: Bucket | undefined,
+    { capacity, perMs }: Extract<Counter, { kind: 'rate' }>,
+    now: number,
+  ): number {
     const part = this.share.part();
     if (!bucket) return capacity * part;
     return Math.min(capacity * part, bucket.level + (now - bucket.updatedAt) * perMs * part);
