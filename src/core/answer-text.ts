@@ -3,26 +3,24 @@ const MAX_PIECES = 32;
 
 /**
  * The words of an answer as far as it has come, for counting them where the upstream has not. Strings that grow by
- * adding to them hold on to every piece, so pieces are put together from time to time.
+ * adding to them hold on to every piece, so pieces are put together some at a time, and the whole when it is asked for.
  */
 export class AnswerText {
-  #whole = '';
+  #blocks: string[] = [];
   #pieces: string[] = [];
 
   add(piece: unknown): void {
     if (typeof piece !== 'string' || piece === '') return;
     this.#pieces.push(piece);
-    if (this.#pieces.length >= MAX_PIECES) this.#join();
+    if (this.#pieces.length < MAX_PIECES) return;
+    this.#blocks.push(this.#pieces.join(''));
+    this.#pieces = [];
   }
 
   toString(): string {
-    this.#join();
-    return this.#whole;
-  }
-
-  #join(): void {
-    if (this.#pieces.length === 0) return;
-    this.#whole = [this.#whole, ...this.#pieces].join('');
+    const whole = [...this.#blocks, ...this.#pieces].join('');
+    this.#blocks = whole === '' ? [] : [whole];
     this.#pieces = [];
+    return whole;
   }
 }

@@ -1,0 +1,22 @@
+import { expect, test } from 'bun:test';
+import fc from 'fast-check';
+import { AnswerText } from './answer-text.ts';
+
+test('an answer is all of its texts in their order, whenever it is asked for', () => {
+  const piece = fc.oneof(fc.string({ maxLength: 4 }), fc.constantFrom(undefined, null, 7));
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(piece, fc.integer({ min: 0, max: 40 })), { maxLength: 150, size: 'max' }),
+      (pieces) => {
+        const answer = new AnswerText();
+        let whole = '';
+        for (const [text, roll] of pieces) {
+          answer.add(text);
+          if (typeof text === 'string') whole += text;
+          if (roll === 0) expect(String(answer)).toBe(whole);
+        }
+        expect(String(answer)).toBe(whole);
+      },
+    ),
+  );
+});
