@@ -1,4 +1,5 @@
 const strict = new TextDecoder('utf-8', { fatal: true });
+const lenient = new TextDecoder();
 /** What a lenient reader puts in the place of bytes that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 /** The first byte of a byte order mark. */
@@ -41,14 +42,19 @@ export class ByteSlice {
 
   /** As UTF-8, without a byte order mark. @throws TypeError when it is none */
   text(): string {
-    const { buffer, from, to } = this;
-    const text = buffer.toString('utf8', from, to);
-    return buffer[from] === MARK || text.includes(REPLACEMENT) ? strict.decode(this.view()) : text;
+    return this.#decode(strict);
   }
 
   /** As UTF-8, without a byte order mark, whatever it is. */
   lenientText(): string {
-    return new TextDecoder().decode(this.view());
+    return this.#decode(lenient);
+  }
+
+  /** @param decoder asked only where there may be more to it: it needs a view */
+  #decode(decoder: TextDecoder): string {
+    const { buffer, from, to } = this;
+    const text = buffer.toString('utf8', from, to);
+    return buffer[from] === MARK || text.includes(REPLACEMENT) ? decoder.decode(this.view()) : text;
   }
 
   /** The same in memory of its own, so that what it is part of need not be kept. */

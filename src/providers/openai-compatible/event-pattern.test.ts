@@ -165,6 +165,16 @@ describe('events that are like those before', () => {
     expect(out).toContain('"obfuscation":"693"');
   });
 
+  test('are not learned from events that are long, however often they come', () => {
+    const patterns = new EventPatterns();
+    const long = (letter: string) => `{"a":"${letter.repeat(20_000_000)}"}`;
+    const read = () => {
+      throw new Error('was looked at');
+    };
+    for (const text of [long('a'), long('b'), '{"a":"c"}', long('d'), '{"a":"e"}'])
+      patterns.learn(text, read);
+  });
+
   test('are not looked for for ever where there are none', () => {
     const patterns = new EventPatterns();
     let read = 0;

@@ -17,6 +17,8 @@ const MAX_HOLES = 4;
 /** So often in a row it is tried to learn, until what was learned has been of use. */
 const MAX_LESSONS = 8;
 const USEFUL_AFTER = 16;
+/** Characters. Longer events, such as those with pictures in them, are no words, and would take long to compare. */
+const MAX_LEARNED = 8 * 1024;
 
 const encoder = new TextEncoder();
 
@@ -54,8 +56,8 @@ export class EventPatterns {
    */
   learn(text: string, read: (text: string) => Example | undefined): void {
     const previous = this.#previous;
-    this.#previous = text;
-    if (previous === undefined || this.#lessons >= this.maxLessons) return;
+    this.#previous = text.length > MAX_LEARNED ? undefined : text;
+    if (previous === undefined || text.length > MAX_LEARNED || this.#lessons >= this.maxLessons) return;
     this.#lessons += 1;
     this.#uses = 0;
     this.#pattern = patternOf(previous, text, read) ?? this.#pattern;
