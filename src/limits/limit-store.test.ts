@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
 import {
   canStopRedis,
   hasRedis,
@@ -13,7 +14,7 @@ import type { Limit, LimitScope } from '../core/limit.ts';
 import { connectRedis } from '../storage/kv/redis-client.ts';
 import { Calendar } from './calendar.ts';
 import { type Charge, type Counter, countersOf } from './counter.ts';
-import { type LimitStore, type ReserveAnswer, StoreLostError } from './limit-store.ts';
+import { type LimitStore, type Reservation, type ReserveAnswer, StoreLostError } from './limit-store.ts';
 import { MemoryLimitStore } from './memory-limit-store.ts';
 import { RedisLimitStore } from './redis-limit-store.ts';
 import { SharedLimitStore } from './shared-limit-store.ts';
@@ -115,6 +116,20 @@ const BACKENDS: readonly Backend[] = [
   redisBackend('a Redis cluster', { cluster: true }, startRedisCluster),
 ];
 
+/** What happens in each moment: what is settled, and what is reserved by how much of each counter. */
+const moments = fc.array(
+  fc.record({
+    settle: fc.array(fc.record({ at: fc.nat(50), used: fc.nat(12) }), { maxLength: 4 }),
+    reserve: fc.array(fc.array(fc.integer({ min: 0, max: 8 }), { minLength: 5, maxLength: 5 }), {
+      maxLength: 6,
+    }),
+  }),
+  { minLength: 1, maxLength: 6 },
+);
+
+const comparable = (answer: ReserveAnswer) =>
+  answer.granted ? { standings: answer.standings, over: answer.over.toSorted() } : answer;
+
 function granted(answer: ReserveAnswer) {
   if (!answer.granted) throw new Error(`refused: ${JSON.stringify(answer)}`);
   return answer;
@@ -194,7 +209,7 @@ for (const backend of BACKENDS) {
       const two = places(2);
       const held = [granted(await store.reserve([charge(two)])), granted(await store.reserve([charge(two)]))];
       expect((await store.reserve([charge(two)])).granted).toBe(false);
-      store.settle(held[0]?.reservation ?? { id: '', charges: [] }, [0]);
+      store.settle(held[0]?.reservation ?? { id: '', charges: [], spared: [] }, [0]);
       await settled(store);
       granted(await store.reserve([charge(two)]));
       expect(await store.standing(two, undefined)).toBe(2);
@@ -207,6 +222,69 @@ for (const backend of BACKENDS) {
       expect(granted(await store.reserve(charges)).over).toEqual([0, 1]);
       expect(await store.standing(warn, charges[0]?.period)).toBe(2);
       expect(await store.standing(shadow, charges[1]?.period)).toBe(1);
+    });
+
+    test('that only look on are corrected by nothing where they took nothing', async () => {
+      const [tokens, now] = [quota(100, { of: 'tokens', mode: 'shadow' }), places(1, { mode: 'shadow' })];
+      const charges = [charge(tokens, 80), charge(now)];
+      const [first, second] = [granted(await store.reserve(charges)), granted(await store.reserve(charges))];
+      expect(second.over).toEqual([0, 1]);
+      store.settle(second.reservation, [10, 0]);
+      await settled(store);
+      expect([
+        await store.standing(tokens, charges[0]?.period),
+        await store.standing(now, undefined),
+      ]).toEqual([80, 1]);
+      store.settle(first.reservation, [30, 0]);
+      await settled(store);
+      expect([
+        await store.standing(tokens, charges[0]?.period),
+        await store.standing(now, undefined),
+      ]).toEqual([30, 0]);
+    });
+
+    test('count as one does alone, whatever comes in one moment', async () => {
+      await fc.assert(
+        fc.asyncProperty(moments, async (rounds) => {
+          const alone = new MemoryLimitStore(systemClock);
+          // Of one tenant: in a cluster, what is refused in one part is held for a moment in others.
+          const tenant = unique();
+          const of = (name: string, limit: Partial<Limit>) => counter(limit, 'key', `${tenant}/${name}`);
+          const counters = [
+            of('a', { per: 'day', max: 20 }),
+            of('b', { of: 'tokens', per: 'month', max: 200, mode: 'warn' }),
+            of('c', { of: 'concurrent_requests', per: null, max: 6 }),
+            of('d', { per: 'day', max: 15, mode: 'shadow' }),
+            of('e', { per: 'day', max: 25 }),
+          ];
+          const open: { here: Reservation; there: Reservation }[] = [];
+          for (const { settle, reserve } of rounds) {
+            for (const { at, used } of settle) {
+              const [taken] = open.splice(at % Math.max(1, open.length), 1);
+              if (!taken) continue;
+              const { charges } = taken.here;
+              const amounts = charges.map(({ counter: { kind } }) => (kind === 'places' ? 0 : used));
+              store.settle(taken.here, amounts);
+              alone.settle(taken.there, amounts);
+            }
+            const all = reserve.map((amounts) =>
+              amounts.flatMap((amount, index) => {
+                const taken = counters[index];
+                return taken && amount > 0 ? [charge(taken, taken.kind === 'places' ? 1 : amount)] : [];
+              }),
+            );
+            const here = await Promise.all(all.map((charges) => store.reserve(charges)));
+            const there = all.map((charges) => alone.reserve(charges));
+            expect(here.map(comparable)).toEqual(there.map(comparable));
+            here.forEach((answer, index) => {
+              const other = there[index];
+              if (answer.granted && other?.granted)
+                open.push({ here: answer.reservation, there: other.reservation });
+            });
+          }
+        }),
+        { numRuns: 40 },
+      );
     });
 
     test('are not exceeded by many at once, from several gateways', async () => {
@@ -322,6 +400,59 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     for (let round = 0; round < 5; round += 1) answers.push((await store.reserve([charge(day)])).granted);
     expect(answers).toEqual([true, true, true, false, false]);
     await store.close();
+  });
+});
+
+describe.skipIf(!hasRedis)('what comes in one moment', () => {
+  test('goes in one script, settlements before what they make room for', async () => {
+    const { url } = await sharedRedis();
+    const store = await redisStore(url, `moment-${unique()}`, false);
+    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await new Promise((resolve) => client.once('ready', resolve));
+    const scripts = async () => {
+      const text = String(await client.call('INFO', 'commandstats'));
+      return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
+    };
+    const [day, two] = [quota(1_000), places(2)];
+    const held = [
+      granted(await store.reserve([charge(day), charge(two)])),
+      granted(await store.reserve([charge(day), charge(two)])),
+    ];
+    const before = await scripts();
+    for (const { reservation } of held) store.settle(reservation, [1, 0]);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => store.reserve([charge(day), charge(two)])),
+    );
+    expect(answers.filter((answer) => answer.granted)).toHaveLength(2);
+    expect((await scripts()) - before).toBe(1);
+    // More than one script may take.
+    const many = await Promise.all(Array.from({ length: 950 }, () => store.reserve([charge(day)])));
+    expect(many.every((answer) => answer.granted)).toBe(true);
+    expect((await scripts()) - before).toBeLessThan(20);
+    expect(await store.standing(day, charge(day).period)).toBe(954);
+    await store.close();
+    client.disconnect();
+  });
+
+  test('is answered by an error where the store gives none, and what it settled is settled later', async () => {
+    const { url } = await sharedRedis();
+    const store = await redisStore(url, `moment-${unique()}`, false);
+    const [day, text] = [quota(10), quota(10)];
+    const first = granted(await store.reserve([charge(day, 5)]));
+    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await new Promise((resolve) => client.once('ready', resolve));
+    // A counter that is none makes the script fail.
+    const [key] = await client.keys(`*${day.key}*`);
+    await client.lpush(String(key).replace(day.key, text.key), 'x');
+    store.settle(first.reservation, [1]);
+    await expect(store.reserve([charge(text)])).rejects.toThrow(StoreLostError);
+    await client.del(String(key).replace(day.key, text.key));
+    await store.beat();
+    expect(store.unsettled).toBe(0);
+    expect(await store.standing(day, charge(day).period)).toBe(1);
+    expect(await store.standing(text, charge(text).period)).toBe(0);
+    await store.close();
+    client.disconnect();
   });
 });
 

@@ -8,7 +8,17 @@ export type Standing = number;
 export interface Reservation {
   readonly id: string;
   readonly charges: readonly Charge[];
+  /** Which of the charges took nothing: what would have been refused takes nothing from what only looks on. */
+  readonly spared: readonly number[];
 }
+
+/** @param over which charges are over a limit that does not refuse */
+export function sparedBy(charges: readonly Charge[], over: readonly number[]): readonly number[] {
+  if (over.length === 0) return NONE;
+  return over.filter((index) => charges[index]?.counter.limit.mode === 'shadow');
+}
+
+const NONE: readonly number[] = [];
 
 export type ReserveAnswer =
   | {

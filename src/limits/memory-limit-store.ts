@@ -2,7 +2,13 @@ import type { Clock } from '../core/clock.ts';
 import type { PeriodCount } from '../storage/sql/period-counters.ts';
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
-import type { LimitStore, Reservation, ReserveAnswer, Standing } from './limit-store.ts';
+import {
+  type LimitStore,
+  type Reservation,
+  type ReserveAnswer,
+  type Standing,
+  sparedBy,
+} from './limit-store.ts';
 
 interface Bucket {
   /** What can be taken; below zero when more was used than had been taken. */
@@ -67,30 +73,31 @@ export class MemoryLimitStore implements LimitStore {
       }
       over.push(index);
     }
+    const spared = sparedBy(charges, over);
     const standings: Standing[] = [];
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
       if (!charge) continue;
-      // What would have been refused takes nothing from what only looks on, as it would have taken nothing.
-      const spared = charge.counter.limit.mode === 'shadow' && over.includes(index);
       standings.push(
-        spared ? this.#standing(charge.counter, charge.period, now) : this.#take(charge, charge.amount, now),
+        spared.includes(index)
+          ? this.#standing(charge.counter, charge.period, now)
+          : this.#take(charge, charge.amount, now),
       );
     }
     this.#next += 1;
     if (this.#next % SWEEP_EVERY === 0) this.#sweep(now);
     const id = String(this.#next);
     this.#open.add(id);
-    return { granted: true, reservation: { id, charges }, standings, over };
+    return { granted: true, reservation: { id, charges, spared }, standings, over };
   }
 
-  settle({ id, charges }: Reservation, used: readonly number[]): void {
+  settle({ id, charges, spared }: Reservation, used: readonly number[]): void {
     if (!this.#open.delete(id)) return;
     const now = this.clock.now();
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
       const difference = (used[index] ?? 0) - (charge?.amount ?? 0);
-      if (charge && difference !== 0) this.#take(charge, difference, now);
+      if (charge && difference !== 0 && !spared.includes(index)) this.#take(charge, difference, now);
     }
   }
 

@@ -8,7 +8,11 @@ import {
   type ReserveAnswer,
   type Standing,
   StoreLostError,
+  sparedBy,
 } from './limit-store.ts';
+import type { Settlement } from './redis-limit-batch.ts';
+import { keptMs, LEASE_MS, type Part, PLACES_KEPT_MS, RedisLimitKeys } from './redis-limit-keys.ts';
+import { RedisLimitSender } from './redis-limit-sender.ts';
 
 export interface RedisLimitStoreOptions {
   readonly client: RedisClient;
@@ -17,7 +21,7 @@ export interface RedisLimitStoreOptions {
   readonly replica: string;
   readonly clock: Clock;
   readonly newId: () => string;
-  /** In a cluster, keys of one step must lie together: then those of a tenant do, and those of all others. */
+  /** In a cluster, keys of one step must lie together. */
   readonly cluster: boolean;
   /** What is known to be used, should the store have lost it. */
   readonly knownUse: (counter: string, period: string) => number;
@@ -27,43 +31,46 @@ export interface RedisLimitStoreOptions {
   readonly onLost: (count: number) => void;
 }
 
-/** Places are held so long without a sign of life. */
-const LEASE_MS = 10_000;
 /** Settlements that wait for the store; more than these are given up, the oldest first. */
 const MAX_UNSETTLED = 200_000;
-const IDLE_MS = 120_000;
-const KEPT_AFTER_PERIOD_MS = 2 * 86_400_000;
+/** Settled in one step when the store is back, or for a gateway that is gone. */
+const SETTLED_AT_ONCE = 400;
 const MARK_MS = 86_400_000;
-
-interface Settlement {
-  readonly keys: readonly string[];
-  readonly parameters: readonly (string | number)[];
-}
-
-/** A part of a reservation whose keys lie together. */
-interface Group {
-  readonly tag: string;
-  readonly indexes: readonly number[];
-}
 
 /** Limits that several gateways share, in Redis or Valkey: one step, and one round trip, for each request. */
 export class RedisLimitStore implements LimitStore {
-  readonly #reserve: RedisScript;
-  readonly #settle: RedisScript;
+  readonly #keys: RedisLimitKeys;
+  readonly #sender: RedisLimitSender;
+  readonly #limits: RedisScript;
   readonly #add: RedisScript;
   readonly #hold: RedisScript;
-  /** Places that this gateway holds, by their keys. */
-  readonly #held = new Map<string, number>();
-  readonly #unsettled = new Map<string, Settlement>();
+  /** Places that this gateway holds. */
+  readonly #held = new Map<string, { readonly counter: Counter; readonly held: number }>();
+  readonly #unsettled = new Map<string, { readonly tag: string; readonly settlement: Settlement }>();
   readonly #tags = new Set<string>();
-  #sending = 0;
 
   constructor(private readonly options: RedisLimitStoreOptions) {
-    const { client } = options;
-    this.#reserve = new RedisScript(client, 'reserve');
-    this.#settle = new RedisScript(client, 'settle');
+    const { client, clock, replica, prefix, cluster } = options;
+    const keys = new RedisLimitKeys(prefix, cluster);
+    this.#keys = keys;
+    this.#limits = new RedisScript(client, 'limits');
     this.#add = new RedisScript(client, 'add');
     this.#hold = new RedisScript(client, 'hold');
+    this.#sender = new RedisLimitSender({
+      ...{ client, clock, replica, leaseMs: LEASE_MS },
+      journal: (tag) => keys.journal(tag, replica),
+      inRedis: ({ counter, period }) => ({
+        key: keys.counter(counter, period),
+        known: period ? options.knownUse(counter.key, period.id) : 0,
+        keptMs: keptMs(counter, period, clock.wallTime()),
+      }),
+      onUse: ({ counter, period }, used) => {
+        if (period) options.onUse(counter.key, period.id, used);
+      },
+      onUnsettled: (tag, settlements) => {
+        for (const settlement of settlements) this.#keep(tag, settlement);
+      },
+    });
   }
 
   get ready(): boolean {
@@ -72,48 +79,39 @@ export class RedisLimitStore implements LimitStore {
 
   /** Settlements that the store has not been told of. */
   get unsettled(): number {
-    return this.#unsettled.size + this.#sending;
+    return this.#unsettled.size + this.#sender.unsettled;
   }
 
-  async reserve(charges: readonly Charge[]): Promise<ReserveAnswer> {
+  reserve(charges: readonly Charge[]): Promise<ReserveAnswer> {
     const id = this.options.newId();
-    const groups = this.#groups(charges);
-    const answers = await Promise.allSettled(groups.map((group) => this.#reserveGroup(id, charges, group)));
-    const failed = answers.find((answer) => answer.status === 'rejected');
-    const granted = answers.map((answer) => answer.status === 'fulfilled' && answer.value.granted);
-    if (failed || granted.includes(false)) {
-      groups.forEach((group, index) => {
-        // Whether a part that failed was taken is not known; giving it back does nothing if it was not.
-        if (granted[index] || answers[index]?.status === 'rejected')
-          this.#settleGroup(id, charges, group, () => 0, granted[index] === true);
-      });
-      if (failed) throw new StoreLostError('the store of limits did not answer', { cause: failed.reason });
-    }
-    const standings: number[] = [];
-    const over: number[] = [];
-    for (const [index, answer] of answers.entries()) {
-      if (answer.status !== 'fulfilled') continue;
-      const { indexes = [] } = groups[index] ?? {};
-      if (!answer.value.granted) {
-        const refused = indexes[answer.value.refused] ?? 0;
-        return { granted: false, refused, standing: answer.value.standing };
-      }
-      answer.value.standings.forEach((standing, at) => {
-        standings[indexes[at] ?? 0] = standing;
-      });
-      for (const at of answer.value.over) over.push(indexes[at] ?? 0);
-    }
-    return { granted: true, reservation: { id, charges }, standings, over };
+    const parts = this.#keys.parts(charges);
+    const [only] = parts;
+    return only && parts.length === 1 ? this.#reserve(id, only) : this.#reserveAll(id, charges, parts);
   }
 
-  settle({ id, charges }: Reservation, used: readonly number[]): void {
-    for (const group of this.#groups(charges)) {
-      this.#settleGroup(id, charges, group, (index) => used[index] ?? 0, true);
+  settle(reservation: Reservation, used: readonly number[]): void {
+    const { id, charges, spared } = reservation;
+    let places = false;
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index];
+      if (charge?.counter.kind !== 'places' || spared.includes(index)) continue;
+      places = true;
+      this.#count(charge.counter, (used[index] ?? 0) - charge.amount);
+    }
+    const parts = this.#keys.parts(charges);
+    const [only] = parts;
+    if (only && parts.length === 1) this.#settle(only.tag, { reservation, used }, places);
+    else {
+      for (const { tag, charges: some, indexes } of parts) {
+        const sparedHere = indexes.flatMap((index, at) => (spared.includes(index) ? [at] : []));
+        const usedHere = indexes.map((index) => used[index] ?? 0);
+        this.#settle(tag, { reservation: { id, charges: some, spared: sparedHere }, used: usedHere }, places);
+      }
     }
   }
 
   async standing(counter: Counter, period: Period | undefined): Promise<Standing> {
-    const key = this.#key(counter, period);
+    const key = this.#keys.counter(counter, period);
     try {
       if (counter.kind === 'places') {
         const now = this.options.clock.wallTime();
@@ -144,25 +142,16 @@ export class RedisLimitStore implements LimitStore {
     id: string,
     uses: readonly { readonly counter: Counter; readonly period: Period; readonly amount: number }[],
   ): Promise<void> {
-    const byTag = new Map<string, typeof uses>();
-    for (const use of uses) {
-      const tag = this.#tag(use.counter);
-      byTag.set(tag, [...(byTag.get(tag) ?? []), use]);
-    }
-    for (const [tag, some] of byTag) {
-      const mark = `${this.options.prefix}:{${tag === '' ? '-' : tag}}:added:${id}`;
-      await this.#add.run(
-        [mark, ...some.map(({ counter, period }) => this.#key(counter, period))],
-        [
-          MARK_MS,
-          ...some.flatMap(({ counter, period, amount }) => [
-            amount,
-            // What is known by now has this in it.
-            Math.max(0, this.options.knownUse(counter.key, period.id) - amount),
-            this.#keptMs(counter, period),
-          ]),
-        ],
-      );
+    const now = this.options.clock.wallTime();
+    for (const [tag, some] of Map.groupBy(uses, ({ counter }) => this.#keys.tag(counter))) {
+      const counters = some.map(({ counter, period, amount }) => [
+        amount,
+        // What is known by now has this in it.
+        Math.max(0, this.options.knownUse(counter.key, period.id) - amount),
+        keptMs(counter, period, now),
+      ]);
+      const keys = some.map(({ counter, period }) => this.#keys.counter(counter, period));
+      await this.#add.run([this.#keys.added(tag, id), ...keys], [MARK_MS, counters]);
     }
   }
 
@@ -173,25 +162,26 @@ export class RedisLimitStore implements LimitStore {
    */
   async beat(): Promise<number> {
     const { client, replica } = this.options;
-    const replicas = `${this.options.prefix}:replicas`;
     const now = this.options.clock.wallTime();
-    await client.hset(replicas, replica, now);
-    for (const tag of this.#tags) await client.sadd(this.#tagsKey(replica), tag);
-    for (const [key, count] of this.#held) await this.#hold.run([key], [replica, LEASE_MS, count]);
+    await client.hset(this.#keys.replicas, replica, now);
+    for (const tag of this.#tags) await client.sadd(this.#keys.tags(replica), tag);
+    for (const { counter, held } of this.#held.values())
+      await this.#hold.run([this.#keys.counter(counter, undefined)], [replica, LEASE_MS, [held]]);
     await this.#sendUnsettled();
     let alive = 0;
-    for (const [other, seenAt] of Object.entries(await client.hgetall(replicas))) {
+    for (const [other, seenAt] of Object.entries(await client.hgetall(this.#keys.replicas))) {
       if (now - Number(seenAt) < LEASE_MS) alive += 1;
-      else await this.#settleFor(other, replicas);
+      else await this.#settleFor(other);
     }
     return Math.max(1, alive);
   }
 
   async close(): Promise<void> {
-    const { client, replica, prefix } = this.options;
+    const { client, replica } = this.options;
     try {
+      await this.#sender.flush();
       await this.#sendUnsettled();
-      if (this.ready && this.#unsettled.size === 0) await client.hdel(`${prefix}:replicas`, replica);
+      if (this.ready && this.unsettled === 0) await client.hdel(this.#keys.replicas, replica);
     } catch {
       // The store is gone: another gateway settles for this one when its time is over.
     }
@@ -199,170 +189,123 @@ export class RedisLimitStore implements LimitStore {
   }
 
   /** Settles for a gateway that is gone: its places come back, what it took otherwise stays taken. */
-  async #settleFor(replica: string, replicas: string): Promise<void> {
+  async #settleFor(replica: string): Promise<void> {
     const { client } = this.options;
     let lost = 0;
-    const tags = await client.smembers(this.#tagsKey(replica));
-    for (const tag of tags) {
-      const journal = this.#journal(tag, replica);
-      for (const [id, entry] of Object.entries(await client.hgetall(journal))) {
-        const settlement: unknown = JSON.parse(entry);
-        const keys = Array.isArray(settlement) ? settlement.map(String) : [];
-        const parameters = keys.flatMap(() => ['h', -1, 0, 0, IDLE_MS]);
-        await this.#settle.run([journal, ...keys], [id, replica, LEASE_MS, ...parameters]);
-        lost += 1;
-      }
+    for (const tag of await client.smembers(this.#keys.tags(replica))) {
+      const journal = this.#keys.journal(tag, replica);
+      const entries = Object.entries(await client.hgetall(journal));
+      lost += entries.length;
+      for (let at = 0; at < entries.length; at += SETTLED_AT_ONCE)
+        await this.#giveBack(replica, journal, entries.slice(at, at + SETTLED_AT_ONCE));
     }
-    await client.del(this.#tagsKey(replica));
-    await client.hdel(replicas, replica);
+    await client.del(this.#keys.tags(replica));
+    await client.hdel(this.#keys.replicas, replica);
     if (lost > 0) this.options.onLost(lost);
   }
 
-  async #sendUnsettled(): Promise<void> {
-    for (const [id, { keys, parameters }] of [...this.#unsettled]) {
-      await this.#settle.run(keys, parameters);
-      this.#unsettled.delete(id);
-    }
-  }
-
-  async #reserveGroup(
-    id: string,
-    charges: readonly Charge[],
-    { tag, indexes }: Group,
-  ): Promise<
-    | { readonly granted: true; readonly standings: readonly number[]; readonly over: readonly number[] }
-    | { readonly granted: false; readonly refused: number; readonly standing: number }
-  > {
-    const keys: string[] = [this.#journal(tag, this.options.replica)];
-    const parameters: (string | number)[] = [];
-    const places: string[] = [];
-    for (const index of indexes) {
-      const charge = charges[index];
-      if (!charge) continue;
-      const { counter, amount, period } = charge;
-      const { limit } = counter;
-      const key = this.#key(counter, period);
-      keys.push(key);
-      if (counter.kind === 'places') places.push(key);
-      const known = counter.kind === 'period' ? this.options.knownUse(counter.key, period?.id ?? '') : 0;
-      parameters.push(
-        kindOf(counter),
-        limit.mode.charAt(0),
-        amount,
-        counter.kind === 'rate' ? counter.capacity : limit.max,
-        counter.kind === 'rate' ? counter.perMs : 0,
-        known,
-        this.#keptMs(counter, period),
-      );
-    }
-    this.#tags.add(tag);
-    const entry = places.length === 0 ? '[]' : JSON.stringify(places);
-    const reply = await this.#reserve.run(keys, [id, this.options.replica, LEASE_MS, entry, ...parameters]);
-    const [granted, first = '', second = ''] = Array.isArray(reply) ? reply.map(String) : [];
-    if (granted === '0') return { granted: false, refused: Number(first), standing: Number(second) };
-    if (granted !== '1') throw new Error('the store of limits gave an answer that is none');
-    const standings = first === '' ? [] : first.split(' ').map(Number);
-    for (const key of places) this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
-    indexes.forEach((index, at) => {
-      const { counter, period } = charges[index] ?? {};
-      if (counter?.kind === 'period' && period)
-        this.options.onUse(counter.key, period.id, standings[at] ?? 0);
-    });
-    return { granted: true, standings, over: second === '' ? [] : second.split(' ').map(Number) };
-  }
-
-  /** @param held whether places were counted here */
-  #settleGroup(
-    id: string,
-    charges: readonly Charge[],
-    { tag, indexes }: Group,
-    usedOf: (index: number) => number,
-    held: boolean,
-  ): void {
-    const keys: string[] = [this.#journal(tag, this.options.replica)];
-    const parameters: (string | number)[] = [id, this.options.replica, LEASE_MS];
-    for (const index of indexes) {
-      const charge = charges[index];
-      if (!charge) continue;
-      const { counter, amount, period } = charge;
-      const key = this.#key(counter, period);
-      keys.push(key);
-      const difference = usedOf(index) - amount;
-      parameters.push(
-        kindOf(counter),
-        difference,
-        counter.kind === 'rate' ? counter.capacity : 0,
-        counter.kind === 'rate' ? counter.perMs : 0,
-        this.#keptMs(counter, period),
-      );
-      if (counter.kind === 'places' && held) {
-        const left = (this.#held.get(key) ?? 0) + difference;
-        if (left > 0) this.#held.set(key, left);
-        else this.#held.delete(key);
-      }
-    }
-    const name = `${id} ${tag}`;
-    const settlement = { keys, parameters };
-    if (!this.ready) {
-      this.#keep(name, settlement);
-      return;
-    }
-    this.#sending += 1;
-    this.#settle
-      .run(keys, parameters)
-      .catch(() => this.#keep(name, settlement))
-      .finally(() => {
-        this.#sending -= 1;
+  /** @param entries of a journal: a reservation, and the keys of its places as JSON */
+  async #giveBack(
+    replica: string,
+    journal: string,
+    entries: readonly (readonly [string, string])[],
+  ): Promise<void> {
+    const keys: string[] = [];
+    const settlements = entries.map(([id, entry]) => {
+      const places: unknown = JSON.parse(entry);
+      const corrections = (Array.isArray(places) ? places.map(String) : []).flatMap((key) => {
+        const known = keys.indexOf(key);
+        return [known < 0 ? keys.push(key) : known + 1, -1];
       });
+      return [id, ...corrections];
+    });
+    const counters = keys.map(() => ['h', 'e', 0, 0, 0, PLACES_KEPT_MS]);
+    await this.#limits.run([journal, ...keys], [replica, LEASE_MS, counters, settlements, []]);
   }
 
-  #keep(name: string, settlement: Settlement): void {
-    this.#unsettled.set(name, settlement);
+  async #sendUnsettled(): Promise<void> {
+    const waiting = [...this.#unsettled];
+    for (let at = 0; at < waiting.length; at += SETTLED_AT_ONCE) {
+      const some = waiting.slice(at, at + SETTLED_AT_ONCE);
+      for (const [name, { tag, settlement }] of some) {
+        this.#unsettled.delete(name);
+        this.#sender.settle(tag, settlement, true);
+      }
+      await this.#sender.flush();
+      if (some.some(([name]) => this.#unsettled.has(name)))
+        throw new StoreLostError('the store of limits did not take what was settled');
+    }
+  }
+
+  /** @throws StoreLostError when there is no answer; what was taken all the same is given back */
+  #reserve(id: string, { tag, charges }: Part): Promise<ReserveAnswer> {
+    this.#tags.add(tag);
+    return this.#sender.reserve(tag, id, charges).then(
+      (answer) => {
+        if (!answer.granted) return answer;
+        const { spared } = answer.reservation;
+        for (let index = 0; index < charges.length; index += 1) {
+          const charge = charges[index];
+          if (charge?.counter.kind === 'places' && !spared.includes(index))
+            this.#count(charge.counter, charge.amount);
+        }
+        return answer;
+      },
+      (cause: unknown) => {
+        this.#settle(tag, { reservation: { id, charges, spared: [] }, used: [] }, true);
+        throw new StoreLostError('the store of limits did not answer', { cause });
+      },
+    );
+  }
+
+  /** Where keys do not all lie together: what one part refuses, or does not answer, the others give back. */
+  async #reserveAll(id: string, charges: readonly Charge[], parts: readonly Part[]): Promise<ReserveAnswer> {
+    const outcomes = await Promise.allSettled(parts.map((part) => this.#reserve(id, part)));
+    const standings: number[] = [];
+    const over: number[] = [];
+    let refusal: ReserveAnswer | undefined;
+    for (const [at, outcome] of outcomes.entries()) {
+      if (outcome.status === 'rejected') continue;
+      const answer = outcome.value;
+      const indexOf = (index: number) => parts[at]?.indexes[index] ?? 0;
+      if (!answer.granted) {
+        refusal ??= { ...answer, refused: indexOf(answer.refused) };
+        continue;
+      }
+      answer.standings.forEach((standing, index) => {
+        standings[indexOf(index)] = standing;
+      });
+      over.push(...answer.over.map(indexOf));
+    }
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (!failure && !refusal)
+      return {
+        granted: true,
+        reservation: { id, charges, spared: sparedBy(charges, over) },
+        standings,
+        over,
+      };
+    for (const outcome of outcomes)
+      if (outcome.status === 'fulfilled' && outcome.value.granted) this.settle(outcome.value.reservation, []);
+    if (!refusal || failure) throw failure?.reason;
+    return refusal;
+  }
+
+  #settle(tag: string, settlement: Settlement, soon: boolean): void {
+    if (this.ready) this.#sender.settle(tag, settlement, soon);
+    else this.#keep(tag, settlement);
+  }
+
+  #count(counter: Counter, difference: number): void {
+    const held = (this.#held.get(counter.key)?.held ?? 0) + difference;
+    if (held > 0) this.#held.set(counter.key, { counter, held });
+    else this.#held.delete(counter.key);
+  }
+
+  #keep(tag: string, settlement: Settlement): void {
+    this.#unsettled.set(`${settlement.reservation.id} ${tag}`, { tag, settlement });
     if (this.#unsettled.size <= MAX_UNSETTLED) return;
     const [oldest] = this.#unsettled.keys();
     if (oldest !== undefined) this.#unsettled.delete(oldest);
   }
-
-  #groups(charges: readonly Charge[]): Group[] {
-    if (!this.options.cluster) return [{ tag: '', indexes: charges.map((_, index) => index) }];
-    const groups = new Map<string, number[]>();
-    charges.forEach(({ counter }, index) => {
-      const tag = this.#tag(counter);
-      const indexes = groups.get(tag);
-      if (indexes) indexes.push(index);
-      else groups.set(tag, [index]);
-    });
-    return [...groups].map(([tag, indexes]) => ({ tag, indexes }));
-  }
-
-  /** What keys that lie together have in common: the tenant, where there is one. */
-  #tag({ subject }: Counter): string {
-    if (!this.options.cluster) return '';
-    const { scope, id } = subject;
-    return scope === 'ip' || scope === 'model' || scope === 'target' ? '' : id.slice(0, id.indexOf('/'));
-  }
-
-  #key(counter: Counter, period: Period | undefined): string {
-    const tag = this.#tag(counter);
-    const time = period ? `:${period.id}` : '';
-    return `${this.options.prefix}:{${tag === '' ? '-' : tag}}:${counter.key}${time}`;
-  }
-
-  #journal(tag: string, replica: string): string {
-    return `${this.options.prefix}:{${tag === '' ? '-' : tag}}:open:${replica}`;
-  }
-
-  #tagsKey(replica: string): string {
-    return `${this.options.prefix}:tags:${replica}`;
-  }
-
-  #keptMs(counter: Counter, period: Period | undefined): number {
-    if (counter.kind === 'rate') return Math.ceil((2 * counter.capacity) / counter.perMs) + IDLE_MS;
-    if (counter.kind === 'places') return LEASE_MS * 4;
-    return Math.max(0, (period?.endsAt ?? 0) - this.options.clock.wallTime()) + KEPT_AFTER_PERIOD_MS;
-  }
-}
-
-function kindOf({ kind }: Counter): string {
-  return kind === 'rate' ? 'r' : kind === 'period' ? 'p' : 'h';
 }

@@ -27,7 +27,7 @@ export function connectRedis({ url, timeoutMs, onError }: RedisSettings): RedisC
     ...(scheme.startsWith('rediss') ? { tls: {} } : {}),
   };
   // What can't be sent now fails now: nobody waits for a server that may not come back.
-  const queue = { enableOfflineQueue: false, enableAutoPipelining: true };
+  const queue = { enableOfflineQueue: false };
   let client: RedisClient;
   if (scheme.endsWith('+cluster')) {
     client = new Cluster(nodes, {
@@ -70,16 +70,6 @@ function parse(url: string): ParsedUrl {
   };
 }
 
-/**
- * Parameters go as one text with a line for each: the client takes about a microsecond for every argument, and a request
- * with ten limits has more than a hundred of them.
- */
-const UNPACK = `
-local lines = ARGV[1]
-local ARGV = {}
-for line in string.gmatch(lines, '([^\\n]*)\\n') do ARGV[#ARGV + 1] = line end
-`;
-
 /** A Lua script of this folder, which runs as one step. */
 export class RedisScript {
   readonly #text: string;
@@ -89,13 +79,13 @@ export class RedisScript {
     private readonly client: RedisClient,
     name: string,
   ) {
-    this.#text = UNPACK + readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
+    this.#text = readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
     this.#digest = createHash('sha1').update(this.#text).digest('hex');
   }
 
-  /** @param parameters without line feeds in them */
-  async run(keys: readonly string[], parameters: readonly (string | number)[]): Promise<unknown> {
-    const rest = [keys.length, ...keys, `${parameters.join('\n')}\n`];
+  /** @param parameters what the script is told, as JSON: the client takes about a microsecond for every argument */
+  async run(keys: readonly string[], parameters: readonly unknown[]): Promise<unknown> {
+    const rest = [keys.length, ...keys, JSON.stringify(parameters)];
     try {
       return await this.client.call('EVALSHA', this.#digest, ...rest);
     } catch (error) {

@@ -1,0 +1,200 @@
+import type { Charge, Counter } from './counter.ts';
+import { type Reservation, type ReserveAnswer, sparedBy } from './limit-store.ts';
+
+/** How a counter is told to Redis. */
+export interface CounterInRedis {
+  readonly key: string;
+  /** Used by what this gateway knows, should the key be gone. */
+  readonly known: number;
+  readonly keptMs: number;
+}
+
+/** What a reservation took, and what was used of it; by the order of the charges, and nothing where none is told. */
+export interface Settlement {
+  readonly reservation: Reservation;
+  readonly used: readonly number[];
+}
+
+interface Slot {
+  /** From 1. */
+  readonly number: number;
+  readonly charge: Charge;
+  readonly next: Slot | undefined;
+  standing: number | undefined;
+}
+
+interface Asked {
+  readonly id: string;
+  readonly charges: readonly Charge[];
+  readonly resolve: (answer: ReserveAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** `[id, counter, amount, counter, amount...]` */
+type Line = (string | number)[];
+
+const MAX_RESERVATIONS = 100;
+const MAX_SETTLEMENTS = 400;
+/** A script that works on more counters would hold others up. */
+const MAX_COUNTERS = 1_000;
+
+/** Settlements and reservations that go to Redis in one script, each counter named once (`storage/kv/limits.lua`). */
+export class RedisLimitBatch {
+  readonly keys: string[];
+  readonly settlements: Settlement[] = [];
+  readonly #slots = new Map<Counter, Slot>();
+  /** Counters of one key can be several objects: a tenant's in each of its keys, or before and after a change. */
+  readonly #numbers = new Map<string, number>();
+  readonly #counters: (string | number)[][] = [];
+  readonly #settled: Line[] = [];
+  readonly #reserved: Line[] = [];
+  readonly #asked: Asked[] = [];
+
+  constructor(
+    journal: string,
+    private readonly inRedis: (charge: Charge) => CounterInRedis,
+  ) {
+    this.keys = [journal];
+  }
+
+  get full(): boolean {
+    return (
+      this.#asked.length >= MAX_RESERVATIONS ||
+      this.settlements.length >= MAX_SETTLEMENTS ||
+      this.#counters.length >= MAX_COUNTERS
+    );
+  }
+
+  reserve(id: string, charges: readonly Charge[]): Promise<ReserveAnswer> {
+    const line: Line = [id];
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index];
+      if (charge) line.push(this.#number(charge), charge.amount);
+    }
+    this.#reserved.push(line);
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ id, charges, resolve, reject });
+    });
+  }
+
+  settle(settlement: Settlement): void {
+    const { reservation, used } = settlement;
+    const { id, charges, spared } = reservation;
+    const line: Line = [id];
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index];
+      if (!charge) continue;
+      const difference = (used[index] ?? 0) - charge.amount;
+      if (difference !== 0 && !spared.includes(index)) line.push(this.#number(charge), difference);
+    }
+    this.settlements.push(settlement);
+    this.#settled.push(line);
+  }
+
+  /** What the script is told. */
+  parameters(replica: string, leaseMs: number): readonly unknown[] {
+    return [replica, leaseMs, this.#counters, this.#settled, this.#reserved];
+  }
+
+  /**
+   * Answers all who asked.
+   * @param reply the script's
+   * @param onUse told how the quotas and budgets stand after it
+   * @throws when it is none
+   */
+  answer(reply: unknown, onUse: (charge: Charge, used: number) => void): void {
+    const numbers = new NumberReader(reply);
+    const answers = this.#asked.map(({ id, charges }) => this.#read(numbers, id, charges));
+    for (const first of this.#slots.values()) {
+      for (let slot: Slot | undefined = first; slot; slot = slot.next) {
+        if (slot.standing !== undefined) onUse(slot.charge, slot.standing);
+      }
+    }
+    this.#asked.forEach(({ resolve }, index) => {
+      const answer = answers[index];
+      if (answer) resolve(answer);
+    });
+  }
+
+  /** Tells all who asked that there is no answer. */
+  fail(error: unknown): void {
+    for (const { reject } of this.#asked) reject(error);
+  }
+
+  #read(numbers: NumberReader, id: string, charges: readonly Charge[]): ReserveAnswer {
+    if (numbers.next() === 0) return { granted: false, refused: numbers.next(), standing: numbers.next() };
+    const standings: number[] = [];
+    for (const { counter, period } of charges) {
+      const standing = numbers.next();
+      standings.push(standing);
+      if (counter.kind !== 'period') continue;
+      const slot = this.#slot(counter, period);
+      if (slot) slot.standing = standing;
+    }
+    const over: number[] = [];
+    for (let left = numbers.next(); left > 0; left -= 1) over.push(numbers.next());
+    return {
+      granted: true,
+      reservation: { id, charges, spared: sparedBy(charges, over) },
+      standings,
+      over,
+    };
+  }
+
+  #number(charge: Charge): number {
+    return (this.#slot(charge.counter, charge.period) ?? this.#add(charge)).number;
+  }
+
+  #slot(counter: Counter, period: Charge['period']): Slot | undefined {
+    let slot = this.#slots.get(counter);
+    while (slot && slot.charge.period?.id !== period?.id) slot = slot.next;
+    return slot;
+  }
+
+  #add(charge: Charge): Slot {
+    const { counter } = charge;
+    const inRedis = this.inRedis(charge);
+    const number = this.#numbers.get(inRedis.key) ?? this.#describe(counter, inRedis);
+    const slot = { number, charge, next: this.#slots.get(counter), standing: undefined };
+    this.#slots.set(counter, slot);
+    return slot;
+  }
+
+  #describe(counter: Counter, { key, known, keptMs }: CounterInRedis): number {
+    const isRate = counter.kind === 'rate';
+    const number = this.#counters.push([
+      isRate ? 'r' : counter.kind === 'period' ? 'p' : 'h',
+      counter.limit.mode.charAt(0),
+      isRate ? counter.capacity : counter.limit.max,
+      isRate ? counter.perMs : 0,
+      known,
+      keptMs,
+    ]);
+    this.keys.push(key);
+    this.#numbers.set(key, number);
+    return number;
+  }
+}
+
+/** Reads a JSON list of numbers, one after the other. */
+class NumberReader {
+  readonly #numbers: readonly unknown[];
+  #at = 0;
+
+  constructor(reply: unknown) {
+    const list: unknown = typeof reply === 'string' ? JSON.parse(reply) : undefined;
+    if (!Array.isArray(list)) throw noAnswer();
+    this.#numbers = list;
+  }
+
+  next(): number {
+    const number = this.#numbers[this.#at];
+    this.#at += 1;
+    if (typeof number !== 'number') throw noAnswer();
+    return number;
+  }
+}
+
+function noAnswer(): Error {
+  return new Error('the store of limits gave an answer that is none');
+}

@@ -1,0 +1,119 @@
+import type { Clock } from '../core/clock.ts';
+import { type RedisClient, RedisScript } from '../storage/kv/redis-client.ts';
+import type { Charge } from './counter.ts';
+import type { ReserveAnswer } from './limit-store.ts';
+import { type CounterInRedis, RedisLimitBatch, type Settlement } from './redis-limit-batch.ts';
+
+export interface RedisLimitSenderOptions {
+  readonly client: RedisClient;
+  readonly clock: Clock;
+  readonly replica: string;
+  readonly leaseMs: number;
+  readonly journal: (tag: string) => string;
+  readonly inRedis: (charge: Charge) => CounterInRedis;
+  readonly onUse: (charge: Charge, used: number) => void;
+  /** Told of settlements that Redis may not have learned of. */
+  readonly onUnsettled: (tag: string, settlements: readonly Settlement[]) => void;
+}
+
+/** So long a settlement may wait for others where nobody waits for it. */
+const LINGER_MS = 5;
+
+/**
+ * Sends what a gateway reserves and settles: all that comes in one turn of the event loop goes in one script, for a
+ * command costs the client 10 to 25 us whatever is in it. Settlements that free no places wait a little longer for company.
+ */
+export class RedisLimitSender {
+  readonly #script: RedisScript;
+  /** By what their keys have in common. */
+  readonly #batches = new Map<string, RedisLimitBatch>();
+  readonly #sending = new Set<Promise<void>>();
+  #settling = 0;
+  #willFlush = false;
+  #willFlushLater = false;
+
+  constructor(private readonly options: RedisLimitSenderOptions) {
+    this.#script = new RedisScript(options.client, 'limits');
+  }
+
+  /** Settlements that are on their way. */
+  get unsettled(): number {
+    let waiting = 0;
+    for (const { settlements } of this.#batches.values()) waiting += settlements.length;
+    return waiting + this.#settling;
+  }
+
+  /** @throws when there is no answer; whether anything was taken is not known then */
+  reserve(tag: string, id: string, charges: readonly Charge[]): Promise<ReserveAnswer> {
+    const batch = this.#batch(tag);
+    const answer = batch.reserve(id, charges);
+    if (batch.full) this.#send(tag, batch);
+    else this.#flushSoon();
+    return answer;
+  }
+
+  /** @param soon whether somebody may be waiting for what it frees */
+  settle(tag: string, settlement: Settlement, soon: boolean): void {
+    const batch = this.#batch(tag);
+    batch.settle(settlement);
+    if (batch.full) this.#send(tag, batch);
+    else if (soon) this.#flushSoon();
+    else this.#flushLater();
+  }
+
+  /** Sends all that waits. Resolves when all that was sent is answered, and never fails. */
+  async flush(): Promise<void> {
+    this.#flush();
+    await Promise.all(this.#sending);
+  }
+
+  #batch(tag: string): RedisLimitBatch {
+    let batch = this.#batches.get(tag);
+    if (!batch) {
+      batch = new RedisLimitBatch(this.options.journal(tag), this.options.inRedis);
+      this.#batches.set(tag, batch);
+    }
+    return batch;
+  }
+
+  #flushSoon(): void {
+    if (this.#willFlush) return;
+    this.#willFlush = true;
+    setImmediate(() => {
+      this.#willFlush = false;
+      this.#flush();
+    });
+  }
+
+  #flushLater(): void {
+    if (this.#willFlush || this.#willFlushLater) return;
+    this.#willFlushLater = true;
+    void this.options.clock.sleep(LINGER_MS).then(() => {
+      this.#willFlushLater = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    for (const [tag, batch] of this.#batches) this.#send(tag, batch);
+  }
+
+  #send(tag: string, batch: RedisLimitBatch): void {
+    this.#batches.delete(tag);
+    const { replica, leaseMs, onUse, onUnsettled } = this.options;
+    const { settlements } = batch;
+    this.#settling += settlements.length;
+    const sending = this.#script
+      .run(batch.keys, batch.parameters(replica, leaseMs))
+      .then((reply) => batch.answer(reply, onUse))
+      .catch((error: unknown) => {
+        batch.fail(error);
+        if (settlements.length > 0) onUnsettled(tag, settlements);
+      })
+      .finally(() => {
+        this.#settling -= settlements.length;
+        this.#sending.delete(sending);
+      });
+    this.#sending.add(sending);
+  }
+}

@@ -1,0 +1,151 @@
+-- A gateway's work of one moment: corrects what earlier reservations took to what was used, then takes for new ones.
+-- KEYS: the journal of open reservations, then one key for each counter.
+-- ARGV: a JSON list of the replica, how long its places are held without a sign of life (ms), counters, settlements and
+--   reservations.
+--   A counter: [kind (r rate, p period, h places held), mode (e enforces, s only looks on), limit, what flows into a rate
+--     per ms, what is known to be used of a period should its key be gone, how long the key is kept (ms)].
+--   A settlement: [reservation, counter, difference, counter, difference...]. It happens once: after that the reservation
+--     is no longer in the journal.
+--   A reservation: [reservation, counter, amount, counter, amount...]. It takes from all its counters, or from none.
+-- All is read before anything is written: a script that fails half way is not undone.
+-- Returns a JSON list of numbers. For each reservation: 1, how each of its counters stands, how many of them are over their
+--   limit, and which; or 0, which of them refuses, and how that one stands.
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
+local replica, lease, counters, settlements, reservations = unpack(cjson.decode(ARGV[1]))
+local states, out = {}, {}
+
+local function readRate(key, limit, perMs)
+  local level, since = string.match(redis.call('GET', key) or '', '^(%S+) (%S+)$')
+  if not level then return { standing = limit } end
+  return { standing = math.min(limit, tonumber(level) + math.max(0, now - tonumber(since)) * perMs) }
+end
+
+-- Whose gateway has given no sign of life gets its places back. This one is alive: it is at work.
+local function readPlaces(key)
+  local held, own, entries = 0, 0, redis.call('HGETALL', key)
+  for at = 1, #entries, 2 do
+    local count, expires = string.match(entries[at + 1], '^(%-?%d+)|(%d+)$')
+    if count and entries[at] == replica then
+      own = tonumber(count)
+    elseif count and tonumber(expires) >= now then
+      held = held + tonumber(count)
+    else
+      redis.call('HDEL', key, entries[at])
+    end
+  end
+  return { standing = held + own, own = own }
+end
+
+local function state(slot)
+  local read = states[slot]
+  if read then return read end
+  local key, kind, _, limit, perMs, known = KEYS[slot + 1], unpack(counters[slot])
+  if kind == 'r' then
+    read = readRate(key, limit, perMs)
+  elseif kind == 'p' then
+    local stored = tonumber(redis.call('GET', key) or nil)
+    read = { standing = stored or known, found = stored, change = 0 }
+  else
+    read = readPlaces(key)
+  end
+  states[slot] = read
+  return read
+end
+
+local function take(slot, amount)
+  local taken, kind, limit = state(slot), counters[slot][1], counters[slot][3]
+  if kind == 'r' then
+    taken.standing = math.min(limit, taken.standing - amount)
+  elseif kind == 'p' then
+    taken.standing, taken.change = taken.standing + amount, taken.change + amount
+  else
+    local own = math.max(0, taken.own + amount)
+    taken.standing, taken.own = taken.standing + own - taken.own, own
+  end
+  taken.changed = taken.changed or amount ~= 0
+  return taken.standing
+end
+
+local settled, open = {}, {}
+if #settlements > 0 then
+  for index, settlement in ipairs(settlements) do settled[index] = settlement[1] end
+  for index, entry in ipairs(redis.call('HMGET', KEYS[1], unpack(settled))) do
+    if entry then open[settled[index]] = true end
+  end
+  for _, settlement in ipairs(settlements) do
+    if open[settlement[1]] then
+      open[settlement[1]] = nil
+      for at = 2, #settlement, 2 do
+        local slot = settlement[at]
+        -- What is known to be used of a period that is gone has its corrections in it.
+        if counters[slot][1] ~= 'p' or state(slot).found then take(slot, settlement[at + 1]) end
+      end
+    end
+  end
+end
+
+-- The first of a reservation's counters that refuses it, and which of them are over their limit.
+local function judge(reservation)
+  local over = {}
+  for at = 2, #reservation, 2 do
+    local slot, amount = reservation[at], reservation[at + 1]
+    local kind, mode, limit = unpack(counters[slot])
+    local standing, room = state(slot).standing, nil
+    if kind == 'r' then room = standing >= math.min(amount, limit) else room = standing + amount <= limit end
+    if not room then
+      if mode == 'e' then return at, over end
+      over[at] = true
+    end
+  end
+  return nil, over
+end
+
+local journal = {}
+for _, reservation in ipairs(reservations) do
+  local refused, over = judge(reservation)
+  if refused then
+    out[#out + 1] = string.format('0,%d,%.6f', refused / 2 - 1, state(reservation[refused]).standing)
+  else
+    local standings, indexes, places = { '1' }, {}, {}
+    for at = 2, #reservation, 2 do
+      local slot = reservation[at]
+      local kind, mode = unpack(counters[slot])
+      if over[at] then indexes[#indexes + 1] = string.format('%d', at / 2 - 1) end
+      -- What would have been refused takes nothing from what only looks on.
+      local spared = over[at] and mode == 's'
+      local standing = spared and state(slot).standing or take(slot, reservation[at + 1])
+      if kind == 'h' and not spared then places[#places + 1] = KEYS[slot + 1] end
+      standings[#standings + 1] = string.format(kind == 'r' and '%.6f' or '%.0f', standing)
+    end
+    journal[#journal + 1] = reservation[1]
+    journal[#journal + 1] = #places > 0 and cjson.encode(places) or '[]'
+    standings[#standings + 1] = string.format('%d', #indexes)
+    out[#out + 1] = table.concat(standings, ',')
+    if #indexes > 0 then out[#out + 1] = table.concat(indexes, ',') end
+  end
+end
+
+if #settled > 0 then redis.call('HDEL', KEYS[1], unpack(settled)) end
+if #journal > 0 then redis.call('HSET', KEYS[1], unpack(journal)) end
+
+for slot, written in pairs(states) do
+  if written.changed then
+    local key, kept = KEYS[slot + 1], string.format('%.0f', counters[slot][6])
+    local kind = counters[slot][1]
+    if kind == 'r' then
+      redis.call('SET', key, string.format('%.6f %.3f', written.standing, now), 'PX', kept)
+    elseif kind == 'p' and not written.found then
+      redis.call('SET', key, string.format('%.0f', written.standing), 'PX', kept)
+    elseif kind == 'p' then
+      redis.call('INCRBY', key, string.format('%.0f', written.change))
+      redis.call('PEXPIRE', key, kept)
+    elseif written.own > 0 then
+      redis.call('HSET', key, replica, string.format('%.0f|%.0f', written.own, now + lease))
+      redis.call('PEXPIRE', key, kept)
+    else
+      redis.call('HDEL', key, replica)
+    end
+  end
+end
+return '[' .. table.concat(out, ',') .. ']'
