@@ -6,7 +6,9 @@ import { LoadClient } from './harness/load-client.ts';
 import { describeMachine, type Machine, versionOf, weirVersion } from './harness/machine.ts';
 import { usageReader } from './harness/process-stats.ts';
 import { autocannonTool, autocannonVersion, type SaturateTool, wrkTool } from './harness/saturate.ts';
-import { direct, type SubjectContext, subjectSpecs } from './harness/subjects.ts';
+import type { SubjectContext } from './harness/subject.ts';
+import { direct, subjectSpecs } from './harness/subjects.ts';
+import { hasSharedStores } from './harness/weir.ts';
 import type { BenchOptions, ScenarioName } from './options.ts';
 import { Measurements } from './report/series.ts';
 import type { Bench } from './scenarios/bench.ts';
@@ -106,7 +108,12 @@ async function measure(
     adminKey: `bench-${crypto.randomUUID()}`,
   };
   const nginx = Bun.which('nginx');
-  const names = options.subjects ?? ['floor', ...(nginx && !options.quick ? ['nginx'] : []), 'weir'];
+  const names = options.subjects ?? [
+    'floor',
+    ...(nginx && !options.quick ? ['nginx'] : []),
+    'weir',
+    ...(hasSharedStores && !options.quick ? ['weir-redis'] : []),
+  ];
   const specs = subjectSpecs(names, options.peers, subjectContext);
   const saturate = saturateTool(options, children, context, temporary);
   const notes = new Set<string>();
@@ -124,7 +131,9 @@ async function measure(
     progress: context.progress,
     note: (line) => notes.add(line),
   };
-  for (const name of options.scenarios) await scenarios[name](set);
+  for (const name of options.scenarios) {
+    await scenarios[name]({ ...set, specs: specs.filter(({ only }) => only?.includes(name) ?? true) });
+  }
   const loadVersion = saturate.name === 'wrk' ? versionOf('wrk', ['-v']) : autocannonVersion(context.root);
   const nginxVersion = nginx && names.includes('nginx') ? versionOf(nginx, ['-v']) : undefined;
   return {

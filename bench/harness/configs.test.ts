@@ -14,6 +14,7 @@ test('the configuration for Weir is YAML with models on the mock: with one targe
       { id: 'bench-many', targets: expect.arrayContaining([{ provider: 'mock', model: 'mock-model-19' }]) },
       { id: 'bench-translated', targets: [{ provider: 'mock-anthropic', model: 'mock-model' }] },
     ],
+    prices: [{ model: 'mock-model*', input: '0.25', output: '1.5' }],
   });
 });
 

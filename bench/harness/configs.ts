@@ -43,9 +43,18 @@ http {
 /** Targets of the model on which it is measured what choosing among many costs. */
 export const MANY_TARGETS = 20;
 
+/** Limits of every kind, which no bench reaches. */
+export const BENCH_LIMITS = [
+  { of: 'requests', per: 'minute', max: 900_000_000 },
+  { of: 'tokens', per: 'minute', max: 900_000_000_000 },
+  { of: 'concurrent_requests', max: 1_000_000 },
+  { of: 'requests', per: 'month', max: 900_000_000_000 },
+  { of: 'cost', per: 'month', max: '1000000' },
+] as const;
+
 /**
- * Weir with a model on the mock upstream, one that has to be translated, and one with many targets; everything else as
- * it is by default.
+ * Weir with a model on the mock upstream, one that has to be translated, and one with many targets, all at a price;
+ * everything else as it is by default.
  */
 export function weirConfig(upstreamPort: number): string {
   const url = `http://127.0.0.1:${upstreamPort}`;
@@ -65,6 +74,12 @@ export function weirConfig(upstreamPort: number): string {
     },
     { id: 'bench-translated', targets: [{ provider: 'mock-anthropic', model: 'mock-model' }] },
   ];
+  const prices = [{ model: 'mock-model*', input: '0.25', output: '1.5' }];
   // JSON is YAML, and needs no quoting rules of its own.
-  return `providers: ${JSON.stringify(providers)}\nmodels: ${JSON.stringify(models)}\n`;
+  return [
+    `providers: ${JSON.stringify(providers)}`,
+    `models: ${JSON.stringify(models)}`,
+    `prices: ${JSON.stringify(prices)}`,
+    '',
+  ].join('\n');
 }

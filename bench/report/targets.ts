@@ -8,6 +8,8 @@ export const target = z.object({
   /** `ratio`: median over the rounds of the ratio to the floor. `median`, `worst`: of the values themselves. */
   of: z.enum(['ratio', 'median', 'worst']),
   max: z.number(),
+  /** Whose value it is, where it is another's than the one that is judged. */
+  subject: z.string().optional(),
   says: z.string(),
 });
 export type Target = z.infer<typeof target>;
@@ -50,7 +52,7 @@ export function judge(
   return targets
     .filter(({ id }) => ids?.includes(id) ?? true)
     .map((each) => {
-      const value = measuredValue(measurements, subject, each);
+      const value = measuredValue(measurements, each.subject ?? subject, each);
       return { target: each, value, met: value !== undefined && value <= each.max };
     })
     .filter(({ value }) => ids !== undefined || value !== undefined);

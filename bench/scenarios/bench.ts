@@ -1,7 +1,7 @@
 import type { LoadClient } from '../harness/load-client.ts';
 import type { ProcessUsage, ReadUsage } from '../harness/process-stats.ts';
 import type { SaturateTool } from '../harness/saturate.ts';
-import type { Subject, SubjectSpec } from '../harness/subjects.ts';
+import type { Subject, SubjectSpec } from '../harness/subject.ts';
 import { results } from '../load/protocol.ts';
 import type { BenchOptions } from '../options.ts';
 import type { Measurements } from '../report/series.ts';

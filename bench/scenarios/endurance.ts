@@ -1,4 +1,4 @@
-import type { Subject } from '../harness/subjects.ts';
+import type { Subject } from '../harness/subject.ts';
 import { results } from '../load/protocol.ts';
 import { median } from '../report/statistics.ts';
 import {

@@ -83,9 +83,12 @@ async function createNode(settings: readonly string[]): Promise<Node> {
   };
 }
 
+/** Forgets nothing that it has confirmed. */
+const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
+
 /** A single server of the test's own. */
-export async function startRedis(): Promise<TestRedis> {
-  const node = await createNode(['--appendonly', 'yes', '--appendfsync', 'always']);
+export async function startRedis(settings: readonly string[] = DURABLE): Promise<TestRedis> {
+  const node = await createNode(settings);
   await node.start();
   return {
     url: `redis://127.0.0.1:${node.port}`,

@@ -1,0 +1,110 @@
+/** Weir as it is measured: with everything on. */
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { canStopPostgres, startPostgres } from '../../test/support/services/postgres.ts';
+import { canStopRedis, startRedis } from '../../test/support/services/redis.ts';
+import { BENCH_LIMITS, weirConfig } from './configs.ts';
+import { freePort, local, untilReady } from './local.ts';
+import type { Subject, SubjectContext, SubjectSpec } from './subject.ts';
+
+/** Whether Redis and PostgreSQL are installed here. */
+export const hasSharedStores = canStopPostgres && canStopRedis;
+
+/** On SQLite and memory. */
+export function weir(context: SubjectContext): SubjectSpec {
+  return {
+    name: 'weir',
+    start: async () => ({
+      ...(await startWeir(context, 'weir', {})),
+      translatedModel: 'bench-translated',
+      manyModel: 'bench-many',
+    }),
+  };
+}
+
+/** On Redis and PostgreSQL, which are started for it. */
+export function weirOnSharedStores(context: SubjectContext): SubjectSpec {
+  if (!hasSharedStores)
+    throw new Error('Redis or PostgreSQL is not installed: leave weir-redis out of --subjects');
+  return {
+    name: 'weir-redis',
+    only: ['non-streaming'],
+    start: async () => {
+      const redis = await startRedis([]);
+      const postgres = await startPostgres();
+      const stopStores = async () => {
+        await redis.dispose();
+        await postgres.dispose();
+      };
+      try {
+        const env = { REDIS_URL: redis.url, DATABASE_URL: await postgres.freshUrl() };
+        const subject = await startWeir(context, 'weir-redis', env);
+        return {
+          ...subject,
+          stop: async () => {
+            await subject.stop();
+            await stopStores();
+          },
+        };
+      } catch (error) {
+        await stopStores();
+        throw error;
+      }
+    },
+  };
+}
+
+async function startWeir(
+  context: SubjectContext,
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Subject> {
+  const folder = mkdtempSync(join(context.temporary, 'weir-'));
+  const dataFolder = join(folder, 'data');
+  mkdirSync(dataFolder);
+  const config = join(folder, 'weir.yaml');
+  writeFileSync(config, weirConfig(context.upstreamPort));
+  const port = freePort();
+  const child = await context.children.start({
+    name,
+    // The runtime directly, as the launcher would become it, so that the process measured is the gateway.
+    command: [context.runtime, join(context.root, 'src/main.ts'), 'serve'],
+    cwd: folder,
+    env: {
+      DATABASE_URL: undefined,
+      REDIS_URL: undefined,
+      ...env,
+      WEIR_CONFIG: config,
+      WEIR_DATA_DIR: dataFolder,
+      WEIR_ADMIN_KEY: context.adminKey,
+      SERVER_HOST: '127.0.0.1',
+      SERVER_PORT: String(port),
+      METRICS_PORT: String(freePort()),
+    },
+  });
+  await untilReady(child, `http://127.0.0.1:${port}/health/ready`);
+  const key = await tenantKey(port, context.adminKey);
+  return {
+    name,
+    endpoint: local(port, { authorization: `Bearer ${key}` }),
+    model: 'bench-model',
+    pid: child.pid,
+    stop: () => child.stop(),
+  };
+}
+
+/** A key of a tenant that has limits of every kind, none of which is reached. */
+async function tenantKey(port: number, adminKey: string): Promise<string> {
+  const create = async (path: string, body: unknown): Promise<unknown> => {
+    const answer = await fetch(`http://127.0.0.1:${port}/admin/v1/${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  };
+  await create('tenants', { id: 'bench', name: 'Bench', tier: null, limits: BENCH_LIMITS });
+  return z.object({ key: z.string() }).parse(await create('tenants/bench/keys', { name: 'bench' })).key;
+}
