@@ -110,13 +110,13 @@ function explanation(context: RequestContext, { clock, modelData }: ApiServices)
 function addLimits(headers: ReplyHeaders, context: RequestContext): void {
   const { admission } = context;
   if (admission) {
-    headers.setAll(admission.headers);
+    headers.lines += admission.headerLines;
     if (admission.warnings.length > 0)
       headers.set('x-weir-limit-warnings', headerSafe(admission.warnings.join(' ')));
   }
   if (!context.completed) return;
   const cost = costSoFar(context);
-  if (cost !== undefined) headers.set('x-weir-cost', cost);
+  if (cost !== undefined) headers.lines += `x-weir-cost: ${cost}\r\n`;
 }
 
 function answerHeaders(context: RequestContext, target: Target): ReplyHeaders {

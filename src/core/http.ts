@@ -78,6 +78,8 @@ export class ReplyHeaders {
   readonly values: HeaderValue[] = [];
   /** More of them, which many answers share. */
   block: HeaderBlock | undefined;
+  /** More of them, as they stand on the wire: only what can't but be sendable. */
+  lines = '';
 
   static of(fields: Readonly<Record<string, HeaderValue>>): ReplyHeaders {
     const headers = new ReplyHeaders();
@@ -85,7 +87,7 @@ export class ReplyHeaders {
     return headers;
   }
 
-  /** Not of those in the block. */
+  /** Not of those in the block or the lines. */
   get(name: string): HeaderValue | undefined {
     const at = this.names.indexOf(name);
     return at < 0 ? undefined : this.values[at];

@@ -148,12 +148,13 @@ export class UsageMeter {
 
 /** What a request has cost so far, as a decimal number of US dollars; undefined where a price is not known. */
 export function costSoFar({ attempts }: RequestContext): string | undefined {
-  let sum = 0n;
+  let sum = 0;
   for (const { costPico: cost } of attempts) {
     if (cost === null || cost === undefined) return undefined;
-    sum += BigInt(cost);
+    sum += cost;
   }
-  return dollarsOfPico(sum);
+  if (Number.isSafeInteger(sum)) return dollarsOfPico(sum);
+  return dollarsOfPico(attempts.reduce((exact, { costPico }) => exact + BigInt(costPico ?? 0), 0n));
 }
 
 /**

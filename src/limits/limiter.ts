@@ -41,8 +41,8 @@ export class Admission {
   constructor(
     private readonly store: LimitStore,
     private readonly reservation: Reservation,
-    /** For the answer: how the tightest limit on requests stands. */
-    readonly headers: Readonly<Record<string, string>>,
+    /** For the answer, as they stand on the wire: how the tightest limit on requests stands. */
+    readonly headerLines: string,
     /** What the client is to be warned of. */
     readonly warnings: readonly string[],
   ) {}
@@ -174,7 +174,7 @@ export class Limiter {
         );
       }
     }
-    return new Admission(store, reservation, standingHeaders(charges, standings), warnings);
+    return new Admission(store, reservation, standingLines(charges, standings), warnings);
   }
 }
 
@@ -290,25 +290,21 @@ function waitOf({ counter, amount, period }: Charge, standing: number, now: numb
 }
 
 /** How the rate stands that leaves the fewest requests. */
-function standingHeaders(
-  charges: readonly Charge[],
-  standings: readonly number[],
-): Readonly<Record<string, string>> {
-  let tightest: { readonly counter: Extract<Counter, { kind: 'rate' }>; readonly left: number } | undefined;
+function standingLines(charges: readonly Charge[], standings: readonly number[]): string {
+  let tightest: Extract<Counter, { kind: 'rate' }> | undefined;
+  let least = 0;
   for (let index = 0; index < charges.length; index += 1) {
     const counter = charges[index]?.counter;
     const left = standings[index] ?? 0;
     if (counter?.kind !== 'rate' || counter.limit.of !== 'requests' || counter.limit.mode !== 'enforce')
       continue;
-    if (!tightest || left < tightest.left) tightest = { counter, left };
+    if (tightest && left >= least) continue;
+    tightest = counter;
+    least = left;
   }
-  if (!tightest) return NO_HEADERS;
-  const { counter, left } = tightest;
-  return {
-    'x-ratelimit-limit': String(counter.limit.max),
-    'x-ratelimit-remaining': String(Math.max(0, Math.floor(left))),
-    'x-ratelimit-reset': String(Math.ceil(Math.max(0, counter.capacity - left) / counter.perMs / 1000)),
-  };
+  if (!tightest) return '';
+  const { limit, capacity, perMs } = tightest;
+  const remaining = Math.max(0, Math.floor(least));
+  const reset = Math.ceil(Math.max(0, capacity - least) / perMs / 1000);
+  return `x-ratelimit-limit: ${limit.max}\r\nx-ratelimit-remaining: ${remaining}\r\nx-ratelimit-reset: ${reset}\r\n`;
 }
-
-const NO_HEADERS: Readonly<Record<string, string>> = {};

@@ -5,6 +5,7 @@ const PICO_PLACES = 12;
 const MILLION_PLACES = 6;
 const PICO_PER_NANO = 1_000;
 const HOUR_MS = 3_600_000n;
+const ZERO = 48;
 
 /**
  * What an answer costs, in whole millionths of a millionth of a US dollar: exact for prices with up to six decimals per
@@ -31,17 +32,19 @@ function timePico({ perHour, share }: NonNullable<ModelPrice['time']>, durationM
 function tokensPico(price: ModelPrice, usage: Usage): number | undefined {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage;
   const fresh = Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens);
-  let sum = 0;
-  for (let part = 0; part < 4; part += 1) {
-    const tokens = [fresh, cachedInputTokens, cacheWriteTokens, outputTokens][part] ?? 0;
-    if (tokens === 0) continue;
-    const rate = rateOf(price, part);
-    if (!rate) return undefined;
-    const perToken = picoPerToken(tiered(rate, inputTokens));
-    if (perToken === undefined) return exactly(price, usage);
-    sum += tokens * perToken;
-  }
+  const { input, output } = price;
+  const sum =
+    partPico(input, fresh, inputTokens) +
+    partPico(price.cachedInput ?? input, cachedInputTokens, inputTokens) +
+    partPico(price.cacheWrite ?? input, cacheWriteTokens, inputTokens) +
+    partPico(output, outputTokens, inputTokens);
   return Number.isSafeInteger(sum) ? sum : exactly(price, usage);
+}
+
+/** Not a number where the price is not known, or is no whole number for a token. */
+function partPico(rate: TokenPrice | undefined, tokens: number, inputTokens: number): number {
+  if (tokens === 0) return 0;
+  return rate ? tokens * (picoPerToken(tiered(rate, inputTokens)) ?? Number.NaN) : Number.NaN;
 }
 
 /** As whole thousand-millionths, rounded up: what a budget is charged. */
@@ -51,10 +54,14 @@ export function nanoOfPico(pico: number): number {
 
 /** As a decimal number of US dollars. */
 export function dollarsOfPico(pico: number | bigint): string {
-  const value = BigInt(pico);
-  const digits = (value < 0n ? -value : value).toString().padStart(PICO_PLACES + 1, '0');
-  const fraction = digits.slice(-PICO_PLACES).replace(/0+$/, '');
-  return `${value < 0n ? '-' : ''}${digits.slice(0, -PICO_PLACES)}${fraction === '' ? '' : `.${fraction}`}`;
+  // Numbers beyond these are written with an exponent.
+  const exact = typeof pico === 'number' && !Number.isSafeInteger(pico) ? BigInt(pico) : pico;
+  const digits = String(exact < 0 ? -exact : exact).padStart(PICO_PLACES + 1, '0');
+  const point = digits.length - PICO_PLACES;
+  let end = digits.length;
+  while (end > point && digits.charCodeAt(end - 1) === ZERO) end -= 1;
+  const fraction = end === point ? '' : `.${digits.slice(point, end)}`;
+  return `${exact < 0 ? '-' : ''}${digits.slice(0, point)}${fraction}`;
 }
 
 function rateOf(price: ModelPrice, part: number): TokenPrice | undefined {

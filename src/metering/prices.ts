@@ -21,6 +21,9 @@ export class Prices {
   /** List prices by target, as of a day. */
   readonly #listed = new WeakMap<Target, { readonly day: number; readonly price: ModelPrice | undefined }>();
 
+  /** The rules that can fit a target. */
+  readonly #rules = new WeakMap<Target, readonly PriceRule[]>();
+
   constructor(
     private readonly modelData: Pick<ModelData, 'of'>,
     private readonly rules: readonly PriceRule[],
@@ -28,7 +31,7 @@ export class Prices {
 
   /** @param at Unix milliseconds */
   of(target: Target, facts: ModelOverrides | undefined, tenant: string, at: number): ModelPrice | undefined {
-    for (const rule of this.rules) if (fits(rule, target, tenant, at)) return rule.price;
+    for (const rule of this.#rulesOf(target)) if (holds(rule, tenant, at)) return rule.price;
     const day = Math.floor(at / DAY_MS);
     const known = this.#listed.get(target);
     if (known?.day === day) return known.price;
@@ -36,11 +39,22 @@ export class Prices {
     this.#listed.set(target, { day, price });
     return price;
   }
+
+  #rulesOf(target: Target): readonly PriceRule[] {
+    let rules = this.#rules.get(target);
+    if (!rules) {
+      rules = this.rules.filter((rule) => concerns(rule, target));
+      this.#rules.set(target, rules);
+    }
+    return rules;
+  }
 }
 
-function fits(rule: PriceRule, { provider, model }: Target, tenant: string, at: number): boolean {
-  if (rule.tenant !== null && rule.tenant !== tenant) return false;
+function holds(rule: PriceRule, tenant: string, at: number): boolean {
+  return (rule.tenant === null || rule.tenant === tenant) && at >= rule.from && at < rule.until;
+}
+
+function concerns(rule: PriceRule, { provider, model }: Target): boolean {
   if (rule.provider !== null && rule.provider !== provider.id) return false;
-  if (at < rule.from || at >= rule.until) return false;
   return rule.model.endsWith('*') ? model.startsWith(rule.model.slice(0, -1)) : model === rule.model;
 }

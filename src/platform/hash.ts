@@ -1,6 +1,6 @@
 /** SHA-256 of a text's UTF-8 bytes, in lower-case hex. Half the cost of `node:crypto` for short texts. */
 export function sha256Hex(text: string): string {
-  return Bun.CryptoHasher.hash('sha256', text, 'hex');
+  return Bun.SHA256.hash(text, 'hex');
 }
 
 /** HMAC with SHA-256 of a text's UTF-8 bytes, in lower-case hex. */

@@ -32,7 +32,10 @@ export function isBodiless(status: number): boolean {
 export function replyHead({ status, base, headers }: HttpReply, framing: ReplyFraming): string {
   const { length, http10, keepAlive, date } = framing;
   let head =
-    (STATUS_LINES.get(status) ?? `HTTP/1.1 ${status} \r\n`) + base.text + (headers.block?.text ?? '');
+    (STATUS_LINES.get(status) ?? `HTTP/1.1 ${status} \r\n`) +
+    base.text +
+    (headers.block?.text ?? '') +
+    headers.lines;
   const { names, values } = headers;
   for (let at = 0; at < names.length; at += 1) {
     const name = names[at] ?? '';
