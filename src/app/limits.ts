@@ -4,7 +4,8 @@ import type { LimitStore } from '../limits/limit-store.ts';
 import { MemoryLimitStore } from '../limits/memory-limit-store.ts';
 import { RedisLimitStore } from '../limits/redis-limit-store.ts';
 import { SharedLimitStore } from '../limits/shared-limit-store.ts';
-import { connectRedis, type RedisClient } from '../storage/kv/redis-client.ts';
+import { connectRedis } from '../storage/kv/connect-redis.ts';
+import type { RedisClient } from '../storage/kv/redis-client.ts';
 import type { PeriodCount, PeriodCounters } from '../storage/sql/period-counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -100,10 +101,8 @@ async function sharedStore(
 }
 
 async function connected(client: RedisClient, clock: Clock): Promise<void> {
-  if (client.status === 'ready') return;
   const late = new AbortController();
-  const ready = new Promise<void>((resolve) => client.once('ready', () => resolve()));
   const timeout = clock.sleep(FIRST_CONNECT_MS, late.signal).catch(() => undefined);
-  await Promise.race([ready, timeout]);
+  await Promise.race([client.connected(), timeout]);
   late.abort();
 }

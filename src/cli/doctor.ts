@@ -7,7 +7,7 @@ import { findProgram } from '../platform/child-process.ts';
 import { fetchModels } from '../providers/exchange.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import type { Provider } from '../providers/types.ts';
-import { connectRedis } from '../storage/kv/redis-client.ts';
+import { connectIoredis } from '../storage/kv/ioredis-client.ts';
 import { openFilesLimit } from '../telemetry/process-stats.ts';
 import { EXIT, type Output, paint } from './output.ts';
 import { offlineSnapshot } from './snapshot.ts';
@@ -128,7 +128,7 @@ const REDIS_CONNECT_MS = 3_000;
 
 async function checkRedis({ storage }: Config, url: string): Promise<Finding> {
   let reason = 'no answer';
-  const client = connectRedis({
+  const client = connectIoredis({
     url,
     timeoutMs: storage.redis_timeout,
     onError: (error) => {
@@ -140,8 +140,7 @@ async function checkRedis({ storage }: Config, url: string): Promise<Finding> {
     () => false,
     () => false,
   );
-  const ready = new Promise<boolean>((resolve) => client.once('ready', () => resolve(true)));
-  const connected = client.status === 'ready' || (await Promise.race([ready, late]));
+  const connected = await Promise.race([client.connected().then(() => true), late]);
   over.abort();
   client.disconnect();
   if (connected) return { check: 'redis', level: 'ok', message: 'answers; limits are shared through it' };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import {
   canStopRedis,
@@ -11,7 +12,8 @@ import {
 } from '../../test/support/services/redis.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Limit, LimitScope } from '../core/limit.ts';
-import { connectRedis } from '../storage/kv/redis-client.ts';
+import { connectRedis } from '../storage/kv/connect-redis.ts';
+import { fieldsOf, type RedisClient } from '../storage/kv/redis-client.ts';
 import { Calendar } from './calendar.ts';
 import { type Charge, type Counter, countersOf } from './counter.ts';
 import { type LimitStore, type Reservation, type ReserveAnswer, StoreLostError } from './limit-store.ts';
@@ -67,7 +69,7 @@ const settled = async (store: LimitStore): Promise<void> => {
 
 async function redisStore(url: string, prefix: string, cluster: boolean): Promise<RedisLimitStore> {
   const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-  if (client.status !== 'ready') await new Promise((resolve) => client.once('ready', resolve));
+  await client.connected();
   return new RedisLimitStore({
     ...{ client, prefix, cluster, clock: systemClock, newId: unique, replica: `r${unique()}` },
     knownUse: () => 0,
@@ -129,6 +131,17 @@ const moments = fc.array(
 
 const comparable = (answer: ReserveAnswer) =>
   answer.granted ? { standings: answer.standings, over: answer.over.toSorted() } : answer;
+
+const SCRIPT = readFileSync(new URL('../storage/kv/limits.lua', import.meta.url), 'utf8');
+
+/** Where the reservations stand that are open beside a counter. */
+async function journalOf(client: RedisClient, { key }: Counter): Promise<string> {
+  const [found = ''] = [await client.call('KEYS', [`*${key}*`])].flat().map(String);
+  const [journal = ''] = [await client.call('KEYS', [`${found.slice(0, found.indexOf('}'))}}:open:*`])]
+    .flat()
+    .map(String);
+  return journal;
+}
 
 function granted(answer: ReserveAnswer) {
   if (!answer.granted) throw new Error(`refused: ${JSON.stringify(answer)}`);
@@ -327,7 +340,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     const changes: boolean[] = [];
     const prefix = `lost-${unique()}`;
     const client = connectRedis({ url: redis.url, timeoutMs: 1_000, onError: () => undefined });
-    await new Promise((resolve) => client.once('ready', resolve));
+    await client.connected();
     const store = new SharedLimitStore({
       clock: systemClock,
       newId: unique,
@@ -408,9 +421,9 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     const { url } = await sharedRedis();
     const store = await redisStore(url, `moment-${unique()}`, false);
     const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-    await new Promise((resolve) => client.once('ready', resolve));
+    await client.connected();
     const scripts = async () => {
-      const text = String(await client.call('INFO', 'commandstats'));
+      const text = String(await client.call('INFO', ['commandstats']));
       return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
     };
     const [day, two] = [quota(1_000), places(2)];
@@ -440,19 +453,62 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     const [day, text] = [quota(10), quota(10)];
     const first = granted(await store.reserve([charge(day, 5)]));
     const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-    await new Promise((resolve) => client.once('ready', resolve));
+    await client.connected();
     // A counter that is none makes the script fail.
-    const [key] = await client.keys(`*${day.key}*`);
-    await client.lpush(String(key).replace(day.key, text.key), 'x');
+    const [key = ''] = [await client.call('KEYS', [`*${day.key}*`])].flat().map(String);
+    await client.call('LPUSH', [key.replace(day.key, text.key), 'x']);
     store.settle(first.reservation, [1]);
     await expect(store.reserve([charge(text)])).rejects.toThrow(StoreLostError);
-    await client.del(String(key).replace(day.key, text.key));
+    await client.call('DEL', [key.replace(day.key, text.key)]);
     await store.beat();
     expect(store.unsettled).toBe(0);
     expect(await store.standing(day, charge(day).period)).toBe(1);
     expect(await store.standing(text, charge(text).period)).toBe(0);
     await store.close();
     client.disconnect();
+  });
+});
+
+describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
+  test('takes nothing when it comes after all, behind its settlement', async () => {
+    const { url } = await sharedRedis();
+    const real = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await real.connected();
+    let held: (() => Promise<unknown>) | undefined;
+    let holding = true;
+    const client: RedisClient = {
+      ready: true,
+      connected: () => real.connected(),
+      disconnect: () => real.disconnect(),
+      call: (command, args) => {
+        if (!holding || !command.startsWith('EVAL')) return real.call(command, args);
+        holding = false;
+        held = () => real.call('EVAL', [SCRIPT, ...args.slice(1)]);
+        return Promise.reject(new Error('no answer'));
+      },
+    };
+    let now = 0;
+    const clock = { ...systemClock, now: () => now };
+    const store = new RedisLimitStore({
+      ...{ client, prefix: `late-${unique()}`, cluster: false, clock, newId: unique, replica: 'late' },
+      knownUse: () => 0,
+      onUse: () => undefined,
+      onLost: () => undefined,
+    });
+    const [day, two] = [quota(10), places(2)];
+    await expect(store.reserve([charge(day, 4), charge(two)])).rejects.toThrow(StoreLostError);
+    await settled(store);
+    await held?.();
+    expect(await store.standing(day, charge(day).period)).toBe(0);
+    expect(await store.standing(two, undefined)).toBe(0);
+    granted(await store.reserve([charge(day, 4), charge(two)]));
+    expect(await store.standing(day, charge(day).period)).toBe(4);
+    const open = async () => fieldsOf(await real.call('HGETALL', [await journalOf(real, day)])).length;
+    expect(await open()).toBe(2);
+    now = 700_000;
+    await store.beat();
+    expect(await open()).toBe(1);
+    await store.close();
   });
 });
 
@@ -465,7 +521,7 @@ describe.skipIf(!hasRedis)('a gateway that is killed', () => {
     granted(await dead.reserve([charge(two), charge(day, 3)]));
     await dead.beat();
     const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-    await new Promise((resolve) => client.once('ready', resolve));
+    await client.connected();
     let lost = 0;
     const later = {
       ...systemClock,

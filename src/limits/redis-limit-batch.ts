@@ -13,6 +13,8 @@ export interface CounterInRedis {
 export interface Settlement {
   readonly reservation: Reservation;
   readonly used: readonly number[];
+  /** It is not known whether it was taken, nor whether it will be. */
+  readonly abandoned?: true;
 }
 
 interface Slot {
@@ -47,6 +49,7 @@ export class RedisLimitBatch {
   readonly #numbers = new Map<string, number>();
   readonly #counters: (string | number)[][] = [];
   readonly #settled: Line[] = [];
+  readonly #abandoned: string[] = [];
   readonly #reserved: Line[] = [];
   readonly #asked: Asked[] = [];
 
@@ -89,11 +92,12 @@ export class RedisLimitBatch {
     }
     this.settlements.push(settlement);
     this.#settled.push(line);
+    if (settlement.abandoned) this.#abandoned.push(id);
   }
 
   /** What the script is told. */
   parameters(replica: string, leaseMs: number): readonly unknown[] {
-    return [replica, leaseMs, this.#counters, this.#settled, this.#reserved];
+    return [replica, leaseMs, this.#counters, this.#settled, this.#reserved, this.#abandoned];
   }
 
   /**

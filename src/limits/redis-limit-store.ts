@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
-import { type RedisClient, RedisScript } from '../storage/kv/redis-client.ts';
+import { fieldsOf, type RedisClient } from '../storage/kv/redis-client.ts';
+import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
 import {
@@ -36,6 +37,9 @@ const MAX_UNSETTLED = 200_000;
 /** Settled in one step when the store is back, or for a gateway that is gone. */
 const SETTLED_AT_ONCE = 400;
 const MARK_MS = 86_400_000;
+const ABANDONED_MS = 600_000;
+/** What stands in the journal for a reservation that nobody waits for any more. */
+const ABANDONED = '-';
 
 /** Limits that several gateways share, in Redis or Valkey: one step, and one round trip, for each request. */
 export class RedisLimitStore implements LimitStore {
@@ -48,6 +52,8 @@ export class RedisLimitStore implements LimitStore {
   readonly #held = new Map<string, { readonly counter: Counter; readonly held: number }>();
   readonly #unsettled = new Map<string, { readonly tag: string; readonly settlement: Settlement }>();
   readonly #tags = new Set<string>();
+  /** Reservations that got no answer, the oldest first: their marks in the journal are to be removed some day. */
+  #abandoned: { readonly tag: string; readonly id: string; readonly at: number }[] = [];
 
   constructor(private readonly options: RedisLimitStoreOptions) {
     const { client, clock, replica, prefix, cluster } = options;
@@ -74,7 +80,7 @@ export class RedisLimitStore implements LimitStore {
   }
 
   get ready(): boolean {
-    return this.options.client.status === 'ready';
+    return this.options.client.ready;
   }
 
   /** Settlements that the store has not been told of. */
@@ -115,13 +121,14 @@ export class RedisLimitStore implements LimitStore {
     try {
       if (counter.kind === 'places') {
         const now = this.options.clock.wallTime();
-        const held = Object.values(await this.options.client.hgetall(key));
-        return held.reduce((sum, entry) => {
+        const held = fieldsOf(await this.options.client.call('HGETALL', [key]));
+        return held.reduce((sum, [, entry]) => {
           const [count, until] = entry.split('|').map(Number);
           return (until ?? 0) < now ? sum : sum + (count ?? 0);
         }, 0);
       }
-      const stored = await this.options.client.get(key);
+      const reply = await this.options.client.call('GET', [key]);
+      const stored = reply === null ? null : String(reply);
       if (counter.kind === 'period') {
         return stored === null ? this.options.knownUse(counter.key, period?.id ?? '') : Number(stored);
       }
@@ -163,13 +170,14 @@ export class RedisLimitStore implements LimitStore {
   async beat(): Promise<number> {
     const { client, replica } = this.options;
     const now = this.options.clock.wallTime();
-    await client.hset(this.#keys.replicas, replica, now);
-    for (const tag of this.#tags) await client.sadd(this.#keys.tags(replica), tag);
+    await client.call('HSET', [this.#keys.replicas, replica, String(now)]);
+    for (const tag of this.#tags) await client.call('SADD', [this.#keys.tags(replica), tag]);
     for (const { counter, held } of this.#held.values())
       await this.#hold.run([this.#keys.counter(counter, undefined)], [replica, LEASE_MS, [held]]);
     await this.#sendUnsettled();
+    await this.#forgetAbandoned();
     let alive = 0;
-    for (const [other, seenAt] of Object.entries(await client.hgetall(this.#keys.replicas))) {
+    for (const [other, seenAt] of fieldsOf(await client.call('HGETALL', [this.#keys.replicas]))) {
       if (now - Number(seenAt) < LEASE_MS) alive += 1;
       else await this.#settleFor(other);
     }
@@ -181,7 +189,7 @@ export class RedisLimitStore implements LimitStore {
     try {
       await this.#sender.flush();
       await this.#sendUnsettled();
-      if (this.ready && this.unsettled === 0) await client.hdel(this.#keys.replicas, replica);
+      if (this.ready && this.unsettled === 0) await client.call('HDEL', [this.#keys.replicas, replica]);
     } catch {
       // The store is gone: another gateway settles for this one when its time is over.
     }
@@ -192,15 +200,17 @@ export class RedisLimitStore implements LimitStore {
   async #settleFor(replica: string): Promise<void> {
     const { client } = this.options;
     let lost = 0;
-    for (const tag of await client.smembers(this.#keys.tags(replica))) {
+    const tags = await client.call('SMEMBERS', [this.#keys.tags(replica)]);
+    for (const tag of Array.isArray(tags) ? tags.map(String) : []) {
       const journal = this.#keys.journal(tag, replica);
-      const entries = Object.entries(await client.hgetall(journal));
-      lost += entries.length;
+      const fields = fieldsOf(await client.call('HGETALL', [journal]));
+      const entries = fields.map(([id, entry]) => [id, entry === ABANDONED ? '[]' : entry] as const);
+      lost += fields.filter(([, entry]) => entry !== ABANDONED).length;
       for (let at = 0; at < entries.length; at += SETTLED_AT_ONCE)
         await this.#giveBack(replica, journal, entries.slice(at, at + SETTLED_AT_ONCE));
     }
-    await client.del(this.#keys.tags(replica));
-    await client.hdel(this.#keys.replicas, replica);
+    await client.call('DEL', [this.#keys.tags(replica)]);
+    await client.call('HDEL', [this.#keys.replicas, replica]);
     if (lost > 0) this.options.onLost(lost);
   }
 
@@ -220,7 +230,19 @@ export class RedisLimitStore implements LimitStore {
       return [id, ...corrections];
     });
     const counters = keys.map(() => ['h', 'e', 0, 0, 0, PLACES_KEPT_MS]);
-    await this.#limits.run([journal, ...keys], [replica, LEASE_MS, counters, settlements, []]);
+    await this.#limits.run([journal, ...keys], [replica, LEASE_MS, counters, settlements, [], []]);
+  }
+
+  /** What has not come for so long will not come any more. */
+  async #forgetAbandoned(): Promise<void> {
+    const { client, clock, replica } = this.options;
+    const before = clock.now() - ABANDONED_MS;
+    while (this.#abandoned[0] && this.#abandoned[0].at < before) {
+      const some = this.#abandoned.slice(0, SETTLED_AT_ONCE).filter(({ at }) => at < before);
+      for (const [tag, ids] of Map.groupBy(some, (one) => one.tag))
+        await client.call('HDEL', [this.#keys.journal(tag, replica), ...ids.map(({ id }) => id)]);
+      this.#abandoned = this.#abandoned.slice(some.length);
+    }
   }
 
   async #sendUnsettled(): Promise<void> {
@@ -252,7 +274,8 @@ export class RedisLimitStore implements LimitStore {
         return answer;
       },
       (cause: unknown) => {
-        this.#settle(tag, { reservation: { id, charges, spared: [] }, used: [] }, true);
+        this.#abandoned.push({ tag, id, at: this.options.clock.now() });
+        this.#settle(tag, { reservation: { id, charges, spared: [] }, used: [], abandoned: true }, true);
         throw new StoreLostError('the store of limits did not answer', { cause });
       },
     );

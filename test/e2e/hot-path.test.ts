@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import pg from 'pg';
-import { connectRedis } from '../../src/storage/kv/redis-client.ts';
+import { connectRedis } from '../../src/storage/kv/connect-redis.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { hasPostgres, sharedPostgres } from '../support/services/postgres.ts';
@@ -27,7 +27,7 @@ describe.skipIf(!hasPostgres || !hasRedis)('a request with all limits on', () =>
     });
     database = new pg.Pool({ connectionString: url, max: 1 });
     redis = connectRedis({ url: redisUrl, timeoutMs: 2_000, onError: () => undefined });
-    await new Promise((resolve) => redis.once('ready', resolve));
+    await redis.connected();
   });
   afterAll(async () => {
     await gateway?.stop();
@@ -43,7 +43,7 @@ describe.skipIf(!hasPostgres || !hasRedis)('a request with all limits on', () =>
     return Number(rows[0]?.count);
   };
   const scripts = async () => {
-    const text = String(await redis.call('INFO', 'commandstats'));
+    const text = String(await redis.call('INFO', ['commandstats']));
     return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
   };
 

@@ -1,18 +1,19 @@
 -- A gateway's work of one moment: corrects what earlier reservations took to what was used, then takes for new ones.
 -- KEYS: the journal of open reservations, then one key for each counter.
--- ARGV: a JSON list of the replica, how long its places are held without a sign of life (ms), counters, settlements and
---   reservations.
+-- ARGV: a JSON list of the replica, how long its places are held without a sign of life (ms), counters, settlements,
+--   reservations, and which of the settlements are of reservations that nobody waits for any more.
 --   A counter: [kind (r rate, p period, h places held), mode (e enforces, s only looks on), limit, what flows into a rate
 --     per ms, what is known to be used of a period should its key be gone, how long the key is kept (ms)].
 --   A settlement: [reservation, counter, difference, counter, difference...]. It happens once: after that the reservation
 --     is no longer in the journal.
---   A reservation: [reservation, counter, amount, counter, amount...]. It takes from all its counters, or from none.
+--   A reservation: [reservation, counter, amount, counter, amount...]. It takes from all its counters, or from none. One
+--   that nobody waits for any more takes nothing, should it come after its settlement, by another connection.
 -- All is read before anything is written: a script that fails half way is not undone.
 -- Returns a JSON list of numbers. For each reservation: 1, how each of its counters stands, how many of them are over their
 --   limit, and which; or 0, which of them refuses, and how that one stands.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
-local replica, lease, counters, settlements, reservations = unpack(cjson.decode(ARGV[1]))
+local replica, lease, counters, settlements, reservations, abandoned = unpack(cjson.decode(ARGV[1]))
 local states, out = {}, {}
 
 local function readRate(key, limit, perMs)
@@ -75,7 +76,7 @@ if #settlements > 0 then
   end
   for _, settlement in ipairs(settlements) do
     if open[settlement[1]] then
-      open[settlement[1]] = nil
+      open[settlement[1]] = false
       for at = 2, #settlement, 2 do
         local slot = settlement[at]
         -- What is known to be used of a period that is gone has its corrections in it.
@@ -101,10 +102,25 @@ local function judge(reservation)
   return nil, over
 end
 
-local journal = {}
+local journal, late = {}, {}
+for _, id in ipairs(abandoned) do
+  if open[id] == nil then
+    journal[#journal + 1] = id
+    journal[#journal + 1] = '-'
+  end
+end
+if #reservations > 0 then
+  local ids = {}
+  for index, reservation in ipairs(reservations) do ids[index] = reservation[1] end
+  for index, entry in ipairs(redis.call('HMGET', KEYS[1], unpack(ids))) do
+    if entry then late[ids[index]] = true end
+  end
+end
 for _, reservation in ipairs(reservations) do
   local refused, over = judge(reservation)
-  if refused then
+  if late[reservation[1]] then
+    out[#out + 1] = '0,0,0'
+  elseif refused then
     out[#out + 1] = string.format('0,%d,%.6f', refused / 2 - 1, state(reservation[refused]).standing)
   else
     local standings, indexes, places = { '1' }, {}, {}

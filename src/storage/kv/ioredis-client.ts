@@ -1,0 +1,66 @@
+import { Cluster, Redis } from 'ioredis';
+import { pauseAfter, type RedisClient, type RedisSettings } from './redis-client.ts';
+
+/** A cluster, a server that Sentinel names, or a single one: this client tells why it can't be reached. */
+export function connectIoredis({ url, timeoutMs, onError }: RedisSettings): RedisClient {
+  const { scheme, nodes, name, login } = parse(url);
+  const common = {
+    commandTimeout: timeoutMs,
+    connectTimeout: Math.max(timeoutMs, 1_000),
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    ...login,
+    ...(scheme.startsWith('rediss') ? { tls: {} } : {}),
+  };
+  let client: Redis | Cluster;
+  if (scheme.endsWith('+cluster')) {
+    client = new Cluster(nodes, {
+      enableOfflineQueue: false,
+      redisOptions: common,
+      clusterRetryStrategy: pauseAfter,
+      slotsRefreshTimeout: 5_000,
+    });
+  } else {
+    const options = { enableOfflineQueue: false, ...common, retryStrategy: pauseAfter };
+    client = scheme.endsWith('+sentinel')
+      ? new Redis({ ...options, sentinels: nodes, name })
+      : new Redis(url, options);
+  }
+  client.on('error', onError);
+  const ready = new Promise<void>((resolve) => client.once('ready', () => resolve()));
+  return {
+    get ready() {
+      return client.status === 'ready';
+    },
+    call: (command, args) => client.call(command, ...args),
+    connected: () => ready,
+    disconnect: () => client.disconnect(),
+  };
+}
+
+interface ParsedUrl {
+  readonly scheme: string;
+  readonly nodes: { host: string; port: number }[];
+  readonly name: string;
+  readonly login: { username?: string; password?: string };
+}
+
+const DEFAULT_PORT = 6_379;
+
+function parse(url: string): ParsedUrl {
+  const match = /^([a-z+]+):\/\/(?:([^@/]*)@)?([^/?]+)(?:\/([^/?]*))?/i.exec(url);
+  const [, scheme = 'redis', credentials, hosts = '', name = ''] = match ?? [];
+  const [username, password] =
+    credentials === undefined ? [] : credentials.split(':').map(decodeURIComponent);
+  return {
+    scheme: scheme.toLowerCase(),
+    nodes: hosts.split(',').map((entry) => {
+      const at = entry.lastIndexOf(':');
+      return at < 0
+        ? { host: entry, port: DEFAULT_PORT }
+        : { host: entry.slice(0, at), port: Number(entry.slice(at + 1)) };
+    }),
+    name,
+    login: { ...(username ? { username } : {}), ...(password ? { password } : {}) },
+  };
+}

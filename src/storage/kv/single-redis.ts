@@ -1,0 +1,86 @@
+import { RedisClient as Connection } from 'bun';
+import { pauseAfter, type RedisClient, type RedisSettings } from './redis-client.ts';
+
+/** The runtime's client tells no reason: a server that is not there and a wrong password look the same to it. */
+const NOT_CONNECTED = 'Redis can not be reached, or refuses to be talked to; `weir doctor` tells which';
+
+/** A connection that answers nothing for so long is given up, though nobody has closed it. Milliseconds. */
+const LONGEST_SILENCE = 10_000;
+
+/** A connection to one server, made again whenever it is lost. */
+export class SingleRedis implements RedisClient {
+  readonly #settings: RedisSettings;
+  readonly #first = Promise.withResolvers<void>();
+  #connection: Connection | undefined;
+  #failures = 0;
+  /** When it was last heard of. */
+  #heardAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  constructor(settings: RedisSettings) {
+    this.#settings = settings;
+    this.#connect();
+  }
+
+  get ready(): boolean {
+    return this.#connection?.connected ?? false;
+  }
+
+  connected(): Promise<void> {
+    return this.#first.promise;
+  }
+
+  call(command: string, args: readonly string[]): Promise<unknown> {
+    const connection = this.#connection;
+    if (!connection?.connected) return Promise.reject(new Error(NOT_CONNECTED));
+    return new Promise((resolve, reject) => {
+      const { timeoutMs } = this.#settings;
+      const timer = setTimeout(() => {
+        reject(new Error(`Redis did not answer within ${timeoutMs} ms`));
+        if (performance.now() - this.#heardAt > LONGEST_SILENCE) connection.close();
+      }, timeoutMs);
+      connection.send(command, [...args]).then(
+        (reply: unknown) => {
+          clearTimeout(timer);
+          this.#heardAt = performance.now();
+          resolve(reply);
+        },
+        (error: unknown) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  disconnect(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+  }
+
+  #connect(): void {
+    const { url, timeoutMs, onError } = this.#settings;
+    const connection = new Connection(url, {
+      autoReconnect: false,
+      enableOfflineQueue: false,
+      connectionTimeout: Math.max(timeoutMs, 1_000),
+    });
+    this.#connection = connection;
+    connection.onconnect = () => {
+      this.#failures = 0;
+      this.#heardAt = performance.now();
+      this.#first.resolve();
+    };
+    connection.onclose = () => {
+      if (this.#closed || this.#connection !== connection) return;
+      this.#connection = undefined;
+      onError(new Error(NOT_CONNECTED));
+      this.#timer = setTimeout(() => this.#connect(), pauseAfter(this.#failures));
+      this.#failures += 1;
+    };
+    // Whether it fails is told by `onclose`.
+    connection.connect().catch(() => undefined);
+  }
+}
