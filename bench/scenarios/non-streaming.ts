@@ -30,24 +30,37 @@ async function halfLoad(bench: Bench, subjects: readonly Subject[]): Promise<num
   return bench.options.rate ?? Math.max(1, Math.round((await throughput(bench, reference)) / 2));
 }
 
-async function saturated(bench: Bench, subject: Subject, rate: number): Promise<number> {
+/** Bursts of each subject in a round, turn and turn about: what a busy machine does in between concerns all alike. */
+const BURSTS = 4;
+/** What was put off, such as storing usage, is done within this time behind a burst, and counts. */
+const AFTERWARDS_MS = 1_200;
+
+/** CPU per request of all subjects under as much load as they can take. @returns failed requests of each */
+async function saturated(bench: Bench, subjects: readonly Subject[], rate: number): Promise<number[]> {
   const { connections, seconds } = bench.options;
-  const body = chatBody(subject.model);
-  const { result, cpuMicros } = await withCpu(bench, subject, () =>
-    bench.saturate.run(subject.endpoint, body, connections, seconds),
-  );
-  const add = (metric: string, value: number | undefined) =>
-    bench.measurements.add(SCENARIO, subject.name, metric, value);
-  const perRequest = cpuMicros && cpuMicros / result.completed;
-  add('cpu_us', perRequest);
-  add('requests_per_second', result.requestsPerSecond);
-  if (result.failed > 0) bench.note(`${subject.name}, saturated: ${result.failed} requests failed`);
-  if (result.requestsPerSecond < rate) {
-    bench.note(
-      `${subject.name} can do less than the fixed rate: its latency there is the length of a growing queue`,
-    );
+  const failed = subjects.map(() => 0);
+  for (let burst = 0; burst < BURSTS; burst += 1) {
+    for (const subject of rotated(subjects, burst)) {
+      const { result, cpuMicros } = await withCpu(bench, subject, async () => {
+        const length = Math.max(1, Math.round(seconds / BURSTS));
+        const done = await bench.saturate.run(subject.endpoint, chatBody(subject.model), connections, length);
+        await Bun.sleep(AFTERWARDS_MS);
+        return done;
+      });
+      const add = (metric: string, value: number | undefined) =>
+        bench.measurements.add(SCENARIO, subject.name, metric, value);
+      add('cpu_us', cpuMicros && cpuMicros / result.completed);
+      add('requests_per_second', result.requestsPerSecond);
+      failed[subjects.indexOf(subject)] = (failed[subjects.indexOf(subject)] ?? 0) + result.failed;
+      if (result.failed > 0) bench.note(`${subject.name}, saturated: ${result.failed} requests failed`);
+      if (result.requestsPerSecond < rate) {
+        bench.note(
+          `${subject.name} can do less than the fixed rate: its latency there is the length of a growing queue`,
+        );
+      }
+    }
   }
-  return result.failed + (await routed(bench, subject));
+  return failed;
 }
 
 /** Pairs of measurements in each round: their difference is small beside what a busy machine adds to either. */
@@ -118,9 +131,11 @@ export async function nonStreaming(bench: Bench): Promise<void> {
       const rate = await halfLoad(bench, subjects);
       bench.measurements.add(SCENARIO, 'direct', 'rate', rate);
       const base = await paced(bench, bench.direct, rate);
+      bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.rounds}, all in turn`);
+      const refused = await saturated(bench, subjects, rate);
       for (const subject of rotated(subjects, round)) {
         bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.rounds}, ${subject.name}`);
-        const failed = await saturated(bench, subject, rate);
+        const failed = (refused[subjects.indexOf(subject)] ?? 0) + (await routed(bench, subject));
         const latency = await paced(bench, subject, rate);
         const add = (metric: string, value: number) =>
           bench.measurements.add(SCENARIO, subject.name, metric, value);

@@ -75,7 +75,7 @@ async function sharedStore(
     newId,
     shared: (known) =>
       new RedisLimitStore({
-        ...{ client, prefix, clock, newId },
+        ...{ client, prefix, clock },
         replica: boot,
         cluster: /^rediss?\+cluster:/i.test(url),
         knownUse: (counter, period) => known.get(counter, period),

@@ -2,6 +2,7 @@ import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import { readableOf } from '../core/push-stream.ts';
 import { guessTokens } from '../core/token-guess.ts';
+import type { Admission } from '../limits/limiter.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import { RequestFacts } from '../routing/request-facts.ts';
@@ -70,7 +71,10 @@ export class InferenceService {
       const isCopy = target !== undefined;
       const admitting = isCopy ? undefined : this.#admit(snapshot, context, route, facts);
       const answer = admitting
-        ? admitting.then(() => this.#answer(run, route, isCopy))
+        ? admitting.then((admission) => {
+            context.admission = admission;
+            return this.#answer(run, route, isCopy);
+          })
         : this.#answer(run, route, isCopy);
       // Beside the answer: whoever waits for it need not wait for this too.
       answer.catch(failed);
@@ -107,7 +111,7 @@ export class InferenceService {
     context: RequestContext,
     route: ModelRoute,
     facts: RequestFacts,
-  ): Promise<void> | undefined {
+  ): Promise<Admission | undefined> | undefined {
     const { limiter } = this.options;
     const { principal, tags, addressLimits } = context;
     if (!limiter) return undefined;
@@ -121,13 +125,9 @@ export class InferenceService {
       nanoUsd: () =>
         expectedNanoUsd(snapshot.prices, route.targets, route.facts, facts, this.options.clock.wallTime()),
     });
-    if (!(admitted instanceof Promise)) {
-      context.admission = admitted;
-      return undefined;
-    }
-    return admitted.then((admission) => {
-      context.admission = admission;
-    });
+    if (admitted instanceof Promise) return admitted;
+    context.admission = admitted;
+    return undefined;
   }
 
   /** Streams from one target, and from another when that breaks, as if it were one stream. */

@@ -71,7 +71,7 @@ async function redisStore(url: string, prefix: string, cluster: boolean): Promis
   const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
   await client.connected();
   return new RedisLimitStore({
-    ...{ client, prefix, cluster, clock: systemClock, newId: unique, replica: `r${unique()}` },
+    ...{ client, prefix, cluster, clock: systemClock, replica: `r${unique()}` },
     knownUse: () => 0,
     onUse: () => undefined,
     onLost: () => undefined,
@@ -347,7 +347,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
       kept: [],
       shared: (known) =>
         new RedisLimitStore({
-          ...{ client, prefix, cluster: false, clock: systemClock, newId: unique, replica: unique() },
+          ...{ client, prefix, cluster: false, clock: systemClock, replica: unique() },
           knownUse: (name, period) => known.get(name, period),
           onUse: (name, period, used) => known.set(name, period, used),
           onLost: () => undefined,
@@ -490,7 +490,7 @@ describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
     let now = 0;
     const clock = { ...systemClock, now: () => now };
     const store = new RedisLimitStore({
-      ...{ client, prefix: `late-${unique()}`, cluster: false, clock, newId: unique, replica: 'late' },
+      ...{ client, prefix: `late-${unique()}`, cluster: false, clock, replica: 'late' },
       knownUse: () => 0,
       onUse: () => undefined,
       onLost: () => undefined,
@@ -530,7 +530,7 @@ describe.skipIf(!hasRedis)('a gateway that is killed', () => {
       sleep: systemClock.sleep.bind(systemClock),
     };
     const other = new RedisLimitStore({
-      ...{ client, prefix, cluster: false, clock: later, newId: unique, replica: 'other' },
+      ...{ client, prefix, cluster: false, clock: later, replica: 'other' },
       knownUse: () => 0,
       onUse: () => undefined,
       onLost: (count) => {

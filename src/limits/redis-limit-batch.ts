@@ -25,15 +25,16 @@ interface Slot {
   standing: number | undefined;
 }
 
-interface Asked {
+/** A reservation that waits for its answer. */
+export interface Asked {
   readonly id: string;
   readonly charges: readonly Charge[];
-  readonly resolve: (answer: ReserveAnswer) => void;
-  readonly reject: (error: unknown) => void;
+  answered(answer: ReserveAnswer): void;
+  /** Whether anything was taken is not known. */
+  failed(error: unknown): void;
 }
 
-/** `[id, counter, amount, counter, amount...]` */
-type Line = (string | number)[];
+const NONE: readonly number[] = [];
 
 const MAX_RESERVATIONS = 100;
 const MAX_SETTLEMENTS = 400;
@@ -48,9 +49,9 @@ export class RedisLimitBatch {
   /** Counters of one key can be several objects: a tenant's in each of its keys, or before and after a change. */
   readonly #numbers = new Map<string, number>();
   readonly #counters: (string | number)[][] = [];
-  readonly #settled: Line[] = [];
+  readonly #settled: (string | number)[] = [];
   readonly #abandoned: string[] = [];
-  readonly #reserved: Line[] = [];
+  readonly #reserved: (string | number)[] = [];
   readonly #asked: Asked[] = [];
 
   constructor(
@@ -68,31 +69,33 @@ export class RedisLimitBatch {
     );
   }
 
-  reserve(id: string, charges: readonly Charge[]): Promise<ReserveAnswer> {
-    const line: Line = [id];
+  reserve(asked: Asked): void {
+    const { id, charges } = asked;
+    this.#asked.push(asked);
+    this.#reserved.push(id, charges.length);
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
-      if (charge) line.push(this.#number(charge), charge.amount);
+      if (charge) this.#reserved.push(this.#number(charge), charge.amount);
     }
-    this.#reserved.push(line);
-    return new Promise((resolve, reject) => {
-      this.#asked.push({ id, charges, resolve, reject });
-    });
   }
 
   settle(settlement: Settlement): void {
-    const { reservation, used } = settlement;
+    const { reservation, used, abandoned } = settlement;
     const { id, charges, spared } = reservation;
-    const line: Line = [id];
+    const line = this.#settled;
+    const at = line.push(id, 0) - 1;
+    let corrections = 0;
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
       if (!charge) continue;
       const difference = (used[index] ?? 0) - charge.amount;
-      if (difference !== 0 && !spared.includes(index)) line.push(this.#number(charge), difference);
+      if (difference === 0 || spared.includes(index)) continue;
+      line.push(this.#number(charge), difference);
+      corrections += 1;
     }
+    line[at] = corrections;
     this.settlements.push(settlement);
-    this.#settled.push(line);
-    if (settlement.abandoned) this.#abandoned.push(id);
+    if (abandoned) this.#abandoned.push(id);
   }
 
   /** What the script is told. */
@@ -114,15 +117,15 @@ export class RedisLimitBatch {
         if (slot.standing !== undefined) onUse(slot.charge, slot.standing);
       }
     }
-    this.#asked.forEach(({ resolve }, index) => {
+    this.#asked.forEach((asked, index) => {
       const answer = answers[index];
-      if (answer) resolve(answer);
+      if (answer) asked.answered(answer);
     });
   }
 
   /** Tells all who asked that there is no answer. */
   fail(error: unknown): void {
-    for (const { reject } of this.#asked) reject(error);
+    for (const asked of this.#asked) asked.failed(error);
   }
 
   #read(numbers: NumberReader, id: string, charges: readonly Charge[]): ReserveAnswer {
@@ -135,8 +138,8 @@ export class RedisLimitBatch {
       const slot = this.#slot(counter, period);
       if (slot) slot.standing = standing;
     }
-    const over: number[] = [];
-    for (let left = numbers.next(); left > 0; left -= 1) over.push(numbers.next());
+    const count = numbers.next();
+    const over = count === 0 ? NONE : Array.from({ length: count }, () => numbers.next());
     return {
       granted: true,
       reservation: { id, charges, spared: sparedBy(charges, over) },

@@ -11,7 +11,7 @@ const KEPT_AFTER_PERIOD_MS = 2 * 86_400_000;
 export interface Part {
   readonly tag: string;
   readonly charges: readonly Charge[];
-  /** Where they stand among all of the request's; of no meaning where they are all of them. */
+  /** Where they stand among all of the request's. */
   readonly indexes: readonly number[];
 }
 
@@ -55,8 +55,9 @@ export class RedisLimitKeys {
     return `${this.prefix}:tags:${replica}`;
   }
 
-  parts(charges: readonly Charge[]): readonly Part[] {
-    if (!this.cluster) return [{ tag: '', charges, indexes: [] }];
+  /** Undefined where all lie together, as they do on a single server. */
+  parts(charges: readonly Charge[]): readonly Part[] | undefined {
+    if (!this.cluster) return undefined;
     const parts = Map.groupBy(charges.entries(), ([, { counter }]) => this.tag(counter));
     return [...parts].map(([tag, some]) => ({
       tag,

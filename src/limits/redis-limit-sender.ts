@@ -2,8 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { RedisClient } from '../storage/kv/redis-client.ts';
 import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { Charge } from './counter.ts';
-import type { ReserveAnswer } from './limit-store.ts';
-import { type CounterInRedis, RedisLimitBatch, type Settlement } from './redis-limit-batch.ts';
+import { type Asked, type CounterInRedis, RedisLimitBatch, type Settlement } from './redis-limit-batch.ts';
 
 export interface RedisLimitSenderOptions {
   readonly client: RedisClient;
@@ -44,13 +43,11 @@ export class RedisLimitSender {
     return waiting + this.#settling;
   }
 
-  /** @throws when there is no answer; whether anything was taken is not known then */
-  reserve(tag: string, id: string, charges: readonly Charge[]): Promise<ReserveAnswer> {
+  reserve(tag: string, asked: Asked): void {
     const batch = this.#batch(tag);
-    const answer = batch.reserve(id, charges);
+    batch.reserve(asked);
     if (batch.full) this.#send(tag, batch);
     else this.#flushSoon();
-    return answer;
   }
 
   /** @param soon whether somebody may be waiting for what it frees */

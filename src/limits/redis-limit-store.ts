@@ -21,7 +21,6 @@ export interface RedisLimitStoreOptions {
   /** This gateway; no other has the same. */
   readonly replica: string;
   readonly clock: Clock;
-  readonly newId: () => string;
   /** In a cluster, keys of one step must lie together. */
   readonly cluster: boolean;
   /** What is known to be used, should the store have lost it. */
@@ -41,17 +40,22 @@ const ABANDONED_MS = 600_000;
 /** What stands in the journal for a reservation that nobody waits for any more. */
 const ABANDONED = '-';
 
+/** Answers in place of the store. @throws what the request is to be refused with */
+export type WhenLost = (charges: readonly Charge[], lost: StoreLostError) => ReserveAnswer;
+
 /** Limits that several gateways share, in Redis or Valkey: one step, and one round trip, for each request. */
 export class RedisLimitStore implements LimitStore {
   readonly #keys: RedisLimitKeys;
   readonly #sender: RedisLimitSender;
   readonly #limits: RedisScript;
   readonly #add: RedisScript;
-  readonly #hold: RedisScript;
+  readonly #lifeSign: RedisScript;
   /** Places that this gateway holds. */
   readonly #held = new Map<string, { readonly counter: Counter; readonly held: number }>();
   readonly #unsettled = new Map<string, { readonly tag: string; readonly settlement: Settlement }>();
   readonly #tags = new Set<string>();
+  /** Reservations so far. They are told apart by their gateway's journal and this. */
+  #ids = 0;
   /** Reservations that got no answer, the oldest first: their marks in the journal are to be removed some day. */
   #abandoned: { readonly tag: string; readonly id: string; readonly at: number }[] = [];
 
@@ -61,7 +65,7 @@ export class RedisLimitStore implements LimitStore {
     this.#keys = keys;
     this.#limits = new RedisScript(client, 'limits');
     this.#add = new RedisScript(client, 'add');
-    this.#hold = new RedisScript(client, 'hold');
+    this.#lifeSign = new RedisScript(client, 'hold');
     this.#sender = new RedisLimitSender({
       ...{ client, clock, replica, leaseMs: LEASE_MS },
       journal: (tag) => keys.journal(tag, replica),
@@ -88,11 +92,18 @@ export class RedisLimitStore implements LimitStore {
     return this.#unsettled.size + this.#sender.unsettled;
   }
 
-  reserve(charges: readonly Charge[]): Promise<ReserveAnswer> {
-    const id = this.options.newId();
+  /** @param whenLost answers where the store does not; without it, that is an error */
+  reserve(charges: readonly Charge[], whenLost?: WhenLost): Promise<ReserveAnswer> {
+    this.#ids += 1;
+    const id = String(this.#ids);
     const parts = this.#keys.parts(charges);
-    const [only] = parts;
-    return only && parts.length === 1 ? this.#reserve(id, only) : this.#reserveAll(id, charges, parts);
+    if (!parts) return this.#reserve('', id, charges, whenLost);
+    const answer = this.#reserveAll(id, charges, parts);
+    if (!whenLost) return answer;
+    return answer.catch((error: unknown) => {
+      if (error instanceof StoreLostError) return whenLost(charges, error);
+      throw error;
+    });
   }
 
   settle(reservation: Reservation, used: readonly number[]): void {
@@ -105,14 +116,15 @@ export class RedisLimitStore implements LimitStore {
       this.#count(charge.counter, (used[index] ?? 0) - charge.amount);
     }
     const parts = this.#keys.parts(charges);
-    const [only] = parts;
-    if (only && parts.length === 1) this.#settle(only.tag, { reservation, used }, places);
-    else {
-      for (const { tag, charges: some, indexes } of parts) {
-        const sparedHere = indexes.flatMap((index, at) => (spared.includes(index) ? [at] : []));
-        const usedHere = indexes.map((index) => used[index] ?? 0);
-        this.#settle(tag, { reservation: { id, charges: some, spared: sparedHere }, used: usedHere }, places);
-      }
+    if (!parts) {
+      this.#settle('', { reservation, used }, places);
+      return;
+    }
+    for (const { tag, charges: some, indexes } of parts) {
+      const sparedHere = indexes.flatMap((index, at) => (spared.includes(index) ? [at] : []));
+      const usedHere = indexes.map((index) => used[index] ?? 0);
+      const part = { id, charges: some, spared: sparedHere };
+      this.#settle(tag, { reservation: part, used: usedHere }, places);
     }
   }
 
@@ -173,7 +185,7 @@ export class RedisLimitStore implements LimitStore {
     await client.call('HSET', [this.#keys.replicas, replica, String(now)]);
     for (const tag of this.#tags) await client.call('SADD', [this.#keys.tags(replica), tag]);
     for (const { counter, held } of this.#held.values())
-      await this.#hold.run([this.#keys.counter(counter, undefined)], [replica, LEASE_MS, [held]]);
+      await this.#lifeSign.run([this.#keys.counter(counter, undefined)], [replica, LEASE_MS, [held]]);
     await this.#sendUnsettled();
     await this.#forgetAbandoned();
     let alive = 0;
@@ -221,13 +233,14 @@ export class RedisLimitStore implements LimitStore {
     entries: readonly (readonly [string, string])[],
   ): Promise<void> {
     const keys: string[] = [];
-    const settlements = entries.map(([id, entry]) => {
+    const settlements = entries.flatMap(([id, entry]) => {
       const places: unknown = JSON.parse(entry);
-      const corrections = (Array.isArray(places) ? places.map(String) : []).flatMap((key) => {
+      const held = Array.isArray(places) ? places.map(String) : [];
+      const corrections = held.flatMap((key) => {
         const known = keys.indexOf(key);
         return [known < 0 ? keys.push(key) : known + 1, -1];
       });
-      return [id, ...corrections];
+      return [id, held.length, ...corrections];
     });
     const counters = keys.map(() => ['h', 'e', 0, 0, 0, PLACES_KEPT_MS]);
     await this.#limits.run([journal, ...keys], [replica, LEASE_MS, counters, settlements, [], []]);
@@ -259,31 +272,48 @@ export class RedisLimitStore implements LimitStore {
     }
   }
 
-  /** @throws StoreLostError when there is no answer; what was taken all the same is given back */
-  #reserve(id: string, { tag, charges }: Part): Promise<ReserveAnswer> {
+  /** Rejected with a StoreLostError when there is no answer; what was taken all the same is given back. */
+  #reserve(tag: string, id: string, charges: readonly Charge[], whenLost?: WhenLost): Promise<ReserveAnswer> {
     this.#tags.add(tag);
-    return this.#sender.reserve(tag, id, charges).then(
-      (answer) => {
-        if (!answer.granted) return answer;
-        const { spared } = answer.reservation;
-        for (let index = 0; index < charges.length; index += 1) {
-          const charge = charges[index];
-          if (charge?.counter.kind === 'places' && !spared.includes(index))
-            this.#count(charge.counter, charge.amount);
-        }
-        return answer;
-      },
-      (cause: unknown) => {
-        this.#abandoned.push({ tag, id, at: this.options.clock.now() });
-        this.#settle(tag, { reservation: { id, charges, spared: [] }, used: [], abandoned: true }, true);
-        throw new StoreLostError('the store of limits did not answer', { cause });
-      },
-    );
+    return new Promise((resolve, reject) => {
+      this.#sender.reserve(tag, {
+        id,
+        charges,
+        answered: (answer) => {
+          if (answer.granted) this.#hold(answer.reservation);
+          resolve(answer);
+        },
+        failed: (cause) => {
+          this.#abandoned.push({ tag, id, at: this.options.clock.now() });
+          this.#settle(tag, { reservation: { id, charges, spared: [] }, used: [], abandoned: true }, true);
+          const lost = new StoreLostError('the store of limits did not answer', { cause });
+          if (!whenLost) reject(lost);
+          else {
+            try {
+              resolve(whenLost(charges, lost));
+            } catch (error) {
+              reject(error);
+            }
+          }
+        },
+      });
+    });
+  }
+
+  /** Counts the places that a reservation holds. */
+  #hold({ charges, spared }: Reservation): void {
+    for (let index = 0; index < charges.length; index += 1) {
+      const charge = charges[index];
+      if (charge?.counter.kind === 'places' && !spared.includes(index))
+        this.#count(charge.counter, charge.amount);
+    }
   }
 
   /** Where keys do not all lie together: what one part refuses, or does not answer, the others give back. */
   async #reserveAll(id: string, charges: readonly Charge[], parts: readonly Part[]): Promise<ReserveAnswer> {
-    const outcomes = await Promise.allSettled(parts.map((part) => this.#reserve(id, part)));
+    const outcomes = await Promise.allSettled(
+      parts.map(({ tag, charges: some }) => this.#reserve(tag, id, some)),
+    );
     const standings: number[] = [];
     const over: number[] = [];
     let refusal: ReserveAnswer | undefined;

@@ -10,7 +10,7 @@ import {
   StoreLostError,
 } from './limit-store.ts';
 import { MemoryLimitStore } from './memory-limit-store.ts';
-import type { RedisLimitStore } from './redis-limit-store.ts';
+import type { RedisLimitStore, WhenLost } from './redis-limit-store.ts';
 
 export interface SharedLimitStoreOptions {
   readonly clock: Clock;
@@ -73,12 +73,13 @@ export class SharedLimitStore implements LimitStore {
 
   reserve(charges: readonly Charge[]): ReserveAnswer | Promise<ReserveAnswer> {
     if (!this.#shared.ready || this.options.clock.now() < this.#lostUntil) return this.#alone(charges);
-    return this.#shared.reserve(charges).catch((error: unknown) => {
-      if (!(error instanceof StoreLostError)) throw error;
-      this.#lose(error);
-      return this.#alone(charges);
-    });
+    return this.#shared.reserve(charges, this.#whenLost);
   }
+
+  readonly #whenLost: WhenLost = (charges, lost) => {
+    this.#lose(lost);
+    return this.#alone(charges);
+  };
 
   settle(reservation: Reservation, used: readonly number[]): void {
     if (this.#localOnes.has(reservation)) this.#local.settle(reservation, used);

@@ -4,9 +4,9 @@
 --   reservations, and which of the settlements are of reservations that nobody waits for any more.
 --   A counter: [kind (r rate, p period, h places held), mode (e enforces, s only looks on), limit, what flows into a rate
 --     per ms, what is known to be used of a period should its key be gone, how long the key is kept (ms)].
---   A settlement: [reservation, counter, difference, counter, difference...]. It happens once: after that the reservation
---     is no longer in the journal.
---   A reservation: [reservation, counter, amount, counter, amount...]. It takes from all its counters, or from none. One
+--   Settlements are one list of: reservation, how many corrections, and for each of these a counter and the difference. It
+--     happens once: after that the reservation is no longer in the journal.
+--   Reservations are one list of: reservation, how many charges, and for each of these a counter and the amount. It takes from all its counters, or from none. One
 --   that nobody waits for any more takes nothing, should it come after its settlement, by another connection.
 -- All is read before anything is written: a script that fails half way is not undone.
 -- Returns a JSON list of numbers. For each reservation: 1, how each of its counters stands, how many of them are over their
@@ -68,29 +68,43 @@ local function take(slot, amount)
   return taken.standing
 end
 
-local settled, open = {}, {}
-if #settlements > 0 then
-  for index, settlement in ipairs(settlements) do settled[index] = settlement[1] end
-  for index, entry in ipairs(redis.call('HMGET', KEYS[1], unpack(settled))) do
-    if entry then open[settled[index]] = true end
-  end
-  for _, settlement in ipairs(settlements) do
-    if open[settlement[1]] then
-      open[settlement[1]] = false
-      for at = 2, #settlement, 2 do
-        local slot = settlement[at]
-        -- What is known to be used of a period that is gone has its corrections in it.
-        if counters[slot][1] ~= 'p' or state(slot).found then take(slot, settlement[at + 1]) end
-      end
-    end
+-- Calls a function with each reservation of a list, and the first and last place of its pairs.
+local function each(list, work)
+  local at = 1
+  while at < #list do
+    local last = at + 1 + 2 * list[at + 1]
+    work(list[at], at + 2, last)
+    at = last + 1
   end
 end
 
+-- What the journal has of the reservations of a list.
+local function journalled(list)
+  local ids, entries = {}, {}
+  each(list, function(id) ids[#ids + 1] = id end)
+  if #ids > 0 then
+    for index, entry in ipairs(redis.call('HMGET', KEYS[1], unpack(ids))) do entries[ids[index]] = entry end
+  end
+  return ids, entries
+end
+
+local settled, open = journalled(settlements)
+local applied = {}
+each(settlements, function(id, first, last)
+  if not open[id] or applied[id] then return end
+  applied[id] = true
+  for at = first, last, 2 do
+    local slot = settlements[at]
+    -- What is known to be used of a period that is gone has its corrections in it.
+    if counters[slot][1] ~= 'p' or state(slot).found then take(slot, settlements[at + 1]) end
+  end
+end)
+
 -- The first of a reservation's counters that refuses it, and which of them are over their limit.
-local function judge(reservation)
+local function judge(first, last)
   local over = {}
-  for at = 2, #reservation, 2 do
-    local slot, amount = reservation[at], reservation[at + 1]
+  for at = first, last, 2 do
+    local slot, amount = reservations[at], reservations[at + 1]
     local kind, mode, limit = unpack(counters[slot])
     local standing, room = state(slot).standing, nil
     if kind == 'r' then room = standing >= math.min(amount, limit) else room = standing + amount <= limit end
@@ -102,45 +116,41 @@ local function judge(reservation)
   return nil, over
 end
 
-local journal, late = {}, {}
+local journal = {}
 for _, id in ipairs(abandoned) do
-  if open[id] == nil then
+  if not open[id] then
     journal[#journal + 1] = id
     journal[#journal + 1] = '-'
   end
 end
-if #reservations > 0 then
-  local ids = {}
-  for index, reservation in ipairs(reservations) do ids[index] = reservation[1] end
-  for index, entry in ipairs(redis.call('HMGET', KEYS[1], unpack(ids))) do
-    if entry then late[ids[index]] = true end
-  end
-end
-for _, reservation in ipairs(reservations) do
-  local refused, over = judge(reservation)
-  if late[reservation[1]] then
+local _, late = journalled(reservations)
+each(reservations, function(id, first, last)
+  if late[id] then
     out[#out + 1] = '0,0,0'
-  elseif refused then
-    out[#out + 1] = string.format('0,%d,%.6f', refused / 2 - 1, state(reservation[refused]).standing)
-  else
-    local standings, indexes, places = { '1' }, {}, {}
-    for at = 2, #reservation, 2 do
-      local slot = reservation[at]
-      local kind, mode = unpack(counters[slot])
-      if over[at] then indexes[#indexes + 1] = string.format('%d', at / 2 - 1) end
-      -- What would have been refused takes nothing from what only looks on.
-      local spared = over[at] and mode == 's'
-      local standing = spared and state(slot).standing or take(slot, reservation[at + 1])
-      if kind == 'h' and not spared then places[#places + 1] = KEYS[slot + 1] end
-      standings[#standings + 1] = string.format(kind == 'r' and '%.6f' or '%.0f', standing)
-    end
-    journal[#journal + 1] = reservation[1]
-    journal[#journal + 1] = #places > 0 and cjson.encode(places) or '[]'
-    standings[#standings + 1] = string.format('%d', #indexes)
-    out[#out + 1] = table.concat(standings, ',')
-    if #indexes > 0 then out[#out + 1] = table.concat(indexes, ',') end
+    return
   end
-end
+  local refused, over = judge(first, last)
+  if refused then
+    out[#out + 1] = string.format('0,%d,%.6f', (refused - first) / 2, state(reservations[refused]).standing)
+    return
+  end
+  local standings, indexes, places = { '1' }, {}, {}
+  for at = first, last, 2 do
+    local slot = reservations[at]
+    local kind, mode = unpack(counters[slot])
+    if over[at] then indexes[#indexes + 1] = string.format('%d', (at - first) / 2) end
+    -- What would have been refused takes nothing from what only looks on.
+    local spared = over[at] and mode == 's'
+    local standing = spared and state(slot).standing or take(slot, reservations[at + 1])
+    if kind == 'h' and not spared then places[#places + 1] = KEYS[slot + 1] end
+    standings[#standings + 1] = string.format(kind == 'r' and '%.6f' or '%.0f', standing)
+  end
+  journal[#journal + 1] = id
+  journal[#journal + 1] = #places > 0 and cjson.encode(places) or '[]'
+  standings[#standings + 1] = string.format('%d', #indexes)
+  out[#out + 1] = table.concat(standings, ',')
+  if #indexes > 0 then out[#out + 1] = table.concat(indexes, ',') end
+end)
 
 if #settled > 0 then redis.call('HDEL', KEYS[1], unpack(settled)) end
 if #journal > 0 then redis.call('HSET', KEYS[1], unpack(journal)) end
