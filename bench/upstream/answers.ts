@@ -17,8 +17,8 @@ const words = [
 ];
 
 export interface ChatAnswers {
-  /** Whole non-streaming HTTP answer, about 1.2 KB of JSON. */
-  readonly completion: Uint8Array;
+  /** Whole non-streaming HTTP answers, about 1.2 KB of JSON each, to give in turn. */
+  readonly completions: readonly Uint8Array[];
   /** Head of a streaming answer, to be followed by frames. */
   readonly streamHead: Uint8Array;
   /** First event, with the role. */
@@ -71,7 +71,7 @@ const blockDelta = (text: string) =>
   message('content_block_delta', { index: 0, delta: { type: 'text_delta', text } });
 
 /** The same stream in Anthropic's format, for measuring a translation. */
-export function messageAnswers(model: string): Omit<ChatAnswers, 'completion' | 'usage'> {
+export function messageAnswers(model: string): Omit<ChatAnswers, 'completions' | 'usage'> {
   const start = {
     id: 'msg_01BenchMockUpstream00001',
     type: 'message',
@@ -112,26 +112,43 @@ export function jsonAnswer(status: string, value: unknown): Uint8Array {
   return Buffer.concat([encoder.encode(head), body]);
 }
 
-export function chatAnswers(model: string): ChatAnswers {
-  const content = Array.from({ length: 110 }, (_, index) => words[index % words.length]).join('');
-  return {
-    completion: jsonAnswer('200 OK', {
-      id: 'chatcmpl-BenchMockUpstream0000000000001',
-      object: 'chat.completion',
-      created,
-      model,
-      choices: [
-        {
-          index: 0,
-          message: { role: 'assistant', content: content.trim(), refusal: null, annotations: [] },
-          logprobs: null,
-          finish_reason: 'stop',
+/** No two answers of a model are the same. */
+const VARIETY = 64;
+
+function completion(model: string, number: number): Uint8Array {
+  const content = Array.from(
+    { length: 105 + (number % 11) },
+    (_, index) => words[(index + number) % words.length],
+  );
+  const more = { prompt_tokens: 87 + (number % 7), completion_tokens: 200 + (number % 11) };
+  return jsonAnswer('200 OK', {
+    id: `chatcmpl-BenchMockUpstream${String(number).padStart(13, '0')}`,
+    object: 'chat.completion',
+    created: created + number,
+    model,
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: 'assistant',
+          // Behind the first words, in two paragraphs.
+          content: ` the river rises behind a weir:\n\n${content.join('')}`.trim(),
+          refusal: null,
+          annotations: [],
         },
-      ],
-      usage,
-      service_tier: 'default',
-      system_fingerprint: 'fp_b3n0c5h7',
-    }),
+        logprobs: null,
+        finish_reason: 'stop',
+      },
+    ],
+    usage: { ...usage, ...more, total_tokens: more.prompt_tokens + more.completion_tokens },
+    service_tier: 'default',
+    system_fingerprint: 'fp_b3n0c5h7',
+  });
+}
+
+export function chatAnswers(model: string): ChatAnswers {
+  return {
+    completions: Array.from({ length: VARIETY }, (_, number) => completion(model, number)),
     streamHead: STREAM_HEAD,
     first: event(model, delta({ role: 'assistant', content: 'Now' }, null)),
     middle: words.map((word) => event(model, delta({ content: word }, null))),

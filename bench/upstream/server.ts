@@ -27,7 +27,9 @@ type Steering = z.infer<typeof steering>;
 const HOLD_INTERVAL_MS = 30_000;
 const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
 
-type StreamAnswers = Omit<ChatAnswers, 'completion' | 'usage'> & Partial<Pick<ChatAnswers, 'usage'>>;
+const NO_ANSWER = new Uint8Array(0);
+
+type StreamAnswers = Omit<ChatAnswers, 'completions' | 'usage'> & Partial<Pick<ChatAnswers, 'usage'>>;
 
 interface Shared {
   readonly answers: ChatAnswers;
@@ -109,7 +111,7 @@ class UpstreamConnection {
       const request = readSteering(pieces);
       if (!request) this.finish(jsonAnswer('400 Bad Request', { error: { message: 'not a chat request' } }));
       else if (request.stream) this.startStream(request, answers);
-      else this.finish(answers.completion);
+      else this.finish(answers.completions[stats.requests % answers.completions.length] ?? NO_ANSWER);
     } else if (path === '/v1/messages') {
       const request = readMessageSteering(pieces);
       if (request) this.startStream(request, this.shared.messages);

@@ -40,6 +40,10 @@ export function asResponse({ status, base, headers, body }: HttpReply): Response
     const value = headers.get(name) ?? '';
     for (const one of typeof value === 'string' ? [value] : value) all.append(name, one);
   }
+  for (const line of headers.lines.split('\r\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) all.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
   const payload =
     body instanceof Uint8Array ? Buffer.from(body) : body instanceof PushStream ? body.readable() : body;
   return new Response(payload, { status, headers: all });
