@@ -2,6 +2,7 @@ import { Database, type SQLQueryBindings } from 'bun:sqlite';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { SqliteDatabase, SqliteStatement } from 'kysely';
+import type { Checkpoints } from './checkpoints.ts';
 
 export interface SqliteFile {
   /** For Kysely's SQLite dialect. */
@@ -17,9 +18,10 @@ export class DatabaseFileError extends Error {
 
 /**
  * Opens a SQLite file, and makes it and its folder where they are missing. The file is readable by its owner only.
+ * @param checkpoints moves its log into it, beside all else; without, that is done by whoever writes
  * @throws DatabaseFileError when the file can't be opened or is no database
  */
-export function openSqlite(path: string): SqliteFile {
+export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile {
   let connection: Database;
   try {
     connection = connect(path);
@@ -27,20 +29,34 @@ export function openSqlite(path: string): SqliteFile {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DatabaseFileError(`Can't open the database ${path}: ${reason}`, { cause });
   }
+  if (checkpoints) connection.exec(`PRAGMA wal_autocheckpoint = ${LONGEST_LOG}`);
   const statements = new Map<string, SqliteStatement>();
   const version = connection.query<{ data_version: number }, []>('PRAGMA data_version');
   return {
     dataVersion: () => version.get()?.data_version ?? 0,
     database: {
-      close: () => connection.close(),
+      close: () => {
+        connection.close();
+        checkpoints?.closed(path);
+      },
       prepare: (sql) => {
         const known = statements.get(sql);
         if (known) return known;
         const statement = connection.prepare<unknown, SQLQueryBindings[]>(sql);
+        // Alone, or as the end of a transaction.
+        const wrote = READING.test(sql) ? undefined : checkpoints;
         const prepared: SqliteStatement = {
           reader: statement.columnNames.length > 0,
-          all: (parameters) => statement.all(...parameters.map(binding)),
-          run: (parameters) => statement.run(...parameters.map(binding)),
+          all: (parameters) => {
+            const rows = statement.all(...parameters.map(binding));
+            wrote?.wrote(path);
+            return rows;
+          },
+          run: (parameters) => {
+            const changes = statement.run(...parameters.map(binding));
+            wrote?.wrote(path);
+            return changes;
+          },
           iterate: (parameters) => statement.iterate(...parameters.map(binding)),
         };
         // Tables may change, and with them what a statement gives; those that change them are seldom.
@@ -55,6 +71,9 @@ export function openSqlite(path: string): SqliteFile {
   };
 }
 
+/** Pages of a log that whoever writes moves into the file: so many come together only where nobody else does. */
+const LONGEST_LOG = 16_000;
+const READING = /^\s*select\b/i;
 /** Statements that are kept prepared for the next time. */
 const MAX_STATEMENTS = 200;
 const KEPT = /^\s*(?:select|insert|update|delete)\b/i;

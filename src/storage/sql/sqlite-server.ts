@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
+import { Checkpoints } from '../../platform/checkpoints.ts';
 import { openSqlite, type SqliteFile, withFileLock } from '../../platform/sqlite.ts';
 import { assertDatabaseName, type DatabaseServer, type OpenDatabase } from './database-server.ts';
 
@@ -12,6 +13,8 @@ const TENANTS = 'tenants';
 export class SqliteServer implements DatabaseServer {
   readonly backend = 'sqlite';
   readonly connectionsEach = 1;
+
+  readonly #checkpoints = new Checkpoints();
 
   constructor(private readonly folder: string) {}
 
@@ -35,7 +38,7 @@ export class SqliteServer implements DatabaseServer {
 
   async open<Tables>(name: string): Promise<OpenDatabase<Tables>> {
     const path = this.#path(name);
-    return openFile(openSqlite(path), path);
+    return openFile(openSqlite(path, this.#checkpoints), path);
   }
 
   openReplica<Tables>(name: string): Promise<OpenDatabase<Tables>> {

@@ -1,0 +1,55 @@
+import { statSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+
+/** Of a log that is not worth the trouble yet. Bytes. */
+const SHORT_LOG = 2 * 1024 * 1024;
+/** A database is not looked at more often. Milliseconds. */
+const PAUSE = 1_000;
+
+/** Moves the logs of databases into their files, as it is told to. */
+export interface CheckpointThread {
+  checkpoint(path: string): void;
+}
+
+/**
+ * SQLite writes into a log beside the file, and moves it into the file now and then, which waits for the disk twice: ten
+ * milliseconds and more in which a gateway answers nobody. So a thread of its own does that, which begins when a log is
+ * long for the first time: most never are.
+ */
+export class Checkpoints {
+  readonly #lookedAt = new Map<string, number>();
+  #thread: CheckpointThread | undefined;
+
+  /** @param start begins the thread, and is told what to call when it has failed; injected for tests, as is the time */
+  constructor(
+    private readonly start: (onFailed: () => void) => CheckpointThread = startThread,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /** Something was written to a database, through its log. */
+  wrote(path: string): void {
+    const now = this.now();
+    if (now - (this.#lookedAt.get(path) ?? Number.NEGATIVE_INFINITY) < PAUSE) return;
+    this.#lookedAt.set(path, now);
+    const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
+    if (!log || log.size < SHORT_LOG) return;
+    this.#thread ??= this.start(() => {
+      // The next long log begins another.
+      this.#thread = undefined;
+    });
+    this.#thread.checkpoint(path);
+  }
+
+  /** A database was closed. */
+  closed(path: string): void {
+    this.#lookedAt.delete(path);
+  }
+}
+
+function startThread(onFailed: () => void): CheckpointThread {
+  const worker = new Worker(new URL('./checkpoint-worker.ts', import.meta.url));
+  // It keeps no process alive.
+  worker.unref();
+  worker.on('error', onFailed);
+  return { checkpoint: (path) => worker.postMessage(path) };
+}
