@@ -39,14 +39,13 @@ export class Attempts {
     this.#waitingRoom = new WaitingRoom(options);
   }
 
-  /** Tries what the plan says, until one target commits. */
-  async run(run: Run, plan: RoutePlan): Promise<InferenceAnswer> {
+  /** Tries what the plan says, until one target commits. @param begun the plan was made now */
+  async run(run: Run, plan: RoutePlan, begun = this.#now()): Promise<InferenceAnswer> {
     const { snapshot, context, call, facts } = run;
     const failures: AttemptFailure[] = [];
     let lastError: GatewayError | undefined;
-    for (;;) {
+    for (let now = begun; ; now = this.#now()) {
       if (context.aborted) throw context.aborted;
-      const now = this.#now();
       if (now >= context.deadlineAt) throw deadlineExceeded().with({ attempts: failures });
       const step = plan.next(now, context.deadlineAt);
       if (step.kind === 'none') break;
@@ -212,14 +211,13 @@ export class Attempts {
    * @throws GatewayError `model_busy`: another target may have room
    */
   async #admit({ snapshot, context, facts }: Run, { target, route }: Ready): Promise<Admission | undefined> {
-    const now = this.options.clock.wallTime();
     try {
       return await this.options.limiter?.admit({
         principal: NOBODY,
         tags: context.tags,
         more: target.limits,
         tokens: () => expectedTokens(facts),
-        nanoUsd: () => expectedNanoUsd(snapshot.prices, [target], route.facts, facts, now),
+        nanoUsd: (now) => expectedNanoUsd(snapshot.prices, [target], route.facts, facts, now),
       });
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status !== 429) throw error;

@@ -88,7 +88,8 @@ export class InferenceService {
   #answer(run: Run, route: ModelRoute, isCopy: boolean): Promise<InferenceAnswer> {
     const { context, call, snapshot, renderStreamError } = run;
     const { router } = snapshot;
-    const plan = router.plan(route, run.facts, this.#now());
+    const now = this.#now();
+    const plan = router.plan(route, run.facts, now);
     context.plan = plan;
     if (plan.participation) context.wantsCost = true;
     const mirror = isCopy ? undefined : router.mirrorOf(route);
@@ -102,7 +103,7 @@ export class InferenceService {
     if (escalation) return this.#escalating(run, plan, escalation);
     const continuable = ContinuableStream.of(route, call);
     if (continuable) return this.#continuing(run, plan, continuable);
-    return this.#attempts.run(run, plan);
+    return this.#attempts.run(run, plan, now);
   }
 
   /** Takes what the request may use from all limits that concern it; nothing where there are none. */
@@ -122,8 +123,7 @@ export class InferenceService {
       tags,
       more,
       tokens: () => expectedTokens(facts),
-      nanoUsd: () =>
-        expectedNanoUsd(snapshot.prices, route.targets, route.facts, facts, this.options.clock.wallTime()),
+      nanoUsd: (now) => expectedNanoUsd(snapshot.prices, route.targets, route.facts, facts, now),
     });
     if (admitted instanceof Promise) return admitted;
     context.admission = admitted;

@@ -6,6 +6,7 @@ export type Standing = number;
 
 /** What was taken, until it is settled. */
 export interface Reservation {
+  /** Tells it from others of its gateway, where others look after them too. */
   readonly id: string;
   readonly charges: readonly Charge[];
   /** Which of the charges took nothing: what would have been refused takes nothing from what only looks on. */

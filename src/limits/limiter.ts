@@ -14,8 +14,8 @@ export interface Expected {
   /** Limits beside the principal's: of the model, the target or the address. */
   readonly more?: readonly SubjectLimits[] | undefined;
   tokens(): number;
-  /** Thousand-millionths of a US dollar. Asked for only where a budget is. */
-  nanoUsd(): number;
+  /** Thousand-millionths of a US dollar. Asked for only where a budget is. @param now Unix milliseconds */
+  nanoUsd(now: number): number;
 }
 
 /** What it has used. */
@@ -122,25 +122,24 @@ export class Limiter {
   #charges(expected: Expected): Charge[] {
     const { principal, tags, more } = expected;
     const charges: Charge[] = [];
-    for (const subject of principal.limits) this.#add(charges, subject, expected);
+    const now = this.options.clock.wallTime();
+    for (const subject of principal.limits) this.#add(charges, subject, expected, now);
     if (principal.tagLimits) {
       for (const tag of tags) {
         const subject = principal.tagLimits.get(tag);
-        if (subject) this.#add(charges, subject, expected);
+        if (subject) this.#add(charges, subject, expected, now);
       }
     }
-    if (more) for (const subject of more) this.#add(charges, subject, expected);
+    if (more) for (const subject of more) this.#add(charges, subject, expected, now);
     return charges;
   }
 
-  #add(charges: Charge[], subject: SubjectLimits, expected: Expected): void {
-    const { clock, calendar } = this.options;
+  #add(charges: Charge[], subject: SubjectLimits, expected: Expected, now: number): void {
+    const { calendar } = this.options;
     for (const counter of this.#countersOf(subject)) {
       const period =
-        counter.kind === 'period'
-          ? calendar.periodAt(clock.wallTime(), counter.per, subject.timeZone)
-          : undefined;
-      charges.push({ counter, amount: amountOf(counter, expected), period });
+        counter.kind === 'period' ? calendar.periodAt(now, counter.per, subject.timeZone) : undefined;
+      charges.push({ counter, amount: amountOf(counter, expected, now), period });
     }
   }
 
@@ -201,7 +200,7 @@ function lost(error: unknown): unknown {
   );
 }
 
-function amountOf({ limit }: Counter, expected: Expected): number {
+function amountOf({ limit }: Counter, expected: Expected, now: number): number {
   switch (limit.of) {
     case 'requests':
     case 'concurrent_requests':
@@ -209,7 +208,7 @@ function amountOf({ limit }: Counter, expected: Expected): number {
     case 'tokens':
       return expected.tokens();
     case 'cost':
-      return expected.nanoUsd();
+      return expected.nanoUsd(now);
   }
 }
 

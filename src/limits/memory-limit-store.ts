@@ -35,13 +35,24 @@ const ALL: Share = { part: () => 1, usedBefore: () => 0 };
 
 const SWEEP_EVERY = 10_000;
 
+/** What was taken, and whether that is settled. */
+class OpenReservation implements Reservation {
+  readonly id = '';
+  settled = false;
+
+  constructor(
+    readonly charges: readonly Charge[],
+    readonly spared: readonly number[],
+  ) {}
+}
+
 /** Limits of a single gateway, in its memory. */
 export class MemoryLimitStore implements LimitStore {
   readonly #buckets = new Map<string, Bucket>();
   readonly #tallies = new Map<string, Tally>();
   readonly #places = new Map<string, number>();
   readonly #uses = new Map<string, { counter: Counter; period: Period; amount: number }>();
-  readonly #open = new Set<string>();
+  #open = 0;
   readonly #changed = new Set<string>();
   readonly #kept: Map<string, PeriodCount>;
   #next = 0;
@@ -86,13 +97,15 @@ export class MemoryLimitStore implements LimitStore {
     }
     this.#next += 1;
     if (this.#next % SWEEP_EVERY === 0) this.#sweep(now);
-    const id = String(this.#next);
-    this.#open.add(id);
-    return { granted: true, reservation: { id, charges, spared }, standings, over };
+    this.#open += 1;
+    return { granted: true, reservation: new OpenReservation(charges, spared), standings, over };
   }
 
-  settle({ id, charges, spared }: Reservation, used: readonly number[]): void {
-    if (!this.#open.delete(id)) return;
+  settle(reservation: Reservation, used: readonly number[]): void {
+    if (!(reservation instanceof OpenReservation) || reservation.settled) return;
+    reservation.settled = true;
+    this.#open -= 1;
+    const { charges, spared } = reservation;
     const now = this.clock.now();
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
@@ -135,7 +148,7 @@ export class MemoryLimitStore implements LimitStore {
 
   /** Reservations that are not settled. */
   get open(): number {
-    return this.#open.size;
+    return this.#open;
   }
 
   close(): Promise<void> {

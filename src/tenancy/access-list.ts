@@ -125,7 +125,7 @@ export class AccessList {
   get hasAdmin(): boolean {
     const now = this.options.now();
     for (const { document } of this.#keys.values()) {
-      if (document.kind === 'admin' && isAlive(document, now)) return true;
+      if (document.kind === 'admin' && isAlive(document, () => now)) return true;
     }
     return false;
   }
@@ -163,7 +163,7 @@ export class AccessList {
     const { digester } = this.options;
     const plain = digester.plainDigest(secret ?? '');
     const seen = this.#seen.get(plain);
-    if (seen && this.#keys.get(seen.digest) === seen && isAlive(seen.document, this.options.now())) {
+    if (seen && this.#keys.get(seen.digest) === seen && isAlive(seen.document, this.options.now)) {
       return this.#principal(seen, address);
     }
     const digest = digester.ofPlainDigest(plain);
@@ -176,7 +176,7 @@ export class AccessList {
       );
     }
     const { document } = key;
-    if (!matches || !isAlive(document, this.options.now())) {
+    if (!matches || !isAlive(document, this.options.now)) {
       throw new GatewayError(
         'invalid_api_key',
         'The API key is not valid: it is unknown, has expired or has been revoked.',
@@ -193,7 +193,7 @@ export class AccessList {
    */
   principalOf(tenant: string, keyId: string, address: () => string): Principal {
     const key = this.#keysById.get(memberKey(tenant, keyId));
-    if (key && isAlive(key.document, this.options.now())) return this.#principal(key, address);
+    if (key && isAlive(key.document, this.options.now)) return this.#principal(key, address);
     throw new GatewayError(
       'invalid_api_key',
       'The API key that this token was made from is no longer valid.',
@@ -338,8 +338,9 @@ export class AccessList {
   }
 }
 
-function isAlive({ revoked_at, expires_at }: KeyDocument, now: number): boolean {
-  return revoked_at === null && (expires_at === null || now < expires_at);
+/** @param now asked only for keys that expire */
+function isAlive({ revoked_at, expires_at }: KeyDocument, now: () => number): boolean {
+  return revoked_at === null && (expires_at === null || now() < expires_at);
 }
 
 function memberKey(tenant: string, member: string): string {
