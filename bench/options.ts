@@ -19,7 +19,7 @@ export interface PeerOption {
 export interface BenchOptions {
   readonly quick: boolean;
   readonly scenarios: readonly ScenarioName[];
-  /** undefined: floor, weir, and (unless quick) nginx, and Weir on Redis and PostgreSQL, where these are installed. */
+  /** undefined: floor, weir, and (unless quick) weir-unmetered, and nginx and weir-redis where these are installed. */
   readonly subjects: readonly string[] | undefined;
   readonly peers: readonly PeerOption[];
   readonly rounds: number;
@@ -91,7 +91,7 @@ export function parsePeer(text: string): PeerOption {
   if (!/^[\w.-]+$/.test(name) || !URL.canParse(address)) {
     throw new InvalidArgumentError('name=url[,key=...][,model=...][,pid=...] is needed.');
   }
-  if (['floor', 'nginx', 'weir', 'weir-redis', 'direct'].includes(name)) {
+  if (['floor', 'nginx', 'weir', 'weir-unmetered', 'weir-redis', 'direct'].includes(name)) {
     throw new InvalidArgumentError(`the name ${name} is taken.`);
   }
   const url = new URL(address);
@@ -151,7 +151,7 @@ function command(): Command {
     .description('Measures Weir against the floor (a minimal proxy on the same runtime), nginx and any peer.')
     .option('--quick', 'a run of about a minute: fewer and shorter rounds, no nginx unless named')
     .option('--only <scenarios>', `of ${scenarioNames.join(', ')}`, scenarios)
-    .option('--subjects <names>', 'of floor, nginx, weir, weir-redis', words)
+    .option('--subjects <names>', 'of floor, nginx, weir, weir-unmetered, weir-redis', words)
     .option(
       '--peer <name=url[,key=][,model=][,pid=]>',
       'another gateway that runs in front of the mock upstream; repeatable',

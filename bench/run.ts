@@ -112,6 +112,7 @@ async function measure(
     'floor',
     ...(nginx && !options.quick ? ['nginx'] : []),
     'weir',
+    ...(options.quick ? [] : ['weir-unmetered']),
     ...(hasSharedStores && !options.quick ? ['weir-redis'] : []),
   ];
   const specs = subjectSpecs(names, options.peers, subjectContext);

@@ -56,7 +56,7 @@ export const BENCH_LIMITS = [
  * Weir with a model on the mock upstream, one that has to be translated, and one with many targets, all at a price;
  * everything else as it is by default.
  */
-export function weirConfig(upstreamPort: number): string {
+export function weirConfig(upstreamPort: number, { keepUsage = true } = {}): string {
   const url = `http://127.0.0.1:${upstreamPort}`;
   const common = { api_key: 'sk-mock', discover: false };
   const providers = [
@@ -79,7 +79,8 @@ export function weirConfig(upstreamPort: number): string {
   return [
     `providers: ${JSON.stringify(providers)}`,
     `models: ${JSON.stringify(models)}`,
-    `prices: ${JSON.stringify(prices)}`,
+    `prices: ${JSON.stringify(keepUsage ? prices : [])}`,
+    `storage: ${JSON.stringify({ keep_usage: keepUsage })}`,
     '',
   ].join('\n');
 }

@@ -5,7 +5,7 @@ import type { PeerOption } from '../options.ts';
 import { nginxConfig } from './configs.ts';
 import { freePort, local, untilReady } from './local.ts';
 import type { Subject, SubjectContext, SubjectSpec } from './subject.ts';
-import { weir, weirOnSharedStores } from './weir.ts';
+import { weir, weirOnSharedStores, weirUnmetered } from './weir.ts';
 
 /** No gateway: the mock upstream itself, which tells what of a latency is not the gateway's. */
 export function direct(context: SubjectContext): Subject {
@@ -83,7 +83,7 @@ function peer(option: PeerOption): SubjectSpec {
 }
 
 /** What there is to be measured, beside peers. */
-export const SUBJECTS = ['floor', 'nginx', 'weir', 'weir-redis'] as const;
+export const SUBJECTS = ['floor', 'nginx', 'weir', 'weir-unmetered', 'weir-redis'] as const;
 
 /** @throws when a name is no subject, or its program is not installed */
 export function subjectSpecs(
@@ -97,6 +97,8 @@ export function subjectSpecs(
         return floor(context);
       case 'weir':
         return weir(context);
+      case 'weir-unmetered':
+        return weirUnmetered(context);
       case 'weir-redis':
         return weirOnSharedStores(context);
       case 'nginx': {

@@ -23,6 +23,15 @@ export function weir(context: SubjectContext): SubjectSpec {
   };
 }
 
+/** On SQLite and memory, asked with the operator's key, which no limit holds for, and keeping no usage. */
+export function weirUnmetered(context: SubjectContext): SubjectSpec {
+  return {
+    name: 'weir-unmetered',
+    only: ['non-streaming'],
+    start: () => startWeir(context, 'weir-unmetered', {}, false),
+  };
+}
+
 /** On Redis and PostgreSQL, which are started for it. */
 export function weirOnSharedStores(context: SubjectContext): SubjectSpec {
   if (!hasSharedStores)
@@ -59,12 +68,13 @@ async function startWeir(
   context: SubjectContext,
   name: string,
   env: Readonly<Record<string, string>>,
+  metered = true,
 ): Promise<Subject> {
   const folder = mkdtempSync(join(context.temporary, 'weir-'));
   const dataFolder = join(folder, 'data');
   mkdirSync(dataFolder);
   const config = join(folder, 'weir.yaml');
-  writeFileSync(config, weirConfig(context.upstreamPort));
+  writeFileSync(config, weirConfig(context.upstreamPort, { keepUsage: metered }));
   const port = freePort();
   const child = await context.children.start({
     name,
@@ -84,7 +94,7 @@ async function startWeir(
     },
   });
   await untilReady(child, `http://127.0.0.1:${port}/health/ready`);
-  const key = await tenantKey(port, context.adminKey);
+  const key = metered ? await tenantKey(port, context.adminKey) : context.adminKey;
   return {
     name,
     endpoint: local(port, { authorization: `Bearer ${key}` }),

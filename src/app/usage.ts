@@ -91,7 +91,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const meter = new UsageMeter({
     clock,
     newId,
-    journal,
+    journal: config.storage.keep_usage ? journal : undefined,
     priceOf: ({ target, facts }, tenant) => target && prices().of(target, facts, tenant, clock.wallTime()),
     counter: new UsageCounter(tokenizer),
     onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd),

@@ -36,6 +36,7 @@ describe('finding the file', () => {
         max_connections: 50,
         redis_url: null,
         redis_prefix: 'weir',
+        keep_usage: true,
         redis_timeout: 500,
       },
       auth: { session: 43_200_000, token: 900_000, public_url: null, oidc: [], jwt: [] },

@@ -16,6 +16,7 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'storage.replica_url', read: (config) => config.storage.replica_url },
   { name: 'storage.servers', read: (config) => config.storage.servers },
   { name: 'storage.max_connections', read: (config) => config.storage.max_connections },
+  { name: 'storage.keep_usage', read: (config) => config.storage.keep_usage },
   { name: 'storage.redis_url', read: (config) => config.storage.redis_url },
   { name: 'storage.redis_prefix', read: (config) => config.storage.redis_prefix },
   { name: 'storage.redis_timeout', read: (config) => config.storage.redis_timeout },

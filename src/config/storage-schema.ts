@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, integer, list, nullable, secret, section, text } from './fields.ts';
+import { boolean, duration, integer, list, nullable, secret, section, text } from './fields.ts';
 
 export const DEFAULT_DATA_DIR = './data';
 
@@ -33,6 +33,11 @@ export const storage = () =>
       .prefault(50)
       .describe(
         'Connections to tenants’ databases at the same time, all together. Those that were not used for longest are closed for others.',
+      ),
+    keep_usage: boolean()
+      .prefault(true)
+      .describe(
+        'Whether what requests use is kept, for reports, invoices and the last use of keys. Without it, limits, budgets and metrics count it all the same.',
       ),
     redis_url: nullable(url(redisUrlFault)).describe(
       'Redis or Valkey, which replicas share limits through: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which is right for a single gateway.',

@@ -11,8 +11,8 @@ export interface UsageMeterOptions {
   readonly clock: Clock;
   /** A new id for an event; unique among all gateways. */
   readonly newId: () => string;
-  /** Takes events; never fails, never waits. */
-  readonly journal: { add(event: UsageEvent): void };
+  /** Takes events; never fails, never waits. Undefined where none are kept. */
+  readonly journal: { add(event: UsageEvent): void } | undefined;
   /** The price of what an attempt used, at its time; undefined where none is known. */
   readonly priceOf: (trace: AttemptTrace, tenant: string) => ModelPrice | undefined;
   readonly counter: UsageCounter;
@@ -106,7 +106,7 @@ export class UsageMeter {
         tokens: (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0),
         nanoUsd: cost ? nanoOfPico(cost) : 0,
       });
-      this.options.journal.add(this.#event(context, outcome, trace, trace === counted));
+      this.options.journal?.add(this.#event(context, outcome, trace, trace === counted));
     }
     if (nanoUsd > 0) this.options.onCost(context.modelLabel ?? 'unknown', principal.tenant, nanoUsd);
     admission?.settle({ tokens, nanoUsd });

@@ -7,7 +7,7 @@ import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { hangAfter, status } from '../support/scripts.ts';
 import { chat, chunk, completion, eventually, metric, mockConfig, post } from './harness.ts';
-import { admin, done } from './helpers/admin.ts';
+import { admin, dataOf, done } from './helpers/admin.ts';
 
 /** Input 3 and output 2 tokens, as the mock tells: 3 * 1 + 2 * 10 = 23 millionths of a dollar. */
 const PRICES = [{ model: 'upstream-chat', input: '1', output: '10' }];
@@ -182,4 +182,42 @@ describe('limits', () => {
     expect(await statuses(key, 3)).toEqual([200, 429, 429]);
     expect((await admin(gateway, 'GET', `/tenants/${id}`)).status).toBe(200);
   });
+});
+
+test('limits, budgets and costs count where usage is not kept', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-unkept-'));
+  const start = (keep_usage: boolean) =>
+    startGateway({ config: { ...config(), storage: { keep_usage } }, dataDir: folder });
+  let own = await start(false);
+  try {
+    const limits = [
+      { of: 'tokens', per: 'day', max: 50 },
+      { of: 'cost', per: 'month', max: '1' },
+    ];
+    await done(own, 'POST', '/tenants', { id: 'unkept', tier: null, limits });
+    const { key } = await done(own, 'POST', '/tenants/unkept/keys', { name: 'k' });
+    const send = async () => {
+      const body = chat({ max_tokens: 5 });
+      const response = await post(own, body, { headers: { authorization: `Bearer ${String(key)}` } });
+      await response.arrayBuffer();
+      return [response.status, response.headers.get('x-weir-cost')];
+    };
+    const used = async () =>
+      dataOf(await done(own, 'GET', '/tenants/unkept/limits')).map((standing) => standing.used);
+    expect(await send()).toEqual([200, '0.000023']);
+    await eventually('it is settled', async () => (await used()).join() === '5,0.000023');
+    await own.stop();
+    own = await start(true);
+    expect(await used()).toEqual([5, '0.000023']);
+    expect(await send()).toEqual([200, '0.000023']);
+    // The second alone.
+    await eventually('usage is kept', async () => {
+      const [sums] = dataOf(await done(own, 'GET', '/tenants/unkept/usage'));
+      return sums?.requests === 1;
+    });
+    expect(await used()).toEqual([10, '0.000046']);
+  } finally {
+    await own.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
