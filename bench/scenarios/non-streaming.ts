@@ -33,7 +33,9 @@ async function halfLoad(bench: Bench, subjects: readonly Subject[]): Promise<num
 }
 
 /** Bursts of each subject in a round, turn and turn about: what a busy machine does in between concerns all alike. */
-const BURSTS = 4;
+const BURSTS = 2;
+/** Before a burst, unmeasured: the runtime gives memory back to the system while the others have their turn. */
+const LEAD_SECONDS = 1;
 /** What was put off, such as storing usage, is done within this time behind a burst, and counts. */
 const AFTERWARDS_MS = 1_200;
 
@@ -43,9 +45,11 @@ async function saturated(bench: Bench, subjects: readonly Subject[], rate: numbe
   const failed = subjects.map(() => 0);
   for (let burst = 0; burst < BURSTS; burst += 1) {
     for (const subject of rotated(subjects, burst)) {
+      const load = (length: number) =>
+        bench.saturate.run(subject.endpoint, chatBody(subject.model), connections, length);
+      await load(LEAD_SECONDS);
       const { result, cpuMicros } = await withCpu(bench, subject, async () => {
-        const length = Math.max(1, Math.round(seconds / BURSTS));
-        const done = await bench.saturate.run(subject.endpoint, chatBody(subject.model), connections, length);
+        const done = await load(Math.max(1, Math.round(seconds / BURSTS)));
         await Bun.sleep(AFTERWARDS_MS);
         return done;
       });
