@@ -72,7 +72,12 @@ export class SharedLimitStore implements LimitStore {
   }
 
   reserve(charges: readonly Charge[]): ReserveAnswer | Promise<ReserveAnswer> {
-    if (!this.#shared.ready || this.options.clock.now() < this.#lostUntil) return this.#alone(charges);
+    if (!this.#shared.ready) {
+      // Told at once, and not at the next beat: it may be back by then.
+      if (!this.#lost) this.#lose(new StoreLostError('not connected to the store of limits'));
+      return this.#alone(charges);
+    }
+    if (this.options.clock.now() < this.#lostUntil) return this.#alone(charges);
     return this.#shared.reserve(charges, this.#whenLost);
   }
 
