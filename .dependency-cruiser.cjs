@@ -41,7 +41,7 @@ module.exports = {
       comment: 'Only src/platform knows the runtime; all else is web standard.',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/platform/|\\.test\\.ts$' },
-      to: { path: '^bun(:|$)' },
+      to: { path: '^bun(:|$)|^node_modules/bun/' },
     },
     {
       name: 'no-test-code-in-product',

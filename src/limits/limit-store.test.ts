@@ -1,81 +1,34 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
+import {
+  charge,
+  counter,
+  granted,
+  places,
+  quota,
+  rate,
+  redisStore,
+  settled,
+  unique,
+} from '../../test/support/limit-stores.ts';
 import {
   canStopRedis,
   hasRedis,
   sharedRedis,
-  startRedis,
   startRedisCluster,
   startSentinel,
   type TestRedis,
 } from '../../test/support/services/redis.ts';
 import { systemClock } from '../core/clock.ts';
-import type { Limit, LimitScope } from '../core/limit.ts';
-import { connectRedis } from '../storage/kv/connect-redis.ts';
-import { fieldsOf, type RedisClient } from '../storage/kv/redis-client.ts';
-import { Calendar } from './calendar.ts';
-import { type Charge, type Counter, countersOf } from './counter.ts';
-import { type LimitStore, type Reservation, type ReserveAnswer, StoreLostError } from './limit-store.ts';
+import type { Limit } from '../core/limit.ts';
+import type { LimitStore, Reservation, ReserveAnswer } from './limit-store.ts';
 import { MemoryLimitStore } from './memory-limit-store.ts';
-import { RedisLimitStore } from './redis-limit-store.ts';
-import { SharedLimitStore } from './shared-limit-store.ts';
-
-const calendar = new Calendar();
-let number = 0;
-const unique = () => {
-  number += 1;
-  return `${process.pid}-${number}`;
-};
-
-function counter(limit: Partial<Limit>, scope: LimitScope = 'tenant', id = `t${unique()}/`): Counter {
-  const whole: Limit = {
-    of: 'requests',
-    per: 'minute',
-    max: 10,
-    burst: null,
-    mode: 'enforce',
-    onStoreLoss: 'local',
-    ...limit,
-  };
-  const [made] = countersOf({ scope, id, name: id, limits: [whole], timeZone: 'UTC' });
-  if (!made) throw new Error('no counter');
-  return made;
-}
-
-function charge(of: Counter, amount = 1): Charge {
-  const period = of.kind === 'period' ? calendar.periodAt(systemClock.wallTime(), of.per, 'UTC') : undefined;
-  return { counter: of, amount, period };
-}
-
-const rate = (max: number, more: Partial<Limit> = {}) => counter({ max, ...more });
-const quota = (max: number, more: Partial<Limit> = {}) => counter({ per: 'day', max, ...more });
-const places = (max: number, more: Partial<Limit> = {}) =>
-  counter({ of: 'concurrent_requests', per: null, max, ...more });
 
 interface Backend {
   readonly name: string;
   readonly available: boolean;
   /** Several stores on the same counters, where they can be shared. */
   start(): Promise<{ connect(): Promise<LimitStore>; readonly shared: boolean; dispose(): Promise<void> }>;
-}
-
-const settled = async (store: LimitStore): Promise<void> => {
-  if (!(store instanceof RedisLimitStore)) return;
-  const deadline = performance.now() + 5_000;
-  while (store.unsettled > 0 && performance.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 2));
-};
-
-async function redisStore(url: string, prefix: string, cluster: boolean): Promise<RedisLimitStore> {
-  const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-  await client.connected();
-  return new RedisLimitStore({
-    ...{ client, prefix, cluster, clock: systemClock, replica: `r${unique()}` },
-    knownUse: () => 0,
-    onUse: () => undefined,
-    onLost: () => undefined,
-  });
 }
 
 const redisBackend = (
@@ -131,22 +84,6 @@ const moments = fc.array(
 
 const comparable = (answer: ReserveAnswer) =>
   answer.granted ? { standings: answer.standings, over: answer.over.toSorted() } : answer;
-
-const SCRIPT = readFileSync(new URL('../storage/kv/limits.lua', import.meta.url), 'utf8');
-
-/** Where the reservations stand that are open beside a counter. */
-async function journalOf(client: RedisClient, { key }: Counter): Promise<string> {
-  const [found = ''] = [await client.call('KEYS', [`*${key}*`])].flat().map(String);
-  const [journal = ''] = [await client.call('KEYS', [`${found.slice(0, found.indexOf('}'))}}:open:*`])]
-    .flat()
-    .map(String);
-  return journal;
-}
-
-function granted(answer: ReserveAnswer) {
-  if (!answer.granted) throw new Error(`refused: ${JSON.stringify(answer)}`);
-  return answer;
-}
 
 for (const backend of BACKENDS) {
   describe.skipIf(!backend.available)(`limits in ${backend.name}`, () => {
@@ -328,224 +265,3 @@ for (const backend of BACKENDS) {
     });
   });
 }
-
-describe.skipIf(!canStopRedis)('a store that is lost', () => {
-  let redis: TestRedis;
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-  afterAll(() => redis?.dispose());
-
-  async function shared() {
-    const changes: boolean[] = [];
-    const prefix = `lost-${unique()}`;
-    const client = connectRedis({ url: redis.url, timeoutMs: 1_000, onError: () => undefined });
-    await client.connected();
-    const store = new SharedLimitStore({
-      clock: systemClock,
-      newId: unique,
-      kept: [],
-      shared: (known) =>
-        new RedisLimitStore({
-          ...{ client, prefix, cluster: false, clock: systemClock, replica: unique() },
-          knownUse: (name, period) => known.get(name, period),
-          onUse: (name, period, used) => known.set(name, period, used),
-          onLost: () => undefined,
-        }),
-      onChange: (lost) => changes.push(lost),
-    });
-    await store.beat();
-    return { store, changes };
-  }
-
-  async function back(store: SharedLimitStore): Promise<void> {
-    const deadline = performance.now() + 10_000;
-    do {
-      await store.beat();
-      if (performance.now() > deadline) throw new Error('it did not come back');
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    } while (store.lost);
-  }
-
-  test('leaves each limit to its policy, and is told afterwards what was used', async () => {
-    const { store, changes } = await shared();
-    const [local, strict] = [quota(10), quota(10, { onStoreLoss: 'refuse' })];
-    for (let round = 0; round < 4; round += 1) granted(await store.reserve([charge(local)]));
-    await redis.stop();
-    const attempt = async () => store.reserve([charge(strict)]);
-    await expect(attempt()).rejects.toThrow(StoreLostError);
-    let alone = 0;
-    for (let round = 0; round < 20; round += 1)
-      if ((await store.reserve([charge(local)])).granted) alone += 1;
-    // Four were used before: six are left, and not ten.
-    expect(alone).toBe(6);
-    await redis.start();
-    await back(store);
-    expect((await store.reserve([charge(local)])).granted).toBe(false);
-    expect(await store.standing(local, charge(local).period)).toBe(10);
-    granted(await store.reserve([charge(strict)]));
-    expect(changes).toEqual([true, false]);
-    await store.close();
-  });
-
-  test('settles what was taken before, after', async () => {
-    const { store } = await shared();
-    const tokens = quota(100, { of: 'tokens' });
-    const before = granted(await store.reserve([charge(tokens, 80)]));
-    await redis.stop();
-    store.settle(before.reservation, [30]);
-    expect(store.unsettled).toBe(1);
-    await redis.start();
-    await back(store);
-    expect(store.unsettled).toBe(0);
-    expect(await store.standing(tokens, charge(tokens).period)).toBe(30);
-    await store.close();
-  });
-
-  test('that comes back empty is told what was known', async () => {
-    const { store } = await shared();
-    const day = quota(10);
-    for (let round = 0; round < 7; round += 1) granted(await store.reserve([charge(day)]));
-    await redis.stop();
-    await redis.start({ empty: true });
-    await back(store);
-    const answers = [];
-    for (let round = 0; round < 5; round += 1) answers.push((await store.reserve([charge(day)])).granted);
-    expect(answers).toEqual([true, true, true, false, false]);
-    await store.close();
-  });
-});
-
-describe.skipIf(!hasRedis)('what comes in one moment', () => {
-  test('goes in one script, settlements before what they make room for', async () => {
-    const { url } = await sharedRedis();
-    const store = await redisStore(url, `moment-${unique()}`, false);
-    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-    await client.connected();
-    const scripts = async () => {
-      const text = String(await client.call('INFO', ['commandstats']));
-      return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
-    };
-    const [day, two] = [quota(1_000), places(2)];
-    const held = [
-      granted(await store.reserve([charge(day), charge(two)])),
-      granted(await store.reserve([charge(day), charge(two)])),
-    ];
-    const before = await scripts();
-    for (const { reservation } of held) store.settle(reservation, [1, 0]);
-    const answers = await Promise.all(
-      Array.from({ length: 50 }, () => store.reserve([charge(day), charge(two)])),
-    );
-    expect(answers.filter((answer) => answer.granted)).toHaveLength(2);
-    expect((await scripts()) - before).toBe(1);
-    // More than one script may take.
-    const many = await Promise.all(Array.from({ length: 950 }, () => store.reserve([charge(day)])));
-    expect(many.every((answer) => answer.granted)).toBe(true);
-    expect((await scripts()) - before).toBeLessThan(20);
-    expect(await store.standing(day, charge(day).period)).toBe(954);
-    await store.close();
-    client.disconnect();
-  });
-
-  test('is answered by an error where the store gives none, and what it settled is settled later', async () => {
-    const { url } = await sharedRedis();
-    const store = await redisStore(url, `moment-${unique()}`, false);
-    const [day, text] = [quota(10), quota(10)];
-    const first = granted(await store.reserve([charge(day, 5)]));
-    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-    await client.connected();
-    // A counter that is none makes the script fail.
-    const [key = ''] = [await client.call('KEYS', [`*${day.key}*`])].flat().map(String);
-    await client.call('LPUSH', [key.replace(day.key, text.key), 'x']);
-    store.settle(first.reservation, [1]);
-    await expect(store.reserve([charge(text)])).rejects.toThrow(StoreLostError);
-    await client.call('DEL', [key.replace(day.key, text.key)]);
-    await store.beat();
-    expect(store.unsettled).toBe(0);
-    expect(await store.standing(day, charge(day).period)).toBe(1);
-    expect(await store.standing(text, charge(text).period)).toBe(0);
-    await store.close();
-    client.disconnect();
-  });
-});
-
-describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
-  test('takes nothing when it comes after all, behind its settlement', async () => {
-    const { url } = await sharedRedis();
-    const real = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-    await real.connected();
-    let held: (() => Promise<unknown>) | undefined;
-    let holding = true;
-    const client: RedisClient = {
-      ready: true,
-      connected: () => real.connected(),
-      disconnect: () => real.disconnect(),
-      call: (command, args) => {
-        if (!holding || !command.startsWith('EVAL')) return real.call(command, args);
-        holding = false;
-        held = () => real.call('EVAL', [SCRIPT, ...args.slice(1)]);
-        return Promise.reject(new Error('no answer'));
-      },
-    };
-    let now = 0;
-    const clock = { ...systemClock, now: () => now };
-    const store = new RedisLimitStore({
-      ...{ client, prefix: `late-${unique()}`, cluster: false, clock, replica: 'late' },
-      knownUse: () => 0,
-      onUse: () => undefined,
-      onLost: () => undefined,
-    });
-    const [day, two] = [quota(10), places(2)];
-    await expect(store.reserve([charge(day, 4), charge(two)])).rejects.toThrow(StoreLostError);
-    await settled(store);
-    await held?.();
-    expect(await store.standing(day, charge(day).period)).toBe(0);
-    expect(await store.standing(two, undefined)).toBe(0);
-    granted(await store.reserve([charge(day, 4), charge(two)]));
-    expect(await store.standing(day, charge(day).period)).toBe(4);
-    const open = async () => fieldsOf(await real.call('HGETALL', [await journalOf(real, day)])).length;
-    expect(await open()).toBe(2);
-    now = 700_000;
-    await store.beat();
-    expect(await open()).toBe(1);
-    await store.close();
-  });
-});
-
-describe.skipIf(!hasRedis)('a gateway that is killed', () => {
-  test('gives its places back when others notice; what it took otherwise stays taken', async () => {
-    const { url } = await sharedRedis();
-    const prefix = `killed-${unique()}`;
-    const dead = await redisStore(url, prefix, false);
-    const [two, day] = [places(2), quota(10)];
-    granted(await dead.reserve([charge(two), charge(day, 3)]));
-    await dead.beat();
-    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
-    await client.connected();
-    let lost = 0;
-    const later = {
-      ...systemClock,
-      now: () => systemClock.now(),
-      wallTime: () => systemClock.wallTime() + 60_000,
-      sleep: systemClock.sleep.bind(systemClock),
-    };
-    const other = new RedisLimitStore({
-      ...{ client, prefix, cluster: false, clock: later, replica: 'other' },
-      knownUse: () => 0,
-      onUse: () => undefined,
-      onLost: (count) => {
-        lost += count;
-      },
-    });
-    expect(await other.beat()).toBe(1);
-    expect([lost, await other.beat()]).toEqual([1, 1]);
-    const answers = [
-      granted(await other.reserve([charge(two)])),
-      granted(await other.reserve([charge(two)])),
-    ];
-    expect(answers).toHaveLength(2);
-    expect(await other.standing(day, charge(day).period)).toBe(3);
-    await other.close();
-    await dead.close();
-  });
-});

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { RedisClient } from '../storage/kv/redis-client.ts';
+import type { RedisClient } from '../platform/redis-client.ts';
 import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { Charge } from './counter.ts';
 import { type Asked, type CounterInRedis, RedisLimitBatch, type Settlement } from './redis-limit-batch.ts';

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { fieldsOf, type RedisClient } from '../storage/kv/redis-client.ts';
+import { fieldsOf, type RedisClient } from '../platform/redis-client.ts';
 import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';

@@ -32,12 +32,11 @@ function timePico({ perHour, share }: NonNullable<ModelPrice['time']>, durationM
 function tokensPico(price: ModelPrice, usage: Usage): number | undefined {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage;
   const fresh = Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens);
-  const { input, output } = price;
   const sum =
-    partPico(input, fresh, inputTokens) +
-    partPico(price.cachedInput ?? input, cachedInputTokens, inputTokens) +
-    partPico(price.cacheWrite ?? input, cacheWriteTokens, inputTokens) +
-    partPico(output, outputTokens, inputTokens);
+    partPico(rateOf(price, 0), fresh, inputTokens) +
+    partPico(rateOf(price, 1), cachedInputTokens, inputTokens) +
+    partPico(rateOf(price, 2), cacheWriteTokens, inputTokens) +
+    partPico(rateOf(price, 3), outputTokens, inputTokens);
   return Number.isSafeInteger(sum) ? sum : exactly(price, usage);
 }
 

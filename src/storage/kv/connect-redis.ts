@@ -1,6 +1,6 @@
+import type { RedisClient, RedisSettings } from '../../platform/redis-client.ts';
+import { SingleRedis } from '../../platform/single-redis.ts';
 import { connectIoredis } from './ioredis-client.ts';
-import type { RedisClient, RedisSettings } from './redis-client.ts';
-import { SingleRedis } from './single-redis.ts';
 
 /** A single server by the runtime's own client, which costs half; Sentinel and clusters by one that knows them. */
 export function connectRedis(settings: RedisSettings): RedisClient {

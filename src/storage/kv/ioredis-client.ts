@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
-import { pauseAfter, type RedisClient, type RedisSettings } from './redis-client.ts';
+import { pauseAfter, type RedisClient, type RedisSettings } from '../../platform/redis-client.ts';
 
 /** A cluster, a server that Sentinel names, or a single one: this client tells why it can't be reached. */
 export function connectIoredis({ url, timeoutMs, onError }: RedisSettings): RedisClient {

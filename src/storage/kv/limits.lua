@@ -6,8 +6,9 @@
 --     per ms, what is known to be used of a period should its key be gone, how long the key is kept (ms)].
 --   Settlements are one list of: reservation, how many corrections, and for each of these a counter and the difference. It
 --     happens once: after that the reservation is no longer in the journal.
---   Reservations are one list of: reservation, how many charges, and for each of these a counter and the amount. It takes from all its counters, or from none. One
---   that nobody waits for any more takes nothing, should it come after its settlement, by another connection.
+--   Reservations are one list of: reservation, how many charges, and for each of these a counter and the amount. It takes
+--     from all its counters, or from none. One that nobody waits for any more takes nothing, should it come after its
+--     settlement, by another connection.
 -- All is read before anything is written: a script that fails half way is not undone.
 -- Returns a JSON list of numbers. For each reservation: 1, how each of its counters stands, how many of them are over their
 --   limit, and which; or 0, which of them refuses, and how that one stands.
@@ -91,6 +92,8 @@ end
 local settled, open = journalled(settlements)
 local applied = {}
 each(settlements, function(id, first, last)
+  -- The mark of one that nobody waits for is no reservation: nothing was taken, however often it is settled.
+  if open[id] == '-' then open[id] = false end
   if not open[id] or applied[id] then return end
   applied[id] = true
   for at = first, last, 2 do

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { RedisClient } from './redis-client.ts';
+import type { RedisClient } from '../../platform/redis-client.ts';
 
 /** A Lua script of this folder, which runs as one step. */
 export class RedisScript {

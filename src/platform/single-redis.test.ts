@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { canStopRedis, startRedis, type TestRedis } from '../../../test/support/services/redis.ts';
-import { connectIoredis } from './ioredis-client.ts';
+import { canStopRedis, startRedis, type TestRedis } from '../../test/support/services/redis.ts';
+import { connectIoredis } from '../storage/kv/ioredis-client.ts';
 import { fieldsOf, type RedisClient } from './redis-client.ts';
 import { SingleRedis } from './single-redis.ts';
 

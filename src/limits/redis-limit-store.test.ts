@@ -1,0 +1,300 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import {
+  charge,
+  granted,
+  places,
+  quota,
+  redisStore,
+  settled,
+  unique,
+} from '../../test/support/limit-stores.ts';
+import {
+  canStopRedis,
+  hasRedis,
+  sharedRedis,
+  startRedis,
+  type TestRedis,
+} from '../../test/support/services/redis.ts';
+import { systemClock } from '../core/clock.ts';
+import { fieldsOf, type RedisClient } from '../platform/redis-client.ts';
+import { connectRedis } from '../storage/kv/connect-redis.ts';
+import type { Counter } from './counter.ts';
+import { StoreLostError } from './limit-store.ts';
+import { RedisLimitStore } from './redis-limit-store.ts';
+import { SharedLimitStore } from './shared-limit-store.ts';
+
+const SCRIPT = readFileSync(new URL('../storage/kv/limits.lua', import.meta.url), 'utf8');
+
+/** Where the reservations stand that are open beside a counter. */
+async function journalOf(client: RedisClient, { key }: Counter): Promise<string> {
+  const [found = ''] = [await client.call('KEYS', [`*${key}*`])].flat().map(String);
+  const [journal = ''] = [await client.call('KEYS', [`${found.slice(0, found.indexOf('}'))}}:open:*`])]
+    .flat()
+    .map(String);
+  return journal;
+}
+
+describe.skipIf(!canStopRedis)('a store that is lost', () => {
+  let redis: TestRedis;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis?.dispose());
+
+  async function shared() {
+    const changes: boolean[] = [];
+    const prefix = `lost-${unique()}`;
+    const client = connectRedis({ url: redis.url, timeoutMs: 1_000, onError: () => undefined });
+    await client.connected();
+    const store = new SharedLimitStore({
+      clock: systemClock,
+      newId: unique,
+      kept: [],
+      shared: (known) =>
+        new RedisLimitStore({
+          ...{ client, prefix, cluster: false, clock: systemClock, replica: unique() },
+          knownUse: (name, period) => known.get(name, period),
+          onUse: (name, period, used) => known.set(name, period, used),
+          onLost: () => undefined,
+        }),
+      onChange: (lost) => changes.push(lost),
+    });
+    await store.beat();
+    return { store, changes };
+  }
+
+  async function back(store: SharedLimitStore): Promise<void> {
+    const deadline = performance.now() + 10_000;
+    do {
+      await store.beat();
+      if (performance.now() > deadline) throw new Error('it did not come back');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    } while (store.lost);
+  }
+
+  test('leaves each limit to its policy, and is told afterwards what was used', async () => {
+    const { store, changes } = await shared();
+    const [local, strict] = [quota(10), quota(10, { onStoreLoss: 'refuse' })];
+    for (let round = 0; round < 4; round += 1) granted(await store.reserve([charge(local)]));
+    await redis.stop();
+    const attempt = async () => store.reserve([charge(strict)]);
+    await expect(attempt()).rejects.toThrow(StoreLostError);
+    let alone = 0;
+    for (let round = 0; round < 20; round += 1)
+      if ((await store.reserve([charge(local)])).granted) alone += 1;
+    // Four were used before: six are left, and not ten.
+    expect(alone).toBe(6);
+    await redis.start();
+    await back(store);
+    expect((await store.reserve([charge(local)])).granted).toBe(false);
+    expect(await store.standing(local, charge(local).period)).toBe(10);
+    granted(await store.reserve([charge(strict)]));
+    expect(changes).toEqual([true, false]);
+    await store.close();
+  });
+
+  test('settles what was taken before, after', async () => {
+    const { store } = await shared();
+    const tokens = quota(100, { of: 'tokens' });
+    const before = granted(await store.reserve([charge(tokens, 80)]));
+    await redis.stop();
+    store.settle(before.reservation, [30]);
+    expect(store.unsettled).toBe(1);
+    await redis.start();
+    await back(store);
+    expect(store.unsettled).toBe(0);
+    expect(await store.standing(tokens, charge(tokens).period)).toBe(30);
+    await store.close();
+  });
+
+  test('that comes back empty is told what was known', async () => {
+    const { store } = await shared();
+    const day = quota(10);
+    for (let round = 0; round < 7; round += 1) granted(await store.reserve([charge(day)]));
+    await redis.stop();
+    await redis.start({ empty: true });
+    await back(store);
+    const answers = [];
+    for (let round = 0; round < 5; round += 1) answers.push((await store.reserve([charge(day)])).granted);
+    expect(answers).toEqual([true, true, true, false, false]);
+    await store.close();
+  });
+});
+
+describe.skipIf(!hasRedis)('what comes in one moment', () => {
+  test('goes in one script, settlements before what they make room for', async () => {
+    const { url } = await sharedRedis();
+    const store = await redisStore(url, `moment-${unique()}`, false);
+    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await client.connected();
+    const scripts = async () => {
+      const text = String(await client.call('INFO', ['commandstats']));
+      return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
+    };
+    const [day, two] = [quota(1_000), places(2)];
+    const held = [
+      granted(await store.reserve([charge(day), charge(two)])),
+      granted(await store.reserve([charge(day), charge(two)])),
+    ];
+    const before = await scripts();
+    for (const { reservation } of held) store.settle(reservation, [1, 0]);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => store.reserve([charge(day), charge(two)])),
+    );
+    expect(answers.filter((answer) => answer.granted)).toHaveLength(2);
+    expect((await scripts()) - before).toBe(1);
+    // More than one script may take.
+    const many = await Promise.all(Array.from({ length: 950 }, () => store.reserve([charge(day)])));
+    expect(many.every((answer) => answer.granted)).toBe(true);
+    expect((await scripts()) - before).toBeLessThan(20);
+    expect(await store.standing(day, charge(day).period)).toBe(954);
+    await store.close();
+    client.disconnect();
+  });
+
+  test('is answered by an error where the store gives none, and what it settled is settled later', async () => {
+    const { url } = await sharedRedis();
+    const store = await redisStore(url, `moment-${unique()}`, false);
+    const [day, text] = [quota(10), quota(10)];
+    const first = granted(await store.reserve([charge(day, 5)]));
+    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await client.connected();
+    // A counter that is none makes the script fail.
+    const [key = ''] = [await client.call('KEYS', [`*${day.key}*`])].flat().map(String);
+    await client.call('LPUSH', [key.replace(day.key, text.key), 'x']);
+    store.settle(first.reservation, [1]);
+    await expect(store.reserve([charge(text)])).rejects.toThrow(StoreLostError);
+    await client.call('DEL', [key.replace(day.key, text.key)]);
+    await store.beat();
+    expect(store.unsettled).toBe(0);
+    expect(await store.standing(day, charge(day).period)).toBe(1);
+    expect(await store.standing(text, charge(text).period)).toBe(0);
+    await store.close();
+    client.disconnect();
+  });
+});
+
+describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
+  test('takes nothing when it comes after all, behind its settlement', async () => {
+    const { url } = await sharedRedis();
+    const real = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await real.connected();
+    let held: (() => Promise<unknown>) | undefined;
+    let holding = true;
+    const client: RedisClient = {
+      ready: true,
+      connected: () => real.connected(),
+      disconnect: () => real.disconnect(),
+      call: (command, args) => {
+        if (!holding || !command.startsWith('EVAL')) return real.call(command, args);
+        holding = false;
+        held = () => real.call('EVAL', [SCRIPT, ...args.slice(1)]);
+        return Promise.reject(new Error('no answer'));
+      },
+    };
+    let now = 0;
+    const clock = { ...systemClock, now: () => now };
+    const store = new RedisLimitStore({
+      ...{ client, prefix: `late-${unique()}`, cluster: false, clock, replica: 'late' },
+      knownUse: () => 0,
+      onUse: () => undefined,
+      onLost: () => undefined,
+    });
+    const [day, two] = [quota(10), places(2)];
+    await expect(store.reserve([charge(day, 4), charge(two)])).rejects.toThrow(StoreLostError);
+    await settled(store);
+    await held?.();
+    expect(await store.standing(day, charge(day).period)).toBe(0);
+    expect(await store.standing(two, undefined)).toBe(0);
+    granted(await store.reserve([charge(day, 4), charge(two)]));
+    expect(await store.standing(day, charge(day).period)).toBe(4);
+    const open = async () => fieldsOf(await real.call('HGETALL', [await journalOf(real, day)])).length;
+    expect(await open()).toBe(2);
+    now = 700_000;
+    await store.beat();
+    expect(await open()).toBe(1);
+    await store.close();
+  });
+});
+
+describe.skipIf(!hasRedis)('a settlement that is sent twice', () => {
+  test('of a reservation that never came gives nothing back', async () => {
+    const { url } = await sharedRedis();
+    const real = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await real.connected();
+    const prefix = `twice-${unique()}`;
+    const steps: ('refuse' | 'lose the answer')[] = [];
+    const client: RedisClient = {
+      ready: true,
+      connected: () => real.connected(),
+      disconnect: () => real.disconnect(),
+      call: async (command, args) => {
+        const step = command.startsWith('EVAL') ? steps.shift() : undefined;
+        if (step === 'refuse') throw new Error('it never came');
+        const reply = await real.call(command, args);
+        if (step) throw new Error('its answer never came');
+        return reply;
+      },
+    };
+    const store = new RedisLimitStore({
+      ...{ client, prefix, cluster: false, clock: systemClock, replica: 'twice' },
+      knownUse: () => 0,
+      onUse: () => undefined,
+      onLost: () => undefined,
+    });
+    const [day, two] = [quota(10), places(5)];
+    granted(await store.reserve([charge(day, 6), charge(two)]));
+    steps.push('refuse', 'lose the answer');
+    await expect(store.reserve([charge(day, 3), charge(two)])).rejects.toThrow(StoreLostError);
+    // The script with its settlement runs, and nobody knows.
+    const deadline = performance.now() + 5_000;
+    while (steps.length > 0 && performance.now() < deadline)
+      await new Promise((resolve) => setImmediate(resolve));
+    await store.beat();
+    await store.beat();
+    expect(store.unsettled).toBe(0);
+    expect([await store.standing(day, charge(day).period), await store.standing(two, undefined)]).toEqual([
+      6, 1,
+    ]);
+    await store.close();
+  });
+});
+
+describe.skipIf(!hasRedis)('a gateway that is killed', () => {
+  test('gives its places back when others notice; what it took otherwise stays taken', async () => {
+    const { url } = await sharedRedis();
+    const prefix = `killed-${unique()}`;
+    const dead = await redisStore(url, prefix, false);
+    const [two, day] = [places(2), quota(10)];
+    granted(await dead.reserve([charge(two), charge(day, 3)]));
+    await dead.beat();
+    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    await client.connected();
+    let lost = 0;
+    const later = {
+      ...systemClock,
+      now: () => systemClock.now(),
+      wallTime: () => systemClock.wallTime() + 60_000,
+      sleep: systemClock.sleep.bind(systemClock),
+    };
+    const other = new RedisLimitStore({
+      ...{ client, prefix, cluster: false, clock: later, replica: 'other' },
+      knownUse: () => 0,
+      onUse: () => undefined,
+      onLost: (count) => {
+        lost += count;
+      },
+    });
+    expect(await other.beat()).toBe(1);
+    expect([lost, await other.beat()]).toEqual([1, 1]);
+    const answers = [
+      granted(await other.reserve([charge(two)])),
+      granted(await other.reserve([charge(two)])),
+    ];
+    expect(answers).toHaveLength(2);
+    expect(await other.standing(day, charge(day).period)).toBe(3);
+    await other.close();
+    await dead.close();
+  });
+});
