@@ -38,6 +38,7 @@ describe('startGateway', () => {
     expect(names).toContain('EXTRA');
     expect(names).toContain('WEIR_ADMIN_KEY');
     expect(names).toContain('BUN_CONFIG_MAX_HTTP_REQUESTS');
+    expect(names).toContain('MIMALLOC_PURGE_DELAY');
     expect(names).not.toContain('LOG_FORMAT');
     expect(names).not.toContain('WEIR_CONFIG');
     expect(names.filter((name) => /_(API_KEY|ACCESS_KEY_ID|BASE_URL)$/.test(String(name)))).toEqual([]);

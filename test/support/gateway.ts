@@ -77,7 +77,8 @@ export async function freePort(): Promise<number> {
 /** Nothing of the caller's environment but what a process needs to run: no provider keys, no settings. */
 export function cleanEnvironment(home: string): Record<string, string> {
   const kept = Object.entries(runtimeEnvironment()).filter(
-    ([name]) => /^BUN_(CONFIG|RUNTIME)_/.test(name) || ['PATH', 'TMPDIR', 'SystemRoot'].includes(name),
+    ([name]) =>
+      /^(BUN_(CONFIG|RUNTIME)|MIMALLOC)_/.test(name) || ['PATH', 'TMPDIR', 'SystemRoot'].includes(name),
   );
   const environment: Record<string, string> = { HOME: home, TZ: 'UTC' };
   for (const [name, value] of kept) if (value !== undefined) environment[name] = value;
