@@ -7,8 +7,8 @@ const MARGIN_MS = 60_000;
 /** Streams start evenly over this time, so that their chunks don't all come at once. */
 const START_OVER_MS = 500;
 
-/** Until the runtime has compiled what is used often, as with plain answers: a gateway runs for weeks. */
-const WARM_UP_PARTS = 3;
+/** What is done once for a stream is compiled after some thousands of them. */
+const SHORT_STREAMS = 4_000;
 
 /** Length of the streams whose first token is timed, in chunks: short, so that many can be started. */
 const FIRST_TOKEN_CHUNKS = 50;
@@ -87,15 +87,24 @@ async function firstToken(
   return { p50, p99, failed: result.failed };
 }
 
+/** Until the runtime has compiled what each chunk and each stream needs, as with plain answers: a gateway runs for weeks. */
+function warmUp({ options: { streams: count, chunks, quick } }: Bench): Load[] {
+  const startsPerSecond = (count * 1000) / START_OVER_MS;
+  if (quick) return [{ count, chunks: FIRST_TOKEN_CHUNKS, startsPerSecond }];
+  return [
+    { count: SHORT_STREAMS, chunks: 5, startsPerSecond: 1_000 },
+    { count, chunks, startsPerSecond },
+    { count, chunks, startsPerSecond },
+  ];
+}
+
 /** CPU per chunk with many paced streams, and time to first token while half as many are open. */
 export async function streaming(bench: Bench): Promise<void> {
   await withSubjects(bench.specs, async (subjects) => {
     for (const subject of [bench.direct, ...subjects]) {
       bench.progress(`${SCENARIO}: warming up ${subject.name}`);
       await probe(bench, subject);
-      const { streams: count, chunks, quick } = bench.options;
-      const load = { count, chunks: quick ? 50 : chunks, startsPerSecond: (count * 1000) / START_OVER_MS };
-      for (let part = 0; part < (quick ? 1 : WARM_UP_PARTS); part++) {
+      for (const load of warmUp(bench)) {
         await streams(bench, subject, load);
         if (subject.translatedModel) await streams(bench, subject, { ...load, translated: true });
       }

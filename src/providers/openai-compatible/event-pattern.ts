@@ -71,6 +71,8 @@ class EventPattern {
   readonly #out: readonly (Uint8Array | number)[];
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
+  /** The string that was last looked at is ASCII without escapes. */
+  #isPlain = false;
 
   /** @param out what goes to the client: texts, and the numbers of the holes between them */
   constructor(parts: readonly Buffer[], words: number, out: readonly (Uint8Array | number)[]) {
@@ -91,9 +93,9 @@ class EventPattern {
       if (buffer.compare(part, 0, part.length, at, at + part.length) !== 0) return undefined;
       at += part.length;
       if (index === last) break;
-      const end = endOfString(buffer, at, to);
+      const end = this.#endOfString(buffer, at, to);
       if (end < 0) return undefined;
-      const text = stringBetween(buffer, at, end);
+      const text = this.#isPlain ? buffer.toString('latin1', at, end) : stringBetween(buffer, at, end);
       if (text === undefined) return undefined;
       if (index === this.#words) words = text;
       // Where something else is said by nothing at all, it may mean something.
@@ -112,17 +114,21 @@ class EventPattern {
     }
     return words;
   }
-}
 
-/** Where the string ends that `at` is within: the place of its quote, or -1. */
-function endOfString(buffer: Buffer, from: number, to: number): number {
-  for (let at = from; at < to; at += 1) {
-    const byte = buffer[at] ?? 0;
-    if (byte === QUOTE) return at;
-    if (byte === BACKSLASH) at += 1;
-    else if (byte < 32) return -1;
+  /** Where the string ends that `from` is within: the place of its quote, or -1. Notes whether it is plain. */
+  #endOfString(buffer: Buffer, from: number, to: number): number {
+    this.#isPlain = true;
+    for (let at = from; at < to; at += 1) {
+      const byte = buffer[at] ?? 0;
+      if (byte === QUOTE) return at;
+      if (byte === BACKSLASH) {
+        this.#isPlain = false;
+        at += 1;
+      } else if (byte < 32) return -1;
+      else if (byte > 127) this.#isPlain = false;
+    }
+    return -1;
   }
-  return -1;
 }
 
 /** The value of a JSON string without its quotes; undefined when it is none. */

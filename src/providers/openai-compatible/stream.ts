@@ -45,7 +45,9 @@ export class OpenAiStreamDecoder implements StreamDecoder {
   push(bytes: ByteSlice): Pieces | undefined {
     if (this.finished || this.failure) return undefined;
     try {
-      this.#framer.push(bytes, this.#onBlock);
+      // Nearly every read is one event like those before. What matches them has no line ends of its own.
+      const whole = this.#framer.whole(bytes);
+      if (!whole || !this.#apply(whole)) this.#framer.push(bytes, this.#onBlock);
     } catch (error) {
       this.#fail(error);
     }
@@ -66,12 +68,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
 
   #block(block: ByteSlice): void {
     if (this.finished || this.failure) return;
-    const words = this.patterns.apply(block, this.#out);
-    if (words !== undefined) {
-      this.observed.chunks += 1;
-      this.#answer.add(words);
-      return;
-    }
+    if (this.#apply(block)) return;
     let text: string;
     try {
       text = block.text();
@@ -93,6 +90,15 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     if (data.trim() === '') return;
     if (data.trim() === '[DONE]') this.#complete();
     else this.#event(block, data);
+  }
+
+  /** Hands on an event that is like those before. @returns false for any other */
+  #apply(block: ByteSlice): boolean {
+    const words = this.patterns.apply(block, this.#out);
+    if (words === undefined) return false;
+    this.observed.chunks += 1;
+    this.#answer.add(words);
+    return true;
   }
 
   #event(block: ByteSlice, text: string): void {
