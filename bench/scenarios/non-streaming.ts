@@ -34,7 +34,7 @@ async function halfLoad(bench: Bench, subjects: readonly Subject[]): Promise<num
 
 /** Bursts of each subject in a round, turn and turn about: what a busy machine does in between concerns all alike. */
 const BURSTS = 2;
-/** Before a burst, unmeasured: the runtime gives memory back to the system while the others have their turn. */
+/** Before a burst, unmeasured: what a subject needs has gone cold while the others had their turn. */
 const LEAD_SECONDS = 1;
 /** What was put off, such as storing usage, is done within this time behind a burst, and counts. */
 const AFTERWARDS_MS = 1_200;
