@@ -1,7 +1,7 @@
-import { ByteSlice } from './byte-slice.ts';
+import type { ByteSlice } from './byte-slice.ts';
 
 /** Text is UTF-8. */
-export type Piece = ByteSlice | Uint8Array | string;
+export type Piece = ByteSlice | string;
 
 /** Bytes that come in pieces, and are put together only where they leave the gateway. */
 export class Pieces {
@@ -19,7 +19,7 @@ export class Pieces {
     return new Pieces([piece], byteLength(piece));
   }
 
-  joined(): Uint8Array {
+  joined(): Buffer {
     const whole = Buffer.allocUnsafeSlow(this.length);
     let at = 0;
     for (const piece of this.list) at += copyPiece(piece, whole, at);
@@ -35,6 +35,11 @@ export class PiecesBuilder {
   add(piece: Piece): void {
     this.#list.push(piece);
     this.#length += byteLength(piece);
+  }
+
+  addAll({ list, length }: Pieces): void {
+    for (const piece of list) this.#list.push(piece);
+    this.#length += length;
   }
 
   /** All that was added since the last time; undefined when that is nothing. */
@@ -54,7 +59,5 @@ function byteLength(piece: Piece): number {
 /** @returns how many bytes it was */
 export function copyPiece(piece: Piece, to: Buffer, at: number): number {
   if (typeof piece === 'string') return to.write(piece, at);
-  if (piece instanceof ByteSlice) piece.buffer.copy(to, at, piece.from, piece.to);
-  else to.set(piece, at);
-  return piece.length;
+  return piece.buffer.copy(to, at, piece.from, piece.to);
 }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { ByteSlice } from './byte-slice.ts';
 import { Pieces } from './pieces.ts';
 import { PushStream } from './push-stream.ts';
 
-const bytes = (value: number) => Pieces.of(Uint8Array.of(value));
+const bytes = (value: number) => Pieces.of(ByteSlice.of(Uint8Array.of(value)));
 
 function create() {
   const told: string[] = [];

@@ -1,10 +1,14 @@
 import { ByteSlice, joinSlices, NO_BYTES } from './byte-slice.ts';
+import type { PiecesBuilder } from './pieces.ts';
 
 /**
  * Cuts a byte stream of server-sent events into blocks, however the bytes were split on the way.
  * Works on bytes, so that a character split between two reads is never decoded in halves.
  * Line ends are normalised to LF (the format allows CRLF and CR too; https://html.spec.whatwg.org/#event-stream-interpretation).
  */
+
+/** The empty line behind a block, with the end of the line before. */
+export const END_OF_BLOCK = '\n\n';
 
 const LF = 10;
 const CR = 13;
@@ -130,6 +134,21 @@ export class SseFramer {
       this.#sawCr = byte === CR;
     }
     return new ByteSlice(out, 0, length);
+  }
+}
+
+/** Whether the empty line stands behind a block; it does not, behind what a stream has ended with. */
+export function hasEmptyLine({ buffer, to }: ByteSlice): boolean {
+  return buffer[to] === LF && buffer[to + 1] === LF;
+}
+
+/** Adds a block as it has come, with its empty line. */
+export function handOn(block: ByteSlice, out: PiecesBuilder): void {
+  if (hasEmptyLine(block)) {
+    out.add(new ByteSlice(block.buffer, block.from, block.to + END_OF_BLOCK.length));
+  } else {
+    out.add(block);
+    out.add(END_OF_BLOCK);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
+import { ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
 import { Pieces } from '../core/pieces.ts';
@@ -305,7 +305,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     if (this.#stream) {
       if (error.code !== 'client_closed_request') {
         const event = this.#decoder?.failureEvent?.(error) ?? this.#options.renderStreamError(error);
-        if (event.length > 0) this.#stream.push(Pieces.of(event));
+        if (event.length > 0) this.#stream.push(Pieces.of(ByteSlice.of(event)));
       }
       this.#stream.close();
     } else {

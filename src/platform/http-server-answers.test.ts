@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { requestBytes } from '../../test/support/http-raw.ts';
 import { reply, TestServers } from '../../test/support/test-servers.ts';
+import { ByteSlice } from '../core/byte-slice.ts';
 import type { HttpReply, HttpRequest } from '../core/http.ts';
 import { Pieces } from '../core/pieces.ts';
 import { PushStream } from '../core/push-stream.ts';
@@ -217,11 +218,11 @@ describe('pushed streams', () => {
   test('are sent as they come, from the beginning, and another request can follow', async () => {
     const { stream } = pushed();
     const connection = await start(({ target }) => reply(200, target === '/' ? stream : 'next')).open();
-    stream.push(Pieces.of(Buffer.from('one')));
+    stream.push(Pieces.of('one'));
     await connection.send(requestBytes({}));
     await connection.waitForText('one');
-    stream.push(Pieces.of(new Uint8Array(0)));
-    stream.push(Pieces.of(Buffer.from('x'.repeat(100_000))));
+    stream.push(Pieces.of(''));
+    stream.push(Pieces.of('x'.repeat(100_000)));
     await connection.waitForText('x'.repeat(100_000));
     stream.close();
     const response = await connection.readResponse();
@@ -233,7 +234,7 @@ describe('pushed streams', () => {
   test('that are over before they are asked for, and those to HTTP/1.0 and HEAD', async () => {
     const { open } = start(() => {
       const { stream } = pushed();
-      stream.push(Pieces.of(Buffer.from('all')));
+      stream.push(Pieces.of('all'));
       stream.close();
       return reply(200, stream);
     });
@@ -252,7 +253,7 @@ describe('pushed streams', () => {
     const { open, server } = start(() => reply(200, stream));
     const connection = await open();
     await connection.send(requestBytes({}));
-    stream.push(Pieces.of(Buffer.from('x')));
+    stream.push(Pieces.of('x'));
     await connection.waitForText('x');
     connection.destroy();
     await cancelled;
@@ -267,7 +268,7 @@ describe('pushed streams', () => {
     const push = () => {
       while (sent < COUNT) {
         sent += 1;
-        if (!stream.push(Pieces.of(Buffer.alloc(PIECE, sent % 256)))) return;
+        if (!stream.push(Pieces.of(ByteSlice.of(Buffer.alloc(PIECE, sent % 256))))) return;
       }
       stream.close();
     };

@@ -1,4 +1,4 @@
-import type { ByteSlice } from '../core/byte-slice.ts';
+import { ByteSlice } from '../core/byte-slice.ts';
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 import type { PooledConnection } from './connection-pool.ts';
 import { ResponseParser, type ResponseSink } from './http1-parser.ts';
@@ -228,6 +228,6 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   }
 
   #send({ parts }: CarriedExchange): void {
-    for (const part of parts) this.#outbox.write(part);
+    for (const part of parts) this.#outbox.write(typeof part === 'string' ? part : ByteSlice.of(part));
   }
 }

@@ -1,4 +1,4 @@
-import type { ByteSlice } from '../core/byte-slice.ts';
+import { ByteSlice } from '../core/byte-slice.ts';
 import type { HttpReply, HttpRequest } from '../core/http.ts';
 import { Pieces } from '../core/pieces.ts';
 import { cancelBody, PushStream, type StreamSink } from '../core/push-stream.ts';
@@ -359,7 +359,9 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const head = replyHead(reply, { length, http10, keepAlive: !this.#last, date });
     this.#outbox.write(head);
-    if (body !== null && !headOnly && !isBodiless(status)) this.#outbox.write(body);
+    if (body !== null && !headOnly && !isBodiless(status)) {
+      this.#outbox.write(typeof body === 'string' ? body : ByteSlice.of(body));
+    }
   }
 
   async #stream(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
@@ -370,7 +372,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
         const { done, value } = await reader.read();
         if (this.#request !== request || !this.#socket) return;
         if (done) break;
-        this.#writePieces(Pieces.of(value));
+        this.#writePieces(Pieces.of(ByteSlice.of(value)));
         if (this.#outbox.blocked) {
           await new Promise<void>((resolve) => {
             this.#onDrained = resolve;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { ByteSlice } from '../core/byte-slice.ts';
 import { Outbox } from './outbox.ts';
 import { WriteBatch } from './write-batch.ts';
 
@@ -24,9 +25,9 @@ function socket(takes: readonly number[]) {
 
 const piece = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 50 }),
-  fc.uint8Array({ maxLength: 50 }),
+  fc.uint8Array({ maxLength: 50 }).map(ByteSlice.of),
   fc.integer({ min: 10_000, max: 300_000 }).map((length) => 'ü'.repeat(length)),
-  fc.integer({ min: 10_000, max: 300_000 }).map((length) => new Uint8Array(length).fill(7)),
+  fc.integer({ min: 10_000, max: 300_000 }).map((length) => ByteSlice.of(Buffer.alloc(length, 7))),
 );
 
 describe('Outbox', () => {
@@ -47,7 +48,7 @@ describe('Outbox', () => {
           while (box.blocked) box.drained();
           expect(box.empty).toBe(true);
           const expected = Buffer.concat(
-            pieces.map((one) => (typeof one === 'string' ? Buffer.from(one) : Buffer.from(one))),
+            pieces.map((one) => (typeof one === 'string' ? Buffer.from(one) : one.view())),
           );
           expect(to.text().equals(expected)).toBe(true);
         },

@@ -90,7 +90,7 @@ export class Outbox implements Sender {
       }
       if (written === length) continue;
       // A copy: what pieces were put together in is used by others meanwhile.
-      this.#pieces.unshift(Buffer.from(data.subarray(written, length)));
+      this.#pieces.unshift(ByteSlice.of(Buffer.from(data.subarray(written, length))));
       this.#blocked = true;
       return;
     }
@@ -126,6 +126,5 @@ function takeSome(pieces: Piece[]): { readonly data: Uint8Array; readonly length
 }
 
 function bytesOf(piece: Piece): Uint8Array {
-  if (typeof piece === 'string') return Buffer.from(piece);
-  return piece instanceof ByteSlice ? piece.view() : piece;
+  return typeof piece === 'string' ? Buffer.from(piece) : piece.view();
 }

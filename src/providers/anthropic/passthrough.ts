@@ -5,7 +5,7 @@ import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
-import { parseBlock, SseFramer } from '../../core/sse.ts';
+import { handOn, parseBlock, SseFramer } from '../../core/sse.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { PassthroughFormat } from '../format.ts';
@@ -16,7 +16,6 @@ import { betaHeaders, messagesUrl } from './url.ts';
 import { readMessageUsage } from './usage.ts';
 
 const encoder = new TextEncoder();
-const END_OF_BLOCK = encoder.encode('\n\n');
 /** Nearly all events are these; only their words are of interest here, for counting. */
 const DELTA = encoder.encode('event: content_block_delta\n');
 
@@ -94,8 +93,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
   }
 
   #handOn(block: ByteSlice): void {
-    this.#out.add(block);
-    this.#out.add(END_OF_BLOCK);
+    handOn(block, this.#out);
   }
 
   #block(block: ByteSlice): void {
@@ -142,7 +140,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
         this.#tell(message.usage);
         const edited = { ...message, model: this.model };
         const named = editMembers(data, { message: JSON.stringify(edited) });
-        this.#out.add(encoder.encode(`event: ${event ?? 'message_start'}\ndata: ${named}\n\n`));
+        this.#out.add(`event: ${event ?? 'message_start'}\ndata: ${named}\n\n`);
         return;
       }
       case 'content_block_start':

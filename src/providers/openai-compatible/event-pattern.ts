@@ -1,118 +1,118 @@
+import type { AnswerText } from '../../core/answer-text.ts';
 import { ByteSlice } from '../../core/byte-slice.ts';
-import type { PiecesBuilder } from '../../core/pieces.ts';
+import { Pieces } from '../../core/pieces.ts';
+import { hasEmptyLine } from '../../core/sse.ts';
 
-/** What the full reading of an event tells: its words, and the event that goes to the client. */
-export interface Example {
-  /** Everything in it that counts as the answer's text. */
-  readonly words: readonly string[];
-  /** The whole block, with the empty line behind it. */
-  readonly out: string;
+/** A place in an event: so many bytes behind its beginning (0), or behind the end of the hole before (1, 2, ...). */
+export interface Place {
+  readonly anchor: number;
+  readonly offset: number;
 }
 
-const STRING = /"(?:[^"\\]|\\.)*"/g;
+/** A part of what comes that goes out as it is. */
+export interface Kept {
+  readonly from: Place;
+  readonly to: Place;
+}
+
+/** What a hole holds: the words, another text, or one of the stream's constants, by its number. */
+export type Hole = 'words' | 'other' | number;
+
 const QUOTE = 34;
 const BACKSLASH = 92;
-/** Texts that vary, at most: more would be another kind of stream. */
-const MAX_HOLES = 4;
-/** So often in a row it is tried to learn, until what was learned has been of use. */
-const MAX_LESSONS = 8;
-const USEFUL_AFTER = 16;
-/** Characters. Longer events, such as those with pictures in them, are no words, and would take long to compare. */
-const MAX_LEARNED = 8 * 1024;
 
-const encoder = new TextEncoder();
+/** Of the event that is being looked at: its beginning, and the ends of its holes. Shared, since it is always at hand so. */
+const anchors: number[] = [];
 
 /**
- * Nearly all events of a stream differ from the one before in their words only. From two of them it is learned where these
- * stand, in what comes and in what goes out; whatever looks the same after that needs neither to be parsed as JSON nor to
- * be edited. Anything else is read in full, as are the events that it is learned from.
+ * One kind of event: the text between its holes, and what these hold. Holes are JSON strings without quotes, or what is the
+ * same in all events of a stream and differs between streams. What goes out is taken from what has come as far as it can
+ * be: that is at hand, and goes in few pieces.
  */
-export class EventPatterns {
-  #pattern: EventPattern | undefined;
-  #previous: string | undefined;
-  #lessons = 0;
-  #uses = 0;
-
-  /** @param maxLessons 0 for learning nothing */
-  constructor(private readonly maxLessons = MAX_LESSONS) {}
-
-  /**
-   * Adds what the client gets for this event to `out`.
-   * @returns its words, or undefined when it has to be read in full; nothing was added then
-   */
-  apply(block: ByteSlice, out: PiecesBuilder): string | undefined {
-    const words = this.#pattern?.apply(block, out);
-    if (words !== undefined && this.#lessons > 0) {
-      this.#uses += 1;
-      if (this.#uses >= USEFUL_AFTER) this.#lessons = 0;
-    }
-    return words;
-  }
-
-  /**
-   * Looks at an event that was read in full.
-   * @param text its JSON
-   * @param read reads another event of the same stream in full; undefined when it says more than words
-   */
-  learn(text: string, read: (text: string) => Example | undefined): void {
-    const previous = this.#previous;
-    this.#previous = text.length > MAX_LEARNED ? undefined : text;
-    if (previous === undefined || text.length > MAX_LEARNED || this.#lessons >= this.maxLessons) return;
-    this.#lessons += 1;
-    this.#uses = 0;
-    this.#pattern = patternOf(previous, text, read) ?? this.#pattern;
-  }
-}
-
-/** One kind of event: the text between its holes, and which hole holds the words. Holes are JSON strings without quotes. */
-class EventPattern {
-  readonly #parts: readonly Buffer[];
-  readonly #words: number;
-  readonly #out: readonly (Uint8Array | number)[];
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
+export class EventPattern {
+  /** What stands before, between and behind the holes, one after the other. */
+  readonly #text: Buffer;
+  /** Where in it each of them begins, and where the last one ends. */
+  readonly #bounds: readonly number[];
+  readonly #holes: readonly Hole[];
+  readonly #out: readonly (Kept | ByteSlice)[];
   /** The string that was last looked at is ASCII without escapes. */
   #isPlain = false;
 
-  /** @param out what goes to the client: texts, and the numbers of the holes between them */
-  constructor(parts: readonly Buffer[], words: number, out: readonly (Uint8Array | number)[]) {
-    this.#parts = parts;
-    this.#words = words;
+  /**
+   * @param parts of the whole block, without the empty line behind it: one more than there are holes
+   * @param out what goes to the client; the empty line may be part of what is kept
+   */
+  constructor(parts: readonly Buffer[], holes: readonly Hole[], out: readonly (Kept | ByteSlice)[]) {
+    this.#text = Buffer.concat(parts);
+    let at = 0;
+    this.#bounds = [0, ...parts.map(({ length }) => (at += length))];
+    this.#holes = holes;
     this.#out = out;
   }
 
-  apply(block: ByteSlice, out: PiecesBuilder): string | undefined {
+  /**
+   * @param constants of the stream, as they stand in its events
+   * @returns what goes to the client, with the words added to `answer`; undefined for any other kind of event
+   */
+  apply(block: ByteSlice, constants: readonly Buffer[], answer: AnswerText): Pieces | undefined {
     const { buffer, to } = block;
-    const parts = this.#parts;
-    const last = parts.length - 1;
+    const holes = this.#holes;
+    const bounds = this.#bounds;
     let at = block.from;
+    anchors[0] = at;
+    let wordsFrom = at;
+    let wordsTo = at;
     let words: string | undefined;
-    for (let index = 0; index <= last; index += 1) {
-      const part = parts[index];
-      if (!part || at + part.length > to) return undefined;
-      if (buffer.compare(part, 0, part.length, at, at + part.length) !== 0) return undefined;
-      at += part.length;
-      if (index === last) break;
-      const end = this.#endOfString(buffer, at, to);
-      if (end < 0) return undefined;
-      const text = this.#isPlain ? buffer.toString('latin1', at, end) : stringBetween(buffer, at, end);
-      if (text === undefined) return undefined;
-      if (index === this.#words) words = text;
-      // Where something else is said by nothing at all, it may mean something.
-      else if (text === '') return undefined;
-      this.#starts[index] = at;
-      this.#ends[index] = end;
-      at = end;
+    for (let index = 0; ; index += 1) {
+      const from = bounds[index] ?? 0;
+      at = behind(buffer, at, to, this.#text, from, bounds[index + 1] ?? 0);
+      if (at < 0) return undefined;
+      const hole = holes[index];
+      if (hole === undefined) break;
+      if (typeof hole === 'number') {
+        const constant = constants[hole];
+        at = constant ? behind(buffer, at, to, constant, 0, constant.length) : -1;
+        if (at < 0) return undefined;
+      } else {
+        const end = this.#endOfString(buffer, at, to);
+        if (end < 0) return undefined;
+        const text = this.#isPlain ? undefined : stringBetween(buffer, at, end);
+        if (!this.#isPlain && text === undefined) return undefined;
+        if (hole === 'words') {
+          words = text;
+          wordsFrom = at;
+          wordsTo = end;
+        } else if (end === at) {
+          // Where something else is said by nothing at all, it may mean something.
+          return undefined;
+        }
+        at = end;
+      }
+      anchors[index + 1] = at;
     }
-    if (at !== to) return undefined;
+    if (at !== to || !hasEmptyLine(block)) return undefined;
+    if (words === undefined) answer.addAscii(buffer, wordsFrom, wordsTo);
+    else answer.add(words);
+    return this.#rendered(buffer);
+  }
+
+  #rendered(buffer: Buffer): Pieces {
+    const list: ByteSlice[] = [];
+    let length = 0;
     for (const piece of this.#out) {
-      out.add(
-        typeof piece === 'number'
-          ? new ByteSlice(buffer, this.#starts[piece] ?? 0, this.#ends[piece] ?? 0)
-          : piece,
-      );
+      const slice =
+        piece instanceof ByteSlice
+          ? piece
+          : new ByteSlice(
+              buffer,
+              (anchors[piece.from.anchor] ?? 0) + piece.from.offset,
+              (anchors[piece.to.anchor] ?? 0) + piece.to.offset,
+            );
+      list.push(slice);
+      length += slice.to - slice.from;
     }
-    return words;
+    return new Pieces(list, length);
   }
 
   /** Where the string ends that `from` is within: the place of its quote, or -1. Notes whether it is plain. */
@@ -131,9 +131,14 @@ class EventPattern {
   }
 }
 
+/** Where bytes end that stand at `at`: those of `text` from `from` to `end`; -1 where they do not stand there. */
+function behind(buffer: Buffer, at: number, to: number, text: Buffer, from: number, end: number): number {
+  const next = at + end - from;
+  return next <= to && buffer.compare(text, from, end, at, next) === 0 ? next : -1;
+}
+
 /** The value of a JSON string without its quotes; undefined when it is none. */
 function stringBetween(buffer: Buffer, from: number, to: number): string | undefined {
-  if (from === to) return '';
   try {
     const text = new ByteSlice(buffer, from, to).text();
     if (!text.includes('\\')) return text;
@@ -143,81 +148,4 @@ function stringBetween(buffer: Buffer, from: number, to: number): string | undef
     // Not JSON, or not UTF-8: who reads it in full says which.
     return undefined;
   }
-}
-
-interface Token {
-  readonly text: string;
-  /** Of its first character behind the quote. */
-  readonly from: number;
-  readonly to: number;
-  readonly isName: boolean;
-}
-
-function stringsOf(json: string): Token[] {
-  return [...json.matchAll(STRING)].map((match) => {
-    const from = match.index + 1;
-    const to = from + match[0].length - 2;
-    return { text: json.slice(from, to), from, to, isName: /^\s*:/.test(json.slice(to + 1, to + 9)) };
-  });
-}
-
-/** One piece more than there are holes. */
-function textBetween(json: string, holes: readonly Token[]): string[] {
-  const parts: string[] = [];
-  let at = 0;
-  for (const hole of holes) {
-    parts.push(json.slice(at, hole.from));
-    at = hole.to;
-  }
-  parts.push(json.slice(at));
-  return parts;
-}
-
-function patternOf(
-  first: string,
-  second: string,
-  read: (text: string) => Example | undefined,
-): EventPattern | undefined {
-  const before = stringsOf(first);
-  const tokens = stringsOf(second);
-  if (before.length !== tokens.length) return undefined;
-  const varies = (token: Token, index: number) =>
-    token.text !== (tokens[index] === token ? before : tokens)[index]?.text;
-  const holes = tokens.filter(varies);
-  if (holes.length === 0 || holes.length > MAX_HOLES || holes.some(({ isName }) => isName)) return undefined;
-  const parts = textBetween(second, holes);
-  const same = textBetween(first, before.filter(varies));
-  if (parts.some((part, index) => part !== same[index])) return undefined;
-  let salt = 'hole';
-  while (second.includes(salt)) salt += '-';
-  const markers = holes.map((_, hole) => `weir-${salt}-${hole}`);
-  const example = read(parts.map((part, index) => part + (markers[index] ?? '')).join(''));
-  // Exactly one of them is the words, and nothing else is.
-  if (example?.words.length !== 1) return undefined;
-  const words = markers.indexOf(example.words[0] ?? '');
-  if (words < 0) return undefined;
-  const out = cutAt(example.out, markers);
-  if (!out) return undefined;
-  return new EventPattern(
-    parts.map((part, index) => Buffer.from(index === 0 ? `data: ${part}` : part)),
-    words,
-    out,
-  );
-}
-
-/** The text in pieces, with the numbers of the markers in the places of these; undefined where one comes twice. */
-function cutAt(text: string, markers: readonly string[]): (Uint8Array | number)[] | undefined {
-  const places = markers
-    .map((mark, hole) => ({ hole, at: text.indexOf(mark), length: mark.length }))
-    .filter(({ at }) => at >= 0)
-    .sort((left, right) => left.at - right.at);
-  const pieces: (Uint8Array | number)[] = [];
-  let from = 0;
-  for (const { hole, at, length } of places) {
-    if (text.indexOf(markers[hole] ?? '', at + 1) >= 0) return undefined;
-    pieces.push(encoder.encode(text.slice(from, at)), hole);
-    from = at + length;
-  }
-  pieces.push(encoder.encode(text.slice(from)));
-  return pieces;
 }

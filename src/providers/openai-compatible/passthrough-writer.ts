@@ -3,10 +3,11 @@ import type { StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
 import type { PiecesBuilder } from '../../core/pieces.ts';
+import { handOn } from '../../core/sse.ts';
+import type { StreamIdentity } from './event-patterns.ts';
 
 const encoder = new TextEncoder();
-const END_OF_BLOCK = encoder.encode('\n\n');
-const DONE = encoder.encode('data: [DONE]\n\n');
+const DONE = 'data: [DONE]\n\n';
 const COMMA = 44;
 const DATA_LENGTH = 'data: '.length;
 const IDENTITY = ['id', 'object', 'created', 'model'];
@@ -42,7 +43,7 @@ export class PassthroughWriter {
   #object: unknown;
   #created: number | undefined;
   #knownHead: Uint8Array | undefined;
-  #newHead: Uint8Array | undefined;
+  #newHead: string | undefined;
   /** The upstream's own usage event, kept for the end: it may say more than the counts. */
   #usageEvent: Pick<StreamChunk, 'text' | 'json'> | undefined;
 
@@ -56,6 +57,19 @@ export class PassthroughWriter {
     return (
       this.#id !== undefined && this.#created !== undefined && (this.#object !== undefined || object !== '')
     );
+  }
+
+  /** What tells its events from those of other streams; undefined as long as that is not known, or where it has none. */
+  get identity(): StreamIdentity | undefined {
+    const { model, usage } = this.options;
+    if (this.#id === undefined || this.#created === undefined || this.#object === undefined) return undefined;
+    return {
+      way: JSON.stringify([model, usage, this.#object]),
+      constants: [
+        { name: 'id', value: JSON.stringify(this.#id) },
+        { name: 'created', value: String(this.#created) },
+      ],
+    };
   }
 
   chunk(chunk: StreamChunk, out: PiecesBuilder): void {
@@ -100,14 +114,12 @@ export class PassthroughWriter {
     const newHead = this.#newHead;
     if (head && newHead && hasPrefixAt(block, head, DATA_LENGTH)) {
       out.add(newHead);
-      out.add(new ByteSlice(block.buffer, block.from + DATA_LENGTH + head.length, block.to));
-      out.add(END_OF_BLOCK);
+      handOn(new ByteSlice(block.buffer, block.from + DATA_LENGTH + head.length, block.to), out);
     } else out.add(this.#rewrite(text, json, edits));
   }
 
   comment(block: ByteSlice, out: PiecesBuilder): void {
-    out.add(block);
-    out.add(END_OF_BLOCK);
+    handOn(block, out);
   }
 
   done(observed: StreamObservation, out: PiecesBuilder): void {
@@ -117,7 +129,7 @@ export class PassthroughWriter {
     out.add(DONE);
   }
 
-  #lastUsage(observed: StreamObservation): Uint8Array | undefined {
+  #lastUsage(observed: StreamObservation): string | undefined {
     if (this.options.usage !== 'last' || !observed.usage) return undefined;
     const { raw } = observed.usage;
     const own = this.#usageEvent;
@@ -133,7 +145,7 @@ export class PassthroughWriter {
       choices: [],
       usage: raw,
     };
-    return encoder.encode(`data: ${JSON.stringify(last)}\n\n`);
+    return `data: ${JSON.stringify(last)}\n\n`;
   }
 
   #learnIdentity(json: Readonly<Record<string, unknown>>): void {
@@ -146,7 +158,7 @@ export class PassthroughWriter {
     text: string,
     json: Readonly<Record<string, unknown>>,
     edits: Record<string, string | null>,
-  ): Uint8Array {
+  ): string {
     this.#learnIdentity(json);
     const identity: Record<string, string> = {};
     if (json.model !== this.options.model) identity.model = JSON.stringify(this.options.model);
@@ -161,7 +173,7 @@ export class PassthroughWriter {
     const edited = editMembers(text, { ...identity, ...edits });
     // Line feeds stand between members where the upstream sent several lines of data; each line needs its name again.
     const data = edited.includes('\n') ? edited.replaceAll('\n', '\ndata: ') : edited;
-    return encoder.encode(`data: ${data}\n\n`);
+    return `data: ${data}\n\n`;
   }
 
   /** Remembers the text that opens every event, and what it becomes, so that later events need no search. */
@@ -169,7 +181,7 @@ export class PassthroughWriter {
     const head = headThrough(text, IDENTITY);
     if (head === undefined) return;
     this.#knownHead = encoder.encode(head);
-    this.#newHead = encoder.encode(`data: ${editMembers(`${head}}`, identity).slice(0, -1)}`);
+    this.#newHead = `data: ${editMembers(`${head}}`, identity).slice(0, -1)}`;
   }
 }
 

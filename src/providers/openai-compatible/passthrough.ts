@@ -6,6 +6,7 @@ import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
 import { errorFromObject } from './errors.ts';
+import { EventPatterns, SharedPatterns } from './event-patterns.ts';
 import { RuleBook } from './parameter-rules.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
@@ -45,6 +46,7 @@ function decodeAnswer(response: BufferedResponse, target: Target, list: 'choices
 /** Bodies of OpenAI's chat and legacy completions go on as they came, but for the model and what metering needs. */
 export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
   const rules = new RuleBook();
+  const learned = new WeakMap<Target, SharedPatterns>();
   return {
     build(call, target, { warn }) {
       const edits = modelEdit(call.body, target);
@@ -69,7 +71,12 @@ export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
     decoder(call, target, { requestId }) {
       const usage = call.wantsStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
       const writer = new PassthroughWriter({ model: call.model, fallbackId: requestId, usage });
-      return new OpenAiStreamDecoder(target.provider, writer);
+      let shared = learned.get(target);
+      if (!shared) {
+        shared = new SharedPatterns();
+        learned.set(target, shared);
+      }
+      return new OpenAiStreamDecoder(target.provider, writer, new EventPatterns(shared));
     },
   };
 }

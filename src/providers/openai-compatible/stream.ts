@@ -7,7 +7,8 @@ import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Provider } from '../types.ts';
 import { errorFromObject } from './errors.ts';
-import { EventPatterns, type Example } from './event-pattern.ts';
+import type { Example } from './event-lesson.ts';
+import { EventPatterns } from './event-patterns.ts';
 import type { PassthroughWriter } from './passthrough-writer.ts';
 import { readUsage } from './usage.ts';
 
@@ -47,7 +48,9 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     try {
       // Nearly every read is one event like those before. What matches them has no line ends of its own.
       const whole = this.#framer.whole(bytes);
-      if (!whole || !this.#apply(whole)) this.#framer.push(bytes, this.#onBlock);
+      const out = whole && this.#apply(whole);
+      if (out) return out;
+      this.#framer.push(bytes, this.#onBlock);
     } catch (error) {
       this.#fail(error);
     }
@@ -68,7 +71,11 @@ export class OpenAiStreamDecoder implements StreamDecoder {
 
   #block(block: ByteSlice): void {
     if (this.finished || this.failure) return;
-    if (this.#apply(block)) return;
+    const out = this.#apply(block);
+    if (out) {
+      this.#out.addAll(out);
+      return;
+    }
     let text: string;
     try {
       text = block.text();
@@ -78,7 +85,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     if (block.startsWith(DATA) && !text.includes('\n')) {
       const data = text.slice(DATA_LENGTH);
       this.#event(block, data);
-      this.patterns.learn(data, this.#example);
+      this.patterns.learn(data, this.writer.identity, this.#example);
       return;
     }
     const { data } = parseBlock(text);
@@ -92,13 +99,13 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     else this.#event(block, data);
   }
 
-  /** Hands on an event that is like those before. @returns false for any other */
-  #apply(block: ByteSlice): boolean {
-    const words = this.patterns.apply(block, this.#out);
-    if (words === undefined) return false;
+  /** What becomes of an event that is like those before; undefined for any other. */
+  #apply(block: ByteSlice): Pieces | undefined {
+    const out = this.patterns.apply(block, this.#answer);
+    if (!out) return undefined;
     this.observed.chunks += 1;
-    this.#answer.add(words);
-    return true;
+    this.started = true;
+    return out;
   }
 
   #event(block: ByteSlice, text: string): void {
@@ -136,9 +143,9 @@ export class OpenAiStreamDecoder implements StreamDecoder {
       return undefined;
     if (finishReasonOf(json.choices) !== undefined) return undefined;
     const out = new PiecesBuilder();
-    const block = ByteSlice.of(encoder.encode(`data: ${text}`));
+    const block = ByteSlice.of(Buffer.from(`data: ${text}`));
     this.writer.chunk({ block, text, json }, out);
-    return { words: wordsOf(json.choices), out: new TextDecoder().decode(out.take()?.joined()) };
+    return { words: wordsOf(json.choices), out: out.take()?.joined().toString() ?? '' };
   };
 
   #complete(): void {

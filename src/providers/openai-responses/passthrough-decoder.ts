@@ -5,7 +5,7 @@ import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
-import { parseBlock, SseFramer } from '../../core/sse.ts';
+import { END_OF_BLOCK, handOn, parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { Target } from '../types.ts';
@@ -17,7 +17,6 @@ import { readResponsesUsage } from './usage.ts';
 
 const encoder = new TextEncoder();
 const EVENT = encoder.encode('event: ');
-const END_OF_BLOCK = encoder.encode('\n\n');
 const COLON = 58;
 const LF = 10;
 
@@ -111,7 +110,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   #block(block: ByteSlice): void {
     if (this.finished || this.failure) return;
     if (block.buffer[block.from] === COLON) {
-      this.#handOn(block);
+      handOn(block, this.#out);
       return;
     }
     const name = eventName(block);
@@ -136,7 +135,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     }
     this.started = true;
     this.#last = block;
-    this.#handOn(block);
+    handOn(block, this.#out);
   }
 
   #lifecycle(block: ByteSlice, text: string): void {
@@ -157,7 +156,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
       return;
     }
     this.#last = block;
-    this.#out.add(this.#renamed(block, event, data, response));
+    this.#out.add(ByteSlice.of(this.#renamed(block, event, data, response)));
     if (type !== 'response.completed' && type !== 'response.incomplete') return;
     const usage = readResponsesUsage(response.usage);
     if (usage) this.observed.usage = usage;
@@ -167,11 +166,6 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     this.onAnswer?.({ ...response, model: this.model });
   }
 
-  #handOn(block: ByteSlice): void {
-    this.#out.add(block);
-    this.#out.add(END_OF_BLOCK);
-  }
-
   #renamed(
     block: ByteSlice,
     event: string | undefined,
@@ -179,7 +173,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     response: Readonly<Record<string, unknown>> | undefined,
   ): Uint8Array {
     if (response?.model === undefined || response.model === this.model) {
-      return Buffer.concat([block.view(), END_OF_BLOCK]);
+      return Buffer.concat([block.view(), Buffer.from(END_OF_BLOCK)]);
     }
     const edited = editNested(data, 'response', { model: JSON.stringify(this.model) });
     const name = event === undefined ? '' : `event: ${event}\n`;

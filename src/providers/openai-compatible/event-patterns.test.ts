@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { joinBytes, splitAtRandom, toBytes, toSlice, toText } from '../../../test/support/bytes.ts';
-import { PiecesBuilder } from '../../core/pieces.ts';
-import { EventPatterns } from './event-pattern.ts';
+import { AnswerText } from '../../core/answer-text.ts';
+import type { Pieces } from '../../core/pieces.ts';
+import { EventPatterns, SharedPatterns } from './event-patterns.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
 
@@ -12,15 +13,20 @@ type UsageMode = 'as-is' | 'strip' | 'last';
 class CountedPatterns extends EventPatterns {
   applied = 0;
 
-  override apply(...args: Parameters<EventPatterns['apply']>): string | undefined {
-    const words = super.apply(...args);
-    if (words !== undefined) this.applied += 1;
-    return words;
+  override apply(...args: Parameters<EventPatterns['apply']>): Pieces | undefined {
+    const out = super.apply(...args);
+    if (out) this.applied += 1;
+    return out;
   }
 }
 
-function decode(pieces: readonly Uint8Array[], usage: UsageMode, patterns: EventPatterns) {
-  const writer = new PassthroughWriter({ model: 'asked', fallbackId: 'req_1', usage });
+function decode(
+  pieces: readonly Uint8Array[],
+  usage: UsageMode,
+  patterns: EventPatterns,
+  { model = 'asked', fallbackId = 'req_1' } = {},
+) {
+  const writer = new PassthroughWriter({ model, fallbackId, usage });
   const decoder = new OpenAiStreamDecoder({ id: 'p', credential: undefined }, writer, patterns);
   let out = '';
   for (const piece of pieces) out += toText(decoder.push(toSlice(piece)));
@@ -83,6 +89,7 @@ const vendor = fc.record({
   ),
   choices: fc.constantFrom(1, 1, 1, 2),
 });
+type VendorKind = typeof vendor extends fc.Arbitrary<infer Kind> ? Kind : never;
 const special = fc.constantFrom(
   'data: {"id":"a","created":7,"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}',
   'data: {"error":{"message":"no room"}}',
@@ -92,7 +99,7 @@ const special = fc.constantFrom(
   'event: ping\ndata:',
 );
 
-const stream = vendor.chain((kind) => {
+const streamOf = (kind: VendorKind) => {
   const event = fc.array(fc.tuple(literal, noise), { minLength: 8, maxLength: 8 }).map((texts) => {
     const texture = [...texts];
     const fill = (text: string) =>
@@ -115,7 +122,8 @@ const stream = vendor.chain((kind) => {
       finished,
     )
     .map(([events, last]) => toBytes([...events, last, 'data: [DONE]', ''].join('\n\n')));
-});
+};
+const stream = vendor.chain(streamOf);
 const mode = fc.constantFrom<UsageMode>('as-is', 'strip', 'last');
 
 /** Where events end, each behind its empty line: as they come when each is sent by itself. */
@@ -134,7 +142,7 @@ describe('events that are like those before', () => {
       fc.property(stream, mode, fc.integer(), (bytes, usage, seed) => {
         const patterns = new CountedPatterns();
         const quick = decode(splitAtRandom(bytes, seed, 3), usage, patterns);
-        const full = decode([bytes], usage, new EventPatterns(0));
+        const full = decode([bytes], usage, new EventPatterns(undefined, 0));
         expect(quick).toEqual(full);
         const aligned = new CountedPatterns();
         expect(decode(cutAt(bytes, endsOf(bytes)), usage, aligned)).toEqual(full);
@@ -143,6 +151,74 @@ describe('events that are like those before', () => {
       { numRuns: 1_500 },
     );
     expect(applied).toBeGreaterThan(2_000);
+  });
+
+  test('of another stream come out as if each had been read in full, with the names of their own', () => {
+    let applied = 0;
+    const several = vendor.chain((kind) =>
+      fc.array(
+        fc.record({
+          bytes: streamOf(kind),
+          usage: fc.constantFrom<UsageMode>('as-is', 'strip'),
+          id: fc.constantFrom('a', 'chatcmpl-1', 'é"', 'asked'),
+          created: fc.integer({ min: 0, max: 20 }),
+          model: fc.constantFrom('asked', 'up'),
+        }),
+        { minLength: 2, maxLength: 5 },
+      ),
+    );
+    fc.assert(
+      fc.property(several, (streams) => {
+        const shared = new SharedPatterns();
+        for (const [index, { bytes, usage, id, created, model }] of streams.entries()) {
+          const names = { model, fallbackId: `req_${index}` };
+          const own = toBytes(
+            toText(bytes)
+              .replaceAll('"id":"a"', () => `"id":${JSON.stringify(id)}`)
+              .replaceAll('"created":7', `"created":${created}`),
+          );
+          const patterns = new CountedPatterns(shared);
+          const full = decode([own], usage, new EventPatterns(undefined, 0), names);
+          expect(decode(cutAt(own, endsOf(own)), usage, patterns, names)).toEqual(full);
+          applied += patterns.applied;
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+    expect(applied).toBeGreaterThan(5_000);
+  });
+
+  test('of another stream need no reading in full either, from the second on', () => {
+    const shared = new SharedPatterns();
+    const events = (id: string, created: number) =>
+      Array.from({ length: 10 }, (_, at) =>
+        toBytes(
+          `data: {"id":"${id}","object":"chat.completion.chunk","created":${created},"model":"up","choices":[{"index":0,"delta":{"content":"w${at}"},"finish_reason":null}]}\n\n`,
+        ),
+      );
+    const outs = [1, 2, 3].map((number) => {
+      const patterns = new CountedPatterns(shared);
+      const { out } = decode(events(`chatcmpl-${number}`, 1_700_000_000 + number), 'as-is', patterns);
+      return [patterns.applied, out.match(new RegExp(`"id":"chatcmpl-${number}"`, 'g'))?.length];
+    });
+    expect(outs).toEqual([
+      [8, 10],
+      [9, 10],
+      [9, 10],
+    ]);
+  });
+
+  test('go out in one piece as they came, and in three where one name is another', () => {
+    const event = (word: string) =>
+      toSlice(
+        `data: {"id":"a","object":"x","created":7,"model":"up","choices":[{"index":0,"delta":{"content":"${word}"},"finish_reason":null}]}\n\n`,
+      );
+    const pieces = (model: string) => {
+      const writer = new PassthroughWriter({ model, fallbackId: 'req_1', usage: 'as-is' });
+      const decoder = new OpenAiStreamDecoder({ id: 'p', credential: undefined }, writer);
+      return ['one', 'two', 'three'].map((word) => decoder.push(event(word))?.list.length).at(-1);
+    };
+    expect([pieces('up'), pieces('asked')]).toEqual([1, 3]);
   });
 
   test('and are damaged fail as if they had been read in full', () => {
@@ -154,7 +230,7 @@ describe('events that are like those before', () => {
       fc.property(stream, mode, damage, (bytes, usage, { at, byte }) => {
         const damaged = Uint8Array.from(bytes);
         damaged[Math.floor(at * (damaged.length - 1))] = byte;
-        const full = decode([damaged], usage, new EventPatterns(0));
+        const full = decode([damaged], usage, new EventPatterns(undefined, 0));
         expect(decode([damaged], usage, new CountedPatterns())).toEqual(full);
         expect(decode(cutAt(damaged, endsOf(bytes)), usage, new CountedPatterns())).toEqual(full);
       }),
@@ -184,19 +260,19 @@ describe('events that are like those before', () => {
       throw new Error('was looked at');
     };
     for (const text of [long('a'), long('b'), '{"a":"c"}', long('d'), '{"a":"e"}'])
-      patterns.learn(text, read);
+      patterns.learn(text, undefined, read);
   });
 
   test('are not looked for for ever where there are none', () => {
     const patterns = new EventPatterns();
     let read = 0;
     for (let at = 0; at < 100; at += 1) {
-      patterns.learn(`{"a":"${at}"}`, () => {
+      patterns.learn(`{"a":"${at}"}`, undefined, () => {
         read += 1;
         return undefined;
       });
     }
     expect(read).toBeLessThan(10);
-    expect(patterns.apply(toSlice('data: {"a":"x"}'), new PiecesBuilder())).toBeUndefined();
+    expect(patterns.apply(toSlice('data: {"a":"x"}\n\n'), new AnswerText())).toBeUndefined();
   });
 });
