@@ -7,8 +7,10 @@ const MARGIN_MS = 60_000;
 /** Streams start evenly over this time, so that their chunks don't all come at once. */
 const START_OVER_MS = 500;
 
-/** What is done once for a stream is compiled after some thousands of them. */
-const SHORT_STREAMS = 4_000;
+/** What is done once for a stream is compiled after so many: by then the runtime's compilers have nothing left to do. */
+const SHORT_STREAMS = 16_000;
+const SHORT_STREAM_CHUNKS = 5;
+const SHORT_STREAMS_PER_SECOND = 2_000;
 
 /** Length of the streams whose first token is timed, in chunks: short, so that many can be started. */
 const FIRST_TOKEN_CHUNKS = 50;
@@ -92,7 +94,7 @@ function warmUp({ options: { streams: count, chunks, quick } }: Bench): Load[] {
   const startsPerSecond = (count * 1000) / START_OVER_MS;
   if (quick) return [{ count, chunks: FIRST_TOKEN_CHUNKS, startsPerSecond }];
   return [
-    { count: SHORT_STREAMS, chunks: 5, startsPerSecond: 1_000 },
+    { count: SHORT_STREAMS, chunks: SHORT_STREAM_CHUNKS, startsPerSecond: SHORT_STREAMS_PER_SECOND },
     { count, chunks, startsPerSecond },
     { count, chunks, startsPerSecond },
   ];
