@@ -126,6 +126,18 @@ const streamOf = (kind: VendorKind) => {
 const stream = vendor.chain(streamOf);
 const mode = fc.constantFrom<UsageMode>('as-is', 'strip', 'last');
 
+/** One byte is another one. */
+const damage = fc.record({
+  at: fc.double({ min: 0, max: 1, noNaN: true }),
+  byte: fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(10, 13, 34, 92)),
+});
+
+function damagedBy(bytes: Uint8Array, { at, byte }: { at: number; byte: number }): Uint8Array {
+  const damaged = Uint8Array.from(bytes);
+  damaged[Math.floor(at * (damaged.length - 1))] = byte;
+  return damaged;
+}
+
 /** Where events end, each behind its empty line: as they come when each is sent by itself. */
 function endsOf(bytes: Uint8Array): number[] {
   return [...bytes.keys()].filter((at) => bytes[at - 1] === 10 && bytes[at - 2] === 10);
@@ -163,6 +175,7 @@ describe('events that are like those before', () => {
           id: fc.constantFrom('a', 'chatcmpl-1', 'é"', 'asked'),
           created: fc.integer({ min: 0, max: 20 }),
           model: fc.constantFrom('asked', 'up'),
+          how: fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, damage),
         }),
         { minLength: 2, maxLength: 5 },
       ),
@@ -170,16 +183,17 @@ describe('events that are like those before', () => {
     fc.assert(
       fc.property(several, (streams) => {
         const shared = new SharedPatterns();
-        for (const [index, { bytes, usage, id, created, model }] of streams.entries()) {
+        for (const [index, { bytes, usage, id, created, model, how }] of streams.entries()) {
           const names = { model, fallbackId: `req_${index}` };
-          const own = toBytes(
+          const whole = toBytes(
             toText(bytes)
               .replaceAll('"id":"a"', () => `"id":${JSON.stringify(id)}`)
               .replaceAll('"created":7', `"created":${created}`),
           );
+          const own = how ? damagedBy(whole, how) : whole;
           const patterns = new CountedPatterns(shared);
           const full = decode([own], usage, new EventPatterns(undefined, 0), names);
-          expect(decode(cutAt(own, endsOf(own)), usage, patterns, names)).toEqual(full);
+          expect(decode(cutAt(own, endsOf(whole)), usage, patterns, names)).toEqual(full);
           applied += patterns.applied;
         }
       }),
@@ -222,14 +236,9 @@ describe('events that are like those before', () => {
   });
 
   test('and are damaged fail as if they had been read in full', () => {
-    const damage = fc.record({
-      at: fc.double({ min: 0, max: 1, noNaN: true }),
-      byte: fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(10, 13, 34, 92)),
-    });
     fc.assert(
-      fc.property(stream, mode, damage, (bytes, usage, { at, byte }) => {
-        const damaged = Uint8Array.from(bytes);
-        damaged[Math.floor(at * (damaged.length - 1))] = byte;
+      fc.property(stream, mode, damage, (bytes, usage, how) => {
+        const damaged = damagedBy(bytes, how);
         const full = decode([damaged], usage, new EventPatterns(undefined, 0));
         expect(decode([damaged], usage, new CountedPatterns())).toEqual(full);
         expect(decode(cutAt(damaged, endsOf(bytes)), usage, new CountedPatterns())).toEqual(full);
