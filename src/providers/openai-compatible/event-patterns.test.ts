@@ -197,9 +197,9 @@ describe('events that are like those before', () => {
           applied += patterns.applied;
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: 400 },
     );
-    expect(applied).toBeGreaterThan(5_000);
+    expect(applied).toBeGreaterThan(2_000);
   });
 
   test('of another stream need no reading in full either, from the second on', () => {
