@@ -2,7 +2,9 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { joinBytes, splitAtRandom, toBytes, toSlice, toText } from '../../test/support/bytes.ts';
 import { parseEventStream } from '../../test/support/event-stream.ts';
-import { EventTooLargeError, MAX_EVENT_BYTES, parseBlock, SseFramer } from './sse.ts';
+import { ByteSlice } from './byte-slice.ts';
+import { PiecesBuilder } from './pieces.ts';
+import { EventTooLargeError, handOn, MAX_EVENT_BYTES, parseBlock, SseFramer } from './sse.ts';
 
 function frame(pieces: readonly Uint8Array[]): { blocks: string[]; rest: string } {
   const framer = new SseFramer();
@@ -122,4 +124,15 @@ describe('parseBlock', () => {
     expect(parseBlock('data:')).toEqual({ event: undefined, data: '' });
     expect(parseBlock(': only a comment')).toEqual({ event: undefined, data: undefined });
   });
+});
+
+test('a block goes on with its empty line: as one piece where that has come with it, and else with one of its own', () => {
+  const handedOn = (behind: string) => {
+    const out = new PiecesBuilder();
+    handOn(new ByteSlice(Buffer.from(`\n\ndata: x${behind}`), 2, 9), out);
+    const pieces = out.take();
+    return [pieces?.list.length, toText(pieces)];
+  };
+  expect(handedOn('\n\ndata: y')).toEqual([1, 'data: x\n\n']);
+  for (const behind of ['', '\n', '\n\r\n', '\r\n0']) expect(handedOn(behind)).toEqual([2, 'data: x\n\n']);
 });

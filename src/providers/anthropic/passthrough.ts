@@ -92,17 +92,13 @@ class MessagePassthroughDecoder implements StreamDecoder {
     this.failure = asGatewayError(unreadable);
   }
 
-  #handOn(block: ByteSlice): void {
-    handOn(block, this.#out);
-  }
-
   #block(block: ByteSlice): void {
     if (this.finished) return;
     if (block.startsWith(DELTA)) {
       this.started = true;
       this.observed.chunks += 1;
       this.#answer.add(deltaText(block));
-      this.#handOn(block);
+      handOn(block, this.#out);
       return;
     }
     let text: string;
@@ -113,7 +109,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     }
     const { event, data } = parseBlock(text);
     if (data === undefined || data.trim() === '') {
-      if (text.startsWith(':')) this.#handOn(block);
+      if (text.startsWith(':')) handOn(block, this.#out);
       return;
     }
     let json: unknown;
@@ -157,7 +153,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
         this.finished = true;
         break;
     }
-    this.#handOn(block);
+    handOn(block, this.#out);
   }
 
   #tell(usage: unknown): void {
