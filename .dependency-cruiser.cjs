@@ -1,6 +1,6 @@
 /**
  * Which folder may import which. Lower layers never know of the ones above:
- *   cli, app -> http, api -> inference -> routing, tenancy, telemetry -> providers, storage, config -> core, platform
+ *   cli, app -> http, api -> inference -> routing, tenancy, observability -> providers, storage, config -> core, platform
  */
 const layers = [
   ['core'],
@@ -8,7 +8,7 @@ const layers = [
   ['config'],
   ['storage'],
   ['providers'],
-  ['engines', 'telemetry', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
+  ['engines', 'observability', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
   ['inference'],
   ['http'],
   ['api'],

@@ -4,7 +4,7 @@ import type { HttpReply } from '../core/http.ts';
 import type { Door } from '../http/door.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { jsonResponse, reply } from '../http/response.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { authenticate } from './authenticate.ts';
 import type { ApiServices } from './services.ts';
 

@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.ts';
 import { EngineRoom } from '../engines/engine-room.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { spawnProcess } from '../platform/child-process.ts';
 import { portTaken } from '../platform/ports.ts';
 import { ProcessLedger } from '../platform/process-ledger.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 
 const ENGINE_HEALTH_TIMEOUT_MS = 2_000;
 

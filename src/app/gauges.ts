@@ -1,10 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Provider } from '../providers/types.ts';
 import type { ModelDirectory } from '../routing/directory.ts';
 import type { Experiments } from '../routing/experiments/experiments.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 
 /** Gauges that are read off when somebody asks for the metrics. */
 

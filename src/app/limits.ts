@@ -4,11 +4,11 @@ import type { LimitStore } from '../limits/limit-store.ts';
 import { MemoryLimitStore } from '../limits/memory-limit-store.ts';
 import { RedisLimitStore } from '../limits/redis-limit-store.ts';
 import { SharedLimitStore } from '../limits/shared-limit-store.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { RedisClient } from '../platform/redis-client.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { PeriodCount, PeriodCounters } from '../storage/sql/period-counters.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 
 export interface LimitOptions {
   readonly config: Config;

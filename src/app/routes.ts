@@ -29,7 +29,7 @@ import { addUsageRoutes } from '../api/usage.ts';
 import type { Config } from '../config/schema.ts';
 import type { Door } from '../http/door.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
 

@@ -11,13 +11,13 @@ import type { Prices } from '../metering/prices.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import { UsageCounter } from '../metering/usage-counter.ts';
 import { UsageJournal } from '../metering/usage-journal.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { isRunning } from '../platform/process.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
 import { isUnavailable } from '../storage/sql/postgres-server.ts';
 import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import { createLimits } from './limits.ts';
 import { dataFolder, type Stores } from './stores.ts';
 

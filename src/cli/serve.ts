@@ -4,9 +4,9 @@ import { restartNeeded } from '../config/restart.ts';
 import { watchConfig } from '../config/watch.ts';
 import { systemClock } from '../core/clock.ts';
 import { reply } from '../http/response.ts';
+import { createLog, type Log } from '../observability/log.ts';
 import { type HttpServer, startHttpServer } from '../platform/http-server.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
-import { createLog, type Log } from '../telemetry/log.ts';
 import { banner } from './banner.ts';
 import { CommandError, EXIT, type Output } from './output.ts';
 

@@ -1,4 +1,4 @@
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { Metrics } from '../observability/metrics.ts';
 
 type Counted = ReturnType<Metrics['requests']['labels']>;
 type Observed = ReturnType<Metrics['requestDuration']['labels']>;

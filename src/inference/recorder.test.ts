@@ -3,7 +3,7 @@ import pino from 'pino';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { PRINCIPAL } from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
-import { Metrics } from '../telemetry/metrics.ts';
+import { Metrics } from '../observability/metrics.ts';
 import { type AttemptTrace, type Outcome, RequestContext } from './context.ts';
 import { Recorder } from './recorder.ts';
 

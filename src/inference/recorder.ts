@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.ts';
 import { workOf } from '../core/token-guess.ts';
 import { nanoUsd } from '../metering/cost.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { Sample } from '../routing/experiments/canary.ts';
 import type { Participation } from '../routing/experiments/experiments.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
 import type { MirrorSide } from './mirror.ts';
 import { RecordedSeries } from './recorded-series.ts';
