@@ -1,3 +1,4 @@
+import { openAiChatDialect } from '../../src/api/openai/chat/dialect.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import type { InferenceCall } from '../../src/core/inference.ts';
 import type { Provider, Target } from '../../src/providers/types.ts';
@@ -39,7 +40,7 @@ export interface SimulationOptions {
 type NamedProvider = Pick<Provider, 'id'>;
 
 /** The prompt, with the length of the whole as its text: routing looks at nothing else of a call. */
-type SimulatedCall = Pick<InferenceCall, 'body' | 'headers' | 'text'>;
+type SimulatedCall = Pick<InferenceCall, 'view' | 'headers' | 'text'>;
 
 /** Plays requests against replicas with the gateway's own router, plans, breakers and measurements; only time is played. */
 export function simulate({ strategy, replicas, requests, random }: SimulationOptions): Outcome {
@@ -82,7 +83,8 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
 
   const ask = (request: SimulatedRequest) => {
     const call: SimulatedCall = {
-      body: { messages: request.messages, max_tokens: request.outputTokens },
+      view: () =>
+        openAiChatDialect.requestView({ messages: request.messages, max_tokens: request.outputTokens }),
       headers: new Headers(),
       text: ' '.repeat(request.inputTokens * 4),
     };

@@ -22,6 +22,7 @@ export function chatCall(
     body: json,
     headers,
     wantsStreamUsage: isRecord(options) && options.include_usage === true,
+    view: () => dialect.requestView(json),
     chat: once(() => dialect.toChat(json)),
   };
 }

@@ -6,6 +6,7 @@ import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
 import type { GatewayError } from './errors.ts';
 import type { HeaderReader } from './http.ts';
 import type { Pieces } from './pieces.ts';
+import type { RequestView } from './request-view.ts';
 import type { RerankRequest, RerankResult } from './rerank.ts';
 import type { Usage } from './usage.ts';
 
@@ -17,6 +18,8 @@ interface CallBase {
   /** The body's JSON text as it came. */
   readonly text: string;
   readonly body: Readonly<Record<string, unknown>>;
+  /** @returns the facts of the body, read by the client's dialect */
+  readonly view: () => RequestView;
   /** The client's headers; an adapter hands on the few that its vendor understands. */
   readonly headers: HeaderReader;
 }

@@ -88,6 +88,7 @@ export class ContinuableStream {
     return {
       name: 'weir-continued',
       toChat: (body) => dialect.toChat(body),
+      requestView: (body) => dialect.requestView(body),
       renderResult: (result, about) => dialect.renderResult(result, about),
       streamWriter,
     };

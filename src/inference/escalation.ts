@@ -1,25 +1,25 @@
+import type { LogprobsSupport } from '../core/chat/dialect.ts';
 import type { ChatCall, InferenceCall } from '../core/inference.ts';
 import { isRecord, parseJsonText } from '../core/json.ts';
 import type { EscalationReason, EscalationSettings, ModelRoute } from '../routing/directory.ts';
-import { faultOf, viewOf } from './answer-check.ts';
+import { faultOf } from './answer-check.ts';
 import type { Answer } from './attempt.ts';
 
 /** Whether an answer of the model that was asked is good enough, or a stronger one has to be asked. */
 export class Escalation {
   /** The call to the first model: with what the checks need of its answer. */
   readonly call: ChatCall;
-  readonly #asksForLogprobs: boolean;
+  /** Removes what was requested beside the client's own request; undefined where nothing was. */
+  readonly #logprobs: LogprobsSupport | undefined;
 
   private constructor(
     readonly settings: EscalationSettings,
     private readonly original: ChatCall,
   ) {
-    this.#asksForLogprobs =
-      settings.when.includes('low_confidence') &&
-      original.operation === 'chat' &&
-      original.dialect.name === 'openai-chat' &&
-      original.body.logprobs !== true;
-    this.call = this.#asksForLogprobs ? withLogprobs(original) : original;
+    const { logprobs } = original.dialect;
+    const body = settings.when.includes('low_confidence') ? logprobs?.request(original.body) : undefined;
+    this.#logprobs = body && logprobs;
+    this.call = body ? withLogprobs(original, body) : original;
   }
 
   /** @returns undefined where nothing is checked: an answer that is streamed is with its reader before it is whole */
@@ -32,23 +32,21 @@ export class Escalation {
   /** Why the stronger model has to be asked; undefined when it has not. */
   judge(answer: Answer): EscalationReason | undefined {
     if (answer.kind !== 'buffered') return undefined;
-    const view = viewOf(parseJsonText(answer.result.text));
+    const body = parseJsonText(answer.result.text);
+    const view = isRecord(body) ? this.original.dialect.responseView?.(body) : undefined;
     return view && faultOf(view, this.original.chat().responseFormat, this.settings);
   }
 
   /** The answer as its client has asked for it. */
   cleaned(answer: Answer): Answer {
-    if (!this.#asksForLogprobs || answer.kind !== 'buffered') return answer;
+    if (!this.#logprobs || answer.kind !== 'buffered') return answer;
     const body = parseJsonText(answer.result.text);
-    if (!isRecord(body) || !Array.isArray(body.choices)) return answer;
-    const choices = body.choices.map((choice: unknown) =>
-      isRecord(choice) ? { ...choice, logprobs: null } : choice,
-    );
-    return { ...answer, result: { ...answer.result, text: JSON.stringify({ ...body, choices }) } };
+    if (!isRecord(body)) return answer;
+    const text = JSON.stringify(this.#logprobs.remove(body));
+    return { ...answer, result: { ...answer.result, text } };
   }
 }
 
-function withLogprobs(call: ChatCall): ChatCall {
-  const body = { ...call.body, logprobs: true };
+function withLogprobs(call: ChatCall, body: ChatCall['body']): ChatCall {
   return { ...call, body, text: JSON.stringify(body), chat: () => ({ ...call.chat(), logprobs: {} }) };
 }

@@ -1,3 +1,4 @@
+import type { RequestView } from '../core/request-view.ts';
 import { guessLength, workOf } from '../core/token-guess.ts';
 import { addCosts } from '../metering/cost.ts';
 import type { Target } from '../providers/types.ts';
@@ -123,6 +124,18 @@ class Endings {
   }
 }
 
+/** The log holds no prompts and no session, only how long the answer was. */
+function withoutPrompt(outputLimit: number): RequestView {
+  return {
+    outputLimit,
+    affinityKey: undefined,
+    hasTools: false,
+    hasImages: () => false,
+    promptParts: () => [],
+    conversationStart: () => undefined,
+  };
+}
+
 type CostOf = (target: Target, model: string, request: LoggedRequest) => string | undefined;
 
 /** What the log itself says, counted in the same way. */
@@ -173,7 +186,7 @@ export function replay(
     endings.until(at);
     const route = directory.resolve(model);
     const call = {
-      body: { max_tokens: outputTokens },
+      view: () => withoutPrompt(outputTokens),
       headers: new Headers(),
       text: ' '.repeat(Math.min(guessLength(inputTokens), LONGEST_TEXT)),
     };

@@ -1,10 +1,8 @@
 import type { InferenceCall } from '../core/inference.ts';
-import { asCount, asString, isRecord } from '../core/json.ts';
+import type { RequestView } from '../core/request-view.ts';
 import { guessTokens } from '../core/token-guess.ts';
 import { fnv1a } from './hash.ts';
 import { prefixChain } from './prefix-index.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** What an answer is taken for when the request sets no limit. Tokens. */
 const USUAL_ANSWER = 500;
@@ -21,19 +19,25 @@ export interface Demands {
 
 /** What routing wants to know of a request. Looked at only by the strategies that need it. */
 export class RequestFacts {
+  #view: RequestView | undefined;
   #chain: readonly number[] | undefined;
 
   constructor(
-    private readonly call: Pick<InferenceCall, 'body' | 'headers' | 'text'>,
+    private readonly call: Pick<InferenceCall, 'view' | 'headers' | 'text'>,
     readonly tenant: string,
     readonly demands?: Demands,
     /** The tenant's part of places that are waited for. */
     readonly weight = 1,
   ) {}
 
+  get view(): RequestView {
+    this.#view ??= this.call.view();
+    return this.#view;
+  }
+
   /** Blocks of the prompt; see `prefixChain`. */
   chain(): readonly number[] {
-    this.#chain ??= prefixChain(promptParts(this.call.body));
+    this.#chain ??= prefixChain(this.view.promptParts());
     return this.#chain;
   }
 
@@ -43,8 +47,7 @@ export class RequestFacts {
 
   /** The most that the answer may have, as far as the request says. */
   get outputLimit(): number | undefined {
-    const { max_tokens, max_completion_tokens, max_output_tokens } = this.call.body;
-    return asCount(max_completion_tokens) ?? asCount(max_tokens) ?? asCount(max_output_tokens);
+    return this.view.outputLimit;
   }
 
   get outputTokens(): number {
@@ -54,50 +57,9 @@ export class RequestFacts {
 
   /** What holds requests together: a session, a cache key, a user, or how the conversation began. */
   get affinity(): string | undefined {
-    const { body, headers } = this.call;
-    const { prompt_cache_key, user, metadata } = body;
-    const named =
-      headers.get(SESSION_HEADER) ||
-      asString(prompt_cache_key) ||
-      asString(user) ||
-      (isRecord(metadata) ? asString(metadata.user_id) : undefined);
+    const named = this.call.headers.get(SESSION_HEADER) || this.view.affinityKey;
     if (named) return `${this.tenant} ${named}`;
-    const beginning = conversationStart(body);
+    const beginning = this.view.conversationStart();
     return beginning === undefined ? undefined : `${this.tenant} ${fnv1a(beginning)}`;
   }
-
-  /** Kinds of content that a target must be able to read. */
-  needs(): { readonly tools: boolean; readonly vision: boolean } {
-    const { tools } = this.call.body;
-    return {
-      tools: Array.isArray(tools) && tools.length > 0,
-      vision: /"type"\s*:\s*"(?:image_url|input_image|image)"/.test(this.call.text),
-    };
-  }
-}
-
-function textOf(content: unknown): string {
-  return typeof content === 'string' ? content : JSON.stringify(content ?? '');
-}
-
-function turnsOf({ messages, input, prompt }: Json): readonly unknown[] {
-  const turns = messages ?? input ?? prompt;
-  return Array.isArray(turns) ? turns : turns === undefined ? [] : [turns];
-}
-
-/** The prompt in the order in which providers put it together: tools, instructions, messages. */
-function promptParts(body: Json): string[] {
-  const head = [body.tools, body.system, body.instructions].filter((part) => part !== undefined).map(textOf);
-  const turns = turnsOf(body).map((turn) =>
-    isRecord(turn) ? `${String(turn.role ?? turn.type)}\n${textOf(turn.content ?? turn)}` : textOf(turn),
-  );
-  return [...head, ...turns];
-}
-
-/** Up to the first words of the user, which stay the same however long the conversation gets. */
-function conversationStart(body: Json): string | undefined {
-  const turns = turnsOf(body);
-  const first = turns.findIndex((turn) => !isRecord(turn) || turn.role === 'user');
-  if (first < 0) return undefined;
-  return [body.system, body.instructions, ...turns.slice(0, first + 1)].map(textOf).join('\n');
 }

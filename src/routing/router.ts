@@ -220,7 +220,8 @@ export class Router implements PlanRouter {
   /** Those that are known not to be able to answer, unless that were all: data may be wrong, and the provider knows. */
   #lacking({ places, picky }: RouteTable, facts: RequestFacts): readonly Considered[] {
     if (!picky) return NONE;
-    const { tools, vision } = facts.needs();
+    const tools = facts.view.hasTools;
+    const vision = facts.view.hasImages();
     const lacking = places.flatMap(({ target, lacksTools, lacksVision }) => {
       if (tools && lacksTools) return [{ target, leftOut: 'without tools' }];
       return vision && lacksVision ? [{ target, leftOut: 'without vision' }] : [];

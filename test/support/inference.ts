@@ -52,6 +52,7 @@ export function testCall(
     operation: 'chat',
     dialect: openAiChatDialect,
     chat: () => openAiChatDialect.toChat(body),
+    view: () => openAiChatDialect.requestView(body),
     model: typeof body.model === 'string' ? body.model : 'asked',
     stream: body.stream === true,
     text: JSON.stringify(body),

@@ -1,10 +1,15 @@
 import { z } from '@hono/zod-openapi';
+import type { ClientDialect } from '../../core/chat/dialect.ts';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
 import { type DryRun, dryRun } from '../../routing/dry-run.ts';
 import { RequestFacts } from '../../routing/request-facts.ts';
+import { anthropicMessagesDialect } from '../anthropic/dialect.ts';
 import { demandsOf } from '../demands.ts';
+import { openAiChatDialect } from '../openai/chat/dialect.ts';
+import { openAiCompletionsDialect } from '../openai/completions/dialect.ts';
+import { responsesDialect } from '../openai/responses/dialect.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { adminJson } from './access.ts';
@@ -71,14 +76,21 @@ export function describeDryRun(result: DryRun): z.output<typeof dryRunResponse> 
 
 export type DryRunInput = z.output<typeof dryRunRequest>;
 
+/** The dialect of a body that came through no endpoint of its own, by the members that only one dialect has. */
+function dialectOf(body: Readonly<Record<string, unknown>>): ClientDialect {
+  if (body.messages !== undefined) {
+    if (body.system !== undefined) return anthropicMessagesDialect;
+    const dialects = [openAiChatDialect, anthropicMessagesDialect];
+    return dialects.find((dialect) => dialect.requestView(body).hasImages()) ?? openAiChatDialect;
+  }
+  return body.input === undefined ? openAiCompletionsDialect : responsesDialect();
+}
+
 /** What routing may know of a request that is not sent. @throws GatewayError for headers that can't be read */
 export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryRunInput): RequestFacts {
   const all = new Headers(headers);
-  return new RequestFacts(
-    { body: request, headers: all, text: JSON.stringify(request) },
-    tenant,
-    demandsOf(all),
-  );
+  const view = () => dialectOf(request).requestView(request);
+  return new RequestFacts({ view, headers: all, text: JSON.stringify(request) }, tenant, demandsOf(all));
 }
 
 /** Where a request would go in this moment, without sending it. */

@@ -1,4 +1,6 @@
 import type { ClientDialect } from '../../core/chat/dialect.ts';
+import { asCount, asString, records } from '../../core/json.ts';
+import { metadataUser, PromptView } from '../prompt-view.ts';
 import { invalid } from './fields.ts';
 import { readMessages, readSystem } from './messages.ts';
 import { readParameters } from './parameters.ts';
@@ -14,6 +16,27 @@ export const anthropicMessagesDialect: ClientDialect = {
     return {
       messages: [...readSystem(body.system), ...readMessages(body.messages)],
       ...readParameters(body),
+    };
+  },
+
+  requestView: (body) =>
+    new PromptView({
+      outputLimit: asCount(body.max_tokens),
+      affinityKey: metadataUser(body.metadata),
+      tools: body.tools,
+      instructions: body.system,
+      messages: body.messages,
+      imageType: 'image',
+    }),
+
+  responseView({ type, content, stop_reason }) {
+    if (type !== 'message') return undefined;
+    const parts = records(content);
+    return {
+      text: parts.map(({ text }) => asString(text) ?? '').join(''),
+      refused: stop_reason === 'refusal',
+      callsTools: parts.some((part) => part.type === 'tool_use'),
+      logprobs: [],
     };
   },
 

@@ -76,6 +76,7 @@ function countCall({ text, json }: JsonBody, headers: HeaderReader): CountTokens
     text,
     body: json,
     headers,
+    view: () => anthropicMessagesDialect.requestView(json),
     chat: once(() => anthropicMessagesDialect.toChat(json)),
     render: (tokens) => JSON.stringify({ input_tokens: tokens }),
   };

@@ -1,8 +1,10 @@
 import type { ClientDialect } from '../../core/chat/dialect.ts';
 import type { ChatRequest } from '../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, ChatResult, FinishReason } from '../../core/chat/result.ts';
+import { asCount } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { openAiChatDialect } from '../openai/chat/dialect.ts';
+import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
 
 /** The chat request that a prompt stands for, in OpenAI's words; fields that are not ours stay. */
 function asChatBody({
@@ -41,6 +43,13 @@ export function promptDialect(plainText: boolean): ClientDialect {
   return {
     name: 'weir-prompt',
     toChat: (body): ChatRequest => openAiChatDialect.toChat(asChatBody(body)),
+    requestView: (body) =>
+      new PromptView({
+        outputLimit: asCount(body.max_tokens),
+        affinityKey: openAiAffinityKey(body),
+        instructions: body.system,
+        messages: body.prompt,
+      }),
     renderResult(result, { model, requestId }) {
       const text = textOf(result);
       if (plainText) return text;

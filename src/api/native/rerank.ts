@@ -7,6 +7,7 @@ import type { RerankResult } from '../../core/rerank.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
+import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 
@@ -87,6 +88,7 @@ function rerankCall({ text, json }: JsonBody, headers: HeaderReader, requestId: 
     text,
     body: json,
     headers,
+    view: () => new PromptView({ affinityKey: openAiAffinityKey(json) }),
     rerank: {
       query: body.query,
       documents,

@@ -1,14 +1,17 @@
 import { z } from '@hono/zod-openapi';
 import type { AnswerAbout, ClientDialect } from '../../core/chat/dialect.ts';
 import type { ChatRequest } from '../../core/chat/request.ts';
+import type { ResponseView } from '../../core/chat/response-view.ts';
 import type { ChatResult } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { once } from '../../core/once.ts';
+import type { RequestView } from '../../core/request-view.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import { openAiChatDialect } from '../openai/chat/dialect.ts';
+import { chatResponseView } from '../openai/chat/response-view.ts';
 import { chatRequest, chatResponse } from '../openai/schemas.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
 import { validate } from '../validation.ts';
@@ -88,6 +91,14 @@ class SqlDialectOfChat implements ClientDialect {
     );
     const text = instruction(this.wanted);
     return { ...chat, messages: [{ role: 'system', content: [{ type: 'text', text }] }, ...chat.messages] };
+  }
+
+  requestView(body: Readonly<Record<string, unknown>>): RequestView {
+    return openAiChatDialect.requestView(body);
+  }
+
+  responseView(body: Readonly<Record<string, unknown>>): ResponseView | undefined {
+    return chatResponseView(body);
   }
 
   renderResult(result: ChatResult, about: AnswerAbout): string {

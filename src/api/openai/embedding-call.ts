@@ -3,6 +3,7 @@ import type { HeaderReader } from '../../core/http.ts';
 import type { EmbeddingCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import type { JsonBody } from '../../http/body.ts';
+import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
 
 const KNOWN = new Set(['model', 'input', 'dimensions', 'encoding_format', 'user', 'input_type', 'stream']);
 
@@ -43,6 +44,7 @@ export function embeddingCall({ text, json }: JsonBody, headers: HeaderReader): 
     text,
     body: json,
     headers,
+    view: () => new PromptView({ affinityKey: openAiAffinityKey(json), messages: json.input }),
     embedding: {
       inputs: inputsOf(json.input),
       encoding,

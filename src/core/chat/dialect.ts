@@ -1,5 +1,9 @@
+import type { RequestView } from '../request-view.ts';
 import type { ChatRequest, Wire } from './request.ts';
+import type { ResponseView } from './response-view.ts';
 import type { ChatEventWriter, ChatResult } from './result.ts';
+
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What a writer must know of the request that it answers. */
 export interface AnswerAbout {
@@ -12,14 +16,32 @@ export interface AnswerAbout {
   /** The client asked for usage at the end of the stream, where its dialect makes that a choice. */
   readonly wantsStreamUsage: boolean;
   /** The client's body, for dialects that repeat parts of the request in the answer. */
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly body: JsonObject;
+}
+
+/** Adds token log probabilities to a request, and removes them from its response. */
+export interface LogprobsSupport {
+  /** @returns the body that requests log probabilities; undefined where the client's body requests them itself */
+  request(body: JsonObject): JsonObject | undefined;
+  /** @returns the response body as a client expects it that did not request log probabilities */
+  remove(response: JsonObject): JsonObject;
 }
 
 /** A wire format that clients speak. */
 export interface ClientDialect {
   readonly name: Wire;
   /** @throws GatewayError `invalid_request` naming the field, what was wrong and what is allowed */
-  toChat(body: Readonly<Record<string, unknown>>): ChatRequest;
+  toChat(body: JsonObject): ChatRequest;
+  /** Reads the facts of a request body that the dialect's endpoint has accepted. Never throws. */
+  requestView(body: JsonObject): RequestView;
+  /**
+   * Reads the facts of a complete response body.
+   * Absent where responses of the dialect are not checked.
+   * @returns undefined for a body that is not a response of the dialect
+   */
+  responseView?(body: JsonObject): ResponseView | undefined;
+  /** Absent where the dialect cannot carry log probabilities. */
+  readonly logprobs?: LogprobsSupport;
   /** The body of a complete answer, as JSON text. */
   renderResult(result: ChatResult, about: AnswerAbout): string;
   streamWriter(about: AnswerAbout): ChatEventWriter;

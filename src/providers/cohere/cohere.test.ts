@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { splitAtRandom, toBytes, toSlice } from '../../../test/support/bytes.ts';
 import { expectEventRules, readEvents } from '../../../test/support/chat-events.ts';
 import { upstreamHeaders } from '../../../test/support/fake-transport.ts';
-import { testContext, testProvider, testTarget } from '../../../test/support/inference.ts';
+import { testContext, testEmbeddingCall, testProvider, testTarget } from '../../../test/support/inference.ts';
 import type { ChatRequest } from '../../core/chat/request.ts';
 import type { Warning } from '../../core/warning.ts';
 import { cohereAdapter, cohereChatFormat } from './index.ts';
@@ -170,17 +170,7 @@ describe('streams', () => {
 });
 
 test('embeddings of both API versions are read', () => {
-  const embedding = { inputs: ['a', 'b'], encoding: 'float', extensions: {} } as const;
-  const call = {
-    operation: 'embedding',
-    model: 'm',
-    stream: false,
-    text: '',
-    body: {},
-    headers: new Headers(),
-    embedding,
-    render: JSON.stringify,
-  } as const;
+  const call = { ...testEmbeddingCall({ model: 'm', input: ['a', 'b'] }), render: JSON.stringify };
   const parse = (body: unknown) =>
     JSON.parse(cohereAdapter.parseResponse(answer(body), call, target, testContext()).text);
   const meta = { billed_units: { input_tokens: 4 } };

@@ -11,6 +11,9 @@ import { errorFromStatus } from '../upstream-error.ts';
 const DIALECT: ClientDialect = {
   name: 'openai-responses',
   toChat: () => ({ messages: [] }),
+  requestView: () => {
+    throw new Error('a format does not read the facts of requests');
+  },
   renderResult: () => '',
   streamWriter: () => ({ event: () => '' }),
 };
@@ -73,6 +76,7 @@ export function responsesCall(
     operation: 'chat',
     dialect: DIALECT,
     chat: () => ({ messages: [] }),
+    view: () => DIALECT.requestView(body),
     model: 'asked',
     stream: body.stream === true,
     text,

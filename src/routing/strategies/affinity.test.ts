@@ -187,8 +187,9 @@ describe('what a request tells', () => {
       messages: [user([{ type: 'image_url', image_url: { url: 'x' } }])],
       tools: [{}],
     });
-    expect(picture.needs()).toEqual({ tools: true, vision: true });
-    expect(facts({ messages: [user('image_url')] }).needs()).toEqual({ tools: false, vision: false });
+    expect([picture.view.hasTools, picture.view.hasImages()]).toEqual([true, true]);
+    const { view } = facts({ messages: [user('image_url')] });
+    expect([view.hasTools, view.hasImages()]).toEqual([false, false]);
     expect(facts({ max_tokens: 7 }).outputTokens).toBe(7);
     expect(facts({}).outputTokens).toBe(500);
   });

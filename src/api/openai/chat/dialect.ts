@@ -1,7 +1,10 @@
 import type { ClientDialect } from '../../../core/chat/dialect.ts';
+import { asCount } from '../../../core/json.ts';
+import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { readMessages } from './messages.ts';
 import { readParameters } from './parameters.ts';
 import { invalid } from './parts.ts';
+import { chatLogprobs, chatResponseView } from './response-view.ts';
 import { renderCompletion } from './result.ts';
 import { ChatChunkWriter } from './stream-writer.ts';
 
@@ -14,6 +17,16 @@ export const openAiChatDialect: ClientDialect = {
     return { messages: readMessages(body.messages), ...readParameters(body) };
   },
 
+  requestView: (body) =>
+    new PromptView({
+      outputLimit: asCount(body.max_completion_tokens) ?? asCount(body.max_tokens),
+      affinityKey: openAiAffinityKey(body),
+      tools: body.tools,
+      messages: body.messages,
+      imageType: 'image_url',
+    }),
+  responseView: chatResponseView,
+  logprobs: chatLogprobs,
   renderResult: renderCompletion,
   streamWriter: (about) => new ChatChunkWriter(about),
 };

@@ -2,8 +2,11 @@ import type { AnswerAbout, ClientDialect } from '../../../core/chat/dialect.ts';
 import type { ChatRequest } from '../../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, ChatResult } from '../../../core/chat/result.ts';
 import { GatewayError } from '../../../core/errors.ts';
+import { asCount } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
+import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { readParameters } from '../chat/parameters.ts';
+import { chatResponseView } from '../chat/response-view.ts';
 import { finishName, wireUsage } from '../chat/wire.ts';
 
 /** A prompt that one user message can stand for. */
@@ -41,6 +44,14 @@ export const openAiCompletionsDialect: ClientDialect = {
       ...(extensions ? { extensions: { ...extensions, dialect: 'openai-completions' } } : {}),
     };
   },
+
+  requestView: (body) =>
+    new PromptView({
+      outputLimit: asCount(body.max_tokens),
+      affinityKey: openAiAffinityKey(body),
+      messages: body.prompt,
+    }),
+  responseView: chatResponseView,
 
   renderResult(result: ChatResult, about): string {
     const choices = result.choices.map(({ index, content, finish }) => ({

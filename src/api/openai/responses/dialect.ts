@@ -1,5 +1,8 @@
 import type { AnswerAbout, ClientDialect } from '../../../core/chat/dialect.ts';
+import type { ResponseView } from '../../../core/chat/response-view.ts';
 import type { ChatResult } from '../../../core/chat/result.ts';
+import { asCount, asString, records } from '../../../core/json.ts';
+import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { readInput } from './input.ts';
 import { type Item, ItemIds, outputItems, wireStatus, wireUsage } from './items.ts';
 import { readParameters } from './parameters.ts';
@@ -17,6 +20,18 @@ function complete(result: ChatResult, about: AnswerAbout): Item {
   };
 }
 
+function responseView({ output }: Item): ResponseView | undefined {
+  if (!Array.isArray(output)) return undefined;
+  const items = records(output);
+  const parts = items.flatMap(({ type, content }) => (type === 'message' ? records(content) : []));
+  return {
+    text: parts.map(({ text }) => asString(text) ?? '').join(''),
+    refused: parts.some(({ type }) => type === 'refusal'),
+    callsTools: items.some(({ type }) => type === 'function_call' || type === 'custom_tool_call'),
+    logprobs: [],
+  };
+}
+
 /**
  * OpenAI's Responses.
  * @param onResponse told of each complete response object, before the client has it
@@ -25,6 +40,16 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
   return {
     name: 'openai-responses',
     toChat: (body) => ({ messages: readInput(body), ...readParameters(body) }),
+    requestView: (body) =>
+      new PromptView({
+        outputLimit: asCount(body.max_output_tokens),
+        affinityKey: openAiAffinityKey(body),
+        tools: body.tools,
+        instructions: body.instructions,
+        messages: body.input,
+        imageType: 'input_image',
+      }),
+    responseView,
     renderResult(result, about) {
       const response = complete(result, about);
       onResponse(response);
