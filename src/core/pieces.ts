@@ -37,11 +37,6 @@ export class PiecesBuilder {
     this.#length += byteLength(piece);
   }
 
-  addAll({ list, length }: Pieces): void {
-    for (const piece of list) this.#list.push(piece);
-    this.#length += length;
-  }
-
   /** All that was added since the last time; undefined when that is nothing. */
   take(): Pieces | undefined {
     if (this.#length === 0) return undefined;

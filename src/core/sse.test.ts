@@ -31,29 +31,6 @@ const stream = fc
 const seed = fc.integer();
 
 describe('SseFramer', () => {
-  test('sees a block that comes by itself', () => {
-    fc.assert(
-      fc.property(stream, (bytes) => {
-        const framer = new SseFramer();
-        const ends = [...bytes.keys()].filter((at) => bytes[at - 1] === 10 && bytes[at - 2] === 10);
-        for (const [index, end] of [...ends, bytes.length].entries()) {
-          const piece = toSlice(bytes.slice(ends[index - 1] ?? 0, end));
-          const whole = framer.whole(piece);
-          const blocks: string[] = [];
-          framer.push(piece, (block) => blocks.push(toText(block)));
-          if (whole && !/[\r\n]/.test(toText(whole))) expect(blocks).toEqual([toText(whole)]);
-        }
-      }),
-      { numRuns: 1_000 },
-    );
-    const framer = new SseFramer();
-    framer.push(toSlice(toBytes('data: a\n\n')), () => undefined);
-    expect(toText(framer.whole(toSlice(toBytes('data: b\n\n'))) ?? toBytes(''))).toBe('data: b');
-    expect(framer.whole(toSlice(toBytes('data: b\n')))).toBeUndefined();
-    framer.push(toSlice(toBytes('data: ')), () => undefined);
-    expect(framer.whole(toSlice(toBytes('c\n\n')))).toBeUndefined();
-  });
-
   test('finds the same blocks however the bytes were split', () => {
     fc.assert(
       fc.property(stream, seed, (bytes, cuts) => {

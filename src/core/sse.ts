@@ -66,16 +66,6 @@ export class SseFramer {
   }
 
   /**
-   * The block that these bytes are, where they are one from its first byte to its empty line as far as can be seen from
-   * there; undefined where they are not. Its own line ends have not been looked at: `push` them if there could be any.
-   */
-  whole({ buffer, from, to }: ByteSlice): ByteSlice | undefined {
-    if (this.#atStart || this.#sawCr || this.#restLength > 0) return undefined;
-    if (to - from < 3 || buffer[to - 1] !== LF || buffer[to - 2] !== LF) return undefined;
-    return new ByteSlice(buffer, from, to - 2);
-  }
-
-  /**
    * What was left without its empty line when the stream ended. The format drops such an event; vendors do end that way, so
    * a whole one is worth a look.
    */
@@ -138,7 +128,7 @@ export class SseFramer {
 }
 
 /** Whether the empty line stands behind a block; it does not, behind what a stream has ended with. */
-export function hasEmptyLine({ buffer, to }: ByteSlice): boolean {
+function hasEmptyLine({ buffer, to }: ByteSlice): boolean {
   return buffer[to] === LF && buffer[to + 1] === LF;
 }
 

@@ -4,7 +4,6 @@ import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
 import type { PiecesBuilder } from '../../core/pieces.ts';
 import { handOn } from '../../core/sse.ts';
-import type { StreamIdentity } from './event-patterns.ts';
 
 const encoder = new TextEncoder();
 const DONE = 'data: [DONE]\n\n';
@@ -51,26 +50,6 @@ export class PassthroughWriter {
   #early: StreamChunk[] = [];
 
   constructor(private readonly options: PassthroughOptions) {}
-
-  /** All is known that is written into such an event: what becomes of it becomes of every later one that is like it. */
-  settledFor({ object }: Readonly<Record<string, unknown>>): boolean {
-    return (
-      this.#id !== undefined && this.#created !== undefined && (this.#object !== undefined || object !== '')
-    );
-  }
-
-  /** What tells its events from those of other streams; undefined as long as that is not known, or where it has none. */
-  get identity(): StreamIdentity | undefined {
-    const { model, usage } = this.options;
-    if (this.#id === undefined || this.#created === undefined || this.#object === undefined) return undefined;
-    return {
-      way: JSON.stringify([model, usage, this.#object]),
-      constants: [
-        { name: 'id', value: JSON.stringify(this.#id) },
-        { name: 'created', value: String(this.#created) },
-      ],
-    };
-  }
 
   chunk(chunk: StreamChunk, out: PiecesBuilder): void {
     if (this.#id === undefined && isAnonymous(chunk.json)) {
@@ -169,7 +148,8 @@ export class PassthroughWriter {
     if (this.#created !== undefined && json.created !== this.#created)
       identity.created = String(this.#created);
     if (json.object === '') identity.object = JSON.stringify(this.#object ?? 'chat.completion.chunk');
-    if (!this.#knownHead && this.settledFor(json)) this.#learnHead(text, identity);
+    const isSettled = this.#created !== undefined && (this.#object !== undefined || json.object !== '');
+    if (!this.#knownHead && isSettled) this.#learnHead(text, identity);
     const edited = editMembers(text, { ...identity, ...edits });
     // Line feeds stand between members where the upstream sent several lines of data; each line needs its name again.
     const data = edited.includes('\n') ? edited.replaceAll('\n', '\ndata: ') : edited;

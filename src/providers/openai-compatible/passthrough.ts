@@ -6,7 +6,6 @@ import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
 import { errorFromObject } from './errors.ts';
-import { EventPatterns, SharedPatterns } from './event-patterns.ts';
 import { RuleBook } from './parameter-rules.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
@@ -46,7 +45,6 @@ function decodeAnswer(response: BufferedResponse, target: Target, list: 'choices
 /** Bodies of OpenAI's chat and legacy completions go on as they came, but for the model and what metering needs. */
 export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
   const rules = new RuleBook();
-  const learned = new WeakMap<Target, SharedPatterns>();
   return {
     build(call, target, { warn }) {
       const edits = modelEdit(call.body, target);
@@ -71,12 +69,7 @@ export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
     decoder(call, target, { requestId }) {
       const usage = call.wantsStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
       const writer = new PassthroughWriter({ model: call.model, fallbackId: requestId, usage });
-      let shared = learned.get(target);
-      if (!shared) {
-        shared = new SharedPatterns();
-        learned.set(target, shared);
-      }
-      return new OpenAiStreamDecoder(target.provider, writer, new EventPatterns(shared));
+      return new OpenAiStreamDecoder(target.provider, writer);
     },
   };
 }

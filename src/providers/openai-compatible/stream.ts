@@ -1,5 +1,5 @@
 import { AnswerText } from '../../core/answer-text.ts';
-import { ByteSlice } from '../../core/byte-slice.ts';
+import type { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
@@ -7,8 +7,6 @@ import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Provider } from '../types.ts';
 import { errorFromObject } from './errors.ts';
-import type { Example } from './event-lesson.ts';
-import { EventPatterns } from './event-patterns.ts';
 import type { PassthroughWriter } from './passthrough-writer.ts';
 import { readUsage } from './usage.ts';
 
@@ -40,16 +38,11 @@ export class OpenAiStreamDecoder implements StreamDecoder {
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly writer: PassthroughWriter,
-    private readonly patterns = new EventPatterns(),
   ) {}
 
   push(bytes: ByteSlice): Pieces | undefined {
     if (this.finished || this.failure) return undefined;
     try {
-      // Nearly every read is one event like those before. What matches them has no line ends of its own.
-      const whole = this.#framer.whole(bytes);
-      const out = whole && this.#apply(whole);
-      if (out) return out;
       this.#framer.push(bytes, this.#onBlock);
     } catch (error) {
       this.#fail(error);
@@ -71,11 +64,6 @@ export class OpenAiStreamDecoder implements StreamDecoder {
 
   #block(block: ByteSlice): void {
     if (this.finished || this.failure) return;
-    const out = this.#apply(block);
-    if (out) {
-      this.#out.addAll(out);
-      return;
-    }
     let text: string;
     try {
       text = block.text();
@@ -83,9 +71,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
       throw this.#invalid('bytes that are not UTF-8');
     }
     if (block.startsWith(DATA) && !text.includes('\n')) {
-      const data = text.slice(DATA_LENGTH);
-      this.#event(block, data);
-      this.patterns.learn(data, this.writer.identity, this.#example);
+      this.#event(block, text.slice(DATA_LENGTH));
       return;
     }
     const { data } = parseBlock(text);
@@ -97,15 +83,6 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     if (data.trim() === '') return;
     if (data.trim() === '[DONE]') this.#complete();
     else this.#event(block, data);
-  }
-
-  /** What becomes of an event that is like those before; undefined for any other. */
-  #apply(block: ByteSlice): Pieces | undefined {
-    const out = this.patterns.apply(block, this.#answer);
-    if (!out) return undefined;
-    this.observed.chunks += 1;
-    this.started = true;
-    return out;
   }
 
   #event(block: ByteSlice, text: string): void {
@@ -130,23 +107,6 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     }
     this.writer.chunk({ block, text, json }, this.#out);
   }
-
-  /** Reads an event that is like those of this stream, without taking note of it. */
-  readonly #example = (text: string): Example | undefined => {
-    const json: unknown = JSON.parse(text);
-    if (
-      !isRecord(json) ||
-      !this.writer.settledFor(json) ||
-      readUsage(json.usage) ||
-      !Array.isArray(json.choices)
-    )
-      return undefined;
-    if (finishReasonOf(json.choices) !== undefined) return undefined;
-    const out = new PiecesBuilder();
-    const block = ByteSlice.of(Buffer.from(`data: ${text}`));
-    this.writer.chunk({ block, text, json }, out);
-    return { words: wordsOf(json.choices), out: out.take()?.joined().toString() ?? '' };
-  };
 
   #complete(): void {
     if (this.observed.finishReason === undefined) {
