@@ -110,9 +110,9 @@ const responses = {
 };
 
 export const MATRIX_PROVIDERS: readonly MatrixProvider[] = [
-  chat('OpenAI, chat', 'openai', 'gpt-4o', { kind: 'openai', api: 'chat' }),
+  chat('OpenAI chat', 'openai', 'gpt-4o', { kind: 'openai', api: 'chat' }),
   {
-    name: 'OpenAI, responses',
+    name: 'OpenAI responses',
     id: 'responses',
     model: 'gpt-5',
     base: '/responses/v1',
@@ -234,9 +234,9 @@ export const MATRIX_PROVIDERS: readonly MatrixProvider[] = [
     streamThinks: false,
   },
   chat('Mistral', 'mistral', 'mistral-large-latest', { kind: 'mistral' }),
-  chat('vLLM and other OpenAI formats', 'vllm', 'qwen', { kind: 'openai-compatible', engine: 'vllm' }),
+  chat('OpenAI-compatible (vLLM)', 'vllm', 'qwen', { kind: 'openai-compatible', engine: 'vllm' }),
   {
-    name: 'Ollama, its own API',
+    name: 'Ollama native',
     id: 'ollama',
     model: 'qwen3:4b',
     base: '/ollama/v1',

@@ -58,7 +58,7 @@ export const FEATURES: readonly Feature[] = [
     mark: /Be brief\./,
   },
   {
-    name: 'pictures',
+    name: 'images',
     bodies: {
       'openai chat': {
         messages: [
@@ -124,7 +124,7 @@ export const FEATURES: readonly Feature[] = [
     mark: /"look"/,
   },
   {
-    name: 'a tool that must be called',
+    name: 'forced tool choice',
     bodies: {
       'openai chat': { tools: [chatTool], tool_choice: { type: 'function', function: { name: 'look' } } },
       'openai responses': { tools: [responsesTool], tool_choice: { type: 'function', name: 'look' } },
@@ -133,7 +133,7 @@ export const FEATURES: readonly Feature[] = [
     mark: /"(?:tool_?[cC]hoice|toolConfig)"/,
   },
   {
-    name: 'one call at a time',
+    name: 'no parallel tool calls',
     bodies: {
       'openai chat': { tools: [chatTool], parallel_tool_calls: false },
       'openai responses': { tools: [responsesTool], parallel_tool_calls: false },
@@ -184,7 +184,7 @@ export const FEATURES: readonly Feature[] = [
     mark: /Rom.*It is sunny\./,
   },
   {
-    name: 'answers by a schema',
+    name: 'JSON schema',
     bodies: {
       'openai chat': {
         response_format: {
@@ -200,7 +200,7 @@ export const FEATURES: readonly Feature[] = [
     mark: /colour/,
   },
   {
-    name: 'thinking',
+    name: 'reasoning',
     bodies: {
       'openai chat': { reasoning_effort: 'high' },
       'openai responses': { reasoning: { effort: 'high' } },
@@ -238,12 +238,12 @@ export const FEATURES: readonly Feature[] = [
     mark: /logprobs/i,
   },
   {
-    name: 'several answers',
+    name: 'several choices',
     bodies: { 'openai chat': { n: 2 } },
     mark: /"(?:n|candidateCount)":2/,
   },
   {
-    name: 'cache marks',
+    name: 'cache markers',
     bodies: {
       'anthropic messages': {
         system: [{ type: 'text', text: 'Long.', cache_control: { type: 'ephemeral' } }],

@@ -83,11 +83,11 @@ const READ: readonly (readonly [
 ])[] = [
   ['text', false, ['text', 'finish']],
   ['tool calls', false, ['toolCalls']],
-  ['thinking', false, ['reasoning']],
+  ['reasoning', false, ['reasoning']],
   ['usage', false, ['usage']],
   ['streamed text', true, ['text', 'finish']],
   ['streamed tool calls', true, ['toolCalls']],
-  ['streamed thinking', true, ['reasoning']],
+  ['streamed reasoning', true, ['reasoning']],
 ];
 
 test.each(READ.flatMap((read) => CLIENTS.map((client) => [read[0], client, read] as const)))(
