@@ -432,7 +432,7 @@ export class App {
     await this.discover();
   }
 
-  metricsPage(): HttpReply {
+  metricsPage(): Promise<HttpReply> {
     return metricsResponse(this.metrics);
   }
 

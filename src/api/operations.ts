@@ -61,8 +61,8 @@ export interface OperationsOptions {
 }
 
 /** The metrics page, for the API's port and for the metrics port. */
-export function metricsResponse(metrics: Metrics): HttpReply {
-  return reply(200, metrics.render(), { 'content-type': metrics.contentType });
+export async function metricsResponse(metrics: Metrics): Promise<HttpReply> {
+  return reply(200, await metrics.render(), { 'content-type': metrics.contentType });
 }
 
 /** Health, which needs no key, and metrics, which need an admin key here and none at their own port. */

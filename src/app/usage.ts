@@ -94,7 +94,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     journal: config.storage.keep_usage ? journal : undefined,
     priceOf: ({ target, facts }, tenant) => target && prices().of(target, facts, tenant, clock.wallTime()),
     counter: new UsageCounter(tokenizer),
-    onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd),
+    onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd / 1e9),
     onDefect: (error) => logger.error({ err: error }, 'tokens could not be counted; a guess stands for them'),
   });
   return {

@@ -1,4 +1,4 @@
-import type { MetricDescription } from './instruments.ts';
+import type { MetricDescription } from './metric-families.ts';
 
 const BEGIN = '<!-- metrics:begin -->';
 const END = '<!-- metrics:end -->';

@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'bun:test';
+import { Histogram, Registry } from 'prom-client';
+import { MetricFamilies } from './metric-families.ts';
+
+const BOUNDS = [0.1, 1, 10];
+
+describe('MetricFamilies', () => {
+  test('renders counters, gauges and histograms in the text format', async () => {
+    const families = new MetricFamilies();
+    families.counter('requests_total', 'Requests.', ['model', 'status']).labels('a', '200').inc();
+    families.gauge('depth', 'Depth.', []).labels().set(3);
+    families.histogram('seconds', 'Seconds.', ['model'], [1, 2]).labels('a').observe(1.5);
+    expect(await families.render()).toBe(`# HELP requests_total Requests.
+# TYPE requests_total counter
+requests_total{model="a",status="200"} 1
+# HELP depth Depth.
+# TYPE depth gauge
+depth 3
+# HELP seconds Seconds.
+# TYPE seconds histogram
+seconds_bucket{le="1",model="a"} 0
+seconds_bucket{le="2",model="a"} 1
+seconds_bucket{le="+Inf",model="a"} 1
+seconds_sum{model="a"} 1.5
+seconds_count{model="a"} 1
+`);
+    expect(families.contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
+  });
+
+  test('escapes label values', async () => {
+    const families = new MetricFamilies();
+    families.counter('c_total', 'C.', ['text']).labels('a"b\\c\nd').inc();
+    expect(await families.render()).toContain('c_total{text="a\\"b\\\\c\\nd"} 1\n');
+  });
+
+  test('reads a sampled value at each scrape, and leaves out one that is unknown', async () => {
+    const families = new MetricFamilies();
+    let value: number | undefined = 2;
+    families.sampled('cpu_total', 'CPU.', 'counter', () => value);
+    families.sampled('files', 'Files.', 'gauge', () => value);
+    expect(await families.render()).toContain('\ncpu_total 2\n');
+    value = 5;
+    expect(await families.render()).toContain('\nfiles 5\n');
+    value = undefined;
+    expect(await families.render()).not.toMatch(/^(cpu_total|files) /m);
+  });
+
+  test('shares nothing with another gateway of the same process', async () => {
+    const [one, other] = [new MetricFamilies(), new MetricFamilies()];
+    one.counter('c_total', 'C.', []).labels().inc();
+    other.counter('c_total', 'C.', []);
+    expect(await other.render()).toContain('\nc_total 0\n');
+  });
+
+  test('rejects a name that is taken', () => {
+    const families = new MetricFamilies();
+    families.counter('c_total', 'C.', []);
+    expect(() => families.gauge('c_total', 'C.', [])).toThrow('already been registered');
+  });
+
+  test('renders many children in parts: the same text, with other tasks in between', async () => {
+    const families = new MetricFamilies();
+    const registry = new Registry();
+    const reference = new Histogram({
+      ...{ name: 'seconds', help: 'Seconds.', labelNames: ['model'], registers: [registry] },
+      buckets: BOUNDS,
+    });
+    const family = families.histogram('seconds', 'Seconds.', ['model'], BOUNDS);
+    for (let model = 0; model < 1_000; model += 1) {
+      family.labels(`m${model}`).observe(model / 100);
+      reference.labels(`m${model}`).observe(model / 100);
+    }
+    let turns = 0;
+    let done = false;
+    const countTurns = () => {
+      turns += 1;
+      if (!done) setImmediate(countTurns);
+    };
+    setImmediate(countTurns);
+    const text = await families.render();
+    done = true;
+    expect(text).toBe(await registry.metrics());
+    // 6,000 lines, 128 or more in each part.
+    expect(turns).toBeGreaterThanOrEqual(40);
+  });
+});
