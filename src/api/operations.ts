@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import type { HttpReply } from '../core/http.ts';
 import type { Door } from '../http/door.ts';
@@ -30,7 +30,7 @@ export const healthResponse = z
     ),
     models: z.number().int(),
   })
-  .openapi('Health');
+  .meta({ id: 'Health' });
 
 function statusOf(
   used: number,

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { readJsonBody } from '../http/body.ts';
 import type { Door } from '../http/door.ts';
@@ -42,7 +42,7 @@ export const estimateResponse = z
     ),
     currency: z.literal('USD'),
   })
-  .openapi('Estimate');
+  .meta({ id: 'Estimate' });
 
 /** What a key has used, and what a request would cost. */
 export function addUsageRoutes(

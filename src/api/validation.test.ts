@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { validate } from './validation.ts';
 

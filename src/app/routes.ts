@@ -81,9 +81,14 @@ export function addRoutes(door: Door, parts: RouteParts): void {
   addSuggestModelRoutes(door, services);
   addOperationsRoutes(door, services, { version, metrics });
   addDocsRoutes(door, {
-    version,
-    more: adminRoutes.map(({ document }) => document),
     enabled: () => config().server.docs,
+    describe: async () => {
+      const { describeApi } = await import('../api/description.ts');
+      return describeApi(
+        version,
+        adminRoutes.map(({ document }) => document),
+      );
+    },
     readAsset: async (name) =>
       new Uint8Array(await readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))),
   });

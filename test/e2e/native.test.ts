@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import { parseEventStream, type ServerSentEvent } from '../support/event-stream.ts';
 import { dataEvents, eventStream, json, status, truncatedStream } from '../support/scripts.ts';
 import { createApiKey } from './helpers/api-key.ts';
@@ -346,6 +347,17 @@ describe('/openapi.json', () => {
         ]);
       }
     }
+  });
+
+  test('is valid by the schema of the specification, with a unique id for each operation', async () => {
+    const document = await load();
+    const { valid, errors } = await new Validator().validate(document);
+    expect([valid, errors]).toEqual([true, undefined]);
+    const ids = Object.values(asObject(document.paths)).flatMap((item) =>
+      Object.values(asObject(item)).map((operation) => asObject(operation).operationId),
+    );
+    expect(ids).toContain('postV1ChatCompletions');
+    expect(new Set(ids).size).toBe(ids.length);
   });
 
   test('every route in it exists, and is open or closed as it says', async () => {

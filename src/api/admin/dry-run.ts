@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import type { ClientDialect } from '../../core/chat/dialect.ts';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
 import { readJsonBody } from '../../http/body.ts';
@@ -20,7 +20,8 @@ export const dryRunRequest = z
     headers: z.record(z.string(), z.string()).optional().describe('Headers such as `x-weir-session`.'),
     tenant: z.string().min(1).optional(),
   })
-  .openapi('RouteDryRun', {
+  .meta({
+    id: 'RouteDryRun',
     example: { request: { model: 'chat', messages: [{ role: 'user', content: 'Hello.' }] } },
   });
 
@@ -49,7 +50,7 @@ export const dryRunResponse = z
       }),
     ),
   })
-  .openapi('RouteDryRunResult');
+  .meta({ id: 'RouteDryRunResult' });
 
 export function describeDryRun(result: DryRun): z.output<typeof dryRunResponse> {
   return {

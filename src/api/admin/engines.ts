@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { EngineStatus } from '../../engines/engine-pool.ts';
 import { readJsonBody } from '../../http/body.ts';
@@ -25,11 +25,13 @@ const engine = z.object({
   output: z.array(z.string()).describe('The last lines that it has written.'),
 });
 
-export const engineList = z.object({ object: z.literal('list'), data: z.array(engine) }).openapi('Engines');
+export const engineList = z
+  .object({ object: z.literal('list'), data: z.array(engine) })
+  .meta({ id: 'Engines' });
 
 export const engineAction = z
   .strictObject({ id: z.string().min(1), action: z.enum(['load', 'unload']) })
-  .openapi('EngineAction', { example: { id: 'qwen', action: 'load' } });
+  .meta({ id: 'EngineAction', example: { id: 'qwen', action: 'load' } });
 
 /** Engines that are started when they are needed, as operators see them. */
 export function addEngineAdminRoutes(door: Door, services: ApiServices): void {

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
@@ -24,11 +24,13 @@ const canary = z.object({
   sides: z.object({ canary: side, stable: side }),
 });
 
-export const canaryList = z.object({ object: z.literal('list'), data: z.array(canary) }).openapi('Canaries');
+export const canaryList = z
+  .object({ object: z.literal('list'), data: z.array(canary) })
+  .meta({ id: 'Canaries' });
 
 export const canaryAction = z
   .strictObject({ model: z.string().min(1), action: z.enum(['resume', 'stop']) })
-  .openapi('CanaryAction', { example: { model: 'chat', action: 'resume' } });
+  .meta({ id: 'CanaryAction', example: { model: 'chat', action: 'resume' } });
 
 const sideOf = ({ requests, errorRate, pace, nanoUsd }: SideSummary): z.output<typeof side> => ({
   requests,

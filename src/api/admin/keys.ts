@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
 import { type Actor, assertAllowed, isAllowed } from '../../tenancy/actor.ts';
@@ -45,7 +45,7 @@ const scopes = z
       .optional()
       .describe('Where it may be used from.'),
   })
-  .openapi('KeyScopes', { example: { models: ['gpt-4o-mini'], addresses: ['10.0.0.0/8'] } });
+  .meta({ id: 'KeyScopes', example: { models: ['gpt-4o-mini'], addresses: ['10.0.0.0/8'] } });
 
 const expiry = timeInput.nullable().describe('When it ends; null for never.');
 
@@ -69,7 +69,7 @@ const keyObject = z
     created_at: z.string(),
     updated_at: z.string(),
   })
-  .openapi('ApiKey');
+  .meta({ id: 'ApiKey' });
 const createdKey = keyObject.extend({ key: z.string().describe('The secret, shown only now.') });
 
 const createBody = z
@@ -80,7 +80,7 @@ const createBody = z
     limits: limitsField.optional(),
     expires_at: expiry.optional(),
   })
-  .openapi('NewApiKey', { example: { name: 'checkout service', scopes: { models: ['chat'] } } });
+  .meta({ id: 'NewApiKey', example: { name: 'checkout service', scopes: { models: ['chat'] } } });
 const changeBody = z
   .strictObject({
     name: personName.optional(),
@@ -88,7 +88,7 @@ const changeBody = z
     limits: limitsField.optional(),
     expires_at: expiry.optional(),
   })
-  .openapi('ApiKeyChange');
+  .meta({ id: 'ApiKeyChange' });
 const rotateBody = z
   .strictObject({
     grace_seconds: z
@@ -98,7 +98,7 @@ const rotateBody = z
       .default(DEFAULT_GRACE_S)
       .describe('How long the old secret works on; a day by default, 30 days at most.'),
   })
-  .openapi('ApiKeyRotation');
+  .meta({ id: 'ApiKeyRotation' });
 
 type Kind = ApiKey['kind'];
 

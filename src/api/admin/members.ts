@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { assertAllowed } from '../../tenancy/actor.ts';
 import { MEMBER_KINDS, STATUSES } from '../../tenancy/documents.ts';
 import type { Invitation } from '../../tenancy/invitations.ts';
@@ -24,14 +24,14 @@ const memberObject = z
     created_at: z.string(),
     updated_at: z.string(),
   })
-  .openapi('Member');
+  .meta({ id: 'Member' });
 
 const addBody = z
   .strictObject({ email, role, limits: limitsField.optional() })
-  .openapi('NewMember', { example: { email: 'jo@example.com', role: 'developer' } });
+  .meta({ id: 'NewMember', example: { email: 'jo@example.com', role: 'developer' } });
 const serviceAccountBody = z
   .strictObject({ name: personName, role: role.exclude(['owner']), limits: limitsField.optional() })
-  .openapi('NewServiceAccount', { example: { name: 'nightly batch', role: 'developer' } });
+  .meta({ id: 'NewServiceAccount', example: { name: 'nightly batch', role: 'developer' } });
 const changeBody = z
   .strictObject({
     name: personName.optional(),
@@ -39,7 +39,7 @@ const changeBody = z
     status: z.enum(STATUSES).optional(),
     limits: limitsField.optional(),
   })
-  .openapi('MemberChange', { example: { role: 'admin' } });
+  .meta({ id: 'MemberChange', example: { role: 'admin' } });
 
 const invitationObject = z
   .object({
@@ -51,7 +51,7 @@ const invitationObject = z
     created_at: z.string(),
     expires_at: z.string(),
   })
-  .openapi('Invitation');
+  .meta({ id: 'Invitation' });
 
 function show(member: Member): z.output<typeof memberObject> {
   return {
@@ -203,9 +203,9 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       path: `${base}/invitations`,
       permission: 'members:write',
       summary: 'Invite somebody; the token is shown once, and good for a week',
-      body: z.strictObject({ email, role }).openapi('NewInvitation', {
-        example: { email: 'jo@example.com', role: 'viewer' },
-      }),
+      body: z
+        .strictObject({ email, role })
+        .meta({ id: 'NewInvitation', example: { email: 'jo@example.com', role: 'viewer' } }),
       ...NO_QUERY,
       response: invitationObject.extend({ token: z.string() }),
       status: 201,

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 
 const DEFAULT_LIMIT = 50;
@@ -15,8 +15,8 @@ export const wholeNumber = (minimum: number, maximum: number) =>
 export const paging = {
   limit: wholeNumber(1, LARGEST_LIMIT)
     .default(DEFAULT_LIMIT)
-    .openapi({ description: `How many at most; ${DEFAULT_LIMIT} by default, up to ${LARGEST_LIMIT}.` }),
-  after: z.string().max(500).optional().openapi({ description: 'The `next` of the page before.' }),
+    .describe(`How many at most; ${DEFAULT_LIMIT} by default, up to ${LARGEST_LIMIT}.`),
+  after: z.string().max(500).optional().describe('The `next` of the page before.'),
 };
 
 export function listOf(item: z.ZodType, name: string) {
@@ -25,9 +25,9 @@ export function listOf(item: z.ZodType, name: string) {
       object: z.literal('list'),
       data: z.array(item),
       has_more: z.boolean(),
-      next: z.string().nullable().openapi({ description: 'For `after`, to go on; null at the end.' }),
+      next: z.string().nullable().describe('For `after`, to go on; null at the end.'),
     })
-    .openapi(name);
+    .meta({ id: name });
 }
 
 /**

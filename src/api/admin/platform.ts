@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { limitDocument } from '../../core/limit-schema.ts';
 import type { AuditRow } from '../../storage/sql/tenant-tables.ts';
 import { PERMISSIONS, ROLE_PERMISSIONS, ROLES } from '../../tenancy/permissions.ts';
@@ -11,7 +11,7 @@ const permissionsObject = z
     object: z.literal('list'),
     data: z.array(z.object({ id: z.string(), description: z.string(), roles: z.array(z.string()) })),
   })
-  .openapi('PermissionList');
+  .meta({ id: 'PermissionList' });
 
 const meObject = z
   .object({
@@ -20,14 +20,14 @@ const meObject = z
     platform_admin: z.boolean(),
     tenants: z.record(z.string(), z.object({ role: z.string(), permissions: z.array(z.string()) })),
   })
-  .openapi('Me');
+  .meta({ id: 'Me' });
 
 const tierList = z
   .object({
     object: z.literal('list'),
     data: z.array(z.object({ id: z.string(), limits: z.array(z.looseObject({})) })),
   })
-  .openapi('TierList');
+  .meta({ id: 'TierList' });
 
 const auditObject = z
   .object({
@@ -41,7 +41,7 @@ const auditObject = z
     address: z.string(),
     request_id: z.string(),
   })
-  .openapi('AuditEntry');
+  .meta({ id: 'AuditEntry' });
 
 const auditQuery = z.object({
   ...paging,

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
@@ -33,7 +33,7 @@ const targetState = z.object({
 
 export const targetStates = z
   .object({ object: z.literal('list'), data: z.array(targetState) })
-  .openapi('TargetStates');
+  .meta({ id: 'TargetStates' });
 
 export const overrideRequest = z
   .strictObject({
@@ -53,7 +53,7 @@ export const overrideRequest = z
     message: 'says nothing to do: give "override" or "reset"',
     path: ['override'],
   })
-  .openapi('TargetOverride', { example: { provider: 'openai', model: 'gpt-4o', override: 'drain' } });
+  .meta({ id: 'TargetOverride', example: { provider: 'openai', model: 'gpt-4o', override: 'drain' } });
 
 export const requestExplanation = z
   .looseObject({
@@ -62,7 +62,7 @@ export const requestExplanation = z
     looks: z.array(z.looseObject({ model: z.string(), strategy: z.string() })),
     attempts: z.array(z.looseObject({ provider: z.string(), model: z.string() })),
   })
-  .openapi('RequestExplanation');
+  .meta({ id: 'RequestExplanation' });
 
 /** Routing as operators see it: targets with their condition, what they may decide, and why requests went where. */
 export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { type LimitDocument, limitList } from '../../core/limit-schema.ts';
 import { assertAllowed } from '../../tenancy/actor.ts';
@@ -37,7 +37,7 @@ export const tenantObject = z
     created_at: z.string(),
     updated_at: z.string(),
   })
-  .openapi('Tenant');
+  .meta({ id: 'Tenant' });
 
 const createBody = z
   .strictObject({
@@ -50,7 +50,8 @@ const createBody = z
     limits: limitsField.optional(),
     tag_limits: tagLimits.optional(),
   })
-  .openapi('NewTenant', {
+  .meta({
+    id: 'NewTenant',
     example: { id: 'acme', name: 'Acme Inc.', tier: 'pro', time_zone: 'Europe/Zurich' },
   });
 
@@ -64,7 +65,7 @@ const updateBody = z
     limits: limitsField.optional(),
     tag_limits: tagLimits.optional(),
   })
-  .openapi('TenantChange', { example: { tier: 'enterprise' } });
+  .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
 
 export function showTenant({ document, ...tenant }: Tenant): z.output<typeof tenantObject> {
   return {
@@ -202,7 +203,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       description: 'With `?dry_run=true`, only tell what would go.',
       ...NO_BODY,
       query: z.object({ dry_run: z.enum(['true', 'false']).optional() }),
-      response: z.object({ removed: z.boolean(), tenant: tenantObject }).openapi('TenantRemoved'),
+      response: z.object({ removed: z.boolean(), tenant: tenantObject }).meta({ id: 'TenantRemoved' }),
       handle: async ({ scope, query, seen, by }) => {
         const tenant = await tenants.get(scope.tenant);
         const dry = query.dry_run === 'true';

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { dollarsOfPico } from '../../metering/price.ts';
 import type { UsageEvent } from '../../storage/usage-event.ts';
 import { cursorOf, listOf, time, timeInput, wholeNumber } from './paging.ts';
@@ -36,7 +36,7 @@ const eventRow = z
     duration_ms: z.number().int(),
     first_event_ms: z.number().int().nullable(),
   })
-  .openapi('UsageEvent');
+  .meta({ id: 'UsageEvent' });
 
 function show(event: UsageEvent): z.output<typeof eventRow> {
   return {
@@ -83,8 +83,8 @@ export function usageEventRoutes({ usage, clock }: AdminServices): RegisteredRou
         ...{ key: text, user: text, model: text, provider: text, tag: text, request_id: text },
         limit: wholeNumber(1, LARGEST_LIMIT)
           .default(DEFAULT_LIMIT)
-          .openapi({ description: `How many at most; ${DEFAULT_LIMIT} by default, up to ${LARGEST_LIMIT}.` }),
-        after: z.string().max(500).optional().openapi({ description: 'The `next` of the page before.' }),
+          .describe(`How many at most; ${DEFAULT_LIMIT} by default, up to ${LARGEST_LIMIT}.`),
+        after: z.string().max(500).optional().describe('The `next` of the page before.'),
       }),
       response: listOf(eventRow, 'UsageEventList'),
       handle: async ({ scope, query }) => {

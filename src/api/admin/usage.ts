@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { SubjectLimits } from '../../core/limit.ts';
 import { amountOfNano } from '../../core/limit-schema.ts';
@@ -68,7 +68,7 @@ export const usageReport = z
     currency: z.literal('USD'),
     data: z.array(usageRow),
   })
-  .openapi('UsageReport');
+  .meta({ id: 'UsageReport' });
 
 type Row = z.output<typeof usageRow>;
 
@@ -174,7 +174,7 @@ const standingList = z
       }),
     ),
   })
-  .openapi('LimitStandings');
+  .meta({ id: 'LimitStandings' });
 
 export function usageRoutes(services: AdminServices): RegisteredRoute[] {
   const { access, usage, limiter, clock, keys, members } = services;

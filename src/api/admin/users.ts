@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { STATUSES } from '../../tenancy/documents.ts';
 import { email, personName } from '../../tenancy/names.ts';
@@ -24,7 +24,7 @@ export const userObject = z
     created_at: z.string(),
     updated_at: z.string(),
   })
-  .openapi('User');
+  .meta({ id: 'User' });
 
 const createBody = z
   .strictObject({
@@ -33,7 +33,7 @@ const createBody = z
     password: password.optional().describe('Without one, only an identity provider can sign this person in.'),
     platform_admin: z.boolean().optional(),
   })
-  .openapi('NewUser', { example: { email: 'jo@example.com', name: 'Jo Doe' } });
+  .meta({ id: 'NewUser', example: { email: 'jo@example.com', name: 'Jo Doe' } });
 const changeBody = z
   .strictObject({
     name: personName.optional(),
@@ -41,7 +41,7 @@ const changeBody = z
     status: z.enum(STATUSES).optional(),
     platform_admin: z.boolean().optional(),
   })
-  .openapi('UserChange');
+  .meta({ id: 'UserChange' });
 
 export function showUser(services: Pick<AdminServices, 'access'>, user: User): z.output<typeof userObject> {
   return {

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import type { HeaderReader } from '../../core/http.ts';
 import type { CountTokensCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
@@ -38,11 +38,13 @@ export const messagesRequest = z
     tool_choice: z.object({ type: z.string() }).nullish(),
     thinking: z.object({ type: z.string() }).nullish(),
   })
-  .openapi('MessagesRequest', {
+  .meta({
+    id: 'MessagesRequest',
     example: { model: 'simulator', max_tokens: 100, messages: [{ role: 'user', content: 'Say hello.' }] },
   });
 
-export const countTokensRequest = z.object(conversation).openapi('CountTokensRequest', {
+export const countTokensRequest = z.object(conversation).meta({
+  id: 'CountTokensRequest',
   example: { model: 'simulator', messages: [{ role: 'user', content: 'Say hello.' }] },
 });
 
@@ -56,9 +58,9 @@ export const messagesResponse = z
     stop_reason: z.string().nullable(),
     usage: z.looseObject({ input_tokens: z.number().int(), output_tokens: z.number().int() }),
   })
-  .openapi('Message');
+  .meta({ id: 'Message' });
 
-export const countTokensResponse = z.object({ input_tokens: z.number().int() }).openapi('TokenCount');
+export const countTokensResponse = z.object({ input_tokens: z.number().int() }).meta({ id: 'TokenCount' });
 
 const COMMON = {
   read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),

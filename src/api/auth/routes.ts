@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { HttpReply } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';

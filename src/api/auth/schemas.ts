@@ -1,15 +1,15 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { email, personName } from '../../tenancy/names.ts';
 import { password, userObject } from '../admin/users.ts';
 
-export const signInBody = z.strictObject({ email, password: z.string().max(200) }).openapi('SignIn');
+export const signInBody = z.strictObject({ email, password: z.string().max(200) }).meta({ id: 'SignIn' });
 export const signedIn = z
   .object({
     user: userObject,
     session: z.string().describe('For `Authorization: Bearer`, where no cookie is wanted.'),
     expires_at: z.string(),
   })
-  .openapi('SignedIn');
+  .meta({ id: 'SignedIn' });
 export const sessionList = z
   .object({
     object: z.literal('list'),
@@ -25,19 +25,19 @@ export const sessionList = z
       }),
     ),
   })
-  .openapi('SessionList');
+  .meta({ id: 'SessionList' });
 export const providerList = z
   .object({
     object: z.literal('list'),
     data: z.array(z.object({ id: z.string(), name: z.string(), url: z.string() })),
   })
-  .openapi('IdentityProviderList');
+  .meta({ id: 'IdentityProviderList' });
 export const passwordBody = z
   .strictObject({ current: z.string().max(200).optional(), password })
-  .openapi('PasswordChange');
+  .meta({ id: 'PasswordChange' });
 export const acceptBody = z
   .strictObject({ token: z.string().max(300), name: personName.optional(), password: password.optional() })
-  .openapi('InvitationAcceptance');
+  .meta({ id: 'InvitationAcceptance' });
 export const tokenBody = z
   .strictObject({
     expires_in: z
@@ -47,7 +47,7 @@ export const tokenBody = z
       .optional()
       .describe('Seconds; `auth.token` at most, and by default.'),
   })
-  .openapi('TokenRequest');
+  .meta({ id: 'TokenRequest' });
 export const tokenAnswer = z
   .object({ access_token: z.string(), token_type: z.literal('Bearer'), expires_in: z.number().int() })
-  .openapi('Token');
+  .meta({ id: 'Token' });

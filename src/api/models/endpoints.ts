@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { Door } from '../../http/door.ts';
 import type { Exchange } from '../../http/exchange.ts';
@@ -44,11 +44,11 @@ export const modelObject = z
       .optional(),
     knowledge_cutoff: z.string().optional(),
   })
-  .openapi('Model');
+  .meta({ id: 'Model' });
 
 export const modelList = z
   .object({ object: z.literal('list'), data: z.array(modelObject) })
-  .openapi('ModelList');
+  .meta({ id: 'ModelList' });
 
 type ModelObject = z.output<typeof modelObject>;
 

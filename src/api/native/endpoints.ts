@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
 import type { ChatCall } from '../../core/inference.ts';
@@ -25,7 +25,7 @@ export const promptRequest = z
     max_tokens: z.number().int().min(1).optional(),
     temperature: z.number().optional(),
   })
-  .openapi('PromptRequest', { example: { prompt: 'Say hello.' } });
+  .meta({ id: 'PromptRequest', example: { prompt: 'Say hello.' } });
 
 export const promptResponse = z
   .object({
@@ -37,7 +37,7 @@ export const promptResponse = z
       .object({ input_tokens: z.number().int().optional(), output_tokens: z.number().int().optional() })
       .nullable(),
   })
-  .openapi('PromptResponse');
+  .meta({ id: 'PromptResponse' });
 
 function promptCall(body: JsonBody, snapshot: ApiSnapshot, { request }: Exchange, stream: boolean): ChatCall {
   const { model: asked } = validate(promptRequest, body.json);

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
 import type { RerankCall } from '../../core/inference.ts';
@@ -30,7 +30,8 @@ export const rerankRequest = z
       .nullish()
       .describe('Of documents that are objects: the fields to rank by, in this order; `text` by default.'),
   })
-  .openapi('RerankRequest', {
+  .meta({
+    id: 'RerankRequest',
     example: {
       model: 'simulator-rerank',
       query: 'What measures a flow?',
@@ -51,7 +52,7 @@ export const rerankResponse = z
     ),
     usage: z.looseObject({ total_tokens: z.number().int() }).optional(),
   })
-  .openapi('RerankResponse');
+  .meta({ id: 'RerankResponse' });
 
 const OURS = new Set(['model', 'query', 'documents', 'top_n', 'return_documents', 'rank_fields', 'stream']);
 

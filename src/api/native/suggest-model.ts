@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import { CAPABILITIES } from '../../core/capabilities.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { Door } from '../../http/door.ts';
@@ -37,7 +37,8 @@ export const suggestModelRequest = z
       .describe('Of one request, for the price.'),
     limit: z.number().int().min(1).max(50).default(5),
   })
-  .openapi('SuggestModelRequest', {
+  .meta({
+    id: 'SuggestModelRequest',
     example: { task: 'Extract invoice lines from scanned PDFs as JSON', constraints: { max_input_price: 3 } },
   });
 
@@ -56,7 +57,7 @@ export const suggestModelResponse = z
     ),
     excluded: z.record(z.string(), z.number().int()).describe('How many models each constraint ruled out.'),
   })
-  .openapi('SuggestModelResponse');
+  .meta({ id: 'SuggestModelResponse' });
 
 /** Every model that this gateway offers, with what is known of it. */
 function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[] {

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import type { AnswerAbout, ClientDialect } from '../../core/chat/dialect.ts';
 import type { ChatRequest } from '../../core/chat/request.ts';
 import type { ResponseView } from '../../core/chat/response-view.ts';
@@ -36,7 +36,8 @@ export const text2sqlRequest = chatRequest
       .optional()
       .describe('Whether statements that do more than read are refused. True by default.'),
   })
-  .openapi('Text2SqlRequest', {
+  .meta({
+    id: 'Text2SqlRequest',
     example: {
       model: 'simulator',
       messages: [{ role: 'user', content: 'How many users signed up today?' }],
@@ -59,7 +60,7 @@ export const text2sqlResponse = chatResponse
       tables: z.array(z.string()),
     }),
   })
-  .openapi('Text2SqlResponse');
+  .meta({ id: 'Text2SqlResponse' });
 
 interface Wanted {
   readonly schema: string | undefined;

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 
 /**
  * What the gateway itself relies on in OpenAI's requests, and the types of the fields that are well known.
@@ -15,7 +15,7 @@ const stream = z.boolean().nullish().describe('Answer as an event stream.');
 const streamOptions = z.object({ include_usage: z.boolean().nullish() }).nullish();
 const stop = z.union([z.string(), z.array(z.string())]).nullish();
 /** Seeds are 64-bit for upstreams, so they may be larger than `int()` allows; their text goes on as it came. */
-const seed = z.number().refine(Number.isInteger, 'a whole number is expected').openapi({ type: 'integer' });
+const seed = z.number().refine(Number.isInteger, 'a whole number is expected').meta({ type: 'integer' });
 const positive = z.number().int().min(1).nullish();
 
 const contentPart = z.object({ type: z.string() });
@@ -47,7 +47,8 @@ export const chatRequest = z
     parallel_tool_calls: z.boolean().nullish(),
     user: z.string().nullish(),
   })
-  .openapi('ChatCompletionRequest', {
+  .meta({
+    id: 'ChatCompletionRequest',
     example: { model: 'simulator', messages: [{ role: 'user', content: 'Say hello.' }] },
   });
 
@@ -69,7 +70,7 @@ export const completionRequest = z
     n: positive,
     stop,
   })
-  .openapi('CompletionRequest', { example: { model: 'simulator', prompt: 'Once upon a time' } });
+  .meta({ id: 'CompletionRequest', example: { model: 'simulator', prompt: 'Once upon a time' } });
 
 export const embeddingRequest = z
   .object({
@@ -82,7 +83,8 @@ export const embeddingRequest = z
     encoding_format: z.enum(['float', 'base64']).nullish(),
     user: z.string().nullish(),
   })
-  .openapi('EmbeddingRequest', {
+  .meta({
+    id: 'EmbeddingRequest',
     example: { model: 'simulator-embedding', input: 'A weir measures a flow.' },
   });
 
@@ -107,7 +109,7 @@ export const chatResponse = z
     ),
     usage: usage.optional(),
   })
-  .openapi('ChatCompletion');
+  .meta({ id: 'ChatCompletion' });
 
 export const completionResponse = z
   .looseObject({
@@ -117,7 +119,7 @@ export const completionResponse = z
     choices: z.array(z.looseObject({ index: z.number().int(), text: z.string() })),
     usage: usage.optional(),
   })
-  .openapi('Completion');
+  .meta({ id: 'Completion' });
 
 export const embeddingResponse = z
   .looseObject({
@@ -128,7 +130,7 @@ export const embeddingResponse = z
     ),
     usage: usage.optional(),
   })
-  .openapi('EmbeddingList');
+  .meta({ id: 'EmbeddingList' });
 
 export const errorResponse = z
   .object({
@@ -139,4 +141,4 @@ export const errorResponse = z
       param: z.string().nullable(),
     }),
   })
-  .openapi('Error');
+  .meta({ id: 'Error' });

@@ -1,4 +1,4 @@
-import { z } from '@hono/zod-openapi';
+import { z } from 'zod';
 import type { ClientDialect } from '../../../core/chat/dialect.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { HeaderReader } from '../../../core/http.ts';
@@ -41,7 +41,7 @@ export const responsesRequest = z
     reasoning: z.object({}).nullish(),
     text: z.object({}).nullish(),
   })
-  .openapi('ResponsesRequest', { example: { model: 'simulator', input: 'Say hello.' } });
+  .meta({ id: 'ResponsesRequest', example: { model: 'simulator', input: 'Say hello.' } });
 
 export const responseObjectSchema = z
   .looseObject({
@@ -52,7 +52,7 @@ export const responseObjectSchema = z
     model: z.string(),
     output: z.array(z.looseObject({ type: z.string() })),
   })
-  .openapi('Response');
+  .meta({ id: 'Response' });
 
 export const responseInputItems = z
   .object({
@@ -62,11 +62,11 @@ export const responseInputItems = z
     last_id: z.string().nullable(),
     has_more: z.boolean(),
   })
-  .openapi('ResponseInputItems');
+  .meta({ id: 'ResponseInputItems' });
 
 export const responseDeleted = z
   .object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) })
-  .openapi('ResponseDeleted');
+  .meta({ id: 'ResponseDeleted' });
 
 /** The dialect of one request: it knows what came before, and keeps what comes of it. */
 function dialectFor(before: readonly Item[] | undefined, keep: (response: Item) => void): ClientDialect {
