@@ -2,18 +2,18 @@ import { join } from 'node:path';
 import { metricsResponse } from './api/operations.ts';
 import type { ApiServices } from './api/services.ts';
 import { createAdminServices } from './app/admin.ts';
-import { createEngineRoom } from './app/engine-room.ts';
+import { createEngineManager } from './app/engine-manager.ts';
 import { describeCanaries, describeEngines, describeModels, describeTargets } from './app/gauges.ts';
 import { addRoutes } from './app/routes.ts';
-import { BY_ITSELF, dataFolder, openStores, type Stores } from './app/stores.ts';
+import { dataFolder, openStores, type Stores, SYSTEM_ACTOR } from './app/stores.ts';
 import { createUsage, type UsageParts } from './app/usage.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import type { Clock } from './core/clock.ts';
-import type { HttpReply } from './core/http.ts';
+import type { HttpResponse } from './core/http.ts';
 import { DEFAULT_TENANT } from './core/principal.ts';
-import type { EngineRoom } from './engines/engine-room.ts';
-import { Door } from './http/door.ts';
+import type { EngineManager } from './engines/engine-manager.ts';
+import { HttpRouter } from './http/http-router.ts';
 import { DeadlineMonitor } from './inference/deadlines.ts';
 import { RequestLog } from './inference/explain.ts';
 import { Lifecycle } from './inference/lifecycle.ts';
@@ -90,13 +90,13 @@ interface Live {
   prices: Prices;
 }
 
-type AppSnapshotOptions = SnapshotOptions & { readonly engineRoom: EngineRoom };
+type AppSnapshotOptions = SnapshotOptions & { readonly engineManager: EngineManager };
 
 /** The gateway without its sockets: everything that is built once, and what may be swapped while it runs. */
 export class App {
   readonly lifecycle: Lifecycle;
   readonly metrics: Metrics;
-  readonly door: Door;
+  readonly router: HttpRouter;
   /** The admin key that was made because there was none; to be shown once. */
   readonly createdAdminKey: CreatedKey | undefined;
 
@@ -129,7 +129,7 @@ export class App {
       created = await stores.keys.create(
         { tenant: DEFAULT_TENANT },
         { kind: 'admin', name: 'admin' },
-        BY_ITSELF,
+        SYSTEM_ACTOR,
       );
     }
     const simulator = createSimulator({ clock });
@@ -153,18 +153,18 @@ export class App {
       ...{ stores, clock, log, metrics, tokenizer },
       prices: () => live.prices,
     });
-    const engineRoom = createEngineRoom({
+    const engineManager = createEngineManager({
       ...options,
       metrics,
       states: routing.states,
       ledgerFile: join(dataFolder(loaded.config), 'engines.json'),
     });
-    await engineRoom.prepare(loaded.config);
+    await engineManager.prepare(loaded.config);
     const snapshotOptions: AppSnapshotOptions = {
       env,
       clock,
       routing,
-      engineRoom,
+      engineManager,
       modelData,
       random: Math.random,
       discovered: () => discovery.current,
@@ -216,10 +216,10 @@ export class App {
     const { metrics } = this;
     metrics.beforeRender = () => {
       const { directory, providers } = this.#snapshot;
-      const { routing, engineRoom } = this.#snapshotOptions;
+      const { routing, engineManager } = this.#snapshotOptions;
       metrics.usagePending.labels().set(this.#usage.journal.pending);
       describeTargets(metrics, { directory, providers, states: routing.states, now: clock.now() });
-      describeEngines(metrics, engineRoom.pool);
+      describeEngines(metrics, engineManager.pool);
       describeCanaries(metrics, routing.experiments);
     };
     const deadlines = new DeadlineMonitor(() => clock.now());
@@ -266,12 +266,12 @@ export class App {
       responses: this.#responses,
       modelData,
       states: snapshotOptions.routing.states,
-      engines: snapshotOptions.engineRoom.pool,
+      engines: snapshotOptions.engineManager.pool,
       requests: new RequestLog(snapshotOptions.routing.notes),
       recorder,
       snapshot: () => this.#snapshot,
     };
-    this.door = new Door({
+    this.router = new HttpRouter({
       clock,
       newId: randomIds('req_'),
       cors: () => this.#snapshot.cors,
@@ -283,7 +283,7 @@ export class App {
       onDefect: (error, requestId) => log.logger.error({ err: error, request_id: requestId }, 'defect'),
     });
     const admin = createAdminServices(stores, usage, services, () => this.#snapshot.config);
-    addRoutes(this.door, {
+    addRoutes(this.router, {
       services,
       admin,
       stores,
@@ -336,7 +336,7 @@ export class App {
     every(USAGE_MS, 'usage could not be kept; it is tried again', () => this.#usage.keep());
     every(BEAT_MS, 'the store of limits could not be told that this gateway lives', () => this.#usage.beat());
     every(ENGINE_TICK_MS, 'engines could not be looked after', async () =>
-      this.#snapshotOptions.engineRoom.pool.tick(),
+      this.#snapshotOptions.engineManager.pool.tick(),
     );
     every(OUTLIERS_MS, 'outliers could not be looked for', async () => this.#ejectOutliers());
     every(TICK_MS, 'engines could not be checked', () => this.#checkEngines());
@@ -386,7 +386,7 @@ export class App {
     const now = this.#options.clock.now();
     const { config, directory } = this.#snapshot;
     // An engine that is not loaded is not dead; one that is, is watched by who has started it.
-    const providers = this.#snapshot.providers.filter(({ onDemand }) => !onDemand);
+    const providers = this.#snapshot.providers.filter(({ lazyEngine }) => !lazyEngine);
     const { interval, timeout, failures, successes, load_interval: loadInterval } = config.routing.health;
     const due = (last: number, every: number) => now - last >= every - TICK_MS / 2;
     const work: Promise<void>[] = [];
@@ -397,7 +397,7 @@ export class App {
     const { engines } = this.#snapshotOptions.routing;
     if (engines && directory.uses('engine-load') && due(this.#loadsReadAt, loadInterval)) {
       this.#loadsReadAt = now;
-      const loaded = this.#snapshot.providers.filter(({ onDemand }) => onDemand?.loaded !== false);
+      const loaded = this.#snapshot.providers.filter(({ lazyEngine }) => lazyEngine?.loaded !== false);
       work.push(readEngineLoads(loaded, engines, timeout));
     }
     await Promise.all(work);
@@ -421,7 +421,7 @@ export class App {
 
   /** Puts a new configuration in force. Requests in flight keep the old one. */
   async apply(loaded: LoadedConfig): Promise<void> {
-    await this.#snapshotOptions.engineRoom.prepare(loaded.config);
+    await this.#snapshotOptions.engineManager.prepare(loaded.config);
     const next = buildSnapshot(loaded.config, this.#snapshotOptions);
     const old = this.#snapshot;
     this.#snapshot = next;
@@ -432,13 +432,13 @@ export class App {
     await this.discover();
   }
 
-  metricsPage(): Promise<HttpReply> {
+  metricsPage(): Promise<HttpResponse> {
     return metricsResponse(this.metrics);
   }
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await this.#snapshotOptions.engineRoom.pool.close();
+    await this.#snapshotOptions.engineManager.pool.close();
     this.#snapshot.close();
     await this.#responses.flush();
     await this.#usage.close();
@@ -451,7 +451,7 @@ export class App {
     this.#live.config = config;
     this.#live.prices = this.#snapshot.prices;
     this.#stores.access.forgetLimits();
-    this.#snapshotOptions.engineRoom.configure(config);
+    this.#snapshotOptions.engineManager.configure(config);
     this.#snapshotOptions.routing.experiments.configure(this.#snapshot.directory.defined());
     this.#snapshotOptions.routing.states.configure(health, admission, this.#options.clock.now());
   }

@@ -20,7 +20,7 @@ import {
   SIMULATOR_ID,
   simulatorProvider,
 } from './providers/registry.ts';
-import type { OnDemand, Provider, Target } from './providers/types.ts';
+import type { LazyEngine, Provider, Target } from './providers/types.ts';
 import type { LimitSetting } from './routing/admission/concurrency-limit.ts';
 import { type DiscoveredModels, type ModelDefinition, ModelDirectory } from './routing/directory.ts';
 import type { ExperimentSettings } from './routing/experiments/settings.ts';
@@ -56,18 +56,18 @@ export interface SnapshotOptions {
   /** Engines that were found on this machine. */
   readonly engines: readonly ProviderConfig[];
   /** Engines that are started when they are needed. */
-  readonly engineRoom?: {
+  readonly engineManager?: {
     portOf(id: string): number;
-    onDemand(id: string): OnDemand;
+    lazyEngine(id: string): LazyEngine;
   };
 }
 
 /** For those who only look at a configuration. */
-const NO_ENGINES: NonNullable<SnapshotOptions['engineRoom']> = {
+const NO_ENGINES: NonNullable<SnapshotOptions['engineManager']> = {
   portOf: () => 0,
-  onDemand: (id) => ({
+  lazyEngine: (id) => ({
     loaded: false,
-    demand: () => {
+    ensureLoaded: () => {
       throw new GatewayError('engine_unavailable', `Engine "${id}" is not started here.`);
     },
   }),
@@ -205,10 +205,10 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
   const world = { transports, clock: options.clock, env: options.env };
   const providers: Provider[] = configured.map((provider) => createProvider(provider, world));
   if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(world));
-  const engineRoom = options.engineRoom ?? NO_ENGINES;
+  const engineManager = options.engineManager ?? NO_ENGINES;
   for (const engine of config.engines.commands) {
     const { id } = engine;
-    providers.push(engineProvider(engine, engineRoom.portOf(id), engineRoom.onDemand(id), world));
+    providers.push(engineProvider(engine, engineManager.portOf(id), engineManager.lazyEngine(id), world));
   }
   const directory = new ModelDirectory(config.models.map(definition), providers, options.discovered);
   const { limits, media, routing, server } = config;

@@ -2,7 +2,7 @@ import { MessageReader } from '../http/message-reader.ts';
 import type { Endpoint } from './protocol.ts';
 
 /** Follows one request. Exactly one `onDone` comes, also when the connection breaks. */
-export interface Exchange {
+export interface LoadRequest {
   onBody(bytes: Uint8Array, start: number, end: number): void;
   /** @param error why there is no whole answer; undefined when it is whole, whatever its status */
   onDone(status: number, error: string | undefined): void;
@@ -23,7 +23,7 @@ export function requestBytes(to: Endpoint, body: string): Uint8Array {
 /** A client connection on a bare socket that carries one request at a time. */
 export class Connection {
   private readonly reader: MessageReader;
-  private exchange: Exchange | undefined;
+  private pending: LoadRequest | undefined;
   private status = 0;
   private unsent: Uint8Array | undefined;
   private open = true;
@@ -38,7 +38,7 @@ export class Connection {
       onHead: (line) => {
         this.status = Number(line.slice(9, 12));
       },
-      onBody: (bytes, start, end) => this.exchange?.onBody(bytes, start, end),
+      onBody: (bytes, start, end) => this.pending?.onBody(bytes, start, end),
       onEnd: (keepAlive) => {
         this.settle(undefined);
         if (keepAlive) this.onIdle(this);
@@ -71,8 +71,8 @@ export class Connection {
     return connection;
   }
 
-  send(request: Uint8Array, exchange: Exchange): void {
-    this.exchange = exchange;
+  send(request: Uint8Array, pending: LoadRequest): void {
+    this.pending = pending;
     if (!this.open) {
       this.settle('connection was closed while idle');
       return;
@@ -116,8 +116,8 @@ export class Connection {
   }
 
   private settle(error: string | undefined): void {
-    const exchange = this.exchange;
-    this.exchange = undefined;
-    exchange?.onDone(this.status, error);
+    const pending = this.pending;
+    this.pending = undefined;
+    pending?.onDone(this.status, error);
   }
 }

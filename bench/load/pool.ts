@@ -1,9 +1,9 @@
-import { Connection, type Exchange } from './connection.ts';
+import { Connection, type LoadRequest } from './connection.ts';
 import type { Endpoint } from './protocol.ts';
 
 interface Waiting {
   readonly request: Uint8Array;
-  readonly exchange: Exchange;
+  readonly pending: LoadRequest;
 }
 
 /** Keep-alive connections to one endpoint, at most `limit`; requests beyond it wait in order. */
@@ -19,20 +19,20 @@ export class ConnectionPool {
     private readonly limit: number,
   ) {}
 
-  send(request: Uint8Array, exchange: Exchange): void {
+  send(request: Uint8Array, pending: LoadRequest): void {
     const free = this.idle.pop();
     if (free) {
-      free.send(request, exchange);
+      free.send(request, pending);
       return;
     }
-    this.waiting.push({ request, exchange });
+    this.waiting.push({ request, pending });
     if (this.all.size + this.connecting < this.limit) this.connect();
   }
 
   /** Closes every connection; requests under way end with an error. */
   close(): void {
     this.closed = true;
-    for (const { exchange } of this.waiting.splice(0)) exchange.onDone(0, 'closed by the client');
+    for (const { pending } of this.waiting.splice(0)) pending.onDone(0, 'closed by the client');
     for (const connection of [...this.all]) connection.close();
   }
 
@@ -52,7 +52,7 @@ export class ConnectionPool {
       (error: unknown) => {
         this.connecting--;
         const reason = error instanceof Error ? error.message : String(error);
-        this.waiting.shift()?.exchange.onDone(0, `connect: ${reason}`);
+        this.waiting.shift()?.pending.onDone(0, `connect: ${reason}`);
         this.refill();
       },
     );
@@ -60,7 +60,7 @@ export class ConnectionPool {
 
   private serve(connection: Connection): void {
     const next = this.waiting.shift();
-    if (next) connection.send(next.request, next.exchange);
+    if (next) connection.send(next.request, next.pending);
     else this.idle.push(connection);
   }
 

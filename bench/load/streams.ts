@@ -1,5 +1,5 @@
 import { EventCounter } from '../http/event-counter.ts';
-import { Connection, type Exchange, requestBytes } from './connection.ts';
+import { Connection, type LoadRequest, requestBytes } from './connection.ts';
 import { DurationRecorder } from './distribution.ts';
 import { Failures } from './failures.ts';
 import { paced } from './pace.ts';
@@ -59,7 +59,7 @@ async function readStream(
   let last = from;
   return new Promise((resolve) => {
     let aborted = false;
-    const exchange: Exchange = {
+    const pending: LoadRequest = {
       onBody: (bytes, start, end) => {
         const fresh = counter.push(bytes, start, end);
         if (fresh === 0 || aborted) return;
@@ -80,7 +80,7 @@ async function readStream(
         resolve(whole);
       },
     };
-    connection.send(request, exchange);
+    connection.send(request, pending);
   });
 }
 

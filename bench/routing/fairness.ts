@@ -1,6 +1,6 @@
 import { seeded } from '../../src/core/random.ts';
 import { QueuedRequest } from '../../src/routing/admission/queued-request.ts';
-import type { Payer } from '../../src/routing/admission/target-gate.ts';
+import type { QueueTenant } from '../../src/routing/admission/target-gate.ts';
 import { DEFAULT_HEALTH } from '../../src/routing/health/target-state.ts';
 import { TargetStates } from '../../src/routing/health/target-states.ts';
 import { testProvider } from '../../test/support/inference.ts';
@@ -80,34 +80,34 @@ export async function simulateFairness({
     const modest = tenant === MODEST;
     if (modest) asked += 1;
     // Where nobody knows of tenants, everybody is the same one.
-    const payer: Payer = {
+    const queueTenant: QueueTenant = {
       tenant: order === 'fair' ? tenant : 'everybody',
       weight: 1,
       inputTokens: PROMPT,
       outputTokens: ANSWER_MEDIAN,
     };
-    const serve = (ticket: ReturnType<typeof state.begin>) => {
-      ticket.sent(events.now);
+    const serve = (lease: ReturnType<typeof state.begin>) => {
+      lease.sent(events.now);
       if (modest) waits.push(events.now - at);
       events.after((tokens / TOKENS_PER_SECOND) * 1_000, () => {
         if (modest) answers.push(events.now - at);
         tokensOf.set(tenant, (tokensOf.get(tenant) ?? 0) + tokens);
-        ticket.end(events.now, undefined, tokens);
+        lease.end(events.now, undefined, tokens);
       });
     };
     const { gate } = state;
     if (!gate) throw new Error('the target has a limit');
     if (!state.full) {
-      serve(state.begin(at, false, payer));
+      serve(state.begin(at, false, queueTenant));
       return;
     }
     const queued = new QueuedRequest({
-      payer,
+      queueTenant,
       priority: 'normal',
       deadlineAt: at + 1e6,
       order: arrivals++,
       expiresAt: Number.POSITIVE_INFINITY,
-      places: [{ gate, claim: () => serve(state.begin(events.now, false, payer, true)) }],
+      slots: [{ gate, acquire: () => serve(state.begin(events.now, false, queueTenant, true)) }],
     });
     if (modest) outcomes.push(queued.outcome);
   };

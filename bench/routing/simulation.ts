@@ -102,19 +102,19 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
       }
       if (step.kind === 'queue') throw new Error('no target has a limit here');
       attempts += 1;
-      attempt(step.ready.target, step.ready.state.begin(events.now));
+      attempt(step.candidate.target, step.candidate.state.begin(events.now));
     };
-    const attempt = (target: Target, ticket: ReturnType<ReturnType<TargetStates['of']>['begin']>) => {
+    const attempt = (target: Target, lease: ReturnType<ReturnType<TargetStates['of']>['begin']>) => {
       engines.get(target.provider.id)?.serve(request, (served) => {
         if (served.failed) {
           const error = new GatewayError('upstream_error', 'it fails');
-          ticket.end(events.now, error, undefined);
+          lease.end(events.now, error, undefined);
           if (plan.failed(error)) go();
           else failed += 1;
           return;
         }
-        ticket.answered(served.firstTokenAt);
-        ticket.end(events.now, undefined, request.outputTokens);
+        lease.answered(served.firstTokenAt);
+        lease.end(events.now, undefined, request.outputTokens);
         router.answered(route, target, facts);
         totals.push(events.now - request.at);
         firsts.push(served.firstTokenAt - request.at);

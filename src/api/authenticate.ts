@@ -1,7 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
 import { clientAddress } from '../http/client-address.ts';
-import type { Exchange } from '../http/exchange.ts';
+import type { HttpContext } from '../http/http-context.ts';
 import { presentedKey } from '../tenancy/access-list.ts';
 import { type TokenSubject, Tokens } from '../tenancy/tokens.ts';
 import type { ApiServices } from './services.ts';
@@ -10,26 +10,29 @@ import type { ApiServices } from './services.ts';
  * Who a request acts for. At once for keys, and for tokens that were seen before; of a new token, when it is verified.
  * @throws GatewayError `missing_api_key`, `invalid_api_key` or `permission_denied`
  */
-export function authenticate(services: ApiServices, exchange: Exchange): Principal | Promise<Principal> {
+export function authenticate(
+  services: ApiServices,
+  httpContext: HttpContext,
+): Principal | Promise<Principal> {
   const { access, snapshot, tokens } = services;
-  const secret = presentedKey(exchange.request.headers);
-  const address = () => clientAddress(exchange, snapshot().isProxy);
+  const secret = presentedKey(httpContext.request.headers);
+  const address = () => clientAddress(httpContext, snapshot().isProxy);
   if (secret === undefined || !Tokens.isToken(secret)) {
-    return within(access.authenticate(secret, address), exchange);
+    return within(access.authenticate(secret, address), httpContext);
   }
   const principalOf = (subject: TokenSubject) =>
     within(
       subject.kind === 'key'
         ? access.principalOf(subject.tenant, subject.keyId, address)
         : access.principalOfTenant(subject.tenant, subject.id, subject.name),
-      exchange,
+      httpContext,
     );
   const known = tokens.known(secret);
   return known ? principalOf(known) : tokens.verify(secret).then(principalOf);
 }
 
 /** @throws GatewayError `permission_denied` when a key is not for this endpoint */
-function within(principal: Principal, { route }: Exchange): Principal {
+function within(principal: Principal, { route }: HttpContext): Principal {
   const { scopes } = principal;
   if (!scopes?.endpoints || matchesAny(scopes.endpoints, route)) return principal;
   throw new GatewayError('permission_denied', 'This API key may not be used at this endpoint.');

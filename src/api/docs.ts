@@ -1,8 +1,8 @@
 import { GatewayError } from '../core/errors.ts';
 import { HeaderBlock } from '../core/http.ts';
 import { lazy } from '../core/lazy.ts';
-import type { Door } from '../http/door.ts';
-import { jsonResponse, reply, SECURITY_HEADERS } from '../http/response.ts';
+import type { HttpRouter } from '../http/http-router.ts';
+import { httpResponse, jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -43,22 +43,22 @@ export interface DocsOptions {
 }
 
 /** The API description and a page to read and try it; neither needs a key, and nothing is loaded from another origin. */
-export function addDocsRoutes(door: Door, { enabled, describe, readAsset }: DocsOptions): void {
+export function addDocsRoutes(router: HttpRouter, { enabled, describe, readAsset }: DocsOptions): void {
   const document = lazy(describe);
   const guard = () => {
     if (!enabled()) throw new GatewayError('not_found', 'The documentation is switched off (server.docs).');
   };
   const asset = (body: string | Uint8Array<ArrayBuffer>, contentType: string) =>
-    reply(200, body, { 'content-type': contentType }, PAGE_HEADERS);
-  door.route('GET', '/openapi.json', async (exchange) => {
+    httpResponse(200, body, { 'content-type': contentType }, PAGE_HEADERS);
+  router.route('GET', '/openapi.json', async (httpContext) => {
     guard();
-    return jsonResponse(exchange.request, 200, await document(), {});
+    return jsonResponse(httpContext.request, 200, await document(), {});
   });
-  door.route('GET', '/docs', () => {
+  router.route('GET', '/docs', () => {
     guard();
     return asset(PAGE, 'text/html; charset=utf-8');
   });
-  door.route('GET', '/docs/start.js', () => {
+  router.route('GET', '/docs/start.js', () => {
     guard();
     return asset(START, 'text/javascript; charset=utf-8');
   });
@@ -66,7 +66,7 @@ export function addDocsRoutes(door: Door, { enabled, describe, readAsset }: Docs
     ['swagger-ui.css', 'text/css; charset=utf-8'],
     ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
   ] as const) {
-    door.route('GET', `/docs/${name}`, async () => {
+    router.route('GET', `/docs/${name}`, async () => {
       guard();
       return asset(await readAsset(name), type);
     });

@@ -1,13 +1,13 @@
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
-import { HeaderBlock, type HeaderReader, ReplyHeaders } from '../core/http.ts';
+import { HeaderBlock, type HeaderReader, ResponseHeaders } from '../core/http.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import type { JsonBody } from '../http/body.ts';
 import { clientAddress } from '../http/client-address.ts';
-import type { DoorHandler } from '../http/door.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
-import type { Exchange } from '../http/exchange.ts';
+import type { HttpContext } from '../http/http-context.ts';
+import type { RouteHandler } from '../http/http-router.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
 import { warningsHeader } from '../http/warnings-header.ts';
 import { RequestContext } from '../inference/context.ts';
@@ -18,8 +18,8 @@ import { AddressSubjects } from '../limits/address-subjects.ts';
 import type { Target } from '../providers/types.ts';
 import { PRIORITIES, type Priority } from '../routing/admission/fair-queue.ts';
 import { assertModelAllowed, authenticate } from './authenticate.ts';
-import { demandsOf } from './demands.ts';
-import { heldUpStream } from './held-up-stream.ts';
+import { keepAliveStream } from './keep-alive-stream.ts';
+import { routingConstraintsOf } from './routing-constraints.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
 import { tagsOf } from './tags.ts';
 
@@ -27,16 +27,16 @@ import { tagsOf } from './tags.ts';
 export interface InferenceEndpoint {
   readonly operation: Operation;
   /** @throws GatewayError when the body can't be read or is not valid */
-  read(exchange: Exchange, snapshot: ApiSnapshot): JsonBody | Promise<JsonBody>;
+  read(httpContext: HttpContext, snapshot: ApiSnapshot): JsonBody | Promise<JsonBody>;
   /** The call that a body asks for. @throws GatewayError when it is not valid */
   parse(
     body: JsonBody,
     snapshot: ApiSnapshot,
-    exchange: Exchange,
+    httpContext: HttpContext,
     principal: Principal,
   ): InferenceCall | Promise<InferenceCall>;
   /** The media type of a plain answer, if it is not JSON. */
-  readonly contentType?: (exchange: Exchange) => string | undefined;
+  readonly contentType?: (httpContext: HttpContext) => string | undefined;
   /** The client dialect's event for a stream that fails after it began. */
   readonly renderStreamError?: (error: GatewayError) => Uint8Array;
   /** The client dialect's error body; OpenAI's, when absent. */
@@ -107,21 +107,21 @@ function explanation(context: RequestContext, { clock, modelData }: ApiServices)
 }
 
 /** How limits stand, and what was spent, where it is known by now. */
-function addLimits(headers: ReplyHeaders, context: RequestContext): void {
-  const { admission } = context;
-  if (admission) {
-    headers.lines += admission.headerLines;
-    if (admission.warnings.length > 0)
-      headers.set('x-weir-limit-warnings', headerSafe(admission.warnings.join(' ')));
+function addLimits(headers: ResponseHeaders, context: RequestContext): void {
+  const { reservation } = context;
+  if (reservation) {
+    headers.lines += reservation.headerLines;
+    if (reservation.warnings.length > 0)
+      headers.set('x-weir-limit-warnings', headerSafe(reservation.warnings.join(' ')));
   }
   if (!context.completed) return;
   const cost = costSoFar(context);
   if (cost !== undefined) headers.lines += `x-weir-cost: ${cost}\r\n`;
 }
 
-function answerHeaders(context: RequestContext, target: Target): ReplyHeaders {
+function answerHeaders(context: RequestContext, target: Target): ResponseHeaders {
   const { warnings } = context;
-  const headers = new ReplyHeaders();
+  const headers = new ResponseHeaders();
   if (warnings.length > 0) headers.set('x-weir-warnings', warningsHeader(warnings));
   headers.block = blockOf(target, context.attempts.length);
   const variant = context.plan?.participation?.variant;
@@ -156,16 +156,18 @@ function headerSafe(value: string): string {
  * The phases of an inference request, in order: authenticate, parse, then (in the service) route, attempt and
  * commit. From the context's making on, `complete` runs exactly once, at the end of the answer.
  */
-export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpoint): DoorHandler {
+export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpoint): RouteHandler {
   const addressSubjects = new AddressSubjects();
-  return async (exchange) => {
-    const { request } = exchange;
-    exchange.renderError = endpoint.renderError;
-    exchange.requestIdHeader = endpoint.requestIdHeader;
+  return async (httpContext) => {
+    const { request } = httpContext;
+    httpContext.renderError = endpoint.renderError;
+    httpContext.requestIdHeader = endpoint.requestIdHeader;
     const { addressLimiter } = services;
-    const address = addressLimiter.enabled ? clientAddress(exchange, services.snapshot().isProxy) : undefined;
+    const address = addressLimiter.enabled
+      ? clientAddress(httpContext, services.snapshot().isProxy)
+      : undefined;
     const limitHeaders = address === undefined ? undefined : addressLimiter.spend(address);
-    const found = authenticate(services, exchange);
+    const found = authenticate(services, httpContext);
     const principal = found instanceof Promise ? await found : found;
     services.lifecycle.assertAccepting();
     const snapshot = services.snapshot();
@@ -174,11 +176,11 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
     let leave: (() => void) | undefined;
     const context = new RequestContext(
       {
-        id: exchange.requestId,
+        id: httpContext.requestId,
         principal,
         operation: endpoint.operation,
-        route: exchange.route,
-        startedAt: exchange.startedAt,
+        route: httpContext.route,
+        startedAt: httpContext.startedAt,
       },
       (completed, outcome) => {
         leave?.();
@@ -187,15 +189,15 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         services.recorder.requestCompleted(completed, outcome, endedAt);
         services.meter.completed(completed, outcome);
         services.requests.add(completed, outcome, endedAt, services.clock.wallTime());
-        exchange.finish(completed.status ?? 200);
+        httpContext.finish(completed.status ?? 200);
       },
     );
-    context.deadlineAt = exchange.startedAt + timeoutMs;
+    context.deadlineAt = httpContext.startedAt + timeoutMs;
     const { sharedAddressRules } = snapshot;
     if (sharedAddressRules && address !== undefined) {
       context.addressLimits = addressSubjects.of(address, sharedAddressRules);
     }
-    exchange.defer();
+    httpContext.defer();
     services.lifecycle.begin(context);
     const onGone = () =>
       context.abort(new GatewayError('client_closed_request', 'The client closed the connection.'));
@@ -203,26 +205,28 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
 
     try {
       if (address !== undefined) leave = await addressLimiter.enter(address, request.signal);
-      const arriving = endpoint.read(exchange, snapshot);
+      const arriving = endpoint.read(httpContext, snapshot);
       const body =
-        arriving instanceof Promise ? await new Arrival(context, services.deadlines).of(arriving) : arriving;
-      const parsed = endpoint.parse(body, snapshot, exchange, principal);
+        arriving instanceof Promise
+          ? await new BodyReadTimeout(context, services.deadlines).of(arriving)
+          : arriving;
+      const parsed = endpoint.parse(body, snapshot, httpContext, principal);
       const call = parsed instanceof Promise ? await parsed : parsed;
       context.model = call.model;
       if (principal.scopes?.models) assertModelAllowed(principal, call.model);
       context.stream = call.stream;
       context.strict = isStrict(request.headers);
       context.priority = requestPriority(request.headers);
-      context.demands = demandsOf(request.headers);
+      context.constraints = routingConstraintsOf(request.headers);
       context.tags = tagsOf(request.headers);
       context.call = call;
       const renderStreamError = endpoint.renderStreamError ?? openAiErrorEvent;
       const patience =
-        call.stream && snapshot.startsEngines ? new Patience(context, services.clock) : undefined;
+        call.stream && snapshot.startsEngines ? new EngineWaitTimeout(context, services.clock) : undefined;
       const running = services.inference.run(snapshot, context, call, renderStreamError);
       const answer = patience ? await patience.of(running) : await running;
       if (answer === undefined) {
-        const body = heldUpStream({
+        const body = keepAliveStream({
           answer: running,
           clock: services.clock,
           message: `${PRODUCT} is loading the model`,
@@ -236,7 +240,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       if (limitHeaders) headers.setAll(limitHeaders);
       addLimits(headers, context);
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
-      const contentType = endpoint.contentType?.(exchange);
+      const contentType = endpoint.contentType?.(httpContext);
       if (contentType !== undefined) headers.set('content-type', contentType);
       const reply = jsonResponse(request, 200, answer.result.text, headers);
       return reply instanceof Promise ? await reply : reply;
@@ -258,7 +262,7 @@ const PRODUCT = 'Weir';
 const SILENCE_MS = 3_000;
 
 /** Waits for an answer, but not for long when an engine has to be loaded first. */
-class Patience {
+class EngineWaitTimeout {
   readonly #heldUp = Promise.withResolvers<undefined>();
   readonly #over = new AbortController();
 
@@ -286,7 +290,7 @@ class Patience {
 const BODY_TIMEOUT_MS = 5 * 60_000;
 
 /** Waits for the body, but no longer than the client may take, and not beyond an abort. */
-class Arrival implements Watched {
+class BodyReadTimeout implements Watched {
   slot = -1;
   readonly expiresAt: number;
   readonly #context: RequestContext;

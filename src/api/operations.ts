@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
-import type { HttpReply } from '../core/http.ts';
-import type { Door } from '../http/door.ts';
-import type { Exchange } from '../http/exchange.ts';
-import { jsonResponse, reply } from '../http/response.ts';
+import type { HttpResponse } from '../core/http.ts';
+import type { HttpContext } from '../http/http-context.ts';
+import type { HttpRouter } from '../http/http-router.ts';
+import { httpResponse, jsonResponse } from '../http/response.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { authenticate } from './authenticate.ts';
 import type { ApiServices } from './services.ts';
@@ -61,16 +61,20 @@ export interface OperationsOptions {
 }
 
 /** The metrics page, for the API's port and for the metrics port. */
-export async function metricsResponse(metrics: Metrics): Promise<HttpReply> {
-  return reply(200, await metrics.render(), { 'content-type': metrics.contentType });
+export async function metricsResponse(metrics: Metrics): Promise<HttpResponse> {
+  return httpResponse(200, await metrics.render(), { 'content-type': metrics.contentType });
 }
 
 /** Health, which needs no key, and metrics, which need an admin key here and none at their own port. */
-export function addOperationsRoutes(door: Door, services: ApiServices, options: OperationsOptions): void {
-  const json = (exchange: Exchange, status: number, body: unknown) =>
-    jsonResponse(exchange.request, status, JSON.stringify(body), {});
+export function addOperationsRoutes(
+  router: HttpRouter,
+  services: ApiServices,
+  options: OperationsOptions,
+): void {
+  const json = (httpContext: HttpContext, status: number, body: unknown) =>
+    jsonResponse(httpContext.request, status, JSON.stringify(body), {});
 
-  door.route('GET', '/health', (exchange) => {
+  router.route('GET', '/health', (httpContext) => {
     const { state, active } = services.lifecycle;
     const snapshot = services.snapshot();
     const body: z.infer<typeof healthResponse> = {
@@ -81,15 +85,15 @@ export function addOperationsRoutes(door: Door, services: ApiServices, options: 
       providers: snapshot.providers.map(({ id, kind }) => ({ id, kind, ...condition(id, services) })),
       models: snapshot.directory.list().length,
     };
-    return json(exchange, state === 'ready' ? 200 : 503, body);
+    return json(httpContext, state === 'ready' ? 200 : 503, body);
   });
-  door.route('GET', '/health/live', (exchange) => json(exchange, 200, { status: 'alive' }));
-  door.route('GET', '/health/ready', (exchange) => {
+  router.route('GET', '/health/live', (httpContext) => json(httpContext, 200, { status: 'alive' }));
+  router.route('GET', '/health/ready', (httpContext) => {
     const { state } = services.lifecycle;
-    return json(exchange, state === 'ready' ? 200 : 503, { status: state });
+    return json(httpContext, state === 'ready' ? 200 : 503, { status: state });
   });
-  door.route('GET', '/metrics', async (exchange) => {
-    const principal = await authenticate(services, exchange);
+  router.route('GET', '/metrics', async (httpContext) => {
+    const principal = await authenticate(services, httpContext);
     if (principal.kind !== 'admin') {
       throw new GatewayError(
         'permission_denied',

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { ProxyCheck } from '../http/client-address.ts';
-import type { Exchange } from '../http/exchange.ts';
+import type { HttpContext } from '../http/http-context.ts';
 import type { DeadlineMonitor } from '../inference/deadlines.ts';
 import type { RequestLog } from '../inference/explain.ts';
 import type { Lifecycle } from '../inference/lifecycle.ts';
@@ -51,6 +51,6 @@ export interface ApiServices {
   readonly requests: RequestLog;
   readonly responses: ResponseKeeper;
   /** @throws GatewayError unless whoever asks may do this to the platform */
-  assertOperator(exchange: Exchange, permission: Permission): Promise<void>;
+  assertOperator(httpContext: HttpContext, permission: Permission): Promise<void>;
   readonly snapshot: () => ApiSnapshot;
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { readJsonBody } from '../http/body.ts';
-import type { Door } from '../http/door.ts';
-import { jsonResponse, reply } from '../http/response.ts';
+import type { HttpRouter } from '../http/http-router.ts';
+import { httpResponse, jsonResponse } from '../http/response.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
@@ -46,13 +46,13 @@ export const estimateResponse = z
 
 /** What a key has used, and what a request would cost. */
 export function addUsageRoutes(
-  door: Door,
+  router: HttpRouter,
   services: ApiServices,
   { usage, tokenizer }: UsageEndpoints,
 ): void {
-  door.route('GET', '/v1/usage', async (exchange) => {
-    const { tenant, keyId } = await authenticate(services, exchange);
-    const { request } = exchange;
+  router.route('GET', '/v1/usage', async (httpContext) => {
+    const { tenant, keyId } = await authenticate(services, httpContext);
+    const { request } = httpContext;
     const filter = validate(ownUsageFilter, Object.fromEntries(new URL(request.url).searchParams));
     if (filter.tag !== undefined || filter.group_by?.includes('tag')) {
       throw new GatewayError(
@@ -70,13 +70,13 @@ export function addUsageRoutes(
       groups.map((group) => showUsage(group)),
       filter.format,
     );
-    if (text) return reply(200, text.body, { ...headers, 'content-type': text.type });
+    if (text) return httpResponse(200, text.body, { ...headers, 'content-type': text.type });
     return jsonResponse(request, 200, JSON.stringify(body), {});
   });
 
-  door.route('POST', '/v1/estimate', async (exchange) => {
-    const principal = await authenticate(services, exchange);
-    const { request } = exchange;
+  router.route('POST', '/v1/estimate', async (httpContext) => {
+    const principal = await authenticate(services, httpContext);
+    const { request } = httpContext;
     const snapshot = services.snapshot();
     const body = await readJsonBody(request, snapshot.bodyLimit);
     validate(chatRequest, body.json);

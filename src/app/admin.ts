@@ -59,12 +59,12 @@ export function createAdminServices(
     assertBudgets: async ({ tenant }, subject, documents) => {
       const timeZone = access.tenant(tenant)?.document.time_zone ?? 'UTC';
       for (const one of subjectsOf(tenant, subject, documents, timeZone)) {
-        for (const { counter, standing } of await limiter.standings([one])) {
+        for (const { counter, counterState } of await limiter.counterStates([one])) {
           const { of, per, max, mode } = counter.limit;
-          if (of !== 'cost' || mode !== 'enforce' || standing <= max) continue;
+          if (of !== 'cost' || mode !== 'enforce' || counterState <= max) continue;
           throw new GatewayError(
             'invalid_request',
-            `A budget of ${amountOfNano(max)} US dollars per ${per} is below what is spent already: ${amountOfNano(standing)}. Set a higher one, or suspend what must stop.`,
+            `A budget of ${amountOfNano(max)} US dollars per ${per} is below what is spent already: ${amountOfNano(counterState)}. Set a higher one, or suspend what must stop.`,
             { param: 'limits' },
           );
         }

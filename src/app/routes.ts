@@ -27,7 +27,7 @@ import { addOperationsRoutes } from '../api/operations.ts';
 import type { ApiServices } from '../api/services.ts';
 import { addUsageRoutes } from '../api/usage.ts';
 import type { Config } from '../config/schema.ts';
-import type { Door } from '../http/door.ts';
+import type { HttpRouter } from '../http/http-router.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Stores } from './stores.ts';
@@ -46,15 +46,15 @@ export interface RouteParts {
 }
 
 /** Everything that can be asked for over HTTP. */
-export function addRoutes(door: Door, parts: RouteParts): void {
+export function addRoutes(router: HttpRouter, parts: RouteParts): void {
   const { services, admin, stores, usage, tokenizer, metrics, version, config } = parts;
-  addOpenAiRoutes(door, services);
-  addResponsesRoutes(door, services);
-  addAnthropicRoutes(door, services);
-  addRoutingAdminRoutes(door, services);
-  addEngineAdminRoutes(door, services);
-  addExperimentAdminRoutes(door, services);
-  addDryRunRoute(door, services);
+  addOpenAiRoutes(router, services);
+  addResponsesRoutes(router, services);
+  addAnthropicRoutes(router, services);
+  addRoutingAdminRoutes(router, services);
+  addEngineAdminRoutes(router, services);
+  addExperimentAdminRoutes(router, services);
+  addDryRunRoute(router, services);
   const adminRoutes = [
     ...tenantRoutes(admin),
     ...memberRoutes(admin),
@@ -64,8 +64,8 @@ export function addRoutes(door: Door, parts: RouteParts): void {
     ...usageRoutes(admin),
     ...usageEventRoutes(admin),
   ];
-  addAdminRoutes(door, admin, adminRoutes);
-  addAuthRoutes(door, {
+  addAdminRoutes(router, admin, adminRoutes);
+  addAuthRoutes(router, {
     api: services,
     admin,
     providers: stores.identityProviders,
@@ -73,14 +73,14 @@ export function addRoutes(door: Door, parts: RouteParts): void {
     tokenLifetimeMs: () => config().auth.token,
     publicUrl: () => config().auth.public_url,
   });
-  addUsageRoutes(door, services, { usage: usage.usage, tokenizer });
-  addModelRoutes(door, services);
-  addNativeRoutes(door, services);
-  addRerankRoutes(door, services);
-  addText2SqlRoutes(door, services);
-  addSuggestModelRoutes(door, services);
-  addOperationsRoutes(door, services, { version, metrics });
-  addDocsRoutes(door, {
+  addUsageRoutes(router, services, { usage: usage.usage, tokenizer });
+  addModelRoutes(router, services);
+  addNativeRoutes(router, services);
+  addRerankRoutes(router, services);
+  addText2SqlRoutes(router, services);
+  addSuggestModelRoutes(router, services);
+  addOperationsRoutes(router, services, { version, metrics });
+  addDocsRoutes(router, {
     enabled: () => config().server.docs,
     describe: async () => {
       const { describeApi } = await import('../api/description.ts');

@@ -63,7 +63,7 @@ const SECRET_SETTING = 'secret';
 
 /** What this process itself does, without anybody asking. */
 const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
-export const BY_ITSELF: ChangeContext = { actor: WEIR, address: '', requestId: '' };
+export const SYSTEM_ACTOR: ChangeContext = { actor: WEIR, address: '', requestId: '' };
 
 /** Folder of what is kept on this machine: the embedded databases, spools and ledgers. */
 export function dataFolder({ storage }: Config): string {
@@ -218,7 +218,7 @@ async function ensureDefaultTenant({ access, tenants }: Stores): Promise<void> {
   try {
     await tenants.create(
       { id: DEFAULT_TENANT, name: 'Default', tier: null, document: tenantDocument.parse({}) },
-      BY_ITSELF,
+      SYSTEM_ACTOR,
     );
   } catch (error) {
     // Another gateway that starts at the same time may have been faster.

@@ -55,10 +55,10 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const journal = new UsageJournal({
     files: new JournalFiles(join(dataFolder(config), 'usage-journal'), process.pid, boot, isRunning),
     sink: usage,
-    onTrouble: (message, error) => logger.error({ err: error }, message),
+    onError: (message, error) => logger.error({ err: error }, message),
     serverOf: (tenant) => stores.access.tenant(tenant)?.placement.server ?? '',
     isLost: isUnavailable,
-    isHopeless: (error) => error instanceof UnknownTenantError,
+    isPermanent: (error) => error instanceof UnknownTenantError,
   });
   const counters = new PeriodCounters(stores.control, () => clock.wallTime());
   let number = 0;

@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { openFilesLimit } from '../observability/process-stats.ts';
 import { findProgram } from '../platform/child-process.ts';
-import { fetchModels } from '../providers/exchange.ts';
+import { fetchModels } from '../providers/buffered-call.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import type { Provider } from '../providers/types.ts';
 import { connectIoredis } from '../storage/kv/ioredis-client.ts';
@@ -200,7 +200,7 @@ async function checkProviders(config: Config, { env }: DoctorOptions): Promise<F
   try {
     const snapshot = offlineSnapshot(config, env);
     const providers = snapshot.providers
-      .filter(({ onDemand }) => !onDemand)
+      .filter(({ lazyEngine }) => !lazyEngine)
       .flatMap((provider) => [provider, ...(provider.accounts ?? [])]);
     const findings = await Promise.all(providers.map((provider) => checkProvider(provider, config)));
     findings.push(...checkEngines(config, env));

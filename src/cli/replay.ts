@@ -4,7 +4,13 @@ import type { Config } from '../config/schema.ts';
 import { asCount, asString, isRecord, parseJsonText } from '../core/json.ts';
 import { seeded } from '../core/random.ts';
 import { ModelData } from '../metering/model-data.ts';
-import { asLogged, type LoggedRequest, Paces, type ReplayOutcome, replay } from '../routing/replay.ts';
+import {
+  asLogged,
+  type LoggedRequest,
+  type ReplayOutcome,
+  replay,
+  TimePerTokenSamples,
+} from '../routing/replay.ts';
 import type { GatewaySnapshot } from '../snapshot.ts';
 import { CommandError, EXIT, type Output, table } from './output.ts';
 import { offlineSnapshot } from './snapshot.ts';
@@ -70,7 +76,7 @@ export async function replayCommand(
   { policy, json }: ReplayOptions,
 ): Promise<number> {
   const requests = await readLog(file);
-  const paces = new Paces(requests);
+  const timePerToken = new TimePerTokenSamples(requests);
   const modelData = new ModelData(() => new Date(requests[0]?.at ?? 0));
   const results: { readonly name: string; readonly outcome: ReplayOutcome }[] = [];
   const notes: string[] = [];
@@ -83,7 +89,7 @@ export async function replayCommand(
     const outcome = replay(requests, {
       directory,
       router,
-      paces,
+      timePerToken,
       costOf: (target, model, request) => {
         const route = directory.resolve(model);
         return route && router.costOf(target, route, usageOf(request));
@@ -91,7 +97,7 @@ export async function replayCommand(
     });
     snapshot.close();
     results.push({ name: name ?? 'this configuration', outcome });
-    const unknown = outcome.targets.filter(({ target }) => !paces.has(target.split(' ')[0] ?? target));
+    const unknown = outcome.targets.filter(({ target }) => !timePerToken.has(target.split(' ')[0] ?? target));
     for (const { target } of unknown) {
       notes.push(`${target} is not in the log: it is taken for as fast as all the others together.`);
     }

@@ -3,7 +3,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { restartNeeded } from '../config/restart.ts';
 import { watchConfig } from '../config/watch.ts';
 import { systemClock } from '../core/clock.ts';
-import { reply } from '../http/response.ts';
+import { httpResponse } from '../http/response.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { type HttpServer, startHttpServer } from '../platform/http-server.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
@@ -69,7 +69,7 @@ interface Servers {
 function listen(app: App, log: Log): Servers {
   const { host, port, metrics_port } = app.config.server;
   const onError = (error: unknown) => log.logger.error({ err: error }, 'a request could not be handled');
-  const refuse = (status: number, message: string) => app.door.refuse(status, message);
+  const refuse = (status: number, message: string) => app.router.refuse(status, message);
   let api: HttpServer;
   try {
     api = startHttpServer({
@@ -77,7 +77,7 @@ function listen(app: App, log: Log): Servers {
       port,
       onError,
       refuse,
-      handle: (request) => app.door.handle(request),
+      handle: (request) => app.router.handle(request),
     });
   } catch (error) {
     throw new CommandError(portProblem(host, port, error, 'SERVER_PORT'));
@@ -92,7 +92,7 @@ function listen(app: App, log: Log): Servers {
       handle: (request) =>
         request.target.split('?')[0] === '/metrics'
           ? app.metricsPage()
-          : reply(404, 'Only /metrics is served at this port.\n', { 'content-type': 'text/plain' }),
+          : httpResponse(404, 'Only /metrics is served at this port.\n', { 'content-type': 'text/plain' }),
     });
     return { api, metrics };
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { Wire } from './chat/request.ts';
+import type { WireFormat } from './chat/request.ts';
 
 /**
  * Every failure that a client can see. The set is closed: a new code needs a row here, and nothing else decides
@@ -88,7 +88,7 @@ export interface GatewayErrorDetails {
    * The `error` object of the upstream to hand on as it came, to clients of that dialect; only for requests that
    * the upstream refused.
    */
-  readonly upstreamBody?: { readonly dialect: Wire; readonly error: Readonly<Record<string, unknown>> };
+  readonly upstreamBody?: { readonly dialect: WireFormat; readonly error: Readonly<Record<string, unknown>> };
   readonly headers?: Readonly<Record<string, string>>;
   /** The limit that was reached, for the error's body. */
   readonly limit?: Readonly<Record<string, string | number | null>>;

@@ -73,7 +73,7 @@ export type HeaderValue = string | readonly string[];
  * The headers of one answer, by lower-case name. Two lists and not an object: an object whose names differ from answer to
  * answer is slow to fill and to walk.
  */
-export class ReplyHeaders {
+export class ResponseHeaders {
   readonly names: string[] = [];
   readonly values: HeaderValue[] = [];
   /** More of them, which many answers share. */
@@ -81,8 +81,8 @@ export class ReplyHeaders {
   /** More of them, as they stand on the wire: only what can't but be sendable. */
   lines = '';
 
-  static of(fields: Readonly<Record<string, HeaderValue>>): ReplyHeaders {
-    const headers = new ReplyHeaders();
+  static of(fields: Readonly<Record<string, HeaderValue>>): ResponseHeaders {
+    const headers = new ResponseHeaders();
     headers.setAll(fields);
     return headers;
   }
@@ -107,13 +107,13 @@ export class ReplyHeaders {
   }
 }
 
-export type ReplyBody = string | Uint8Array | StreamBody | null;
+export type ResponseBody = string | Uint8Array | StreamBody | null;
 
 /** An answer. The server adds what frames it, and the date. */
-export interface HttpReply {
+export interface HttpResponse {
   readonly status: number;
   readonly base: HeaderBlock;
   /** None that is in `base`. */
-  readonly headers: ReplyHeaders;
-  readonly body: ReplyBody;
+  readonly headers: ResponseHeaders;
+  readonly body: ResponseBody;
 }

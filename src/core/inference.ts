@@ -1,11 +1,11 @@
 import type { AnswerText } from './answer-text.ts';
+import type { BufferList } from './buffer-list.ts';
 import type { ByteSlice } from './byte-slice.ts';
 import type { ClientDialect } from './chat/dialect.ts';
 import type { ChatRequest } from './chat/request.ts';
 import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
 import type { GatewayError } from './errors.ts';
 import type { HeaderReader } from './http.ts';
-import type { Pieces } from './pieces.ts';
 import type { RequestView } from './request-view.ts';
 import type { RerankRequest, RerankResult } from './rerank.ts';
 import type { Usage } from './usage.ts';
@@ -79,9 +79,9 @@ export interface StreamObservation {
 /** Decodes one upstream event stream. Splitting the input differently never changes the output's concatenation. */
 export interface StreamDecoder {
   /** @returns bytes for the client, or `undefined` when none are due yet */
-  push(bytes: ByteSlice): Pieces | undefined;
+  push(bytes: ByteSlice): BufferList | undefined;
   /** The upstream's body has ended: the rest of the bytes for the client. Sets `failure` if it ended too early. */
-  end(): Pieces | undefined;
+  end(): BufferList | undefined;
   /** An event that the client should see has come: from here on the answer is committed. */
   readonly started: boolean;
   /** The last event for the client has been produced; later input is ignored. */

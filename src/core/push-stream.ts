@@ -1,9 +1,9 @@
-import type { Pieces } from './pieces.ts';
+import type { BufferList } from './buffer-list.ts';
 
 /** Where a stream's bytes go. */
 export interface StreamSink {
   /** @returns false when it would rather have no more for now: it says by `PushStream.ready` when that is over */
-  write(pieces: Pieces): boolean;
+  write(pieces: BufferList): boolean;
   /** All has been written. */
   end(): void;
 }
@@ -26,7 +26,7 @@ const MAX_QUEUED_CHUNKS = 8;
  */
 export class PushStream {
   readonly #source: StreamSource;
-  #queue: Pieces[] = [];
+  #queue: BufferList[] = [];
   #sink: StreamSink | undefined;
   #closed = false;
   #over = false;
@@ -38,7 +38,7 @@ export class PushStream {
   // The source's side.
 
   /** @returns whether there is room for more */
-  push(pieces: Pieces): boolean {
+  push(pieces: BufferList): boolean {
     if (this.#over) return true;
     if (this.#sink) return this.#sink.write(pieces);
     this.#queue.push(pieces);

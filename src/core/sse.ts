@@ -1,5 +1,5 @@
+import type { BufferListBuilder } from './buffer-list.ts';
 import { ByteSlice, joinSlices, NO_BYTES } from './byte-slice.ts';
-import type { PiecesBuilder } from './pieces.ts';
 
 /**
  * Cuts a byte stream of server-sent events into blocks, however the bytes were split on the way.
@@ -133,7 +133,7 @@ function hasEmptyLine({ buffer, to }: ByteSlice): boolean {
 }
 
 /** Adds a block as it has come, with its empty line. */
-export function handOn(block: ByteSlice, out: PiecesBuilder): void {
+export function handOn(block: ByteSlice, out: BufferListBuilder): void {
   if (hasEmptyLine(block)) {
     out.add(new ByteSlice(block.buffer, block.from, block.to + END_OF_BLOCK.length));
   } else {

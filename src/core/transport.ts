@@ -21,7 +21,7 @@ export interface UpstreamHeaders {
 
 /**
  * Receives one exchange: `onHead` once, `onData` any number of times, then exactly one of `onEnd` and
- * `onError`. `onError` may come at any time; nothing follows `onEnd`, `onError` or `UpstreamExchange.abort()`.
+ * `onError`. `onError` may come at any time; nothing follows `onEnd`, `onError` or `UpstreamCall.abort()`.
  * Handlers must not throw.
  */
 export interface UpstreamHandler {
@@ -34,7 +34,7 @@ export interface UpstreamHandler {
   onError(error: TransportError): void;
 }
 
-export interface UpstreamExchange {
+export interface UpstreamCall {
   /** Stops reading, so that the upstream feels back-pressure. */
   pause(): void;
   resume(): void;
@@ -44,7 +44,7 @@ export interface UpstreamExchange {
 
 export interface Transport {
   /** Starts an exchange. Never throws: failures arrive by `onError`, always after `send` has returned. */
-  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamExchange;
+  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
   /** Closes idle connections. Exchanges in flight finish. */
   close(): void;
 }

@@ -88,9 +88,9 @@ function create(specs: readonly EngineSpec[], settings: Partial<EnginePoolSettin
   const ask = (id: string) => {
     const end = { how: 'waits' };
     try {
-      const demand = pool.demand(id);
-      if (!demand) end.how = 'at once';
-      demand?.ready.then(
+      const waiter = pool.ensureLoaded(id);
+      if (!waiter) end.how = 'at once';
+      waiter?.ready.then(
         () => {
           end.how = 'ready';
         },
@@ -98,7 +98,7 @@ function create(specs: readonly EngineSpec[], settings: Partial<EnginePoolSettin
           end.how = error.message;
         },
       );
-      return { end, leave: () => demand?.leave() };
+      return { end, leave: () => waiter?.leave() };
     } catch (error) {
       end.how = String(error);
       return { end, leave: () => undefined };
@@ -319,7 +319,7 @@ test('a changed engine starts anew when nobody uses it, a removed one is stopped
   ask('a');
   await pass(500);
   expect(processes.at(-1)?.spec.command).toEqual(['other', '1097']);
-  expect(() => pool.demand('b')).toThrow('There is no engine "b" any more.');
+  expect(() => pool.ensureLoaded('b')).toThrow('There is no engine "b" any more.');
 });
 
 test('operators load and unload', async () => {

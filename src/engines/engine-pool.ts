@@ -3,13 +3,13 @@ import { Engine, type EngineWorld } from './engine.ts';
 import type { EnginePoolSettings, EngineSpec, EngineState } from './types.ts';
 
 /** A request that needs an engine. */
-interface Demand {
+interface LoadWaiter {
   readonly ready: PromiseWithResolvers<void>;
 }
 
 interface Member {
   readonly engine: Engine;
-  readonly demands: Demand[];
+  readonly waiters: LoadWaiter[];
   /** It makes room for another: what is in flight may end, nothing new begins. */
   retiring: boolean;
   /** Was in use when it failed, so it is started again by itself. */
@@ -95,7 +95,7 @@ export class EnginePool {
    * @returns nothing when it is; otherwise a promise, and how to stop waiting for it
    * @throws GatewayError `engine_unavailable` when it has just failed
    */
-  demand(id: string): { readonly ready: Promise<void>; readonly leave: () => void } | undefined {
+  ensureLoaded(id: string): { readonly ready: Promise<void>; readonly leave: () => void } | undefined {
     const member = this.#members.get(id);
     if (!member) throw new GatewayError('engine_unavailable', `There is no engine "${id}" any more.`);
     const { engine } = member;
@@ -103,15 +103,15 @@ export class EnginePool {
     engine.lastUsedAt = now;
     if (this.isReady(id)) return undefined;
     if (engine.pausedUntil - now > SHORT_PAUSE_MS || this.#closed) throw this.#failure(member, now);
-    const demand: Demand = { ready: Promise.withResolvers() };
-    member.demands.push(demand);
+    const waiter: LoadWaiter = { ready: Promise.withResolvers() };
+    member.waiters.push(waiter);
     this.#want(member);
     this.#schedule();
     return {
-      ready: demand.ready.promise,
+      ready: waiter.ready.promise,
       leave: () => {
-        const at = member.demands.indexOf(demand);
-        if (at >= 0) member.demands.splice(at, 1);
+        const at = member.waiters.indexOf(waiter);
+        if (at >= 0) member.waiters.splice(at, 1);
       },
     };
   }
@@ -151,10 +151,10 @@ export class EnginePool {
         const why = this.#reasonToStop(member, now);
         if (why !== undefined) void engine.stop(why);
       }
-      if (member.removed && !engine.loaded && member.demands.length === 0) this.#members.delete(id);
+      if (member.removed && !engine.loaded && member.waiters.length === 0) this.#members.delete(id);
       else if (engine.state === 'stopped' && !member.removed) {
         const kept = engine.spec.preload && engine.loads + engine.failures === 0;
-        if (kept || member.restart || member.demands.length > 0) this.#want(member);
+        if (kept || member.restart || member.waiters.length > 0) this.#want(member);
       }
     }
     this.#schedule();
@@ -162,7 +162,7 @@ export class EnginePool {
 
   list(): EngineStatus[] {
     return [...this.#members.values()].map((member) => {
-      const { engine, demands } = member;
+      const { engine, waiters } = member;
       return {
         id: engine.spec.id,
         state: engine.state === 'stopped' && this.#wanted.includes(member) ? 'waiting' : engine.state,
@@ -174,7 +174,7 @@ export class EnginePool {
         lastFailure: engine.lastFailure,
         readyAt: engine.state === 'ready' ? engine.readyAt : undefined,
         lastUsedAt: engine.loads > 0 ? engine.lastUsedAt : undefined,
-        waiting: demands.length,
+        waiting: waiters.length,
         output: engine.output,
       };
     });
@@ -193,7 +193,7 @@ export class EnginePool {
     const listener = { changed: () => this.#changed(member), failed: () => this.#failed(member) };
     const member: Member = {
       engine: new Engine(spec, this.world, listener),
-      demands: [],
+      waiters: [],
       retiring: false,
       restart: false,
       next: undefined,
@@ -206,7 +206,7 @@ export class EnginePool {
     const { engine } = member;
     if (engine.state === 'ready') {
       member.restart = false;
-      for (const { ready } of member.demands.splice(0)) ready.resolve();
+      for (const { ready } of member.waiters.splice(0)) ready.resolve();
     } else if (engine.state === 'stopped') {
       member.retiring = false;
       if (member.next) this.#renew(member);
@@ -259,7 +259,7 @@ export class EnginePool {
       ({ engine, retiring }) => engine.state === 'ready' && !retiring,
     );
     const idle = ready
-      .filter((member) => this.#sending(member) === 0 && member.demands.length === 0)
+      .filter((member) => this.#sending(member) === 0 && member.waiters.length === 0)
       .sort((a, b) => keepRank(a) - keepRank(b) || a.engine.lastUsedAt - b.engine.lastUsedAt)[0];
     if (idle) {
       idle.retiring = true;
@@ -279,13 +279,13 @@ export class EnginePool {
   }
 
   /** Requests on it that do not wait for it. */
-  #sending({ engine, demands }: Member): number {
-    return this.inflight(engine.spec.id) - demands.length;
+  #sending({ engine, waiters }: Member): number {
+    return this.inflight(engine.spec.id) - waiters.length;
   }
 
   #refuse(member: Member): void {
     const error = this.#failure(member, this.world.clock.now());
-    for (const { ready } of member.demands.splice(0)) ready.reject(error);
+    for (const { ready } of member.waiters.splice(0)) ready.reject(error);
   }
 
   #failure({ engine }: Member, now: number): GatewayError {

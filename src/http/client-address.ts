@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import type { Exchange } from './exchange.ts';
+import type { HttpContext } from './http-context.ts';
 
 /** Tells whether an address is that of a proxy whose word is taken. */
 export type ProxyCheck = (address: string) => boolean;
@@ -8,7 +8,7 @@ export type ProxyCheck = (address: string) => boolean;
  * Where a request comes from: the peer's address or, where that is a trusted proxy, the last address in
  * `x-forwarded-for` that is none. What stands before it was written by whoever sent the request, and proves nothing.
  */
-export function clientAddress({ request }: Exchange, isProxy: ProxyCheck | undefined): string {
+export function clientAddress({ request }: HttpContext, isProxy: ProxyCheck | undefined): string {
   const peer = request.remoteAddress;
   if (!isProxy?.(peer)) return peer;
   const forwarded = request.headers.get('x-forwarded-for')?.split(',') ?? [];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { ReplyHeaders } from '../core/http.ts';
+import { ResponseHeaders } from '../core/http.ts';
 import { addCorsHeaders, type CorsRules, preflightResponse } from './cors.ts';
 
 const rules = (more: Partial<CorsRules> = {}): CorsRules => ({
@@ -14,7 +14,7 @@ const request = (origin: string | null, method = 'GET', asked?: string) => {
   return new Request('http://weir.test/', { method, headers });
 };
 const added = (cors: CorsRules, origin: string | null) => {
-  const headers = new ReplyHeaders();
+  const headers = new ResponseHeaders();
   addCorsHeaders(cors, request(origin), headers);
   return Object.fromEntries(headers.names.map((name) => [name, headers.get(name)]));
 };

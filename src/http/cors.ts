@@ -1,5 +1,5 @@
-import { type HttpReply, type HttpRequest, ReplyHeaders } from '../core/http.ts';
-import { reply } from './response.ts';
+import { type HttpRequest, type HttpResponse, ResponseHeaders } from '../core/http.ts';
+import { httpResponse } from './response.ts';
 
 export interface CorsRules {
   /** Exact origins, or `*` for any. Empty switches CORS off. */
@@ -21,7 +21,7 @@ function allowedOrigin(rules: CorsRules, origin: string | null): string | undefi
 export function addCorsHeaders(
   rules: CorsRules,
   request: Pick<HttpRequest, 'headers'>,
-  headers: ReplyHeaders,
+  headers: ResponseHeaders,
 ): void {
   const origin = allowedOrigin(rules, request.headers.get('origin'));
   if (origin === undefined) return;
@@ -36,11 +36,11 @@ export function addCorsHeaders(
 export function preflightResponse(
   rules: CorsRules,
   request: Pick<HttpRequest, 'headers' | 'method'>,
-): HttpReply | undefined {
+): HttpResponse | undefined {
   if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return undefined;
   const origin = allowedOrigin(rules, request.headers.get('origin'));
   if (origin === undefined) return undefined;
-  const headers = ReplyHeaders.of({
+  const headers = ResponseHeaders.of({
     'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE, OPTIONS',
     // Browsers do not take "*" to include Authorization, so what was asked for is named.
     'access-control-allow-headers':
@@ -48,5 +48,5 @@ export function preflightResponse(
     'access-control-max-age': String(rules.maxAgeSeconds),
   });
   addCorsHeaders(rules, request, headers);
-  return reply(204, null, headers);
+  return httpResponse(204, null, headers);
 }

@@ -3,10 +3,10 @@ import { gzip, gzipSync } from 'node:zlib';
 import {
   HeaderBlock,
   type HeaderValue,
-  type HttpReply,
   type HttpRequest,
-  type ReplyBody,
-  ReplyHeaders,
+  type HttpResponse,
+  type ResponseBody,
+  ResponseHeaders,
 } from '../core/http.ts';
 import type { StreamBody } from '../core/push-stream.ts';
 
@@ -36,19 +36,19 @@ const EVENT_STREAM = new HeaderBlock({
   'x-accel-buffering': 'no',
 });
 
-type GivenHeaders = ReplyHeaders | Readonly<Record<string, HeaderValue>>;
+type GivenHeaders = ResponseHeaders | Readonly<Record<string, HeaderValue>>;
 
-function ownHeaders(given: GivenHeaders): ReplyHeaders {
-  return given instanceof ReplyHeaders ? given : ReplyHeaders.of(given);
+function ownHeaders(given: GivenHeaders): ResponseHeaders {
+  return given instanceof ResponseHeaders ? given : ResponseHeaders.of(given);
 }
 
 /** @param headers become the answer's own, where they are a list: the door adds to them */
-export function reply(
+export function httpResponse(
   status: number,
-  body: ReplyBody,
+  body: ResponseBody,
   headers: GivenHeaders,
   base: HeaderBlock = SECURE,
-): HttpReply {
+): HttpResponse {
   return { status, base, headers: ownHeaders(headers), body };
 }
 
@@ -66,18 +66,18 @@ export function jsonResponse(
   status: number,
   text: string,
   given: GivenHeaders,
-): HttpReply | Promise<HttpReply> {
+): HttpResponse | Promise<HttpResponse> {
   const headers = ownHeaders(given);
   const base = headers.get('content-type') === undefined ? JSON_ANSWER : SECURE;
-  if (text.length < MIN_COMPRESSED) return reply(status, text, headers, base);
+  if (text.length < MIN_COMPRESSED) return httpResponse(status, text, headers, base);
   headers.set('vary', 'accept-encoding');
-  if (!acceptsGzip(request)) return reply(status, text, headers, base);
+  if (!acceptsGzip(request)) return httpResponse(status, text, headers, base);
   headers.set('content-encoding', 'gzip');
-  if (text.length <= MAX_COMPRESSED_INLINE) return reply(status, gzipSync(text), headers, base);
-  return gzipInBackground(text).then((body) => reply(status, body, headers, base));
+  if (text.length <= MAX_COMPRESSED_INLINE) return httpResponse(status, gzipSync(text), headers, base);
+  return gzipInBackground(text).then((body) => httpResponse(status, body, headers, base));
 }
 
 /** An event stream: never compressed, never buffered by proxies that can be told. */
-export function eventStreamResponse(body: StreamBody, headers: GivenHeaders): HttpReply {
-  return reply(200, body, headers, EVENT_STREAM);
+export function eventStreamResponse(body: StreamBody, headers: GivenHeaders): HttpResponse {
+  return httpResponse(200, body, headers, EVENT_STREAM);
 }

@@ -57,75 +57,75 @@ function begin(stream: boolean) {
     if (settled instanceof GatewayError || settled.kind !== 'stream') throw new Error('there is no stream');
     return readableOf(settled.body);
   };
-  return { attempt, exchange: transport.last, answer, ends, pass, body, firstEvents: () => firstEvents };
+  return { attempt, upstreamCall: transport.last, answer, ends, pass, body, firstEvents: () => firstEvents };
 }
 
 const codeOf = (value: unknown) => (value instanceof GatewayError ? value.code : undefined);
 
 describe('a plain answer', () => {
   test('is handed on whole, and the connection is left to be used again', async () => {
-    const { exchange, answer, ends, firstEvents } = begin(false);
-    exchange.head(200, { 'content-type': 'application/json' });
+    const { upstreamCall, answer, ends, firstEvents } = begin(false);
+    upstreamCall.head(200, { 'content-type': 'application/json' });
     const text = chatAnswer('hi');
-    exchange.data(text.slice(0, 20));
-    exchange.data(text.slice(20));
+    upstreamCall.data(text.slice(0, 20));
+    upstreamCall.data(text.slice(20));
     expect(firstEvents()).toBe(0);
-    exchange.end();
+    upstreamCall.end();
     expect(await answer).toMatchObject({ kind: 'buffered', result: { finishReason: 'stop' } });
     expect(ends).toMatchObject([{ kind: 'done', observed: { usage: { inputTokens: 3, outputTokens: 2 } } }]);
-    expect([exchange.state, firstEvents()]).toEqual(['ended', 1]);
+    expect([upstreamCall.state, firstEvents()]).toEqual(['ended', 1]);
   });
 
   test('may take until the deadline, and no longer', async () => {
-    const { exchange, answer, pass, ends } = begin(false);
+    const { upstreamCall, answer, pass, ends } = begin(false);
     pass(DEADLINE - 1);
-    expect(exchange.open).toBe(true);
+    expect(upstreamCall.open).toBe(true);
     pass(1);
     expect(codeOf(await answer)).toBe('deadline_exceeded');
-    expect([exchange.state, ends.length]).toEqual(['aborted', 1]);
+    expect([upstreamCall.state, ends.length]).toEqual(['aborted', 1]);
   });
 
   test('that comes as an event stream is refused', async () => {
-    const { exchange, answer } = begin(false);
-    exchange.head(200, { 'content-type': 'text/event-stream' });
+    const { upstreamCall, answer } = begin(false);
+    upstreamCall.head(200, { 'content-type': 'text/event-stream' });
     expect(codeOf(await answer)).toBe('upstream_invalid_response');
-    expect(exchange.state).toBe('aborted');
+    expect(upstreamCall.state).toBe('aborted');
   });
 
   test('with an error status is explained, however endless its body', async () => {
-    const { exchange, answer } = begin(false);
-    exchange.head(500, { 'content-type': 'text/plain' });
-    for (let count = 0; exchange.open && count < 100; count += 1) exchange.data('x'.repeat(10_000));
+    const { upstreamCall, answer } = begin(false);
+    upstreamCall.head(500, { 'content-type': 'text/plain' });
+    for (let count = 0; upstreamCall.open && count < 100; count += 1) upstreamCall.data('x'.repeat(10_000));
     expect(codeOf(await answer)).toBe('upstream_error');
-    expect(exchange.state).toBe('aborted');
+    expect(upstreamCall.state).toBe('aborted');
   });
 });
 
 describe('a stream', () => {
   test('commits at its first event, not at its head or at a comment', async () => {
-    const { exchange, body, firstEvents } = begin(true);
-    exchange.head();
-    exchange.data(': ping\n\n');
+    const { upstreamCall, body, firstEvents } = begin(true);
+    upstreamCall.head();
+    upstreamCall.data(': ping\n\n');
     expect(firstEvents()).toBe(0);
-    exchange.data(chatEvent('a'));
+    upstreamCall.data(chatEvent('a'));
     expect(firstEvents()).toBe(1);
     const { value } = await (await body()).getReader().read();
     expect(toText(value ?? new Uint8Array())).toBe(': ping\n\n');
   });
 
   test('that fails in the same read as its first event leaves the way to another target open', async () => {
-    const { exchange, answer, firstEvents, ends } = begin(true);
-    exchange.head();
-    exchange.data(`${chatEvent('a')}data: {"error":{"message":"no"}}\n\n`);
+    const { upstreamCall, answer, firstEvents, ends } = begin(true);
+    upstreamCall.head();
+    upstreamCall.data(`${chatEvent('a')}data: {"error":{"message":"no"}}\n\n`);
     expect(codeOf(await answer)).toBe('upstream_error');
-    expect([firstEvents(), ends.length, exchange.state]).toEqual([0, 1, 'aborted']);
+    expect([firstEvents(), ends.length, upstreamCall.state]).toEqual([0, 1, 'aborted']);
   });
 
   test('that fails later ends with an error event', async () => {
-    const { exchange, body, ends } = begin(true);
-    exchange.head();
-    exchange.data(chatEvent('a'));
-    exchange.fail('closed_mid_body');
+    const { upstreamCall, body, ends } = begin(true);
+    upstreamCall.head();
+    upstreamCall.data(chatEvent('a'));
+    upstreamCall.fail('closed_mid_body');
     const data = eventData(new Uint8Array(await new Response(await body()).arrayBuffer()));
     expect(data).toHaveLength(2);
     expect(JSON.parse(data[1] ?? '')).toMatchObject({ error: { code: 'upstream_closed' } });
@@ -133,11 +133,11 @@ describe('a stream', () => {
   });
 
   test('makes the upstream wait for a slow reader, whose slowness is not the upstream’s silence', async () => {
-    const { exchange, body, pass, ends } = begin(true);
-    exchange.head();
+    const { upstreamCall, body, pass, ends } = begin(true);
+    upstreamCall.head();
     let sent = 0;
-    while (!exchange.paused && sent < 100) {
-      exchange.data(chatEvent('a'));
+    while (!upstreamCall.paused && sent < 100) {
+      upstreamCall.data(chatEvent('a'));
       sent += 1;
     }
     expect(sent).toBeLessThan(20);
@@ -145,11 +145,11 @@ describe('a stream', () => {
     expect(ends).toEqual([]);
 
     const reader = (await body()).getReader();
-    for (let count = 0; count < sent && exchange.paused; count += 1) {
+    for (let count = 0; count < sent && upstreamCall.paused; count += 1) {
       await reader.read();
       await settle();
     }
-    expect(exchange.paused).toBe(false);
+    expect(upstreamCall.paused).toBe(false);
     // From now on it is the upstream's turn again.
     pass(301);
     expect(ends).toMatchObject([{ kind: 'failed', error: { code: 'upstream_timeout' } }]);
@@ -157,14 +157,14 @@ describe('a stream', () => {
 
   test('owes its first event and each next one in time', async () => {
     const late = begin(true);
-    late.exchange.head();
+    late.upstreamCall.head();
     late.pass(200);
     expect(codeOf(await late.answer)).toBe('upstream_timeout');
 
-    const { exchange, pass, ends } = begin(true);
-    exchange.head();
+    const { upstreamCall, pass, ends } = begin(true);
+    upstreamCall.head();
     for (let count = 0; count < 5; count += 1) {
-      exchange.data(chatEvent('a'));
+      upstreamCall.data(chatEvent('a'));
       pass(299);
     }
     expect(ends).toEqual([]);
@@ -174,42 +174,42 @@ describe('a stream', () => {
 
   test('gives its connection a moment to end after the last event', async () => {
     const kept = begin(true);
-    kept.exchange.head();
-    kept.exchange.data(`${chatEvent('', 'stop')}data: [DONE]\n\n`);
+    kept.upstreamCall.head();
+    kept.upstreamCall.data(`${chatEvent('', 'stop')}data: [DONE]\n\n`);
     expect(kept.ends).toMatchObject([{ kind: 'done' }]);
     kept.pass(999);
-    kept.exchange.end();
+    kept.upstreamCall.end();
     kept.pass(5_000);
-    expect([kept.exchange.state, kept.exchange.aborts]).toEqual(['ended', 0]);
+    expect([kept.upstreamCall.state, kept.upstreamCall.aborts]).toEqual(['ended', 0]);
 
     const dropped = begin(true);
-    dropped.exchange.head();
-    dropped.exchange.data(`${chatEvent('', 'stop')}data: [DONE]\n\n`);
+    dropped.upstreamCall.head();
+    dropped.upstreamCall.data(`${chatEvent('', 'stop')}data: [DONE]\n\n`);
     dropped.pass(1_000);
-    expect([dropped.exchange.state, dropped.ends.length]).toEqual(['aborted', 1]);
+    expect([dropped.upstreamCall.state, dropped.ends.length]).toEqual(['aborted', 1]);
   });
 
   test('that nobody reads any more is stopped at its source', async () => {
-    const { exchange, body, ends } = begin(true);
-    exchange.head();
-    exchange.data(chatEvent('a'));
+    const { upstreamCall, body, ends } = begin(true);
+    upstreamCall.head();
+    upstreamCall.data(chatEvent('a'));
     await (await body()).cancel();
-    expect(exchange.state).toBe('aborted');
+    expect(upstreamCall.state).toBe('aborted');
     expect(ends).toMatchObject([{ kind: 'client_gone', observed: { chunks: 1 } }]);
   });
 
   test('is recognised whatever the case of its content type', async () => {
-    const { exchange, firstEvents } = begin(true);
-    exchange.head(200, { 'content-type': 'Text/Event-Stream; charset=utf-8' });
-    exchange.data(chatEvent('a'));
+    const { upstreamCall, firstEvents } = begin(true);
+    upstreamCall.head(200, { 'content-type': 'Text/Event-Stream; charset=utf-8' });
+    upstreamCall.data(chatEvent('a'));
     expect(firstEvents()).toBe(1);
   });
 
   test('must be one', async () => {
-    const { exchange, answer } = begin(true);
-    exchange.head(200, { 'content-type': 'application/json' });
-    exchange.data(chatAnswer());
-    exchange.end();
+    const { upstreamCall, answer } = begin(true);
+    upstreamCall.head(200, { 'content-type': 'application/json' });
+    upstreamCall.data(chatAnswer());
+    upstreamCall.end();
     expect(codeOf(await answer)).toBe('upstream_invalid_response');
   });
 });
@@ -220,8 +220,8 @@ test.each([
   ['closed_before_response', 'upstream_closed'],
   ['protocol', 'upstream_invalid_response'],
 ] as const)('a transport failure "%s" is told as %s', async (failure, code) => {
-  const { exchange, answer } = begin(false);
-  exchange.fail(failure);
+  const { upstreamCall, answer } = begin(false);
+  upstreamCall.fail(failure);
   expect(codeOf(await answer)).toBe(code);
 });
 
@@ -244,5 +244,5 @@ test('an attempt that was cancelled before its start sends nothing', async () =>
   attempt.cancel(new GatewayError('client_closed_request', 'gone'));
   attempt.start();
   expect(codeOf(await attempt.answer.catch((error: unknown) => error))).toBe('client_closed_request');
-  expect([transport.exchanges.length, ends.map(({ kind }) => kind)]).toEqual([0, ['client_gone']]);
+  expect([transport.upstreamCalls.length, ends.map(({ kind }) => kind)]).toEqual([0, ['client_gone']]);
 });

@@ -1,14 +1,9 @@
+import { BufferList } from '../core/buffer-list.ts';
 import { ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
-import { Pieces } from '../core/pieces.ts';
 import { PushStream, type StreamBody, type StreamSource } from '../core/push-stream.ts';
-import type {
-  TransportError,
-  UpstreamExchange,
-  UpstreamHandler,
-  UpstreamHeaders,
-} from '../core/transport.ts';
+import type { TransportError, UpstreamCall, UpstreamHandler, UpstreamHeaders } from '../core/transport.ts';
 import type { AttemptContext, Target } from '../providers/types.ts';
 import type { DeadlineMonitor, Watched } from './deadlines.ts';
 
@@ -69,7 +64,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   readonly #options: AttemptOptions;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: GatewayError) => void;
-  #exchange: UpstreamExchange | undefined;
+  #upstreamCall: UpstreamCall | undefined;
   #status = 0;
   #headers: UpstreamHeaders = NO_HEADERS;
   #decoder: StreamDecoder | undefined;
@@ -77,7 +72,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   #received: ByteSlice[] | undefined;
   #receivedLength = 0;
   /** What the client gets of a stream, as long as it is not committed. */
-  #pending: Pieces[] | undefined;
+  #pending: BufferList[] | undefined;
   #stream: PushStream | undefined;
   #paused = false;
   /** The client's side is settled. The upstream may still be lingering. */
@@ -104,12 +99,12 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     const request = adapter.authorize(built, target.provider);
     this.#options.deadlines.watch(this);
     if (!(request instanceof Promise)) {
-      this.#exchange = transport.send(request, this);
+      this.#upstreamCall = transport.send(request, this);
       return;
     }
     request.then(
       (authorized) => {
-        if (!this.#ended) this.#exchange = transport.send(authorized, this);
+        if (!this.#ended) this.#upstreamCall = transport.send(authorized, this);
       },
       (error: unknown) => this.#fail(asGatewayError(error)),
     );
@@ -270,7 +265,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     this.#resolve({ kind: 'stream', target: this.#options.target, body: stream });
   }
 
-  #emit(pieces: Pieces): void {
+  #emit(pieces: BufferList): void {
     const stream = this.#stream;
     if (!stream) {
       if (this.#pending) this.#pending.push(pieces);
@@ -282,7 +277,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
       this.#paused = true;
       // A client that reads slowly is not an upstream that has fallen silent; only the request's deadline runs on.
       this.expiresAt = this.#options.deadlineAt;
-      this.#exchange?.pause();
+      this.#upstreamCall?.pause();
     }
   }
 
@@ -291,7 +286,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     this.expiresAt = this.#options.now() + LINGER_MS;
     if (this.#paused) {
       this.#paused = false;
-      this.#exchange?.resume();
+      this.#upstreamCall?.resume();
     }
     this.#stream?.close();
     this.#options.onEnd({ kind: 'done', observed: decoder.observed });
@@ -305,7 +300,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     if (this.#stream) {
       if (error.code !== 'client_closed_request') {
         const event = this.#decoder?.failureEvent?.(error) ?? this.#options.renderStreamError(error);
-        if (event.length > 0) this.#stream.push(Pieces.of(ByteSlice.of(event)));
+        if (event.length > 0) this.#stream.push(BufferList.of(ByteSlice.of(event)));
       }
       this.#stream.close();
     } else {
@@ -324,7 +319,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     if (!this.#paused) return;
     this.#paused = false;
     this.#touch();
-    this.#exchange?.resume();
+    this.#upstreamCall?.resume();
   }
 
   onCancel(): void {
@@ -337,7 +332,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   #abortUpstream(): void {
     if (this.#closed) return;
     this.#close();
-    this.#exchange?.abort();
+    this.#upstreamCall?.abort();
   }
 
   #close(): void {

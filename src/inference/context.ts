@@ -6,13 +6,13 @@ import type { Principal } from '../core/principal.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
-import type { Admission } from '../limits/limiter.ts';
+import type { LimitReservation } from '../limits/limiter.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { EscalationReason } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
-import type { Demands } from '../routing/request-facts.ts';
+import type { RoutingConstraints } from '../routing/request-facts.ts';
 
 const NO_WARNINGS: readonly Warning[] = [];
 const NO_TAGS: readonly string[] = [];
@@ -37,7 +37,7 @@ export interface AttemptTrace {
   failure: AttemptFailure | undefined;
   usage?: Usage | undefined;
   /** Taken from the target's own limits. */
-  admission?: Admission | undefined;
+  reservation?: LimitReservation | undefined;
   /** How it ended; undefined while it goes on. */
   outcome?: 'done' | 'failed' | 'client_gone';
   /** What it has answered, where it has to be counted here. */
@@ -88,7 +88,7 @@ export class RequestContext implements Slotted {
   /** Whom it goes before and gives way to, where requests have to wait. */
   priority: Priority = 'normal';
   /** What the client insists on. */
-  demands: Demands | undefined;
+  constraints: RoutingConstraints | undefined;
   /** Milliseconds that it has waited for a place. */
   queuedMs = 0;
   /** Milliseconds that it has waited for an engine to be loaded. */
@@ -104,7 +104,7 @@ export class RequestContext implements Slotted {
   /** A part of the usage is an estimate. */
   usageEstimated = false;
   /** Taken from the limits that concern it. */
-  admission: Admission | undefined;
+  reservation: LimitReservation | undefined;
   /** Limits of the address that it comes from, where gateways share them. */
   addressLimits: readonly SubjectLimits[] | undefined;
   /** Labels that the client has put on it. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { chained, type Sequel } from './continuation.ts';
+import { concatStreams, type StreamContinuation } from './continuation.ts';
 
 const encoder = new TextEncoder();
 const body = (...texts: string[]) =>
@@ -11,11 +11,11 @@ const body = (...texts: string[]) =>
   });
 
 test('bodies are read one after the other, with what stands before each', async () => {
-  const sequels: Sequel[] = [
+  const sequels: StreamContinuation[] = [
     { body: body('b', ''), before: encoder.encode('-') },
     { body: undefined, before: encoder.encode('!') },
   ];
-  const whole = chained(
+  const whole = concatStreams(
     body('a', '', 'a'),
     () => {
       const next = sequels.shift();
@@ -28,8 +28,8 @@ test('bodies are read one after the other, with what stands before each', async 
 
 test('a reader that goes between two bodies is told of', async () => {
   let gone = 0;
-  const pending = Promise.withResolvers<Sequel>();
-  const whole = chained(
+  const pending = Promise.withResolvers<StreamContinuation>();
+  const whole = concatStreams(
     body('a'),
     () => pending.promise,
     () => {

@@ -16,7 +16,7 @@ const CURABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'upstream_rate_limited',
 ]);
 
-const GO_ON =
+const CONTINUATION_PROMPT =
   'Your answer was cut off by a technical fault. Go on from exactly where it stops, in the middle of a word if need be. Write only what comes next: no repetition, no introduction, no apology.';
 const encoder = new TextEncoder();
 
@@ -65,7 +65,7 @@ export class ContinuableStream {
       messages: [
         ...request.messages,
         { role: 'assistant', content: [{ type: 'text', text }] },
-        { role: 'user', content: [{ type: 'text', text: GO_ON }] },
+        { role: 'user', content: [{ type: 'text', text: CONTINUATION_PROMPT }] },
       ],
       ...(request.maxOutputTokens === undefined
         ? {}
@@ -160,7 +160,7 @@ export class ContinuableStream {
 }
 
 /** Where a stream goes on, or how it ends. */
-export interface Sequel {
+export interface StreamContinuation {
   readonly body: ReadableStream<Uint8Array> | undefined;
   /** Bytes that come before it. */
   readonly before: Uint8Array | undefined;
@@ -168,12 +168,12 @@ export interface Sequel {
 
 /**
  * One body after the other.
- * @param sequel asked for when a body has ended; undefined when that was all
+ * @param continuation asked for when a body has ended; undefined when that was all
  * @param onCancel the reader has gone, perhaps between two bodies, where there is none to cancel
  */
-export function chained(
+export function concatStreams(
   first: ReadableStream<Uint8Array>,
-  sequel: () => Promise<Sequel> | undefined,
+  continuation: () => Promise<StreamContinuation> | undefined,
   onCancel: () => void,
 ): ReadableStream<Uint8Array> {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined = first.getReader();
@@ -186,7 +186,7 @@ export function chained(
           controller.enqueue(part.value);
           return;
         }
-        const next = await sequel();
+        const next = await continuation();
         reader = next?.body?.getReader();
         if (next?.before && next.before.length > 0) controller.enqueue(next.before);
         if (!reader) {

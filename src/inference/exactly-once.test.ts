@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { joinBytes } from '../../test/support/bytes.ts';
 import { eventData } from '../../test/support/event-stream.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
-import { type FakeExchange, FakeTransport } from '../../test/support/fake-transport.ts';
+import { FakeTransport, type FakeUpstreamCall } from '../../test/support/fake-transport.ts';
 import {
   chatAnswer,
   chatEvent,
@@ -20,7 +20,7 @@ import type { TransportFailure } from '../core/transport.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { openAiCompatibleAdapter } from '../providers/openai-compatible/adapter.ts';
 import { ModelDirectory } from '../routing/directory.ts';
-import { DEFAULT_HEALTH, type Ticket } from '../routing/health/target-state.ts';
+import { DEFAULT_HEALTH, type InFlightLease } from '../routing/health/target-state.ts';
 import { TargetStates } from '../routing/health/target-states.ts';
 import { freshRoutingState, Router } from '../routing/router.ts';
 import { type AttemptTrace, type Outcome, RequestContext } from './context.ts';
@@ -149,7 +149,7 @@ class Run {
     },
   );
   /** Other requests' places. */
-  others: Ticket[] = [];
+  others: InFlightLease[] = [];
   answer: InferenceAnswer | undefined;
   rejection: unknown;
   readonly #finished: Promise<void>;
@@ -249,21 +249,21 @@ class Run {
 
   /** Does what can be done of it now; a step that no real network or client could take is passed over. */
   async take(step: Step): Promise<void> {
-    const open = this.transport.exchanges.filter((one) => one.open);
-    const exchange = open[open.length - 1 - ((this.#turns.shift() ?? 0) % Math.max(1, open.length))];
-    const answering = exchange?.state === 'answering' && !exchange.paused;
+    const open = this.transport.upstreamCalls.filter((one) => one.open);
+    const upstreamCall = open[open.length - 1 - ((this.#turns.shift() ?? 0) % Math.max(1, open.length))];
+    const answering = upstreamCall?.state === 'answering' && !upstreamCall.paused;
     switch (step.kind) {
       case 'head':
-        if (exchange?.state === 'waiting' && 'head' in step) sendHead(exchange, step.head);
+        if (upstreamCall?.state === 'waiting' && 'head' in step) sendHead(upstreamCall, step.head);
         break;
       case 'data':
-        if (answering && 'piece' in step) exchange.data(step.piece);
+        if (answering && 'piece' in step) upstreamCall.data(step.piece);
         break;
       case 'end':
-        if (answering) exchange.end();
+        if (answering) upstreamCall.end();
         break;
       case 'error':
-        if (exchange && 'failure' in step) exchange.fail(step.failure);
+        if (upstreamCall && 'failure' in step) upstreamCall.fail(step.failure);
         break;
       case 'settle':
         await settle();
@@ -309,7 +309,7 @@ class Run {
   /** Lets the rest take its course: nobody answers any more, and the client reads all that there is. */
   async finish(): Promise<void> {
     await settle();
-    if (this.context.completed && !this.transport.exchanges.some(({ open }) => open)) {
+    if (this.context.completed && !this.transport.upstreamCalls.some(({ open }) => open)) {
       this.#sweep();
       expect(this.watching).toBe(0);
     }
@@ -343,9 +343,9 @@ class Run {
   }
 }
 
-function sendHead(exchange: FakeExchange, head: string): void {
-  if (head === 'stream') exchange.head();
-  else exchange.head(head === 'json' ? 200 : Number(head), { 'content-type': 'application/json' });
+function sendHead(upstreamCall: FakeUpstreamCall, head: string): void {
+  if (head === 'stream') upstreamCall.head();
+  else upstreamCall.head(head === 'json' ? 200 : Number(head), { 'content-type': 'application/json' });
 }
 
 function expectBalancedBooks(run: Run): void {
@@ -365,7 +365,7 @@ function expectBalancedBooks(run: Run): void {
   for (const one of begun.slice(1)) expect(one.continued).toBe(true);
   for (const { endedAt, startedAt } of run.context.attempts)
     expect(endedAt).toBeGreaterThanOrEqual(startedAt);
-  for (const { state, aborts } of run.transport.exchanges) {
+  for (const { state, aborts } of run.transport.upstreamCalls) {
     expect(['ended', 'failed', 'aborted']).toContain(state);
     expect(aborts).toBe(state === 'aborted' ? 1 : 0);
   }

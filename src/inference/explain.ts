@@ -2,7 +2,12 @@ import type { Usage } from '../core/usage.ts';
 import { costOf } from '../metering/cost.ts';
 import type { ModelInfo } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
-import { consideredAt, type LookNotes, type LookPlace, type LookRecord } from '../routing/look.ts';
+import {
+  type RoutingDecision,
+  type RoutingDecisionLog,
+  type RoutingDecisionRef,
+  readDecision,
+} from '../routing/routing-decision.ts';
 import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
 
 /** What is kept of a request so that it can be explained later. Nothing of what was asked or answered is in it. */
@@ -24,7 +29,7 @@ export interface RequestRecord {
   readonly endedAt: number | undefined;
   readonly status: number | undefined;
   readonly outcome: Outcome | undefined;
-  readonly looks: readonly LookRecord[];
+  readonly decisions: readonly RoutingDecision[];
   readonly attempts: readonly AttemptTrace[];
   readonly usage: Usage | undefined;
   /** Some of the usage is an estimate. */
@@ -53,7 +58,7 @@ export function recordOf(
     endedAt: outcome ? now : undefined,
     status: context.status,
     outcome,
-    looks: context.plan?.looks ?? [],
+    decisions: context.plan?.decisions ?? [],
     attempts: context.attempts,
     usage: context.usage,
     usageEstimated: context.usageEstimated,
@@ -92,18 +97,18 @@ export function explain(record: RequestRecord, facts?: Facts) {
     first_event_ms: ms(startedAt, record.committedAt),
     duration_ms: ms(startedAt, record.endedAt),
     ...(record.usageEstimated ? { usage_estimated: true } : {}),
-    looks: record.looks.map(({ model, because, strategy, at, considered }) => ({
+    looks: record.decisions.map(({ model, reason, strategy, at, evaluated }) => ({
       model,
-      because,
+      because: reason,
       strategy,
       at_ms: ms(startedAt, at),
-      targets: considered.map(({ target, leftOut, inflight, pace }) => ({
+      targets: evaluated.map(({ target, leftOut, inflight, timePerTokenMs }) => ({
         provider: target.provider.id,
         model: target.model,
         key: target.provider.account,
         ...(leftOut === undefined ? {} : { left_out: leftOut }),
         in_flight: inflight,
-        ms_per_token: pace === undefined ? undefined : Math.round(pace * 100) / 100,
+        ms_per_token: timePerTokenMs === undefined ? undefined : Math.round(timePerTokenMs * 100) / 100,
         cost_usd: costAt(target),
       })),
     })),
@@ -157,54 +162,54 @@ export class RequestLog {
   /** Where requests went that had one target. */
   readonly #targets: (Target | undefined)[];
   /** What there was to choose from for those that had several. */
-  readonly #choices: (LookPlace['all'] | undefined)[];
+  readonly #choices: (RoutingDecisionRef['all'] | undefined)[];
   readonly #records: (RequestRecord | undefined)[];
 
   constructor(
-    private readonly notes: LookNotes,
+    private readonly notes: RoutingDecisionLog,
     private readonly size = 2_000,
   ) {
     this.#ids = new Array<string>(size).fill('');
     this.#names = new Array<string>(size * NAMES).fill('');
     this.#numbers = new Float64Array(size * NUMBERS);
     this.#targets = new Array<Target | undefined>(size).fill(undefined);
-    this.#choices = new Array<LookPlace['all'] | undefined>(size).fill(undefined);
+    this.#choices = new Array<RoutingDecisionRef['all'] | undefined>(size).fill(undefined);
     this.#records = new Array<RequestRecord | undefined>(size).fill(undefined);
   }
 
   add(context: RequestContext, outcome: Outcome, now: number, wallTime: number): void {
-    const place = this.#next;
-    this.#next = (place + 1) % this.size;
-    this.#ids[place] = context.id;
+    const row = this.#next;
+    this.#next = (row + 1) % this.size;
+    this.#ids[row] = context.id;
     const { plan, attempts } = context;
-    const look = plan?.looks[0];
+    const decision = plan?.decisions[0];
     const [attempt] = attempts;
     const plain =
       outcome.kind === 'done' &&
       attempts.length === 1 &&
-      plan?.looks.length === 1 &&
+      plan?.decisions.length === 1 &&
       context.queuedMs === 0 &&
       context.loadingMs === 0;
-    const only = look?.only;
-    const kept = only ? undefined : look?.place;
-    if (!plain || !attempt || !look || !(only || kept)) {
-      this.#records[place] = recordOf(context, now, wallTime, outcome);
+    const only = decision?.only;
+    const ref = only ? undefined : decision?.ref;
+    if (!plain || !attempt || !decision || !(only || ref)) {
+      this.#records[row] = recordOf(context, now, wallTime, outcome);
       return;
     }
-    this.#records[place] = undefined;
-    this.#targets[place] = only?.target;
-    this.#choices[place] = kept?.all;
-    const names = place * NAMES;
+    this.#records[row] = undefined;
+    this.#targets[row] = only?.target;
+    this.#choices[row] = ref?.all;
+    const names = row * NAMES;
     this.#names[names] = context.principal.tenant;
     this.#names[names + 1] = context.model ?? '';
     this.#names[names + 2] = context.route;
-    this.#names[names + 3] = look.strategy;
+    this.#names[names + 3] = decision.strategy;
     this.#names[names + 4] = attempt.provider;
     this.#names[names + 5] = attempt.model;
     this.#names[names + 6] = plan.participation?.variant ?? '';
-    this.#names[names + 7] = look.model;
+    this.#names[names + 7] = decision.model;
     const { usage } = context;
-    const at = place * NUMBERS;
+    const at = row * NUMBERS;
     const numbers = this.#numbers;
     numbers[at] = wallTime;
     numbers[at + 1] = context.startedAt;
@@ -212,48 +217,48 @@ export class RequestLog {
     numbers[at + 3] = context.committedAt ?? Number.NaN;
     numbers[at + 4] = now;
     numbers[at + 5] = only?.inflight ?? 0;
-    numbers[at + 6] = only?.pace ?? Number.NaN;
+    numbers[at + 6] = only?.timePerTokenMs ?? Number.NaN;
     numbers[at + 7] = usage?.inputTokens ?? Number.NaN;
     numbers[at + 8] = usage?.outputTokens ?? Number.NaN;
     numbers[at + 9] = usage?.cachedInputTokens ?? Number.NaN;
     numbers[at + 10] = context.stream ? 1 : 0;
     numbers[at + 11] = context.status ?? Number.NaN;
-    numbers[at + 12] = look.at;
-    numbers[at + 13] = kept?.from ?? 0;
-    numbers[at + 14] = kept?.count ?? 0;
+    numbers[at + 12] = decision.at;
+    numbers[at + 13] = ref?.from ?? 0;
+    numbers[at + 14] = ref?.count ?? 0;
   }
 
   /** Clients choose ids: of two requests with the same one, the later is found. */
   find(id: string): RequestRecord | undefined {
     for (let back = 1; back <= this.size; back += 1) {
-      const place = (this.#next - back + this.size) % this.size;
-      if (this.#ids[place] === id) return this.#records[place] ?? this.#restored(place);
+      const row = (this.#next - back + this.size) % this.size;
+      if (this.#ids[row] === id) return this.#records[row] ?? this.#restored(row);
     }
     return undefined;
   }
 
-  #restored(place: number): RequestRecord | undefined {
-    const number = (index: number): number => this.#numbers[place * NUMBERS + index] ?? 0;
+  #restored(row: number): RequestRecord | undefined {
+    const number = (index: number): number => this.#numbers[row * NUMBERS + index] ?? 0;
     const known = (index: number): number | undefined =>
       Number.isNaN(number(index)) ? undefined : number(index);
-    const name = (index: number): string => this.#names[place * NAMES + index] ?? '';
-    const target = this.#targets[place];
-    const all = this.#choices[place];
+    const name = (index: number): string => this.#names[row * NAMES + index] ?? '';
+    const target = this.#targets[row];
+    const all = this.#choices[row];
     if (!target && !all) return undefined;
-    const look: LookRecord = {
+    const decision: RoutingDecision = {
       model: name(7),
-      because: 'asked',
+      reason: 'asked',
       strategy: name(3),
       at: number(12),
-      considered: target
-        ? [{ target, inflight: number(5), pace: known(6) }]
-        : consideredAt(this.notes, { all: all ?? [], from: number(13), count: number(14) }),
+      evaluated: target
+        ? [{ target, inflight: number(5), timePerTokenMs: known(6) }]
+        : readDecision(this.notes, { all: all ?? [], from: number(13), count: number(14) }),
     };
     const [startedAt, endedAt] = [number(1), number(4)];
     const counts = { inputTokens: known(7), outputTokens: known(8), cachedInputTokens: known(9) };
     const usage = Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined));
     return {
-      id: this.#ids[place] ?? '',
+      id: this.#ids[row] ?? '',
       tenant: name(0),
       model: name(1),
       route: name(2),
@@ -267,7 +272,7 @@ export class RequestLog {
       endedAt,
       status: known(11),
       outcome: { kind: 'done' },
-      looks: [look],
+      decisions: [decision],
       attempts: [
         {
           provider: name(4),

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
-import { type FakeExchange, FakeTransport } from '../../test/support/fake-transport.ts';
+import { FakeTransport, type FakeUpstreamCall } from '../../test/support/fake-transport.ts';
 import {
   chatEvent,
   NO_EXTRAS,
@@ -58,7 +58,7 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
     maxRequestMs: 1e9,
     queueTimeoutMs: 500,
   };
-  const due = new Map<FakeExchange, number>();
+  const due = new Map<FakeUpstreamCall, number>();
   const firsts: number[] = [];
   let attempts = 0;
   let completed = 0;
@@ -77,18 +77,18 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
     );
     while (context.committedAt === undefined) {
       await settle();
-      for (const exchange of transport.exchanges) {
-        if (!exchange.open) continue;
-        const at = due.get(exchange);
+      for (const upstreamCall of transport.upstreamCalls) {
+        if (!upstreamCall.open) continue;
+        const at = due.get(upstreamCall);
         if (at === undefined) {
           // The fault is the attempt's, and comes evenly.
           turn += 1;
-          due.set(exchange, clock.now() + (turn % PERIOD === 0 ? SLOW : USUAL + ((turn * 7) % 50)));
-        } else if (clock.now() + TICK >= at && exchange.state === 'waiting') {
-          exchange.head();
-          exchange.data(chatEvent('hi') + chatEvent('', 'stop'));
-          exchange.data('data: [DONE]\n\n');
-          exchange.end();
+          due.set(upstreamCall, clock.now() + (turn % PERIOD === 0 ? SLOW : USUAL + ((turn * 7) % 50)));
+        } else if (clock.now() + TICK >= at && upstreamCall.state === 'waiting') {
+          upstreamCall.head();
+          upstreamCall.data(chatEvent('hi') + chatEvent('', 'stop'));
+          upstreamCall.data('data: [DONE]\n\n');
+          upstreamCall.end();
         }
       }
       if (context.committedAt === undefined) clock.advance(TICK);
@@ -98,8 +98,8 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
     const answer = await answering;
     if (answer.kind === 'stream') for await (const _ of readableOf(answer.body));
     await settle();
-    expect(transport.exchanges.filter(({ open }) => open)).toEqual([]);
-    transport.exchanges.length = 0;
+    expect(transport.upstreamCalls.filter(({ open }) => open)).toEqual([]);
+    transport.upstreamCalls.length = 0;
     due.clear();
   }
   expect([completed, states.total(), clock.sleeping]).toEqual([requests, 0, 0]);

@@ -65,7 +65,7 @@ export class Mirror {
     );
     own.deadlineAt = deadlineAt;
     own.priority = 'low';
-    own.demands = context.demands;
+    own.constraints = context.constraints;
     own.stream = call.stream;
     own.wantsCost = true;
     // What the answer would be kept for is the other one's business.

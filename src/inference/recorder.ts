@@ -7,15 +7,15 @@ import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { Sample } from '../routing/experiments/canary.ts';
 import type { Participation } from '../routing/experiments/experiments.ts';
 import type { AttemptTrace, Outcome, RequestContext } from './context.ts';
+import { MetricHandles } from './metric-handles.ts';
 import type { MirrorSide } from './mirror.ts';
-import { RecordedSeries } from './recorded-series.ts';
 import type { AttemptObserver } from './service.ts';
 
 const NONE = 'none';
 
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
 export class Recorder implements AttemptObserver {
-  readonly #series: RecordedSeries;
+  readonly #series: MetricHandles;
 
   constructor(
     private readonly metrics: Metrics,
@@ -25,7 +25,7 @@ export class Recorder implements AttemptObserver {
     /** Told what a request of an experiment has shown. */
     private readonly onSample: (part: Participation, sample: Sample) => void = () => undefined,
   ) {
-    this.#series = new RecordedSeries(metrics);
+    this.#series = new MetricHandles(metrics);
   }
 
   attemptEnded(trace: AttemptTrace, context: RequestContext): void {
@@ -86,7 +86,7 @@ export class Recorder implements AttemptObserver {
     this.onSample(part, {
       failed,
       // An answer of another variant says nothing of this one's pace and price.
-      pace: failed ? undefined : duration / workOf(usage?.outputTokens ?? 0),
+      timePerTokenMs: failed ? undefined : duration / workOf(usage?.outputTokens ?? 0),
       nanoUsd: failed || cost === undefined ? undefined : nanoUsd(cost),
     });
   }

@@ -10,11 +10,11 @@ import type { ModelDirectory } from '../routing/directory.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
 import type { Router } from '../routing/router.ts';
+import type { QueueObserver } from './admission-queue.ts';
 import type { Answer, AttemptEnd } from './attempt.ts';
 import type { AttemptTrace, RequestContext } from './context.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
 import type { MirrorObserver } from './mirror.ts';
-import type { QueueObserver } from './waiting-room.ts';
 
 /** Everything that one configuration decides. Swapped whole; a request keeps the one it began with. */
 export interface InferenceSnapshot {

@@ -27,14 +27,14 @@ export function nothingUsable(
   states: TargetStates,
   now: number,
 ): GatewayError {
-  const considered = plan.looks
-    .flatMap((look) => look.considered)
+  const evaluated = plan.decisions
+    .flatMap((decision) => decision.evaluated)
     .filter(({ leftOut }) => leftOut !== 'weight 0');
-  if (considered.length === 0) {
+  if (evaluated.length === 0) {
     return new GatewayError('model_not_found', `Model "${model}" has no target.`, { param: 'model' });
   }
-  const insisted = considered.every(({ demanded }) => demanded);
-  const each = considered.map(({ target, leftOut }) => {
+  const insisted = evaluated.every(({ demanded }) => demanded);
+  const each = evaluated.map(({ target, leftOut }) => {
     const { lastFailure } = states.of(target);
     const last = lastFailure ? `; last failure: ${lastFailure.message}` : '';
     return `${target.provider.id}/${target.model} (${(leftOut ?? 'not tried').replaceAll('_', ' ')}${last})`;

@@ -106,7 +106,7 @@ describe('targets', () => {
       message: 'too long',
       details: { attempts: [{ provider: 'p0' }] },
     });
-    expect(second.exchanges).toEqual([]);
+    expect(second.upstreamCalls).toEqual([]);
   });
 
   test('that all fail are all named, and no single one’s error object hides them', async () => {

@@ -2,15 +2,15 @@ import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import { readableOf } from '../core/push-stream.ts';
 import { guessTokens } from '../core/token-guess.ts';
-import type { Admission } from '../limits/limiter.ts';
+import type { LimitReservation } from '../limits/limiter.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import { RequestFacts } from '../routing/request-facts.ts';
-import { Attempts } from './attempts.ts';
 import type { Outcome, RequestContext } from './context.ts';
-import { ContinuableStream, chained, type Sequel } from './continuation.ts';
+import { ContinuableStream, concatStreams, type StreamContinuation } from './continuation.ts';
 import { Escalation } from './escalation.ts';
 import { expectedNanoUsd, expectedTokens } from './expected-use.ts';
+import { FailoverExecutor } from './failover-executor.ts';
 import { Mirror } from './mirror.ts';
 import type {
   InferenceAnswer,
@@ -38,11 +38,11 @@ const encoder = new TextEncoder();
  */
 export class InferenceService {
   readonly #now = () => this.options.clock.now();
-  readonly #attempts: Attempts;
+  readonly #attempts: FailoverExecutor;
   readonly #mirror: Mirror;
 
   constructor(private readonly options: InferenceServiceOptions) {
-    this.#attempts = new Attempts(options);
+    this.#attempts = new FailoverExecutor(options);
     this.#mirror = new Mirror(options.clock, options.observer);
   }
 
@@ -65,14 +65,14 @@ export class InferenceService {
       context.modelLabel = route.label;
       if (route.strict) context.strict = true;
       const { principal } = context;
-      const facts = new RequestFacts(call, principal.tenant, context.demands, principal.weight);
+      const facts = new RequestFacts(call, principal.tenant, context.constraints, principal.weight);
       const run: Run = { snapshot, context, call, facts, renderStreamError };
       // Copies for comparison are the operator's own, and take nothing from anybody.
       const isCopy = target !== undefined;
       const admitting = isCopy ? undefined : this.#admit(snapshot, context, route, facts);
       const answer = admitting
-        ? admitting.then((admission) => {
-            context.admission = admission;
+        ? admitting.then((reservation) => {
+            context.reservation = reservation;
             return this.#answer(run, route, isCopy);
           })
         : this.#answer(run, route, isCopy);
@@ -112,7 +112,7 @@ export class InferenceService {
     context: RequestContext,
     route: ModelRoute,
     facts: RequestFacts,
-  ): Promise<Admission | undefined> | undefined {
+  ): Promise<LimitReservation | undefined> | undefined {
     const { limiter } = this.options;
     const { principal, tags, addressLimits } = context;
     if (!limiter) return undefined;
@@ -126,7 +126,7 @@ export class InferenceService {
       nanoUsd: (now) => expectedNanoUsd(snapshot.prices, route.targets, route.facts, facts, now),
     });
     if (admitted instanceof Promise) return admitted;
-    context.admission = admitted;
+    context.reservation = admitted;
     return undefined;
   }
 
@@ -134,7 +134,7 @@ export class InferenceService {
   async #continuing(run: Run, plan: RoutePlan, stream: ContinuableStream): Promise<InferenceAnswer> {
     const { context, facts } = run;
     // In the order in which they are to be read: a short one may be over before its reader has come to it.
-    const sequels: Promise<Sequel>[] = [];
+    const sequels: Promise<StreamContinuation>[] = [];
     const piece: Run = {
       ...run,
       hedged: false,
@@ -177,7 +177,7 @@ export class InferenceService {
         sequels.push(next);
       },
     };
-    const ended = (error: GatewayError): Promise<Sequel> =>
+    const ended = (error: GatewayError): Promise<StreamContinuation> =>
       Promise.resolve({
         body: undefined,
         before:
@@ -189,7 +189,7 @@ export class InferenceService {
     return answer.kind === 'stream'
       ? {
           ...answer,
-          body: chained(
+          body: concatStreams(
             readableOf(answer.body),
             () => sequels.shift(),
             () => context.abort(new GatewayError('client_closed_request', 'The client stopped reading.')),
@@ -221,7 +221,7 @@ export class InferenceService {
     if (answeredBy) answeredBy.rejected = reason;
     context.answeredBy = undefined;
     context.committedAt = undefined;
-    plan.goTo(stronger, 'escalation');
+    plan.switchRoute(stronger, 'escalation');
     try {
       return await this.#attempts.run(run, plan);
     } catch (error) {

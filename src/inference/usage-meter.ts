@@ -41,7 +41,7 @@ export class UsageMeter {
     context.call = undefined;
     // Counting is not billed by anybody.
     if (operation === 'count-tokens') {
-      context.admission?.settle({ tokens: 0, nanoUsd: 0 });
+      context.reservation?.settle({ tokens: 0, nanoUsd: 0 });
       return;
     }
     let unknown = false;
@@ -88,7 +88,7 @@ export class UsageMeter {
   }
 
   #close(context: RequestContext, outcome: Outcome): void {
-    const { attempts, principal, admission } = context;
+    const { attempts, principal, reservation } = context;
     let tokens = 0;
     let nanoUsd = 0;
     const counted = context.answeredBy ?? attempts.at(-1);
@@ -102,14 +102,14 @@ export class UsageMeter {
         if (cost !== undefined) nanoUsd += nanoOfPico(cost);
       }
       trace.costPico = cost ?? null;
-      trace.admission?.settle({
+      trace.reservation?.settle({
         tokens: (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0),
         nanoUsd: cost ? nanoOfPico(cost) : 0,
       });
       this.options.journal?.add(this.#event(context, outcome, trace, trace === counted));
     }
     if (nanoUsd > 0) this.options.onCost(context.modelLabel ?? 'unknown', principal.tenant, nanoUsd);
-    admission?.settle({ tokens, nanoUsd });
+    reservation?.settle({ tokens, nanoUsd });
   }
 
   #event(context: RequestContext, outcome: Outcome, trace: AttemptTrace, counted: boolean): UsageEvent {

@@ -13,7 +13,7 @@ export type Counter = {
 } & (
   | { readonly kind: 'rate'; readonly capacity: number; readonly perMs: number }
   | { readonly kind: 'period'; readonly per: CalendarPeriod }
-  | { readonly kind: 'places' }
+  | { readonly kind: 'concurrency' }
 );
 
 /** What a request takes from one counter. */
@@ -37,7 +37,7 @@ export function countersOf(subject: SubjectLimits): Counter[] {
       subject,
       limit,
     };
-    if (per === null) return { ...common, kind: 'places' };
+    if (per === null) return { ...common, kind: 'concurrency' };
     if (per === 'day' || per === 'month') return { ...common, kind: 'period', per };
     return { ...common, kind: 'rate', capacity: burst ?? max, perMs: max / RATE_MS[per] };
   });

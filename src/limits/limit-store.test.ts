@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import {
   charge,
+  concurrency,
   counter,
   granted,
-  places,
   quota,
   rate,
   redisStore,
@@ -83,7 +83,7 @@ const moments = fc.array(
 );
 
 const comparable = (answer: ReserveAnswer) =>
-  answer.granted ? { standings: answer.standings, over: answer.over.toSorted() } : answer;
+  answer.granted ? { counterStates: answer.counterStates, over: answer.over.toSorted() } : answer;
 
 for (const backend of BACKENDS) {
   describe.skipIf(!backend.available)(`limits in ${backend.name}`, () => {
@@ -101,14 +101,14 @@ for (const backend of BACKENDS) {
     test('take from all counters, or from none', async () => {
       const [wide, narrow] = [quota(10), quota(1)];
       const first = granted(await store.reserve([charge(wide), charge(narrow)]));
-      expect(first.standings).toEqual([1, 1]);
+      expect(first.counterStates).toEqual([1, 1]);
       expect(await store.reserve([charge(wide), charge(narrow)])).toEqual({
         granted: false,
         refused: 1,
-        standing: 1,
+        counterState: 1,
       });
       await settled(store);
-      expect(await store.standing(wide, charge(wide).period)).toBe(1);
+      expect(await store.stateOf(wide, charge(wide).period)).toBe(1);
     });
 
     test('correct what was taken to what was used, once', async () => {
@@ -118,11 +118,11 @@ for (const backend of BACKENDS) {
       store.settle(reservation, [150]);
       store.settle(reservation, [0]);
       await settled(store);
-      expect(await store.standing(tokens, charge(tokens).period)).toBe(150);
+      expect(await store.stateOf(tokens, charge(tokens).period)).toBe(150);
       const more = granted(await store.reserve([charge(tokens, 850)]));
       store.settle(more.reservation, [900]);
       await settled(store);
-      expect(await store.standing(tokens, charge(tokens).period)).toBe(1_050);
+      expect(await store.stateOf(tokens, charge(tokens).period)).toBe(1_050);
     });
 
     test('hold amounts of money exactly', async () => {
@@ -132,7 +132,7 @@ for (const backend of BACKENDS) {
       expect((await store.reserve([charge(budget, 1)])).granted).toBe(true);
       store.settle(reservation, [1]);
       await settled(store);
-      expect(await store.standing(budget, charge(budget).period)).toBe(2);
+      expect(await store.stateOf(budget, charge(budget).period)).toBe(2);
     });
 
     test('let a rate through at once up to its burst, then as it flows in', async () => {
@@ -152,17 +152,17 @@ for (const backend of BACKENDS) {
       granted(await store.reserve([charge(tokens, 250)]));
       const answer = await store.reserve([charge(tokens, 1)]);
       expect(answer.granted).toBe(false);
-      if (!answer.granted) expect(answer.standing).toBeLessThan(-140);
+      if (!answer.granted) expect(answer.counterState).toBeLessThan(-140);
     });
 
     test('give places back, and refuse while all are held', async () => {
-      const two = places(2);
+      const two = concurrency(2);
       const held = [granted(await store.reserve([charge(two)])), granted(await store.reserve([charge(two)]))];
       expect((await store.reserve([charge(two)])).granted).toBe(false);
-      store.settle(held[0]?.reservation ?? { id: '', charges: [], spared: [] }, [0]);
+      store.settle(held[0]?.reservation ?? { id: '', charges: [], unchargedIndexes: [] }, [0]);
       await settled(store);
       granted(await store.reserve([charge(two)]));
-      expect(await store.standing(two, undefined)).toBe(2);
+      expect(await store.stateOf(two, undefined)).toBe(2);
     });
 
     test('that only warn or look on say so, and count as they should', async () => {
@@ -170,27 +170,28 @@ for (const backend of BACKENDS) {
       const charges = [charge(warn), charge(shadow)];
       expect(granted(await store.reserve(charges)).over).toEqual([]);
       expect(granted(await store.reserve(charges)).over).toEqual([0, 1]);
-      expect(await store.standing(warn, charges[0]?.period)).toBe(2);
-      expect(await store.standing(shadow, charges[1]?.period)).toBe(1);
+      expect(await store.stateOf(warn, charges[0]?.period)).toBe(2);
+      expect(await store.stateOf(shadow, charges[1]?.period)).toBe(1);
     });
 
     test('that only look on are corrected by nothing where they took nothing', async () => {
-      const [tokens, now] = [quota(100, { of: 'tokens', mode: 'shadow' }), places(1, { mode: 'shadow' })];
+      const [tokens, now] = [
+        quota(100, { of: 'tokens', mode: 'shadow' }),
+        concurrency(1, { mode: 'shadow' }),
+      ];
       const charges = [charge(tokens, 80), charge(now)];
       const [first, second] = [granted(await store.reserve(charges)), granted(await store.reserve(charges))];
       expect(second.over).toEqual([0, 1]);
       store.settle(second.reservation, [10, 0]);
       await settled(store);
-      expect([
-        await store.standing(tokens, charges[0]?.period),
-        await store.standing(now, undefined),
-      ]).toEqual([80, 1]);
+      expect([await store.stateOf(tokens, charges[0]?.period), await store.stateOf(now, undefined)]).toEqual([
+        80, 1,
+      ]);
       store.settle(first.reservation, [30, 0]);
       await settled(store);
-      expect([
-        await store.standing(tokens, charges[0]?.period),
-        await store.standing(now, undefined),
-      ]).toEqual([30, 0]);
+      expect([await store.stateOf(tokens, charges[0]?.period), await store.stateOf(now, undefined)]).toEqual([
+        30, 0,
+      ]);
     });
 
     test('count as one does alone, whatever comes in one moment', async () => {
@@ -213,14 +214,14 @@ for (const backend of BACKENDS) {
               const [taken] = open.splice(at % Math.max(1, open.length), 1);
               if (!taken) continue;
               const { charges } = taken.here;
-              const amounts = charges.map(({ counter: { kind } }) => (kind === 'places' ? 0 : used));
+              const amounts = charges.map(({ counter: { kind } }) => (kind === 'concurrency' ? 0 : used));
               store.settle(taken.here, amounts);
               alone.settle(taken.there, amounts);
             }
             const all = reserve.map((amounts) =>
               amounts.flatMap((amount, index) => {
                 const taken = counters[index];
-                return taken && amount > 0 ? [charge(taken, taken.kind === 'places' ? 1 : amount)] : [];
+                return taken && amount > 0 ? [charge(taken, taken.kind === 'concurrency' ? 1 : amount)] : [];
               }),
             );
             const here = await Promise.all(all.map((charges) => store.reserve(charges)));
@@ -239,19 +240,19 @@ for (const backend of BACKENDS) {
 
     test('are not exceeded by many at once, from several gateways', async () => {
       const stores = [store, await connect(), await connect()];
-      const [day, now] = [quota(50), places(1_000)];
+      const [day, now] = [quota(50), concurrency(1_000)];
       const answers = await Promise.all(
         Array.from({ length: 200 }, (_, index) =>
           stores[index % 3]?.reserve([charge(day), charge(now), charge(quota(5, {}), 0)]),
         ),
       );
       expect(answers.filter((answer) => answer?.granted)).toHaveLength(50);
-      expect(await store.standing(day, charge(day).period)).toBe(50);
+      expect(await store.stateOf(day, charge(day).period)).toBe(50);
       answers.forEach((answer, index) => {
         if (answer?.granted) stores[index % 3]?.settle(answer.reservation, [0, 0, 0]);
       });
       for (const one of stores) await settled(one);
-      expect([await store.standing(day, charge(day).period), await store.standing(now, undefined)]).toEqual([
+      expect([await store.stateOf(day, charge(day).period), await store.stateOf(now, undefined)]).toEqual([
         0, 0,
       ]);
     });
@@ -261,7 +262,7 @@ for (const backend of BACKENDS) {
       granted(await store.reserve([charge(own), charge(model)]));
       expect(await store.reserve([charge(own), charge(model)])).toMatchObject({ granted: false, refused: 1 });
       await settled(store);
-      expect(await store.standing(own, charge(own).period)).toBe(1);
+      expect(await store.stateOf(own, charge(own).period)).toBe(1);
     });
   });
 }

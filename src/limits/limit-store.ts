@@ -2,7 +2,7 @@ import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
 
 /** How a counter stands after it was asked: what is left of a `rate`, what is used of a `period` or of `places`. */
-export type Standing = number;
+export type CounterState = number;
 
 /** What was taken, until it is settled. */
 export interface Reservation {
@@ -10,11 +10,11 @@ export interface Reservation {
   readonly id: string;
   readonly charges: readonly Charge[];
   /** Which of the charges took nothing: what would have been refused takes nothing from what only looks on. */
-  readonly spared: readonly number[];
+  readonly unchargedIndexes: readonly number[];
 }
 
 /** @param over which charges are over a limit that does not refuse */
-export function sparedBy(charges: readonly Charge[], over: readonly number[]): readonly number[] {
+export function unchargedIndexesOf(charges: readonly Charge[], over: readonly number[]): readonly number[] {
   if (over.length === 0) return NONE;
   return over.filter((index) => charges[index]?.counter.limit.mode === 'shadow');
 }
@@ -26,7 +26,7 @@ export type ReserveAnswer =
       readonly granted: true;
       readonly reservation: Reservation;
       /** By the order of the charges. */
-      readonly standings: readonly Standing[];
+      readonly counterStates: readonly CounterState[];
       /** Which of them are over a limit that does not refuse. */
       readonly over: readonly number[];
     }
@@ -34,7 +34,7 @@ export type ReserveAnswer =
       readonly granted: false;
       /** Which charge was refused; nothing was taken from any. */
       readonly refused: number;
-      readonly standing: Standing;
+      readonly counterState: CounterState;
     };
 
 /**
@@ -50,7 +50,7 @@ export interface LimitStore {
    */
   settle(reservation: Reservation, used: readonly number[]): void;
   /** How a counter stands, without taking anything. */
-  standing(counter: Counter, period: Period | undefined): Standing | Promise<Standing>;
+  stateOf(counter: Counter, period: Period | undefined): CounterState | Promise<CounterState>;
   close(): Promise<void>;
 }
 

@@ -35,7 +35,7 @@ export interface LimiterOptions {
 }
 
 /** A request that was let in. Settled once, when it is known what it has used. */
-export class Admission {
+export class LimitReservation {
   #settled = false;
 
   constructor(
@@ -68,7 +68,7 @@ export class Limiter {
    * @returns nothing where nothing limits
    * @throws GatewayError `rate_limit_exceeded`, `quota_exceeded` or `store_unavailable`
    */
-  admit(expected: Expected): Admission | Promise<Admission> | undefined {
+  admit(expected: Expected): LimitReservation | Promise<LimitReservation> | undefined {
     const charges = this.#charges(expected);
     if (charges.length === 0) return undefined;
     let answer: ReserveAnswer | Promise<ReserveAnswer>;
@@ -77,9 +77,9 @@ export class Limiter {
     } catch (error) {
       throw lost(error);
     }
-    if (!(answer instanceof Promise)) return this.#admission(answer, charges);
+    if (!(answer instanceof Promise)) return this.#toReservation(answer, charges);
     return answer.then(
-      (known) => this.#admission(known, charges),
+      (known) => this.#toReservation(known, charges),
       (error: unknown) => {
         throw lost(error);
       },
@@ -87,9 +87,11 @@ export class Limiter {
   }
 
   /** How everything stands that limits somebody. */
-  async standings(
+  async counterStates(
     subjects: readonly SubjectLimits[],
-  ): Promise<{ readonly counter: Counter; readonly standing: number; readonly resetsAt: number | null }[]> {
+  ): Promise<
+    { readonly counter: Counter; readonly counterState: number; readonly resetsAt: number | null }[]
+  > {
     const { clock, calendar, store } = this.options;
     const now = clock.wallTime();
     return Promise.all(
@@ -101,7 +103,7 @@ export class Limiter {
               : undefined;
           return {
             counter,
-            standing: await store.standing(counter, period),
+            counterState: await store.stateOf(counter, period),
             resetsAt: period?.endsAt ?? null,
           };
         }),
@@ -109,13 +111,13 @@ export class Limiter {
     );
   }
 
-  #tell(charges: readonly Charge[], standings: readonly number[]): void {
+  #tell(charges: readonly Charge[], counterStates: readonly number[]): void {
     const { onUse } = this.options;
     if (!onUse) return;
     for (let index = 0; index < charges.length; index += 1) {
       const counter = charges[index]?.counter;
       if (counter?.kind === 'period' && counter.subject.scope === 'tenant')
-        onUse(counter, standings[index] ?? 0);
+        onUse(counter, counterStates[index] ?? 0);
     }
   }
 
@@ -152,28 +154,28 @@ export class Limiter {
     return counters;
   }
 
-  #admission(answer: ReserveAnswer, charges: readonly Charge[]): Admission {
+  #toReservation(answer: ReserveAnswer, charges: readonly Charge[]): LimitReservation {
     const { onHit, store } = this.options;
     if (!answer.granted) {
       const charge = charges[answer.refused];
       if (!charge) throw new Error('a charge was refused that was not asked for');
       onHit(charge.counter, true);
-      throw refusal(charge, answer.standing, this.options.clock.wallTime());
+      throw refusal(charge, answer.counterState, this.options.clock.wallTime());
     }
-    const { reservation, standings, over } = answer;
+    const { reservation, counterStates, over } = answer;
     const warnings: string[] = [];
-    this.#tell(charges, standings);
+    this.#tell(charges, counterStates);
     for (const index of over) {
       const charge = charges[index];
       if (!charge) continue;
       onHit(charge.counter, false);
       if (charge.counter.limit.mode === 'warn') {
         warnings.push(
-          `${describe(charge.counter)} is used up: ${usedOf(charge.counter, standings[index] ?? 0)}.`,
+          `${describe(charge.counter)} is used up: ${usedOf(charge.counter, counterStates[index] ?? 0)}.`,
         );
       }
     }
-    return new Admission(store, reservation, standingLines(charges, standings), warnings);
+    return new LimitReservation(store, reservation, rateLimitLines(charges, counterStates), warnings);
   }
 }
 
@@ -235,18 +237,18 @@ function describe({ limit, subject }: Counter): string {
   return `the limit of ${what}${per === null ? '' : ` per ${per}`} for ${subjectOf(subject)}`;
 }
 
-function usedOf(counter: Counter, standing: number): string {
+function usedOf(counter: Counter, counterState: number): string {
   const { limit } = counter;
-  if (counter.kind === 'rate') return `${Math.max(0, Math.floor(standing))} left at the moment`;
-  const amount = limit.of === 'cost' ? `${amountOfNano(standing)} US dollars` : String(standing);
+  if (counter.kind === 'rate') return `${Math.max(0, Math.floor(counterState))} left at the moment`;
+  const amount = limit.of === 'cost' ? `${amountOfNano(counterState)} US dollars` : String(counterState);
   return `${amount} used`;
 }
 
 /** Names the limit, whose it is, what is used, and when it may go on. */
-function refusal(charge: Charge, standing: number, now: number): GatewayError {
+function refusal(charge: Charge, counterState: number, now: number): GatewayError {
   const { counter, amount, period } = charge;
   const { limit, subject } = counter;
-  const waitMs = waitOf(charge, standing, now);
+  const waitMs = waitOf(charge, counterState, now);
   const resetsAt = new Date(now + waitMs).toISOString();
   const seconds = Math.max(1, Math.ceil(waitMs / 1000));
   const details = {
@@ -256,15 +258,15 @@ function refusal(charge: Charge, standing: number, now: number): GatewayError {
     per: limit.per,
     max: limit.of === 'cost' ? amountOfNano(limit.max) : limit.max,
     ...(counter.kind === 'rate'
-      ? { remaining: Math.max(0, Math.floor(standing)) }
-      : { used: limit.of === 'cost' ? amountOfNano(standing) : standing }),
+      ? { remaining: Math.max(0, Math.floor(counterState)) }
+      : { used: limit.of === 'cost' ? amountOfNano(counterState) : counterState }),
     requested: limit.of === 'cost' ? amountOfNano(amount) : amount,
     resets_at: resetsAt,
   };
   const text = `${describe(counter)} is reached`;
   return new GatewayError(
     counter.kind === 'period' ? 'quota_exceeded' : 'rate_limit_exceeded',
-    `${text.charAt(0).toUpperCase()}${text.slice(1)}: ${usedOf(counter, standing)}, and this request needs ${details.requested}${
+    `${text.charAt(0).toUpperCase()}${text.slice(1)}: ${usedOf(counter, counterState)}, and this request needs ${details.requested}${
       limit.of === 'cost' ? ' US dollars' : ''
     }. ${period ? `It begins anew at ${resetsAt}.` : `Try again in ${seconds} s.`}`,
     {
@@ -281,20 +283,20 @@ function refusal(charge: Charge, standing: number, now: number): GatewayError {
 }
 
 /** Milliseconds until there may be room. */
-function waitOf({ counter, amount, period }: Charge, standing: number, now: number): number {
+function waitOf({ counter, amount, period }: Charge, counterState: number, now: number): number {
   if (counter.kind === 'rate') {
-    return (Math.min(amount, counter.capacity) - standing) / counter.perMs;
+    return (Math.min(amount, counter.capacity) - counterState) / counter.perMs;
   }
   return period ? Math.max(0, period.endsAt - now) : 1_000;
 }
 
 /** How the rate stands that leaves the fewest requests. */
-function standingLines(charges: readonly Charge[], standings: readonly number[]): string {
+function rateLimitLines(charges: readonly Charge[], counterStates: readonly number[]): string {
   let tightest: Extract<Counter, { kind: 'rate' }> | undefined;
   let least = 0;
   for (let index = 0; index < charges.length; index += 1) {
     const counter = charges[index]?.counter;
-    const left = standings[index] ?? 0;
+    const left = counterStates[index] ?? 0;
     if (counter?.kind !== 'rate' || counter.limit.of !== 'requests' || counter.limit.mode !== 'enforce')
       continue;
     if (tightest && left >= least) continue;

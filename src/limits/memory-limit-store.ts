@@ -3,11 +3,11 @@ import type { PeriodCount } from '../storage/sql/period-counters.ts';
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
 import {
+  type CounterState,
   type LimitStore,
   type Reservation,
   type ReserveAnswer,
-  type Standing,
-  sparedBy,
+  unchargedIndexesOf,
 } from './limit-store.ts';
 
 interface Bucket {
@@ -42,7 +42,7 @@ class OpenReservation implements Reservation {
 
   constructor(
     readonly charges: readonly Charge[],
-    readonly spared: readonly number[],
+    readonly unchargedIndexes: readonly number[],
   ) {}
 }
 
@@ -50,7 +50,7 @@ class OpenReservation implements Reservation {
 export class MemoryLimitStore implements LimitStore {
   readonly #buckets = new Map<string, Bucket>();
   readonly #tallies = new Map<string, Tally>();
-  readonly #places = new Map<string, number>();
+  readonly #slots = new Map<string, number>();
   readonly #uses = new Map<string, { counter: Counter; period: Period; amount: number }>();
   #open = 0;
   readonly #changed = new Set<string>();
@@ -79,43 +79,49 @@ export class MemoryLimitStore implements LimitStore {
         return {
           granted: false,
           refused: index,
-          standing: this.#standing(charge.counter, charge.period, now),
+          counterState: this.#stateOf(charge.counter, charge.period, now),
         };
       }
       over.push(index);
     }
-    const spared = sparedBy(charges, over);
-    const standings: Standing[] = [];
+    const unchargedIndexes = unchargedIndexesOf(charges, over);
+    const counterStates: CounterState[] = [];
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
       if (!charge) continue;
-      standings.push(
-        spared.includes(index)
-          ? this.#standing(charge.counter, charge.period, now)
+      counterStates.push(
+        unchargedIndexes.includes(index)
+          ? this.#stateOf(charge.counter, charge.period, now)
           : this.#take(charge, charge.amount, now),
       );
     }
     this.#next += 1;
     if (this.#next % SWEEP_EVERY === 0) this.#sweep(now);
     this.#open += 1;
-    return { granted: true, reservation: new OpenReservation(charges, spared), standings, over };
+    return {
+      granted: true,
+      reservation: new OpenReservation(charges, unchargedIndexes),
+      counterStates,
+      over,
+    };
   }
 
   settle(reservation: Reservation, used: readonly number[]): void {
     if (!(reservation instanceof OpenReservation) || reservation.settled) return;
     reservation.settled = true;
     this.#open -= 1;
-    const { charges, spared } = reservation;
+    const { charges, unchargedIndexes } = reservation;
     const now = this.clock.now();
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
       const difference = (used[index] ?? 0) - (charge?.amount ?? 0);
-      if (charge && difference !== 0 && !spared.includes(index)) this.#take(charge, difference, now);
+      if (charge && difference !== 0 && !unchargedIndexes.includes(index))
+        this.#take(charge, difference, now);
     }
   }
 
-  standing(counter: Counter, period: Period | undefined): Standing {
-    return this.#standing(counter, period, this.clock.now());
+  stateOf(counter: Counter, period: Period | undefined): CounterState {
+    return this.#stateOf(counter, period, this.clock.now());
   }
 
   /** Keeps the quotas and budgets that have changed since they were last kept. */
@@ -161,13 +167,13 @@ export class MemoryLimitStore implements LimitStore {
       // More than the whole bucket holds could never be taken: it may go when the bucket is full, and leaves a debt.
       return this.#level(counter, now) >= Math.min(amount, counter.capacity * this.share.part());
     }
-    const used = this.#standing(counter, period, now);
+    const used = this.#stateOf(counter, period, now);
     // Of what others have not used before; and one place at least, since none would be a refusal.
     const open = Math.max(0, max - this.share.usedBefore(counter, period)) * this.share.part();
-    return used + amount <= (counter.kind === 'places' ? Math.max(1, open) : open);
+    return used + amount <= (counter.kind === 'concurrency' ? Math.max(1, open) : open);
   }
 
-  #take({ counter, period }: Charge, amount: number, now: number): Standing {
+  #take({ counter, period }: Charge, amount: number, now: number): CounterState {
     switch (counter.kind) {
       case 'rate': {
         const bucket = this.#buckets.get(counter.key);
@@ -185,10 +191,10 @@ export class MemoryLimitStore implements LimitStore {
         this.#changed.add(counter.key);
         return tally.used;
       }
-      case 'places': {
-        const held = (this.#places.get(counter.key) ?? 0) + amount;
-        if (held <= 0) this.#places.delete(counter.key);
-        else this.#places.set(counter.key, held);
+      case 'concurrency': {
+        const held = (this.#slots.get(counter.key) ?? 0) + amount;
+        if (held <= 0) this.#slots.delete(counter.key);
+        else this.#slots.set(counter.key, held);
         return held;
       }
     }
@@ -202,9 +208,9 @@ export class MemoryLimitStore implements LimitStore {
     else this.#uses.set(key, { counter, period, amount });
   }
 
-  #standing(counter: Counter, period: Period | undefined, now: number): Standing {
+  #stateOf(counter: Counter, period: Period | undefined, now: number): CounterState {
     if (counter.kind === 'rate') return this.#level(counter, now);
-    if (counter.kind === 'places') return this.#places.get(counter.key) ?? 0;
+    if (counter.kind === 'concurrency') return this.#slots.get(counter.key) ?? 0;
     return this.#tally(counter.key, period).used;
   }
 

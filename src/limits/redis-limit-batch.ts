@@ -1,5 +1,5 @@
 import type { Charge, Counter } from './counter.ts';
-import { type Reservation, type ReserveAnswer, sparedBy } from './limit-store.ts';
+import { type Reservation, type ReserveAnswer, unchargedIndexesOf } from './limit-store.ts';
 
 /** How a counter is told to Redis. */
 export interface CounterInRedis {
@@ -22,7 +22,7 @@ interface Slot {
   readonly number: number;
   readonly charge: Charge;
   readonly next: Slot | undefined;
-  standing: number | undefined;
+  counterState: number | undefined;
 }
 
 /** A reservation that waits for its answer. */
@@ -81,7 +81,7 @@ export class RedisLimitBatch {
 
   settle(settlement: Settlement): void {
     const { reservation, used, abandoned } = settlement;
-    const { id, charges, spared } = reservation;
+    const { id, charges, unchargedIndexes } = reservation;
     const line = this.#settled;
     const at = line.push(id, 0) - 1;
     let corrections = 0;
@@ -89,7 +89,7 @@ export class RedisLimitBatch {
       const charge = charges[index];
       if (!charge) continue;
       const difference = (used[index] ?? 0) - charge.amount;
-      if (difference === 0 || spared.includes(index)) continue;
+      if (difference === 0 || unchargedIndexes.includes(index)) continue;
       line.push(this.#number(charge), difference);
       corrections += 1;
     }
@@ -114,7 +114,7 @@ export class RedisLimitBatch {
     const answers = this.#asked.map(({ id, charges }) => this.#read(numbers, id, charges));
     for (const first of this.#slots.values()) {
       for (let slot: Slot | undefined = first; slot; slot = slot.next) {
-        if (slot.standing !== undefined) onUse(slot.charge, slot.standing);
+        if (slot.counterState !== undefined) onUse(slot.charge, slot.counterState);
       }
     }
     this.#asked.forEach((asked, index) => {
@@ -129,21 +129,22 @@ export class RedisLimitBatch {
   }
 
   #read(numbers: NumberReader, id: string, charges: readonly Charge[]): ReserveAnswer {
-    if (numbers.next() === 0) return { granted: false, refused: numbers.next(), standing: numbers.next() };
-    const standings: number[] = [];
+    if (numbers.next() === 0)
+      return { granted: false, refused: numbers.next(), counterState: numbers.next() };
+    const counterStates: number[] = [];
     for (const { counter, period } of charges) {
-      const standing = numbers.next();
-      standings.push(standing);
+      const counterState = numbers.next();
+      counterStates.push(counterState);
       if (counter.kind !== 'period') continue;
       const slot = this.#slot(counter, period);
-      if (slot) slot.standing = standing;
+      if (slot) slot.counterState = counterState;
     }
     const count = numbers.next();
     const over = count === 0 ? NONE : Array.from({ length: count }, () => numbers.next());
     return {
       granted: true,
-      reservation: { id, charges, spared: sparedBy(charges, over) },
-      standings,
+      reservation: { id, charges, unchargedIndexes: unchargedIndexesOf(charges, over) },
+      counterStates,
       over,
     };
   }
@@ -162,7 +163,7 @@ export class RedisLimitBatch {
     const { counter } = charge;
     const inRedis = this.inRedis(charge);
     const number = this.#numbers.get(inRedis.key) ?? this.#describe(counter, inRedis);
-    const slot = { number, charge, next: this.#slots.get(counter), standing: undefined };
+    const slot = { number, charge, next: this.#slots.get(counter), counterState: undefined };
     this.#slots.set(counter, slot);
     return slot;
   }

@@ -3,7 +3,7 @@ import type { Charge, Counter } from './counter.ts';
 
 /** Places are held so long without a sign of life. */
 export const LEASE_MS = 10_000;
-export const PLACES_KEPT_MS = LEASE_MS * 4;
+export const SLOTS_KEPT_MS = LEASE_MS * 4;
 const IDLE_MS = 120_000;
 const KEPT_AFTER_PERIOD_MS = 2 * 86_400_000;
 
@@ -74,6 +74,6 @@ export class RedisLimitKeys {
 /** How long the key of a counter is kept after it was last changed, in milliseconds. */
 export function keptMs(counter: Counter, period: Period | undefined, now: number): number {
   if (counter.kind === 'rate') return Math.ceil((2 * counter.capacity) / counter.perMs) + IDLE_MS;
-  if (counter.kind === 'places') return PLACES_KEPT_MS;
+  if (counter.kind === 'concurrency') return SLOTS_KEPT_MS;
   return Math.max(0, (period?.endsAt ?? 0) - now) + KEPT_AFTER_PERIOD_MS;
 }

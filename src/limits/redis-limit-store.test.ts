@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import {
   charge,
+  concurrency,
   granted,
-  places,
   quota,
   redisStore,
   settled,
@@ -88,7 +88,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     await redis.start();
     await back(store);
     expect((await store.reserve([charge(local)])).granted).toBe(false);
-    expect(await store.standing(local, charge(local).period)).toBe(10);
+    expect(await store.stateOf(local, charge(local).period)).toBe(10);
     granted(await store.reserve([charge(strict)]));
     expect(changes).toEqual([true, false]);
     await store.close();
@@ -104,7 +104,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     await redis.start();
     await back(store);
     expect(store.unsettled).toBe(0);
-    expect(await store.standing(tokens, charge(tokens).period)).toBe(30);
+    expect(await store.stateOf(tokens, charge(tokens).period)).toBe(30);
     await store.close();
   });
 
@@ -132,7 +132,7 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
       const text = String(await client.call('INFO', ['commandstats']));
       return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
     };
-    const [day, two] = [quota(1_000), places(2)];
+    const [day, two] = [quota(1_000), concurrency(2)];
     const held = [
       granted(await store.reserve([charge(day), charge(two)])),
       granted(await store.reserve([charge(day), charge(two)])),
@@ -148,7 +148,7 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     const many = await Promise.all(Array.from({ length: 950 }, () => store.reserve([charge(day)])));
     expect(many.every((answer) => answer.granted)).toBe(true);
     expect((await scripts()) - before).toBeLessThan(20);
-    expect(await store.standing(day, charge(day).period)).toBe(954);
+    expect(await store.stateOf(day, charge(day).period)).toBe(954);
     await store.close();
     client.disconnect();
   });
@@ -168,8 +168,8 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     await client.call('DEL', [key.replace(day.key, text.key)]);
     await store.beat();
     expect(store.unsettled).toBe(0);
-    expect(await store.standing(day, charge(day).period)).toBe(1);
-    expect(await store.standing(text, charge(text).period)).toBe(0);
+    expect(await store.stateOf(day, charge(day).period)).toBe(1);
+    expect(await store.stateOf(text, charge(text).period)).toBe(0);
     await store.close();
     client.disconnect();
   });
@@ -201,14 +201,14 @@ describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
       onUse: () => undefined,
       onLost: () => undefined,
     });
-    const [day, two] = [quota(10), places(2)];
+    const [day, two] = [quota(10), concurrency(2)];
     await expect(store.reserve([charge(day, 4), charge(two)])).rejects.toThrow(StoreLostError);
     await settled(store);
     await held?.();
-    expect(await store.standing(day, charge(day).period)).toBe(0);
-    expect(await store.standing(two, undefined)).toBe(0);
+    expect(await store.stateOf(day, charge(day).period)).toBe(0);
+    expect(await store.stateOf(two, undefined)).toBe(0);
     granted(await store.reserve([charge(day, 4), charge(two)]));
-    expect(await store.standing(day, charge(day).period)).toBe(4);
+    expect(await store.stateOf(day, charge(day).period)).toBe(4);
     const open = async () => fieldsOf(await real.call('HGETALL', [await journalOf(real, day)])).length;
     expect(await open()).toBe(2);
     now = 700_000;
@@ -243,7 +243,7 @@ describe.skipIf(!hasRedis)('a settlement that is sent twice', () => {
       onUse: () => undefined,
       onLost: () => undefined,
     });
-    const [day, two] = [quota(10), places(5)];
+    const [day, two] = [quota(10), concurrency(5)];
     granted(await store.reserve([charge(day, 6), charge(two)]));
     steps.push('refuse', 'lose the answer');
     await expect(store.reserve([charge(day, 3), charge(two)])).rejects.toThrow(StoreLostError);
@@ -254,7 +254,7 @@ describe.skipIf(!hasRedis)('a settlement that is sent twice', () => {
     await store.beat();
     await store.beat();
     expect(store.unsettled).toBe(0);
-    expect([await store.standing(day, charge(day).period), await store.standing(two, undefined)]).toEqual([
+    expect([await store.stateOf(day, charge(day).period), await store.stateOf(two, undefined)]).toEqual([
       6, 1,
     ]);
     await store.close();
@@ -266,7 +266,7 @@ describe.skipIf(!hasRedis)('a gateway that is killed', () => {
     const { url } = await sharedRedis();
     const prefix = `killed-${unique()}`;
     const dead = await redisStore(url, prefix, false);
-    const [two, day] = [places(2), quota(10)];
+    const [two, day] = [concurrency(2), quota(10)];
     granted(await dead.reserve([charge(two), charge(day, 3)]));
     await dead.beat();
     const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
@@ -293,7 +293,7 @@ describe.skipIf(!hasRedis)('a gateway that is killed', () => {
       granted(await other.reserve([charge(two)])),
     ];
     expect(answers).toHaveLength(2);
-    expect(await other.standing(day, charge(day).period)).toBe(3);
+    expect(await other.stateOf(day, charge(day).period)).toBe(3);
     await other.close();
     await dead.close();
   });

@@ -4,15 +4,15 @@ import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
 import {
+  type CounterState,
   type LimitStore,
   type Reservation,
   type ReserveAnswer,
-  type Standing,
   StoreLostError,
-  sparedBy,
+  unchargedIndexesOf,
 } from './limit-store.ts';
 import type { Settlement } from './redis-limit-batch.ts';
-import { keptMs, LEASE_MS, type Part, PLACES_KEPT_MS, RedisLimitKeys } from './redis-limit-keys.ts';
+import { keptMs, LEASE_MS, type Part, RedisLimitKeys, SLOTS_KEPT_MS } from './redis-limit-keys.ts';
 import { RedisLimitSender } from './redis-limit-sender.ts';
 
 export interface RedisLimitStoreOptions {
@@ -107,31 +107,31 @@ export class RedisLimitStore implements LimitStore {
   }
 
   settle(reservation: Reservation, used: readonly number[]): void {
-    const { id, charges, spared } = reservation;
-    let places = false;
+    const { id, charges, unchargedIndexes } = reservation;
+    let slots = false;
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
-      if (charge?.counter.kind !== 'places' || spared.includes(index)) continue;
-      places = true;
+      if (charge?.counter.kind !== 'concurrency' || unchargedIndexes.includes(index)) continue;
+      slots = true;
       this.#count(charge.counter, (used[index] ?? 0) - charge.amount);
     }
     const parts = this.#keys.parts(charges);
     if (!parts) {
-      this.#settle('', { reservation, used }, places);
+      this.#settle('', { reservation, used }, slots);
       return;
     }
     for (const { tag, charges: some, indexes } of parts) {
-      const sparedHere = indexes.flatMap((index, at) => (spared.includes(index) ? [at] : []));
+      const unchargedHere = indexes.flatMap((index, at) => (unchargedIndexes.includes(index) ? [at] : []));
       const usedHere = indexes.map((index) => used[index] ?? 0);
-      const part = { id, charges: some, spared: sparedHere };
-      this.#settle(tag, { reservation: part, used: usedHere }, places);
+      const part = { id, charges: some, unchargedIndexes: unchargedHere };
+      this.#settle(tag, { reservation: part, used: usedHere }, slots);
     }
   }
 
-  async standing(counter: Counter, period: Period | undefined): Promise<Standing> {
+  async stateOf(counter: Counter, period: Period | undefined): Promise<CounterState> {
     const key = this.#keys.counter(counter, period);
     try {
-      if (counter.kind === 'places') {
+      if (counter.kind === 'concurrency') {
         const now = this.options.clock.wallTime();
         const held = fieldsOf(await this.options.client.call('HGETALL', [key]));
         return held.reduce((sum, [, entry]) => {
@@ -234,15 +234,15 @@ export class RedisLimitStore implements LimitStore {
   ): Promise<void> {
     const keys: string[] = [];
     const settlements = entries.flatMap(([id, entry]) => {
-      const places: unknown = JSON.parse(entry);
-      const held = Array.isArray(places) ? places.map(String) : [];
+      const slots: unknown = JSON.parse(entry);
+      const held = Array.isArray(slots) ? slots.map(String) : [];
       const corrections = held.flatMap((key) => {
         const known = keys.indexOf(key);
         return [known < 0 ? keys.push(key) : known + 1, -1];
       });
       return [id, held.length, ...corrections];
     });
-    const counters = keys.map(() => ['h', 'e', 0, 0, 0, PLACES_KEPT_MS]);
+    const counters = keys.map(() => ['h', 'e', 0, 0, 0, SLOTS_KEPT_MS]);
     await this.#limits.run([journal, ...keys], [replica, LEASE_MS, counters, settlements, [], []]);
   }
 
@@ -285,7 +285,11 @@ export class RedisLimitStore implements LimitStore {
         },
         failed: (cause) => {
           this.#abandoned.push({ tag, id, at: this.options.clock.now() });
-          this.#settle(tag, { reservation: { id, charges, spared: [] }, used: [], abandoned: true }, true);
+          this.#settle(
+            tag,
+            { reservation: { id, charges, unchargedIndexes: [] }, used: [], abandoned: true },
+            true,
+          );
           const lost = new StoreLostError('the store of limits did not answer', { cause });
           if (!whenLost) reject(lost);
           else {
@@ -301,10 +305,10 @@ export class RedisLimitStore implements LimitStore {
   }
 
   /** Counts the places that a reservation holds. */
-  #hold({ charges, spared }: Reservation): void {
+  #hold({ charges, unchargedIndexes }: Reservation): void {
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
-      if (charge?.counter.kind === 'places' && !spared.includes(index))
+      if (charge?.counter.kind === 'concurrency' && !unchargedIndexes.includes(index))
         this.#count(charge.counter, charge.amount);
     }
   }
@@ -314,7 +318,7 @@ export class RedisLimitStore implements LimitStore {
     const outcomes = await Promise.allSettled(
       parts.map(({ tag, charges: some }) => this.#reserve(tag, id, some)),
     );
-    const standings: number[] = [];
+    const counterStates: number[] = [];
     const over: number[] = [];
     let refusal: ReserveAnswer | undefined;
     for (const [at, outcome] of outcomes.entries()) {
@@ -325,8 +329,8 @@ export class RedisLimitStore implements LimitStore {
         refusal ??= { ...answer, refused: indexOf(answer.refused) };
         continue;
       }
-      answer.standings.forEach((standing, index) => {
-        standings[indexOf(index)] = standing;
+      answer.counterStates.forEach((counterState, index) => {
+        counterStates[indexOf(index)] = counterState;
       });
       over.push(...answer.over.map(indexOf));
     }
@@ -334,8 +338,8 @@ export class RedisLimitStore implements LimitStore {
     if (!failure && !refusal)
       return {
         granted: true,
-        reservation: { id, charges, spared: sparedBy(charges, over) },
-        standings,
+        reservation: { id, charges, unchargedIndexes: unchargedIndexesOf(charges, over) },
+        counterStates,
         over,
       };
     for (const outcome of outcomes)

@@ -3,10 +3,10 @@ import type { PeriodCount } from '../storage/sql/period-counters.ts';
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
 import {
+  type CounterState,
   type LimitStore,
   type Reservation,
   type ReserveAnswer,
-  type Standing,
   StoreLostError,
 } from './limit-store.ts';
 import { MemoryLimitStore } from './memory-limit-store.ts';
@@ -91,15 +91,15 @@ export class SharedLimitStore implements LimitStore {
     else this.#shared.settle(reservation, used);
   }
 
-  async standing(counter: Counter, period: Period | undefined): Promise<Standing> {
+  async stateOf(counter: Counter, period: Period | undefined): Promise<CounterState> {
     try {
-      if (this.#shared.ready) return await this.#shared.standing(counter, period);
+      if (this.#shared.ready) return await this.#shared.stateOf(counter, period);
     } catch (error) {
       if (!(error instanceof StoreLostError)) throw error;
     }
     const before =
       counter.kind === 'period' ? (this.#known.get(`${counter.key} ${period?.id ?? ''}`)?.used ?? 0) : 0;
-    return before + this.#local.standing(counter, period);
+    return before + this.#local.stateOf(counter, period);
   }
 
   /** To be called every few seconds. Never fails. */

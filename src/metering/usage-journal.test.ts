@@ -57,10 +57,10 @@ function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<str
         written.push(...batch.text.split('\n').map((line) => eventOf(line)?.id ?? line));
       },
     },
-    onTrouble: (message) => trouble.push(message),
+    onError: (message) => trouble.push(message),
     serverOf: (tenant) => tenant,
     isLost: () => true,
-    isHopeless: (error) => error instanceof Error && error.message === 'gone',
+    isPermanent: (error) => error instanceof Error && error.message === 'gone',
   });
   return { journal, written, trouble, down };
 }

@@ -7,13 +7,13 @@ export interface UsageJournalOptions {
   readonly files: JournalFiles;
   readonly sink: UsageSink;
   /** Told of events that could not be stored now, and of those that no longer can be. */
-  readonly onTrouble: (message: string, error: unknown) => void;
+  readonly onError: (message: string, error: unknown) => void;
   /** Which server a tenant's database is on. */
   readonly serverOf: (tenant: string) => string;
   /** True for a failure of the server, and not of one database. */
   readonly isLost: (error: unknown) => boolean;
   /** True for a failure that will not go away by itself: the tenant is gone, say. */
-  readonly isHopeless: (error: unknown) => boolean;
+  readonly isPermanent: (error: unknown) => boolean;
 }
 
 /** Events of closed segments that are held in memory, so that they need not be read again. */
@@ -54,7 +54,7 @@ export class UsageJournal {
       this.#append(`${line}\n`);
     } catch (error) {
       // It is still in memory, and may reach the database from there.
-      this.options.onTrouble('usage could not be written to the local disk', error);
+      this.options.onError('usage could not be written to the local disk', error);
     }
     this.#current.add(event, line);
     if (this.#current.count >= MAX_SEGMENT) this.#rotate();
@@ -111,7 +111,7 @@ export class UsageJournal {
   }
 
   async #handOver(segment: Segment): Promise<'all' | 'some' | 'nothing'> {
-    const { sink, isHopeless, onTrouble } = this.options;
+    const { sink, isPermanent, onError } = this.options;
     const { byTenant } = segment.batches ?? this.#read(segment.name);
     let failures = 0;
     const lost = new Set<string>();
@@ -125,11 +125,8 @@ export class UsageJournal {
       try {
         await sink.write(tenant, segment.name, batch);
       } catch (error) {
-        if (isHopeless(error)) {
-          onTrouble(
-            `usage of the tenant ${tenant}, which is gone, is dropped (${batch.count} events)`,
-            error,
-          );
+        if (isPermanent(error)) {
+          onError(`usage of the tenant ${tenant}, which is gone, is dropped (${batch.count} events)`, error);
         } else {
           failures += 1;
           trouble ??= error;
@@ -145,7 +142,7 @@ export class UsageJournal {
   /** Once when it begins, however often it is tried. */
   #tell(failures: number, error: unknown): void {
     if (failures > 0 && !this.#troubled) {
-      this.options.onTrouble(
+      this.options.onError(
         `usage of ${failures} tenants can not be stored now; it is kept and tried again`,
         error,
       );
@@ -155,7 +152,7 @@ export class UsageJournal {
 
   #read(name: string): UsageBatches {
     return UsageBatches.read(this.options.files.read(name), (line) => {
-      this.options.onTrouble(`a line of ${name} can not be read`, line.slice(0, 100));
+      this.options.onError(`a line of ${name} can not be read`, line.slice(0, 100));
     });
   }
 }

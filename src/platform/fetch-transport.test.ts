@@ -41,7 +41,7 @@ describe('in-process handlers', () => {
       return new Promise(() => undefined);
     });
     await settle();
-    before.exchange.abort();
+    before.upstreamCall.abort();
     expect(signal?.aborted).toBe(true);
 
     const cancelled = Promise.withResolvers<void>();
@@ -55,7 +55,7 @@ describe('in-process handlers', () => {
       });
     const after = call(() => new Response(endless()));
     await after.bytes(3);
-    after.exchange.abort();
+    after.upstreamCall.abort();
     await cancelled.promise;
     await settle();
     expect([after.result.ended, after.result.error, after.violations()]).toEqual([false, undefined, []]);
@@ -65,7 +65,7 @@ describe('in-process handlers', () => {
     const gate = Promise.withResolvers<Response>();
     const cancelled = Promise.withResolvers<void>();
     const aborted = call(() => gate.promise);
-    aborted.exchange.abort();
+    aborted.upstreamCall.abort();
     gate.resolve(new Response(new ReadableStream({ cancel: () => cancelled.resolve() })));
     await cancelled.promise;
     expect([aborted.result.status, aborted.violations()]).toEqual([undefined, []]);
@@ -74,9 +74,9 @@ describe('in-process handlers', () => {
   test('that answer during a pause which ends in an abort, too', async () => {
     const cancelled = Promise.withResolvers<void>();
     const paused = call(() => new Response(new ReadableStream({ cancel: () => cancelled.resolve() })));
-    paused.exchange.pause();
+    paused.upstreamCall.pause();
     await settle();
-    paused.exchange.abort();
+    paused.upstreamCall.abort();
     await cancelled.promise;
     expect([paused.result.status, paused.violations()]).toEqual([undefined, []]);
   });
@@ -95,13 +95,13 @@ describe('in-process handlers', () => {
     );
     const slow = call(() => new Response(stream));
     await slow.bytes(1);
-    slow.exchange.pause();
+    slow.upstreamCall.pause();
     await settle();
     const [before, told] = [pulls, slow.result.body.length];
     await settle();
     expect([pulls, slow.result.body.length]).toEqual([before, told]);
     expect(pulls).toBeLessThan(50);
-    slow.exchange.resume();
+    slow.upstreamCall.resume();
     expect((await slow.done).body.length).toBe(50);
   });
 });

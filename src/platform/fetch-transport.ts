@@ -3,7 +3,7 @@ import {
   type Transport,
   TransportError,
   type TransportFailure,
-  type UpstreamExchange,
+  type UpstreamCall,
   type UpstreamHandler,
   type UpstreamRequest,
 } from '../core/transport.ts';
@@ -36,9 +36,9 @@ export function createFetchTransport(fetchLike: FetchLike, options: FetchTranspo
   const onHandlerError = options.onHandlerError ?? warnOfHandlerError;
   return {
     send(request, handler) {
-      const exchange = new FetchExchange(handler, onHandlerError);
-      exchange.start(fetchLike, request);
-      return exchange;
+      const upstreamCall = new FetchCall(handler, onHandlerError);
+      upstreamCall.start(fetchLike, request);
+      return upstreamCall;
     },
     close() {
       // A fetch function pools its connections by itself and offers no way to close them.
@@ -48,7 +48,7 @@ export function createFetchTransport(fetchLike: FetchLike, options: FetchTranspo
 
 type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
 
-class FetchExchange implements UpstreamExchange {
+class FetchCall implements UpstreamCall {
   readonly #handler: UpstreamHandler;
   readonly #onHandlerError: (error: unknown) => void;
   readonly #controller = new AbortController();

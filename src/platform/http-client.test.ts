@@ -212,7 +212,7 @@ describe('connecting', () => {
       connect: () => new Promise(() => undefined),
     });
     const call = send();
-    call.exchange.pause();
+    call.upstreamCall.pause();
     expect((await call.done).error?.failure).toBe('connect_timeout');
     expect(transport.stats().active).toBe(0);
   });
@@ -235,7 +235,7 @@ describe('connecting', () => {
     );
     const call = send();
     if (why === 'timeout') await call.done;
-    else call.exchange.abort();
+    else call.upstreamCall.abort();
     expect(transport.stats().active).toBe(0);
     gate.resolve();
     await closed.promise;

@@ -3,13 +3,13 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import {
   type Transport,
   TransportError,
-  type UpstreamExchange,
+  type UpstreamCall,
   type UpstreamHandler,
   type UpstreamHeaders,
   type UpstreamRequest,
 } from '../core/transport.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import { type CarriedExchange, Http1Connection } from './http1-connection.ts';
+import { type AssignedCall, Http1Connection } from './http1-connection.ts';
 import { encodeRequest, parseTarget, type RequestTarget } from './http1-request.ts';
 import { WriteBatch } from './write-batch.ts';
 
@@ -87,17 +87,17 @@ class Http1Client implements Http1Transport {
     this.#pool = new ConnectionPool(options.maxIdlePerOrigin ?? 256, () => clock.now());
   }
 
-  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamExchange {
+  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     this.#active += 1;
     try {
       const target = this.#target(request.url);
-      const exchange = new Http1Exchange(this, target, encodeRequest(request, target), handler);
-      this.start(exchange, this.#pool.take(target.origin));
-      return exchange;
+      const upstreamCall = new Http1Call(this, target, encodeRequest(request, target), handler);
+      this.start(upstreamCall, this.#pool.take(target.origin));
+      return upstreamCall;
     } catch (error) {
-      const exchange = new Http1Exchange(this, undefined, [], handler);
-      queueMicrotask(() => exchange.onFailure(error));
-      return exchange;
+      const upstreamCall = new Http1Call(this, undefined, [], handler);
+      queueMicrotask(() => upstreamCall.onFailure(error));
+      return upstreamCall;
     }
   }
 
@@ -112,12 +112,12 @@ class Http1Client implements Http1Transport {
   }
 
   /** Puts an exchange on a kept connection, or on a new one. */
-  start(exchange: Http1Exchange, kept: Http1Connection | undefined): void {
-    const { target } = exchange;
+  start(upstreamCall: Http1Call, kept: Http1Connection | undefined): void {
+    const { target } = upstreamCall;
     if (target === undefined) return;
     const connection = kept ?? new Http1Connection(target.origin, this);
-    exchange.connection = connection;
-    connection.carry(exchange);
+    upstreamCall.connection = connection;
+    connection.carry(upstreamCall);
     if (kept === undefined) this.#openConnection(connection, target);
   }
 
@@ -216,7 +216,7 @@ function warnOfHandlerError(error: unknown): void {
 
 const NO_PARTS: readonly (string | Uint8Array)[] = [];
 
-class Http1Exchange implements UpstreamExchange, CarriedExchange {
+class Http1Call implements UpstreamCall, AssignedCall {
   connection: Http1Connection | undefined;
   readonly target: RequestTarget | undefined;
   #parts: readonly (string | Uint8Array)[];

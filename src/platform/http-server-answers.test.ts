@@ -1,15 +1,16 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { requestBytes } from '../../test/support/http-raw.ts';
 import { reply, TestServers } from '../../test/support/test-servers.ts';
+import { BufferList } from '../core/buffer-list.ts';
 import { ByteSlice } from '../core/byte-slice.ts';
-import type { HttpReply, HttpRequest } from '../core/http.ts';
-import { Pieces } from '../core/pieces.ts';
+import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { PushStream } from '../core/push-stream.ts';
 
 const servers = new TestServers();
 afterEach(() => servers.stop());
 
-const start = (handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>) => servers.start(handle);
+const start = (handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>) =>
+  servers.start(handle);
 
 describe('answers', () => {
   test('to HEAD have no body, and the length of it', async () => {
@@ -218,11 +219,11 @@ describe('pushed streams', () => {
   test('are sent as they come, from the beginning, and another request can follow', async () => {
     const { stream } = pushed();
     const connection = await start(({ target }) => reply(200, target === '/' ? stream : 'next')).open();
-    stream.push(Pieces.of('one'));
+    stream.push(BufferList.of('one'));
     await connection.send(requestBytes({}));
     await connection.waitForText('one');
-    stream.push(Pieces.of(''));
-    stream.push(Pieces.of('x'.repeat(100_000)));
+    stream.push(BufferList.of(''));
+    stream.push(BufferList.of('x'.repeat(100_000)));
     await connection.waitForText('x'.repeat(100_000));
     stream.close();
     const response = await connection.readResponse();
@@ -234,7 +235,7 @@ describe('pushed streams', () => {
   test('that are over before they are asked for, and those to HTTP/1.0 and HEAD', async () => {
     const { open } = start(() => {
       const { stream } = pushed();
-      stream.push(Pieces.of('all'));
+      stream.push(BufferList.of('all'));
       stream.close();
       return reply(200, stream);
     });
@@ -253,7 +254,7 @@ describe('pushed streams', () => {
     const { open, server } = start(() => reply(200, stream));
     const connection = await open();
     await connection.send(requestBytes({}));
-    stream.push(Pieces.of('x'));
+    stream.push(BufferList.of('x'));
     await connection.waitForText('x');
     connection.destroy();
     await cancelled;
@@ -268,7 +269,7 @@ describe('pushed streams', () => {
     const push = () => {
       while (sent < COUNT) {
         sent += 1;
-        if (!stream.push(Pieces.of(ByteSlice.of(Buffer.alloc(PIECE, sent % 256))))) return;
+        if (!stream.push(BufferList.of(ByteSlice.of(Buffer.alloc(PIECE, sent % 256))))) return;
       }
       stream.close();
     };

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { requestBytes } from '../../test/support/http-raw.ts';
 import { reply, TestServers } from '../../test/support/test-servers.ts';
-import { BodyError, type HttpReply, type HttpRequest } from '../core/http.ts';
+import { BodyError, type HttpRequest, type HttpResponse } from '../core/http.ts';
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 /** Tells what was received. */
@@ -12,7 +12,7 @@ const echo = async (request: HttpRequest) =>
 const servers = new TestServers();
 afterEach(() => servers.stop());
 
-const start = (handle: (request: HttpRequest) => HttpReply | Promise<HttpReply> = echo) =>
+const start = (handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse> = echo) =>
   servers.start(handle);
 
 const post = (body: string, headers: Record<string, string> = {}) =>

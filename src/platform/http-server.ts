@@ -1,4 +1,4 @@
-import type { HttpReply, HttpRequest } from '../core/http.ts';
+import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { SlotList } from '../core/slot-list.ts';
 import { type ConnectionServer, ServerConnection } from './http1-server-connection.ts';
 import { WriteBatch } from './write-batch.ts';
@@ -7,9 +7,9 @@ export interface HttpServerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  readonly handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+  readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
   /** What is answered to what is no HTTP request, and where `handle` has failed. */
-  readonly refuse: (status: number, message: string) => HttpReply;
+  readonly refuse: (status: number, message: string) => HttpResponse;
   /** Told of what `handle` let slip. */
   readonly onError: (error: unknown) => void;
   /** Calls back once a second, until what it returns is called; a timer by default. */

@@ -2,11 +2,11 @@ import { ByteSlice } from '../core/byte-slice.ts';
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 import type { PooledConnection } from './connection-pool.ts';
 import { ResponseParser, type ResponseSink } from './http1-parser.ts';
-import { Outbox } from './outbox.ts';
+import { SocketWriter } from './socket-writer.ts';
 import type { WriteBatch } from './write-batch.ts';
 
 /** What a connection carries: one request out, and where its response goes. */
-export interface CarriedExchange {
+export interface AssignedCall {
   /** The request, in order; strings are written as UTF-8. */
   readonly parts: readonly (string | Uint8Array)[];
   readonly paused: boolean;
@@ -44,8 +44,8 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   readonly #owner: ConnectionOwner<Http1Connection>;
   readonly #parser = new ResponseParser(this);
   #socket: Bun.Socket<Http1Connection> | undefined;
-  #exchange: CarriedExchange | undefined;
-  readonly #outbox: Outbox;
+  #upstreamCall: AssignedCall | undefined;
+  readonly #writer: SocketWriter;
   /** Has carried an exchange before the present one. */
   #reused = false;
   #gotBytes = false;
@@ -57,7 +57,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     this.origin = origin;
     this.#owner = owner;
     // Later, since this may run inside `send`.
-    this.#outbox = new Outbox(
+    this.#writer = new SocketWriter(
       owner.batch,
       () => undefined,
       () => queueMicrotask(() => this.closed(undefined)),
@@ -65,15 +65,15 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   }
 
   /** Starts an exchange, now or as soon as the connection opens. Failures are never reported synchronously. */
-  carry(exchange: CarriedExchange): void {
-    this.#exchange = exchange;
+  carry(upstreamCall: AssignedCall): void {
+    this.#upstreamCall = upstreamCall;
     this.#gotBytes = false;
     this.#gotHead = false;
     this.#parser.reset();
-    if (exchange.paused) this.pause();
+    if (upstreamCall.paused) this.pause();
     if (this.#socket !== undefined) {
       this.#reused = true;
-      this.#send(exchange);
+      this.#send(upstreamCall);
     }
   }
 
@@ -84,16 +84,17 @@ export class Http1Connection implements PooledConnection, ResponseSink {
 
   /** What was held is delivered before anything newer, and not from inside this call. */
   resume(): void {
-    const exchange = this.#exchange;
+    const upstreamCall = this.#upstreamCall;
     queueMicrotask(() => {
-      if (exchange !== undefined && this.#exchange === exchange && !exchange.paused) this.#continue(exchange);
+      if (upstreamCall !== undefined && this.#upstreamCall === upstreamCall && !upstreamCall.paused)
+        this.#continue(upstreamCall);
     });
   }
 
   /** Drops the exchange and resets the connection, so that the upstream notices at once. */
   destroy(): void {
-    this.#exchange = undefined;
-    this.#outbox.close();
+    this.#upstreamCall = undefined;
+    this.#writer.close();
     this.#pendingClose = undefined;
     this.#parser.stop();
     this.#socket?.terminate();
@@ -105,29 +106,29 @@ export class Http1Connection implements PooledConnection, ResponseSink {
 
   /** The attempt to connect failed, or took too long. */
   failToConnect(error: TransportError): void {
-    const exchange = this.#exchange;
-    this.#exchange = undefined;
-    exchange?.onFailure(error);
+    const upstreamCall = this.#upstreamCall;
+    this.#upstreamCall = undefined;
+    upstreamCall?.onFailure(error);
   }
 
   // Socket events.
 
   opened(socket: Bun.Socket<Http1Connection>): void {
     this.#socket = socket;
-    this.#outbox.open(socket);
+    this.#writer.open(socket);
     this.#owner.onOpen();
-    const exchange = this.#exchange;
-    if (exchange === undefined) {
+    const upstreamCall = this.#upstreamCall;
+    if (upstreamCall === undefined) {
       socket.terminate();
       return;
     }
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
-    if (exchange.paused) socket.pause();
-    this.#send(exchange);
+    if (upstreamCall.paused) socket.pause();
+    this.#send(upstreamCall);
   }
 
   received(bytes: Uint8Array): void {
-    if (this.#exchange === undefined) {
+    if (this.#upstreamCall === undefined) {
       // Nothing was asked for: whatever it is would be taken for the next response.
       this.destroy();
       return;
@@ -141,55 +142,55 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   }
 
   drained(): void {
-    this.#outbox.drained();
+    this.#writer.drained();
   }
 
   /** @param error why, or undefined for an orderly end. */
   closed(error: Error | undefined): void {
     if (this.#socket === undefined) return;
     this.#socket = undefined;
-    this.#outbox.close();
+    this.#writer.close();
     this.#owner.onClose(this);
-    if (this.#exchange === undefined) return;
+    if (this.#upstreamCall === undefined) return;
     if (this.#parser.paused) this.#pendingClose = { error };
     else this.#settleClose(error);
   }
 
   /** The response cannot be read on: bad framing, or a handler that threw. */
   failed(error: unknown): void {
-    const exchange = this.#exchange;
+    const upstreamCall = this.#upstreamCall;
     this.destroy();
-    exchange?.onFailure(error);
+    upstreamCall?.onFailure(error);
   }
 
   // Parser events.
 
   onHead(status: number, headers: UpstreamHeaders): void {
     this.#gotHead = true;
-    this.#exchange?.onHead(status, headers);
+    this.#upstreamCall?.onHead(status, headers);
   }
 
   onData(bytes: ByteSlice): void {
-    this.#exchange?.onData(bytes);
+    this.#upstreamCall?.onData(bytes);
   }
 
   onEnd(connectionReusable: boolean): void {
-    const exchange = this.#exchange;
-    this.#exchange = undefined;
+    const upstreamCall = this.#upstreamCall;
+    this.#upstreamCall = undefined;
     if (this.#socket !== undefined) {
       // A response that came before the whole request was sent leaves the rest of it in the way.
-      if (connectionReusable && this.#outbox.empty) {
+      if (connectionReusable && this.#writer.empty) {
         // Before the handler, so that a request it sends from `onEnd` finds this connection.
         this.#owner.onReusable(this, this.#parser.keepAliveSeconds);
       } else {
-        this.#outbox.close();
+        this.#writer.close();
         this.#socket.end();
       }
     }
-    exchange?.onEnd();
+    upstreamCall?.onEnd();
   }
 
-  #continue(exchange: CarriedExchange): void {
+  #continue(upstreamCall: AssignedCall): void {
     // Before the parser, which may end the message and have the connection pooled.
     this.#socket?.resume();
     try {
@@ -198,7 +199,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
       this.failed(error);
       return;
     }
-    if (this.#exchange !== exchange || this.#parser.paused) return;
+    if (this.#upstreamCall !== upstreamCall || this.#parser.paused) return;
     const close = this.#pendingClose;
     if (close === undefined) return;
     this.#pendingClose = undefined;
@@ -208,15 +209,15 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   #settleClose(error: Error | undefined): void {
     // Reports the end of a body that lasts until close.
     if (error === undefined && this.#parser.finish()) return;
-    const exchange = this.#exchange;
-    this.#exchange = undefined;
-    if (exchange === undefined) return;
+    const upstreamCall = this.#upstreamCall;
+    this.#upstreamCall = undefined;
+    if (upstreamCall === undefined) return;
     if (this.#reused && !this.#gotBytes) {
-      exchange.onStaleConnection();
+      upstreamCall.onStaleConnection();
       return;
     }
     const cause = error === undefined ? undefined : { cause: error };
-    exchange.onFailure(
+    upstreamCall.onFailure(
       this.#gotHead
         ? new TransportError('closed_mid_body', 'the upstream closed the connection within a response', cause)
         : new TransportError(
@@ -227,7 +228,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     );
   }
 
-  #send({ parts }: CarriedExchange): void {
-    for (const part of parts) this.#outbox.write(typeof part === 'string' ? part : ByteSlice.of(part));
+  #send({ parts }: AssignedCall): void {
+    for (const part of parts) this.#writer.write(typeof part === 'string' ? part : ByteSlice.of(part));
   }
 }

@@ -1,22 +1,22 @@
+import { BufferList } from '../core/buffer-list.ts';
 import { ByteSlice } from '../core/byte-slice.ts';
-import type { HttpReply, HttpRequest } from '../core/http.ts';
-import { Pieces } from '../core/pieces.ts';
+import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { cancelBody, PushStream, type StreamSink } from '../core/push-stream.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import { TransportError } from '../core/transport.ts';
 import { HeadTooLargeError } from './http1-headers.ts';
 import { DEFAULT_PARSER_LIMITS, type Framing, MessageParser, type MessageSink } from './http1-message.ts';
-import { CHUNK_END, chunkSize, isBodiless, LAST_CHUNK, replyHead } from './http1-reply.ts';
 import { BadRequestError, readRequestHead } from './http1-request-head.ts';
+import { CHUNK_END, chunkSize, isBodiless, LAST_CHUNK, responseHead } from './http1-response.ts';
 import { type RequestCarrier, ServerRequest } from './http1-server-request.ts';
-import { Outbox } from './outbox.ts';
+import { SocketWriter } from './socket-writer.ts';
 import type { WriteBatch } from './write-batch.ts';
 
 /** What connections need of their server. */
 export interface ConnectionServer {
-  readonly handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+  readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
   /** What is answered to what is no request; the connection is closed after it. */
-  readonly refuse: (status: number, message: string) => HttpReply;
+  readonly refuse: (status: number, message: string) => HttpResponse;
   readonly onError: (error: unknown) => void;
   /** For the `date` header. */
   readonly date: string;
@@ -65,7 +65,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
   #paused = false;
   /** Bytes of the next requests. */
   #ahead: Uint8Array = NOTHING;
-  readonly #outbox: Outbox;
+  readonly #writer: SocketWriter;
   /** Where the answer comes from that is being sent. */
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #pushed: PushStream | undefined;
@@ -87,7 +87,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
 
   constructor(server: ConnectionServer) {
     this.#server = server;
-    this.#outbox = new Outbox(server.batch, this.#sent);
+    this.#writer = new SocketWriter(server.batch, this.#sent);
   }
 
   get remoteAddress(): string {
@@ -99,7 +99,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
 
   opened(socket: Bun.Socket<ServerConnection>): void {
     this.#socket = socket;
-    this.#outbox.open(socket);
+    this.#writer.open(socket);
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     this.#server.opened(this);
   }
@@ -112,7 +112,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
   }
 
   drained(): void {
-    if (this.#outbox.drained()) this.#quiet = 0;
+    if (this.#writer.drained()) this.#quiet = 0;
   }
 
   /** All that was written is sent. */
@@ -132,7 +132,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     // Still asked for by whoever is told of the end.
     this.#address = this.remoteAddress;
     this.#socket = undefined;
-    this.#outbox.close();
+    this.#writer.close();
     this.#ahead = NOTHING;
     this.#parser.stop();
     this.#server.closed(this);
@@ -148,7 +148,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
 
   /** Closes it when it has nothing to do, or else after the answer that is under way. */
   retire(): void {
-    if (!this.#request && !this.#parser.inHead && this.#outbox.empty) this.#socket?.end();
+    if (!this.#request && !this.#parser.inHead && this.#writer.empty) this.#socket?.end();
   }
 
   terminate(): void {
@@ -200,16 +200,16 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
 
   // What a stream is sent to.
 
-  write(pieces: Pieces): boolean {
+  write(pieces: BufferList): boolean {
     this.#writePieces(pieces);
-    const room = !this.#outbox.blocked;
+    const room = !this.#writer.blocked;
     if (!room) this.#wantsMore = true;
     return room;
   }
 
   end(): void {
     this.#pushed = undefined;
-    if (this.#chunked) this.#outbox.write(LAST_CHUNK);
+    if (this.#chunked) this.#writer.write(LAST_CHUNK);
     if (this.#request) this.#answered(this.#request);
   }
 
@@ -222,7 +222,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
   wantBody({ head }: ServerRequest): void {
     if (head.expectsContinue) {
       this.#continued = true;
-      this.#outbox.write(CONTINUE);
+      this.#writer.write(CONTINUE);
     }
     this.#pause(false);
   }
@@ -302,7 +302,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
   /** Answers what is no request, and closes. What is being answered already can only be cut off. */
   #refuse(status: number, message: string): void {
     const request = this.#request;
-    if (!this.#outbox.empty || this.#reader || this.#pushed || (request && !this.#answering)) {
+    if (!this.#writer.empty || this.#reader || this.#pushed || (request && !this.#answering)) {
       this.terminate();
       return;
     }
@@ -317,7 +317,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     this.#goOn();
   }
 
-  #answer(request: ServerRequest, reply: HttpReply): void {
+  #answer(request: ServerRequest, reply: HttpResponse): void {
     if (this.#request !== request || !this.#socket) {
       // Nobody is there any more to take it.
       this.#discard(reply);
@@ -341,13 +341,13 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     if (!this.#reader && !this.#pushed && this.#answering) this.#answered(request);
   }
 
-  #send(reply: HttpReply, { http10, headOnly }: { http10: boolean; headOnly: boolean }): void {
+  #send(reply: HttpResponse, { http10, headOnly }: { http10: boolean; headOnly: boolean }): void {
     const { body, status } = reply;
     const { date } = this.#server;
     if (body instanceof ReadableStream || body instanceof PushStream) {
       if (http10) this.#last = true;
-      const head = replyHead(reply, { length: undefined, http10, keepAlive: !this.#last, date });
-      this.#outbox.write(head);
+      const head = responseHead(reply, { length: undefined, http10, keepAlive: !this.#last, date });
+      this.#writer.write(head);
       this.#chunked = !http10;
       if (headOnly) this.#discard(reply);
       else if (body instanceof PushStream) {
@@ -357,10 +357,10 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
       return;
     }
     const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    const head = replyHead(reply, { length, http10, keepAlive: !this.#last, date });
-    this.#outbox.write(head);
+    const head = responseHead(reply, { length, http10, keepAlive: !this.#last, date });
+    this.#writer.write(head);
     if (body !== null && !headOnly && !isBodiless(status)) {
-      this.#outbox.write(typeof body === 'string' ? body : ByteSlice.of(body));
+      this.#writer.write(typeof body === 'string' ? body : ByteSlice.of(body));
     }
   }
 
@@ -372,14 +372,14 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
         const { done, value } = await reader.read();
         if (this.#request !== request || !this.#socket) return;
         if (done) break;
-        this.#writePieces(Pieces.of(ByteSlice.of(value)));
-        if (this.#outbox.blocked) {
+        this.#writePieces(BufferList.of(ByteSlice.of(value)));
+        if (this.#writer.blocked) {
           await new Promise<void>((resolve) => {
             this.#onDrained = resolve;
           });
         }
       }
-      if (this.#chunked) this.#outbox.write(LAST_CHUNK);
+      if (this.#chunked) this.#writer.write(LAST_CHUNK);
     } catch (error) {
       // Cut off without its end, so that nobody takes it for whole. There is nothing left to cancel.
       this.#reader = undefined;
@@ -400,7 +400,7 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
   /** After an answer: closes, or comes to the next request, as soon as all is sent and received. */
   #goOn(): void {
     const socket = this.#socket;
-    if (this.#answering || !this.#outbox.empty || !socket) return;
+    if (this.#answering || !this.#writer.empty || !socket) return;
     this.#uncount();
     const request = this.#request;
     if (request && !request.complete && (this.#continued || !request.head.expectsContinue)) {
@@ -431,16 +431,16 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
     } else if (this.#server.stopping) socket.end();
   }
 
-  #writePieces({ list, length }: Pieces): void {
+  #writePieces({ list, length }: BufferList): void {
     // A chunk without bytes would be the end of it.
     if (length === 0) return;
-    if (this.#chunked) this.#outbox.write(chunkSize(length));
-    for (const piece of list) this.#outbox.write(piece);
-    if (this.#chunked) this.#outbox.write(CHUNK_END);
+    if (this.#chunked) this.#writer.write(chunkSize(length));
+    for (const piece of list) this.#writer.write(piece);
+    if (this.#chunked) this.#writer.write(CHUNK_END);
   }
 
   /** Nobody is there to take it. */
-  #discard({ body }: HttpReply): void {
+  #discard({ body }: HttpResponse): void {
     if (body instanceof PushStream || body instanceof ReadableStream) {
       void cancelBody(body).catch(this.#server.onError);
     }

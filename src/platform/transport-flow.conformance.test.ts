@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { type Peer, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import { sendAndCollect } from '../../test/support/transport-collector.ts';
-import type { Transport, UpstreamExchange } from '../core/transport.ts';
+import type { Transport, UpstreamCall } from '../core/transport.ts';
 import { createFetchTransport } from './fetch-transport.ts';
 import { createHttp1Transport } from './http-client.ts';
 
@@ -61,8 +61,8 @@ describe.each<[string, () => Transport]>([
       const { send, first, answering, server } = await abortable(async () => undefined);
       const call = send();
       await answering;
-      call.exchange.abort();
-      call.exchange.abort();
+      call.upstreamCall.abort();
+      call.upstreamCall.abort();
       await (await first).closed;
       await settle();
       expect([call.result.error, call.result.ended, call.violations()]).toEqual([undefined, false, []]);
@@ -80,7 +80,7 @@ describe.each<[string, () => Transport]>([
       const call = send();
       await call.head;
       await call.bytes(bytes);
-      call.exchange.abort();
+      call.upstreamCall.abort();
       await (await first).closed;
       await settle();
       expect([call.result.error, call.result.ended, call.violations()]).toEqual([undefined, false, []]);
@@ -95,10 +95,10 @@ describe.each<[string, () => Transport]>([
       });
       const call = send();
       await call.bytes(1);
-      call.exchange.pause();
+      call.upstreamCall.pause();
       await settle();
-      call.exchange.abort();
-      call.exchange.resume();
+      call.upstreamCall.abort();
+      call.upstreamCall.resume();
       await (await first).closed;
       await settle();
       expect([call.result.error, call.result.ended, call.violations()]).toEqual([undefined, false, []]);
@@ -111,9 +111,9 @@ describe.each<[string, () => Transport]>([
       const calls: string[] = [];
       const told = (name: string) => {
         calls.push(name);
-        if (name === where) exchange.abort();
+        if (name === where) upstreamCall.abort();
       };
-      const exchange: UpstreamExchange = transport.send(
+      const upstreamCall: UpstreamCall = transport.send(
         { method: 'GET', url: server.url, headers: {} },
         {
           onHead: () => told('onHead'),
@@ -137,9 +137,9 @@ describe.each<[string, () => Transport]>([
       for (let round = 0; round < 3; round += 1) {
         const call = send();
         await call.done;
-        call.exchange.pause();
-        call.exchange.abort();
-        call.exchange.resume();
+        call.upstreamCall.pause();
+        call.upstreamCall.abort();
+        call.upstreamCall.resume();
       }
       expect(server.connections()).toBe(1);
     });
@@ -150,7 +150,7 @@ describe.each<[string, () => Transport]>([
         await peer.write(OK);
       });
       const call = send();
-      call.exchange.abort();
+      call.upstreamCall.abort();
       expect((await send().done).text()).toBe('ok');
       await settle();
       expect([call.result.status, call.result.error, call.violations()]).toEqual([undefined, undefined, []]);
@@ -180,11 +180,11 @@ describe.each<[string, () => Transport]>([
       });
       const call = send();
       await call.bytes(1);
-      call.exchange.pause();
+      call.upstreamCall.pause();
       const told = call.result.body.length;
       expect(await whenSteady(() => sent)).toBeLessThan(TOTAL / 2);
       expect(call.result.body.length).toBe(told);
-      call.exchange.resume();
+      call.upstreamCall.resume();
       const result = await call.done;
       expect([result.error, result.body.length]).toEqual([undefined, TOTAL]);
     });
@@ -196,10 +196,10 @@ describe.each<[string, () => Transport]>([
         peer.end();
       });
       const call = send();
-      call.exchange.pause();
+      call.upstreamCall.pause();
       await settle();
       expect(call.result.status).toBeUndefined();
-      call.exchange.resume();
+      call.upstreamCall.resume();
       await call.head;
       expect((await call.done).text()).toBe('ok');
     });
@@ -215,12 +215,12 @@ describe.each<[string, () => Transport]>([
       });
       const call = send();
       await call.bytes(2);
-      call.exchange.pause();
+      call.upstreamCall.pause();
       paused.resolve();
       await settle();
       await settle();
       expect(call.result.error).toBeUndefined();
-      call.exchange.resume();
+      call.upstreamCall.resume();
       expect((await call.done).error?.failure).toBe('closed_mid_body');
     });
 
@@ -234,14 +234,14 @@ describe.each<[string, () => Transport]>([
       for (let round = 0; round < 3; round += 1) {
         const text: string[] = [];
         await new Promise<void>((resolve, reject) => {
-          const exchange: UpstreamExchange = transport.send(
+          const upstreamCall: UpstreamCall = transport.send(
             { method: 'GET', url: server.url, headers: {} },
             {
               onHead: () => undefined,
               onData: (bytes) => {
                 text.push(bytes.text());
-                exchange.pause();
-                setImmediate(() => exchange.resume());
+                upstreamCall.pause();
+                setImmediate(() => upstreamCall.resume());
               },
               onEnd: resolve,
               onError: reject,

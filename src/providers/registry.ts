@@ -12,7 +12,7 @@ import {
   SIMULATOR_MODELS,
 } from './families.ts';
 import { ENGINES, VENDORS } from './openai-compatible/vendors.ts';
-import type { OnDemand, Provider, VendorProfile } from './types.ts';
+import type { LazyEngine, Provider, VendorProfile } from './types.ts';
 
 export { SIMULATOR_ID } from './families.ts';
 
@@ -125,7 +125,7 @@ export function engineHealthPath({ engine }: EngineConfig): string {
 export function engineProvider(
   { id, engine, api_key, models }: EngineConfig,
   port: number,
-  onDemand: OnDemand,
+  lazyEngine: LazyEngine,
   world: ProviderWorld,
 ): Provider {
   const config = {
@@ -133,7 +133,7 @@ export function engineProvider(
     ...{ id, kind: GENERIC_KIND, engine, api_key, models, discover: false },
     base_url: `http://127.0.0.1:${port}/v1`,
   };
-  return { ...createProvider(config, world), onDemand };
+  return { ...createProvider(config, world), lazyEngine };
 }
 
 /** Providers for which the environment holds a key. A base URL alone names a server that needs none. */

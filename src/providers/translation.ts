@@ -1,11 +1,11 @@
 import { AnswerText } from '../core/answer-text.ts';
+import { BufferList } from '../core/buffer-list.ts';
 import type { ByteSlice } from '../core/byte-slice.ts';
 import type { AnswerAbout } from '../core/chat/dialect.ts';
 import type { ChatRequest, MediaSource, Message, ToolMessage, UserMessage } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, ChatEventWriter } from '../core/chat/result.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
-import { Pieces } from '../core/pieces.ts';
 import type { ChatFormat } from './format.ts';
 import type { AttemptContext, BufferedResponse, InlineMedia, Target } from './types.ts';
 
@@ -70,11 +70,11 @@ class TranslatingDecoder implements StreamDecoder {
     private readonly writer: ChatEventWriter,
   ) {}
 
-  push(bytes: ByteSlice): Pieces | undefined {
+  push(bytes: ByteSlice): BufferList | undefined {
     return this.#run(() => this.reader.push(bytes, this.#emit));
   }
 
-  end(): Pieces | undefined {
+  end(): BufferList | undefined {
     return this.#run(() => this.reader.end(this.#emit));
   }
 
@@ -83,7 +83,7 @@ class TranslatingDecoder implements StreamDecoder {
     return text === undefined ? undefined : encoder.encode(text);
   }
 
-  #run(step: () => void): Pieces | undefined {
+  #run(step: () => void): BufferList | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       step();
@@ -91,7 +91,7 @@ class TranslatingDecoder implements StreamDecoder {
       this.failure = asGatewayError(error);
     }
     if (this.#out === '') return undefined;
-    const out = Pieces.of(this.#out);
+    const out = BufferList.of(this.#out);
     this.#out = '';
     return out;
   }

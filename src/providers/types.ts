@@ -64,14 +64,14 @@ export interface VendorProfile {
 }
 
 /** An engine that is started when it is needed. */
-export interface OnDemand {
+export interface LazyEngine {
   readonly loaded: boolean;
   /**
    * Sees to it that it is loaded.
    * @returns nothing when it is; otherwise a promise, and how to stop waiting for it
    * @throws GatewayError when it can't be
    */
-  demand(): { readonly ready: Promise<void>; readonly leave: () => void } | undefined;
+  ensureLoaded(): { readonly ready: Promise<void>; readonly leave: () => void } | undefined;
 }
 
 /** A configured upstream account or engine. */
@@ -94,7 +94,7 @@ export interface Provider {
   readonly accounts?: readonly Provider[];
   /** Which of several keys this is with, from 1; undefined where there is only one. */
   readonly account?: number;
-  readonly onDemand?: OnDemand;
+  readonly lazyEngine?: LazyEngine;
 }
 
 /** One provider and upstream model behind a model that clients name. */

@@ -1,4 +1,4 @@
-import type { Wire } from '../core/chat/request.ts';
+import type { WireFormat } from '../core/chat/request.ts';
 import { type ErrorCode, GatewayError, type GatewayErrorDetails } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 import { redactSecrets } from '../core/redact.ts';
@@ -28,7 +28,9 @@ export interface UpstreamProblem {
   readonly meaning?: ErrorMeaning | undefined;
   readonly retryAfterSeconds?: number | undefined;
   /** The vendor's error object, for clients that speak its dialect. */
-  readonly body?: { readonly dialect: Wire; readonly error: Readonly<Record<string, unknown>> } | undefined;
+  readonly body?:
+    | { readonly dialect: WireFormat; readonly error: Readonly<Record<string, unknown>> }
+    | undefined;
 }
 
 const CODE_OF: Readonly<Record<ErrorMeaning, ErrorCode>> = {

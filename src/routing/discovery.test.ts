@@ -15,7 +15,7 @@ describe('ModelDiscovery', () => {
     const silent = listing('x');
     const results = await discovery.refresh([provider('a', listing('m', 'n')), provider('b', silent, false)]);
     expect(results).toEqual([{ provider: 'a', models: 2, error: undefined }]);
-    expect([known(discovery), silent.exchanges.length]).toEqual([{ a: ['m', 'n'] }, 0]);
+    expect([known(discovery), silent.upstreamCalls.length]).toEqual([{ a: ['m', 'n'] }, 0]);
   });
 
   test('keeps the last list of a provider that fails, and forgets one that is gone', async () => {

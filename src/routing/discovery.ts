@@ -1,4 +1,4 @@
-import { fetchModels } from '../providers/exchange.ts';
+import { fetchModels } from '../providers/buffered-call.ts';
 import type { Provider, UpstreamModel } from '../providers/types.ts';
 import type { DiscoveredModels } from './directory.ts';
 

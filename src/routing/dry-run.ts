@@ -1,9 +1,9 @@
 import { GatewayError } from '../core/errors.ts';
 import type { Target } from '../providers/types.ts';
 import type { ModelDirectory, ModelRoute } from './directory.ts';
-import type { LookRecord } from './look.ts';
 import type { RequestFacts } from './request-facts.ts';
 import type { Router } from './router.ts';
+import type { RoutingDecision } from './routing-decision.ts';
 
 /** One target on the road that a request would take. */
 export interface RoadStep {
@@ -22,7 +22,7 @@ export interface DryRun {
   readonly road: readonly RoadStep[];
   /** Targets that would be waited for, because they are busy. */
   readonly waitsFor: readonly Target[];
-  readonly looks: readonly LookRecord[];
+  readonly decisions: readonly RoutingDecision[];
 }
 
 /** Longer than any chain of fallbacks that makes sense. */
@@ -39,7 +39,7 @@ export function dryRun(
   const route = directory.resolve(model);
   if (!route) {
     const suggestions = directory.suggest(model);
-    return { model: undefined, suggestions, variant: undefined, road: [], waitsFor: [], looks: [] };
+    return { model: undefined, suggestions, variant: undefined, road: [], waitsFor: [], decisions: [] };
   }
   const plan = router.plan(route, facts, now);
   const road: RoadStep[] = [];
@@ -55,7 +55,7 @@ export function dryRun(
   for (let steps = 0; steps < MOST_STEPS; steps += 1) {
     const step = plan.next(now, Number.POSITIVE_INFINITY);
     if (step.kind === 'try') {
-      const { target, route: of } = step.ready;
+      const { target, route: of } = step.candidate;
       road.push({ target, expectedCost: costAt(target, of) });
       plan.failed(failure);
     } else if (step.kind === 'queue') {
@@ -69,6 +69,6 @@ export function dryRun(
     variant: plan.participation?.variant,
     road,
     waitsFor,
-    looks: plan.looks,
+    decisions: plan.decisions,
   };
 }

@@ -3,7 +3,7 @@ import { answering, FakeTransport } from '../../test/support/fake-transport.ts';
 import { testProvider } from '../../test/support/inference.ts';
 import { detectEngines } from './engine-detection.ts';
 
-const refusing = () => new FakeTransport((exchange) => exchange.fail('connect'));
+const refusing = () => new FakeTransport((upstreamCall) => upstreamCall.fail('connect'));
 
 /** What is found when each engine's usual port answers so; nothing listens at the others. */
 async function detect(answers: Readonly<Record<string, string>>, ownPorts: readonly number[] = []) {

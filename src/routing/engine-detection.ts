@@ -1,5 +1,5 @@
 import type { ProviderConfig } from '../config/schema.ts';
-import { fetchModels } from '../providers/exchange.ts';
+import { fetchModels } from '../providers/buffered-call.ts';
 import { engineCandidates } from '../providers/registry.ts';
 import type { Provider } from '../providers/types.ts';
 

@@ -66,7 +66,7 @@ function story(
       if (!plan.refused(new GatewayError('model_busy', 'no room'))) return [...steps, 'stop'];
       continue;
     }
-    steps.push(step.ready.target.provider.id);
+    steps.push(step.candidate.target.provider.id);
     if (!plan.failed(error)) return [...steps, 'stop'];
   }
 }
@@ -103,7 +103,7 @@ describe('a plan', () => {
     for (let count = 0; count < 5; count += 1) stateOf('a').begin(0).end(0, down(), undefined);
     const one = plan();
     expect(story(one, new GatewayError('upstream_auth_failed', 'x'))).toEqual(['b']);
-    expect(one.looks[0]?.considered.map(({ target, leftOut }) => [target.provider.id, leftOut])).toEqual([
+    expect(one.decisions[0]?.evaluated.map(({ target, leftOut }) => [target.provider.id, leftOut])).toEqual([
       ['b', undefined],
       ['a', 'breaker_open'],
     ]);
@@ -174,7 +174,7 @@ test('a target that has just come back is first only now and then', () => {
     let hits = 0;
     for (let turn = 0; turn < 2_000; turn += 1) {
       const step = router.plan(route, new RequestFacts(testCall(), 'default'), now).next(now, 1e9);
-      if (step.kind === 'try' && step.ready.target === first) hits += 1;
+      if (step.kind === 'try' && step.candidate.target === first) hits += 1;
     }
     return hits / 2_000;
   };

@@ -3,15 +3,21 @@ import type { Target } from '../providers/types.ts';
 import type { FallbackReason, ModelRoute } from './directory.ts';
 import type { Participation } from './experiments/experiments.ts';
 import type { TargetState, Unavailable } from './health/target-state.ts';
-import { type Considered, Look, type LookNotes, type LookRecord, type Ready } from './look.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { backoffMs, isRepeatable, type RetryBudget, type RetrySettings } from './retry.ts';
+import {
+  type EvaluatedTarget,
+  type RouteCandidate,
+  type RoutingDecision,
+  RoutingDecisionEntry,
+  type RoutingDecisionLog,
+} from './routing-decision.ts';
 
 /** What to do next for a request. */
 export type Step =
-  | { readonly kind: 'try'; readonly ready: Ready }
+  | { readonly kind: 'try'; readonly candidate: RouteCandidate }
   /** All that can be used have as many attempts as they may have: wait for a place at one of them. */
-  | { readonly kind: 'queue'; readonly busy: readonly Ready[] }
+  | { readonly kind: 'queue'; readonly busy: readonly RouteCandidate[] }
   /** Nothing can be tried now; ask again after so many milliseconds. */
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'none' };
@@ -20,21 +26,21 @@ const NOTHING: Step = { kind: 'none' };
 
 export interface Order {
   /** In the order in which to try them. */
-  readonly places: readonly Ready[];
+  readonly candidates: readonly RouteCandidate[];
   /** Those that come after them in any order; what is in `places` may be there too. */
-  readonly rest?: readonly Ready[];
+  readonly rest?: readonly RouteCandidate[];
   /** All of the model, by their index. */
-  readonly all: readonly Ready[];
-  readonly ruledOut: readonly Considered[];
+  readonly all: readonly RouteCandidate[];
+  readonly ruledOut: readonly EvaluatedTarget[];
   /** Nothing is the matter with any of them, so none has to be looked at before it is its turn. */
-  readonly calm: boolean;
+  readonly allHealthy: boolean;
 }
 
 /** What a plan needs of the router. */
 export interface PlanRouter {
   readonly retry: RetrySettings;
   readonly random: () => number;
-  readonly notes: LookNotes;
+  readonly notes: RoutingDecisionLog;
   /** The targets of one model in the order in which to try them, and those that constraints rule out. */
   order(route: ModelRoute, facts: RequestFacts, now: number): Order;
   resolve(name: string): ModelRoute | undefined;
@@ -42,7 +48,7 @@ export interface PlanRouter {
 
 interface Stage {
   readonly route: ModelRoute;
-  readonly because: LookRecord['because'];
+  readonly reason: RoutingDecision['reason'];
 }
 
 /** Failures that another model may cure, and what fallbacks for them are called. */
@@ -59,7 +65,7 @@ const CURES: Readonly<Record<string, FallbackReason>> = {
  */
 export class RoutePlan {
   attempts = 0;
-  readonly #looks: Look[] = [];
+  readonly #decisions: RoutingDecisionEntry[] = [];
   /** Where a round begins. */
   #first: ModelRoute;
   /** Models that wait for their turn; undefined once none is left, or none ever was. */
@@ -68,13 +74,13 @@ export class RoutePlan {
   /** Models that were opened in this round. */
   #visited: string[] | undefined;
   #tried: TargetState[] | undefined;
-  #queue: Ready[] | undefined;
+  #queue: RouteCandidate[] | undefined;
   /** Comes after the queue, without those that were tried. */
-  #rest: readonly Ready[] | undefined;
+  #rest: readonly RouteCandidate[] | undefined;
   /** Those that have as many attempts as they may have. */
-  #busy: Ready[] | undefined;
+  #busy: RouteCandidate[] | undefined;
   /** Over their limits, as they said themselves: tried when there is nothing else. */
-  #resting: Ready[] | undefined;
+  #resting: RouteCandidate[] | undefined;
   /** Left out because of their condition, which may change. */
   #unusable: TargetState[] | undefined;
   #round = 0;
@@ -94,8 +100,8 @@ export class RoutePlan {
   }
 
   /** Every model whose targets were looked at, in order. */
-  get looks(): readonly Look[] {
-    return this.#looks;
+  get decisions(): readonly RoutingDecisionEntry[] {
+    return this.#decisions;
   }
 
   next(now: number, deadlineAt: number): Step {
@@ -104,20 +110,20 @@ export class RoutePlan {
       this.#open(this.#first, 'asked', now);
     }
     for (;;) {
-      const ready = this.#queue?.shift();
-      if (ready) {
+      const candidate = this.#queue?.shift();
+      if (candidate) {
         // It may have failed for others while this request was busy elsewhere.
-        const why = ready.state.unavailable(now);
-        if (why !== undefined) this.#putOff(ready, why);
-        else if (ready.state.full) this.#busy = append(this.#busy, ready);
-        else return this.#try(ready);
+        const why = candidate.state.unavailable(now);
+        if (why !== undefined) this.#defer(candidate, why);
+        else if (candidate.state.full) this.#busy = append(this.#busy, candidate);
+        else return this.#try(candidate);
         continue;
       }
-      if (this.#unfold()) continue;
+      if (this.#expandTiers()) continue;
       if (this.#busy) return { kind: 'queue', busy: this.#busy };
       const stage = this.#stages?.shift();
       if (stage) {
-        this.#open(stage.route, stage.because, now);
+        this.#open(stage.route, stage.reason, now);
         continue;
       }
       const resting = this.#resting?.shift();
@@ -126,10 +132,10 @@ export class RoutePlan {
   }
 
   /** There is a place at one of those that were busy. */
-  entered(ready: Ready): Step & { readonly kind: 'try' } {
-    this.#queue = this.#busy?.filter((one) => one !== ready);
+  entered(candidate: RouteCandidate): Step & { readonly kind: 'try' } {
+    this.#queue = this.#busy?.filter((one) => one !== candidate);
     this.#busy = undefined;
-    return this.#try(ready);
+    return this.#try(candidate);
   }
 
   /** What was busy can't be used any more, so another look is due. */
@@ -145,54 +151,54 @@ export class RoutePlan {
   }
 
   /** From now on another model is tried, and nothing of what was left. */
-  goTo(route: ModelRoute, because: LookRecord['because']): void {
+  switchRoute(route: ModelRoute, reason: RoutingDecision['reason']): void {
     this.#queue = undefined;
     this.#rest = undefined;
     this.#busy = undefined;
     this.#resting = undefined;
     this.#first = route;
-    this.#stages = [{ route, because }];
+    this.#stages = [{ route, reason }];
   }
 
   /** Puts the rest into the queue. @returns whether there was any */
-  #unfold(): boolean {
+  #expandTiers(): boolean {
     const rest = this.#rest;
     if (!rest) return false;
     this.#rest = undefined;
     const passed = [...(this.#queue ?? []), ...(this.#resting ?? []), ...(this.#busy ?? [])];
-    for (const ready of rest) {
+    for (const candidate of rest) {
       const known =
-        passed.includes(ready) ||
-        (this.#tried?.includes(ready.state) ?? false) ||
-        (this.#unusable?.includes(ready.state) ?? false);
-      if (!known) this.#queue = append(this.#queue, ready);
+        passed.includes(candidate) ||
+        (this.#tried?.includes(candidate.state) ?? false) ||
+        (this.#unusable?.includes(candidate.state) ?? false);
+      if (!known) this.#queue = append(this.#queue, candidate);
     }
     return true;
   }
 
   /** Another target of the same model to ask beside one that is slow; undefined when there is none that will do. */
   beside(now: number, accepts: (target: Target) => boolean): (Step & { readonly kind: 'try' }) | undefined {
-    this.#unfold();
+    this.#expandTiers();
     const at =
       this.#queue?.findIndex(
         ({ state, target }) => state.unavailable(now) === undefined && !state.full && accepts(target),
       ) ?? -1;
-    const ready = this.#queue?.[at];
-    if (!ready || !this.#queue) return undefined;
+    const candidate = this.#queue?.[at];
+    if (!candidate || !this.#queue) return undefined;
     this.#queue.splice(at, 1);
-    return this.#try(ready);
+    return this.#try(candidate);
   }
 
-  #try(ready: Ready): Step & { readonly kind: 'try' } {
-    this.#tried = append(this.#tried, ready.state);
+  #try(candidate: RouteCandidate): Step & { readonly kind: 'try' } {
+    this.#tried = append(this.#tried, candidate.state);
     this.attempts += 1;
-    this.#looks.at(-1)?.tried(ready);
-    return { kind: 'try', ready };
+    this.#decisions.at(-1)?.tried(candidate);
+    return { kind: 'try', candidate };
   }
 
-  #putOff(ready: Ready, why: Unavailable): void {
-    if (why === 'cooling_down' || why === 'ejected') this.#resting = append(this.#resting, ready);
-    else this.#unusable = append(this.#unusable, ready.state);
+  #defer(candidate: RouteCandidate, why: Unavailable): void {
+    if (why === 'cooling_down' || why === 'ejected') this.#resting = append(this.#resting, candidate);
+    else this.#unusable = append(this.#unusable, candidate.state);
   }
 
   /** @returns whether anything may still be tried */
@@ -212,7 +218,7 @@ export class RoutePlan {
     if (error.retryable) return true;
     // What a new version refuses, the one that was asked for may answer.
     if (this.backup && error.code === 'upstream_rejected' && !this.#visited?.includes(this.backup.id)) {
-      this.goTo(this.backup, 'general');
+      this.switchRoute(this.backup, 'general');
       return true;
     }
     return false;
@@ -223,32 +229,32 @@ export class RoutePlan {
     return Math.min(...(this.#unusable ?? []).map((state) => state.availableAt(now)));
   }
 
-  #routes(names: readonly string[], because: FallbackReason): Stage[] {
+  #routes(names: readonly string[], reason: FallbackReason): Stage[] {
     return names.flatMap((name) => {
       const route = this.router.resolve(name);
-      return route && !this.#visited?.includes(route.id) ? [{ route, because }] : [];
+      return route && !this.#visited?.includes(route.id) ? [{ route, reason }] : [];
     });
   }
 
-  #open(route: ModelRoute, because: LookRecord['because'], now: number): void {
+  #open(route: ModelRoute, reason: RoutingDecision['reason'], now: number): void {
     if (this.#visited?.includes(route.id)) return;
     this.#visited = append(this.#visited, route.id);
-    const { places, rest, all, ruledOut, calm } = this.router.order(route, this.facts, now);
-    const look = new Look(
+    const { candidates, rest, all, ruledOut, allHealthy } = this.router.order(route, this.facts, now);
+    const decision = new RoutingDecisionEntry(
       route,
-      because,
+      reason,
       now,
       all,
-      rest?.length ?? places.length,
+      rest?.length ?? candidates.length,
       ruledOut,
       this.router.notes,
     );
-    this.#looks.push(look);
+    this.#decisions.push(decision);
     this.#rest = rest;
-    if (calm && this.#tried === undefined) this.#queue = [...places];
-    else this.#lookAt(places, look, now);
+    if (allHealthy && this.#tried === undefined) this.#queue = [...candidates];
+    else this.#lookAt(candidates, decision, now);
     if (this.backup && route === this.#first) {
-      this.#stages = append(this.#stages, { route: this.backup, because: 'general' });
+      this.#stages = append(this.#stages, { route: this.backup, reason: 'general' });
     }
     // Its own fallbacks come before those that were waiting already.
     if (route.fallbacks.length > 0) {
@@ -256,14 +262,14 @@ export class RoutePlan {
     }
   }
 
-  #lookAt(places: readonly Ready[], look: Look, now: number): void {
-    for (const ready of places) {
-      const { state } = ready;
+  #lookAt(candidates: readonly RouteCandidate[], decision: RoutingDecisionEntry, now: number): void {
+    for (const candidate of candidates) {
+      const { state } = candidate;
       const why = state.unavailable(now);
-      look.note(ready, why ?? (state.full ? 'busy' : undefined));
+      decision.note(candidate, why ?? (state.full ? 'busy' : undefined));
       if (this.#tried?.includes(state)) continue;
-      if (why === undefined) this.#queue = append(this.#queue, ready);
-      else this.#putOff(ready, why);
+      if (why === undefined) this.#queue = append(this.#queue, candidate);
+      else this.#defer(candidate, why);
     }
   }
 
@@ -272,8 +278,8 @@ export class RoutePlan {
     const { retry, random } = this.router;
     const error = this.#lastError;
     if (error === undefined || this.attempts >= retry.attempts || !isRepeatable(error.code)) return NOTHING;
-    const told = (error.details.retryAfterSeconds ?? 0) * 1_000;
-    const ms = Math.max(backoffMs(retry, this.#round, random), told);
+    const retryAfterMs = (error.details.retryAfterSeconds ?? 0) * 1_000;
+    const ms = Math.max(backoffMs(retry, this.#round, random), retryAfterMs);
     if (ms > LONGEST_WAIT_MS || now + ms >= deadlineAt || !this.budget.spend(now)) return NOTHING;
     this.#round += 1;
     this.#visited = undefined;

@@ -40,20 +40,20 @@ export interface ReplayOutcome {
 const LONGEST_TEXT = 4_000_000;
 
 /** How long each target took for a token, from the log. */
-export class Paces {
+export class TimePerTokenSamples {
   readonly #known = new Map<string, { sum: number; count: number }>();
   #sum = 0;
   #count = 0;
 
   constructor(requests: readonly LoggedRequest[]) {
     for (const { provider, upstreamModel, durationMs, outputTokens } of requests) {
-      const pace = durationMs / workOf(outputTokens);
+      const timePerTokenMs = durationMs / workOf(outputTokens);
       const key = `${provider}/${upstreamModel}`;
       const known = this.#known.get(key) ?? { sum: 0, count: 0 };
-      known.sum += pace;
+      known.sum += timePerTokenMs;
       known.count += 1;
       this.#known.set(key, known);
-      this.#sum += pace;
+      this.#sum += timePerTokenMs;
       this.#count += 1;
     }
   }
@@ -170,12 +170,12 @@ export function replay(
   {
     directory,
     router,
-    paces,
+    timePerToken,
     costOf,
   }: {
     readonly directory: ModelDirectory;
     readonly router: Router;
-    readonly paces: Paces;
+    readonly timePerToken: TimePerTokenSamples;
     readonly costOf: CostOf;
   },
 ): ReplayOutcome {
@@ -192,20 +192,20 @@ export function replay(
     };
     const plan = route && router.plan(route, new RequestFacts(call, tenant), at);
     const step = plan?.next(at, Number.POSITIVE_INFINITY);
-    const ready = step?.kind === 'try' ? step.ready : step?.kind === 'queue' ? step.busy[0] : undefined;
+    const ready = step?.kind === 'try' ? step.candidate : step?.kind === 'queue' ? step.busy[0] : undefined;
     if (!ready) {
       tally.notRouted += 1;
       continue;
     }
     const { target, state } = ready;
-    const ticket = state.begin(at, true);
-    ticket.sent(at);
-    const durationMs = paces.of(`${target.provider.id}/${target.model}`) * workOf(outputTokens);
+    const lease = state.begin(at, true);
+    lease.sent(at);
+    const durationMs = timePerToken.of(`${target.provider.id}/${target.model}`) * workOf(outputTokens);
     endings.add({
       at: at + durationMs,
       end: () => {
-        ticket.answered(at + durationMs);
-        ticket.end(at + durationMs, undefined, outputTokens);
+        lease.answered(at + durationMs);
+        lease.end(at + durationMs, undefined, outputTokens);
       },
     });
     tally.add(

@@ -10,7 +10,7 @@ const USUAL_ANSWER = 500;
 const SESSION_HEADER = 'x-weir-session';
 
 /** What a client insists on: a target that does not meet it is no target. */
-export interface Demands {
+export interface RoutingConstraints {
   /** Regions that may compute the answer; `eu` means `eu-west-1` too. */
   readonly regions?: readonly string[] | undefined;
   /** US dollars that the request may be expected to cost. */
@@ -25,7 +25,7 @@ export class RequestFacts {
   constructor(
     private readonly call: Pick<InferenceCall, 'view' | 'headers' | 'text'>,
     readonly tenant: string,
-    readonly demands?: Demands,
+    readonly constraints?: RoutingConstraints,
     /** The tenant's part of places that are waited for. */
     readonly weight = 1,
   ) {}

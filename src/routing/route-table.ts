@@ -16,7 +16,7 @@ interface Moment {
 }
 
 /** A target of a model, with its condition at hand. One for all requests. */
-export class Place implements TargetView {
+export class RouteTarget implements TargetView {
   price: Price;
   engine: EngineLoad | undefined;
   #pricedAt = Number.NEGATIVE_INFINITY;
@@ -41,8 +41,8 @@ export class Place implements TargetView {
     return this.state.inflight;
   }
 
-  get pace(): number | undefined {
-    return this.state.pace.at(this.moment.now);
+  get timePerTokenMs(): number | undefined {
+    return this.state.timePerToken.at(this.moment.now);
   }
 
   /** Prices have dates, so they are looked up anew from time to time. */
@@ -65,23 +65,23 @@ export class Place implements TargetView {
 /** The targets of a model as the router goes through them, made once for each configuration. */
 export class RouteTable {
   /** Those of weight above 0, by tier, the lowest first. */
-  readonly tiers: readonly (readonly Place[])[];
-  readonly places: readonly Place[];
+  readonly tiers: readonly (readonly RouteTarget[])[];
+  readonly candidates: readonly RouteTarget[];
   readonly weightless: readonly Target[];
   /** Whether it matters what a request needs. */
-  readonly picky: boolean;
+  readonly hasCapabilityFilter: boolean;
   /** Whether all have the same weight. */
   readonly even: boolean;
   readonly states: ReadonlySet<TargetState>;
   readonly moment: Moment = { now: 0 };
 
   constructor(route: ModelRoute, states: TargetStates, infoOf: InfoOf | undefined) {
-    const places = route.targets
+    const candidates = route.targets
       .filter(({ weight }) => weight > 0)
       .sort((a, b) => (a.tier ?? 0) - (b.tier ?? 0))
       .map(
         (target, index) =>
-          new Place(
+          new RouteTarget(
             target,
             route,
             route.configured ? states.keep(target) : states.of(target),
@@ -90,12 +90,12 @@ export class RouteTable {
             infoOf,
           ),
       );
-    const tiers = [...new Set(places.map(({ target }) => target.tier ?? 0))];
-    this.tiers = tiers.map((tier) => places.filter(({ target }) => (target.tier ?? 0) === tier));
-    this.places = places;
+    const tiers = [...new Set(candidates.map(({ target }) => target.tier ?? 0))];
+    this.tiers = tiers.map((tier) => candidates.filter(({ target }) => (target.tier ?? 0) === tier));
+    this.candidates = candidates;
     this.weightless = route.targets.filter(({ weight }) => weight <= 0);
-    this.even = places.every(({ target }) => target.weight === places[0]?.target.weight);
-    this.states = new Set(places.map(({ state }) => state));
-    this.picky = places.some(({ lacksTools, lacksVision }) => lacksTools || lacksVision);
+    this.even = candidates.every(({ target }) => target.weight === candidates[0]?.target.weight);
+    this.states = new Set(candidates.map(({ state }) => state));
+    this.hasCapabilityFilter = candidates.some(({ lacksTools, lacksVision }) => lacksTools || lacksVision);
   }
 }

@@ -30,7 +30,7 @@ function create(definitions: readonly ModelDefinition[]) {
     const plan = router.plan(route, new RequestFacts(testCall(), 'default'), 0);
     const targets: string[] = [];
     for (let step = plan.next(0, 1e9); step.kind === 'try'; step = plan.next(0, 1e9)) {
-      targets.push(TargetStates.key(step.ready.target));
+      targets.push(TargetStates.key(step.candidate.target));
     }
     return targets;
   };
@@ -51,9 +51,9 @@ describe('Router', () => {
     const { states, order, directory } = create([model('m', ['a', 'b'], { strategy: 'least-inflight' })]);
     const first = directory.resolve('m')?.targets[0];
     if (!first) throw new Error('the model has targets');
-    const ticket = states.of(first).begin(0);
+    const lease = states.of(first).begin(0);
     expect([order('m')[0], order('m')[0]]).toEqual(['b/up', 'b/up']);
-    ticket.end(0, undefined, 1);
+    lease.end(0, undefined, 1);
   });
 
   test('puts fallbacks behind, each target once, and ends in circles', () => {

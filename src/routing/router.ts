@@ -6,21 +6,21 @@ import type { HedgeSettings, ModelDirectory, ModelRoute } from './directory.ts';
 import type { EngineLoads } from './engine-loads.ts';
 import { Experiments } from './experiments/experiments.ts';
 import { TargetStates } from './health/target-states.ts';
-import { type Considered, LookNotes } from './look.ts';
 import { type Order, type PlanRouter, RoutePlan } from './plan.ts';
 import { PrefixIndex } from './prefix-index.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './retry.ts';
-import { Place, RouteTable } from './route-table.ts';
+import { RouteTable, RouteTarget } from './route-table.ts';
+import { type EvaluatedTarget, RoutingDecisionLog } from './routing-decision.ts';
 import { READS_PREFIX, STRATEGIES } from './strategies/index.ts';
-import { type Turn, withOthers } from './strategies/strategy.ts';
+import { type SelectionContext, withOthers } from './strategies/strategy.ts';
 
 /** What is measured and outlives configurations. */
 export interface RoutingState {
   readonly states: TargetStates;
   readonly prefixes: PrefixIndex;
   readonly engines: EngineLoads | undefined;
-  readonly notes: LookNotes;
+  readonly notes: RoutingDecisionLog;
   readonly experiments: Experiments;
 }
 
@@ -37,7 +37,7 @@ export function freshRoutingState(states = new TargetStates()): RoutingState {
     states,
     prefixes: new PrefixIndex(),
     engines: undefined,
-    notes: new LookNotes(),
+    notes: new RoutingDecisionLog(),
     experiments: new Experiments(Math.random),
   };
 }
@@ -48,7 +48,7 @@ export interface Hedging {
 }
 
 const MAX_BUDGETS = 10_000;
-const NONE: readonly Considered[] = [];
+const NONE: readonly EvaluatedTarget[] = [];
 const NO_BLOCKS: readonly number[] = [];
 
 /** Chooses targets: one plan for each request. */
@@ -60,7 +60,7 @@ export class Router implements PlanRouter {
   readonly #tables = new WeakMap<ModelRoute, RouteTable>();
   readonly retry: RetrySettings;
   readonly random: () => number;
-  readonly notes: LookNotes;
+  readonly notes: RoutingDecisionLog;
 
   constructor(private readonly options: RouterOptions) {
     this.retry = options.retry ?? DEFAULT_RETRY;
@@ -133,53 +133,62 @@ export class Router implements PlanRouter {
     return budget;
   }
 
-  order(route: ModelRoute, facts: RequestFacts, now: number): Order & { readonly places: readonly Place[] } {
+  order(
+    route: ModelRoute,
+    facts: RequestFacts,
+    now: number,
+  ): Order & { readonly candidates: readonly RouteTarget[] } {
     const [only] = route.targets;
     // The common case of one target, configured or named by its client, needs no choice.
     if (only && route.targets.length === 1 && only.weight > 0) {
-      const leftOut = facts.demands && this.#unmet(only, route, facts);
+      const leftOut = facts.constraints && this.#unmet(only, route, facts);
       if (leftOut !== undefined) {
-        return { places: [], all: [], ruledOut: [{ target: only, leftOut, demanded: true }], calm: false };
+        return {
+          candidates: [],
+          all: [],
+          ruledOut: [{ target: only, leftOut, demanded: true }],
+          allHealthy: false,
+        };
       }
-      const places = [new Place(only, route, this.options.states.of(only), 0, { now }, undefined)];
-      return { places, all: places, ruledOut: NONE, calm: false };
+      const candidates = [new RouteTarget(only, route, this.options.states.of(only), 0, { now }, undefined)];
+      return { candidates, all: candidates, ruledOut: NONE, allHealthy: false };
     }
     const table = this.#table(route);
     const { tiers, weightless, moment, even } = table;
     moment.now = now;
-    let ruledOut: readonly Considered[] =
+    let ruledOut: readonly EvaluatedTarget[] =
       weightless.length === 0 ? NONE : weightless.map((target) => ({ target, leftOut: 'weight 0' }));
-    let fit: ((place: Place) => boolean) | undefined;
-    if (table.picky || facts.demands) {
+    let fit: ((candidate: RouteTarget) => boolean) | undefined;
+    if (table.hasCapabilityFilter || facts.constraints) {
       const lacking = [...this.#lacking(table, facts), ...this.#refusedBy(table, facts)];
       if (lacking.length > 0) {
         ruledOut = [...ruledOut, ...lacking];
         fit = ({ target }) => !lacking.some((one) => one.target === target);
       }
     }
-    const turn = this.#turn(route, facts, even);
-    const calm = this.options.states.calm(table.states, now);
+    const selection = this.#selectionContext(route, facts, even);
+    const allHealthy = this.options.states.allHealthy(table.states, now);
     const [alone] = tiers;
-    if (calm && alone && tiers.length === 1 && !fit) {
+    if (allHealthy && alone && tiers.length === 1 && !fit) {
       this.#lookAt(alone, route);
-      const places = STRATEGIES[route.strategy](alone, turn);
-      const whole = places.length === alone.length;
-      return { places, ...(whole ? {} : { rest: alone }), all: table.places, ruledOut, calm };
+      const candidates = STRATEGIES[route.strategy](alone, selection);
+      const whole = candidates.length === alone.length;
+      return { candidates, ...(whole ? {} : { rest: alone }), all: table.candidates, ruledOut, allHealthy };
     }
-    const ordered: Place[] = [];
+    const ordered: RouteTarget[] = [];
     for (const tier of tiers) {
-      const places = fit ? tier.filter(fit) : tier;
-      this.#lookAt(places, route);
-      if (calm) {
-        ordered.push(...withOthers(STRATEGIES[route.strategy](places, turn), places));
+      const candidates = fit ? tier.filter(fit) : tier;
+      this.#lookAt(candidates, route);
+      if (allHealthy) {
+        ordered.push(...withOthers(STRATEGIES[route.strategy](candidates, selection), candidates));
         continue;
       }
       // The choice is among those that can be used; the others are only there to be told of.
-      const usable = places.filter(({ state }) => state.unavailable(now) === undefined);
-      ordered.push(...this.#easedIn(withOthers(STRATEGIES[route.strategy](usable, turn), usable), now));
-      ordered.push(...places.filter((place) => !usable.includes(place)));
+      const usable = candidates.filter(({ state }) => state.unavailable(now) === undefined);
+      ordered.push(...this.#easedIn(withOthers(STRATEGIES[route.strategy](usable, selection), usable), now));
+      ordered.push(...candidates.filter((candidate) => !usable.includes(candidate)));
     }
-    return { places: ordered, all: table.places, ruledOut, calm };
+    return { candidates: ordered, all: table.candidates, ruledOut, allHealthy };
   }
 
   #table(route: ModelRoute): RouteTable {
@@ -191,14 +200,14 @@ export class Router implements PlanRouter {
     return table;
   }
 
-  #lookAt(places: readonly Place[], { strategy }: ModelRoute): void {
+  #lookAt(candidates: readonly RouteTarget[], { strategy }: ModelRoute): void {
     const { engines } = this.options;
-    if (strategy === 'lowest-cost') for (const place of places) place.readPrice();
+    if (strategy === 'lowest-cost') for (const candidate of candidates) candidate.readPrice();
     if (strategy !== 'engine-load') return;
-    for (const place of places) place.engine = engines?.of(place.target.provider.id);
+    for (const candidate of candidates) candidate.engine = engines?.of(candidate.target.provider.id);
   }
 
-  #turn({ id, strategy }: ModelRoute, facts: RequestFacts, even: boolean): Turn {
+  #selectionContext({ id, strategy }: ModelRoute, facts: RequestFacts, even: boolean): SelectionContext {
     const { prefixes, random } = this.options;
     const count = this.#turns.get(id) ?? 0;
     if (count === 0 && this.#turns.size >= MAX_BUDGETS) this.#turns.clear();
@@ -218,28 +227,28 @@ export class Router implements PlanRouter {
   }
 
   /** Those that are known not to be able to answer, unless that were all: data may be wrong, and the provider knows. */
-  #lacking({ places, picky }: RouteTable, facts: RequestFacts): readonly Considered[] {
-    if (!picky) return NONE;
+  #lacking({ candidates, hasCapabilityFilter }: RouteTable, facts: RequestFacts): readonly EvaluatedTarget[] {
+    if (!hasCapabilityFilter) return NONE;
     const tools = facts.view.hasTools;
     const vision = facts.view.hasImages();
-    const lacking = places.flatMap(({ target, lacksTools, lacksVision }) => {
+    const lacking = candidates.flatMap(({ target, lacksTools, lacksVision }) => {
       if (tools && lacksTools) return [{ target, leftOut: 'without tools' }];
       return vision && lacksVision ? [{ target, leftOut: 'without vision' }] : [];
     });
-    return lacking.length === places.length ? NONE : lacking;
+    return lacking.length === candidates.length ? NONE : lacking;
   }
 
   /** Those that do not meet what the client insists on. */
-  #refusedBy({ places }: RouteTable, facts: RequestFacts): readonly Considered[] {
-    if (!facts.demands) return NONE;
-    return places.flatMap(({ target, route }) => {
+  #refusedBy({ candidates }: RouteTable, facts: RequestFacts): readonly EvaluatedTarget[] {
+    if (!facts.constraints) return NONE;
+    return candidates.flatMap(({ target, route }) => {
       const leftOut = this.#unmet(target, route, facts);
       return leftOut === undefined ? [] : [{ target, leftOut, demanded: true }];
     });
   }
 
   #unmet(target: Target, route: ModelRoute, facts: RequestFacts): string | undefined {
-    const { regions, maxCost } = facts.demands ?? {};
+    const { regions, maxCost } = facts.constraints ?? {};
     if (regions) {
       const { region = target.provider.region } = target;
       if (region === undefined) return 'region not known';
@@ -256,7 +265,7 @@ export class Router implements PlanRouter {
   }
 
   /** A target that has just come back is first only as often as its share of the load allows. */
-  #easedIn(views: readonly Place[], now: number): readonly Place[] {
+  #easedIn(views: readonly RouteTarget[], now: number): readonly RouteTarget[] {
     const [first] = views;
     const share = first?.state.share(now) ?? 1;
     if (!first || share >= 1 || views.length === 1 || this.options.random() < share) return views;

@@ -34,7 +34,7 @@ export class TenantWriter {
     scope: TenantScope,
     work: (transaction: TenantTransaction, changed: (topic: Topic, id: string) => void) => Promise<T>,
   ): Promise<T> {
-    let told = 0;
+    let published = 0;
     const result = await this.databases.use(scope, (db) =>
       db.transaction().execute(async (transaction) => {
         await transaction
@@ -44,8 +44,8 @@ export class TenantWriter {
           .execute();
         const topics: { topic: Topic; subject: string }[] = [];
         const value = await work(transaction, (topic, subject) => topics.push({ topic, subject }));
-        told = topics.length;
-        if (told > 0) {
+        published = topics.length;
+        if (published > 0) {
           const created_at = this.sources.clock.wallTime();
           const rows = topics.map((one) => ({ ...one, id: this.sources.newId('out'), created_at }));
           await transaction.insertInto('outbox').values(rows).execute();
@@ -53,13 +53,13 @@ export class TenantWriter {
         return value;
       }),
     );
-    if (told > 0) await this.publish(scope);
+    if (published > 0) await this.publish(scope);
     return result;
   }
 
   /** Tells the control database what it has not been told yet. @returns how many changes there were */
   async publish(scope: TenantScope): Promise<number> {
-    const told = await this.databases.use(scope, async (db) => {
+    const published = await this.databases.use(scope, async (db) => {
       const waiting = await db.selectFrom('outbox').selectAll().execute();
       if (waiting.length === 0) return 0;
       const subjects = (topic: Topic) => [
@@ -121,8 +121,8 @@ export class TenantWriter {
         .execute();
       return waiting.length;
     });
-    if (told > 0) await this.onPublished();
-    return told;
+    if (published > 0) await this.onPublished();
+    return published;
   }
 }
 

@@ -105,7 +105,7 @@ async function load(gateways: readonly Gateway[], key: string, random: () => num
   return (await Promise.all(Array.from({ length: CLIENTS }, (_, number) => client(number)))).flat();
 }
 
-async function standing(gateway: Gateway, tenant: string, of: string): Promise<Record<string, unknown>> {
+async function counterState(gateway: Gateway, tenant: string, of: string): Promise<Record<string, unknown>> {
   const all = dataOf(await done(gateway, 'GET', `/tenants/${tenant}/limits`));
   return all.find((one) => one.of === of) ?? {};
 }
@@ -209,12 +209,12 @@ describe('exact under load', () => {
     }
     await eventually(
       'all places are free',
-      async () => (await standing(gateway, tenant, 'concurrent_requests')).used === 0,
+      async () => (await counterState(gateway, tenant, 'concurrent_requests')).used === 0,
       40_000,
     );
     const [cost, tokens] = [
-      await standing(gateway, tenant, 'cost'),
-      await standing(gateway, tenant, 'tokens'),
+      await counterState(gateway, tenant, 'cost'),
+      await counterState(gateway, tenant, 'tokens'),
     ];
     if (lost.length === 0) {
       expect(Number(cost.used)).toBe(Number(sums.cost));
@@ -283,7 +283,7 @@ describe.skipIf(!canStopRedis || !canStopPostgres)('stores that go away under lo
     expect(await recorded(gateway, 'out')).toEqual({ requests: sent, input, output, cost });
     await eventually(
       'limits are told all that was used',
-      async () => (await standing(gateway, 'out', 'tokens')).used === input + output,
+      async () => (await counterState(gateway, 'out', 'tokens')).used === input + output,
       20_000,
     );
   }, 120_000);

@@ -203,7 +203,7 @@ test('limits, budgets and costs count where usage is not kept', async () => {
       return [response.status, response.headers.get('x-weir-cost')];
     };
     const used = async () =>
-      dataOf(await done(own, 'GET', '/tenants/unkept/limits')).map((standing) => standing.used);
+      dataOf(await done(own, 'GET', '/tenants/unkept/limits')).map((counterState) => counterState.used);
     expect(await send()).toEqual([200, '0.000023']);
     await eventually('it is settled', async () => (await used()).join() === '5,0.000023');
     await own.stop();

@@ -16,7 +16,7 @@ let good: MockUpstream;
 let bad: MockUpstream;
 let gateway: Gateway;
 let client: OpenAI;
-let standing: PromiseWithResolvers<void>;
+let counterState: PromiseWithResolvers<void>;
 
 const answer: Responder = (request) =>
   request.text().includes('"stream":true')
@@ -119,14 +119,14 @@ const FAULTS: readonly (readonly [
     'hangs',
     () => {
       // As a process that stands still: it goes on where it stood.
-      standing = Promise.withResolvers();
+      counterState = Promise.withResolvers();
       bad.respondAlways(async (request) => {
-        await standing.promise;
+        await counterState.promise;
         return typeof answer === 'function' ? answer(request) : answer;
       });
     },
     () => {
-      standing.resolve();
+      counterState.resolve();
       bad.respondAlways(answer);
     },
   ],

@@ -298,8 +298,8 @@ describe('usage', () => {
       body: { error: { param: 'limits', message: expect.stringContaining('0.000023') } },
     });
     await done(gateway, 'PATCH', `/tenants/spent/keys/${keyId}`, limits('0.5'));
-    const standing = dataOf(await done(gateway, 'GET', `/tenants/spent/limits?key=${keyId}`));
-    expect(standing).toMatchObject([
+    const counterState = dataOf(await done(gateway, 'GET', `/tenants/spent/limits?key=${keyId}`));
+    expect(counterState).toMatchObject([
       { scope: 'key', of: 'cost', max: '0.5', used: '0.000023', remaining: '0.499977' },
     ]);
   });

@@ -21,7 +21,7 @@ import { ANY_ORIGIN, assistantParts, chatRequest, chatResult, type Expressible }
 import { eventsOf, resultOf } from './events.ts';
 
 /** A wire format from both of its sides: the dialect that clients speak, and the format that providers do. */
-interface Wire {
+interface WireFormat {
   readonly name: string;
   readonly dialect: ClientDialect;
   readonly format: ChatFormat;
@@ -36,9 +36,9 @@ const openai = testProvider({ kind: 'openai', profile: VENDORS.openai });
 /** Takes reasoning back, as OpenAI's own chat does not. */
 const reminded = testProvider({ profile: { ...VENDORS.openai, replaysReasoning: 'reasoning_details' } });
 
-const GO_ON = [{ role: 'user', content: 'b' }];
+const CONTINUATION_MESSAGES = [{ role: 'user', content: 'b' }];
 
-const WIRES: readonly Wire[] = [
+const WIRES: readonly WireFormat[] = [
   {
     name: 'OpenAI chat',
     dialect: openAiChatDialect,
@@ -47,7 +47,7 @@ const WIRES: readonly Wire[] = [
     echo: ({ choices }) => {
       const [choice]: unknown[] = Array.isArray(choices) ? choices : [];
       const message = isRecord(choice) ? choice.message : undefined;
-      return { model: 'm', messages: [{ role: 'user', content: 'a' }, message, ...GO_ON] };
+      return { model: 'm', messages: [{ role: 'user', content: 'a' }, message, ...CONTINUATION_MESSAGES] };
     },
     can: {
       anyOrder: false,
@@ -78,7 +78,7 @@ const WIRES: readonly Wire[] = [
     echo: ({ role, content }) => ({
       model: 'm',
       max_tokens: 16,
-      messages: [{ role: 'user', content: 'a' }, { role, content }, ...GO_ON],
+      messages: [{ role: 'user', content: 'a' }, { role, content }, ...CONTINUATION_MESSAGES],
     }),
     target: testTarget(testProvider({ kind: 'anthropic' }), 'claude-sonnet-4-5'),
     can: {
@@ -99,7 +99,7 @@ const WIRES: readonly Wire[] = [
     format: responsesChatFormat,
     echo: ({ output }) => {
       const items: unknown[] = Array.isArray(output) ? output : [];
-      return { model: 'm', input: [{ role: 'user', content: 'a' }, ...items, ...GO_ON] };
+      return { model: 'm', input: [{ role: 'user', content: 'a' }, ...items, ...CONTINUATION_MESSAGES] };
     },
     target: testTarget(openai, 'gpt-4o'),
     can: {

@@ -1,8 +1,9 @@
 /** Bytes for tests: conversion, joining, and deterministic cutting at unkind places. */
-import { ByteSlice } from '../../src/core/byte-slice.ts';
-import { Pieces } from '../../src/core/pieces.ts';
 
-export type Bytes = string | Uint8Array | ByteSlice | Pieces;
+import { BufferList } from '../../src/core/buffer-list.ts';
+import { ByteSlice } from '../../src/core/byte-slice.ts';
+
+export type Bytes = string | Uint8Array | ByteSlice | BufferList;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -11,7 +12,7 @@ const decoder = new TextDecoder();
 export function toBytes(value: Bytes): Uint8Array {
   if (typeof value === 'string') return encoder.encode(value);
   if (value instanceof ByteSlice) return value.view();
-  return value instanceof Pieces ? value.joined() : value;
+  return value instanceof BufferList ? value.joined() : value;
 }
 
 /** The same as the gateway hands them on: in the midst of others, which are none of its business. */

@@ -2,7 +2,7 @@ import {
   type Transport,
   TransportError,
   type TransportFailure,
-  type UpstreamExchange,
+  type UpstreamCall,
   type UpstreamHandler,
   type UpstreamHeaders,
   type UpstreamRequest,
@@ -14,7 +14,7 @@ export function upstreamHeaders(headers: Readonly<Record<string, string>>): Upst
 }
 
 /** One exchange whose upstream is the test. Its methods throw where a real transport would break its contract. */
-export class FakeExchange implements UpstreamExchange {
+export class FakeUpstreamCall implements UpstreamCall {
   state: 'waiting' | 'answering' | 'ended' | 'failed' | 'aborted' = 'waiting';
   paused = false;
   aborts = 0;
@@ -73,18 +73,18 @@ export class FakeExchange implements UpstreamExchange {
 }
 
 export class FakeTransport implements Transport {
-  readonly exchanges: FakeExchange[] = [];
+  readonly upstreamCalls: FakeUpstreamCall[] = [];
   closed = false;
 
   /** @param onSend told of each exchange in a later turn, as answers come */
-  constructor(private readonly onSend?: (exchange: FakeExchange) => void) {}
+  constructor(private readonly onSend?: (upstreamCall: FakeUpstreamCall) => void) {}
 
-  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamExchange {
-    const exchange = new FakeExchange(request, handler);
-    this.exchanges.push(exchange);
+  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    const upstreamCall = new FakeUpstreamCall(request, handler);
+    this.upstreamCalls.push(upstreamCall);
     const { onSend } = this;
-    if (onSend) queueMicrotask(() => onSend(exchange));
-    return exchange;
+    if (onSend) queueMicrotask(() => onSend(upstreamCall));
+    return upstreamCall;
   }
 
   close(): void {
@@ -92,10 +92,10 @@ export class FakeTransport implements Transport {
   }
 
   /** The exchange that was started last. */
-  get last(): FakeExchange {
-    const exchange = this.exchanges.at(-1);
-    if (!exchange) throw new Error('nothing was sent');
-    return exchange;
+  get last(): FakeUpstreamCall {
+    const upstreamCall = this.upstreamCalls.at(-1);
+    if (!upstreamCall) throw new Error('nothing was sent');
+    return upstreamCall;
   }
 }
 
@@ -105,9 +105,9 @@ export function answering(
   body: string,
   headers: Readonly<Record<string, string>> = {},
 ): FakeTransport {
-  return new FakeTransport((exchange) => {
-    exchange.head(status, { 'content-type': 'application/json', ...headers });
-    exchange.data(body);
-    exchange.end();
+  return new FakeTransport((upstreamCall) => {
+    upstreamCall.head(status, { 'content-type': 'application/json', ...headers });
+    upstreamCall.data(body);
+    upstreamCall.end();
   });
 }

@@ -37,7 +37,7 @@ export function charge(of: Counter, amount = 1): Charge {
 
 export const rate = (max: number, more: Partial<Limit> = {}) => counter({ max, ...more });
 export const quota = (max: number, more: Partial<Limit> = {}) => counter({ per: 'day', max, ...more });
-export const places = (max: number, more: Partial<Limit> = {}) =>
+export const concurrency = (max: number, more: Partial<Limit> = {}) =>
   counter({ of: 'concurrent_requests', per: null, max, ...more });
 
 export const settled = async (store: LimitStore): Promise<void> => {

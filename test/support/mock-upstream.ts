@@ -72,7 +72,7 @@ export async function startMockUpstream(port = 0): Promise<MockUpstream> {
   let always: Responder | undefined;
   let accepted = 0;
 
-  const openRequests = () => [...connections.values()].filter((exchange) => exchange?.isOpen).length;
+  const openRequests = () => [...connections.values()].filter((mockExchange) => mockExchange?.isOpen).length;
 
   const choose = (request: RecordedRequest): Responder => {
     const rule = rules.find((candidate) => candidate.left > 0 && candidate.matches(request));
@@ -98,17 +98,17 @@ export async function startMockUpstream(port = 0): Promise<MockUpstream> {
   };
 
   /** Answers one request; false when the connection cannot carry another. */
-  const answer = async (connection: MockConnection, exchange: Exchange): Promise<boolean> => {
+  const answer = async (connection: MockConnection, mockExchange: Exchange): Promise<boolean> => {
     const gone = connection.closed.then((end) => {
-      exchange.finish(end.by === 'client' ? 'aborted' : 'cut');
+      mockExchange.finish(end.by === 'client' ? 'aborted' : 'cut');
       return undefined;
     });
-    const script = await Promise.race([scriptFor(exchange.request), gone]);
+    const script = await Promise.race([scriptFor(mockExchange.request), gone]);
     if (script === undefined) return false;
     const wire = compileScript(script);
-    if (!(await connection.play(wire, () => exchange.pieceSent()))) return false;
-    exchange.finish(wire.complete ? 'complete' : 'cut');
-    if (wire.ending === 'keep-open' && exchange.request.headers.get('connection') === 'close')
+    if (!(await connection.play(wire, () => mockExchange.pieceSent()))) return false;
+    mockExchange.finish(wire.complete ? 'complete' : 'cut');
+    if (wire.ending === 'keep-open' && mockExchange.request.headers.get('connection') === 'close')
       connection.end('close');
     return wire.ending === 'keep-open';
   };
@@ -120,11 +120,11 @@ export async function startMockUpstream(port = 0): Promise<MockUpstream> {
       if (!head.start[2].startsWith('HTTP/1.')) throw new HttpSyntaxError(`version "${head.start[2]}"`);
       const body = await readBody(connection.reader, framingOf(head.headers, 'none'));
       const identity = { ordinal: requests.length + 1, connection: connection.id };
-      const exchange = new Exchange(head, body, identity, connection.closed, waiters);
-      requests.push(exchange.request);
-      connections.set(connection, exchange);
+      const mockExchange = new Exchange(head, body, identity, connection.closed, waiters);
+      requests.push(mockExchange.request);
+      connections.set(connection, mockExchange);
       waiters.changed();
-      if (!(await answer(connection, exchange))) return;
+      if (!(await answer(connection, mockExchange))) return;
     }
   };
 
@@ -186,7 +186,8 @@ export async function startMockUpstream(port = 0): Promise<MockUpstream> {
     waitForConnections: (count) =>
       waiters.until(`${count} open connections`, () => connections.size === count),
     closeIdleConnections: () => {
-      for (const [connection, exchange] of connections) if (!exchange?.isOpen) connection.end('destroy');
+      for (const [connection, mockExchange] of connections)
+        if (!mockExchange?.isOpen) connection.end('destroy');
     },
     close: () => {
       stopping ??= stop();

@@ -1,9 +1,9 @@
 import {
   HeaderBlock,
   type HeaderValue,
-  type HttpReply,
   type HttpRequest,
-  ReplyHeaders,
+  type HttpResponse,
+  ResponseHeaders,
 } from '../../src/core/http.ts';
 import { type HttpServer, startHttpServer } from '../../src/platform/http-server.ts';
 import { openRaw, type RawConnection } from './http-raw.ts';
@@ -12,16 +12,16 @@ const BASE = new HeaderBlock({ 'x-base': '1' });
 
 export const reply = (
   status: number,
-  body: HttpReply['body'],
+  body: HttpResponse['body'],
   headers: Readonly<Record<string, HeaderValue>> = {},
-): HttpReply => ({ status, base: BASE, headers: ReplyHeaders.of(headers), body });
+): HttpResponse => ({ status, base: BASE, headers: ResponseHeaders.of(headers), body });
 
 /** The gateway's own server, started anew for each test, and raw connections to it. */
 export class TestServers {
   #servers: HttpServer[] = [];
   #connections: RawConnection[] = [];
 
-  start(handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>) {
+  start(handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>) {
     const errors: unknown[] = [];
     let tick = (): void => undefined;
     const server = startHttpServer({

@@ -1,7 +1,7 @@
 import type {
   Transport,
   TransportError,
-  UpstreamExchange,
+  UpstreamCall,
   UpstreamHeaders,
   UpstreamRequest,
 } from '../../src/core/transport.ts';
@@ -17,7 +17,7 @@ export interface Collected {
 }
 
 export interface CollectedCall {
-  readonly exchange: UpstreamExchange;
+  readonly upstreamCall: UpstreamCall;
   readonly result: Collected;
   /** Resolves at the end or the error. */
   readonly done: Promise<Collected>;
@@ -69,7 +69,7 @@ export function sendAndCollect(transport: Transport, request: UpstreamRequest): 
     },
     text: () => Buffer.concat(chunks).toString(),
   };
-  const exchange = transport.send(request, {
+  const upstreamCall = transport.send(request, {
     onHead(code, fields) {
       called('onHead');
       expectThat(status === undefined, 'onHead twice');
@@ -98,7 +98,7 @@ export function sendAndCollect(transport: Transport, request: UpstreamRequest): 
   });
   sendReturned = true;
   return {
-    exchange,
+    upstreamCall,
     result,
     done: done.promise,
     head: head.promise,

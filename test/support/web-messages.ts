@@ -1,5 +1,5 @@
 import { ByteSlice } from '../../src/core/byte-slice.ts';
-import { BodyError, type HttpReply, type HttpRequest } from '../../src/core/http.ts';
+import { BodyError, type HttpRequest, type HttpResponse } from '../../src/core/http.ts';
 import { PushStream } from '../../src/core/push-stream.ts';
 
 /** A web-standard request as the gateway's own server would hand it on. */
@@ -34,7 +34,7 @@ async function readWhole(request: Request, limit: number): Promise<ByteSlice> {
 }
 
 /** An answer as a client would see it. */
-export function asResponse({ status, base, headers, body }: HttpReply): Response {
+export function asResponse({ status, base, headers, body }: HttpResponse): Response {
   const all = new Headers({ ...base.fields, ...headers.block?.fields });
   for (const name of headers.names) {
     const value = headers.get(name) ?? '';

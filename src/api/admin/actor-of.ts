@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import type { HttpContext } from '../../http/http-context.ts';
 import { presentedKey } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { Role } from '../../tenancy/permissions.ts';
@@ -33,11 +33,11 @@ export function presentedSession(
 export async function actorOf(
   services: ApiServices,
   { sessions, users, access }: Pick<AdminServices, 'sessions' | 'users' | 'access'>,
-  exchange: Exchange,
+  httpContext: HttpContext,
 ): Promise<Actor> {
-  const presented = presentedSession(exchange.request.headers);
-  if (!presented) return actorOfKey(services, exchange);
-  if (presented.byBrowser) assertOwnPage(exchange);
+  const presented = presentedSession(httpContext.request.headers);
+  if (!presented) return actorOfKey(services, httpContext);
+  if (presented.byBrowser) assertOwnPage(httpContext);
   const session = await sessions.find(presented.secret);
   if (!session) throw new GatewayError('invalid_api_key', 'You are not signed in any more: sign in again.');
   const user = await users.get(session.user);
@@ -51,14 +51,14 @@ export async function actorOf(
   };
 }
 
-async function actorOfKey(services: ApiServices, exchange: Exchange): Promise<Actor> {
-  const principal = await authenticate(services, exchange);
+async function actorOfKey(services: ApiServices, httpContext: HttpContext): Promise<Actor> {
+  const principal = await authenticate(services, httpContext);
   const { kind, keyId, keyName, member, scopes, tenant } = principal;
   if (kind === 'admin') {
     return { id: `key:${keyId}`, name: keyName, platform: true, roles: new Map(), member: undefined };
   }
   // A key for models is given to programs, and must not open what its owner may do: unless it says so.
-  if (!scopes?.endpoints || !matchesAny(scopes.endpoints, exchange.route)) {
+  if (!scopes?.endpoints || !matchesAny(scopes.endpoints, httpContext.route)) {
     throw new GatewayError(
       'permission_denied',
       'This API key is for models only. One whose scope names endpoints such as "/admin/*" can be used here.',
@@ -70,7 +70,7 @@ async function actorOfKey(services: ApiServices, exchange: Exchange): Promise<Ac
 }
 
 /** A browser sends its cookie whoever's page made the request; only our own page's may change anything. */
-export function assertOwnPage({ request }: Exchange): void {
+export function assertOwnPage({ request }: HttpContext): void {
   if (SAFE_METHODS.has(request.method)) return;
   const site = request.headers.get('sec-fetch-site');
   const origin = request.headers.get('origin');

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import type { ClientDialect } from '../../core/chat/dialect.ts';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { type DryRun, dryRun } from '../../routing/dry-run.ts';
 import { RequestFacts } from '../../routing/request-facts.ts';
 import { anthropicMessagesDialect } from '../anthropic/dialect.ts';
-import { demandsOf } from '../demands.ts';
 import { openAiChatDialect } from '../openai/chat/dialect.ts';
 import { openAiCompletionsDialect } from '../openai/completions/dialect.ts';
 import { responsesDialect } from '../openai/responses/dialect.ts';
+import { routingConstraintsOf } from '../routing-constraints.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { adminJson } from './access.ts';
@@ -64,11 +64,11 @@ export function describeDryRun(result: DryRun): z.output<typeof dryRunResponse> 
       expected_cost_usd: expectedCost ?? null,
     })),
     waits_for: result.waitsFor.map(({ provider, model }) => `${provider.id}/${model}`),
-    looks: result.looks.map(({ model, because, strategy, considered }) => ({
+    looks: result.decisions.map(({ model, reason, strategy, evaluated }) => ({
       model,
-      because,
+      because: reason,
       strategy,
-      left_out: considered.flatMap(({ target, leftOut }) =>
+      left_out: evaluated.flatMap(({ target, leftOut }) =>
         leftOut === undefined ? [] : [{ provider: target.provider.id, model: target.model, reason: leftOut }],
       ),
     })),
@@ -91,18 +91,22 @@ function dialectOf(body: Readonly<Record<string, unknown>>): ClientDialect {
 export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryRunInput): RequestFacts {
   const all = new Headers(headers);
   const view = () => dialectOf(request).requestView(request);
-  return new RequestFacts({ view, headers: all, text: JSON.stringify(request) }, tenant, demandsOf(all));
+  return new RequestFacts(
+    { view, headers: all, text: JSON.stringify(request) },
+    tenant,
+    routingConstraintsOf(all),
+  );
 }
 
 /** Where a request would go in this moment, without sending it. */
-export function addDryRunRoute(door: Door, services: ApiServices): void {
-  door.route('POST', '/admin/v1/route', async (exchange) => {
-    await services.assertOperator(exchange, 'platform:read');
+export function addDryRunRoute(router: HttpRouter, services: ApiServices): void {
+  router.route('POST', '/admin/v1/route', async (httpContext) => {
+    await services.assertOperator(httpContext, 'platform:read');
     const { snapshot, clock } = services;
     const { bodyLimit, directory, router } = snapshot();
-    const { json } = await readJsonBody(exchange.request, bodyLimit);
+    const { json } = await readJsonBody(httpContext.request, bodyLimit);
     const input = validate(dryRunRequest, json);
     const result = dryRun(directory, router, input.request.model, factsOf(input), clock.now());
-    return adminJson(exchange, describeDryRun(result));
+    return adminJson(httpContext, describeDryRun(result));
   });
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { EngineStatus } from '../../engines/engine-pool.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { adminJson } from './access.ts';
@@ -34,7 +34,7 @@ export const engineAction = z
   .meta({ id: 'EngineAction', example: { id: 'qwen', action: 'load' } });
 
 /** Engines that are started when they are needed, as operators see them. */
-export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
+export function addEngineAdminRoutes(router: HttpRouter, services: ApiServices): void {
   const { clock, engines, states } = services;
   const seconds = (since: number | undefined) =>
     since === undefined ? null : Math.round((clock.now() - since) / 100) / 10;
@@ -57,19 +57,19 @@ export function addEngineAdminRoutes(door: Door, services: ApiServices): void {
     };
   };
 
-  door.route('GET', '/admin/v1/engines', async (exchange) => {
-    await services.assertOperator(exchange, 'platform:read');
-    return adminJson(exchange, { object: 'list', data: engines.list().map(describe) });
+  router.route('GET', '/admin/v1/engines', async (httpContext) => {
+    await services.assertOperator(httpContext, 'platform:read');
+    return adminJson(httpContext, { object: 'list', data: engines.list().map(describe) });
   });
 
-  door.route('POST', '/admin/v1/engines', async (exchange) => {
-    await services.assertOperator(exchange, 'platform:write');
-    const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
+  router.route('POST', '/admin/v1/engines', async (httpContext) => {
+    await services.assertOperator(httpContext, 'platform:write');
+    const { json: body } = await readJsonBody(httpContext.request, services.snapshot().bodyLimit);
     const { id, action } = validate(engineAction, body);
     if (!(action === 'load' ? engines.load(id) : engines.unload(id))) {
       throw new GatewayError('not_found', `There is no engine "${id}". GET lists them.`);
     }
     const status = engines.list().find((one) => one.id === id);
-    return adminJson(exchange, status && describe(status));
+    return adminJson(httpContext, status && describe(status));
   });
 }

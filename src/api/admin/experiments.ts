@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import type { SideSummary } from '../../routing/experiments/canary.ts';
 import type { CanaryStatus } from '../../routing/experiments/experiments.ts';
 import type { ApiServices } from '../services.ts';
@@ -32,10 +32,10 @@ export const canaryAction = z
   .strictObject({ model: z.string().min(1), action: z.enum(['resume', 'stop']) })
   .meta({ id: 'CanaryAction', example: { model: 'chat', action: 'resume' } });
 
-const sideOf = ({ requests, errorRate, pace, nanoUsd }: SideSummary): z.output<typeof side> => ({
+const sideOf = ({ requests, errorRate, timePerTokenMs, nanoUsd }: SideSummary): z.output<typeof side> => ({
   requests,
   error_rate: errorRate,
-  ms_per_token: pace ?? null,
+  ms_per_token: timePerTokenMs ?? null,
   usd_per_request: nanoUsd === undefined ? null : nanoUsd / 1e9,
 });
 
@@ -46,18 +46,18 @@ const describe = ({ sides, reason, ...status }: CanaryStatus): z.output<typeof c
 });
 
 /** Canaries as operators see them: how both sides do, and whether one was taken back. */
-export function addExperimentAdminRoutes(door: Door, services: ApiServices): void {
+export function addExperimentAdminRoutes(router: HttpRouter, services: ApiServices): void {
   const { snapshot } = services;
   const experiments = () => snapshot().router.experiments;
 
-  door.route('GET', '/admin/v1/canaries', async (exchange) => {
-    await services.assertOperator(exchange, 'platform:read');
-    return adminJson(exchange, { object: 'list', data: experiments().canaries().map(describe) });
+  router.route('GET', '/admin/v1/canaries', async (httpContext) => {
+    await services.assertOperator(httpContext, 'platform:read');
+    return adminJson(httpContext, { object: 'list', data: experiments().canaries().map(describe) });
   });
 
-  door.route('POST', '/admin/v1/canaries', async (exchange) => {
-    await services.assertOperator(exchange, 'platform:write');
-    const { json: body } = await readJsonBody(exchange.request, snapshot().bodyLimit);
+  router.route('POST', '/admin/v1/canaries', async (httpContext) => {
+    await services.assertOperator(httpContext, 'platform:write');
+    const { json: body } = await readJsonBody(httpContext.request, snapshot().bodyLimit);
     const { model, action } = validate(canaryAction, body);
     if (!experiments().decide(model, action)) {
       throw new GatewayError('not_found', `Model "${model}" has no canary. GET lists them.`);
@@ -65,6 +65,6 @@ export function addExperimentAdminRoutes(door: Door, services: ApiServices): voi
     const status = experiments()
       .canaries()
       .find((one) => one.model === model);
-    return adminJson(exchange, status && describe(status));
+    return adminJson(httpContext, status && describe(status));
   });
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
-import type { HeaderReader, HttpReply } from '../../core/http.ts';
+import type { HeaderReader, HttpResponse } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { Door, Method } from '../../http/door.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import type { HttpContext } from '../../http/http-context.ts';
+import type { HttpRouter, Method } from '../../http/http-router.ts';
 import type { DocumentedRoute } from '../../http/openapi.ts';
-import { jsonResponse, reply } from '../../http/response.ts';
+import { httpResponse, jsonResponse } from '../../http/response.ts';
 import { type Actor, assertAllowed } from '../../tenancy/actor.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
 import type { Permission } from '../../tenancy/permissions.ts';
@@ -15,7 +15,7 @@ import type { AdminServices } from './services.ts';
 
 /** What a handler of the admin API works with: everything is checked already. */
 export interface AdminCall<Body, Query> {
-  readonly exchange: Exchange;
+  readonly httpContext: HttpContext;
   readonly actor: Actor;
   /** For the audit trail. */
   readonly by: ChangeContext;
@@ -88,16 +88,16 @@ export function adminRoute<Body, Query>(route: AdminRoute<Body, Query>): Registe
     path,
     permission: route.permission,
     document,
-    run: async (services, exchange) => {
-      const call = await checked(services, route, exchange);
-      const key = method === 'POST' ? exchange.request.headers.get('idempotency-key') : null;
-      if (key === null) return render(exchange, await route.handle(call), status);
+    run: async (services, httpContext) => {
+      const call = await checked(services, route, httpContext);
+      const key = method === 'POST' ? httpContext.request.headers.get('idempotency-key') : null;
+      if (key === null) return render(httpContext, await route.handle(call), status);
       const request = { path, params: call.params, body: call.body };
       const { answer, replayed } = await services.idempotency.once(call.actor, key, request, async () =>
         storedAnswer.parse(await route.handle(call)),
       );
       const headers = { ...answer.headers, ...(replayed ? { 'idempotent-replayed': 'true' } : {}) };
-      return render(exchange, { ...answer, headers }, status);
+      return render(httpContext, { ...answer, headers }, status);
     },
   };
 }
@@ -107,19 +107,19 @@ export interface RegisteredRoute {
   readonly path: string;
   readonly permission: Permission | null;
   readonly document: DocumentedRoute;
-  run(services: AdminServices, exchange: Exchange): Promise<HttpReply>;
+  run(services: AdminServices, httpContext: HttpContext): Promise<HttpResponse>;
 }
 
 const METHODS = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
 
 export function addAdminRoutes(
-  door: Door,
+  router: HttpRouter,
   services: AdminServices,
   routes: readonly RegisteredRoute[],
 ): void {
   for (const route of routes) {
-    door.route(route.method, route.path, (exchange) =>
-      route.run(services, exchange).catch((error: unknown) => {
+    router.route(route.method, route.path, (httpContext) =>
+      route.run(services, httpContext).catch((error: unknown) => {
         throw services.asClientError(error);
       }),
     );
@@ -129,10 +129,10 @@ export function addAdminRoutes(
 async function checked<Body, Query>(
   services: AdminServices,
   route: AdminRoute<Body, Query>,
-  exchange: Exchange,
+  httpContext: HttpContext,
 ): Promise<AdminCall<Body, Query>> {
-  const { request, params } = exchange;
-  const actor = await services.actorOf(exchange);
+  const { request, params } = httpContext;
+  const actor = await services.actorOf(httpContext);
   const tenant = params.tenant;
   if (tenant !== undefined) services.assertTenant(actor, tenant);
   if (route.permission !== null) assertAllowed(actor, route.permission, tenant);
@@ -147,9 +147,9 @@ async function checked<Body, Query>(
       : (await readJsonBody(request, services.bodyLimit())).json,
   );
   return {
-    exchange,
+    httpContext,
     actor,
-    by: { actor, address: services.addressOf(exchange), requestId: exchange.requestId },
+    by: { actor, address: services.addressOf(httpContext), requestId: httpContext.requestId },
     params,
     scope: { tenant: tenant ?? '' },
     body,
@@ -174,14 +174,14 @@ function seenVersion(headers: HeaderReader): SeenVersion {
 }
 
 function render(
-  { request }: Exchange,
+  { request }: HttpContext,
   { body, version, headers = {}, text }: AdminAnswer,
   status: 200 | 201 | 204,
-): HttpReply | Promise<HttpReply> {
+): HttpResponse | Promise<HttpResponse> {
   const all = { ...headers, ...(version === undefined ? {} : { etag: `"${version}"` }) };
   if (text) {
-    return reply(status, text.body, { ...all, 'content-type': text.type });
+    return httpResponse(status, text.body, { ...all, 'content-type': text.type });
   }
-  if (status === 204) return reply(status, null, all);
+  if (status === 204) return httpResponse(status, null, all);
   return jsonResponse(request, status, JSON.stringify(body ?? {}), all);
 }

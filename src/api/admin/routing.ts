@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { explain } from '../../inference/explain.ts';
 import type { Target } from '../../providers/types.ts';
 import { TargetStates } from '../../routing/health/target-states.ts';
@@ -65,7 +65,7 @@ export const requestExplanation = z
   .meta({ id: 'RequestExplanation' });
 
 /** Routing as operators see it: targets with their condition, what they may decide, and why requests went where. */
-export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
+export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices): void {
   const { clock, states, requests, modelData } = services;
 
   /** The targets of configured models, and those that were used beside. */
@@ -101,7 +101,7 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
       in_flight: state.inflight,
       max_concurrency: state.gate?.limit ?? null,
       queued: state.gate?.queue.size ?? 0,
-      ms_per_token: state.pace.at(now) ?? null,
+      ms_per_token: state.timePerToken.at(now) ?? null,
       first_event_p95_ms: state.firstEvent.quantile(0.95) ?? null,
       successes: state.successes,
       failures: state.failures,
@@ -115,14 +115,14 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
     };
   };
 
-  door.route('GET', '/admin/v1/targets', async (exchange) => {
-    await services.assertOperator(exchange, 'platform:read');
-    return adminJson(exchange, { object: 'list', data: targets().map(describe) });
+  router.route('GET', '/admin/v1/targets', async (httpContext) => {
+    await services.assertOperator(httpContext, 'platform:read');
+    return adminJson(httpContext, { object: 'list', data: targets().map(describe) });
   });
 
-  door.route('POST', '/admin/v1/targets', async (exchange) => {
-    await services.assertOperator(exchange, 'platform:write');
-    const { json: body } = await readJsonBody(exchange.request, services.snapshot().bodyLimit);
+  router.route('POST', '/admin/v1/targets', async (httpContext) => {
+    await services.assertOperator(httpContext, 'platform:write');
+    const { json: body } = await readJsonBody(httpContext.request, services.snapshot().bodyLimit);
     const { provider, model, key = 1, override, reset } = validate(overrideRequest, body);
     const target = targets().find(
       (one) => one.provider.id === provider && one.model === model && (one.provider.account ?? 1) === key,
@@ -133,12 +133,12 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
     const state = states.of(target);
     if (override !== undefined) state.decide(override ?? undefined, clock.now());
     if (reset) state.reset(clock.now());
-    return adminJson(exchange, describe(target));
+    return adminJson(httpContext, describe(target));
   });
 
-  door.route('GET', '/admin/v1/requests/:id', async (exchange) => {
-    await services.assertOperator(exchange, 'platform:read');
-    const id = exchange.params.id ?? '';
+  router.route('GET', '/admin/v1/requests/:id', async (httpContext) => {
+    await services.assertOperator(httpContext, 'platform:read');
+    const id = httpContext.params.id ?? '';
     const record = requests.find(id);
     if (!record) {
       throw new GatewayError(
@@ -147,7 +147,7 @@ export function addRoutingAdminRoutes(door: Door, services: ApiServices): void {
       );
     }
     return adminJson(
-      exchange,
+      httpContext,
       explain(record, (target) => modelData.of(target)),
     );
   });

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
@@ -36,8 +36,8 @@ export interface AdminServices {
   /** Bytes. */
   readonly bodyLimit: () => number;
   /** @throws GatewayError when nobody is signed in */
-  actorOf(exchange: Exchange): Promise<Actor>;
-  addressOf(exchange: Exchange): string;
+  actorOf(httpContext: HttpContext): Promise<Actor>;
+  addressOf(httpContext: HttpContext): string;
   /** @throws GatewayError `not_found` unless there is such a tenant and the actor belongs to it */
   assertTenant(actor: Actor, tenant: string): void;
   /**

@@ -267,16 +267,18 @@ export function usageRoutes(services: AdminServices): RegisteredRoute[] {
           const member = await members.get(scope, query.member);
           subjects.push(subject('user', member.name, member.id, limitsOf([...member.limits])));
         }
-        const standings = await limiter.standings(subjects);
-        const data = standings.map(({ counter, standing, resetsAt }) => {
+        const counterStates = await limiter.counterStates(subjects);
+        const data = counterStates.map(({ counter, counterState, resetsAt }) => {
           const { limit } = counter;
           const amount = (value: number) => (limit.of === 'cost' ? amountOfNano(value) : value);
           const isRate = counter.kind === 'rate';
           return {
             ...{ scope: counter.subject.scope, subject: counter.subject.name },
             ...{ of: limit.of, per: limit.per, mode: limit.mode, max: amount(limit.max) },
-            used: isRate ? null : amount(standing),
-            remaining: amount(isRate ? Math.max(0, Math.floor(standing)) : Math.max(0, limit.max - standing)),
+            used: isRate ? null : amount(counterState),
+            remaining: amount(
+              isRate ? Math.max(0, Math.floor(counterState)) : Math.max(0, limit.max - counterState),
+            ),
             resets_at: resetsAt === null ? null : time(resetsAt),
           };
         });

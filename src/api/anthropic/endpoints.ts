@@ -4,7 +4,7 @@ import type { CountTokensCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import { once } from '../../core/once.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import type { ApiServices } from '../services.ts';
@@ -84,7 +84,7 @@ function countCall({ text, json }: JsonBody, headers: HeaderReader): CountTokens
   };
 }
 
-export function addAnthropicRoutes(door: Door, services: ApiServices): void {
+export function addAnthropicRoutes(router: HttpRouter, services: ApiServices): void {
   const messages: InferenceEndpoint = {
     ...COMMON,
     operation: 'chat',
@@ -101,6 +101,6 @@ export function addAnthropicRoutes(door: Door, services: ApiServices): void {
       return countCall(body, request.headers);
     },
   };
-  door.route('POST', '/v1/messages', inferenceHandler(services, messages));
-  door.route('POST', '/v1/messages/count_tokens', inferenceHandler(services, count));
+  router.route('POST', '/v1/messages', inferenceHandler(services, messages));
+  router.route('POST', '/v1/messages/count_tokens', inferenceHandler(services, count));
 }

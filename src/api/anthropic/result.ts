@@ -2,9 +2,9 @@ import type { AnswerAbout } from '../../core/chat/dialect.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatResult } from '../../core/chat/result.ts';
 import { partialObject } from './partial-json.ts';
-import { messageId, stopReason, type Wire, wholeBlock, wireUsage } from './wire.ts';
+import { type JsonObject, messageId, stopReason, wholeBlock, wireUsage } from './wire.ts';
 
-function block(part: AssistantPart): Wire | undefined {
+function block(part: AssistantPart): JsonObject | undefined {
   if (part.type !== 'tool-call') return wholeBlock(part);
   // Arguments are an object here, also where the answer was cut in the middle of them.
   return { type: 'tool_use', id: part.id, name: part.name, input: partialObject(part.arguments) };

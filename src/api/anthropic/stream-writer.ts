@@ -2,7 +2,7 @@ import type { AnswerAbout } from '../../core/chat/dialect.ts';
 import type { ChatEvent, ChatEventWriter, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { packSignature } from '../../core/chat/signature.ts';
 import type { Usage } from '../../core/usage.ts';
-import { messageId, stopReason, type Wire, wholeBlock, wireCitation, wireUsage } from './wire.ts';
+import { type JsonObject, messageId, stopReason, wholeBlock, wireCitation, wireUsage } from './wire.ts';
 
 /** Writes the events of a streamed message. There is room for one choice; others are left out. */
 export class MessageEventWriter implements ChatEventWriter {
@@ -88,7 +88,7 @@ export class MessageEventWriter implements ChatEventWriter {
     return write({ type: 'content_block_start', index: this.#index, content_block: block });
   }
 
-  #delta(delta: Wire): string {
+  #delta(delta: JsonObject): string {
     return write({ type: 'content_block_delta', index: this.#index, delta });
   }
 
@@ -99,7 +99,7 @@ export class MessageEventWriter implements ChatEventWriter {
   }
 }
 
-function opening(part: Exclude<StreamedPart, { type: 'whole' }>): Wire {
+function opening(part: Exclude<StreamedPart, { type: 'whole' }>): JsonObject {
   switch (part.type) {
     case 'tool-call':
       return { type: 'tool_use', id: part.id, name: part.name, input: {} };
@@ -110,6 +110,6 @@ function opening(part: Exclude<StreamedPart, { type: 'whole' }>): Wire {
   }
 }
 
-function write(event: Wire & { readonly type: string }): string {
+function write(event: JsonObject & { readonly type: string }): string {
   return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 }

@@ -3,7 +3,7 @@ import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
 import { packSignature } from '../../core/chat/signature.ts';
 import type { Usage } from '../../core/usage.ts';
 
-export type Wire = Readonly<Record<string, unknown>>;
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 const STOP: Readonly<Record<UnifiedFinish, string>> = {
   stop: 'end_turn',
@@ -29,7 +29,7 @@ export function stopReason(
 }
 
 /** Here input does not include what came from or went to the cache. */
-export function wireUsage(usage: Usage | undefined): Wire {
+export function wireUsage(usage: Usage | undefined): JsonObject {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens, cacheWriteTokens } = usage ?? {};
   return {
     input_tokens: Math.max(0, inputTokens - (cachedInputTokens ?? 0) - (cacheWriteTokens ?? 0)),
@@ -39,7 +39,7 @@ export function wireUsage(usage: Usage | undefined): Wire {
   };
 }
 
-export function wireCitation({ url, title, citedText, raw }: Citation): Wire | undefined {
+export function wireCitation({ url, title, citedText, raw }: Citation): JsonObject | undefined {
   if (raw.dialect === 'anthropic-messages') return raw.value;
   if (url === undefined) return undefined;
   return {
@@ -57,7 +57,7 @@ export function messageId(id: string | undefined, requestId: string): string {
 }
 
 /** A part that is complete, as a block; `undefined` for what this dialect can't show. */
-export function wholeBlock(part: AssistantPart): Wire | undefined {
+export function wholeBlock(part: AssistantPart): JsonObject | undefined {
   switch (part.type) {
     case 'text': {
       const citations = (part.citations ?? []).map(wireCitation).filter((one) => one !== undefined);

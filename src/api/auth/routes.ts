@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
-import type { HttpReply } from '../../core/http.ts';
+import type { HttpResponse } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
-import type { Exchange } from '../../http/exchange.ts';
-import { jsonResponse, reply } from '../../http/response.ts';
+import type { HttpContext } from '../../http/http-context.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
+import { httpResponse, jsonResponse } from '../../http/response.ts';
 import type { SecretBox } from '../../platform/secret-box.ts';
 import { presentedKey } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
@@ -39,99 +39,108 @@ export interface AuthServices {
 }
 
 /** Signing in and out, sessions, tokens, and accepting invitations. */
-export function addAuthRoutes(door: Door, services: AuthServices): void {
+export function addAuthRoutes(router: HttpRouter, services: AuthServices): void {
   const { api, admin, providers, box } = services;
   const { users, sessions, members, invitations, clock } = admin;
   const throttle = new SignInThrottle(clock);
-  const json = (exchange: Exchange, status: number, body: unknown, headers: Record<string, string> = {}) =>
-    jsonResponse(exchange.request, status, JSON.stringify(body), headers);
-  const bodyOf = async (exchange: Exchange) => (await readJsonBody(exchange.request, admin.bodyLimit())).json;
-  const secure = (exchange: Exchange) =>
-    (services.publicUrl() ?? exchange.request.url).startsWith('https:') ? '; Secure' : '';
-  const cookie = (exchange: Exchange, name: string, value: string, seconds: number, path = '/') =>
-    `${name}=${value}; Path=${path}; HttpOnly; SameSite=Lax; Max-Age=${seconds}${secure(exchange)}`;
+  const json = (
+    httpContext: HttpContext,
+    status: number,
+    body: unknown,
+    headers: Record<string, string> = {},
+  ) => jsonResponse(httpContext.request, status, JSON.stringify(body), headers);
+  const bodyOf = async (httpContext: HttpContext) =>
+    (await readJsonBody(httpContext.request, admin.bodyLimit())).json;
+  const secure = (httpContext: HttpContext) =>
+    (services.publicUrl() ?? httpContext.request.url).startsWith('https:') ? '; Secure' : '';
+  const cookie = (httpContext: HttpContext, name: string, value: string, seconds: number, path = '/') =>
+    `${name}=${value}; Path=${path}; HttpOnly; SameSite=Lax; Max-Age=${seconds}${secure(httpContext)}`;
   const actorOf = ({ id, name, platformAdmin }: User): Actor => ({
     ...{ id: `user:${id}`, name, platform: platformAdmin, roles: admin.access.rolesOf(id), member: id },
   });
-  const by = (exchange: Exchange, actor: Actor): ChangeContext => ({
-    ...{ actor, address: admin.addressOf(exchange), requestId: exchange.requestId },
+  const by = (httpContext: HttpContext, actor: Actor): ChangeContext => ({
+    ...{ actor, address: admin.addressOf(httpContext), requestId: httpContext.requestId },
   });
-  const begin = async (exchange: Exchange, user: User) => {
-    const agent = exchange.request.headers.get('user-agent') ?? '';
-    return sessions.begin(user.id, admin.addressOf(exchange), agent);
+  const begin = async (httpContext: HttpContext, user: User) => {
+    const agent = httpContext.request.headers.get('user-agent') ?? '';
+    return sessions.begin(user.id, admin.addressOf(httpContext), agent);
   };
-  const signedInAnswer = async (exchange: Exchange, user: User, status = 200) => {
-    const { session, secret } = await begin(exchange, user);
+  const signedInAnswer = async (httpContext: HttpContext, user: User, status = 200) => {
+    const { session, secret } = await begin(httpContext, user);
     const seconds = Math.floor((session.expiresAt - session.createdAt) / 1000);
     const body = { user: showUser(admin, user), session: secret, expires_at: time(session.expiresAt) };
-    return json(exchange, status, body, { 'set-cookie': cookie(exchange, SESSION_COOKIE, secret, seconds) });
+    return json(httpContext, status, body, {
+      'set-cookie': cookie(httpContext, SESSION_COOKIE, secret, seconds),
+    });
   };
-  const current = async (exchange: Exchange): Promise<{ readonly user: User; readonly session: Session }> => {
-    const presented = presentedSession(exchange.request.headers);
+  const current = async (
+    httpContext: HttpContext,
+  ): Promise<{ readonly user: User; readonly session: Session }> => {
+    const presented = presentedSession(httpContext.request.headers);
     const session = presented && (await sessions.find(presented.secret));
     if (!session) throw new GatewayError('invalid_api_key', 'You are not signed in.');
-    if (presented.byBrowser) assertOwnPage(exchange);
+    if (presented.byBrowser) assertOwnPage(httpContext);
     return { session, user: await users.get(session.user) };
   };
   const route = (
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
-    handle: (exchange: Exchange) => Promise<HttpReply>,
+    handle: (httpContext: HttpContext) => Promise<HttpResponse>,
   ) =>
-    door.route(method, path, (exchange) =>
-      handle(exchange).catch((error: unknown) => {
+    router.route(method, path, (httpContext) =>
+      handle(httpContext).catch((error: unknown) => {
         throw admin.asClientError(error);
       }),
     );
 
-  route('POST', '/v1/auth/sign-in', async (exchange) => {
-    const { email: address, password: secret } = validate(signInBody, await bodyOf(exchange));
-    const names = [`person ${address}`, `address ${admin.addressOf(exchange)}`];
+  route('POST', '/v1/auth/sign-in', async (httpContext) => {
+    const { email: address, password: secret } = validate(signInBody, await bodyOf(httpContext));
+    const names = [`person ${address}`, `address ${admin.addressOf(httpContext)}`];
     throttle.assertOpen(...names);
     const user = await users.withPassword(address, secret);
     if (!user) {
       throttle.failed(...names);
       throw new GatewayError('invalid_api_key', 'The address or the password is not right.');
     }
-    return signedInAnswer(exchange, user);
+    return signedInAnswer(httpContext, user);
   });
 
-  route('POST', '/v1/auth/sign-out', async (exchange) => {
-    const { user, session } = await current(exchange);
+  route('POST', '/v1/auth/sign-out', async (httpContext) => {
+    const { user, session } = await current(httpContext);
     await sessions.end(user.id, session.id);
     return json(
-      exchange,
+      httpContext,
       200,
       { signed_out: true },
-      { 'set-cookie': cookie(exchange, SESSION_COOKIE, '', 0) },
+      { 'set-cookie': cookie(httpContext, SESSION_COOKIE, '', 0) },
     );
   });
 
-  route('GET', '/v1/auth/session', async (exchange) => {
-    const { user, session } = await current(exchange);
-    return json(exchange, 200, { user: showUser(admin, user), expires_at: time(session.expiresAt) });
+  route('GET', '/v1/auth/session', async (httpContext) => {
+    const { user, session } = await current(httpContext);
+    return json(httpContext, 200, { user: showUser(admin, user), expires_at: time(session.expiresAt) });
   });
 
-  route('GET', '/v1/auth/sessions', async (exchange) => {
-    const { user, session } = await current(exchange);
+  route('GET', '/v1/auth/sessions', async (httpContext) => {
+    const { user, session } = await current(httpContext);
     const data = (await sessions.list(user.id)).map((one) => ({
       ...{ id: one.id, current: one.id === session.id, address: one.address, agent: one.agent },
       created_at: time(one.createdAt),
       last_seen_at: time(one.lastSeenAt),
       expires_at: time(one.expiresAt),
     }));
-    return json(exchange, 200, { object: 'list', data });
+    return json(httpContext, 200, { object: 'list', data });
   });
 
-  route('DELETE', '/v1/auth/sessions/:session', async (exchange) => {
-    const { user } = await current(exchange);
-    await sessions.end(user.id, exchange.params.session ?? '');
-    return json(exchange, 200, { ended: true });
+  route('DELETE', '/v1/auth/sessions/:session', async (httpContext) => {
+    const { user } = await current(httpContext);
+    await sessions.end(user.id, httpContext.params.session ?? '');
+    return json(httpContext, 200, { ended: true });
   });
 
-  route('POST', '/v1/auth/password', async (exchange) => {
-    const { user } = await current(exchange);
-    const { current: old, password: wanted } = validate(passwordBody, await bodyOf(exchange));
+  route('POST', '/v1/auth/password', async (httpContext) => {
+    const { user } = await current(httpContext);
+    const { current: old, password: wanted } = validate(passwordBody, await bodyOf(httpContext));
     if (user.hasPassword) {
       throttle.assertOpen(`person ${user.email}`);
       if (old === undefined || !(await users.withPassword(user.email, old))) {
@@ -141,18 +150,23 @@ export function addAuthRoutes(door: Door, services: AuthServices): void {
         });
       }
     }
-    const changed = await users.update(user.id, { password: wanted }, undefined, by(exchange, actorOf(user)));
-    return signedInAnswer(exchange, changed);
+    const changed = await users.update(
+      user.id,
+      { password: wanted },
+      undefined,
+      by(httpContext, actorOf(user)),
+    );
+    return signedInAnswer(httpContext, changed);
   });
 
-  route('POST', '/v1/auth/invitations/accept', async (exchange) => {
-    const { token, name, password: secret } = validate(acceptBody, await bodyOf(exchange));
-    const presented = presentedSession(exchange.request.headers);
-    const context = { address: admin.addressOf(exchange), requestId: exchange.requestId };
+  route('POST', '/v1/auth/invitations/accept', async (httpContext) => {
+    const { token, name, password: secret } = validate(acceptBody, await bodyOf(httpContext));
+    const presented = presentedSession(httpContext.request.headers);
+    const context = { address: admin.addressOf(httpContext), requestId: httpContext.requestId };
     if (presented) {
-      const { user } = await current(exchange);
+      const { user } = await current(httpContext);
       const { tenant, member } = await invitations.accept(token, { kind: 'user', user }, context);
-      return json(exchange, 200, { tenant, role: member.role });
+      return json(httpContext, 200, { tenant, role: member.role });
     }
     if (name === undefined || secret === undefined) {
       throw new GatewayError(
@@ -164,53 +178,58 @@ export function addAuthRoutes(door: Door, services: AuthServices): void {
       );
     }
     const { user } = await invitations.accept(token, { kind: 'new', name, password: secret }, context);
-    return signedInAnswer(exchange, user, 201);
+    return signedInAnswer(httpContext, user, 201);
   });
 
-  route('GET', '/v1/auth/providers', async (exchange) => {
+  route('GET', '/v1/auth/providers', async (httpContext) => {
     const data = providers.list().map(({ id, name }) => ({ id, name, url: `/v1/auth/oidc/${id}` }));
-    return json(exchange, 200, { object: 'list', data });
+    return json(httpContext, 200, { object: 'list', data });
   });
 
-  const callbackOf = (exchange: Exchange, id: string) => {
-    const base = services.publicUrl() ?? new URL(exchange.request.url).origin;
+  const callbackOf = (httpContext: HttpContext, id: string) => {
+    const base = services.publicUrl() ?? new URL(httpContext.request.url).origin;
     return new URL(`/v1/auth/oidc/${id}/callback`, base);
   };
   const redirect = (location: string, cookies: readonly string[]) =>
-    reply(302, null, { location, 'set-cookie': cookies });
+    httpResponse(302, null, { location, 'set-cookie': cookies });
 
-  route('GET', '/v1/auth/oidc/:provider', async (exchange) => {
-    const id = exchange.params.provider ?? '';
-    const { url, attempt } = await providers.begin(id, callbackOf(exchange, id).href);
+  route('GET', '/v1/auth/oidc/:provider', async (httpContext) => {
+    const id = httpContext.params.provider ?? '';
+    const { url, attempt } = await providers.begin(id, callbackOf(httpContext, id).href);
     const sealed = encodeURIComponent(box.seal(JSON.stringify(attempt)));
-    return redirect(url, [cookie(exchange, ATTEMPT_COOKIE, sealed, ATTEMPT_SECONDS, '/v1/auth/oidc')]);
+    return redirect(url, [cookie(httpContext, ATTEMPT_COOKIE, sealed, ATTEMPT_SECONDS, '/v1/auth/oidc')]);
   });
 
-  route('GET', '/v1/auth/oidc/:provider/callback', async (exchange) => {
-    const id = exchange.params.provider ?? '';
-    const attempt = attemptIn(exchange.request.headers.get('cookie') ?? '', box);
+  route('GET', '/v1/auth/oidc/:provider/callback', async (httpContext) => {
+    const id = httpContext.params.provider ?? '';
+    const attempt = attemptIn(httpContext.request.headers.get('cookie') ?? '', box);
     if (attempt?.provider !== id) {
       throw new GatewayError(
         'permission_denied',
         'This does not belong to a sign-in that was begun in this browser.',
       );
     }
-    const callback = callbackOf(exchange, id);
-    callback.search = new URL(exchange.request.url).search;
+    const callback = callbackOf(httpContext, id);
+    callback.search = new URL(httpContext.request.url).search;
     const identity = await providers.finish(attempt, callback);
     const itself: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
-    const user = await userOfIdentity({ users, members }, identity, providers.get(id), by(exchange, itself));
-    const { session, secret } = await begin(exchange, user);
+    const user = await userOfIdentity(
+      { users, members },
+      identity,
+      providers.get(id),
+      by(httpContext, itself),
+    );
+    const { session, secret } = await begin(httpContext, user);
     const seconds = Math.floor((session.expiresAt - session.createdAt) / 1000);
     return redirect(CONSOLE, [
-      cookie(exchange, SESSION_COOKIE, secret, seconds),
-      cookie(exchange, ATTEMPT_COOKIE, '', 0, '/v1/auth/oidc'),
+      cookie(httpContext, SESSION_COOKIE, secret, seconds),
+      cookie(httpContext, ATTEMPT_COOKIE, '', 0, '/v1/auth/oidc'),
     ]);
   });
 
-  route('POST', '/v1/auth/token', async (exchange) => {
-    const principal = await authenticate(api, exchange);
-    const secret = presentedKey(exchange.request.headers) ?? '';
+  route('POST', '/v1/auth/token', async (httpContext) => {
+    const principal = await authenticate(api, httpContext);
+    const secret = presentedKey(httpContext.request.headers) ?? '';
     if (Tokens.isToken(secret)) {
       throw new GatewayError(
         'permission_denied',
@@ -219,17 +238,17 @@ export function addAuthRoutes(door: Door, services: AuthServices): void {
     }
     const { expires_in } = validate(
       tokenBody,
-      exchange.request.headers.get('content-length') === null ||
-        exchange.request.headers.get('content-length') === '0'
+      httpContext.request.headers.get('content-length') === null ||
+        httpContext.request.headers.get('content-length') === '0'
         ? {}
-        : await bodyOf(exchange),
+        : await bodyOf(httpContext),
     );
     const lifetime = Math.min(services.tokenLifetimeMs(), (expires_in ?? Number.POSITIVE_INFINITY) * 1000);
     const { token } = await api.tokens.issue(principal.tenant, principal.keyId, lifetime);
     const answer: z.output<typeof tokenAnswer> = {
       ...{ access_token: token, token_type: 'Bearer', expires_in: Math.floor(lifetime / 1000) },
     };
-    return json(exchange, 200, answer);
+    return json(httpContext, 200, answer);
   });
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
-import type { Door } from '../../http/door.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import type { HttpContext } from '../../http/http-context.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { jsonResponse } from '../../http/response.ts';
 import type { ModelPrice, TokenPrice } from '../../metering/price-data.ts';
 import type { ListedModel } from '../../routing/directory.ts';
@@ -125,36 +125,36 @@ function anthropicPage(models: readonly ModelObject[], query: URLSearchParams): 
 }
 
 /** The models that can be asked for, with what is known of them, in the form of the client's own API. */
-export function addModelRoutes(door: Door, services: ApiServices): void {
+export function addModelRoutes(router: HttpRouter, services: ApiServices): void {
   const created = services.startedAtSeconds;
   const factsOf = (id: string) => {
     const route = services.snapshot().directory.resolve(id);
     return route && routeFacts(route, services.modelData);
   };
-  const speaksAnthropic = (exchange: Exchange) => {
-    if (!exchange.request.headers.has('anthropic-version')) return false;
-    exchange.renderError = anthropicErrorBody;
+  const speaksAnthropic = (httpContext: HttpContext) => {
+    if (!httpContext.request.headers.has('anthropic-version')) return false;
+    httpContext.renderError = anthropicErrorBody;
     return true;
   };
 
-  door.route('GET', '/v1/models', async (exchange) => {
-    const anthropic = speaksAnthropic(exchange);
-    const { scopes } = await authenticate(services, exchange);
+  router.route('GET', '/v1/models', async (httpContext) => {
+    const anthropic = speaksAnthropic(httpContext);
+    const { scopes } = await authenticate(services, httpContext);
     const data = services
       .snapshot()
       .directory.list()
       .filter(({ id }) => !scopes?.models || matchesAny(scopes.models, id))
       .map((model) => describe(model, created, factsOf(model.id)));
     const body = anthropic
-      ? anthropicPage(data, new URL(exchange.request.url).searchParams)
+      ? anthropicPage(data, new URL(httpContext.request.url).searchParams)
       : { object: 'list', data };
-    return jsonResponse(exchange.request, 200, JSON.stringify(body), {});
+    return jsonResponse(httpContext.request, 200, JSON.stringify(body), {});
   });
 
-  door.route('GET', '/v1/models/:id{.+}', async (exchange) => {
-    const anthropic = speaksAnthropic(exchange);
-    const { scopes } = await authenticate(services, exchange);
-    const id = exchange.params.id ?? '';
+  router.route('GET', '/v1/models/:id{.+}', async (httpContext) => {
+    const anthropic = speaksAnthropic(httpContext);
+    const { scopes } = await authenticate(services, httpContext);
+    const id = httpContext.params.id ?? '';
     const { directory } = services.snapshot();
     const isAllowed = !scopes?.models || matchesAny(scopes.models, id);
     const listed = isAllowed ? directory.list().find((model) => model.id === id) : undefined;
@@ -168,6 +168,11 @@ export function addModelRoutes(door: Door, services: ApiServices): void {
       });
     }
     const model = describe(found, created, factsOf(id));
-    return jsonResponse(exchange.request, 200, JSON.stringify(anthropic ? forAnthropic(model) : model), {});
+    return jsonResponse(
+      httpContext.request,
+      200,
+      JSON.stringify(anthropic ? forAnthropic(model) : model),
+      {},
+    );
   });
 }

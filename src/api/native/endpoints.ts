@@ -3,9 +3,9 @@ import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
 import type { ChatCall } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
 import { openAiErrorBody } from '../../http/error-body.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import type { HttpContext } from '../../http/http-context.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
@@ -39,7 +39,12 @@ export const promptResponse = z
   })
   .meta({ id: 'PromptResponse' });
 
-function promptCall(body: JsonBody, snapshot: ApiSnapshot, { request }: Exchange, stream: boolean): ChatCall {
+function promptCall(
+  body: JsonBody,
+  snapshot: ApiSnapshot,
+  { request }: HttpContext,
+  stream: boolean,
+): ChatCall {
   const { model: asked } = validate(promptRequest, body.json);
   const model = asked ?? snapshot.defaultModel;
   if (model === undefined) {
@@ -73,27 +78,27 @@ function textErrorEvent(error: GatewayError): Uint8Array {
   return new TextEncoder().encode(`event: error\ndata: ${openAiErrorBody(error)}\n\n`);
 }
 
-export function addNativeRoutes(door: Door, services: ApiServices): void {
+export function addNativeRoutes(router: HttpRouter, services: ApiServices): void {
   const plain: InferenceEndpoint = {
     operation: 'chat',
-    read: (exchange, snapshot) => readJsonBody(exchange.request, snapshot.bodyLimit),
-    parse: (body, snapshot, exchange) => promptCall(body, snapshot, exchange, false),
+    read: (httpContext, snapshot) => readJsonBody(httpContext.request, snapshot.bodyLimit),
+    parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, false),
     contentType: ({ request }) => (wantsPlainText(request.headers) ? 'text/plain; charset=utf-8' : undefined),
   };
   const streamed: InferenceEndpoint = {
     operation: 'chat',
     read: plain.read,
-    parse: (body, snapshot, exchange) => promptCall(body, snapshot, exchange, true),
+    parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, true),
     renderStreamError: textErrorEvent,
   };
-  door.route('POST', '/inference', inferenceHandler(services, plain));
-  door.route('POST', '/stream', inferenceHandler(services, streamed));
-  door.route(
+  router.route('POST', '/inference', inferenceHandler(services, plain));
+  router.route('POST', '/stream', inferenceHandler(services, streamed));
+  router.route(
     'GET',
     '/stream',
     inferenceHandler(services, {
       ...streamed,
-      read: async (exchange) => bodyFromQuery(exchange.request.url),
+      read: async (httpContext) => bodyFromQuery(httpContext.request.url),
     }),
   );
 }

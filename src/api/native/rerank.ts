@@ -5,7 +5,7 @@ import type { RerankCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import type { RerankResult } from '../../core/rerank.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
 import type { ApiServices } from '../services.ts';
@@ -127,13 +127,13 @@ function render(
   });
 }
 
-export function addRerankRoutes(door: Door, services: ApiServices): void {
+export function addRerankRoutes(router: HttpRouter, services: ApiServices): void {
   const endpoint: InferenceEndpoint = {
     operation: 'rerank',
     read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),
     parse: (body, _snapshot, { request, requestId }) => rerankCall(body, request.headers, requestId),
   };
-  door.route('POST', '/v1/rerank', inferenceHandler(services, endpoint));
+  router.route('POST', '/v1/rerank', inferenceHandler(services, endpoint));
   // Where Cohere's own SDK looks for it.
-  door.route('POST', '/v2/rerank', inferenceHandler(services, endpoint));
+  router.route('POST', '/v2/rerank', inferenceHandler(services, endpoint));
 }

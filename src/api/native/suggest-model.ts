@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CAPABILITIES } from '../../core/capabilities.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { jsonResponse } from '../../http/response.ts';
 import type { ModelData } from '../../metering/model-data.ts';
 import { SIMULATOR_ID } from '../../providers/families.ts';
@@ -79,10 +79,10 @@ function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[
   });
 }
 
-export function addSuggestModelRoutes(door: Door, services: ApiServices): void {
-  door.route('POST', '/v1/suggest-model', async (exchange) => {
-    const { request } = exchange;
-    await authenticate(services, exchange);
+export function addSuggestModelRoutes(router: HttpRouter, services: ApiServices): void {
+  router.route('POST', '/v1/suggest-model', async (httpContext) => {
+    const { request } = httpContext;
+    await authenticate(services, httpContext);
     const snapshot = services.snapshot();
     const { json } = await readJsonBody(request, snapshot.bodyLimit);
     const { task, constraints, expected, limit } = validate(suggestModelRequest, json);

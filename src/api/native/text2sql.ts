@@ -7,7 +7,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { once } from '../../core/once.ts';
 import type { RequestView } from '../../core/request-view.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import { openAiChatDialect } from '../openai/chat/dialect.ts';
@@ -134,7 +134,7 @@ function modelFor(asked: string | undefined, { directory, defaultModel }: ApiSna
   );
 }
 
-export function addText2SqlRoutes(door: Door, services: ApiServices): void {
+export function addText2SqlRoutes(router: HttpRouter, services: ApiServices): void {
   const checker = once(loadSqlChecker);
   const endpoint: InferenceEndpoint = {
     operation: 'chat',
@@ -160,5 +160,5 @@ export function addText2SqlRoutes(door: Door, services: ApiServices): void {
       );
     },
   };
-  door.route('POST', '/v1/text2sql', inferenceHandler(services, endpoint));
+  router.route('POST', '/v1/text2sql', inferenceHandler(services, endpoint));
 }

@@ -1,7 +1,7 @@
 import type { HeaderReader } from '../../core/http.ts';
 import type { InferenceCall, Operation } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import type { Door } from '../../http/door.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
 import type { ApiServices } from '../services.ts';
@@ -26,7 +26,7 @@ const checkChat: Check = (body) => {
 function endpoint(operation: Operation, check: Check, call: MakeCall): InferenceEndpoint {
   return {
     operation,
-    read: (exchange, snapshot) => readJsonBody(exchange.request, snapshot.bodyLimit),
+    read: (httpContext, snapshot) => readJsonBody(httpContext.request, snapshot.bodyLimit),
     parse: (body, _snapshot, { request }) => {
       check(body.json);
       return call(body, request.headers);
@@ -38,9 +38,9 @@ const chat: MakeCall = (body, headers) => chatCall('chat', openAiChatDialect, bo
 const completion: MakeCall = (body, headers) =>
   chatCall('completion', openAiCompletionsDialect, body, headers);
 
-export function addOpenAiRoutes(door: Door, services: ApiServices): void {
+export function addOpenAiRoutes(router: HttpRouter, services: ApiServices): void {
   const add = (path: string, served: InferenceEndpoint) =>
-    door.route('POST', path, inferenceHandler(services, served));
+    router.route('POST', path, inferenceHandler(services, served));
   add('/v1/chat/completions', endpoint('chat', checkChat, chat));
   add(
     '/v1/completions',

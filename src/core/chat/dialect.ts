@@ -1,5 +1,5 @@
 import type { RequestView } from '../request-view.ts';
-import type { ChatRequest, Wire } from './request.ts';
+import type { ChatRequest, WireFormat } from './request.ts';
 import type { ResponseView } from './response-view.ts';
 import type { ChatEventWriter, ChatResult } from './result.ts';
 
@@ -29,7 +29,7 @@ export interface LogprobsSupport {
 
 /** A wire format that clients speak. */
 export interface ClientDialect {
-  readonly name: Wire;
+  readonly name: WireFormat;
   /** @throws GatewayError `invalid_request` naming the field, what was wrong and what is allowed */
   toChat(body: JsonObject): ChatRequest;
   /** Reads the facts of a request body that the dialect's endpoint has accepted. Never throws. */

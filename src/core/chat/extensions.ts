@@ -1,10 +1,10 @@
 import type { Warn } from '../warning.ts';
-import type { ChatRequest, Wire } from './request.ts';
+import type { ChatRequest, WireFormat } from './request.ts';
 
 /** The members without a canonical form that a provider of this wire format takes over as they are. */
 export function extensionsFor(
   request: ChatRequest,
-  wires: readonly Wire[],
+  wires: readonly WireFormat[],
 ): Readonly<Record<string, unknown>> {
   const { extensions } = request;
   return extensions && wires.includes(extensions.dialect) ? extensions.members : {};

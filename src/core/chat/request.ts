@@ -47,11 +47,11 @@ export interface Citation {
   readonly end?: number;
   /** Index of the cited document among the documents of the request, in order. */
   readonly documentIndex?: number;
-  readonly raw: { readonly dialect: Wire; readonly value: Readonly<Record<string, unknown>> };
+  readonly raw: { readonly dialect: WireFormat; readonly value: Readonly<Record<string, unknown>> };
 }
 
 /** Wire formats, by which values without a canonical form say where they belong. */
-export type Wire =
+export type WireFormat =
   | 'openai-chat'
   | 'openai-responses'
   | 'anthropic-messages'
@@ -141,7 +141,7 @@ export interface RefusalPart {
 /** What has no canonical form. It survives between two sides that speak `dialect`, and is a warning elsewhere. */
 export interface UnknownPart {
   readonly type: 'unknown';
-  readonly dialect: Wire;
+  readonly dialect: WireFormat;
   readonly value: Readonly<Record<string, unknown>>;
 }
 
@@ -198,7 +198,7 @@ export interface FunctionTool extends Cacheable {
 /** A tool that only one family has: server-side search, code execution, free-text tools with a grammar. */
 export interface UnknownTool {
   readonly type: 'unknown';
-  readonly dialect: Wire;
+  readonly dialect: WireFormat;
   readonly name: string | undefined;
   readonly value: Readonly<Record<string, unknown>>;
 }
@@ -271,5 +271,5 @@ export interface ChatRequest {
    * Members of the client's body without a canonical form, by their name there. A provider of the same dialect
    * family takes them over; every other one warns of each.
    */
-  readonly extensions?: { readonly dialect: Wire; readonly members: Readonly<Record<string, unknown>> };
+  readonly extensions?: { readonly dialect: WireFormat; readonly members: Readonly<Record<string, unknown>> };
 }

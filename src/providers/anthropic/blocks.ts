@@ -11,7 +11,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
-export type Wire = Readonly<Record<string, unknown>>;
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Ids may hold these characters only; others are replaced, always in the same way. */
 export function toolUseId(id: string): string {
@@ -30,7 +30,7 @@ export class BlockWriter {
     this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
   }
 
-  user(part: UserPart, path: string): Wire[] {
+  user(part: UserPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text':
         // Empty text is refused, and says nothing.
@@ -46,7 +46,7 @@ export class BlockWriter {
     return [];
   }
 
-  #image(part: ImagePart, path: string): Wire[] {
+  #image(part: ImagePart, path: string): JsonObject[] {
     const { source } = part;
     if (source.kind === 'base64' && !IMAGE_TYPES.has(source.mediaType)) {
       throw new GatewayError(
@@ -59,7 +59,7 @@ export class BlockWriter {
     return given ? [{ type: 'image', source: given, ...cached(part) }] : [];
   }
 
-  #source(source: MediaSource, path: string): Wire | undefined {
+  #source(source: MediaSource, path: string): JsonObject | undefined {
     switch (source.kind) {
       case 'base64':
         return { type: 'base64', media_type: source.mediaType, data: source.data };
@@ -74,7 +74,7 @@ export class BlockWriter {
     }
   }
 
-  #file(part: FilePart, path: string): Wire[] {
+  #file(part: FilePart, path: string): JsonObject[] {
     const { source, citations, context } = part;
     const title = part.title ?? part.filename;
     const about = {
@@ -95,7 +95,7 @@ export class BlockWriter {
     return given ? [{ type: 'document', source: given, ...about }] : [];
   }
 
-  assistant(part: AssistantPart, path: string): Wire[] {
+  assistant(part: AssistantPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text': {
         const own = (part.citations ?? []).filter(({ raw }) => raw.dialect === 'anthropic-messages');
@@ -142,7 +142,7 @@ export class BlockWriter {
     });
   }
 
-  toolResult(part: ToolResultPart, path: string): Wire {
+  toolResult(part: ToolResultPart, path: string): JsonObject {
     const content = part.content.flatMap((inner, index) => this.user(inner, `${path}.content[${index}]`));
     return {
       type: 'tool_result',
@@ -154,6 +154,6 @@ export class BlockWriter {
   }
 }
 
-export function cached({ cacheControl }: { readonly cacheControl?: CacheControl }): Wire {
+export function cached({ cacheControl }: { readonly cacheControl?: CacheControl }): JsonObject {
   return cacheControl === undefined ? {} : { cache_control: cacheControl };
 }

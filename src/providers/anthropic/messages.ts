@@ -2,16 +2,16 @@ import { checkConversation } from '../../core/chat/check.ts';
 import type { ChatRequest, Message, SystemMessage } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Warn } from '../../core/warning.ts';
-import { BlockWriter, type Wire } from './blocks.ts';
+import { BlockWriter, type JsonObject } from './blocks.ts';
 
 export interface WireConversation {
-  readonly system: readonly Wire[];
-  readonly messages: readonly Wire[];
+  readonly system: readonly JsonObject[];
+  readonly messages: readonly JsonObject[];
 }
 
 interface Turn {
   role: 'user' | 'assistant';
-  content: Wire[];
+  content: JsonObject[];
 }
 
 /**
@@ -21,7 +21,7 @@ interface Turn {
 export function wireConversation(request: ChatRequest, warn: Warn): WireConversation {
   checkConversation(request);
   const writer = new BlockWriter(warn);
-  const system: Wire[] = [];
+  const system: JsonObject[] = [];
   const turns: Turn[] = [];
   for (const [index, message] of request.messages.entries()) {
     const path = `messages[${index}]`;
@@ -56,11 +56,11 @@ export function wireConversation(request: ChatRequest, warn: Warn): WireConversa
   return { system, messages: turns.map(({ role, content }) => ({ role, content })) };
 }
 
-function systemBlocks(message: SystemMessage, path: string, writer: BlockWriter): Wire[] {
+function systemBlocks(message: SystemMessage, path: string, writer: BlockWriter): JsonObject[] {
   return message.content.flatMap((part, index) => writer.user(part, `${path}.content[${index}]`));
 }
 
-function turnBlocks(message: Message, path: string, writer: BlockWriter): Wire[] {
+function turnBlocks(message: Message, path: string, writer: BlockWriter): JsonObject[] {
   switch (message.role) {
     case 'system':
     case 'developer':
@@ -74,13 +74,13 @@ function turnBlocks(message: Message, path: string, writer: BlockWriter): Wire[]
   }
 }
 
-function append(turns: Turn[], role: Turn['role'], blocks: readonly Wire[]): void {
+function append(turns: Turn[], role: Turn['role'], blocks: readonly JsonObject[]): void {
   if (blocks.length === 0) return;
   const last = turns.at(-1);
   if (last?.role !== role) turns.push({ role, content: [...blocks] });
   else {
     // Results come first in their turn, whatever was said between.
-    const isResult = (block: Wire) => block.type === 'tool_result';
+    const isResult = (block: JsonObject) => block.type === 'tool_result';
     const all = [...last.content, ...blocks];
     last.content = [...all.filter(isResult), ...all.filter((block) => !isResult(block))];
   }

@@ -2,7 +2,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, Tool, ToolChoice } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
 import type { ModelFamily } from '../model-families.ts';
-import { cached, type Wire } from './blocks.ts';
+import { cached, type JsonObject } from './blocks.ts';
 import { type Thinking, thinkingOf } from './thinking.ts';
 
 /** The name of the tool through which older models are made to answer in JSON. */
@@ -16,7 +16,7 @@ export function forcesJsonTool({ responseFormat }: ChatRequest, family: ModelFam
 }
 
 /** Everything of a Messages request but model, system and messages. */
-export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): Wire {
+export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
   const maxTokens = request.maxOutputTokens ?? family.defaultMaxTokens ?? DEFAULT_MAX_TOKENS;
   const thinking = thinkingOf(request, family, maxTokens, warn);
   warnOfTheRest(request, warn);
@@ -56,7 +56,7 @@ function warnOfTheRest(request: ChatRequest, warn: Warn): void {
   if (request.extensions?.dialect !== 'anthropic-messages') warnOfExtensions(request, warn);
 }
 
-function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking, warn: Warn): Wire {
+function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking, warn: Warn): JsonObject {
   const { temperature, topP, topK } = request;
   const said: Record<string, number> = {};
   const drop = (param: string, why: string) => {
@@ -91,7 +91,7 @@ function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking,
 }
 
 /** Sequences of mere white space are refused. */
-function stops({ stopSequences }: ChatRequest, warn: Warn): Wire {
+function stops({ stopSequences }: ChatRequest, warn: Warn): JsonObject {
   if (stopSequences === undefined) return {};
   const kept = stopSequences.filter((stop) => stop.trim() !== '');
   if (kept.length < stopSequences.length) {
@@ -104,7 +104,7 @@ function stops({ stopSequences }: ChatRequest, warn: Warn): Wire {
   return kept.length === 0 ? {} : { stop_sequences: kept };
 }
 
-function serviceTier({ serviceTier: tier }: ChatRequest, warn: Warn): Wire {
+function serviceTier({ serviceTier: tier }: ChatRequest, warn: Warn): JsonObject {
   if (tier === undefined) return {};
   if (tier === 'auto' || tier === 'standard_only') return { service_tier: tier };
   if (tier === 'default') return { service_tier: 'standard_only' };
@@ -112,7 +112,12 @@ function serviceTier({ serviceTier: tier }: ChatRequest, warn: Warn): Wire {
   return {};
 }
 
-function outputConfig(request: ChatRequest, { effort }: Thinking, family: ModelFamily, warn: Warn): Wire {
+function outputConfig(
+  request: ChatRequest,
+  { effort }: Thinking,
+  family: ModelFamily,
+  warn: Warn,
+): JsonObject {
   const format = request.responseFormat;
   if (format?.type === 'json') {
     warn({
@@ -140,7 +145,7 @@ function closedSchema(schema: unknown): unknown {
     : closed;
 }
 
-function jsonTool(request: ChatRequest, warn: Warn): Wire {
+function jsonTool(request: ChatRequest, warn: Warn): JsonObject {
   const format = request.responseFormat;
   if (format?.type !== 'json-schema') return {};
   if (request.tools?.length) {
@@ -158,7 +163,7 @@ function jsonTool(request: ChatRequest, warn: Warn): Wire {
   return { tools: [tool], tool_choice: { type: 'tool', name: JSON_TOOL } };
 }
 
-function tools(request: ChatRequest, thinking: Thinking, warn: Warn): Wire {
+function tools(request: ChatRequest, thinking: Thinking, warn: Warn): JsonObject {
   const offered = (request.tools ?? []).flatMap((tool) => wireTool(tool, request.toolChoice, warn));
   if (offered.length === 0) return {};
   const choice = toolChoice(request.toolChoice, thinking, warn);
@@ -170,7 +175,7 @@ function tools(request: ChatRequest, thinking: Thinking, warn: Warn): Wire {
   };
 }
 
-function wireTool(tool: Tool, choice: ToolChoice | undefined, warn: Warn): Wire[] {
+function wireTool(tool: Tool, choice: ToolChoice | undefined, warn: Warn): JsonObject[] {
   if (tool.type === 'unknown') {
     if (tool.dialect === 'anthropic-messages') return [tool.value];
     const name = tool.name ?? 'a tool of another API';
@@ -194,7 +199,7 @@ function wireTool(tool: Tool, choice: ToolChoice | undefined, warn: Warn): Wire[
   ];
 }
 
-function toolChoice(choice: ToolChoice | undefined, thinking: Thinking, warn: Warn): Wire | undefined {
+function toolChoice(choice: ToolChoice | undefined, thinking: Thinking, warn: Warn): JsonObject | undefined {
   if (choice === undefined) return undefined;
   const mode = choice.type === 'allowed' ? choice.mode : choice.type;
   if (mode === 'auto' || mode === 'none') return { type: mode };

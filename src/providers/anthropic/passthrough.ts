@@ -1,10 +1,10 @@
 import { AnswerText } from '../../core/answer-text.ts';
+import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
 import type { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
-import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
 import { handOn, parseBlock, SseFramer } from '../../core/sse.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
@@ -57,14 +57,14 @@ class MessagePassthroughDecoder implements StreamDecoder {
   readonly #framer = new SseFramer();
   readonly #onBlock = (block: ByteSlice) => this.#block(block);
   #usage: Readonly<Record<string, unknown>> = {};
-  readonly #out = new PiecesBuilder();
+  readonly #out = new BufferListBuilder();
 
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly model: string,
   ) {}
 
-  push(bytes: ByteSlice): Pieces | undefined {
+  push(bytes: ByteSlice): BufferList | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       this.#framer.push(bytes, this.#onBlock);
@@ -74,7 +74,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     return this.#out.take();
   }
 
-  end(): Pieces | undefined {
+  end(): BufferList | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       const rest = this.#framer.end();

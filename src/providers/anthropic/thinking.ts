@@ -1,12 +1,12 @@
 import type { ChatRequest, ReasoningEffort } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
-import type { Wire } from './blocks.ts';
+import type { JsonObject } from './blocks.ts';
 
 /** How much the model is told to think. */
 export interface Thinking {
   /** The `thinking` member. */
-  readonly wire: Wire | undefined;
+  readonly wire: JsonObject | undefined;
   readonly effort: ReasoningEffort | undefined;
   /** A budget comes out of this limit, so it may have to be higher than asked for. */
   readonly maxTokens: number;

@@ -138,7 +138,7 @@ describe('authorization', () => {
     const authorized = { ...request, headers: { a: 'b', authorization: 'Bearer token-1' } };
     expect(await adapter.authorize(request, azureProvider())).toEqual(authorized);
     expect(adapter.authorize(request, azureProvider())).toEqual(authorized);
-    expect(transport.exchanges).toHaveLength(1);
+    expect(transport.upstreamCalls).toHaveLength(1);
     expect(transport.last.request.url).toBe('https://login.microsoftonline.com/t/oauth2/v2.0/token');
     expect(String(transport.last.request.body)).toContain('cognitiveservices.azure.com%2F.default');
   });

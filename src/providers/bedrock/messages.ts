@@ -13,11 +13,11 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
-export type Wire = Readonly<Record<string, unknown>>;
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface WireConversation {
-  readonly system: readonly Wire[];
-  readonly messages: readonly Wire[];
+  readonly system: readonly JsonObject[];
+  readonly messages: readonly JsonObject[];
 }
 
 const IMAGE_FORMATS: Readonly<Record<string, string>> = {
@@ -54,8 +54,8 @@ class ConversationWriter {
   ) {}
 
   write(messages: readonly Message[]): WireConversation {
-    const system: Wire[] = [];
-    const turns: { role: string; content: Wire[] }[] = [];
+    const system: JsonObject[] = [];
+    const turns: { role: string; content: JsonObject[] }[] = [];
     for (const [index, message] of messages.entries()) {
       const path = `messages[${index}]`;
       if (message.role === 'system' || message.role === 'developer') {
@@ -98,12 +98,12 @@ class ConversationWriter {
     return { system, messages: turns.map(withTextBesideDocuments) };
   }
 
-  #unsupported(param: string, what: string): Wire[] {
+  #unsupported(param: string, what: string): JsonObject[] {
     this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
     return [];
   }
 
-  #user(part: UserPart, path: string): Wire[] {
+  #user(part: UserPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text':
         // Text without anything but white space is refused.
@@ -120,7 +120,7 @@ class ConversationWriter {
     return this.#unsupported(path, `content of type "${part.type}"`);
   }
 
-  #image(source: MediaSource, path: string): Wire[] {
+  #image(source: MediaSource, path: string): JsonObject[] {
     if (source.kind !== 'base64') return this.#unsupported(path, 'an image that is not in the request');
     const format = IMAGE_FORMATS[source.mediaType];
     if (format === undefined) {
@@ -133,7 +133,7 @@ class ConversationWriter {
     return [{ image: { format, source: { bytes: source.data } } }];
   }
 
-  #document(source: MediaSource, title: string | undefined, path: string): Wire[] {
+  #document(source: MediaSource, title: string | undefined, path: string): JsonObject[] {
     if (source.kind !== 'base64' && source.kind !== 'text') {
       return this.#unsupported(path, 'a file that is not in the request');
     }
@@ -147,7 +147,7 @@ class ConversationWriter {
     return [{ document: { format, name: `${safe.slice(0, 150)} ${this.#documents}`, source: { bytes } } }];
   }
 
-  #assistant(part: AssistantPart, path: string): Wire[] {
+  #assistant(part: AssistantPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text':
       case 'refusal':
@@ -180,7 +180,7 @@ class ConversationWriter {
     return this.#unsupported(path, `content of type "${part.type}" in an answer`);
   }
 
-  #result({ callId, content, isError, cacheControl }: ToolResultPart, path: string): Wire[] {
+  #result({ callId, content, isError, cacheControl }: ToolResultPart, path: string): JsonObject[] {
     const blocks = content.flatMap((part) => this.#user(part, path));
     // A result may not be empty.
     const filled = blocks.length === 0 ? [{ text: '(no output)' }] : blocks;
@@ -192,7 +192,11 @@ class ConversationWriter {
   }
 }
 
-function add(turns: { role: string; content: Wire[] }[], role: string, blocks: readonly Wire[]): void {
+function add(
+  turns: { role: string; content: JsonObject[] }[],
+  role: string,
+  blocks: readonly JsonObject[],
+): void {
   if (blocks.length === 0) return;
   const last = turns.at(-1);
   if (last?.role === role) last.content.push(...blocks);
@@ -200,12 +204,12 @@ function add(turns: { role: string; content: Wire[] }[], role: string, blocks: r
 }
 
 /** Documents are refused where no text stands beside them. */
-function withTextBesideDocuments({ role, content }: { role: string; content: Wire[] }): Wire {
+function withTextBesideDocuments({ role, content }: { role: string; content: JsonObject[] }): JsonObject {
   const needsText = content.some((block) => 'document' in block) && !content.some((block) => 'text' in block);
   return { role, content: needsText ? [...content, { text: 'See the document.' }] : content };
 }
 
-export function cachePoint({ cacheControl }: { readonly cacheControl?: CacheControl }): Wire[] {
+export function cachePoint({ cacheControl }: { readonly cacheControl?: CacheControl }): JsonObject[] {
   if (cacheControl === undefined) return [];
   const ttl = cacheControl.ttl === undefined ? {} : { ttl: cacheControl.ttl };
   return [{ cachePoint: { type: 'default', ...ttl } }];

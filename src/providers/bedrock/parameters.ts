@@ -2,7 +2,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, Tool } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
-import { cachePoint, type Wire } from './messages.ts';
+import { cachePoint, type JsonObject } from './messages.ts';
 
 /** The name of the tool through which a model is made to answer in JSON. */
 export const JSON_TOOL = 'json_answer';
@@ -27,7 +27,7 @@ export function wireParameters(
   family: ModelFamily,
   isClaude: boolean,
   warn: Warn,
-): Wire {
+): JsonObject {
   warnOfTheRest(request, warn);
   const members = request.extensions?.members ?? {};
   const own = Object.fromEntries(Object.entries(members).filter(([name]) => OWN.includes(name)));
@@ -73,7 +73,7 @@ function inferenceConfig(
   family: ModelFamily,
   budget: number | undefined,
   warn: Warn,
-): Wire {
+): JsonObject {
   const { temperature, topP, stopSequences, maxOutputTokens } = request;
   const config: Record<string, unknown> = {};
   if (maxOutputTokens !== undefined) {
@@ -115,7 +115,7 @@ function additionalFields(
   family: ModelFamily,
   isClaude: boolean,
   warn: Warn,
-): { readonly fields: Wire; readonly budget: number | undefined } {
+): { readonly fields: JsonObject; readonly budget: number | undefined } {
   const fields: Record<string, unknown> = {};
   if (request.topK !== undefined) {
     if (isClaude) fields.top_k = request.topK;
@@ -149,7 +149,7 @@ function additionalFields(
   return { fields, budget };
 }
 
-function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): Wire {
+function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObject {
   if (request.responseFormat?.type === 'json-schema') {
     const { schema, description } = request.responseFormat;
     if (request.tools?.length) {
@@ -192,7 +192,7 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): Wire {
   return { toolConfig: { tools, ...(toolChoice === undefined ? {} : { toolChoice }) } };
 }
 
-function wireTool(tool: Tool, warn: Warn): Wire[] {
+function wireTool(tool: Tool, warn: Warn): JsonObject[] {
   if (tool.type === 'unknown') {
     if (tool.dialect === 'bedrock-converse') return [tool.value];
     const name = tool.name ?? 'a tool of another API';

@@ -2,12 +2,12 @@ import type { ChatRequest, FilePart, Message, ToolResultPart, UserPart } from '.
 import { GatewayError } from '../../core/errors.ts';
 import type { Warn } from '../../core/warning.ts';
 
-type Wire = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface CohereConversation {
-  readonly messages: readonly Wire[];
+  readonly messages: readonly JsonObject[];
   /** What stands beside the messages there: all documents of the conversation, in order. */
-  readonly documents: readonly Wire[];
+  readonly documents: readonly JsonObject[];
 }
 
 /** The conversation in Cohere's v2 form. Each tool result is a message of its own there. */
@@ -21,7 +21,7 @@ export function cohereConversation(request: ChatRequest, warn: Warn): CohereConv
 
 /** What is said once for a whole request: documents, and some warnings. */
 class Notes {
-  readonly documents: Wire[] = [];
+  readonly documents: JsonObject[] = [];
   #foreignReasoning = false;
 
   constructor(readonly warn: Warn) {}
@@ -41,7 +41,7 @@ class Notes {
   }
 }
 
-function convert(message: Message, path: string, notes: Notes): Wire[] {
+function convert(message: Message, path: string, notes: Notes): JsonObject[] {
   switch (message.role) {
     case 'system':
     case 'developer': {
@@ -66,7 +66,7 @@ function convert(message: Message, path: string, notes: Notes): Wire[] {
   }
 }
 
-function userBlock(part: UserPart, path: string, notes: Notes): Wire[] {
+function userBlock(part: UserPart, path: string, notes: Notes): JsonObject[] {
   if (part.type === 'text') return part.text === '' ? [] : [{ type: 'text', text: part.text }];
   if (part.type === 'image') {
     const { source, detail } = part;
@@ -95,9 +95,13 @@ function isTextDocument(part: UserPart): part is TextDocument {
   return part.type === 'file' && part.source.kind === 'text';
 }
 
-function assistant(message: Extract<Message, { role: 'assistant' }>, path: string, notes: Notes): Wire[] {
-  const content: Wire[] = [];
-  const calls: Wire[] = [];
+function assistant(
+  message: Extract<Message, { role: 'assistant' }>,
+  path: string,
+  notes: Notes,
+): JsonObject[] {
+  const content: JsonObject[] = [];
+  const calls: JsonObject[] = [];
   let plan = '';
   for (const [index, part] of message.content.entries()) {
     switch (part.type) {
@@ -148,7 +152,7 @@ function jsonArguments(text: string, param: string): string {
   return text;
 }
 
-function toolResult({ callId, content, isError }: ToolResultPart, path: string, notes: Notes): Wire {
+function toolResult({ callId, content, isError }: ToolResultPart, path: string, notes: Notes): JsonObject {
   const texts = content.flatMap((part) => {
     if (part.type === 'text') return [part.text];
     notes.unsupported(path, `content of type "${part.type}" in a tool result`);

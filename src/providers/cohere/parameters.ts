@@ -3,13 +3,13 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
 
-type Wire = Record<string, unknown>;
+type JsonObject = Record<string, unknown>;
 
 /** Members of Cohere's own that clients may send as they are. */
 const OWN = ['documents', 'safety_mode', 'citation_options', 'strict_tools', 'priority', 'raw_prompting'];
 
 /** Everything of a request but the messages. Only what was said is sent. */
-export function cohereParameters(request: ChatRequest, warn: Warn): Wire {
+export function cohereParameters(request: ChatRequest, warn: Warn): JsonObject {
   const unsupported = (param: string, given: unknown) => {
     if (given === undefined) return;
     warn({ kind: 'unsupported', param, message: `Cohere's chat has nothing like "${param}".` });
@@ -51,23 +51,23 @@ export function cohereParameters(request: ChatRequest, warn: Warn): Wire {
   });
 }
 
-function withoutAbsent(members: Wire): Wire {
+function withoutAbsent(members: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
 
-function thinking({ effort, budgetTokens, enabled }: ReasoningSettings): Wire | undefined {
+function thinking({ effort, budgetTokens, enabled }: ReasoningSettings): JsonObject | undefined {
   if (enabled === false || effort === 'none') return { type: 'disabled' };
   if (budgetTokens !== undefined) return { type: 'enabled', token_budget: budgetTokens };
   return enabled === true || effort !== undefined ? { type: 'enabled' } : undefined;
 }
 
-function responseFormat({ responseFormat: format }: ChatRequest): Wire | undefined {
+function responseFormat({ responseFormat: format }: ChatRequest): JsonObject | undefined {
   if (format?.type === 'json') return { type: 'json_object' };
   return format?.type === 'json-schema' ? { type: 'json_object', json_schema: format.schema } : undefined;
 }
 
 /** A named tool can't be demanded: it is the only one offered then. */
-function tools(request: ChatRequest, warn: Warn): Wire {
+function tools(request: ChatRequest, warn: Warn): JsonObject {
   const choice = request.toolChoice;
   const names =
     choice?.type === 'tool' ? [choice.name] : choice?.type === 'allowed' ? choice.names : undefined;

@@ -13,11 +13,11 @@ import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
-export type Wire = Readonly<Record<string, unknown>>;
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface WireContents {
-  readonly systemInstruction: Wire | undefined;
-  readonly contents: readonly Wire[];
+  readonly systemInstruction: JsonObject | undefined;
+  readonly contents: readonly JsonObject[];
 }
 
 /** What Gemini 3 takes for a call that another model has made, in the place of its signature. */
@@ -45,8 +45,8 @@ class ContentWriter {
   }
 
   write(): WireContents {
-    const system: Wire[] = [];
-    const contents: { role: string; parts: Wire[] }[] = [];
+    const system: JsonObject[] = [];
+    const contents: { role: string; parts: JsonObject[] }[] = [];
     for (const [index, message] of mergeNeighbours(this.messages).entries()) {
       const path = `messages[${index}]`;
       if (message.role === 'system' || message.role === 'developer') {
@@ -86,12 +86,12 @@ class ContentWriter {
     return { systemInstruction: system.length === 0 ? undefined : { parts: system }, contents };
   }
 
-  #unsupported(param: string, what: string): Wire[] {
+  #unsupported(param: string, what: string): JsonObject[] {
     this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
     return [];
   }
 
-  #user(part: UserPart, path: string): Wire[] {
+  #user(part: UserPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text':
         return part.text === '' ? [] : [{ text: part.text, ...signed(part.signature) }];
@@ -104,7 +104,7 @@ class ContentWriter {
     }
   }
 
-  #media(source: MediaSource, path: string): Wire[] {
+  #media(source: MediaSource, path: string): JsonObject[] {
     switch (source.kind) {
       case 'base64':
         return [{ inlineData: { mimeType: source.mediaType, data: source.data } }];
@@ -125,8 +125,8 @@ class ContentWriter {
     }
   }
 
-  #model(content: readonly AssistantPart[], path: string): Wire[] {
-    return content.flatMap((part, index): Wire[] => {
+  #model(content: readonly AssistantPart[], path: string): JsonObject[] {
+    return content.flatMap((part, index): JsonObject[] => {
       switch (part.type) {
         case 'text':
           // A signature may stand alone, at the end of a stream.
@@ -166,7 +166,7 @@ class ContentWriter {
     });
   }
 
-  #result({ callId, content, isError }: ToolResultPart, path: string): Wire[] {
+  #result({ callId, content, isError }: ToolResultPart, path: string): JsonObject[] {
     const name = this.#names.get(callId) ?? callId;
     const texts = content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
     const media = content.flatMap((part) => (part.type === 'text' ? [] : this.#user(part, path)));
@@ -175,14 +175,18 @@ class ContentWriter {
   }
 }
 
-function add(contents: { role: string; parts: Wire[] }[], role: string, parts: readonly Wire[]): void {
+function add(
+  contents: { role: string; parts: JsonObject[] }[],
+  role: string,
+  parts: readonly JsonObject[],
+): void {
   if (parts.length === 0) return;
   const last = contents.at(-1);
   if (last?.role === role) last.parts.push(...parts);
   else contents.push({ role, parts: [...parts] });
 }
 
-function signed(signature: Signature | undefined): Wire {
+function signed(signature: Signature | undefined): JsonObject {
   return signature?.origin === 'gemini' ? { thoughtSignature: signature.value } : {};
 }
 
@@ -192,7 +196,7 @@ function firstCall(content: readonly AssistantPart[]): number {
 }
 
 /** Results must be objects. */
-function responseObject(text: string, isError: boolean): Wire {
+function responseObject(text: string, isError: boolean): JsonObject {
   if (isError) return { error: text };
   try {
     const value: unknown = JSON.parse(text);

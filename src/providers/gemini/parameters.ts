@@ -2,7 +2,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
-import type { Wire } from './messages.ts';
+import type { JsonObject } from './messages.ts';
 import { geminiSchema } from './schema.ts';
 
 /** Members of Gemini's own that clients may send as they are. */
@@ -10,7 +10,7 @@ const OWN = ['safetySettings', 'safety_settings', 'cachedContent', 'cached_conte
 const MAX_STOPS = 5;
 
 /** Everything of a generateContent request but the contents. */
-export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): Wire {
+export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
   warnOfTheRest(request, warn);
   const own = Object.fromEntries(
     Object.entries(request.extensions?.members ?? {})
@@ -35,7 +35,7 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
   };
 }
 
-function withoutAbsent(members: Wire): Wire {
+function withoutAbsent(members: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
 
@@ -53,7 +53,7 @@ function warnOfTheRest(request: ChatRequest, warn: Warn): void {
   unsupported('prompt_cache_key', request.promptCacheKey);
 }
 
-function sampling(request: ChatRequest, warn: Warn): Wire {
+function sampling(request: ChatRequest, warn: Warn): JsonObject {
   const stops = request.stopSequences;
   if (stops && stops.length > MAX_STOPS) {
     warn({
@@ -77,13 +77,13 @@ function sampling(request: ChatRequest, warn: Warn): Wire {
   };
 }
 
-function outputFormat({ responseFormat: format }: ChatRequest): Wire {
+function outputFormat({ responseFormat: format }: ChatRequest): JsonObject {
   if (format?.type === 'json') return { responseMimeType: 'application/json' };
   if (format?.type !== 'json-schema') return {};
   return { responseMimeType: 'application/json', responseSchema: geminiSchema(format.schema) };
 }
 
-function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn): Wire | undefined {
+function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn): JsonObject | undefined {
   const { effort, budgetTokens, enabled, summary } = settings;
   const off = enabled === false || effort === 'none';
   const includeThoughts = summary === 'none' ? false : !off;
@@ -130,10 +130,10 @@ function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn):
   return { thinkingBudget: budget, includeThoughts };
 }
 
-function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): Wire {
+function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): JsonObject {
   if (!given || given.length === 0) return {};
   const declarations = given.flatMap((tool) => (tool.type === 'function' ? [declaration(tool)] : []));
-  const others = given.flatMap((tool): Wire[] => {
+  const others = given.flatMap((tool): JsonObject[] => {
     if (tool.type === 'function') return [];
     if (tool.dialect === 'gemini') return [tool.value];
     const name = tool.name ?? 'a tool of another API';
@@ -145,7 +145,7 @@ function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): W
   return { tools: offered, ...(choice === undefined ? {} : { toolConfig: toolConfig(choice) }) };
 }
 
-function declaration({ name, description, parameters }: Extract<Tool, { type: 'function' }>): Wire {
+function declaration({ name, description, parameters }: Extract<Tool, { type: 'function' }>): JsonObject {
   const schema = parameters && geminiSchema(parameters);
   // An object without members is refused; to say nothing means the same.
   const isEmpty = !schema || (schema.type === 'object' && !hasMembers(schema.properties));
@@ -160,7 +160,7 @@ function hasMembers(properties: unknown): boolean {
   return typeof properties === 'object' && properties !== null && Object.keys(properties).length > 0;
 }
 
-function toolConfig(choice: NonNullable<ChatRequest['toolChoice']>): Wire {
+function toolConfig(choice: NonNullable<ChatRequest['toolChoice']>): JsonObject {
   const config = (mode: string, names?: readonly string[]) => ({
     functionCallingConfig: { mode, ...(names === undefined ? {} : { allowedFunctionNames: names }) },
   });

@@ -2,16 +2,16 @@ import type { AssistantMessage, ChatRequest, Message, UserPart } from '../../cor
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
-type Wire = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The conversation in Ollama's form: text with pictures beside it, and each tool result a message of its own. */
-export function ollamaMessages(request: ChatRequest, warn: Warn): Wire[] {
+export function ollamaMessages(request: ChatRequest, warn: Warn): JsonObject[] {
   const called = new Map<string, string>();
   return request.messages.flatMap((message, index) => convert(message, `messages[${index}]`, called, warn));
 }
 
 /** @param called names of the tools that calls so far were for, by the calls' ids */
-function convert(message: Message, path: string, called: Map<string, string>, warn: Warn): Wire[] {
+function convert(message: Message, path: string, called: Map<string, string>, warn: Warn): JsonObject[] {
   switch (message.role) {
     case 'system':
     case 'developer':
@@ -57,10 +57,15 @@ function content(parts: readonly UserPart[], path: string, warn: Warn): Content 
   return { content: texts.join('\n\n'), ...(images.length === 0 ? {} : { images }) };
 }
 
-function assistant(message: AssistantMessage, path: string, called: Map<string, string>, warn: Warn): Wire {
+function assistant(
+  message: AssistantMessage,
+  path: string,
+  called: Map<string, string>,
+  warn: Warn,
+): JsonObject {
   let text = '';
   let thinking = '';
-  const calls: Wire[] = [];
+  const calls: JsonObject[] = [];
   for (const [index, part] of message.content.entries()) {
     switch (part.type) {
       case 'text':

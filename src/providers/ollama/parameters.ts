@@ -4,7 +4,7 @@ import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/reque
 import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 
-type Wire = Record<string, unknown>;
+type JsonObject = Record<string, unknown>;
 
 /** Ollama's own members, which clients of OpenAI's chat may send as they are. */
 const OWN: readonly string[] = ['options', 'keep_alive', 'think', 'truncate', 'shift'];
@@ -12,7 +12,7 @@ const OWN: readonly string[] = ['options', 'keep_alive', 'think', 'truncate', 's
 const THINKS_IN_LEVELS = /gpt-oss/i;
 
 /** Everything of a request but model, messages and stream. */
-export function ollamaParameters(request: ChatRequest, model: string, warn: Warn): Wire {
+export function ollamaParameters(request: ChatRequest, model: string, warn: Warn): JsonObject {
   const unsupported = (param: string, given: unknown) => {
     if (given === undefined) return;
     warn({ kind: 'unsupported', param, message: `Ollama's own API has nothing like "${param}".` });
@@ -54,7 +54,7 @@ export function ollamaParameters(request: ChatRequest, model: string, warn: Warn
   });
 }
 
-function known(members: Wire): Wire {
+function known(members: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
 
@@ -72,8 +72,8 @@ function thinking({ effort, budgetTokens, enabled }: ReasoningSettings, model: s
   return enabled === true || effort !== undefined || budgetTokens !== undefined ? true : undefined;
 }
 
-function tools(offered: readonly Tool[] = [], warn: Warn): Wire[] | undefined {
-  const functions = offered.flatMap((tool): Wire[] => {
+function tools(offered: readonly Tool[] = [], warn: Warn): JsonObject[] | undefined {
+  const functions = offered.flatMap((tool): JsonObject[] => {
     if (tool.type === 'unknown') {
       const message = `Ollama has no tool of this kind${tool.name === undefined ? '' : ` ("${tool.name}")`}.`;
       warn({ kind: 'unsupported', param: 'tools', message });

@@ -15,10 +15,10 @@ import type { VendorProfile } from '../types.ts';
 import { plainMediaPart } from './plain-media.ts';
 import { shortToolCallId } from './tool-call-ids.ts';
 
-type Wire = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The conversation as OpenAI's chat has it, with the differences that the vendor's profile names. */
-export function chatMessages(request: ChatRequest, profile: VendorProfile, warn: Warn): Wire[] {
+export function chatMessages(request: ChatRequest, profile: VendorProfile, warn: Warn): JsonObject[] {
   checkConversation(request);
   return new MessageWriter(profile, warn).write(request.messages);
 }
@@ -45,7 +45,7 @@ class MessageWriter {
     private readonly warn: Warn,
   ) {}
 
-  write(messages: readonly Message[]): Wire[] {
+  write(messages: readonly Message[]): JsonObject[] {
     return messages.flatMap((message, index) => this.#message(message, `messages[${index}]`));
   }
 
@@ -53,7 +53,7 @@ class MessageWriter {
     return this.profile.shortToolCallIds ? shortToolCallId(id) : id;
   }
 
-  #cache({ cacheControl }: { readonly cacheControl?: CacheControl }): Wire {
+  #cache({ cacheControl }: { readonly cacheControl?: CacheControl }): JsonObject {
     return cacheControl === undefined || !this.profile.cacheControl ? {} : { cache_control: cacheControl };
   }
 
@@ -61,7 +61,7 @@ class MessageWriter {
     this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
   }
 
-  #message(message: Message, path: string): Wire[] {
+  #message(message: Message, path: string): JsonObject[] {
     switch (message.role) {
       case 'system':
       case 'developer': {
@@ -78,7 +78,7 @@ class MessageWriter {
   }
 
   /** Plain text where that says it all, since not every server takes lists. */
-  #content(parts: readonly UserPart[], path: string): string | Wire[] {
+  #content(parts: readonly UserPart[], path: string): string | JsonObject[] {
     const [only, ...more] = parts;
     if (only?.type === 'text' && more.length === 0 && !(only.cacheControl && this.profile.cacheControl)) {
       return only.text;
@@ -87,12 +87,12 @@ class MessageWriter {
     return blocks.length === 0 ? '' : blocks;
   }
 
-  #block(part: UserPart, path: string): Wire[] {
+  #block(part: UserPart, path: string): JsonObject[] {
     const blocks = this.#openAiBlock(part, path);
     return this.profile.plainMedia ? blocks.map(plainMediaPart) : blocks;
   }
 
-  #openAiBlock(part: UserPart, path: string): Wire[] {
+  #openAiBlock(part: UserPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text':
         return [{ type: 'text', text: part.text, ...this.#cache(part) }];
@@ -117,7 +117,7 @@ class MessageWriter {
     return [];
   }
 
-  #file(part: FilePart, path: string): Wire[] {
+  #file(part: FilePart, path: string): JsonObject[] {
     const { source, filename, title, context } = part;
     if (source.kind === 'text') {
       // A text document is text: the model reads it just as well, with its title above it.
@@ -136,10 +136,10 @@ class MessageWriter {
     return [{ type: 'file', file: { filename: name, file_data: dataUrl(source) }, ...this.#cache(part) }];
   }
 
-  #assistant(message: AssistantMessage, path: string): Wire {
+  #assistant(message: AssistantMessage, path: string): JsonObject {
     const texts: string[] = [];
     const refusals: string[] = [];
-    const calls: Wire[] = [];
+    const calls: JsonObject[] = [];
     const thoughts: ReasoningPart[] = [];
     for (const [index, part] of message.content.entries()) {
       switch (part.type) {
@@ -185,7 +185,7 @@ class MessageWriter {
     };
   }
 
-  #reasoning(thoughts: readonly ReasoningPart[]): Wire {
+  #reasoning(thoughts: readonly ReasoningPart[]): JsonObject {
     if (thoughts.length === 0) return {};
     const { replaysReasoning } = this.profile;
     if (replaysReasoning === 'reasoning_content') {
@@ -205,9 +205,9 @@ class MessageWriter {
     return {};
   }
 
-  #tool(message: ToolMessage, path: string): Wire[] {
-    const results: Wire[] = [];
-    const media: Wire[] = [];
+  #tool(message: ToolMessage, path: string): JsonObject[] {
+    const results: JsonObject[] = [];
+    const media: JsonObject[] = [];
     for (const [index, { callId, content, isError }] of message.content.entries()) {
       const texts: string[] = [];
       for (const part of content) {
@@ -229,11 +229,11 @@ class MessageWriter {
   }
 }
 
-function named({ name }: { readonly name?: string }): Wire {
+function named({ name }: { readonly name?: string }): JsonObject {
   return name === undefined ? {} : { name };
 }
 
-function detail({ text, signature, redacted, id, summary }: ReasoningPart, index: number): Wire {
+function detail({ text, signature, redacted, id, summary }: ReasoningPart, index: number): JsonObject {
   const common = {
     index,
     ...(id === undefined ? {} : { id }),

@@ -10,13 +10,13 @@ import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, familyOf, type ModelFamily, nearestEffort } from '../model-families.ts';
 import type { Target, VendorProfile } from '../types.ts';
 
-type Wire = Record<string, unknown>;
+type JsonObject = Record<string, unknown>;
 
 /** Everything of an OpenAI chat request but model, messages and stream, as this target takes it. */
-export function chatParameters(request: ChatRequest, { provider, model }: Target, warn: Warn): Wire {
+export function chatParameters(request: ChatRequest, { provider, model }: Target, warn: Warn): JsonObject {
   const { profile } = provider;
   const family = familyOf(model);
-  const said: Wire = {
+  const said: JsonObject = {
     ...tools(request, profile, warn),
     parallel_tool_calls: request.parallelToolCalls,
     [family.maxCompletionTokens ? 'max_completion_tokens' : 'max_tokens']: request.maxOutputTokens,
@@ -44,11 +44,11 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
 }
 
 function asTheVendorTakesThem(
-  said: Wire,
+  said: JsonObject,
   { renames = {}, unsupported = [] }: VendorProfile,
   warn: Warn,
-): Wire {
-  const out: Wire = {};
+): JsonObject {
+  const out: JsonObject = {};
   for (const [name, value] of Object.entries(said)) {
     if (value === undefined) continue;
     if (unsupported.includes(name)) {
@@ -59,7 +59,7 @@ function asTheVendorTakesThem(
 }
 
 /** OpenAI's metadata are texts; other dialects have other values there. */
-function stringValues(metadata: ChatRequest['metadata']): Wire | undefined {
+function stringValues(metadata: ChatRequest['metadata']): JsonObject | undefined {
   if (!metadata) return undefined;
   const entries = Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined);
   if (entries.length === 0) return undefined;
@@ -68,7 +68,7 @@ function stringValues(metadata: ChatRequest['metadata']): Wire | undefined {
   );
 }
 
-function sampling(request: ChatRequest, family: ModelFamily, profile: VendorProfile, warn: Warn): Wire {
+function sampling(request: ChatRequest, family: ModelFamily, profile: VendorProfile, warn: Warn): JsonObject {
   const { temperature, topP, topK, frequencyPenalty, presencePenalty } = request;
   const given = {
     temperature,
@@ -76,7 +76,7 @@ function sampling(request: ChatRequest, family: ModelFamily, profile: VendorProf
     frequency_penalty: frequencyPenalty,
     presence_penalty: presencePenalty,
   };
-  const out: Wire = { ...given };
+  const out: JsonObject = { ...given };
   // Where thinking can be switched off, sampling is free until it is switched on.
   const { effort, budgetTokens, enabled } = request.reasoning ?? {};
   const thinks =
@@ -102,7 +102,7 @@ function reasoning(
   family: ModelFamily,
   profile: VendorProfile,
   warn: Warn,
-): Wire {
+): JsonObject {
   const { effort: asked, budgetTokens, enabled } = settings;
   const off = enabled === false || asked === 'none';
   if (profile.reasoningStyle === 'object') {
@@ -144,7 +144,7 @@ function reasoning(
   return { reasoning_effort: nearest };
 }
 
-function responseFormat(format: ResponseFormat): Wire {
+function responseFormat(format: ResponseFormat): JsonObject {
   if (format.type === 'text') return { type: 'text' };
   if (format.type === 'json') return { type: 'json_object' };
   const { name = 'response', description, schema, strict } = format;
@@ -159,7 +159,7 @@ function responseFormat(format: ResponseFormat): Wire {
   };
 }
 
-function tools(request: ChatRequest, profile: VendorProfile, warn: Warn): Wire {
+function tools(request: ChatRequest, profile: VendorProfile, warn: Warn): JsonObject {
   const offered = request.tools?.flatMap((tool) => wireTool(tool, profile, warn));
   return {
     tools: offered === undefined || offered.length === 0 ? undefined : offered,
@@ -167,7 +167,7 @@ function tools(request: ChatRequest, profile: VendorProfile, warn: Warn): Wire {
   };
 }
 
-function wireTool(tool: Tool, profile: VendorProfile, warn: Warn): Wire[] {
+function wireTool(tool: Tool, profile: VendorProfile, warn: Warn): JsonObject[] {
   if (tool.type === 'unknown') {
     if (tool.dialect === 'openai-chat') return [{ ...tool.value }];
     const name = tool.name ?? 'a tool of another API';

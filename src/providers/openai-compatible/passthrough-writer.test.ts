@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { toSlice, toText } from '../../../test/support/bytes.ts';
+import { BufferListBuilder } from '../../core/buffer-list.ts';
 import { isRecord } from '../../core/json.ts';
-import { PiecesBuilder } from '../../core/pieces.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 
 const USAGE = { prompt_tokens: 3, completion_tokens: 2, x_vendor: 1 };
@@ -11,13 +11,13 @@ function writerFor(usage: 'as-is' | 'strip' | 'last' = 'as-is') {
   const write = (text: string, block = `data: ${text}`) => {
     const json: unknown = JSON.parse(text);
     if (!isRecord(json)) throw new Error('a chunk is an object');
-    const out = new PiecesBuilder();
+    const out = new BufferListBuilder();
     writer.chunk({ block: toSlice(block), text, json }, out);
     const pieces = out.take();
     return pieces && toText(pieces);
   };
   const done = (usageSeen: typeof USAGE | undefined) => {
-    const out = new PiecesBuilder();
+    const out = new BufferListBuilder();
     writer.done({ usage: usageSeen && { raw: usageSeen }, finishReason: 'stop', chunks: 1 }, out);
     return toText(out.take());
   };
@@ -113,7 +113,7 @@ describe('usage', () => {
 });
 
 test('comments end with their empty line', () => {
-  const out = new PiecesBuilder();
+  const out = new BufferListBuilder();
   writerFor().writer.comment(toSlice(': ping'), out);
   expect(toText(out.take())).toBe(': ping\n\n');
 });

@@ -1,8 +1,8 @@
+import type { BufferListBuilder } from '../../core/buffer-list.ts';
 import { ByteSlice } from '../../core/byte-slice.ts';
 import type { StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
-import type { PiecesBuilder } from '../../core/pieces.ts';
 import { handOn } from '../../core/sse.ts';
 
 const encoder = new TextEncoder();
@@ -51,7 +51,7 @@ export class PassthroughWriter {
 
   constructor(private readonly options: PassthroughOptions) {}
 
-  chunk(chunk: StreamChunk, out: PiecesBuilder): void {
+  chunk(chunk: StreamChunk, out: BufferListBuilder): void {
     if (this.#id === undefined && isAnonymous(chunk.json)) {
       this.#early.push(chunk);
       return;
@@ -63,13 +63,13 @@ export class PassthroughWriter {
     this.#chunk(chunk, out);
   }
 
-  #sendEarly(out: PiecesBuilder): void {
+  #sendEarly(out: BufferListBuilder): void {
     const early = this.#early;
     this.#early = [];
     for (const chunk of early) this.#chunk(chunk, out);
   }
 
-  #chunk({ block, text, json }: StreamChunk, out: PiecesBuilder): void {
+  #chunk({ block, text, json }: StreamChunk, out: BufferListBuilder): void {
     const edits: Record<string, string | null> = {};
     const usageOnly = Array.isArray(json.choices) && json.choices.length === 0;
     if (this.options.usage === 'strip' && 'usage' in json) {
@@ -97,11 +97,11 @@ export class PassthroughWriter {
     } else out.add(this.#rewrite(text, json, edits));
   }
 
-  comment(block: ByteSlice, out: PiecesBuilder): void {
+  comment(block: ByteSlice, out: BufferListBuilder): void {
     handOn(block, out);
   }
 
-  done(observed: StreamObservation, out: PiecesBuilder): void {
+  done(observed: StreamObservation, out: BufferListBuilder): void {
     this.#sendEarly(out);
     const usage = this.#lastUsage(observed);
     if (usage) out.add(usage);

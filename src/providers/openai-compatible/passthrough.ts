@@ -6,7 +6,7 @@ import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
 import { errorFromObject } from './errors.ts';
-import { RuleBook } from './parameter-rules.ts';
+import { ParameterRuleCache } from './parameter-rule-cache.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
 import { readUsage } from './usage.ts';
@@ -44,7 +44,7 @@ function decodeAnswer(response: BufferedResponse, target: Target, list: 'choices
 
 /** Bodies of OpenAI's chat and legacy completions go on as they came, but for the model and what metering needs. */
 export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
-  const rules = new RuleBook();
+  const rules = new ParameterRuleCache();
   return {
     build(call, target, { warn }) {
       const edits = modelEdit(call.body, target);

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { joinBytes, splitAtRandom, toBytes, toSlice, toText } from '../../../test/support/bytes.ts';
 import { eventData } from '../../../test/support/event-stream.ts';
+import type { BufferList } from '../../core/buffer-list.ts';
 import { isRecord } from '../../core/json.ts';
-import type { Pieces } from '../../core/pieces.ts';
 import { MAX_EVENT_BYTES } from '../../core/sse.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
@@ -20,7 +20,7 @@ function decoderFor(usage: UsageMode = 'as-is'): OpenAiStreamDecoder {
 
 function decode(pieces: readonly (Uint8Array | string)[], usage: UsageMode = 'as-is') {
   const decoder = decoderFor(usage);
-  const out: Pieces[] = [];
+  const out: BufferList[] = [];
   for (const piece of pieces) {
     const bytes = decoder.push(toSlice(piece));
     if (bytes) out.push(bytes);

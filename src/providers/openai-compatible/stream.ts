@@ -1,9 +1,9 @@
 import { AnswerText } from '../../core/answer-text.ts';
+import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
 import type { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
-import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Provider } from '../types.ts';
 import { errorFromObject } from './errors.ts';
@@ -33,14 +33,14 @@ export class OpenAiStreamDecoder implements StreamDecoder {
 
   readonly #framer = new SseFramer();
   readonly #onBlock = (block: ByteSlice) => this.#block(block);
-  readonly #out = new PiecesBuilder();
+  readonly #out = new BufferListBuilder();
 
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly writer: PassthroughWriter,
   ) {}
 
-  push(bytes: ByteSlice): Pieces | undefined {
+  push(bytes: ByteSlice): BufferList | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       this.#framer.push(bytes, this.#onBlock);
@@ -50,7 +50,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     return this.#out.take();
   }
 
-  end(): Pieces | undefined {
+  end(): BufferList | undefined {
     if (this.finished || this.failure) return undefined;
     const rest = this.#framer.end();
     try {

@@ -1,10 +1,10 @@
 import { AnswerText } from '../../core/answer-text.ts';
+import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
 import { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
-import { type Pieces, PiecesBuilder } from '../../core/pieces.ts';
 import { END_OF_BLOCK, handOn, parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
@@ -49,7 +49,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
 
   readonly #framer = new SseFramer();
   readonly #onBlock = (block: ByteSlice) => this.#block(block);
-  readonly #out = new PiecesBuilder();
+  readonly #out = new BufferListBuilder();
   /** For the number of an error event that the gateway adds. */
   #last: ByteSlice | undefined;
   /** The upstream's own error event, when it came after the answer had begun. */
@@ -61,11 +61,11 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     private readonly onAnswer?: (response: Readonly<Record<string, unknown>>) => void,
   ) {}
 
-  push(bytes: ByteSlice): Pieces | undefined {
+  push(bytes: ByteSlice): BufferList | undefined {
     return this.#run(() => this.#framer.push(bytes, this.#onBlock));
   }
 
-  end(): Pieces | undefined {
+  end(): BufferList | undefined {
     return this.#run(() => {
       const rest = this.#framer.end();
       if (rest.length > 0) this.#block(rest);
@@ -92,7 +92,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     return Math.max(-1, ...numbers.map((match) => Number(match[1]))) + 1;
   }
 
-  #run(step: () => void): Pieces | undefined {
+  #run(step: () => void): BufferList | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       step();

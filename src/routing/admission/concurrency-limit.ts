@@ -1,8 +1,8 @@
 /** How many attempts a target may have at the same time: a number that somebody chose, or one that learns. */
 export interface ConcurrencyLimit {
   readonly value: number;
-  /** An attempt has ended well. @param pace milliseconds for each token @param inflight attempts, with this one */
-  succeeded?(pace: number, inflight: number): void;
+  /** An attempt has ended well. @param timePerTokenMs milliseconds for each token @param inflight attempts, with this one */
+  succeeded?(timePerTokenMs: number, inflight: number): void;
   /** The target said that it has too much to do, or did not answer. */
   overloaded?(): void;
 }
@@ -37,8 +37,9 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     return Math.max(LOWEST, Math.floor(this.#limit));
   }
 
-  succeeded(pace: number, inflight: number): void {
-    const short = this.#short === undefined ? pace : this.#short + (pace - this.#short) / SHORT;
+  succeeded(timePerTokenMs: number, inflight: number): void {
+    const short =
+      this.#short === undefined ? timePerTokenMs : this.#short + (timePerTokenMs - this.#short) / SHORT;
     let best = Math.min(this.#best ?? short, short);
     if (inflight <= Math.max(FEW, this.#limit / 2)) best += (short - best) * RELAXING;
     this.#short = short;

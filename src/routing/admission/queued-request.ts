@@ -1,33 +1,33 @@
 import type { Priority } from './fair-queue.ts';
-import type { GateWaiter, Payer, TargetGate } from './target-gate.ts';
+import type { GateWaiter, QueueTenant, TargetGate } from './target-gate.ts';
 
 /** A target that a request waits for. */
-export interface Place<Claim> {
+export interface QueueSlot<Acquired> {
   readonly gate: TargetGate;
   /** Begins an attempt on it. */
-  readonly claim: () => Claim;
+  readonly acquire: () => Acquired;
 }
 
-export type QueueOutcome<Claim> =
-  | { readonly kind: 'let_in'; readonly claim: Claim }
+export type QueueOutcome<Acquired> =
+  | { readonly kind: 'let_in'; readonly acquired: Acquired }
   /** It has waited as long as requests may, or has given way to others. */
   | { readonly kind: 'timeout' | 'shed' }
   /** None of the targets can be used any more. */
   | { readonly kind: 'gone' }
   | { readonly kind: 'cancelled' };
 
-export interface QueuedRequestOptions<Claim> {
-  readonly payer: Payer;
+export interface QueuedRequestOptions<Acquired> {
+  readonly queueTenant: QueueTenant;
   readonly priority: Priority;
   readonly deadlineAt: number;
   readonly order: number;
   /** When it has waited long enough; monotonic milliseconds. */
   readonly expiresAt: number;
-  readonly places: readonly Place<Claim>[];
+  readonly slots: readonly QueueSlot<Acquired>[];
 }
 
 /** A request that waits for the first of several busy targets. */
-export class QueuedRequest<Claim> implements GateWaiter {
+export class QueuedRequest<Acquired> implements GateWaiter {
   slot = -1;
   readonly tenant: string;
   readonly weight: number;
@@ -36,36 +36,43 @@ export class QueuedRequest<Claim> implements GateWaiter {
   readonly deadlineAt: number;
   readonly order: number;
   readonly expiresAt: number;
-  readonly outcome: Promise<QueueOutcome<Claim>>;
-  readonly #settle: (outcome: QueueOutcome<Claim>) => void;
-  #places: readonly Place<Claim>[];
+  readonly outcome: Promise<QueueOutcome<Acquired>>;
+  readonly #settle: (outcome: QueueOutcome<Acquired>) => void;
+  #slots: readonly QueueSlot<Acquired>[];
 
-  constructor({ payer, priority, deadlineAt, order, expiresAt, places }: QueuedRequestOptions<Claim>) {
-    this.tenant = payer.tenant;
-    this.weight = payer.weight;
-    this.tokens = payer.inputTokens + payer.outputTokens;
+  constructor({
+    queueTenant,
+    priority,
+    deadlineAt,
+    order,
+    expiresAt,
+    slots,
+  }: QueuedRequestOptions<Acquired>) {
+    this.tenant = queueTenant.tenant;
+    this.weight = queueTenant.weight;
+    this.tokens = queueTenant.inputTokens + queueTenant.outputTokens;
     this.priority = priority;
     this.deadlineAt = deadlineAt;
     this.order = order;
     this.expiresAt = expiresAt;
-    const { promise, resolve } = Promise.withResolvers<QueueOutcome<Claim>>();
+    const { promise, resolve } = Promise.withResolvers<QueueOutcome<Acquired>>();
     this.outcome = promise;
     this.#settle = resolve;
-    this.#places = places;
+    this.#slots = slots;
     // A full gate may turn this away while it is still on its way to the next.
-    for (const { gate } of places) if (this.#places.length > 0) gate.enter(this);
+    for (const { gate } of slots) if (this.#slots.length > 0) gate.enter(this);
   }
 
   letIn(gate: TargetGate): void {
-    const place = this.#places.find((one) => one.gate === gate);
-    if (!place) return;
+    const queueSlot = this.#slots.find((one) => one.gate === gate);
+    if (!queueSlot) return;
     this.#leave();
-    this.#settle({ kind: 'let_in', claim: place.claim() });
+    this.#settle({ kind: 'let_in', acquired: queueSlot.acquire() });
   }
 
   turnedAway(gate: TargetGate, why: 'shed' | 'gone'): void {
-    this.#places = this.#places.filter((place) => place.gate !== gate);
-    if (this.#places.length === 0) this.#settle({ kind: why });
+    this.#slots = this.#slots.filter((queueSlot) => queueSlot.gate !== gate);
+    if (this.#slots.length === 0) this.#settle({ kind: why });
   }
 
   expire(): void {
@@ -79,7 +86,7 @@ export class QueuedRequest<Claim> implements GateWaiter {
   }
 
   #leave(): void {
-    for (const { gate } of this.#places) gate.queue.remove(this);
-    this.#places = [];
+    for (const { gate } of this.#slots) gate.queue.remove(this);
+    this.#slots = [];
   }
 }

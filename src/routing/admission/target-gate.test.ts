@@ -25,19 +25,19 @@ function wait(targets: readonly TargetState[], tenant = 't') {
     got: undefined,
     left: undefined,
   };
-  const payer = { ...PAYER, tenant };
+  const queueTenant = { ...PAYER, tenant };
   const request = new QueuedRequest({
-    payer,
+    queueTenant,
     priority: 'normal',
     deadlineAt: 1e9,
     order: order++,
     expiresAt: 1e9,
-    places: targets.flatMap((state) => {
-      const claim = () => {
+    slots: targets.flatMap((state) => {
+      const acquire = () => {
         story.got = state;
-        return state.begin(0, false, payer, true);
+        return state.begin(0, false, queueTenant, true);
       };
-      return state.gate ? [{ gate: state.gate, claim }] : [];
+      return state.gate ? [{ gate: state.gate, acquire }] : [];
     }),
   });
   const outcome = request.outcome.then((end) => {
@@ -50,20 +50,20 @@ function wait(targets: readonly TargetState[], tenant = 't') {
 describe('a target that may have so many attempts', () => {
   test('is full then, and the first place that is given back goes to who waits, in the same moment', async () => {
     const { a, states } = create(2);
-    const tickets = [a.begin(0, false, PAYER), a.begin(0, false, PAYER)];
+    const leases = [a.begin(0, false, PAYER), a.begin(0, false, PAYER)];
     expect(a.full).toBe(true);
     const { story, outcome } = wait([a]);
     expect([states.queued(), story.got]).toEqual([1, undefined]);
-    tickets[0]?.end(5, undefined, 90);
+    leases[0]?.end(5, undefined, 90);
     expect([states.queued(), story.got, a.inflight]).toEqual([0, a, 2]);
     expect((await outcome).kind).toBe('let_in');
   });
 
   test('a place that was taken for nothing comes back', () => {
     const { a } = create(1);
-    const ticket = a.begin(0);
-    ticket.release(1);
-    ticket.release(2);
+    const lease = a.begin(0);
+    lease.release(1);
+    lease.release(2);
     expect(a.inflight).toBe(0);
     const sent = a.begin(3);
     sent.sent(3);
@@ -135,12 +135,12 @@ describe('a target that may have so many attempts', () => {
 
   test('tells about how long the next of a tenant would wait', () => {
     const { a } = create(1);
-    let ticket = a.begin(0, false, PAYER);
+    let lease = a.begin(0, false, PAYER);
     const waiters = Array.from({ length: 6 }, () => wait([a], 'g'));
     expect(a.gate?.expectedWait('g')).toBeUndefined();
     for (const at of [100, 200, 300]) {
-      ticket.end(at, undefined, 90);
-      ticket = { ...ticket, end: (now) => a.left(now, PAYER, 90) };
+      lease.end(at, undefined, 90);
+      lease = { ...lease, end: (now) => a.left(now, PAYER, 90) };
     }
     expect(waiters.filter(({ story }) => story.got).length).toBe(3);
     expect([a.gate?.expectedWait('g'), a.gate?.expectedWait('other')]).toEqual([400, 100]);
@@ -149,12 +149,12 @@ describe('a target that may have so many attempts', () => {
 
 describe('an adaptive limit', () => {
   /** An engine whose answers get slower beyond what it can do at once; always asked for as much as it may have. */
-  const settled = (capacity: number, limit = new AdaptiveLimit(), pace = 20) => {
+  const settled = (capacity: number, limit = new AdaptiveLimit(), timePerTokenMs = 20) => {
     // A quiet time first, as at night.
-    for (let turn = 0; turn < 200; turn += 1) limit.succeeded(pace, 1);
+    for (let turn = 0; turn < 200; turn += 1) limit.succeeded(timePerTokenMs, 1);
     for (let turn = 0; turn < 3_000; turn += 1) {
       const inflight = limit.value;
-      limit.succeeded(pace * Math.max(1, inflight / capacity), inflight);
+      limit.succeeded(timePerTokenMs * Math.max(1, inflight / capacity), inflight);
     }
     return limit;
   };

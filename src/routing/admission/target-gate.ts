@@ -10,7 +10,7 @@ export interface GateWaiter extends Waiting {
 }
 
 /** Who pays for an attempt, in tokens. */
-export interface Payer {
+export interface QueueTenant {
   readonly tenant: string;
   readonly weight: number;
   readonly inputTokens: number;
@@ -60,14 +60,14 @@ export class TargetGate {
     }
   }
 
-  began({ tenant, weight, inputTokens, outputTokens }: Payer): void {
+  began({ tenant, weight, inputTokens, outputTokens }: QueueTenant): void {
     this.queue.began(tenant, (inputTokens + outputTokens) / weight);
   }
 
   /** @param tokens of the answer, where they are known */
-  ended(now: number, payer: Payer, tokens: number | undefined): void {
+  ended(now: number, queueTenant: QueueTenant, tokens: number | undefined): void {
     if (tokens !== undefined) {
-      this.queue.settle(payer.tenant, (tokens - payer.outputTokens) / payer.weight);
+      this.queue.settle(queueTenant.tenant, (tokens - queueTenant.outputTokens) / queueTenant.weight);
     }
     if (this.queue.size === 0) {
       this.#lastLeftAt = undefined;
@@ -81,8 +81,8 @@ export class TargetGate {
     this.#lastLeftAt = now;
   }
 
-  succeeded(pace: number, inflight: number): void {
-    this.#limit.succeeded?.(pace, inflight);
+  succeeded(timePerTokenMs: number, inflight: number): void {
+    this.#limit.succeeded?.(timePerTokenMs, inflight);
   }
 
   overloaded(): void {

@@ -12,7 +12,7 @@ export interface CanaryRules {
 export interface Sample {
   readonly failed: boolean;
   /** Milliseconds for each token; undefined where it was not answered. */
-  readonly pace: number | undefined;
+  readonly timePerTokenMs: number | undefined;
   /** Thousand-millionths of a US dollar; undefined where not known. */
   readonly nanoUsd: number | undefined;
 }
@@ -51,19 +51,19 @@ class Mean {
 class Side {
   readonly #samples: Timed[] = [];
   readonly #failures = new Mean();
-  readonly #pace = new Mean();
+  readonly #timePerTokenMs = new Mean();
   readonly #nanoUsd = new Mean();
 
   add(sample: Sample, at: number, windowMs: number): void {
     this.#samples.push({ ...sample, at });
     this.#failures.add(Number(sample.failed));
-    this.#pace.add(sample.pace);
+    this.#timePerTokenMs.add(sample.timePerTokenMs);
     this.#nanoUsd.add(sample.nanoUsd);
     for (let [oldest] = this.#samples; oldest; [oldest] = this.#samples) {
       if (oldest.at > at - windowMs && this.#samples.length <= MOST) return;
       this.#samples.shift();
       this.#failures.remove(Number(oldest.failed));
-      this.#pace.remove(oldest.pace);
+      this.#timePerTokenMs.remove(oldest.timePerTokenMs);
       this.#nanoUsd.remove(oldest.nanoUsd);
     }
   }
@@ -72,7 +72,7 @@ class Side {
     return {
       requests: this.#samples.length,
       errorRate: this.#failures.value ?? 0,
-      pace: this.#pace.value,
+      timePerTokenMs: this.#timePerTokenMs.value,
       nanoUsd: this.#nanoUsd.value,
     };
   }
@@ -81,7 +81,7 @@ class Side {
 export interface SideSummary {
   readonly requests: number;
   readonly errorRate: number;
-  readonly pace: number | undefined;
+  readonly timePerTokenMs: number | undefined;
   readonly nanoUsd: number | undefined;
 }
 
@@ -110,8 +110,12 @@ export class CanaryWatch {
     if (canary.errorRate > stable.errorRate + errorIncrease) {
       return `${percent(canary.errorRate)} of its requests failed, of the stable side's ${percent(stable.errorRate)}`;
     }
-    if (canary.pace !== undefined && stable.pace !== undefined && canary.pace > stable.pace * latencyRatio) {
-      return `it took ${canary.pace.toFixed(1)} ms for each token, the stable side ${stable.pace.toFixed(1)} ms`;
+    if (
+      canary.timePerTokenMs !== undefined &&
+      stable.timePerTokenMs !== undefined &&
+      canary.timePerTokenMs > stable.timePerTokenMs * latencyRatio
+    ) {
+      return `it took ${canary.timePerTokenMs.toFixed(1)} ms for each token, the stable side ${stable.timePerTokenMs.toFixed(1)} ms`;
     }
     if (
       canary.nanoUsd !== undefined &&

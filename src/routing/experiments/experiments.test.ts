@@ -74,7 +74,11 @@ function create(canary = CANARY) {
   experiments.configure(models(canary));
   const record = (variant: string, sample: Partial<Sample>, times = 1, at = 0) => {
     for (let turn = 0; turn < times; turn += 1) {
-      experiments.record({ model: 'm', variant }, { failed: false, pace: 10, nanoUsd: 1_000, ...sample }, at);
+      experiments.record(
+        { model: 'm', variant },
+        { failed: false, timePerTokenMs: 10, nanoUsd: 1_000, ...sample },
+        at,
+      );
     }
   };
   const variant = (value: number) => {
@@ -87,7 +91,7 @@ function create(canary = CANARY) {
 describe('a canary', () => {
   test.each([
     ['fails more often', { failed: true }, '100.0 % of its requests failed'],
-    ['is slower', { pace: 16 }, 'it took 16.0 ms for each token, the stable side 10.0 ms'],
+    ['is slower', { timePerTokenMs: 16 }, 'it took 16.0 ms for each token, the stable side 10.0 ms'],
     ['is dearer', { nanoUsd: 2_100_000 }, 'a request cost $0.002100, on the stable side $0.000001'],
   ])('that %s is taken back, once enough is known of both', (_, sample, reason) => {
     const { rollbacks, record, variant, experiments } = create();
@@ -108,8 +112,8 @@ describe('a canary', () => {
         const { rollbacks, record } = create({ ...CANARY, errorIncrease: 0.4 });
         for (let turn = 0; turn < 200; turn += 1) {
           const [a = 0, b = 0] = [numbers.next().value, numbers.next().value];
-          record('control', { failed: a < 0.05, pace: 10 });
-          record('canary', { failed: b < 0.05, pace: 8, nanoUsd: undefined });
+          record('control', { failed: a < 0.05, timePerTokenMs: 10 });
+          record('canary', { failed: b < 0.05, timePerTokenMs: 8, nanoUsd: undefined });
         }
         expect(rollbacks).toEqual([]);
       }),

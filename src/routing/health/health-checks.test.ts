@@ -22,14 +22,14 @@ function create(profile = { healthPath: '/health' }) {
   const round = async (status?: number) => {
     const done = checks.round([provider], SETTINGS);
     await Promise.resolve();
-    const exchange = transport.exchanges.findLast(({ open }) => open);
-    if (status === undefined) exchange?.fail('connect');
+    const upstreamCall = transport.upstreamCalls.findLast(({ open }) => open);
+    if (status === undefined) upstreamCall?.fail('connect');
     else {
-      exchange?.head(status, {});
-      exchange?.end();
+      upstreamCall?.head(status, {});
+      upstreamCall?.end();
     }
     await done;
-    return exchange?.request.url;
+    return upstreamCall?.request.url;
   };
   return { provider, transport, states, state, changes, round };
 }
@@ -77,11 +77,11 @@ test('loads are read from those that tell them', async () => {
   const loads = new EngineLoads(() => 0, 1_000);
   const reading = readEngineLoads([provider, testProvider({ id: 'q', transport })], loads, 1_000);
   await Promise.resolve();
-  expect(transport.exchanges.length).toBe(1);
-  const [exchange] = transport.exchanges;
-  exchange?.head(200, {});
-  exchange?.data('vllm:num_requests_waiting 2\nvllm:num_requests_running 1\n');
-  exchange?.end();
+  expect(transport.upstreamCalls.length).toBe(1);
+  const [upstreamCall] = transport.upstreamCalls;
+  upstreamCall?.head(200, {});
+  upstreamCall?.data('vllm:num_requests_waiting 2\nvllm:num_requests_running 1\n');
+  upstreamCall?.end();
   await reading;
   expect(loads.of('p')).toEqual({ waiting: 2, running: 1, cacheUsage: 0 });
 });

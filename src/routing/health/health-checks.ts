@@ -1,4 +1,4 @@
-import { exchangeBuffered } from '../../providers/exchange.ts';
+import { sendBuffered } from '../../providers/buffered-call.ts';
 import type { Provider } from '../../providers/types.ts';
 import { type EngineLoads, parseEngineLoad } from '../engine-loads.ts';
 import type { TargetStates } from './target-states.ts';
@@ -28,7 +28,7 @@ async function ask(provider: Provider, path: string, timeoutMs: number) {
     },
     provider,
   );
-  return exchangeBuffered(provider, request, timeoutMs);
+  return sendBuffered(provider, request, timeoutMs);
 }
 
 /**

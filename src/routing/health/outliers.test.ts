@@ -49,5 +49,5 @@ test('an outlier is left for last, comes back slowly, and is judged anew', () =>
   expect(ejectOutliers(states, DEFAULT_OUTLIERS, 2)).toEqual([]);
   expect([states[1]?.unavailable(30_001), states[1]?.share(31_000)]).toEqual([undefined, 0.1]);
   expect(ejectOutliers(states, DEFAULT_OUTLIERS, 30_001)).toEqual([]);
-  expect([states[1]?.share(60_001), states[1]?.calm(60_001)]).toEqual([1, true]);
+  expect([states[1]?.share(60_001), states[1]?.isHealthy(60_001)]).toEqual([1, true]);
 });

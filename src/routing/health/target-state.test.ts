@@ -46,16 +46,16 @@ describe('a target', () => {
   test('that breaks off after its first event has failed all the same', () => {
     const state = create();
     for (let count = 0; count < 5; count += 1) {
-      const ticket = state.begin(0);
-      ticket.answered(1);
-      ticket.end(2, failure('upstream_error'), 3);
+      const lease = state.begin(0);
+      lease.answered(1);
+      lease.end(2, failure('upstream_error'), 3);
     }
     // Each began well: what counts is the share of failures.
     expect(state.breakerState(2)).toBe('closed');
     for (let count = 0; count < 8; count += 1) {
-      const ticket = state.begin(0);
-      ticket.answered(1);
-      ticket.end(2, failure('upstream_error'), 3);
+      const lease = state.begin(0);
+      lease.answered(1);
+      lease.end(2, failure('upstream_error'), 3);
     }
     expect(state.breakerState(2)).toBe('open');
   });
@@ -63,9 +63,9 @@ describe('a target', () => {
   test('that is found dead is waited for no longer, and one that answers with errors is', () => {
     const given: string[] = [];
     const waiting = (state: TargetState, name: string) => {
-      const ticket = state.begin(0);
-      ticket.onGiveUp = ({ code }) => given.push(`${name} ${code}`);
-      return ticket;
+      const lease = state.begin(0);
+      lease.onGiveUp = ({ code }) => given.push(`${name} ${code}`);
+      return lease;
     };
     const broken = create();
     waiting(broken, 'broken');
@@ -108,21 +108,21 @@ describe('a target', () => {
 
 describe('pace', () => {
   test('jumps up at once and comes down slowly', () => {
-    const pace = new PeakEwma();
-    pace.add(10, 0);
-    pace.add(100, 1);
-    expect(pace.at(1)).toBe(100);
-    pace.add(10, 2);
-    expect(pace.at(2)).toBeWithin(90, 100);
-    pace.add(10, 60_000);
-    expect(pace.at(60_000)).toBeWithin(10, 11);
+    const timePerTokenMs = new PeakEwma();
+    timePerTokenMs.add(10, 0);
+    timePerTokenMs.add(100, 1);
+    expect(timePerTokenMs.at(1)).toBe(100);
+    timePerTokenMs.add(10, 2);
+    expect(timePerTokenMs.at(2)).toBeWithin(90, 100);
+    timePerTokenMs.add(10, 60_000);
+    expect(timePerTokenMs.at(60_000)).toBeWithin(10, 11);
   });
 
   test('fades while nobody measures', () => {
-    const pace = new PeakEwma();
-    expect(pace.at(0)).toBeUndefined();
-    pace.add(100, 0);
-    expect(pace.at(30_000)).toBeWithin(4, 6);
+    const timePerTokenMs = new PeakEwma();
+    expect(timePerTokenMs.at(0)).toBeUndefined();
+    timePerTokenMs.add(100, 0);
+    expect(timePerTokenMs.at(30_000)).toBeWithin(4, 6);
   });
 });
 

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import { SlotList, type Slotted } from '../../core/slot-list.ts';
 import { workOf } from '../../core/token-guess.ts';
-import type { Payer, TargetGate } from '../admission/target-gate.ts';
+import type { QueueTenant, TargetGate } from '../admission/target-gate.ts';
 import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
 import { PeakEwma, RecentQuantiles } from './latency.ts';
 
@@ -28,7 +28,7 @@ export type Override = 'drain' | 'disable' | 'force';
 export type Unavailable = 'disabled' | 'draining' | 'unhealthy' | 'breaker_open' | 'cooling_down' | 'ejected';
 
 /** Failures that say something about the target's health; others are the request's fault, or a limit of an account. */
-const SICK: ReadonlySet<string> = new Set([
+const OUTLIER_CODES: ReadonlySet<string> = new Set([
   'upstream_error',
   'upstream_unreachable',
   'upstream_closed',
@@ -39,10 +39,10 @@ const SICK: ReadonlySet<string> = new Set([
 ]);
 
 /** Failures of a target that is not there, as opposed to one that answers with an error. */
-const SILENT: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_unreachable']);
+const NO_RESPONSE_CODES: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_unreachable']);
 
 /** Failures of a target that may have too much to do. */
-const LOADED: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_overloaded']);
+const OVERLOAD_CODES: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_overloaded']);
 
 const BAD_KEY_REST_MS = 60_000;
 
@@ -50,7 +50,7 @@ const BAD_KEY_REST_MS = 60_000;
 const FIRST_SHARE = 0.1;
 
 /** One attempt as its target sees it: from the moment its place is taken, a little before it is sent. */
-export interface Ticket {
+export interface InFlightLease {
   readonly probe: boolean;
   /** Set by who attempts: called when the target is found dead before it has answered. */
   onGiveUp: ((reason: GatewayError) => void) | undefined;
@@ -77,7 +77,7 @@ export class TargetState {
   #override: Override | undefined;
   #healthy: boolean | undefined;
   /** Milliseconds for each token, with the wait for the first spread over some of them. */
-  readonly pace = new PeakEwma();
+  readonly timePerToken = new PeakEwma();
   /** Milliseconds until the first event of a stream. */
   readonly firstEvent = new RecentQuantiles();
   readonly breaker: CircuitBreaker;
@@ -86,15 +86,15 @@ export class TargetState {
   lastFailure: { readonly code: string; readonly message: string; readonly at: number } | undefined;
   lastUsedAt = 0;
   /** Attempts that have no answer yet. */
-  readonly #waiting = new SlotList<OpenTicket>();
+  readonly #waiting = new SlotList<OpenLease>();
   #coolUntil = 0;
   #ejectedUntil = 0;
   #recoveredAt: number | undefined;
 
-  /** @param onRestless told when something has happened to it: it is not `calm` for a while, or may not be */
+  /** @param onUnhealthy told when something has happened to it: it is not `calm` for a while, or may not be */
   constructor(
     private readonly settings: () => HealthSettings,
-    private readonly onRestless: (state: TargetState) => void = () => undefined,
+    private readonly onUnhealthy: (state: TargetState) => void = () => undefined,
     /** Whose condition it is, at its provider. */
     readonly of: { readonly model: string; readonly account: number | undefined } = {
       model: '',
@@ -110,7 +110,7 @@ export class TargetState {
 
   decide(override: Override | undefined, now: number): void {
     this.#override = override;
-    this.onRestless(this);
+    this.onUnhealthy(this);
     this.letIn(now);
   }
 
@@ -128,14 +128,14 @@ export class TargetState {
   checked(healthy: boolean, now: number): void {
     const before = this.#healthy;
     this.#healthy = healthy;
-    if (!healthy) this.onRestless(this);
+    if (!healthy) this.onUnhealthy(this);
     if (healthy && before === false) this.recovered(now);
     if (!healthy && before !== false) this.#giveUpWaiting('does not answer health checks any more');
     this.letIn(now);
   }
 
   /** Whether nothing at all is the matter with it: it can be used, as often as anybody likes. */
-  calm(now: number): boolean {
+  isHealthy(now: number): boolean {
     return (
       this.#override === undefined &&
       this.#healthy !== false &&
@@ -191,23 +191,23 @@ export class TargetState {
   /**
    * Takes a place.
    * @param stream whether its first event says how soon the target begins; a plain answer is whole at once
-   * @param payer who pays where attempts are limited
+   * @param queueTenant who pays where attempts are limited
    * @param charged whether the queue has charged the payer already
    */
-  begin(now: number, stream = false, payer?: Payer, charged = false): Ticket {
+  begin(now: number, stream = false, queueTenant?: QueueTenant, charged = false): InFlightLease {
     this.inflight += 1;
     this.lastUsedAt = now;
-    if (payer && !charged) this.gate?.began(payer);
-    const ticket = new OpenTicket(this, now, this.breaker.begin(now), stream, payer);
-    this.#waiting.add(ticket);
-    return ticket;
+    if (queueTenant && !charged) this.gate?.began(queueTenant);
+    const lease = new OpenLease(this, now, this.breaker.begin(now), stream, queueTenant);
+    this.#waiting.add(lease);
+    return lease;
   }
 
   /** An attempt has given its place back. */
-  left(now: number, payer: Payer | undefined, tokens: number | undefined): void {
+  left(now: number, queueTenant: QueueTenant | undefined, tokens: number | undefined): void {
     this.inflight -= 1;
     if (!this.gate) return;
-    if (payer) this.gate.ended(now, payer, tokens);
+    if (queueTenant) this.gate.ended(now, queueTenant, tokens);
     this.letIn(now);
   }
 
@@ -224,8 +224,8 @@ export class TargetState {
   }
 
   /** An attempt waits no longer: it has an answer, or has ended. */
-  settled(ticket: OpenTicket): void {
-    this.#waiting.remove(ticket);
+  settled(lease: OpenLease): void {
+    this.#waiting.remove(lease);
   }
 
   succeeded(now: number, probe: boolean): void {
@@ -236,8 +236,8 @@ export class TargetState {
   /** It is back: it starts slowly, and what was measured before it went counts no more. */
   recovered(now: number): void {
     this.#recoveredAt = now;
-    this.onRestless(this);
-    this.pace.reset();
+    this.onUnhealthy(this);
+    this.timePerToken.reset();
   }
 
   failed(now: number, error: GatewayError, probe: boolean): void {
@@ -249,30 +249,30 @@ export class TargetState {
       const { coolDownMs, longestCoolDownMs } = this.settings();
       const rest = told === undefined ? coolDownMs : told * 1_000;
       this.#coolUntil = Math.max(this.#coolUntil, now + Math.min(rest, longestCoolDownMs));
-      this.onRestless(this);
+      this.onUnhealthy(this);
     }
     if (error.code === 'upstream_auth_failed') {
       // Asking again at once won't make the key a good one; another key may be.
       const rest = Math.min(BAD_KEY_REST_MS, this.settings().longestCoolDownMs);
       this.#coolUntil = Math.max(this.#coolUntil, now + rest);
-      this.onRestless(this);
+      this.onUnhealthy(this);
     }
-    if (!SICK.has(error.code)) {
+    if (!OUTLIER_CODES.has(error.code)) {
       this.breaker.abandoned(probe);
       return;
     }
-    if (LOADED.has(error.code)) this.gate?.overloaded();
+    if (OVERLOAD_CODES.has(error.code)) this.gate?.overloaded();
     this.failures += 1;
     this.lastFailure = { code: error.code, message: error.message, at: now };
     const opened = this.breaker.failed(now, probe);
-    if (opened) this.onRestless(this);
-    if (opened && SILENT.has(error.code)) this.#giveUpWaiting('stopped answering');
+    if (opened) this.onUnhealthy(this);
+    if (opened && NO_RESPONSE_CODES.has(error.code)) this.#giveUpWaiting('stopped answering');
   }
 
   /** Those who wait for a dead target would wait for ever, or as long as their clients do. */
   #giveUpWaiting(why: string): void {
-    for (const ticket of this.#waiting.snapshot()) {
-      ticket.onGiveUp?.(new GatewayError('upstream_timeout', `The target ${why}.`));
+    for (const lease of this.#waiting.snapshot()) {
+      lease.onGiveUp?.(new GatewayError('upstream_timeout', `The target ${why}.`));
     }
   }
 
@@ -281,13 +281,13 @@ export class TargetState {
     this.#ejectedUntil = now + ms;
     this.#recoveredAt = this.#ejectedUntil;
     this.breaker.forget();
-    this.onRestless(this);
+    this.onUnhealthy(this);
   }
 
   /** Forgets what was measured, at an operator's word. */
   reset(now: number): void {
     this.breaker.reset();
-    this.pace.reset();
+    this.timePerToken.reset();
     this.#coolUntil = 0;
     this.#ejectedUntil = 0;
     this.#recoveredAt = undefined;
@@ -295,7 +295,7 @@ export class TargetState {
   }
 }
 
-class OpenTicket implements Ticket, Slotted {
+class OpenLease implements InFlightLease, Slotted {
   slot = -1;
   onGiveUp: ((reason: GatewayError) => void) | undefined;
   #sent = false;
@@ -307,7 +307,7 @@ class OpenTicket implements Ticket, Slotted {
     private startedAt: number,
     readonly probe: boolean,
     private readonly stream: boolean,
-    private readonly payer: Payer | undefined,
+    private readonly queueTenant: QueueTenant | undefined,
   ) {}
 
   sent(now: number): void {
@@ -337,10 +337,10 @@ class OpenTicket implements Ticket, Slotted {
     else if (error === null) state.breaker.abandoned(probe);
     else {
       if (!this.#answered) state.succeeded(now, this.probe);
-      const pace = (now - this.startedAt) / workOf(tokens ?? 0);
-      state.pace.add(pace, now);
-      state.gate?.succeeded(pace, state.inflight);
+      const timePerToken = (now - this.startedAt) / workOf(tokens ?? 0);
+      state.timePerToken.add(timePerToken, now);
+      state.gate?.succeeded(timePerToken, state.inflight);
     }
-    state.left(now, this.payer, tokens);
+    state.left(now, this.queueTenant, tokens);
   }
 }

@@ -6,12 +6,12 @@ test('counts attempts by target, and ends each once', () => {
   const states = new TargetStates();
   const [one, other] = [testTarget(), testTarget(testProvider(), 'other')];
   const counts = () => [states.of(one).inflight, states.of(other).inflight, states.total()];
-  const tickets = [one, testTarget(), other].map((target) => states.of(target).begin(0));
+  const leases = [one, testTarget(), other].map((target) => states.of(target).begin(0));
   expect(counts()).toEqual([2, 1, 3]);
-  tickets[0]?.end(1, undefined, 3);
-  tickets[0]?.end(2, null, undefined);
+  leases[0]?.end(1, undefined, 3);
+  leases[0]?.end(2, null, undefined);
   expect(counts()).toEqual([1, 1, 2]);
-  for (const ticket of tickets) ticket.end(3, null, undefined);
+  for (const lease of leases) lease.end(3, null, undefined);
   expect(counts()).toEqual([0, 0, 0]);
 });
 

@@ -22,7 +22,7 @@ export class TargetStates {
   readonly #providers = new Map<string, Map<string, TargetState>>();
   readonly #health = new Map<string, boolean>();
   /** Those that something was the matter with when they were looked at last. */
-  readonly #restless = new Set<TargetState>();
+  readonly #unhealthyTargets = new Set<TargetState>();
 
   #settings: HealthSettings = DEFAULT_HEALTH;
   #admission = NO_ADMISSION;
@@ -88,9 +88,9 @@ export class TargetStates {
   }
 
   /** Whether nothing is the matter with any of these. Costs next to nothing while nothing is with any at all. */
-  calm(states: ReadonlySet<TargetState>, now: number): boolean {
-    for (const state of this.#restless) {
-      if (state.calm(now)) this.#restless.delete(state);
+  allHealthy(states: ReadonlySet<TargetState>, now: number): boolean {
+    for (const state of this.#unhealthyTargets) {
+      if (state.isHealthy(now)) this.#unhealthyTargets.delete(state);
       else if (states.has(state)) return false;
     }
     return true;
@@ -117,7 +117,7 @@ export class TargetStates {
     }
     const state = new TargetState(
       () => this.#settings,
-      (restless) => this.#restless.add(restless),
+      (unhealthyTargets) => this.#unhealthyTargets.add(unhealthyTargets),
       { model, account },
     );
     const healthy = this.#health.get(providerId);
@@ -137,7 +137,7 @@ export class TargetStates {
       gate?.close();
     } else if (gate) gate.configure(setting, maxQueued);
     else state.gate = new TargetGate(setting, maxQueued);
-    if (state.gate) this.#restless.add(state);
+    if (state.gate) this.#unhealthyTargets.add(state);
   }
 }
 

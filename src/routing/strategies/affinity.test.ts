@@ -4,12 +4,12 @@ import { EngineLoads, parseEngineLoad } from '../engine-loads.ts';
 import { PrefixIndex, prefixChain } from '../prefix-index.ts';
 import { RequestFacts } from '../request-facts.ts';
 import { STRATEGIES, type StrategyName } from './index.ts';
-import type { TargetView, Turn } from './strategy.ts';
+import type { SelectionContext, TargetView } from './strategy.ts';
 
 const view = (model: string, more: Partial<TargetView> = {}, weight = 1): TargetView => ({
   target: testTarget(testProvider(), model, weight),
   inflight: 0,
-  pace: undefined,
+  timePerTokenMs: undefined,
   price: undefined,
   engine: undefined,
   ...more,
@@ -18,9 +18,9 @@ const view = (model: string, more: Partial<TargetView> = {}, weight = 1): Target
 function first(
   strategy: StrategyName,
   views: readonly TargetView[],
-  more: Partial<Turn> = {},
+  more: Partial<SelectionContext> = {},
 ): string | undefined {
-  const turn: Turn = {
+  const selection: SelectionContext = {
     count: 0,
     random: () => 0,
     even: false,
@@ -31,19 +31,19 @@ function first(
     blocks: 0,
     ...more,
   };
-  return STRATEGIES[strategy](views, turn)[0]?.target.model;
+  return STRATEGIES[strategy](views, selection)[0]?.target.model;
 }
 
 describe('power-of-two', () => {
   test('takes the faster of the two that are drawn, for what they have to do', () => {
-    const fast = view('fast', { pace: 10, inflight: 3 });
-    const slow = view('slow', { pace: 100, inflight: 0 });
+    const fast = view('fast', { timePerTokenMs: 10, inflight: 3 });
+    const slow = view('slow', { timePerTokenMs: 100, inflight: 0 });
     expect(first('power-of-two', [slow, fast])).toBe('fast');
     expect(first('power-of-two', [slow, { ...fast, inflight: 20 }])).toBe('slow');
   });
 
   test('gives one that nothing is known of a chance', () => {
-    expect(first('power-of-two', [view('known', { pace: 10 }), view('new')])).toBe('new');
+    expect(first('power-of-two', [view('known', { timePerTokenMs: 10 }), view('new')])).toBe('new');
   });
 });
 
@@ -56,7 +56,7 @@ describe('lowest-cost', () => {
   });
 
   test('knows that cached input is cheaper', () => {
-    const seenBlocks: Turn['seenBlocks'] = ({ model }) => (model === 'dear' ? 15 : 0);
+    const seenBlocks: SelectionContext['seenBlocks'] = ({ model }) => (model === 'dear' ? 15 : 0);
     expect(first('lowest-cost', [cheap, dear], { seenBlocks, blocks: 15 })).toBe('dear');
   });
 });
@@ -89,14 +89,14 @@ describe('prefix-affinity', () => {
   const index = new PrefixIndex();
   const system = 'You are careful. '.repeat(60);
   const chain = prefixChain([system, 'user', 'first question '.repeat(30)]);
-  const seen: (of: readonly number[]) => Turn['seenBlocks'] =
+  const seen: (of: readonly number[]) => SelectionContext['seenBlocks'] =
     (of) =>
     ({ model }) =>
       index.seen('m', of, model);
   index.add('m', chain, 'warm');
 
   test('goes to where the beginning was', () => {
-    const views = [view('cold', { pace: 1 }), view('warm', { pace: 5 })];
+    const views = [view('cold', { timePerTokenMs: 1 }), view('warm', { timePerTokenMs: 5 })];
     const again = prefixChain([system, 'user', 'another question '.repeat(30)]);
     expect(index.seen('m', again, 'warm')).toBeGreaterThan(2);
     expect(index.seen('other', again, 'warm')).toBe(0);

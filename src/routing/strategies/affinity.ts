@@ -10,9 +10,9 @@ function rendezvous(key: string, { target }: TargetView): number {
 }
 
 /** The same user, session or conversation to the same target, unless that has more than its share to do. */
-export const consistentHash: Strategy = (targets, turn) => {
-  const { affinity } = turn;
-  if (affinity === undefined) return powerOfTwo(targets, turn);
+export const consistentHash: Strategy = (targets, selection) => {
+  const { affinity } = selection;
+  if (affinity === undefined) return powerOfTwo(targets, selection);
   const ordered = sortedBy(targets, (view) => -rendezvous(affinity, view));
   const fits = withinBound(targets);
   return [...ordered.filter(fits), ...ordered.filter((view) => !fits(view))];
@@ -25,9 +25,9 @@ const WORTHWHILE = 0.25;
  * To where most of the prompt's beginning was of late, so that its KV or prompt cache is warm, unless that has more
  * than its share to do; else as the load says.
  */
-export const prefixAffinity: Strategy = (targets, turn) => {
-  const balanced = withOthers(powerOfTwo(targets, turn), targets);
-  const { blocks, seenBlocks } = turn;
+export const prefixAffinity: Strategy = (targets, selection) => {
+  const balanced = withOthers(powerOfTwo(targets, selection), targets);
+  const { blocks, seenBlocks } = selection;
   if (blocks === 0) return balanced;
   const fits = withinBound(targets);
   const warm = balanced.filter(

@@ -14,22 +14,26 @@ export const leastInflight: Strategy = (targets, { count }) =>
   sortedBy(rotate(targets, count), ({ inflight, target }) => inflight / target.weight);
 
 /** A target that nothing is known of is taken for a fast one, so that it gets a chance to show. */
-const UNKNOWN_PACE = 0.001;
+const UNKNOWN_TIME_PER_TOKEN = 0.001;
 
 /** How long a target would take, in no unit: its pace, times what it has to do. */
-export function expectedWait({ pace = UNKNOWN_PACE, inflight, target }: TargetView): number {
-  return (pace * (inflight + 1)) / target.weight;
+export function expectedWait({
+  timePerTokenMs = UNKNOWN_TIME_PER_TOKEN,
+  inflight,
+  target,
+}: TargetView): number {
+  return (timePerTokenMs * (inflight + 1)) / target.weight;
 }
 
 /**
  * The better of two that are drawn at random, by pace and load; the others behind. Two draws keep many gateways from
  * running to the same target at once (Mitzenmacher, "The power of two choices", 2001).
  */
-export const powerOfTwo: Strategy = (targets, turn) => {
+export const powerOfTwo: Strategy = (targets, selection) => {
   const [only] = targets;
   if (!only || targets.length === 1) return targets;
-  const one = draw(targets, turn) ?? only;
-  const other = draw(targets, turn, one) ?? only;
+  const one = draw(targets, selection) ?? only;
+  const other = draw(targets, selection, one) ?? only;
   const [first, second] = expectedWait(other) < expectedWait(one) ? [other, one] : [one, other];
   // Nothing else is looked at: with many targets, looking costs more than choosing.
   return [first, second];
@@ -39,9 +43,9 @@ export const powerOfTwo: Strategy = (targets, turn) => {
 const TOKENS_PER_BLOCK = 64;
 
 /** What the request would cost, cached input included; what has no known price comes last. */
-export const lowestCost: Strategy = (targets, turn) => {
-  const { inputTokens, outputTokens, seenBlocks } = turn;
-  return sortedBy(leastInflight(targets, turn), ({ price, target }) => {
+export const lowestCost: Strategy = (targets, selection) => {
+  const { inputTokens, outputTokens, seenBlocks } = selection;
+  return sortedBy(leastInflight(targets, selection), ({ price, target }) => {
     if (!price) return Number.POSITIVE_INFINITY;
     const cached = Math.min(inputTokens, seenBlocks(target) * TOKENS_PER_BLOCK);
     return price.input * (inputTokens - cached) + price.cached * cached + price.output * outputTokens;
@@ -53,8 +57,8 @@ const NEARLY_FULL = 0.95;
 const FULL_PENALTY = 100;
 
 /** The engine with the least to do by its own gauges; where there are none, by what is in flight from here. */
-export const engineLoad: Strategy = (targets, turn) =>
-  sortedBy(leastInflight(targets, turn), ({ engine, inflight, target }) => {
+export const engineLoad: Strategy = (targets, selection) =>
+  sortedBy(leastInflight(targets, selection), ({ engine, inflight, target }) => {
     if (!engine) return inflight / target.weight;
     // What is in flight from here may not be in the gauges yet.
     const running = Math.max(engine.running + engine.waiting, inflight);

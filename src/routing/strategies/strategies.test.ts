@@ -3,17 +3,17 @@ import fc from 'fast-check';
 import { seededRandom } from '../../../test/support/bytes.ts';
 import { testProvider, testTarget } from '../../../test/support/inference.ts';
 import { STRATEGIES, type StrategyName } from './index.ts';
-import type { TargetView, Turn } from './strategy.ts';
+import type { SelectionContext, TargetView } from './strategy.ts';
 
 const view = (model: string, weight = 1, inflight = 0): TargetView => ({
   target: testTarget(testProvider(), model, weight),
   inflight,
-  pace: undefined,
+  timePerTokenMs: undefined,
   price: undefined,
   engine: undefined,
 });
 
-const turn = (more: Partial<Turn> = {}): Turn => ({
+const selection = (more: Partial<SelectionContext> = {}): SelectionContext => ({
   count: 0,
   random: () => 0,
   even: false,
@@ -26,7 +26,7 @@ const turn = (more: Partial<Turn> = {}): Turn => ({
 });
 const names = (views: readonly TargetView[]) => views.map(({ target }) => target.model);
 const order = (strategy: StrategyName, views: readonly TargetView[], count = 0, random = () => 0) =>
-  names(STRATEGIES[strategy](views, turn({ count, random })));
+  names(STRATEGIES[strategy](views, selection({ count, random })));
 
 const views = fc
   .array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.nat(20)), { maxLength: 6 })
@@ -69,8 +69,8 @@ describe('weighted', () => {
     const random = seededRandom(1);
     const given = [view('a', 1), view('b', 2), view('c', 7)];
     const firsts: Record<string, number> = {};
-    for (let turn = 0; turn < 10_000; turn += 1) {
-      const first = order('weighted', given, turn, random)[0] ?? '';
+    for (let selection = 0; selection < 10_000; selection += 1) {
+      const first = order('weighted', given, selection, random)[0] ?? '';
       firsts[first] = (firsts[first] ?? 0) + 1;
     }
     expect(firsts.a).toBeWithin(850, 1_150);
@@ -83,7 +83,7 @@ describe('least-inflight', () => {
   test('begins with the least busy for its weight', () => {
     fc.assert(
       fc.property(views, fc.nat(), (given, count) => {
-        const ordered = STRATEGIES['least-inflight'](given, turn({ count }));
+        const ordered = STRATEGIES['least-inflight'](given, selection({ count }));
         const loads = ordered.map(({ inflight, target }) => inflight / target.weight);
         expect(loads).toEqual(loads.toSorted((a, b) => a - b));
       }),

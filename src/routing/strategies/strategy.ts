@@ -6,7 +6,7 @@ export interface TargetView {
   /** Attempts in flight on it, from this process. */
   readonly inflight: number;
   /** Milliseconds for each token of late; undefined where nothing was measured yet. */
-  readonly pace: number | undefined;
+  readonly timePerTokenMs: number | undefined;
   /** US dollars per million tokens; undefined where not known. */
   readonly price: { readonly input: number; readonly output: number; readonly cached: number } | undefined;
   /** What its engine says of itself. */
@@ -22,7 +22,7 @@ export interface EngineLoad {
 }
 
 /** What a strategy may know of the request. */
-export interface Turn {
+export interface SelectionContext {
   /** How many requests this model had before. */
   readonly count: number;
   /** From 0 up to 1. */
@@ -44,7 +44,10 @@ export interface Turn {
  * fails before its answer is committed. Those that are not in the order follow in any. Pure: all that changes comes in
  * by the views and the turn.
  */
-export type Strategy = <View extends TargetView>(targets: readonly View[], turn: Turn) => readonly View[];
+export type Strategy = <View extends TargetView>(
+  targets: readonly View[],
+  selection: SelectionContext,
+) => readonly View[];
 
 /** An order with those that it left out at its end. */
 export function withOthers<View>(ordered: readonly View[], all: readonly View[]): readonly View[] {
@@ -61,7 +64,7 @@ export function rotate<T>(items: readonly T[], by: number): T[] {
 /** Draws one in proportion to the weights. */
 export function draw<View extends TargetView>(
   targets: readonly View[],
-  { random, even }: Pick<Turn, 'random' | 'even'>,
+  { random, even }: Pick<SelectionContext, 'random' | 'even'>,
   except?: View,
 ): View | undefined {
   if (even) {

@@ -1,8 +1,8 @@
 -- A gateway's work of one moment: corrects what earlier reservations took to what was used, then takes for new ones.
 -- KEYS: the journal of open reservations, then one key for each counter.
--- ARGV: a JSON list of the replica, how long its places are held without a sign of life (ms), counters, settlements,
+-- ARGV: a JSON list of the replica, how long its slots are held without a sign of life (ms), counters, settlements,
 --   reservations, and which of the settlements are of reservations that nobody waits for any more.
---   A counter: [kind (r rate, p period, h places held), mode (e enforces, s only looks on), limit, what flows into a rate
+--   A counter: [kind (r rate, p period, h slots held), mode (e enforces, s only looks on), limit, what flows into a rate
 --     per ms, what is known to be used of a period should its key be gone, how long the key is kept (ms)].
 --   Settlements are one list of: reservation, how many corrections, and for each of these a counter and the difference. It
 --     happens once: after that the reservation is no longer in the journal.
@@ -19,11 +19,11 @@ local states, out = {}, {}
 
 local function readRate(key, limit, perMs)
   local level, since = string.match(redis.call('GET', key) or '', '^(%S+) (%S+)$')
-  if not level then return { standing = limit } end
-  return { standing = math.min(limit, tonumber(level) + math.max(0, now - tonumber(since)) * perMs) }
+  if not level then return { counter_state = limit } end
+  return { counter_state = math.min(limit, tonumber(level) + math.max(0, now - tonumber(since)) * perMs) }
 end
 
--- Whose gateway has given no sign of life gets its places back. This one is alive: it is at work.
+-- Whose gateway has given no sign of life gets its slots back. This one is alive: it is at work.
 local function readPlaces(key)
   local held, own, entries = 0, 0, redis.call('HGETALL', key)
   for at = 1, #entries, 2 do
@@ -36,7 +36,7 @@ local function readPlaces(key)
       redis.call('HDEL', key, entries[at])
     end
   end
-  return { standing = held + own, own = own }
+  return { counter_state = held + own, own = own }
 end
 
 local function state(slot)
@@ -47,7 +47,7 @@ local function state(slot)
     read = readRate(key, limit, perMs)
   elseif kind == 'p' then
     local stored = tonumber(redis.call('GET', key) or nil)
-    read = { standing = stored or known, found = stored, change = 0 }
+    read = { counter_state = stored or known, found = stored, change = 0 }
   else
     read = readPlaces(key)
   end
@@ -58,15 +58,15 @@ end
 local function take(slot, amount)
   local taken, kind, limit = state(slot), counters[slot][1], counters[slot][3]
   if kind == 'r' then
-    taken.standing = math.min(limit, taken.standing - amount)
+    taken.counter_state = math.min(limit, taken.counter_state - amount)
   elseif kind == 'p' then
-    taken.standing, taken.change = taken.standing + amount, taken.change + amount
+    taken.counter_state, taken.change = taken.counter_state + amount, taken.change + amount
   else
     local own = math.max(0, taken.own + amount)
-    taken.standing, taken.own = taken.standing + own - taken.own, own
+    taken.counter_state, taken.own = taken.counter_state + own - taken.own, own
   end
   taken.changed = taken.changed or amount ~= 0
-  return taken.standing
+  return taken.counter_state
 end
 
 -- Calls a function with each reservation of a list, and the first and last place of its pairs.
@@ -109,8 +109,8 @@ local function judge(first, last)
   for at = first, last, 2 do
     local slot, amount = reservations[at], reservations[at + 1]
     local kind, mode, limit = unpack(counters[slot])
-    local standing, room = state(slot).standing, nil
-    if kind == 'r' then room = standing >= math.min(amount, limit) else room = standing + amount <= limit end
+    local counter_state, room = state(slot).counter_state, nil
+    if kind == 'r' then room = counter_state >= math.min(amount, limit) else room = counter_state + amount <= limit end
     if not room then
       if mode == 'e' then return at, over end
       over[at] = true
@@ -134,24 +134,24 @@ each(reservations, function(id, first, last)
   end
   local refused, over = judge(first, last)
   if refused then
-    out[#out + 1] = string.format('0,%d,%.6f', (refused - first) / 2, state(reservations[refused]).standing)
+    out[#out + 1] = string.format('0,%d,%.6f', (refused - first) / 2, state(reservations[refused]).counter_state)
     return
   end
-  local standings, indexes, places = { '1' }, {}, {}
+  local counter_states, indexes, slots = { '1' }, {}, {}
   for at = first, last, 2 do
     local slot = reservations[at]
     local kind, mode = unpack(counters[slot])
     if over[at] then indexes[#indexes + 1] = string.format('%d', (at - first) / 2) end
     -- What would have been refused takes nothing from what only looks on.
-    local spared = over[at] and mode == 's'
-    local standing = spared and state(slot).standing or take(slot, reservations[at + 1])
-    if kind == 'h' and not spared then places[#places + 1] = KEYS[slot + 1] end
-    standings[#standings + 1] = string.format(kind == 'r' and '%.6f' or '%.0f', standing)
+    local uncharged = over[at] and mode == 's'
+    local counter_state = uncharged and state(slot).counter_state or take(slot, reservations[at + 1])
+    if kind == 'h' and not uncharged then slots[#slots + 1] = KEYS[slot + 1] end
+    counter_states[#counter_states + 1] = string.format(kind == 'r' and '%.6f' or '%.0f', counter_state)
   end
   journal[#journal + 1] = id
-  journal[#journal + 1] = #places > 0 and cjson.encode(places) or '[]'
-  standings[#standings + 1] = string.format('%d', #indexes)
-  out[#out + 1] = table.concat(standings, ',')
+  journal[#journal + 1] = #slots > 0 and cjson.encode(slots) or '[]'
+  counter_states[#counter_states + 1] = string.format('%d', #indexes)
+  out[#out + 1] = table.concat(counter_states, ',')
   if #indexes > 0 then out[#out + 1] = table.concat(indexes, ',') end
 end)
 
@@ -163,9 +163,9 @@ for slot, written in pairs(states) do
     local key, kept = KEYS[slot + 1], string.format('%.0f', counters[slot][6])
     local kind = counters[slot][1]
     if kind == 'r' then
-      redis.call('SET', key, string.format('%.6f %.3f', written.standing, now), 'PX', kept)
+      redis.call('SET', key, string.format('%.6f %.3f', written.counter_state, now), 'PX', kept)
     elseif kind == 'p' and not written.found then
-      redis.call('SET', key, string.format('%.0f', written.standing), 'PX', kept)
+      redis.call('SET', key, string.format('%.0f', written.counter_state), 'PX', kept)
     elseif kind == 'p' then
       redis.call('INCRBY', key, string.format('%.0f', written.change))
       redis.call('PEXPIRE', key, kept)

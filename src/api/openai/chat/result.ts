@@ -10,7 +10,7 @@ import {
   wireUsage,
 } from './wire.ts';
 
-type Wire = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** A complete answer as a chat completion. */
 export function renderCompletion(result: ChatResult, about: AnswerAbout): string {
@@ -26,15 +26,15 @@ export function renderCompletion(result: ChatResult, about: AnswerAbout): string
   });
 }
 
-function renderChoice({ index, content, finish, logprobs }: ChatChoice): Wire {
+function renderChoice({ index, content, finish, logprobs }: ChatChoice): JsonObject {
   const texts: string[] = [];
   const refusals: string[] = [];
-  const calls: Wire[] = [];
-  const annotations: Wire[] = [];
-  const images: Wire[] = [];
-  const details: Wire[] = [];
+  const calls: JsonObject[] = [];
+  const annotations: JsonObject[] = [];
+  const images: JsonObject[] = [];
+  const details: JsonObject[] = [];
   let reasoning = '';
-  let audio: Wire | undefined;
+  let audio: JsonObject | undefined;
   for (const part of content) {
     switch (part.type) {
       case 'text':

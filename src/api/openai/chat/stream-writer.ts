@@ -13,7 +13,7 @@ import {
   wireUsage,
 } from './wire.ts';
 
-type Wire = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What has been written of one choice. */
 interface Choice {
@@ -86,7 +86,7 @@ export class ChatChunkWriter implements ChatEventWriter {
     return choice;
   }
 
-  #chunk(index: number, delta: Wire, more = ',"finish_reason":null'): string {
+  #chunk(index: number, delta: JsonObject, more = ',"finish_reason":null'): string {
     const choice = this.#choice(index);
     const greeting = choice.greeted ? delta : { role: 'assistant', ...delta };
     choice.greeted = true;

@@ -9,7 +9,7 @@ import type { FinishReason, UnifiedFinish } from '../../../core/chat/result.ts';
 import { packSignature } from '../../../core/chat/signature.ts';
 import type { Usage } from '../../../core/usage.ts';
 
-type Wire = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 const FINISH: Readonly<Record<UnifiedFinish, string>> = {
   stop: 'stop',
@@ -28,7 +28,7 @@ export function finishName({ unified }: FinishReason, refused: boolean): string 
   return unified === 'refusal' && refused ? 'stop' : FINISH[unified];
 }
 
-export function wireUsage(usage: Usage): Wire {
+export function wireUsage(usage: Usage): JsonObject {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens, cacheWriteTokens, reasoningTokens } = usage;
   const input = {
     ...(cachedInputTokens === undefined ? {} : { cached_tokens: cachedInputTokens }),
@@ -46,7 +46,7 @@ export function wireUsage(usage: Usage): Wire {
 }
 
 /** A citation of the web; others have no place in this dialect. */
-export function annotation(citation: Citation): Wire | undefined {
+export function annotation(citation: Citation): JsonObject | undefined {
   const { url, title, start, end } = citation;
   if (url === undefined) return undefined;
   return {
@@ -59,7 +59,7 @@ export function annotation(citation: Citation): Wire | undefined {
 export function reasoningDetail(
   part: Pick<ReasoningPart, 'text' | 'signature' | 'redacted' | 'id' | 'summary'>,
   index: number,
-): Wire {
+): JsonObject {
   const { text, signature, redacted, id, summary } = part;
   const common = {
     ...(id === undefined ? {} : { id }),
@@ -73,18 +73,18 @@ export function reasoningDetail(
 }
 
 /** Where Google's OpenAI-compatible API puts the signature of a call. */
-export function callExtras(signature: Signature | undefined): Wire {
+export function callExtras(signature: Signature | undefined): JsonObject {
   if (signature === undefined) return {};
   return { extra_content: { google: { thought_signature: packSignature(signature, 'gemini') } } };
 }
 
-export function wireCall({ id, name, arguments: text, kind, signature }: ToolCallPart): Wire {
+export function wireCall({ id, name, arguments: text, kind, signature }: ToolCallPart): JsonObject {
   if (kind === 'custom') return { id, type: 'custom', custom: { name, input: text } };
   return { id, type: 'function', function: { name, arguments: text }, ...callExtras(signature) };
 }
 
 /** A picture in an answer, in the form that OpenRouter made common. */
-export function wireImage(part: AssistantPart): Wire | undefined {
+export function wireImage(part: AssistantPart): JsonObject | undefined {
   if (part.type !== 'image') return undefined;
   const { source } = part;
   const url =
@@ -96,7 +96,7 @@ export function wireImage(part: AssistantPart): Wire | undefined {
   return url === undefined ? undefined : { type: 'image_url', image_url: { url } };
 }
 
-export function wireAudio(part: AssistantPart): Wire | undefined {
+export function wireAudio(part: AssistantPart): JsonObject | undefined {
   if (part.type !== 'audio' || part.source.kind !== 'base64') return undefined;
   return { data: part.source.data };
 }

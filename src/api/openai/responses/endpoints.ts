@@ -7,9 +7,9 @@ import { asString } from '../../../core/json.ts';
 import { once } from '../../../core/once.ts';
 import type { Principal } from '../../../core/principal.ts';
 import { type JsonBody, readJsonBody } from '../../../http/body.ts';
-import type { Door } from '../../../http/door.ts';
 import { openAiErrorBody } from '../../../http/error-body.ts';
-import type { Exchange } from '../../../http/exchange.ts';
+import type { HttpContext } from '../../../http/http-context.ts';
+import type { HttpRouter } from '../../../http/http-router.ts';
 import { jsonResponse } from '../../../http/response.ts';
 import { authenticate } from '../../authenticate.ts';
 import { chatCall } from '../../chat-call.ts';
@@ -86,7 +86,7 @@ function notFound(id: string): GatewayError {
   return new GatewayError('not_found', `Response with id '${id.slice(0, 200)}' not found.`);
 }
 
-export function addResponsesRoutes(door: Door, services: ApiServices): void {
+export function addResponsesRoutes(router: HttpRouter, services: ApiServices): void {
   const { responses, clock } = services;
 
   const makeCall = async (body: JsonBody, headers: HeaderReader, principal: Principal): Promise<ChatCall> => {
@@ -122,22 +122,22 @@ export function addResponsesRoutes(door: Door, services: ApiServices): void {
         `event: error\ndata: ${JSON.stringify({ type: 'error', ...JSON.parse(openAiErrorBody(error)).error })}\n\n`,
       ),
   };
-  door.route('POST', '/v1/responses', inferenceHandler(services, create));
+  router.route('POST', '/v1/responses', inferenceHandler(services, create));
 
-  const find = async (exchange: Exchange) => {
-    const { params } = exchange;
-    const { tenant } = await authenticate(services, exchange);
+  const find = async (httpContext: HttpContext) => {
+    const { params } = httpContext;
+    const { tenant } = await authenticate(services, httpContext);
     const id = params.id ?? '';
     const stored = await responses.get({ tenant }, id);
     if (!stored) throw notFound(id);
     return stored;
   };
-  door.route('GET', '/v1/responses/:id', async (exchange) => {
-    const { response } = await find(exchange);
-    return jsonResponse(exchange.request, 200, JSON.stringify(response), {});
+  router.route('GET', '/v1/responses/:id', async (httpContext) => {
+    const { response } = await find(httpContext);
+    return jsonResponse(httpContext.request, 200, JSON.stringify(response), {});
   });
-  door.route('GET', '/v1/responses/:id/input_items', async (exchange) => {
-    const { input, id } = await find(exchange);
+  router.route('GET', '/v1/responses/:id/input_items', async (httpContext) => {
+    const { input, id } = await find(httpContext);
     const data = input.map((item, index) => ({ id: `item_${id}_${index}`, ...item }));
     const list = {
       object: 'list',
@@ -146,11 +146,11 @@ export function addResponsesRoutes(door: Door, services: ApiServices): void {
       last_id: data.at(-1)?.id ?? null,
       has_more: false,
     };
-    return jsonResponse(exchange.request, 200, JSON.stringify(list), {});
+    return jsonResponse(httpContext.request, 200, JSON.stringify(list), {});
   });
-  door.route('DELETE', '/v1/responses/:id', async (exchange) => {
-    const { request, params } = exchange;
-    const { tenant } = await authenticate(services, exchange);
+  router.route('DELETE', '/v1/responses/:id', async (httpContext) => {
+    const { request, params } = httpContext;
+    const { tenant } = await authenticate(services, httpContext);
     const id = params.id ?? '';
     if (!(await responses.delete({ tenant }, id))) throw notFound(id);
     return jsonResponse(request, 200, JSON.stringify({ id, object: 'response', deleted: true }), {});

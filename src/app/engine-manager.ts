@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { EngineRoom } from '../engines/engine-room.ts';
+import { EngineManager } from '../engines/engine-manager.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { spawnProcess } from '../platform/child-process.ts';
@@ -9,7 +9,7 @@ import type { TargetStates } from '../routing/health/target-states.ts';
 
 const ENGINE_HEALTH_TIMEOUT_MS = 2_000;
 
-export interface EngineRoomOptions {
+export interface EngineManagerOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
@@ -20,20 +20,20 @@ export interface EngineRoomOptions {
 }
 
 /** Engines as real processes, with what happens to them in the log and the metrics. */
-export function createEngineRoom({
+export function createEngineManager({
   env,
   clock,
   log: { logger },
   metrics,
   states,
   ledgerFile,
-}: EngineRoomOptions): EngineRoom {
+}: EngineManagerOptions): EngineManager {
   const ledger = new ProcessLedger(ledgerFile);
   const count = ledger.endLeftovers();
   // Also when the process is made to end at once, and nobody stops them in order.
   process.once('exit', () => ledger.endLeftovers());
   if (count > 0) logger.warn({ count }, 'engines that an earlier gateway had left running were ended');
-  return new EngineRoom(
+  return new EngineManager(
     {
       clock,
       spawn: ledger.noting(spawnProcess),

@@ -68,7 +68,7 @@ interface ProviderSeries {
 }
 
 /** The metrics that every request touches, by what they are labelled with. */
-export class RecordedSeries {
+export class MetricHandles {
   readonly #models = new Map<string, Map<string, ModelSeries>>();
   readonly #providers = new Map<string, ProviderSeries>();
   readonly #overheads = new Map<string, Observed>();

@@ -1,12 +1,12 @@
 import type { Config } from '../config/schema.ts';
 import { freePort } from '../platform/ports.ts';
-import type { OnDemand } from '../providers/types.ts';
+import type { LazyEngine } from '../providers/types.ts';
 import type { EngineWorld } from './engine.ts';
 import { EnginePool } from './engine-pool.ts';
 import { engineSpecs, poolSettings } from './specs.ts';
 
 /** The engines of the configuration in force, each with a port that stays its own. */
-export class EngineRoom {
+export class EngineManager {
   readonly pool: EnginePool;
   readonly #ports = new Map<string, number>();
 
@@ -38,13 +38,13 @@ export class EngineRoom {
     return this.#ports.get(id) ?? 0;
   }
 
-  onDemand(id: string): OnDemand {
+  lazyEngine(id: string): LazyEngine {
     const { pool } = this;
     return {
       get loaded() {
         return pool.isReady(id);
       },
-      demand: () => pool.demand(id),
+      ensureLoaded: () => pool.ensureLoaded(id),
     };
   }
 }

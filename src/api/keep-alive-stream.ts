@@ -21,7 +21,7 @@ export interface HeldUpOptions {
  * An event stream that says from time to time that it is alive, until the answer begins; then it is that answer. Comments
  * are what the event stream format has for it, and every client skips them.
  */
-export function heldUpStream(options: HeldUpOptions): ReadableStream<Uint8Array> {
+export function keepAliveStream(options: HeldUpOptions): ReadableStream<Uint8Array> {
   const { answer, clock, message, renderStreamError, onCancel } = options;
   let body: ReadableStreamDefaultReader<Uint8Array> | undefined;
   const over = new AbortController();

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { toBytes, toSlice } from '../../test/support/bytes.ts';
-import { Pieces, PiecesBuilder } from './pieces.ts';
+import { BufferList, BufferListBuilder } from './buffer-list.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'é', '漢', '💧'), maxLength: 6 });
 const piece = fc.oneof(text, text.map(toSlice));
@@ -9,7 +9,7 @@ const piece = fc.oneof(text, text.map(toSlice));
 test('pieces are as long as their bytes, and come in the order in which they were added', () => {
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
-      const builder = new PiecesBuilder();
+      const builder = new BufferListBuilder();
       for (const one of pieces) builder.add(one);
       const taken = builder.take();
       const wanted = Buffer.concat(pieces.map(toBytes));
@@ -18,5 +18,5 @@ test('pieces are as long as their bytes, and come in the order in which they wer
       expect(builder.take()).toBeUndefined();
     }),
   );
-  expect(Pieces.of('é')).toHaveLength(2);
+  expect(BufferList.of('é')).toHaveLength(2);
 });

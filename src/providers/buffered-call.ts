@@ -1,12 +1,12 @@
 import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { UpstreamExchange, UpstreamRequest } from '../core/transport.ts';
+import type { UpstreamCall, UpstreamRequest } from '../core/transport.ts';
 import type { BufferedResponse, Provider, UpstreamModel } from './types.ts';
 
 const MAX_BODY = 16 * 1024 * 1024;
 
 /** Sends a small request and holds its whole answer. @throws GatewayError when there is none in time */
-export function exchangeBuffered(
+export function sendBuffered(
   provider: Provider,
   request: UpstreamRequest,
   timeoutMs: number,
@@ -25,10 +25,10 @@ export function exchangeBuffered(
     );
   };
   const timer = setTimeout(() => {
-    exchange.abort();
+    upstreamCall.abort();
     fail(`did not answer within ${timeoutMs} ms.`);
   }, timeoutMs);
-  const exchange: UpstreamExchange = provider.transport.send(request, {
+  const upstreamCall: UpstreamCall = provider.transport.send(request, {
     onHead: (status, headers) => {
       head = { status, headers };
     },
@@ -36,7 +36,7 @@ export function exchangeBuffered(
       length += bytes.length;
       parts.push(bytes);
       if (length > MAX_BODY) {
-        exchange.abort();
+        upstreamCall.abort();
         fail('sent a list that is too long to be one.');
       }
     },
@@ -57,7 +57,7 @@ export async function fetchModels(provider: Provider, timeoutMs: number): Promis
   const { adapter } = provider;
   if (!adapter.buildModelsRequest || !adapter.parseModels) return [];
   const request = await adapter.authorize(adapter.buildModelsRequest(provider), provider);
-  const response = await exchangeBuffered(provider, request, timeoutMs);
+  const response = await sendBuffered(provider, request, timeoutMs);
   if (response.status !== 200) throw adapter.mapError(response, { provider, model: '', weight: 1 });
   return adapter.parseModels(response, provider);
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { testProvider } from '../../test/support/inference.ts';
 import type { ModelRoute } from './directory.ts';
 import { DEFAULT_HEALTH, TargetState } from './health/target-state.ts';
-import { Look, LookNotes, type Ready } from './look.ts';
+import { type RouteCandidate, RoutingDecisionEntry, RoutingDecisionLog } from './routing-decision.ts';
 
 const route: ModelRoute = {
   id: 'm',
@@ -14,45 +14,58 @@ const route: ModelRoute = {
   strict: false,
   facts: undefined,
 };
-const places = ['a', 'b', 'c'].map(
-  (id, index): Ready => ({
+const candidates = ['a', 'b', 'c'].map(
+  (id, index): RouteCandidate => ({
     target: { provider: testProvider({ id }), model: 'up', weight: 1 },
     route,
     state: new TargetState(() => DEFAULT_HEALTH),
     index,
     inflight: index,
-    pace: index === 0 ? undefined : index * 10,
+    timePerTokenMs: index === 0 ? undefined : index * 10,
   }),
 );
-const shown = (look: Look) =>
-  look.considered.map(({ target, leftOut, inflight, pace }) => [target.provider.id, leftOut, inflight, pace]);
+const shown = (decision: RoutingDecisionEntry) =>
+  decision.evaluated.map(({ target, leftOut, inflight, timePerTokenMs }) => [
+    target.provider.id,
+    leftOut,
+    inflight,
+    timePerTokenMs,
+  ]);
 
 test('tells what was noted, then those that nobody had to look at, then those that were ruled out', () => {
-  const [a, b, c] = places;
+  const [a, b, c] = candidates;
   if (!a || !b || !c) throw new Error('three');
   const ruledOut = [{ target: b.target, leftOut: 'without tools' }];
-  const look = new Look(route, 'asked', 0, places, 2, ruledOut, new LookNotes());
-  look.note(c, 'busy');
-  look.tried(c);
-  expect(shown(look)).toEqual([
+  const decision = new RoutingDecisionEntry(
+    route,
+    'asked',
+    0,
+    candidates,
+    2,
+    ruledOut,
+    new RoutingDecisionLog(),
+  );
+  decision.note(c, 'busy');
+  decision.tried(c);
+  expect(shown(decision)).toEqual([
     ['c', 'busy', 2, 20],
     ['a', undefined, undefined, undefined],
     ['b', 'without tools', undefined, undefined],
   ]);
-  look.tried(a);
-  expect(shown(look)[1]).toEqual(['a', undefined, 0, undefined]);
-  expect(look.only).toBeUndefined();
+  decision.tried(a);
+  expect(shown(decision)[1]).toEqual(['a', undefined, 0, undefined]);
+  expect(decision.only).toBeUndefined();
 });
 
 test('notes that newer ones have taken the place of are not taken for others', () => {
-  const notes = new LookNotes(16);
-  const [a] = places;
+  const notes = new RoutingDecisionLog(16);
+  const [a] = candidates;
   if (!a) throw new Error('one');
-  const old = new Look(route, 'asked', 0, [a], 1, [], notes);
+  const old = new RoutingDecisionEntry(route, 'asked', 0, [a], 1, [], notes);
   old.note(a, undefined);
   expect(old.only).toMatchObject({ inflight: 0 });
-  const newer = new Look(route, 'asked', 0, places, 3, [], notes);
-  for (const place of places) newer.note(place, 'draining');
+  const newer = new RoutingDecisionEntry(route, 'asked', 0, candidates, 3, [], notes);
+  for (const candidate of candidates) newer.note(candidate, 'draining');
   expect(shown(old)).toEqual([['a', undefined, 0, undefined]]);
   notes.reserve(1);
   expect(shown(old)).toEqual([['a', undefined, undefined, undefined]]);

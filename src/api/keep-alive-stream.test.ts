@@ -3,7 +3,7 @@ import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { testProvider } from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { InferenceAnswer } from '../inference/service.ts';
-import { heldUpStream } from './held-up-stream.ts';
+import { keepAliveStream } from './keep-alive-stream.ts';
 
 const target = { provider: testProvider({ id: 'a' }), model: 'm', weight: 1 };
 const encoder = new TextEncoder();
@@ -12,7 +12,7 @@ function create() {
   const clock = new FakeClock();
   const { promise, resolve, reject } = Promise.withResolvers<InferenceAnswer>();
   const state = { cancelled: 0, bodyCancelled: 0 };
-  const stream = heldUpStream({
+  const stream = keepAliveStream({
     answer: promise,
     clock,
     message: 'loading',

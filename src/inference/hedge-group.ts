@@ -3,21 +3,21 @@ import type { Answer } from './attempt.ts';
 import type { AttemptTrace } from './context.ts';
 
 /** An attempt under way. */
-export interface Racer {
+export interface HedgedAttempt {
   readonly answer: Promise<Answer>;
   readonly trace: AttemptTrace;
   cancel(reason: GatewayError): void;
 }
 
 /** Attempts at the same request at the same time, of which one may answer. */
-export class Race {
-  readonly #racers: Racer[] = [];
+export class HedgeGroup {
+  readonly #attempts: HedgedAttempt[] = [];
   #running = 0;
   /** The first that had something to say. */
   winner: AttemptTrace | undefined;
 
-  add(racer: Racer): void {
-    this.#racers.push(racer);
+  add(attempt: HedgedAttempt): void {
+    this.#attempts.push(attempt);
     this.#running += 1;
   }
 
@@ -34,6 +34,6 @@ export class Race {
   }
 
   cancel(reason: GatewayError, except?: AttemptTrace): void {
-    for (const racer of this.#racers) if (racer.trace !== except) racer.cancel(reason);
+    for (const attempt of this.#attempts) if (attempt.trace !== except) attempt.cancel(reason);
   }
 }

@@ -2,7 +2,7 @@ import type { GatewayError } from '../core/errors.ts';
 import type { HeaderReader, HttpRequest } from '../core/http.ts';
 
 /** One HTTP request at the door, from its arrival to the end of its answer. */
-export class Exchange {
+export class HttpContext {
   /** The pattern that matched, for metrics; a bounded set. */
   route = 'unmatched';
   /** Path parameters. */
@@ -19,7 +19,7 @@ export class Exchange {
     readonly requestId: string,
     /** Monotonic milliseconds. */
     readonly startedAt: number,
-    private readonly onFinish: (exchange: Exchange, status: number) => void,
+    private readonly onFinish: (httpContext: HttpContext, status: number) => void,
   ) {}
 
   /** The answer outlives the handler: whoever calls this calls `finish` at its end. */

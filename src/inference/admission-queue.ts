@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Admission } from '../limits/limiter.ts';
+import type { LimitReservation } from '../limits/limiter.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import { QueuedRequest, type QueueOutcome } from '../routing/admission/queued-request.ts';
-import type { Payer } from '../routing/admission/target-gate.ts';
-import type { Ticket } from '../routing/health/target-state.ts';
-import type { Ready } from '../routing/look.ts';
+import type { QueueTenant } from '../routing/admission/target-gate.ts';
+import type { InFlightLease } from '../routing/health/target-state.ts';
+import type { RouteCandidate } from '../routing/routing-decision.ts';
 import type { RequestContext } from './context.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
 
@@ -14,18 +14,18 @@ export interface QueueObserver {
   queueLeft(outcome: QueueOutcome<unknown>['kind'], priority: Priority, waitedMs: number): void;
 }
 
-export interface WaitingRoomOptions {
+export interface AdmissionQueueOptions {
   readonly clock: Clock;
   readonly deadlines: DeadlineMonitor;
   readonly observer: QueueObserver;
 }
 
 /** A target with a place on it that is taken already. */
-export interface Claim {
+export interface AcquiredSlot {
   /** What was taken from the target's own limits. */
-  readonly admission?: Admission | undefined;
-  readonly ready: Ready;
-  readonly ticket: Ticket;
+  readonly reservation?: LimitReservation | undefined;
+  readonly candidate: RouteCandidate;
+  readonly lease: InFlightLease;
 }
 
 /** When nothing tells how long it would take. Seconds. */
@@ -33,39 +33,39 @@ const RETRY_AFTER = 1;
 const LONGEST_RETRY_AFTER = 60;
 
 /** Holds requests until one of the busy targets that they may go to has room. */
-export class WaitingRoom {
+export class AdmissionQueue {
   #order = 0;
 
-  constructor(private readonly options: WaitingRoomOptions) {}
+  constructor(private readonly options: AdmissionQueueOptions) {}
 
   /**
    * @returns a place; undefined when none of the targets can be used any more
    * @throws GatewayError `model_busy` when there was no room in time; why the request was aborted, if it was
    */
   async enter(
-    busy: readonly Ready[],
-    payer: Payer,
+    busy: readonly RouteCandidate[],
+    queueTenant: QueueTenant,
     context: RequestContext,
     timeoutMs: number,
-  ): Promise<Claim | undefined> {
+  ): Promise<AcquiredSlot | undefined> {
     const { clock, deadlines, observer } = this.options;
     const since = clock.now();
     // Whoever has waited before has used up some of the time.
     const expiresAt = Math.min(since + timeoutMs - context.queuedMs, context.deadlineAt);
     const { priority } = context;
-    const request = new QueuedRequest<Claim>({
-      payer,
+    const request = new QueuedRequest<AcquiredSlot>({
+      queueTenant,
       priority,
       deadlineAt: context.deadlineAt,
       order: this.#order++,
       expiresAt,
-      places: busy.flatMap((ready) => {
-        const { gate } = ready.state;
-        const claim = () => ({
-          ready,
-          ticket: ready.state.begin(clock.now(), context.stream, payer, true),
+      slots: busy.flatMap((candidate) => {
+        const { gate } = candidate.state;
+        const acquire = () => ({
+          candidate,
+          lease: candidate.state.begin(clock.now(), context.stream, queueTenant, true),
         });
-        return gate ? [{ gate, claim }] : [];
+        return gate ? [{ gate, acquire }] : [];
       }),
     });
     deadlines.watch(request);
@@ -78,21 +78,21 @@ export class WaitingRoom {
     observer.queueLeft(outcome.kind, priority, now - since);
     switch (outcome.kind) {
       case 'let_in':
-        if (!context.aborted) return outcome.claim;
-        outcome.claim.ticket.release(now);
+        if (!context.aborted) return outcome.acquired;
+        outcome.acquired.lease.release(now);
         throw context.aborted;
       case 'gone':
         return undefined;
       case 'cancelled':
         throw context.aborted ?? new GatewayError('internal_error', 'The request left the queue.');
       default:
-        throw this.#refusal(busy, payer, context, outcome.kind);
+        throw this.#refusal(busy, queueTenant, context, outcome.kind);
     }
   }
 
   #refusal(
-    busy: readonly Ready[],
-    { tenant }: Payer,
+    busy: readonly RouteCandidate[],
+    { tenant }: QueueTenant,
     context: RequestContext,
     why: 'timeout' | 'shed',
   ): GatewayError {

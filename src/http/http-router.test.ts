@@ -3,8 +3,8 @@ import { FakeClock } from '../../test/support/fake-clock.ts';
 import { asHttpRequest, asResponse } from '../../test/support/web-messages.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { CorsRules } from './cors.ts';
-import { Door } from './door.ts';
-import { reply } from './response.ts';
+import { HttpRouter } from './http-router.ts';
+import { httpResponse } from './response.ts';
 
 const NO_CORS: CorsRules = { origins: [], allowCredentials: false, maxAgeSeconds: 600 };
 
@@ -12,7 +12,7 @@ function create(cors: CorsRules = NO_CORS) {
   const clock = new FakeClock();
   const observed: (readonly [string, string, number, number])[] = [];
   const defects: unknown[] = [];
-  const door = new Door({
+  const router = new HttpRouter({
     clock,
     newId: () => 'new-id',
     cors: () => cors,
@@ -20,25 +20,25 @@ function create(cors: CorsRules = NO_CORS) {
     onDefect: (error) => defects.push(error),
   });
   const call = async (path: string, init: RequestInit = {}) =>
-    asResponse(await door.handle(asHttpRequest(new Request(`http://weir.test${path}`, init))));
-  return { door, call, clock, observed, defects };
+    asResponse(await router.handle(asHttpRequest(new Request(`http://weir.test${path}`, init))));
+  return { router, call, clock, observed, defects };
 }
 
-describe('Door', () => {
+describe('HttpRouter', () => {
   let made = create();
   beforeEach(() => {
     made = create();
-    const { door, clock } = made;
-    door.route('GET', '/plain', () => {
+    const { router, clock } = made;
+    router.route('GET', '/plain', () => {
       clock.advance(250);
-      return reply(200, 'plain', {});
+      return httpResponse(200, 'plain', {});
     });
-    door.route('POST', '/plain', () => reply(201, 'posted', {}));
-    door.route('GET', '/models/:id{.+}', () => reply(200, 'model', {}));
-    door.route('GET', '/refuses', () => {
+    router.route('POST', '/plain', () => httpResponse(201, 'posted', {}));
+    router.route('GET', '/models/:id{.+}', () => httpResponse(200, 'model', {}));
+    router.route('GET', '/refuses', () => {
       throw new GatewayError('permission_denied', 'not for you');
     });
-    door.route('GET', '/breaks', async () => {
+    router.route('GET', '/breaks', async () => {
       throw new TypeError('secret detail');
     });
   });

@@ -1,5 +1,5 @@
+import { type BufferPart, copyPart } from '../core/buffer-list.ts';
 import { ByteSlice } from '../core/byte-slice.ts';
-import { copyPiece, type Piece } from '../core/pieces.ts';
 import type { Sender, WriteBatch } from './write-batch.ts';
 
 /** A socket, as far as it is written to. */
@@ -16,12 +16,12 @@ const MAX_WAITING = 128 * 1024;
 const MOST_BYTES = 3;
 
 /** What is to be sent on one connection, in order: together with that of others, and no faster than it is taken. */
-export class Outbox implements Sender {
+export class SocketWriter implements Sender {
   readonly #batch: WriteBatch;
   readonly #onSent: () => void;
   readonly #onGone: () => void;
   #socket: WritableSocket | undefined;
-  #pieces: Piece[] = [];
+  #pieces: BufferPart[] = [];
   /** Written since it was last sent, as far as it was: about so many bytes. */
   #waitingBytes = 0;
   #scheduled = false;
@@ -55,7 +55,7 @@ export class Outbox implements Sender {
     this.#pieces = [];
   }
 
-  write(piece: Piece): void {
+  write(piece: BufferPart): void {
     if (!this.#socket || piece.length === 0) return;
     this.#pieces.push(piece);
     this.#waitingBytes += piece.length;
@@ -105,13 +105,13 @@ const joint = Buffer.allocUnsafeSlow(8 * MAX_JOINED);
  * Takes the first pieces as one, as long as copying them costs less than another write would.
  * @returns the beginning of bytes that are good until the next call
  */
-function takeSome(pieces: Piece[]): { readonly data: Uint8Array; readonly length: number } {
+function takeSome(pieces: BufferPart[]): { readonly data: Uint8Array; readonly length: number } {
   let length = 0;
   let count = 0;
   for (let piece = pieces[0]; piece !== undefined; piece = pieces[count]) {
     const size = typeof piece === 'string' ? MOST_BYTES * piece.length : piece.length;
     if (length + size > joint.length) break;
-    length += copyPiece(piece, joint, length);
+    length += copyPart(piece, joint, length);
     count += 1;
     if (length >= MAX_JOINED) break;
   }
@@ -125,6 +125,6 @@ function takeSome(pieces: Piece[]): { readonly data: Uint8Array; readonly length
   return { data: joint, length };
 }
 
-function bytesOf(piece: Piece): Uint8Array {
+function bytesOf(piece: BufferPart): Uint8Array {
   return typeof piece === 'string' ? Buffer.from(piece) : piece.view();
 }

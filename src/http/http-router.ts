@@ -1,17 +1,17 @@
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
-import type { HttpReply, HttpRequest } from '../core/http.ts';
+import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { addCorsHeaders, type CorsRules, preflightResponse } from './cors.ts';
 import { errorHeaders, openAiErrorBody, refusalBody } from './error-body.ts';
-import { Exchange, requestIdFor } from './exchange.ts';
+import { HttpContext, requestIdFor } from './http-context.ts';
 import { type Method, PathPattern } from './path-pattern.ts';
-import { jsonResponse, reply } from './response.ts';
+import { httpResponse, jsonResponse } from './response.ts';
 
 export type { Method } from './path-pattern.ts';
 
-export type DoorHandler = (exchange: Exchange) => HttpReply | Promise<HttpReply>;
+export type RouteHandler = (httpContext: HttpContext) => HttpResponse | Promise<HttpResponse>;
 
-export interface DoorOptions {
+export interface HttpRouterOptions {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly cors: () => CorsRules;
@@ -24,87 +24,91 @@ export interface DoorOptions {
 const KNOWN_METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT', 'PATCH']);
 
 /** The HTTP side of the gateway: routes, request ids, errors, CORS and the count of what was answered. */
-export class Door {
+export class HttpRouter {
   /** By method and then by path, for those without parameters: nearly all of the traffic. */
-  readonly #exact = new Map<string, Map<string, DoorHandler>>();
-  readonly #patterns: { readonly pattern: PathPattern; readonly handler: DoorHandler }[] = [];
+  readonly #exact = new Map<string, Map<string, RouteHandler>>();
+  readonly #patterns: { readonly pattern: PathPattern; readonly handler: RouteHandler }[] = [];
 
-  readonly #onFinish = ({ request, route, startedAt }: Exchange, status: number) => {
+  readonly #onFinish = ({ request, route, startedAt }: HttpContext, status: number) => {
     const method = KNOWN_METHODS.has(request.method) ? request.method : 'OTHER';
     this.options.observe(method, route, status, (this.options.clock.now() - startedAt) / 1000);
   };
 
-  constructor(private readonly options: DoorOptions) {}
+  constructor(private readonly options: HttpRouterOptions) {}
 
   /** Adds a route. `path` may have parameters: `/v1/models/:id{.+}`, `/v1/auth/oidc/:provider`. */
-  route(method: Method, path: string, handler: DoorHandler): void {
+  route(method: Method, path: string, handler: RouteHandler): void {
     const pattern = new PathPattern(method, path);
-    const matched: DoorHandler = (exchange) => {
-      exchange.route = path;
-      return handler(exchange);
+    const matched: RouteHandler = (httpContext) => {
+      httpContext.route = path;
+      return handler(httpContext);
     };
     this.#patterns.push({ pattern, handler: matched });
     if (pattern.hasParameters) return;
-    const paths = this.#exact.get(method) ?? new Map<string, DoorHandler>();
+    const paths = this.#exact.get(method) ?? new Map<string, RouteHandler>();
     this.#exact.set(method, paths.set(path, matched));
   }
 
   /** Answers one request. Never throws and never rejects. */
-  handle(request: HttpRequest): HttpReply | Promise<HttpReply> {
+  handle(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
     const { clock, newId, cors } = this.options;
     const id = requestIdFor(request.headers, newId);
-    const exchange = new Exchange(request, id, clock.now(), this.#onFinish);
+    const httpContext = new HttpContext(request, id, clock.now(), this.#onFinish);
     const rules = cors();
     try {
-      const answer = preflightResponse(rules, request) ?? this.#dispatch(exchange);
-      if (!(answer instanceof Promise)) return this.#finished(exchange, rules, answer);
+      const answer = preflightResponse(rules, request) ?? this.#dispatch(httpContext);
+      if (!(answer instanceof Promise)) return this.#finished(httpContext, rules, answer);
       return answer.then(
-        (made) => this.#finished(exchange, rules, made),
-        (error: unknown) => this.#refused(exchange, rules, error),
+        (made) => this.#finished(httpContext, rules, made),
+        (error: unknown) => this.#refused(httpContext, rules, error),
       );
     } catch (error) {
-      return this.#refused(exchange, rules, error);
+      return this.#refused(httpContext, rules, error);
     }
   }
 
   /** The answer to what is no HTTP request. */
-  refuse(status: number, message: string): HttpReply {
+  refuse(status: number, message: string): HttpResponse {
     const headers = { 'x-request-id': this.options.newId(), 'content-type': 'application/json' };
-    return reply(status, refusalBody(status, message), headers);
+    return httpResponse(status, refusalBody(status, message), headers);
   }
 
-  #dispatch(exchange: Exchange): HttpReply | Promise<HttpReply> {
-    const { request } = exchange;
+  #dispatch(httpContext: HttpContext): HttpResponse | Promise<HttpResponse> {
+    const { request } = httpContext;
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const path = pathOf(request.target);
     const exact = this.#exact.get(method)?.get(path);
-    if (exact) return exact(exchange);
+    if (exact) return exact(httpContext);
     for (const { pattern, handler } of this.#patterns) {
       const params = pattern.method === method ? pattern.match(path) : undefined;
       if (!params) continue;
-      exchange.params = params;
-      return handler(exchange);
+      httpContext.params = params;
+      return handler(httpContext);
     }
     throw this.#noRoute(request.method, path);
   }
 
-  #finished(exchange: Exchange, rules: CorsRules, answer: HttpReply): HttpReply {
+  #finished(httpContext: HttpContext, rules: CorsRules, answer: HttpResponse): HttpResponse {
     const { headers } = answer;
-    headers.set('x-request-id', exchange.requestId);
-    if (exchange.requestIdHeader) headers.set(exchange.requestIdHeader, exchange.requestId);
-    if (rules.origins.length > 0) addCorsHeaders(rules, exchange.request, headers);
-    if (!exchange.deferred) exchange.finish(answer.status);
+    headers.set('x-request-id', httpContext.requestId);
+    if (httpContext.requestIdHeader) headers.set(httpContext.requestIdHeader, httpContext.requestId);
+    if (rules.origins.length > 0) addCorsHeaders(rules, httpContext.request, headers);
+    if (!httpContext.deferred) httpContext.finish(answer.status);
     return answer;
   }
 
-  #refused(exchange: Exchange, rules: CorsRules, thrown: unknown): HttpReply | Promise<HttpReply> {
+  #refused(
+    httpContext: HttpContext,
+    rules: CorsRules,
+    thrown: unknown,
+  ): HttpResponse | Promise<HttpResponse> {
     const error = asGatewayError(thrown);
-    if (error.code === 'internal_error') this.options.onDefect(error.cause ?? error, exchange.requestId);
-    const body = exchange.renderError?.(error, exchange.requestId) ?? openAiErrorBody(error);
-    const answer = jsonResponse(exchange.request, error.status, body, errorHeaders(error));
+    if (error.code === 'internal_error') this.options.onDefect(error.cause ?? error, httpContext.requestId);
+    const body = httpContext.renderError?.(error, httpContext.requestId) ?? openAiErrorBody(error);
+    const answer = jsonResponse(httpContext.request, error.status, body, errorHeaders(error));
     return answer instanceof Promise
-      ? answer.then((made) => this.#finished(exchange, rules, made))
-      : this.#finished(exchange, rules, answer);
+      ? answer.then((made) => this.#finished(httpContext, rules, made))
+      : this.#finished(httpContext, rules, answer);
   }
 
   #noRoute(method: string, path: string): GatewayError {

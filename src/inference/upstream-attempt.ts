@@ -3,20 +3,20 @@ import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
 import type { AttemptContext, InlineMedia, Target } from '../providers/types.ts';
 import type { ModelRoute } from '../routing/directory.ts';
-import type { Ticket } from '../routing/health/target-state.ts';
+import type { InFlightLease } from '../routing/health/target-state.ts';
+import type { AcquiredSlot } from './admission-queue.ts';
 import { type Answer, Attempt, type AttemptEnd, type AttemptOptions } from './attempt.ts';
 import type { AttemptTrace, RequestContext } from './context.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
-import type { Race, Racer } from './race.ts';
+import type { HedgedAttempt, HedgeGroup } from './hedge-group.ts';
 import type { InferenceServiceOptions, Run } from './run.ts';
 import { describeFailure, refusal } from './service-errors.ts';
-import type { Claim } from './waiting-room.ts';
 
 /**
  * One attempt at one target, and what is to be done at its turns: its request's books, its target's place, and the race
  * that it may be in. A class and not a function with callbacks, since there is one for every request.
  */
-export class SentAttempt implements AttemptOptions, Racer {
+export class UpstreamAttempt implements AttemptOptions, HedgedAttempt {
   readonly call: Run['call'];
   readonly target: Target;
   readonly context: AttemptContext;
@@ -30,9 +30,9 @@ export class SentAttempt implements AttemptOptions, Racer {
 
   readonly #request: RequestContext;
   readonly #route: ModelRoute;
-  readonly #ticket: Ticket;
+  readonly #lease: InFlightLease;
   readonly #run: Run;
-  readonly #race: Race | undefined;
+  readonly #hedgeGroup: HedgeGroup | undefined;
   readonly #observer: InferenceServiceOptions['observer'];
   readonly #warnings: Warning[] = [];
   readonly #attempt: Attempt;
@@ -42,9 +42,9 @@ export class SentAttempt implements AttemptOptions, Racer {
     { clock, deadlines, observer }: InferenceServiceOptions,
     now: () => number,
     run: Run,
-    { ready: { target, route }, ticket, admission }: Claim,
+    { candidate: { target, route }, lease, reservation }: AcquiredSlot,
     media: ReadonlyMap<string, InlineMedia>,
-    race: Race | undefined,
+    hedgeGroup: HedgeGroup | undefined,
   ) {
     const { context, call } = run;
     const { limits } = run.snapshot;
@@ -73,21 +73,21 @@ export class SentAttempt implements AttemptOptions, Racer {
       firstEventAt: undefined,
       endedAt: undefined,
       failure: undefined,
-      admission,
+      reservation,
     };
     this.#request = context;
     this.#route = route;
-    this.#ticket = ticket;
+    this.#lease = lease;
     this.#run = run;
-    this.#race = race;
+    this.#hedgeGroup = hedgeGroup;
     this.#observer = observer;
     this.#attempt = new Attempt(this, startedAt);
     context.attempts.push(this.trace);
-    ticket.sent(startedAt);
+    lease.sent(startedAt);
     const cancel = (reason: GatewayError) => this.#attempt.cancel(reason);
-    if (race) race.add(this);
+    if (hedgeGroup) hedgeGroup.add(this);
     else context.onAbort(cancel);
-    ticket.onGiveUp = cancel;
+    lease.onGiveUp = cancel;
   }
 
   /** Settles when it is committed, or has failed before that. */
@@ -117,7 +117,7 @@ export class SentAttempt implements AttemptOptions, Racer {
   }
 
   mayCommit(): boolean {
-    return this.#race?.wonBy(this.trace) ?? true;
+    return this.#hedgeGroup?.wonBy(this.trace) ?? true;
   }
 
   onFirstEvent(): void {
@@ -126,20 +126,21 @@ export class SentAttempt implements AttemptOptions, Racer {
     const context = this.#request;
     trace.firstEventAt = now;
     context.answeredBy = trace;
-    this.#ticket.answered(now);
+    this.#lease.answered(now);
     context.committedAt ??= now;
   }
 
   onEnd(end: AttemptEnd): void {
     const { trace } = this;
     const context = this.#request;
-    const race = this.#race;
+    const hedgeGroup = this.#hedgeGroup;
     trace.endedAt = this.now();
-    this.#ticket.end(trace.endedAt, verdictOf(end), tokensOf(end));
+    this.#lease.end(trace.endedAt, verdictOf(end), tokensOf(end));
     if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
-    if (race && end.kind === 'client_gone' && race.winner && race.winner !== trace) trace.hedge = 'lost';
+    if (hedgeGroup && end.kind === 'client_gone' && hedgeGroup.winner && hedgeGroup.winner !== trace)
+      trace.hedge = 'lost';
     this.#observer.attemptEnded(trace, context);
-    if (!race || race.ended(trace)) context.onAbort(undefined);
+    if (!hedgeGroup || hedgeGroup.ended(trace)) context.onAbort(undefined);
     trace.usage = end.observed?.usage;
     trace.outcome = end.kind;
     // A stream that was cut has not told all that it has used, even where it has told something.
@@ -163,7 +164,7 @@ export class SentAttempt implements AttemptOptions, Racer {
   }
 }
 
-/** What the end of an attempt says of its target: see `Ticket.end`. */
+/** What the end of an attempt says of its target: see `InFlightLease.end`. */
 function verdictOf(end: AttemptEnd): GatewayError | null | undefined {
   if (end.kind === 'failed') return end.error;
   return end.kind === 'client_gone' ? null : undefined;

@@ -15,7 +15,7 @@ export interface ParameterRules {
 }
 
 /** The rules of a target, made once for it, since this is on the way of every request. */
-export class RuleBook {
+export class ParameterRuleCache {
   readonly #rules = new WeakMap<Target, ParameterRules>();
 
   of(target: Target): ParameterRules {

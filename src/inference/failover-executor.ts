@@ -1,22 +1,22 @@
 import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
 import type { CountTokensCall } from '../core/inference.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
-import type { Admission } from '../limits/limiter.ts';
-import type { InlineMedia, OnDemand, Target } from '../providers/types.ts';
-import type { Payer } from '../routing/admission/target-gate.ts';
-import type { Ready } from '../routing/look.ts';
+import type { LimitReservation } from '../limits/limiter.ts';
+import type { InlineMedia, LazyEngine, Target } from '../providers/types.ts';
+import type { QueueTenant } from '../routing/admission/target-gate.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import type { RequestFacts } from '../routing/request-facts.ts';
 import type { Hedging } from '../routing/router.ts';
+import type { RouteCandidate } from '../routing/routing-decision.ts';
+import { type AcquiredSlot, AdmissionQueue } from './admission-queue.ts';
 import { anotherWasFaster } from './attempt.ts';
 import type { RequestContext } from './context.ts';
 import type { Watched } from './deadlines.ts';
 import { expectedNanoUsd, expectedTokens } from './expected-use.ts';
-import { Race } from './race.ts';
+import { HedgeGroup } from './hedge-group.ts';
 import type { InferenceAnswer, InferenceServiceOptions, Run } from './run.ts';
-import { SentAttempt } from './sent-attempt.ts';
 import { allFailed, deadlineExceeded, nothingUsable, refusal } from './service-errors.ts';
-import { type Claim, WaitingRoom } from './waiting-room.ts';
+import { UpstreamAttempt } from './upstream-attempt.ts';
 
 /** What is as slow as the slowest of the usual is not slow yet. */
 const HEDGE_MARGIN = 1.05;
@@ -28,15 +28,15 @@ const NOBODY: Principal = {
   ...{ kind: 'admin', tenant: DEFAULT_TENANT, keyId: '', keyName: '', tier: 'none', limits: [] },
 };
 
-type Loading = NonNullable<ReturnType<OnDemand['demand']>>;
+type Loading = NonNullable<ReturnType<LazyEngine['ensureLoaded']>>;
 
 /** Tries targets, one after the other or two beside each other, until one commits. */
-export class Attempts {
+export class FailoverExecutor {
   readonly #now = () => this.options.clock.now();
-  readonly #waitingRoom: WaitingRoom;
+  readonly #admissionQueue: AdmissionQueue;
 
   constructor(private readonly options: InferenceServiceOptions) {
-    this.#waitingRoom = new WaitingRoom(options);
+    this.#admissionQueue = new AdmissionQueue(options);
   }
 
   /** Tries what the plan says, until one target commits. @param begun the plan was made now */
@@ -54,24 +54,24 @@ export class Attempts {
         continue;
       }
       const before = context.attempts.length;
-      let claim: Claim | undefined;
+      let slot: AcquiredSlot | undefined;
       try {
-        if (step.kind === 'try') claim = this.#claim(run, step.ready, now);
+        if (step.kind === 'try') slot = this.#acquire(run, step.candidate, now);
         else {
-          claim = await this.#waitingRoom.enter(
+          slot = await this.#admissionQueue.enter(
             step.busy,
-            payerOf(facts),
+            queueTenantOf(facts),
             context,
             snapshot.limits.queueTimeoutMs,
           );
-          if (!claim) {
+          if (!slot) {
             plan.left();
             continue;
           }
-          plan.entered(claim.ready);
+          plan.entered(slot.candidate);
         }
-        const { route, target } = claim.ready;
-        const loading = target.provider.onDemand?.demand();
+        const { route, target } = slot.candidate;
+        const loading = target.provider.lazyEngine?.ensureLoaded();
         if (loading) await this.#untilLoaded(loading, context);
         const fitting = this.options.contextWindows.check(call, target, route.facts);
         const overflow = fitting && (await fitting);
@@ -81,22 +81,22 @@ export class Attempts {
           plan.failed(overflow);
           continue;
         }
-        if (target.limits) claim = { ...claim, admission: await this.#admit(run, claim.ready) };
-        const answer = await this.#try(run, plan, claim);
+        if (target.limits) slot = { ...slot, reservation: await this.#admit(run, slot.candidate) };
+        const answer = await this.#try(run, plan, slot);
         snapshot.router.answered(route, answer.target, facts);
         return answer;
       } catch (thrown) {
         lastError = asGatewayError(thrown);
         for (const { failure } of context.attempts.slice(before)) if (failure) failures.push(failure);
-        const goOn = claim ? plan.failed(lastError) : plan.refused(lastError);
+        const goOn = slot ? plan.failed(lastError) : plan.refused(lastError);
         if (context.aborted || !goOn) throw lastError.with({ attempts: failures });
       } finally {
         // What no attempt has taken over was not used.
-        const admission = claim?.admission;
-        if (admission && !context.attempts.some((one) => one.admission === admission)) {
-          admission.settle({ tokens: 0, nanoUsd: 0 });
+        const reservation = slot?.reservation;
+        if (reservation && !context.attempts.some((one) => one.reservation === reservation)) {
+          reservation.settle({ tokens: 0, nanoUsd: 0 });
         }
-        claim?.ticket.release(this.#now());
+        slot?.lease.release(this.#now());
       }
     }
     if (!lastError) throw nothingUsable(call.model, plan, this.options.states, this.#now());
@@ -104,16 +104,16 @@ export class Attempts {
   }
 
   /** Takes a place at a target at once, before anything is waited for. */
-  #claim({ call, facts }: Run, ready: Ready, now: number): Claim {
-    const { state } = ready;
-    const payer = state.gate ? payerOf(facts) : undefined;
-    return { ready, ticket: state.begin(now, call.stream, payer) };
+  #acquire({ call, facts }: Run, candidate: RouteCandidate, now: number): AcquiredSlot {
+    const { state } = candidate;
+    const queueTenant = state.gate ? queueTenantOf(facts) : undefined;
+    return { candidate, lease: state.begin(now, call.stream, queueTenant) };
   }
 
   /** Tries one target, or two where the first is slow to begin and the model is hedged. */
-  #try(run: Run, plan: RoutePlan, claim: Claim): Promise<InferenceAnswer> {
+  #try(run: Run, plan: RoutePlan, slot: AcquiredSlot): Promise<InferenceAnswer> {
     const { call, context, snapshot } = run;
-    const { target, route } = claim.ready;
+    const { target, route } = slot.candidate;
     const { adapter } = target.provider;
     if (call.operation === 'count-tokens' && !adapter.countsTokens) {
       return this.#estimate(context, call, target);
@@ -121,28 +121,28 @@ export class Attempts {
     const urls = adapter.mediaToInline?.(call, target);
     // What has to be fetched first is slow anyway, and so not hedged.
     if (urls && urls.length > 0) {
-      return this.#fetchMedia(urls, context).then((media) => this.#begin(run, claim, media).answer);
+      return this.#fetchMedia(urls, context).then((media) => this.#begin(run, slot, media).answer);
     }
     const hedging = call.stream && run.hedged !== false ? snapshot.router.hedging(route) : undefined;
-    return hedging ? this.#hedged(run, plan, claim, hedging) : this.#begin(run, claim, NO_MEDIA).answer;
+    return hedging ? this.#hedged(run, plan, slot, hedging) : this.#begin(run, slot, NO_MEDIA).answer;
   }
 
   async #hedged(
     run: Run,
     plan: RoutePlan,
-    claim: Claim,
+    slot: AcquiredSlot,
     { settings, budget }: Hedging,
   ): Promise<InferenceAnswer> {
     const { clock } = this.options;
     const { context, snapshot } = run;
-    const race = new Race();
-    context.onAbort((reason) => race.cancel(reason));
-    const first = this.#begin(run, claim, NO_MEDIA, race);
+    const hedgeGroup = new HedgeGroup();
+    context.onAbort((reason) => hedgeGroup.cancel(reason));
+    const first = this.#begin(run, slot, NO_MEDIA, hedgeGroup);
     const settled = first.answer.then(
       () => true,
       () => true,
     );
-    const { route, state, target } = claim.ready;
+    const { route, state, target } = slot.candidate;
     const usual = state.firstEvent.quantile(0.95);
     const after = settings.afterMs ?? (usual === undefined ? undefined : usual * HEDGE_MARGIN);
     if (after === undefined) return first.answer;
@@ -157,17 +157,17 @@ export class Attempts {
     const other = plan.beside(
       this.#now(),
       (one) =>
-        one.provider.onDemand?.loaded !== false &&
+        one.provider.lazyEngine?.loaded !== false &&
         (one.provider.adapter.mediaToInline?.(run.call, one) ?? []).length === 0 &&
         snapshot.router.affordable(target, one, route, settings.maxPriceRatio) &&
         budget.spend(),
     );
     if (!other) return first.answer;
-    const second = this.#begin(run, this.#claim(run, other.ready, this.#now()), NO_MEDIA, race);
+    const second = this.#begin(run, this.#acquire(run, other.candidate, this.#now()), NO_MEDIA, hedgeGroup);
     second.trace.hedge = 'began';
     try {
       const answer = await Promise.any([first.answer, second.answer]);
-      race.cancel(anotherWasFaster(), context.answeredBy);
+      hedgeGroup.cancel(anotherWasFaster(), context.answeredBy);
       return answer;
     } catch (thrown) {
       const [one, two]: unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
@@ -200,8 +200,13 @@ export class Attempts {
   }
 
   /** Sends one attempt; its answer settles when it is committed, or has failed before that. */
-  #begin(run: Run, claim: Claim, media: ReadonlyMap<string, InlineMedia>, race?: Race): SentAttempt {
-    const sent = new SentAttempt(this.options, this.#now, run, claim, media, race);
+  #begin(
+    run: Run,
+    slot: AcquiredSlot,
+    media: ReadonlyMap<string, InlineMedia>,
+    hedgeGroup?: HedgeGroup,
+  ): UpstreamAttempt {
+    const sent = new UpstreamAttempt(this.options, this.#now, run, slot, media, hedgeGroup);
     sent.start();
     return sent;
   }
@@ -210,7 +215,10 @@ export class Attempts {
    * Takes what an attempt may use from the limits of its target.
    * @throws GatewayError `model_busy`: another target may have room
    */
-  async #admit({ snapshot, context, facts }: Run, { target, route }: Ready): Promise<Admission | undefined> {
+  async #admit(
+    { snapshot, context, facts }: Run,
+    { target, route }: RouteCandidate,
+  ): Promise<LimitReservation | undefined> {
     try {
       return await this.options.limiter?.admit({
         principal: NOBODY,
@@ -263,6 +271,6 @@ export class Attempts {
   }
 }
 
-function payerOf({ tenant, weight, inputTokens, outputTokens }: RequestFacts): Payer {
+function queueTenantOf({ tenant, weight, inputTokens, outputTokens }: RequestFacts): QueueTenant {
   return { tenant, weight, inputTokens, outputTokens };
 }

@@ -1,12 +1,12 @@
 import { GatewayError } from '../core/errors.ts';
 import type { HeaderReader } from '../core/http.ts';
-import type { Demands } from '../routing/request-facts.ts';
+import type { RoutingConstraints } from '../routing/request-facts.ts';
 
 const REGIONS = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const DOLLARS = /^\d{1,6}(?:\.\d{1,12})?$/;
 
 /** `x-weir-region` and `x-weir-max-cost`: what the client insists on. */
-export function demandsOf(headers: HeaderReader): Demands | undefined {
+export function routingConstraintsOf(headers: HeaderReader): RoutingConstraints | undefined {
   const region = headers.get('x-weir-region');
   const cost = headers.get('x-weir-max-cost');
   if (region === null && cost === null) return undefined;

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'bun:test';
 import { toText } from '../../test/support/bytes.ts';
 import { answering, FakeTransport } from '../../test/support/fake-transport.ts';
 import { testProvider } from '../../test/support/inference.ts';
-import { exchangeBuffered, fetchModels } from './exchange.ts';
+import { fetchModels, sendBuffered } from './buffered-call.ts';
 
 const request = { method: 'GET', url: 'http://upstream.test/', headers: {} } as const;
 const LONG = 60_000;
 
-describe('exchangeBuffered', () => {
+describe('sendBuffered', () => {
   test('gives status, headers and the whole body', async () => {
     const transport = new FakeTransport((exchange) => {
       exchange.head(201, { 'x-a': '1' });
@@ -15,13 +15,13 @@ describe('exchangeBuffered', () => {
       exchange.data('llo');
       exchange.end();
     });
-    const { status, headers, body } = await exchangeBuffered(testProvider({ transport }), request, LONG);
+    const { status, headers, body } = await sendBuffered(testProvider({ transport }), request, LONG);
     expect([status, headers.get('x-a'), toText(body)]).toEqual([201, '1', 'hello']);
   });
 
   test('fails when the upstream can’t be reached', async () => {
     const transport = new FakeTransport((exchange) => exchange.fail('connect'));
-    await expect(exchangeBuffered(testProvider({ transport }), request, LONG)).rejects.toMatchObject({
+    await expect(sendBuffered(testProvider({ transport }), request, LONG)).rejects.toMatchObject({
       code: 'upstream_unreachable',
       details: { provider: 'p' },
     });
@@ -29,7 +29,7 @@ describe('exchangeBuffered', () => {
 
   test('gives up when nothing comes in time', async () => {
     const transport = new FakeTransport();
-    const answer = exchangeBuffered(testProvider({ transport }), request, 1);
+    const answer = sendBuffered(testProvider({ transport }), request, 1);
     await expect(answer).rejects.toThrow('did not answer within 1 ms');
     expect(transport.last.state).toBe('aborted');
   });
@@ -39,7 +39,7 @@ describe('exchangeBuffered', () => {
       exchange.head();
       while (exchange.open) exchange.data(new Uint8Array(4 * 1024 * 1024));
     });
-    const answer = exchangeBuffered(testProvider({ transport }), request, LONG);
+    const answer = sendBuffered(testProvider({ transport }), request, LONG);
     await expect(answer).rejects.toThrow('too long');
     expect([transport.last.state, transport.last.aborts]).toEqual(['aborted', 1]);
   });

@@ -1,10 +1,10 @@
 import { STATUS_CODES } from 'node:http';
-import { type HttpReply, headerLine } from '../core/http.ts';
+import { type HttpResponse, headerLine } from '../core/http.ts';
 
 /** HTTP/1.1 answers as bytes. Pure. */
 
 /** How an answer's end is told. */
-export interface ReplyFraming {
+export interface ResponseFraming {
   /** Bytes of the body; undefined for a stream. */
   readonly length: number | undefined;
   readonly http10: boolean;
@@ -29,7 +29,7 @@ export function isBodiless(status: number): boolean {
  * The head of an answer: ASCII, to the empty line.
  * @throws TypeError for a header that can't be sent, such as one with a line end in it
  */
-export function replyHead({ status, base, headers }: HttpReply, framing: ReplyFraming): string {
+export function responseHead({ status, base, headers }: HttpResponse, framing: ResponseFraming): string {
   const { length, http10, keepAlive, date } = framing;
   let head =
     (STATUS_LINES.get(status) ?? `HTTP/1.1 ${status} \r\n`) +

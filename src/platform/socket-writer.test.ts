@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { ByteSlice } from '../core/byte-slice.ts';
-import { Outbox } from './outbox.ts';
+import { SocketWriter } from './socket-writer.ts';
 import { WriteBatch } from './write-batch.ts';
 
 /** The end of the turn, when what was written goes out. */
@@ -30,7 +30,7 @@ const piece = fc.oneof(
   fc.integer({ min: 10_000, max: 300_000 }).map((length) => ByteSlice.of(Buffer.alloc(length, 7))),
 );
 
-describe('Outbox', () => {
+describe('SocketWriter', () => {
   test('sends every byte once and in order, however little the socket takes', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -38,7 +38,7 @@ describe('Outbox', () => {
         fc.array(fc.integer({ min: 3_000, max: 400_000 }), { minLength: 1, maxLength: 5 }),
         async (pieces, takes) => {
           const to = socket(takes);
-          const box = new Outbox(new WriteBatch(), () => undefined);
+          const box = new SocketWriter(new WriteBatch(), () => undefined);
           box.open(to);
           for (const [at, one] of pieces.entries()) {
             box.write(one);
@@ -61,7 +61,7 @@ describe('Outbox', () => {
     const batch = new WriteBatch();
     const order: string[] = [];
     const boxes = ['a', 'b'].map((name) => {
-      const box = new Outbox(batch, () => undefined);
+      const box = new SocketWriter(batch, () => undefined);
       box.open({
         write: (data, from, length) => {
           order.push(`${name}:${Buffer.from(data.subarray(from, from + length)).toString()}`);
@@ -79,7 +79,7 @@ describe('Outbox', () => {
   test('says when all is sent, and when the socket is gone', async () => {
     let sent = 0;
     let gone = 0;
-    const box = new Outbox(
+    const box = new SocketWriter(
       new WriteBatch(),
       () => {
         sent += 1;
