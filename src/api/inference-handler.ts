@@ -3,11 +3,13 @@ import { asGatewayError, GatewayError } from '../core/errors.ts';
 import { HeaderBlock, type HeaderReader, ResponseHeaders } from '../core/http.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
+import { tightest } from '../core/rate-limit.ts';
 import type { JsonBody } from '../http/body.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { RouteHandler } from '../http/http-router.ts';
+import { rateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
 import { warningsHeader } from '../http/warnings-header.ts';
 import { RequestContext } from '../inference/context.ts';
@@ -110,7 +112,6 @@ function explanation(context: RequestContext, { clock, modelData }: ApiServices)
 function addLimits(headers: ResponseHeaders, context: RequestContext): void {
   const { reservation } = context;
   if (reservation) {
-    headers.lines += reservation.headerLines;
     if (reservation.warnings.length > 0)
       headers.set('x-weir-limit-warnings', headerSafe(reservation.warnings.join(' ')));
   }
@@ -166,7 +167,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
     const address = addressLimiter.enabled
       ? clientAddress(httpContext, services.snapshot().isProxy)
       : undefined;
-    const limitHeaders = address === undefined ? undefined : addressLimiter.spend(address);
+    const addressRate = address === undefined ? undefined : addressLimiter.spend(address);
     const found = authenticate(services, httpContext);
     const principal = found instanceof Promise ? await found : found;
     services.lifecycle.assertAccepting();
@@ -233,11 +234,15 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
           renderStreamError,
           onCancel: onGone,
         });
-        return eventStreamResponse(body, { 'x-weir-cache': 'bypass', ...limitHeaders });
+        return eventStreamResponse(body, {
+          'x-weir-cache': 'bypass',
+          ...(addressRate ? rateLimitHeaders(addressRate) : {}),
+        });
       }
       const headers = answerHeaders(context, answer.target);
       if (wantsExplanation(request.headers)) headers.set('x-weir-explain', explanation(context, services));
-      if (limitHeaders) headers.setAll(limitHeaders);
+      const rate = tightest(addressRate, context.reservation?.requestRate);
+      if (rate) headers.setAll(rateLimitHeaders(rate));
       addLimits(headers, context);
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
       const contentType = endpoint.contentType?.(httpContext);

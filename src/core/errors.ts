@@ -1,4 +1,5 @@
 import type { WireFormat } from './chat/request.ts';
+import type { RateLimitStatus } from './rate-limit.ts';
 
 /**
  * Every failure that a client can see. The set is closed: a new code needs a row here, and nothing else decides
@@ -90,7 +91,9 @@ export interface GatewayErrorDetails {
    */
   readonly upstreamBody?: { readonly dialect: WireFormat; readonly error: Readonly<Record<string, unknown>> };
   readonly headers?: Readonly<Record<string, string>>;
-  /** The limit that was reached, for the error's body. */
+  /** The state of the limit that was reached, for the response headers. */
+  readonly rateLimit?: RateLimitStatus;
+  /** The limit that was reached, for the error's body and the `x-weir-limit` header. */
   readonly limit?: Readonly<Record<string, string | number | null>>;
   readonly cause?: unknown;
 }

@@ -30,6 +30,20 @@ describe('errorHeaders', () => {
       new GatewayError('rate_limit_exceeded', 'm', { retryAfterSeconds: 7, headers: { 'x-a': '1' } }),
       { 'retry-after': '7', 'x-a': '1' },
     ],
+    [
+      new GatewayError('quota_exceeded', 'm', {
+        retryAfterSeconds: 9,
+        rateLimit: { limit: '12.5', remaining: 0, resetSeconds: 9 },
+        limit: { scope: 'tenant', of: 'cost', per: 'month', max: '12.5' },
+      }),
+      {
+        'retry-after': '9',
+        'x-ratelimit-limit': '12.5',
+        'x-ratelimit-remaining': '0',
+        'x-ratelimit-reset': '9',
+        'x-weir-limit': 'tenant; cost per month',
+      },
+    ],
     [new GatewayError('shutting_down', 'm'), { 'retry-after': '1' }],
     [new GatewayError('missing_api_key', 'm'), { 'www-authenticate': 'Bearer realm="weir"' }],
     [

@@ -1,4 +1,5 @@
 import type { GatewayError } from '../core/errors.ts';
+import { rateLimitHeaders } from './rate-limit-headers.ts';
 
 /** OpenAI's error form; the default of this door. `code` is always text and `message` never empty. */
 export function openAiErrorBody(error: GatewayError): string {
@@ -21,8 +22,13 @@ export function openAiErrorEvent(error: GatewayError): Uint8Array {
 
 /** Headers that every dialect's error carries. */
 export function errorHeaders(error: GatewayError): Record<string, string> {
-  const { retryAfterSeconds, headers, provider, attempts } = error.details;
+  const { retryAfterSeconds, headers, provider, attempts, rateLimit, limit } = error.details;
   const out: Record<string, string> = { ...headers };
+  if (rateLimit) Object.assign(out, rateLimitHeaders(rateLimit));
+  if (limit) {
+    const { scope, of, per } = limit;
+    out['x-weir-limit'] = `${scope}; ${of}${per === null ? '' : ` per ${per}`}`;
+  }
   if (retryAfterSeconds !== undefined) out['retry-after'] = String(retryAfterSeconds);
   else if (error.status === 429 || error.status === 503) out['retry-after'] = '1';
   if (error.status === 401) out['www-authenticate'] = 'Bearer realm="weir"';

@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { SubjectLimits } from '../core/limit.ts';
 import { amountOfNano } from '../core/limit-schema.ts';
 import type { Principal } from '../core/principal.ts';
+import type { RateLimitStatus } from '../core/rate-limit.ts';
 import type { Calendar } from './calendar.ts';
 import { type Charge, type Counter, countersOf } from './counter.ts';
 import { type LimitStore, type Reservation, type ReserveAnswer, StoreLostError } from './limit-store.ts';
@@ -41,8 +42,8 @@ export class LimitReservation {
   constructor(
     private readonly store: LimitStore,
     private readonly reservation: Reservation,
-    /** For the answer, as they stand on the wire: how the tightest limit on requests stands. */
-    readonly headerLines: string,
+    /** State of the request rate that leaves the fewest requests; undefined where no rate is enforced. */
+    readonly requestRate: RateLimitStatus | undefined,
     /** What the client is to be warned of. */
     readonly warnings: readonly string[],
   ) {}
@@ -175,7 +176,7 @@ export class Limiter {
         );
       }
     }
-    return new LimitReservation(store, reservation, rateLimitLines(charges, counterStates), warnings);
+    return new LimitReservation(store, reservation, tightestRequestRate(charges, counterStates), warnings);
   }
 }
 
@@ -272,12 +273,7 @@ function refusal(charge: Charge, counterState: number, now: number): GatewayErro
     {
       retryAfterSeconds: seconds,
       limit: details,
-      headers: {
-        'x-ratelimit-limit': String(details.max),
-        'x-ratelimit-remaining': '0',
-        'x-ratelimit-reset': String(seconds),
-        'x-weir-limit': `${subject.scope}; ${limit.of}${limit.per === null ? '' : ` per ${limit.per}`}`,
-      },
+      rateLimit: { limit: details.max, remaining: 0, resetSeconds: seconds },
     },
   );
 }
@@ -290,8 +286,11 @@ function waitOf({ counter, amount, period }: Charge, counterState: number, now: 
   return period ? Math.max(0, period.endsAt - now) : 1_000;
 }
 
-/** How the rate stands that leaves the fewest requests. */
-function rateLimitLines(charges: readonly Charge[], counterStates: readonly number[]): string {
+/** The state of the enforced request rate that leaves the fewest requests. */
+function tightestRequestRate(
+  charges: readonly Charge[],
+  counterStates: readonly number[],
+): RateLimitStatus | undefined {
   let tightest: Extract<Counter, { kind: 'rate' }> | undefined;
   let least = 0;
   for (let index = 0; index < charges.length; index += 1) {
@@ -303,9 +302,11 @@ function rateLimitLines(charges: readonly Charge[], counterStates: readonly numb
     tightest = counter;
     least = left;
   }
-  if (!tightest) return '';
+  if (!tightest) return undefined;
   const { limit, capacity, perMs } = tightest;
-  const remaining = Math.max(0, Math.floor(least));
-  const reset = Math.ceil(Math.max(0, capacity - least) / perMs / 1000);
-  return `x-ratelimit-limit: ${limit.max}\r\nx-ratelimit-remaining: ${remaining}\r\nx-ratelimit-reset: ${reset}\r\n`;
+  return {
+    limit: limit.max,
+    remaining: Math.max(0, Math.floor(least)),
+    resetSeconds: Math.ceil(Math.max(0, capacity - least) / perMs / 1000),
+  };
 }

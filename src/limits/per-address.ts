@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { RateLimitStatus } from '../core/rate-limit.ts';
 
 export interface AddressRules {
   /** Requests per second that refill the allowance. */
@@ -49,27 +50,27 @@ export class AddressLimiter {
 
   /**
    * Takes one request from the address's allowance.
-   * @returns headers that tell the client where it stands, or none without a limit
+   * @returns the state of the allowance; undefined where addresses are not limited
    * @throws GatewayError `rate_limit_exceeded`
    */
-  spend(address: string): Readonly<Record<string, string>> {
+  spend(address: string): RateLimitStatus | undefined {
     const { rules } = this.limits();
-    if (!rules) return {};
+    if (!rules) return undefined;
     const state = this.#state(address, rules);
     const allowed = state.tokens >= 1;
     if (allowed) state.tokens -= 1;
-    const headers = {
-      'x-ratelimit-limit': String(rules.burst),
-      'x-ratelimit-remaining': String(Math.floor(state.tokens)),
-      'x-ratelimit-reset': String(Math.ceil((rules.burst - state.tokens) / rules.rps)),
+    const rateLimit: RateLimitStatus = {
+      limit: rules.burst,
+      remaining: Math.floor(state.tokens),
+      resetSeconds: Math.ceil((rules.burst - state.tokens) / rules.rps),
     };
-    if (allowed) return headers;
+    if (allowed) return rateLimit;
     this.onRefused();
     const wait = Math.max(1, Math.ceil((1 - state.tokens) / rules.rps));
     throw new GatewayError(
       'rate_limit_exceeded',
       `Too many requests from this address: ${rules.rps} per second with bursts of ${rules.burst} are allowed (limits.per_ip). Try again in ${wait} s.`,
-      { retryAfterSeconds: wait, headers },
+      { retryAfterSeconds: wait, rateLimit },
     );
   }
 
