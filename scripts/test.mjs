@@ -25,6 +25,11 @@ const CHECKS = [
     // A parser that understands nothing finds no violations either.
     sound: (output) => /\b[1-9]\d{2,} modules/.test(output),
   },
+  {
+    name: 'language',
+    command: [process.execPath, join(root, 'scripts/language-check.mjs')],
+    sound: (output) => /^[1-9]\d{2,} files checked/m.test(output),
+  },
 ];
 const SUITES = [
   { name: 'unit', paths: ['./src/', './bench/', './scripts/'] },
