@@ -1,6 +1,6 @@
 /**
  * Which folder may import which. Lower layers never know of the ones above:
- *   cli, app -> http, api -> inference -> routing, tenancy, observability -> providers, storage, config -> core, platform
+ *   cli, app -> api -> http -> server, inference -> routing, tenancy, observability -> providers, storage, config -> core, platform
  */
 const layers = [
   ['core'],
@@ -9,7 +9,7 @@ const layers = [
   ['storage'],
   ['providers'],
   ['engines', 'observability', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
-  ['inference'],
+  ['inference', 'server'],
   ['http'],
   ['api'],
   ['app', 'app\\.ts'],
@@ -60,6 +60,13 @@ module.exports = {
       severity: 'error',
       from: {},
       to: { couldNotResolve: true, pathNot: '^bun(:|$)' },
+    },
+    {
+      name: 'server-knows-only-core-and-platform',
+      comment: 'src/server carries bytes: it knows nothing of routes, tenants or models.',
+      severity: 'error',
+      from: { path: '^src/server/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/', pathNot: '^src/(server|core|platform)/' },
     },
     ...upward,
   ],

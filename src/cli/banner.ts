@@ -1,5 +1,5 @@
 import type { App } from '../app.ts';
-import type { HttpServer } from '../platform/http-server.ts';
+import type { HttpServer } from '../server/http-server.ts';
 import type { CreatedKey } from '../tenancy/keys.ts';
 import { type Output, paint } from './output.ts';
 

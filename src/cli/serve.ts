@@ -5,8 +5,9 @@ import { watchConfig } from '../config/watch.ts';
 import { systemClock } from '../core/clock.ts';
 import { httpResponse } from '../http/response.ts';
 import { createLog, type Log } from '../observability/log.ts';
-import { type HttpServer, startHttpServer } from '../platform/http-server.ts';
 import { PROVIDER_CATALOG } from '../providers/registry.ts';
+import type { HttpServer } from '../server/http-server.ts';
+import { startHttpServer } from '../server/http1-server.ts';
 import { banner } from './banner.ts';
 import { CommandError, EXIT, type Output } from './output.ts';
 
@@ -173,9 +174,9 @@ async function shutDown(app: App, { api, metrics }: Servers, log: Log): Promise<
     app.lifecycle.abortAll();
   }
   app.lifecycle.stopped();
-  await Promise.race([api.stop(), systemClock.sleep(FLUSH_MS)]);
-  api.terminate();
-  metrics?.terminate();
+  await Promise.race([api.drain(), systemClock.sleep(FLUSH_MS)]);
+  api.close();
+  metrics?.close();
   await app.close();
   log.logger.info('stopped');
 }

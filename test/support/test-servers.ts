@@ -5,7 +5,8 @@ import {
   type HttpResponse,
   ResponseHeaders,
 } from '../../src/core/http.ts';
-import { type HttpServer, startHttpServer } from '../../src/platform/http-server.ts';
+import type { HttpServer } from '../../src/server/http-server.ts';
+import { startHttpServer } from '../../src/server/http1-server.ts';
 import { openRaw, type RawConnection } from './http-raw.ts';
 
 const BASE = new HeaderBlock({ 'x-base': '1' });
@@ -49,6 +50,6 @@ export class TestServers {
 
   stop(): void {
     for (const connection of this.#connections.splice(0)) connection.destroy();
-    for (const server of this.#servers.splice(0)) server.terminate();
+    for (const server of this.#servers.splice(0)) server.close();
   }
 }

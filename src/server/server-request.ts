@@ -1,6 +1,6 @@
 import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
-import type { RequestHead } from './http1-request-head.ts';
+import type { RequestHead } from './request-head.ts';
 
 /** What a request needs of its connection. */
 export interface RequestCarrier {

@@ -1,31 +1,8 @@
-import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { SlotList } from '../core/slot-list.ts';
-import { type ConnectionServer, ServerConnection } from './http1-server-connection.ts';
-import { WriteBatch } from './write-batch.ts';
-
-export interface HttpServerOptions {
-  readonly host: string;
-  /** 0 takes any free port. */
-  readonly port: number;
-  readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
-  /** What is answered to what is no HTTP request, and where `handle` has failed. */
-  readonly refuse: (status: number, message: string) => HttpResponse;
-  /** Told of what `handle` let slip. */
-  readonly onError: (error: unknown) => void;
-  /** Calls back once a second, until what it returns is called; a timer by default. */
-  readonly everySecond?: (tick: () => void) => () => void;
-}
-
-export interface HttpServer {
-  readonly host: string;
-  readonly port: number;
-  /** Requests whose answers are not sent to their end yet. */
-  pendingRequests(): number;
-  /** Stops listening and closes idle connections; resolves when the requests in flight are answered. */
-  stop(): Promise<void>;
-  /** Closes every connection now. */
-  terminate(): void;
-}
+import { listenSockets, type SocketListener, type TlsCredentials } from '../platform/socket-listener.ts';
+import { WriteBatch } from '../platform/write-batch.ts';
+import type { HttpServer, HttpServerOptions } from './http-server.ts';
+import { type ConnectionServer, ServerConnection } from './server-connection.ts';
 
 /**
  * An HTTP/1.1 server on plain sockets. Why it exists: docs/decisions/0016.
@@ -44,13 +21,14 @@ function everySecond(tick: () => void): () => void {
 class Http1Server implements HttpServer, ConnectionServer {
   readonly host: string;
   readonly port: number;
+  readonly secure: boolean;
   readonly handle: HttpServerOptions['handle'];
   readonly refuse: HttpServerOptions['refuse'];
   readonly onError: HttpServerOptions['onError'];
   date = new Date().toUTCString();
   stopping = false;
   readonly batch = new WriteBatch();
-  readonly #listener: Bun.TCPSocketListener<ServerConnection>;
+  readonly #listener: SocketListener;
   readonly #connections = new SlotList<ServerConnection>();
   readonly #stopTicking: () => void;
   readonly #stopped = Promise.withResolvers<void>();
@@ -60,24 +38,15 @@ class Http1Server implements HttpServer, ConnectionServer {
     this.handle = options.handle;
     this.refuse = options.refuse;
     this.onError = options.onError;
-    this.#listener = Bun.listen<ServerConnection>({
-      hostname: options.host,
+    this.#listener = listenSockets({
+      host: options.host,
       port: options.port,
-      socket: {
-        open: (socket) => {
-          const connection = new ServerConnection(this);
-          socket.data = connection;
-          connection.opened(socket);
-        },
-        data: (socket, bytes) => socket.data.received(bytes),
-        drain: (socket) => socket.data.drained(),
-        close: (socket) => socket.data?.closed(),
-        // The close that follows says all there is to say: a client that breaks off is no defect.
-        error: (socket) => socket.terminate(),
-      },
+      tls: options.tls,
+      accept: () => new ServerConnection(this),
     });
     this.host = options.host;
     this.port = this.#listener.port;
+    this.secure = options.tls !== undefined;
     this.#stopTicking = (options.everySecond ?? everySecond)(() => this.#tick());
   }
 
@@ -85,19 +54,23 @@ class Http1Server implements HttpServer, ConnectionServer {
     return this.#pending;
   }
 
-  stop(): Promise<void> {
+  useCredentials(credentials: TlsCredentials): void {
+    this.#listener.useCredentials(credentials);
+  }
+
+  drain(): Promise<void> {
     if (!this.stopping) {
       this.stopping = true;
-      this.#listener.stop(false);
+      this.#listener.stop();
       for (const connection of this.#connections.snapshot()) connection.retire();
       this.#settleStop();
     }
     return this.#stopped.promise;
   }
 
-  terminate(): void {
+  close(): void {
     this.stopping = true;
-    this.#listener.stop(false);
+    this.#listener.stop();
     for (const connection of this.#connections.snapshot()) connection.terminate();
     this.#settleStop();
   }

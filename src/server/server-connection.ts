@@ -4,13 +4,19 @@ import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { cancelBody, PushStream, type StreamSink } from '../core/push-stream.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import { TransportError } from '../core/transport.ts';
-import { HeadTooLargeError } from './http1-headers.ts';
-import { DEFAULT_PARSER_LIMITS, type Framing, MessageParser, type MessageSink } from './http1-message.ts';
-import { BadRequestError, readRequestHead } from './http1-request-head.ts';
-import { CHUNK_END, chunkSize, isBodiless, LAST_CHUNK, responseHead } from './http1-response.ts';
-import { type RequestCarrier, ServerRequest } from './http1-server-request.ts';
-import { SocketWriter } from './socket-writer.ts';
-import type { WriteBatch } from './write-batch.ts';
+import { HeadTooLargeError } from '../platform/http1-headers.ts';
+import {
+  DEFAULT_PARSER_LIMITS,
+  type Framing,
+  MessageParser,
+  type MessageSink,
+} from '../platform/http1-message.ts';
+import type { ServerSocket, SocketEvents } from '../platform/socket-listener.ts';
+import { SocketWriter } from '../platform/socket-writer.ts';
+import type { WriteBatch } from '../platform/write-batch.ts';
+import { BadRequestError, readRequestHead } from './request-head.ts';
+import { CHUNK_END, chunkSize, isBodiless, LAST_CHUNK, responseHead } from './response-head.ts';
+import { type RequestCarrier, ServerRequest } from './server-request.ts';
 
 /** What connections need of their server. */
 export interface ConnectionServer {
@@ -21,6 +27,8 @@ export interface ConnectionServer {
   /** For the `date` header. */
   readonly date: string;
   readonly stopping: boolean;
+  /** Whether connections use TLS. */
+  readonly secure: boolean;
   readonly batch: WriteBatch;
   opened(connection: ServerConnection): void;
   closed(connection: ServerConnection): void;
@@ -39,6 +47,7 @@ const NOTHING = new Uint8Array(0);
 
 /** Seconds, counted in whole ticks of the server's clock. */
 const HEAD_TIMEOUT = 30;
+const HANDSHAKE_TIMEOUT = 10;
 const QUIET_TIMEOUT = 120;
 const DROPPING_TIMEOUT = 30;
 
@@ -46,11 +55,11 @@ const DROPPING_TIMEOUT = 30;
  * One client's connection: requests come in one after the other, and are answered in that order (RFC 9112). The facts
  * about the runtime's sockets that this rests on are listed in `http1-connection.ts`.
  */
-export class ServerConnection implements MessageSink, RequestCarrier, Slotted, StreamSink {
+export class ServerConnection implements SocketEvents, MessageSink, RequestCarrier, Slotted, StreamSink {
   slot = -1;
   readonly #server: ConnectionServer;
   readonly #parser: MessageParser = new MessageParser(this);
-  #socket: Bun.Socket<ServerConnection> | undefined;
+  #socket: ServerSocket | undefined;
   #address: string | undefined;
   /** The request that is arriving, or being answered. */
   #request: ServerRequest | undefined;
@@ -84,9 +93,12 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
   #quiet = 0;
   /** Ticks since a head began to arrive. */
   #headFor = 0;
+  /** TLS is not established yet. */
+  #handshaking: boolean;
 
   constructor(server: ConnectionServer) {
     this.#server = server;
+    this.#handshaking = server.secure;
     this.#writer = new SocketWriter(server.batch, this.#sent);
   }
 
@@ -97,11 +109,15 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
 
   // Socket events.
 
-  opened(socket: Bun.Socket<ServerConnection>): void {
+  opened(socket: ServerSocket): void {
     this.#socket = socket;
     this.#writer.open(socket);
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     this.#server.opened(this);
+  }
+
+  secured(): void {
+    this.#handshaking = false;
   }
 
   received(bytes: Uint8Array): void {
@@ -158,6 +174,10 @@ export class ServerConnection implements MessageSink, RequestCarrier, Slotted, S
   /** Called once a second. */
   tick(): void {
     this.#quiet += 1;
+    if (this.#handshaking) {
+      if (this.#quiet >= HANDSHAKE_TIMEOUT) this.terminate();
+      return;
+    }
     const request = this.#request;
     if (this.#lingering || (request && !this.#answering && !request.complete)) {
       this.#droppingFor += 1;

@@ -287,7 +287,7 @@ describe('stopping', () => {
     await busy.send(requestBytes({ target: '/slow' }));
     await asked.promise;
     let stopped = false;
-    const stopping = server.stop().then(() => {
+    const stopping = server.drain().then(() => {
       stopped = true;
     });
     expect(await idle.closed).toMatchObject({ by: 'server' });

@@ -1,5 +1,5 @@
-import { contentLength, type ParsedHeaders, parseFields, wantsClose } from './http1-headers.ts';
-import { CHUNKED, type Framing } from './http1-message.ts';
+import { contentLength, type ParsedHeaders, parseFields, wantsClose } from '../platform/http1-headers.ts';
+import { CHUNKED, type Framing } from '../platform/http1-message.ts';
 
 /** Why a request can't be taken: told to the client before its connection is closed. */
 export class BadRequestError extends Error {

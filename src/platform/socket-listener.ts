@@ -1,0 +1,146 @@
+import { constants } from 'node:crypto';
+import type { WritableSocket } from './socket-writer.ts';
+
+/** Listens for TCP connections on the runtime's sockets, in plain text or with TLS. */
+
+/** PEM texts. */
+export interface TlsCredentials {
+  /** The certificate chain, the server certificate first. */
+  readonly cert: string;
+  /** Its private key, unencrypted. */
+  readonly key: string;
+}
+
+/** One accepted connection. With TLS its bytes are plaintext. */
+export interface ServerSocket extends WritableSocket {
+  /** IP address of the peer. */
+  readonly remoteAddress: string;
+  /** @param initialDelay idle time before the first probe, in milliseconds */
+  setKeepAlive(enable: boolean, initialDelay: number): boolean;
+  pause(): void;
+  resume(): void;
+  /** Sends what was written, then closes. */
+  end(): void;
+  /** Ends the sending side; what the peer still sends is read. */
+  shutdown(): void;
+  /** Closes at once, with a reset. */
+  terminate(): void;
+}
+
+/** Receives the events of one connection. */
+export interface SocketEvents {
+  /** Accepted. With TLS the handshake comes next: nothing may be written before `secured`. */
+  opened(socket: ServerSocket): void;
+  /** The TLS handshake is complete. Never called in plain text. */
+  secured(): void;
+  /** @param bytes belong to the receiver and are never reused */
+  received(bytes: Uint8Array): void;
+  /** The socket takes more. */
+  drained(): void;
+  /** Called once, also after a handshake that failed. */
+  closed(): void;
+}
+
+export interface SocketListenerOptions {
+  /** Host name or address to listen on. */
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** TLS 1.2 and 1.3 with these; plain text when absent. */
+  readonly tls?: TlsCredentials | undefined;
+  /** Called for each accepted connection. */
+  readonly accept: () => SocketEvents;
+}
+
+export interface SocketListener {
+  /** The port that is bound. */
+  readonly port: number;
+  /**
+   * Uses other credentials for connections that are accepted from now on. Open connections keep theirs.
+   * @throws Error when the listener was started without TLS
+   */
+  useCredentials(credentials: TlsCredentials): void;
+  /** Accepts no more connections. Open ones stay. */
+  stop(): void;
+}
+
+/** In the form of the wire: each name after its length (RFC 7301). */
+const ALPN = Buffer.from('\x08http/1.1', 'latin1');
+
+/**
+ * @returns a listener that accepts connections already
+ * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port is not available
+ */
+export function listenSockets(options: SocketListenerOptions): SocketListener {
+  const { host, port, accept } = options;
+  let upgrade = options.tls && upgradeOptions(options.tls);
+  const listener = Bun.listen<SocketEvents | undefined>({
+    hostname: host,
+    port,
+    socket: {
+      ...PLAIN,
+      open: (socket) => {
+        const events = accept();
+        if (upgrade === undefined) {
+          socket.data = events;
+          events.opened(socket);
+          return;
+        }
+        // The listener accepts in plain text and each connection is upgraded: the runtime cannot change the
+        // certificate of a listener, and a second listener on the port would lose connections at the change.
+        const [, secure] = socket.upgradeTLS({ ...upgrade, data: events });
+        events.opened(secure);
+      },
+    },
+  });
+  return {
+    port: listener.port,
+    useCredentials: (credentials) => {
+      if (upgrade === undefined) throw new Error('this listener was started without TLS');
+      upgrade = upgradeOptions(credentials);
+    },
+    stop: () => listener.stop(false),
+  };
+}
+
+/** `data` is absent for a connection that TLS has taken over: its own handlers report the plaintext. */
+const PLAIN: Bun.SocketHandler<SocketEvents | undefined> = {
+  data: (socket, bytes) => socket.data?.received(bytes),
+  drain: (socket) => socket.data?.drained(),
+  close: (socket) => socket.data?.closed(),
+  // The close that follows reports it: a client that resets its connection is not a defect.
+  error: (socket) => {
+    socket.terminate();
+  },
+};
+
+const SECURE: Bun.SocketHandler<SocketEvents> = {
+  handshake: (socket, success) => {
+    // After a failure the runtime sends its alert and closes.
+    if (success) socket.data.secured();
+  },
+  data: (socket, bytes) => socket.data.received(bytes),
+  drain: (socket) => socket.data.drained(),
+  close: (socket) => socket.data.closed(),
+  error: (socket) => {
+    socket.terminate();
+  },
+};
+
+/** The types do not know `isServer` yet. */
+interface ServerUpgrade extends Bun.TLSUpgradeOptions<SocketEvents> {
+  readonly isServer: true;
+}
+
+function upgradeOptions({ cert, key }: TlsCredentials): ServerUpgrade {
+  return {
+    isServer: true,
+    socket: SECURE,
+    tls: {
+      cert,
+      key,
+      ALPNProtocols: ALPN,
+      secureOptions: constants.SSL_OP_NO_TLSv1 | constants.SSL_OP_NO_TLSv1_1,
+    },
+  };
+}

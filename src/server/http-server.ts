@@ -1,0 +1,43 @@
+import type { HttpRequest, HttpResponse } from '../core/http.ts';
+import type { TlsCredentials } from '../platform/socket-listener.ts';
+
+/** The port between the gateway and the server that carries its requests. `http1-server.ts` implements it. */
+
+export interface HttpServerOptions {
+  /** Host name or address to listen on. */
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Serves TLS 1.2 and 1.3 with these; plain HTTP when absent. */
+  readonly tls?: TlsCredentials | undefined;
+  /** Handles one request. A rejection is reported to `onError`, and the client gets a 500 from `refuse`. */
+  readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
+  /** The response to a malformed request, and to one that `handle` failed on. Must not throw. */
+  readonly refuse: (status: number, message: string) => HttpResponse;
+  /** Receives what `handle` and response bodies threw. Must not throw. */
+  readonly onError: (error: unknown) => void;
+  /** Calls `tick` once a second until the returned function is called. A timer by default. */
+  readonly everySecond?: (tick: () => void) => () => void;
+}
+
+export interface HttpServer {
+  readonly host: string;
+  /** The port that is bound, also when the option was 0. */
+  readonly port: number;
+  /** Whether it serves TLS. */
+  readonly secure: boolean;
+  /** Requests whose responses are not completely sent. */
+  pendingRequests(): number;
+  /**
+   * Uses other credentials for connections that are accepted from now on. Open connections and their requests go on.
+   * @throws Error when the server was started without TLS
+   */
+  useCredentials(credentials: TlsCredentials): void;
+  /**
+   * Accepts no more connections and closes idle ones.
+   * @returns resolves when all requests in flight are answered
+   */
+  drain(): Promise<void>;
+  /** Closes every connection now. */
+  close(): void;
+}
