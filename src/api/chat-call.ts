@@ -21,7 +21,7 @@ export function chatCall(
     text,
     body: json,
     headers,
-    wantsStreamUsage: isRecord(options) && options.include_usage === true,
+    includesStreamUsage: isRecord(options) && options.include_usage === true,
     view: () => dialect.requestView(json),
     chat: once(() => dialect.toChat(json)),
   };

@@ -200,9 +200,9 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
     }
     httpContext.defer();
     services.lifecycle.begin(context);
-    const onGone = () =>
+    const onDisconnect = () =>
       context.abort(new GatewayError('client_closed_request', 'The client closed the connection.'));
-    request.onGone(onGone);
+    request.onDisconnect(onDisconnect);
 
     try {
       if (address !== undefined) leave = await addressLimiter.enter(address, request.signal);
@@ -232,7 +232,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
           clock: services.clock,
           message: `${PRODUCT} is loading the model`,
           renderStreamError,
-          onCancel: onGone,
+          onCancel: onDisconnect,
         });
         return eventStreamResponse(body, {
           'x-weir-cache': 'bypass',

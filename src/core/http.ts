@@ -22,7 +22,7 @@ export interface HttpRequest {
   /** Aborted when the client goes before it is answered. */
   readonly signal: AbortSignal;
   /** Told once when the client goes before it is answered; a later listener replaces an earlier one. */
-  onGone(listener: () => void): void;
+  onDisconnect(listener: () => void): void;
   /**
    * The whole body; at once where it has arrived already.
    * @param limit in bytes

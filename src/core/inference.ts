@@ -1,4 +1,3 @@
-import type { AnswerText } from './answer-text.ts';
 import type { BufferList } from './buffer-list.ts';
 import type { ByteSlice } from './byte-slice.ts';
 import type { ClientDialect } from './chat/dialect.ts';
@@ -6,6 +5,7 @@ import type { ChatRequest } from './chat/request.ts';
 import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
 import type { GatewayError } from './errors.ts';
 import type { HeaderReader } from './http.ts';
+import type { OutputText } from './output-text.ts';
 import type { RequestView } from './request-view.ts';
 import type { RerankRequest, RerankResult } from './rerank.ts';
 import type { Usage } from './usage.ts';
@@ -30,14 +30,14 @@ export interface ChatCall extends CallBase {
   readonly stream: boolean;
   readonly dialect: ClientDialect;
   /** The client asked for a usage event at the end of the stream, where its dialect makes that a choice. */
-  readonly wantsStreamUsage: boolean;
+  readonly includesStreamUsage: boolean;
   /**
    * The request in canonical form, made when it is first asked for: a passthrough never does.
    * @throws GatewayError `invalid_request`
    */
   readonly chat: () => ChatRequest;
   /** Told of a complete answer that is handed on, where its endpoint keeps answers. */
-  readonly onAnswer?: (answer: Readonly<Record<string, unknown>>) => void;
+  readonly onResponse?: (answer: Readonly<Record<string, unknown>>) => void;
 }
 
 export interface EmbeddingCall extends CallBase {
@@ -73,7 +73,7 @@ export interface StreamObservation {
   /** Events with at least one choice. */
   chunks: number;
   /** What was answered, where the decoder reads it: for counting, should the upstream not have counted. */
-  readonly text?: AnswerText;
+  readonly text?: OutputText;
 }
 
 /** Decodes one upstream event stream. Splitting the input differently never changes the output's concatenation. */

@@ -8,7 +8,7 @@ const bytes = (value: number) => BufferList.of(ByteSlice.of(Uint8Array.of(value)
 
 function create() {
   const told: string[] = [];
-  const stream = new PushStream({ onRoom: () => told.push('room'), onCancel: () => told.push('cancel') });
+  const stream = new PushStream({ onDrain: () => told.push('room'), onCancel: () => told.push('cancel') });
   return { stream, told };
 }
 

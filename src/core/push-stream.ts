@@ -11,7 +11,7 @@ export interface StreamSink {
 /** Where a stream's bytes come from. */
 export interface StreamSource {
   /** There is room again, after `push` has said that there is none. */
-  onRoom(): void;
+  onDrain(): void;
   /** Nobody reads any more. */
   onCancel(): void;
 }
@@ -62,12 +62,12 @@ export class PushStream {
     let room = true;
     for (const pieces of queue) room = sink.write(pieces);
     this.#finish();
-    if (room && !this.#closed && queue.length >= MAX_QUEUED_CHUNKS) this.#source.onRoom();
+    if (room && !this.#closed && queue.length >= MAX_QUEUED_CHUNKS) this.#source.onDrain();
   }
 
   /** The sink has room again. */
   ready(): void {
-    if (!this.#over && !this.#closed) this.#source.onRoom();
+    if (!this.#over && !this.#closed) this.#source.onDrain();
   }
 
   /** Nobody reads any more. */

@@ -4,7 +4,7 @@ import { joinBytes, splitAtRandom, toBytes, toSlice, toText } from '../../test/s
 import { parseEventStream } from '../../test/support/event-stream.ts';
 import { BufferListBuilder } from './buffer-list.ts';
 import { ByteSlice } from './byte-slice.ts';
-import { EventTooLargeError, handOn, MAX_EVENT_BYTES, parseBlock, SseFramer } from './sse.ts';
+import { EventTooLargeError, forwardBlock, MAX_EVENT_BYTES, parseBlock, SseFramer } from './sse.ts';
 
 function frame(pieces: readonly Uint8Array[]): { blocks: string[]; rest: string } {
   const framer = new SseFramer();
@@ -106,7 +106,7 @@ describe('parseBlock', () => {
 test('a block goes on with its empty line: as one piece where that has come with it, and else with one of its own', () => {
   const handedOn = (behind: string) => {
     const out = new BufferListBuilder();
-    handOn(new ByteSlice(Buffer.from(`\n\ndata: x${behind}`), 2, 9), out);
+    forwardBlock(new ByteSlice(Buffer.from(`\n\ndata: x${behind}`), 2, 9), out);
     const pieces = out.take();
     return [pieces?.list.length, toText(pieces)];
   };

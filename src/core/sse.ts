@@ -133,7 +133,7 @@ function hasEmptyLine({ buffer, to }: ByteSlice): boolean {
 }
 
 /** Adds a block as it has come, with its empty line. */
-export function handOn(block: ByteSlice, out: BufferListBuilder): void {
+export function forwardBlock(block: ByteSlice, out: BufferListBuilder): void {
   if (hasEmptyLine(block)) {
     out.add(new ByteSlice(block.buffer, block.from, block.to + END_OF_BLOCK.length));
   } else {

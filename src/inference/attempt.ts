@@ -315,7 +315,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
 
   // Events of the stream's reader.
 
-  onRoom(): void {
+  onDrain(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#touch();

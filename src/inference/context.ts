@@ -1,7 +1,7 @@
-import type { AnswerText } from '../core/answer-text.ts';
 import type { AttemptFailure, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { SubjectLimits } from '../core/limit.ts';
+import type { OutputText } from '../core/output-text.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
@@ -41,7 +41,7 @@ export interface AttemptTrace {
   /** How it ended; undefined while it goes on. */
   outcome?: 'done' | 'failed' | 'client_gone';
   /** What it has answered, where it has to be counted here. */
-  answer?: AnswerText | undefined;
+  answer?: OutputText | undefined;
   /** Millionths of a millionth of a US dollar, when the books are closed; null where no price is known. */
   costPico?: number | null;
   /** Its usage was not told, and is an estimate. */

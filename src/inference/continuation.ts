@@ -3,7 +3,7 @@ import type { ChatRequest } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter } from '../core/chat/result.ts';
 import type { ErrorCode, GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceCall } from '../core/inference.ts';
-import { guessTokens } from '../core/token-guess.ts';
+import { estimateTokenCount } from '../core/token-estimate.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 
 /** Failures of a stream that another target has nothing to do with. */
@@ -70,7 +70,7 @@ export class ContinuableStream {
       ...(request.maxOutputTokens === undefined
         ? {}
         : {
-            maxOutputTokens: Math.max(1, request.maxOutputTokens - guessTokens(text.length)),
+            maxOutputTokens: Math.max(1, request.maxOutputTokens - estimateTokenCount(text.length)),
           }),
     };
     return { ...this.original, chat: () => continued, dialect: this.#dialect(() => this.#next()) };

@@ -69,7 +69,7 @@ export class Mirror {
     own.stream = call.stream;
     own.wantsCost = true;
     // What the answer would be kept for is the other one's business.
-    const { onAnswer: _, ...copied } = 'onAnswer' in call ? call : { ...call, onAnswer: undefined };
+    const { onResponse: _, ...copied } = 'onResponse' in call ? call : { ...call, onResponse: undefined };
     run(own, copied, mirror).then(
       (answer) => (answer.kind === 'stream' ? drain(readableOf(answer.body)) : undefined),
       // Its context has taken note of the failure.

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { workOf } from '../core/token-guess.ts';
+import { workUnits } from '../core/token-estimate.ts';
 import { nanoUsd } from '../metering/cost.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -86,7 +86,7 @@ export class Recorder implements AttemptObserver {
     this.onSample(part, {
       failed,
       // An answer of another variant says nothing of this one's pace and price.
-      timePerTokenMs: failed ? undefined : duration / workOf(usage?.outputTokens ?? 0),
+      timePerTokenMs: failed ? undefined : duration / workUnits(usage?.outputTokens ?? 0),
       nanoUsd: failed || cost === undefined ? undefined : nanoUsd(cost),
     });
   }

@@ -1,7 +1,7 @@
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import { readableOf } from '../core/push-stream.ts';
-import { guessTokens } from '../core/token-guess.ts';
+import { estimateTokenCount } from '../core/token-estimate.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
@@ -154,7 +154,7 @@ export class InferenceService {
         const { length } = stream.text;
         const cut = context.answeredBy;
         if (cut && !cut.usage) {
-          cut.usage = { inputTokens: facts.inputTokens, outputTokens: guessTokens(length), raw: {} };
+          cut.usage = { inputTokens: facts.inputTokens, outputTokens: estimateTokenCount(length), raw: {} };
           cut.estimated = true;
         }
         const next = this.#attempts.run({ ...piece, call: stream.continuation() }, plan).then(

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
-import { guessTokens } from '../core/token-guess.ts';
+import { estimateTokenCount } from '../core/token-estimate.ts';
 import type { Usage } from '../core/usage.ts';
 import { costPico, dollarsOfPico, nanoOfPico } from '../metering/price.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
@@ -67,12 +67,12 @@ export class UsageMeter {
       const usage = attempt.estimated ? undefined : attempt.usage;
       const text = answer?.toString() ?? '';
       // A first guess, should counting fail.
-      const inputTokens = usage?.inputTokens ?? guessTokens(call.text.length);
+      const inputTokens = usage?.inputTokens ?? estimateTokenCount(call.text.length);
       attempt.usage = {
         raw: {},
         ...usage,
         inputTokens,
-        outputTokens: usage?.outputTokens ?? guessTokens(text.length),
+        outputTokens: usage?.outputTokens ?? estimateTokenCount(text.length),
       };
       attempt.estimated = true;
       attempt.answer = undefined;

@@ -1,5 +1,5 @@
 import type { InferenceCall } from '../core/inference.ts';
-import { guessTokens } from '../core/token-guess.ts';
+import { estimateTokenCount } from '../core/token-estimate.ts';
 import { vocabularyFactor } from './token-count.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -15,7 +15,7 @@ export class UsageCounter {
         return this.tokenizer.estimate(call.chat(), model);
       case 'embedding':
       case 'rerank':
-        return guessTokens(call.text.length);
+        return estimateTokenCount(call.text.length);
     }
   }
 

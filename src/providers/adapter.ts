@@ -42,8 +42,8 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     switch (call.operation) {
       case 'chat':
       case 'completion': {
-        const handOn = passthrough?.(call.dialect.name, target);
-        if (handOn) return handOn.build(call, target, context);
+        const forwardBlock = passthrough?.(call.dialect.name, target);
+        if (forwardBlock) return forwardBlock.build(call, target, context);
         const request = withInlineMedia(call.chat(), context.media);
         const options = { ...context, stream: call.stream, headers: call.headers };
         return (chat ?? lacking('chat', target)).build(request, target, options);
@@ -105,8 +105,8 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       switch (call.operation) {
         case 'chat':
         case 'completion': {
-          const handOn = passthrough?.(call.dialect.name, target);
-          if (handOn) return handOn.parse(response, call, target, context);
+          const forwardBlock = passthrough?.(call.dialect.name, target);
+          if (forwardBlock) return forwardBlock.parse(response, call, target, context);
           return translateResponse(chat ?? lacking('chat', target), response, call, target, context);
         }
         case 'embedding': {
@@ -128,8 +128,8 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     },
 
     streamDecoder(call, target, context) {
-      const handOn = passthrough?.(call.dialect.name, target);
-      if (handOn) return handOn.decoder(call, target, context);
+      const forwardBlock = passthrough?.(call.dialect.name, target);
+      if (forwardBlock) return forwardBlock.decoder(call, target, context);
       return translateStream(chat ?? lacking('chat', target), call, target, context);
     },
 

@@ -1,22 +1,22 @@
-import { AnswerText } from '../core/answer-text.ts';
 import { BufferList } from '../core/buffer-list.ts';
 import type { ByteSlice } from '../core/byte-slice.ts';
-import type { AnswerAbout } from '../core/chat/dialect.ts';
+import type { RenderContext } from '../core/chat/dialect.ts';
 import type { ChatRequest, MediaSource, Message, ToolMessage, UserMessage } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, ChatEventWriter } from '../core/chat/result.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
+import { OutputText } from '../core/output-text.ts';
 import type { ChatFormat } from './format.ts';
 import type { AttemptContext, BufferedResponse, InlineMedia, Target } from './types.ts';
 
 const encoder = new TextEncoder();
 
-function about(call: ChatCall, context: AttemptContext): AnswerAbout {
+function about(call: ChatCall, context: AttemptContext): RenderContext {
   return {
     model: call.model,
     requestId: context.requestId,
     createdSeconds: context.createdSeconds,
-    wantsStreamUsage: call.wantsStreamUsage,
+    includesStreamUsage: call.includesStreamUsage,
     body: call.body,
   };
 }
@@ -52,7 +52,7 @@ export function translateStream(
 
 /** A provider's events in, the client dialect's events out. */
 class TranslatingDecoder implements StreamDecoder {
-  readonly #answer = new AnswerText();
+  readonly #answer = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,
     finishReason: undefined,

@@ -1,5 +1,5 @@
 import type { RequestView } from '../core/request-view.ts';
-import { guessLength, workOf } from '../core/token-guess.ts';
+import { estimateLength, workUnits } from '../core/token-estimate.ts';
 import { addCosts } from '../metering/cost.ts';
 import type { Target } from '../providers/types.ts';
 import type { ModelDirectory } from './directory.ts';
@@ -47,7 +47,7 @@ export class TimePerTokenSamples {
 
   constructor(requests: readonly LoggedRequest[]) {
     for (const { provider, upstreamModel, durationMs, outputTokens } of requests) {
-      const timePerTokenMs = durationMs / workOf(outputTokens);
+      const timePerTokenMs = durationMs / workUnits(outputTokens);
       const key = `${provider}/${upstreamModel}`;
       const known = this.#known.get(key) ?? { sum: 0, count: 0 };
       known.sum += timePerTokenMs;
@@ -188,7 +188,7 @@ export function replay(
     const call = {
       view: () => withoutPrompt(outputTokens),
       headers: new Headers(),
-      text: ' '.repeat(Math.min(guessLength(inputTokens), LONGEST_TEXT)),
+      text: ' '.repeat(Math.min(estimateLength(inputTokens), LONGEST_TEXT)),
     };
     const plan = route && router.plan(route, new RequestFacts(call, tenant), at);
     const step = plan?.next(at, Number.POSITIVE_INFINITY);
@@ -200,7 +200,7 @@ export function replay(
     const { target, state } = ready;
     const lease = state.begin(at, true);
     lease.sent(at);
-    const durationMs = timePerToken.of(`${target.provider.id}/${target.model}`) * workOf(outputTokens);
+    const durationMs = timePerToken.of(`${target.provider.id}/${target.model}`) * workUnits(outputTokens);
     endings.add({
       at: at + durationMs,
       end: () => {

@@ -1,6 +1,6 @@
 import type { InferenceCall } from '../core/inference.ts';
 import type { RequestView } from '../core/request-view.ts';
-import { guessTokens } from '../core/token-guess.ts';
+import { estimateTokenCount } from '../core/token-estimate.ts';
 import { fnv1a } from './hash.ts';
 import { prefixChain } from './prefix-index.ts';
 
@@ -42,7 +42,7 @@ export class RequestFacts {
   }
 
   get inputTokens(): number {
-    return guessTokens(this.call.text.length);
+    return estimateTokenCount(this.call.text.length);
   }
 
   /** The most that the answer may have, as far as the request says. */

@@ -256,7 +256,7 @@ describe('bodies', () => {
     const outcome = Promise.withResolvers<unknown>();
     let gone = 0;
     const { open, server } = start(async (request) => {
-      request.onGone(() => {
+      request.onDisconnect(() => {
         gone += 1;
       });
       await Promise.resolve(request.readBody(100)).then(outcome.resolve, outcome.resolve);

@@ -202,16 +202,16 @@ describe('pushed streams', () => {
   const pushed = () => {
     const told: string[] = [];
     const cancelled = Promise.withResolvers<void>();
-    let onRoom = (): void => undefined;
+    let onDrain = (): void => undefined;
     const stream = new PushStream({
-      onRoom: () => {
+      onDrain: () => {
         told.push('room');
-        onRoom();
+        onDrain();
       },
       onCancel: () => cancelled.resolve(),
     });
     const whenRoom = (callback: () => void) => {
-      onRoom = callback;
+      onDrain = callback;
     };
     return { stream, told, cancelled: cancelled.promise, whenRoom };
   };

@@ -27,7 +27,7 @@ export class ServerRequest implements HttpRequest {
   #limit: number | undefined;
   #waiting: PromiseWithResolvers<ByteSlice> | undefined;
   #gone = false;
-  #onGone: (() => void) | undefined;
+  #onDisconnect: (() => void) | undefined;
   #abort: AbortController | undefined;
 
   constructor(head: RequestHead, carrier: RequestCarrier) {
@@ -64,8 +64,8 @@ export class ServerRequest implements HttpRequest {
     return this.#abort.signal;
   }
 
-  onGone(listener: () => void): void {
-    this.#onGone = listener;
+  onDisconnect(listener: () => void): void {
+    this.#onDisconnect = listener;
     if (this.#gone) listener();
   }
 
@@ -107,13 +107,13 @@ export class ServerRequest implements HttpRequest {
     if (this.#gone) return;
     this.#gone = true;
     if (!this.complete && !this.dropped) this.#waiting?.reject(new BodyError('ended_early'));
-    this.#onGone?.();
+    this.#onDisconnect?.();
     this.#abort?.abort();
   }
 
   /** It is answered: whatever of its body is still to come is of no use. */
   answered(): void {
-    this.#onGone = undefined;
+    this.#onDisconnect = undefined;
     if (!this.complete) this.#drop();
   }
 

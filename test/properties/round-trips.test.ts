@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { anthropicMessagesDialect } from '../../src/api/anthropic/dialect.ts';
 import { openAiChatDialect } from '../../src/api/openai/chat/dialect.ts';
 import { responsesDialect } from '../../src/api/openai/responses/dialect.ts';
-import type { AnswerAbout, ClientDialect } from '../../src/core/chat/dialect.ts';
+import type { ClientDialect, RenderContext } from '../../src/core/chat/dialect.ts';
 import type { AssistantPart, ChatRequest, Message } from '../../src/core/chat/request.ts';
 import type { ChatResult } from '../../src/core/chat/result.ts';
 import { isRecord } from '../../src/core/json.ts';
@@ -116,11 +116,11 @@ const WIRES: readonly WireFormat[] = [
   },
 ];
 
-const about: AnswerAbout = {
+const about: RenderContext = {
   model: 'asked',
   requestId: 'req_1',
   createdSeconds: 7,
-  wantsStreamUsage: true,
+  includesStreamUsage: true,
   body: {},
 };
 const NOTHING_ASKED: ChatRequest = { messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }] };

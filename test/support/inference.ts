@@ -58,7 +58,7 @@ export function testCall(
     text: JSON.stringify(body),
     body,
     headers: new Headers(),
-    wantsStreamUsage: false,
+    includesStreamUsage: false,
     ...more,
   };
 }

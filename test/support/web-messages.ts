@@ -12,7 +12,7 @@ export function asHttpRequest(request: Request): HttpRequest {
     headers: request.headers,
     remoteAddress: '127.0.0.1',
     signal: request.signal,
-    onGone: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
+    onDisconnect: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
     readBody: (limit) => readWhole(request, limit),
   };
 }

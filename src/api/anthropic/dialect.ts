@@ -41,5 +41,5 @@ export const anthropicMessagesDialect: ClientDialect = {
   },
 
   renderResult: renderMessage,
-  streamWriter: (about) => new MessageEventWriter(about),
+  streamWriter: (renderContext) => new MessageEventWriter(renderContext),
 };

@@ -90,7 +90,10 @@ export function addAnthropicRoutes(router: HttpRouter, services: ApiServices): v
     operation: 'chat',
     parse(body, _snapshot, { request }) {
       validate(messagesRequest, body.json);
-      return { ...chatCall('chat', anthropicMessagesDialect, body, request.headers), wantsStreamUsage: true };
+      return {
+        ...chatCall('chat', anthropicMessagesDialect, body, request.headers),
+        includesStreamUsage: true,
+      };
     },
   };
   const count: InferenceEndpoint = {

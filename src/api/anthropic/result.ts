@@ -1,4 +1,4 @@
-import type { AnswerAbout } from '../../core/chat/dialect.ts';
+import type { RenderContext } from '../../core/chat/dialect.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatResult } from '../../core/chat/result.ts';
 import { partialObject } from './partial-json.ts';
@@ -11,13 +11,13 @@ function block(part: AssistantPart): JsonObject | undefined {
 }
 
 /** A complete answer as a message. There is room for one choice. */
-export function renderMessage({ id, choices, usage }: ChatResult, about: AnswerAbout): string {
+export function renderMessage({ id, choices, usage }: ChatResult, renderContext: RenderContext): string {
   const choice = choices[0];
   return JSON.stringify({
-    id: messageId(id, about.requestId),
+    id: messageId(id, renderContext.requestId),
     type: 'message',
     role: 'assistant',
-    model: about.model,
+    model: renderContext.model,
     content: (choice?.content ?? []).flatMap((part) => block(part) ?? []),
     ...stopReason(
       choice?.finish ?? { unified: 'other' },

@@ -1,4 +1,4 @@
-import type { AnswerAbout } from '../../core/chat/dialect.ts';
+import type { RenderContext } from '../../core/chat/dialect.ts';
 import type { ChatEvent, ChatEventWriter, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { packSignature } from '../../core/chat/signature.ts';
 import type { Usage } from '../../core/usage.ts';
@@ -14,7 +14,7 @@ export class MessageEventWriter implements ChatEventWriter {
   /** Text that opens every delta of the open block. */
   #deltaHead = '';
 
-  constructor(private readonly about: AnswerAbout) {}
+  constructor(private readonly renderContext: RenderContext) {}
 
   event(event: ChatEvent): string {
     if ('choice' in event && event.choice !== 0) return '';
@@ -59,10 +59,10 @@ export class MessageEventWriter implements ChatEventWriter {
 
   #start(id: string | undefined): string {
     const message = {
-      id: messageId(id, this.about.requestId),
+      id: messageId(id, this.renderContext.requestId),
       type: 'message',
       role: 'assistant',
-      model: this.about.model,
+      model: this.renderContext.model,
       content: [],
       stop_reason: null,
       stop_sequence: null,

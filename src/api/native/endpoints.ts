@@ -57,7 +57,10 @@ function promptCall(
   const dialect = promptDialect(wantsPlainText(request.headers));
   const json = { ...body.json, model, stream };
   // A stream's last event tells the usage, asked for or not.
-  return { ...chatCall('chat', dialect, { text: body.text, json }, request.headers), wantsStreamUsage: true };
+  return {
+    ...chatCall('chat', dialect, { text: body.text, json }, request.headers),
+    includesStreamUsage: true,
+  };
 }
 
 function wantsPlainText(headers: HeaderReader): boolean {

@@ -104,7 +104,7 @@ function rerankCall({ text, json }: JsonBody, headers: HeaderReader, requestId: 
 /** The shape that clients of Cohere's and of Jina's rerankers read. */
 function render(
   { id, results, usage, searchUnits }: RerankResult,
-  about: {
+  renderContext: {
     readonly model: string;
     readonly requestId: string;
     readonly documents: readonly string[] | undefined;
@@ -116,10 +116,10 @@ function render(
     ...(tokens === undefined ? {} : { input_tokens: tokens }),
   };
   return JSON.stringify({
-    id: id ?? about.requestId,
-    model: about.model,
+    id: id ?? renderContext.requestId,
+    model: renderContext.model,
     results: results.map(({ index, score }) => {
-      const text = about.documents?.[index];
+      const text = renderContext.documents?.[index];
       return { index, relevance_score: score, ...(text === undefined ? {} : { document: { text } }) };
     }),
     meta: { api_version: { version: '2' }, billed_units: billed },

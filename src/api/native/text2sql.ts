@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AnswerAbout, ClientDialect } from '../../core/chat/dialect.ts';
+import type { ClientDialect, RenderContext } from '../../core/chat/dialect.ts';
 import type { ChatRequest } from '../../core/chat/request.ts';
 import type { ResponseView } from '../../core/chat/response-view.ts';
 import type { ChatResult } from '../../core/chat/result.ts';
@@ -102,12 +102,12 @@ class SqlDialectOfChat implements ClientDialect {
     return chatResponseView(body);
   }
 
-  renderResult(result: ChatResult, about: AnswerAbout): string {
+  renderResult(result: ChatResult, renderContext: RenderContext): string {
     const parts = result.choices[0]?.content ?? [];
     const answer = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
     const { dialect, readOnly } = this.wanted;
     const sql = this.checker.check(answer, dialect, readOnly);
-    const completion: unknown = JSON.parse(openAiChatDialect.renderResult(result, about));
+    const completion: unknown = JSON.parse(openAiChatDialect.renderResult(result, renderContext));
     return JSON.stringify({ ...Object(completion), sql });
   }
 

@@ -6,7 +6,7 @@ import type { ChatEventWriter, ChatResult } from './result.ts';
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What a writer must know of the request that it answers. */
-export interface AnswerAbout {
+export interface RenderContext {
   /** The model as the client named it; answers name it so again. */
   readonly model: string;
   /** For an id, where the upstream gives none. Fit for any dialect: letters, digits and underscores. */
@@ -14,7 +14,7 @@ export interface AnswerAbout {
   /** Unix seconds, where the upstream gives none. */
   readonly createdSeconds: number;
   /** The client asked for usage at the end of the stream, where its dialect makes that a choice. */
-  readonly wantsStreamUsage: boolean;
+  readonly includesStreamUsage: boolean;
   /** The client's body, for dialects that repeat parts of the request in the answer. */
   readonly body: JsonObject;
 }
@@ -43,6 +43,6 @@ export interface ClientDialect {
   /** Absent where the dialect cannot carry log probabilities. */
   readonly logprobs?: LogprobsSupport;
   /** The body of a complete answer, as JSON text. */
-  renderResult(result: ChatResult, about: AnswerAbout): string;
-  streamWriter(about: AnswerAbout): ChatEventWriter;
+  renderResult(result: ChatResult, renderContext: RenderContext): string;
+  streamWriter(renderContext: RenderContext): ChatEventWriter;
 }

@@ -1,11 +1,11 @@
-import { AnswerText } from '../../core/answer-text.ts';
 import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
 import type { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
-import { handOn, parseBlock, SseFramer } from '../../core/sse.ts';
+import { OutputText } from '../../core/output-text.ts';
+import { forwardBlock, parseBlock, SseFramer } from '../../core/sse.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { PassthroughFormat } from '../format.ts';
@@ -44,7 +44,7 @@ export const anthropicPassthrough: PassthroughFormat = {
 };
 
 class MessagePassthroughDecoder implements StreamDecoder {
-  readonly #answer = new AnswerText();
+  readonly #answer = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,
     finishReason: undefined,
@@ -98,7 +98,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
       this.started = true;
       this.observed.chunks += 1;
       this.#answer.add(deltaText(block));
-      handOn(block, this.#out);
+      forwardBlock(block, this.#out);
       return;
     }
     let text: string;
@@ -109,7 +109,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     }
     const { event, data } = parseBlock(text);
     if (data === undefined || data.trim() === '') {
-      if (text.startsWith(':')) handOn(block, this.#out);
+      if (text.startsWith(':')) forwardBlock(block, this.#out);
       return;
     }
     let json: unknown;
@@ -153,7 +153,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
         this.finished = true;
         break;
     }
-    handOn(block, this.#out);
+    forwardBlock(block, this.#out);
   }
 
   #tell(usage: unknown): void {

@@ -64,12 +64,12 @@ describe('buildRequest', () => {
 
   test('asks for usage where the vendor wants to be asked and the client did not', () => {
     const body = { model: 'up', stream: true, stream_options: { x: 1 } };
-    const sent = (more: { wantsStreamUsage?: boolean }, streamUsage: 'on-request' | 'always') => {
+    const sent = (more: { includesStreamUsage?: boolean }, streamUsage: 'on-request' | 'always') => {
       const target = testTarget(testProvider({ profile: { streamUsage } }));
       return JSON.parse(String(build(testCall(body, more), target).body)).stream_options;
     };
     expect(sent({}, 'on-request')).toEqual({ x: 1, include_usage: true });
-    expect(sent({ wantsStreamUsage: true }, 'on-request')).toEqual({ x: 1 });
+    expect(sent({ includesStreamUsage: true }, 'on-request')).toEqual({ x: 1 });
     expect(sent({}, 'always')).toEqual({ x: 1 });
   });
 

@@ -3,7 +3,7 @@ import { ByteSlice } from '../../core/byte-slice.ts';
 import type { StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
-import { handOn } from '../../core/sse.ts';
+import { forwardBlock } from '../../core/sse.ts';
 
 const encoder = new TextEncoder();
 const DONE = 'data: [DONE]\n\n';
@@ -93,12 +93,12 @@ export class PassthroughWriter {
     const newHead = this.#newHead;
     if (head && newHead && hasPrefixAt(block, head, DATA_LENGTH)) {
       out.add(newHead);
-      handOn(new ByteSlice(block.buffer, block.from + DATA_LENGTH + head.length, block.to), out);
+      forwardBlock(new ByteSlice(block.buffer, block.from + DATA_LENGTH + head.length, block.to), out);
     } else out.add(this.#rewrite(text, json, edits));
   }
 
   comment(block: ByteSlice, out: BufferListBuilder): void {
-    handOn(block, out);
+    forwardBlock(block, out);
   }
 
   done(observed: StreamObservation, out: BufferListBuilder): void {

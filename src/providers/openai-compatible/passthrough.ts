@@ -21,7 +21,7 @@ function edited(text: string, edits: Readonly<Record<string, string | null>>): s
 
 /** The gateway asks for usage that the client did not ask for, to meter it. */
 function requestsUsage(call: ChatCall, target: Target): boolean {
-  return call.stream && !call.wantsStreamUsage && target.provider.profile.streamUsage === 'on-request';
+  return call.stream && !call.includesStreamUsage && target.provider.profile.streamUsage === 'on-request';
 }
 
 function modelEdit(body: Readonly<Record<string, unknown>>, target: Target): Record<string, string | null> {
@@ -67,7 +67,7 @@ export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
     },
 
     decoder(call, target, { requestId }) {
-      const usage = call.wantsStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
+      const usage = call.includesStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
       const writer = new PassthroughWriter({ model: call.model, fallbackId: requestId, usage });
       return new OpenAiStreamDecoder(target.provider, writer);
     },

@@ -1,9 +1,9 @@
-import { AnswerText } from '../../core/answer-text.ts';
 import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
 import type { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
+import { OutputText } from '../../core/output-text.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Provider } from '../types.ts';
 import { errorFromObject } from './errors.ts';
@@ -20,7 +20,7 @@ const DATA_LENGTH = 'data: '.length;
  * event to a writer. A stream that stops before a finish reason is a failure, never a clean end.
  */
 export class OpenAiStreamDecoder implements StreamDecoder {
-  readonly #answer = new AnswerText();
+  readonly #answer = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,
     finishReason: undefined,

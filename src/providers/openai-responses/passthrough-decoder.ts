@@ -1,11 +1,11 @@
-import { AnswerText } from '../../core/answer-text.ts';
 import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
 import { ByteSlice } from '../../core/byte-slice.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
-import { END_OF_BLOCK, handOn, parseBlock, SseFramer } from '../../core/sse.ts';
+import { OutputText } from '../../core/output-text.ts';
+import { END_OF_BLOCK, forwardBlock, parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { Target } from '../types.ts';
@@ -36,7 +36,7 @@ const SEQUENCE_NUMBER = /"sequence_number"\s*:\s*(\d+)/g;
  * byte for byte; those with the whole response under the model's name as the client gave it.
  */
 export class ResponsesPassthroughDecoder implements StreamDecoder {
-  readonly #answer = new AnswerText();
+  readonly #answer = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,
     finishReason: undefined,
@@ -58,7 +58,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   constructor(
     private readonly target: Target,
     private readonly model: string,
-    private readonly onAnswer?: (response: Readonly<Record<string, unknown>>) => void,
+    private readonly onResponse?: (response: Readonly<Record<string, unknown>>) => void,
   ) {}
 
   push(bytes: ByteSlice): BufferList | undefined {
@@ -110,7 +110,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   #block(block: ByteSlice): void {
     if (this.finished || this.failure) return;
     if (block.buffer[block.from] === COLON) {
-      handOn(block, this.#out);
+      forwardBlock(block, this.#out);
       return;
     }
     const name = eventName(block);
@@ -135,7 +135,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     }
     this.started = true;
     this.#last = block;
-    handOn(block, this.#out);
+    forwardBlock(block, this.#out);
   }
 
   #lifecycle(block: ByteSlice, text: string): void {
@@ -163,7 +163,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     this.observed.finishReason = finishOf({ status: type.slice('response.'.length), ...response }, false).raw;
     this.started = true;
     this.finished = true;
-    this.onAnswer?.({ ...response, model: this.model });
+    this.onResponse?.({ ...response, model: this.model });
   }
 
   #renamed(

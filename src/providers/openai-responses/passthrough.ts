@@ -19,7 +19,7 @@ export function responsesPassthroughTo(endpoint: (target: Target) => string): Pa
 
     parse(response, call, target) {
       const { text, json } = decodeResponse(response, target);
-      call.onAnswer?.({ ...json, model: call.model });
+      call.onResponse?.({ ...json, model: call.model });
       return {
         text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
         usage: readResponsesUsage(json.usage),
@@ -27,6 +27,6 @@ export function responsesPassthroughTo(endpoint: (target: Target) => string): Pa
       };
     },
 
-    decoder: (call, target) => new ResponsesPassthroughDecoder(target, call.model, call.onAnswer),
+    decoder: (call, target) => new ResponsesPassthroughDecoder(target, call.model, call.onResponse),
   };
 }

@@ -82,6 +82,6 @@ export function responsesCall(
     text,
     body,
     headers: new Headers(),
-    wantsStreamUsage: false,
+    includesStreamUsage: false,
   };
 }

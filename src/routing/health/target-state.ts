@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import { SlotList, type Slotted } from '../../core/slot-list.ts';
-import { workOf } from '../../core/token-guess.ts';
+import { workUnits } from '../../core/token-estimate.ts';
 import type { QueueTenant, TargetGate } from '../admission/target-gate.ts';
 import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
 import { PeakEwma, RecentQuantiles } from './latency.ts';
@@ -337,7 +337,7 @@ class OpenLease implements InFlightLease, Slotted {
     else if (error === null) state.breaker.abandoned(probe);
     else {
       if (!this.#answered) state.succeeded(now, this.probe);
-      const timePerToken = (now - this.startedAt) / workOf(tokens ?? 0);
+      const timePerToken = (now - this.startedAt) / workUnits(tokens ?? 0);
       state.timePerToken.add(timePerToken, now);
       state.gate?.succeeded(timePerToken, state.inflight);
     }

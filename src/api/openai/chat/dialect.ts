@@ -28,5 +28,5 @@ export const openAiChatDialect: ClientDialect = {
   responseView: chatResponseView,
   logprobs: chatLogprobs,
   renderResult: renderCompletion,
-  streamWriter: (about) => new ChatChunkWriter(about),
+  streamWriter: (renderContext) => new ChatChunkWriter(renderContext),
 };

@@ -1,4 +1,4 @@
-import type { AnswerAbout } from '../../../core/chat/dialect.ts';
+import type { RenderContext } from '../../../core/chat/dialect.ts';
 import type { ChatChoice, ChatResult } from '../../../core/chat/result.ts';
 import {
   annotation,
@@ -13,12 +13,12 @@ import {
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /** A complete answer as a chat completion. */
-export function renderCompletion(result: ChatResult, about: AnswerAbout): string {
+export function renderCompletion(result: ChatResult, renderContext: RenderContext): string {
   return JSON.stringify({
-    id: result.id ?? `chatcmpl-${about.requestId}`,
+    id: result.id ?? `chatcmpl-${renderContext.requestId}`,
     object: 'chat.completion',
-    created: result.created ?? about.createdSeconds,
-    model: about.model,
+    created: result.created ?? renderContext.createdSeconds,
+    model: renderContext.model,
     choices: result.choices.map(renderChoice),
     ...(result.usage === undefined ? {} : { usage: wireUsage(result.usage) }),
     ...(result.serviceTier === undefined ? {} : { service_tier: result.serviceTier }),

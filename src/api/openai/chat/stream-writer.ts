@@ -1,4 +1,4 @@
-import type { AnswerAbout } from '../../../core/chat/dialect.ts';
+import type { RenderContext } from '../../../core/chat/dialect.ts';
 import type { Signature } from '../../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, StreamedPart, TokenLogprobs } from '../../../core/chat/result.ts';
 import type { Usage } from '../../../core/usage.ts';
@@ -30,12 +30,12 @@ export class ChatChunkWriter implements ChatEventWriter {
   #head = '';
   #usage: Usage | undefined;
 
-  constructor(private readonly about: AnswerAbout) {}
+  constructor(private readonly renderContext: RenderContext) {}
 
   event(event: ChatEvent): string {
     switch (event.type) {
       case 'start': {
-        const { model, requestId, createdSeconds } = this.about;
+        const { model, requestId, createdSeconds } = this.renderContext;
         const identity = {
           id: event.id ?? `chatcmpl-${requestId}`,
           object: 'chat.completion.chunk',
@@ -171,7 +171,7 @@ export class ChatChunkWriter implements ChatEventWriter {
   }
 
   #usageChunk(): string {
-    if (!this.about.wantsStreamUsage || !this.#usage) return '';
+    if (!this.renderContext.includesStreamUsage || !this.#usage) return '';
     return `${this.#head}],"usage":${JSON.stringify(wireUsage(this.#usage))}}\n\n`;
   }
 }

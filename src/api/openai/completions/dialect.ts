@@ -1,4 +1,4 @@
-import type { AnswerAbout, ClientDialect } from '../../../core/chat/dialect.ts';
+import type { ClientDialect, RenderContext } from '../../../core/chat/dialect.ts';
 import type { ChatRequest } from '../../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, ChatResult } from '../../../core/chat/result.ts';
 import { GatewayError } from '../../../core/errors.ts';
@@ -21,12 +21,12 @@ function onlyPrompt(prompt: unknown): string {
   );
 }
 
-function identity(id: string | undefined, created: number | undefined, about: AnswerAbout) {
+function identity(id: string | undefined, created: number | undefined, renderContext: RenderContext) {
   return {
-    id: id ?? `cmpl-${about.requestId}`,
+    id: id ?? `cmpl-${renderContext.requestId}`,
     object: 'text_completion',
-    created: created ?? about.createdSeconds,
-    model: about.model,
+    created: created ?? renderContext.createdSeconds,
+    model: renderContext.model,
   };
 }
 
@@ -53,7 +53,7 @@ export const openAiCompletionsDialect: ClientDialect = {
     }),
   responseView: chatResponseView,
 
-  renderResult(result: ChatResult, about): string {
+  renderResult(result: ChatResult, renderContext): string {
     const choices = result.choices.map(({ index, content, finish }) => ({
       index,
       text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''),
@@ -61,13 +61,13 @@ export const openAiCompletionsDialect: ClientDialect = {
       finish_reason: finishName(finish, false),
     }));
     return JSON.stringify({
-      ...identity(result.id, result.created, about),
+      ...identity(result.id, result.created, renderContext),
       choices,
       ...(result.usage === undefined ? {} : { usage: wireUsage(result.usage) }),
     });
   },
 
-  streamWriter: (about) => new CompletionWriter(about),
+  streamWriter: (renderContext) => new CompletionWriter(renderContext),
 };
 
 class CompletionWriter implements ChatEventWriter {
@@ -75,12 +75,12 @@ class CompletionWriter implements ChatEventWriter {
   #usage: Usage | undefined;
   readonly #inText = new Map<number, boolean>();
 
-  constructor(private readonly about: AnswerAbout) {}
+  constructor(private readonly renderContext: RenderContext) {}
 
   event(event: ChatEvent): string {
     switch (event.type) {
       case 'start':
-        this.#identity = identity(event.id, event.created, this.about);
+        this.#identity = identity(event.id, event.created, this.renderContext);
         return '';
       case 'part-start':
         this.#inText.set(event.choice, event.part.type === 'text');
@@ -95,7 +95,7 @@ class CompletionWriter implements ChatEventWriter {
       case 'ping':
         return ': keep-alive\n\n';
       case 'end': {
-        const wanted = this.about.wantsStreamUsage && this.#usage;
+        const wanted = this.renderContext.includesStreamUsage && this.#usage;
         const last = wanted ? { ...this.#identity, choices: [], usage: wireUsage(wanted) } : undefined;
         return `${last ? `data: ${JSON.stringify(last)}\n\n` : ''}data: [DONE]\n\n`;
       }

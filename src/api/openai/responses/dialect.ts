@@ -1,4 +1,4 @@
-import type { AnswerAbout, ClientDialect } from '../../../core/chat/dialect.ts';
+import type { ClientDialect, RenderContext } from '../../../core/chat/dialect.ts';
 import type { ResponseView } from '../../../core/chat/response-view.ts';
 import type { ChatResult } from '../../../core/chat/result.ts';
 import { asCount, asString, records } from '../../../core/json.ts';
@@ -9,13 +9,13 @@ import { readParameters } from './parameters.ts';
 import { responseId, responseObject } from './response-object.ts';
 import { ResponseEventWriter } from './stream-writer.ts';
 
-function complete(result: ChatResult, about: AnswerAbout): Item {
+function complete(result: ChatResult, renderContext: RenderContext): Item {
   const choice = result.choices[0];
-  const id = responseId(result.id, about.requestId);
+  const id = responseId(result.id, renderContext.requestId);
   return {
-    ...responseObject(id, result.created ?? about.createdSeconds, about),
+    ...responseObject(id, result.created ?? renderContext.createdSeconds, renderContext),
     ...wireStatus(choice?.finish ?? { unified: 'other' }),
-    output: outputItems(choice?.content ?? [], new ItemIds(about.requestId)),
+    output: outputItems(choice?.content ?? [], new ItemIds(renderContext.requestId)),
     usage: wireUsage(result.usage),
   };
 }
@@ -50,11 +50,11 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
         imageType: 'input_image',
       }),
     responseView,
-    renderResult(result, about) {
-      const response = complete(result, about);
+    renderResult(result, renderContext) {
+      const response = complete(result, renderContext);
       onResponse(response);
       return JSON.stringify(response);
     },
-    streamWriter: (about) => new ResponseEventWriter(about, onResponse),
+    streamWriter: (renderContext) => new ResponseEventWriter(renderContext, onResponse),
   };
 }

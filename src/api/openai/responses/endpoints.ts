@@ -106,10 +106,10 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
     const call = chatCall('chat', dialect, continued?.passthrough ?? body, headers);
     return {
       ...call,
-      wantsStreamUsage: true,
+      includesStreamUsage: true,
       // Of the body as it came, since its dialect knows what comes before.
       chat: once(() => dialect.toChat(body.json)),
-      onAnswer: keep(true),
+      onResponse: keep(true),
     };
   };
 

@@ -1,4 +1,4 @@
-import type { AnswerAbout } from '../../../core/chat/dialect.ts';
+import type { RenderContext } from '../../../core/chat/dialect.ts';
 import { isRecord } from '../../../core/json.ts';
 import type { Item } from './items.ts';
 
@@ -8,7 +8,7 @@ export function responseId(id: string | undefined, requestId: string): string {
 }
 
 /** A response without its outcome: who it is, and the settings that this API repeats. */
-export function responseObject(id: string, createdAt: number, { model, body }: AnswerAbout): Item {
+export function responseObject(id: string, createdAt: number, { model, body }: RenderContext): Item {
   return {
     id,
     object: 'response',

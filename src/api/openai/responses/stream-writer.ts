@@ -1,4 +1,4 @@
-import type { AnswerAbout } from '../../../core/chat/dialect.ts';
+import type { RenderContext } from '../../../core/chat/dialect.ts';
 import type { Citation, Signature } from '../../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, FinishReason, StreamedPart } from '../../../core/chat/result.ts';
 import type { GatewayError } from '../../../core/errors.ts';
@@ -40,18 +40,22 @@ export class ResponseEventWriter implements ChatEventWriter {
   #finish: FinishReason = { unified: 'other' };
 
   constructor(
-    private readonly about: AnswerAbout,
+    private readonly renderContext: RenderContext,
     private readonly onResponse: (response: Item) => void = () => undefined,
   ) {
-    this.#ids = new ItemIds(about.requestId);
+    this.#ids = new ItemIds(renderContext.requestId);
   }
 
   event(event: ChatEvent): string {
     if ('choice' in event && event.choice !== 0) return '';
     switch (event.type) {
       case 'start': {
-        const id = responseId(event.id, this.about.requestId);
-        this.#response = responseObject(id, event.created ?? this.about.createdSeconds, this.about);
+        const id = responseId(event.id, this.renderContext.requestId);
+        this.#response = responseObject(
+          id,
+          event.created ?? this.renderContext.createdSeconds,
+          this.renderContext,
+        );
         const response = {
           ...this.#response,
           status: 'in_progress',
@@ -269,7 +273,7 @@ export class ResponseEventWriter implements ChatEventWriter {
     const response = {
       ...this.#response,
       ...status,
-      completed_at: this.about.createdSeconds,
+      completed_at: this.renderContext.createdSeconds,
       output: this.#output,
       usage: wireUsage(this.#usage),
     };

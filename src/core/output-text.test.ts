@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { AnswerText } from './answer-text.ts';
+import { OutputText } from './output-text.ts';
 
 test('an answer is all of its texts in their order, whenever it is asked for', () => {
   const text = fc.oneof(fc.string({ maxLength: 4 }), fc.constantFrom(undefined, null, 7));
@@ -8,7 +8,7 @@ test('an answer is all of its texts in their order, whenever it is asked for', (
     fc.property(
       fc.array(fc.tuple(text, fc.integer({ min: 0, max: 40 })), { maxLength: 150, size: 'max' }),
       (pieces) => {
-        const answer = new AnswerText();
+        const answer = new OutputText();
         let whole = '';
         for (const [piece, roll] of pieces) {
           answer.add(piece);
