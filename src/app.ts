@@ -15,10 +15,10 @@ import { DEFAULT_TENANT } from './core/principal.ts';
 import type { EngineManager } from './engines/engine-manager.ts';
 import { HttpRouter } from './http/http-router.ts';
 import { DeadlineMonitor } from './inference/deadlines.ts';
-import { RequestLog } from './inference/explain.ts';
 import { Lifecycle } from './inference/lifecycle.ts';
 import { GuardedMediaFetcher } from './inference/media.ts';
 import { Recorder } from './inference/recorder.ts';
+import { RequestLog } from './inference/request-log.ts';
 import { InferenceService } from './inference/service.ts';
 import { AddressLimiter } from './limits/per-address.ts';
 import { ContextWindows } from './metering/context-window.ts';
@@ -267,7 +267,7 @@ export class App {
       modelData,
       states: snapshotOptions.routing.states,
       engines: snapshotOptions.engineManager.pool,
-      requests: new RequestLog(snapshotOptions.routing.notes),
+      requests: new RequestLog(),
       recorder,
       snapshot: () => this.#snapshot,
     };

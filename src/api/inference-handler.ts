@@ -14,7 +14,8 @@ import { eventStreamResponse, jsonResponse } from '../http/response.ts';
 import { warningsHeader } from '../http/warnings-header.ts';
 import { RequestContext } from '../inference/context.ts';
 import type { DeadlineMonitor, Watched } from '../inference/deadlines.ts';
-import { explain, recordOf } from '../inference/explain.ts';
+import { explain } from '../inference/explain.ts';
+import { recordOf } from '../inference/request-log.ts';
 import { costSoFar } from '../inference/usage-meter.ts';
 import { AddressSubjects } from '../limits/address-subjects.ts';
 import type { Target } from '../providers/types.ts';
@@ -189,7 +190,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         const endedAt = services.clock.now();
         services.recorder.requestCompleted(completed, outcome, endedAt);
         services.meter.completed(completed, outcome);
-        services.requests.add(completed, outcome, endedAt, services.clock.wallTime());
+        services.requests.add(recordOf(completed, endedAt, services.clock.wallTime(), outcome));
         httpContext.finish(completed.status ?? 200);
       },
     );

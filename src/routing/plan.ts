@@ -5,13 +5,7 @@ import type { Participation } from './experiments/experiments.ts';
 import type { TargetState, Unavailable } from './health/target-state.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { backoffMs, isRepeatable, type RetryBudget, type RetrySettings } from './retry.ts';
-import {
-  type EvaluatedTarget,
-  type RouteCandidate,
-  type RoutingDecision,
-  RoutingDecisionEntry,
-  type RoutingDecisionLog,
-} from './routing-decision.ts';
+import { type EvaluatedTarget, type RouteCandidate, RoutingDecision } from './routing-decision.ts';
 
 /** What to do next for a request. */
 export type Step =
@@ -40,7 +34,6 @@ export interface Order {
 export interface PlanRouter {
   readonly retry: RetrySettings;
   readonly random: () => number;
-  readonly notes: RoutingDecisionLog;
   /** The targets of one model in the order in which to try them, and those that constraints rule out. */
   order(route: ModelRoute, facts: RequestFacts, now: number): Order;
   resolve(name: string): ModelRoute | undefined;
@@ -65,7 +58,7 @@ const CURES: Readonly<Record<string, FallbackReason>> = {
  */
 export class RoutePlan {
   attempts = 0;
-  readonly #decisions: RoutingDecisionEntry[] = [];
+  readonly #decisions: RoutingDecision[] = [];
   /** Where a round begins. */
   #first: ModelRoute;
   /** Models that wait for their turn; undefined once none is left, or none ever was. */
@@ -100,7 +93,7 @@ export class RoutePlan {
   }
 
   /** Every model whose targets were looked at, in order. */
-  get decisions(): readonly RoutingDecisionEntry[] {
+  get decisions(): readonly RoutingDecision[] {
     return this.#decisions;
   }
 
@@ -192,7 +185,7 @@ export class RoutePlan {
   #try(candidate: RouteCandidate): Step & { readonly kind: 'try' } {
     this.#tried = append(this.#tried, candidate.state);
     this.attempts += 1;
-    this.#decisions.at(-1)?.tried(candidate);
+    this.#decisions.at(-1)?.recordTried(candidate);
     return { kind: 'try', candidate };
   }
 
@@ -240,15 +233,7 @@ export class RoutePlan {
     if (this.#visited?.includes(route.id)) return;
     this.#visited = append(this.#visited, route.id);
     const { candidates, rest, all, ruledOut, allHealthy } = this.router.order(route, this.facts, now);
-    const decision = new RoutingDecisionEntry(
-      route,
-      reason,
-      now,
-      all,
-      rest?.length ?? candidates.length,
-      ruledOut,
-      this.router.notes,
-    );
+    const decision = new RoutingDecision(route, reason, now, all, ruledOut);
     this.#decisions.push(decision);
     this.#rest = rest;
     if (allHealthy && this.#tried === undefined) this.#queue = [...candidates];
@@ -262,11 +247,11 @@ export class RoutePlan {
     }
   }
 
-  #lookAt(candidates: readonly RouteCandidate[], decision: RoutingDecisionEntry, now: number): void {
+  #lookAt(candidates: readonly RouteCandidate[], decision: RoutingDecision, now: number): void {
     for (const candidate of candidates) {
       const { state } = candidate;
       const why = state.unavailable(now);
-      decision.note(candidate, why ?? (state.full ? 'busy' : undefined));
+      decision.record(candidate, why ?? (state.full ? 'busy' : undefined));
       if (this.#tried?.includes(state)) continue;
       if (why === undefined) this.#queue = append(this.#queue, candidate);
       else this.#defer(candidate, why);

@@ -11,7 +11,7 @@ import { PrefixIndex } from './prefix-index.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './retry.ts';
 import { RouteTable, RouteTarget } from './route-table.ts';
-import { type EvaluatedTarget, RoutingDecisionLog } from './routing-decision.ts';
+import type { EvaluatedTarget } from './routing-decision.ts';
 import { READS_PREFIX, STRATEGIES } from './strategies/index.ts';
 import { type SelectionContext, withOthers } from './strategies/strategy.ts';
 
@@ -20,7 +20,6 @@ export interface RoutingState {
   readonly states: TargetStates;
   readonly prefixes: PrefixIndex;
   readonly engines: EngineLoads | undefined;
-  readonly notes: RoutingDecisionLog;
   readonly experiments: Experiments;
 }
 
@@ -37,7 +36,6 @@ export function freshRoutingState(states = new TargetStates()): RoutingState {
     states,
     prefixes: new PrefixIndex(),
     engines: undefined,
-    notes: new RoutingDecisionLog(),
     experiments: new Experiments(Math.random),
   };
 }
@@ -60,12 +58,10 @@ export class Router implements PlanRouter {
   readonly #tables = new WeakMap<ModelRoute, RouteTable>();
   readonly retry: RetrySettings;
   readonly random: () => number;
-  readonly notes: RoutingDecisionLog;
 
   constructor(private readonly options: RouterOptions) {
     this.retry = options.retry ?? DEFAULT_RETRY;
     this.random = options.random;
-    this.notes = options.notes;
   }
 
   /** @param route of the model that was asked for; a variant of it may answer in its place */

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { testProvider } from '../../test/support/inference.ts';
 import type { ModelRoute } from './directory.ts';
 import { DEFAULT_HEALTH, TargetState } from './health/target-state.ts';
-import { type RouteCandidate, RoutingDecisionEntry, RoutingDecisionLog } from './routing-decision.ts';
+import { type RouteCandidate, RoutingDecision } from './routing-decision.ts';
 
 const route: ModelRoute = {
   id: 'm',
@@ -24,7 +24,7 @@ const candidates = ['a', 'b', 'c'].map(
     timePerTokenMs: index === 0 ? undefined : index * 10,
   }),
 );
-const shown = (decision: RoutingDecisionEntry) =>
+const shown = (decision: RoutingDecision) =>
   decision.evaluated.map(({ target, leftOut, inflight, timePerTokenMs }) => [
     target.provider.id,
     leftOut,
@@ -32,46 +32,29 @@ const shown = (decision: RoutingDecisionEntry) =>
     timePerTokenMs,
   ]);
 
-test('tells what was noted, then those that nobody had to look at, then those that were ruled out', () => {
+test('lists targets that were read, then those that were not, then those that were ruled out', () => {
   const [a, b, c] = candidates;
   if (!a || !b || !c) throw new Error('three');
   const ruledOut = [{ target: b.target, leftOut: 'without tools' }];
-  const decision = new RoutingDecisionEntry(
-    route,
-    'asked',
-    0,
-    candidates,
-    2,
-    ruledOut,
-    new RoutingDecisionLog(),
-  );
-  decision.note(c, 'busy');
-  decision.tried(c);
+  const decision = new RoutingDecision(route, 'asked', 0, candidates, ruledOut);
+  decision.record(c, 'busy');
+  decision.recordTried(c);
   expect(shown(decision)).toEqual([
     ['c', 'busy', 2, 20],
     ['a', undefined, undefined, undefined],
     ['b', 'without tools', undefined, undefined],
   ]);
-  decision.tried(a);
+  decision.recordTried(a);
   expect(shown(decision)[1]).toEqual(['a', undefined, 0, undefined]);
-  expect(decision.only).toBeUndefined();
 });
 
-test('notes that newer ones have taken the place of are not taken for others', () => {
-  const notes = new RoutingDecisionLog(16);
-  const [a] = candidates;
-  if (!a) throw new Error('one');
-  const old = new RoutingDecisionEntry(route, 'asked', 0, [a], 1, [], notes);
-  old.note(a, undefined);
-  expect(old.only).toMatchObject({ inflight: 0 });
-  const newer = new RoutingDecisionEntry(route, 'asked', 0, candidates, 3, [], notes);
-  for (const candidate of candidates) newer.note(candidate, 'draining');
-  expect(shown(old)).toEqual([['a', undefined, 0, undefined]]);
-  notes.reserve(1);
-  expect(shown(old)).toEqual([['a', undefined, undefined, undefined]]);
-  expect(shown(newer).map(([id, why]) => [id, why])).toEqual([
-    ['a', 'draining'],
-    ['b', 'draining'],
-    ['c', 'draining'],
-  ]);
+test('keeps the state of the moment, and ignores targets of other models', () => {
+  const [first, other] = candidates;
+  if (!first || !other) throw new Error('two');
+  const changing = { ...first, inflight: 1 };
+  const decision = new RoutingDecision(route, 'asked', 0, [changing], []);
+  decision.record(changing, 'draining');
+  changing.inflight = 9;
+  decision.recordTried(other);
+  expect(shown(decision)).toEqual([['a', 'draining', 1, undefined]]);
 });
