@@ -1,16 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { doctor } from './cli/doctor.ts';
-import { createKeyCommand, listKeysCommand, revokeKeyCommand } from './cli/keys.ts';
-import { migrateCommand } from './cli/migrate.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
-import { type ReplayOptions, replayCommand } from './cli/replay.ts';
-import { type RouteOptions, routeCommand } from './cli/route.ts';
-import { serve } from './cli/serve.ts';
-import { type SimulatorOptions, serveSimulator } from './cli/simulator.ts';
-import { createTenantCommand, deleteTenantCommand, listTenantsCommand } from './cli/tenants.ts';
+import type { ReplayOptions } from './cli/replay.ts';
+import type { RouteOptions } from './cli/route.ts';
+import type { SimulatorOptions } from './cli/simulator.ts';
 import { ConfigError } from './config/errors.ts';
-import { configJsonSchema } from './config/json-schema.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
 import { GatewayError } from './core/errors.ts';
 import { DEFAULT_TENANT } from './core/principal.ts';
@@ -36,6 +30,7 @@ function command() {
   return { config: load().config, env, output };
 }
 
+/** Each command loads its own modules when it runs, so that `serve` and `--help` start without those of the others. */
 function commands(setExit: (code: number) => void): Command {
   const program = new Command('weir')
     .description('One door in front of every model provider and engine.')
@@ -45,14 +40,18 @@ function commands(setExit: (code: number) => void): Command {
   program
     .command('serve')
     .description('run the gateway (until SIGTERM or Ctrl-C)')
-    .action(async () => setExit(await serve({ env, cwd, output, version })));
+    .action(async () => {
+      const { serve } = await import('./cli/serve.ts');
+      setExit(await serve({ env, cwd, output, version }));
+    });
   program
     .command('doctor')
     .description('check configuration, stores, ports, limits and every provider, and say what to do')
     .option('--json', 'print the findings as JSON')
-    .action(async ({ json }: { json?: boolean }) =>
-      setExit(await doctor({ env, cwd, output, json: json === true })),
-    );
+    .action(async ({ json }: { json?: boolean }) => {
+      const { doctor } = await import('./cli/doctor.ts');
+      setExit(await doctor({ env, cwd, output, json: json === true }));
+    });
 
   program
     .command('simulator')
@@ -60,7 +59,10 @@ function commands(setExit: (code: number) => void): Command {
     .option('--host <address>', 'the address to listen on', '127.0.0.1')
     .option('--port <number>', 'the port to listen on; 0 takes any free one', '8000')
     .option('--load-time <seconds>', 'how long to play loading a model before it is well', '0')
-    .action(async (options: SimulatorOptions) => setExit(await serveSimulator(output, options)));
+    .action(async (options: SimulatorOptions) => {
+      const { serveSimulator } = await import('./cli/simulator.ts');
+      setExit(await serveSimulator(output, options));
+    });
 
   program
     .command('route <request.json>')
@@ -71,9 +73,10 @@ function commands(setExit: (code: number) => void): Command {
     .option('--url <url>', 'ask a gateway that is running, which knows the condition of its targets')
     .option('--key <key>', 'its admin key; WEIR_ADMIN_KEY by default')
     .option('--json', 'print as JSON')
-    .action(async (file: string, options: RouteOptions) =>
-      setExit(await routeCommand(() => load().config, env, output, file, options)),
-    );
+    .action(async (file: string, options: RouteOptions) => {
+      const { routeCommand } = await import('./cli/route.ts');
+      setExit(await routeCommand(() => load().config, env, output, file, options));
+    });
 
   program
     .command('replay <log>')
@@ -87,9 +90,10 @@ function commands(setExit: (code: number) => void): Command {
       [],
     )
     .option('--json', 'print as JSON')
-    .action(async (file: string, options: ReplayOptions) =>
-      setExit(await replayCommand((path) => load(path).config, env, output, file, options)),
-    );
+    .action(async (file: string, options: ReplayOptions) => {
+      const { replayCommand } = await import('./cli/replay.ts');
+      setExit(await replayCommand((path) => load(path).config, env, output, file, options));
+    });
 
   const keys = program.command('keys').description('make, list and revoke API keys');
   keys
@@ -104,25 +108,39 @@ function commands(setExit: (code: number) => void): Command {
     .option('--admin', 'an admin key, which may call everything')
     .option('--json', 'print as JSON')
     .action(
-      ({ name, tenant, admin, json }: { name: string; tenant: string; admin?: boolean; json?: boolean }) =>
-        createKeyCommand(command(), { name, tenant, admin: admin === true, json: json === true }),
+      async ({
+        name,
+        tenant,
+        admin,
+        json,
+      }: {
+        name: string;
+        tenant: string;
+        admin?: boolean;
+        json?: boolean;
+      }) => {
+        const { createKeyCommand } = await import('./cli/keys.ts');
+        await createKeyCommand(command(), { name, tenant, admin: admin === true, json: json === true });
+      },
     );
   keys
     .command('list')
     .description('list the keys of a tenant; their secrets are not kept')
     .option('--tenant <id>', 'whose', DEFAULT_TENANT)
     .option('--json', 'print as JSON')
-    .action(({ tenant, json }: { tenant: string; json?: boolean }) =>
-      listKeysCommand(command(), tenant, json === true),
-    );
+    .action(async ({ tenant, json }: { tenant: string; json?: boolean }) => {
+      const { listKeysCommand } = await import('./cli/keys.ts');
+      await listKeysCommand(command(), tenant, json === true);
+    });
   keys
     .command('revoke <id-or-name>')
     .description('revoke a key; running gateways follow within a second')
     .option('--tenant <id>', 'whose', DEFAULT_TENANT)
     .option('--json', 'print as JSON')
-    .action((idOrName: string, { tenant, json }: { tenant: string; json?: boolean }) =>
-      revokeKeyCommand(command(), tenant, idOrName, json === true),
-    );
+    .action(async (idOrName: string, { tenant, json }: { tenant: string; json?: boolean }) => {
+      const { revokeKeyCommand } = await import('./cli/keys.ts');
+      await revokeKeyCommand(command(), tenant, idOrName, json === true);
+    });
 
   const tenants = program.command('tenants').description('make, list and remove tenants');
   tenants
@@ -133,30 +151,40 @@ function commands(setExit: (code: number) => void): Command {
     .option('--server <id>', 'the database server to put it on (storage.servers)', '')
     .option('--json', 'print as JSON')
     .action(
-      (
+      async (
         id: string,
         { name, tier, server, json }: { name?: string; tier?: string; server: string; json?: boolean },
-      ) => createTenantCommand(command(), id, { name, tier, server, json: json === true }),
+      ) => {
+        const { createTenantCommand } = await import('./cli/tenants.ts');
+        await createTenantCommand(command(), id, { name, tier, server, json: json === true });
+      },
     );
   tenants
     .command('list')
     .description('list all tenants')
     .option('--json', 'print as JSON')
-    .action(({ json }: { json?: boolean }) => listTenantsCommand(command(), json === true));
+    .action(async ({ json }: { json?: boolean }) => {
+      const { listTenantsCommand } = await import('./cli/tenants.ts');
+      await listTenantsCommand(command(), json === true);
+    });
   tenants
     .command('delete <id>')
     .description('say what removing a tenant would remove; with --yes, remove it with all its data')
     .option('--yes', 'do it')
-    .action((id: string, { yes }: { yes?: boolean }) => deleteTenantCommand(command(), id, yes === true));
+    .action(async (id: string, { yes }: { yes?: boolean }) => {
+      const { deleteTenantCommand } = await import('./cli/tenants.ts');
+      await deleteTenantCommand(command(), id, yes === true);
+    });
 
   program
     .command('migrate')
     .description('bring all databases up to date, as starting the gateway does')
     .option('--plan', 'only say what would be done')
     .option('--json', 'print as JSON')
-    .action(({ plan, json }: { plan?: boolean; json?: boolean }) =>
-      migrateCommand(command(), plan === true, json === true),
-    );
+    .action(async ({ plan, json }: { plan?: boolean; json?: boolean }) => {
+      const { migrateCommand } = await import('./cli/migrate.ts');
+      await migrateCommand(command(), plan === true, json === true);
+    });
 
   const config = program.command('config').description('check the configuration, or print its schema');
   config
@@ -170,7 +198,10 @@ function commands(setExit: (code: number) => void): Command {
   config
     .command('schema')
     .description('print the JSON Schema of the configuration file, for editors')
-    .action(() => output.out(JSON.stringify(configJsonSchema(PROVIDER_CATALOG), null, 2)));
+    .action(async () => {
+      const { configJsonSchema } = await import('./config/json-schema.ts');
+      output.out(JSON.stringify(configJsonSchema(PROVIDER_CATALOG), null, 2));
+    });
   return program;
 }
 

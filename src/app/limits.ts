@@ -63,7 +63,7 @@ async function sharedStore(
   const { logger } = log;
   const { redis_prefix: prefix, redis_timeout: timeoutMs } = config.storage;
   // Connections fail many times while a server is away; that it is away is told once, by the store.
-  const client = connectRedis({
+  const client = await connectRedis({
     url,
     timeoutMs,
     onError: (error) => logger.debug({ err: error }, 'connection to Redis'),

@@ -45,7 +45,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
   async function shared() {
     const changes: boolean[] = [];
     const prefix = `lost-${unique()}`;
-    const client = connectRedis({ url: redis.url, timeoutMs: 1_000, onError: () => undefined });
+    const client = await connectRedis({ url: redis.url, timeoutMs: 1_000, onError: () => undefined });
     await client.connected();
     const store = new SharedLimitStore({
       clock: systemClock,
@@ -126,7 +126,7 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
   test('goes in one script, settlements before what they make room for', async () => {
     const { url } = await sharedRedis();
     const store = await redisStore(url, `moment-${unique()}`, false);
-    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    const client = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await client.connected();
     const scripts = async () => {
       const text = String(await client.call('INFO', ['commandstats']));
@@ -158,7 +158,7 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     const store = await redisStore(url, `moment-${unique()}`, false);
     const [day, text] = [quota(10), quota(10)];
     const first = granted(await store.reserve([charge(day, 5)]));
-    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    const client = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await client.connected();
     // A counter that is none makes the script fail.
     const [key = ''] = [await client.call('KEYS', [`*${day.key}*`])].flat().map(String);
@@ -178,7 +178,7 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
 describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
   test('takes nothing when it comes after all, behind its settlement', async () => {
     const { url } = await sharedRedis();
-    const real = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    const real = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await real.connected();
     let held: (() => Promise<unknown>) | undefined;
     let holding = true;
@@ -221,7 +221,7 @@ describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
 describe.skipIf(!hasRedis)('a settlement that is sent twice', () => {
   test('of a reservation that never came gives nothing back', async () => {
     const { url } = await sharedRedis();
-    const real = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    const real = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await real.connected();
     const prefix = `twice-${unique()}`;
     const steps: ('refuse' | 'lose the answer')[] = [];
@@ -269,7 +269,7 @@ describe.skipIf(!hasRedis)('a gateway that is killed', () => {
     const [two, day] = [concurrency(2), quota(10)];
     granted(await dead.reserve([charge(two), charge(day, 3)]));
     await dead.beat();
-    const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+    const client = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await client.connected();
     let lost = 0;
     const later = {

@@ -1,4 +1,3 @@
-import { importPKCS8, SignJWT } from 'jose';
 import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -232,6 +231,7 @@ export function serviceAccountGrant(
 ): FetchToken {
   const { clientEmail, privateKey, privateKeyId, tokenUri } = readServiceAccount(serviceAccountJson);
   return async () => {
+    const { importPKCS8, SignJWT } = await import('jose');
     const issuedAt = Math.floor(clock.wallTime() / 1000);
     const key = await importPKCS8(privateKey, 'RS256').catch((cause: unknown) => {
       throw new GatewayError(

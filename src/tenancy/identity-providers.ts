@@ -1,4 +1,4 @@
-import * as client from 'openid-client';
+import type * as client from 'openid-client';
 import { GatewayError } from '../core/errors.ts';
 import { asString, isRecord } from '../core/json.ts';
 
@@ -70,7 +70,7 @@ export class IdentityProviders {
     redirectUri: string,
   ): Promise<{ readonly url: string; readonly attempt: SignInAttempt }> {
     const settings = this.get(id);
-    const configuration = await this.#configuration(settings);
+    const [client, configuration] = await Promise.all([loadClient(), this.#configuration(settings)]);
     const attempt: SignInAttempt = {
       provider: id,
       state: client.randomState(),
@@ -97,7 +97,7 @@ export class IdentityProviders {
   async finish(attempt: SignInAttempt, callback: URL): Promise<ForeignIdentity> {
     const settings = this.get(attempt.provider);
     if (attempt.expiresAt < this.now()) throw denied('It took too long to sign in; try again.');
-    const configuration = await this.#configuration(settings);
+    const [client, configuration] = await Promise.all([loadClient(), this.#configuration(settings)]);
     let identity: ForeignIdentity;
     try {
       const tokens = await client.authorizationCodeGrant(configuration, callback, {
@@ -134,7 +134,11 @@ export class IdentityProviders {
   }
 }
 
+/** Loaded when somebody signs in for the first time. */
+const loadClient = () => import('openid-client');
+
 async function configure({ kind, issuer, clientId, clientSecret, name }: IdentityProviderSettings) {
+  const client = await loadClient();
   const secret = clientSecret ?? undefined;
   if (kind === 'github') {
     const base = issuer ?? GITHUB;
@@ -177,6 +181,7 @@ async function fromGitHub(
   issuer: string | null,
 ): Promise<ForeignIdentity> {
   const api = issuer === null || issuer === GITHUB ? GITHUB_API : `${issuer}/api/v3`;
+  const client = await loadClient();
   const get = async (path: string): Promise<unknown> => {
     const response = await client.fetchProtectedResource(
       configuration,

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, decodeJwt, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import type * as jose from 'jose';
 import { GatewayError } from '../core/errors.ts';
 import { asString } from '../core/json.ts';
 import { sha256Hex } from '../platform/hash.ts';
@@ -29,11 +29,14 @@ const AUDIENCE = 'weir';
 const MAX_KNOWN = 10_000;
 const LOOKS_LIKE_JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
+/** Loaded with the first token: most gateways see keys only. */
+const loadJose = () => import('jose');
+
 /** Short-lived tokens in place of API keys: those that are given out here, and those of other issuers. */
 export class Tokens {
   readonly #key: Uint8Array;
   readonly #known = new Map<string, Verified>();
-  readonly #keySets = new Map<string, ReturnType<typeof createRemoteJWKSet>>();
+  readonly #keySets = new Map<string, ReturnType<typeof jose.createRemoteJWKSet>>();
 
   constructor(
     secret: string,
@@ -57,6 +60,7 @@ export class Tokens {
   ): Promise<{ token: string; expiresAt: number }> {
     const now = Math.floor(this.now() / 1000);
     const until = now + Math.floor(lifetimeMs / 1000);
+    const { SignJWT } = await loadJose();
     const token = await new SignJWT({ tenant })
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
       .setIssuer(ISSUER)
@@ -77,9 +81,11 @@ export class Tokens {
   /** @throws GatewayError `invalid_api_key` */
   async verify(token: string): Promise<TokenSubject> {
     let verified: Verified;
+    const library = await loadJose();
     try {
-      const issuer = decodeJwt(token).iss;
-      verified = issuer === ISSUER ? await this.#own(token) : await this.#foreign(token, issuer);
+      const issuer = library.decodeJwt(token).iss;
+      verified =
+        issuer === ISSUER ? await this.#own(library, token) : await this.#foreign(library, token, issuer);
     } catch (cause) {
       throw new GatewayError('invalid_api_key', 'The token is not valid, or has expired.', { cause });
     }
@@ -88,7 +94,7 @@ export class Tokens {
     return verified.subject;
   }
 
-  async #own(token: string): Promise<Verified> {
+  async #own({ jwtVerify }: typeof jose, token: string): Promise<Verified> {
     const { payload } = await jwtVerify(token, this.#key, {
       ...{ issuer: ISSUER, audience: AUDIENCE, algorithms: ['HS256'] },
       requiredClaims: ['exp', 'sub'],
@@ -98,7 +104,11 @@ export class Tokens {
     return { subject: { kind: 'key', tenant, keyId: payload.sub ?? '' }, expiresAt: expiryOf(payload) };
   }
 
-  async #foreign(token: string, issuer: string | undefined): Promise<Verified> {
+  async #foreign(
+    { createRemoteJWKSet, jwtVerify }: typeof jose,
+    token: string,
+    issuer: string | undefined,
+  ): Promise<Verified> {
     const trusted = this.issuers().find((one) => one.issuer === issuer);
     if (!trusted) throw new Error('the issuer is not trusted');
     let keys = this.#keySets.get(trusted.jwksUrl);
@@ -121,6 +131,6 @@ export class Tokens {
   }
 }
 
-function expiryOf({ exp = 0 }: JWTPayload): number {
+function expiryOf({ exp = 0 }: jose.JWTPayload): number {
   return exp * 1000;
 }

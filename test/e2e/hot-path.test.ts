@@ -16,7 +16,7 @@ describe.skipIf(!hasPostgres || !hasRedis)('a request with all limits on', () =>
   let mock: MockUpstream;
   let gateway: Gateway;
   let database: pg.Pool;
-  let redis: ReturnType<typeof connectRedis>;
+  let redis: Awaited<ReturnType<typeof connectRedis>>;
   beforeAll(async () => {
     mock = await startMockUpstream();
     mock.respondAlways(completion());
@@ -26,7 +26,7 @@ describe.skipIf(!hasPostgres || !hasRedis)('a request with all limits on', () =>
       env: { DATABASE_URL: url, REDIS_URL: redisUrl },
     });
     database = new pg.Pool({ connectionString: url, max: 1 });
-    redis = connectRedis({ url: redisUrl, timeoutMs: 2_000, onError: () => undefined });
+    redis = await connectRedis({ url: redisUrl, timeoutMs: 2_000, onError: () => undefined });
     await redis.connected();
   });
   afterAll(async () => {

@@ -48,7 +48,7 @@ export const settled = async (store: LimitStore): Promise<void> => {
 };
 
 export async function redisStore(url: string, prefix: string, cluster: boolean): Promise<RedisLimitStore> {
-  const client = connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
+  const client = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
   await client.connected();
   return new RedisLimitStore({
     ...{ client, prefix, cluster, clock: systemClock, replica: `r${unique()}` },

@@ -1,6 +1,4 @@
-import { Sha256 } from '@aws-crypto/sha256-js';
-import { HttpRequest } from '@smithy/protocol-http';
-import { SignatureV4 } from '@smithy/signature-v4';
+import { lazy } from '../../core/lazy.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Provider } from '../types.ts';
 
@@ -16,25 +14,30 @@ export type AwsCredentialSource = () => Promise<AwsCredentials>;
 
 /** Credentials of the usual places: environment, profile, container, machine. Looked for when first needed. */
 export function defaultAwsCredentials(): AwsCredentialSource {
-  let provider: AwsCredentialSource | undefined;
-  return async () => {
-    if (!provider) {
-      const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
-      // It keeps them until shortly before they end.
-      provider = defaultProvider();
-    }
-    return provider();
-  };
+  const provider = lazy(async () => {
+    const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
+    // It keeps them until shortly before they end.
+    return defaultProvider();
+  });
+  return async () => (await provider())();
 }
 
 /** Signs requests by AWS Signature Version 4, or adds an API key where there is one. */
 export function bedrockAuthorizer(region: string, credentials: AwsCredentialSource, now: () => Date) {
-  const signer = new SignatureV4({
-    service: 'bedrock',
-    region,
-    sha256: Sha256,
-    credentials,
-    uriEscapePath: true,
+  const signing = lazy(async () => {
+    const [{ Sha256 }, { HttpRequest }, { SignatureV4 }] = await Promise.all([
+      import('@aws-crypto/sha256-js'),
+      import('@smithy/protocol-http'),
+      import('@smithy/signature-v4'),
+    ]);
+    const signer = new SignatureV4({
+      service: 'bedrock',
+      region,
+      sha256: Sha256,
+      credentials,
+      uriEscapePath: true,
+    });
+    return { signer, HttpRequest };
   });
 
   return (
@@ -54,6 +57,7 @@ export function bedrockAuthorizer(region: string, credentials: AwsCredentialSour
       ...(accept === undefined ? {} : { accept }),
       ...(encoding === undefined ? {} : { 'accept-encoding': encoding }),
     };
+    const { signer, HttpRequest } = await signing();
     const { headers } = await signer.sign(
       new HttpRequest({
         method: request.method,

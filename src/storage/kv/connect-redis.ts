@@ -1,8 +1,9 @@
 import type { RedisClient, RedisSettings } from '../../platform/redis-client.ts';
 import { SingleRedis } from '../../platform/single-redis.ts';
-import { connectIoredis } from './ioredis-client.ts';
 
-/** A single server by the runtime's own client, which costs half; Sentinel and clusters by one that knows them. */
-export function connectRedis(settings: RedisSettings): RedisClient {
-  return /^rediss?\+/i.test(settings.url) ? connectIoredis(settings) : new SingleRedis(settings);
+/** A single server by the runtime's own client, which costs half; Sentinel and clusters by one that supports them. */
+export async function connectRedis(settings: RedisSettings): Promise<RedisClient> {
+  if (!/^rediss?\+/i.test(settings.url)) return new SingleRedis(settings);
+  const { connectIoredis } = await import('./ioredis-client.ts');
+  return connectIoredis(settings);
 }

@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import {
   assertDatabaseName,
   type DatabaseServer,
@@ -24,13 +24,21 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 /** Locks of Weir's migrations; any number that no other program uses. */
 const LOCK_ID = 0x57_65_69_72;
 
+/** The driver, which gateways on SQLite never load. */
+async function loadDriver(): Promise<typeof pg> {
+  const { default: driver } = await import('pg');
+  return driver;
+}
+
 /** Whole numbers arrive as text, since they may be too large for JavaScript; ours are not, or it is an error. */
-const types: pg.CustomTypesConfig = {
-  getTypeParser(oid: number, format?: 'text' | 'binary') {
-    if (oid === pg.types.builtins.INT8 && format !== 'binary') return wholeNumber;
-    return pg.types.getTypeParser(oid, format);
-  },
-};
+function typesOf({ types }: typeof pg): pg.CustomTypesConfig {
+  return {
+    getTypeParser(oid: number, format?: 'text' | 'binary') {
+      if (oid === types.builtins.INT8 && format !== 'binary') return wholeNumber;
+      return types.getTypeParser(oid, format);
+    },
+  };
+}
 
 function wholeNumber(text: string): number {
   const value = Number(text);
@@ -91,11 +99,12 @@ export class PostgresServer implements DatabaseServer {
     return this.#connect(this.options.url, connections);
   }
 
-  #connect<Tables>(connectionString: string, max: number): OpenDatabase<Tables> {
-    const pool = new pg.Pool({
+  async #connect<Tables>(connectionString: string, max: number): Promise<OpenDatabase<Tables>> {
+    const driver = await loadDriver();
+    const pool = new driver.Pool({
       connectionString,
       max,
-      types,
+      types: typesOf(driver),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -122,7 +131,8 @@ export class PostgresServer implements DatabaseServer {
   }
 
   async #administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-    const client = new pg.Client({
+    const { Client } = await loadDriver();
+    const client = new Client({
       connectionString: this.options.url,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       application_name: 'weir',
