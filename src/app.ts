@@ -334,7 +334,9 @@ export class App {
       this.#stores.access.refresh(),
     );
     every(USAGE_MS, 'usage could not be kept; it is tried again', () => this.#usage.keep());
-    every(BEAT_MS, 'the store of limits could not be told that this gateway lives', () => this.#usage.beat());
+    every(BEAT_MS, 'the store of limits could not be told that this gateway lives', () =>
+      this.#usage.heartbeat(),
+    );
     every(ENGINE_TICK_MS, 'engines could not be looked after', async () =>
       this.#snapshotOptions.engineManager.pool.tick(),
     );

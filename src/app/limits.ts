@@ -25,7 +25,7 @@ export interface LimitOptions {
 export interface LimitParts {
   readonly store: LimitStore;
   /** Every few seconds. */
-  beat(): Promise<void>;
+  heartbeat(): Promise<void>;
   /** Keeps quotas and budgets in the database. */
   save(): Promise<void>;
 }
@@ -42,14 +42,14 @@ export async function createLimits(options: LimitOptions): Promise<LimitParts> {
     const store = new MemoryLimitStore(clock, kept);
     return {
       store,
-      beat: async () => undefined,
+      heartbeat: async () => undefined,
       save: () => store.saveChanged((counts) => counters.save(counts, true)),
     };
   }
   const store = await sharedStore(options, url, kept);
   return {
     store,
-    beat: () => store.beat(),
+    heartbeat: () => store.heartbeat(),
     // Others keep theirs too, and none knows all: the largest number is the nearest.
     save: () => store.saveChanged((counts) => counters.save(counts, false)),
   };
@@ -58,7 +58,7 @@ export async function createLimits(options: LimitOptions): Promise<LimitParts> {
 async function sharedStore(
   { config, clock, log, metrics, boot, newId }: LimitOptions,
   url: string,
-  kept: readonly PeriodCount[],
+  persisted: readonly PeriodCount[],
 ): Promise<SharedLimitStore> {
   const { logger } = log;
   const { redis_prefix: prefix, redis_timeout: timeoutMs } = config.storage;
@@ -71,14 +71,14 @@ async function sharedStore(
   await connected(client, clock);
   const store = new SharedLimitStore({
     clock,
-    kept,
+    persisted,
     newId,
     shared: (known) =>
       new RedisLimitStore({
         ...{ client, prefix, clock },
         replica: boot,
         cluster: /^rediss?\+cluster:/i.test(url),
-        knownUse: (counter, period) => known.get(counter, period),
+        cachedUse: (counter, period) => known.get(counter, period),
         onUse: (counter, period, used) => known.set(counter, period, used),
         onLost: (count) => {
           metrics.reservationsLost.labels().inc(count);
@@ -96,7 +96,7 @@ async function sharedStore(
     },
   });
   metrics.limitStoreLost.labels().set(0);
-  await store.beat();
+  await store.heartbeat();
   return store;
 }
 

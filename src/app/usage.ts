@@ -41,7 +41,7 @@ export interface UsageParts {
   /** Stores what has come together; to be called every now and then. */
   keep(): Promise<void>;
   /** Says that this gateway lives; to be called every few seconds. */
-  beat(): Promise<void>;
+  heartbeat(): Promise<void>;
   deleteOld(): Promise<void>;
   close(): Promise<void>;
 }
@@ -103,7 +103,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
       await journal.flush();
       await limits.save();
     },
-    beat: () => limits.beat(),
+    heartbeat: () => limits.heartbeat(),
     deleteOld: () => counters.deleteOld(),
     close: async () => {
       await journal.close();

@@ -21,7 +21,7 @@ import {
 } from '../../test/support/services/redis.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Limit } from '../core/limit.ts';
-import type { LimitStore, Reservation, ReserveAnswer } from './limit-store.ts';
+import type { LimitStore, Reservation, ReserveResult } from './limit-store.ts';
 import { MemoryLimitStore } from './memory-limit-store.ts';
 
 interface Backend {
@@ -82,8 +82,8 @@ const moments = fc.array(
   { minLength: 1, maxLength: 6 },
 );
 
-const comparable = (answer: ReserveAnswer) =>
-  answer.granted ? { counterStates: answer.counterStates, over: answer.over.toSorted() } : answer;
+const comparable = (result: ReserveResult) =>
+  result.granted ? { counterStates: result.counterStates, over: result.over.toSorted() } : result;
 
 for (const backend of BACKENDS) {
   describe.skipIf(!backend.available)(`limits in ${backend.name}`, () => {
@@ -150,9 +150,9 @@ for (const backend of BACKENDS) {
     test('give what is larger than a bucket when that is full, and let it be paid back', async () => {
       const tokens = rate(100, { of: 'tokens' });
       granted(await store.reserve([charge(tokens, 250)]));
-      const answer = await store.reserve([charge(tokens, 1)]);
-      expect(answer.granted).toBe(false);
-      if (!answer.granted) expect(answer.counterState).toBeLessThan(-140);
+      const result = await store.reserve([charge(tokens, 1)]);
+      expect(result.granted).toBe(false);
+      if (!result.granted) expect(result.counterState).toBeLessThan(-140);
     });
 
     test('give places back, and refuse while all are held', async () => {
@@ -227,10 +227,10 @@ for (const backend of BACKENDS) {
             const here = await Promise.all(all.map((charges) => store.reserve(charges)));
             const there = all.map((charges) => alone.reserve(charges));
             expect(here.map(comparable)).toEqual(there.map(comparable));
-            here.forEach((answer, index) => {
+            here.forEach((result, index) => {
               const other = there[index];
-              if (answer.granted && other?.granted)
-                open.push({ here: answer.reservation, there: other.reservation });
+              if (result.granted && other?.granted)
+                open.push({ here: result.reservation, there: other.reservation });
             });
           }
         }),
@@ -246,10 +246,10 @@ for (const backend of BACKENDS) {
           stores[index % 3]?.reserve([charge(day), charge(now), charge(quota(5, {}), 0)]),
         ),
       );
-      expect(answers.filter((answer) => answer?.granted)).toHaveLength(50);
+      expect(answers.filter((result) => result?.granted)).toHaveLength(50);
       expect(await store.stateOf(day, charge(day).period)).toBe(50);
-      answers.forEach((answer, index) => {
-        if (answer?.granted) stores[index % 3]?.settle(answer.reservation, [0, 0, 0]);
+      answers.forEach((result, index) => {
+        if (result?.granted) stores[index % 3]?.settle(result.reservation, [0, 0, 0]);
       });
       for (const one of stores) await settled(one);
       expect([await store.stateOf(day, charge(day).period), await store.stateOf(now, undefined)]).toEqual([

@@ -21,7 +21,7 @@ export function unchargedIndexesOf(charges: readonly Charge[], over: readonly nu
 
 const NONE: readonly number[] = [];
 
-export type ReserveAnswer =
+export type ReserveResult =
   | {
       readonly granted: true;
       readonly reservation: Reservation;
@@ -42,8 +42,8 @@ export type ReserveAnswer =
  * reservation is settled exactly once, however often it is tried.
  */
 export interface LimitStore {
-  /** @throws StoreLostError when it can't be told whether there is room */
-  reserve(charges: readonly Charge[]): ReserveAnswer | Promise<ReserveAnswer>;
+  /** @throws StoreUnavailableError when it can't be told whether there is room */
+  reserve(charges: readonly Charge[]): ReserveResult | Promise<ReserveResult>;
   /**
    * Corrects what was taken to what was used, and gives places back. Never fails: what can't be told now is told later.
    * @param used by the order of the charges
@@ -55,6 +55,6 @@ export interface LimitStore {
 }
 
 /** The store of limits can't be reached. */
-export class StoreLostError extends Error {
-  override readonly name = 'StoreLostError';
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
 }

@@ -6,7 +6,12 @@ import type { Principal } from '../core/principal.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
 import type { Calendar } from './calendar.ts';
 import { type Charge, type Counter, countersOf } from './counter.ts';
-import { type LimitStore, type Reservation, type ReserveAnswer, StoreLostError } from './limit-store.ts';
+import {
+  type LimitStore,
+  type Reservation,
+  type ReserveResult,
+  StoreUnavailableError,
+} from './limit-store.ts';
 
 /** What a request is expected to use. */
 export interface Expected {
@@ -72,17 +77,17 @@ export class Limiter {
   admit(expected: Expected): LimitReservation | Promise<LimitReservation> | undefined {
     const charges = this.#charges(expected);
     if (charges.length === 0) return undefined;
-    let answer: ReserveAnswer | Promise<ReserveAnswer>;
+    let result: ReserveResult | Promise<ReserveResult>;
     try {
-      answer = this.options.store.reserve(charges);
+      result = this.options.store.reserve(charges);
     } catch (error) {
-      throw lost(error);
+      throw storeUnavailable(error);
     }
-    if (!(answer instanceof Promise)) return this.#toReservation(answer, charges);
-    return answer.then(
+    if (!(result instanceof Promise)) return this.#toReservation(result, charges);
+    return result.then(
       (known) => this.#toReservation(known, charges),
       (error: unknown) => {
-        throw lost(error);
+        throw storeUnavailable(error);
       },
     );
   }
@@ -112,7 +117,7 @@ export class Limiter {
     );
   }
 
-  #tell(charges: readonly Charge[], counterStates: readonly number[]): void {
+  #notifyUsage(charges: readonly Charge[], counterStates: readonly number[]): void {
     const { onUse } = this.options;
     if (!onUse) return;
     for (let index = 0; index < charges.length; index += 1) {
@@ -155,17 +160,17 @@ export class Limiter {
     return counters;
   }
 
-  #toReservation(answer: ReserveAnswer, charges: readonly Charge[]): LimitReservation {
+  #toReservation(result: ReserveResult, charges: readonly Charge[]): LimitReservation {
     const { onHit, store } = this.options;
-    if (!answer.granted) {
-      const charge = charges[answer.refused];
+    if (!result.granted) {
+      const charge = charges[result.refused];
       if (!charge) throw new Error('a charge was refused that was not asked for');
       onHit(charge.counter, true);
-      throw refusal(charge, answer.counterState, this.options.clock.wallTime());
+      throw refusal(charge, result.counterState, this.options.clock.wallTime());
     }
-    const { reservation, counterStates, over } = answer;
+    const { reservation, counterStates, over } = result;
     const warnings: string[] = [];
-    this.#tell(charges, counterStates);
+    this.#notifyUsage(charges, counterStates);
     for (const index of over) {
       const charge = charges[index];
       if (!charge) continue;
@@ -194,8 +199,8 @@ function usedFrom({ counter, amount }: Charge, { tokens, nanoUsd }: Used): numbe
   }
 }
 
-function lost(error: unknown): unknown {
-  if (!(error instanceof StoreLostError)) return error;
+function storeUnavailable(error: unknown): unknown {
+  if (!(error instanceof StoreUnavailableError)) return error;
   return new GatewayError(
     'store_unavailable',
     'The store of limits can not be reached, and a limit of yours lets nothing pass without it.',

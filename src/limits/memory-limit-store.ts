@@ -6,7 +6,7 @@ import {
   type CounterState,
   type LimitStore,
   type Reservation,
-  type ReserveAnswer,
+  type ReserveResult,
   unchargedIndexesOf,
 } from './limit-store.ts';
 
@@ -25,13 +25,13 @@ interface Tally {
 /** What of each limit is this gateway's to give away, where several count for themselves. */
 export interface Share {
   /** Above 0, up to 1. */
-  part(): number;
+  fraction(): number;
   /** What was used of a quota or budget before this store began to count. */
-  usedBefore(counter: Counter, period: Period | undefined): number;
+  usedElsewhere(counter: Counter, period: Period | undefined): number;
 }
 
 /** Of a gateway that is alone. */
-const ALL: Share = { part: () => 1, usedBefore: () => 0 };
+const ALL: Share = { fraction: () => 1, usedElsewhere: () => 0 };
 
 const SWEEP_EVERY = 10_000;
 
@@ -54,22 +54,22 @@ export class MemoryLimitStore implements LimitStore {
   readonly #uses = new Map<string, { counter: Counter; period: Period; amount: number }>();
   #open = 0;
   readonly #changed = new Set<string>();
-  readonly #kept: Map<string, PeriodCount>;
+  readonly #persisted: Map<string, PeriodCount>;
   #next = 0;
 
   /**
-   * @param kept what was used before this process began
+   * @param persisted what was used before this process began
    * @param share of each limit that is this gateway's
    */
   constructor(
     private readonly clock: Clock,
-    kept: readonly PeriodCount[] = [],
+    persisted: readonly PeriodCount[] = [],
     private readonly share: Share = ALL,
   ) {
-    this.#kept = new Map(kept.map((count) => [`${count.counter} ${count.period}`, count]));
+    this.#persisted = new Map(persisted.map((count) => [`${count.counter} ${count.period}`, count]));
   }
 
-  reserve(charges: readonly Charge[]): ReserveAnswer {
+  reserve(charges: readonly Charge[]): ReserveResult {
     const now = this.clock.now();
     const over: number[] = [];
     for (let index = 0; index < charges.length; index += 1) {
@@ -165,11 +165,11 @@ export class MemoryLimitStore implements LimitStore {
     const { max } = counter.limit;
     if (counter.kind === 'rate') {
       // More than the whole bucket holds could never be taken: it may go when the bucket is full, and leaves a debt.
-      return this.#level(counter, now) >= Math.min(amount, counter.capacity * this.share.part());
+      return this.#level(counter, now) >= Math.min(amount, counter.capacity * this.share.fraction());
     }
     const used = this.#stateOf(counter, period, now);
     // Of what others have not used before; and one place at least, since none would be a refusal.
-    const open = Math.max(0, max - this.share.usedBefore(counter, period)) * this.share.part();
+    const open = Math.max(0, max - this.share.usedElsewhere(counter, period)) * this.share.fraction();
     return used + amount <= (counter.kind === 'concurrency' ? Math.max(1, open) : open);
   }
 
@@ -223,9 +223,9 @@ export class MemoryLimitStore implements LimitStore {
     { capacity, perMs }: Extract<Counter, { kind: 'rate' }>,
     now: number,
   ): number {
-    const part = this.share.part();
-    if (!bucket) return capacity * part;
-    return Math.min(capacity * part, bucket.level + (now - bucket.updatedAt) * perMs * part);
+    const fraction = this.share.fraction();
+    if (!bucket) return capacity * fraction;
+    return Math.min(capacity * fraction, bucket.level + (now - bucket.updatedAt) * perMs * fraction);
   }
 
   #tally(key: string, period: Period | undefined): Tally {
@@ -234,9 +234,13 @@ export class MemoryLimitStore implements LimitStore {
     // A reservation of the old period that is settled in the new one corrects nothing there.
     if (known && known.period > id) return { period: id, used: 0, endsAt: 0 };
     if (known?.period === id) return known;
-    const kept = `${key} ${id}`;
-    const tally = { period: id, used: this.#kept.get(kept)?.used ?? 0, endsAt: period?.endsAt ?? 0 };
-    this.#kept.delete(kept);
+    const persisted = `${key} ${id}`;
+    const tally = {
+      period: id,
+      used: this.#persisted.get(persisted)?.used ?? 0,
+      endsAt: period?.endsAt ?? 0,
+    };
+    this.#persisted.delete(persisted);
     this.#tallies.set(key, tally);
     return tally;
   }

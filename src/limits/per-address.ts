@@ -29,7 +29,7 @@ interface AddressState {
 }
 
 /** Addresses that are remembered before those at rest are forgotten. */
-const MAX_QUIET_ADDRESSES = 10_000;
+const MAX_IDLE_ADDRESSES = 10_000;
 
 /**
  * What one client address may use, held in memory: a token bucket for the rate (no window edges to burst over)
@@ -135,7 +135,7 @@ export class AddressLimiter {
     const now = this.clock.now();
     let state = this.#states.get(address);
     if (!state) {
-      if (this.#states.size >= MAX_QUIET_ADDRESSES) this.#forgetQuiet(now, rules);
+      if (this.#states.size >= MAX_IDLE_ADDRESSES) this.#evictIdle(now, rules);
       state = { tokens: rules.burst, updatedAt: now, inflight: 0, waiting: new Set() };
       this.#states.set(address, state);
       return state;
@@ -146,7 +146,7 @@ export class AddressLimiter {
   }
 
   /** An address whose allowance has filled up again is like one that was never seen. */
-  #forgetQuiet(now: number, rules: AddressRules): void {
+  #evictIdle(now: number, rules: AddressRules): void {
     for (const [address, state] of this.#states) {
       const tokens = state.tokens + ((now - state.updatedAt) / 1000) * rules.rps;
       if (state.inflight === 0 && tokens >= rules.burst) this.#states.delete(address);

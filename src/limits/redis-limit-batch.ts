@@ -1,12 +1,12 @@
 import type { Charge, Counter } from './counter.ts';
-import { type Reservation, type ReserveAnswer, unchargedIndexesOf } from './limit-store.ts';
+import { type Reservation, type ReserveResult, unchargedIndexesOf } from './limit-store.ts';
 
 /** How a counter is told to Redis. */
 export interface CounterInRedis {
   readonly key: string;
   /** Used by what this gateway knows, should the key be gone. */
   readonly known: number;
-  readonly keptMs: number;
+  readonly ttlMs: number;
 }
 
 /** What a reservation took, and what was used of it; by the order of the charges, and nothing where none is told. */
@@ -26,10 +26,10 @@ interface Slot {
 }
 
 /** A reservation that waits for its answer. */
-export interface Asked {
+export interface PendingReservation {
   readonly id: string;
   readonly charges: readonly Charge[];
-  answered(answer: ReserveAnswer): void;
+  resolve(result: ReserveResult): void;
   /** Whether anything was taken is not known. */
   failed(error: unknown): void;
 }
@@ -52,7 +52,7 @@ export class RedisLimitBatch {
   readonly #settled: (string | number)[] = [];
   readonly #abandoned: string[] = [];
   readonly #reserved: (string | number)[] = [];
-  readonly #asked: Asked[] = [];
+  readonly #pending: PendingReservation[] = [];
 
   constructor(
     journal: string,
@@ -63,15 +63,15 @@ export class RedisLimitBatch {
 
   get full(): boolean {
     return (
-      this.#asked.length >= MAX_RESERVATIONS ||
+      this.#pending.length >= MAX_RESERVATIONS ||
       this.settlements.length >= MAX_SETTLEMENTS ||
       this.#counters.length >= MAX_COUNTERS
     );
   }
 
-  reserve(asked: Asked): void {
-    const { id, charges } = asked;
-    this.#asked.push(asked);
+  reserve(pending: PendingReservation): void {
+    const { id, charges } = pending;
+    this.#pending.push(pending);
     this.#reserved.push(id, charges.length);
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
@@ -109,26 +109,26 @@ export class RedisLimitBatch {
    * @param onUse told how the quotas and budgets stand after it
    * @throws when it is none
    */
-  answer(reply: unknown, onUse: (charge: Charge, used: number) => void): void {
+  result(reply: unknown, onUse: (charge: Charge, used: number) => void): void {
     const numbers = new NumberReader(reply);
-    const answers = this.#asked.map(({ id, charges }) => this.#read(numbers, id, charges));
+    const answers = this.#pending.map(({ id, charges }) => this.#read(numbers, id, charges));
     for (const first of this.#slots.values()) {
       for (let slot: Slot | undefined = first; slot; slot = slot.next) {
         if (slot.counterState !== undefined) onUse(slot.charge, slot.counterState);
       }
     }
-    this.#asked.forEach((asked, index) => {
-      const answer = answers[index];
-      if (answer) asked.answered(answer);
+    this.#pending.forEach((pending, index) => {
+      const result = answers[index];
+      if (result) pending.resolve(result);
     });
   }
 
   /** Tells all who asked that there is no answer. */
   fail(error: unknown): void {
-    for (const asked of this.#asked) asked.failed(error);
+    for (const pending of this.#pending) pending.failed(error);
   }
 
-  #read(numbers: NumberReader, id: string, charges: readonly Charge[]): ReserveAnswer {
+  #read(numbers: NumberReader, id: string, charges: readonly Charge[]): ReserveResult {
     if (numbers.next() === 0)
       return { granted: false, refused: numbers.next(), counterState: numbers.next() };
     const counterStates: number[] = [];
@@ -168,7 +168,7 @@ export class RedisLimitBatch {
     return slot;
   }
 
-  #describe(counter: Counter, { key, known, keptMs }: CounterInRedis): number {
+  #describe(counter: Counter, { key, known, ttlMs }: CounterInRedis): number {
     const isRate = counter.kind === 'rate';
     const number = this.#counters.push([
       isRate ? 'r' : counter.kind === 'period' ? 'p' : 'h',
@@ -176,7 +176,7 @@ export class RedisLimitBatch {
       isRate ? counter.capacity : counter.limit.max,
       isRate ? counter.perMs : 0,
       known,
-      keptMs,
+      ttlMs,
     ]);
     this.keys.push(key);
     this.#numbers.set(key, number);

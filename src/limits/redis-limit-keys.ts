@@ -3,9 +3,9 @@ import type { Charge, Counter } from './counter.ts';
 
 /** Places are held so long without a sign of life. */
 export const LEASE_MS = 10_000;
-export const SLOTS_KEPT_MS = LEASE_MS * 4;
+export const SLOT_TTL_MS = LEASE_MS * 4;
 const IDLE_MS = 120_000;
-const KEPT_AFTER_PERIOD_MS = 2 * 86_400_000;
+const TTL_AFTER_PERIOD_MS = 2 * 86_400_000;
 
 /** What of a request has its keys together, so that one step can work on them. */
 export interface Part {
@@ -72,8 +72,8 @@ export class RedisLimitKeys {
 }
 
 /** How long the key of a counter is kept after it was last changed, in milliseconds. */
-export function keptMs(counter: Counter, period: Period | undefined, now: number): number {
+export function ttlMs(counter: Counter, period: Period | undefined, now: number): number {
   if (counter.kind === 'rate') return Math.ceil((2 * counter.capacity) / counter.perMs) + IDLE_MS;
-  if (counter.kind === 'concurrency') return SLOTS_KEPT_MS;
-  return Math.max(0, (period?.endsAt ?? 0) - now) + KEPT_AFTER_PERIOD_MS;
+  if (counter.kind === 'concurrency') return SLOT_TTL_MS;
+  return Math.max(0, (period?.endsAt ?? 0) - now) + TTL_AFTER_PERIOD_MS;
 }

@@ -2,7 +2,12 @@ import type { Clock } from '../core/clock.ts';
 import type { RedisClient } from '../platform/redis-client.ts';
 import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { Charge } from './counter.ts';
-import { type Asked, type CounterInRedis, RedisLimitBatch, type Settlement } from './redis-limit-batch.ts';
+import {
+  type CounterInRedis,
+  type PendingReservation,
+  RedisLimitBatch,
+  type Settlement,
+} from './redis-limit-batch.ts';
 
 export interface RedisLimitSenderOptions {
   readonly client: RedisClient;
@@ -17,7 +22,7 @@ export interface RedisLimitSenderOptions {
 }
 
 /** So long a settlement may wait for others where nobody waits for it. */
-const LINGER_MS = 5;
+const FLUSH_DELAY_MS = 5;
 
 /**
  * Sends what a gateway reserves and settles: all that comes in one turn of the event loop goes in one script, for a
@@ -43,7 +48,7 @@ export class RedisLimitSender {
     return waiting + this.#settling;
   }
 
-  reserve(tag: string, asked: Asked): void {
+  reserve(tag: string, asked: PendingReservation): void {
     const batch = this.#batch(tag);
     batch.reserve(asked);
     if (batch.full) this.#send(tag, batch);
@@ -86,7 +91,7 @@ export class RedisLimitSender {
   #flushLater(): void {
     if (this.#willFlush || this.#willFlushLater) return;
     this.#willFlushLater = true;
-    void this.options.clock.sleep(LINGER_MS).then(() => {
+    void this.options.clock.sleep(FLUSH_DELAY_MS).then(() => {
       this.#willFlushLater = false;
       this.#flush();
     });
@@ -103,7 +108,7 @@ export class RedisLimitSender {
     this.#settling += settlements.length;
     const sending = this.#script
       .run(batch.keys, batch.parameters(replica, leaseMs))
-      .then((reply) => batch.answer(reply, onUse))
+      .then((reply) => batch.result(reply, onUse))
       .catch((error: unknown) => {
         batch.fail(error);
         if (settlements.length > 0) onUnsettled(tag, settlements);

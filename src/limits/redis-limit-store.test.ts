@@ -20,7 +20,7 @@ import { systemClock } from '../core/clock.ts';
 import { fieldsOf, type RedisClient } from '../platform/redis-client.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { Counter } from './counter.ts';
-import { StoreLostError } from './limit-store.ts';
+import { StoreUnavailableError } from './limit-store.ts';
 import { RedisLimitStore } from './redis-limit-store.ts';
 import { SharedLimitStore } from './shared-limit-store.ts';
 
@@ -50,27 +50,27 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     const store = new SharedLimitStore({
       clock: systemClock,
       newId: unique,
-      kept: [],
+      persisted: [],
       shared: (known) =>
         new RedisLimitStore({
           ...{ client, prefix, cluster: false, clock: systemClock, replica: unique() },
-          knownUse: (name, period) => known.get(name, period),
+          cachedUse: (name, period) => known.get(name, period),
           onUse: (name, period, used) => known.set(name, period, used),
           onLost: () => undefined,
         }),
-      onChange: (lost) => changes.push(lost),
+      onChange: (unavailable) => changes.push(unavailable),
     });
-    await store.beat();
+    await store.heartbeat();
     return { store, changes };
   }
 
   async function back(store: SharedLimitStore): Promise<void> {
     const deadline = performance.now() + 10_000;
     do {
-      await store.beat();
+      await store.heartbeat();
       if (performance.now() > deadline) throw new Error('it did not come back');
       await new Promise((resolve) => setTimeout(resolve, 20));
-    } while (store.lost);
+    } while (store.unavailable);
   }
 
   test('leaves each limit to its policy, and is told afterwards what was used', async () => {
@@ -79,7 +79,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     for (let round = 0; round < 4; round += 1) granted(await store.reserve([charge(local)]));
     await redis.stop();
     const attempt = async () => store.reserve([charge(strict)]);
-    await expect(attempt()).rejects.toThrow(StoreLostError);
+    await expect(attempt()).rejects.toThrow(StoreUnavailableError);
     let alone = 0;
     for (let round = 0; round < 20; round += 1)
       if ((await store.reserve([charge(local)])).granted) alone += 1;
@@ -142,11 +142,11 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => store.reserve([charge(day), charge(two)])),
     );
-    expect(answers.filter((answer) => answer.granted)).toHaveLength(2);
+    expect(answers.filter((result) => result.granted)).toHaveLength(2);
     expect((await scripts()) - before).toBe(1);
     // More than one script may take.
     const many = await Promise.all(Array.from({ length: 950 }, () => store.reserve([charge(day)])));
-    expect(many.every((answer) => answer.granted)).toBe(true);
+    expect(many.every((result) => result.granted)).toBe(true);
     expect((await scripts()) - before).toBeLessThan(20);
     expect(await store.stateOf(day, charge(day).period)).toBe(954);
     await store.close();
@@ -164,9 +164,9 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     const [key = ''] = [await client.call('KEYS', [`*${day.key}*`])].flat().map(String);
     await client.call('LPUSH', [key.replace(day.key, text.key), 'x']);
     store.settle(first.reservation, [1]);
-    await expect(store.reserve([charge(text)])).rejects.toThrow(StoreLostError);
+    await expect(store.reserve([charge(text)])).rejects.toThrow(StoreUnavailableError);
     await client.call('DEL', [key.replace(day.key, text.key)]);
-    await store.beat();
+    await store.heartbeat();
     expect(store.unsettled).toBe(0);
     expect(await store.stateOf(day, charge(day).period)).toBe(1);
     expect(await store.stateOf(text, charge(text).period)).toBe(0);
@@ -197,12 +197,12 @@ describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
     const clock = { ...systemClock, now: () => now };
     const store = new RedisLimitStore({
       ...{ client, prefix: `late-${unique()}`, cluster: false, clock, replica: 'late' },
-      knownUse: () => 0,
+      cachedUse: () => 0,
       onUse: () => undefined,
       onLost: () => undefined,
     });
     const [day, two] = [quota(10), concurrency(2)];
-    await expect(store.reserve([charge(day, 4), charge(two)])).rejects.toThrow(StoreLostError);
+    await expect(store.reserve([charge(day, 4), charge(two)])).rejects.toThrow(StoreUnavailableError);
     await settled(store);
     await held?.();
     expect(await store.stateOf(day, charge(day).period)).toBe(0);
@@ -212,7 +212,7 @@ describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
     const open = async () => fieldsOf(await real.call('HGETALL', [await journalOf(real, day)])).length;
     expect(await open()).toBe(2);
     now = 700_000;
-    await store.beat();
+    await store.heartbeat();
     expect(await open()).toBe(1);
     await store.close();
   });
@@ -239,20 +239,20 @@ describe.skipIf(!hasRedis)('a settlement that is sent twice', () => {
     };
     const store = new RedisLimitStore({
       ...{ client, prefix, cluster: false, clock: systemClock, replica: 'twice' },
-      knownUse: () => 0,
+      cachedUse: () => 0,
       onUse: () => undefined,
       onLost: () => undefined,
     });
     const [day, two] = [quota(10), concurrency(5)];
     granted(await store.reserve([charge(day, 6), charge(two)]));
     steps.push('refuse', 'lose the answer');
-    await expect(store.reserve([charge(day, 3), charge(two)])).rejects.toThrow(StoreLostError);
+    await expect(store.reserve([charge(day, 3), charge(two)])).rejects.toThrow(StoreUnavailableError);
     // The script with its settlement runs, and nobody knows.
     const deadline = performance.now() + 5_000;
     while (steps.length > 0 && performance.now() < deadline)
       await new Promise((resolve) => setImmediate(resolve));
-    await store.beat();
-    await store.beat();
+    await store.heartbeat();
+    await store.heartbeat();
     expect(store.unsettled).toBe(0);
     expect([await store.stateOf(day, charge(day).period), await store.stateOf(two, undefined)]).toEqual([
       6, 1,
@@ -268,10 +268,10 @@ describe.skipIf(!hasRedis)('a gateway that is killed', () => {
     const dead = await redisStore(url, prefix, false);
     const [two, day] = [concurrency(2), quota(10)];
     granted(await dead.reserve([charge(two), charge(day, 3)]));
-    await dead.beat();
+    await dead.heartbeat();
     const client = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await client.connected();
-    let lost = 0;
+    let unavailable = 0;
     const later = {
       ...systemClock,
       now: () => systemClock.now(),
@@ -280,14 +280,14 @@ describe.skipIf(!hasRedis)('a gateway that is killed', () => {
     };
     const other = new RedisLimitStore({
       ...{ client, prefix, cluster: false, clock: later, replica: 'other' },
-      knownUse: () => 0,
+      cachedUse: () => 0,
       onUse: () => undefined,
       onLost: (count) => {
-        lost += count;
+        unavailable += count;
       },
     });
-    expect(await other.beat()).toBe(1);
-    expect([lost, await other.beat()]).toEqual([1, 1]);
+    expect(await other.heartbeat()).toBe(1);
+    expect([unavailable, await other.heartbeat()]).toEqual([1, 1]);
     const answers = [
       granted(await other.reserve([charge(two)])),
       granted(await other.reserve([charge(two)])),

@@ -7,12 +7,12 @@ import {
   type CounterState,
   type LimitStore,
   type Reservation,
-  type ReserveAnswer,
-  StoreLostError,
+  type ReserveResult,
+  StoreUnavailableError,
   unchargedIndexesOf,
 } from './limit-store.ts';
 import type { Settlement } from './redis-limit-batch.ts';
-import { keptMs, LEASE_MS, type Part, RedisLimitKeys, SLOTS_KEPT_MS } from './redis-limit-keys.ts';
+import { LEASE_MS, type Part, RedisLimitKeys, SLOT_TTL_MS, ttlMs } from './redis-limit-keys.ts';
 import { RedisLimitSender } from './redis-limit-sender.ts';
 
 export interface RedisLimitStoreOptions {
@@ -24,7 +24,7 @@ export interface RedisLimitStoreOptions {
   /** In a cluster, keys of one step must lie together. */
   readonly cluster: boolean;
   /** What is known to be used, should the store have lost it. */
-  readonly knownUse: (counter: string, period: string) => number;
+  readonly cachedUse: (counter: string, period: string) => number;
   /** Told of what each step has shown to be used of quotas and budgets. */
   readonly onUse: (counter: string, period: string, used: number) => void;
   /** Told of reservations of gateways that are gone; what they took of quotas and budgets stays taken. */
@@ -34,14 +34,14 @@ export interface RedisLimitStoreOptions {
 /** Settlements that wait for the store; more than these are given up, the oldest first. */
 const MAX_UNSETTLED = 200_000;
 /** Settled in one step when the store is back, or for a gateway that is gone. */
-const SETTLED_AT_ONCE = 400;
+const SETTLE_BATCH_SIZE = 400;
 const MARK_MS = 86_400_000;
 const ABANDONED_MS = 600_000;
 /** What stands in the journal for a reservation that nobody waits for any more. */
 const ABANDONED = '-';
 
 /** Answers in place of the store. @throws what the request is to be refused with */
-export type WhenLost = (charges: readonly Charge[], lost: StoreLostError) => ReserveAnswer;
+export type OnUnavailable = (charges: readonly Charge[], unavailable: StoreUnavailableError) => ReserveResult;
 
 /** Limits that several gateways share, in Redis or Valkey: one step, and one round trip, for each request. */
 export class RedisLimitStore implements LimitStore {
@@ -49,7 +49,7 @@ export class RedisLimitStore implements LimitStore {
   readonly #sender: RedisLimitSender;
   readonly #limits: RedisScript;
   readonly #add: RedisScript;
-  readonly #lifeSign: RedisScript;
+  readonly #heartbeatScript: RedisScript;
   /** Places that this gateway holds. */
   readonly #held = new Map<string, { readonly counter: Counter; readonly held: number }>();
   readonly #unsettled = new Map<string, { readonly tag: string; readonly settlement: Settlement }>();
@@ -65,14 +65,14 @@ export class RedisLimitStore implements LimitStore {
     this.#keys = keys;
     this.#limits = new RedisScript(client, 'limits');
     this.#add = new RedisScript(client, 'add');
-    this.#lifeSign = new RedisScript(client, 'hold');
+    this.#heartbeatScript = new RedisScript(client, 'hold');
     this.#sender = new RedisLimitSender({
       ...{ client, clock, replica, leaseMs: LEASE_MS },
       journal: (tag) => keys.journal(tag, replica),
       inRedis: ({ counter, period }) => ({
         key: keys.counter(counter, period),
-        known: period ? options.knownUse(counter.key, period.id) : 0,
-        keptMs: keptMs(counter, period, clock.wallTime()),
+        known: period ? options.cachedUse(counter.key, period.id) : 0,
+        ttlMs: ttlMs(counter, period, clock.wallTime()),
       }),
       onUse: ({ counter, period }, used) => {
         if (period) options.onUse(counter.key, period.id, used);
@@ -92,16 +92,16 @@ export class RedisLimitStore implements LimitStore {
     return this.#unsettled.size + this.#sender.unsettled;
   }
 
-  /** @param whenLost answers where the store does not; without it, that is an error */
-  reserve(charges: readonly Charge[], whenLost?: WhenLost): Promise<ReserveAnswer> {
+  /** @param onUnavailable answers where the store does not; without it, that is an error */
+  reserve(charges: readonly Charge[], onUnavailable?: OnUnavailable): Promise<ReserveResult> {
     this.#ids += 1;
     const id = String(this.#ids);
     const parts = this.#keys.parts(charges);
-    if (!parts) return this.#reserve('', id, charges, whenLost);
-    const answer = this.#reserveAll(id, charges, parts);
-    if (!whenLost) return answer;
-    return answer.catch((error: unknown) => {
-      if (error instanceof StoreLostError) return whenLost(charges, error);
+    if (!parts) return this.#reserve('', id, charges, onUnavailable);
+    const result = this.#reserveAll(id, charges, parts);
+    if (!onUnavailable) return result;
+    return result.catch((error: unknown) => {
+      if (error instanceof StoreUnavailableError) return onUnavailable(charges, error);
       throw error;
     });
   }
@@ -142,14 +142,14 @@ export class RedisLimitStore implements LimitStore {
       const reply = await this.options.client.call('GET', [key]);
       const stored = reply === null ? null : String(reply);
       if (counter.kind === 'period') {
-        return stored === null ? this.options.knownUse(counter.key, period?.id ?? '') : Number(stored);
+        return stored === null ? this.options.cachedUse(counter.key, period?.id ?? '') : Number(stored);
       }
       if (stored === null) return counter.capacity;
       const [level = 0, since = 0] = stored.split(' ').map(Number);
       const now = this.options.clock.wallTime();
       return Math.min(counter.capacity, level + Math.max(0, now - since) * counter.perMs);
     } catch (cause) {
-      throw new StoreLostError('the store of limits did not answer', { cause });
+      throw new StoreUnavailableError('the store of limits did not answer', { cause });
     }
   }
 
@@ -166,8 +166,8 @@ export class RedisLimitStore implements LimitStore {
       const counters = some.map(({ counter, period, amount }) => [
         amount,
         // What is known by now has this in it.
-        Math.max(0, this.options.knownUse(counter.key, period.id) - amount),
-        keptMs(counter, period, now),
+        Math.max(0, this.options.cachedUse(counter.key, period.id) - amount),
+        ttlMs(counter, period, now),
       ]);
       const keys = some.map(({ counter, period }) => this.#keys.counter(counter, period));
       await this.#add.run([this.#keys.added(tag, id), ...keys], [MARK_MS, counters]);
@@ -179,13 +179,13 @@ export class RedisLimitStore implements LimitStore {
    * @returns how many gateways share the store
    * @throws when the store can't be reached now
    */
-  async beat(): Promise<number> {
+  async heartbeat(): Promise<number> {
     const { client, replica } = this.options;
     const now = this.options.clock.wallTime();
     await client.call('HSET', [this.#keys.replicas, replica, String(now)]);
     for (const tag of this.#tags) await client.call('SADD', [this.#keys.tags(replica), tag]);
     for (const { counter, held } of this.#held.values())
-      await this.#lifeSign.run([this.#keys.counter(counter, undefined)], [replica, LEASE_MS, [held]]);
+      await this.#heartbeatScript.run([this.#keys.counter(counter, undefined)], [replica, LEASE_MS, [held]]);
     await this.#sendUnsettled();
     await this.#forgetAbandoned();
     let alive = 0;
@@ -211,23 +211,23 @@ export class RedisLimitStore implements LimitStore {
   /** Settles for a gateway that is gone: its places come back, what it took otherwise stays taken. */
   async #settleFor(replica: string): Promise<void> {
     const { client } = this.options;
-    let lost = 0;
+    let unavailable = 0;
     const tags = await client.call('SMEMBERS', [this.#keys.tags(replica)]);
     for (const tag of Array.isArray(tags) ? tags.map(String) : []) {
       const journal = this.#keys.journal(tag, replica);
       const fields = fieldsOf(await client.call('HGETALL', [journal]));
       const entries = fields.map(([id, entry]) => [id, entry === ABANDONED ? '[]' : entry] as const);
-      lost += fields.filter(([, entry]) => entry !== ABANDONED).length;
-      for (let at = 0; at < entries.length; at += SETTLED_AT_ONCE)
-        await this.#giveBack(replica, journal, entries.slice(at, at + SETTLED_AT_ONCE));
+      unavailable += fields.filter(([, entry]) => entry !== ABANDONED).length;
+      for (let at = 0; at < entries.length; at += SETTLE_BATCH_SIZE)
+        await this.#releaseAbandoned(replica, journal, entries.slice(at, at + SETTLE_BATCH_SIZE));
     }
     await client.call('DEL', [this.#keys.tags(replica)]);
     await client.call('HDEL', [this.#keys.replicas, replica]);
-    if (lost > 0) this.options.onLost(lost);
+    if (unavailable > 0) this.options.onLost(unavailable);
   }
 
   /** @param entries of a journal: a reservation, and the keys of its places as JSON */
-  async #giveBack(
+  async #releaseAbandoned(
     replica: string,
     journal: string,
     entries: readonly (readonly [string, string])[],
@@ -242,7 +242,7 @@ export class RedisLimitStore implements LimitStore {
       });
       return [id, held.length, ...corrections];
     });
-    const counters = keys.map(() => ['h', 'e', 0, 0, 0, SLOTS_KEPT_MS]);
+    const counters = keys.map(() => ['h', 'e', 0, 0, 0, SLOT_TTL_MS]);
     await this.#limits.run([journal, ...keys], [replica, LEASE_MS, counters, settlements, [], []]);
   }
 
@@ -251,7 +251,7 @@ export class RedisLimitStore implements LimitStore {
     const { client, clock, replica } = this.options;
     const before = clock.now() - ABANDONED_MS;
     while (this.#abandoned[0] && this.#abandoned[0].at < before) {
-      const some = this.#abandoned.slice(0, SETTLED_AT_ONCE).filter(({ at }) => at < before);
+      const some = this.#abandoned.slice(0, SETTLE_BATCH_SIZE).filter(({ at }) => at < before);
       for (const [tag, ids] of Map.groupBy(some, (one) => one.tag))
         await client.call('HDEL', [this.#keys.journal(tag, replica), ...ids.map(({ id }) => id)]);
       this.#abandoned = this.#abandoned.slice(some.length);
@@ -260,28 +260,33 @@ export class RedisLimitStore implements LimitStore {
 
   async #sendUnsettled(): Promise<void> {
     const waiting = [...this.#unsettled];
-    for (let at = 0; at < waiting.length; at += SETTLED_AT_ONCE) {
-      const some = waiting.slice(at, at + SETTLED_AT_ONCE);
+    for (let at = 0; at < waiting.length; at += SETTLE_BATCH_SIZE) {
+      const some = waiting.slice(at, at + SETTLE_BATCH_SIZE);
       for (const [name, { tag, settlement }] of some) {
         this.#unsettled.delete(name);
         this.#sender.settle(tag, settlement, true);
       }
       await this.#sender.flush();
       if (some.some(([name]) => this.#unsettled.has(name)))
-        throw new StoreLostError('the store of limits did not take what was settled');
+        throw new StoreUnavailableError('the store of limits did not take what was settled');
     }
   }
 
-  /** Rejected with a StoreLostError when there is no answer; what was taken all the same is given back. */
-  #reserve(tag: string, id: string, charges: readonly Charge[], whenLost?: WhenLost): Promise<ReserveAnswer> {
+  /** Rejected with a StoreUnavailableError when there is no answer; what was taken all the same is given back. */
+  #reserve(
+    tag: string,
+    id: string,
+    charges: readonly Charge[],
+    onUnavailable?: OnUnavailable,
+  ): Promise<ReserveResult> {
     this.#tags.add(tag);
     return new Promise((resolve, reject) => {
       this.#sender.reserve(tag, {
         id,
         charges,
-        answered: (answer) => {
-          if (answer.granted) this.#hold(answer.reservation);
-          resolve(answer);
+        resolve: (result) => {
+          if (result.granted) this.#hold(result.reservation);
+          resolve(result);
         },
         failed: (cause) => {
           this.#abandoned.push({ tag, id, at: this.options.clock.now() });
@@ -290,11 +295,11 @@ export class RedisLimitStore implements LimitStore {
             { reservation: { id, charges, unchargedIndexes: [] }, used: [], abandoned: true },
             true,
           );
-          const lost = new StoreLostError('the store of limits did not answer', { cause });
-          if (!whenLost) reject(lost);
+          const unavailable = new StoreUnavailableError('the store of limits did not answer', { cause });
+          if (!onUnavailable) reject(unavailable);
           else {
             try {
-              resolve(whenLost(charges, lost));
+              resolve(onUnavailable(charges, unavailable));
             } catch (error) {
               reject(error);
             }
@@ -314,25 +319,25 @@ export class RedisLimitStore implements LimitStore {
   }
 
   /** Where keys do not all lie together: what one part refuses, or does not answer, the others give back. */
-  async #reserveAll(id: string, charges: readonly Charge[], parts: readonly Part[]): Promise<ReserveAnswer> {
+  async #reserveAll(id: string, charges: readonly Charge[], parts: readonly Part[]): Promise<ReserveResult> {
     const outcomes = await Promise.allSettled(
       parts.map(({ tag, charges: some }) => this.#reserve(tag, id, some)),
     );
     const counterStates: number[] = [];
     const over: number[] = [];
-    let refusal: ReserveAnswer | undefined;
+    let refusal: ReserveResult | undefined;
     for (const [at, outcome] of outcomes.entries()) {
       if (outcome.status === 'rejected') continue;
-      const answer = outcome.value;
+      const result = outcome.value;
       const indexOf = (index: number) => parts[at]?.indexes[index] ?? 0;
-      if (!answer.granted) {
-        refusal ??= { ...answer, refused: indexOf(answer.refused) };
+      if (!result.granted) {
+        refusal ??= { ...result, refused: indexOf(result.refused) };
         continue;
       }
-      answer.counterStates.forEach((counterState, index) => {
+      result.counterStates.forEach((counterState, index) => {
         counterStates[indexOf(index)] = counterState;
       });
-      over.push(...answer.over.map(indexOf));
+      over.push(...result.over.map(indexOf));
     }
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
     if (!failure && !refusal)

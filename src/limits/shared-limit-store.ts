@@ -6,24 +6,24 @@ import {
   type CounterState,
   type LimitStore,
   type Reservation,
-  type ReserveAnswer,
-  StoreLostError,
+  type ReserveResult,
+  StoreUnavailableError,
 } from './limit-store.ts';
 import { MemoryLimitStore } from './memory-limit-store.ts';
-import type { RedisLimitStore, WhenLost } from './redis-limit-store.ts';
+import type { OnUnavailable, RedisLimitStore } from './redis-limit-store.ts';
 
 export interface SharedLimitStoreOptions {
   readonly clock: Clock;
-  readonly shared: (known: KnownUse) => RedisLimitStore;
+  readonly shared: (known: UsageCache) => RedisLimitStore;
   readonly newId: () => string;
   /** What was used before this process began. */
-  readonly kept: readonly PeriodCount[];
+  readonly persisted: readonly PeriodCount[];
   /** Told when the shared store is lost, and when it is back. */
-  readonly onChange: (lost: boolean, error?: unknown) => void;
+  readonly onChange: (unavailable: boolean, error?: unknown) => void;
 }
 
 /** What this gateway has last seen to be used of quotas and budgets. */
-export interface KnownUse {
+export interface UsageCache {
   get(counter: string, period: string): number;
   set(counter: string, period: string, used: number): void;
 }
@@ -43,27 +43,27 @@ export class SharedLimitStore implements LimitStore {
   readonly #known = new Map<string, PeriodCount>();
   readonly #changed = new Set<string>();
   #replicas = 1;
-  #lostUntil = Number.NEGATIVE_INFINITY;
-  #lost = false;
+  #unavailableUntil = Number.NEGATIVE_INFINITY;
+  #unavailable = false;
   /** What was used while alone, on its way to the shared store; sent with the same id until it has arrived. */
   #adding: { readonly id: string; readonly uses: ReturnType<MemoryLimitStore['takeUses']> } | undefined;
 
   constructor(private readonly options: SharedLimitStoreOptions) {
-    for (const count of options.kept) this.#known.set(`${count.counter} ${count.period}`, count);
+    for (const count of options.persisted) this.#known.set(`${count.counter} ${count.period}`, count);
     this.#shared = options.shared({
       get: (counter, period) => this.#known.get(`${counter} ${period}`)?.used ?? 0,
-      set: (counter, period, used) => this.#learn(counter, period, used),
+      set: (counter, period, used) => this.#recordUse(counter, period, used),
     });
     this.#local = new MemoryLimitStore(options.clock, [], {
-      part: () => 1 / this.#replicas,
-      usedBefore: (counter, period) =>
+      fraction: () => 1 / this.#replicas,
+      usedElsewhere: (counter, period) =>
         counter.kind === 'period' ? (this.#known.get(`${counter.key} ${period?.id ?? ''}`)?.used ?? 0) : 0,
     });
   }
 
   /** True while limits are counted by this gateway alone. */
-  get lost(): boolean {
-    return this.#lost;
+  get unavailable(): boolean {
+    return this.#unavailable;
   }
 
   /** Settlements that the shared store has not been told of. */
@@ -71,19 +71,20 @@ export class SharedLimitStore implements LimitStore {
     return this.#shared.unsettled;
   }
 
-  reserve(charges: readonly Charge[]): ReserveAnswer | Promise<ReserveAnswer> {
+  reserve(charges: readonly Charge[]): ReserveResult | Promise<ReserveResult> {
     if (!this.#shared.ready) {
       // Told at once, and not at the next beat: it may be back by then.
-      if (!this.#lost) this.#lose(new StoreLostError('not connected to the store of limits'));
-      return this.#alone(charges);
+      if (!this.#unavailable)
+        this.#markUnavailable(new StoreUnavailableError('not connected to the store of limits'));
+      return this.#reserveLocally(charges);
     }
-    if (this.options.clock.now() < this.#lostUntil) return this.#alone(charges);
-    return this.#shared.reserve(charges, this.#whenLost);
+    if (this.options.clock.now() < this.#unavailableUntil) return this.#reserveLocally(charges);
+    return this.#shared.reserve(charges, this.#onUnavailable);
   }
 
-  readonly #whenLost: WhenLost = (charges, lost) => {
-    this.#lose(lost);
-    return this.#alone(charges);
+  readonly #onUnavailable: OnUnavailable = (charges, unavailable) => {
+    this.#markUnavailable(unavailable);
+    return this.#reserveLocally(charges);
   };
 
   settle(reservation: Reservation, used: readonly number[]): void {
@@ -95,7 +96,7 @@ export class SharedLimitStore implements LimitStore {
     try {
       if (this.#shared.ready) return await this.#shared.stateOf(counter, period);
     } catch (error) {
-      if (!(error instanceof StoreLostError)) throw error;
+      if (!(error instanceof StoreUnavailableError)) throw error;
     }
     const before =
       counter.kind === 'period' ? (this.#known.get(`${counter.key} ${period?.id ?? ''}`)?.used ?? 0) : 0;
@@ -103,17 +104,17 @@ export class SharedLimitStore implements LimitStore {
   }
 
   /** To be called every few seconds. Never fails. */
-  async beat(): Promise<void> {
+  async heartbeat(): Promise<void> {
     try {
-      if (!this.#shared.ready) throw new StoreLostError('not connected to the store of limits');
-      this.#replicas = await this.#shared.beat();
+      if (!this.#shared.ready) throw new StoreUnavailableError('not connected to the store of limits');
+      this.#replicas = await this.#shared.heartbeat();
       await this.#addUses();
-      this.#lostUntil = Number.NEGATIVE_INFINITY;
-      if (!this.#lost) return;
-      this.#lost = false;
+      this.#unavailableUntil = Number.NEGATIVE_INFINITY;
+      if (!this.#unavailable) return;
+      this.#unavailable = false;
       this.options.onChange(false);
     } catch (error) {
-      this.#lose(error);
+      this.#markUnavailable(error);
     }
   }
 
@@ -130,19 +131,19 @@ export class SharedLimitStore implements LimitStore {
   }
 
   async close(): Promise<void> {
-    await this.beat();
+    await this.heartbeat();
     await this.#shared.close();
   }
 
-  #alone(charges: readonly Charge[]): ReserveAnswer {
+  #reserveLocally(charges: readonly Charge[]): ReserveResult {
     const strict = charges.find(
       ({ counter: { limit } }) => limit.onStoreLoss === 'refuse' && limit.mode === 'enforce',
     );
     if (strict)
-      throw new StoreLostError(`the limit ${strict.counter.key} lets nothing pass without its store`);
-    const answer = this.#local.reserve(charges);
-    if (answer.granted) this.#localOnes.add(answer.reservation);
-    return answer;
+      throw new StoreUnavailableError(`the limit ${strict.counter.key} lets nothing pass without its store`);
+    const result = this.#local.reserve(charges);
+    if (result.granted) this.#localOnes.add(result.reservation);
+    return result;
   }
 
   /** Sends what was used while alone. */
@@ -154,21 +155,21 @@ export class SharedLimitStore implements LimitStore {
       // From now on it was used before, until the shared store says the same.
       for (const { counter, period, amount } of uses) {
         const known = this.#known.get(`${counter.key} ${period.id}`)?.used ?? 0;
-        this.#learn(counter.key, period.id, known + amount);
+        this.#recordUse(counter.key, period.id, known + amount);
       }
     }
     await this.#shared.add(this.#adding.id, this.#adding.uses);
     this.#adding = undefined;
   }
 
-  #lose(error: unknown): void {
-    this.#lostUntil = this.options.clock.now() + PAUSE_MS;
-    if (this.#lost) return;
-    this.#lost = true;
+  #markUnavailable(error: unknown): void {
+    this.#unavailableUntil = this.options.clock.now() + PAUSE_MS;
+    if (this.#unavailable) return;
+    this.#unavailable = true;
     this.options.onChange(true, error);
   }
 
-  #learn(counter: string, period: string, used: number): void {
+  #recordUse(counter: string, period: string, used: number): void {
     const key = `${counter} ${period}`;
     const known = this.#known.get(key);
     if (known?.used === used) return;

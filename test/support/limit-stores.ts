@@ -2,7 +2,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import type { Limit, LimitScope } from '../../src/core/limit.ts';
 import { Calendar } from '../../src/limits/calendar.ts';
 import { type Charge, type Counter, countersOf } from '../../src/limits/counter.ts';
-import type { LimitStore, ReserveAnswer } from '../../src/limits/limit-store.ts';
+import type { LimitStore, ReserveResult } from '../../src/limits/limit-store.ts';
 import { RedisLimitStore } from '../../src/limits/redis-limit-store.ts';
 import { connectRedis } from '../../src/storage/kv/connect-redis.ts';
 
@@ -52,13 +52,13 @@ export async function redisStore(url: string, prefix: string, cluster: boolean):
   await client.connected();
   return new RedisLimitStore({
     ...{ client, prefix, cluster, clock: systemClock, replica: `r${unique()}` },
-    knownUse: () => 0,
+    cachedUse: () => 0,
     onUse: () => undefined,
     onLost: () => undefined,
   });
 }
 
-export function granted(answer: ReserveAnswer) {
+export function granted(answer: ReserveResult) {
   if (!answer.granted) throw new Error(`refused: ${JSON.stringify(answer)}`);
   return answer;
 }
