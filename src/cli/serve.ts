@@ -24,9 +24,9 @@ export interface ServeOptions {
   readonly version: string;
 }
 
-/** Runs the gateway until it is told to stop. @returns the exit code */
+/** Runs the gateway until a signal stops it. @returns the exit code. @throws CommandError when it can not start */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { env, cwd, output, version } = options;
+  const { env, cwd, output } = options;
   const load = () => loadConfig({ env, cwd, catalog: PROVIDER_CATALOG });
   const loaded = load();
   const { log: logConfig } = loaded.config;
@@ -35,7 +35,22 @@ export async function serve(options: ServeOptions): Promise<number> {
     level: logConfig.level,
     format: logConfig.format === 'auto' ? (terminal ? 'text' : 'json') : logConfig.format,
     colour: output.colour,
+    wallTime: () => systemClock.wallTime(),
   });
+  try {
+    await run(options, loaded, load, log);
+  } finally {
+    await log.flush();
+  }
+  return EXIT.ok;
+}
+
+async function run(
+  { env, output, version }: ServeOptions,
+  loaded: LoadedConfig,
+  load: () => LoadedConfig,
+  log: Log,
+): Promise<void> {
   const { logger } = log;
   for (const warning of loaded.warnings) logger.warn(warning);
   if (env.BUN_CONFIG_MAX_HTTP_REQUESTS === undefined) {
@@ -58,8 +73,6 @@ export async function serve(options: ServeOptions): Promise<number> {
   await stopSignal(log);
   watch?.close();
   await shutDown(app, servers, log);
-  await log.flush();
-  return EXIT.ok;
 }
 
 interface Servers {

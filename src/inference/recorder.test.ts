@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
-import pino from 'pino';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { PRINCIPAL } from '../../test/support/inference.ts';
+import { silentLogger } from '../../test/support/log.ts';
 import { GatewayError } from '../core/errors.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { type AttemptTrace, type Outcome, RequestContext } from './context.ts';
@@ -18,7 +18,7 @@ function create(logRequests = true) {
   const metrics = new Metrics(stats, () => 0);
   const lines: Record<string, unknown>[] = [];
   const log = {
-    logger: pino({ level: 'silent' }),
+    logger: silentLogger(),
     request: (fields: object) => lines.push({ ...fields }),
     flush: () => Promise.resolve(),
   };

@@ -30,10 +30,10 @@ describe('createLog', () => {
     rmSync(directory, { recursive: true });
   });
   const create = (options: Partial<LogOptions> = {}) =>
-    createLog({ level: 'info', format: 'json', colour: false, fd, ...options });
+    createLog({ level: 'info', format: 'json', colour: false, wallTime: () => 1_000, fd, ...options });
   const written = () => readFileSync(join(directory, 'log'), 'utf8').split('\n').slice(0, -1);
 
-  test('writes JSON for machines, all of it by the flush', async () => {
+  test('writes JSON, all of it before the flush resolves', async () => {
     const log = create();
     log.logger.warn({ a: 1 }, 'hello');
     log.logger.debug('not this');
@@ -48,7 +48,44 @@ describe('createLog', () => {
     expect(JSON.stringify(lines)).not.toMatch(/"(?:pid|hostname)"/);
   });
 
-  test('writes no line for requests at a level above', async () => {
+  test('writes an error with its code and causes, and none of its other properties', async () => {
+    const log = create();
+    const cause = Object.assign(new TypeError('inner'), { code: 'ECONNRESET', secret: 's3cret' });
+    log.logger.error({ err: new Error('outer', { cause }), request_id: 'r' }, 'failed');
+    log.logger.error({ err: 'just text' }, 'failed');
+    await log.flush();
+    const [line = '', other = ''] = written();
+    expect(JSON.parse(line)).toMatchObject({
+      ...{ level: 'error', time: '1970-01-01T00:00:01.000Z', msg: 'failed', request_id: 'r' },
+      err: {
+        type: 'Error',
+        message: 'outer',
+        stack: expect.stringContaining('log.test.ts'),
+        cause: { type: 'TypeError', message: 'inner', code: 'ECONNRESET' },
+      },
+    });
+    expect(line).not.toContain('s3cret');
+    expect(JSON.parse(other)).toMatchObject({ err: 'just text' });
+  });
+
+  test('a field that is not serializable does not stop the line', async () => {
+    const circular: Record<string, unknown> = { a: 1 };
+    circular.self = circular;
+    for (const format of ['json', 'text'] as const) {
+      const log = create({ format });
+      log.logger.warn({ circular }, 'odd');
+      log.logger.warn({ big: 1n }, 'odd');
+      await log.flush();
+    }
+    expect(written()).toEqual([
+      expect.stringMatching(/^\{"level":"warn".*"not_serializable":".*","msg":"odd"\}$/),
+      expect.stringMatching(/^\{"level":"warn".*"not_serializable":".*","msg":"odd"\}$/),
+      expect.stringMatching(/^00:00:01 WARN {2}odd circular=\{"not_serializable":".*"\}$/),
+      expect.stringMatching(/^00:00:01 WARN {2}odd big=\{"not_serializable":".*"\}$/),
+    ]);
+  });
+
+  test('writes no line for requests when the level is higher than info', async () => {
     const log = create({ level: 'warn' });
     log.request(LINE);
     log.logger.level = 'info';
@@ -57,7 +94,7 @@ describe('createLog', () => {
     expect(written()).toHaveLength(1);
   });
 
-  test('writes one line of text for people', async () => {
+  test('writes one line of text', async () => {
     const log = create({ format: 'text' });
     log.logger.error({ err: new Error('no "luck"'), path: '/a', text: 'two words' }, 'failed');
     await log.flush();
@@ -66,9 +103,9 @@ describe('createLog', () => {
     ]);
   });
 
-  test('paints only what deserves it, and only when asked to', async () => {
+  test('colours warnings and errors, when colours are on', async () => {
     const log = create({ format: 'text', colour: true });
-    log.logger.info('calm');
+    log.logger.info('fine');
     log.logger.warn('careful');
     await log.flush();
     expect(written().map((line) => line.includes('\x1b['))).toEqual([false, true]);

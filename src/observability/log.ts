@@ -1,25 +1,30 @@
-import pino, { type DestinationStream, type Logger } from 'pino';
+import { type LogLevel, type LogLine, toJson, toText } from './log-format.ts';
+import { LogWriter } from './log-writer.ts';
 
-export type { Logger };
-
-export interface LogOptions {
-  readonly level: string;
-  readonly format: 'json' | 'text';
-  readonly colour: boolean;
-  /** File descriptor, 1 for standard output. */
-  readonly fd?: number;
+interface LogMethod {
+  (message: string): void;
+  /** @param fields further members of the line; `err` takes an error */
+  (fields: object, message: string): void;
 }
 
-/** A log and the means to write what it still holds before the process ends. */
+/** Writes lines of the levels from `level` upwards. No method throws, and none waits for the reader of the log. */
+export interface Logger {
+  level: LogLevel | 'trace' | 'silent';
+  readonly debug: LogMethod;
+  readonly info: LogMethod;
+  readonly warn: LogMethod;
+  readonly error: LogMethod;
+}
+
 export interface Log {
   readonly logger: Logger;
-  /** Writes one line for a finished request; cheaper than the logger, since there is one for each request. */
+  /** Writes the line of a finished request, at level `info`. */
   request(line: RequestLine): void;
-  /** Resolves when all of it is written, or its reader takes too long. */
+  /** Resolves when everything logged so far is written, or after two seconds when its reader is slower than that. */
   flush(): Promise<void>;
 }
 
-/** What the log says of a finished request, by the names that it is written with. Times are milliseconds. */
+/** The line of a finished request, with the names that it is written with. Times are milliseconds. */
 export interface RequestLine {
   readonly request_id: string;
   readonly key: string;
@@ -40,106 +45,51 @@ export interface RequestLine {
   readonly input_tokens: number | undefined;
   readonly output_tokens: number | undefined;
   readonly finish_reason: string | undefined;
-  /** Code and message of what it failed with. */
+  /** Code of the failure. */
   readonly error: string | undefined;
+  /** Message of the failure. */
   readonly reason: string | undefined;
 }
 
-const FLUSH_EVERY_MS = 200;
-const FLUSH_BYTES = 32 * 1024;
-const LONGEST_FLUSH_MS = 2_000;
+export interface LogOptions {
+  readonly level: Logger['level'];
+  readonly format: 'json' | 'text';
+  readonly colour: boolean;
+  /** Milliseconds since 1970. */
+  readonly wallTime: () => number;
+  /** File descriptor; 1, standard output, when absent. */
+  readonly fd?: number;
+}
 
+const SEVERITY = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, silent: 5 } as const;
+
+/** The gateway's log: all lines are formatted and written here. */
 export function createLog(options: LogOptions): Log {
-  const text = options.format === 'text';
-  // A person reads lines one by one, the last before an exit too; a machine's slow reader must not hold us up.
-  const file = pino.destination({ dest: options.fd ?? 1, sync: text, minLength: text ? 0 : 1 });
-  const lines = new LineBuffer((chunk) => file.write(chunk));
-  const destination: DestinationStream = text
-    ? { write: (line) => file.write(toText(line, options.colour)) }
-    : { write: (line) => lines.add(line) };
-  const time = isoClock();
-  const logger = pino(
-    {
-      level: options.level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    destination,
+  const format = options.format === 'json' ? toJson : (line: LogLine) => toText(line, options.colour);
+  const write = (level: LogLevel, message: string, fields: object) => {
+    if (SEVERITY[level] < SEVERITY[logger.level]) return;
+    const text = format({ level, time: new Date(options.wallTime()).toISOString(), message, fields });
+    writer.write(text, options.format === 'text' || SEVERITY[level] >= SEVERITY.warn);
+  };
+  const writer = new LogWriter(options.fd ?? 1, (lines) =>
+    write('warn', 'log lines dropped: the reader of the log is too slow', { lines }),
   );
+  const method =
+    (level: LogLevel): LogMethod =>
+    (...args: [string] | [object, string]) => {
+      if (args.length === 1) write(level, args[0], {});
+      else write(level, args[1], args[0]);
+    };
+  const logger: Logger = {
+    level: options.level,
+    debug: method('debug'),
+    info: method('info'),
+    warn: method('warn'),
+    error: method('error'),
+  };
   return {
     logger,
-    request: (line) => {
-      if (logger.isLevelEnabled('info')) destination.write(requestText(line, time()));
-    },
-    flush: () => {
-      lines.flush();
-      return new Promise((resolve) => {
-        const timer = setTimeout(resolve, LONGEST_FLUSH_MS);
-        // Also what is being written at this moment, which `flushSync` would not wait for. A pipe can't be synced; that is no failure.
-        file.flush(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    },
+    request: (line) => write('info', 'request', line),
+    flush: () => writer.flush(),
   };
-}
-
-/** Behind what every line begins with, the line itself as JSON. */
-function requestText(line: RequestLine, time: string): string {
-  return `{"level":"info","time":"${time}","msg":"request",${JSON.stringify(line).slice(1)}\n`;
-}
-
-/** The time as text, made once for each millisecond. */
-function isoClock(): () => string {
-  let at = 0;
-  let text = '';
-  return () => {
-    const now = Date.now();
-    if (now !== at) {
-      at = now;
-      text = new Date(now).toISOString();
-    }
-    return text;
-  };
-}
-
-/** Joins lines into large writes: a write for each request would cost more than all else that is done for it. */
-class LineBuffer {
-  #text = '';
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(private readonly write: (text: string) => void) {}
-
-  add(line: string): void {
-    this.#text += line;
-    if (this.#text.length >= FLUSH_BYTES) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), FLUSH_EVERY_MS);
-  }
-
-  flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const text = this.#text;
-    this.#text = '';
-    if (text !== '') this.write(text);
-  }
-}
-
-const COLOURS: Readonly<Record<string, string>> = { warn: '\x1b[33m', error: '\x1b[31m', fatal: '\x1b[31m' };
-
-/** One log line for people: time, level, message, then what else is known as `key=value`. */
-function toText(line: string, colour: boolean): string {
-  const { level, time, msg, ...rest }: Record<string, unknown> = JSON.parse(line);
-  const pairs = Object.entries(rest).map(([key, value]) => {
-    if (key === 'err' && typeof value === 'object' && value !== null && 'message' in value) {
-      return `error=${JSON.stringify(value.message)}`;
-    }
-    return `${key}=${typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value)}`;
-  });
-  const clock = String(time).slice(11, 19);
-  const paint = colour ? COLOURS[String(level)] : undefined;
-  const label = String(level).toUpperCase().padEnd(5);
-  return `${clock} ${paint ? `${paint}${label}\x1b[0m` : label} ${String(msg ?? '')}${pairs.length > 0 ? ` ${pairs.join(' ')}` : ''}\n`;
 }
