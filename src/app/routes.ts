@@ -1,20 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { addDryRunRoute } from '../api/admin/dry-run.ts';
-import { addEngineAdminRoutes } from '../api/admin/engines.ts';
-import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
-import { keyRoutes } from '../api/admin/keys.ts';
-import { memberRoutes } from '../api/admin/members.ts';
-import { platformRoutes } from '../api/admin/platform.ts';
-import { addAdminRoutes } from '../api/admin/route.ts';
-import { addRoutingAdminRoutes } from '../api/admin/routing.ts';
 import type { AdminServices } from '../api/admin/services.ts';
-import { tenantRoutes } from '../api/admin/tenants.ts';
-import { usageRoutes } from '../api/admin/usage.ts';
-import { usageEventRoutes } from '../api/admin/usage-events.ts';
-import { userRoutes } from '../api/admin/users.ts';
 import { addAnthropicRoutes } from '../api/anthropic/endpoints.ts';
-import { addAuthRoutes } from '../api/auth/routes.ts';
 import { addDocsRoutes } from '../api/docs.ts';
 import { addModelRoutes } from '../api/models/endpoints.ts';
 import { addNativeRoutes } from '../api/native/endpoints.ts';
@@ -51,27 +38,20 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): void {
   addOpenAiRoutes(router, services);
   addResponsesRoutes(router, services);
   addAnthropicRoutes(router, services);
-  addRoutingAdminRoutes(router, services);
-  addEngineAdminRoutes(router, services);
-  addExperimentAdminRoutes(router, services);
-  addDryRunRoute(router, services);
-  const adminRoutes = [
-    ...tenantRoutes(admin),
-    ...memberRoutes(admin),
-    ...keyRoutes(admin),
-    ...userRoutes(admin),
-    ...platformRoutes(admin),
-    ...usageRoutes(admin),
-    ...usageEventRoutes(admin),
-  ];
-  addAdminRoutes(router, admin, adminRoutes);
-  addAuthRoutes(router, {
-    api: services,
-    admin,
-    providers: stores.identityProviders,
-    box: stores.box,
-    tokenLifetimeMs: () => config().auth.token,
-    publicUrl: () => config().auth.public_url,
+  router.routesUnder('/admin/', async () => {
+    const { addAdminApi } = await import('./admin-api.ts');
+    addAdminApi(router, services, admin);
+  });
+  router.routesUnder('/v1/auth/', async () => {
+    const { addAuthRoutes } = await import('../api/auth/routes.ts');
+    addAuthRoutes(router, {
+      api: services,
+      admin,
+      providers: stores.identityProviders,
+      box: stores.box,
+      tokenLifetimeMs: () => config().auth.token,
+      publicUrl: () => config().auth.public_url,
+    });
   });
   addUsageRoutes(router, services, { usage: usage.usage, tokenizer });
   addModelRoutes(router, services);
@@ -83,10 +63,13 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): void {
   addDocsRoutes(router, {
     enabled: () => config().server.docs,
     describe: async () => {
-      const { describeApi } = await import('../api/description.ts');
+      const [{ describeApi }, { adminRoutes }] = await Promise.all([
+        import('../api/description.ts'),
+        import('./admin-api.ts'),
+      ]);
       return describeApi(
         version,
-        adminRoutes.map(({ document }) => document),
+        adminRoutes(admin).map(({ document }) => document),
       );
     },
     readAsset: async (name) =>

@@ -124,3 +124,45 @@ describe('CORS', () => {
     expect((await call('/nowhere')).headers.get('access-control-allow-origin')).toBeNull();
   });
 });
+
+describe('routes that are loaded when they are requested', () => {
+  test('are there for the request that loads them, and for those that come meanwhile and after', async () => {
+    const { router, call, observed } = create();
+    const loading = Promise.withResolvers<void>();
+    let loads = 0;
+    router.routesUnder('/admin/', async () => {
+      loads += 1;
+      await loading.promise;
+      router.route('GET', '/admin/one', () => httpResponse(200, 'one', {}));
+      router.route('GET', '/admin/things/:id', ({ params }) => httpResponse(200, params.id ?? '', {}));
+    });
+    router.route('GET', '/plain', () => httpResponse(200, 'plain', {}));
+    expect((await call('/plain')).status).toBe(200);
+    expect((await call('/administration')).status).toBe(404);
+    expect(loads).toBe(0);
+
+    const waiting = [call('/admin/one'), call('/admin/things/7'), call('/admin/none')];
+    loading.resolve();
+    const [one, thing, none] = await Promise.all(waiting);
+    expect([await one?.text(), await thing?.text(), none?.status]).toEqual(['one', '7', 404]);
+    expect((await call('/admin/one', { method: 'POST' })).status).toBe(405);
+    expect(loads).toBe(1);
+    expect(observed.map(([, route]) => route)).toContain('/admin/things/:id');
+    // Later requests need no promise.
+    expect(router.handle(asHttpRequest(new Request('http://weir.test/admin/one')))).not.toBeInstanceOf(
+      Promise,
+    );
+  });
+
+  test('a failure to load is a defect of that request, and the next one tries again', async () => {
+    const { router, call, defects } = create();
+    let loads = 0;
+    router.routesUnder('/admin/', async () => {
+      loads += 1;
+      if (loads === 1) throw new TypeError('not this time');
+      router.route('GET', '/admin/one', () => httpResponse(200, 'one', {}));
+    });
+    expect([(await call('/admin/one')).status, defects.length]).toEqual([500, 1]);
+    expect((await call('/admin/one')).status).toBe(200);
+  });
+});

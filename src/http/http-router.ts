@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { HttpRequest, HttpResponse } from '../core/http.ts';
+import { lazy } from '../core/lazy.ts';
 import { addCorsHeaders, type CorsRules, preflightResponse } from './cors.ts';
 import { errorHeaders, openAiErrorBody, refusalBody } from './error-body.ts';
 import { HttpContext, requestIdFor } from './http-context.ts';
@@ -29,6 +30,9 @@ export class HttpRouter {
   readonly #exact = new Map<string, Map<string, RouteHandler>>();
   readonly #patterns: { readonly pattern: PathPattern; readonly handler: RouteHandler }[] = [];
 
+  /** Those of {@link routesUnder} that nobody has requested yet. */
+  readonly #unloaded = new Map<string, () => void | Promise<void>>();
+
   readonly #onFinish = ({ request, route, startedAt }: HttpContext, status: number) => {
     const method = KNOWN_METHODS.has(request.method) ? request.method : 'OTHER';
     this.options.observe(method, route, status, (this.options.clock.now() - startedAt) / 1000);
@@ -47,6 +51,22 @@ export class HttpRouter {
     if (pattern.hasParameters) return;
     const paths = this.#exact.get(method) ?? new Map<string, RouteHandler>();
     this.#exact.set(method, paths.set(path, matched));
+  }
+
+  /**
+   * Adds routes with the first request under a path, so that their modules cost nothing at start. That request waits
+   * for them; all later ones find the routes as if they had been there from the start.
+   * @param prefix such as `/admin/v1/`; no other route may be under it
+   * @param load adds the routes to this router; called again when it has failed
+   */
+  routesUnder(prefix: string, load: () => Promise<void>): void {
+    this.#unloaded.set(
+      prefix,
+      lazy(async () => {
+        await load();
+        this.#unloaded.delete(prefix);
+      }),
+    );
   }
 
   /** Answers one request. Never throws and never rejects. */
@@ -84,6 +104,9 @@ export class HttpRouter {
       if (!params) continue;
       httpContext.params = params;
       return handler(httpContext);
+    }
+    for (const [prefix, load] of this.#unloaded) {
+      if (path.startsWith(prefix)) return Promise.resolve(load()).then(() => this.#dispatch(httpContext));
     }
     throw this.#noRoute(request.method, path);
   }

@@ -1,0 +1,37 @@
+import { addDryRunRoute } from '../api/admin/dry-run.ts';
+import { addEngineAdminRoutes } from '../api/admin/engines.ts';
+import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
+import { keyRoutes } from '../api/admin/keys.ts';
+import { memberRoutes } from '../api/admin/members.ts';
+import { platformRoutes } from '../api/admin/platform.ts';
+import { addAdminRoutes, type RegisteredRoute } from '../api/admin/route.ts';
+import { addRoutingAdminRoutes } from '../api/admin/routing.ts';
+import type { AdminServices } from '../api/admin/services.ts';
+import { tenantRoutes } from '../api/admin/tenants.ts';
+import { usageRoutes } from '../api/admin/usage.ts';
+import { usageEventRoutes } from '../api/admin/usage-events.ts';
+import { userRoutes } from '../api/admin/users.ts';
+import type { ApiServices } from '../api/services.ts';
+import type { HttpRouter } from '../http/http-router.ts';
+
+/** Routes of the admin API that describe themselves. */
+export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
+  return [
+    ...tenantRoutes(admin),
+    ...memberRoutes(admin),
+    ...keyRoutes(admin),
+    ...userRoutes(admin),
+    ...platformRoutes(admin),
+    ...usageRoutes(admin),
+    ...usageEventRoutes(admin),
+  ];
+}
+
+/** Everything under `/admin/`. Loaded with the first request for it. */
+export function addAdminApi(router: HttpRouter, services: ApiServices, admin: AdminServices): void {
+  addRoutingAdminRoutes(router, services);
+  addEngineAdminRoutes(router, services);
+  addExperimentAdminRoutes(router, services);
+  addDryRunRoute(router, services);
+  addAdminRoutes(router, admin, adminRoutes(admin));
+}
