@@ -9,7 +9,7 @@ import { clientAddress } from '../http/client-address.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { RouteHandler } from '../http/http-router.ts';
-import { rateLimitHeaders } from '../http/rate-limit-headers.ts';
+import { setRateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
 import { warningsHeader } from '../http/warnings-header.ts';
 import { RequestContext } from '../inference/context.ts';
@@ -118,7 +118,7 @@ function addLimits(headers: ResponseHeaders, context: RequestContext): void {
   }
   if (!context.completed) return;
   const cost = costSoFar(context);
-  if (cost !== undefined) headers.lines += `x-weir-cost: ${cost}\r\n`;
+  if (cost !== undefined) headers.set('x-weir-cost', String(cost));
 }
 
 function answerHeaders(context: RequestContext, target: Target): ResponseHeaders {
@@ -235,15 +235,14 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
           renderStreamError,
           onCancel: onDisconnect,
         });
-        return eventStreamResponse(body, {
-          'x-weir-cache': 'bypass',
-          ...(addressRate ? rateLimitHeaders(addressRate) : {}),
-        });
+        const headers = ResponseHeaders.of({ 'x-weir-cache': 'bypass' });
+        if (addressRate) setRateLimitHeaders(headers, addressRate);
+        return eventStreamResponse(body, headers);
       }
       const headers = answerHeaders(context, answer.target);
       if (wantsExplanation(request.headers)) headers.set('x-weir-explain', explanation(context, services));
       const rate = tightest(addressRate, context.reservation?.requestRate);
-      if (rate) headers.setAll(rateLimitHeaders(rate));
+      if (rate) setRateLimitHeaders(headers, rate);
       addLimits(headers, context);
       if (answer.kind === 'stream') return eventStreamResponse(answer.body, headers);
       const contentType = endpoint.contentType?.(httpContext);

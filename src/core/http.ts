@@ -43,56 +43,76 @@ const SENDABLE_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const SENDABLE_VALUE = /^[\t\x20-\x7e]*$/;
 
 /**
- * A header of an answer, as it stands on the wire.
+ * A header of a response as one line on the wire.
  * @param name in lower case
- * @throws TypeError for what can't be sent, such as a value with a line end in it
+ * @throws TypeError for a header that cannot be sent, such as one with a line end in its value
  */
 export function headerLine(name: string, value: string): string {
   if (!SENDABLE_NAME.test(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`);
   if (!SENDABLE_VALUE.test(value))
-    throw new TypeError(`the header ${name} has characters that can't be sent`);
+    throw new TypeError(`the value of the header "${name}" has characters that cannot be sent`);
   return `${name}: ${value}\r\n`;
-}
-
-/** Header fields that many answers share, put into their form on the wire once. */
-export class HeaderBlock {
-  readonly text: string;
-
-  /** @param fields by lower-case name */
-  constructor(readonly fields: Readonly<Record<string, string>>) {
-    this.text = Object.entries(fields)
-      .map(([name, value]) => headerLine(name, value))
-      .join('');
-  }
 }
 
 /** One value, or several for a header that is sent several times. */
 export type HeaderValue = string | readonly string[];
 
+/** Header fields by lower-case name, as code writes them down. `ResponseHeaders` and `HeaderBlock` are made of them. */
+export type HeaderFields = Readonly<Record<string, HeaderValue>>;
+
+/** Headers that many responses share, rendered for the wire once. */
+export class HeaderBlock {
+  readonly text: string;
+  readonly #extended = new WeakMap<HeaderBlock, HeaderBlock>();
+
+  /**
+   * @param fields by lower-case name
+   * @throws TypeError for a field that cannot be sent
+   */
+  constructor(readonly fields: Readonly<Record<string, string>>) {
+    this.text = Object.entries(fields)
+      .map(([name, value]) => headerLine(name, value))
+      .join('');
+  }
+
+  /** The headers of both; those of `more` win. The same two blocks always give the same third one. */
+  extendedWith(more: HeaderBlock): HeaderBlock {
+    let both = this.#extended.get(more);
+    if (both === undefined) {
+      both = new HeaderBlock({ ...this.fields, ...more.fields });
+      this.#extended.set(more, both);
+    }
+    return both;
+  }
+}
+
+const NO_HEADERS = new HeaderBlock({});
+
 /**
- * The headers of one answer, by lower-case name. Two lists and not an object: an object whose names differ from answer to
- * answer is slow to fill and to walk.
+ * The headers of one response: a list of its own, and one block that it shares with others. A list and not an object: an
+ * object whose names differ from response to response is slow to fill and to read.
  */
 export class ResponseHeaders {
+  /** Lower-case names of the list. */
   readonly names: string[] = [];
+  /** Their values, at the same places. */
   readonly values: HeaderValue[] = [];
-  /** More of them, which many answers share. */
-  block: HeaderBlock | undefined;
-  /** More of them, as they stand on the wire: only what can't but be sendable. */
-  lines = '';
+  /** Has no header that is also in the list: both are sent. */
+  block: HeaderBlock = NO_HEADERS;
 
-  static of(fields: Readonly<Record<string, HeaderValue>>): ResponseHeaders {
+  static of(fields: HeaderFields): ResponseHeaders {
     const headers = new ResponseHeaders();
     headers.setAll(fields);
     return headers;
   }
 
-  /** Not of those in the block or the lines. */
+  /** @param name in lower case */
   get(name: string): HeaderValue | undefined {
     const at = this.names.indexOf(name);
-    return at < 0 ? undefined : this.values[at];
+    return at < 0 ? this.block.fields[name] : this.values[at];
   }
 
+  /** Replaces a value in the list. Never looks into the block. */
   set(name: string, value: HeaderValue): void {
     const at = this.names.indexOf(name);
     if (at >= 0) this.values[at] = value;
@@ -102,18 +122,23 @@ export class ResponseHeaders {
     }
   }
 
-  setAll(fields: Readonly<Record<string, HeaderValue>>): void {
+  setAll(fields: HeaderFields): void {
     for (const name in fields) this.set(name, fields[name] ?? '');
+  }
+
+  /** All headers by name, those of the block first. */
+  fields(): HeaderFields {
+    const all: Record<string, HeaderValue> = { ...this.block.fields };
+    for (const [at, name] of this.names.entries()) all[name] = this.values[at] ?? '';
+    return all;
   }
 }
 
 export type ResponseBody = string | Uint8Array | StreamBody | null;
 
-/** An answer. The server adds what frames it, and the date. */
+/** A response. The server adds the date, the framing and what belongs to the connection. */
 export interface HttpResponse {
   readonly status: number;
-  readonly base: HeaderBlock;
-  /** None that is in `base`. */
   readonly headers: ResponseHeaders;
   readonly body: ResponseBody;
 }

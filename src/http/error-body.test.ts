@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { toText } from '../../test/support/bytes.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { HeaderFields } from '../core/http.ts';
 import { errorHeaders, openAiErrorBody, openAiErrorEvent } from './error-body.ts';
 
 describe('openAiErrorBody', () => {
@@ -52,6 +53,6 @@ describe('errorHeaders', () => {
     ],
     [new GatewayError('not_found', 'm'), {}],
   ])('of %s', (error, headers) => {
-    expect<Record<string, string>>(errorHeaders(error)).toEqual(headers);
+    expect<HeaderFields>(errorHeaders(error).fields()).toEqual(headers);
   });
 });

@@ -1,5 +1,6 @@
 import type { GatewayError } from '../core/errors.ts';
-import { rateLimitHeaders } from './rate-limit-headers.ts';
+import { ResponseHeaders } from '../core/http.ts';
+import { setRateLimitHeaders } from './rate-limit-headers.ts';
 
 /** OpenAI's error form; the default of this door. `code` is always text and `message` never empty. */
 export function openAiErrorBody(error: GatewayError): string {
@@ -20,21 +21,21 @@ export function openAiErrorEvent(error: GatewayError): Uint8Array {
   return new TextEncoder().encode(`data: ${openAiErrorBody(error)}\n\n`);
 }
 
-/** Headers that every dialect's error carries. */
-export function errorHeaders(error: GatewayError): Record<string, string> {
-  const { retryAfterSeconds, headers, provider, attempts, rateLimit, limit } = error.details;
-  const out: Record<string, string> = { ...headers };
-  if (rateLimit) Object.assign(out, rateLimitHeaders(rateLimit));
+/** The headers of an error response, the same in every dialect. */
+export function errorHeaders(error: GatewayError): ResponseHeaders {
+  const { retryAfterSeconds, headers: given, provider, attempts, rateLimit, limit } = error.details;
+  const headers = ResponseHeaders.of(given ?? {});
+  if (rateLimit) setRateLimitHeaders(headers, rateLimit);
   if (limit) {
     const { scope, of, per } = limit;
-    out['x-weir-limit'] = `${scope}; ${of}${per === null ? '' : ` per ${per}`}`;
+    headers.set('x-weir-limit', `${scope}; ${of}${per === null ? '' : ` per ${per}`}`);
   }
-  if (retryAfterSeconds !== undefined) out['retry-after'] = String(retryAfterSeconds);
-  else if (error.status === 429 || error.status === 503) out['retry-after'] = '1';
-  if (error.status === 401) out['www-authenticate'] = 'Bearer realm="weir"';
-  if (provider !== undefined) out['x-weir-provider'] = provider;
-  if (attempts !== undefined) out['x-weir-attempts'] = String(attempts.length);
-  return out;
+  if (retryAfterSeconds !== undefined) headers.set('retry-after', String(retryAfterSeconds));
+  else if (error.status === 429 || error.status === 503) headers.set('retry-after', '1');
+  if (error.status === 401) headers.set('www-authenticate', 'Bearer realm="weir"');
+  if (provider !== undefined) headers.set('x-weir-provider', provider);
+  if (attempts !== undefined) headers.set('x-weir-attempts', String(attempts.length));
+  return headers;
 }
 
 const REFUSALS: Readonly<Record<number, string>> = {

@@ -1,14 +1,12 @@
+import type { ResponseHeaders } from '../core/http.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
 
-/** @returns the `x-ratelimit-*` response headers that report a limit's state, by lower-case name */
-export function rateLimitHeaders({
-  limit,
-  remaining,
-  resetSeconds,
-}: RateLimitStatus): Record<string, string> {
-  return {
-    'x-ratelimit-limit': String(limit),
-    'x-ratelimit-remaining': String(remaining),
-    'x-ratelimit-reset': String(resetSeconds),
-  };
+/** Sets the `x-ratelimit-*` headers that report a limit's state. */
+export function setRateLimitHeaders(
+  headers: ResponseHeaders,
+  { limit, remaining, resetSeconds }: RateLimitStatus,
+): void {
+  headers.set('x-ratelimit-limit', String(limit));
+  headers.set('x-ratelimit-remaining', String(remaining));
+  headers.set('x-ratelimit-reset', String(resetSeconds));
 }

@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { gzip, gzipSync } from 'node:zlib';
 import {
   HeaderBlock,
-  type HeaderValue,
+  type HeaderFields,
   type HttpRequest,
   type HttpResponse,
   type ResponseBody,
@@ -17,7 +17,7 @@ const MIN_COMPRESSED = 1024;
 /** Larger bodies are compressed off the main thread, where they hold up nobody else. */
 const MAX_COMPRESSED_INLINE = 32 * 1024;
 
-/** For answers that are data: nothing may be sniffed, framed, cached or executed. */
+/** For responses that are data: nothing may be sniffed, framed, cached or executed. */
 export const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -27,7 +27,7 @@ export const SECURITY_HEADERS = {
 } as const;
 
 const SECURE = new HeaderBlock(SECURITY_HEADERS);
-const JSON_ANSWER = new HeaderBlock({ ...SECURITY_HEADERS, 'content-type': 'application/json' });
+const JSON_RESPONSE = new HeaderBlock({ ...SECURITY_HEADERS, 'content-type': 'application/json' });
 const EVENT_STREAM = new HeaderBlock({
   ...SECURITY_HEADERS,
   'content-type': 'text/event-stream; charset=utf-8',
@@ -36,20 +36,26 @@ const EVENT_STREAM = new HeaderBlock({
   'x-accel-buffering': 'no',
 });
 
-type GivenHeaders = ResponseHeaders | Readonly<Record<string, HeaderValue>>;
+type GivenHeaders = ResponseHeaders | HeaderFields;
 
-function ownHeaders(given: GivenHeaders): ResponseHeaders {
-  return given instanceof ResponseHeaders ? given : ResponseHeaders.of(given);
-}
-
-/** @param headers become the answer's own, where they are a list: the door adds to them */
+/**
+ * A response of any kind.
+ * @param given a list becomes the response's own: the router adds to it. A block that it has is joined with `base`.
+ * @param base headers that responses of this kind share, and that the list has none of
+ */
 export function httpResponse(
   status: number,
   body: ResponseBody,
-  headers: GivenHeaders,
+  given: GivenHeaders,
   base: HeaderBlock = SECURE,
 ): HttpResponse {
-  return { status, base, headers: ownHeaders(headers), body };
+  if (!(given instanceof ResponseHeaders)) {
+    const headers = ResponseHeaders.of(given);
+    headers.block = base;
+    return { status, headers, body };
+  }
+  given.block = base.extendedWith(given.block);
+  return { status, headers: given, body };
 }
 
 function acceptsGzip({ headers }: Pick<HttpRequest, 'headers'>): boolean {
@@ -58,8 +64,10 @@ function acceptsGzip({ headers }: Pick<HttpRequest, 'headers'>): boolean {
 }
 
 /**
- * A JSON answer, compressed if that pays and the client reads it.
- * @param given become the answer's own, where they are a list; a `content-type` among them replaces that of JSON
+ * A JSON response, compressed with gzip when it is long enough and the client accepts that.
+ * @param text the body
+ * @param given as for `httpResponse`; a `content-type` among them replaces that of JSON
+ * @returns a promise for bodies that are compressed in the background
  */
 export function jsonResponse(
   request: Pick<HttpRequest, 'headers'>,
@@ -67,8 +75,8 @@ export function jsonResponse(
   text: string,
   given: GivenHeaders,
 ): HttpResponse | Promise<HttpResponse> {
-  const headers = ownHeaders(given);
-  const base = headers.get('content-type') === undefined ? JSON_ANSWER : SECURE;
+  const headers = given instanceof ResponseHeaders ? given : ResponseHeaders.of(given);
+  const base = headers.get('content-type') === undefined ? JSON_RESPONSE : SECURE;
   if (text.length < MIN_COMPRESSED) return httpResponse(status, text, headers, base);
   headers.set('vary', 'accept-encoding');
   if (!acceptsGzip(request)) return httpResponse(status, text, headers, base);
@@ -77,7 +85,7 @@ export function jsonResponse(
   return gzipInBackground(text).then((body) => httpResponse(status, body, headers, base));
 }
 
-/** An event stream: never compressed, never buffered by proxies that can be told. */
+/** An event stream: never compressed, and not buffered by proxies that respect `x-accel-buffering`. */
 export function eventStreamResponse(body: StreamBody, headers: GivenHeaders): HttpResponse {
   return httpResponse(200, body, headers, EVENT_STREAM);
 }

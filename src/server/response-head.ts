@@ -29,14 +29,10 @@ export function isBodiless(status: number): boolean {
  * The head of an answer: ASCII, to the empty line.
  * @throws TypeError for a header that can't be sent, such as one with a line end in it
  */
-export function responseHead({ status, base, headers }: HttpResponse, framing: ResponseFraming): string {
+export function responseHead({ status, headers }: HttpResponse, framing: ResponseFraming): string {
   const { length, http10, keepAlive, date } = framing;
-  let head =
-    (STATUS_LINES.get(status) ?? `HTTP/1.1 ${status} \r\n`) +
-    base.text +
-    (headers.block?.text ?? '') +
-    headers.lines;
-  const { names, values } = headers;
+  const { names, values, block } = headers;
+  let head = (STATUS_LINES.get(status) ?? `HTTP/1.1 ${status} \r\n`) + block.text;
   for (let at = 0; at < names.length; at += 1) {
     const name = names[at] ?? '';
     const value = values[at] ?? '';

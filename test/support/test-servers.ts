@@ -15,7 +15,11 @@ export const reply = (
   status: number,
   body: HttpResponse['body'],
   headers: Readonly<Record<string, HeaderValue>> = {},
-): HttpResponse => ({ status, base: BASE, headers: ResponseHeaders.of(headers), body });
+): HttpResponse => {
+  const own = ResponseHeaders.of(headers);
+  own.block = BASE;
+  return { status, headers: own, body };
+};
 
 /** The gateway's own server, started anew for each test, and raw connections to it. */
 export class TestServers {

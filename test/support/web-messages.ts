@@ -34,15 +34,10 @@ async function readWhole(request: Request, limit: number): Promise<ByteSlice> {
 }
 
 /** An answer as a client would see it. */
-export function asResponse({ status, base, headers, body }: HttpResponse): Response {
-  const all = new Headers({ ...base.fields, ...headers.block?.fields });
-  for (const name of headers.names) {
-    const value = headers.get(name) ?? '';
+export function asResponse({ status, headers, body }: HttpResponse): Response {
+  const all = new Headers();
+  for (const [name, value] of Object.entries(headers.fields())) {
     for (const one of typeof value === 'string' ? [value] : value) all.append(name, one);
-  }
-  for (const line of headers.lines.split('\r\n')) {
-    const colon = line.indexOf(':');
-    if (colon > 0) all.append(line.slice(0, colon), line.slice(colon + 1).trim());
   }
   const payload =
     body instanceof Uint8Array ? Buffer.from(body) : body instanceof PushStream ? body.readable() : body;
