@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { configDocumentation } from '../src/config/documentation.ts';
 import { Metrics } from '../src/observability/metrics.ts';
 import { withMetricsTable } from '../src/observability/metrics-page.ts';
+import { eventsPage } from '../src/events/events-page.ts';
 import { PROVIDER_CATALOG } from '../src/providers/registry.ts';
 
 const page = join(import.meta.dirname, '..', 'docs', 'configuration.md');
@@ -18,3 +19,6 @@ const metrics = new Metrics(
 );
 writeFileSync(operations, withMetricsTable(readFileSync(operations, 'utf8'), metrics.describe()));
 console.log('wrote the metrics of docs/operations.md');
+
+writeFileSync(join(import.meta.dirname, '..', 'docs', 'events.md'), eventsPage());
+console.log('wrote docs/events.md');

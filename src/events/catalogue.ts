@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { LIMIT_MODES, LIMIT_SCOPES } from '../core/limit.ts';
+
+/** What emitter and subscribers of an event agree on. */
+export interface EventContract<Schema extends z.ZodType = z.ZodType> {
+  /** Rises when a field changes its meaning or is removed. New fields keep it. */
+  readonly version: number;
+  /** When the event is emitted; for the documentation. */
+  readonly summary: string;
+  readonly schema: Schema;
+}
+
+function event<Shape extends z.ZodRawShape>(summary: string, shape: Shape, version = 1) {
+  return { version, summary, schema: z.strictObject(shape) } satisfies EventContract;
+}
+
+const text = z.string();
+const count = z.int().nonnegative();
+/** What was thrown. */
+const error = z.unknown();
+
+/**
+ * Every event of this process. Names are `noun.verb_in_the_past`. Payloads hold no secret and no content of a request.
+ * Written out in docs/events.md (`npm run docs`).
+ */
+const CONTRACTS = {
+  'config.reloaded': event('A changed configuration is in force.', {
+    file: text,
+    restart_keys: z.array(text).describe('changed keys that take effect only after a restart'),
+    warnings: z.array(text),
+  }),
+  'config.rejected': event('A changed configuration is not valid; the last one stays in force.', { error }),
+  'job.failed': event('A background job failed. Emitted once for each run of failures.', {
+    job: text,
+    impact: text.describe('the state of the gateway until the job succeeds'),
+    error,
+  }),
+  'http.handler_failed': event('A request got 500 because of a defect of the gateway.', {
+    request_id: text,
+    error,
+  }),
+  'http.server_failed': event('The HTTP server could not handle a request.', { error }),
+  'database.connection_lost': event('The database server closed an idle connection.', { error }),
+  'database.row_unreadable': event('A stored tenant, key or member cannot be read; it is ignored.', {
+    error,
+  }),
+  'responses.dropped': event('Stored responses (`store: true`) could not be written and are lost.', {
+    count,
+    error,
+  }),
+  'usage.journal_failed': event('Usage events could not be written to the local disk or to a database.', {
+    message: text,
+    error,
+  }),
+  'usage.count_failed': event('The tokenizer failed; an estimate by length is used instead.', { error }),
+  'limit.hit': event('A request reached a limit. It is refused only by limits with `mode: enforce`.', {
+    scope: z.enum(LIMIT_SCOPES),
+    mode: z.enum(LIMIT_MODES),
+    refused: z.boolean(),
+  }),
+  'limit_store.opened': event('The shared rate-limit store is in use.', {}),
+  'limit_store.connection_failed': event('One connection attempt to the rate-limit store failed.', { error }),
+  'limit_store.lost': event('The shared rate-limit store is unreachable.', { error }),
+  'limit_store.restored': event('The shared rate-limit store is reachable again.', {}),
+  'limit_store.reservations_expired': event('Reservations of a crashed gateway were released.', { count }),
+  'provider.health_changed': event('Health checks changed their verdict on a provider.', {
+    provider: text,
+    healthy: z.boolean(),
+  }),
+  'provider.models_discovered': event('A provider listed its models.', { provider: text, models: count }),
+  'provider.discovery_failed': event('A provider did not list its models.', { provider: text, error }),
+  'target.ejected': event('A target fails far more often than the other targets of its model.', {
+    model: text,
+    provider: text,
+    upstream_model: text,
+  }),
+  'canary.rolled_back': event('A canary gets no more requests, because it did worse than the stable side.', {
+    model: text,
+    canary: text,
+    reason: text,
+  }),
+  'engine.orphans_stopped': event('Engines that an earlier gateway left running were stopped.', { count }),
+  'engine.loaded': event('An engine became ready.', { engine: text, load_ms: z.number().nonnegative() }),
+  'engine.stopping': event('An engine is being stopped.', { engine: text, reason: text }),
+  'engine.failed': event('An engine did not start, exited or had to be stopped.', {
+    engine: text,
+    reason: text,
+    output: z.array(text).describe('its last lines of output'),
+  }),
+  'engine.output': event('An engine wrote a line.', { engine: text, line: text }),
+};
+
+export type EventName = keyof typeof CONTRACTS;
+export type EventPayload<Name extends EventName> = z.infer<(typeof CONTRACTS)[Name]['schema']>;
+
+/** In the order of the documentation. */
+export const EVENT_NAMES: readonly EventName[] = Object.keys(CONTRACTS).filter(
+  (name): name is EventName => name in CONTRACTS,
+);
+
+export function eventContract<Name extends EventName>(name: Name): (typeof CONTRACTS)[Name] {
+  return CONTRACTS[name];
+}
