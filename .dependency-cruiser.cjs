@@ -12,7 +12,7 @@ const layers = [
   ['inference', 'server'],
   ['http'],
   ['api'],
-  ['app', 'app\\.ts'],
+  ['app'],
   ['cli', 'main\\.ts'],
 ];
 const upward = layers.slice(0, -1).map((names, index) => ({

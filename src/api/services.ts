@@ -30,7 +30,7 @@ export interface ApiSnapshot extends InferenceSnapshot {
   readonly defaultModel: string | undefined;
 }
 
-/** What the API's handlers work with; built once, in `app.ts`. */
+/** What the API's handlers work with; built once, in `src/app/services.ts`. */
 export interface ApiServices {
   readonly clock: Clock;
   /** Unix time. */

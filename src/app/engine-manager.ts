@@ -1,7 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { EngineManager } from '../engines/engine-manager.ts';
-import type { Log } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import { spawnProcess } from '../platform/child-process.ts';
 import { portTaken } from '../platform/ports.ts';
 import { ProcessLedger } from '../platform/process-ledger.ts';
@@ -12,27 +11,25 @@ const ENGINE_HEALTH_TIMEOUT_MS = 2_000;
 export interface EngineManagerOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
+  readonly events: EventSink;
   readonly states: TargetStates;
-  /** Where it is noted which engines run. */
+  /** The file that lists the running engines, so that the next gateway can stop those of a crashed one. */
   readonly ledgerFile: string;
 }
 
-/** Engines as real processes, with what happens to them in the log and the metrics. */
+/** Engines on demand, as real processes. Stops those that a crashed gateway left running. */
 export function createEngineManager({
   env,
   clock,
-  log: { logger },
-  metrics,
+  events,
   states,
   ledgerFile,
 }: EngineManagerOptions): EngineManager {
   const ledger = new ProcessLedger(ledgerFile);
   const count = ledger.endLeftovers();
-  // Also when the process is made to end at once, and nobody stops them in order.
+  // Also when the process is made to exit at once, without an orderly shutdown.
   process.once('exit', () => ledger.endLeftovers());
-  if (count > 0) logger.warn({ count }, 'engines that an earlier gateway had left running were ended');
+  if (count > 0) events.emit('engine.orphans_stopped', { count });
   return new EngineManager(
     {
       clock,
@@ -42,25 +39,20 @@ export function createEngineManager({
           const url = new URL(healthPath, `http://127.0.0.1:${port}/v1/`);
           const response = await fetch(url, { signal: AbortSignal.timeout(ENGINE_HEALTH_TIMEOUT_MS) });
           await response.arrayBuffer();
-          // A server that wants a key is well, too.
+          // A server that wants a key (401) is healthy, too.
           return response.status < 500;
         } catch {
-          // Not listening yet, or hanging: not well.
+          // Not listening yet, or no response in time.
           return false;
         }
       },
       portTaken,
       observer: {
-        engineLoaded: (engine, ms) => {
-          metrics.engineLoads.labels(engine).inc();
-          logger.info({ engine, load_ms: Math.round(ms) }, 'engine is loaded');
-        },
-        engineStopped: (engine, reason) => logger.info({ engine, reason }, 'engine is being stopped'),
-        engineFailed: (engine, reason, output) => {
-          metrics.engineFailures.labels(engine).inc();
-          logger.error({ engine, reason, output }, 'engine has failed');
-        },
-        engineLine: (engine, line) => logger.debug({ engine }, line),
+        engineLoaded: (engine, ms) => events.emit('engine.loaded', { engine, load_ms: Math.round(ms) }),
+        engineStopped: (engine, reason) => events.emit('engine.stopping', { engine, reason }),
+        engineFailed: (engine, reason, output) =>
+          events.emit('engine.failed', { engine, reason, output: [...output] }),
+        engineLine: (engine, line) => events.emit('engine.output', { engine, line }),
       },
     },
     env,

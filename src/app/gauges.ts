@@ -1,51 +1,60 @@
 import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
+import type { UsageJournal } from '../metering/usage-journal.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Provider } from '../providers/types.ts';
-import type { ModelDirectory } from '../routing/directory.ts';
-import type { Experiments } from '../routing/experiments/experiments.ts';
-import type { TargetStates } from '../routing/health/target-states.ts';
+import type { RoutingState } from '../routing/router.ts';
+import type { GatewaySnapshot } from './snapshot.ts';
 
-/** Gauges that are read off when somebody asks for the metrics. */
-
-export interface TargetsNow {
-  readonly directory: ModelDirectory;
-  readonly providers: readonly Provider[];
-  readonly states: TargetStates;
-  /** Monotonic milliseconds. */
-  readonly now: number;
+export interface GaugeSources {
+  readonly snapshot: GatewaySnapshot;
+  readonly routing: RoutingState;
+  readonly engines: EnginePool;
+  readonly journal: UsageJournal;
+  readonly clock: Clock;
 }
 
-const PLACES = { closed: 0, 'half-open': 1, open: 2 } as const;
+/** Sets the gauges that are not kept up to date but read when the metrics are. */
+export function readGauges(metrics: Metrics, sources: GaugeSources): void {
+  metrics.usagePending.labels().set(sources.journal.pending);
+  readTargets(metrics, sources);
+  readEngines(metrics, sources);
+  readCanaries(metrics, sources);
+}
 
-/** Only targets of configured models are labels: clients may name any other. */
-export function describeTargets(metrics: Metrics, { directory, providers, states, now }: TargetsNow): void {
+const BREAKER_STATES = { closed: 0, 'half-open': 1, open: 2 } as const;
+
+/** Only targets of configured models become label values: clients may name any other target. */
+function readTargets(metrics: Metrics, { snapshot, routing: { states }, clock }: GaugeSources): void {
   const { providerHealthy, breakerState, queueDepth } = metrics;
+  const now = clock.now();
   queueDepth.labels().set(states.queued());
   providerHealthy.reset();
   breakerState.reset();
-  for (const target of directory.targets()) {
-    breakerState.labels(target.provider.id, target.model).set(PLACES[states.of(target).breakerState(now)]);
+  for (const target of snapshot.directory.targets()) {
+    const state = BREAKER_STATES[states.of(target).breakerState(now)];
+    breakerState.labels(target.provider.id, target.model).set(state);
   }
-  for (const { id } of providers) {
+  for (const { id } of snapshot.providers) {
     const used = [...states.ofProvider(id)];
     const usable = used.some((state) => state.unavailable(now) === undefined);
     providerHealthy.labels(id).set(states.healthOf(id) === false || (used.length > 0 && !usable) ? 0 : 1);
   }
 }
 
-export function describeEngines({ engineLoaded }: Metrics, pool: EnginePool): void {
+function readEngines({ engineLoaded }: Metrics, { engines }: GaugeSources): void {
   engineLoaded.reset();
-  for (const { id, state } of pool.list()) engineLoaded.labels(id).set(state === 'ready' ? 1 : 0);
+  for (const { id, state } of engines.list()) engineLoaded.labels(id).set(state === 'ready' ? 1 : 0);
 }
 
-export function describeCanaries({ canaryActive }: Metrics, experiments: Experiments): void {
+function readCanaries({ canaryActive }: Metrics, { routing: { experiments } }: GaugeSources): void {
   canaryActive.reset();
   for (const { model, state } of experiments.canaries()) {
     canaryActive.labels(model).set(state === 'running' ? 1 : 0);
   }
 }
 
+/** Lists the configured models; called for each new configuration. */
 export function describeModels({ modelInfo }: Metrics, { models }: Config): void {
   modelInfo.reset();
   for (const { id, targets } of models) {

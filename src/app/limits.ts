@@ -1,11 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import type { LimitStore } from '../limits/limit-store.ts';
 import { MemoryLimitStore } from '../limits/memory-limit-store.ts';
 import { RedisLimitStore } from '../limits/redis-limit-store.ts';
 import { SharedLimitStore } from '../limits/shared-limit-store.ts';
-import type { Log } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
 import type { RedisClient } from '../platform/redis-client.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { PeriodCount, PeriodCounters } from '../storage/sql/period-counters.ts';
@@ -13,27 +12,26 @@ import type { PeriodCount, PeriodCounters } from '../storage/sql/period-counters
 export interface LimitOptions {
   readonly config: Config;
   readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
+  readonly events: EventSink;
   readonly counters: PeriodCounters;
   /** Names this process, and no other. */
   readonly boot: string;
   readonly newId: () => string;
 }
 
-/** Where limits are counted, and what has to be done for it now and then. */
+/** The store of limits, and its periodic work. */
 export interface LimitParts {
   readonly store: LimitStore;
-  /** Every few seconds. */
+  /** Renews the leases of this gateway's reservations; to be called every few seconds. */
   heartbeat(): Promise<void>;
-  /** Keeps quotas and budgets in the database. */
+  /** Saves quotas and budgets to the database. */
   save(): Promise<void>;
 }
 
-/** The first start waits so long for Redis; then limits are counted alone until it comes. */
+/** How long the start waits for Redis. After that, limits are counted locally until Redis is reachable. */
 const FIRST_CONNECT_MS = 3_000;
 
-/** In memory for a gateway that is alone, in Redis for those that share. */
+/** Counts limits in memory, or in Redis when `storage.redis_url` is set. */
 export async function createLimits(options: LimitOptions): Promise<LimitParts> {
   const { config, clock, counters } = options;
   const kept = await counters.load();
@@ -50,23 +48,22 @@ export async function createLimits(options: LimitOptions): Promise<LimitParts> {
   return {
     store,
     heartbeat: () => store.heartbeat(),
-    // Others keep theirs too, and none knows all: the largest number is the nearest.
+    // Every replica saves, and none has seen every request: the largest number is the most exact.
     save: () => store.saveChanged((counts) => counters.save(counts, false)),
   };
 }
 
 async function sharedStore(
-  { config, clock, log, metrics, boot, newId }: LimitOptions,
+  { config, clock, events, boot, newId }: LimitOptions,
   url: string,
   persisted: readonly PeriodCount[],
 ): Promise<SharedLimitStore> {
-  const { logger } = log;
   const { redis_prefix: prefix, redis_timeout: timeoutMs } = config.storage;
-  // Connections fail many times while a server is away; that it is away is told once, by the store.
+  // Each attempt to reconnect fails while the server is down. The store reports the outage once.
   const client = await connectRedis({
     url,
     timeoutMs,
-    onError: (error) => logger.debug({ err: error }, 'connection to Redis'),
+    onError: (error) => events.emit('limit_store.connection_failed', { error }),
   });
   await connected(client, clock);
   const store = new SharedLimitStore({
@@ -80,22 +77,14 @@ async function sharedStore(
         cluster: /^rediss?\+cluster:/i.test(url),
         cachedUse: (counter, period) => known.get(counter, period),
         onUse: (counter, period, used) => known.set(counter, period, used),
-        onLost: (count) => {
-          metrics.reservationsLost.labels().inc(count);
-          logger.warn(
-            { reservations: count },
-            'another gateway is gone: its places are free again; what its requests had reserved of quotas and budgets stays used',
-          );
-        },
+        onLost: (count) => events.emit('limit_store.reservations_expired', { count }),
       }),
     onChange: (lost, error) => {
-      metrics.limitStoreLost.labels().set(lost ? 1 : 0);
-      if (lost) {
-        logger.error({ err: error }, 'Redis can not be reached: each limit now follows its on_store_loss');
-      } else logger.info('Redis is back: limits are shared again');
+      if (lost) events.emit('limit_store.lost', { error });
+      else events.emit('limit_store.restored', {});
     },
   });
-  metrics.limitStoreLost.labels().set(0);
+  events.emit('limit_store.opened', {});
   await store.heartbeat();
   return store;
 }

@@ -1,22 +1,18 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
-import { type Config, DEFAULT_DATA_DIR } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { limitOf } from '../core/limit-schema.ts';
-import { DEFAULT_TENANT } from '../core/principal.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import { hashPassword, verifyPassword } from '../platform/password.ts';
 import { SecretBox } from '../platform/secret-box.ts';
 import { AccessFeed } from '../storage/sql/access-feed.ts';
 import { type ControlDatabase, openControlDatabase } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
-import { PostgresServer } from '../storage/sql/postgres-server.ts';
-import { SqliteServer } from '../storage/sql/sqlite-server.ts';
 import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import { AccessList, type Tiers } from '../tenancy/access-list.ts';
-import type { Actor } from '../tenancy/actor.ts';
-import type { ChangeContext, Sources } from '../tenancy/change-context.ts';
-import { tenantDocument } from '../tenancy/documents.ts';
+import type { Sources } from '../tenancy/change-context.ts';
 import { type IdentityProviderSettings, IdentityProviders } from '../tenancy/identity-providers.ts';
 import { Invitations } from '../tenancy/invitations.ts';
 import { SecretDigester } from '../tenancy/key-secrets.ts';
@@ -28,8 +24,10 @@ import { TenantWriter } from '../tenancy/tenant-writer.ts';
 import { Tenants } from '../tenancy/tenants.ts';
 import { Tokens, type TrustedIssuer } from '../tenancy/tokens.ts';
 import { Users } from '../tenancy/users.ts';
+import { databaseServers } from './database-servers.ts';
+import { ensureDefaultTenant, migrateTenants, storedSecret } from './first-start.ts';
 
-/** Everything that is kept in databases, and who keeps it. */
+/** The databases, and the services that read and write them. */
 export interface Stores {
   readonly control: Kysely<ControlTables>;
   readonly databases: TenantDatabases;
@@ -50,61 +48,24 @@ export interface Stores {
 }
 
 export interface StoreOptions {
-  /** The configuration in force. */
+  /** The active configuration. */
   readonly config: () => Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
-  readonly onWarning: (message: string, error: unknown) => void;
+  readonly events: EventSink;
 }
 
 const ADMIN_KEY_VARIABLE = 'WEIR_ADMIN_KEY';
 const SECRET_VARIABLE = 'WEIR_SECRET';
-const SECRET_SETTING = 'secret';
 
-/** What this process itself does, without anybody asking. */
-const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
-export const SYSTEM_ACTOR: ChangeContext = { actor: WEIR, address: '', requestId: '' };
-
-/** Folder of what is kept on this machine: the embedded databases, spools and ledgers. */
-export function dataFolder({ storage }: Config): string {
-  if (storage.data_dir !== null) return storage.data_dir;
-  return isSqlite(storage.database_url) ? sqliteFolder(storage.database_url) : DEFAULT_DATA_DIR;
-}
-
-function isSqlite(url: string): boolean {
-  return /^sqlite:/i.test(url);
-}
-
-function sqliteFolder(url: string): string {
-  return url.slice('sqlite:'.length);
-}
-
-/** The configured database servers by id; the default one is ''. */
-export function databaseServers(
-  config: Config,
-  onWarning: StoreOptions['onWarning'],
-): Map<string, DatabaseServer> {
-  const { storage } = config;
-  const open = (url: string, replicaUrl?: string | null): DatabaseServer =>
-    isSqlite(url)
-      ? new SqliteServer(sqliteFolder(url))
-      : new PostgresServer({
-          url,
-          replicaUrl: replicaUrl ?? undefined,
-          onIdleError: (error) => onWarning('a connection to the database broke', error),
-        });
-  const servers = new Map([['', open(storage.database_url, storage.replica_url)]]);
-  for (const { id, database_url, replica_url } of storage.servers) {
-    servers.set(id, open(database_url, replica_url));
-  }
-  return servers;
-}
-
-/** Opens the databases, brings the control database up to date, and learns who may do what. */
+/**
+ * Opens and migrates the databases, and loads tenants, keys and members into memory.
+ * @throws Error when a database cannot be opened
+ */
 export async function openStores(options: StoreOptions): Promise<Stores> {
-  const { env, clock, onWarning } = options;
+  const { env, clock, events } = options;
   const config = options.config();
-  const servers = databaseServers(config, onWarning);
+  const servers = databaseServers(config, (error) => events.emit('database.connection_lost', { error }));
   const main = servers.get('');
   if (!main) throw new Error('no default database server');
   const database = await openControlDatabase(main);
@@ -123,7 +84,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       clock,
       newId: (prefix) => `${prefix}_${randomUUID().replaceAll('-', '').slice(0, 20)}`,
     };
-    const secret = env[SECRET_VARIABLE] || (await keptSecret(control));
+    const secret = env[SECRET_VARIABLE] || (await storedSecret(control));
     const digester = new SecretDigester(secret);
     const access = new AccessList({
       source: new AccessFeed(control),
@@ -131,7 +92,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       now: () => clock.wallTime(),
       tiers: () => tiersOf(options.config()),
       adminKey: env[ADMIN_KEY_VARIABLE] || undefined,
-      onDamaged: (error) => onWarning('something in the database can not be read', error),
+      onDamaged: (error) => events.emit('database.row_unreadable', { error }),
     });
     const databases = new TenantDatabases({
       servers: all,
@@ -197,43 +158,3 @@ function identityProvider(config: Config['auth']['oidc'][number]): IdentityProvi
 function tiersOf({ limits }: Config): Tiers {
   return new Map(Object.entries(limits.tiers).map(([name, documents]) => [name, documents.map(limitOf)]));
 }
-
-/** The installation's secret, made when it is first needed. Beside the hashes it protects less than one from the environment. */
-async function keptSecret(control: Kysely<ControlTables>): Promise<string> {
-  await control
-    .insertInto('settings')
-    .values({ name: SECRET_SETTING, value: randomBytes(32).toString('hex') })
-    .onConflict((conflict) => conflict.column('name').doNothing())
-    .execute();
-  const row = await control
-    .selectFrom('settings')
-    .select('value')
-    .where('name', '=', SECRET_SETTING)
-    .executeTakeFirstOrThrow();
-  return row.value;
-}
-
-async function ensureDefaultTenant({ access, tenants }: Stores): Promise<void> {
-  if (access.tenant(DEFAULT_TENANT)) return;
-  try {
-    await tenants.create(
-      { id: DEFAULT_TENANT, name: 'Default', tier: null, document: tenantDocument.parse({}) },
-      SYSTEM_ACTOR,
-    );
-  } catch (error) {
-    // Another gateway that starts at the same time may have been faster.
-    await access.refreshNow();
-    if (!access.tenant(DEFAULT_TENANT)) throw error;
-  }
-}
-
-/** Brings the databases of all tenants up to date, some at a time. */
-async function migrateTenants({ access, databases }: Stores): Promise<void> {
-  const waiting = [...access.tenants()].filter(({ status }) => status !== 'deleted');
-  const worker = async () => {
-    for (let next = waiting.pop(); next; next = waiting.pop()) await databases.migrate(next.placement);
-  };
-  await Promise.all(Array.from({ length: MIGRATED_AT_ONCE }, worker));
-}
-
-const MIGRATED_AT_ONCE = 8;

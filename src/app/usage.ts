@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import { UsageMeter } from '../inference/usage-meter.ts';
 import { Calendar } from '../limits/calendar.ts';
 import type { Counter } from '../limits/counter.ts';
@@ -11,51 +12,50 @@ import type { Prices } from '../metering/prices.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import { UsageCounter } from '../metering/usage-counter.ts';
 import { UsageJournal } from '../metering/usage-journal.ts';
-import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { isRunning } from '../platform/process.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
 import { isUnavailable } from '../storage/sql/postgres-server.ts';
 import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
+import { dataFolder } from './database-servers.ts';
 import { createLimits } from './limits.ts';
-import { dataFolder, type Stores } from './stores.ts';
+import type { Stores } from './stores.ts';
 
 export interface UsageOptions {
   readonly config: Config;
   readonly stores: Stores;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly events: EventSink;
   readonly metrics: Metrics;
   readonly tokenizer: Tokenizer;
-  /** Of the configuration in force. */
+  /** Of the active configuration. */
   readonly prices: () => Prices;
 }
 
-/** Counting and limiting what is used, and keeping it. */
+/** Metering: limits before a request, usage and cost after it. */
 export interface UsageParts {
   readonly limiter: Limiter;
   readonly meter: UsageMeter;
   readonly journal: UsageJournal;
   readonly usage: SqlUsageStore;
-  /** Stores what has come together; to be called every now and then. */
-  keep(): Promise<void>;
-  /** Says that this gateway lives; to be called every few seconds. */
+  /** Writes collected usage and counters to the database. */
+  save(): Promise<void>;
+  /** Renews the leases of this gateway's reservations; to be called every few seconds. */
   heartbeat(): Promise<void>;
   deleteOld(): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function createUsage(options: UsageOptions): Promise<UsageParts> {
-  const { config, stores, clock, log, metrics, tokenizer, prices } = options;
-  const { logger } = log;
+  const { config, stores, clock, events, metrics, tokenizer, prices } = options;
   const usage = new SqlUsageStore(stores.databases);
-  // Tells this process from all others, in the ids of its events and the names of its files.
+  // Identifies this process in the ids of its events and the names of its files.
   const boot = randomBytes(8).toString('hex');
   const journal = new UsageJournal({
     files: new JournalFiles(join(dataFolder(config), 'usage-journal'), process.pid, boot, isRunning),
     sink: usage,
-    onError: (message, error) => logger.error({ err: error }, message),
+    onError: (message, error) => events.emit('usage.journal_failed', { message, error }),
     serverOf: (tenant) => stores.access.tenant(tenant)?.placement.server ?? '',
     isLost: isUnavailable,
     isPermanent: (error) => error instanceof UnknownTenantError,
@@ -66,27 +66,16 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     number += 1;
     return `${boot}-${number}`;
   };
-  const limits = await createLimits({ config, clock, log, metrics, counters, boot, newId });
+  const limits = await createLimits({ config, clock, events, counters, boot, newId });
   const { store } = limits;
-  const quotaGauges = new WeakMap<Counter, ReturnType<typeof metrics.quotaUsed.labels>>();
   const limiter = new Limiter({
     clock,
     store,
     calendar: new Calendar(),
-    onUse: (counter, used) => {
-      const { subject, limit } = counter;
-      if (limit.max === 0) return;
-      let gauge = quotaGauges.get(counter);
-      if (!gauge) {
-        gauge = metrics.quotaUsed.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
-        quotaGauges.set(counter, gauge);
-      }
-      gauge.set(used / limit.max);
-    },
-    onHit: ({ subject, limit }, refused) => {
-      if (refused) metrics.rateLimited.labels(subject.scope).inc();
-      else metrics.limitsPassed.labels(subject.scope, limit.mode).inc();
-    },
+    // Not an event: every request updates this gauge, which is looked up once for each counter.
+    onUse: quotaGauges(metrics),
+    onHit: ({ subject, limit }, refused) =>
+      events.emit('limit.hit', { scope: subject.scope, mode: limit.mode, refused }),
   });
   const meter = new UsageMeter({
     clock,
@@ -94,12 +83,13 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     journal: config.storage.keep_usage ? journal : undefined,
     priceOf: ({ target, facts }, tenant) => target && prices().of(target, facts, tenant, clock.wallTime()),
     counter: new UsageCounter(tokenizer),
+    // Not an event: every priced request adds to this counter.
     onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd / 1e9),
-    onDefect: (error) => logger.error({ err: error }, 'tokens could not be counted; a guess stands for them'),
+    onDefect: (error) => events.emit('usage.count_failed', { error }),
   });
   return {
     ...{ limiter, meter, journal, usage },
-    keep: async () => {
+    save: async () => {
       await journal.flush();
       await limits.save();
     },
@@ -110,5 +100,20 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
       await limits.save();
       await store.close();
     },
+  };
+}
+
+/** Sets how much of a tenant's quotas and budgets is used: 1 is all. */
+function quotaGauges({ quotaUsed }: Metrics): (counter: Counter, used: number) => void {
+  const gauges = new WeakMap<Counter, ReturnType<typeof quotaUsed.labels>>();
+  return (counter, used) => {
+    const { subject, limit } = counter;
+    if (limit.max === 0) return;
+    let gauge = gauges.get(counter);
+    if (!gauge) {
+      gauge = quotaUsed.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
+      gauges.set(counter, gauge);
+    }
+    gauge.set(used / limit.max);
   };
 }

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import { loadText } from '../../test/support/config-source.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
+import { buildSnapshot } from '../app/snapshot.ts';
 import { freshRoutingState } from '../routing/router.ts';
-import { buildSnapshot } from '../snapshot.ts';
 import { type BannerInput, banner } from './banner.ts';
 
 const snapshot = buildSnapshot(loadText('{}').config, {
@@ -19,7 +19,7 @@ const snapshot = buildSnapshot(loadText('{}').config, {
 
 const show = (more: Partial<BannerInput> = {}, secret?: string) =>
   banner({
-    app: {
+    gateway: {
       snapshot,
       createdAdminKey: secret === undefined ? undefined : { secret },
     },

@@ -1,4 +1,4 @@
-import type { App } from '../app.ts';
+import type { Gateway } from '../app/gateway.ts';
 import type { HttpServer } from '../server/http-server.ts';
 import type { CreatedKey } from '../tenancy/keys.ts';
 import { type Output, paint } from './output.ts';
@@ -6,7 +6,7 @@ import { type Output, paint } from './output.ts';
 type Address = Pick<HttpServer, 'host' | 'port'>;
 
 export interface BannerInput {
-  readonly app: Pick<App, 'snapshot'> & {
+  readonly gateway: Pick<Gateway, 'snapshot'> & {
     readonly createdAdminKey: Pick<CreatedKey, 'secret'> | undefined;
   };
   readonly servers: { readonly api: Address; readonly metrics: Address | undefined };
@@ -23,10 +23,10 @@ function reachable(host: string): string {
 }
 
 /** What a first start tells: where it is, who may call it, and one call that works as it stands. */
-export function banner({ app, servers, env, file, version, output }: BannerInput): string {
+export function banner({ gateway, servers, env, file, version, output }: BannerInput): string {
   const base = `http://${reachable(servers.api.host)}:${servers.api.port}`;
-  const { providers, defaultModel, directory } = app.snapshot;
-  const created = app.createdAdminKey?.secret;
+  const { providers, defaultModel, directory } = gateway.snapshot;
+  const created = gateway.createdAdminKey?.secret;
   const fromEnvironment = Boolean(env.WEIR_ADMIN_KEY);
   const key = created ?? (fromEnvironment ? '$WEIR_ADMIN_KEY' : '$WEIR_KEY');
   const model = defaultModel ?? 'simulator';

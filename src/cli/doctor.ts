@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
-import { dataFolder } from '../app/stores.ts';
+import { dataFolder } from '../app/database-servers.ts';
+import { offlineSnapshot } from '../app/offline-snapshot.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
@@ -10,7 +11,6 @@ import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import type { Provider } from '../providers/types.ts';
 import { connectIoredis } from '../storage/kv/ioredis-client.ts';
 import { EXIT, type Output, paint } from './output.ts';
-import { offlineSnapshot } from './snapshot.ts';
 import { withStores } from './stores.ts';
 
 export interface Finding {

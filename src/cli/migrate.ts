@@ -1,4 +1,4 @@
-import { databaseServers, dataFolder } from '../app/stores.ts';
+import { databaseServers, dataFolder } from '../app/database-servers.ts';
 import type { Config } from '../config/schema.ts';
 import { connectControlDatabase } from '../storage/sql/control-database.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
@@ -19,7 +19,9 @@ interface Pending {
 /** Brings all databases up to date, or with `plan` only says what that would do. */
 export async function migrateCommand(command: KeyCommand, plan: boolean, json: boolean): Promise<void> {
   const { config, output } = command;
-  const pending = await planOf(config, (message) => output.err(message));
+  const pending = await planOf(config, (error) =>
+    output.err(`The database server closed an idle connection: ${String(error)}`),
+  );
   const total = pending.reduce((sum, { migrations }) => sum + migrations.length, 0);
   if (!plan && total > 0) {
     output.err(`Migrating ${pending.length} database${pending.length === 1 ? '' : 's'} ...`);
@@ -44,8 +46,8 @@ function whereOf(config: Config): string {
 }
 
 /** What every database still lacks. Nothing is changed, and nothing is made. */
-async function planOf(config: Config, onWarning: (message: string) => void): Promise<Pending[]> {
-  const servers = databaseServers(config, onWarning);
+async function planOf(config: Config, onConnectionLost: (error: unknown) => void): Promise<Pending[]> {
+  const servers = databaseServers(config, onConnectionLost);
   const main = servers.get('');
   if (!main) throw new CommandError('There is no database server.');
   const everything = Object.keys(CONTROL_MIGRATIONS);

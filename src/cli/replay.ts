@@ -1,5 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { offlineSnapshot } from '../app/offline-snapshot.ts';
+import type { GatewaySnapshot } from '../app/snapshot.ts';
 import type { Config } from '../config/schema.ts';
 import { asCount, asString, isRecord, parseJsonText } from '../core/json.ts';
 import { seeded } from '../core/random.ts';
@@ -11,9 +13,7 @@ import {
   replay,
   TimePerTokenSamples,
 } from '../routing/replay.ts';
-import type { GatewaySnapshot } from '../snapshot.ts';
 import { CommandError, EXIT, type Output, table } from './output.ts';
-import { offlineSnapshot } from './snapshot.ts';
 
 export interface ReplayOptions {
   readonly policy: readonly string[];

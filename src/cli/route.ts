@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describeDryRun, dryRunRequest, factsOf } from '../api/admin/dry-run.ts';
+import { offlineSnapshot } from '../app/offline-snapshot.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -7,7 +8,6 @@ import { isRecord, parseJsonText } from '../core/json.ts';
 import { ModelData } from '../metering/model-data.ts';
 import { dryRun } from '../routing/dry-run.ts';
 import { CommandError, EXIT, type Output, table } from './output.ts';
-import { offlineSnapshot } from './snapshot.ts';
 
 export interface RouteOptions {
   readonly dryRun?: boolean;

@@ -1,25 +1,40 @@
 import { openStores, type Stores } from '../app/stores.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
+import { EventBus } from '../events/event-bus.ts';
 import type { Output } from './output.ts';
 
-/** Works with the databases that a configuration names, and closes them. */
+/** Opens the databases that the configuration names for `work`, and closes them after it. */
 export async function withStores<T>(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
   output: Output,
   work: (stores: Stores) => Promise<T>,
 ): Promise<T> {
+  const events = new EventBus({
+    validate: false,
+    onSubscriberError: (error, event, subscriber) =>
+      output.err(`${subscriber} failed at ${event}: ${messageOf(error)}`),
+  });
+  events.subscribe('command', {
+    'database.connection_lost': ({ error }) =>
+      output.err(`The database server closed an idle connection: ${messageOf(error)}`),
+    'database.row_unreadable': ({ error }) =>
+      output.err(`A stored tenant, key or member is unreadable and is ignored: ${messageOf(error)}`),
+  });
   const stores = await openStores({
     config: () => config,
     env,
     clock: systemClock,
-    onWarning: (message, error) =>
-      output.err(`${message}: ${error instanceof Error ? error.message : String(error)}`),
+    events,
   });
   try {
     return await work(stores);
   } finally {
     await stores.close();
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -32,6 +32,20 @@ export function assertAllowed(actor: Actor, permission: Permission, tenant?: str
   throw denied(permission);
 }
 
+/**
+ * @param status of the tenant; undefined when there is none with this id
+ * @throws GatewayError `not_found` for a tenant that does not exist, is deleted, or is not the actor's own: the answer is
+ *   the same, so that nobody learns which tenants exist
+ */
+export function assertTenantVisible(
+  actor: Actor,
+  tenant: string,
+  status: 'active' | 'suspended' | 'deleted' | undefined,
+): void {
+  if (status === undefined || status === 'deleted') throw noSuchTenant();
+  if (!actor.platform && !actor.roles.has(tenant)) assertAllowed(actor, 'tenant:read', tenant);
+}
+
 export function denied(permission: Permission): GatewayError {
   return new GatewayError('permission_denied', `This needs the permission "${permission}".`);
 }

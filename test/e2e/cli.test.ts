@@ -240,7 +240,7 @@ describe('serve', () => {
     const result = clean(await weir(['serve'], { ...free, SERVER_PORT: String(mock.port) }));
     expect(result.code).toBe(1);
     expect(result.stderr).toBe(
-      `Can't listen on 127.0.0.1:${mock.port}: another program is listening there. Set SERVER_PORT to another port.\n`,
+      `Cannot listen on 127.0.0.1:${mock.port}: the port is in use. Set SERVER_PORT to another port.\n`,
     );
     expect(mock.acceptedConnections()).toBe(0);
   });

@@ -14,7 +14,7 @@ import type { Sessions } from '../../tenancy/sessions.ts';
 import type { Tenants } from '../../tenancy/tenants.ts';
 import type { Users } from '../../tenancy/users.ts';
 
-/** What the admin API's handlers work with; built once, in `app.ts`. */
+/** What the admin API's handlers work with; built once, in `src/app/admin.ts`. */
 export interface AdminServices {
   readonly clock: Clock;
   readonly access: AccessList;

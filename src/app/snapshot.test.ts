@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
-import { loadText } from '../test/support/config-source.ts';
-import { FakeClock } from '../test/support/fake-clock.ts';
-import { FakeTransport } from '../test/support/fake-transport.ts';
-import { freshRoutingState } from './routing/router.ts';
+import { loadText } from '../../test/support/config-source.ts';
+import { FakeClock } from '../../test/support/fake-clock.ts';
+import { FakeTransport } from '../../test/support/fake-transport.ts';
+import { freshRoutingState } from '../routing/router.ts';
 import { buildSnapshot } from './snapshot.ts';
 
 function build(text: string, env: Readonly<Record<string, string>> = {}) {

@@ -5,9 +5,9 @@ import { createFetchTransport } from '../platform/fetch-transport.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
 import { createSimulator } from '../providers/simulator/index.ts';
 import { freshRoutingState } from '../routing/router.ts';
-import { buildSnapshot, type GatewaySnapshot } from '../snapshot.ts';
+import { buildSnapshot, type GatewaySnapshot } from './snapshot.ts';
 
-/** What a configuration makes, for commands that only look at it. Engines are not started. */
+/** The snapshot of a configuration for commands that only read it: no engine is started, no model discovered. */
 export function offlineSnapshot(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,

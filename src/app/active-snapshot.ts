@@ -1,0 +1,31 @@
+import type { Config } from '../config/schema.ts';
+import type { GatewaySnapshot } from './snapshot.ts';
+
+/** The configuration in force and the snapshot built from it: the one thing that a reload replaces. */
+export class ActiveSnapshot {
+  #config: Config;
+  #snapshot: GatewaySnapshot | undefined;
+
+  /** @param config known before its snapshot: stores are opened with it, and the snapshot is built after them */
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  /** @throws Error before the first snapshot is built */
+  get current(): GatewaySnapshot {
+    if (!this.#snapshot) throw new Error('the first configuration snapshot is not built yet');
+    return this.#snapshot;
+  }
+
+  /** @returns the previous snapshot, which the caller closes */
+  replace(next: GatewaySnapshot): GatewaySnapshot | undefined {
+    const previous = this.#snapshot;
+    this.#snapshot = next;
+    this.#config = next.config;
+    return previous;
+  }
+}

@@ -1,0 +1,97 @@
+import type { EnginePool } from '../engines/engine-pool.ts';
+import type { ResponseKeeper } from '../storage/response-keeper.ts';
+import type { Job } from './job-runner.ts';
+import type { Stores } from './stores.ts';
+import type { TargetMonitor } from './target-monitor.ts';
+import type { UsageParts } from './usage.ts';
+
+const HOUR_MS = 60 * 60_000;
+/** How often the monitor decides whether health checks and load reads are due. */
+export const CHECK_EVERY_MS = 500;
+
+export interface JobParts {
+  readonly stores: Stores;
+  readonly usage: UsageParts;
+  readonly responses: ResponseKeeper;
+  readonly engines: EnginePool;
+  readonly monitor: TargetMonitor;
+}
+
+/** Everything that a gateway does at intervals. */
+export function backgroundJobs({ stores, usage, responses, engines, monitor }: JobParts): readonly Job[] {
+  return [
+    {
+      name: 'refresh API keys',
+      everyMs: 500,
+      impact: 'the last known keys stay in force',
+      run: () => stores.access.refresh(),
+    },
+    {
+      name: 'save usage',
+      everyMs: 1_000,
+      impact: 'usage stays on the local disk and is retried',
+      run: () => usage.save(),
+    },
+    {
+      name: 'renew limit leases',
+      everyMs: 2_000,
+      impact: 'other gateways may release the concurrency slots of this one',
+      run: () => usage.heartbeat(),
+    },
+    {
+      name: 'schedule engines',
+      everyMs: 250,
+      impact: 'engines are neither started nor stopped',
+      run: () => engines.tick(),
+    },
+    {
+      name: 'check providers',
+      everyMs: CHECK_EVERY_MS,
+      impact: 'the last known health and load stay in use',
+      run: () => monitor.check(),
+    },
+    {
+      name: 'eject outliers',
+      everyMs: 5_000,
+      impact: 'failing targets keep getting requests until their circuit breakers open',
+      run: () => monitor.ejectOutliers(),
+    },
+    {
+      name: 'discover models',
+      everyMs: 5 * 60_000,
+      impact: 'the last known model lists stay in use',
+      run: () => monitor.discoverModels(),
+    },
+    {
+      name: 'delete expired sessions and counters',
+      everyMs: HOUR_MS,
+      impact: 'they take up space until the next run; expired sessions are not accepted',
+      run: async () => {
+        await stores.sessions.deleteExpired();
+        await usage.deleteOld();
+        await stores.tenants.dropRemoved();
+      },
+    },
+    {
+      name: 'delete expired responses',
+      everyMs: HOUR_MS,
+      impact: 'they take up space until the next run',
+      run: () => responses.deleteExpired(),
+    },
+  ];
+}
+
+/**
+ * Publishes tenant changes that a crashed gateway committed but did not publish, and drops the databases of removed
+ * tenants that it left behind.
+ */
+export async function publishPendingChanges({
+  access,
+  writer,
+  tenants,
+}: Pick<Stores, 'access' | 'writer' | 'tenants'>): Promise<void> {
+  await tenants.dropRemoved();
+  for (const { id, status } of [...access.tenants()]) {
+    if (status !== 'deleted') await writer.publish({ tenant: id });
+  }
+}

@@ -1,0 +1,33 @@
+import type { LoadedConfig } from '../config/load.ts';
+import { restartNeeded } from '../config/restart.ts';
+import { type ConfigWatch, watchConfig } from '../config/watch.ts';
+import type { Gateway } from './gateway.ts';
+
+/** An editor writes a file in several steps; milliseconds without another step. */
+const RELOAD_DEBOUNCE_MS = 150;
+
+/**
+ * Reloads the configuration when its file changes.
+ * @param current what the gateway was created with
+ * @param load reads the configuration again. @throws ConfigError when it is not valid
+ */
+export function reloadOnChange(
+  gateway: Gateway,
+  file: string,
+  current: LoadedConfig,
+  load: () => LoadedConfig,
+): ConfigWatch {
+  const { events } = gateway;
+  return watchConfig({
+    file,
+    current,
+    load,
+    debounceMs: RELOAD_DEBOUNCE_MS,
+    onChange: async (next) => {
+      const keys = restartNeeded(gateway.config, next.config);
+      await gateway.apply(next);
+      events.emit('config.reloaded', { file, restart_keys: keys, warnings: [...next.warnings] });
+    },
+    onRejected: (error) => events.emit('config.rejected', { error }),
+  });
+}

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import { DEFAULT_TENANT } from '../core/principal.ts';
+import type { ControlTables } from '../storage/sql/control-tables.ts';
+import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import type { AccessList } from '../tenancy/access-list.ts';
+import type { Actor } from '../tenancy/actor.ts';
+import type { ChangeContext } from '../tenancy/change-context.ts';
+import { tenantDocument } from '../tenancy/documents.ts';
+import type { CreatedKey, Keys } from '../tenancy/keys.ts';
+import type { Tenants } from '../tenancy/tenants.ts';
+
+interface Services {
+  readonly access: AccessList;
+  readonly databases: TenantDatabases;
+  readonly keys: Keys;
+  readonly tenants: Tenants;
+}
+
+const SECRET_SETTING = 'secret';
+const CONCURRENT_MIGRATIONS = 8;
+
+/** The actor of changes that no request asked for. */
+const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
+export const SYSTEM_ACTOR: ChangeContext = { actor: WEIR, address: '', requestId: '' };
+
+/**
+ * The secret of this installation, created at the first start. It is stored beside the hashes that it protects, so
+ * WEIR_SECRET, which is not, protects them better.
+ */
+export async function storedSecret(control: Kysely<ControlTables>): Promise<string> {
+  await control
+    .insertInto('settings')
+    .values({ name: SECRET_SETTING, value: randomBytes(32).toString('hex') })
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .execute();
+  const row = await control
+    .selectFrom('settings')
+    .select('value')
+    .where('name', '=', SECRET_SETTING)
+    .executeTakeFirstOrThrow();
+  return row.value;
+}
+
+/** Creates the default tenant if it does not exist. */
+export async function ensureDefaultTenant({
+  access,
+  tenants,
+}: Pick<Services, 'access' | 'tenants'>): Promise<void> {
+  if (access.tenant(DEFAULT_TENANT)) return;
+  try {
+    await tenants.create(
+      { id: DEFAULT_TENANT, name: 'Default', tier: null, document: tenantDocument.parse({}) },
+      SYSTEM_ACTOR,
+    );
+  } catch (error) {
+    // Another gateway that starts at the same time may have created it.
+    await access.refreshNow();
+    if (!access.tenant(DEFAULT_TENANT)) throw error;
+  }
+}
+
+/** Migrates the databases of all tenants, a few at a time. */
+export async function migrateTenants({
+  access,
+  databases,
+}: Pick<Services, 'access' | 'databases'>): Promise<void> {
+  const waiting = [...access.tenants()].filter(({ status }) => status !== 'deleted');
+  const worker = async () => {
+    for (let next = waiting.pop(); next; next = waiting.pop()) await databases.migrate(next.placement);
+  };
+  await Promise.all(Array.from({ length: CONCURRENT_MIGRATIONS }, worker));
+}
+
+/** Creates an admin key when no valid one exists. @returns the key, to be shown once; undefined when one exists */
+export async function ensureAdminKey({
+  access,
+  keys,
+}: Pick<Services, 'access' | 'keys'>): Promise<CreatedKey | undefined> {
+  if (access.hasAdmin) return undefined;
+  return keys.create({ tenant: DEFAULT_TENANT }, { kind: 'admin', name: 'admin' }, SYSTEM_ACTOR);
+}

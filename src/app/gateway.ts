@@ -1,0 +1,270 @@
+import { join } from 'node:path';
+import { metricsResponse } from '../api/operations.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config, ProviderConfig } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import type { HttpResponse } from '../core/http.ts';
+import { EventBus } from '../events/event-bus.ts';
+import { HttpRouter } from '../http/http-router.ts';
+import { Lifecycle } from '../inference/lifecycle.ts';
+import { CounterThread } from '../metering/counter-thread.ts';
+import { ModelData } from '../metering/model-data.ts';
+import { Tokenizer } from '../metering/tokenizer.ts';
+import type { Log } from '../observability/log.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { readProcessStats } from '../observability/process-stats.ts';
+import { createFetchTransport } from '../platform/fetch-transport.ts';
+import { randomIds } from '../platform/random-ids.ts';
+import { createUpstreamTransport } from '../platform/upstream-transport.ts';
+import { createProvider } from '../providers/registry.ts';
+import { createSimulator } from '../providers/simulator/index.ts';
+import { ModelDiscovery } from '../routing/discovery.ts';
+import { detectEngines } from '../routing/engine-detection.ts';
+import { EngineLoads } from '../routing/engine-loads.ts';
+import { Experiments } from '../routing/experiments/experiments.ts';
+import { freshRoutingState, type RoutingState } from '../routing/router.ts';
+import type { CreatedKey } from '../tenancy/keys.ts';
+import { ActiveSnapshot } from './active-snapshot.ts';
+import { createAdminServices } from './admin.ts';
+import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './background-jobs.ts';
+import { dataFolder } from './database-servers.ts';
+import { createEngineManager } from './engine-manager.ts';
+import { ensureAdminKey } from './first-start.ts';
+import { describeModels, readGauges } from './gauges.ts';
+import { type Job, JobRunner } from './job-runner.ts';
+import { subscribeLog } from './log-subscribers.ts';
+import { subscribeMetrics } from './metric-subscribers.ts';
+import { addRoutes } from './routes.ts';
+import { createServices } from './services.ts';
+import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
+import { openStores } from './stores.ts';
+import { TargetMonitor } from './target-monitor.ts';
+import { createUsage } from './usage.ts';
+
+/** Engine loads that are older are not used for routing. */
+const LOADS_STALE_MS = 10_000;
+/** How long the search for engines on this machine waits for each connection. */
+const DETECTION_TIMEOUT_MS = 300;
+
+export interface GatewayOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly loaded: LoadedConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** The parts of a gateway that its methods use. */
+interface Parts {
+  readonly events: EventBus;
+  readonly lifecycle: Lifecycle;
+  readonly metrics: Metrics;
+  readonly active: ActiveSnapshot;
+  readonly router: HttpRouter;
+  readonly createdAdminKey: CreatedKey | undefined;
+  readonly jobs: JobRunner;
+  readonly monitor: TargetMonitor;
+  readonly background: readonly Job[];
+  readonly publishPending: () => Promise<void>;
+  readonly activate: (config: Config) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * The gateway without its sockets, and the place where everything is constructed, in this order: events, stores,
+ * services, configuration snapshot, routes, background jobs.
+ * @throws Error when a store cannot be opened
+ */
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  const { env, loaded, clock, log, version } = options;
+  const active = new ActiveSnapshot(loaded.config);
+  const config = () => active.config;
+
+  // Events, and who listens to them.
+  const lifecycle = new Lifecycle();
+  const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
+  const metrics = new Metrics(
+    () => readProcessStats(startedAtSeconds),
+    () => lifecycle.active,
+  );
+  const events = new EventBus({
+    validate: env.NODE_ENV === 'test' || env.NODE_ENV === 'development',
+    onSubscriberError: (error, event, subscriber) =>
+      log.logger.error({ err: error, event, subscriber }, 'event subscriber failed'),
+  });
+  subscribeLog(events, log.logger);
+  subscribeMetrics(events, metrics);
+
+  // Stores.
+  const stores = await openStores({ config, env, clock, events });
+  const createdAdminKey = await ensureAdminKey(stores);
+
+  // Services that outlive configurations.
+  const modelData = new ModelData(() => new Date(clock.wallTime()));
+  const tokenizer = new Tokenizer(new CounterThread());
+  const prices = () => active.current.prices;
+  const usage = await createUsage({
+    ...{ config: loaded.config, stores, clock, events, metrics, tokenizer, prices },
+  });
+  const routing: RoutingState = {
+    ...freshRoutingState(),
+    engines: new EngineLoads(() => clock.now(), LOADS_STALE_MS),
+    experiments: new Experiments(Math.random, (model, canary, reason) =>
+      events.emit('canary.rolled_back', { model, canary, reason }),
+    ),
+  };
+  const engineManager = createEngineManager({
+    ...{ env, clock, events, states: routing.states },
+    ledgerFile: join(dataFolder(loaded.config), 'engines.json'),
+  });
+  const engines = engineManager.pool;
+  const services = createServices({
+    ...{ clock, log, metrics, events, lifecycle, startedAtSeconds, active, stores, usage, tokenizer },
+    ...{ modelData, routing, engines },
+  });
+  const discovery = new ModelDiscovery();
+
+  // The configuration snapshot, built again for each new configuration.
+  const simulator = createSimulator({ clock });
+  const snapshotOptions: SnapshotOptions = {
+    ...{ env, clock, routing, engineManager, modelData, random: Math.random },
+    discovered: () => discovery.current,
+    simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),
+    createTransport: (connectTimeoutMs) =>
+      createUpstreamTransport({ env, clock, http1: { connectTimeoutMs } }),
+    engines: loaded.config.providers === null ? await findEngines(options) : [],
+  };
+  const activate = async (next: Config) => {
+    await engineManager.prepare(next);
+    const snapshot = buildSnapshot(next, snapshotOptions);
+    const previous = active.replace(snapshot);
+    stores.access.forgetLimits();
+    engineManager.configure(next);
+    routing.experiments.configure(snapshot.directory.defined());
+    routing.states.configure(snapshot.health, snapshot.admission, clock.now());
+    describeModels(metrics, next);
+    log.logger.level = next.log.level;
+    previous?.close();
+  };
+  await activate(loaded.config);
+
+  // Routes.
+  const router = new HttpRouter({
+    clock,
+    newId: randomIds('req_'),
+    cors: () => active.current.cors,
+    // Not an event: every request counts here.
+    observe: (method, route, status, seconds) => {
+      const code = String(status);
+      metrics.httpRequests.labels(method, route, code).inc();
+      metrics.httpDuration.labels(method, route, code).observe(seconds);
+    },
+    onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
+  });
+  const admin = createAdminServices(stores, usage, services, config);
+  addRoutes(router, { services, admin, stores, usage, tokenizer, metrics, version, config });
+
+  // Background jobs, and gauges that are read when the metrics are.
+  const { responses } = services;
+  const monitor = new TargetMonitor({
+    ...{ clock, events, routing, discovery, checkEveryMs: CHECK_EVERY_MS },
+    snapshot: () => active.current,
+  });
+  metrics.beforeRender = () =>
+    readGauges(metrics, { snapshot: active.current, routing, engines, journal: usage.journal, clock });
+
+  return new Gateway({
+    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, activate },
+    jobs: new JobRunner(events),
+    background: backgroundJobs({ stores, usage, responses, engines, monitor }),
+    publishPending: () => publishPendingChanges(stores),
+    close: async () => {
+      await engines.close();
+      active.current.close();
+      await responses.flush();
+      await usage.close();
+      await stores.close();
+    },
+  });
+}
+
+/** A gateway that is constructed and not yet listening. */
+export class Gateway {
+  constructor(private readonly parts: Parts) {}
+
+  get events(): EventBus {
+    return this.parts.events;
+  }
+
+  get lifecycle(): Lifecycle {
+    return this.parts.lifecycle;
+  }
+
+  get router(): HttpRouter {
+    return this.parts.router;
+  }
+
+  get config(): Config {
+    return this.parts.active.config;
+  }
+
+  get snapshot(): GatewaySnapshot {
+    return this.parts.active.current;
+  }
+
+  /** The admin key that was created because none existed; to be shown once. */
+  get createdAdminKey(): CreatedKey | undefined {
+    return this.parts.createdAdminKey;
+  }
+
+  /** Starts the background jobs. */
+  startBackground(): void {
+    const { events, jobs, background, publishPending } = this.parts;
+    publishPending().catch((error: unknown) => {
+      const impact = 'other replicas miss some tenant changes until the next start';
+      events.emit('job.failed', { job: 'publish pending tenant changes', impact, error });
+    });
+    jobs.start(background);
+  }
+
+  /** Asks every provider for its models. */
+  discoverModels(): Promise<void> {
+    return this.parts.monitor.discoverModels();
+  }
+
+  /** Activates a new configuration. Requests in flight keep the old one. */
+  async apply(loaded: LoadedConfig): Promise<void> {
+    await this.parts.activate(loaded.config);
+    await this.discoverModels();
+  }
+
+  metricsPage(): Promise<HttpResponse> {
+    return metricsResponse(this.parts.metrics);
+  }
+
+  /** Stops jobs and engines, writes what is pending, and closes the databases. Requests must have ended. */
+  async close(): Promise<void> {
+    this.parts.jobs.stop();
+    await this.parts.close();
+  }
+}
+
+/** Looks for inference servers on the usual ports of this machine. */
+async function findEngines({ env, clock, loaded }: GatewayOptions): Promise<readonly ProviderConfig[]> {
+  if (env.WEIR_DETECT_ENGINES === '0') return [];
+  const transport = createUpstreamTransport({
+    env,
+    clock,
+    http1: { connectTimeoutMs: DETECTION_TIMEOUT_MS },
+  });
+  try {
+    const { port, metrics_port } = loaded.config.server;
+    const world = { transports: { upstream: () => transport, simulator: transport }, clock, env };
+    return await detectEngines(
+      (config) => createProvider(config, world),
+      metrics_port === null ? [port] : [port, metrics_port],
+    );
+  } finally {
+    transport.close();
+  }
+}

@@ -1,0 +1,68 @@
+import { expect, test } from 'bun:test';
+import type { EventName, EventPayload } from '../events/catalogue.ts';
+import type { EventSink } from '../events/event-bus.ts';
+import { JobRunner } from './job-runner.ts';
+
+class Recorded implements EventSink {
+  readonly seen: [EventName, unknown][] = [];
+
+  emit<Name extends EventName>(name: Name, payload: EventPayload<Name>): void {
+    this.seen.push([name, payload]);
+  }
+}
+
+/** A ticker that the test drives. */
+function ticker() {
+  const ticks = new Map<number, () => void>();
+  return {
+    ticks,
+    start: (ms: number, tick: () => void) => {
+      ticks.set(ms, tick);
+      return () => void ticks.delete(ms);
+    },
+    tick: async (ms: number) => {
+      ticks.get(ms)?.();
+      // Lets the job's promise settle.
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+test('runs each job at its interval, until it is stopped', async () => {
+  const { ticks, start, tick } = ticker();
+  const runs: string[] = [];
+  const runner = new JobRunner(new Recorded(), start);
+  runner.start([
+    { name: 'a', everyMs: 100, impact: '', run: () => void runs.push('a') },
+    { name: 'b', everyMs: 200, impact: '', run: async () => runs.push('b') },
+  ]);
+  expect(runs).toEqual([]);
+  await tick(100);
+  await tick(200);
+  await tick(100);
+  expect(runs).toEqual(['a', 'b', 'a']);
+  runner.stop();
+  expect(ticks.size).toBe(0);
+});
+
+test('reports a failure once for each run of failures, thrown or rejected, and goes on', async () => {
+  const { start, tick } = ticker();
+  const events = new Recorded();
+  const failure = new Error('unreachable');
+  const work = [
+    () => {
+      throw failure;
+    },
+    () => Promise.reject(failure),
+    () => undefined,
+    () => Promise.reject(failure),
+  ];
+  new JobRunner(events, start).start([
+    { name: 'refresh', everyMs: 1, impact: 'stale', run: () => work.shift()?.() },
+  ]);
+  for (const expected of [1, 1, 1, 2, 2]) {
+    await tick(1);
+    expect(events.seen.length).toBe(expected);
+  }
+  expect(events.seen[0]).toEqual(['job.failed', { job: 'refresh', impact: 'stale', error: failure }]);
+});

@@ -1,0 +1,67 @@
+import type { EventBus } from '../events/event-bus.ts';
+import type { Logger } from '../observability/log.ts';
+
+/** Writes a log line for each event that an operator should see. Finished requests are logged by the recorder. */
+export function subscribeLog(events: EventBus, logger: Logger): void {
+  events.subscribe('log', {
+    'config.reloaded': ({ file, restart_keys: keys, warnings }) => {
+      for (const warning of warnings) logger.warn(warning);
+      if (keys.length > 0) logger.warn({ keys }, 'these keys take effect after a restart');
+      logger.info({ file }, 'configuration reloaded');
+    },
+    'config.rejected': ({ error }) =>
+      logger.error(`The configuration was not reloaded; the last one stays active. ${messageOf(error)}`),
+
+    'job.failed': ({ job, impact, error }) => logger.error({ job, err: error }, `${job} failed: ${impact}`),
+    'http.handler_failed': ({ request_id, error }) =>
+      logger.error({ request_id, err: error }, 'request handler failed: defect in the gateway'),
+    'http.server_failed': ({ error }) =>
+      logger.error({ err: error }, 'HTTP server could not handle a request'),
+
+    'database.connection_lost': ({ error }) =>
+      logger.error({ err: error }, 'database server closed an idle connection'),
+    'database.row_unreadable': ({ error }) =>
+      logger.error({ err: error }, 'stored tenant, key or member is unreadable and is ignored'),
+    'responses.dropped': ({ count, error }) =>
+      logger.error({ count, err: error }, 'responses could not be stored'),
+
+    'usage.journal_failed': ({ message, error }) => logger.error({ err: error }, message),
+    'usage.count_failed': ({ error }) =>
+      logger.error({ err: error }, 'token count failed; usage is estimated by length'),
+
+    'limit_store.connection_failed': ({ error }) => logger.debug({ err: error }, 'Redis connection failed'),
+    'limit_store.lost': ({ error }) =>
+      logger.error({ err: error }, 'Redis unreachable; each limit follows its on_store_loss'),
+    'limit_store.restored': () => logger.info('Redis reachable again; limits are shared again'),
+    'limit_store.reservations_expired': ({ count }) =>
+      logger.warn(
+        { reservations: count },
+        'released the concurrency slots of a crashed gateway; its reservations of quotas and budgets stay used',
+      ),
+
+    'provider.health_changed': ({ provider, healthy }) => {
+      if (healthy) logger.info({ provider }, 'provider passes its health checks again');
+      else logger.warn({ provider }, 'provider fails its health checks; it gets no requests');
+    },
+    'provider.models_discovered': (found) => logger.debug(found, 'models discovered'),
+    'provider.discovery_failed': ({ provider, error }) =>
+      logger.warn(
+        { provider, reason: messageOf(error) },
+        'provider did not list its models; requests that name it still work',
+      ),
+    'target.ejected': (target) =>
+      logger.warn(target, 'target ejected for a while: it fails far more often than others of its model'),
+    'canary.rolled_back': (canary) => logger.error(canary, 'canary rolled back'),
+
+    'engine.orphans_stopped': ({ count }) =>
+      logger.warn({ count }, 'stopped engines that an earlier gateway left running'),
+    'engine.loaded': (loaded) => logger.info(loaded, 'engine loaded'),
+    'engine.stopping': (stopping) => logger.info(stopping, 'engine stopping'),
+    'engine.failed': (failed) => logger.error(failed, 'engine failed'),
+    'engine.output': ({ engine, line }) => logger.debug({ engine }, line),
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

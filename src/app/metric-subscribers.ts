@@ -1,0 +1,20 @@
+import type { EventBus } from '../events/event-bus.ts';
+import type { Metrics } from '../observability/metrics.ts';
+
+/** Counts events. What every request counts is not here: it updates its metrics directly, without an event. */
+export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
+  events.subscribe('metrics', {
+    'config.reloaded': () => metrics.configReloads.labels('applied').inc(),
+    'config.rejected': () => metrics.configReloads.labels('rejected').inc(),
+    'limit.hit': ({ scope, mode, refused }) => {
+      if (refused) metrics.rateLimited.labels(scope).inc();
+      else metrics.limitsPassed.labels(scope, mode).inc();
+    },
+    'limit_store.opened': () => metrics.limitStoreLost.labels().set(0),
+    'limit_store.lost': () => metrics.limitStoreLost.labels().set(1),
+    'limit_store.restored': () => metrics.limitStoreLost.labels().set(0),
+    'limit_store.reservations_expired': ({ count }) => metrics.reservationsLost.labels().inc(count),
+    'engine.loaded': ({ engine }) => metrics.engineLoads.labels(engine).inc(),
+    'engine.failed': ({ engine }) => metrics.engineFailures.labels(engine).inc(),
+  });
+}

@@ -1,0 +1,82 @@
+import type { Config, ProviderConfig } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Transport } from '../core/transport.ts';
+import {
+  createProvider,
+  engineProvider,
+  type ProviderTransports,
+  providersFromEnvironment,
+  SIMULATOR_ID,
+  simulatorProvider,
+} from '../providers/registry.ts';
+import type { LazyEngine, Provider } from '../providers/types.ts';
+
+export interface ProviderOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly simulator: Transport;
+  readonly createTransport: (connectTimeoutMs: number) => Transport;
+  /** Engines that were detected on this machine. */
+  readonly engines: readonly ProviderConfig[];
+  /** Engines that are started on demand. Absent in commands, which start none. */
+  readonly engineManager?: {
+    portOf(id: string): number;
+    lazyEngine(id: string): LazyEngine;
+  };
+}
+
+/** For commands that only read a configuration. */
+const NO_ENGINES: NonNullable<ProviderOptions['engineManager']> = {
+  portOf: () => 0,
+  lazyEngine: (id) => ({
+    loaded: false,
+    ensureLoaded: () => {
+      throw new GatewayError('engine_unavailable', `Engine "${id}" is not started by this command.`);
+    },
+  }),
+};
+
+/** The transports of one snapshot: one for each connect timeout in use. */
+class TransportPool implements ProviderTransports {
+  readonly #byTimeout = new Map<number, Transport>();
+
+  constructor(
+    readonly simulator: Transport,
+    private readonly create: (connectTimeoutMs: number) => Transport,
+  ) {}
+
+  upstream(connectTimeoutMs: number): Transport {
+    let transport = this.#byTimeout.get(connectTimeoutMs);
+    if (!transport) {
+      transport = this.create(connectTimeoutMs);
+      this.#byTimeout.set(connectTimeoutMs, transport);
+    }
+    return transport;
+  }
+
+  close(): void {
+    for (const transport of this.#byTimeout.values()) transport.close();
+  }
+}
+
+/**
+ * The providers of one configuration: those of the file, or else of the environment and those detected on this machine;
+ * the simulator; and engines on demand.
+ */
+export function createProviders(
+  config: Config,
+  options: ProviderOptions,
+): { readonly providers: readonly Provider[]; close(): void } {
+  const transports = new TransportPool(options.simulator, options.createTransport);
+  const world = { transports, clock: options.clock, env: options.env };
+  const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
+  const providers: Provider[] = configured.map((provider) => createProvider(provider, world));
+  if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(world));
+  const engineManager = options.engineManager ?? NO_ENGINES;
+  for (const engine of config.engines.commands) {
+    const { id } = engine;
+    providers.push(engineProvider(engine, engineManager.portOf(id), engineManager.lazyEngine(id), world));
+  }
+  return { providers, close: () => transports.close() };
+}

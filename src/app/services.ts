@@ -1,0 +1,92 @@
+import { actorOf } from '../api/admin/actor-of.ts';
+import type { ApiServices } from '../api/services.ts';
+import type { Clock } from '../core/clock.ts';
+import type { EnginePool } from '../engines/engine-pool.ts';
+import type { EventSink } from '../events/event-bus.ts';
+import { DeadlineMonitor } from '../inference/deadlines.ts';
+import type { Lifecycle } from '../inference/lifecycle.ts';
+import { GuardedMediaFetcher } from '../inference/media.ts';
+import { Recorder } from '../inference/recorder.ts';
+import { RequestLog } from '../inference/request-log.ts';
+import { InferenceService } from '../inference/service.ts';
+import { AddressLimiter } from '../limits/per-address.ts';
+import { ContextWindows } from '../metering/context-window.ts';
+import type { ModelData } from '../metering/model-data.ts';
+import type { Tokenizer } from '../metering/tokenizer.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { RoutingState } from '../routing/router.ts';
+import { ResponseKeeper } from '../storage/response-keeper.ts';
+import { SqlResponseStore } from '../storage/sql/sql-response-store.ts';
+import { assertAllowed } from '../tenancy/actor.ts';
+import type { ActiveSnapshot } from './active-snapshot.ts';
+import type { Stores } from './stores.ts';
+import type { UsageParts } from './usage.ts';
+
+export interface ServiceParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly events: EventSink;
+  readonly lifecycle: Lifecycle;
+  readonly startedAtSeconds: number;
+  readonly active: ActiveSnapshot;
+  readonly stores: Stores;
+  readonly usage: UsageParts;
+  readonly tokenizer: Tokenizer;
+  readonly modelData: ModelData;
+  readonly routing: RoutingState;
+  readonly engines: EnginePool;
+}
+
+/** Builds what the API's handlers use. The order of steps of an inference request is in `InferenceService`. */
+export function createServices(parts: ServiceParts): ApiServices {
+  const { clock, log, metrics, events, active, stores, usage, tokenizer, modelData, routing } = parts;
+  const deadlines = new DeadlineMonitor(() => clock.now());
+  const recorder = new Recorder(
+    metrics,
+    log,
+    clock,
+    () => active.config.log.requests,
+    // Not an event: routing itself needs the sample of every request of an experiment.
+    (part, sample) => routing.experiments.record(part, sample, clock.now()),
+  );
+  const services: ApiServices = {
+    clock,
+    startedAtSeconds: parts.startedAtSeconds,
+    access: stores.access,
+    tokens: stores.tokens,
+    lifecycle: parts.lifecycle,
+    deadlines,
+    addressLimiter: new AddressLimiter(
+      clock,
+      () => active.current.addressLimits,
+      () => events.emit('limit.hit', { scope: 'ip', mode: 'enforce', refused: true }),
+    ),
+    meter: usage.meter,
+    inference: new InferenceService({
+      limiter: usage.limiter,
+      clock,
+      deadlines,
+      states: routing.states,
+      observer: recorder,
+      media: new GuardedMediaFetcher(() => active.current.mediaLimits),
+      estimateTokens: (request, model) => tokenizer.estimate(request, model),
+      contextWindows: new ContextWindows(modelData, tokenizer),
+    }),
+    responses: new ResponseKeeper(
+      new SqlResponseStore(stores.control),
+      () => clock.wallTime(),
+      (count, error) => events.emit('responses.dropped', { count, error }),
+    ),
+    modelData,
+    states: routing.states,
+    engines: parts.engines,
+    requests: new RequestLog(),
+    recorder,
+    assertOperator: async (exchange, permission) =>
+      assertAllowed(await actorOf(services, stores, exchange), permission),
+    snapshot: () => active.current,
+  };
+  return services;
+}

@@ -1,0 +1,73 @@
+import type { Config } from '../config/schema.ts';
+import type { CorsRules } from '../http/cors.ts';
+import type { InferenceSnapshot } from '../inference/service.ts';
+import type { AddressLimits } from '../limits/per-address.ts';
+import type { DownloadLimits } from '../platform/guarded-download.ts';
+import { DEFAULT_OUTLIERS, type OutlierSettings } from '../routing/health/outliers.ts';
+import type { HealthSettings } from '../routing/health/target-state.ts';
+import type { AdmissionSettings } from '../routing/health/target-states.ts';
+import type { RetrySettings } from '../routing/retry.ts';
+import { concurrencyLimits } from './model-definitions.ts';
+
+/** Sections of the configuration in the form that their services take. */
+
+export function retrySettings({ routing: { retry } }: Config): RetrySettings {
+  return { attempts: retry.attempts, baseMs: retry.base, maxMs: retry.max, budget: retry.budget };
+}
+
+export function healthSettings({ routing }: Config): HealthSettings {
+  return {
+    breaker: {
+      failures: routing.breaker.failures,
+      errorRate: routing.breaker.error_rate,
+      minRequests: routing.breaker.min_requests,
+      openMs: routing.breaker.open,
+    },
+    coolDownMs: routing.cool_down.default,
+    longestCoolDownMs: routing.cool_down.max,
+    slowStartMs: routing.slow_start,
+  };
+}
+
+export function outlierSettings({ routing: { outliers } }: Config): OutlierSettings {
+  return {
+    ...DEFAULT_OUTLIERS,
+    maxEjected: outliers.max_ejected,
+    minRequests: outliers.min_requests,
+    ejectMs: outliers.eject,
+  };
+}
+
+export function admissionSettings({ routing: { admission }, models }: Config): AdmissionSettings {
+  return {
+    limit: admission.max_concurrency,
+    limits: concurrencyLimits(models),
+    maxQueued: admission.max_queued,
+  };
+}
+
+export function requestTimeouts({ limits }: Config): InferenceSnapshot['limits'] {
+  return {
+    firstTokenMs: limits.first_token,
+    answerMs: limits.answer ?? Number.POSITIVE_INFINITY,
+    streamIdleMs: limits.stream_idle,
+    maxRequestMs: limits.max_request,
+    queueTimeoutMs: limits.queue_timeout,
+  };
+}
+
+export function addressLimits({ limits }: Config): AddressLimits {
+  return { rules: limits.per_ip, queueTimeoutMs: limits.queue_timeout };
+}
+
+export function corsRules({ server: { cors } }: Config): CorsRules {
+  return {
+    origins: cors.origins,
+    allowCredentials: cors.allow_credentials,
+    maxAgeSeconds: Math.floor(cors.max_age / 1000),
+  };
+}
+
+export function downloadLimits({ media }: Config): DownloadLimits {
+  return { maxBytes: media.max_size, timeoutMs: media.timeout, allowedHosts: media.allowed_hosts };
+}

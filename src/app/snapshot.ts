@@ -1,0 +1,103 @@
+import type { ApiSnapshot } from '../api/services.ts';
+import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import type { CorsRules } from '../http/cors.ts';
+import type { AddressLimits } from '../limits/per-address.ts';
+import type { ModelData, ModelInfo, ModelOverrides } from '../metering/model-data.ts';
+import { Prices } from '../metering/prices.ts';
+import type { DownloadLimits } from '../platform/guarded-download.ts';
+import { SIMULATOR_ID } from '../providers/registry.ts';
+import type { Target } from '../providers/types.ts';
+import { type DiscoveredModels, ModelDirectory } from '../routing/directory.ts';
+import type { OutlierSettings } from '../routing/health/outliers.ts';
+import type { HealthSettings } from '../routing/health/target-state.ts';
+import type { AdmissionSettings } from '../routing/health/target-states.ts';
+import { Router, type RoutingState } from '../routing/router.ts';
+import { mayUseFrom } from '../tenancy/address-scope.ts';
+import { modelDefinition, priceRules } from './model-definitions.ts';
+import { createProviders, type ProviderOptions } from './providers.ts';
+import {
+  addressLimits,
+  admissionSettings,
+  corsRules,
+  downloadLimits,
+  healthSettings,
+  outlierSettings,
+  requestTimeouts,
+  retrySettings,
+} from './settings.ts';
+
+/** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
+export interface GatewaySnapshot extends ApiSnapshot {
+  readonly config: Config;
+  readonly cors: CorsRules;
+  readonly addressLimits: AddressLimits;
+  readonly health: HealthSettings;
+  readonly admission: AdmissionSettings;
+  readonly outliers: OutlierSettings;
+  readonly mediaLimits: DownloadLimits;
+  /** Closes idle connections. Requests in flight go on. */
+  close(): void;
+}
+
+export interface SnapshotOptions extends ProviderOptions {
+  /** Measured state of targets, which outlives configurations. */
+  readonly routing: RoutingState;
+  /** Absent in commands that need no prices. */
+  readonly modelData?: ModelData;
+  /** @returns 0 to 1, 1 excluded */
+  readonly random: () => number;
+  readonly discovered: () => DiscoveredModels;
+}
+
+/** Builds everything that depends on the configuration. Contacts no server and no database. */
+export function buildSnapshot(config: Config, options: SnapshotOptions): GatewaySnapshot {
+  const { limits, server } = config;
+  const { modelData } = options;
+  const { providers, close } = createProviders(config, options);
+  const directory = new ModelDirectory(config.models.map(modelDefinition), providers, options.discovered);
+  const prices = new Prices(modelData ?? NO_DATA, priceRules(config.prices));
+  const router = new Router({
+    ...options.routing,
+    directory,
+    random: options.random,
+    retry: retrySettings(config),
+    ...(modelData ? { modelInfo: pricedModel(modelData, prices, options.clock) } : {}),
+  });
+  const proxies = server.trusted_proxies;
+  return {
+    config,
+    prices,
+    providers,
+    directory,
+    router,
+    health: healthSettings(config),
+    outliers: outlierSettings(config),
+    admission: admissionSettings(config),
+    limits: requestTimeouts(config),
+    bodyLimit: server.body_limit,
+    isProxy: proxies.length === 0 ? undefined : (address) => mayUseFrom(proxies, address),
+    sharedAddressRules: config.storage.redis_url === null ? null : limits.per_ip,
+    startsEngines: config.engines.commands.length > 0,
+    defaultModel: config.default_model ?? config.models[0]?.id ?? SIMULATOR_ID,
+    cors: corsRules(config),
+    mediaLimits: downloadLimits(config),
+    addressLimits: addressLimits(config),
+    close,
+  };
+}
+
+/** Model data with the price that holds for every tenant, for routing by cost. */
+function pricedModel(modelData: ModelData, prices: Prices, clock: Clock) {
+  return (target: Target, facts: ModelOverrides | undefined): ModelInfo => {
+    const info = modelData.of(target, facts);
+    const price = prices.of(target, facts, NO_TENANT, clock.wallTime());
+    // Usually the list price, and so no copy.
+    return price === undefined || price === info.price ? info : { ...info, price };
+  };
+}
+
+/** The id of no tenant: price rules for one tenant do not match it. */
+const NO_TENANT = '';
+
+const NO_DATA: Pick<ModelData, 'of'> = { of: () => ({ capabilities: {}, sources: [] }) };
