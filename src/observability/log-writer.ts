@@ -10,7 +10,7 @@ const MAX_FLUSH_MS = 2_000;
 /**
  * Writes lines to a file descriptor without waiting for its reader. Lines are joined into batches, because a write
  * for each request costs more CPU than everything else that logging does. Writes run on the runtime's thread pool,
- * so a pipe whose reader stalls does not stop the event loop. What it can not take is dropped beyond 8 MiB.
+ * so a pipe whose reader stalls does not stop the event loop. Beyond 8 MiB of unwritten text, lines are dropped.
  */
 export class LogWriter {
   readonly #file: SonicBoom;

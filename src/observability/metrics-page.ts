@@ -3,7 +3,11 @@ import type { MetricDescription } from './metric-families.ts';
 const BEGIN = '<!-- metrics:begin -->';
 const END = '<!-- metrics:end -->';
 
-/** The page with its table of metrics replaced by what there is. @throws Error when the page has no place for it */
+/**
+ * @param page the text of docs/operations.md
+ * @returns the page with its table of metrics replaced
+ * @throws Error when the page lacks the lines that enclose the table
+ */
 export function withMetricsTable(page: string, metrics: readonly MetricDescription[]): string {
   const begin = page.indexOf(BEGIN);
   const end = page.indexOf(END);

@@ -1,7 +1,7 @@
 import { type MetricDescription, MetricFamilies } from './metric-families.ts';
 import type { ProcessStats } from './process-stats.ts';
 
-/** Seconds, from a cache hit to the longest answers. */
+/** Seconds, from a cache hit to the longest streams. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 const OVERHEAD_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1];
 const PER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28];
@@ -10,25 +10,25 @@ const PER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0
 export class Metrics {
   readonly #families = new MetricFamilies();
 
-  readonly httpRequests = this.#families.counter('http_requests_total', 'HTTP requests answered.', [
+  readonly httpRequests = this.#families.counter('http_requests_total', 'HTTP requests.', [
     'method',
     'route',
     'status',
   ]);
   readonly httpDuration = this.#families.histogram(
     'http_request_duration_seconds',
-    'Time from a request to the end of its answer, streams included.',
+    'Time from a request to the end of its response, streams included.',
     ['method', 'route', 'status'],
     DURATION_BUCKETS,
   );
   readonly requests = this.#families.counter(
     'llm_requests_total',
-    'Inference requests by outcome; `status` is the HTTP status, or the status of the failure that ended a stream.',
+    'Inference requests; `status` is the HTTP status, or that of the failure that ended a stream.',
     ['model', 'provider', 'status', 'tier'],
   );
   readonly requestDuration = this.#families.histogram(
     'llm_request_duration_seconds',
-    'Time from an inference request to the end of its answer.',
+    'Time from an inference request to the end of its response.',
     ['model', 'provider'],
     DURATION_BUCKETS,
   );
@@ -40,7 +40,7 @@ export class Metrics {
   );
   readonly timePerOutputToken = this.#families.histogram(
     'llm_time_per_output_token_seconds',
-    'Time between output tokens of a stream, after the first.',
+    'Time per output token of a stream, after the first token.',
     ['model', 'provider'],
     PER_TOKEN_BUCKETS,
   );
@@ -64,142 +64,136 @@ export class Metrics {
   ]);
   readonly providerLatency = this.#families.histogram(
     'llm_provider_latency_seconds',
-    'Time from sending an attempt to its first event, or to the whole of a plain answer.',
+    'Time from sending an attempt to its first event, or to the end of a plain response.',
     ['provider'],
     DURATION_BUCKETS,
   );
   readonly overhead = this.#families.histogram(
     'llm_gateway_overhead_seconds',
-    "The gateway's own time before an attempt is sent.",
+    'Time from a request to its first attempt: the time that Weir adds.',
     ['route'],
     OVERHEAD_BUCKETS,
   );
   readonly rateLimited = this.#families.counter(
     'llm_rate_limit_exceeded_total',
-    'Requests refused by a rate limit.',
+    'Requests rejected by a limit.',
     ['scope'],
   );
-  readonly cost = this.#families.counter('llm_cost_usd_total', 'What was spent, in US dollars.', [
+  readonly cost = this.#families.counter('llm_cost_usd_total', 'Cost of requests, in US dollars.', [
     'model',
     'tenant',
   ]);
   readonly quotaUsed = this.#families.gauge(
     'llm_quota_used_ratio',
-    'How much of a tenant’s quota or budget was used when it was last asked for: 1 is all of it.',
+    'Used part of a tenant’s quota or budget at its last request; 1 is all of it.',
     ['tenant', 'quota'],
   );
   readonly limitsPassed = this.#families.counter(
     'llm_limit_passed_total',
-    'Requests over a limit that does not refuse: one that only warns, or only looks on.',
+    'Requests over a limit that does not reject them, by mode: `warn` or `shadow`.',
     ['scope', 'mode'],
   );
   readonly reservationsLost = this.#families.counter(
     'llm_reservations_lost_total',
-    'Reservations of gateways that were gone without settling them.',
+    'Reservations that a crashed gateway never settled, released by another.',
     [],
   );
   readonly limitStoreLost = this.#families.gauge(
     'llm_limit_store_lost',
-    '1 while the shared store of limits can not be reached; only where there is one.',
+    '1 while the shared limit store is unreachable; 0 otherwise.',
     [],
   );
   readonly usagePending = this.#families.gauge(
     'llm_usage_events_pending',
-    'Usage events that are on the local disk and not in a database yet.',
+    'Usage events on the local disk that are not in a database yet.',
     [],
   );
-  readonly queueDepth = this.#families.gauge(
-    'llm_queue_depth',
-    'Requests that wait for a target with room.',
-    [],
-  );
+  readonly queueDepth = this.#families.gauge('llm_queue_depth', 'Requests in the admission queue.', []);
   readonly queueWait = this.#families.histogram(
     'llm_queue_wait_seconds',
-    'How long requests waited that had to wait and were let in.',
+    'Time in the admission queue, of requests that left it for a target.',
     [],
     DURATION_BUCKETS,
   );
   readonly queueRejected = this.#families.counter(
     'llm_queue_rejected_total',
-    'Requests that were refused because no target had room in time.',
+    'Requests rejected because no target had a free slot in time.',
     ['priority'],
   );
   readonly modelInfo = this.#families.gauge(
     'llm_model_info',
-    'Models that can be asked for by their configured name; always 1.',
+    'Configured models and their providers; always 1.',
     ['model', 'provider'],
   );
   readonly providerHealthy = this.#families.gauge(
     'llm_provider_healthy',
-    '1 while a provider can be used, 0 while it can not: by its health checks and the breakers of its targets.',
+    '1 while a provider is usable, 0 while its health check fails or no target of it is available.',
     ['provider'],
   );
   readonly breakerState = this.#families.gauge(
     'llm_circuit_breaker_state',
-    'Circuit breakers of targets in use: 0 closed, 1 half open, 2 open.',
+    'Circuit breakers of targets: 0 closed, 1 half-open, 2 open.',
     ['provider', 'upstream_model'],
   );
   readonly engineLoaded = this.#families.gauge(
     'weir_engine_loaded',
-    'Engines that are started when they are needed: 1 while one is ready.',
+    '1 while an engine started on demand is ready, 0 otherwise.',
     ['engine'],
   );
-  readonly engineLoads = this.#families.counter(
-    'weir_engine_loads_total',
-    'How often an engine became ready.',
-    ['engine'],
-  );
+  readonly engineLoads = this.#families.counter('weir_engine_loads_total', 'Times an engine became ready.', [
+    'engine',
+  ]);
   readonly engineFailures = this.#families.counter(
     'weir_engine_failures_total',
-    'How often an engine did not start, ended by itself or had to be ended.',
+    'Times an engine did not start, exited or had to be killed.',
     ['engine'],
   );
   readonly variantRequests = this.#families.counter(
     'weir_variant_requests_total',
-    'Requests of models with a split or a canary, by the variant that they were given.',
+    'Requests of models with a split or a canary, by variant.',
     ['model', 'variant', 'outcome'],
   );
   readonly variantDuration = this.#families.histogram(
     'weir_variant_duration_seconds',
-    'Time from such a request to the end of its answer.',
+    'Time from a request of a variant to the end of its response.',
     ['model', 'variant'],
     DURATION_BUCKETS,
   );
   readonly variantFirst = this.#families.histogram(
     'weir_variant_time_to_first_token_seconds',
-    'Time from such a streaming request to its first event.',
+    'Time from a streaming request of a variant to its first event.',
     ['model', 'variant'],
     DURATION_BUCKETS,
   );
   readonly variantTokens = this.#families.counter(
     'weir_variant_output_tokens_total',
-    'Output tokens of such requests, as reported by providers.',
+    'Output tokens of a variant, as reported by providers.',
     ['model', 'variant'],
   );
   readonly variantCost = this.#families.counter(
     'weir_variant_cost_nanousd_total',
-    'What such requests cost, in thousand-millionths of a US dollar.',
+    'Cost of a variant’s requests, in 10^-9 US dollars.',
     ['model', 'variant'],
   );
   readonly canaryActive = this.#families.gauge(
     'weir_canary_active',
-    '1 while a canary gets requests, 0 once it was taken back or stopped.',
+    '1 while a canary gets requests, 0 after it was withdrawn or stopped.',
     ['model'],
   );
   readonly mirrorRequests = this.#families.counter(
     'weir_mirror_requests_total',
-    'Copies of requests, by what came of them; `skipped` when too many were under way.',
+    'Mirrored requests by outcome; `skipped` when too many were in flight.',
     ['model', 'mirror', 'outcome'],
   );
   readonly mirrorDuration = this.#families.histogram(
     'weir_mirror_duration_seconds',
-    'Time to the whole answer of requests that were copied (`side` primary), and of the copies (`mirror`).',
+    'Time to the end of the response: of the client’s request (`side` is `primary`) and of its copy (`mirror`).',
     ['model', 'mirror', 'side'],
     DURATION_BUCKETS,
   );
   readonly mirrorFirst = this.#families.histogram(
     'weir_mirror_time_to_first_token_seconds',
-    'Time to the first event, or to the whole of a plain answer, of either side.',
+    'Time to the first event, or to the end of a plain response, of either side.',
     ['model', 'mirror', 'side'],
     DURATION_BUCKETS,
   );
@@ -210,12 +204,12 @@ export class Metrics {
   );
   readonly mirrorCost = this.#families.counter(
     'weir_mirror_cost_nanousd_total',
-    'What either side cost, in thousand-millionths of a US dollar.',
+    'Cost of either side, in 10^-9 US dollars.',
     ['model', 'mirror', 'side'],
   );
   readonly mirrorFinish = this.#families.counter(
     'weir_mirror_finish_total',
-    'Pairs of answers, by whether both ended for the same reason.',
+    'Pairs of responses, by whether both have the same finish reason.',
     ['model', 'mirror', 'same'],
   );
   readonly configReloads = this.#families.counter('weir_config_reloads_total', 'Configuration reloads.', [
@@ -228,7 +222,7 @@ export class Metrics {
    */
   constructor(readProcess: () => ProcessStats, readInFlight: () => number) {
     const families = this.#families;
-    families.sampled('llm_requests_in_flight', 'Inference requests being handled.', 'gauge', readInFlight);
+    families.sampled('llm_requests_in_flight', 'Inference requests in flight.', 'gauge', readInFlight);
     families.sampled(
       'process_cpu_seconds_total',
       'User and system CPU time.',
@@ -243,7 +237,7 @@ export class Metrics {
     );
     families.sampled(
       'process_start_time_seconds',
-      'Start of the process, Unix time.',
+      'Start of the process, in Unix time.',
       'gauge',
       () => readProcess().startedAtSeconds,
     );

@@ -1,9 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface ProcessStats {
+  /** User and system time since the start. */
   readonly cpuSeconds: number;
   readonly residentBytes: number;
+  /** Unix time. */
   readonly startedAtSeconds: number;
+  /** Open files and sockets; undefined where the system does not say. */
   readonly openFiles: number | undefined;
 }
 
@@ -22,19 +25,19 @@ function countOpenFiles(): number | undefined {
   try {
     return readdirSync('/proc/self/fd').length;
   } catch {
-    // Only Linux tells.
+    // Only Linux has this file system.
     return undefined;
   }
 }
 
-/** How many files and sockets this process may open, or `undefined` where the system does not tell. */
+/** @returns the number of files and sockets that this process may open; undefined where the system does not say */
 export function openFilesLimit(): number | undefined {
   try {
     const match = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
     if (!match?.[1]) return undefined;
     return match[1] === 'unlimited' ? Number.POSITIVE_INFINITY : Number(match[1]);
   } catch {
-    // Only Linux tells.
+    // Only Linux has this file system.
     return undefined;
   }
 }
