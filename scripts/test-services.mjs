@@ -11,7 +11,7 @@ function isProgram(path) {
     accessSync(path, constants.X_OK);
     return true;
   } catch {
-    // Not there, or not ours to run: the same to who looks for it.
+    // A file that is missing and one that may not be executed are equally unusable.
     return false;
   }
 }
@@ -27,8 +27,12 @@ function postgresFolders() {
   return versions.map((version) => join(POSTGRES_ROOT, version, 'bin'));
 }
 
-/** Paths of the programs that were found; undefined for those that are missing. */
+/** False in `npm run test:unit`: tests that need a service skip themselves. */
+export const servicesWanted = process.env.WEIR_TEST_SERVICES !== 'off';
+
+/** Paths of the programs that were found; undefined for those that are missing or not wanted. */
 export function findServices() {
+  if (!servicesWanted) return {};
   const folders = postgresFolders();
   return {
     initdb: find('initdb', folders),
@@ -37,7 +41,7 @@ export function findServices() {
   };
 }
 
-/** Installs what is missing where this user may, and says loudly what stays missing. */
+/** Installs missing services if this user may, and prints a notice about those that stay missing. */
 export function ensureServices() {
   const wanted = [
     {
@@ -66,6 +70,6 @@ export function ensureServices() {
   }
   for (const { name, url } of missing()) {
     console.log(`\n!!! ${name} is missing and could not be installed: its tests are SKIPPED.`);
-    console.log(`!!! Install it, or name a server of your own with ${url}.\n`);
+    console.log(`!!! Install it, or set ${url} to the URL of your own server.\n`);
   }
 }

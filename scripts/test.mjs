@@ -1,11 +1,22 @@
-// `npm test`: format and lint, types, import rules, unit and end-to-end tests; ends with "N passed, N failed".
+// `npm test` runs every check and test; ends with "N passed, N failed". With an argument:
+//   unit   unit tests without services: seconds
+//   e2e    end-to-end tests
+//   full   everything, with long property tests, long outages and a soak: under sixty minutes
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { root, runtimeEnvironment, setUp } from './setup.mjs';
 import { ensureServices } from './test-services.mjs';
 
+const MODES = ['all', 'unit', 'e2e', 'full'];
+const mode = process.argv[2] ?? 'all';
+if (!MODES.includes(mode)) {
+  console.error(`Unknown mode "${mode}". Use one of: ${MODES.join(', ')}.`);
+  process.exit(2);
+}
+const full = mode === 'full';
+
 const bun = setUp({ withDev: true });
-ensureServices();
+if (mode !== 'unit') ensureServices();
 const tool = (path) => [process.execPath, join(root, 'node_modules', path)];
 
 /** Steps that are one check each. `sound` looks at the output of a step that claims success. */
@@ -22,7 +33,7 @@ const CHECKS = [
       'test',
       'bench',
     ],
-    // A parser that understands nothing finds no violations either.
+    // A parser that reads no module reports no violation either.
     sound: (output) => /\b[1-9]\d{2,} modules/.test(output),
   },
   {
@@ -31,17 +42,34 @@ const CHECKS = [
     sound: (output) => /^[1-9]\d{2,} files checked/m.test(output),
   },
 ];
-const SUITES = [
-  { name: 'unit', paths: ['./src/', './bench/', './scripts/'] },
-  { name: 'end to end', paths: ['./test/'] },
-];
+const UNIT = { name: 'unit', paths: ['./src/', './bench/', './scripts/'] };
+const END_TO_END = { name: 'end to end', paths: ['./test/'] };
+const SUITES = { all: [UNIT, END_TO_END], unit: [UNIT], e2e: [END_TO_END], full: [UNIT, END_TO_END] }[mode];
+/** Memory over many requests, and what aborted streams leave behind. */
+const SOAK = {
+  name: 'soak',
+  command: [
+    process.execPath,
+    join(root, 'scripts/bench.mjs'),
+    ...['--only', 'requests,aborts', '--subjects', 'floor,weir', '--check=flat-memory,no-abort-left'],
+  ],
+};
+
+const TEST_TIMEOUT_MS = full ? 20 * 60_000 : 30_000;
+/** Without services their tests skip themselves (test/support/services). */
+const MODE_ENVIRONMENT = {
+  all: {},
+  e2e: {},
+  unit: { WEIR_TEST_SERVICES: 'off' },
+  full: { WEIR_TEST_FULL: '1' },
+}[mode];
 
 function run(command, { quiet }) {
   return new Promise((resolve) => {
     const [file, ...args] = command;
     const child = spawn(file, args, {
       cwd: root,
-      env: { ...runtimeEnvironment(), NO_COLOR: process.stdout.isTTY ? '' : '1' },
+      env: { ...runtimeEnvironment(), ...MODE_ENVIRONMENT, NO_COLOR: process.stdout.isTTY ? '' : '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
@@ -61,23 +89,31 @@ const count = (output, word) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, 'm').e
 
 const started = Date.now();
 const totals = { passed: 0, failed: 0, skipped: 0 };
-for (const { name, command, sound } of CHECKS) {
+
+async function check({ name, command, sound }) {
   const { code, output } = await run(command, { quiet: true });
   const passed = code === 0 && (sound?.(output) ?? true);
   totals[passed ? 'passed' : 'failed'] += 1;
   console.log(`${passed ? 'pass' : 'FAIL'}  ${name}`);
   if (!passed) console.log(output);
 }
-for (const { name, paths } of SUITES) {
+
+async function suite({ name, paths }) {
   console.log(`\n== ${name} tests ==`);
-  const { code, output } = await run([bun, 'test', '--timeout', '30000', ...paths], { quiet: false });
+  const preload = full ? ['--preload', './test/support/long-properties.ts'] : [];
+  const command = [bun, 'test', ...preload, '--timeout', String(TEST_TIMEOUT_MS), ...paths];
+  const { code, output } = await run(command, { quiet: false });
   const failed = count(output, 'fail');
   const passed = count(output, 'pass');
   totals.passed += passed;
   totals.skipped += count(output, 'skip');
-  // A runner that crashed, or found nothing to run, has failed however few failures it counted.
+  // A runner that crashed, or found no test, has failed however few failures it counted.
   totals.failed += failed + ((code !== 0 && failed === 0) || passed === 0 ? 1 : 0);
 }
+
+if (mode === 'all' || full) for (const step of CHECKS) await check(step);
+for (const one of SUITES) await suite(one);
+if (full) await check(SOAK);
 
 console.log(`\n${Math.round((Date.now() - started) / 1000)} s`);
 const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : '';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { faultsOf, loadText } from '../../test/support/config-source.ts';
+import { runs } from '../../test/support/effort.ts';
 import { ConfigError } from './errors.ts';
 
 const bomb = [
@@ -101,7 +102,7 @@ describe('hostile files', () => {
           expect(error).toBeInstanceOf(ConfigError);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { loadText } from '../../test/support/config-source.ts';
+import { runs } from '../../test/support/effort.ts';
 import { testCatalog } from '../../test/support/provider-catalog.ts';
 import { createConfigSchema } from './schema.ts';
 
@@ -159,6 +160,6 @@ test('what the schema accepts loads to the same value from YAML', () => {
       });
       expect(loadText(text).config).toEqual(expected);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { toSlice } from '../../test/support/bytes.ts';
+import { runs } from '../../test/support/effort.ts';
 import { ByteSlice, joinSlices } from './byte-slice.ts';
 
 const strict = new TextDecoder('utf-8', { fatal: true });
@@ -38,7 +39,7 @@ describe('ByteSlice', () => {
         expect(textOf(slice)).toBe(decoded(some, strict));
         expect(slice.lenientText()).toBe(new TextDecoder().decode(some));
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../test/support/effort.ts';
 import { editMembers, headThrough } from './json-edit.ts';
 
 /** Pieces that scanners trip over: quotes, backslashes, brackets and commas inside strings, odd numbers. */
@@ -150,7 +151,7 @@ describe('editMembers', () => {
         JSON.parse(out);
         expect(readMembers(out)).toEqual(expectedMembers(source.members, changes));
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 
@@ -168,7 +169,7 @@ describe('editMembers', () => {
         );
         expect(got).toEqual(wanted);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -196,7 +197,7 @@ describe('editMembers', () => {
         expect(out.startsWith(text.slice(0, open))).toBe(true);
         expect(out.endsWith(text.slice(open))).toBe(true);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -260,7 +261,7 @@ describe('headThrough', () => {
         expect(text.startsWith(head)).toBe(true);
         expect(readMembers(`${head}}`).map(([name]) => name)).toEqual(first);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 });

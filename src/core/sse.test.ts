@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { joinBytes, splitAtRandom, toBytes, toSlice, toText } from '../../test/support/bytes.ts';
+import { runs } from '../../test/support/effort.ts';
 import { parseEventStream } from '../../test/support/event-stream.ts';
 import { BufferListBuilder } from './buffer-list.ts';
 import { ByteSlice } from './byte-slice.ts';
@@ -37,7 +38,7 @@ describe('SseFramer', () => {
         expect(frame(splitAtRandom(bytes, cuts))).toEqual(frame([bytes]));
         expect(frame([...bytes].map((byte) => Uint8Array.of(byte)))).toEqual(frame([bytes]));
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -52,7 +53,7 @@ describe('SseFramer', () => {
         const wanted = parseEventStream(ended).events.map(({ data, event }) => ({ data, event }));
         expect(seen).toEqual(wanted);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { joinBytes } from '../../test/support/bytes.ts';
+import { runs } from '../../test/support/effort.ts';
 import { eventData } from '../../test/support/event-stream.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { FakeTransport, type FakeUpstreamCall } from '../../test/support/fake-transport.ts';
@@ -422,7 +423,7 @@ describe('a request, whatever happens', () => {
         await settle();
         expectBalancedBooks(run);
       }),
-      { numRuns: 4_000 },
+      { numRuns: runs(4_000) },
     );
     // The schedules did reach every way to end.
     expect([...seen].sort()).toEqual([

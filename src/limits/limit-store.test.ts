@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../test/support/effort.ts';
 import {
   charge,
   concurrency,
@@ -234,7 +235,7 @@ for (const backend of BACKENDS) {
             });
           }
         }),
-        { numRuns: 40 },
+        { numRuns: runs(40) },
       );
     });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../test/support/effort.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { AddressLimiter, type AddressRules } from './per-address.ts';
@@ -59,7 +60,7 @@ describe('the rate', () => {
           });
         });
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -181,7 +182,7 @@ describe('places in flight', () => {
           expect(await refusal).toMatchObject({ code: 'rate_limit_exceeded', status: 429 });
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../test/support/effort.ts';
 import { ByteSlice } from '../core/byte-slice.ts';
 import { SocketWriter } from './socket-writer.ts';
 import { WriteBatch } from './write-batch.ts';
@@ -53,7 +54,7 @@ describe('SocketWriter', () => {
           expect(to.text().equals(expected)).toBe(true);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

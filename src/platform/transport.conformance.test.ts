@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../test/support/effort.ts';
 import {
   type Script,
   type ScriptedUpstream,
@@ -165,7 +166,7 @@ describe.each(transports)('%s transport', (_name, create, differs) => {
           expect(result.error).toBeUndefined();
           expect(result.body.equals(Buffer.concat(chunks))).toBe(true);
         }),
-        { numRuns: 30 },
+        { numRuns: runs(30) },
       );
       expect(server.connections()).toBe(1);
     });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { decodeProtectedHeader, jwtVerify } from 'jose';
+import { runs } from '../../test/support/effort.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { answering, FakeTransport } from '../../test/support/fake-transport.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -139,7 +140,7 @@ describe('CachedTokenSource', () => {
           }
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../test/support/effort.ts';
 import { requestBytes } from '../../test/support/http-raw.ts';
 import { reply, TestServers } from '../../test/support/test-servers.ts';
 import { BodyError, type HttpRequest, type HttpResponse } from '../core/http.ts';
@@ -67,7 +68,7 @@ describe('requests', () => {
           connection.destroy();
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -15,6 +15,7 @@ import { responsesChatFormat } from '../../src/providers/openai-responses/index.
 import type { Target } from '../../src/providers/types.ts';
 import { toBytes, toSlice } from '../support/bytes.ts';
 import { expectEventRules, readEvents } from '../support/chat-events.ts';
+import { runs } from '../support/effort.ts';
 import { upstreamHeaders } from '../support/fake-transport.ts';
 import { testContext, testProvider, testTarget } from '../support/inference.ts';
 import { ANY_ORIGIN, assistantParts, chatRequest, chatResult, type Expressible } from './arbitraries.ts';
@@ -169,7 +170,7 @@ describe.each(WIRES.map((wire) => [wire.name, wire] as const))(
           const response = { status: 200, headers: upstreamHeaders({}), body };
           expect(essence(format.parse(response, target, NOTHING_ASKED))).toEqual(essence(result));
         }),
-        { numRuns: 300 },
+        { numRuns: runs(300) },
       );
     });
 
@@ -188,7 +189,7 @@ describe.each(WIRES.map((wire) => [wire.name, wire] as const))(
           expectEventRules(events, true);
           expect(essence(resultOf(events))).toEqual(essence(result));
         }),
-        { numRuns: 300 },
+        { numRuns: runs(300) },
       );
     });
 
@@ -201,7 +202,7 @@ describe.each(WIRES.map((wire) => [wire.name, wire] as const))(
           const last = messages.at(-2);
           expect(last?.role === 'assistant' ? last.content.map(bare) : last).toEqual(content);
         }),
-        { numRuns: 300 },
+        { numRuns: runs(300) },
       );
     });
 
@@ -219,7 +220,7 @@ describe.each(WIRES.map((wire) => [wire.name, wire] as const))(
           const read = dialect.toChat(parsed(body));
           expect<unknown>({ ...read, messages: bareMessages(read.messages) }).toEqual(request);
         }),
-        { numRuns: 300 },
+        { numRuns: runs(300) },
       );
     });
   },

@@ -11,6 +11,7 @@ import { ollamaChatFormat } from '../../src/providers/ollama/index.ts';
 import { openAiChatFormat } from '../../src/providers/openai-compatible/chat-format.ts';
 import { responsesChatFormat } from '../../src/providers/openai-responses/index.ts';
 import { expectEventRules, readEvents } from '../support/chat-events.ts';
+import { runs } from '../support/effort.ts';
 import { testTarget } from '../support/inference.ts';
 import { resultOf } from './events.ts';
 import { STREAMS } from './streams.ts';
@@ -62,7 +63,7 @@ describe.each(CASES)('a stream of %s', (_, format, blocks) => {
       fc.property(shares, (cuts) => {
         expect(read(cutAt(bytes, cuts))).toEqual(whole);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -78,7 +79,7 @@ describe.each(CASES)('a stream of %s', (_, format, blocks) => {
           expectEventRules(events, false);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -99,7 +100,7 @@ describe.each(CASES)('a stream of %s', (_, format, blocks) => {
         if (error !== undefined) expect(error).toBeInstanceOf(GatewayError);
         expectEventRules(events, error === undefined);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -116,7 +117,7 @@ describe.each(CASES)('a stream of %s', (_, format, blocks) => {
         if (error !== undefined) expect(error).toBeInstanceOf(GatewayError);
         expectEventRules(events, error === undefined);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { joinBytes, toBytes } from './bytes.ts';
+import { runs } from './effort.ts';
 import { createGate } from './gate.ts';
 import { openRaw, requestBytes, sendRaw } from './http-raw.ts';
 import { type MockUpstream, refusedUrl, startMockUpstream } from './mock-upstream.ts';
@@ -110,7 +111,7 @@ describe('answers', () => {
         expect(response.complete).toBe(true);
         expect(response.body).toEqual(joinBytes(given.pieces));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

@@ -2,13 +2,15 @@
 declare module '*/scripts/setup.mjs' {
   /** Path of the runtime's executable. Installs what is missing. */
   export function setUp(options?: { withDev?: boolean }): string;
-  /** The caller's environment plus what the runtime must be told before it starts. */
+  /** The caller's environment plus the variables that the runtime reads before it starts. */
   export function runtimeEnvironment(): Record<string, string | undefined>;
 }
 
 /** Types of `scripts/test-services.mjs`, for the same reason. */
 declare module '*/scripts/test-services.mjs' {
-  /** Paths of the programs that were found; undefined for those that are missing. */
+  /** False in `npm run test:unit`: tests that need a service skip themselves. */
+  export const servicesWanted: boolean;
+  /** Paths of the programs that were found; undefined for those that are missing or not wanted. */
   export function findServices(): {
     readonly initdb: string | undefined;
     readonly postgres: string | undefined;

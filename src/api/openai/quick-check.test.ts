@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../../test/support/effort.ts';
 import { isPlainChat } from './quick-check.ts';
 import { chatRequest } from './schemas.ts';
 
@@ -31,7 +32,7 @@ test('whatever is taken for plain is accepted by the schema', () => {
     fc.property(body, (value) => {
       if (isPlainChat(value, known)) expect(chatRequest.safeParse(value).success).toBe(true);
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { joinBytes, splitAtRandom, toBytes, toSlice, toText } from '../../../test/support/bytes.ts';
+import { runs } from '../../../test/support/effort.ts';
 import { eventData } from '../../../test/support/event-stream.ts';
 import type { BufferList } from '../../core/buffer-list.ts';
 import { isRecord } from '../../core/json.ts';
@@ -140,7 +141,7 @@ describe('any stream', () => {
           ),
         ).toEqual(whole);
       }),
-      { numRuns: 1_500 },
+      { numRuns: runs(1_500) },
     );
   });
 
@@ -167,7 +168,7 @@ describe('any stream', () => {
         expect(texts(seen)).toEqual(texts(sent));
         expect(eventData(out).filter((data) => data === '[DONE]')).toHaveLength(finished ? 1 : 0);
       }),
-      { numRuns: 1_500 },
+      { numRuns: runs(1_500) },
     );
   });
 
@@ -188,7 +189,7 @@ describe('any stream', () => {
           if (withUsage.length > 0) expect(seen.at(-1)).toEqual(withUsage[0] ?? {});
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -212,7 +213,7 @@ describe('any stream', () => {
         expect(finished).toBe(false);
         expect(code).toBeDefined();
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 });

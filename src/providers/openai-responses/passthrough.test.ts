@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { splitAtRandom, toBytes, toSlice, toText } from '../../../test/support/bytes.ts';
+import { runs } from '../../../test/support/effort.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { responsesPassthrough } from './index.ts';
 import { attemptContext, responsesCall, responsesTarget } from './test-support.ts';
@@ -171,7 +172,7 @@ describe('a stream', () => {
           whole.decoder.observed,
         ]);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

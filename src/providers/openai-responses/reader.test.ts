@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { splitAtRandom, toBytes } from '../../../test/support/bytes.ts';
 import { expectEventRules, readEvents } from '../../../test/support/chat-events.ts';
+import { runs } from '../../../test/support/effort.ts';
 import type { ChatEvent } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { responsesChatFormat } from './index.ts';
@@ -383,6 +384,6 @@ test('nothing depends on where the bytes are split', () => {
       expectEventRules(whole.events, ends);
       expect(read(text, seed).events).toEqual(whole.events);
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });

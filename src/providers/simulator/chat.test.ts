@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { z } from 'zod';
+import { runs } from '../../../test/support/effort.ts';
 import { createHarness, readEvents, userMessage } from './test-support.ts';
 
 const usage = z.looseObject({
@@ -231,7 +232,7 @@ describe('a chat completion', () => {
         );
         expect(whole.usage.total_tokens).toBe(whole.usage.prompt_tokens + whole.usage.completion_tokens);
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -240,7 +241,7 @@ describe('a chat completion', () => {
       fc.asyncProperty(requests, async (request) => {
         expect(await complete(request)).toEqual(await complete(request));
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { z } from 'zod';
+import { runs } from '../../../test/support/effort.ts';
 import { createHarness, readEvents } from './test-support.ts';
 
 const choice = z.looseObject({
@@ -90,7 +91,7 @@ describe('completions', () => {
         expect(offsets).toEqual(whole.choices.map(({ logprobs }) => logprobs?.text_offset ?? []));
         expect(chunks.at(-1)?.usage).toEqual(whole.usage);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -136,7 +137,7 @@ describe('embeddings', () => {
           expect(await embed(input, { dimensions, encoding_format: 'base64' })).toEqual([floats]);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

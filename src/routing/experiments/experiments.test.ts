@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../../test/support/effort.ts';
 import { testCall } from '../../../test/support/inference.ts';
 import type { ModelRoute } from '../directory.ts';
 import { RequestFacts } from '../request-facts.ts';
@@ -117,7 +118,7 @@ describe('a canary', () => {
         }
         expect(rollbacks).toEqual([]);
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../../test/support/effort.ts';
 import { CircuitBreaker } from './breaker.ts';
 
 const SETTINGS = { failures: 5, errorRate: 0.5, minRequests: 20, openMs: 30_000 };
@@ -107,7 +108,7 @@ describe('a breaker', () => {
         for (const probe of open) breaker.abandoned(probe);
         expect(breaker.admits(now + 8 * SETTINGS.openMs)).toBe(true);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import pg from 'pg';
+import { FULL } from '../../../test/support/effort.ts';
 import {
   canStopPostgres,
   hasPostgres,
@@ -10,8 +11,8 @@ import { seeded } from '../../core/random.ts';
 import { PostgresServer } from './postgres-server.ts';
 import { TenantDatabases } from './tenant-databases.ts';
 
-/** A thousand take a minute and 8 GB of disk, so that is for whoever asks for it. */
-const TENANTS = Number(process.env.WEIR_TEST_TENANTS ?? 100);
+/** A hundred take several seconds and 0.8 GB of disk, so `npm test` uses fewer. */
+const TENANTS = Number(process.env.WEIR_TEST_TENANTS ?? (FULL ? 300 : 30));
 const CONNECTIONS = 20;
 
 describe.skipIf(!hasPostgres || !canStopPostgres)('many tenants on PostgreSQL', () => {

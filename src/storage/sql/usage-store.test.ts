@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { BACKENDS, type TestServer } from '../../../test/support/database-servers.ts';
+import { runs } from '../../../test/support/effort.ts';
 import { UsageBatches } from '../usage-batch.ts';
 import { eventOf, lineOf, type UsageEvent } from '../usage-event.ts';
 import { TenantDatabases } from './tenant-databases.ts';
@@ -144,7 +145,7 @@ for (const backend of BACKENDS) {
 
     test('gives every event back once, page by page', async () => {
       const batches = fc.sample(fc.array(anyEvent, { minLength: 1, maxLength: 40 }), {
-        numRuns: 5,
+        numRuns: runs(5),
         seed: 11,
       });
       // Two gateways' batches that begin in the same millisecond.

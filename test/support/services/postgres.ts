@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import pg from 'pg';
-import { findServices } from '../../../scripts/test-services.mjs';
+import { findServices, servicesWanted } from '../../../scripts/test-services.mjs';
 import { freePort } from '../gateway.ts';
 import { exitOf, outputOf, runService, serviceFolder, startService, untilReady } from './process.ts';
 
@@ -17,9 +17,9 @@ export interface TestPostgres {
 }
 
 const { initdb, postgres } = findServices();
-const givenUrl = process.env.WEIR_TEST_POSTGRES_URL;
+const givenUrl = servicesWanted ? process.env.WEIR_TEST_POSTGRES_URL : undefined;
 
-/** False: tests of it are skipped, which the test set-up has said. */
+/** False: its tests are skipped; scripts/test-services.mjs prints a notice. */
 export const hasPostgres = Boolean(givenUrl) || (initdb !== undefined && postgres !== undefined);
 /** False where the server is somebody's own, which tests may not stop. */
 export const canStopPostgres = initdb !== undefined && postgres !== undefined;

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { findServices } from '../../../scripts/test-services.mjs';
+import { findServices, servicesWanted } from '../../../scripts/test-services.mjs';
 import { freePort } from '../gateway.ts';
 import { exitOf, outputOf, serviceFolder, startService, untilReady } from './process.ts';
 
@@ -17,9 +17,9 @@ export interface TestRedis {
 }
 
 const { redis } = findServices();
-const givenUrl = process.env.WEIR_TEST_REDIS_URL;
+const givenUrl = servicesWanted ? process.env.WEIR_TEST_REDIS_URL : undefined;
 
-/** False: tests of it are skipped, which the test set-up has said. */
+/** False: its tests are skipped; scripts/test-services.mjs prints a notice. */
 export const hasRedis = Boolean(givenUrl) || redis !== undefined;
 /** False where the server is somebody's own, which tests may not stop. */
 export const canStopRedis = redis !== undefined;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { z } from 'zod';
+import { runs } from '../../../../test/support/effort.ts';
 import { createRandom } from '../random.ts';
 import { makeInstance } from './instance.ts';
 import { Budget, type Json, SchemaError } from './types.ts';
@@ -95,7 +96,7 @@ describe('an instance of a schema', () => {
         const value = make(schema, seed, ['Paris', 'Über']);
         if (!zodAccepts(schema, value)) throw new Error(`${JSON.stringify(value)} does not fit`);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -104,7 +105,7 @@ describe('an instance of a schema', () => {
       fc.property(schemas, fc.string(), (schema, seed) => {
         expect(make(schema, seed)).toEqual(make(schema, seed));
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

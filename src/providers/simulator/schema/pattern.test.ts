@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { runs } from '../../../../test/support/effort.ts';
 import { createRandom } from '../random.ts';
 import { parsePattern } from './pattern.ts';
 import { Budget, SchemaError } from './types.ts';
@@ -40,7 +41,7 @@ describe('a pattern', () => {
       fc.property(pattern, text, (source, sample) => {
         expect(parsePattern(source).matches(sample, budget())).toBe(new RegExp(source, 'u').test(sample));
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 
