@@ -2,9 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configDocumentation } from '../src/config/documentation.ts';
+import { eventsPage } from '../src/events/events-page.ts';
 import { Metrics } from '../src/observability/metrics.ts';
 import { withMetricsTable } from '../src/observability/metrics-page.ts';
-import { eventsPage } from '../src/events/events-page.ts';
 import { PROVIDER_CATALOG } from '../src/providers/registry.ts';
 
 const page = join(import.meta.dirname, '..', 'docs', 'configuration.md');
