@@ -6,7 +6,7 @@ import type { ModelRoute } from '../../src/routing/directory.ts';
 import { ModelDirectory } from '../../src/routing/directory.ts';
 import { TargetStates } from '../../src/routing/health/target-states.ts';
 import { RequestFacts } from '../../src/routing/request-facts.ts';
-import { freshRoutingState, Router } from '../../src/routing/router.ts';
+import { createRoutingState, Router } from '../../src/routing/router.ts';
 import type { StrategyName } from '../../src/routing/strategies/index.ts';
 import { EventQueue } from './event-queue.ts';
 import { Replica, type ReplicaSpec } from './replica.ts';
@@ -64,7 +64,7 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
     facts: undefined,
   };
   const router = new Router({
-    ...freshRoutingState(states),
+    ...createRoutingState(states),
     directory: new ModelDirectory([], [], () => new Map()),
     random,
     modelInfo: ({ provider }) => {
@@ -113,9 +113,9 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
           else failed += 1;
           return;
         }
-        lease.answered(served.firstTokenAt);
+        lease.responseStarted(served.firstTokenAt);
         lease.end(events.now, undefined, request.outputTokens);
-        router.answered(route, target, facts);
+        router.recordResponse(route, target, facts);
         totals.push(events.now - request.at);
         firsts.push(served.firstTokenAt - request.at);
         cost += served.cost;

@@ -22,7 +22,7 @@ import { ModelDiscovery } from '../routing/discovery.ts';
 import { detectEngines } from '../routing/engine-detection.ts';
 import { EngineLoads } from '../routing/engine-loads.ts';
 import { Experiments } from '../routing/experiments/experiments.ts';
-import { freshRoutingState, type RoutingState } from '../routing/router.ts';
+import { createRoutingState, type RoutingState } from '../routing/router.ts';
 import type { CreatedKey } from '../tenancy/keys.ts';
 import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
@@ -107,7 +107,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config: loaded.config, stores, clock, events, metrics, tokenizer, prices },
   });
   const routing: RoutingState = {
-    ...freshRoutingState(),
+    ...createRoutingState(),
     engines: new EngineLoads(() => clock.now(), LOADS_STALE_MS),
     experiments: new Experiments(Math.random, (model, canary, reason) =>
       events.emit('canary.rolled_back', { model, canary, reason }),

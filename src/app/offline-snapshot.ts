@@ -4,7 +4,7 @@ import type { ModelData } from '../metering/model-data.ts';
 import { createFetchTransport } from '../platform/fetch-transport.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
 import { createSimulator } from '../providers/simulator/index.ts';
-import { freshRoutingState } from '../routing/router.ts';
+import { createRoutingState } from '../routing/router.ts';
 import { buildSnapshot, type GatewaySnapshot } from './snapshot.ts';
 
 /** The snapshot of a configuration for commands that only read it: no engine is started, no model discovered. */
@@ -17,7 +17,7 @@ export function offlineSnapshot(
   }: { readonly modelData?: ModelData; readonly random?: () => number } = {},
 ): GatewaySnapshot {
   const simulator = createSimulator({ clock: systemClock });
-  const routing = freshRoutingState();
+  const routing = createRoutingState();
   const snapshot = buildSnapshot(config, {
     env,
     clock: systemClock,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { loadText } from '../../test/support/config-source.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
-import { freshRoutingState } from '../routing/router.ts';
+import { createRoutingState } from '../routing/router.ts';
 import { buildSnapshot } from './snapshot.ts';
 
 function build(text: string, env: Readonly<Record<string, string>> = {}) {
@@ -11,7 +11,7 @@ function build(text: string, env: Readonly<Record<string, string>> = {}) {
   const snapshot = buildSnapshot(loadText(text).config, {
     env,
     clock: new FakeClock(),
-    routing: freshRoutingState(),
+    routing: createRoutingState(),
     random: () => 0,
     discovered: () => new Map(),
     simulator,

@@ -3,13 +3,13 @@ import { loadText } from '../../test/support/config-source.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
 import { buildSnapshot } from '../app/snapshot.ts';
-import { freshRoutingState } from '../routing/router.ts';
+import { createRoutingState } from '../routing/router.ts';
 import { type BannerInput, banner } from './banner.ts';
 
 const snapshot = buildSnapshot(loadText('{}').config, {
   env: {},
   clock: new FakeClock(),
-  routing: freshRoutingState(),
+  routing: createRoutingState(),
   random: () => 0,
   discovered: () => new Map(),
   simulator: new FakeTransport(),

@@ -144,8 +144,8 @@ function print(output: Output, found: Described, asked: string): void {
     output.out('\nThe first is asked first; each other when all before it have failed.');
   } else output.err('No target can be used.');
   for (const busy of found.waits_for) output.out(`${busy} is busy: it would be waited for.`);
-  for (const { model, left_out: leftOut } of found.looks) {
-    for (const { provider, model: upstream, reason } of leftOut) {
+  for (const { model, left_out: excluded } of found.looks) {
+    for (const { provider, model: upstream, reason } of excluded) {
       output.out(`${model}: ${provider}/${upstream} is left out: ${reason.replaceAll('_', ' ')}.`);
     }
   }

@@ -151,12 +151,12 @@ describe('models', () => {
   });
 
   test('weights that add up to zero', () => {
-    const weightless = (strategy: string): string =>
+    const zeroWeight = (strategy: string): string =>
       `models: [{ id: m, strategy: ${strategy}, targets: [{ provider: simulator, model: x, weight: 0 }] }]`;
-    expect(faultsOf(weightless('weighted'))).toEqual([
+    expect(faultsOf(zeroWeight('weighted'))).toEqual([
       '1:48 models[0].targets: the weights add up to 0, so no target could be picked',
     ]);
-    expect(faultsOf(weightless('round-robin'))).toEqual([
+    expect(faultsOf(zeroWeight('round-robin'))).toEqual([
       '1:51 models[0].targets: every target has weight 0, so none could be picked',
     ]);
   });

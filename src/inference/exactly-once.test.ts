@@ -23,7 +23,7 @@ import { openAiCompatibleAdapter } from '../providers/openai-compatible/adapter.
 import { ModelDirectory } from '../routing/directory.ts';
 import { DEFAULT_HEALTH, type InFlightLease } from '../routing/health/target-state.ts';
 import { TargetStates } from '../routing/health/target-states.ts';
-import { freshRoutingState, Router } from '../routing/router.ts';
+import { createRoutingState, Router } from '../routing/router.ts';
 import { type AttemptTrace, type Outcome, RequestContext } from './context.ts';
 import { DeadlineMonitor } from './deadlines.ts';
 import { type InferenceAnswer, InferenceService } from './service.ts';
@@ -214,7 +214,7 @@ class Run {
     const snapshot = {
       directory,
       prices: NO_PRICES,
-      router: new Router({ ...freshRoutingState(this.states), directory, random: () => 0 }),
+      router: new Router({ ...createRoutingState(this.states), directory, random: () => 0 }),
       providers,
       limits: LIMITS,
     };

@@ -41,11 +41,11 @@ export function explain(record: RequestRecord, facts?: Facts) {
       because: reason,
       strategy,
       at_ms: ms(startedAt, at),
-      targets: evaluated.map(({ target, leftOut, inflight, timePerTokenMs }) => ({
+      targets: evaluated.map(({ target, exclusion, inflight, timePerTokenMs }) => ({
         provider: target.provider.id,
         model: target.model,
         key: target.provider.account,
-        ...(leftOut === undefined ? {} : { left_out: leftOut }),
+        ...(exclusion === undefined ? {} : { left_out: exclusion }),
         in_flight: inflight,
         ms_per_token: timePerTokenMs === undefined ? undefined : Math.round(timePerTokenMs * 100) / 100,
         cost_usd: costAt(target),

@@ -65,10 +65,10 @@ export class FailoverExecutor {
             snapshot.limits.queueTimeoutMs,
           );
           if (!slot) {
-            plan.left();
+            plan.queueAbandoned();
             continue;
           }
-          plan.entered(slot.candidate);
+          plan.queueAdmitted(slot.candidate);
         }
         const { route, target } = slot.candidate;
         const loading = target.provider.lazyEngine?.ensureLoaded();
@@ -83,12 +83,12 @@ export class FailoverExecutor {
         }
         if (target.limits) slot = { ...slot, reservation: await this.#admit(run, slot.candidate) };
         const answer = await this.#try(run, plan, slot);
-        snapshot.router.answered(route, answer.target, facts);
+        snapshot.router.recordResponse(route, answer.target, facts);
         return answer;
       } catch (thrown) {
         lastError = asGatewayError(thrown);
         for (const { failure } of context.attempts.slice(before)) if (failure) failures.push(failure);
-        const goOn = slot ? plan.failed(lastError) : plan.refused(lastError);
+        const goOn = slot ? plan.failed(lastError) : plan.queueRejected(lastError);
         if (context.aborted || !goOn) throw lastError.with({ attempts: failures });
       } finally {
         // What no attempt has taken over was not used.
@@ -154,7 +154,7 @@ export class FailoverExecutor {
     const early = await Promise.race([settled, slow]);
     timer.abort();
     if (early || context.aborted) return first.answer;
-    const other = plan.beside(
+    const other = plan.hedgeCandidate(
       this.#now(),
       (one) =>
         one.provider.lazyEngine?.loaded !== false &&

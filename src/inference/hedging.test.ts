@@ -14,7 +14,7 @@ import { readableOf } from '../core/push-stream.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { type HedgeSettings, ModelDirectory } from '../routing/directory.ts';
 import { TargetStates } from '../routing/health/target-states.ts';
-import { freshRoutingState, Router } from '../routing/router.ts';
+import { createRoutingState, Router } from '../routing/router.ts';
 import { RequestContext } from './context.ts';
 import { DeadlineMonitor } from './deadlines.ts';
 import { InferenceService } from './service.ts';
@@ -40,7 +40,7 @@ async function run(requests: number, hedging: HedgeSettings | undefined) {
     () => new Map(),
   );
   let turn = 0;
-  const router = new Router({ ...freshRoutingState(states), directory, random: () => 0 });
+  const router = new Router({ ...createRoutingState(states), directory, random: () => 0 });
   const service = new InferenceService({
     clock,
     deadlines: new DeadlineMonitor(

@@ -29,19 +29,19 @@ export function nothingUsable(
 ): GatewayError {
   const evaluated = plan.decisions
     .flatMap((decision) => decision.evaluated)
-    .filter(({ leftOut }) => leftOut !== 'weight 0');
+    .filter(({ exclusion }) => exclusion !== 'weight 0');
   if (evaluated.length === 0) {
     return new GatewayError('model_not_found', `Model "${model}" has no target.`, { param: 'model' });
   }
-  const insisted = evaluated.every(({ demanded }) => demanded);
-  const each = evaluated.map(({ target, leftOut }) => {
+  const allByConstraint = evaluated.every(({ byConstraint }) => byConstraint);
+  const each = evaluated.map(({ target, exclusion }) => {
     const { lastFailure } = states.of(target);
     const last = lastFailure ? `; last failure: ${lastFailure.message}` : '';
-    return `${target.provider.id}/${target.model} (${(leftOut ?? 'not tried').replaceAll('_', ' ')}${last})`;
+    return `${target.provider.id}/${target.model} (${(exclusion ?? 'not tried').replaceAll('_', ' ')}${last})`;
   });
   // Keys of one account may all be in the same condition.
   const list = [...new Set(each)];
-  if (insisted) {
+  if (allByConstraint) {
     return new GatewayError(
       'invalid_request',
       `No target of model "${model}" is what the request insists on: ${list.join(', ')}. See the headers x-weir-region and x-weir-max-cost.`,

@@ -14,7 +14,7 @@ import { GatewayError } from '../core/errors.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import { ModelDirectory } from '../routing/directory.ts';
 import { TargetStates } from '../routing/health/target-states.ts';
-import { freshRoutingState, Router } from '../routing/router.ts';
+import { createRoutingState, Router } from '../routing/router.ts';
 import { type Outcome, RequestContext } from './context.ts';
 import { DeadlineMonitor } from './deadlines.ts';
 import { InferenceService } from './service.ts';
@@ -48,7 +48,7 @@ async function ask(transports: readonly FakeTransport[], model = 'asked', weight
   const snapshot = {
     directory,
     router: new Router({
-      ...freshRoutingState(states),
+      ...createRoutingState(states),
       directory,
       random: () => 0,
       retry: { attempts: 1, baseMs: 0, maxMs: 0, budget: 0 },

@@ -87,7 +87,7 @@ export class UpstreamAttempt implements AttemptOptions, HedgedAttempt {
     const cancel = (reason: GatewayError) => this.#attempt.cancel(reason);
     if (hedgeGroup) hedgeGroup.add(this);
     else context.onAbort(cancel);
-    lease.onGiveUp = cancel;
+    lease.onAbandon = cancel;
   }
 
   /** Settles when it is committed, or has failed before that. */
@@ -126,7 +126,7 @@ export class UpstreamAttempt implements AttemptOptions, HedgedAttempt {
     const context = this.#request;
     trace.firstEventAt = now;
     context.answeredBy = trace;
-    this.#lease.answered(now);
+    this.#lease.responseStarted(now);
     context.committedAt ??= now;
   }
 

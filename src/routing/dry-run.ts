@@ -6,7 +6,7 @@ import type { Router } from './router.ts';
 import type { RoutingDecision } from './routing-decision.ts';
 
 /** One target on the road that a request would take. */
-export interface RoadStep {
+export interface DryRunStep {
   readonly target: Target;
   /** US dollars that it is expected to cost there; undefined where prices are not known. */
   readonly expectedCost: string | undefined;
@@ -19,14 +19,14 @@ export interface DryRun {
   readonly suggestions: readonly string[];
   readonly variant: string | undefined;
   /** The first is asked first; each other when all before it have failed. */
-  readonly road: readonly RoadStep[];
+  readonly path: readonly DryRunStep[];
   /** Targets that would be waited for, because they are busy. */
-  readonly waitsFor: readonly Target[];
+  readonly queuedFor: readonly Target[];
   readonly decisions: readonly RoutingDecision[];
 }
 
 /** Longer than any chain of fallbacks that makes sense. */
-const MOST_STEPS = 200;
+const MAX_STEPS = 200;
 
 /** Where a request would go at this moment. Nothing is sent. */
 export function dryRun(
@@ -39,11 +39,11 @@ export function dryRun(
   const route = directory.resolve(model);
   if (!route) {
     const suggestions = directory.suggest(model);
-    return { model: undefined, suggestions, variant: undefined, road: [], waitsFor: [], decisions: [] };
+    return { model: undefined, suggestions, variant: undefined, path: [], queuedFor: [], decisions: [] };
   }
   const plan = router.plan(route, facts, now);
-  const road: RoadStep[] = [];
-  const waitsFor: Target[] = [];
+  const path: DryRunStep[] = [];
+  const queuedFor: Target[] = [];
   // A failure that another target may not have, and that is not repeated: each is visited once.
   const failure = new GatewayError('upstream_auth_failed', 'This is a dry run.');
   const costAt = (target: Target, of: ModelRoute) =>
@@ -52,23 +52,23 @@ export function dryRun(
       outputTokens: facts.outputTokens,
       raw: {},
     });
-  for (let steps = 0; steps < MOST_STEPS; steps += 1) {
+  for (let steps = 0; steps < MAX_STEPS; steps += 1) {
     const step = plan.next(now, Number.POSITIVE_INFINITY);
     if (step.kind === 'try') {
       const { target, route: of } = step.candidate;
-      road.push({ target, expectedCost: costAt(target, of) });
+      path.push({ target, expectedCost: costAt(target, of) });
       plan.failed(failure);
     } else if (step.kind === 'queue') {
-      waitsFor.push(...step.busy.map(({ target }) => target));
-      plan.refused(failure);
+      queuedFor.push(...step.busy.map(({ target }) => target));
+      plan.queueRejected(failure);
     } else break;
   }
   return {
     model: route.id,
     suggestions: [],
     variant: plan.participation?.variant,
-    road,
-    waitsFor,
+    path,
+    queuedFor,
     decisions: plan.decisions,
   };
 }

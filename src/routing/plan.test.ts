@@ -5,7 +5,7 @@ import { type ModelDefinition, ModelDirectory } from './directory.ts';
 import { TargetStates } from './health/target-states.ts';
 import { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, RetryBudget } from './retry.ts';
-import { freshRoutingState, Router } from './router.ts';
+import { createRoutingState, Router } from './router.ts';
 
 const model = (
   id: string,
@@ -28,7 +28,7 @@ function create(definitions: readonly ModelDefinition[], retry = DEFAULT_RETRY) 
   const states = new TargetStates();
   const providers = ['a', 'b', 'c', 'd'].map((id) => testProvider({ id }));
   const directory = new ModelDirectory(definitions, providers, () => new Map());
-  const router = new Router({ ...freshRoutingState(states), directory, random: () => 0, retry });
+  const router = new Router({ ...createRoutingState(states), directory, random: () => 0, retry });
   const stateOf = (id: string) => {
     const provider = providers.find((one) => one.id === id);
     if (!provider) throw new Error(id);
@@ -63,7 +63,7 @@ function story(
     }
     if (step.kind === 'queue') {
       steps.push(`wait for ${step.busy.map(({ target }) => target.provider.id).join('')}`);
-      if (!plan.refused(new GatewayError('model_busy', 'no room'))) return [...steps, 'stop'];
+      if (!plan.queueRejected(new GatewayError('model_busy', 'no room'))) return [...steps, 'stop'];
       continue;
     }
     steps.push(step.candidate.target.provider.id);
@@ -103,7 +103,9 @@ describe('a plan', () => {
     for (let count = 0; count < 5; count += 1) stateOf('a').begin(0).end(0, down(), undefined);
     const one = plan();
     expect(story(one, new GatewayError('upstream_auth_failed', 'x'))).toEqual(['b']);
-    expect(one.decisions[0]?.evaluated.map(({ target, leftOut }) => [target.provider.id, leftOut])).toEqual([
+    expect(
+      one.decisions[0]?.evaluated.map(({ target, exclusion }) => [target.provider.id, exclusion]),
+    ).toEqual([
       ['b', undefined],
       ['a', 'breaker_open'],
     ]);
@@ -165,7 +167,7 @@ test('a target that has just come back is first only now and then', () => {
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
     return seed / 2_147_483_648;
   };
-  const router = new Router({ ...freshRoutingState(states), directory, random });
+  const router = new Router({ ...createRoutingState(states), directory, random });
   const route = directory.resolve('m');
   const [first] = route?.targets ?? [];
   if (!route || !first) throw new Error('m');

@@ -25,7 +25,7 @@ export interface Order {
   readonly rest?: readonly RouteCandidate[];
   /** All of the model, by their index. */
   readonly all: readonly RouteCandidate[];
-  readonly ruledOut: readonly EvaluatedTarget[];
+  readonly excluded: readonly EvaluatedTarget[];
   /** Nothing is the matter with any of them, so none has to be looked at before it is its turn. */
   readonly allHealthy: boolean;
 }
@@ -45,7 +45,7 @@ interface Stage {
 }
 
 /** Failures that another model may cure, and what fallbacks for them are called. */
-const CURES: Readonly<Record<string, FallbackReason>> = {
+const FALLBACK_REASONS: Readonly<Record<string, FallbackReason>> = {
   context_length_exceeded: 'context_window',
   content_policy_violation: 'content_policy',
   upstream_rate_limited: 'rate_limit',
@@ -66,16 +66,16 @@ export class RoutePlan {
   #opened = false;
   /** Models that were opened in this round. */
   #visited: string[] | undefined;
-  #tried: TargetState[] | undefined;
+  #attempted: TargetState[] | undefined;
   #queue: RouteCandidate[] | undefined;
   /** Comes after the queue, without those that were tried. */
   #rest: readonly RouteCandidate[] | undefined;
   /** Those that have as many attempts as they may have. */
   #busy: RouteCandidate[] | undefined;
   /** Over their limits, as they said themselves: tried when there is nothing else. */
-  #resting: RouteCandidate[] | undefined;
+  #coolingDown: RouteCandidate[] | undefined;
   /** Left out because of their condition, which may change. */
-  #unusable: TargetState[] | undefined;
+  #unavailable: TargetState[] | undefined;
   #round = 0;
   #lastError: GatewayError | undefined;
 
@@ -106,8 +106,8 @@ export class RoutePlan {
       const candidate = this.#queue?.shift();
       if (candidate) {
         // It may have failed for others while this request was busy elsewhere.
-        const why = candidate.state.unavailable(now);
-        if (why !== undefined) this.#defer(candidate, why);
+        const reason = candidate.state.unavailable(now);
+        if (reason !== undefined) this.#defer(candidate, reason);
         else if (candidate.state.full) this.#busy = append(this.#busy, candidate);
         else return this.#try(candidate);
         continue;
@@ -119,26 +119,26 @@ export class RoutePlan {
         this.#open(stage.route, stage.reason, now);
         continue;
       }
-      const resting = this.#resting?.shift();
-      return resting ? this.#try(resting) : this.#again(now, deadlineAt);
+      const coolingDown = this.#coolingDown?.shift();
+      return coolingDown ? this.#try(coolingDown) : this.#nextRound(now, deadlineAt);
     }
   }
 
   /** There is a place at one of those that were busy. */
-  entered(candidate: RouteCandidate): Step & { readonly kind: 'try' } {
+  queueAdmitted(candidate: RouteCandidate): Step & { readonly kind: 'try' } {
     this.#queue = this.#busy?.filter((one) => one !== candidate);
     this.#busy = undefined;
     return this.#try(candidate);
   }
 
   /** What was busy can't be used any more, so another look is due. */
-  left(): void {
+  queueAbandoned(): void {
     this.#queue = this.#busy;
     this.#busy = undefined;
   }
 
   /** There was no place in time. @returns whether anything may still be tried */
-  refused(error: GatewayError): boolean {
+  queueRejected(error: GatewayError): boolean {
     this.#busy = undefined;
     return this.failed(error);
   }
@@ -148,7 +148,7 @@ export class RoutePlan {
     this.#queue = undefined;
     this.#rest = undefined;
     this.#busy = undefined;
-    this.#resting = undefined;
+    this.#coolingDown = undefined;
     this.#first = route;
     this.#stages = [{ route, reason }];
   }
@@ -158,19 +158,22 @@ export class RoutePlan {
     const rest = this.#rest;
     if (!rest) return false;
     this.#rest = undefined;
-    const passed = [...(this.#queue ?? []), ...(this.#resting ?? []), ...(this.#busy ?? [])];
+    const passed = [...(this.#queue ?? []), ...(this.#coolingDown ?? []), ...(this.#busy ?? [])];
     for (const candidate of rest) {
       const known =
         passed.includes(candidate) ||
-        (this.#tried?.includes(candidate.state) ?? false) ||
-        (this.#unusable?.includes(candidate.state) ?? false);
+        (this.#attempted?.includes(candidate.state) ?? false) ||
+        (this.#unavailable?.includes(candidate.state) ?? false);
       if (!known) this.#queue = append(this.#queue, candidate);
     }
     return true;
   }
 
   /** Another target of the same model to ask beside one that is slow; undefined when there is none that will do. */
-  beside(now: number, accepts: (target: Target) => boolean): (Step & { readonly kind: 'try' }) | undefined {
+  hedgeCandidate(
+    now: number,
+    accepts: (target: Target) => boolean,
+  ): (Step & { readonly kind: 'try' }) | undefined {
     this.#expandTiers();
     const at =
       this.#queue?.findIndex(
@@ -183,29 +186,30 @@ export class RoutePlan {
   }
 
   #try(candidate: RouteCandidate): Step & { readonly kind: 'try' } {
-    this.#tried = append(this.#tried, candidate.state);
+    this.#attempted = append(this.#attempted, candidate.state);
     this.attempts += 1;
     this.#decisions.at(-1)?.recordTried(candidate);
     return { kind: 'try', candidate };
   }
 
-  #defer(candidate: RouteCandidate, why: Unavailable): void {
-    if (why === 'cooling_down' || why === 'ejected') this.#resting = append(this.#resting, candidate);
-    else this.#unusable = append(this.#unusable, candidate.state);
+  #defer(candidate: RouteCandidate, reason: Unavailable): void {
+    if (reason === 'cooling_down' || reason === 'ejected')
+      this.#coolingDown = append(this.#coolingDown, candidate);
+    else this.#unavailable = append(this.#unavailable, candidate.state);
   }
 
   /** @returns whether anything may still be tried */
   failed(error: GatewayError): boolean {
     this.#lastError = error;
-    const reason = CURES[error.code];
-    const cures = reason === undefined ? [] : this.#routes(this.#first.fallbacksOn[reason] ?? [], reason);
-    if (cures.length > 0) {
+    const reason = FALLBACK_REASONS[error.code];
+    const fallbacks = reason === undefined ? [] : this.#routes(this.#first.fallbacksOn[reason] ?? [], reason);
+    if (fallbacks.length > 0) {
       // The request itself is at fault: more of the same would fail the same way.
       if (!error.retryable) {
         this.#queue = undefined;
         this.#rest = undefined;
       }
-      this.#stages = error.retryable ? [...cures, ...(this.#stages ?? [])] : cures;
+      this.#stages = error.retryable ? [...fallbacks, ...(this.#stages ?? [])] : fallbacks;
       return true;
     }
     if (error.retryable) return true;
@@ -219,7 +223,7 @@ export class RoutePlan {
 
   /** When something can be used again, as far as is known. */
   availableAt(now: number): number {
-    return Math.min(...(this.#unusable ?? []).map((state) => state.availableAt(now)));
+    return Math.min(...(this.#unavailable ?? []).map((state) => state.availableAt(now)));
   }
 
   #routes(names: readonly string[], reason: FallbackReason): Stage[] {
@@ -232,12 +236,12 @@ export class RoutePlan {
   #open(route: ModelRoute, reason: RoutingDecision['reason'], now: number): void {
     if (this.#visited?.includes(route.id)) return;
     this.#visited = append(this.#visited, route.id);
-    const { candidates, rest, all, ruledOut, allHealthy } = this.router.order(route, this.facts, now);
-    const decision = new RoutingDecision(route, reason, now, all, ruledOut);
+    const { candidates, rest, all, excluded, allHealthy } = this.router.order(route, this.facts, now);
+    const decision = new RoutingDecision(route, reason, now, all, excluded);
     this.#decisions.push(decision);
     this.#rest = rest;
-    if (allHealthy && this.#tried === undefined) this.#queue = [...candidates];
-    else this.#lookAt(candidates, decision, now);
+    if (allHealthy && this.#attempted === undefined) this.#queue = [...candidates];
+    else this.#evaluate(candidates, decision, now);
     if (this.backup && route === this.#first) {
       this.#stages = append(this.#stages, { route: this.backup, reason: 'general' });
     }
@@ -247,19 +251,19 @@ export class RoutePlan {
     }
   }
 
-  #lookAt(candidates: readonly RouteCandidate[], decision: RoutingDecision, now: number): void {
+  #evaluate(candidates: readonly RouteCandidate[], decision: RoutingDecision, now: number): void {
     for (const candidate of candidates) {
       const { state } = candidate;
-      const why = state.unavailable(now);
-      decision.record(candidate, why ?? (state.full ? 'busy' : undefined));
-      if (this.#tried?.includes(state)) continue;
-      if (why === undefined) this.#queue = append(this.#queue, candidate);
-      else this.#defer(candidate, why);
+      const reason = state.unavailable(now);
+      decision.record(candidate, reason ?? (state.full ? 'busy' : undefined));
+      if (this.#attempted?.includes(state)) continue;
+      if (reason === undefined) this.#queue = append(this.#queue, candidate);
+      else this.#defer(candidate, reason);
     }
   }
 
   /** Everything has been tried once: wait, and begin again, if that makes sense. */
-  #again(now: number, deadlineAt: number): Step {
+  #nextRound(now: number, deadlineAt: number): Step {
     const { retry, random } = this.router;
     const error = this.#lastError;
     if (error === undefined || this.attempts >= retry.attempts || !isRepeatable(error.code)) return NOTHING;
@@ -268,10 +272,10 @@ export class RoutePlan {
     if (ms > LONGEST_WAIT_MS || now + ms >= deadlineAt || !this.budget.spend(now)) return NOTHING;
     this.#round += 1;
     this.#visited = undefined;
-    this.#tried = undefined;
-    this.#unusable = undefined;
+    this.#attempted = undefined;
+    this.#unavailable = undefined;
     this.#stages = undefined;
-    this.#resting = undefined;
+    this.#coolingDown = undefined;
     this.#busy = undefined;
     this.#opened = false;
     return { kind: 'wait', ms };

@@ -204,7 +204,7 @@ export function replay(
     endings.add({
       at: at + durationMs,
       end: () => {
-        lease.answered(at + durationMs);
+        lease.responseStarted(at + durationMs);
         lease.end(at + durationMs, undefined, outputTokens);
       },
     });

@@ -11,7 +11,7 @@ type InfoOf = (target: Target, facts: ModelOverrides | undefined) => ModelInfo;
 const PRICE_MS = 60_000;
 
 /** The time at which targets are looked at. */
-interface Moment {
+interface RouteClock {
   now: number;
 }
 
@@ -29,7 +29,7 @@ export class RouteTarget implements TargetView {
     readonly route: ModelRoute,
     readonly state: TargetState,
     readonly index: number,
-    private readonly moment: Moment,
+    private readonly clock: RouteClock,
     private readonly infoOf: InfoOf | undefined,
   ) {
     const capabilities = infoOf?.(target, route.facts).capabilities;
@@ -42,12 +42,12 @@ export class RouteTarget implements TargetView {
   }
 
   get timePerTokenMs(): number | undefined {
-    return this.state.timePerToken.at(this.moment.now);
+    return this.state.timePerToken.at(this.clock.now);
   }
 
   /** Prices have dates, so they are looked up anew from time to time. */
   readPrice(): void {
-    const { now } = this.moment;
+    const { now } = this.clock;
     if (now - this.#pricedAt < PRICE_MS) return;
     this.#pricedAt = now;
     const price = this.infoOf?.(this.target, this.route.facts).price;
@@ -67,13 +67,13 @@ export class RouteTable {
   /** Those of weight above 0, by tier, the lowest first. */
   readonly tiers: readonly (readonly RouteTarget[])[];
   readonly candidates: readonly RouteTarget[];
-  readonly weightless: readonly Target[];
+  readonly zeroWeight: readonly Target[];
   /** Whether it matters what a request needs. */
   readonly hasCapabilityFilter: boolean;
   /** Whether all have the same weight. */
-  readonly even: boolean;
+  readonly equalWeights: boolean;
   readonly states: ReadonlySet<TargetState>;
-  readonly moment: Moment = { now: 0 };
+  readonly clock: RouteClock = { now: 0 };
 
   constructor(route: ModelRoute, states: TargetStates, infoOf: InfoOf | undefined) {
     const candidates = route.targets
@@ -84,17 +84,17 @@ export class RouteTable {
           new RouteTarget(
             target,
             route,
-            route.configured ? states.keep(target) : states.of(target),
+            route.configured ? states.retain(target) : states.of(target),
             index,
-            this.moment,
+            this.clock,
             infoOf,
           ),
       );
     const tiers = [...new Set(candidates.map(({ target }) => target.tier ?? 0))];
     this.tiers = tiers.map((tier) => candidates.filter(({ target }) => (target.tier ?? 0) === tier));
     this.candidates = candidates;
-    this.weightless = route.targets.filter(({ weight }) => weight <= 0);
-    this.even = candidates.every(({ target }) => target.weight === candidates[0]?.target.weight);
+    this.zeroWeight = route.targets.filter(({ weight }) => weight <= 0);
+    this.equalWeights = candidates.every(({ target }) => target.weight === candidates[0]?.target.weight);
     this.states = new Set(candidates.map(({ state }) => state));
     this.hasCapabilityFilter = candidates.some(({ lacksTools, lacksVision }) => lacksTools || lacksVision);
   }

@@ -3,7 +3,7 @@ import { testCall, testProvider } from '../../test/support/inference.ts';
 import { type ModelDefinition, ModelDirectory } from './directory.ts';
 import { TargetStates } from './health/target-states.ts';
 import { RequestFacts } from './request-facts.ts';
-import { freshRoutingState, Router } from './router.ts';
+import { createRoutingState, Router } from './router.ts';
 
 const model = (
   id: string,
@@ -23,7 +23,7 @@ function create(definitions: readonly ModelDefinition[]) {
   const providers = ['a', 'b', 'c'].map((id) => testProvider({ id }));
   const directory = new ModelDirectory(definitions, providers, () => new Map());
   const retry = { attempts: 1, baseMs: 0, maxMs: 0, budget: 0 };
-  const router = new Router({ ...freshRoutingState(states), directory, random: () => 0, retry });
+  const router = new Router({ ...createRoutingState(states), directory, random: () => 0, retry });
   const order = (name: string) => {
     const route = directory.resolve(name);
     if (!route) throw new Error(`no route for ${name}`);

@@ -13,7 +13,7 @@ import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './r
 import { RouteTable, RouteTarget } from './route-table.ts';
 import type { EvaluatedTarget } from './routing-decision.ts';
 import { READS_PREFIX, STRATEGIES } from './strategies/index.ts';
-import { type SelectionContext, withOthers } from './strategies/strategy.ts';
+import { appendRemaining, type SelectionContext } from './strategies/strategy.ts';
 
 /** What is measured and outlives configurations. */
 export interface RoutingState {
@@ -31,7 +31,7 @@ export interface RouterOptions extends RoutingState {
 }
 
 /** State for routing of a gateway that has just started. */
-export function freshRoutingState(states = new TargetStates()): RoutingState {
+export function createRoutingState(states = new TargetStates()): RoutingState {
   return {
     states,
     prefixes: new PrefixIndex(),
@@ -114,7 +114,7 @@ export class Router implements PlanRouter {
   }
 
   /** A target has begun to answer: its caches are warm for what it read. */
-  answered({ id, strategy }: ModelRoute, target: Target, facts: RequestFacts): void {
+  recordResponse({ id, strategy }: ModelRoute, target: Target, facts: RequestFacts): void {
     if (!READS_PREFIX.has(strategy)) return;
     this.options.prefixes.add(scopeOf(id, facts), facts.chain(), TargetStates.key(target));
   }
@@ -137,54 +137,65 @@ export class Router implements PlanRouter {
     const [only] = route.targets;
     // The common case of one target, configured or named by its client, needs no choice.
     if (only && route.targets.length === 1 && only.weight > 0) {
-      const leftOut = facts.constraints && this.#unmet(only, route, facts);
-      if (leftOut !== undefined) {
+      const exclusion = facts.constraints && this.#violatedConstraint(only, route, facts);
+      if (exclusion !== undefined) {
         return {
           candidates: [],
           all: [],
-          ruledOut: [{ target: only, leftOut, demanded: true }],
+          excluded: [{ target: only, exclusion, byConstraint: true }],
           allHealthy: false,
         };
       }
       const candidates = [new RouteTarget(only, route, this.options.states.of(only), 0, { now }, undefined)];
-      return { candidates, all: candidates, ruledOut: NONE, allHealthy: false };
+      return { candidates, all: candidates, excluded: NONE, allHealthy: false };
     }
     const table = this.#table(route);
-    const { tiers, weightless, moment, even } = table;
-    moment.now = now;
-    let ruledOut: readonly EvaluatedTarget[] =
-      weightless.length === 0 ? NONE : weightless.map((target) => ({ target, leftOut: 'weight 0' }));
-    let fit: ((candidate: RouteTarget) => boolean) | undefined;
+    const { tiers, zeroWeight, clock, equalWeights } = table;
+    clock.now = now;
+    let excluded: readonly EvaluatedTarget[] =
+      zeroWeight.length === 0 ? NONE : zeroWeight.map((target) => ({ target, exclusion: 'weight 0' }));
+    let isEligible: ((candidate: RouteTarget) => boolean) | undefined;
     if (table.hasCapabilityFilter || facts.constraints) {
-      const lacking = [...this.#lacking(table, facts), ...this.#refusedBy(table, facts)];
-      if (lacking.length > 0) {
-        ruledOut = [...ruledOut, ...lacking];
-        fit = ({ target }) => !lacking.some((one) => one.target === target);
+      const unsuitable = [
+        ...this.#missingCapabilities(table, facts),
+        ...this.#violatingConstraints(table, facts),
+      ];
+      if (unsuitable.length > 0) {
+        excluded = [...excluded, ...unsuitable];
+        isEligible = ({ target }) => !unsuitable.some((one) => one.target === target);
       }
     }
-    const selection = this.#selectionContext(route, facts, even);
+    const selection = this.#selectionContext(route, facts, equalWeights);
     const allHealthy = this.options.states.allHealthy(table.states, now);
-    const [alone] = tiers;
-    if (allHealthy && alone && tiers.length === 1 && !fit) {
-      this.#lookAt(alone, route);
-      const candidates = STRATEGIES[route.strategy](alone, selection);
-      const whole = candidates.length === alone.length;
-      return { candidates, ...(whole ? {} : { rest: alone }), all: table.candidates, ruledOut, allHealthy };
+    const [onlyTier] = tiers;
+    if (allHealthy && onlyTier && tiers.length === 1 && !isEligible) {
+      this.#prepare(onlyTier, route);
+      const candidates = STRATEGIES[route.strategy](onlyTier, selection);
+      const complete = candidates.length === onlyTier.length;
+      return {
+        candidates,
+        ...(complete ? {} : { rest: onlyTier }),
+        all: table.candidates,
+        excluded,
+        allHealthy,
+      };
     }
     const ordered: RouteTarget[] = [];
     for (const tier of tiers) {
-      const candidates = fit ? tier.filter(fit) : tier;
-      this.#lookAt(candidates, route);
+      const candidates = isEligible ? tier.filter(isEligible) : tier;
+      this.#prepare(candidates, route);
       if (allHealthy) {
-        ordered.push(...withOthers(STRATEGIES[route.strategy](candidates, selection), candidates));
+        ordered.push(...appendRemaining(STRATEGIES[route.strategy](candidates, selection), candidates));
         continue;
       }
       // The choice is among those that can be used; the others are only there to be told of.
       const usable = candidates.filter(({ state }) => state.unavailable(now) === undefined);
-      ordered.push(...this.#easedIn(withOthers(STRATEGIES[route.strategy](usable, selection), usable), now));
+      ordered.push(
+        ...this.#applySlowStart(appendRemaining(STRATEGIES[route.strategy](usable, selection), usable), now),
+      );
       ordered.push(...candidates.filter((candidate) => !usable.includes(candidate)));
     }
-    return { candidates: ordered, all: table.candidates, ruledOut, allHealthy };
+    return { candidates: ordered, all: table.candidates, excluded, allHealthy };
   }
 
   #table(route: ModelRoute): RouteTable {
@@ -196,14 +207,18 @@ export class Router implements PlanRouter {
     return table;
   }
 
-  #lookAt(candidates: readonly RouteTarget[], { strategy }: ModelRoute): void {
+  #prepare(candidates: readonly RouteTarget[], { strategy }: ModelRoute): void {
     const { engines } = this.options;
     if (strategy === 'lowest-cost') for (const candidate of candidates) candidate.readPrice();
     if (strategy !== 'engine-load') return;
     for (const candidate of candidates) candidate.engine = engines?.of(candidate.target.provider.id);
   }
 
-  #selectionContext({ id, strategy }: ModelRoute, facts: RequestFacts, even: boolean): SelectionContext {
+  #selectionContext(
+    { id, strategy }: ModelRoute,
+    facts: RequestFacts,
+    equalWeights: boolean,
+  ): SelectionContext {
     const { prefixes, random } = this.options;
     const count = this.#turns.get(id) ?? 0;
     if (count === 0 && this.#turns.size >= MAX_BUDGETS) this.#turns.clear();
@@ -213,7 +228,7 @@ export class Router implements PlanRouter {
     return {
       count,
       random,
-      even,
+      equalWeights,
       inputTokens: facts.inputTokens,
       outputTokens: facts.outputTokens,
       affinity: strategy === 'consistent-hash' ? facts.affinity : undefined,
@@ -223,27 +238,30 @@ export class Router implements PlanRouter {
   }
 
   /** Those that are known not to be able to answer, unless that were all: data may be wrong, and the provider knows. */
-  #lacking({ candidates, hasCapabilityFilter }: RouteTable, facts: RequestFacts): readonly EvaluatedTarget[] {
+  #missingCapabilities(
+    { candidates, hasCapabilityFilter }: RouteTable,
+    facts: RequestFacts,
+  ): readonly EvaluatedTarget[] {
     if (!hasCapabilityFilter) return NONE;
     const tools = facts.view.hasTools;
     const vision = facts.view.hasImages();
-    const lacking = candidates.flatMap(({ target, lacksTools, lacksVision }) => {
-      if (tools && lacksTools) return [{ target, leftOut: 'without tools' }];
-      return vision && lacksVision ? [{ target, leftOut: 'without vision' }] : [];
+    const unsuitable = candidates.flatMap(({ target, lacksTools, lacksVision }) => {
+      if (tools && lacksTools) return [{ target, exclusion: 'without tools' }];
+      return vision && lacksVision ? [{ target, exclusion: 'without vision' }] : [];
     });
-    return lacking.length === candidates.length ? NONE : lacking;
+    return unsuitable.length === candidates.length ? NONE : unsuitable;
   }
 
   /** Those that do not meet what the client insists on. */
-  #refusedBy({ candidates }: RouteTable, facts: RequestFacts): readonly EvaluatedTarget[] {
+  #violatingConstraints({ candidates }: RouteTable, facts: RequestFacts): readonly EvaluatedTarget[] {
     if (!facts.constraints) return NONE;
     return candidates.flatMap(({ target, route }) => {
-      const leftOut = this.#unmet(target, route, facts);
-      return leftOut === undefined ? [] : [{ target, leftOut, demanded: true }];
+      const exclusion = this.#violatedConstraint(target, route, facts);
+      return exclusion === undefined ? [] : [{ target, exclusion, byConstraint: true }];
     });
   }
 
-  #unmet(target: Target, route: ModelRoute, facts: RequestFacts): string | undefined {
+  #violatedConstraint(target: Target, route: ModelRoute, facts: RequestFacts): string | undefined {
     const { regions, maxCost } = facts.constraints ?? {};
     if (regions) {
       const { region = target.provider.region } = target;
@@ -261,7 +279,7 @@ export class Router implements PlanRouter {
   }
 
   /** A target that has just come back is first only as often as its share of the load allows. */
-  #easedIn(views: readonly RouteTarget[], now: number): readonly RouteTarget[] {
+  #applySlowStart(views: readonly RouteTarget[], now: number): readonly RouteTarget[] {
     const [first] = views;
     const share = first?.state.share(now) ?? 1;
     if (!first || share >= 1 || views.length === 1 || this.options.random() < share) return views;

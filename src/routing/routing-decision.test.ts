@@ -25,9 +25,9 @@ const candidates = ['a', 'b', 'c'].map(
   }),
 );
 const shown = (decision: RoutingDecision) =>
-  decision.evaluated.map(({ target, leftOut, inflight, timePerTokenMs }) => [
+  decision.evaluated.map(({ target, exclusion, inflight, timePerTokenMs }) => [
     target.provider.id,
-    leftOut,
+    exclusion,
     inflight,
     timePerTokenMs,
   ]);
@@ -35,8 +35,8 @@ const shown = (decision: RoutingDecision) =>
 test('lists targets that were read, then those that were not, then those that were ruled out', () => {
   const [a, b, c] = candidates;
   if (!a || !b || !c) throw new Error('three');
-  const ruledOut = [{ target: b.target, leftOut: 'without tools' }];
-  const decision = new RoutingDecision(route, 'asked', 0, candidates, ruledOut);
+  const excluded = [{ target: b.target, exclusion: 'without tools' }];
+  const decision = new RoutingDecision(route, 'asked', 0, candidates, excluded);
   decision.record(c, 'busy');
   decision.recordTried(c);
   expect(shown(decision)).toEqual([

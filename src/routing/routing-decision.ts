@@ -19,9 +19,9 @@ export interface RouteCandidate {
 export interface EvaluatedTarget {
   readonly target: Target;
   /** Why it was left out; undefined where it was a candidate. */
-  readonly leftOut?: Unavailable | 'busy' | string | undefined;
+  readonly exclusion?: Unavailable | 'busy' | string | undefined;
   /** It was left out because it does not meet the client's routing constraints. */
-  readonly demanded?: boolean;
+  readonly byConstraint?: boolean;
   /** Attempts in flight on it at that moment; undefined where its state was not read. */
   readonly inflight?: number;
   readonly timePerTokenMs?: number | undefined;
@@ -43,7 +43,7 @@ export class RoutingDecision {
     readonly reason: 'asked' | 'escalation' | FallbackReason,
     readonly at: number,
     private readonly all: readonly RouteCandidate[],
-    private readonly ruledOut: readonly EvaluatedTarget[],
+    private readonly excluded: readonly EvaluatedTarget[],
   ) {
     this.model = route.id;
     this.strategy = route.strategy;
@@ -52,9 +52,9 @@ export class RoutingDecision {
   /** Records the state of a target as it is now. */
   record(
     { target, inflight, timePerTokenMs }: RouteCandidate,
-    leftOut: Unavailable | 'busy' | undefined,
+    exclusion: Unavailable | 'busy' | undefined,
   ): void {
-    this.#read.push({ target, leftOut, inflight, timePerTokenMs });
+    this.#read.push({ target, exclusion, inflight, timePerTokenMs });
   }
 
   /** Records a target that is tried, unless it is recorded already or belongs to another model. */
@@ -68,8 +68,8 @@ export class RoutingDecision {
    * because all were healthy; then those that constraints rule out
    */
   get evaluated(): readonly EvaluatedTarget[] {
-    const known = [...this.#read, ...this.ruledOut];
+    const known = [...this.#read, ...this.excluded];
     const unread = this.all.filter(({ target }) => !known.some((one) => one.target === target));
-    return [...this.#read, ...unread.map(({ target }) => ({ target })), ...this.ruledOut];
+    return [...this.#read, ...unread.map(({ target }) => ({ target })), ...this.excluded];
   }
 }

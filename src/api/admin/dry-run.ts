@@ -57,19 +57,21 @@ export function describeDryRun(result: DryRun): z.output<typeof dryRunResponse> 
     model: result.model ?? null,
     did_you_mean: [...result.suggestions],
     variant: result.variant ?? null,
-    road: result.road.map(({ target, expectedCost }) => ({
+    road: result.path.map(({ target, expectedCost }) => ({
       provider: target.provider.id,
       model: target.model,
       key: target.provider.account ?? null,
       expected_cost_usd: expectedCost ?? null,
     })),
-    waits_for: result.waitsFor.map(({ provider, model }) => `${provider.id}/${model}`),
+    waits_for: result.queuedFor.map(({ provider, model }) => `${provider.id}/${model}`),
     looks: result.decisions.map(({ model, reason, strategy, evaluated }) => ({
       model,
       because: reason,
       strategy,
-      left_out: evaluated.flatMap(({ target, leftOut }) =>
-        leftOut === undefined ? [] : [{ provider: target.provider.id, model: target.model, reason: leftOut }],
+      left_out: evaluated.flatMap(({ target, exclusion }) =>
+        exclusion === undefined
+          ? []
+          : [{ provider: target.provider.id, model: target.model, reason: exclusion }],
       ),
     })),
   };

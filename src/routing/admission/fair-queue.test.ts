@@ -70,7 +70,7 @@ describe('a fair queue', () => {
 
   test('a tenant that was away has saved nothing up, and owes nothing that it used alone', () => {
     const queue = queueOf();
-    for (let turn = 0; turn < 50; turn += 1) queue.began('a', 100);
+    for (let turn = 0; turn < 50; turn += 1) queue.attemptStarted('a', 100);
     for (const name of ['b1', 'b2', 'b3']) queue.add(item(name, 'b'));
     for (const name of ['a1', 'a2', 'a3']) queue.add(item(name, 'a'));
     expect(drain(queue)).toBe('b1 b2 a1 b3 a2 a3');

@@ -62,7 +62,7 @@ export class FairQueue<T extends Waiting> {
       flow = { tenant: item.tenant, start, items: [] };
       flows.set(item.tenant, flow);
     }
-    flow.items.splice(placeIn(flow.items, item), 0, item);
+    flow.items.splice(insertIndex(flow.items, item), 0, item);
     this.#size += 1;
   }
 
@@ -80,7 +80,7 @@ export class FairQueue<T extends Waiting> {
   next(): T | undefined {
     const flows = this.#foreground.size > 0 ? this.#foreground : this.#background;
     let first: Flow<T> | undefined;
-    for (const flow of flows.values()) if (!first || goesBefore(flow, first)) first = flow;
+    for (const flow of flows.values()) if (!first || precedes(flow, first)) first = flow;
     if (!first) return undefined;
     const item = this.#take(flows, first, 0);
     if (item) first.start = this.#charge(item.tenant, item.tokens / item.weight, first.start);
@@ -88,7 +88,7 @@ export class FairQueue<T extends Waiting> {
   }
 
   /** Charges a tenant for a request that began at once. @param share tokens by the tenant's weight */
-  began(tenant: string, share: number): void {
+  attemptStarted(tenant: string, share: number): void {
     this.#charge(tenant, share, Math.max(this.#virtual, this.#finish.get(tenant) ?? 0));
   }
 
@@ -142,7 +142,7 @@ export class FairQueue<T extends Waiting> {
 }
 
 /** Where an item belongs among its tenant's others. */
-function placeIn<T extends Waiting>(items: readonly T[], item: T): number {
+function insertIndex<T extends Waiting>(items: readonly T[], item: T): number {
   let [low, high] = [0, items.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -158,7 +158,7 @@ function compare(a: Waiting, b: Waiting): number {
   return first - second || a.deadlineAt - b.deadlineAt || a.order - b.order;
 }
 
-function goesBefore<T extends Waiting>(a: Flow<T>, b: Flow<T>): boolean {
+function precedes<T extends Waiting>(a: Flow<T>, b: Flow<T>): boolean {
   return a.start < b.start || (a.start === b.start && (a.items[0]?.order ?? 0) < (b.items[0]?.order ?? 0));
 }
 

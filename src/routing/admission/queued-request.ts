@@ -63,16 +63,16 @@ export class QueuedRequest<Acquired> implements GateWaiter {
     for (const { gate } of slots) if (this.#slots.length > 0) gate.enter(this);
   }
 
-  letIn(gate: TargetGate): void {
+  admit(gate: TargetGate): void {
     const queueSlot = this.#slots.find((one) => one.gate === gate);
     if (!queueSlot) return;
     this.#leave();
     this.#settle({ kind: 'let_in', acquired: queueSlot.acquire() });
   }
 
-  turnedAway(gate: TargetGate, why: 'shed' | 'gone'): void {
+  rejected(gate: TargetGate, reason: 'shed' | 'gone'): void {
     this.#slots = this.#slots.filter((queueSlot) => queueSlot.gate !== gate);
-    if (this.#slots.length === 0) this.#settle({ kind: why });
+    if (this.#slots.length === 0) this.#settle({ kind: reason });
   }
 
   expire(): void {

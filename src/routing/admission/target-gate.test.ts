@@ -140,7 +140,7 @@ describe('a target that may have so many attempts', () => {
     expect(a.gate?.expectedWait('g')).toBeUndefined();
     for (const at of [100, 200, 300]) {
       lease.end(at, undefined, 90);
-      lease = { ...lease, end: (now) => a.left(now, PAYER, 90) };
+      lease = { ...lease, end: (now) => a.released(now, PAYER, 90) };
     }
     expect(waiters.filter(({ story }) => story.got).length).toBe(3);
     expect([a.gate?.expectedWait('g'), a.gate?.expectedWait('other')]).toEqual([400, 100]);

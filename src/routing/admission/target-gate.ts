@@ -4,9 +4,9 @@ import { FairQueue, type Waiting } from './fair-queue.ts';
 /** Somebody in front of a gate. */
 export interface GateWaiter extends Waiting {
   /** It is its turn; it has to begin its attempt before this returns. */
-  letIn(gate: TargetGate): void;
+  admit(gate: TargetGate): void;
   /** Told to go: room was made for others, or the target can't be used any more. */
-  turnedAway(gate: TargetGate, why: 'shed' | 'gone'): void;
+  rejected(gate: TargetGate, reason: 'shed' | 'gone'): void;
 }
 
 /** Who pays for an attempt, in tokens. */
@@ -25,7 +25,7 @@ const PACE_OVER = 10;
 export class TargetGate {
   readonly queue = new FairQueue<GateWaiter>();
   #limit: ConcurrencyLimit;
-  #lastLeftAt: number | undefined;
+  #lastReleaseAt: number | undefined;
   /** Milliseconds between two attempts that end, while others wait. */
   #interval: number | undefined;
 
@@ -49,36 +49,36 @@ export class TargetGate {
 
   enter(waiter: GateWaiter): void {
     this.queue.add(waiter);
-    if (this.queue.size > this.maxQueued) this.queue.shed()?.turnedAway(this, 'shed');
+    if (this.queue.size > this.maxQueued) this.queue.shed()?.rejected(this, 'shed');
   }
 
   /** Nobody can get through any more. */
   close(): void {
     for (const waiter of this.queue.all()) {
       this.queue.remove(waiter);
-      waiter.turnedAway(this, 'gone');
+      waiter.rejected(this, 'gone');
     }
   }
 
-  began({ tenant, weight, inputTokens, outputTokens }: QueueTenant): void {
-    this.queue.began(tenant, (inputTokens + outputTokens) / weight);
+  attemptStarted({ tenant, weight, inputTokens, outputTokens }: QueueTenant): void {
+    this.queue.attemptStarted(tenant, (inputTokens + outputTokens) / weight);
   }
 
   /** @param tokens of the answer, where they are known */
-  ended(now: number, queueTenant: QueueTenant, tokens: number | undefined): void {
+  attemptEnded(now: number, queueTenant: QueueTenant, tokens: number | undefined): void {
     if (tokens !== undefined) {
       this.queue.settle(queueTenant.tenant, (tokens - queueTenant.outputTokens) / queueTenant.weight);
     }
     if (this.queue.size === 0) {
-      this.#lastLeftAt = undefined;
+      this.#lastReleaseAt = undefined;
       return;
     }
-    if (this.#lastLeftAt !== undefined) {
-      const passed = now - this.#lastLeftAt;
+    if (this.#lastReleaseAt !== undefined) {
+      const passed = now - this.#lastReleaseAt;
       this.#interval =
         this.#interval === undefined ? passed : this.#interval + (passed - this.#interval) / PACE_OVER;
     }
-    this.#lastLeftAt = now;
+    this.#lastReleaseAt = now;
   }
 
   succeeded(timePerTokenMs: number, inflight: number): void {

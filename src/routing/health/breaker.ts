@@ -13,7 +13,7 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
 const BUCKETS = 10;
 const BUCKET_MS = 3_000;
 /** Each failed probe doubles the time until the next one, up to this many times the first. */
-const MOST_PATIENCE = 8;
+const MAX_BACKOFF_FACTOR = 8;
 
 /**
  * Keeps requests from a target that fails. Closed: all pass. Open: none. After `openMs` it is half open: one probe at
@@ -22,7 +22,7 @@ const MOST_PATIENCE = 8;
 export class CircuitBreaker {
   #open = false;
   #openUntil = 0;
-  #patience = 1;
+  #backoffFactor = 1;
   #probing = false;
   #failuresInRow = 0;
   readonly #counts = new Float64Array(BUCKETS * 2);
@@ -59,7 +59,7 @@ export class CircuitBreaker {
     if (!probe || !this.#open) return false;
     this.#probing = false;
     this.#open = false;
-    this.#patience = 1;
+    this.#backoffFactor = 1;
     this.#counts.fill(0);
     return true;
   }
@@ -70,7 +70,7 @@ export class CircuitBreaker {
     this.#failuresInRow += 1;
     if (probe) {
       this.#probing = false;
-      this.#patience = Math.min(this.#patience * 2, MOST_PATIENCE);
+      this.#backoffFactor = Math.min(this.#backoffFactor * 2, MAX_BACKOFF_FACTOR);
       this.#openAt(now);
       return false;
     }
@@ -88,14 +88,14 @@ export class CircuitBreaker {
   reset(): void {
     this.#open = false;
     this.#probing = false;
-    this.#patience = 1;
+    this.#backoffFactor = 1;
     this.#failuresInRow = 0;
     this.#counts.fill(0);
   }
 
   #openAt(now: number): void {
     this.#open = true;
-    this.#openUntil = now + this.settings().openMs * this.#patience;
+    this.#openUntil = now + this.settings().openMs * this.#backoffFactor;
   }
 
   /** What was counted in the last half minute. */

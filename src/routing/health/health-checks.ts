@@ -19,7 +19,7 @@ function atHost({ baseUrl }: Provider, path: string): string {
   return new URL(path, `${baseUrl}/`).href;
 }
 
-async function ask(provider: Provider, path: string, timeoutMs: number) {
+async function probe(provider: Provider, path: string, timeoutMs: number) {
   const request = await provider.adapter.authorize(
     {
       method: 'GET',
@@ -54,7 +54,7 @@ export class HealthChecks {
   }
 
   async #check(provider: Provider, { timeoutMs, failures, successes }: HealthCheckSettings): Promise<void> {
-    const good = await ask(provider, provider.profile.healthPath ?? '/', timeoutMs).then(
+    const good = await probe(provider, provider.profile.healthPath ?? '/', timeoutMs).then(
       // An engine without this path is there at least.
       ({ status }) => status < 500,
       () => false,
@@ -78,7 +78,7 @@ export async function readEngineLoads(
   const asked = providers.filter(({ profile }) => profile.loadPath !== undefined);
   await Promise.all(
     asked.map(async (provider) => {
-      const load = await ask(provider, provider.profile.loadPath ?? '/', timeoutMs).then(
+      const load = await probe(provider, provider.profile.loadPath ?? '/', timeoutMs).then(
         ({ status, body }) => (status === 200 ? parseEngineLoad(body.lenientText()) : undefined),
         () => undefined,
       );

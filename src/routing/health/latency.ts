@@ -19,9 +19,9 @@ export class PeakEwma {
     const old = this.#value;
     if (old === undefined || sample > old) this.#value = sample;
     else {
-      const kept = Math.exp(-Math.max(0, now - this.#at) / DECAY_MS);
+      const retained = Math.exp(-Math.max(0, now - this.#at) / DECAY_MS);
       // A single measurement counts a little even when they come thick and fast.
-      const share = Math.min(kept, 0.95);
+      const share = Math.min(retained, 0.95);
       this.#value = old * share + sample * (1 - share);
     }
     this.#at = now;

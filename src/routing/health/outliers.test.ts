@@ -1,32 +1,33 @@
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { GatewayError } from '../../core/errors.ts';
-import { DEFAULT_OUTLIERS, ejectOutliers, outliers, type Showing } from './outliers.ts';
+import { DEFAULT_OUTLIERS, ejectOutliers, type OutlierSample, outliers } from './outliers.ts';
 import { DEFAULT_HEALTH, TargetState } from './target-state.ts';
 
-const showing = (failures: number, requests = 100): Showing => ({ failures, requests });
-const found = (showings: readonly Showing[], ejected = 0) => outliers(showings, ejected, DEFAULT_OUTLIERS);
+const sample = (failures: number, requests = 100): OutlierSample => ({ failures, requests });
+const found = (samples: readonly OutlierSample[], ejected = 0) =>
+  outliers(samples, ejected, DEFAULT_OUTLIERS);
 
 test('finds the one that fails far more often than the others', () => {
-  expect(found([showing(1), showing(20), showing(0)])).toEqual([1]);
-  expect(found([showing(1), showing(2), showing(0), showing(1), showing(30), showing(0)])).toEqual([4]);
+  expect(found([sample(1), sample(20), sample(0)])).toEqual([1]);
+  expect(found([sample(1), sample(2), sample(0), sample(1), sample(30), sample(0)])).toEqual([4]);
 });
 
 test('finds none where all fail alike, hardly at all, or too little is known', () => {
-  expect(found([showing(20), showing(22), showing(19)])).toEqual([]);
-  expect(found([showing(0), showing(0), showing(4)])).toEqual([]);
-  expect(found([showing(0), showing(9, 10), showing(0)])).toEqual([]);
-  expect(found([showing(0), showing(90)])).toEqual([]);
+  expect(found([sample(20), sample(22), sample(19)])).toEqual([]);
+  expect(found([sample(0), sample(0), sample(4)])).toEqual([]);
+  expect(found([sample(0), sample(9, 10), sample(0)])).toEqual([]);
+  expect(found([sample(0), sample(90)])).toEqual([]);
 });
 
 test('ejects no more than it may, whatever happens', () => {
-  const showings = fc.array(
+  const samples = fc.array(
     fc.record({ requests: fc.nat(200), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
     { maxLength: 12 },
   );
   fc.assert(
-    fc.property(showings, fc.nat(5), (list, ejected) => {
-      const given = list.map(({ requests, share }) => showing(Math.floor(requests * share), requests));
+    fc.property(samples, fc.nat(5), (list, ejected) => {
+      const given = list.map(({ requests, share }) => sample(Math.floor(requests * share), requests));
       const most = Math.max(0, Math.floor(given.length * DEFAULT_OUTLIERS.maxEjected) - ejected);
       const indices = found(given, ejected);
       expect(indices.length).toBeLessThanOrEqual(most);

@@ -1,7 +1,7 @@
 import type { TargetState } from './target-state.ts';
 
 /** How a target has done of late, beside others of the same model. */
-export interface Showing {
+export interface OutlierSample {
   readonly requests: number;
   readonly failures: number;
 }
@@ -34,11 +34,11 @@ const HARMLESS = 0.05;
  * @returns indices; no more than may be ejected beside those that are already
  */
 export function outliers(
-  showings: readonly Showing[],
+  samples: readonly OutlierSample[],
   ejected: number,
   { minRequests, minTargets, deviations, maxEjected }: OutlierSettings,
 ): number[] {
-  const judged = showings.flatMap(({ requests, failures }, index) =>
+  const judged = samples.flatMap(({ requests, failures }, index) =>
     requests >= minRequests ? [{ index, rate: failures / requests }] : [],
   );
   if (judged.length < minTargets) return [];
@@ -47,7 +47,7 @@ export function outliers(
   // With few targets, one alone can't be many deviations from a mean that it has a large part in.
   const reach = Math.min(deviations, Math.sqrt(judged.length - 1) * 0.95);
   const limit = Math.max(mean + reach * Math.sqrt(variance), HARMLESS);
-  const room = Math.floor(showings.length * maxEjected) - ejected;
+  const room = Math.floor(samples.length * maxEjected) - ejected;
   return judged
     .filter(({ rate }) => rate > limit)
     .sort((a, b) => b.rate - a.rate)

@@ -18,7 +18,7 @@ describe('a target', () => {
     expect([state.unavailable(0), state.availableAt(0)]).toEqual(['breaker_open', 30_000]);
     const probe = state.begin(30_000);
     expect(state.unavailable(30_000)).toBe('breaker_open');
-    probe.answered(30_100);
+    probe.responseStarted(30_100);
     expect(state.unavailable(30_100)).toBeUndefined();
     expect([state.share(30_100), state.share(45_100), state.share(60_100)]).toEqual([0.1, 0.5, 1]);
     probe.end(40_000, undefined, 10);
@@ -47,14 +47,14 @@ describe('a target', () => {
     const state = create();
     for (let count = 0; count < 5; count += 1) {
       const lease = state.begin(0);
-      lease.answered(1);
+      lease.responseStarted(1);
       lease.end(2, failure('upstream_error'), 3);
     }
     // Each began well: what counts is the share of failures.
     expect(state.breakerState(2)).toBe('closed');
     for (let count = 0; count < 8; count += 1) {
       const lease = state.begin(0);
-      lease.answered(1);
+      lease.responseStarted(1);
       lease.end(2, failure('upstream_error'), 3);
     }
     expect(state.breakerState(2)).toBe('open');
@@ -64,7 +64,7 @@ describe('a target', () => {
     const given: string[] = [];
     const waiting = (state: TargetState, name: string) => {
       const lease = state.begin(0);
-      lease.onGiveUp = ({ code }) => given.push(`${name} ${code}`);
+      lease.onAbandon = ({ code }) => given.push(`${name} ${code}`);
       return lease;
     };
     const broken = create();
@@ -72,7 +72,7 @@ describe('a target', () => {
     for (let count = 0; count < 5; count += 1) fail(broken, 0);
     const silent = create();
     waiting(silent, 'silent');
-    waiting(silent, 'answered').answered(1);
+    waiting(silent, 'answered').responseStarted(1);
     for (let count = 0; count < 5; count += 1)
       fail(silent, 0, new GatewayError('upstream_timeout', 'silence'));
     const sick = create();

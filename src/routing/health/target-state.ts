@@ -44,21 +44,21 @@ const NO_RESPONSE_CODES: ReadonlySet<string> = new Set(['upstream_timeout', 'ups
 /** Failures of a target that may have too much to do. */
 const OVERLOAD_CODES: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_overloaded']);
 
-const BAD_KEY_REST_MS = 60_000;
+const BAD_KEY_COOLDOWN_MS = 60_000;
 
 /** The smallest share of a target that has just come back. */
-const FIRST_SHARE = 0.1;
+const SLOW_START_MIN_SHARE = 0.1;
 
 /** One attempt as its target sees it: from the moment its place is taken, a little before it is sent. */
 export interface InFlightLease {
   readonly probe: boolean;
   /** Set by who attempts: called when the target is found dead before it has answered. */
-  onGiveUp: ((reason: GatewayError) => void) | undefined;
+  onAbandon: ((reason: GatewayError) => void) | undefined;
   sent(now: number): void;
   /** Gives the place back if nothing was sent. */
   release(now: number): void;
   /** The first event of a stream, or the whole of a plain answer, has come. */
-  answered(now: number): void;
+  responseStarted(now: number): void;
   /**
    * Ends the attempt; later calls change nothing.
    * @param error why it failed; undefined when it is done, `null` when its client went away
@@ -71,7 +71,7 @@ export interface InFlightLease {
 export class TargetState {
   inflight = 0;
   /** Somebody holds it for longer than one request. */
-  kept = false;
+  retained = false;
   /** Where the number of attempts is limited. */
   gate: TargetGate | undefined;
   #override: Override | undefined;
@@ -111,7 +111,7 @@ export class TargetState {
   decide(override: Override | undefined, now: number): void {
     this.#override = override;
     this.onUnhealthy(this);
-    this.letIn(now);
+    this.admitWaiting(now);
   }
 
   /** Whether it has as many attempts as it may have. */
@@ -130,8 +130,8 @@ export class TargetState {
     this.#healthy = healthy;
     if (!healthy) this.onUnhealthy(this);
     if (healthy && before === false) this.recovered(now);
-    if (!healthy && before !== false) this.#giveUpWaiting('does not answer health checks any more');
-    this.letIn(now);
+    if (!healthy && before !== false) this.#abortPending('does not answer health checks any more');
+    this.admitWaiting(now);
   }
 
   /** Whether nothing at all is the matter with it: it can be used, as often as anybody likes. */
@@ -165,11 +165,11 @@ export class TargetState {
 
   /** When it can be used again as far as is known; Infinity when that is for people or checks to say. */
   availableAt(now: number): number {
-    const why = this.unavailable(now);
-    if (why === undefined) return now;
-    if (why === 'breaker_open') return Math.max(now, this.breaker.openUntil, this.#coolUntil);
-    if (why === 'cooling_down') return Math.max(this.#coolUntil, this.#ejectedUntil);
-    return why === 'ejected' ? this.#ejectedUntil : Number.POSITIVE_INFINITY;
+    const reason = this.unavailable(now);
+    if (reason === undefined) return now;
+    if (reason === 'breaker_open') return Math.max(now, this.breaker.openUntil, this.#coolUntil);
+    if (reason === 'cooling_down') return Math.max(this.#coolUntil, this.#ejectedUntil);
+    return reason === 'ejected' ? this.#ejectedUntil : Number.POSITIVE_INFINITY;
   }
 
   breakerState(now: number): BreakerState {
@@ -185,7 +185,7 @@ export class TargetState {
       this.#recoveredAt = undefined;
       return 1;
     }
-    return Math.max(FIRST_SHARE, share);
+    return Math.max(SLOW_START_MIN_SHARE, share);
   }
 
   /**
@@ -197,29 +197,29 @@ export class TargetState {
   begin(now: number, stream = false, queueTenant?: QueueTenant, charged = false): InFlightLease {
     this.inflight += 1;
     this.lastUsedAt = now;
-    if (queueTenant && !charged) this.gate?.began(queueTenant);
+    if (queueTenant && !charged) this.gate?.attemptStarted(queueTenant);
     const lease = new OpenLease(this, now, this.breaker.begin(now), stream, queueTenant);
     this.#waiting.add(lease);
     return lease;
   }
 
   /** An attempt has given its place back. */
-  left(now: number, queueTenant: QueueTenant | undefined, tokens: number | undefined): void {
+  released(now: number, queueTenant: QueueTenant | undefined, tokens: number | undefined): void {
     this.inflight -= 1;
     if (!this.gate) return;
-    if (queueTenant) this.gate.ended(now, queueTenant, tokens);
-    this.letIn(now);
+    if (queueTenant) this.gate.attemptEnded(now, queueTenant, tokens);
+    this.admitWaiting(now);
   }
 
   /** Lets those in who wait and for whom there is room now. */
-  letIn(now: number): void {
+  admitWaiting(now: number): void {
     const { gate } = this;
     while (gate && gate.queue.size > 0 && !this.full) {
       if (this.unavailable(now) !== undefined) {
         gate.close();
         return;
       }
-      gate.queue.next()?.letIn(gate);
+      gate.queue.next()?.admit(gate);
     }
   }
 
@@ -253,7 +253,7 @@ export class TargetState {
     }
     if (error.code === 'upstream_auth_failed') {
       // Asking again at once won't make the key a good one; another key may be.
-      const rest = Math.min(BAD_KEY_REST_MS, this.settings().longestCoolDownMs);
+      const rest = Math.min(BAD_KEY_COOLDOWN_MS, this.settings().longestCoolDownMs);
       this.#coolUntil = Math.max(this.#coolUntil, now + rest);
       this.onUnhealthy(this);
     }
@@ -266,13 +266,13 @@ export class TargetState {
     this.lastFailure = { code: error.code, message: error.message, at: now };
     const opened = this.breaker.failed(now, probe);
     if (opened) this.onUnhealthy(this);
-    if (opened && NO_RESPONSE_CODES.has(error.code)) this.#giveUpWaiting('stopped answering');
+    if (opened && NO_RESPONSE_CODES.has(error.code)) this.#abortPending('stopped answering');
   }
 
   /** Those who wait for a dead target would wait for ever, or as long as their clients do. */
-  #giveUpWaiting(why: string): void {
+  #abortPending(reason: string): void {
     for (const lease of this.#waiting.snapshot()) {
-      lease.onGiveUp?.(new GatewayError('upstream_timeout', `The target ${why}.`));
+      lease.onAbandon?.(new GatewayError('upstream_timeout', `The target ${reason}.`));
     }
   }
 
@@ -291,16 +291,16 @@ export class TargetState {
     this.#coolUntil = 0;
     this.#ejectedUntil = 0;
     this.#recoveredAt = undefined;
-    this.letIn(now);
+    this.admitWaiting(now);
   }
 }
 
 class OpenLease implements InFlightLease, Slotted {
   slot = -1;
-  onGiveUp: ((reason: GatewayError) => void) | undefined;
+  onAbandon: ((reason: GatewayError) => void) | undefined;
   #sent = false;
   #ended = false;
-  #answered = false;
+  #responded = false;
 
   constructor(
     private readonly state: TargetState,
@@ -319,9 +319,9 @@ class OpenLease implements InFlightLease, Slotted {
     if (!this.#sent) this.end(now, null, 0);
   }
 
-  answered(now: number): void {
-    if (this.#answered || this.#ended) return;
-    this.#answered = true;
+  responseStarted(now: number): void {
+    if (this.#responded || this.#ended) return;
+    this.#responded = true;
     this.state.settled(this);
     if (this.stream) this.state.firstEvent.add(now - this.startedAt);
     this.state.succeeded(now, this.probe);
@@ -332,15 +332,15 @@ class OpenLease implements InFlightLease, Slotted {
     this.#ended = true;
     const { state } = this;
     state.settled(this);
-    const probe = this.probe && !this.#answered;
+    const probe = this.probe && !this.#responded;
     if (error) state.failed(now, error, probe);
     else if (error === null) state.breaker.abandoned(probe);
     else {
-      if (!this.#answered) state.succeeded(now, this.probe);
+      if (!this.#responded) state.succeeded(now, this.probe);
       const timePerToken = (now - this.startedAt) / workUnits(tokens ?? 0);
       state.timePerToken.add(timePerToken, now);
       state.gate?.succeeded(timePerToken, state.inflight);
     }
-    state.left(now, this.queueTenant, tokens);
+    state.released(now, this.queueTenant, tokens);
   }
 }

@@ -18,12 +18,12 @@ test('counts attempts by target, and ends each once', () => {
 test('forgets models at rest when there are too many, but not what an operator said', () => {
   const states = new TargetStates();
   const provider = testProvider();
-  const kept = states.of(testTarget(provider, 'kept'));
-  kept.decide('disable', 0);
+  const retained = states.of(testTarget(provider, 'kept'));
+  retained.decide('disable', 0);
   const busy = states.of(testTarget(provider, 'busy'));
   busy.begin(0);
   for (let index = 0; index < 2_500; index += 1) states.of(testTarget(provider, `m${index}`));
-  expect(states.of(testTarget(provider, 'kept'))).toBe(kept);
+  expect(states.of(testTarget(provider, 'kept'))).toBe(retained);
   expect(states.of(testTarget(provider, 'busy'))).toBe(busy);
   expect([...states.ofProvider(provider.id)].length).toBeLessThanOrEqual(1_001);
 });

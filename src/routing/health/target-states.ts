@@ -34,7 +34,7 @@ export class TargetStates {
     for (const [provider, models] of this.#providers) {
       for (const state of models.values()) {
         this.#limit(state, `${provider}/${state.of.model}`);
-        state.letIn(now);
+        state.admitWaiting(now);
       }
     }
   }
@@ -58,9 +58,9 @@ export class TargetStates {
   }
 
   /** The same, and it stays for as long as the process does. */
-  keep(target: Target): TargetState {
+  retain(target: Target): TargetState {
     const state = this.of(target);
-    state.kept = true;
+    state.retained = true;
     return state;
   }
 
@@ -111,8 +111,8 @@ export class TargetStates {
       this.#providers.set(providerId, models);
     }
     if (models.size >= MAX_MODELS_PER_PROVIDER) {
-      for (const [name, { inflight, override, gate, kept }] of models) {
-        if (!kept && inflight === 0 && override === undefined && !gate?.queue.size) models.delete(name);
+      for (const [name, { inflight, override, gate, retained }] of models) {
+        if (!retained && inflight === 0 && override === undefined && !gate?.queue.size) models.delete(name);
       }
     }
     const state = new TargetState(

@@ -23,7 +23,7 @@ function first(
   const selection: SelectionContext = {
     count: 0,
     random: () => 0,
-    even: false,
+    equalWeights: false,
     inputTokens: 1_000,
     outputTokens: 100,
     affinity: undefined,

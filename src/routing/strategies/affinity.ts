@@ -1,6 +1,6 @@
 import { fnv1a } from '../hash.ts';
 import { expectedWait, powerOfTwo } from './balancing.ts';
-import { type Strategy, sortedBy, type TargetView, withinBound, withOthers } from './strategy.ts';
+import { appendRemaining, type Strategy, sortedBy, type TargetView, withinBound } from './strategy.ts';
 
 /** Highest first: every key has an order of its own, and one target less moves only that target's keys. */
 function rendezvous(key: string, { target }: TargetView): number {
@@ -26,7 +26,7 @@ const WORTHWHILE = 0.25;
  * than its share to do; else as the load says.
  */
 export const prefixAffinity: Strategy = (targets, selection) => {
-  const balanced = withOthers(powerOfTwo(targets, selection), targets);
+  const balanced = appendRemaining(powerOfTwo(targets, selection), targets);
   const { blocks, seenBlocks } = selection;
   if (blocks === 0) return balanced;
   const fits = withinBound(targets);

@@ -16,7 +16,7 @@ const view = (model: string, weight = 1, inflight = 0): TargetView => ({
 const selection = (more: Partial<SelectionContext> = {}): SelectionContext => ({
   count: 0,
   random: () => 0,
-  even: false,
+  equalWeights: false,
   inputTokens: 100,
   outputTokens: 100,
   affinity: undefined,

@@ -28,7 +28,7 @@ export interface SelectionContext {
   /** From 0 up to 1. */
   readonly random: () => number;
   /** Whether all targets have the same weight. */
-  readonly even: boolean;
+  readonly equalWeights: boolean;
   readonly inputTokens: number;
   readonly outputTokens: number;
   /** Requests with the same go to the same target; undefined where nothing holds them together. */
@@ -50,7 +50,7 @@ export type Strategy = <View extends TargetView>(
 ) => readonly View[];
 
 /** An order with those that it left out at its end. */
-export function withOthers<View>(ordered: readonly View[], all: readonly View[]): readonly View[] {
+export function appendRemaining<View>(ordered: readonly View[], all: readonly View[]): readonly View[] {
   return ordered.length === all.length
     ? ordered
     : [...ordered, ...all.filter((view) => !ordered.includes(view))];
@@ -64,10 +64,10 @@ export function rotate<T>(items: readonly T[], by: number): T[] {
 /** Draws one in proportion to the weights. */
 export function draw<View extends TargetView>(
   targets: readonly View[],
-  { random, even }: Pick<SelectionContext, 'random' | 'even'>,
+  { random, equalWeights }: Pick<SelectionContext, 'random' | 'equalWeights'>,
   except?: View,
 ): View | undefined {
-  if (even) {
+  if (equalWeights) {
     const others = except === undefined ? targets.length : targets.length - 1;
     const at = Math.floor(random() * others);
     // The last takes the place of the one that is not meant.
