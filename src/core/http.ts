@@ -1,4 +1,3 @@
-import type { ByteSlice } from './byte-slice.ts';
 import type { StreamBody } from './push-stream.ts';
 
 /** What the gateway's own HTTP server and what stands behind it have between them. */
@@ -28,7 +27,7 @@ export interface HttpRequest {
    * @param limit in bytes
    * @throws BodyError
    */
-  readBody(limit: number): ByteSlice | Promise<ByteSlice>;
+  readBody(limit: number): Uint8Array | Promise<Uint8Array>;
 }
 
 /** Why a request's body can't be had. */

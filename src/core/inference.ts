@@ -1,5 +1,3 @@
-import type { BufferList } from './buffer-list.ts';
-import type { ByteSlice } from './byte-slice.ts';
 import type { ClientDialect } from './chat/dialect.ts';
 import type { ChatRequest } from './chat/request.ts';
 import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
@@ -79,9 +77,9 @@ export interface StreamObservation {
 /** Decodes one upstream event stream. Splitting the input differently never changes the output's concatenation. */
 export interface StreamDecoder {
   /** @returns bytes for the client, or `undefined` when none are due yet */
-  push(bytes: ByteSlice): BufferList | undefined;
+  push(bytes: Uint8Array): Uint8Array | undefined;
   /** The upstream's body has ended: the rest of the bytes for the client. Sets `failure` if it ended too early. */
-  end(): BufferList | undefined;
+  end(): Uint8Array | undefined;
   /** An event that the client should see has come: from here on the answer is committed. */
   readonly started: boolean;
   /** The last event for the client has been produced; later input is ignored. */

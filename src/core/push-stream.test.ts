@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { BufferList } from './buffer-list.ts';
-import { ByteSlice } from './byte-slice.ts';
 import { PushStream } from './push-stream.ts';
 
-const bytes = (value: number) => BufferList.of(ByteSlice.of(Uint8Array.of(value)));
+const bytes = (value: number) => Uint8Array.of(value);
 
 function create() {
   const told: string[] = [];
@@ -19,8 +17,8 @@ function sink(room: number) {
   return {
     got,
     ends: () => ends,
-    write: (pieces: BufferList) => {
-      got.push(pieces.joined()[0] ?? -1);
+    write: (pieces: Uint8Array) => {
+      got.push(pieces[0] ?? -1);
       return got.length < room;
     },
     end: () => {

@@ -1,9 +1,7 @@
-import type { BufferList } from './buffer-list.ts';
-
 /** Where a stream's bytes go. */
 export interface StreamSink {
   /** @returns false when it would rather have no more for now: it says by `PushStream.ready` when that is over */
-  write(pieces: BufferList): boolean;
+  write(bytes: Uint8Array): boolean;
   /** All has been written. */
   end(): void;
 }
@@ -26,7 +24,7 @@ const MAX_QUEUED_CHUNKS = 8;
  */
 export class PushStream {
   readonly #source: StreamSource;
-  #queue: BufferList[] = [];
+  #queue: Uint8Array[] = [];
   #sink: StreamSink | undefined;
   #closed = false;
   #over = false;
@@ -38,10 +36,10 @@ export class PushStream {
   // The source's side.
 
   /** @returns whether there is room for more */
-  push(pieces: BufferList): boolean {
+  push(bytes: Uint8Array): boolean {
     if (this.#over) return true;
-    if (this.#sink) return this.#sink.write(pieces);
-    this.#queue.push(pieces);
+    if (this.#sink) return this.#sink.write(bytes);
+    this.#queue.push(bytes);
     return this.#queue.length < MAX_QUEUED_CHUNKS;
   }
 
@@ -60,7 +58,7 @@ export class PushStream {
     this.#queue = [];
     this.#sink = sink;
     let room = true;
-    for (const pieces of queue) room = sink.write(pieces);
+    for (const bytes of queue) room = sink.write(bytes);
     this.#finish();
     if (room && !this.#closed && queue.length >= MAX_QUEUED_CHUNKS) this.#source.onDrain();
   }
@@ -85,8 +83,8 @@ export class PushStream {
       {
         start: (controller) =>
           this.pipe({
-            write: (pieces) => {
-              controller.enqueue(pieces.joined());
+            write: (bytes) => {
+              controller.enqueue(bytes);
               return (controller.desiredSize ?? 1) > 0;
             },
             end: () => controller.close(),

@@ -1,154 +1,141 @@
-import type { BufferListBuilder } from './buffer-list.ts';
-import { ByteSlice, joinSlices, NO_BYTES } from './byte-slice.ts';
+import { concatBytes, copyBytes, partOf } from './bytes.ts';
 
 /**
- * Cuts a byte stream of server-sent events into blocks, however the bytes were split on the way.
- * Works on bytes, so that a character split between two reads is never decoded in halves.
- * Line ends are normalised to LF (the format allows CRLF and CR too; https://html.spec.whatwg.org/#event-stream-interpretation).
+ * Server-sent events (https://html.spec.whatwg.org/#event-stream-interpretation): a framer that finds the blocks of a byte
+ * stream, and a parser of one block's fields.
  */
-
-/** The empty line behind a block, with the end of the line before. */
-export const END_OF_BLOCK = '\n\n';
 
 const LF = 10;
 const CR = 13;
+const END_OF_BLOCK = Uint8Array.of(LF, LF);
 const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf);
+const NOTHING = new Uint8Array(0);
 
-/** No sane event is larger; a bigger one means that the upstream is broken or hostile. */
+/** The largest block in bytes. Vendors' largest events are pictures of a few MiB. */
 export const MAX_EVENT_BYTES = 32 * 1024 * 1024;
 
+/** A block is larger than `MAX_EVENT_BYTES`: the upstream is broken or hostile. */
 export class EventTooLargeError extends Error {}
 
+/**
+ * Splits a stream of server-sent events into blocks, independent of how the bytes were split on the way. It works on bytes,
+ * so that no character is decoded in halves. A block is one event's lines, with LF line ends, followed by one empty line:
+ * it can be forwarded as it is.
+ */
 export class SseFramer {
-  #rest: ByteSlice[] = [];
+  #rest: Uint8Array[] = [];
   #restLength = 0;
   #sawCr = false;
   #atStart = true;
-  /** First bytes that may turn out to be a byte order mark. */
-  #opening = NO_BYTES;
+  /** First bytes of the stream, as long as they may be a byte order mark. */
+  #opening: Uint8Array = NOTHING;
 
   /**
-   * @param onBlock called for each complete block, without the empty line that ends it and never empty
-   * @throws EventTooLargeError when a block grows beyond `MAX_EVENT_BYTES`
+   * @param bytes the next bytes of the stream, which nobody writes to afterwards
+   * @param onBlock called for each complete block, synchronously and in order
+   * @throws EventTooLargeError when a block exceeds `MAX_EVENT_BYTES`
    */
-  push(bytes: ByteSlice, onBlock: (block: ByteSlice) => void): void {
+  push(bytes: Uint8Array, onBlock: (block: Uint8Array) => void): void {
     let input = this.#normalise(bytes);
     if (input.length === 0) return;
-    let search = input.from;
+    let search = 0;
     if (this.#restLength > 0) {
-      // Without an empty line in sight nothing can be complete: what is waiting is neither copied nor read again.
+      // Without an empty line no block is complete: the rest is neither copied nor searched again.
       if (!this.#completesBlock(input)) {
         this.#keep(input);
         return;
       }
       search = this.#restLength - 1;
-      input = joinSlices([...this.#rest, input]);
+      input = concatBytes([...this.#rest, input]);
       this.#rest = [];
       this.#restLength = 0;
     }
-    const { buffer, from, to } = input;
-    let start = from;
-    for (;;) {
-      const newline = buffer.indexOf(LF, search);
-      if (newline < 0 || newline >= to) break;
+    const { length } = input;
+    let start = 0;
+    for (let newline = input.indexOf(LF, search); newline >= 0; newline = input.indexOf(LF, search)) {
       if (newline === start) {
         start += 1;
         search = start;
-      } else if (newline + 1 < to && buffer[newline + 1] === LF) {
-        onBlock(new ByteSlice(buffer, start, newline));
+      } else if (newline + 1 < length && input[newline + 1] === LF) {
+        onBlock(partOf(input, start, newline + 2));
         start = newline + 2;
         search = start;
       } else {
         search = newline + 1;
       }
     }
-    if (start < to) this.#keep(start === from ? input : new ByteSlice(buffer, start, to).copy());
+    if (start < length) this.#keep(start === 0 ? input : copyBytes(input, start));
   }
 
   /**
-   * What was left without its empty line when the stream ended. The format drops such an event; vendors do end that way, so
-   * a whole one is worth a look.
+   * Ends the stream.
+   * @returns the lines after the last empty line, with one added; empty when there are none. The format drops such an
+   *   event, but some vendors end their streams with one that is complete.
    */
-  end(): ByteSlice {
-    const { buffer, from, to } = joinSlices([this.#opening, ...this.#rest]);
-    this.#opening = NO_BYTES;
+  end(): Uint8Array {
+    const parts = [this.#opening, ...this.#rest].filter(({ length }) => length > 0);
+    this.#opening = NOTHING;
     this.#rest = [];
     this.#restLength = 0;
-    return new ByteSlice(buffer, from, to > from && buffer[to - 1] === LF ? to - 1 : to);
+    const last = parts.at(-1);
+    if (last === undefined) return NOTHING;
+    return concatBytes([...parts, last.at(-1) === LF ? END_OF_BLOCK.subarray(1) : END_OF_BLOCK]);
   }
 
-  #keep(piece: ByteSlice): void {
-    this.#rest.push(piece);
-    this.#restLength += piece.length;
+  #keep(part: Uint8Array): void {
+    this.#rest.push(part);
+    this.#restLength += part.length;
     if (this.#restLength > MAX_EVENT_BYTES) {
       throw new EventTooLargeError(`an event is larger than ${MAX_EVENT_BYTES} bytes`);
     }
   }
 
-  /** Whether the empty line that ends the waiting block is in `input`, or begins in what waits. */
-  #completesBlock({ buffer, from, to }: ByteSlice): boolean {
-    const last = this.#rest.at(-1);
-    if (buffer[from] === LF && last && last.buffer[last.to - 1] === LF) return true;
-    for (let at = buffer.indexOf(LF, from); at >= 0 && at + 1 < to; at = buffer.indexOf(LF, at + 1)) {
-      if (buffer[at + 1] === LF) return true;
+  /** Whether the empty line that ends the waiting block is in `input`, or begins in the rest. */
+  #completesBlock(input: Uint8Array): boolean {
+    if (input[0] === LF && this.#rest.at(-1)?.at(-1) === LF) return true;
+    for (let at = input.indexOf(LF); at >= 0; at = input.indexOf(LF, at + 1)) {
+      if (input[at + 1] === LF) return true;
     }
     return false;
   }
 
   /** Drops the byte order mark that may open a stream. */
-  #open(bytes: ByteSlice): ByteSlice {
-    const input = this.#opening.length === 0 ? bytes : joinSlices([this.#opening, bytes]);
-    const { buffer, from, to } = input;
-    const matches = BYTE_ORDER_MARK.every((byte, at) => at >= input.length || buffer[from + at] === byte);
+  #open(bytes: Uint8Array): Uint8Array {
+    const input = this.#opening.length === 0 ? bytes : concatBytes([this.#opening, bytes]);
+    const matches = BYTE_ORDER_MARK.every((byte, at) => at >= input.length || input[at] === byte);
     if (matches && input.length < BYTE_ORDER_MARK.length) {
       this.#opening = input;
-      return NO_BYTES;
+      return NOTHING;
     }
-    this.#opening = NO_BYTES;
+    this.#opening = NOTHING;
     this.#atStart = false;
-    return matches ? new ByteSlice(buffer, from + BYTE_ORDER_MARK.length, to) : input;
+    return matches ? partOf(input, BYTE_ORDER_MARK.length, input.length) : input;
   }
 
-  #normalise(bytes: ByteSlice): ByteSlice {
+  /** Turns CRLF and CR into LF. */
+  #normalise(bytes: Uint8Array): Uint8Array {
     const input = this.#atStart ? this.#open(bytes) : bytes;
-    const { buffer, from, to } = input;
-    if (!this.#sawCr) {
-      const at = buffer.indexOf(CR, from);
-      if (at < 0 || at >= to) return input;
-    }
-    const out = Buffer.allocUnsafeSlow(input.length);
+    if (!this.#sawCr && !input.includes(CR)) return input;
+    const out = new Uint8Array(input.length);
     let length = 0;
-    for (const byte of input.view()) {
+    for (const byte of input) {
       if (byte === CR) out[length++] = LF;
       else if (!(byte === LF && this.#sawCr)) out[length++] = byte;
       this.#sawCr = byte === CR;
     }
-    return new ByteSlice(out, 0, length);
+    return partOf(out, 0, length);
   }
 }
 
-/** Whether the empty line stands behind a block; it does not, behind what a stream has ended with. */
-function hasEmptyLine({ buffer, to }: ByteSlice): boolean {
-  return buffer[to] === LF && buffer[to + 1] === LF;
-}
-
-/** Adds a block as it has come, with its empty line. */
-export function forwardBlock(block: ByteSlice, out: BufferListBuilder): void {
-  if (hasEmptyLine(block)) {
-    out.add(new ByteSlice(block.buffer, block.from, block.to + END_OF_BLOCK.length));
-  } else {
-    out.add(block);
-    out.add(END_OF_BLOCK);
-  }
-}
-
-/** One block's fields. `data` is `undefined` for a block of comments only. */
+/** The fields of one block that gateways need. */
 export interface SseEvent {
+  /** Undefined when the block has no `event` field. */
   readonly event: string | undefined;
+  /** Undefined when the block has no `data` field, such as a comment. */
   readonly data: string | undefined;
 }
 
-/** Reads a block's text by the rules of the format: repeated `data` lines are joined by LF, comments are skipped. */
+/** Parses a block: `data` lines are joined by LF, comments and other fields are skipped. */
 export function parseBlock(text: string): SseEvent {
   let event: string | undefined;
   let data: string | undefined;

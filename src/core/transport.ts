@@ -1,5 +1,3 @@
-import type { ByteSlice } from './byte-slice.ts';
-
 /**
  * How one upstream HTTP exchange is carried. Push-based, because a promise and a stream object per chunk
  * cost more than everything else that the gateway does with it (docs/decisions/0002).
@@ -28,7 +26,7 @@ export interface UpstreamHandler {
   /** Redirects are not followed; informational (1xx) responses are not reported. */
   onHead(status: number, headers: UpstreamHeaders): void;
   /** The bytes belong to the receiver and are never reused. */
-  onData(bytes: ByteSlice): void;
+  onData(bytes: Uint8Array): void;
   /** The message is complete: all of its declared length, or its last chunk, has arrived. */
   onEnd(): void;
   onError(error: TransportError): void;

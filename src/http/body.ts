@@ -1,4 +1,4 @@
-import type { ByteSlice } from '../core/byte-slice.ts';
+import { decodeUtf8 } from '../core/bytes.ts';
 import { GatewayError } from '../core/errors.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { isRecord } from '../core/json.ts';
@@ -19,10 +19,10 @@ function tooLarge(limit: number): GatewayError {
   );
 }
 
-function parseObject(bytes: ByteSlice): JsonBody {
+function parseObject(bytes: Uint8Array): JsonBody {
   let text: string;
   try {
-    text = bytes.text();
+    text = decodeUtf8(bytes);
   } catch {
     throw new GatewayError('invalid_json', 'The request body is not valid UTF-8.');
   }

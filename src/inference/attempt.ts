@@ -1,5 +1,4 @@
-import { BufferList } from '../core/buffer-list.ts';
-import { ByteSlice, joinSlices } from '../core/byte-slice.ts';
+import { concatBytes } from '../core/bytes.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { InferenceCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
 import { PushStream, type StreamBody, type StreamSource } from '../core/push-stream.ts';
@@ -69,10 +68,10 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   #headers: UpstreamHeaders = NO_HEADERS;
   #decoder: StreamDecoder | undefined;
   /** What has come of an answer that is read as a whole. */
-  #received: ByteSlice[] | undefined;
+  #received: Uint8Array[] | undefined;
   #receivedLength = 0;
   /** What the client gets of a stream, as long as it is not committed. */
-  #pending: BufferList[] | undefined;
+  #pending: Uint8Array[] | undefined;
   #stream: PushStream | undefined;
   #paused = false;
   /** The client's side is settled. The upstream may still be lingering. */
@@ -156,7 +155,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     }
   }
 
-  onData(bytes: ByteSlice): void {
+  onData(bytes: Uint8Array): void {
     if (this.#ended) return;
     const decoder = this.#decoder;
     if (!decoder) {
@@ -200,7 +199,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     this.expiresAt = Math.min(this.#options.now() + this.#options.streamIdleMs, this.#options.deadlineAt);
   }
 
-  #buffer(bytes: ByteSlice): void {
+  #buffer(bytes: Uint8Array): void {
     if (this.#received) this.#received.push(bytes);
     else this.#received = [bytes];
     this.#receivedLength += bytes.length;
@@ -212,7 +211,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
   }
 
   #response() {
-    return { status: this.#status, headers: this.#headers, body: joinSlices(this.#received ?? []) };
+    return { status: this.#status, headers: this.#headers, body: concatBytes(this.#received ?? []) };
   }
 
   #finishBuffered(): void {
@@ -265,7 +264,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     this.#resolve({ kind: 'stream', target: this.#options.target, body: stream });
   }
 
-  #emit(pieces: BufferList): void {
+  #emit(pieces: Uint8Array): void {
     const stream = this.#stream;
     if (!stream) {
       if (this.#pending) this.#pending.push(pieces);
@@ -300,7 +299,7 @@ export class Attempt implements UpstreamHandler, StreamSource, Watched {
     if (this.#stream) {
       if (error.code !== 'client_closed_request') {
         const event = this.#decoder?.failureEvent?.(error) ?? this.#options.renderStreamError(error);
-        if (event.length > 0) this.#stream.push(BufferList.of(ByteSlice.of(event)));
+        if (event.length > 0) this.#stream.push(event);
       }
       this.#stream.close();
     } else {

@@ -1,4 +1,3 @@
-import { ByteSlice } from '../core/byte-slice.ts';
 import {
   type Transport,
   TransportError,
@@ -151,7 +150,7 @@ class FetchCall implements UpstreamCall {
 
   #onChunk(bytes: Uint8Array): void {
     if (this.#finished) return;
-    if (bytes.byteLength > 0) this.#handler.onData(ByteSlice.of(bytes));
+    if (bytes.byteLength > 0) this.#handler.onData(bytes);
     this.#readNext();
   }
 

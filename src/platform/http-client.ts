@@ -1,4 +1,3 @@
-import type { ByteSlice } from '../core/byte-slice.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import {
   type Transport,
@@ -269,7 +268,7 @@ class Http1Call implements UpstreamCall, AssignedCall {
     this.#handler.onHead(status, headers);
   }
 
-  onData(bytes: ByteSlice): void {
+  onData(bytes: Uint8Array): void {
     this.#handler.onData(bytes);
   }
 

@@ -1,4 +1,3 @@
-import { ByteSlice } from '../core/byte-slice.ts';
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 import type { PooledConnection } from './connection-pool.ts';
 import { ResponseParser, type ResponseSink } from './http1-parser.ts';
@@ -11,7 +10,7 @@ export interface AssignedCall {
   readonly parts: readonly (string | Uint8Array)[];
   readonly paused: boolean;
   onHead(status: number, headers: UpstreamHeaders): void;
-  onData(bytes: ByteSlice): void;
+  onData(bytes: Uint8Array): void;
   /** Never throws. */
   onEnd(): void;
   /** Never throws. `error` is a TransportError, or what a handler threw. */
@@ -170,7 +169,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     this.#upstreamCall?.onHead(status, headers);
   }
 
-  onData(bytes: ByteSlice): void {
+  onData(bytes: Uint8Array): void {
     this.#upstreamCall?.onData(bytes);
   }
 
@@ -229,6 +228,6 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   }
 
   #send({ parts }: AssignedCall): void {
-    for (const part of parts) this.#writer.write(typeof part === 'string' ? part : ByteSlice.of(part));
+    for (const part of parts) this.#writer.write(part);
   }
 }

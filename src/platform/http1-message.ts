@@ -1,4 +1,4 @@
-import { ByteSlice } from '../core/byte-slice.ts';
+import { partOf } from '../core/bytes.ts';
 import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.ts';
 
 /**
@@ -22,7 +22,7 @@ export const ANOTHER_HEAD: Framing = -3;
 export interface MessageSink {
   /** @param head start line and headers, in Latin-1, without the empty line. @throws TransportError */
   onHead(head: string): Framing;
-  onData(bytes: ByteSlice): void;
+  onData(bytes: Uint8Array): void;
   /** @param rest what was pushed in beyond the message's end: a view, and nearly always empty */
   onEnd(rest: Uint8Array): void;
 }
@@ -196,7 +196,7 @@ export class MessageParser {
           at = this.#readHead(bytes, at);
           break;
         case State.UntilClose:
-          this.#sink.onData(new ByteSlice(bytes, at, bytes.length));
+          this.#sink.onData(partOf(bytes, at, bytes.length));
           return;
         case State.FixedBody:
         case State.ChunkData: {
@@ -206,7 +206,7 @@ export class MessageParser {
             this.#state = this.#state === State.FixedBody ? State.Complete : State.ChunkDataCr;
           }
           at += length;
-          this.#sink.onData(new ByteSlice(bytes, at - length, at));
+          this.#sink.onData(partOf(bytes, at - length, at));
           break;
         }
         case State.Trailers:

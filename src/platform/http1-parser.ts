@@ -1,4 +1,3 @@
-import type { ByteSlice } from '../core/byte-slice.ts';
 import type { UpstreamHeaders } from '../core/transport.ts';
 import {
   contentLength,
@@ -21,7 +20,7 @@ import {
 /** Where the parser reports one response. The calls come from inside `push`, `resume` and `finish`. */
 export interface ResponseSink {
   onHead(status: number, headers: UpstreamHeaders): void;
-  onData(bytes: ByteSlice): void;
+  onData(bytes: Uint8Array): void;
   /** `connectionReusable`: framing and headers allow another message, and no excess byte came after this one. */
   onEnd(connectionReusable: boolean): void;
 }
@@ -120,7 +119,7 @@ export class ResponseParser implements MessageSink {
     return framing;
   }
 
-  onData(bytes: ByteSlice): void {
+  onData(bytes: Uint8Array): void {
     this.#sink.onData(bytes);
   }
 

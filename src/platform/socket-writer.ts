@@ -1,6 +1,8 @@
-import { type BufferPart, copyPart } from '../core/buffer-list.ts';
-import { ByteSlice } from '../core/byte-slice.ts';
+import { copyBytes } from '../core/bytes.ts';
 import type { Sender, WriteBatch } from './write-batch.ts';
+
+/** Texts are sent as UTF-8. */
+type Output = Uint8Array | string;
 
 /** A socket, as far as it is written to. */
 export interface WritableSocket {
@@ -21,7 +23,7 @@ export class SocketWriter implements Sender {
   readonly #onSent: () => void;
   readonly #onGone: () => void;
   #socket: WritableSocket | undefined;
-  #pieces: BufferPart[] = [];
+  #pieces: Output[] = [];
   /** Written since it was last sent, as far as it was: about so many bytes. */
   #waitingBytes = 0;
   #scheduled = false;
@@ -55,7 +57,7 @@ export class SocketWriter implements Sender {
     this.#pieces = [];
   }
 
-  write(piece: BufferPart): void {
+  write(piece: Output): void {
     if (!this.#socket || piece.length === 0) return;
     this.#pieces.push(piece);
     this.#waitingBytes += piece.length;
@@ -90,7 +92,7 @@ export class SocketWriter implements Sender {
       }
       if (written === length) continue;
       // A copy: what pieces were put together in is used by others meanwhile.
-      this.#pieces.unshift(ByteSlice.of(Buffer.from(data.subarray(written, length))));
+      this.#pieces.unshift(copyBytes(data, written, length));
       this.#blocked = true;
       return;
     }
@@ -105,13 +107,17 @@ const joint = Buffer.allocUnsafeSlow(8 * MAX_JOINED);
  * Takes the first pieces as one, as long as copying them costs less than another write would.
  * @returns the beginning of bytes that are good until the next call
  */
-function takeSome(pieces: BufferPart[]): { readonly data: Uint8Array; readonly length: number } {
+function takeSome(pieces: Output[]): { readonly data: Uint8Array; readonly length: number } {
   let length = 0;
   let count = 0;
   for (let piece = pieces[0]; piece !== undefined; piece = pieces[count]) {
     const size = typeof piece === 'string' ? MOST_BYTES * piece.length : piece.length;
     if (length + size > joint.length) break;
-    length += copyPart(piece, joint, length);
+    if (typeof piece === 'string') length += joint.write(piece, length);
+    else {
+      joint.set(piece, length);
+      length += piece.length;
+    }
     count += 1;
     if (length >= MAX_JOINED) break;
   }
@@ -125,6 +131,6 @@ function takeSome(pieces: BufferPart[]): { readonly data: Uint8Array; readonly l
   return { data: joint, length };
 }
 
-function bytesOf(piece: BufferPart): Uint8Array {
-  return typeof piece === 'string' ? Buffer.from(piece) : piece.view();
+function bytesOf(piece: Output): Uint8Array {
+  return typeof piece === 'string' ? Buffer.from(piece) : piece;
 }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { type Peer, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import { sendAndCollect } from '../../test/support/transport-collector.ts';
+import { decodeUtf8 } from '../core/bytes.ts';
 import type { Transport, UpstreamCall } from '../core/transport.ts';
 import { createFetchTransport } from './fetch-transport.ts';
 import { createHttp1Transport } from './http-client.ts';
@@ -239,7 +240,7 @@ describe.each<[string, () => Transport]>([
             {
               onHead: () => undefined,
               onData: (bytes) => {
-                text.push(bytes.text());
+                text.push(decodeUtf8(bytes));
                 upstreamCall.pause();
                 setImmediate(() => upstreamCall.resume());
               },

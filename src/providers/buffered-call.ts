@@ -1,4 +1,4 @@
-import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
+import { concatBytes } from '../core/bytes.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { UpstreamCall, UpstreamRequest } from '../core/transport.ts';
 import type { BufferedResponse, Provider, UpstreamModel } from './types.ts';
@@ -12,7 +12,7 @@ export function sendBuffered(
   timeoutMs: number,
 ): Promise<BufferedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<BufferedResponse>();
-  const parts: ByteSlice[] = [];
+  const parts: Uint8Array[] = [];
   let length = 0;
   let head: Pick<BufferedResponse, 'status' | 'headers'> = { status: 0, headers: { get: () => null } };
   const fail = (message: string, cause?: unknown) => {
@@ -42,7 +42,7 @@ export function sendBuffered(
     },
     onEnd: () => {
       clearTimeout(timer);
-      resolve({ ...head, body: joinSlices(parts) });
+      resolve({ ...head, body: concatBytes(parts) });
     },
     onError: (error) => fail(`could not be reached: ${error.message}`, error),
   });

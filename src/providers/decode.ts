@@ -1,3 +1,4 @@
+import { decodeUtf8 } from '../core/bytes.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 import type { BufferedResponse, Provider } from './types.ts';
@@ -16,7 +17,7 @@ export function decodeJson(
 ): { readonly text: string; readonly json: Record<string, unknown> } {
   let text: string;
   try {
-    text = response.body.text();
+    text = decodeUtf8(response.body);
   } catch {
     throw invalidAnswer(provider, 'answered with bytes that are not UTF-8.');
   }

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test';
-import { toSlice } from '../../test/support/bytes.ts';
+import { toBytes } from '../../test/support/bytes.ts';
 import { deltaText } from './delta-text.ts';
 
-const of = (text: string) => deltaText(toSlice(text));
+const of = (text: string) => deltaText(toBytes(text));
 
 test.each([
   ['event: content_block_delta\ndata: {"delta":{"type":"text_delta","text":"a\\n💧"}}', 'a\n💧'],

@@ -1,12 +1,12 @@
-import type { ByteSlice } from '../core/byte-slice.ts';
+import { decodeLossyUtf8 } from '../core/bytes.ts';
 import { asString, isRecord } from '../core/json.ts';
 
 /**
  * The words that one event of a stream adds, in Anthropic's form or in that of OpenAI's responses. Only for counting: what
  * can't be read counts as nothing, and is handed on all the same.
  */
-export function deltaText(block: ByteSlice): string | undefined {
-  const text = block.lenientText();
+export function deltaText(block: Uint8Array): string | undefined {
+  const text = decodeLossyUtf8(block);
   const start = text.indexOf('{');
   if (start < 0) return undefined;
   let event: unknown;

@@ -1,4 +1,4 @@
-import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
+import { concatBytes, decodeLossyUtf8 } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { asString, isRecord } from '../core/json.ts';
@@ -81,13 +81,13 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 interface Answer {
   readonly status: number;
   readonly contentType: string | null;
-  readonly body: ByteSlice;
+  readonly body: Uint8Array;
 }
 
 function postForm(transport: Transport, url: string, form: URLSearchParams): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const host = new URL(url).host;
-  const parts: ByteSlice[] = [];
+  const parts: Uint8Array[] = [];
   let length = 0;
   let status = 0;
   let contentType: string | null = null;
@@ -119,7 +119,7 @@ function postForm(transport: Transport, url: string, form: URLSearchParams): Pro
     },
     onEnd: () => {
       clearTimeout(timer);
-      resolve({ status, contentType, body: joinSlices(parts) });
+      resolve({ status, contentType, body: concatBytes(parts) });
     },
     onError: (error) => fail(`could not be reached: ${error.message}`, error),
   });
@@ -134,7 +134,7 @@ async function requestToken(
   secrets: readonly string[],
 ): Promise<FetchedToken> {
   const { status, contentType, body } = await postForm(transport, url, new URLSearchParams(form));
-  const text = body.lenientText();
+  const text = decodeLossyUtf8(body);
   let json: unknown;
   try {
     json = JSON.parse(text);

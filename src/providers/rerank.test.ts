@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { toSlice } from '../../test/support/bytes.ts';
+import { toBytes } from '../../test/support/bytes.ts';
 import { upstreamHeaders } from '../../test/support/fake-transport.ts';
 import { testContext, testTarget } from '../../test/support/inference.ts';
 import type { RerankRequest } from '../core/rerank.ts';
@@ -15,7 +15,7 @@ const target = testTarget();
 const answer = (body: unknown) => ({
   status: 200,
   headers: upstreamHeaders({}),
-  body: toSlice(JSON.stringify(body)),
+  body: toBytes(JSON.stringify(body)),
 });
 
 describe('results', () => {

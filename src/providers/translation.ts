@@ -1,5 +1,4 @@
-import { BufferList } from '../core/buffer-list.ts';
-import type { ByteSlice } from '../core/byte-slice.ts';
+import { encodeUtf8 } from '../core/bytes.ts';
 import type { RenderContext } from '../core/chat/dialect.ts';
 import type { ChatRequest, MediaSource, Message, ToolMessage, UserMessage } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, ChatEventWriter } from '../core/chat/result.ts';
@@ -70,11 +69,11 @@ class TranslatingDecoder implements StreamDecoder {
     private readonly writer: ChatEventWriter,
   ) {}
 
-  push(bytes: ByteSlice): BufferList | undefined {
+  push(bytes: Uint8Array): Uint8Array | undefined {
     return this.#run(() => this.reader.push(bytes, this.#emit));
   }
 
-  end(): BufferList | undefined {
+  end(): Uint8Array | undefined {
     return this.#run(() => this.reader.end(this.#emit));
   }
 
@@ -83,7 +82,7 @@ class TranslatingDecoder implements StreamDecoder {
     return text === undefined ? undefined : encoder.encode(text);
   }
 
-  #run(step: () => void): BufferList | undefined {
+  #run(step: () => void): Uint8Array | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       step();
@@ -91,7 +90,7 @@ class TranslatingDecoder implements StreamDecoder {
       this.failure = asGatewayError(error);
     }
     if (this.#out === '') return undefined;
-    const out = BufferList.of(this.#out);
+    const out = encodeUtf8(this.#out);
     this.#out = '';
     return out;
   }

@@ -1,4 +1,3 @@
-import type { ByteSlice } from '../core/byte-slice.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { ChatCall, InferenceCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
 import type { SubjectLimits } from '../core/limit.ts';
@@ -114,7 +113,7 @@ export interface Target {
 export interface BufferedResponse {
   readonly status: number;
   readonly headers: UpstreamHeaders;
-  readonly body: ByteSlice;
+  readonly body: Uint8Array;
 }
 
 /** A file that the gateway has fetched for a provider that does not fetch by itself. */

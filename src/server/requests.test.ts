@@ -8,7 +8,7 @@ import { BodyError, type HttpRequest, type HttpResponse } from '../core/http.ts'
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 /** Tells what was received. */
 const echo = async (request: HttpRequest) =>
-  reply(200, `${request.method} ${request.target} ${(await request.readBody(1_000_000)).text()}`);
+  reply(200, `${request.method} ${request.target} ${text(await request.readBody(1_000_000))}`);
 
 const servers = new TestServers();
 afterEach(() => servers.stop());

@@ -1,8 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { requestBytes } from '../../test/support/http-raw.ts';
 import { reply, TestServers } from '../../test/support/test-servers.ts';
-import { BufferList } from '../core/buffer-list.ts';
-import { ByteSlice } from '../core/byte-slice.ts';
+import { encodeUtf8 } from '../core/bytes.ts';
 import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { PushStream } from '../core/push-stream.ts';
 
@@ -219,11 +218,11 @@ describe('pushed streams', () => {
   test('are sent as they come, from the beginning, and another request can follow', async () => {
     const { stream } = pushed();
     const connection = await start(({ target }) => reply(200, target === '/' ? stream : 'next')).open();
-    stream.push(BufferList.of('one'));
+    stream.push(encodeUtf8('one'));
     await connection.send(requestBytes({}));
     await connection.waitForText('one');
-    stream.push(BufferList.of(''));
-    stream.push(BufferList.of('x'.repeat(100_000)));
+    stream.push(encodeUtf8(''));
+    stream.push(encodeUtf8('x'.repeat(100_000)));
     await connection.waitForText('x'.repeat(100_000));
     stream.close();
     const response = await connection.readResponse();
@@ -235,7 +234,7 @@ describe('pushed streams', () => {
   test('that are over before they are asked for, and those to HTTP/1.0 and HEAD', async () => {
     const { open } = start(() => {
       const { stream } = pushed();
-      stream.push(BufferList.of('all'));
+      stream.push(encodeUtf8('all'));
       stream.close();
       return reply(200, stream);
     });
@@ -254,7 +253,7 @@ describe('pushed streams', () => {
     const { open, server } = start(() => reply(200, stream));
     const connection = await open();
     await connection.send(requestBytes({}));
-    stream.push(BufferList.of('x'));
+    stream.push(encodeUtf8('x'));
     await connection.waitForText('x');
     connection.destroy();
     await cancelled;
@@ -269,7 +268,7 @@ describe('pushed streams', () => {
     const push = () => {
       while (sent < COUNT) {
         sent += 1;
-        if (!stream.push(BufferList.of(ByteSlice.of(Buffer.alloc(PIECE, sent % 256))))) return;
+        if (!stream.push(Buffer.alloc(PIECE, sent % 256))) return;
       }
       stream.close();
     };

@@ -1,5 +1,3 @@
-import { BufferList } from '../core/buffer-list.ts';
-import { ByteSlice } from '../core/byte-slice.ts';
 import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { cancelBody, PushStream, type StreamSink } from '../core/push-stream.ts';
 import type { Slotted } from '../core/slot-list.ts';
@@ -204,7 +202,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     return head.framing;
   }
 
-  onData(bytes: ByteSlice): void {
+  onData(bytes: Uint8Array): void {
     const request = this.#request;
     if (!request) return;
     request.received(bytes);
@@ -220,8 +218,8 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   // What a stream is sent to.
 
-  write(pieces: BufferList): boolean {
-    this.#writePieces(pieces);
+  write(bytes: Uint8Array): boolean {
+    this.#writeBody(bytes);
     const room = !this.#writer.blocked;
     if (!room) this.#wantsMore = true;
     return room;
@@ -380,7 +378,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     const head = responseHead(reply, { length, http10, keepAlive: !this.#last, date });
     this.#writer.write(head);
     if (body !== null && !headOnly && !isBodiless(status)) {
-      this.#writer.write(typeof body === 'string' ? body : ByteSlice.of(body));
+      this.#writer.write(body);
     }
   }
 
@@ -392,7 +390,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
         const { done, value } = await reader.read();
         if (this.#request !== request || !this.#socket) return;
         if (done) break;
-        this.#writePieces(BufferList.of(ByteSlice.of(value)));
+        this.#writeBody(value);
         if (this.#writer.blocked) {
           await new Promise<void>((resolve) => {
             this.#onDrained = resolve;
@@ -451,11 +449,11 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     } else if (this.#server.stopping) socket.end();
   }
 
-  #writePieces({ list, length }: BufferList): void {
+  #writeBody(bytes: Uint8Array): void {
     // A chunk without bytes would be the end of it.
-    if (length === 0) return;
-    if (this.#chunked) this.#writer.write(chunkSize(length));
-    for (const piece of list) this.#writer.write(piece);
+    if (bytes.length === 0) return;
+    if (this.#chunked) this.#writer.write(chunkSize(bytes.length));
+    this.#writer.write(bytes);
     if (this.#chunked) this.#writer.write(CHUNK_END);
   }
 

@@ -1,4 +1,4 @@
-import { type ByteSlice, joinSlices } from '../core/byte-slice.ts';
+import { concatBytes } from '../core/bytes.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import type { RequestHead } from './request-head.ts';
 
@@ -22,10 +22,10 @@ export class ServerRequest implements HttpRequest {
   /** Nobody will read what still comes. */
   dropped = false;
   readonly #carrier: RequestCarrier;
-  #parts: ByteSlice[] | undefined;
+  #parts: Uint8Array[] | undefined;
   #length = 0;
   #limit: number | undefined;
-  #waiting: PromiseWithResolvers<ByteSlice> | undefined;
+  #waiting: PromiseWithResolvers<Uint8Array> | undefined;
   #gone = false;
   #onDisconnect: (() => void) | undefined;
   #abort: AbortController | undefined;
@@ -69,7 +69,7 @@ export class ServerRequest implements HttpRequest {
     if (this.#gone) listener();
   }
 
-  readBody(limit: number): ByteSlice | Promise<ByteSlice> {
+  readBody(limit: number): Uint8Array | Promise<Uint8Array> {
     if (this.head.framing > limit || this.#length > limit) {
       this.#drop();
       throw new BodyError('too_large');
@@ -84,7 +84,7 @@ export class ServerRequest implements HttpRequest {
 
   // Events of the connection.
 
-  received(bytes: ByteSlice): void {
+  received(bytes: Uint8Array): void {
     if (this.dropped) return;
     if (this.#parts) this.#parts.push(bytes);
     else this.#parts = [bytes];
@@ -117,10 +117,10 @@ export class ServerRequest implements HttpRequest {
     if (!this.complete) this.#drop();
   }
 
-  #take(): ByteSlice {
+  #take(): Uint8Array {
     const parts = this.#parts ?? [];
     this.#parts = undefined;
-    return joinSlices(parts);
+    return concatBytes(parts);
   }
 
   #drop(): void {

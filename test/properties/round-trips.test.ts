@@ -13,7 +13,7 @@ import { openAiChatFormat } from '../../src/providers/openai-compatible/chat-for
 import { VENDORS } from '../../src/providers/openai-compatible/vendors.ts';
 import { responsesChatFormat } from '../../src/providers/openai-responses/index.ts';
 import type { Target } from '../../src/providers/types.ts';
-import { toBytes, toSlice } from '../support/bytes.ts';
+import { toBytes } from '../support/bytes.ts';
 import { expectEventRules, readEvents } from '../support/chat-events.ts';
 import { runs } from '../support/effort.ts';
 import { upstreamHeaders } from '../support/fake-transport.ts';
@@ -166,7 +166,7 @@ describe.each(WIRES.map((wire) => [wire.name, wire] as const))(
     test('an answer survives being written and read', () => {
       fc.assert(
         fc.property(chatResult(can), (result) => {
-          const body = toSlice(dialect.renderResult(result, about));
+          const body = toBytes(dialect.renderResult(result, about));
           const response = { status: 200, headers: upstreamHeaders({}), body };
           expect(essence(format.parse(response, target, NOTHING_ASKED))).toEqual(essence(result));
         }),

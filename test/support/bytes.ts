@@ -1,25 +1,12 @@
 /** Bytes for tests: conversion, joining, and deterministic cutting at unkind places. */
-
-import { BufferList } from '../../src/core/buffer-list.ts';
-import { ByteSlice } from '../../src/core/byte-slice.ts';
-
-export type Bytes = string | Uint8Array | ByteSlice | BufferList;
+export type Bytes = string | Uint8Array;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Strings are encoded as UTF-8. */
 export function toBytes(value: Bytes): Uint8Array {
-  if (typeof value === 'string') return encoder.encode(value);
-  if (value instanceof ByteSlice) return value.view();
-  return value instanceof BufferList ? value.joined() : value;
-}
-
-/** The same as the gateway hands them on: in the midst of others, which are none of its business. */
-export function toSlice(value: Bytes): ByteSlice {
-  const bytes = toBytes(value);
-  const around = Buffer.concat([Buffer.from('\r\n'), bytes, Buffer.from('\n\ndata: ')]);
-  return new ByteSlice(around, 2, 2 + bytes.length);
+  return typeof value === 'string' ? encoder.encode(value) : value;
 }
 
 /** Decodes UTF-8, malformed sequences as U+FFFD. */

@@ -1,6 +1,6 @@
 import { expect } from 'bun:test';
 import type { ChatEvent, ChatEventReader } from '../../src/core/chat/result.ts';
-import { toSlice } from './bytes.ts';
+import { toBytes } from './bytes.ts';
 
 /** All events of a stream that comes in these pieces, with the error that ended it, if one did. */
 export function readEvents(
@@ -12,7 +12,7 @@ export function readEvents(
     events.push(event);
   };
   try {
-    for (const piece of pieces) reader.push(toSlice(piece), emit);
+    for (const piece of pieces) reader.push(toBytes(piece), emit);
     reader.end(emit);
     return { events, error: undefined };
   } catch (error) {

@@ -7,7 +7,7 @@ import {
   type UpstreamHeaders,
   type UpstreamRequest,
 } from '../../src/core/transport.ts';
-import { type Bytes, toSlice } from './bytes.ts';
+import { type Bytes, toBytes } from './bytes.ts';
 
 export function upstreamHeaders(headers: Readonly<Record<string, string>>): UpstreamHeaders {
   return { get: (name) => headers[name] ?? null };
@@ -52,7 +52,7 @@ export class FakeUpstreamCall implements UpstreamCall {
 
   data(bytes: Bytes): void {
     this.#assert(this.state === 'answering' && !this.paused, 'data');
-    this.handler.onData(toSlice(bytes));
+    this.handler.onData(toBytes(bytes));
   }
 
   end(): void {

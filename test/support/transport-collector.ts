@@ -80,7 +80,7 @@ export function sendAndCollect(transport: Transport, request: UpstreamRequest): 
     onData(bytes) {
       called('onData');
       expectThat(status !== undefined, 'onData before onHead');
-      chunks.push(bytes.view());
+      chunks.push(bytes);
       length += bytes.length;
       for (const wait of waiting) if (wait.count <= length) wait.resolve();
     },

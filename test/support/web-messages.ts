@@ -1,4 +1,3 @@
-import { ByteSlice } from '../../src/core/byte-slice.ts';
 import { BodyError, type HttpRequest, type HttpResponse } from '../../src/core/http.ts';
 import { PushStream } from '../../src/core/push-stream.ts';
 
@@ -17,7 +16,7 @@ export function asHttpRequest(request: Request): HttpRequest {
   };
 }
 
-async function readWhole(request: Request, limit: number): Promise<ByteSlice> {
+async function readWhole(request: Request, limit: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
   try {
@@ -30,7 +29,7 @@ async function readWhole(request: Request, limit: number): Promise<ByteSlice> {
     throw new BodyError('ended_early');
   }
   if (length > limit) throw new BodyError('too_large');
-  return ByteSlice.of(Buffer.concat(parts));
+  return Buffer.concat(parts);
 }
 
 /** An answer as a client would see it. */

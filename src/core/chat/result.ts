@@ -1,4 +1,3 @@
-import type { ByteSlice } from '../byte-slice.ts';
 import type { GatewayError } from '../errors.ts';
 import type { Usage } from '../usage.ts';
 import type { AssistantPart, Citation, Signature, UnknownPart } from './request.ts';
@@ -107,7 +106,7 @@ export interface ChatEventReader {
    * @param emit called for each event, in order; events before a failure are good
    * @throws GatewayError for what the format forbids, or an error that the upstream reports in the stream
    */
-  push(bytes: ByteSlice, emit: (event: ChatEvent) => void): void;
+  push(bytes: Uint8Array, emit: (event: ChatEvent) => void): void;
   /**
    * The upstream's body has ended. Emits what is left, `end` included if it is due.
    * @throws GatewayError `upstream_closed` when the answer is not complete

@@ -1,3 +1,4 @@
+import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
@@ -48,7 +49,7 @@ function readProblem(body: unknown): UpstreamProblem | undefined {
 
 /** Explains an error of the Messages API. */
 export function anthropicError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = response.body.lenientText();
+  const text = decodeLossyUtf8(response.body);
   let body: unknown;
   try {
     body = JSON.parse(text);

@@ -1,11 +1,10 @@
-import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
-import type { ByteSlice } from '../../core/byte-slice.ts';
+import { decodeUtf8, OutputBytes, startsWithBytes } from '../../core/bytes.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { OutputText } from '../../core/output-text.ts';
-import { forwardBlock, parseBlock, SseFramer } from '../../core/sse.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
 import { decodeJson, invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { PassthroughFormat } from '../format.ts';
@@ -55,16 +54,16 @@ class MessagePassthroughDecoder implements StreamDecoder {
   finished = false;
   failure: GatewayError | undefined;
   readonly #framer = new SseFramer();
-  readonly #onBlock = (block: ByteSlice) => this.#block(block);
+  readonly #onBlock = (block: Uint8Array) => this.#block(block);
   #usage: Readonly<Record<string, unknown>> = {};
-  readonly #out = new BufferListBuilder();
+  readonly #out = new OutputBytes();
 
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly model: string,
   ) {}
 
-  push(bytes: ByteSlice): BufferList | undefined {
+  push(bytes: Uint8Array): Uint8Array | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       this.#framer.push(bytes, this.#onBlock);
@@ -74,7 +73,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     return this.#out.take();
   }
 
-  end(): BufferList | undefined {
+  end(): Uint8Array | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       const rest = this.#framer.end();
@@ -92,24 +91,24 @@ class MessagePassthroughDecoder implements StreamDecoder {
     this.failure = asGatewayError(unreadable);
   }
 
-  #block(block: ByteSlice): void {
+  #block(block: Uint8Array): void {
     if (this.finished) return;
-    if (block.startsWith(DELTA)) {
+    if (startsWithBytes(block, DELTA)) {
       this.started = true;
       this.observed.chunks += 1;
       this.#answer.add(deltaText(block));
-      forwardBlock(block, this.#out);
+      this.#out.add(block);
       return;
     }
     let text: string;
     try {
-      text = block.text();
+      text = decodeUtf8(block);
     } catch {
       throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
     }
     const { event, data } = parseBlock(text);
     if (data === undefined || data.trim() === '') {
-      if (text.startsWith(':')) forwardBlock(block, this.#out);
+      if (text.startsWith(':')) this.#out.add(block);
       return;
     }
     let json: unknown;
@@ -124,7 +123,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
 
   #look(
     json: Readonly<Record<string, unknown>>,
-    block: ByteSlice,
+    block: Uint8Array,
     event: string | undefined,
     data: string,
   ): void {
@@ -153,7 +152,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
         this.finished = true;
         break;
     }
-    forwardBlock(block, this.#out);
+    this.#out.add(block);
   }
 
   #tell(usage: unknown): void {

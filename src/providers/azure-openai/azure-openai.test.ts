@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { toSlice, toText } from '../../../test/support/bytes.ts';
+import { toBytes, toText } from '../../../test/support/bytes.ts';
 import { FakeClock } from '../../../test/support/fake-clock.ts';
 import { answering, FakeTransport, upstreamHeaders } from '../../../test/support/fake-transport.ts';
 import { testCall, testContext, testProvider, testTarget } from '../../../test/support/inference.ts';
@@ -176,7 +176,7 @@ describe('errors', () => {
       {
         status,
         headers: upstreamHeaders(headers),
-        body: toSlice(typeof body === 'string' ? body : JSON.stringify(body)),
+        body: toBytes(typeof body === 'string' ? body : JSON.stringify(body)),
       },
       testTarget(azureProvider(), 'gpt-4o'),
     );
@@ -272,7 +272,7 @@ describe('streams', () => {
     const provider = azureProvider();
     const call = testCall({ model: 'asked', messages: [], stream: true });
     const decoder = provider.adapter.streamDecoder(call, testTarget(provider), testContext());
-    const out = toText(decoder.push(toSlice(BODY)));
+    const out = toText(decoder.push(toBytes(BODY)));
     expect([decoder.failure, decoder.finished]).toEqual([undefined, true]);
     expect(out).toContain('"prompt_filter_results":[{"prompt_index":0');
     expect(out).toContain('"content_filter_offsets":{"end_offset":2}');

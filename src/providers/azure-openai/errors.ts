@@ -1,3 +1,4 @@
+import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
@@ -7,7 +8,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Explains an answer of Azure with an error status. */
 export function azureError(response: BufferedResponse, target: Target): GatewayError {
-  const text = response.body.lenientText();
+  const text = decodeLossyUtf8(response.body);
   const error = readError(text);
   const code = codeOf(error);
   const said = meaningful(error.message) ?? plainReason(response, text);

@@ -1,3 +1,4 @@
+import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
@@ -37,7 +38,7 @@ function meaningOf(type: string, message: string): ErrorMeaning | undefined {
 
 /** Explains an error of Bedrock: the kind is in a header, the reason in the body. */
 export function bedrockError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = response.body.lenientText();
+  const text = decodeLossyUtf8(response.body);
   let body: unknown;
   try {
     body = JSON.parse(text);

@@ -1,4 +1,3 @@
-import type { ByteSlice } from '../../core/byte-slice.ts';
 import type { Origin } from '../../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -29,9 +28,9 @@ export class ConverseEventReader implements ChatEventReader {
     private readonly throughTool: boolean,
   ) {}
 
-  push(bytes: ByteSlice, emit: Emit): void {
+  push(bytes: Uint8Array, emit: Emit): void {
     try {
-      this.#framer.push(bytes.view(), (message) => this.#message(message, emit));
+      this.#framer.push(bytes, (message) => this.#message(message, emit));
     } catch (error) {
       if (!(error instanceof MalformedEventStreamError)) throw error;
       throw invalidAnswer(this.provider, `sent ${error.message}.`);

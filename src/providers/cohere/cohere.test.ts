@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { splitAtRandom, toBytes, toSlice } from '../../../test/support/bytes.ts';
+import { splitAtRandom, toBytes } from '../../../test/support/bytes.ts';
 import { expectEventRules, readEvents } from '../../../test/support/chat-events.ts';
 import { upstreamHeaders } from '../../../test/support/fake-transport.ts';
 import { testContext, testEmbeddingCall, testProvider, testTarget } from '../../../test/support/inference.ts';
@@ -13,7 +13,7 @@ const target = testTarget(testProvider({ baseUrl: 'https://api.cohere.test' }), 
 const answer = (body: unknown, status = 200) => ({
   status,
   headers: upstreamHeaders({ 'content-type': 'application/json' }),
-  body: toSlice(JSON.stringify(body)),
+  body: toBytes(JSON.stringify(body)),
 });
 
 function build(request: ChatRequest): { body: Record<string, unknown>; warnings: Warning[] } {

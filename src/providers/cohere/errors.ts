@@ -1,3 +1,4 @@
+import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
@@ -5,7 +6,7 @@ import { type ErrorMeaning, errorFromStatus, plainReason } from '../upstream-err
 
 /** Explains an error of Cohere's API: `{message}`, `{id, message}` or, from its edge, `{data}` or a page. */
 export function cohereError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = response.body.lenientText();
+  const text = decodeLossyUtf8(response.body);
   let body: unknown;
   try {
     body = JSON.parse(text);

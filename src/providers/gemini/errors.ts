@@ -1,3 +1,4 @@
+import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
@@ -63,7 +64,7 @@ function problemOf(error: Json): UpstreamProblem {
 
 /** Explains an error of Google's APIs, which may stand in a list of one. */
 export function geminiError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = response.body.lenientText();
+  const text = decodeLossyUtf8(response.body);
   let body: unknown;
   try {
     body = JSON.parse(text);

@@ -1,4 +1,4 @@
-import type { ByteSlice } from '../../core/byte-slice.ts';
+import { decodeUtf8 } from '../../core/bytes.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -38,7 +38,7 @@ export class GeminiEventReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: ByteSlice, emit: Emit): void {
+  push(bytes: Uint8Array, emit: Emit): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
@@ -61,10 +61,10 @@ export class GeminiEventReader implements ChatEventReader {
     emit({ type: 'end' });
   }
 
-  #block(block: ByteSlice, emit: Emit): void {
+  #block(block: Uint8Array, emit: Emit): void {
     let data: string | undefined;
     try {
-      data = parseBlock(block.text()).data?.trim();
+      data = parseBlock(decodeUtf8(block)).data?.trim();
     } catch {
       throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
     }

@@ -1,4 +1,4 @@
-import { ByteSlice, joinSlices } from '../../core/byte-slice.ts';
+import { concatBytes, copyBytes, decodeUtf8, partOf } from '../../core/bytes.ts';
 import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
@@ -14,7 +14,7 @@ const LF = 10;
 
 /** Reads Ollama's stream: one JSON object on each line. */
 export class OllamaEventReader implements ChatEventReader {
-  #held: ByteSlice[] = [];
+  #held: Uint8Array[] = [];
   #heldLength = 0;
   #answer: string | undefined;
   #open: 'text' | 'reasoning' | undefined;
@@ -24,23 +24,22 @@ export class OllamaEventReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: ByteSlice, emit: Emit): void {
-    const { buffer, from, to } = bytes;
-    let start = from;
-    for (let end = buffer.indexOf(LF, start); end >= 0 && end < to; end = buffer.indexOf(LF, start)) {
-      this.#line(joinSlices([...this.#held, new ByteSlice(buffer, start, end)]), emit);
+  push(bytes: Uint8Array, emit: Emit): void {
+    let start = 0;
+    for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
+      this.#line(concatBytes([...this.#held, partOf(bytes, start, end)]), emit);
       this.#held = [];
       this.#heldLength = 0;
       start = end + 1;
     }
-    if (start === to) return;
-    this.#held.push(new ByteSlice(buffer, start, to).copy());
-    this.#heldLength += to - start;
+    if (start === bytes.length) return;
+    this.#held.push(start === 0 ? bytes : copyBytes(bytes, start));
+    this.#heldLength += bytes.length - start;
     if (this.#heldLength > MAX_EVENT_BYTES) throw invalidAnswer(this.provider, 'sent a line without an end.');
   }
 
   end(emit: Emit): void {
-    const rest = joinSlices(this.#held);
+    const rest = concatBytes(this.#held);
     this.#held = [];
     if (rest.length > 0) this.#line(rest, emit);
     if (this.#ended) return;
@@ -51,11 +50,11 @@ export class OllamaEventReader implements ChatEventReader {
     );
   }
 
-  #line(line: ByteSlice, emit: Emit): void {
+  #line(line: Uint8Array, emit: Emit): void {
     if (this.#ended) return;
     let json: unknown;
     try {
-      const text = line.text().trim();
+      const text = decodeUtf8(line).trim();
       if (text === '') return;
       json = JSON.parse(text);
     } catch {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { toSlice } from '../../../test/support/bytes.ts';
+import { toBytes } from '../../../test/support/bytes.ts';
 import { upstreamHeaders } from '../../../test/support/fake-transport.ts';
 import {
   chatAnswer,
@@ -26,7 +26,7 @@ const build = (call: InferenceCall, target: Target) => adapter.buildRequest(call
 const response = (body: string | Uint8Array, status = 200) => ({
   status,
   headers: upstreamHeaders({}),
-  body: toSlice(body),
+  body: toBytes(body),
 });
 
 describe('buildRequest', () => {

@@ -1,4 +1,4 @@
-import type { ByteSlice } from '../../core/byte-slice.ts';
+import { decodeUtf8 } from '../../core/bytes.ts';
 import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
@@ -45,7 +45,7 @@ export class ChatChunkReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: ByteSlice, emit: Emit): void {
+  push(bytes: Uint8Array, emit: Emit): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
@@ -55,11 +55,11 @@ export class ChatChunkReader implements ChatEventReader {
     this.#complete(emit);
   }
 
-  #block(block: ByteSlice, emit: Emit): void {
+  #block(block: Uint8Array, emit: Emit): void {
     if (this.#ended) return;
     let data: string | undefined;
     try {
-      data = parseBlock(block.text()).data?.trim();
+      data = parseBlock(decodeUtf8(block)).data?.trim();
     } catch {
       throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
     }

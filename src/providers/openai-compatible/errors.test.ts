@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { toSlice } from '../../../test/support/bytes.ts';
+import { toBytes } from '../../../test/support/bytes.ts';
 import { upstreamHeaders } from '../../../test/support/fake-transport.ts';
 import { testProvider, testTarget } from '../../../test/support/inference.ts';
 import { readRetryAfter } from '../upstream-error.ts';
@@ -12,7 +12,7 @@ const respond = (status: number, body: unknown, headers: Readonly<Record<string,
     {
       status,
       headers: upstreamHeaders(headers),
-      body: toSlice(typeof body === 'string' ? body : JSON.stringify(body)),
+      body: toBytes(typeof body === 'string' ? body : JSON.stringify(body)),
     },
     target,
   );

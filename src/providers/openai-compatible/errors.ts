@@ -1,3 +1,4 @@
+import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
@@ -52,7 +53,7 @@ function meaningOf({ message, type, code }: Problem, status: number | undefined)
 /** Explains an upstream's answer with an error status or a redirect. */
 export function errorFromResponse(response: BufferedResponse, { provider }: Target): GatewayError {
   const { status } = response;
-  const text = response.body.lenientText();
+  const text = decodeLossyUtf8(response.body);
   let body: unknown;
   try {
     body = JSON.parse(text);

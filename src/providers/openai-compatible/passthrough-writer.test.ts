@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { toSlice, toText } from '../../../test/support/bytes.ts';
-import { BufferListBuilder } from '../../core/buffer-list.ts';
+import { toBytes, toText } from '../../../test/support/bytes.ts';
+import { OutputBytes } from '../../core/bytes.ts';
 import { isRecord } from '../../core/json.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 
@@ -11,13 +11,14 @@ function writerFor(usage: 'as-is' | 'strip' | 'last' = 'as-is') {
   const write = (text: string, block = `data: ${text}`) => {
     const json: unknown = JSON.parse(text);
     if (!isRecord(json)) throw new Error('a chunk is an object');
-    const out = new BufferListBuilder();
-    writer.chunk({ block: toSlice(block), text, json }, out);
+    const out = new OutputBytes();
+    const isOneLine = block === `data: ${text}`;
+    writer.chunk({ block: toBytes(`${block}\n\n`), isOneLine, text, json }, out);
     const pieces = out.take();
     return pieces && toText(pieces);
   };
   const done = (usageSeen: typeof USAGE | undefined) => {
-    const out = new BufferListBuilder();
+    const out = new OutputBytes();
     writer.done({ usage: usageSeen && { raw: usageSeen }, finishReason: 'stop', chunks: 1 }, out);
     return toText(out.take());
   };
@@ -112,8 +113,22 @@ describe('usage', () => {
   });
 });
 
-test('comments end with their empty line', () => {
-  const out = new BufferListBuilder();
-  writerFor().writer.comment(toSlice(': ping'), out);
+test('comments are forwarded as they are', () => {
+  const out = new OutputBytes();
+  writerFor().writer.comment(toBytes(': ping\n\n'), out);
   expect(toText(out.take())).toBe(': ping\n\n');
+});
+
+test('an event that needs no edit is the same array', () => {
+  const writer = new PassthroughWriter({ model: 'up', fallbackId: 'req_1', usage: 'as-is' });
+  const text = '{"id":"a","object":"o","created":7,"model":"up","choices":[]}';
+  const json = JSON.parse(text);
+  const block = toBytes(`data: ${text}\n\n`);
+  const outs = [1, 2].map(() => {
+    const out = new OutputBytes();
+    writer.chunk({ block, isOneLine: true, text, json }, out);
+    return out.take();
+  });
+  expect(outs[0]).toEqual(block);
+  expect(outs[1]).toBe(block);
 });

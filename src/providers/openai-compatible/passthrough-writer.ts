@@ -1,20 +1,18 @@
-import type { BufferListBuilder } from '../../core/buffer-list.ts';
-import { ByteSlice } from '../../core/byte-slice.ts';
+import type { OutputBytes } from '../../core/bytes.ts';
 import type { StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
-import { forwardBlock } from '../../core/sse.ts';
 
-const encoder = new TextEncoder();
 const DONE = 'data: [DONE]\n\n';
 const COMMA = 44;
-const DATA_LENGTH = 'data: '.length;
 const IDENTITY = ['id', 'object', 'created', 'model'];
 
 /** One event of an upstream stream. */
 export interface StreamChunk {
-  /** The whole block as it came, without the empty line behind it. */
-  readonly block: ByteSlice;
+  /** The whole block as it came, with its empty line. */
+  readonly block: Uint8Array;
+  /** The block is one line: `data: ` and the text. */
+  readonly isOneLine: boolean;
   /** The JSON text of the event's data. */
   readonly text: string;
   readonly json: Readonly<Record<string, unknown>>;
@@ -41,7 +39,8 @@ export class PassthroughWriter {
   #id: string | undefined;
   #object: unknown;
   #created: number | undefined;
-  #knownHead: Uint8Array | undefined;
+  /** The text that opens this stream's events, up to the last member that may change. */
+  #knownHead: string | undefined;
   #newHead: string | undefined;
   /** The upstream's own usage event, kept for the end: it may say more than the counts. */
   #usageEvent: Pick<StreamChunk, 'text' | 'json'> | undefined;
@@ -51,7 +50,7 @@ export class PassthroughWriter {
 
   constructor(private readonly options: PassthroughOptions) {}
 
-  chunk(chunk: StreamChunk, out: BufferListBuilder): void {
+  chunk(chunk: StreamChunk, out: OutputBytes): void {
     if (this.#id === undefined && isAnonymous(chunk.json)) {
       this.#early.push(chunk);
       return;
@@ -63,13 +62,13 @@ export class PassthroughWriter {
     this.#chunk(chunk, out);
   }
 
-  #sendEarly(out: BufferListBuilder): void {
+  #sendEarly(out: OutputBytes): void {
     const early = this.#early;
     this.#early = [];
     for (const chunk of early) this.#chunk(chunk, out);
   }
 
-  #chunk({ block, text, json }: StreamChunk, out: BufferListBuilder): void {
+  #chunk({ block, isOneLine, text, json }: StreamChunk, out: OutputBytes): void {
     const edits: Record<string, string | null> = {};
     const usageOnly = Array.isArray(json.choices) && json.choices.length === 0;
     if (this.options.usage === 'strip' && 'usage' in json) {
@@ -91,17 +90,17 @@ export class PassthroughWriter {
     }
     const head = this.#knownHead;
     const newHead = this.#newHead;
-    if (head && newHead && hasPrefixAt(block, head, DATA_LENGTH)) {
-      out.add(newHead);
-      forwardBlock(new ByteSlice(block.buffer, block.from + DATA_LENGTH + head.length, block.to), out);
-    } else out.add(this.#rewrite(text, json, edits));
+    if (head === undefined || newHead === undefined || !isOneLine || !opensWith(text, head)) {
+      out.add(this.#rewrite(text, json, edits));
+    } else if (head === newHead) out.add(block);
+    else out.add(`data: ${newHead}${text.slice(head.length)}\n\n`);
   }
 
-  comment(block: ByteSlice, out: BufferListBuilder): void {
-    forwardBlock(block, out);
+  comment(block: Uint8Array, out: OutputBytes): void {
+    out.add(block);
   }
 
-  done(observed: StreamObservation, out: BufferListBuilder): void {
+  done(observed: StreamObservation, out: OutputBytes): void {
     this.#sendEarly(out);
     const usage = this.#lastUsage(observed);
     if (usage) out.add(usage);
@@ -160,8 +159,8 @@ export class PassthroughWriter {
   #learnHead(text: string, identity: Readonly<Record<string, string>>): void {
     const head = headThrough(text, IDENTITY);
     if (head === undefined) return;
-    this.#knownHead = encoder.encode(head);
-    this.#newHead = `data: ${editMembers(`${head}}`, identity).slice(0, -1)}`;
+    this.#knownHead = head;
+    this.#newHead = editMembers(`${head}}`, identity).slice(0, -1);
   }
 }
 
@@ -182,10 +181,7 @@ function withDeltas(choices: unknown): string | undefined {
   return JSON.stringify(choices.map((choice) => (lacks(choice) ? { ...choice, delta: {} } : choice)));
 }
 
-function hasPrefixAt({ buffer, from, to }: ByteSlice, prefix: Uint8Array, offset: number): boolean {
-  const start = from + offset;
-  // The prefix may end in a number: only a comma behind it shows that the number ends there too.
-  if (start + prefix.length >= to || buffer[start + prefix.length] !== COMMA) return false;
-  for (let at = 0; at < prefix.length; at += 1) if (buffer[start + at] !== prefix[at]) return false;
-  return true;
+/** Whether these members open the text. The last may be a number: only a comma behind it shows that it ends there. */
+function opensWith(text: string, head: string): boolean {
+  return text.charCodeAt(head.length) === COMMA && text.startsWith(head);
 }

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { joinBytes, splitAtRandom, toBytes, toSlice, toText } from '../../../test/support/bytes.ts';
+import { joinBytes, splitAtRandom, toBytes, toText } from '../../../test/support/bytes.ts';
 import { runs } from '../../../test/support/effort.ts';
 import { eventData } from '../../../test/support/event-stream.ts';
-import type { BufferList } from '../../core/buffer-list.ts';
 import { isRecord } from '../../core/json.ts';
 import { MAX_EVENT_BYTES } from '../../core/sse.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
@@ -21,9 +20,9 @@ function decoderFor(usage: UsageMode = 'as-is'): OpenAiStreamDecoder {
 
 function decode(pieces: readonly (Uint8Array | string)[], usage: UsageMode = 'as-is') {
   const decoder = decoderFor(usage);
-  const out: BufferList[] = [];
+  const out: Uint8Array[] = [];
   for (const piece of pieces) {
-    const bytes = decoder.push(toSlice(piece));
+    const bytes = decoder.push(toBytes(piece));
     if (bytes) out.push(bytes);
   }
   const last = decoder.end();
@@ -300,8 +299,8 @@ describe('a broken stream', () => {
 
   test('with an event that never ends fails', () => {
     const decoder = decoderFor();
-    decoder.push(toSlice(`data: {"x":"`));
-    const piece = toSlice(new Uint8Array(MAX_EVENT_BYTES / 4).fill(97));
+    decoder.push(toBytes(`data: {"x":"`));
+    const piece = toBytes(new Uint8Array(MAX_EVENT_BYTES / 4).fill(97));
     for (let count = 0; count < 4; count += 1) decoder.push(piece);
     expect(decoder.failure?.code).toBe('upstream_invalid_response');
     expect(decoder.push(piece)).toBeUndefined();

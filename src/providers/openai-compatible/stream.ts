@@ -1,5 +1,4 @@
-import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
-import type { ByteSlice } from '../../core/byte-slice.ts';
+import { decodeUtf8, OutputBytes } from '../../core/bytes.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
@@ -11,9 +10,8 @@ import type { PassthroughWriter } from './passthrough-writer.ts';
 import { readUsage } from './usage.ts';
 
 const COLON = 58;
-const encoder = new TextEncoder();
-const DATA = encoder.encode('data: {');
-const DATA_LENGTH = 'data: '.length;
+const DATA = 'data: ';
+const END_LENGTH = '\n\n'.length;
 
 /**
  * Reads an OpenAI-format event stream: checks every event, learns usage and finish reason, and hands each
@@ -32,15 +30,15 @@ export class OpenAiStreamDecoder implements StreamDecoder {
   failure: GatewayError | undefined;
 
   readonly #framer = new SseFramer();
-  readonly #onBlock = (block: ByteSlice) => this.#block(block);
-  readonly #out = new BufferListBuilder();
+  readonly #onBlock = (block: Uint8Array) => this.#block(block);
+  readonly #out = new OutputBytes();
 
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly writer: PassthroughWriter,
   ) {}
 
-  push(bytes: ByteSlice): BufferList | undefined {
+  push(bytes: Uint8Array): Uint8Array | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       this.#framer.push(bytes, this.#onBlock);
@@ -50,7 +48,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     return this.#out.take();
   }
 
-  end(): BufferList | undefined {
+  end(): Uint8Array | undefined {
     if (this.finished || this.failure) return undefined;
     const rest = this.#framer.end();
     try {
@@ -62,30 +60,31 @@ export class OpenAiStreamDecoder implements StreamDecoder {
     return this.#out.take();
   }
 
-  #block(block: ByteSlice): void {
+  #block(block: Uint8Array): void {
     if (this.finished || this.failure) return;
     let text: string;
     try {
-      text = block.text();
+      text = decodeUtf8(block);
     } catch {
       throw this.#invalid('bytes that are not UTF-8');
     }
-    if (block.startsWith(DATA) && !text.includes('\n')) {
-      this.#event(block, text.slice(DATA_LENGTH));
+    const end = text.length - END_LENGTH;
+    if (text.startsWith('data: {') && text.indexOf('\n') === end) {
+      this.#event(block, text.slice(DATA.length, end), true);
       return;
     }
     const { data } = parseBlock(text);
     if (data === undefined) {
-      if (block.buffer[block.from] === COLON) this.writer.comment(block, this.#out);
+      if (block[0] === COLON) this.writer.comment(block, this.#out);
       return;
     }
     // Pings of some vendors carry no data; clients would try to parse them.
     if (data.trim() === '') return;
     if (data.trim() === '[DONE]') this.#complete();
-    else this.#event(block, data);
+    else this.#event(block, data, false);
   }
 
-  #event(block: ByteSlice, text: string): void {
+  #event(block: Uint8Array, text: string, isOneLine: boolean): void {
     let json: unknown;
     try {
       json = JSON.parse(text);
@@ -105,7 +104,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
       this.observed.finishReason = finishReasonOf(choices) ?? this.observed.finishReason;
       for (const words of wordsOf(choices)) this.#answer.add(words);
     }
-    this.writer.chunk({ block, text, json }, this.#out);
+    this.writer.chunk({ block, isOneLine, text, json }, this.#out);
   }
 
   #complete(): void {

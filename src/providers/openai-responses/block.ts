@@ -1,11 +1,11 @@
-import type { ByteSlice } from '../../core/byte-slice.ts';
+import { decodeUtf8 } from '../../core/bytes.ts';
 import { isRecord } from '../../core/json.ts';
 import { invalidAnswer } from '../decode.ts';
 import type { Provider } from '../types.ts';
 
-export function decodeBlock(block: ByteSlice, provider: Pick<Provider, 'id'>): string {
+export function decodeBlock(block: Uint8Array, provider: Pick<Provider, 'id'>): string {
   try {
-    return block.text();
+    return decodeUtf8(block);
   } catch {
     throw invalidAnswer(provider, 'sent bytes that are not UTF-8.');
   }

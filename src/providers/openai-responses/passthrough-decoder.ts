@@ -1,11 +1,10 @@
-import { type BufferList, BufferListBuilder } from '../../core/buffer-list.ts';
-import { ByteSlice } from '../../core/byte-slice.ts';
+import { decodeLossyUtf8, OutputBytes, partOf, startsWithBytes } from '../../core/bytes.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { OutputText } from '../../core/output-text.ts';
-import { END_OF_BLOCK, forwardBlock, parseBlock, SseFramer } from '../../core/sse.ts';
+import { parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidAnswer } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { Target } from '../types.ts';
@@ -48,10 +47,10 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   failure: GatewayError | undefined;
 
   readonly #framer = new SseFramer();
-  readonly #onBlock = (block: ByteSlice) => this.#block(block);
-  readonly #out = new BufferListBuilder();
+  readonly #onBlock = (block: Uint8Array) => this.#block(block);
+  readonly #out = new OutputBytes();
   /** For the number of an error event that the gateway adds. */
-  #last: ByteSlice | undefined;
+  #last: Uint8Array | undefined;
   /** The upstream's own error event, when it came after the answer had begun. */
   #errorEvent: Uint8Array | undefined;
 
@@ -61,11 +60,11 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     private readonly onResponse?: (response: Readonly<Record<string, unknown>>) => void,
   ) {}
 
-  push(bytes: ByteSlice): BufferList | undefined {
+  push(bytes: Uint8Array): Uint8Array | undefined {
     return this.#run(() => this.#framer.push(bytes, this.#onBlock));
   }
 
-  end(): BufferList | undefined {
+  end(): Uint8Array | undefined {
     return this.#run(() => {
       const rest = this.#framer.end();
       if (rest.length > 0) this.#block(rest);
@@ -87,12 +86,12 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
 
   #nextNumber(): number {
     if (!this.#last) return 0;
-    const numbers = [...this.#last.lenientText().matchAll(SEQUENCE_NUMBER)];
+    const numbers = [...decodeLossyUtf8(this.#last).matchAll(SEQUENCE_NUMBER)];
     // What an event says of itself stands at its end or at its beginning; either way no larger one is in it.
     return Math.max(-1, ...numbers.map((match) => Number(match[1]))) + 1;
   }
 
-  #run(step: () => void): BufferList | undefined {
+  #run(step: () => void): Uint8Array | undefined {
     if (this.finished || this.failure) return undefined;
     try {
       step();
@@ -107,10 +106,10 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     return this.#out.take();
   }
 
-  #block(block: ByteSlice): void {
+  #block(block: Uint8Array): void {
     if (this.finished || this.failure) return;
-    if (block.buffer[block.from] === COLON) {
-      forwardBlock(block, this.#out);
+    if (block[0] === COLON) {
+      this.#out.add(block);
       return;
     }
     const name = eventName(block);
@@ -128,17 +127,17 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     this.#lifecycle(block, text);
   }
 
-  #output(block: ByteSlice, name: string): void {
+  #output(block: Uint8Array, name: string): void {
     if (name.includes('.delta')) {
       this.observed.chunks += 1;
       this.#answer.add(deltaText(block));
     }
     this.started = true;
     this.#last = block;
-    forwardBlock(block, this.#out);
+    this.#out.add(block);
   }
 
-  #lifecycle(block: ByteSlice, text: string): void {
+  #lifecycle(block: Uint8Array, text: string): void {
     const { provider } = this.target;
     const { event, data = '' } = parseBlock(text);
     if (data.trim() === '' || data.trim() === '[DONE]') return;
@@ -156,7 +155,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
       return;
     }
     this.#last = block;
-    this.#out.add(ByteSlice.of(this.#renamed(block, event, data, response)));
+    this.#out.add(this.#renamed(block, event, data, response));
     if (type !== 'response.completed' && type !== 'response.incomplete') return;
     const usage = readResponsesUsage(response.usage);
     if (usage) this.observed.usage = usage;
@@ -167,13 +166,13 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   }
 
   #renamed(
-    block: ByteSlice,
+    block: Uint8Array,
     event: string | undefined,
     data: string,
     response: Readonly<Record<string, unknown>> | undefined,
   ): Uint8Array {
     if (response?.model === undefined || response.model === this.model) {
-      return Buffer.concat([block.view(), Buffer.from(END_OF_BLOCK)]);
+      return block;
     }
     const edited = editNested(data, 'response', { model: JSON.stringify(this.model) });
     const name = event === undefined ? '' : `event: ${event}\n`;
@@ -181,11 +180,10 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
   }
 }
 
-function eventName(block: ByteSlice): string | undefined {
-  if (!block.startsWith(EVENT)) return undefined;
-  const { buffer, from, to } = block;
-  const end = buffer.indexOf(LF, from);
-  return new ByteSlice(buffer, from + EVENT.length, end < 0 ? to : Math.min(end, to)).lenientText();
+function eventName(block: Uint8Array): string | undefined {
+  if (!startsWithBytes(block, EVENT)) return undefined;
+  // Every block ends with line feeds.
+  return decodeLossyUtf8(partOf(block, EVENT.length, block.indexOf(LF)));
 }
 
 /** No JSON text contains it. */

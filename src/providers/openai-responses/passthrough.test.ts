@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { splitAtRandom, toBytes, toSlice, toText } from '../../../test/support/bytes.ts';
+import { splitAtRandom, toBytes, toText } from '../../../test/support/bytes.ts';
 import { runs } from '../../../test/support/effort.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { responsesPassthrough } from './index.ts';
@@ -14,7 +14,7 @@ function decode(text: string, seed?: number) {
   const bytes = toBytes(text);
   let out = '';
   for (const piece of seed === undefined ? [bytes] : splitAtRandom(bytes, seed)) {
-    out += toText(decoder.push(toSlice(piece)));
+    out += toText(decoder.push(toBytes(piece)));
   }
   out += toText(decoder.end());
   return { out, decoder };
@@ -54,7 +54,7 @@ describe('a request', () => {
 describe('a whole answer', () => {
   const parse = (body: string) =>
     responsesPassthrough.parse(
-      { status: 200, headers: new Headers(), body: toSlice(body) },
+      { status: 200, headers: new Headers(), body: toBytes(body) },
       call,
       target,
       attemptContext(),
@@ -105,9 +105,9 @@ describe('a stream', () => {
 
   test('commits with its first output, not with its greeting', () => {
     const decoder = responsesPassthrough.decoder(call, target, attemptContext());
-    decoder.push(toSlice(CREATED));
+    decoder.push(toBytes(CREATED));
     expect(decoder.started).toBe(false);
-    decoder.push(toSlice(DELTA));
+    decoder.push(toBytes(DELTA));
     expect(decoder.started).toBe(true);
   });
 

@@ -1,4 +1,3 @@
-import type { ByteSlice } from '../../core/byte-slice.ts';
 import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
@@ -36,7 +35,7 @@ export class ResponsesReader implements ChatEventReader {
     this.#output = new OutputEvents(originOf(target), (event) => this.#tell(event));
   }
 
-  push(bytes: ByteSlice, emit: Emit): void {
+  push(bytes: Uint8Array, emit: Emit): void {
     if (this.#ended) return;
     this.#emit = emit;
     try {
@@ -68,7 +67,7 @@ export class ResponsesReader implements ChatEventReader {
     this.#emit({ type: 'start', ...identityOf(response) });
   }
 
-  #block(block: ByteSlice): void {
+  #block(block: Uint8Array): void {
     if (this.#ended) return;
     const { provider } = this.target;
     const { event, data } = parseBlock(decodeBlock(block, provider));

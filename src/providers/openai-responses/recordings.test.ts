@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { splitAtRandom, toSlice, toText } from '../../../test/support/bytes.ts';
+import { splitAtRandom, toBytes, toText } from '../../../test/support/bytes.ts';
 import { expectEventRules, readEvents } from '../../../test/support/chat-events.ts';
 import { describeRecordings } from '../../../test/support/describe-recordings.ts';
 import { exchangeTitle, isEventStream, type RecordedExchange } from '../../../test/support/recordings.ts';
@@ -133,7 +133,7 @@ describeRecordings(
       (_, exchange) => {
         const { status, body } = exchange.response;
         const recorded: Loose = JSON.parse(toText(body));
-        const response = { status, headers: new Headers(), body: toSlice(body) };
+        const response = { status, headers: new Headers(), body: toBytes(body) };
         const result = responsesChatFormat.parse(response, target, request);
         const [choice] = result.choices;
         expect(readParts(choice?.content ?? [], choice?.finish, result.usage)).toEqual(saidBy(recorded));
@@ -202,7 +202,7 @@ describeRecordings(
             attemptContext(),
           );
           let out = '';
-          for (const piece of splitAtRandom(body, seed)) out += toText(decoder.push(toSlice(piece)));
+          for (const piece of splitAtRandom(body, seed)) out += toText(decoder.push(toBytes(piece)));
           out += toText(decoder.end());
           expect([decoder.failure, decoder.finished, decoder.started]).toEqual([undefined, true, true]);
           const { response } = recorded.at(-1);

@@ -1,3 +1,4 @@
+import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import { sendBuffered } from '../../providers/buffered-call.ts';
 import type { Provider } from '../../providers/types.ts';
 import { type EngineLoads, parseEngineLoad } from '../engine-loads.ts';
@@ -79,7 +80,7 @@ export async function readEngineLoads(
   await Promise.all(
     asked.map(async (provider) => {
       const load = await probe(provider, provider.profile.loadPath ?? '/', timeoutMs).then(
-        ({ status, body }) => (status === 200 ? parseEngineLoad(body.lenientText()) : undefined),
+        ({ status, body }) => (status === 200 ? parseEngineLoad(decodeLossyUtf8(body)) : undefined),
         () => undefined,
       );
       loads.set(provider.id, load);
