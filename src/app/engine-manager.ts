@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { EngineManager } from '../engines/engine-manager.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import { spawnProcess } from '../platform/child-process.ts';
-import { portTaken } from '../platform/ports.ts';
+import { isPortInUse } from '../platform/ports.ts';
 import { ProcessLedger } from '../platform/process-ledger.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 
@@ -34,7 +34,7 @@ export function createEngineManager({
     {
       clock,
       spawn: ledger.noting(spawnProcess),
-      isWell: async ({ port, healthPath }) => {
+      isHealthy: async ({ port, healthPath }) => {
         try {
           const url = new URL(healthPath, `http://127.0.0.1:${port}/v1/`);
           const response = await fetch(url, { signal: AbortSignal.timeout(ENGINE_HEALTH_TIMEOUT_MS) });
@@ -46,13 +46,13 @@ export function createEngineManager({
           return false;
         }
       },
-      portTaken,
+      isPortInUse,
       observer: {
         engineLoaded: (engine, ms) => events.emit('engine.loaded', { engine, load_ms: Math.round(ms) }),
         engineStopped: (engine, reason) => events.emit('engine.stopping', { engine, reason }),
         engineFailed: (engine, reason, output) =>
           events.emit('engine.failed', { engine, reason, output: [...output] }),
-        engineLine: (engine, line) => events.emit('engine.output', { engine, line }),
+        engineOutput: (engine, line) => events.emit('engine.output', { engine, line }),
       },
     },
     env,

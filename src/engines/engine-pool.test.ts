@@ -63,13 +63,13 @@ function create(specs: readonly EngineSpec[], settings: Partial<EnginePoolSettin
           },
         };
       },
-      isWell: ({ port }) => Promise.resolve(well.has(port)),
-      portTaken: (port) => Promise.resolve(taken.has(port)),
+      isHealthy: ({ port }) => Promise.resolve(well.has(port)),
+      isPortInUse: (port) => Promise.resolve(taken.has(port)),
       observer: {
         engineLoaded: (id, ms) => story.push(`${id} loaded in ${ms}`),
         engineFailed: (id, reason) => story.push(`${id} ${reason}`),
         engineStopped: (id, why) => story.push(`${id} stopped: ${why}`),
-        engineLine: () => undefined,
+        engineOutput: () => undefined,
       },
     },
     { ...SETTINGS, ...settings },
@@ -98,7 +98,7 @@ function create(specs: readonly EngineSpec[], settings: Partial<EnginePoolSettin
           end.how = error.message;
         },
       );
-      return { end, leave: () => waiter?.leave() };
+      return { end, leave: () => waiter?.cancel() };
     } catch (error) {
       end.how = String(error);
       return { end, leave: () => undefined };

@@ -52,7 +52,7 @@ const SHORT_PAUSE_MS = 5_000;
 export class EnginePool {
   readonly #members = new Map<string, Member>();
   /** Those that are wanted and not started, in the order in which they were asked for. */
-  #wanted: Member[] = [];
+  #queue: Member[] = [];
   #closed = false;
 
   constructor(
@@ -78,7 +78,7 @@ export class EnginePool {
       else {
         member.removed = false;
         member.next = JSON.stringify(member.engine.spec) === JSON.stringify(spec) ? undefined : spec;
-        if (member.next && !member.engine.loaded) this.#renew(member);
+        if (member.next && !member.engine.loaded) this.#replace(member);
       }
     }
     this.tick();
@@ -95,7 +95,7 @@ export class EnginePool {
    * @returns nothing when it is; otherwise a promise, and how to stop waiting for it
    * @throws GatewayError `engine_unavailable` when it has just failed
    */
-  ensureLoaded(id: string): { readonly ready: Promise<void>; readonly leave: () => void } | undefined {
+  ensureLoaded(id: string): { readonly ready: Promise<void>; readonly cancel: () => void } | undefined {
     const member = this.#members.get(id);
     if (!member) throw new GatewayError('engine_unavailable', `There is no engine "${id}" any more.`);
     const { engine } = member;
@@ -105,11 +105,11 @@ export class EnginePool {
     if (engine.pausedUntil - now > SHORT_PAUSE_MS || this.#closed) throw this.#failure(member, now);
     const waiter: LoadWaiter = { ready: Promise.withResolvers() };
     member.waiters.push(waiter);
-    this.#want(member);
+    this.#enqueue(member);
     this.#schedule();
     return {
       ready: waiter.ready.promise,
-      leave: () => {
+      cancel: () => {
         const at = member.waiters.indexOf(waiter);
         if (at >= 0) member.waiters.splice(at, 1);
       },
@@ -123,7 +123,7 @@ export class EnginePool {
     if (member.engine.state === 'stopped') {
       member.engine.pausedUntil = 0;
       member.engine.lastUsedAt = this.world.clock.now();
-      this.#want(member);
+      this.#enqueue(member);
       this.#schedule();
     }
     return true;
@@ -133,7 +133,7 @@ export class EnginePool {
     const member = this.#members.get(id);
     if (!member) return false;
     member.restart = false;
-    this.#wanted = this.#wanted.filter((one) => one !== member);
+    this.#queue = this.#queue.filter((one) => one !== member);
     if (member.engine.loaded) member.retiring = true;
     this.tick();
     return true;
@@ -145,7 +145,7 @@ export class EnginePool {
     for (const [id, member] of this.#members) {
       const { engine } = member;
       if (engine.state === 'ready') void engine.check();
-      const sending = this.#sending(member);
+      const sending = this.#activeRequests(member);
       if (sending > 0) engine.lastUsedAt = now;
       if (engine.state === 'ready' && sending === 0) {
         const why = this.#reasonToStop(member, now);
@@ -154,7 +154,7 @@ export class EnginePool {
       if (member.removed && !engine.loaded && member.waiters.length === 0) this.#members.delete(id);
       else if (engine.state === 'stopped' && !member.removed) {
         const kept = engine.spec.preload && engine.loads + engine.failures === 0;
-        if (kept || member.restart || member.waiters.length > 0) this.#want(member);
+        if (kept || member.restart || member.waiters.length > 0) this.#enqueue(member);
       }
     }
     this.#schedule();
@@ -165,7 +165,7 @@ export class EnginePool {
       const { engine, waiters } = member;
       return {
         id: engine.spec.id,
-        state: engine.state === 'stopped' && this.#wanted.includes(member) ? 'waiting' : engine.state,
+        state: engine.state === 'stopped' && this.#queue.includes(member) ? 'waiting' : engine.state,
         pid: engine.pid,
         port: engine.spec.port,
         preload: engine.spec.preload,
@@ -183,7 +183,7 @@ export class EnginePool {
   /** Stops all of them. Resolves when their processes have ended. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#wanted = [];
+    this.#queue = [];
     const members = [...this.#members.values()];
     for (const member of members) this.#refuse(member);
     await Promise.all(members.map(({ engine }) => engine.stop('the gateway stops')));
@@ -209,7 +209,7 @@ export class EnginePool {
       for (const { ready } of member.waiters.splice(0)) ready.resolve();
     } else if (engine.state === 'stopped') {
       member.retiring = false;
-      if (member.next) this.#renew(member);
+      if (member.next) this.#replace(member);
     }
     this.#schedule();
   }
@@ -220,14 +220,14 @@ export class EnginePool {
     this.#refuse(member);
   }
 
-  #renew(member: Member): void {
+  #replace(member: Member): void {
     if (member.next) member.engine.spec = member.next;
     member.next = undefined;
     member.engine.pausedUntil = 0;
   }
 
-  #want(member: Member): void {
-    if (!this.#wanted.includes(member)) this.#wanted.push(member);
+  #enqueue(member: Member): void {
+    if (!this.#queue.includes(member)) this.#queue.push(member);
   }
 
   /** Starts what is wanted, as far as there is room, and makes room for the rest. */
@@ -238,7 +238,7 @@ export class EnginePool {
     let room = this.settings.maxLoaded - members.filter(({ engine }) => engine.loaded).length;
     const leaving = members.filter(({ engine, retiring }) => engine.state === 'stopping' || retiring).length;
     let making = leaving;
-    this.#wanted = this.#wanted.filter((member) => {
+    this.#queue = this.#queue.filter((member) => {
       const { engine } = member;
       if (engine.state === 'starting' || engine.state === 'ready') return member.retiring;
       if (engine.state === 'stopping' || engine.pausedUntil > now) return true;
@@ -249,17 +249,17 @@ export class EnginePool {
       }
       // One goes for each that is wanted.
       if (making > 0) making -= 1;
-      else this.#makeRoom(now);
+      else this.#evictFor(now);
       return true;
     });
   }
 
-  #makeRoom(now: number): void {
+  #evictFor(now: number): void {
     const ready = [...this.#members.values()].filter(
       ({ engine, retiring }) => engine.state === 'ready' && !retiring,
     );
     const idle = ready
-      .filter((member) => this.#sending(member) === 0 && member.waiters.length === 0)
+      .filter((member) => this.#activeRequests(member) === 0 && member.waiters.length === 0)
       .sort((a, b) => keepRank(a) - keepRank(b) || a.engine.lastUsedAt - b.engine.lastUsedAt)[0];
     if (idle) {
       idle.retiring = true;
@@ -279,7 +279,7 @@ export class EnginePool {
   }
 
   /** Requests on it that do not wait for it. */
-  #sending({ engine, waiters }: Member): number {
+  #activeRequests({ engine, waiters }: Member): number {
     return this.inflight(engine.spec.id) - waiters.length;
   }
 

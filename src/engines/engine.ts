@@ -6,9 +6,9 @@ export interface EngineWorld {
   readonly clock: Clock;
   readonly spawn: Spawn;
   /** Whether an engine answers its health check. Never rejects. */
-  readonly isWell: (spec: EngineSpec) => Promise<boolean>;
+  readonly isHealthy: (spec: EngineSpec) => Promise<boolean>;
   /** Whether somebody listens on a port already. */
-  readonly portTaken: (port: number) => Promise<boolean>;
+  readonly isPortInUse: (port: number) => Promise<boolean>;
   readonly observer: EngineObserver;
 }
 
@@ -64,12 +64,12 @@ export class Engine {
   }
 
   start(): void {
-    const { clock, portTaken } = this.world;
+    const { clock, isPortInUse } = this.world;
     this.state = 'starting';
     this.startedAt = clock.now();
     this.output.length = 0;
     const run = ++this.#run;
-    portTaken(this.spec.port).then(
+    isPortInUse(this.spec.port).then(
       (taken) => {
         if (this.#run !== run || this.state !== 'starting') return;
         // Whoever answers there would be taken for the engine.
@@ -95,7 +95,7 @@ export class Engine {
           onLine: (line) => {
             this.output.push(line);
             if (this.output.length > OUTPUT_LINES) this.output.shift();
-            observer.engineLine(id, line);
+            observer.engineOutput(id, line);
           },
           onExit: (reason) => {
             if (this.#run === run) this.#ended(reason);
@@ -110,10 +110,10 @@ export class Engine {
   }
 
   async #untilReady(run: number): Promise<void> {
-    const { clock, isWell } = this.world;
+    const { clock, isHealthy } = this.world;
     const current = () => this.#run === run && this.state === 'starting';
     while (current()) {
-      const well = await isWell(this.spec);
+      const well = await isHealthy(this.spec);
       if (!current()) return;
       const now = clock.now();
       if (well) {
@@ -137,11 +137,11 @@ export class Engine {
 
   /** Looks whether it is still well, if that is due. */
   async check(): Promise<void> {
-    const { clock, isWell } = this.world;
+    const { clock, isHealthy } = this.world;
     const run = this.#run;
     if (this.state !== 'ready' || clock.now() - this.#checkedAt < CHECK_EVERY_MS) return;
     this.#checkedAt = clock.now();
-    const well = await isWell(this.spec);
+    const well = await isHealthy(this.spec);
     if (this.#run !== run || this.state !== 'ready') return;
     this.#checksFailed = well ? 0 : this.#checksFailed + 1;
     if (this.#checksFailed >= CHECKS) this.#failed('stopped answering its health checks');

@@ -32,5 +32,5 @@ export interface EngineObserver {
   engineLoaded(id: string, loadMs: number): void;
   engineFailed(id: string, reason: string, output: readonly string[]): void;
   engineStopped(id: string, why: string): void;
-  engineLine(id: string, line: string): void;
+  engineOutput(id: string, line: string): void;
 }

@@ -177,7 +177,7 @@ export class FailoverExecutor {
   }
 
   /** Waits for an engine, which may take minutes. */
-  async #untilLoaded({ ready, leave }: Loading, context: RequestContext): Promise<void> {
+  async #untilLoaded({ ready, cancel }: Loading, context: RequestContext): Promise<void> {
     const { deadlines } = this.options;
     const over = Promise.withResolvers<never>();
     const watched: Watched = {
@@ -192,7 +192,7 @@ export class FailoverExecutor {
     try {
       await Promise.race([ready, over.promise]);
     } finally {
-      leave();
+      cancel();
       deadlines.unwatch(watched);
       context.onAbort(undefined);
       context.loadingMs += this.#now() - since;

@@ -15,7 +15,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Whether somebody accepts connections at a port of 127.0.0.1. */
-export function portTaken(port: number): Promise<boolean> {
+export function isPortInUse(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
     const end = (taken: boolean) => {

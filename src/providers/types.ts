@@ -70,7 +70,7 @@ export interface LazyEngine {
    * @returns nothing when it is; otherwise a promise, and how to stop waiting for it
    * @throws GatewayError when it can't be
    */
-  ensureLoaded(): { readonly ready: Promise<void>; readonly leave: () => void } | undefined;
+  ensureLoaded(): { readonly ready: Promise<void>; readonly cancel: () => void } | undefined;
 }
 
 /** A configured upstream account or engine. */
