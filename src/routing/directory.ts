@@ -5,29 +5,30 @@ import type { Provider, Target, UpstreamModel } from '../providers/types.ts';
 import type { ExperimentSettings } from './experiments/settings.ts';
 import type { StrategyName } from './strategies/index.ts';
 
-/** What a fallback is for: any failure that another model may cure, or one kind of them. */
+/** The failure that a fallback is for: any retryable failure, or one kind. */
 export type FallbackReason = 'general' | 'context_window' | 'content_policy' | 'rate_limit' | 'budget';
 
-/** Names of the models to go to, by the failure. */
+/** Names of the fallback models, by failure. */
 export type FallbacksOn = Readonly<Partial<Record<FallbackReason, readonly string[]>>>;
 
-/** When a second target is asked beside a first that is slow to begin. */
+/** When a second target is tried in parallel with one that is slow to start. */
 export interface HedgeSettings {
-  /** Of the model's streams at most, 0 to 100. */
+  /** Largest share of the model's streams, 0 to 100. */
   readonly percent: number;
-  /** Milliseconds without a first event; the target's own 95th percentile, when undefined. */
+  /** Milliseconds without a first event; undefined for the target's own 95th percentile. */
   readonly afterMs: number | undefined;
-  /** How much dearer the second may be, as a factor. */
+  /** Largest ratio of the second target's price to the first one's. */
   readonly maxPriceRatio: number;
 }
 
 export type EscalationReason = 'refusal' | 'schema' | 'low_confidence';
 
-/** When a stronger model is asked after an answer. */
+/** When a response is escalated to a stronger model. */
 export interface EscalationSettings {
+  /** Name of the stronger model. */
   readonly model: string;
   readonly when: readonly EscalationReason[];
-  /** Geometric mean of the tokens' probabilities, 0 to 1. */
+  /** Lowest geometric mean of the token probabilities, 0 to 1. */
   readonly minConfidence: number;
 }
 
@@ -49,22 +50,22 @@ export interface ModelDefinition {
   readonly hedging?: HedgeSettings | undefined;
   readonly experiments?: ExperimentSettings | undefined;
   readonly escalation?: EscalationSettings | undefined;
-  /** Another target goes on with a stream that breaks. */
+  /** Another target continues a stream that breaks. */
   readonly continueStreams?: boolean;
-  /** Refuse requests that a target can't be told in full. */
+  /** Reject requests with a setting that the target does not support. */
   readonly strict?: boolean;
-  /** What it is meant for, where a request names no model. */
+  /** Tasks that the model serves where a request names no model. */
   readonly roles?: readonly string[];
-  /** What its owner says of it, in place of the kept data. */
+  /** Configured values that replace the model data. */
   readonly facts?: ModelOverrides;
-  /** Limits over all who use it. */
+  /** Limits on the model, over all its clients. */
   readonly limits?: readonly SubjectLimits[] | undefined;
 }
 
-/** Where requests for one model name can go. */
+/** The targets and policies of one model name. */
 export interface ModelRoute {
   readonly id: string;
-  /** A value from a bounded set, fit for a metric's label. */
+  /** A value from a bounded set, for metric labels. */
   readonly label: string;
   readonly strategy: StrategyName;
   readonly targets: readonly Target[];
@@ -77,39 +78,41 @@ export interface ModelRoute {
   readonly strict: boolean;
   readonly facts: ModelOverrides | undefined;
   readonly limits?: readonly SubjectLimits[] | undefined;
-  /** Not made up for a name that a client has sent. */
+  /** False for routes that were derived from a name that a client sent. */
   readonly configured?: boolean;
 }
 
+/** An entry of the model list. */
 export interface ListedModel {
   readonly id: string;
+  /** Provider id. */
   readonly ownedBy: string;
 }
 
-/** The models that providers reported, by provider id. Grows and changes while the gateway runs. */
+/** The models that providers reported, by provider id. Changes while the gateway runs. */
 export type DiscoveredModels = ReadonlyMap<string, readonly UpstreamModel[]>;
 
 const OTHER = 'other';
 
-/** Providers that come from the environment are known only when it is read, so a configuration file can't be checked alone. */
+/** A model refers to a provider that exists neither in the file nor in the environment, which is read later. */
 export class UnknownProviderError extends Error {
   constructor(model: string, provider: string) {
     super(
-      `Model "${model}" has a target at provider "${provider}", which is neither under "providers:" nor in the environment.`,
+      `Model "${model}" has a target at provider "${provider}", which is neither under "providers:" nor in the environment. Add it, or correct the name.`,
     );
   }
 }
 
 /**
- * Resolves the names that clients send. In order: models and aliases of the configuration, `provider-id/model`,
- * names that a provider reported or was configured with, and names whose form gives a vendor away.
+ * Resolves the model names that clients send. In order: configured models and aliases, `provider-id/model`, names that
+ * a provider reported or was configured with, and names that match a vendor's naming pattern.
  */
 export class ModelDirectory {
   readonly #configured = new Map<string, ModelRoute>();
   readonly #listed: ListedModel[] = [];
   readonly #providers = new Map<string, Provider>();
 
-  /** @throws UnknownProviderError when a definition refers to none of `providers` */
+  /** @throws UnknownProviderError where a definition refers to a provider that is not in `providers` */
   constructor(
     private readonly definitions: readonly ModelDefinition[],
     providers: readonly Provider[],
@@ -151,22 +154,22 @@ export class ModelDirectory {
     }
   }
 
-  /** The first model with this role. */
+  /** @returns the id of the first model with this role */
   withRole(role: string): string | undefined {
     return this.definitions.find(({ roles }) => roles?.includes(role))?.id;
   }
 
-  /** The models that the configuration defines. */
+  /** @returns the configured models with their experiments */
   defined(): readonly { readonly id: string; readonly experiments: ExperimentSettings | undefined }[] {
     return this.definitions.map(({ id, experiments }) => ({ id, experiments }));
   }
 
-  /** The targets of each configured model. */
+  /** @returns the targets of configured models, by model id */
   targetsByModel(): ReadonlyMap<string, readonly Target[]> {
     return new Map([...this.#configured.values()].map(({ id, targets }) => [id, targets]));
   }
 
-  /** All targets of configured models, each once. */
+  /** @returns all targets of configured models, without duplicates */
   targets(): Target[] {
     const found = new Map<string, Target>();
     for (const { targets } of this.#configured.values()) {
@@ -178,18 +181,22 @@ export class ModelDirectory {
     return [...found.values()];
   }
 
-  /** Whether any model is routed by this strategy. */
+  /** @returns whether a configured model uses this strategy */
   uses(strategy: StrategyName): boolean {
     return this.definitions.some((definition) => definition.strategy === strategy);
   }
 
+  /** @returns the route of a model name; undefined where nothing matches */
   resolve(name: string): ModelRoute | undefined {
     return (
-      this.#configured.get(name) ?? this.#byProviderPrefix(name) ?? this.#byReport(name) ?? this.#byForm(name)
+      this.#configured.get(name) ??
+      this.#byProviderPrefix(name) ??
+      this.#byReport(name) ??
+      this.#byPattern(name)
     );
   }
 
-  /** Every name that can be asked for, configured ones first. */
+  /** @returns every known model name, configured ones first */
   list(): ListedModel[] {
     const seen = new Set(this.#configured.keys());
     const models = [...this.#listed];
@@ -203,7 +210,7 @@ export class ModelDirectory {
     return models;
   }
 
-  /** Known names that a mistyped one may have meant, nearest first. */
+  /** @returns known names similar to an unknown one, the most similar first */
   suggest(name: string, limit = 3): string[] {
     const wanted = name.toLowerCase();
     const near: { id: string; score: number }[] = [];
@@ -244,7 +251,7 @@ export class ModelDirectory {
     return undefined;
   }
 
-  #byForm(name: string): ModelRoute | undefined {
+  #byPattern(name: string): ModelRoute | undefined {
     for (const provider of this.#providers.values()) {
       if (provider.profile.modelPattern?.test(name))
         return direct(name, `${provider.id}/${OTHER}`, provider, name);
@@ -253,12 +260,13 @@ export class ModelDirectory {
   }
 }
 
-/** Each key of a provider makes a target of its own, with a condition of its own. */
+/** Makes one target per API key of the provider, because each key has its own health and limits. */
 function withEachKey(target: Target): readonly Target[] {
   const { accounts = [] } = target.provider;
   return [target, ...accounts.map((provider) => ({ ...target, provider }))];
 }
 
+/** The route of a name without a configured model: the only target is the provider itself. */
 function direct(id: string, label: string, provider: Provider, model: string): ModelRoute {
   return {
     id,

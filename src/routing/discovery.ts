@@ -4,13 +4,16 @@ import type { DiscoveredModels } from './directory.ts';
 
 const TIMEOUT_MS = 5_000;
 
+/** The outcome of one model list request. */
 export interface DiscoveryResult {
   readonly provider: string;
+  /** Number of models listed. */
   readonly models: number;
+  /** Undefined where the request succeeded. */
   readonly error: unknown;
 }
 
-/** Keeps the model lists that providers report. A provider that fails to answer keeps its last list. */
+/** The model lists that providers report. A provider that does not respond keeps its last list. */
 export class ModelDiscovery {
   #models: ReadonlyMap<string, readonly UpstreamModel[]> = new Map();
 
@@ -18,7 +21,7 @@ export class ModelDiscovery {
     return this.#models;
   }
 
-  /** Asks all providers at once. */
+  /** Requests the model lists of all providers in parallel, each within 5 s. Never rejects. */
   async refresh(providers: readonly Provider[]): Promise<DiscoveryResult[]> {
     const asked = providers.filter(({ discover }) => discover);
     const answers = await Promise.allSettled(asked.map((provider) => fetchModels(provider, TIMEOUT_MS)));

@@ -5,30 +5,35 @@ import type { RequestFacts } from './request-facts.ts';
 import type { Router } from './router.ts';
 import type { RoutingDecision } from './routing-decision.ts';
 
-/** One target on the road that a request would take. */
+/** One attempt that a request would make. */
 export interface DryRunStep {
   readonly target: Target;
-  /** US dollars that it is expected to cost there; undefined where prices are not known. */
+  /** Decimal amount of US dollars; undefined without a price. */
   readonly expectedCost: string | undefined;
 }
 
+/** The attempts that a request would make. */
 export interface DryRun {
-  /** What the name means; undefined when nothing goes by it. */
+  /** Id of the model that the name resolves to; undefined where it resolves to none. */
   readonly model: string | undefined;
-  /** Names that may have been meant. */
+  /** Similar model names. */
   readonly suggestions: readonly string[];
   readonly variant: string | undefined;
-  /** The first is asked first; each other when all before it have failed. */
+  /** In order: each one is tried after all before it have failed. */
   readonly path: readonly DryRunStep[];
-  /** Targets that would be waited for, because they are busy. */
+  /** Targets at their concurrency limit, which the request would queue for. */
   readonly queuedFor: readonly Target[];
   readonly decisions: readonly RoutingDecision[];
 }
 
-/** Longer than any chain of fallbacks that makes sense. */
+/** Bounds the loop; longer than any useful chain of fallbacks. */
 const MAX_STEPS = 200;
 
-/** Where a request would go at this moment. Nothing is sent. */
+/**
+ * Plans a request without sending it.
+ * @param model the name as a client would send it
+ * @param now monotonic milliseconds
+ */
 export function dryRun(
   directory: ModelDirectory,
   router: Router,
@@ -44,7 +49,7 @@ export function dryRun(
   const plan = router.plan(route, facts, now);
   const path: DryRunStep[] = [];
   const queuedFor: Target[] = [];
-  // A failure that another target may not have, and that is not repeated: each is visited once.
+  // A failure that another target may not have and that starts no further round, so each target is visited once.
   const failure = new GatewayError('upstream_auth_failed', 'This is a dry run.');
   const costAt = (target: Target, of: ModelRoute) =>
     router.costOf(target, of, {

@@ -6,9 +6,11 @@ import type { Provider } from '../providers/types.ts';
 const TIMEOUT_MS = 400;
 
 /**
- * Looks for serving engines at their usual ports on this machine. What answers there but names another owner of
- * its models is not offered: it may be anything, this gateway included.
- * @param ownPorts ports that this process listens on
+ * Finds inference engines at their default ports on this machine. A server whose model list names another owner is not
+ * offered, because it may be any server, this gateway included.
+ * @param create makes a provider for a candidate
+ * @param ownPorts ports that this process listens on, which are skipped
+ * @returns provider configurations of the engines that responded within 400 ms
  */
 export async function detectEngines(
   create: (config: ProviderConfig) => Provider,
@@ -21,7 +23,7 @@ export async function detectEngines(
   return candidates.flatMap(({ config, ownedBy }, index) => {
     const answer = answers[index];
     if (answer?.status !== 'fulfilled' || answer.value.length === 0) return [];
-    // An engine that leaves no mark is not told apart from others, so it has to be configured.
+    // An engine that names no owner cannot be identified, so it has to be configured.
     const matches = ownedBy !== undefined && answer.value.some((model) => model.ownedBy === ownedBy);
     return matches ? [config] : [];
   });

@@ -1,6 +1,6 @@
 import type { EngineLoad } from './strategies/strategy.ts';
 
-/** The gauges' names, by what they say; the first that an engine has counts. */
+/** Names of the gauges of each engine; the first one on the page is used. */
 const GAUGES: Readonly<Record<keyof EngineLoad, readonly string[]>> = {
   waiting: ['vllm:num_requests_waiting', 'sglang:num_queue_reqs', 'llamacpp:requests_deferred'],
   running: ['vllm:num_requests_running', 'sglang:num_running_reqs', 'llamacpp:requests_processing'],
@@ -14,13 +14,16 @@ const GAUGES: Readonly<Record<keyof EngineLoad, readonly string[]>> = {
 
 const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})?\s+([^\s]+)/;
 
-/** The load out of an engine's page of Prometheus metrics. @returns undefined when it has none of the gauges */
+/**
+ * Reads an engine's load from its Prometheus metrics page.
+ * @returns undefined where the page has none of the known gauges
+ */
 export function parseEngineLoad(page: string): EngineLoad | undefined {
   const values = new Map<string, number>();
   for (const line of page.split('\n')) {
     const [, name, text] = LINE.exec(line) ?? [];
     const value = Number(text);
-    // An engine with several model copies has a line for each.
+    // An engine with several copies of its model has one line per copy.
     if (name !== undefined && Number.isFinite(value)) values.set(name, (values.get(name) ?? 0) + value);
   }
   const first = (names: readonly string[]) =>
@@ -31,11 +34,11 @@ export function parseEngineLoad(page: string): EngineLoad | undefined {
   return { waiting: waiting ?? 0, running: running ?? 0, cacheUsage: first(GAUGES.cacheUsage) ?? 0 };
 }
 
-/** What engines said of themselves last, by provider. */
+/** The last load that each engine reported, by provider id. */
 export class EngineLoads {
   readonly #loads = new Map<string, { readonly load: EngineLoad; readonly at: number }>();
 
-  /** @param staleMs older gauges say nothing of now */
+  /** @param staleMs age in milliseconds after which a load is ignored */
   constructor(
     private readonly now: () => number,
     private readonly staleMs: number,

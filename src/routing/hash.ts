@@ -1,4 +1,8 @@
-/** 32-bit FNV-1a over UTF-16 units, with a final mix so that similar texts are far apart. Not for secrets. */
+/**
+ * Hashes a text: 32-bit FNV-1a over UTF-16 units with the final mix of MurmurHash3, so that similar texts differ in
+ * all bits. Not a cryptographic hash.
+ * @see http://www.isthe.com/chongo/tech/comp/fnv/
+ */
 export function fnv1a(text: string, seed = 0x811c9dc5): number {
   let hash = seed;
   for (let at = 0; at < text.length; at += 1) {

@@ -7,34 +7,35 @@ import type { RequestFacts } from './request-facts.ts';
 import { backoffMs, isRepeatable, type RetryBudget, type RetrySettings } from './retry.ts';
 import { type EvaluatedTarget, type RouteCandidate, RoutingDecision } from './routing-decision.ts';
 
-/** What to do next for a request. */
+/** The next action for a request. */
 export type Step =
   | { readonly kind: 'try'; readonly candidate: RouteCandidate }
-  /** All that can be used have as many attempts as they may have: wait for a place at one of them. */
+  /** Every available target is at its concurrency limit: queue for a slot on one of them. */
   | { readonly kind: 'queue'; readonly busy: readonly RouteCandidate[] }
-  /** Nothing can be tried now; ask again after so many milliseconds. */
+  /** No target can be tried now; call again after this many milliseconds. */
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'none' };
 
 const NOTHING: Step = { kind: 'none' };
 
+/** The targets of one model, in the order of its strategy. */
 export interface Order {
   /** In the order in which to try them. */
   readonly candidates: readonly RouteCandidate[];
-  /** Those that come after them in any order; what is in `places` may be there too. */
+  /** Targets to try after `candidates`, in any order; may repeat candidates. */
   readonly rest?: readonly RouteCandidate[];
-  /** All of the model, by their index. */
+  /** Every target of the model that constraints do not rule out, by index. */
   readonly all: readonly RouteCandidate[];
   readonly excluded: readonly EvaluatedTarget[];
-  /** Nothing is the matter with any of them, so none has to be looked at before it is its turn. */
+  /** Every target is healthy and unlimited, so the plan reads no state before it tries one. */
   readonly allHealthy: boolean;
 }
 
-/** What a plan needs of the router. */
+/** The part of the router that a plan uses. */
 export interface PlanRouter {
   readonly retry: RetrySettings;
   readonly random: () => number;
-  /** The targets of one model in the order in which to try them, and those that constraints rule out. */
+  /** @returns the targets of one model in the order in which to try them, and those that constraints rule out */
   order(route: ModelRoute, facts: RequestFacts, now: number): Order;
   resolve(name: string): ModelRoute | undefined;
 }
@@ -44,7 +45,7 @@ interface Stage {
   readonly reason: RoutingDecision['reason'];
 }
 
-/** Failures that another model may cure, and what fallbacks for them are called. */
+/** Failures after which another model may succeed, and the kind of fallback for each. */
 const FALLBACK_REASONS: Readonly<Record<string, FallbackReason>> = {
   context_length_exceeded: 'context_window',
   content_policy_violation: 'content_policy',
@@ -53,28 +54,28 @@ const FALLBACK_REASONS: Readonly<Record<string, FallbackReason>> = {
 };
 
 /**
- * Decides, for one request, what is tried next: each target that can be used once, then the fallbacks', then all of it
- * again after a pause, as long as attempts, time and the budget for retries allow.
+ * The order of attempts of one request: every available target once, then those of the fallbacks, then another round
+ * after a backoff, while the attempt limit, the deadline and the retry budget allow it.
  */
 export class RoutePlan {
   attempts = 0;
   readonly #decisions: RoutingDecision[] = [];
-  /** Where a round begins. */
+  /** The model that each round starts with. */
   #first: ModelRoute;
-  /** Models that wait for their turn; undefined once none is left, or none ever was. */
+  /** Models to open later in this round. Lists are undefined until needed: most requests need none. */
   #stages: Stage[] | undefined;
   #opened = false;
   /** Models that were opened in this round. */
   #visited: string[] | undefined;
   #attempted: TargetState[] | undefined;
   #queue: RouteCandidate[] | undefined;
-  /** Comes after the queue, without those that were tried. */
+  /** Appended to the queue when that is empty, without the targets that were tried. */
   #rest: readonly RouteCandidate[] | undefined;
-  /** Those that have as many attempts as they may have. */
+  /** Targets at their concurrency limit. */
   #busy: RouteCandidate[] | undefined;
-  /** Over their limits, as they said themselves: tried when there is nothing else. */
+  /** Targets that are cooling down or ejected: tried after all others. */
   #coolingDown: RouteCandidate[] | undefined;
-  /** Left out because of their condition, which may change. */
+  /** States of targets that are unavailable for now. */
   #unavailable: TargetState[] | undefined;
   #round = 0;
   #lastError: GatewayError | undefined;
@@ -84,19 +85,23 @@ export class RoutePlan {
     private readonly router: PlanRouter,
     private readonly facts: RequestFacts,
     private readonly budget: RetryBudget,
-    /** The experiment that the request takes part in. */
+    /** The experiment that the request is part of. */
     readonly participation?: Participation,
-    /** The model that was asked for, where another is tried first. */
+    /** The requested model, where a variant of it is tried first. */
     private readonly backup?: ModelRoute,
   ) {
     this.#first = route;
   }
 
-  /** Every model whose targets were looked at, in order. */
+  /** One decision per opened model, in order. */
   get decisions(): readonly RoutingDecision[] {
     return this.#decisions;
   }
 
+  /**
+   * @param now monotonic milliseconds
+   * @param deadlineAt the same clock; no wait extends beyond it
+   */
   next(now: number, deadlineAt: number): Step {
     if (!this.#opened) {
       this.#opened = true;
@@ -105,7 +110,7 @@ export class RoutePlan {
     for (;;) {
       const candidate = this.#queue?.shift();
       if (candidate) {
-        // It may have failed for others while this request was busy elsewhere.
+        // Other requests may have changed its state since it was queued.
         const reason = candidate.state.unavailable(now);
         if (reason !== undefined) this.#defer(candidate, reason);
         else if (candidate.state.full) this.#busy = append(this.#busy, candidate);
@@ -124,26 +129,29 @@ export class RoutePlan {
     }
   }
 
-  /** There is a place at one of those that were busy. */
+  /** Call after a queued request got a slot on one of the busy targets. */
   queueAdmitted(candidate: RouteCandidate): Step & { readonly kind: 'try' } {
     this.#queue = this.#busy?.filter((one) => one !== candidate);
     this.#busy = undefined;
     return this.#try(candidate);
   }
 
-  /** What was busy can't be used any more, so another look is due. */
+  /** Call after every busy target became unavailable while the request was queued: their states are read again. */
   queueAbandoned(): void {
     this.#queue = this.#busy;
     this.#busy = undefined;
   }
 
-  /** There was no place in time. @returns whether anything may still be tried */
+  /**
+   * Call after the queue rejected the request.
+   * @returns whether another target may be tried
+   */
   queueRejected(error: GatewayError): boolean {
     this.#busy = undefined;
     return this.failed(error);
   }
 
-  /** From now on another model is tried, and nothing of what was left. */
+  /** Drops all remaining targets and continues with another model. */
   switchRoute(route: ModelRoute, reason: RoutingDecision['reason']): void {
     this.#queue = undefined;
     this.#rest = undefined;
@@ -153,15 +161,15 @@ export class RoutePlan {
     this.#stages = [{ route, reason }];
   }
 
-  /** Puts the rest into the queue. @returns whether there was any */
+  /** Appends the remaining targets to the queue. @returns whether there were any */
   #expandTiers(): boolean {
     const rest = this.#rest;
     if (!rest) return false;
     this.#rest = undefined;
-    const passed = [...(this.#queue ?? []), ...(this.#coolingDown ?? []), ...(this.#busy ?? [])];
+    const listed = [...(this.#queue ?? []), ...(this.#coolingDown ?? []), ...(this.#busy ?? [])];
     for (const candidate of rest) {
       const known =
-        passed.includes(candidate) ||
+        listed.includes(candidate) ||
         (this.#attempted?.includes(candidate.state) ?? false) ||
         (this.#unavailable?.includes(candidate.state) ?? false);
       if (!known) this.#queue = append(this.#queue, candidate);
@@ -169,7 +177,10 @@ export class RoutePlan {
     return true;
   }
 
-  /** Another target of the same model to ask beside one that is slow; undefined when there is none that will do. */
+  /**
+   * @param accepts whether a target may be hedged to
+   * @returns another target of the same model for a hedged attempt; undefined where none is available
+   */
   hedgeCandidate(
     now: number,
     accepts: (target: Target) => boolean,
@@ -198,13 +209,16 @@ export class RoutePlan {
     else this.#unavailable = append(this.#unavailable, candidate.state);
   }
 
-  /** @returns whether anything may still be tried */
+  /**
+   * Call after an attempt failed.
+   * @returns whether another target may be tried
+   */
   failed(error: GatewayError): boolean {
     this.#lastError = error;
     const reason = FALLBACK_REASONS[error.code];
     const fallbacks = reason === undefined ? [] : this.#routes(this.#first.fallbacksOn[reason] ?? [], reason);
     if (fallbacks.length > 0) {
-      // The request itself is at fault: more of the same would fail the same way.
+      // The request itself is the cause: other targets of this model would reject it too.
       if (!error.retryable) {
         this.#queue = undefined;
         this.#rest = undefined;
@@ -213,7 +227,7 @@ export class RoutePlan {
       return true;
     }
     if (error.retryable) return true;
-    // What a new version refuses, the one that was asked for may answer.
+    // The requested model may accept a request that the variant rejected.
     if (this.backup && error.code === 'upstream_rejected' && !this.#visited?.includes(this.backup.id)) {
       this.switchRoute(this.backup, 'general');
       return true;
@@ -221,7 +235,7 @@ export class RoutePlan {
     return false;
   }
 
-  /** When something can be used again, as far as is known. */
+  /** @returns the monotonic milliseconds at which a target becomes available; Infinity where that is not known */
   availableAt(now: number): number {
     return Math.min(...(this.#unavailable ?? []).map((state) => state.availableAt(now)));
   }
@@ -245,7 +259,7 @@ export class RoutePlan {
     if (this.backup && route === this.#first) {
       this.#stages = append(this.#stages, { route: this.backup, reason: 'general' });
     }
-    // Its own fallbacks come before those that were waiting already.
+    // A model's own fallbacks come before those of the models before it.
     if (route.fallbacks.length > 0) {
       this.#stages = [...this.#routes(route.fallbacks, 'general'), ...(this.#stages ?? [])];
     }
@@ -262,7 +276,7 @@ export class RoutePlan {
     }
   }
 
-  /** Everything has been tried once: wait, and begin again, if that makes sense. */
+  /** Every target was tried once: starts another round after a backoff, where that may help. */
   #nextRound(now: number, deadlineAt: number): Step {
     const { retry, random } = this.router;
     const error = this.#lastError;
@@ -288,5 +302,5 @@ function append<T>(list: T[] | undefined, item: T): T[] {
   return list;
 }
 
-/** A client would rather know than wait longer than this for a second try. Milliseconds. */
+/** The longest wait before another round, in milliseconds; beyond it, clients get the error. */
 const LONGEST_WAIT_MS = 30_000;

@@ -1,15 +1,16 @@
 import { fnv1a } from './hash.ts';
 
-/** Characters of one block: about 64 tokens, and four of vLLM's blocks. */
+/** UTF-16 units of one block: about 64 tokens, the size of four KV-cache blocks of common engines. */
 const BLOCK = 256;
-/** Longer prompts are told apart by their first blocks. */
+/** Only this many blocks of a prompt are compared. */
 const MAX_BLOCKS = 512;
-/** Remembered blocks, over all models: about 100 bytes each. */
-const MAX_REMEMBERED = 200_000;
+/** Blocks in the index, over all models: about 100 bytes each. */
+const MAX_INDEXED = 200_000;
 
 /**
- * The blocks of a prompt as a chain of hashes: each stands for all the text up to its end, so that equal hashes mean
- * equal beginnings. The last block counts only when it is full.
+ * Hashes a prompt block by block, each hash over all text up to the end of its block, so that equal hashes mean equal
+ * prefixes. An incomplete last block is not hashed.
+ * @returns at most 512 hashes of 32 bits
  */
 export function prefixChain(parts: readonly string[]): number[] {
   const chain: number[] = [];
@@ -30,24 +31,24 @@ export function prefixChain(parts: readonly string[]): number[] {
   return chain;
 }
 
-/** Remembers which targets saw which beginnings of prompts, the least recent ones forgotten first. */
+/** Maps prompt prefixes to the targets that processed them; drops the least recently used first. */
 export class PrefixIndex {
-  /** By block, the targets that saw it. A map keeps its order, so the first is the oldest. */
+  /** Targets by block. A map keeps its insertion order, so the first entry is the oldest. */
   readonly #blocks = new Map<string, Set<string>>();
 
-  constructor(private readonly most = MAX_REMEMBERED) {}
+  constructor(private readonly most = MAX_INDEXED) {}
 
   get size(): number {
     return this.#blocks.size;
   }
 
-  /** @param scope what keeps prompts apart that must not be told from each other, such as model and tenant */
+  /** @param scope keeps prompts of different models and tenants apart */
   add(scope: string, chain: readonly number[], target: string): void {
     for (const hash of chain) {
       const key = `${scope} ${hash}`;
       const seen = this.#blocks.get(key);
       if (seen) {
-        // Read again, so it is young again.
+        // Inserted again, so that it is the most recent entry.
         this.#blocks.delete(key);
         this.#blocks.set(key, seen.add(target));
       } else this.#blocks.set(key, new Set([target]));
@@ -58,7 +59,7 @@ export class PrefixIndex {
     }
   }
 
-  /** How many leading blocks a target has seen. */
+  /** @returns how many leading blocks of the chain a target has processed */
   seen(scope: string, chain: readonly number[], target: string): number {
     let count = 0;
     for (const hash of chain) {
@@ -68,7 +69,7 @@ export class PrefixIndex {
     return count;
   }
 
-  /** A target has lost its cache. */
+  /** Removes a target that has lost its cache. */
   forget(target: string): void {
     for (const [key, seen] of this.#blocks) {
       if (seen.delete(target) && seen.size === 0) this.#blocks.delete(key);

@@ -7,7 +7,7 @@ import { TargetStates } from './health/target-states.ts';
 import { RequestFacts } from './request-facts.ts';
 import type { Router } from './router.ts';
 
-/** A request as the log tells of it. Times in milliseconds. */
+/** A request from the log. Times are Unix milliseconds, durations milliseconds. */
 export interface LoggedRequest {
   readonly at: number;
   readonly tenant: string;
@@ -19,14 +19,14 @@ export interface LoggedRequest {
   readonly outputTokens: number;
 }
 
-/** What came of all requests under one policy. */
+/** Totals of all requests under one routing policy. */
 export interface ReplayOutcome {
   readonly requests: number;
-  /** Of a model that the policy does not know, or without any target. */
+  /** Requests whose model has no target under the policy. */
   readonly notRouted: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** US dollars, exact; of those requests whose target has a price. */
+  /** Exact decimal amount of US dollars, without unpriced requests. */
   readonly cost: string;
   readonly unpriced: number;
   readonly targets: readonly {
@@ -36,10 +36,10 @@ export interface ReplayOutcome {
   }[];
 }
 
-/** A request without a prompt is as long as it was; of what is longer, the length no longer matters. UTF-16 units. */
+/** Stands in for prompts, which the log does not hold; routing does not tell longer texts apart. UTF-16 units. */
 const LONGEST_TEXT = 4_000_000;
 
-/** How long each target took for a token, from the log. */
+/** The mean time per token of each target in a log. */
 export class TimePerTokenSamples {
   readonly #known = new Map<string, { sum: number; count: number }>();
   #sum = 0;
@@ -62,14 +62,14 @@ export class TimePerTokenSamples {
     return this.#known.has(key);
   }
 
-  /** One that is not in the log is taken for as fast as all of them together. */
+  /** @returns milliseconds per token; the mean of all targets for one that is not in the log */
   of(key: string): number {
     const { sum, count } = this.#known.get(key) ?? { sum: this.#sum, count: this.#count };
     return count === 0 ? 0 : sum / count;
   }
 }
 
-/** Counts of one outcome. */
+/** Accumulates a `ReplayOutcome`. */
 class Tally {
   readonly #durations: number[] = [];
   readonly #targets = new Map<string, { requests: number; mostInflight: number }>();
@@ -109,7 +109,7 @@ interface Ending {
   readonly end: () => void;
 }
 
-/** Ends whatever has ended by a time, the earliest first. */
+/** Attempts in flight, by the time at which they end. */
 class Endings {
   readonly #waiting: Ending[] = [];
 
@@ -124,7 +124,7 @@ class Endings {
   }
 }
 
-/** The log holds no prompts and no session, only how long the answer was. */
+/** The view of a logged request: the log holds no prompt and no session, only the number of output tokens. */
 function withoutPrompt(outputLimit: number): RequestView {
   return {
     outputLimit,
@@ -138,7 +138,7 @@ function withoutPrompt(outputLimit: number): RequestView {
 
 type CostOf = (target: Target, model: string, request: LoggedRequest) => string | undefined;
 
-/** What the log itself says, counted in the same way. */
+/** @returns the totals of the log itself, to compare a policy with */
 export function asLogged(
   requests: readonly LoggedRequest[],
   costOf: (request: LoggedRequest) => string | undefined,
@@ -161,9 +161,9 @@ export function asLogged(
 }
 
 /**
- * Sends logged requests through a router again, with each target as fast as the log has it. Nobody queues or fails: it
- * shows where requests go, what they cost, and what is in flight where. Prompts are not in the log, so what depends
- * on them is replayed without.
+ * Routes logged requests again under another policy, with each target as fast as in the log. Attempts neither queue nor
+ * fail: the result shows which targets get requests, the cost, and the attempts in flight. The log has no prompts, so
+ * strategies that use prompts or sessions work without them.
  */
 export function replay(
   requests: readonly LoggedRequest[],

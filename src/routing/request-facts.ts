@@ -4,20 +4,20 @@ import { estimateTokenCount } from '../core/token-estimate.ts';
 import { fnv1a } from './hash.ts';
 import { prefixChain } from './prefix-index.ts';
 
-/** What an answer is taken for when the request sets no limit. Tokens. */
-const USUAL_ANSWER = 500;
-/** The header by which clients hold requests together. */
+/** Expected output tokens of a request without a limit. */
+const EXPECTED_OUTPUT = 500;
+/** The header by which clients group requests. */
 const SESSION_HEADER = 'x-weir-session';
 
-/** What a client insists on: a target that does not meet it is no target. */
+/** Constraints of the client; targets that do not meet them are ruled out. */
 export interface RoutingConstraints {
-  /** Regions that may compute the answer; `eu` means `eu-west-1` too. */
+  /** Allowed regions; `eu` includes `eu-west-1`. */
   readonly regions?: readonly string[] | undefined;
-  /** US dollars that the request may be expected to cost. */
+  /** Highest expected cost of the request, in US dollars. */
   readonly maxCost?: number | undefined;
 }
 
-/** What routing wants to know of a request. Looked at only by the strategies that need it. */
+/** The facts of one request that routing and limits use. Each is computed when it is first read. */
 export class RequestFacts {
   #view: RequestView | undefined;
   #chain: readonly number[] | undefined;
@@ -26,7 +26,7 @@ export class RequestFacts {
     private readonly call: Pick<InferenceCall, 'view' | 'headers' | 'text'>,
     readonly tenant: string,
     readonly constraints?: RoutingConstraints,
-    /** The tenant's part of places that are waited for. */
+    /** The tenant's weight in admission queues, above 0. */
     readonly weight = 1,
   ) {}
 
@@ -35,27 +35,29 @@ export class RequestFacts {
     return this.#view;
   }
 
-  /** Blocks of the prompt; see `prefixChain`. */
+  /** Hashes of the prompt's blocks; see `prefixChain`. */
   chain(): readonly number[] {
     this.#chain ??= prefixChain(this.view.promptParts());
     return this.#chain;
   }
 
+  /** Estimated from the length of the body. */
   get inputTokens(): number {
     return estimateTokenCount(this.call.text.length);
   }
 
-  /** The most that the answer may have, as far as the request says. */
+  /** Largest number of output tokens that the request allows; undefined where it sets no limit. */
   get outputLimit(): number | undefined {
     return this.view.outputLimit;
   }
 
+  /** Expected output tokens. */
   get outputTokens(): number {
     const limit = this.outputLimit;
-    return limit === undefined ? USUAL_ANSWER : Math.min(limit, USUAL_ANSWER * 4);
+    return limit === undefined ? EXPECTED_OUTPUT : Math.min(limit, EXPECTED_OUTPUT * 4);
   }
 
-  /** What holds requests together: a session, a cache key, a user, or how the conversation began. */
+  /** A key for requests that belong together: their session, cache key, user, or the start of the conversation. */
   get affinity(): string | undefined {
     const named = this.call.headers.get(SESSION_HEADER) || this.view.affinityKey;
     if (named) return `${this.tenant} ${named}`;

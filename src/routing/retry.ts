@@ -1,18 +1,19 @@
 import type { ErrorCode } from '../core/errors.ts';
 
 export interface RetrySettings {
-  /** Attempts of one request in all, where each target has had one. 1: a target that failed is not tried again. */
+  /** Total attempts after which no further round starts. 1: a target that failed is not tried again. */
   readonly attempts: number;
-  /** Milliseconds before the second round; each further round waits twice as long. */
+  /** Backoff before the second round, in milliseconds; it doubles for each further round. */
   readonly baseMs: number;
+  /** Longest backoff, in milliseconds. */
   readonly maxMs: number;
-  /** Share of the requests that may be retried, 0 to 1, beside a small number that always may. */
+  /** Share of requests that may be retried, 0 to 1, in addition to a small reserve. */
   readonly budget: number;
 }
 
 export const DEFAULT_RETRY: RetrySettings = { attempts: 3, baseMs: 1_000, maxMs: 4_000, budget: 0.2 };
 
-/** Failures after which the same target may answer all the same. An allow-list: anything else is not repeated. */
+/** Failures after which the same target may succeed. Nothing else is retried on it. */
 const REPEATABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'upstream_error',
   'upstream_unreachable',
@@ -23,24 +24,30 @@ const REPEATABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'upstream_rate_limited',
 ]);
 
+/** @returns whether the same target may be tried again after this failure */
 export function isRepeatable(code: ErrorCode): boolean {
   return REPEATABLE.has(code);
 }
 
-/** Exponential with jitter: between half of and the whole doubled time. @param round 0 for the first wait */
+/**
+ * Exponential backoff with jitter.
+ * @param round 0 for the first wait
+ * @param random 0 to below 1
+ * @returns milliseconds, between half of the doubled base and all of it, at most `maxMs`
+ */
 export function backoffMs({ baseMs, maxMs }: RetrySettings, round: number, random: () => number): number {
   return Math.min(baseMs * 2 ** round, maxMs) * (0.5 + random() / 2);
 }
 
-/** What may always be retried: at once, and each second. In thousandths of a retry, which are exact. */
+/** Budgets count thousandths of a retry, which are exact. The reserve is 20 retries, refilled at 10 per second. */
 const ONE = 1_000;
 const RESERVE = 20 * ONE;
 const MOST = 200 * ONE;
 const RESERVE_PER_MS = 10;
 
 /**
- * Keeps retries from doubling the load of an upstream that is down already: each request earns a share of a retry, and
- * each retry costs one.
+ * Keeps retries from multiplying the load of an upstream that is down: each request adds a share of a retry to the
+ * budget, and each retry takes one.
  */
 export class RetryBudget {
   #left = RESERVE;
@@ -52,7 +59,7 @@ export class RetryBudget {
     this.#left = Math.min(this.#left + Math.round(share * ONE), MOST);
   }
 
-  /** @returns false when there is nothing left */
+  /** @param now monotonic milliseconds @returns false where the budget is empty */
   spend(now: number): boolean {
     this.#refill(now);
     if (this.#left < ONE) return false;
@@ -67,18 +74,19 @@ export class RetryBudget {
   }
 }
 
-/** Hedges that may wait for a bad moment, at most. */
-const MOST_SAVED = 10 * ONE;
+/** The budget holds at most ten hedges. */
+const MAX_SAVED = 10 * ONE;
 
-/** Keeps hedges to a share of the requests, whatever happens. */
+/** Limits hedges to a share of the requests. */
 export class HedgeBudget {
   #left = 0;
 
-  /** A request that might be hedged. @param percent 0 to 100 */
+  /** Adds the share of one request. @param percent 0 to 100 */
   earn(percent: number): void {
-    this.#left = Math.min(MOST_SAVED, this.#left + Math.round(percent * (ONE / 100)));
+    this.#left = Math.min(MAX_SAVED, this.#left + Math.round(percent * (ONE / 100)));
   }
 
+  /** @returns false where the budget is empty */
   spend(): boolean {
     if (this.#left < ONE) return false;
     this.#left -= ONE;

@@ -8,19 +8,20 @@ import type { EngineLoad, TargetView } from './strategies/strategy.ts';
 type Price = TargetView['price'];
 type InfoOf = (target: Target, facts: ModelOverrides | undefined) => ModelInfo;
 
+/** Prices are read again after this time, because they have validity dates. */
 const PRICE_MS = 60_000;
 
-/** The time at which targets are looked at. */
+/** The time of the current evaluation, shared by the targets of a table. Monotonic milliseconds. */
 interface RouteClock {
   now: number;
 }
 
-/** A target of a model, with its condition at hand. One for all requests. */
+/** A target of a model with its state, shared by all requests. */
 export class RouteTarget implements TargetView {
   price: Price;
   engine: EngineLoad | undefined;
   #pricedAt = Number.NEGATIVE_INFINITY;
-  /** What it is known to be unable to do. */
+  /** Capabilities that the model data denies. */
   readonly lacksTools: boolean;
   readonly lacksVision: boolean;
 
@@ -45,7 +46,7 @@ export class RouteTarget implements TargetView {
     return this.state.timePerToken.at(this.clock.now);
   }
 
-  /** Prices have dates, so they are looked up anew from time to time. */
+  /** Refreshes `price` if it is older than a minute. */
   readPrice(): void {
     const { now } = this.clock;
     if (now - this.#pricedAt < PRICE_MS) return;
@@ -62,15 +63,16 @@ export class RouteTarget implements TargetView {
   }
 }
 
-/** The targets of a model as the router goes through them, made once for each configuration. */
+/** The targets of a model, prepared for selection once per configuration. */
 export class RouteTable {
-  /** Those of weight above 0, by tier, the lowest first. */
+  /** Targets with a weight above 0, by tier, the lowest tier first. */
   readonly tiers: readonly (readonly RouteTarget[])[];
   readonly candidates: readonly RouteTarget[];
+  /** Targets that are never tried. */
   readonly zeroWeight: readonly Target[];
-  /** Whether it matters what a request needs. */
+  /** Whether a target lacks a capability, so that requests have to be checked for it. */
   readonly hasCapabilityFilter: boolean;
-  /** Whether all have the same weight. */
+  /** Whether all candidates have the same weight. */
   readonly equalWeights: boolean;
   readonly states: ReadonlySet<TargetState>;
   readonly clock: RouteClock = { now: 0 };

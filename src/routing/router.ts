@@ -15,7 +15,7 @@ import type { EvaluatedTarget } from './routing-decision.ts';
 import { READS_PREFIX, STRATEGIES } from './strategies/index.ts';
 import { appendRemaining, type SelectionContext } from './strategies/strategy.ts';
 
-/** What is measured and outlives configurations. */
+/** Measured state that survives a configuration reload. */
 export interface RoutingState {
   readonly states: TargetStates;
   readonly prefixes: PrefixIndex;
@@ -30,7 +30,7 @@ export interface RouterOptions extends RoutingState {
   readonly modelInfo?: (target: Target, facts: ModelOverrides | undefined) => ModelInfo;
 }
 
-/** State for routing of a gateway that has just started. */
+/** @returns the routing state of a gateway that has just started */
 export function createRoutingState(states = new TargetStates()): RoutingState {
   return {
     states,
@@ -40,6 +40,7 @@ export function createRoutingState(states = new TargetStates()): RoutingState {
   };
 }
 
+/** How streams of a model may be hedged. */
 export interface Hedging {
   readonly settings: HedgeSettings;
   readonly budget: HedgeBudget;
@@ -49,12 +50,13 @@ const MAX_BUDGETS = 10_000;
 const NONE: readonly EvaluatedTarget[] = [];
 const NO_BLOCKS: readonly number[] = [];
 
-/** Chooses targets: one plan for each request. */
+/** Selects targets: makes one plan per request. */
 export class Router implements PlanRouter {
-  readonly #turns = new Map<string, number>();
+  /** Requests per model id, for strategies that rotate. */
+  readonly #requestCounts = new Map<string, number>();
   readonly #budgets = new Map<string, RetryBudget>();
   readonly #hedges = new Map<string, HedgeBudget>();
-  /** Of models with several targets. */
+  /** Only for models with several targets. */
   readonly #tables = new WeakMap<ModelRoute, RouteTable>();
   readonly retry: RetrySettings;
   readonly random: () => number;
@@ -64,7 +66,10 @@ export class Router implements PlanRouter {
     this.random = options.random;
   }
 
-  /** @param route of the model that was asked for; a variant of it may answer in its place */
+  /**
+   * @param route of the requested model; an experiment may put a variant in its place
+   * @param now monotonic milliseconds
+   */
   plan(route: ModelRoute, facts: RequestFacts, now: number): RoutePlan {
     const budget = this.#budget(route.label);
     budget.earn(this.retry.budget, now);
@@ -77,13 +82,13 @@ export class Router implements PlanRouter {
     return this.options.experiments;
   }
 
-  /** The model that gets a copy of a request, where this one is to be copied. */
+  /** @returns the model that gets a copy of this request; undefined where the request is not mirrored */
   mirrorOf({ experiments }: ModelRoute): ModelRoute | undefined {
     const mirror = experiments?.mirror;
     return mirror && this.random() * 100 < mirror.percent ? this.resolve(mirror.model) : undefined;
   }
 
-  /** What an answer of a target costs, in US dollars; undefined where its price is not known. */
+  /** @returns the cost of some usage at a target, as a decimal amount of US dollars; undefined without a price */
   costOf(target: Target, { facts }: ModelRoute, usage: Usage): string | undefined {
     const price = this.options.modelInfo?.(target, facts).price;
     return price && costOf(price, usage);
@@ -93,7 +98,7 @@ export class Router implements PlanRouter {
     return this.options.directory.resolve(name);
   }
 
-  /** How to hedge a stream that goes this way; undefined when it may not be. */
+  /** Adds one request to the model's hedge budget. @returns undefined where its streams are not hedged */
   hedging({ id, hedging }: ModelRoute): Hedging | undefined {
     if (!hedging) return undefined;
     let budget = this.#hedges.get(id);
@@ -105,7 +110,7 @@ export class Router implements PlanRouter {
     return { settings: hedging, budget };
   }
 
-  /** Whether asking the second costs no more than so many times the first; where prices are not known, it does not. */
+  /** @returns whether the input price of `second` is at most `ratio` times that of `first`, or one is unknown */
   affordable(first: Target, second: Target, route: ModelRoute, ratio: number): boolean {
     const { modelInfo } = this.options;
     const rate = (target: Target) =>
@@ -113,7 +118,7 @@ export class Router implements PlanRouter {
     return !(rate(second) > rate(first) * ratio);
   }
 
-  /** A target has begun to answer: its caches are warm for what it read. */
+  /** Call when a target starts to respond: its prefix cache then holds the prompt. */
   recordResponse({ id, strategy }: ModelRoute, target: Target, facts: RequestFacts): void {
     if (!READS_PREFIX.has(strategy)) return;
     this.options.prefixes.add(scopeOf(id, facts), facts.chain(), TargetStates.key(target));
@@ -135,7 +140,7 @@ export class Router implements PlanRouter {
     now: number,
   ): Order & { readonly candidates: readonly RouteTarget[] } {
     const [only] = route.targets;
-    // The common case of one target, configured or named by its client, needs no choice.
+    // The common case of a single target, configured or named by the client, needs no strategy.
     if (only && route.targets.length === 1 && only.weight > 0) {
       const exclusion = facts.constraints && this.#violatedConstraint(only, route, facts);
       if (exclusion !== undefined) {
@@ -188,7 +193,7 @@ export class Router implements PlanRouter {
         ordered.push(...appendRemaining(STRATEGIES[route.strategy](candidates, selection), candidates));
         continue;
       }
-      // The choice is among those that can be used; the others are only there to be told of.
+      // The strategy chooses among available targets; the others follow for explanations and later rounds.
       const usable = candidates.filter(({ state }) => state.unavailable(now) === undefined);
       ordered.push(
         ...this.#applySlowStart(appendRemaining(STRATEGIES[route.strategy](usable, selection), usable), now),
@@ -220,9 +225,9 @@ export class Router implements PlanRouter {
     equalWeights: boolean,
   ): SelectionContext {
     const { prefixes, random } = this.options;
-    const count = this.#turns.get(id) ?? 0;
-    if (count === 0 && this.#turns.size >= MAX_BUDGETS) this.#turns.clear();
-    this.#turns.set(id, count + 1);
+    const count = this.#requestCounts.get(id) ?? 0;
+    if (count === 0 && this.#requestCounts.size >= MAX_BUDGETS) this.#requestCounts.clear();
+    this.#requestCounts.set(id, count + 1);
     const chain = READS_PREFIX.has(strategy) ? facts.chain() : NO_BLOCKS;
     const scope = chain.length === 0 ? '' : scopeOf(id, facts);
     return {
@@ -237,7 +242,10 @@ export class Router implements PlanRouter {
     };
   }
 
-  /** Those that are known not to be able to answer, unless that were all: data may be wrong, and the provider knows. */
+  /**
+   * Targets without a capability that the request needs. None where every target lacks it: the model data may be
+   * wrong, and the provider decides.
+   */
   #missingCapabilities(
     { candidates, hasCapabilityFilter }: RouteTable,
     facts: RequestFacts,
@@ -252,7 +260,7 @@ export class Router implements PlanRouter {
     return unsuitable.length === candidates.length ? NONE : unsuitable;
   }
 
-  /** Those that do not meet what the client insists on. */
+  /** Targets that do not meet the client's routing constraints. */
   #violatingConstraints({ candidates }: RouteTable, facts: RequestFacts): readonly EvaluatedTarget[] {
     if (!facts.constraints) return NONE;
     return candidates.flatMap(({ target, route }) => {
@@ -278,7 +286,7 @@ export class Router implements PlanRouter {
     return undefined;
   }
 
-  /** A target that has just come back is first only as often as its share of the load allows. */
+  /** Puts a target that has recovered recently first only as often as its share of the load allows. */
   #applySlowStart(views: readonly RouteTarget[], now: number): readonly RouteTarget[] {
     const [first] = views;
     const share = first?.state.share(now) ?? 1;
@@ -291,6 +299,7 @@ export class Router implements PlanRouter {
   }
 }
 
+/** Keeps prefixes of tenants apart; the length prevents that two different pairs give the same text. */
 function scopeOf(model: string, { tenant }: RequestFacts): string {
   return `${model} ${tenant.length} ${tenant}`;
 }

@@ -1,8 +1,9 @@
 /**
- * Which of the offered models suit a task. Pure: what is known of each model comes in, a ranked list with reasons
- * comes out. Needs are read from the task's words by the table below, and from explicit constraints, which are hard.
+ * Ranks models for a task. Needs are derived from the words of the task by the table below; explicit constraints rule
+ * models out.
  */
 
+/** The facts of one model. Undefined means unknown. */
 export interface CandidateFacts {
   readonly id: string;
   readonly provider: string;
@@ -16,6 +17,7 @@ export interface CandidateFacts {
   readonly openWeights?: boolean;
 }
 
+/** Models that do not meet a constraint, or whose value is unknown, are ruled out. */
 export interface SuggestionConstraints {
   /** US dollars per million tokens. */
   readonly maxInputPrice?: number | undefined;
@@ -26,44 +28,49 @@ export interface SuggestionConstraints {
   readonly exclude?: readonly string[] | undefined;
 }
 
+/** A task and what is required of the model for it. */
 export interface SuggestionRequest {
+  /** In natural language. */
   readonly task: string;
   readonly constraints: SuggestionConstraints;
   readonly expected: { readonly inputTokens: number; readonly outputTokens: number };
+  /** Largest number of suggestions. */
   readonly limit: number;
 }
 
+/** A suggested model. */
 export interface Suggestion {
   readonly model: string;
   readonly provider: string;
-  /** 0 to 1, comparable within one answer only. */
+  /** 0 to 1, comparable within one result only. */
   readonly score: number;
   readonly reasons: readonly string[];
   /** US dollars for the expected tokens. */
   readonly estimatedCost?: number;
 }
 
+/** Suggestions, the best first. */
 export interface SuggestionResult {
   readonly suggestions: readonly Suggestion[];
-  /** What was read out of the task. */
+  /** Names of the needs that were derived from the task. */
   readonly needs: readonly string[];
-  /** How many models each constraint ruled out. */
+  /** Number of models that each reason ruled out. */
   readonly excluded: Readonly<Record<string, number>>;
 }
 
 interface Need {
   readonly name: string;
   readonly words: RegExp;
-  /** Models without it can't do the task. */
+  /** Required capability. */
   readonly capability?: string;
-  /** Models with it do the task better. */
+  /** Capability that improves the result. */
   readonly prefers?: string;
   readonly minContextWindow?: number | undefined;
-  /** How much quality counts against price: 1 is quality alone. */
+  /** Weight of quality against price, 0 to 1. */
   readonly quality?: number;
 }
 
-/** What the words of a task say about the model for it. */
+/** Words of a task and the needs that they imply. */
 const NEEDS: readonly Need[] = [
   {
     name: 'embeddings',
@@ -138,7 +145,7 @@ function rate(price: string | undefined): number | undefined {
   return price === undefined ? undefined : Number(price);
 }
 
-/** Why a model is out, or `undefined`. */
+/** @returns why a model is ruled out; undefined where it is not */
 function ruledOut(
   model: CandidateFacts,
   { constraints, expected }: SuggestionRequest,
@@ -166,7 +173,7 @@ function ruledOut(
   if (model.contextWindow !== undefined && model.contextWindow < wanted)
     return 'the expected tokens do not fit';
   for (const { capability } of needs) {
-    // Not known is not the same as no: the ranking tells the two apart.
+    // An unknown capability does not rule a model out; it only lowers the rank.
     if (capability !== undefined && model.capabilities[capability] === false) return `without ${capability}`;
   }
   const wantsVectors = needs.some(({ capability }) => capability === 'embeddings' || capability === 'rerank');
@@ -174,7 +181,7 @@ function ruledOut(
   return isSpecial && !wantsVectors ? 'not a chat model' : undefined;
 }
 
-/** Ranks the models that suit; see the module's comment. */
+/** Ranks the models that meet the constraints and needs of a task. */
 export function suggestModels(
   models: readonly CandidateFacts[],
   request: SuggestionRequest,
@@ -207,7 +214,7 @@ function costOf(model: CandidateFacts, expected: SuggestionRequest['expected']):
   return (input * expected.inputTokens + output * expected.outputTokens) / 1e6;
 }
 
-/** Where a value lies between two others on a logarithmic scale: prices differ by factors. */
+/** The position of a value between two others, 0 to 1, on a logarithmic scale because prices differ by factors. */
 function position(value: number, { least, most }: { least: number; most: number }): number {
   const shift = 1e-9;
   const width = Math.log((most + shift) / (least + shift));
@@ -245,7 +252,7 @@ function rank(
     }
   }
   const cost = costOf(model, expected);
-  // Vendors price their better models higher: within one list, price is the best sign of quality there is in data.
+  // Vendors price better models higher, so price is the best available indicator of quality within one list.
   const place = cost === undefined ? 0.5 : position(cost, range);
   const value = quality * place + (1 - quality) * (1 - place);
   if (cost === undefined) reasons.push('Its price is not known.');
@@ -253,7 +260,8 @@ function rank(
     const tokens = `${expected.inputTokens} + ${expected.outputTokens} tokens`;
     reasons.push(`About ${cost.toPrecision(3)} US dollars for ${tokens}.`);
   }
-  if (model.knowledgeCutoff !== undefined) reasons.push(`It knows the world until ${model.knowledgeCutoff}.`);
+  if (model.knowledgeCutoff !== undefined)
+    reasons.push(`Its training data ends in ${model.knowledgeCutoff}.`);
   const known = [model.contextWindow, model.inputPrice, model.capabilities.tools].filter(
     (fact) => fact !== undefined,
   );

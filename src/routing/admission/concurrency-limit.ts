@@ -1,32 +1,33 @@
-/** How many attempts a target may have at the same time: a number that somebody chose, or one that learns. */
+/** How many attempts a target may have in flight: a fixed or an adaptive number. */
 export interface ConcurrencyLimit {
   readonly value: number;
-  /** An attempt has ended well. @param timePerTokenMs milliseconds for each token @param inflight attempts, with this one */
+  /** Registers a success. @param inflight attempts in flight, including this one */
   succeeded?(timePerTokenMs: number, inflight: number): void;
-  /** The target said that it has too much to do, or did not answer. */
+  /** Registers an overload response or a timeout. */
   overloaded?(): void;
 }
 
+/** A configured limit; null for none. */
 export type LimitSetting = number | 'adaptive' | null;
 
 const FIRST = 20;
 const LOWEST = 1;
 const HIGHEST = 1_000;
-/** Answers may get that much slower before there are fewer: engines that batch do more in all by it. */
+/** Accepted slowdown, because engines that batch gain throughput from it. */
 const TOLERANCE = 1.5;
 const SMOOTHING = 0.1;
-/** Attempts over which "now" reaches back. */
+/** Attempts over which the current time per token is averaged. */
 const SHORT = 10;
-/** How soon a target that is slow with little to do counts as a slower one. */
-const RELAXING = 0.02;
+/** Weight with which the best time per token rises while the target is slow under low load. */
+const RELAXATION = 0.02;
 const FEW = 2;
 const OVERLOAD_FACTOR = 0.9;
 
 /**
- * Finds the limit from the gradient of latency, as Envoy's adaptive concurrency does: best pace by pace of now, and
- * some room to find out whether there is more. The best is taken from times with little to do, and not by emptying the
- * target every now and then: an engine's answers take too long for that. In time per token, since answers differ in
- * length.
+ * Derives the limit from the latency gradient, like Envoy's adaptive concurrency filter: the ratio of the best to the
+ * current time per token, plus headroom to probe for more. The best is measured under low load instead of in periods
+ * that drain the target, because LLM responses take too long for that.
+ * @see https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/adaptive_concurrency_filter
  */
 export class AdaptiveLimit implements ConcurrencyLimit {
   #limit = FIRST;
@@ -41,10 +42,10 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     const short =
       this.#short === undefined ? timePerTokenMs : this.#short + (timePerTokenMs - this.#short) / SHORT;
     let best = Math.min(this.#best ?? short, short);
-    if (inflight <= Math.max(FEW, this.#limit / 2)) best += (short - best) * RELAXING;
+    if (inflight <= Math.max(FEW, this.#limit / 2)) best += (short - best) * RELAXATION;
     this.#short = short;
     this.#best = best;
-    // Where there was less to do than the limit allows, nothing can be said of more.
+    // Below half of the limit, a measurement says nothing about the limit.
     if (inflight < this.#limit / 2) return;
     const gradient = Math.max(0.5, Math.min(1, (TOLERANCE * best) / short));
     const room = Math.sqrt(this.#limit);

@@ -1,45 +1,46 @@
-/** `high` goes before `normal` among a tenant's own requests only; `low` goes after everybody's others. */
+/** `high` precedes `normal` among the requests of one tenant only; `low` follows all other requests of all tenants. */
 export type Priority = 'high' | 'normal' | 'low';
 
 export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
 
-/** Somebody who waits. */
+/** A queued request. */
 export interface Waiting {
   readonly tenant: string;
-  /** The tenant's share in relation to others'; 1 for most. */
+  /** The tenant's weight relative to others, above 0. */
   readonly weight: number;
-  /** What the request is expected to cost: tokens of prompt and answer. */
+  /** Expected input and output tokens. */
   readonly tokens: number;
   readonly priority: Priority;
-  /** Monotonic milliseconds; who must be done earlier goes first, among a tenant's own. */
+  /** Monotonic milliseconds; among the requests of a tenant, the earliest deadline goes first. */
   readonly deadlineAt: number;
-  /** Counts up with arrival. */
+  /** Arrival number. */
   readonly order: number;
 }
 
-/** The requests of one tenant that wait. */
+/** The queued requests of one tenant. */
 interface Flow<T> {
   readonly tenant: string;
-  /** Virtual time at which its next request may begin. */
+  /** Virtual time at which its next request may start. */
   start: number;
-  /** In the order in which they go. */
+  /** In the order in which they are admitted. */
   readonly items: T[];
 }
 
-/** Tenants whose debts are remembered, before those who owe nothing are forgotten. */
-const MAX_DEBTS = 2_000;
+/** Above this number, finish times that have passed are dropped. */
+const MAX_FINISH_TIMES = 2_000;
 
 /**
- * Start-time fair queueing between tenants, measured in tokens (Goyal, Vin, Cheng 1996; with several requests at a time:
- * Jin, Chase, Kaur 2004). However much a tenant sends, each of n tenants that have something waiting gets an nth of
- * the tokens, and one that sends little waits for little more than the next free slot.
+ * Start-time fair queueing between tenants, measured in tokens. Each of n tenants with queued requests gets an nth of
+ * the tokens, however many requests it sends; a tenant that sends few waits for little more than the next free slot.
+ * @see "Start-time Fair Queueing", Goyal, Vin and Cheng, 1996
+ * @see "Interposed Proportional Sharing for a Storage Service Utility", Jin, Chase and Kaur, 2004
  */
 export class FairQueue<T extends Waiting> {
   readonly #foreground = new Map<string, Flow<T>>();
   readonly #background = new Map<string, Flow<T>>();
-  /** Virtual time at which a tenant has used up what it was given, by tenant. */
+  /** Virtual finish time of the last admitted request, by tenant. */
   readonly #finish = new Map<string, number>();
-  /** Virtual time: where the request that began last stood. */
+  /** Virtual time: the start time of the last admitted request. */
   #virtual = 0;
   #size = 0;
 
@@ -47,7 +48,7 @@ export class FairQueue<T extends Waiting> {
     return this.#size;
   }
 
-  /** Those of a tenant that wait, and how many tenants have any waiting. */
+  /** @returns the queued requests of a tenant, and the number of tenants with queued requests */
   backlog(tenant: string): { readonly own: number; readonly tenants: number } {
     const own = [this.#foreground, this.#background].map((flows) => flows.get(tenant)?.items.length ?? 0);
     const tenants = Math.max(this.#foreground.size, this.#background.size);
@@ -66,7 +67,7 @@ export class FairQueue<T extends Waiting> {
     this.#size += 1;
   }
 
-  /** @returns whether it was waiting */
+  /** @returns whether the request was queued */
   remove(item: T): boolean {
     const flows = this.#flows(item);
     const flow = flows.get(item.tenant);
@@ -76,7 +77,7 @@ export class FairQueue<T extends Waiting> {
     return true;
   }
 
-  /** Takes the one whose turn it is, and charges its tenant. */
+  /** Removes the next request and charges its tenant. */
   next(): T | undefined {
     const flows = this.#foreground.size > 0 ? this.#foreground : this.#background;
     let first: Flow<T> | undefined;
@@ -87,12 +88,12 @@ export class FairQueue<T extends Waiting> {
     return item;
   }
 
-  /** Charges a tenant for a request that began at once. @param share tokens by the tenant's weight */
+  /** Charges a tenant for a request that did not queue. @param share tokens divided by the tenant's weight */
   attemptStarted(tenant: string, share: number): void {
     this.#charge(tenant, share, Math.max(this.#virtual, this.#finish.get(tenant) ?? 0));
   }
 
-  /** Sets right what a tenant was charged, when it is known. @param share tokens by weight more than were expected */
+  /** Corrects a tenant's charge. @param share actual minus expected tokens, divided by the tenant's weight */
   settle(tenant: string, share: number): void {
     const finish = this.#finish.get(tenant);
     if (finish === undefined) return;
@@ -103,7 +104,10 @@ export class FairQueue<T extends Waiting> {
     }
   }
 
-  /** Takes one to make room: of those in the background if there are any, of the tenant that has most waiting, the last. */
+  /**
+   * Removes one request from a full queue: the last of the tenant with the most queued requests per weight, among
+   * `low` requests where there are any.
+   */
   shed(): T | undefined {
     const flows = this.#background.size > 0 ? this.#background : this.#foreground;
     let longest: Flow<T> | undefined;
@@ -113,7 +117,7 @@ export class FairQueue<T extends Waiting> {
     return longest && this.#take(flows, longest, longest.items.length - 1);
   }
 
-  /** A copy of all who wait, in no order. */
+  /** @returns all queued requests, in no particular order */
   all(): T[] {
     return [...this.#foreground.values(), ...this.#background.values()].flatMap(({ items }) => items);
   }
@@ -129,19 +133,19 @@ export class FairQueue<T extends Waiting> {
     return item;
   }
 
-  /** @returns the virtual time at which the tenant's next request may begin */
+  /** @returns the virtual time at which the tenant's next request may start */
   #charge(tenant: string, share: number, start: number): number {
     this.#virtual = Math.max(this.#virtual, start);
     const finish = start + share;
     this.#finish.set(tenant, finish);
-    if (this.#finish.size > MAX_DEBTS) {
+    if (this.#finish.size > MAX_FINISH_TIMES) {
       for (const [name, at] of this.#finish) if (at <= this.#virtual) this.#finish.delete(name);
     }
     return finish;
   }
 }
 
-/** Where an item belongs among its tenant's others. */
+/** Binary search for the position of a request among those of its tenant. */
 function insertIndex<T extends Waiting>(items: readonly T[], item: T): number {
   let [low, high] = [0, items.length];
   while (low < high) {
@@ -162,7 +166,7 @@ function precedes<T extends Waiting>(a: Flow<T>, b: Flow<T>): boolean {
   return a.start < b.start || (a.start === b.start && (a.items[0]?.order ?? 0) < (b.items[0]?.order ?? 0));
 }
 
-/** How much waits of a tenant, by its weight. */
+/** Queued requests of a tenant per weight. */
 function loadOf<T extends Waiting>({ items }: Flow<T>): number {
   return items.length / (items[0]?.weight ?? 1);
 }

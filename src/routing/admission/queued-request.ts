@@ -1,32 +1,35 @@
 import type { Priority } from './fair-queue.ts';
 import type { GateWaiter, QueueTenant, TargetGate } from './target-gate.ts';
 
-/** A target that a request waits for. */
+/** A target that a request queues for. */
 export interface QueueSlot<Acquired> {
   readonly gate: TargetGate;
-  /** Begins an attempt on it. */
+  /** Takes the concurrency slot. Called once, when the request is admitted. */
   readonly acquire: () => Acquired;
 }
 
+/** How a request left the queue. */
 export type QueueOutcome<Acquired> =
   | { readonly kind: 'let_in'; readonly acquired: Acquired }
-  /** It has waited as long as requests may, or has given way to others. */
+  /** The queue timeout passed, or another request took its position in a full queue. */
   | { readonly kind: 'timeout' | 'shed' }
-  /** None of the targets can be used any more. */
+  /** Every target became unavailable. */
   | { readonly kind: 'gone' }
   | { readonly kind: 'cancelled' };
 
 export interface QueuedRequestOptions<Acquired> {
   readonly queueTenant: QueueTenant;
   readonly priority: Priority;
+  /** Monotonic milliseconds. */
   readonly deadlineAt: number;
+  /** Arrival number. */
   readonly order: number;
-  /** When it has waited long enough; monotonic milliseconds. */
+  /** End of the queue timeout; monotonic milliseconds. */
   readonly expiresAt: number;
   readonly slots: readonly QueueSlot<Acquired>[];
 }
 
-/** A request that waits for the first of several busy targets. */
+/** A request that queues for the first free slot on any of several targets. */
 export class QueuedRequest<Acquired> implements GateWaiter {
   slot = -1;
   readonly tenant: string;
@@ -59,7 +62,7 @@ export class QueuedRequest<Acquired> implements GateWaiter {
     this.outcome = promise;
     this.#settle = resolve;
     this.#slots = slots;
-    // A full gate may turn this away while it is still on its way to the next.
+    // A full queue may evict this request before it has entered the next one.
     for (const { gate } of slots) if (this.#slots.length > 0) gate.enter(this);
   }
 
@@ -75,11 +78,13 @@ export class QueuedRequest<Acquired> implements GateWaiter {
     if (this.#slots.length === 0) this.#settle({ kind: reason });
   }
 
+  /** The queue timeout passed. */
   expire(): void {
     this.#leave();
     this.#settle({ kind: 'timeout' });
   }
 
+  /** The request ended before it was admitted. */
   cancel(): void {
     this.#leave();
     this.#settle({ kind: 'cancelled' });

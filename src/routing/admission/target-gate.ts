@@ -1,32 +1,33 @@
 import { AdaptiveLimit, type ConcurrencyLimit, type LimitSetting } from './concurrency-limit.ts';
 import { FairQueue, type Waiting } from './fair-queue.ts';
 
-/** Somebody in front of a gate. */
+/** A queued request, as its gate sees it. */
 export interface GateWaiter extends Waiting {
-  /** It is its turn; it has to begin its attempt before this returns. */
+  /** Admits the request, which has to take its slot before this returns. */
   admit(gate: TargetGate): void;
-  /** Told to go: room was made for others, or the target can't be used any more. */
+  /** Removes the request, because the queue is full or the target is not available. */
   rejected(gate: TargetGate, reason: 'shed' | 'gone'): void;
 }
 
-/** Who pays for an attempt, in tokens. */
+/** Whose share of a queue an attempt is charged to, and how many tokens. */
 export interface QueueTenant {
   readonly tenant: string;
+  /** The tenant's weight, above 0. */
   readonly weight: number;
   readonly inputTokens: number;
-  /** Expected. */
+  /** Expected output tokens. */
   readonly outputTokens: number;
 }
 
-/** How often somebody got in, averaged over so many. */
-const PACE_OVER = 10;
+/** Attempts over which the interval between ends is averaged. */
+const INTERVAL_SAMPLES = 10;
 
-/** Lets no more attempts through to a target than it can do with; the others wait in a fair queue. */
+/** The concurrency limit of a target, with a fair queue for requests beyond it. */
 export class TargetGate {
   readonly queue = new FairQueue<GateWaiter>();
   #limit: ConcurrencyLimit;
   #lastReleaseAt: number | undefined;
-  /** Milliseconds between two attempts that end, while others wait. */
+  /** Mean milliseconds between the ends of two attempts while requests are queued. */
   #interval: number | undefined;
 
   constructor(
@@ -40,19 +41,20 @@ export class TargetGate {
     return this.#limit.value;
   }
 
-  /** Takes another setting over; an adaptive limit that stays one keeps what it has learned. */
+  /** Applies a setting; an unchanged adaptive limit keeps its measurements. */
   configure(setting: Exclude<LimitSetting, null>, maxQueued: number): void {
     if (setting !== this.setting) this.#limit = limitFor(setting);
     this.setting = setting;
     this.maxQueued = maxQueued;
   }
 
+  /** Queues a request; a full queue evicts one. */
   enter(waiter: GateWaiter): void {
     this.queue.add(waiter);
     if (this.queue.size > this.maxQueued) this.queue.shed()?.rejected(this, 'shed');
   }
 
-  /** Nobody can get through any more. */
+  /** Evicts all queued requests. */
   close(): void {
     for (const waiter of this.queue.all()) {
       this.queue.remove(waiter);
@@ -60,11 +62,15 @@ export class TargetGate {
     }
   }
 
+  /** Charges a tenant for an attempt that did not queue. */
   attemptStarted({ tenant, weight, inputTokens, outputTokens }: QueueTenant): void {
     this.queue.attemptStarted(tenant, (inputTokens + outputTokens) / weight);
   }
 
-  /** @param tokens of the answer, where they are known */
+  /**
+   * Registers the end of an attempt and corrects its charge.
+   * @param tokens output tokens; undefined where unknown
+   */
   attemptEnded(now: number, queueTenant: QueueTenant, tokens: number | undefined): void {
     if (tokens !== undefined) {
       this.queue.settle(queueTenant.tenant, (tokens - queueTenant.outputTokens) / queueTenant.weight);
@@ -76,7 +82,7 @@ export class TargetGate {
     if (this.#lastReleaseAt !== undefined) {
       const passed = now - this.#lastReleaseAt;
       this.#interval =
-        this.#interval === undefined ? passed : this.#interval + (passed - this.#interval) / PACE_OVER;
+        this.#interval === undefined ? passed : this.#interval + (passed - this.#interval) / INTERVAL_SAMPLES;
     }
     this.#lastReleaseAt = now;
   }
@@ -89,7 +95,7 @@ export class TargetGate {
     this.#limit.overloaded?.();
   }
 
-  /** Milliseconds until one more of this tenant's requests would get through, about; undefined when nothing tells. */
+  /** @returns estimated milliseconds until another request of the tenant is admitted; undefined without measurements */
   expectedWait(tenant: string): number | undefined {
     if (this.#interval === undefined) return undefined;
     const { own, tenants } = this.queue.backlog(tenant);

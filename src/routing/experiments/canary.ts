@@ -1,19 +1,23 @@
-/** When a canary is taken back. */
+/** When a canary is rolled back. */
 export interface CanaryRules {
+  /** Requests on each side before they are compared. */
   readonly minRequests: number;
-  /** How much higher its share of failures may be, 0 to 1. */
+  /** Largest accepted increase of the error rate, 0 to 1. */
   readonly errorIncrease: number;
+  /** Largest accepted ratio of the canary's mean time per token to the stable side's. */
   readonly latencyRatio: number;
+  /** The same for the mean cost of a request. */
   readonly costRatio: number;
+  /** Age in milliseconds at which samples are dropped. */
   readonly windowMs: number;
 }
 
-/** What one request has shown. */
+/** The measurements of one request. */
 export interface Sample {
   readonly failed: boolean;
-  /** Milliseconds for each token; undefined where it was not answered. */
+  /** Milliseconds per token; undefined where there was no response. */
   readonly timePerTokenMs: number | undefined;
-  /** Thousand-millionths of a US dollar; undefined where not known. */
+  /** Billionths of a US dollar; undefined where unknown. */
   readonly nanoUsd: number | undefined;
 }
 
@@ -21,10 +25,10 @@ interface Timed extends Sample {
   readonly at: number;
 }
 
-/** Requests that are remembered of each side. */
-const MOST = 1_000;
+/** Samples kept per side. */
+const MAX_SAMPLES = 1_000;
 
-/** A mean of what comes and goes. */
+/** The mean of a moving set of values. */
 class Mean {
   #sum = 0;
   #count = 0;
@@ -38,7 +42,7 @@ class Mean {
   remove(value: number | undefined): void {
     if (value === undefined) return;
     this.#count -= 1;
-    // Nothing is left of rounding either, once nothing is left.
+    // An empty set also resets the accumulated rounding errors.
     this.#sum = this.#count === 0 ? 0 : this.#sum - value;
   }
 
@@ -47,7 +51,7 @@ class Mean {
   }
 }
 
-/** The last requests of one side. Sums are kept up to date: each request of an experiment is compared. */
+/** The samples of one side. Means are updated incrementally, because every sample is followed by a comparison. */
 class Side {
   readonly #samples: Timed[] = [];
   readonly #failures = new Mean();
@@ -60,7 +64,7 @@ class Side {
     this.#timePerTokenMs.add(sample.timePerTokenMs);
     this.#nanoUsd.add(sample.nanoUsd);
     for (let [oldest] = this.#samples; oldest; [oldest] = this.#samples) {
-      if (oldest.at > at - windowMs && this.#samples.length <= MOST) return;
+      if (oldest.at > at - windowMs && this.#samples.length <= MAX_SAMPLES) return;
       this.#samples.shift();
       this.#failures.remove(Number(oldest.failed));
       this.#timePerTokenMs.remove(oldest.timePerTokenMs);
@@ -78,6 +82,7 @@ class Side {
   }
 }
 
+/** Means of one side; undefined without samples. */
 export interface SideSummary {
   readonly requests: number;
   readonly errorRate: number;
@@ -85,14 +90,14 @@ export interface SideSummary {
   readonly nanoUsd: number | undefined;
 }
 
-/** Compares a canary with the stable side, and decides when it has to go. */
+/** Compares a canary with the stable side. */
 export class CanaryWatch {
   readonly #canary = new Side();
   readonly #stable = new Side();
 
   constructor(private readonly rules: CanaryRules) {}
 
-  /** @returns why the canary has to go; undefined while it may stay */
+  /** @returns the reason for a rollback; undefined while there is none */
   record(isCanary: boolean, sample: Sample, at: number): string | undefined {
     (isCanary ? this.#canary : this.#stable).add(sample, at, this.rules.windowMs);
     return isCanary ? this.#verdict() : undefined;
@@ -108,14 +113,14 @@ export class CanaryWatch {
     if (canary.requests < minRequests || stable.requests < minRequests) return undefined;
     const percent = (rate: number) => `${(rate * 100).toFixed(1)} %`;
     if (canary.errorRate > stable.errorRate + errorIncrease) {
-      return `${percent(canary.errorRate)} of its requests failed, of the stable side's ${percent(stable.errorRate)}`;
+      return `${percent(canary.errorRate)} of its requests failed, compared with ${percent(stable.errorRate)} on the stable side`;
     }
     if (
       canary.timePerTokenMs !== undefined &&
       stable.timePerTokenMs !== undefined &&
       canary.timePerTokenMs > stable.timePerTokenMs * latencyRatio
     ) {
-      return `it took ${canary.timePerTokenMs.toFixed(1)} ms for each token, the stable side ${stable.timePerTokenMs.toFixed(1)} ms`;
+      return `it took ${canary.timePerTokenMs.toFixed(1)} ms per token, compared with ${stable.timePerTokenMs.toFixed(1)} ms on the stable side`;
     }
     if (
       canary.nanoUsd !== undefined &&
@@ -123,7 +128,7 @@ export class CanaryWatch {
       canary.nanoUsd > stable.nanoUsd * costRatio
     ) {
       const dollars = (nano: number) => `$${(nano / 1e9).toFixed(6)}`;
-      return `a request cost ${dollars(canary.nanoUsd)}, on the stable side ${dollars(stable.nanoUsd)}`;
+      return `a request cost ${dollars(canary.nanoUsd)}, compared with ${dollars(stable.nanoUsd)} on the stable side`;
     }
     return undefined;
   }

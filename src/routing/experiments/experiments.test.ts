@@ -92,8 +92,16 @@ function create(canary = CANARY) {
 describe('a canary', () => {
   test.each([
     ['fails more often', { failed: true }, '100.0 % of its requests failed'],
-    ['is slower', { timePerTokenMs: 16 }, 'it took 16.0 ms for each token, the stable side 10.0 ms'],
-    ['is dearer', { nanoUsd: 2_100_000 }, 'a request cost $0.002100, on the stable side $0.000001'],
+    [
+      'is slower',
+      { timePerTokenMs: 16 },
+      'it took 16.0 ms per token, compared with 10.0 ms on the stable side',
+    ],
+    [
+      'costs more',
+      { nanoUsd: 2_100_000 },
+      'a request cost $0.002100, compared with $0.000001 on the stable side',
+    ],
   ])('that %s is taken back, once enough is known of both', (_, sample, reason) => {
     const { rollbacks, record, variant, experiments } = create();
     record('canary', sample, 30);

@@ -4,13 +4,14 @@ import { CanaryWatch, type Sample, type SideSummary } from './canary.ts';
 import type { CanarySettings, ExperimentSettings } from './settings.ts';
 import { CANARY, CONTROL, type Variant, variantOf } from './variants.ts';
 
-/** That a request takes part in an experiment. */
+/** The part of one request in an experiment. */
 export interface Participation {
-  /** The model that was asked for. */
+  /** Id of the requested model. */
   readonly model: string;
   readonly variant: string;
 }
 
+/** A canary as operators see it. */
 export interface CanaryStatus {
   readonly model: string;
   readonly canary: string;
@@ -23,24 +24,24 @@ export interface CanaryStatus {
 interface Running {
   readonly settings: CanarySettings;
   readonly watch: CanaryWatch;
-  /** Why it gets no requests any more. */
+  /** Why it gets no more requests; undefined while it runs. */
   ended: { readonly state: 'rolled_back' | 'stopped'; readonly reason: string | undefined } | undefined;
 }
 
-/** Which requests go to which variant, and what came of it. Outlives configurations: a canary that was taken back stays so. */
+/** Assigns requests to variants and compares canaries. Survives reloads, so that a rolled-back canary stays rolled back. */
 export class Experiments {
   readonly #canaries = new Map<string, Running>();
 
-  /** @param onRollback told when a canary was taken back */
+  /**
+   * @param random 0 to below 1
+   * @param onRollback called once when a canary is rolled back
+   */
   constructor(
     private readonly random: () => number,
     private readonly onRollback: (model: string, canary: string, reason: string) => void = () => undefined,
   ) {}
 
-  /**
-   * Takes the canaries of a configuration over. One whose settings are as before goes on as it was; another begins
-   * anew.
-   */
+  /** Applies the canaries of a configuration. One with unchanged settings keeps its samples; others start again. */
   configure(
     models: readonly { readonly id: string; readonly experiments: ExperimentSettings | undefined }[],
   ): void {
@@ -56,7 +57,7 @@ export class Experiments {
     for (const id of this.#canaries.keys()) if (!kept.has(id)) this.#canaries.delete(id);
   }
 
-  /** The variant that a request is of; undefined where its model has no experiment. */
+  /** @returns the variant of a request; undefined where its model has no experiment */
   assign(
     { id, experiments }: ModelRoute,
     facts: RequestFacts,
@@ -74,7 +75,7 @@ export class Experiments {
     return { model: id, variant: variant?.name ?? CONTROL, to: variant?.model };
   }
 
-  /** A request has ended that took part. */
+  /** Records a finished request. @param now monotonic milliseconds */
   record({ model, variant }: Participation, sample: Sample, now: number): void {
     const running = this.#canaries.get(model);
     if (!running || running.ended) return;
@@ -84,11 +85,11 @@ export class Experiments {
     this.onRollback(model, running.settings.model, reason);
   }
 
-  /** Lets a canary begin anew, or ends it. @returns whether the model has one */
+  /** Restarts or stops a canary. @returns whether the model has one */
   decide(model: string, action: 'resume' | 'stop'): boolean {
     const running = this.#canaries.get(model);
     if (!running) return false;
-    if (action === 'stop') running.ended = { state: 'stopped', reason: 'an operator has stopped it' };
+    if (action === 'stop') running.ended = { state: 'stopped', reason: 'stopped by an operator' };
     else {
       const { settings } = running;
       this.#canaries.set(model, { settings, watch: new CanaryWatch(settings), ended: undefined });
@@ -96,6 +97,7 @@ export class Experiments {
     return true;
   }
 
+  /** @returns all configured canaries */
   canaries(): CanaryStatus[] {
     return [...this.#canaries].map(([model, { settings, watch, ended }]) => ({
       model,

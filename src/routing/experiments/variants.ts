@@ -1,24 +1,25 @@
 import { fnv1a } from '../hash.ts';
 
-/** A model that answers some requests in the place of another. */
+/** A model that serves a share of the requests for another. */
 export interface Variant {
   readonly name: string;
   readonly model: string;
-  /** Of the requests, 0 to 100. */
+  /** Share of requests, 0 to 100. */
   readonly percent: number;
 }
 
-/** Variant of the requests that go where they would go anyway. */
+/** Name of the variant of requests that the requested model serves. */
 export const CONTROL = 'control';
 export const CANARY = 'canary';
 
 const BUCKETS = 10_000;
 
 /**
- * The variant of a request; undefined for none of them. The same key always gets the same, and keeps it while percents
- * grow.
- * @param key what holds requests together; undefined where nothing does
- * @param random from 0 up to 1
+ * Assigns a request to a variant. The same key always gets the same variant, and keeps it while percentages grow.
+ * @param experiment makes assignments of different experiments independent
+ * @param key the request's affinity key; undefined for a random assignment
+ * @param random 0 to below 1
+ * @returns undefined for the control group
  */
 export function variantOf(
   experiment: string,

@@ -1,10 +1,11 @@
-/** When a circuit breaker opens, and for how long. Times in milliseconds. */
+/** When a circuit breaker opens, and for how long. */
 export interface BreakerSettings {
-  /** Failures in a row. */
+  /** Consecutive failures that open it. */
   readonly failures: number;
-  /** Share of failures among at least `minRequests` in the last half minute, 0 to 1. */
+  /** Share of failures that opens it, 0 to 1, among at least `minRequests` in the last 30 s. */
   readonly errorRate: number;
   readonly minRequests: number;
+  /** Milliseconds until the first probe. */
   readonly openMs: number;
 }
 
@@ -12,12 +13,12 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
 
 const BUCKETS = 10;
 const BUCKET_MS = 3_000;
-/** Each failed probe doubles the time until the next one, up to this many times the first. */
+/** Each failed probe doubles the time until the next one, up to this factor. */
 const MAX_BACKOFF_FACTOR = 8;
 
 /**
- * Keeps requests from a target that fails. Closed: all pass. Open: none. After `openMs` it is half open: one probe at
- * a time passes, and decides.
+ * Stops requests to a target that fails. Closed: all requests pass. Open: none passes. Half open, after `openMs`: one
+ * probe at a time passes, and its outcome closes or opens the breaker.
  */
 export class CircuitBreaker {
   #open = false;
@@ -35,24 +36,24 @@ export class CircuitBreaker {
     return now >= this.#openUntil ? 'half-open' : 'open';
   }
 
-  /** Whether an attempt may begin. */
+  /** @returns whether an attempt may start */
   admits(now: number): boolean {
     return !this.#open || (now >= this.#openUntil && !this.#probing);
   }
 
-  /** When the next probe may pass; 0 when closed. */
+  /** Monotonic milliseconds at which the next probe may pass; 0 while closed. */
   get openUntil(): number {
     return this.#open ? this.#openUntil : 0;
   }
 
-  /** An attempt begins. @returns whether it is a probe */
+  /** Registers the start of an attempt. @returns whether it is a probe */
   begin(now: number): boolean {
     if (!this.#open || this.#probing || now < this.#openUntil) return false;
     this.#probing = true;
     return true;
   }
 
-  /** @returns whether the breaker has just closed */
+  /** Registers a success. @returns whether it closed the breaker */
   succeeded(now: number, probe: boolean): boolean {
     this.#count(now, false);
     this.#failuresInRow = 0;
@@ -64,7 +65,7 @@ export class CircuitBreaker {
     return true;
   }
 
-  /** @returns whether the breaker has just opened */
+  /** Registers a failure. @returns whether it opened the closed breaker */
   failed(now: number, probe: boolean): boolean {
     this.#count(now, true);
     this.#failuresInRow += 1;
@@ -79,12 +80,12 @@ export class CircuitBreaker {
     return true;
   }
 
-  /** An attempt ended without saying anything about the target, as when its client went away. */
+  /** Registers an attempt that says nothing about the target, such as one whose client disconnected. */
   abandoned(probe: boolean): void {
     if (probe) this.#probing = false;
   }
 
-  /** Forgets everything. */
+  /** Closes the breaker and drops all counts. */
   reset(): void {
     this.#open = false;
     this.#probing = false;
@@ -98,7 +99,7 @@ export class CircuitBreaker {
     this.#openUntil = now + this.settings().openMs * this.#backoffFactor;
   }
 
-  /** What was counted in the last half minute. */
+  /** @returns the counts of the last 30 s */
   recent(now: number): { readonly requests: number; readonly failures: number } {
     this.#advance(now);
     let [requests, failures] = [0, 0];
@@ -109,7 +110,7 @@ export class CircuitBreaker {
     return { requests, failures };
   }
 
-  /** Forgets what was counted; the breaker stays as it is. */
+  /** Drops all counts; the breaker keeps its state. */
   forget(): void {
     this.#failuresInRow = 0;
     this.#counts.fill(0);
@@ -130,7 +131,7 @@ export class CircuitBreaker {
 
   #advance(now: number): void {
     const bucket = Math.floor(now / BUCKET_MS);
-    // Buckets that nothing came into since are empty again.
+    // Buckets of the time since the last count are empty.
     const stale = Math.min(bucket - this.#bucket, BUCKETS);
     for (let step = 1; step <= stale; step += 1) {
       const at = ((this.#bucket + step) % BUCKETS) * 2;

@@ -4,9 +4,11 @@ import type { Provider } from '../../providers/types.ts';
 import { type EngineLoads, parseEngineLoad } from '../engine-loads.ts';
 import type { TargetStates } from './target-states.ts';
 
+/** How health checks are made and judged. */
 export interface HealthCheckSettings {
+  /** Milliseconds. */
   readonly timeoutMs: number;
-  /** Checks in a row before the verdict changes. */
+  /** Consecutive checks that change the verdict. */
   readonly failures: number;
   readonly successes: number;
 }
@@ -33,8 +35,8 @@ async function probe(provider: Provider, path: string, timeoutMs: number) {
 }
 
 /**
- * Asks engines whether they are well. Their word counts for one thing only: a server that does not answer here is
- * given nothing. One that says it is well, and fails requests all the same, is the breaker's business.
+ * Active health checks of engines. A failing check makes a provider unavailable; a passing one closes no breaker,
+ * because some engines report healthy while every request fails.
  */
 export class HealthChecks {
   readonly #streaks = new Map<string, Streak>();
@@ -42,7 +44,7 @@ export class HealthChecks {
   constructor(
     private readonly states: TargetStates,
     private readonly now: () => number,
-    /** Told when the verdict on a provider changes. */
+    /** Called when a provider becomes unhealthy, or healthy again. */
     private readonly onChange: (provider: string, healthy: boolean) => void,
   ) {}
 
@@ -56,7 +58,7 @@ export class HealthChecks {
 
   async #check(provider: Provider, { timeoutMs, failures, successes }: HealthCheckSettings): Promise<void> {
     const good = await probe(provider, provider.profile.healthPath ?? '/', timeoutMs).then(
-      // An engine without this path is there at least.
+      // An engine without this path responds at least.
       ({ status }) => status < 500,
       () => false,
     );
@@ -70,7 +72,7 @@ export class HealthChecks {
   }
 }
 
-/** Asks engines for their load. Never rejects: an engine that does not tell is chosen by what is in flight. */
+/** Reads the load gauges of engines. Never rejects: without gauges, attempts in flight are used instead. */
 export async function readEngineLoads(
   providers: readonly Provider[],
   loads: EngineLoads,

@@ -1,15 +1,18 @@
-/** How fast old measurements fade. Milliseconds. */
+/** Time constant of the decay, in milliseconds. */
 const DECAY_MS = 10_000;
 
 /**
- * A moving average that jumps up to a slow measurement at once and forgets it slowly, so that a target that slows
- * down is left soon (peak EWMA, as Finagle's load balancer has it).
+ * A moving average that rises to a slow sample at once and decays slowly, so that a target that slows down gets fewer
+ * requests soon: the peak EWMA of the Finagle load balancer.
  */
 export class PeakEwma {
   #value: number | undefined;
   #at = 0;
 
-  /** What is known by now: a slow measurement fades, so that the target is tried again some day. */
+  /**
+   * @param now monotonic milliseconds
+   * @returns the average, decayed so that a slow target is tried again; undefined without samples
+   */
   at(now: number): number | undefined {
     if (this.#value === undefined) return undefined;
     return this.#value * Math.exp(-Math.max(0, now - this.#at) / DECAY_MS);
@@ -20,7 +23,7 @@ export class PeakEwma {
     if (old === undefined || sample > old) this.#value = sample;
     else {
       const retained = Math.exp(-Math.max(0, now - this.#at) / DECAY_MS);
-      // A single measurement counts a little even when they come thick and fast.
+      // At a high rate of samples, each still counts at least 5 %.
       const share = Math.min(retained, 0.95);
       this.#value = old * share + sample * (1 - share);
     }
@@ -32,7 +35,7 @@ export class PeakEwma {
   }
 }
 
-/** Quantiles of the last measurements. */
+/** Quantiles over the last samples. */
 export class RecentQuantiles {
   readonly #samples: number[] = [];
   #next = 0;
@@ -50,11 +53,11 @@ export class RecentQuantiles {
     this.#sorted = undefined;
   }
 
-  /** @param share 0 to 1 @returns undefined while there are too few to tell */
+  /** @param share 0 to 1 @returns undefined with fewer than `atLeast` samples */
   quantile(share: number, atLeast = 20): number | undefined {
     if (this.#samples.length < atLeast) return undefined;
     this.#sorted ??= [...this.#samples].sort((a, b) => a - b);
-    // The nearest rank: at least this share of the measurements is not above it.
+    // Nearest rank: at least this share of the samples is not greater.
     return this.#sorted[Math.max(0, Math.ceil(share * this.#sorted.length) - 1)];
   }
 }

@@ -1,16 +1,16 @@
 import type { TargetState } from './target-state.ts';
 
-/** How a target has done of late, beside others of the same model. */
+/** The recent requests of one target. */
 export interface OutlierSample {
   readonly requests: number;
   readonly failures: number;
 }
 
 export interface OutlierSettings {
-  /** Requests before a target is judged, and targets that have as many. */
+  /** Requests that a target needs to be compared, and targets of a model with as many. */
   readonly minRequests: number;
   readonly minTargets: number;
-  /** How many standard deviations worse than the mean an outlier is. */
+  /** Standard deviations above the mean error rate that make an outlier. */
   readonly deviations: number;
   /** Share of a model's targets that may be ejected, 0 to 1. */
   readonly maxEjected: number;
@@ -25,13 +25,14 @@ export const DEFAULT_OUTLIERS: OutlierSettings = {
   ejectMs: 30_000,
 };
 
-/** A share of failures that is nothing to speak of, however good the others are. */
-const HARMLESS = 0.05;
+/** An error rate up to this is never an outlier. */
+const ACCEPTABLE_ERROR_RATE = 0.05;
 
 /**
- * Those that fail far more often than the others of their model, the worst first, as Envoy's outlier detection by
- * success rate has it. It finds what breakers don't: a target that fails one request in five when its peers fail none.
- * @returns indices; no more than may be ejected beside those that are already
+ * Finds targets that fail far more often than the others of their model, by the method of Envoy's success-rate outlier
+ * detection. Unlike breakers, it finds a target that fails one request in five while the others fail none.
+ * @param ejected targets of the model that are ejected already
+ * @returns indices, the highest error rate first; at most as many as may still be ejected
  */
 export function outliers(
   samples: readonly OutlierSample[],
@@ -44,9 +45,9 @@ export function outliers(
   if (judged.length < minTargets) return [];
   const mean = judged.reduce((sum, { rate }) => sum + rate, 0) / judged.length;
   const variance = judged.reduce((sum, { rate }) => sum + (rate - mean) ** 2, 0) / judged.length;
-  // With few targets, one alone can't be many deviations from a mean that it has a large part in.
+  // With few targets, a single one cannot deviate far from a mean that it dominates.
   const reach = Math.min(deviations, Math.sqrt(judged.length - 1) * 0.95);
-  const limit = Math.max(mean + reach * Math.sqrt(variance), HARMLESS);
+  const limit = Math.max(mean + reach * Math.sqrt(variance), ACCEPTABLE_ERROR_RATE);
   const room = Math.floor(samples.length * maxEjected) - ejected;
   return judged
     .filter(({ rate }) => rate > limit)
@@ -55,7 +56,7 @@ export function outliers(
     .map(({ index }) => index);
 }
 
-/** Ejects the outliers among the targets of one model. @returns which of them, by index */
+/** Ejects the outliers among the targets of one model. @returns their indices */
 export function ejectOutliers(
   states: readonly TargetState[],
   settings: OutlierSettings,
@@ -63,7 +64,7 @@ export function ejectOutliers(
 ): number[] {
   const ejected = states.filter((state) => state.unavailable(now) === 'ejected').length;
   const found = outliers(
-    // Who is left alone already, for whatever reason, has nothing to be judged by.
+    // Unavailable targets get no requests, so their counts say nothing.
     states.map((state) =>
       state.unavailable(now) === undefined ? state.breaker.recent(now) : { requests: 0, failures: 0 },
     ),

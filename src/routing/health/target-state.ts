@@ -5,12 +5,13 @@ import type { QueueTenant, TargetGate } from '../admission/target-gate.ts';
 import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
 import { PeakEwma, RecentQuantiles } from './latency.ts';
 
+/** Settings of breakers, cooldowns and slow start. */
 export interface HealthSettings {
   readonly breaker: BreakerSettings;
-  /** How long a target rests that is over its limit and does not say for how long; and at most. Milliseconds. */
+  /** Cooldown after a rate-limit response without `Retry-After`, and the longest cooldown. Milliseconds. */
   readonly coolDownMs: number;
   readonly longestCoolDownMs: number;
-  /** How long a target that has come back gets less than its share, in milliseconds. */
+  /** How long a recovered target gets less than its share of the load, in milliseconds. */
   readonly slowStartMs: number;
 }
 
@@ -21,13 +22,13 @@ export const DEFAULT_HEALTH: HealthSettings = {
   slowStartMs: 30_000,
 };
 
-/** What an operator decided, over all that is measured. `drain` and `disable` stop new requests; `force` lets all pass. */
+/** An operator's decision, which overrides all measurements. `drain` and `disable` stop new requests; `force` lets all pass. */
 export type Override = 'drain' | 'disable' | 'force';
 
-/** Why a target is not used now. */
+/** Why a target is not available. */
 export type Unavailable = 'disabled' | 'draining' | 'unhealthy' | 'breaker_open' | 'cooling_down' | 'ejected';
 
-/** Failures that say something about the target's health; others are the request's fault, or a limit of an account. */
+/** Failures that indicate an unhealthy target; others come from the request, or from a limit of an account. */
 const OUTLIER_CODES: ReadonlySet<string> = new Set([
   'upstream_error',
   'upstream_unreachable',
@@ -38,45 +39,49 @@ const OUTLIER_CODES: ReadonlySet<string> = new Set([
   'upstream_auth_failed',
 ]);
 
-/** Failures of a target that is not there, as opposed to one that answers with an error. */
+/** Failures of a target that does not respond, in contrast to one that responds with an error. */
 const NO_RESPONSE_CODES: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_unreachable']);
 
-/** Failures of a target that may have too much to do. */
+/** Failures that indicate an overloaded target. */
 const OVERLOAD_CODES: ReadonlySet<string> = new Set(['upstream_timeout', 'upstream_overloaded']);
 
+/** Cooldown after a rejected credential. */
 const BAD_KEY_COOLDOWN_MS = 60_000;
 
-/** The smallest share of a target that has just come back. */
+/** The share of the load with which slow start begins. */
 const SLOW_START_MIN_SHARE = 0.1;
 
-/** One attempt as its target sees it: from the moment its place is taken, a little before it is sent. */
+/** One attempt on a target. It occupies a concurrency slot from `begin` until `end` or `release`. */
 export interface InFlightLease {
+  /** Its outcome decides on a half-open breaker. */
   readonly probe: boolean;
-  /** Set by who attempts: called when the target is found dead before it has answered. */
+  /** Set by the caller: called when the target stops responding before this attempt has a response. */
   onAbandon: ((reason: GatewayError) => void) | undefined;
+  /** Call when the request is sent; from then on time per token is measured. */
   sent(now: number): void;
-  /** Gives the place back if nothing was sent. */
+  /** Releases the slot if the request was not sent. */
   release(now: number): void;
-  /** The first event of a stream, or the whole of a plain answer, has come. */
+  /** Call when the first event of a stream, or a complete response, has arrived. */
   responseStarted(now: number): void;
   /**
-   * Ends the attempt; later calls change nothing.
-   * @param error why it failed; undefined when it is done, `null` when its client went away
-   * @param tokens of the answer, as far as known
+   * Ends the attempt and releases its slot; later calls change nothing.
+   * @param error why it failed; undefined after a success, `null` after the client disconnected
+   * @param tokens output tokens; undefined where unknown
    */
   end(now: number, error: GatewayError | null | undefined, tokens: number | undefined): void;
 }
 
-/** All that is known of one target's condition: measured, checked, and decided by people. */
+/** The state of one target: measurements, health checks and operator decisions. */
 export class TargetState {
+  /** Attempts in flight. */
   inflight = 0;
-  /** Somebody holds it for longer than one request. */
+  /** A configured route refers to it, so it is never dropped. */
   retained = false;
-  /** Where the number of attempts is limited. */
+  /** The concurrency limit and its queue; undefined where attempts are not limited. */
   gate: TargetGate | undefined;
   #override: Override | undefined;
   #healthy: boolean | undefined;
-  /** Milliseconds for each token, with the wait for the first spread over some of them. */
+  /** Milliseconds per token, with the wait for the first token spread over several. */
   readonly timePerToken = new PeakEwma();
   /** Milliseconds until the first event of a stream. */
   readonly firstEvent = new RecentQuantiles();
@@ -85,17 +90,20 @@ export class TargetState {
   failures = 0;
   lastFailure: { readonly code: string; readonly message: string; readonly at: number } | undefined;
   lastUsedAt = 0;
-  /** Attempts that have no answer yet. */
+  /** Attempts without a response. */
   readonly #waiting = new SlotList<OpenLease>();
   #coolUntil = 0;
   #ejectedUntil = 0;
   #recoveredAt: number | undefined;
 
-  /** @param onUnhealthy told when something has happened to it: it is not `calm` for a while, or may not be */
+  /**
+   * @param settings the settings in force
+   * @param onUnhealthy called when the target may have stopped being healthy
+   */
   constructor(
     private readonly settings: () => HealthSettings,
     private readonly onUnhealthy: (state: TargetState) => void = () => undefined,
-    /** Whose condition it is, at its provider. */
+    /** The model and API key that the state belongs to. */
     readonly of: { readonly model: string; readonly account: number | undefined } = {
       model: '',
       account: undefined,
@@ -108,33 +116,34 @@ export class TargetState {
     return this.#override;
   }
 
+  /** Sets or removes an operator's decision. */
   decide(override: Override | undefined, now: number): void {
     this.#override = override;
     this.onUnhealthy(this);
     this.admitWaiting(now);
   }
 
-  /** Whether it has as many attempts as it may have. */
+  /** Whether the target is at its concurrency limit. */
   get full(): boolean {
     return this.gate !== undefined && this.inflight >= this.gate.limit;
   }
 
-  /** What active checks say; undefined where nobody checks. */
+  /** The verdict of health checks; undefined where none are made. */
   get healthy(): boolean | undefined {
     return this.#healthy;
   }
 
-  /** Takes the word of a check over. */
+  /** Sets the verdict of health checks. */
   checked(healthy: boolean, now: number): void {
     const before = this.#healthy;
     this.#healthy = healthy;
     if (!healthy) this.onUnhealthy(this);
     if (healthy && before === false) this.recovered(now);
-    if (!healthy && before !== false) this.#abortPending('does not answer health checks any more');
+    if (!healthy && before !== false) this.#abortPending('no longer responds to health checks');
     this.admitWaiting(now);
   }
 
-  /** Whether nothing at all is the matter with it: it can be used, as often as anybody likes. */
+  /** @returns whether it is available without any restriction or concurrency limit */
   isHealthy(now: number): boolean {
     return (
       this.#override === undefined &&
@@ -147,7 +156,7 @@ export class TargetState {
     );
   }
 
-  /** Why it can't be used now; undefined when it can. */
+  /** @returns why it is not available; undefined where it is */
   unavailable(now: number): Unavailable | undefined {
     switch (this.#override) {
       case 'force':
@@ -163,7 +172,7 @@ export class TargetState {
     return now < this.#ejectedUntil ? 'ejected' : undefined;
   }
 
-  /** When it can be used again as far as is known; Infinity when that is for people or checks to say. */
+  /** @returns monotonic milliseconds at which it becomes available; Infinity where operators or checks decide that */
   availableAt(now: number): number {
     const reason = this.unavailable(now);
     if (reason === undefined) return now;
@@ -176,7 +185,7 @@ export class TargetState {
     return this.breaker.state(now);
   }
 
-  /** Share of its normal load that it should get, above 0 and up to 1: less when it has just come back. */
+  /** @returns the share of its normal load, above 0 to 1; below 1 during slow start */
   share(now: number): number {
     if (this.#recoveredAt === undefined) return 1;
     const { slowStartMs } = this.settings();
@@ -189,10 +198,11 @@ export class TargetState {
   }
 
   /**
-   * Takes a place.
-   * @param stream whether its first event says how soon the target begins; a plain answer is whole at once
-   * @param queueTenant who pays where attempts are limited
-   * @param charged whether the queue has charged the payer already
+   * Takes a concurrency slot for an attempt.
+   * @param now monotonic milliseconds
+   * @param stream whether the time to the first event is measured
+   * @param queueTenant whose share of the queue is charged; only for targets with a concurrency limit
+   * @param charged whether the queue has charged it already
    */
   begin(now: number, stream = false, queueTenant?: QueueTenant, charged = false): InFlightLease {
     this.inflight += 1;
@@ -203,7 +213,7 @@ export class TargetState {
     return lease;
   }
 
-  /** An attempt has given its place back. */
+  /** Releases the slot of an attempt. */
   released(now: number, queueTenant: QueueTenant | undefined, tokens: number | undefined): void {
     this.inflight -= 1;
     if (!this.gate) return;
@@ -211,7 +221,7 @@ export class TargetState {
     this.admitWaiting(now);
   }
 
-  /** Lets those in who wait and for whom there is room now. */
+  /** Admits queued requests while there are free slots. */
   admitWaiting(now: number): void {
     const { gate } = this;
     while (gate && gate.queue.size > 0 && !this.full) {
@@ -223,38 +233,40 @@ export class TargetState {
     }
   }
 
-  /** An attempt waits no longer: it has an answer, or has ended. */
+  /** Registers that an attempt has a response, or has ended. */
   settled(lease: OpenLease): void {
     this.#waiting.remove(lease);
   }
 
+  /** Registers a success. */
   succeeded(now: number, probe: boolean): void {
     this.successes += 1;
     if (this.breaker.succeeded(now, probe)) this.recovered(now);
   }
 
-  /** It is back: it starts slowly, and what was measured before it went counts no more. */
+  /** Starts slow start, and drops measurements from before the failure. */
   recovered(now: number): void {
     this.#recoveredAt = now;
     this.onUnhealthy(this);
     this.timePerToken.reset();
   }
 
+  /** Registers a failure: cools the target down, counts it for the breaker, or ignores it, by its code. */
   failed(now: number, error: GatewayError, probe: boolean): void {
-    const { retryAfterSeconds: told } = error.details;
+    const { retryAfterSeconds } = error.details;
     if (
       error.code === 'upstream_rate_limited' ||
-      (error.code === 'upstream_overloaded' && told !== undefined)
+      (error.code === 'upstream_overloaded' && retryAfterSeconds !== undefined)
     ) {
       const { coolDownMs, longestCoolDownMs } = this.settings();
-      const rest = told === undefined ? coolDownMs : told * 1_000;
-      this.#coolUntil = Math.max(this.#coolUntil, now + Math.min(rest, longestCoolDownMs));
+      const cooldown = retryAfterSeconds === undefined ? coolDownMs : retryAfterSeconds * 1_000;
+      this.#coolUntil = Math.max(this.#coolUntil, now + Math.min(cooldown, longestCoolDownMs));
       this.onUnhealthy(this);
     }
     if (error.code === 'upstream_auth_failed') {
-      // Asking again at once won't make the key a good one; another key may be.
-      const rest = Math.min(BAD_KEY_COOLDOWN_MS, this.settings().longestCoolDownMs);
-      this.#coolUntil = Math.max(this.#coolUntil, now + rest);
+      // A retry with the same key fails again; another key may work.
+      const cooldown = Math.min(BAD_KEY_COOLDOWN_MS, this.settings().longestCoolDownMs);
+      this.#coolUntil = Math.max(this.#coolUntil, now + cooldown);
       this.onUnhealthy(this);
     }
     if (!OUTLIER_CODES.has(error.code)) {
@@ -266,17 +278,17 @@ export class TargetState {
     this.lastFailure = { code: error.code, message: error.message, at: now };
     const opened = this.breaker.failed(now, probe);
     if (opened) this.onUnhealthy(this);
-    if (opened && NO_RESPONSE_CODES.has(error.code)) this.#abortPending('stopped answering');
+    if (opened && NO_RESPONSE_CODES.has(error.code)) this.#abortPending('stopped responding');
   }
 
-  /** Those who wait for a dead target would wait for ever, or as long as their clients do. */
+  /** Fails all attempts without a response: they would wait until their deadlines. */
   #abortPending(reason: string): void {
     for (const lease of this.#waiting.snapshot()) {
       lease.onAbandon?.(new GatewayError('upstream_timeout', `The target ${reason}.`));
     }
   }
 
-  /** Leaves it alone for a while, as it does far worse than others; then it starts slowly, and what was counted is forgotten. */
+  /** Makes an outlier unavailable for a time; slow start follows. @param ms milliseconds */
   eject(now: number, ms: number): void {
     this.#ejectedUntil = now + ms;
     this.#recoveredAt = this.#ejectedUntil;
@@ -284,7 +296,7 @@ export class TargetState {
     this.onUnhealthy(this);
   }
 
-  /** Forgets what was measured, at an operator's word. */
+  /** Drops all measurements and ends cooldowns; for operators. */
   reset(now: number): void {
     this.breaker.reset();
     this.timePerToken.reset();

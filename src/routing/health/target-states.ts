@@ -3,31 +3,32 @@ import type { LimitSetting } from '../admission/concurrency-limit.ts';
 import { TargetGate } from '../admission/target-gate.ts';
 import { DEFAULT_HEALTH, type HealthSettings, TargetState } from './target-state.ts';
 
-/** Model names come from clients where a provider takes any; states at rest beyond this many are dropped. */
+/** Clients may name any model of some providers; idle states beyond this number are dropped. */
 const MAX_MODELS_PER_PROVIDER = 1_000;
 
+/** Concurrency limits and queues of targets. */
 export interface AdmissionSettings {
-  /** Of a target that has none of its own. */
+  /** For targets without a limit of their own. */
   readonly limit: LimitSetting;
-  /** By `provider-id/upstream-model`; of each key, where a provider has several. */
+  /** By `provider-id/upstream-model`; applies to each API key where a provider has several. */
   readonly limits: ReadonlyMap<string, LimitSetting>;
-  /** Requests that may wait for one target. */
+  /** Largest number of requests that queue for one target. */
   readonly maxQueued: number;
 }
 
 export const NO_ADMISSION: AdmissionSettings = { limit: null, limits: new Map(), maxQueued: 1_000 };
 
-/** The condition of every target. Outlives configuration changes, since attempts do, and breakers should. */
+/** The state of every target. Survives reloads, because attempts and open breakers do. */
 export class TargetStates {
   readonly #providers = new Map<string, Map<string, TargetState>>();
   readonly #health = new Map<string, boolean>();
-  /** Those that something was the matter with when they were looked at last. */
+  /** Targets that were unhealthy or limited when they were read last. */
   readonly #unhealthyTargets = new Set<TargetState>();
 
   #settings: HealthSettings = DEFAULT_HEALTH;
   #admission = NO_ADMISSION;
 
-  /** Takes new settings over; what was measured stays, and so do those who wait. */
+  /** Applies new settings; measurements and queued requests stay. @param now monotonic milliseconds */
   configure(settings: HealthSettings, admission: AdmissionSettings, now: number): void {
     this.#settings = settings;
     this.#admission = admission;
@@ -39,7 +40,7 @@ export class TargetStates {
     }
   }
 
-  /** Requests that wait for a target. */
+  /** @returns the number of queued requests; one that queues for several targets counts once */
   queued(): number {
     const waiting = new Set<unknown>();
     for (const models of this.#providers.values()) {
@@ -48,46 +49,48 @@ export class TargetStates {
     return waiting.size;
   }
 
+  /** @returns a unique text for a target and its API key */
   static key({ provider, model }: Target): string {
     return `${provider.id}/${model}${suffixOf(provider.account)}`;
   }
 
+  /** @returns the state of a target, which is created on first use */
   of({ provider: { id, account }, model }: Target): TargetState {
     const name = account === undefined ? model : model + suffixOf(account);
     return this.#providers.get(id)?.get(name) ?? this.#create(id, model, account);
   }
 
-  /** The same, and it stays for as long as the process does. */
+  /** The same, and the state is never dropped. */
   retain(target: Target): TargetState {
     const state = this.of(target);
     state.retained = true;
     return state;
   }
 
-  /** Those of one provider that have been used. */
+  /** @returns the known states of one provider */
   ofProvider(id: string): IterableIterator<TargetState> {
     return (this.#providers.get(id) ?? new Map<string, TargetState>()).values();
   }
 
-  /** Attempts in flight at one provider. */
+  /** @returns attempts in flight at one provider */
   inflightAt(provider: string): number {
     let sum = 0;
     for (const { inflight } of this.ofProvider(provider)) sum += inflight;
     return sum;
   }
 
-  /** What checks say of a provider; undefined where nobody checks, or not yet. */
+  /** @returns the verdict of health checks; undefined where there is none */
   healthOf(provider: string): boolean | undefined {
     return this.#health.get(provider);
   }
 
-  /** Takes the word of a check on a provider over, for all of its targets, known and to come. */
+  /** Sets the verdict of health checks for all targets of a provider, including future ones. */
   checked(provider: string, healthy: boolean, now: number): void {
     this.#health.set(provider, healthy);
     for (const state of this.ofProvider(provider)) state.checked(healthy, now);
   }
 
-  /** Whether nothing is the matter with any of these. Costs next to nothing while nothing is with any at all. */
+  /** @returns whether all of these are healthy and unlimited; reads only targets that were not */
   allHealthy(states: ReadonlySet<TargetState>, now: number): boolean {
     for (const state of this.#unhealthyTargets) {
       if (state.isHealthy(now)) this.#unhealthyTargets.delete(state);
@@ -96,7 +99,7 @@ export class TargetStates {
     return true;
   }
 
-  /** Attempts in flight, on all targets together. */
+  /** @returns attempts in flight on all targets */
   total(): number {
     let sum = 0;
     for (const models of this.#providers.values())
@@ -133,7 +136,7 @@ export class TargetStates {
     const { gate } = state;
     if (setting === null) {
       state.gate = undefined;
-      // Nothing holds them back any more, except that they have to be told: each looks again.
+      // Queued requests are removed and evaluate their targets again.
       gate?.close();
     } else if (gate) gate.configure(setting, maxQueued);
     else state.gate = new TargetGate(setting, maxQueued);
@@ -141,7 +144,7 @@ export class TargetStates {
   }
 }
 
-/** No model's name has this in it. */
+/** The separator cannot be part of a model name. */
 function suffixOf(account: number | undefined): string {
   return account === undefined || account === 1 ? '' : `\u0000#${account}`;
 }

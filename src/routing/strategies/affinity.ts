@@ -2,14 +2,17 @@ import { fnv1a } from '../hash.ts';
 import { expectedWait, powerOfTwo } from './balancing.ts';
 import { appendRemaining, type Strategy, sortedBy, type TargetView, withinBound } from './strategy.ts';
 
-/** Highest first: every key has an order of its own, and one target less moves only that target's keys. */
+/**
+ * The score of a target for a key, the highest first (weighted rendezvous hashing): removing a target moves only the
+ * keys of that target.
+ */
 function rendezvous(key: string, { target }: TargetView): number {
   const hash = fnv1a(`${key} ${target.provider.id}/${target.model}`);
-  // Weighted rendezvous hashing: -weight / ln(uniform).
+  // -weight / ln(uniform)
   return -target.weight / Math.log((hash + 1) / 4_294_967_297);
 }
 
-/** The same user, session or conversation to the same target, unless that has more than its share to do. */
+/** Sends requests with the same affinity key to the same target, unless that exceeds its share of the load. */
 export const consistentHash: Strategy = (targets, selection) => {
   const { affinity } = selection;
   if (affinity === undefined) return powerOfTwo(targets, selection);
@@ -18,12 +21,12 @@ export const consistentHash: Strategy = (targets, selection) => {
   return [...ordered.filter(fits), ...ordered.filter((view) => !fits(view))];
 };
 
-/** A prefix is worth a detour when it is at least this share of the prompt. */
+/** A cached prefix decides only if it is at least this share of the prompt. */
 const WORTHWHILE = 0.25;
 
 /**
- * To where most of the prompt's beginning was of late, so that its KV or prompt cache is warm, unless that has more
- * than its share to do; else as the load says.
+ * Sends a request to the target that has processed the longest prefix of its prompt, so that the KV or prompt cache is
+ * warm, unless that target exceeds its share of the load. Otherwise as `powerOfTwo`.
  */
 export const prefixAffinity: Strategy = (targets, selection) => {
   const balanced = appendRemaining(powerOfTwo(targets, selection), targets);

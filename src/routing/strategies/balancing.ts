@@ -1,22 +1,23 @@
 import { draw, rotate, type Strategy, sortedBy, type TargetView } from './strategy.ts';
 
+/** Each target in turn. */
 export const roundRobin: Strategy = (targets, { count }) => rotate(targets, count);
 
 /**
- * As if drawn without replacement, each draw in proportion to the weights that are left, by one number for each target
- * (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+ * A weighted random order without replacement, with one random number per target.
+ * @see "Weighted random sampling with a reservoir", Efraimidis and Spirakis, 2006
  */
 export const weighted: Strategy = (targets, { random }) =>
   sortedBy(targets, ({ target }) => -Math.log(1 - random()) / target.weight);
 
-/** Fewest attempts in flight for its weight first; ties go round, so that an idle system spreads its load too. */
+/** The fewest attempts in flight per weight first; ties rotate, so that an idle system spreads its load too. */
 export const leastInflight: Strategy = (targets, { count }) =>
   sortedBy(rotate(targets, count), ({ inflight, target }) => inflight / target.weight);
 
-/** A target that nothing is known of is taken for a fast one, so that it gets a chance to show. */
+/** A target without measurements counts as fast, so that it gets requests to measure. Milliseconds. */
 const UNKNOWN_TIME_PER_TOKEN = 0.001;
 
-/** How long a target would take, in no unit: its pace, times what it has to do. */
+/** @returns the relative time that a target needs for its load and one more attempt; comparable only */
 export function expectedWait({
   timePerTokenMs = UNKNOWN_TIME_PER_TOKEN,
   inflight,
@@ -26,8 +27,9 @@ export function expectedWait({
 }
 
 /**
- * The better of two that are drawn at random, by pace and load; the others behind. Two draws keep many gateways from
- * running to the same target at once (Mitzenmacher, "The power of two choices", 2001).
+ * Draws two targets at random and puts the one with the shorter expected wait first. Two draws keep many gateways from
+ * choosing the same target at once.
+ * @see "The Power of Two Choices in Randomized Load Balancing", Mitzenmacher, 2001
  */
 export const powerOfTwo: Strategy = (targets, selection) => {
   const [only] = targets;
@@ -35,14 +37,14 @@ export const powerOfTwo: Strategy = (targets, selection) => {
   const one = draw(targets, selection) ?? only;
   const other = draw(targets, selection, one) ?? only;
   const [first, second] = expectedWait(other) < expectedWait(one) ? [other, one] : [one, other];
-  // Nothing else is looked at: with many targets, looking costs more than choosing.
+  // No other state is read: with many targets, that would cost more than the selection.
   return [first, second];
 };
 
-/** A block of the prompt in tokens, about. */
+/** Approximate tokens of a prompt block. */
 const TOKENS_PER_BLOCK = 64;
 
-/** What the request would cost, cached input included; what has no known price comes last. */
+/** The lowest expected cost first, with cached input at its own price; targets without a price come last. */
 export const lowestCost: Strategy = (targets, selection) => {
   const { inputTokens, outputTokens, seenBlocks } = selection;
   return sortedBy(leastInflight(targets, selection), ({ price, target }) => {
@@ -52,15 +54,15 @@ export const lowestCost: Strategy = (targets, selection) => {
   });
 };
 
-/** A full KV cache makes an engine put requests off, whatever its queue looks like. */
+/** With a full KV cache, an engine preempts requests, whatever its queue length. */
 const NEARLY_FULL = 0.95;
 const FULL_PENALTY = 100;
 
-/** The engine with the least to do by its own gauges; where there are none, by what is in flight from here. */
+/** The engine with the least load by its own gauges; without gauges, by the attempts in flight from this process. */
 export const engineLoad: Strategy = (targets, selection) =>
   sortedBy(leastInflight(targets, selection), ({ engine, inflight, target }) => {
     if (!engine) return inflight / target.weight;
-    // What is in flight from here may not be in the gauges yet.
+    // The gauges may not include the latest attempts yet.
     const running = Math.max(engine.running + engine.waiting, inflight);
     const full = engine.cacheUsage >= NEARLY_FULL ? FULL_PENALTY : 0;
     return (running + 4 * engine.waiting + full) / target.weight + engine.cacheUsage;

@@ -2,6 +2,7 @@ import { consistentHash, prefixAffinity } from './affinity.ts';
 import { engineLoad, leastInflight, lowestCost, powerOfTwo, roundRobin, weighted } from './balancing.ts';
 import type { Strategy } from './strategy.ts';
 
+/** All strategies, by their name in the configuration. */
 export const STRATEGIES = {
   'power-of-two': powerOfTwo,
   'least-inflight': leastInflight,
@@ -15,5 +16,5 @@ export const STRATEGIES = {
 
 export type StrategyName = keyof typeof STRATEGIES;
 
-/** Strategies that look at the beginning of the prompt. */
+/** Strategies that use prompt prefixes. */
 export const READS_PREFIX: ReadonlySet<StrategyName> = new Set(['prefix-affinity', 'lowest-cost']);

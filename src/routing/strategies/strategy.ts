@@ -1,15 +1,15 @@
 import type { Target } from '../../providers/types.ts';
 
-/** What a strategy may know of a target at the moment of choice. */
+/** The facts of a target that strategies use, as they are at the moment of selection. */
 export interface TargetView {
   readonly target: Target;
-  /** Attempts in flight on it, from this process. */
+  /** Attempts in flight from this process. */
   readonly inflight: number;
-  /** Milliseconds for each token of late; undefined where nothing was measured yet. */
+  /** Recent milliseconds per token; undefined where nothing was measured. */
   readonly timePerTokenMs: number | undefined;
-  /** US dollars per million tokens; undefined where not known. */
+  /** US dollars per million tokens; undefined where unknown. */
   readonly price: { readonly input: number; readonly output: number; readonly cached: number } | undefined;
-  /** What its engine says of itself. */
+  /** Gauges that its engine reports. */
   readonly engine: EngineLoad | undefined;
 }
 
@@ -21,47 +21,52 @@ export interface EngineLoad {
   readonly cacheUsage: number;
 }
 
-/** What a strategy may know of the request. */
+/** The facts of a request that strategies use. */
 export interface SelectionContext {
-  /** How many requests this model had before. */
+  /** Earlier requests for this model. */
   readonly count: number;
-  /** From 0 up to 1. */
+  /** 0 to below 1. */
   readonly random: () => number;
   /** Whether all targets have the same weight. */
   readonly equalWeights: boolean;
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** Requests with the same go to the same target; undefined where nothing holds them together. */
+  /** Requests with the same key go to the same target; undefined where there is no key. */
   readonly affinity: string | undefined;
-  /** How many leading blocks of the prompt a target has seen of late. */
+  /** Leading blocks of the prompt that a target has processed recently. */
   readonly seenBlocks: (target: Target) => number;
-  /** How many blocks the prompt has. */
+  /** Blocks of the prompt. */
   readonly blocks: number;
 }
 
 /**
- * Orders the targets of a model (of weight above 0) for one request: the first is tried first, the others follow if it
- * fails before its answer is committed. Those that are not in the order follow in any. Pure: all that changes comes in
- * by the views and the turn.
+ * Orders the targets of a model (with weights above 0) for one request. The first is tried first; the others follow if
+ * it fails before its response is committed; targets that the result leaves out follow in any order. A pure function
+ * of its arguments.
  */
 export type Strategy = <View extends TargetView>(
   targets: readonly View[],
   selection: SelectionContext,
 ) => readonly View[];
 
-/** An order with those that it left out at its end. */
+/** @returns an order with the targets that it leaves out appended */
 export function appendRemaining<View>(ordered: readonly View[], all: readonly View[]): readonly View[] {
   return ordered.length === all.length
     ? ordered
     : [...ordered, ...all.filter((view) => !ordered.includes(view))];
 }
 
+/** @returns the items rotated to the left */
 export function rotate<T>(items: readonly T[], by: number): T[] {
   const start = items.length === 0 ? 0 : by % items.length;
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-/** Draws one in proportion to the weights. */
+/**
+ * Draws one target in proportion to the weights.
+ * @param except a target that is not drawn
+ * @returns undefined where there is nothing to draw
+ */
 export function draw<View extends TargetView>(
   targets: readonly View[],
   { random, equalWeights }: Pick<SelectionContext, 'random' | 'equalWeights'>,
@@ -70,7 +75,7 @@ export function draw<View extends TargetView>(
   if (equalWeights) {
     const others = except === undefined ? targets.length : targets.length - 1;
     const at = Math.floor(random() * others);
-    // The last takes the place of the one that is not meant.
+    // Drawing the excepted target means the last one, which is out of range otherwise.
     return targets[at] === except ? targets[targets.length - 1] : targets[at];
   }
   let total = 0;
@@ -86,14 +91,14 @@ export function draw<View extends TargetView>(
   return last;
 }
 
-/** The same targets in the order of a number, the smallest first; equals keep their order. */
+/** Sorts targets by a number, ascending and stable. */
 export function sortedBy<View extends TargetView>(
   targets: readonly View[],
   of: (view: View) => number,
 ): View[] {
   const sorted = targets.slice();
   const keys: number[] = [];
-  // By insertion: there are seldom more than a few, and a pair for each would cost more than the comparing.
+  // Insertion sort: lists are short, and allocating key-value pairs would cost more than the comparisons.
   for (const view of targets) {
     const key = of(view);
     let at = keys.length;
@@ -110,12 +115,12 @@ export function sortedBy<View extends TargetView>(
   return sorted;
 }
 
-/** How much more than its fair share a target may have in flight before affinity gives way. */
+/** A target may exceed its fair share of attempts by this factor before affinity is ignored. */
 const BOUND = 1.25;
 
 /**
- * Whether one more request keeps a target within its share of the load ("consistent hashing with bounded loads",
- * Mirrokni, Thorup and Zadimoghaddam, 2016).
+ * @returns whether one more attempt keeps a target within 1.25 times its share of the load
+ * @see "Consistent Hashing with Bounded Loads", Mirrokni, Thorup and Zadimoghaddam, 2016
  */
 export function withinBound(targets: readonly TargetView[]): (view: TargetView) => boolean {
   let [inflight, weights] = [0, 0];
