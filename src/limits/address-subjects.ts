@@ -1,13 +1,18 @@
 import type { Limit, SubjectLimits } from '../core/limit.ts';
 import type { AddressRules } from './per-address.ts';
 
+/** Addresses whose subjects are cached. */
 const MAX_KNOWN = 10_000;
 
-/** The limits of client addresses as those of any other subject: so that gateways that share a store share them too. */
+/** Describes client addresses as subjects of limits, so that gateways with a shared store also share these limits. */
 export class AddressSubjects {
   readonly #known = new Map<string, readonly SubjectLimits[]>();
   #rules: AddressRules | undefined;
 
+  /**
+   * @param address IP address of the client
+   * @returns one subject, with a rate and, where the rules have one, a limit on requests in flight
+   */
   of(address: string, rules: AddressRules): readonly SubjectLimits[] {
     if (rules !== this.#rules || this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#rules = rules;

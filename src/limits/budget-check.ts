@@ -3,6 +3,7 @@ import { LIMIT_SCOPES, type SubjectLimits } from '../core/limit.ts';
 import { amountOfNano, type LimitDocument, limitOf } from '../core/limit-schema.ts';
 import type { Limiter } from './limiter.ts';
 
+/** The subject of the budgets. */
 export interface BudgetOwner {
   readonly tenant: string;
   /** Within the tenant: `tenant`, `user/<id>`, `key/<id>` or `tag/<name>`. */
@@ -12,7 +13,8 @@ export interface BudgetOwner {
 }
 
 /**
- * Rejects budgets that are already spent: whoever sets one would lock the subject out at once.
+ * Rejects budgets that are already spent, because they would block the subject's requests at once.
+ *
  * @throws GatewayError `invalid_request` for a budget in `enforce` mode below the amount spent in its period
  */
 export async function assertBudgetsNotSpent(
@@ -25,13 +27,13 @@ export async function assertBudgetsNotSpent(
     if (of !== 'cost' || mode !== 'enforce' || counterState <= max) continue;
     throw new GatewayError(
       'invalid_request',
-      `A budget of ${amountOfNano(max)} US dollars per ${per} is below what is spent already: ${amountOfNano(counterState)}. Set a higher one, or suspend what must stop.`,
+      `A budget of ${amountOfNano(max)} US dollars per ${per} is less than the amount already spent in the period: ${amountOfNano(counterState)}. Set a higher budget, or suspend the subject.`,
       { param: 'limits' },
     );
   }
 }
 
-/** The subject as requests are counted under it. */
+/** The subject under which requests are counted. */
 function subjectOf(
   { tenant, subject, timeZone }: BudgetOwner,
   documents: readonly LimitDocument[],

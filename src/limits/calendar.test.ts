@@ -23,7 +23,7 @@ describe('periods', () => {
       '2026-11-21T23:00:00.000Z',
       '2026-11-22T23:00:00.000Z',
     ],
-    // The clocks go back: 25 hours.
+    // Clocks go back: the day has 25 hours.
     [
       '2026-10-25T10:00:00Z',
       'day',
@@ -32,7 +32,7 @@ describe('periods', () => {
       '2026-10-24T22:00:00.000Z',
       '2026-10-25T23:00:00.000Z',
     ],
-    // They go forward at midnight: the day begins at one.
+    // Clocks go forward at midnight: the day begins at 01:00.
     [
       '2026-03-29T10:00:00Z',
       'day',
@@ -70,7 +70,7 @@ describe('periods', () => {
     expect([period.id, iso(period.startsAt), iso(period.endsAt)]).toEqual([id, from, to]);
   });
 
-  test('hold the moment that they were asked for, and follow each other without a gap', () => {
+  test('contain the requested moment, and are contiguous', () => {
     const zones = [
       'UTC',
       'Europe/Zurich',

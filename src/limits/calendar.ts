@@ -1,11 +1,11 @@
 import type { CalendarPeriod } from '../core/limit.ts';
 
-/** A day or a month of somebody's calendar. Times are Unix milliseconds. */
+/** A day or a month in one time zone. Times are Unix milliseconds. */
 export interface Period {
   /** `2026-11-21` or `2026-11`; sorts by time. */
   readonly id: string;
   readonly startsAt: number;
-  /** The first moment that is no longer in it. */
+  /** The first moment after it. */
   readonly endsAt: number;
 }
 
@@ -17,12 +17,17 @@ interface LocalDate {
   readonly day: number;
 }
 
-/** Tells days and months of time zones; what it has worked out it keeps until it is over. */
+/** Finds days and months of time zones. The current period of each zone is cached, because date formats are slow. */
 export class Calendar {
   readonly #formats = new Map<string, Intl.DateTimeFormat>();
   readonly #current = { day: new Map<string, Period>(), month: new Map<string, Period>() };
 
-  /** The period of a zone that a moment is in. */
+  /**
+   * @param now Unix milliseconds
+   * @param timeZone IANA name, such as `Europe/Zurich`
+   * @returns the period that contains the moment
+   * @throws RangeError when the time zone does not exist
+   */
   periodAt(now: number, per: CalendarPeriod, timeZone: string): Period {
     const current = this.#current[per];
     const known = current.get(timeZone);
@@ -44,18 +49,18 @@ export class Calendar {
     return period;
   }
 
-  /** The first moment of a date there. Days and months beyond the last run over into the next. */
+  /** The first moment of a date in a zone. Days and months beyond the last continue in the next month or year. */
   #startOf({ year, month, day }: LocalDate, timeZone: string): number {
     const utc = Date.UTC(year, month - 1, day);
     const guess = utc - this.#offsetAt(utc, timeZone);
     let start = utc - this.#offsetAt(guess, timeZone);
     const wanted = new Date(utc).toISOString().slice(0, 10);
-    // Where the clock is put forward at midnight, the day begins an hour later than it is called.
+    // Where clocks go forward at midnight, the day begins at 01:00.
     while (isoDate(this.#dateAt(start, timeZone)) < wanted) start += HOUR_MS;
     return start;
   }
 
-  /** How much local time is ahead of UTC, in milliseconds. */
+  /** Milliseconds that local time is ahead of UTC. */
   #offsetAt(time: number, timeZone: string): number {
     const seconds = Math.floor(time / 1000) * 1000;
     return this.#parts(seconds, timeZone) - seconds;
@@ -66,7 +71,7 @@ export class Calendar {
     return { year: local.getUTCFullYear(), month: local.getUTCMonth() + 1, day: local.getUTCDate() };
   }
 
-  /** Local time as if it were UTC. */
+  /** Local time, read as if it were UTC. */
   #parts(time: number, timeZone: string): number {
     let format = this.#formats.get(timeZone);
     if (!format) {

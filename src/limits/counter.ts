@@ -2,8 +2,12 @@ import type { CalendarPeriod, Limit, SubjectLimits } from '../core/limit.ts';
 import type { Period } from './calendar.ts';
 
 /**
- * What one limit counts. A `rate` is a bucket that fills up steadily: over any time t, at most its capacity and what
- * flows in during t can be taken (GCRA's bound). A `period` counts a day or a month. `places` counts what is held now.
+ * The counter of one limit.
+ * - `rate`: a token bucket. Within any time t, at most its capacity plus t times its rate can be taken.
+ * - `period`: counts the use within a day or a month.
+ * - `concurrency`: counts the slots held now.
+ *
+ * @see https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm for the bound of `rate`
  */
 export type Counter = {
   /** Unique among all counters of all subjects. */
@@ -11,23 +15,28 @@ export type Counter = {
   readonly subject: SubjectLimits;
   readonly limit: Limit;
 } & (
-  | { readonly kind: 'rate'; readonly capacity: number; readonly perMs: number }
+  | {
+      readonly kind: 'rate';
+      readonly capacity: number;
+      /** Amount that flows in each millisecond. */
+      readonly perMs: number;
+    }
   | { readonly kind: 'period'; readonly per: CalendarPeriod }
   | { readonly kind: 'concurrency' }
 );
 
-/** What a request takes from one counter. */
+/** The amount that a request takes from one counter. */
 export interface Charge {
   readonly counter: Counter;
-  /** Whole: requests, tokens, thousand-millionths of a US dollar, or places. */
+  /** An integer: requests, tokens, 10^-9 US dollars, or concurrency slots. */
   readonly amount: number;
-  /** Of a counter by day or month. */
+  /** Set for counters of kind `period`. */
   readonly period: Period | undefined;
 }
 
 const RATE_MS = { second: 1_000, minute: 60_000 } as const;
 
-/** The counters of a subject's limits. */
+/** @returns one counter for each limit of the subject, in their order */
 export function countersOf(subject: SubjectLimits): Counter[] {
   return subject.limits.map((limit) => {
     const { of, per, max, burst, mode } = limit;

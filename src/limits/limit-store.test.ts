@@ -28,7 +28,7 @@ import { MemoryLimitStore } from './memory-limit-store.ts';
 interface Backend {
   readonly name: string;
   readonly available: boolean;
-  /** Several stores on the same counters, where they can be shared. */
+  /** `connect` opens a store; several share their counters where `shared` is true. */
   start(): Promise<{ connect(): Promise<LimitStore>; readonly shared: boolean; dispose(): Promise<void> }>;
 }
 
@@ -72,7 +72,7 @@ const BACKENDS: readonly Backend[] = [
   redisBackend('a Redis cluster', { cluster: true }, startRedisCluster),
 ];
 
-/** What happens in each moment: what is settled, and what is reserved by how much of each counter. */
+/** For each event-loop turn: the reservations to settle, and the amounts to reserve of each counter. */
 const moments = fc.array(
   fc.record({
     settle: fc.array(fc.record({ at: fc.nat(50), used: fc.nat(12) }), { maxLength: 4 }),
@@ -99,7 +99,7 @@ for (const backend of BACKENDS) {
     });
     afterAll(() => dispose?.());
 
-    test('take from all counters, or from none', async () => {
+    test('charge all counters, or none', async () => {
       const [wide, narrow] = [quota(10), quota(1)];
       const first = granted(await store.reserve([charge(wide), charge(narrow)]));
       expect(first.counterStates).toEqual([1, 1]);
@@ -112,7 +112,7 @@ for (const backend of BACKENDS) {
       expect(await store.stateOf(wide, charge(wide).period)).toBe(1);
     });
 
-    test('correct what was taken to what was used, once', async () => {
+    test('correct the charge to the actual use, once', async () => {
       const tokens = quota(1_000, { of: 'tokens' });
       const { reservation } = granted(await store.reserve([charge(tokens, 600)]));
       expect((await store.reserve([charge(tokens, 600)])).granted).toBe(false);
@@ -126,7 +126,7 @@ for (const backend of BACKENDS) {
       expect(await store.stateOf(tokens, charge(tokens).period)).toBe(1_050);
     });
 
-    test('hold amounts of money exactly', async () => {
+    test('count money exactly', async () => {
       const budget = quota(9_000_000_000_000_000, { of: 'cost', per: 'month' });
       const { reservation } = granted(await store.reserve([charge(budget, 8_999_999_999_999_999)]));
       expect((await store.reserve([charge(budget, 2)])).granted).toBe(false);
@@ -136,7 +136,7 @@ for (const backend of BACKENDS) {
       expect(await store.stateOf(budget, charge(budget).period)).toBe(2);
     });
 
-    test('let a rate through at once up to its burst, then as it flows in', async () => {
+    test('allow a burst, then the rate', async () => {
       const slow = rate(6, { burst: 3 });
       const answers = [];
       for (let round = 0; round < 5; round += 1) answers.push((await store.reserve([charge(slow)])).granted);
@@ -148,7 +148,7 @@ for (const backend of BACKENDS) {
       expect(performance.now()).toBeLessThan(deadline);
     });
 
-    test('give what is larger than a bucket when that is full, and let it be paid back', async () => {
+    test('allow more than the capacity from a full bucket, which then has a negative level', async () => {
       const tokens = rate(100, { of: 'tokens' });
       granted(await store.reserve([charge(tokens, 250)]));
       const result = await store.reserve([charge(tokens, 1)]);
@@ -156,7 +156,7 @@ for (const backend of BACKENDS) {
       if (!result.granted) expect(result.counterState).toBeLessThan(-140);
     });
 
-    test('give places back, and refuse while all are held', async () => {
+    test('release concurrency slots, and reject while all are held', async () => {
       const two = concurrency(2);
       const held = [granted(await store.reserve([charge(two)])), granted(await store.reserve([charge(two)]))];
       expect((await store.reserve([charge(two)])).granted).toBe(false);
@@ -166,7 +166,7 @@ for (const backend of BACKENDS) {
       expect(await store.stateOf(two, undefined)).toBe(2);
     });
 
-    test('that only warn or look on say so, and count as they should', async () => {
+    test('of mode warn and shadow report an excess; only warn is charged', async () => {
       const [warn, shadow] = [quota(1, { mode: 'warn' }), quota(1, { mode: 'shadow' })];
       const charges = [charge(warn), charge(shadow)];
       expect(granted(await store.reserve(charges)).over).toEqual([]);
@@ -175,7 +175,7 @@ for (const backend of BACKENDS) {
       expect(await store.stateOf(shadow, charges[1]?.period)).toBe(1);
     });
 
-    test('that only look on are corrected by nothing where they took nothing', async () => {
+    test('of mode shadow are not corrected where they were not charged', async () => {
       const [tokens, now] = [
         quota(100, { of: 'tokens', mode: 'shadow' }),
         concurrency(1, { mode: 'shadow' }),
@@ -195,11 +195,11 @@ for (const backend of BACKENDS) {
       ]);
     });
 
-    test('count as one does alone, whatever comes in one moment', async () => {
+    test('count batched calls as a single gateway in memory does', async () => {
       await fc.assert(
         fc.asyncProperty(moments, async (rounds) => {
           const alone = new MemoryLimitStore(systemClock);
-          // Of one tenant: in a cluster, what is refused in one part is held for a moment in others.
+          // All of one tenant: in a cluster, a reservation over several hash slots is held briefly in those that accept it.
           const tenant = unique();
           const of = (name: string, limit: Partial<Limit>) => counter(limit, 'key', `${tenant}/${name}`);
           const counters = [
@@ -239,7 +239,7 @@ for (const backend of BACKENDS) {
       );
     });
 
-    test('are not exceeded by many at once, from several gateways', async () => {
+    test('are not exceeded by concurrent requests of several gateways', async () => {
       const stores = [store, await connect(), await connect()];
       const [day, now] = [quota(50), concurrency(1_000)];
       const answers = await Promise.all(
@@ -258,7 +258,7 @@ for (const backend of BACKENDS) {
       ]);
     });
 
-    test('of a tenant and of a model go together', async () => {
+    test('of a tenant and of a model are charged together', async () => {
       const [own, model] = [quota(5), counter({ per: 'day', max: 1 }, 'model', `m${unique()}`)];
       granted(await store.reserve([charge(own), charge(model)]));
       expect(await store.reserve([charge(own), charge(model)])).toMatchObject({ granted: false, refused: 1 });

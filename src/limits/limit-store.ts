@@ -1,19 +1,22 @@
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
 
-/** How a counter stands after it was asked: what is left of a `rate`, what is used of a `period` or of `places`. */
+/** State of a counter: the amount left of a `rate`, the amount used of a `period`, or the slots held of a `concurrency`. */
 export type CounterState = number;
 
-/** What was taken, until it is settled. */
+/** Amounts taken from counters, until they are settled. */
 export interface Reservation {
-  /** Tells it from others of its gateway, where others look after them too. */
+  /** Unique within the gateway in a shared store; empty in memory. */
   readonly id: string;
   readonly charges: readonly Charge[];
-  /** Which of the charges took nothing: what would have been refused takes nothing from what only looks on. */
+  /** Indexes of charges that took nothing: a request over a limit of mode `shadow` is not counted there. */
   readonly unchargedIndexes: readonly number[];
 }
 
-/** @param over which charges are over a limit that does not refuse */
+/**
+ * @param over indexes of charges that exceed a limit of mode `warn` or `shadow`
+ * @returns those of mode `shadow`, which are not charged
+ */
 export function unchargedIndexesOf(charges: readonly Charge[], over: readonly number[]): readonly number[] {
   if (over.length === 0) return NONE;
   return over.filter((index) => charges[index]?.counter.limit.mode === 'shadow');
@@ -25,36 +28,50 @@ export type ReserveResult =
   | {
       readonly granted: true;
       readonly reservation: Reservation;
-      /** By the order of the charges. */
+      /** After the reservation, in the order of the charges. */
       readonly counterStates: readonly CounterState[];
-      /** Which of them are over a limit that does not refuse. */
+      /** Indexes of charges that exceed a limit of mode `warn` or `shadow`. */
       readonly over: readonly number[];
     }
   | {
       readonly granted: false;
-      /** Which charge was refused; nothing was taken from any. */
+      /** Index of the first charge that exceeds an enforced limit; no counter was charged. */
       readonly refused: number;
       readonly counterState: CounterState;
     };
 
 /**
- * Keeps the counters of limits. What a request takes is taken in one step from all of them, or from none. Every
- * reservation is settled exactly once, however often it is tried.
+ * Keeps the counters of limits. A reservation charges all counters of a request in one step, or none, and is settled
+ * exactly once, even when a settlement is retried. `limit-store.test.ts` runs the same suite on every implementation.
+ *
+ * A store that becomes unreachable fails closed with `StoreUnavailableError`, except `SharedLimitStore`, which follows
+ * each limit's `onStoreLoss`.
  */
 export interface LimitStore {
-  /** @throws StoreUnavailableError when it can't be told whether there is room */
+  /**
+   * @returns the reservation, or the charge that an enforced limit rejects; a promise only where a store is remote
+   * @throws StoreUnavailableError when the store is unreachable; a promise rejects with it
+   */
   reserve(charges: readonly Charge[]): ReserveResult | Promise<ReserveResult>;
   /**
-   * Corrects what was taken to what was used, and gives places back. Never fails: what can't be told now is told later.
-   * @param used by the order of the charges
+   * Corrects the charged amounts to the amounts used, and releases concurrency slots. Never throws: while the store is
+   * unreachable, settlements are queued and sent later. A second settlement of a reservation has no effect.
+   *
+   * @param used amounts in the order of the charges; 0 where absent
    */
   settle(reservation: Reservation, used: readonly number[]): void;
-  /** How a counter stands, without taking anything. */
+  /**
+   * Reads a counter without charging it.
+   *
+   * @param period the period to read, for counters of kind `period`
+   * @throws StoreUnavailableError when the store is unreachable
+   */
   stateOf(counter: Counter, period: Period | undefined): CounterState | Promise<CounterState>;
+  /** Sends queued settlements, if possible, and closes connections. */
   close(): Promise<void>;
 }
 
-/** The store of limits can't be reached. */
+/** The limit store is unreachable. Becomes the client's error `store_unavailable`, status 503. */
 export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
 }

@@ -13,20 +13,23 @@ import {
   StoreUnavailableError,
 } from './limit-store.ts';
 
-/** What a request is expected to use. */
+/** The expected use of a request, before it is sent. */
 export interface Expected {
   readonly principal: Principal;
   readonly tags: readonly string[];
-  /** Limits beside the principal's: of the model, the target or the address. */
+  /** Further limits besides the principal's: of the model, the target or the address. */
   readonly more?: readonly SubjectLimits[] | undefined;
+  /** Input and output tokens. Called only where a limit counts tokens. */
   tokens(): number;
-  /** Thousand-millionths of a US dollar. Asked for only where a budget is. @param now Unix milliseconds */
+  /** 10^-9 US dollars. Called only where there is a budget. @param now Unix milliseconds */
   nanoUsd(now: number): number;
 }
 
-/** What it has used. */
+/** The actual use of a request. */
 export interface Used {
+  /** Input and output tokens. */
   readonly tokens: number;
+  /** 10^-9 US dollars. */
   readonly nanoUsd: number;
 }
 
@@ -34,13 +37,13 @@ export interface LimiterOptions {
   readonly clock: Clock;
   readonly store: LimitStore;
   readonly calendar: Calendar;
-  /** Told how a tenant's quotas and budgets stand. */
+  /** Called with the use of each quota and budget of the tenant, at each request. */
   readonly onUse?: (counter: Counter, used: number) => void;
-  /** Told of each limit that was hit, whether it refused or not. */
+  /** Called for each exceeded limit. @param refused false in the modes `warn` and `shadow` */
   readonly onHit: (counter: Counter, refused: boolean) => void;
 }
 
-/** A request that was let in. Settled once, when it is known what it has used. */
+/** Reservation of an admitted request. */
 export class LimitReservation {
   #settled = false;
 
@@ -49,10 +52,11 @@ export class LimitReservation {
     private readonly reservation: Reservation,
     /** State of the request rate that leaves the fewest requests; undefined where no rate is enforced. */
     readonly requestRate: RateLimitStatus | undefined,
-    /** What the client is to be warned of. */
+    /** Messages for the client about exceeded limits of mode `warn`. */
     readonly warnings: readonly string[],
   ) {}
 
+  /** Corrects the reserved amounts to the actual use. Only the first call has an effect. */
   settle(used: Used): void {
     if (this.#settled) return;
     this.#settled = true;
@@ -64,14 +68,16 @@ export class LimitReservation {
   }
 }
 
-/** Lets requests in as far as all limits allow that concern them. */
+/** Admits requests that are within all limits of their principal, tags, model, target and address. */
 export class Limiter {
   readonly #counters = new WeakMap<SubjectLimits, readonly Counter[]>();
 
   constructor(private readonly options: LimiterOptions) {}
 
   /**
-   * @returns nothing where nothing limits
+   * Reserves the expected use in every limit that applies, or in none.
+   *
+   * @returns the reservation, to be settled once; undefined where no limit applies; a promise only with a shared store
    * @throws GatewayError `rate_limit_exceeded`, `quota_exceeded` or `store_unavailable`
    */
   admit(expected: Expected): LimitReservation | Promise<LimitReservation> | undefined {
@@ -92,7 +98,12 @@ export class Limiter {
     );
   }
 
-  /** How everything stands that limits somebody. */
+  /**
+   * Reads the counters of all limits of some subjects.
+   *
+   * @returns in the order of the limits; `resetsAt` is Unix milliseconds, null except for quotas and budgets
+   * @throws StoreUnavailableError when the store is unreachable
+   */
   async counterStates(
     subjects: readonly SubjectLimits[],
   ): Promise<
@@ -185,7 +196,7 @@ export class Limiter {
   }
 }
 
-/** What a request has used of what it took. Places are given back. */
+/** The amount that a request used of a charge; 0 for a concurrency slot, which is released. */
 function usedFrom({ counter, amount }: Charge, { tokens, nanoUsd }: Used): number {
   switch (counter.limit.of) {
     case 'requests':
@@ -203,7 +214,7 @@ function storeUnavailable(error: unknown): unknown {
   if (!(error instanceof StoreUnavailableError)) return error;
   return new GatewayError(
     'store_unavailable',
-    'The store of limits can not be reached, and a limit of yours lets nothing pass without it.',
+    'Limit store unreachable; a limit of this request fails closed. Retry in 5 s.',
     { cause: error, retryAfterSeconds: 5 },
   );
 }
@@ -245,12 +256,12 @@ function describe({ limit, subject }: Counter): string {
 
 function usedOf(counter: Counter, counterState: number): string {
   const { limit } = counter;
-  if (counter.kind === 'rate') return `${Math.max(0, Math.floor(counterState))} left at the moment`;
+  if (counter.kind === 'rate') return `${Math.max(0, Math.floor(counterState))} left now`;
   const amount = limit.of === 'cost' ? `${amountOfNano(counterState)} US dollars` : String(counterState);
   return `${amount} used`;
 }
 
-/** Names the limit, whose it is, what is used, and when it may go on. */
+/** The error names the limit, its subject, the use, and when to retry. */
 function refusal(charge: Charge, counterState: number, now: number): GatewayError {
   const { counter, amount, period } = charge;
   const { limit, subject } = counter;
@@ -274,7 +285,7 @@ function refusal(charge: Charge, counterState: number, now: number): GatewayErro
     counter.kind === 'period' ? 'quota_exceeded' : 'rate_limit_exceeded',
     `${text.charAt(0).toUpperCase()}${text.slice(1)}: ${usedOf(counter, counterState)}, and this request needs ${details.requested}${
       limit.of === 'cost' ? ' US dollars' : ''
-    }. ${period ? `It begins anew at ${resetsAt}.` : `Try again in ${seconds} s.`}`,
+    }. ${period ? `It resets at ${resetsAt}.` : `Try again in ${seconds} s.`}`,
     {
       retryAfterSeconds: seconds,
       limit: details,
@@ -283,7 +294,7 @@ function refusal(charge: Charge, counterState: number, now: number): GatewayErro
   );
 }
 
-/** Milliseconds until there may be room. */
+/** Milliseconds until the charge may fit. For concurrency slots, that is unknown: 1 second. */
 function waitOf({ counter, amount, period }: Charge, counterState: number, now: number): number {
   if (counter.kind === 'rate') {
     return (Math.min(amount, counter.capacity) - counterState) / counter.perMs;

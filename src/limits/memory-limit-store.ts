@@ -11,8 +11,9 @@ import {
 } from './limit-store.ts';
 
 interface Bucket {
-  /** What can be taken; below zero when more was used than had been taken. */
+  /** Amount left; negative when requests used more than they reserved. */
   level: number;
+  /** Monotonic milliseconds. */
   updatedAt: number;
 }
 
@@ -22,20 +23,23 @@ interface Tally {
   endsAt: number;
 }
 
-/** What of each limit is this gateway's to give away, where several count for themselves. */
+/** This gateway's part of each limit while several gateways count separately. */
 export interface Share {
-  /** Above 0, up to 1. */
+  /** Greater than 0, at most 1. */
   fraction(): number;
-  /** What was used of a quota or budget before this store began to count. */
+  /** Use of a quota or budget that this store has not counted. */
   usedElsewhere(counter: Counter, period: Period | undefined): number;
 }
 
-/** Of a gateway that is alone. */
+/** For a single gateway. */
 const ALL: Share = { fraction: () => 1, usedElsewhere: () => 0 };
 
+/** Reservations between removals of idle counters. */
 const SWEEP_EVERY = 10_000;
+/** Milliseconds after which an unused bucket is removed. */
+const IDLE_BUCKET_MS = 120_000;
 
-/** What was taken, and whether that is settled. */
+/** Remembers whether it is settled. */
 class OpenReservation implements Reservation {
   readonly id = '';
   settled = false;
@@ -46,7 +50,10 @@ class OpenReservation implements Reservation {
   ) {}
 }
 
-/** Limits of a single gateway, in its memory. */
+/**
+ * Limits of a single gateway, in memory: never unreachable. Rates and concurrency slots restart with the process;
+ * quotas and budgets are saved with `saveChanged` and passed to the next process.
+ */
 export class MemoryLimitStore implements LimitStore {
   readonly #buckets = new Map<string, Bucket>();
   readonly #tallies = new Map<string, Tally>();
@@ -58,8 +65,8 @@ export class MemoryLimitStore implements LimitStore {
   #next = 0;
 
   /**
-   * @param persisted what was used before this process began
-   * @param share of each limit that is this gateway's
+   * @param persisted use of quotas and budgets before this process started
+   * @param share this gateway's part of each limit; all of it when absent
    */
   constructor(
     private readonly clock: Clock,
@@ -124,7 +131,7 @@ export class MemoryLimitStore implements LimitStore {
     return this.#stateOf(counter, period, this.clock.now());
   }
 
-  /** Keeps the quotas and budgets that have changed since they were last kept. */
+  /** Saves the quotas and budgets that have changed since the last call. @throws what `save` throws; the next call retries */
   async saveChanged(save: (counts: readonly PeriodCount[]) => Promise<void>): Promise<void> {
     const counters = [...this.#changed];
     this.#changed.clear();
@@ -140,7 +147,11 @@ export class MemoryLimitStore implements LimitStore {
     }
   }
 
-  /** What was used of quotas and budgets since it was last taken from here; it counts as used before from now on. */
+  /**
+   * Removes the use of quotas and budgets from this store, so that it can be added to a shared one.
+   *
+   * @returns the use since the last call
+   */
   takeUses(): { readonly counter: Counter; readonly period: Period; readonly amount: number }[] {
     const uses = [];
     for (const [key, { counter, period, amount }] of this.#uses) {
@@ -152,7 +163,7 @@ export class MemoryLimitStore implements LimitStore {
     return uses;
   }
 
-  /** Reservations that are not settled. */
+  /** Number of reservations that are not settled. */
   get open(): number {
     return this.#open;
   }
@@ -164,11 +175,11 @@ export class MemoryLimitStore implements LimitStore {
   #hasRoom({ counter, amount, period }: Charge, now: number): boolean {
     const { max } = counter.limit;
     if (counter.kind === 'rate') {
-      // More than the whole bucket holds could never be taken: it may go when the bucket is full, and leaves a debt.
+      // A request that needs more than the capacity is admitted when the bucket is full, and leaves a negative level.
       return this.#level(counter, now) >= Math.min(amount, counter.capacity * this.share.fraction());
     }
     const used = this.#stateOf(counter, period, now);
-    // Of what others have not used before; and one place at least, since none would be a refusal.
+    // A share below one slot would reject every request, so one slot is always available.
     const open = Math.max(0, max - this.share.usedElsewhere(counter, period)) * this.share.fraction();
     return used + amount <= (counter.kind === 'concurrency' ? Math.max(1, open) : open);
   }
@@ -231,7 +242,7 @@ export class MemoryLimitStore implements LimitStore {
   #tally(key: string, period: Period | undefined): Tally {
     const id = period?.id ?? '';
     const known = this.#tallies.get(key);
-    // A reservation of the old period that is settled in the new one corrects nothing there.
+    // A reservation of an earlier period that is settled in a later one must not change the later count.
     if (known && known.period > id) return { period: id, used: 0, endsAt: 0 };
     if (known?.period === id) return known;
     const persisted = `${key} ${id}`;
@@ -245,10 +256,10 @@ export class MemoryLimitStore implements LimitStore {
     return tally;
   }
 
-  /** A bucket that is full, and a period that is over, are like ones that were never used. */
+  /** Removes full buckets and past periods, which equal ones that were never used. */
   #sweep(now: number): void {
     for (const [key, { level, updatedAt }] of this.#buckets) {
-      if (level >= 0 && now - updatedAt > 120_000) this.#buckets.delete(key);
+      if (level >= 0 && now - updatedAt > IDLE_BUCKET_MS) this.#buckets.delete(key);
     }
     const wall = this.clock.wallTime();
     for (const [key, { endsAt }] of this.#tallies) {

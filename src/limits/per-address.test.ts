@@ -29,7 +29,7 @@ function limiterFor(rules: AddressRules | null, queueTimeoutMs = 100) {
 const never = new AbortController().signal;
 
 describe('the rate', () => {
-  test('is never exceeded in any window of time, and what is refused is counted', () => {
+  test('is never exceeded in any window of time, and rejections are counted', () => {
     const steps = fc.array(
       fc.oneof(fc.constant('spend' as const), fc.double({ min: 0, max: 3_000, noNaN: true })),
       { maxLength: 60 },
@@ -64,7 +64,7 @@ describe('the rate', () => {
     );
   });
 
-  test('lets in whoever comes no faster than it', () => {
+  test('admits every request that arrives no faster', () => {
     const { clock, spend } = limiterFor({ rps: 4, burst: 1, inflight: null });
     for (let count = 0; count < 100; count += 1) {
       expect(spend()).not.toBeInstanceOf(GatewayError);
@@ -72,7 +72,7 @@ describe('the rate', () => {
     }
   });
 
-  test('is reported, and a refusal says when to come again', () => {
+  test('is reported, and a rejection says when to retry', () => {
     const { clock, spend } = limiterFor({ rps: 0.5, burst: 2, inflight: null });
     expect(spend()).toEqual({ limit: 2, remaining: 1, resetSeconds: 2 });
     expect(spend()).toEqual({ limit: 2, remaining: 0, resetSeconds: 4 });
@@ -86,14 +86,14 @@ describe('the rate', () => {
     expect(spend()).not.toBeInstanceOf(GatewayError);
   });
 
-  test('of one address is no other address’s', () => {
+  test('is separate for each address', () => {
     const { spend } = limiterFor({ rps: 1, burst: 1, inflight: null });
     expect(spend('a')).not.toBeInstanceOf(GatewayError);
     expect(spend('a')).toBeInstanceOf(GatewayError);
     expect(spend('b')).not.toBeInstanceOf(GatewayError);
   });
 
-  test('is remembered for a busy address while quiet ones are forgotten', () => {
+  test('is kept for a busy address while idle ones are removed', () => {
     const { clock, spend } = limiterFor({ rps: 1, burst: 2, inflight: null });
     for (let index = 0; index < 10_000; index += 1) spend(`quiet ${index}`);
     clock.advance(10_000);
@@ -103,7 +103,7 @@ describe('the rate', () => {
     expect(spend('busy')).toBeInstanceOf(GatewayError);
   });
 
-  test('does not exist without rules', async () => {
+  test('is unlimited without rules', async () => {
     const { limiter, spend } = limiterFor(null);
     expect(limiter.enabled).toBe(false);
     for (let count = 0; count < 100; count += 1) expect(spend()).toBeUndefined();
@@ -111,7 +111,7 @@ describe('the rate', () => {
   });
 });
 
-describe('places in flight', () => {
+describe('concurrency slots of an address', () => {
   type Step =
     | { readonly kind: 'enter' | 'settle' }
     | { readonly kind: 'leave' | 'abort'; readonly who: number }
@@ -128,7 +128,7 @@ describe('places in flight', () => {
     },
   );
 
-  test('are never more than allowed and all free again at the end, under any aborts and timeouts', async () => {
+  test('never exceed the limit and are all released at the end, with any aborts and timeouts', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),
@@ -165,7 +165,7 @@ describe('places in flight', () => {
             else await settle();
           }
           await settle();
-          // Whoever is inside leaves, twice for good measure, until nobody is left who waits.
+          // Every caller with a slot releases it twice, until no caller is waiting.
           for (let round = 0; round <= callers.length; round += 1) {
             for (const caller of callers) caller.leave?.();
             for (const caller of callers) caller.leave?.();
@@ -174,7 +174,7 @@ describe('places in flight', () => {
           expect(most).toBeLessThanOrEqual(inflight);
           expect([inside, settled, clock.sleeping]).toEqual([0, callers.length, 0]);
 
-          // All places are there, and not one more.
+          // Exactly the allowed number of slots is free.
           for (let count = 0; count < inflight; count += 1) await limiter.enter('a', never);
           const refusal = limiter.enter('a', never).catch((error: unknown) => error);
           await settle();
@@ -186,7 +186,7 @@ describe('places in flight', () => {
     );
   });
 
-  test('go to those who wait in the order in which they came', async () => {
+  test('are granted in order of arrival', async () => {
     const { limiter } = limiterFor({ rps: 1, burst: 1, inflight: 1 });
     const order: number[] = [];
     const leave = await limiter.enter('a', never);
@@ -200,7 +200,7 @@ describe('places in flight', () => {
     expect(order).toEqual([1, 2, 3]);
   });
 
-  test('are refused when none comes free in time; an abort ends the waiting with its reason', async () => {
+  test('are rejected when none is free in time; an abort rejects with its reason', async () => {
     const { clock, limiter, refused } = limiterFor({ rps: 1, burst: 1, inflight: 1 }, 1_500);
     await limiter.enter('a', never);
     const late = limiter.enter('a', never).catch((error: unknown) => error);
@@ -215,7 +215,7 @@ describe('places in flight', () => {
     expect(refused()).toBe(1);
   });
 
-  test('are not waited for by a client that has gone already', async () => {
+  test('are not queued for when the client has already disconnected', async () => {
     const { clock, limiter } = limiterFor({ rps: 1, burst: 1, inflight: 1 });
     const leave = await limiter.enter('a', never);
     const reason = new Error('gone');
@@ -226,7 +226,7 @@ describe('places in flight', () => {
     expect(await outcome).toBe(reason);
   });
 
-  test('are without number when the rules say so', async () => {
+  test('are unlimited when the rules have no limit', async () => {
     const { limiter } = limiterFor({ rps: 1, burst: 1, inflight: null });
     for (let count = 0; count < 50; count += 1) await limiter.enter('a', never);
   });

@@ -3,17 +3,17 @@ import { GatewayError } from '../core/errors.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
 
 export interface AddressRules {
-  /** Requests per second that refill the allowance. */
+  /** Requests per second. */
   readonly rps: number;
-  /** The allowance: requests that may come at once. */
+  /** Capacity of the token bucket: requests that may arrive at once. */
   readonly burst: number;
-  /** Requests at the same time; null for any number. */
+  /** Concurrent requests; null for no limit. */
   readonly inflight: number | null;
 }
 
 export interface AddressLimits {
   readonly rules: AddressRules | null;
-  /** How long a request may wait for a place, in milliseconds. */
+  /** Milliseconds that a request may wait for a concurrency slot. */
   readonly queueTimeoutMs: number;
 }
 
@@ -28,12 +28,12 @@ interface AddressState {
   readonly waiting: Set<Waiter>;
 }
 
-/** Addresses that are remembered before those at rest are forgotten. */
+/** Beyond this number of addresses, idle ones are removed. */
 const MAX_IDLE_ADDRESSES = 10_000;
 
 /**
- * What one client address may use, held in memory: a token bucket for the rate (no window edges to burst over)
- * and a count of requests in flight, for which a request waits its turn.
+ * Limits each client address, in this gateway's memory: a token bucket for the rate, which unlike a fixed window allows
+ * no double burst, and a number of concurrency slots with a first-in, first-out queue.
  */
 export class AddressLimiter {
   readonly #states = new Map<string, AddressState>();
@@ -41,6 +41,7 @@ export class AddressLimiter {
   constructor(
     private readonly clock: Clock,
     private readonly limits: () => AddressLimits,
+    /** Called for each rejected request. */
     private readonly onRefused: () => void,
   ) {}
 
@@ -49,8 +50,9 @@ export class AddressLimiter {
   }
 
   /**
-   * Takes one request from the address's allowance.
-   * @returns the state of the allowance; undefined where addresses are not limited
+   * Takes one request from the address's token bucket.
+   *
+   * @returns the state of the bucket; undefined where addresses are not limited
    * @throws GatewayError `rate_limit_exceeded`
    */
   spend(address: string): RateLimitStatus | undefined {
@@ -75,9 +77,10 @@ export class AddressLimiter {
   }
 
   /**
-   * Takes a place among the requests in flight, waiting for one if need be.
-   * @returns gives the place back; calling it again changes nothing
-   * @throws GatewayError `rate_limit_exceeded` when no place came free in time; the signal's reason when it aborts
+   * Takes a concurrency slot of the address, and waits for one if necessary.
+   *
+   * @returns a function that releases the slot; only its first call has an effect
+   * @throws GatewayError `rate_limit_exceeded` when no slot is free in time; the signal's reason when it aborts
    */
   async enter(address: string, signal: AbortSignal): Promise<() => void> {
     const { rules, queueTimeoutMs } = this.limits();
@@ -90,14 +93,14 @@ export class AddressLimiter {
       if (!held) return;
       held = false;
       const [next] = state.waiting;
-      // A place goes straight to the one who waits, so that nobody slips in between.
+      // The slot passes directly to the first waiting request, so that no new request overtakes it.
       if (next) next.enter();
       else state.inflight -= 1;
     };
   }
 
   async #wait(state: AddressState, inflight: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
-    // An abort that has been is not announced again.
+    // A signal that has already aborted sends no event.
     signal.throwIfAborted();
     const timeout = new AbortController();
     const { promise: entered, resolve } = Promise.withResolvers<void>();
@@ -115,7 +118,7 @@ export class AddressLimiter {
     try {
       await Promise.race([entered, this.clock.sleep(timeoutMs, timeout.signal)]);
     } catch (error) {
-      // Whoever was let in owns the place, even if the time ran out in the same moment.
+      // The slot was granted in the same turn as the timeout or abort: the caller owns it.
       if (!inside) throw error;
     } finally {
       signal.removeEventListener('abort', stop);
@@ -126,7 +129,7 @@ export class AddressLimiter {
     this.onRefused();
     throw new GatewayError(
       'rate_limit_exceeded',
-      `Too many requests at the same time from this address: ${inflight} are allowed (limits.per_ip.inflight), and none ended within ${timeoutMs} ms.`,
+      `Too many concurrent requests from this address: ${inflight} are allowed (limits.per_ip.inflight), and none ended within ${timeoutMs} ms.`,
       { retryAfterSeconds: Math.max(1, Math.ceil(timeoutMs / 1000)) },
     );
   }
@@ -145,7 +148,7 @@ export class AddressLimiter {
     return state;
   }
 
-  /** An address whose allowance has filled up again is like one that was never seen. */
+  /** Removes addresses whose bucket is full and that hold no slot: they equal new ones. */
   #evictIdle(now: number, rules: AddressRules): void {
     for (const [address, state] of this.#states) {
       const tokens = state.tokens + ((now - state.updatedAt) / 1000) * rules.rps;

@@ -1,19 +1,19 @@
 import type { Charge, Counter } from './counter.ts';
 import { type Reservation, type ReserveResult, unchargedIndexesOf } from './limit-store.ts';
 
-/** How a counter is told to Redis. */
+/** A counter as the script receives it. */
 export interface CounterInRedis {
   readonly key: string;
-  /** Used by what this gateway knows, should the key be gone. */
+  /** Use that this gateway has last seen; the start value when the key is missing. */
   readonly known: number;
   readonly ttlMs: number;
 }
 
-/** What a reservation took, and what was used of it; by the order of the charges, and nothing where none is told. */
+/** A reservation and its actual use, in the order of the charges; 0 where absent. */
 export interface Settlement {
   readonly reservation: Reservation;
   readonly used: readonly number[];
-  /** It is not known whether it was taken, nor whether it will be. */
+  /** Set when the reservation got no response, so that Redis may execute it later. */
   readonly abandoned?: true;
 }
 
@@ -25,28 +25,28 @@ interface Slot {
   counterState: number | undefined;
 }
 
-/** A reservation that waits for its answer. */
+/** A reservation without a response yet. */
 export interface PendingReservation {
   readonly id: string;
   readonly charges: readonly Charge[];
   resolve(result: ReserveResult): void;
-  /** Whether anything was taken is not known. */
+  /** Called when there is no response. Redis may or may not have executed the reservation. */
   failed(error: unknown): void;
 }
 
 const NONE: readonly number[] = [];
 
+/** Bounds of one script, which blocks Redis while it runs. */
 const MAX_RESERVATIONS = 100;
 const MAX_SETTLEMENTS = 400;
-/** A script that works on more counters would hold others up. */
 const MAX_COUNTERS = 1_000;
 
-/** Settlements and reservations that go to Redis in one script, each counter named once (`storage/kv/limits.lua`). */
+/** Settlements and reservations of one script call. Each counter is named once (`storage/kv/limits.lua`). */
 export class RedisLimitBatch {
   readonly keys: string[];
   readonly settlements: Settlement[] = [];
   readonly #slots = new Map<Counter, Slot>();
-  /** Counters of one key can be several objects: a tenant's in each of its keys, or before and after a change. */
+  /** By Redis key: several counter objects can have one key, such as a tenant's in each of its API keys. */
   readonly #numbers = new Map<string, number>();
   readonly #counters: (string | number)[][] = [];
   readonly #settled: (string | number)[] = [];
@@ -98,32 +98,33 @@ export class RedisLimitBatch {
     if (abandoned) this.#abandoned.push(id);
   }
 
-  /** What the script is told. */
+  /** Arguments of the script. @param leaseMs lifetime of the gateway's concurrency slots without a heartbeat */
   parameters(replica: string, leaseMs: number): readonly unknown[] {
     return [replica, leaseMs, this.#counters, this.#settled, this.#reserved, this.#abandoned];
   }
 
   /**
-   * Answers all who asked.
-   * @param reply the script's
-   * @param onUse told how the quotas and budgets stand after it
-   * @throws when it is none
+   * Resolves all reservations of the batch.
+   *
+   * @param reply the script's reply: a JSON list of numbers
+   * @param onUse called with the use of each quota and budget
+   * @throws Error when the reply is not such a list
    */
   result(reply: unknown, onUse: (charge: Charge, used: number) => void): void {
     const numbers = new NumberReader(reply);
-    const answers = this.#pending.map(({ id, charges }) => this.#read(numbers, id, charges));
+    const results = this.#pending.map(({ id, charges }) => this.#read(numbers, id, charges));
     for (const first of this.#slots.values()) {
       for (let slot: Slot | undefined = first; slot; slot = slot.next) {
         if (slot.counterState !== undefined) onUse(slot.charge, slot.counterState);
       }
     }
     this.#pending.forEach((pending, index) => {
-      const result = answers[index];
+      const result = results[index];
       if (result) pending.resolve(result);
     });
   }
 
-  /** Tells all who asked that there is no answer. */
+  /** Fails all reservations of the batch. */
   fail(error: unknown): void {
     for (const pending of this.#pending) pending.failed(error);
   }
@@ -184,25 +185,25 @@ export class RedisLimitBatch {
   }
 }
 
-/** Reads a JSON list of numbers, one after the other. */
+/** Reads a JSON list of numbers in order. */
 class NumberReader {
   readonly #numbers: readonly unknown[];
   #at = 0;
 
   constructor(reply: unknown) {
     const list: unknown = typeof reply === 'string' ? JSON.parse(reply) : undefined;
-    if (!Array.isArray(list)) throw noAnswer();
+    if (!Array.isArray(list)) throw invalidReply();
     this.#numbers = list;
   }
 
   next(): number {
     const number = this.#numbers[this.#at];
     this.#at += 1;
-    if (typeof number !== 'number') throw noAnswer();
+    if (typeof number !== 'number') throw invalidReply();
     return number;
   }
 }
 
-function noAnswer(): Error {
-  return new Error('the store of limits gave an answer that is none');
+function invalidReply(): Error {
+  return new Error('the limits script returned an invalid reply');
 }

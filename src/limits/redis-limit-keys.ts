@@ -1,29 +1,37 @@
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
 
-/** Places are held so long without a sign of life. */
+/** Concurrency slots of a gateway are released this long after its last heartbeat. */
 export const LEASE_MS = 10_000;
+/** Lifetime of the key of concurrency slots after its last change. */
 export const SLOT_TTL_MS = LEASE_MS * 4;
+/** Lifetime of a rate's key beyond the time that its bucket takes to fill. */
 const IDLE_MS = 120_000;
+/** A period's key outlives it, for late settlements and reports. */
 const TTL_AFTER_PERIOD_MS = 2 * 86_400_000;
 
-/** What of a request has its keys together, so that one step can work on them. */
+/** The charges of a request whose keys are in one hash slot of the cluster, so that one script can access them. */
 export interface Part {
+  /** The hash tag of the keys. */
   readonly tag: string;
   readonly charges: readonly Charge[];
-  /** Where they stand among all of the request's. */
+  /** Their indexes among all charges of the request. */
   readonly indexes: readonly number[];
 }
 
-/** The names of what limits keep in Redis. */
+/** Names of the Redis keys of limits. */
 export class RedisLimitKeys {
-  /** @param cluster whether keys of one step must lie together: then those of a tenant do, and those of all others */
+  /**
+   * @param prefix begins every key
+   * @param cluster true where one script may access one hash slot only: all keys of a tenant then share a slot, and all
+   *   keys of addresses, models and targets another
+   */
   constructor(
     private readonly prefix: string,
     private readonly cluster: boolean,
   ) {}
 
-  /** What keys that lie together have in common: the tenant, where there is one. */
+  /** The hash tag of a counter: the tenant, or empty without a cluster or a tenant. */
   tag({ subject }: Counter): string {
     if (!this.cluster) return '';
     const { scope, id } = subject;
@@ -35,27 +43,27 @@ export class RedisLimitKeys {
     return `${this.#under(this.tag(counter))}:${counter.key}${time}`;
   }
 
-  /** Reservations of a gateway that are not settled. */
+  /** Hash of a gateway's open reservations. */
   journal(tag: string, replica: string): string {
     return `${this.#under(tag)}:open:${replica}`;
   }
 
-  /** That something was added. */
+  /** Marks an addition as executed, so that a retry has no effect. */
   added(tag: string, id: string): string {
     return `${this.#under(tag)}:added:${id}`;
   }
 
-  /** Who works here, and when each was last seen. */
+  /** Hash of the gateways, with the time of each one's last heartbeat. */
   get replicas(): string {
     return `${this.prefix}:replicas`;
   }
 
-  /** Where a gateway has journals. */
+  /** Set of the hash tags for which a gateway has a journal. */
   tags(replica: string): string {
     return `${this.prefix}:tags:${replica}`;
   }
 
-  /** Undefined where all lie together, as they do on a single server. */
+  /** @returns the charges by hash tag; undefined without a cluster */
   parts(charges: readonly Charge[]): readonly Part[] | undefined {
     if (!this.cluster) return undefined;
     const parts = Map.groupBy(charges.entries(), ([, { counter }]) => this.tag(counter));
@@ -71,7 +79,7 @@ export class RedisLimitKeys {
   }
 }
 
-/** How long the key of a counter is kept after it was last changed, in milliseconds. */
+/** @returns milliseconds that a counter's key is kept after its last change */
 export function ttlMs(counter: Counter, period: Period | undefined, now: number): number {
   if (counter.kind === 'rate') return Math.ceil((2 * counter.capacity) / counter.perMs) + IDLE_MS;
   if (counter.kind === 'concurrency') return SLOT_TTL_MS;

@@ -17,20 +17,20 @@ export interface RedisLimitSenderOptions {
   readonly journal: (tag: string) => string;
   readonly inRedis: (charge: Charge) => CounterInRedis;
   readonly onUse: (charge: Charge, used: number) => void;
-  /** Told of settlements that Redis may not have learned of. */
+  /** Called with settlements that Redis may not have executed. */
   readonly onUnsettled: (tag: string, settlements: readonly Settlement[]) => void;
 }
 
-/** So long a settlement may wait for others where nobody waits for it. */
+/** Milliseconds that a settlement without concurrency slots may wait for others. */
 const FLUSH_DELAY_MS = 5;
 
 /**
- * Sends what a gateway reserves and settles: all that comes in one turn of the event loop goes in one script, for a
- * command costs the client 10 to 25 us whatever is in it. Settlements that free no places wait a little longer for company.
+ * Sends reservations and settlements to Redis. All of one event-loop turn are sent as one script call, because a call
+ * costs the client 10 to 25 µs regardless of its content. Settlements that release no slots wait up to 5 ms for a batch.
  */
 export class RedisLimitSender {
   readonly #script: RedisScript;
-  /** By what their keys have in common. */
+  /** By hash tag. */
   readonly #batches = new Map<string, RedisLimitBatch>();
   readonly #sending = new Set<Promise<void>>();
   #settling = 0;
@@ -41,21 +41,22 @@ export class RedisLimitSender {
     this.#script = new RedisScript(options.client, 'limits');
   }
 
-  /** Settlements that are on their way. */
+  /** Number of settlements without a response. */
   get unsettled(): number {
     let waiting = 0;
     for (const { settlements } of this.#batches.values()) waiting += settlements.length;
     return waiting + this.#settling;
   }
 
-  reserve(tag: string, asked: PendingReservation): void {
+  /** Calls `resolve` or `failed` of the reservation once. */
+  reserve(tag: string, pending: PendingReservation): void {
     const batch = this.#batch(tag);
-    batch.reserve(asked);
+    batch.reserve(pending);
     if (batch.full) this.#send(tag, batch);
     else this.#flushSoon();
   }
 
-  /** @param soon whether somebody may be waiting for what it frees */
+  /** @param soon true when it releases concurrency slots, which other requests may be waiting for */
   settle(tag: string, settlement: Settlement, soon: boolean): void {
     const batch = this.#batch(tag);
     batch.settle(settlement);
@@ -64,7 +65,7 @@ export class RedisLimitSender {
     else this.#flushLater();
   }
 
-  /** Sends all that waits. Resolves when all that was sent is answered, and never fails. */
+  /** Sends all queued calls. Resolves when every call has a response or has failed; never rejects. */
   async flush(): Promise<void> {
     this.#flush();
     await Promise.all(this.#sending);

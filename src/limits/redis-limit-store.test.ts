@@ -26,7 +26,7 @@ import { SharedLimitStore } from './shared-limit-store.ts';
 
 const SCRIPT = readFileSync(new URL('../storage/kv/limits.lua', import.meta.url), 'utf8');
 
-/** Where the reservations stand that are open beside a counter. */
+/** Key of the journal that belongs to a counter's key. */
 async function journalOf(client: RedisClient, { key }: Counter): Promise<string> {
   const [found = ''] = [await client.call('KEYS', [`*${key}*`])].flat().map(String);
   const [journal = ''] = [await client.call('KEYS', [`${found.slice(0, found.indexOf('}'))}}:open:*`])]
@@ -35,7 +35,7 @@ async function journalOf(client: RedisClient, { key }: Counter): Promise<string>
   return journal;
 }
 
-describe.skipIf(!canStopRedis)('a store that is lost', () => {
+describe.skipIf(!canStopRedis)('an unreachable store', () => {
   let redis: TestRedis;
   beforeAll(async () => {
     redis = await startRedis();
@@ -68,12 +68,12 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     const deadline = performance.now() + 10_000;
     do {
       await store.heartbeat();
-      if (performance.now() > deadline) throw new Error('it did not come back');
+      if (performance.now() > deadline) throw new Error('the store is still unreachable');
       await new Promise((resolve) => setTimeout(resolve, 20));
     } while (store.unavailable);
   }
 
-  test('leaves each limit to its policy, and is told afterwards what was used', async () => {
+  test('leaves each limit to its policy, and receives the use afterwards', async () => {
     const { store, changes } = await shared();
     const [local, strict] = [quota(10), quota(10, { onStoreLoss: 'refuse' })];
     for (let round = 0; round < 4; round += 1) granted(await store.reserve([charge(local)]));
@@ -83,7 +83,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     let alone = 0;
     for (let round = 0; round < 20; round += 1)
       if ((await store.reserve([charge(local)])).granted) alone += 1;
-    // Four were used before: six are left, and not ten.
+    // Four were used before: six are left, not ten.
     expect(alone).toBe(6);
     await redis.start();
     await back(store);
@@ -94,7 +94,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     await store.close();
   });
 
-  test('settles what was taken before, after', async () => {
+  test('settles earlier reservations once it is reachable again', async () => {
     const { store } = await shared();
     const tokens = quota(100, { of: 'tokens' });
     const before = granted(await store.reserve([charge(tokens, 80)]));
@@ -108,7 +108,7 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
     await store.close();
   });
 
-  test('that comes back empty is told what was known', async () => {
+  test('that returns empty receives the last known use', async () => {
     const { store } = await shared();
     const day = quota(10);
     for (let round = 0; round < 7; round += 1) granted(await store.reserve([charge(day)]));
@@ -122,8 +122,8 @@ describe.skipIf(!canStopRedis)('a store that is lost', () => {
   });
 });
 
-describe.skipIf(!hasRedis)('what comes in one moment', () => {
-  test('goes in one script, settlements before what they make room for', async () => {
+describe.skipIf(!hasRedis)('a batch of one event-loop turn', () => {
+  test('is one script call, with settlements before reservations', async () => {
     const { url } = await sharedRedis();
     const store = await redisStore(url, `moment-${unique()}`, false);
     const client = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
@@ -144,7 +144,7 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     );
     expect(answers.filter((result) => result.granted)).toHaveLength(2);
     expect((await scripts()) - before).toBe(1);
-    // More than one script may take.
+    // More than one script call accepts.
     const many = await Promise.all(Array.from({ length: 950 }, () => store.reserve([charge(day)])));
     expect(many.every((result) => result.granted)).toBe(true);
     expect((await scripts()) - before).toBeLessThan(20);
@@ -153,14 +153,14 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
     client.disconnect();
   });
 
-  test('is answered by an error where the store gives none, and what it settled is settled later', async () => {
+  test('rejects when the store does not respond, and settles later', async () => {
     const { url } = await sharedRedis();
     const store = await redisStore(url, `moment-${unique()}`, false);
     const [day, text] = [quota(10), quota(10)];
     const first = granted(await store.reserve([charge(day, 5)]));
     const client = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await client.connected();
-    // A counter that is none makes the script fail.
+    // A key of another type makes the script fail.
     const [key = ''] = [await client.call('KEYS', [`*${day.key}*`])].flat().map(String);
     await client.call('LPUSH', [key.replace(day.key, text.key), 'x']);
     store.settle(first.reservation, [1]);
@@ -175,8 +175,8 @@ describe.skipIf(!hasRedis)('what comes in one moment', () => {
   });
 });
 
-describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
-  test('takes nothing when it comes after all, behind its settlement', async () => {
+describe.skipIf(!hasRedis)('a reservation without a response', () => {
+  test('takes nothing when Redis executes it after its settlement', async () => {
     const { url } = await sharedRedis();
     const real = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await real.connected();
@@ -218,8 +218,8 @@ describe.skipIf(!hasRedis)('a reservation that was not answered', () => {
   });
 });
 
-describe.skipIf(!hasRedis)('a settlement that is sent twice', () => {
-  test('of a reservation that never came gives nothing back', async () => {
+describe.skipIf(!hasRedis)('a repeated settlement', () => {
+  test('of a reservation that Redis never executed releases nothing', async () => {
     const { url } = await sharedRedis();
     const real = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await real.connected();
@@ -247,7 +247,7 @@ describe.skipIf(!hasRedis)('a settlement that is sent twice', () => {
     granted(await store.reserve([charge(day, 6), charge(two)]));
     steps.push('refuse', 'lose the answer');
     await expect(store.reserve([charge(day, 3), charge(two)])).rejects.toThrow(StoreUnavailableError);
-    // The script with its settlement runs, and nobody knows.
+    // The script with its settlement runs, but its reply is lost.
     const deadline = performance.now() + 5_000;
     while (steps.length > 0 && performance.now() < deadline)
       await new Promise((resolve) => setImmediate(resolve));
@@ -261,8 +261,8 @@ describe.skipIf(!hasRedis)('a settlement that is sent twice', () => {
   });
 });
 
-describe.skipIf(!hasRedis)('a gateway that is killed', () => {
-  test('gives its places back when others notice; what it took otherwise stays taken', async () => {
+describe.skipIf(!hasRedis)('a crashed gateway', () => {
+  test('has its slots released by another; its other charges stay', async () => {
     const { url } = await sharedRedis();
     const prefix = `killed-${unique()}`;
     const dead = await redisStore(url, prefix, false);

@@ -18,45 +18,50 @@ import { RedisLimitSender } from './redis-limit-sender.ts';
 export interface RedisLimitStoreOptions {
   readonly client: RedisClient;
   readonly prefix: string;
-  /** This gateway; no other has the same. */
+  /** Id of this gateway, unique among all that share the store. */
   readonly replica: string;
   readonly clock: Clock;
-  /** In a cluster, keys of one step must lie together. */
+  /** True for a Redis cluster, where one script may access one hash slot only. */
   readonly cluster: boolean;
-  /** What is known to be used, should the store have lost it. */
+  /** Last known use of a quota or budget, for a store that has lost it. */
   readonly cachedUse: (counter: string, period: string) => number;
-  /** Told of what each step has shown to be used of quotas and budgets. */
+  /** Called with the use of quotas and budgets after each reservation. */
   readonly onUse: (counter: string, period: string, used: number) => void;
-  /** Told of reservations of gateways that are gone; what they took of quotas and budgets stays taken. */
+  /** Called with the number of open reservations of a crashed gateway. Their quotas and budgets stay charged. */
   readonly onLost: (count: number) => void;
 }
 
-/** Settlements that wait for the store; more than these are given up, the oldest first. */
+/** Beyond this number of queued settlements, the oldest are dropped. */
 const MAX_UNSETTLED = 200_000;
-/** Settled in one step when the store is back, or for a gateway that is gone. */
+/** Settlements of one script call after an outage, or for a crashed gateway. */
 const SETTLE_BATCH_SIZE = 400;
+/** Lifetime of the mark that an addition was executed. */
 const MARK_MS = 86_400_000;
+/** Time after which a reservation without a response cannot be executed any more. */
 const ABANDONED_MS = 600_000;
-/** What stands in the journal for a reservation that nobody waits for any more. */
+/** Journal entry of a reservation without a response: should Redis execute it later, it takes nothing. */
 const ABANDONED = '-';
 
-/** Answers in place of the store. @throws what the request is to be refused with */
+/** Decides a reservation while the store is unreachable. @throws StoreUnavailableError to reject the request */
 export type OnUnavailable = (charges: readonly Charge[], unavailable: StoreUnavailableError) => ReserveResult;
 
-/** Limits that several gateways share, in Redis or Valkey: one step, and one round trip, for each request. */
+/**
+ * Limits that several gateways share, in Redis or Valkey. A request takes one round trip, shared with the other requests
+ * of the same event-loop turn. Fails closed with `StoreUnavailableError` while the store is unreachable.
+ */
 export class RedisLimitStore implements LimitStore {
   readonly #keys: RedisLimitKeys;
   readonly #sender: RedisLimitSender;
   readonly #limits: RedisScript;
   readonly #add: RedisScript;
   readonly #heartbeatScript: RedisScript;
-  /** Places that this gateway holds. */
+  /** Concurrency slots that this gateway holds, by counter key. */
   readonly #held = new Map<string, { readonly counter: Counter; readonly held: number }>();
   readonly #unsettled = new Map<string, { readonly tag: string; readonly settlement: Settlement }>();
   readonly #tags = new Set<string>();
-  /** Reservations so far. They are told apart by their gateway's journal and this. */
+  /** Number of reservations so far: their id within this gateway's journal. */
   #ids = 0;
-  /** Reservations that got no answer, the oldest first: their marks in the journal are to be removed some day. */
+  /** Reservations without a response, oldest first, whose journal entries are to be removed later. */
   #abandoned: { readonly tag: string; readonly id: string; readonly at: number }[] = [];
 
   constructor(private readonly options: RedisLimitStoreOptions) {
@@ -83,16 +88,17 @@ export class RedisLimitStore implements LimitStore {
     });
   }
 
+  /** True while connected. */
   get ready(): boolean {
     return this.options.client.ready;
   }
 
-  /** Settlements that the store has not been told of. */
+  /** Number of settlements that the store has not confirmed. */
   get unsettled(): number {
     return this.#unsettled.size + this.#sender.unsettled;
   }
 
-  /** @param onUnavailable answers where the store does not; without it, that is an error */
+  /** @param onUnavailable decides while the store is unreachable; without it, the promise rejects */
   reserve(charges: readonly Charge[], onUnavailable?: OnUnavailable): Promise<ReserveResult> {
     this.#ids += 1;
     const id = String(this.#ids);
@@ -149,13 +155,14 @@ export class RedisLimitStore implements LimitStore {
       const now = this.options.clock.wallTime();
       return Math.min(counter.capacity, level + Math.max(0, now - since) * counter.perMs);
     } catch (cause) {
-      throw new StoreUnavailableError('the store of limits did not answer', { cause });
+      throw new StoreUnavailableError('the limit store did not respond', { cause });
     }
   }
 
   /**
-   * Adds what was used while the store was not to be reached. Sent again with the same id, it is added once.
-   * @throws when the store can't be reached now
+   * Adds use that was counted while the store was unreachable. A retry with the same id has no effect.
+   *
+   * @throws Error when the store is unreachable
    */
   async add(
     id: string,
@@ -165,7 +172,7 @@ export class RedisLimitStore implements LimitStore {
     for (const [tag, some] of Map.groupBy(uses, ({ counter }) => this.#keys.tag(counter))) {
       const counters = some.map(({ counter, period, amount }) => [
         amount,
-        // What is known by now has this in it.
+        // The last known use already includes this amount.
         Math.max(0, this.options.cachedUse(counter.key, period.id) - amount),
         ttlMs(counter, period, now),
       ]);
@@ -175,9 +182,11 @@ export class RedisLimitStore implements LimitStore {
   }
 
   /**
-   * To be called every few seconds: says that this gateway lives, sends what waits, and settles for those that no longer do.
-   * @returns how many gateways share the store
-   * @throws when the store can't be reached now
+   * Renews this gateway's concurrency slots, sends queued settlements and settles for crashed gateways. Call it every
+   * 2 seconds; slots expire 10 seconds after the last call.
+   *
+   * @returns the number of gateways that share the store, at least 1
+   * @throws Error when the store is unreachable
    */
   async heartbeat(): Promise<number> {
     const { client, replica } = this.options;
@@ -203,12 +212,12 @@ export class RedisLimitStore implements LimitStore {
       await this.#sendUnsettled();
       if (this.ready && this.unsettled === 0) await client.call('HDEL', [this.#keys.replicas, replica]);
     } catch {
-      // The store is gone: another gateway settles for this one when its time is over.
+      // The store is unreachable: another gateway settles for this one after its lease expires.
     }
     client.disconnect();
   }
 
-  /** Settles for a gateway that is gone: its places come back, what it took otherwise stays taken. */
+  /** Settles for a crashed gateway: releases its slots, and leaves its other charges in place. */
   async #settleFor(replica: string): Promise<void> {
     const { client } = this.options;
     let unavailable = 0;
@@ -226,7 +235,7 @@ export class RedisLimitStore implements LimitStore {
     if (unavailable > 0) this.options.onLost(unavailable);
   }
 
-  /** @param entries of a journal: a reservation, and the keys of its places as JSON */
+  /** @param entries of a journal: id of a reservation, and the keys of its slots as a JSON list */
   async #releaseAbandoned(
     replica: string,
     journal: string,
@@ -246,7 +255,7 @@ export class RedisLimitStore implements LimitStore {
     await this.#limits.run([journal, ...keys], [replica, LEASE_MS, counters, settlements, [], []]);
   }
 
-  /** What has not come for so long will not come any more. */
+  /** Removes journal entries of reservations that can no longer be executed. */
   async #forgetAbandoned(): Promise<void> {
     const { client, clock, replica } = this.options;
     const before = clock.now() - ABANDONED_MS;
@@ -268,11 +277,11 @@ export class RedisLimitStore implements LimitStore {
       }
       await this.#sender.flush();
       if (some.some(([name]) => this.#unsettled.has(name)))
-        throw new StoreUnavailableError('the store of limits did not take what was settled');
+        throw new StoreUnavailableError('the limit store did not accept queued settlements');
     }
   }
 
-  /** Rejected with a StoreUnavailableError when there is no answer; what was taken all the same is given back. */
+  /** Without a response, the reservation is settled at once, in case Redis executed it, and `onUnavailable` decides. */
   #reserve(
     tag: string,
     id: string,
@@ -295,7 +304,7 @@ export class RedisLimitStore implements LimitStore {
             { reservation: { id, charges, unchargedIndexes: [] }, used: [], abandoned: true },
             true,
           );
-          const unavailable = new StoreUnavailableError('the store of limits did not answer', { cause });
+          const unavailable = new StoreUnavailableError('the limit store did not respond', { cause });
           if (!onUnavailable) reject(unavailable);
           else {
             try {
@@ -309,7 +318,7 @@ export class RedisLimitStore implements LimitStore {
     });
   }
 
-  /** Counts the places that a reservation holds. */
+  /** Counts the concurrency slots of a reservation. */
   #hold({ charges, unchargedIndexes }: Reservation): void {
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
@@ -318,7 +327,7 @@ export class RedisLimitStore implements LimitStore {
     }
   }
 
-  /** Where keys do not all lie together: what one part refuses, or does not answer, the others give back. */
+  /** Reserves in several hash slots. If one part is rejected or fails, the other parts are settled with a use of 0. */
   async #reserveAll(id: string, charges: readonly Charge[], parts: readonly Part[]): Promise<ReserveResult> {
     const outcomes = await Promise.allSettled(
       parts.map(({ tag, charges: some }) => this.#reserve(tag, id, some)),

@@ -16,25 +16,27 @@ export interface SharedLimitStoreOptions {
   readonly clock: Clock;
   readonly shared: (known: UsageCache) => RedisLimitStore;
   readonly newId: () => string;
-  /** What was used before this process began. */
+  /** Use of quotas and budgets before this process started. */
   readonly persisted: readonly PeriodCount[];
-  /** Told when the shared store is lost, and when it is back. */
+  /** Called when the shared store becomes unreachable, and when it is reachable again. */
   readonly onChange: (unavailable: boolean, error?: unknown) => void;
 }
 
-/** What this gateway has last seen to be used of quotas and budgets. */
+/** Last known use of quotas and budgets. */
 export interface UsageCache {
   get(counter: string, period: string): number;
   set(counter: string, period: string, used: number): void;
 }
 
-/** After a failure the shared store is left alone for so long. */
+/** Pause before the shared store is used again after a failure. */
 const PAUSE_MS = 1_000;
+/** Beyond this number of counters, the oldest are removed from the cache. */
 const MAX_KNOWN = 200_000;
 
 /**
- * Limits in a store that gateways share and, while that can't be reached, in this gateway's own memory: as a fair share of
- * what was left, or not at all, as each limit says. What was used meanwhile is added when the store is back.
+ * Limits in a shared store, with a fallback to this gateway's memory. While the shared store is unreachable, a limit with
+ * `onStoreLoss: local` allows an equal share of the remaining amount, and one with `refuse` fails closed. Local use of
+ * quotas and budgets is added to the shared store once it is reachable again.
  */
 export class SharedLimitStore implements LimitStore {
   readonly #shared: RedisLimitStore;
@@ -45,7 +47,7 @@ export class SharedLimitStore implements LimitStore {
   #replicas = 1;
   #unavailableUntil = Number.NEGATIVE_INFINITY;
   #unavailable = false;
-  /** What was used while alone, on its way to the shared store; sent with the same id until it has arrived. */
+  /** Local use that is being added to the shared store; retried with the same id until confirmed. */
   #adding: { readonly id: string; readonly uses: ReturnType<MemoryLimitStore['takeUses']> } | undefined;
 
   constructor(private readonly options: SharedLimitStoreOptions) {
@@ -61,21 +63,21 @@ export class SharedLimitStore implements LimitStore {
     });
   }
 
-  /** True while limits are counted by this gateway alone. */
+  /** True while this gateway counts limits alone. */
   get unavailable(): boolean {
     return this.#unavailable;
   }
 
-  /** Settlements that the shared store has not been told of. */
+  /** Number of settlements that the shared store has not confirmed. */
   get unsettled(): number {
     return this.#shared.unsettled;
   }
 
   reserve(charges: readonly Charge[]): ReserveResult | Promise<ReserveResult> {
     if (!this.#shared.ready) {
-      // Told at once, and not at the next beat: it may be back by then.
+      // Reported now, because the store may be reachable again at the next heartbeat.
       if (!this.#unavailable)
-        this.#markUnavailable(new StoreUnavailableError('not connected to the store of limits'));
+        this.#markUnavailable(new StoreUnavailableError('not connected to the limit store'));
       return this.#reserveLocally(charges);
     }
     if (this.options.clock.now() < this.#unavailableUntil) return this.#reserveLocally(charges);
@@ -103,10 +105,10 @@ export class SharedLimitStore implements LimitStore {
     return before + this.#local.stateOf(counter, period);
   }
 
-  /** To be called every few seconds. Never fails. */
+  /** Call it every 2 seconds. Detects the loss and the return of the shared store; never rejects. */
   async heartbeat(): Promise<void> {
     try {
-      if (!this.#shared.ready) throw new StoreUnavailableError('not connected to the store of limits');
+      if (!this.#shared.ready) throw new StoreUnavailableError('not connected to the limit store');
       this.#replicas = await this.#shared.heartbeat();
       await this.#addUses();
       this.#unavailableUntil = Number.NEGATIVE_INFINITY;
@@ -118,7 +120,7 @@ export class SharedLimitStore implements LimitStore {
     }
   }
 
-  /** Keeps what is known to be used, should the shared store lose it. */
+  /** Saves the last known use, for a shared store that loses its data. @throws what `save` throws; the next call retries */
   async saveChanged(save: (counts: readonly PeriodCount[]) => Promise<void>): Promise<void> {
     const keys = [...this.#changed];
     this.#changed.clear();
@@ -139,20 +141,19 @@ export class SharedLimitStore implements LimitStore {
     const strict = charges.find(
       ({ counter: { limit } }) => limit.onStoreLoss === 'refuse' && limit.mode === 'enforce',
     );
-    if (strict)
-      throw new StoreUnavailableError(`the limit ${strict.counter.key} lets nothing pass without its store`);
+    if (strict) throw new StoreUnavailableError(`limit ${strict.counter.key} fails closed without its store`);
     const result = this.#local.reserve(charges);
     if (result.granted) this.#localOnes.add(result.reservation);
     return result;
   }
 
-  /** Sends what was used while alone. */
+  /** Adds local use to the shared store. */
   async #addUses(): Promise<void> {
     if (!this.#adding) {
       const uses = this.#local.takeUses();
       if (uses.length === 0) return;
       this.#adding = { id: this.options.newId(), uses };
-      // From now on it was used before, until the shared store says the same.
+      // Counts as known use until the shared store confirms it.
       for (const { counter, period, amount } of uses) {
         const known = this.#known.get(`${counter.key} ${period.id}`)?.used ?? 0;
         this.#recordUse(counter.key, period.id, known + amount);
