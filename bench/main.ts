@@ -27,7 +27,7 @@ function asJson(run: BenchRun, options: BenchOptions, verdicts: readonly Verdict
     median: measurements.value(each.scenario, each.subject, each.metric) ?? null,
     ratioToFloor: measurements.ratio(each.scenario, each.subject, each.metric, 'floor') ?? null,
   }));
-  // A key of a peer is nobody's business but its owner's.
+  // A peer's key is a secret of its owner.
   const peers = options.peers.map(({ key, ...peer }) => ({ ...peer, hasKey: key !== undefined }));
   return JSON.stringify(
     { format: 1, ...rest, options: { ...options, peers }, targets: verdicts, series },

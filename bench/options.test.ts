@@ -31,7 +31,7 @@ test('defaults', () => {
   });
 });
 
-test('--quick is shorter, and what is given beside it holds', () => {
+test('--quick is shorter, and other options still apply', () => {
   expect(parsed('--quick')).toMatchObject({ rounds: 2, memoryRounds: 1, seconds: 1, chunks: 100 });
   expect(parsed('--quick', '--rounds', '7')).toMatchObject({ rounds: 7, memoryRounds: 1 });
 });

@@ -29,7 +29,7 @@ test('parsePs', () => {
   ]);
 });
 
-test('processTree holds descendants of descendants and nobody else', () => {
+test('processTree holds descendants of descendants and no other process', () => {
   const parents = new Map([
     [1, 0],
     [2, 1],

@@ -63,7 +63,7 @@ export function verdictTable(verdicts: readonly Verdict[], subject: string): str
 const BEGIN = '<!-- results:begin (written by `npm run bench -- --write-docs`) -->';
 const END = '<!-- results:end -->';
 
-/** Replaces what stands between the markers. @throws when they are not there */
+/** Replaces the text between the markers. @throws when they are missing */
 export function replaceResults(document: string, results: string): string {
   const begin = document.indexOf(BEGIN);
   const end = document.indexOf(END);

@@ -8,34 +8,34 @@ import { EventQueue } from './event-queue.ts';
 
 /**
  * A target that is fully sold: each of eight tenants is entitled to an eighth of it. Six send what they are entitled to,
- * one sends half of that, and one is greedy. What does the modest one notice of the greedy one?
+ * one sends a quarter of that, and one sends much more. Measured is how the heavy tenant affects the light one.
  */
 
 export interface FairnessOptions {
-  /** How many times its share the greedy tenant sends. */
-  readonly greed: number;
-  /** `arrival`: everybody waits in one line, as in a gateway that knows nothing of tenants. */
+  /** How many times its share the heavy tenant sends. */
+  readonly load: number;
+  /** `arrival`: one queue for all tenants, as in a gateway that does not know tenants. */
   readonly order: 'fair' | 'arrival';
-  /** How much of their shares all but the greedy and the modest one send. */
+  /** How much of their shares the other tenants send. */
   readonly others?: number;
   readonly seed?: number;
 }
 
 export interface FairnessOutcome {
-  readonly greed: number;
+  readonly load: number;
   readonly order: 'fair' | 'arrival';
-  /** Milliseconds until a modest tenant's requests were let in; until they were answered. */
+  /** Milliseconds until a light tenant's requests were let in; until they were answered. */
   readonly p50: number;
   readonly p99: number;
-  readonly answeredP99: number;
-  /** Requests of modest tenants that were refused. */
+  readonly responseP99: number;
+  /** Requests of light tenants that were refused. */
   readonly refused: number;
   readonly asked: number;
-  /** Share of the tokens that the greedy tenant got. */
-  readonly greedyShare: number;
+  /** Share of the tokens that the heavy tenant got. */
+  readonly heavyShare: number;
 }
 
-const PLACES = 32;
+const SLOTS = 32;
 const TENANTS = 8;
 const TOKENS_PER_SECOND = 60;
 const PROMPT = 200;
@@ -46,17 +46,17 @@ const LONGEST_ANSWER = 2_000;
 const ANSWER_MEAN = ANSWER_MEDIAN * Math.exp(ANSWER_SIGMA ** 2 / 2);
 const DURATION_MS = 60 * 60_000;
 const MAX_QUEUED = 1_000;
-const GREEDY = 'greedy';
-const MODEST = 'modest';
+const HEAVY = 'heavy';
+const LIGHT = 'light';
 /** How much of its share each tenant sends. */
-const sharesOf = (greed: number, others: number): readonly (readonly [tenant: string, share: number])[] => [
-  [GREEDY, greed],
-  [MODEST, 0.25],
+const sharesOf = (load: number, others: number): readonly (readonly [tenant: string, share: number])[] => [
+  [HEAVY, load],
+  [LIGHT, 0.25],
   ...Array.from({ length: TENANTS - 2 }, (_, index) => [`other${index}`, others] as const),
 ];
 
 export async function simulateFairness({
-  greed,
+  load,
   order,
   others = 1.2,
   seed = 7,
@@ -65,7 +65,7 @@ export async function simulateFairness({
   const states = new TargetStates();
   const provider = testProvider({ id: 'engine' });
   const state = states.of({ provider, model: 'm', weight: 1 });
-  states.configure(DEFAULT_HEALTH, { limit: PLACES, limits: new Map(), maxQueued: MAX_QUEUED }, 0);
+  states.configure(DEFAULT_HEALTH, { limit: SLOTS, limits: new Map(), maxQueued: MAX_QUEUED }, 0);
   const waits: number[] = [];
   const answers: number[] = [];
   const tokensOf = new Map<string, number>();
@@ -77,20 +77,20 @@ export async function simulateFairness({
     const at = events.now;
     const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
     const tokens = Math.min(LONGEST_ANSWER, Math.ceil(ANSWER_MEDIAN * Math.exp(ANSWER_SIGMA * normal)));
-    const modest = tenant === MODEST;
-    if (modest) asked += 1;
-    // Where nobody knows of tenants, everybody is the same one.
+    const light = tenant === LIGHT;
+    if (light) asked += 1;
+    // Without tenants, all requests belong to one.
     const queueTenant: QueueTenant = {
-      tenant: order === 'fair' ? tenant : 'everybody',
+      tenant: order === 'fair' ? tenant : 'all',
       weight: 1,
       inputTokens: PROMPT,
       outputTokens: ANSWER_MEDIAN,
     };
     const serve = (lease: ReturnType<typeof state.begin>) => {
       lease.sent(events.now);
-      if (modest) waits.push(events.now - at);
+      if (light) waits.push(events.now - at);
       events.after((tokens / TOKENS_PER_SECOND) * 1_000, () => {
-        if (modest) answers.push(events.now - at);
+        if (light) answers.push(events.now - at);
         tokensOf.set(tenant, (tokensOf.get(tenant) ?? 0) + tokens);
         lease.end(events.now, undefined, tokens);
       });
@@ -109,11 +109,11 @@ export async function simulateFairness({
       expiresAt: Number.POSITIVE_INFINITY,
       slots: [{ gate, acquire: () => serve(state.begin(events.now, false, queueTenant, true)) }],
     });
-    if (modest) outcomes.push(queued.outcome);
+    if (light) outcomes.push(queued.outcome);
   };
 
-  const each = (PLACES * TOKENS_PER_SECOND) / ANSWER_MEAN / TENANTS;
-  for (const [index, [tenant, share]] of sharesOf(greed, others).entries()) {
+  const each = (SLOTS * TOKENS_PER_SECOND) / ANSWER_MEAN / TENANTS;
+  for (const [index, [tenant, share]] of sharesOf(load, others).entries()) {
     // Its own numbers, so that each tenant sends the same whatever the others do.
     const random = seeded(seed * 100 + index);
     const next = (at: number) => {
@@ -130,13 +130,13 @@ export async function simulateFairness({
     Math.round(values.toSorted((a, b) => a - b)[Math.floor(share * values.length)] ?? 0);
   const total = [...tokensOf.values()].reduce((sum, tokens) => sum + tokens, 0);
   return {
-    greed,
+    load,
     order,
     p50: quantile(waits, 0.5),
     p99: quantile(waits, 0.99),
-    answeredP99: quantile(answers, 0.99),
+    responseP99: quantile(answers, 0.99),
     refused: (await Promise.all(outcomes)).filter(({ kind }) => kind !== 'let_in').length,
     asked,
-    greedyShare: (tokensOf.get(GREEDY) ?? 0) / total,
+    heavyShare: (tokensOf.get(HEAVY) ?? 0) / total,
   };
 }

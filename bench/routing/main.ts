@@ -59,11 +59,11 @@ const results = scenarios.map(({ title, replicas, requests }) => ({
   title,
   outcomes: names.map((strategy) => simulate({ strategy, replicas, requests, random: seeded(2) })),
 }));
-/** With the target full either way, and with it full only because of the greedy tenant; then in one line for everybody. */
+/** With the target full either way, and with it full only because of the heavy tenant; then in one queue in order of arrival. */
 const fairness = await Promise.all(
   ([1.2, 1] as const).flatMap((others) =>
     (['fair', 'arrival'] as const).flatMap((order) =>
-      [1, 50].map(async (greed) => ({ others, ...(await simulateFairness({ greed, order, others })) })),
+      [1, 50].map(async (load) => ({ others, ...(await simulateFairness({ load, order, others })) })),
     ),
   ),
 );
@@ -71,22 +71,22 @@ const fairness = await Promise.all(
 function fairnessTable(outcomes: readonly (FairnessOutcome & { readonly others: number })[]): string {
   const header = [
     'others send',
-    'greedy sends',
-    'line',
+    'heavy sends',
+    'order',
     'wait p50 ms',
     'wait p99 ms',
-    'answered p99 ms',
+    'response p99 ms',
     'refused',
   ];
   return tableOf(
     header,
-    outcomes.map(({ others, greed, order, p50, p99, answeredP99, refused, asked }) => [
+    outcomes.map(({ others, load, order, p50, p99, responseP99, refused, asked }) => [
       `${others} x`,
-      `${greed} x`,
+      `${load} x`,
       order,
       String(p50),
       String(p99),
-      String(answeredP99),
+      String(responseP99),
       `${((refused / asked) * 100).toFixed(1)} %`,
     ]),
   );
@@ -95,5 +95,5 @@ function fairnessTable(outcomes: readonly (FairnessOutcome & { readonly others: 
 if (process.argv.includes('--json')) console.log(JSON.stringify({ strategies: results, fairness }, null, 2));
 else {
   for (const { title, outcomes } of results) console.log(`${title}\n\n${table(outcomes)}\n`);
-  console.log(`What a modest tenant notices of a greedy one\n\n${fairnessTable(fairness)}\n`);
+  console.log(`Effect of a heavy tenant on a light one\n\n${fairnessTable(fairness)}\n`);
 }

@@ -12,7 +12,7 @@ const WARM_UP_SECONDS = 6;
 const SLOWEST = 100;
 const MARGIN_MS = 60_000;
 
-/** Requests per second that the load client, which is dearer than wrk, gets through a subject. */
+/** Requests per second that the load client, which costs more CPU than wrk, gets through a subject. */
 async function throughput(bench: Bench, subject: Subject): Promise<number> {
   const { connections, quick } = bench.options;
   const requests = quick ? 5000 : 10_000;
@@ -36,7 +36,7 @@ async function halfLoad(bench: Bench, subjects: readonly Subject[]): Promise<num
 const BURSTS = 2;
 /** Before a burst, unmeasured: what a subject needs has gone cold while the others had their turn. */
 const LEAD_SECONDS = 1;
-/** What was put off, such as storing usage, is done within this time behind a burst, and counts. */
+/** Deferred work, such as storing usage, finishes within this time after a burst, and counts. */
 const AFTERWARDS_MS = 1_200;
 
 /** CPU per request of all subjects under as much load as they can take. @returns failed requests of each */

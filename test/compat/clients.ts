@@ -14,7 +14,7 @@ export interface CompatClient {
 
 export interface AskOptions {
   readonly prompt?: string;
-  /** Without them the request names no tools; answers may hold tool calls all the same. */
+  /** Without them the request names no tools; responses may contain tool calls nevertheless. */
   readonly tools?: readonly { readonly name: string; readonly parameters: Record<string, unknown> }[];
 }
 

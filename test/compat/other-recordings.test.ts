@@ -30,7 +30,7 @@ function settingsOf(exchange: RecordedExchange, url: string): Readonly<Record<st
   const api =
     REPLAYED_APIS.find(({ folders, path }) => folders.includes(provider) && path.test(request.path)) ??
     REPLAYED_APIS.find(({ folders }) => folders.includes(provider));
-  if (!api) throw new Error(`nobody replays ${provider}`);
+  if (!api) throw new Error(`no API replays ${provider}`);
   return api.settings(url, provider);
 }
 

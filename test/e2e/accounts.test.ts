@@ -62,7 +62,7 @@ describe('a provider with several keys', () => {
     expect(new Set(used)).toEqual(new Set(KEYS));
   });
 
-  test('leaves alone the key that is over its limit or is not accepted, and nobody notices', async () => {
+  test('skips a key that is over its limit or is rejected, and clients notice nothing', async () => {
     for (const code of [429, 401]) {
       const bad = KEYS[code === 429 ? 0 : 1];
       refused.set(bad, code);
@@ -118,8 +118,8 @@ describe('what a client insists on', () => {
     );
     const unknown = await ask('m', { 'x-weir-region': 'eu' });
     expect(errorIn(await unknown.json()).message).toContain('(region not known)');
-    const dear = await ask('placed', { 'x-weir-max-cost': '0.001' });
-    expect(errorIn(await dear.json()).message).toContain('(expected to cost $0.0');
+    const expensive = await ask('placed', { 'x-weir-max-cost': '0.001' });
+    expect(errorIn(await expensive.json()).message).toContain('(expected to cost $0.0');
     expect((await ask('placed', { 'x-weir-max-cost': '0.05' })).status).toBe(200);
   });
 

@@ -298,7 +298,7 @@ for (const backend of BACKENDS) {
       expect(await infer(String(own.key))).toBe(401);
     });
 
-    test('a plain key does not open the admin API, whoever owns it', async () => {
+    test('a plain key does not open the admin API, whichever member owns it', async () => {
       await done(gateway, 'POST', '/tenants', { id: 'plain' });
       const account = await done(gateway, 'POST', '/tenants/plain/service-accounts', {
         name: 'batch',

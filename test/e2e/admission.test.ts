@@ -7,7 +7,7 @@ import { createApiKey, createTenant } from './helpers/api-key.ts';
 import { completion } from './helpers/chunks.ts';
 import { asObject, type Json } from './helpers/json.ts';
 
-/** A model with few places. The upstream answers when it is told to, so that what is counted is turns and not time. */
+/** A model with few slots. The upstream responds when the test says so, so that the test counts turns and not time. */
 
 const PLACES = 4;
 const MODEL = 'house';
@@ -144,7 +144,7 @@ describe('a model with few places', () => {
   });
 });
 
-test('who has waited long enough goes to the fallback, or is told when to come back', async () => {
+test('a request that has waited long enough goes to the fallback, or gets a retry-after', async () => {
   const target = { provider: 'engine', model: 'm', max_concurrency: 1 };
   await start(
     {},
@@ -198,14 +198,14 @@ describe('between tenants', () => {
   const SHARE = 4;
   const OTHERS = ['other1', 'other2'];
 
-  /** For each of a modest tenant's requests: how many others got in while it waited. */
-  async function turnsWaited(greed: number): Promise<number[]> {
+  /** For each of a light tenant's requests: how many others got in while it waited. */
+  async function turnsWaited(load: number): Promise<number[]> {
     await start();
     const key = (tenant: string) => {
       createTenant(gateway.dataDir, tenant);
       return `Bearer ${createApiKey(gateway.dataDir, tenant, tenant)}`;
     };
-    const keys = new Map(['greedy', 'modest', ...OTHERS].map((tenant) => [tenant, key(tenant)]));
+    const keys = new Map(['heavy', 'light', ...OTHERS].map((tenant) => [tenant, key(tenant)]));
     const send = (tenant: string) =>
       ask(tenant, { authorization: keys.get(tenant) ?? '' }).then(({ status }) => expect(status).toBe(200));
     await eventually(
@@ -225,17 +225,17 @@ describe('between tenants', () => {
       await eventually('it waits', async () => held.length === Math.min(PLACES, outstanding));
     };
     for (const tenant of OTHERS) for (let n = 0; n < SHARE; n += 1) await add(tenant);
-    for (let n = 0; n < SHARE * greed; n += 1) await add('greedy');
+    for (let n = 0; n < SHARE * load; n += 1) await add('heavy');
     await waiting(outstanding - PLACES);
 
     const waits: number[] = [];
     for (let round = 0; round < 15; round += 1) {
-      await add('modest');
+      await add('light');
       await waiting(outstanding - PLACES);
       for (let turns = 1; ; turns += 1) {
         const next = (await turn()) ?? '';
         outstanding -= 1;
-        if (next === 'modest') {
+        if (next === 'light') {
           waits.push(turns);
           break;
         }

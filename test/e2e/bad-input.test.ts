@@ -155,7 +155,7 @@ describe('bodies', () => {
     }
   });
 
-  test('deep nesting is handed on, or refused, but ends nothing', async () => {
+  test('deep nesting is forwarded or rejected, and ends no process', async () => {
     const rest = `"messages":[{"role":"user","content":"x"}],"deep":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
     const before = mock.requests.length;
     expect((await post(gateway, `{"model":"chat",${rest}`)).status).toBe(200);
@@ -276,7 +276,7 @@ describe('large and half-finished bodies', () => {
     },
   );
 
-  test('clients that send slowly hold nobody else up', async () => {
+  test('clients that send slowly do not delay others', async () => {
     const body = chat();
     const head = requestBytes({
       method: 'POST',

@@ -191,7 +191,7 @@ describe('text2sql', () => {
   });
 
   test('an answer without SQL is no statement', async () => {
-    pair.mock.respond(json(completion({ role: 'assistant', content: 'I can not do that.' })));
+    pair.mock.respond(json(completion({ role: 'assistant', content: 'I cannot do that.' })));
     const response = await pair.post('/v1/text2sql', { messages: [{ role: 'user', content: 'x' }] });
     expect(asObject(await response.json()).sql).toMatchObject({ valid: false });
   });

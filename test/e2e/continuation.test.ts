@@ -84,7 +84,7 @@ function saidIn(raw: string): string {
 }
 
 describe('a stream that breaks', () => {
-  test('is gone on with by another target, as one stream', async () => {
+  test('is continued by another target, as one stream', async () => {
     answers.set('one', broken('The weir hol', 'ds the ri'));
     answers.set('two', whole('ver ', 'back.'));
     const { raw, said, why } = await read('goes-on', { max_tokens: 100 });
@@ -113,7 +113,7 @@ describe('a stream that breaks', () => {
     });
   });
 
-  test('twice is gone on with twice; a target that fails before is passed over', async () => {
+  test('twice is continued twice; a target that fails before is skipped', async () => {
     answers.set('one', broken('A'));
     answers.set('three', whole('C'));
     expect((await read()).said).toBe('AC');
@@ -121,13 +121,13 @@ describe('a stream that breaks', () => {
     expect((await read()).said).toBe('ABC');
   });
 
-  test('by falling silent is gone on with, too', async () => {
+  test('by falling silent is continued, too', async () => {
     answers.set('one', hangAfter(head('Si')));
     answers.set('two', whole('lence.'));
     expect((await read()).said).toBe('Silence.');
   });
 
-  test('ends with its own error when nobody can go on', async () => {
+  test('ends with its own error when no target can continue', async () => {
     answers.set('one', broken('Half'));
     const { raw, said, why } = await read();
     expect(said).toBe('Half');
@@ -136,7 +136,7 @@ describe('a stream that breaks', () => {
     expect(why).toMatchObject({ outcome: 'failed', error: 'upstream_closed' });
   });
 
-  test('ends as ever where it is not to be gone on with: not configured, in a tool call, JSON, several answers', async () => {
+  test('ends with an error where continuation does not apply: not configured, tool call, JSON, several choices', async () => {
     answers.set('two', whole('more'));
     answers.set('one', broken('Half'));
     expect((await read('ends')).raw).toContain('"code":"upstream_closed"');

@@ -115,7 +115,7 @@ describe('errors keep their meaning, in the dialect of the client', () => {
     ).toEqual(['error', 'response.failed']);
   });
 
-  test('overload that is told after the greeting and before the answer is a status, and another target is tried', async () => {
+  test('overload that is reported after the first event and before the content is a status, and another target is tried', async () => {
     const greeting = {
       type: 'message_start',
       message: { id: 'm', role: 'assistant', content: [], usage: {} },
@@ -193,7 +193,7 @@ describe('counting tokens', () => {
   });
 });
 
-test('what an upstream can not be told is listed', async () => {
+test('parameters that an upstream does not support are listed', async () => {
   const { warnings, sent } = await exchange(
     families,
     chat('claude', { seed: 7, logit_bias: { '1': 2 }, x_own: true }),

@@ -55,7 +55,7 @@ async function embed(request: Json, upstream: Json): Promise<{ answer: Json; sen
   return { answer, sent: asObject(recorded.json()) };
 }
 
-describe('inputs go on as they came', () => {
+describe('inputs are forwarded unchanged', () => {
   test.each([
     ['a text', 'Größe 世界'],
     ['texts', ['one', 'two']],
@@ -67,7 +67,7 @@ describe('inputs go on as they came', () => {
     expect(answer).toEqual({ ...FLOATS, model: 'embed' });
   });
 
-  test('dimensions and fields that nobody here knows', async () => {
+  test('dimensions and unknown fields', async () => {
     const request = { input: 'a', dimensions: 4, user: 'u1', input_type: 'query', truncate: 'END' };
     const { sent } = await embed({ model: 'embed', ...request }, FLOATS);
     expect(sent).toEqual({ model: MODEL, ...request });
@@ -165,7 +165,7 @@ describe('the official client', () => {
   });
 });
 
-test('an answer without data is not handed on', async () => {
+test('a response without data is not forwarded', async () => {
   pair.mock.respond(json({ object: 'list', model: MODEL }));
   const response = await pair.post('/v1/embeddings', { model: 'embed', input: 'a' });
   expect(response.status).toBe(502);

@@ -85,7 +85,7 @@ describe('an engine that the gateway starts', () => {
     expect(String(one.output)).toContain(`http://127.0.0.1:${one.port}/v1`);
   });
 
-  test('gives way to another that is wanted, when there is room for one', async () => {
+  test('is evicted for another that is needed, when there is room for one', async () => {
     const { pid } = await engine('one');
     expect((await ask('m2')).status).toBe(200);
     expect(alive(pid)).toBe(false);
@@ -138,11 +138,11 @@ describe('an engine that the gateway starts', () => {
     await eventually('it waits', async () => (await engine('two')).waiting === 1);
     controller.abort();
     await expect(gone).rejects.toThrow();
-    await eventually('nobody waits', async () => (await engine('two')).waiting === 0);
+    await eventually('no request waits', async () => (await engine('two')).waiting === 0);
   });
 });
 
-describe('an engine that can not be started', () => {
+describe('an engine that cannot be started', () => {
   test('because it never becomes healthy', async () => {
     const error = await expectError(await ask('never/simulator'), 503, 'engine_unavailable');
     expect(error.message).toBe(

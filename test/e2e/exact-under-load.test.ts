@@ -160,7 +160,7 @@ describe('exact under load', () => {
       // Started again in the same place, it hands over what it had on its disk.
       const again = await startGateway({ config: config(upstream), env, dataDir: two.dataDir });
       closers.push(() => again.stop());
-      // In flight when it was killed, or aborted and perhaps not counted yet: those nobody can have recorded.
+      // In flight when it was killed, or aborted and perhaps not counted yet: no gateway can have recorded those.
       const lost = answers.filter(
         ({ status, aborted, gateway }) => status === 0 || (aborted && gateway === two),
       );
@@ -283,7 +283,7 @@ describe.skipIf(!canStopRedis || !canStopPostgres)('stores that go away under lo
     );
     expect(await recorded(gateway, 'out')).toEqual({ requests: sent, input, output, cost });
     await eventually(
-      'limits are told all that was used',
+      'limits include all that was used',
       async () => (await counterState(gateway, 'out', 'tokens')).used === input + output,
       20_000,
     );

@@ -105,7 +105,7 @@ describe('a canary', () => {
     return Array.isArray(data) ? data.map(asObject) : [];
   };
 
-  test('that fails is taken back by itself; nobody has noticed; an operator lets it begin anew', async () => {
+  test('that fails is withdrawn automatically and unnoticed; an operator resumes it', async () => {
     answers.set('b', status(500, { error: { message: 'broken' } }));
     let turn = 0;
     const states: unknown[] = [];
@@ -259,14 +259,14 @@ describe('a stronger model', () => {
     expect(asObject(await response.json()).content).toMatchObject([{ type: 'text', text: 'I am strong.' }]);
   });
 
-  test('that can not be reached because both fail is told of as any failure', async () => {
+  test('that cannot be reached because both fail is reported as any failure', async () => {
     answers.set('cheap', status(500, { error: { message: 'broken' } }));
     const { response, body } = await ask('cheap');
     expect([response.status, errorIn(body).code]).toEqual([502, 'upstream_error']);
   });
 });
 
-test('what can not work is found when the configuration is checked', () => {
+test('impossible settings are found when the configuration is checked', () => {
   const base = { targets: [{ provider: 'simulator', model: 'simulator' }] };
   const models = [
     {

@@ -128,7 +128,7 @@ describe('an operator', () => {
     expect(page).toContain('llm_provider_healthy{provider="first"} 1');
   });
 
-  test('is told when nothing is left to use', async () => {
+  test('is given when no target is left', async () => {
     await override({ provider: 'second', model: 'gpt-4o', override: 'disable' });
     const response = await pair.post('/v1/chat/completions', { ...BODY, model: 'spare' });
     expect(response.status).toBe(503);

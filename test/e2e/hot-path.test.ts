@@ -72,7 +72,7 @@ describe.skipIf(!hasPostgres || !hasRedis)('a request with all limits on', () =>
     for (let round = 0; round < REQUESTS / 20; round += 1) await Promise.all(Array.from({ length: 20 }, ask));
     const sql = (await transactions()) - before[0];
     expect(sql).toBeLessThan(BESIDE);
-    // One script before the request, and one after it, which nobody waits for; fewer where requests come together.
+    // One script before the request, and one after it, for which no request waits; fewer where requests arrive together.
     await eventually('all is settled', async () => {
       const limits = dataOf(await done(gateway, 'GET', '/tenants/hot/limits'));
       return limits.every(({ of, used }) => of !== 'concurrent_requests' || used === 0);

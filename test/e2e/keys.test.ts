@@ -75,7 +75,7 @@ describe('weir keys', () => {
       WITHIN_MS,
     );
 
-    // Nobody learns whether a key ever existed.
+    // The response does not reveal whether a key ever existed.
     const known = await expectError(
       await post(gateway, chat(), { headers: bearer(created.key) }),
       401,

@@ -83,7 +83,7 @@ describe('limits.per_ip.rps', () => {
     expect(mock.requests.length).toBe(upstream + 3);
     expect(await refusals()).toBe(refusedBefore + 1);
 
-    // Guessing keys is limited too; what is no inference is not.
+    // Guessing keys is limited too; routes other than inference are not.
     await expectError(
       await post(gateway, chat(), { headers: { authorization: 'Bearer no' } }),
       429,

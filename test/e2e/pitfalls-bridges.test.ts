@@ -120,7 +120,7 @@ describe('28: stops and choices', () => {
     expect(warnings).toContain('param="stop"');
   });
 
-  test('which stop sequence it was is told', async () => {
+  test('the matched stop sequence is reported', async () => {
     const stopped = json({
       type: 'message',
       content: [],
@@ -177,7 +177,7 @@ describe('29: pictures by URL', () => {
     });
   });
 
-  test('stay URLs where the upstream fetches by itself', async () => {
+  test('stay URLs where the upstream fetches them', async () => {
     const { sent } = await exchange(families, {
       model: 'claude',
       messages: [picture('https://pictures.test/a.png')],

@@ -107,7 +107,7 @@ describe('14: answers name the model as the client did', () => {
   });
 });
 
-describe('24: Retry-After is handed on, and nothing is retried for ever', () => {
+describe('24: Retry-After is forwarded, and nothing is retried endlessly', () => {
   const limited = { error: { message: 'slow down', type: 'rate_limit_error', code: 'rate_limit_exceeded' } };
   const inAMinute = () => new Date(Date.now() + 60_000).toUTCString();
   const cases: readonly (readonly [string, () => Script, number, RegExp])[] = [
@@ -132,7 +132,7 @@ describe('24: Retry-After is handed on, and nothing is retried for ever', () => 
     expect(response.headers.get('retry-after')).toBe('7');
   });
 
-  test('a client is told not to retry what the operator has to cure', async () => {
+  test('a client gets x-should-retry: false for errors that the operator has to fix', async () => {
     const { response } = await failure(status(401, { error: { message: 'bad key' } }));
     expect(response.status).toBe(502);
     expect(response.headers.get('x-should-retry')).toBe('false');

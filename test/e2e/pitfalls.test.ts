@@ -238,7 +238,7 @@ describe('8: characters that are split between network chunks', () => {
 });
 
 describe('9: nothing holds events back', () => {
-  test('a stream is never compressed, and proxies are told not to buffer it', async () => {
+  test('a stream is never compressed, and its headers keep proxies from buffering it', async () => {
     pair.mock.respond(eventStream(dataEvents([text('x'.repeat(5_000)), finish()])));
     const response = await pair.post('/v1/chat/completions', streaming, {
       'accept-encoding': 'gzip, deflate, br, zstd',

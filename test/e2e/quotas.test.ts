@@ -107,7 +107,7 @@ describe('limits', () => {
     expect(all.filter((status) => status === 200)).toHaveLength(25);
   });
 
-  test('on requests at the same time give places back, however a request ends', async () => {
+  test('on concurrent requests release their slots, however a request ends', async () => {
     const { key } = await tenant({ limits: [{ of: 'concurrent_requests', max: 2 }] });
     const pieces = [`data: ${JSON.stringify(chunk({ content: 'a' }))}\n\n`];
     mock.respond(hangAfter(pieces), hangAfter(pieces));
@@ -155,7 +155,7 @@ describe('limits', () => {
     expect((await tagged('no/such tag!')).status).toBe(400);
   });
 
-  test('that warn or only look on let everything pass, and say so', async () => {
+  test('that warn or only count allow everything, and report it', async () => {
     const { key } = await tenant({
       limits: [
         { of: 'requests', per: 'day', max: 1, mode: 'warn' },
@@ -169,7 +169,7 @@ describe('limits', () => {
     expect(await metric(gateway, 'llm_limit_passed_total\\{scope="tenant",mode="shadow"\\}')).toBe(1);
   });
 
-  test('what a request costs is told with its answer', async () => {
+  test('the cost of a request is reported with its response', async () => {
     const { key } = await tenant({});
     expect((await ask(key)).headers.get('x-weir-cost')).toBe('0.000023');
   });

@@ -106,7 +106,7 @@ describe('a changed file', () => {
   });
 });
 
-test('SIGHUP reads the file now, and says what came of it', async () => {
+test('SIGHUP reloads the file at once, and logs the result', async () => {
   gateway.writeConfig({ ...config, models: [model('chat'), model('by-signal')] });
   gateway.signal('SIGHUP');
   await isServed('by-signal');

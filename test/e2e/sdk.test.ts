@@ -312,7 +312,7 @@ describe('what the upstream gets is what the client sent', () => {
     temperature: 0.1,
     logit_bias: { '50256': -100 },
     metadata: { trace: 'abc' },
-    // A vendor's own parameters, which nobody here knows.
+    // A vendor's own parameters, unknown to Weir.
     guided_regex: '^a+$',
     provider: { order: ['x'], allow_fallbacks: false },
     messages_extra: [[], {}, null, false],

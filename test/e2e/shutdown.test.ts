@@ -39,7 +39,7 @@ async function start(
 }
 
 /** Sends a request on a connection of its own, so that no kept connection is mistaken for an open door. */
-async function anew(gateway: Gateway, bytes: Uint8Array) {
+async function openAgain(gateway: Gateway, bytes: Uint8Array) {
   const connection = await openRaw(gateway.url);
   await connection.send(bytes);
   const response = await connection.readResponse();
@@ -57,7 +57,7 @@ function chatRequest(gateway: Gateway): Uint8Array {
 
 const draining = (gateway: Gateway) =>
   eventually('the gateway is draining', async () => {
-    const { connection, response } = await anew(gateway, requestBytes({ target: '/health/ready' }));
+    const { connection, response } = await openAgain(gateway, requestBytes({ target: '/health/ready' }));
     connection.destroy();
     return response.status === 503 && response.text() === '{"status":"draining"}';
   });
@@ -113,7 +113,7 @@ describe('SIGTERM', () => {
     gateway.signal('SIGTERM');
     await draining(gateway);
 
-    const { connection, response } = await anew(gateway, chatRequest(gateway));
+    const { connection, response } = await openAgain(gateway, chatRequest(gateway));
     await expectError(response, 503, 'shutting_down');
     expect(response.headers.get('connection')).toBe('close');
     expect(response.headers.get('retry-after')).toBe('1');

@@ -149,7 +149,7 @@ describe('signing in by password', () => {
     expect((await signIn('guess@acme.test', PASSWORD)).status).toBe(429);
   });
 
-  test('an invitation makes a member of somebody new', async () => {
+  test('an invitation makes a new user a member', async () => {
     const made = await done(gateway, 'POST', '/tenants/acme/invitations', {
       email: 'new@acme.test',
       role: 'viewer',
@@ -236,7 +236,7 @@ describe('signing in by OpenID Connect', () => {
     expect(dataOf(await done(gateway, 'GET', '/users?search=ann@'))).toHaveLength(1);
   });
 
-  test('an address that nobody has checked opens nobody’s account', async () => {
+  test('an address that no issuer has verified opens no account', async () => {
     await done(gateway, 'POST', '/users', {
       email: 'boss@idp.test',
       name: 'Boss',
@@ -327,7 +327,7 @@ describe.skipIf(!hasPostgres)('tokens and keys across two gateways', () => {
     expect([await infer(one, String(fresh.key)), await infer(two, String(fresh.key))]).toEqual([200, 200]);
   });
 
-  test('tokens of a trusted issuer stand for its tenant, and of nobody else for anything', async () => {
+  test('tokens of a trusted issuer stand for its tenant, and other tokens for nothing', async () => {
     const sign = (
       claims: Record<string, unknown>,
       more: { audience?: string; issuer?: string; expires?: string } = {},

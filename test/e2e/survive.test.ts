@@ -81,7 +81,7 @@ function load(): Load {
           said += chunk.choices[0]?.delta?.content ?? '';
         }
       } catch (error) {
-        // What its reader has begun to read can't be begun anew by another.
+        // A stream that its client has begun to read cannot be started again elsewhere.
         if (said !== '' && String(error).includes('closed the connection in mid-answer')) return;
         throw error;
       }
@@ -118,7 +118,7 @@ const FAULTS: readonly (readonly [
   [
     'hangs',
     () => {
-      // As a process that stands still: it goes on where it stood.
+      // A suspended process: it resumes where it stopped.
       counterState = Promise.withResolvers();
       bad.respondAlways(async (request) => {
         await counterState.promise;
@@ -141,7 +141,7 @@ const FAULTS: readonly (readonly [
 ];
 
 test.each(FAULTS)(
-  'nobody notices when one replica %s, and it gets its share again later',
+  'clients notice nothing when one replica %s, and it gets its share again later',
   async (_, breakIt, mendIt) => {
     const running = load();
     await Promise.all([more(good, 20), more(bad, 20)]);
@@ -164,7 +164,7 @@ test.each(FAULTS)(
   60_000,
 );
 
-test('a slow replica is left alone for the most part, and a failed one is told of', async () => {
+test('a slow replica gets few requests, and a failed one is reported', async () => {
   bad.respondAlways(async (request) => {
     await Bun.sleep(150);
     return typeof answer === 'function' ? answer(request) : answer;

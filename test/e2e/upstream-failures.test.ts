@@ -46,9 +46,9 @@ const FIRST_TOKEN_MS = 300;
 let mock: MockUpstream;
 let elsewhere: MockUpstream;
 let gateway: Gateway;
-/** With short times for first events and between events; the other one never gives up by itself. */
+/** With short times for first events and between events; the other one never times out. */
 let impatient: Gateway;
-/** Everything that clients were told in this file, to be searched for secrets and stacks. */
+/** Everything that clients received in this file, to be searched for secrets and stacks. */
 const told: string[] = [];
 
 beforeAll(async () => {
@@ -315,7 +315,7 @@ describe('errors that the upstream names', () => {
     await breaksWith(eventStream(begun(...dataEvents([{ error: { message } }]))), 'upstream_error');
   });
 
-  test("a refused request is handed on with the provider's own words", async () => {
+  test("a rejected request is forwarded with the provider's own words", async () => {
     const own = {
       message: 'Too long: 9000 tokens.',
       type: 'invalid_request_error',
@@ -450,7 +450,7 @@ describe('streams that break', () => {
   });
 });
 
-test('no secret and no stack was told to anybody, and nothing was a defect', async () => {
+test('no client received a secret or a stack, and nothing was a defect', async () => {
   await eventually('no request is left', async () => (await metric(gateway, 'llm_requests_in_flight')) === 0);
   await gateway.waitForOutput(/"error":"upstream_auth_failed"/);
   const everything = [...told, gateway.stdout(), gateway.stderr()].join('\n');

@@ -72,7 +72,7 @@ describe('usage', () => {
   };
   const usage = (path: string, query = '') => done(gateway, 'GET', `${path}/usage?${query}`);
 
-  test('is told by key, user, model, provider, tag and time, with its cost', async () => {
+  test('is reported by key, user, model, provider, tag and time, with its cost', async () => {
     const { key, keyId, member } = await tenant('acme');
     for (const [model, tags] of [
       ['chat', 'team=a,env=x'],
@@ -178,7 +178,7 @@ describe('usage', () => {
     'format=xml',
     'from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z',
     'interval=hour&from=2025-01-01T00:00:00Z',
-  ])('can not be asked for by %s', async (query) => {
+  ])('cannot be requested by %s', async (query) => {
     expect((await admin(gateway, 'GET', `/tenants/default/usage?${query}`)).status).toBe(400);
   });
 

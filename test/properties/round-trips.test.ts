@@ -193,7 +193,7 @@ describe.each(WIRES.map((wire) => [wire.name, wire] as const))(
       );
     });
 
-    test('an answer comes back unharmed in the next request, whoever signed it', () => {
+    test('a response returns unchanged in the next request, whichever provider signed it', () => {
       fc.assert(
         fc.property(assistantParts({ ...can, origins: ANY_ORIGIN }), (content) => {
           const choices = [{ index: 0, content, finish: { unified: 'stop' as const } }];

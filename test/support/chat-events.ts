@@ -42,7 +42,7 @@ export function expectEventRules(events: readonly ChatEvent[], complete: boolean
     }
   });
   expect(events.at(-1)?.type === 'end').toBe(complete);
-  // Whoever waits for a reason to stop waits for ever otherwise.
+  // Otherwise a reader that waits for a finish reason waits endlessly.
   if (complete)
     expect({ open: [...open], finished: finished.size > 0 }).toEqual({ open: [], finished: true });
 }

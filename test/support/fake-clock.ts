@@ -5,7 +5,7 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-/** A clock that stands still until it is told to go on. Starts at 0; its wall time has an offset of one day. */
+/** A clock that advances only when a test says so. Starts at 0; its wall time has an offset of one day. */
 export class FakeClock implements Clock {
   static readonly WALL_OFFSET = 86_400_000;
   #now = 0;
@@ -46,7 +46,7 @@ export class FakeClock implements Clock {
     return this.#sleepers.size;
   }
 
-  /** Lets time pass and wakes everybody whose time has come, the earliest first. */
+  /** Advances the time and runs the timers that are due, the earliest first. */
   advance(ms: number): void {
     this.#now += ms;
     const due = [...this.#sleepers].filter(({ at }) => at <= this.#now).sort((a, b) => a.at - b.at);

@@ -88,9 +88,9 @@ describe('startGateway', () => {
     const said = gateway.waitForOutput(/said (\d+)/);
     await fetch(`${gateway.url}/say`);
     expect((await said)[1]).toBe('42');
-    const never = gateway.waitForOutput(/nobody says this/).catch((error: unknown) => error);
+    const never = gateway.waitForOutput(/no process says this/).catch((error: unknown) => error);
     gateway.signal('SIGTERM');
-    expect(String(await never)).toContain('ended without /nobody says this/');
+    expect(String(await never)).toContain('ended without /no process says this/');
     expect(await gateway.exited).toEqual({ code: 0, signal: null });
   });
 

@@ -29,7 +29,7 @@ export interface RawHead {
 }
 
 export interface RawResponse extends RawHead {
-  /** Without the framing; what came of it when the connection closed early. */
+  /** Without the framing; as far as it arrived when the connection closed early. */
   readonly body: Uint8Array;
   /** The body as it was read, with the time of each read. */
   readonly pieces: readonly TimedBytes[];

@@ -21,7 +21,7 @@ export const reply = (
   return { status, headers: own, body };
 };
 
-/** The gateway's own server, started anew for each test, and raw connections to it. */
+/** The gateway's own server, started for each test, and raw connections to it. */
 export class TestServers {
   #servers: HttpServer[] = [];
   #connections: RawConnection[] = [];

@@ -12,7 +12,7 @@ export interface MatrixProvider {
   readonly whole: unknown;
   readonly stream: readonly Uint8Array[];
   readonly streamType: string;
-  /** What the whole answer says, in nobody's format. The stream says the same, but for thinking where it has none. */
+  /** The content of the plain response, in no provider's format. The stream has the same content, without reasoning where its format has none. */
   readonly streamThinks: boolean;
 }
 

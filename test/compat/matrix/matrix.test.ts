@@ -10,7 +10,7 @@ import { MATRIX_PROVIDERS, type MatrixProvider, SAID } from './families.ts';
 import { CLIENTS, type ClientName, FEATURES, PATHS, PLAIN } from './features.ts';
 import { type Cell, compatibilityPage, type MatrixRow } from './page.ts';
 
-/** Everything that a client can ask of a provider, tried; the page of docs/ is what came of it. */
+/** Tries every feature that a client can request of a provider; the page in docs/ contains the results. */
 
 const PAGE = join(import.meta.dirname, '../../../docs/compatibility.md');
 const rows: MatrixRow[] = [];

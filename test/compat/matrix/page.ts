@@ -1,6 +1,6 @@
 import { CLIENTS, type ClientName } from './features.ts';
 
-/** What came of one attempt. `unsaid`: the client's dialect, or the provider, has no such thing. */
+/** The result of one attempt. `unsaid`: the client's dialect, or the provider, has no such feature. */
 export type Cell =
   | { readonly kind: 'yes' }
   | { readonly kind: 'warned'; readonly says: string }

@@ -66,7 +66,7 @@ export interface Replayed {
   /** The model as the client named it. */
   readonly model: string;
   readonly sent: Json;
-  /** What came of it upstream. */
+  /** The outcome at the upstream. */
   readonly upstream: RecordedRequest;
   readonly response: Response;
   readonly body: Uint8Array;

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 import { freePort } from '../gateway.ts';
 
-/** A real OpenID Connect server on this machine. Whoever signs in there chooses who they are by the login name. */
+/** A real OpenID Connect server on this machine. The login name selects the identity. */
 export interface TestIssuer {
   readonly url: string;
   readonly clientId: string;
@@ -10,7 +10,7 @@ export interface TestIssuer {
   close(): Promise<void>;
 }
 
-/** @param redirectUri where the gateway is told to expect people back */
+/** @param redirectUri the gateway's callback URL */
 export async function startIssuer(redirectUri: string): Promise<TestIssuer> {
   const url = `http://127.0.0.1:${await freePort()}`;
   const client = { id: 'weir', secret: 'a-secret-for-tests-0123456789' };
@@ -27,7 +27,7 @@ export async function startIssuer(redirectUri: string): Promise<TestIssuer> {
     pkce: { required: () => true },
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     conformIdTokenClaims: false,
-    // `name` is verified, `name!` has an address that nobody has checked.
+    // `name` is verified, `name!` has an unverified address.
     findAccount: (_context: unknown, id: string) => ({
       accountId: id,
       claims: () => ({

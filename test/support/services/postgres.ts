@@ -21,7 +21,7 @@ const givenUrl = servicesWanted ? process.env.WEIR_TEST_POSTGRES_URL : undefined
 
 /** False: its tests are skipped; scripts/test-services.mjs prints a notice. */
 export const hasPostgres = Boolean(givenUrl) || (initdb !== undefined && postgres !== undefined);
-/** False where the server is somebody's own, which tests may not stop. */
+/** False if the server was given by URL: tests must not stop it. */
 export const canStopPostgres = initdb !== undefined && postgres !== undefined;
 
 async function query(url: string, text: string): Promise<void> {

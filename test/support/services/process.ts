@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const SETPRIV = '/usr/bin/setpriv';
-/** The user `nobody`: PostgreSQL refuses to be run by root. */
-const NOBODY = 65_534;
+/** The user `nobody`: PostgreSQL does not run as root. */
+const UNPRIVILEGED = 65_534;
 const isRoot = process.getuid?.() === 0;
 
 /** A folder that a service may write to. */
 export function serviceFolder(name: string): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), `weir-${name}-`));
-  if (isRoot) chownSync(path, NOBODY, NOBODY);
+  if (isRoot) chownSync(path, UNPRIVILEGED, UNPRIVILEGED);
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
@@ -19,7 +19,7 @@ export function serviceFolder(name: string): { readonly path: string; remove(): 
 export function startService(file: string, args: readonly string[], cwd: string): ChildProcess {
   const options = { cwd, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] };
   if (!existsSync(SETPRIV)) return spawn(file, args, options);
-  const user = isRoot ? [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : [];
+  const user = isRoot ? [`--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups'] : [];
   return spawn(SETPRIV, [...user, '--pdeathsig', 'KILL', file, ...args], options);
 }
 

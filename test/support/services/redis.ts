@@ -9,7 +9,7 @@ import { exitOf, outputOf, serviceFolder, startService, untilReady } from './pro
 /** A real Redis, or a cluster of several, for tests. */
 export interface TestRedis {
   readonly url: string;
-  /** Ends it; what it was told is kept. */
+  /** Ends it; its data is kept. */
   stop(): Promise<void>;
   /** Starts it again where it was; `empty`, as if it had lost everything. */
   start(options?: { readonly empty?: boolean }): Promise<void>;
@@ -21,7 +21,7 @@ const givenUrl = servicesWanted ? process.env.WEIR_TEST_REDIS_URL : undefined;
 
 /** False: its tests are skipped; scripts/test-services.mjs prints a notice. */
 export const hasRedis = Boolean(givenUrl) || redis !== undefined;
-/** False where the server is somebody's own, which tests may not stop. */
+/** False if the server was given by URL: tests must not stop it. */
 export const canStopRedis = redis !== undefined;
 
 /** Sends one command in Redis's inline form. @returns what came back, as text */
