@@ -2,7 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
 import { clientAddress } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
-import { presentedKey } from '../tenancy/access-list.ts';
+import { keyFromRequest } from '../tenancy/access-list.ts';
 import { type TokenSubject, Tokens } from '../tenancy/tokens.ts';
 import type { ApiServices } from './services.ts';
 
@@ -15,13 +15,13 @@ export function authenticate(
   httpContext: HttpContext,
 ): Principal | Promise<Principal> {
   const { access, snapshot, tokens } = services;
-  const secret = presentedKey(httpContext.request.headers);
+  const secret = keyFromRequest(httpContext.request.headers);
   const address = () => clientAddress(httpContext, snapshot().isProxy);
   if (secret === undefined || !Tokens.isToken(secret)) {
-    return within(access.authenticate(secret, address), httpContext);
+    return assertEndpointAllowed(access.authenticate(secret, address), httpContext);
   }
   const principalOf = (subject: TokenSubject) =>
-    within(
+    assertEndpointAllowed(
       subject.kind === 'key'
         ? access.principalOf(subject.tenant, subject.keyId, address)
         : access.principalOfTenant(subject.tenant, subject.id, subject.name),
@@ -32,7 +32,7 @@ export function authenticate(
 }
 
 /** @throws GatewayError `permission_denied` when a key is not for this endpoint */
-function within(principal: Principal, { route }: HttpContext): Principal {
+function assertEndpointAllowed(principal: Principal, { route }: HttpContext): Principal {
   const { scopes } = principal;
   if (!scopes?.endpoints || matchesAny(scopes.endpoints, route)) return principal;
   throw new GatewayError('permission_denied', 'This API key may not be used at this endpoint.');

@@ -90,7 +90,7 @@ function requestPriority(headers: HeaderReader): Priority {
   );
 }
 
-function wantsExplanation(headers: HeaderReader): boolean {
+function explanationRequested(headers: HeaderReader): boolean {
   const value = headers.get('x-weir-explain');
   return value === '1' || value === 'true';
 }
@@ -121,7 +121,7 @@ function addLimits(headers: ResponseHeaders, context: RequestContext): void {
   if (cost !== undefined) headers.set('x-weir-cost', String(cost));
 }
 
-function answerHeaders(context: RequestContext, target: Target): ResponseHeaders {
+function responseHeaders(context: RequestContext, target: Target): ResponseHeaders {
   const { warnings } = context;
   const headers = new ResponseHeaders();
   if (warnings.length > 0) headers.set('x-weir-warnings', warningsHeader(warnings));
@@ -239,8 +239,9 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
         if (addressRate) setRateLimitHeaders(headers, addressRate);
         return eventStreamResponse(body, headers);
       }
-      const headers = answerHeaders(context, answer.target);
-      if (wantsExplanation(request.headers)) headers.set('x-weir-explain', explanation(context, services));
+      const headers = responseHeaders(context, answer.target);
+      if (explanationRequested(request.headers))
+        headers.set('x-weir-explain', explanation(context, services));
       const rate = tightest(addressRate, context.reservation?.requestRate);
       if (rate) setRateLimitHeaders(headers, rate);
       addLimits(headers, context);
@@ -254,7 +255,7 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
       context.complete(
         error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error },
       );
-      if (!wantsExplanation(request.headers)) throw error;
+      if (!explanationRequested(request.headers)) throw error;
       const headers = { ...error.details.headers, 'x-weir-explain': explanation(context, services) };
       throw error.with({ headers });
     }
@@ -264,18 +265,18 @@ export function inferenceHandler(services: ApiServices, endpoint: InferenceEndpo
 const PRODUCT = 'Weir';
 
 /** How long a stream that waits for an engine stays silent: so long, a failure can still be told by its status. */
-const SILENCE_MS = 3_000;
+const KEEP_ALIVE_AFTER_MS = 3_000;
 
 /** Waits for an answer, but not for long when an engine has to be loaded first. */
 class EngineWaitTimeout {
-  readonly #heldUp = Promise.withResolvers<undefined>();
+  readonly #engineWait = Promise.withResolvers<undefined>();
   readonly #over = new AbortController();
 
   constructor(context: RequestContext, clock: Clock) {
     context.heldUp = () => {
       context.heldUp = undefined;
-      clock.sleep(SILENCE_MS, this.#over.signal).then(
-        () => this.#heldUp.resolve(undefined),
+      clock.sleep(KEEP_ALIVE_AFTER_MS, this.#over.signal).then(
+        () => this.#engineWait.resolve(undefined),
         () => undefined,
       );
     };
@@ -284,7 +285,7 @@ class EngineWaitTimeout {
   /** @returns nothing when it takes long */
   async of<T>(answer: Promise<T>): Promise<T | undefined> {
     try {
-      return await Promise.race([answer, this.#heldUp.promise]);
+      return await Promise.race([answer, this.#engineWait.promise]);
     } finally {
       this.#over.abort();
     }

@@ -7,7 +7,7 @@ import type { InferenceAnswer } from '../inference/service.ts';
 const KEEP_ALIVE_MS = 5_000;
 const encoder = new TextEncoder();
 
-export interface HeldUpOptions {
+export interface KeepAliveStreamOptions {
   readonly answer: Promise<InferenceAnswer>;
   readonly clock: Clock;
   /** What the comments say that clients see who look. */
@@ -21,7 +21,7 @@ export interface HeldUpOptions {
  * An event stream that says from time to time that it is alive, until the answer begins; then it is that answer. Comments
  * are what the event stream format has for it, and every client skips them.
  */
-export function keepAliveStream(options: HeldUpOptions): ReadableStream<Uint8Array> {
+export function keepAliveStream(options: KeepAliveStreamOptions): ReadableStream<Uint8Array> {
   const { answer, clock, message, renderStreamError, onCancel } = options;
   let body: ReadableStreamDefaultReader<Uint8Array> | undefined;
   const over = new AbortController();

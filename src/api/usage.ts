@@ -6,7 +6,7 @@ import { httpResponse, jsonResponse } from '../http/response.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
-import { showUsage, usageAnswer, usageFilter, usageQuery } from './admin/usage.ts';
+import { renderUsage, usageFilter, usageQuery, usageResponse } from './admin/usage.ts';
 import { assertModelAllowed, authenticate } from './authenticate.ts';
 import { chatCall } from './chat-call.ts';
 import { openAiChatDialect } from './openai/chat/dialect.ts';
@@ -65,9 +65,9 @@ export function addUsageRoutes(
     }
     const query = { ...usageQuery(filter, services.clock.wallTime()), key: keyId };
     const groups = await usage.summarise({ tenant }, query);
-    const { body, text, headers } = usageAnswer(
+    const { body, text, headers } = usageResponse(
       query,
-      groups.map((group) => showUsage(group)),
+      groups.map((group) => renderUsage(group)),
       filter.format,
     );
     if (text) return httpResponse(200, text.body, { ...headers, 'content-type': text.type });

@@ -22,9 +22,10 @@ export class PortError extends Error {
 export function startServers(gateway: Gateway, logger: Logger): Servers {
   const { host, port, metrics_port } = gateway.config.server;
   const onError = (error: unknown) => gateway.events.emit('http.server_failed', { error });
-  const refuse = (status: number, message: string) => gateway.router.refuse(status, message);
+  const rejectMalformed = (status: number, message: string) =>
+    gateway.router.rejectMalformed(status, message);
   const listen = (at: number, handle: Parameters<typeof startHttpServer>[0]['handle']) =>
-    startHttpServer({ host, port: at, onError, refuse, handle });
+    startHttpServer({ host, port: at, onError, rejectMalformed, handle });
   let api: HttpServer;
   try {
     api = listen(port, (request) => gateway.router.handle(request));

@@ -39,10 +39,10 @@ export class HttpContext {
   }
 }
 
-const SANE_ID = /^[\w.:-]{1,128}$/;
+const VALID_REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /** The client's request id if it is short and harmless, else a new one. */
 export function requestIdFor(headers: HeaderReader, newId: () => string): string {
   const given = headers.get('x-request-id');
-  return given !== null && SANE_ID.test(given) ? given : newId();
+  return given !== null && VALID_REQUEST_ID.test(given) ? given : newId();
 }

@@ -76,19 +76,19 @@ export class HttpRouter {
     const httpContext = new HttpContext(request, id, clock.now(), this.#onFinish);
     const rules = cors();
     try {
-      const answer = preflightResponse(rules, request) ?? this.#dispatch(httpContext);
-      if (!(answer instanceof Promise)) return this.#finished(httpContext, rules, answer);
-      return answer.then(
+      const response = preflightResponse(rules, request) ?? this.#dispatch(httpContext);
+      if (!(response instanceof Promise)) return this.#finished(httpContext, rules, response);
+      return response.then(
         (made) => this.#finished(httpContext, rules, made),
-        (error: unknown) => this.#refused(httpContext, rules, error),
+        (error: unknown) => this.#errorResponse(httpContext, rules, error),
       );
     } catch (error) {
-      return this.#refused(httpContext, rules, error);
+      return this.#errorResponse(httpContext, rules, error);
     }
   }
 
   /** The answer to what is no HTTP request. */
-  refuse(status: number, message: string): HttpResponse {
+  rejectMalformed(status: number, message: string): HttpResponse {
     const headers = { 'x-request-id': this.options.newId(), 'content-type': 'application/json' };
     return httpResponse(status, refusalBody(status, message), headers);
   }
@@ -108,19 +108,19 @@ export class HttpRouter {
     for (const [prefix, load] of this.#unloaded) {
       if (path.startsWith(prefix)) return Promise.resolve(load()).then(() => this.#dispatch(httpContext));
     }
-    throw this.#noRoute(request.method, path);
+    throw this.#notFound(request.method, path);
   }
 
-  #finished(httpContext: HttpContext, rules: CorsRules, answer: HttpResponse): HttpResponse {
-    const { headers } = answer;
+  #finished(httpContext: HttpContext, rules: CorsRules, response: HttpResponse): HttpResponse {
+    const { headers } = response;
     headers.set('x-request-id', httpContext.requestId);
     if (httpContext.requestIdHeader) headers.set(httpContext.requestIdHeader, httpContext.requestId);
     if (rules.origins.length > 0) addCorsHeaders(rules, httpContext.request, headers);
-    if (!httpContext.deferred) httpContext.finish(answer.status);
-    return answer;
+    if (!httpContext.deferred) httpContext.finish(response.status);
+    return response;
   }
 
-  #refused(
+  #errorResponse(
     httpContext: HttpContext,
     rules: CorsRules,
     thrown: unknown,
@@ -128,13 +128,13 @@ export class HttpRouter {
     const error = asGatewayError(thrown);
     if (error.code === 'internal_error') this.options.onDefect(error.cause ?? error, httpContext.requestId);
     const body = httpContext.renderError?.(error, httpContext.requestId) ?? openAiErrorBody(error);
-    const answer = jsonResponse(httpContext.request, error.status, body, errorHeaders(error));
-    return answer instanceof Promise
-      ? answer.then((made) => this.#finished(httpContext, rules, made))
-      : this.#finished(httpContext, rules, answer);
+    const response = jsonResponse(httpContext.request, error.status, body, errorHeaders(error));
+    return response instanceof Promise
+      ? response.then((made) => this.#finished(httpContext, rules, made))
+      : this.#finished(httpContext, rules, response);
   }
 
-  #noRoute(method: string, path: string): GatewayError {
+  #notFound(method: string, path: string): GatewayError {
     const allowed = this.#patterns
       .filter(({ pattern }) => pattern.match(path))
       .map(({ pattern }) => pattern.method);

@@ -13,7 +13,7 @@ export interface HttpServerOptions {
   /** Handles one request. A rejection is reported to `onError`, and the client gets a 500 from `refuse`. */
   readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
   /** The response to a malformed request, and to one that `handle` failed on. Must not throw. */
-  readonly refuse: (status: number, message: string) => HttpResponse;
+  readonly rejectMalformed: (status: number, message: string) => HttpResponse;
   /** Receives what `handle` and response bodies threw. Must not throw. */
   readonly onError: (error: unknown) => void;
   /** Calls `tick` once a second until the returned function is called. A timer by default. */

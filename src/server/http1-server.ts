@@ -23,7 +23,7 @@ class Http1Server implements HttpServer, ConnectionServer {
   readonly port: number;
   readonly secure: boolean;
   readonly handle: HttpServerOptions['handle'];
-  readonly refuse: HttpServerOptions['refuse'];
+  readonly rejectMalformed: HttpServerOptions['rejectMalformed'];
   readonly onError: HttpServerOptions['onError'];
   date = new Date().toUTCString();
   stopping = false;
@@ -36,7 +36,7 @@ class Http1Server implements HttpServer, ConnectionServer {
 
   constructor(options: HttpServerOptions) {
     this.handle = options.handle;
-    this.refuse = options.refuse;
+    this.rejectMalformed = options.rejectMalformed;
     this.onError = options.onError;
     this.#listener = listenSockets({
       host: options.host,

@@ -20,7 +20,7 @@ import { type RequestCarrier, ServerRequest } from './server-request.ts';
 export interface ConnectionServer {
   readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
   /** What is answered to what is no request; the connection is closed after it. */
-  readonly refuse: (status: number, message: string) => HttpResponse;
+  readonly rejectMalformed: (status: number, message: string) => HttpResponse;
   readonly onError: (error: unknown) => void;
   /** For the `date` header. */
   readonly date: string;
@@ -182,7 +182,8 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       if (this.#droppingFor >= DROPPING_TIMEOUT) this.terminate();
     } else if (!request && this.#parser.inHead) {
       this.#headFor += 1;
-      if (this.#headFor >= HEAD_TIMEOUT) this.#refuse(408, 'The head of the request did not arrive in time.');
+      if (this.#headFor >= HEAD_TIMEOUT)
+        this.#rejectMalformed(408, 'The head of the request did not arrive in time.');
     } else if (this.#quiet >= QUIET_TIMEOUT && !(this.#answering && request?.complete)) {
       // An answer that is being made, or read slowly, may take as long as those in charge of it allow.
       this.terminate();
@@ -293,7 +294,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   #failed(request: ServerRequest, error: unknown): void {
     this.#server.onError(error);
-    this.#answer(request, this.#server.refuse(500, 'The gateway failed to handle this request.'));
+    this.#answer(request, this.#server.rejectMalformed(500, 'The gateway failed to handle this request.'));
   }
 
   /** The client's next requests, kept until this one is answered. */
@@ -303,14 +304,14 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   }
 
   #malformed(error: unknown): void {
-    if (error instanceof BadRequestError) this.#refuse(error.status, error.message);
+    if (error instanceof BadRequestError) this.#rejectMalformed(error.status, error.message);
     else if (error instanceof HeadTooLargeError) {
-      this.#refuse(
+      this.#rejectMalformed(
         431,
         `The head of the request is larger than ${DEFAULT_PARSER_LIMITS.maxHeadBytes} bytes.`,
       );
     } else if (error instanceof TransportError) {
-      this.#refuse(400, `The request is not well-formed HTTP: ${error.message}.`);
+      this.#rejectMalformed(400, `The request is not well-formed HTTP: ${error.message}.`);
     } else {
       this.#server.onError(error);
       this.terminate();
@@ -318,7 +319,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   }
 
   /** Answers what is no request, and closes. What is being answered already can only be cut off. */
-  #refuse(status: number, message: string): void {
+  #rejectMalformed(status: number, message: string): void {
     const request = this.#request;
     if (!this.#writer.empty || this.#reader || this.#pushed || (request && !this.#answering)) {
       this.terminate();
@@ -331,7 +332,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     request?.lost();
     this.#last = true;
     this.#lingering = true;
-    this.#send(this.#server.refuse(status, message), { http10: false, headOnly: false });
+    this.#send(this.#server.rejectMalformed(status, message), { http10: false, headOnly: false });
     this.#goOn();
   }
 
@@ -351,7 +352,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       // Found before a byte was sent: a header that can't be.
       this.#server.onError(error);
       this.#discard(reply);
-      this.#send(this.#server.refuse(500, 'The gateway failed to handle this request.'), {
+      this.#send(this.#server.rejectMalformed(500, 'The gateway failed to handle this request.'), {
         http10,
         headOnly: false,
       });

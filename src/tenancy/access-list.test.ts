@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { AccessChanges, AccessSource, KeyIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
-import { AccessList, presentedKey } from './access-list.ts';
+import { AccessList, keyFromRequest } from './access-list.ts';
 import type { KeyDocument } from './documents.ts';
 import { SecretDigester } from './key-secrets.ts';
 
@@ -261,8 +261,8 @@ describe('changes', () => {
   });
 });
 
-describe('presentedKey', () => {
-  const of = (headers: Record<string, string>) => presentedKey(new Headers(headers));
+describe('keyFromRequest', () => {
+  const of = (headers: Record<string, string>) => keyFromRequest(new Headers(headers));
   test.each([
     [{ authorization: 'Bearer k' }, 'k'],
     [{ authorization: 'bearer   k  ' }, 'k'],

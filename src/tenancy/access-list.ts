@@ -366,7 +366,7 @@ function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, Subject
 const BEARER = 'Bearer ';
 
 /** The key in a request's headers: `Authorization: Bearer`, `x-api-key` or `api-key`, in this order. */
-export function presentedKey(headers: HeaderReader): string | undefined {
+export function keyFromRequest(headers: HeaderReader): string | undefined {
   const authorization = headers.get('authorization');
   if (authorization !== null) {
     // As nearly everybody writes it; a match with groups costs more than all other headers.

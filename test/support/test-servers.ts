@@ -33,7 +33,7 @@ export class TestServers {
       host: '127.0.0.1',
       port: 0,
       handle,
-      refuse: (status, message) => reply(status, message),
+      rejectMalformed: (status, message) => reply(status, message),
       onError: (error) => errors.push(error),
       everySecond: (callback) => {
         tick = callback;

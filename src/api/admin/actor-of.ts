@@ -1,7 +1,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
 import type { HttpContext } from '../../http/http-context.ts';
-import { presentedKey } from '../../tenancy/access-list.ts';
+import { keyFromRequest } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { Role } from '../../tenancy/permissions.ts';
 import { authenticate, matchesAny } from '../authenticate.ts';
@@ -13,10 +13,10 @@ const SESSION_PREFIX = 'wr-session-';
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The session that a request carries, and whether a browser sent it of itself. */
-export function presentedSession(
+export function sessionFromRequest(
   headers: HeaderReader,
 ): { readonly secret: string; readonly byBrowser: boolean } | undefined {
-  const key = presentedKey(headers);
+  const key = keyFromRequest(headers);
   if (key?.startsWith(SESSION_PREFIX)) return { secret: key, byBrowser: false };
   if (key !== undefined) return undefined;
   for (const part of headers.get('cookie')?.split(';') ?? []) {
@@ -35,9 +35,9 @@ export async function actorOf(
   { sessions, users, access }: Pick<AdminServices, 'sessions' | 'users' | 'access'>,
   httpContext: HttpContext,
 ): Promise<Actor> {
-  const presented = presentedSession(httpContext.request.headers);
+  const presented = sessionFromRequest(httpContext.request.headers);
   if (!presented) return actorOfKey(services, httpContext);
-  if (presented.byBrowser) assertOwnPage(httpContext);
+  if (presented.byBrowser) assertSameOrigin(httpContext);
   const session = await sessions.find(presented.secret);
   if (!session) throw new GatewayError('invalid_api_key', 'You are not signed in any more: sign in again.');
   const user = await users.get(session.user);
@@ -70,7 +70,7 @@ async function actorOfKey(services: ApiServices, httpContext: HttpContext): Prom
 }
 
 /** A browser sends its cookie whoever's page made the request; only our own page's may change anything. */
-export function assertOwnPage({ request }: HttpContext): void {
+export function assertSameOrigin({ request }: HttpContext): void {
   if (SAFE_METHODS.has(request.method)) return;
   const site = request.headers.get('sec-fetch-site');
   const origin = request.headers.get('origin');

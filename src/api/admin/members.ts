@@ -53,7 +53,7 @@ const invitationObject = z
   })
   .meta({ id: 'Invitation' });
 
-function show(member: Member): z.output<typeof memberObject> {
+function renderMember(member: Member): z.output<typeof memberObject> {
   return {
     ...{ id: member.id, kind: member.kind, email: member.email, name: member.name },
     ...{ role: member.role, status: member.status, limits: [...member.limits] },
@@ -62,7 +62,7 @@ function show(member: Member): z.output<typeof memberObject> {
   };
 }
 
-function showInvitation(invitation: Invitation): z.output<typeof invitationObject> {
+function renderInvitation(invitation: Invitation): z.output<typeof invitationObject> {
   return {
     ...{ id: invitation.id, email: invitation.email, role: invitation.role, state: invitation.state },
     invited_by: invitation.invitedBy,
@@ -94,7 +94,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
           limit: limit + 1,
           after: cursorOf(idCursor, after),
         });
-        return { body: page(found, limit, ({ id }) => id, show) };
+        return { body: page(found, limit, ({ id }) => id, renderMember) };
       },
     }),
     adminRoute({
@@ -119,7 +119,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
           },
           by,
         );
-        return { body: show(member), version: member.version };
+        return { body: renderMember(member), version: member.version };
       },
     }),
     adminRoute({
@@ -136,7 +136,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
         const id = services.newId('svc');
         const kind = 'service_account';
         const member = await members.add(scope, { id, kind, email: null, name, role: wanted, limits }, by);
-        return { body: show(member), version: member.version };
+        return { body: renderMember(member), version: member.version };
       },
     }),
     adminRoute({
@@ -148,7 +148,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       response: memberObject,
       handle: async ({ scope, params }) => {
         const member = await members.get(scope, params.member ?? '');
-        return { body: show(member), version: member.version };
+        return { body: renderMember(member), version: member.version };
       },
     }),
     adminRoute({
@@ -170,7 +170,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
         const id = params.member ?? '';
         if (body.limits) await services.assertBudgets(scope, `user/${id}`, body.limits);
         const member = await members.update(scope, id, change, seen, by);
-        return { body: show(member), version: member.version };
+        return { body: renderMember(member), version: member.version };
       },
     }),
     adminRoute({
@@ -195,7 +195,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       response: listOf(invitationObject, 'InvitationList'),
       handle: async ({ scope, query: { limit, after } }) => {
         const found = await invitations.list(scope, limit + 1, cursorOf(idCursor, after));
-        return { body: page(found, limit, ({ id }) => id, showInvitation) };
+        return { body: page(found, limit, ({ id }) => id, renderInvitation) };
       },
     }),
     adminRoute({
@@ -211,7 +211,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       status: 201,
       handle: async ({ scope, body, by }) => {
         const { invitation, token } = await invitations.create(scope, body, by);
-        return { body: { ...showInvitation(invitation), token } };
+        return { body: { ...renderInvitation(invitation), token } };
       },
     }),
     adminRoute({

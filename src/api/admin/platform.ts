@@ -52,7 +52,7 @@ const auditQuery = z.object({
   to: timeInput.optional(),
 });
 
-function showAudit({ at, details, ...entry }: AuditRow): z.output<typeof auditObject> {
+function renderAuditEntry({ at, details, ...entry }: AuditRow): z.output<typeof auditObject> {
   return { ...entry, at: time(at), details: JSON.parse(details) };
 }
 
@@ -63,7 +63,7 @@ export function platformRoutes(services: AdminServices): RegisteredRoute[] {
     { limit, after, ...filter }: z.output<typeof auditQuery>,
   ) => {
     const found = await read({ ...filter, limit: limit + 1, before: cursorOf(timeCursor, after) });
-    return { body: page(found, limit, ({ at, id }) => ({ at, id }), showAudit) };
+    return { body: page(found, limit, ({ at, id }) => ({ at, id }), renderAuditEntry) };
   };
   return [
     adminRoute({

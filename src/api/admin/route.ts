@@ -29,7 +29,7 @@ export interface AdminCall<Body, Query> {
   readonly seen: SeenVersion;
 }
 
-const storedAnswer = z.object({
+const storedResponse = z.object({
   body: z.unknown(),
   /** For the `etag`. */
   version: z.number().optional(),
@@ -39,7 +39,7 @@ const storedAnswer = z.object({
 });
 
 /** What a handler answers: a value for JSON, or text. */
-export type AdminAnswer = Readonly<Partial<z.infer<typeof storedAnswer>>>;
+export type AdminResult = Readonly<Partial<z.infer<typeof storedResponse>>>;
 
 /** For routes that take none. */
 export const NO_BODY = { body: z.undefined() };
@@ -59,7 +59,7 @@ export interface AdminRoute<Body, Query> {
   readonly query: z.ZodType<Query>;
   readonly response?: z.ZodType;
   readonly status?: 200 | 201 | 204;
-  readonly handle: (call: AdminCall<Body, Query>) => Promise<AdminAnswer>;
+  readonly handle: (call: AdminCall<Body, Query>) => Promise<AdminResult>;
 }
 
 /** A route whose handler knows the types of its body and query. */
@@ -94,7 +94,7 @@ export function adminRoute<Body, Query>(route: AdminRoute<Body, Query>): Registe
       if (key === null) return render(httpContext, await route.handle(call), status);
       const request = { path, params: call.params, body: call.body };
       const { answer, replayed } = await services.idempotency.once(call.actor, key, request, async () =>
-        storedAnswer.parse(await route.handle(call)),
+        storedResponse.parse(await route.handle(call)),
       );
       const headers = { ...answer.headers, ...(replayed ? { 'idempotent-replayed': 'true' } : {}) };
       return render(httpContext, { ...answer, headers }, status);
@@ -175,7 +175,7 @@ function seenVersion(headers: HeaderReader): SeenVersion {
 
 function render(
   { request }: HttpContext,
-  { body, version, headers = {}, text }: AdminAnswer,
+  { body, version, headers = {}, text }: AdminResult,
   status: 200 | 201 | 204,
 ): HttpResponse | Promise<HttpResponse> {
   const all = { ...headers, ...(version === undefined ? {} : { etag: `"${version}"` }) };

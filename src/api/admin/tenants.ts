@@ -67,7 +67,7 @@ const updateBody = z
   })
   .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
 
-export function showTenant({ document, ...tenant }: Tenant): z.output<typeof tenantObject> {
+export function renderTenant({ document, ...tenant }: Tenant): z.output<typeof tenantObject> {
   return {
     id: tenant.id,
     name: tenant.name,
@@ -108,7 +108,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       response: listOf(tenantObject, 'TenantList'),
       handle: async ({ query: { limit, after, ...rest } }) => {
         const found = await tenants.list({ ...rest, limit: limit + 1, after: cursorOf(idCursor, after) });
-        return { body: page(found, limit, ({ id }) => id, showTenant) };
+        return { body: page(found, limit, ({ id }) => id, renderTenant) };
       },
     }),
     adminRoute({
@@ -139,7 +139,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
           },
           by,
         );
-        return { body: showTenant(tenant), version: tenant.version };
+        return { body: renderTenant(tenant), version: tenant.version };
       },
     }),
     adminRoute({
@@ -151,7 +151,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       response: tenantObject,
       handle: async ({ scope }) => {
         const tenant = await tenants.get(scope.tenant);
-        return { body: showTenant(tenant), version: tenant.version };
+        return { body: renderTenant(tenant), version: tenant.version };
       },
     }),
     adminRoute({
@@ -192,7 +192,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
           seen,
           by,
         );
-        return { body: showTenant(tenant), version: tenant.version };
+        return { body: renderTenant(tenant), version: tenant.version };
       },
     }),
     adminRoute({
@@ -208,7 +208,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
         const tenant = await tenants.get(scope.tenant);
         const dry = query.dry_run === 'true';
         if (!dry) await tenants.remove(scope.tenant, seen, by);
-        return { body: { removed: !dry, tenant: showTenant(tenant) } };
+        return { body: { removed: !dry, tenant: renderTenant(tenant) } };
       },
     }),
   ];

@@ -38,7 +38,7 @@ const eventRow = z
   })
   .meta({ id: 'UsageEvent' });
 
-function show(event: UsageEvent): z.output<typeof eventRow> {
+function renderEvent(event: UsageEvent): z.output<typeof eventRow> {
   return {
     id: event.id,
     request_id: event.requestId,
@@ -105,7 +105,7 @@ export function usageEventRoutes({ usage, clock }: AdminServices): RegisteredRou
         return {
           body: {
             object: 'list',
-            data: events.map(show),
+            data: events.map(renderEvent),
             has_more: next !== undefined,
             next: next ? Buffer.from(JSON.stringify(next)).toString('base64url') : null,
           },

@@ -6,7 +6,7 @@ import { dollarsOfPico } from '../../metering/price.ts';
 import { USAGE_DIMENSIONS, type UsageGroup, type UsageQuery } from '../../storage/sql/usage-store.ts';
 import { limitsOf } from '../../tenancy/documents.ts';
 import { time, timeInput } from './paging.ts';
-import { type AdminAnswer, adminRoute, NO_BODY, type RegisteredRoute } from './route.ts';
+import { type AdminResult, adminRoute, NO_BODY, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
 
 const HOUR_MS = 3_600_000;
@@ -105,7 +105,7 @@ function invalid(param: string, why: string): GatewayError {
   return new GatewayError('invalid_request', `"${param}" is not valid: ${why}.`, { param });
 }
 
-export function showUsage({ start, by, sums }: UsageGroup, tenant?: string): Row {
+export function renderUsage({ start, by, sums }: UsageGroup, tenant?: string): Row {
   const count = (value: bigint) => Number(value);
   return {
     start: start === null ? null : time(start),
@@ -126,11 +126,11 @@ export function showUsage({ start, by, sums }: UsageGroup, tenant?: string): Row
 }
 
 /** A report, as it was asked for. */
-export function usageAnswer(
+export function usageResponse(
   { from, to }: UsageQuery,
   data: readonly Row[],
   format: 'json' | 'csv',
-): AdminAnswer {
+): AdminResult {
   if (format === 'json') {
     return { body: { object: 'usage', from: time(from), to: time(to), currency: 'USD', data } };
   }
@@ -157,7 +157,7 @@ function csvField(value: unknown): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-const standingList = z
+const counterStateList = z
   .object({
     object: z.literal('list'),
     data: z.array(
@@ -191,9 +191,9 @@ export function usageRoutes(services: AdminServices): RegisteredRoute[] {
       handle: async ({ scope, query: filter }) => {
         const query = usageQuery(filter, clock.wallTime());
         const groups = await usage.summarise(scope, query);
-        return usageAnswer(
+        return usageResponse(
           query,
-          groups.map((group) => showUsage(group)),
+          groups.map((group) => renderUsage(group)),
           filter.format,
         );
       },
@@ -220,12 +220,12 @@ export function usageRoutes(services: AdminServices): RegisteredRoute[] {
             const groups = await usage.summarise({ tenant: name }, query);
             rows.set(
               name,
-              groups.map((group) => showUsage(group, name)),
+              groups.map((group) => renderUsage(group, name)),
             );
           }
         };
         await Promise.all(Array.from({ length: AT_ONCE }, worker));
-        return usageAnswer(
+        return usageResponse(
           query,
           ids.flatMap((one) => rows.get(one) ?? []),
           filter.format,
@@ -240,7 +240,7 @@ export function usageRoutes(services: AdminServices): RegisteredRoute[] {
       description: 'Of the tenant and its tags; with `key` or `member`, of these too.',
       ...NO_BODY,
       query: z.object({ key: id, member: id }),
-      response: standingList,
+      response: counterStateList,
       handle: async ({ scope, query }) => {
         const known = access.tenant(scope.tenant);
         if (!known) return { body: { object: 'list', data: [] } };

@@ -43,7 +43,7 @@ const changeBody = z
   })
   .meta({ id: 'UserChange' });
 
-export function showUser(services: Pick<AdminServices, 'access'>, user: User): z.output<typeof userObject> {
+export function renderUser(services: Pick<AdminServices, 'access'>, user: User): z.output<typeof userObject> {
   return {
     ...{ id: user.id, email: user.email, name: user.name, status: user.status },
     has_password: user.hasPassword,
@@ -56,7 +56,7 @@ export function showUser(services: Pick<AdminServices, 'access'>, user: User): z
 
 export function userRoutes(services: AdminServices): RegisteredRoute[] {
   const { users, members, access } = services;
-  const show = (user: User) => showUser(services, user);
+  const show = (user: User) => renderUser(services, user);
   return [
     adminRoute({
       method: 'GET',

@@ -6,8 +6,8 @@ import {
   sessionList,
   signedIn,
   signInBody,
-  tokenAnswer,
   tokenBody,
+  tokenResponse,
 } from './schemas.ts';
 
 /** Signing in, as the API description tells it. */
@@ -19,7 +19,7 @@ export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
     summary: 'Exchange an API key for a short-lived token',
     description: 'The token stands for the key, and ends with it.',
     request: tokenBody,
-    response: tokenAnswer,
+    response: tokenResponse,
   },
   {
     method: 'post',

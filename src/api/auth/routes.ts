@@ -6,21 +6,21 @@ import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { httpResponse, jsonResponse } from '../../http/response.ts';
 import type { SecretBox } from '../../platform/secret-box.ts';
-import { presentedKey } from '../../tenancy/access-list.ts';
+import { keyFromRequest } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
 import type { IdentityProviders } from '../../tenancy/identity-providers.ts';
 import type { Session } from '../../tenancy/sessions.ts';
 import { Tokens } from '../../tenancy/tokens.ts';
 import type { User } from '../../tenancy/users.ts';
-import { assertOwnPage, presentedSession, SESSION_COOKIE } from '../admin/actor-of.ts';
+import { assertSameOrigin, SESSION_COOKIE, sessionFromRequest } from '../admin/actor-of.ts';
 import { time } from '../admin/paging.ts';
 import type { AdminServices } from '../admin/services.ts';
-import { showUser } from '../admin/users.ts';
+import { renderUser } from '../admin/users.ts';
 import { authenticate } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { acceptBody, passwordBody, signInBody, type tokenAnswer, tokenBody } from './schemas.ts';
+import { acceptBody, passwordBody, signInBody, tokenBody, type tokenResponse } from './schemas.ts';
 import { SignInThrottle, userOfIdentity } from './sign-in.ts';
 
 const ATTEMPT_COOKIE = 'weir_sign_in';
@@ -65,10 +65,10 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
     const agent = httpContext.request.headers.get('user-agent') ?? '';
     return sessions.begin(user.id, admin.addressOf(httpContext), agent);
   };
-  const signedInAnswer = async (httpContext: HttpContext, user: User, status = 200) => {
+  const signedInResponse = async (httpContext: HttpContext, user: User, status = 200) => {
     const { session, secret } = await begin(httpContext, user);
     const seconds = Math.floor((session.expiresAt - session.createdAt) / 1000);
-    const body = { user: showUser(admin, user), session: secret, expires_at: time(session.expiresAt) };
+    const body = { user: renderUser(admin, user), session: secret, expires_at: time(session.expiresAt) };
     return json(httpContext, status, body, {
       'set-cookie': cookie(httpContext, SESSION_COOKIE, secret, seconds),
     });
@@ -76,10 +76,10 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
   const current = async (
     httpContext: HttpContext,
   ): Promise<{ readonly user: User; readonly session: Session }> => {
-    const presented = presentedSession(httpContext.request.headers);
+    const presented = sessionFromRequest(httpContext.request.headers);
     const session = presented && (await sessions.find(presented.secret));
     if (!session) throw new GatewayError('invalid_api_key', 'You are not signed in.');
-    if (presented.byBrowser) assertOwnPage(httpContext);
+    if (presented.byBrowser) assertSameOrigin(httpContext);
     return { session, user: await users.get(session.user) };
   };
   const route = (
@@ -102,7 +102,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
       throttle.failed(...names);
       throw new GatewayError('invalid_api_key', 'The address or the password is not right.');
     }
-    return signedInAnswer(httpContext, user);
+    return signedInResponse(httpContext, user);
   });
 
   route('POST', '/v1/auth/sign-out', async (httpContext) => {
@@ -118,7 +118,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
 
   route('GET', '/v1/auth/session', async (httpContext) => {
     const { user, session } = await current(httpContext);
-    return json(httpContext, 200, { user: showUser(admin, user), expires_at: time(session.expiresAt) });
+    return json(httpContext, 200, { user: renderUser(admin, user), expires_at: time(session.expiresAt) });
   });
 
   route('GET', '/v1/auth/sessions', async (httpContext) => {
@@ -156,12 +156,12 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
       undefined,
       by(httpContext, actorOf(user)),
     );
-    return signedInAnswer(httpContext, changed);
+    return signedInResponse(httpContext, changed);
   });
 
   route('POST', '/v1/auth/invitations/accept', async (httpContext) => {
     const { token, name, password: secret } = validate(acceptBody, await bodyOf(httpContext));
-    const presented = presentedSession(httpContext.request.headers);
+    const presented = sessionFromRequest(httpContext.request.headers);
     const context = { address: admin.addressOf(httpContext), requestId: httpContext.requestId };
     if (presented) {
       const { user } = await current(httpContext);
@@ -178,7 +178,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
       );
     }
     const { user } = await invitations.accept(token, { kind: 'new', name, password: secret }, context);
-    return signedInAnswer(httpContext, user, 201);
+    return signedInResponse(httpContext, user, 201);
   });
 
   route('GET', '/v1/auth/providers', async (httpContext) => {
@@ -229,7 +229,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
 
   route('POST', '/v1/auth/token', async (httpContext) => {
     const principal = await authenticate(api, httpContext);
-    const secret = presentedKey(httpContext.request.headers) ?? '';
+    const secret = keyFromRequest(httpContext.request.headers) ?? '';
     if (Tokens.isToken(secret)) {
       throw new GatewayError(
         'permission_denied',
@@ -245,7 +245,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
     );
     const lifetime = Math.min(services.tokenLifetimeMs(), (expires_in ?? Number.POSITIVE_INFINITY) * 1000);
     const { token } = await api.tokens.issue(principal.tenant, principal.keyId, lifetime);
-    const answer: z.output<typeof tokenAnswer> = {
+    const answer: z.output<typeof tokenResponse> = {
       ...{ access_token: token, token_type: 'Bearer', expires_in: Math.floor(lifetime / 1000) },
     };
     return json(httpContext, 200, answer);

@@ -48,6 +48,6 @@ export const tokenBody = z
       .describe('Seconds; `auth.token` at most, and by default.'),
   })
   .meta({ id: 'TokenRequest' });
-export const tokenAnswer = z
+export const tokenResponse = z
   .object({ access_token: z.string(), token_type: z.literal('Bearer'), expires_in: z.number().int() })
   .meta({ id: 'Token' });

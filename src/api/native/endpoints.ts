@@ -54,7 +54,7 @@ function promptCall(
       { param: 'model' },
     );
   }
-  const dialect = promptDialect(wantsPlainText(request.headers));
+  const dialect = promptDialect(acceptsPlainText(request.headers));
   const json = { ...body.json, model, stream };
   // A stream's last event tells the usage, asked for or not.
   return {
@@ -63,7 +63,7 @@ function promptCall(
   };
 }
 
-function wantsPlainText(headers: HeaderReader): boolean {
+function acceptsPlainText(headers: HeaderReader): boolean {
   return headers.get('accept')?.includes('text/plain') ?? false;
 }
 
@@ -86,7 +86,8 @@ export function addNativeRoutes(router: HttpRouter, services: ApiServices): void
     operation: 'chat',
     read: (httpContext, snapshot) => readJsonBody(httpContext.request, snapshot.bodyLimit),
     parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, false),
-    contentType: ({ request }) => (wantsPlainText(request.headers) ? 'text/plain; charset=utf-8' : undefined),
+    contentType: ({ request }) =>
+      acceptsPlainText(request.headers) ? 'text/plain; charset=utf-8' : undefined,
   };
   const streamed: InferenceEndpoint = {
     operation: 'chat',

@@ -54,7 +54,15 @@ export const rerankResponse = z
   })
   .meta({ id: 'RerankResponse' });
 
-const OURS = new Set(['model', 'query', 'documents', 'top_n', 'return_documents', 'rank_fields', 'stream']);
+const OWN_FIELDS = new Set([
+  'model',
+  'query',
+  'documents',
+  'top_n',
+  'return_documents',
+  'rank_fields',
+  'stream',
+]);
 
 /** A document as the text that is ranked. */
 function textOf(
@@ -94,7 +102,7 @@ function rerankCall({ text, json }: JsonBody, headers: HeaderReader, requestId: 
       query: body.query,
       documents,
       ...(body.top_n ? { topN: body.top_n } : {}),
-      extensions: Object.fromEntries(Object.entries(json).filter(([name]) => !OURS.has(name))),
+      extensions: Object.fromEntries(Object.entries(json).filter(([name]) => !OWN_FIELDS.has(name))),
     },
     render: (result) =>
       render(result, { model, requestId, documents: body.return_documents ? documents : undefined }),

@@ -100,7 +100,7 @@ class ParserChecker implements SqlChecker {
       ),
       tables: [...new Set(parsed.tableList.map((entry) => entry.split('::').at(-1) ?? entry))],
     };
-    const reason = readOnly ? whyNotReadOnly(statement, statements, parsed.tableList) : undefined;
+    const reason = readOnly ? readOnlyViolation(statement, statements, parsed.tableList) : undefined;
     if (reason === undefined) return { statement, valid: true, refused: false, ...common, ...found };
     const error = { message: `read_only is on, and ${reason}.` };
     return { statement: null, valid: false, refused: true, error, ...common, ...found };
@@ -118,7 +118,7 @@ function syntaxError(thrown: unknown): NonNullable<SqlVerdict['error']> {
   };
 }
 
-function whyNotReadOnly(
+function readOnlyViolation(
   text: string,
   statements: readonly unknown[],
   tableList: readonly string[],
@@ -127,14 +127,14 @@ function whyNotReadOnly(
   if (RUNNABLE_COMMENT.test(text)) return 'a comment in it would be run';
   const writes = tableList.find((entry) => !/^(?:select|show|desc|describe|explain)::/i.test(entry));
   if (writes !== undefined) return `it would ${writes.split('::')[0]?.toLowerCase()} data`;
-  return whyNotRead(statements[0], true);
+  return findWrite(statements[0], true);
 }
 
 /** Looks through the whole tree: writes hide in common table expressions, subqueries, INTO and functions. */
-function whyNotRead(node: unknown, top: boolean): string | undefined {
+function findWrite(node: unknown, top: boolean): string | undefined {
   if (Array.isArray(node)) {
     for (const item of node) {
-      const reason = whyNotRead(item, false);
+      const reason = findWrite(item, false);
       if (reason !== undefined) return reason;
     }
     return undefined;
@@ -151,7 +151,7 @@ function whyNotRead(node: unknown, top: boolean): string | undefined {
     if (EFFECTS.test(name)) return `the function ${name} does more than read`;
   }
   for (const value of Object.values(node)) {
-    const reason = whyNotRead(value, false);
+    const reason = findWrite(value, false);
     if (reason !== undefined) return reason;
   }
   return undefined;

@@ -20,7 +20,7 @@ import { isSqlDialect, loadSqlChecker, SQL_DIALECTS, type SqlChecker, type SqlDi
 /** The role of a model that answers here when a request names none. */
 const ROLE = 'sql';
 const DEFAULT_DIALECT = 'postgresql';
-const OURS: ReadonlySet<string> = new Set(['schema', 'dialect', 'read_only']);
+const OWN_FIELDS: ReadonlySet<string> = new Set(['schema', 'dialect', 'read_only']);
 
 export const text2sqlRequest = chatRequest
   .extend({
@@ -62,13 +62,13 @@ export const text2sqlResponse = chatResponse
   })
   .meta({ id: 'Text2SqlResponse' });
 
-interface Wanted {
+interface SqlRequest {
   readonly schema: string | undefined;
   readonly dialect: SqlDialect;
   readonly readOnly: boolean;
 }
 
-function instruction({ schema, dialect, readOnly }: Wanted): string {
+function instruction({ schema, dialect, readOnly }: SqlRequest): string {
   return [
     `Translate what the user asks for into one ${dialect} statement.`,
     'Answer with that statement alone, in one ```sql code block, without any explanation.',
@@ -82,15 +82,15 @@ class SqlDialectOfChat implements ClientDialect {
   readonly name = 'weir-text2sql';
 
   constructor(
-    private readonly wanted: Wanted,
+    private readonly sqlRequest: SqlRequest,
     private readonly checker: SqlChecker,
   ) {}
 
   toChat(body: Readonly<Record<string, unknown>>): ChatRequest {
     const chat = openAiChatDialect.toChat(
-      Object.fromEntries(Object.entries(body).filter(([name]) => !OURS.has(name))),
+      Object.fromEntries(Object.entries(body).filter(([name]) => !OWN_FIELDS.has(name))),
     );
-    const text = instruction(this.wanted);
+    const text = instruction(this.sqlRequest);
     return { ...chat, messages: [{ role: 'system', content: [{ type: 'text', text }] }, ...chat.messages] };
   }
 
@@ -105,7 +105,7 @@ class SqlDialectOfChat implements ClientDialect {
   renderResult(result: ChatResult, renderContext: RenderContext): string {
     const parts = result.choices[0]?.content ?? [];
     const answer = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
-    const { dialect, readOnly } = this.wanted;
+    const { dialect, readOnly } = this.sqlRequest;
     const sql = this.checker.check(answer, dialect, readOnly);
     const completion: unknown = JSON.parse(openAiChatDialect.renderResult(result, renderContext));
     return JSON.stringify({ ...Object(completion), sql });

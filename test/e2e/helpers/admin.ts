@@ -1,7 +1,7 @@
 import type { Gateway } from '../../support/gateway.ts';
 import { parseObject } from './json.ts';
 
-export interface AdminAnswer {
+export interface AdminResult {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Record<string, unknown>;
@@ -19,7 +19,7 @@ export async function admin(
   path: string,
   body?: unknown,
   { key = gateway.adminKey, headers = {} }: AdminOptions = {},
-): Promise<AdminAnswer> {
+): Promise<AdminResult> {
   const response = await fetch(`${gateway.url}/admin/v1${path}`, {
     method,
     headers: {
@@ -34,7 +34,7 @@ export async function admin(
 }
 
 /** The same, of which nothing but success is expected. */
-export async function done(...call: Parameters<typeof admin>): Promise<AdminAnswer['body']> {
+export async function done(...call: Parameters<typeof admin>): Promise<AdminResult['body']> {
   const answer = await admin(...call);
   if (answer.status >= 300) {
     throw new Error(`${call.slice(1, 3).join(' ')}: ${answer.status} ${JSON.stringify(answer.body)}`);
@@ -43,12 +43,12 @@ export async function done(...call: Parameters<typeof admin>): Promise<AdminAnsw
 }
 
 /** The code of an error answer. */
-export function codeOf({ body }: AdminAnswer): unknown {
+export function codeOf({ body }: AdminResult): unknown {
   const { error } = body;
   return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
-export function dataOf(body: AdminAnswer['body']): Record<string, unknown>[] {
+export function dataOf(body: AdminResult['body']): Record<string, unknown>[] {
   const { data } = body;
   if (!Array.isArray(data)) throw new Error(`no list: ${JSON.stringify(body)}`);
   return data.map((item: unknown) => parseObject(JSON.stringify(item)));

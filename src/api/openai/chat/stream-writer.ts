@@ -17,7 +17,7 @@ type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What has been written of one choice. */
 interface Choice {
-  greeted: boolean;
+  roleSent: boolean;
   open: StreamedPart | undefined;
   calls: number;
   details: number;
@@ -80,7 +80,7 @@ export class ChatChunkWriter implements ChatEventWriter {
   #choice(index: number): Choice {
     let choice = this.#choices.get(index);
     if (!choice) {
-      choice = { greeted: false, open: undefined, calls: 0, details: 0, refused: false };
+      choice = { roleSent: false, open: undefined, calls: 0, details: 0, refused: false };
       this.#choices.set(index, choice);
     }
     return choice;
@@ -88,8 +88,8 @@ export class ChatChunkWriter implements ChatEventWriter {
 
   #chunk(index: number, delta: JsonObject, more = ',"finish_reason":null'): string {
     const choice = this.#choice(index);
-    const greeting = choice.greeted ? delta : { role: 'assistant', ...delta };
-    choice.greeted = true;
+    const greeting = choice.roleSent ? delta : { role: 'assistant', ...delta };
+    choice.roleSent = true;
     return `${this.#head}{"index":${index},"delta":${JSON.stringify(greeting)}${more}}]}\n\n`;
   }
 
@@ -103,7 +103,7 @@ export class ChatChunkWriter implements ChatEventWriter {
     }
     if (part.type === 'refusal') choice.refused = true;
     if (part.type === 'whole') return this.#whole(index, choice, part);
-    return choice.greeted ? '' : this.#chunk(index, part.type === 'text' ? { content: '' } : {});
+    return choice.roleSent ? '' : this.#chunk(index, part.type === 'text' ? { content: '' } : {});
   }
 
   #whole(index: number, choice: Choice, { part }: Extract<StreamedPart, { type: 'whole' }>): string {

@@ -20,14 +20,14 @@ export function previousNotFound(id: string): GatewayError {
 }
 
 /** What a request says when the conversation before it is told in full. */
-export interface Continued {
+export interface ContinuedConversation {
   /** For targets that have to be translated to: everything as items. */
   readonly items: readonly Item[];
   /** For targets that speak this API: as it came if they know the response before, else everything as items. */
   readonly passthrough: JsonBody;
 }
 
-export function continueFrom(stored: StoredResponse, body: JsonBody): Continued {
+export function continueFrom(stored: StoredResponse, body: JsonBody): ContinuedConversation {
   const output = Array.isArray(stored.response.output) ? stored.response.output.filter(isRecord) : [];
   const items = [...stored.input, ...output, ...inputItems(body.json.input)];
   if (stored.native) return { items, passthrough: body };

@@ -21,7 +21,7 @@ import { responsesDialect } from './dialect.ts';
 import type { Item } from './items.ts';
 
 /** How long responses are kept, as at OpenAI. */
-const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
+const RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 
 export const responsesRequest = z
   .object({
@@ -100,7 +100,7 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
       const id = asString(response.id);
       if (body.json.store === false || id === undefined || response.status === 'failed') return;
       const createdAt = clock.wallTime();
-      responses.save(scope, { id, createdAt, expiresAt: createdAt + KEPT_MS, input, response, native });
+      responses.save(scope, { id, createdAt, expiresAt: createdAt + RETENTION_MS, input, response, native });
     };
     const dialect = dialectFor(continued?.items, keep(false));
     const call = chatCall('chat', dialect, continued?.passthrough ?? body, headers);
