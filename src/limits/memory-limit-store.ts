@@ -10,7 +10,10 @@ import {
   unchargedIndexesOf,
 } from './limit-store.ts';
 
+type RateCounter = Extract<Counter, { kind: 'rate' }>;
+
 interface Bucket {
+  readonly counter: RateCounter;
   /** Amount left; negative when requests used more than they reserved. */
   level: number;
   /** Monotonic milliseconds. */
@@ -36,8 +39,6 @@ const ALL: Share = { fraction: () => 1, usedElsewhere: () => 0 };
 
 /** Reservations between removals of idle counters. */
 const SWEEP_EVERY = 10_000;
-/** Milliseconds after which an unused bucket is removed. */
-const IDLE_BUCKET_MS = 120_000;
 
 /** Remembers whether it is settled. */
 class OpenReservation implements Reservation {
@@ -192,7 +193,7 @@ export class MemoryLimitStore implements LimitStore {
         if (bucket) {
           bucket.level = level;
           bucket.updatedAt = now;
-        } else this.#buckets.set(counter.key, { level, updatedAt: now });
+        } else this.#buckets.set(counter.key, { counter, level, updatedAt: now });
         return level;
       }
       case 'period': {
@@ -225,15 +226,11 @@ export class MemoryLimitStore implements LimitStore {
     return this.#tally(counter.key, period).used;
   }
 
-  #level(counter: Extract<Counter, { kind: 'rate' }>, now: number): number {
+  #level(counter: RateCounter, now: number): number {
     return this.#levelOf(this.#buckets.get(counter.key), counter, now);
   }
 
-  #levelOf(
-    bucket: Bucket | undefined,
-    { capacity, perMs }: Extract<Counter, { kind: 'rate' }>,
-    now: number,
-  ): number {
+  #levelOf(bucket: Bucket | undefined, { capacity, perMs }: RateCounter, now: number): number {
     const fraction = this.share.fraction();
     if (!bucket) return capacity * fraction;
     return Math.min(capacity * fraction, bucket.level + (now - bucket.updatedAt) * perMs * fraction);
@@ -258,8 +255,10 @@ export class MemoryLimitStore implements LimitStore {
 
   /** Removes full buckets and past periods, which equal ones that were never used. */
   #sweep(now: number): void {
-    for (const [key, { level, updatedAt }] of this.#buckets) {
-      if (level >= 0 && now - updatedAt > IDLE_BUCKET_MS) this.#buckets.delete(key);
+    const fraction = this.share.fraction();
+    for (const [key, bucket] of this.#buckets) {
+      const { counter } = bucket;
+      if (this.#levelOf(bucket, counter, now) >= counter.capacity * fraction) this.#buckets.delete(key);
     }
     const wall = this.clock.wallTime();
     for (const [key, { endsAt }] of this.#tallies) {
