@@ -96,7 +96,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   subscribeMetrics(events, metrics);
 
   // Stores.
-  const stores = await openStores({ config, env, clock, events });
+  const stores = await openStores({ config, env, clock, events, publishEvents: true });
   const createdAdminKey = await ensureAdminKey(stores);
 
   // Services that outlive configurations.

@@ -22,6 +22,8 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
       logger.error({ err: error }, 'database server closed an idle connection'),
     'database.row_unreadable': ({ error }) =>
       logger.error({ err: error }, 'stored tenant, key or member is unreadable and is ignored'),
+    'tenant_events.delivery_failed': ({ tenant, error }) =>
+      logger.error({ tenant, err: error }, 'tenant events could not be published; they stay stored'),
     'responses.dropped': ({ count, error }) =>
       logger.error({ count, err: error }, 'responses could not be stored'),
 

@@ -20,6 +20,7 @@ import { Keys } from '../tenancy/keys.ts';
 import { Members } from '../tenancy/members.ts';
 import { importOldKeys } from '../tenancy/old-keys.ts';
 import { Sessions } from '../tenancy/sessions.ts';
+import type { TenantEventSink } from '../tenancy/tenant-events.ts';
 import { TenantWriter } from '../tenancy/tenant-writer.ts';
 import { Tenants } from '../tenancy/tenants.ts';
 import { Tokens, type TrustedIssuer } from '../tenancy/tokens.ts';
@@ -53,6 +54,8 @@ export interface StoreOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly events: EventSink;
+  /** False in commands: a running gateway publishes the events of their changes. */
+  readonly publishEvents: boolean;
 }
 
 const ADMIN_KEY_VARIABLE = 'WEIR_ADMIN_KEY';
@@ -93,6 +96,10 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       tiers: () => tiersOf(options.config()),
       adminKey: env[ADMIN_KEY_VARIABLE] || undefined,
       onDamaged: (error) => events.emit('database.row_unreadable', { error }),
+      // A command, or a gateway that has crashed since, may have left the events of this change.
+      onChanged: (tenants) => {
+        for (const tenant of tenants) void writer.deliverEvents({ tenant });
+      },
     });
     const databases = new TenantDatabases({
       servers: all,
@@ -103,7 +110,11 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       maxConnections: config.storage.max_connections,
     });
     const refreshed = () => access.refreshNow();
-    const writer = new TenantWriter(control, databases, sources, refreshed);
+    const writer = new TenantWriter({
+      ...{ control, databases, sources },
+      onPublished: refreshed,
+      events: options.publishEvents ? tenantEventSink(events) : undefined,
+    });
     const members = new Members(databases, writer, sources);
     const users = new Users(control, { hash: hashPassword, verify: verifyPassword }, sources);
     const stores: Stores = {
@@ -123,6 +134,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       invitations: new Invitations(databases, writer, members, users, digester, sources),
       sessions: new Sessions(control, digester, sources, () => options.config().auth.session),
       close: async () => {
+        await writer.idle();
         await databases.close();
         await close();
       },
@@ -133,6 +145,16 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     await importOldKeys(stores);
     return stores;
   }
+}
+
+/** Publishes committed events on the bus. */
+function tenantEventSink(events: EventSink): TenantEventSink {
+  return {
+    deliver: async (committed) => {
+      for (const { name, payload } of committed) events.emit(name, payload);
+    },
+    failed: (tenant, error) => events.emit('tenant_events.delivery_failed', { tenant, error }),
+  };
 }
 
 function trustedIssuer(config: Config['auth']['jwt'][number]): TrustedIssuer {

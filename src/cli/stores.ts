@@ -27,6 +27,7 @@ export async function withStores<T>(
     env,
     clock: systemClock,
     events,
+    publishEvents: false,
   });
   try {
     return await work(stores);

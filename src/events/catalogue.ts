@@ -10,8 +10,28 @@ export interface EventContract<Schema extends z.ZodType = z.ZodType> {
   readonly schema: Schema;
 }
 
+/** The contract of an event that is stored with the change that it reports, and published after the commit. */
+export interface TenantEventContract<Data extends z.ZodType = z.ZodType> extends EventContract {
+  /** What differs between tenant events. */
+  readonly data: Data;
+}
+
 function event<Shape extends z.ZodRawShape>(summary: string, shape: Shape, version = 1) {
   return { version, summary, schema: z.strictObject(shape) } satisfies EventContract;
+}
+
+/** Every tenant event has the same envelope around its data. */
+function tenantEvent<Shape extends z.ZodRawShape>(summary: string, shape: Shape, version = 1) {
+  const data = z.strictObject(shape);
+  const schema = z.strictObject({
+    id: text.describe('the same when the event is delivered again'),
+    tenant: text,
+    at: count.describe('Unix milliseconds'),
+    actor: text,
+    request_id: text,
+    data,
+  });
+  return { version, summary, schema, data } satisfies TenantEventContract;
 }
 
 const text = z.string();
@@ -20,10 +40,10 @@ const count = z.int().nonnegative();
 const error = z.unknown();
 
 /**
- * Every event of this process. Names are `noun.verb_in_the_past`. Payloads hold no secret and no content of a request.
- * Written out in docs/events.md (`npm run docs`).
+ * Events of this process. Names are `noun.verb_in_the_past`. Payloads hold no secret and no content of a request.
+ * docs/events.md lists them (`npm run docs`).
  */
-const CONTRACTS = {
+const PROCESS_CONTRACTS = {
   'config.reloaded': event('A changed configuration is in force.', {
     file: text,
     restart_keys: z.array(text).describe('changed keys that take effect only after a restart'),
@@ -33,6 +53,10 @@ const CONTRACTS = {
   'job.failed': event('A background job failed. Emitted once for each run of failures.', {
     job: text,
     impact: text.describe('the state of the gateway until the job succeeds'),
+    error,
+  }),
+  'tenant_events.delivery_failed': event('Events of a tenant could not be published; they are retried.', {
+    tenant: text,
     error,
   }),
   'http.handler_failed': event('A request got 500 because of a defect of the gateway.', {
@@ -90,14 +114,60 @@ const CONTRACTS = {
   'engine.output': event('An engine wrote a line.', { engine: text, line: text }),
 };
 
+/** Events of one tenant's data. Stored in its database, so that a crash does not lose them. */
+const TENANT_CONTRACTS = {
+  'api_key.created': tenantEvent('An API key was created.', {
+    key: text,
+    name: text,
+    kind: z.enum(['api_key', 'admin']),
+    member: text.nullable(),
+  }),
+  'api_key.updated': tenantEvent('Name, scopes, limits or expiry of an API key changed.', {
+    key: text,
+    name: text,
+  }),
+  'api_key.rotated': tenantEvent('An API key got a new secret.', {
+    key: text,
+    name: text,
+    old_secret_expires_at: count.nullable().describe('Unix milliseconds; null: at once'),
+  }),
+  'api_key.revoked': tenantEvent('An API key was revoked.', { key: text, name: text }),
+  'member.added': tenantEvent('A user or service account became a member.', {
+    member: text,
+    kind: text,
+    role: text,
+  }),
+  'member.updated': tenantEvent('Role, status, name or limits of a member changed.', {
+    member: text,
+    role: text,
+    status: text,
+  }),
+  'member.removed': tenantEvent('A member was removed; its API keys are revoked.', { member: text }),
+};
+
+const CONTRACTS = { ...PROCESS_CONTRACTS, ...TENANT_CONTRACTS };
+
 export type EventName = keyof typeof CONTRACTS;
 export type EventPayload<Name extends EventName> = z.infer<(typeof CONTRACTS)[Name]['schema']>;
 
 /** In the order of the documentation. */
-export const EVENT_NAMES: readonly EventName[] = Object.keys(CONTRACTS).filter(
-  (name): name is EventName => name in CONTRACTS,
+export const EVENT_NAMES: readonly EventName[] = Object.keys(CONTRACTS).filter((name): name is EventName =>
+  Object.hasOwn(CONTRACTS, name),
 );
 
 export function eventContract<Name extends EventName>(name: Name): (typeof CONTRACTS)[Name] {
   return CONTRACTS[name];
+}
+
+export type TenantEventName = keyof typeof TENANT_CONTRACTS;
+export type TenantEventData<Name extends TenantEventName> = z.infer<(typeof TENANT_CONTRACTS)[Name]['data']>;
+
+export function isTenantEvent(name: string): name is TenantEventName {
+  return Object.hasOwn(TENANT_CONTRACTS, name);
+}
+
+export function tenantEventContract<Name extends TenantEventName>(
+  name: Name,
+): (typeof TENANT_CONTRACTS)[Name] {
+  return TENANT_CONTRACTS[name];
 }

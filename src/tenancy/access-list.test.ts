@@ -59,6 +59,7 @@ async function listOf(changes: Partial<Omit<AccessChanges, 'revision'>>, adminKe
   const source = new FakeSource();
   source.changes = { tenants: [tenantRow('a')], keys: [], members: [], ...changes };
   const damaged: unknown[] = [];
+  const changed: string[][] = [];
   let now = NOW;
   const list = new AccessList({
     source,
@@ -73,6 +74,7 @@ async function listOf(changes: Partial<Omit<AccessChanges, 'revision'>>, adminKe
       ]),
     adminKey,
     onDamaged: (error) => damaged.push(error),
+    onChanged: (tenants) => changed.push([...tenants].sort()),
   });
   await list.refresh();
   const codeOf = (secret: string | undefined, address = '10.0.0.1') => {
@@ -86,6 +88,7 @@ async function listOf(changes: Partial<Omit<AccessChanges, 'revision'>>, adminKe
     source,
     list,
     damaged,
+    changed,
     codeOf,
     setNow: (time: number) => {
       now = time;
@@ -224,6 +227,16 @@ describe('changes', () => {
     source.changes = { ...source.changes, tenants: [tenantRow('a', { status: 'suspended', revision: 3 })] };
     await list.refresh();
     expect(codeOf('n')).toBe('permission_denied');
+  });
+
+  test('are reported with their tenants, except those of the first refresh', async () => {
+    const { list, source, changed } = await listOf({ keys: [keyRow('k')] });
+    expect(changed).toEqual([]);
+    source.current = 2;
+    source.changes = { tenants: [], members: [], keys: [keyRow('k', { revoked_at: 1 }, { revision: 2 })] };
+    await list.refresh();
+    await list.refresh();
+    expect(changed).toEqual([['a']]);
   });
 
   test('that can not be read leave in force what is known', async () => {

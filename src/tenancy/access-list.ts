@@ -51,6 +51,8 @@ export interface AccessListOptions {
   readonly adminKey?: string | undefined;
   /** Told of what is stored but can't be read; all else goes on. */
   readonly onDamaged: (error: unknown) => void;
+  /** Called after a refresh with the tenants whose keys or members changed, whichever process changed them. */
+  readonly onChanged?: (tenants: ReadonlySet<string>) => void;
 }
 
 /**
@@ -276,8 +278,11 @@ export class AccessList {
     for (const row of changes.members) this.#guarded(() => this.#addMember(row));
     for (const row of changes.keys) this.#guarded(() => this.#addKey(row));
     this.#addFromEnvironment();
+    const isFirst = this.#revision === 0;
     this.#revision = changes.revision;
     this.#generation += 1;
+    const changed = new Set([...changes.keys, ...changes.members].map(({ tenant }) => tenant));
+    if (!isFirst && changed.size > 0) this.options.onChanged?.(changed);
   }
 
   #guarded(work: () => void): void {

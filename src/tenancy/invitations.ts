@@ -109,7 +109,7 @@ export class Invitations {
     // The right to add is the inviter's, who has had it.
     const actor: Actor = { ...actorOf(user), roles: new Map([[scope.tenant, 'owner']]) };
     const context = { ...by, actor };
-    const member = await this.writer.write(scope, async (transaction, changed) => {
+    const member = await this.writer.write(scope, async (transaction, change) => {
       await this.#take(transaction, digest);
       const { id, email, name } = user;
       const added = await this.members.insert(
@@ -122,7 +122,8 @@ export class Invitations {
         transaction,
         auditEntry(this.sources, context, 'invitation.accept', `invitation:${row.id}`),
       );
-      changed('member', id);
+      change.touched('member', id);
+      change.emit('member.added', context, { member: id, kind: 'user', role });
       return added;
     });
     return { tenant: scope.tenant, member, user };

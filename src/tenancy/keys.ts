@@ -7,6 +7,7 @@ import { auditEntry, type ChangeContext, differences, type Sources } from './cha
 import { limitDocuments, parseDocument, type ScopesDocument, scopesDocument } from './documents.ts';
 import type { KeyRow } from './index-rows.ts';
 import { hintOf, newSecret, type SecretDigester } from './key-secrets.ts';
+import type { EmitTenantEvent } from './tenant-events.ts';
 import type { TenantTransaction, TenantWriter } from './tenant-writer.ts';
 import { assertVersion, type SeenVersion } from './versions.ts';
 
@@ -56,6 +57,14 @@ export interface KeyFilter {
   readonly limit: number;
   /** The key that was seen last. */
   readonly after?: { readonly at: number; readonly id: string } | undefined;
+}
+
+/** What a change of one key writes and reports. */
+interface KeyDecision {
+  readonly set: Partial<KeyRow>;
+  /** For the audit trail. */
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly emit: (emit: EmitTenantEvent) => void;
 }
 
 /** The API keys of tenants. */
@@ -121,12 +130,13 @@ export class Keys {
       ...{ version: 1, created_by: by.actor.id, created_at: now, updated_at: now },
     };
     const key = keyOf(row, now);
-    await this.writer.write(scope, async (transaction, changed) => {
+    await this.writer.write(scope, async (transaction, change) => {
       if (member !== null) await assertMember(transaction, member);
       await transaction.insertInto('api_keys').values(row).execute();
       const details = { name, kind, member, scopes, limits, expires_at: expiresAt };
       await writeAudit(transaction, auditEntry(this.sources, by, 'key.create', `key:${row.id}`, details));
-      changed('key', row.id);
+      change.touched('key', row.id);
+      change.emit('api_key.created', by, { key: row.id, name, kind, member });
     });
     return { key, secret };
   }
@@ -154,6 +164,7 @@ export class Keys {
           { name: before.name, scopes: before.scopes, limits: before.limits, expires_at: before.expiresAt },
           { name: after.name, scopes: after.scopes, limits: after.limits, expires_at: after.expiresAt },
         ),
+        emit: (emit) => emit('api_key.updated', by, { key: id, name: after.name }),
       };
     });
   }
@@ -167,8 +178,14 @@ export class Keys {
     by: ChangeContext,
   ): Promise<ApiKey> {
     const now = this.sources.clock.wallTime();
-    return this.#change(scope, kind, id, seen, by, 'key.revoke', (before) =>
-      before.revokedAt === null ? { set: { revoked_at: now }, details: { name: before.name } } : undefined,
+    return this.#change(scope, kind, id, seen, by, 'key.revoke', ({ name, revokedAt }) =>
+      revokedAt === null
+        ? {
+            set: { revoked_at: now },
+            details: { name },
+            emit: (emit) => emit('api_key.revoked', by, { key: id, name }),
+          }
+        : undefined,
     );
   }
 
@@ -198,6 +215,12 @@ export class Keys {
           previous_expires_at: old ? until : null,
         },
         details: { name: before.name, old_works_until: old ? until : null },
+        emit: (emit) =>
+          emit('api_key.rotated', by, {
+            key: id,
+            name: before.name,
+            old_secret_expires_at: old ? until : null,
+          }),
       };
     });
     return { key, secret };
@@ -210,13 +233,10 @@ export class Keys {
     seen: SeenVersion,
     by: ChangeContext,
     action: string,
-    decide: (
-      before: ApiKey,
-      row: KeyRow,
-    ) => { readonly set: Partial<KeyRow>; readonly details: Readonly<Record<string, unknown>> } | undefined,
+    decide: (before: ApiKey, row: KeyRow) => KeyDecision | undefined,
   ): Promise<ApiKey> {
     const now = this.sources.clock.wallTime();
-    return this.writer.write(scope, async (transaction, changed) => {
+    return this.writer.write(scope, async (transaction, change) => {
       const row = await keyRow(transaction, kind, id);
       assertVersion(seen, row.version);
       const before = keyOf(row, now);
@@ -225,7 +245,8 @@ export class Keys {
       const set = { ...decision.set, version: row.version + 1, updated_at: now };
       await transaction.updateTable('api_keys').set(set).where('id', '=', id).execute();
       await writeAudit(transaction, auditEntry(this.sources, by, action, `key:${id}`, decision.details));
-      changed('key', id);
+      change.touched('key', id);
+      decision.emit(change.emit);
       return keyOf({ ...row, ...set }, now);
     });
   }

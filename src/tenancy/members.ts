@@ -78,9 +78,11 @@ export class Members {
 
   /** @throws GatewayError `conflict` for who is a member already, `permission_denied` for an owner made by none */
   add(scope: TenantScope, wanted: NewMember, by: ChangeContext): Promise<Member> {
-    return this.writer.write(scope, async (transaction, changed) => {
+    return this.writer.write(scope, async (transaction, change) => {
       const member = await this.insert(transaction, scope, wanted, by);
-      changed('member', member.id);
+      change.touched('member', member.id);
+      const { id, kind, role } = member;
+      change.emit('member.added', by, { member: id, kind, role });
       return member;
     });
   }
@@ -129,7 +131,7 @@ export class Members {
     seen: SeenVersion,
     by: ChangeContext,
   ): Promise<Member> {
-    return this.writer.write(scope, async (transaction, changed) => {
+    return this.writer.write(scope, async (transaction, change) => {
       const row = await memberRow(transaction, id);
       assertVersion(seen, row.version);
       const before = memberOf(row);
@@ -158,8 +160,10 @@ export class Members {
           differences(fields(before), fields(after)),
         ),
       );
-      changed('member', id);
-      return memberOf({ ...row, ...set });
+      change.touched('member', id);
+      const updated = memberOf({ ...row, ...set });
+      change.emit('member.updated', by, { member: id, role: updated.role, status: updated.status });
+      return updated;
     });
   }
 
@@ -168,7 +172,7 @@ export class Members {
    * @throws GatewayError like `update`
    */
   remove(scope: TenantScope, id: string, seen: SeenVersion, by: ChangeContext): Promise<void> {
-    return this.writer.write(scope, async (transaction, changed) => {
+    return this.writer.write(scope, async (transaction, change) => {
       const row = await memberRow(transaction, id);
       assertVersion(seen, row.version);
       if (row.role === 'owner') {
@@ -185,10 +189,11 @@ export class Members {
         transaction,
         auditEntry(this.sources, by, 'member.remove', `member:${id}`, { role: row.role }),
       );
-      changed('member', id);
+      change.touched('member', id);
+      change.emit('member.removed', by, { member: id });
       const keys = await transaction
         .selectFrom('api_keys')
-        .select('id')
+        .select(['id', 'name'])
         .where('member', '=', id)
         .where('revoked_at', 'is', null)
         .execute();
@@ -204,7 +209,8 @@ export class Members {
             because: `member:${id} was removed`,
           }),
         );
-        changed('key', key.id);
+        change.touched('key', key.id);
+        change.emit('api_key.revoked', by, { key: key.id, name: key.name });
       }
     });
   }

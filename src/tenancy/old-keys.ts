@@ -20,7 +20,7 @@ export async function importOldKeys({ control, access, writer, digester }: OldKe
   const old = await control.selectFrom('api_keys').selectAll().execute();
   for (const key of old) {
     const tenant = access.tenant(key.tenant) ? key.tenant : DEFAULT_TENANT;
-    await writer.write({ tenant }, async (transaction, changed) => {
+    await writer.write({ tenant }, async (transaction, change) => {
       await transaction
         .insertInto('api_keys')
         .values({
@@ -32,7 +32,7 @@ export async function importOldKeys({ control, access, writer, digester }: OldKe
         })
         .onConflict((conflict) => conflict.column('id').doNothing())
         .execute();
-      changed('key', key.id);
+      change.touched('key', key.id);
     });
     await control.deleteFrom('api_keys').where('id', '=', key.id).execute();
   }

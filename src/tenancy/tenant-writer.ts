@@ -1,65 +1,125 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { change } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
-import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import { type TenantDatabases, UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import type { TenantTables } from '../storage/sql/tenant-tables.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 import type { Sources } from './change-context.ts';
 import { keyIndexRows, memberIndexRow } from './index-rows.ts';
+import {
+  deliverTenantEvents,
+  type EmitTenantEvent,
+  PendingEvents,
+  type TenantEventSink,
+} from './tenant-events.ts';
 
 export type TenantTransaction = Transaction<TenantTables>;
 
-/** What of a tenant's rows every replica has to know. */
+/** Rows that every replica keeps in memory. */
 export type Topic = 'key' | 'member';
 
+/** What a change reports beside the rows that it writes. */
+export interface TenantChange {
+  /** Every replica has to reread this key or member. */
+  touched(topic: Topic, id: string): void;
+  /** Commits an event with the change. It is published after the commit, also when this process dies before that. */
+  readonly emit: EmitTenantEvent;
+}
+
+export interface TenantWriterOptions {
+  readonly control: Kysely<ControlTables>;
+  readonly databases: TenantDatabases;
+  readonly sources: Sources;
+  /** Called after a change, so that this process sees it at once. */
+  readonly onPublished: () => Promise<void>;
+  /** Undefined in commands: events of their changes are left to a running gateway. */
+  readonly events: TenantEventSink | undefined;
+}
+
 /**
- * Changes a tenant's database, and tells the control database of what every replica has to know. Both can't be written
- * in one transaction, so the tenant's own notes what is still to be told: a gateway that dies in between has lost
- * nothing, the next one that looks tells it.
+ * Changes a tenant's database, and publishes what the change reports: touched rows to the control database, events to
+ * the sink. No transaction spans the databases, so the tenant's own records what is still to be published. When a
+ * gateway dies in between, the next one publishes it.
  */
 export class TenantWriter {
-  constructor(
-    private readonly control: Kysely<ControlTables>,
-    private readonly databases: TenantDatabases,
-    private readonly sources: Sources,
-    /** Told after a change, so that this process sees it at once. */
-    private readonly onPublished: () => Promise<void>,
-  ) {}
+  /** One delivery at a time for each tenant: two would deliver the same events. */
+  readonly #deliveries = new Map<string, Promise<void>>();
+
+  constructor(private readonly options: TenantWriterOptions) {}
 
   /**
-   * Makes one change, one after the other for each tenant.
-   * @param work calls `changed` for each key and member that it touches
+   * Makes one change. Changes of one tenant are made one after the other.
+   * @param work calls `touched` for each key and member that it changes
+   * @throws whatever `work` throws; nothing is changed then
    */
   async write<T>(
     scope: TenantScope,
-    work: (transaction: TenantTransaction, changed: (topic: Topic, id: string) => void) => Promise<T>,
+    work: (transaction: TenantTransaction, change: TenantChange) => Promise<T>,
   ): Promise<T> {
-    let published = 0;
-    const result = await this.databases.use(scope, (db) =>
+    const { databases, sources } = this.options;
+    const topics: { topic: Topic; subject: string }[] = [];
+    const events = new PendingEvents(sources);
+    const result = await databases.use(scope, (db) =>
       db.transaction().execute(async (transaction) => {
-        await transaction
+        const { writes } = await transaction
           .insertInto('write_lock')
           .values({ id: 1, writes: 1 })
           .onConflict((conflict) => conflict.column('id').doUpdateSet({ writes: sql`write_lock.writes + 1` }))
-          .execute();
-        const topics: { topic: Topic; subject: string }[] = [];
-        const value = await work(transaction, (topic, subject) => topics.push({ topic, subject }));
-        published = topics.length;
-        if (published > 0) {
-          const created_at = this.sources.clock.wallTime();
-          const rows = topics.map((one) => ({ ...one, id: this.sources.newId('out'), created_at }));
+          .returning('writes')
+          .executeTakeFirstOrThrow();
+        const value = await work(transaction, {
+          touched: (topic, subject) => topics.push({ topic, subject }),
+          emit: events.emit,
+        });
+        if (topics.length > 0) {
+          const created_at = sources.clock.wallTime();
+          const rows = topics.map((one) => ({ ...one, id: sources.newId('out'), created_at }));
           await transaction.insertInto('outbox').values(rows).execute();
         }
+        await events.insert(transaction, writes);
         return value;
       }),
     );
-    if (published > 0) await this.publish(scope);
+    if (topics.length > 0) await this.#publishRows(scope);
+    if (events.size > 0) await this.deliverEvents(scope);
     return result;
   }
 
-  /** Tells the control database what it has not been told yet. @returns how many changes there were */
-  async publish(scope: TenantScope): Promise<number> {
-    const published = await this.databases.use(scope, async (db) => {
+  /** Publishes what earlier changes of a tenant have left: touched rows, then events. */
+  async publish(scope: TenantScope): Promise<void> {
+    await this.#publishRows(scope);
+    await this.deliverEvents(scope);
+  }
+
+  /** Delivers the committed events of a tenant. Never rejects: what fails is reported to the sink and stays stored. */
+  deliverEvents(scope: TenantScope): Promise<void> {
+    const { databases, sources, events } = this.options;
+    if (!events) return Promise.resolve();
+    const { tenant } = scope;
+    const deliver = async () => {
+      try {
+        await databases.use(scope, (db) => deliverTenantEvents(db, scope, events, sources.clock.wallTime()));
+      } catch (error) {
+        // A removed tenant's events went with its database.
+        if (!(error instanceof UnknownTenantError)) events.failed(tenant, error);
+      }
+    };
+    const delivery = (this.#deliveries.get(tenant) ?? Promise.resolve()).then(deliver).finally(() => {
+      if (this.#deliveries.get(tenant) === delivery) this.#deliveries.delete(tenant);
+    });
+    this.#deliveries.set(tenant, delivery);
+    return delivery;
+  }
+
+  /** Resolves when no delivery is under way. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#deliveries.values());
+  }
+
+  /** Writes touched keys and members to the control database, where every replica finds them. */
+  async #publishRows(scope: TenantScope): Promise<void> {
+    const { control, databases, onPublished } = this.options;
+    const count = await databases.use(scope, async (db) => {
       const waiting = await db.selectFrom('outbox').selectAll().execute();
       if (waiting.length === 0) return 0;
       const subjects = (topic: Topic) => [
@@ -71,14 +131,14 @@ export class TenantWriter {
       const members = await rowsOf(subjects('member'), (ids) =>
         db.selectFrom('members').selectAll().where('id', 'in', ids).execute(),
       );
-      await change(this.control, async (transaction, revision) => {
+      await change(control, async (transaction, revision) => {
         for (const key of keys) {
           const rows = keyIndexRows(scope, key).map((row) => ({ ...row, revision }));
           for (const row of rows) {
             await transaction
               .insertInto('key_index')
               .values(row)
-              // Somebody else may have told a later state already.
+              // Another gateway may have published a later version already.
               .onConflict((conflict) =>
                 conflict.column('digest').doUpdateSet(row).where('key_index.version', '<=', row.version),
               )
@@ -121,8 +181,7 @@ export class TenantWriter {
         .execute();
       return waiting.length;
     });
-    if (published > 0) await this.onPublished();
-    return published;
+    if (count > 0) await onPublished();
   }
 }
 

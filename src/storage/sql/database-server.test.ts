@@ -208,6 +208,7 @@ for (const backend of BACKENDS) {
       expect(tables.map((table) => table.name).sort()).toEqual([
         'api_keys',
         'audit_log',
+        'events',
         'invitations',
         'members',
         'outbox',

@@ -61,6 +61,8 @@ export interface TenantTables {
     subject: string;
     created_at: number;
   };
+  /** Events that are committed and not published yet, in the order of the changes that they report. */
+  events: EventRow;
   audit_log: AuditRow;
   /** Every event, as it came: those of one file of a gateway's journal in one row, a line each. */
   usage_batches: {
@@ -86,6 +88,20 @@ export interface TenantTables {
     tag: string;
     model: string;
   };
+}
+
+export interface EventRow {
+  /** The number of the change (`write_lock.writes`), and the event's place within it. */
+  sequence: number;
+  position: number;
+  /** Unique; stays the same when the event is delivered again. */
+  id: string;
+  name: string;
+  version: number;
+  actor: string;
+  request_id: string;
+  data: string;
+  created_at: number;
 }
 
 export interface AuditRow {

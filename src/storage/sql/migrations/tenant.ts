@@ -157,4 +157,21 @@ export const TENANT_MIGRATIONS: Migrations = {
       await db.schema.dropTable('usage_events').execute();
     },
   },
+  '0004_events': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('events')
+        .addColumn('sequence', 'bigint', requiredInteger)
+        .addColumn('position', 'integer', requiredInteger)
+        .addColumn('id', 'text', requiredText)
+        .addColumn('name', 'text', requiredText)
+        .addColumn('version', 'integer', requiredInteger)
+        .addColumn('actor', 'text', requiredText)
+        .addColumn('request_id', 'text', requiredText)
+        .addColumn('data', 'text', requiredText)
+        .addColumn('created_at', 'bigint', requiredInteger)
+        .addPrimaryKeyConstraint('events_key', ['sequence', 'position'])
+        .execute();
+    },
+  },
 };
