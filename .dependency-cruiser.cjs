@@ -1,13 +1,13 @@
 /**
  * Which folder may import which. Lower layers never know of the ones above:
- *   cli, app -> api -> http -> server, inference -> routing, tenancy, observability -> providers, storage, config -> core, platform
+ *   cli, app -> api -> http -> server, inference -> routing, tenancy, observability -> providers, simulator, storage, config -> core, platform
  */
 const layers = [
   ['core'],
   ['platform'],
   ['config'],
   ['storage'],
-  ['providers'],
+  ['providers', 'simulator'],
   ['engines', 'observability', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
   ['inference', 'server'],
   ['http'],
@@ -42,6 +42,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/platform/|\\.test\\.ts$' },
       to: { path: '^bun(:|$)|^node_modules/bun/' },
+    },
+    {
+      name: 'providers-and-simulator-apart',
+      comment: 'The application registers the simulator; providers and simulator do not know each other.',
+      severity: 'error',
+      from: { path: '^src/(providers|simulator)/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/(providers|simulator)/', pathNot: '^src/$1/' },
     },
     {
       name: 'no-test-code-in-product',

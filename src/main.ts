@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { PROVIDERS } from './app/provider-registry.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
 import type { ReplayOptions } from './cli/replay.ts';
 import type { RouteOptions } from './cli/route.ts';
@@ -9,7 +10,6 @@ import { type LoadedConfig, loadConfig } from './config/load.ts';
 import { GatewayError } from './core/errors.ts';
 import { DEFAULT_TENANT } from './core/principal.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
-import { PROVIDER_CATALOG } from './providers/registry.ts';
 import { UnknownProviderError } from './routing/directory.ts';
 import { isUnavailable } from './storage/sql/postgres-server.ts';
 
@@ -22,7 +22,7 @@ function load(file?: string): LoadedConfig {
   return loadConfig({
     env: file === undefined ? env : { ...env, WEIR_CONFIG: file },
     cwd,
-    catalog: PROVIDER_CATALOG,
+    catalog: PROVIDERS.catalog,
   });
 }
 
@@ -200,7 +200,7 @@ function commands(setExit: (code: number) => void): Command {
     .description('print the JSON Schema of the configuration file, for editors')
     .action(async () => {
       const { configJsonSchema } = await import('./config/json-schema.ts');
-      output.out(JSON.stringify(configJsonSchema(PROVIDER_CATALOG), null, 2));
+      output.out(JSON.stringify(configJsonSchema(PROVIDERS.catalog), null, 2));
     });
   return program;
 }

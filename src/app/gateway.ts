@@ -13,11 +13,8 @@ import { Tokenizer } from '../metering/tokenizer.ts';
 import type { Log } from '../observability/log.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { readProcessStats } from '../observability/process-stats.ts';
-import { createFetchTransport } from '../platform/fetch-transport.ts';
 import { randomIds } from '../platform/random-ids.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
-import { createProvider } from '../providers/registry.ts';
-import { createSimulator } from '../providers/simulator/index.ts';
 import { ModelDiscovery } from '../routing/discovery.ts';
 import { detectEngines } from '../routing/engine-detection.ts';
 import { EngineLoads } from '../routing/engine-loads.ts';
@@ -34,6 +31,7 @@ import { describeModels, readGauges } from './gauges.ts';
 import { type Job, JobRunner } from './job-runner.ts';
 import { subscribeLog } from './log-subscribers.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
+import { PROVIDERS, simulatorTransport } from './provider-registry.ts';
 import { addRoutes } from './routes.ts';
 import { createServices } from './services.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
@@ -125,11 +123,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const discovery = new ModelDiscovery();
 
   // The configuration snapshot, built again for each new configuration.
-  const simulator = createSimulator({ clock });
   const snapshotOptions: SnapshotOptions = {
     ...{ env, clock, routing, engineManager, modelData, random: Math.random },
     discovered: () => discovery.current,
-    simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),
+    simulator: simulatorTransport(clock),
     createTransport: (connectTimeoutMs) =>
       createUpstreamTransport({ env, clock, http1: { connectTimeoutMs } }),
     engines: loaded.config.providers === null ? await findEngines(options) : [],
@@ -259,9 +256,9 @@ async function findEngines({ env, clock, loaded }: GatewayOptions): Promise<read
   });
   try {
     const { port, metrics_port } = loaded.config.server;
-    const world = { transports: { upstream: () => transport, simulator: transport }, clock, env };
+    const world = { transports: { upstream: () => transport, builtIn: transport }, clock, env };
     return await detectEngines(
-      (config) => createProvider(config, world),
+      (config) => PROVIDERS.create(config, world),
       metrics_port === null ? [port] : [port, metrics_port],
     );
   } finally {

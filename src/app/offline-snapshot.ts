@@ -1,10 +1,9 @@
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import type { ModelData } from '../metering/model-data.ts';
-import { createFetchTransport } from '../platform/fetch-transport.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
-import { createSimulator } from '../providers/simulator/index.ts';
 import { createRoutingState } from '../routing/router.ts';
+import { simulatorTransport } from './provider-registry.ts';
 import { buildSnapshot, type GatewaySnapshot } from './snapshot.ts';
 
 /** The snapshot of a configuration for commands that only read it: no engine is started, no model discovered. */
@@ -16,7 +15,6 @@ export function offlineSnapshot(
     random = Math.random,
   }: { readonly modelData?: ModelData; readonly random?: () => number } = {},
 ): GatewaySnapshot {
-  const simulator = createSimulator({ clock: systemClock });
   const routing = createRoutingState();
   const snapshot = buildSnapshot(config, {
     env,
@@ -24,7 +22,7 @@ export function offlineSnapshot(
     routing,
     random,
     discovered: () => new Map(),
-    simulator: createFetchTransport((url, init) => simulator(new Request(url, init))),
+    simulator: simulatorTransport(systemClock),
     createTransport: (connectTimeoutMs) => createUpstreamTransport({ env, http1: { connectTimeoutMs } }),
     engines: [],
     ...(modelData ? { modelData } : {}),

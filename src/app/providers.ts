@@ -2,15 +2,9 @@ import type { Config, ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Transport } from '../core/transport.ts';
-import {
-  createProvider,
-  engineProvider,
-  type ProviderTransports,
-  providersFromEnvironment,
-  SIMULATOR_ID,
-  simulatorProvider,
-} from '../providers/registry.ts';
+import { type ProviderTransports, providersFromEnvironment } from '../providers/registry.ts';
 import type { LazyEngine, Provider } from '../providers/types.ts';
+import { PROVIDERS } from './provider-registry.ts';
 
 export interface ProviderOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -42,7 +36,7 @@ class TransportPool implements ProviderTransports {
   readonly #byTimeout = new Map<number, Transport>();
 
   constructor(
-    readonly simulator: Transport,
+    readonly builtIn: Transport,
     private readonly create: (connectTimeoutMs: number) => Transport,
   ) {}
 
@@ -71,12 +65,15 @@ export function createProviders(
   const transports = new TransportPool(options.simulator, options.createTransport);
   const world = { transports, clock: options.clock, env: options.env };
   const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
-  const providers: Provider[] = configured.map((provider) => createProvider(provider, world));
-  if (!configured.some(({ id }) => id === SIMULATOR_ID)) providers.push(simulatorProvider(world));
+  const providers: Provider[] = configured.map((provider) => PROVIDERS.create(provider, world));
+  if (!configured.some(({ id }) => id === PROVIDERS.builtInId))
+    providers.push(PROVIDERS.createBuiltIn(world));
   const engineManager = options.engineManager ?? NO_ENGINES;
   for (const engine of config.engines.commands) {
     const { id } = engine;
-    providers.push(engineProvider(engine, engineManager.portOf(id), engineManager.lazyEngine(id), world));
+    providers.push(
+      PROVIDERS.createEngine(engine, engineManager.portOf(id), engineManager.lazyEngine(id), world),
+    );
   }
   return { providers, close: () => transports.close() };
 }

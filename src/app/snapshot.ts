@@ -6,7 +6,6 @@ import type { AddressLimits } from '../limits/per-address.ts';
 import type { ModelData, ModelInfo, ModelOverrides } from '../metering/model-data.ts';
 import { Prices } from '../metering/prices.ts';
 import type { DownloadLimits } from '../platform/guarded-download.ts';
-import { SIMULATOR_ID } from '../providers/registry.ts';
 import type { Target } from '../providers/types.ts';
 import { type DiscoveredModels, ModelDirectory } from '../routing/directory.ts';
 import type { OutlierSettings } from '../routing/health/outliers.ts';
@@ -15,6 +14,7 @@ import type { AdmissionSettings } from '../routing/health/target-states.ts';
 import { Router, type RoutingState } from '../routing/router.ts';
 import { mayUseFrom } from '../tenancy/address-scope.ts';
 import { modelDefinition, priceRules } from './model-definitions.ts';
+import { PROVIDERS } from './provider-registry.ts';
 import { createProviders, type ProviderOptions } from './providers.ts';
 import {
   addressLimits,
@@ -79,7 +79,7 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
     isProxy: proxies.length === 0 ? undefined : (address) => mayUseFrom(proxies, address),
     sharedAddressRules: config.storage.redis_url === null ? null : limits.per_ip,
     startsEngines: config.engines.commands.length > 0,
-    defaultModel: config.default_model ?? config.models[0]?.id ?? SIMULATOR_ID,
+    defaultModel: config.default_model ?? config.models[0]?.id ?? PROVIDERS.builtInId,
     cors: corsRules(config),
     mediaLimits: downloadLimits(config),
     addressLimits: addressLimits(config),

@@ -1,13 +1,13 @@
 import { createServer } from 'node:net';
 import { dataFolder } from '../app/database-servers.ts';
 import { offlineSnapshot } from '../app/offline-snapshot.ts';
+import { PROVIDERS } from '../app/provider-registry.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { openFilesLimit } from '../observability/process-stats.ts';
 import { findProgram } from '../platform/child-process.ts';
 import { fetchModels } from '../providers/buffered-call.ts';
-import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import type { Provider } from '../providers/types.ts';
 import { connectIoredis } from '../storage/kv/ioredis-client.ts';
 import { EXIT, type Output, paint } from './output.ts';
@@ -41,7 +41,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   };
   let config: Config | undefined;
   try {
-    const loaded = loadConfig({ env: options.env, cwd: options.cwd, catalog: PROVIDER_CATALOG });
+    const loaded = loadConfig({ env: options.env, cwd: options.cwd, catalog: PROVIDERS.catalog });
     config = loaded.config;
     report({ check: 'config', level: 'ok', message: loaded.file ?? 'no file; environment and defaults' });
     for (const warning of loaded.warnings) report({ check: 'config', level: 'warning', message: warning });

@@ -1,11 +1,11 @@
 import { reloadOnChange } from '../app/config-reload.ts';
 import { createGateway, type Gateway } from '../app/gateway.ts';
+import { PROVIDERS } from '../app/provider-registry.ts';
 import { PortError, type Servers, startServers } from '../app/servers.ts';
 import { shutDown } from '../app/shutdown.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { systemClock } from '../core/clock.ts';
 import { createLog, type Log } from '../observability/log.ts';
-import { PROVIDER_CATALOG } from '../providers/registry.ts';
 import { banner } from './banner.ts';
 import { CommandError, EXIT, type Output } from './output.ts';
 
@@ -24,7 +24,7 @@ export interface ServeOptions {
 /** Runs the gateway until a signal stops it. @returns the exit code. @throws CommandError when it cannot start */
 export async function serve(options: ServeOptions): Promise<number> {
   const { env, cwd, output } = options;
-  const load = () => loadConfig({ env, cwd, catalog: PROVIDER_CATALOG });
+  const load = () => loadConfig({ env, cwd, catalog: PROVIDERS.catalog });
   const loaded = load();
   const { level, format } = loaded.config.log;
   const terminal = process.stdout.isTTY === true;

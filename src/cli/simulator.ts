@@ -1,6 +1,6 @@
 import { systemClock } from '../core/clock.ts';
 import { startFetchServer } from '../platform/fetch-server.ts';
-import { createSimulator } from '../providers/simulator/index.ts';
+import { createSimulator } from '../simulator/index.ts';
 import { CommandError, EXIT, type Output } from './output.ts';
 
 export interface SimulatorOptions {

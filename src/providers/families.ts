@@ -12,8 +12,7 @@ import { createGeminiAdapter } from './gemini/index.ts';
 import { GEMINI_URL, vertexUrl } from './gemini/url.ts';
 import { CachedTokenSource, serviceAccountGrant, type TokenSource } from './oauth-tokens.ts';
 import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
-import { ENGINES, GENERIC, VENDORS } from './openai-compatible/vendors.ts';
-import { MODELS } from './simulator/index.ts';
+import { GENERIC, VENDORS } from './openai-compatible/vendors.ts';
 import type { ProviderAdapter, VendorProfile } from './types.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -42,13 +41,10 @@ export interface Family {
   readonly fromEnvironment?: (env: Environment) => Found | undefined;
 }
 
-export const SIMULATOR_ID = 'simulator';
 export const GENERIC_KIND = 'openai-compatible';
-export const SIMULATOR_MODELS: readonly string[] = Object.keys(MODELS);
-/** Never resolved: the simulator's transport answers in this process. */
-const SIMULATOR_URL = 'http://simulator.internal/v1';
 
-const openAiAdapter: Family['adapter'] = ({ api }, profile) =>
+/** For servers that speak OpenAI's format. */
+export const openAiAdapter: Family['adapter'] = ({ api }, profile) =>
   createOpenAiAdapter({
     api: api ?? 'chat',
     responses: api === 'responses' || (api === null && (profile.responsesApi ?? false)),
@@ -132,17 +128,6 @@ const COHERE: VendorProfile = {
   needsKey: true,
 };
 
-const SIMULATOR: VendorProfile = {
-  label: 'Simulator',
-  baseUrl: SIMULATOR_URL,
-  streamUsage: 'on-request',
-  modelPattern: /^simulator(?:$|[-:])/,
-  forwardHeaders: ['x-weir-simulate', 'x-stainless-retry-count'],
-  topK: true,
-  rerankPath: '/rerank',
-  needsKey: false,
-};
-
 /** Every kind of provider. A new family is a new row. */
 export const FAMILIES: Readonly<Record<string, Family>> = {
   openai: { profile: VENDORS.openai, settings: ['api'], adapter: openAiAdapter },
@@ -196,26 +181,4 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
   },
   cohere: { profile: COHERE, adapter: () => cohereAdapter },
   [GENERIC_KIND]: { profile: GENERIC, settings: ['api'], adapter: openAiAdapter },
-  [SIMULATOR_ID]: { profile: SIMULATOR, adapter: openAiAdapter },
 };
-
-const vendorProfiles: Readonly<Record<string, VendorProfile>> = VENDORS;
-const engineProfiles: Readonly<Record<string, VendorProfile>> = ENGINES;
-
-export function familyOf(kind: string): Family {
-  const family = FAMILIES[kind];
-  if (!family) throw new Error(`unknown kind of provider: ${kind}`);
-  return family;
-}
-
-/** The profile of a configured provider: its vendor's or engine's, where it names one. */
-export function profileOf(config: {
-  readonly kind: string;
-  readonly vendor: string | null;
-  readonly engine: string | null;
-}): VendorProfile {
-  const { kind, vendor, engine } = config;
-  const named = vendor === null ? undefined : vendorProfiles[vendor];
-  const served = engine === null ? undefined : engineProfiles[engine];
-  return named ?? served ?? FAMILIES[kind]?.profile ?? GENERIC;
-}

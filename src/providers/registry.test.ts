@@ -3,15 +3,18 @@ import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
 import type { ProviderConfig } from '../config/schema.ts';
 import type { Transport } from '../core/transport.ts';
-import {
-  createProvider,
-  DEFAULTS,
-  engineCandidates,
-  PROVIDER_CATALOG,
-  providersFromEnvironment,
-  SIMULATOR_ID,
-  simulatorProvider,
-} from './registry.ts';
+import { DEFAULTS, engineCandidates, ProviderRegistry, providersFromEnvironment } from './registry.ts';
+
+const REGISTRY = new ProviderRegistry({
+  kind: 'built-in',
+  profile: {
+    label: 'Built in',
+    baseUrl: 'http://built-in.internal/v1',
+    streamUsage: 'always',
+    needsKey: false,
+  },
+  models: ['built-in-chat'],
+});
 
 const CONFIG: ProviderConfig = {
   ...DEFAULTS,
@@ -23,10 +26,10 @@ const CONFIG: ProviderConfig = {
 };
 
 function transports() {
-  const simulator: Transport = new FakeTransport();
+  const builtIn: Transport = new FakeTransport();
   const upstreams = new Map<number, Transport>();
   return {
-    simulator,
+    builtIn,
     upstreams,
     upstream: (connectTimeoutMs: number) => {
       const transport = new FakeTransport();
@@ -38,10 +41,10 @@ function transports() {
 
 const world = (pool = transports()) => ({ transports: pool, clock: new FakeClock(), env: {} });
 
-describe('createProvider', () => {
+describe('ProviderRegistry', () => {
   test('follows the configuration', () => {
     const pool = transports();
-    const provider = createProvider({ ...CONFIG, api_key: 'k', headers: { 'x-a': '1' } }, world(pool));
+    const provider = REGISTRY.create({ ...CONFIG, api_key: 'k', headers: { 'x-a': '1' } }, world(pool));
     expect(provider).toMatchObject({
       id: 'mine',
       baseUrl: 'http://chat0.test/v1',
@@ -55,19 +58,20 @@ describe('createProvider', () => {
 
   test('takes address and peculiarities from vendor, engine or kind', () => {
     const create = (more: Partial<ProviderConfig>) =>
-      createProvider({ ...CONFIG, base_url: null, ...more }, world());
+      REGISTRY.create({ ...CONFIG, base_url: null, ...more }, world());
     expect(create({ vendor: 'openrouter' }).profile.streamUsage).toBe('always');
     expect(create({ engine: 'ollama' }).baseUrl).toBe('http://127.0.0.1:11434/v1');
     expect(create({ kind: 'mistral' }).profile.floatEmbeddingsOnly).toBe(true);
     expect(() => create({})).toThrow('provider "mine" has no base_url');
   });
 
-  test('the simulator answers in this process and knows its own models', () => {
+  test('the built-in provider has its own transport and models', () => {
     const pool = transports();
-    const provider = simulatorProvider(world(pool));
-    expect(provider.transport).toBe(pool.simulator);
-    expect([provider.id, provider.discover, pool.upstreams.size]).toEqual([SIMULATOR_ID, false, 0]);
-    expect(provider.models.length).toBeGreaterThan(0);
+    const provider = REGISTRY.createBuiltIn(world(pool));
+    expect(provider.transport).toBe(pool.builtIn);
+    expect([provider.id, provider.discover, pool.upstreams.size]).toEqual(['built-in', false, 0]);
+    expect(provider.models).toEqual(['built-in-chat']);
+    expect(REGISTRY.catalog.kinds).toContain('built-in');
   });
 });
 
@@ -102,23 +106,23 @@ describe('providersFromEnvironment', () => {
       ]),
     );
     for (const config of providersFromEnvironment(env)) {
-      expect(PROVIDER_CATALOG.kinds).toContain(config.kind);
-      if (config.vendor !== null) expect(PROVIDER_CATALOG.vendors).toContain(config.vendor);
-      expect(createProvider(config, world()).baseUrl).toStartWith('https://');
+      expect(REGISTRY.catalog.kinds).toContain(config.kind);
+      if (config.vendor !== null) expect(REGISTRY.catalog.vendors).toContain(config.vendor);
+      expect(REGISTRY.create(config, world()).baseUrl).toStartWith('https://');
     }
   });
 });
 
 test('engine candidates are engines of the catalog, on this machine only', () => {
   for (const { config, port } of engineCandidates()) {
-    expect(PROVIDER_CATALOG.engines).toContain(config.engine ?? '');
-    const url = new URL(createProvider(config, world()).baseUrl);
+    expect(REGISTRY.catalog.engines).toContain(config.engine ?? '');
+    const url = new URL(REGISTRY.create(config, world()).baseUrl);
     expect([url.hostname, url.port]).toEqual(['127.0.0.1', String(port)]);
   }
 });
 
 test('the catalog lists no vendor twice, and knows which addresses go without saying', () => {
-  const { kinds, vendors, genericKinds, defaultBaseUrl } = PROVIDER_CATALOG;
+  const { kinds, vendors, genericKinds, defaultBaseUrl } = REGISTRY.catalog;
   expect(vendors.filter((vendor) => kinds.includes(vendor))).toEqual([]);
   expect(genericKinds.every((kind) => kinds.includes(kind))).toBe(true);
   expect(defaultBaseUrl({ kind: 'openai-compatible', vendor: null, engine: null })).toBeUndefined();

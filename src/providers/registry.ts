@@ -2,19 +2,137 @@ import type { ProviderCatalog } from '../config/catalog.ts';
 import type { EngineConfig, ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
-import {
-  type Environment,
-  FAMILIES,
-  familyOf,
-  GENERIC_KIND,
-  profileOf,
-  SIMULATOR_ID,
-  SIMULATOR_MODELS,
-} from './families.ts';
-import { ENGINES, VENDORS } from './openai-compatible/vendors.ts';
+import { type Environment, FAMILIES, type Family, GENERIC_KIND, openAiAdapter } from './families.ts';
+import { ENGINES, GENERIC, VENDORS } from './openai-compatible/vendors.ts';
 import type { LazyEngine, Provider, VendorProfile } from './types.ts';
 
-export { SIMULATOR_ID } from './families.ts';
+const vendorProfiles: Readonly<Record<string, VendorProfile>> = VENDORS;
+const engineProfiles: Readonly<Record<string, VendorProfile>> = ENGINES;
+
+/** A kind of provider that this process serves itself, in OpenAI's format and without network. */
+export interface BuiltInKind {
+  /** The value of `providers[].kind`, and the id of the provider that is always configured. */
+  readonly kind: string;
+  readonly profile: VendorProfile;
+  /** Its models, which clients may name without a prefix. */
+  readonly models: readonly string[];
+}
+
+export interface ProviderTransports {
+  /** @param connectTimeoutMs time limit of a connection attempt in milliseconds */
+  upstream(connectTimeoutMs: number): Transport;
+  /** Carries requests to the built-in provider. */
+  readonly builtIn: Transport;
+}
+
+export interface ProviderWorld {
+  readonly transports: ProviderTransports;
+  readonly clock: Clock;
+  readonly env: Environment;
+}
+
+/** The kinds of providers of this build: the families of this folder and the built-in kind that the application adds. */
+export class ProviderRegistry {
+  /** What the configuration may name. */
+  readonly catalog: ProviderCatalog;
+  readonly #builtIn: BuiltInKind;
+  readonly #families: Readonly<Record<string, Family>>;
+
+  constructor(builtIn: BuiltInKind) {
+    this.#builtIn = builtIn;
+    this.#families = { ...FAMILIES, [builtIn.kind]: { profile: builtIn.profile, adapter: openAiAdapter } };
+    const families = Object.entries(this.#families);
+    this.catalog = {
+      kinds: Object.keys(this.#families),
+      genericKinds: [GENERIC_KIND],
+      vendors: Object.keys(VENDORS).filter((vendor) => !Object.hasOwn(FAMILIES, vendor)),
+      engines: Object.keys(ENGINES),
+      nativeEngines: ['ollama'],
+      settings: settingsByKey(),
+      required: Object.fromEntries(
+        families.flatMap(([kind, { required }]) => (required ? [[kind, required]] : [])),
+      ),
+      builtinIds: [builtIn.kind],
+      builtinModels: builtIn.models,
+      defaultBaseUrl: (provider) =>
+        this.#profileOf(provider).baseUrl ?? this.#families[provider.kind]?.baseUrl?.({}),
+    };
+  }
+
+  /** Id of the provider that is always configured. */
+  get builtInId(): string {
+    return this.#builtIn.kind;
+  }
+
+  /**
+   * Creates a provider as the configuration describes it.
+   * @throws Error for an unknown kind or a missing base URL
+   */
+  create(config: ProviderConfig, { transports, clock, env }: ProviderWorld): Provider {
+    const profile = this.#profileOf(config);
+    const family = this.#families[config.kind];
+    if (!family) throw new Error(`provider "${config.id}" has the unknown kind "${config.kind}"`);
+    const isBuiltIn = config.kind === this.#builtIn.kind;
+    const baseUrl = config.base_url ?? family.baseUrl?.(config) ?? profile.baseUrl;
+    if (baseUrl === undefined) throw new Error(`provider "${config.id}" has no base_url`);
+    const transport = isBuiltIn ? transports.builtIn : transports.upstream(config.connect_timeout);
+    const provider: Provider = {
+      id: config.id,
+      kind: config.kind,
+      profile,
+      baseUrl,
+      credential: config.api_key ?? undefined,
+      headers: config.headers,
+      adapter: family.adapter(config, profile, { transport, clock, env }),
+      transport,
+      models: isBuiltIn ? [...this.#builtIn.models, ...config.models] : config.models,
+      discover: config.discover && !isBuiltIn,
+      region: config.region ?? undefined,
+    };
+    if (config.more_api_keys.length === 0) return provider;
+    const accounts = config.more_api_keys.map((key, index) => ({
+      ...provider,
+      credential: key,
+      account: index + 2,
+      // Access tokens and signatures belong to one account.
+      adapter: family.adapter({ ...config, api_key: key }, profile, { transport, clock, env }),
+    }));
+    return { ...provider, account: 1, accounts };
+  }
+
+  /** Creates the provider that is always configured. */
+  createBuiltIn(world: ProviderWorld): Provider {
+    const { kind } = this.#builtIn;
+    return this.create({ ...DEFAULTS, id: kind, kind }, world);
+  }
+
+  /** Creates the provider of an engine that the gateway starts on this machine. */
+  createEngine(
+    { id, engine, api_key, models }: EngineConfig,
+    port: number,
+    lazyEngine: LazyEngine,
+    world: ProviderWorld,
+  ): Provider {
+    const config = {
+      ...DEFAULTS,
+      ...{ id, kind: GENERIC_KIND, engine, api_key, models, discover: false },
+      base_url: `http://127.0.0.1:${port}/v1`,
+    };
+    return { ...this.create(config, world), lazyEngine };
+  }
+
+  /** The profile of a configured provider: of the vendor or engine that it names, else of its kind. */
+  #profileOf(config: {
+    readonly kind: string;
+    readonly vendor: string | null;
+    readonly engine: string | null;
+  }): VendorProfile {
+    const { kind, vendor, engine } = config;
+    const named = vendor === null ? undefined : vendorProfiles[vendor];
+    const served = engine === null ? undefined : engineProfiles[engine];
+    return named ?? served ?? this.#families[kind]?.profile ?? GENERIC;
+  }
+}
 
 function settingsByKey(): Record<string, string[]> {
   const kinds: Record<string, string[]> = {};
@@ -25,66 +143,6 @@ function settingsByKey(): Record<string, string[]> {
     }
   }
   return kinds;
-}
-
-/** What the configuration may name; the one place that lists the providers of this build. */
-export const PROVIDER_CATALOG: ProviderCatalog = {
-  kinds: Object.keys(FAMILIES),
-  genericKinds: [GENERIC_KIND],
-  vendors: Object.keys(VENDORS).filter((vendor) => !Object.hasOwn(FAMILIES, vendor)),
-  engines: Object.keys(ENGINES),
-  nativeEngines: ['ollama'],
-  settings: settingsByKey(),
-  required: Object.fromEntries(
-    Object.entries(FAMILIES).flatMap(([kind, { required }]) => (required ? [[kind, required]] : [])),
-  ),
-  builtinIds: [SIMULATOR_ID],
-  builtinModels: SIMULATOR_MODELS,
-  defaultBaseUrl: (provider) => profileOf(provider).baseUrl ?? FAMILIES[provider.kind]?.baseUrl?.({}),
-};
-
-export interface ProviderTransports {
-  /** @param connectTimeoutMs how long connecting may take */
-  upstream(connectTimeoutMs: number): Transport;
-  readonly simulator: Transport;
-}
-
-export interface ProviderWorld {
-  readonly transports: ProviderTransports;
-  readonly clock: Clock;
-  readonly env: Environment;
-}
-
-/** A provider as the configuration describes it. @throws Error for settings that can't be worked with */
-export function createProvider(config: ProviderConfig, { transports, clock, env }: ProviderWorld): Provider {
-  const profile = profileOf(config);
-  const family = familyOf(config.kind);
-  const simulated = config.kind === SIMULATOR_ID;
-  const baseUrl = config.base_url ?? family.baseUrl?.(config) ?? profile.baseUrl;
-  if (baseUrl === undefined) throw new Error(`provider "${config.id}" has no base_url`);
-  const transport = simulated ? transports.simulator : transports.upstream(config.connect_timeout);
-  const provider: Provider = {
-    id: config.id,
-    kind: config.kind,
-    profile,
-    baseUrl,
-    credential: config.api_key ?? undefined,
-    headers: config.headers,
-    adapter: family.adapter(config, profile, { transport, clock, env }),
-    transport,
-    models: simulated ? [...SIMULATOR_MODELS, ...config.models] : config.models,
-    discover: config.discover && !simulated,
-    region: config.region ?? undefined,
-  };
-  if (config.more_api_keys.length === 0) return provider;
-  const accounts = config.more_api_keys.map((key, index) => ({
-    ...provider,
-    credential: key,
-    account: index + 2,
-    // A token that was fetched, or a signature, is of one account.
-    adapter: family.adapter({ ...config, api_key: key }, profile, { transport, clock, env }),
-  }));
-  return { ...provider, account: 1, accounts };
 }
 
 /** What a provider is where nothing else is said. */
@@ -111,29 +169,9 @@ export const DEFAULTS = {
   connect_timeout: 10_000,
 } as const;
 
-/** The provider that is always there. */
-export function simulatorProvider(world: ProviderWorld): Provider {
-  return createProvider({ ...DEFAULTS, id: SIMULATOR_ID, kind: SIMULATOR_ID }, world);
-}
-
 /** Where an engine tells that it is ready; without a path of its own, its list of models does. */
 export function engineHealthPath({ engine }: EngineConfig): string {
-  return profileOf({ kind: GENERIC_KIND, vendor: null, engine }).healthPath ?? 'models';
-}
-
-/** The provider that an engine is which the gateway starts. */
-export function engineProvider(
-  { id, engine, api_key, models }: EngineConfig,
-  port: number,
-  lazyEngine: LazyEngine,
-  world: ProviderWorld,
-): Provider {
-  const config = {
-    ...DEFAULTS,
-    ...{ id, kind: GENERIC_KIND, engine, api_key, models, discover: false },
-    base_url: `http://127.0.0.1:${port}/v1`,
-  };
-  return { ...createProvider(config, world), lazyEngine };
+  return (engine === null ? undefined : engineProfiles[engine]?.healthPath) ?? GENERIC.healthPath ?? 'models';
 }
 
 /** Providers for which the environment holds a key. A base URL alone names a server that needs none. */

@@ -58,6 +58,8 @@ export interface VendorProfile {
   readonly loadPath?: string;
   /** Path of the reranker, after the base URL, where there is one in Jina's form. */
   readonly rerankPath?: string;
+  /** Generates test responses: it is never suggested for a task. */
+  readonly isSimulated?: boolean;
   /** A key is needed for any call. */
   readonly needsKey: boolean;
 }

@@ -4,7 +4,6 @@ import { readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { jsonResponse } from '../../http/response.ts';
 import type { ModelData } from '../../metering/model-data.ts';
-import { SIMULATOR_ID } from '../../providers/families.ts';
 import type { ModelDirectory } from '../../routing/directory.ts';
 import { type CandidateFacts, suggestModels } from '../../routing/suggestion.ts';
 import { authenticate } from '../authenticate.ts';
@@ -63,8 +62,7 @@ export const suggestModelResponse = z
 function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[] {
   return directory.list().flatMap(({ id, ownedBy }): CandidateFacts[] => {
     const route = directory.resolve(id);
-    // The simulator is for tests: nobody's task is for it.
-    if (!route || route.targets.every(({ provider }) => provider.kind === SIMULATOR_ID)) return [];
+    if (!route || route.targets.every(({ provider }) => provider.profile.isSimulated)) return [];
     const { price: cost, capabilities, priceVaries: _, ...facts } = routeFacts(route, data);
     return [
       {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROVIDER_CATALOG } from '../registry.ts';
+import { PROVIDERS } from '../../app/provider-registry.ts';
 import type { VendorProfile } from '../types.ts';
 import { ENGINES, VENDORS } from './vendors.ts';
 
@@ -20,7 +20,7 @@ const row = (...cells: string[]) => `| ${cells.join(' | ')} |`;
 const code = (text: string | undefined) => `\`${text}\``;
 
 function vendorRow([name, { label, baseUrl, environment }]: [string, VendorProfile]): string {
-  const setting = PROVIDER_CATALOG.kinds.includes(name) ? `kind: ${name}` : `vendor: ${name}`;
+  const setting = PROVIDERS.catalog.kinds.includes(name) ? `kind: ${name}` : `vendor: ${name}`;
   return row(label, code(setting), code(environment?.key), code(environment?.baseUrl), code(baseUrl));
 }
 

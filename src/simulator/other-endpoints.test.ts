@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { z } from 'zod';
-import { runs } from '../../../test/support/effort.ts';
+import { runs } from '../../test/support/effort.ts';
 import { createHarness, readEvents } from './test-support.ts';
 
 const choice = z.looseObject({

@@ -1,4 +1,4 @@
-import { isRecord } from '../../../core/json.ts';
+import { isRecord } from '../../core/json.ts';
 import { type Pattern, parsePattern } from './pattern.ts';
 import {
   asSchema,

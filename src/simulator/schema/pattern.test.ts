@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { runs } from '../../../../test/support/effort.ts';
+import { runs } from '../../../test/support/effort.ts';
 import { createRandom } from '../random.ts';
 import { parsePattern } from './pattern.ts';
 import { Budget, SchemaError } from './types.ts';

@@ -1,5 +1,5 @@
-import type { Clock } from '../../core/clock.ts';
-import { isRecord } from '../../core/json.ts';
+import type { Clock } from '../core/clock.ts';
+import { isRecord } from '../core/json.ts';
 import { type Answer, type AnswerContext, checkNoTextFault, type Endpoint } from './answer.ts';
 import { ApiError, errorBody, invalidRequest } from './api-error.ts';
 import { chatEndpoint } from './chat.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 
 /** Bytes of a body with the moment they are due, in milliseconds from the start of the body. */
 export interface TimedBytes {

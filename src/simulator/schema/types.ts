@@ -1,4 +1,4 @@
-import { isRecord } from '../../../core/json.ts';
+import { isRecord } from '../../core/json.ts';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 

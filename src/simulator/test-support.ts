@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { createSimulator, type Simulator } from './simulator.ts';
 
 /** Time that passes only when someone sleeps, or when a test lets it. */
