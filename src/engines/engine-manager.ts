@@ -5,7 +5,7 @@ import type { EngineWorld } from './engine.ts';
 import { EnginePool } from './engine-pool.ts';
 import { engineSpecs, poolSettings } from './specs.ts';
 
-/** The engines of the configuration in force, each with a port that stays its own. */
+/** The engines of the active configuration. Each keeps its port across reloads. */
 export class EngineManager {
   readonly pool: EnginePool;
   readonly #ports = new Map<string, number>();
@@ -18,7 +18,7 @@ export class EngineManager {
     this.pool = new EnginePool(world, { maxLoaded: 1, idleMs: 0, swapAfterMs: 0 }, inflight);
   }
 
-  /** Finds ports for engines that have none; before providers are made of them. */
+  /** Allocates ports for engines without one. Call before their providers are created. */
   async prepare({ engines }: Config): Promise<void> {
     for (const { id, port } of engines.commands) {
       if (port !== null) this.#ports.set(id, port);
@@ -26,7 +26,7 @@ export class EngineManager {
     }
   }
 
-  /** Takes a configuration over that it was prepared for. */
+  /** Applies a configuration that `prepare` has seen. */
   configure(config: Config): void {
     this.pool.configure(
       poolSettings(config),
@@ -34,10 +34,12 @@ export class EngineManager {
     );
   }
 
+  /** @returns the engine's port; 0 for an unknown engine */
   portOf(id: string): number {
     return this.#ports.get(id) ?? 0;
   }
 
+  /** @returns the engine as its provider uses it: loaded on the first request */
   lazyEngine(id: string): LazyEngine {
     const { pool } = this;
     return {

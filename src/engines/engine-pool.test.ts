@@ -192,7 +192,7 @@ describe('an engine', () => {
     await pass(500);
     well.clear();
     await pass(32_000);
-    expect(story.slice(0, 2)).toEqual(['a loaded in 250', 'a stopped answering its health checks']);
+    expect(story.slice(0, 2)).toEqual(['a loaded in 250', 'a stopped responding to health checks']);
     expect(processes[0]?.signals).toEqual(['SIGTERM', 'SIGKILL']);
     well.add(portOf('a'));
     await pass(2_000);
@@ -210,7 +210,7 @@ describe('an engine', () => {
     await pass(59_000, 1_000);
     expect(states()).toBe('a ready');
     await pass(2_000);
-    expect([states(), story.at(-1)]).toEqual(['a stopped', 'a stopped: nobody has used it']);
+    expect([states(), story.at(-1)]).toEqual(['a stopped', 'a stopped: idle timeout']);
   });
 
   test('is started with the gateway when it is to be, and kept', async () => {
@@ -237,7 +237,7 @@ describe('engines for which there is not room enough', () => {
     const third = ask('c');
     await pass(1_000);
     expect([states(), third.end.how]).toEqual(['a ready, b stopped, c ready', 'ready']);
-    expect(story).toContain('b stopped: another engine is wanted');
+    expect(story).toContain('b stopped: evicted for another engine');
   });
 
   test('one in use gives way when what is in flight has ended; those who come meanwhile wait for its next turn', async () => {
@@ -319,7 +319,7 @@ test('a changed engine starts anew when nobody uses it, a removed one is stopped
   ask('a');
   await pass(500);
   expect(processes.at(-1)?.spec.command).toEqual(['other', '1097']);
-  expect(() => pool.ensureLoaded('b')).toThrow('There is no engine "b" any more.');
+  expect(() => pool.ensureLoaded('b')).toThrow('Engine "b" is not configured: a reload removed it.');
 });
 
 test('operators load and unload', async () => {

@@ -10,21 +10,23 @@ interface LoadWaiter {
 interface Member {
   readonly engine: Engine;
   readonly waiters: LoadWaiter[];
-  /** It makes room for another: what is in flight may end, nothing new begins. */
+  /** It will be stopped: requests in flight may end, new ones wait for the next start. */
   retiring: boolean;
-  /** Was in use when it failed, so it is started again by itself. */
+  /** It was in use when it failed, so it is restarted without a request. */
   restart: boolean;
-  /** What it is to be when it is started next, if that has changed. */
+  /** The specification of its next start; undefined where it has not changed. */
   next: EngineSpec | undefined;
   removed: boolean;
 }
 
+/** An engine as operators see it. */
 export interface EngineStatus {
   readonly id: string;
   readonly state: EngineState;
   readonly pid: number | undefined;
   readonly port: number;
   readonly preload: boolean;
+  /** Successful starts. */
   readonly loads: number;
   readonly failures: number;
   readonly lastFailure: string | undefined;
@@ -33,40 +35,41 @@ export interface EngineStatus {
   readonly lastUsedAt: number | undefined;
   /** Requests that wait for it. */
   readonly waiting: number;
+  /** The last lines that its process wrote. */
   readonly output: readonly string[];
 }
 
-/** Those that are to be kept go last. */
+/** Engines to evict first have the lowest rank. */
 function keepRank({ engine }: Member): number {
   return engine.spec.preload ? 1 : 0;
 }
 
-/** Requests wait for an engine that pauses after a failure if it is not for longer; otherwise they go elsewhere. */
+/** Requests wait for the restart of a failed engine only if its backoff ends within this time. */
 const SHORT_PAUSE_MS = 5_000;
 
 /**
- * Keeps engines loaded while they are wanted, and never more than there is room for. When another is wanted, an idle one
- * gives way, the least recently used first; if all are in use, the one that was loaded first takes no new requests
- * until its turn comes again.
+ * Loads engines when requests need them, within the limit of loaded engines. To load another, it evicts the least
+ * recently used idle engine; if all are in use, the one that was loaded first gets no new requests until it is idle.
  */
 export class EnginePool {
   readonly #members = new Map<string, Member>();
-  /** Those that are wanted and not started, in the order in which they were asked for. */
+  /** Engines to load, in the order of their first request. */
   #queue: Member[] = [];
   #closed = false;
 
   constructor(
     private readonly world: EngineWorld,
     private settings: EnginePoolSettings,
-    /** Requests on an engine that have begun and not ended, those that wait for it included. */
+    /** Requests in flight on an engine, including those that wait for it. */
     private readonly inflight: (id: string) => number,
   ) {}
 
+  /** Number of known engines. */
   get size(): number {
     return this.#members.size;
   }
 
-  /** Takes other settings over. What has changed is started anew when nobody uses it; what is gone is stopped then. */
+  /** Applies new settings. Changed engines are restarted, and removed ones stopped, as soon as they are idle. */
   configure(settings: EnginePoolSettings, specs: readonly EngineSpec[]): void {
     this.settings = settings;
     for (const [id, member] of this.#members) {
@@ -84,20 +87,25 @@ export class EnginePool {
     this.tick();
   }
 
-  /** Whether an engine is ready for requests at once. */
+  /** @returns whether an engine accepts requests now */
   isReady(id: string): boolean {
     const member = this.#members.get(id);
     return member?.engine.state === 'ready' && !member.retiring;
   }
 
   /**
-   * Sees to it that an engine is loaded.
-   * @returns nothing when it is; otherwise a promise, and how to stop waiting for it
-   * @throws GatewayError `engine_unavailable` when it has just failed
+   * Requests that an engine is loaded.
+   * @returns undefined where it is loaded; otherwise a promise that settles with the load, and a function that stops
+   * waiting for it
+   * @throws GatewayError `engine_unavailable` where it failed recently or is unknown
    */
   ensureLoaded(id: string): { readonly ready: Promise<void>; readonly cancel: () => void } | undefined {
     const member = this.#members.get(id);
-    if (!member) throw new GatewayError('engine_unavailable', `There is no engine "${id}" any more.`);
+    if (!member)
+      throw new GatewayError(
+        'engine_unavailable',
+        `Engine "${id}" is not configured: a reload removed it.`,
+      );
     const { engine } = member;
     const now = this.world.clock.now();
     engine.lastUsedAt = now;
@@ -116,7 +124,7 @@ export class EnginePool {
     };
   }
 
-  /** An operator's word: load it now, or stop it when nothing is in flight on it. */
+  /** Loads an engine for an operator. @returns whether it exists */
   load(id: string): boolean {
     const member = this.#members.get(id);
     if (!member) return false;
@@ -129,6 +137,7 @@ export class EnginePool {
     return true;
   }
 
+  /** Stops an engine as soon as it is idle, for an operator. @returns whether it exists */
   unload(id: string): boolean {
     const member = this.#members.get(id);
     if (!member) return false;
@@ -139,7 +148,7 @@ export class EnginePool {
     return true;
   }
 
-  /** What time brings: idle engines stop, those that make room do when they can, failed ones are started again. */
+  /** Stops idle and evicted engines, and restarts failed ones. To be called several times a second. */
   tick(): void {
     const now = this.world.clock.now();
     for (const [id, member] of this.#members) {
@@ -148,18 +157,19 @@ export class EnginePool {
       const sending = this.#activeRequests(member);
       if (sending > 0) engine.lastUsedAt = now;
       if (engine.state === 'ready' && sending === 0) {
-        const why = this.#reasonToStop(member, now);
-        if (why !== undefined) void engine.stop(why);
+        const reason = this.#reasonToStop(member, now);
+        if (reason !== undefined) void engine.stop(reason);
       }
       if (member.removed && !engine.loaded && member.waiters.length === 0) this.#members.delete(id);
       else if (engine.state === 'stopped' && !member.removed) {
-        const kept = engine.spec.preload && engine.loads + engine.failures === 0;
-        if (kept || member.restart || member.waiters.length > 0) this.#enqueue(member);
+        const preloads = engine.spec.preload && engine.loads + engine.failures === 0;
+        if (preloads || member.restart || member.waiters.length > 0) this.#enqueue(member);
       }
     }
     this.#schedule();
   }
 
+  /** @returns all engines, in the order of the configuration */
   list(): EngineStatus[] {
     return [...this.#members.values()].map((member) => {
       const { engine, waiters } = member;
@@ -180,13 +190,13 @@ export class EnginePool {
     });
   }
 
-  /** Stops all of them. Resolves when their processes have ended. */
+  /** Stops all engines. Resolves when their processes have ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#queue = [];
     const members = [...this.#members.values()];
-    for (const member of members) this.#refuse(member);
-    await Promise.all(members.map(({ engine }) => engine.stop('the gateway stops')));
+    for (const member of members) this.#rejectWaiters(member);
+    await Promise.all(members.map(({ engine }) => engine.stop('gateway shutdown')));
   }
 
   #member(spec: EngineSpec): Member {
@@ -214,10 +224,10 @@ export class EnginePool {
     this.#schedule();
   }
 
-  /** Those who have waited for it go elsewhere; it comes back by itself if it was in use. */
+  /** Fails the requests that wait for the engine; an engine that was in use is restarted. */
   #failed(member: Member): void {
     member.restart = member.engine.spec.preload || member.engine.state === 'ready';
-    this.#refuse(member);
+    this.#rejectWaiters(member);
   }
 
   #replace(member: Member): void {
@@ -230,14 +240,14 @@ export class EnginePool {
     if (!this.#queue.includes(member)) this.#queue.push(member);
   }
 
-  /** Starts what is wanted, as far as there is room, and makes room for the rest. */
+  /** Starts queued engines within the limit, and evicts one for each that exceeds it. */
   #schedule(): void {
     if (this.#closed) return;
     const now = this.world.clock.now();
     const members = [...this.#members.values()];
     let room = this.settings.maxLoaded - members.filter(({ engine }) => engine.loaded).length;
-    const leaving = members.filter(({ engine, retiring }) => engine.state === 'stopping' || retiring).length;
-    let making = leaving;
+    const stopping = members.filter(({ engine, retiring }) => engine.state === 'stopping' || retiring).length;
+    let evictions = stopping;
     this.#queue = this.#queue.filter((member) => {
       const { engine } = member;
       if (engine.state === 'starting' || engine.state === 'ready') return member.retiring;
@@ -247,8 +257,8 @@ export class EnginePool {
         engine.start();
         return false;
       }
-      // One goes for each that is wanted.
-      if (making > 0) making -= 1;
+      // An engine that is stopping already serves one queued engine.
+      if (evictions > 0) evictions -= 1;
       else this.#evictFor(now);
       return true;
     });
@@ -263,7 +273,7 @@ export class EnginePool {
       .sort((a, b) => keepRank(a) - keepRank(b) || a.engine.lastUsedAt - b.engine.lastUsedAt)[0];
     if (idle) {
       idle.retiring = true;
-      void idle.engine.stop('another engine is wanted');
+      void idle.engine.stop('evicted for another engine');
       return;
     }
     const longest = ready.sort((a, b) => a.engine.readyAt - b.engine.readyAt)[0];
@@ -271,19 +281,19 @@ export class EnginePool {
   }
 
   #reasonToStop({ engine, retiring, removed, next }: Member, now: number): string | undefined {
-    if (retiring) return 'it makes room';
-    if (removed) return 'it is not configured any more';
-    if (next) return 'its configuration has changed';
+    if (retiring) return 'evicted for another engine, or by an operator';
+    if (removed) return 'removed from the configuration';
+    if (next) return 'configuration changed';
     if (engine.spec.preload || now - engine.lastUsedAt < this.settings.idleMs) return undefined;
-    return 'nobody has used it';
+    return 'idle timeout';
   }
 
-  /** Requests on it that do not wait for it. */
+  /** Requests in flight on it, without those that wait for it. */
   #activeRequests({ engine, waiters }: Member): number {
     return this.inflight(engine.spec.id) - waiters.length;
   }
 
-  #refuse(member: Member): void {
+  #rejectWaiters(member: Member): void {
     const error = this.#failure(member, this.world.clock.now());
     for (const { ready } of member.waiters.splice(0)) ready.reject(error);
   }
@@ -293,7 +303,7 @@ export class EnginePool {
     const wait = Math.max(0, engine.pausedUntil - now);
     return new GatewayError(
       'engine_unavailable',
-      `Engine "${engine.spec.id}" can't be started: it ${engine.lastFailure ?? 'is not there'}. GET /admin/v1/engines shows its last output.`,
+      `Engine "${engine.spec.id}" can't be started: it ${engine.lastFailure ?? 'is not loaded'}. GET /admin/v1/engines shows its last output.`,
       { provider: engine.spec.id, retryAfterSeconds: Math.max(1, Math.ceil(wait / 1_000)) },
     );
   }

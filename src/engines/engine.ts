@@ -2,47 +2,54 @@ import type { Clock } from '../core/clock.ts';
 import type { RunningProcess, Spawn } from '../platform/child-process.ts';
 import type { EngineObserver, EngineSpec } from './types.ts';
 
+/** What engines use of the rest of the process. */
 export interface EngineWorld {
   readonly clock: Clock;
   readonly spawn: Spawn;
-  /** Whether an engine answers its health check. Never rejects. */
+  /** Whether an engine passes its health check. Never rejects. */
   readonly isHealthy: (spec: EngineSpec) => Promise<boolean>;
-  /** Whether somebody listens on a port already. */
+  /** Whether another process listens on a port. */
   readonly isPortInUse: (port: number) => Promise<boolean>;
   readonly observer: EngineObserver;
 }
 
+/** Called by an engine, for its pool. */
 export interface EngineListener {
-  /** It has become ready, or its process has ended. */
+  /** The engine became ready, or its process ended. */
   changed(): void;
-  /** It has failed; its state is still what it was before. */
+  /** The engine failed; `state` still has the value from before the failure. */
   failed(): void;
 }
 
+/** Interval of health checks while an engine starts. */
 const PROBE_EVERY_MS = 100;
-/** Checks of a ready engine: how often, and how many may fail in a row. */
+/** Interval of health checks of a ready engine, and consecutive failures that end it. */
 const CHECK_EVERY_MS = 10_000;
 const CHECKS = 3;
+/** Backoff before a restart; it doubles with each consecutive failure. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
-/** After so long without a failure, the pauses begin anew. */
+/** An engine that ran this long starts again with the first backoff. */
 const STABLE_MS = 60_000;
+/** Lines of output that are kept. */
 const OUTPUT_LINES = 40;
 
-/** One engine's process: started, watched, and stopped. Who decides when is the pool. */
+/** The process of one engine: starts, checks and stops it. The pool decides when. */
 export class Engine {
   state: 'stopped' | 'starting' | 'ready' | 'stopping' = 'stopped';
+  /** Successful starts. */
   loads = 0;
   failures = 0;
   lastFailure: string | undefined;
+  /** Times are monotonic milliseconds. */
   startedAt = 0;
   readyAt = 0;
   lastUsedAt = 0;
-  /** Not to be started again before; after a failure. */
+  /** End of the backoff after a failure. */
   pausedUntil = 0;
   readonly output: string[] = [];
   #process: RunningProcess | undefined;
-  /** Which start this is: news of an earlier process are none. */
+  /** Number of the current start; callbacks of earlier processes are ignored. */
   #run = 0;
   #failuresInRow = 0;
   #checkedAt = 0;
@@ -59,10 +66,12 @@ export class Engine {
     return this.#process?.pid;
   }
 
+  /** Whether a process exists, in any state. */
   get loaded(): boolean {
     return this.state !== 'stopped';
   }
 
+  /** Starts the process. The engine must be stopped. */
   start(): void {
     const { clock, isPortInUse } = this.world;
     this.state = 'starting';
@@ -72,7 +81,7 @@ export class Engine {
     isPortInUse(this.spec.port).then(
       (taken) => {
         if (this.#run !== run || this.state !== 'starting') return;
-        // Whoever answers there would be taken for the engine.
+        // The health check would reach the other program.
         if (taken) this.#failed(`port ${this.spec.port} is used by another program`);
         else this.#spawn(run);
       },
@@ -113,10 +122,10 @@ export class Engine {
     const { clock, isHealthy } = this.world;
     const current = () => this.#run === run && this.state === 'starting';
     while (current()) {
-      const well = await isHealthy(this.spec);
+      const healthy = await isHealthy(this.spec);
       if (!current()) return;
       const now = clock.now();
-      if (well) {
+      if (healthy) {
         this.state = 'ready';
         this.loads += 1;
         this.readyAt = now;
@@ -135,23 +144,26 @@ export class Engine {
     }
   }
 
-  /** Looks whether it is still well, if that is due. */
+  /** Runs the health check of a ready engine, at most every 10 s. */
   async check(): Promise<void> {
     const { clock, isHealthy } = this.world;
     const run = this.#run;
     if (this.state !== 'ready' || clock.now() - this.#checkedAt < CHECK_EVERY_MS) return;
     this.#checkedAt = clock.now();
-    const well = await isHealthy(this.spec);
+    const healthy = await isHealthy(this.spec);
     if (this.#run !== run || this.state !== 'ready') return;
-    this.#checksFailed = well ? 0 : this.#checksFailed + 1;
-    if (this.#checksFailed >= CHECKS) this.#failed('stopped answering its health checks');
+    this.#checksFailed = healthy ? 0 : this.#checksFailed + 1;
+    if (this.#checksFailed >= CHECKS) this.#failed('stopped responding to health checks');
   }
 
-  /** Resolves when its process has ended. */
-  stop(why: string): Promise<void> {
+  /**
+   * Stops the process: SIGTERM, then SIGKILL after the stop timeout.
+   * @returns a promise that resolves when the process has ended
+   */
+  stop(reason: string): Promise<void> {
     if (this.state === 'stopped') return Promise.resolve();
     if (this.#stopped) return this.#stopped.promise;
-    this.world.observer.engineStopped(this.spec.id, why);
+    this.world.observer.engineStopped(this.spec.id, reason);
     return this.#end();
   }
 
@@ -162,23 +174,23 @@ export class Engine {
     this.state = 'stopping';
     const child = this.#process;
     if (!child) {
-      this.#over();
+      this.#stopCompleted();
       return promise;
     }
     child.signal('SIGTERM');
-    const patience = new AbortController();
-    clock.sleep(this.spec.stopTimeoutMs, patience.signal).then(
+    const stopTimeout = new AbortController();
+    clock.sleep(this.spec.stopTimeoutMs, stopTimeout.signal).then(
       () => child.signal('SIGKILL'),
       () => undefined,
     );
-    void promise.then(() => patience.abort());
+    void promise.then(() => stopTimeout.abort());
     return promise;
   }
 
-  /** The process has ended, asked or not. */
+  /** The process has ended, on request or on its own. */
   #ended(reason: string): void {
     if (this.state === 'stopping') {
-      this.#over();
+      this.#stopCompleted();
       return;
     }
     this.#process = undefined;
@@ -198,7 +210,7 @@ export class Engine {
     void this.#end();
   }
 
-  #over(): void {
+  #stopCompleted(): void {
     this.state = 'stopped';
     this.#process = undefined;
     this.#run += 1;

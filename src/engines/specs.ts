@@ -4,9 +4,10 @@ import type { EnginePoolSettings, EngineSpec } from './types.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables of the gateway that are no business of the programs it starts: its settings, and other people's keys. */
+/** Variables that engines do not inherit: the gateway's settings and providers' API keys. */
 const PRIVATE = /^(?:WEIR_|SERVER_|LOG_|BUN_)|^(?:METRICS_PORT|DATABASE_URL|REDIS_URL)$|_API_KEY$/;
 
+/** @returns the pool settings of a configuration */
 export function poolSettings({ engines }: Config): EnginePoolSettings {
   return {
     maxLoaded: engines.max_loaded ?? Number.POSITIVE_INFINITY,
@@ -15,7 +16,10 @@ export function poolSettings({ engines }: Config): EnginePoolSettings {
   };
 }
 
-/** @param portOf the port of an engine, by its id */
+/**
+ * @param portOf returns the port of an engine by its id
+ * @returns the configured engines; they inherit the environment without private variables
+ */
 export function engineSpecs(
   { engines }: Config,
   environment: Environment,

@@ -1,36 +1,37 @@
-/** A serving engine that is started when it is needed. Times in milliseconds. */
+/** An inference engine that is loaded on demand. Times are milliseconds. */
 export interface EngineSpec {
   /** The id of its provider. */
   readonly id: string;
-  /** `{port}` in it stands for the port it is to listen on. */
+  /** `{port}` is replaced with the port that the engine has to listen on. */
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | undefined;
   readonly port: number;
-  /** Path that is answered without a server error once it is ready; relative ones are below `/v1/`. */
+  /** Health check path: a status below 500 means ready. Relative paths are below `/v1/`. */
   readonly healthPath: string;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
-  /** Start it with the gateway, and keep it. */
+  /** Load it at start, and never unload it for idleness. */
   readonly preload: boolean;
 }
 
+/** Settings of all engines. */
 export interface EnginePoolSettings {
-  /** How many may be loaded at the same time. */
+  /** Largest number of loaded engines. */
   readonly maxLoaded: number;
-  /** How long one that nobody uses is kept; Infinity for ever. */
+  /** Idle time after which an engine is unloaded; Infinity for never. */
   readonly idleMs: number;
-  /** How long one that is in use is kept when another is wanted in its place. */
+  /** Time for which an engine in use keeps its slot while another one is queued. */
   readonly swapAfterMs: number;
 }
 
-/** `waiting`: it is wanted, and waits for a place or for the time after a failure. */
+/** `waiting`: a load is requested, and waits for a free slot or for the end of a backoff. */
 export type EngineState = 'stopped' | 'waiting' | 'starting' | 'ready' | 'stopping';
 
-/** Told of what happens to engines. */
+/** Called for events of engines. */
 export interface EngineObserver {
   engineLoaded(id: string, loadMs: number): void;
   engineFailed(id: string, reason: string, output: readonly string[]): void;
-  engineStopped(id: string, why: string): void;
+  engineStopped(id: string, reason: string): void;
   engineOutput(id: string, line: string): void;
 }
