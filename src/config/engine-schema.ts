@@ -1,6 +1,17 @@
 import { z } from 'zod';
 import type { ProviderCatalog } from './catalog.ts';
-import { boolean, duration, integer, list, nullable, providerId, secret, section, text } from './fields.ts';
+import {
+  boolean,
+  duration,
+  integer,
+  list,
+  listOfMany,
+  nullable,
+  providerId,
+  secret,
+  section,
+  text,
+} from './fields.ts';
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -16,7 +27,9 @@ export const engines = (catalog: ProviderCatalog) =>
     swap_after: duration(0)
       .prefault('30s')
       .describe('How long one that is in use stays loaded when another is wanted in its place.'),
-    commands: list(command(catalog)).describe('The engines, each with the command that starts it.'),
+    commands: listOfMany(() => command(catalog)).describe(
+      'The engines, each with the command that starts it.',
+    ),
   });
 
 const command = (catalog: ProviderCatalog) =>

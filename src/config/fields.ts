@@ -53,6 +53,11 @@ export function list<Item extends z.ZodType>(item: Item) {
   return z.preprocess((value) => value ?? [], z.array(item)).prefault([]);
 }
 
+/** The same for items with many keys: their schema is built for the first item, since most gateways have none. */
+export function listOfMany<Item extends z.ZodType>(item: () => Item) {
+  return list(z.lazy(item));
+}
+
 /** Absent, null and empty text mean null. */
 export function nullable<Inner extends z.ZodType>(inner: Inner) {
   return z.preprocess(emptyAsNull, inner.nullable()).prefault(null);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decimal, integer, list, nullable, providerId, text } from './fields.ts';
+import { decimal, integer, listOfMany, nullable, providerId, text } from './fields.ts';
 
 const date = () =>
   nullable(
@@ -16,7 +16,7 @@ const date = () =>
 
 /** Prices that hold in place of list prices. */
 export const prices = () =>
-  list(
+  listOfMany(() =>
     z
       .strictObject({
         model: text(300).describe('An upstream model, or its beginning and `*`.'),

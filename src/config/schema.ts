@@ -10,6 +10,7 @@ import {
   integer,
   LONGEST_REFERENCE,
   list,
+  listOfMany,
   modelName,
   nullable,
   origin,
@@ -45,13 +46,13 @@ export function createConfigSchema(catalog: ProviderCatalog) {
     server: server().describe('The HTTP servers.'),
     storage: storage().describe('Where state is kept.'),
     log: log().describe('The log, written to standard output.'),
-    providers: nullable(z.array(provider(catalog))).describe(
+    providers: nullable(z.array(z.lazy(() => provider(catalog)))).describe(
       'The upstream accounts and engines. Without this key they come from the environment; an empty list means none but the built-in ones.',
     ),
     engines: engines(catalog).describe(
       'Self-hosted engines that Weir itself starts when their models are asked for, and stops again.',
     ),
-    models: list(model()).describe('The names that clients send, and what stands behind each.'),
+    models: listOfMany(model).describe('The names that clients send, and what stands behind each.'),
     default_model: nullable(modelName(LONGEST_REFERENCE)).describe(
       'The model of requests to `/inference` and `/stream` that name none: a model id, an alias, or `provider-id/upstream-model`.',
     ),

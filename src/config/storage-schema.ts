@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { boolean, duration, integer, list, nullable, secret, section, text } from './fields.ts';
+import { boolean, duration, integer, list, listOfMany, nullable, secret, section, text } from './fields.ts';
 
 export const DEFAULT_DATA_DIR = './data';
 
@@ -19,7 +19,7 @@ export const storage = () =>
     replica_url: nullable(url(postgresUrlFault)).describe(
       'A replica of the PostgreSQL server, which usage and audit are read from.',
     ),
-    servers: list(
+    servers: listOfMany(() =>
       z.strictObject({
         id: z
           .string()
@@ -60,7 +60,7 @@ export const auth = () =>
     public_url: nullable(url(httpUrlFault)).describe(
       'Where people reach this gateway, such as `https://ai.example.com`: needed to sign in with an identity provider.',
     ),
-    oidc: list(
+    oidc: listOfMany(() =>
       z.strictObject({
         id: z
           .string()
@@ -93,7 +93,7 @@ export const auth = () =>
         ).describe('Whether people who are not known here become members of a tenant by signing in.'),
       }),
     ).describe('Identity providers that people can sign in to the console with.'),
-    jwt: list(
+    jwt: listOfMany(() =>
       z.strictObject({
         issuer: text(2_000).describe('The `iss` of its tokens.'),
         jwks_url: url(httpUrlFault).describe('Where its public keys are.'),
