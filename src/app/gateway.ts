@@ -59,6 +59,7 @@ interface Parts {
   readonly metrics: Metrics;
   readonly active: ActiveSnapshot;
   readonly router: HttpRouter;
+  readonly loadInferenceApi: () => void | Promise<void>;
   readonly createdAdminKey: CreatedKey | undefined;
   readonly jobs: JobRunner;
   readonly monitor: TargetMonitor;
@@ -159,7 +160,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
   const admin = createAdminServices(stores, usage, services, config);
-  addRoutes(router, { services, admin, stores, usage, tokenizer, metrics, version, config });
+  const loadInferenceApi = addRoutes(router, {
+    ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
+  });
 
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
@@ -171,7 +174,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     readGauges(metrics, { snapshot: active.current, routing, engines, journal: usage.journal, clock });
 
   return new Gateway({
-    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, activate },
+    ...{ events, lifecycle, metrics, active, router, loadInferenceApi, createdAdminKey, monitor, activate },
     jobs: new JobRunner(events),
     background: backgroundJobs({ stores, usage, responses, engines, monitor }),
     publishPending: () => publishPendingChanges(stores),
@@ -214,13 +217,17 @@ export class Gateway {
     return this.parts.createdAdminKey;
   }
 
-  /** Starts the background jobs. */
+  /** Starts the background jobs, and loads what a start need not wait for. */
   startBackground(): void {
-    const { events, jobs, background, publishPending } = this.parts;
-    publishPending().catch((error: unknown) => {
-      const impact = 'other replicas miss some tenant changes until the next start';
-      events.emit('job.failed', { job: 'publish pending tenant changes', impact, error });
-    });
+    const { events, jobs, background, publishPending, loadInferenceApi } = this.parts;
+    const once = (job: string, impact: string, run: () => void | Promise<void>) =>
+      Promise.try(run).catch((error: unknown) => events.emit('job.failed', { job, impact, error }));
+    once('load the inference API', 'its first request tries again', loadInferenceApi);
+    once(
+      'publish pending tenant changes',
+      'other replicas miss some tenant changes until the next start',
+      publishPending,
+    );
     jobs.start(background);
   }
 

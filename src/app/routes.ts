@@ -1,18 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { AdminServices } from '../api/admin/services.ts';
-import { addAnthropicRoutes } from '../api/anthropic/endpoints.ts';
 import { addDocsRoutes } from '../api/docs.ts';
-import { addModelRoutes } from '../api/models/endpoints.ts';
-import { addNativeRoutes } from '../api/native/endpoints.ts';
-import { addRerankRoutes } from '../api/native/rerank.ts';
-import { addSuggestModelRoutes } from '../api/native/suggest-model.ts';
-import { addText2SqlRoutes } from '../api/native/text2sql.ts';
-import { addOpenAiRoutes } from '../api/openai/endpoints.ts';
-import { addResponsesRoutes } from '../api/openai/responses/endpoints.ts';
 import { addOperationsRoutes } from '../api/operations.ts';
 import type { ApiServices } from '../api/services.ts';
-import { addUsageRoutes } from '../api/usage.ts';
 import type { Config } from '../config/schema.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
@@ -32,14 +23,16 @@ export interface RouteParts {
   readonly config: () => Config;
 }
 
-/** Everything that can be asked for over HTTP. */
-export function addRoutes(router: HttpRouter, parts: RouteParts): void {
+/**
+ * Adds everything that is served over HTTP. Health, metrics and documentation are there at once; the rest is loaded with
+ * its first request, so that a start does not wait for it.
+ * @returns loads the inference API ahead of its first request
+ */
+export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | Promise<void> {
   const { services, admin, stores, usage, tokenizer, metrics, version, config } = parts;
-  addOpenAiRoutes(router, services);
-  addResponsesRoutes(router, services);
-  addAnthropicRoutes(router, services);
+  addOperationsRoutes(router, services, { version, metrics });
   router.routesUnder('/admin/', async () => {
-    const { addAdminApi } = await import('./admin-api.ts');
+    const [{ addAdminApi }] = await Promise.all([import('./admin-api.ts'), services.modelData.load()]);
     addAdminApi(router, services, admin);
   });
   router.routesUnder('/v1/auth/', async () => {
@@ -53,13 +46,6 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): void {
       publicUrl: () => config().auth.public_url,
     });
   });
-  addUsageRoutes(router, services, { usage: usage.usage, tokenizer });
-  addModelRoutes(router, services);
-  addNativeRoutes(router, services);
-  addRerankRoutes(router, services);
-  addText2SqlRoutes(router, services);
-  addSuggestModelRoutes(router, services);
-  addOperationsRoutes(router, services, { version, metrics });
   addDocsRoutes(router, {
     enabled: () => config().server.docs,
     describe: async () => {
@@ -74,5 +60,12 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): void {
     },
     readAsset: async (name) =>
       new Uint8Array(await readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))),
+  });
+  return router.routesUnder('/', async () => {
+    const [{ addInferenceApi }] = await Promise.all([
+      import('./inference-api.ts'),
+      services.modelData.load(),
+    ]);
+    addInferenceApi(router, services, { usage: usage.usage, tokenizer });
   });
 }

@@ -77,7 +77,7 @@ export async function replayCommand(
 ): Promise<number> {
   const requests = await readLog(file);
   const timePerToken = new TimePerTokenSamples(requests);
-  const modelData = new ModelData(() => new Date(requests[0]?.at ?? 0));
+  const modelData = await new ModelData(() => new Date(requests[0]?.at ?? 0)).load();
   const results: { readonly name: string; readonly outcome: ReplayOutcome }[] = [];
   const notes: string[] = [];
   const own = offlineSnapshot(load(), env, { modelData });

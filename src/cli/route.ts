@@ -41,7 +41,7 @@ export async function routeCommand(
   if (!input.success) throw new CommandError(`${file}: the body needs a "model", as text.`);
   const found =
     options.url === undefined
-      ? offline(load(), env, input.data)
+      ? await offline(load(), env, input.data)
       : await asked(options.url, options.key ?? env.WEIR_ADMIN_KEY, input.data);
   if (options.json === true) output.out(JSON.stringify(found));
   else print(output, found, input.data.request.model);
@@ -75,12 +75,12 @@ function headersOf(lines: readonly string[]): Record<string, string> {
 }
 
 /** With targets of which nothing is known yet, as after a start. */
-function offline(
+async function offline(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
   input: Parameters<typeof factsOf>[0],
-): Described {
-  const modelData = new ModelData(() => new Date(systemClock.wallTime()));
+): Promise<Described> {
+  const modelData = await new ModelData(() => new Date(systemClock.wallTime())).load();
   const snapshot = offlineSnapshot(config, env, { modelData });
   try {
     const { directory, router } = snapshot;

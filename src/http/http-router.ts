@@ -56,17 +56,17 @@ export class HttpRouter {
   /**
    * Adds routes with the first request under a path, so that their modules cost nothing at start. That request waits
    * for them; all later ones find the routes as if they had been there from the start.
-   * @param prefix such as `/admin/v1/`; no other route may be under it
+   * @param prefix such as `/admin/v1/`; a shorter one that covers it must be added after it
    * @param load adds the routes to this router; called again when it has failed
+   * @returns loads them ahead of any request
    */
-  routesUnder(prefix: string, load: () => Promise<void>): void {
-    this.#unloaded.set(
-      prefix,
-      lazy(async () => {
-        await load();
-        this.#unloaded.delete(prefix);
-      }),
-    );
+  routesUnder(prefix: string, load: () => Promise<void>): () => void | Promise<void> {
+    const loadOnce = lazy(async () => {
+      await load();
+      this.#unloaded.delete(prefix);
+    });
+    this.#unloaded.set(prefix, loadOnce);
+    return loadOnce;
   }
 
   /** Answers one request. Never throws and never rejects. */

@@ -83,6 +83,11 @@ const ofProvider = once(
     ),
 );
 
+/** Validates and indexes the catalogue, which the first lookup would otherwise wait for. */
+export function indexCapabilities(): void {
+  everyone();
+}
+
 /**
  * Capabilities from the kept catalogue, which is inside its package.
  * @param provider the catalogue's name of the provider; without it, any provider that has the model

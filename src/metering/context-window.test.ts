@@ -5,7 +5,8 @@ import { ModelData } from './model-data.ts';
 import { TextCounter } from './text-counter.ts';
 
 const provider = testProvider({ profile: { dataNames: { prices: 'openai', models: 'openai' } } });
-const windows = new ContextWindows(new ModelData(() => new Date('2026-10-01T00:00:00Z')), new TextCounter());
+const modelData = await new ModelData(() => new Date('2026-10-01T00:00:00Z')).load();
+const windows = new ContextWindows(modelData, new TextCounter());
 
 /** One token, and four letters with its space. */
 const WORD = ' the';

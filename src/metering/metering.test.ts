@@ -55,8 +55,8 @@ describe('capabilities', () => {
   });
 });
 
-test('what the configuration says wins', () => {
-  const data = new ModelData(() => DAY);
+test('what the configuration says wins', async () => {
+  const data = await new ModelData(() => DAY).load();
   const provider = testProvider({ profile: { dataNames: { prices: 'openai', models: 'openai' } } });
   const target = testTarget(provider, 'gpt-4o-mini');
   expect(data.of(target).sources).toEqual(['price data', 'capability data']);

@@ -1,0 +1,24 @@
+import { addAnthropicRoutes } from '../api/anthropic/endpoints.ts';
+import { addModelRoutes } from '../api/models/endpoints.ts';
+import { addNativeRoutes } from '../api/native/endpoints.ts';
+import { addRerankRoutes } from '../api/native/rerank.ts';
+import { addSuggestModelRoutes } from '../api/native/suggest-model.ts';
+import { addText2SqlRoutes } from '../api/native/text2sql.ts';
+import { addOpenAiRoutes } from '../api/openai/endpoints.ts';
+import { addResponsesRoutes } from '../api/openai/responses/endpoints.ts';
+import type { ApiServices } from '../api/services.ts';
+import { addUsageRoutes, type UsageEndpoints } from '../api/usage.ts';
+import type { HttpRouter } from '../http/http-router.ts';
+
+/** Everything that clients of models request. The data of models must be loaded. */
+export function addInferenceApi(router: HttpRouter, services: ApiServices, usage: UsageEndpoints): void {
+  addOpenAiRoutes(router, services);
+  addResponsesRoutes(router, services);
+  addAnthropicRoutes(router, services);
+  addNativeRoutes(router, services);
+  addRerankRoutes(router, services);
+  addText2SqlRoutes(router, services);
+  addModelRoutes(router, services);
+  addSuggestModelRoutes(router, services);
+  addUsageRoutes(router, services, usage);
+}
