@@ -6,8 +6,13 @@ import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const SENDABLE_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const CONTENT_LENGTH = /^\d{1,15}$/;
-const CLOSE = /(?:^|,)\s*close\s*(?:,|$)/i;
-const KEEP_ALIVE_TIMEOUT = /(?:^|[,\s])timeout=(\d{1,9})/i;
+/** White space of a list: space and tab only (RFC 9110, section 5.6.3). JavaScript's `\s` and `trim` take more. */
+const LIST_SEPARATOR = /[ \t]*,[ \t]*/;
+/** All that a field value may not hold, beside the line ends that `lineEnd` looks for (RFC 9110, section 5.5). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it finds
+const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
+const CLOSE = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i;
+const KEEP_ALIVE_TIMEOUT = /(?:^|[, \t])timeout=(\d{1,9})/i;
 
 export function protocolError(message: string): TransportError {
   return new TransportError('protocol', message);
@@ -43,34 +48,11 @@ export class ParsedHeaders implements HeaderReader {
   }
 }
 
-interface KnownName {
-  /** As it was written. */
-  readonly name: string;
-  readonly lower: string;
-}
-
-/**
- * Names of headers that were seen before, by their length: each is checked and made lower-case once, and found again
- * without being cut out of the text.
- */
-const KNOWN_NAMES: KnownName[][] = [];
-/** Peers may make up any number of names, of any length. */
-const MAX_KNOWN_EACH = 8;
-const MAX_KNOWN_LENGTH = 64;
-
-/** @throws TransportError (`protocol`) for what is no name; a folded line starts with white space, and so has none */
+/** @throws TransportError (`protocol`) for what is not a name, such as the white space that begins a folded line */
 function lowerName(text: string, from: number, to: number): string {
-  const length = to - from;
-  const known = KNOWN_NAMES[length];
-  if (known) for (const one of known) if (text.startsWith(one.name, from)) return one.lower;
-  const name = text.slice(from, Math.max(from, to));
+  const name = text.slice(from, to);
   if (!TOKEN.test(name)) throw protocolError('malformed header line');
-  const lower = name.toLowerCase();
-  if (length > MAX_KNOWN_LENGTH) return lower;
-  const others = known ?? [];
-  if (others.length < MAX_KNOWN_EACH) others.push({ name, lower });
-  KNOWN_NAMES[length] = others;
-  return lower;
+  return name.toLowerCase();
 }
 
 /**
@@ -78,7 +60,7 @@ function lowerName(text: string, from: number, to: number): string {
  * @throws TransportError (`protocol`)
  */
 export function parseFields(text: string, start: number, maxHeaders: number): ParsedHeaders {
-  if (text.includes('\0')) throw protocolError('control character in a header');
+  if (CONTROL.test(text)) throw protocolError('control character in a header');
   const headers = new ParsedHeaders();
   const { names, values } = headers;
   let at = start;
@@ -120,7 +102,7 @@ function isBlank(code: number): boolean {
 export function contentLength(headers: UpstreamHeaders): number | undefined {
   const declared = headers.get('content-length');
   if (declared === null) return undefined;
-  const values = declared.includes(',') ? declared.split(',').map((value) => value.trim()) : [declared];
+  const values = declared.includes(',') ? declared.split(LIST_SEPARATOR) : [declared];
   const first = values[0] ?? '';
   if (!CONTENT_LENGTH.test(first)) throw protocolError('content-length is not a number');
   if (values.some((value) => value !== first)) throw protocolError('content-length given twice, differing');

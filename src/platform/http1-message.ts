@@ -8,7 +8,7 @@ import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.t
  * chunk-size lines.
  *
  * Strict where leniency has been used to smuggle: line ends are CRLF, trailer names are tokens, chunk sizes
- * are plain hexadecimal numbers.
+ * are plain hexadecimal numbers. `test/properties/llhttp.test.ts` compares it with llhttp.
  */
 
 /** How a body is framed: a length in bytes, or one of the constants below. */
@@ -35,6 +35,15 @@ export interface ParserLimits {
   readonly maxChunkLineBytes: number;
 }
 
+export interface ParserOptions {
+  /** `DEFAULT_PARSER_LIMITS` by default. */
+  readonly limits?: ParserLimits;
+  /** Skips empty lines before a head, which some clients send after a body (RFC 9112, section 2.2). */
+  readonly skipBlankLines?: boolean;
+  /** Called with what has arrived of an incomplete head; may throw to reject it at once. */
+  readonly checkStart?: (start: Buffer) => void;
+}
+
 export const DEFAULT_PARSER_LIMITS: ParserLimits = {
   maxHeadBytes: 64 * 1024,
   maxHeaders: 200,
@@ -49,8 +58,12 @@ const LF = 10;
 const CR = 13;
 const SPACE = 32;
 const SEMICOLON = 59;
+const DELETE = 127;
 
 enum State {
+  /** Empty lines before a request, where they are allowed. */
+  BlankLines,
+  BlankLineFeed,
   Head,
   FixedBody,
   UntilClose,
@@ -75,6 +88,11 @@ function hexDigit(code: number): number {
   return letter >= 97 && letter <= 102 ? letter - 87 : -1;
 }
 
+/** Tabs are white space. */
+function isControl(code: number): boolean {
+  return (code < SPACE && code !== TAB) || code === DELETE;
+}
+
 function asBuffer(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -82,8 +100,9 @@ function asBuffer(bytes: Uint8Array): Buffer {
 export class MessageParser {
   readonly #sink: MessageSink;
   readonly #limits: ParserLimits;
-  readonly #lookAtStart: ((start: Buffer) => void) | undefined;
-  #state: State = State.Head;
+  readonly #initialState: State.BlankLines | State.Head;
+  readonly #checkStart: ((start: Buffer) => void) | undefined;
+  #state: State;
   /** Bytes of body or chunk still to come, or the chunk size read so far. */
   #remaining = 0;
   #chunkDigits = 0;
@@ -96,15 +115,12 @@ export class MessageParser {
   /** Pushed but not yet read, because of a pause. */
   #held: Uint8Array | undefined;
 
-  /** @param lookAtStart may refuse a head by its first bytes, instead of waiting for all of it */
-  constructor(
-    sink: MessageSink,
-    limits: ParserLimits = DEFAULT_PARSER_LIMITS,
-    lookAtStart?: (start: Buffer) => void,
-  ) {
+  constructor(sink: MessageSink, { limits, skipBlankLines, checkStart }: ParserOptions = {}) {
     this.#sink = sink;
-    this.#limits = limits;
-    this.#lookAtStart = lookAtStart;
+    this.#limits = limits ?? DEFAULT_PARSER_LIMITS;
+    this.#initialState = skipBlankLines === true ? State.BlankLines : State.Head;
+    this.#state = this.#initialState;
+    this.#checkStart = checkStart;
   }
 
   get paused(): boolean {
@@ -118,7 +134,7 @@ export class MessageParser {
 
   /** Makes ready for the next message. */
   reset(): void {
-    this.#state = State.Head;
+    this.#state = this.#initialState;
     this.#remaining = 0;
     this.#partial = undefined;
     this.#partialLength = 0;
@@ -192,6 +208,10 @@ export class MessageParser {
       }
       if (at === bytes.length) return;
       switch (this.#state) {
+        case State.BlankLines:
+        case State.BlankLineFeed:
+          at = this.#skipBlankLines(bytes, at);
+          break;
         case State.Head:
           at = this.#readHead(bytes, at);
           break;
@@ -216,6 +236,23 @@ export class MessageParser {
           at = this.#readChunkFraming(bytes, at);
       }
     }
+  }
+
+  /** Half a line end is not skipped: some parsers take it for a whole one, others for the beginning of a method. */
+  #skipBlankLines(bytes: Buffer, start: number): number {
+    let at = start;
+    for (; at < bytes.length; at += 1) {
+      const code = bytes[at];
+      if (this.#state === State.BlankLineFeed) {
+        if (code !== LF) throw protocolError('CR without LF before a message');
+        this.#state = State.BlankLines;
+      } else if (code === CR) this.#state = State.BlankLineFeed;
+      else {
+        this.#state = State.Head;
+        return at;
+      }
+    }
+    return at;
   }
 
   /** Reads chunk framing until data, trailers or the end of the input. */
@@ -267,7 +304,7 @@ export class MessageParser {
     }
     if (code === CR) this.#state = State.ChunkLineFeed;
     else if (this.#state === State.ChunkExtension) {
-      if (code === LF || code === 0) throw protocolError('control character in a chunk extension');
+      if (isControl(code)) throw protocolError('control character in a chunk extension');
     } else if (code === SEMICOLON) this.#state = State.ChunkExtension;
     else if (code === SPACE || code === TAB) this.#state = State.ChunkSizeSpace;
     else throw protocolError('chunk size is not a hexadecimal number');
@@ -276,7 +313,7 @@ export class MessageParser {
   #readHead(bytes: Buffer, start: number): number {
     const section = this.#takeSection(bytes, start);
     if (section === undefined) {
-      if (this.#partial !== undefined) this.#lookAtStart?.(this.#partial.subarray(0, this.#partialLength));
+      if (this.#partial !== undefined) this.#checkStart?.(this.#partial.subarray(0, this.#partialLength));
       return bytes.length;
     }
     this.#begin(this.#sink.onHead(section.text));

@@ -32,7 +32,7 @@ const ZERO = 48;
 const STATUS_LINE_START = Buffer.from('HTTP/1.', 'latin1');
 
 /** Notices TLS, SSH and the like by their first bytes, instead of collecting them until a limit. */
-function refuseForeignProtocol(start: Buffer): void {
+function rejectForeignProtocol(start: Buffer): void {
   const length = Math.min(start.length, STATUS_LINE_START.length);
   if (start.compare(STATUS_LINE_START, 0, length, 0, length) !== 0) {
     throw protocolError('not an HTTP/1.x response');
@@ -53,7 +53,7 @@ export class ResponseParser implements MessageSink {
   constructor(sink: ResponseSink, limits: ParserLimits = DEFAULT_PARSER_LIMITS) {
     this.#sink = sink;
     this.#limits = limits;
-    this.#message = new MessageParser(this, limits, refuseForeignProtocol);
+    this.#message = new MessageParser(this, { limits, checkStart: rejectForeignProtocol });
   }
 
   get paused(): boolean {

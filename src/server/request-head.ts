@@ -1,4 +1,4 @@
-import { contentLength, type ParsedHeaders, parseFields, wantsClose } from '../platform/http1-headers.ts';
+import { type ParsedHeaders, parseFields, wantsClose } from '../platform/http1-headers.ts';
 import { CHUNKED, type Framing } from '../platform/http1-message.ts';
 
 /** Why a request can't be taken: told to the client before its connection is closed. */
@@ -28,12 +28,18 @@ export interface RequestHead {
   readonly expectsContinue: boolean;
 }
 
+const SPACE = 32;
+const DELETE = 127;
+/** First byte of a TLS record that holds a handshake (RFC 8446, section 5.1). */
+const TLS_HANDSHAKE = 22;
+const MAX_METHOD = 32;
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}$/;
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 const VERSION = /^HTTP\/\d\.\d$/;
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)([^#]*)$/i;
 const HOST = /^(?:\[[\da-f:.]+\]|[\w.~-]+)(?::(\d{1,5}))?$/i;
-const KEEP_ALIVE = /(?:^|,)\s*keep-alive\s*(?:,|$)/i;
+const KEEP_ALIVE = /(?:^|,)[ \t]*keep-alive[ \t]*(?:,|$)/i;
+const LENGTH = /^\d{1,15}$/;
 
 /**
  * Reads the head of a request, pure. Strict in what has been used to smuggle one request within another (RFC 9112,
@@ -42,12 +48,12 @@ const KEEP_ALIVE = /(?:^|,)\s*keep-alive\s*(?:,|$)/i;
  * @throws BadRequestError, or TransportError for malformed headers
  */
 export function readRequestHead(text: string, maxHeaders: number): RequestHead {
-  const line = knownLine(text) ?? readLine(text);
-  const { method, target, authority, http10 } = line;
-  const headers = parseFields(text, line.text.length, maxHeaders);
+  const lineEnd = text.indexOf('\r\n');
+  const { method, target, authority, http10 } = readLine(lineEnd < 0 ? text : text.slice(0, lineEnd));
+  const headers = parseFields(text, lineEnd < 0 ? text.length : lineEnd + 2, maxHeaders);
   const expected = headers.get('expect');
   if (expected !== null && expected.toLowerCase() !== '100-continue') {
-    throw new BadRequestError(417, 'The only expectation that can be met is "100-continue".');
+    throw new BadRequestError(417, 'The header "expect" can only be "100-continue".');
   }
   const framing = framingOf(headers, http10);
   return {
@@ -64,8 +70,6 @@ export function readRequestHead(text: string, maxHeaders: number): RequestHead {
 
 /** What the first line of a request says. */
 interface RequestLine {
-  /** As it was written, to the end of the line. */
-  readonly text: string;
   readonly method: string;
   readonly target: string;
   /** Of a target that names its host. */
@@ -73,39 +77,46 @@ interface RequestLine {
   readonly http10: boolean;
 }
 
-/** Lines that came of late: clients call the same few endpoints over and over. */
-const KNOWN_LINES: RequestLine[] = [];
-const MAX_KNOWN_LINES = 8;
-const MAX_KNOWN_LENGTH = 256;
-let oldest = 0;
-
-function knownLine(text: string): RequestLine | undefined {
-  for (const line of KNOWN_LINES) if (text.startsWith(line.text)) return line;
-  return undefined;
-}
-
-function readLine(head: string): RequestLine {
-  const end = head.indexOf('\r\n');
-  const line = end < 0 ? head : head.slice(0, end);
+function readLine(line: string): RequestLine {
   const first = line.indexOf(' ');
   const second = line.indexOf(' ', first + 1);
   const method = line.slice(0, first);
   const asked = line.slice(first + 1, second);
   const version = line.slice(second + 1);
   if (second < 0 || !METHOD.test(method) || !TARGET.test(asked) || !VERSION.test(version)) {
-    throw new BadRequestError(400, 'The request line is not that of an HTTP/1.1 request.');
+    throw new BadRequestError(400, 'The first line is not a request line of HTTP/1.1.');
   }
   const http10 = version === 'HTTP/1.0';
   if (!http10 && version !== 'HTTP/1.1') {
-    throw new BadRequestError(505, `${version} is not spoken here; HTTP/1.1 is.`);
+    throw new BadRequestError(505, `${version} is not supported; use HTTP/1.1.`);
   }
-  const read = { text: end < 0 ? head : head.slice(0, end + 2), method, ...targetOf(method, asked), http10 };
-  // A head without headers ends within the line, which is then no beginning of others.
-  if (end >= 0 && end < MAX_KNOWN_LENGTH) {
-    KNOWN_LINES[oldest] = read;
-    oldest = (oldest + 1) % MAX_KNOWN_LINES;
+  // What follows it on the connection would be read as a tunnel by some, and as a body or a request by others.
+  if (method === 'CONNECT') throw new BadRequestError(400, 'CONNECT is not supported: this is not a proxy.');
+  return { method, ...targetOf(method, asked), http10 };
+}
+
+/**
+ * Rejects what cannot become a request by its first bytes, such as TLS, instead of waiting for the end of a head.
+ * @param start the beginning of a head
+ * @throws BadRequestError
+ */
+export function checkRequestStart(start: Uint8Array): void {
+  for (let at = 0; at < start.length; at += 1) {
+    const code = start[at] ?? 0;
+    if (code === SPACE && at > 0) return;
+    if (at === MAX_METHOD || !isTokenByte(code)) {
+      throw new BadRequestError(
+        400,
+        code === TLS_HANDSHAKE && at === 0
+          ? 'This port serves plain HTTP: the client sent a TLS handshake. Use http:// or set "server.tls".'
+          : 'The first line is not a request line of HTTP/1.1.',
+      );
+    }
   }
-  return read;
+}
+
+function isTokenByte(code: number): boolean {
+  return code > SPACE && code < DELETE && METHOD.test(String.fromCharCode(code));
 }
 
 function targetOf(method: string, asked: string): { target: string; authority?: string } {
@@ -125,29 +136,28 @@ function hostOf(headers: ParsedHeaders, http10: boolean, authority: string | und
   return authority ?? given ?? '';
 }
 
-/** Hosts that were found sound: there are as many as ways to call this gateway, unless somebody makes them up. */
-const SOUND_HOSTS = new Set(['']);
-const MAX_SOUND_HOSTS = 1_000;
-
 function assertHost(host: string): void {
-  if (SOUND_HOSTS.has(host)) return;
+  if (host === '') return;
   const match = HOST.exec(host);
   if (match === null || Number(match[1] ?? 0) > 65_535) {
     throw new BadRequestError(400, 'The header "host" must be one host name or address, with its port.');
   }
-  if (SOUND_HOSTS.size < MAX_SOUND_HOSTS) SOUND_HOSTS.add(host);
 }
 
 function framingOf(headers: ParsedHeaders, http10: boolean): Framing {
   const coding = headers.get('transfer-encoding');
-  const length = contentLength(headers);
-  if (coding === null) return length ?? 0;
+  const length = headers.get('content-length');
+  // Not even the same length twice, which RFC 9110 would allow: no client sends it, and parsers differ about it.
+  if (length !== null && !LENGTH.test(length)) {
+    throw new BadRequestError(400, 'The header "content-length" must be one decimal number.');
+  }
+  if (coding === null) return length === null ? 0 : Number(length);
   if (http10) throw new BadRequestError(400, 'HTTP/1.0 has no transfer codings.');
-  if (length !== undefined) {
-    throw new BadRequestError(400, 'A request has a "content-length" or a "transfer-encoding", not both.');
+  if (length !== null) {
+    throw new BadRequestError(400, 'Send "content-length" or "transfer-encoding", not both.');
   }
   if (coding.toLowerCase() !== 'chunked') {
-    throw new BadRequestError(501, 'The only transfer coding that is understood is "chunked".');
+    throw new BadRequestError(501, 'The only transfer coding that is supported is "chunked".');
   }
   return CHUNKED;
 }

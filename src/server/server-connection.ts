@@ -12,7 +12,7 @@ import {
 import type { ServerSocket, SocketEvents } from '../platform/socket-listener.ts';
 import { SocketWriter } from '../platform/socket-writer.ts';
 import type { WriteBatch } from '../platform/write-batch.ts';
-import { BadRequestError, readRequestHead } from './request-head.ts';
+import { BadRequestError, checkRequestStart, readRequestHead } from './request-head.ts';
 import { CHUNK_END, chunkSize, isBodiless, LAST_CHUNK, responseHead } from './response-head.ts';
 import { type RequestCarrier, ServerRequest } from './server-request.ts';
 
@@ -56,7 +56,10 @@ const DROPPING_TIMEOUT = 30;
 export class ServerConnection implements SocketEvents, MessageSink, RequestCarrier, Slotted, StreamSink {
   slot = -1;
   readonly #server: ConnectionServer;
-  readonly #parser: MessageParser = new MessageParser(this);
+  readonly #parser: MessageParser = new MessageParser(this, {
+    skipBlankLines: true,
+    checkStart: checkRequestStart,
+  });
   #socket: ServerSocket | undefined;
   #address: string | undefined;
   /** The request that is arriving, or being answered. */
@@ -266,8 +269,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   #read(bytes: Uint8Array): void {
     try {
-      const between = !this.#request && !this.#parser.inHead;
-      this.#parser.push(between ? withoutBlankLines(bytes) : bytes);
+      this.#parser.push(bytes);
     } catch (error) {
       this.#malformed(error);
       return;
@@ -464,11 +466,4 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       void cancelBody(body).catch(this.#server.onError);
     }
   }
-}
-
-/** Some clients send a line end too many after a body (RFC 9112, section 2.2). */
-function withoutBlankLines(bytes: Uint8Array): Uint8Array {
-  let at = 0;
-  while (bytes[at] === 13 || bytes[at] === 10) at += 1;
-  return at === 0 ? bytes : bytes.subarray(at);
 }
