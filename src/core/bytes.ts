@@ -80,7 +80,7 @@ export class OutputBytes {
   #parts: Uint8Array[] = [];
   #text = '';
 
-  /** @param part bytes that nobody writes to afterwards, or a text without lone surrogates */
+  /** @param part bytes that are not modified afterwards, or a text without lone surrogates */
   add(part: Uint8Array | string): void {
     if (typeof part === 'string') {
       this.#text += part;

@@ -28,7 +28,7 @@ describe('GatewayError', () => {
 });
 
 describe('asGatewayError', () => {
-  test('hands on its own', () => {
+  test('forwards its own', () => {
     const error = new GatewayError('not_found', 'm');
     expect(asGatewayError(error)).toBe(error);
   });

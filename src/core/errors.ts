@@ -33,13 +33,13 @@ const RULES = {
   quota_exceeded: { status: 429, type: 'insufficient_quota', retryable: false },
   client_closed_request: { status: 499, type: 'invalid_request_error', retryable: false },
   internal_error: { status: 500, type: 'server_error', retryable: false },
-  /** The upstream refused the request itself; its status and its words are handed on. */
+  /** The upstream rejected the request itself; its status and message are forwarded. */
   upstream_rejected: { status: 400, type: 'invalid_request_error', retryable: false },
   /** The conversation does not fit into the model's context window. */
   context_length_exceeded: { status: 400, type: 'invalid_request_error', retryable: false },
   /** The provider will not handle what the prompt says. */
   content_policy_violation: { status: 400, type: 'invalid_request_error', retryable: false },
-  /** `strict` is on, and no target can be told all that the request says. Another target may. */
+  /** `strict` is on, and the target does not support all parameters of the request. Another target may. */
   unsupported_by_target: { status: 400, type: 'invalid_request_error', retryable: true },
   /** Every target rests, is out of order, or was taken out of use. */
   model_unavailable: { status: 503, type: 'upstream_error', retryable: false },
@@ -86,8 +86,8 @@ export interface GatewayErrorDetails {
   readonly retryAfterSeconds?: number;
   readonly attempts?: readonly AttemptFailure[];
   /**
-   * The `error` object of the upstream to hand on as it came, to clients of that dialect; only for requests that
-   * the upstream refused.
+   * The upstream's `error` object, forwarded unchanged to clients of that dialect; only for requests that the
+   * upstream rejected.
    */
   readonly upstreamBody?: { readonly dialect: WireFormat; readonly error: Readonly<Record<string, unknown>> };
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import type { StreamBody } from './push-stream.ts';
 
-/** What the gateway's own HTTP server and what stands behind it have between them. */
+/** The contract between the HTTP server and the router: requests, headers and responses. */
 
 /** Request headers by lower-case name; repeated headers are joined with ", ". */
 export interface HeaderReader {
@@ -8,7 +8,7 @@ export interface HeaderReader {
   has(name: string): boolean;
 }
 
-/** One request at the door. */
+/** One request as the HTTP server delivers it. */
 export interface HttpRequest {
   readonly method: string;
   /** Path and query, beginning with a slash. */
@@ -30,7 +30,7 @@ export interface HttpRequest {
   readBody(limit: number): Uint8Array | Promise<Uint8Array>;
 }
 
-/** Why a request's body can't be had. */
+/** Why a request's body cannot be read. */
 export class BodyError extends Error {
   constructor(readonly reason: 'too_large' | 'ended_early') {
     super(reason === 'too_large' ? 'the body is larger than the limit' : 'the body ended before its end');

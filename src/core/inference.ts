@@ -18,11 +18,11 @@ interface CallBase {
   readonly body: Readonly<Record<string, unknown>>;
   /** @returns the facts of the body, read by the client's dialect */
   readonly view: () => RequestView;
-  /** The client's headers; an adapter hands on the few that its vendor understands. */
+  /** The client's headers; an adapter forwards the few that its vendor supports. */
   readonly headers: HeaderReader;
 }
 
-/** A conversation that a model goes on with, in the dialect in which the client sent it. */
+/** A conversation for a model to continue, in the dialect in which the client sent it. */
 export interface ChatCall extends CallBase {
   readonly operation: 'chat' | 'completion';
   readonly stream: boolean;
@@ -34,7 +34,7 @@ export interface ChatCall extends CallBase {
    * @throws GatewayError `invalid_request`
    */
   readonly chat: () => ChatRequest;
-  /** Told of a complete answer that is handed on, where its endpoint keeps answers. */
+  /** Called with a complete response that is forwarded, if its endpoint stores responses. */
   readonly onResponse?: (answer: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -87,7 +87,7 @@ export interface StreamDecoder {
   /** Why the stream can't go on. Bytes returned before, and with it, are still good. */
   readonly failure: GatewayError | undefined;
   readonly observed: StreamObservation;
-  /** What a client that is reading must be told of a failure, where that depends on what it has read. */
+  /** The error event for a client that is already reading, if it depends on what the client has read. */
   failureEvent?(error: GatewayError): Uint8Array | undefined;
 }
 

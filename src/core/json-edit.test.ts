@@ -242,7 +242,7 @@ describe('headThrough', () => {
     expect(headThrough('{ "created" : 1 , "id":"a" }', ['id', 'created'])).toBe('{ "created" : 1 , "id":"a"');
   });
 
-  test('is undefined when one is missing, repeated, or stands behind another member', () => {
+  test('is undefined when one is missing, repeated, or follows another member', () => {
     expect(headThrough('{"id":"a"}', ['id', 'created'])).toBeUndefined();
     expect(headThrough('{"id":"a","id":"b","created":1}', ['id', 'created'])).toBeUndefined();
     expect(headThrough('{"id":"a","x":1,"created":1}', ['id', 'created'])).toBeUndefined();

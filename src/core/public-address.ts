@@ -1,8 +1,8 @@
 import ipaddr from 'ipaddr.js';
 
 /**
- * Whether an IP address is reachable by everybody: not loopback, private, link-local (which holds the metadata
- * services of clouds), shared, reserved or multicast, also where IPv6 wraps an IPv4 address.
+ * Whether an IP address is publicly reachable: not loopback, private, link-local (which includes the metadata
+ * services of clouds), shared, reserved or multicast, also if IPv6 wraps an IPv4 address.
  */
 export function isPublicAddress(address: string): boolean {
   if (!ipaddr.isValid(address)) return false;

@@ -65,7 +65,7 @@ describe('a stream that is pushed', () => {
     expect([told.length, reader.ends()]).toEqual([2, 1]);
   });
 
-  test('that nobody reads any more tells its source once, and takes the rest without keeping it', () => {
+  test('that lost its reader notifies its source once, and discards the rest', () => {
     const { stream, told } = create();
     const reader = sink(10);
     stream.pipe(reader);

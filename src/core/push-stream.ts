@@ -10,17 +10,16 @@ export interface StreamSink {
 export interface StreamSource {
   /** There is room again, after `push` has said that there is none. */
   onDrain(): void;
-  /** Nobody reads any more. */
+  /** The reader has gone. */
   onCancel(): void;
 }
 
-/** Chunks that wait for whoever reads slowly, before the source is made to wait. */
+/** Chunks that are queued for a slow reader before the source is paused. */
 const MAX_QUEUED_CHUNKS = 8;
 
 /**
- * Bytes that are handed on as they come, from one source to one reader. A `ReadableStream` does the same for a promise
- * and two objects a chunk, which cost more than all else that is done with it (docs/decisions/0018); whoever wants one
- * can have it made of this.
+ * Forwards bytes as they arrive, from one source to one reader. A `ReadableStream` does the same with a promise and two
+ * objects per chunk, which cost more than the rest of the work on it (docs/decisions/0018); it can be made from this.
  */
 export class PushStream {
   readonly #source: StreamSource;
@@ -68,7 +67,7 @@ export class PushStream {
     if (!this.#over && !this.#closed) this.#source.onDrain();
   }
 
-  /** Nobody reads any more. */
+  /** The reader has gone. */
   cancel(): void {
     if (this.#over) return;
     this.#over = true;

@@ -1,6 +1,6 @@
 /**
  * Long runs with the look of a credential: a known prefix with a tail, or a key that a vendor has masked itself.
- * Patterns of any length begin only where a word does; else a long text would be read anew from each character.
+ * Patterns of any length begin only where a word does; otherwise a long text would be scanned again from each character.
  */
 const KEY_SHAPES =
   /\b(?:sk|pk|rk|gsk|xai|wr|key|hf|r8|AIza)[-_][\w.\-*]{6,}|\bBearer +[\w.\-*]{6,}|\bAIza[\w-]{20,}|(?<![\w-])[\w-]*\*{3,}[\w-]*|(?<![\w-])eyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g;

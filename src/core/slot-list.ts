@@ -1,4 +1,4 @@
-/** Can stand in one `SlotList` at a time. */
+/** Can be in one `SlotList` at a time. */
 export interface Slotted {
   /** Its place in the list, kept by the list; -1 outside of it. */
   slot: number;

@@ -29,7 +29,7 @@ const line = fc.oneof(
   word.map((text) => `event: ${text}`),
   fc.constantFrom('data', 'id: 1', 'retry: 10', ':', 'other: x', ''),
 );
-/** Lines that each end in their own way, as only a broken proxy would mix them; a mark may stand before them. */
+/** Lines that each end in their own way, as only a broken proxy would mix them; a mark may precede them. */
 const stream = fc
   .tuple(fc.boolean(), fc.array(fc.tuple(line, lineEnd), { maxLength: 20 }), line)
   .map(([mark, lines, unfinished]) =>

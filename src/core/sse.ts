@@ -31,7 +31,7 @@ export class SseFramer {
   #opening: Uint8Array = NOTHING;
 
   /**
-   * @param bytes the next bytes of the stream, which nobody writes to afterwards
+   * @param bytes the next bytes of the stream, which are not modified afterwards
    * @param onBlock called for each complete block, synchronously and in order
    * @throws EventTooLargeError when a block exceeds `MAX_EVENT_BYTES`
    */

@@ -1,4 +1,4 @@
-/** Something of a request that the chosen target can't be told as the client said it. */
+/** A parameter of a request that the selected target does not support as the client sent it. */
 export interface Warning {
   /**
    * - `unsupported`: left out

@@ -4,8 +4,8 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 const MOST_BYTES = 3;
 
 /**
- * A file of a given size that text is appended to through memory: without a call of the system for each text, and all
- * the same there for others when this process is killed. What is not used yet is zeros.
+ * A file of fixed size to which text is appended through mapped memory: without a system call per text, and still
+ * readable by others when this process is killed. Unused bytes are zeros.
  */
 export class AppendFile {
   readonly #bytes: Buffer;

@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Writes, less than a writer would move by itself, until it is so. */
+/** Writes until the condition holds, less than the size at which the writer checkpoints. */
 async function writeUntil(
   database: SqliteDatabase,
   holds: () => boolean,
@@ -23,7 +23,7 @@ async function writeUntil(
   const deadline = performance.now() + 20_000;
   let [count, length] = [0, 0];
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error('nobody has moved the log into the file');
+    if (performance.now() > deadline) throw new Error('the log was not moved into the file');
     const size = count < 40 ? MIB / 4 : 1;
     insert.run(['x'.repeat(size)]);
     count += 1;

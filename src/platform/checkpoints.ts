@@ -6,21 +6,21 @@ const SHORT_LOG = 2 * 1024 * 1024;
 /** A database is not looked at more often. Milliseconds. */
 const PAUSE = 1_000;
 
-/** Moves the logs of databases into their files, as it is told to. */
+/** Moves the write-ahead logs of databases into their files, on request. */
 export interface CheckpointThread {
   checkpoint(path: string): void;
 }
 
 /**
- * SQLite writes into a log beside the file, and moves it into the file now and then, which waits for the disk twice: ten
- * milliseconds and more in which a gateway answers nobody. So a thread of its own does that, which begins when a log is
- * long for the first time: most never are.
+ * SQLite writes into a log next to the file and moves it into the file from time to time, which waits for the disk twice:
+ * ten milliseconds and more in which the gateway serves no request. A separate thread does it, started when a log is long
+ * for the first time; most logs never are.
  */
 export class Checkpoints {
   readonly #lookedAt = new Map<string, number>();
   #thread: CheckpointThread | undefined;
 
-  /** @param start begins the thread, and is told what to call when it has failed; injected for tests, as is the time */
+  /** @param start starts the thread and receives the callback for its failure; injected for tests, like the time */
   constructor(
     private readonly start: (onFailed: () => void) => CheckpointThread = startThread,
     private readonly now: () => number = () => performance.now(),

@@ -57,7 +57,7 @@ describe('ConnectionPool', () => {
     expect(pool.take('x:80')).toBe(a);
   });
 
-  test('forgets a connection that closed by itself', () => {
+  test('forgets a connection that the server closed', () => {
     const { pool, a, b } = setUp();
     pool.put('x:80', a, 100);
     pool.put('x:80', b, 100);

@@ -57,7 +57,7 @@ export class ConnectionPool<C extends PooledConnection> {
     this.#size += 1;
   }
 
-  /** Forgets a connection that has closed by itself. */
+  /** Forgets a connection that the server has closed. */
   remove(origin: string, connection: C): void {
     const stack = this.#idle.get(origin);
     const at = stack?.findIndex((idle) => idle.connection === connection) ?? -1;

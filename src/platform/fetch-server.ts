@@ -16,7 +16,7 @@ export interface FetchServer {
 
 /**
  * The runtime's own server, for what speaks in web-standard requests and responses: the simulator, when it stands alone.
- * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port can't be had
+ * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port is unavailable
  */
 export function startFetchServer(options: FetchServerOptions): FetchServer {
   const server = Bun.serve({

@@ -40,7 +40,7 @@ export function createFetchTransport(fetchLike: FetchLike, options: FetchTranspo
       return upstreamCall;
     },
     close() {
-      // A fetch function pools its connections by itself and offers no way to close them.
+      // A fetch function manages its own connection pool and offers no way to close it.
     },
   };
 }
@@ -55,7 +55,7 @@ class FetchCall implements UpstreamCall {
   #gotHead = false;
   #paused = false;
   #finished = false;
-  /** What happened during a pause, to be told after it. */
+  /** The callback of an event during a pause, to be called after it. */
   #held: (() => void) | undefined;
 
   constructor(handler: UpstreamHandler, onHandlerError: (error: unknown) => void) {
@@ -130,7 +130,7 @@ class FetchCall implements UpstreamCall {
     this.#readNext();
   }
 
-  /** The next read is only made after the last one was handed on, and not while paused: that is back-pressure. */
+  /** Reads again only after the last chunk was forwarded, and not while paused: that is the backpressure. */
   #readNext(): void {
     if (this.#finished) return;
     if (this.#paused) {
@@ -217,7 +217,7 @@ const CERTIFICATE_CODES =
 const PROTOCOL_CODES =
   /^(?:Malformed_HTTP_Response|InvalidHTTPResponse|InvalidContentLength|\w*(?:Zlib|Brotli|Zstd)\w*|HTTP2\w*|ResponseHeadersTooLarge|UnsupportedTransferEncoding\w*)$/;
 
-/** The failure as well as can be told; where it cannot, the weaker claim, that the connection closed. */
+/** The most specific known failure; otherwise the weaker claim that the connection closed. */
 function toTransportError(error: unknown, gotHead: boolean): TransportError {
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);

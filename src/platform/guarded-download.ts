@@ -33,7 +33,7 @@ const resolveHost: ResolveHost = async (hostname) =>
 /**
  * Downloads what a client's URL points at. Since clients choose the URL, the server behind it must be public: names
  * are resolved once, every address is checked, and the connection goes to the address that was checked, so that a
- * name can't answer differently the second time. Each redirect is checked anew. No credentials, cookies or
+ * name cannot resolve differently the second time. Each redirect is checked again. No credentials, cookies or
  * proxies are used.
  * @throws DownloadRefused
  */

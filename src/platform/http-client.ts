@@ -52,7 +52,7 @@ const MAX_CACHED_TARGETS = 1000;
 /**
  * HTTP/1.1 over plain TCP with keep-alive, for `http:` URLs. Why it exists: docs/decisions/0002.
  *
- * - Bodies are handed on as they come: a `content-encoding` is NOT decoded, so callers send
+ * - Bodies are forwarded unchanged: a `content-encoding` is NOT decoded, so callers send
  *   `accept-encoding: identity`.
  * - `connection`, `content-length`, `transfer-encoding` and the like are this transport's own; a caller's
  *   values for them are not sent.
@@ -200,7 +200,7 @@ class Http1Client implements Http1Transport {
   }
 }
 
-/** Stateless: what happens to a socket is told to the connection that is its `data`. */
+/** Stateless: each socket's events go to the connection in its `data`. */
 const SOCKET_HANDLER: Bun.SocketHandler<Http1Connection> = {
   open: (socket) => socket.data.opened(socket),
   data: (socket, bytes) => socket.data.received(bytes),

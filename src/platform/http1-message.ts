@@ -4,7 +4,7 @@ import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.t
 /**
  * Incremental reader of HTTP/1.1 messages (RFC 9112), pure: bytes in, calls out. It finds where a message's
  * parts begin and end; what its head means is for the sink to say. It reads one message at a time. Body bytes
- * are handed on as slices of what was pushed in: nothing is copied and nothing is looked at byte by byte except
+ * are forwarded as parts of the input: nothing is copied, and nothing is scanned byte by byte except
  * chunk-size lines.
  *
  * Strict where leniency has been used to smuggle: line ends are CRLF, trailer names are tokens, chunk sizes
@@ -192,7 +192,7 @@ export class MessageParser {
     }
   }
 
-  /** The sink may pause, stop or reset the parser in any call, so state is read anew after each one. */
+  /** The sink may pause, stop or reset the parser in any call, so state is read again after each one. */
   #advance(bytes: Buffer): void {
     let at = 0;
     while (this.#state !== State.Done) {

@@ -135,7 +135,7 @@ export class ResponseParser implements MessageSink {
     if (status === 204 || status === 304) return 0;
     if (coding !== null) {
       if (coding.toLowerCase() !== 'chunked') throw protocolError('unsupported transfer coding');
-      // Two framings, or one that HTTP/1.0 does not have: somebody on the way may have read it otherwise.
+      // Two framings, or one that HTTP/1.0 lacks: an intermediary may have read the message differently.
       if (length !== undefined) this.#keepAlive = false;
       return CHUNKED;
     }

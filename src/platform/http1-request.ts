@@ -18,7 +18,7 @@ export interface RequestTarget {
   readonly authorization?: string;
 }
 
-/** @throws TransportError (`connect`) for what is not an `http:` URL. */
+/** @throws TransportError (`connect`) for a URL that is not `http:`. */
 export function parseTarget(url: string): RequestTarget {
   if (!URL.canParse(url)) throw new TransportError('connect', 'not a valid URL');
   const parsed = new URL(url);

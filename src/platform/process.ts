@@ -4,7 +4,7 @@ export function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Somebody else's is running too; it only can't be signalled.
+    // Another user's process is running too; it only cannot be signalled.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

@@ -1,15 +1,15 @@
 export interface RedisSettings {
   /** `redis://`, `rediss://`, `redis+sentinel://host:port,.../name` or `redis+cluster://host:port,...`. */
   readonly url: string;
-  /** What takes longer counts as lost. */
+  /** A command that takes longer counts as lost. */
   readonly timeoutMs: number;
-  /** Told of each connection that fails or is lost. */
+  /** Called for each connection that fails or is lost. */
   readonly onError: (error: Error) => void;
 }
 
 /** Redis or Valkey: connected again whenever it was lost, for as long as it takes. */
 export interface RedisClient {
-  /** Whether commands can be sent now. What can't is refused at once: nobody waits for a server that may not come back. */
+  /** Whether commands can be sent now. Otherwise they fail at once: no request waits for a server that may not return. */
   readonly ready: boolean;
   /** @throws when it can't be sent, is refused, or is not answered in time */
   call(command: string, args: readonly string[]): Promise<unknown>;

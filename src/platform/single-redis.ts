@@ -1,10 +1,10 @@
 import { RedisClient as Connection } from 'bun';
 import { pauseAfter, type RedisClient, type RedisSettings } from './redis-client.ts';
 
-/** The runtime's client tells no reason: a server that is not there and a wrong password look the same to it. */
-const NOT_CONNECTED = 'Redis can not be reached, or refuses to be talked to; `weir doctor` tells which';
+/** The runtime's client reports no reason: a missing server and a wrong password look the same to it. */
+const NOT_CONNECTED = 'Redis unreachable, or its credentials are rejected; `weir doctor` shows which';
 
-/** A connection that answers nothing for so long is given up, though nobody has closed it. Milliseconds. */
+/** A connection without any response for this long is closed, although neither side has closed it. Milliseconds. */
 const LONGEST_SILENCE = 10_000;
 
 /** A connection to one server, made again whenever it is lost. */
@@ -80,7 +80,7 @@ export class SingleRedis implements RedisClient {
       this.#timer = setTimeout(() => this.#connect(), pauseAfter(this.#failures));
       this.#failures += 1;
     };
-    // Whether it fails is told by `onclose`.
+    // `onclose` reports a failure.
     connection.connect().catch(() => undefined);
   }
 }

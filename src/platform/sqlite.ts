@@ -18,7 +18,7 @@ export class DatabaseFileError extends Error {
 
 /**
  * Opens a SQLite file, and makes it and its folder where they are missing. The file is readable by its owner only.
- * @param checkpoints moves its log into it, beside all else; without, that is done by whoever writes
+ * @param checkpoints moves its log into it in a separate thread; without it the writer does so
  * @throws DatabaseFileError when the file can't be opened or is no database
  */
 export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile {
@@ -71,7 +71,7 @@ export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile 
   };
 }
 
-/** Pages of a log that whoever writes moves into the file: so many come together only where nobody else does. */
+/** Length of a log, in pages, at which the writer moves it into the file: reached only if no thread does so first. */
 const LONGEST_LOG = 16_000;
 const READING = /^\s*select\b/i;
 /** Statements that are kept prepared for the next time. */
@@ -82,7 +82,7 @@ function connect(path: string): Database {
   if (path !== ':memory:') {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     // SQLite would make the file readable by all, which counts where the folder was there before and is open.
-    // It gives the files beside it (-wal, -shm) the same rights.
+    // It gives its companion files (-wal, -shm) the same rights.
     closeSync(openSync(path, 'a', 0o600));
   }
   const connection = new Database(path, { create: true, readwrite: true, strict: true });
@@ -114,9 +114,9 @@ const LOCK_TIMEOUT_MS = 60_000;
 const LOCK_RETRY_MS = 25;
 
 /**
- * Runs `work` while no other process, and nobody else in this one, holds the lock of that file. It is SQLite's own:
- * a process that dies gives it back.
- * @throws DatabaseFileError when it is not to be had within a minute
+ * Runs `work` while no other caller, in this process or another, holds the lock of that file. It is SQLite's own lock:
+ * it is released when its process dies.
+ * @throws DatabaseFileError when the lock stays taken for a minute
  */
 export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const connection = connect(path);

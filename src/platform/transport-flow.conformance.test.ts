@@ -42,7 +42,7 @@ describe.each<[string, () => Transport]>([
     return { server, transport, send };
   }
 
-  describe('abort closes the connection, and nothing is told after it', () => {
+  describe('abort closes the connection, and no callback follows', () => {
     /** The first connection's script is given; its close is what the test waits for. */
     async function abortable(script: (peer: Peer) => Promise<void>) {
       const first = Promise.withResolvers<Peer>();
@@ -190,7 +190,7 @@ describe.each<[string, () => Transport]>([
       expect([result.error, result.body.length]).toEqual([undefined, TOTAL]);
     });
 
-    test('nothing is told meanwhile, not even the head or the end', async () => {
+    test('no callback is called meanwhile, not even for the head or the end', async () => {
       const { send } = await start(async (peer) => {
         await peer.request();
         await peer.write(OK);
@@ -205,7 +205,7 @@ describe.each<[string, () => Transport]>([
       expect((await call.done).text()).toBe('ok');
     });
 
-    test.each(['end', 'reset'] as const)('a close by %s meanwhile is told after resume', async (how) => {
+    test.each(['end', 'reset'] as const)('a close by %s meanwhile is reported after resume', async (how) => {
       // A reset may overtake bytes that have not been read yet.
       const paused = Promise.withResolvers<void>();
       const { send } = await start(async (peer) => {

@@ -198,7 +198,7 @@ describe.each(transports)('%s transport', (_name, create, differs) => {
       expect([result.status, result.headers?.get('location')]).toEqual([307, '/elsewhere']);
     });
 
-    test('a slow upstream: head and each chunk are told as they come', async () => {
+    test('a slow upstream: head and each chunk are reported as they arrive', async () => {
       const gate = Promise.withResolvers<void>();
       const server = await upstream(async (peer) => {
         await peer.request();

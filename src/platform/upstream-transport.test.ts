@@ -49,7 +49,7 @@ describe('createUpstreamTransport', () => {
   });
 
   test('http through a proxy is left to fetch', async () => {
-    // The proxy stands in this environment only, not in the process's, so fetch goes straight to the server.
+    // The proxy is in this environment only, not in the process's, so fetch connects to the server directly.
     expect(await ask({ HTTP_PROXY: 'http://127.0.0.1:9' })).toMatchObject({ text: 'ok', open: 0 });
   });
 

@@ -13,7 +13,7 @@ export function checkConversation(request: ChatRequest): void {
       for (const part of message.content) {
         if (part.type !== 'tool-call') continue;
         called.add(part.id);
-        // Some engines number the calls of each turn anew.
+        // Some engines restart the numbering of calls in each turn.
         answered.delete(part.id);
       }
     } else if (message.role === 'tool') {

@@ -1,11 +1,11 @@
 /**
- * The canonical form of a chat request: what three client dialects and all provider families can say to each other.
- * A request reaches it only when the client's dialect is not the target's; otherwise the body is handed on as it came.
+ * The canonical form of a chat request: the union of what three client dialects and all provider families express.
+ * A request is converted to it only when the client's dialect is not the target's; otherwise the body is forwarded unchanged.
  *
  * Absent means "not said", which is never the same as a default, zero or an empty list.
  */
 
-/** Who wrote something that only its writer can read again: a reasoning signature, an encrypted block. */
+/** The family that issued a value which only it can read: a reasoning signature, an encrypted block. */
 export type Origin =
   | 'anthropic'
   | 'openai'
@@ -16,7 +16,7 @@ export type Origin =
   | 'deepseek'
   | 'other';
 
-/** An opaque value that must come back unchanged to where it came from, and be shown to nobody else. */
+/** An opaque value that must return unchanged to its origin, and must not be sent to any other provider. */
 export interface Signature {
   readonly origin: Origin;
   /** May be empty: an empty signed block must survive too. */
