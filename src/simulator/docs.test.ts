@@ -3,7 +3,7 @@ import { FAULTS } from './fault-names.ts';
 import { MODELS } from './models.ts';
 import { OPTIONS } from './options.ts';
 
-const page = await Bun.file(`${import.meta.dir}/../../../docs/simulator.md`).text();
+const page = await Bun.file(`${import.meta.dir}/../../docs/simulator.md`).text();
 
 describe('docs/simulator.md', () => {
   test.each(Object.entries(OPTIONS))(
