@@ -102,10 +102,7 @@ export class EnginePool {
   ensureLoaded(id: string): { readonly ready: Promise<void>; readonly cancel: () => void } | undefined {
     const member = this.#members.get(id);
     if (!member)
-      throw new GatewayError(
-        'engine_unavailable',
-        `Engine "${id}" is not configured: a reload removed it.`,
-      );
+      throw new GatewayError('engine_unavailable', `Engine "${id}" is not configured: a reload removed it.`);
     const { engine } = member;
     const now = this.world.clock.now();
     engine.lastUsedAt = now;

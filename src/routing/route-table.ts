@@ -1,9 +1,10 @@
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
+import type { EngineLoad } from '../providers/engine-load.ts';
 import type { Target } from '../providers/types.ts';
 import type { ModelRoute } from './directory.ts';
 import type { TargetState } from './health/target-state.ts';
 import type { TargetStates } from './health/target-states.ts';
-import type { EngineLoad, TargetView } from './strategies/strategy.ts';
+import type { TargetView } from './strategies/strategy.ts';
 
 type Price = TargetView['price'];
 type InfoOf = (target: Target, facts: ModelOverrides | undefined) => ModelInfo;

@@ -1,7 +1,8 @@
 import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import { sendBuffered } from '../../providers/buffered-call.ts';
+import { parseEngineLoad } from '../../providers/engine-load.ts';
 import type { Provider } from '../../providers/types.ts';
-import { type EngineLoads, parseEngineLoad } from '../engine-loads.ts';
+import type { EngineLoads } from '../engine-loads.ts';
 import type { TargetStates } from './target-states.ts';
 
 /** How health checks are made and judged. */

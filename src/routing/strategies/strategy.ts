@@ -1,3 +1,4 @@
+import type { EngineLoad } from '../../providers/engine-load.ts';
 import type { Target } from '../../providers/types.ts';
 
 /** The facts of a target that strategies use, as they are at the moment of selection. */
@@ -11,14 +12,6 @@ export interface TargetView {
   readonly price: { readonly input: number; readonly output: number; readonly cached: number } | undefined;
   /** Gauges that its engine reports. */
   readonly engine: EngineLoad | undefined;
-}
-
-/** Gauges of a serving engine. */
-export interface EngineLoad {
-  readonly waiting: number;
-  readonly running: number;
-  /** Share of the KV cache in use, 0 to 1. */
-  readonly cacheUsage: number;
 }
 
 /** The facts of a request that strategies use. */
