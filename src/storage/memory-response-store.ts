@@ -1,7 +1,7 @@
 import type { ResponseStore, StoredResponse } from './response-store.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
-/** Keeps responses in this process, for tests and throw-away gateways. */
+/** Keeps responses in this process, for tests. */
 export class MemoryResponseStore implements ResponseStore {
   readonly #tenants = new Map<string, Map<string, StoredResponse>>();
 

@@ -6,7 +6,7 @@ import type { ResponseStore } from './response-store.ts';
 
 const A = { tenant: 'a' };
 
-/** A store whose writes wait until they are let go, or fail. */
+/** A store whose writes wait until the test completes or fails them. */
 function gated() {
   const inner = new MemoryResponseStore();
   const waiting: { go: () => void; fail: (error: Error) => void }[] = [];
@@ -34,13 +34,13 @@ function keeping(store: ResponseStore) {
   return { keeper, lost };
 }
 
-/** Lets what is due happen. */
+/** Runs all pending microtasks. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
 }
 
 describe('a response', () => {
-  test('can be read at once, and is written behind', async () => {
+  test('can be read at once, and is written in the background', async () => {
     const { store, inner, next } = gated();
     const { keeper } = keeping(store);
     keeper.save(A, storedResponse('r'));
@@ -52,7 +52,7 @@ describe('a response', () => {
     expect(await inner.get(A, 'r', 1_500)).toEqual(storedResponse('r'));
   });
 
-  test('of one tenant is not found by another that guesses where its name ends', async () => {
+  test('of one tenant is not found by another whose name and id join to the same text', async () => {
     const { store } = gated();
     const { keeper } = keeping(store);
     keeper.save({ tenant: 'a b' }, storedResponse('c'));
@@ -61,7 +61,7 @@ describe('a response', () => {
     expect(await keeper.get({ tenant: 'a b' }, 'c')).toBeDefined();
   });
 
-  test('that is deleted while it is written stays deleted', async () => {
+  test('deleted during its write stays deleted', async () => {
     const { store, inner, next } = gated();
     const { keeper } = keeping(store);
     keeper.save(A, storedResponse('r'));
@@ -73,7 +73,7 @@ describe('a response', () => {
     expect(await keeper.get(A, 'r')).toBeUndefined();
   });
 
-  test('that is saved anew while it is written is written again', async () => {
+  test('saved again during its write is written again', async () => {
     const { store, inner, next } = gated();
     const { keeper } = keeping(store);
     keeper.save(A, storedResponse('r', { response: { turn: 1 } }));
@@ -86,14 +86,14 @@ describe('a response', () => {
     expect((await inner.get(A, 'r', 1_500))?.response).toEqual({ turn: 2 });
   });
 
-  test('that is too large is not kept, and somebody hears of it', () => {
+  test('that is too large is dropped and reported', () => {
     const { keeper, lost } = keeping(gated().store);
     keeper.save(A, storedResponse('r', { response: { text: 'x'.repeat(17 * 1024 * 1024) } }));
     expect(lost).toEqual([1]);
   });
 });
 
-test('a burst is written in few batches', async () => {
+test('many responses are written in few batches', async () => {
   const { store, sizes, next } = gated();
   const { keeper } = keeping(store);
   for (let index = 0; index < 450; index += 1) keeper.save(A, storedResponse(`r${index}`));
@@ -105,7 +105,7 @@ test('a burst is written in few batches', async () => {
   expect(sizes).toEqual([200, 200, 50]);
 });
 
-test('a store that fails loses its batch, says so, and goes on with the next', async () => {
+test('a failed write drops its batch, reports it, and the next batch is written', async () => {
   const { store, inner, next } = gated();
   const { keeper, lost } = keeping(store);
   keeper.save(A, storedResponse('r'));

@@ -1,15 +1,16 @@
 import type { ResponseStore, StoredResponse } from './response-store.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
-/** Entries that may wait to be written; more than that are given up, and counted. */
+/** Beyond this number of queued responses, further ones are dropped and reported. */
 const MAX_PENDING = 10_000;
+/** Responses of one transaction. */
 const BATCH = 200;
-/** Characters of JSON of one response; larger ones are not kept. */
+/** Characters of JSON; larger responses are dropped and reported. */
 const MAX_SIZE = 16 * 1024 * 1024;
 
 /**
- * Writes responses behind the requests that made them: nobody waits for the database, and what waits to be written
- * can be read already.
+ * Writes responses to a store in the background, so that no request waits for the database. Queued responses can be read
+ * at once. Reads fail closed as the store does; writes that fail are dropped and reported.
  */
 export class ResponseKeeper {
   readonly #pending = new Map<string, { readonly scope: TenantScope; readonly stored: StoredResponse }>();
@@ -17,45 +18,58 @@ export class ResponseKeeper {
 
   constructor(
     private readonly store: ResponseStore,
+    /** Unix milliseconds. */
     private readonly now: () => number,
+    /** Called with the number of dropped responses and the reason. */
     private readonly onLost: (count: number, reason: unknown) => void,
   ) {}
 
+  /** Queues a response; one with the same id is replaced. */
   save(scope: TenantScope, stored: StoredResponse): void {
     const size = JSON.stringify(stored).length;
-    if (size > MAX_SIZE) this.onLost(1, new Error(`a response of ${size} characters is too large to keep`));
+    if (size > MAX_SIZE)
+      this.onLost(
+        1,
+        new Error(`a response of ${size} characters is too large to store; the limit is ${MAX_SIZE}`),
+      );
     else if (this.#pending.size >= MAX_PENDING)
-      this.onLost(1, new Error('too many responses wait to be written'));
+      this.onLost(
+        1,
+        new Error(`${MAX_PENDING} responses are queued for the database; further ones are dropped`),
+      );
     else {
       this.#pending.set(keyOf(scope, stored.id), { scope, stored });
       this.#writing ??= this.#write();
     }
   }
 
+  /** @returns undefined when the tenant has no such response. @throws Error when the database is unreachable */
   async get(scope: TenantScope, id: string): Promise<StoredResponse | undefined> {
     const waiting = this.#pending.get(keyOf(scope, id));
     return waiting?.stored ?? this.store.get(scope, id, this.now());
   }
 
+  /** @returns false when there was none. @throws Error when the database is unreachable */
   async delete(scope: TenantScope, id: string): Promise<boolean> {
     const waited = this.#pending.delete(keyOf(scope, id));
-    // What is being written now is deleted after that.
+    // A write in progress must end first, or it would restore the response.
     await this.#writing;
     const deleted = await this.store.delete(scope, id);
     return waited || deleted;
   }
 
+  /** @returns the number of deleted responses */
   deleteExpired(): Promise<number> {
     return this.store.deleteExpired(this.now());
   }
 
-  /** Resolves when all that was saved so far is written, or given up. */
+  /** Resolves when all queued responses are written or dropped. */
   async flush(): Promise<void> {
     while (this.#writing) await this.#writing;
   }
 
   async #write(): Promise<void> {
-    // Lets a burst come together.
+    // Lets the responses of one event-loop turn form a batch.
     await Promise.resolve();
     while (this.#pending.size > 0) {
       const batch = [...this.#pending].slice(0, BATCH);
@@ -71,6 +85,6 @@ export class ResponseKeeper {
 }
 
 function keyOf({ tenant }: TenantScope, id: string): string {
-  // The length makes it plain where the tenant ends: ids are what clients write.
+  // The length marks where the tenant ends, because ids come from clients.
   return `${tenant.length}:${tenant}${id}`;
 }

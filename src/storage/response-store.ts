@@ -2,27 +2,39 @@ import type { TenantScope } from './tenant-scope.ts';
 
 type Item = Readonly<Record<string, unknown>>;
 
-/** An answer of the Responses API that a later request may go on from. Times are Unix milliseconds. */
+/** A response of the Responses API that a later request may continue. Times are Unix milliseconds. */
 export interface StoredResponse {
   readonly id: string;
   readonly createdAt: number;
   readonly expiresAt: number;
-  /** All items that the model was given. */
+  /** All input items of the request, those of earlier responses included. */
   readonly input: readonly Item[];
-  /** The response object as the client had it. */
+  /** The response object as the client received it. */
   readonly response: Item;
-  /** The upstream keeps it too, under the same id. */
+  /** True when the upstream also stores it, under the same id. */
   readonly native: boolean;
 }
 
-/** Keeps responses. Fails closed: what can't be read is an error, not an absence. */
+/**
+ * Stores responses by tenant. Fails closed: an unreachable store is an error, never an absent response.
+ * `response-store-conformance.ts` runs the same suite on every implementation.
+ */
 export interface ResponseStore {
-  /** Replaces one of the same id. */
+  /** Stores all entries, or none; an entry with the same tenant and id is replaced. @throws Error when unreachable */
   put(entries: readonly { readonly scope: TenantScope; readonly stored: StoredResponse }[]): Promise<void>;
-  /** @returns undefined when there is none for this tenant, or it has expired */
+  /**
+   * @param now Unix milliseconds
+   * @returns undefined when the tenant has no such response, or it has expired
+   * @throws Error when the store is unreachable or the entry is damaged
+   */
   get(scope: TenantScope, id: string, now: number): Promise<StoredResponse | undefined>;
-  /** @returns false when there was none */
+  /** @returns false when the tenant has no such response. @throws Error when the store is unreachable */
   delete(scope: TenantScope, id: string): Promise<boolean>;
-  /** @returns how many there were */
+  /**
+   * Deletes expired responses of all tenants.
+   *
+   * @param now Unix milliseconds
+   * @returns the number of deleted responses
+   */
   deleteExpired(now: number): Promise<number>;
 }

@@ -1,4 +1,4 @@
-/** Whose data a query may see. There is no reading or writing of a tenant's data without one. */
+/** The tenant whose data a query may access. Every read and write of tenant data requires one. */
 export interface TenantScope {
   readonly tenant: string;
 }

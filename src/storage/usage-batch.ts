@@ -2,6 +2,7 @@ import { eventOf, lineOf, type UsageEvent } from './usage-event.ts';
 
 const HOUR_MS = 3_600_000;
 
+/** Sums over attempts; `requests` counts each request once. Money is 10^-12 US dollars (`pico`). */
 export interface UsageSums {
   requests: number;
   attempts: number;
@@ -18,7 +19,7 @@ export interface UsageSums {
   estimated: number;
 }
 
-/** Sums of one hour (UTC) of one key, member, model and provider. `start` is its beginning. */
+/** Sums of one hour (UTC) by key, member, model and provider. `start` is Unix milliseconds. */
 export interface UsageHour extends UsageSums {
   start: number;
   key_id: string;
@@ -27,21 +28,19 @@ export interface UsageHour extends UsageSums {
   provider: string;
 }
 
-/** Sums of one hour of one tag and model; a request with several tags counts at each. */
+/** Sums of one hour (UTC) by tag and model; a request with several tags counts for each. */
 export interface UsageTagHour extends UsageSums {
   start: number;
   tag: string;
   model: string;
 }
 
-/** Lines that are put together as soon as there are so many: each that outlives a collection costs it again. */
+/** Lines are joined into a block at this number, because each separate string costs the garbage collector again. */
 const MAX_LINES = 64;
 
-/**
- * Events of one tenant that are stored together, added up as they come: so that storing them is one row and a few sums,
- * however many they are.
- */
+/** Usage events of one tenant, summed as they are added: a batch is stored as one row and a few sums. */
 export class UsageBatch {
+  /** Number of events. */
   count = 0;
   /** Unix milliseconds of the first and the last event. */
   firstAt = Number.POSITIVE_INFINITY;
@@ -51,7 +50,7 @@ export class UsageBatch {
   readonly #hours = new Map<string, UsageHour>();
   readonly #tagHours = new Map<string, UsageTagHour>();
   readonly #lastUse = new Map<string, number>();
-  /** Of the event before: the next is nearly always of the same. */
+  /** Sums of the previous event: the next event nearly always belongs to them too. */
   #hour: UsageHour | undefined;
 
   /** The events, one on each line. */
@@ -67,12 +66,12 @@ export class UsageBatch {
     return this.#tagHours.values();
   }
 
-  /** When each key was last used. */
+  /** Unix milliseconds of the last event of each key, by key id. */
   get lastUse(): ReadonlyMap<string, number> {
     return this.#lastUse;
   }
 
-  /** The same without its first events. */
+  /** @returns a batch without the first `count` events */
   after(count: number): UsageBatch {
     const rest = new UsageBatch();
     if (count >= this.count) return rest;
@@ -83,7 +82,7 @@ export class UsageBatch {
     return rest;
   }
 
-  /** @param line of this event */
+  /** @param line the event as text, as `lineOf` returns it */
   add(event: UsageEvent, line: string): void {
     const { at, keyId } = event;
     this.count += 1;
@@ -148,7 +147,7 @@ function addTo(row: UsageSums, event: UsageEvent): void {
   row.estimated += event.estimated ? 1 : 0;
 }
 
-/** Batches by tenant. */
+/** Usage events of several tenants, one batch for each. */
 export class UsageBatches {
   readonly byTenant = new Map<string, UsageBatch>();
   count = 0;
@@ -163,13 +162,18 @@ export class UsageBatches {
     this.count += 1;
   }
 
-  /** @param onDamaged told of lines that can't be read */
+  /**
+   * Reads a journal file.
+   *
+   * @param text events, one on each line
+   * @param onDamaged called with each line that is not an event
+   */
   static read(text: string, onDamaged: (line: string) => void): UsageBatches {
     const batches = new UsageBatches();
     for (const line of text.split('\n')) {
       if (line === '') continue;
       const event = eventOf(line);
-      // The last line of a process that was killed may be cut off.
+      // The last line of a killed process may be incomplete.
       if (event) batches.add(event, line);
       else onDamaged(line);
     }
@@ -183,12 +187,13 @@ export class UsageBatches {
   }
 }
 
-/** Where usage is kept. */
+/** Stores usage events. Fails closed: a batch that is not stored stays in the journal and is retried. */
 export interface UsageSink {
   /**
-   * @param id of the batch: what was written under it before is not written again. The same batch may have been written
-   * as it was when it was shorter; what has come since is added.
-   * @throws when it could not be kept; all of it may be tried again
+   * Stores a batch exactly once.
+   *
+   * @param id of the batch. Events already stored under it are skipped, so a batch may be retried, also after it has grown.
+   * @throws UnknownTenantError, or the database's error; nothing is stored then
    */
   write(tenant: string, id: string, batch: UsageBatch): Promise<void>;
 }

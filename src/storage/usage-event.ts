@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const count = z.number().int();
 
-/** What one attempt of a request has used. Times are Unix milliseconds; money is millionths of a millionth of a US dollar. */
+/** The usage of one attempt of a request. Times are Unix milliseconds; money is 10^-12 US dollars. */
 export const usageEvent = z.object({
   /** Unique among all events of all gateways. */
   id: z.string(),
@@ -11,17 +11,17 @@ export const usageEvent = z.object({
   at: count,
   keyId: z.string(),
   member: z.string().nullable(),
-  /** The model as it is configured; bounded. */
+  /** The configured model; from a bounded set. */
   model: z.string(),
   provider: z.string(),
   upstreamModel: z.string(),
   operation: z.string(),
   tags: z.array(z.string()).readonly(),
-  /** Of the request. */
+  /** HTTP status of the request. */
   status: count,
-  /** Of the attempt. */
+  /** Outcome of the attempt. */
   outcome: z.string(),
-  /** 1 for the attempt that the request is counted by, 0 for its others. */
+  /** 1 for one attempt of each request, 0 for its others: their sum is the number of requests. */
   requests: count,
   inputTokens: count,
   outputTokens: count,
@@ -30,7 +30,7 @@ export const usageEvent = z.object({
   reasoningTokens: count,
   /** Null where no price is known. */
   costPico: count.nullable(),
-  /** The tokens were counted here, and not by the upstream. */
+  /** True when Weir counted the tokens because the upstream did not report them. */
   estimated: z.boolean(),
   durationMs: count,
   firstEventMs: count.nullable(),
@@ -38,10 +38,10 @@ export const usageEvent = z.object({
 
 export type UsageEvent = Readonly<z.infer<typeof usageEvent>>;
 
-/** The fields in the order of a line. New ones are added at the end, and old lines then lack them. */
+/** The fields in the order of a line. Add new ones at the end, as optional: old lines lack them. */
 const FIELDS = Object.keys(usageEvent.shape);
 
-/** An event as one line of text: its fields as a JSON list, which is half as long as an object. */
+/** @returns the event as one line: its fields as a JSON list, which is half as long as an object */
 export function lineOf(event: UsageEvent): string {
   return JSON.stringify([
     event.id,
@@ -70,7 +70,7 @@ export function lineOf(event: UsageEvent): string {
   ]);
 }
 
-/** Undefined for a line that is cut off, or none. */
+/** @returns undefined for a line that is incomplete or not an event */
 export function eventOf(line: string): UsageEvent | undefined {
   let values: unknown;
   try {

@@ -22,7 +22,7 @@ const A = { tenant: 'a' };
 const B = { tenant: 'b' };
 const NOW = 1_500;
 
-/** What every store of responses promises. */
+/** The contract of `ResponseStore`, as a test suite. */
 export function responseStoreConformance(name: string, open: () => Promise<ResponseStoreBackend>): void {
   describe(`response store: ${name}`, () => {
     const backends: ResponseStoreBackend[] = [];
@@ -35,7 +35,7 @@ export function responseStoreConformance(name: string, open: () => Promise<Respo
       for (const backend of backends.splice(0)) await backend.close();
     });
 
-    test('gives back what was put in, whatever it holds', async () => {
+    test('returns any stored response unchanged', async () => {
       const store = await start();
       const stored = storedResponse("r'; --", {
         native: true,
@@ -46,7 +46,7 @@ export function responseStoreConformance(name: string, open: () => Promise<Respo
       expect(await store.get(A, stored.id, NOW)).toEqual(stored);
     });
 
-    test('puts many at once, and replaces one of the same id', async () => {
+    test('stores many at once, and replaces one with the same id', async () => {
       const store = await start();
       const many = Array.from({ length: 300 }, (_, index) => ({
         scope: A,
@@ -59,7 +59,7 @@ export function responseStoreConformance(name: string, open: () => Promise<Respo
       expect(await store.get(A, 'r299', NOW)).toEqual(storedResponse('r299'));
     });
 
-    test('shows one tenant nothing of another’s, not even under the same id', async () => {
+    test('hides responses of other tenants, even with the same id', async () => {
       const store = await start();
       const own = storedResponse('r', { response: { of: 'b' } });
       await store.put([
@@ -73,14 +73,14 @@ export function responseStoreConformance(name: string, open: () => Promise<Respo
       expect(await store.get(B, 'r', NOW)).toEqual(own);
     });
 
-    test('forgets what is deleted, once', async () => {
+    test('deletes a response once', async () => {
       const store = await start();
       await store.put([{ scope: A, stored: storedResponse('r') }]);
       expect([await store.delete(A, 'r'), await store.delete(A, 'r')]).toEqual([true, false]);
       expect(await store.get(A, 'r', NOW)).toBeUndefined();
     });
 
-    test('hides what has expired, and clears it away', async () => {
+    test('hides expired responses, and deletes them', async () => {
       const store = await start();
       await store.put([
         { scope: A, stored: storedResponse('old') },

@@ -1,7 +1,7 @@
--- Adds what was used while this store could not be reached, once.
--- KEYS: a mark that it was added, then one key for each counter.
--- ARGV: a JSON list of how long the mark is kept (ms), and of counters, each [amount, what is known to be used should the
---   key be gone, how long the key is kept (ms)].
+-- Adds use that a gateway counted while this store was unreachable. A retry with the same mark has no effect.
+-- KEYS: a mark that the use was added, then one key for each counter.
+-- ARGV: a JSON list of the mark's lifetime (ms) and the counters, each
+--   [amount, last known use (the start value when the key is missing), lifetime of the key (ms)].
 local mark, counters = unpack(cjson.decode(ARGV[1]))
 if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', string.format('%.0f', mark)) then return 0 end
 for index, counter in ipairs(counters) do

@@ -1,6 +1,6 @@
--- A sign of life: places that this replica holds go on being held. How many is left as it is, for requests may be on their
--- way; only where the store has forgotten it, it is told.
--- KEYS: one for each counter. ARGV: a JSON list of the replica, how long places are held (ms), and how many it holds of each.
+-- A heartbeat: renews the lease of the concurrency slots that this replica holds. The stored number stays, because
+-- reservations may be in flight; the replica's own number is used only where the store has none.
+-- KEYS: one for each counter. ARGV: a JSON list of the replica, the lease (ms), and the number of slots of each counter.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
 local replica, lease, counts = unpack(cjson.decode(ARGV[1]))

@@ -1,7 +1,10 @@
 import { Cluster, Redis } from 'ioredis';
 import { pauseAfter, type RedisClient, type RedisSettings } from '../../platform/redis-client.ts';
 
-/** A cluster, a server that Sentinel names, or a single one: this client tells why it can't be reached. */
+/**
+ * Connects with ioredis: to a cluster, to the server that Sentinel names, or to a single server. Unlike the runtime's
+ * client it reports why a server is unreachable. Commands fail at once while it is not connected.
+ */
 export function connectIoredis({ url, timeoutMs, onError }: RedisSettings): RedisClient {
   const { scheme, nodes, name, login } = parse(url);
   const common = {

@@ -1,17 +1,16 @@
--- A gateway's work of one moment: corrects what earlier reservations took to what was used, then takes for new ones.
+-- One batch of a gateway: settles earlier reservations, then makes new ones.
 -- KEYS: the journal of open reservations, then one key for each counter.
--- ARGV: a JSON list of the replica, how long its slots are held without a sign of life (ms), counters, settlements,
---   reservations, and which of the settlements are of reservations that nobody waits for any more.
---   A counter: [kind (r rate, p period, h slots held), mode (e enforces, s only looks on), limit, what flows into a rate
---     per ms, what is known to be used of a period should its key be gone, how long the key is kept (ms)].
---   Settlements are one list of: reservation, how many corrections, and for each of these a counter and the difference. It
---     happens once: after that the reservation is no longer in the journal.
---   Reservations are one list of: reservation, how many charges, and for each of these a counter and the amount. It takes
---     from all its counters, or from none. One that nobody waits for any more takes nothing, should it come after its
---     settlement, by another connection.
--- All is read before anything is written: a script that fails half way is not undone.
--- Returns a JSON list of numbers. For each reservation: 1, how each of its counters stands, how many of them are over their
---   limit, and which; or 0, which of them refuses, and how that one stands.
+-- ARGV: a JSON list of the replica, the lease of its concurrency slots (ms), counters, settlements, reservations, and the
+--   ids of settlements whose reservation got no response.
+--   A counter: [kind (r rate, p period, h slots held), mode (e enforce, w warn, s shadow), limit or capacity, amount that
+--     flows into a rate per ms, last known use of a period (the start value when the key is missing), lifetime of the key (ms)].
+--   Settlements are a flat list of: id, number of corrections, then a counter and a difference for each. A settlement
+--     removes the reservation from the journal, so a second one has no effect.
+--   Reservations are a flat list of: id, number of charges, then a counter and an amount for each. A reservation charges
+--     all its counters, or none. One whose settlement has already run, because its response was lost, charges nothing.
+-- Everything is read before anything is written, because a script that fails midway is not rolled back.
+-- Returns a JSON list of numbers. For each granted reservation: 1, the state of each counter, the number of exceeded limits
+--   that do not reject, and their indexes; for a rejected one: 0, the index of the rejecting charge, and its counter's state.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
 local replica, lease, counters, settlements, reservations, abandoned = unpack(cjson.decode(ARGV[1]))
@@ -23,8 +22,8 @@ local function readRate(key, limit, perMs)
   return { counter_state = math.min(limit, tonumber(level) + math.max(0, now - tonumber(since)) * perMs) }
 end
 
--- Whose gateway has given no sign of life gets its slots back. This one is alive: it is at work.
-local function readPlaces(key)
+-- Releases the slots of gateways whose lease has expired. This gateway is alive, since it runs the script.
+local function readSlots(key)
   local held, own, entries = 0, 0, redis.call('HGETALL', key)
   for at = 1, #entries, 2 do
     local count, expires = string.match(entries[at + 1], '^(%-?%d+)|(%d+)$')
@@ -49,7 +48,7 @@ local function state(slot)
     local stored = tonumber(redis.call('GET', key) or nil)
     read = { counter_state = stored or known, found = stored, change = 0 }
   else
-    read = readPlaces(key)
+    read = readSlots(key)
   end
   states[slot] = read
   return read
@@ -69,7 +68,7 @@ local function take(slot, amount)
   return taken.counter_state
 end
 
--- Calls a function with each reservation of a list, and the first and last place of its pairs.
+-- Calls a function with each reservation of a list, and the indexes of its first and last pair.
 local function each(list, work)
   local at = 1
   while at < #list do
@@ -79,7 +78,7 @@ local function each(list, work)
   end
 end
 
--- What the journal has of the reservations of a list.
+-- The ids of a list, and their entries in the journal.
 local function journalled(list)
   local ids, entries = {}, {}
   each(list, function(id) ids[#ids + 1] = id end)
@@ -92,18 +91,18 @@ end
 local settled, open = journalled(settlements)
 local applied = {}
 each(settlements, function(id, first, last)
-  -- The mark of one that nobody waits for is no reservation: nothing was taken, however often it is settled.
+  -- The mark of a reservation without a response is not a reservation: it charged nothing.
   if open[id] == '-' then open[id] = false end
   if not open[id] or applied[id] then return end
   applied[id] = true
   for at = first, last, 2 do
     local slot = settlements[at]
-    -- What is known to be used of a period that is gone has its corrections in it.
+    -- The last known use of a period whose key is missing already includes its corrections.
     if counters[slot][1] ~= 'p' or state(slot).found then take(slot, settlements[at + 1]) end
   end
 end)
 
--- The first of a reservation's counters that refuses it, and which of them are over their limit.
+-- Returns the first charge that an enforced limit rejects, or nil, and the charges that exceed other limits.
 local function judge(first, last)
   local over = {}
   for at = first, last, 2 do
@@ -142,7 +141,7 @@ each(reservations, function(id, first, last)
     local slot = reservations[at]
     local kind, mode = unpack(counters[slot])
     if over[at] then indexes[#indexes + 1] = string.format('%d', (at - first) / 2) end
-    -- What would have been refused takes nothing from what only looks on.
+    -- A request over a limit of mode shadow is not charged there.
     local uncharged = over[at] and mode == 's'
     local counter_state = uncharged and state(slot).counter_state or take(slot, reservations[at + 1])
     if kind == 'h' and not uncharged then slots[#slots + 1] = KEYS[slot + 1] end

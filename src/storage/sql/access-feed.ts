@@ -6,22 +6,24 @@ export type TenantRow = Selectable<ControlTables['tenants']>;
 export type KeyIndexRow = Selectable<ControlTables['key_index']>;
 export type MemberIndexRow = Selectable<ControlTables['member_index']>;
 
-/** Rows that have changed, with those that are gone marked so. */
+/** Changed rows; deleted ones are marked. */
 export interface AccessChanges {
+  /** Of the control database when they were read. */
   readonly revision: number;
   readonly tenants: readonly TenantRow[];
   readonly keys: readonly KeyIndexRow[];
   readonly members: readonly MemberIndexRow[];
 }
 
-/** Tells what has changed of tenants, keys and members, so that they can be held in memory. */
+/** Reads changes of tenants, keys and members, which every gateway holds in memory. Fails with the database's error. */
 export interface AccessSource {
-  /** Grows with every change; cheap enough to ask several times a second. */
+  /** @returns a number that grows with every change; one indexed read */
   revision(): Promise<number>;
-  /** All changes after a revision; 0 for everything that there is. */
+  /** @param revision the last one that was read; 0 reads all rows that are not deleted */
   since(revision: number): Promise<AccessChanges>;
 }
 
+/** Reads from the control database. */
 export class AccessFeed implements AccessSource {
   constructor(private readonly db: Kysely<ControlTables>) {}
 
@@ -30,7 +32,7 @@ export class AccessFeed implements AccessSource {
   }
 
   async since(after: number): Promise<AccessChanges> {
-    // Asked first: what is written meanwhile comes with the next look, perhaps for the second time.
+    // Read first: a change that is written meanwhile is read again next time, and never missed.
     const revision = await this.revision();
     const { db } = this;
     const first = after === 0;

@@ -1,19 +1,26 @@
 import { type QueryExecutorProvider, sql } from 'kysely';
 import type { AuditRow } from './tenant-tables.ts';
 
+/** Filters of the audit trail. */
 export interface AuditQuery {
   readonly actor?: string | undefined;
   readonly action?: string | undefined;
   readonly subject?: string | undefined;
-  /** Unix milliseconds, inclusive and exclusive. */
+  /** Unix milliseconds, inclusive. */
   readonly from?: number | undefined;
+  /** Unix milliseconds, exclusive. */
   readonly to?: number | undefined;
+  /** Maximum number of entries. */
   readonly limit: number;
-  /** The last entry that was seen. */
+  /** The last entry of the previous page. */
   readonly before?: { readonly at: number; readonly id: string } | undefined;
 }
 
-/** Writes what was done beside the change itself, in its transaction: there is never one without the other. */
+/**
+ * Writes an audit entry in the transaction of the change, so that neither exists without the other.
+ *
+ * @throws the database's error; the transaction must then be rolled back
+ */
 export async function writeAudit(transaction: QueryExecutorProvider, entry: AuditRow): Promise<void> {
   await sql`
     INSERT INTO audit_log (id, at, actor, actor_name, action, subject, details, address, request_id)
@@ -21,7 +28,7 @@ export async function writeAudit(transaction: QueryExecutorProvider, entry: Audi
       ${entry.details}, ${entry.address}, ${entry.request_id})`.execute(transaction);
 }
 
-/** The trail of a database, the newest first. */
+/** @returns entries of a database's audit trail, newest first */
 export async function readAudit(db: QueryExecutorProvider, query: AuditQuery): Promise<AuditRow[]> {
   const { actor, action, subject, from, to, limit, before } = query;
   const conditions = [sql`1 = 1`];

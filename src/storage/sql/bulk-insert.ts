@@ -1,18 +1,18 @@
 import { type CompiledQuery, createQueryId, type Kysely, PostgresAdapter, RawNode } from 'kysely';
 
-/** Rows of one statement; its text stays the same, so that the database has prepared it already. */
+/** Rows of one statement. Full statements have the same text, so the database prepares them once. */
 const ROWS = 100;
 
 /**
- * Inserts many rows with statements whose text is made once: building it anew for every batch costs several times as
- * much as the database's own work.
+ * Inserts many rows with cached statement texts: building the text for every batch takes several times as long as the
+ * database's own work.
  */
 export class BulkInsert<Row> {
   readonly #texts = new Map<string, string>();
 
   /**
-   * @param values of a row, by the order of the columns
-   * @param suffix what is done about conflicts, and what is given back
+   * @param values returns a row's values, in the order of the columns
+   * @param suffix SQL after the values: conflict handling and RETURNING
    */
   constructor(
     private readonly table: string,
@@ -21,7 +21,7 @@ export class BulkInsert<Row> {
     private readonly suffix: string,
   ) {}
 
-  /** @returns what the statements give back */
+  /** @returns the rows of RETURNING, of all statements */
   async run<Tables, Returned>(db: Kysely<Tables>, rows: readonly Row[]): Promise<Returned[]> {
     const numbered = db.getExecutor().adapter instanceof PostgresAdapter;
     const returned: Returned[] = [];
@@ -30,7 +30,7 @@ export class BulkInsert<Row> {
       const parameters: unknown[] = [];
       for (const row of some) for (const value of this.values(row)) parameters.push(value);
       const sql = this.#text(some.length, numbered);
-      // Not by the library's own maker of such objects: it freezes the parameters, which takes longer than inserting them.
+      // Kysely's own factory freezes the parameters, which takes longer than inserting them.
       const query: CompiledQuery<Returned> = {
         sql,
         parameters,

@@ -9,15 +9,17 @@ export type ControlDatabase = OpenDatabase<ControlTables>;
 export type ControlTransaction = Transaction<ControlTables>;
 
 const FILE = 'control';
-/** Of the control database's own pool. */
+/** Connections of the control database's pool. */
 export const CONTROL_CONNECTIONS = 4;
 
-/** Opens the control database as it is: the file `control.sqlite`, or the database that the server's URL names. */
+/**
+ * Opens the control database without migrating it: the file `control.sqlite`, or the database that the server's URL names.
+ */
 export async function connectControlDatabase(server: DatabaseServer): Promise<ControlDatabase> {
   return server instanceof PostgresServer ? server.openOwn(CONTROL_CONNECTIONS) : server.open(FILE);
 }
 
-/** Opens the control database and brings its tables up to date. */
+/** Opens the control database and migrates it. @throws DatabaseUnavailableError when its server is unreachable */
 export async function openControlDatabase(server: DatabaseServer): Promise<ControlDatabase> {
   const database = await connectControlDatabase(server);
   try {
@@ -30,8 +32,12 @@ export async function openControlDatabase(server: DatabaseServer): Promise<Contr
 }
 
 /**
- * A change that every replica has to hear of. Its revision is higher than all that were given before, and is seen by
- * others no earlier than theirs: whoever changes the row next waits until this change has been made or given up.
+ * Runs a change that every replica has to read, in a transaction with the next revision. Changes run one after another,
+ * because each updates the single revision row: revisions become visible in order.
+ *
+ * @param work receives the transaction and the revision to write into changed rows
+ * @returns what `work` returns
+ * @throws what `work` throws; nothing is changed then
  */
 export function change<T>(
   db: Kysely<ControlTables>,
@@ -48,7 +54,7 @@ export function change<T>(
   });
 }
 
-/** Of the last change. */
+/** @returns the revision of the last change; 0 before the first */
 export async function currentRevision(db: Kysely<ControlTables>): Promise<number> {
   const row = await db.selectFrom('revision').select('value').executeTakeFirst();
   return row?.value ?? 0;

@@ -1,11 +1,11 @@
 import type { AuditRow } from './tenant-tables.ts';
 
 /**
- * The tables of the control database: what every replica must know of all tenants, and nothing of what they do.
- * Columns are in snake case, as people meet them in SQL. Times are Unix milliseconds, documents JSON texts.
+ * The tables of the control database: data about all tenants that every replica needs, and no data of their requests.
+ * Columns are in snake case, as usual in SQL. Times are Unix milliseconds, documents JSON texts.
  */
 export interface ControlTables {
-  /** One row; its number grows with every change that replicas have to hear of. */
+  /** One row; its value grows with every change that replicas have to read. */
   revision: { id: number; value: number };
   settings: { name: string; value: string };
   tenants: {
@@ -13,7 +13,7 @@ export interface ControlTables {
     name: string;
     status: string;
     tier: string | null;
-    /** Which configured server its database is on; empty for the default one. */
+    /** Id of the configured server with its database; empty for the default one. */
     server: string;
     database: string;
     document: string;
@@ -23,7 +23,7 @@ export interface ControlTables {
     updated_at: number;
     deleted_at: number | null;
   };
-  /** What a key may do, by the keyed hash of its secret: a copy of the tenant's own row. */
+  /** Keys by the HMAC of their secret: a copy of the tenant's own rows. */
   key_index: {
     digest: string;
     id: string;
@@ -33,7 +33,7 @@ export interface ControlTables {
     revision: number;
     deleted: number;
   };
-  /** Who belongs to which tenant: a copy of the tenant's own row. */
+  /** Members of tenants: a copy of the tenants' own rows. */
   member_index: {
     tenant: string;
     member: string;
@@ -42,7 +42,7 @@ export interface ControlTables {
     revision: number;
     deleted: number;
   };
-  /** People who sign in, whatever tenants they belong to. */
+  /** Users who sign in, of all tenants. */
   users: {
     id: string;
     email: string;
@@ -73,21 +73,21 @@ export interface ControlTables {
     address: string;
     agent: string;
   };
-  /** Answers to writes that carried an idempotency key. */
+  /** Responses to writes with an idempotency key. */
   idempotent_answers: {
     scope: string;
     key: string;
-    /** A hash of what the key stood for. */
+    /** Hash of the request. */
     request: string;
-    /** 0 until there is an answer. */
+    /** 0 until there is a response. */
     state: number;
-    /** Encrypted: it may hold a secret that is shown once. */
+    /** Encrypted, because it may contain a secret that is shown once. */
     answer: string;
     expires_at: number;
   };
-  /** What was done to the platform itself, and not within a tenant. */
+  /** Audit trail of the platform; each tenant has its own. */
   audit_log: AuditRow;
-  /** What was used of quotas and budgets, for processes and stores that begin anew. */
+  /** Use of quotas and budgets, for restarted processes and limit stores. */
   period_counters: {
     counter: string;
     period: string;
@@ -103,7 +103,7 @@ export interface ControlTables {
     response: string;
     native: number;
   };
-  /** Keys of before there were tenants; read once. */
+  /** Keys of versions before tenants; read once. */
   api_keys: {
     id: string;
     kind: string;

@@ -17,7 +17,7 @@ for (const backend of BACKENDS) {
     });
     afterAll(() => server?.dispose());
 
-    test('are made once, found, and removed with all that is in them', async () => {
+    test('are created once, exist, and are deleted with their data', async () => {
       const one = server.connect();
       const name = server.freshName();
       expect([await one.exists(name), await one.create(name), await one.create(name)]).toEqual([
@@ -73,7 +73,7 @@ for (const backend of BACKENDS) {
       expect(applied.flat()).toEqual(['0001_a']);
     });
 
-    test('that a newer version has changed are left as they are', async () => {
+    test('migrated by a newer version are accepted unchanged', async () => {
       const name = server.freshName();
       await server.connect().create(name);
       const column = (table: string) => ({
@@ -93,7 +93,7 @@ for (const backend of BACKENDS) {
       await database.close();
     });
 
-    test('keep a failed migration out entirely', async () => {
+    test('roll a failed migration back', async () => {
       const name = server.freshName();
       await server.connect().create(name);
       const database = await server.connect().open<Record<string, { id: number }>>(name);
@@ -110,7 +110,7 @@ for (const backend of BACKENDS) {
       await database.close();
     });
 
-    test('hold whole numbers exactly, and refuse those that JavaScript can not', async () => {
+    test('store integers exactly, and reject those beyond the range of a number', async () => {
       const name = server.freshName();
       await server.connect().create(name);
       const database = await server.connect().open<{ n: { value: number } }>(name);
@@ -125,13 +125,13 @@ for (const backend of BACKENDS) {
       await database.close();
     });
 
-    test('give revisions that grow in the order in which changes are seen', async () => {
+    test('issue revisions in the order in which changes become visible', async () => {
       const name = server.freshName();
       const one = server.connect();
       await one.create(name);
       const first = await one.open<ControlTables>(name);
       await migrate(first, CONTROL_MIGRATIONS);
-      // SQLite waits for a lock without letting anybody else run, so two connections of one process can't share a file.
+      // SQLite blocks the process while it waits for a lock, so two connections of one process can't share a file.
       const second = backend.name === 'SQLite' ? first : await server.connect().open<ControlTables>(name);
       expect(await currentRevision(first.db)).toBe(0);
       const seen: number[] = [];
@@ -157,7 +157,7 @@ for (const backend of BACKENDS) {
       await second.close();
     });
 
-    test('of tenants are opened within a bounded number of connections, whatever is asked of how many', async () => {
+    test('of tenants are opened within a bounded number of connections, under any load', async () => {
       const tenants = Array.from({ length: 12 }, (_, index) => `t${index}`);
       const names = new Map(tenants.map((tenant) => [tenant, server.freshName()]));
       const databases = new TenantDatabases({
@@ -222,7 +222,7 @@ for (const backend of BACKENDS) {
   });
 }
 
-test('a control database of before there were tenants is brought up to date', async () => {
+test('a control database from before tenants is migrated', async () => {
   const [backend] = BACKENDS;
   const server = await backend?.start();
   if (!server) throw new Error('no SQLite');

@@ -24,7 +24,7 @@ describe.skipIf(!hasPostgres || !canStopPostgres)('many tenants on PostgreSQL', 
   });
   afterAll(() => server?.dispose());
 
-  test('each has a database of its own, reached within a bounded number of connections', async () => {
+  test('each has its own database, within a bounded number of connections', async () => {
     const databases = new TenantDatabases({
       servers: new Map([['', new PostgresServer({ url, connectionsEach: 2 })]]),
       placementOf: ({ tenant }) => ({ server: '', database: `many_${tenant}` }),
@@ -39,7 +39,7 @@ describe.skipIf(!hasPostgres || !canStopPostgres)('many tenants on PostgreSQL', 
       await Promise.all(Array.from({ length: at }, worker));
     };
     await each(4, (id) => databases.create({ server: '', database: `many_${id}` }));
-    // What is migrated already is left as it is.
+    // A second migration changes nothing.
     expect(await databases.migrate({ server: '', database: 'many_t7' })).toEqual([]);
 
     const watcher = new pg.Pool({ connectionString: url, max: 1 });

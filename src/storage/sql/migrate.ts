@@ -1,12 +1,12 @@
 import { type Kysely, type Migration, Migrator, sql } from 'kysely';
 import type { OpenDatabase } from './database-server.ts';
 
-/** Applied in the order of their names, each once. Never edit one that has been released: add another. */
+/** Migrations by name, applied once each in the order of their names. Never edit a released one: add another. */
 export type Migrations = Readonly<Record<string, Migration>>;
 
 const MIGRATION_TABLE = 'kysely_migration';
 
-/** The migrations that a database still lacks, in order. */
+/** @returns names of the migrations that a database lacks, in order */
 export async function pendingMigrations<Tables>(
   { db }: OpenDatabase<Tables>,
   migrations: Migrations,
@@ -18,9 +18,11 @@ export async function pendingMigrations<Tables>(
 }
 
 /**
- * Brings a database's tables up to date, one process at a time. A database that a newer version has already changed is
- * left as it is: migrations only add, so that old and new replicas work side by side while one replaces the other.
- * @returns the migrations that were applied
+ * Applies the missing migrations, in one process at a time. A database that a newer version has migrated is accepted:
+ * migrations only add, so old and new replicas can run together during an update.
+ *
+ * @returns names of the applied migrations
+ * @throws the error of a failed migration
  */
 export async function migrate<Tables>(
   database: OpenDatabase<Tables>,
@@ -36,7 +38,7 @@ export async function migrate<Tables>(
       db,
       provider: { getMigrations: async () => known },
       migrationTableName: MIGRATION_TABLE,
-      // What a newer version has added may stand before what this one still has to.
+      // A newer version's migration may precede one that this version has yet to apply.
       allowUnorderedMigrations: true,
     });
     const { error, results } = await migrator.migrateToLatest();

@@ -1,18 +1,21 @@
 import { type Kysely, sql } from 'kysely';
 import type { ControlTables } from './control-tables.ts';
 
-/** What is used of a quota or budget in one day or month. */
+/** Use of a quota or budget in one day or month. */
 export interface PeriodCount {
+  /** Key of the counter. */
   readonly counter: string;
+  /** `2026-11-21` or `2026-11`. */
   readonly period: string;
+  /** Requests, tokens or 10^-9 US dollars. */
   readonly used: number;
 }
 
 const ROWS_AT_ONCE = 500;
-/** Longer than any period lasts. */
+/** Counts are deleted this long after their last change; longer than any period. */
 const KEPT_MS = 40 * 86_400_000;
 
-/** Keeps what is used of quotas and budgets beyond the process that counts it. */
+/** Saves the use of quotas and budgets in the control database. Every method rejects with the database's error. */
 export class PeriodCounters {
   constructor(
     private readonly db: Kysely<ControlTables>,
@@ -20,11 +23,12 @@ export class PeriodCounters {
     private readonly now: () => number,
   ) {}
 
+  /** @returns all saved counts */
   load(): Promise<PeriodCount[]> {
     return this.db.selectFrom('period_counters').select(['counter', 'period', 'used']).execute();
   }
 
-  /** @param latest of two numbers, whether the new one counts whatever it is; else the larger one does */
+  /** @param latest true when a new count replaces the saved one; false when the larger of both is kept */
   async save(counts: readonly PeriodCount[], latest: boolean): Promise<void> {
     const updated_at = this.now();
     for (let at = 0; at < counts.length; at += ROWS_AT_ONCE) {
@@ -40,6 +44,7 @@ export class PeriodCounters {
     }
   }
 
+  /** Deletes counts of past periods. */
   async deleteOld(): Promise<void> {
     await this.db
       .deleteFrom('period_counters')

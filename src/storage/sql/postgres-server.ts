@@ -8,29 +8,30 @@ import {
 } from './database-server.ts';
 
 export interface PostgresOptions {
-  /** `postgres://user:password@host:port/database`; the database is the one to administer others from. */
+  /** `postgres://user:password@host:port/database`; other databases are created over a connection to this one. */
   readonly url: string;
-  /** A replica of the same server, for reading. */
+  /** A read replica of the same server. */
   readonly replicaUrl?: string | undefined;
+  /** Maximum number of connections of one open database; 2 when absent. */
   readonly connectionsEach?: number;
-  /** Told of connections that break while nobody uses them. */
+  /** Called when an idle connection breaks. */
   readonly onIdleError?: (error: Error) => void;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 30_000;
-/** A statement that takes longer holds a connection that others wait for. */
+/** A longer statement would hold a connection that other callers wait for. */
 const STATEMENT_TIMEOUT_MS = 30_000;
-/** Locks of Weir's migrations; any number that no other program uses. */
+/** Advisory lock of Weir's migrations: a number that no other program uses. */
 const LOCK_ID = 0x57_65_69_72;
 
-/** The driver, which gateways on SQLite never load. */
+/** Loads the driver on first use; gateways on SQLite never load it. */
 async function loadDriver(): Promise<typeof pg> {
   const { default: driver } = await import('pg');
   return driver;
 }
 
-/** Whole numbers arrive as text, since they may be too large for JavaScript; ours are not, or it is an error. */
+/** Parses bigint columns as numbers; the driver returns text, because they may be too large. Weir's never are. */
 function typesOf({ types }: typeof pg): pg.CustomTypesConfig {
   return {
     getTypeParser(oid: number, format?: 'text' | 'binary') {
@@ -42,11 +43,12 @@ function typesOf({ types }: typeof pg): pg.CustomTypesConfig {
 
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`the database holds ${text}, which is too large`);
+  if (!Number.isSafeInteger(value))
+    throw new RangeError(`the database contains the integer ${text}, which is too large`);
   return value;
 }
 
-/** A PostgreSQL server. */
+/** A PostgreSQL server, with one database for each tenant. */
 export class PostgresServer implements DatabaseServer {
   readonly backend = 'postgres';
   readonly connectionsEach: number;
@@ -60,7 +62,7 @@ export class PostgresServer implements DatabaseServer {
     return this.#administer(async (client) => {
       if (await has(client, name)) return false;
       try {
-        // template0 can't be in use, and so never stands in the way; its collation is the server's.
+        // Nothing can be connected to template0, which would make CREATE DATABASE fail; its collation is the server's.
         await client.query(`CREATE DATABASE "${name}" TEMPLATE template0`);
         return true;
       } catch (error) {
@@ -94,7 +96,7 @@ export class PostgresServer implements DatabaseServer {
     return this.#connect(urlOf(this.options.replicaUrl ?? this.options.url, name), 1);
   }
 
-  /** The database that the URL itself names. */
+  /** Opens the database that the URL names. @param connections maximum size of the pool */
   async openOwn<Tables>(connections: number): Promise<OpenDatabase<Tables>> {
     return this.#connect(this.options.url, connections);
   }
@@ -110,7 +112,7 @@ export class PostgresServer implements DatabaseServer {
       statement_timeout: STATEMENT_TIMEOUT_MS,
       application_name: 'weir',
     });
-    // Without a listener a connection that the server closes would end the process.
+    // Without a listener, a connection that the server closes would end the process.
     pool.on('error', (error) => this.options.onIdleError?.(error));
     const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
     return {
@@ -137,7 +139,7 @@ export class PostgresServer implements DatabaseServer {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       application_name: 'weir',
     });
-    // A connection that breaks while it waits for an answer rejects that, too.
+    // A connection that breaks during a query also rejects that query.
     client.on('error', () => undefined);
     try {
       await client.connect();
@@ -152,7 +154,11 @@ export class PostgresServer implements DatabaseServer {
 
 const DUPLICATE_DATABASE = '42P04';
 const UNIQUE_VIOLATION = '23505';
-/** Classes of PostgreSQL's errors that say that the server can't serve now: connection, resources, operator. */
+/**
+ * Error classes of a server that cannot serve now: connection, resources, operator intervention, system.
+ *
+ * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
 const UNAVAILABLE_CLASSES = new Set(['08', '53', '57', '58']);
 const NETWORK_CODES = new Set([
   'ECONNREFUSED',
@@ -165,7 +171,7 @@ const NETWORK_CODES = new Set([
   'EAI_AGAIN',
 ]);
 
-/** True when the database did not fail at what it was asked, but could not be asked. */
+/** @returns true when the database was unreachable, false when it failed at the query itself */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseUnavailableError) return true;
   if (!(error instanceof Error)) return false;
@@ -176,11 +182,14 @@ export function isUnavailable(error: unknown): boolean {
   );
 }
 
-/** What a failure is to others: one of the connection, with words that a tired person understands, or what it was. */
+/** @returns a DatabaseUnavailableError when the cause is that the database is unreachable; otherwise the cause itself */
 export function unavailable(cause: unknown): unknown {
   if (!isUnavailable(cause) || cause instanceof DatabaseUnavailableError) return cause;
   const reason = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
-  return new DatabaseUnavailableError(`The database server can not be reached${reason}.`, { cause });
+  return new DatabaseUnavailableError(
+    `Database server unreachable${reason}. Check that it runs, and its URL in "storage".`,
+    { cause },
+  );
 }
 
 function codeOf(error: unknown): string | undefined {
@@ -192,7 +201,7 @@ async function has(client: pg.Client, name: string): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** The same server's URL with another database. */
+/** @returns the URL of another database on the same server */
 function urlOf(url: string, database: string): string {
   const changed = new URL(url);
   changed.pathname = `/${database}`;

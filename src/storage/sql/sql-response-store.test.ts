@@ -31,7 +31,7 @@ for (const backend of BACKENDS) {
   if (backend.available) responseStoreConformance(backend.name, () => inDatabase(backend));
 }
 
-test('a row that is damaged is an error, not an absence', async () => {
+test('a damaged row is an error, not an absent response', async () => {
   const { db, store, close } = await inDatabase(sqlite);
   const scope = { tenant: 'a' };
   await store.put([{ scope, stored: storedResponse('r') }]);

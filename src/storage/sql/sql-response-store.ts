@@ -4,6 +4,7 @@ import type { ResponseStore, StoredResponse } from '../response-store.ts';
 import type { TenantScope } from '../tenant-scope.ts';
 import type { ControlTables } from './control-tables.ts';
 
+/** Stores responses in the control database. */
 export class SqlResponseStore implements ResponseStore {
   constructor(private readonly db: Kysely<ControlTables>) {}
 

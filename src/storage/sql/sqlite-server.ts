@@ -5,17 +5,18 @@ import { Checkpoints } from '../../platform/checkpoints.ts';
 import { openSqlite, type SqliteFile, withFileLock } from '../../platform/sqlite.ts';
 import { assertDatabaseName, type DatabaseServer, type OpenDatabase } from './database-server.ts';
 
-/** The name of the database that is not a tenant's. */
+/** Name of the control database. */
 const CONTROL = 'control';
 const TENANTS = 'tenants';
 
-/** A folder of SQLite files, one for each database; those of tenants in a folder of their own. */
+/** A folder of SQLite files, one for each database; those of tenants are in its folder `tenants`. */
 export class SqliteServer implements DatabaseServer {
   readonly backend = 'sqlite';
   readonly connectionsEach = 1;
 
   readonly #checkpoints = new Checkpoints();
 
+  /** @param folder contains `control.sqlite` and the folder `tenants` */
   constructor(private readonly folder: string) {}
 
   async create(name: string): Promise<boolean> {
@@ -51,7 +52,7 @@ export class SqliteServer implements DatabaseServer {
   }
 }
 
-/** SQLite can take a change of tables back, although the query builder does not count on it. */
+/** SQLite can roll back changes of tables, which Kysely's adapter does not declare. */
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;
@@ -64,7 +65,7 @@ class TransactionalDialect extends SqliteDialect {
   }
 }
 
-/** @param path where the file is; its lock is beside it */
+/** @param path of the file; the lock file is `<path>.lock` */
 function openFile<Tables>({ database }: SqliteFile, path: string): OpenDatabase<Tables> {
   const db = new Kysely<Tables>({ dialect: new TransactionalDialect({ database }) });
   return {

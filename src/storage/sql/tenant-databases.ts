@@ -7,34 +7,39 @@ import type { TenantTables } from './tenant-tables.ts';
 
 export type TenantDatabase = Kysely<TenantTables>;
 
-/** Where a tenant's database is. */
+/** Location of a tenant's database. */
 export interface Placement {
+  /** Id of the server; empty for the default one. */
   readonly server: string;
   readonly database: string;
 }
 
 export interface TenantDatabasesOptions {
-  /** By id; the default one is ''. */
+  /** By id; the default one has the id ''. */
   readonly servers: ReadonlyMap<string, DatabaseServer>;
-  /** @returns nothing when there is no such tenant */
+  /** @returns undefined when the tenant does not exist */
   readonly placementOf: (scope: TenantScope) => Placement | undefined;
-  /** Connections to tenants' databases, all together. */
+  /** Maximum number of connections to all tenants' databases together. */
   readonly maxConnections: number;
 }
 
 interface Handle {
   readonly database: OpenDatabase<TenantTables>;
   readonly connections: number;
+  /** Calls that are using it. */
   users: number;
 }
 
+/** The tenant does not exist. */
 export class UnknownTenantError extends Error {
   override readonly name = 'UnknownTenantError';
 }
 
 /**
- * The databases of all tenants, of which only so many are open as connections are allowed: the one that was not used
- * for longest is closed for another. Who needs one while all are in use waits.
+ * Opens tenants' databases within a limit of connections. The least recently used idle database is closed for another;
+ * while all are in use, callers wait in order. A `TenantScope` is required, so a query accesses one tenant's data only.
+ *
+ * Fails closed: methods reject with `UnknownTenantError`, or with the database's error (see `isUnavailable`).
  */
 export class TenantDatabases {
   /** In the order of their last use. */
@@ -45,29 +50,29 @@ export class TenantDatabases {
 
   constructor(private readonly options: TenantDatabasesOptions) {}
 
-  /** Connections that are, or may be, open now. */
+  /** Number of connections that open databases may use now. */
   get connections(): number {
     return this.#connections;
   }
 
-  /** Works with the tenant's database. @throws UnknownTenantError, or DatabaseUnavailableError */
+  /** Runs `work` on the tenant's database, for reading and writing. @returns what `work` returns */
   async use<T>(scope: TenantScope, work: (db: TenantDatabase) => Promise<T>): Promise<T> {
     return this.#with(this.#placement(scope), false, work);
   }
 
-  /** Reads where nothing is missed that was written a moment ago: at a replica, if the server has one. */
+  /** Runs `work` on the tenant's database, for reads that may lag behind: on a read replica where one is configured. */
   async read<T>(scope: TenantScope, work: (db: TenantDatabase) => Promise<T>): Promise<T> {
     return this.#with(this.#placement(scope), true, work);
   }
 
-  /** Makes the database of a tenant, or completes one that was begun. */
+  /** Creates and migrates a tenant's database; also completes one whose creation was interrupted. */
   async create(placement: Placement): Promise<void> {
     const server = this.#server(placement.server);
     await server.create(placement.database);
     await this.migrate(placement);
   }
 
-  /** @returns the migrations that were applied */
+  /** @returns names of the applied migrations */
   async migrate({ server, database }: Placement): Promise<string[]> {
     const opened = await this.#server(server).open<TenantTables>(database);
     try {
@@ -77,7 +82,7 @@ export class TenantDatabases {
     }
   }
 
-  /** Removes a tenant's database with all that is in it. */
+  /** Deletes a tenant's database with its data. */
   async drop({ server, database }: Placement): Promise<void> {
     for (const key of [keyOf(server, database, false), keyOf(server, database, true)]) {
       const handle = this.#open.get(key);
@@ -86,13 +91,14 @@ export class TenantDatabases {
     await this.#server(server).drop(database);
   }
 
+  /** Closes all open databases. */
   async close(): Promise<void> {
     for (const [key, handle] of this.#open) await this.#close(key, handle);
   }
 
   #placement(scope: TenantScope): Placement {
     const placement = this.options.placementOf(scope);
-    if (!placement) throw new UnknownTenantError(`no such tenant: ${scope.tenant}`);
+    if (!placement) throw new UnknownTenantError(`tenant "${scope.tenant}" does not exist`);
     return placement;
   }
 
@@ -117,7 +123,7 @@ export class TenantDatabases {
     }
   }
 
-  /** A handle with one more user. */
+  /** @returns an open handle, with its number of users increased */
   async #take(key: string, placement: Placement, replica: boolean): Promise<Handle> {
     for (;;) {
       const handle = this.#open.get(key);

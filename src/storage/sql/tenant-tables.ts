@@ -2,10 +2,7 @@ import type { UsageSums } from '../usage-batch.ts';
 
 export type { UsageSums } from '../usage-batch.ts';
 
-/**
- * The tables of one tenant's database. Times are Unix milliseconds, documents JSON texts, and amounts of money whole
- * millionths of a millionth of a US dollar.
- */
+/** The tables of one tenant's database. Times are Unix milliseconds, documents JSON texts, money 10^-12 US dollars. */
 export interface TenantTables {
   members: {
     id: string;
@@ -42,7 +39,7 @@ export interface TenantTables {
     limits: string;
     expires_at: number | null;
     revoked_at: number | null;
-    /** The secret of before a rotation, which works for a while longer. */
+    /** The secret before a rotation, valid until `previous_expires_at`. */
     previous_digest: string | null;
     previous_hint: string | null;
     previous_expires_at: number | null;
@@ -52,9 +49,9 @@ export interface TenantTables {
     created_at: number;
     updated_at: number;
   };
-  /** One row, which every administrative change of the tenant updates first: so they come one after the other. */
+  /** One row, which every administrative change of the tenant updates first, so that changes run one after another. */
   write_lock: { id: number; writes: number };
-  /** Changes that the control database has still to be told of. */
+  /** Changes that are not yet copied to the control database. */
   outbox: {
     id: string;
     topic: string;
@@ -64,7 +61,7 @@ export interface TenantTables {
   /** Events that are committed and not published yet, in the order of the changes that they report. */
   events: EventRow;
   audit_log: AuditRow;
-  /** Every event, as it came: those of one file of a gateway's journal in one row, a line each. */
+  /** All usage events: one row for each journal file of a gateway, one line for each event. */
   usage_batches: {
     id: string;
     first_at: number;
@@ -81,7 +78,7 @@ export interface TenantTables {
     model: string;
     provider: string;
   };
-  /** The same by tag; a request with several tags counts at each. */
+  /** The same by tag; a request with several tags counts for each. */
   usage_tag_rollups: UsageSums & {
     period: string;
     start: number;
@@ -116,7 +113,7 @@ export interface AuditRow {
   request_id: string;
 }
 
-/** Names of the sums, in the order of the columns. One that is added later needs a migration of its own. */
+/** Names of the sums, in the order of the columns. A new one needs a migration. */
 export const USAGE_SUMS = [
   'requests',
   'attempts',

@@ -32,14 +32,14 @@ const anyEvent: fc.Arbitrary<UsageEvent> = fc.record({
   cachedTokens: count,
   cacheWriteTokens: count,
   reasoningTokens: count,
-  // Sums of money pass what a double holds exactly long before what a database's integers do.
+  // Sums of money exceed the exact range of a double long before that of a database's integers.
   costPico: fc.option(fc.integer({ min: 0, max: 9_000_000_000_000 })),
   estimated: fc.boolean(),
   durationMs: count,
   firstEventMs: fc.option(count),
 });
 
-test('a line says all of an event', () => {
+test('a line contains all fields of an event', () => {
   fc.assert(fc.property(anyEvent, (event) => expect(eventOf(lineOf(event))).toEqual(event)));
   for (const line of ['', '[', '{}', '"x"', '[1]', lineOf(sample()).slice(0, -3)]) {
     expect(eventOf(line)).toBeUndefined();
@@ -83,15 +83,15 @@ for (const backend of BACKENDS) {
     };
     const everything = { from: 0, to: 3 * DAY, matches: () => true };
 
-    test('adds up to what was written, by any group, however often it arrives', async () => {
+    test('sums each event once in any grouping, however often a batch arrives', async () => {
       const batches = fc.sample(fc.array(anyEvent, { minLength: 1, maxLength: 60 }), { numRuns: 6, seed: 7 });
       const all = batches.flat();
       const { databases, store, open } = await create();
-      // One was taken over by another gateway while it still grew.
+      // One batch was taken over by another gateway while it still grew.
       const grew = batches[0] ?? [];
       await store.write('t', 'batch-0', batchOf(grew.slice(0, Math.ceil(grew.length / 2))));
-      // A second gateway brings the same at the same time, as after a kill. SQLite would have the one wait for the other
-      // within one process, for ever.
+      // A second gateway writes the same batches concurrently, as after a kill. On SQLite, two connections of one process
+      // would deadlock.
       const second = backend.name === 'SQLite' ? databases : open();
       const other = new SqlUsageStore(second);
       for (const [at, events] of batches.entries()) {
@@ -143,12 +143,12 @@ for (const backend of BACKENDS) {
       await databases.close();
     });
 
-    test('gives every event back once, page by page', async () => {
+    test('returns every event once, page by page', async () => {
       const batches = fc.sample(fc.array(anyEvent, { minLength: 1, maxLength: 40 }), {
         numRuns: runs(5),
         seed: 11,
       });
-      // Two gateways' batches that begin in the same millisecond.
+      // Two gateways' batches with the same time of the first event.
       batches.push([{ ...sample(), at: 5 }], [{ ...sample(), at: 5 }]);
       const { databases, store } = await create();
       for (const [at, events] of batches.entries()) await store.write('t', `batch-${at}`, batchOf(events));

@@ -15,7 +15,7 @@ export interface UsageQuery {
   /** Unix milliseconds: from inclusive, to exclusive. */
   readonly from: number;
   readonly to: number;
-  /** Into hours or days (UTC) beside the groups; null for one sum over all time. */
+  /** Splits each group into hours or days (UTC); null for one sum over the whole time. */
   readonly interval: 'hour' | 'day' | null;
   readonly groupBy: readonly UsageDimension[];
   readonly key?: string | undefined;
@@ -32,9 +32,11 @@ export interface EventQuery {
   readonly matches: (event: UsageEvent) => boolean;
 }
 
-/** Where a page of events ends: a line of a batch. */
+/** Position after a page of events: a line of a batch. */
 export interface EventPlace {
+  /** Time of the batch's first event. */
   readonly at: number;
+  /** Of the batch. */
   readonly id: string;
   readonly line: number;
 }
@@ -44,9 +46,9 @@ export interface EventPage {
   readonly next: EventPlace | undefined;
 }
 
-/** Sums over one group. Sums of money are too large for numbers that JavaScript holds exactly, so all are `bigint`. */
+/** Sums over one group; `bigint`, because sums of money exceed the integers that a number represents exactly. */
 export interface UsageGroup {
-  /** Of its hour or day; null without an interval. */
+  /** Start of the hour or day; null without an interval. */
   readonly start: number | null;
   readonly by: Readonly<Partial<Record<UsageDimension, string>>>;
   readonly sums: Readonly<Record<keyof UsageSums, bigint>>;
@@ -54,7 +56,10 @@ export interface UsageGroup {
 
 const COLUMNS = { key: 'key_id', user: 'member', model: 'model', provider: 'provider', tag: 'tag' } as const;
 
-/** Usage in tenants' databases: every event, and sums by hour and day. */
+/**
+ * Usage in tenants' databases: all events, and sums by hour and day (UTC). Fails closed with `UnknownTenantError` or
+ * the database's error.
+ */
 export class SqlUsageStore implements UsageSink {
   constructor(private readonly databases: TenantDatabases) {}
 
@@ -73,18 +78,20 @@ export class SqlUsageStore implements UsageSink {
           .onConflict((conflict) => conflict.column('id').doNothing())
           .returning('id')
           .execute();
-        const fresh = inserted.length > 0 ? batch : await goOn(transaction, id, batch);
+        const fresh = inserted.length > 0 ? batch : await appendRest(transaction, id, batch);
         if (fresh.count === 0) return;
-        await addUp(transaction, fresh);
-        await noteUse(transaction, fresh);
+        await addToRollups(transaction, fresh);
+        await updateLastUse(transaction, fresh);
       }),
     );
   }
 
   /**
-   * Events of a time, by batches in the order of their first events; within one, as they came.
-   * @param after where the page before has ended
-   * @returns `limit` of them at most, and where to go on; no place to go on at the end
+   * Reads events of a time range, ordered by batch (by first event) and by position within the batch.
+   *
+   * @param after `next` of the previous page; undefined for the first page
+   * @param limit maximum number of events, at least 1
+   * @returns a page; its `next` is undefined after the last event
    */
   events(
     scope: TenantScope,
@@ -96,10 +103,10 @@ export class SqlUsageStore implements UsageSink {
     return this.databases.read(scope, async (db) => {
       const events: UsageEvent[] = [];
       let place = after ?? { at: -1, id: '', line: 0 };
-      // Its own batch is read again at the beginning only: later on it is done.
+      // The batch in which the previous page ended is read again first.
       for (let again = true; ; again = false) {
         const { at, id, line } = place;
-        // One at a time: they may be large.
+        // One batch at a time, because batches may be large.
         const batch = await db
           .selectFrom('usage_batches')
           .select(['id', 'first_at', 'events'])
@@ -121,18 +128,18 @@ export class SqlUsageStore implements UsageSink {
           if (events.length === limit) return { events, next: { at: firstAt, id: batch.id, line: index } };
           events.push(event);
         }
-        // Behind this batch, and before any whose name comes after it.
+        // Continue with the next batch by time and id.
         place = { at: firstAt, id: batch.id, line: lines.length };
       }
     });
   }
 
-  /** Sums of a time, by hours that lie in it whole. */
+  /** @returns sums of a time range, of the hours that are entirely within it */
   summarise(scope: TenantScope, query: UsageQuery): Promise<UsageGroup[]> {
     return this.databases.read(scope, async (db) => {
       const byTag = query.tag !== undefined || query.groupBy.includes('tag');
       const table = sql.table(byTag ? 'usage_tag_rollups' : 'usage_rollups');
-      // Days are summed already; anything finer, or cut off within a day, is summed from the hours.
+      // Whole days have sums of their own; other ranges are summed from hours.
       const whole = query.from % DAY_MS === 0 && query.to % DAY_MS === 0;
       const period = whole && query.interval !== 'hour' ? 'day' : 'hour';
       const start =
@@ -172,16 +179,17 @@ export class SqlUsageStore implements UsageSink {
 }
 
 /**
- * A batch that is here already: the gateway that brought it was not told any more, or was killed. Or another one took its
- * file over while it still grew, as where two gateways share a folder and take each other for gone.
- * @returns what is new in it
+ * Appends the new events of a batch that is already stored: the gateway was killed before it received the confirmation,
+ * or two gateways share a data folder and one took over a file that was still growing.
+ *
+ * @returns the appended events
  */
-async function goOn(
+async function appendRest(
   transaction: Transaction<TenantTables>,
   id: string,
   batch: UsageBatch,
 ): Promise<UsageBatch> {
-  // Changes nothing, but has whoever else brings this batch wait.
+  // Changes nothing, but locks the row, so that another writer of this batch waits.
   const known = await transaction
     .updateTable('usage_batches')
     .set(({ ref }) => ({ count: ref('count') }))
@@ -202,7 +210,7 @@ async function goOn(
   return rest;
 }
 
-async function addUp(transaction: Transaction<TenantTables>, batch: UsageBatch): Promise<void> {
+async function addToRollups(transaction: Transaction<TenantTables>, batch: UsageBatch): Promise<void> {
   const hours = Array.from(batch.hours, (hour) => ({ period: 'hour', ...hour }));
   const tagHours = Array.from(batch.tagHours, (hour) => ({ period: 'hour', ...hour }));
   await ROLLUPS.run(transaction, inOrder(hours));
@@ -211,8 +219,8 @@ async function addUp(transaction: Transaction<TenantTables>, batch: UsageBatch):
   await TAG_ROLLUPS.run(transaction, inOrder(tagHours.map(ofDay), addRows));
 }
 
-/** When each key was last used. */
-async function noteUse(transaction: Transaction<TenantTables>, { lastUse }: UsageBatch): Promise<void> {
+/** Updates the time of each key's last use. */
+async function updateLastUse(transaction: Transaction<TenantTables>, { lastUse }: UsageBatch): Promise<void> {
   for (const [id, at] of [...lastUse].sort()) {
     await transaction
       .updateTable('api_keys')
@@ -244,15 +252,12 @@ function addRows<Row extends UsageSums>(into: Row, row: Row): void {
   for (const name of USAGE_SUMS) into[name] += row[name];
 }
 
-/** The same sums, as part of their day. */
+/** @returns the row of the hour's day, with the same sums */
 function ofDay<Row extends { period: string; start: number }>(row: Row): Row {
   return { ...row, period: 'day', start: row.start - (row.start % DAY_MS) };
 }
 
-/**
- * Rows with the same key as one, in the same order everywhere: so that two gateways that write at the same time wait for
- * each other, and not in a circle.
- */
+/** Merges rows with the same key and sorts them, so that two gateways that write at the same time cannot deadlock. */
 function inOrder<Row extends UsageSums>(rows: Iterable<Row>, merge?: (into: Row, row: Row) => void): Row[] {
   const byKey = new Map<string, Row>();
   for (const row of rows) {

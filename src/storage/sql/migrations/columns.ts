@@ -4,7 +4,7 @@ export const primaryText = (column: ColumnDefinitionBuilder) => column.primaryKe
 export const requiredText = (column: ColumnDefinitionBuilder) => column.notNull();
 export const requiredInteger = (column: ColumnDefinitionBuilder) => column.notNull();
 
-/** The audit trail, which both kinds of databases have. */
+/** Creates the audit trail, which the control database and tenants' databases have. */
 export async function createAuditLog(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable('audit_log')

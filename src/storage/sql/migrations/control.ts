@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Migrations } from '../migrate.ts';
 import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
-/** Of the control database. */
+/** Migrations of the control database. */
 export const CONTROL_MIGRATIONS: Migrations = {
   '0001_api_keys': {
     up: async (db: Kysely<unknown>) => {

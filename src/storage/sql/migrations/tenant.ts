@@ -11,7 +11,7 @@ const withSums = <Columns extends string>(table: CreateTableBuilder<string, Colu
 
 const isSqlite = (db: Kysely<unknown>) => db.getExecutor().adapter instanceof SqliteAdapter;
 
-/** Of each tenant's database. */
+/** Migrations of each tenant's database. */
 export const TENANT_MIGRATIONS: Migrations = {
   '0001_people_and_keys': {
     up: async (db: Kysely<unknown>) => {
@@ -102,9 +102,9 @@ export const TENANT_MIGRATIONS: Migrations = {
         .addColumn('estimated', 'integer', requiredInteger)
         .addColumn('duration_ms', 'bigint', requiredInteger)
         .addColumn('first_event_ms', 'bigint')
-        // One index serves to find an event again and to read a time, and grows at its end.
+        // One index finds an event and reads a time range, and grows at its end only.
         .addPrimaryKeyConstraint('usage_events_key', ['at', 'id'])
-        // SQLite would keep a second tree beside it.
+        // Otherwise SQLite would keep a second B-tree.
         .$call((table) => (isSqlite(db) ? table.modifyEnd(sql`WITHOUT ROWID`) : table))
         .execute();
       await withSums(
@@ -153,7 +153,7 @@ export const TENANT_MIGRATIONS: Migrations = {
         .on('usage_batches')
         .columns(['first_at', 'last_at'])
         .execute();
-      // Rows of single events, which no release has written and nothing has read. Their sums stay.
+      // Rows of single events, which no release wrote or read. Their sums stay.
       await db.schema.dropTable('usage_events').execute();
     },
   },
