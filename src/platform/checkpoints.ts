@@ -17,7 +17,7 @@ export interface CheckpointThread {
  * for the first time; most logs never are.
  */
 export class Checkpoints {
-  readonly #lookedAt = new Map<string, number>();
+  readonly #checkedAt = new Map<string, number>();
   #thread: CheckpointThread | undefined;
 
   /** @param start starts the thread and receives the callback for its failure; injected for tests, like the time */
@@ -29,8 +29,8 @@ export class Checkpoints {
   /** Something was written to a database, through its log. */
   wrote(path: string): void {
     const now = this.now();
-    if (now - (this.#lookedAt.get(path) ?? Number.NEGATIVE_INFINITY) < PAUSE) return;
-    this.#lookedAt.set(path, now);
+    if (now - (this.#checkedAt.get(path) ?? Number.NEGATIVE_INFINITY) < PAUSE) return;
+    this.#checkedAt.set(path, now);
     const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
     if (!log || log.size < SHORT_LOG) return;
     this.#thread ??= this.start(() => {
@@ -42,7 +42,7 @@ export class Checkpoints {
 
   /** A database was closed. */
   closed(path: string): void {
-    this.#lookedAt.delete(path);
+    this.#checkedAt.delete(path);
   }
 }
 

@@ -109,7 +109,7 @@ export function contentLength(headers: UpstreamHeaders): number | undefined {
   return Number(first);
 }
 
-export function wantsClose(headers: UpstreamHeaders): boolean {
+export function requestsClose(headers: UpstreamHeaders): boolean {
   const connection = headers.get('connection');
   return connection !== null && CLOSE.test(connection);
 }

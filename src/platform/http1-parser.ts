@@ -4,7 +4,7 @@ import {
   keepAliveTimeoutSeconds,
   parseFields,
   protocolError,
-  wantsClose,
+  requestsClose,
 } from './http1-headers.ts';
 import {
   ANOTHER_HEAD,
@@ -128,7 +128,7 @@ export class ResponseParser implements MessageSink {
   }
 
   #framing(status: number, http10: boolean, headers: UpstreamHeaders): Framing {
-    this.#keepAlive = !http10 && !wantsClose(headers);
+    this.#keepAlive = !http10 && !requestsClose(headers);
     this.#keepAliveSeconds = keepAliveTimeoutSeconds(headers);
     const length = contentLength(headers);
     const coding = headers.get('transfer-encoding');

@@ -19,7 +19,7 @@ export interface RedisClient {
 }
 
 /** How long until the next try to connect, in milliseconds. */
-export function pauseAfter(failures: number): number {
+export function reconnectDelay(failures: number): number {
   return Math.min(2_000, 50 * 2 ** Math.min(failures, 6));
 }
 

@@ -1,11 +1,11 @@
 import { RedisClient as Connection } from 'bun';
-import { pauseAfter, type RedisClient, type RedisSettings } from './redis-client.ts';
+import { type RedisClient, type RedisSettings, reconnectDelay } from './redis-client.ts';
 
 /** The runtime's client reports no reason: a missing server and a wrong password look the same to it. */
 const NOT_CONNECTED = 'Redis unreachable, or its credentials are rejected; `weir doctor` shows which';
 
 /** A connection without any response for this long is closed, although neither side has closed it. Milliseconds. */
-const LONGEST_SILENCE = 10_000;
+const MAX_SILENCE_MS = 10_000;
 
 /** A connection to one server, made again whenever it is lost. */
 export class SingleRedis implements RedisClient {
@@ -14,7 +14,7 @@ export class SingleRedis implements RedisClient {
   #connection: Connection | undefined;
   #failures = 0;
   /** When it was last heard of. */
-  #heardAt = 0;
+  #lastReplyAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -38,12 +38,12 @@ export class SingleRedis implements RedisClient {
       const { timeoutMs } = this.#settings;
       const timer = setTimeout(() => {
         reject(new Error(`Redis did not answer within ${timeoutMs} ms`));
-        if (performance.now() - this.#heardAt > LONGEST_SILENCE) connection.close();
+        if (performance.now() - this.#lastReplyAt > MAX_SILENCE_MS) connection.close();
       }, timeoutMs);
       connection.send(command, [...args]).then(
         (reply: unknown) => {
           clearTimeout(timer);
-          this.#heardAt = performance.now();
+          this.#lastReplyAt = performance.now();
           resolve(reply);
         },
         (error: unknown) => {
@@ -70,14 +70,14 @@ export class SingleRedis implements RedisClient {
     this.#connection = connection;
     connection.onconnect = () => {
       this.#failures = 0;
-      this.#heardAt = performance.now();
+      this.#lastReplyAt = performance.now();
       this.#first.resolve();
     };
     connection.onclose = () => {
       if (this.#closed || this.#connection !== connection) return;
       this.#connection = undefined;
       onError(new Error(NOT_CONNECTED));
-      this.#timer = setTimeout(() => this.#connect(), pauseAfter(this.#failures));
+      this.#timer = setTimeout(() => this.#connect(), reconnectDelay(this.#failures));
       this.#failures += 1;
     };
     // `onclose` reports a failure.

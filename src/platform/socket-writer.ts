@@ -21,9 +21,9 @@ const MOST_BYTES = 3;
 export class SocketWriter implements Sender {
   readonly #batch: WriteBatch;
   readonly #onSent: () => void;
-  readonly #onGone: () => void;
+  readonly #onClosed: () => void;
   #socket: WritableSocket | undefined;
-  #pieces: Output[] = [];
+  #parts: Output[] = [];
   /** Written since it was last sent, as far as it was: about so many bytes. */
   #waitingBytes = 0;
   #scheduled = false;
@@ -31,16 +31,16 @@ export class SocketWriter implements Sender {
 
   /**
    * @param onSent all that was written has been taken by the socket
-   * @param onGone the socket was found closed, before its event has come
+   * @param onClosed the socket was found closed, before its event has come
    */
-  constructor(batch: WriteBatch, onSent: () => void, onGone: () => void = () => undefined) {
+  constructor(batch: WriteBatch, onSent: () => void, onClosed: () => void = () => undefined) {
     this.#batch = batch;
     this.#onSent = onSent;
-    this.#onGone = onGone;
+    this.#onClosed = onClosed;
   }
 
   get empty(): boolean {
-    return this.#pieces.length === 0;
+    return this.#parts.length === 0;
   }
 
   /** The reader is slower than the writer: it is better to wait until all is sent. */
@@ -54,12 +54,12 @@ export class SocketWriter implements Sender {
 
   close(): void {
     this.#socket = undefined;
-    this.#pieces = [];
+    this.#parts = [];
   }
 
   write(piece: Output): void {
     if (!this.#socket || piece.length === 0) return;
-    this.#pieces.push(piece);
+    this.#parts.push(piece);
     this.#waitingBytes += piece.length;
     if (this.#blocked) return;
     if (this.#waitingBytes > MAX_WAITING) {
@@ -83,16 +83,16 @@ export class SocketWriter implements Sender {
     this.#waitingBytes = 0;
     const socket = this.#socket;
     if (!socket || this.#blocked) return;
-    while (this.#pieces.length > 0) {
-      const { data, length } = takeSome(this.#pieces);
+    while (this.#parts.length > 0) {
+      const { data, length } = takeParts(this.#parts);
       const written = socket.write(data, 0, length);
       if (written < 0) {
-        this.#onGone();
+        this.#onClosed();
         return;
       }
       if (written === length) continue;
       // A copy: what pieces were put together in is used by others meanwhile.
-      this.#pieces.unshift(copyBytes(data, written, length));
+      this.#parts.unshift(copyBytes(data, written, length));
       this.#blocked = true;
       return;
     }
@@ -107,10 +107,10 @@ const joint = Buffer.allocUnsafeSlow(8 * MAX_JOINED);
  * Takes the first pieces as one, as long as copying them costs less than another write would.
  * @returns the beginning of bytes that are good until the next call
  */
-function takeSome(pieces: Output[]): { readonly data: Uint8Array; readonly length: number } {
+function takeParts(parts: Output[]): { readonly data: Uint8Array; readonly length: number } {
   let length = 0;
   let count = 0;
-  for (let piece = pieces[0]; piece !== undefined; piece = pieces[count]) {
+  for (let piece = parts[0]; piece !== undefined; piece = parts[count]) {
     const size = typeof piece === 'string' ? MOST_BYTES * piece.length : piece.length;
     if (length + size > joint.length) break;
     if (typeof piece === 'string') length += joint.write(piece, length);
@@ -122,12 +122,12 @@ function takeSome(pieces: Output[]): { readonly data: Uint8Array; readonly lengt
     if (length >= MAX_JOINED) break;
   }
   if (count === 0) {
-    const large = pieces.shift() ?? '';
+    const large = parts.shift() ?? '';
     const data = bytesOf(large);
     return { data, length: data.length };
   }
-  if (count === pieces.length) pieces.length = 0;
-  else pieces.splice(0, count);
+  if (count === parts.length) parts.length = 0;
+  else parts.splice(0, count);
   return { data: joint, length };
 }
 

@@ -1,4 +1,4 @@
-import { type ParsedHeaders, parseFields, wantsClose } from '../platform/http1-headers.ts';
+import { type ParsedHeaders, parseFields, requestsClose } from '../platform/http1-headers.ts';
 import { CHUNKED, type Framing } from '../platform/http1-message.ts';
 
 /** Why a request can't be taken: told to the client before its connection is closed. */
@@ -163,5 +163,5 @@ function framingOf(headers: ParsedHeaders, http10: boolean): Framing {
 }
 
 function keepsAlive(headers: ParsedHeaders, http10: boolean): boolean {
-  return http10 ? KEEP_ALIVE.test(headers.get('connection') ?? '') : !wantsClose(headers);
+  return http10 ? KEEP_ALIVE.test(headers.get('connection') ?? '') : !requestsClose(headers);
 }

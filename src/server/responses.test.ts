@@ -293,9 +293,9 @@ describe('pushed streams', () => {
 describe('time', () => {
   test('closes what is quiet, and refuses a head that does not come', async () => {
     const { open, seconds } = start(() => reply(200, null));
-    const quiet = await open();
-    await quiet.send(requestBytes({}));
-    await quiet.readResponse();
+    const idleSeconds = await open();
+    await idleSeconds.send(requestBytes({}));
+    await idleSeconds.readResponse();
     const slow = await open();
     await slow.send('GET / HTTP/1.1\r\n');
     await slow.send('host: ');
@@ -307,7 +307,7 @@ describe('time', () => {
     expect((await slow.readResponse()).status).toBe(408);
     expect(await slow.closed).toMatchObject({ by: 'server' });
     seconds(90);
-    expect(await quiet.closed).toMatchObject({ by: 'server' });
+    expect(await idleSeconds.closed).toMatchObject({ by: 'server' });
   });
 
   test('does not end an answer that takes long', async () => {

@@ -46,7 +46,7 @@ const NOTHING = new Uint8Array(0);
 /** Seconds, counted in whole ticks of the server's clock. */
 const HEAD_TIMEOUT = 30;
 const HANDSHAKE_TIMEOUT = 10;
-const QUIET_TIMEOUT = 120;
+const IDLE_TIMEOUT = 120;
 const DROPPING_TIMEOUT = 30;
 
 /**
@@ -67,7 +67,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   /** Its head has come in this read, and nobody has been told of it yet. */
   #fresh = false;
   /** The request waits for its answer, or for the end of it. */
-  #answering = false;
+  #responding = false;
   /** The server counts the request as pending. */
   #counted = false;
   /** The client was told to send the body that it had announced. */
@@ -81,7 +81,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   #pushed: PushStream | undefined;
   #chunked = false;
   /** It was told to wait until all is sent. */
-  #wantsMore = false;
+  #needsDrain = false;
   #onDrained: (() => void) | undefined;
   /** The answer under way is the last of this connection. */
   #last = false;
@@ -89,11 +89,11 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   #lingering = false;
   /** Bytes that were thrown away, and ticks since that began. */
   #dropped = 0;
-  #droppingFor = 0;
+  #droppingSeconds = 0;
   /** Ticks since anything was received or taken by the client. */
-  #quiet = 0;
+  #idleSeconds = 0;
   /** Ticks since a head began to arrive. */
-  #headFor = 0;
+  #headSeconds = 0;
   /** TLS is not established yet. */
   #handshaking: boolean;
 
@@ -122,14 +122,14 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   }
 
   received(bytes: Uint8Array): void {
-    this.#quiet = 0;
+    this.#idleSeconds = 0;
     if (this.#lingering) this.#drop(bytes.length);
     else if (this.#request?.complete) this.#hold(bytes);
     else this.#read(bytes);
   }
 
   drained(): void {
-    if (this.#writer.drained()) this.#quiet = 0;
+    if (this.#writer.drained()) this.#idleSeconds = 0;
   }
 
   /** All that was written is sent. */
@@ -137,11 +137,11 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     const waiting = this.#onDrained;
     this.#onDrained = undefined;
     waiting?.();
-    if (this.#wantsMore) {
-      this.#wantsMore = false;
+    if (this.#needsDrain) {
+      this.#needsDrain = false;
       this.#pushed?.ready();
     }
-    this.#goOn();
+    this.#continueReading();
   };
 
   closed(): void {
@@ -155,7 +155,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     this.#server.closed(this);
     const request = this.#request;
     this.#request = undefined;
-    if (this.#answering) request?.lost();
+    if (this.#responding) request?.lost();
     this.#pushed?.cancel();
     this.#pushed = undefined;
     void this.#reader?.cancel().catch(this.#server.onError);
@@ -174,20 +174,20 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   /** Called once a second. */
   tick(): void {
-    this.#quiet += 1;
+    this.#idleSeconds += 1;
     if (this.#handshaking) {
-      if (this.#quiet >= HANDSHAKE_TIMEOUT) this.terminate();
+      if (this.#idleSeconds >= HANDSHAKE_TIMEOUT) this.terminate();
       return;
     }
     const request = this.#request;
-    if (this.#lingering || (request && !this.#answering && !request.complete)) {
-      this.#droppingFor += 1;
-      if (this.#droppingFor >= DROPPING_TIMEOUT) this.terminate();
+    if (this.#lingering || (request && !this.#responding && !request.complete)) {
+      this.#droppingSeconds += 1;
+      if (this.#droppingSeconds >= DROPPING_TIMEOUT) this.terminate();
     } else if (!request && this.#parser.inHead) {
-      this.#headFor += 1;
-      if (this.#headFor >= HEAD_TIMEOUT)
+      this.#headSeconds += 1;
+      if (this.#headSeconds >= HEAD_TIMEOUT)
         this.#rejectMalformed(408, 'The head of the request did not arrive in time.');
-    } else if (this.#quiet >= QUIET_TIMEOUT && !(this.#answering && request?.complete)) {
+    } else if (this.#idleSeconds >= IDLE_TIMEOUT && !(this.#responding && request?.complete)) {
       // An answer that is being made, or read slowly, may take as long as those in charge of it allow.
       this.terminate();
     }
@@ -199,9 +199,9 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     const head = readRequestHead(text, DEFAULT_PARSER_LIMITS.maxHeaders);
     this.#request = new ServerRequest(head, this);
     this.#fresh = true;
-    this.#answering = true;
+    this.#responding = true;
     this.#counted = true;
-    this.#headFor = 0;
+    this.#headSeconds = 0;
     this.#server.requestBegan();
     return head.framing;
   }
@@ -210,14 +210,14 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     const request = this.#request;
     if (!request) return;
     request.received(bytes);
-    if (!this.#answering) this.#drop(bytes.length);
+    if (!this.#responding) this.#drop(bytes.length);
   }
 
   onEnd(rest: Uint8Array): void {
     this.#request?.completed();
     this.#pause(false);
     if (rest.length > 0) this.#hold(rest);
-    if (!this.#answering) this.#goOn();
+    if (!this.#responding) this.#continueReading();
   }
 
   // What a stream is sent to.
@@ -225,23 +225,23 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   write(bytes: Uint8Array): boolean {
     this.#writeBody(bytes);
     const room = !this.#writer.blocked;
-    if (!room) this.#wantsMore = true;
+    if (!room) this.#needsDrain = true;
     return room;
   }
 
   end(): void {
     this.#pushed = undefined;
     if (this.#chunked) this.#writer.write(LAST_CHUNK);
-    if (this.#request) this.#answered(this.#request);
+    if (this.#request) this.#responseEnded(this.#request);
   }
 
   // What a request needs.
 
-  holdBody(): void {
+  pauseBody(): void {
     this.#pause(true);
   }
 
-  wantBody({ head }: ServerRequest): void {
+  resumeBody({ head }: ServerRequest): void {
     if (head.expectsContinue) {
       this.#continued = true;
       this.#writer.write(CONTINUE);
@@ -285,10 +285,10 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       const reply = this.#server.handle(request);
       if (reply instanceof Promise) {
         reply.then(
-          (made) => this.#answer(request, made),
+          (made) => this.#respond(request, made),
           (error: unknown) => this.#failed(request, error),
         );
-      } else this.#answer(request, reply);
+      } else this.#respond(request, reply);
     } catch (error) {
       this.#failed(request, error);
     }
@@ -296,7 +296,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   #failed(request: ServerRequest, error: unknown): void {
     this.#server.onError(error);
-    this.#answer(request, this.#server.rejectMalformed(500, 'The gateway failed to handle this request.'));
+    this.#respond(request, this.#server.rejectMalformed(500, 'The gateway failed to handle this request.'));
   }
 
   /** The client's next requests, kept until this one is answered. */
@@ -323,22 +323,22 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   /** Answers what is no request, and closes. What is being answered already can only be cut off. */
   #rejectMalformed(status: number, message: string): void {
     const request = this.#request;
-    if (!this.#writer.empty || this.#reader || this.#pushed || (request && !this.#answering)) {
+    if (!this.#writer.empty || this.#reader || this.#pushed || (request && !this.#responding)) {
       this.terminate();
       return;
     }
     this.#request = undefined;
     this.#fresh = false;
-    this.#answering = false;
+    this.#responding = false;
     this.#parser.stop();
     request?.lost();
     this.#last = true;
     this.#lingering = true;
     this.#send(this.#server.rejectMalformed(status, message), { http10: false, headOnly: false });
-    this.#goOn();
+    this.#continueReading();
   }
 
-  #answer(request: ServerRequest, reply: HttpResponse): void {
+  #respond(request: ServerRequest, reply: HttpResponse): void {
     if (this.#request !== request || !this.#socket) {
       // Nobody is there any more to take it.
       this.#discard(reply);
@@ -359,7 +359,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
         headOnly: false,
       });
     }
-    if (!this.#reader && !this.#pushed && this.#answering) this.#answered(request);
+    if (!this.#reader && !this.#pushed && this.#responding) this.#responseEnded(request);
   }
 
   #send(reply: HttpResponse, { http10, headOnly }: { http10: boolean; headOnly: boolean }): void {
@@ -409,19 +409,19 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     } finally {
       this.#reader = undefined;
     }
-    if (request && this.#request === request) this.#answered(request);
+    if (request && this.#request === request) this.#responseEnded(request);
   }
 
-  #answered(request: ServerRequest): void {
-    this.#answering = false;
-    request.answered();
-    this.#goOn();
+  #responseEnded(request: ServerRequest): void {
+    this.#responding = false;
+    request.responseEnded();
+    this.#continueReading();
   }
 
   /** After an answer: closes, or comes to the next request, as soon as all is sent and received. */
-  #goOn(): void {
+  #continueReading(): void {
     const socket = this.#socket;
-    if (this.#answering || !this.#writer.empty || !socket) return;
+    if (this.#responding || !this.#writer.empty || !socket) return;
     this.#uncount();
     const request = this.#request;
     if (request && !request.complete && (this.#continued || !request.head.expectsContinue)) {
@@ -439,7 +439,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     this.#request = undefined;
     this.#continued = false;
     this.#dropped = 0;
-    this.#droppingFor = 0;
+    this.#droppingSeconds = 0;
     this.#parser.reset();
     const ahead = this.#ahead;
     if (ahead.length > 0) {

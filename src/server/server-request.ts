@@ -6,9 +6,9 @@ import type { RequestHead } from './request-head.ts';
 export interface RequestCarrier {
   readonly remoteAddress: string;
   /** More of the body than is kept unasked has come: stop reading, until it is wanted. */
-  holdBody(): void;
+  pauseBody(): void;
   /** The body is wanted now. */
-  wantBody(request: ServerRequest): void;
+  resumeBody(request: ServerRequest): void;
 }
 
 /** Bytes of a body that are kept before anybody has asked for it. */
@@ -78,7 +78,7 @@ export class ServerRequest implements HttpRequest {
     if (this.#gone) throw new BodyError('ended_early');
     this.#limit = limit;
     this.#waiting = Promise.withResolvers();
-    this.#carrier.wantBody(this);
+    this.#carrier.resumeBody(this);
     return this.#waiting.promise;
   }
 
@@ -90,7 +90,7 @@ export class ServerRequest implements HttpRequest {
     else this.#parts = [bytes];
     this.#length += bytes.length;
     if (this.#limit === undefined) {
-      if (this.#length > KEPT_UNASKED) this.#carrier.holdBody();
+      if (this.#length > KEPT_UNASKED) this.#carrier.pauseBody();
     } else if (this.#length > this.#limit) {
       this.#drop();
       this.#waiting?.reject(new BodyError('too_large'));
@@ -112,7 +112,7 @@ export class ServerRequest implements HttpRequest {
   }
 
   /** It is answered: whatever of its body is still to come is of no use. */
-  answered(): void {
+  responseEnded(): void {
     this.#onDisconnect = undefined;
     if (!this.complete) this.#drop();
   }

@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
-import { pauseAfter, type RedisClient, type RedisSettings } from '../../platform/redis-client.ts';
+import { type RedisClient, type RedisSettings, reconnectDelay } from '../../platform/redis-client.ts';
 
 /**
  * Connects with ioredis: to a cluster, to the server that Sentinel names, or to a single server. Unlike the runtime's
@@ -20,11 +20,11 @@ export function connectIoredis({ url, timeoutMs, onError }: RedisSettings): Redi
     client = new Cluster(nodes, {
       enableOfflineQueue: false,
       redisOptions: common,
-      clusterRetryStrategy: pauseAfter,
+      clusterRetryStrategy: reconnectDelay,
       slotsRefreshTimeout: 5_000,
     });
   } else {
-    const options = { enableOfflineQueue: false, ...common, retryStrategy: pauseAfter };
+    const options = { enableOfflineQueue: false, ...common, retryStrategy: reconnectDelay };
     client = scheme.endsWith('+sentinel')
       ? new Redis({ ...options, sentinels: nodes, name })
       : new Redis(url, options);
