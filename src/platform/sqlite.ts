@@ -78,13 +78,16 @@ const READING = /^\s*select\b/i;
 const MAX_STATEMENTS = 200;
 const KEPT = /^\s*(?:select|insert|update|delete)\b/i;
 
+/** Makes an empty file, and its folder, where they are missing: a database without tables. Only its owner may read it. */
+export function createSqliteFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // SQLite would make the file readable by all, which counts where the folder was there before and is open.
+  // It gives its companion files (-wal, -shm) the same rights.
+  closeSync(openSync(path, 'a', 0o600));
+}
+
 function connect(path: string): Database {
-  if (path !== ':memory:') {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    // SQLite would make the file readable by all, which counts where the folder was there before and is open.
-    // It gives its companion files (-wal, -shm) the same rights.
-    closeSync(openSync(path, 'a', 0o600));
-  }
+  if (path !== ':memory:') createSqliteFile(path);
   const connection = new Database(path, { create: true, readwrite: true, strict: true });
   try {
     connection.exec(
@@ -119,7 +122,9 @@ const LOCK_RETRY_MS = 25;
  * @throws DatabaseFileError when the lock stays taken for a minute
  */
 export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const connection = connect(path);
+  createSqliteFile(path);
+  // Nothing is written to it, so it stays empty: a write-ahead log would cost each start four syncs of the disk.
+  const connection = new Database(path, { create: true, readwrite: true, strict: true });
   try {
     connection.exec('PRAGMA busy_timeout = 0');
     const giveUpAt = performance.now() + LOCK_TIMEOUT_MS;

@@ -2,7 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Checkpoints } from '../../platform/checkpoints.ts';
-import { openSqlite, type SqliteFile, withFileLock } from '../../platform/sqlite.ts';
+import { createSqliteFile, openSqlite, type SqliteFile, withFileLock } from '../../platform/sqlite.ts';
 import { assertDatabaseName, type DatabaseServer, type OpenDatabase } from './database-server.ts';
 
 /** Name of the control database. */
@@ -21,7 +21,7 @@ export class SqliteServer implements DatabaseServer {
 
   async create(name: string): Promise<boolean> {
     if (await this.exists(name)) return false;
-    await openSqlite(this.#path(name)).database.close();
+    createSqliteFile(this.#path(name));
     return true;
   }
 
