@@ -29,8 +29,8 @@ describe('sendBuffered', () => {
 
   test('gives up when nothing comes in time', async () => {
     const transport = new FakeTransport();
-    const answer = sendBuffered(testProvider({ transport }), request, 1);
-    await expect(answer).rejects.toThrow('did not answer within 1 ms');
+    const output = sendBuffered(testProvider({ transport }), request, 1);
+    await expect(output).rejects.toThrow('did not answer within 1 ms');
     expect(transport.last.state).toBe('aborted');
   });
 
@@ -39,8 +39,8 @@ describe('sendBuffered', () => {
       exchange.head();
       while (exchange.open) exchange.data(new Uint8Array(4 * 1024 * 1024));
     });
-    const answer = sendBuffered(testProvider({ transport }), request, LONG);
-    await expect(answer).rejects.toThrow('too long');
+    const output = sendBuffered(testProvider({ transport }), request, LONG);
+    await expect(output).rejects.toThrow('too long');
     expect([transport.last.state, transport.last.aborts]).toEqual(['aborted', 1]);
   });
 });

@@ -4,7 +4,7 @@ import { isRecord } from '../core/json.ts';
 import type { BufferedResponse, Provider } from './types.ts';
 
 /** An answer that is not what its format promises. */
-export function invalidAnswer(provider: Pick<Provider, 'id'>, what: string): GatewayError {
+export function invalidResponse(provider: Pick<Provider, 'id'>, what: string): GatewayError {
   return new GatewayError('upstream_invalid_response', `Provider "${provider.id}" ${what}`, {
     provider: provider.id,
   });
@@ -19,7 +19,7 @@ export function decodeJson(
   try {
     text = decodeUtf8(response.body);
   } catch {
-    throw invalidAnswer(provider, 'answered with bytes that are not UTF-8.');
+    throw invalidResponse(provider, 'answered with bytes that are not UTF-8.');
   }
   let json: unknown;
   try {
@@ -27,8 +27,8 @@ export function decodeJson(
   } catch {
     const kind =
       text.trim() === '' ? 'an empty body' : /^\s*</.test(text) ? 'an HTML page' : 'a body that is not JSON';
-    throw invalidAnswer(provider, `answered HTTP ${response.status} with ${kind}. Check its base_url.`);
+    throw invalidResponse(provider, `answered HTTP ${response.status} with ${kind}. Check its base_url.`);
   }
-  if (!isRecord(json)) throw invalidAnswer(provider, 'answered with JSON that is not an object.');
+  if (!isRecord(json)) throw invalidResponse(provider, 'answered with JSON that is not an object.');
   return { text, json };
 }

@@ -25,7 +25,7 @@ export interface FamilyTools {
 }
 
 /** What the environment says of a provider, where no file does. */
-export type Found = Partial<ProviderConfig>;
+export type FamilyMatch = Partial<ProviderConfig>;
 
 /** One value of `providers[].kind`. */
 export interface Family {
@@ -38,7 +38,7 @@ export interface Family {
   readonly baseUrl?: (config: Partial<ProviderConfig>) => string | undefined;
   readonly adapter: (config: ProviderConfig, profile: VendorProfile, tools: FamilyTools) => ProviderAdapter;
   /** For those that need more than a key and a base URL of the environment. */
-  readonly fromEnvironment?: (env: Environment) => Found | undefined;
+  readonly fromEnvironment?: (env: Environment) => FamilyMatch | undefined;
 }
 
 export const GENERIC_KIND = 'openai-compatible';
@@ -99,7 +99,7 @@ const BEDROCK: VendorProfile = {
 };
 
 /** What the environment says of AWS, in its usual variables. */
-function bedrockFromEnvironment(env: Environment): Found | undefined {
+function bedrockFromEnvironment(env: Environment): FamilyMatch | undefined {
   const region = env.AWS_REGION?.trim() || env.AWS_DEFAULT_REGION?.trim();
   const key = env.AWS_BEARER_TOKEN_BEDROCK?.trim() || null;
   if (!region || (key === null && !env.AWS_ACCESS_KEY_ID?.trim() && !env.AWS_PROFILE?.trim()))

@@ -127,9 +127,9 @@ describe('CachedTokenSource', () => {
           if (action.kind === 'advance') clock.advance(action.ms);
           else if (action.kind === 'ask') {
             if (pending() === 0) askedAt = clock.now();
-            const answer = source.token();
-            if (typeof answer === 'string') expect(clock.now()).toBeLessThan(endOfLife);
-            else answer.catch(() => undefined);
+            const output = source.token();
+            if (typeof output === 'string') expect(clock.now()).toBeLessThan(endOfLife);
+            else output.catch(() => undefined);
             expect(pending()).toBeLessThanOrEqual(1);
           } else if (pending() > 0) {
             if (action.kind === 'fail') await fail(new Error('down'));

@@ -76,7 +76,7 @@ export class CachedTokenSource implements TokenSource {
 }
 
 const TIMEOUT_MS = 10_000;
-const MAX_ANSWER_BYTES = 1024 * 1024;
+const MAX_RESPONSE_BYTES = 1024 * 1024;
 
 interface Answer {
   readonly status: number;
@@ -110,7 +110,7 @@ function postForm(transport: Transport, url: string, form: URLSearchParams): Pro
     },
     onData: (bytes) => {
       length += bytes.length;
-      if (length > MAX_ANSWER_BYTES) {
+      if (length > MAX_RESPONSE_BYTES) {
         exchange.abort();
         fail('sent an answer that is too long to be a token.');
         return;
@@ -148,7 +148,7 @@ async function requestToken(
   if (status === 200 && token !== undefined && expiresInSeconds > 0) return { token, expiresInSeconds };
 
   const { host } = new URL(url);
-  const said =
+  const vendorMessage =
     status === 200
       ? 'its answer has no access_token with expires_in'
       : (meaningful(members.error_description) ??
@@ -158,7 +158,7 @@ async function requestToken(
   const refused = code === 'upstream_rejected' || code === 'upstream_auth_failed';
   throw new GatewayError(
     refused ? 'upstream_auth_failed' : code,
-    `No access token could be had: ${host} answered HTTP ${status}: ${cleanReason(said, secrets)}`,
+    `No access token could be had: ${host} answered HTTP ${status}: ${cleanReason(vendorMessage, secrets)}`,
     { upstreamStatus: status, ...(refused ? { headers: { 'x-should-retry': 'false' } } : {}) },
   );
 }

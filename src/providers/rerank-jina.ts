@@ -1,6 +1,6 @@
 import { asCount, isRecord } from '../core/json.ts';
 import type { RerankRequest } from '../core/rerank.ts';
-import { decodeJson, invalidAnswer } from './decode.ts';
+import { decodeJson, invalidResponse } from './decode.ts';
 import type { RerankFormat } from './format.ts';
 import { readRerankResults } from './rerank-results.ts';
 import type { Target } from './types.ts';
@@ -17,7 +17,7 @@ export function jinaRerank(endpoint: (target: Target) => string): RerankFormat {
     parse(response, { provider }, request) {
       const { json } = decodeJson(response, provider);
       const results = readRerankResults(json.results, request);
-      if (!results) throw invalidAnswer(provider, 'answered without results that fit the documents.');
+      if (!results) throw invalidResponse(provider, 'answered without results that fit the documents.');
       const raw = isRecord(json.usage) ? json.usage : undefined;
       const tokens = asCount(raw?.prompt_tokens) ?? asCount(raw?.total_tokens);
       if (raw === undefined) return { results };

@@ -17,10 +17,10 @@ export function readRerankResults(
     seen.add(index);
     results.push({ index, score });
   }
-  return bestFirst(results, topN);
+  return sortByScore(results, topN);
 }
 
-export function bestFirst(
+export function sortByScore(
   results: readonly { readonly index: number; readonly score: number }[],
   topN: number | undefined,
 ): RerankResult['results'] {

@@ -1,7 +1,7 @@
 import type { EmbeddingRequest } from '../core/embedding.ts';
 import type { RerankRequest } from '../core/rerank.ts';
 import type { EmbeddingFormat, RerankFormat } from './format.ts';
-import { bestFirst } from './rerank-results.ts';
+import { sortByScore } from './rerank-results.ts';
 
 function asEmbedding({ query, documents }: RerankRequest): EmbeddingRequest {
   return { inputs: [query, ...documents], encoding: 'float', extensions: {} };
@@ -38,7 +38,7 @@ export function rerankThroughEmbeddings(embeddings: EmbeddingFormat): RerankForm
       const { vectors, usage } = embeddings.parse(response, target, asEmbedding(request));
       const [query = [], ...documents] = vectors;
       const results = documents.map((vector, index) => ({ index, score: similarity(query, vector) }));
-      return { results: bestFirst(results, request.topN), ...(usage === undefined ? {} : { usage }) };
+      return { results: sortByScore(results, request.topN), ...(usage === undefined ? {} : { usage }) };
     },
   };
 }

@@ -12,7 +12,7 @@ import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
 
 const request: RerankRequest = { query: 'q', documents: ['a', 'b', 'c'], topN: 2, extensions: {} };
 const target = testTarget();
-const answer = (body: unknown) => ({
+const output = (body: unknown) => ({
   status: 200,
   headers: upstreamHeaders({}),
   body: toBytes(JSON.stringify(body)),
@@ -59,7 +59,7 @@ test('Jina’s form', () => {
     top_n: 2,
   });
   const body = { results: [{ index: 1, relevance_score: 1 }], usage: { total_tokens: 7 } };
-  expect(format.parse(answer(body), target, request)).toMatchObject({
+  expect(format.parse(output(body), target, request)).toMatchObject({
     results: [{ index: 1, score: 1 }],
     usage: { inputTokens: 7 },
   });
@@ -88,7 +88,7 @@ describe('through embeddings', () => {
         [0.1, 0],
       ]),
     );
-    const { results } = format.parse(answer({}), target, request);
+    const { results } = format.parse(output({}), target, request);
     expect(results.map(({ index }) => index)).toEqual([2, 1]);
     expect(results[0]?.score).toBeCloseTo(1);
   });
@@ -98,7 +98,7 @@ describe('through embeddings', () => {
     fc.assert(
       fc.property(fc.array(vector, { minLength: 4, maxLength: 4 }), (vectors) => {
         const format = rerankThroughEmbeddings(embeddings(vectors));
-        const { results } = format.parse(answer({}), target, { ...request, topN: 3 });
+        const { results } = format.parse(output({}), target, { ...request, topN: 3 });
         const scores = results.map(({ score }) => score);
         expect([...scores].sort((a, b) => b - a)).toEqual(scores);
         for (const score of scores) expect(Math.abs(score)).toBeLessThanOrEqual(1 + 1e-9);

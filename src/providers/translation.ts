@@ -51,12 +51,12 @@ export function translateStream(
 
 /** A provider's events in, the client dialect's events out. */
 class TranslatingDecoder implements StreamDecoder {
-  readonly #answer = new OutputText();
+  readonly #output = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,
     finishReason: undefined,
     chunks: 0,
-    text: this.#answer,
+    text: this.#output,
   };
   started = false;
   finished = false;
@@ -100,7 +100,7 @@ class TranslatingDecoder implements StreamDecoder {
     switch (event.type) {
       case 'delta':
         this.observed.chunks += 1;
-        this.#answer.add(event.text);
+        this.#output.add(event.text);
         this.started = true;
         break;
       // An upstream may greet and then say that it is overloaded: until it has said something, another can be tried.

@@ -22,7 +22,7 @@ const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'im
 
 /** Content parts as blocks. */
 export class BlockWriter {
-  #leftOutReasoning = false;
+  #omittedReasoning = false;
 
   constructor(readonly warn: Warn) {}
 
@@ -133,8 +133,8 @@ export class BlockWriter {
   }
 
   #foreignReasoning(): void {
-    if (this.#leftOutReasoning) return;
-    this.#leftOutReasoning = true;
+    if (this.#omittedReasoning) return;
+    this.#omittedReasoning = true;
     this.warn({
       kind: 'unsupported',
       param: 'messages',

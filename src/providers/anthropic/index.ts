@@ -3,7 +3,7 @@ import { asCount, asString, isRecord } from '../../core/json.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Warn } from '../../core/warning.ts';
 import { createAdapter } from '../adapter.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { ChatFormat, TokenCountFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
 import type { Provider, ProviderAdapter } from '../types.ts';
@@ -62,7 +62,7 @@ const tokenCount: TokenCountFormat = {
   },
   parse(response, { provider }) {
     const count = asCount(decodeJson(response, provider).json.input_tokens);
-    if (count === undefined) throw invalidAnswer(provider, 'answered without a token count.');
+    if (count === undefined) throw invalidResponse(provider, 'answered without a token count.');
     return count;
   },
 };
@@ -94,7 +94,7 @@ export const anthropicAdapter: ProviderAdapter = createAdapter({
 
   parseModels(response, provider) {
     const { json } = decodeJson(response, provider);
-    if (!Array.isArray(json.data)) throw invalidAnswer(provider, 'answered without a model list.');
+    if (!Array.isArray(json.data)) throw invalidResponse(provider, 'answered without a model list.');
     return json.data.flatMap((item: unknown) => {
       const id = isRecord(item) ? asString(item.id) : undefined;
       return id ? [{ id, ownedBy: 'anthropic' }] : [];

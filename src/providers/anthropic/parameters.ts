@@ -19,7 +19,7 @@ export function forcesJsonTool({ responseFormat }: ChatRequest, family: ModelFam
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
   const maxTokens = request.maxOutputTokens ?? family.defaultMaxTokens ?? DEFAULT_MAX_TOKENS;
   const thinking = thinkingOf(request, family, maxTokens, warn);
-  warnOfTheRest(request, warn);
+  warnUnsupported(request, warn);
   const forced = forcesJsonTool(request, family);
   return {
     ...extensionsFor(request, ['anthropic-messages']),
@@ -35,7 +35,7 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
   };
 }
 
-function warnOfTheRest(request: ChatRequest, warn: Warn): void {
+function warnUnsupported(request: ChatRequest, warn: Warn): void {
   const unsupported = (param: string, given: unknown) => {
     if (given === undefined) return;
     warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });

@@ -5,7 +5,7 @@ import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { OutputText } from '../../core/output-text.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { PassthroughFormat } from '../format.ts';
 import type { Provider } from '../types.ts';
@@ -30,7 +30,7 @@ export const anthropicPassthrough: PassthroughFormat = {
     const { text, json } = decodeJson(response, provider);
     if (json.type === 'error') throw errorFromMessageEvent(json, provider);
     if (!Array.isArray(json.content)) {
-      throw invalidAnswer(provider, 'answered without "content"; this is not a message.');
+      throw invalidResponse(provider, 'answered without "content"; this is not a message.');
     }
     return {
       text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
@@ -43,12 +43,12 @@ export const anthropicPassthrough: PassthroughFormat = {
 };
 
 class MessagePassthroughDecoder implements StreamDecoder {
-  readonly #answer = new OutputText();
+  readonly #output = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,
     finishReason: undefined,
     chunks: 0,
-    text: this.#answer,
+    text: this.#output,
   };
   started = false;
   finished = false;
@@ -87,7 +87,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
 
   #fail(error: unknown): void {
     const unreadable =
-      error instanceof GatewayError ? error : invalidAnswer(this.provider, 'sent an unreadable stream.');
+      error instanceof GatewayError ? error : invalidResponse(this.provider, 'sent an unreadable stream.');
     this.failure = asGatewayError(unreadable);
   }
 
@@ -96,7 +96,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     if (startsWithBytes(block, DELTA)) {
       this.started = true;
       this.observed.chunks += 1;
-      this.#answer.add(deltaText(block));
+      this.#output.add(deltaText(block));
       this.#out.add(block);
       return;
     }
@@ -104,7 +104,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     try {
       text = decodeUtf8(block);
     } catch {
-      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
     }
     const { event, data } = parseBlock(text);
     if (data === undefined || data.trim() === '') {
@@ -115,13 +115,13 @@ class MessagePassthroughDecoder implements StreamDecoder {
     try {
       json = JSON.parse(data);
     } catch {
-      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
     }
-    if (!isRecord(json)) throw invalidAnswer(this.provider, 'sent an event that is not an object.');
-    this.#look(json, block, event, data);
+    if (!isRecord(json)) throw invalidResponse(this.provider, 'sent an event that is not an object.');
+    this.#inspect(json, block, event, data);
   }
 
-  #look(
+  #inspect(
     json: Readonly<Record<string, unknown>>,
     block: Uint8Array,
     event: string | undefined,
@@ -132,7 +132,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
         throw errorFromMessageEvent(json, this.provider);
       case 'message_start': {
         const message = isRecord(json.message) ? json.message : {};
-        this.#tell(message.usage);
+        this.#emitEvent(message.usage);
         const edited = { ...message, model: this.model };
         const named = editMembers(data, { message: JSON.stringify(edited) });
         this.#out.add(`event: ${event ?? 'message_start'}\ndata: ${named}\n\n`);
@@ -143,7 +143,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
         break;
       case 'message_delta': {
         this.started = true;
-        this.#tell(json.usage);
+        this.#emitEvent(json.usage);
         const delta = isRecord(json.delta) ? json.delta : {};
         this.observed.finishReason = asString(delta.stop_reason) ?? this.observed.finishReason;
         break;
@@ -155,7 +155,7 @@ class MessagePassthroughDecoder implements StreamDecoder {
     this.#out.add(block);
   }
 
-  #tell(usage: unknown): void {
+  #emitEvent(usage: unknown): void {
     if (!isRecord(usage)) return;
     const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
     this.#usage = { ...this.#usage, ...known };

@@ -3,7 +3,7 @@ import type { ChatEvent, ChatEventReader, FinishReason, StreamedPart } from '../
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromMessageEvent } from './errors.ts';
 import { readBlock, readCitation, readStop } from './response.ts';
@@ -52,14 +52,14 @@ export class MessageEventReader implements ChatEventReader {
     try {
       data = parseBlock(decodeUtf8(block)).data?.trim();
     } catch {
-      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
     }
     if (!data) return;
     let event: unknown;
     try {
       event = JSON.parse(data);
     } catch {
-      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
     }
     if (isRecord(event)) this.#event(event, emit);
   }
@@ -82,7 +82,7 @@ export class MessageEventReader implements ChatEventReader {
         this.#messageDelta(event, emit);
         break;
       case 'message_stop':
-        if (!this.#started) throw invalidAnswer(this.provider, 'sent a stream without a message.');
+        if (!this.#started) throw invalidResponse(this.provider, 'sent a stream without a message.');
         this.#finish({ unified: 'other' }, emit);
         this.#ended = true;
         emit({ type: 'end' });
@@ -101,10 +101,10 @@ export class MessageEventReader implements ChatEventReader {
     const id = asString(message.id);
     const model = asString(message.model);
     emit({ type: 'start', ...(id === undefined ? {} : { id }), ...(model === undefined ? {} : { model }) });
-    this.#tell(message.usage, emit);
+    this.#emitEvent(message.usage, emit);
   }
 
-  #tell(usage: unknown, emit: Emit): void {
+  #emitEvent(usage: unknown, emit: Emit): void {
     if (!isRecord(usage)) return;
     const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
     this.#usage = { ...this.#usage, ...known };
@@ -114,7 +114,7 @@ export class MessageEventReader implements ChatEventReader {
 
   #begin(block: Json, emit: Emit): void {
     if (this.#finished) return;
-    if (!this.#started) throw invalidAnswer(this.provider, 'sent content before its message.');
+    if (!this.#started) throw invalidResponse(this.provider, 'sent content before its message.');
     this.#close(emit);
     const part = this.#partOf(block);
     this.#open = part.type === 'whole' ? 'whole' : 'deltas';
@@ -150,7 +150,7 @@ export class MessageEventReader implements ChatEventReader {
   }
 
   #messageDelta(event: Json, emit: Emit): void {
-    this.#tell(event.usage, emit);
+    this.#emitEvent(event.usage, emit);
     const delta = isRecord(event.delta) ? event.delta : {};
     if (typeof delta.stop_reason !== 'string') return;
     this.#finish(readStop(delta.stop_reason, delta.stop_sequence, this.jsonTool !== undefined), emit);

@@ -1,7 +1,7 @@
 import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { readMessageUsage } from './usage.ts';
 
@@ -84,7 +84,7 @@ export function parseMessage(
   jsonTool: string | undefined,
 ): ChatResult {
   if (!Array.isArray(json.content)) {
-    throw invalidAnswer(provider, 'answered without "content"; this is not a message.');
+    throw invalidResponse(provider, 'answered without "content"; this is not a message.');
   }
   const content = json.content.filter(isRecord).map((block): AssistantPart => {
     const isAnswer = jsonTool !== undefined && block.type === 'tool_use' && block.name === jsonTool;

@@ -11,17 +11,17 @@ export function azureError(response: BufferedResponse, target: Target): GatewayE
   const text = decodeLossyUtf8(response.body);
   const error = readError(text);
   const code = codeOf(error);
-  const said = meaningful(error.message) ?? plainReason(response, text);
-  const meaning = meaningOf(response.status, code, said, error);
+  const vendorMessage = meaningful(error.message) ?? plainReason(response, text);
+  const meaning = meaningOf(response.status, code, vendorMessage, error);
   return errorFromStatus(
     response,
     {
-      message: withAdvice(said, code, response.status, target),
+      message: withAdvice(vendorMessage, code, response.status, target),
       type: meaningful(error.type),
       code,
       param: meaningful(error.param),
       meaning,
-      retryAfterSeconds: retryAfter(response, said),
+      retryAfterSeconds: retryAfter(response, vendorMessage),
       body: {
         dialect: 'openai-chat',
         error: {
@@ -74,11 +74,11 @@ function meaningOf(
 
 function withAdvice(message: string, code: string | undefined, status: number, { model }: Target): string {
   if (status !== 404) return message;
-  const said = /[.!?]$/.test(message) ? message : `${message}.`;
+  const vendorMessage = /[.!?]$/.test(message) ? message : `${message}.`;
   if (code !== undefined && /DeploymentNotFound|model_not_found|unknown_model/i.test(code)) {
-    return `${said} A target's model must be the name of a deployment; "${model}" is none.`;
+    return `${vendorMessage} A target's model must be the name of a deployment; "${model}" is none.`;
   }
-  return code === undefined ? `${said} Check the provider's base_url and api_version.` : message;
+  return code === undefined ? `${vendorMessage} Check the provider's base_url and api_version.` : message;
 }
 
 /** Azure says it in the headers, and older versions of it in the message only. */

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import { asCount, isRecord } from '../../core/json.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingFormat } from '../format.ts';
 import { modelUrl } from './url.ts';
 
@@ -57,7 +57,7 @@ export const bedrockEmbeddings: EmbeddingFormat = {
         : embeddings;
     const vectors = Array.isArray(list) ? list.filter(isVector) : [];
     if (vectors.length !== inputs.length) {
-      throw invalidAnswer(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+      throw invalidResponse(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
     }
     const fromHeader = response.headers.get('x-amzn-bedrock-input-token-count');
     const tokens =

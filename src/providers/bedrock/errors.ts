@@ -45,9 +45,9 @@ export function bedrockError(response: BufferedResponse, { provider }: Target): 
   } catch {
     body = undefined;
   }
-  const said = isRecord(body) ? (asString(body.message) ?? asString(body.Message)) : undefined;
+  const vendorMessage = isRecord(body) ? (asString(body.message) ?? asString(body.Message)) : undefined;
   const type = response.headers.get('x-amzn-errortype')?.split(':')[0] ?? '';
-  const message = said ?? plainReason(response, text);
+  const message = vendorMessage ?? plainReason(response, text);
   return errorFromStatus(response, { message, meaning: meaningOf(type, message) }, provider);
 }
 
@@ -57,6 +57,6 @@ export function errorFromException(
   message: string | undefined,
   provider: Pick<Provider, 'id' | 'credential'>,
 ): GatewayError {
-  const said = message ?? type;
-  return errorFromEvent({ message: said, meaning: meaningOf(type, said) }, provider);
+  const vendorMessage = message ?? type;
+  return errorFromEvent({ message: vendorMessage, meaning: meaningOf(type, vendorMessage) }, provider);
 }

@@ -46,7 +46,7 @@ export function wireConversation(request: ChatRequest, origin: Origin, warn: War
 
 class ConversationWriter {
   #documents = 0;
-  #leftOutReasoning = false;
+  #omittedReasoning = false;
 
   constructor(
     private readonly origin: Origin,
@@ -95,7 +95,7 @@ class ConversationWriter {
         { param: 'messages' },
       );
     }
-    return { system, messages: turns.map(withTextBesideDocuments) };
+    return { system, messages: turns.map(ensureTextWithDocuments) };
   }
 
   #unsupported(param: string, what: string): JsonObject[] {
@@ -161,8 +161,8 @@ class ConversationWriter {
           const reasoningText = { text: part.text, ...(value === '' ? {} : { signature: value }) };
           return [{ reasoningContent: { reasoningText } }];
         }
-        if (!this.#leftOutReasoning) {
-          this.#leftOutReasoning = true;
+        if (!this.#omittedReasoning) {
+          this.#omittedReasoning = true;
           this.warn({
             kind: 'unsupported',
             param: 'messages',
@@ -204,7 +204,7 @@ function add(
 }
 
 /** Documents are refused where no text stands beside them. */
-function withTextBesideDocuments({ role, content }: { role: string; content: JsonObject[] }): JsonObject {
+function ensureTextWithDocuments({ role, content }: { role: string; content: JsonObject[] }): JsonObject {
   const needsText = content.some((block) => 'document' in block) && !content.some((block) => 'text' in block);
   return { role, content: needsText ? [...content, { text: 'See the document.' }] : content };
 }

@@ -28,7 +28,7 @@ export function wireParameters(
   isClaude: boolean,
   warn: Warn,
 ): JsonObject {
-  warnOfTheRest(request, warn);
+  warnUnsupported(request, warn);
   const members = request.extensions?.members ?? {};
   const own = Object.fromEntries(Object.entries(members).filter(([name]) => OWN.includes(name)));
   warnOfExtensions(request, warn, [...OWN, ...Object.keys(extensionsFor(request, ['bedrock-converse']))]);
@@ -44,7 +44,7 @@ export function wireParameters(
   };
 }
 
-function warnOfTheRest(request: ChatRequest, warn: Warn): void {
+function warnUnsupported(request: ChatRequest, warn: Warn): void {
   const unsupported = (param: string, given: unknown) => {
     if (given === undefined) return;
     warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });

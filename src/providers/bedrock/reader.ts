@@ -2,7 +2,7 @@ import type { Origin } from '../../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromException } from './errors.ts';
 import { EventStreamFramer, type EventStreamMessage, MalformedEventStreamError } from './event-stream.ts';
@@ -33,7 +33,7 @@ export class ConverseEventReader implements ChatEventReader {
       this.#framer.push(bytes, (message) => this.#message(message, emit));
     } catch (error) {
       if (!(error instanceof MalformedEventStreamError)) throw error;
-      throw invalidAnswer(this.provider, `sent ${error.message}.`);
+      throw invalidResponse(this.provider, `sent ${error.message}.`);
     }
   }
 
@@ -62,7 +62,7 @@ export class ConverseEventReader implements ChatEventReader {
       try {
         json = JSON.parse(utf8.decode(body));
       } catch {
-        throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+        throw invalidResponse(this.provider, 'sent an event that is not JSON.');
       }
     }
     const event = isRecord(json) ? json : {};

@@ -2,7 +2,7 @@ import type { AssistantPart, Origin } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { JSON_TOOL } from './parameters.ts';
 
@@ -89,7 +89,7 @@ export function parseConverse(
   const { json } = decodeJson(response, provider);
   const message = isRecord(json.output) ? json.output.message : undefined;
   if (!isRecord(message) || !Array.isArray(message.content)) {
-    throw invalidAnswer(provider, 'answered without a message.');
+    throw invalidResponse(provider, 'answered without a message.');
   }
   const content = message.content.filter(isRecord).map((block) => readBlock(block, origin, throughTool));
   const usage = readConverseUsage(json.usage);

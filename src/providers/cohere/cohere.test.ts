@@ -10,7 +10,7 @@ import { cohereAdapter, cohereChatFormat } from './index.ts';
 import { CohereEventReader } from './stream.ts';
 
 const target = testTarget(testProvider({ baseUrl: 'https://api.cohere.test' }), 'command-a');
-const answer = (body: unknown, status = 200) => ({
+const output = (body: unknown, status = 200) => ({
   status,
   headers: upstreamHeaders({ 'content-type': 'application/json' }),
   body: toBytes(JSON.stringify(body)),
@@ -172,7 +172,7 @@ describe('streams', () => {
 test('embeddings of both API versions are read', () => {
   const call = { ...testEmbeddingCall({ model: 'm', input: ['a', 'b'] }), render: JSON.stringify };
   const parse = (body: unknown) =>
-    JSON.parse(cohereAdapter.parseResponse(answer(body), call, target, testContext()).text);
+    JSON.parse(cohereAdapter.parseResponse(output(body), call, target, testContext()).text);
   const meta = { billed_units: { input_tokens: 4 } };
   expect(parse({ embeddings: [[1], [2]], meta }).vectors).toEqual([[1], [2]]);
   expect(parse({ embeddings: { float: [[1], [2]] }, meta }).usage.inputTokens).toBe(4);
@@ -187,5 +187,5 @@ test.each([
   [400, 'invalid request', 'upstream_rejected'],
   [500, 'oops', 'upstream_error'],
 ])('HTTP %d "%s" is %s', (status, message, code) => {
-  expect(cohereAdapter.mapError(answer({ message }, status), target)).toMatchObject({ code });
+  expect(cohereAdapter.mapError(output({ message }, status), target)).toMatchObject({ code });
 });

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import { asCount, isRecord } from '../../core/json.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingFormat } from '../format.ts';
 import { apiUrl } from './url.ts';
 
@@ -40,7 +40,7 @@ export const cohereEmbeddings: EmbeddingFormat = {
     const list: unknown = isRecord(embeddings) ? embeddings.float : embeddings;
     const vectors = Array.isArray(list) ? list.filter(isVector) : [];
     if (vectors.length !== inputs.length) {
-      throw invalidAnswer(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+      throw invalidResponse(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
     }
     const billed = isRecord(meta) && isRecord(meta.billed_units) ? meta.billed_units : {};
     const tokens = asCount(billed.input_tokens);

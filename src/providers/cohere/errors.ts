@@ -13,10 +13,10 @@ export function cohereError(response: BufferedResponse, { provider }: Target): G
   } catch {
     body = undefined;
   }
-  const said = isRecord(body)
+  const vendorMessage = isRecord(body)
     ? (asString(body.message) ?? asString(body.error) ?? asString(body.data))
     : undefined;
-  const message = said ?? plainReason(response, text);
+  const message = vendorMessage ?? plainReason(response, text);
   return errorFromStatus(response, { message, meaning: meaningOf(response.status, message) }, provider);
 }
 

@@ -1,7 +1,7 @@
 import { asString, isRecord } from '../../core/json.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import { createAdapter } from '../adapter.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { ChatFormat } from '../format.ts';
 import type { BufferedResponse, Provider, ProviderAdapter, UpstreamModel } from '../types.ts';
 import { cohereEmbeddings } from './embeddings.ts';
@@ -49,7 +49,7 @@ export const cohereAdapter: ProviderAdapter = createAdapter({
 
   parseModels(response: BufferedResponse, provider: Provider): UpstreamModel[] {
     const { json } = decodeJson(response, provider);
-    if (!Array.isArray(json.models)) throw invalidAnswer(provider, 'answered without a model list.');
+    if (!Array.isArray(json.models)) throw invalidResponse(provider, 'answered without a model list.');
     return json.models.flatMap((item: unknown) => {
       const id = isRecord(item) ? asString(item.name) : undefined;
       return id ? [{ id, ownedBy: 'cohere' }] : [];

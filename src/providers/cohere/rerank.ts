@@ -1,5 +1,5 @@
 import { asCount, asString, isRecord } from '../../core/json.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { RerankFormat } from '../format.ts';
 import { readRerankResults } from '../rerank-results.ts';
 import { apiUrl } from './url.ts';
@@ -21,7 +21,7 @@ export const cohereRerank: RerankFormat = {
   parse(response, { provider }, request) {
     const { json } = decodeJson(response, provider);
     const results = readRerankResults(json.results, request);
-    if (!results) throw invalidAnswer(provider, 'answered without results that fit the documents.');
+    if (!results) throw invalidResponse(provider, 'answered without results that fit the documents.');
     const billed =
       isRecord(json.meta) && isRecord(json.meta.billed_units) ? json.meta.billed_units : undefined;
     const id = asString(json.id);

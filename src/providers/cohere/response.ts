@@ -2,7 +2,7 @@ import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { PLAN } from './messages.ts';
 
@@ -91,7 +91,7 @@ function logprobsOf(value: unknown): TokenLogprobs | undefined {
 export function parseCohereChat(response: BufferedResponse, { provider, model }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
   const { message } = json;
-  if (!isRecord(message)) throw invalidAnswer(provider, 'answered without a message.');
+  if (!isRecord(message)) throw invalidResponse(provider, 'answered without a message.');
   const citations = listOf(message.citations).flatMap((value) => readCitation(value) ?? []);
   const plan = asString(message.tool_plan);
   const content = [

@@ -3,7 +3,7 @@ import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/r
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromEvent } from '../upstream-error.ts';
 import { PLAN } from './messages.ts';
@@ -46,14 +46,14 @@ export class CohereEventReader implements ChatEventReader {
     try {
       data = parseBlock(decodeUtf8(block)).data?.trim();
     } catch {
-      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
     }
     if (data === undefined || data === '' || data === '[DONE]') return;
     let event: unknown;
     try {
       event = JSON.parse(data);
     } catch {
-      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
     }
     if (isRecord(event)) this.#event(event, emit);
   }
@@ -110,7 +110,7 @@ export class CohereEventReader implements ChatEventReader {
     const { name, arguments: text } = isRecord(call.function) ? call.function : {};
     if (begins) {
       if (typeof name !== 'string' || typeof call.id !== 'string') {
-        throw invalidAnswer(this.provider, 'sent a tool call without a name or an id.');
+        throw invalidResponse(this.provider, 'sent a tool call without a name or an id.');
       }
       this.#begin('call', { type: 'tool-call', id: call.id, name }, emit);
     }
@@ -140,10 +140,10 @@ export class CohereEventReader implements ChatEventReader {
   #end(delta: Json, emit: Emit): void {
     const reason = asString(delta.finish_reason);
     if (reason !== undefined && FAILED.has(reason)) {
-      const said = asString(delta.error) ?? `the answer ended with ${reason}`;
+      const vendorMessage = asString(delta.error) ?? `the answer ended with ${reason}`;
       const meaning =
         reason === 'TIMEOUT' ? 'timeout' : reason === 'ERROR_LIMIT' ? 'context-length' : 'server';
-      throw errorFromEvent({ message: said, meaning }, this.provider);
+      throw errorFromEvent({ message: vendorMessage, meaning }, this.provider);
     }
     this.#close(emit);
     this.#finished = true;

@@ -1,7 +1,7 @@
 import type { EmbeddingRequest } from '../../core/embedding.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asCount, isRecord } from '../../core/json.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingFormat } from '../format.ts';
 import type { AttemptContext } from '../types.ts';
 import { type GeminiHost, methodUrl } from './url.ts';
@@ -29,7 +29,7 @@ function taskType({ inputType }: EmbeddingRequest): string | undefined {
   return inputType === undefined ? undefined : (TASKS[inputType] ?? inputType.toUpperCase());
 }
 
-function warnOfTheRest({ user, extensions }: EmbeddingRequest, { warn }: AttemptContext): void {
+function warnUnsupported({ user, extensions }: EmbeddingRequest, { warn }: AttemptContext): void {
   for (const param of [...Object.keys(extensions), ...(user === undefined ? [] : ['user'])]) {
     warn({ kind: 'unsupported', param, message: `Google's embeddings have nothing like "${param}".` });
   }
@@ -47,7 +47,7 @@ export function geminiEmbeddings(host: GeminiHost): EmbeddingFormat {
 function batchEmbedContents(host: GeminiHost): EmbeddingFormat {
   return {
     build(request, target, context) {
-      warnOfTheRest(request, context);
+      warnUnsupported(request, context);
       const task = taskType(request);
       const requests = texts(request).map((text) => ({
         model: `models/${target.model.replace(/^models\//, '')}`,
@@ -63,7 +63,7 @@ function batchEmbedContents(host: GeminiHost): EmbeddingFormat {
       const list: unknown[] = Array.isArray(json.embeddings) ? json.embeddings : [];
       const vectors = list.map((item) => (isRecord(item) ? item.values : undefined)).filter(isVector);
       if (vectors.length !== inputs.length) {
-        throw invalidAnswer(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+        throw invalidResponse(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
       }
       return { vectors };
     },
@@ -73,7 +73,7 @@ function batchEmbedContents(host: GeminiHost): EmbeddingFormat {
 function vertexEmbeddings(host: GeminiHost): EmbeddingFormat {
   return {
     build(request, target, context) {
-      warnOfTheRest(request, context);
+      warnUnsupported(request, context);
       const task = taskType(request);
       const instances = texts(request).map((content) => ({
         content,
@@ -94,7 +94,7 @@ function vertexEmbeddings(host: GeminiHost): EmbeddingFormat {
         return isVector(embedding.values) ? [embedding.values] : [];
       });
       if (vectors.length !== inputs.length) {
-        throw invalidAnswer(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+        throw invalidResponse(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
       }
       return { vectors, usage: { ...(tokens === 0 ? {} : { inputTokens: tokens }), raw: {} } };
     },

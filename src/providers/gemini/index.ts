@@ -4,7 +4,7 @@ import { asCount, asString, isRecord } from '../../core/json.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Warn } from '../../core/warning.ts';
 import { createAdapter } from '../adapter.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { ChatFormat, TokenCountFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
 import type { TokenSource } from '../oauth-tokens.ts';
@@ -66,7 +66,7 @@ function tokenCount(host: GeminiHost): TokenCountFormat {
     },
     parse(response, { provider }) {
       const count = asCount(decodeJson(response, provider).json.totalTokens);
-      if (count === undefined) throw invalidAnswer(provider, 'answered without a token count.');
+      if (count === undefined) throw invalidResponse(provider, 'answered without a token count.');
       return count;
     },
   };
@@ -120,7 +120,7 @@ function parseModels(
   provider: Provider,
 ): UpstreamModel[] {
   const { json } = decodeJson(response, provider);
-  if (!Array.isArray(json.models)) throw invalidAnswer(provider, 'answered without a model list.');
+  if (!Array.isArray(json.models)) throw invalidResponse(provider, 'answered without a model list.');
   return json.models.flatMap((item: unknown) => {
     const name = isRecord(item) ? asString(item.name) : undefined;
     return name ? [{ id: name.replace(/^models\//, ''), ownedBy: 'google' }] : [];

@@ -31,7 +31,7 @@ export function wireContents(request: ChatRequest, signsCalls: boolean, warn: Wa
 
 class ContentWriter {
   readonly #names = new Map<string, string>();
-  #leftOutReasoning = false;
+  #omittedReasoning = false;
 
   constructor(
     private readonly messages: readonly Message[],
@@ -157,8 +157,8 @@ class ContentWriter {
   }
 
   #foreignReasoning(): void {
-    if (this.#leftOutReasoning) return;
-    this.#leftOutReasoning = true;
+    if (this.#omittedReasoning) return;
+    this.#omittedReasoning = true;
     this.warn({
       kind: 'unsupported',
       param: 'messages',

@@ -11,7 +11,7 @@ const MAX_STOPS = 5;
 
 /** Everything of a generateContent request but the contents. */
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
-  warnOfTheRest(request, warn);
+  warnUnsupported(request, warn);
   const own = Object.fromEntries(
     Object.entries(request.extensions?.members ?? {})
       .filter(([name]) => OWN.includes(name))
@@ -39,7 +39,7 @@ function withoutAbsent(members: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
 
-function warnOfTheRest(request: ChatRequest, warn: Warn): void {
+function warnUnsupported(request: ChatRequest, warn: Warn): void {
   const unsupported = (param: string, given: unknown) => {
     if (given === undefined) return;
     warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });

@@ -5,7 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Usage } from '../../core/usage.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromGeminiObject } from './errors.ts';
 import {
@@ -66,16 +66,16 @@ export class GeminiEventReader implements ChatEventReader {
     try {
       data = parseBlock(decodeUtf8(block)).data?.trim();
     } catch {
-      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
     }
     if (!data) return;
     let json: unknown;
     try {
       json = JSON.parse(data);
     } catch {
-      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
     }
-    if (!isRecord(json)) throw invalidAnswer(this.provider, 'sent an event that is not an object.');
+    if (!isRecord(json)) throw invalidResponse(this.provider, 'sent an event that is not an object.');
     if (isRecord(json.error)) throw errorFromGeminiObject(json.error, this.provider);
     this.#chunk(json, emit);
   }

@@ -1,7 +1,7 @@
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatChoice, ChatResult } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import {
   blockReason,
@@ -19,7 +19,7 @@ export function parseGenerateContent(response: BufferedResponse, { provider }: T
   const blocked = blockReason(json);
   const candidates = listOf(json.candidates).filter(isRecord);
   if (candidates.length === 0 && blocked === undefined) {
-    throw invalidAnswer(provider, 'answered without candidates.');
+    throw invalidResponse(provider, 'answered without candidates.');
   }
   const id = asString(json.responseId);
   const model = asString(json.modelVersion);

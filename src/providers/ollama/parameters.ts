@@ -9,7 +9,7 @@ type JsonObject = Record<string, unknown>;
 /** Ollama's own members, which clients of OpenAI's chat may send as they are. */
 const OWN: readonly string[] = ['options', 'keep_alive', 'think', 'truncate', 'shift'];
 /** Models that are told how much to think; others are told whether. */
-const THINKS_IN_LEVELS = /gpt-oss/i;
+const THINKING_LEVEL_MODELS = /gpt-oss/i;
 
 /** Everything of a request but model, messages and stream. */
 export function ollamaParameters(request: ChatRequest, model: string, warn: Warn): JsonObject {
@@ -65,7 +65,7 @@ function format({ responseFormat }: ChatRequest): unknown {
 
 function thinking({ effort, budgetTokens, enabled }: ReasoningSettings, model: string): unknown {
   if (enabled === false || effort === 'none') return false;
-  if (effort !== undefined && THINKS_IN_LEVELS.test(model)) {
+  if (effort !== undefined && THINKING_LEVEL_MODELS.test(model)) {
     if (effort === 'minimal' || effort === 'low') return 'low';
     return effort === 'medium' ? 'medium' : 'high';
   }

@@ -3,7 +3,7 @@ import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { MAX_EVENT_BYTES } from '../../core/sse.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromEvent } from '../upstream-error.ts';
 import { about, readCalls, readFinish, readLogprobs, readOllamaUsage } from './response.ts';
@@ -16,7 +16,7 @@ const LF = 10;
 export class OllamaEventReader implements ChatEventReader {
   #held: Uint8Array[] = [];
   #heldLength = 0;
-  #answer: string | undefined;
+  #output: string | undefined;
   #open: 'text' | 'reasoning' | undefined;
   #calls = 0;
   #started = false;
@@ -35,7 +35,8 @@ export class OllamaEventReader implements ChatEventReader {
     if (start === bytes.length) return;
     this.#held.push(start === 0 ? bytes : copyBytes(bytes, start));
     this.#heldLength += bytes.length - start;
-    if (this.#heldLength > MAX_EVENT_BYTES) throw invalidAnswer(this.provider, 'sent a line without an end.');
+    if (this.#heldLength > MAX_EVENT_BYTES)
+      throw invalidResponse(this.provider, 'sent a line without an end.');
   }
 
   end(emit: Emit): void {
@@ -58,9 +59,9 @@ export class OllamaEventReader implements ChatEventReader {
       if (text === '') return;
       json = JSON.parse(text);
     } catch {
-      throw invalidAnswer(this.provider, 'sent a line that is not JSON.');
+      throw invalidResponse(this.provider, 'sent a line that is not JSON.');
     }
-    if (!isRecord(json)) throw invalidAnswer(this.provider, 'sent a line that is not an object.');
+    if (!isRecord(json)) throw invalidResponse(this.provider, 'sent a line that is not an object.');
     const error = asString(json.error);
     if (error !== undefined) throw errorFromEvent({ message: error }, this.provider);
     this.#piece(json, emit);
@@ -69,14 +70,14 @@ export class OllamaEventReader implements ChatEventReader {
   #piece(json: Json, emit: Emit): void {
     if (!this.#started) {
       this.#started = true;
-      this.#answer = asString(json.created_at);
+      this.#output = asString(json.created_at);
       emit({ type: 'start', ...about(json) });
     }
     const message = isRecord(json.message) ? json.message : {};
     const logprobs = readLogprobs(json.logprobs);
     this.#delta('reasoning', asString(message.thinking), undefined, emit);
     this.#delta('text', asString(message.content), logprobs, emit);
-    for (const { id, name, arguments: text } of readCalls(message.tool_calls, this.#answer, this.#calls)) {
+    for (const { id, name, arguments: text } of readCalls(message.tool_calls, this.#output, this.#calls)) {
       this.#close(emit);
       this.#calls += 1;
       emit({ type: 'part-start', choice: 0, part: { type: 'tool-call', id, name } });

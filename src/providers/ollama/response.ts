@@ -2,7 +2,7 @@ import type { AssistantPart, ToolCallPart } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -10,7 +10,7 @@ type Json = Readonly<Record<string, unknown>>;
 export function parseOllamaChat(response: BufferedResponse, { provider }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
   const { message } = json;
-  if (!isRecord(message)) throw invalidAnswer(provider, 'answered without a message.');
+  if (!isRecord(message)) throw invalidResponse(provider, 'answered without a message.');
   const thinking = asString(message.thinking);
   const text = asString(message.content);
   const calls = readCalls(message.tool_calls, asString(json.created_at), 0);
@@ -43,20 +43,20 @@ export function about(json: Json): { readonly created?: number; readonly model?:
 }
 
 /** @param before how many calls the same answer had before these */
-export function readCalls(value: unknown, answer: string | undefined, before: number): ToolCallPart[] {
+export function readCalls(value: unknown, output: string | undefined, before: number): ToolCallPart[] {
   const list: unknown[] = Array.isArray(value) ? value : [];
   return list.flatMap((call, index): ToolCallPart[] => {
     if (!isRecord(call) || !isRecord(call.function)) return [];
     const { name, arguments: given } = call.function;
     const text = typeof given === 'string' ? given : JSON.stringify(given ?? {});
-    const id = asString(call.id) || callName(answer, before + index);
+    const id = asString(call.id) || callName(output, before + index);
     return [{ type: 'tool-call', id, name: asString(name) ?? '', arguments: text }];
   });
 }
 
 /** Older versions give calls no id; the same answer gets the same ones. */
-function callName(answer: string | undefined, position: number): string {
-  return `call_${(answer ?? 'answer').replaceAll(/\W/g, '')}_${position}`;
+function callName(output: string | undefined, position: number): string {
+  return `call_${(output ?? 'answer').replaceAll(/\W/g, '')}_${position}`;
 }
 
 export function readFinish(reason: unknown, hasCalls: boolean): FinishReason {

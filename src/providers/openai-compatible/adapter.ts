@@ -1,7 +1,7 @@
 import { asString, isRecord } from '../../core/json.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import { createAdapter } from '../adapter.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { RerankFormat } from '../format.ts';
 import { OLLAMA_STREAM, ollamaChatFormat } from '../ollama/index.ts';
 import { responsesChatFormat, responsesPassthrough } from '../openai-responses/index.ts';
@@ -45,7 +45,7 @@ export function buildModelsRequest(provider: Provider): UpstreamRequest {
 
 export function parseModels(response: BufferedResponse, provider: Provider): UpstreamModel[] {
   const { json } = decodeJson(response, provider);
-  if (!Array.isArray(json.data)) throw invalidAnswer(provider, 'answered without a model list.');
+  if (!Array.isArray(json.data)) throw invalidResponse(provider, 'answered without a model list.');
   return json.data.flatMap((item: unknown) =>
     isRecord(item) && typeof item.id === 'string' && item.id !== ''
       ? [{ id: item.id, ownedBy: asString(item.owned_by) }]

@@ -38,7 +38,7 @@ function dataUrl(source: MediaSource): string | undefined {
 }
 
 class MessageWriter {
-  #leftOutReasoning = false;
+  #omittedReasoning = false;
 
   constructor(
     private readonly profile: VendorProfile,
@@ -194,8 +194,8 @@ class MessageWriter {
     if (replaysReasoning === 'reasoning_details') {
       return { reasoning_details: thoughts.map(detail) };
     }
-    if (!this.#leftOutReasoning) {
-      this.#leftOutReasoning = true;
+    if (!this.#omittedReasoning) {
+      this.#omittedReasoning = true;
       this.warn({
         kind: 'unsupported',
         param: 'messages',

@@ -40,10 +40,10 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
   if (request.extensions && !['openai-chat', 'openai-completions'].includes(request.extensions.dialect)) {
     warnOfExtensions(request, warn);
   }
-  return asTheVendorTakesThem(said, profile, warn);
+  return toVendorParameters(said, profile, warn);
 }
 
-function asTheVendorTakesThem(
+function toVendorParameters(
   said: JsonObject,
   { renames = {}, unsupported = [] }: VendorProfile,
   warn: Warn,

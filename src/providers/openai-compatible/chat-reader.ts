@@ -3,7 +3,7 @@ import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/r
 import { GatewayError } from '../../core/errors.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import {
   type CallPiece,
@@ -61,7 +61,7 @@ export class ChatChunkReader implements ChatEventReader {
     try {
       data = parseBlock(decodeUtf8(block)).data?.trim();
     } catch {
-      throw invalidAnswer(this.provider, 'sent bytes that are not UTF-8.');
+      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
     }
     if (data === '[DONE]') this.#complete(emit);
     else if (data) this.#event(this.#json(data), emit);
@@ -73,9 +73,9 @@ export class ChatChunkReader implements ChatEventReader {
     try {
       json = JSON.parse(data);
     } catch {
-      throw invalidAnswer(this.provider, 'sent an event that is not JSON.');
+      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
     }
-    if (!isRecord(json)) throw invalidAnswer(this.provider, 'sent an event that is not an object.');
+    if (!isRecord(json)) throw invalidResponse(this.provider, 'sent an event that is not an object.');
     if (json.error !== undefined && json.error !== null) {
       throw errorFromObject(json, this.provider.id, this.provider.credential);
     }
@@ -114,10 +114,10 @@ export class ChatChunkReader implements ChatEventReader {
     const logprobs = isRecord(value.logprobs) ? logprobEntries(value.logprobs) : undefined;
     this.#reasoning(index, choice, delta, emit);
     for (const { kind, text } of contentPieces(delta.content)) {
-      this.#say(index, choice, kind === 'text' ? 'text' : 'reasoning', text, emit, logprobs);
+      this.#emitText(index, choice, kind === 'text' ? 'text' : 'reasoning', text, emit, logprobs);
     }
     const refusal = asString(delta.refusal);
-    if (refusal) this.#say(index, choice, 'refusal', refusal, emit, logprobs);
+    if (refusal) this.#emitText(index, choice, 'refusal', refusal, emit, logprobs);
     for (const note of listOf(delta.annotations)) {
       const citation = readAnnotation(note);
       if (citation && choice.open === 'text') emit({ type: 'citation', choice: index, citation });
@@ -145,7 +145,7 @@ export class ChatChunkReader implements ChatEventReader {
     const details = listOf(delta.reasoning_details).flatMap((value) => readDetail(value) ?? []);
     if (details.length === 0) {
       const text = asString(delta.reasoning_content) || asString(delta.reasoning);
-      if (text) this.#say(index, choice, 'reasoning', text, emit);
+      if (text) this.#emitText(index, choice, 'reasoning', text, emit);
       return;
     }
     for (const { text, summary, id, signature, redacted, index: number } of details) {
@@ -169,7 +169,7 @@ export class ChatChunkReader implements ChatEventReader {
     }
   }
 
-  #say(
+  #emitText(
     index: number,
     choice: Choice,
     kind: 'text' | 'reasoning' | 'refusal',
@@ -185,7 +185,7 @@ export class ChatChunkReader implements ChatEventReader {
     const { id, name, arguments: text, custom, signature } = piece;
     if (isAnother(choice, piece)) {
       if (name === undefined) {
-        throw invalidAnswer(this.provider, 'sent a tool call without a name.');
+        throw invalidResponse(this.provider, 'sent a tool call without a name.');
       }
       choice.calls += 1;
       const part: StreamedPart = {

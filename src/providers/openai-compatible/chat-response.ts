@@ -1,7 +1,7 @@
 import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatChoice, ChatResult, TokenLogprobs } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord } from '../../core/json.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import {
   callId,
@@ -25,7 +25,7 @@ export function parseChatCompletion(response: BufferedResponse, { provider }: Ta
     throw errorFromObject(json, provider.id, provider.credential);
   }
   if (!Array.isArray(json.choices)) {
-    throw invalidAnswer(provider, 'answered without "choices"; this is not a chat completion.');
+    throw invalidResponse(provider, 'answered without "choices"; this is not a chat completion.');
   }
   const id = asString(json.id) || undefined;
   const created = asCount(json.created);

@@ -1,5 +1,5 @@
 import { isRecord } from '../../core/json.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingFormat } from '../format.ts';
 import type { Target } from '../types.ts';
 import { errorFromObject } from './errors.ts';
@@ -33,7 +33,7 @@ export function openAiEmbeddingFormat(endpoint: Endpoint): EmbeddingFormat {
         vectors[index] = vectorOf(item, target);
       });
       if (vectors.length !== inputs.length || Object.keys(vectors).length !== inputs.length) {
-        throw invalidAnswer(provider, `answered ${data.length} embeddings for ${inputs.length} inputs.`);
+        throw invalidResponse(provider, `answered ${data.length} embeddings for ${inputs.length} inputs.`);
       }
       const usage = readUsage(json.usage);
       return { vectors, ...(usage === undefined ? {} : { usage }) };
@@ -44,5 +44,5 @@ export function openAiEmbeddingFormat(endpoint: Endpoint): EmbeddingFormat {
 function vectorOf(item: unknown, { provider }: Target): number[] {
   const vector: unknown = isRecord(item) ? item.embedding : undefined;
   if (Array.isArray(vector) && vector.every((value) => typeof value === 'number')) return vector;
-  throw invalidAnswer(provider, 'answered with an embedding that is not a list of numbers.');
+  throw invalidResponse(provider, 'answered with an embedding that is not a list of numbers.');
 }

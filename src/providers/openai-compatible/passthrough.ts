@@ -1,7 +1,7 @@
 import type { ChatCall, EmbeddingCall, InferenceResult } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
@@ -29,17 +29,17 @@ function modelEdit(body: Readonly<Record<string, unknown>>, target: Target): Rec
 }
 
 /** An answer that is whole: its JSON, checked for an error in disguise and for the list that it can't be without. */
-function decodeAnswer(response: BufferedResponse, target: Target, list: 'choices' | 'data') {
+function decodeBody(response: BufferedResponse, target: Target, list: 'choices' | 'data') {
   const { provider } = target;
-  const answer = decodeJson(response, provider);
-  const { json } = answer;
+  const output = decodeJson(response, provider);
+  const { json } = output;
   if (json.error !== undefined && json.error !== null) {
     throw errorFromObject(json, provider.id, provider.credential);
   }
   if (!Array.isArray(json[list])) {
-    throw invalidAnswer(provider, `answered without "${list}"; this is not the answer that was asked for.`);
+    throw invalidResponse(provider, `answered without "${list}"; this is not the answer that was asked for.`);
   }
-  return answer;
+  return output;
 }
 
 /** Bodies of OpenAI's chat and legacy completions go on as they came, but for the model and what metering needs. */
@@ -57,7 +57,7 @@ export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
     },
 
     parse(response, call, target): InferenceResult {
-      const { text, json } = decodeAnswer(response, target, 'choices');
+      const { text, json } = decodeBody(response, target, 'choices');
       const choice: unknown = Array.isArray(json.choices) ? json.choices[0] : undefined;
       return {
         text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
@@ -74,7 +74,7 @@ export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
   };
 }
 
-function wantsBase64(call: EmbeddingCall): boolean {
+function requestsBase64(call: EmbeddingCall): boolean {
   return call.body.encoding_format === 'base64';
 }
 
@@ -82,17 +82,17 @@ export function openAiEmbeddingPassthrough(endpoint: Endpoint): EmbeddingPassthr
   return {
     build(call, target) {
       const edits = modelEdit(call.body, target);
-      if (target.provider.profile.floatEmbeddingsOnly && wantsBase64(call)) {
+      if (target.provider.profile.floatEmbeddingsOnly && requestsBase64(call)) {
         edits.encoding_format = '"float"';
       }
       return { url: endpoint(target), body: edited(call.text, edits) };
     },
 
     parse(response, call, target): InferenceResult {
-      const { text, json } = decodeAnswer(response, target, 'data');
+      const { text, json } = decodeBody(response, target, 'data');
       const edits: Record<string, string> = {};
       if (json.model !== call.model) edits.model = JSON.stringify(call.model);
-      const data = reencodeEmbeddings(json.data, wantsBase64(call) ? 'base64' : 'float');
+      const data = reencodeEmbeddings(json.data, requestsBase64(call) ? 'base64' : 'float');
       if (data) edits.data = JSON.stringify(data);
       return { text: edited(text, edits), usage: readUsage(json.usage), finishReason: undefined };
     },

@@ -218,11 +218,11 @@ describe('any stream', () => {
 });
 
 describe('the end of a stream', () => {
-  const answer = event(chunk({ content: 'hi' })) + event(chunk({}, 'stop'));
+  const output = event(chunk({ content: 'hi' })) + event(chunk({}, 'stop'));
 
   test('is [DONE], after which nothing counts', () => {
     const { bytes, finished, observed } = decode([
-      `${answer}data: [DONE]\n\n${event('{"error":{"message":"late"}}')}`,
+      `${output}data: [DONE]\n\n${event('{"error":{"message":"late"}}')}`,
     ]);
     expect([finished, observed.finishReason, observed.chunks]).toEqual([true, 'stop', 2]);
     expect(eventData(bytes).at(-1)).toBe('[DONE]');
@@ -230,10 +230,10 @@ describe('the end of a stream', () => {
 
   test('may come without [DONE], and without the last empty line', () => {
     for (const text of [
-      answer,
-      answer.slice(0, -1),
-      answer.slice(0, -2),
-      answer.replaceAll('\n', '\r\n').slice(0, -2),
+      output,
+      output.slice(0, -1),
+      output.slice(0, -2),
+      output.replaceAll('\n', '\r\n').slice(0, -2),
     ]) {
       const { bytes, finished, code } = decode([text]);
       expect([finished, code]).toEqual([true, undefined]);

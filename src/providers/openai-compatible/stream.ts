@@ -18,12 +18,12 @@ const END_LENGTH = '\n\n'.length;
  * event to a writer. A stream that stops before a finish reason is a failure, never a clean end.
  */
 export class OpenAiStreamDecoder implements StreamDecoder {
-  readonly #answer = new OutputText();
+  readonly #output = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,
     finishReason: undefined,
     chunks: 0,
-    text: this.#answer,
+    text: this.#output,
   };
   started = false;
   finished = false;
@@ -102,7 +102,7 @@ export class OpenAiStreamDecoder implements StreamDecoder {
       this.observed.chunks += 1;
       this.started = true;
       this.observed.finishReason = finishReasonOf(choices) ?? this.observed.finishReason;
-      for (const words of wordsOf(choices)) this.#answer.add(words);
+      for (const words of wordsOf(choices)) this.#output.add(words);
     }
     this.writer.chunk({ block, isOneLine, text, json }, this.#out);
   }

@@ -1,13 +1,13 @@
 import { decodeUtf8 } from '../../core/bytes.ts';
 import { isRecord } from '../../core/json.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 
 export function decodeBlock(block: Uint8Array, provider: Pick<Provider, 'id'>): string {
   try {
     return decodeUtf8(block);
   } catch {
-    throw invalidAnswer(provider, 'sent bytes that are not UTF-8.');
+    throw invalidResponse(provider, 'sent bytes that are not UTF-8.');
   }
 }
 
@@ -17,9 +17,10 @@ export function decodeData(data: string, provider: Pick<Provider, 'id'>): Record
   try {
     json = JSON.parse(data);
   } catch {
-    throw invalidAnswer(provider, `sent an event that is not JSON: ${excerpt(data)}`);
+    throw invalidResponse(provider, `sent an event that is not JSON: ${excerpt(data)}`);
   }
-  if (!isRecord(json)) throw invalidAnswer(provider, `sent an event that is not an object: ${excerpt(data)}`);
+  if (!isRecord(json))
+    throw invalidResponse(provider, `sent an event that is not an object: ${excerpt(data)}`);
   return json;
 }
 

@@ -52,7 +52,7 @@ class InputItems {
       this.#message(message, `messages[${index}]`);
     });
     const items = this.#reasoning.withoutDangling(this.#items);
-    if (this.#reasoning.leftOut) {
+    if (this.#reasoning.omittedReasoning) {
       this.warn({
         kind: 'unsupported',
         param: 'messages',

@@ -144,7 +144,7 @@ export class OutputEvents {
 
   /** All of a part at once: told only if nothing of it was told before. */
   #fill(key: string, kind: string, json: Json): void {
-    if (!this.#parts.spoken(key)) {
+    if (!this.#parts.hasTextAt(key)) {
       const text = asString(json[TEXT_MEMBER[kind] ?? 'text']) ?? '';
       this.#parts.delta(key, text, this.emit, logprobsOf(json.logprobs));
     }
@@ -171,7 +171,7 @@ export class OutputEvents {
 
   #callDone(key: string, item: Json): void {
     this.#openCall(key, item);
-    if (!this.#parts.spoken(key)) this.#parts.delta(key, toolCallOf(item).arguments, this.emit);
+    if (!this.#parts.hasTextAt(key)) this.#parts.delta(key, toolCallOf(item).arguments, this.emit);
     this.#parts.close(key, this.emit);
   }
 
@@ -191,14 +191,14 @@ export class OutputEvents {
   #reasoningDone(key: string, open: OpenItem, item: Json): void {
     const signature = encryptedOf(item, this.origin);
     const id = open.id ?? asString(item.id);
-    const told = { ...open, encrypted: signature !== undefined, id };
+    const completed = { ...open, encrypted: signature !== undefined, id };
     for (const [list, kind] of [
       ['content', 'reasoning_text'],
       ['summary', 'summary_text'],
     ] as const) {
       records(item[list]).forEach((part, index) => {
         const at = `${key}/${list}/${index}`;
-        this.#openPart(told, at, streamedPart(kind, id));
+        this.#openPart(completed, at, streamedPart(kind, id));
         this.#fill(at, kind, part);
       });
     }

@@ -8,7 +8,7 @@ class Slot {
   readonly waiting: ChatEvent[] = [];
   closed = false;
   /** Something was said, so that a summary of all of it must not be said again. */
-  spoken = false;
+  hasText = false;
   citations = 0;
 
   constructor(readonly part: StreamedPart) {}
@@ -29,8 +29,8 @@ export class PartQueue {
   }
 
   /** Whether the part's text was told already. */
-  spoken(key: string): boolean {
-    return this.#slots.get(key)?.spoken ?? false;
+  hasTextAt(key: string): boolean {
+    return this.#slots.get(key)?.hasText ?? false;
   }
 
   /** How many citations the part has. */
@@ -44,14 +44,14 @@ export class PartQueue {
     const slot = new Slot(part);
     this.#slots.set(key, slot);
     this.#queue.push(slot);
-    this.#tell(slot, { type: 'part-start', choice: this.choice, part }, emit);
+    this.#emitEvent(slot, { type: 'part-start', choice: this.choice, part }, emit);
   }
 
   delta(key: string, text: string, emit: Emit, logprobs?: TokenLogprobs): void {
     const slot = this.#slots.get(key);
     if (!slot || slot.closed || (text === '' && logprobs === undefined)) return;
-    slot.spoken = true;
-    this.#tell(
+    slot.hasText = true;
+    this.#emitEvent(
       slot,
       { type: 'delta', choice: this.choice, text, ...(logprobs === undefined ? {} : { logprobs }) },
       emit,
@@ -62,18 +62,19 @@ export class PartQueue {
     const slot = this.#slots.get(key);
     if (!slot || slot.closed) return;
     slot.citations += 1;
-    this.#tell(slot, { type: 'citation', choice: this.choice, citation }, emit);
+    this.#emitEvent(slot, { type: 'citation', choice: this.choice, citation }, emit);
   }
 
   signature(key: string, signature: Signature, emit: Emit): void {
     const slot = this.#slots.get(key);
-    if (slot && !slot.closed) this.#tell(slot, { type: 'signature', choice: this.choice, signature }, emit);
+    if (slot && !slot.closed)
+      this.#emitEvent(slot, { type: 'signature', choice: this.choice, signature }, emit);
   }
 
   close(key: string, emit: Emit): void {
     const slot = this.#slots.get(key);
     if (!slot || slot.closed) return;
-    this.#tell(slot, { type: 'part-end', choice: this.choice }, emit);
+    this.#emitEvent(slot, { type: 'part-end', choice: this.choice }, emit);
     slot.closed = true;
     this.#advance(emit);
   }
@@ -82,7 +83,7 @@ export class PartQueue {
     for (const key of this.#slots.keys()) this.close(key, emit);
   }
 
-  #tell(slot: Slot, event: ChatEvent, emit: Emit): void {
+  #emitEvent(slot: Slot, event: ChatEvent, emit: Emit): void {
     if (this.#queue[0] === slot) emit(event);
     else slot.waiting.push(event);
   }

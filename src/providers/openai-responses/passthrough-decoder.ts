@@ -5,7 +5,7 @@ import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { OutputText } from '../../core/output-text.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { Target } from '../types.ts';
 import { decodeBlock, decodeData } from './block.ts';
@@ -35,12 +35,12 @@ const SEQUENCE_NUMBER = /"sequence_number"\s*:\s*(\d+)/g;
  * byte for byte; those with the whole response under the model's name as the client gave it.
  */
 export class ResponsesPassthroughDecoder implements StreamDecoder {
-  readonly #answer = new OutputText();
+  readonly #output = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,
     finishReason: undefined,
     chunks: 0,
-    text: this.#answer,
+    text: this.#output,
   };
   started = false;
   finished = false;
@@ -100,7 +100,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
         error instanceof GatewayError
           ? error
           : error instanceof Error
-            ? invalidAnswer(this.target.provider, `sent an unreadable stream: ${error.message}`)
+            ? invalidResponse(this.target.provider, `sent an unreadable stream: ${error.message}`)
             : asGatewayError(error);
     }
     return this.#out.take();
@@ -114,23 +114,23 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
     }
     const name = eventName(block);
     if (name?.startsWith('response.') && !LIFECYCLE.has(name)) {
-      this.#output(block, name);
+      this.#observeOutput(block, name);
       return;
     }
     const text = decodeBlock(block, this.target.provider);
     if (name === undefined && !LIFECYCLE_DATA.test(text)) {
       const { data = '' } = parseBlock(text);
       if (data.trim() === '' || data.trim() === '[DONE]') return;
-      this.#output(block, text);
+      this.#observeOutput(block, text);
       return;
     }
     this.#lifecycle(block, text);
   }
 
-  #output(block: Uint8Array, name: string): void {
+  #observeOutput(block: Uint8Array, name: string): void {
     if (name.includes('.delta')) {
       this.observed.chunks += 1;
-      this.#answer.add(deltaText(block));
+      this.#output.add(deltaText(block));
     }
     this.started = true;
     this.#last = block;
@@ -151,7 +151,7 @@ export class ResponsesPassthroughDecoder implements StreamDecoder {
       throw errorFromResponses(json, provider);
     }
     if (!response || !LIFECYCLE.has(type)) {
-      this.#output(block, type);
+      this.#observeOutput(block, type);
       return;
     }
     this.#last = block;

@@ -2,7 +2,7 @@ import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { EventTooLargeError, parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidAnswer } from '../decode.ts';
+import { invalidResponse } from '../decode.ts';
 import type { Target } from '../types.ts';
 import { decodeBlock, decodeData } from './block.ts';
 import { errorFromResponses } from './errors.ts';
@@ -32,7 +32,7 @@ export class ResponsesReader implements ChatEventReader {
   #emit: Emit = () => undefined;
 
   constructor(private readonly target: Target) {
-    this.#output = new OutputEvents(originOf(target), (event) => this.#tell(event));
+    this.#output = new OutputEvents(originOf(target), (event) => this.#emitEvent(event));
   }
 
   push(bytes: Uint8Array, emit: Emit): void {
@@ -42,7 +42,7 @@ export class ResponsesReader implements ChatEventReader {
       this.#framer.push(bytes, (block) => this.#block(block));
     } catch (error) {
       if (error instanceof EventTooLargeError) {
-        throw invalidAnswer(this.target.provider, `sent ${error.message}.`);
+        throw invalidResponse(this.target.provider, `sent ${error.message}.`);
       }
       throw error;
     }
@@ -56,7 +56,7 @@ export class ResponsesReader implements ChatEventReader {
     if (!this.#ended) throw streamClosed(this.target.provider);
   }
 
-  #tell(event: ChatEvent): void {
+  #emitEvent(event: ChatEvent): void {
     if (!this.#started) this.#start({});
     this.#emit(event);
   }

@@ -7,7 +7,7 @@ import type { Item } from './media.ts';
  */
 export class ReasoningItems {
   /** Reasoning had to be left out: it was not signed, or by somebody else. */
-  leftOut = false;
+  omittedReasoning = false;
   #summary: { readonly id: string | undefined; readonly texts: string[] } | undefined;
 
   constructor(private readonly origin: Origin) {}
@@ -16,7 +16,7 @@ export class ReasoningItems {
   part({ text, id, signature, redacted }: ReasoningPart): Item | undefined {
     const own = [redacted, signature].find((candidate) => candidate?.origin === this.origin);
     if (own === undefined) {
-      this.leftOut = true;
+      this.omittedReasoning = true;
       return undefined;
     }
     if (this.#summary && id !== undefined && this.#summary.id !== id) this.close();
@@ -36,7 +36,7 @@ export class ReasoningItems {
 
   /** Something else follows: a summary whose encrypted content did not come can't be sent. */
   close(): void {
-    if (this.#summary) this.leftOut = true;
+    if (this.#summary) this.omittedReasoning = true;
     this.#summary = undefined;
   }
 
@@ -47,7 +47,7 @@ export class ReasoningItems {
     for (const item of [...items].reverse()) {
       if (item.type === 'reasoning') {
         if (!followed) {
-          this.leftOut = true;
+          this.omittedReasoning = true;
           continue;
         }
       } else {

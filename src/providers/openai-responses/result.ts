@@ -1,6 +1,6 @@
 import type { ChatResult } from '../../core/chat/result.ts';
 import { asString } from '../../core/json.ts';
-import { decodeJson, invalidAnswer } from '../decode.ts';
+import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { errorFromResponses } from './errors.ts';
 import { originOf } from './origin.ts';
@@ -12,21 +12,24 @@ export function decodeResponse(
   response: BufferedResponse,
   { provider }: Target,
 ): { readonly text: string; readonly json: Record<string, unknown> } {
-  const answer = decodeJson(response, provider);
-  const { json } = answer;
+  const output = decodeJson(response, provider);
+  const { json } = output;
   if ((json.error !== undefined && json.error !== null) || json.status === 'failed') {
     throw errorFromResponses(json, provider);
   }
   if (!Array.isArray(json.output)) {
-    throw invalidAnswer(provider, 'answered without "output"; this is not the answer that was asked for.');
+    throw invalidResponse(provider, 'answered without "output"; this is not the answer that was asked for.');
   }
-  return answer;
+  return output;
 }
 
 export function parseResponse(response: BufferedResponse, target: Target): ChatResult {
   const { json } = decodeResponse(response, target);
   if (json.status === 'in_progress' || json.status === 'queued' || json.status === 'cancelled') {
-    throw invalidAnswer(target.provider, `answered with a response that is "${json.status}", not complete.`);
+    throw invalidResponse(
+      target.provider,
+      `answered with a response that is "${json.status}", not complete.`,
+    );
   }
   const origin = originOf(target);
   const items = records(json.output);
