@@ -35,14 +35,14 @@ function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem
   const { path, kind, vendor, engine, api, given } = provider;
   const problems: Problem[] = [];
   if (given.includes('more_api_keys') && !given.includes('api_key')) {
-    const message = 'needs api_key, which is the first of them';
+    const message = 'requires api_key as the first key';
     problems.push({ path: [...path, 'more_api_keys'], message, onKey: true });
   }
   const generic = catalog.genericKinds.join(' or ');
   if (kind === undefined || !catalog.kinds.includes(kind)) return problems;
   problems.push(...checkSettings(provider, kind, catalog));
   if (api === 'native' && engine !== undefined && !catalog.nativeEngines.includes(engine ?? '')) {
-    const message = `cannot be native: only engine ${catalog.nativeEngines.join(' or ')} has an API of its own here`;
+    const message = `cannot be native: only engine ${catalog.nativeEngines.join(' or ')} has a native API`;
     problems.push({ path: [...path, 'api'], message });
   }
   const isGeneric = catalog.genericKinds.includes(kind);
@@ -97,8 +97,8 @@ function checkWeights({ path, strategy, targets }: ModelOutline): Problem[] {
   if (targets.length === 0 || targets.some(({ weight }) => weight !== 0)) return [];
   const message =
     strategy === 'weighted'
-      ? 'the weights add up to 0, so no target could be picked'
-      : 'every target has weight 0, so none could be picked';
+      ? 'the weights add up to 0, so no target can be selected'
+      : 'every target has weight 0, so none can be selected';
   return [{ path: [...path, 'targets'], message }];
 }
 
@@ -108,7 +108,7 @@ function checkExperiments({ path, split, hasCanary }: ModelOutline): Problem[] {
   if (sum > 100)
     problems.push({
       path: [...path, 'split'],
-      message: `the percents add up to ${sum}, which is more than 100`,
+      message: `the percentages add up to ${sum}; at most 100 is allowed`,
     });
   if (hasCanary && split.length > 0) {
     problems.push({ path: [...path, 'canary'], message: 'cannot go together with split', onKey: true });
@@ -118,8 +118,8 @@ function checkExperiments({ path, split, hasCanary }: ModelOutline): Problem[] {
     if (!name) continue;
     if (seen.has(name.name)) {
       const message = ['control', 'canary'].includes(name.name)
-        ? 'is a name that the gateway gives itself; choose another'
-        : 'another variant has this name already';
+        ? 'is reserved; choose another name'
+        : 'another variant already has this name';
       problems.push({ path: name.path, message });
     }
     seen.add(name.name);

@@ -103,7 +103,7 @@ class DocumentReader {
       const keyPath = [...path, key];
       const firstLine = firstLines.get(key);
       if (firstLine !== undefined) {
-        const message = `duplicate key ${quote(key)}; line ${firstLine} has it already`;
+        const message = `duplicate key ${quote(key)}; line ${firstLine} already has it`;
         this.#problems.push({ path: keyPath, message, position });
         continue;
       }
@@ -135,7 +135,7 @@ class DocumentReader {
     this.#meaning.set(alias, meaning);
     if (meaning === undefined)
       return this.#refuse(path, `no anchor &${alias.source} comes before this alias`);
-    if (this.#open.has(meaning)) return this.#refuse(path, `the alias *${alias.source} holds itself`);
+    if (this.#open.has(meaning)) return this.#refuse(path, `the alias *${alias.source} contains itself`);
     this.#aliasDepth++;
     const value = this.#node(meaning, path, key);
     this.#aliasDepth--;

@@ -33,7 +33,7 @@ export function configDocumentation(catalog: ProviderCatalog): string {
     '## Keys',
     keyRules(),
     ...tables.flatMap(renderTable),
-    '## Changing it while the server runs',
+    '## Reloading',
     reloadRules(),
   ]
     .join('\n\n')
@@ -82,9 +82,9 @@ limits:
 
 function introduction(): string {
   return [
-    `Weir reads one YAML file: the one that \`${CONFIG_VARIABLE}\` names, else \`./${DEFAULT_CONFIG_FILE}\` if there is one. Without a file every key has its default, and the providers come from the environment. A few environment variables win over the file.`,
+    `Weir reads one YAML file: the one that \`${CONFIG_VARIABLE}\` names, else \`./${DEFAULT_CONFIG_FILE}\` if there is one. Without a file every key has its default, and the providers come from the environment. A few environment variables override the file.`,
     '',
-    'Everything that is wrong is reported at once, each with its line, its key and, where a word looks like a slip, what was probably meant. An unknown key is an error. What variables, API keys and headers hold is never printed.',
+    'All errors are reported at once, each with file, line and key, and a suggestion for a misspelled word. Unknown keys are errors. Values of variables, API keys and headers are never printed.',
   ].join('\n');
 }
 
@@ -92,27 +92,27 @@ function environmentTable(): string {
   return [
     '| Variable | Key | |',
     '|---|---|---|',
-    `| \`${CONFIG_VARIABLE}\` | | The file to read. It is an error if it does not exist. |`,
-    `| \`${DATA_DIR_VARIABLE}\` | \`storage.data_dir\`, \`storage.database_url\` | The directory of what is kept on this machine, and of the default database, \`sqlite:<directory>\`. Default \`${DEFAULT_DATA_DIR}\`; a database URL from the file or from the environment wins. |`,
+    `| \`${CONFIG_VARIABLE}\` | | The file to read. The file must exist. |`,
+    `| \`${DATA_DIR_VARIABLE}\` | \`storage.data_dir\`, \`storage.database_url\` | The directory of local data, and of the default database, \`sqlite:<directory>\`. Default \`${DEFAULT_DATA_DIR}\`. A database URL from the file or the environment takes precedence. |`,
     ...CONFIG_VARIABLES.map(
       ({ name, section, key, note }) => `| \`${name}\` | \`${section}.${key}\` | ${note ?? ''} |`,
     ),
     '',
-    'A variable that is empty counts as not set.',
+    'An empty variable counts as not set.',
   ].join('\n');
 }
 
 function interpolationRules(): string {
   return [
-    'Any value may hold variables. They are put in after the YAML is parsed, so what a variable holds is always text and never syntax.',
+    'Any value may contain variables. They are substituted after the YAML is parsed, so their content is always text and never syntax.',
     '',
     '| In the file | Becomes |',
     '|---|---|',
-    `| ${code('{NAME}')} | The variable. It is an error if it is not set. |`,
+    `| ${code('{NAME}')} | The variable, which must be set. |`,
     `| ${code('{NAME:-default}')} | The variable, or the default if it is not set or empty. |`,
     '| `$${` | A literal `${`. |',
     '',
-    'Numbers and `true` or `false` may be given as such text. Empty text counts as null where null is allowed. ' +
+    'Numbers and booleans may be written as text. Empty text counts as null where null is allowed. ' +
       `Between \`[ ]\` or \`{ }\`, put the value in quotes: \`{ port: "\${PORT}" }\`.`,
   ].join('\n');
 }
@@ -121,14 +121,14 @@ function keyRules(): string {
   return [
     '- A **duration** is a whole number with a unit: `500ms`, `2s`, `3m`, `1h`, `1d`; at most 24 days.',
     '- A **size** is a whole number of bytes, or one with a unit: `512KB` (1000 bytes each), `512KiB` (1024 bytes each), up to 2GiB.',
-    '- A section or list that is null or absent has its defaults.',
-    '- The file is YAML 1.2, up to 1 MiB, one document. Merge keys (`<<`) and tags are not supported. A number with a leading zero, which readers of YAML disagree about, is an error.',
+    '- A section or list that is null or absent takes its defaults.',
+    '- The file is YAML 1.2, up to 1 MiB, one document. Merge keys (`<<`) and tags are not supported. A number with a leading zero is an error, because YAML readers disagree about its value.',
   ].join('\n');
 }
 
 function reloadRules(): string {
   return [
-    'The file is read again when it changes, and on `SIGHUP`. One that is not valid is rejected, and the running configuration stays. These keys take effect only after a restart:',
+    'Weir reloads the file when it changes, and on `SIGHUP`. An invalid file is rejected, and the active configuration stays. These keys take effect only after a restart:',
     '',
     ...RESTART_KEYS.map((key) => `- \`${key}\``),
   ].join('\n');
@@ -194,17 +194,24 @@ function typeName(type: string, schema: JsonSchema): string {
     case 'array':
       return `list of ${schema.items?.properties === undefined ? typeOf(schema.items ?? {}) : 'maps'}`;
     case 'object':
-      return schema.properties === undefined ? 'map of text' : 'map';
+      return schema.properties === undefined ? mapType(schema) : 'map';
     default:
       return type;
   }
+}
+
+/** The type of a map with free keys. */
+function mapType({ additionalProperties }: JsonSchema): string {
+  if (typeof additionalProperties !== 'object') return 'map';
+  return additionalProperties.type === 'array' ? 'map of lists' : `map of ${typeOf(additionalProperties)}`;
 }
 
 function rangeOf({ minimum, maximum, exclusiveMinimum }: JsonSchema): string {
   const bounded = maximum !== undefined && maximum !== Number.MAX_SAFE_INTEGER;
   if (minimum !== undefined && bounded) return `, ${minimum} to ${maximum}`;
   if (minimum !== undefined) return `, ${minimum} or more`;
-  return exclusiveMinimum === undefined ? '' : `, more than ${exclusiveMinimum}`;
+  if (exclusiveMinimum === undefined) return '';
+  return `, more than ${exclusiveMinimum}${bounded ? `, up to ${maximum}` : ''}`;
 }
 
 /** A reference to a variable, as code. */

@@ -18,15 +18,13 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Engines that are started when they are needed. */
 export const engines = (catalog: ProviderCatalog) =>
   section({
-    max_loaded: nullable(integer(1, 1_000)).describe(
-      'How many may be loaded at the same time; null for all of them.',
-    ),
+    max_loaded: nullable(integer(1, 1_000)).describe('Engines loaded at the same time; null for all.'),
     idle_timeout: nullable(duration(1))
       .prefault('15m')
-      .describe('How long one that nobody uses stays loaded; null for ever.'),
+      .describe('How long an idle engine stays loaded; null for ever.'),
     swap_after: duration(0)
       .prefault('30s')
-      .describe('How long one that is in use stays loaded when another is wanted in its place.'),
+      .describe('How long an engine in use stays loaded while another one waits for its place.'),
     commands: listOfMany(() => command(catalog)).describe(
       'The engines, each with the command that starts it.',
     ),
@@ -34,39 +32,35 @@ export const engines = (catalog: ProviderCatalog) =>
 
 const command = (catalog: ProviderCatalog) =>
   z.strictObject({
-    id: providerId().describe('The id of the provider that it is: what targets name.'),
+    id: providerId().describe('The provider id of the engine, for targets.'),
     command: z
       .array(text(4_000))
       .min(1)
-      .describe('The program and its arguments. `{port}` stands for the port that it is to listen on.'),
+      .describe('The program and its arguments. `{port}` is replaced with the port to listen on.'),
     engine: nullable(z.enum(catalog.engines)).describe(
-      'What kind of engine it is, which tells where its health and its load are.',
+      'The engine software, which sets the paths of health checks and load.',
     ),
     gpus: list(
       z.preprocess((value) => (typeof value === 'number' ? String(value) : value), text(100)),
-    ).describe(
-      'GPUs that it may see, by index or UUID: set as `CUDA_VISIBLE_DEVICES` and `HIP_VISIBLE_DEVICES`.',
-    ),
+    ).describe('GPUs by index or UUID, passed as `CUDA_VISIBLE_DEVICES` and `HIP_VISIBLE_DEVICES`.'),
     env: z
       .preprocess(
         (value) => value ?? {},
-        z.record(z.string().regex(VARIABLE, 'not a name of an environment variable'), z.coerce.string()),
+        z.record(z.string().regex(VARIABLE, 'is not a valid environment variable name'), z.coerce.string()),
       )
       .prefault({})
       .describe(
-        "More environment variables. It has those of the gateway, without Weir's settings and without `*_API_KEY`.",
+        "Environment variables, in addition to those of the gateway without Weir's settings and `*_API_KEY`.",
       ),
-    cwd: nullable(text(4_000)).describe('The folder to start it in.'),
-    port: nullable(integer(1, 65_535)).describe('Its port at 127.0.0.1; a free one when null.'),
-    api_key: nullable(secret()).describe('The API key that it asks for, if it does.'),
-    models: list(text(300)).describe('Models that it serves, to be offered as `id/model`.'),
+    cwd: nullable(text(4_000)).describe('The working directory.'),
+    port: nullable(integer(1, 65_535)).describe('Its port on 127.0.0.1; null takes a free one.'),
+    api_key: nullable(secret()).describe('The API key that it requires, if any.'),
+    models: list(text(300)).describe('Models that it serves, offered as `id/model`.'),
     preload: boolean()
       .prefault(false)
-      .describe('Whether to load it when the gateway starts, and to keep it as long as there is room.'),
-    start_timeout: duration(1)
-      .prefault('10m')
-      .describe('How long it may take until it answers its health check.'),
+      .describe('Loads it at the start and keeps it loaded while `max_loaded` permits.'),
+    start_timeout: duration(1).prefault('10m').describe('How long it may take to pass its health check.'),
     stop_timeout: duration(0)
       .prefault('15s')
-      .describe('How long it may take to end after SIGTERM, before it is killed.'),
+      .describe('How long it may take to exit after SIGTERM before it gets SIGKILL.'),
   });

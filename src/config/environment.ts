@@ -29,7 +29,7 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
     section: 'server',
     key: 'metrics_port',
     read: portOrOff,
-    note: '`off` switches it off.',
+    note: '`off` disables it.',
   },
   { name: 'DATABASE_URL', section: 'storage', key: 'database_url', read: asIs },
   { name: 'REDIS_URL', section: 'storage', key: 'redis_url', read: asIs },

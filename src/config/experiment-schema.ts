@@ -21,40 +21,40 @@ export const experiments = () => ({
       (value) => value ?? [],
       z.array(
         z.strictObject({
-          name: text(60).describe('What metrics, logs and `x-weir-variant` call it.'),
-          model: reference().describe('The model that answers in its place.'),
-          percent: percent().describe('Of the requests.'),
+          name: text(60).describe('The name of the variant in metrics, logs and `x-weir-variant`.'),
+          model: reference().describe('The model that serves these requests instead.'),
+          percent: percent().describe('Share of the requests in percent.'),
         }),
       ),
     )
     .prefault([])
     .describe(
-      'Variants to compare. A session, user or conversation stays with one; the rest of the requests go to the model itself, as variant `control`.',
+      'Variants to compare. A session, user or conversation keeps its variant. The other requests go to the model itself, as variant `control`.',
     ),
   canary: nullable(
     z.strictObject({
-      model: reference().describe('The model that answers in its place.'),
-      percent: percent().describe('Of the requests.'),
-      min_requests: integer(1).prefault(50).describe('Requests on each side before they are compared.'),
+      model: reference().describe('The model that serves these requests instead.'),
+      percent: percent().describe('Share of the requests in percent.'),
+      min_requests: integer(1).prefault(50).describe('Requests on each side before the sides are compared.'),
       error_increase: share()
         .prefault(0.05)
-        .describe('How much higher its share of failures may be, 0 to 1.'),
+        .describe('How much higher the share of failures may be, 0 to 1.'),
       latency_ratio: positiveNumber()
         .prefault(1.5)
-        .describe('How much longer it may take for each token, as a factor.'),
-      cost_ratio: positiveNumber().prefault(2).describe('How much dearer a request may be, as a factor.'),
-      window: duration(1).prefault('30m').describe('Requests that are older do not count.'),
+        .describe('How much longer a token may take, as a factor.'),
+      cost_ratio: positiveNumber().prefault(2).describe('How much more a request may cost, as a factor.'),
+      window: duration(1).prefault('30m').describe('Older requests do not count.'),
     }),
   ).describe(
-    'A new version that gets some of the requests, and none any more when it fails more often, is slower or dearer than allowed. The model itself answers when it fails.',
+    'A new version that gets a share of the requests. It is rolled back when it fails more often, is slower or costs more than allowed. When the canary fails a request, the model itself serves it.',
   ),
   mirror: nullable(
     z.strictObject({
-      model: reference().describe('The model that gets a copy.'),
-      percent: percent().describe('Of the requests.'),
+      model: reference().describe('The model that gets the copies.'),
+      percent: percent().describe('Share of the requests in percent.'),
     }),
   ).describe(
-    'A model that is sent copies of some requests. Its answers are thrown away, and compared in the metrics.',
+    'Sends copies of some requests to another model. Its responses are discarded and compared in the metrics.',
   ),
   escalate: nullable(
     z.strictObject({
@@ -64,13 +64,13 @@ export const experiments = () => ({
         .min(1)
         .prefault(['refusal', 'schema'])
         .describe(
-          'Answers that it is asked after: `refusal`, the model will not answer; `schema`, the answer does not fit the JSON schema of the request, or is no JSON where that was asked for; `low_confidence`, the model was not sure of its words.',
+          'Checks that a response must pass. `refusal`: the model did not refuse. `schema`: the response matches the JSON schema of the request, or is JSON where the request requires JSON. `low_confidence`: the token probabilities reach `min_confidence`.',
         ),
       min_confidence: share()
         .prefault(0.8)
-        .describe('Geometric mean of the probabilities of its tokens, below which it counts as not sure.'),
+        .describe('The lowest geometric mean of token probabilities that passes `low_confidence`.'),
     }),
   ).describe(
-    'A stronger model that is asked when the answer of this one fails a check. Only of requests that are not streamed: those are checked before anything is sent.',
+    'Escalation: sends a request to a stronger model when the response of this one fails a check. Only for requests that are not streamed, which are checked before anything is sent.',
   ),
 });

@@ -76,11 +76,11 @@ export const text = (longest: number) =>
     .string()
     .min(1)
     .max(longest)
-    .refine((value) => !CONTROL.test(value), 'must not hold control characters');
+    .refine((value) => !CONTROL.test(value), 'must not contain control characters');
 
 /** A name that clients can send for a model. */
 export const modelName = (longest = 200) =>
-  z.string().min(1).max(longest).regex(NAME, 'must not hold spaces or control characters');
+  z.string().min(1).max(longest).regex(NAME, 'must not contain spaces or control characters');
 
 /** An exact decimal of at least 0, as a number or as text; parsed to text, since money is not counted in floats. */
 /** `provider-id/upstream-model` has to fit. */
@@ -196,7 +196,8 @@ function isHttpUrl(value: string): boolean {
 function baseUrlFault(value: string): string | null {
   if (!isHttpUrl(value)) return 'expected an http:// or https:// URL';
   const url = new URL(value);
-  if (url.username !== '' || url.password !== '') return 'must not hold a user name or password; use api_key';
+  if (url.username !== '' || url.password !== '')
+    return 'must not contain a user name or password; use api_key';
   // Looked for in the text: a URL object does not tell an empty query from none.
-  return /[?#]/.test(value) ? 'must not hold a query or fragment' : null;
+  return /[?#]/.test(value) ? 'must not contain a query or fragment' : null;
 }

@@ -32,7 +32,7 @@ describe('interpolate', () => {
     [ref('A B'), 'needs the name of an environment variable'],
     [ref('A-d'), 'needs the name of an environment variable'],
     [`$${'{A'}`, 'is never closed'],
-    [ref(`NONE:-${ref('A')}`), 'a default cannot hold another'],
+    [ref(`NONE:-${ref('A')}`), 'a default cannot contain another'],
   ])('%j is refused', (template, message) => {
     expect(interpolate(template, env).problems).toEqual([expect.stringContaining(message)]);
   });

@@ -30,9 +30,7 @@ export function interpolate(template: string, env: Environment): Interpolation {
     const value = Object.hasOwn(env, name) ? env[name] : undefined;
     const fallback = match?.[2];
     if (value === undefined && fallback === undefined) {
-      problems.push(
-        `the environment variable ${name} is not set (\${${name}:-default} would give it a default)`,
-      );
+      problems.push(`the environment variable ${name} is not set (\${${name}:-default} sets a default)`);
       return reference;
     }
     substituted = true;
@@ -44,6 +42,6 @@ export function interpolate(template: string, env: Environment): Interpolation {
 function malformed(inside: string, close: string): string {
   const literal = 'write $${ for a literal ${';
   if (close === '') return `"\${" is never closed; ${literal}`;
-  if (inside.includes('${')) return `a default cannot hold another "\${...}"; ${literal}`;
+  if (inside.includes('${')) return `a default cannot contain another "\${...}"; ${literal}`;
   return `"\${...}" needs the name of an environment variable; ${literal}`;
 }

@@ -58,9 +58,9 @@ export function knownKeys(schema: JsonSchema, path: ConfigPath): readonly string
   return current.flatMap((option) => Object.keys(option.properties ?? {}));
 }
 
-/** A schema's branches: those of `anyOf`, or itself. */
+/** The branches of a schema: those of `anyOf`, nested ones included, or the schema itself. */
 export function alternatives(schema: JsonSchema): readonly JsonSchema[] {
-  return schema.anyOf ?? [schema];
+  return schema.anyOf?.flatMap(alternatives) ?? [schema];
 }
 
 function asWritten(schema: JsonSchema): JsonSchema {

@@ -200,7 +200,7 @@ log: []
 
   test('a missing variable is one fault, not two', () => {
     expect(faultsOf(`server:\n  port: ${ref('PORT')}`)).toEqual([
-      `2:9 server.port: the environment variable PORT is not set (${ref('PORT:-default')} would give it a default)`,
+      `2:9 server.port: the environment variable PORT is not set (${ref('PORT:-default')} sets a default)`,
     ]);
   });
 

@@ -115,7 +115,7 @@ function decode(bytes: Uint8Array, label: string): string {
   if (binary !== null) {
     const line = text.slice(0, binary.index).split('\n').length;
     const column = binary.index - text.lastIndexOf('\n', binary.index);
-    const issue = fileIssue(label, 'is not a text file: it holds control characters');
+    const issue = fileIssue(label, 'is not a text file: it contains control characters');
     throw new ConfigError([{ ...issue, line, column }]);
   }
   return text;

@@ -80,8 +80,8 @@ function wrongChoice(allowed: readonly string[], input: unknown, path: ConfigPat
 
 function tooSmall(origin: string, minimum: number, inclusive: boolean): string {
   if (origin === 'string')
-    return minimum === 1 ? 'must not be empty' : `needs at least ${minimum} characters`;
-  if (origin === 'array') return `needs at least ${minimum} ${minimum === 1 ? 'entry' : 'entries'}`;
+    return minimum === 1 ? 'must not be empty' : `requires at least ${minimum} characters`;
+  if (origin === 'array') return `requires at least ${minimum} ${minimum === 1 ? 'entry' : 'entries'}`;
   return inclusive ? `must be at least ${minimum}` : `must be more than ${minimum}`;
 }
 

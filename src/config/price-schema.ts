@@ -9,7 +9,7 @@ const date = () =>
       .transform((value, context) => {
         const time = Date.parse(`${value}T00:00:00Z`);
         if (!Number.isNaN(time)) return time;
-        context.addIssue({ code: 'custom', message: 'there is no such day' });
+        context.addIssue({ code: 'custom', message: 'is not a calendar day' });
         return z.NEVER;
       }),
   );
@@ -19,23 +19,23 @@ export const prices = () =>
   listOfMany(() =>
     z
       .strictObject({
-        model: text(300).describe('An upstream model, or its beginning and `*`.'),
+        model: text(300).describe('An upstream model, or a prefix and `*`.'),
         provider: nullable(providerId()).describe('Only at this provider.'),
         tenant: nullable(text(63)).describe('Only for this tenant.'),
-        from: date().describe('The first day (UTC) that it holds for.'),
-        until: date().describe('The first day (UTC) that it no longer holds for.'),
-        input: nullable(decimal()).describe('US dollars per million tokens of input.'),
-        output: nullable(decimal()).describe('For output.'),
-        cached_input: nullable(decimal()).describe("For input from the provider's prompt cache."),
-        cache_write: nullable(decimal()).describe('For input that is written to that cache.'),
+        from: date().describe('The first day (UTC) on which the rule applies.'),
+        until: date().describe('The first day (UTC) on which it no longer applies.'),
+        input: nullable(decimal()).describe('US dollars per million input tokens.'),
+        output: nullable(decimal()).describe('Output tokens.'),
+        cached_input: nullable(decimal()).describe("Input tokens read from the provider's prompt cache."),
+        cache_write: nullable(decimal()).describe('Input tokens written to that cache.'),
         gpu_hour: nullable(decimal()).describe(
-          'US dollars per hour that a request keeps the GPUs, for models on machines of one’s own.',
+          'US dollars per hour that a request occupies the GPUs, for self-hosted models.',
         ),
         gpu_share: integer(1, 10_000)
           .prefault(1)
-          .describe('Requests that share those GPUs at the same time, each paying its part.'),
+          .describe('Requests that share those GPUs at the same time; each is charged its part.'),
       })
       .refine(({ input, output, gpu_hour }) => (input !== null && output !== null) || gpu_hour !== null, {
-        message: 'needs input and output, or gpu_hour',
+        message: 'requires input and output, or gpu_hour',
       }),
   );

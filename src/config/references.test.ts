@@ -19,19 +19,19 @@ describe('providers', () => {
     const target = 'models: [{ id: m, targets: [{ provider: simulator, model: x }] }]';
     expect(loadText(`providers: []\n${target}`).config.models).toHaveLength(1);
     expect(faultsOf('providers: [{ id: simulator, kind: openai }]')).toEqual([
-      '1:19 providers[0].id: "simulator" is the id of a built-in provider; choose another',
+      '1:19 providers[0].id: "simulator" is the id of a built-in provider; choose another id',
     ]);
   });
 
   test('duplicate ids', () => {
     expect(faultsOf('providers:\n- { id: a, kind: openai }\n- { id: a, kind: openai }')).toEqual([
-      '3:9 providers[1].id: duplicate id "a"; providers[0] has it already',
+      '3:9 providers[1].id: duplicate id "a"; providers[0] already has it',
     ]);
   });
 
   test('without a providers key, an unknown one is only a warning', () => {
     expect(loadText('models: [{ id: m, targets: [{ provider: env, model: x }] }]').warnings).toEqual([
-      'weir.yaml:1:41  models[0].targets[0].provider: provider "env" must come from the environment',
+      'weir.yaml:1:41  models[0].targets[0].provider: provider "env" is not configured; it must come from the environment',
     ]);
   });
 
@@ -56,9 +56,12 @@ describe('providers', () => {
     ],
     ['{ id: a, kind: openai-compatible, engine: vllm }', 'base_url: is required with kind openai-compatible'],
     ['{ id: a, kind: openai, base_url: "ftp://h" }', 'base_url: expected an http:// or https:// URL'],
-    ['{ id: a, kind: openai, base_url: "http://h/?" }', 'base_url: must not hold a query or fragment'],
-    ['{ id: a, kind: openai, base_url: "http://h/#" }', 'base_url: must not hold a query or fragment'],
-    ['{ id: a, kind: openai, base_url: "http://u@h/" }', 'base_url: must not hold a user name or password'],
+    ['{ id: a, kind: openai, base_url: "http://h/?" }', 'base_url: must not contain a query or fragment'],
+    ['{ id: a, kind: openai, base_url: "http://h/#" }', 'base_url: must not contain a query or fragment'],
+    [
+      '{ id: a, kind: openai, base_url: "http://u@h/" }',
+      'base_url: must not contain a user name or password',
+    ],
     ['{ id: A, kind: openai }', 'id: must be 1 to 63 lower-case letters'],
     [
       '{ id: a, kind: openai, headers: { Host: x } }',
@@ -87,9 +90,9 @@ describe('models', () => {
   test('ids and aliases are one name space', () => {
     const text = `${PROVIDERS}models:\n${model('a', 'aliases: [b, b]')}${model('b')}${model('a')}`;
     expect(faultsOf(text).map((fault) => fault.replace(/^\S+ /, ''))).toEqual([
-      'models[0].aliases[1]: duplicate model name "b"; this model has it already',
-      'models[1].id: duplicate model name "b"; models[0] has it already',
-      'models[2].id: duplicate model name "a"; models[0] has it already',
+      'models[0].aliases[1]: duplicate model name "b"; this model already has it',
+      'models[1].id: duplicate model name "b"; models[0] already has it',
+      'models[2].id: duplicate model name "a"; models[0] already has it',
     ]);
   });
 
@@ -115,7 +118,7 @@ describe('models', () => {
   test('where providers are asked for their models, an unknown name is only a warning', () => {
     const text = 'providers: [{ id: up, kind: openai }]\ndefault_model: gpt-4o-mini';
     expect(loadText(text).warnings).toEqual([
-      'weir.yaml:2:16  default_model: model "gpt-4o-mini" is not in the file; a provider has to offer it',
+      'weir.yaml:2:16  default_model: model "gpt-4o-mini" is not configured; a provider must offer it',
     ]);
   });
 
@@ -141,7 +144,7 @@ describe('models', () => {
   ])('a circle of fallbacks that ends at %s', (_end, links, ring) => {
     const models = links.map(([id = '', to = '']) => model(id, `fallbacks: [${to}]`)).join('');
     expect(faultsOf(`${PROVIDERS}models:\n${models}`)).toEqual([
-      expect.stringMatching(new RegExp(`fallbacks\\[0\\]: fallbacks go round in a circle: ${ring}$`)),
+      expect.stringMatching(new RegExp(`fallbacks\\[0\\]: fallbacks form a cycle: ${ring}$`)),
     ]);
   });
 
@@ -154,10 +157,10 @@ describe('models', () => {
     const zeroWeight = (strategy: string): string =>
       `models: [{ id: m, strategy: ${strategy}, targets: [{ provider: simulator, model: x, weight: 0 }] }]`;
     expect(faultsOf(zeroWeight('weighted'))).toEqual([
-      '1:48 models[0].targets: the weights add up to 0, so no target could be picked',
+      '1:48 models[0].targets: the weights add up to 0, so no target can be selected',
     ]);
     expect(faultsOf(zeroWeight('round-robin'))).toEqual([
-      '1:51 models[0].targets: every target has weight 0, so none could be picked',
+      '1:51 models[0].targets: every target has weight 0, so none can be selected',
     ]);
   });
 });

@@ -31,7 +31,11 @@ export function checkReferences(
   const checkProvider = ({ name, path }: NameAt): void => {
     if (providers.has(name) || !outline.providersComplete) return;
     const shown = origins.show(path, name);
-    if (open) warnings.push({ path, message: `provider ${shown} must come from the environment` });
+    if (open)
+      warnings.push({
+        path,
+        message: `provider ${shown} is not configured; it must come from the environment`,
+      });
     else problems.push({ path, message: `unknown provider ${shown}${didYouMean(name, providers)}` });
   };
   const checkModel = ({ name, path }: NameAt): void => {
@@ -42,7 +46,7 @@ export function checkReferences(
     const shown = origins.show(path, name);
     const suggestion = didYouMean(name, models.keys());
     if (discovered) {
-      const message = `model ${shown} is not in the file; a provider has to offer it${suggestion}`;
+      const message = `model ${shown} is not configured; a provider must offer it${suggestion}`;
       warnings.push({ path, message });
     } else {
       problems.push({ path, message: `unknown model ${shown}${suggestion}` });
@@ -56,7 +60,7 @@ export function checkReferences(
     for (const other of model.handsTo) {
       checkModel(other);
       if (models.get(other.name) === outline.models.indexOf(model)) {
-        problems.push({ path: other.path, message: 'is this model itself' });
+        problems.push({ path: other.path, message: 'refers to the model itself' });
       }
     }
   }
@@ -79,12 +83,12 @@ function checkProviderIds(outline: Outline, catalog: ProviderCatalog, problems: 
     const idPath = [...path, 'id'];
     const earlier = first.get(id);
     if (catalog.builtinIds.includes(id)) {
-      const message = `${quote(id)} is the id of a built-in provider; choose another`;
+      const message = `${quote(id)} is the id of a built-in provider; choose another id`;
       problems.push({ path: idPath, message });
     } else if (earlier !== undefined) {
       problems.push({
         path: idPath,
-        message: `duplicate id ${quote(id)}; providers[${earlier}] has it already`,
+        message: `duplicate id ${quote(id)}; providers[${earlier}] already has it`,
       });
     } else {
       first.set(id, index);
@@ -93,7 +97,7 @@ function checkProviderIds(outline: Outline, catalog: ProviderCatalog, problems: 
   }
   for (const { name, path } of outline.engines) {
     if (ids.has(name))
-      problems.push({ path, message: `duplicate id ${quote(name)}; another provider has it already` });
+      problems.push({ path, message: `duplicate id ${quote(name)}; another provider already has it` });
     ids.add(name);
   }
   return ids;
@@ -109,7 +113,7 @@ function checkModelNames(outline: Outline, problems: Problem[]): Map<string, num
         names.set(name, index);
       } else {
         const owner = earlier === index ? 'this model' : `models[${earlier}]`;
-        problems.push({ path, message: `duplicate model name ${quote(name)}; ${owner} has it already` });
+        problems.push({ path, message: `duplicate model name ${quote(name)}; ${owner} already has it` });
       }
     }
   }
@@ -134,7 +138,7 @@ function checkCycles(
     );
     return {
       path: edges[from]?.[edge]?.path ?? ['models', from, 'fallbacks'],
-      message: `fallbacks go round in a circle: ${abridge(ring).join(' -> ')}`,
+      message: `fallbacks form a cycle: ${abridge(ring).join(' -> ')}`,
     };
   });
 }

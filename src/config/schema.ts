@@ -44,27 +44,27 @@ const port = () => integer(0, 65_535);
 export function createConfigSchema(catalog: ProviderCatalog) {
   return z.strictObject({
     server: server().describe('The HTTP servers.'),
-    storage: storage().describe('Where state is kept.'),
+    storage: storage().describe('Databases, Redis and local files.'),
     log: log().describe('The log, written to standard output.'),
     providers: nullable(z.array(z.lazy(() => provider(catalog)))).describe(
-      'The upstream accounts and engines. Without this key they come from the environment; an empty list means none but the built-in ones.',
+      'Upstream accounts and engines. Without this key, providers come from the environment. An empty list leaves only the built-in ones.',
     ),
     engines: engines(catalog).describe(
-      'Self-hosted engines that Weir itself starts when their models are asked for, and stops again.',
+      'Engines on demand: self-hosted engines that Weir starts when a request needs one of their models, and stops when they are idle.',
     ),
-    models: listOfMany(model).describe('The names that clients send, and what stands behind each.'),
+    models: listOfMany(model).describe('Models: the names that clients send, each with its targets.'),
     default_model: nullable(modelName(LONGEST_REFERENCE)).describe(
-      'The model of requests to `/inference` and `/stream` that name none: a model id, an alias, or `provider-id/upstream-model`.',
+      'The model of requests to `/inference` and `/stream` that name no model: a model id, an alias, or `provider-id/upstream-model`.',
     ),
     prices: prices().describe(
-      'Prices in place of list prices, by model, tenant and date; the first that fits holds.',
+      'Prices that override list prices, by model, tenant and date. The first rule that matches applies.',
     ),
     media: media().describe(
-      'Images and files that clients name by URL, where a provider wants them in the request itself.',
+      'Downloads of images and files that clients give by URL, for providers that take them only inline.',
     ),
-    routing: routing().describe('How failures are dealt with.'),
-    limits: limits().describe('What one client may use, and how long things may take.'),
-    auth: auth().describe('Signing in to the console, and tokens.'),
+    routing: routing().describe('Retries, health, circuit breakers and admission.'),
+    limits: limits().describe('Limits of client addresses and tiers, and timeouts of requests.'),
+    auth: auth().describe('Console sign-in and tokens.'),
   });
 }
 
@@ -75,60 +75,62 @@ const server = () =>
     metrics_port: z
       .preprocess((value) => (value === '' ? null : value), port().nullable())
       .prefault(DEFAULT_METRICS_PORT)
-      .describe('The port of `/metrics`. 0 takes any free port; null switches it off.'),
+      .describe('The port of `/metrics`. 0 takes any free port; null disables it.'),
     trusted_proxies: list(text(50)).describe(
-      'Addresses and networks of proxies in front of the gateway, whose `x-forwarded-for` tells where a request comes from.',
+      'Addresses and networks of proxies in front of Weir. Their `x-forwarded-for` gives the client address.',
     ),
     body_limit: size().prefault('20MB').describe('The largest request body.'),
     drain_timeout: duration(0)
       .prefault('30s')
-      .describe('How long requests in flight may go on after the server was told to stop.'),
+      .describe('How long requests in flight may run after a stop signal.'),
     cors: section({
       origins: list(origin()).describe(
-        'The browser origins that may call the API: exact ones such as `https://app.example.com`, or `"*"` for any.',
+        'Browser origins that may call the API: exact ones such as `https://app.example.com`, or `"*"` for any.',
       ),
       allow_credentials: boolean()
         .prefault(false)
-        .describe('Whether browsers may send cookies and HTTP authentication. Not with the origin `"*"`.'),
-      max_age: duration(0).prefault('10m').describe('How long browsers may remember a preflight answer.'),
-    }).describe('Which web pages may call the API from a browser. No origins: none may.'),
-    docs: boolean().prefault(true).describe('Whether to serve `/docs` and `/openapi.json`.'),
+        .describe(
+          'Allows browsers to send cookies and HTTP authentication. Not allowed with the origin `"*"`.',
+        ),
+      max_age: duration(0).prefault('10m').describe('How long browsers may cache a preflight response.'),
+    }).describe('Cross-origin calls from browsers. Without origins, none are allowed.'),
+    docs: boolean().prefault(true).describe('Serves `/docs` and `/openapi.json`.'),
   });
 
 const log = () =>
   section({
-    level: z.enum(LOG_LEVELS).prefault('info').describe('The least important lines that are written.'),
+    level: z.enum(LOG_LEVELS).prefault('info').describe('The lowest level that is written.'),
     format: z
       .enum(LOG_FORMATS)
       .prefault('auto')
       .describe(
         '`json` for machines, `text` for people; `auto` is `text` on a terminal and `json` elsewhere.',
       ),
-    requests: boolean().prefault(true).describe('Whether to write one line for each inference request.'),
+    requests: boolean().prefault(true).describe('Writes one line for each inference request.'),
   });
 
 const provider = (catalog: ProviderCatalog) =>
   z.strictObject({
-    id: providerId().describe('What targets and clients name this provider by.'),
-    kind: z.enum(catalog.kinds).describe('Which service or dialect it is.'),
+    id: providerId().describe('The name of this provider in targets and requests.'),
+    kind: z.enum(catalog.kinds).describe('The service or format.'),
     vendor: nullable(z.enum(catalog.vendors)).describe(
-      `The hosted service, for its address and peculiarities. Only with kind ${orList(catalog.genericKinds)}; not with \`engine\`.`,
+      `The hosted service, which sets its address and known differences. Only with kind ${orList(catalog.genericKinds)}; not with \`engine\`.`,
     ),
     engine: nullable(z.enum(catalog.engines)).describe(
-      `The self-hosted server, for its address and peculiarities. Only with kind ${orList(catalog.genericKinds)}; not with \`vendor\`.`,
+      `The self-hosted server, which sets its address and known differences. Only with kind ${orList(catalog.genericKinds)}; not with \`vendor\`.`,
     ),
     base_url: nullable(baseUrl()).describe(
-      `Where its API is, such as \`http://host:8000/v1\`. Needed with kind ${orList(catalog.genericKinds)} unless \`vendor\` or \`engine\` implies one.`,
+      `The address of its API, such as \`http://host:8000/v1\`. Required with kind ${orList(catalog.genericKinds)} unless \`vendor\` or \`engine\` sets one.`,
     ),
-    api_key: nullable(secret()).describe(`Its API key; best written as \`\${NAME}\`.`),
+    api_key: nullable(secret()).describe(`Its API key, preferably as \`\${NAME}\`.`),
     more_api_keys: list(secret()).describe(
-      'More keys for it, of other accounts: each is limited, rests and fails on its own, and requests are shared among all.',
+      'More API keys, of other accounts. Requests are distributed over all keys. Limits, cooldown and failures are tracked for each key.',
     ),
     ...providerSettings(catalog),
-    headers: headers().describe('HTTP headers to add to each request to it.'),
-    models: list(text(300)).describe('Upstream models to offer without asking the provider.'),
-    discover: boolean().prefault(true).describe('Whether to ask the provider for its models.'),
-    connect_timeout: duration(1).prefault('10s').describe('How long connecting may take.'),
+    headers: headers().describe('HTTP headers that are added to each request to this provider.'),
+    models: list(text(300)).describe('Upstream models that are offered without asking the provider.'),
+    discover: boolean().prefault(true).describe('Asks the provider for its models.'),
+    connect_timeout: duration(1).prefault('10s').describe('The timeout of connecting.'),
   });
 
 /** Keys that only some kinds have; which, the catalog says. */
@@ -141,7 +143,7 @@ const providerSettings = (catalog: ProviderCatalog) => {
     api: nullable(z.enum(['chat', 'responses', 'native'])).describe(
       only(
         'api',
-        "Which of OpenAI's two APIs it has: `chat`, or `responses`, which then also serves requests in other formats. By default chat, and both at vendors that are known to have both. With engine `ollama` also `native`: its own API, which takes `options` such as `num_ctx`, `think` and `keep_alive`.",
+        'Which API to use: `chat` (Chat Completions) or `responses` (Responses, which then also serves requests in other formats). By default `chat`, and both at vendors that are known to have both. With engine `ollama` also `native`: its own API, which accepts `options` such as `num_ctx`, `think` and `keep_alive`.',
       ),
     ),
     api_version: nullable(text(100)).describe(
@@ -155,27 +157,33 @@ const providerSettings = (catalog: ProviderCatalog) => {
       only('service_account', 'A service account key: the path of its JSON file, or the JSON itself.'),
     ),
     tenant_id: nullable(text(200)).describe(
-      only('tenant_id', 'The directory to sign in to, instead of an `api_key`.'),
+      only('tenant_id', 'The directory to authenticate with, instead of an `api_key`.'),
     ),
-    client_id: nullable(text(200)).describe(only('client_id', 'The application to sign in as.')),
-    client_secret: nullable(secret()).describe(only('client_secret', "The application's secret.")),
+    client_id: nullable(text(200)).describe(
+      only('client_id', 'The application (client) id to authenticate as.'),
+    ),
+    client_secret: nullable(secret()).describe(only('client_secret', "The application's client secret.")),
     access_key_id: nullable(text(200)).describe(
       only(
         'access_key_id',
-        'Credentials; without them, the usual places are looked at: environment, profile, role.',
+        'Access key. Without it, credentials come from the environment, the shared profile or the instance role.',
       ),
     ),
-    secret_access_key: nullable(secret()).describe(only('secret_access_key', 'Goes with `access_key_id`.')),
-    session_token: nullable(secret()).describe(only('session_token', 'For temporary credentials.')),
+    secret_access_key: nullable(secret()).describe(
+      only('secret_access_key', 'The secret of `access_key_id`.'),
+    ),
+    session_token: nullable(secret()).describe(
+      only('session_token', 'The session token of temporary credentials.'),
+    ),
   };
 };
 
 const media = () =>
   section({
-    max_size: size().prefault('20MB').describe('How large one file may be.'),
-    timeout: duration(1).prefault('15s').describe('How long one file may take to arrive.'),
+    max_size: size().prefault('20MB').describe('The largest file.'),
+    timeout: duration(1).prefault('15s').describe('The timeout of one download.'),
     allowed_hosts: list(text(300)).describe(
-      'Hosts (`name` or `name:port`) that may be fetched from although their addresses are not public.',
+      'Hosts (`name` or `name:port`) with private addresses from which downloads are allowed.',
     ),
   });
 
@@ -186,27 +194,27 @@ const limits = () =>
         .strictObject({
           rps: positiveNumber().describe('Requests per second.'),
           burst: nullable(integer(1)).describe(
-            'Requests that may come at once before the rate counts. By default `rps`, rounded up.',
+            'Requests that may arrive at once. By default `rps`, rounded up.',
           ),
-          inflight: nullable(integer(1)).describe('Requests at the same time; null for any number.'),
+          inflight: nullable(integer(1)).describe('Concurrent requests; null for no limit.'),
         })
         .transform((value) => ({ ...value, burst: value.burst ?? Math.ceil(value.rps) })),
-    ).describe('What one client address may use; null for no limit.'),
+    ).describe('Limits of one client address; null for none.'),
     tiers: tiers().describe(
-      'What tenants of each tier may use: lists of limits by name. `free`, `basic`, `pro` and `enterprise` are there anyway (10, 100, 1,000 and 10,000 requests a minute; 1,000, 100,000, 1,000,000 and any number a month); one that is named here takes its place.',
+      'Limits of tenants by tier: a list of limits for each name. `free`, `basic`, `pro` and `enterprise` are built in (10, 100, 1,000 and 10,000 requests per minute; 1,000, 100,000, 1,000,000 and no limit per month). A tier of the same name replaces a built-in one.',
     ),
     default_tier: nullable(text(31))
       .prefault('free')
-      .describe('The tier of new tenants that are given none; null for no limits.'),
-    queue_timeout: duration(0).prefault('2s').describe('How long a request may wait to be let in.'),
-    max_request: duration(1).prefault('90m').describe('How long one request may take in all.'),
+      .describe('The tier of new tenants without an explicit one; null for no limits.'),
+    queue_timeout: duration(0).prefault('2s').describe('How long a request may wait for a concurrency slot.'),
+    max_request: duration(1).prefault('90m').describe('The deadline of a request.'),
     first_token: duration(1)
       .prefault('5m')
-      .describe('How long a target may take until the first event or byte of its answer.'),
+      .describe('How long a target may take to send the first event or byte of its response.'),
     answer: nullable(duration(1)).describe(
-      'How long a target may take for an answer that is not streamed, before another is tried; null for `max_request`.',
+      'How long a target may take for a response that is not streamed, before another target is tried; null for `max_request`.',
     ),
-    stream_idle: duration(1).prefault('3m').describe('How long a stream may stay silent between two events.'),
+    stream_idle: duration(1).prefault('3m').describe('The longest time between two events of a stream.'),
   });
 
 function orList(words: readonly string[]): string {

@@ -9,99 +9,101 @@ const SERVER_ID = /^[a-z0-9][a-z0-9-]{0,30}$/;
 export const storage = () =>
   section({
     data_dir: nullable(text(4_000)).describe(
-      'The directory of what is kept on this machine: usage that waits to be stored, and the files of SQLite. By default that of `database_url`, or `./data`.',
+      'The directory of local data: the usage journal and the SQLite files. By default the directory of `database_url`, or `./data`.',
     ),
     database_url: url(databaseUrlFault)
       .prefault(`sqlite:${DEFAULT_DATA_DIR}`)
       .describe(
-        'The database: `sqlite:` and the directory of its files, which is made if it is missing, or `postgres://user:password@host/database`. The default follows `WEIR_DATA_DIR`.',
+        'The database: `sqlite:` and a directory, which is created if it does not exist, or `postgres://user:password@host/database`. The default follows `WEIR_DATA_DIR`.',
       ),
     replica_url: nullable(url(postgresUrlFault)).describe(
-      'A replica of the PostgreSQL server, which usage and audit are read from.',
+      'A read replica of the PostgreSQL server, for usage and audit queries.',
     ),
     servers: listOfMany(() =>
       z.strictObject({
         id: z
           .string()
-          .regex(SERVER_ID, 'must be 1 to 31 small letters, digits and "-", beginning with a letter or digit')
-          .describe('What tenants are placed on it by, such as `eu`.'),
-        database_url: url(databaseUrlFault).describe('The server, as above.'),
-        replica_url: nullable(url(postgresUrlFault)).describe('Its replica, for reading.'),
+          .regex(
+            SERVER_ID,
+            'must be 1 to 31 lower-case letters, digits and "-", beginning with a letter or digit',
+          )
+          .describe('The name of the server for placing tenants, such as `eu`.'),
+        database_url: url(databaseUrlFault).describe('The server, in the form of `storage.database_url`.'),
+        replica_url: nullable(url(postgresUrlFault)).describe('Its read replica.'),
       }),
-    ).describe('More database servers, in other places, that tenants can be put on.'),
+    ).describe('More database servers on which tenants can be placed, for example in other regions.'),
     max_connections: integer(4, 10_000)
       .prefault(50)
       .describe(
-        'Connections to tenants’ databases at the same time, all together. Those that were not used for longest are closed for others.',
+        'Open connections to tenants’ databases in total. The least recently used one is closed when another is needed.',
       ),
     keep_usage: boolean()
       .prefault(true)
       .describe(
-        'Whether what requests use is kept, for reports, invoices and the last use of keys. Without it, limits, budgets and metrics count it all the same.',
+        'Stores the usage of each request for reports, invoices and the last use of keys. Limits, budgets and metrics count usage either way.',
       ),
     redis_url: nullable(url(redisUrlFault)).describe(
-      'Redis or Valkey, which replicas share limits through: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which is right for a single gateway.',
+      'Redis or Valkey, through which replicas share limits: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which suits a single gateway.',
     ),
     redis_prefix: text(50)
       .prefault('weir')
-      .describe('What the names of all its keys begin with, where several installations share one Redis.'),
+      .describe('The prefix of all Redis keys, for several installations on one Redis.'),
     redis_timeout: duration(1)
       .prefault('500ms')
-      .describe('How long Redis may take; what is slower counts as not reachable.'),
+      .describe('The timeout of a Redis command; a slower Redis counts as unreachable.'),
   });
 
 /** Signing in, and tokens. */
 export const auth = () =>
   section({
-    session: duration(1)
-      .prefault('12h')
-      .describe('How long somebody who has signed in to the console stays so.'),
-    token: duration(1).prefault('15m').describe('How long a token of `POST /v1/auth/token` is good.'),
+    session: duration(1).prefault('12h').describe('The lifetime of a console session.'),
+    token: duration(1).prefault('15m').describe('The lifetime of a token from `POST /v1/auth/token`.'),
     public_url: nullable(url(httpUrlFault)).describe(
-      'Where people reach this gateway, such as `https://ai.example.com`: needed to sign in with an identity provider.',
+      'The public URL of this gateway, such as `https://ai.example.com`. Required for sign-in with an identity provider.',
     ),
     oidc: listOfMany(() =>
       z.strictObject({
         id: z
           .string()
-          .regex(SERVER_ID, 'must be 1 to 31 small letters, digits and "-", beginning with a letter or digit')
-          .describe('What its paths are named by, such as `google`.'),
-        name: nullable(text(100)).describe('What people see; the id, by default.'),
+          .regex(
+            SERVER_ID,
+            'must be 1 to 31 lower-case letters, digits and "-", beginning with a letter or digit',
+          )
+          .describe('The name of the provider in URL paths, such as `google`.'),
+        name: nullable(text(100)).describe('The label on the sign-in page; by default the id.'),
         kind: z
           .enum(['oidc', 'github'])
           .prefault('oidc')
-          .describe(
-            '`oidc` for any OpenID Connect issuer, Google among them; `github` for GitHub’s OAuth 2.0.',
-          ),
+          .describe('`oidc` for an OpenID Connect issuer such as Google; `github` for GitHub’s OAuth 2.0.'),
         issuer: nullable(url(httpUrlFault)).describe(
-          'The issuer, such as `https://accounts.google.com`. With `github`, where it is not github.com.',
+          'The issuer, such as `https://accounts.google.com`. With `github`, only for a server other than github.com.',
         ),
-        client_id: text(500).describe('The application there.'),
-        client_secret: nullable(secret()).describe('Its secret, where it has one.'),
-        scopes: list(text(100)).describe('More scopes to ask for.'),
+        client_id: text(500).describe('The client id of the application.'),
+        client_secret: nullable(secret()).describe('The client secret, if the application has one.'),
+        scopes: list(text(100)).describe('Additional scopes to request.'),
         allowed_domains: list(text(253)).describe(
-          'Only people with an e-mail address of these domains may sign in; anybody, when empty.',
+          'E-mail domains whose users may sign in. Empty: every domain.',
         ),
         sign_up: nullable(
           z.strictObject({
-            tenant: text(63).describe('The tenant that they become members of.'),
+            tenant: text(63).describe('The tenant that new users join.'),
             role: z
               .enum(['admin', 'developer', 'billing', 'viewer'])
               .prefault('viewer')
-              .describe('With this role.'),
+              .describe('Their role.'),
           }),
-        ).describe('Whether people who are not known here become members of a tenant by signing in.'),
+        ).describe('Adds unknown users to a tenant when they sign in; null rejects them.'),
       }),
-    ).describe('Identity providers that people can sign in to the console with.'),
+    ).describe('Identity providers for console sign-in.'),
     jwt: listOfMany(() =>
       z.strictObject({
-        issuer: text(2_000).describe('The `iss` of its tokens.'),
-        jwks_url: url(httpUrlFault).describe('Where its public keys are.'),
-        audience: text(500).describe('The `aud` that its tokens must have.'),
+        issuer: text(2_000).describe('The `iss` claim of its tokens.'),
+        jwks_url: url(httpUrlFault).describe('The URL of its public keys.'),
+        audience: text(500).describe('The required `aud` claim.'),
         tenant_claim: nullable(text(100)).describe('The claim that names the tenant.'),
-        tenant: nullable(text(63)).describe('The tenant, where no claim names it.'),
+        tenant: nullable(text(63)).describe('The tenant of tokens without that claim.'),
       }),
-    ).describe('Issuers whose tokens are accepted in place of API keys.'),
+    ).describe('Issuers whose tokens are accepted instead of API keys.'),
   });
 
 function url(fault: (value: string) => string | null) {

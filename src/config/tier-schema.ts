@@ -24,6 +24,9 @@ export const DEFAULT_TIERS: Readonly<Record<string, LimitDocument[]>> = {
 /** Tiers by name. Those that are given replace, or are added to, the ones that there are anyway. */
 export const tiers = () =>
   z
-    .preprocess((value) => value ?? {}, z.record(z.string().regex(TIER, 'not a name of a tier'), limitList))
+    .preprocess(
+      (value) => value ?? {},
+      z.record(z.string().regex(TIER, 'is not a valid tier name'), limitList),
+    )
     .prefault({})
     .transform((own) => ({ ...DEFAULT_TIERS, ...own }));

@@ -128,7 +128,9 @@ describe('watchConfig', () => {
     const bench = new Bench();
     bench.text = null;
     expect(await bench.watch.reload()).toBe('rejected');
-    expect(bench.faults).toEqual([expect.stringContaining('is gone; what was read from it stays in use')]);
+    expect(bench.faults).toEqual([
+      expect.stringContaining('was removed; the last configuration stays active'),
+    ]);
     expect(bench.changes).toEqual([]);
   });
 

@@ -97,7 +97,9 @@ class FileWatch implements ConfigWatch {
     try {
       const next = this.options.load();
       if (next.file !== this.options.file) {
-        throw new ConfigError([fileIssue(this.options.file, 'is gone; what was read from it stays in use')]);
+        throw new ConfigError([
+          fileIssue(this.options.file, 'was removed; the last configuration stays active'),
+        ]);
       }
       if (isDeepStrictEqual(next.config, this.#current.config)) {
         this.#lastFault = null;

@@ -26,8 +26,8 @@ export interface YamlSyntax {
 /** Our words for the parser's errors: its own may quote the file, and so a secret. */
 const MESSAGES: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_ALIAS: 'an anchor or alias has no valid name',
-  BAD_DIRECTIVE: 'a % directive that YAML does not know',
-  BAD_DQ_ESCAPE: 'an unknown \\ escape in double quotes (single quotes take a \\ as it is)',
+  BAD_DIRECTIVE: 'an unknown % directive',
+  BAD_DQ_ESCAPE: 'an unknown \\ escape in double quotes (single quotes keep a \\)',
   BAD_INDENT: 'the indentation does not match the lines around it',
   BAD_SCALAR_START: 'text cannot start with this character; put it in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'a second "key: value" on one line; text that holds ": " needs quotes',
@@ -35,7 +35,7 @@ const MESSAGES: Readonly<Partial<Record<ErrorCode, string>>> = {
   KEY_OVER_1024_CHARS: 'a key is longer than 1024 characters',
   MISSING_CHAR:
     'something is missing here: a closing quote, bracket or brace, a comma, or the space after ":"',
-  MULTILINE_IMPLICIT_KEY: 'a key goes on over several lines; is a ":" missing?',
+  MULTILINE_IMPLICIT_KEY: 'a key spans several lines; is a ":" missing?',
   MULTIPLE_DOCS: 'a second YAML document ("---"); only one is read',
   TAB_AS_INDENT: 'a tab is used as indentation; use spaces',
   TAG_RESOLVE_FAILED: 'an unknown !tag; tags are not used here',

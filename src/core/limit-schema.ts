@@ -26,59 +26,61 @@ export function amountOfNano(nano: number): string {
 /** One limit as people write it. */
 export const limitSchema = z
   .strictObject({
-    of: z.enum(LIMITED).describe('What is counted: `cost` is money, in US dollars.'),
+    of: z.enum(LIMITED).describe('The counted quantity; `cost` is in US dollars.'),
     per: z
       .enum([...RATE_PERIODS, ...CALENDAR_PERIODS])
       .nullish()
       .describe(
-        'For how long: a rate by the second or minute, smooth and without window edges; a quota or budget by the day or month of the tenant’s time zone. None for `concurrent_requests`.',
+        'The period. `second` and `minute`: a rate over moving time. `day` and `month`: a quota or budget in the tenant’s time zone. None for `concurrent_requests`.',
       ),
     max: z
       .union([
         z.int().min(0).max(LARGEST_COUNT),
         z.string().regex(AMOUNT, 'expected a decimal such as 12.50'),
       ])
-      .describe('How much. Of `cost` a decimal as text, such as "12.50", of all else a whole number.'),
+      .describe('The limit: a decimal as text for `cost`, such as "12.50"; otherwise a whole number.'),
     burst: z
       .int()
       .min(1)
       .max(LARGEST_COUNT)
       .nullish()
-      .describe('Of a rate: how much may come at once. By default as much as `max`.'),
+      .describe('For rates: how much may arrive at once. By default `max`.'),
     mode: z
       .enum(LIMIT_MODES)
       .default('enforce')
       .describe(
-        '`enforce` refuses; `warn` lets pass and tells the client; `shadow` lets pass and only counts.',
+        '`enforce` rejects; `warn` admits with a warning to the client; `shadow` admits and only counts.',
       ),
     on_store_loss: z
       .enum(LOSS_POLICIES)
       .default('local')
       .describe(
-        'While the shared store of limits can’t be reached: `local` gives each gateway its fair share, `refuse` lets nothing pass.',
+        'While the shared rate-limit store is unreachable: `local` gives each gateway its share of the limit, `refuse` rejects (fails closed).',
       ),
     currency: z
       .enum(['USD'], { error: 'only "USD" is supported' })
       .optional()
-      .describe('Of `cost`: US dollars.'),
+      .describe('The currency of `cost`.'),
   })
   .superRefine((limit, context) => {
     const fault = (path: string, message: string) =>
       context.addIssue({ code: 'custom', path: [path], message });
     const isRate = limit.per === 'second' || limit.per === 'minute';
     if (limit.of === 'concurrent_requests') {
-      if (limit.per) fault('per', 'concurrent requests are not counted per time; leave it out');
-    } else if (!limit.per) fault('per', 'say per second, minute, day or month');
+      if (limit.per) fault('per', 'is not allowed for concurrent_requests');
+    } else if (!limit.per) fault('per', 'must be second, minute, day or month');
     if (limit.of === 'cost') {
-      if (isRate) fault('per', 'a budget holds for a day or a month');
-      if (typeof limit.max !== 'string') fault('max', 'write amounts as text, such as "12.50"');
-      else if (Number(limit.max) > LARGEST_AMOUNT) fault('max', `at most ${LARGEST_AMOUNT} US dollars`);
+      if (isRate) fault('per', 'must be day or month for a budget');
+      if (typeof limit.max !== 'string') fault('max', 'must be text for cost, such as "12.50"');
+      else if (Number(limit.max) > LARGEST_AMOUNT)
+        fault('max', `must be at most ${LARGEST_AMOUNT} US dollars`);
     } else {
-      if (typeof limit.max === 'string') fault('max', 'write counts as whole numbers');
-      if (limit.currency) fault('currency', 'only limits of `cost` have one');
+      if (typeof limit.max === 'string') fault('max', 'must be a whole number');
+      if (limit.currency) fault('currency', 'is only allowed for cost');
     }
-    if (limit.burst && !isRate) fault('burst', 'only limits per second and minute have one');
-    if (isRate && limit.max === 0) fault('max', 'must be at least 1; a limit of nothing is one per day');
+    if (limit.burst && !isRate) fault('burst', 'is only allowed per second and per minute');
+    if (isRate && limit.max === 0)
+      fault('max', 'must be at least 1; to allow nothing, set a limit of 0 per day');
   });
 
 export type LimitDocument = z.infer<typeof limitSchema>;
@@ -96,7 +98,7 @@ export const limitList = z
         context.addIssue({
           code: 'custom',
           path: [index],
-          message: `is the second of ${what} (${limit.mode})`,
+          message: `duplicates the limit of ${what} (${limit.mode})`,
         });
       }
       seen.add(kind);

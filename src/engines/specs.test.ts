@@ -53,6 +53,6 @@ test('an engine is a provider that targets may name, and no other may have its n
   const target = 'models: [{ id: m, targets: [{ provider: a, model: x }] }]\n';
   expect(() => loadText(`providers: []\n${CONFIG}${target}`)).not.toThrow();
   expect(() => loadText(`providers: [{ id: a, kind: openai }]\n${CONFIG}`)).toThrow(
-    'engines.commands[0].id: duplicate id "a"; another provider has it already',
+    'engines.commands[0].id: duplicate id "a"; another provider already has it',
   );
 });

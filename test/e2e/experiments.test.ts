@@ -293,13 +293,13 @@ test('impossible settings are found when the configuration is checked', () => {
     found = String(error);
   }
   for (const problem of [
-    'models[0].canary.model: is this model itself',
+    'models[0].canary.model: refers to the model itself',
     'models[0].canary: cannot go together with split',
-    'models[0].split[0].name: is a name that the gateway gives itself; choose another',
-    'models[1].split: the percents add up to 110, which is more than 100',
-    'models[1].split[1].name: another variant has this name already',
+    'models[0].split[0].name: is reserved; choose another name',
+    'models[1].split: the percentages add up to 110; at most 100 is allowed',
+    'models[1].split[1].name: another variant already has this name',
     'models[1].split[1].model: unknown model "nobody"',
-    'models[2].fallbacks_on.context_window[0]: fallbacks go round in a circle: c -> d -> c',
+    'models[2].fallbacks_on.context_window[0]: fallbacks form a cycle: c -> d -> c',
     'models[2].strategy: unknown value "clever"',
   ]) {
     expect(found).toContain(problem);

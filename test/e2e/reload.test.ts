@@ -86,7 +86,7 @@ describe('a changed file', () => {
     await gateway.waitForOutput(/"level":"error"[^\n]*not reloaded[^\n]*weir\.yaml:2:1 /);
     rmSync(gateway.configPath);
     await gateway.waitForOutput(
-      /"level":"error"[^\n]*not reloaded[^\n]*weir\.yaml {2}(?:is gone|there is no such file)/,
+      /"level":"error"[^\n]*not reloaded[^\n]*weir\.yaml {2}(?:was removed|there is no such file)/,
     );
     expect(await statusOf('chat')).toBe(200);
   });
