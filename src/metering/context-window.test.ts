@@ -8,7 +8,7 @@ const provider = testProvider({ profile: { dataNames: { prices: 'openai', models
 const modelData = await new ModelData(() => new Date('2026-10-01T00:00:00Z')).load();
 const windows = new ContextWindows(modelData, new TextCounter());
 
-/** One token, and four letters with its space. */
+/** One token: four letters and a space. */
 const WORD = ' the';
 
 function check(model: string, words: number, facts: { contextWindow?: number } = { contextWindow: 5_000 }) {
@@ -20,7 +20,7 @@ function check(model: string, words: number, facts: { contextWindow?: number } =
   );
 }
 
-test('a conversation that fills the window is refused, with what was counted and what is allowed', async () => {
+test('a conversation that exceeds the window is rejected, with both numbers', async () => {
   expect(await check('gpt-4o', 5_200)).toMatchObject({
     code: 'context_length_exceeded',
     status: 400,
@@ -29,12 +29,12 @@ test('a conversation that fills the window is refused, with what was counted and
   });
 });
 
-test('what fits to the token is not refused', async () => {
+test('a conversation that fits exactly is not rejected', async () => {
   expect(await check('gpt-4o', 5_000)).toBeUndefined();
   expect(await check('gpt-4-turbo', 4_999)).toBeUndefined();
 });
 
-test('what can not be told is left to the provider, at once', () => {
+test('where the size is uncertain, the provider decides, without a promise', () => {
   expect(check('claude-sonnet-4-5', 20_000)).toBeUndefined();
   expect(check('some-model', 20_000, {})).toBeUndefined();
   expect(check('gpt-4o', 1_000)).toBeUndefined();

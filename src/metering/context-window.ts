@@ -5,18 +5,18 @@ import type { ModelData, ModelOverrides } from './model-data.ts';
 import type { TokenCounter, Vocabulary } from './text-counter.ts';
 import { countable } from './token-count.ts';
 
-/** Models whose vocabulary is published, so that their tokens can be counted and not only guessed. */
+/** Models with a published vocabulary, so that their tokens can be counted instead of estimated. */
 const PUBLISHED: readonly (readonly [name: RegExp, vocabulary: Vocabulary])[] = [
   [/^(?:openai\/)?(?:gpt-(?:4o|4\.1|4\.5|5)|chatgpt-4o|o[134](?:-|$))/, 'o200k_base'],
   [/^(?:openai\/)?(?:gpt-4(?:-|$)|gpt-3\.5-turbo|gpt-35-turbo)/, 'cl100k_base'],
 ];
-/** Shorter bodies fit into any window there is: a token is rarely less than two letters. UTF-16 units. */
+/** Shorter bodies fit into every context window: a token is rarely less than two characters. UTF-16 code units. */
 const SHORT = 8_000;
 const LETTERS_PER_TOKEN = 2;
-/** A cut adds a token or two to a count, never more than this. */
+/** A cut adds one or two tokens to a count, at most this many. */
 const PER_CUT = 4;
 
-/** Finds conversations that are longer than a model's context window before a provider has to refuse them. */
+/** Rejects conversations that are longer than a model's context window, before an attempt is sent. */
 export class ContextWindows {
   constructor(
     private readonly data: ModelData,
@@ -24,9 +24,12 @@ export class ContextWindows {
   ) {}
 
   /**
-   * Only what is sure is refused: the words alone, by the model's own vocabulary, fill the window. Where the
-   * vocabulary is not published, or tools and media decide, the provider is asked.
-   * @returns nothing where it may fit, at once if that is plain to see
+   * Rejects only when the text alone, counted with the model's own vocabulary, exceeds the window. Without a published
+   * vocabulary, or when tools and media decide, the provider decides.
+   *
+   * @param facts the model's configured facts, which override the data
+   * @returns the error `context_length_exceeded`; undefined when the conversation may fit, without a promise where its
+   *   length alone shows that
    */
   check(
     call: InferenceCall,

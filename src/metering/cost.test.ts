@@ -14,7 +14,7 @@ test.each([
   expect(costOf(price, { ...usage, raw: {} })).toBe(cost);
 });
 
-test('tiers count from so many input tokens on', () => {
+test('a tier applies from its number of input tokens', () => {
   const tiered = {
     input: { base: '3', tiers: [{ fromTokens: 200_000, price: '6' }] },
     output: { base: '0' },
@@ -23,12 +23,12 @@ test('tiers count from so many input tokens on', () => {
   expect(costOf(tiered, { inputTokens: 200_000, raw: {} })).toBe('1.2');
 });
 
-test('what has no price has no cost, unless there is none of it', () => {
+test('an unknown price makes the cost unknown, unless no token needs it', () => {
   expect(costOf({ input: { base: '1' } }, { inputTokens: 5, outputTokens: 5, raw: {} })).toBeUndefined();
   expect(costOf({ input: { base: '1' } }, { inputTokens: 5, raw: {} })).toBe('0.000005');
 });
 
-test('no sum is ever off, however small the parts', () => {
+test('sums are exact for parts of any size', () => {
   const cents = fc.integer({ min: 0, max: 10 ** 9 });
   fc.assert(
     fc.property(fc.nat(10 ** 6), fc.nat(10 ** 6), cents, cents, (input, output, inRate, outRate) => {

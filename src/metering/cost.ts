@@ -2,7 +2,7 @@ import type { Usage } from '../core/usage.ts';
 import { costPico, dollarsOfPico } from './price.ts';
 import type { ModelPrice } from './price-data.ts';
 
-/** A decimal number as a whole one and how many of its digits stand behind the point. */
+/** A decimal number: an integer, and how many of its digits are after the decimal point. */
 interface Decimal {
   readonly units: bigint;
   readonly places: number;
@@ -27,8 +27,9 @@ function format({ units, places }: Decimal): string {
 }
 
 /**
- * What an answer costs in US dollars, as a decimal. Cached input has its own price where there is one, and else that of
- * input; a price that is not known makes the cost unknown, not zero, and so does one by time, before that is known.
+ * Cost of a response. Cached input has the price of input where it has none of its own.
+ *
+ * @returns US dollars as an exact decimal; undefined, not zero, when a price is unknown or depends on the duration
  */
 export function costOf(price: ModelPrice, usage: Usage): string | undefined {
   if (price.time) return undefined;
@@ -38,7 +39,7 @@ export function costOf(price: ModelPrice, usage: Usage): string | undefined {
 
 const NANO_PLACES = 9;
 
-/** US dollars as whole thousand-millionths, for metrics and comparisons; what is finer is dropped. */
+/** @param cost US dollars, as a decimal. @returns 10^-9 US dollars, rounded down; for metrics and comparisons */
 export function nanoUsd(cost: string): number {
   const { units, places } = parse(cost);
   const scaled =
@@ -48,7 +49,7 @@ export function nanoUsd(cost: string): number {
   return Number(scaled);
 }
 
-/** The exact sum of two amounts, as decimals. */
+/** @returns the exact sum of two decimals */
 export function addCosts(a: string, b: string): string {
   return format(add(parse(a), parse(b)));
 }

@@ -1,41 +1,45 @@
 import { Worker } from 'node:worker_threads';
 import type { TokenCount, TokenCounter, Vocabulary } from './text-counter.ts';
 
-/** What the thread is asked, and what it answers. */
+/** A message to the thread. */
 export interface CountQuestion {
   readonly id: number;
   readonly texts: readonly string[];
   readonly vocabulary: Vocabulary;
+  /** Counting stops at this number of tokens; undefined counts everything. */
   readonly enough: number | undefined;
 }
+
+/** A message from the thread. */
 export type CountAnswer =
   | { readonly id: number; readonly count: TokenCount }
   | { readonly id: number; readonly error: string };
 
-/** A thread that counts. */
+/** The thread, as `CounterThread` sees it. */
 export interface CountingThread {
   ask(question: CountQuestion): void;
 }
 
-/** Told what a thread has to say. */
+/** Receives events of the thread. */
 export interface ThreadListener {
   answered(answer: CountAnswer): void;
-  /** It is of no use any more. */
+  /** The thread has ended. */
   failed(error: Error): void;
 }
 
 /**
- * Counts in a thread of its own, which begins when it is first needed: most gateways never count, since providers do, and
- * those that do are not held up for the half second that a vocabulary takes to be read.
+ * Counts tokens in a thread, so that the event loop does not wait the half second that loading a vocabulary takes. The
+ * thread starts on first use, because most gateways never count: providers do.
  */
 export class CounterThread implements ThreadListener, TokenCounter {
   #thread: CountingThread | undefined;
   #next = 0;
   readonly #waiting = new Map<number, PromiseWithResolvers<TokenCount>>();
 
-  /** @param start begins a thread; injected for tests */
+  /** @param start starts the thread */
   constructor(private readonly start: (listener: ThreadListener) => CountingThread = startThread) {}
 
+  /** @throws Error when the thread fails; the next call starts another one */
   count(texts: readonly string[], vocabulary: Vocabulary, enough?: number): Promise<TokenCount> {
     const waiting = Promise.withResolvers<TokenCount>();
     this.#next += 1;
@@ -45,8 +49,6 @@ export class CounterThread implements ThreadListener, TokenCounter {
     return waiting.promise;
   }
 
-  // Events of the thread.
-
   answered(answer: CountAnswer): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
@@ -55,19 +57,19 @@ export class CounterThread implements ThreadListener, TokenCounter {
   }
 
   failed(error: Error): void {
-    // The next question begins another.
+    // The next call starts another thread.
     this.#thread = undefined;
     const all = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const one of all) {
-      one.reject(new Error(`the tokenizer's thread has failed: ${error.message}`, { cause: error }));
+      one.reject(new Error(`the tokenizer thread failed: ${error.message}`, { cause: error }));
     }
   }
 }
 
 function startThread(listener: ThreadListener): CountingThread {
   const worker = new Worker(new URL('./counter-worker.ts', import.meta.url));
-  // Counting keeps no process alive.
+  // The thread must not keep the process alive.
   worker.unref();
   worker.on('message', (answer: CountAnswer) => listener.answered(answer));
   worker.on('error', (error: Error) => listener.failed(error));

@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import type { CountAnswer, CountQuestion } from './counter-thread.ts';
 import { TextCounter } from './text-counter.ts';
 
-/** The thread of `CounterThread`: answers questions as they come. */
+/** The thread of `CounterThread`. */
 
 const counter = new TextCounter();
 const answer = (given: CountAnswer) => parentPort?.postMessage(given);

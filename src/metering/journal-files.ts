@@ -4,13 +4,13 @@ import { AppendFile } from '../platform/append-file.ts';
 
 const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
 
-/** Bytes of one file: a thousand events, or two thousand where there are many. Making and storing it takes a moment each. */
+/** Bytes of one file: 1,000 events, or 2,000 at high rates. Each file is created once and stored in one transaction. */
 const SMALLEST_FILE = 256 * 1024;
 const LARGEST_FILE = 512 * 1024;
-/** Bytes that one character may take. */
+/** Maximum bytes of a UTF-16 code unit in UTF-8. */
 const MOST_BYTES = 3;
 
-/** Files of usage that waits to be stored: one that grows, and those that are closed. */
+/** The journal's files on the local disk: the current one, and closed ones that are not stored yet. */
 export class JournalFiles {
   #file: AppendFile | undefined;
   #number = 0;
@@ -18,7 +18,10 @@ export class JournalFiles {
   #full = false;
 
   /**
-   * @param boot tells this process from others, and from those that had its number before
+   * @param folder created when missing, readable by its owner only
+   * @param boot hexadecimal id of this process, because process ids are reused
+   * @param isAlive whether a process with this id is running
+   * @throws Error when the folder cannot be created
    */
   constructor(
     private readonly folder: string,
@@ -29,7 +32,7 @@ export class JournalFiles {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
-  /** Files of processes that are gone, the oldest first. */
+  /** @returns names of the files of processes that no longer run, in order */
   leftovers(): string[] {
     return readdirSync(this.folder)
       .filter((name) => {
@@ -41,7 +44,12 @@ export class JournalFiles {
       .sort();
   }
 
-  /** @returns false when the file that grows has no room for it: another is to be begun */
+  /**
+   * Appends to the current file.
+   *
+   * @returns false when it does not fit; call `rotate` and append again
+   * @throws Error when the disk is full or not writable
+   */
   append(text: string): boolean {
     this.#file ??= new AppendFile(
       join(this.folder, this.#name()),
@@ -52,12 +60,12 @@ export class JournalFiles {
     return appended;
   }
 
-  /** The next text begins another file. @returns the name of the one that has grown so far */
+  /** Closes the current file; the next text starts another. @returns the name of the closed file */
   rotate(): string {
     const name = this.#name();
     this.#file = undefined;
     this.#number += 1;
-    // As large as is filled between two times that it is emptied: each is a transaction in a database.
+    // Sized to fill once between two flushes, because each file is one transaction.
     this.#size = this.#full
       ? Math.min(2 * this.#size, LARGEST_FILE)
       : Math.max(this.#size / 2, SMALLEST_FILE);
@@ -65,7 +73,7 @@ export class JournalFiles {
     return name;
   }
 
-  /** The text of a file that no longer grows. */
+  /** @returns the text of a closed file; empty when it does not exist */
   read(name: string): string {
     const path = join(this.folder, name);
     if (!existsSync(path)) return '';
@@ -74,6 +82,7 @@ export class JournalFiles {
     return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
   }
 
+  /** Deletes a file, if it exists. */
   remove(name: string): void {
     rmSync(join(this.folder, name), { force: true });
   }

@@ -19,7 +19,7 @@ describe('prices', () => {
     });
   });
 
-  test('know tiers, and names with regions and dates', () => {
+  test('have tiers, and are found by names with regions and dates', () => {
     expect(lookUpPrice('anthropic', 'claude-sonnet-4-5', DAY)?.price.input).toEqual({
       base: '3',
       tiers: [{ fromTokens: 200_000, price: '6' }],
@@ -42,7 +42,7 @@ describe('capabilities', () => {
     expect(lineOf(model)).toBe(line);
   });
 
-  test('are those of the model, or of its line where it is too new', () => {
+  test('are those of the model, or of its line for a new model', () => {
     expect(lookUpCapabilities('openai', 'gpt-5')).toMatchObject({
       contextWindow: 400_000,
       capabilities: { tools: true, vision: true, reasoning: true },
@@ -55,7 +55,7 @@ describe('capabilities', () => {
   });
 });
 
-test('what the configuration says wins', async () => {
+test('the configuration overrides the data', async () => {
   const data = await new ModelData(() => DAY).load();
   const provider = testProvider({ profile: { dataNames: { prices: 'openai', models: 'openai' } } });
   const target = testTarget(provider, 'gpt-4o-mini');
@@ -82,25 +82,25 @@ describe('tokens', () => {
       },
     ],
   };
-  test('are those of text and media, by rule where text is not all', () => {
+  test('are those of text, and of media by rule', () => {
     expect(countable(request)).toEqual({ words: ['ab', 'cde'], rest: [], fixed: 3 + 4 + 4 + 800 });
     expect(vocabularyFactor('anthropic/Claude-x')).toBe(1.2);
     expect(vocabularyFactor('gpt-5')).toBe(1);
   });
 
-  test('text is counted by a real tokenizer', async () => {
+  test('text is counted by a tokenizer', async () => {
     const one: ChatRequest = {
       messages: [{ role: 'user', content: [{ type: 'text', text: 'hello world' }] }],
     };
     expect(await new Tokenizer(new TextCounter()).estimate(one, 'gpt-5')).toBe(3 + 4 + 2);
   });
 
-  test('text that looks like a control token is text', async () => {
+  test('text that looks like a control token is counted as text', async () => {
     const { tokens } = await new TextCounter().count(['a <|endoftext|> b'], 'o200k_base');
     expect(tokens).toBeGreaterThan(3);
   });
 
-  test('runs without a space are cut, and others get a turn', async () => {
+  test('runs without a space are cut, and other tasks run in between', async () => {
     let turns = 0;
     const tokenizer = new TextCounter(async () => {
       turns += 1;
@@ -111,7 +111,7 @@ describe('tokens', () => {
     expect(turns).toBe(3);
   });
 
-  test('pieces make up the same count where they are cut at spaces', async () => {
+  test('cuts at spaces do not change the count', async () => {
     const text = 'One word, two words; 3 more. '.repeat(3_000);
     const { countTokens } = await import('gpt-tokenizer/encoding/o200k_base');
     const { tokens, cuts } = await new TextCounter().count([text], 'o200k_base');
@@ -127,8 +127,8 @@ describe('tokens', () => {
   });
 });
 
-describe('counting in a thread', () => {
-  test('gives what counting here gives, for many at once', async () => {
+describe('CounterThread', () => {
+  test('returns the same counts as TextCounter, for concurrent calls', async () => {
     const thread = new CounterThread();
     const texts = ['one', 'two words', 'ünïcödé 💧'];
     const asked = await Promise.all(texts.map((text) => thread.count([text], 'o200k_base')));
@@ -137,7 +137,7 @@ describe('counting in a thread', () => {
     expect((await thread.count(['a b c d e f g h'], 'o200k_base', 1)).tokens).toBeGreaterThan(0);
   });
 
-  test('says so when the thread fails, and begins another for the next', async () => {
+  test('rejects when the thread fails, and starts another one for the next call', async () => {
     const listeners: ThreadListener[] = [];
     const thread = new CounterThread((listener) => {
       listeners.push(listener);

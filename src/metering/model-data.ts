@@ -4,17 +4,17 @@ import type { lookUpModel } from './model-lookup.ts';
 
 export type { ModelInfo, ModelOverrides } from './model-info.ts';
 
-/** Facts about models, from kept data and the configuration. Looked up once for each model. */
+/** Facts about models, from the data packages and the configuration. Cached by model and day. */
 export class ModelData {
   readonly #known = new Map<string, ModelInfo>();
   #lookUp: typeof lookUpModel | undefined;
 
-  /** @param today prices change; looked up again when the day is another */
+  /** @param today returns the current date: prices depend on it */
   constructor(private readonly today: () => Date) {}
 
   /**
-   * Loads the kept data: 15 MiB that take about 80 ms, of which 50 ms in one piece. To be awaited before the first
-   * `of`; only the first call loads.
+   * Loads the data packages: 15 MiB, about 80 ms, of which 50 ms block the event loop. Await it before the first `of`.
+   * Only the first call loads.
    */
   async load(): Promise<this> {
     if (!this.#lookUp) {
@@ -25,14 +25,18 @@ export class ModelData {
     return this;
   }
 
-  /** @throws Error before `load` */
+  /**
+   * @param overrides the model's configured facts, which override the data
+   * @returns known facts; `sources` lists their origins
+   * @throws Error before `load`
+   */
   of({ provider, model }: Target, overrides: ModelOverrides = {}): ModelInfo {
     const day = this.today();
     const key = `${day.toISOString().slice(0, 10)} ${provider.kind} ${provider.profile.label} ${model}`;
     let info = this.#known.get(key);
     if (!info) {
       if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-      if (!this.#lookUp) throw new Error('the data of models is used before it is loaded');
+      if (!this.#lookUp) throw new Error('ModelData.load must be awaited before the first lookup');
       info = this.#lookUp(provider.profile.dataNames ?? {}, model, day);
       this.#known.set(key, info);
     }
@@ -40,7 +44,7 @@ export class ModelData {
   }
 }
 
-/** Clients may name any model of a provider, so what is kept has to end somewhere. */
+/** Bounds the cache, because clients can name any model of a provider. */
 const MAX_KNOWN = 10_000;
 
 function merge(info: ModelInfo, overrides: ModelOverrides): ModelInfo {

@@ -1,18 +1,18 @@
 import type { ModelCapabilities } from '../core/capabilities.ts';
 import type { ModelPrice } from './price-data.ts';
 
-/** What is known of a model. What is absent is not known. */
+/** Facts of one model. Absent fields are unknown. */
 export interface ModelInfo {
   readonly name?: string;
   readonly description?: string;
-  /** Tokens of prompt and answer together. */
+  /** Tokens of input and output together. */
   readonly contextWindow?: number;
   readonly maxOutputTokens?: number;
   readonly price?: ModelPrice;
   readonly capabilities: ModelCapabilities;
   readonly knowledgeCutoff?: string;
   readonly openWeights?: boolean;
-  /** Where it was found. */
+  /** Where the facts come from. */
   readonly sources: readonly (
     | 'configuration'
     | 'price data'
@@ -22,7 +22,7 @@ export interface ModelInfo {
   )[];
 }
 
-/** What the configuration says of a model; it wins over the data. */
+/** Configured facts of a model, which override the data. */
 export type ModelOverrides = Partial<
   Pick<ModelInfo, 'contextWindow' | 'maxOutputTokens' | 'price' | 'capabilities'>
 >;

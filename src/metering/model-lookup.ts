@@ -5,17 +5,19 @@ import { lookUpPrice } from './price-data.ts';
 
 const NOTHING: ModelInfo = { capabilities: {}, sources: [] };
 
-/** Does what the first lookup would otherwise do: 30 ms of validating and indexing. */
+/** Validates and indexes the data in advance, which takes 30 ms. */
 export const prepareLookUps: () => void = indexCapabilities;
 
 /**
- * What the kept data tell of a model.
- * @param names what the data call its provider
- * @param at prices change; the day counts
+ * Looks a model up in the data packages.
+ *
+ * @param names names of its provider in the price data and the capability data
+ * @param at the day of the prices
+ * @returns known facts; empty ones when the model is unknown
  */
 export function lookUpModel(names: { prices?: string; models?: string }, model: string, at: Date): ModelInfo {
   const { prices, models } = names;
-  // Without a vendor there is no list price: a model on one's own machine costs what its operator says.
+  // Without a vendor there is no list price: the operator of a self-hosted model configures it.
   const priced = prices === undefined ? undefined : lookUpPrice(prices, model, at);
   const capable = lookUpCapabilities(models, model);
   const special = specialPurpose(model);
@@ -34,7 +36,7 @@ export function lookUpModel(names: { prices?: string; models?: string }, model: 
   };
 }
 
-/** Models that are no chat models say so in their names; the data seldom does. */
+/** Names of models for reranking and embeddings say so; the data rarely does. */
 function specialPurpose(model: string): ModelCapabilities | undefined {
   if (/re-?rank/i.test(model)) return { rerank: true };
   return /embed/i.test(model) ? { embeddings: true } : undefined;

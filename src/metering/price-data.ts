@@ -1,29 +1,30 @@
 import { calcPrice } from '@pydantic/genai-prices';
 import { isRecord } from '../core/json.ts';
 
-/** US dollars per million tokens, as exact decimals. A tier counts from that many input tokens on. */
+/** US dollars per million tokens, as exact decimals. A tier applies from `fromTokens` input tokens. */
 export interface TokenPrice {
   readonly base: string;
   readonly tiers?: readonly { readonly fromTokens: number; readonly price: string }[];
 }
 
-/** List prices of one model. What is absent is not known, or not sold. */
+/** Prices of one model. Absent prices are unknown or do not apply. */
 export interface ModelPrice {
   readonly input?: TokenPrice;
   readonly output?: TokenPrice;
   readonly cachedInput?: TokenPrice;
   readonly cacheWrite?: TokenPrice;
-  /** For the time that a request takes: US dollars per hour, shared by so many. */
+  /** Price by duration: US dollars per hour, divided by the number of requests that share the machine. */
   readonly time?: { readonly perHour: string; readonly share: number };
 }
 
+/** A model in the price data. */
 export interface PricedModel {
   readonly contextWindow?: number;
   readonly description?: string;
   readonly price: ModelPrice;
 }
 
-/** The data package's names of what is paid for. */
+/** Names of the prices in the data package. */
 const FIELDS = {
   input: 'input_mtok',
   output: 'output_mtok',
@@ -31,7 +32,7 @@ const FIELDS = {
   cacheWrite: 'cache_write_mtok',
 } as const satisfies Record<Exclude<keyof ModelPrice, 'time'>, string>;
 
-/** Digits without an exponent; the data has at most a dozen decimals. */
+/** A decimal without an exponent; the data has at most 12 decimal places. */
 function decimal(value: number): string {
   return value.toFixed(12).replace(/\.?0+$/, '');
 }
@@ -51,9 +52,11 @@ function tokenPrice(value: unknown): TokenPrice | undefined {
 }
 
 /**
- * Price and context window from the kept price data, which is inside its package: nothing is fetched.
- * @param provider the data's name of the provider; without it, any provider that has the model
- * @param at prices change; the day counts
+ * Looks a model up in the price data of `@pydantic/genai-prices`, which is part of the package: nothing is fetched.
+ *
+ * @param provider the data's name of the provider; undefined finds the model at any provider
+ * @param at the day of the prices
+ * @returns undefined when the model is not in the data
  */
 export function lookUpPrice(provider: string | undefined, model: string, at: Date): PricedModel | undefined {
   const options = { timestamp: at, ...(provider === undefined ? {} : { providerId: provider }) };

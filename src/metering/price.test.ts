@@ -21,7 +21,7 @@ describe('cost', () => {
     expect(pico === undefined ? undefined : dollarsOfPico(pico)).toBe(dollars);
   });
 
-  test('is what the exact decimals say, wherever they fit', () => {
+  test('equals exact decimal arithmetic within its range', () => {
     const rate = fc.integer({ min: 0, max: 99_999_999 }).map((units) => (units / 1_000_000).toFixed(6));
     fc.assert(
       fc.property(rate, rate, fc.nat(10_000_000), fc.nat(1_000_000), (input, output, read, written) => {
@@ -33,18 +33,18 @@ describe('cost', () => {
     );
   });
 
-  test('of what is paid by the hour goes by time, shared by those who are served together', () => {
+  test('by the hour depends on the duration and the number of requests that share it', () => {
     const time = { perHour: '3.6', share: 4 };
     expect(costPico({ time }, usage(5, 5), 10_000)).toBe(2_500_000_000);
     expect(costPico({ ...price('1', '1'), time }, usage(5, 5), 10_000)).toBe(2_500_000_000 + 10_000_000);
   });
 
-  test('is not known where a price is not', () => {
+  test('is unknown where a price is unknown', () => {
     expect(costPico({ input: { base: '1' } }, usage(1, 1))).toBeUndefined();
     expect(costPico({ input: { base: '1' } }, usage(1, 0))).toBe(1_000_000);
   });
 
-  test('is charged to budgets rounded up', () => {
+  test('is rounded up for budgets', () => {
     expect([nanoOfPico(0), nanoOfPico(1), nanoOfPico(1_000), nanoOfPico(1_001)]).toEqual([0, 1, 1, 2]);
   });
 });

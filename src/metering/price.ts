@@ -8,15 +8,16 @@ const HOUR_MS = 3_600_000n;
 const ZERO = 48;
 
 /**
- * What an answer costs, in whole millionths of a millionth of a US dollar: exact for prices with up to six decimals per
- * million tokens, as list prices have, and for up to 9,007 dollars; of finer ones the sum is rounded, half up, once.
- * @param durationMs how long the attempt took, for what is paid by time
- * @returns nothing where a price is not known
+ * Cost of one attempt. Exact for prices with up to six decimals per million tokens, as list prices have; with finer
+ * prices, the sum is rounded once, half up.
+ *
+ * @param durationMs duration of the attempt, for prices by time
+ * @returns 10^-12 US dollars, exact up to 9,007 dollars; undefined when a price is unknown
  */
 export function costPico(price: ModelPrice, usage: Usage, durationMs = 0): number | undefined {
   const { time } = price;
   const forTime = time ? timePico(time, durationMs) : 0;
-  // Whoever pays by the hour pays for tokens only where they have a price too.
+  // With a price by time, tokens cost only where they have a price too.
   if (time && !price.input && !price.output) return forTime;
   const forTokens = tokensPico(price, usage);
   return forTokens === undefined ? undefined : forTokens + forTime;
@@ -40,20 +41,20 @@ function tokensPico(price: ModelPrice, usage: Usage): number | undefined {
   return Number.isSafeInteger(sum) ? sum : exactly(price, usage);
 }
 
-/** Not a number where the price is not known, or is no whole number for a token. */
+/** @returns NaN when the price is unknown, or has a fraction of 10^-12 dollars per token */
 function partPico(rate: TokenPrice | undefined, tokens: number, inputTokens: number): number {
   if (tokens === 0) return 0;
   return rate ? tokens * (picoPerToken(tiered(rate, inputTokens)) ?? Number.NaN) : Number.NaN;
 }
 
-/** As whole thousand-millionths, rounded up: what a budget is charged. */
+/** @returns 10^-9 US dollars, rounded up: the amount that budgets are charged */
 export function nanoOfPico(pico: number): number {
   return Math.ceil(pico / PICO_PER_NANO);
 }
 
-/** As a decimal number of US dollars. */
+/** @param pico 10^-12 US dollars. @returns US dollars as an exact decimal */
 export function dollarsOfPico(pico: number | bigint): string {
-  // Numbers beyond these are written with an exponent.
+  // Larger numbers would be formatted with an exponent.
   const exact = typeof pico === 'number' && !Number.isSafeInteger(pico) ? BigInt(pico) : pico;
   const digits = String(exact < 0 ? -exact : exact).padStart(PICO_PLACES + 1, '0');
   const point = digits.length - PICO_PLACES;
@@ -69,17 +70,18 @@ function rateOf(price: ModelPrice, part: number): TokenPrice | undefined {
   return part === 2 ? (price.cacheWrite ?? price.input) : price.output;
 }
 
-/** The rate that holds for so many input tokens. */
+/** The price of the highest tier that the input tokens reach. */
 function tiered({ base, tiers }: TokenPrice, inputTokens: number): string {
   let rate = base;
   if (tiers) for (const { fromTokens, price } of tiers) if (inputTokens >= fromTokens) rate = price;
   return rate;
 }
 
+/** Parsed prices. They come from the data packages and the configuration, never from clients. */
 const known = new Map<string, number | undefined>();
 const MAX_KNOWN = 10_000;
 
-/** From US dollars per million tokens; nothing where that is no whole number. */
+/** @param perMillion US dollars per million tokens. @returns 10^-12 US dollars per token; undefined when not an integer */
 function picoPerToken(perMillion: string): number | undefined {
   const found = known.get(perMillion);
   if (found !== undefined || known.has(perMillion)) return found;
@@ -99,7 +101,7 @@ function exactly(price: ModelPrice, usage: Usage): number | undefined {
     cacheWriteTokens,
     outputTokens,
   ];
-  // With 18 decimals: of prices per million tokens with up to twelve.
+  // Sum with 18 decimals, for prices per million tokens with up to 12.
   let sum = 0n;
   for (const [part, count] of tokens.entries()) {
     if (count === 0) continue;

@@ -2,11 +2,13 @@ import type { Target } from '../providers/types.ts';
 import type { ModelData, ModelOverrides } from './model-data.ts';
 import type { ModelPrice } from './price-data.ts';
 
-/** A price that holds for some models, some tenants and some time, in place of the list price. */
+/** A configured price that replaces the list price for some models, tenants and times. */
 export interface PriceRule {
-  /** Of upstream models; `*` at the end stands for anything. */
+  /** Name of the upstream model; a trailing `*` matches any suffix. */
   readonly model: string;
+  /** Provider id; null for all. */
   readonly provider: string | null;
+  /** Tenant id; null for all. */
   readonly tenant: string | null;
   /** Unix milliseconds: from inclusive, until exclusive. */
   readonly from: number;
@@ -16,7 +18,7 @@ export interface PriceRule {
 
 const DAY_MS = 86_400_000;
 
-/** What things cost: by the first rule that fits, else as the model is configured, else by list prices of the day. */
+/** Finds the price of a target: the first matching rule, else the model's configured price, else the list price. */
 export class Prices {
   /** List prices by target, as of a day. */
   readonly #listed = new WeakMap<Target, { readonly day: number; readonly price: ModelPrice | undefined }>();
@@ -29,7 +31,11 @@ export class Prices {
     private readonly rules: readonly PriceRule[],
   ) {}
 
-  /** @param at Unix milliseconds */
+  /**
+   * @param facts the model's configured facts
+   * @param at Unix milliseconds
+   * @returns undefined when no price is known
+   */
   of(target: Target, facts: ModelOverrides | undefined, tenant: string, at: number): ModelPrice | undefined {
     for (const rule of this.#rulesOf(target)) if (holds(rule, tenant, at)) return rule.price;
     const day = Math.floor(at / DAY_MS);

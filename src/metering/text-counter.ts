@@ -1,18 +1,17 @@
 /** A published vocabulary. */
 export type Vocabulary = 'o200k_base' | 'cl100k_base';
 
-/** Counts the tokens of a text. */
 type CountTokens = (text: string) => number;
 
-/** How much is counted before others have a turn: some milliseconds. UTF-16 units. */
+/** UTF-16 code units counted before other tasks run: a few milliseconds. */
 const TURN = 32_768;
 /**
- * The longest run without a space that is counted whole: the work grows with the square of a run's length, so that
- * 50,000 letters in a row would take minutes. Real words, and sentences in scripts without spaces, are shorter.
+ * Longer runs without a space are cut: the tokenizer takes time quadratic in a run's length, so 50,000 letters in a row
+ * would take minutes. Words, and sentences in scripts without spaces, are shorter.
  */
 const LONGEST_RUN = 128;
 const LONG_RUNS = new RegExp(`\\S{${LONGEST_RUN},}`, 'g');
-/** Text that looks like a vocabulary's control tokens is text, wherever a client wrote it. */
+/** Text of a client that looks like a control token is counted as text. */
 const AS_TEXT = { disallowedSpecial: new Set<string>() };
 
 const VOCABULARIES: Readonly<Record<Vocabulary, () => Promise<CountTokens>>> = {
@@ -26,7 +25,7 @@ const VOCABULARIES: Readonly<Record<Vocabulary, () => Promise<CountTokens>>> = {
   },
 };
 
-/** Tokens of texts; `cuts` is how often a text was cut where its tokenizer would not have cut it. */
+/** Tokens of texts. `cuts` is the number of cuts inside texts, each of which may add a token or two. */
 export interface TokenCount {
   readonly tokens: number;
   readonly cuts: number;
@@ -34,15 +33,19 @@ export interface TokenCount {
 
 /** Counts the tokens of texts with published vocabularies. */
 export interface TokenCounter {
-  /** @param enough counting stops here, and what was counted so far is given back */
+  /**
+   * @param enough counting stops at this number of tokens
+   * @returns the tokens counted so far
+   * @throws Error when the vocabulary cannot be loaded
+   */
   count(texts: readonly string[], vocabulary: Vocabulary, enough?: number): Promise<TokenCount>;
 }
 
-/** Real tokenizers, read into memory (about 100 MB and 0.4 s each) when first needed. */
+/** Counts with the tokenizers of `gpt-tokenizer`, each loaded on first use: about 100 MB and 0.4 s. */
 export class TextCounter implements TokenCounter {
   readonly #loading = new Map<Vocabulary, Promise<CountTokens>>();
 
-  /** @param pause gives others a turn; injected for tests */
+  /** @param pause resolves after other tasks have run */
   constructor(
     private readonly pause: () => Promise<void> = () => new Promise((resume) => setImmediate(resume)),
   ) {}
@@ -81,7 +84,7 @@ export class TextCounter implements TokenCounter {
   }
 }
 
-/** A text in pieces that are quick to count: cut before spaces where it can be, inside long runs where it must be. */
+/** Cuts a text into pieces that are fast to count: before spaces, and inside runs that are too long. */
 function* pieces(text: string): Generator<string> {
   let start = 0;
   while (start < text.length) {

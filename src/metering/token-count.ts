@@ -1,36 +1,37 @@
 import type { ChatRequest, Message, UserPart } from '../core/chat/request.ts';
 
-/** What a conversation costs beside its words: roles and separators. */
+/** Tokens of a message besides its text: role and separators. */
 const PER_MESSAGE = 4;
 const PER_REQUEST = 3;
-/** Vendors count images by their pixels, which are not looked at here: a middling picture. */
+/** Vendors count images by their pixels, which Weir does not decode: a medium-sized image. */
 const PER_IMAGE = 800;
 const PER_LOW_DETAIL_IMAGE = 85;
-/** A few pages, or some seconds of sound. */
+/** A few pages, or some seconds of audio. */
 const PER_FILE = 1_500;
 
-/** Vocabularies differ; measured against OpenAI's newest, others need this much more for ordinary text. */
+/** Tokens that other vocabularies need for ordinary text, relative to `o200k_base`; measured. */
 const FACTORS: readonly (readonly [family: RegExp, factor: number])[] = [
   [/claude/, 1.2],
   [/command|mistral|mixtral|magistral|codestral|llama|qwen|deepseek/, 1.1],
 ];
 
-/** How many tokens a model needs for what OpenAI's newest vocabulary says in one. */
+/** @returns tokens of the model's vocabulary for each token of `o200k_base`, at least 1 */
 export function vocabularyFactor(model: string): number {
   const name = model.toLowerCase();
   return FACTORS.find(([family]) => family.test(name))?.[1] ?? 1;
 }
 
-/** A conversation as what has to be counted. */
+/** The parts of a conversation that use tokens. */
 export interface Countable {
-  /** Words of the conversation, which every provider hands to the model as they are. */
+  /** Text that every provider passes to the model unchanged. */
   readonly words: readonly string[];
-  /** Tools, schemas and earlier thinking, which providers put into words of their own. */
+  /** Tools, schemas and earlier reasoning, which providers render in their own way. */
   readonly rest: readonly string[];
-  /** Tokens of all else, by rule. */
+  /** Tokens of everything else, by rule. */
   readonly fixed: number;
 }
 
+/** @returns the texts to count, and the tokens of messages, images and files by rule */
 export function countable(request: ChatRequest): Countable {
   const counted = { words: [] as string[], rest: [] as string[], fixed: PER_REQUEST };
   for (const message of request.messages) {

@@ -2,17 +2,20 @@ import type { ChatRequest } from '../core/chat/request.ts';
 import type { TokenCount, TokenCounter, Vocabulary } from './text-counter.ts';
 import { countable, vocabularyFactor } from './token-count.ts';
 
-/** Beyond this, the rest of a text is counted by its length. UTF-16 units. */
+/** UTF-16 code units of a text that are counted; the rest is estimated by its length. */
 const LONGEST_COUNTED = 400_000;
 const CHARACTERS_PER_TOKEN = 4;
 
-/** Tokens of conversations and texts, as well as they can be told here. */
+/** Estimates the tokens of conversations and counts those of texts. */
 export class Tokenizer implements TokenCounter {
   constructor(private readonly counter: TokenCounter) {}
 
   /**
-   * Input tokens of a conversation as well as they can be told here: text by a real tokenizer, media by rule.
-   * An estimate, and to be shown as one.
+   * Estimates the input tokens of a conversation: text with a tokenizer, media by rule.
+   *
+   * @param model its vocabulary's size relative to `o200k_base` is taken into account
+   * @returns an estimate, to be labelled as one
+   * @throws Error when the tokenizer fails
    */
   async estimate(request: ChatRequest, model: string): Promise<number> {
     const { words, rest, fixed } = countable(request);
@@ -25,7 +28,7 @@ export class Tokenizer implements TokenCounter {
     return Math.ceil((fixed + tokens + uncounted / CHARACTERS_PER_TOKEN) * vocabularyFactor(model));
   }
 
-  /** @param enough counting stops here, and what was counted so far is given back */
+  /** See `TokenCounter.count`. */
   count(texts: readonly string[], vocabulary: Vocabulary, enough?: number): Promise<TokenCount> {
     return this.counter.count(texts, vocabulary, enough);
   }

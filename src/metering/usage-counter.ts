@@ -3,10 +3,11 @@ import { estimateTokenCount } from '../core/token-estimate.ts';
 import { vocabularyFactor } from './token-count.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Counts what upstreams have not counted, with a real tokenizer. */
+/** Counts tokens that an upstream did not report. */
 export class UsageCounter {
   constructor(private readonly tokenizer: Tokenizer) {}
 
+  /** @returns an estimate of the call's input tokens. @throws Error when the tokenizer fails */
   async input(call: InferenceCall, model: string): Promise<number> {
     switch (call.operation) {
       case 'chat':
@@ -19,6 +20,7 @@ export class UsageCounter {
     }
   }
 
+  /** @returns an estimate of the text's tokens. @throws Error when the tokenizer fails */
   async output(text: string, model: string): Promise<number> {
     const { tokens } = await this.tokenizer.count([text], 'o200k_base');
     return Math.ceil(tokens * vocabularyFactor(model));

@@ -64,11 +64,11 @@ function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<str
   });
   return { journal, written, trouble, down };
 }
-/** What is added is on disk when the step is over. */
+/** Added events are on the disk when `add` returns. */
 const stepped = () => Promise.resolve();
 
-describe('usage on its way', () => {
-  test('is on the disk at once, handed over in order, and then gone from it', async () => {
+describe('usage in the journal', () => {
+  test('is on the disk at once, stored in order, and then deleted', async () => {
     const path = folder();
     const { journal, written } = journalIn(path);
     for (const id of ['1', '2', '3']) journal.add(event(id));
@@ -79,7 +79,7 @@ describe('usage on its way', () => {
     expect([written, journal.pending, readdirSync(path)]).toEqual([['1', '2', '3'], 0, []]);
   });
 
-  test('of a process that was killed is handed over by the next; a line that was cut is told', async () => {
+  test('of a killed process is stored by the next one; an incomplete line is reported', async () => {
     const path = folder();
     const dead = journalIn(path, { down: new Set(['a']) });
     for (const id of ['1', '2 💧']) dead.journal.add(event(id));
@@ -93,7 +93,7 @@ describe('usage on its way', () => {
     expect(readdirSync(path)).toEqual(['other.txt']);
   });
 
-  test('of a process that lives is left to it', async () => {
+  test('of a running process is left to it', async () => {
     const path = folder();
     writeFileSync(join(path, 'usage-43-b0-0.ndjson'), `${lineOf(event('3'))}\n`);
     const { journal, written } = journalIn(path);
@@ -101,7 +101,7 @@ describe('usage on its way', () => {
     expect([written, readdirSync(path)]).toEqual([[], ['usage-43-b0-0.ndjson']]);
   });
 
-  test('waits while a database is down, and holds nobody else up', async () => {
+  test('waits while a database is unreachable, without delaying other tenants', async () => {
     const path = folder();
     const { journal, written, down } = journalIn(path, { down: new Set(['b']) });
     journal.add(event('1', 'a'));
@@ -116,14 +116,14 @@ describe('usage on its way', () => {
     expect(readdirSync(path)).toEqual([]);
   });
 
-  test('of a tenant that is gone is dropped, loudly', async () => {
+  test('of a deleted tenant is dropped and reported', async () => {
     const { journal, trouble } = journalIn(folder());
     journal.add(event('1', 'gone'));
     await journal.flush();
     expect([journal.pending, trouble.length]).toEqual([0, 1]);
   });
 
-  test('fills as many files as it needs, and one event may be larger than a file', async () => {
+  test('fills any number of files, and one event may be larger than a file', async () => {
     const path = folder();
     const { journal, written } = journalIn(path, { down: new Set() });
     const count = 6_000;

@@ -6,61 +6,64 @@ import type { JournalFiles } from './journal-files.ts';
 export interface UsageJournalOptions {
   readonly files: JournalFiles;
   readonly sink: UsageSink;
-  /** Told of events that could not be stored now, and of those that no longer can be. */
+  /** Called when events cannot be stored for now (once per outage), and when events are dropped. */
   readonly onError: (message: string, error: unknown) => void;
-  /** Which server a tenant's database is on. */
+  /** @returns id of the server with the tenant's database */
   readonly serverOf: (tenant: string) => string;
-  /** True for a failure of the server, and not of one database. */
+  /** @returns true when a whole server is unreachable, not only one database */
   readonly isLost: (error: unknown) => boolean;
-  /** True for a failure that will not go away by itself: the tenant is gone, say. */
+  /** @returns true when retrying cannot succeed, such as for a deleted tenant */
   readonly isPermanent: (error: unknown) => boolean;
 }
 
-/** Events of closed segments that are held in memory, so that they need not be read again. */
+/** Events of closed segments that are kept in memory; older segments are read from their files again. */
 const MAX_HELD = 100_000;
+/** Events of one segment. */
 const MAX_SEGMENT = 20_000;
 
 interface Segment {
   readonly name: string;
   readonly count: number;
-  /** Undefined when it has to be read from its file. */
+  /** Undefined when the events must be read from the file. */
   batches: UsageBatches | undefined;
 }
 
 /**
- * Usage on its way to the databases. Every event is on the local disk before its request is forgotten, and is taken off
- * it only when a database has it: so a database that is down, and a gateway that is killed, lose nothing. A file's events
- * are stored together, under its name, so that what arrives twice counts once.
+ * Carries usage events to the tenants' databases. An event is written to the local disk when it is added, and removed
+ * only after a database has stored it, so that neither an unreachable database nor a killed gateway loses events. The
+ * events of a file are stored as one batch under the file's name, so that a retry counts once.
  */
 export class UsageJournal {
   #current = new UsageBatches();
   #segments: Segment[] = [];
-  #troubled = false;
+  /** Whether the current outage was reported. */
+  #reported = false;
   #flushing: Promise<void> | undefined;
 
   constructor(private readonly options: UsageJournalOptions) {
-    // What processes that are gone have left behind.
+    // Files of processes that no longer run.
     for (const name of options.files.leftovers()) this.#segments.push({ name, count: 0, batches: undefined });
   }
 
-  /** Events that no database has yet, as far as they are counted. */
+  /** Number of events that are not stored yet; files of earlier processes count 0 until they are read. */
   get pending(): number {
     return this.#segments.reduce((sum, { count }) => sum + count, this.#current.count);
   }
 
+  /** Adds an event. Never throws: when the disk fails, the event stays in memory only, and `onError` is called. */
   add(event: UsageEvent): void {
     const line = lineOf(event);
     try {
       this.#append(`${line}\n`);
     } catch (error) {
-      // It is still in memory, and may reach the database from there.
+      // The event is still in memory and may be stored from there.
       this.options.onError('usage could not be written to the local disk', error);
     }
     this.#current.add(event, line);
     if (this.#current.count >= MAX_SEGMENT) this.#rotate();
   }
 
-  /** Hands over what is there. Calls that overlap share one run. @returns when it is done, or has been given up for now */
+  /** Stores all events so far. Concurrent calls share one run. Resolves when stored, or postponed after a failure. */
   flush(): Promise<void> {
     this.#flushing ??= this.#flush().finally(() => {
       this.#flushing = undefined;
@@ -68,7 +71,7 @@ export class UsageJournal {
     return this.#flushing;
   }
 
-  /** Writes what has to be written, and hands over what can be. */
+  /** Stores all events that can be stored; the others stay on the disk for the next process. */
   async close(): Promise<void> {
     await this.#flushing;
     await this.flush();
@@ -98,26 +101,26 @@ export class UsageJournal {
   async #flush(): Promise<void> {
     this.#rotate();
     for (const segment of [...this.#segments]) {
-      // Storing one holds everybody up for some milliseconds where the database is a file: not for all of them at once.
+      // With SQLite, storing a segment blocks the event loop for some milliseconds: requests run in between.
       await nextTurn();
-      const kept = await this.#handOver(segment);
-      // Nothing can be stored anywhere: no use in trying the rest.
-      if (kept === 'nothing') return;
-      // Where one of several databases is down, the others have theirs; those events are known when they come again.
-      if (kept === 'some') continue;
+      const stored = await this.#store(segment);
+      // No database is reachable: the remaining segments wait too.
+      if (stored === 'nothing') return;
+      // Some databases have stored their part; a retry has no effect there.
+      if (stored === 'some') continue;
       this.#segments = this.#segments.filter((one) => one !== segment);
       this.options.files.remove(segment.name);
     }
   }
 
-  async #handOver(segment: Segment): Promise<'all' | 'some' | 'nothing'> {
+  async #store(segment: Segment): Promise<'all' | 'some' | 'nothing'> {
     const { sink, isPermanent, onError } = this.options;
     const { byTenant } = segment.batches ?? this.#read(segment.name);
     let failures = 0;
     const lost = new Set<string>();
-    let trouble: unknown;
+    let firstError: unknown;
     for (const [tenant, batch] of byTenant) {
-      // A server that did not answer is not asked again for each of its tenants: that could take for ever.
+      // An unreachable server is not tried for each of its tenants, which could take minutes.
       if (lost.has(this.options.serverOf(tenant))) {
         failures += 1;
         continue;
@@ -126,33 +129,33 @@ export class UsageJournal {
         await sink.write(tenant, segment.name, batch);
       } catch (error) {
         if (isPermanent(error)) {
-          onError(`usage of the tenant ${tenant}, which is gone, is dropped (${batch.count} events)`, error);
+          onError(`usage of the deleted tenant ${tenant} is dropped (${batch.count} events)`, error);
         } else {
           failures += 1;
-          trouble ??= error;
+          firstError ??= error;
           if (this.options.isLost(error)) lost.add(this.options.serverOf(tenant));
         }
       }
     }
-    this.#tell(failures, trouble);
+    this.#report(failures, firstError);
     if (failures === 0) return 'all';
     return failures < byTenant.size ? 'some' : 'nothing';
   }
 
-  /** Once when it begins, however often it is tried. */
-  #tell(failures: number, error: unknown): void {
-    if (failures > 0 && !this.#troubled) {
+  /** Reports an outage once, at its first failure. */
+  #report(failures: number, error: unknown): void {
+    if (failures > 0 && !this.#reported) {
       this.options.onError(
-        `usage of ${failures} tenants can not be stored now; it is kept and tried again`,
+        `usage of ${failures} tenants cannot be stored; it stays on the local disk and is retried`,
         error,
       );
     }
-    this.#troubled = failures > 0;
+    this.#reported = failures > 0;
   }
 
   #read(name: string): UsageBatches {
     return UsageBatches.read(this.options.files.read(name), (line) => {
-      this.options.onError(`a line of ${name} can not be read`, line.slice(0, 100));
+      this.options.onError(`a line of ${name} is damaged and is skipped`, line.slice(0, 100));
     });
   }
 }
