@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import type { ClientDialect } from '../core/chat/dialect.ts';
+import type { JsonObject } from '../core/json.ts';
 import { anthropicMessagesDialect } from './anthropic/dialect.ts';
 import { promptDialect } from './native/prompt-dialect.ts';
 import { openAiChatDialect } from './openai/chat/dialect.ts';
 import { openAiCompletionsDialect } from './openai/completions/dialect.ts';
 import { responsesDialect } from './openai/responses/dialect.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 const user = (content: unknown) => ({ role: 'user', content });
 const seen = (dialect: ClientDialect, body: JsonObject) => {

@@ -1,7 +1,5 @@
-import { asString, isRecord } from '../core/json.ts';
+import { asString, isRecord, type JsonObject } from '../core/json.ts';
 import type { RequestView } from '../core/request-view.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The members of a request body, as its dialect finds them. */
 export interface PromptFields {

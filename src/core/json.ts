@@ -1,3 +1,6 @@
+/** A JSON object that is only read. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
 /** Narrowing for values that came from outside. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -5,6 +8,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 
 export function asString(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** @returns the list; an empty list for anything else */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 /** @returns the objects of a list; an empty list for anything else */

@@ -10,8 +10,8 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { unpackSignature } from '../../core/chat/signature.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
-import { cacheControl, invalid, type Json, requiredObject, requiredText } from './fields.ts';
+import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { cacheControl, invalid, requiredObject, requiredText } from './fields.ts';
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
@@ -19,7 +19,7 @@ const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'im
 export function blocksOf(
   content: unknown,
   param: string,
-): { readonly block: Json; readonly param: string }[] {
+): { readonly block: JsonObject; readonly param: string }[] {
   if (typeof content === 'string') return [{ block: { type: 'text', text: content }, param }];
   if (!Array.isArray(content)) throw invalid(param, 'text or a list of content blocks is expected');
   return content.map((value: unknown, index) => {
@@ -28,7 +28,7 @@ export function blocksOf(
   });
 }
 
-function unknown(block: Json): UnknownPart {
+function unknown(block: JsonObject): UnknownPart {
   return { type: 'unknown', dialect: 'anthropic-messages', value: block };
 }
 
@@ -47,7 +47,7 @@ function readCitation(value: unknown): Citation | undefined {
   };
 }
 
-export function textPart(block: Json, param: string): TextPart {
+export function textPart(block: JsonObject, param: string): TextPart {
   const citations = Array.isArray(block.citations)
     ? block.citations.flatMap((value) => readCitation(value) ?? [])
     : [];
@@ -59,7 +59,7 @@ export function textPart(block: Json, param: string): TextPart {
   };
 }
 
-function imagePart(block: Json, param: string): ImagePart {
+function imagePart(block: JsonObject, param: string): ImagePart {
   const source = requiredObject(block.source, `${param}.source`);
   return {
     type: 'image',
@@ -68,7 +68,7 @@ function imagePart(block: Json, param: string): ImagePart {
   };
 }
 
-function mediaSource(source: Json, param: string, types?: ReadonlySet<string>): MediaSource {
+function mediaSource(source: JsonObject, param: string, types?: ReadonlySet<string>): MediaSource {
   switch (source.type) {
     case 'base64': {
       const mediaType = requiredText(source.media_type, `${param}.media_type`);
@@ -93,7 +93,7 @@ function mediaSource(source: Json, param: string, types?: ReadonlySet<string>): 
   }
 }
 
-function documentPart(block: Json, param: string): FilePart | UnknownPart {
+function documentPart(block: JsonObject, param: string): FilePart | UnknownPart {
   const source = requiredObject(block.source, `${param}.source`);
   // Documents made of blocks exist nowhere else.
   if (source.type === 'content') return unknown(block);
@@ -110,7 +110,7 @@ function documentPart(block: Json, param: string): FilePart | UnknownPart {
   };
 }
 
-export function userPart(block: Json, param: string): UserPart {
+export function userPart(block: JsonObject, param: string): UserPart {
   switch (block.type) {
     case 'text':
       return textPart(block, param);
@@ -125,7 +125,7 @@ export function userPart(block: Json, param: string): UserPart {
   }
 }
 
-export function toolResultPart(block: Json, param: string): ToolResultPart {
+export function toolResultPart(block: JsonObject, param: string): ToolResultPart {
   const { content = [] } = block;
   const parts = blocksOf(content ?? [], `${param}.content`).map((inner) => {
     const part = userPart(inner.block, inner.param);
@@ -141,7 +141,7 @@ export function toolResultPart(block: Json, param: string): ToolResultPart {
   };
 }
 
-export function assistantPart(block: Json, param: string): AssistantPart {
+export function assistantPart(block: JsonObject, param: string): AssistantPart {
   switch (block.type) {
     case 'text':
       return textPart(block, param);

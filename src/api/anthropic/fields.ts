@@ -1,8 +1,6 @@
 import type { CacheControl } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { isRecord } from '../../core/json.ts';
-
-export type Json = Readonly<Record<string, unknown>>;
+import { isRecord, type JsonObject } from '../../core/json.ts';
 
 /** Anthropic's way to point at a field: `messages.2.content.0.source: ...`. */
 export function invalid(param: string, message: string): GatewayError {
@@ -14,7 +12,7 @@ export function requiredText(value: unknown, param: string): string {
   throw invalid(param, 'text is expected');
 }
 
-export function requiredObject(value: unknown, param: string): Json {
+export function requiredObject(value: unknown, param: string): JsonObject {
   if (isRecord(value)) return value;
   throw invalid(param, 'an object is expected');
 }

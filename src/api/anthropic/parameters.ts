@@ -6,8 +6,8 @@ import type {
   Tool,
   ToolChoice,
 } from '../../core/chat/request.ts';
-import { asString, isRecord } from '../../core/json.ts';
-import { cacheControl, invalid, type Json, requiredObject, requiredText } from './fields.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { cacheControl, invalid, requiredObject, requiredText } from './fields.ts';
 
 type Parameters = Omit<ChatRequest, 'messages'>;
 
@@ -36,7 +36,7 @@ function isEffort(value: string): value is ReasoningEffort {
   return EFFORTS.has(value);
 }
 
-function numberAt(body: Json, name: string): number | undefined {
+function numberAt(body: JsonObject, name: string): number | undefined {
   const value = body[name];
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number') return value;
@@ -44,7 +44,7 @@ function numberAt(body: Json, name: string): number | undefined {
 }
 
 /** Everything of the request but its messages. */
-export function readParameters(body: Json): Parameters {
+export function readParameters(body: JsonObject): Parameters {
   const temperature = numberAt(body, 'temperature');
   const topP = numberAt(body, 'top_p');
   const topK = numberAt(body, 'top_k');
@@ -100,7 +100,7 @@ function readTool(value: unknown, index: number): Tool {
   };
 }
 
-function readToolChoice(choice: Json): ToolChoice {
+function readToolChoice(choice: JsonObject): ToolChoice {
   switch (choice.type) {
     case 'auto':
     case 'none':
@@ -114,7 +114,7 @@ function readToolChoice(choice: Json): ToolChoice {
   }
 }
 
-function readReasoning(body: Json): ReasoningSettings | undefined {
+function readReasoning(body: JsonObject): ReasoningSettings | undefined {
   const thinking = isRecord(body.thinking) ? body.thinking : undefined;
   const config = isRecord(body.output_config) ? body.output_config : {};
   const effort = asString(config.effort);
@@ -135,7 +135,7 @@ function readReasoning(body: Json): ReasoningSettings | undefined {
   };
 }
 
-function readFormat(body: Json): ResponseFormat | undefined {
+function readFormat(body: JsonObject): ResponseFormat | undefined {
   const config = isRecord(body.output_config) ? body.output_config : {};
   const format = isRecord(config.format)
     ? config.format

@@ -1,8 +1,9 @@
 import type { RenderContext } from '../../core/chat/dialect.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatResult } from '../../core/chat/result.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { partialObject } from './partial-json.ts';
-import { type JsonObject, messageId, stopReason, wholeBlock, wireUsage } from './wire.ts';
+import { messageId, stopReason, wholeBlock, wireUsage } from './wire.ts';
 
 function block(part: AssistantPart): JsonObject | undefined {
   if (part.type !== 'tool-call') return wholeBlock(part);

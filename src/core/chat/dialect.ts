@@ -1,9 +1,8 @@
+import type { JsonObject } from '../json.ts';
 import type { RequestView } from '../request-view.ts';
 import type { ChatRequest, WireFormat } from './request.ts';
 import type { ResponseView } from './response-view.ts';
 import type { ChatEventWriter, ChatResult } from './result.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What a writer must know of the request that it answers. */
 export interface RenderContext {

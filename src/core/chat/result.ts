@@ -100,18 +100,21 @@ export type ChatEvent =
   | { readonly type: 'ping' }
   | { readonly type: 'end' };
 
+/** Takes the events of a stream, in order. */
+export type EmitChatEvent = (event: ChatEvent) => void;
+
 /** Reads one upstream stream. Splitting the bytes differently never changes the events. */
 export interface ChatEventReader {
   /**
    * @param emit called for each event, in order; events before a failure are good
    * @throws GatewayError for what the format forbids, or an error that the upstream reports in the stream
    */
-  push(bytes: Uint8Array, emit: (event: ChatEvent) => void): void;
+  push(bytes: Uint8Array, emit: EmitChatEvent): void;
   /**
    * The upstream's body has ended. Emits what is left, `end` included if it is due.
    * @throws GatewayError `upstream_closed` when the answer is not complete
    */
-  end(emit: (event: ChatEvent) => void): void;
+  end(emit: EmitChatEvent): void;
 }
 
 /** Writes events in a client's dialect. */

@@ -8,10 +8,9 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
-
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Ids may hold these characters only; others are replaced, always in the same way. */
 export function toolUseId(id: string): string {

@@ -1,8 +1,9 @@
 import { checkConversation } from '../../core/chat/check.ts';
 import type { ChatRequest, Message, SystemMessage } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
-import { BlockWriter, type JsonObject } from './blocks.ts';
+import { BlockWriter } from './blocks.ts';
 
 export interface WireConversation {
   readonly system: readonly JsonObject[];

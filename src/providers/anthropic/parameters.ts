@@ -1,8 +1,9 @@
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, Tool, ToolChoice } from '../../core/chat/request.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import type { ModelFamily } from '../model-families.ts';
-import { cached, type JsonObject } from './blocks.ts';
+import { cached } from './blocks.ts';
 import { type Thinking, thinkingOf } from './thinking.ts';
 
 /** The name of the tool through which older models are made to answer in JSON. */

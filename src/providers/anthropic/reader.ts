@@ -1,16 +1,13 @@
 import { decodeUtf8 } from '../../core/bytes.ts';
-import type { ChatEvent, ChatEventReader, FinishReason, StreamedPart } from '../../core/chat/result.ts';
+import type { ChatEventReader, EmitChatEvent, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromMessageEvent } from './errors.ts';
 import { readBlock, readCitation, readStop } from './response.ts';
 import { readMessageUsage } from './usage.ts';
-
-type Emit = (event: ChatEvent) => void;
-type Json = Readonly<Record<string, unknown>>;
 
 export function streamClosed(provider: Pick<Provider, 'id'>): GatewayError {
   return new GatewayError(
@@ -24,7 +21,7 @@ export function streamClosed(provider: Pick<Provider, 'id'>): GatewayError {
 export class MessageEventReader implements ChatEventReader {
   readonly #framer = new SseFramer();
   /** Of all events so far: later ones give only what has changed. */
-  #usage: Json = {};
+  #usage: JsonObject = {};
   #open: 'deltas' | 'whole' | undefined;
   #started = false;
   #finished = false;
@@ -36,17 +33,17 @@ export class MessageEventReader implements ChatEventReader {
     private readonly jsonTool: string | undefined,
   ) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: Uint8Array, emit: EmitChatEvent): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
-  end(emit: Emit): void {
+  end(emit: EmitChatEvent): void {
     const rest = this.#framer.end();
     if (rest.length > 0) this.#block(rest, emit);
     if (!this.#ended) throw streamClosed(this.provider);
   }
 
-  #block(block: Uint8Array, emit: Emit): void {
+  #block(block: Uint8Array, emit: EmitChatEvent): void {
     if (this.#ended) return;
     let data: string | undefined;
     try {
@@ -64,7 +61,7 @@ export class MessageEventReader implements ChatEventReader {
     if (isRecord(event)) this.#event(event, emit);
   }
 
-  #event(event: Json, emit: Emit): void {
+  #event(event: JsonObject, emit: EmitChatEvent): void {
     switch (event.type) {
       case 'message_start':
         this.#start(isRecord(event.message) ? event.message : {}, emit);
@@ -95,7 +92,7 @@ export class MessageEventReader implements ChatEventReader {
     }
   }
 
-  #start(message: Json, emit: Emit): void {
+  #start(message: JsonObject, emit: EmitChatEvent): void {
     if (this.#started) return;
     this.#started = true;
     const id = asString(message.id);
@@ -104,7 +101,7 @@ export class MessageEventReader implements ChatEventReader {
     this.#emitEvent(message.usage, emit);
   }
 
-  #emitEvent(usage: unknown, emit: Emit): void {
+  #emitEvent(usage: unknown, emit: EmitChatEvent): void {
     if (!isRecord(usage)) return;
     const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
     this.#usage = { ...this.#usage, ...known };
@@ -112,7 +109,7 @@ export class MessageEventReader implements ChatEventReader {
     if (read && this.#started) emit({ type: 'usage', usage: read });
   }
 
-  #begin(block: Json, emit: Emit): void {
+  #begin(block: JsonObject, emit: EmitChatEvent): void {
     if (this.#finished) return;
     if (!this.#started) throw invalidResponse(this.provider, 'sent content before its message.');
     this.#close(emit);
@@ -127,7 +124,7 @@ export class MessageEventReader implements ChatEventReader {
     }
   }
 
-  #partOf(block: Json): StreamedPart {
+  #partOf(block: JsonObject): StreamedPart {
     if (block.type === 'text') return { type: 'text' };
     if (block.type === 'thinking') return { type: 'reasoning' };
     if (block.type === 'tool_use') {
@@ -138,7 +135,7 @@ export class MessageEventReader implements ChatEventReader {
     return { type: 'whole', part: readBlock(block) };
   }
 
-  #delta(delta: Json, emit: Emit): void {
+  #delta(delta: JsonObject, emit: EmitChatEvent): void {
     const text = asString(delta.text) ?? asString(delta.thinking) ?? asString(delta.partial_json);
     if (text) emit({ type: 'delta', choice: 0, text });
     if (delta.type === 'signature_delta') {
@@ -149,19 +146,19 @@ export class MessageEventReader implements ChatEventReader {
     if (citation) emit({ type: 'citation', choice: 0, citation });
   }
 
-  #messageDelta(event: Json, emit: Emit): void {
+  #messageDelta(event: JsonObject, emit: EmitChatEvent): void {
     this.#emitEvent(event.usage, emit);
     const delta = isRecord(event.delta) ? event.delta : {};
     if (typeof delta.stop_reason !== 'string') return;
     this.#finish(readStop(delta.stop_reason, delta.stop_sequence, this.jsonTool !== undefined), emit);
   }
 
-  #close(emit: Emit): void {
+  #close(emit: EmitChatEvent): void {
     if (this.#open !== undefined) emit({ type: 'part-end', choice: 0 });
     this.#open = undefined;
   }
 
-  #finish(finish: FinishReason, emit: Emit): void {
+  #finish(finish: FinishReason, emit: EmitChatEvent): void {
     if (this.#finished || !this.#started) return;
     this.#finished = true;
     this.#close(emit);

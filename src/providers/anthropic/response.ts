@@ -1,11 +1,9 @@
 import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { readMessageUsage } from './usage.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   end_turn: 'stop',
@@ -45,7 +43,7 @@ export function readCitation(value: unknown): Citation | undefined {
 }
 
 /** A complete block as a part. */
-export function readBlock(block: Json): AssistantPart {
+export function readBlock(block: JsonObject): AssistantPart {
   switch (block.type) {
     case 'text': {
       const given: unknown[] = Array.isArray(block.citations) ? block.citations : [];
@@ -79,7 +77,7 @@ export function readBlock(block: Json): AssistantPart {
 
 /** @param jsonTool the tool whose input is the answer, where it was forced through one */
 export function parseMessage(
-  json: Json,
+  json: JsonObject,
   provider: Pick<Provider, 'id'>,
   jsonTool: string | undefined,
 ): ChatResult {

@@ -1,7 +1,7 @@
 import type { ChatRequest, ReasoningEffort } from '../../core/chat/request.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
-import type { JsonObject } from './blocks.ts';
 
 /** How much the model is told to think. */
 export interface Thinking {

@@ -1,10 +1,8 @@
 import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
-import { isRecord } from '../../core/json.ts';
+import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { type ErrorMeaning, errorFromStatus, meaningful, plainReason } from '../upstream-error.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** Explains an answer of Azure with an error status. */
 export function azureError(response: BufferedResponse, target: Target): GatewayError {
@@ -37,7 +35,7 @@ export function azureError(response: BufferedResponse, target: Target): GatewayE
 }
 
 /** `{error: {...}}` of the service, or `{statusCode, message}` of the gateway before it. */
-function readError(text: string): Json {
+function readError(text: string): JsonObject {
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -50,7 +48,7 @@ function readError(text: string): Json {
 }
 
 /** Azure's own word for it; a status in its place says nothing. */
-function codeOf(error: Json): string | undefined {
+function codeOf(error: JsonObject): string | undefined {
   const code = meaningful(error.code);
   return code === undefined || /^\d+$/.test(code) ? undefined : code;
 }
@@ -59,7 +57,7 @@ function meaningOf(
   status: number,
   code: string | undefined,
   message: string,
-  error: Json,
+  error: JsonObject,
 ): ErrorMeaning | undefined {
   const inner = isRecord(error.innererror) ? (meaningful(error.innererror.code) ?? '') : '';
   const words = `${code ?? ''} ${inner}`;

@@ -10,10 +10,9 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
-
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface WireConversation {
   readonly system: readonly JsonObject[];

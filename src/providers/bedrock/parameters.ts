@@ -1,8 +1,9 @@
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, Tool } from '../../core/chat/request.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
-import { cachePoint, type JsonObject } from './messages.ts';
+import { cachePoint } from './messages.ts';
 
 /** The name of the tool through which a model is made to answer in JSON. */
 export const JSON_TOOL = 'json_answer';

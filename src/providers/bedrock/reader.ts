@@ -1,7 +1,7 @@
 import type { Origin } from '../../core/chat/request.ts';
-import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
+import type { ChatEventReader, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromException } from './errors.ts';
@@ -9,8 +9,6 @@ import { EventStreamFramer, type EventStreamMessage, MalformedEventStreamError }
 import { JSON_TOOL } from './parameters.ts';
 import { readConverseUsage, readStop } from './response.ts';
 
-type Emit = (event: ChatEvent) => void;
-type Json = Readonly<Record<string, unknown>>;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Reads the binary event stream of ConverseStream. */
@@ -28,7 +26,7 @@ export class ConverseEventReader implements ChatEventReader {
     private readonly throughTool: boolean,
   ) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: Uint8Array, emit: EmitChatEvent): void {
     try {
       this.#framer.push(bytes, (message) => this.#message(message, emit));
     } catch (error) {
@@ -37,7 +35,7 @@ export class ConverseEventReader implements ChatEventReader {
     }
   }
 
-  end(emit: Emit): void {
+  end(emit: EmitChatEvent): void {
     if (this.#ended) return;
     // Usage comes after the answer; without it the answer is whole all the same.
     if (this.#stopped && !this.#framer.incomplete) this.#finish(emit);
@@ -50,12 +48,12 @@ export class ConverseEventReader implements ChatEventReader {
     }
   }
 
-  #finish(emit: Emit): void {
+  #finish(emit: EmitChatEvent): void {
     this.#ended = true;
     emit({ type: 'end' });
   }
 
-  #message({ kind, type, body, errorMessage }: EventStreamMessage, emit: Emit): void {
+  #message({ kind, type, body, errorMessage }: EventStreamMessage, emit: EmitChatEvent): void {
     if (this.#ended) return;
     let json: unknown = {};
     if (body.length > 0) {
@@ -72,7 +70,7 @@ export class ConverseEventReader implements ChatEventReader {
     this.#event(type, event, emit);
   }
 
-  #event(type: string, event: Json, emit: Emit): void {
+  #event(type: string, event: JsonObject, emit: EmitChatEvent): void {
     if (!this.#started) {
       this.#started = true;
       emit({ type: 'start' });
@@ -106,24 +104,24 @@ export class ConverseEventReader implements ChatEventReader {
     }
   }
 
-  #callPart({ toolUseId, name }: Json): StreamedPart {
+  #callPart({ toolUseId, name }: JsonObject): StreamedPart {
     if (this.throughTool && name === JSON_TOOL) return { type: 'text' };
     return { type: 'tool-call', id: asString(toolUseId) ?? '', name: asString(name) ?? '' };
   }
 
   /** Only tools have an event for their beginning; other blocks begin with their first piece. */
-  #begin(part: StreamedPart, index: number, emit: Emit): void {
+  #begin(part: StreamedPart, index: number, emit: EmitChatEvent): void {
     this.#close(emit);
     this.#open = { kind: part.type, index };
     emit({ type: 'part-start', choice: 0, part });
   }
 
-  #need(kind: 'text' | 'reasoning', index: number, emit: Emit): void {
+  #need(kind: 'text' | 'reasoning', index: number, emit: EmitChatEvent): void {
     if (this.#open?.kind === kind && this.#open.index === index) return;
     this.#begin({ type: kind }, index, emit);
   }
 
-  #delta(delta: Json, index: number, emit: Emit): void {
+  #delta(delta: JsonObject, index: number, emit: EmitChatEvent): void {
     if (typeof delta.text === 'string') {
       this.#need('text', index, emit);
       if (delta.text !== '') emit({ type: 'delta', choice: 0, text: delta.text });
@@ -144,7 +142,7 @@ export class ConverseEventReader implements ChatEventReader {
     }
   }
 
-  #reasoning({ text, signature, redactedContent }: Json, index: number, emit: Emit): void {
+  #reasoning({ text, signature, redactedContent }: JsonObject, index: number, emit: EmitChatEvent): void {
     const { origin } = this;
     if (typeof redactedContent === 'string') {
       const part = { type: 'reasoning', text: '', redacted: { origin, value: redactedContent } } as const;
@@ -158,7 +156,7 @@ export class ConverseEventReader implements ChatEventReader {
     }
   }
 
-  #close(emit: Emit): void {
+  #close(emit: EmitChatEvent): void {
     if (!this.#open) return;
     this.#open = undefined;
     emit({ type: 'part-end', choice: 0 });

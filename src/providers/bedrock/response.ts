@@ -1,12 +1,10 @@
 import type { AssistantPart, Origin } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { JSON_TOOL } from './parameters.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   end_turn: 'stop',
@@ -43,7 +41,7 @@ export function readConverseUsage(value: unknown): Usage | undefined {
   };
 }
 
-function readBlock(block: Json, origin: Origin, throughTool: boolean): AssistantPart {
+function readBlock(block: JsonObject, origin: Origin, throughTool: boolean): AssistantPart {
   if (typeof block.text === 'string') return { type: 'text', text: block.text };
   if (isRecord(block.toolUse)) {
     const { toolUseId, name, input } = block.toolUse;

@@ -1,8 +1,7 @@
 import type { ChatRequest, FilePart, Message, ToolResultPart, UserPart } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface CohereConversation {
   readonly messages: readonly JsonObject[];

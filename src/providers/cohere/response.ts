@@ -1,6 +1,6 @@
 import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, listOf } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
@@ -72,10 +72,6 @@ function callPart(call: unknown): AssistantPart[] {
   const { name, arguments: text } = call.function;
   if (typeof name !== 'string' || typeof call.id !== 'string') return [];
   return [{ type: 'tool-call', id: call.id, name, arguments: asString(text) ?? JSON.stringify(text ?? {}) }];
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 function logprobsOf(value: unknown): TokenLogprobs | undefined {

@@ -1,16 +1,13 @@
 import { decodeUtf8 } from '../../core/bytes.ts';
-import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
+import type { ChatEventReader, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromEvent } from '../upstream-error.ts';
 import { PLAN } from './messages.ts';
 import { readCitation, readCohereUsage, readFinish } from './response.ts';
-
-type Emit = (event: ChatEvent) => void;
-type Json = Readonly<Record<string, unknown>>;
 
 /** Errors that end an answer are finish reasons here. */
 const FAILED = new Set(['ERROR', 'ERROR_LIMIT', 'TIMEOUT']);
@@ -25,11 +22,11 @@ export class CohereEventReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: Uint8Array, emit: EmitChatEvent): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
-  end(emit: Emit): void {
+  end(emit: EmitChatEvent): void {
     const rest = this.#framer.end();
     if (rest.length > 0) this.#block(rest, emit);
     if (this.#finished) return;
@@ -40,7 +37,7 @@ export class CohereEventReader implements ChatEventReader {
     );
   }
 
-  #block(block: Uint8Array, emit: Emit): void {
+  #block(block: Uint8Array, emit: EmitChatEvent): void {
     if (this.#finished) return;
     let data: string | undefined;
     try {
@@ -58,7 +55,7 @@ export class CohereEventReader implements ChatEventReader {
     if (isRecord(event)) this.#event(event, emit);
   }
 
-  #event(event: Json, emit: Emit): void {
+  #event(event: JsonObject, emit: EmitChatEvent): void {
     const delta = isRecord(event.delta) ? event.delta : {};
     const message = isRecord(delta.message) ? delta.message : {};
     this.#start(event, emit);
@@ -90,14 +87,14 @@ export class CohereEventReader implements ChatEventReader {
     }
   }
 
-  #start(event: Json, emit: Emit): void {
+  #start(event: JsonObject, emit: EmitChatEvent): void {
     if (this.#started) return;
     this.#started = true;
     const id = asString(event.id);
     emit({ type: 'start', ...(id === undefined ? {} : { id }) });
   }
 
-  #content(content: Json, begins: boolean, emit: Emit): void {
+  #content(content: JsonObject, begins: boolean, emit: EmitChatEvent): void {
     const kind = content.type === 'thinking' || typeof content.thinking === 'string' ? 'thinking' : 'text';
     if (begins || this.#open !== kind) {
       this.#begin(kind, { type: kind === 'text' ? 'text' : 'reasoning' }, emit);
@@ -105,7 +102,7 @@ export class CohereEventReader implements ChatEventReader {
     this.#delta(asString(kind === 'text' ? content.text : content.thinking), emit);
   }
 
-  #call(value: unknown, begins: boolean, emit: Emit): void {
+  #call(value: unknown, begins: boolean, emit: EmitChatEvent): void {
     const call = isRecord(value) ? value : {};
     const { name, arguments: text } = isRecord(call.function) ? call.function : {};
     if (begins) {
@@ -117,17 +114,17 @@ export class CohereEventReader implements ChatEventReader {
     this.#delta(asString(text), emit);
   }
 
-  #begin(kind: string, part: StreamedPart, emit: Emit): void {
+  #begin(kind: string, part: StreamedPart, emit: EmitChatEvent): void {
     this.#close(emit);
     this.#open = kind;
     emit({ type: 'part-start', choice: 0, part });
   }
 
-  #delta(text: string | undefined, emit: Emit): void {
+  #delta(text: string | undefined, emit: EmitChatEvent): void {
     if (text && this.#open !== undefined) emit({ type: 'delta', choice: 0, text });
   }
 
-  #close(emit: Emit): void {
+  #close(emit: EmitChatEvent): void {
     if (this.#open === undefined) return;
     if (this.#open === 'plan' || this.#open === 'thinking') {
       const value = this.#open === 'plan' ? PLAN : '';
@@ -137,7 +134,7 @@ export class CohereEventReader implements ChatEventReader {
     emit({ type: 'part-end', choice: 0 });
   }
 
-  #end(delta: Json, emit: Emit): void {
+  #end(delta: JsonObject, emit: EmitChatEvent): void {
     const reason = asString(delta.finish_reason);
     if (reason !== undefined && FAILED.has(reason)) {
       const vendorMessage = asString(delta.error) ?? `the answer ended with ${reason}`;

@@ -1,6 +1,6 @@
 import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
 import {
   type ErrorMeaning,
@@ -10,19 +10,17 @@ import {
   type UpstreamProblem,
 } from '../upstream-error.ts';
 
-type Json = Readonly<Record<string, unknown>>;
-
-function details(error: Json): readonly Json[] {
+function details(error: JsonObject): readonly JsonObject[] {
   return Array.isArray(error.details) ? error.details.filter(isRecord) : [];
 }
 
-function reasonOf(error: Json): string | undefined {
+function reasonOf(error: JsonObject): string | undefined {
   for (const detail of details(error)) if (typeof detail.reason === 'string') return detail.reason;
   return undefined;
 }
 
 /** `RetryInfo` says how long to wait, as a duration such as `3.5s`. */
-function retryDelay(error: Json): number | undefined {
+function retryDelay(error: JsonObject): number | undefined {
   for (const { retryDelay: delay } of details(error)) {
     const seconds = typeof delay === 'string' ? Number(delay.replace(/s$/, '')) : Number.NaN;
     if (seconds >= 0) return Math.ceil(seconds);
@@ -30,7 +28,7 @@ function retryDelay(error: Json): number | undefined {
   return undefined;
 }
 
-function meaningOf(error: Json, message: string): ErrorMeaning | undefined {
+function meaningOf(error: JsonObject, message: string): ErrorMeaning | undefined {
   const reason = reasonOf(error);
   // A bad key is a bad request there.
   if (reason === 'API_KEY_INVALID' || error.status === 'UNAUTHENTICATED') return 'auth';
@@ -52,7 +50,7 @@ function meaningOf(error: Json, message: string): ErrorMeaning | undefined {
   }
 }
 
-function problemOf(error: Json): UpstreamProblem {
+function problemOf(error: JsonObject): UpstreamProblem {
   const message = asString(error.message);
   return {
     message,
@@ -79,7 +77,7 @@ export function geminiError(response: BufferedResponse, { provider }: Target): G
 
 /** Explains an error that came inside a stream. */
 export function errorFromGeminiObject(
-  error: Json,
+  error: JsonObject,
   provider: Pick<Provider, 'id' | 'credential'>,
 ): GatewayError {
   return errorFromEvent(problemOf(error), provider);

@@ -9,11 +9,9 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { isRecord } from '../../core/json.ts';
+import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
-
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface WireContents {
   readonly systemInstruction: JsonObject | undefined;

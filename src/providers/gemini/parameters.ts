@@ -1,8 +1,9 @@
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
-import type { JsonObject } from './messages.ts';
+
 import { geminiSchema } from './schema.ts';
 
 /** Members of Gemini's own that clients may send as they are. */

@@ -1,9 +1,7 @@
 import type { AssistantPart, Citation, Signature } from '../../core/chat/request.ts';
 import type { FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
-
-export type Json = Readonly<Record<string, unknown>>;
 
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   STOP: 'stop',
@@ -29,10 +27,6 @@ export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
   };
 }
 
-export function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
 /** Thoughts count as output; what tools put into the prompt counts as input. */
 export function readGeminiUsage(value: unknown): Usage | undefined {
   if (!isRecord(value)) return undefined;
@@ -52,13 +46,13 @@ export function readGeminiUsage(value: unknown): Usage | undefined {
   };
 }
 
-export function signatureOf(part: Json): Signature | undefined {
+export function signatureOf(part: JsonObject): Signature | undefined {
   const value = asString(part.thoughtSignature);
   return value === undefined ? undefined : { origin: 'gemini', value };
 }
 
 /** A name for a call that has none: the same answer has the same names. */
-function callId(call: Json, answerId: string | undefined, position: number): string {
+function callId(call: JsonObject, answerId: string | undefined, position: number): string {
   const given = asString(call.id);
   if (given) return given;
   const safe = (answerId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
@@ -66,7 +60,7 @@ function callId(call: Json, answerId: string | undefined, position: number): str
 }
 
 /** One part of a candidate. @param position of the call among the candidate's calls */
-export function readPart(part: Json, answerId: string | undefined, position: number): AssistantPart {
+export function readPart(part: JsonObject, answerId: string | undefined, position: number): AssistantPart {
   const signature = signatureOf(part);
   const signed = signature === undefined ? {} : { signature };
   if (typeof part.text === 'string') {
@@ -90,7 +84,7 @@ export function readPart(part: Json, answerId: string | undefined, position: num
 }
 
 /** What a grounded answer rests on. */
-export function readCitations(candidate: Json): Citation[] {
+export function readCitations(candidate: JsonObject): Citation[] {
   const grounding = isRecord(candidate.groundingMetadata) ? candidate.groundingMetadata : {};
   const chunks = listOf(grounding.groundingChunks);
   return listOf(grounding.groundingSupports).flatMap((support): Citation[] => {
@@ -115,7 +109,7 @@ export function readCitations(candidate: Json): Citation[] {
   });
 }
 
-export function readLogprobs(candidate: Json): TokenLogprobs | undefined {
+export function readLogprobs(candidate: JsonObject): TokenLogprobs | undefined {
   const result = isRecord(candidate.logprobsResult) ? candidate.logprobsResult : {};
   const tops = listOf(result.topCandidates);
   const entry = (value: unknown) => {
@@ -132,6 +126,6 @@ export function readLogprobs(candidate: Json): TokenLogprobs | undefined {
 }
 
 /** Why a prompt was not answered at all. */
-export function blockReason(json: Json): string | undefined {
+export function blockReason(json: JsonObject): string | undefined {
   return isRecord(json.promptFeedback) ? asString(json.promptFeedback.blockReason) : undefined;
 }

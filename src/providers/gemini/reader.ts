@@ -1,25 +1,14 @@
 import { decodeUtf8 } from '../../core/bytes.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
-import type { ChatEvent, ChatEventReader, FinishReason, StreamedPart } from '../../core/chat/result.ts';
+import type { ChatEventReader, EmitChatEvent, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Usage } from '../../core/usage.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromGeminiObject } from './errors.ts';
-import {
-  blockReason,
-  type Json,
-  listOf,
-  readCitations,
-  readFinish,
-  readGeminiUsage,
-  readLogprobs,
-  readPart,
-} from './parts.ts';
-
-type Emit = (event: ChatEvent) => void;
+import { blockReason, readCitations, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
 
 interface Candidate {
   open: 'text' | 'reasoning' | undefined;
@@ -38,11 +27,11 @@ export class GeminiEventReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: Uint8Array, emit: EmitChatEvent): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
-  end(emit: Emit): void {
+  end(emit: EmitChatEvent): void {
     const rest = this.#framer.end();
     if (rest.length > 0) this.#block(rest, emit);
     const candidates = [...this.#candidates.values()];
@@ -61,7 +50,7 @@ export class GeminiEventReader implements ChatEventReader {
     emit({ type: 'end' });
   }
 
-  #block(block: Uint8Array, emit: Emit): void {
+  #block(block: Uint8Array, emit: EmitChatEvent): void {
     let data: string | undefined;
     try {
       data = parseBlock(decodeUtf8(block)).data?.trim();
@@ -80,7 +69,7 @@ export class GeminiEventReader implements ChatEventReader {
     this.#chunk(json, emit);
   }
 
-  #chunk(json: Json, emit: Emit): void {
+  #chunk(json: JsonObject, emit: EmitChatEvent): void {
     if (!this.#started) {
       this.#started = true;
       this.#id = asString(json.responseId);
@@ -104,7 +93,7 @@ export class GeminiEventReader implements ChatEventReader {
     });
   }
 
-  #candidate(value: Json, index: number, emit: Emit): void {
+  #candidate(value: JsonObject, index: number, emit: EmitChatEvent): void {
     let candidate = this.#candidates.get(index);
     if (!candidate) {
       candidate = { open: undefined, calls: 0, finish: undefined };
@@ -134,20 +123,20 @@ export class GeminiEventReader implements ChatEventReader {
     }
   }
 
-  #begin(candidate: Candidate, index: number, type: 'text' | 'reasoning', emit: Emit): void {
+  #begin(candidate: Candidate, index: number, type: 'text' | 'reasoning', emit: EmitChatEvent): void {
     this.#close(candidate, index, emit);
     candidate.open = type;
     emit({ type: 'part-start', choice: index, part: { type } });
   }
 
-  #close(candidate: Candidate, index: number, emit: Emit): void {
+  #close(candidate: Candidate, index: number, emit: EmitChatEvent): void {
     if (candidate.open === undefined) return;
     candidate.open = undefined;
     emit({ type: 'part-end', choice: index });
   }
 
   /** Calls and media come in one piece. */
-  #whole(candidate: Candidate, index: number, part: AssistantPart, emit: Emit): void {
+  #whole(candidate: Candidate, index: number, part: AssistantPart, emit: EmitChatEvent): void {
     this.#close(candidate, index, emit);
     if (part.type !== 'tool-call') {
       emit({ type: 'part-start', choice: index, part: { type: 'whole', part } });

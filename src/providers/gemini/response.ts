@@ -1,18 +1,9 @@
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatChoice, ChatResult } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
-import {
-  blockReason,
-  type Json,
-  listOf,
-  readCitations,
-  readFinish,
-  readGeminiUsage,
-  readLogprobs,
-  readPart,
-} from './parts.ts';
+import { blockReason, readCitations, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
 
 export function parseGenerateContent(response: BufferedResponse, { provider }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
@@ -36,7 +27,7 @@ export function parseGenerateContent(response: BufferedResponse, { provider }: T
   };
 }
 
-function readCandidate(candidate: Json, position: number, answerId: string | undefined): ChatChoice {
+function readCandidate(candidate: JsonObject, position: number, answerId: string | undefined): ChatChoice {
   const parts = isRecord(candidate.content) ? listOf(candidate.content.parts).filter(isRecord) : [];
   let calls = 0;
   const content = parts.map((part): AssistantPart => {

@@ -1,6 +1,4 @@
-import { isRecord } from '../../core/json.ts';
-
-type Json = Readonly<Record<string, unknown>>;
+import { isRecord, type JsonObject } from '../../core/json.ts';
 
 /** What Gemini's schemas, a part of OpenAPI's, know. */
 const KEPT: ReadonlySet<string> = new Set([
@@ -28,20 +26,20 @@ const KEPT: ReadonlySet<string> = new Set([
   'maximum',
 ]);
 const MAX_DEPTH = 40;
-const ANY_OBJECT: Json = { type: 'OBJECT' };
+const ANY_OBJECT: JsonObject = { type: 'OBJECT' };
 
 /**
  * A JSON Schema as Gemini takes it: references resolved, unknown keywords gone, `const` as a single choice, a type
  * that may be null as `nullable`, types in capitals. What refers to itself ends as any object.
  */
-export function geminiSchema(schema: Json): Json {
+export function geminiSchema(schema: JsonObject): JsonObject {
   return new Cleaner(schema).clean(schema, []);
 }
 
 class Cleaner {
-  constructor(private readonly root: Json) {}
+  constructor(private readonly root: JsonObject) {}
 
-  clean(schema: Json, path: readonly string[]): Json {
+  clean(schema: JsonObject, path: readonly string[]): JsonObject {
     if (path.length > MAX_DEPTH) return ANY_OBJECT;
     const reference = schema.$ref;
     if (typeof reference === 'string') {
@@ -59,7 +57,7 @@ class Cleaner {
     return out;
   }
 
-  #resolve(reference: string): Json | undefined {
+  #resolve(reference: string): JsonObject | undefined {
     if (!reference.startsWith('#')) return undefined;
     let current: unknown = this.root;
     for (const step of reference
@@ -72,7 +70,7 @@ class Cleaner {
     return isRecord(current) ? current : undefined;
   }
 
-  #merge(base: Json, parts: readonly unknown[]): Json {
+  #merge(base: JsonObject, parts: readonly unknown[]): JsonObject {
     let merged: Record<string, unknown> = { ...base };
     for (const part of parts) {
       if (!isRecord(part)) continue;
@@ -91,7 +89,7 @@ class Cleaner {
   }
 
   /** The same in Gemini's words. */
-  #canonical({ const: only, oneOf, type, ...schema }: Json): Json {
+  #canonical({ const: only, oneOf, type, ...schema }: JsonObject): JsonObject {
     const out: Record<string, unknown> = { ...schema };
     if (only !== undefined) {
       out.enum = [String(only)];

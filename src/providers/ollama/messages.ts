@@ -1,8 +1,7 @@
 import type { AssistantMessage, ChatRequest, Message, UserPart } from '../../core/chat/request.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The conversation in Ollama's form: text with pictures beside it, and each tool result a message of its own. */
 export function ollamaMessages(request: ChatRequest, warn: Warn): JsonObject[] {

@@ -1,15 +1,13 @@
 import { concatBytes, copyBytes, decodeUtf8, partOf } from '../../core/bytes.ts';
-import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
+import type { ChatEventReader, EmitChatEvent } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { MAX_EVENT_BYTES } from '../../core/sse.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromEvent } from '../upstream-error.ts';
 import { about, readCalls, readFinish, readLogprobs, readOllamaUsage } from './response.ts';
 
-type Emit = (event: ChatEvent) => void;
-type Json = Readonly<Record<string, unknown>>;
 const LF = 10;
 
 /** Reads Ollama's stream: one JSON object on each line. */
@@ -24,7 +22,7 @@ export class OllamaEventReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: Uint8Array, emit: EmitChatEvent): void {
     let start = 0;
     for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
       this.#line(concatBytes([...this.#held, partOf(bytes, start, end)]), emit);
@@ -39,7 +37,7 @@ export class OllamaEventReader implements ChatEventReader {
       throw invalidResponse(this.provider, 'sent a line without an end.');
   }
 
-  end(emit: Emit): void {
+  end(emit: EmitChatEvent): void {
     const rest = concatBytes(this.#held);
     this.#held = [];
     if (rest.length > 0) this.#line(rest, emit);
@@ -51,7 +49,7 @@ export class OllamaEventReader implements ChatEventReader {
     );
   }
 
-  #line(line: Uint8Array, emit: Emit): void {
+  #line(line: Uint8Array, emit: EmitChatEvent): void {
     if (this.#ended) return;
     let json: unknown;
     try {
@@ -67,7 +65,7 @@ export class OllamaEventReader implements ChatEventReader {
     this.#piece(json, emit);
   }
 
-  #piece(json: Json, emit: Emit): void {
+  #piece(json: JsonObject, emit: EmitChatEvent): void {
     if (!this.#started) {
       this.#started = true;
       this.#output = asString(json.created_at);
@@ -96,8 +94,8 @@ export class OllamaEventReader implements ChatEventReader {
   #delta(
     kind: 'text' | 'reasoning',
     text: string | undefined,
-    logprobs: readonly Json[] | undefined,
-    emit: Emit,
+    logprobs: readonly JsonObject[] | undefined,
+    emit: EmitChatEvent,
   ) {
     if (!text) return;
     if (this.#open !== kind) {
@@ -108,7 +106,7 @@ export class OllamaEventReader implements ChatEventReader {
     emit({ type: 'delta', choice: 0, text, ...(logprobs && { logprobs }) });
   }
 
-  #close(emit: Emit): void {
+  #close(emit: EmitChatEvent): void {
     if (this.#open !== undefined) emit({ type: 'part-end', choice: 0 });
     this.#open = undefined;
   }

@@ -1,11 +1,9 @@
 import type { AssistantPart, ToolCallPart } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 export function parseOllamaChat(response: BufferedResponse, { provider }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
@@ -36,7 +34,7 @@ export function parseOllamaChat(response: BufferedResponse, { provider }: Target
 }
 
 /** Model and time of an answer, or of the first piece of one. There is no id. */
-export function about(json: Json): { readonly created?: number; readonly model?: string } {
+export function about(json: JsonObject): { readonly created?: number; readonly model?: string } {
   const model = asString(json.model);
   const created = Math.floor(Date.parse(asString(json.created_at) ?? '') / 1000);
   return { ...(model === undefined ? {} : { model }), ...(created > 0 ? { created } : {}) };
@@ -65,7 +63,7 @@ export function readFinish(reason: unknown, hasCalls: boolean): FinishReason {
   return { unified, ...(raw === undefined ? {} : { raw }) };
 }
 
-export function readOllamaUsage(json: Json): Usage | undefined {
+export function readOllamaUsage(json: JsonObject): Usage | undefined {
   const { prompt_eval_count, eval_count } = json;
   const input = asCount(prompt_eval_count);
   const output = asCount(eval_count);
@@ -80,6 +78,6 @@ export function readOllamaUsage(json: Json): Usage | undefined {
   };
 }
 
-export function readLogprobs(value: unknown): readonly Json[] | undefined {
+export function readLogprobs(value: unknown): readonly JsonObject[] | undefined {
   return Array.isArray(value) && value.length > 0 ? value.filter(isRecord) : undefined;
 }

@@ -10,12 +10,11 @@ import type {
   ToolMessage,
   UserPart,
 } from '../../core/chat/request.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import type { VendorProfile } from '../types.ts';
 import { plainMediaPart } from './plain-media.ts';
 import { shortToolCallId } from './tool-call-ids.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The conversation as OpenAI's chat has it, with the differences that the vendor's profile names. */
 export function chatMessages(request: ChatRequest, profile: VendorProfile, warn: Warn): JsonObject[] {

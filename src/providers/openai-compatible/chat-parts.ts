@@ -7,9 +7,7 @@ import type {
   Signature,
 } from '../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
-
-export type Json = Readonly<Record<string, unknown>>;
+import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 
 /** The words of OpenAI and of those who speak its format. */
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
@@ -35,10 +33,6 @@ export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
     unified: hasCalls && (unified === 'stop' || unified === 'other') ? 'tool-calls' : unified,
     ...(word === undefined ? {} : { raw: word }),
   };
-}
-
-export function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 const ORIGINS = ['anthropic', 'openai', 'gemini', 'bedrock', 'mistral', 'cohere', 'deepseek'] as const;
@@ -139,7 +133,7 @@ export function readImage(value: unknown): ImagePart | undefined {
 }
 
 /** What Google's OpenAI-compatible API signs a call with. */
-export function callSignature({ extra_content: extra }: Json): Signature | undefined {
+export function callSignature({ extra_content: extra }: JsonObject): Signature | undefined {
   const google = isRecord(extra) && isRecord(extra.google) ? extra.google : {};
   const value = asString(google.thought_signature);
   return value === undefined ? undefined : { origin: 'gemini', value };

@@ -1,7 +1,7 @@
 import { decodeUtf8 } from '../../core/bytes.ts';
-import type { ChatEvent, ChatEventReader, StreamedPart } from '../../core/chat/result.ts';
+import type { ChatEvent, ChatEventReader, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
@@ -9,8 +9,6 @@ import {
   type CallPiece,
   callId,
   contentPieces,
-  type Json,
-  listOf,
   readAnnotation,
   readCall,
   readDetail,
@@ -21,7 +19,6 @@ import { logprobEntries } from './chat-response.ts';
 import { errorFromObject } from './errors.ts';
 import { readUsage } from './usage.ts';
 
-type Emit = (event: ChatEvent) => void;
 type DeltaLogprobs = Extract<ChatEvent, { type: 'delta' }>['logprobs'];
 
 /** What has been read of one choice. */
@@ -45,17 +42,17 @@ export class ChatChunkReader implements ChatEventReader {
 
   constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: Uint8Array, emit: EmitChatEvent): void {
     this.#framer.push(bytes, (block) => this.#block(block, emit));
   }
 
-  end(emit: Emit): void {
+  end(emit: EmitChatEvent): void {
     const rest = this.#framer.end();
     if (rest.length > 0) this.#block(rest, emit);
     this.#complete(emit);
   }
 
-  #block(block: Uint8Array, emit: Emit): void {
+  #block(block: Uint8Array, emit: EmitChatEvent): void {
     if (this.#ended) return;
     let data: string | undefined;
     try {
@@ -68,7 +65,7 @@ export class ChatChunkReader implements ChatEventReader {
     else if (this.#started) emit({ type: 'ping' });
   }
 
-  #json(data: string): Json {
+  #json(data: string): JsonObject {
     let json: unknown;
     try {
       json = JSON.parse(data);
@@ -82,7 +79,7 @@ export class ChatChunkReader implements ChatEventReader {
     return json;
   }
 
-  #event(json: Json, emit: Emit): void {
+  #event(json: JsonObject, emit: EmitChatEvent): void {
     // A first chunk without a name and choices only tells what was filtered; the answer's name comes later.
     const anonymous = !json.id && listOf(json.choices).length === 0;
     if (!this.#started && !(anonymous && !json.usage)) {
@@ -102,7 +99,7 @@ export class ChatChunkReader implements ChatEventReader {
     if (usage) emit({ type: 'usage', usage });
   }
 
-  #choice(value: Json, emit: Emit): void {
+  #choice(value: JsonObject, emit: EmitChatEvent): void {
     const index = asCount(value.index) ?? 0;
     let choice = this.#choices.get(index);
     if (!choice) {
@@ -141,7 +138,7 @@ export class ChatChunkReader implements ChatEventReader {
     }
   }
 
-  #reasoning(index: number, choice: Choice, delta: Json, emit: Emit): void {
+  #reasoning(index: number, choice: Choice, delta: JsonObject, emit: EmitChatEvent): void {
     const details = listOf(delta.reasoning_details).flatMap((value) => readDetail(value) ?? []);
     if (details.length === 0) {
       const text = asString(delta.reasoning_content) || asString(delta.reasoning);
@@ -174,14 +171,14 @@ export class ChatChunkReader implements ChatEventReader {
     choice: Choice,
     kind: 'text' | 'reasoning' | 'refusal',
     text: string,
-    emit: Emit,
+    emit: EmitChatEvent,
     logprobs?: DeltaLogprobs,
   ): void {
     if (choice.open !== kind) this.#begin(index, choice, { type: kind }, emit);
     emit({ type: 'delta', choice: index, text, ...(logprobs === undefined ? {} : { logprobs }) });
   }
 
-  #call(index: number, choice: Choice, piece: CallPiece, emit: Emit): void {
+  #call(index: number, choice: Choice, piece: CallPiece, emit: EmitChatEvent): void {
     const { id, name, arguments: text, custom, signature } = piece;
     if (isAnother(choice, piece)) {
       if (name === undefined) {
@@ -201,14 +198,14 @@ export class ChatChunkReader implements ChatEventReader {
     if (text !== '') emit({ type: 'delta', choice: index, text });
   }
 
-  #begin(index: number, choice: Choice, part: StreamedPart, emit: Emit): void {
+  #begin(index: number, choice: Choice, part: StreamedPart, emit: EmitChatEvent): void {
     this.#close(index, choice, emit);
     choice.open = part.type;
     choice.detail = undefined;
     emit({ type: 'part-start', choice: index, part });
   }
 
-  #close(index: number, choice: Choice, emit: Emit): void {
+  #close(index: number, choice: Choice, emit: EmitChatEvent): void {
     if (choice.open === undefined) return;
     choice.open = undefined;
     choice.call = undefined;
@@ -216,7 +213,7 @@ export class ChatChunkReader implements ChatEventReader {
   }
 
   /** `[DONE]`, or the body's end where a vendor sends none. */
-  #complete(emit: Emit): void {
+  #complete(emit: EmitChatEvent): void {
     if (this.#ended) return;
     const choices = [...this.#choices.values()];
     if (choices.length === 0 || choices.some(({ finished }) => !finished)) {

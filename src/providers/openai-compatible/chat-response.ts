@@ -1,13 +1,11 @@
 import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatChoice, ChatResult, TokenLogprobs } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import {
   callId,
   contentPieces,
-  type Json,
-  listOf,
   readAnnotation,
   readCall,
   readDetail,
@@ -59,19 +57,19 @@ function readChoice(value: unknown, position: number, answerId: string | undefin
   };
 }
 
-export function logprobEntries(value: Json): TokenLogprobs | undefined {
+export function logprobEntries(value: JsonObject): TokenLogprobs | undefined {
   const entries = [...listOf(value.content), ...listOf(value.refusal)].filter(isRecord);
   return entries.length === 0 ? undefined : entries;
 }
 
-function readReasoning(message: Json): AssistantPart[] {
+function readReasoning(message: JsonObject): AssistantPart[] {
   const details = listOf(message.reasoning_details).flatMap((value) => readDetail(value) ?? []);
   if (details.length > 0) return details.map(reasoningPart);
   const text = asString(message.reasoning_content) || asString(message.reasoning);
   return text ? [{ type: 'reasoning', text }] : [];
 }
 
-function readSpoken(message: Json, citations: readonly Citation[]): AssistantPart[] {
+function readSpoken(message: JsonObject, citations: readonly Citation[]): AssistantPart[] {
   const refusal = asString(message.refusal);
   return [
     ...contentPieces(message.content).map(
@@ -84,14 +82,14 @@ function readSpoken(message: Json, citations: readonly Citation[]): AssistantPar
   ];
 }
 
-function audioParts({ data, transcript }: Json): AssistantPart[] {
+function audioParts({ data, transcript }: JsonObject): AssistantPart[] {
   if (typeof data !== 'string') return [];
   const text = asString(transcript);
   const source = { kind: 'base64', mediaType: 'audio/wav', data } as const;
   return [...(text ? [{ type: 'text', text } as const] : []), { type: 'audio', source }];
 }
 
-function readCalls(message: Json, answerId: string | undefined): AssistantPart[] {
+function readCalls(message: JsonObject, answerId: string | undefined): AssistantPart[] {
   const legacy = isRecord(message.function_call) ? [{ function: message.function_call }] : [];
   return [...listOf(message.tool_calls), ...legacy].flatMap((value, position): AssistantPart[] => {
     const call = readCall(value);

@@ -1,17 +1,16 @@
-import { isRecord } from '../../core/json.ts';
+import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { familyOf } from '../model-families.ts';
 import type { Target } from '../types.ts';
 import { hasWrappedMedia, plainMediaPart } from './plain-media.ts';
 import { shortToolCallId } from './tool-call-ids.ts';
 
-type Json = Readonly<Record<string, unknown>>;
 type Edits = Record<string, string | null>;
 
 /** What has to be changed in bodies that are handed on, for one target. */
 export interface ParameterRules {
   /** Adds the members that change: their new JSON text, or null to take them out. */
-  apply(body: Json, edits: Edits, warn: Warn): void;
+  apply(body: JsonObject, edits: Edits, warn: Warn): void;
 }
 
 /** The rules of a target, made once for it, since this is on the way of every request. */
@@ -48,7 +47,7 @@ class TargetRules implements ParameterRules {
       (profile.plainMedia ?? false);
   }
 
-  apply(body: Json, edits: Edits, warn: Warn): void {
+  apply(body: JsonObject, edits: Edits, warn: Warn): void {
     for (const [from, to] of this.#renames) {
       const value = body[from];
       if (value === undefined) continue;

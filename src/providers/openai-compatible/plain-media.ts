@@ -1,12 +1,10 @@
-import { asString, isRecord } from '../../core/json.ts';
-
-type Json = Readonly<Record<string, unknown>>;
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 
 /**
  * A content part in Mistral's form: what OpenAI wraps in an object, sound and documents, is a plain text there.
  * Other parts are the same in both.
  */
-export function plainMediaPart(part: Json): Json {
+export function plainMediaPart(part: JsonObject): JsonObject {
   if (part.type === 'input_audio' && isRecord(part.input_audio)) {
     return { ...part, input_audio: part.input_audio.data };
   }

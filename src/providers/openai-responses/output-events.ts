@@ -1,11 +1,8 @@
 import type { Origin } from '../../core/chat/request.ts';
-import type { ChatEvent, StreamedPart } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import type { EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
+import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { citationOf, encryptedOf, isToolCall, logprobsOf, records, toolCallOf } from './output.ts';
 import { PartQueue } from './part-queue.ts';
-
-type Json = Readonly<Record<string, unknown>>;
-type Emit = (event: ChatEvent) => void;
 
 /** What is said in a part, by the kind of part. */
 const TEXT_MEMBER: Readonly<Record<string, string>> = {
@@ -36,11 +33,11 @@ export class OutputEvents {
 
   constructor(
     private readonly origin: Origin,
-    private readonly emit: Emit,
+    private readonly emit: EmitChatEvent,
   ) {}
 
   /** @param type the event's name without `response.` */
-  event(type: string, json: Json): void {
+  event(type: string, json: JsonObject): void {
     switch (type) {
       case 'output_item.added':
         this.#itemAdded(itemKey(json), isRecord(json.item) ? json.item : {});
@@ -83,7 +80,7 @@ export class OutputEvents {
   }
 
   /** The whole response: what no event has told is told now, and every part ends. */
-  complete(response: Json): void {
+  complete(response: JsonObject): void {
     records(response.output).forEach((item, index) => {
       this.#itemDone(this.#keyOf(item) ?? String(index), item);
     });
@@ -91,14 +88,14 @@ export class OutputEvents {
   }
 
   /** By what key events have told this item: its place among the items may have been another one then. */
-  #keyOf(item: Json): string | undefined {
+  #keyOf(item: JsonObject): string | undefined {
     const id = asString(item.id);
     if (id === undefined || id === '') return undefined;
     for (const [key, open] of this.#items) if (open.id === id) return key;
     return undefined;
   }
 
-  #itemAdded(key: string, item: Json): OpenItem {
+  #itemAdded(key: string, item: JsonObject): OpenItem {
     const known = this.#items.get(key);
     if (known) return known;
     const open = {
@@ -112,14 +109,20 @@ export class OutputEvents {
     return open;
   }
 
-  #openCall(key: string, item: Json): void {
+  #openCall(key: string, item: JsonObject): void {
     const { arguments: _, ...call } = toolCallOf(item);
     this.hasToolCalls = true;
     this.#parts.open(key, call, this.emit);
   }
 
   /** An event of a part of a message's content, or of a summary: its beginning, more of it, or all of it. */
-  #part(event: Json, list: 'content' | 'summary', kind: string | undefined, json: Json, type: string): void {
+  #part(
+    event: JsonObject,
+    list: 'content' | 'summary',
+    kind: string | undefined,
+    json: JsonObject,
+    type: string,
+  ): void {
     const item = this.#itemAdded(itemKey(event), { id: event.item_id });
     const index = asCount(list === 'content' ? event.content_index : event.summary_index) ?? 0;
     const key = `${itemKey(event)}/${list}/${index}`;
@@ -143,7 +146,7 @@ export class OutputEvents {
   }
 
   /** All of a part at once: told only if nothing of it was told before. */
-  #fill(key: string, kind: string, json: Json): void {
+  #fill(key: string, kind: string, json: JsonObject): void {
     if (!this.#parts.hasTextAt(key)) {
       const text = asString(json[TEXT_MEMBER[kind] ?? 'text']) ?? '';
       this.#parts.delta(key, text, this.emit, logprobsOf(json.logprobs));
@@ -153,12 +156,12 @@ export class OutputEvents {
     }
   }
 
-  #annotation(event: Json, annotation: Json): void {
+  #annotation(event: JsonObject, annotation: JsonObject): void {
     const key = `${itemKey(event)}/content/${asCount(event.content_index) ?? 0}`;
     this.#parts.citation(key, citationOf(annotation), this.emit);
   }
 
-  #itemDone(key: string, item: Json): void {
+  #itemDone(key: string, item: JsonObject): void {
     if (this.#done.has(key)) return;
     const open = this.#itemAdded(key, item);
     if (isToolCall(item)) this.#callDone(key, item);
@@ -169,13 +172,13 @@ export class OutputEvents {
     this.#done.add(key);
   }
 
-  #callDone(key: string, item: Json): void {
+  #callDone(key: string, item: JsonObject): void {
     this.#openCall(key, item);
     if (!this.#parts.hasTextAt(key)) this.#parts.delta(key, toolCallOf(item).arguments, this.emit);
     this.#parts.close(key, this.emit);
   }
 
-  #contentDone(key: string, open: OpenItem, item: Json): void {
+  #contentDone(key: string, open: OpenItem, item: JsonObject): void {
     records(item.content).forEach((part, index) => {
       const at = `${key}/content/${index}`;
       const kind = asString(part.type) ?? '';
@@ -188,7 +191,7 @@ export class OutputEvents {
     });
   }
 
-  #reasoningDone(key: string, open: OpenItem, item: Json): void {
+  #reasoningDone(key: string, open: OpenItem, item: JsonObject): void {
     const signature = encryptedOf(item, this.origin);
     const id = open.id ?? asString(item.id);
     const completed = { ...open, encrypted: signature !== undefined, id };
@@ -218,7 +221,7 @@ export class OutputEvents {
 }
 
 /** By position, since some servers give an item another id in each event. */
-function itemKey(event: Json): string {
+function itemKey(event: JsonObject): string {
   return String(asCount(event.output_index) ?? asString(event.item_id) ?? '0');
 }
 

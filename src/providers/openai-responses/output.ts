@@ -7,15 +7,13 @@ import type {
   TextPart,
 } from '../../core/chat/request.ts';
 import type { FinishReason, TokenLogprobs } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
 
-type Json = Readonly<Record<string, unknown>>;
-
-export function records(value: unknown): Json[] {
+export function records(value: unknown): JsonObject[] {
   return Array.isArray(value) ? value.filter(isRecord) : [];
 }
 
-export function citationOf(annotation: Json): Citation {
+export function citationOf(annotation: JsonObject): Citation {
   const url = asString(annotation.url);
   const title = asString(annotation.title) ?? asString(annotation.filename);
   const start = asCount(annotation.start_index);
@@ -41,12 +39,12 @@ export function logprobsOf(value: unknown): TokenLogprobs | undefined {
 }
 
 /** What may be sent back of an item of reasoning. */
-export function encryptedOf(item: Json, origin: Origin): Signature | undefined {
+export function encryptedOf(item: JsonObject, origin: Origin): Signature | undefined {
   const value = asString(item.encrypted_content);
   return value === undefined || value === '' ? undefined : { origin, value };
 }
 
-export function toolCallOf(item: Json): Extract<AssistantPart, { type: 'tool-call' }> {
+export function toolCallOf(item: JsonObject): Extract<AssistantPart, { type: 'tool-call' }> {
   const custom = item.type === 'custom_tool_call';
   return {
     type: 'tool-call',
@@ -57,11 +55,11 @@ export function toolCallOf(item: Json): Extract<AssistantPart, { type: 'tool-cal
   };
 }
 
-export function isToolCall(item: Json): boolean {
+export function isToolCall(item: JsonObject): boolean {
   return item.type === 'function_call' || item.type === 'custom_tool_call';
 }
 
-function messagePart(part: Json): TextPart | RefusalPart | AssistantPart {
+function messagePart(part: JsonObject): TextPart | RefusalPart | AssistantPart {
   if (part.type === 'refusal') return { type: 'refusal', text: asString(part.refusal) ?? '' };
   if (part.type !== 'output_text') return { type: 'unknown', dialect: 'openai-responses', value: part };
   const citations = records(part.annotations).map(citationOf);
@@ -76,7 +74,7 @@ function messagePart(part: Json): TextPart | RefusalPart | AssistantPart {
  * One part for each part of a summary, so that their texts stay apart. The encrypted content belongs to all of them
  * and stands with the last; the others carry an empty signature, by which they find back to it.
  */
-function reasoningParts(item: Json, origin: Origin): AssistantPart[] {
+function reasoningParts(item: JsonObject, origin: Origin): AssistantPart[] {
   const id = asString(item.id);
   const encrypted = encryptedOf(item, origin);
   const named = id === undefined ? {} : { id };
@@ -98,7 +96,7 @@ function reasoningParts(item: Json, origin: Origin): AssistantPart[] {
 }
 
 /** The parts of one output item. */
-export function partsOf(item: Json, origin: Origin): AssistantPart[] {
+export function partsOf(item: JsonObject, origin: Origin): AssistantPart[] {
   if (item.type === 'message') return records(item.content).map(messagePart);
   if (item.type === 'reasoning') return reasoningParts(item, origin);
   if (isToolCall(item)) return [toolCallOf(item)];
@@ -106,7 +104,7 @@ export function partsOf(item: Json, origin: Origin): AssistantPart[] {
 }
 
 /** Why a response ended that is neither failed nor still running. */
-export function finishOf(response: Json, hasToolCalls: boolean): FinishReason {
+export function finishOf(response: JsonObject, hasToolCalls: boolean): FinishReason {
   const details = isRecord(response.incomplete_details) ? response.incomplete_details : {};
   const reason = asString(details.reason);
   if (response.status === 'incomplete' || reason !== undefined) {
@@ -118,7 +116,7 @@ export function finishOf(response: Json, hasToolCalls: boolean): FinishReason {
 }
 
 /** What every event and answer that carries a response says of it. */
-export function identityOf(response: Json): { id?: string; created?: number; model?: string } {
+export function identityOf(response: JsonObject): { id?: string; created?: number; model?: string } {
   const id = asString(response.id);
   const created = typeof response.created_at === 'number' ? Math.floor(response.created_at) : undefined;
   const model = asString(response.model);

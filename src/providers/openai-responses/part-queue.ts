@@ -1,7 +1,5 @@
 import type { Signature } from '../../core/chat/request.ts';
-import type { ChatEvent, StreamedPart, TokenLogprobs } from '../../core/chat/result.ts';
-
-type Emit = (event: ChatEvent) => void;
+import type { ChatEvent, EmitChatEvent, StreamedPart, TokenLogprobs } from '../../core/chat/result.ts';
 
 /** A part that has begun. Only the first of them is open for the reader of the events; what the others say waits. */
 class Slot {
@@ -39,7 +37,7 @@ export class PartQueue {
   }
 
   /** Begins a part unless it has begun. */
-  open(key: string, part: StreamedPart, emit: Emit): void {
+  open(key: string, part: StreamedPart, emit: EmitChatEvent): void {
     if (this.#slots.has(key)) return;
     const slot = new Slot(part);
     this.#slots.set(key, slot);
@@ -47,7 +45,7 @@ export class PartQueue {
     this.#emitEvent(slot, { type: 'part-start', choice: this.choice, part }, emit);
   }
 
-  delta(key: string, text: string, emit: Emit, logprobs?: TokenLogprobs): void {
+  delta(key: string, text: string, emit: EmitChatEvent, logprobs?: TokenLogprobs): void {
     const slot = this.#slots.get(key);
     if (!slot || slot.closed || (text === '' && logprobs === undefined)) return;
     slot.hasText = true;
@@ -58,20 +56,24 @@ export class PartQueue {
     );
   }
 
-  citation(key: string, citation: Extract<ChatEvent, { type: 'citation' }>['citation'], emit: Emit): void {
+  citation(
+    key: string,
+    citation: Extract<ChatEvent, { type: 'citation' }>['citation'],
+    emit: EmitChatEvent,
+  ): void {
     const slot = this.#slots.get(key);
     if (!slot || slot.closed) return;
     slot.citations += 1;
     this.#emitEvent(slot, { type: 'citation', choice: this.choice, citation }, emit);
   }
 
-  signature(key: string, signature: Signature, emit: Emit): void {
+  signature(key: string, signature: Signature, emit: EmitChatEvent): void {
     const slot = this.#slots.get(key);
     if (slot && !slot.closed)
       this.#emitEvent(slot, { type: 'signature', choice: this.choice, signature }, emit);
   }
 
-  close(key: string, emit: Emit): void {
+  close(key: string, emit: EmitChatEvent): void {
     const slot = this.#slots.get(key);
     if (!slot || slot.closed) return;
     this.#emitEvent(slot, { type: 'part-end', choice: this.choice }, emit);
@@ -79,16 +81,16 @@ export class PartQueue {
     this.#advance(emit);
   }
 
-  closeAll(emit: Emit): void {
+  closeAll(emit: EmitChatEvent): void {
     for (const key of this.#slots.keys()) this.close(key, emit);
   }
 
-  #emitEvent(slot: Slot, event: ChatEvent, emit: Emit): void {
+  #emitEvent(slot: Slot, event: ChatEvent, emit: EmitChatEvent): void {
     if (this.#queue[0] === slot) emit(event);
     else slot.waiting.push(event);
   }
 
-  #advance(emit: Emit): void {
+  #advance(emit: EmitChatEvent): void {
     while (this.#queue[0]?.closed) {
       this.#queue.shift();
       for (const event of this.#queue[0]?.waiting ?? []) emit(event);

@@ -5,27 +5,26 @@ import { expectEventRules, readEvents } from '../../../test/support/chat-events.
 import { runs } from '../../../test/support/effort.ts';
 import type { ChatEvent } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { responsesChatFormat } from './index.ts';
 import { responsesTarget } from './test-support.ts';
 
-type Json = Readonly<Record<string, unknown>>;
-
 const target = responsesTarget();
 
-function sse(events: readonly Json[], named = true): string {
+function sse(events: readonly JsonObject[], named = true): string {
   return events
     .map((event) => `${named ? `event: ${event.type}\n` : ''}data: ${JSON.stringify(event)}\n\n`)
     .join('');
 }
 
-function read(events: readonly Json[] | string, seed?: number) {
+function read(events: readonly JsonObject[] | string, seed?: number) {
   const bytes = toBytes(typeof events === 'string' ? events : sse(events));
   const reader = responsesChatFormat.reader(target, { messages: [] });
   return readEvents(reader, seed === undefined ? [bytes] : splitAtRandom(bytes, seed));
 }
 
 const created = { type: 'response.created', response: { id: 'r', model: 'm', created_at: 5.5, output: [] } };
-const completed = (output: readonly Json[] = [], more: Json = {}) => ({
+const completed = (output: readonly JsonObject[] = [], more: JsonObject = {}) => ({
   type: 'response.completed',
   response: { id: 'r', status: 'completed', output, usage: { input_tokens: 3, output_tokens: 2 }, ...more },
 });
@@ -178,7 +177,7 @@ describe('a stream', () => {
   });
 
   test('has reasoning that is encrypted only, text of open models, and nothing for nothing', () => {
-    const item = (more: Json) => ({
+    const item = (more: JsonObject) => ({
       type: 'response.output_item.done',
       output_index: more.index,
       item: { type: 'reasoning', id: 'rs', summary: [], ...more },
@@ -292,7 +291,7 @@ describe('a stream', () => {
 });
 
 describe('a stream that fails', () => {
-  const failed = (error: Json) => ({ type: 'response.failed', response: { status: 'failed', error } });
+  const failed = (error: JsonObject) => ({ type: 'response.failed', response: { status: 'failed', error } });
 
   test.each([
     [failed({ code: 'server_error', message: 'oops' }), 'upstream_error', undefined],

@@ -1,6 +1,6 @@
-import type { ChatEvent, ChatEventReader } from '../../core/chat/result.ts';
+import type { ChatEvent, ChatEventReader, EmitChatEvent } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { EventTooLargeError, parseBlock, SseFramer } from '../../core/sse.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Target } from '../types.ts';
@@ -10,9 +10,6 @@ import { originOf } from './origin.ts';
 import { finishOf, identityOf } from './output.ts';
 import { OutputEvents } from './output-events.ts';
 import { readResponsesUsage } from './usage.ts';
-
-type Json = Readonly<Record<string, unknown>>;
-type Emit = (event: ChatEvent) => void;
 
 /** Without its last event, which says whether it is whole, an answer is not complete. */
 export function streamClosed(provider: Target['provider']): GatewayError {
@@ -29,13 +26,13 @@ export class ResponsesReader implements ChatEventReader {
   readonly #output: OutputEvents;
   #started = false;
   #ended = false;
-  #emit: Emit = () => undefined;
+  #emit: EmitChatEvent = () => undefined;
 
   constructor(private readonly target: Target) {
     this.#output = new OutputEvents(originOf(target), (event) => this.#emitEvent(event));
   }
 
-  push(bytes: Uint8Array, emit: Emit): void {
+  push(bytes: Uint8Array, emit: EmitChatEvent): void {
     if (this.#ended) return;
     this.#emit = emit;
     try {
@@ -48,7 +45,7 @@ export class ResponsesReader implements ChatEventReader {
     }
   }
 
-  end(emit: Emit): void {
+  end(emit: EmitChatEvent): void {
     if (this.#ended) return;
     this.#emit = emit;
     const rest = this.#framer.end();
@@ -61,7 +58,7 @@ export class ResponsesReader implements ChatEventReader {
     this.#emit(event);
   }
 
-  #start(response: Json): void {
+  #start(response: JsonObject): void {
     if (this.#started) return;
     this.#started = true;
     this.#emit({ type: 'start', ...identityOf(response) });
@@ -88,7 +85,7 @@ export class ResponsesReader implements ChatEventReader {
     this.#event(type.slice('response.'.length), json);
   }
 
-  #event(type: string, json: Json): void {
+  #event(type: string, json: JsonObject): void {
     const response = isRecord(json.response) ? json.response : {};
     switch (type) {
       case 'created':
@@ -108,7 +105,7 @@ export class ResponsesReader implements ChatEventReader {
     }
   }
 
-  #complete(response: Json): void {
+  #complete(response: JsonObject): void {
     this.#start(response);
     this.#output.complete(response);
     const usage = readResponsesUsage(response.usage);

@@ -7,16 +7,8 @@ import type {
   ToolResultPart,
 } from '../../../core/chat/request.ts';
 import { unpackSignature } from '../../../core/chat/signature.ts';
-import { asString, isRecord } from '../../../core/json.ts';
-import {
-  cacheControlOf,
-  invalid,
-  type Json,
-  requiredObject,
-  requiredText,
-  textContent,
-  userContent,
-} from './parts.ts';
+import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { cacheControlOf, invalid, requiredObject, requiredText, textContent, userContent } from './parts.ts';
 
 const ROLES = 'developer, system, user, assistant, tool or function';
 
@@ -34,7 +26,7 @@ export function readMessages(messages: readonly unknown[]): Message[] {
   return read;
 }
 
-function readMessage(message: Json, param: string): Message {
+function readMessage(message: JsonObject, param: string): Message {
   const name = asString(message.name);
   const named = name === undefined ? {} : { name };
   switch (message.role) {
@@ -68,7 +60,7 @@ function legacyCallId(name: string): string {
   return `call_${name}`;
 }
 
-function toolResult(message: Json, param: string): ToolResultPart {
+function toolResult(message: JsonObject, param: string): ToolResultPart {
   const callId = requiredText(message.tool_call_id, `${param}.tool_call_id`);
   const content = message.content ?? '';
   const parts = userContent(content, `${param}.content`).map((part, index) => {
@@ -84,7 +76,7 @@ function toolResult(message: Json, param: string): ToolResultPart {
   };
 }
 
-function assistantContent(message: Json, param: string): AssistantPart[] {
+function assistantContent(message: JsonObject, param: string): AssistantPart[] {
   return [
     ...reasoningParts(message),
     ...spokenParts(message, param),
@@ -93,7 +85,7 @@ function assistantContent(message: Json, param: string): AssistantPart[] {
   ];
 }
 
-function spokenParts({ content, refusal, audio }: Json, param: string): AssistantPart[] {
+function spokenParts({ content, refusal, audio }: JsonObject, param: string): AssistantPart[] {
   const parts: AssistantPart[] = [];
   if (typeof content === 'string') parts.push({ type: 'text', text: content });
   else if (Array.isArray(content)) {
@@ -147,14 +139,14 @@ function legacyCall(value: unknown, param: string): ToolCallPart[] {
 }
 
 /** Where Google's OpenAI-compatible API carries the signature of a call. */
-function thoughtSignature({ extra_content: extra }: Json): { readonly signature?: Signature } {
+function thoughtSignature({ extra_content: extra }: JsonObject): { readonly signature?: Signature } {
   const google = isRecord(extra) && isRecord(extra.google) ? extra.google : {};
   const value = asString(google.thought_signature);
   return value === undefined ? {} : { signature: unpackSignature(value, 'gemini') };
 }
 
 /** Reasoning in the forms that people send back: details with signatures, Anthropic's blocks, or mere text. */
-function reasoningParts(message: Json): ReasoningPart[] {
+function reasoningParts(message: JsonObject): ReasoningPart[] {
   const { reasoning_details: details, thinking_blocks: blocks } = message;
   if (Array.isArray(details) && details.length > 0) return details.flatMap(detailPart);
   if (Array.isArray(blocks) && blocks.length > 0) return blocks.flatMap(thinkingBlock);

@@ -6,8 +6,8 @@ import type {
   Tool,
   ToolChoice,
 } from '../../../core/chat/request.ts';
-import { asString, isRecord } from '../../../core/json.ts';
-import { cacheControlOf, invalid, type Json, requiredObject, requiredText } from './parts.ts';
+import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { cacheControlOf, invalid, requiredObject, requiredText } from './parts.ts';
 
 type Parameters = Omit<ChatRequest, 'messages'>;
 
@@ -63,7 +63,7 @@ function isEffort(value: string): value is ReasoningEffort {
   return EFFORTS.has(value);
 }
 
-function numberAt(body: Json, name: string): number | undefined {
+function numberAt(body: JsonObject, name: string): number | undefined {
   const value = body[name];
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number') return value;
@@ -81,7 +81,7 @@ function said<T extends object>(members: { readonly [Name in keyof T]: T[Name] |
 }
 
 /** Everything of the request but its messages. */
-export function readParameters(body: Json): Parameters {
+export function readParameters(body: JsonObject): Parameters {
   const { stop, metadata, modalities } = body;
   const extensions = Object.fromEntries(
     Object.entries(body).filter(([name, value]) => !KNOWN.has(name) && value !== null && value !== undefined),
@@ -122,7 +122,7 @@ function texts(value: unknown): readonly string[] | undefined {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : undefined;
 }
 
-function readTools({ tools, functions }: Json): readonly Tool[] | undefined {
+function readTools({ tools, functions }: JsonObject): readonly Tool[] | undefined {
   if (Array.isArray(tools)) return tools.map((tool, index) => readTool(tool, `tools[${index}]`));
   if (!Array.isArray(functions)) return undefined;
   return functions.map((definition, index) => functionTool(definition, `functions[${index}]`));
@@ -180,7 +180,7 @@ function nameOf(value: unknown): string | undefined {
   return asString(value.name);
 }
 
-function readLogprobs(body: Json): { readonly top?: number } | undefined {
+function readLogprobs(body: JsonObject): { readonly top?: number } | undefined {
   if (body.logprobs !== true) return undefined;
   const top = numberAt(body, 'top_logprobs');
   return top === undefined ? {} : { top };
@@ -221,7 +221,7 @@ function readResponseFormat(value: unknown): ResponseFormat | undefined {
 }
 
 /** OpenAI's effort, and the forms in which other vendors put the same wish beside it. */
-function readReasoning(body: Json): ReasoningSettings | undefined {
+function readReasoning(body: JsonObject): ReasoningSettings | undefined {
   const reasoning = isRecord(body.reasoning) ? body.reasoning : {};
   const thinking = isRecord(body.thinking) ? body.thinking : {};
   const effort = asString(body.reasoning_effort) ?? asString(reasoning.effort);

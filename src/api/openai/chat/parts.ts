@@ -9,9 +9,7 @@ import type {
   UserPart,
 } from '../../../core/chat/request.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { asString, isRecord } from '../../../core/json.ts';
-
-export type Json = Readonly<Record<string, unknown>>;
+import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
 
 export function invalid(param: string, message: string): GatewayError {
   return new GatewayError('invalid_request', `"${param}" is not valid: ${message}`, { param });
@@ -23,7 +21,7 @@ export function requiredText(value: unknown, param: string): string {
   throw invalid(param, 'text is expected');
 }
 
-export function requiredObject(value: unknown, param: string): Json {
+export function requiredObject(value: unknown, param: string): JsonObject {
   if (isRecord(value)) return value;
   throw invalid(param, 'an object is expected');
 }
@@ -60,7 +58,7 @@ const AUDIO_TYPES: Readonly<Record<string, string>> = {
   pcm16: 'audio/L16',
 };
 
-function imagePart(part: Json, param: string): ImagePart {
+function imagePart(part: JsonObject, param: string): ImagePart {
   const given = typeof part.image_url === 'string' ? { url: part.image_url } : part.image_url;
   const image = requiredObject(given, `${param}.image_url`);
   const url = requiredText(image.url, `${param}.image_url.url`);
@@ -72,7 +70,7 @@ function imagePart(part: Json, param: string): ImagePart {
   };
 }
 
-function audioPart(part: Json, param: string): AudioPart {
+function audioPart(part: JsonObject, param: string): AudioPart {
   const audio = requiredObject(part.input_audio, `${param}.input_audio`);
   const data = requiredText(audio.data, `${param}.input_audio.data`);
   const format = requiredText(audio.format, `${param}.input_audio.format`);
@@ -82,7 +80,7 @@ function audioPart(part: Json, param: string): AudioPart {
   };
 }
 
-function filePart(part: Json, param: string): FilePart {
+function filePart(part: JsonObject, param: string): FilePart {
   const file = requiredObject(part.file, `${param}.file`);
   const filename = asString(file.filename);
   const named = filename === undefined ? {} : { filename };
@@ -101,7 +99,7 @@ function filePart(part: Json, param: string): FilePart {
   return { type: 'file', source, ...named };
 }
 
-function withCache<Part extends UserPart>(part: Part, given: Json, param: string): Part {
+function withCache<Part extends UserPart>(part: Part, given: JsonObject, param: string): Part {
   return { ...part, ...cacheControlOf(given.cache_control, `${param}.cache_control`) };
 }
 

@@ -1,8 +1,6 @@
 import type { LogprobsSupport } from '../../../core/chat/dialect.ts';
 import type { ResponseView } from '../../../core/chat/response-view.ts';
-import { asString, isRecord, records } from '../../../core/json.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
+import { asString, isRecord, type JsonObject, records } from '../../../core/json.ts';
 
 /** Reads a chat completion, or a legacy completion, whose choices hold `text` instead of a message. */
 export function chatResponseView({ choices }: JsonObject): ResponseView | undefined {

@@ -1,5 +1,6 @@
 import type { RenderContext } from '../../../core/chat/dialect.ts';
 import type { ChatChoice, ChatResult } from '../../../core/chat/result.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import {
   annotation,
   finishName,
@@ -9,8 +10,6 @@ import {
   wireImage,
   wireUsage,
 } from './wire.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** A complete answer as a chat completion. */
 export function renderCompletion(result: ChatResult, renderContext: RenderContext): string {

@@ -1,6 +1,7 @@
 import type { RenderContext } from '../../../core/chat/dialect.ts';
 import type { Signature } from '../../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, StreamedPart, TokenLogprobs } from '../../../core/chat/result.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
 import {
   annotation,
@@ -12,8 +13,6 @@ import {
   wireImage,
   wireUsage,
 } from './wire.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What has been written of one choice. */
 interface Choice {

@@ -7,9 +7,8 @@ import type {
 } from '../../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../../core/chat/result.ts';
 import { packSignature } from '../../../core/chat/signature.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 const FINISH: Readonly<Record<UnifiedFinish, string>> = {
   stop: 'stop',

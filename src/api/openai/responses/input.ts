@@ -9,11 +9,11 @@ import type {
   UserPart,
 } from '../../../core/chat/request.ts';
 import { unpackSignature } from '../../../core/chat/signature.ts';
-import { asString, isRecord } from '../../../core/json.ts';
-import { invalid, type Json, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
+import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { invalid, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
 
 /** The conversation of `instructions` and `input`. Items of one turn become one message. */
-export function readInput(body: Json): Message[] {
+export function readInput(body: JsonObject): Message[] {
   const reader = new InputReader();
   if (typeof body.instructions === 'string' && body.instructions !== '') {
     reader.add({ role: 'system', content: [{ type: 'text', text: body.instructions }] });
@@ -44,7 +44,7 @@ class InputReader {
     } else this.messages.push(message);
   }
 
-  item(item: Json, param: string): void {
+  item(item: JsonObject, param: string): void {
     switch (item.type) {
       case undefined:
       case 'message':
@@ -94,7 +94,7 @@ class InputReader {
     }
   }
 
-  #message({ role, content }: Json, param: string): void {
+  #message({ role, content }: JsonObject, param: string): void {
     switch (role) {
       case 'user':
         this.add({ role, content: userParts(content, `${param}.content`) });
@@ -125,7 +125,7 @@ function userParts(content: unknown, param: string): UserPart[] {
   );
 }
 
-function userPart(part: Json, param: string): UserPart {
+function userPart(part: JsonObject, param: string): UserPart {
   switch (part.type) {
     case 'input_text':
     case 'output_text':
@@ -140,7 +140,7 @@ function userPart(part: Json, param: string): UserPart {
   }
 }
 
-function imagePart(part: Json, param: string): ImagePart {
+function imagePart(part: JsonObject, param: string): ImagePart {
   const detail = asString(part.detail);
   const source: MediaSource =
     typeof part.file_id === 'string'
@@ -149,7 +149,7 @@ function imagePart(part: Json, param: string): ImagePart {
   return { type: 'image', source, ...(detail === undefined ? {} : { detail }) };
 }
 
-function filePart(part: Json, param: string): FilePart {
+function filePart(part: JsonObject, param: string): FilePart {
   const filename = asString(part.filename);
   const named = filename === undefined ? {} : { filename };
   if (typeof part.file_id === 'string') {
@@ -178,7 +178,7 @@ function assistantParts(content: unknown, param: string): AssistantPart[] {
   });
 }
 
-function toolResult(item: Json, param: string): ToolResultPart {
+function toolResult(item: JsonObject, param: string): ToolResultPart {
   const { output } = item;
   const content = userParts(output ?? '', `${param}.output`).map((part) => {
     if (part.type !== 'audio') return part;
@@ -193,7 +193,7 @@ function toolResult(item: Json, param: string): ToolResultPart {
 }
 
 /** Reasoning as it was handed out: text in the summary or the content, and what has to come back in encrypted form. */
-function reasoningPart(item: Json): ReasoningPart {
+function reasoningPart(item: JsonObject): ReasoningPart {
   const summary: unknown[] = Array.isArray(item.summary) ? item.summary : [];
   const content: unknown[] = Array.isArray(item.content) ? item.content : [];
   const text = (pieces: readonly unknown[]) =>

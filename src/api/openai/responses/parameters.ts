@@ -7,8 +7,8 @@ import type {
   ToolChoice,
 } from '../../../core/chat/request.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { asString, isRecord } from '../../../core/json.ts';
-import { invalid, type Json, requiredObject, requiredText } from '../chat/parts.ts';
+import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { invalid, requiredObject, requiredText } from '../chat/parts.ts';
 
 type Parameters = Omit<ChatRequest, 'messages'>;
 
@@ -45,14 +45,14 @@ function isEffort(value: string): value is ReasoningEffort {
   return EFFORTS.has(value);
 }
 
-function numberAt(body: Json, name: string): number | undefined {
+function numberAt(body: JsonObject, name: string): number | undefined {
   const value = body[name];
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number') return value;
   throw invalid(name, 'a number is expected');
 }
 
-export function readParameters(body: Json): Parameters {
+export function readParameters(body: JsonObject): Parameters {
   if (body.background === true) {
     throw new GatewayError(
       'invalid_request',
