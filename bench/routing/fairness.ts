@@ -41,7 +41,7 @@ const TOKENS_PER_SECOND = 60;
 const PROMPT = 200;
 const ANSWER_MEDIAN = 150;
 const ANSWER_SIGMA = 0.8;
-const LONGEST_ANSWER = 2_000;
+const MAX_OUTPUT_TOKENS = 2_000;
 /** Mean of that log-normal length, in tokens. */
 const ANSWER_MEAN = ANSWER_MEDIAN * Math.exp(ANSWER_SIGMA ** 2 / 2);
 const DURATION_MS = 60 * 60_000;
@@ -76,7 +76,7 @@ export async function simulateFairness({
   const ask = (tenant: string, random: () => number) => {
     const at = events.now;
     const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-    const tokens = Math.min(LONGEST_ANSWER, Math.ceil(ANSWER_MEDIAN * Math.exp(ANSWER_SIGMA * normal)));
+    const tokens = Math.min(MAX_OUTPUT_TOKENS, Math.ceil(ANSWER_MEDIAN * Math.exp(ANSWER_SIGMA * normal)));
     const light = tenant === LIGHT;
     if (light) asked += 1;
     // Without tenants, all requests belong to one.

@@ -20,12 +20,12 @@ const SYSTEM_PROMPTS = 24;
 /** Tokens. */
 const SYSTEM_LENGTH = 2_000;
 const TURN_LENGTH = 150;
-const LONGEST_CONVERSATION = 8;
+const MAX_CONVERSATION_TURNS = 8;
 const LETTERS_PER_TOKEN = 4;
 /** Of the answers' lengths: log-normal, with a median of 150 tokens and one in a hundred beyond 1,500. */
 const ANSWER_MEDIAN = 150;
 const ANSWER_SIGMA = 1;
-const LONGEST_ANSWER = 4_000;
+const MAX_OUTPUT_TOKENS = 4_000;
 
 function normal(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -63,14 +63,14 @@ export function workload({ requests, perSecond, random }: WorkloadOptions): Simu
     ];
     const tenant = `tenant${conversation.system % 5}`;
     const letters = messages.reduce((sum, { content }) => sum + content.length, 0);
-    if (conversation.turns.length >= LONGEST_CONVERSATION) open.splice(place, 1);
+    if (conversation.turns.length >= MAX_CONVERSATION_TURNS) open.splice(place, 1);
     return {
       at,
       tenant,
       messages,
       inputTokens: Math.ceil(letters / LETTERS_PER_TOKEN),
       outputTokens: Math.min(
-        LONGEST_ANSWER,
+        MAX_OUTPUT_TOKENS,
         Math.ceil(ANSWER_MEDIAN * Math.exp(ANSWER_SIGMA * normal(random))),
       ),
     };

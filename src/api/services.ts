@@ -11,7 +11,7 @@ import type { UsageMeter } from '../inference/usage-meter.ts';
 import type { AddressLimiter, AddressRules } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
-import type { ResponseKeeper } from '../storage/response-keeper.ts';
+import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
 import type { Permission } from '../tenancy/permissions.ts';
 import type { Tokens } from '../tenancy/tokens.ts';
@@ -49,7 +49,7 @@ export interface ApiServices {
   readonly engines: EnginePool;
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
-  readonly responses: ResponseKeeper;
+  readonly responses: BufferedResponseStore;
   /** @throws GatewayError unless whoever asks may do this to the platform */
   assertOperator(httpContext: HttpContext, permission: Permission): Promise<void>;
   readonly snapshot: () => ApiSnapshot;

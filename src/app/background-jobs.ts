@@ -1,5 +1,5 @@
 import type { EnginePool } from '../engines/engine-pool.ts';
-import type { ResponseKeeper } from '../storage/response-keeper.ts';
+import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { Job } from './job-runner.ts';
 import type { Stores } from './stores.ts';
 import type { TargetMonitor } from './target-monitor.ts';
@@ -12,7 +12,7 @@ export const CHECK_EVERY_MS = 500;
 export interface JobParts {
   readonly stores: Stores;
   readonly usage: UsageParts;
-  readonly responses: ResponseKeeper;
+  readonly responses: BufferedResponseStore;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
 }

@@ -136,7 +136,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     await engineManager.prepare(next);
     const snapshot = buildSnapshot(next, snapshotOptions);
     const previous = active.replace(snapshot);
-    stores.access.forgetLimits();
+    stores.access.clearLimits();
     engineManager.configure(next);
     routing.experiments.configure(snapshot.directory.defined());
     routing.states.configure(snapshot.health, snapshot.admission, clock.now());

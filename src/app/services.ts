@@ -16,7 +16,7 @@ import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RoutingState } from '../routing/router.ts';
-import { ResponseKeeper } from '../storage/response-keeper.ts';
+import { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import { SqlResponseStore } from '../storage/sql/sql-response-store.ts';
 import { assertAllowed } from '../tenancy/actor.ts';
 import type { ActiveSnapshot } from './active-snapshot.ts';
@@ -74,7 +74,7 @@ export function createServices(parts: ServiceParts): ApiServices {
       estimateTokens: (request, model) => tokenizer.estimate(request, model),
       contextWindows: new ContextWindows(modelData, tokenizer),
     }),
-    responses: new ResponseKeeper(
+    responses: new BufferedResponseStore(
       new SqlResponseStore(stores.control),
       () => clock.wallTime(),
       (count, error) => events.emit('responses.dropped', { count, error }),

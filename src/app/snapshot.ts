@@ -12,7 +12,7 @@ import type { OutlierSettings } from '../routing/health/outliers.ts';
 import type { HealthSettings } from '../routing/health/target-state.ts';
 import type { AdmissionSettings } from '../routing/health/target-states.ts';
 import { Router, type RoutingState } from '../routing/router.ts';
-import { mayUseFrom } from '../tenancy/address-scope.ts';
+import { isAddressAllowed } from '../tenancy/address-scope.ts';
 import { modelDefinition, priceRules } from './model-definitions.ts';
 import { PROVIDERS } from './provider-registry.ts';
 import { createProviders, type ProviderOptions } from './providers.ts';
@@ -76,7 +76,7 @@ export function buildSnapshot(config: Config, options: SnapshotOptions): Gateway
     admission: admissionSettings(config),
     limits: requestTimeouts(config),
     bodyLimit: server.body_limit,
-    isProxy: proxies.length === 0 ? undefined : (address) => mayUseFrom(proxies, address),
+    isProxy: proxies.length === 0 ? undefined : (address) => isAddressAllowed(proxies, address),
     sharedAddressRules: config.storage.redis_url === null ? null : limits.per_ip,
     startsEngines: config.engines.commands.length > 0,
     defaultModel: config.default_model ?? config.models[0]?.id ?? PROVIDERS.builtInId,

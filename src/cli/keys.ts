@@ -16,7 +16,7 @@ export interface KeyCommand {
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,99}$/u;
 const KINDS = ['admin', 'api_key'] as const;
 /** More keys than a person reads; the API has pages. */
-const MOST_LISTED = 10_000;
+const MAX_LISTED = 10_000;
 
 export interface CreateOptions {
   readonly name: string;
@@ -112,7 +112,7 @@ export async function revokeKeyCommand(
 
 async function allKeys(keys: Keys, tenant: string): Promise<ApiKey[]> {
   const found: ApiKey[] = [];
-  for (const kind of KINDS) found.push(...(await keys.list({ tenant }, { kind, limit: MOST_LISTED })));
+  for (const kind of KINDS) found.push(...(await keys.list({ tenant }, { kind, limit: MAX_LISTED })));
   return found.sort((a, b) => a.createdAt - b.createdAt);
 }
 

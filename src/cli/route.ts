@@ -42,7 +42,7 @@ export async function routeCommand(
   const found =
     options.url === undefined
       ? await offline(load(), env, input.data)
-      : await asked(options.url, options.key ?? env.WEIR_ADMIN_KEY, input.data);
+      : await requestDryRun(options.url, options.key ?? env.WEIR_ADMIN_KEY, input.data);
   if (options.json === true) output.out(JSON.stringify(found));
   else print(output, found, input.data.request.model);
   return found.road.length + found.waits_for.length > 0 ? EXIT.ok : EXIT.failure;
@@ -94,7 +94,7 @@ async function offline(
   }
 }
 
-async function asked(url: string, key: string | undefined, input: unknown): Promise<Described> {
+async function requestDryRun(url: string, key: string | undefined, input: unknown): Promise<Described> {
   if (!URL.canParse(url)) throw new CommandError(`--url "${url}" is no URL.`);
   if (key === undefined) throw new CommandError('With --url goes the admin key: --key, or WEIR_ADMIN_KEY.');
   let response: Response;
@@ -120,14 +120,14 @@ function isDescribed(body: unknown): body is Described {
   return isRecord(body) && Array.isArray(body.road) && Array.isArray(body.looks);
 }
 
-function print(output: Output, found: Described, asked: string): void {
+function print(output: Output, found: Described, requestDryRun: string): void {
   if (found.model === null) {
     const hint = found.did_you_mean.length > 0 ? ` Did you mean ${found.did_you_mean.join(' or ')}?` : '';
-    output.err(`No model goes by the name "${asked}".${hint}`);
+    output.err(`No model goes by the name "${requestDryRun}".${hint}`);
     return;
   }
   const variant = found.variant === null ? '' : `, variant ${found.variant}`;
-  output.out(`"${asked}" is model ${found.model}${variant}.\n`);
+  output.out(`"${requestDryRun}" is model ${found.model}${variant}.\n`);
   if (found.road.length > 0) {
     output.out(
       table(

@@ -6,7 +6,7 @@ import { BY_OPERATOR } from './operator.ts';
 import { CommandError, table } from './output.ts';
 import { withStores } from './stores.ts';
 
-const MOST_LISTED = 100_000;
+const MAX_LISTED = 100_000;
 
 export interface CreateTenantOptions {
   readonly name: string | undefined;
@@ -48,7 +48,7 @@ export async function createTenantCommand(
 
 export async function listTenantsCommand({ config, env, output }: KeyCommand, json: boolean): Promise<void> {
   await withStores(config, env, output, async ({ tenants }) => {
-    const all = await tenants.list({ limit: MOST_LISTED });
+    const all = await tenants.list({ limit: MAX_LISTED });
     if (json) {
       output.out(
         JSON.stringify(
@@ -92,10 +92,7 @@ export async function deleteTenantCommand(
     if (!known || known.status === 'deleted')
       throw new CommandError(`There is no tenant ${JSON.stringify(id)}.`);
     if (!yes) {
-      const active = await keys.list(
-        { tenant: id },
-        { kind: 'api_key', state: 'active', limit: MOST_LISTED },
-      );
+      const active = await keys.list({ tenant: id }, { kind: 'api_key', state: 'active', limit: MAX_LISTED });
       output.out(
         `Would remove the tenant ${id} ("${known.name}"): ${active.length} keys that work, and its database with all its people, usage and audit trail. Nothing was done; say --yes to do it.`,
       );

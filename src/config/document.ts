@@ -5,7 +5,7 @@ import { type ConfigPath, formatPath, quote } from './path.ts';
 import { MAX_DEPTH, parseYaml, type YamlSyntax } from './yaml-syntax.ts';
 
 /** Values that aliases may repeat in all: enough to share a few sections, too few to exhaust memory. */
-const MOST_ALIASED = 10_000;
+const MAX_ALIASED = 10_000;
 /** `010` is 8 to some YAML readers and 10 to others. */
 const AMBIGUOUS_NUMBER = /^[-+]?0[\dox]/;
 
@@ -70,10 +70,10 @@ class DocumentReader {
     this.#origins.set(path, { kind: 'file', value, key, template: null });
     if (isAlias(node)) return this.#alias(node, path, key);
     if (this.#aliasDepth === 0 && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
-    if (this.#aliasDepth > 0 && ++this.#aliased > MOST_ALIASED) {
+    if (this.#aliasDepth > 0 && ++this.#aliased > MAX_ALIASED) {
       // Said once; what follows is only skipped.
-      const said = this.#aliased > MOST_ALIASED + 1;
-      return this.#refuse(path, ...(said ? [] : [`aliases repeat more than ${MOST_ALIASED} values`]));
+      const said = this.#aliased > MAX_ALIASED + 1;
+      return this.#refuse(path, ...(said ? [] : [`aliases repeat more than ${MAX_ALIASED} values`]));
     }
     if (path.length > MAX_DEPTH) return this.#refuse(path, `nested more than ${MAX_DEPTH} levels deep`);
     if (isScalar(node)) return this.#scalar(node, path, value, key);

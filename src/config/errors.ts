@@ -14,7 +14,7 @@ export interface ConfigIssue {
 }
 
 /** More than these make a message that nobody reads; `issues` still holds them all. */
-const MOST_PRINTED = 100;
+const MAX_PRINTED = 100;
 
 /** Everything that is wrong with the configuration, found in one pass. */
 export class ConfigError extends Error {
@@ -22,8 +22,8 @@ export class ConfigError extends Error {
     readonly issues: readonly ConfigIssue[],
     options?: { cause?: unknown },
   ) {
-    const printed = issues.slice(0, MOST_PRINTED).map((issue) => `  ${formatIssue(issue)}`);
-    if (issues.length > MOST_PRINTED) printed.push(`  ... and ${issues.length - MOST_PRINTED} more`);
+    const printed = issues.slice(0, MAX_PRINTED).map((issue) => `  ${formatIssue(issue)}`);
+    if (issues.length > MAX_PRINTED) printed.push(`  ... and ${issues.length - MAX_PRINTED} more`);
     super(['The configuration is not valid:', ...printed].join('\n'), options);
     this.name = 'ConfigError';
   }

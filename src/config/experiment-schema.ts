@@ -3,7 +3,7 @@ import {
   duration,
   fromNumericText,
   integer,
-  LONGEST_REFERENCE,
+  MAX_REFERENCE_LENGTH,
   modelName,
   nullable,
   positiveNumber,
@@ -12,7 +12,7 @@ import {
 
 const percent = (most = 100) => z.preprocess(fromNumericText, z.number().gt(0).max(most));
 const share = () => z.preprocess(fromNumericText, z.number().min(0).max(1));
-const reference = () => modelName(LONGEST_REFERENCE);
+const reference = () => modelName(MAX_REFERENCE_LENGTH);
 
 /** Keys of a model that send some of its requests somewhere else, to find out whether that is better. */
 export const experiments = () => ({

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { DURATION_HINT, DURATION_PATTERN, parseDuration, parseSize, SIZE_HINT } from './units.ts';
 
 /** The longest wait that a timer of the runtime takes: 2^31 - 1 ms, rounded down to whole days. */
-const LONGEST_DURATION = 24 * 86_400_000;
-const LARGEST_SIZE = 2 * 1024 ** 3;
+const MAX_DURATION = 24 * 86_400_000;
+const MAX_SIZE = 2 * 1024 ** 3;
 
 const NUMBER_TEXT = /^[-+]?(?:0|[1-9]\d*)(?:\.\d+)?$/;
 const CONTROL = /\p{Cc}/u;
@@ -84,7 +84,7 @@ export const modelName = (longest = 200) =>
 
 /** An exact decimal of at least 0, as a number or as text; parsed to text, since money is not counted in floats. */
 /** `provider-id/upstream-model` has to fit. */
-export const LONGEST_REFERENCE = 400;
+export const MAX_REFERENCE_LENGTH = 400;
 
 const PROVIDER_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const PROVIDER_ID_MESSAGE =
@@ -108,7 +108,7 @@ export const duration = (minimum: 0 | 1) =>
     .regex(DURATION_PATTERN, `expected ${DURATION_HINT}`)
     .transform((value, context) => {
       const milliseconds = parseDuration(value);
-      if (milliseconds !== undefined && milliseconds >= minimum && milliseconds <= LONGEST_DURATION) {
+      if (milliseconds !== undefined && milliseconds >= minimum && milliseconds <= MAX_DURATION) {
         return milliseconds;
       }
       const message = minimum === 0 ? 'must be at most 24d' : 'must be more than 0 and at most 24d';
@@ -120,7 +120,7 @@ export const duration = (minimum: 0 | 1) =>
 /** A number of bytes, plain or with a unit; parsed to whole bytes, at least 1. */
 export const size = () =>
   z
-    .union([z.string(), z.int().min(1).max(LARGEST_SIZE)], { error: otherThanText(SIZE_HINT) })
+    .union([z.string(), z.int().min(1).max(MAX_SIZE)], { error: otherThanText(SIZE_HINT) })
     .transform((value, context) => {
       const plain = fromNumericText(value);
       const bytes = typeof plain === 'string' ? parseSize(plain) : plain;
@@ -128,7 +128,7 @@ export const size = () =>
         context.addIssue({ code: 'custom', message: `expected ${SIZE_HINT}` });
         return z.NEVER;
       }
-      if (bytes >= 1 && bytes <= LARGEST_SIZE) return bytes;
+      if (bytes >= 1 && bytes <= MAX_SIZE) return bytes;
       context.addIssue({ code: 'custom', message: 'must be between 1B and 2GiB' });
       return z.NEVER;
     })

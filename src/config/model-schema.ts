@@ -9,8 +9,8 @@ import {
   duration,
   fromNumericText,
   integer,
-  LONGEST_REFERENCE,
   list,
+  MAX_REFERENCE_LENGTH,
   modelName,
   nullable,
   positiveNumber,
@@ -94,7 +94,7 @@ export const model = () =>
       .describe(
         `Capabilities that override model data: ${CAPABILITIES.map((name) => `\`${name}\``).join(', ')}, each true or false.`,
       ),
-    fallbacks: list(modelName(LONGEST_REFERENCE)).describe(
+    fallbacks: list(modelName(MAX_REFERENCE_LENGTH)).describe(
       'Fallbacks in this order when every target fails: a model id, an alias, or `provider-id/upstream-model`.',
     ),
     hedge: nullable(
@@ -114,13 +114,13 @@ export const model = () =>
       'Hedging: sends a stream that has no first event yet to a second target as well, and cancels the slower one. null disables it.',
     ),
     fallbacks_on: section({
-      context_window: list(modelName(LONGEST_REFERENCE)).describe(
+      context_window: list(modelName(MAX_REFERENCE_LENGTH)).describe(
         'When the prompt exceeds the context window.',
       ),
-      content_policy: list(modelName(LONGEST_REFERENCE)).describe(
+      content_policy: list(modelName(MAX_REFERENCE_LENGTH)).describe(
         'When the provider rejects the prompt by its content policy.',
       ),
-      rate_limit: list(modelName(LONGEST_REFERENCE)).describe(
+      rate_limit: list(modelName(MAX_REFERENCE_LENGTH)).describe(
         'When a target rejects for its rate limit; tried before `fallbacks`.',
       ),
     }).describe('Fallbacks for one kind of failure.'),

@@ -41,7 +41,7 @@ export interface ModelOutline {
   /** By the kind of failure. */
   readonly fallbacksOn: Readonly<Record<string, readonly NameAt[]>>;
   /** Models that it hands requests to for other reasons than a failure. */
-  readonly handsTo: readonly NameAt[];
+  readonly experimentModels: readonly NameAt[];
   /** The names and percents of its split. */
   readonly split: readonly { readonly name: NameAt | undefined; readonly percent: number | undefined }[];
   readonly hasCanary: boolean;
@@ -150,7 +150,7 @@ function model(item: unknown, path: ConfigPath): ModelOutline {
         namesAt(mapAt(map, 'fallbacks_on'), reason, [...path, 'fallbacks_on']),
       ]),
     ),
-    handsTo: [
+    experimentModels: [
       ...split.flatMap(({ model: to }) => to ?? []),
       ...['canary', 'mirror', 'escalate'].flatMap(
         (key) => nameAt(mapAt(map, key), 'model', [...path, key]) ?? [],

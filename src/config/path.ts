@@ -2,7 +2,7 @@
 export type ConfigPath = readonly (string | number)[];
 
 const PLAIN_KEY = /^[A-Za-z_][A-Za-z0-9_-]*$/;
-const LONGEST_KEY = 60;
+const MAX_KEY_LENGTH = 60;
 
 /** `providers[1].kind`; keys that are not plain words are quoted: `headers["a b"]`. The root is ''. */
 export function formatPath(path: ConfigPath): string {
@@ -17,5 +17,5 @@ export function formatPath(path: ConfigPath): string {
 
 /** A word from the file in quotes, safe to print: control characters escaped, length bounded. */
 export function quote(word: string): string {
-  return JSON.stringify(word.length > LONGEST_KEY ? `${word.slice(0, LONGEST_KEY)}…` : word);
+  return JSON.stringify(word.length > MAX_KEY_LENGTH ? `${word.slice(0, MAX_KEY_LENGTH)}…` : word);
 }

@@ -57,7 +57,7 @@ export function checkReferences(
     for (const target of model.targets) if (target.provider !== undefined) checkProvider(target.provider);
     for (const fallback of model.fallbacks) checkModel(fallback);
     for (const fallback of Object.values(model.fallbacksOn).flat()) checkModel(fallback);
-    for (const other of model.handsTo) {
+    for (const other of model.experimentModels) {
       checkModel(other);
       if (models.get(other.name) === outline.models.indexOf(model)) {
         problems.push({ path: other.path, message: 'refers to the model itself' });
@@ -143,8 +143,10 @@ function checkCycles(
   });
 }
 
-const LONGEST_RING = 12;
+const MAX_CYCLE_NAMES = 12;
 
 function abridge(ring: readonly string[]): readonly string[] {
-  return ring.length <= LONGEST_RING ? ring : [...ring.slice(0, LONGEST_RING - 2), '...', ...ring.slice(-1)];
+  return ring.length <= MAX_CYCLE_NAMES
+    ? ring
+    : [...ring.slice(0, MAX_CYCLE_NAMES - 2), '...', ...ring.slice(-1)];
 }

@@ -8,9 +8,9 @@ import {
   headers,
   host,
   integer,
-  LONGEST_REFERENCE,
   list,
   listOfMany,
+  MAX_REFERENCE_LENGTH,
   modelName,
   nullable,
   origin,
@@ -53,7 +53,7 @@ export function createConfigSchema(catalog: ProviderCatalog) {
       'Engines on demand: self-hosted engines that Weir starts when a request needs one of their models, and stops when they are idle.',
     ),
     models: listOfMany(model).describe('Models: the names that clients send, each with its targets.'),
-    default_model: nullable(modelName(LONGEST_REFERENCE)).describe(
+    default_model: nullable(modelName(MAX_REFERENCE_LENGTH)).describe(
       'The model of requests to `/inference` and `/stream` that name no model: a model id, an alias, or `provider-id/upstream-model`.',
     ),
     prices: prices().describe(

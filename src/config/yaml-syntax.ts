@@ -13,7 +13,7 @@ import type { FilePosition, Problem } from './origins.ts';
 /** Deeper than any real configuration, and far from what would exhaust the stack. */
 export const MAX_DEPTH = 64;
 /** One slip makes many follow-on errors: later ones say nothing new. */
-const MOST_ERRORS = 10;
+const MAX_ERRORS = 10;
 
 export interface YamlSyntax {
   /** The root node; null when the document is empty. */
@@ -125,7 +125,7 @@ function onePerLine(problems: readonly Problem[]): Problem[] {
     if (seen.has(line)) continue;
     seen.add(line);
     kept.push(problem);
-    if (kept.length === MOST_ERRORS) break;
+    if (kept.length === MAX_ERRORS) break;
   }
   return kept;
 }

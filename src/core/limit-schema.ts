@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { CALENDAR_PERIODS, LIMIT_MODES, LIMITED, type Limit, LOSS_POLICIES, RATE_PERIODS } from './limit.ts';
 
 /** Counts up to here can be compared with exactness. */
-const LARGEST_COUNT = 1_000_000_000_000;
+const MAX_COUNT = 1_000_000_000_000;
 /** US dollars; in thousand-millionths it is still a whole number that is held exactly. */
-const LARGEST_AMOUNT = 9_000_000;
+const MAX_AMOUNT = 9_000_000;
 const NANO = 1_000_000_000;
 
 const AMOUNT = /^(?:0|[1-9]\d{0,6})(?:\.\d{1,9})?$/;
@@ -34,15 +34,12 @@ export const limitSchema = z
         'The period. `second` and `minute`: a rate over moving time. `day` and `month`: a quota or budget in the tenant’s time zone. None for `concurrent_requests`.',
       ),
     max: z
-      .union([
-        z.int().min(0).max(LARGEST_COUNT),
-        z.string().regex(AMOUNT, 'expected a decimal such as 12.50'),
-      ])
+      .union([z.int().min(0).max(MAX_COUNT), z.string().regex(AMOUNT, 'expected a decimal such as 12.50')])
       .describe('The limit: a decimal as text for `cost`, such as "12.50"; otherwise a whole number.'),
     burst: z
       .int()
       .min(1)
-      .max(LARGEST_COUNT)
+      .max(MAX_COUNT)
       .nullish()
       .describe('For rates: how much may arrive at once. By default `max`.'),
     mode: z
@@ -72,8 +69,7 @@ export const limitSchema = z
     if (limit.of === 'cost') {
       if (isRate) fault('per', 'must be day or month for a budget');
       if (typeof limit.max !== 'string') fault('max', 'must be text for cost, such as "12.50"');
-      else if (Number(limit.max) > LARGEST_AMOUNT)
-        fault('max', `must be at most ${LARGEST_AMOUNT} US dollars`);
+      else if (Number(limit.max) > MAX_AMOUNT) fault('max', `must be at most ${MAX_AMOUNT} US dollars`);
     } else {
       if (typeof limit.max === 'string') fault('max', 'must be a whole number');
       if (limit.currency) fault('currency', 'is only allowed for cost');

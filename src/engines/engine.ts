@@ -28,7 +28,7 @@ const CHECK_EVERY_MS = 10_000;
 const CHECKS = 3;
 /** Backoff before a restart; it doubles with each consecutive failure. */
 const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+const MAX_PAUSE_MS = 60_000;
 /** An engine that ran this long starts again with the first backoff. */
 const STABLE_MS = 60_000;
 /** Lines of output that are kept. */
@@ -201,7 +201,7 @@ export class Engine {
     const { clock, observer } = this.world;
     const now = clock.now();
     if (this.state === 'ready' && now - this.readyAt >= STABLE_MS) this.#failuresInRow = 0;
-    this.pausedUntil = now + Math.min(FIRST_PAUSE_MS * 2 ** this.#failuresInRow, LONGEST_PAUSE_MS);
+    this.pausedUntil = now + Math.min(FIRST_PAUSE_MS * 2 ** this.#failuresInRow, MAX_PAUSE_MS);
     this.#failuresInRow += 1;
     this.failures += 1;
     this.lastFailure = reason;

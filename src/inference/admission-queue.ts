@@ -30,7 +30,7 @@ export interface AcquiredSlot {
 
 /** When nothing tells how long it would take. Seconds. */
 const RETRY_AFTER = 1;
-const LONGEST_RETRY_AFTER = 60;
+const MAX_RETRY_AFTER = 60;
 
 /** Holds requests until one of the busy targets that they may go to has room. */
 export class AdmissionQueue {
@@ -106,7 +106,7 @@ export class AdmissionQueue {
     return new GatewayError(
       'model_busy',
       `Model "${context.modelLabel}" has as many requests as it may have: ${what}. Busy: ${list}.`,
-      { retryAfterSeconds: Math.max(1, Math.min(seconds, LONGEST_RETRY_AFTER)) },
+      { retryAfterSeconds: Math.max(1, Math.min(seconds, MAX_RETRY_AFTER)) },
     );
   }
 }

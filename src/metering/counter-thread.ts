@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { TokenCount, TokenCounter, Vocabulary } from './text-counter.ts';
 
 /** A message to the thread. */
-export interface CountQuestion {
+export interface CountRequest {
   readonly id: number;
   readonly texts: readonly string[];
   readonly vocabulary: Vocabulary;
@@ -11,18 +11,18 @@ export interface CountQuestion {
 }
 
 /** A message from the thread. */
-export type CountAnswer =
+export type CountResult =
   | { readonly id: number; readonly count: TokenCount }
   | { readonly id: number; readonly error: string };
 
 /** The thread, as `CounterThread` sees it. */
 export interface CountingThread {
-  ask(question: CountQuestion): void;
+  ask(question: CountRequest): void;
 }
 
 /** Receives events of the thread. */
 export interface ThreadListener {
-  answered(answer: CountAnswer): void;
+  onResult(result: CountResult): void;
   /** The thread has ended. */
   failed(error: Error): void;
 }
@@ -49,11 +49,11 @@ export class CounterThread implements ThreadListener, TokenCounter {
     return waiting.promise;
   }
 
-  answered(answer: CountAnswer): void {
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
-    if ('error' in answer) waiting?.reject(new Error(answer.error));
-    else waiting?.resolve(answer.count);
+  onResult(result: CountResult): void {
+    const waiting = this.#waiting.get(result.id);
+    this.#waiting.delete(result.id);
+    if ('error' in result) waiting?.reject(new Error(result.error));
+    else waiting?.resolve(result.count);
   }
 
   failed(error: Error): void {
@@ -71,7 +71,7 @@ function startThread(listener: ThreadListener): CountingThread {
   const worker = new Worker(new URL('./counter-worker.ts', import.meta.url));
   // The thread must not keep the process alive.
   worker.unref();
-  worker.on('message', (answer: CountAnswer) => listener.answered(answer));
+  worker.on('message', (result: CountResult) => listener.onResult(result));
   worker.on('error', (error: Error) => listener.failed(error));
   return { ask: (question) => worker.postMessage(question) };
 }

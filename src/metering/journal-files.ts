@@ -5,16 +5,16 @@ import { AppendFile } from '../platform/append-file.ts';
 const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
 
 /** Bytes of one file: 1,000 events, or 2,000 at high rates. Each file is created once and stored in one transaction. */
-const SMALLEST_FILE = 256 * 1024;
-const LARGEST_FILE = 512 * 1024;
+const MIN_FILE_BYTES = 256 * 1024;
+const MAX_FILE_BYTES = 512 * 1024;
 /** Maximum bytes of a UTF-16 code unit in UTF-8. */
-const MOST_BYTES = 3;
+const MAX_BYTES_PER_CHAR = 3;
 
 /** The journal's files on the local disk: the current one, and closed ones that are not stored yet. */
 export class JournalFiles {
   #file: AppendFile | undefined;
   #number = 0;
-  #size = SMALLEST_FILE;
+  #size = MIN_FILE_BYTES;
   #full = false;
 
   /**
@@ -53,7 +53,7 @@ export class JournalFiles {
   append(text: string): boolean {
     this.#file ??= new AppendFile(
       join(this.folder, this.#name()),
-      Math.max(this.#size, MOST_BYTES * text.length),
+      Math.max(this.#size, MAX_BYTES_PER_CHAR * text.length),
     );
     const appended = this.#file.append(text);
     if (!appended) this.#full = true;
@@ -67,8 +67,8 @@ export class JournalFiles {
     this.#number += 1;
     // Sized to fill once between two flushes, because each file is one transaction.
     this.#size = this.#full
-      ? Math.min(2 * this.#size, LARGEST_FILE)
-      : Math.max(this.#size / 2, SMALLEST_FILE);
+      ? Math.min(2 * this.#size, MAX_FILE_BYTES)
+      : Math.max(this.#size / 2, MIN_FILE_BYTES);
     this.#full = false;
     return name;
   }

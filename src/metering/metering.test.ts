@@ -148,8 +148,8 @@ describe('CounterThread', () => {
     for (const one of lost) expect(one).rejects.toThrow('out of memory');
     const next = [thread.count(['c'], 'o200k_base'), thread.count(['d'], 'o200k_base')];
     expect(listeners).toHaveLength(2);
-    listeners[1]?.answered({ id: 4, error: 'no such vocabulary' });
-    listeners[1]?.answered({ id: 3, count: { tokens: 7, cuts: 0 } });
+    listeners[1]?.onResult({ id: 4, error: 'no such vocabulary' });
+    listeners[1]?.onResult({ id: 3, count: { tokens: 7, cuts: 0 } });
     expect(await next[0]).toEqual({ tokens: 7, cuts: 0 });
     expect(next[1]).rejects.toThrow('no such vocabulary');
   });

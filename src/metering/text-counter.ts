@@ -9,8 +9,8 @@ const TURN = 32_768;
  * Longer runs without a space are cut: the tokenizer takes time quadratic in a run's length, so 50,000 letters in a row
  * would take minutes. Words, and sentences in scripts without spaces, are shorter.
  */
-const LONGEST_RUN = 128;
-const LONG_RUNS = new RegExp(`\\S{${LONGEST_RUN},}`, 'g');
+const MAX_RUN_LENGTH = 128;
+const LONG_RUNS = new RegExp(`\\S{${MAX_RUN_LENGTH},}`, 'g');
 /** Text of a client that looks like a control token is counted as text. */
 const AS_TEXT = { disallowedSpecial: new Set<string>() };
 
@@ -101,8 +101,8 @@ function* pieces(text: string): Generator<string> {
 function* withoutLongRuns(text: string): Generator<string> {
   let start = 0;
   for (const { index, 0: run } of text.matchAll(LONG_RUNS)) {
-    for (let at = index; at < index + run.length; at += LONGEST_RUN) {
-      const end = Math.min(at + LONGEST_RUN, index + run.length);
+    for (let at = index; at < index + run.length; at += MAX_RUN_LENGTH) {
+      const end = Math.min(at + MAX_RUN_LENGTH, index + run.length);
       if (end > start) yield text.slice(start, end);
       start = end;
     }

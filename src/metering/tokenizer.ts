@@ -3,7 +3,7 @@ import type { TokenCount, TokenCounter, Vocabulary } from './text-counter.ts';
 import { countable, vocabularyFactor } from './token-count.ts';
 
 /** UTF-16 code units of a text that are counted; the rest is estimated by its length. */
-const LONGEST_COUNTED = 400_000;
+const MAX_COUNTED_LENGTH = 400_000;
 const CHARACTERS_PER_TOKEN = 4;
 
 /** Estimates the tokens of conversations and counts those of texts. */
@@ -19,9 +19,9 @@ export class Tokenizer implements TokenCounter {
    */
   async estimate(request: ChatRequest, model: string): Promise<number> {
     const { words, rest, fixed } = countable(request);
-    const texts = [...words, ...rest].map((text) => text.slice(0, LONGEST_COUNTED));
+    const texts = [...words, ...rest].map((text) => text.slice(0, MAX_COUNTED_LENGTH));
     const uncounted = [...words, ...rest].reduce(
-      (sum, text) => sum + Math.max(0, text.length - LONGEST_COUNTED),
+      (sum, text) => sum + Math.max(0, text.length - MAX_COUNTED_LENGTH),
       0,
     );
     const { tokens } = await this.count(texts, 'o200k_base');

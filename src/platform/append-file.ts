@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 
 /** Of one UTF-16 unit in UTF-8. */
-const MOST_BYTES = 3;
+const MAX_BYTES_PER_CHAR = 3;
 
 /**
  * A file of fixed size to which text is appended through mapped memory: without a system call per text, and still
@@ -33,7 +33,7 @@ export class AppendFile {
   append(text: string): boolean {
     const room = this.#bytes.length - this.#length;
     // Looked at more closely only where it could be too much.
-    if (MOST_BYTES * text.length > room && Buffer.byteLength(text) > room) return false;
+    if (MAX_BYTES_PER_CHAR * text.length > room && Buffer.byteLength(text) > room) return false;
     this.#length += this.#bytes.write(text, this.#length);
     return true;
   }

@@ -25,7 +25,7 @@ export interface RunningProcess {
 export type Spawn = (spec: ProcessSpec, events: ProcessEvents) => RunningProcess;
 
 /** Longer lines are cut: progress bars write without an end. UTF-16 units. */
-const LONGEST_LINE = 2_000;
+const MAX_LINE_LENGTH = 2_000;
 
 /** In a process group of its own: an interrupt at the terminal must not end it while requests are in flight. */
 export const spawnProcess: Spawn = ({ command: [program = '', ...args], env, cwd }, { onLine, onExit }) => {
@@ -78,8 +78,8 @@ function readLines(stream: ChildProcess['stdout'], onLine: (line: string) => voi
   stream?.setEncoding('utf8');
   stream?.on('data', (part: string) => {
     const lines = (rest + part).split(/\r\n|[\r\n]/);
-    rest = (lines.pop() ?? '').slice(0, LONGEST_LINE);
-    for (const line of lines) if (line.trim() !== '') onLine(line.slice(0, LONGEST_LINE));
+    rest = (lines.pop() ?? '').slice(0, MAX_LINE_LENGTH);
+    for (const line of lines) if (line.trim() !== '') onLine(line.slice(0, MAX_LINE_LENGTH));
   });
   stream?.on('end', () => {
     if (rest.trim() !== '') onLine(rest);

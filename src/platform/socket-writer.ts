@@ -15,7 +15,7 @@ const MAX_JOINED = 32 * 1024;
 /** So much waits for the others that came in at the same time, and no more. Bytes. */
 const MAX_WAITING = 128 * 1024;
 /** Of one UTF-16 unit in UTF-8. */
-const MOST_BYTES = 3;
+const MAX_BYTES_PER_CHAR = 3;
 
 /** What is to be sent on one connection, in order: together with that of others, and no faster than it is taken. */
 export class SocketWriter implements Sender {
@@ -111,7 +111,7 @@ function takeParts(parts: Output[]): { readonly data: Uint8Array; readonly lengt
   let length = 0;
   let count = 0;
   for (let piece = parts[0]; piece !== undefined; piece = parts[count]) {
-    const size = typeof piece === 'string' ? MOST_BYTES * piece.length : piece.length;
+    const size = typeof piece === 'string' ? MAX_BYTES_PER_CHAR * piece.length : piece.length;
     if (length + size > joint.length) break;
     if (typeof piece === 'string') length += joint.write(piece, length);
     else {

@@ -29,7 +29,7 @@ export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile 
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DatabaseFileError(`Can't open the database ${path}: ${reason}`, { cause });
   }
-  if (checkpoints) connection.exec(`PRAGMA wal_autocheckpoint = ${LONGEST_LOG}`);
+  if (checkpoints) connection.exec(`PRAGMA wal_autocheckpoint = ${MAX_LOG_BYTES}`);
   const statements = new Map<string, SqliteStatement>();
   const version = connection.query<{ data_version: number }, []>('PRAGMA data_version');
   return {
@@ -72,7 +72,7 @@ export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile 
 }
 
 /** Length of a log, in pages, at which the writer moves it into the file: reached only if no thread does so first. */
-const LONGEST_LOG = 16_000;
+const MAX_LOG_BYTES = 16_000;
 const READING = /^\s*select\b/i;
 /** Statements that are kept prepared for the next time. */
 const MAX_STATEMENTS = 200;

@@ -9,18 +9,18 @@ const LONG = 60_000;
 
 describe('sendBuffered', () => {
   test('gives status, headers and the whole body', async () => {
-    const transport = new FakeTransport((exchange) => {
-      exchange.head(201, { 'x-a': '1' });
-      exchange.data('he');
-      exchange.data('llo');
-      exchange.end();
+    const transport = new FakeTransport((recordedCall) => {
+      recordedCall.head(201, { 'x-a': '1' });
+      recordedCall.data('he');
+      recordedCall.data('llo');
+      recordedCall.end();
     });
     const { status, headers, body } = await sendBuffered(testProvider({ transport }), request, LONG);
     expect([status, headers.get('x-a'), toText(body)]).toEqual([201, '1', 'hello']);
   });
 
   test('fails when the upstream can’t be reached', async () => {
-    const transport = new FakeTransport((exchange) => exchange.fail('connect'));
+    const transport = new FakeTransport((recordedCall) => recordedCall.fail('connect'));
     await expect(sendBuffered(testProvider({ transport }), request, LONG)).rejects.toMatchObject({
       code: 'upstream_unreachable',
       details: { provider: 'p' },
@@ -35,9 +35,9 @@ describe('sendBuffered', () => {
   });
 
   test('gives up on an endless body', async () => {
-    const transport = new FakeTransport((exchange) => {
-      exchange.head();
-      while (exchange.open) exchange.data(new Uint8Array(4 * 1024 * 1024));
+    const transport = new FakeTransport((recordedCall) => {
+      recordedCall.head();
+      while (recordedCall.open) recordedCall.data(new Uint8Array(4 * 1024 * 1024));
     });
     const output = sendBuffered(testProvider({ transport }), request, LONG);
     await expect(output).rejects.toThrow('too long');

@@ -199,13 +199,13 @@ describe('clientCredentialsGrant', () => {
   });
 
   test('says so when the endpoint can’t be reached or answers without end', async () => {
-    const failing = new FakeTransport((exchange) => exchange.fail('connect'));
+    const failing = new FakeTransport((recordedCall) => recordedCall.fail('connect'));
     await expect(clientCredentialsGrant(credentials, failing)()).rejects.toMatchObject({
       code: 'upstream_unreachable',
     });
-    const endless = new FakeTransport((exchange) => {
-      exchange.head();
-      while (exchange.open) exchange.data(new Uint8Array(400_000));
+    const endless = new FakeTransport((recordedCall) => {
+      recordedCall.head();
+      while (recordedCall.open) recordedCall.data(new Uint8Array(400_000));
     });
     await expect(clientCredentialsGrant(credentials, endless)()).rejects.toThrow('too long');
     expect(endless.last.state).toBe('aborted');

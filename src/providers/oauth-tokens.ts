@@ -98,12 +98,12 @@ function postForm(transport: Transport, url: string, form: URLSearchParams): Pro
     );
   };
   const timer = setTimeout(() => {
-    exchange.abort();
+    recordedCall.abort();
     fail(`did not answer within ${TIMEOUT_MS / 1000} s.`);
   }, TIMEOUT_MS);
   const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
   const request = { method: 'POST', url, headers, body: form.toString() } as const;
-  const exchange = transport.send(request, {
+  const recordedCall = transport.send(request, {
     onHead: (answered, head) => {
       status = answered;
       contentType = head.get('content-type');
@@ -111,7 +111,7 @@ function postForm(transport: Transport, url: string, form: URLSearchParams): Pro
     onData: (bytes) => {
       length += bytes.length;
       if (length > MAX_RESPONSE_BYTES) {
-        exchange.abort();
+        recordedCall.abort();
         fail('sent an answer that is too long to be a token.');
         return;
       }

@@ -283,7 +283,7 @@ export class RoutePlan {
     if (error === undefined || this.attempts >= retry.attempts || !isRepeatable(error.code)) return NOTHING;
     const retryAfterMs = (error.details.retryAfterSeconds ?? 0) * 1_000;
     const ms = Math.max(backoffMs(retry, this.#round, random), retryAfterMs);
-    if (ms > LONGEST_WAIT_MS || now + ms >= deadlineAt || !this.budget.spend(now)) return NOTHING;
+    if (ms > MAX_WAIT_MS || now + ms >= deadlineAt || !this.budget.spend(now)) return NOTHING;
     this.#round += 1;
     this.#visited = undefined;
     this.#attempted = undefined;
@@ -303,4 +303,4 @@ function append<T>(list: T[] | undefined, item: T): T[] {
 }
 
 /** The longest wait before another round, in milliseconds; beyond it, clients get the error. */
-const LONGEST_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;

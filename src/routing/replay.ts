@@ -37,7 +37,7 @@ export interface ReplayOutcome {
 }
 
 /** Stands in for prompts, which the log does not hold; routing does not tell longer texts apart. UTF-16 units. */
-const LONGEST_TEXT = 4_000_000;
+const MAX_TEXT_LENGTH = 4_000_000;
 
 /** The mean time per token of each target in a log. */
 export class TimePerTokenSamples {
@@ -188,7 +188,7 @@ export function replay(
     const call = {
       view: () => withoutPrompt(outputTokens),
       headers: new Headers(),
-      text: ' '.repeat(Math.min(estimateLength(inputTokens), LONGEST_TEXT)),
+      text: ' '.repeat(Math.min(estimateLength(inputTokens), MAX_TEXT_LENGTH)),
     };
     const plan = route && router.plan(route, new RequestFacts(call, tenant), at);
     const step = plan?.next(at, Number.POSITIVE_INFINITY);

@@ -4,7 +4,7 @@ import type { Limit, SubjectLimits } from '../core/limit.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
 import type { AccessSource, KeyIndexRow, MemberIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
 import type { Placement } from '../storage/sql/tenant-databases.ts';
-import { mayUseFrom } from './address-scope.ts';
+import { isAddressAllowed } from './address-scope.ts';
 import {
   type KeyDocument,
   keyDocument,
@@ -119,7 +119,7 @@ export class AccessList {
   }
 
   /** Tiers have changed: what was made from them is made anew. */
-  forgetLimits(): void {
+  clearLimits(): void {
     this.#generation += 1;
   }
 
@@ -215,7 +215,7 @@ export class AccessList {
 
   #principal(key: KnownKey, address: () => string): Principal {
     const { addresses } = key.document.scopes;
-    if (addresses && !mayUseFrom(addresses, address())) {
+    if (addresses && !isAddressAllowed(addresses, address())) {
       throw new GatewayError('permission_denied', 'This API key may not be used from your address.');
     }
     if (key.principal && key.generation === this.#generation) return key.principal;

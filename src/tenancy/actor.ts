@@ -28,7 +28,7 @@ export function isAllowed(actor: Actor, permission: Permission, tenant: string |
  */
 export function assertAllowed(actor: Actor, permission: Permission, tenant?: string): void {
   if (isAllowed(actor, permission, tenant)) return;
-  if (tenant !== undefined && !actor.roles.has(tenant)) throw noSuchTenant();
+  if (tenant !== undefined && !actor.roles.has(tenant)) throw tenantNotFound();
   throw denied(permission);
 }
 
@@ -42,7 +42,7 @@ export function assertTenantVisible(
   tenant: string,
   status: 'active' | 'suspended' | 'deleted' | undefined,
 ): void {
-  if (status === undefined || status === 'deleted') throw noSuchTenant();
+  if (status === undefined || status === 'deleted') throw tenantNotFound();
   if (!actor.platform && !actor.roles.has(tenant)) assertAllowed(actor, 'tenant:read', tenant);
 }
 
@@ -50,6 +50,6 @@ export function denied(permission: Permission): GatewayError {
   return new GatewayError('permission_denied', `This needs the permission "${permission}".`);
 }
 
-export function noSuchTenant(): GatewayError {
+export function tenantNotFound(): GatewayError {
   return new GatewayError('not_found', 'There is no such tenant.');
 }

@@ -6,7 +6,7 @@ export function isAddressRange(text: string): boolean {
 }
 
 /** Whether an address is one of those, or within one of those networks. An address that can't be read is not. */
-export function mayUseFrom(ranges: readonly string[], address: string): boolean {
+export function isAddressAllowed(ranges: readonly string[], address: string): boolean {
   if (!ipaddr.isValid(address)) return false;
   const own = ipaddr.process(address);
   return ranges.some((range) => {

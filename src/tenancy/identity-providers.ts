@@ -30,7 +30,7 @@ export interface SignInAttempt {
 }
 
 /** Whom an identity provider vouches for. */
-export interface ForeignIdentity {
+export interface ExternalIdentity {
   readonly issuer: string;
   readonly subject: string;
   /** Only where the provider has made sure that it is theirs. */
@@ -94,11 +94,11 @@ export class IdentityProviders {
    * @param callback the address that the provider has sent somebody back to, as it is registered there
    * @throws GatewayError `permission_denied` when it is not the answer to that attempt, or they may not sign in
    */
-  async finish(attempt: SignInAttempt, callback: URL): Promise<ForeignIdentity> {
+  async finish(attempt: SignInAttempt, callback: URL): Promise<ExternalIdentity> {
     const settings = this.get(attempt.provider);
     if (attempt.expiresAt < this.now()) throw denied('It took too long to sign in; try again.');
     const [client, configuration] = await Promise.all([loadClient(), this.#configuration(settings)]);
-    let identity: ForeignIdentity;
+    let identity: ExternalIdentity;
     try {
       const tokens = await client.authorizationCodeGrant(configuration, callback, {
         pkceCodeVerifier: attempt.verifier,
@@ -164,7 +164,7 @@ async function configure({ kind, issuer, clientId, clientSecret, name }: Identit
   }
 }
 
-function fromClaims(claims: Readonly<Record<string, unknown>>, issuer: string): ForeignIdentity {
+function fromClaims(claims: Readonly<Record<string, unknown>>, issuer: string): ExternalIdentity {
   const subject = asString(claims.sub);
   if (subject === undefined) throw denied('The identity provider did not say who you are.');
   return {
@@ -179,7 +179,7 @@ async function fromGitHub(
   configuration: client.Configuration,
   accessToken: string,
   issuer: string | null,
-): Promise<ForeignIdentity> {
+): Promise<ExternalIdentity> {
   const api = issuer === null || issuer === GITHUB ? GITHUB_API : `${issuer}/api/v3`;
   const client = await loadClient();
   const get = async (path: string): Promise<unknown> => {

@@ -5,7 +5,7 @@ import type { AccessList } from './access-list.ts';
 import type { SecretDigester } from './key-secrets.ts';
 import type { TenantWriter } from './tenant-writer.ts';
 
-export interface OldKeysPlace {
+export interface KeyImportTarget {
   readonly control: Kysely<ControlTables>;
   readonly access: AccessList;
   readonly writer: TenantWriter;
@@ -16,7 +16,7 @@ export interface OldKeysPlace {
  * Takes over the keys of before there were tenants: their secrets go on working. A key of a tenant that nobody has made
  * is taken over by the default one.
  */
-export async function importOldKeys({ control, access, writer, digester }: OldKeysPlace): Promise<void> {
+export async function importOldKeys({ control, access, writer, digester }: KeyImportTarget): Promise<void> {
   const old = await control.selectFrom('api_keys').selectAll().execute();
   for (const key of old) {
     const tenant = access.tenant(key.tenant) ? key.tenant : DEFAULT_TENANT;

@@ -18,8 +18,8 @@ export interface Session {
 }
 
 /** A session is noted as seen no more often. */
-const SEEN_EVERY_MS = 60_000;
-const LONGEST_AGENT = 200;
+const LAST_SEEN_INTERVAL_MS = 60_000;
+const MAX_AGENT_LENGTH = 200;
 
 /** Who is signed in. Looked up each time, so that one that was ended is ended everywhere at once. */
 export class Sessions {
@@ -47,7 +47,7 @@ export class Sessions {
       last_seen_at: now,
       revoked_at: null,
       address,
-      agent: agent.slice(0, LONGEST_AGENT),
+      agent: agent.slice(0, MAX_AGENT_LENGTH),
     };
     await this.db.insertInto('sessions').values(row).execute();
     return { session: sessionOf(row), secret };
@@ -64,7 +64,7 @@ export class Sessions {
       .where('expires_at', '>', now)
       .executeTakeFirst();
     if (!row) return undefined;
-    if (now - row.last_seen_at > SEEN_EVERY_MS) {
+    if (now - row.last_seen_at > LAST_SEEN_INTERVAL_MS) {
       await this.db.updateTable('sessions').set({ last_seen_at: now }).where('id', '=', row.id).execute();
     }
     return sessionOf(row);

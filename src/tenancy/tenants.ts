@@ -5,7 +5,7 @@ import { writeAudit } from '../storage/sql/audit-trail.ts';
 import { change } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
-import { noSuchTenant } from './actor.ts';
+import { tenantNotFound } from './actor.ts';
 import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
 import { parseDocument, type TenantDocument, tenantDocument } from './documents.ts';
 import { assertVersion, type SeenVersion } from './versions.ts';
@@ -228,7 +228,7 @@ export class Tenants {
       .where('id', '=', id)
       .where('deleted_at', 'is', null)
       .executeTakeFirst();
-    if (!row) throw noSuchTenant();
+    if (!row) throw tenantNotFound();
     return row;
   }
 

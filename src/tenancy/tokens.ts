@@ -27,7 +27,7 @@ const ISSUER = 'weir';
 const AUDIENCE = 'weir';
 /** Tokens that were found good and are remembered, so that each is verified once. */
 const MAX_KNOWN = 10_000;
-const LOOKS_LIKE_JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+const JWT_PATTERN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /** Loaded with the first token: most gateways see keys only. */
 const loadJose = () => import('jose');
@@ -49,7 +49,7 @@ export class Tokens {
 
   /** Whether a presented secret is a token, and no key. */
   static isToken(secret: string): boolean {
-    return LOOKS_LIKE_JWT.test(secret);
+    return JWT_PATTERN.test(secret);
   }
 
   /** A token that stands for a key. It ends with the key, if that ends earlier. */

@@ -4,7 +4,7 @@ import OpenAI from 'openai';
 import { describeRecordings } from '../support/describe-recordings.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
-import { exchangeTitle, type RecordedExchange, responseJson } from '../support/recordings.ts';
+import { type RecordedCall, recordedCallTitle, responseJson } from '../support/recordings.ts';
 import { replayScript } from '../support/replay.ts';
 import { countAt, listAt, textAt, valueAt } from './answer.ts';
 import { REPLAYED_APIS } from './providers.ts';
@@ -13,11 +13,11 @@ import { REPLAYED_APIS } from './providers.ts';
 
 const EMBEDDING = /\/(?:embeddings|embed|invoke)$/;
 
-function isEmbedding({ request, response }: RecordedExchange): boolean {
+function isEmbedding({ request, response }: RecordedCall): boolean {
   return EMBEDDING.test(request.path) && response.status === 200;
 }
 
-function isRefusal({ request, response, provider }: RecordedExchange): boolean {
+function isRefusal({ request, response, provider }: RecordedCall): boolean {
   return (
     response.status >= 400 &&
     request.method === 'POST' &&
@@ -25,8 +25,8 @@ function isRefusal({ request, response, provider }: RecordedExchange): boolean {
   );
 }
 
-function settingsOf(exchange: RecordedExchange, url: string): Readonly<Record<string, unknown>> {
-  const { provider, request } = exchange;
+function settingsOf(recordedCall: RecordedCall, url: string): Readonly<Record<string, unknown>> {
+  const { provider, request } = recordedCall;
   const api =
     REPLAYED_APIS.find(({ folders, path }) => folders.includes(provider) && path.test(request.path)) ??
     REPLAYED_APIS.find(({ folders }) => folders.includes(provider));
@@ -34,13 +34,13 @@ function settingsOf(exchange: RecordedExchange, url: string): Readonly<Record<st
   return api.settings(url, provider);
 }
 
-function sentJson({ request }: RecordedExchange): unknown {
+function sentJson({ request }: RecordedCall): unknown {
   return request.body === '' ? {} : JSON.parse(request.body);
 }
 
 /** The texts, or pictures, that were embedded. */
-function inputs(exchange: RecordedExchange): string[] {
-  const body = sentJson(exchange);
+function inputs(recordedCall: RecordedCall): string[] {
+  const body = sentJson(recordedCall);
   const found = [
     ...listAt(body, 'input'),
     ...listAt(body, 'texts'),
@@ -71,8 +71,8 @@ function inputTokens(body: unknown): number | undefined {
 
 describeRecordings(
   'recorded embeddings and refusals',
-  { where: (exchange) => isEmbedding(exchange) || isRefusal(exchange) },
-  (exchanges) => {
+  { where: (recordedCall) => isEmbedding(recordedCall) || isRefusal(recordedCall) },
+  (recordedCalls) => {
     let mock: MockUpstream;
     let gateway: Gateway;
     let openai: OpenAI;
@@ -80,10 +80,10 @@ describeRecordings(
 
     beforeAll(async () => {
       mock = await startMockUpstream();
-      const providers = exchanges.map((exchange, index) => ({
+      const providers = recordedCalls.map((recordedCall, index) => ({
         id: `p${index}`,
         discover: false,
-        ...settingsOf(exchange, mock.url),
+        ...settingsOf(recordedCall, mock.url),
       }));
       gateway = await startGateway({ config: { log: { requests: false }, providers } });
       const key = { apiKey: gateway.adminKey, maxRetries: 0 };
@@ -95,23 +95,23 @@ describeRecordings(
       await mock?.close();
     });
 
-    for (const [index, exchange] of exchanges.entries()) {
+    for (const [index, recordedCall] of recordedCalls.entries()) {
       const modelName = () => {
-        const inPath = /\/models?\/([^/:]+)/.exec(exchange.request.path)?.[1];
-        return decodeURIComponent(inPath ?? (textAt(sentJson(exchange), 'model') || 'm'));
+        const inPath = /\/models?\/([^/:]+)/.exec(recordedCall.request.path)?.[1];
+        return decodeURIComponent(inPath ?? (textAt(sentJson(recordedCall), 'model') || 'm'));
       };
       const model = `p${index}/${modelName()}`;
-      const answer = () => mock.respond(replayScript(exchange, { seed: index, pieces: 5 }));
+      const answer = () => mock.respond(replayScript(recordedCall, { seed: index, pieces: 5 }));
 
-      if (isEmbedding(exchange)) {
-        test(`${exchangeTitle(exchange)} is embedded`, async () => {
+      if (isEmbedding(recordedCall)) {
+        test(`${recordedCallTitle(recordedCall)} is embedded`, async () => {
           answer();
           const got = await openai.embeddings.create({
             model,
-            input: inputs(exchange),
+            input: inputs(recordedCall),
             encoding_format: 'float',
           });
-          const said = responseJson(exchange);
+          const said = responseJson(recordedCall);
           expect(got.data.map(({ embedding }) => embedding) as unknown).toEqual(vectors(said));
           expect(got.data.map(({ index: place }) => place)).toEqual(got.data.map((_, place) => place));
           expect(got.usage.prompt_tokens).toBe(inputTokens(said) ?? 0);
@@ -119,11 +119,11 @@ describeRecordings(
         continue;
       }
 
-      const { status } = exchange.response;
-      const said = textOfError(responseJson(exchange));
+      const { status } = recordedCall.response;
+      const said = textOfError(responseJson(recordedCall));
       // A key that the provider refuses is the gateway's, not the client's.
       const blamed = status === 401 || /API[_ ]key/i.test(said) ? 502 : status >= 500 ? 502 : status;
-      test(`${exchangeTitle(exchange)} is refused with ${blamed}, in every dialect`, async () => {
+      test(`${recordedCallTitle(recordedCall)} is refused with ${blamed}, in every dialect`, async () => {
         const attempts: (() => Promise<unknown>)[] = [
           async () => openai.chat.completions.create({ model, messages: [{ role: 'user', content: 'x' }] }),
           async () => openai.responses.create({ model, input: 'x', stream: false }),

@@ -1,5 +1,5 @@
 import { parseEventStream } from '../support/event-stream.ts';
-import { isEventStream, type RecordedExchange, responseJson } from '../support/recordings.ts';
+import { isEventStream, type RecordedCall, responseJson } from '../support/recordings.ts';
 import type { ReadAnswer } from './answer.ts';
 import { readMessage, readMessageEvents } from './readers/anthropic.ts';
 import { readConverse, readConverseStream } from './readers/bedrock.ts';
@@ -16,21 +16,21 @@ export interface ReplayedApi {
   readonly path: RegExp;
   /** The provider's entry in the configuration, but for its id. `url` is the mock's. */
   readonly settings: (url: string, folder: string) => Readonly<Record<string, unknown>>;
-  readonly read: (exchange: RecordedExchange) => ReadAnswer;
-  readonly isStream: (exchange: RecordedExchange) => boolean;
+  readonly read: (recordedCall: RecordedCall) => ReadAnswer;
+  readonly isStream: (recordedCall: RecordedCall) => boolean;
 }
 
 /** The data of each event that is JSON. */
-function events(exchange: RecordedExchange): unknown[] {
-  return parseEventStream(exchange.response.body)
+function events(recordedCall: RecordedCall): unknown[] {
+  return parseEventStream(recordedCall.response.body)
     .events.filter(({ data }) => data !== '[DONE]')
     .map(({ data }): unknown => JSON.parse(data));
 }
 
 const reader =
   (whole: (body: unknown) => ReadAnswer, streamed: (events: readonly unknown[]) => ReadAnswer) =>
-  (exchange: RecordedExchange): ReadAnswer =>
-    isEventStream(exchange) ? streamed(events(exchange)) : whole(responseJson(exchange));
+  (recordedCall: RecordedCall): ReadAnswer =>
+    isEventStream(recordedCall) ? streamed(events(recordedCall)) : whole(responseJson(recordedCall));
 
 const VENDOR_OF: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   openai: { kind: 'openai', api: 'chat' },
@@ -88,10 +88,10 @@ export const REPLAYED_APIS: readonly ReplayedApi[] = [
       access_key_id: 'AKIDEXAMPLE',
       secret_access_key: 'secret-example',
     }),
-    read: (exchange) =>
-      isConverseStream(exchange)
-        ? readConverseStream(exchange.response.body)
-        : readConverse(responseJson(exchange)),
+    read: (recordedCall) =>
+      isConverseStream(recordedCall)
+        ? readConverseStream(recordedCall.response.body)
+        : readConverse(responseJson(recordedCall)),
     isStream: isConverseStream,
   },
   {
@@ -115,6 +115,6 @@ export const REPLAYED_APIS: readonly ReplayedApi[] = [
   },
 ];
 
-function isConverseStream({ response }: RecordedExchange): boolean {
+function isConverseStream({ response }: RecordedCall): boolean {
   return response.headers['content-type']?.startsWith('application/vnd.amazon.eventstream') ?? false;
 }

@@ -9,7 +9,7 @@ import { asObject, type Json } from './helpers/json.ts';
 
 /** A model with few slots. The upstream responds when the test says so, so that the test counts turns and not time. */
 
-const PLACES = 4;
+const MAX_CONCURRENCY = 4;
 const MODEL = 'house';
 
 let mock: MockUpstream;
@@ -33,7 +33,11 @@ async function start(more: Json = {}, models?: readonly Json[], limits: Json = {
       log: { requests: false },
       providers: [provider({ id: 'engine', url: mock.url })],
       models: models ?? [
-        { id: MODEL, targets: [{ provider: 'engine', model: 'm', max_concurrency: PLACES }], ...more },
+        {
+          id: MODEL,
+          targets: [{ provider: 'engine', model: 'm', max_concurrency: MAX_CONCURRENCY }],
+          ...more,
+        },
       ],
       limits,
     },
@@ -60,14 +64,14 @@ async function turn(): Promise<string | undefined> {
   const before = seen.length;
   held.shift()?.();
   await mock.waitForRequest(before + 1);
-  await eventually('it is held', () => held.length === PLACES);
+  await eventually('it is held', () => held.length === MAX_CONCURRENCY);
   return seen.at(-1);
 }
 
 async function fill() {
-  const first = Array.from({ length: PLACES }, () => ask('first'));
-  await mock.waitForRequest(PLACES);
-  await eventually('all are held', () => held.length === PLACES);
+  const first = Array.from({ length: MAX_CONCURRENCY }, () => ask('first'));
+  await mock.waitForRequest(MAX_CONCURRENCY);
+  await eventually('all are held', () => held.length === MAX_CONCURRENCY);
   return first;
 }
 
@@ -95,16 +99,18 @@ describe('a model with few places', () => {
     const first = await fill();
     const queued = ask('late', { 'x-request-id': 'late-1' });
     await waiting(1);
-    expect(seen).toEqual(Array(PLACES).fill('first'));
+    expect(seen).toEqual(Array(MAX_CONCURRENCY).fill('first'));
     expect(await turn()).toBe('late');
     expect(await metric(gateway, 'llm_queue_depth')).toBe(0);
-    expect(statuses(await finish([...first, queued]))).toEqual(Array(PLACES + 1).fill(200));
+    expect(statuses(await finish([...first, queued]))).toEqual(Array(MAX_CONCURRENCY + 1).fill(200));
     const why = await fetch(`${gateway.url}/admin/v1/requests/late-1`, {
       headers: { authorization: `Bearer ${gateway.adminKey}` },
     });
     const { queued_ms: queuedMs, looks } = asObject(await why.json());
     expect(Number(queuedMs)).toBeGreaterThan(0);
-    expect(looks).toMatchObject([{ targets: [{ provider: 'engine', left_out: 'busy', in_flight: PLACES }] }]);
+    expect(looks).toMatchObject([
+      { targets: [{ provider: 'engine', left_out: 'busy', in_flight: MAX_CONCURRENCY }] },
+    ]);
     expect(await metric(gateway, 'llm_queue_wait_seconds_count')).toBe(1);
   });
 
@@ -222,16 +228,16 @@ describe('between tenants', () => {
     const add = async (tenant: string) => {
       outstanding += 1;
       all.push(send(tenant));
-      await eventually('it waits', async () => held.length === Math.min(PLACES, outstanding));
+      await eventually('it waits', async () => held.length === Math.min(MAX_CONCURRENCY, outstanding));
     };
     for (const tenant of OTHERS) for (let n = 0; n < SHARE; n += 1) await add(tenant);
     for (let n = 0; n < SHARE * load; n += 1) await add('heavy');
-    await waiting(outstanding - PLACES);
+    await waiting(outstanding - MAX_CONCURRENCY);
 
     const waits: number[] = [];
     for (let round = 0; round < 15; round += 1) {
       await add('light');
-      await waiting(outstanding - PLACES);
+      await waiting(outstanding - MAX_CONCURRENCY);
       for (let turns = 1; ; turns += 1) {
         const next = (await turn()) ?? '';
         outstanding -= 1;
@@ -241,7 +247,7 @@ describe('between tenants', () => {
         }
         // Who got in sends another, so that the pressure stays the same.
         await add(next);
-        await waiting(outstanding - PLACES);
+        await waiting(outstanding - MAX_CONCURRENCY);
       }
     }
     await finish(all);

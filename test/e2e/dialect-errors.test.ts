@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { at, textAt, valueAt } from '../compat/answer.ts';
 import { dataEvents, eventStream, json, status } from '../support/scripts.ts';
 import { bodyOf, type Families, startFamilies } from './helpers/families.ts';
-import { CALL, chat, events, exchange, user } from './helpers/translation.ts';
+import { CALL, chat, events, recordedCall, user } from './helpers/translation.ts';
 
 /** Errors, counts and warnings across dialects. */
 
@@ -73,10 +73,10 @@ describe('errors keep their meaning, in the dialect of the client', () => {
       'context_length_exceeded',
     ],
   ] as const)('%s (%s)', async (_, model, answer, code, name) => {
-    const { response, body } = await exchange(families, chat(model), answer);
+    const { response, body } = await recordedCall(families, chat(model), answer);
     expect([response.status, valueAt(body, 'error', 'code')]).toEqual([code, name]);
     if (code === 429) expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
-    const messages = await exchange(
+    const messages = await recordedCall(
       families,
       { model, max_tokens: 9, messages: [user('Hi')] },
       answer,
@@ -94,7 +94,7 @@ describe('errors keep their meaning, in the dialect of the client', () => {
         done: false,
       }),
     );
-    const messages = await exchange(
+    const messages = await recordedCall(
       families,
       { model: 'chat', max_tokens: 9, stream: true, messages: [user('Hi')] },
       begun,
@@ -102,7 +102,7 @@ describe('errors keep their meaning, in the dialect of the client', () => {
     );
     expect(events(messages.text).at(-1)).toMatchObject({ type: 'error', error: { type: 'api_error' } });
     expect(messages.text).not.toContain('message_stop');
-    const responses = await exchange(
+    const responses = await recordedCall(
       families,
       { model: 'chat', stream: true, input: 'Hi' },
       begun,
@@ -124,7 +124,7 @@ describe('errors keep their meaning, in the dialect of the client', () => {
     const overloaded = eventStream(
       [greeting, error].map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`),
     );
-    const { response } = await exchange(families, chat('claude', { stream: true }), overloaded);
+    const { response } = await recordedCall(families, chat('claude', { stream: true }), overloaded);
     expect(response.status).toBe(503);
   });
 
@@ -176,7 +176,7 @@ describe('counting tokens', () => {
   const body = (model: string) => ({ model, messages: [user('Hello there')] });
 
   test('is the provider’s work where it counts', async () => {
-    const { body: counted, warnings } = await exchange(
+    const { body: counted, warnings } = await recordedCall(
       families,
       body('claude'),
       json({ input_tokens: 42 }),
@@ -194,7 +194,7 @@ describe('counting tokens', () => {
 });
 
 test('parameters that an upstream does not support are listed', async () => {
-  const { warnings, sent } = await exchange(
+  const { warnings, sent } = await recordedCall(
     families,
     chat('claude', { seed: 7, logit_bias: { '1': 2 }, x_own: true }),
   );

@@ -79,8 +79,8 @@ function worked(upstream: CountingUpstream, ids: Iterable<string>) {
   let input = 0;
   let output = 0;
   for (const id of ids) {
-    input += upstream.books.get(id)?.input ?? 0;
-    output += upstream.books.get(id)?.output ?? 0;
+    input += upstream.usageTotals.get(id)?.input ?? 0;
+    output += upstream.usageTotals.get(id)?.output ?? 0;
   }
   const millionths = input + 10 * output;
   return { input, output, cost: (millionths / 1_000_000).toFixed(6).replace(/\.?0+$/, '') };
@@ -152,7 +152,7 @@ describe('exact under load', () => {
         async () => (await admin(two, 'GET', '/tenants/load2')).status === 200,
       );
       const killed = (async () => {
-        await eventually('there is load', () => upstream.books.size > 60, 20_000);
+        await eventually('there is load', () => upstream.usageTotals.size > 60, 20_000);
         two.signal('SIGKILL');
       })();
       const answers = await load([one, two], String(key), seeded(4));
@@ -191,9 +191,9 @@ describe('exact under load', () => {
     // Requests of a gateway that was killed have no end that anybody could have recorded, unless they had ended before.
     const sure = worked(
       upstream,
-      [...upstream.books.keys()].filter((id) => !known.has(id)),
+      [...upstream.usageTotals.keys()].filter((id) => !known.has(id)),
     );
-    const all = worked(upstream, upstream.books.keys());
+    const all = worked(upstream, upstream.usageTotals.keys());
     await eventually(
       'all usage has arrived',
       async () => {
@@ -273,7 +273,7 @@ describe.skipIf(!canStopRedis || !canStopPostgres)('stores that go away under lo
     stop = true;
     await Promise.all(clients);
     expect(failures).toEqual([]);
-    const { input, output, cost } = worked(upstream, upstream.books.keys());
+    const { input, output, cost } = worked(upstream, upstream.usageTotals.keys());
     await eventually(
       'all usage has arrived',
       async () =>

@@ -5,7 +5,17 @@ import { listAt, textAt, valueAt } from '../compat/answer.ts';
 import { parseEventStream } from '../support/event-stream.ts';
 import { dataEvents, eventStream, json, status } from '../support/scripts.ts';
 import { type Families, startFamilies } from './helpers/families.ts';
-import { CALL, CHAT, CONVERSE, chat, events, exchange, GEMINI, TOOL, user } from './helpers/translation.ts';
+import {
+  CALL,
+  CHAT,
+  CONVERSE,
+  chat,
+  events,
+  GEMINI,
+  recordedCall,
+  TOOL,
+  user,
+} from './helpers/translation.ts';
 
 /** More pitfalls of translation, by their numbers: schemas, ids, stops, pictures and bridges. */
 
@@ -48,7 +58,7 @@ describe('22 and 23: Gemini', () => {
         node: { type: 'object', properties: { next: { $ref: '#/$defs/node' }, name: { type: 'string' } } },
       },
     };
-    const { sent } = await exchange(
+    const { sent } = await recordedCall(
       families,
       chat('gemini', { tools: [TOOL('look', parameters)] }),
       GEMINI(),
@@ -63,12 +73,12 @@ describe('22 and 23: Gemini', () => {
     const bad = status(400, {
       error: { code: 400, message: 'Invalid JSON payload', status: 'INVALID_ARGUMENT' },
     });
-    expect((await exchange(families, chat('gemini'), bad)).response.status).toBe(400);
+    expect((await recordedCall(families, chat('gemini'), bad)).response.status).toBe(400);
     const details = [{ reason: 'API_KEY_INVALID' }];
     const key = status(400, {
       error: { code: 400, message: 'API key not valid', status: 'INVALID_ARGUMENT', details },
     });
-    expect((await exchange(families, chat('gemini'), key)).response.status).toBe(502);
+    expect((await recordedCall(families, chat('gemini'), key)).response.status).toBe(502);
   });
 
   test('23: a blocked prompt is an answer that was filtered, not a failure', async () => {
@@ -76,7 +86,7 @@ describe('22 and 23: Gemini', () => {
       promptFeedback: { blockReason: 'PROHIBITED_CONTENT' },
       usageMetadata: { promptTokenCount: 4 },
     });
-    const { response, body } = await exchange(families, chat('gemini'), blocked);
+    const { response, body } = await recordedCall(families, chat('gemini'), blocked);
     expect(response.status).toBe(200);
     expect(valueAt(body, 'choices', 0, 'finish_reason')).toBe('content_filter');
   });
@@ -88,13 +98,13 @@ test('27: Mistral’s tool-call ids are nine letters or digits, the same for cal
     { role: 'assistant', content: [{ type: 'tool_use', id: 'toolu_01ABC', name: 'look', input: {} }] },
     { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_01ABC', content: 'x' }] },
   ];
-  const translated = await exchange(
+  const translated = await recordedCall(
     families,
     { model: 'mistral', max_tokens: 9, messages },
     CHAT(),
     '/v1/messages',
   );
-  const passed = await exchange(
+  const passed = await recordedCall(
     families,
     {
       model: 'mistral',
@@ -115,7 +125,7 @@ test('27: Mistral’s tool-call ids are nine letters or digits, the same for cal
 
 describe('28: stops and choices', () => {
   test('a stop of white space alone is left out with a warning where it is refused', async () => {
-    const { sent, warnings } = await exchange(families, chat('claude', { stop: ['\n', 'END'] }));
+    const { sent, warnings } = await recordedCall(families, chat('claude', { stop: ['\n', 'END'] }));
     expect(sent.stop_sequences).toEqual(['END']);
     expect(warnings).toContain('param="stop"');
   });
@@ -128,7 +138,7 @@ describe('28: stops and choices', () => {
       stop_sequence: 'END',
       usage: {},
     });
-    const { body } = await exchange(
+    const { body } = await recordedCall(
       families,
       { model: 'claude', max_tokens: 9, messages: [user('Hi')] },
       stopped,
@@ -138,9 +148,9 @@ describe('28: stops and choices', () => {
   });
 
   test('n > 1 is a warning where there is one choice, and a refusal with strict', async () => {
-    expect((await exchange(families, chat('claude', { n: 2 }))).warnings).toContain('param="n"');
+    expect((await recordedCall(families, chat('claude', { n: 2 }))).warnings).toContain('param="n"');
     expect(
-      (await exchange(families, chat('gemini', { n: 2 }), GEMINI())).sent.generationConfig,
+      (await recordedCall(families, chat('gemini', { n: 2 }), GEMINI())).sent.generationConfig,
     ).toMatchObject({
       candidateCount: 2,
     });
@@ -166,7 +176,7 @@ describe('29: pictures by URL', () => {
     ]);
 
   test('are fetched for upstreams that want them in the request', async () => {
-    const { sent } = await exchange(
+    const { sent } = await recordedCall(
       families,
       { model: 'gemini', messages: [picture(`${pictureUrl}/png`)] },
       GEMINI(),
@@ -178,7 +188,7 @@ describe('29: pictures by URL', () => {
   });
 
   test('stay URLs where the upstream fetches them', async () => {
-    const { sent } = await exchange(families, {
+    const { sent } = await recordedCall(families, {
       model: 'claude',
       messages: [picture('https://pictures.test/a.png')],
     });
@@ -215,7 +225,7 @@ describe('30: bridges', () => {
       { role: 'assistant', content: 'd' },
       user('e'),
     ];
-    const { sent } = await exchange(families, { model: 'bedrock', messages }, CONVERSE());
+    const { sent } = await recordedCall(families, { model: 'bedrock', messages }, CONVERSE());
     expect(listAt(sent, 'messages').map((message) => textAt(message, 'role'))).toEqual([
       'user',
       'assistant',
@@ -230,7 +240,7 @@ describe('30: bridges', () => {
         { index: 0, delta: { tool_calls: [{ index: 0, ...CALL('one') }] }, finish_reason: 'tool_calls' },
       ],
     };
-    const { text } = await exchange(
+    const { text } = await recordedCall(
       families,
       { model: 'chat', max_tokens: 9, stream: true, messages: [user('Hi')] },
       eventStream(dataEvents([chunk])),
@@ -249,7 +259,7 @@ describe('30: bridges', () => {
 
   test('/v1/responses numbers its events and ends with the whole response', async () => {
     const chunk = { id: 'c', choices: [{ index: 0, delta: { content: 'Hello.' }, finish_reason: 'stop' }] };
-    const { text } = await exchange(
+    const { text } = await recordedCall(
       families,
       { model: 'chat', stream: true, input: 'Hi' },
       eventStream(dataEvents([chunk])),

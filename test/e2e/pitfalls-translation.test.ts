@@ -2,7 +2,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { at, listAt, textAt, valueAt } from '../compat/answer.ts';
 import { dataEvents, eventStream, json } from '../support/scripts.ts';
 import { ANSWERS, type Families, startFamilies } from './helpers/families.ts';
-import { CALL, CHAT, CONVERSE, chat, exchange, GEMINI, RESPONSE, TOOL, user } from './helpers/translation.ts';
+import {
+  CALL,
+  CHAT,
+  CONVERSE,
+  chat,
+  GEMINI,
+  RESPONSE,
+  recordedCall,
+  TOOL,
+  user,
+} from './helpers/translation.ts';
 
 /** The pitfalls of translation, by their numbers; others are in pitfalls*.test.ts. */
 
@@ -81,7 +91,7 @@ describe('11: empty content', () => {
   ];
 
   test('Bedrock gets no empty text and no empty result', async () => {
-    const { sent } = await exchange(
+    const { sent } = await recordedCall(
       families,
       { ...chat('bedrock'), messages: history, tools: [TOOL('look')] },
       CONVERSE(),
@@ -96,7 +106,7 @@ describe('11: empty content', () => {
       { role: 'assistant', content: [{ type: 'tool_use', id: 'c1', name: 'look', input: {} }] },
       { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'c1' }] },
     ];
-    const { sent } = await exchange(
+    const { sent } = await recordedCall(
       families,
       { model: 'ollama', max_tokens: 9, messages },
       CHAT(),
@@ -109,7 +119,7 @@ describe('11: empty content', () => {
 
 describe('12: why an answer ended', () => {
   test('`stop` although tools are called is tool_calls', async () => {
-    const { body } = await exchange(
+    const { body } = await recordedCall(
       families,
       { model: 'chat', max_tokens: 9, messages: [user('Hi')] },
       ANSWERS.chat({ content: null, tool_calls: [CALL('c1')] }, 'stop'),
@@ -130,7 +140,7 @@ describe('12: why an answer ended', () => {
       stopReason: 'tool_use',
       usage: {},
     });
-    const { body } = await exchange(families, chat('bedrock', { response_format: format }), converse);
+    const { body } = await recordedCall(families, chat('bedrock', { response_format: format }), converse);
     expect(valueAt(body, 'choices', 0, 'message', 'content')).toBe('{"a":1}');
     expect(valueAt(body, 'choices', 0, 'finish_reason')).toBe('stop');
   });
@@ -138,9 +148,9 @@ describe('12: why an answer ended', () => {
 
 test('15: developer messages reach upstreams that know only system', async () => {
   const messages = [{ role: 'developer', content: 'Be brief.' }, user('Hi')];
-  const claude = await exchange(families, { model: 'claude', messages });
+  const claude = await recordedCall(families, { model: 'claude', messages });
   expect(textAt(claude.sent, 'system', 0, 'text')).toBe('Be brief.');
-  const mistral = await exchange(
+  const mistral = await recordedCall(
     families,
     { model: 'mistral', input: [{ role: 'developer', content: 'Be brief.' }, user('Hi')] },
     CHAT(),
@@ -152,17 +162,17 @@ test('15: developer messages reach upstreams that know only system', async () =>
 test('16: the limit of an answer has the name that the model’s family takes', async () => {
   const limits = { max_tokens: 77 };
   expect(
-    (await exchange(families, { model: 'responses', messages: [user('Hi')], ...limits }, RESPONSE())).sent
+    (await recordedCall(families, { model: 'responses', messages: [user('Hi')], ...limits }, RESPONSE())).sent
       .max_output_tokens,
   ).toBe(77);
   const messages = { max_tokens: 77, messages: [user('Hi')] };
   expect(
-    (await exchange(families, { model: 'chat/gpt-5-mini', ...messages }, CHAT(), '/v1/messages')).sent,
+    (await recordedCall(families, { model: 'chat/gpt-5-mini', ...messages }, CHAT(), '/v1/messages')).sent,
   ).toMatchObject({
     max_completion_tokens: 77,
   });
   expect(
-    (await exchange(families, { model: 'chat/gpt-4o', ...messages }, CHAT(), '/v1/messages')).sent,
+    (await recordedCall(families, { model: 'chat/gpt-4o', ...messages }, CHAT(), '/v1/messages')).sent,
   ).toMatchObject(limits);
 });
 
@@ -172,23 +182,26 @@ test('17: thinking and its signature survive a turn, and an empty signed block t
     { type: 'thinking', thinking: '', signature: 's2' },
     { type: 'redacted_thinking', data: 'r1' },
   ];
-  const first = await exchange(
+  const first = await recordedCall(
     families,
     chat('claude'),
     ANSWERS.claude([...thinking, { type: 'text', text: 'Hello.' }]),
   );
   const message = at(first.body, 'choices', 0, 'message');
-  const second = await exchange(families, { model: 'claude', messages: [user('Hi'), message, user('And?')] });
+  const second = await recordedCall(families, {
+    model: 'claude',
+    messages: [user('Hi'), message, user('And?')],
+  });
   expect(listAt(second.sent, 'messages', 1, 'content').slice(0, 3)).toEqual(thinking);
 });
 
 test('18: Gemini’s thought signatures come back with their calls, through every dialect', async () => {
   const signed = ANSWERS.gemini([{ functionCall: { name: 'look', args: {} }, thoughtSignature: 'g1' }]);
-  const first = await exchange(families, chat('gemini', { tools: [TOOL('look')] }), signed);
+  const first = await recordedCall(families, chat('gemini', { tools: [TOOL('look')] }), signed);
   const message = at(first.body, 'choices', 0, 'message');
   expect(textAt(message, 'tool_calls', 0, 'extra_content', 'google', 'thought_signature')).toBe('g1');
   const result = { role: 'tool', tool_call_id: textAt(message, 'tool_calls', 0, 'id'), content: 'ok' };
-  const second = await exchange(
+  const second = await recordedCall(
     families,
     { model: 'gemini', messages: [user('Hi'), message, result] },
     GEMINI(),
@@ -197,14 +210,14 @@ test('18: Gemini’s thought signatures come back with their calls, through ever
 });
 
 test('19: reasoning is shown under the name that clients know, and sent back where it is wanted', async () => {
-  const { body } = await exchange(
+  const { body } = await recordedCall(
     families,
     { model: 'chat', max_tokens: 9, messages: [user('Hi')] },
     ANSWERS.chat({ content: 'Hello.', reasoning: 'Hm.' }),
     '/v1/messages',
   );
   expect(listAt(body, 'content')[0]).toMatchObject({ type: 'thinking', thinking: 'Hm.' });
-  const gemini = await exchange(
+  const gemini = await recordedCall(
     families,
     chat('gemini'),
     ANSWERS.gemini([{ text: 'Hm.', thought: true }, { text: 'Hello.' }]),
@@ -214,23 +227,23 @@ test('19: reasoning is shown under the name that clients know, and sent back whe
 
 test('20: cache marks reach those who know them, with their ttl, and are a warning elsewhere', async () => {
   const content = [{ type: 'text', text: 'Long.', cache_control: { type: 'ephemeral', ttl: '1h' } }];
-  const claude = await exchange(families, { model: 'claude', messages: [user(content)] });
+  const claude = await recordedCall(families, { model: 'claude', messages: [user(content)] });
   expect(valueAt(claude.sent, 'messages', 0, 'content', 0, 'cache_control')).toEqual({
     type: 'ephemeral',
     ttl: '1h',
   });
-  const bedrock = await exchange(families, { model: 'bedrock', messages: [user(content)] }, CONVERSE());
+  const bedrock = await recordedCall(families, { model: 'bedrock', messages: [user(content)] }, CONVERSE());
   expect(valueAt(bedrock.sent, 'messages', 0, 'content', 1)).toEqual({
     cachePoint: { type: 'default', ttl: '1h' },
   });
   const chatBody = { model: 'chat', max_tokens: 9, messages: [user(content)] };
-  const plain = await exchange(families, chatBody, CHAT(), '/v1/messages');
+  const plain = await recordedCall(families, chatBody, CHAT(), '/v1/messages');
   expect(JSON.stringify(plain.sent)).not.toContain('cache_control');
   expect(plain.warnings).toContain('param="cache_control"');
 });
 
 test('21: input counts its cached part in OpenAI’s dialect, and does not in Anthropic’s', async () => {
-  const claude = await exchange(families, chat('claude'));
+  const claude = await recordedCall(families, chat('claude'));
   expect(valueAt(claude.body, 'usage')).toMatchObject({
     prompt_tokens: 10,
     completion_tokens: 5,
@@ -243,7 +256,7 @@ test('21: input counts its cached part in OpenAI’s dialect, and does not in An
     choices: [{ index: 0, message: { role: 'assistant', content: 'x' }, finish_reason: 'stop' }],
     usage: { prompt_tokens: 10, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 3 } },
   });
-  const messages = await exchange(
+  const messages = await recordedCall(
     families,
     { model: 'chat', max_tokens: 9, messages: [user('Hi')] },
     cached,

@@ -4,7 +4,7 @@ import { toText } from '../support/bytes.ts';
 import { describeRecordings } from '../support/describe-recordings.ts';
 import { parseEventStream } from '../support/event-stream.ts';
 import { assertEqualJson } from '../support/json-diff.ts';
-import { exchangeTitle, isEventStream, type RecordedExchange, responseJson } from '../support/recordings.ts';
+import { isEventStream, type RecordedCall, recordedCallTitle, responseJson } from '../support/recordings.ts';
 import { expectedEmbeddings } from './helpers/embedding-rules.ts';
 import { asObject, type Json, parseObject } from './helpers/json.ts';
 import {
@@ -23,8 +23,8 @@ const SPLITS = 50;
 /** Ways to cut it where only the provider's settings, or what the client asks of usage, are other ones. */
 const FEW_SPLITS = 5;
 
-const isOperation = ({ request }: RecordedExchange) => /\/(chat\/completions|embeddings)$/.test(request.path);
-const succeeded = ({ response }: RecordedExchange) => response.status === 200;
+const isOperation = ({ request }: RecordedCall) => /\/(chat\/completions|embeddings)$/.test(request.path);
+const succeeded = ({ response }: RecordedCall) => response.status === 200;
 const asksForUsage = (body: Json) =>
   body.stream_options !== undefined && asObject(body.stream_options).include_usage === true;
 
@@ -77,18 +77,18 @@ describeRecordings(
         { provider, exchanges: 0, streams: 0, embeddings: 0, errors: 0, replays: 0 },
       ]),
     );
-    const count = (exchange: RecordedExchange, kind: 'exchanges' | 'streams' | 'embeddings' | 'errors') => {
-      const row = rows.get(exchange.provider);
+    const count = (recordedCall: RecordedCall, kind: 'exchanges' | 'streams' | 'embeddings' | 'errors') => {
+      const row = rows.get(recordedCall.provider);
       if (row) row[kind] += 1;
     };
-    const replay: Replayer['replay'] = async (exchange, options) => {
-      const replayed = await replayer.replay(exchange, options);
-      const row = rows.get(exchange.provider);
+    const replay: Replayer['replay'] = async (recordedCall, options) => {
+      const replayed = await replayer.replay(recordedCall, options);
+      const row = rows.get(recordedCall.provider);
       if (row) row.replays += 1;
       return replayed;
     };
-    const titled = (chosen: readonly RecordedExchange[]) =>
-      chosen.map((exchange) => [exchangeTitle(exchange), exchange] as const);
+    const titled = (chosen: readonly RecordedCall[]) =>
+      chosen.map((recordedCall) => [recordedCallTitle(recordedCall), recordedCall] as const);
 
     beforeAll(async () => {
       replayer = await Replayer.start(exchanges);
@@ -99,8 +99,8 @@ describeRecordings(
     });
 
     /** Replays one stream at many random splits at once and compares every answer with the rules. */
-    const replayStream = async (exchange: RecordedExchange, variant: Variant, body: Json, splits: number) => {
-      const recorded = eventsOf(exchange.response.body);
+    const replayStream = async (recordedCall: RecordedCall, variant: Variant, body: Json, splits: number) => {
+      const recorded = eventsOf(recordedCall.response.body);
       const mode: UsageMode = asksForUsage(body)
         ? 'asked'
         : variant.sendsUsageUnasked
@@ -113,9 +113,9 @@ describeRecordings(
       let verified: Uint8Array | undefined;
       await Promise.all(
         seeds.map(async (seed) => {
-          const replayed = await replay(exchange, { variant, body: seed === 1 ? body : small, seed });
+          const replayed = await replay(recordedCall, { variant, body: seed === 1 ? body : small, seed });
           expect(replayed.response.status).toBe(200);
-          if (seed === 1) expectSameRequest(replayed, variant, exchange.request.path);
+          if (seed === 1) expectSameRequest(replayed, variant, recordedCall.request.path);
           // An answer with the same bytes as one that was right is right.
           if (verified !== undefined && Buffer.compare(verified, replayed.body) === 0) return;
           const got = eventsOf(replayed.body);
@@ -127,53 +127,51 @@ describeRecordings(
       );
     };
 
-    test.each(titled(exchanges.filter((exchange) => succeeded(exchange) && isEventStream(exchange))))(
-      'stream %s',
-      async (_, exchange) => {
-        const { named, generic } = variantsOf(exchange.provider);
-        const body = recordedBody(exchange);
-        const { stream_options: __, ...unasked } = body;
-        const otherwise = asksForUsage(body) ? unasked : { ...body, stream_options: { include_usage: true } };
-        await replayStream(exchange, named, body, SPLITS);
-        await replayStream(exchange, named, otherwise, FEW_SPLITS);
-        await replayStream(exchange, generic, body, FEW_SPLITS);
-        count(exchange, 'exchanges');
-        count(exchange, 'streams');
-      },
-    );
+    test.each(
+      titled(exchanges.filter((recordedCall) => succeeded(recordedCall) && isEventStream(recordedCall))),
+    )('stream %s', async (_, recordedCall) => {
+      const { named, generic } = variantsOf(recordedCall.provider);
+      const body = recordedBody(recordedCall);
+      const { stream_options: __, ...unasked } = body;
+      const otherwise = asksForUsage(body) ? unasked : { ...body, stream_options: { include_usage: true } };
+      await replayStream(recordedCall, named, body, SPLITS);
+      await replayStream(recordedCall, named, otherwise, FEW_SPLITS);
+      await replayStream(recordedCall, generic, body, FEW_SPLITS);
+      count(recordedCall, 'exchanges');
+      count(recordedCall, 'streams');
+    });
 
-    test.each(titled(exchanges.filter((exchange) => succeeded(exchange) && !isEventStream(exchange))))(
-      'answer %s',
-      async (_, exchange) => {
-        const { named, generic } = variantsOf(exchange.provider);
-        const body = recordedBody(exchange);
-        const recorded = asObject(responseJson(exchange));
-        const isEmbedding = exchange.request.path.endsWith('/embeddings');
-        const encoding = body.encoding_format === 'base64' ? 'base64' : 'float';
-        for (const variant of [named, generic]) {
-          const replayed = await replay(exchange, { variant, body, seed: 1, pieces: 7 });
-          expect(replayed.response.status).toBe(200);
-          expectSameRequest(replayed, variant, exchange.request.path);
-          const { model } = replayed;
-          assertEqualJson(
-            parseObject(toText(replayed.body)),
-            isEmbedding ? expectedEmbeddings(recorded, model, encoding) : { ...recorded, model },
-          );
-        }
-        count(exchange, 'exchanges');
-        if (isEmbedding) count(exchange, 'embeddings');
-      },
-    );
+    test.each(
+      titled(exchanges.filter((recordedCall) => succeeded(recordedCall) && !isEventStream(recordedCall))),
+    )('answer %s', async (_, recordedCall) => {
+      const { named, generic } = variantsOf(recordedCall.provider);
+      const body = recordedBody(recordedCall);
+      const recorded = asObject(responseJson(recordedCall));
+      const isEmbedding = recordedCall.request.path.endsWith('/embeddings');
+      const encoding = body.encoding_format === 'base64' ? 'base64' : 'float';
+      for (const variant of [named, generic]) {
+        const replayed = await replay(recordedCall, { variant, body, seed: 1, pieces: 7 });
+        expect(replayed.response.status).toBe(200);
+        expectSameRequest(replayed, variant, recordedCall.request.path);
+        const { model } = replayed;
+        assertEqualJson(
+          parseObject(toText(replayed.body)),
+          isEmbedding ? expectedEmbeddings(recorded, model, encoding) : { ...recorded, model },
+        );
+      }
+      count(recordedCall, 'exchanges');
+      if (isEmbedding) count(recordedCall, 'embeddings');
+    });
 
-    test.each(titled(exchanges.filter((exchange) => !succeeded(exchange))))(
+    test.each(titled(exchanges.filter((recordedCall) => !succeeded(recordedCall))))(
       'error %s',
-      async (_, exchange) => {
-        const { named, generic } = variantsOf(exchange.provider);
-        const { status } = exchange.response;
-        const recorded = asObject(responseJson(exchange));
+      async (_, recordedCall) => {
+        const { named, generic } = variantsOf(recordedCall.provider);
+        const { status } = recordedCall.response;
+        const recorded = asObject(responseJson(recordedCall));
         const reason = recorded.error === undefined ? recorded.detail : asObject(recorded.error).message;
         for (const variant of [named, generic]) {
-          const replayed = await replay(exchange, { variant, body: recordedBody(exchange), seed: 1 });
+          const replayed = await replay(recordedCall, { variant, body: recordedBody(recordedCall), seed: 1 });
           const answer = toText(replayed.body);
           const error = asObject(parseObject(answer).error);
           expect(answer).not.toContain(PROVIDER_KEY);
@@ -196,8 +194,8 @@ describeRecordings(
           expect(error.message).toContain(String(reason));
           expect(error.message).toContain(`Provider "${variant.id}"`);
         }
-        count(exchange, 'exchanges');
-        count(exchange, 'errors');
+        count(recordedCall, 'exchanges');
+        count(recordedCall, 'errors');
       },
     );
   },

@@ -10,7 +10,7 @@ import { parseObject } from '../e2e/helpers/json.ts';
 export interface CountingUpstream {
   readonly url: string;
   /** What it has worked, by the client's `x-request-id`: for each attempt that it answered. */
-  readonly books: ReadonlyMap<string, { input: number; output: number }>;
+  readonly usageTotals: ReadonlyMap<string, { input: number; output: number }>;
   /** Requests that it is answering now, and the most that there were. */
   readonly open: number;
   readonly most: number;
@@ -26,7 +26,7 @@ const tokenizer = new Tokenizer(new TextCounter());
  */
 export async function startCountingUpstream(seed: number, failures = 0.1): Promise<CountingUpstream> {
   const random = seeded(seed);
-  const books = new Map<string, { input: number; output: number }>();
+  const usageTotals = new Map<string, { input: number; output: number }>();
   let open = 0;
   let most = 0;
 
@@ -47,7 +47,7 @@ export async function startCountingUpstream(seed: number, failures = 0.1): Promi
     const words = WORDS.slice(0, Number.isNaN(abortAfter) ? length : abortAfter);
     const text = words.join('');
     const output = countTokens(text);
-    books.set(id, { input, output });
+    usageTotals.set(id, { input, output });
     const usage = { prompt_tokens: input, completion_tokens: output, total_tokens: input + output };
     const common = { id: 'chatcmpl-1', created: 1_700_000_000, model: 'gpt-4o' };
     if (body.stream !== true) {
@@ -83,7 +83,7 @@ export async function startCountingUpstream(seed: number, failures = 0.1): Promi
   if (address === null || typeof address === 'string') throw new Error('no address');
   return {
     url: `http://127.0.0.1:${address.port}`,
-    books,
+    usageTotals,
     get open() {
       return open;
     },

@@ -1,7 +1,7 @@
 import { describe, test } from 'bun:test';
 import {
-  loadExchanges,
-  type RecordedExchange,
+  loadRecordedCalls,
+  type RecordedCall,
   type RecordingFilter,
   recordingsFolder,
 } from './recordings.ts';
@@ -12,15 +12,15 @@ import {
  */
 export function describeRecordings(
   title: string,
-  filter: RecordingFilter & { readonly where?: (exchange: RecordedExchange) => boolean },
-  suite: (exchanges: readonly RecordedExchange[]) => void,
+  filter: RecordingFilter & { readonly where?: (recordedCall: RecordedCall) => boolean },
+  suite: (recordedCalls: readonly RecordedCall[]) => void,
 ): void {
   if (recordingsFolder() === null) {
     console.warn(`SKIPPED: ${title}: no recorded provider traffic here (set WEIR_RECORDINGS to its folder)`);
     test.skip(`${title} (needs recorded provider traffic)`, () => undefined);
     return;
   }
-  const chosen = loadExchanges(filter).filter((exchange) => filter.where?.(exchange) ?? true);
+  const chosen = loadRecordedCalls(filter).filter((recordedCall) => filter.where?.(recordedCall) ?? true);
   if (chosen.length === 0) throw new Error(`${title}: the filter lets no recorded exchange through`);
   describe(title, () => suite(chosen));
 }

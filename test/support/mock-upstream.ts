@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { framingOf, HttpSyntaxError, readBody, readHead, TruncatedMessageError } from './http-message.ts';
 import { MockConnection } from './mock-connection.ts';
-import { Exchange, type RecordedRequest } from './recorded-request.ts';
+import { MockExchange, type RecordedRequest } from './recorded-request.ts';
 import { compileScript, json, type Script, status } from './scripts.ts';
 import { Waiters } from './waiters.ts';
 
@@ -63,7 +63,7 @@ export async function refusedUrl(): Promise<string> {
 /** @param port of the one that was there before; any free one when absent */
 export async function startMockUpstream(port = 0): Promise<MockUpstream> {
   const waiters = new Waiters();
-  const connections = new Map<MockConnection, Exchange | undefined>();
+  const connections = new Map<MockConnection, MockExchange | undefined>();
   const requests: RecordedRequest[] = [];
   const unscripted: RecordedRequest[] = [];
   const faults: Error[] = [];
@@ -98,7 +98,7 @@ export async function startMockUpstream(port = 0): Promise<MockUpstream> {
   };
 
   /** Answers one request; false when the connection cannot carry another. */
-  const answer = async (connection: MockConnection, mockExchange: Exchange): Promise<boolean> => {
+  const answer = async (connection: MockConnection, mockExchange: MockExchange): Promise<boolean> => {
     const gone = connection.closed.then((end) => {
       mockExchange.finish(end.by === 'client' ? 'aborted' : 'cut');
       return undefined;
@@ -120,7 +120,7 @@ export async function startMockUpstream(port = 0): Promise<MockUpstream> {
       if (!head.start[2].startsWith('HTTP/1.')) throw new HttpSyntaxError(`version "${head.start[2]}"`);
       const body = await readBody(connection.reader, framingOf(head.headers, 'none'));
       const identity = { ordinal: requests.length + 1, connection: connection.id };
-      const mockExchange = new Exchange(head, body, identity, connection.closed, waiters);
+      const mockExchange = new MockExchange(head, body, identity, connection.closed, waiters);
       requests.push(mockExchange.request);
       connections.set(connection, mockExchange);
       waiters.changed();

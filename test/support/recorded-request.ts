@@ -48,7 +48,7 @@ export interface RecordedRequest {
 }
 
 /** The mock's side of a request: what is still to become of it. */
-export class Exchange {
+export class MockExchange {
   readonly request: RecordedRequest;
   private sent = 0;
   private settled: Outcome | undefined;

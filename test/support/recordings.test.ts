@@ -6,9 +6,9 @@ import { toText } from './bytes.ts';
 import { describeRecordings } from './describe-recordings.ts';
 import { eventData, parseEventStream } from './event-stream.ts';
 import {
-  exchangeTitle,
   isEventStream,
-  loadExchanges,
+  loadRecordedCalls,
+  recordedCallTitle,
   recordingsFolder,
   requestJson,
   responseJson,
@@ -53,11 +53,11 @@ writeFileSync(
   }),
 );
 
-describe('loadExchanges', () => {
+describe('loadRecordedCalls', () => {
   test('flattens recordings in order and brings bodies into one form', () => {
-    const exchanges = loadExchanges({}, folder);
-    expect(exchanges.map(exchangeTitle)).toEqual(['acme/two#0', 'acme/two#1', 'zeta/binary#0']);
-    const [chat, models, binary] = exchanges;
+    const recordedCalls = loadRecordedCalls({}, folder);
+    expect(recordedCalls.map(recordedCallTitle)).toEqual(['acme/two#0', 'acme/two#1', 'zeta/binary#0']);
+    const [chat, models, binary] = recordedCalls;
     if (!chat || !models || !binary) throw new Error('three exchanges were expected');
     expect(requestJson(chat)).toEqual({ model: 'm' });
     expect(isEventStream(chat)).toBe(true);
@@ -71,21 +71,21 @@ describe('loadExchanges', () => {
   });
 
   test('filters by provider and by the end of the path', () => {
-    expect(loadExchanges({ providers: ['zeta'] }, folder)).toHaveLength(1);
-    expect(loadExchanges({ pathEndsWith: '/models' }, folder)).toHaveLength(1);
-    expect(loadExchanges({ providers: ['acme'], pathEndsWith: '/embeddings' }, folder)).toEqual([]);
+    expect(loadRecordedCalls({ providers: ['zeta'] }, folder)).toHaveLength(1);
+    expect(loadRecordedCalls({ pathEndsWith: '/models' }, folder)).toHaveLength(1);
+    expect(loadRecordedCalls({ providers: ['acme'], pathEndsWith: '/embeddings' }, folder)).toEqual([]);
   });
 
   test('a provider without a folder is a mistake, no folder at all is not', () => {
-    expect(() => loadExchanges({ providers: ['amce'] }, folder)).toThrow('"amce"');
-    expect(loadExchanges({ providers: ['acme'] }, null)).toEqual([]);
+    expect(() => loadRecordedCalls({ providers: ['amce'] }, folder)).toThrow('"amce"');
+    expect(loadRecordedCalls({ providers: ['acme'] }, null)).toEqual([]);
   });
 
   test('a file that is not a recording is named', () => {
     const broken = mkdtempSync(join(tmpdir(), 'weir-test-recordings-'));
     mkdirSync(join(broken, 'acme'));
     writeFileSync(join(broken, 'acme', 'odd.json'), '{"provider":"acme"}');
-    expect(() => loadExchanges({}, broken)).toThrow(/odd\.json: not a recording/);
+    expect(() => loadRecordedCalls({}, broken)).toThrow(/odd\.json: not a recording/);
     rmSync(broken, { recursive: true });
   });
 
@@ -102,13 +102,13 @@ describeRecordings(
     pathEndsWith: '/chat/completions',
     where: isEventStream,
   },
-  (exchanges) => {
-    test.each(exchanges.map((exchange) => [exchangeTitle(exchange), exchange] as const))(
+  (recordedCalls) => {
+    test.each(recordedCalls.map((recordedCall) => [recordedCallTitle(recordedCall), recordedCall] as const))(
       '%s',
-      (_, exchange) => {
-        expect(requestJson(exchange)).toMatchObject({ stream: true });
-        expect(parseEventStream(exchange.response.body).unterminated).toBe(false);
-        const data = eventData(exchange.response.body);
+      (_, recordedCall) => {
+        expect(requestJson(recordedCall)).toMatchObject({ stream: true });
+        expect(parseEventStream(recordedCall.response.body).unterminated).toBe(false);
+        const data = eventData(recordedCall.response.body);
         expect(data.at(-1)).toBe('[DONE]');
         for (const chunk of data.slice(0, -1)) expect(JSON.parse(chunk)).toHaveProperty('object');
       },

@@ -9,7 +9,7 @@ import { type Bytes, toBytes, toText } from './bytes.ts';
  * `../shared/recordings` beside the checkout, or from WEIR_RECORDINGS, and are absent in a user's clone.
  */
 
-export interface RecordedExchange {
+export interface RecordedCall {
   readonly provider: string;
   /** Name of the recording; a recording may hold several exchanges. */
   readonly name: string;
@@ -85,11 +85,11 @@ function bodyText(body: string | null | Record<string, unknown> | unknown[]): st
   return typeof body === 'string' ? body : JSON.stringify(body);
 }
 
-function readRecording(file: string): RecordedExchange[] {
+function readRecording(file: string): RecordedCall[] {
   const parsed = recordingSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
   if (!parsed.success) throw new Error(`${file}: not a recording: ${z.prettifyError(parsed.error)}`);
-  const { provider, name, exchanges } = parsed.data;
-  return exchanges.map(({ request, response }, index) => ({
+  const { provider, name, exchanges: recordedCalls } = parsed.data;
+  return recordedCalls.map(({ request, response }, index) => ({
     provider,
     name,
     index,
@@ -110,10 +110,10 @@ function readRecording(file: string): RecordedExchange[] {
  * recordings are absent.
  * @throws when a named provider has no folder, or a file is not a recording
  */
-export function loadExchanges(
+export function loadRecordedCalls(
   filter: RecordingFilter = {},
   folder: string | null = recordingsFolder(),
-): RecordedExchange[] {
+): RecordedCall[] {
   if (folder === null) return [];
   const providers =
     filter.providers ?? readdirSync(folder).filter((entry) => statSync(join(folder, entry)).isDirectory());
@@ -124,17 +124,17 @@ export function loadExchanges(
       .filter((entry) => entry.endsWith('.json'))
       .sort()
       .flatMap((entry) => readRecording(join(inside, entry)))
-      .filter((exchange) => exchange.request.path.endsWith(filter.pathEndsWith ?? ''));
+      .filter((recordedCall) => recordedCall.request.path.endsWith(filter.pathEndsWith ?? ''));
   });
 }
 
 /** How to name the exchange in a test's title. */
-export function exchangeTitle(exchange: RecordedExchange): string {
-  return `${exchange.provider}/${exchange.name}#${exchange.index}`;
+export function recordedCallTitle(recordedCall: RecordedCall): string {
+  return `${recordedCall.provider}/${recordedCall.name}#${recordedCall.index}`;
 }
 
-export function isEventStream(exchange: RecordedExchange): boolean {
-  return /^text\/event-stream\b/i.test(exchange.response.headers['content-type'] ?? '');
+export function isEventStream(recordedCall: RecordedCall): boolean {
+  return /^text\/event-stream\b/i.test(recordedCall.response.headers['content-type'] ?? '');
 }
 
 function asJson(body: Bytes, what: string): unknown {
@@ -146,11 +146,11 @@ function asJson(body: Bytes, what: string): unknown {
 }
 
 /** @throws when the request has no JSON body */
-export function requestJson(exchange: RecordedExchange): unknown {
-  return asJson(exchange.request.body, `request of ${exchangeTitle(exchange)}`);
+export function requestJson(recordedCall: RecordedCall): unknown {
+  return asJson(recordedCall.request.body, `request of ${recordedCallTitle(recordedCall)}`);
 }
 
 /** @throws when the response is not JSON, as event streams are not */
-export function responseJson(exchange: RecordedExchange): unknown {
-  return asJson(exchange.response.body, `response of ${exchangeTitle(exchange)}`);
+export function responseJson(recordedCall: RecordedCall): unknown {
+  return asJson(recordedCall.response.body, `response of ${recordedCallTitle(recordedCall)}`);
 }

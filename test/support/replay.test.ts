@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { describeRecordings } from './describe-recordings.ts';
 import { type MockUpstream, startMockUpstream } from './mock-upstream.ts';
-import { exchangeTitle, isEventStream, type RecordedExchange } from './recordings.ts';
+import { isEventStream, type RecordedCall, recordedCallTitle } from './recordings.ts';
 import { replay, replayScript } from './replay.ts';
 
 let mock: MockUpstream;
@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => mock.close());
 
-const exchange = (contentType: string, body: string): RecordedExchange => ({
+const recordedCall = (contentType: string, body: string): RecordedCall => ({
   provider: 'acme',
   name: 'made-up',
   index: 0,
@@ -31,7 +31,7 @@ const exchange = (contentType: string, body: string): RecordedExchange => ({
 });
 
 test('keeps what says something about the answer and drops what was about the connection', () => {
-  expect(replayScript(exchange('application/json', '{}'))).toEqual({
+  expect(replayScript(recordedCall('application/json', '{}'))).toEqual({
     status: 429,
     headers: {
       'content-type': 'application/json',
@@ -44,11 +44,11 @@ test('keeps what says something about the answer and drops what was about the co
 });
 
 test('cuts event streams by the seed, other bodies only when asked', () => {
-  const stream = exchange('text/event-stream', 'data: {"text":"€"}\r\n\r\n'.repeat(20));
+  const stream = recordedCall('text/event-stream', 'data: {"text":"€"}\r\n\r\n'.repeat(20));
   expect(replayScript(stream, { seed: 5 }).pieces?.length).toBeGreaterThan(1);
   expect(replayScript(stream, { seed: 5 })).toEqual(replayScript(stream, { seed: 5 }));
   expect(replayScript(stream, { seed: 5, pieces: 7 }).pieces).toHaveLength(7);
-  expect(replayScript(exchange('application/json', '{"a":1}'), { pieces: 3 })).toMatchObject({
+  expect(replayScript(recordedCall('application/json', '{"a":1}'), { pieces: 3 })).toMatchObject({
     framing: 'length',
   });
 });
@@ -56,10 +56,10 @@ test('cuts event streams by the seed, other bodies only when asked', () => {
 describeRecordings(
   'replayed to a client',
   { providers: ['openai', 'groq', 'deepseek', 'mistral', 'openrouter', 'llamacpp', 'xai'] },
-  (exchanges) => {
+  (recordedCalls) => {
     // Every seventh: the mock is under test here, not the providers.
-    const some = exchanges.filter((_, index) => index % 7 === 0);
-    test.each(some.map((one) => [exchangeTitle(one), one] as const))(
+    const some = recordedCalls.filter((_, index) => index % 7 === 0);
+    test.each(some.map((one) => [recordedCallTitle(one), one] as const))(
       '%s arrives as recorded',
       async (_, one) => {
         replay(mock, one, { seed: one.index + 1, pieces: isEventStream(one) ? 12 : 1 });

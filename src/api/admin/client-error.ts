@@ -1,14 +1,14 @@
 import { GatewayError } from '../../core/errors.ts';
 import { isUnavailable } from '../../storage/sql/postgres-server.ts';
 import { UnknownTenantError } from '../../storage/sql/tenant-databases.ts';
-import { noSuchTenant } from '../../tenancy/actor.ts';
+import { tenantNotFound } from '../../tenancy/actor.ts';
 
 /**
  * The error that a client of the admin API sees for a failure of the stores: an unreachable database is not a defect.
  * @returns `not_found`, `store_unavailable`, or `error` itself
  */
 export function clientErrorOf(error: unknown): unknown {
-  if (error instanceof UnknownTenantError) return noSuchTenant();
+  if (error instanceof UnknownTenantError) return tenantNotFound();
   if (!isUnavailable(error)) return error;
   return new GatewayError(
     'store_unavailable',

@@ -11,7 +11,7 @@ import type { AdminServices } from './services.ts';
 import { limitsField } from './tenants.ts';
 
 const DAY_MS = 86_400_000;
-const LONGEST_GRACE_S = 30 * 86_400;
+const MAX_GRACE_S = 30 * 86_400;
 const DEFAULT_GRACE_S = 86_400;
 
 /** Endpoints that a key can be limited to: the paths of the API. */
@@ -94,7 +94,7 @@ const rotateBody = z
     grace_seconds: z
       .int()
       .min(0)
-      .max(LONGEST_GRACE_S)
+      .max(MAX_GRACE_S)
       .default(DEFAULT_GRACE_S)
       .describe('How long the old secret works on; a day by default, 30 days at most.'),
   })

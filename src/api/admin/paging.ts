@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 
 const DEFAULT_LIMIT = 50;
-const LARGEST_LIMIT = 200;
+const MAX_LIMIT = 200;
 
 export const wholeNumber = (minimum: number, maximum: number) =>
   z
@@ -13,9 +13,9 @@ export const wholeNumber = (minimum: number, maximum: number) =>
 
 /** How lists are asked for in pages. */
 export const paging = {
-  limit: wholeNumber(1, LARGEST_LIMIT)
+  limit: wholeNumber(1, MAX_LIMIT)
     .default(DEFAULT_LIMIT)
-    .describe(`How many at most; ${DEFAULT_LIMIT} by default, up to ${LARGEST_LIMIT}.`),
+    .describe(`How many at most; ${DEFAULT_LIMIT} by default, up to ${MAX_LIMIT}.`),
   after: z.string().max(500).optional().describe('The `next` of the page before.'),
 };
 

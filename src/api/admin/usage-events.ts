@@ -7,7 +7,7 @@ import type { AdminServices } from './services.ts';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_LIMIT = 100;
-const LARGEST_LIMIT = 1_000;
+const MAX_LIMIT = 1_000;
 
 const text = z.string().min(1).max(400).optional();
 
@@ -81,9 +81,9 @@ export function usageEventRoutes({ usage, clock }: AdminServices): RegisteredRou
         from: timeInput.optional().describe('Inclusive; a day ago by default.'),
         to: timeInput.optional().describe('Exclusive; now by default.'),
         ...{ key: text, user: text, model: text, provider: text, tag: text, request_id: text },
-        limit: wholeNumber(1, LARGEST_LIMIT)
+        limit: wholeNumber(1, MAX_LIMIT)
           .default(DEFAULT_LIMIT)
-          .describe(`How many at most; ${DEFAULT_LIMIT} by default, up to ${LARGEST_LIMIT}.`),
+          .describe(`How many at most; ${DEFAULT_LIMIT} by default, up to ${MAX_LIMIT}.`),
         after: z.string().max(500).optional().describe('The `next` of the page before.'),
       }),
       response: listOf(eventRow, 'UsageEventList'),

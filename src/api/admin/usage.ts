@@ -10,7 +10,7 @@ import { type AdminResult, adminRoute, NO_BODY, type RegisteredRoute } from './r
 import type { AdminServices } from './services.ts';
 
 const HOUR_MS = 3_600_000;
-const LONGEST_HOURLY_MS = 32 * 24 * HOUR_MS;
+const MAX_HOURLY_MS = 32 * 24 * HOUR_MS;
 /** Tenants whose databases are asked at the same time. */
 const AT_ONCE = 8;
 
@@ -81,7 +81,7 @@ export function usageQuery(filter: z.output<typeof usageFilter>, now: number): U
   const start = first - (first % HOUR_MS);
   const end = last + ((HOUR_MS - (last % HOUR_MS)) % HOUR_MS);
   if (end <= start) throw invalid('to', 'it must be later than "from"');
-  if (interval === 'hour' && end - start > LONGEST_HOURLY_MS)
+  if (interval === 'hour' && end - start > MAX_HOURLY_MS)
     throw invalid('interval', 'by hours at most 32 days can be asked for');
   const groupBy = (group_by ?? '')
     .split(',')

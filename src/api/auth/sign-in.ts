@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
-import type { ForeignIdentity, IdentityProviderSettings } from '../../tenancy/identity-providers.ts';
+import type { ExternalIdentity, IdentityProviderSettings } from '../../tenancy/identity-providers.ts';
 import type { Members } from '../../tenancy/members.ts';
 import type { User, Users } from '../../tenancy/users.ts';
 
@@ -57,7 +57,7 @@ function limitOf(name: string): number {
  */
 export async function userOfIdentity(
   { users, members }: { readonly users: Users; readonly members: Members },
-  { issuer, subject, email, name }: ForeignIdentity,
+  { issuer, subject, email, name }: ExternalIdentity,
   { signUp }: IdentityProviderSettings,
   by: ChangeContext,
 ): Promise<User> {

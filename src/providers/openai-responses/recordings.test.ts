@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { splitAtRandom, toBytes, toText } from '../../../test/support/bytes.ts';
 import { expectEventRules, readEvents } from '../../../test/support/chat-events.ts';
 import { describeRecordings } from '../../../test/support/describe-recordings.ts';
-import { exchangeTitle, isEventStream, type RecordedExchange } from '../../../test/support/recordings.ts';
+import { isEventStream, type RecordedCall, recordedCallTitle } from '../../../test/support/recordings.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatEvent, FinishReason } from '../../core/chat/result.ts';
 import type { Usage } from '../../core/usage.ts';
@@ -45,8 +45,8 @@ function saidBy(response: Loose): Said {
   };
 }
 
-function recordedEvents(exchange: RecordedExchange): Loose[] {
-  return toText(exchange.response.body)
+function recordedEvents(recordedCall: RecordedCall): Loose[] {
+  return toText(recordedCall.response.body)
     .replaceAll('\r', '')
     .split('\n')
     .filter((line) => line.startsWith('data: {'))
@@ -118,20 +118,20 @@ function partsOfEvents(events: readonly ChatEvent[]): AssistantPart[] {
 const target = responsesTarget();
 const request = { messages: [] };
 
-const ok = (exchange: RecordedExchange) => exchange.response.status === 200;
+const ok = (recordedCall: RecordedCall) => recordedCall.response.status === 200;
 
 describeRecordings(
   'recorded responses, whole',
   {
     providers: ['openai', 'xai'],
     pathEndsWith: '/responses',
-    where: (exchange) => ok(exchange) && !isEventStream(exchange),
+    where: (recordedCall) => ok(recordedCall) && !isEventStream(recordedCall),
   },
-  (exchanges) => {
-    test.each(exchanges.map((exchange) => [exchangeTitle(exchange), exchange] as const))(
+  (recordedCalls) => {
+    test.each(recordedCalls.map((recordedCall) => [recordedCallTitle(recordedCall), recordedCall] as const))(
       '%s',
-      (_, exchange) => {
-        const { status, body } = exchange.response;
+      (_, recordedCall) => {
+        const { status, body } = recordedCall.response;
         const recorded: Loose = JSON.parse(toText(body));
         const response = { status, headers: new Headers(), body: toBytes(body) };
         const result = responsesChatFormat.parse(response, target, request);
@@ -160,14 +160,14 @@ describeRecordings(
   {
     providers: ['openai', 'xai'],
     pathEndsWith: '/responses',
-    where: (exchange) => ok(exchange) && isEventStream(exchange),
+    where: (recordedCall) => ok(recordedCall) && isEventStream(recordedCall),
   },
-  (exchanges) => {
-    test.each(exchanges.map((exchange) => [exchangeTitle(exchange), exchange] as const))(
+  (recordedCalls) => {
+    test.each(recordedCalls.map((recordedCall) => [recordedCallTitle(recordedCall), recordedCall] as const))(
       '%s',
-      (_, exchange) => {
-        const { body } = exchange.response;
-        const recorded = recordedEvents(exchange);
+      (_, recordedCall) => {
+        const { body } = recordedCall.response;
+        const recorded = recordedEvents(recordedCall);
         const whole = readEvents(responsesChatFormat.reader(target, request), [body]);
         expect(whole.error).toBeUndefined();
         expectEventRules(whole.events, true);
@@ -190,11 +190,11 @@ describeRecordings(
       },
     );
 
-    test.each(exchanges.map((exchange) => [exchangeTitle(exchange), exchange] as const))(
+    test.each(recordedCalls.map((recordedCall) => [recordedCallTitle(recordedCall), recordedCall] as const))(
       'handed on: %s',
-      (_, exchange) => {
-        const { body } = exchange.response;
-        const recorded = recordedEvents(exchange);
+      (_, recordedCall) => {
+        const { body } = recordedCall.response;
+        const recorded = recordedEvents(recordedCall);
         for (let seed = 0; seed < 3; seed += 1) {
           const decoder = responsesPassthrough.decoder(
             responsesCall({ model: 'asked' }),
@@ -224,12 +224,12 @@ describeRecordings(
 
 describeRecordings(
   'recorded refusals of responses',
-  { providers: ['openai', 'xai'], pathEndsWith: '/responses', where: (exchange) => !ok(exchange) },
-  (exchanges) => {
-    test.each(exchanges.map((exchange) => [exchangeTitle(exchange), exchange] as const))(
+  { providers: ['openai', 'xai'], pathEndsWith: '/responses', where: (recordedCall) => !ok(recordedCall) },
+  (recordedCalls) => {
+    test.each(recordedCalls.map((recordedCall) => [recordedCallTitle(recordedCall), recordedCall] as const))(
       '%s',
-      (_, exchange) => {
-        const recorded: Loose = JSON.parse(toText(exchange.response.body));
+      (_, recordedCall) => {
+        const recorded: Loose = JSON.parse(toText(recordedCall.response.body));
         const error = errorFromResponses(recorded, target.provider);
         expect(error.message).toContain(recorded.error.message ?? recorded.error);
         expect(error.code).toBe('upstream_rejected');

@@ -13,7 +13,7 @@ export interface PeriodCount {
 
 const ROWS_AT_ONCE = 500;
 /** Counts are deleted this long after their last change; longer than any period. */
-const KEPT_MS = 40 * 86_400_000;
+const RETENTION_MS = 40 * 86_400_000;
 
 /** Saves the use of quotas and budgets in the control database. Every method rejects with the database's error. */
 export class PeriodCounters {
@@ -48,7 +48,7 @@ export class PeriodCounters {
   async deleteOld(): Promise<void> {
     await this.db
       .deleteFrom('period_counters')
-      .where('updated_at', '<', this.now() - KEPT_MS)
+      .where('updated_at', '<', this.now() - RETENTION_MS)
       .execute();
   }
 }

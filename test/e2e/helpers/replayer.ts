@@ -1,7 +1,7 @@
 import { type Gateway, startGateway } from '../../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../../support/mock-upstream.ts';
 import type { RecordedRequest } from '../../support/recorded-request.ts';
-import { exchangeTitle, type RecordedExchange, requestJson } from '../../support/recordings.ts';
+import { type RecordedCall, recordedCallTitle, requestJson } from '../../support/recordings.ts';
 import { replayScript } from '../../support/replay.ts';
 import { asObject, type Json } from './json.ts';
 
@@ -48,8 +48,8 @@ export function variantsOf(provider: string): { readonly named: Variant; readonl
   return { named, generic: known(`generic-${provider}`, { kind: 'openai-compatible' }) };
 }
 
-export function recordedBody(exchange: RecordedExchange): Json {
-  return asObject(requestJson(exchange));
+export function recordedBody(recordedCall: RecordedCall): Json {
+  return asObject(requestJson(recordedCall));
 }
 
 export interface ReplayOptions {
@@ -73,7 +73,7 @@ export interface Replayed {
 }
 
 export class Replayer {
-  readonly #tickets = new Map<string, { exchange: RecordedExchange; options: ReplayOptions }>();
+  readonly #tickets = new Map<string, { recordedCall: RecordedCall; options: ReplayOptions }>();
   readonly #received = new Map<string, RecordedRequest>();
   #issued = 0;
 
@@ -87,15 +87,15 @@ export class Replayer {
       if (found === undefined) throw new Error(`no recording was announced for ${request.target}`);
       this.#received.set(ticket, request);
       const { seed, pieces } = found.options;
-      return replayScript(found.exchange, { seed, ...(pieces !== undefined && { pieces }) });
+      return replayScript(found.recordedCall, { seed, ...(pieces !== undefined && { pieces }) });
     });
   }
 
   /** Starts one gateway with both variants of each provider that the exchanges are of. */
-  static async start(exchanges: readonly RecordedExchange[]): Promise<Replayer> {
+  static async start(recordedCalls: readonly RecordedCall[]): Promise<Replayer> {
     const mock = await startMockUpstream();
     const prefixes = new Map(
-      exchanges.map(({ provider, request }) => [provider, request.path.replace(OPERATION, '')]),
+      recordedCalls.map(({ provider, request }) => [provider, request.path.replace(OPERATION, '')]),
     );
     const providers = [...prefixes].flatMap(([provider, prefix]) => {
       const { named, generic } = variantsOf(provider);
@@ -107,13 +107,13 @@ export class Replayer {
   }
 
   /** One request through the gateway, answered with the recorded response. */
-  async replay(exchange: RecordedExchange, options: ReplayOptions): Promise<Replayed> {
+  async replay(recordedCall: RecordedCall, options: ReplayOptions): Promise<Replayed> {
     this.#issued += 1;
     const ticket = String(this.#issued);
-    this.#tickets.set(ticket, { exchange, options });
+    this.#tickets.set(ticket, { recordedCall, options });
     const model = `${options.variant.id}/${String(options.body.model)}`;
     const sent = { x_replay: ticket, ...options.body, model };
-    const path = OPERATION.exec(exchange.request.path)?.[0];
+    const path = OPERATION.exec(recordedCall.request.path)?.[0];
     const response = await fetch(`${this.gateway.url}/v1${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${this.gateway.adminKey}`, 'content-type': 'application/json' },
@@ -125,7 +125,9 @@ export class Replayer {
     this.#received.delete(ticket);
     if (upstream === undefined) {
       const answer = new TextDecoder().decode(body);
-      throw new Error(`${exchangeTitle(exchange)} was not asked for upstream: ${response.status} ${answer}`);
+      throw new Error(
+        `${recordedCallTitle(recordedCall)} was not asked for upstream: ${response.status} ${answer}`,
+      );
     }
     return { model, sent, upstream, response, body };
   }

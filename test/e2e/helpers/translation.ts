@@ -54,7 +54,7 @@ export function RESPONSE() {
 }
 
 /** Sends a request and gives back what the upstream got, and the client. */
-export async function exchange(
+export async function recordedCall(
   families: Families,
   body: Readonly<Record<string, unknown>>,
   answer: ResponseScript = CLAUDE(),

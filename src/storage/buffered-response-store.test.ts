@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { storedResponse } from '../../test/support/response-store-conformance.ts';
+import { BufferedResponseStore } from './buffered-response-store.ts';
 import { MemoryResponseStore } from './memory-response-store.ts';
-import { ResponseKeeper } from './response-keeper.ts';
 import type { ResponseStore } from './response-store.ts';
 
 const A = { tenant: 'a' };
@@ -26,7 +26,7 @@ function gated() {
 
 function keeping(store: ResponseStore) {
   const lost: number[] = [];
-  const keeper = new ResponseKeeper(
+  const keeper = new BufferedResponseStore(
     store,
     () => 1_500,
     (count) => lost.push(count),

@@ -12,7 +12,7 @@ const MAX_SIZE = 16 * 1024 * 1024;
  * Writes responses to a store in the background, so that no request waits for the database. Queued responses can be read
  * at once. Reads fail closed as the store does; writes that fail are dropped and reported.
  */
-export class ResponseKeeper {
+export class BufferedResponseStore {
   readonly #pending = new Map<string, { readonly scope: TenantScope; readonly stored: StoredResponse }>();
   #writing: Promise<void> | undefined;
 
