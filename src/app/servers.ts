@@ -2,51 +2,90 @@ import { httpResponse } from '../http/response.ts';
 import type { Logger } from '../observability/log.ts';
 import type { HttpServer } from '../server/http-server.ts';
 import { startHttpServer } from '../server/http1-server.ts';
+import type { LoadedCredentials, TlsReloader as Reloader } from '../server/tls-files.ts';
 import type { Gateway } from './gateway.ts';
 
 export interface Servers {
   readonly api: HttpServer;
   /** Undefined when `server.metrics_port` is null, or its port is taken. */
   readonly metrics: HttpServer | undefined;
+  /** Reloads the certificate of the API; undefined without `server.tls`. */
+  readonly certificate: Reloader | undefined;
 }
 
-/** A port that the API cannot listen on. */
-export class PortError extends Error {
-  override readonly name = 'PortError';
+/** The API cannot listen: its port or its certificate is not usable. */
+export class ServerStartError extends Error {
+  override readonly name = 'ServerStartError';
 }
 
 /**
  * Starts to listen: the API on its port, and the metrics on theirs.
- * @throws PortError when the API's port is taken or not permitted
+ * @throws ServerStartError when the API's port is taken or not permitted, or the files of `server.tls` are not usable
  */
-export function startServers(gateway: Gateway, logger: Logger): Servers {
+export async function startServers(gateway: Gateway, logger: Logger): Promise<Servers> {
   const { host, port, metrics_port } = gateway.config.server;
   const onError = (error: unknown) => gateway.events.emit('http.server_failed', { error });
   const rejectMalformed = (status: number, message: string) =>
     gateway.router.rejectMalformed(status, message);
-  const listen = (at: number, handle: Parameters<typeof startHttpServer>[0]['handle']) =>
-    startHttpServer({ host, port: at, onError, rejectMalformed, handle });
+  const listen = (
+    at: number,
+    handle: Parameters<typeof startHttpServer>[0]['handle'],
+    tls?: LoadedCredentials,
+  ) => startHttpServer({ host, port: at, tls, onError, rejectMalformed, handle });
+  const certificate = await loadCertificate(gateway, logger);
   let api: HttpServer;
   try {
-    api = listen(port, (request) => gateway.router.handle(request));
+    api = listen(port, (request) => gateway.router.handle(request), certificate?.credentials);
   } catch (error) {
-    throw new PortError(portProblem(host, port, error, 'SERVER_PORT'));
+    throw new ServerStartError(portProblem(host, port, error, 'SERVER_PORT'));
   }
-  if (metrics_port === null) return { api, metrics: undefined };
+  const servers = { api, certificate: certificate?.reloadInto(api) };
+  if (metrics_port === null) return { ...servers, metrics: undefined };
   try {
     const metrics = listen(metrics_port, (request) =>
       request.target.split('?')[0] === '/metrics'
         ? gateway.metricsPage()
         : httpResponse(404, 'This port serves only /metrics.\n', { 'content-type': 'text/plain' }),
     );
-    return { api, metrics };
+    return { ...servers, metrics };
   } catch (error) {
     // Not fatal: a Prometheus on the same machine often has this port.
     logger.warn(
       `${portProblem(host, metrics_port, error, 'METRICS_PORT')} Metrics are at /metrics of the API's port, with the admin key.`,
     );
-    return { api, metrics: undefined };
+    return { ...servers, metrics: undefined };
   }
+}
+
+interface Certificate {
+  readonly credentials: LoadedCredentials;
+  /** Begins to reload the files, for the server that uses them. */
+  reloadInto(server: HttpServer): Reloader;
+}
+
+async function loadCertificate({ config }: Gateway, logger: Logger): Promise<Certificate | undefined> {
+  const { tls: paths } = config.server;
+  if (paths === null) return undefined;
+  // Loaded here, so that a start without TLS does not pay for it.
+  const { loadTlsFiles, TlsReloader, validityProblem } = await import('../server/tls-files.ts');
+  const credentials = await loadTlsFiles(paths).catch((cause: Error) => {
+    throw new ServerStartError(cause.message, { cause });
+  });
+  const problem = validityProblem(credentials, Date.now());
+  if (problem !== undefined) logger.warn(`${problem} Clients will reject it. Renew "${paths.cert}".`);
+  return {
+    credentials,
+    reloadInto: (server) =>
+      new TlsReloader({
+        paths,
+        current: credentials,
+        apply: (next) => server.useCredentials(next),
+        onReloaded: ({ subject, validTo }) =>
+          logger.info({ subject, expires: validTo.toISOString() }, 'TLS certificate reloaded'),
+        onRejected: ({ message }) =>
+          logger.error(`TLS certificate not reloaded; the current one stays in force. ${message}`),
+      }),
+  };
 }
 
 function portProblem(host: string, port: number, error: unknown, variable: string): string {

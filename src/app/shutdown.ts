@@ -9,11 +9,12 @@ const FLUSH_MS = 2_000;
 /** Drains requests for at most `server.drain_timeout`, then ends the rest, closes the sockets and the gateway. */
 export async function shutDown(
   gateway: Gateway,
-  { api, metrics }: Servers,
+  { api, metrics, certificate }: Servers,
   clock: Clock,
   logger: Logger,
 ): Promise<void> {
   const { lifecycle } = gateway;
+  certificate?.close();
   const drained = lifecycle.drain();
   const timer = new AbortController();
   const late = clock.sleep(gateway.config.server.drain_timeout, timer.signal).then(

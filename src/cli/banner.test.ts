@@ -23,7 +23,10 @@ const show = (more: Partial<BannerInput> = {}, secret?: string) =>
       snapshot,
       createdAdminKey: secret === undefined ? undefined : { secret },
     },
-    servers: { api: { host: '0.0.0.0', port: 8080 }, metrics: { host: '0.0.0.0', port: 9090 } },
+    servers: {
+      api: { host: '0.0.0.0', port: 8080, secure: false },
+      metrics: { host: '0.0.0.0', port: 9090, secure: false },
+    },
     env: {},
     file: null,
     version: '1.2.3',
@@ -37,9 +40,21 @@ describe('banner', () => {
     expect(text).toContain('http://localhost:8080/v1');
     expect(text).toContain('http://localhost:9090/metrics');
     expect(text).not.toContain('0.0.0.0');
-    expect(show({ servers: { api: { host: '::1', port: 1 }, metrics: undefined } })).toContain(
+    expect(show({ servers: { api: { host: '::1', port: 1, secure: false }, metrics: undefined } })).toContain(
       'http://[::1]:1/metrics',
     );
+  });
+
+  test('says https where the API has TLS', () => {
+    const text = show({
+      servers: {
+        api: { host: '0.0.0.0', port: 8443, secure: true },
+        metrics: { host: '0.0.0.0', port: 9090, secure: false },
+      },
+    });
+    expect(text).toContain('curl https://localhost:8443/v1/chat/completions');
+    expect(text).not.toContain('http://localhost:8443');
+    expect(text).toContain('http://localhost:9090/metrics');
   });
 
   test('shows a new admin key with a call that works as it stands', () => {

@@ -3,7 +3,7 @@ import type { HttpServer } from '../server/http-server.ts';
 import type { CreatedKey } from '../tenancy/keys.ts';
 import { type Output, paint } from './output.ts';
 
-type Address = Pick<HttpServer, 'host' | 'port'>;
+type Address = Pick<HttpServer, 'host' | 'port' | 'secure'>;
 
 export interface BannerInput {
   readonly gateway: Pick<Gateway, 'snapshot'> & {
@@ -22,9 +22,13 @@ function reachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
+function urlOf({ host, port, secure }: Address): string {
+  return `${secure ? 'https' : 'http'}://${reachable(host)}:${port}`;
+}
+
 /** What a first start tells: where it is, who may call it, and one call that works as it stands. */
 export function banner({ gateway, servers, env, file, version, output }: BannerInput): string {
-  const base = `http://${reachable(servers.api.host)}:${servers.api.port}`;
+  const base = urlOf(servers.api);
   const { providers, defaultModel, directory } = gateway.snapshot;
   const created = gateway.createdAdminKey?.secret;
   const fromEnvironment = Boolean(env.WEIR_ADMIN_KEY);
@@ -37,7 +41,7 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
     `  API        ${base}/v1`,
     `  Docs       ${base}/docs`,
     `  Health     ${base}/health`,
-    `  Metrics    ${servers.metrics ? `http://${reachable(servers.metrics.host)}:${servers.metrics.port}/metrics` : `${base}/metrics`}`,
+    `  Metrics    ${servers.metrics ? urlOf(servers.metrics) : base}/metrics`,
     `  Config     ${file ?? 'none (environment and defaults; write a weir.yaml to change them)'}`,
     `  Providers  ${providers.map(({ id }) => id).join(', ')} (${directory.list().length} models)`,
   ];

@@ -9,6 +9,7 @@ import { openFilesLimit } from '../observability/process-stats.ts';
 import { findProgram } from '../platform/child-process.ts';
 import { fetchModels } from '../providers/buffered-call.ts';
 import type { Provider } from '../providers/types.ts';
+import { loadTlsFiles, type TlsPaths, validityProblem } from '../server/tls-files.ts';
 import { connectIoredis } from '../storage/kv/ioredis-client.ts';
 import { EXIT, type Output, paint } from './output.ts';
 import { withStores } from './stores.ts';
@@ -57,6 +58,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     for (const finding of await checkStore(config, options.env, options.output)) report(finding);
     if (config.storage.redis_url !== null) report(await checkRedis(config, config.storage.redis_url));
     for (const finding of await checkPorts(config)) report(finding);
+    if (config.server.tls !== null) report(await checkTls(config.server.tls));
     report(checkFileLimit());
     for (const finding of await checkProviders(config, options)) report(finding);
   }
@@ -181,6 +183,29 @@ async function checkPorts(config: Config): Promise<Finding[]> {
     );
   }
   return findings;
+}
+
+/** A certificate that ends sooner should have been renewed by now. */
+const RENEWAL_DAYS = 14;
+const DAY_MS = 86_400_000;
+
+async function checkTls(paths: TlsPaths): Promise<Finding> {
+  const check = 'tls';
+  try {
+    const credentials = await loadTlsFiles(paths);
+    const { subject, validTo } = credentials;
+    const problem = validityProblem(credentials, systemClock.wallTime());
+    if (problem !== undefined) {
+      return { check, level: 'warning', message: problem, advice: `Renew "${paths.cert}".` };
+    }
+    const days = Math.floor((validTo.getTime() - systemClock.wallTime()) / DAY_MS);
+    const message = `${subject}, valid for ${days} more days`;
+    return days >= RENEWAL_DAYS
+      ? { check, level: 'ok', message }
+      : { check, level: 'warning', message, advice: `Renew "${paths.cert}"; Weir reloads it.` };
+  } catch (error) {
+    return { check, level: 'problem', message: messageOf(error) };
+  }
 }
 
 function checkFileLimit(): Finding {

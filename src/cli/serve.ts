@@ -1,7 +1,7 @@
 import { reloadOnChange } from '../app/config-reload.ts';
 import { createGateway, type Gateway } from '../app/gateway.ts';
 import { PROVIDERS } from '../app/provider-registry.ts';
-import { PortError, type Servers, startServers } from '../app/servers.ts';
+import { ServerStartError, type Servers, startServers } from '../app/servers.ts';
 import { shutDown } from '../app/shutdown.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { systemClock } from '../core/clock.ts';
@@ -57,7 +57,7 @@ async function run(
     );
   }
   const gateway = await createGateway({ env, loaded, clock: systemClock, log, version });
-  const servers = listen(gateway, log);
+  const servers = await listen(gateway, log);
   await Promise.race([gateway.discoverModels(), systemClock.sleep(FIRST_DISCOVERY_MS)]);
   gateway.lifecycle.ready();
   gateway.startBackground();
@@ -65,19 +65,22 @@ async function run(
 
   const watch = file === null ? undefined : reloadOnChange(gateway, file, loaded, load);
   process.on('SIGHUP', () => {
-    if (!watch) logger.warn('SIGHUP ignored: there is no configuration file to reload');
+    if (!watch && !servers.certificate) logger.warn('SIGHUP ignored: there is no file to reload');
     void watch?.reload().then((outcome) => logger.info({ outcome }, 'SIGHUP: configuration reload'));
+    void servers.certificate
+      ?.check()
+      .then((outcome) => logger.info({ outcome }, 'SIGHUP: TLS certificate reload'));
   });
   await stopSignal(log);
   watch?.close();
   await shutDown(gateway, servers, systemClock, logger);
 }
 
-function listen(gateway: Gateway, { logger }: Log): Servers {
+async function listen(gateway: Gateway, { logger }: Log): Promise<Servers> {
   try {
-    return startServers(gateway, logger);
+    return await startServers(gateway, logger);
   } catch (error) {
-    if (error instanceof PortError) throw new CommandError(error.message);
+    if (error instanceof ServerStartError) throw new CommandError(error.message);
     throw error;
   }
 }

@@ -95,7 +95,7 @@ function environmentTable(): string {
     `| \`${CONFIG_VARIABLE}\` | | The file to read. The file must exist. |`,
     `| \`${DATA_DIR_VARIABLE}\` | \`storage.data_dir\`, \`storage.database_url\` | The directory of local data, and of the default database, \`sqlite:<directory>\`. Default \`${DEFAULT_DATA_DIR}\`. A database URL from the file or the environment takes precedence. |`,
     ...CONFIG_VARIABLES.map(
-      ({ name, section, key, note }) => `| \`${name}\` | \`${section}.${key}\` | ${note ?? ''} |`,
+      ({ name, path, note }) => `| \`${name}\` | \`${path.join('.')}\` | ${note ?? ''} |`,
     ),
     '',
     'An empty variable counts as not set.',

@@ -18,6 +18,18 @@ describe('environment', () => {
     expect(config.log).toMatchObject({ level: 'debug', format: 'text' });
   });
 
+  test('sets a key of an inner section, beside those of the file or alone', () => {
+    const env = { SERVER_TLS_CERT: '/c', SERVER_TLS_KEY: '/k' };
+    expect(loadText('', env).config.server.tls).toEqual({ cert: '/c', key: '/k' });
+    const text = 'server: { tls: { cert: /a, key: /b } }';
+    expect(loadText(text, { SERVER_TLS_KEY: '/k' }).config.server.tls).toEqual({ cert: '/a', key: '/k' });
+    expect(loadText(text).config.server.tls).toEqual({ cert: '/a', key: '/b' });
+  });
+
+  test('half of a section is an error that names the variable', () => {
+    expect(faultsOf('', { SERVER_TLS_CERT: '/c' })).toEqual(['SERVER_TLS_CERT server.tls.key: is required']);
+  });
+
   test('wins over a value of the file that is wrong', () => {
     expect(loadText('server: { port: x }', { SERVER_PORT: '81' }).config.server.port).toBe(81);
   });

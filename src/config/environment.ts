@@ -8,8 +8,8 @@ export const DATA_DIR_VARIABLE = 'WEIR_DATA_DIR';
 
 export interface ConfigVariable {
   readonly name: string;
-  readonly section: string;
-  readonly key: string;
+  /** The key that it sets: sections, then the name in the last of them. */
+  readonly path: readonly [section: string, ...keys: string[]];
   /** From the variable's text to what the file would hold there. */
   readonly read: (value: string) => unknown;
   /** For the documentation. */
@@ -22,19 +22,20 @@ const portOrOff = (value: string): unknown => (value.toLowerCase() === 'off' ? n
 
 /** The variables that win over the file. One that is empty counts as not set. */
 export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
-  { name: 'SERVER_HOST', section: 'server', key: 'host', read: asIs },
-  { name: 'SERVER_PORT', section: 'server', key: 'port', read: asIs },
+  { name: 'SERVER_HOST', path: ['server', 'host'], read: asIs },
+  { name: 'SERVER_PORT', path: ['server', 'port'], read: asIs },
   {
     name: 'METRICS_PORT',
-    section: 'server',
-    key: 'metrics_port',
+    path: ['server', 'metrics_port'],
     read: portOrOff,
     note: '`off` disables it.',
   },
-  { name: 'DATABASE_URL', section: 'storage', key: 'database_url', read: asIs },
-  { name: 'REDIS_URL', section: 'storage', key: 'redis_url', read: asIs },
-  { name: 'LOG_LEVEL', section: 'log', key: 'level', read: lowerCase, note: 'Upper or lower case.' },
-  { name: 'LOG_FORMAT', section: 'log', key: 'format', read: lowerCase, note: 'Upper or lower case.' },
+  { name: 'SERVER_TLS_CERT', path: ['server', 'tls', 'cert'], read: asIs },
+  { name: 'SERVER_TLS_KEY', path: ['server', 'tls', 'key'], read: asIs },
+  { name: 'DATABASE_URL', path: ['storage', 'database_url'], read: asIs },
+  { name: 'REDIS_URL', path: ['storage', 'redis_url'], read: asIs },
+  { name: 'LOG_LEVEL', path: ['log', 'level'], read: lowerCase, note: 'Upper or lower case.' },
+  { name: 'LOG_FORMAT', path: ['log', 'format'], read: lowerCase, note: 'Upper or lower case.' },
 ];
 
 /** The value of a variable that is set and not empty. */
@@ -50,32 +51,46 @@ export function applyEnvironment(
   origins: Origins,
   unreadable: Set<string>,
 ): void {
-  const put = (section: string, key: string, name: string, value: unknown): void => {
-    const target = sectionOf(root, section, name, origins);
+  const put = (path: readonly [string, ...string[]], name: string, value: unknown): void => {
+    const sections = path.slice(0, -1);
+    const target = sectionOf(root, sections, name, origins);
     if (target === null) return;
-    target[key] = value;
-    origins.set([section, key], { kind: 'environment', variable: name });
-    unreadable.delete(formatPath([section, key]));
+    target[path.at(-1) ?? ''] = value;
+    origins.set(path, { kind: 'environment', variable: name });
+    unreadable.delete(formatPath(path));
   };
-  for (const { name, section, key, read } of CONFIG_VARIABLES) {
+  for (const { name, path, read } of CONFIG_VARIABLES) {
     const value = variable(env, name);
-    if (value !== undefined) put(section, key, name, read(value));
+    if (value !== undefined) put(path, name, read(value));
   }
   const directory = variable(env, DATA_DIR_VARIABLE);
   const storage = root.storage;
   const given = isConfigMap(storage) && Object.hasOwn(storage, 'database_url');
   if (directory === undefined) return;
-  put('storage', 'data_dir', DATA_DIR_VARIABLE, directory);
-  if (!given) put('storage', 'database_url', DATA_DIR_VARIABLE, `sqlite:${directory}`);
+  put(['storage', 'data_dir'], DATA_DIR_VARIABLE, directory);
+  if (!given) put(['storage', 'database_url'], DATA_DIR_VARIABLE, `sqlite:${directory}`);
 }
 
-/** The section to put a value into; null when the file has something else there, which is an error of its own. */
-function sectionOf(root: ConfigMap, section: string, name: string, origins: Origins): ConfigMap | null {
-  const present = root[section];
-  if (isConfigMap(present)) return present;
-  if (present !== undefined && present !== null) return null;
-  const made: ConfigMap = Object.create(null);
-  root[section] = made;
-  if (origins.get([section]) === undefined) origins.set([section], { kind: 'environment', variable: name });
-  return made;
+/** The innermost of nested sections, made where it is absent; null where the file has something else there, which is an error of its own. */
+function sectionOf(
+  root: ConfigMap,
+  sections: readonly string[],
+  name: string,
+  origins: Origins,
+): ConfigMap | null {
+  let map = root;
+  for (const [depth, key] of sections.entries()) {
+    const present = map[key];
+    if (isConfigMap(present)) {
+      map = present;
+      continue;
+    }
+    if (present !== undefined && present !== null) return null;
+    const made: ConfigMap = Object.create(null);
+    map[key] = made;
+    const path = sections.slice(0, depth + 1);
+    if (origins.get(path) === undefined) origins.set(path, { kind: 'environment', variable: name });
+    map = made;
+  }
+  return map;
 }

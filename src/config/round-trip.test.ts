@@ -88,6 +88,7 @@ const config = optional({
       host: fc.constantFrom('127.0.0.1', '::', '::1', 'localhost', '0.0.0.0'),
       port: fc.integer({ min: 0, max: 9000 }),
       metrics_port: nullish(fc.integer({ min: 9001, max: 65_535 })),
+      tls: nullish(fc.record({ cert: upstream, key: upstream })),
       body_limit: size,
       drain_timeout: duration,
       cors: optional({

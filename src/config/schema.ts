@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ProviderCatalog } from './catalog.ts';
+import { tls } from './connection-schema.ts';
 import { engines } from './engine-schema.ts';
 import {
   baseUrl,
@@ -76,6 +77,9 @@ const server = () =>
       .preprocess((value) => (value === '' ? null : value), port().nullable())
       .prefault(DEFAULT_METRICS_PORT)
       .describe('The port of `/metrics`. 0 takes any free port; null disables it.'),
+    tls: tls().describe(
+      "TLS 1.2 and 1.3 at the API's port; null for plain HTTP. Changed files are reloaded within 10 seconds, and on `SIGHUP`. The metrics port stays plain HTTP.",
+    ),
     trusted_proxies: list(text(50)).describe(
       'Addresses and networks of proxies in front of Weir. Their `x-forwarded-for` gives the client address.',
     ),

@@ -38,6 +38,7 @@ class Http1Server implements HttpServer, ConnectionServer {
     this.handle = options.handle;
     this.rejectMalformed = options.rejectMalformed;
     this.onError = options.onError;
+    this.secure = options.tls !== undefined;
     this.#listener = listenSockets({
       host: options.host,
       port: options.port,
@@ -46,7 +47,6 @@ class Http1Server implements HttpServer, ConnectionServer {
     });
     this.host = options.host;
     this.port = this.#listener.port;
-    this.secure = options.tls !== undefined;
     this.#stopTicking = (options.everySecond ?? everySecond)(() => this.#tick());
   }
 

@@ -11,7 +11,12 @@ export interface ResponseFraming {
   readonly keepAlive: boolean;
   /** As it stands in the `date` header. */
   readonly date: string;
+  /** Whether it goes out over TLS. */
+  readonly secure: boolean;
 }
+
+/** Browsers that have seen it use nothing but TLS for this host for a year (RFC 6797). */
+const STRICT_TRANSPORT_SECURITY = 'strict-transport-security: max-age=31536000\r\n';
 
 const STATUS_LINES = new Map(
   Object.entries(STATUS_CODES).map(([status, reason = '']) => [
@@ -30,7 +35,7 @@ export function isBodiless(status: number): boolean {
  * @throws TypeError for a header that can't be sent, such as one with a line end in it
  */
 export function responseHead({ status, headers }: HttpResponse, framing: ResponseFraming): string {
-  const { length, http10, keepAlive, date } = framing;
+  const { length, http10, keepAlive, date, secure } = framing;
   const { names, values, block } = headers;
   let head = (STATUS_LINES.get(status) ?? `HTTP/1.1 ${status} \r\n`) + block.text;
   for (let at = 0; at < names.length; at += 1) {
@@ -41,6 +46,7 @@ export function responseHead({ status, headers }: HttpResponse, framing: Respons
     if (typeof value === 'string') head += headerLine(name, value);
     else for (const one of value) head += headerLine(name, one);
   }
+  if (secure) head += STRICT_TRANSPORT_SECURITY;
   head += `date: ${date}\r\n`;
   if (length !== undefined) {
     if (!isBodiless(status)) head += `content-length: ${length}\r\n`;

@@ -103,6 +103,10 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     this.#writer = new SocketWriter(server.batch, this.#sent);
   }
 
+  get secure(): boolean {
+    return this.#server.secure;
+  }
+
   get remoteAddress(): string {
     this.#address ??= this.#socket?.remoteAddress;
     return this.#address ?? 'unknown';
@@ -364,10 +368,10 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   #send(reply: HttpResponse, { http10, headOnly }: { http10: boolean; headOnly: boolean }): void {
     const { body, status } = reply;
-    const { date } = this.#server;
+    const { date, secure } = this.#server;
     if (body instanceof ReadableStream || body instanceof PushStream) {
       if (http10) this.#last = true;
-      const head = responseHead(reply, { length: undefined, http10, keepAlive: !this.#last, date });
+      const head = responseHead(reply, { length: undefined, http10, keepAlive: !this.#last, date, secure });
       this.#writer.write(head);
       this.#chunked = !http10;
       if (headOnly) this.#discard(reply);
@@ -378,7 +382,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       return;
     }
     const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    const head = responseHead(reply, { length, http10, keepAlive: !this.#last, date });
+    const head = responseHead(reply, { length, http10, keepAlive: !this.#last, date, secure });
     this.#writer.write(head);
     if (body !== null && !headOnly && !isBodiless(status)) {
       this.#writer.write(body);

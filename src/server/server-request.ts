@@ -5,6 +5,8 @@ import type { RequestHead } from './request-head.ts';
 /** What a request needs of its connection. */
 export interface RequestCarrier {
   readonly remoteAddress: string;
+  /** Whether it uses TLS. */
+  readonly secure: boolean;
   /** More of the body than is kept unasked has come: stop reading, until it is wanted. */
   pauseBody(): void;
   /** The body is wanted now. */
@@ -45,7 +47,7 @@ export class ServerRequest implements HttpRequest {
 
   get url(): string {
     const { host, target } = this.head;
-    return `http://${host === '' ? 'localhost' : host}${target === '*' ? '/' : target}`;
+    return `${this.#carrier.secure ? 'https' : 'http'}://${host === '' ? 'localhost' : host}${target === '*' ? '/' : target}`;
   }
 
   get headers(): HeaderReader {

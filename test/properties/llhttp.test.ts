@@ -105,7 +105,7 @@ function parseWithWeir(pieces: readonly Uint8Array[]): ParsedBytes {
   return { requests, partial: current, error: undefined };
 }
 
-/** Differences in form only: llhttp hands on absolute targets, and white space after values. */
+/** Differences in form only: llhttp keeps absolute targets, and white space after values. */
 function normalized(request: ParsedRequest): ParsedRequest {
   const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(request.target)?.[1];
   const target = path === undefined ? request.target : path.startsWith('/') ? path : `/${path}`;

@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly args?: readonly string[];
   /** Where the embedded stores are kept; when absent, a fresh folder that goes away with the process. */
   readonly dataDir?: string;
+  /** PEM of the authority of its certificate, where `env` or `config` sets one: its URL is `https:` then. */
+  readonly ca?: string;
   /** How long it may take to become ready; 30,000 when absent. */
   readonly startTimeoutMs?: number;
   /** Absolute path of the program to start; `src/main.ts` when absent. */
@@ -109,9 +111,10 @@ function collect(child: ChildProcess, waiters: Waiters): { stdout(): string; std
   return { stdout: () => text.stdout, stderr: () => text.stderr };
 }
 
-async function ready(url: string): Promise<boolean> {
+async function ready(url: string, ca: string | undefined): Promise<boolean> {
   try {
-    const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000) });
+    const tls = ca === undefined ? {} : { tls: { ca } };
+    const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000), ...tls });
     await response.arrayBuffer();
     return response.ok;
   } catch {
@@ -184,9 +187,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     }
   };
 
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${options.ca === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   const deadline = performance.now() + (options.startTimeoutMs ?? 30_000);
-  while (!(await ready(url)) || end !== undefined) {
+  while (!(await ready(url, options.ca)) || end !== undefined) {
     if (end === undefined && performance.now() < deadline) {
       await Promise.race([new Promise((resolve) => setTimeout(resolve, 25)), exited]);
       continue;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { ByteReader } from './byte-reader.ts';
 import { type Bytes, indexOfBytes, joinBytes, toBytes, toText } from './bytes.ts';
 import {
@@ -133,14 +134,17 @@ async function readResponse(reader: ByteReader, headOnly: boolean): Promise<RawR
   };
 }
 
+export interface RawOptions {
+  /** PEM of the certificate authority that is trusted for `https:`. */
+  readonly ca?: string | undefined;
+}
+
 /**
- * Connects to the host and port of `url` (`http:` only).
- * @throws when the connection is refused
+ * Connects to the host and port of `url`, with TLS for `https:`.
+ * @throws when the connection is refused, or the server's certificate is not trusted
  */
-export async function openRaw(url: string): Promise<RawConnection> {
-  const { hostname, port } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port || 80), noDelay: true, allowHalfOpen: true });
-  await once(socket, 'connect');
+export async function openRaw(url: string, options: RawOptions = {}): Promise<RawConnection> {
+  const socket = await openSocket(new URL(url), options);
 
   const reader = new ByteReader();
   const waiters = new Waiters();
@@ -197,6 +201,24 @@ export async function openRaw(url: string): Promise<RawConnection> {
       socket.resetAndDestroy();
     },
   };
+}
+
+async function openSocket({ protocol, hostname, port }: URL, { ca }: RawOptions): Promise<Socket> {
+  const secure = protocol === 'https:';
+  const target = {
+    host: hostname,
+    port: Number(port || (secure ? 443 : 80)),
+    noDelay: true,
+    allowHalfOpen: true,
+  };
+  if (!secure) {
+    const socket = connect(target);
+    await once(socket, 'connect');
+    return socket;
+  }
+  const socket = connectTls({ ...target, ...(ca === undefined ? {} : { ca }) });
+  await once(socket, 'secureConnect');
+  return socket;
 }
 
 /** Opens a connection, sends the bytes, reads one response and closes. */

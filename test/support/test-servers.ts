@@ -7,6 +7,7 @@ import {
 } from '../../src/core/http.ts';
 import type { HttpServer } from '../../src/server/http-server.ts';
 import { startHttpServer } from '../../src/server/http1-server.ts';
+import { sharedCertificate, type TestCertificate } from './certificates.ts';
 import { openRaw, type RawConnection } from './http-raw.ts';
 
 const BASE = new HeaderBlock({ 'x-base': '1' });
@@ -21,10 +22,19 @@ export const reply = (
   return { status, headers: own, body };
 };
 
+/** How a test reaches its server: for `describe.each`. */
+export const TRANSPORTS = [{ transport: 'plain HTTP' }, { transport: 'TLS' }] as const;
+export type TestTransport = (typeof TRANSPORTS)[number]['transport'];
+
 /** The gateway's own server, started for each test, and raw connections to it. */
 export class TestServers {
+  readonly #tls: TestCertificate | undefined;
   #servers: HttpServer[] = [];
   #connections: RawConnection[] = [];
+
+  constructor(transport: TestTransport = 'plain HTTP') {
+    this.#tls = transport === 'TLS' ? sharedCertificate() : undefined;
+  }
 
   start(handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>) {
     const errors: unknown[] = [];
@@ -32,6 +42,7 @@ export class TestServers {
     const server = startHttpServer({
       host: '127.0.0.1',
       port: 0,
+      tls: this.#tls,
       handle,
       rejectMalformed: (status, message) => reply(status, message),
       onError: (error) => errors.push(error),
@@ -42,7 +53,9 @@ export class TestServers {
     });
     this.#servers.push(server);
     const open = async () => {
-      const connection = await openRaw(`http://127.0.0.1:${server.port}`);
+      const connection = await openRaw(`${this.#tls ? 'https' : 'http'}://127.0.0.1:${server.port}`, {
+        ca: this.#tls?.cert,
+      });
       this.#connections.push(connection);
       return connection;
     };
