@@ -134,7 +134,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const activate = async (next: Config) => {
     await engineManager.prepare(next);
-    const snapshot = buildSnapshot(next, snapshotOptions);
+    const snapshot = await buildSnapshot(next, snapshotOptions);
     const previous = active.replace(snapshot);
     stores.access.clearLimits();
     engineManager.configure(next);

@@ -7,16 +7,16 @@ import { simulatorTransport } from './provider-registry.ts';
 import { buildSnapshot, type GatewaySnapshot } from './snapshot.ts';
 
 /** The snapshot of a configuration for commands that only read it: no engine is started, no model discovered. */
-export function offlineSnapshot(
+export async function offlineSnapshot(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
   {
     modelData,
     random = Math.random,
   }: { readonly modelData?: ModelData; readonly random?: () => number } = {},
-): GatewaySnapshot {
+): Promise<GatewaySnapshot> {
   const routing = createRoutingState();
-  const snapshot = buildSnapshot(config, {
+  const snapshot = await buildSnapshot(config, {
     env,
     clock: systemClock,
     routing,

@@ -58,21 +58,22 @@ class TransportPool implements ProviderTransports {
  * The providers of one configuration: those of the file, or else of the environment and those detected on this machine;
  * the simulator; and engines on demand.
  */
-export function createProviders(
+export async function createProviders(
   config: Config,
   options: ProviderOptions,
-): { readonly providers: readonly Provider[]; close(): void } {
+): Promise<{ readonly providers: readonly Provider[]; close(): void }> {
   const transports = new TransportPool(options.simulator, options.createTransport);
   const world = { transports, clock: options.clock, env: options.env };
   const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
-  const providers: Provider[] = configured.map((provider) => PROVIDERS.create(provider, world));
+  const providers: Provider[] = [];
+  for (const provider of configured) providers.push(await PROVIDERS.create(provider, world));
   if (!configured.some(({ id }) => id === PROVIDERS.builtInId))
-    providers.push(PROVIDERS.createBuiltIn(world));
+    providers.push(await PROVIDERS.createBuiltIn(world));
   const engineManager = options.engineManager ?? NO_ENGINES;
   for (const engine of config.engines.commands) {
     const { id } = engine;
     providers.push(
-      PROVIDERS.createEngine(engine, engineManager.portOf(id), engineManager.lazyEngine(id), world),
+      await PROVIDERS.createEngine(engine, engineManager.portOf(id), engineManager.lazyEngine(id), world),
     );
   }
   return { providers, close: () => transports.close() };

@@ -5,10 +5,10 @@ import { FakeTransport } from '../../test/support/fake-transport.ts';
 import { createRoutingState } from '../routing/router.ts';
 import { buildSnapshot } from './snapshot.ts';
 
-function build(text: string, env: Readonly<Record<string, string>> = {}) {
+async function build(text: string, env: Readonly<Record<string, string>> = {}) {
   const transports = new Map<number, FakeTransport>();
   const simulator = new FakeTransport();
-  const snapshot = buildSnapshot(loadText(text).config, {
+  const snapshot = await buildSnapshot(loadText(text).config, {
     env,
     clock: new FakeClock(),
     routing: createRoutingState(),
@@ -33,15 +33,15 @@ providers:
 `;
 
 describe('buildSnapshot', () => {
-  test('takes providers from the environment only when the file names none', () => {
+  test('takes providers from the environment only when the file names none', async () => {
     const env = { OPENAI_API_KEY: 'k' };
-    expect(build('{}', env).ids).toEqual(['openai', 'simulator']);
-    expect(build('providers: []', env).ids).toEqual(['simulator']);
-    expect(build(PROVIDERS, env).ids).toEqual(['a', 'b', 'c', 'simulator']);
+    expect((await build('{}', env)).ids).toEqual(['openai', 'simulator']);
+    expect((await build('providers: []', env)).ids).toEqual(['simulator']);
+    expect((await build(PROVIDERS, env)).ids).toEqual(['a', 'b', 'c', 'simulator']);
   });
 
-  test('has one transport for each connect timeout, and closes those that are its own', () => {
-    const { snapshot, transports, simulator } = build(PROVIDERS);
+  test('has one transport for each connect timeout, and closes those that are its own', async () => {
+    const { snapshot, transports, simulator } = await build(PROVIDERS);
     expect([...transports.keys()]).toEqual([1_000, 2_000]);
     expect(snapshot.providers.map(({ transport }) => transport)).toEqual([
       ...[1_000, 1_000, 2_000].map((timeout) => transports.get(timeout) ?? new FakeTransport()),
@@ -51,8 +51,8 @@ describe('buildSnapshot', () => {
     expect([...transports.values(), simulator].map(({ closed }) => closed)).toEqual([true, true, false]);
   });
 
-  test('carries the limits over, in the units that their users expect', () => {
-    const { snapshot } = build(
+  test('carries the limits over, in the units that their users expect', async () => {
+    const { snapshot } = await build(
       'limits: { per_ip: { rps: 2, burst: 3, inflight: 4 }, queue_timeout: 5s, first_token: 6s, stream_idle: 7s, max_request: 8s }\nserver: { body_limit: 9KB, cors: { origins: ["https://x.test"], max_age: 10s } }',
     );
     expect(snapshot.addressLimits).toEqual({
@@ -74,10 +74,10 @@ describe('buildSnapshot', () => {
     expect(snapshot.bodyLimit).toBe(snapshot.config.server.body_limit);
   });
 
-  test('answers requests without a model with the configured, the first, or the simulated one', () => {
+  test('answers requests without a model with the configured, the first, or the simulated one', async () => {
     const models = `${PROVIDERS}models: [{ id: m, targets: [{ provider: a, model: x }] }]\n`;
-    expect(build(`${models}default_model: b/y`).snapshot.defaultModel).toBe('b/y');
-    expect(build(models).snapshot.defaultModel).toBe('m');
-    expect(build('{}').snapshot.defaultModel).toBe('simulator');
+    expect((await build(`${models}default_model: b/y`)).snapshot.defaultModel).toBe('b/y');
+    expect((await build(models)).snapshot.defaultModel).toBe('m');
+    expect((await build('{}')).snapshot.defaultModel).toBe('simulator');
   });
 });

@@ -51,10 +51,10 @@ export interface SnapshotOptions extends ProviderOptions {
 }
 
 /** Builds everything that depends on the configuration. Contacts no server and no database. */
-export function buildSnapshot(config: Config, options: SnapshotOptions): GatewaySnapshot {
+export async function buildSnapshot(config: Config, options: SnapshotOptions): Promise<GatewaySnapshot> {
   const { limits, server } = config;
   const { modelData } = options;
-  const { providers, close } = createProviders(config, options);
+  const { providers, close } = await createProviders(config, options);
   const directory = new ModelDirectory(config.models.map(modelDefinition), providers, options.discovered);
   const prices = new Prices(modelData ?? NO_DATA, priceRules(config.prices));
   const router = new Router({

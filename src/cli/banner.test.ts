@@ -6,7 +6,7 @@ import { buildSnapshot } from '../app/snapshot.ts';
 import { createRoutingState } from '../routing/router.ts';
 import { type BannerInput, banner } from './banner.ts';
 
-const snapshot = buildSnapshot(loadText('{}').config, {
+const snapshot = await buildSnapshot(loadText('{}').config, {
   env: {},
   clock: new FakeClock(),
   routing: createRoutingState(),

@@ -223,7 +223,7 @@ function checkFileLimit(): Finding {
 
 async function checkProviders(config: Config, { env }: DoctorOptions): Promise<Finding[]> {
   try {
-    const snapshot = offlineSnapshot(config, env);
+    const snapshot = await offlineSnapshot(config, env);
     const providers = snapshot.providers
       .filter(({ lazyEngine }) => !lazyEngine)
       .flatMap((provider) => [provider, ...(provider.accounts ?? [])]);

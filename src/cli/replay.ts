@@ -80,11 +80,11 @@ export async function replayCommand(
   const modelData = await new ModelData(() => new Date(requests[0]?.at ?? 0)).load();
   const results: { readonly name: string; readonly outcome: ReplayOutcome }[] = [];
   const notes: string[] = [];
-  const own = offlineSnapshot(load(), env, { modelData });
+  const own = await offlineSnapshot(load(), env, { modelData });
   results.push({ name: 'as logged', outcome: asLogged(requests, (request) => costAsLogged(own, request)) });
   own.close();
   for (const name of policy.length === 0 ? [undefined] : policy) {
-    const snapshot = offlineSnapshot(load(name), env, { modelData, random: seeded(1) });
+    const snapshot = await offlineSnapshot(load(name), env, { modelData, random: seeded(1) });
     const { directory, router } = snapshot;
     const outcome = replay(requests, {
       directory,

@@ -81,7 +81,7 @@ async function offline(
   input: Parameters<typeof factsOf>[0],
 ): Promise<Described> {
   const modelData = await new ModelData(() => new Date(systemClock.wallTime())).load();
-  const snapshot = offlineSnapshot(config, env, { modelData });
+  const snapshot = await offlineSnapshot(config, env, { modelData });
   try {
     const { directory, router } = snapshot;
     const facts = factsOf(input);

@@ -2,13 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Transport } from '../core/transport.ts';
-import { anthropicAdapter } from './anthropic/index.ts';
 import { AZURE_OPENAI, azureFromEnvironment, createAzureAdapter, entraTokens } from './azure-openai/index.ts';
-import { createBedrockAdapter } from './bedrock/index.ts';
 import { type AwsCredentialSource, defaultAwsCredentials } from './bedrock/sign.ts';
 import { bedrockUrl } from './bedrock/url.ts';
-import { cohereAdapter } from './cohere/index.ts';
-import { createGeminiAdapter } from './gemini/index.ts';
 import { GEMINI_URL, vertexUrl } from './gemini/url.ts';
 import { CachedTokenSource, serviceAccountGrant, type TokenSource } from './oauth-tokens.ts';
 import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
@@ -36,7 +32,15 @@ export interface Family {
   readonly required?: readonly string[];
   /** Where it is when nobody says so; depends on settings at some. */
   readonly baseUrl?: (config: Partial<ProviderConfig>) => string | undefined;
-  readonly adapter: (config: ProviderConfig, profile: VendorProfile, tools: FamilyTools) => ProviderAdapter;
+  /**
+   * Creates the adapter of a provider. A format that many gateways never use is imported here, with its first provider.
+   * @throws Error for settings that the family cannot use
+   */
+  readonly adapter: (
+    config: ProviderConfig,
+    profile: VendorProfile,
+    tools: FamilyTools,
+  ) => ProviderAdapter | Promise<ProviderAdapter>;
   /** For those that need more than a key and a base URL of the environment. */
   readonly fromEnvironment?: (env: Environment) => FamilyMatch | undefined;
 }
@@ -44,7 +48,7 @@ export interface Family {
 export const GENERIC_KIND = 'openai-compatible';
 
 /** For servers that speak OpenAI's format. */
-export const openAiAdapter: Family['adapter'] = ({ api }, profile) =>
+export const openAiAdapter = ({ api }: ProviderConfig, profile: VendorProfile): ProviderAdapter =>
   createOpenAiAdapter({
     api: api ?? 'chat',
     responses: api === 'responses' || (api === null && (profile.responsesApi ?? false)),
@@ -131,7 +135,10 @@ const COHERE: VendorProfile = {
 /** Every kind of provider. A new family is a new row. */
 export const FAMILIES: Readonly<Record<string, Family>> = {
   openai: { profile: VENDORS.openai, settings: ['api'], adapter: openAiAdapter },
-  anthropic: { profile: ANTHROPIC, adapter: () => anthropicAdapter },
+  anthropic: {
+    profile: ANTHROPIC,
+    adapter: async () => (await import('./anthropic/index.ts')).anthropicAdapter,
+  },
   'azure-openai': {
     profile: AZURE_OPENAI,
     settings: ['api', 'api_version', 'tenant_id', 'client_id', 'client_secret'],
@@ -160,8 +167,9 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
     profile: GEMINI,
     settings: ['project', 'region', 'service_account'],
     baseUrl: ({ project, region }) => (project ? vertexUrl(project, region ?? 'global') : undefined),
-    adapter: (config, _profile, tools) => {
+    adapter: async (config, _profile, tools) => {
       const tokens = googleTokens(config, tools);
+      const { createGeminiAdapter } = await import('./gemini/index.ts');
       return createGeminiAdapter(tokens === undefined ? {} : { tokens });
     },
   },
@@ -171,14 +179,16 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
     settings: ['region', 'access_key_id', 'secret_access_key', 'session_token'],
     required: ['region'],
     baseUrl: ({ region }) => bedrockUrl(region ?? 'us-east-1'),
-    adapter: (config, _profile, { clock }) =>
-      createBedrockAdapter({
+    adapter: async (config, _profile, { clock }) => {
+      const { createBedrockAdapter } = await import('./bedrock/index.ts');
+      return createBedrockAdapter({
         region: config.region ?? 'us-east-1',
         credentials: awsCredentials(config),
         now: () => new Date(clock.wallTime()),
-      }),
+      });
+    },
     fromEnvironment: bedrockFromEnvironment,
   },
-  cohere: { profile: COHERE, adapter: () => cohereAdapter },
+  cohere: { profile: COHERE, adapter: async () => (await import('./cohere/index.ts')).cohereAdapter },
   [GENERIC_KIND]: { profile: GENERIC, settings: ['api'], adapter: openAiAdapter },
 };

@@ -42,9 +42,9 @@ function transports() {
 const world = (pool = transports()) => ({ transports: pool, clock: new FakeClock(), env: {} });
 
 describe('ProviderRegistry', () => {
-  test('follows the configuration', () => {
+  test('follows the configuration', async () => {
     const pool = transports();
-    const provider = REGISTRY.create({ ...CONFIG, api_key: 'k', headers: { 'x-a': '1' } }, world(pool));
+    const provider = await REGISTRY.create({ ...CONFIG, api_key: 'k', headers: { 'x-a': '1' } }, world(pool));
     expect(provider).toMatchObject({
       id: 'mine',
       baseUrl: 'http://chat0.test/v1',
@@ -56,18 +56,18 @@ describe('ProviderRegistry', () => {
     expect(pool.upstreams.get(123)).toBe(provider.transport);
   });
 
-  test('takes address and peculiarities from vendor, engine or kind', () => {
+  test('takes address and peculiarities from vendor, engine or kind', async () => {
     const create = (more: Partial<ProviderConfig>) =>
       REGISTRY.create({ ...CONFIG, base_url: null, ...more }, world());
-    expect(create({ vendor: 'openrouter' }).profile.streamUsage).toBe('always');
-    expect(create({ engine: 'ollama' }).baseUrl).toBe('http://127.0.0.1:11434/v1');
-    expect(create({ kind: 'mistral' }).profile.floatEmbeddingsOnly).toBe(true);
-    expect(() => create({})).toThrow('provider "mine" has no base_url');
+    expect((await create({ vendor: 'openrouter' })).profile.streamUsage).toBe('always');
+    expect((await create({ engine: 'ollama' })).baseUrl).toBe('http://127.0.0.1:11434/v1');
+    expect((await create({ kind: 'mistral' })).profile.floatEmbeddingsOnly).toBe(true);
+    await expect(create({})).rejects.toThrow('provider "mine" has no base_url');
   });
 
-  test('the built-in provider has its own transport and models', () => {
+  test('the built-in provider has its own transport and models', async () => {
     const pool = transports();
-    const provider = REGISTRY.createBuiltIn(world(pool));
+    const provider = await await REGISTRY.createBuiltIn(world(pool));
     expect(provider.transport).toBe(pool.builtIn);
     expect([provider.id, provider.discover, pool.upstreams.size]).toEqual(['built-in', false, 0]);
     expect(provider.models).toEqual(['built-in-chat']);
@@ -98,7 +98,7 @@ describe('providersFromEnvironment', () => {
     ]);
   });
 
-  test('finds only what the configuration could say too', () => {
+  test('finds only what the configuration could say too', async () => {
     const env = Object.fromEntries(
       ['OPENAI', 'MISTRAL', 'GROQ', 'DEEPSEEK', 'TOGETHER', 'OPENROUTER', 'XAI'].map((name) => [
         `${name}_API_KEY`,
@@ -108,15 +108,15 @@ describe('providersFromEnvironment', () => {
     for (const config of providersFromEnvironment(env)) {
       expect(REGISTRY.catalog.kinds).toContain(config.kind);
       if (config.vendor !== null) expect(REGISTRY.catalog.vendors).toContain(config.vendor);
-      expect(REGISTRY.create(config, world()).baseUrl).toStartWith('https://');
+      expect((await REGISTRY.create(config, world())).baseUrl).toStartWith('https://');
     }
   });
 });
 
-test('engine candidates are engines of the catalog, on this machine only', () => {
+test('engine candidates are engines of the catalog, on this machine only', async () => {
   for (const { config, port } of engineCandidates()) {
     expect(REGISTRY.catalog.engines).toContain(config.engine ?? '');
-    const url = new URL(REGISTRY.create(config, world()).baseUrl);
+    const url = new URL((await REGISTRY.create(config, world())).baseUrl);
     expect([url.hostname, url.port]).toEqual(['127.0.0.1', String(port)]);
   }
 });

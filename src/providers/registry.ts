@@ -65,10 +65,10 @@ export class ProviderRegistry {
   }
 
   /**
-   * Creates a provider as the configuration describes it.
+   * Creates a provider as the configuration describes it, and loads its format.
    * @throws Error for an unknown kind or a missing base URL
    */
-  create(config: ProviderConfig, { transports, clock, env }: ProviderWorld): Provider {
+  async create(config: ProviderConfig, { transports, clock, env }: ProviderWorld): Promise<Provider> {
     const profile = this.#profileOf(config);
     const family = this.#families[config.kind];
     if (!family) throw new Error(`provider "${config.id}" has the unknown kind "${config.kind}"`);
@@ -83,42 +83,44 @@ export class ProviderRegistry {
       baseUrl,
       credential: config.api_key ?? undefined,
       headers: config.headers,
-      adapter: family.adapter(config, profile, { transport, clock, env }),
+      adapter: await family.adapter(config, profile, { transport, clock, env }),
       transport,
       models: isBuiltIn ? [...this.#builtIn.models, ...config.models] : config.models,
       discover: config.discover && !isBuiltIn,
       region: config.region ?? undefined,
     };
     if (config.more_api_keys.length === 0) return provider;
-    const accounts = config.more_api_keys.map((key, index) => ({
-      ...provider,
-      credential: key,
-      account: index + 2,
-      // Access tokens and signatures belong to one account.
-      adapter: family.adapter({ ...config, api_key: key }, profile, { transport, clock, env }),
-    }));
+    const accounts = await Promise.all(
+      config.more_api_keys.map(async (key, index) => ({
+        ...provider,
+        credential: key,
+        account: index + 2,
+        // Access tokens and signatures belong to one account.
+        adapter: await family.adapter({ ...config, api_key: key }, profile, { transport, clock, env }),
+      })),
+    );
     return { ...provider, account: 1, accounts };
   }
 
   /** Creates the provider that is always configured. */
-  createBuiltIn(world: ProviderWorld): Provider {
+  createBuiltIn(world: ProviderWorld): Promise<Provider> {
     const { kind } = this.#builtIn;
     return this.create({ ...DEFAULTS, id: kind, kind }, world);
   }
 
   /** Creates the provider of an engine that the gateway starts on this machine. */
-  createEngine(
+  async createEngine(
     { id, engine, api_key, models }: EngineConfig,
     port: number,
     lazyEngine: LazyEngine,
     world: ProviderWorld,
-  ): Provider {
+  ): Promise<Provider> {
     const config = {
       ...DEFAULTS,
       ...{ id, kind: GENERIC_KIND, engine, api_key, models, discover: false },
       base_url: `http://127.0.0.1:${port}/v1`,
     };
-    return { ...this.create(config, world), lazyEngine };
+    return { ...(await this.create(config, world)), lazyEngine };
   }
 
   /** The profile of a configured provider: of the vendor or engine that it names, else of its kind. */

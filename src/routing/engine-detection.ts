@@ -13,12 +13,12 @@ const TIMEOUT_MS = 400;
  * @returns provider configurations of the engines that responded within 400 ms
  */
 export async function detectEngines(
-  create: (config: ProviderConfig) => Provider,
+  create: (config: ProviderConfig) => Provider | Promise<Provider>,
   ownPorts: readonly number[],
 ): Promise<ProviderConfig[]> {
   const candidates = engineCandidates().filter(({ port }) => !ownPorts.includes(port));
   const answers = await Promise.allSettled(
-    candidates.map(({ config }) => fetchModels(create(config), TIMEOUT_MS)),
+    candidates.map(async ({ config }) => fetchModels(await create(config), TIMEOUT_MS)),
   );
   return candidates.flatMap(({ config, ownedBy }, index) => {
     const answer = answers[index];
