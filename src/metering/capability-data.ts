@@ -1,5 +1,6 @@
 import type { ModelCapabilities } from '../core/capabilities.ts';
 import { once } from '../core/once.ts';
+import { modelLine } from '../providers/model-line.ts';
 import { type ModelCatalogEntry, providersCatalog } from './capability-package.ts';
 
 /** Facts of one model from the capability data. Absent fields are unknown. */
@@ -14,17 +15,6 @@ export interface CapableModel {
   readonly capabilities: ModelCapabilities;
   /** True when only the newest known model of the same line is in the data. */
   readonly inferred: boolean;
-}
-
-/** @returns the model's name without region, publisher, date and version: its line */
-export function lineOf(model: string): string {
-  return model
-    .toLowerCase()
-    .replace(/^.*\//, '')
-    .replace(/^(?:[a-z]{2,6}\.)?(?:anthropic|amazon|meta|cohere|mistral|ai21|deepseek|qwen|openai)\./, '')
-    .replace(/[@:].*$/, '')
-    .replace(/-v\d+$/, '')
-    .replace(/-(?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|\d{4}|latest|preview)$/, '');
 }
 
 function describe(entry: ModelCatalogEntry, inferred: boolean): CapableModel {
@@ -65,11 +55,11 @@ function indexOf(entries: readonly ModelCatalogEntry[]): Index {
   const byLine = new Map<string, ModelCatalogEntry>();
   for (const entry of entries) {
     if (!byId.has(entry.id)) byId.set(entry.id, entry);
-    const line = lineOf(entry.id);
+    const line = modelLine(entry.id);
     if (!byLine.has(line)) byLine.set(line, entry);
   }
   const byDate = entries
-    .map((entry) => [lineOf(entry.id), entry] as const)
+    .map((entry) => [modelLine(entry.id), entry] as const)
     .sort(([, a], [, b]) => (b.release_date ?? '').localeCompare(a.release_date ?? ''));
   return { byId, byLine, byDate };
 }
@@ -101,7 +91,7 @@ export function indexCapabilities(): void {
 export function lookUpCapabilities(provider: string | undefined, model: string): CapableModel | undefined {
   const own = provider === undefined ? undefined : ofProvider().get(provider)?.();
   const { byId, byLine } = own ?? everyone();
-  const line = lineOf(model);
+  const line = modelLine(model);
   const exact = byId.get(model) ?? byLine.get(line);
   if (exact) return describe(exact, false);
   // The first two words name the line: `claude-opus-4-8` is of `claude-opus`.

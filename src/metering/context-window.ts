@@ -1,15 +1,11 @@
 import { GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
+import { publishedVocabulary, type Vocabulary } from '../providers/model-vocabulary.ts';
 import type { Target } from '../providers/types.ts';
 import type { ModelData, ModelOverrides } from './model-data.ts';
-import type { TokenCounter, Vocabulary } from './text-counter.ts';
+import type { TokenCounter } from './text-counter.ts';
 import { countable } from './token-count.ts';
 
-/** Models with a published vocabulary, so that their tokens can be counted instead of estimated. */
-const PUBLISHED: readonly (readonly [name: RegExp, vocabulary: Vocabulary])[] = [
-  [/^(?:openai\/)?(?:gpt-(?:4o|4\.1|4\.5|5)|chatgpt-4o|o[134](?:-|$))/, 'o200k_base'],
-  [/^(?:openai\/)?(?:gpt-4(?:-|$)|gpt-3\.5-turbo|gpt-35-turbo)/, 'cl100k_base'],
-];
 /** Shorter bodies fit into every context window: a token is rarely less than two characters. UTF-16 code units. */
 const SHORT = 8_000;
 const LETTERS_PER_TOKEN = 2;
@@ -39,8 +35,7 @@ export class ContextWindows {
     if (call.text.length < SHORT || call.operation !== 'chat') return undefined;
     const { contextWindow } = this.data.of(target, facts);
     if (contextWindow === undefined || call.text.length < contextWindow * LETTERS_PER_TOKEN) return undefined;
-    const name = target.model.toLowerCase();
-    const vocabulary = PUBLISHED.find(([pattern]) => pattern.test(name))?.[1];
+    const vocabulary = publishedVocabulary(target.model);
     if (vocabulary === undefined) return undefined;
     return this.#count(countable(call.chat()).words, target, contextWindow, vocabulary);
   }

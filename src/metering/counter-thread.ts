@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import type { TokenCount, TokenCounter, Vocabulary } from './text-counter.ts';
+import type { Vocabulary } from '../providers/model-vocabulary.ts';
+import type { TokenCount, TokenCounter } from './text-counter.ts';
 
 /** A message to the thread. */
 export interface CountRequest {

@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'bun:test';
 import { testProvider, testTarget } from '../../test/support/inference.ts';
 import type { ChatRequest } from '../core/chat/request.ts';
-import { lineOf, lookUpCapabilities } from './capability-data.ts';
+import { modelLine } from '../providers/model-line.ts';
+import { vocabularyFactor } from '../providers/model-vocabulary.ts';
+import { lookUpCapabilities } from './capability-data.ts';
 import { CounterThread, type ThreadListener } from './counter-thread.ts';
 import { ModelData } from './model-data.ts';
 import { lookUpPrice } from './price-data.ts';
 import { TextCounter } from './text-counter.ts';
-import { countable, vocabularyFactor } from './token-count.ts';
+import { countable } from './token-count.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 const DAY = new Date('2026-10-01T00:00:00Z');
@@ -39,7 +41,7 @@ describe('capabilities', () => {
     ['claude-3-5-haiku@20241022', 'claude-3-5-haiku'],
     ['command-a-03-2025', 'command-a'],
   ])('%s is of the line %s', (model, line) => {
-    expect(lineOf(model)).toBe(line);
+    expect(modelLine(model)).toBe(line);
   });
 
   test('are those of the model, or of its line for a new model', () => {

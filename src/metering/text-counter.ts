@@ -1,5 +1,4 @@
-/** A published vocabulary. */
-export type Vocabulary = 'o200k_base' | 'cl100k_base';
+import type { Vocabulary } from '../providers/model-vocabulary.ts';
 
 type CountTokens = (text: string) => number;
 

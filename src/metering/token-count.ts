@@ -9,18 +9,6 @@ const PER_LOW_DETAIL_IMAGE = 85;
 /** A few pages, or some seconds of audio. */
 const PER_FILE = 1_500;
 
-/** Tokens that other vocabularies need for ordinary text, relative to `o200k_base`; measured. */
-const FACTORS: readonly (readonly [family: RegExp, factor: number])[] = [
-  [/claude/, 1.2],
-  [/command|mistral|mixtral|magistral|codestral|llama|qwen|deepseek/, 1.1],
-];
-
-/** @returns tokens of the model's vocabulary for each token of `o200k_base`, at least 1 */
-export function vocabularyFactor(model: string): number {
-  const name = model.toLowerCase();
-  return FACTORS.find(([family]) => family.test(name))?.[1] ?? 1;
-}
-
 /** The parts of a conversation that use tokens. */
 export interface Countable {
   /** Text that every provider passes to the model unchanged. */

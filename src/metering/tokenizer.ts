@@ -1,6 +1,7 @@
 import type { ChatRequest } from '../core/chat/request.ts';
-import type { TokenCount, TokenCounter, Vocabulary } from './text-counter.ts';
-import { countable, vocabularyFactor } from './token-count.ts';
+import { type Vocabulary, vocabularyFactor } from '../providers/model-vocabulary.ts';
+import type { TokenCount, TokenCounter } from './text-counter.ts';
+import { countable } from './token-count.ts';
 
 /** UTF-16 code units of a text that are counted; the rest is estimated by its length. */
 const MAX_COUNTED_LENGTH = 400_000;

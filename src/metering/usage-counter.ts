@@ -1,6 +1,6 @@
 import type { InferenceCall } from '../core/inference.ts';
 import { estimateTokenCount } from '../core/token-estimate.ts';
-import { vocabularyFactor } from './token-count.ts';
+import { vocabularyFactor } from '../providers/model-vocabulary.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Counts tokens that an upstream did not report. */
