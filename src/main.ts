@@ -33,9 +33,9 @@ function command() {
 /** Each command loads its own modules when it runs, so that `serve` and `--help` start without those of the others. */
 function commands(setExit: (code: number) => void): Command {
   const program = new Command('weir')
-    .description('One door in front of every model provider and engine.')
+    .description('LLM inference gateway: one API in front of every model provider and engine.')
     .version(version, '-v, --version', 'print the version')
-    .showHelpAfterError('(`weir --help` shows what there is)')
+    .showHelpAfterError('(`weir --help` lists commands and options)')
     .exitOverride();
   program
     .command('serve')
@@ -46,7 +46,7 @@ function commands(setExit: (code: number) => void): Command {
     });
   program
     .command('doctor')
-    .description('check configuration, stores, ports, limits and every provider, and say what to do')
+    .description('check configuration, stores, ports, limits and every provider, and say what to fix')
     .option('--json', 'print the findings as JSON')
     .action(async ({ json }: { json?: boolean }) => {
       const { doctor } = await import('./cli/doctor.ts');
@@ -55,10 +55,10 @@ function commands(setExit: (code: number) => void): Command {
 
   program
     .command('simulator')
-    .description('serve the simulator alone, as an engine to try things with (until SIGTERM or Ctrl-C)')
+    .description('run the simulator as a standalone engine, for tests (until SIGTERM or Ctrl-C)')
     .option('--host <address>', 'the address to listen on', '127.0.0.1')
-    .option('--port <number>', 'the port to listen on; 0 takes any free one', '8000')
-    .option('--load-time <seconds>', 'how long to play loading a model before it is well', '0')
+    .option('--port <number>', 'the port to listen on; 0 selects a free one', '8000')
+    .option('--load-time <seconds>', 'how long to simulate loading a model before it is healthy', '0')
     .action(async (options: SimulatorOptions) => {
       const { serveSimulator } = await import('./cli/simulator.ts');
       setExit(await serveSimulator(output, options));
@@ -66,12 +66,12 @@ function commands(setExit: (code: number) => void): Command {
 
   program
     .command('route <request.json>')
-    .description('say where a request would go, and in which order targets would be tried')
-    .option('--dry-run', 'send nothing (there is nothing else that it does)')
+    .description('show where a request would be routed, and in which order targets would be tried')
+    .option('--dry-run', 'send nothing (required: no other mode exists)')
     .option('--header <name: value>', 'a header of the request; may be repeated', collect, [])
-    .option('--tenant <id>', 'whose request it is')
-    .option('--url <url>', 'ask a gateway that is running, which knows the condition of its targets')
-    .option('--key <key>', 'its admin key; WEIR_ADMIN_KEY by default')
+    .option('--tenant <id>', 'the tenant that sends the request')
+    .option('--url <url>', 'ask a running gateway, which knows the state of its targets')
+    .option('--key <key>', 'its admin key (default: WEIR_ADMIN_KEY)')
     .option('--json', 'print as JSON')
     .action(async (file: string, options: RouteOptions) => {
       const { routeCommand } = await import('./cli/route.ts');
@@ -81,11 +81,11 @@ function commands(setExit: (code: number) => void): Command {
   program
     .command('replay <log>')
     .description(
-      'run the requests of a log (JSON lines; - for standard input) under other configurations, and compare',
+      'replay the requests of a log (JSON lines; - for standard input) with other configurations, and compare',
     )
     .option(
       '--policy <weir.yaml>',
-      'a configuration to compare; may be repeated; the one in force by default',
+      'a configuration to compare; may be repeated (default: the current one)',
       collect,
       [],
     )
@@ -95,17 +95,13 @@ function commands(setExit: (code: number) => void): Command {
       setExit(await replayCommand((path) => load(path).config, env, output, file, options));
     });
 
-  const keys = program.command('keys').description('make, list and revoke API keys');
+  const keys = program.command('keys').description('create, list and revoke API keys');
   keys
     .command('create')
-    .description('make a key and print it, this once')
-    .option('--name <name>', 'what it is for', 'unnamed')
-    .option(
-      '--tenant <id>',
-      'whose it is; places at busy models are shared fairly between tenants',
-      DEFAULT_TENANT,
-    )
-    .option('--admin', 'an admin key, which may call everything')
+    .description('create a key and print it once')
+    .option('--name <name>', 'the name of the key', 'unnamed')
+    .option('--tenant <id>', 'the tenant of the key', DEFAULT_TENANT)
+    .option('--admin', 'create an admin key, which may call every endpoint')
     .option('--json', 'print as JSON')
     .action(
       async ({
@@ -125,8 +121,8 @@ function commands(setExit: (code: number) => void): Command {
     );
   keys
     .command('list')
-    .description('list the keys of a tenant; their secrets are not kept')
-    .option('--tenant <id>', 'whose', DEFAULT_TENANT)
+    .description('list the keys of a tenant, without their secrets')
+    .option('--tenant <id>', 'the tenant of the keys', DEFAULT_TENANT)
     .option('--json', 'print as JSON')
     .action(async ({ tenant, json }: { tenant: string; json?: boolean }) => {
       const { listKeysCommand } = await import('./cli/keys.ts');
@@ -134,21 +130,21 @@ function commands(setExit: (code: number) => void): Command {
     });
   keys
     .command('revoke <id-or-name>')
-    .description('revoke a key; running gateways follow within a second')
-    .option('--tenant <id>', 'whose', DEFAULT_TENANT)
+    .description('revoke a key; running gateways reject it within a second')
+    .option('--tenant <id>', 'the tenant of the keys', DEFAULT_TENANT)
     .option('--json', 'print as JSON')
     .action(async (idOrName: string, { tenant, json }: { tenant: string; json?: boolean }) => {
       const { revokeKeyCommand } = await import('./cli/keys.ts');
       await revokeKeyCommand(command(), tenant, idOrName, json === true);
     });
 
-  const tenants = program.command('tenants').description('make, list and remove tenants');
+  const tenants = program.command('tenants').description('create, list and delete tenants');
   tenants
     .command('create <id>')
-    .description('make a tenant and its database')
-    .option('--name <name>', 'what people call it; the id by default')
-    .option('--tier <tier>', 'what it may use, or none for no limits; limits.default_tier by default')
-    .option('--server <id>', 'the database server to put it on (storage.servers)', '')
+    .description('create a tenant and its database')
+    .option('--name <name>', 'the display name (default: the id)')
+    .option('--tier <tier>', 'the tier of its limits, or "none" for no limits (default: limits.default_tier)')
+    .option('--server <id>', 'the database server of its data (storage.servers)', '')
     .option('--json', 'print as JSON')
     .action(
       async (
@@ -169,8 +165,8 @@ function commands(setExit: (code: number) => void): Command {
     });
   tenants
     .command('delete <id>')
-    .description('say what removing a tenant would remove; with --yes, remove it with all its data')
-    .option('--yes', 'do it')
+    .description('list what deleting a tenant would delete; with --yes, delete it with all its data')
+    .option('--yes', 'delete it')
     .action(async (id: string, { yes }: { yes?: boolean }) => {
       const { deleteTenantCommand } = await import('./cli/tenants.ts');
       await deleteTenantCommand(command(), id, yes === true);
@@ -178,8 +174,8 @@ function commands(setExit: (code: number) => void): Command {
 
   program
     .command('migrate')
-    .description('bring all databases up to date, as starting the gateway does')
-    .option('--plan', 'only say what would be done')
+    .description('apply pending migrations to all databases, as starting the gateway does')
+    .option('--plan', 'list pending migrations and apply none')
     .option('--json', 'print as JSON')
     .action(async ({ plan, json }: { plan?: boolean; json?: boolean }) => {
       const { migrateCommand } = await import('./cli/migrate.ts');
@@ -249,9 +245,7 @@ async function main(): Promise<number> {
       return EXIT.failure;
     }
     if (isUnavailable(error)) {
-      output.err(
-        `The database server can not be reached: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      output.err(`Database server unreachable: ${error instanceof Error ? error.message : String(error)}`);
       return EXIT.failure;
     }
     throw error;
@@ -259,5 +253,5 @@ async function main(): Promise<number> {
 }
 
 process.exitCode = await main();
-// Whatever still lingers (a keep-alive connection, a timer) must not hold the command back.
+// An open keep-alive connection or timer must not keep the command running.
 process.exit();

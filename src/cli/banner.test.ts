@@ -57,7 +57,7 @@ describe('banner', () => {
     expect(text).toContain('http://localhost:9090/metrics');
   });
 
-  test('shows a new admin key with a call that works as it stands', () => {
+  test('shows a new admin key with a call that works unchanged', () => {
     const text = show({}, 'wr-admin-new');
     expect(text).toContain('only this once');
     expect(text).toContain('-H "Authorization: Bearer wr-admin-new"');

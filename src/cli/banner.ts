@@ -16,7 +16,7 @@ export interface BannerInput {
   readonly output: Output;
 }
 
-/** An address that works from this machine: listening on every interface is not one to connect to. */
+/** An address that works from this machine: a wildcard address is for listening only. */
 function reachable(host: string): string {
   if (host === '0.0.0.0' || host === '::' || host === '') return 'localhost';
   return host.includes(':') ? `[${host}]` : host;
@@ -26,7 +26,7 @@ function urlOf({ host, port, secure }: Address): string {
   return `${secure ? 'https' : 'http'}://${reachable(host)}:${port}`;
 }
 
-/** What a first start tells: where it is, who may call it, and one call that works as it stands. */
+/** The text that the start prints: addresses, the admin key, and a call that works unchanged. */
 export function banner({ gateway, servers, env, file, version, output }: BannerInput): string {
   const base = urlOf(servers.api);
   const { providers, defaultModel, directory } = gateway.snapshot;
@@ -42,18 +42,18 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
     `  Docs       ${base}/docs`,
     `  Health     ${base}/health`,
     `  Metrics    ${servers.metrics ? urlOf(servers.metrics) : base}/metrics`,
-    `  Config     ${file ?? 'none (environment and defaults; write a weir.yaml to change them)'}`,
+    `  Config     ${file ?? 'none (environment and defaults; create weir.yaml to change them)'}`,
     `  Providers  ${providers.map(({ id }) => id).join(', ')} (${directory.list().length} models)`,
   ];
   if (created !== undefined) {
     lines.push(
       `  Admin key  ${paint(output, 'bold', created)}`,
-      '             It is shown only this once; keep it. Lost? `npm run weir -- keys create --admin`',
+      '             It is shown only this once. Save it. If it is lost: `npm run weir -- keys create --admin`',
     );
   } else if (fromEnvironment) {
-    lines.push('  Admin key  the one in WEIR_ADMIN_KEY');
+    lines.push('  Admin key  the value of WEIR_ADMIN_KEY');
   } else {
-    lines.push('  Admin key  shown at the first start. Lost? `npm run weir -- keys create --admin`');
+    lines.push('  Admin key  shown at the first start. If it is lost: `npm run weir -- keys create --admin`');
   }
   lines.push(
     '',

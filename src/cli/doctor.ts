@@ -30,10 +30,10 @@ export interface DoctorOptions {
 }
 
 const PROVIDER_TIMEOUT_MS = 8_000;
-/** Each stream takes a descriptor for the client and one for the upstream. */
+/** Each stream uses a descriptor for the client and one for the upstream. */
 const GOOD_FILE_LIMIT = 16_384;
 
-/** Checks all that a start depends on, and says what to do. @returns exit code 1 when something will not work */
+/** Checks everything that a start needs, and says what to fix. @returns exit code 1 when something will not work */
 export async function doctor(options: DoctorOptions): Promise<number> {
   const findings: Finding[] = [];
   const report = (finding: Finding) => {
@@ -51,7 +51,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
       check: 'config',
       level: 'problem',
       message: messageOf(error),
-      advice: 'Correct the file; `weir config schema` gives editors a schema to help.',
+      advice: 'Correct the file. `weir config schema` prints a JSON Schema for your editor.',
     });
   }
   if (config) {
@@ -105,8 +105,10 @@ async function checkStore(
         findings.push({
           check: 'secret',
           level: 'warning',
-          message: 'WEIR_SECRET is not set: what hashes of keys are made with is kept in the same database',
-          advice: 'Set it before keys are made, the same for all replicas: `openssl rand -hex 32` makes one.',
+          message:
+            'WEIR_SECRET is not set: the secret that hashes keys is stored in the same database as the hashes',
+          advice:
+            'Set it before you create keys, the same for all replicas: `openssl rand -hex 32` generates one.',
         });
       }
       return findings;
@@ -118,8 +120,8 @@ async function checkStore(
         level: 'problem',
         message: `${where}: ${messageOf(error)}`,
         advice: sqlite
-          ? 'Is the folder writable by this user, and on a local disk? WEIR_DATA_DIR names another.'
-          : 'Is DATABASE_URL right, may its user create databases (CREATEDB), and does the server answer?',
+          ? 'The folder must be writable by this user and on a local disk. WEIR_DATA_DIR selects another.'
+          : 'Check DATABASE_URL, that the server responds, and that its user may create databases (CREATEDB).',
       },
     ];
   }
@@ -129,7 +131,7 @@ async function checkStore(
 const REDIS_CONNECT_MS = 3_000;
 
 async function checkRedis({ storage }: Config, url: string): Promise<Finding> {
-  let reason = 'no answer';
+  let reason = 'no response';
   const client = connectIoredis({
     url,
     timeoutMs: storage.redis_timeout,
@@ -145,12 +147,13 @@ async function checkRedis({ storage }: Config, url: string): Promise<Finding> {
   const connected = await Promise.race([client.connected().then(() => true), late]);
   over.abort();
   client.disconnect();
-  if (connected) return { check: 'redis', level: 'ok', message: 'answers; limits are shared through it' };
+  if (connected)
+    return { check: 'redis', level: 'ok', message: 'reachable; gateways share limits through it' };
   return {
     check: 'redis',
     level: 'problem',
-    message: `can not be reached: ${reason}`,
-    advice: 'Is REDIS_URL right? Until it answers, each gateway counts limits for itself.',
+    message: `unreachable: ${reason}`,
+    advice: 'Check REDIS_URL. Until Redis is reachable, each gateway counts limits separately.',
   };
 }
 
@@ -177,8 +180,8 @@ async function checkPorts(config: Config): Promise<Finding[]> {
         : {
             check,
             level,
-            message: `${host}:${number} can't be had (${fault})`,
-            advice: `If Weir is running already, that is why. Otherwise set ${variable} to another port.`,
+            message: `${host}:${number} is unavailable (${fault})`,
+            advice: `A running Weir uses this port; that is expected. Otherwise set ${variable} to another port.`,
           },
     );
   }
@@ -211,7 +214,7 @@ async function checkTls(paths: TlsPaths): Promise<Finding> {
 function checkFileLimit(): Finding {
   const limit = openFilesLimit();
   const check = 'open files';
-  if (limit === undefined) return { check, level: 'ok', message: 'the limit is not known on this system' };
+  if (limit === undefined) return { check, level: 'ok', message: 'the limit is unknown on this system' };
   if (limit >= GOOD_FILE_LIMIT) return { check, level: 'ok', message: `limit ${limit}` };
   return {
     check,
@@ -236,7 +239,7 @@ async function checkProviders(config: Config, { env }: DoctorOptions): Promise<F
         level: 'warning',
         message: 'only the simulator is configured',
         advice:
-          'Set a key such as OPENAI_API_KEY, or write providers into weir.yaml (docs/configuration.md).',
+          'Set a key such as OPENAI_API_KEY, or configure providers in weir.yaml (docs/configuration.md).',
       });
     }
     return findings;
@@ -253,11 +256,10 @@ function checkEngines({ engines }: Config, env: DoctorOptions['env']): Finding[]
       ? {
           check: `engine ${id}`,
           level: 'problem',
-          message: `there is no program "${program}"`,
-          advice:
-            'Install it, put its folder into PATH, or write its whole path into engines.commands[].command.',
+          message: `program "${program}" not found`,
+          advice: 'Install it, add its folder to PATH, or write its full path in engines.commands[].command.',
         }
-      : { check: `engine ${id}`, level: 'ok', message: `${found}, started when it is asked for` };
+      : { check: `engine ${id}`, level: 'ok', message: `${found}, started on demand` };
   });
 }
 
@@ -267,7 +269,7 @@ async function checkProvider(provider: Provider, config: Config): Promise<Findin
     return {
       check,
       level: 'problem',
-      message: `${provider.profile.label} needs a key, and none is configured`,
+      message: `${provider.profile.label} needs a key; none is configured`,
       advice: `Set api_key, or ${provider.profile.environment?.key ?? 'its variable'} in the environment.`,
     };
   }
@@ -285,7 +287,7 @@ async function checkProvider(provider: Provider, config: Config): Promise<Findin
         check,
         level: 'warning',
         message: `reachable in ${took} ms and its key is accepted, but it does not list ${[...new Set(missing)].join(', ')}`,
-        advice: 'Check the spelling in models[].targets; some providers list only a part of what they serve.',
+        advice: 'Check the spelling in models[].targets. Some providers list only part of their models.',
       };
     }
     return { check, level: 'ok', message: `reachable in ${took} ms, key accepted, ${models.length} models` };
@@ -294,7 +296,7 @@ async function checkProvider(provider: Provider, config: Config): Promise<Findin
       check,
       level: 'problem',
       message: messageOf(error),
-      advice: `Check base_url (${new URL(provider.baseUrl).host}) and api_key, and that this machine may connect there.`,
+      advice: `Check base_url (${new URL(provider.baseUrl).host}) and api_key, and that this machine can connect to it.`,
     };
   }
 }

@@ -15,7 +15,7 @@ export interface KeyCommand {
 
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,99}$/u;
 const KINDS = ['admin', 'api_key'] as const;
-/** More keys than a person reads; the API has pages. */
+/** The most keys that the command lists; the API has pages. */
 const MAX_LISTED = 10_000;
 
 export interface CreateOptions {
@@ -25,19 +25,19 @@ export interface CreateOptions {
   readonly json: boolean;
 }
 
-/** Makes a key and prints its secret, this once. */
+/** Creates a key and prints its secret once. */
 export async function createKeyCommand(
   { config, env, output }: KeyCommand,
   options: CreateOptions,
 ): Promise<void> {
   if (!NAME.test(options.name)) {
     throw new CommandError(
-      'A key\'s name has 1 to 100 letters, digits, spaces and ". _ @ -", and begins with a letter or digit.',
+      'A key name has 1 to 100 letters, digits, spaces and ". _ @ -", and starts with a letter or digit.',
     );
   }
   const { tenant } = options;
   if (options.admin && tenant !== DEFAULT_TENANT) {
-    throw new CommandError('An admin key belongs to no tenant: leave out --tenant or --admin.');
+    throw new CommandError('An admin key belongs to no tenant: omit --tenant or --admin.');
   }
   await withStores(config, env, output, async ({ access, keys }) => {
     assertTenant(access, tenant);
@@ -67,7 +67,7 @@ export async function listKeysCommand(
       return;
     }
     if (all.length === 0) {
-      output.err('There are no keys yet. `weir keys create --name my-app` makes one.');
+      output.err('There are no keys yet. Create one: `weir keys create --name my-app`.');
       return;
     }
     const date = (time: number) => new Date(time).toISOString().slice(0, 16).replace('T', ' ');
@@ -94,7 +94,7 @@ function stateOf({ revokedAt, expiresAt }: ApiKey, date: (time: number) => strin
   return expiresAt <= systemClock.wallTime() ? `expired ${date(expiresAt)}` : `until ${date(expiresAt)}`;
 }
 
-/** Revokes a key. A running gateway refuses it within a second. */
+/** Revokes a key. Running gateways reject it within a second. */
 export async function revokeKeyCommand(
   { config, env, output }: KeyCommand,
   tenant: string,
@@ -106,7 +106,7 @@ export async function revokeKeyCommand(
     const key = findKey(await allKeys(keys, tenant), idOrName);
     await keys.revoke({ tenant }, key.kind, key.id, undefined, BY_OPERATOR);
     if (json) output.out(JSON.stringify({ id: key.id, name: key.name, revoked: true }));
-    else output.out(`Revoked "${key.name}" (${key.id}). A running gateway refuses it within a second.`);
+    else output.out(`Revoked "${key.name}" (${key.id}). Running gateways reject it within a second.`);
   });
 }
 
@@ -120,18 +120,18 @@ function assertTenant(access: Stores['access'], tenant: string): void {
   const known = access.tenant(tenant);
   if (known && known.status !== 'deleted') return;
   throw new CommandError(
-    `There is no tenant ${JSON.stringify(tenant)}. \`weir tenants create ${JSON.stringify(tenant)}\` makes one; \`weir tenants list\` shows them.`,
+    `Unknown tenant ${JSON.stringify(tenant)}. Create it: \`weir tenants create ${JSON.stringify(tenant)}\`. List all: \`weir tenants list\`.`,
   );
 }
 
-/** The key that a person means by its id or, if only one has it, its name. */
+/** The key with this id or, if only one has it, this name. */
 export function findKey(keys: readonly ApiKey[], idOrName: string): ApiKey {
   const byId = keys.find(({ id }) => id === idOrName);
   if (byId) return byId;
   const named = keys.filter(({ name, revokedAt }) => name === idOrName && revokedAt === null);
   const [only] = named;
-  if (!only) throw new CommandError(`There is no key with the id or name ${JSON.stringify(idOrName)}.`);
+  if (!only) throw new CommandError(`No key has the id or name ${JSON.stringify(idOrName)}.`);
   if (named.length === 1) return only;
   const ids = named.map(({ id }) => id).join(', ');
-  throw new CommandError(`Several keys are called ${JSON.stringify(idOrName)}; use an id: ${ids}.`);
+  throw new CommandError(`Several keys have the name ${JSON.stringify(idOrName)}. Use an id: ${ids}.`);
 }

@@ -16,7 +16,7 @@ interface Pending {
   readonly migrations: readonly string[];
 }
 
-/** Brings all databases up to date, or with `plan` only says what that would do. */
+/** Applies pending migrations to all databases, or with `plan` only lists them. */
 export async function migrateCommand(command: KeyCommand, plan: boolean, json: boolean): Promise<void> {
   const { config, output } = command;
   const pending = await planOf(config, (error) =>
@@ -38,18 +38,19 @@ export async function migrateCommand(command: KeyCommand, plan: boolean, json: b
   for (const { database, migrations } of pending) {
     output.out(`${plan ? 'would apply to' : 'applied to'} ${database}: ${migrations.join(', ')}`);
   }
-  if (plan) output.out('Nothing was done; `weir migrate` does it, and so does starting the gateway.');
+  if (plan)
+    output.out('No migration was applied. `weir migrate` applies them, and so does starting the gateway.');
 }
 
 function whereOf(config: Config): string {
   return /^sqlite:/i.test(config.storage.database_url) ? `SQLite in ${dataFolder(config)}` : 'PostgreSQL';
 }
 
-/** What every database still lacks. Nothing is changed, and nothing is made. */
+/** The pending migrations of every database. Changes and creates nothing. */
 async function planOf(config: Config, onConnectionLost: (error: unknown) => void): Promise<Pending[]> {
   const servers = databaseServers(config, onConnectionLost);
   const main = servers.get('');
-  if (!main) throw new CommandError('There is no database server.');
+  if (!main) throw new CommandError('No database server is configured.');
   const everything = Object.keys(CONTROL_MIGRATIONS);
   if (main.backend === 'sqlite' && !(await main.exists('control'))) {
     return [{ database: 'control', migrations: everything }];

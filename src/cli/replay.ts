@@ -20,7 +20,7 @@ export interface ReplayOptions {
   readonly json?: boolean;
 }
 
-/** What one line of the log tells of a request that was answered; undefined for any other line. */
+/** The successful request in one line of the log; undefined for any other line. */
 export function loggedRequest(line: string): LoggedRequest | undefined {
   const record = line.startsWith('{') ? parseJsonText(line) : undefined;
   if (!isRecord(record) || record.msg !== 'request' || record.outcome !== 'done') return undefined;
@@ -39,7 +39,7 @@ export function loggedRequest(line: string): LoggedRequest | undefined {
     model: asked,
     provider: providerId,
     upstreamModel: upstream,
-    // What it waited for here is not the target's doing.
+    // Time in Weir's queue is not the target's.
     durationMs: Math.max(0, whole - number(queued_ms) - number(loading_ms)),
     inputTokens: asCount(record.input_tokens) ?? 0,
     outputTokens: asCount(record.output_tokens) ?? 0,
@@ -55,19 +55,17 @@ async function readLog(file: string): Promise<LoggedRequest[]> {
       if (request) requests.push(request);
     }
   } catch (error) {
-    throw new CommandError(
-      `${file} can't be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new CommandError(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (requests.length === 0) {
     throw new CommandError(
-      `${file} has no answered request in it. It takes the gateway's log with log.format json and log.requests on.`,
+      `${file} contains no successful request. Use a log that was written with log.format json and log.requests true.`,
     );
   }
   return requests.sort((a, b) => a.at - b.at);
 }
 
-/** Runs logged requests under other configurations, side by side. @returns the exit code */
+/** Replays logged requests with other configurations, and compares them. @returns the exit code */
 export async function replayCommand(
   load: (file?: string) => Config,
   env: Readonly<Record<string, string | undefined>>,
@@ -99,7 +97,7 @@ export async function replayCommand(
     results.push({ name: name ?? 'this configuration', outcome });
     const unknown = outcome.targets.filter(({ target }) => !timePerToken.has(target.split(' ')[0] ?? target));
     for (const { target } of unknown) {
-      notes.push(`${target} is not in the log: it is taken for as fast as all the others together.`);
+      notes.push(`${target} is not in the log: its speed is assumed to be the average of the others.`);
     }
     if (outcome.notRouted > 0) {
       notes.push(`${name ?? 'This configuration'} has no target for ${outcome.notRouted} of the requests.`);
@@ -130,7 +128,7 @@ function print(
   const ms = (value: number) => `${Math.round(value)} ms`;
   output.out(
     table(
-      ['POLICY', 'REQUESTS', 'P50', 'P99', 'COST', 'WITHOUT A PRICE'],
+      ['POLICY', 'REQUESTS', 'P50', 'P99', 'COST', 'UNPRICED'],
       results.map(({ name, outcome }) => [
         name,
         String(outcome.requests),
@@ -144,7 +142,7 @@ function print(
   output.out('');
   output.out(
     table(
-      ['POLICY', 'TARGET', 'REQUESTS', 'SHARE', 'MOST AT ONCE'],
+      ['POLICY', 'TARGET', 'REQUESTS', 'SHARE', 'MAX IN FLIGHT'],
       results.flatMap(({ name, outcome }) =>
         outcome.targets.map(({ target, requests, mostInflight }) => [
           name,
@@ -156,8 +154,6 @@ function print(
       ),
     ),
   );
-  output.out(
-    '\nTimes and costs of a replay are estimates, from what each target took for a token in the log.',
-  );
+  output.out('\nDurations and costs of a replay are estimates from the time per token in the log.');
   for (const note of new Set(notes)) output.err(`note: ${note}`);
 }

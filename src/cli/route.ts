@@ -13,7 +13,7 @@ export interface RouteOptions {
   readonly dryRun?: boolean;
   readonly header?: readonly string[];
   readonly tenant?: string;
-  /** A gateway that is running, asked for where the request would go right now. */
+  /** A running gateway, which knows the current state of its targets. */
   readonly url?: string;
   readonly key?: string;
   readonly json?: boolean;
@@ -21,7 +21,7 @@ export interface RouteOptions {
 
 type Described = ReturnType<typeof describeDryRun>;
 
-/** Says where the request in a file would go. Nothing is sent to any provider. @returns the exit code */
+/** Shows where the request in a file would be routed. Sends nothing to a provider. @returns the exit code */
 export async function routeCommand(
   load: () => Config,
   env: Readonly<Record<string, string | undefined>>,
@@ -30,7 +30,7 @@ export async function routeCommand(
   options: RouteOptions,
 ): Promise<number> {
   if (options.dryRun !== true) {
-    throw new CommandError('Only a dry run can be done from here: add --dry-run.');
+    throw new CommandError('This command supports dry runs only: add --dry-run.');
   }
   const request = await readRequest(file);
   const input = dryRunRequest.safeParse({
@@ -38,7 +38,7 @@ export async function routeCommand(
     headers: headersOf(options.header ?? []),
     ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
   });
-  if (!input.success) throw new CommandError(`${file}: the body needs a "model", as text.`);
+  if (!input.success) throw new CommandError(`${file}: the body needs a "model" of type string.`);
   const found =
     options.url === undefined
       ? await offline(load(), env, input.data)
@@ -53,9 +53,7 @@ async function readRequest(file: string): Promise<unknown> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new CommandError(
-      `${file} can't be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new CommandError(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
   const body = parseJsonText(text);
   if (!isRecord(body)) throw new CommandError(`${file} is not a request: expected a JSON object.`);
@@ -74,7 +72,7 @@ function headersOf(lines: readonly string[]): Record<string, string> {
   );
 }
 
-/** With targets of which nothing is known yet, as after a start. */
+/** Assumes targets without measurements, as after a start. */
 async function offline(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
@@ -95,8 +93,8 @@ async function offline(
 }
 
 async function requestDryRun(url: string, key: string | undefined, input: unknown): Promise<Described> {
-  if (!URL.canParse(url)) throw new CommandError(`--url "${url}" is no URL.`);
-  if (key === undefined) throw new CommandError('With --url goes the admin key: --key, or WEIR_ADMIN_KEY.');
+  if (!URL.canParse(url)) throw new CommandError(`--url "${url}" is not a URL.`);
+  if (key === undefined) throw new CommandError('--url requires the admin key: set --key or WEIR_ADMIN_KEY.');
   let response: Response;
   try {
     response = await fetch(new URL('/admin/v1/route', url), {
@@ -105,15 +103,13 @@ async function requestDryRun(url: string, key: string | undefined, input: unknow
       body: JSON.stringify(input),
     });
   } catch (error) {
-    throw new CommandError(
-      `${url} can't be reached: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new CommandError(`Cannot reach ${url}: ${error instanceof Error ? error.message : String(error)}`);
   }
   const text = await response.text();
   const body = parseJsonText(text);
   if (response.ok && isDescribed(body)) return body;
   const error = isRecord(body) && isRecord(body.error) ? String(body.error.message) : text.slice(0, 200);
-  throw new CommandError(`${url} answers ${response.status}: ${error}`);
+  throw new CommandError(`${url} returned ${response.status}: ${error}`);
 }
 
 function isDescribed(body: unknown): body is Described {
@@ -137,16 +133,16 @@ function print(output: Output, found: Described, requestDryRun: string): void {
           provider,
           model,
           key === null ? '' : `#${key}`,
-          cost === null ? 'not known' : `$${cost}`,
+          cost === null ? 'unknown' : `$${cost}`,
         ]),
       ),
     );
-    output.out('\nThe first is asked first; each other when all before it have failed.');
-  } else output.err('No target can be used.');
-  for (const busy of found.waits_for) output.out(`${busy} is busy: it would be waited for.`);
+    output.out('\nTargets are tried in this order; each after all before it have failed.');
+  } else output.err('No target is available.');
+  for (const busy of found.waits_for) output.out(`${busy} is full: the request would wait for a slot.`);
   for (const { model, left_out: excluded } of found.looks) {
     for (const { provider, model: upstream, reason } of excluded) {
-      output.out(`${model}: ${provider}/${upstream} is left out: ${reason.replaceAll('_', ' ')}.`);
+      output.out(`${model}: ${provider}/${upstream} is excluded: ${reason.replaceAll('_', ' ')}.`);
     }
   }
 }

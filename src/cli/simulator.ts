@@ -6,17 +6,17 @@ import { CommandError, EXIT, type Output } from './output.ts';
 export interface SimulatorOptions {
   readonly host: string;
   readonly port: string;
-  /** Seconds until it is well, as an engine takes that loads a model. */
+  /** Seconds until it is healthy, like an engine that loads a model. */
   readonly loadTime: string;
 }
 
 function numberOf(text: string, what: string, least: number, most: number): number {
   const value = Number(text);
   if (text.trim() !== '' && value >= least && value <= most) return value;
-  throw new CommandError(`--${what} is a number from ${least} to ${most}, and not "${text}".`);
+  throw new CommandError(`--${what} must be a number from ${least} to ${most}; got "${text}".`);
 }
 
-/** Serves the simulator alone, as a serving engine would, until it is told to stop. @returns the exit code */
+/** Runs the simulator as a standalone engine until SIGTERM or SIGINT. @returns the exit code */
 export async function serveSimulator(output: Output, options: SimulatorOptions): Promise<number> {
   const port = numberOf(options.port, 'port', 0, 65_535);
   const loadMs = numberOf(options.loadTime, 'load-time', 0, 86_400) * 1_000;

@@ -15,7 +15,7 @@ export interface CreateTenantOptions {
   readonly json: boolean;
 }
 
-/** Makes a tenant and its database. */
+/** Creates a tenant and its database. */
 export async function createTenantCommand(
   { config, env, output }: KeyCommand,
   id: string,
@@ -27,21 +27,21 @@ export async function createTenantCommand(
   const tier = options.tier === 'none' ? null : (options.tier ?? config.limits.default_tier);
   const known = Object.keys(config.limits.tiers);
   if (tier !== null && !known.includes(tier)) {
-    throw new CommandError(`There is no tier ${JSON.stringify(tier)}. There are: ${known.join(', ')}, none.`);
+    throw new CommandError(`Unknown tier ${JSON.stringify(tier)}. Use one of: ${known.join(', ')}, none.`);
   }
   const { server } = options;
   if (server !== '' && !config.storage.servers.some((one) => one.id === server)) {
-    throw new CommandError(`There is no database server ${JSON.stringify(server)} (storage.servers).`);
+    throw new CommandError(`Unknown database server ${JSON.stringify(server)} (storage.servers).`);
   }
   await withStores(config, env, output, async ({ tenants, access }) => {
     const existing = access.tenant(id);
-    if (existing && existing.status !== 'deleted') throw new CommandError(`There is a tenant ${id} already.`);
+    if (existing && existing.status !== 'deleted') throw new CommandError(`The tenant ${id} exists already.`);
     const document = tenantDocument.parse({});
     const tenant = await tenants.create({ id, name: name.data, tier, server, document }, BY_OPERATOR);
     if (options.json) output.out(JSON.stringify({ id, name: tenant.name, tier: tenant.tier }));
     else {
       output.out(`Created the tenant ${id} (${tier === null ? 'no tier, no limits' : `tier ${tier}`}).`);
-      output.out(`\`weir keys create --tenant ${id} --name my-app\` makes a key for it.`);
+      output.out(`Create a key for it: \`weir keys create --tenant ${id} --name my-app\`.`);
     }
   });
 }
@@ -80,25 +80,24 @@ export async function listTenantsCommand({ config, env, output }: KeyCommand, js
   });
 }
 
-/** Removes a tenant with all its data; without `yes`, only says what would go. */
+/** Deletes a tenant with all its data; without `yes`, only lists what it would delete. */
 export async function deleteTenantCommand(
   { config, env, output }: KeyCommand,
   id: string,
   yes: boolean,
 ): Promise<void> {
-  if (id === DEFAULT_TENANT) throw new CommandError('The default tenant can not be removed.');
+  if (id === DEFAULT_TENANT) throw new CommandError('The default tenant cannot be deleted.');
   await withStores(config, env, output, async ({ tenants, access, keys }) => {
     const known = access.tenant(id);
-    if (!known || known.status === 'deleted')
-      throw new CommandError(`There is no tenant ${JSON.stringify(id)}.`);
+    if (!known || known.status === 'deleted') throw new CommandError(`Unknown tenant ${JSON.stringify(id)}.`);
     if (!yes) {
       const active = await keys.list({ tenant: id }, { kind: 'api_key', state: 'active', limit: MAX_LISTED });
       output.out(
-        `Would remove the tenant ${id} ("${known.name}"): ${active.length} keys that work, and its database with all its people, usage and audit trail. Nothing was done; say --yes to do it.`,
+        `Would delete the tenant ${id} ("${known.name}"): ${active.length} active keys, and its database with all members, usage and audit trail. Nothing was deleted; add --yes to delete it.`,
       );
       return;
     }
     await tenants.remove(id, undefined, BY_OPERATOR);
-    output.out(`Removed the tenant ${id} with its database.`);
+    output.out(`Deleted the tenant ${id} with its database.`);
   });
 }

@@ -192,7 +192,7 @@ describe('the admin key', () => {
     folders.push(folder);
     const key = 'a key of my own choice'.replaceAll(' ', '-');
     const one = await start(folder, key);
-    await one.waitForOutput(/Admin key {2}the one in WEIR_ADMIN_KEY/);
+    await one.waitForOutput(/Admin key {2}the value of WEIR_ADMIN_KEY/);
     expect(one.stdout()).not.toContain(key);
     expect(await statusWith(bearer(key), one)).toBe(200);
     const list = await weir(['keys', 'list', '--json'], { WEIR_DATA_DIR: folder });

@@ -84,7 +84,7 @@ describe('weir route --dry-run', () => {
       ...['route', path('request.json'), '--dry-run', '--url', gateway.url, '--key', gateway.adminKey],
     );
     expect(live.stdout).toContain('1  cheap');
-    expect(live.stdout).toContain('chat: fast/x is left out: draining.');
+    expect(live.stdout).toContain('chat: fast/x is excluded: draining.');
     const refused = await run(
       'route',
       path('request.json'),
@@ -94,13 +94,13 @@ describe('weir route --dry-run', () => {
       '--key',
       'wr-x',
     );
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('answers 401')]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('returned 401')]);
   });
 
   test('says what is wrong', async () => {
     const cases: readonly (readonly [args: string[], message: string])[] = [
       [['route', path('request.json')], 'add --dry-run'],
-      [['route', path('none.json'), '--dry-run'], "can't be read"],
+      [['route', path('none.json'), '--dry-run'], 'Cannot read'],
       [['route', path('weir.yaml'), '--dry-run'], 'expected a JSON object'],
       [['route', path('request.json'), '--dry-run', '--header', 'x'], 'is not of the form "name: value"'],
       [
@@ -175,7 +175,7 @@ describe('weir replay', () => {
   test('says when there is nothing to replay', async () => {
     writeFileSync(path('empty'), '{"msg":"stopped"}\n');
     const { code, stderr } = await run('replay', path('empty'));
-    expect([code, stderr]).toEqual([1, expect.stringContaining('has no answered request in it')]);
-    expect((await run('replay', path('nowhere'))).stderr).toContain("can't be read");
+    expect([code, stderr]).toEqual([1, expect.stringContaining('contains no successful request')]);
+    expect((await run('replay', path('nowhere'))).stderr).toContain('Cannot read');
   });
 });
