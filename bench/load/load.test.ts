@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { startUpstream, type Upstream } from '../upstream/server.ts';
-import { due } from './pace.ts';
+import { due } from './fixed-rate.ts';
 import type { Endpoint } from './protocol.ts';
 import { runClosed, runProbe, runRate } from './requests.ts';
 import { HeldStreams, runStreams } from './streams.ts';

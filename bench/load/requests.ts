@@ -1,7 +1,7 @@
 import { requestBytes } from './connection.ts';
 import { DurationRecorder } from './distribution.ts';
 import { Failures } from './failures.ts';
-import { paced } from './pace.ts';
+import { startAtRate } from './fixed-rate.ts';
 import { ConnectionPool } from './pool.ts';
 import type { Job, ResultOf } from './protocol.ts';
 
@@ -74,7 +74,7 @@ export async function runRate(job: JobOf<'rate'>): Promise<ResultOf<'rate'>> {
   let completed = 0;
   let ended = 0;
   const { promise, resolve } = Promise.withResolvers<void>();
-  await paced(total, job.perSecond, () => {
+  await startAtRate(total, job.perSecond, () => {
     // From here on waiting for a free connection counts: an overloaded subject can't hide behind a slow sender.
     const from = performance.now();
     const timed = sent++ >= untimed;

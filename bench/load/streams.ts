@@ -2,7 +2,7 @@ import { EventCounter } from '../http/event-counter.ts';
 import { Connection, type LoadRequest, requestBytes } from './connection.ts';
 import { DurationRecorder } from './distribution.ts';
 import { Failures } from './failures.ts';
-import { paced } from './pace.ts';
+import { startAtRate } from './fixed-rate.ts';
 import type { Endpoint, Job, ResultOf } from './protocol.ts';
 
 type JobOf<T extends Job['type']> = Extract<Job, { type: T }>;
@@ -96,7 +96,7 @@ export async function runStreams(job: JobOf<'streams'>): Promise<ResultOf<'strea
   let completed = 0;
   let open = 0;
   const running: Promise<void>[] = [];
-  await paced(job.count, job.startsPerSecond, () => {
+  await startAtRate(job.count, job.startsPerSecond, () => {
     if (open >= job.maxOpen) {
       measured.failures.add(`more than ${job.maxOpen} streams open at once`);
       return;

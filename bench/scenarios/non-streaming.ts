@@ -95,7 +95,7 @@ async function routed(bench: Bench, subject: Subject): Promise<number> {
   return failed;
 }
 
-async function paced(
+async function fixedRate(
   bench: Bench,
   subject: Subject,
   perSecond: number,
@@ -139,13 +139,13 @@ export async function nonStreaming(bench: Bench): Promise<void> {
     for (let round = 0; round < bench.options.rounds; round++) {
       const rate = await halfLoad(bench, subjects);
       bench.measurements.add(SCENARIO, 'direct', 'rate', rate);
-      const base = await paced(bench, bench.direct, rate);
+      const base = await fixedRate(bench, bench.direct, rate);
       bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.rounds}, all in turn`);
       const refused = await saturated(bench, subjects, rate);
       for (const subject of rotated(subjects, round)) {
         bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.rounds}, ${subject.name}`);
         const failed = (refused[subjects.indexOf(subject)] ?? 0) + (await routed(bench, subject));
-        const latency = await paced(bench, subject, rate);
+        const latency = await fixedRate(bench, subject, rate);
         const add = (metric: string, value: number) =>
           bench.measurements.add(SCENARIO, subject.name, metric, value);
         add('added_p50_us', latency.p50 - base.p50);

@@ -1,7 +1,7 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { HeaderReader, HttpRequest } from '../core/http.ts';
 
-/** One HTTP request at the door, from its arrival to the end of its answer. */
+/** One HTTP request, from its arrival to the end of its response. */
 export class HttpContext {
   /** The pattern that matched, for metrics; a bounded set. */
   route = 'unmatched';

@@ -42,7 +42,7 @@ export function backoffMs({ baseMs, maxMs }: RetrySettings, round: number, rando
 /** Budgets count thousandths of a retry, which are exact. The reserve is 20 retries, refilled at 10 per second. */
 const ONE = 1_000;
 const RESERVE = 20 * ONE;
-const MOST = 200 * ONE;
+const MAX_BALANCE = 200 * ONE;
 const RESERVE_PER_MS = 10;
 
 /**
@@ -56,7 +56,7 @@ export class RetryBudget {
   /** @param share of a retry, 0 to 1 */
   earn(share: number, now: number): void {
     this.#refill(now);
-    this.#left = Math.min(this.#left + Math.round(share * ONE), MOST);
+    this.#left = Math.min(this.#left + Math.round(share * ONE), MAX_BALANCE);
   }
 
   /** @param now monotonic milliseconds @returns false where the budget is empty */

@@ -146,7 +146,7 @@ function rate(price: string | undefined): number | undefined {
 }
 
 /** @returns why a model is ruled out; undefined where it is not */
-function ruledOut(
+function exclusionReason(
   model: CandidateFacts,
   { constraints, expected }: SuggestionRequest,
   needs: readonly Need[],
@@ -189,7 +189,7 @@ export function suggestModels(
   const needs = NEEDS.filter(({ words }) => words.test(request.task));
   const excluded: Record<string, number> = {};
   const left = models.filter((model) => {
-    const reason = ruledOut(model, request, needs);
+    const reason = exclusionReason(model, request, needs);
     if (reason !== undefined) excluded[reason] = (excluded[reason] ?? 0) + 1;
     return reason === undefined;
   });

@@ -302,7 +302,7 @@ describe('giving up', () => {
   });
 });
 
-describe('the rest of the door', () => {
+describe('other routes', () => {
   test('lists and describes models', async () => {
     const { get } = createHarness();
     const list = await (await get('/models')).json();

@@ -35,9 +35,9 @@ interface Vendor {
 
 /** Vendors' packages name constants by enums and bytes by arrays of them; on the wire both are text. */
 const ON_THE_WIRE = `
-type Wire<T> = T extends Uint8Array ? string
+type AsJson<T> = T extends Uint8Array ? string
   : T extends string ? \`\${T}\`
-  : T extends object ? { [K in keyof T]: K extends 'input' | 'json' ? unknown : Wire<T[K]> }
+  : T extends object ? { [K in keyof T]: K extends 'input' | 'json' ? unknown : AsJson<T[K]> }
   : T;
 `;
 
@@ -72,7 +72,7 @@ const VENDORS_UNDER_TEST: readonly Vendor[] = [
     models: ['gemini-2.0-flash', 'gemini-2.5-pro', 'gemini-3-pro-preview'],
     schema: `import type { Content, GenerationConfig, SafetySetting, Tool, ToolConfig } from '@google/genai';
       ${ON_THE_WIRE}
-      export type Body = Wire<{
+      export type Body = AsJson<{
         contents: Content[];
         systemInstruction?: Content;
         tools?: Tool[];
@@ -88,7 +88,7 @@ const VENDORS_UNDER_TEST: readonly Vendor[] = [
     models: ['anthropic.claude-sonnet-4-5-v1:0', 'amazon.nova-pro-v1:0', 'meta.llama3-70b-instruct-v1:0'],
     schema: `import type { ConverseRequest } from '@aws-sdk/client-bedrock-runtime';
       ${ON_THE_WIRE}
-      export type Body = Omit<Wire<Omit<ConverseRequest, 'additionalModelRequestFields'>>, 'modelId'> & {
+      export type Body = Omit<AsJson<Omit<ConverseRequest, 'additionalModelRequestFields'>>, 'modelId'> & {
         additionalModelRequestFields?: unknown;
       };`,
   },

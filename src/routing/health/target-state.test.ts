@@ -106,7 +106,7 @@ describe('a target', () => {
   });
 });
 
-describe('pace', () => {
+describe('time per token', () => {
   test('jumps up at once and comes down slowly', () => {
     const timePerTokenMs = new PeakEwma();
     timePerTokenMs.add(10, 0);

@@ -73,7 +73,7 @@ export interface Replayed {
 }
 
 export class Replayer {
-  readonly #tickets = new Map<string, { recordedCall: RecordedCall; options: ReplayOptions }>();
+  readonly #pending = new Map<string, { recordedCall: RecordedCall; options: ReplayOptions }>();
   readonly #received = new Map<string, RecordedRequest>();
   #issued = 0;
 
@@ -83,7 +83,7 @@ export class Replayer {
   ) {
     mock.respondAlways((request) => {
       const ticket = TICKET.exec(request.text())?.[1] ?? '';
-      const found = this.#tickets.get(ticket);
+      const found = this.#pending.get(ticket);
       if (found === undefined) throw new Error(`no recording was announced for ${request.target}`);
       this.#received.set(ticket, request);
       const { seed, pieces } = found.options;
@@ -110,7 +110,7 @@ export class Replayer {
   async replay(recordedCall: RecordedCall, options: ReplayOptions): Promise<Replayed> {
     this.#issued += 1;
     const ticket = String(this.#issued);
-    this.#tickets.set(ticket, { recordedCall, options });
+    this.#pending.set(ticket, { recordedCall, options });
     const model = `${options.variant.id}/${String(options.body.model)}`;
     const sent = { x_replay: ticket, ...options.body, model };
     const path = OPERATION.exec(recordedCall.request.path)?.[0];
@@ -121,7 +121,7 @@ export class Replayer {
     });
     const body = new Uint8Array(await response.arrayBuffer());
     const upstream = this.#received.get(ticket);
-    this.#tickets.delete(ticket);
+    this.#pending.delete(ticket);
     this.#received.delete(ticket);
     if (upstream === undefined) {
       const answer = new TextDecoder().decode(body);

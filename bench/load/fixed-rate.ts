@@ -9,7 +9,7 @@ export function due(elapsedMs: number, perSecond: number, total: number): number
  * Calls `start` `total` times at a fixed rate, and resolves after the last call. A late timer is made up for, so the
  * mean rate holds; starts of one tick (1 ms) come together, for every subject alike.
  */
-export function paced(total: number, perSecond: number, start: () => void): Promise<void> {
+export function startAtRate(total: number, perSecond: number, start: () => void): Promise<void> {
   const from = performance.now();
   let started = 0;
   return new Promise((resolve, reject) => {
