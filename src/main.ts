@@ -5,8 +5,8 @@ import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
 import type { ReplayOptions } from './cli/replay.ts';
 import type { RouteOptions } from './cli/route.ts';
 import type { SimulatorOptions } from './cli/simulator.ts';
+import type { LoadedConfig } from './config/assemble.ts';
 import { ConfigError } from './config/errors.ts';
-import { type LoadedConfig, loadConfig } from './config/load.ts';
 import { GatewayError } from './core/errors.ts';
 import { DEFAULT_TENANT } from './core/principal.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
@@ -18,15 +18,20 @@ const cwd = process.cwd();
 const output = terminalOutput(env);
 const { version } = manifest;
 
-function load(file?: string): LoadedConfig {
-  return loadConfig({
-    env: file === undefined ? env : { ...env, WEIR_CONFIG: file },
-    cwd,
-    catalog: PROVIDERS.catalog,
-  });
+type Load = (file?: string) => LoadedConfig;
+
+async function loader(): Promise<Load> {
+  const { loadConfig } = await import('./config/load.ts');
+  return (file) =>
+    loadConfig({
+      env: file === undefined ? env : { ...env, WEIR_CONFIG: file },
+      cwd,
+      catalog: PROVIDERS.catalog,
+    });
 }
 
-function command() {
+async function command() {
+  const load = await loader();
   return { config: load().config, env, output };
 }
 
@@ -75,6 +80,7 @@ function commands(setExit: (code: number) => void): Command {
     .option('--json', 'print as JSON')
     .action(async (file: string, options: RouteOptions) => {
       const { routeCommand } = await import('./cli/route.ts');
+      const load = await loader();
       setExit(await routeCommand(() => load().config, env, output, file, options));
     });
 
@@ -92,6 +98,7 @@ function commands(setExit: (code: number) => void): Command {
     .option('--json', 'print as JSON')
     .action(async (file: string, options: ReplayOptions) => {
       const { replayCommand } = await import('./cli/replay.ts');
+      const load = await loader();
       setExit(await replayCommand((path) => load(path).config, env, output, file, options));
     });
 
@@ -116,7 +123,7 @@ function commands(setExit: (code: number) => void): Command {
         json?: boolean;
       }) => {
         const { createKeyCommand } = await import('./cli/keys.ts');
-        await createKeyCommand(command(), { name, tenant, admin: admin === true, json: json === true });
+        await createKeyCommand(await command(), { name, tenant, admin: admin === true, json: json === true });
       },
     );
   keys
@@ -126,7 +133,7 @@ function commands(setExit: (code: number) => void): Command {
     .option('--json', 'print as JSON')
     .action(async ({ tenant, json }: { tenant: string; json?: boolean }) => {
       const { listKeysCommand } = await import('./cli/keys.ts');
-      await listKeysCommand(command(), tenant, json === true);
+      await listKeysCommand(await command(), tenant, json === true);
     });
   keys
     .command('revoke <id-or-name>')
@@ -135,7 +142,7 @@ function commands(setExit: (code: number) => void): Command {
     .option('--json', 'print as JSON')
     .action(async (idOrName: string, { tenant, json }: { tenant: string; json?: boolean }) => {
       const { revokeKeyCommand } = await import('./cli/keys.ts');
-      await revokeKeyCommand(command(), tenant, idOrName, json === true);
+      await revokeKeyCommand(await command(), tenant, idOrName, json === true);
     });
 
   const tenants = program.command('tenants').description('create, list and delete tenants');
@@ -152,7 +159,7 @@ function commands(setExit: (code: number) => void): Command {
         { name, tier, server, json }: { name?: string; tier?: string; server: string; json?: boolean },
       ) => {
         const { createTenantCommand } = await import('./cli/tenants.ts');
-        await createTenantCommand(command(), id, { name, tier, server, json: json === true });
+        await createTenantCommand(await command(), id, { name, tier, server, json: json === true });
       },
     );
   tenants
@@ -161,7 +168,7 @@ function commands(setExit: (code: number) => void): Command {
     .option('--json', 'print as JSON')
     .action(async ({ json }: { json?: boolean }) => {
       const { listTenantsCommand } = await import('./cli/tenants.ts');
-      await listTenantsCommand(command(), json === true);
+      await listTenantsCommand(await command(), json === true);
     });
   tenants
     .command('delete <id>')
@@ -169,7 +176,7 @@ function commands(setExit: (code: number) => void): Command {
     .option('--yes', 'delete it')
     .action(async (id: string, { yes }: { yes?: boolean }) => {
       const { deleteTenantCommand } = await import('./cli/tenants.ts');
-      await deleteTenantCommand(command(), id, yes === true);
+      await deleteTenantCommand(await command(), id, yes === true);
     });
 
   program
@@ -179,7 +186,7 @@ function commands(setExit: (code: number) => void): Command {
     .option('--json', 'print as JSON')
     .action(async ({ plan, json }: { plan?: boolean; json?: boolean }) => {
       const { migrateCommand } = await import('./cli/migrate.ts');
-      await migrateCommand(command(), plan === true, json === true);
+      await migrateCommand(await command(), plan === true, json === true);
     });
 
   const config = program.command('config').description('check the configuration, or print its schema');
@@ -188,8 +195,8 @@ function commands(setExit: (code: number) => void): Command {
     .description('check the configuration file and the environment')
     .argument('[file]', 'the file to check, instead of WEIR_CONFIG or ./weir.yaml')
     .option('--json', 'print as JSON')
-    .action((file: string | undefined, { json }: { json?: boolean }) =>
-      setExit(checkConfig(file, json === true)),
+    .action(async (file: string | undefined, { json }: { json?: boolean }) =>
+      setExit(checkConfig(await loader(), file, json === true)),
     );
   config
     .command('schema')
@@ -205,7 +212,7 @@ function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
 }
 
-function checkConfig(file: string | undefined, json: boolean): number {
+function checkConfig(load: Load, file: string | undefined, json: boolean): number {
   try {
     const loaded = load(file);
     if (json)

@@ -1,4 +1,4 @@
-import type { LoadedConfig } from '../config/load.ts';
+import type { LoadedConfig } from '../config/assemble.ts';
 import { restartNeeded } from '../config/restart.ts';
 import { type ConfigWatch, watchConfig } from '../config/watch.ts';
 import type { Gateway } from './gateway.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { metricsResponse } from '../api/operations.ts';
-import type { LoadedConfig } from '../config/load.ts';
+import type { LoadedConfig } from '../config/assemble.ts';
 import type { Config, ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { HttpResponse } from '../core/http.ts';

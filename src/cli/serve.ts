@@ -3,7 +3,8 @@ import { createGateway, type Gateway } from '../app/gateway.ts';
 import { PROVIDERS } from '../app/provider-registry.ts';
 import { ServerStartError, type Servers, startServers } from '../app/servers.ts';
 import { shutDown } from '../app/shutdown.ts';
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { LoadedConfig } from '../config/assemble.ts';
+import { configWithoutFile, hasConfigFile } from '../config/without-file.ts';
 import { systemClock } from '../core/clock.ts';
 import { createLog, type Log } from '../observability/log.ts';
 import { banner } from './banner.ts';
@@ -24,7 +25,10 @@ export interface ServeOptions {
 /** Runs the gateway until a signal stops it. @returns the exit code. @throws CommandError when it cannot start */
 export async function serve(options: ServeOptions): Promise<number> {
   const { env, cwd, output } = options;
-  const load = () => loadConfig({ env, cwd, catalog: PROVIDERS.catalog });
+  const source = { env, cwd, catalog: PROVIDERS.catalog };
+  // The YAML parser is for those who have a file.
+  const read = hasConfigFile(source) ? (await import('../config/load.ts')).loadConfig : configWithoutFile;
+  const load = () => read(source);
   const loaded = load();
   const { level, format } = loaded.config.log;
   const terminal = process.stdout.isTTY === true;

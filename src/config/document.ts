@@ -1,4 +1,5 @@
 import { type Alias, isAlias, isMap, isScalar, type Pair, type ParsedNode, type Scalar } from 'yaml';
+import { type ConfigDocument, type ConfigMap, emptyDocument } from './config-document.ts';
 import { type Environment, interpolate } from './interpolate.ts';
 import { type FilePosition, Origins, type Problem } from './origins.ts';
 import { type ConfigPath, formatPath, quote } from './path.ts';
@@ -9,30 +10,11 @@ const MAX_ALIASED = 10_000;
 /** `010` is 8 to some YAML readers and 10 to others. */
 const AMBIGUOUS_NUMBER = /^[-+]?0[\dox]/;
 
-/** A map as read from the file: without a prototype, so that no key can reach one. */
-export type ConfigMap = Record<string, unknown>;
-
-export function isConfigMap(value: unknown): value is ConfigMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export interface ConfigDocument {
-  /** Maps (without a prototype), lists, text, numbers, booleans and null, with variables put in. */
-  readonly root: unknown;
-  readonly origins: Origins;
-  readonly problems: readonly Problem[];
-  /** Paths whose value could not be read (it is undefined in `root`): another complaint would say nothing. */
-  readonly unreadable: Set<string>;
-  /** The file is not YAML: there is no content to check. */
-  readonly broken: boolean;
-}
-
 /** Reads one YAML document: its values, where each of them stands, and everything that is wrong with it. */
 export function readDocument(text: string, env: Environment): ConfigDocument {
   const syntax = parseYaml(text);
   if (syntax.problems.length > 0) {
-    const origins = new Origins();
-    return { root: undefined, origins, problems: syntax.problems, unreadable: new Set(), broken: true };
+    return { ...emptyDocument(), problems: syntax.problems, broken: true };
   }
   return new DocumentReader(syntax, env).read();
 }

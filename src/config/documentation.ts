@@ -1,7 +1,7 @@
 import type { ProviderCatalog } from './catalog.ts';
 import { CONFIG_VARIABLE, CONFIG_VARIABLES, DATA_DIR_VARIABLE } from './environment.ts';
+import { DEFAULT_CONFIG_FILE } from './file.ts';
 import { alternatives, describeConfig, type JsonSchema } from './json-schema.ts';
-import { DEFAULT_CONFIG_FILE } from './load.ts';
 import { RESTART_KEYS } from './restart.ts';
 import { DEFAULT_DATA_DIR } from './schema.ts';
 

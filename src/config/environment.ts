@@ -1,4 +1,4 @@
-import { type ConfigMap, isConfigMap } from './document.ts';
+import { type ConfigMap, isConfigMap } from './config-document.ts';
 import type { Environment } from './interpolate.ts';
 import type { Origins } from './origins.ts';
 import { formatPath } from './path.ts';

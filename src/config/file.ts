@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
+export const DEFAULT_CONFIG_FILE = 'weir.yaml';
 /** Far more than a configuration needs: a larger file is the wrong file. */
 export const MAX_CONFIG_BYTES = 1024 ** 2;
 

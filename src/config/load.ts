@@ -1,37 +1,12 @@
 import { resolve } from 'node:path';
-import type { ProviderCatalog } from './catalog.ts';
-import { checkConsistency } from './consistency.ts';
-import { type ConfigDocument, type ConfigMap, isConfigMap, readDocument } from './document.ts';
-import { applyEnvironment, CONFIG_VARIABLE, variable } from './environment.ts';
-import { ConfigError, fileIssue, formatIssue } from './errors.ts';
-import { MAX_CONFIG_BYTES, type ReadFile, readBounded } from './file.ts';
-import type { Environment } from './interpolate.ts';
-import { describeConfig } from './json-schema.ts';
-import { describeIssue, toProblems } from './messages.ts';
-import type { Origins, Problem } from './origins.ts';
-import { outlineOf } from './outline.ts';
-import { formatPath } from './path.ts';
-import { checkReferences } from './references.ts';
-import { type Config, createConfigSchema } from './schema.ts';
+import { assembleConfig, type LoadedConfig } from './assemble.ts';
+import { readDocument } from './document.ts';
+import { CONFIG_VARIABLE, variable } from './environment.ts';
+import { ConfigError, fileIssue } from './errors.ts';
+import { DEFAULT_CONFIG_FILE, MAX_CONFIG_BYTES, type ReadFile, readBounded } from './file.ts';
+import type { LoadOptions } from './without-file.ts';
 
-export const DEFAULT_CONFIG_FILE = 'weir.yaml';
-
-export interface LoadOptions {
-  readonly env: Environment;
-  /** What relative paths are relative to. */
-  readonly cwd: string;
-  readonly catalog: ProviderCatalog;
-  readonly readFile?: ReadFile;
-}
-
-export interface LoadedConfig {
-  /** Frozen, with every default filled in. */
-  readonly config: Config;
-  /** The absolute path of the file that was read; null when there is none. */
-  readonly file: string | null;
-  /** One line each: what may be wrong but is not an error. */
-  readonly warnings: readonly string[];
-}
+export type { LoadedConfig } from './assemble.ts';
 
 /**
  * Reads the configuration: the file that `WEIR_CONFIG` names, else `weir.yaml` if there is one, then the
@@ -39,47 +14,17 @@ export interface LoadedConfig {
  *
  * @throws ConfigError with everything that is wrong, when anything is
  */
-export function loadConfig(options: LoadOptions): LoadedConfig {
-  const { env, cwd, catalog } = options;
+export function loadConfig({ env, cwd, catalog, readFile = readBounded }: LoadOptions): LoadedConfig {
   const named = variable(env, CONFIG_VARIABLE);
   const label = named ?? DEFAULT_CONFIG_FILE;
   const path = resolve(cwd, label);
-  const text = readConfigText(path, label, named !== undefined, options.readFile ?? readBounded);
-  const file = text === null ? null : label;
-  const document = readDocument(text ?? '', env);
-  if (document.broken) throw located(document.problems, document.origins, file);
-  const root = document.root ?? Object.create(null);
-  if (!isConfigMap(root)) {
-    const message = 'expected a map of sections at the top, such as "providers:"';
-    throw located([...document.problems, { path: [], message }], document.origins, file);
-  }
-  applyEnvironment(root, env, document.origins, document.unreadable);
-  const { config, warnings } = validate(root, document, catalog, file);
-  return { config, file: text === null ? null : path, warnings };
-}
-
-function validate(root: ConfigMap, document: ConfigDocument, catalog: ProviderCatalog, file: string | null) {
-  const { origins, unreadable } = document;
-  const outline = outlineOf(root);
-  const references = checkReferences(outline, catalog, origins);
-  const result = createConfigSchema(catalog).safeParse(root, {
-    error: (issue) => describeIssue(issue, origins),
+  const text = readConfigText(path, label, named !== undefined, readFile);
+  return assembleConfig({
+    document: readDocument(text ?? '', env),
+    file: text === null ? null : { label, path },
+    env,
+    catalog,
   });
-  const problems: Problem[] = [];
-  if (!result.success) {
-    const schema = describeConfig(catalog);
-    problems.push(...result.error.issues.flatMap((issue) => toProblems(issue, schema)));
-  }
-  problems.push(...checkConsistency(outline, catalog), ...references.problems);
-  const relevant = problems.filter(({ path }) => !path.some((_, end) => isUnreadable(unreadable, path, end)));
-  const all = [...document.problems, ...relevant];
-  if (all.length > 0 || !result.success) throw located(all, origins, file);
-  const warnings = references.warnings.map((warning) => formatIssue(origins.locate(warning, file)));
-  return { config: deepFreeze(result.data), warnings };
-}
-
-function isUnreadable(unreadable: ReadonlySet<string>, path: Problem['path'], end: number): boolean {
-  return unreadable.size > 0 && unreadable.has(formatPath(path.slice(0, end + 1)));
 }
 
 /** The file's text; null when it may be absent and is. */
@@ -121,22 +66,7 @@ function decode(bytes: Uint8Array, label: string): string {
   return text;
 }
 
-function located(problems: readonly Problem[], origins: Origins, file: string | null): ConfigError {
-  const issues = problems.map((problem) => origins.locate(problem, file));
-  return new ConfigError(
-    issues.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)),
-  );
-}
-
 function errorCode(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : String(error);
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const child of Object.values(value)) deepFreeze(child);
-  }
-  return value;
 }

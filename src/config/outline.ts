@@ -1,4 +1,4 @@
-import { type ConfigMap, isConfigMap } from './document.ts';
+import { type ConfigMap, isConfigMap } from './config-document.ts';
 import { fromBooleanText, fromNumericText } from './fields.ts';
 import type { ConfigPath } from './path.ts';
 import { DEFAULT_METRICS_PORT, DEFAULT_PORT } from './schema.ts';

@@ -2,8 +2,8 @@ import { type FSWatcher, realpathSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, systemClock } from '../core/clock.ts';
+import type { LoadedConfig } from './assemble.ts';
 import { ConfigError, fileIssue } from './errors.ts';
-import type { LoadedConfig } from './load.ts';
 
 /** What a mounted Kubernetes volume renames when its files change: they are links through it. */
 const VOLUME_LINK = '..data';

@@ -1,0 +1,86 @@
+import type { ProviderCatalog } from './catalog.ts';
+import { type ConfigDocument, type ConfigMap, isConfigMap } from './config-document.ts';
+import { checkConsistency } from './consistency.ts';
+import { applyEnvironment } from './environment.ts';
+import { ConfigError, formatIssue } from './errors.ts';
+import type { Environment } from './interpolate.ts';
+import { describeConfig } from './json-schema.ts';
+import { describeIssue, toProblems } from './messages.ts';
+import type { Origins, Problem } from './origins.ts';
+import { outlineOf } from './outline.ts';
+import { formatPath } from './path.ts';
+import { checkReferences } from './references.ts';
+import { type Config, createConfigSchema } from './schema.ts';
+
+export interface LoadedConfig {
+  /** Frozen, with every default filled in. */
+  readonly config: Config;
+  /** The absolute path of the file that was read; null when there is none. */
+  readonly file: string | null;
+  /** One line each: what may be wrong but is not an error. */
+  readonly warnings: readonly string[];
+}
+
+export interface ConfigSource {
+  readonly document: ConfigDocument;
+  /** The file of the document: its name for messages, and its absolute path; null when there is none. */
+  readonly file: { readonly label: string; readonly path: string } | null;
+  readonly env: Environment;
+  readonly catalog: ProviderCatalog;
+}
+
+/**
+ * Applies the environment to a document, and validates the result.
+ * @throws ConfigError with everything that is wrong, when anything is
+ */
+export function assembleConfig({ document, file, env, catalog }: ConfigSource): LoadedConfig {
+  const label = file?.label ?? null;
+  if (document.broken) throw located(document.problems, document.origins, label);
+  const root = document.root ?? Object.create(null);
+  if (!isConfigMap(root)) {
+    const message = 'expected a map of sections at the top, such as "providers:"';
+    throw located([...document.problems, { path: [], message }], document.origins, label);
+  }
+  applyEnvironment(root, env, document.origins, document.unreadable);
+  const { config, warnings } = validate(root, document, catalog, label);
+  return { config, file: file?.path ?? null, warnings };
+}
+
+function validate(root: ConfigMap, document: ConfigDocument, catalog: ProviderCatalog, file: string | null) {
+  const { origins, unreadable } = document;
+  const outline = outlineOf(root);
+  const references = checkReferences(outline, catalog, origins);
+  const result = createConfigSchema(catalog).safeParse(root, {
+    error: (issue) => describeIssue(issue, origins),
+  });
+  const problems: Problem[] = [];
+  if (!result.success) {
+    const schema = describeConfig(catalog);
+    problems.push(...result.error.issues.flatMap((issue) => toProblems(issue, schema)));
+  }
+  problems.push(...checkConsistency(outline, catalog), ...references.problems);
+  const relevant = problems.filter(({ path }) => !path.some((_, end) => isUnreadable(unreadable, path, end)));
+  const all = [...document.problems, ...relevant];
+  if (all.length > 0 || !result.success) throw located(all, origins, file);
+  const warnings = references.warnings.map((warning) => formatIssue(origins.locate(warning, file)));
+  return { config: deepFreeze(result.data), warnings };
+}
+
+function isUnreadable(unreadable: ReadonlySet<string>, path: Problem['path'], end: number): boolean {
+  return unreadable.size > 0 && unreadable.has(formatPath(path.slice(0, end + 1)));
+}
+
+function located(problems: readonly Problem[], origins: Origins, file: string | null): ConfigError {
+  const issues = problems.map((problem) => origins.locate(problem, file));
+  return new ConfigError(
+    issues.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)),
+  );
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const child of Object.values(value)) deepFreeze(child);
+  }
+  return value;
+}
