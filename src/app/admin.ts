@@ -8,7 +8,7 @@ import { clientAddress } from '../http/client-address.ts';
 import { assertBudgetsNotSpent } from '../limits/budget-check.ts';
 import { assertTenantVisible } from '../tenancy/actor.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
-import { IdempotentAnswers } from '../tenancy/idempotency.ts';
+import { IdempotentResponses } from '../tenancy/idempotency.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -24,7 +24,7 @@ export function createAdminServices(
   return {
     ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter },
     audit: new AuditTrails(control, databases),
-    idempotency: new IdempotentAnswers(control, box, clock),
+    idempotency: new IdempotentResponses(control, box, clock),
     tiers: () => Object.keys(config().limits.tiers),
     tierLimits: () =>
       new Map(

@@ -97,7 +97,7 @@ async function listOf(changes: Partial<Omit<AccessChanges, 'revision'>>, adminKe
 }
 
 describe('authenticate', () => {
-  test('knows good keys, and tells missing, unknown, revoked and expired ones alike', async () => {
+  test('accepts valid keys, and rejects missing, unknown, revoked and expired ones', async () => {
     const { codeOf } = await listOf({
       keys: [
         keyRow('good'),
@@ -121,7 +121,7 @@ describe('authenticate', () => {
     expect(codeOf('k')).toBe('invalid_api_key');
   });
 
-  test('goes by the tenant’s and the member’s condition', async () => {
+  test('depends on the status of tenant and member', async () => {
     const member = (status: string) =>
       JSON.stringify({ kind: 'user', name: 'm', role: 'developer', status, limits: [] });
     const of = { version: 1, revision: 1, deleted: 0, tenant: 'a' };
@@ -164,7 +164,7 @@ describe('authenticate', () => {
     expect(codeOf('k', address)).toBe(allowed ? 'key_k' : 'permission_denied');
   });
 
-  test('limits of key and tenant come along; a tenant’s own take the place of its tier’s', async () => {
+  test('a principal has the limits of key and tenant; a tenant’s own replace those of its tier', async () => {
     const limit = { of: 'requests', per: 'minute', max: 5, mode: 'enforce', on_store_loss: 'local' } as const;
     const { list } = await listOf({
       tenants: [
@@ -189,7 +189,7 @@ describe('authenticate', () => {
 });
 
 describe('the admin key', () => {
-  test('from the environment works beside the stored ones, and survives every change', async () => {
+  test('from the environment is valid in addition to the stored ones, after every change', async () => {
     const { source, list, codeOf } = await listOf({ keys: [keyRow('other', { kind: 'admin' })] }, 'secret');
     expect([codeOf('secret'), codeOf('other')]).toEqual(['key_environment', 'key_other']);
     source.current = 2;
@@ -202,7 +202,7 @@ describe('the admin key', () => {
     expect([codeOf('secret'), codeOf('other')]).toEqual(['key_environment', 'invalid_api_key']);
   });
 
-  test('none works: one has to be made', async () => {
+  test('none is valid: one has to be created', async () => {
     const revoked = await listOf({ keys: [keyRow('a', { kind: 'admin', revoked_at: 1 }), keyRow('b')] });
     expect(revoked.list.hasAdmin).toBe(false);
     expect((await listOf({ keys: [keyRow('a', { kind: 'admin' })] })).list.hasAdmin).toBe(true);
@@ -211,7 +211,7 @@ describe('the admin key', () => {
 });
 
 describe('changes', () => {
-  test('are read only when there are some, and each shows at once', async () => {
+  test('are read only when the revision changed, and take effect at once', async () => {
     const { source, list, codeOf } = await listOf({ keys: [keyRow('k')] });
     await list.refresh();
     expect(source.reads).toBe(1);
@@ -239,7 +239,7 @@ describe('changes', () => {
     expect(changed).toEqual([['a']]);
   });
 
-  test('that can not be read leave in force what is known', async () => {
+  test('of an unreachable database leave the list as it is', async () => {
     const { source, list, codeOf } = await listOf({ keys: [keyRow('k')] });
     source.fault = new Error('gone');
     expect(await list.refresh().catch(String)).toBe('Error: gone');
@@ -250,7 +250,7 @@ describe('changes', () => {
     expect(source.reads).toBe(2);
   });
 
-  test('one that is damaged ends that key alone', async () => {
+  test('a damaged row invalidates only its own key', async () => {
     const { source, list, damaged, codeOf } = await listOf({ keys: [keyRow('k'), keyRow('l')] });
     source.current = 2;
     source.changes = {
@@ -263,7 +263,7 @@ describe('changes', () => {
     expect(damaged).toHaveLength(1);
   });
 
-  test('of a rotation leave both secrets good until the old one ends', async () => {
+  test('of a rotation leave both secrets valid until the old one expires', async () => {
     const { list, codeOf, setNow } = await listOf({
       keys: [keyRow('new', { id: 'key_1' }), keyRow('old', { id: 'key_1', expires_at: NOW + 5 })],
     });
@@ -293,7 +293,7 @@ describe('keyFromRequest', () => {
 });
 
 describe('secrets', () => {
-  test('are stored as a hash that depends on the installation', () => {
+  test('are stored as a digest that depends on the installation', () => {
     expect(new SecretDigester('a').digest('k')).not.toBe(new SecretDigester('b').digest('k'));
     expect(digester.digest('k')).toMatch(/^[0-9a-f]{64}$/);
     const plain = new Bun.CryptoHasher('sha256').update('k').digest('hex');

@@ -1,20 +1,24 @@
 import { GatewayError } from '../core/errors.ts';
 import { type Permission, ROLE_PERMISSIONS, type Role } from './permissions.ts';
 
-/** Who calls the admin API. */
+/** The caller of the admin API. */
 export interface Actor {
-  /** Unique: `key:...` or `user:...`; what the audit trail names. */
+  /** `key:<id>` or `user:<id>`, as the audit trail contains it. */
   readonly id: string;
   readonly name: string;
-  /** May do everything, everywhere. */
+  /** True for platform administrators, who have every permission in every tenant. */
   readonly platform: boolean;
   /** The role in each tenant that the actor belongs to. */
   readonly roles: ReadonlyMap<string, Role>;
-  /** The member that the actor is, within its tenants. */
+  /** Member id of a user; undefined for an admin key. */
   readonly member: string | undefined;
 }
 
-/** The one place where it is decided whether somebody may do something. */
+/**
+ * The only place that decides about permissions.
+ *
+ * @param tenant undefined for permissions on the platform
+ */
 export function isAllowed(actor: Actor, permission: Permission, tenant: string | undefined): boolean {
   if (actor.platform) return true;
   const role = tenant === undefined ? undefined : actor.roles.get(tenant);
@@ -22,9 +26,9 @@ export function isAllowed(actor: Actor, permission: Permission, tenant: string |
 }
 
 /**
- * @param tenant whose data it concerns; undefined for the platform's
- * @throws GatewayError `permission_denied`; `not_found` for a tenant that the actor does not belong to, so that nobody
- *   learns which there are
+ * @param tenant undefined for permissions on the platform
+ * @throws GatewayError `permission_denied`; `not_found` for a tenant that the actor does not belong to, which hides
+ *   whether it exists
  */
 export function assertAllowed(actor: Actor, permission: Permission, tenant?: string): void {
   if (isAllowed(actor, permission, tenant)) return;
@@ -33,9 +37,9 @@ export function assertAllowed(actor: Actor, permission: Permission, tenant?: str
 }
 
 /**
- * @param status of the tenant; undefined when there is none with this id
- * @throws GatewayError `not_found` for a tenant that does not exist, is deleted, or is not the actor's own: the answer is
- *   the same, so that nobody learns which tenants exist
+ * @param status of the tenant; undefined when it does not exist
+ * @throws GatewayError `not_found` for a tenant that does not exist, is deleted, or to which the actor does not belong:
+ *   the response is the same, which hides which tenants exist
  */
 export function assertTenantVisible(
   actor: Actor,
@@ -46,10 +50,12 @@ export function assertTenantVisible(
   if (!actor.platform && !actor.roles.has(tenant)) assertAllowed(actor, 'tenant:read', tenant);
 }
 
+/** @returns the error `permission_denied` that names the missing permission */
 export function denied(permission: Permission): GatewayError {
   return new GatewayError('permission_denied', `This needs the permission "${permission}".`);
 }
 
+/** @returns the error `not_found` */
 export function tenantNotFound(): GatewayError {
   return new GatewayError('not_found', 'There is no such tenant.');
 }

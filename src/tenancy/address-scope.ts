@@ -1,11 +1,14 @@
 import ipaddr from 'ipaddr.js';
 
-/** True for an address, or a network such as 10.0.0.0/8. */
+/** @returns true for an IP address, or a network such as `10.0.0.0/8` */
 export function isAddressRange(text: string): boolean {
   return text.includes('/') ? ipaddr.isValidCIDR(text) : ipaddr.isValid(text);
 }
 
-/** Whether an address is one of those, or within one of those networks. An address that can't be read is not. */
+/**
+ * @param ranges IP addresses and networks
+ * @returns true when the address is one of them or in one of them; false for text that is not an address
+ */
 export function isAddressAllowed(ranges: readonly string[], address: string): boolean {
   if (!ipaddr.isValid(address)) return false;
   const own = ipaddr.process(address);

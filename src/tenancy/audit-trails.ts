@@ -5,17 +5,19 @@ import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { AuditRow } from '../storage/sql/tenant-tables.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 
-/** What was done, by whom: within tenants, and to the platform. */
+/** Reads audit trails. Entries of one tenant may lag behind on a read replica. Rejects with the database's error. */
 export class AuditTrails {
   constructor(
     private readonly control: Kysely<ControlTables>,
     private readonly databases: TenantDatabases,
   ) {}
 
+  /** @returns entries of the tenant's trail, newest first. @throws UnknownTenantError */
   ofTenant(scope: TenantScope, query: AuditQuery): Promise<AuditRow[]> {
     return this.databases.read(scope, (db) => readAudit(db, query));
   }
 
+  /** @returns entries of the platform's trail, newest first */
   ofPlatform(query: AuditQuery): Promise<AuditRow[]> {
     return readAudit(this.control, query);
   }

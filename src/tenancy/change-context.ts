@@ -2,21 +2,27 @@ import type { Clock } from '../core/clock.ts';
 import type { AuditRow } from '../storage/sql/tenant-tables.ts';
 import type { Actor } from './actor.ts';
 
-/** Who makes a change, and on whose request: what the audit trail keeps beside it. */
+/** The origin of a change, as the audit trail records it. */
 export interface ChangeContext {
   readonly actor: Actor;
+  /** IP address of the client. */
   readonly address: string;
   readonly requestId: string;
 }
 
-/** Where time and names of new things come from. */
+/** Sources of time and ids. */
 export interface Sources {
   readonly clock: Clock;
-  /** A new id, such as `key_...` for `key`. */
+  /** @returns a new id, such as `key_...` for the prefix `key` */
   readonly newId: (prefix: string) => string;
 }
 
-/** An entry of the audit trail. `details` never holds a secret. */
+/**
+ * @param action such as `key.create`
+ * @param subject such as `key:<id>`
+ * @param details never contain a secret
+ * @returns an entry of the audit trail, to be written in the transaction of the change
+ */
 export function auditEntry(
   { clock, newId }: Sources,
   { actor, address, requestId }: ChangeContext,
@@ -37,7 +43,7 @@ export function auditEntry(
   };
 }
 
-/** The fields that a change has changed, as they were and as they are. */
+/** @returns the fields whose values differ, with both values */
 export function differences(
   before: Readonly<Record<string, unknown>>,
   after: Readonly<Record<string, unknown>>,

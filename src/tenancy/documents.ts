@@ -3,7 +3,7 @@ import type { Limit } from '../core/limit.ts';
 import { limitList, limitOf } from '../core/limit-schema.ts';
 import { ROLES } from './permissions.ts';
 
-/** What is kept as JSON beside the columns; checked whenever it is read, since a person may have edited it. */
+/** JSON columns of tenants, keys and members. They are validated at each read, because an operator may have edited them. */
 
 export const scopesDocument = z.strictObject({
   models: z.array(z.string()).optional(),
@@ -16,7 +16,7 @@ export const tenantDocument = z.strictObject({
   time_zone: z.string().default('UTC'),
   limits: limitList.default([]),
   tag_limits: z.record(z.string(), limitList).default({}),
-  /** Places at busy models are shared in proportion to these. */
+  /** Share of the slots of busy models, relative to the weights of other tenants. */
   weight: z.number().int().min(1).max(100).default(1),
 });
 export type TenantDocument = z.infer<typeof tenantDocument>;
@@ -24,7 +24,7 @@ export type TenantDocument = z.infer<typeof tenantDocument>;
 export const MEMBER_KINDS = ['user', 'service_account'] as const;
 export const STATUSES = ['active', 'suspended'] as const;
 
-/** What every replica knows of a key. */
+/** A key, as every gateway holds it in memory. Times are Unix milliseconds. */
 export const keyDocument = z.strictObject({
   id: z.string(),
   kind: z.enum(['admin', 'api_key']),
@@ -37,7 +37,7 @@ export const keyDocument = z.strictObject({
 });
 export type KeyDocument = z.infer<typeof keyDocument>;
 
-/** What every replica knows of a member. */
+/** A member, as every gateway holds it in memory. */
 export const memberDocument = z.strictObject({
   kind: z.enum(MEMBER_KINDS),
   name: z.string(),
@@ -47,13 +47,17 @@ export const memberDocument = z.strictObject({
 });
 export type MemberDocument = z.infer<typeof memberDocument>;
 
-/** @throws Error naming what is damaged */
+/**
+ * @param what named in the error, such as `tenant acme`
+ * @throws Error when the text is not valid JSON or does not match the schema
+ */
 export function parseDocument<T>(schema: z.ZodType<T>, text: string, what: string): T {
   const result = schema.safeParse(JSON.parse(text));
   if (result.success) return result.data;
   throw new Error(`${what} is damaged: ${z.prettifyError(result.error)}`);
 }
 
+/** @returns the limits as the gateway uses them */
 export function limitsOf(documents: z.infer<typeof limitList>): readonly Limit[] {
   return documents.map(limitOf);
 }

@@ -8,16 +8,19 @@ import type { Actor } from './actor.ts';
 
 const KEY = /^[\x21-\x7e]{1,255}$/;
 const LIFETIME_MS = 24 * 3_600_000;
-/** Whoever holds a key longer without an answer has died meanwhile. */
+/** A write that takes longer is assumed to have crashed; another one may start. */
 const PENDING_MS = 60_000;
 const PENDING = 0;
 const ANSWERED = 1;
 
 /**
- * Answers to writes that carried an `idempotency-key`: sent a second time within a day, the same write is not done again,
- * and has the same answer. Answers may hold secrets that are shown once, so they are kept encrypted.
+ * Responses to writes with the header `idempotency-key`. A repeated request with the same key within 24 hours is not
+ * executed again and gets the same response. Responses are stored encrypted, because they may contain secrets that are
+ * shown once.
+ *
+ * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
  */
-export class IdempotentAnswers {
+export class IdempotentResponses {
   constructor(
     private readonly db: Kysely<ControlTables>,
     private readonly box: SecretBox,
@@ -25,15 +28,20 @@ export class IdempotentAnswers {
   ) {}
 
   /**
-   * @param request what the key stands for: the same key with another request is refused
-   * @throws GatewayError `invalid_request` for such a key, `conflict` while the first request is not answered
+   * Runs a write once for each actor and key.
+   *
+   * @param request identifies the write: the same key with another request is rejected
+   * @param work executes the write; when it throws, the key may be used again
+   * @returns the response of `work`, or the stored one with `replayed`
+   * @throws GatewayError `invalid_request` for an invalid key or another request, `conflict` while the first is running;
+   *   otherwise what `work` throws
    */
-  async once<Answer>(
+  async once<Result>(
     actor: Actor,
     key: string,
     request: Readonly<Record<string, unknown>>,
-    work: () => Promise<Answer>,
-  ): Promise<{ readonly answer: Answer; readonly replayed: boolean }> {
+    work: () => Promise<Result>,
+  ): Promise<{ readonly answer: Result; readonly replayed: boolean }> {
     if (!KEY.test(key)) {
       throw new GatewayError(
         'invalid_request',
@@ -43,11 +51,11 @@ export class IdempotentAnswers {
     }
     const kept = await this.#begin(actor.id, key, sha256Hex(JSON.stringify(request)));
     if (kept !== undefined) return { answer: JSON.parse(this.box.open(kept)), replayed: true };
-    let answer: Answer;
+    let answer: Result;
     try {
       answer = await work();
     } catch (error) {
-      // Nothing was done, so that it may be tried again.
+      // The write failed, so the key may be used again.
       await this.#forget(actor.id, key);
       throw error;
     }
@@ -64,12 +72,12 @@ export class IdempotentAnswers {
     return { answer, replayed: false };
   }
 
-  /** Forgets answers that nobody may ask for any more. */
+  /** Deletes expired responses. */
   async deleteExpired(): Promise<void> {
     await this.db.deleteFrom('idempotent_answers').where('expires_at', '<=', this.clock.wallTime()).execute();
   }
 
-  /** @returns the sealed answer, where there is one */
+  /** @returns the stored response, encrypted; undefined when the caller has to execute the write */
   async #begin(scope: string, key: string, request: string): Promise<string | undefined> {
     const now = this.clock.wallTime();
     const row = { scope, key, request, state: PENDING, answer: '', expires_at: now + PENDING_MS };
@@ -90,14 +98,14 @@ export class IdempotentAnswers {
     if (kept.request !== request) {
       throw new GatewayError(
         'invalid_request',
-        'This "idempotency-key" was used for another request already; take a new one.',
+        'This "idempotency-key" was already used for another request. Use a new one.',
         { param: 'idempotency-key' },
       );
     }
     if (kept.state === PENDING) {
       throw new GatewayError(
         'conflict',
-        'The first request with this "idempotency-key" is not answered yet.',
+        'The first request with this "idempotency-key" is still running. Retry in 1 s.',
         {
           retryAfterSeconds: 1,
         },

@@ -2,24 +2,26 @@ import type * as client from 'openid-client';
 import { GatewayError } from '../core/errors.ts';
 import { asString, isRecord } from '../core/json.ts';
 
-/** An identity provider that people can sign in with. */
+/** A configured identity provider. */
 export interface IdentityProviderSettings {
   readonly id: string;
   readonly name: string;
   readonly kind: 'oidc' | 'github';
+  /** URL; null for github.com. */
   readonly issuer: string | null;
   readonly clientId: string;
   readonly clientSecret: string | null;
   readonly scopes: readonly string[];
+  /** E-mail domains in lower case; empty for all. */
   readonly allowedDomains: readonly string[];
-  /** Where people who are not known become members. */
+  /** Membership of users who sign in for the first time; null rejects them. */
   readonly signUp: {
     readonly tenant: string;
     readonly role: 'admin' | 'developer' | 'billing' | 'viewer';
   } | null;
 }
 
-/** What has to be remembered between sending somebody away and their coming back. */
+/** State of one sign-in, kept between the redirect to the provider and the callback. */
 export interface SignInAttempt {
   readonly provider: string;
   readonly state: string;
@@ -29,11 +31,12 @@ export interface SignInAttempt {
   readonly expiresAt: number;
 }
 
-/** Whom an identity provider vouches for. */
+/** An identity that a provider has authenticated. */
 export interface ExternalIdentity {
   readonly issuer: string;
+  /** Unique within the issuer. */
   readonly subject: string;
-  /** Only where the provider has made sure that it is theirs. */
+  /** In lower case; null unless the provider has verified it. */
   readonly email: string | null;
   readonly name: string | null;
 }
@@ -43,7 +46,12 @@ const GITHUB_API = 'https://api.github.com';
 const ATTEMPT_MS = 10 * 60_000;
 const LOOPBACK = /^http:\/\/(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])(?::|\/|$)/;
 
-/** Signing in by OpenID Connect, or by GitHub's OAuth 2.0; both with PKCE. */
+/**
+ * Signs users in with OpenID Connect, or with GitHub's OAuth 2.0; both with PKCE.
+ *
+ * @see https://openid.net/specs/openid-connect-core-1_0.html
+ * @see https://datatracker.ietf.org/doc/html/rfc7636
+ */
 export class IdentityProviders {
   readonly #configurations = new Map<string, Promise<client.Configuration>>();
 
@@ -64,7 +72,12 @@ export class IdentityProviders {
     return found;
   }
 
-  /** Where to send somebody, and what to remember until they come back. */
+  /**
+   * Starts a sign-in.
+   *
+   * @returns the URL to redirect the browser to, and the state to keep for `finish`; it expires after 10 minutes
+   * @throws GatewayError `not_found`, or `store_unavailable` when the provider is unreachable
+   */
   async begin(
     id: string,
     redirectUri: string,
@@ -91,12 +104,15 @@ export class IdentityProviders {
   }
 
   /**
-   * @param callback the address that the provider has sent somebody back to, as it is registered there
-   * @throws GatewayError `permission_denied` when it is not the answer to that attempt, or they may not sign in
+   * Completes a sign-in.
+   *
+   * @param callback the URL that the provider redirected to, as registered there
+   * @throws GatewayError `permission_denied` when the callback does not belong to the attempt, or the user may not sign
+   *   in; `store_unavailable` when the provider is unreachable
    */
   async finish(attempt: SignInAttempt, callback: URL): Promise<ExternalIdentity> {
     const settings = this.get(attempt.provider);
-    if (attempt.expiresAt < this.now()) throw denied('It took too long to sign in; try again.');
+    if (attempt.expiresAt < this.now()) throw denied('Sign-in expired after 10 minutes. Start again.');
     const [client, configuration] = await Promise.all([loadClient(), this.#configuration(settings)]);
     let identity: ExternalIdentity;
     try {
@@ -111,12 +127,12 @@ export class IdentityProviders {
           : await fromGitHub(configuration, tokens.access_token, settings.issuer);
     } catch (cause) {
       if (cause instanceof GatewayError) throw cause;
-      throw denied(`${settings.name} did not let you sign in.`, cause);
+      throw denied(`${settings.name} rejected the sign-in. Start again.`, cause);
     }
     const { allowedDomains } = settings;
     const domain = identity.email?.split('@')[1]?.toLowerCase();
     if (allowedDomains.length > 0 && !(domain && allowedDomains.includes(domain))) {
-      throw denied('Only people with certain e-mail addresses may sign in here.');
+      throw denied('Your e-mail domain may not sign in here. Ask an administrator.');
     }
     return identity;
   }
@@ -127,14 +143,14 @@ export class IdentityProviders {
     if (!known) {
       known = configure(settings);
       this.#configurations.set(key, known);
-      // One that fails is tried again the next time.
+      // A failed discovery is retried at the next sign-in.
       known.catch(() => this.#configurations.delete(key));
     }
     return known;
   }
 }
 
-/** Loaded when somebody signs in for the first time. */
+/** Loaded at the first sign-in. */
 const loadClient = () => import('openid-client');
 
 async function configure({ kind, issuer, clientId, clientSecret, name }: IdentityProviderSettings) {
@@ -156,17 +172,19 @@ async function configure({ kind, issuer, clientId, clientSecret, name }: Identit
   }
   try {
     return await client.discovery(new URL(issuer ?? ''), clientId, secret, undefined, {
-      // Plain HTTP is for trying things out on one machine.
+      // Plain HTTP is accepted for loopback addresses only, for tests on one machine.
       execute: LOOPBACK.test(issuer ?? '') ? [client.allowInsecureRequests] : [],
     });
   } catch (cause) {
-    throw new GatewayError('store_unavailable', `${name} can not be reached to sign in with.`, { cause });
+    throw new GatewayError('store_unavailable', `Identity provider "${name}" unreachable. Retry later.`, {
+      cause,
+    });
   }
 }
 
 function fromClaims(claims: Readonly<Record<string, unknown>>, issuer: string): ExternalIdentity {
   const subject = asString(claims.sub);
-  if (subject === undefined) throw denied('The identity provider did not say who you are.');
+  if (subject === undefined) throw denied('The identity provider returned no subject.');
   return {
     issuer,
     subject,
@@ -192,7 +210,7 @@ async function fromGitHub(
     return response.json();
   };
   const user = await get('/user');
-  if (!isRecord(user) || typeof user.id !== 'number') throw denied('GitHub did not say who you are.');
+  if (!isRecord(user) || typeof user.id !== 'number') throw denied('GitHub returned no user id.');
   const emails = await get('/user/emails');
   const addresses: unknown[] = Array.isArray(emails) ? emails : [];
   const primary = addresses.find(

@@ -7,10 +7,10 @@ import { type KeyDocument, type MemberDocument, memberDocument } from './documen
 export type KeyRow = Selectable<TenantTables['api_keys']>;
 export type MemberRow = Selectable<TenantTables['members']>;
 
-/** Without the revision, which is given when it is written. */
+/** A row without its revision, which is assigned when the row is written. */
 export type KeyIndexEntry = Omit<Insertable<ControlTables['key_index']>, 'revision'>;
 
-/** What replicas have to know of a key: by its secret and, for a while after a rotation, by the one before. */
+/** @returns the rows that replicas read: one for the key's secret and, after a rotation, one for the previous secret */
 export function keyIndexRows({ tenant }: TenantScope, key: KeyRow): KeyIndexEntry[] {
   const document: KeyDocument = {
     id: key.id,
@@ -38,7 +38,7 @@ export function keyIndexRows({ tenant }: TenantScope, key: KeyRow): KeyIndexEntr
   return entries;
 }
 
-/** What replicas have to know of a member. */
+/** @returns the row that replicas read */
 export function memberIndexRow({ tenant }: TenantScope, member: MemberRow) {
   const document: MemberDocument = memberDocument.parse({
     kind: member.kind,

@@ -14,24 +14,29 @@ import type { User, Users } from './users.ts';
 
 type InvitationRow = TenantTables['invitations'];
 
+/** An invitation to a tenant. Times are Unix milliseconds. */
 export interface Invitation {
   readonly id: string;
   readonly email: string;
   readonly role: Role;
   readonly state: 'open' | 'accepted' | 'revoked' | 'expired';
+  /** Id of the actor. */
   readonly invitedBy: string;
   readonly createdAt: number;
   readonly expiresAt: number;
 }
 
-/** Who accepts: somebody who is signed in, or who gives a name and password to begin with. */
+/** The accepting user: one who is signed in, or a new one with a name and password. */
 export type Invitee =
   | { readonly kind: 'user'; readonly user: User }
   | { readonly kind: 'new'; readonly name: string; readonly password: string };
 
 const LIFETIME_MS = 7 * 86_400_000;
 
-/** Invitations to become a member of a tenant. The token names the tenant, so that it can be found by it. */
+/**
+ * Invitations to become a member of a tenant. A token is valid once and for 7 days; it ends with the tenant's id, so that
+ * the invitation is found without a search over all tenants.
+ */
 export class Invitations {
   constructor(
     private readonly databases: TenantDatabases,
@@ -42,6 +47,7 @@ export class Invitations {
     private readonly sources: Sources,
   ) {}
 
+  /** @returns invitations by id. @param after the last id of the previous page */
   list(scope: TenantScope, limit: number, after: string | undefined): Promise<Invitation[]> {
     const now = this.sources.clock.wallTime();
     return this.databases.use(scope, async (db) => {
@@ -51,7 +57,7 @@ export class Invitations {
     });
   }
 
-  /** @returns the token, which is not kept */
+  /** @returns the token, of which only a digest is stored. @throws GatewayError `permission_denied` to invite an owner */
   async create(
     scope: TenantScope,
     { email, role }: { readonly email: string; readonly role: Role },
@@ -75,7 +81,7 @@ export class Invitations {
     return { invitation: invitationOf(row, now), token: `${secret}.${scope.tenant}` };
   }
 
-  /** @throws GatewayError `not_found` */
+  /** @throws GatewayError `not_found` when it is not open */
   async revoke(scope: TenantScope, id: string, by: ChangeContext): Promise<void> {
     const now = this.sources.clock.wallTime();
     await this.writer.write(scope, async (transaction) => {
@@ -92,8 +98,10 @@ export class Invitations {
   }
 
   /**
-   * Makes the invitee a member.
-   * @throws GatewayError `not_found` for a token that is unknown, used, revoked or too old; `conflict`
+   * Adds the accepting user to the tenant, and creates the user if necessary.
+   *
+   * @throws GatewayError `not_found` for a token that is unknown, used, revoked or expired; `conflict` when the address is
+   *   another one, a user with it exists, or the user is already a member
    */
   async accept(
     token: string,
@@ -106,7 +114,7 @@ export class Invitations {
     const row = await this.#open(scope, digest);
     const user = await this.#user(row, invitee, by);
     const role = ROLES.find((one) => one === row.role) ?? 'viewer';
-    // The right to add is the inviter's, who has had it.
+    // The inviter had the permission to add a member; accepting needs none.
     const actor: Actor = { ...actorOf(user), roles: new Map([[scope.tenant, 'owner']]) };
     const context = { ...by, actor };
     const member = await this.writer.write(scope, async (transaction, change) => {
@@ -153,11 +161,14 @@ export class Invitations {
   async #user(row: InvitationRow, invitee: Invitee, by: Omit<ChangeContext, 'actor'>): Promise<User> {
     if (invitee.kind === 'user') {
       if (invitee.user.email === row.email) return invitee.user;
-      throw new GatewayError('conflict', 'This invitation is for another address than yours.');
+      throw new GatewayError(
+        'conflict',
+        'This invitation is for another e-mail address. Sign in with that address.',
+      );
     }
     const { name, password } = invitee;
     if (await this.users.findByEmail(row.email)) {
-      throw new GatewayError('conflict', 'Somebody with this address exists already: sign in, then accept.');
+      throw new GatewayError('conflict', 'A user with this address already exists: sign in, then accept.');
     }
     const actor = { id: 'invitee', name, platform: false, roles: new Map(), member: undefined };
     return this.users.create({ email: row.email, name, password }, { ...by, actor });
@@ -176,7 +187,7 @@ function notFoundWithoutTenant(error: unknown): undefined {
 function unknown(): GatewayError {
   return new GatewayError(
     'not_found',
-    'There is no such invitation: it is unknown, or was used, revoked or left too long.',
+    'There is no such invitation: it is unknown, used, revoked or expired.',
   );
 }
 

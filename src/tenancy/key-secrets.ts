@@ -3,25 +3,25 @@ import { hmacSha256Hex, sha256Hex } from '../platform/hash.ts';
 
 const HINT_LENGTH = 12;
 
-/** Turns secrets into what is stored of them. */
+/** Computes the digests of secrets that are stored in their place. */
 export class SecretDigester {
-  /** @param secret known to this installation only: a copy of the database without it does not help to find a key */
+  /** @param secret known to this installation only: without it, a copy of the database does not help to find a key */
   constructor(private readonly secret: string) {}
 
   /**
-   * HMAC-SHA256 of the secret's SHA-256, in hex. The secrets have 192 random bits, so that a slow hash would add nothing
-   * but latency.
+   * @returns HMAC-SHA256 of the secret's SHA-256, 64 hexadecimal digits. Secrets have 192 random bits, so a slow hash
+   *   would only add latency.
    */
   digest(secret: string): string {
     return this.ofPlainDigest(sha256Hex(secret));
   }
 
-  /** Not what is stored: for remembering in this process only. */
+  /** @returns SHA-256 of the secret, for caches within this process; never stored */
   plainDigest(secret: string): string {
     return sha256Hex(secret);
   }
 
-  /** From the plain SHA-256 of a secret, as it was stored of old. */
+  /** @param digest the plain SHA-256 of a secret, as early versions stored it. @returns the same as `digest` */
   ofPlainDigest(digest: string): string {
     return hmacSha256Hex(this.secret, digest);
   }
@@ -36,16 +36,17 @@ const PREFIXES: Readonly<Record<SecretKind, string>> = {
   invitation: 'wr-invite-',
 };
 
-/** A new secret. The prefix tells people and secret scanners what it is. */
+/** @returns a new secret with 192 random bits; its prefix shows its kind, also to secret scanners */
 export function newSecret(kind: SecretKind, random: (bytes: number) => Uint8Array = randomBytes): string {
   return `${PREFIXES[kind]}${Buffer.from(random(24)).toString('hex')}`;
 }
 
+/** @returns the first 12 characters, which identify a key without revealing it */
 export function hintOf(secret: string): string {
   return `${secret.slice(0, HINT_LENGTH)}...`;
 }
 
-/** Compares two digests in a time that does not depend on where they differ. */
+/** Compares two digests in constant time. */
 export function sameDigest(a: string, b: string): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;

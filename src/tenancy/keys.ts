@@ -11,30 +11,33 @@ import type { EmitTenantEvent } from './tenant-events.ts';
 import type { TenantTransaction, TenantWriter } from './tenant-writer.ts';
 import { assertVersion, type SeenVersion } from './versions.ts';
 
-/** An API key as it is known: never its secret. Times are Unix milliseconds. */
+/** An API key without its secret. Times are Unix milliseconds. */
 export interface ApiKey {
   readonly id: string;
   readonly kind: 'admin' | 'api_key';
   readonly name: string;
-  /** The secret's first characters, for people to tell keys apart. */
+  /** The first characters of the secret. */
   readonly hint: string;
+  /** Id of the owner; null for a key of the tenant itself. */
   readonly member: string | null;
   readonly scopes: ScopesDocument;
   readonly limits: readonly LimitDocument[];
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
-  /** The secret of before the last rotation, while it still works. */
+  /** The secret before the last rotation, while it is valid. */
   readonly previous: { readonly hint: string; readonly expiresAt: number } | null;
   readonly lastUsedAt: number | null;
   readonly version: number;
+  /** Id of the actor. */
   readonly createdBy: string;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
 
+/** A new key, or one with a new secret. */
 export interface CreatedKey {
   readonly key: ApiKey;
-  /** Known only now: what is stored can't be turned back into it. */
+  /** Shown once: only its digest is stored. */
   readonly secret: string;
 }
 
@@ -52,14 +55,14 @@ export type KeyChange = Partial<Pick<ApiKey, 'name' | 'scopes' | 'limits' | 'exp
 export interface KeyFilter {
   readonly kind: 'admin' | 'api_key';
   readonly member?: string | undefined;
-  /** `active` are those that work now. */
+  /** `active`: neither revoked nor expired. */
   readonly state?: 'active' | 'revoked' | 'expired' | undefined;
   readonly limit: number;
-  /** The key that was seen last. */
+  /** The last key of the previous page. */
   readonly after?: { readonly at: number; readonly id: string } | undefined;
 }
 
-/** What a change of one key writes and reports. */
+/** The effects of a change of one key. */
 interface KeyDecision {
   readonly set: Partial<KeyRow>;
   /** For the audit trail. */
@@ -67,7 +70,7 @@ interface KeyDecision {
   readonly emit: (emit: EmitTenantEvent) => void;
 }
 
-/** The API keys of tenants. */
+/** Manages the API keys of tenants. Methods reject with GatewayError, UnknownTenantError or the database's error. */
 export class Keys {
   constructor(
     private readonly databases: TenantDatabases,
@@ -76,7 +79,7 @@ export class Keys {
     private readonly sources: Sources,
   ) {}
 
-  /** The newest first. */
+  /** @returns keys, newest first */
   list(scope: TenantScope, { kind, member, state, limit, after }: KeyFilter): Promise<ApiKey[]> {
     const now = this.sources.clock.wallTime();
     return this.databases.use(scope, async (db) => {
@@ -114,6 +117,7 @@ export class Keys {
     );
   }
 
+  /** @throws GatewayError `invalid_request` when the owner is not an active member */
   async create(scope: TenantScope, wanted: NewKey, by: ChangeContext): Promise<CreatedKey> {
     const { kind, name, member = null, scopes = {}, limits = [], expiresAt = null } = wanted;
     const secret = newSecret(kind);
@@ -169,7 +173,7 @@ export class Keys {
     });
   }
 
-  /** Revoking twice keeps the first time. @throws GatewayError `not_found` or `precondition_failed` */
+  /** Revokes a key; a revoked key stays unchanged. @throws GatewayError `not_found` or `precondition_failed` */
   revoke(
     scope: TenantScope,
     kind: ApiKey['kind'],
@@ -190,7 +194,9 @@ export class Keys {
   }
 
   /**
-   * Gives the key a new secret. The old one works on for the grace period; one that was still in its grace period ends.
+   * Gives the key a new secret. The old one stays valid for the grace period; an even older one ends at once.
+   *
+   * @param graceMs milliseconds; 0 ends the old secret at once
    * @throws GatewayError `not_found`, `conflict` for a revoked key, or `precondition_failed`
    */
   async rotate(
@@ -277,7 +283,7 @@ async function assertMember(transaction: TenantTransaction, id: string): Promise
 }
 
 function revoked(): GatewayError {
-  return new GatewayError('conflict', 'This API key has been revoked; make a new one.');
+  return new GatewayError('conflict', 'This API key is revoked. Create a new one.');
 }
 
 function keyOf(row: KeyRow, now: number): ApiKey {

@@ -13,9 +13,9 @@ import { assertVersion, type SeenVersion } from './versions.ts';
 
 export type MemberKind = 'user' | 'service_account';
 
-/** A person, or an account of a service, within a tenant. */
+/** A user or service account within a tenant. Times are Unix milliseconds. */
 export interface Member {
-  /** Of a person: the same in all its tenants. */
+  /** For a user, the same in all tenants. */
   readonly id: string;
   readonly kind: MemberKind;
   readonly email: string | null;
@@ -44,10 +44,11 @@ export interface MemberFilter {
   readonly role?: string | undefined;
   readonly status?: string | undefined;
   readonly limit: number;
+  /** The last id of the previous page. */
   readonly after?: string | undefined;
 }
 
-/** Who belongs to a tenant. */
+/** Manages the members of tenants. Methods reject with GatewayError, UnknownTenantError or the database's error. */
 export class Members {
   constructor(
     private readonly databases: TenantDatabases,
@@ -55,6 +56,7 @@ export class Members {
     private readonly sources: Sources,
   ) {}
 
+  /** @returns members by id */
   list(scope: TenantScope, { kind, role, status, limit, after }: MemberFilter): Promise<Member[]> {
     return this.databases.use(scope, async (db) => {
       let query = db
@@ -76,7 +78,7 @@ export class Members {
     return this.databases.use(scope, async (db) => memberOf(await memberRow(db, id)));
   }
 
-  /** @throws GatewayError `conflict` for who is a member already, `permission_denied` for an owner made by none */
+  /** @throws GatewayError `conflict` for an existing member, `permission_denied` to add an owner without `owners:write` */
   add(scope: TenantScope, wanted: NewMember, by: ChangeContext): Promise<Member> {
     return this.writer.write(scope, async (transaction, change) => {
       const member = await this.insert(transaction, scope, wanted, by);
@@ -87,7 +89,7 @@ export class Members {
     });
   }
 
-  /** Adds a member within a change that is more than that. The caller tells of it. */
+  /** Adds a member within a larger change. The caller calls `touched` and `emit`. @throws like `add` */
   async insert(
     transaction: TenantTransaction,
     { tenant }: TenantScope,
@@ -101,7 +103,7 @@ export class Members {
       .where('id', '=', id)
       .executeTakeFirst();
     if (before && before.status !== 'removed') {
-      throw new GatewayError('conflict', `${email ?? name} is a member of this tenant already.`);
+      throw new GatewayError('conflict', `${email ?? name} is already a member of this tenant.`);
     }
     const now = this.sources.clock.wallTime();
     const row: MemberRow = {
@@ -122,7 +124,7 @@ export class Members {
 
   /**
    * @throws GatewayError `not_found`, `precondition_failed`, `conflict` when no owner would be left, or
-   *   `permission_denied` when an owner is made or unmade by somebody who is none
+   *   `permission_denied` to change an owner, or the role owner, without `owners:write`
    */
   update(
     scope: TenantScope,
@@ -137,8 +139,8 @@ export class Members {
       const before = memberOf(row);
       const after = { ...before, ...wanted };
       const owner = before.role === 'owner' || after.role === 'owner';
-      const mighty = before.role !== after.role || before.status !== after.status;
-      if (owner && mighty) assertAllowed(by.actor, 'owners:write', scope.tenant);
+      const privileged = before.role !== after.role || before.status !== after.status;
+      if (owner && privileged) assertAllowed(by.actor, 'owners:write', scope.tenant);
       if (before.role === 'owner' && before.status === 'active')
         if (after.role !== 'owner' || after.status !== 'active') await assertAnotherOwner(transaction, id);
       const set = {
@@ -168,7 +170,8 @@ export class Members {
   }
 
   /**
-   * Removes a member; its keys stop working. What it has used stays counted under its id; its name and address go.
+   * Removes a member and revokes its keys. Its usage stays under its id; its name and address are deleted.
+   *
    * @throws GatewayError like `update`
    */
   remove(scope: TenantScope, id: string, seen: SeenVersion, by: ChangeContext): Promise<void> {
@@ -227,7 +230,7 @@ async function memberRow(db: TenantDatabase, id: string): Promise<MemberRow> {
   return row;
 }
 
-/** A tenant that had an owner keeps one: else nobody of its own could ever make another. */
+/** A tenant keeps at least one owner, because only owners appoint owners. @throws GatewayError `conflict` */
 async function assertAnotherOwner(transaction: TenantTransaction, id: string): Promise<void> {
   const other = await transaction
     .selectFrom('members')
@@ -237,10 +240,7 @@ async function assertAnotherOwner(transaction: TenantTransaction, id: string): P
     .where('id', '<>', id)
     .executeTakeFirst();
   if (other) return;
-  throw new GatewayError(
-    'conflict',
-    'This is the last owner of the tenant: make somebody else an owner first.',
-  );
+  throw new GatewayError('conflict', 'This is the last owner of the tenant: appoint another owner first.');
 }
 
 function fields({ name, role, status, limits }: Member) {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 export const TENANT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 export const TENANT_ID_RULE =
-  'must be 1 to 63 small letters, digits, "-" and "_", and begin with a letter or digit';
+  'must be 1 to 63 lowercase letters, digits, "-" and "_", and begin with a letter or digit';
 
 const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._@&'(),/+-]{0,99}$/u;
 export const NAME_RULE =
@@ -13,7 +13,7 @@ const TAG = /^[A-Za-z0-9][A-Za-z0-9_.:=/@-]{0,99}$/;
 
 export const tenantId = z.string().regex(TENANT_ID, TENANT_ID_RULE);
 export const personName = z.string().trim().regex(NAME, NAME_RULE);
-/** In lower case: people who write their address in two ways are one. */
+/** Converted to lower case, so that one address is one user. */
 export const email = z
   .string()
   .trim()
@@ -29,13 +29,13 @@ export const tag = z
   .regex(TAG, 'must have 1 to 100 letters, digits and _ . : = / @ -, and begin with a letter or digit');
 
 function isTimeZone(value: string): boolean {
-  // Offsets such as +01:00 are understood by the runtime, but are no zones: they know no summer time.
+  // The runtime accepts offsets such as +01:00, which are not time zones: they have no daylight-saving time.
   if (!/^[A-Za-z]/.test(value)) return false;
   try {
     new Intl.DateTimeFormat('en', { timeZone: value });
     return true;
   } catch {
-    // The only way in which the runtime tells.
+    // The constructor throws for an unknown zone; there is no other check.
     return false;
   }
 }

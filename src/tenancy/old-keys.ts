@@ -13,8 +13,8 @@ export interface KeyImportTarget {
 }
 
 /**
- * Takes over the keys of before there were tenants: their secrets go on working. A key of a tenant that nobody has made
- * is taken over by the default one.
+ * Imports the keys of versions before tenants; their secrets stay valid. Keys of a tenant that does not exist become keys
+ * of the default tenant. An interrupted import continues at the next start.
  */
 export async function importOldKeys({ control, access, writer, digester }: KeyImportTarget): Promise<void> {
   const old = await control.selectFrom('api_keys').selectAll().execute();

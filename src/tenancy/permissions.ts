@@ -1,32 +1,32 @@
-/** Everything that somebody may be allowed to do. Nothing else decides what a role may. */
+/** All permissions, with their descriptions in the admin API. `ROLE_PERMISSIONS` assigns them to roles. */
 export const PERMISSIONS = {
   'inference:use': 'Send requests to models.',
   'tenant:read': 'See the tenant and its limits.',
   'tenant:write': 'Change the tenant’s name and time zone.',
   'limits:write': 'Change limits, quotas and budgets within the tenant.',
-  'members:read': 'See who belongs to the tenant.',
+  'members:read': 'See the members of the tenant.',
   'members:write': 'Invite, change and remove members and service accounts.',
-  'owners:write': 'Make somebody an owner, or an owner something else.',
+  'owners:write': 'Appoint owners, and change or remove them.',
   'keys:read': 'See all API keys (never their secrets).',
   'keys:write': 'Create, change, rotate and revoke any API key.',
-  'keys:own': 'Do so with one’s own API keys.',
+  'keys:own': 'Create, change, rotate and revoke one’s own API keys.',
   'usage:read': 'See usage and cost.',
   'billing:read': 'See budgets, prices and invoices.',
   'billing:write': 'Change budgets and billing details.',
   'audit:read': 'See the audit trail.',
   'tenants:list': 'See all tenants.',
   'tenants:create': 'Create tenants.',
-  'tenants:delete': 'Remove tenants with their data.',
+  'tenants:delete': 'Delete tenants with their data.',
   'tenants:assign': 'Change a tenant’s tier, status and own limits.',
-  'users:read': 'See everybody who can sign in.',
-  'users:write': 'Create, change and remove people who can sign in.',
-  'platform:read': 'See the condition of targets, engines and experiments.',
-  'platform:write': 'Decide over targets, engines and experiments; make admin keys.',
+  'users:read': 'See all users.',
+  'users:write': 'Create, change and delete users.',
+  'platform:read': 'See the state of targets, engines and experiments.',
+  'platform:write': 'Control targets, engines and experiments; create admin keys.',
 } as const satisfies Record<string, string>;
 
 export type Permission = keyof typeof PERMISSIONS;
 
-/** Roles within a tenant, the mightiest first. */
+/** Roles within a tenant, from most to fewest permissions. */
 export const ROLES = ['owner', 'admin', 'developer', 'billing', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 

@@ -6,31 +6,37 @@ import { newSecret, type SecretDigester } from './key-secrets.ts';
 
 type SessionRow = Selectable<ControlTables['sessions']>;
 
-/** Somebody's being signed in, in one browser. Times are Unix milliseconds. */
+/** A signed-in session of one user in one browser. Times are Unix milliseconds. */
 export interface Session {
   readonly id: string;
   readonly user: string;
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly lastSeenAt: number;
+  /** IP address at sign-in. */
   readonly address: string;
+  /** User-Agent header at sign-in, at most 200 characters. */
   readonly agent: string;
 }
 
-/** A session is noted as seen no more often. */
+/** Minimum interval between updates of `lastSeenAt`. */
 const LAST_SEEN_INTERVAL_MS = 60_000;
 const MAX_AGENT_LENGTH = 200;
 
-/** Who is signed in. Looked up each time, so that one that was ended is ended everywhere at once. */
+/**
+ * Sessions in the control database. Each request reads its session, so that an ended session is invalid on all gateways
+ * at once. Fails closed with the database's error.
+ */
 export class Sessions {
   constructor(
     private readonly db: Kysely<ControlTables>,
     private readonly digester: SecretDigester,
     private readonly sources: Sources,
-    /** How long somebody stays signed in. */
+    /** Lifetime of new sessions. */
     private readonly lifetimeMs: () => number,
   ) {}
 
+  /** @returns the session, and its secret, of which only a digest is stored */
   async begin(
     user: string,
     address: string,
@@ -53,7 +59,7 @@ export class Sessions {
     return { session: sessionOf(row), secret };
   }
 
-  /** The session that a secret belongs to, if it is going on. */
+  /** @returns the session of a secret; undefined when it is unknown, ended or expired */
   async find(secret: string): Promise<Session | undefined> {
     const now = this.sources.clock.wallTime();
     const row = await this.db
@@ -70,7 +76,7 @@ export class Sessions {
     return sessionOf(row);
   }
 
-  /** Those of a person that are going on, the newest first. */
+  /** @returns the user's current sessions, newest first */
   async list(user: string): Promise<Session[]> {
     const rows = await this.db
       .selectFrom('sessions')
@@ -83,7 +89,7 @@ export class Sessions {
     return rows.map(sessionOf);
   }
 
-  /** @throws GatewayError `not_found` when that person has no such session */
+  /** @throws GatewayError `not_found` when the user has no such session */
   async end(user: string, id: string): Promise<void> {
     const { numUpdatedRows } = await this.db
       .updateTable('sessions')
@@ -95,7 +101,7 @@ export class Sessions {
     if (numUpdatedRows === 0n) throw new GatewayError('not_found', 'There is no such session.');
   }
 
-  /** Forgets those that are over. */
+  /** Deletes expired sessions. @returns their number */
   async deleteExpired(): Promise<number> {
     const now = this.sources.clock.wallTime();
     const { numDeletedRows } = await this.db

@@ -13,7 +13,7 @@ const actor: Actor = { id: 'user:1', name: 'U', platform: true, roles: new Map()
 const BY: ChangeContext = { actor, address: '', requestId: 'req_1' };
 const DAY_MS = 24 * 60 * 60_000;
 
-/** Keeps what it is given, until it is told to fail. */
+/** Keeps delivered events; rejects deliveries while `failing` is set. */
 class RecordingSink implements TenantEventSink {
   readonly delivered: TenantEvent[] = [];
   readonly failures: [string, unknown][] = [];

@@ -48,9 +48,12 @@ export class TenantWriter {
   constructor(private readonly options: TenantWriterOptions) {}
 
   /**
-   * Makes one change. Changes of one tenant are made one after the other.
+   * Makes one change in a transaction. Changes of one tenant run one after another.
+   *
    * @param work calls `touched` for each key and member that it changes
-   * @throws whatever `work` throws; nothing is changed then
+   * @returns what `work` returns, after the change is committed and published
+   * @throws what `work` throws, UnknownTenantError, or the database's error; nothing is changed then, unless the failure
+   *   occurred after the commit, while publishing: then the next `publish` completes it
    */
   async write<T>(
     scope: TenantScope,
@@ -85,7 +88,7 @@ export class TenantWriter {
     return result;
   }
 
-  /** Publishes what earlier changes of a tenant have left: touched rows, then events. */
+  /** Publishes committed changes that are not published yet: touched rows, then events. */
   async publish(scope: TenantScope): Promise<void> {
     await this.#publishRows(scope);
     await this.deliverEvents(scope);
@@ -111,7 +114,7 @@ export class TenantWriter {
     return delivery;
   }
 
-  /** Resolves when no delivery is under way. */
+  /** Resolves when no delivery is in progress. */
   async idle(): Promise<void> {
     await Promise.all(this.#deliveries.values());
   }

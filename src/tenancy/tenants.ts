@@ -12,12 +12,13 @@ import { assertVersion, type SeenVersion } from './versions.ts';
 
 type TenantRow = Selectable<ControlTables['tenants']>;
 
+/** A tenant that is not deleted. Times are Unix milliseconds. */
 export interface Tenant {
   readonly id: string;
   readonly name: string;
   readonly status: 'active' | 'suspended';
   readonly tier: string | null;
-  /** Which configured server its database is on; empty for the default one. */
+  /** Id of the configured server with its database; empty for the default one. */
   readonly server: string;
   readonly document: TenantDocument;
   readonly version: number;
@@ -41,22 +42,24 @@ export interface TenantFilter {
   /** Part of the id or name. */
   readonly search?: string | undefined;
   readonly limit: number;
-  /** The id that was seen last. */
+  /** The last id of the previous page. */
   readonly after?: string | undefined;
 }
 
-/** Of names; the rest is chance, so that a tenant that is made anew gets another database. */
+/** Characters of the tenant's id in its database's name; a random suffix makes the names of recreated tenants differ. */
 const DATABASE_NAME_LENGTH = 40;
 
-/** Tenants, each with a database of its own. */
+/** Manages tenants, each with its own database. Methods reject with GatewayError or the database's error. */
 export class Tenants {
   constructor(
     private readonly control: Kysely<ControlTables>,
     private readonly databases: TenantDatabases,
     private readonly sources: Sources,
+    /** Called after each committed change. */
     private readonly onChanged: () => Promise<void>,
   ) {}
 
+  /** @returns tenants by id */
   async list({ status, tier, search, limit, after }: TenantFilter): Promise<Tenant[]> {
     const rows = await this.control
       .selectFrom('tenants')
@@ -86,8 +89,9 @@ export class Tenants {
   }
 
   /**
-   * Makes a tenant and its database. When the database can't be made, there is no tenant either.
-   * @throws GatewayError `conflict` when there is one of this id
+   * Creates a tenant and its database. When either fails, neither exists.
+   *
+   * @throws GatewayError `conflict` when the id is in use
    */
   async create({ id, name, tier, server = '', document }: NewTenant, by: ChangeContext): Promise<Tenant> {
     const now = this.sources.clock.wallTime();
@@ -108,7 +112,7 @@ export class Tenants {
         const { numInsertedOrUpdatedRows } = await transaction
           .insertInto('tenants')
           .values(row)
-          // One that was removed leaves its row behind; its name is free again.
+          // A deleted tenant keeps its row, but its id can be used again.
           .onConflict((conflict) =>
             conflict.column('id').doUpdateSet(row).where('tenants.deleted_at', 'is not', null),
           )
@@ -158,12 +162,17 @@ export class Tenants {
   }
 
   /**
-   * Removes a tenant with all its data. Its keys stop working first; its database goes then, and if that fails now, later.
-   * @throws GatewayError `not_found`, `precondition_failed`, or `conflict` for the tenant that can't be removed
+   * Deletes a tenant with its data: first its keys become invalid, then its database is deleted. If deleting the database
+   * fails, `dropRemoved` retries it.
+   *
+   * @throws GatewayError `not_found`, `precondition_failed`, or `conflict` for the default tenant
    */
   async remove(id: string, seen: SeenVersion, by: ChangeContext): Promise<void> {
     if (id === DEFAULT_TENANT) {
-      throw new GatewayError('conflict', 'The default tenant can not be removed: the admin key acts as it.');
+      throw new GatewayError(
+        'conflict',
+        'The default tenant cannot be deleted: the admin key belongs to it.',
+      );
     }
     await change(this.control, async (transaction, revision) => {
       const row = await this.#row(transaction, id);
@@ -191,7 +200,7 @@ export class Tenants {
     await this.dropRemoved();
   }
 
-  /** Removes the databases of tenants that are gone. @returns how many there were */
+  /** Deletes the databases of deleted tenants. @returns their number */
   async dropRemoved(): Promise<number> {
     const rows = await this.control
       .selectFrom('tenants')
@@ -233,13 +242,13 @@ export class Tenants {
   }
 
   #databaseName(tenant: string): string {
-    const chance = this.sources.newId('').slice(-10);
-    return `weir_${tenant.replaceAll('-', '_').slice(0, DATABASE_NAME_LENGTH)}_${chance}`;
+    const suffix = this.sources.newId('').slice(-10);
+    return `weir_${tenant.replaceAll('-', '_').slice(0, DATABASE_NAME_LENGTH)}_${suffix}`;
   }
 }
 
 function taken(id: string): GatewayError {
-  return new GatewayError('conflict', `There is a tenant "${id}" already.`, { param: 'id' });
+  return new GatewayError('conflict', `Tenant "${id}" already exists.`, { param: 'id' });
 }
 
 function describe({ name, status, tier }: Tenant) {

@@ -3,16 +3,18 @@ import { GatewayError } from '../core/errors.ts';
 import { asString } from '../core/json.ts';
 import { sha256Hex } from '../platform/hash.ts';
 
-/** An issuer whose tokens are accepted in place of API keys. */
+/** A configured issuer whose tokens are accepted instead of API keys. */
 export interface TrustedIssuer {
   readonly issuer: string;
   readonly jwksUrl: string;
   readonly audience: string;
+  /** Claim with the tenant's id; null for none. */
   readonly tenantClaim: string | null;
+  /** Tenant of tokens without that claim; null rejects them. */
   readonly tenant: string | null;
 }
 
-/** Whom a token stands for: a key of ours, or somebody that another issuer knows. */
+/** The subject of a token: an API key, or a caller whom a trusted issuer authenticated. */
 export type TokenSubject =
   | { readonly kind: 'key'; readonly tenant: string; readonly keyId: string }
   | { readonly kind: 'foreign'; readonly tenant: string; readonly id: string; readonly name: string };
@@ -25,20 +27,25 @@ interface Verified {
 
 const ISSUER = 'weir';
 const AUDIENCE = 'weir';
-/** Tokens that were found good and are remembered, so that each is verified once. */
+/** Bounds the cache of verified tokens. */
 const MAX_KNOWN = 10_000;
 const JWT_PATTERN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-/** Loaded with the first token: most gateways see keys only. */
+/** Loaded with the first token, because most gateways get API keys only. */
 const loadJose = () => import('jose');
 
-/** Short-lived tokens in place of API keys: those that are given out here, and those of other issuers. */
+/**
+ * Short-lived tokens (JWT) instead of API keys: those that Weir issues, signed with HS256, and those of trusted issuers.
+ *
+ * @see https://datatracker.ietf.org/doc/html/rfc7519
+ */
 export class Tokens {
   readonly #key: Uint8Array;
   readonly #known = new Map<string, Verified>();
   readonly #keySets = new Map<string, ReturnType<typeof jose.createRemoteJWKSet>>();
 
   constructor(
+    /** The installation's secret, from which the signing key is derived. */
     secret: string,
     private readonly issuers: () => readonly TrustedIssuer[],
     /** Unix milliseconds. */
@@ -47,12 +54,16 @@ export class Tokens {
     this.#key = new TextEncoder().encode(sha256Hex(`weir tokens ${secret}`));
   }
 
-  /** Whether a presented secret is a token, and no key. */
+  /** @returns true when a secret has the form of a token, not of an API key */
   static isToken(secret: string): boolean {
     return JWT_PATTERN.test(secret);
   }
 
-  /** A token that stands for a key. It ends with the key, if that ends earlier. */
+  /**
+   * Issues a token for a key. The token becomes invalid with the key.
+   *
+   * @returns the token, and its expiry in Unix milliseconds
+   */
   async issue(
     tenant: string,
     keyId: string,
@@ -72,13 +83,13 @@ export class Tokens {
     return { token, expiresAt: until * 1000 };
   }
 
-  /** What is known of a token that was verified before; nothing where it has to be verified. */
+  /** @returns the subject of a token that was verified before and has not expired; undefined when it must be verified */
   known(token: string): TokenSubject | undefined {
     const found = this.#known.get(token);
     return found && found.expiresAt > this.now() ? found.subject : undefined;
   }
 
-  /** @throws GatewayError `invalid_api_key` */
+  /** Verifies signature, issuer, audience and expiry. @throws GatewayError `invalid_api_key` */
   async verify(token: string): Promise<TokenSubject> {
     let verified: Verified;
     const library = await loadJose();

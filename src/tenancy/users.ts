@@ -7,12 +7,14 @@ import { assertVersion, type SeenVersion } from './versions.ts';
 
 type UserRow = Selectable<ControlTables['users']>;
 
-/** Somebody who can sign in. */
+/** A user, who can sign in. Times are Unix milliseconds. */
 export interface User {
   readonly id: string;
+  /** In lower case. */
   readonly email: string;
   readonly name: string;
   readonly hasPassword: boolean;
+  /** Has every permission in every tenant. */
   readonly platformAdmin: boolean;
   readonly status: 'active' | 'suspended';
   readonly version: number;
@@ -31,12 +33,13 @@ export type UserChange = Partial<Pick<User, 'name' | 'status' | 'platformAdmin'>
   readonly password?: string | undefined;
 };
 
+/** Hashes passwords with argon2id. */
 export interface Passwords {
   hash(password: string): Promise<string>;
   verify(password: string, hash: string): Promise<boolean>;
 }
 
-/** People, whatever tenants they belong to. */
+/** Manages users of all tenants, in the control database. Methods reject with GatewayError or the database's error. */
 export class Users {
   constructor(
     private readonly db: Kysely<ControlTables>,
@@ -44,6 +47,7 @@ export class Users {
     private readonly sources: Sources,
   ) {}
 
+  /** @returns users by id. @param filter `search` matches part of the address; `after` is the last id of the previous page */
   async list(filter: {
     readonly search?: string | undefined;
     readonly limit: number;
@@ -62,6 +66,7 @@ export class Users {
     return userOf(await this.#row(this.db, id));
   }
 
+  /** @param email in lower case */
   async findByEmail(email: string): Promise<User | undefined> {
     const row = await this.db.selectFrom('users').selectAll().where('email', '=', email).executeTakeFirst();
     return row && userOf(row);
@@ -71,11 +76,14 @@ export class Users {
   async requireByEmail(email: string): Promise<User> {
     const user = await this.findByEmail(email);
     if (!user)
-      throw new GatewayError('not_found', `Nobody with the address ${email} can sign in here; invite them.`);
+      throw new GatewayError(
+        'not_found',
+        `There is no user with the address ${email}. Send an invitation instead.`,
+      );
     return user;
   }
 
-  /** @throws GatewayError `conflict` when somebody has this address */
+  /** @throws GatewayError `conflict` when the address is in use */
   async create({ email, name, password, platformAdmin = false }: NewUser, by: ChangeContext): Promise<User> {
     const now = this.sources.clock.wallTime();
     const row: UserRow = {
@@ -91,7 +99,7 @@ export class Users {
         .onConflict((conflict) => conflict.column('email').doNothing())
         .executeTakeFirstOrThrow();
       if (numInsertedOrUpdatedRows === 0n) {
-        throw new GatewayError('conflict', `Somebody with the address ${email} exists already.`, {
+        throw new GatewayError('conflict', `A user with the address ${email} already exists.`, {
           param: 'email',
         });
       }
@@ -107,7 +115,7 @@ export class Users {
     return userOf(row);
   }
 
-  /** @throws GatewayError `not_found` or `precondition_failed` */
+  /** A new password or a suspension ends the user's sessions. @throws GatewayError `not_found` or `precondition_failed` */
   async update(id: string, wanted: UserChange, seen: SeenVersion, by: ChangeContext): Promise<User> {
     const password = wanted.password === undefined ? undefined : await this.passwords.hash(wanted.password);
     return this.db.transaction().execute(async (transaction) => {
@@ -129,9 +137,8 @@ export class Users {
         .where('id', '=', id)
         .where('version', '=', row.version)
         .executeTakeFirstOrThrow();
-      // Somebody else was faster in between.
+      // Another change was committed in between.
       if (numUpdatedRows === 0n) assertVersion(row.version, row.version + 1);
-      // A new password, or none who may sign in any more, ends what was begun with the old one.
       if (password !== undefined || after.status === 'suspended') await this.#endSessions(transaction, id);
       await writeAudit(
         transaction,
@@ -144,7 +151,7 @@ export class Users {
     });
   }
 
-  /** Removes somebody for good. The caller sees to memberships first. @throws GatewayError `not_found` or `precondition_failed` */
+  /** Deletes a user. The caller removes memberships first. @throws GatewayError `not_found` or `precondition_failed` */
   async remove(id: string, seen: SeenVersion, by: ChangeContext): Promise<void> {
     await this.db.transaction().execute(async (transaction) => {
       const row = await this.#row(transaction, id);
@@ -156,16 +163,16 @@ export class Users {
     });
   }
 
-  /** Whoever has this address and password, and may sign in. It takes as long when there is nobody. */
+  /** @returns the active user with this address and password; takes the same time for an unknown address */
   async withPassword(email: string, password: string): Promise<User | undefined> {
     const row = await this.db.selectFrom('users').selectAll().where('email', '=', email).executeTakeFirst();
-    this.#nobody ??= this.passwords.hash('nobody has this password');
-    const matches = await this.passwords.verify(password, row?.password ?? (await this.#nobody));
+    this.#dummyHash ??= this.passwords.hash('no user has this password');
+    const matches = await this.passwords.verify(password, row?.password ?? (await this.#dummyHash));
     return row && row.password !== null && matches && row.status === 'active' ? userOf(row) : undefined;
   }
-  #nobody: Promise<string> | undefined;
+  #dummyHash: Promise<string> | undefined;
 
-  /** Whom another identity provider knows by this subject. */
+  /** @returns the user to whom an identity is linked */
   async withIdentity(issuer: string, subject: string): Promise<User | undefined> {
     const row = await this.db
       .selectFrom('federated_identities')
@@ -184,7 +191,7 @@ export class Users {
     return userOf(row);
   }
 
-  /** From now on that identity is this person. */
+  /** Links an identity to a user, who can then sign in with it. */
   async linkIdentity(id: string, issuer: string, subject: string, email: string | null): Promise<void> {
     const now = this.sources.clock.wallTime();
     await this.db

@@ -6,7 +6,7 @@ import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { AuditTrails } from '../../tenancy/audit-trails.ts';
-import type { IdempotentAnswers } from '../../tenancy/idempotency.ts';
+import type { IdempotentResponses } from '../../tenancy/idempotency.ts';
 import type { Invitations } from '../../tenancy/invitations.ts';
 import type { Keys } from '../../tenancy/keys.ts';
 import type { Members } from '../../tenancy/members.ts';
@@ -27,7 +27,7 @@ export interface AdminServices {
   readonly audit: AuditTrails;
   readonly usage: SqlUsageStore;
   readonly limiter: Limiter;
-  readonly idempotency: IdempotentAnswers;
+  readonly idempotency: IdempotentResponses;
   /** Names of the tiers and database servers that tenants can be given. */
   readonly tiers: () => readonly string[];
   readonly tierLimits: () => Tiers;
