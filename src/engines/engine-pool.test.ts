@@ -114,7 +114,7 @@ function create(specs: readonly EngineSpec[], settings: Partial<EnginePoolSettin
 }
 
 describe('an engine', () => {
-  test('is started when it is first asked for, and answers when it is well', async () => {
+  test('is started by the first request, which continues when it is healthy', async () => {
     const { ask, pass, well, processes, states, portOf, story, pool } = create([
       spec('a', { env: { URL: 'http://h:{port}' } }),
     ]);
@@ -133,7 +133,7 @@ describe('an engine', () => {
     expect(pool.isReady('a')).toBe(true);
   });
 
-  test('that never becomes healthy is told of, and is not tried again at once', async () => {
+  test('that never becomes healthy is reported, and is restarted after a backoff', async () => {
     const { ask, pass, states, story, processes } = create([spec('a')]);
     const first = ask('a');
     await pass(6_000);
@@ -151,7 +151,7 @@ describe('an engine', () => {
     expect(story.length).toBe(processes.length);
   });
 
-  test('that ends, can not be started, or whose port is taken, says so', async () => {
+  test('that exits, cannot be started, or whose port is in use, reports the reason', async () => {
     const { ask, pass, processes, taken, portOf } = create([spec('a'), spec('b')], { maxLoaded: 2 });
     const crashed = ask('a');
     await pass(250);
@@ -165,7 +165,7 @@ describe('an engine', () => {
     expect(processes.length).toBe(1);
   });
 
-  test('that crashes in use is started again, each time a little later', async () => {
+  test('that crashes in use is restarted with a growing backoff', async () => {
     const { ask, pass, processes, well, portOf, pool, clock } = create([spec('a')]);
     well.add(portOf('a'));
     ask('a');
@@ -185,7 +185,7 @@ describe('an engine', () => {
     expect(pool.list()).toMatchObject([{ failures: 3, loads: 4, lastFailure: 'ended with code 1' }]);
   });
 
-  test('that hangs is ended and started again', async () => {
+  test('that hangs is killed and restarted', async () => {
     const { ask, pass, processes, well, portOf, story } = create([spec('a', { env: { STUBBORN: '1' } })]);
     well.add(portOf('a'));
     ask('a');
@@ -199,7 +199,7 @@ describe('an engine', () => {
     expect([processes.length, story.at(-1)]).toEqual([2, expect.stringMatching(/^a loaded/)]);
   });
 
-  test('that nobody uses is stopped; one that is in use is not', async () => {
+  test('that is idle is stopped; one in use is not', async () => {
     const { ask, pass, states, well, portOf, sending, story } = create([spec('a')]);
     well.add(portOf('a'));
     ask('a');
@@ -213,7 +213,7 @@ describe('an engine', () => {
     expect([states(), story.at(-1)]).toEqual(['a stopped', 'a stopped: idle timeout']);
   });
 
-  test('is started with the gateway when it is to be, and kept', async () => {
+  test('with preload is started with the gateway, and stays loaded', async () => {
     const { pass, states, well, portOf } = create([spec('a', { preload: true })]);
     well.add(portOf('a'));
     await pass(500);
@@ -223,8 +223,8 @@ describe('an engine', () => {
   });
 });
 
-describe('engines for which there is not room enough', () => {
-  test('the least recently used idle one gives way', async () => {
+describe('more engines than may be loaded', () => {
+  test('the least recently used idle engine is evicted', async () => {
     const { ask, pass, states, well, portOf, story } = create([spec('a'), spec('b'), spec('c')], {
       maxLoaded: 2,
     });
@@ -240,7 +240,7 @@ describe('engines for which there is not room enough', () => {
     expect(story).toContain('b stopped: evicted for another engine');
   });
 
-  test('one in use gives way when what is in flight has ended; those who come meanwhile wait for its next turn', async () => {
+  test('an engine in use is evicted when it is idle; requests that arrive meanwhile wait for its next load', async () => {
     const { ask, pass, states, well, portOf, sending } = create([spec('a'), spec('b')]);
     for (const id of ['a', 'b']) well.add(portOf(id));
     ask('a');
@@ -262,7 +262,7 @@ describe('engines for which there is not room enough', () => {
     expect([late.end.how, states()]).toEqual(['ready', 'a ready, b stopped']);
   });
 
-  test('never more are loaded than may be, whatever is asked for', async () => {
+  test('the limit of loaded engines always holds', async () => {
     const ids = ['a', 'b', 'c', 'd'];
     const { ask, pass, pool, well, portOf, processes, sending } = create(
       ids.map((id) => spec(id)),
@@ -290,7 +290,7 @@ describe('engines for which there is not room enough', () => {
   });
 });
 
-test('who stops waiting is forgotten; who waits when the gateway stops is told', async () => {
+test('a cancelled wait is dropped; requests that wait at shutdown fail', async () => {
   const { ask, pool, pass, processes } = create([spec('a')]);
   const [gone, there] = [ask('a'), ask('a')];
   await pass(250);
@@ -302,7 +302,7 @@ test('who stops waiting is forgotten; who waits when the gateway stops is told',
   expect(ask('a').end.how).toContain('The gateway is stopping.');
 });
 
-test('a changed engine starts anew when nobody uses it, a removed one is stopped then', async () => {
+test('a changed engine is restarted when it is idle, and a removed one is stopped', async () => {
   const { ask, pool, pass, processes, well, portOf, sending } = create([spec('a'), spec('b')], {
     maxLoaded: 2,
   });
@@ -322,7 +322,7 @@ test('a changed engine starts anew when nobody uses it, a removed one is stopped
   expect(() => pool.ensureLoaded('b')).toThrow('Engine "b" is not configured: a reload removed it.');
 });
 
-test('operators load and unload', async () => {
+test('operators load and unload engines', async () => {
   const { pool, pass, well, portOf, states } = create([spec('a')]);
   well.add(portOf('a'));
   expect([pool.load('a'), pool.load('x'), pool.unload('x')]).toEqual([true, false, false]);

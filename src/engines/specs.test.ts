@@ -11,7 +11,7 @@ engines:
     - { id: b, command: [other] }
 `;
 
-test('engines have the environment of the gateway, without what is private to it, and their GPUs', () => {
+test('engines inherit the environment without private variables, and get their GPUs', () => {
   const { config } = loadText(CONFIG);
   const env = {
     PATH: '/bin',
@@ -49,7 +49,7 @@ test('engines have the environment of the gateway, without what is private to it
   });
 });
 
-test('an engine is a provider that targets may name, and no other may have its name', () => {
+test('an engine is a provider for targets, and its id is unique', () => {
   const target = 'models: [{ id: m, targets: [{ provider: a, model: x }] }]\n';
   expect(() => loadText(`providers: []\n${CONFIG}${target}`)).not.toThrow();
   expect(() => loadText(`providers: [{ id: a, kind: openai }]\n${CONFIG}`)).toThrow(

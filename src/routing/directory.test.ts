@@ -52,7 +52,7 @@ describe('resolve', () => {
     },
   );
 
-  test('sees what providers report later', () => {
+  test('uses models that providers report later', () => {
     const { directory, discovered } = create();
     expect(directory.resolve('late')).toBeUndefined();
     discovered.set('a', reported('late'));
@@ -60,11 +60,11 @@ describe('resolve', () => {
   });
 });
 
-test('a definition that names an unknown provider is refused', () => {
+test('a definition with an unknown provider is rejected', () => {
   expect(() => new ModelDirectory([DEFINITION], [], () => new Map())).toThrow(UnknownProviderError);
 });
 
-test('list has configured names first, and each name once', () => {
+test('the list has configured names first, and each name once', () => {
   const { directory } = create({ a: reported('known', 'more'), b: reported('more', 'chat') });
   expect(directory.list()).toEqual([
     { id: 'chat', ownedBy: 'a' },
@@ -85,7 +85,7 @@ describe('suggest', () => {
     expect(directory.suggest(name).slice(0, Math.max(2, wanted.length))).toEqual(wanted);
   });
 
-  test('is quick and empty for endless names', () => {
+  test('is fast and empty for very long names', () => {
     expect(directory.suggest('z'.repeat(1_000_000))).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ const known = (discovery: ModelDiscovery) =>
   Object.fromEntries([...discovery.current].map(([id, models]) => [id, models.map((model) => model.id)]));
 
 describe('ModelDiscovery', () => {
-  test('asks those that are to be asked', async () => {
+  test('requests the lists of providers with discovery only', async () => {
     const discovery = new ModelDiscovery();
     const silent = listing('x');
     const results = await discovery.refresh([provider('a', listing('m', 'n')), provider('b', silent, false)]);
@@ -18,7 +18,7 @@ describe('ModelDiscovery', () => {
     expect([known(discovery), silent.upstreamCalls.length]).toEqual([{ a: ['m', 'n'] }, 0]);
   });
 
-  test('keeps the last list of a provider that fails, and forgets one that is gone', async () => {
+  test('keeps the last list of a provider that fails, and drops a removed one', async () => {
     const discovery = new ModelDiscovery();
     await discovery.refresh([provider('a', listing('m')), provider('b', listing('n'))]);
     const before = discovery.current;

@@ -17,7 +17,7 @@ async function detect(answers: Readonly<Record<string, string>>, ownPorts: reado
 }
 const listing = (owner: string) => JSON.stringify({ data: [{ id: 'm', owned_by: owner }] });
 
-test('engines are known by what they write into their model lists', async () => {
+test('engines are identified by the owner in their model lists', async () => {
   const { found } = await detect({
     vllm: listing('vllm'),
     llamacpp: listing('weir'),
@@ -27,7 +27,7 @@ test('engines are known by what they write into their model lists', async () => 
   expect(found).toEqual(['vllm']);
 });
 
-test('ports of this process are not asked', async () => {
+test('ports of this process are skipped', async () => {
   const { found, asked } = await detect({ vllm: listing('vllm') }, [8000]);
   expect([found, asked.includes('vllm')]).toEqual([[], false]);
 });

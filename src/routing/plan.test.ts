@@ -72,25 +72,25 @@ function story(
 }
 
 describe('a plan', () => {
-  test('tries a lone target three times, with pauses that double', () => {
+  test('tries a single target three times, with a doubling backoff', () => {
     const { plan } = create([model('m', ['a'])]);
     expect(story(plan(), down())).toEqual(['a', '500 ms', 'a', '1000 ms', 'a']);
   });
 
-  test('tries others and fallbacks at once, before it waits', () => {
+  test('tries other targets and fallbacks before it waits', () => {
     const { plan } = create([model('m', ['a', 'b'], { fallbacks: ['n'] }), model('n', ['c'])]);
     expect(story(plan(), down())).toEqual(['a', 'b', 'c']);
     const { plan: patient } = create([model('m', ['a', 'b'])]);
     expect(story(patient(), down())).toEqual(['a', 'b', '500 ms', 'b', 'a']);
   });
 
-  test('repeats only what may succeed the second time', () => {
+  test('retries only failures after which the same target may succeed', () => {
     const { plan } = create([model('m', ['a', 'b'])]);
     expect(story(plan(), new GatewayError('upstream_auth_failed', 'bad key'))).toEqual(['a', 'b']);
     expect(story(plan(), new GatewayError('upstream_rejected', 'nonsense'))).toEqual(['b', 'stop']);
   });
 
-  test('waits as long as it was told to, within the time that is left', () => {
+  test('waits for Retry-After, within the deadline', () => {
     const { plan } = create([model('m', ['a'])]);
     const told = down('upstream_rate_limited', { retryAfterSeconds: 7 });
     expect(story(plan(), told)).toEqual(['a', '7000 ms', 'a', '7000 ms', 'a']);
@@ -98,7 +98,7 @@ describe('a plan', () => {
     expect(story(plan(), down('upstream_rate_limited', { retryAfterSeconds: 120 }))).toEqual(['a']);
   });
 
-  test('passes over what is broken, and says so', () => {
+  test('skips targets with an open breaker, and records the reason', () => {
     const { plan, stateOf } = create([model('m', ['a', 'b'])]);
     for (let count = 0; count < 5; count += 1) stateOf('a').begin(0).end(0, down(), undefined);
     const one = plan();
@@ -111,13 +111,13 @@ describe('a plan', () => {
     ]);
   });
 
-  test('goes to a target that rests only when there is nothing else', () => {
+  test('tries a target that is cooling down after all others', () => {
     const { plan, stateOf } = create([model('m', ['a', 'b'], { fallbacks: ['n'] }), model('n', ['c'])]);
     stateOf('a').begin(0).end(0, down('upstream_rate_limited'), undefined);
     expect(story(plan(), new GatewayError('upstream_auth_failed', 'x'))).toEqual(['b', 'c', 'a']);
   });
 
-  test('has nothing to try when all is broken, and knows until when', () => {
+  test('returns no target when all are unavailable, and the time at which one becomes available', () => {
     const { plan, stateOf } = create([model('m', ['a'])]);
     for (let count = 0; count < 5; count += 1) stateOf('a').begin(0).end(0, down(), undefined);
     const one = plan();
@@ -125,7 +125,7 @@ describe('a plan', () => {
     expect(one.availableAt(1_000)).toBe(30_000);
   });
 
-  test('uses higher tiers when lower ones can not be', () => {
+  test('uses a higher tier when the lower ones are unavailable', () => {
     const { plan, stateOf } = create([model('m', ['a:1', 'b:0', 'c:0'])]);
     const order = () => story(plan(), new GatewayError('upstream_auth_failed', 'x'));
     expect(order()).toEqual(['b', 'c', 'a']);
@@ -134,7 +134,7 @@ describe('a plan', () => {
     expect(order()).toEqual(['a']);
   });
 
-  test('goes where the kind of failure is cured', () => {
+  test('uses the fallbacks for the kind of failure', () => {
     const fallbacksOn = { context_window: ['large'], rate_limit: ['spare'] };
     const { plan } = create([
       model('m', ['a', 'b'], { fallbacks: ['n'], fallbacksOn }),
@@ -154,7 +154,7 @@ describe('a plan', () => {
   });
 });
 
-test('a target that has just come back is first only now and then', () => {
+test('a recovered target is first only for its share of requests', () => {
   const states = new TargetStates();
   const providers = ['a', 'b'].map((id) => testProvider({ id }));
   const directory = new ModelDirectory(
@@ -185,7 +185,7 @@ test('a target that has just come back is first only now and then', () => {
   expect(shareAt(31_000)).toBeWithin(0.45, 0.55);
 });
 
-test('retries stop when they are more than their share, and go on later', () => {
+test('retries stop when the budget is spent, and continue when it is refilled', () => {
   const budget = new RetryBudget();
   let spent = 0;
   while (budget.spend(0)) spent += 1;

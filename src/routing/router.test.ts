@@ -38,7 +38,7 @@ function create(definitions: readonly ModelDefinition[]) {
 }
 
 describe('Router', () => {
-  test('takes turns among the targets of each model on its own', () => {
+  test('rotates the targets of each model independently', () => {
     const { order } = create([model('m', ['a', 'b']), model('n', ['a', 'b'])]);
     expect([order('m'), order('n'), order('m')]).toEqual([
       ['a/up', 'b/up'],
@@ -47,7 +47,7 @@ describe('Router', () => {
     ]);
   });
 
-  test('knows how busy targets are', () => {
+  test('uses the attempts in flight', () => {
     const { states, order, directory } = create([model('m', ['a', 'b'], { strategy: 'least-inflight' })]);
     const first = directory.resolve('m')?.targets[0];
     if (!first) throw new Error('the model has targets');
@@ -56,7 +56,7 @@ describe('Router', () => {
     lease.end(0, undefined, 1);
   });
 
-  test('puts fallbacks behind, each target once, and ends in circles', () => {
+  test('appends fallbacks, each target once, also in circular definitions', () => {
     const { order } = create([
       model('m', ['a'], { fallbacks: ['n', 'c/direct', 'nowhere'] }),
       model('n', ['b', 'a'], { fallbacks: ['m'] }),
@@ -64,7 +64,7 @@ describe('Router', () => {
     expect(order('m')).toEqual(['a/up', 'b/up', 'c/direct']);
   });
 
-  test('leaves out targets without weight', () => {
+  test('excludes targets with weight 0', () => {
     const off = { targets: [{ provider: 'a', model: 'up', weight: 0 }] };
     const { order } = create([
       model('m', [], { ...off, fallbacks: ['n'] }),

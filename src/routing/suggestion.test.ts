@@ -29,7 +29,7 @@ const ask = (task: string, more: Partial<SuggestionRequest> = {}) =>
   });
 const best = (task: string) => ask(task).suggestions[0]?.model;
 
-describe('the task decides', () => {
+describe('the task determines the ranking', () => {
   test.each([
     ['Classify millions of support mails, as cheap as possible', 'small'],
     ['Prove a hard theorem with careful reasoning', 'large'],
@@ -40,7 +40,7 @@ describe('the task decides', () => {
     expect(best(task)).toBe(model);
   });
 
-  test('needs are told, with a reason for each model', () => {
+  test('needs are reported, with a reason for each model', () => {
     const { needs, suggestions } = ask('Read charts in long reports');
     expect(needs).toEqual(['vision', 'long documents']);
     expect(suggestions.map(({ model }) => model)).not.toContain('small');
@@ -48,7 +48,7 @@ describe('the task decides', () => {
   });
 });
 
-describe('constraints are hard', () => {
+describe('constraints exclude models', () => {
   test.each([
     [{ maxInputPrice: 1 }, ['middle', 'small']],
     [{ maxOutputPrice: 1 }, ['small']],
@@ -63,13 +63,13 @@ describe('constraints are hard', () => {
     expect(out).toBe(MODELS.length - left.length);
   });
 
-  test('what does not fit is out', () => {
+  test('a model whose context window is too small is excluded', () => {
     const expected = { inputTokens: 200_000, outputTokens: 1 };
     expect(ask('Hello', { expected }).suggestions.map(({ model }) => model)).toEqual(['large', 'unknown']);
   });
 });
 
-test('the same question has the same answer, and no more than asked for', () => {
+test('the same request returns the same suggestions, at most as many as requested', () => {
   expect(ask('Write code', { limit: 2 })).toEqual(ask('Write code', { limit: 2 }));
   expect(ask('Write code', { limit: 2 }).suggestions).toHaveLength(2);
 });

@@ -156,18 +156,18 @@ function exclusionReason(
   if (constraints.exclude?.includes(model.id)) return 'excluded by name';
   if (constraints.providers && !constraints.providers.includes(model.provider)) return 'another provider';
   for (const name of constraints.capabilities ?? []) {
-    if (model.capabilities[name] !== true) return `without ${name}, or not known to have it`;
+    if (model.capabilities[name] !== true) return `without ${name}, or unknown`;
   }
   const { maxInputPrice, maxOutputPrice } = constraints;
   if (maxInputPrice !== undefined && !(input !== undefined && input <= maxInputPrice)) {
-    return 'input price too high, or not known';
+    return 'input price too high, or unknown';
   }
   if (maxOutputPrice !== undefined && !(output !== undefined && output <= maxOutputPrice)) {
-    return 'output price too high, or not known';
+    return 'output price too high, or unknown';
   }
   const window = constraints.minContextWindow;
   if (window !== undefined && !(model.contextWindow !== undefined && model.contextWindow >= window)) {
-    return 'context window too small, or not known';
+    return 'context window too small, or unknown';
   }
   const wanted = expected.inputTokens + expected.outputTokens;
   if (model.contextWindow !== undefined && model.contextWindow < wanted)
@@ -238,16 +238,17 @@ function rank(
       const has = model.capabilities[wanted];
       if (has === true) {
         fit += 1;
-        reasons.push(`The task asks for ${name}, which this model is known for (${wanted}).`);
-      } else if (has === undefined) reasons.push(`Whether it is good at ${name} is not known (${wanted}).`);
-      else reasons.push(`It has no ${wanted}, which would help with ${name}.`);
+        reasons.push(`Supports ${wanted}, which the task needs (${name}).`);
+      } else if (has === undefined)
+        reasons.push(`Support for ${wanted} is unknown; the task needs it (${name}).`);
+      else reasons.push(`Does not support ${wanted}, which would help with ${name}.`);
     }
     if (minContextWindow !== undefined) {
       asked += 1;
       if ((model.contextWindow ?? 0) >= minContextWindow) {
         fit += 1;
         reasons.push(`Its context window of ${model.contextWindow} tokens is large enough for ${name}.`);
-      } else if (model.contextWindow === undefined) reasons.push('Its context window is not known.');
+      } else if (model.contextWindow === undefined) reasons.push('Its context window is unknown.');
       else reasons.push(`Its context window of ${model.contextWindow} tokens is small for ${name}.`);
     }
   }
@@ -255,7 +256,7 @@ function rank(
   // Vendors price better models higher, so price is the best available indicator of quality within one list.
   const place = cost === undefined ? 0.5 : position(cost, range);
   const value = quality * place + (1 - quality) * (1 - place);
-  if (cost === undefined) reasons.push('Its price is not known.');
+  if (cost === undefined) reasons.push('Its price is unknown.');
   else {
     const tokens = `${expected.inputTokens} + ${expected.outputTokens} tokens`;
     reasons.push(`About ${cost.toPrecision(3)} US dollars for ${tokens}.`);

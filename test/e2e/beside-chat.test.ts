@@ -226,7 +226,7 @@ describe('suggest-model', () => {
     const reasons = asObject(
       Array.isArray(hard.answer.suggestions) ? hard.answer.suggestions[0] : {},
     ).reasons;
-    expect(reasons).toContainEqual(expect.stringMatching(/reasoning, which this model is known for/));
+    expect(reasons).toContainEqual(expect.stringMatching(/^Supports reasoning, which the task needs/));
     expect(models(hard.answer)).toEqual(['thinker', 'mini']);
   });
 

@@ -31,7 +31,7 @@ const queueOf = (...items: Item[]) => {
 };
 
 describe('a fair queue', () => {
-  test('lets tenants go in turn, however much one of them has sent', () => {
+  test('admits tenants in turn, however many requests one of them has sent', () => {
     const queue = queueOf(
       ...['a1', 'a2', 'a3', 'a4'].map((name) => item(name, 'a')),
       item('b1', 'b'),
@@ -40,7 +40,7 @@ describe('a fair queue', () => {
     expect(drain(queue)).toBe('a1 b1 a2 b2 a3 a4');
   });
 
-  test('counts tokens, not requests, and weighs them', () => {
+  test('counts tokens by weight, not requests', () => {
     const long = ['a1', 'a2'].map((name) => item(name, 'a', { tokens: 300 }));
     const short = ['b1', 'b2', 'b3', 'b4'].map((name) => item(name, 'b'));
     expect(drain(queueOf(...long, ...short))).toBe('a1 b1 b2 b3 a2 b4');
@@ -48,7 +48,7 @@ describe('a fair queue', () => {
     expect(drain(queueOf(...short, ...heavy))).toBe('b1 c1 c2 c3 b2 b3 b4');
   });
 
-  test('high goes before normal for its own tenant only; low goes after everybody', () => {
+  test('high precedes normal within its tenant only; low follows all tenants', () => {
     const queue = queueOf(
       item('a-low', 'a', { priority: 'low' }),
       item('a1', 'a'),
@@ -59,7 +59,7 @@ describe('a fair queue', () => {
     expect(drain(queue)).toBe('a1 b-high c-high b1 a-low');
   });
 
-  test('who must be done earlier goes first', () => {
+  test('the earliest deadline goes first', () => {
     const queue = queueOf(
       item('late', 'a', { deadlineAt: 900 }),
       item('soon', 'a', { deadlineAt: 500 }),
@@ -68,7 +68,7 @@ describe('a fair queue', () => {
     expect(drain(queue)).toBe('soon late late too');
   });
 
-  test('a tenant that was away has saved nothing up, and owes nothing that it used alone', () => {
+  test('an idle tenant accumulates neither credit nor debt', () => {
     const queue = queueOf();
     for (let turn = 0; turn < 50; turn += 1) queue.attemptStarted('a', 100);
     for (const name of ['b1', 'b2', 'b3']) queue.add(item(name, 'b'));
@@ -76,14 +76,14 @@ describe('a fair queue', () => {
     expect(drain(queue)).toBe('b1 b2 a1 b3 a2 a3');
   });
 
-  test('a long answer is paid for later, and what was paid too much comes back', () => {
+  test('the charge is corrected by the actual tokens, in both directions', () => {
     const queue = queueOf(...['a1', 'a2', 'b1', 'b2', 'b3', 'b4'].map((name) => item(name, name[0] ?? '')));
     expect(queue.next()?.name).toBe('a1');
     queue.settle('a', 200);
     expect(drain(queue)).toBe('b1 b2 b3 a2 b4');
   });
 
-  test('gives up the background first, then the last of who has most', () => {
+  test('evicts low requests first, then the last of the tenant with the most', () => {
     const queue = queueOf(
       ...['a1', 'a2', 'a3'].map((name) => item(name, 'a')),
       item('b1', 'b'),
@@ -112,7 +112,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('shed') }) },
 );
 
-test('whoever comes in leaves once', () => {
+test('each request leaves the queue once', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       const queue = new FairQueue<Item>();
@@ -149,7 +149,7 @@ test('whoever comes in leaves once', () => {
   );
 });
 
-test('of two tenants that always have something waiting, neither gets more than one request ahead', () => {
+test('of two tenants with queued requests, neither gets more than one request ahead', () => {
   const tenant = fc.record({
     weight: fc.integer({ min: 1, max: 5 }),
     tokens: fc.array(fc.integer({ min: 1, max: 1_000 }), { minLength: 40, maxLength: 40 }),

@@ -47,8 +47,8 @@ function wait(targets: readonly TargetState[], tenant = 't') {
   return { story, request, outcome };
 }
 
-describe('a target that may have so many attempts', () => {
-  test('is full then, and the first place that is given back goes to who waits, in the same moment', async () => {
+describe('a target with a concurrency limit', () => {
+  test('is full at its limit, and a released slot goes to a queued request at once', async () => {
     const { a, states } = create(2);
     const leases = [a.begin(0, false, PAYER), a.begin(0, false, PAYER)];
     expect(a.full).toBe(true);
@@ -59,7 +59,7 @@ describe('a target that may have so many attempts', () => {
     expect((await outcome).kind).toBe('let_in');
   });
 
-  test('a place that was taken for nothing comes back', () => {
+  test('an unused slot is released', () => {
     const { a } = create(1);
     const lease = a.begin(0);
     lease.release(1);
@@ -71,7 +71,7 @@ describe('a target that may have so many attempts', () => {
     expect(a.inflight).toBe(1);
   });
 
-  test('who waits for several gets the first that is free, and is gone from the others', () => {
+  test('a request that queues for several targets gets the first free slot, and leaves the other queues', () => {
     const { a, b, states } = create(1);
     a.begin(0);
     const onB = b.begin(0);
@@ -81,7 +81,7 @@ describe('a target that may have so many attempts', () => {
     expect([story.got, a.gate?.queue.size, b.gate?.queue.size]).toEqual([b, 0, 0]);
   });
 
-  test('nobody goes on waiting for targets that fail; who has another still does', async () => {
+  test('requests leave the queue of a failing target, and stay in the queues of others', async () => {
     const { a, b } = create(1);
     const onA = a.begin(0);
     const onB = b.begin(0);
@@ -96,7 +96,7 @@ describe('a target that may have so many attempts', () => {
     expect(both.story.got).toBe(b);
   });
 
-  test('the last of the tenant with the most is turned away when the queue is full', async () => {
+  test('a full queue evicts the last request of the tenant with the most', async () => {
     const { a } = create(1, 3);
     a.begin(0);
     const greedy = [wait([a], 'g'), wait([a], 'g'), wait([a], 'g')];
@@ -105,7 +105,7 @@ describe('a target that may have so many attempts', () => {
     expect([a.gate?.queue.size, modest.story.left]).toEqual([3, undefined]);
   });
 
-  test('who leaves, or has waited long enough, leaves nothing behind', async () => {
+  test('a cancelled or expired request leaves all queues', async () => {
     const { a, b, states } = create(1);
     a.begin(0);
     b.begin(0);
@@ -119,7 +119,7 @@ describe('a target that may have so many attempts', () => {
     ]);
   });
 
-  test('a configuration that allows more lets more in; one that allows all tells them to look again', async () => {
+  test('a higher limit admits more requests; without a limit, queued requests evaluate targets again', async () => {
     const { a, configure } = create(1);
     a.begin(0);
     const [first, second, third] = [wait([a]), wait([a]), wait([a])];
@@ -133,7 +133,7 @@ describe('a target that may have so many attempts', () => {
     ]);
   });
 
-  test('tells about how long the next of a tenant would wait', () => {
+  test('estimates the wait of the next request of a tenant', () => {
     const { a } = create(1);
     let lease = a.begin(0, false, PAYER);
     const waiters = Array.from({ length: 6 }, () => wait([a], 'g'));
@@ -159,17 +159,17 @@ describe('an adaptive limit', () => {
     return limit;
   };
 
-  test.each([4, 16, 64, 200])('finds about what an engine with %d places can do', (capacity) => {
+  test.each([4, 16, 64, 200])('approaches the capacity of an engine with %d slots', (capacity) => {
     const { value } = settled(capacity);
     expect(value).toBeWithin(capacity, capacity * 2.5);
   });
 
-  test('takes a slower engine for what it is', () => {
+  test('adapts to a slower engine', () => {
     const limit = settled(64);
     expect(settled(64, limit, 50).value).toBeWithin(64, 64 * 2.5);
   });
 
-  test('falls when the engine has less, and does not rise where less is asked for', () => {
+  test('falls with the capacity, and does not rise under low load', () => {
     const limit = settled(64);
     const before = limit.value;
     for (let turn = 0; turn < 100; turn += 1) limit.succeeded(20, 3);

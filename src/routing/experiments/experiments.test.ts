@@ -12,7 +12,7 @@ import { variantOf } from './variants.ts';
 const keys = Array.from({ length: 2_000 }, (_, index) => `user ${index}`);
 
 describe('variants', () => {
-  test('get their percents, and keep their keys while these grow', () => {
+  test('get their percentages, and keep their keys while these grow', () => {
     const assign = (percent: number) =>
       keys.map((key) => variantOf('m', [{ name: 'b', model: 'b', percent }], key, () => 0)?.name);
     const [ten, thirty] = [assign(10), assign(30)];
@@ -22,7 +22,7 @@ describe('variants', () => {
     expect(assign(10)).toEqual(ten);
   });
 
-  test('of two experiments have nothing to do with each other', () => {
+  test('of two experiments are independent', () => {
     const variants = [{ name: 'b', model: 'b', percent: 50 }];
     const both = keys.filter(
       (key) => variantOf('m', variants, key, () => 0) && variantOf('n', variants, key, () => 0),
@@ -30,7 +30,7 @@ describe('variants', () => {
     expect(both.length).toBeWithin(400, 600);
   });
 
-  test('are drawn where nothing holds requests together', () => {
+  test('are drawn at random without an affinity key', () => {
     const variants = [
       { name: 'b', model: 'b', percent: 20 },
       { name: 'c', model: 'c', percent: 30 },
@@ -115,7 +115,7 @@ describe('a canary', () => {
     expect(experiments.canaries()).toMatchObject([{ state: 'rolled_back' }]);
   });
 
-  test('that is as good stays, and one that is better too', () => {
+  test('that is as good or better is kept', () => {
     fc.assert(
       fc.property(fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })), (numbers) => {
         const { rollbacks, record } = create({ ...CANARY, errorIncrease: 0.4 });
@@ -130,7 +130,7 @@ describe('a canary', () => {
     );
   });
 
-  test('is not judged by what was long ago', () => {
+  test('is not compared by samples outside of the window', () => {
     const { rollbacks, record } = create();
     record('canary', { failed: true }, 60, 0);
     record('control', {}, 60, 61_000);
@@ -138,7 +138,7 @@ describe('a canary', () => {
     expect(rollbacks).toEqual([]);
   });
 
-  test('gets its share, again after an operator resumed it, and stays taken back over reloads', () => {
+  test('gets its share, also after an operator resumes it, and stays rolled back after a reload', () => {
     const { experiments, record, variant, models } = create();
     expect([variant(0.49), variant(0.5)]).toEqual(['canary', 'control']);
     record('control', {}, 20);

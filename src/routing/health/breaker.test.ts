@@ -20,7 +20,7 @@ function opened(now = 0): CircuitBreaker {
 }
 
 describe('a breaker', () => {
-  test('opens after so many failures in a row, and a success between them starts the count anew', () => {
+  test('opens after consecutive failures; a success resets the count', () => {
     const breaker = create();
     for (const ok of [false, false, false, false, true, false, false, false, false]) attempt(breaker, 0, ok);
     expect(breaker.state(0)).toBe('closed');
@@ -28,7 +28,7 @@ describe('a breaker', () => {
     expect([breaker.state(0), breaker.admits(0)]).toEqual(['open', false]);
   });
 
-  test('opens when half of the last half minute’s requests failed, and forgets older ones', () => {
+  test('opens when half of the requests of the last 30 s failed', () => {
     const breaker = create();
     for (let count = 0; count < 9; count += 1) {
       attempt(breaker, 0, false);
@@ -46,7 +46,7 @@ describe('a breaker', () => {
     expect(breaker.state(61_000)).toBe('open');
   });
 
-  test('lets one probe through after its time, which closes it', () => {
+  test('admits one probe after its open time, whose success closes it', () => {
     const breaker = opened();
     expect(breaker.admits(29_999)).toBe(false);
     expect([breaker.state(30_000), breaker.admits(30_000)]).toEqual(['half-open', true]);
@@ -56,7 +56,7 @@ describe('a breaker', () => {
     expect([breaker.state(30_100), breaker.admits(30_100)]).toEqual(['closed', true]);
   });
 
-  test('waits longer after each probe that fails, up to four minutes', () => {
+  test('doubles its open time after each failed probe, up to four minutes', () => {
     const breaker = opened();
     let now = 30_000;
     const waits: number[] = [];
@@ -68,7 +68,7 @@ describe('a breaker', () => {
     expect(waits).toEqual([60_000, 120_000, 240_000, 240_000, 240_000]);
   });
 
-  test('is not moved by what began before it opened', () => {
+  test('ignores attempts that started before it opened', () => {
     const breaker = create();
     const early = breaker.begin(0);
     for (let count = 0; count < 5; count += 1) attempt(breaker, 0, false);
@@ -76,13 +76,13 @@ describe('a breaker', () => {
     expect(breaker.state(1)).toBe('open');
   });
 
-  test('lets the next one probe when a probe was given up', () => {
+  test('admits another probe after an abandoned one', () => {
     const breaker = opened();
     breaker.abandoned(breaker.begin(30_000));
     expect(breaker.admits(30_000)).toBe(true);
   });
 
-  test('in any history has one probe at most, and lets somebody through in the end', () => {
+  test('in any history has at most one probe, and admits a request in the end', () => {
     const step = fc.record({
       wait: fc.constantFrom(0, 1, 1_000, 30_000, 300_000),
       what: fc.constantFrom('begin', 'ok', 'fail', 'fail', 'fail', 'gone'),

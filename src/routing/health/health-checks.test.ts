@@ -35,7 +35,7 @@ function create(profile = { healthPath: '/health' }) {
 }
 
 describe('an engine', () => {
-  test('is asked at its host, and counts as dead after some failures only', async () => {
+  test('is checked at its host, and becomes unhealthy after consecutive failures only', async () => {
     const { state, changes, round } = create();
     expect(await round()).toBe('http://upstream.test/health');
     await round(503);
@@ -44,7 +44,7 @@ describe('an engine', () => {
     expect([state.unavailable(0), changes]).toEqual(['unhealthy', ['p dead']]);
   });
 
-  test('comes back after some successes, slowly', async () => {
+  test('becomes healthy after consecutive successes, with slow start', async () => {
     const { state, changes, round } = create();
     for (const _ of [1, 2, 3]) await round();
     await round(200);
@@ -53,25 +53,25 @@ describe('an engine', () => {
     expect([state.unavailable(0), state.share(0), changes]).toEqual([undefined, 0.1, ['p dead', 'p well']]);
   });
 
-  test('that is well from the beginning is no news', async () => {
+  test('that is healthy from the start is not reported', async () => {
     const { state, changes, round } = create();
     for (const _ of [1, 2, 3]) await round(200);
     expect([state.unavailable(0), state.share(0), changes]).toEqual([undefined, 1, []]);
   });
 
-  test('lends its verdict to models that are first asked for later', async () => {
+  test('passes its verdict on to models that are first used later', async () => {
     const { provider, states, round } = create();
     for (const _ of [1, 2, 3]) await round();
     expect(states.of(testTarget(provider, 'another')).unavailable(0)).toBe('unhealthy');
   });
 
-  test('is asked behind its base URL where it has no path of its own', async () => {
+  test('is checked at its base URL where it has no health path', async () => {
     const { round } = create({ healthPath: 'models' });
     expect(await round(200)).toBe('http://upstream.test/v1/models');
   });
 });
 
-test('loads are read from those that tell them', async () => {
+test('loads are read from the engines that report them', async () => {
   const transport = new FakeTransport();
   const provider = testProvider({ transport, profile: { loadPath: '/metrics' } });
   const loads = new EngineLoads(() => 0, 1_000);

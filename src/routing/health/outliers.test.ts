@@ -8,19 +8,19 @@ const sample = (failures: number, requests = 100): OutlierSample => ({ failures,
 const found = (samples: readonly OutlierSample[], ejected = 0) =>
   outliers(samples, ejected, DEFAULT_OUTLIERS);
 
-test('finds the one that fails far more often than the others', () => {
+test('finds the target that fails far more often than the others', () => {
   expect(found([sample(1), sample(20), sample(0)])).toEqual([1]);
   expect(found([sample(1), sample(2), sample(0), sample(1), sample(30), sample(0)])).toEqual([4]);
 });
 
-test('finds none where all fail alike, hardly at all, or too little is known', () => {
+test('finds none where error rates are similar or low, or samples are few', () => {
   expect(found([sample(20), sample(22), sample(19)])).toEqual([]);
   expect(found([sample(0), sample(0), sample(4)])).toEqual([]);
   expect(found([sample(0), sample(9, 10), sample(0)])).toEqual([]);
   expect(found([sample(0), sample(90)])).toEqual([]);
 });
 
-test('ejects no more than it may, whatever happens', () => {
+test('never ejects more than allowed', () => {
   const samples = fc.array(
     fc.record({ requests: fc.nat(200), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
     { maxLength: 12 },
@@ -36,7 +36,7 @@ test('ejects no more than it may, whatever happens', () => {
   );
 });
 
-test('an outlier is left for last, comes back slowly, and is judged anew', () => {
+test('an outlier is tried last, returns with slow start, and is compared by new samples', () => {
   const states = [0, 1, 2].map(() => new TargetState(() => DEFAULT_HEALTH));
   const fails = new GatewayError('upstream_error', 'no');
   for (let turn = 0; turn < 50; turn += 1) {

@@ -12,7 +12,7 @@ function fail(state: TargetState, now: number, error = failure('upstream_error')
 }
 
 describe('a target', () => {
-  test('is left alone after failures in a row, and comes back slowly after a probe', () => {
+  test('becomes unavailable after consecutive failures, and returns with slow start after a probe', () => {
     const state = create();
     for (let count = 0; count < 5; count += 1) fail(state, 0);
     expect([state.unavailable(0), state.availableAt(0)]).toEqual(['breaker_open', 30_000]);
@@ -25,7 +25,7 @@ describe('a target', () => {
     expect(state.inflight).toBe(0);
   });
 
-  test('is not blamed for what the request did wrong, or for a client that left', () => {
+  test('is not affected by invalid requests or disconnected clients', () => {
     const state = create();
     for (let count = 0; count < 20; count += 1) {
       fail(state, 0, failure('upstream_rejected'));
@@ -34,7 +34,7 @@ describe('a target', () => {
     expect([state.unavailable(0), state.failures]).toEqual([undefined, 0]);
   });
 
-  test('rests as long as it said, but not for ever', () => {
+  test('cools down for Retry-After, up to a maximum', () => {
     const state = create();
     fail(state, 0, failure('upstream_rate_limited', { retryAfterSeconds: 20 }));
     expect([state.unavailable(19_999), state.unavailable(20_000)]).toEqual(['cooling_down', undefined]);
@@ -43,7 +43,7 @@ describe('a target', () => {
     expect(state.breakerState(0)).toBe('closed');
   });
 
-  test('that breaks off after its first event has failed all the same', () => {
+  test('that fails after its first event counts a failure', () => {
     const state = create();
     for (let count = 0; count < 5; count += 1) {
       const lease = state.begin(0);
@@ -60,7 +60,7 @@ describe('a target', () => {
     expect(state.breakerState(2)).toBe('open');
   });
 
-  test('that is found dead is waited for no longer, and one that answers with errors is', () => {
+  test('that stops responding fails its pending attempts; one that responds with errors does not', () => {
     const given: string[] = [];
     const waiting = (state: TargetState, name: string) => {
       const lease = state.begin(0);
@@ -81,7 +81,7 @@ describe('a target', () => {
     expect(given).toEqual(['silent upstream_timeout', 'sick upstream_timeout']);
   });
 
-  test('obeys people before measurements', () => {
+  test('follows operator decisions before measurements', () => {
     const state = create();
     state.decide('drain', 0);
     expect(state.unavailable(0)).toBe('draining');
@@ -97,7 +97,7 @@ describe('a target', () => {
     expect(state.unavailable(0)).toBe('unhealthy');
   });
 
-  test('that breaks again and again in mid-stream while it is probed does not keep its probe', () => {
+  test('that fails in mid-stream during a probe releases the probe', () => {
     const state = create();
     for (let count = 0; count < 5; count += 1) fail(state, 0);
     const probe = state.begin(30_000);
@@ -107,7 +107,7 @@ describe('a target', () => {
 });
 
 describe('time per token', () => {
-  test('jumps up at once and comes down slowly', () => {
+  test('rises at once and decays slowly', () => {
     const timePerTokenMs = new PeakEwma();
     timePerTokenMs.add(10, 0);
     timePerTokenMs.add(100, 1);
@@ -118,7 +118,7 @@ describe('time per token', () => {
     expect(timePerTokenMs.at(60_000)).toBeWithin(10, 11);
   });
 
-  test('fades while nobody measures', () => {
+  test('decays without samples', () => {
     const timePerTokenMs = new PeakEwma();
     expect(timePerTokenMs.at(0)).toBeUndefined();
     timePerTokenMs.add(100, 0);
@@ -127,7 +127,7 @@ describe('time per token', () => {
 });
 
 describe('quantiles', () => {
-  test('are of the last measurements, once there are enough', () => {
+  test('cover the last samples, once there are enough', () => {
     const recent = new RecentQuantiles(100);
     for (let value = 1; value <= 10; value += 1) recent.add(value);
     expect(recent.quantile(0.95)).toBeUndefined();

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { testProvider, testTarget } from '../../../test/support/inference.ts';
 import { TargetStates } from './target-states.ts';
 
-test('counts attempts by target, and ends each once', () => {
+test('counts attempts per target, and ends each once', () => {
   const states = new TargetStates();
   const [one, other] = [testTarget(), testTarget(testProvider(), 'other')];
   const counts = () => [states.of(one).inflight, states.of(other).inflight, states.total()];
@@ -15,7 +15,7 @@ test('counts attempts by target, and ends each once', () => {
   expect(counts()).toEqual([0, 0, 0]);
 });
 
-test('forgets models at rest when there are too many, but not what an operator said', () => {
+test('drops idle models above the limit, but no operator decision', () => {
   const states = new TargetStates();
   const provider = testProvider();
   const retained = states.of(testTarget(provider, 'kept'));

@@ -35,14 +35,14 @@ function first(
 }
 
 describe('power-of-two', () => {
-  test('takes the faster of the two that are drawn, for what they have to do', () => {
+  test('chooses the shorter expected wait of the two targets drawn', () => {
     const fast = view('fast', { timePerTokenMs: 10, inflight: 3 });
     const slow = view('slow', { timePerTokenMs: 100, inflight: 0 });
     expect(first('power-of-two', [slow, fast])).toBe('fast');
     expect(first('power-of-two', [slow, { ...fast, inflight: 20 }])).toBe('slow');
   });
 
-  test('gives one that nothing is known of a chance', () => {
+  test('chooses a target without measurements', () => {
     expect(first('power-of-two', [view('known', { timePerTokenMs: 10 }), view('new')])).toBe('new');
   });
 });
@@ -51,11 +51,11 @@ describe('lowest-cost', () => {
   const cheap = view('cheap', { price: { input: 1, output: 2, cached: 1 } });
   const dear = view('dear', { price: { input: 1.5, output: 3, cached: 0.1 } });
 
-  test('takes the cheapest, and what has no price last', () => {
+  test('puts the cheapest target first, and targets without a price last', () => {
     expect(first('lowest-cost', [view('unknown'), dear, cheap])).toBe('cheap');
   });
 
-  test('knows that cached input is cheaper', () => {
+  test('uses the price of cached input', () => {
     const seenBlocks: SelectionContext['seenBlocks'] = ({ model }) => (model === 'dear' ? 15 : 0);
     expect(first('lowest-cost', [cheap, dear], { seenBlocks, blocks: 15 })).toBe('dear');
   });
@@ -65,7 +65,7 @@ describe('consistent-hash', () => {
   const three = ['a', 'b', 'c'].map((model) => view(model));
   const keys = Array.from({ length: 300 }, (_, index) => `user ${index}`);
 
-  test('sends a key to the same target, and moves only the keys of one that is gone', () => {
+  test('sends a key to the same target, and moves only the keys of a removed one', () => {
     const before = keys.map((affinity) => first('consistent-hash', three, { affinity }));
     expect(keys.map((affinity) => first('consistent-hash', three, { affinity }))).toEqual(before);
     const without = three.filter(({ target }) => target.model !== 'b');
@@ -76,7 +76,7 @@ describe('consistent-hash', () => {
     }
   });
 
-  test('gives way when a target has more than its share', () => {
+  test('uses another target when one exceeds its share of the load', () => {
     const affinity = keys.find((key) => first('consistent-hash', three, { affinity: key }) === 'a') ?? '';
     const busy = three.map((one) =>
       one.target.model === 'a' ? { ...one, inflight: 10 } : { ...one, inflight: 5 },
@@ -95,7 +95,7 @@ describe('prefix-affinity', () => {
       index.seen('m', of, model);
   index.add('m', chain, 'warm');
 
-  test('goes to where the beginning was', () => {
+  test('chooses the target that processed the prefix', () => {
     const views = [view('cold', { timePerTokenMs: 1 }), view('warm', { timePerTokenMs: 5 })];
     const again = prefixChain([system, 'user', 'another question '.repeat(30)]);
     expect(index.seen('m', again, 'warm')).toBeGreaterThan(2);
@@ -106,7 +106,7 @@ describe('prefix-affinity', () => {
     expect(first('prefix-affinity', busy, { blocks: again.length, seenBlocks: seen(again) })).toBe('cold');
   });
 
-  test('forgets the least recent', () => {
+  test('drops the least recently used blocks', () => {
     const small = new PrefixIndex(5);
     small.add('m', [1, 2, 3], 'a');
     small.add('m', [4, 5, 6], 'b');
@@ -116,7 +116,7 @@ describe('prefix-affinity', () => {
     expect(small.seen('m', [4], 'b')).toBe(0);
   });
 
-  test('a chain stands for all that came before', () => {
+  test('a hash covers all text before it', () => {
     const one = prefixChain(['a'.repeat(256), 'b'.repeat(256)]);
     const other = prefixChain(['x'.repeat(256), 'b'.repeat(256)]);
     expect(one[1]).not.toBe(other[1]);
@@ -126,14 +126,14 @@ describe('prefix-affinity', () => {
 });
 
 describe('engine-load', () => {
-  test('takes the engine with the shortest queue', () => {
+  test('chooses the engine with the shortest queue', () => {
     const idle = view('idle', { engine: { waiting: 0, running: 2, cacheUsage: 0.2 } });
     const queued = view('queued', { engine: { waiting: 3, running: 1, cacheUsage: 0.2 } });
     const full = view('full', { engine: { waiting: 0, running: 0, cacheUsage: 0.97 } });
     expect(first('engine-load', [queued, full, idle])).toBe('idle');
   });
 
-  test('does not believe old gauges', () => {
+  test('ignores stale gauges', () => {
     let now = 0;
     const loads = new EngineLoads(() => now, 10_000);
     loads.set('p', { waiting: 1, running: 1, cacheUsage: 0 });
@@ -143,12 +143,12 @@ describe('engine-load', () => {
   });
 });
 
-describe('what a request tells', () => {
+describe('the facts of a request', () => {
   const facts = (body: Readonly<Record<string, unknown>>, headers = {}) =>
     new RequestFacts(testCall(body, { headers: new Headers(headers) }), 't');
   const user = (content: unknown) => ({ role: 'user', content });
 
-  test('a session holds it together, or a user, or how it began', () => {
+  test('the affinity key is the session, the user, or the start of the conversation', () => {
     expect(facts({ messages: [] }, { 'x-weir-session': 's1' }).affinity).toBe('t s1');
     expect(facts({ messages: [], user: 'u1' }).affinity).toBe('t u1');
     expect(facts({ messages: [], metadata: { user_id: 'u2' } }).affinity).toBe('t u2');
@@ -166,7 +166,7 @@ describe('what a request tells', () => {
     expect(facts({}).affinity).toBeUndefined();
   });
 
-  test('what it needs, and how long it is', () => {
+  test('tools, images and expected output', () => {
     const picture = facts({
       messages: [user([{ type: 'image_url', image_url: { url: 'x' } }])],
       tools: [{}],

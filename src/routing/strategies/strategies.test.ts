@@ -34,7 +34,7 @@ const views = fc
 
 describe('every strategy', () => {
   const every = fc.constantFrom(...(Object.keys(STRATEGIES) as StrategyName[]));
-  test('orders targets, each once, has one if there is any, and leaves its input alone', () => {
+  test('returns distinct targets, at least one if there is any, and does not change its input', () => {
     fc.assert(
       fc.property(
         every,
@@ -54,7 +54,7 @@ describe('every strategy', () => {
   });
 });
 
-test('round-robin begins with the next target at each turn', () => {
+test('round-robin starts with the next target at each request', () => {
   const given = [view('a'), view('b'), view('c')];
   expect([0, 1, 2, 3].map((count) => order('round-robin', given, count).join(''))).toEqual([
     'abc',
@@ -65,7 +65,7 @@ test('round-robin begins with the next target at each turn', () => {
 });
 
 describe('weighted', () => {
-  test('picks each target first as often as its weight says', () => {
+  test('puts each target first in proportion to its weight', () => {
     const random = seededRandom(1);
     const given = [view('a', 1), view('b', 2), view('c', 7)];
     const firsts: Record<string, number> = {};
@@ -80,7 +80,7 @@ describe('weighted', () => {
 });
 
 describe('least-inflight', () => {
-  test('begins with the least busy for its weight', () => {
+  test('starts with the fewest attempts in flight per weight', () => {
     fc.assert(
       fc.property(views, fc.nat(), (given, count) => {
         const ordered = STRATEGIES['least-inflight'](given, selection({ count }));
@@ -90,7 +90,7 @@ describe('least-inflight', () => {
     );
   });
 
-  test('goes round among equals', () => {
+  test('rotates equal targets', () => {
     const given = [view('a'), view('b'), view('c', 1, 1)];
     expect([0, 1, 2].map((count) => order('least-inflight', given, count).join(''))).toEqual([
       'abc',
