@@ -1,6 +1,7 @@
 /**
- * Which folder may import which. Lower layers never know of the ones above:
- *   cli, app -> api -> http -> server, inference -> routing, tenancy, observability -> providers, simulator, storage, config -> core, platform
+ * Which folder may import which, lowest first:
+ *   cli -> app -> api -> http -> server, pipeline -> dispatch -> routing, tenancy, limits, ... -> providers, simulator, storage,
+ *   config -> platform -> core
  */
 const layers = [
   ['core'],
@@ -9,7 +10,8 @@ const layers = [
   ['storage'],
   ['providers', 'simulator'],
   ['engines', 'observability', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
-  ['inference', 'server'],
+  ['dispatch'],
+  ['pipeline', 'server'],
   ['http'],
   ['api'],
   ['app'],
@@ -17,7 +19,7 @@ const layers = [
 ];
 const upward = layers.slice(0, -1).map((names, index) => ({
   name: `no-upward-import-from-${names[0].replace('\\', '')}`,
-  comment: 'Imports point one way, from the door to the platform.',
+  comment: 'Imports point one way, from the command line to core.',
   severity: 'error',
   from: { path: `^src/(${names.join('|')})(/|$)`, pathNot: '\\.test\\.ts$' },
   to: {

@@ -1,14 +1,14 @@
 /** Writes the pages of docs/ that are generated from the source: `npm run docs`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROVIDERS } from '../src/app/provider-registry.ts';
+import { CONFIG_CATALOG } from '../src/app/config-catalog.ts';
 import { configDocumentation } from '../src/config/documentation.ts';
 import { eventsPage } from '../src/events/events-page.ts';
 import { Metrics } from '../src/observability/metrics.ts';
 import { withMetricsTable } from '../src/observability/metrics-page.ts';
 
 const page = join(import.meta.dirname, '..', 'docs', 'configuration.md');
-writeFileSync(page, configDocumentation(PROVIDERS.catalog));
+writeFileSync(page, configDocumentation(CONFIG_CATALOG));
 console.log('wrote docs/configuration.md');
 
 const operations = join(import.meta.dirname, '..', 'docs', 'operations.md');

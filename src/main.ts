@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { PROVIDERS } from './app/provider-registry.ts';
+import { CONFIG_CATALOG } from './app/config-catalog.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
 import type { ReplayOptions } from './cli/replay.ts';
 import type { RouteOptions } from './cli/route.ts';
@@ -26,7 +26,7 @@ async function loader(): Promise<Load> {
     loadConfig({
       env: file === undefined ? env : { ...env, WEIR_CONFIG: file },
       cwd,
-      catalog: PROVIDERS.catalog,
+      catalog: CONFIG_CATALOG,
     });
 }
 
@@ -203,7 +203,7 @@ function commands(setExit: (code: number) => void): Command {
     .description('print the JSON Schema of the configuration file, for editors')
     .action(async () => {
       const { configJsonSchema } = await import('./config/json-schema.ts');
-      output.out(JSON.stringify(configJsonSchema(PROVIDERS.catalog), null, 2));
+      output.out(JSON.stringify(configJsonSchema(CONFIG_CATALOG), null, 2));
     });
   return program;
 }

@@ -2,7 +2,8 @@ import { expect, test } from 'bun:test';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { testProvider } from '../../test/support/inference.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { InferenceAnswer } from '../inference/service.ts';
+import { PushStream } from '../core/push-stream.ts';
+import type { HandledResponse } from '../pipeline/inference-handler.ts';
 import { keepAliveStream } from './keep-alive-stream.ts';
 
 const target = { provider: testProvider({ id: 'a' }), model: 'm', weight: 1 };
@@ -10,10 +11,10 @@ const encoder = new TextEncoder();
 
 function create() {
   const clock = new FakeClock();
-  const { promise, resolve, reject } = Promise.withResolvers<InferenceAnswer>();
+  const { promise, resolve, reject } = Promise.withResolvers<HandledResponse>();
   const state = { cancelled: 0, bodyCancelled: 0 };
   const stream = keepAliveStream({
-    answer: promise,
+    response: promise,
     clock,
     message: 'loading',
     renderStreamError: (error) => encoder.encode(`data: ${error.code}\n\n`),
@@ -22,20 +23,17 @@ function create() {
       reject(new GatewayError('client_closed_request', 'gone'));
     },
   });
-  const answer = (...texts: string[]) =>
-    resolve({
-      kind: 'stream',
-      target,
-      body: new ReadableStream({
-        start(controller) {
-          for (const text of texts) controller.enqueue(encoder.encode(text));
-          if (texts.at(-1) === 'end') controller.close();
-        },
-        cancel() {
-          state.bodyCancelled += 1;
-        },
-      }),
+  const answer = (...texts: string[]) => {
+    const body = new PushStream({
+      onDrain: () => undefined,
+      onCancel: () => {
+        state.bodyCancelled += 1;
+      },
     });
+    for (const text of texts) body.push(encoder.encode(text));
+    if (texts.at(-1) === 'end') body.close();
+    resolve({ kind: 'stream', source: { kind: 'target', target }, body });
+  };
   return { clock, stream, answer, reject, state };
 }
 

@@ -142,10 +142,11 @@ describe('the view of a response', () => {
   });
 
   test('log probabilities are requested once and removed again', () => {
-    const { logprobs } = openAiChatDialect;
-    expect(logprobs?.request({ model: 'm' })).toEqual({ model: 'm', logprobs: true });
-    expect(logprobs?.request({ logprobs: true })).toBeUndefined();
-    const removed = logprobs?.remove({ id: 'x', choices: [{ index: 0, logprobs: { content: [] } }] });
+    const { edit, withoutLogprobs } = openAiChatDialect;
+    const change = { type: 'request-logprobs' } as const;
+    expect(edit?.('{"model": "m"}', { model: 'm' }, change)).toBe('{"logprobs":true,"model": "m"}');
+    expect(edit?.('{"logprobs":true}', { logprobs: true }, change)).toBeUndefined();
+    const removed = withoutLogprobs?.({ id: 'x', choices: [{ index: 0, logprobs: { content: [] } }] });
     expect(removed).toEqual({ id: 'x', choices: [{ index: 0, logprobs: null }] });
   });
 });

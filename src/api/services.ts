@@ -1,15 +1,16 @@
 import type { Clock } from '../core/clock.ts';
+import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { ProxyCheck } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
-import type { DeadlineMonitor } from '../inference/deadlines.ts';
-import type { Lifecycle } from '../inference/lifecycle.ts';
-import type { Recorder } from '../inference/recorder.ts';
-import type { RequestLog } from '../inference/request-log.ts';
-import type { InferenceService, InferenceSnapshot } from '../inference/service.ts';
-import type { UsageMeter } from '../inference/usage-meter.ts';
 import type { AddressLimiter, AddressRules } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
+import type { InferenceHandler } from '../pipeline/inference-handler.ts';
+import type { InferenceSnapshot } from '../pipeline/inference-snapshot.ts';
+import type { Next } from '../pipeline/interceptor.ts';
+import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import type { Recorder } from '../pipeline/recorder.ts';
+import type { RequestLog } from '../pipeline/request-log.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
@@ -18,6 +19,8 @@ import type { Tokens } from '../tenancy/tokens.ts';
 
 /** What the configuration in force decides for the API. */
 export interface ApiSnapshot extends InferenceSnapshot {
+  /** The interceptor chain. */
+  readonly chain: Next;
   /** Bytes. */
   readonly bodyLimit: number;
   /** Whether there are engines that are started when they are needed, which takes long. */
@@ -41,9 +44,8 @@ export interface ApiServices {
   readonly lifecycle: Lifecycle;
   readonly deadlines: DeadlineMonitor;
   readonly addressLimiter: AddressLimiter;
-  readonly inference: InferenceService;
+  readonly inference: InferenceHandler;
   readonly recorder: Recorder;
-  readonly meter: UsageMeter;
   readonly modelData: ModelData;
   readonly states: TargetStates;
   readonly engines: EnginePool;

@@ -1,10 +1,16 @@
 import type { Config } from '../config/schema.ts';
+import type { Next } from '../pipeline/interceptor.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
+
+/** A snapshot that serves requests. */
+export interface ServingSnapshot extends GatewaySnapshot {
+  readonly chain: Next;
+}
 
 /** The configuration in force and the snapshot built from it: the one thing that a reload replaces. */
 export class ActiveSnapshot {
   #config: Config;
-  #snapshot: GatewaySnapshot | undefined;
+  #snapshot: ServingSnapshot | undefined;
 
   /** @param config known before its snapshot: stores are opened with it, and the snapshot is built after them */
   constructor(config: Config) {
@@ -16,13 +22,13 @@ export class ActiveSnapshot {
   }
 
   /** @throws Error before the first snapshot is built */
-  get current(): GatewaySnapshot {
+  get current(): ServingSnapshot {
     if (!this.#snapshot) throw new Error('the first configuration snapshot is not built yet');
     return this.#snapshot;
   }
 
   /** @returns the previous snapshot, which the caller closes */
-  replace(next: GatewaySnapshot): GatewaySnapshot | undefined {
+  replace(next: ServingSnapshot): ServingSnapshot | undefined {
     const previous = this.#snapshot;
     this.#snapshot = next;
     this.#config = next.config;

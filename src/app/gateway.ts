@@ -6,13 +6,13 @@ import type { Clock } from '../core/clock.ts';
 import type { HttpResponse } from '../core/http.ts';
 import { EventBus } from '../events/event-bus.ts';
 import { HttpRouter } from '../http/http-router.ts';
-import { Lifecycle } from '../inference/lifecycle.ts';
 import { CounterThread } from '../metering/counter-thread.ts';
 import { ModelData } from '../metering/model-data.ts';
 import { Tokenizer } from '../metering/tokenizer.ts';
 import type { Log } from '../observability/log.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { readProcessStats } from '../observability/process-stats.ts';
+import { Lifecycle } from '../pipeline/lifecycle.ts';
 import { randomIds } from '../platform/random-ids.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
 import { ModelDiscovery } from '../routing/discovery.ts';
@@ -24,6 +24,7 @@ import type { CreatedKey } from '../tenancy/keys.ts';
 import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './background-jobs.ts';
+import { createChain } from './chain.ts';
 import { dataFolder } from './database-servers.ts';
 import { createEngineManager } from './engine-manager.ts';
 import { ensureAdminKey } from './first-start.ts';
@@ -71,7 +72,7 @@ interface Parts {
 
 /**
  * The gateway without its sockets, and the place where everything is constructed, in this order: events, stores,
- * services, configuration snapshot, routes, background jobs.
+ * services, configuration snapshot with the interceptor chain, routes, background jobs.
  * @throws Error when a store cannot be opened
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
@@ -118,12 +119,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const engines = engineManager.pool;
   const services = createServices({
-    ...{ clock, log, metrics, events, lifecycle, startedAtSeconds, active, stores, usage, tokenizer },
+    ...{ clock, log, metrics, events, lifecycle, startedAtSeconds, active, stores },
     ...{ modelData, routing, engines },
   });
   const discovery = new ModelDiscovery();
+  const { deadlines, recorder } = services;
+  const chainParts = { clock, deadlines, recorder, states: routing.states, usage, tokenizer, modelData };
 
-  // The configuration snapshot, built again for each new configuration.
+  // The configuration snapshot with its interceptor chain, built again for each new configuration.
   const snapshotOptions: SnapshotOptions = {
     ...{ env, clock, routing, engineManager, modelData, random: Math.random },
     discovered: () => discovery.current,
@@ -134,7 +137,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const activate = async (next: Config) => {
     await engineManager.prepare(next);
-    const snapshot = await buildSnapshot(next, snapshotOptions);
+    const built = await buildSnapshot(next, snapshotOptions);
+    const snapshot = { ...built, chain: createChain(built, chainParts) };
     const previous = active.replace(snapshot);
     stores.access.clearLimits();
     engineManager.configure(next);

@@ -1,27 +1,23 @@
 import { actorOf } from '../api/admin/actor-of.ts';
 import type { ApiServices } from '../api/services.ts';
 import type { Clock } from '../core/clock.ts';
+import { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventSink } from '../events/event-bus.ts';
-import { DeadlineMonitor } from '../inference/deadlines.ts';
-import type { Lifecycle } from '../inference/lifecycle.ts';
-import { GuardedMediaFetcher } from '../inference/media.ts';
-import { Recorder } from '../inference/recorder.ts';
-import { RequestLog } from '../inference/request-log.ts';
-import { InferenceService } from '../inference/service.ts';
 import { AddressLimiter } from '../limits/per-address.ts';
-import { ContextWindows } from '../metering/context-window.ts';
 import type { ModelData } from '../metering/model-data.ts';
-import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { InferenceHandler } from '../pipeline/inference-handler.ts';
+import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import { Recorder } from '../pipeline/recorder.ts';
+import { RequestLog } from '../pipeline/request-log.ts';
 import type { RoutingState } from '../routing/router.ts';
 import { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import { SqlResponseStore } from '../storage/sql/sql-response-store.ts';
 import { assertAllowed } from '../tenancy/actor.ts';
 import type { ActiveSnapshot } from './active-snapshot.ts';
 import type { Stores } from './stores.ts';
-import type { UsageParts } from './usage.ts';
 
 export interface ServiceParts {
   readonly clock: Clock;
@@ -32,16 +28,14 @@ export interface ServiceParts {
   readonly startedAtSeconds: number;
   readonly active: ActiveSnapshot;
   readonly stores: Stores;
-  readonly usage: UsageParts;
-  readonly tokenizer: Tokenizer;
   readonly modelData: ModelData;
   readonly routing: RoutingState;
   readonly engines: EnginePool;
 }
 
-/** Builds what the API's handlers use. The order of steps of an inference request is in `InferenceService`. */
+/** Builds what the API's handlers use. The order of the steps of an inference request is in `pipeline/order.ts`. */
 export function createServices(parts: ServiceParts): ApiServices {
-  const { clock, log, metrics, events, active, stores, usage, tokenizer, modelData, routing } = parts;
+  const { clock, log, metrics, events, active, stores, modelData, routing } = parts;
   const deadlines = new DeadlineMonitor(() => clock.now());
   const recorder = new Recorder(
     metrics,
@@ -63,16 +57,10 @@ export function createServices(parts: ServiceParts): ApiServices {
       () => active.current.addressLimits,
       () => events.emit('limit.hit', { scope: 'ip', mode: 'enforce', refused: true }),
     ),
-    meter: usage.meter,
-    inference: new InferenceService({
-      limiter: usage.limiter,
+    inference: new InferenceHandler({
       clock,
       deadlines,
-      states: routing.states,
-      observer: recorder,
-      media: new GuardedMediaFetcher(() => active.current.mediaLimits),
-      estimateTokens: (request, model) => tokenizer.estimate(request, model),
-      contextWindows: new ContextWindows(modelData, tokenizer),
+      onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
     }),
     responses: new BufferedResponseStore(
       new SqlResponseStore(stores.control),

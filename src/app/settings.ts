@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { CorsRules } from '../http/cors.ts';
-import type { InferenceSnapshot } from '../inference/service.ts';
 import type { AddressLimits } from '../limits/per-address.ts';
+import type { InferenceSnapshot } from '../pipeline/inference-snapshot.ts';
 import type { DownloadLimits } from '../platform/guarded-download.ts';
 import { DEFAULT_OUTLIERS, type OutlierSettings } from '../routing/health/outliers.ts';
 import type { HealthSettings } from '../routing/health/target-state.ts';

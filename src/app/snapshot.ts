@@ -28,7 +28,7 @@ import {
 } from './settings.ts';
 
 /** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
-export interface GatewaySnapshot extends ApiSnapshot {
+export interface GatewaySnapshot extends Omit<ApiSnapshot, 'chain'> {
   readonly config: Config;
   readonly cors: CorsRules;
   readonly addressLimits: AddressLimits;

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
+import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { dataFolder } from '../app/database-servers.ts';
 import { offlineSnapshot } from '../app/offline-snapshot.ts';
-import { PROVIDERS } from '../app/provider-registry.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
@@ -42,7 +42,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   };
   let config: Config | undefined;
   try {
-    const loaded = loadConfig({ env: options.env, cwd: options.cwd, catalog: PROVIDERS.catalog });
+    const loaded = loadConfig({ env: options.env, cwd: options.cwd, catalog: CONFIG_CATALOG });
     config = loaded.config;
     report({ check: 'config', level: 'ok', message: loaded.file ?? 'no file; environment and defaults' });
     for (const warning of loaded.warnings) report({ check: 'config', level: 'warning', message: warning });

@@ -1,6 +1,6 @@
+import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { reloadOnChange } from '../app/config-reload.ts';
 import { createGateway, type Gateway } from '../app/gateway.ts';
-import { PROVIDERS } from '../app/provider-registry.ts';
 import { ServerStartError, type Servers, startServers } from '../app/servers.ts';
 import { shutDown } from '../app/shutdown.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
@@ -25,7 +25,7 @@ export interface ServeOptions {
 /** Runs the gateway until a signal stops it. @returns the exit code. @throws CommandError when it cannot start */
 export async function serve(options: ServeOptions): Promise<number> {
   const { env, cwd, output } = options;
-  const source = { env, cwd, catalog: PROVIDERS.catalog };
+  const source = { env, cwd, catalog: CONFIG_CATALOG };
   // The YAML parser is for those who have a file.
   const read = hasConfigFile(source) ? (await import('../config/load.ts')).loadConfig : configWithoutFile;
   const load = () => read(source);

@@ -1,4 +1,4 @@
-import type { ProviderCatalog } from './catalog.ts';
+import type { ConfigCatalog } from './catalog.ts';
 import { type ConfigDocument, type ConfigMap, isConfigMap } from './config-document.ts';
 import { checkConsistency } from './consistency.ts';
 import { applyEnvironment } from './environment.ts';
@@ -26,7 +26,7 @@ export interface ConfigSource {
   /** The file of the document: its name for messages, and its absolute path; null when there is none. */
   readonly file: { readonly label: string; readonly path: string } | null;
   readonly env: Environment;
-  readonly catalog: ProviderCatalog;
+  readonly catalog: ConfigCatalog;
 }
 
 /**
@@ -46,7 +46,7 @@ export function assembleConfig({ document, file, env, catalog }: ConfigSource): 
   return { config, file: file?.path ?? null, warnings };
 }
 
-function validate(root: ConfigMap, document: ConfigDocument, catalog: ProviderCatalog, file: string | null) {
+function validate(root: ConfigMap, document: ConfigDocument, catalog: ConfigCatalog, file: string | null) {
   const { origins, unreadable } = document;
   const outline = outlineOf(root);
   const references = checkReferences(outline, catalog, origins);

@@ -1,3 +1,5 @@
+import type { ZodType } from 'zod';
+
 /**
  * What configuration has to know about the providers that this build offers. The provider registry builds the
  * one value of this type, so that no provider's name is written down here.
@@ -29,4 +31,16 @@ export interface ProviderKind {
   readonly kind: string;
   readonly vendor: string | null;
   readonly engine: string | null;
+}
+
+/** An interceptor as the configuration sees it: its name, and the shape of what stands below `interceptors.<name>`. */
+export interface InterceptorSettings {
+  readonly name: string;
+  /** Absent where it is configured by other keys. */
+  readonly config?: ZodType;
+}
+
+/** Everything that the configuration's shape depends on. */
+export interface ConfigCatalog extends ProviderCatalog {
+  readonly interceptors: readonly InterceptorSettings[];
 }

@@ -1,4 +1,4 @@
-import type { ProviderCatalog } from './catalog.ts';
+import type { ConfigCatalog } from './catalog.ts';
 import { CONFIG_VARIABLE, CONFIG_VARIABLES, DATA_DIR_VARIABLE } from './environment.ts';
 import { DEFAULT_CONFIG_FILE } from './file.ts';
 import { alternatives, describeConfig, type JsonSchema } from './json-schema.ts';
@@ -18,7 +18,7 @@ interface Table {
 }
 
 /** The reference page of the configuration, in Markdown. */
-export function configDocumentation(catalog: ProviderCatalog): string {
+export function configDocumentation(catalog: ConfigCatalog): string {
   const tables = tablesOf(describeConfig(catalog), '', '');
   return [
     '<!-- Generated from src/config by `npm run docs`. Change the schema, not this page. -->',
@@ -41,7 +41,7 @@ export function configDocumentation(catalog: ProviderCatalog): string {
 }
 
 /** A configuration with something in every section. It loads as it stands. */
-export function exampleConfig(catalog: ProviderCatalog): string {
+export function exampleConfig(catalog: ConfigCatalog): string {
   const kind = catalog.genericKinds[0] ?? catalog.kinds[0] ?? '';
   const engine = catalog.engines[0];
   const target = (id: string): string =>

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ProviderCatalog } from './catalog.ts';
+import type { ConfigCatalog } from './catalog.ts';
 import type { ConfigPath } from './path.ts';
 import { createConfigSchema } from './schema.ts';
 
@@ -36,13 +36,13 @@ const INTERPOLATED: JsonSchema = { type: 'string', pattern: '\\$\\{' };
  * The JSON Schema (draft 2020-12) of the file as people write it, for completion and checks in editors: with
  * descriptions and defaults, and with `${NAME}` allowed wherever a scalar is.
  */
-export function configJsonSchema(catalog: ProviderCatalog): JsonSchema {
+export function configJsonSchema(catalog: ConfigCatalog): JsonSchema {
   const { $schema, ...schema } = describeConfig(catalog);
   return { ...($schema === undefined ? {} : { $schema }), title: 'Weir configuration', ...asWritten(schema) };
 }
 
 /** The same as the values are checked, after variables are put in; `x-type` says what kind of text it is. */
-export function describeConfig(catalog: ProviderCatalog): JsonSchema {
+export function describeConfig(catalog: ConfigCatalog): JsonSchema {
   return fromZod(z.toJSONSchema(createConfigSchema(catalog), { io: 'input', reused: 'inline' }));
 }
 

@@ -57,6 +57,7 @@ describe('finding the file', () => {
         outliers: { max_ejected: 0.34, min_requests: 20, eject: 30_000 },
         slow_start: 30_000,
       },
+      interceptors: {},
       limits: {
         per_ip: null,
         tiers: DEFAULT_TIERS,

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROVIDERS } from '../app/provider-registry.ts';
+import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { loadConfig } from './load.ts';
 
 const NAMES = [
@@ -32,6 +32,6 @@ test('the pages have examples', () => {
 
 test.each(EXAMPLES)('%s loads as it stands', (_name, yaml) => {
   const readFile = () => new TextEncoder().encode(yaml);
-  const loaded = loadConfig({ env, cwd: '/cwd', catalog: PROVIDERS.catalog, readFile });
+  const loaded = loadConfig({ env, cwd: '/cwd', catalog: CONFIG_CATALOG, readFile });
   expect(loaded.config.providers).not.toBeNull();
 });

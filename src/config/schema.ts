@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ProviderCatalog } from './catalog.ts';
+import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
 import { tls } from './connection-schema.ts';
 import { engines } from './engine-schema.ts';
 import {
@@ -42,7 +42,7 @@ const port = () => integer(0, 65_535);
  * The shape of the configuration: every key, its type, its default and what it is for. Rules between keys are in
  * consistency.ts and references.ts.
  */
-export function createConfigSchema(catalog: ProviderCatalog) {
+export function createConfigSchema(catalog: ConfigCatalog) {
   return z.strictObject({
     server: server().describe('The HTTP servers.'),
     storage: storage().describe('Databases, Redis and local files.'),
@@ -64,6 +64,9 @@ export function createConfigSchema(catalog: ProviderCatalog) {
       'Downloads of images and files that clients give by URL, for providers that take them only inline.',
     ),
     routing: routing().describe('Retries, health, circuit breakers and admission.'),
+    interceptors: interceptors(catalog).describe(
+      'Interceptors of the request path, by name. Those that are not named are off, or are configured by other keys.',
+    ),
     limits: limits().describe('Limits of client addresses and tiers, and timeouts of requests.'),
     auth: auth().describe('Console sign-in and tokens.'),
   });
@@ -190,6 +193,14 @@ const media = () =>
       'Hosts (`name` or `name:port`) with private addresses from which downloads are allowed.',
     ),
   });
+
+/** What stands below each interceptor's name; absent where it is not named. Validated by the interceptor's own schema. */
+const interceptors = (catalog: ConfigCatalog) =>
+  section(
+    Object.fromEntries(
+      catalog.interceptors.flatMap(({ name, config }) => (config ? [[name, config.optional()]] : [])),
+    ),
+  );
 
 const limits = () =>
   section({

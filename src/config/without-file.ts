@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { assembleConfig, type LoadedConfig } from './assemble.ts';
-import type { ProviderCatalog } from './catalog.ts';
+import type { ConfigCatalog } from './catalog.ts';
 import { emptyDocument } from './config-document.ts';
 import { CONFIG_VARIABLE, variable } from './environment.ts';
 import { DEFAULT_CONFIG_FILE, type ReadFile } from './file.ts';
@@ -11,7 +11,7 @@ export interface LoadOptions {
   readonly env: Environment;
   /** What relative paths are relative to. */
   readonly cwd: string;
-  readonly catalog: ProviderCatalog;
+  readonly catalog: ConfigCatalog;
   readonly readFile?: ReadFile;
 }
 

@@ -3,9 +3,10 @@ import type { ChatRequest } from './chat/request.ts';
 import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
 import type { GatewayError } from './errors.ts';
 import type { HeaderReader } from './http.ts';
-import type { OutputText } from './output-text.ts';
 import type { RequestView } from './request-view.ts';
 import type { RerankRequest, RerankResult } from './rerank.ts';
+import type { Frame } from './stream/frame.ts';
+import type { StreamObservation } from './stream/observation.ts';
 import type { Usage } from './usage.ts';
 
 export type Operation = 'chat' | 'completion' | 'embedding' | 'rerank' | 'count-tokens';
@@ -64,35 +65,37 @@ export interface CountTokensCall extends CallBase {
 /** A validated request for a model. */
 export type InferenceCall = ChatCall | EmbeddingCall | RerankCall | CountTokensCall;
 
-/** What was learnt from an answer while it passed through. */
-export interface StreamObservation {
-  usage: Usage | undefined;
-  finishReason: string | undefined;
-  /** Events with at least one choice. */
-  chunks: number;
-  /** What was answered, where the decoder reads it: for counting, should the upstream not have counted. */
-  readonly text?: OutputText;
+/** What a decoder knows of the stream so far. */
+interface DecoderState {
+  /** An event that the client must see has come: the response can be committed. */
+  readonly started: boolean;
+  /** The last event for the client has been produced; later input is ignored. */
+  readonly finished: boolean;
+  /** Why the stream cannot go on. Output before the failure is still good. */
+  readonly failure: GatewayError | undefined;
+  readonly observed: StreamObservation;
+  /** The error event for a client that is reading, where that depends on what it has read. */
+  failureEvent?(error: GatewayError): Uint8Array | undefined;
 }
 
-/** Decodes one upstream event stream. Splitting the input differently never changes the output's concatenation. */
-export interface StreamDecoder {
+/** Turns one upstream stream into the bytes for the client. Splitting the input differently never changes the output. */
+export interface ByteDecoder extends DecoderState {
   /** @returns bytes for the client, or `undefined` when none are due yet */
   push(bytes: Uint8Array): Uint8Array | undefined;
   /** The upstream's body has ended: the rest of the bytes for the client. Sets `failure` if it ended too early. */
   end(): Uint8Array | undefined;
-  /** An event that the client should see has come: from here on the answer is committed. */
-  readonly started: boolean;
-  /** The last event for the client has been produced; later input is ignored. */
-  readonly finished: boolean;
-  /** Why the stream can't go on. Bytes returned before, and with it, are still good. */
-  readonly failure: GatewayError | undefined;
-  readonly observed: StreamObservation;
-  /** The error event for a client that is already reading, if it depends on what the client has read. */
-  failureEvent?(error: GatewayError): Uint8Array | undefined;
 }
 
-/** A complete answer: the body's text for the client and what was read from it. */
-export interface InferenceResult {
+/** Turns one upstream stream into frames. Splitting the input differently never changes the frames' content. */
+export interface StreamDecoder extends DecoderState {
+  /** @param emit receives each frame, synchronously and in order */
+  push(bytes: Uint8Array, emit: (frame: Frame) => void): void;
+  /** The upstream's body has ended. Sets `failure` if it ended too early. */
+  end(emit: (frame: Frame) => void): void;
+}
+
+/** A forwarded response body for the client, and what was read from it on the way. */
+export interface ForwardedBody {
   readonly text: string;
   readonly usage: Usage | undefined;
   readonly finishReason: string | undefined;

@@ -182,3 +182,34 @@ export function headThrough(text: string, keys: readonly string[]): string | und
   }
   return undefined;
 }
+
+/**
+ * Edits the first item of a list that is a top-level member, and leaves every other byte as it is.
+ * @param text valid JSON text whose top is an object
+ * @param edit receives the item's JSON text, or `undefined` where the list is empty. It returns the JSON text that replaces
+ *   the item, and of an item to put before it; either may be absent.
+ * @returns the text unchanged where the member is absent or no list
+ */
+export function editFirstItem(
+  text: string,
+  member: string,
+  edit: (item: string | undefined) => { readonly replace?: string; readonly before?: string },
+): string {
+  const scanner = new MemberScanner(text);
+  let out = '';
+  let copied = 0;
+  while (scanner.advance()) {
+    const { valueStart } = scanner;
+    if (!scanner.is(member) || text.charCodeAt(valueStart) !== OPEN_BRACKET) continue;
+    const start = skipSpace(text, valueStart + 1);
+    const isEmpty = text.charCodeAt(start) === CLOSE_BRACKET;
+    const end = isEmpty ? start : skipValue(text, start);
+    const { replace, before } = edit(isEmpty ? undefined : text.slice(start, end));
+    const item = replace ?? text.slice(start, end);
+    out += text.slice(copied, start);
+    if (before !== undefined) out += item === '' ? before : `${before},`;
+    out += item;
+    copied = end;
+  }
+  return out + text.slice(copied);
+}

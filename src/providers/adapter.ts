@@ -1,5 +1,6 @@
+import { CompleteResult } from '../core/complete-result.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { InferenceCall } from '../core/inference.ts';
+import type { ForwardedBody, InferenceCall } from '../core/inference.ts';
 import type { UpstreamRequest } from '../core/transport.ts';
 import type {
   ChatFormat,
@@ -10,8 +11,15 @@ import type {
   RerankFormat,
   TokenCountFormat,
 } from './format.ts';
+import { DecodingForwarder, ForwardingDecoder } from './forwarding-decoder.ts';
 import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
-import { mediaUrls, translateResponse, translateStream, withInlineMedia } from './translation.ts';
+import {
+  forwardedResult,
+  mediaUrls,
+  translateResponse,
+  translateStream,
+  withInlineMedia,
+} from './translation.ts';
 import type { AttemptContext, Provider, ProviderAdapter, Target } from './types.ts';
 
 /** What one provider family can do, in its own formats. */
@@ -105,38 +113,52 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       switch (call.operation) {
         case 'chat':
         case 'completion': {
-          const forwardBlock = passthrough?.(call.dialect.name, target);
-          if (forwardBlock) return forwardBlock.parse(response, call, target, context);
-          return translateResponse(chat ?? lacking('chat', target), response, call, target, context);
+          const forward = passthrough?.(call.dialect.name, target);
+          if (!forward) {
+            return translateResponse(chat ?? lacking('chat', target), response, call, target, context);
+          }
+          const parsed = forward.parse(response, call, target, context);
+          return forwardedResult(parsed, forward.canonical, response, call, target, context);
         }
         case 'embedding': {
-          if (embeddingPassthrough) return embeddingPassthrough.parse(response, call, target);
+          if (embeddingPassthrough) return resultOf(embeddingPassthrough.parse(response, call, target));
           const used = embeddings ?? lacking('embeddings', target);
           const result = used.parse(response, target, call.embedding);
-          return { text: call.render(result), usage: result.usage, finishReason: undefined };
+          return new CompleteResult(call.render(result), result.usage, undefined);
         }
         case 'rerank': {
           const used = rerank ?? lacking('rerank', target);
           const result = used.parse(response, target, call.rerank);
-          return { text: call.render(result), usage: result.usage, finishReason: undefined };
+          return new CompleteResult(call.render(result), result.usage, undefined);
         }
         case 'count-tokens': {
           const count = (tokenCount ?? lacking('token counting', target)).parse(response, target);
-          return { text: call.render(count), usage: undefined, finishReason: undefined };
+          return new CompleteResult(call.render(count), undefined, undefined);
         }
       }
     },
 
-    streamDecoder(call, target, context) {
-      const forwardBlock = passthrough?.(call.dialect.name, target);
-      if (forwardBlock) return forwardBlock.decoder(call, target, context);
-      return translateStream(chat ?? lacking('chat', target), call, target, context);
+    streamDecoder(call, target, context, mode) {
+      const forward = passthrough?.(call.dialect.name, target);
+      if (!forward) return translateStream(chat ?? lacking('chat', target), call, target, context, mode);
+      if (mode === 'bytes' || !forward.canonical) {
+        return new ForwardingDecoder(forward.decoder(call, target, context));
+      }
+      const reader = forward.canonical.reader(target, call.chat());
+      // In mode `rewrite` the end of the chain renders the response, and reports it to the endpoint.
+      const { onResponse: _, ...forwarded } = call;
+      const decoder = forward.decoder(mode === 'rewrite' ? forwarded : call, target, context);
+      return new DecodingForwarder(decoder, reader, mode === 'rewrite');
     },
 
     mapError,
     ...(buildModelsRequest === undefined ? {} : { buildModelsRequest }),
     ...(parseModels === undefined ? {} : { parseModels }),
   };
+}
+
+function resultOf({ text, usage, finishReason }: ForwardedBody): CompleteResult {
+  return new CompleteResult(text, usage, finishReason);
 }
 
 function lacking(what: string, { provider }: Target): never {

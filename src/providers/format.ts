@@ -2,7 +2,7 @@ import type { AudioPart, ChatRequest, FilePart, ImagePart } from '../core/chat/r
 import type { ChatEventReader, ChatResult } from '../core/chat/result.ts';
 import type { EmbeddingRequest, EmbeddingResult } from '../core/embedding.ts';
 import type { HeaderReader } from '../core/http.ts';
-import type { ChatCall, EmbeddingCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
+import type { ByteDecoder, ChatCall, EmbeddingCall, ForwardedBody } from '../core/inference.ts';
 import type { RerankRequest, RerankResult } from '../core/rerank.ts';
 import type { AttemptContext, BufferedResponse, Target } from './types.ts';
 
@@ -38,8 +38,10 @@ export interface ChatFormat {
 /** Hands on bodies in the dialect that client and provider share, changing only what must be. */
 export interface PassthroughFormat {
   build(call: ChatCall, target: Target, context: AttemptContext): FormattedRequest;
-  parse(response: BufferedResponse, call: ChatCall, target: Target, context: AttemptContext): InferenceResult;
-  decoder(call: ChatCall, target: Target, context: AttemptContext): StreamDecoder;
+  parse(response: BufferedResponse, call: ChatCall, target: Target, context: AttemptContext): ForwardedBody;
+  decoder(call: ChatCall, target: Target, context: AttemptContext): ByteDecoder;
+  /** Reads the same wire format, for interceptors that need the content. Without it, forwarded bodies stay undecoded. */
+  readonly canonical?: Pick<ChatFormat, 'parse' | 'reader'>;
 }
 
 export interface EmbeddingFormat {
@@ -51,7 +53,7 @@ export interface EmbeddingFormat {
 /** Hands on embedding requests and answers in OpenAI's format, for upstreams that speak it. */
 export interface EmbeddingPassthrough {
   build(call: EmbeddingCall, target: Target): FormattedRequest;
-  parse(response: BufferedResponse, call: EmbeddingCall, target: Target): InferenceResult;
+  parse(response: BufferedResponse, call: EmbeddingCall, target: Target): ForwardedBody;
 }
 
 export interface RerankFormat {

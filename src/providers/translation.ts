@@ -1,14 +1,15 @@
 import { encodeUtf8 } from '../core/bytes.ts';
 import type { RenderContext } from '../core/chat/dialect.ts';
 import type { ChatRequest, MediaSource, Message, ToolMessage, UserMessage } from '../core/chat/request.ts';
-import type { ChatEvent, ChatEventReader, ChatEventWriter } from '../core/chat/result.ts';
+import type { ChatEvent, ChatEventReader, ChatEventWriter, ChatResult } from '../core/chat/result.ts';
+import { CompleteResult } from '../core/complete-result.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
-import type { ChatCall, InferenceResult, StreamDecoder, StreamObservation } from '../core/inference.ts';
+import type { ChatCall, ForwardedBody, StreamDecoder } from '../core/inference.ts';
 import { OutputText } from '../core/output-text.ts';
-import type { ChatFormat } from './format.ts';
+import { type Frame, NO_EVENTS, type StreamMode } from '../core/stream/frame.ts';
+import type { StreamObservation } from '../core/stream/observation.ts';
+import type { ChatFormat, PassthroughFormat } from './format.ts';
 import type { AttemptContext, BufferedResponse, InlineMedia, Target } from './types.ts';
-
-const encoder = new TextEncoder();
 
 function about(call: ChatCall, context: AttemptContext): RenderContext {
   return {
@@ -20,36 +21,55 @@ function about(call: ChatCall, context: AttemptContext): RenderContext {
   };
 }
 
-/** Reads an answer in the provider's format and writes it in the client's. */
+/** Reads a response in the provider's format and renders it in the client's. */
 export function translateResponse(
   format: ChatFormat,
   response: BufferedResponse,
   call: ChatCall,
   target: Target,
   context: AttemptContext,
-): InferenceResult {
+): CompleteResult {
   const result = format.parse(response, target, call.chat());
   const finish = result.choices[0]?.finish;
-  return {
-    text: call.dialect.renderResult(result, about(call, context)),
-    usage: result.usage,
-    finishReason: finish?.raw ?? finish?.unified,
-  };
+  const render = (chat: ChatResult) => call.dialect.renderResult(chat, about(call, context));
+  return new CompleteResult(render(result), result.usage, finish?.raw ?? finish?.unified, {
+    decode: () => result,
+    render,
+  });
 }
 
+/** A forwarded response. It is decoded by `format` only if an interceptor asks for the canonical form. */
+export function forwardedResult(
+  { text, usage, finishReason }: ForwardedBody,
+  format: PassthroughFormat['canonical'],
+  response: BufferedResponse,
+  call: ChatCall,
+  target: Target,
+  context: AttemptContext,
+): CompleteResult {
+  if (!format) return new CompleteResult(text, usage, finishReason);
+  return new CompleteResult(text, usage, finishReason, {
+    decode: () => format.parse(response, target, call.chat()),
+    render: (chat) => call.dialect.renderResult(chat, about(call, context)),
+  });
+}
+
+/** @param mode in `rewrite`, frames carry events only: the end of the chain renders them */
 export function translateStream(
   format: ChatFormat,
   call: ChatCall,
   target: Target,
   context: AttemptContext,
+  mode: StreamMode,
 ): StreamDecoder {
   return new TranslatingDecoder(
     format.reader(target, call.chat()),
-    call.dialect.streamWriter(about(call, context)),
+    mode === 'rewrite' ? undefined : call.dialect.streamWriter(about(call, context)),
+    mode !== 'bytes',
   );
 }
 
-/** A provider's events in, the client dialect's events out. */
+/** A provider's events in, frames in the client's dialect out. */
 class TranslatingDecoder implements StreamDecoder {
   readonly #output = new OutputText();
   readonly observed: StreamObservation = {
@@ -62,37 +82,50 @@ class TranslatingDecoder implements StreamDecoder {
   finished = false;
   failure: GatewayError | undefined;
   #out = '';
-  readonly #emit = (event: ChatEvent) => this.#event(event);
+  #events: ChatEvent[] = [];
+  readonly #onEvent = (event: ChatEvent) => this.#event(event);
 
   constructor(
     private readonly reader: ChatEventReader,
-    private readonly writer: ChatEventWriter,
+    private readonly writer: ChatEventWriter | undefined,
+    private readonly keepsEvents: boolean,
   ) {}
 
-  push(bytes: Uint8Array): Uint8Array | undefined {
-    return this.#run(() => this.reader.push(bytes, this.#emit));
-  }
-
-  end(): Uint8Array | undefined {
-    return this.#run(() => this.reader.end(this.#emit));
-  }
-
-  failureEvent(error: GatewayError): Uint8Array | undefined {
-    const text = this.writer.failure?.(error);
-    return text === undefined ? undefined : encoder.encode(text);
-  }
-
-  #run(step: () => void): Uint8Array | undefined {
-    if (this.finished || this.failure) return undefined;
+  push(bytes: Uint8Array, emit: (frame: Frame) => void): void {
+    if (this.finished || this.failure) return;
     try {
-      step();
+      this.reader.push(bytes, this.#onEvent);
     } catch (error) {
       this.failure = asGatewayError(error);
     }
-    if (this.#out === '') return undefined;
-    const out = encodeUtf8(this.#out);
+    this.#flush(emit);
+  }
+
+  end(emit: (frame: Frame) => void): void {
+    if (this.finished || this.failure) return;
+    try {
+      this.reader.end(this.#onEvent);
+    } catch (error) {
+      this.failure = asGatewayError(error);
+    }
+    this.#flush(emit);
+  }
+
+  failureEvent(error: GatewayError): Uint8Array | undefined {
+    const text = this.writer?.failure?.(error);
+    return text === undefined ? undefined : encodeUtf8(text);
+  }
+
+  #flush(emit: (frame: Frame) => void): void {
+    const events = this.keepsEvents ? this.#events : NO_EVENTS;
+    const out = this.#out;
     this.#out = '';
-    return out;
+    if (this.keepsEvents) this.#events = [];
+    if (this.writer) {
+      if (out !== '' || events.length > 0) emit({ bytes: encodeUtf8(out), events });
+    } else if (events.length > 0) {
+      emit({ events });
+    }
   }
 
   #event(event: ChatEvent): void {
@@ -103,7 +136,7 @@ class TranslatingDecoder implements StreamDecoder {
         this.#output.add(event.text);
         this.started = true;
         break;
-      // An upstream may greet and then say that it is overloaded: until it has said something, another can be tried.
+      // Upstreams may greet and then report that they are overloaded: until there is content, another target can respond.
       case 'part-start':
         this.started = true;
         break;
@@ -118,7 +151,8 @@ class TranslatingDecoder implements StreamDecoder {
         this.finished = true;
         break;
     }
-    this.#out += this.writer.event(event);
+    if (this.writer) this.#out += this.writer.event(event);
+    if (this.keepsEvents) this.#events.push(event);
   }
 }
 

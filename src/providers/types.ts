@@ -1,6 +1,8 @@
+import type { CompleteResult } from '../core/complete-result.ts';
 import type { GatewayError } from '../core/errors.ts';
-import type { ChatCall, InferenceCall, InferenceResult, StreamDecoder } from '../core/inference.ts';
+import type { ChatCall, InferenceCall, StreamDecoder } from '../core/inference.ts';
 import type { SubjectLimits } from '../core/limit.ts';
+import type { StreamMode } from '../core/stream/frame.ts';
 import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
 import type { Warn } from '../core/warning.ts';
 
@@ -152,8 +154,9 @@ export interface ProviderAdapter {
     call: InferenceCall,
     target: Target,
     context: AttemptContext,
-  ): InferenceResult;
-  streamDecoder(call: ChatCall, target: Target, context: AttemptContext): StreamDecoder;
+  ): CompleteResult;
+  /** @param mode how much of the stream the chain needs */
+  streamDecoder(call: ChatCall, target: Target, context: AttemptContext, mode: StreamMode): StreamDecoder;
   /** Whether the provider counts tokens itself; without it, the gateway estimates. */
   readonly countsTokens?: boolean;
   /** The upstream's media type of an event stream, in lower case; `text/event-stream` when absent. */

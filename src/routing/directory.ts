@@ -164,6 +164,11 @@ export class ModelDirectory {
     return this.definitions.map(({ id, experiments }) => ({ id, experiments }));
   }
 
+  /** The routes of the configured models, each once. */
+  routes(): readonly ModelRoute[] {
+    return [...new Set(this.#configured.values())];
+  }
+
   /** @returns the targets of configured models, by model id */
   targetsByModel(): ReadonlyMap<string, readonly Target[]> {
     return new Map([...this.#configured.values()].map(({ id, targets }) => [id, targets]));

@@ -114,7 +114,7 @@ describe('what a client insists on', () => {
     const nowhere = await ask('placed', { 'x-weir-region': 'eu-central-1' });
     expect(nowhere.status).toBe(400);
     expect(errorIn(await nowhere.json()).message).toBe(
-      'No target of model "placed" is what the request insists on: many/us (in region us-east-1), eu/eu (in region eu-west-1). See the headers x-weir-region and x-weir-max-cost.',
+      'No target of model "placed" meets the constraints of the request: many/us (in region us-east-1), eu/eu (in region eu-west-1). Change the header x-weir-region or x-weir-max-cost.',
     );
     const unknown = await ask('m', { 'x-weir-region': 'eu' });
     expect(errorIn(await unknown.json()).message).toContain('(region not known)');

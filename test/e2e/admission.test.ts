@@ -169,7 +169,9 @@ test('a request that has waited long enough goes to the fallback, or gets a retr
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
   const error = errorIn(await refused.json());
   expect(error.code).toBe('model_busy');
-  expect(error.message).toMatch(/^Model "house" has as many requests as it may have: .* Busy: engine\/m\.$/);
+  expect(error.message).toMatch(
+    /^Model "house" is at its concurrency limit: .* Saturated targets: engine\/m\. Retry later\.$/,
+  );
   const page = await (await fetch(`${gateway.metricsUrl}/metrics`)).text();
   expect(page).toContain('llm_queue_rejected_total{priority="low"} 1');
 

@@ -128,6 +128,7 @@ describe('config', () => {
         'auth',
         'default_model',
         'engines',
+        'interceptors',
         'limits',
         'log',
         'media',

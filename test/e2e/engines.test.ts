@@ -127,7 +127,7 @@ describe('an engine that the gateway starts', () => {
     const response = await ask('slow/simulator', { stream: true });
     expect(response.status).toBe(200);
     const text = await response.text();
-    expect(text.split('\n\n')[0]).toBe(': Weir is loading the model');
+    expect(text.split('\n\n')[0]).toBe(': The model is loading.');
     expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
     expect(text.match(/^data: /gm)?.length).toBeGreaterThan(2);
   }, 20_000);

@@ -1,10 +1,10 @@
-import type { ProviderCatalog } from '../../src/config/catalog.ts';
+import type { ConfigCatalog } from '../../src/config/catalog.ts';
 
 const VENDORS = ['groq', 'deepseek', 'together', 'openrouter', 'xai'] as const;
 const ENGINES = ['vllm', 'sglang', 'tgi', 'ollama', 'llamacpp'] as const;
 
 /** A catalog for tests of the configuration alone, which must not depend on the provider registry. */
-export const testCatalog: ProviderCatalog = {
+export const testCatalog: ConfigCatalog = {
   kinds: ['openai', 'mistral', 'openai-compatible', 'simulator'],
   genericKinds: ['openai-compatible'],
   vendors: VENDORS,
@@ -12,6 +12,7 @@ export const testCatalog: ProviderCatalog = {
   nativeEngines: ['ollama'],
   settings: { region: ['mistral'] },
   required: {},
+  interceptors: [],
   builtinIds: ['simulator'],
   builtinModels: ['simulator-chat'],
   defaultBaseUrl: ({ kind, vendor, engine }) => {

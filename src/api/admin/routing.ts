@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
-import { explain } from '../../inference/explain.ts';
+import { explain } from '../../pipeline/explain.ts';
 import type { Target } from '../../providers/types.ts';
 import { TargetStates } from '../../routing/health/target-states.ts';
 import type { ApiServices } from '../services.ts';

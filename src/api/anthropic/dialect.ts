@@ -1,5 +1,7 @@
+import { joinInstructions } from '../../core/chat/call-change.ts';
 import type { ClientDialect } from '../../core/chat/dialect.ts';
 import { asCount, asString, records } from '../../core/json.ts';
+import { editFirstItem, editMembers } from '../../core/json-edit.ts';
 import { metadataUser, PromptView } from '../prompt-view.ts';
 import { invalid } from './fields.ts';
 import { readMessages, readSystem } from './messages.ts';
@@ -38,6 +40,16 @@ export const anthropicMessagesDialect: ClientDialect = {
       callsTools: parts.some((part) => part.type === 'tool_use'),
       logprobs: [],
     };
+  },
+
+  edit(text, { system }, change) {
+    if (change.type !== 'prepend-system') return undefined;
+    if (Array.isArray(system)) {
+      const block = JSON.stringify({ type: 'text', text: change.text });
+      return editFirstItem(text, 'system', () => ({ before: block }));
+    }
+    const joined = joinInstructions(change.text, asString(system) ?? '');
+    return editMembers(text, { system: JSON.stringify(joined) });
   },
 
   renderResult: renderMessage,

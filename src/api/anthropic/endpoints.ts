@@ -6,7 +6,7 @@ import { once } from '../../core/once.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
-import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
+import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { anthropicMessagesDialect } from './dialect.ts';
@@ -104,6 +104,6 @@ export function addAnthropicRoutes(router: HttpRouter, services: ApiServices): v
       return countCall(body, request.headers);
     },
   };
-  router.route('POST', '/v1/messages', inferenceHandler(services, messages));
-  router.route('POST', '/v1/messages/count_tokens', inferenceHandler(services, count));
+  router.route('POST', '/v1/messages', inferenceRoute(services, messages));
+  router.route('POST', '/v1/messages/count_tokens', inferenceRoute(services, count));
 }

@@ -7,7 +7,7 @@ import { openAiErrorBody } from '../../http/error-body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
-import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
+import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
 import { validate } from '../validation.ts';
 import { promptDialect } from './prompt-dialect.ts';
@@ -95,12 +95,12 @@ export function addNativeRoutes(router: HttpRouter, services: ApiServices): void
     parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, true),
     renderStreamError: textErrorEvent,
   };
-  router.route('POST', '/inference', inferenceHandler(services, plain));
-  router.route('POST', '/stream', inferenceHandler(services, streamed));
+  router.route('POST', '/inference', inferenceRoute(services, plain));
+  router.route('POST', '/stream', inferenceRoute(services, streamed));
   router.route(
     'GET',
     '/stream',
-    inferenceHandler(services, {
+    inferenceRoute(services, {
       ...streamed,
       read: async (httpContext) => bodyFromQuery(httpContext.request.url),
     }),

@@ -6,7 +6,7 @@ import { asString } from '../../core/json.ts';
 import type { RerankResult } from '../../core/rerank.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
-import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
+import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
@@ -141,7 +141,7 @@ export function addRerankRoutes(router: HttpRouter, services: ApiServices): void
     read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),
     parse: (body, _snapshot, { request, requestId }) => rerankCall(body, request.headers, requestId),
   };
-  router.route('POST', '/v1/rerank', inferenceHandler(services, endpoint));
+  router.route('POST', '/v1/rerank', inferenceRoute(services, endpoint));
   // Where Cohere's own SDK looks for it.
-  router.route('POST', '/v2/rerank', inferenceHandler(services, endpoint));
+  router.route('POST', '/v2/rerank', inferenceRoute(services, endpoint));
 }

@@ -9,7 +9,7 @@ import type { RequestView } from '../../core/request-view.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
-import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
+import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import { openAiChatDialect } from '../openai/chat/dialect.ts';
 import { chatResponseView } from '../openai/chat/response-view.ts';
 import { chatRequest, chatResponse } from '../openai/schemas.ts';
@@ -160,5 +160,5 @@ export function addText2SqlRoutes(router: HttpRouter, services: ApiServices): vo
       );
     },
   };
-  router.route('POST', '/v1/text2sql', inferenceHandler(services, endpoint));
+  router.route('POST', '/v1/text2sql', inferenceRoute(services, endpoint));
 }

@@ -3,7 +3,7 @@ import type { InferenceCall, Operation } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
-import { type InferenceEndpoint, inferenceHandler } from '../inference-handler.ts';
+import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { openAiChatDialect } from './chat/dialect.ts';
@@ -40,7 +40,7 @@ const completion: MakeCall = (body, headers) =>
 
 export function addOpenAiRoutes(router: HttpRouter, services: ApiServices): void {
   const add = (path: string, served: InferenceEndpoint) =>
-    router.route('POST', path, inferenceHandler(services, served));
+    router.route('POST', path, inferenceRoute(services, served));
   add('/v1/chat/completions', endpoint('chat', checkChat, chat));
   add(
     '/v1/completions',

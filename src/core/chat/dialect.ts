@@ -1,5 +1,6 @@
 import type { JsonObject } from '../json.ts';
 import type { RequestView } from '../request-view.ts';
+import type { CallChange } from './call-change.ts';
 import type { ChatRequest, WireFormat } from './request.ts';
 import type { ResponseView } from './response-view.ts';
 import type { ChatEventWriter, ChatResult } from './result.ts';
@@ -18,14 +19,6 @@ export interface RenderContext {
   readonly body: JsonObject;
 }
 
-/** Adds token log probabilities to a request, and removes them from its response. */
-export interface LogprobsSupport {
-  /** @returns the body that requests log probabilities; undefined where the client's body requests them itself */
-  request(body: JsonObject): JsonObject | undefined;
-  /** @returns the response body as a client expects it that did not request log probabilities */
-  remove(response: JsonObject): JsonObject;
-}
-
 /** A wire format that clients speak. */
 export interface ClientDialect {
   readonly name: WireFormat;
@@ -39,8 +32,15 @@ export interface ClientDialect {
    * @returns undefined for a body that is not a response of the dialect
    */
   responseView?(body: JsonObject): ResponseView | undefined;
-  /** Absent where the dialect cannot carry log probabilities. */
-  readonly logprobs?: LogprobsSupport;
+  /**
+   * Applies a change to the JSON text of a request, and leaves every other byte as it is. Absent where bodies of the dialect
+   * are never forwarded.
+   * @param body the same, parsed
+   * @returns undefined where the dialect cannot express the change, or the request already says the same
+   */
+  edit?(text: string, body: JsonObject, change: CallChange): string | undefined;
+  /** @returns the response body as a client expects it that did not request log probabilities */
+  withoutLogprobs?(response: JsonObject): JsonObject;
   /** The body of a complete answer, as JSON text. */
   renderResult(result: ChatResult, renderContext: RenderContext): string;
   streamWriter(renderContext: RenderContext): ChatEventWriter;

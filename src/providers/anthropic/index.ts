@@ -4,7 +4,7 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Warn } from '../../core/warning.ts';
 import { createAdapter } from '../adapter.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
-import type { ChatFormat, TokenCountFormat } from '../format.ts';
+import type { ChatFormat, PassthroughFormat, TokenCountFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
 import type { Provider, ProviderAdapter } from '../types.ts';
 import { anthropicError } from './errors.ts';
@@ -67,11 +67,13 @@ const tokenCount: TokenCountFormat = {
   },
 };
 
+const forwarded: PassthroughFormat = { ...anthropicPassthrough, canonical: anthropicChatFormat };
+
 /** Anthropic's Messages API. */
 export const anthropicAdapter: ProviderAdapter = createAdapter({
   kind: 'anthropic',
   chat: anthropicChatFormat,
-  passthrough: (wire) => (wire === 'anthropic-messages' ? anthropicPassthrough : undefined),
+  passthrough: (wire) => (wire === 'anthropic-messages' ? forwarded : undefined),
   tokenCount,
 
   authorize(request, { credential }): UpstreamRequest {

@@ -1,10 +1,11 @@
 import { decodeUtf8, OutputBytes, startsWithBytes } from '../../core/bytes.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
-import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
+import type { ByteDecoder } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { OutputText } from '../../core/output-text.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
+import type { StreamObservation } from '../../core/stream/observation.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { PassthroughFormat } from '../format.ts';
@@ -42,7 +43,7 @@ export const anthropicPassthrough: PassthroughFormat = {
   decoder: (call, { provider }) => new MessagePassthroughDecoder(provider, call.model),
 };
 
-class MessagePassthroughDecoder implements StreamDecoder {
+class MessagePassthroughDecoder implements ByteDecoder {
   readonly #output = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,

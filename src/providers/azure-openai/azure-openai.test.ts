@@ -271,8 +271,11 @@ describe('streams', () => {
   test('keep the results of content filters', () => {
     const provider = azureProvider();
     const call = testCall({ model: 'asked', messages: [], stream: true });
-    const decoder = provider.adapter.streamDecoder(call, testTarget(provider), testContext());
-    const out = toText(decoder.push(toBytes(BODY)));
+    const decoder = provider.adapter.streamDecoder(call, testTarget(provider), testContext(), 'bytes');
+    let out = '';
+    decoder.push(toBytes(BODY), ({ bytes }) => {
+      out += toText(bytes);
+    });
     expect([decoder.failure, decoder.finished]).toEqual([undefined, true]);
     expect(out).toContain('"prompt_filter_results":[{"prompt_index":0');
     expect(out).toContain('"content_filter_offsets":{"end_offset":2}');

@@ -38,14 +38,15 @@ export interface AzureSettings {
 /** OpenAI's APIs at other addresses, by deployment. What deployments there are, the service does not tell. */
 export function createAzureAdapter({ apiVersion, api, tokens }: AzureSettings): ProviderAdapter {
   const at = (path: Parameters<typeof azureEndpoint>[1]) => azureEndpoint({ apiVersion }, path);
-  const chat = openAiPassthrough(at('/chat/completions'));
+  const chatFormat = openAiChatFormat(at('/chat/completions'));
+  const responsesFormat = responsesFormatTo(at('/responses'));
+  const chat = openAiPassthrough(at('/chat/completions'), chatFormat);
   const completions = openAiPassthrough(at('/completions'));
-  const responses = responsesPassthroughTo(at('/responses'));
+  const responses = { ...responsesPassthroughTo(at('/responses')), canonical: responsesFormat };
   const embeddings = openAiEmbeddingFormat(at('/embeddings'));
   return createAdapter({
     kind: 'azure-openai',
-    chat:
-      api === 'responses' ? responsesFormatTo(at('/responses')) : openAiChatFormat(at('/chat/completions')),
+    chat: api === 'responses' ? responsesFormat : chatFormat,
     passthrough: (wire) => {
       if (wire === 'openai-chat') return api === 'responses' ? undefined : chat;
       if (wire === 'openai-responses') return api === 'chat' ? undefined : responses;

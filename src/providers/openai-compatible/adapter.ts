@@ -18,7 +18,7 @@ const at =
   ({ provider }) =>
     provider.baseUrl + path;
 
-const chatPassthrough = openAiPassthrough(at('/chat/completions'));
+const chatPassthrough = openAiPassthrough(at('/chat/completions'), openAiChatFormat(at('/chat/completions')));
 const completionPassthrough = openAiPassthrough(at('/completions'));
 
 /** By headers that all requests of a provider share. */

@@ -1,7 +1,7 @@
 import type { OutputBytes } from '../../core/bytes.ts';
-import type { StreamObservation } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
+import type { StreamObservation } from '../../core/stream/observation.ts';
 
 const DONE = 'data: [DONE]\n\n';
 const COMMA = 44;

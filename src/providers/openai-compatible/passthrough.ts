@@ -1,4 +1,4 @@
-import type { ChatCall, EmbeddingCall, InferenceResult } from '../../core/inference.ts';
+import type { ChatCall, EmbeddingCall, ForwardedBody } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
@@ -43,9 +43,13 @@ function decodeBody(response: BufferedResponse, target: Target, list: 'choices' 
 }
 
 /** Bodies of OpenAI's chat and legacy completions go on as they came, but for the model and what metering needs. */
-export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
+export function openAiPassthrough(
+  endpoint: Endpoint,
+  canonical?: PassthroughFormat['canonical'],
+): PassthroughFormat {
   const rules = new ParameterRuleCache();
   return {
+    ...(canonical ? { canonical } : {}),
     build(call, target, { warn }) {
       const edits = modelEdit(call.body, target);
       rules.of(target).apply(call.body, edits, warn);
@@ -56,7 +60,7 @@ export function openAiPassthrough(endpoint: Endpoint): PassthroughFormat {
       return { url: endpoint(target), body: edited(call.text, edits) };
     },
 
-    parse(response, call, target): InferenceResult {
+    parse(response, call, target): ForwardedBody {
       const { text, json } = decodeBody(response, target, 'choices');
       const choice: unknown = Array.isArray(json.choices) ? json.choices[0] : undefined;
       return {
@@ -88,7 +92,7 @@ export function openAiEmbeddingPassthrough(endpoint: Endpoint): EmbeddingPassthr
       return { url: endpoint(target), body: edited(call.text, edits) };
     },
 
-    parse(response, call, target): InferenceResult {
+    parse(response, call, target): ForwardedBody {
       const { text, json } = decodeBody(response, target, 'data');
       const edits: Record<string, string> = {};
       if (json.model !== call.model) edits.model = JSON.stringify(call.model);

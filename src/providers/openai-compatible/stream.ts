@@ -1,9 +1,10 @@
 import { decodeUtf8, OutputBytes } from '../../core/bytes.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
-import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
+import type { ByteDecoder } from '../../core/inference.ts';
 import { isRecord } from '../../core/json.ts';
 import { OutputText } from '../../core/output-text.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
+import type { StreamObservation } from '../../core/stream/observation.ts';
 import type { Provider } from '../types.ts';
 import { errorFromObject } from './errors.ts';
 import type { PassthroughWriter } from './passthrough-writer.ts';
@@ -17,7 +18,7 @@ const END_LENGTH = '\n\n'.length;
  * Reads an OpenAI-format event stream: checks every event, learns usage and finish reason, and hands each
  * event to a writer. A stream that stops before a finish reason is a failure, never a clean end.
  */
-export class OpenAiStreamDecoder implements StreamDecoder {
+export class OpenAiStreamDecoder implements ByteDecoder {
   readonly #output = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,

@@ -20,7 +20,10 @@ export function responsesFormatTo(endpoint: (target: Target) => string): ChatFor
 }
 
 export const responsesChatFormat: ChatFormat = responsesFormatTo(atBase);
-export const responsesPassthrough: PassthroughFormat = responsesPassthroughTo(atBase);
+export const responsesPassthrough: PassthroughFormat = {
+  ...responsesPassthroughTo(atBase),
+  canonical: responsesChatFormat,
+};
 
 export { errorFromResponses } from './errors.ts';
 export { responsesPassthroughTo } from './passthrough.ts';

@@ -1,10 +1,11 @@
 import { decodeLossyUtf8, OutputBytes, partOf, startsWithBytes } from '../../core/bytes.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
-import type { StreamDecoder, StreamObservation } from '../../core/inference.ts';
+import type { ByteDecoder } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { OutputText } from '../../core/output-text.ts';
 import { parseBlock, SseFramer } from '../../core/sse.ts';
+import type { StreamObservation } from '../../core/stream/observation.ts';
 import { invalidResponse } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { Target } from '../types.ts';
@@ -34,7 +35,7 @@ const SEQUENCE_NUMBER = /"sequence_number"\s*:\s*(\d+)/g;
  * Hands on the event stream of a response to a client that speaks the same: events of the output as they came,
  * byte for byte; those with the whole response under the model's name as the client gave it.
  */
-export class ResponsesPassthroughDecoder implements StreamDecoder {
+export class ResponsesPassthroughDecoder implements ByteDecoder {
   readonly #output = new OutputText();
   readonly observed: StreamObservation = {
     usage: undefined,

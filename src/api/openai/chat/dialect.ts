@@ -1,10 +1,11 @@
 import type { ClientDialect } from '../../../core/chat/dialect.ts';
 import { asCount } from '../../../core/json.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
+import { editChat } from './edit.ts';
 import { readMessages } from './messages.ts';
 import { readParameters } from './parameters.ts';
 import { invalid } from './parts.ts';
-import { chatLogprobs, chatResponseView } from './response-view.ts';
+import { chatResponseView, withoutLogprobs } from './response-view.ts';
 import { renderCompletion } from './result.ts';
 import { ChatChunkWriter } from './stream-writer.ts';
 
@@ -26,7 +27,8 @@ export const openAiChatDialect: ClientDialect = {
       imageType: 'image_url',
     }),
   responseView: chatResponseView,
-  logprobs: chatLogprobs,
+  edit: editChat,
+  withoutLogprobs,
   renderResult: renderCompletion,
   streamWriter: (renderContext) => new ChatChunkWriter(renderContext),
 };

@@ -1,4 +1,3 @@
-import type { LogprobsSupport } from '../../../core/chat/dialect.ts';
 import type { ResponseView } from '../../../core/chat/response-view.ts';
 import { asString, isRecord, type JsonObject, records } from '../../../core/json.ts';
 
@@ -21,13 +20,11 @@ export function chatResponseView({ choices }: JsonObject): ResponseView | undefi
   };
 }
 
-export const chatLogprobs: LogprobsSupport = {
-  request: (body) => (body.logprobs === true ? undefined : { ...body, logprobs: true }),
-  remove(response) {
-    if (!Array.isArray(response.choices)) return response;
-    const choices = response.choices.map((choice: unknown) =>
-      isRecord(choice) ? { ...choice, logprobs: null } : choice,
-    );
-    return { ...response, choices };
-  },
-};
+/** A response without log probabilities, for clients that did not request them. */
+export function withoutLogprobs(response: JsonObject): JsonObject {
+  if (!Array.isArray(response.choices)) return response;
+  const choices = response.choices.map((choice: unknown) =>
+    isRecord(choice) ? { ...choice, logprobs: null } : choice,
+  );
+  return { ...response, choices };
+}

@@ -52,6 +52,8 @@ export const openAiCompletionsDialect: ClientDialect = {
       messages: body.prompt,
     }),
   responseView: chatResponseView,
+  // A prompt to complete has no place for instructions.
+  edit: () => undefined,
 
   renderResult(result: ChatResult, renderContext): string {
     const choices = result.choices.map(({ index, content, finish }) => ({

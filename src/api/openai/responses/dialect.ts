@@ -1,7 +1,9 @@
+import { type CallChange, joinInstructions } from '../../../core/chat/call-change.ts';
 import type { ClientDialect, RenderContext } from '../../../core/chat/dialect.ts';
 import type { ResponseView } from '../../../core/chat/response-view.ts';
 import type { ChatResult } from '../../../core/chat/result.ts';
 import { asCount, asString, records } from '../../../core/json.ts';
+import { editMembers } from '../../../core/json-edit.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { readInput } from './input.ts';
 import { type Item, ItemIds, outputItems, wireStatus, wireUsage } from './items.ts';
@@ -32,6 +34,12 @@ function responseView({ output }: Item): ResponseView | undefined {
   };
 }
 
+function editResponses(text: string, { instructions }: Item, change: CallChange): string | undefined {
+  if (change.type !== 'prepend-system') return undefined;
+  const joined = joinInstructions(change.text, asString(instructions) ?? '');
+  return editMembers(text, { instructions: JSON.stringify(joined) });
+}
+
 /**
  * OpenAI's Responses.
  * @param onResponse told of each complete response object, before the client has it
@@ -50,6 +58,7 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
         imageType: 'input_image',
       }),
     responseView,
+    edit: editResponses,
     renderResult(result, renderContext) {
       const response = complete(result, renderContext);
       onResponse(response);

@@ -13,7 +13,7 @@ import type { HttpRouter } from '../../../http/http-router.ts';
 import { jsonResponse } from '../../../http/response.ts';
 import { authenticate } from '../../authenticate.ts';
 import { chatCall } from '../../chat-call.ts';
-import { type InferenceEndpoint, inferenceHandler } from '../../inference-handler.ts';
+import { type InferenceEndpoint, inferenceRoute } from '../../inference-route.ts';
 import type { ApiServices } from '../../services.ts';
 import { validate } from '../../validation.ts';
 import { continueFrom, inputItems, previousNotFound } from './conversation.ts';
@@ -122,7 +122,7 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
         `event: error\ndata: ${JSON.stringify({ type: 'error', ...JSON.parse(openAiErrorBody(error)).error })}\n\n`,
       ),
   };
-  router.route('POST', '/v1/responses', inferenceHandler(services, create));
+  router.route('POST', '/v1/responses', inferenceRoute(services, create));
 
   const find = async (httpContext: HttpContext) => {
     const { params } = httpContext;

@@ -1,0 +1,85 @@
+import type { Clock } from '../core/clock.ts';
+import { HeaderBlock, type HeaderReader, ResponseHeaders } from '../core/http.ts';
+import { type RateLimitStatus, tightest } from '../core/rate-limit.ts';
+import type { ResponseSource } from '../dispatch/inference-response.ts';
+import { setRateLimitHeaders } from '../http/rate-limit-headers.ts';
+import { warningsHeader } from '../http/warnings-header.ts';
+import type { ModelData } from '../metering/model-data.ts';
+import { explain } from '../pipeline/explain.ts';
+import type { RequestContext } from '../pipeline/request-context.ts';
+import { recordOf } from '../pipeline/request-log.ts';
+import { costSoFar } from '../pipeline/usage-meter.ts';
+import type { Target } from '../providers/types.ts';
+
+/** Bytes. Proxies reject heads that are much longer. */
+const MAX_EXPLANATION = 6_000;
+
+export function wantsExplanation(headers: HeaderReader): boolean {
+  const value = headers.get('x-weir-explain');
+  return value === '1' || value === 'true';
+}
+
+/** The headers that explain a response: who made it, what it cost, how the limits stand. */
+export class InferenceResponseHeaders {
+  /** By target and number of attempts: nearly all responses share one of a few blocks. */
+  readonly #blocks = new WeakMap<Target, HeaderBlock[]>();
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly modelData: ModelData,
+  ) {}
+
+  /** @param addressRate how the rate limit of the client's address stands */
+  of(
+    request: RequestContext,
+    source: ResponseSource,
+    addressRate: RateLimitStatus | undefined,
+  ): ResponseHeaders {
+    const { routing, limits } = request;
+    const headers = new ResponseHeaders();
+    if (source.kind === 'target') headers.block = this.#block(source.target, routing.attempts.length);
+    else headers.set('x-weir-provider', headerSafe(source.name));
+    if (routing.warnings.length > 0) headers.set('x-weir-warnings', warningsHeader(routing.warnings));
+    const variant = routing.plan?.participation?.variant;
+    if (variant !== undefined) headers.set('x-weir-variant', headerSafe(variant));
+    const rate = tightest(addressRate, limits.reservation?.requestRate);
+    if (rate) setRateLimitHeaders(headers, rate);
+    const warnings = limits.reservation?.warnings ?? [];
+    if (warnings.length > 0) headers.set('x-weir-limit-warnings', headerSafe(warnings.join(' ')));
+    const cost = request.completed ? costSoFar(routing) : undefined;
+    if (cost !== undefined) headers.set('x-weir-cost', cost);
+    for (const [name, value] of request.response.headers) headers.set(name, headerSafe(value));
+    return headers;
+  }
+
+  /** Why the request went where it went, as far as is known now, as JSON that a header can carry. */
+  explanation(request: RequestContext): string {
+    const record = recordOf(request, this.clock.now(), this.clock.wallTime());
+    const text = JSON.stringify(explain(record, (target) => this.modelData.of(target))).replaceAll(
+      /[^\x20-\x7e]/g,
+      (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+    if (text.length <= MAX_EXPLANATION) return text;
+    return JSON.stringify({ id: record.id, see: `/admin/v1/requests/${record.id}` });
+  }
+
+  #block(target: Target, attempts: number): HeaderBlock {
+    const own = this.#blocks.get(target) ?? [];
+    const known = own[attempts];
+    if (known) return known;
+    const block = new HeaderBlock({
+      'x-weir-provider': headerSafe(target.provider.id),
+      'x-weir-model': headerSafe(target.model),
+      'x-weir-attempts': String(attempts),
+      'x-weir-cache': 'bypass',
+    });
+    own[attempts] = block;
+    this.#blocks.set(target, own);
+    return block;
+  }
+}
+
+/** Upstream model names may hold anything; header values may not. */
+function headerSafe(value: string): string {
+  return /^[\x20-\x7e]*$/.test(value) ? value : encodeURIComponent(value);
+}

@@ -1,0 +1,191 @@
+import { asGatewayError, GatewayError } from '../core/errors.ts';
+import { ResponseHeaders } from '../core/http.ts';
+import type { InferenceCall, Operation } from '../core/inference.ts';
+import type { Principal } from '../core/principal.ts';
+import type { RateLimitStatus } from '../core/rate-limit.ts';
+import type { JsonBody } from '../http/body.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { openAiErrorEvent } from '../http/error-body.ts';
+import type { HttpContext } from '../http/http-context.ts';
+import type { RouteHandler } from '../http/http-router.ts';
+import { setRateLimitHeaders } from '../http/rate-limit-headers.ts';
+import { eventStreamResponse, jsonResponse } from '../http/response.ts';
+import { AddressSubjects } from '../limits/address-subjects.ts';
+import type { HandledResponse, PreparedCall } from '../pipeline/inference-handler.ts';
+import { RequestContext } from '../pipeline/request-context.ts';
+import { recordOf } from '../pipeline/request-log.ts';
+import { resolveModel } from '../pipeline/resolve-model.ts';
+import { assertModelAllowed, authenticate } from './authenticate.ts';
+import { EngineWaitTimeout } from './engine-wait-timeout.ts';
+import { InferenceResponseHeaders, wantsExplanation } from './inference-response-headers.ts';
+import { keepAliveStream } from './keep-alive-stream.ts';
+import { readBody } from './read-body.ts';
+import { requestControls, requestTimeout } from './request-controls.ts';
+import type { ApiServices, ApiSnapshot } from './services.ts';
+
+/** How one endpoint reads requests and writes responses. */
+export interface InferenceEndpoint {
+  readonly operation: Operation;
+  /** @throws GatewayError when the body cannot be read or is not valid */
+  read(httpContext: HttpContext, snapshot: ApiSnapshot): JsonBody | Promise<JsonBody>;
+  /** The call that a body asks for. @throws GatewayError when it is not valid */
+  parse(
+    body: JsonBody,
+    snapshot: ApiSnapshot,
+    httpContext: HttpContext,
+    principal: Principal,
+  ): InferenceCall | Promise<InferenceCall>;
+  /** The media type of a complete response, if it is not JSON. */
+  readonly contentType?: (httpContext: HttpContext) => string | undefined;
+  /** The client dialect's error event in a stream; OpenAI's, when absent. */
+  readonly renderStreamError?: (error: GatewayError) => Uint8Array;
+  /** The client dialect's error body; OpenAI's, when absent. */
+  readonly renderError?: (error: GatewayError, requestId: string) => string;
+  /** A dialect's own name for the request id's header. */
+  readonly requestIdHeader?: string;
+}
+
+/** An admitted request with what its HTTP stage found out. */
+interface Admitted {
+  readonly httpContext: HttpContext;
+  readonly snapshot: ApiSnapshot;
+  readonly request: RequestContext;
+  /** The client's address, where addresses are limited. */
+  readonly address: string | undefined;
+  readonly addressRate: RateLimitStatus | undefined;
+}
+
+/**
+ * Serves one inference endpoint. The HTTP stage: address rate, authentication, draining, request context, address concurrency,
+ * body. Then the inference stage: parse, resolve the model, check that it is allowed, and run the interceptor chain.
+ */
+export function inferenceRoute(services: ApiServices, endpoint: InferenceEndpoint): RouteHandler {
+  return new InferenceRoute(services, endpoint).handle;
+}
+
+class InferenceRoute {
+  readonly #addressSubjects = new AddressSubjects();
+  readonly #headers: InferenceResponseHeaders;
+
+  constructor(
+    private readonly services: ApiServices,
+    private readonly endpoint: InferenceEndpoint,
+  ) {
+    this.#headers = new InferenceResponseHeaders(services.clock, services.modelData);
+  }
+
+  readonly handle: RouteHandler = async (httpContext) => {
+    const { endpoint, services } = this;
+    httpContext.renderError = endpoint.renderError;
+    httpContext.requestIdHeader = endpoint.requestIdHeader;
+    const { addressLimiter } = services;
+    const address = addressLimiter.enabled
+      ? clientAddress(httpContext, services.snapshot().isProxy)
+      : undefined;
+    const addressRate = address === undefined ? undefined : addressLimiter.spend(address);
+    const authenticating = authenticate(services, httpContext);
+    const principal = authenticating instanceof Promise ? await authenticating : authenticating;
+    services.lifecycle.assertAccepting();
+    const snapshot = services.snapshot();
+    const request = this.#begin(httpContext, principal, snapshot, address);
+    try {
+      return await this.#respond({ httpContext, snapshot, request, address, addressRate });
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      if (!wantsExplanation(httpContext.request.headers)) throw error;
+      const explained = { ...error.details.headers, 'x-weir-explain': this.#headers.explanation(request) };
+      throw error.with({ headers: explained });
+    }
+  };
+
+  /** Makes the request context. From here on, the inference handler completes the request exactly once. */
+  #begin(
+    httpContext: HttpContext,
+    principal: Principal,
+    { limits, sharedAddressRules }: ApiSnapshot,
+    address: string | undefined,
+  ): RequestContext {
+    const { clock, lifecycle, recorder, requests, inference } = this.services;
+    const { request: http, requestId, route, startedAt } = httpContext;
+    const deadlineAt = startedAt + requestTimeout(http.headers, limits.maxRequestMs);
+    const { operation } = this.endpoint;
+    const request: RequestContext = new RequestContext(
+      { id: requestId, principal, operation, route, startedAt, deadlineAt },
+      (error) => inference.onFault(error, request),
+    );
+    if (sharedAddressRules && address !== undefined) {
+      request.limits.addressLimits = this.#addressSubjects.of(address, sharedAddressRules);
+    }
+    httpContext.defer();
+    lifecycle.begin(request);
+    request.onEnd((outcome) => {
+      lifecycle.end(request);
+      const endedAt = clock.now();
+      recorder.requestCompleted(request, outcome, endedAt);
+      requests.add(recordOf(request, endedAt, clock.wallTime()));
+      httpContext.finish(request.response.status ?? 200);
+    });
+    http.onDisconnect(() => request.abort(clientGone()));
+    return request;
+  }
+
+  async #respond(admitted: Admitted) {
+    const { httpContext, request, snapshot, addressRate } = admitted;
+    const { inference, clock } = this.services;
+    const running = inference.handle(request, () => this.#prepare(admitted));
+    const wait = snapshot.startsEngines ? new EngineWaitTimeout(request.routing, clock) : undefined;
+    const response = wait ? await wait.race(running) : await running;
+    if (response === undefined) return this.#keepAlive(admitted, running);
+    const headers = this.#headers.of(request, response.source, addressRate);
+    if (wantsExplanation(httpContext.request.headers)) {
+      headers.set('x-weir-explain', this.#headers.explanation(request));
+    }
+    return this.#write(httpContext, response, headers);
+  }
+
+  /** Reads the body and everything that decides where the call goes. */
+  async #prepare({ httpContext, snapshot, request, address }: Admitted): Promise<PreparedCall> {
+    const { endpoint, services } = this;
+    const { principal } = request.identity;
+    if (address !== undefined) {
+      const leave = await services.addressLimiter.enter(address, request.signal);
+      request.onEnd(leave);
+    }
+    const reading = endpoint.read(httpContext, snapshot);
+    const body = reading instanceof Promise ? await readBody(reading, request, services.deadlines) : reading;
+    const parsed = endpoint.parse(body, snapshot, httpContext, principal);
+    const call = parsed instanceof Promise ? await parsed : parsed;
+    request.controls = requestControls(call, httpContext.request.headers);
+    if (principal.scopes?.models) assertModelAllowed(principal, call.model);
+    const { directory, chain } = snapshot;
+    request.routing.route = resolveModel(directory, call.model);
+    return { call, chain, renderStreamError: endpoint.renderStreamError ?? openAiErrorEvent };
+  }
+
+  async #write(httpContext: HttpContext, response: HandledResponse, headers: ResponseHeaders) {
+    if (response.kind === 'stream') return eventStreamResponse(response.body, headers);
+    const contentType = this.endpoint.contentType?.(httpContext);
+    if (contentType !== undefined) headers.set('content-type', contentType);
+    return jsonResponse(httpContext.request, 200, response.result.text, headers);
+  }
+
+  /** Sends the head now, and comments until the response begins: an engine is loading. */
+  #keepAlive({ request, addressRate }: Admitted, running: Promise<HandledResponse>) {
+    const { clock } = this.services;
+    request.timing.headersSentAt = clock.now();
+    const body = keepAliveStream({
+      response: running,
+      clock,
+      message: 'The model is loading.',
+      renderStreamError: this.endpoint.renderStreamError ?? openAiErrorEvent,
+      onCancel: () => request.abort(clientGone()),
+    });
+    const headers = ResponseHeaders.of({ 'x-weir-cache': 'bypass' });
+    if (addressRate) setRateLimitHeaders(headers, addressRate);
+    return eventStreamResponse(body, headers);
+  }
+}
+
+function clientGone(): GatewayError {
+  return new GatewayError('client_closed_request', 'The client closed the connection.');
+}

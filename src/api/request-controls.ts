@@ -1,0 +1,61 @@
+import { GatewayError } from '../core/errors.ts';
+import type { HeaderReader } from '../core/http.ts';
+import type { InferenceCall } from '../core/inference.ts';
+import type { RequestControls } from '../dispatch/request.ts';
+import { PRIORITIES, type Priority } from '../routing/admission/fair-queue.ts';
+import { routingConstraintsOf } from './routing-constraints.ts';
+import { tagsOf } from './tags.ts';
+
+/** Reads the per-request controls from the client's headers. @throws GatewayError `invalid_request` naming the header */
+export function requestControls({ model, stream }: InferenceCall, headers: HeaderReader): RequestControls {
+  return {
+    model,
+    stream,
+    strict: isStrict(headers),
+    priority: requestPriority(headers),
+    constraints: routingConstraintsOf(headers),
+    tags: tagsOf(headers),
+  };
+}
+
+const TIMEOUT = /^(\d{1,9})(ms|s|m|h)$/;
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** `x-weir-timeout`, in milliseconds, never longer than the configuration allows. */
+export function requestTimeout(headers: HeaderReader, maxRequestMs: number): number {
+  const value = headers.get('x-weir-timeout');
+  if (value === null) return maxRequestMs;
+  const match = TIMEOUT.exec(value.trim());
+  const milliseconds = Number(match?.[1]) * (UNIT_MS[match?.[2] ?? ''] ?? Number.NaN);
+  if (!(milliseconds > 0)) {
+    throw new GatewayError(
+      'invalid_request',
+      'The header "x-weir-timeout" must be a duration above zero with its unit, such as 500ms, 30s or 5m.',
+      { param: 'x-weir-timeout' },
+    );
+  }
+  return Math.min(milliseconds, maxRequestMs);
+}
+
+/** `x-weir-strict`: reject the request where a target cannot express all of it. */
+function isStrict(headers: HeaderReader): boolean {
+  const value = headers.get('x-weir-strict')?.trim().toLowerCase();
+  if (value === undefined || value === '0' || value === 'false') return false;
+  if (value === '1' || value === 'true') return true;
+  throw new GatewayError('invalid_request', 'The header "x-weir-strict" must be true or false.', {
+    param: 'x-weir-strict',
+  });
+}
+
+/** `x-weir-priority`: the order in which requests leave the queue. */
+function requestPriority(headers: HeaderReader): Priority {
+  const value = headers.get('x-weir-priority')?.trim().toLowerCase();
+  if (value === undefined) return 'normal';
+  const priority = PRIORITIES.find((one) => one === value);
+  if (priority) return priority;
+  throw new GatewayError(
+    'invalid_request',
+    `The header "x-weir-priority" must be ${PRIORITIES.slice(0, -1).join(', ')} or ${PRIORITIES.at(-1)}.`,
+    { param: 'x-weir-priority' },
+  );
+}

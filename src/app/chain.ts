@@ -1,0 +1,45 @@
+import type { Clock } from '../core/clock.ts';
+import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
+import { FailoverExecutor } from '../dispatch/failover-executor.ts';
+import { GuardedMediaFetcher } from '../dispatch/media.ts';
+import { ContextWindows } from '../metering/context-window.ts';
+import type { ModelData } from '../metering/model-data.ts';
+import type { Tokenizer } from '../metering/tokenizer.ts';
+import { composeChain } from '../pipeline/chain.ts';
+import type { Next } from '../pipeline/interceptor.ts';
+import { INTERCEPTORS } from '../pipeline/order.ts';
+import type { Recorder } from '../pipeline/recorder.ts';
+import type { TargetStates } from '../routing/health/target-states.ts';
+import type { GatewaySnapshot } from './snapshot.ts';
+import type { UsageParts } from './usage.ts';
+
+export interface ChainParts {
+  readonly clock: Clock;
+  readonly deadlines: DeadlineMonitor;
+  readonly states: TargetStates;
+  readonly recorder: Recorder;
+  readonly usage: Pick<UsageParts, 'limiter' | 'meter'>;
+  readonly tokenizer: Tokenizer;
+  readonly modelData: ModelData;
+}
+
+/** Composes the interceptor chain of one configuration. Interceptors that it does not use are not in the chain. */
+export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next {
+  const { clock, recorder, usage, tokenizer } = parts;
+  const { router, prices, directory, limits, config } = snapshot;
+  const executor = new FailoverExecutor({
+    ...{ clock, deadlines: parts.deadlines, states: parts.states, observer: recorder },
+    ...{ router, prices, limits, limiter: usage.limiter },
+    media: new GuardedMediaFetcher(() => snapshot.mediaLimits),
+    estimateTokens: (request, model) => tokenizer.estimate(request, model),
+    contextWindows: new ContextWindows(parts.modelData, tokenizer),
+  });
+  const services = {
+    ...{ clock, router, prices, limiter: usage.limiter, meter: usage.meter },
+    routes: directory.routes(),
+    mirrorObserver: recorder,
+  };
+  const settings: Readonly<Record<string, unknown>> = config.interceptors;
+  const interceptors = INTERCEPTORS.flatMap(({ name, create }) => create(settings[name], services) ?? []);
+  return composeChain(interceptors, executor.dispatch);
+}

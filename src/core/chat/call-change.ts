@@ -1,0 +1,35 @@
+import type { ChatRequest, Message } from './request.ts';
+
+/** A change to a chat call, in terms that dialects share. */
+export type CallChange =
+  /** Puts instructions before those of the client. */
+  | { readonly type: 'prepend-system'; readonly text: string }
+  /** Asks for the log probabilities of the response's tokens. */
+  | { readonly type: 'request-logprobs' };
+
+/** The canonical request with a change. */
+export function applyChange(request: ChatRequest, change: CallChange): ChatRequest {
+  switch (change.type) {
+    case 'prepend-system':
+      return { ...request, messages: withInstructions(request.messages, change.text) };
+    case 'request-logprobs':
+      return { ...request, logprobs: request.logprobs ?? {} };
+  }
+}
+
+function withInstructions(messages: readonly Message[], text: string): readonly Message[] {
+  const [first, ...rest] = messages;
+  if (first?.role !== 'system' && first?.role !== 'developer') {
+    return [{ role: 'system', content: [{ type: 'text', text }] }, ...messages];
+  }
+  const [part, ...parts] = first.content;
+  const content =
+    part?.type === 'text'
+      ? [{ ...part, text: joinInstructions(text, part.text) }, ...parts]
+      : [{ type: 'text', text } as const, ...first.content];
+  return [{ ...first, content }, ...rest];
+}
+
+export function joinInstructions(before: string, own: string): string {
+  return own === '' ? before : `${before}\n\n${own}`;
+}

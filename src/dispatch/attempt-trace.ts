@@ -1,0 +1,43 @@
+import type { AttemptFailure } from '../core/errors.ts';
+import type { OutputText } from '../core/output-text.ts';
+import type { Usage } from '../core/usage.ts';
+import type { LimitReservation } from '../limits/limiter.ts';
+import type { ModelOverrides } from '../metering/model-data.ts';
+import type { Target } from '../providers/types.ts';
+import type { EscalationReason } from '../routing/directory.ts';
+
+/** What happened at one target. Times are from the injected monotonic clock, in milliseconds. */
+export interface AttemptTrace {
+  readonly provider: string;
+  /** The upstream's name of the model. */
+  readonly model: string;
+  readonly target?: Target | undefined;
+  /** The configuration's facts about the model, which its price depends on. */
+  readonly facts?: ModelOverrides | undefined;
+  /** Which of the provider's keys, where it has several. */
+  readonly account?: number | undefined;
+  readonly startedAt: number;
+  firstEventAt: number | undefined;
+  endedAt: number | undefined;
+  failure: AttemptFailure | undefined;
+  usage?: Usage | undefined;
+  finishReason?: string | undefined;
+  /** From the target's own limits. */
+  reservation?: LimitReservation | undefined;
+  /** How it ended; undefined while it is running. */
+  outcome?: 'done' | 'failed' | 'client_gone';
+  /** The response's text, where the gateway has to count its tokens. */
+  text?: OutputText | undefined;
+  /** US dollars as an exact decimal, at the price that routing knows; only where the request asks for it. */
+  cost?: string | undefined;
+  /** Millionths of a millionth of a US dollar, set by settlement; null where no price is known. */
+  costPico?: number | null;
+  /** The upstream did not report the usage; it is an estimate. */
+  estimated?: boolean;
+  /** It continued the stream of another attempt. */
+  continued?: boolean;
+  /** Why its response was not good enough for the client. */
+  rejected?: EscalationReason;
+  /** `began`: started beside a slow attempt. `lost`: the other attempt of the two was faster. */
+  hedge?: 'began' | 'lost';
+}

@@ -1,0 +1,333 @@
+import { concatBytes } from '../core/bytes.ts';
+import { asGatewayError, GatewayError } from '../core/errors.ts';
+import type { InferenceCall, StreamDecoder } from '../core/inference.ts';
+import type { Frame, StreamMode } from '../core/stream/frame.ts';
+import { SourceStream } from '../core/stream/frame-stream.ts';
+import type { StreamObservation } from '../core/stream/observation.ts';
+import type { FrameProducer } from '../core/stream/stage.ts';
+import type { TransportError, UpstreamCall, UpstreamHandler, UpstreamHeaders } from '../core/transport.ts';
+import type { AttemptContext, Target } from '../providers/types.ts';
+import type { DeadlineMonitor, Watched } from './deadlines.ts';
+import { invalidUpstreamResponse, transportFailure } from './dispatch-errors.ts';
+import type { InferenceResponse } from './inference-response.ts';
+
+const MAX_ERROR_BODY = 256 * 1024;
+const MAX_RESPONSE_BODY = 256 * 1024 * 1024;
+/** Milliseconds that an upstream may take to end its body after its last event, so that its connection can be reused. */
+const LINGER_MS = 1_000;
+
+const NO_HEADERS: UpstreamHeaders = { get: () => null };
+const NO_OBSERVATION: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
+
+export type AttemptEnd =
+  | { readonly kind: 'done'; readonly observed: StreamObservation | undefined }
+  | { readonly kind: 'client_gone'; readonly observed: StreamObservation | undefined }
+  | {
+      readonly kind: 'failed';
+      readonly error: GatewayError;
+      readonly observed: StreamObservation | undefined;
+    };
+
+export interface AttemptOptions {
+  readonly call: InferenceCall;
+  readonly target: Target;
+  /** What the adapter receives; its warnings are complete when `start` returned. */
+  readonly context: AttemptContext;
+  readonly streamMode: StreamMode;
+  readonly now: () => number;
+  readonly deadlines: DeadlineMonitor;
+  /** Milliseconds until the first event of a stream, or until a complete response. */
+  readonly firstTokenMs: number;
+  /** Milliseconds between two reads from the upstream. */
+  readonly streamIdleMs: number;
+  /** The request's own deadline, monotonic milliseconds. */
+  readonly deadlineAt: number;
+  /** Called when the request was built. @throws GatewayError to give the attempt up before it is sent */
+  onBuilt?(): void;
+  /** Whether the response may go to the client: false when another attempt was faster. */
+  mayCommit?(): boolean;
+  /** The first event of the response, or all of it, arrived. */
+  onFirstEvent(): void;
+  /** Called exactly once, when nothing more happens. Never before `response` has settled. */
+  onEnd(end: AttemptEnd): void;
+}
+
+/**
+ * One try of one target. Until the first event a failure rejects `response`, and another target can be tried; afterwards it
+ * ends the stream as failed.
+ */
+export class Attempt implements UpstreamHandler, FrameProducer, Watched {
+  readonly response: Promise<InferenceResponse>;
+  expiresAt: number;
+  slot = -1;
+
+  readonly #options: AttemptOptions;
+  readonly #resolve: (response: InferenceResponse) => void;
+  readonly #reject: (error: GatewayError) => void;
+  #upstreamCall: UpstreamCall | undefined;
+  #status = 0;
+  #headers: UpstreamHeaders = NO_HEADERS;
+  #decoder: StreamDecoder | undefined;
+  /** The bytes of a response that is read as a whole. */
+  #received: Uint8Array[] | undefined;
+  #receivedLength = 0;
+  /** Frames that arrived before the first event. */
+  #pending: Frame[] | undefined;
+  #stream: SourceStream | undefined;
+  #paused = false;
+  /** The response is complete or failed. The upstream may still be lingering. */
+  #ended = false;
+  #closed = false;
+  readonly #emit = (frame: Frame) => {
+    if (this.#stream) this.#stream.push(frame);
+    else if (this.#pending) this.#pending.push(frame);
+    else this.#pending = [frame];
+  };
+
+  /** @param startedAt by the clock of the options */
+  constructor(options: AttemptOptions, startedAt = options.now()) {
+    this.#options = options;
+    this.expiresAt = Math.min(startedAt + options.firstTokenMs, options.deadlineAt);
+    const { promise, resolve, reject } = Promise.withResolvers<InferenceResponse>();
+    this.response = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** The stream that goes to the client, once its first event arrived. */
+  get stream(): SourceStream | undefined {
+    return this.#stream;
+  }
+
+  get observed(): StreamObservation {
+    return this.#decoder?.observed ?? NO_OBSERVATION;
+  }
+
+  /** Sends the request. @throws GatewayError when the adapter cannot express it */
+  start(): void {
+    if (this.#ended) return;
+    const options = this.#options;
+    const { call, target } = options;
+    const { adapter, transport } = target.provider;
+    const built = adapter.buildRequest(call, target, options.context);
+    options.onBuilt?.();
+    const request = adapter.authorize(built, target.provider);
+    options.deadlines.watch(this);
+    if (!(request instanceof Promise)) {
+      this.#upstreamCall = transport.send(request, this);
+      return;
+    }
+    request.then(
+      (authorized) => {
+        if (!this.#ended) this.#upstreamCall = transport.send(authorized, this);
+      },
+      (error: unknown) => this.#fail(asGatewayError(error)),
+    );
+  }
+
+  /** Ends the attempt from outside: client gone, deadline, shutdown, or another attempt was faster. */
+  cancel(reason: GatewayError): void {
+    this.#fail(reason);
+  }
+
+  expire(now: number): void {
+    if (this.#ended) {
+      this.#abortUpstream();
+      return;
+    }
+    const { target, deadlineAt } = this.#options;
+    const provider = target.provider.id;
+    if (now >= deadlineAt) {
+      this.#fail(new GatewayError('deadline_exceeded', 'The request exceeded its deadline.', { provider }));
+      return;
+    }
+    const what = this.#stream ? 'sent nothing more in mid-stream' : 'did not respond in time';
+    this.#fail(new GatewayError('upstream_timeout', `Provider "${provider}" ${what}.`, { provider }));
+  }
+
+  // The transport's side.
+
+  onHead(status: number, headers: UpstreamHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+    const { call, target, context, streamMode } = this.#options;
+    const { adapter } = target.provider;
+    const contentType = (headers.get('content-type') ?? '').toLowerCase();
+    const isStream = contentType.startsWith(adapter.streamMediaType ?? 'text/event-stream');
+    if (call.stream && this.#succeeded() && isStream) {
+      this.#decoder = adapter.streamDecoder(call, target, context, streamMode);
+    } else if (!call.stream && isStream) {
+      this.#fail(invalidUpstreamResponse(target, 'sent an event stream for a request without "stream".'));
+    }
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const decoder = this.#decoder;
+    if (!decoder) {
+      this.#buffer(bytes);
+      return;
+    }
+    if (this.#stream && !this.#paused) this.#touch();
+    decoder.push(bytes, this.#emit);
+    this.#advance(decoder);
+  }
+
+  onEnd(): void {
+    this.#close();
+    if (this.#ended) return;
+    const decoder = this.#decoder;
+    if (decoder) {
+      decoder.end(this.#emit);
+      this.#advance(decoder);
+      return;
+    }
+    try {
+      this.#finishComplete();
+    } catch (error) {
+      this.#fail(asGatewayError(error));
+    }
+  }
+
+  onError(error: TransportError): void {
+    this.#close();
+    this.#fail(transportFailure(this.#options.target, error));
+  }
+
+  #succeeded(): boolean {
+    return this.#status >= 200 && this.#status < 300;
+  }
+
+  #touch(): void {
+    this.expiresAt = Math.min(this.#options.now() + this.#options.streamIdleMs, this.#options.deadlineAt);
+  }
+
+  #buffer(bytes: Uint8Array): void {
+    if (this.#received) this.#received.push(bytes);
+    else this.#received = [bytes];
+    this.#receivedLength += bytes.length;
+    const { target } = this.#options;
+    if (!this.#succeeded() && this.#receivedLength > MAX_ERROR_BODY) {
+      this.#fail(target.provider.adapter.mapError(this.#upstreamResponse(), target));
+    } else if (this.#receivedLength > MAX_RESPONSE_BODY) {
+      this.#fail(invalidUpstreamResponse(target, `sent more than ${MAX_RESPONSE_BODY} bytes.`));
+    }
+  }
+
+  #upstreamResponse() {
+    return { status: this.#status, headers: this.#headers, body: concatBytes(this.#received ?? []) };
+  }
+
+  #finishComplete(): void {
+    const { call, target, context } = this.#options;
+    const { adapter } = target.provider;
+    const response = this.#upstreamResponse();
+    if (!this.#succeeded()) {
+      this.#fail(adapter.mapError(response, target));
+      return;
+    }
+    const result = adapter.parseResponse(response, call, target, context);
+    if (call.stream) {
+      this.#fail(invalidUpstreamResponse(target, 'sent no event stream for a request with "stream".'));
+      return;
+    }
+    if (!this.#mayCommit()) return;
+    this.#options.onFirstEvent();
+    this.#ended = true;
+    this.#resolve({ source: { kind: 'target', target }, body: { kind: 'complete', result } });
+    this.#options.onEnd({
+      kind: 'done',
+      observed: { usage: result.usage, finishReason: result.finishReason, chunks: 1 },
+    });
+  }
+
+  /** Acts on what the decoder has seen: respond at the first event, end at the last, fail where it failed. */
+  #advance(decoder: StreamDecoder): void {
+    // A failure beside the first event still leaves the way to another target open.
+    if (!this.#stream && decoder.started && !decoder.failure && !this.#ended) {
+      if (!this.#mayCommit()) return;
+      this.#respond();
+    }
+    if (decoder.failure) this.#fail(decoder.failure);
+    else if (decoder.finished) this.#finishStream();
+  }
+
+  #mayCommit(): boolean {
+    if (this.#options.mayCommit?.() ?? true) return true;
+    this.#fail(anotherWasFaster());
+    return false;
+  }
+
+  #respond(): void {
+    const { target, streamMode, onFirstEvent } = this.#options;
+    onFirstEvent.call(this.#options);
+    const stream = new SourceStream(streamMode, this);
+    this.#stream = stream;
+    for (const frame of this.#pending ?? []) stream.push(frame);
+    this.#pending = undefined;
+    if (!this.#paused) this.#touch();
+    this.#resolve({ source: { kind: 'target', target }, body: { kind: 'stream', stream } });
+  }
+
+  #finishStream(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.expiresAt = this.#options.now() + LINGER_MS;
+    if (this.#paused) {
+      this.#paused = false;
+      this.#upstreamCall?.resume();
+    }
+    this.#options.onEnd({ kind: 'done', observed: this.#decoder?.observed });
+    this.#stream?.finish({ kind: 'done' });
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#abortUpstream();
+    const observed = this.#decoder?.observed;
+    const isCancelled = error.code === 'client_closed_request';
+    if (!this.#stream) this.#reject(error);
+    this.#options.onEnd(
+      isCancelled ? { kind: 'client_gone', observed } : { kind: 'failed', error, observed },
+    );
+    this.#stream?.finish(isCancelled ? { kind: 'cancelled', reason: error } : { kind: 'failed', error });
+  }
+
+  // The stream's side.
+
+  pause(): void {
+    if (this.#paused || this.#closed || this.#ended) return;
+    this.#paused = true;
+    // A client that reads slowly is not an idle upstream: only the request's deadline counts.
+    this.expiresAt = this.#options.deadlineAt;
+    this.#upstreamCall?.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#touch();
+    this.#upstreamCall?.resume();
+  }
+
+  renderFailure(error: GatewayError): Uint8Array | undefined {
+    return this.#decoder?.failureEvent?.(error);
+  }
+
+  #abortUpstream(): void {
+    if (this.#closed) return;
+    this.#close();
+    this.#upstreamCall?.abort();
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.#options.deadlines.unwatch(this);
+  }
+}
+
+/** Ends the slower of two attempts. It counts as nobody's failure, like a client that leaves. */
+export function anotherWasFaster(): GatewayError {
+  return new GatewayError('client_closed_request', 'Another attempt was faster.');
+}

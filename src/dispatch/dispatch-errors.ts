@@ -1,0 +1,136 @@
+import { type AttemptFailure, GatewayError } from '../core/errors.ts';
+import type { TransportError } from '../core/transport.ts';
+import type { Warning } from '../core/warning.ts';
+import type { Target } from '../providers/types.ts';
+import type { TargetStates } from '../routing/health/target-states.ts';
+import type { RoutePlan } from '../routing/plan.ts';
+import type { AttemptTrace } from './attempt-trace.ts';
+
+export function deadlineExceeded(): GatewayError {
+  return new GatewayError('deadline_exceeded', 'The request exceeded its deadline.');
+}
+
+/** With `strict`, a target that cannot express all of the request is not used. */
+export function unsupportedByTarget({ provider }: Target, warnings: readonly Warning[]): GatewayError {
+  const list = warnings.map(({ param, message }) => `${param}: ${message}`).join(' ');
+  return new GatewayError(
+    'unsupported_by_target',
+    `Provider "${provider.id}" cannot express all of this request, and strict is on. ${list}`,
+    { provider: provider.id, param: warnings[0]?.param ?? null },
+  );
+}
+
+/** No target can be used now: lists each with the reason. */
+export function noUsableTarget(
+  model: string,
+  plan: RoutePlan,
+  states: TargetStates,
+  now: number,
+): GatewayError {
+  const evaluated = plan.decisions
+    .flatMap((decision) => decision.evaluated)
+    .filter(({ exclusion }) => exclusion !== 'weight 0');
+  if (evaluated.length === 0) {
+    return new GatewayError('model_not_found', `Model "${model}" has no target.`, { param: 'model' });
+  }
+  const constrained = evaluated.every(({ byConstraint }) => byConstraint);
+  const each = evaluated.map(({ target, exclusion }) => {
+    const { lastFailure } = states.of(target);
+    const last = lastFailure ? `; last failure: ${lastFailure.message}` : '';
+    return `${target.provider.id}/${target.model} (${(exclusion ?? 'not tried').replaceAll('_', ' ')}${last})`;
+  });
+  // Keys of one account may all be in the same condition.
+  const list = [...new Set(each)];
+  if (constrained) {
+    return new GatewayError(
+      'invalid_request',
+      `No target of model "${model}" meets the constraints of the request: ${list.join(', ')}. Change the header x-weir-region or x-weir-max-cost.`,
+    );
+  }
+  const wait = plan.availableAt(now) - now;
+  return new GatewayError(
+    'model_unavailable',
+    `No target of model "${model}" can be used now: ${list.join(', ')}.`,
+    Number.isFinite(wait) ? { retryAfterSeconds: Math.max(1, Math.ceil(wait / 1_000)) } : {},
+  );
+}
+
+export function describeFailure(error: GatewayError, trace: AttemptTrace): AttemptFailure {
+  const { upstreamStatus } = error.details;
+  return {
+    provider: trace.provider,
+    model: trace.model,
+    code: error.code,
+    message: error.message,
+    ...(upstreamStatus === undefined ? {} : { upstreamStatus }),
+    durationMs: Math.round((trace.endedAt ?? trace.startedAt) - trace.startedAt),
+  };
+}
+
+export function allFailed(last: GatewayError, failures: readonly AttemptFailure[]): GatewayError {
+  const list = failures.map(({ provider, model, message }) => `${provider}/${model}: ${message}`).join(' | ');
+  // The last upstream's own error object would hide the others.
+  const { upstreamBody: _, ...details } = last.details;
+  return new GatewayError(last.code, `All ${failures.length} targets failed. ${list}`, {
+    ...details,
+    attempts: failures,
+  });
+}
+
+/**
+ * @param near names that are similar, best first
+ */
+export function unknownModel(name: string, near: readonly string[]): GatewayError {
+  const shown = name.length > 200 ? `${name.slice(0, 200)}...` : name;
+  const hint =
+    near.length > 0
+      ? ` Did you mean ${near.map((id) => `"${id}"`).join(' or ')}?`
+      : ' GET /v1/models lists the models that exist.';
+  return new GatewayError('model_not_found', `The model "${shown}" does not exist.${hint}`, {
+    param: 'model',
+  });
+}
+
+/** @param what the sentence after the provider's name */
+export function invalidUpstreamResponse({ provider }: Target, what: string): GatewayError {
+  return new GatewayError('upstream_invalid_response', `Provider "${provider.id}" ${what}`, {
+    provider: provider.id,
+  });
+}
+
+/** What a failure of the transport means for the client. */
+export function transportFailure({ provider: { id } }: Target, error: TransportError): GatewayError {
+  const details = { provider: id, cause: error };
+  switch (error.failure) {
+    case 'connect':
+      return new GatewayError(
+        'upstream_unreachable',
+        `Provider "${id}" could not be reached: ${error.message}`,
+        details,
+      );
+    case 'connect_timeout':
+      return new GatewayError(
+        'upstream_timeout',
+        `Provider "${id}" did not accept a connection in time.`,
+        details,
+      );
+    case 'closed_before_response':
+      return new GatewayError(
+        'upstream_closed',
+        `Provider "${id}" closed the connection without a response.`,
+        details,
+      );
+    case 'closed_mid_body':
+      return new GatewayError(
+        'upstream_closed',
+        `Provider "${id}" closed the connection in the middle of its response.`,
+        details,
+      );
+    case 'protocol':
+      return new GatewayError(
+        'upstream_invalid_response',
+        `Provider "${id}" did not send valid HTTP: ${error.message}`,
+        details,
+      );
+  }
+}

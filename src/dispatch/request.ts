@@ -1,0 +1,138 @@
+import type { GatewayError } from '../core/errors.ts';
+import type { Operation } from '../core/inference.ts';
+import type { Principal } from '../core/principal.ts';
+import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
+import { strongerMode } from '../core/stream/frame.ts';
+import type { Warning } from '../core/warning.ts';
+import type { Priority } from '../routing/admission/fair-queue.ts';
+import type { ModelRoute } from '../routing/directory.ts';
+import type { RoutePlan } from '../routing/plan.ts';
+import type { RoutingConstraints } from '../routing/request-facts.ts';
+import type { AttemptTrace } from './attempt-trace.ts';
+
+const NO_WARNINGS: readonly Warning[] = [];
+const NO_TAGS: readonly string[] = [];
+
+/** Who sent the request, and what for. Written when the request is admitted. */
+export interface RequestIdentity {
+  readonly id: string;
+  readonly principal: Principal;
+  readonly operation: Operation;
+  /** The pattern of the HTTP path. */
+  readonly route: string;
+}
+
+/** What the client asked for, apart from the body. Written once, when the body was parsed. */
+export interface RequestControls {
+  /** The model as the client named it. */
+  readonly model: string;
+  readonly stream: boolean;
+  /** Reject the request where a target cannot express all of it. */
+  readonly strict: boolean;
+  readonly priority: Priority;
+  readonly constraints: RoutingConstraints | undefined;
+  readonly tags: readonly string[];
+}
+
+export const NO_CONTROLS: Omit<RequestControls, 'model'> & { readonly model: undefined } = {
+  model: undefined,
+  stream: false,
+  strict: false,
+  priority: 'normal',
+  constraints: undefined,
+  tags: NO_TAGS,
+};
+
+/** An attempt that is running. */
+export interface ActiveAttempt {
+  readonly trace: AttemptTrace;
+  /** Its stream, once the first event came. */
+  readonly stream: FrameStream | undefined;
+  cancel(reason: GatewayError): void;
+}
+
+/** How targets were chosen and what came of it. Written by dispatch; interceptors may switch the plan to another model. */
+export class RoutingTrace {
+  /** What the model's name resolved to. */
+  route: ModelRoute | undefined;
+  plan: RoutePlan | undefined;
+  readonly attempts: AttemptTrace[] = [];
+  /** The attempt whose response goes to the client. */
+  respondedBy: AttemptTrace | undefined;
+  /** What the responding target could not express, or expressed in another way. */
+  warnings: readonly Warning[] = NO_WARNINGS;
+  /** Milliseconds in the admission queue. */
+  queuedMs = 0;
+  /** Milliseconds of waiting for an engine to load. */
+  loadingMs = 0;
+  /** Called once, when the request starts to wait for an engine to load, which may take minutes. */
+  onSlowStart: (() => void) | undefined;
+  /** Attempts compute their cost while the request runs: for experiments and mirrors. */
+  needsCost = false;
+  streamMode: StreamMode = 'bytes';
+
+  readonly #active: ActiveAttempt[] = [];
+  #onIdle: (() => void) | undefined;
+
+  /** The configured model, fit for a metric's label: a bounded set. */
+  get modelLabel(): string | undefined {
+    return this.route?.label;
+  }
+
+  /** Decodes at least as much of streams as `mode` needs. No effect on attempts that began. */
+  requireStreamMode(mode: StreamMode): void {
+    this.streamMode = strongerMode(this.streamMode, mode);
+  }
+
+  get active(): readonly ActiveAttempt[] {
+    return this.#active;
+  }
+
+  attemptStarted(attempt: ActiveAttempt): void {
+    this.attempts.push(attempt.trace);
+    this.#active.push(attempt);
+  }
+
+  attemptEnded(attempt: ActiveAttempt): void {
+    const at = this.#active.indexOf(attempt);
+    if (at >= 0) this.#active.splice(at, 1);
+    if (this.#active.length > 0) return;
+    const onIdle = this.#onIdle;
+    this.#onIdle = undefined;
+    onIdle?.();
+  }
+
+  /** Calls back when no attempt is running: at once, or when the last one ends. One listener: request completion. */
+  whenIdle(listener: () => void): void {
+    if (this.#active.length === 0) listener();
+    else this.#onIdle = listener;
+  }
+}
+
+/** The part of a request that dispatch works with. */
+export interface DispatchRequest {
+  readonly identity: RequestIdentity;
+  readonly controls: RequestControls | typeof NO_CONTROLS;
+  readonly timing: { readonly startedAt: number };
+  readonly routing: RoutingTrace;
+}
+
+/** Where dispatch runs: the request, how it is cancelled, and its deadline. */
+export interface DispatchScope {
+  readonly request: DispatchRequest;
+  /** Aborted with a `GatewayError` as the reason. */
+  readonly signal: AbortSignal;
+  /** Monotonic milliseconds. */
+  readonly deadlineAt: number;
+  fork(): DispatchBranch;
+}
+
+/** A scope that can be cancelled alone. Cancelling the parent cancels it, never the reverse. */
+export interface DispatchBranch extends DispatchScope {
+  cancel(reason: GatewayError): void;
+}
+
+/** @throws GatewayError the reason, if the scope was aborted */
+export function throwIfAborted({ signal }: Pick<DispatchScope, 'signal'>): void {
+  if (signal.aborted) throw signal.reason;
+}

@@ -1,0 +1,168 @@
+import { asGatewayError, type GatewayError } from '../core/errors.ts';
+import type { InferenceCall } from '../core/inference.ts';
+import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
+import type { Warning } from '../core/warning.ts';
+import type { AttemptContext, InlineMedia, Target } from '../providers/types.ts';
+import type { ModelRoute } from '../routing/directory.ts';
+import type { InFlightLease } from '../routing/health/target-state.ts';
+import type { AcquiredSlot } from './admission-queue.ts';
+import { Attempt, type AttemptEnd, type AttemptOptions } from './attempt.ts';
+import type { AttemptTrace } from './attempt-trace.ts';
+import type { DeadlineMonitor } from './deadlines.ts';
+import { describeFailure, unsupportedByTarget } from './dispatch-errors.ts';
+import type { HedgeGroup } from './hedge-group.ts';
+import type { InferenceResponse } from './inference-response.ts';
+import type { DispatchOptions } from './options.ts';
+import type { ActiveAttempt, DispatchScope } from './request.ts';
+
+/**
+ * One attempt at one target together with its bookkeeping: the request's trace, the target's in-flight lease and the hedge
+ * group. A class rather than a function with callbacks, because every request makes one.
+ */
+export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
+  readonly call: InferenceCall;
+  readonly target: Target;
+  readonly context: AttemptContext;
+  readonly streamMode: StreamMode;
+  readonly now: () => number;
+  readonly deadlines: DeadlineMonitor;
+  readonly firstTokenMs: number;
+  readonly streamIdleMs: number;
+  readonly deadlineAt: number;
+  readonly trace: AttemptTrace;
+
+  readonly #options: DispatchOptions;
+  readonly #scope: DispatchScope;
+  readonly #route: ModelRoute;
+  readonly #lease: InFlightLease;
+  readonly #hedgeGroup: HedgeGroup | undefined;
+  readonly #warnings: Warning[] = [];
+  readonly #attempt: Attempt;
+  readonly #onAbort = () => this.#attempt.cancel(asGatewayError(this.#scope.signal.reason));
+
+  /** Takes over the lease of `slot`; `start` sends the request. */
+  constructor(
+    options: DispatchOptions,
+    call: InferenceCall,
+    scope: DispatchScope,
+    { candidate: { target, route }, lease, reservation }: AcquiredSlot,
+    media: ReadonlyMap<string, InlineMedia>,
+    hedgeGroup: HedgeGroup | undefined,
+  ) {
+    const { request, deadlineAt, signal } = scope;
+    const { clock, deadlines, limits } = options;
+    this.now = () => clock.now();
+    const startedAt = clock.now();
+    this.call = call;
+    this.target = target;
+    this.context = {
+      requestId: request.identity.id,
+      createdSeconds: Math.floor(clock.wallTime() / 1000),
+      warn: (warning) => this.#warnings.push(warning),
+      media,
+    };
+    this.streamMode = request.routing.streamMode;
+    this.deadlines = deadlines;
+    this.firstTokenMs = call.stream ? limits.firstTokenMs : limits.answerMs;
+    this.streamIdleMs = limits.streamIdleMs;
+    this.deadlineAt = deadlineAt;
+    this.trace = {
+      provider: target.provider.id,
+      model: target.model,
+      account: target.provider.account,
+      target,
+      facts: route.facts,
+      startedAt,
+      firstEventAt: undefined,
+      endedAt: undefined,
+      failure: undefined,
+      reservation,
+    };
+    this.#options = options;
+    this.#scope = scope;
+    this.#route = route;
+    this.#lease = lease;
+    this.#hedgeGroup = hedgeGroup;
+    this.#attempt = new Attempt(this, startedAt);
+    request.routing.attemptStarted(this);
+    lease.sent(startedAt);
+    signal.addEventListener('abort', this.#onAbort);
+    if (signal.aborted) this.#onAbort();
+    lease.onAbandon = (reason) => this.#attempt.cancel(reason);
+  }
+
+  /** Settles at the first event of a stream, at the end of a complete response, or at a failure before either. */
+  get response(): Promise<InferenceResponse> {
+    return this.#attempt.response;
+  }
+
+  get stream(): FrameStream | undefined {
+    return this.#attempt.stream;
+  }
+
+  start(): void {
+    try {
+      this.#attempt.start();
+    } catch (error) {
+      this.#attempt.cancel(asGatewayError(error));
+    }
+  }
+
+  cancel(reason: GatewayError): void {
+    this.#attempt.cancel(reason);
+  }
+
+  // Callbacks of the attempt.
+
+  onBuilt(): void {
+    const { routing, controls } = this.#scope.request;
+    const warnings = this.#warnings;
+    routing.warnings = warnings;
+    const strict = controls.strict || routing.route?.strict;
+    if (strict && warnings.length > 0) throw unsupportedByTarget(this.target, warnings);
+  }
+
+  mayCommit(): boolean {
+    return this.#hedgeGroup?.claim(this.trace) ?? true;
+  }
+
+  onFirstEvent(): void {
+    const now = this.now();
+    this.trace.firstEventAt = now;
+    this.#scope.request.routing.respondedBy = this.trace;
+    this.#lease.responseStarted(now);
+  }
+
+  onEnd(end: AttemptEnd): void {
+    const { trace } = this;
+    const { request, signal } = this.#scope;
+    const group = this.#hedgeGroup;
+    signal.removeEventListener('abort', this.#onAbort);
+    trace.endedAt = this.now();
+    this.#lease.end(trace.endedAt, verdictOf(end), tokensOf(end));
+    if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
+    if (end.kind === 'client_gone' && group?.winner && group.winner !== trace) trace.hedge = 'lost';
+    const usage = end.observed?.usage;
+    trace.usage = usage;
+    trace.finishReason = end.observed?.finishReason;
+    trace.outcome = end.kind;
+    // A stream that was cut did not report all of its usage, even where it reported some.
+    if (end.kind !== 'done' || !usage) trace.text = end.observed?.text;
+    if (request.routing.needsCost && usage) {
+      trace.cost = this.#options.router.costOf(this.target, this.#route, usage);
+    }
+    this.#options.observer.attemptEnded(trace, request);
+    request.routing.attemptEnded(this);
+  }
+}
+
+/** The argument of `InFlightLease.end` that says how the attempt went for its target. */
+function verdictOf(end: AttemptEnd): GatewayError | null | undefined {
+  if (end.kind === 'failed') return end.error;
+  return end.kind === 'client_gone' ? null : undefined;
+}
+
+/** Output tokens; where the upstream reported none, the number of events. */
+function tokensOf({ observed }: AttemptEnd): number | undefined {
+  return observed?.usage?.outputTokens ?? observed?.chunks;
+}

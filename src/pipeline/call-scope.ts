@@ -1,0 +1,71 @@
+import { GatewayError } from '../core/errors.ts';
+import type { InferenceResponse } from '../dispatch/inference-response.ts';
+import type { BranchScope } from './interceptor.ts';
+import { RequestContext } from './request-context.ts';
+
+/** What scopes need of the inference handler. */
+export interface ScopeHost {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Completes a detached request when its response has ended. */
+  settleDetached(request: RequestContext, running: Promise<InferenceResponse>): void;
+  onFault(error: unknown, request: RequestContext): void;
+}
+
+/** A request, or a branch of it. */
+export class RequestScope implements BranchScope {
+  readonly #controller: AbortController | undefined;
+
+  constructor(
+    protected readonly host: ScopeHost,
+    readonly request: RequestContext,
+    readonly deadlineAt: number,
+    parent?: AbortSignal,
+  ) {
+    if (!parent) return;
+    const controller = new AbortController();
+    this.#controller = controller;
+    if (parent.aborted) controller.abort(parent.reason);
+    else parent.addEventListener('abort', () => controller.abort(parent.reason), { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller?.signal ?? this.request.signal;
+  }
+
+  fork(): RequestScope {
+    return new RequestScope(this.host, this.request, this.deadlineAt, this.signal);
+  }
+
+  detach(deadlineAt: number, suffix: string): DetachedScope {
+    const { identity, controls, routing } = this.request;
+    const request: RequestContext = new RequestContext(
+      { ...identity, id: `${identity.id}-${suffix}`, startedAt: this.host.now(), deadlineAt },
+      (error) => this.host.onFault(error, request),
+    );
+    request.controls = controls;
+    request.routing.route = routing.route;
+    return new DetachedScope(this.host, request, deadlineAt);
+  }
+
+  cancel(reason: GatewayError): void {
+    if (this.#controller) this.#controller.abort(reason);
+    else this.request.abort(reason);
+  }
+}
+
+/** The scope of a request that no client waits for. */
+export class DetachedScope extends RequestScope {
+  #started = false;
+
+  /** Runs the detached request. @throws GatewayError if it was started before */
+  start(run: () => Promise<InferenceResponse>): Promise<InferenceResponse> {
+    if (this.#started) {
+      throw new GatewayError('internal_error', 'A detached scope runs one call; fork it for more.');
+    }
+    this.#started = true;
+    const running = run();
+    this.host.settleDetached(this.request, running);
+    return running;
+  }
+}

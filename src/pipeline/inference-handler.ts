@@ -1,0 +1,234 @@
+import type { Clock } from '../core/clock.ts';
+import type { CompleteResult } from '../core/complete-result.ts';
+import { asGatewayError, GatewayError } from '../core/errors.ts';
+import type { InferenceCall } from '../core/inference.ts';
+import type { PushStream } from '../core/push-stream.ts';
+import type { FrameStream, StreamEnd } from '../core/stream/frame.ts';
+import { isConnectable, TransformedStream } from '../core/stream/frame-stream.ts';
+import type { ConnectableStream } from '../core/stream/stage.ts';
+import type { DeadlineMonitor, Watched } from '../dispatch/deadlines.ts';
+import { deadlineExceeded } from '../dispatch/dispatch-errors.ts';
+import type { InferenceResponse, ResponseSource } from '../dispatch/inference-response.ts';
+import { RequestScope, type ScopeHost } from './call-scope.ts';
+import type { Next } from './interceptor.ts';
+import type { Outcome, RequestContext } from './request-context.ts';
+import { type RenderStreamError, StreamRenderer } from './stream-renderer.ts';
+import { type Observed, totalUsage } from './total-usage.ts';
+
+/** A parsed request and the chain that handles it. */
+export interface PreparedCall {
+  readonly call: InferenceCall;
+  readonly chain: Next;
+  readonly renderStreamError: RenderStreamError;
+}
+
+/** A response that is ready to be written. */
+export type HandledResponse =
+  | { readonly kind: 'complete'; readonly source: ResponseSource; readonly result: CompleteResult }
+  | { readonly kind: 'stream'; readonly source: ResponseSource; readonly body: PushStream };
+
+export interface InferenceHandlerOptions {
+  readonly clock: Clock;
+  readonly deadlines: DeadlineMonitor;
+  /** Logs a defect of the gateway or of an interceptor. */
+  readonly onDefect: (error: unknown, requestId: string) => void;
+}
+
+/** Milliseconds after its deadline when a request is ended that its chain did not end. */
+const DEADLINE_GRACE_MS = 1_000;
+
+/**
+ * Runs a request through its chain and completes it: exactly once, after the handler failed, or after the response and every
+ * attempt have ended. The only caller of `RequestContext.complete`.
+ */
+export class InferenceHandler implements ScopeHost {
+  constructor(private readonly options: InferenceHandlerOptions) {}
+
+  /**
+   * @param prepare reads and checks the request
+   * @returns the response, once it is committed
+   * @throws GatewayError when no response was committed
+   */
+  async handle(
+    request: RequestContext,
+    prepare: () => PreparedCall | Promise<PreparedCall>,
+  ): Promise<HandledResponse> {
+    const run = new RequestRun(request, this.options);
+    try {
+      const preparing = prepare();
+      const prepared = preparing instanceof Promise ? await run.unlessAborted(preparing) : preparing;
+      const scope = new RequestScope(this, request, request.timing.deadlineAt);
+      const response = await run.unlessAborted(prepared.chain(prepared.call, scope), cancelStream);
+      return run.respond(response, prepared);
+    } catch (thrown) {
+      const error = request.abortReason ?? asGatewayError(thrown);
+      run.finish(outcomeOf(error));
+      throw error;
+    }
+  }
+
+  now(): number {
+    return this.options.clock.now();
+  }
+
+  settleDetached(request: RequestContext, running: Promise<InferenceResponse>): void {
+    const run = new RequestRun(request, this.options);
+    run.unlessAborted(running, cancelStream).then(
+      (response) => run.observe(response),
+      (error: unknown) => run.finish(outcomeOf(asGatewayError(error))),
+    );
+  }
+
+  onFault(error: unknown, { identity }: RequestContext): void {
+    this.options.onDefect(error, identity.id);
+  }
+}
+
+/** One request on its way through the chain. */
+class RequestRun implements Watched {
+  slot = -1;
+  readonly expiresAt: number;
+  #renderer: StreamRenderer | undefined;
+  #finished = false;
+  #rejectWaiting: ((reason: unknown) => void) | undefined;
+  readonly #onAbort = () => this.#aborted();
+
+  constructor(
+    private readonly request: RequestContext,
+    private readonly options: InferenceHandlerOptions,
+  ) {
+    this.expiresAt = request.timing.deadlineAt + DEADLINE_GRACE_MS;
+    options.deadlines.watch(this);
+    request.signal.addEventListener('abort', this.#onAbort);
+  }
+
+  /** The request's own deadline passed a while ago, and the chain goes on. */
+  expire(): void {
+    const { request } = this;
+    const stage = request.stage === '' ? 'The request' : `The interceptor "${request.stage}"`;
+    this.options.onDefect(new Error(`${stage} exceeded the deadline.`), request.identity.id);
+    request.abort(deadlineExceeded());
+  }
+
+  /**
+   * Waits for a promise, but not beyond an abort.
+   * @param onLate receives a value that comes too late
+   */
+  async unlessAborted<T>(promise: Promise<T>, onLate: (value: T) => void = () => undefined): Promise<T> {
+    const { request } = this;
+    if (request.abortReason) throw request.abortReason;
+    const aborted = Promise.withResolvers<never>();
+    this.#rejectWaiting = aborted.reject;
+    try {
+      return await Promise.race([promise, aborted.promise]);
+    } catch (error) {
+      // Its failure has been reported by the abort.
+      if (request.abortReason) promise.then(onLate, () => undefined);
+      throw error;
+    } finally {
+      this.#rejectWaiting = undefined;
+    }
+  }
+
+  #aborted(): void {
+    const reason = this.request.abortReason;
+    if (!reason) return;
+    this.#rejectWaiting?.(reason);
+    // Attempts end a stream by themselves. An interceptor may hold it nevertheless.
+    if (this.#renderer && !this.#renderer.ended) queueMicrotask(() => this.#renderer?.fail(reason));
+  }
+
+  respond(response: InferenceResponse, prepared: PreparedCall): HandledResponse {
+    const { source, body } = response;
+    this.#commit();
+    if (body.kind === 'complete') {
+      this.finish({ kind: 'done' }, body.result);
+      return { kind: 'complete', source, result: body.result };
+    }
+    const stream = connectable(body.stream);
+    this.#cancelAbandoned(stream);
+    const renderer = new StreamRenderer({
+      stream,
+      writer: stream.mode === 'rewrite' ? this.#writer(prepared.call) : undefined,
+      renderStreamError: prepared.renderStreamError,
+      onEnd: (end) => this.finish(outcomeOfEnd(end), stream.observed),
+    });
+    this.#renderer = renderer;
+    return { kind: 'stream', source, body: renderer.body };
+  }
+
+  /** A response that an interceptor reads itself. */
+  observe({ body }: InferenceResponse): void {
+    this.#commit();
+    if (body.kind === 'complete') this.finish({ kind: 'done' }, body.result);
+    else body.stream.ended.then((end) => this.finish(outcomeOfEnd(end), body.stream.observed));
+  }
+
+  #commit(): void {
+    const { timing, routing } = this.request;
+    timing.committedAt = routing.respondedBy?.firstEventAt ?? this.options.clock.now();
+  }
+
+  #writer(call: InferenceCall) {
+    if (call.operation !== 'chat' && call.operation !== 'completion') return undefined;
+    return call.dialect.streamWriter({
+      model: call.model,
+      requestId: this.request.identity.id,
+      createdSeconds: Math.floor(this.options.clock.wallTime() / 1000),
+      includesStreamUsage: call.includesStreamUsage,
+      body: call.body,
+    });
+  }
+
+  /** Cancels streams that interceptors received and did not return. */
+  #cancelAbandoned(stream: ConnectableStream): void {
+    let source: FrameStream = stream;
+    while (source instanceof TransformedStream) source = source.parent;
+    for (const attempt of [...this.request.routing.active]) {
+      if (attempt.stream && attempt.stream !== source) attempt.cancel(notReturned());
+    }
+  }
+
+  /** Ends what is left of the request, then completes it. The first call counts. */
+  finish(outcome: Outcome, observed?: Observed): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const { request, options } = this;
+    const { routing } = request;
+    for (const attempt of [...routing.active]) attempt.cancel(notReturned());
+    routing.whenIdle(() => {
+      options.deadlines.unwatch(this);
+      request.signal.removeEventListener('abort', this.#onAbort);
+      Object.assign(request.usage, totalUsage(routing, observed));
+      request.complete(outcome);
+    });
+  }
+}
+
+function cancelStream({ body }: InferenceResponse): void {
+  if (body.kind === 'stream') body.stream.cancel(notReturned());
+}
+
+function connectable(stream: FrameStream): ConnectableStream {
+  if (isConnectable(stream)) return stream;
+  throw new TypeError('only a stream of this gateway can be returned');
+}
+
+function notReturned(): GatewayError {
+  return new GatewayError('client_closed_request', 'Its response is not needed any more.');
+}
+
+function outcomeOf(error: GatewayError): Outcome {
+  return error.code === 'client_closed_request' ? { kind: 'client_gone' } : { kind: 'failed', error };
+}
+
+function outcomeOfEnd(end: StreamEnd): Outcome {
+  switch (end.kind) {
+    case 'done':
+      return { kind: 'done' };
+    case 'failed':
+      return outcomeOf(end.error);
+    case 'cancelled':
+      return { kind: 'client_gone' };
+  }
+}

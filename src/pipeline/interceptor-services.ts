@@ -1,0 +1,27 @@
+import type { Clock } from '../core/clock.ts';
+import type { InferenceCall } from '../core/inference.ts';
+import type { Limiter } from '../limits/limiter.ts';
+import type { Prices } from '../metering/prices.ts';
+import type { ModelRoute } from '../routing/directory.ts';
+import type { Router } from '../routing/router.ts';
+import type { MirrorObserver } from './mirror-observer.ts';
+import type { Outcome, RequestContext } from './request-context.ts';
+
+/** Settles the usage of a completed request. Never throws. */
+export interface UsageSettlement {
+  settle(request: RequestContext, call: InferenceCall, outcome: Outcome): void;
+}
+
+/** What interceptors are made with, once for each configuration. */
+export interface InterceptorServices {
+  readonly clock: Clock;
+  readonly router: Router;
+  readonly prices: Prices;
+  /** The models of the configuration. */
+  readonly routes: readonly ModelRoute[];
+  readonly mirrorObserver: MirrorObserver;
+  /** Absent where nothing limits. */
+  readonly limiter?: Limiter | undefined;
+  /** Absent where usage is not settled. */
+  readonly meter?: UsageSettlement | undefined;
+}

@@ -1,0 +1,215 @@
+import type { ChatRequest } from '../../core/chat/request.ts';
+import type { ChatEvent } from '../../core/chat/result.ts';
+import { type ErrorCode, GatewayError } from '../../core/errors.ts';
+import type { ChatCall } from '../../core/inference.ts';
+import { NO_EVENTS } from '../../core/stream/frame.ts';
+import { estimateTokenCount } from '../../core/token-estimate.ts';
+import {
+  type CallScope,
+  defineInterceptor,
+  type Frame,
+  type FrameSink,
+  type InferenceCall,
+  type InferenceResponse,
+  type Interceptor,
+  type Next,
+  type StreamEnd,
+  type StreamTransform,
+} from '../interceptor.ts';
+
+/** Failures of a stream that are the target's own, so that another target may do better. */
+const TARGET_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'upstream_error',
+  'upstream_closed',
+  'upstream_timeout',
+  'upstream_overloaded',
+  'upstream_invalid_response',
+  'upstream_rate_limited',
+]);
+
+const CONTINUATION_PROMPT =
+  'Your answer was cut off by a technical fault. Go on from exactly where it stops, in the middle of a word if need be. Write only what comes next: no repetition, no introduction, no apology.';
+
+const encoder = new TextEncoder();
+
+/** Continues a stream of text on another target when its own breaks, so that the client reads one response. */
+export const continuation = defineInterceptor({
+  name: 'continuation',
+  create: (_, { routes }): Interceptor | undefined =>
+    routes.some(({ continueStreams }) => continueStreams) ? new ContinuationInterceptor() : undefined,
+});
+
+class ContinuationInterceptor implements Interceptor {
+  readonly name = 'continuation';
+  readonly stream = 'rewrite';
+
+  applies(call: InferenceCall, { request }: CallScope): boolean {
+    if (!request.routing.route?.continueStreams || !call.stream || call.operation !== 'chat') return false;
+    const { choices = 1, responseFormat, modalities, logprobs } = call.chat();
+    const isText = responseFormat === undefined || responseFormat.type === 'text';
+    return isText && choices === 1 && !modalities && !logprobs;
+  }
+
+  async handle(call: InferenceCall, scope: CallScope, next: Next): Promise<InferenceResponse> {
+    const response = await next(call, scope);
+    const { body } = response;
+    if (body.kind !== 'stream' || call.operation !== 'chat') return response;
+    const state = new StreamedText();
+    const stream = body.stream.through(new Continuation(call, scope, next, state, false));
+    return { ...response, body: { kind: 'stream', stream } };
+  }
+}
+
+/** What the client has read so far, across all targets. */
+class StreamedText {
+  text = '';
+  /** The part that is open in the client's stream. */
+  open: 'text' | 'other' | undefined;
+  /** Whether the response is text and reasoning only, so far. */
+  isPlain = true;
+  hasFinished = false;
+
+  follow(event: ChatEvent): void {
+    switch (event.type) {
+      case 'part-start':
+        this.open = event.part.type === 'text' ? 'text' : 'other';
+        if (event.part.type !== 'text' && event.part.type !== 'reasoning') this.isPlain = false;
+        break;
+      case 'delta':
+        if (this.open === 'text') this.text += event.text;
+        break;
+      case 'part-end':
+        this.open = undefined;
+        break;
+      case 'finish':
+        this.hasFinished = true;
+        break;
+    }
+  }
+}
+
+/** Follows one target's stream, and splices another one where it breaks. */
+class Continuation implements StreamTransform {
+  /** The open part is reasoning about the interruption, which the client does not receive. */
+  #skipping = false;
+
+  constructor(
+    private readonly call: ChatCall,
+    private readonly scope: CallScope,
+    private readonly next: Next,
+    private readonly state: StreamedText,
+    /** The stream continues another one. */
+    private readonly isContinuation: boolean,
+  ) {}
+
+  frame(frame: Frame, out: FrameSink): void {
+    if (frame.events.length === 0) {
+      out.write(frame);
+      return;
+    }
+    // Rendered even where the bytes would do: two targets' bytes do not make one response.
+    const events = this.isContinuation
+      ? frame.events.flatMap((event) => this.#continuationEvents(event))
+      : frame.events;
+    for (const event of events) this.state.follow(event);
+    if (events.length > 0) out.insert(...events);
+  }
+
+  /** Events that go on with the client's stream: no second start, and text joins the part that is open. */
+  #continuationEvents(event: ChatEvent): readonly ChatEvent[] {
+    const closing: readonly ChatEvent[] =
+      this.state.open === 'text' ? [{ type: 'part-end', choice: 0 }] : NO_EVENTS;
+    switch (event.type) {
+      case 'start':
+        return NO_EVENTS;
+      case 'part-start':
+        if (event.part.type === 'reasoning') {
+          this.#skipping = true;
+          return NO_EVENTS;
+        }
+        if (event.part.type === 'text' && this.state.open === 'text') return NO_EVENTS;
+        return [...closing, event];
+      case 'part-end':
+        if (!this.#skipping) return [event];
+        this.#skipping = false;
+        return NO_EVENTS;
+      case 'finish':
+      case 'end':
+        return [...closing, event];
+      default:
+        return this.#skipping && event.type !== 'usage' && event.type !== 'ping' ? NO_EVENTS : [event];
+    }
+  }
+
+  end(end: StreamEnd, out: FrameSink): void {
+    if (end.kind !== 'failed' || this.scope.signal.aborted) return;
+    const { error } = end;
+    const { routing } = this.scope.request;
+    const { text, isPlain, hasFinished } = this.state;
+    const canContinue = TARGET_FAILURES.has(error.code) && isPlain && !hasFinished && text !== '';
+    if (!canContinue || !routing.plan?.failed(error)) return;
+    this.#estimateUsage();
+    const release = out.hold();
+    this.next(this.#continuedCall(), this.scope)
+      .then(
+        (response) => this.#splice(response, out),
+        () => out.fail(this.scope.request.abortReason ?? error),
+      )
+      .finally(release);
+  }
+
+  #splice({ source, body }: InferenceResponse, out: FrameSink): void {
+    if (body.kind !== 'stream') {
+      out.fail(new GatewayError('internal_error', 'A stream was expected, and a complete response came.'));
+      return;
+    }
+    const { respondedBy } = this.scope.request.routing;
+    if (respondedBy) respondedBy.continued = true;
+    const by = source.kind === 'target' ? `${source.target.provider.id}/${source.target.model}` : source.name;
+    const comment = `: continued by ${by.replaceAll(/[\r\n]/g, ' ')} after ${this.state.text.length} characters\n\n`;
+    out.write({ bytes: encoder.encode(comment), events: NO_EVENTS });
+    const next = new Continuation(this.call, this.scope, this.next, this.state, true);
+    out.splice(body.stream.through(next));
+  }
+
+  /** What a stream used that broke, where its target did not report it. */
+  #estimateUsage(): void {
+    const { routing } = this.scope.request;
+    const cut = routing.respondedBy;
+    if (!cut || cut.usage) return;
+    const inputTokens = estimateTokenCount(this.call.text.length);
+    cut.usage = { inputTokens, outputTokens: estimateTokenCount(this.state.text.length), raw: {} };
+    cut.estimated = true;
+  }
+
+  /** The conversation with the text so far, and the request to go on. Never forwarded as it is: see `dialect`. */
+  #continuedCall(): ChatCall {
+    const request = this.call.chat();
+    const { text } = this.state;
+    const { maxOutputTokens } = request;
+    const continued: ChatRequest = {
+      ...request,
+      messages: [
+        ...request.messages,
+        { role: 'assistant', content: [{ type: 'text', text }] },
+        { role: 'user', content: [{ type: 'text', text: CONTINUATION_PROMPT }] },
+      ],
+      ...(maxOutputTokens === undefined
+        ? {}
+        : { maxOutputTokens: Math.max(1, maxOutputTokens - estimateTokenCount(text.length)) }),
+    };
+    const { dialect } = this.call;
+    return {
+      ...this.call,
+      chat: () => continued,
+      // A dialect that no target speaks, so that the canonical request is used.
+      dialect: {
+        name: 'weir-continued',
+        toChat: (body) => dialect.toChat(body),
+        requestView: (body) => dialect.requestView(body),
+        renderResult: (result, about) => dialect.renderResult(result, about),
+        streamWriter: (about) => dialect.streamWriter(about),
+      },
+    };
+  }
+}

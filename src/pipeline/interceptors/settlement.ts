@@ -1,0 +1,21 @@
+import { defineInterceptor, type Interceptor } from '../interceptor.ts';
+
+/**
+ * Settles a request when it has completed: stores what each attempt used and cost, and returns to the limits what was reserved
+ * beyond that.
+ */
+export const settlement = defineInterceptor({
+  name: 'settlement',
+  create(_, { meter }): Interceptor | undefined {
+    if (!meter) return undefined;
+    return {
+      name: 'settlement',
+      stream: 'bytes',
+      handle(call, scope, next) {
+        const { request } = scope;
+        request.onEnd((outcome) => meter.settle(request, call, outcome));
+        return next(call, scope);
+      },
+    };
+  },
+});

@@ -1,0 +1,63 @@
+import { GatewayError } from '../core/errors.ts';
+import { SlotList } from '../core/slot-list.ts';
+import type { RequestContext } from './request-context.ts';
+
+export type LifecycleState = 'starting' | 'ready' | 'draining' | 'stopped';
+
+/** Which requests are being handled, and whether new ones may come. */
+export class Lifecycle {
+  #state: LifecycleState = 'starting';
+  readonly #active = new SlotList<RequestContext>();
+  #onIdle: (() => void) | undefined;
+
+  get state(): LifecycleState {
+    return this.#state;
+  }
+
+  get active(): number {
+    return this.#active.size;
+  }
+
+  ready(): void {
+    if (this.#state === 'starting') this.#state = 'ready';
+  }
+
+  /** @throws GatewayError `shutting_down` once draining has begun */
+  assertAccepting(): void {
+    if (this.#state === 'starting' || this.#state === 'ready') return;
+    throw new GatewayError('shutting_down', 'This gateway is shutting down; send the request again.', {
+      headers: { connection: 'close' },
+    });
+  }
+
+  begin(context: RequestContext): void {
+    this.#active.add(context);
+  }
+
+  end(context: RequestContext): void {
+    this.#active.remove(context);
+    if (this.#active.size === 0) this.#onIdle?.();
+  }
+
+  /** Takes no new requests from now on; resolves when those in flight have ended. */
+  drain(): Promise<void> {
+    this.#state = 'draining';
+    return new Promise((resolve) => {
+      if (this.#active.size === 0) resolve();
+      else this.#onIdle = resolve;
+    });
+  }
+
+  /** Ends every request in flight with an error that its client can read. */
+  abortAll(): void {
+    for (const context of this.#active.snapshot()) {
+      context.abort(
+        new GatewayError('shutting_down', 'The gateway shut down before the answer was complete.'),
+      );
+    }
+  }
+
+  stopped(): void {
+    this.#state = 'stopped';
+  }
+}

@@ -1,0 +1,160 @@
+import type { Clock } from '../core/clock.ts';
+import { workUnits } from '../core/token-estimate.ts';
+import type { QueueObserver } from '../dispatch/admission-queue.ts';
+import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
+import type { AttemptObserver } from '../dispatch/options.ts';
+import type { DispatchRequest } from '../dispatch/request.ts';
+import { nanoUsd } from '../metering/cost.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Priority } from '../routing/admission/fair-queue.ts';
+import type { Sample } from '../routing/experiments/canary.ts';
+import type { Participation } from '../routing/experiments/experiments.ts';
+import { MetricHandles } from './metric-handles.ts';
+import type { MirrorObserver, MirrorSide } from './mirror-observer.ts';
+import type { Outcome, RequestContext } from './request-context.ts';
+
+const NONE = 'none';
+
+/** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
+export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver {
+  readonly #series: MetricHandles;
+
+  constructor(
+    private readonly metrics: Metrics,
+    private readonly log: Log,
+    private readonly clock: Clock,
+    private readonly logRequests: () => boolean,
+    /** Told what a request of an experiment has shown. */
+    private readonly onSample: (part: Participation, sample: Sample) => void = () => undefined,
+  ) {
+    this.#series = new MetricHandles(metrics);
+  }
+
+  attemptEnded(trace: AttemptTrace, request: DispatchRequest): void {
+    const { provider, startedAt, firstEventAt, failure } = trace;
+    this.#series.attempt(
+      provider,
+      firstEventAt === undefined ? undefined : (firstEventAt - startedAt) / 1000,
+    );
+    if (request.routing.attempts.length === 1) {
+      this.#series.overhead(request.identity.route, (startedAt - request.timing.startedAt) / 1000);
+    }
+    if (failure) this.metrics.providerErrors.labels(provider, failure.code).inc();
+  }
+
+  queueLeft(outcome: string, priority: Priority, waitedMs: number): void {
+    const { metrics } = this;
+    if (outcome === 'let_in') metrics.queueWait.labels().observe(waitedMs / 1000);
+    else if (outcome === 'timeout' || outcome === 'shed') metrics.queueRejected.labels(priority).inc();
+  }
+
+  mirrored(model: string, mirror: string, primary: MirrorSide, copy: MirrorSide): void {
+    const { metrics } = this;
+    metrics.mirrorRequests.labels(model, mirror, copy.outcome).inc();
+    for (const [name, side] of [['primary', primary] as const, ['mirror', copy] as const]) {
+      metrics.mirrorDuration.labels(model, mirror, name).observe(side.durationMs / 1000);
+      if (side.firstMs !== undefined) {
+        metrics.mirrorFirst.labels(model, mirror, name).observe(side.firstMs / 1000);
+      }
+      if (side.outputTokens) metrics.mirrorTokens.labels(model, mirror, name).inc(side.outputTokens);
+      if (side.cost !== undefined) metrics.mirrorCost.labels(model, mirror, name).inc(nanoUsd(side.cost));
+    }
+    if (primary.outcome === 'done' && copy.outcome === 'done') {
+      const same = primary.finishReason === copy.finishReason ? 'yes' : 'no';
+      metrics.mirrorFinish.labels(model, mirror, same).inc();
+    }
+  }
+
+  mirrorSkipped(model: string, mirror: string): void {
+    this.metrics.mirrorRequests.labels(model, mirror, 'skipped').inc();
+  }
+
+  #variant(request: RequestContext, outcome: Outcome, part: Participation, endedAt: number): void {
+    const { metrics } = this;
+    const { model, variant } = part;
+    const { committedAt, startedAt } = request.timing;
+    const { usage, cost } = request.usage;
+    const { attempts } = request.routing;
+    const { stream } = request.controls;
+    const duration = endedAt - startedAt;
+    metrics.variantRequests.labels(model, variant, outcome.kind).inc();
+    metrics.variantDuration.labels(model, variant).observe(duration / 1000);
+    if (stream && committedAt !== undefined) {
+      metrics.variantFirst.labels(model, variant).observe((committedAt - startedAt) / 1000);
+    }
+    if (usage?.outputTokens) metrics.variantTokens.labels(model, variant).inc(usage.outputTokens);
+    if (cost !== undefined) metrics.variantCost.labels(model, variant).inc(nanoUsd(cost));
+    // Who went away, or asked for what can't be, says nothing of the variant.
+    const own = outcome.kind === 'failed' && outcome.error.status < 500 && attempts.length === 0;
+    if (outcome.kind === 'client_gone' || own) return;
+    const failed = attempts[0]?.failure !== undefined || outcome.kind === 'failed';
+    this.onSample(part, {
+      failed,
+      // An answer of another variant says nothing of this one's pace and price.
+      timePerTokenMs: failed ? undefined : duration / workUnits(usage?.outputTokens ?? 0),
+      nanoUsd: failed || cost === undefined ? undefined : nanoUsd(cost),
+    });
+  }
+
+  /** @param endedAt monotonic milliseconds */
+  requestCompleted(request: RequestContext, outcome: Outcome, endedAt = this.clock.now()): void {
+    const { identity, controls, timing, routing } = request;
+    const { startedAt } = timing;
+    const attempt = routing.respondedBy ?? routing.attempts.at(-1);
+    const series = this.#series.of(routing.modelLabel ?? 'unknown', attempt?.provider ?? NONE);
+    series.request(request.response.status ?? 200, identity.principal.tier, (endedAt - startedAt) / 1000);
+    const firstAt = controls.stream ? timing.committedAt : undefined;
+    if (firstAt !== undefined) series.firstToken((firstAt - startedAt) / 1000);
+    const { usage } = request.usage;
+    if (usage) {
+      const { outputTokens } = usage;
+      series.tokens('input', usage.inputTokens);
+      series.tokens('output', outputTokens);
+      series.tokens('cached', usage.cachedInputTokens);
+      series.tokens('reasoning', usage.reasoningTokens);
+      if (outputTokens) series.generated(outputTokens);
+      if (firstAt !== undefined && outputTokens && outputTokens > 1) {
+        series.perToken((endedAt - firstAt) / 1000 / (outputTokens - 1));
+      }
+    }
+    const part = routing.plan?.participation;
+    if (part) this.#variant(request, outcome, part, endedAt);
+    if (this.logRequests()) this.#write(request, outcome, endedAt);
+  }
+
+  #write(request: RequestContext, outcome: Outcome, endedAt: number): void {
+    const { identity, controls, timing, routing, usage } = request;
+    const attempt = routing.respondedBy ?? routing.attempts.at(-1);
+    const { committedAt, startedAt } = timing;
+    const { queuedMs, loadingMs } = routing;
+    const error = outcome.kind === 'failed' ? outcome.error : undefined;
+    this.log.request({
+      request_id: identity.id,
+      key: identity.principal.keyId,
+      tenant: identity.principal.tenant,
+      route: identity.route,
+      model: controls.model,
+      provider: attempt?.provider,
+      upstream_model: attempt?.model,
+      variant: routing.plan?.participation?.variant,
+      stream: controls.stream,
+      status: request.response.status ?? 200,
+      outcome: outcome.kind,
+      attempts: routing.attempts.length,
+      queued_ms: queuedMs > 0 ? tenths(queuedMs) : undefined,
+      loading_ms: loadingMs > 0 ? Math.round(loadingMs) : undefined,
+      duration_ms: tenths(endedAt - startedAt),
+      first_event_ms: committedAt === undefined ? undefined : tenths(committedAt - startedAt),
+      input_tokens: usage.usage?.inputTokens,
+      output_tokens: usage.usage?.outputTokens,
+      finish_reason: usage.finishReason,
+      error: error?.code,
+      reason: error?.message,
+    });
+  }
+}
+
+function tenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
+}

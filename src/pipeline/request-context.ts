@@ -1,0 +1,150 @@
+import type { GatewayError } from '../core/errors.ts';
+import type { SubjectLimits } from '../core/limit.ts';
+import type { Slotted } from '../core/slot-list.ts';
+import type { Usage } from '../core/usage.ts';
+import {
+  type DispatchRequest,
+  NO_CONTROLS,
+  type RequestControls,
+  type RequestIdentity,
+  RoutingTrace,
+} from '../dispatch/request.ts';
+import type { LimitReservation } from '../limits/limiter.ts';
+
+export type Outcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'client_gone' }
+  | { readonly kind: 'failed'; readonly error: GatewayError };
+
+/** Monotonic milliseconds. Written by the inference handler. */
+export interface RequestTiming {
+  readonly startedAt: number;
+  /** The request ends by then, whatever it is doing. */
+  deadlineAt: number;
+  /** The first byte went to the client: perhaps a comment only, which commits nothing. */
+  headersSentAt: number | undefined;
+  /** The first event went to the client, or all of a complete response: no other target can respond any more. */
+  committedAt: number | undefined;
+}
+
+/** Written by the limits interceptor. */
+export interface RequestLimits {
+  reservation: LimitReservation | undefined;
+  /** Limits of the client's address, where replicas share them. Written when the request is admitted. */
+  addressLimits: readonly SubjectLimits[] | undefined;
+}
+
+/** Totals of the request. Written by the inference handler when the request ends. */
+export interface RequestUsage {
+  usage: Usage | undefined;
+  finishReason: string | undefined;
+  /** A part of `usage` is an estimate. */
+  estimated: boolean;
+  /** US dollars as an exact decimal; only where `routing.needsCost`. */
+  cost: string | undefined;
+}
+
+/** What the client receives beside the body. */
+export interface ResponseTrace {
+  /** Set when the request completes. 499 is nginx's word for a client that left. */
+  status: number | undefined;
+  /** Headers that interceptors add. Names in lower case. */
+  readonly headers: [name: string, value: string][];
+}
+
+export interface RequestInit extends RequestIdentity {
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
+  /** Monotonic milliseconds; Infinity when absent. */
+  readonly deadlineAt?: number;
+}
+
+/** Receives what a listener threw. */
+export type ListenerFault = (error: unknown) => void;
+
+/**
+ * One admitted request: identity, cancellation, and what each phase decided. Headers, log, metrics and explanations read it;
+ * each group is written by the phase that its type names.
+ */
+export class RequestContext implements DispatchRequest, Slotted {
+  slot = -1;
+  readonly identity: RequestIdentity;
+  controls: RequestControls | typeof NO_CONTROLS = NO_CONTROLS;
+  readonly timing: RequestTiming;
+  readonly routing = new RoutingTrace();
+  readonly limits: RequestLimits = { reservation: undefined, addressLimits: undefined };
+  readonly usage: RequestUsage = {
+    usage: undefined,
+    finishReason: undefined,
+    estimated: false,
+    cost: undefined,
+  };
+  readonly response: ResponseTrace = { status: undefined, headers: [] };
+  /** The interceptor that ran last: the one to blame when nothing happens any more. */
+  stage = '';
+
+  readonly #controller = new AbortController();
+  #abortReason: GatewayError | undefined;
+  #outcome: Outcome | undefined;
+  readonly #listeners: ((outcome: Outcome) => void)[] = [];
+
+  constructor(
+    { startedAt, deadlineAt = Number.POSITIVE_INFINITY, ...identity }: RequestInit,
+    private readonly onFault: ListenerFault = () => undefined,
+  ) {
+    this.identity = identity;
+    this.timing = { startedAt, deadlineAt, headersSentAt: undefined, committedAt: undefined };
+  }
+
+  /** Aborted with a `GatewayError` as the reason. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get abortReason(): GatewayError | undefined {
+    return this.#abortReason;
+  }
+
+  get completed(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  get outcome(): Outcome | undefined {
+    return this.#outcome;
+  }
+
+  /** Ends the request early: client gone, deadline, shutdown. The first reason counts. */
+  abort(reason: GatewayError): void {
+    if (this.#abortReason || this.#outcome) return;
+    this.#abortReason = reason;
+    this.#controller.abort(reason);
+  }
+
+  /** Calls back once when the request has completed, at once if it has. Listeners run in the order of registration. */
+  onEnd(listener: (outcome: Outcome) => void): void {
+    if (this.#outcome) this.#notify(listener, this.#outcome);
+    else this.#listeners.push(listener);
+  }
+
+  /** Closes the request. Called once, by the inference handler; later calls have no effect. */
+  complete(outcome: Outcome): void {
+    if (this.#outcome) return;
+    this.#outcome = outcome;
+    this.response.status = statusOf(outcome);
+    for (const listener of this.#listeners) this.#notify(listener, outcome);
+    this.#listeners.length = 0;
+  }
+
+  #notify(listener: (outcome: Outcome) => void, outcome: Outcome): void {
+    try {
+      listener(outcome);
+    } catch (error) {
+      this.onFault(error);
+    }
+  }
+}
+
+function statusOf(outcome: Outcome): number {
+  if (outcome.kind === 'failed') return outcome.error.status;
+  return outcome.kind === 'client_gone' ? 499 : 200;
+}

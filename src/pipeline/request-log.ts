@@ -1,0 +1,82 @@
+import type { Usage } from '../core/usage.ts';
+import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
+import type { RoutingDecision } from '../routing/routing-decision.ts';
+import type { Outcome, RequestContext } from './request-context.ts';
+
+/** What is kept of a request for its explanation. It holds nothing of the prompt or the response. */
+export interface RequestRecord {
+  readonly id: string;
+  readonly tenant: string;
+  readonly model: string | undefined;
+  readonly route: string;
+  readonly stream: boolean;
+  /** The variant of an experiment that answered. */
+  readonly variant: string | undefined;
+  readonly queuedMs: number;
+  readonly loadingMs: number;
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** Monotonic milliseconds, as all times below. */
+  readonly startedAt: number;
+  readonly committedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  readonly status: number | undefined;
+  readonly outcome: Outcome | undefined;
+  readonly decisions: readonly RoutingDecision[];
+  readonly attempts: readonly AttemptTrace[];
+  readonly usage: Usage | undefined;
+  /** A part of the usage is an estimate. */
+  readonly usageEstimated: boolean;
+}
+
+/**
+ * @param now monotonic milliseconds
+ * @param wallTime the same moment in Unix milliseconds
+ */
+export function recordOf(request: RequestContext, now: number, wallTime: number): RequestRecord {
+  const { identity, controls, timing, routing, usage, response, outcome } = request;
+  const { startedAt, committedAt } = timing;
+  return {
+    id: identity.id,
+    tenant: identity.principal.tenant,
+    model: controls.model,
+    route: identity.route,
+    stream: controls.stream,
+    variant: routing.plan?.participation?.variant,
+    queuedMs: routing.queuedMs,
+    loadingMs: routing.loadingMs,
+    at: wallTime - (now - startedAt),
+    startedAt,
+    committedAt,
+    endedAt: outcome ? now : undefined,
+    status: response.status,
+    outcome,
+    decisions: routing.plan?.decisions ?? [],
+    attempts: routing.attempts,
+    usage: usage.usage,
+    usageEstimated: usage.estimated,
+  };
+}
+
+/** Keeps the last requests of this process for explanations, about 1.2 KB each; the newest replaces the oldest. */
+export class RequestLog {
+  readonly #records: RequestRecord[] = [];
+  #next = 0;
+
+  /** @param size number of requests that are kept */
+  constructor(private readonly size = 2_000) {}
+
+  add(record: RequestRecord): void {
+    this.#records[this.#next] = record;
+    this.#next = (this.#next + 1) % this.size;
+  }
+
+  /** @returns the latest request with this id, which clients may choose; undefined where it is not kept */
+  find(id: string): RequestRecord | undefined {
+    for (let back = 1; back <= this.size; back += 1) {
+      const record = this.#records[(this.#next - back + this.size) % this.size];
+      if (record?.id === id) return record;
+    }
+    return undefined;
+  }
+}

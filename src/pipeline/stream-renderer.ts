@@ -1,0 +1,95 @@
+import type { ChatEventWriter } from '../core/chat/result.ts';
+import { asGatewayError, GatewayError } from '../core/errors.ts';
+import { PushStream, type StreamSource } from '../core/push-stream.ts';
+import type { Frame, StreamEnd } from '../core/stream/frame.ts';
+import type { ConnectableStream, FrameReader } from '../core/stream/stage.ts';
+
+export type RenderStreamError = (error: GatewayError) => Uint8Array;
+
+const encoder = new TextEncoder();
+
+export interface StreamRendererOptions {
+  readonly stream: ConnectableStream;
+  /** Renders frames without bytes in the client's dialect; only in mode `rewrite`. */
+  readonly writer: ChatEventWriter | undefined;
+  /** The client dialect's error event, where no writer and no decoder has a better one. */
+  readonly renderStreamError: RenderStreamError;
+  /** Called once. */
+  readonly onEnd: (end: StreamEnd) => void;
+}
+
+/** The end of the chain: turns frames into the bytes that the client receives. */
+export class StreamRenderer implements FrameReader, StreamSource {
+  readonly body = new PushStream(this);
+  readonly #options: StreamRendererOptions;
+  #paused = false;
+  #ended = false;
+
+  constructor(options: StreamRendererOptions) {
+    this.#options = options;
+    options.stream.connect(this);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  frame(frame: Frame): void {
+    if (this.#ended) return;
+    const bytes = this.#options.writer ? this.#write(this.#options.writer, frame) : frame.bytes;
+    if (!bytes || bytes.length === 0) return;
+    const hasRoom = this.body.push(bytes);
+    if (hasRoom || this.#paused) return;
+    this.#paused = true;
+    this.#options.stream.pause();
+  }
+
+  /** The writer follows frames that keep their bytes, so that it can go on after them. */
+  #write(writer: ChatEventWriter, { bytes, events }: Frame): Uint8Array | undefined {
+    try {
+      let text = '';
+      for (const event of events) text += writer.event(event);
+      return bytes ?? encoder.encode(text);
+    } catch (thrown) {
+      this.fail(asGatewayError(thrown));
+      return undefined;
+    }
+  }
+
+  end(end: StreamEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (end.kind === 'failed') {
+      const event = this.#failureEvent(end.error);
+      if (event.length > 0) this.body.push(event);
+    }
+    this.body.close();
+    this.#options.onEnd(end);
+  }
+
+  /** Ends the body with an error event, whatever the stream is doing, and cancels the stream. */
+  fail(error: GatewayError): void {
+    const gone = error.code === 'client_closed_request';
+    this.end(gone ? { kind: 'cancelled', reason: error } : { kind: 'failed', error });
+    this.#options.stream.cancel(error);
+  }
+
+  #failureEvent(error: GatewayError): Uint8Array {
+    const { writer, stream, renderStreamError } = this.#options;
+    if (!writer) return stream.renderFailure(error) ?? renderStreamError(error);
+    const text = writer.failure?.(error);
+    return text === undefined ? renderStreamError(error) : encoder.encode(text);
+  }
+
+  // The reader's side.
+
+  onDrain(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#options.stream.resume();
+  }
+
+  onCancel(): void {
+    this.fail(new GatewayError('client_closed_request', 'The client closed the connection.'));
+  }
+}

@@ -1,0 +1,35 @@
+import type { Usage } from '../core/usage.ts';
+import type { RoutingTrace } from '../dispatch/request.ts';
+import type { RequestUsage } from './request-context.ts';
+
+/** What is known of a response from its body. */
+export interface Observed {
+  readonly usage: Usage | undefined;
+  readonly finishReason: string | undefined;
+}
+
+/** The usage of the response, with that of streams which broke and were continued by another target. */
+export function totalUsage(
+  { attempts, respondedBy }: RoutingTrace,
+  observed: Observed | undefined,
+): RequestUsage {
+  const usage = respondedBy ? respondedBy.usage : observed?.usage;
+  const finishReason = observed?.finishReason ?? respondedBy?.finishReason;
+  const result = { usage, finishReason, estimated: false, cost: respondedBy?.cost };
+  if (attempts.length < 2) return result;
+  const cut = attempts.filter(
+    (one) => one !== respondedBy && one.firstEventAt !== undefined && one.failure && one.usage,
+  );
+  if (cut.length === 0) return result;
+  const sum = (of: (one: Usage) => number | undefined) =>
+    [usage, ...cut.map((one) => one.usage)].reduce((total, one) => total + ((one && of(one)) ?? 0), 0);
+  return {
+    ...result,
+    estimated: cut.some(({ estimated }) => estimated),
+    usage: {
+      ...(usage ?? { raw: {} }),
+      inputTokens: sum(({ inputTokens }) => inputTokens),
+      outputTokens: sum(({ outputTokens }) => outputTokens),
+    },
+  };
+}

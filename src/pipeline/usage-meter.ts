@@ -1,0 +1,170 @@
+import type { Clock } from '../core/clock.ts';
+import type { InferenceCall } from '../core/inference.ts';
+import { estimateTokenCount } from '../core/token-estimate.ts';
+import type { Usage } from '../core/usage.ts';
+import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
+import { costPico, dollarsOfPico, nanoOfPico } from '../metering/price.ts';
+import type { ModelPrice } from '../metering/price-data.ts';
+import type { UsageEvent } from '../storage/usage-event.ts';
+import type { UsageSettlement } from './interceptor-services.ts';
+import type { Outcome, RequestContext } from './request-context.ts';
+
+export interface UsageMeterOptions {
+  readonly clock: Clock;
+  /** A new id for an event; unique among all gateways. */
+  readonly newId: () => string;
+  /** Takes events; never fails, never waits. Undefined where none are kept. */
+  readonly journal: { add(event: UsageEvent): void } | undefined;
+  /** The price of what an attempt used, at its time; undefined where none is known. */
+  readonly priceOf: (trace: AttemptTrace, tenant: string) => ModelPrice | undefined;
+  readonly counter: UsageCounter;
+  /** Told what was spent: thousand-millionths of a US dollar. */
+  readonly onCost: (model: string, tenant: string, nanoUsd: number) => void;
+  readonly onDefect: (error: unknown) => void;
+}
+
+/** Counts tokens with a real tokenizer. */
+export interface UsageCounter {
+  input(call: InferenceCall, model: string): Promise<number>;
+  output(text: string, model: string): Promise<number>;
+}
+
+const NO_USAGE: Partial<Usage> = {};
+
+/**
+ * Settles completed requests: what each attempt used and cost, for the tenant's usage and for the limits that the request
+ * reserved from. Usage that the upstream did not report is counted here, after the request, and marked as estimated.
+ */
+export class UsageMeter implements UsageSettlement {
+  constructor(private readonly options: UsageMeterOptions) {}
+
+  settle(request: RequestContext, call: InferenceCall, outcome: Outcome): void {
+    const { attempts } = request.routing;
+    // Counting tokens is free.
+    if (request.identity.operation === 'count-tokens') {
+      request.limits.reservation?.settle({ tokens: 0, nanoUsd: 0 });
+      return;
+    }
+    if (!attempts.some(needsCount)) {
+      this.#close(request, outcome);
+      return;
+    }
+    this.#count(attempts, call).then(
+      () => this.#close(request, outcome),
+      (error: unknown) => {
+        this.options.onDefect(error);
+        this.#close(request, outcome);
+      },
+    );
+  }
+
+  async #count(attempts: readonly AttemptTrace[], call: InferenceCall): Promise<void> {
+    for (const attempt of attempts) {
+      if (!needsCount(attempt)) continue;
+      const { model } = attempt;
+      // What was guessed on the way is guessed no longer.
+      const usage = attempt.estimated ? undefined : attempt.usage;
+      const text = attempt.text?.toString() ?? '';
+      // A first guess, should counting fail.
+      const inputTokens = usage?.inputTokens ?? estimateTokenCount(call.text.length);
+      attempt.usage = {
+        raw: {},
+        ...usage,
+        inputTokens,
+        outputTokens: usage?.outputTokens ?? estimateTokenCount(text.length),
+      };
+      attempt.estimated = true;
+      attempt.text = undefined;
+      const input = usage?.inputTokens ?? (await this.options.counter.input(call, model));
+      const output = text === '' ? 0 : await this.options.counter.output(text, model);
+      attempt.usage = {
+        ...attempt.usage,
+        inputTokens: input,
+        // Some upstreams tell as they go; what they have told is no guess.
+        outputTokens: Math.max(usage?.outputTokens ?? 0, output),
+      };
+    }
+  }
+
+  #close(request: RequestContext, outcome: Outcome): void {
+    const { attempts, respondedBy, modelLabel } = request.routing;
+    const { principal } = request.identity;
+    let tokens = 0;
+    let nanoUsd = 0;
+    const counted = respondedBy ?? attempts.at(-1);
+    for (const trace of attempts) {
+      const { usage } = trace;
+      let cost: number | undefined = 0;
+      if (usage) {
+        tokens += (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0);
+        const price = this.options.priceOf(trace, principal.tenant);
+        cost = price && costPico(price, usage, (trace.endedAt ?? trace.startedAt) - trace.startedAt);
+        if (cost !== undefined) nanoUsd += nanoOfPico(cost);
+      }
+      trace.costPico = cost ?? null;
+      trace.reservation?.settle({
+        tokens: (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0),
+        nanoUsd: cost ? nanoOfPico(cost) : 0,
+      });
+      this.options.journal?.add(this.#event(request, outcome, trace, trace === counted));
+    }
+    if (nanoUsd > 0) this.options.onCost(modelLabel ?? 'unknown', principal.tenant, nanoUsd);
+    request.limits.reservation?.settle({ tokens, nanoUsd });
+  }
+
+  #event(request: RequestContext, outcome: Outcome, trace: AttemptTrace, counted: boolean): UsageEvent {
+    const { clock } = this.options;
+    const { identity, controls, routing, response } = request;
+    const { principal } = identity;
+    const endedAt = trace.endedAt ?? clock.now();
+    const usage: Partial<Usage> = trace.usage ?? NO_USAGE;
+    return {
+      id: this.options.newId(),
+      tenant: principal.tenant,
+      requestId: identity.id,
+      at: clock.wallTime(),
+      keyId: principal.keyId,
+      member: principal.member ?? null,
+      model: routing.modelLabel ?? 'unknown',
+      provider: trace.provider,
+      upstreamModel: trace.model,
+      operation: identity.operation,
+      tags: controls.tags,
+      status: response.status ?? (outcome.kind === 'failed' ? outcome.error.status : 200),
+      outcome: trace.outcome ?? outcome.kind,
+      requests: counted ? 1 : 0,
+      inputTokens: usage.inputTokens ?? 0,
+      outputTokens: usage.outputTokens ?? 0,
+      cachedTokens: usage.cachedInputTokens ?? 0,
+      cacheWriteTokens: usage.cacheWriteTokens ?? 0,
+      reasoningTokens: usage.reasoningTokens ?? 0,
+      costPico: trace.costPico ?? null,
+      estimated: trace.estimated ?? false,
+      durationMs: Math.round(endedAt - trace.startedAt),
+      firstEventMs:
+        trace.firstEventAt === undefined ? null : Math.round(trace.firstEventAt - trace.startedAt),
+    };
+  }
+}
+
+/** What a request has cost so far, as a decimal number of US dollars; undefined where a price is not known. */
+export function costSoFar({ attempts }: RequestContext['routing']): string | undefined {
+  let sum = 0;
+  for (const { costPico: cost } of attempts) {
+    if (cost === null || cost === undefined) return undefined;
+    sum += cost;
+  }
+  if (Number.isSafeInteger(sum)) return dollarsOfPico(sum);
+  return dollarsOfPico(attempts.reduce((exact, { costPico }) => exact + BigInt(costPico ?? 0), 0n));
+}
+
+/**
+ * An attempt that the upstream worked for without telling for how much: a stream that was cut, an answer without usage,
+ * or one whose client went before it began. Who was refused has used nothing.
+ */
+function needsCount({ usage, outcome, firstEventAt, estimated, text }: AttemptTrace): boolean {
+  if (estimated && text === undefined) return false;
+  if (outcome === 'done') return usage?.outputTokens === undefined && usage?.inputTokens === undefined;
+  if (outcome === 'client_gone') return true;
+  return outcome === 'failed' && firstEventAt !== undefined;
+}
