@@ -47,13 +47,7 @@ export function createEngineManager({
         }
       },
       isPortInUse,
-      observer: {
-        engineLoaded: (engine, ms) => events.emit('engine.loaded', { engine, load_ms: Math.round(ms) }),
-        engineStopped: (engine, reason) => events.emit('engine.stopping', { engine, reason }),
-        engineFailed: (engine, reason, output) =>
-          events.emit('engine.failed', { engine, reason, output: [...output] }),
-        engineOutput: (engine, line) => events.emit('engine.output', { engine, line }),
-      },
+      events,
     },
     env,
     (id) => states.inflightAt(id),

@@ -109,9 +109,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const routing: RoutingState = {
     ...createRoutingState(),
     engines: new EngineLoads(() => clock.now(), LOADS_STALE_MS),
-    experiments: new Experiments(Math.random, (model, canary, reason) =>
-      events.emit('canary.rolled_back', { model, canary, reason }),
-    ),
+    experiments: new Experiments(Math.random, events),
   };
   const engineManager = createEngineManager({
     ...{ env, clock, events, states: routing.states },

@@ -1,15 +1,6 @@
 import { expect, test } from 'bun:test';
-import type { EventName, EventPayload } from '../events/catalogue.ts';
-import type { EventSink } from '../events/event-bus.ts';
+import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import { JobRunner } from './job-runner.ts';
-
-class Recorded implements EventSink {
-  readonly seen: [EventName, unknown][] = [];
-
-  emit<Name extends EventName>(name: Name, payload: EventPayload<Name>): void {
-    this.seen.push([name, payload]);
-  }
-}
 
 /** A ticker that the test drives. */
 function ticker() {
@@ -31,7 +22,7 @@ function ticker() {
 test('runs each job at its interval, until it is stopped', async () => {
   const { ticks, start, tick } = ticker();
   const runs: string[] = [];
-  const runner = new JobRunner(new Recorded(), start);
+  const runner = new JobRunner(new RecordedEvents(), start);
   runner.start([
     { name: 'a', everyMs: 100, impact: '', run: () => void runs.push('a') },
     { name: 'b', everyMs: 200, impact: '', run: async () => runs.push('b') },
@@ -47,7 +38,7 @@ test('runs each job at its interval, until it is stopped', async () => {
 
 test('reports a failure once for each run of failures, thrown or rejected, and goes on', async () => {
   const { start, tick } = ticker();
-  const events = new Recorded();
+  const events = new RecordedEvents();
   const failure = new Error('unreachable');
   const work = [
     () => {
@@ -62,7 +53,8 @@ test('reports a failure once for each run of failures, thrown or rejected, and g
   ]);
   for (const expected of [1, 1, 1, 2, 2]) {
     await tick(1);
-    expect(events.seen.length).toBe(expected);
+    expect(events.names.length).toBe(expected);
   }
-  expect(events.seen[0]).toEqual(['job.failed', { job: 'refresh', impact: 'stale', error: failure }]);
+  expect(events.names[0]).toBe('job.failed');
+  expect(events.payloads[0]).toEqual({ job: 'refresh', impact: 'stale', error: failure });
 });

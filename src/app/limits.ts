@@ -77,12 +77,9 @@ async function sharedStore(
         cluster: /^rediss?\+cluster:/i.test(url),
         cachedUse: (counter, period) => known.get(counter, period),
         onUse: (counter, period, used) => known.set(counter, period, used),
-        onLost: (count) => events.emit('limit_store.reservations_expired', { count }),
+        events,
       }),
-    onChange: (lost, error) => {
-      if (lost) events.emit('limit_store.lost', { error });
-      else events.emit('limit_store.restored', {});
-    },
+    events,
   });
   events.emit('limit_store.opened', {});
   await store.heartbeat();

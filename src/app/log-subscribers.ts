@@ -27,7 +27,17 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'responses.dropped': ({ count, error }) =>
       logger.error({ count, err: error }, 'responses could not be stored'),
 
-    'usage.journal_failed': ({ message, error }) => logger.error({ err: error }, message),
+    'usage.journal_failed': ({ error }) =>
+      logger.error({ err: error }, 'usage could not be written to the local disk; it stays in memory'),
+    'usage.line_skipped': (skipped) =>
+      logger.error(skipped, 'line of the usage journal is damaged and is skipped'),
+    'usage.store_failed': ({ tenants, error }) =>
+      logger.error(
+        { tenants, err: error },
+        'usage cannot be written to the database; it stays on the local disk and is retried',
+      ),
+    'usage.dropped': ({ tenant, count, error }) =>
+      logger.error({ tenant, count, err: error }, 'usage of a deleted tenant was dropped'),
     'usage.count_failed': ({ error }) =>
       logger.error({ err: error }, 'token count failed; usage is estimated by length'),
 

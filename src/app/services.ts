@@ -52,11 +52,7 @@ export function createServices(parts: ServiceParts): ApiServices {
     tokens: stores.tokens,
     lifecycle: parts.lifecycle,
     deadlines,
-    addressLimiter: new AddressLimiter(
-      clock,
-      () => active.current.addressLimits,
-      () => events.emit('limit.hit', { scope: 'ip', mode: 'enforce', refused: true }),
-    ),
+    addressLimiter: new AddressLimiter(clock, () => active.current.addressLimits, events),
     inference: new InferenceHandler({
       clock,
       deadlines,

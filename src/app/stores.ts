@@ -95,7 +95,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       now: () => clock.wallTime(),
       tiers: () => tiersOf(options.config()),
       adminKey: env[ADMIN_KEY_VARIABLE] || undefined,
-      onDamaged: (error) => events.emit('database.row_unreadable', { error }),
+      events,
       // A command, or a gateway that has crashed since, may have left the events of this change.
       onChanged: (tenants) => {
         for (const tenant of tenants) void writer.deliverEvents({ tenant });

@@ -25,11 +25,7 @@ export class TargetMonitor {
 
   constructor(private readonly options: TargetMonitorOptions) {
     const { clock, events, routing } = options;
-    this.#health = new HealthChecks(
-      routing.states,
-      () => clock.now(),
-      (provider, healthy) => events.emit('provider.health_changed', { provider, healthy }),
-    );
+    this.#health = new HealthChecks(routing.states, () => clock.now(), events);
   }
 
   /** Runs the health checks and load reads that are due: their intervals change with the configuration. */

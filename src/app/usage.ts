@@ -55,7 +55,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const journal = new UsageJournal({
     files: new JournalFiles(join(dataFolder(config), 'usage-journal'), process.pid, boot, isRunning),
     sink: usage,
-    onError: (message, error) => events.emit('usage.journal_failed', { message, error }),
+    events,
     serverOf: (tenant) => stores.access.tenant(tenant)?.placement.server ?? '',
     isLost: isUnavailable,
     isPermanent: (error) => error instanceof UnknownTenantError,
@@ -74,8 +74,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     calendar: new Calendar(),
     // Not an event: every request updates this gauge, which is looked up once for each counter.
     onUse: quotaGauges(metrics),
-    onHit: ({ subject, limit }, refused) =>
-      events.emit('limit.hit', { scope: subject.scope, mode: limit.mode, refused }),
+    events,
   });
   const meter = new UsageMeter({
     clock,

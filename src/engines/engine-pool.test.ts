@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
+import { eventsTo } from '../../test/support/recorded-events.ts';
 import type { ProcessEvents, ProcessSpec } from '../platform/child-process.ts';
 import { EnginePool } from './engine-pool.ts';
 import type { EnginePoolSettings, EngineSpec } from './types.ts';
@@ -65,12 +66,11 @@ function create(specs: readonly EngineSpec[], settings: Partial<EnginePoolSettin
       },
       isHealthy: ({ port }) => Promise.resolve(well.has(port)),
       isPortInUse: (port) => Promise.resolve(taken.has(port)),
-      observer: {
-        engineLoaded: (id, ms) => story.push(`${id} loaded in ${ms}`),
-        engineFailed: (id, reason) => story.push(`${id} ${reason}`),
-        engineStopped: (id, why) => story.push(`${id} stopped: ${why}`),
-        engineOutput: () => undefined,
-      },
+      events: eventsTo({
+        'engine.loaded': ({ engine, load_ms }) => story.push(`${engine} loaded in ${load_ms}`),
+        'engine.failed': ({ engine, reason }) => story.push(`${engine} ${reason}`),
+        'engine.stopping': ({ engine, reason }) => story.push(`${engine} stopped: ${reason}`),
+      }),
     },
     { ...SETTINGS, ...settings },
     (id) => (sending.get(id) ?? 0) + (waiting().get(id) ?? 0),

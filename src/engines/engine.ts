@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import type { RunningProcess, Spawn } from '../platform/child-process.ts';
-import type { EngineObserver, EngineSpec } from './types.ts';
+import type { EngineSpec } from './types.ts';
 
 /** What engines use of the rest of the process. */
 export interface EngineWorld {
@@ -10,7 +11,7 @@ export interface EngineWorld {
   readonly isHealthy: (spec: EngineSpec) => Promise<boolean>;
   /** Whether another process listens on a port. */
   readonly isPortInUse: (port: number) => Promise<boolean>;
-  readonly observer: EngineObserver;
+  readonly events: EventSink;
 }
 
 /** Called by an engine, for its pool. */
@@ -90,7 +91,7 @@ export class Engine {
   }
 
   #spawn(run: number): void {
-    const { spawn, observer } = this.world;
+    const { spawn, events } = this.world;
     const { id, command, env, cwd, port } = this.spec;
     const fill = (text: string) => text.replaceAll('{port}', String(port));
     try {
@@ -104,7 +105,7 @@ export class Engine {
           onLine: (line) => {
             this.output.push(line);
             if (this.output.length > OUTPUT_LINES) this.output.shift();
-            observer.engineOutput(id, line);
+            events.emit('engine.output', { engine: id, line });
           },
           onExit: (reason) => {
             if (this.#run === run) this.#ended(reason);
@@ -119,7 +120,7 @@ export class Engine {
   }
 
   async #untilReady(run: number): Promise<void> {
-    const { clock, isHealthy } = this.world;
+    const { clock, events, isHealthy } = this.world;
     const current = () => this.#run === run && this.state === 'starting';
     while (current()) {
       const healthy = await isHealthy(this.spec);
@@ -132,7 +133,8 @@ export class Engine {
         this.lastUsedAt = now;
         this.#checkedAt = now;
         this.#checksFailed = 0;
-        this.world.observer.engineLoaded(this.spec.id, now - this.startedAt);
+        const load_ms = Math.round(now - this.startedAt);
+        events.emit('engine.loaded', { engine: this.spec.id, load_ms });
         this.listener.changed();
         return;
       }
@@ -163,7 +165,7 @@ export class Engine {
   stop(reason: string): Promise<void> {
     if (this.state === 'stopped') return Promise.resolve();
     if (this.#stopped) return this.#stopped.promise;
-    this.world.observer.engineStopped(this.spec.id, reason);
+    this.world.events.emit('engine.stopping', { engine: this.spec.id, reason });
     return this.#end();
   }
 
@@ -198,14 +200,14 @@ export class Engine {
   }
 
   #failed(reason: string): void {
-    const { clock, observer } = this.world;
+    const { clock, events } = this.world;
     const now = clock.now();
     if (this.state === 'ready' && now - this.readyAt >= STABLE_MS) this.#failuresInRow = 0;
     this.pausedUntil = now + Math.min(FIRST_PAUSE_MS * 2 ** this.#failuresInRow, MAX_PAUSE_MS);
     this.#failuresInRow += 1;
     this.failures += 1;
     this.lastFailure = reason;
-    observer.engineFailed(this.spec.id, reason, this.output);
+    events.emit('engine.failed', { engine: this.spec.id, reason, output: [...this.output] });
     this.listener.failed();
     void this.#end();
   }

@@ -27,11 +27,3 @@ export interface EnginePoolSettings {
 
 /** `waiting`: a load is requested, and waits for a free slot or for the end of a backoff. */
 export type EngineState = 'stopped' | 'waiting' | 'starting' | 'ready' | 'stopping';
-
-/** Called for events of engines. */
-export interface EngineObserver {
-  engineLoaded(id: string, loadMs: number): void;
-  engineFailed(id: string, reason: string, output: readonly string[]): void;
-  engineStopped(id: string, reason: string): void;
-  engineOutput(id: string, line: string): void;
-}

@@ -72,10 +72,18 @@ const PROCESS_CONTRACTS = {
     count,
     error,
   }),
-  'usage.journal_failed': event('Usage events could not be written to the local disk or to a database.', {
-    message: text,
+  'usage.journal_failed': event('Usage could not be written to the local disk; it stays in memory.', {
     error,
   }),
+  'usage.line_skipped': event('A line of the usage journal is damaged and is skipped.', {
+    file: text,
+    line: text.describe('its first 100 characters'),
+  }),
+  'usage.store_failed': event(
+    'Usage cannot be written to the database; it stays on the local disk and is retried. Emitted once for each outage.',
+    { tenants: count, error },
+  ),
+  'usage.dropped': event('Usage of a deleted tenant was dropped.', { tenant: text, count, error }),
   'usage.count_failed': event('The tokenizer failed; an estimate by length is used instead.', { error }),
   'limit.hit': event('A request reached a limit. It is refused only by limits with `mode: enforce`.', {
     scope: z.enum(LIMIT_SCOPES),

@@ -6,6 +6,9 @@ export interface EventSink {
   emit<Name extends EventName>(name: Name, payload: EventPayload<Name>): void;
 }
 
+/** For commands that report nothing. */
+export const NO_EVENTS: EventSink = { emit: () => undefined };
+
 /** What one subscriber does, by event. */
 export type EventHandlers = { readonly [Name in EventName]?: (payload: EventPayload<Name>) => void };
 

@@ -3,6 +3,7 @@ import { FakeClock } from '../../test/support/fake-clock.ts';
 import { PRINCIPAL } from '../../test/support/inference.ts';
 import type { SubjectLimits } from '../core/limit.ts';
 import { type LimitDocument, limitOf, limitSchema } from '../core/limit-schema.ts';
+import { NO_EVENTS } from '../events/event-bus.ts';
 import { assertBudgetsNotSpent } from './budget-check.ts';
 import { Calendar } from './calendar.ts';
 import { Limiter } from './limiter.ts';
@@ -16,7 +17,7 @@ const budget = (max: string, more: Partial<LimitDocument> = {}) =>
 async function afterSpending(document = budget('100')) {
   const clock = new FakeClock();
   const store = new MemoryLimitStore(clock);
-  const limiter = new Limiter({ clock, store, calendar: new Calendar(), onHit: () => undefined });
+  const limiter = new Limiter({ clock, store, calendar: new Calendar(), events: NO_EVENTS });
   const limits = [limitOf(document)];
   const subject: SubjectLimits = { scope: 'key', id: 't/k', name: 'k', limits, timeZone: 'UTC' };
   const principal = { ...PRINCIPAL, limits: [subject] };

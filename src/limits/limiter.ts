@@ -4,6 +4,7 @@ import type { SubjectLimits } from '../core/limit.ts';
 import { amountOfNano } from '../core/limit-schema.ts';
 import type { Principal } from '../core/principal.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import type { Calendar } from './calendar.ts';
 import { type Charge, type Counter, countersOf } from './counter.ts';
 import {
@@ -39,8 +40,7 @@ export interface LimiterOptions {
   readonly calendar: Calendar;
   /** Called with the use of each quota and budget of the tenant, at each request. */
   readonly onUse?: (counter: Counter, used: number) => void;
-  /** Called for each exceeded limit. @param refused false in the modes `warn` and `shadow` */
-  readonly onHit: (counter: Counter, refused: boolean) => void;
+  readonly events: EventSink;
 }
 
 /** Reservation of an admitted request. */
@@ -162,6 +162,10 @@ export class Limiter {
     }
   }
 
+  #reportHit({ subject, limit }: Counter, refused: boolean): void {
+    this.options.events.emit('limit.hit', { scope: subject.scope, mode: limit.mode, refused });
+  }
+
   #countersOf(subject: SubjectLimits): readonly Counter[] {
     let counters = this.#counters.get(subject);
     if (!counters) {
@@ -172,11 +176,11 @@ export class Limiter {
   }
 
   #toReservation(result: ReserveResult, charges: readonly Charge[]): LimitReservation {
-    const { onHit, store } = this.options;
+    const { store } = this.options;
     if (!result.granted) {
       const charge = charges[result.refused];
       if (!charge) throw new Error('a charge was refused that was not asked for');
-      onHit(charge.counter, true);
+      this.#reportHit(charge.counter, true);
       throw refusal(charge, result.counterState, this.options.clock.wallTime());
     }
     const { reservation, counterStates, over } = result;
@@ -185,7 +189,7 @@ export class Limiter {
     for (const index of over) {
       const charge = charges[index];
       if (!charge) continue;
-      onHit(charge.counter, false);
+      this.#reportHit(charge.counter, false);
       if (charge.counter.limit.mode === 'warn') {
         warnings.push(
           `${describe(charge.counter)} is used up: ${usedOf(charge.counter, counterStates[index] ?? 0)}.`,

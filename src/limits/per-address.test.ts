@@ -2,19 +2,14 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { runs } from '../../test/support/effort.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
+import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import { GatewayError } from '../core/errors.ts';
 import { AddressLimiter, type AddressRules } from './per-address.ts';
 
 function limiterFor(rules: AddressRules | null, queueTimeoutMs = 100) {
   const clock = new FakeClock();
-  let refused = 0;
-  const limiter = new AddressLimiter(
-    clock,
-    () => ({ rules, queueTimeoutMs }),
-    () => {
-      refused += 1;
-    },
-  );
+  const events = new RecordedEvents();
+  const limiter = new AddressLimiter(clock, () => ({ rules, queueTimeoutMs }), events);
   const spend = (address = 'a') => {
     try {
       return limiter.spend(address);
@@ -23,7 +18,7 @@ function limiterFor(rules: AddressRules | null, queueTimeoutMs = 100) {
       throw error;
     }
   };
-  return { clock, limiter, spend, refused: () => refused };
+  return { clock, limiter, spend, refused: () => events.names.length };
 }
 
 const never = new AbortController().signal;

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
+import type { EventSink } from '../events/event-bus.ts';
 
 export interface AddressRules {
   /** Requests per second. */
@@ -41,8 +42,7 @@ export class AddressLimiter {
   constructor(
     private readonly clock: Clock,
     private readonly limits: () => AddressLimits,
-    /** Called for each rejected request. */
-    private readonly onRefused: () => void,
+    private readonly events: EventSink,
   ) {}
 
   get enabled(): boolean {
@@ -67,7 +67,7 @@ export class AddressLimiter {
       resetSeconds: Math.ceil((rules.burst - state.tokens) / rules.rps),
     };
     if (allowed) return rateLimit;
-    this.onRefused();
+    this.events.emit('limit.hit', { scope: 'ip', mode: 'enforce', refused: true });
     const wait = Math.max(1, Math.ceil((1 - state.tokens) / rules.rps));
     throw new GatewayError(
       'rate_limit_exceeded',
@@ -126,7 +126,7 @@ export class AddressLimiter {
       timeout.abort();
     }
     if (inside) return;
-    this.onRefused();
+    this.events.emit('limit.hit', { scope: 'ip', mode: 'enforce', refused: true });
     throw new GatewayError(
       'rate_limit_exceeded',
       `Too many concurrent requests from this address: ${inflight} are allowed (limits.per_ip.inflight), and none ended within ${timeoutMs} ms.`,

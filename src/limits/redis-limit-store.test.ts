@@ -9,6 +9,7 @@ import {
   settled,
   unique,
 } from '../../test/support/limit-stores.ts';
+import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import {
   canStopRedis,
   hasRedis,
@@ -17,6 +18,7 @@ import {
   type TestRedis,
 } from '../../test/support/services/redis.ts';
 import { systemClock } from '../core/clock.ts';
+import { NO_EVENTS } from '../events/event-bus.ts';
 import { fieldsOf, type RedisClient } from '../platform/redis-client.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
 import type { Counter } from './counter.ts';
@@ -43,7 +45,7 @@ describe.skipIf(!canStopRedis)('an unreachable store', () => {
   afterAll(() => redis?.dispose());
 
   async function shared() {
-    const changes: boolean[] = [];
+    const events = new RecordedEvents();
     const prefix = `lost-${unique()}`;
     const client = await connectRedis({ url: redis.url, timeoutMs: 1_000, onError: () => undefined });
     await client.connected();
@@ -56,12 +58,12 @@ describe.skipIf(!canStopRedis)('an unreachable store', () => {
           ...{ client, prefix, cluster: false, clock: systemClock, replica: unique() },
           cachedUse: (name, period) => known.get(name, period),
           onUse: (name, period, used) => known.set(name, period, used),
-          onLost: () => undefined,
+          events: NO_EVENTS,
         }),
-      onChange: (unavailable) => changes.push(unavailable),
+      events,
     });
     await store.heartbeat();
-    return { store, changes };
+    return { store, changes: events.names };
   }
 
   async function back(store: SharedLimitStore): Promise<void> {
@@ -90,7 +92,7 @@ describe.skipIf(!canStopRedis)('an unreachable store', () => {
     expect((await store.reserve([charge(local)])).granted).toBe(false);
     expect(await store.stateOf(local, charge(local).period)).toBe(10);
     granted(await store.reserve([charge(strict)]));
-    expect(changes).toEqual([true, false]);
+    expect(changes).toEqual(['limit_store.lost', 'limit_store.restored']);
     await store.close();
   });
 
@@ -199,7 +201,7 @@ describe.skipIf(!hasRedis)('a reservation without a response', () => {
       ...{ client, prefix: `late-${unique()}`, cluster: false, clock, replica: 'late' },
       cachedUse: () => 0,
       onUse: () => undefined,
-      onLost: () => undefined,
+      events: NO_EVENTS,
     });
     const [day, two] = [quota(10), concurrency(2)];
     await expect(store.reserve([charge(day, 4), charge(two)])).rejects.toThrow(StoreUnavailableError);
@@ -241,7 +243,7 @@ describe.skipIf(!hasRedis)('a repeated settlement', () => {
       ...{ client, prefix, cluster: false, clock: systemClock, replica: 'twice' },
       cachedUse: () => 0,
       onUse: () => undefined,
-      onLost: () => undefined,
+      events: NO_EVENTS,
     });
     const [day, two] = [quota(10), concurrency(5)];
     granted(await store.reserve([charge(day, 6), charge(two)]));
@@ -271,7 +273,7 @@ describe.skipIf(!hasRedis)('a crashed gateway', () => {
     await dead.heartbeat();
     const client = await connectRedis({ url, timeoutMs: 2_000, onError: () => undefined });
     await client.connected();
-    let unavailable = 0;
+    const events = new RecordedEvents();
     const later = {
       ...systemClock,
       now: () => systemClock.now(),
@@ -282,12 +284,10 @@ describe.skipIf(!hasRedis)('a crashed gateway', () => {
       ...{ client, prefix, cluster: false, clock: later, replica: 'other' },
       cachedUse: () => 0,
       onUse: () => undefined,
-      onLost: (count) => {
-        unavailable += count;
-      },
+      events,
     });
     expect(await other.heartbeat()).toBe(1);
-    expect([unavailable, await other.heartbeat()]).toEqual([1, 1]);
+    expect([events.payloads, await other.heartbeat()]).toEqual([[{ count: 1 }], 1]);
     const answers = [
       granted(await other.reserve([charge(two)])),
       granted(await other.reserve([charge(two)])),

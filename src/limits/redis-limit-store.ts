@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import { fieldsOf, type RedisClient } from '../platform/redis-client.ts';
 import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { Period } from './calendar.ts';
@@ -27,8 +28,7 @@ export interface RedisLimitStoreOptions {
   readonly cachedUse: (counter: string, period: string) => number;
   /** Called with the use of quotas and budgets after each reservation. */
   readonly onUse: (counter: string, period: string, used: number) => void;
-  /** Called with the number of open reservations of a crashed gateway. Their quotas and budgets stay charged. */
-  readonly onLost: (count: number) => void;
+  readonly events: EventSink;
 }
 
 /** Beyond this number of queued settlements, the oldest are dropped. */
@@ -232,7 +232,7 @@ export class RedisLimitStore implements LimitStore {
     }
     await client.call('DEL', [this.#keys.tags(replica)]);
     await client.call('HDEL', [this.#keys.replicas, replica]);
-    if (unavailable > 0) this.options.onLost(unavailable);
+    if (unavailable > 0) this.options.events.emit('limit_store.reservations_expired', { count: unavailable });
   }
 
   /** @param entries of a journal: id of a reservation, and the keys of its slots as a JSON list */

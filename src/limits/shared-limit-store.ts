@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import type { PeriodCount } from '../storage/sql/period-counters.ts';
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
@@ -18,8 +19,7 @@ export interface SharedLimitStoreOptions {
   readonly newId: () => string;
   /** Use of quotas and budgets before this process started. */
   readonly persisted: readonly PeriodCount[];
-  /** Called when the shared store becomes unreachable, and when it is reachable again. */
-  readonly onChange: (unavailable: boolean, error?: unknown) => void;
+  readonly events: EventSink;
 }
 
 /** Last known use of quotas and budgets. */
@@ -114,7 +114,7 @@ export class SharedLimitStore implements LimitStore {
       this.#unavailableUntil = Number.NEGATIVE_INFINITY;
       if (!this.#unavailable) return;
       this.#unavailable = false;
-      this.options.onChange(false);
+      this.options.events.emit('limit_store.restored', {});
     } catch (error) {
       this.#markUnavailable(error);
     }
@@ -167,7 +167,7 @@ export class SharedLimitStore implements LimitStore {
     this.#unavailableUntil = this.options.clock.now() + PAUSE_MS;
     if (this.#unavailable) return;
     this.#unavailable = true;
-    this.options.onChange(true, error);
+    this.options.events.emit('limit_store.lost', { error });
   }
 
   #recordUse(counter: string, period: string, used: number): void {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import { eventOf, lineOf, type UsageEvent } from '../storage/usage-event.ts';
 import { JournalFiles } from './journal-files.ts';
 import { UsageJournal } from './usage-journal.ts';
@@ -45,7 +46,7 @@ const event = (id: string, tenant = 'a', model = 'm'): UsageEvent => ({
 function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<string>() } = {}) {
   const written: string[] = [];
   const stored = new Set<string>();
-  const trouble: string[] = [];
+  const events = new RecordedEvents();
   const journal = new UsageJournal({
     files: new JournalFiles(path, 42, boot, () => alive),
     sink: {
@@ -57,12 +58,12 @@ function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<str
         written.push(...batch.text.split('\n').map((line) => eventOf(line)?.id ?? line));
       },
     },
-    onError: (message) => trouble.push(message),
+    events,
     serverOf: (tenant) => tenant,
     isLost: () => true,
     isPermanent: (error) => error instanceof Error && error.message === 'gone',
   });
-  return { journal, written, trouble, down };
+  return { journal, written, trouble: events.names, down };
 }
 /** Added events are on the disk when `add` returns. */
 const stepped = () => Promise.resolve();

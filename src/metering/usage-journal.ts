@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EventSink } from '../events/event-bus.ts';
 import { UsageBatches, type UsageSink } from '../storage/usage-batch.ts';
 import { lineOf, type UsageEvent } from '../storage/usage-event.ts';
 import type { JournalFiles } from './journal-files.ts';
@@ -6,8 +7,7 @@ import type { JournalFiles } from './journal-files.ts';
 export interface UsageJournalOptions {
   readonly files: JournalFiles;
   readonly sink: UsageSink;
-  /** Called when events cannot be stored for now (once per outage), and when events are dropped. */
-  readonly onError: (message: string, error: unknown) => void;
+  readonly events: EventSink;
   /** @returns id of the server with the tenant's database */
   readonly serverOf: (tenant: string) => string;
   /** @returns true when a whole server is unreachable, not only one database */
@@ -50,14 +50,14 @@ export class UsageJournal {
     return this.#segments.reduce((sum, { count }) => sum + count, this.#current.count);
   }
 
-  /** Adds an event. Never throws: when the disk fails, the event stays in memory only, and `onError` is called. */
+  /** Adds an event. Never throws: when the disk fails, the event stays in memory only, and an event reports it. */
   add(event: UsageEvent): void {
     const line = lineOf(event);
     try {
       this.#append(`${line}\n`);
     } catch (error) {
       // The event is still in memory and may be stored from there.
-      this.options.onError('usage could not be written to the local disk', error);
+      this.options.events.emit('usage.journal_failed', { error });
     }
     this.#current.add(event, line);
     if (this.#current.count >= MAX_SEGMENT) this.#rotate();
@@ -114,7 +114,7 @@ export class UsageJournal {
   }
 
   async #store(segment: Segment): Promise<'all' | 'some' | 'nothing'> {
-    const { sink, isPermanent, onError } = this.options;
+    const { sink, isPermanent, events } = this.options;
     const { byTenant } = segment.batches ?? this.#read(segment.name);
     let failures = 0;
     const lost = new Set<string>();
@@ -129,7 +129,7 @@ export class UsageJournal {
         await sink.write(tenant, segment.name, batch);
       } catch (error) {
         if (isPermanent(error)) {
-          onError(`usage of the deleted tenant ${tenant} is dropped (${batch.count} events)`, error);
+          events.emit('usage.dropped', { tenant, count: batch.count, error });
         } else {
           failures += 1;
           firstError ??= error;
@@ -145,17 +145,14 @@ export class UsageJournal {
   /** Reports an outage once, at its first failure. */
   #report(failures: number, error: unknown): void {
     if (failures > 0 && !this.#reported) {
-      this.options.onError(
-        `usage of ${failures} tenants cannot be stored; it stays on the local disk and is retried`,
-        error,
-      );
+      this.options.events.emit('usage.store_failed', { tenants: failures, error });
     }
     this.#reported = failures > 0;
   }
 
   #read(name: string): UsageBatches {
     return UsageBatches.read(this.options.files.read(name), (line) => {
-      this.options.onError(`a line of ${name} is damaged and is skipped`, line.slice(0, 100));
+      this.options.events.emit('usage.line_skipped', { file: name, line: line.slice(0, 100) });
     });
   }
 }

@@ -1,4 +1,5 @@
 import type { Usage } from '../core/usage.ts';
+import { NO_EVENTS } from '../events/event-bus.ts';
 import { costOf } from '../metering/cost.ts';
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
@@ -36,7 +37,7 @@ export function createRoutingState(states = new TargetStates()): RoutingState {
     states,
     prefixes: new PrefixIndex(),
     engines: undefined,
-    experiments: new Experiments(Math.random),
+    experiments: new Experiments(Math.random, NO_EVENTS),
   };
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import type { AccessChanges, AccessSource, KeyIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
 import { AccessList, keyFromRequest } from './access-list.ts';
 import type { KeyDocument } from './documents.ts';
@@ -58,7 +59,7 @@ class FakeSource implements AccessSource {
 async function listOf(changes: Partial<Omit<AccessChanges, 'revision'>>, adminKey?: string) {
   const source = new FakeSource();
   source.changes = { tenants: [tenantRow('a')], keys: [], members: [], ...changes };
-  const damaged: unknown[] = [];
+  const events = new RecordedEvents();
   const changed: string[][] = [];
   let now = NOW;
   const list = new AccessList({
@@ -73,7 +74,7 @@ async function listOf(changes: Partial<Omit<AccessChanges, 'revision'>>, adminKe
         ],
       ]),
     adminKey,
-    onDamaged: (error) => damaged.push(error),
+    events,
     onChanged: (tenants) => changed.push([...tenants].sort()),
   });
   await list.refresh();
@@ -87,7 +88,7 @@ async function listOf(changes: Partial<Omit<AccessChanges, 'revision'>>, adminKe
   return {
     source,
     list,
-    damaged,
+    damaged: events.names,
     changed,
     codeOf,
     setNow: (time: number) => {

@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { HeaderReader } from '../core/http.ts';
 import type { Limit, SubjectLimits } from '../core/limit.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import type { AccessSource, KeyIndexRow, MemberIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
 import type { Placement } from '../storage/sql/tenant-databases.ts';
 import { isAddressAllowed } from './address-scope.ts';
@@ -52,8 +53,7 @@ export interface AccessListOptions {
   readonly tiers: () => Tiers;
   /** An admin key from the environment, valid in addition to the stored ones. */
   readonly adminKey?: string | undefined;
-  /** Called for each stored row that cannot be parsed; the other rows are read. */
-  readonly onDamaged: (error: unknown) => void;
+  readonly events: EventSink;
   /** Called after a refresh with the tenants whose keys or members changed, whichever process changed them. */
   readonly onChanged?: (tenants: ReadonlySet<string>) => void;
 }
@@ -305,7 +305,7 @@ export class AccessList {
     try {
       work();
     } catch (error) {
-      this.options.onDamaged(error);
+      this.options.events.emit('database.row_unreadable', { error });
     }
   }
 

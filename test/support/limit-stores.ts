@@ -1,5 +1,6 @@
 import { systemClock } from '../../src/core/clock.ts';
 import type { Limit, LimitScope } from '../../src/core/limit.ts';
+import { NO_EVENTS } from '../../src/events/event-bus.ts';
 import { Calendar } from '../../src/limits/calendar.ts';
 import { type Charge, type Counter, countersOf } from '../../src/limits/counter.ts';
 import type { LimitStore, ReserveResult } from '../../src/limits/limit-store.ts';
@@ -54,7 +55,7 @@ export async function redisStore(url: string, prefix: string, cluster: boolean):
     ...{ client, prefix, cluster, clock: systemClock, replica: `r${unique()}` },
     cachedUse: () => 0,
     onUse: () => undefined,
-    onLost: () => undefined,
+    events: NO_EVENTS,
   });
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { runs } from '../../../test/support/effort.ts';
 import { testCall } from '../../../test/support/inference.ts';
+import { eventsTo } from '../../../test/support/recorded-events.ts';
 import type { ModelRoute } from '../directory.ts';
 import { RequestFacts } from '../request-facts.ts';
 import type { Sample } from './canary.ts';
@@ -67,7 +68,9 @@ function create(canary = CANARY) {
   let random = 0.1;
   const experiments = new Experiments(
     () => random,
-    (model, to, reason) => rollbacks.push(`${model} -> ${to}: ${reason}`),
+    eventsTo({
+      'canary.rolled_back': ({ model, canary: to, reason }) => rollbacks.push(`${model} -> ${to}: ${reason}`),
+    }),
   );
   const models = (settings: CanarySettings | undefined) => [
     { id: 'm', experiments: { split: [], canary: settings, mirror: undefined } },

@@ -1,3 +1,4 @@
+import type { EventSink } from '../../events/event-bus.ts';
 import type { ModelRoute } from '../directory.ts';
 import type { RequestFacts } from '../request-facts.ts';
 import { CanaryWatch, type Sample, type SideSummary } from './canary.ts';
@@ -32,13 +33,10 @@ interface Running {
 export class Experiments {
   readonly #canaries = new Map<string, Running>();
 
-  /**
-   * @param random 0 to below 1
-   * @param onRollback called once when a canary is rolled back
-   */
+  /** @param random 0 to below 1 */
   constructor(
     private readonly random: () => number,
-    private readonly onRollback: (model: string, canary: string, reason: string) => void = () => undefined,
+    private readonly events: EventSink,
   ) {}
 
   /** Applies the canaries of a configuration. One with unchanged settings keeps its samples; others start again. */
@@ -82,7 +80,7 @@ export class Experiments {
     const reason = running.watch.record(variant === CANARY, sample, now);
     if (reason === undefined) return;
     running.ended = { state: 'rolled_back', reason };
-    this.onRollback(model, running.settings.model, reason);
+    this.events.emit('canary.rolled_back', { model, canary: running.settings.model, reason });
   }
 
   /** Restarts or stops a canary. @returns whether the model has one */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { FakeTransport } from '../../../test/support/fake-transport.ts';
 import { testProvider, testTarget } from '../../../test/support/inference.ts';
+import { eventsTo } from '../../../test/support/recorded-events.ts';
 import { EngineLoads } from '../engine-loads.ts';
 import { HealthChecks, readEngineLoads } from './health-checks.ts';
 import { TargetStates } from './target-states.ts';
@@ -15,7 +16,10 @@ function create(profile = { healthPath: '/health' }) {
   const checks = new HealthChecks(
     states,
     () => 0,
-    (id, healthy) => changes.push(`${id} ${healthy ? 'well' : 'dead'}`),
+    eventsTo({
+      'provider.health_changed': ({ provider: id, healthy }) =>
+        changes.push(`${id} ${healthy ? 'well' : 'dead'}`),
+    }),
   );
   const state = states.of(testTarget(provider));
   /** One round, answered with this status; without one the connection fails. */

@@ -1,4 +1,5 @@
 import { decodeLossyUtf8 } from '../../core/bytes.ts';
+import type { EventSink } from '../../events/event-bus.ts';
 import { sendBuffered } from '../../providers/buffered-call.ts';
 import { parseEngineLoad } from '../../providers/engine-load.ts';
 import type { Provider } from '../../providers/types.ts';
@@ -45,8 +46,7 @@ export class HealthChecks {
   constructor(
     private readonly states: TargetStates,
     private readonly now: () => number,
-    /** Called when a provider becomes unhealthy, or healthy again. */
-    private readonly onChange: (provider: string, healthy: boolean) => void,
+    private readonly events: EventSink,
   ) {}
 
   /** Checks every engine among the providers, once. Never rejects. */
@@ -69,7 +69,9 @@ export class HealthChecks {
     if (length < (good ? successes : failures)) return;
     const before = this.states.healthOf(provider.id);
     this.states.checked(provider.id, good, this.now());
-    if (before !== good && (before !== undefined || !good)) this.onChange(provider.id, good);
+    if (before !== good && (before !== undefined || !good)) {
+      this.events.emit('provider.health_changed', { provider: provider.id, healthy: good });
+    }
   }
 }
 
