@@ -135,7 +135,7 @@ const ROUTES: readonly DocumentedRoute[] = [
     tag: 'Inference',
     summary: 'Turn a question into a checked SQL statement',
     description:
-      'A chat completion with `sql` beside it: the statement, whether it parses, and whether it was refused because it does more than read.',
+      'A chat completion with an additional `sql` object: the statement, whether it parses, and whether it was refused because it does more than read.',
     request: text2sqlRequest,
     response: text2sqlResponse,
   },
@@ -249,7 +249,7 @@ const ROUTES: readonly DocumentedRoute[] = [
     method: 'post',
     path: '/admin/v1/canaries',
     tag: 'Admin',
-    summary: 'Stop a canary, or begin it anew after it was taken back',
+    summary: 'Stop a canary, or resume it after its withdrawal',
     request: canaryAction,
     response: canaryList.shape.data.element,
   },

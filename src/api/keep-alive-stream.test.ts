@@ -58,7 +58,7 @@ test('tells of a failure in the dialect of its client', async () => {
   expect(clock.sleeping).toBe(0);
 });
 
-test('a client that goes away is told of, before the answer and in the middle of it', async () => {
+test('a disconnect is reported, before the response and during it', async () => {
   const early = create();
   await early.stream.cancel();
   await settle();

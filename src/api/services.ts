@@ -52,7 +52,7 @@ export interface ApiServices {
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
   readonly responses: BufferedResponseStore;
-  /** @throws GatewayError unless whoever asks may do this to the platform */
+  /** @throws GatewayError unless the caller has this platform permission */
   assertOperator(httpContext: HttpContext, permission: Permission): Promise<void>;
   readonly snapshot: () => ApiSnapshot;
 }

@@ -24,7 +24,7 @@ export const engines = (catalog: ProviderCatalog) =>
       .describe('How long an idle engine stays loaded; null for ever.'),
     swap_after: duration(0)
       .prefault('30s')
-      .describe('How long an engine in use stays loaded while another one waits for its place.'),
+      .describe('How long an engine in use stays loaded while another one waits to be loaded.'),
     commands: listOfMany(() => command(catalog)).describe(
       'The engines, each with the command that starts it.',
     ),

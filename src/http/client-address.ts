@@ -5,8 +5,8 @@ import type { HttpContext } from './http-context.ts';
 export type ProxyCheck = (address: string) => boolean;
 
 /**
- * Where a request comes from: the peer's address or, where that is a trusted proxy, the last address in
- * `x-forwarded-for` that is none. What stands before it was written by whoever sent the request, and proves nothing.
+ * The client's address: the peer's or, if that is a trusted proxy, the last address in `x-forwarded-for` that is not a
+ * trusted proxy. The addresses before it were written by the client and prove nothing.
  */
 export function clientAddress({ request }: HttpContext, isProxy: ProxyCheck | undefined): string {
   const peer = request.remoteAddress;

@@ -44,7 +44,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   500: 'internal_error',
 };
 
-/** OpenAI's error form for what is no HTTP request, or could not be handled at all. */
+/** OpenAI's error form for malformed requests, and for requests that no handler could process. */
 export function refusalBody(status: number, message: string): string {
   const type = status >= 500 ? 'server_error' : 'invalid_request_error';
   return JSON.stringify({

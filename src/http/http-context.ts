@@ -22,7 +22,7 @@ export class HttpContext {
     private readonly onFinish: (httpContext: HttpContext, status: number) => void,
   ) {}
 
-  /** The answer outlives the handler: whoever calls this calls `finish` at its end. */
+  /** For responses that outlive the handler: the caller of `defer` calls `finish` at the response's end. */
   defer(): void {
     this.#deferred = true;
   }

@@ -30,7 +30,7 @@ export class HttpRouter {
   readonly #exact = new Map<string, Map<string, RouteHandler>>();
   readonly #patterns: { readonly pattern: PathPattern; readonly handler: RouteHandler }[] = [];
 
-  /** Those of {@link routesUnder} that nobody has requested yet. */
+  /** Those of {@link routesUnder} that no request has used yet. */
   readonly #unloaded = new Map<string, () => void | Promise<void>>();
 
   readonly #onFinish = ({ request, route, startedAt }: HttpContext, status: number) => {
@@ -87,7 +87,7 @@ export class HttpRouter {
     }
   }
 
-  /** The answer to what is no HTTP request. */
+  /** The response to a malformed HTTP request. */
   rejectMalformed(status: number, message: string): HttpResponse {
     const headers = { 'x-request-id': this.options.newId(), 'content-type': 'application/json' };
     return httpResponse(status, refusalBody(status, message), headers);

@@ -57,7 +57,7 @@ describe('jsonResponse', () => {
   });
 });
 
-test('eventStreamResponse is handed on as it is, and kept by nobody on the way', async () => {
+test('eventStreamResponse is forwarded unchanged, and its headers forbid buffering and caching', async () => {
   const stream = eventStreamResponse(new Blob(['data: 1\n\n']).stream(), { 'x-a': '1' });
   const { status, headers, body } = asResponse(stream);
   expect([status, await new Response(body).text()]).toEqual([200, 'data: 1\n\n']);

@@ -14,7 +14,7 @@ const gzipInBackground = promisify(gzip);
 
 /** Smaller bodies grow or gain nothing. */
 const MIN_COMPRESSED = 1024;
-/** Larger bodies are compressed off the main thread, where they hold up nobody else. */
+/** Larger bodies are compressed off the main thread, so that they delay no other request. Bytes. */
 const MAX_COMPRESSED_INLINE = 32 * 1024;
 
 /** For responses that are data: nothing may be sniffed, framed, cached or executed. */

@@ -48,7 +48,7 @@ export class ParsedHeaders implements HeaderReader {
   }
 }
 
-/** @throws TransportError (`protocol`) for what is not a name, such as the white space that begins a folded line */
+/** @throws TransportError (`protocol`) for an invalid name, such as the white space that begins a folded line */
 function lowerName(text: string, from: number, to: number): string {
   const name = text.slice(from, to);
   if (!TOKEN.test(name)) throw protocolError('malformed header line');

@@ -36,7 +36,7 @@ export interface ReplayOutcome {
   }[];
 }
 
-/** Stands in for prompts, which the log does not hold; routing does not tell longer texts apart. UTF-16 units. */
+/** Assumed length of prompts, which the log does not contain; routing does not distinguish longer texts. UTF-16 units. */
 const MAX_TEXT_LENGTH = 4_000_000;
 
 /** The mean time per token of each target in a log. */

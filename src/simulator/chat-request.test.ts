@@ -30,7 +30,7 @@ describe('a bad chat request', () => {
     ],
     ['no content', { messages: [{ role: 'user' }] }, 'messages[0].content', 'Missing'],
     [
-      'an answer of a tool nobody called',
+      'a result of a tool that was not called',
       { messages: [...messages, toolMessage] },
       'messages[1].tool_call_id',
       'must answer a tool call',

@@ -265,7 +265,7 @@ describe('a chat completion', () => {
     }
   });
 
-  test('ends at the limit, at a stop sequence, or by itself', async () => {
+  test('ends at the limit, at a stop sequence, or at its own end', async () => {
     const messages = userMessage('Tell me of Rome');
     const full = (await first({ messages })).message.content ?? '';
     expect(await first({ messages, max_tokens: 4 })).toMatchObject({ finish_reason: 'length' });

@@ -14,7 +14,7 @@ const MAX_TOTAL_TOKENS = 300_000;
 const MAX_NUMBERS = 4_194_304;
 /** How many coordinates each word moves. */
 const SPREAD = 16;
-/** What the words that only hold a sentence together weigh beside those that carry its subject. */
+/** The weight of function words, relative to words that carry the subject. */
 const FUNCTION_WORD_WEIGHT = 0.1;
 
 const tokenId = z.int().min(0);

@@ -21,7 +21,7 @@ export class FaultChoice {
     return fault_times === undefined || this.count(hashLabel(identity), fault_times) ? fault : 'none';
   }
 
-  /** Whether this is among the first `times` of its kind; the one after them starts the count anew. */
+  /** Whether this is among the first `times` of its kind; the next one restarts the count. */
   private count(key: string, times: number): boolean {
     const seen = this.counts.get(key) ?? 0;
     this.counts.delete(key);

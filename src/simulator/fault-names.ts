@@ -10,7 +10,12 @@ export const STATUS_FAULTS = {
   '422': error(422, 'invalid_request_error', 'unprocessable_entity', 'The request cannot be processed.'),
   '429': error(429, 'requests', 'rate_limit_exceeded', 'Rate limit reached. Try again later.'),
   '500': error(500, 'server_error', 'internal_error', 'The server had an error.'),
-  '502': error(502, 'server_error', 'bad_gateway', 'The server got a bad answer from another server.'),
+  '502': error(
+    502,
+    'server_error',
+    'bad_gateway',
+    'The server received an invalid response from another server.',
+  ),
   '503': error(503, 'server_error', 'service_unavailable', 'The server is not available now.'),
   '529': error(529, 'overloaded_error', 'overloaded', 'The server is overloaded.'),
   context_length: error(
@@ -29,9 +34,9 @@ export const STATUS_FAULTS = {
 
 export type StatusFault = keyof typeof STATUS_FAULTS;
 
-/** Every value of the `fault` option, with what its documentation says. */
+/** Every value of the `fault` option, with its documentation. */
 export const FAULTS = {
-  none: 'No fault; takes back one that the model name sets.',
+  none: 'No fault; overrides one in the model name.',
   '400': 'Bad request.',
   '401': 'Bad API key.',
   '403': 'Not allowed.',
@@ -46,19 +51,19 @@ export const FAULTS = {
   '503': 'Not available.',
   '529': 'Overloaded.',
   context_length: 'A 400 with the code `context_length_exceeded`.',
-  insufficient_quota: 'A 429 with the code `insufficient_quota`, which no retry cures.',
+  insufficient_quota: 'A 429 with the code `insufficient_quota`, which a retry cannot fix.',
   disconnect: 'The connection breaks before the response head.',
-  hang: 'Never answers, until the client gives up.',
-  hang_mid: 'Some events (or half a body), then silence until the client gives up.',
-  cut: 'The connection breaks in mid-body: after some events, or half a body.',
+  hang: 'No response, until the client disconnects.',
+  hang_mid: 'Some events (or half a body), then silence until the client disconnects.',
+  cut: 'The connection breaks within the body: after some events, or half a body.',
   truncate: 'The body ends cleanly too soon: no finish reason, no `[DONE]`; without streaming, half a body.',
   malformed: 'One event of the stream is broken JSON; without streaming, the whole body is.',
   error_mid: 'Some events, then an error event and the end; without streaming, the error as a 200.',
-  slow_body: 'The right body in pieces of 7 bytes with a pause (`drip`) between them.',
+  slow_body: 'The correct body in pieces of 7 bytes with a pause (`drip`) between them.',
   empty: 'A 200 with an empty body.',
   html: "A 200 with an HTML page, as a proxy's login page would be.",
-  refusal: 'A refusal in place of an answer. Chat only.',
-  content_filter: 'Half an answer, then `finish_reason` is `content_filter`. Chat and completions only.',
+  refusal: 'A refusal instead of content. Chat only.',
+  content_filter: 'Half of the content, then `finish_reason` is `content_filter`. Chat and completions only.',
 } as const satisfies Record<StatusFault, string> & Record<string, string>;
 
 export type FaultName = keyof typeof FAULTS;

@@ -3,7 +3,7 @@ import { ApiError } from './api-error.ts';
 /** The models by name, with what each is for. Other names that start with `simulator` work too. */
 export const MODELS = {
   simulator: 'Chat and completions.',
-  'simulator-reasoning': 'Chat that thinks first: `reasoning_content` comes before the content.',
+  'simulator-reasoning': 'Chat with reasoning: `reasoning_content` comes before the content.',
   'simulator-embedding': 'Embeddings of 1536 dimensions, or as many as `dimensions` says.',
   'simulator-rerank': 'Reranking.',
 } as const;

@@ -28,37 +28,37 @@ export const OPTIONS = {
     allowed: 'a number from 0 to 1000000',
     fallbackText: '0',
     description:
-      'Tokens per second of each choice; 0 is as fast as possible. Each token is due at its own moment.',
+      'Tokens per second of each choice; 0 is as fast as possible. Each token has its own due time.',
   },
   tokens: {
     parse: (text) => integerIn(text, 0, 100_000),
     fallback: undefined,
     allowed: 'a whole number from 0 to 100000',
-    fallbackText: 'by the seed, some 30 to 80',
-    description: 'Length of a text answer in tokens. The limits that the request sets still hold.',
+    fallbackText: 'from the seed, about 30 to 80',
+    description: 'Length of a text response in tokens. The limits of the request still apply.',
   },
   reasoning_tokens: {
     parse: (text) => integerIn(text, 0, 100_000),
     fallback: undefined,
     allowed: 'a whole number from 0 to 100000',
-    fallbackText: 'by the seed for `simulator-reasoning`, else 0',
-    description: 'Length of the reasoning before the answer in tokens.',
+    fallbackText: 'from the seed for `simulator-reasoning`, else 0',
+    description: 'Length of the reasoning before the content in tokens.',
   },
   seed: {
     parse: (text) => (/^-?\d{1,19}$/.test(text) ? text : undefined),
     fallback: undefined,
     allowed: 'a whole number',
-    fallbackText: 'by the messages',
-    description: 'What the answer follows from, when the request has no `seed` field.',
+    fallbackText: 'from the messages',
+    description: 'Determines the response, if the request has no `seed` field.',
   },
-  fault: choice(FAULT_NAMES, 'none', 'What goes wrong; see the faults below.'),
+  fault: choice(FAULT_NAMES, 'none', 'The fault to simulate; see below.'),
   fault_rate: {
     parse: (text) => numberIn(text, 0, 1),
     fallback: 1,
     allowed: 'a number from 0 to 1',
     fallbackText: '1',
     description:
-      'Fraction of requests that get the fault. The seed and the request decide, so a repeated request fares the same.',
+      'Fraction of requests that get the fault. The seed and the request decide, so a repeated request has the same outcome.',
   },
   fault_times: {
     parse: (text) => integerIn(text, 1, 1000),
@@ -66,7 +66,7 @@ export const OPTIONS = {
     allowed: 'a whole number from 1 to 1000',
     fallbackText: 'every time',
     description:
-      'How many times in a row the same request gets the fault; the next one succeeds, then the count starts again.',
+      'How many times in a row the same request gets the fault; the next one succeeds, then the count restarts.',
   },
   fault_after: {
     parse: (text) => integerIn(text, 0, 1_000_000),
@@ -74,13 +74,13 @@ export const OPTIONS = {
     allowed: 'a whole number from 0 to 1000000',
     fallbackText: '3',
     description:
-      'Events of a stream that are sent before a mid-stream fault. A shorter answer gets the fault before its end.',
+      'Events of a stream that are sent before a mid-stream fault. A shorter response gets the fault before its end.',
   },
   retry_after: duration(
     1000,
-    'What the `429` faults say in `Retry-After` (whole seconds, rounded up) and `retry-after-ms`.',
+    'The value of `Retry-After` (whole seconds, rounded up) and `retry-after-ms` in `429` faults.',
   ),
-  drip: duration(10, 'Pause between the pieces of `slow_body`; 0 only cuts the body in pieces.'),
+  drip: duration(10, 'Pause between the pieces of `slow_body`; 0 splits the body without a pause.'),
 } satisfies Record<string, Option<unknown>>;
 
 export interface SimulatorOptions {

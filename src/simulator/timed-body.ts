@@ -76,7 +76,7 @@ async function enqueueLater(
   try {
     await clock.sleep(wait, stopped);
   } catch (error) {
-    // Whoever stopped the body has closed or broken the stream already.
+    // The caller that stopped the body has closed or broken the stream already.
     if (stopped.aborted) return;
     throw error;
   }

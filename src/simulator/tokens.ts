@@ -1,6 +1,6 @@
 /**
  * The simulator's own tokens: a run of at most 16 letters, digits and underscores, or one other visible
- * character, each with the white space before it; a Han, kana or Hangul character is a token by itself.
+ * character, each with the white space before it; a Han, kana or Hangul character is one token.
  * White space at the end is one token. Joined, the tokens are the text.
  */
 const TOKEN =

@@ -27,7 +27,7 @@ export function sessionFromRequest(
 }
 
 /**
- * Who calls the admin API: somebody who is signed in, the admin key, or a member's API key that is made for it.
+ * The caller of the admin API: a signed-in user, the admin key, or a member's API key whose scope includes it.
  * @throws GatewayError `missing_api_key`, `invalid_api_key` or `permission_denied`
  */
 export async function actorOf(
@@ -41,7 +41,8 @@ export async function actorOf(
   const session = await sessions.find(presented.secret);
   if (!session) throw new GatewayError('invalid_api_key', 'You are not signed in any more: sign in again.');
   const user = await users.get(session.user);
-  if (user.status !== 'active') throw new GatewayError('permission_denied', 'You may not sign in any more.');
+  if (user.status !== 'active')
+    throw new GatewayError('permission_denied', 'This user is suspended and cannot sign in.');
   return {
     id: `user:${user.id}`,
     name: user.name,
@@ -69,7 +70,7 @@ async function actorOfKey(services: ApiServices, httpContext: HttpContext): Prom
   return { id: `key:${keyId}`, name: keyName, platform: false, roles, member };
 }
 
-/** A browser sends its cookie whoever's page made the request; only our own page's may change anything. */
+/** A browser sends its cookie with requests of every page; only requests of Weir's own pages may change anything. */
 export function assertSameOrigin({ request }: HttpContext): void {
   if (SAFE_METHODS.has(request.method)) return;
   const site = request.headers.get('sec-fetch-site');

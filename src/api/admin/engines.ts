@@ -11,12 +11,17 @@ const engine = z.object({
   id: z.string(),
   state: z
     .enum(['stopped', 'waiting', 'starting', 'ready', 'stopping'])
-    .describe('`waiting`: it is wanted, and waits for a place or for the pause after a failure to end.'),
+    .describe(
+      '`waiting`: requests need it, and it waits for room or for the end of the pause after a failure.',
+    ),
   pid: z.number().int().nullable(),
   port: z.number().int(),
   preload: z.boolean(),
   loads: z.number().int().describe('How often it became ready.'),
-  failures: z.number().int().describe('How often it did not start, ended by itself or had to be ended.'),
+  failures: z
+    .number()
+    .int()
+    .describe('How often it failed to start, exited unexpectedly or had to be killed.'),
   last_failure: z.string().nullable(),
   in_flight: z.number().int(),
   waiting: z.number().int().describe('Requests that wait for it to be loaded.'),

@@ -135,7 +135,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       updated_at: time(key.updatedAt),
     };
   };
-  /** Whose keys somebody may deal with: null for all, else the member's own. */
+  /** The member whose keys the caller may manage; null for all members. */
   const ownOnly = (actor: Actor, tenant: string): string | null =>
     admin || isAllowed(actor, 'keys:write', tenant) ? null : (actor.member ?? '');
   const find = async (call: Pick<AdminCall<unknown, unknown>, 'scope' | 'actor' | 'params'>) => {
@@ -150,7 +150,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
     }
     return { scope, key };
   };
-  /** A key can do what its member may: whoever is no owner must not come by an owner's. */
+  /** A key has its member's permissions, so only owners may create or change an owner's key. */
   const assertMayHold = (
     { actor, scope }: Pick<AdminCall<unknown, unknown>, 'actor' | 'scope'>,
     member: string | null,

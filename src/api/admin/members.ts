@@ -101,8 +101,9 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'POST',
       path: `${base}/members`,
       permission: 'members:write',
-      summary: 'Make somebody a member who can sign in already',
-      description: 'Somebody who can not is to be invited. Adding without asking needs `users:read`.',
+      summary: 'Add an existing user as a member',
+      description:
+        'Invite people who are not users yet. Adding a user without an invitation needs `users:read`.',
       body: addBody,
       ...NO_QUERY,
       response: memberObject,
@@ -156,7 +157,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       path: `${base}/members/:member`,
       permission: 'members:write',
       summary: 'Change a member’s role, status, name or limits',
-      description: 'To make somebody an owner, or an owner something else, needs `owners:write`.',
+      description: 'Granting or removing the role `owner` needs `owners:write`.',
       body: changeBody,
       ...NO_QUERY,
       response: memberObject,
@@ -202,7 +203,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'POST',
       path: `${base}/invitations`,
       permission: 'members:write',
-      summary: 'Invite somebody; the token is shown once, and good for a week',
+      summary: 'Create an invitation; its token is shown once and valid for a week',
       body: z
         .strictObject({ email, role })
         .meta({ id: 'NewInvitation', example: { email: 'jo@example.com', role: 'viewer' } }),

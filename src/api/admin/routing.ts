@@ -18,7 +18,7 @@ const targetState = z.object({
   available: z.boolean(),
   unavailable_because: z.string().nullable(),
   breaker: z.enum(['closed', 'open', 'half-open']),
-  healthy: z.boolean().nullable().describe('What health checks say; null where nobody checks.'),
+  healthy: z.boolean().nullable().describe('Result of health checks; null for targets that are not checked.'),
   override: z.enum(OVERRIDES).nullable(),
   share: z.number().describe('Of its normal load; below 1 while it starts slowly.'),
   in_flight: z.number().int(),

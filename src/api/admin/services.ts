@@ -35,7 +35,7 @@ export interface AdminServices {
   readonly servers: () => readonly string[];
   /** Bytes. */
   readonly bodyLimit: () => number;
-  /** @throws GatewayError when nobody is signed in */
+  /** @throws GatewayError when the caller is not signed in */
   actorOf(httpContext: HttpContext): Promise<Actor>;
   addressOf(httpContext: HttpContext): string;
   /** @throws GatewayError `not_found` unless there is such a tenant and the actor belongs to it */

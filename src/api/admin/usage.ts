@@ -94,7 +94,7 @@ export function usageQuery(filter: z.output<typeof usageFilter>, now: number): U
     });
   const byTag = tag !== undefined || groupBy.includes('tag');
   const other = groupBy.some((one) => one !== 'tag' && one !== 'model') || key || user || provider;
-  if (byTag && other) throw invalid('group_by', 'tags can be told apart by model and time only');
+  if (byTag && other) throw invalid('group_by', 'usage by tag can be grouped by model and time only');
   return {
     ...{ from: start, to: end, groupBy, key, user, model, provider, tag },
     interval: interval === 'none' ? null : interval,

@@ -129,7 +129,7 @@ export function toolResultPart(block: JsonObject, param: string): ToolResultPart
   const { content = [] } = block;
   const parts = blocksOf(content ?? [], `${param}.content`).map((inner) => {
     const part = userPart(inner.block, inner.param);
-    if (part.type === 'audio') throw invalid(inner.param, 'a tool result can not hold audio');
+    if (part.type === 'audio') throw invalid(inner.param, 'a tool result cannot contain audio');
     return part;
   });
   return {

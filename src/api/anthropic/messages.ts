@@ -2,7 +2,7 @@ import type { Message, SystemMessage, ToolResultPart, UserPart } from '../../cor
 import { assistantPart, blocksOf, textPart, toolResultPart, userPart } from './blocks.ts';
 import { invalid, requiredObject } from './fields.ts';
 
-/** The system prompt, which stands beside the messages here. */
+/** The system prompt, which is separate from the messages in this dialect. */
 export function readSystem(system: unknown): SystemMessage[] {
   if (system === undefined || system === null || system === '') return [];
   const content = blocksOf(system, 'system').map(({ block, param }) => {

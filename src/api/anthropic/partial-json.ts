@@ -2,7 +2,7 @@ import { isRecord } from '../../core/json.ts';
 
 /**
  * The object that JSON text holds, or as much of it as is there where the text was cut: open strings and brackets are
- * closed, and a member without its value is left out. A cut number is taken as it stands.
+ * closed, and a member without its value is left out. A truncated number keeps its digits.
  */
 export function partialObject(text: string): Record<string, unknown> {
   const whole = parse(text.trim() === '' ? '{}' : text);

@@ -51,7 +51,7 @@ export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
     path: '/v1/auth/invitations/accept',
     open: true,
     tag: 'Sign-in',
-    summary: 'Accept an invitation, as somebody who is signed in or somebody new',
+    summary: 'Accept an invitation, as a signed-in user or as a new one',
     request: acceptBody,
     response: signedIn,
     status: 201,

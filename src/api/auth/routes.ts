@@ -233,7 +233,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
     if (Tokens.isToken(secret)) {
       throw new GatewayError(
         'permission_denied',
-        'A token can not be exchanged for another: send the API key.',
+        'A token cannot be exchanged for another. Send the API key.',
       );
     }
     const { expires_in } = validate(

@@ -63,10 +63,10 @@ export async function userOfIdentity(
 ): Promise<User> {
   const known = await users.withIdentity(issuer, subject);
   if (known) return assertActive(known);
-  if (email === null) throw nobody();
+  if (email === null) throw unknownUser();
   let user = await users.findByEmail(email);
   if (!user) {
-    if (!signUp) throw nobody();
+    if (!signUp) throw unknownUser();
     user = await users.create({ email, name: printable(name) ?? email }, by);
     const { tenant, role } = signUp;
     await members.add({ tenant }, { id: user.id, kind: 'user', email, name: user.name, role }, by);
@@ -77,13 +77,13 @@ export async function userOfIdentity(
 
 function assertActive(user: User): User {
   if (user.status === 'active') return user;
-  throw new GatewayError('permission_denied', 'You may not sign in any more.');
+  throw new GatewayError('permission_denied', 'This user is suspended and cannot sign in.');
 }
 
-function nobody(): GatewayError {
+function unknownUser(): GatewayError {
   return new GatewayError(
     'permission_denied',
-    'Nobody here knows you yet. Ask an administrator for an invitation.',
+    'No user has this identity. Ask an administrator for an invitation.',
   );
 }
 

@@ -58,7 +58,7 @@ export async function loadSqlChecker(): Promise<SqlChecker> {
 const FENCE = /```[ \t]*(?:\w+)?[ \t]*\r?\n([\s\S]*?)```/;
 /** Statements that only read, by the parser's names. */
 const READS: ReadonlySet<string> = new Set(['select', 'show', 'desc', 'describe', 'explain']);
-/** MySQL runs what stands in these comments, and the parser does not look into them. */
+/** MySQL executes the text of these comments, which the parser ignores. */
 const RUNNABLE_COMMENT = /\/\*M?!/i;
 /** Functions with effects beyond reading, in common databases. The database's own permissions are the real guard. */
 const EFFECTS =

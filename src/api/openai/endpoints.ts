@@ -22,7 +22,7 @@ const checkChat: Check = (body) => {
   if (!isPlainChat(body, CHAT_FIELDS)) validate(chatRequest, body);
 };
 
-/** An endpoint whose requests go on as they came where a target speaks OpenAI's format, once they are known to be sound. */
+/** An endpoint whose validated requests are forwarded unchanged to targets with OpenAI's format. */
 function endpoint(operation: Operation, check: Check, call: MakeCall): InferenceEndpoint {
   return {
     operation,

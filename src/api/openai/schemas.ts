@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
 /**
- * What the gateway itself relies on in OpenAI's requests, and the types of the fields that are well known.
- * Everything else passes, since the body goes on as it came: an upstream knows its own parameters best. (Objects
- * that drop what they don't know are twice as fast to check as ones that copy it.)
+ * The fields of OpenAI's requests that the gateway uses, and the types of well-known fields. All other fields are
+ * allowed, because the body is forwarded unchanged and the upstream validates its own parameters. (Object schemas that
+ * strip unknown fields are twice as fast to check as ones that copy them.)
  */
 
 const model = z
@@ -14,7 +14,7 @@ const model = z
 const stream = z.boolean().nullish().describe('Answer as an event stream.');
 const streamOptions = z.object({ include_usage: z.boolean().nullish() }).nullish();
 const stop = z.union([z.string(), z.array(z.string())]).nullish();
-/** Seeds are 64-bit for upstreams, so they may be larger than `int()` allows; their text goes on as it came. */
+/** Seeds are 64-bit for upstreams, so they may be larger than `int()` allows; their text is forwarded unchanged. */
 const seed = z.number().refine(Number.isInteger, 'a whole number is expected').meta({ type: 'integer' });
 const positive = z.number().int().min(1).nullish();
 

@@ -18,6 +18,6 @@ export function warnOfCacheMarks(request: ChatRequest, warn: Warn): void {
   warn({
     kind: 'unsupported',
     param: 'cache_control',
-    message: 'Cache marks were left out: the chosen target decides by itself what it caches.',
+    message: 'Cache markers were left out: the target caches automatically.',
   });
 }

@@ -10,7 +10,7 @@ function make(schema: unknown, seed = 'seed', hints: readonly string[] = []): Js
   return makeInstance(schema, createRandom(seed), hints, new Budget(200_000));
 }
 
-/** zod reads the schema by itself: it shares nothing with the code under test. */
+/** zod's own reading of the schema, which shares nothing with the code under test. */
 function zodAccepts(schema: z.core.JSONSchema.JSONSchema, value: unknown): boolean {
   return z.fromJSONSchema(schema).safeParse(value).success;
 }

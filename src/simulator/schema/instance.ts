@@ -173,7 +173,7 @@ function makeArray(keywords: SchemaObject, making: Making, depth: number): Json[
   return items;
 }
 
-/** `undefined` when no item could be made that may stand beside the others. */
+/** `undefined` when no further item is valid together with the others. */
 function tryItem(
   schema: Schema,
   items: readonly Json[],

@@ -44,7 +44,7 @@ const CLASSES: Readonly<Record<string, (character: string) => boolean>> = {
 };
 const CONTROLS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', f: '\f', v: '\v', '0': '\0' };
 
-/** Throws a `SchemaError` for what is not a pattern or not supported. */
+/** Throws a `SchemaError` for an invalid or unsupported pattern. */
 export function parsePattern(source: string): Pattern {
   if (source.length > MAX_PATTERN_LENGTH) throw new SchemaError('a pattern is too long');
   const root = new Parser(Array.from(source), source).parse();

@@ -55,7 +55,7 @@ function readMessage(message: JsonObject, param: string): Message {
   }
 }
 
-/** The oldest form of a call has no id; its function's name stands in. */
+/** The oldest form of a call has no id; its function's name is used instead. */
 function legacyCallId(name: string): string {
   return `call_${name}`;
 }
@@ -65,7 +65,7 @@ function toolResult(message: JsonObject, param: string): ToolResultPart {
   const content = message.content ?? '';
   const parts = userContent(content, `${param}.content`).map((part, index) => {
     if (part.type !== 'audio') return part;
-    throw invalid(`${param}.content[${index}].type`, 'a tool result can not hold audio');
+    throw invalid(`${param}.content[${index}].type`, 'a tool result cannot contain audio');
   });
   return {
     type: 'tool-result',

@@ -220,7 +220,7 @@ function readResponseFormat(value: unknown): ResponseFormat | undefined {
   };
 }
 
-/** OpenAI's effort, and the forms in which other vendors put the same wish beside it. */
+/** OpenAI's effort, and the parameters of other vendors for the same setting. */
 function readReasoning(body: JsonObject): ReasoningSettings | undefined {
   const reasoning = isRecord(body.reasoning) ? body.reasoning : {};
   const thinking = isRecord(body.thinking) ? body.thinking : {};

@@ -19,7 +19,7 @@ export function previousNotFound(id: string): GatewayError {
   });
 }
 
-/** What a request says when the conversation before it is told in full. */
+/** A request together with the whole conversation before it. */
 export interface ContinuedConversation {
   /** For targets that have to be translated to: everything as items. */
   readonly items: readonly Item[];

@@ -68,7 +68,7 @@ export const responseDeleted = z
   .object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) })
   .meta({ id: 'ResponseDeleted' });
 
-/** The dialect of one request: it knows what came before, and keeps what comes of it. */
+/** The dialect of one request: it adds the earlier conversation, and stores the response. */
 function dialectFor(before: readonly Item[] | undefined, keep: (response: Item) => void): ClientDialect {
   const dialect = responsesDialect(keep);
   return {

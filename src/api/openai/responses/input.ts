@@ -182,7 +182,7 @@ function toolResult(item: JsonObject, param: string): ToolResultPart {
   const { output } = item;
   const content = userParts(output ?? '', `${param}.output`).map((part) => {
     if (part.type !== 'audio') return part;
-    throw invalid(`${param}.output`, 'a tool result can not hold audio');
+    throw invalid(`${param}.output`, 'a tool result cannot contain audio');
   });
   return {
     type: 'tool-result',

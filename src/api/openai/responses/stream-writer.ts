@@ -16,7 +16,7 @@ import {
 } from './items.ts';
 import { responseId, responseObject } from './response-object.ts';
 
-/** The part that is open, and what has come of it. */
+/** The open part, and its content so far. */
 interface Open {
   readonly part: Exclude<StreamedPart, { type: 'whole' }>;
   readonly id: string;
