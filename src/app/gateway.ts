@@ -129,8 +129,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ env, clock, routing, engineManager, modelData, random: Math.random },
     discovered: () => discovery.current,
     simulator: simulatorTransport(clock),
-    createTransport: (connectTimeoutMs) =>
-      createUpstreamTransport({ env, clock, http1: { connectTimeoutMs } }),
+    createTransport: (http1) => createUpstreamTransport({ env, clock, http1 }),
     engines: loaded.config.providers === null ? await findEngines(options) : [],
   };
   const activate = async (next: Config) => {

@@ -23,7 +23,7 @@ export async function offlineSnapshot(
     random,
     discovered: () => new Map(),
     simulator: simulatorTransport(systemClock),
-    createTransport: (connectTimeoutMs) => createUpstreamTransport({ env, http1: { connectTimeoutMs } }),
+    createTransport: (http1) => createUpstreamTransport({ env, http1 }),
     engines: [],
     ...(modelData ? { modelData } : {}),
   });

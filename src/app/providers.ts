@@ -2,7 +2,12 @@ import type { Config, ProviderConfig } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Transport } from '../core/transport.ts';
-import { type ProviderTransports, providersFromEnvironment } from '../providers/registry.ts';
+import type { ConnectionSettings } from '../platform/http-client.ts';
+import {
+  type ConnectionKeys,
+  type ProviderTransports,
+  providersFromEnvironment,
+} from '../providers/registry.ts';
 import type { LazyEngine, Provider } from '../providers/types.ts';
 import { PROVIDERS } from './provider-registry.ts';
 
@@ -10,7 +15,7 @@ export interface ProviderOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly simulator: Transport;
-  readonly createTransport: (connectTimeoutMs: number) => Transport;
+  readonly createTransport: (settings: ConnectionSettings) => Transport;
   /** Engines that were detected on this machine. */
   readonly engines: readonly ProviderConfig[];
   /** Engines that are started on demand. Absent in commands, which start none. */
@@ -31,26 +36,34 @@ const NO_ENGINES: NonNullable<ProviderOptions['engineManager']> = {
   }),
 };
 
-/** The transports of one snapshot: one for each connect timeout in use. */
+/** The transports of one snapshot: one for each combination of connection settings in use. */
 class TransportPool implements ProviderTransports {
-  readonly #byTimeout = new Map<number, Transport>();
+  readonly #bySettings = new Map<string, Transport>();
 
   constructor(
     readonly builtIn: Transport,
-    private readonly create: (connectTimeoutMs: number) => Transport,
+    private readonly defaults: Config['upstream'],
+    private readonly create: (settings: ConnectionSettings) => Transport,
   ) {}
 
-  upstream(connectTimeoutMs: number): Transport {
-    let transport = this.#byTimeout.get(connectTimeoutMs);
+  upstream({ connect_timeout, upstream }: ConnectionKeys): Transport {
+    const settings: ConnectionSettings = {
+      connectTimeoutMs: connect_timeout,
+      maxConnections: upstream.max_connections ?? this.defaults.max_connections,
+      maxIdle: upstream.keepalive ?? this.defaults.keepalive,
+      idleTimeoutMs: upstream.keepalive_expiry ?? this.defaults.keepalive_expiry,
+    };
+    const key = Object.values(settings).join(' ');
+    let transport = this.#bySettings.get(key);
     if (!transport) {
-      transport = this.create(connectTimeoutMs);
-      this.#byTimeout.set(connectTimeoutMs, transport);
+      transport = this.create(settings);
+      this.#bySettings.set(key, transport);
     }
     return transport;
   }
 
   close(): void {
-    for (const transport of this.#byTimeout.values()) transport.close();
+    for (const transport of this.#bySettings.values()) transport.close();
   }
 }
 
@@ -62,7 +75,7 @@ export async function createProviders(
   config: Config,
   options: ProviderOptions,
 ): Promise<{ readonly providers: readonly Provider[]; close(): void }> {
-  const transports = new TransportPool(options.simulator, options.createTransport);
+  const transports = new TransportPool(options.simulator, config.upstream, options.createTransport);
   const world = { transports, clock: options.clock, env: options.env };
   const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
   const providers: Provider[] = [];

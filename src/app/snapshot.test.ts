@@ -2,11 +2,13 @@ import { describe, expect, test } from 'bun:test';
 import { loadText } from '../../test/support/config-source.ts';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
+import type { ConnectionSettings } from '../platform/http-client.ts';
 import { createRoutingState } from '../routing/router.ts';
 import { buildSnapshot } from './snapshot.ts';
 
 async function build(text: string, env: Readonly<Record<string, string>> = {}) {
   const transports = new Map<number, FakeTransport>();
+  const settings: ConnectionSettings[] = [];
   const simulator = new FakeTransport();
   const snapshot = await buildSnapshot(loadText(text).config, {
     env,
@@ -15,14 +17,15 @@ async function build(text: string, env: Readonly<Record<string, string>> = {}) {
     random: () => 0,
     discovered: () => new Map(),
     simulator,
-    createTransport: (connectTimeoutMs) => {
+    createTransport: (wanted) => {
       const transport = new FakeTransport();
-      transports.set(connectTimeoutMs, transport);
+      transports.set(wanted.connectTimeoutMs, transport);
+      settings.push(wanted);
       return transport;
     },
     engines: [],
   });
-  return { snapshot, transports, simulator, ids: snapshot.providers.map(({ id }) => id) };
+  return { snapshot, transports, settings, simulator, ids: snapshot.providers.map(({ id }) => id) };
 }
 
 const PROVIDERS = `
@@ -49,6 +52,23 @@ describe('buildSnapshot', () => {
     ]);
     snapshot.close();
     expect([...transports.values(), simulator].map(({ closed }) => closed)).toEqual([true, true, false]);
+  });
+
+  test('gives each provider the connection limits of the file, or its own', async () => {
+    const { snapshot, settings } = await build(`
+upstream: { max_connections: 20, keepalive: 10, keepalive_expiry: 7s }
+providers:
+  - { id: a, kind: openai-compatible, base_url: "http://a.test/v1" }
+  - { id: b, kind: openai-compatible, base_url: "http://b.test/v1", upstream: { keepalive: 0, max_connections: 5 } }
+  - { id: c, kind: openai-compatible, base_url: "http://c.test/v1", upstream: { keepalive_expiry: 7s } }
+`);
+    const common = { connectTimeoutMs: 10_000, idleTimeoutMs: 7_000 };
+    expect(settings).toEqual([
+      { ...common, maxConnections: 20, maxIdle: 10 },
+      { ...common, maxConnections: 5, maxIdle: 0 },
+    ]);
+    const [a, b, c] = snapshot.providers;
+    expect([a?.transport === c?.transport, a?.transport === b?.transport]).toEqual([true, false]);
   });
 
   test('carries the limits over, in the units that their users expect', async () => {

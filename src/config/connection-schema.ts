@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { nullable, text } from './fields.ts';
+import { duration, integer, nullable, section, text } from './fields.ts';
 
-/** Keys about connections. */
+/** Keys about connections: TLS of Weir's own port, and pools of connections to upstreams. */
 
 const MAX_PATH = 4_096;
+const MAX_CONNECTIONS = 1_000_000;
 
 export const tls = () =>
   nullable(
@@ -14,3 +15,30 @@ export const tls = () =>
       key: text(MAX_PATH).describe('The path of its private key in PEM, not encrypted.'),
     }),
   );
+
+const maxConnections = () => integer(1, MAX_CONNECTIONS);
+const keepalive = () => integer(0, MAX_CONNECTIONS);
+const keepaliveExpiry = () => duration(0);
+
+const MAX_CONNECTIONS_TEXT =
+  'The largest number of open connections to one host and port. Further requests wait for a free one, for at most `connect_timeout`.';
+const KEEPALIVE_TEXT =
+  'The largest number of idle connections to one host and port that are kept for later requests.';
+const EXPIRY_TEXT =
+  'The time that an idle connection is kept. A shorter `Keep-Alive: timeout` of the upstream wins.';
+
+/** Defaults for all providers. */
+export const upstream = () =>
+  section({
+    max_connections: maxConnections().prefault(20_000).describe(MAX_CONNECTIONS_TEXT),
+    keepalive: keepalive().prefault(800).describe(KEEPALIVE_TEXT),
+    keepalive_expiry: keepaliveExpiry().prefault('30s').describe(EXPIRY_TEXT),
+  });
+
+/** Overrides for one provider. */
+export const providerUpstream = () =>
+  section({
+    max_connections: nullable(maxConnections()).describe(`${MAX_CONNECTIONS_TEXT} Null: as in \`upstream\`.`),
+    keepalive: nullable(keepalive()).describe(`${KEEPALIVE_TEXT} Null: as in \`upstream\`.`),
+    keepalive_expiry: nullable(keepaliveExpiry()).describe(`${EXPIRY_TEXT} Null: as in \`upstream\`.`),
+  });

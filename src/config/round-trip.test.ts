@@ -68,6 +68,13 @@ const provider = optional({
   models: fc.array(upstream, { maxLength: 3 }),
   discover: fc.boolean(),
   connect_timeout: duration,
+  upstream: nullish(
+    optional({
+      max_connections: nullish(fc.integer({ min: 1, max: 1_000_000 })),
+      keepalive: nullish(fc.integer({ min: 0, max: 1_000_000 })),
+      keepalive_expiry: nullish(duration),
+    }),
+  ),
 });
 
 const model = optional({

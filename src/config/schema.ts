@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
-import { tls } from './connection-schema.ts';
+import { providerUpstream, tls, upstream } from './connection-schema.ts';
 import { engines } from './engine-schema.ts';
 import {
   baseUrl,
@@ -49,6 +49,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     log: log().describe('The log, written to standard output.'),
     providers: nullable(z.array(z.lazy(() => provider(catalog)))).describe(
       'Upstream accounts and engines. Without this key, providers come from the environment. An empty list leaves only the built-in ones.',
+    ),
+    upstream: upstream().describe(
+      'Limits of connections to `http:` upstreams, such as self-hosted engines. Providers with the same limits share connections. `https:` upstreams use the connection pool of the runtime.',
     ),
     engines: engines(catalog).describe(
       'Engines on demand: self-hosted engines that Weir starts when a request needs one of their models, and stops when they are idle.',
@@ -138,6 +141,7 @@ const provider = (catalog: ProviderCatalog) =>
     models: list(text(300)).describe('Upstream models that are offered without asking the provider.'),
     discover: boolean().prefault(true).describe('Asks the provider for its models.'),
     connect_timeout: duration(1).prefault('10s').describe('The timeout of connecting.'),
+    upstream: providerUpstream().describe('Connection limits of this provider that differ from `upstream`.'),
   });
 
 /** Keys that only some kinds have; which, the catalog says. */

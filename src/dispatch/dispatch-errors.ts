@@ -111,7 +111,7 @@ export function transportFailure({ provider: { id } }: Target, error: TransportE
     case 'connect_timeout':
       return new GatewayError(
         'upstream_timeout',
-        `Provider "${id}" did not accept a connection in time.`,
+        `Provider "${id}" did not accept a connection in time: ${error.message}.`,
         details,
       );
     case 'closed_before_response':

@@ -8,9 +8,9 @@ class FakeConnection {
   }
 }
 
-function setUp(maxIdle = 2) {
+function setUp(maxIdle = 2, maxConnections = 100) {
   const time = { now: 0 };
-  const pool = new ConnectionPool<FakeConnection>(maxIdle, () => time.now);
+  const pool = new ConnectionPool<FakeConnection>({ maxIdle, maxConnections, now: () => time.now });
   const [a, b, c] = [new FakeConnection(), new FakeConnection(), new FakeConnection()];
   return { pool, time, a, b, c };
 }
@@ -73,5 +73,25 @@ describe('ConnectionPool', () => {
     pool.put('y:80', b, 100);
     pool.closeAll();
     expect([a.closed, b.closed, pool.size]).toEqual([true, true, 0]);
+  });
+
+  test('counts what is open for each origin, up to its bound', () => {
+    const { pool } = setUp(2, 2);
+    expect([pool.reserve('x:80'), pool.reserve('x:80'), pool.reserve('x:80'), pool.reserve('y:80')]).toEqual([
+      ...[true, true, false, true],
+    ]);
+    pool.release('x:80');
+    expect([pool.reserve('x:80'), pool.reserve('x:80')]).toEqual([true, false]);
+    pool.release('z:80');
+  });
+
+  test('a kept connection still counts as open', () => {
+    const { pool, a } = setUp(2, 1);
+    pool.reserve('x:80');
+    pool.put('x:80', a, 100);
+    expect(pool.reserve('x:80')).toBe(false);
+    expect(pool.take('x:80')).toBe(a);
+    pool.release('x:80');
+    expect(pool.reserve('x:80')).toBe(true);
   });
 });

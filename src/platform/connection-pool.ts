@@ -1,11 +1,20 @@
 /**
- * Idle keep-alive connections by origin. The last one put back is taken first, so that the others grow old
- * and go. Knows nothing of sockets.
+ * Keep-alive connections by origin, and how many are open. The last one put back is taken first, so that the others
+ * expire. Knows nothing of sockets.
  */
 
 export interface PooledConnection {
   /** Ends an idle connection in an orderly way. */
   closeIdle(): void;
+}
+
+export interface PoolOptions {
+  /** Open connections to one origin, idle ones and attempts to connect included. */
+  readonly maxConnections: number;
+  /** Idle connections kept for one origin. */
+  readonly maxIdle: number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
 }
 
 interface Idle<C> {
@@ -14,61 +23,80 @@ interface Idle<C> {
   readonly expiresAt: number;
 }
 
+interface Origin<C> {
+  idle: Idle<C>[];
+  /** Reserved and not released. */
+  open: number;
+}
+
 export class ConnectionPool<C extends PooledConnection> {
-  readonly #idle = new Map<string, Idle<C>[]>();
-  readonly #maxIdlePerOrigin: number;
-  readonly #now: () => number;
+  readonly #origins = new Map<string, Origin<C>>();
+  readonly #options: PoolOptions;
   #size = 0;
 
-  constructor(maxIdlePerOrigin: number, now: () => number) {
-    this.#maxIdlePerOrigin = maxIdlePerOrigin;
-    this.#now = now;
+  constructor(options: PoolOptions) {
+    this.#options = options;
   }
 
-  /** Connections held, of all origins. */
+  /** Idle connections, of all origins. */
   get size(): number {
     return this.#size;
   }
 
   /** The freshest connection that has not expired. Expired ones met on the way are closed. */
   take(origin: string): C | undefined {
-    const stack = this.#idle.get(origin);
+    const stack = this.#origins.get(origin)?.idle;
     if (stack === undefined) return undefined;
     for (let idle = stack.pop(); idle !== undefined; idle = stack.pop()) {
       this.#size -= 1;
-      if (idle.expiresAt > this.#now()) return idle.connection;
+      if (idle.expiresAt > this.#options.now()) return idle.connection;
       idle.connection.closeIdle();
     }
     return undefined;
   }
 
+  /**
+   * Counts a connection that is about to be opened. The caller calls `release` when it is closed, or did not open.
+   * @returns false, without counting it, when the origin has `maxConnections` already
+   */
+  reserve(origin: string): boolean {
+    const entry = this.#entry(origin);
+    if (entry.open >= this.#options.maxConnections) return false;
+    entry.open += 1;
+    return true;
+  }
+
+  /** A connection that was reserved is no more. */
+  release(origin: string): void {
+    const entry = this.#origins.get(origin);
+    if (entry === undefined) return;
+    entry.open -= 1;
+    this.#forgetEmpty(origin, entry);
+  }
+
   /** Keeps a connection for `ttlMs` milliseconds, or closes it when there are enough. */
   put(origin: string, connection: C, ttlMs: number): void {
-    let stack = this.#idle.get(origin);
-    if (stack === undefined) {
-      stack = [];
-      this.#idle.set(origin, stack);
-    }
-    if (ttlMs <= 0 || stack.length >= this.#maxIdlePerOrigin) {
+    const { idle } = this.#entry(origin);
+    if (ttlMs <= 0 || idle.length >= this.#options.maxIdle) {
       connection.closeIdle();
       return;
     }
-    stack.push({ connection, expiresAt: this.#now() + ttlMs });
+    idle.push({ connection, expiresAt: this.#options.now() + ttlMs });
     this.#size += 1;
   }
 
-  /** Forgets a connection that the server has closed. */
+  /** Forgets an idle connection that the server has closed. */
   remove(origin: string, connection: C): void {
-    const stack = this.#idle.get(origin);
+    const stack = this.#origins.get(origin)?.idle;
     const at = stack?.findIndex((idle) => idle.connection === connection) ?? -1;
     if (stack === undefined || at < 0) return;
     stack.splice(at, 1);
     this.#size -= 1;
   }
 
-  /** Closes the expired connections and forgets origins without any. */
+  /** Closes the expired connections. */
   sweep(): void {
-    const now = this.#now();
+    const now = this.#options.now();
     this.#closeWhere((idle) => idle.expiresAt <= now);
   }
 
@@ -76,13 +104,26 @@ export class ConnectionPool<C extends PooledConnection> {
     this.#closeWhere(() => true);
   }
 
-  #closeWhere(isOver: (idle: Idle<C>) => boolean): void {
-    for (const [origin, stack] of this.#idle) {
-      const kept = stack.filter((idle) => !isOver(idle));
-      if (kept.length === 0) this.#idle.delete(origin);
-      else this.#idle.set(origin, kept);
-      this.#size -= stack.length - kept.length;
-      for (const idle of stack) if (isOver(idle)) idle.connection.closeIdle();
+  #entry(origin: string): Origin<C> {
+    let entry = this.#origins.get(origin);
+    if (entry === undefined) {
+      entry = { idle: [], open: 0 };
+      this.#origins.set(origin, entry);
     }
+    return entry;
+  }
+
+  #closeWhere(isOver: (idle: Idle<C>) => boolean): void {
+    for (const [origin, entry] of this.#origins) {
+      const { idle } = entry;
+      entry.idle = idle.filter((one) => !isOver(one));
+      this.#size -= idle.length - entry.idle.length;
+      for (const one of idle) if (isOver(one)) one.connection.closeIdle();
+      this.#forgetEmpty(origin, entry);
+    }
+  }
+
+  #forgetEmpty(origin: string, { idle, open }: Origin<C>): void {
+    if (idle.length === 0 && open <= 0) this.#origins.delete(origin);
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test';
+import { createGate, type Gate } from '../../test/support/gate.ts';
 import { type Script, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import { sendAndCollect } from '../../test/support/transport-collector.ts';
 import { systemClock } from '../core/clock.ts';
@@ -96,9 +97,9 @@ describe('connections', () => {
   });
 
   test.each([
-    ['the default time', OK, 4000],
+    ['the default time', OK, 30_000],
     ['the server’s hint less a second', 'HTTP/1.1 204 N\r\nKeep-Alive: timeout=9\r\n\r\n', 8000],
-    ['a minute at most', 'HTTP/1.1 204 N\r\nKeep-Alive: timeout=900\r\n\r\n', 60_000],
+    ['the default time, whatever longer hint', 'HTTP/1.1 204 N\r\nKeep-Alive: timeout=900\r\n\r\n', 30_000],
   ])('are kept for %s', async (_name, response, lifetime) => {
     let now = 0;
     const clock = { ...systemClock, now: () => now };
@@ -157,7 +158,190 @@ describe('connections', () => {
   });
 });
 
+describe('settings of connections', () => {
+  /** Answers each request when the gate has a permit, with the number of its connection. */
+  const numbered =
+    (gate: Gate, head = ''): Script =>
+    async (peer, index) => {
+      for (;;) {
+        await peer.request();
+        await gate.pass();
+        await peer.write(`HTTP/1.1 200 OK\r\n${head}Content-Length: 1\r\n\r\n${index}`);
+        if (head.includes('close')) peer.end();
+      }
+    };
+
+  test('idle ones beyond the bound are closed', async () => {
+    const gate = createGate();
+    const { server, transport, send } = await start(numbered(gate), { maxIdle: 2 });
+    const calls = [send(), send(), send(), send()];
+    await until(() => gate.waiting() === 4);
+    gate.open();
+    for (const call of calls) await call.done;
+    await until(() => transport.stats().open === 2);
+    expect(counts(transport)).toEqual({ open: 2, idle: 2, active: 0 });
+    expect(server.connections()).toBe(4);
+  });
+
+  test('without idle ones each request has a connection of its own', async () => {
+    const gate = createGate();
+    gate.open();
+    const { server, send } = await start(numbered(gate), { maxIdle: 0 });
+    for (const expected of ['0', '1', '2']) expect((await send().done).text()).toBe(expected);
+    expect(server.connections()).toBe(3);
+  });
+
+  test('an idle one that has expired is not used again', async () => {
+    let now = 0;
+    const gate = createGate();
+    gate.open();
+    const clock = { ...systemClock, now: () => now };
+    const { server, send } = await start(numbered(gate), { clock, idleTimeoutMs: 500 });
+    expect((await send().done).text()).toBe('0');
+    now = 499;
+    expect((await send().done).text()).toBe('0');
+    now = 999;
+    expect((await send().done).text()).toBe('1');
+    expect(server.connections()).toBe(2);
+  });
+
+  test('requests beyond the bound wait', async () => {
+    const gate = createGate();
+    const { server, transport, send } = await start(numbered(gate), { maxConnections: 2 });
+    const calls = Array.from({ length: 5 }, () => send());
+    await until(() => gate.waiting() === 2);
+    expect(counts(transport)).toEqual({ open: 2, idle: 0, active: 5 });
+    gate.open();
+    for (const { done } of calls) expect((await done).status).toBe(200);
+    expect(counts(transport)).toEqual({ open: 2, idle: 2, active: 0 });
+    expect(server.connections()).toBe(2);
+  });
+
+  test('those that wait are sent in their order', async () => {
+    const received: number[] = [];
+    const { send } = await start(
+      async (peer) => {
+        for (;;) {
+          received.push((await peer.request()).body.length);
+          await peer.write(OK);
+        }
+      },
+      { maxConnections: 1 },
+    );
+    await Promise.all([1, 2, 3, 4, 5].map((bytes) => send(new Uint8Array(bytes)).done));
+    expect(received).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('one that waits opens a connection when another is closed', async () => {
+    const gate = createGate();
+    const { server, send } = await start(numbered(gate, 'Connection: close\r\n'), { maxConnections: 1 });
+    const calls = [send(), send(), send()];
+    gate.open();
+    expect(await Promise.all(calls.map(async ({ done }) => (await done).text()))).toEqual(['0', '1', '2']);
+    expect(server.connections()).toBe(3);
+  });
+
+  test('one that waits too long fails with the reason, and harms nobody', async () => {
+    const gate = createGate();
+    const { server, transport, send } = await start(numbered(gate), {
+      maxConnections: 1,
+      connectTimeoutMs: 50,
+    });
+    const first = send();
+    await until(() => gate.waiting() === 1);
+    const { error } = await send().done;
+    expect([error?.failure, error?.message]).toEqual([
+      'connect_timeout',
+      `no connection to 127.0.0.1:${server.port} became free within 50 ms: all 1 are in use ("upstream.max_connections")`,
+    ]);
+    expect(counts(transport)).toEqual({ open: 1, idle: 0, active: 1 });
+    gate.open();
+    expect((await first.done).text()).toBe('0');
+    expect((await send().done).text()).toBe('0');
+  });
+
+  test('one that is aborted while it waits leaves its turn to the next', async () => {
+    const gate = createGate();
+    const { transport, send } = await start(numbered(gate), { maxConnections: 1 });
+    const [first, second, third] = [send(), send(), send()];
+    await until(() => gate.waiting() === 1);
+    second.upstreamCall.abort();
+    expect(transport.stats().active).toBe(2);
+    gate.open();
+    expect([(await first.done).text(), (await third.done).text()]).toEqual(['0', '0']);
+    expect([second.result.status, second.violations()]).toEqual([undefined, []]);
+  });
+
+  test('a connection that does not open, or is aborted, makes room for the next', async () => {
+    let attempts = 0;
+    const gate = createGate();
+    const { transport, send } = await start(numbered(gate), {
+      maxConnections: 1,
+      connect: async (options) => {
+        attempts += 1;
+        if (attempts === 1) throw new Error('no route');
+        return Bun.connect(options);
+      },
+    });
+    const [refused, aborted, answered] = [send(), send(), send()];
+    expect((await refused.done).error?.failure).toBe('connect');
+    await until(() => gate.waiting() === 1);
+    aborted.upstreamCall.abort();
+    gate.open();
+    expect((await answered.done).status).toBe(200);
+    expect(counts(transport)).toEqual({ open: 1, idle: 1, active: 0 });
+  });
+
+  test('are for each origin', async () => {
+    const gate = createGate();
+    const { transport, send } = await start(numbered(gate), { maxConnections: 1 });
+    const first = send();
+    await until(() => gate.waiting() === 1);
+    const other = await startScriptedUpstream(answering(OK));
+    opened.push(() => other.close());
+    const request = { method: 'GET', url: other.url, headers: {} } as const;
+    expect((await sendAndCollect(transport, request).done).text()).toBe('ok');
+    gate.open();
+    expect((await first.done).text()).toBe('0');
+  });
+});
+
 describe('trying again', () => {
+  test('only once: a second kept connection that closes unanswered is a failure', async () => {
+    const [first, second, third] = [createGate(), createGate(), createGate()];
+    const { send } = await start(
+      async (peer, index) => {
+        await peer.request();
+        if (index === 2) await third.pass();
+        await peer.write(OK);
+        await peer.request();
+        await (index === 0 ? first : second).pass();
+        if (index === 1) {
+          await peer.write(OK);
+          await peer.request();
+        }
+        peer.end();
+      },
+      { maxConnections: 2 },
+    );
+    await Promise.all([send().done, send().done]);
+    const calls = [send(), send(), send()];
+    await until(() => first.waiting() + second.waiting() === 2);
+    // The third call gets the place of the connection that closes, and the call that was on it has to wait.
+    first.open();
+    await until(() => third.waiting() === 1);
+    second.open();
+    const failed = await Promise.race(
+      calls.map(async ({ done }) => (await done).error ?? new Promise(() => undefined)),
+    );
+    expect(failed).toMatchObject({ failure: 'closed_before_response' });
+    third.open();
+    const results = await Promise.all(calls.map(({ done }) => done));
+    expect(results.map(({ text, error }) => error?.failure ?? text()).toSorted()).toEqual([
+      ...['closed_before_response', 'ok', 'ok'],
+    ]);
+  });
+
   test('only once: a fresh connection that closes unanswered is a failure', async () => {
     const { server, send } = await start(async (peer, index) => {
       await peer.request();

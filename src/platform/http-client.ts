@@ -10,20 +10,31 @@ import {
 import { ConnectionPool } from './connection-pool.ts';
 import { type AssignedCall, Http1Connection } from './http1-connection.ts';
 import { encodeRequest, parseTarget, type RequestTarget } from './http1-request.ts';
+import { WaitingCalls } from './waiting-calls.ts';
 import { WriteBatch } from './write-batch.ts';
 
-export interface Http1TransportOptions {
-  /** Milliseconds for name resolution and the TCP handshake; 10,000 by default. */
-  readonly connectTimeoutMs?: number;
-  /** Idle connections kept per origin; 256 by default. */
-  readonly maxIdlePerOrigin?: number;
-  /**
-   * Milliseconds that an idle connection is kept where the server gives no `Keep-Alive: timeout` hint. 4,000
-   * by default: one second less than the shortest default among common servers (Node and Uvicorn, 5 s).
-   */
-  readonly idleTimeoutMs?: number;
+/** How many connections a transport opens, and how long it keeps them. */
+export interface ConnectionSettings {
+  /** Milliseconds for name resolution and the TCP handshake, and for waiting where all connections are in use. */
+  readonly connectTimeoutMs: number;
+  /** Open connections to one origin (host and port), idle ones and attempts to connect included. */
+  readonly maxConnections: number;
+  /** Idle connections kept for one origin. */
+  readonly maxIdle: number;
+  /** Milliseconds that an idle connection is kept. A shorter `Keep-Alive: timeout` of the server wins. */
+  readonly idleTimeoutMs: number;
+}
+
+export const DEFAULT_CONNECTION_SETTINGS: ConnectionSettings = {
+  connectTimeoutMs: 10_000,
+  maxConnections: 20_000,
+  maxIdle: 800,
+  idleTimeoutMs: 30_000,
+};
+
+export interface Http1TransportOptions extends Partial<ConnectionSettings> {
   readonly clock?: Clock;
-  /** Told what a handler threw, against its contract. A process warning by default. */
+  /** Receives what a handler threw, against its contract. A process warning by default. */
   readonly onHandlerError?: (error: unknown) => void;
   /** Opens connections; `Bun.connect` by default. For tests. */
   readonly connect?: (options: Bun.TCPSocketConnectOptions<Http1Connection>) => Promise<unknown>;
@@ -33,7 +44,7 @@ export interface Http1TransportStats {
   /** Open connections, idle ones included. */
   readonly open: number;
   readonly idle: number;
-  /** Exchanges that have been sent and have not ended. */
+  /** Calls that have not ended, those that wait for a connection included. */
   readonly active: number;
 }
 
@@ -43,8 +54,6 @@ export interface Http1Transport extends Transport {
 
 /** Taken off a server's hint, for the time that its FIN travels. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
-/** No hint keeps a connection longer than this. */
-const MAX_IDLE_MS = 60_000;
 const SWEEP_INTERVAL_MS = 1000;
 /** Parsed URLs kept; there are as many as upstream endpoints, unless models are part of the path. */
 const MAX_CACHED_TARGETS = 1000;
@@ -56,9 +65,11 @@ const MAX_CACHED_TARGETS = 1000;
  *   `accept-encoding: identity`.
  * - `connection`, `content-length`, `transfer-encoding` and the like are this transport's own; a caller's
  *   values for them are not sent.
- * - A request on a kept-alive connection that closes without one byte of response is sent again, once, on a
- *   fresh connection: the server had closed it while the request was on its way.
- * - While an exchange is paused none of its handler's methods is called.
+ * - A request on a kept-alive connection that closes without one byte of response is sent again, once: the
+ *   server had closed the connection while the request was on its way.
+ * - A request to an origin that has `maxConnections` waits for one of them, in the order of arrival. After
+ *   `connectTimeoutMs` it fails with `connect_timeout`.
+ * - While a call is paused none of its handler's methods is called.
  */
 export function createHttp1Transport(options: Http1TransportOptions = {}): Http1Transport {
   return new Http1Client(options);
@@ -66,24 +77,23 @@ export function createHttp1Transport(options: Http1TransportOptions = {}): Http1
 
 class Http1Client implements Http1Transport {
   readonly batch = new WriteBatch();
-  readonly #connectTimeoutMs: number;
-  readonly #idleTimeoutMs: number;
+  readonly #settings: ConnectionSettings;
   readonly #onHandlerError: (error: unknown) => void;
   readonly #connect: (options: Bun.TCPSocketConnectOptions<Http1Connection>) => Promise<unknown>;
   readonly #pool: ConnectionPool<Http1Connection>;
+  readonly #waiting = new WaitingCalls<Http1Call>();
   readonly #targets = new Map<string, RequestTarget>();
   #sweeper: ReturnType<typeof setInterval> | undefined;
   #closed = false;
   #open = 0;
   #active = 0;
 
-  constructor(options: Http1TransportOptions) {
-    const clock = options.clock ?? systemClock;
-    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
-    this.#idleTimeoutMs = options.idleTimeoutMs ?? 4000;
-    this.#onHandlerError = options.onHandlerError ?? warnOfHandlerError;
-    this.#connect = options.connect ?? Bun.connect;
-    this.#pool = new ConnectionPool(options.maxIdlePerOrigin ?? 256, () => clock.now());
+  constructor({ clock = systemClock, onHandlerError, connect, ...settings }: Http1TransportOptions) {
+    this.#settings = { ...DEFAULT_CONNECTION_SETTINGS, ...settings };
+    this.#onHandlerError = onHandlerError ?? warnOfHandlerError;
+    this.#connect = connect ?? Bun.connect;
+    const { maxConnections, maxIdle } = this.#settings;
+    this.#pool = new ConnectionPool({ maxConnections, maxIdle, now: () => clock.now() });
   }
 
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
@@ -91,7 +101,9 @@ class Http1Client implements Http1Transport {
     try {
       const target = this.#target(request.url);
       const upstreamCall = new Http1Call(this, target, encodeRequest(request, target), handler);
-      this.start(upstreamCall, this.#pool.take(target.origin));
+      const kept = this.#pool.take(target.origin);
+      if (kept === undefined) this.startAnew(upstreamCall);
+      else this.#assign(upstreamCall, kept);
       return upstreamCall;
     } catch (error) {
       const upstreamCall = new Http1Call(this, undefined, [], handler);
@@ -110,14 +122,42 @@ class Http1Client implements Http1Transport {
     return { open: this.#open, idle: this.#pool.size, active: this.#active };
   }
 
-  /** Puts an exchange on a kept connection, or on a new one. */
-  start(upstreamCall: Http1Call, kept: Http1Connection | undefined): void {
+  /** Opens a connection for a call, or has it wait for one where the origin has as many as allowed. */
+  startAnew(upstreamCall: Http1Call): void {
     const { target } = upstreamCall;
     if (target === undefined) return;
-    const connection = kept ?? new Http1Connection(target.origin, this);
+    if (this.#pool.reserve(target.origin)) this.#startOnNewConnection(upstreamCall, target);
+    else this.#wait(upstreamCall, target);
+  }
+
+  #startOnNewConnection(upstreamCall: Http1Call, target: RequestTarget): void {
+    const connection = new Http1Connection(target.origin, this);
+    this.#assign(upstreamCall, connection);
+    this.#openConnection(connection, target);
+  }
+
+  #assign(upstreamCall: Http1Call, connection: Http1Connection): void {
     upstreamCall.connection = connection;
     connection.carry(upstreamCall);
-    if (kept === undefined) this.#openConnection(connection, target);
+  }
+
+  #wait(upstreamCall: Http1Call, { origin, host }: RequestTarget): void {
+    const { connectTimeoutMs, maxConnections } = this.#settings;
+    const timer = setTimeout(() => {
+      const message = `no connection to ${host} became free within ${connectTimeoutMs} ms: all ${maxConnections} are in use ("upstream.max_connections")`;
+      upstreamCall.onFailure(new TransportError('connect_timeout', message));
+    }, connectTimeoutMs);
+    upstreamCall.stopWaiting = () => {
+      clearTimeout(timer);
+      this.#waiting.remove(origin, upstreamCall);
+    };
+    this.#waiting.add(origin, upstreamCall);
+  }
+
+  #nextWaiting(origin: string): Http1Call | undefined {
+    const next = this.#waiting.take(origin);
+    next?.stopWaiting?.();
+    return next;
   }
 
   finished(): void {
@@ -139,10 +179,15 @@ class Http1Client implements Http1Transport {
       connection.closeIdle();
       return;
     }
-    const ttlMs =
-      keepAliveSeconds === undefined
-        ? this.#idleTimeoutMs
-        : Math.min(keepAliveSeconds * 1000 - KEEP_ALIVE_MARGIN_MS, MAX_IDLE_MS);
+    const { idleTimeoutMs, maxIdle } = this.#settings;
+    const hintMs =
+      keepAliveSeconds === undefined ? idleTimeoutMs : keepAliveSeconds * 1000 - KEEP_ALIVE_MARGIN_MS;
+    const ttlMs = maxIdle === 0 ? 0 : Math.min(hintMs, idleTimeoutMs);
+    const next = ttlMs > 0 ? this.#nextWaiting(connection.origin) : undefined;
+    if (next !== undefined) {
+      this.#assign(next, connection);
+      return;
+    }
     this.#pool.put(connection.origin, connection, ttlMs);
     this.#startSweeper();
   }
@@ -150,6 +195,17 @@ class Http1Client implements Http1Transport {
   onClose(connection: Http1Connection): void {
     this.#open -= 1;
     this.#pool.remove(connection.origin, connection);
+    this.#released(connection);
+  }
+
+  /** A connection is closed, or did not open: a call that waits may open another. */
+  #released(connection: Http1Connection): void {
+    const { origin } = connection;
+    if (connection.released) return;
+    connection.released = true;
+    this.#pool.release(origin);
+    const next = this.#nextWaiting(origin);
+    if (next !== undefined) this.startAnew(next);
   }
 
   /**
@@ -157,10 +213,11 @@ class Http1Client implements Http1Transport {
    * soon as it opens, or else ends when the system gives up.
    */
   #openConnection(connection: Http1Connection, target: RequestTarget): void {
+    const { connectTimeoutMs } = this.#settings;
     const timer = setTimeout(() => {
-      const message = `no connection to ${target.host} within ${this.#connectTimeoutMs} ms`;
+      const message = `no connection to ${target.host} within ${connectTimeoutMs} ms`;
       connection.failToConnect(new TransportError('connect_timeout', message));
-    }, this.#connectTimeoutMs);
+    }, connectTimeoutMs);
     const { hostname, port } = target;
     // Async, so that an option refused synchronously is a rejection too.
     const attempt = async () => this.#connect({ hostname, port, data: connection, socket: SOCKET_HANDLER });
@@ -172,6 +229,7 @@ class Http1Client implements Http1Transport {
         connection.failToConnect(
           new TransportError('connect', `cannot connect to ${target.host}: ${reason}`, { cause }),
         );
+        this.#released(connection);
       },
     );
   }
@@ -217,12 +275,16 @@ const NO_PARTS: readonly (string | Uint8Array)[] = [];
 
 class Http1Call implements UpstreamCall, AssignedCall {
   connection: Http1Connection | undefined;
+  /** Takes it out of the queue and ends its time limit, while it waits for a connection. */
+  stopWaiting: (() => void) | undefined;
   readonly target: RequestTarget | undefined;
   #parts: readonly (string | Uint8Array)[];
   readonly #client: Http1Client;
   readonly #handler: UpstreamHandler;
   #paused = false;
   #finished = false;
+  /** After a kept connection that was closed already. */
+  #sentAgain = false;
 
   constructor(
     client: Http1Client,
@@ -294,13 +356,23 @@ class Http1Call implements UpstreamCall, AssignedCall {
   }
 
   onStaleConnection(): void {
-    if (!this.#finished) this.#client.start(this, undefined);
+    if (this.#finished) return;
+    if (this.#sentAgain) {
+      this.onFailure(
+        new TransportError('closed_before_response', 'the upstream closed two kept connections unanswered'),
+      );
+      return;
+    }
+    this.#sentAgain = true;
+    this.#client.startAnew(this);
   }
 
   /** @returns false when the exchange had already ended. */
   #finish(): boolean {
     if (this.#finished) return false;
     this.#finished = true;
+    this.#parts = NO_PARTS;
+    this.stopWaiting?.();
     this.connection = undefined;
     this.#client.finished();
     return true;

@@ -40,6 +40,8 @@ const TCP_KEEP_ALIVE_MS = 30_000;
  */
 export class Http1Connection implements PooledConnection, ResponseSink {
   readonly origin: string;
+  /** Its owner no longer counts it as open. */
+  released = false;
   readonly #owner: ConnectionOwner<Http1Connection>;
   readonly #parser = new ResponseParser(this);
   #socket: Bun.Socket<Http1Connection> | undefined;

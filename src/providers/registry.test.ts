@@ -3,7 +3,13 @@ import { FakeClock } from '../../test/support/fake-clock.ts';
 import { FakeTransport } from '../../test/support/fake-transport.ts';
 import type { ProviderConfig } from '../config/schema.ts';
 import type { Transport } from '../core/transport.ts';
-import { DEFAULTS, engineCandidates, ProviderRegistry, providersFromEnvironment } from './registry.ts';
+import {
+  type ConnectionKeys,
+  DEFAULTS,
+  engineCandidates,
+  ProviderRegistry,
+  providersFromEnvironment,
+} from './registry.ts';
 
 const REGISTRY = new ProviderRegistry({
   kind: 'built-in',
@@ -31,7 +37,7 @@ function transports() {
   return {
     builtIn,
     upstreams,
-    upstream: (connectTimeoutMs: number) => {
+    upstream: ({ connect_timeout: connectTimeoutMs }: ConnectionKeys) => {
       const transport = new FakeTransport();
       upstreams.set(connectTimeoutMs, transport);
       return transport;

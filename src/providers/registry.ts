@@ -18,9 +18,12 @@ export interface BuiltInKind {
   readonly models: readonly string[];
 }
 
+/** The keys of a provider that are about its connections. */
+export type ConnectionKeys = Pick<ProviderConfig, 'connect_timeout' | 'upstream'>;
+
 export interface ProviderTransports {
-  /** @param connectTimeoutMs time limit of a connection attempt in milliseconds */
-  upstream(connectTimeoutMs: number): Transport;
+  /** @param provider its `connect_timeout` and `upstream` select the transport */
+  upstream(provider: ConnectionKeys): Transport;
   /** Carries requests to the built-in provider. */
   readonly builtIn: Transport;
 }
@@ -75,7 +78,7 @@ export class ProviderRegistry {
     const isBuiltIn = config.kind === this.#builtIn.kind;
     const baseUrl = config.base_url ?? family.baseUrl?.(config) ?? profile.baseUrl;
     if (baseUrl === undefined) throw new Error(`provider "${config.id}" has no base_url`);
-    const transport = isBuiltIn ? transports.builtIn : transports.upstream(config.connect_timeout);
+    const transport = isBuiltIn ? transports.builtIn : transports.upstream(config);
     const provider: Provider = {
       id: config.id,
       kind: config.kind,
@@ -169,6 +172,7 @@ export const DEFAULTS = {
   models: [],
   discover: true,
   connect_timeout: 10_000,
+  upstream: { max_connections: null, keepalive: null, keepalive_expiry: null },
 } as const;
 
 /** Where an engine tells that it is ready; without a path of its own, its list of models does. */

@@ -450,6 +450,27 @@ describe('streams that break', () => {
   });
 });
 
+test('a request that finds no free connection waits, and then fails with the reason', async () => {
+  const gate = createGate();
+  const settings = { upstream: { max_connections: 1 }, connect_timeout: '300ms' };
+  const narrow = await startGateway({
+    config: mockConfig(mock.url, { providers: [provider({ id: 'mock', url: mock.url, settings })] }),
+  });
+  try {
+    mock.respond({ ...completion('First.'), gate, holdHead: true }, completion('Third.'));
+    const first = post(narrow, chat());
+    await eventually('the first request holds the connection', async () => gate.waiting() > 0);
+    const error = await expectError(await post(narrow, chat()), 504, 'upstream_timeout');
+    expect(error.message).toContain('all 1 are in use ("upstream.max_connections")');
+    const third = post(narrow, chat());
+    gate.open();
+    expect([(await first).status, (await third).status]).toEqual([200, 200]);
+  } finally {
+    gate.open();
+    await narrow.stop();
+  }
+});
+
 test('no client received a secret or a stack, and nothing was a defect', async () => {
   await eventually('no request is left', async () => (await metric(gateway, 'llm_requests_in_flight')) === 0);
   await gateway.waitForOutput(/"error":"upstream_auth_failed"/);
