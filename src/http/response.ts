@@ -1,5 +1,4 @@
 import { promisify } from 'node:util';
-import { gzip, gzipSync } from 'node:zlib';
 import {
   HeaderBlock,
   type HeaderFields,
@@ -8,9 +7,11 @@ import {
   type ResponseBody,
   ResponseHeaders,
 } from '../core/http.ts';
+import { lazy } from '../core/lazy.ts';
 import type { StreamBody } from '../core/push-stream.ts';
 
-const gzipInBackground = promisify(gzip);
+/** Loaded with the first body that is compressed. */
+const zlib = lazy(() => import('node:zlib'));
 
 /** Smaller bodies grow or gain nothing. */
 const MIN_COMPRESSED = 1024;
@@ -81,8 +82,19 @@ export function jsonResponse(
   headers.set('vary', 'accept-encoding');
   if (!acceptsGzip(request)) return httpResponse(status, text, headers, base);
   headers.set('content-encoding', 'gzip');
-  if (text.length <= MAX_COMPRESSED_INLINE) return httpResponse(status, gzipSync(text), headers, base);
-  return gzipInBackground(text).then((body) => httpResponse(status, body, headers, base));
+  const body = compressed(text);
+  if (!(body instanceof Promise)) return httpResponse(status, body, headers, base);
+  return body.then((bytes) => httpResponse(status, bytes, headers, base));
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** At once when the text is short and the library is there. */
+function compressed(text: string): Bytes | Promise<Bytes> {
+  const library = zlib();
+  if (library instanceof Promise) return library.then(() => compressed(text));
+  const { gzip, gzipSync } = library;
+  return text.length <= MAX_COMPRESSED_INLINE ? gzipSync(text) : promisify(gzip)(text);
 }
 
 /** An event stream: never compressed, and not buffered by proxies that respect `x-accel-buffering`. */

@@ -1,6 +1,4 @@
 import { lookup as dnsLookup } from 'node:dns/promises';
-import http from 'node:http';
-import https from 'node:https';
 import { isIP } from 'node:net';
 import { isPublicAddress } from '../core/public-address.ts';
 
@@ -67,9 +65,10 @@ async function get(
 ): Promise<Download | string> {
   const url = parse(text);
   const address = await checkedAddress(url, limits, resolve);
+  const client = await (url.protocol === 'https:' ? import('node:https') : import('node:http'));
   signal.throwIfAborted();
   const { promise, resolve: done, reject } = Promise.withResolvers<Download | string>();
-  const request = (url.protocol === 'https:' ? https : http).get(
+  const request = client.get(
     url,
     {
       agent: false,
