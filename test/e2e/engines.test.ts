@@ -179,5 +179,5 @@ test('all of them end with the gateway', async () => {
 
 test('weir simulator refuses a port that is none', async () => {
   const { code, stderr } = await weir(['simulator', '--port', 'http']);
-  expect([code, stderr.trim()]).toEqual([1, '--port is a number from 0 to 65535, and not "http".']);
+  expect([code, stderr.trim()]).toEqual([1, '--port must be a number from 0 to 65535; got "http".']);
 });
