@@ -17,7 +17,7 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The absolute path of the file that was read; null when there is none. */
   readonly file: string | null;
-  /** One line each: what may be wrong but is not an error. */
+  /** Possible mistakes that are not errors, one line each. */
   readonly warnings: readonly string[];
 }
 
@@ -31,7 +31,7 @@ export interface ConfigSource {
 
 /**
  * Applies the environment to a document, and validates the result.
- * @throws ConfigError with everything that is wrong, when anything is
+ * @throws ConfigError with all errors
  */
 export function assembleConfig({ document, file, env, catalog }: ConfigSource): LoadedConfig {
   const label = file?.label ?? null;

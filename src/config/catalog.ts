@@ -1,7 +1,7 @@
 import type { ZodType } from 'zod';
 
 /**
- * What configuration has to know about the providers that this build offers. The provider registry builds the
+ * The facts about this build's providers that the configuration checks against. The provider registry builds the
  * one value of this type, so that no provider's name is written down here.
  */
 export interface ProviderCatalog {
@@ -23,7 +23,7 @@ export interface ProviderCatalog {
   readonly settings: Readonly<Record<string, readonly string[]>>;
   /** By kind: keys that it can't do without. */
   readonly required: Readonly<Record<string, readonly string[]>>;
-  /** Where such a provider is reached when the file gives no `base_url`; undefined when nobody can know. */
+  /** The address of such a provider without `base_url` in the file; undefined when there is no default. */
   defaultBaseUrl(provider: ProviderKind): string | undefined;
 }
 
@@ -33,7 +33,7 @@ export interface ProviderKind {
   readonly engine: string | null;
 }
 
-/** An interceptor as the configuration sees it: its name, and the shape of what stands below `interceptors.<name>`. */
+/** An interceptor as the configuration sees it: its name, and the schema of `interceptors.<name>`. */
 export interface InterceptorSettings {
   readonly name: string;
   /** Absent where it is configured by other keys. */

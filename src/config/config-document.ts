@@ -8,11 +8,11 @@ export function isConfigMap(value: unknown): value is ConfigMap {
 }
 
 export interface ConfigDocument {
-  /** Maps (without a prototype), lists, text, numbers, booleans and null, with variables put in. */
+  /** Maps (without a prototype), lists, text, numbers, booleans and null, with variables substituted. */
   readonly root: unknown;
   readonly origins: Origins;
   readonly problems: readonly Problem[];
-  /** Paths whose value could not be read (it is undefined in `root`): another complaint would say nothing. */
+  /** Paths whose value could not be read and is undefined in `root`. Further errors there are follow-on errors. */
   readonly unreadable: Set<string>;
   /** The file is not YAML: there is no content to check. */
   readonly broken: boolean;

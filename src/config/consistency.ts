@@ -3,7 +3,7 @@ import { headerNameFault } from './fields.ts';
 import type { Problem } from './origins.ts';
 import type { ModelOutline, Outline, ProviderOutline } from './outline.ts';
 
-/** Rules between the keys of one section, which the schema of a single key cannot say. */
+/** Rules between the keys of one section, which the schema of a single key cannot express. */
 export function checkConsistency(outline: Outline, catalog: ProviderCatalog): Problem[] {
   return [
     ...checkServer(outline),
@@ -68,7 +68,7 @@ function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem
   return problems;
 }
 
-/** Keys that only some kinds take, and those that a kind can't do without. */
+/** Keys that only some kinds accept, and keys that a kind requires. */
 function checkSettings({ path, given }: ProviderOutline, kind: string, catalog: ProviderCatalog): Problem[] {
   const misplaced = given.flatMap((key) => {
     const kinds = catalog.settings[key];

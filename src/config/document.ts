@@ -5,12 +5,17 @@ import { type FilePosition, Origins, type Problem } from './origins.ts';
 import { type ConfigPath, formatPath, quote } from './path.ts';
 import { MAX_DEPTH, parseYaml, type YamlSyntax } from './yaml-syntax.ts';
 
-/** Values that aliases may repeat in all: enough to share a few sections, too few to exhaust memory. */
+/** Values that aliases may repeat in total: enough for shared sections, too few to exhaust memory. */
 const MAX_ALIASED = 10_000;
 /** `010` is 8 to some YAML readers and 10 to others. */
 const AMBIGUOUS_NUMBER = /^[-+]?0[\dox]/;
 
-/** Reads one YAML document: its values, where each of them stands, and everything that is wrong with it. */
+/**
+ * Reads one YAML document: its values, their positions, and all errors in it.
+ *
+ * The library's own conversion (`toJS`) is not used: it loses the paths that messages need, and it reports a cycle or an
+ * explosion of aliases without a position. Positions are the ranges of its nodes, converted by its `LineCounter`.
+ */
 export function readDocument(text: string, env: Environment): ConfigDocument {
   const syntax = parseYaml(text);
   if (syntax.problems.length > 0) {
@@ -25,7 +30,7 @@ class DocumentReader {
   readonly #unreadable = new Set<string>();
   /** The latest node of each anchor name, in the order of the file. */
   readonly #anchors = new Map<string, ParsedNode>();
-  /** What each alias meant where it stands, for when it is reached again through another alias. */
+  /** The node of each alias at its first position, for when it is reached again through another alias. */
   readonly #meaning = new Map<Alias, ParsedNode | undefined>();
   readonly #open = new Set<ParsedNode>();
   #aliasDepth = 0;
@@ -53,9 +58,9 @@ class DocumentReader {
     if (isAlias(node)) return this.#alias(node, path, key);
     if (this.#aliasDepth === 0 && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
     if (this.#aliasDepth > 0 && ++this.#aliased > MAX_ALIASED) {
-      // Said once; what follows is only skipped.
-      const said = this.#aliased > MAX_ALIASED + 1;
-      return this.#refuse(path, ...(said ? [] : [`aliases repeat more than ${MAX_ALIASED} values`]));
+      // Reported once; the remaining values are skipped.
+      const reported = this.#aliased > MAX_ALIASED + 1;
+      return this.#refuse(path, ...(reported ? [] : [`aliases repeat more than ${MAX_ALIASED} values`]));
     }
     if (path.length > MAX_DEPTH) return this.#refuse(path, `nested more than ${MAX_DEPTH} levels deep`);
     if (isScalar(node)) return this.#scalar(node, path, value, key);

@@ -15,7 +15,7 @@ import {
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Engines that are started when they are needed. */
+/** Engines on demand. */
 export const engines = (catalog: ProviderCatalog) =>
   section({
     max_loaded: nullable(integer(1, 1_000)).describe('Engines loaded at the same time; null for all.'),

@@ -10,7 +10,7 @@ export interface ConfigVariable {
   readonly name: string;
   /** The key that it sets: sections, then the name in the last of them. */
   readonly path: readonly [section: string, ...keys: string[]];
-  /** From the variable's text to what the file would hold there. */
+  /** Converts the variable's text to the value that the file would contain. */
   readonly read: (value: string) => unknown;
   /** For the documentation. */
   readonly note?: string;
@@ -20,7 +20,7 @@ const asIs = (value: string): unknown => value;
 const lowerCase = (value: string): unknown => value.toLowerCase();
 const portOrOff = (value: string): unknown => (value.toLowerCase() === 'off' ? null : value);
 
-/** The variables that win over the file. One that is empty counts as not set. */
+/** The variables that override the file. An empty variable counts as not set. */
 export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
   { name: 'SERVER_HOST', path: ['server', 'host'], read: asIs },
   { name: 'SERVER_PORT', path: ['server', 'port'], read: asIs },
@@ -44,7 +44,7 @@ export function variable(env: Environment, name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** Puts the environment's values into the file's, in place, and notes that they came from there. */
+/** Overrides values of the file with those of the environment, in place, and records their origin. */
 export function applyEnvironment(
   root: ConfigMap,
   env: Environment,
@@ -71,7 +71,7 @@ export function applyEnvironment(
   if (!given) put(['storage', 'database_url'], DATA_DIR_VARIABLE, `sqlite:${directory}`);
 }
 
-/** The innermost of nested sections, made where it is absent; null where the file has something else there, which is an error of its own. */
+/** The innermost of nested sections, created when absent; null where the file has a value of another type, which is reported elsewhere. */
 function sectionOf(
   root: ConfigMap,
   sections: readonly string[],

@@ -1,4 +1,4 @@
-/** One thing that is wrong with the configuration, and where. Never holds a secret's value. */
+/** One error in the configuration, with its position. Never contains the value of a secret. */
 export interface ConfigIssue {
   /** The file as its user named it; null when the value came from the environment. */
   readonly file: string | null;
@@ -13,10 +13,10 @@ export interface ConfigIssue {
   readonly message: string;
 }
 
-/** More than these make a message that nobody reads; `issues` still holds them all. */
+/** The most issues in the message; `issues` contains all. */
 const MAX_PRINTED = 100;
 
-/** Everything that is wrong with the configuration, found in one pass. */
+/** All errors in the configuration. */
 export class ConfigError extends Error {
   constructor(
     readonly issues: readonly ConfigIssue[],
@@ -29,7 +29,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** `weir.yaml:12:7  providers[1].kind: what is wrong`. */
+/** `weir.yaml:12:7  providers[1].kind: is required`. */
 export function formatIssue(issue: ConfigIssue): string {
   const position = issue.line === null ? '' : `:${issue.line}:${issue.column ?? 1}`;
   const place = issue.file === null ? (issue.variable ?? '') : `${issue.file}${position}`;

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { DURATION_HINT, DURATION_PATTERN, parseDuration, parseSize, SIZE_HINT } from './units.ts';
 
-/** The longest wait that a timer of the runtime takes: 2^31 - 1 ms, rounded down to whole days. */
+/** The longest timer of the runtime, 2^31 - 1 ms, rounded down to whole days. */
 const MAX_DURATION = 24 * 86_400_000;
 const MAX_SIZE = 2 * 1024 ** 3;
 
@@ -14,7 +14,7 @@ const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
 const SECRET = /^[\x21-\x7e]+$/;
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/;
 
-/** Set by the gateway or by the connection: a file that set them would break either. */
+/** Set by the gateway or the connection; a configured value would break requests. */
 const RESERVED_HEADERS = new Set([
   'authorization',
   'connection',
@@ -29,13 +29,13 @@ const RESERVED_HEADERS = new Set([
   'upgrade',
 ]);
 
-/** Numeric text as a number, as variables give it; anything else as it is. */
+/** Converts numeric text, as from variables, to a number; other values are unchanged. */
 export function fromNumericText(value: unknown): unknown {
   if (typeof value === 'string' && NUMBER_TEXT.test(value)) return Number(value) + 0;
   return value === 0 ? 0 : value;
 }
 
-/** `true` and `false` as booleans, as variables give them; anything else as it is. */
+/** Converts the texts `true` and `false`, as from variables, to booleans; other values are unchanged. */
 export function fromBooleanText(value: unknown): unknown {
   if (value === 'true') return true;
   return value === 'false' ? false : value;
@@ -43,7 +43,7 @@ export function fromBooleanText(value: unknown): unknown {
 
 const emptyAsNull = (value: unknown): unknown => (value === '' ? null : value);
 
-/** A map of known keys. Absent and null (`limits:` with nothing under it) mean all defaults. */
+/** A map of known keys. Absent and null (`limits:` without content) mean all defaults. */
 export function section<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.preprocess((value) => value ?? {}, z.strictObject(shape)).prefault({});
 }
@@ -152,7 +152,7 @@ export const origin = () =>
       'expected "*" or an origin as browsers send it: a scheme, a host in lower case and a port unless it is the default, with no path, such as https://app.example.com',
     );
 
-/** Loses its trailing slashes, so that paths can be appended. The message never quotes it: it may hold a password. */
+/** Trailing slashes are removed, so that paths can be appended. Messages never quote it: it may contain a password. */
 export const baseUrl = () =>
   z
     .string()

@@ -7,7 +7,7 @@ export const MAX_CONFIG_BYTES = 1024 ** 2;
 /** A file's bytes; at least the first `MAX_CONFIG_BYTES + 1` of a larger one. Throws the system's error. */
 export type ReadFile = (path: string) => Uint8Array;
 
-/** Never holds more than one byte over the limit, whatever the path turns out to be. */
+/** Reads at most one byte more than the limit, whatever the path is. */
 export const readBounded: ReadFile = (path) => {
   const descriptor = openSync(path, 'r');
   try {

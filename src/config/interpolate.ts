@@ -2,18 +2,18 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Interpolation {
   readonly text: string;
-  /** A variable or its default was put in; false for plain text and for `$${`. */
+  /** True when a variable or its default was substituted; false for plain text and for `$${`. */
   readonly substituted: boolean;
   readonly problems: readonly string[];
 }
 
-/** A `$${` that stands for `${`; or `${`, what is inside, and its closing brace if there is one. */
+/** A `$${`, the escape of `${`; or `${`, its content, and its closing brace if there is one. */
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g;
 const INSIDE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
 
 /**
- * Puts variables into one scalar: `${NAME}`, `${NAME:-default}`, and `$${` for a literal `${`. As in a shell, a
- * variable that is set but empty takes the default. What a variable holds is never looked into again.
+ * Substitutes variables in one scalar: `${NAME}`, `${NAME:-default}`, and `$${` for a literal `${`. As in a shell, a
+ * variable that is set but empty takes the default. The content of a variable is not substituted again.
  */
 export function interpolate(template: string, env: Environment): Interpolation {
   if (!template.includes('${')) return { text: template, substituted: false, problems: [] };

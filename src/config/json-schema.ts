@@ -25,7 +25,7 @@ export interface JsonSchema {
   readonly maxItems?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
-  /** What kind of text it is, for the documentation: duration, size or URL. */
+  /** The kind of text, for the documentation: duration, size or URL. */
   readonly 'x-type'?: string;
 }
 
@@ -41,7 +41,7 @@ export function configJsonSchema(catalog: ConfigCatalog): JsonSchema {
   return { ...($schema === undefined ? {} : { $schema }), title: 'Weir configuration', ...asWritten(schema) };
 }
 
-/** The same as the values are checked, after variables are put in; `x-type` says what kind of text it is. */
+/** The schema of the values after variables are substituted; `x-type` names the kind of text. */
 export function describeConfig(catalog: ConfigCatalog): JsonSchema {
   return fromZod(z.toJSONSchema(createConfigSchema(catalog), { io: 'input', reused: 'inline' }));
 }

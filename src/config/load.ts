@@ -10,9 +10,9 @@ export type { LoadedConfig } from './assemble.ts';
 
 /**
  * Reads the configuration: the file that `WEIR_CONFIG` names, else `weir.yaml` if there is one, then the
- * environment, which wins.
+ * environment, which overrides it.
  *
- * @throws ConfigError with everything that is wrong, when anything is
+ * @throws ConfigError with all errors
  */
 export function loadConfig({ env, cwd, catalog, readFile = readBounded }: LoadOptions): LoadedConfig {
   const named = variable(env, CONFIG_VARIABLE);

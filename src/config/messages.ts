@@ -16,8 +16,8 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The words for a fault that the schema's own messages do not describe. Values are never quoted, except the
- * wrong choice of an enumeration, and that as it stands in the file.
+ * The message of an issue without a message of its own in the schema. Values are never quoted, except a wrong choice of
+ * an enumeration, as written in the file.
  */
 export function describeIssue(issue: z.core.$ZodRawIssue, origins: Origins): string {
   const path = toPath(issue.path ?? []);
@@ -35,7 +35,7 @@ export function describeIssue(issue: z.core.$ZodRawIssue, origins: Origins): str
   }
 }
 
-/** One problem for each fault; an unknown key's is at the key itself. */
+/** The problems of an issue; an unknown key is reported at the key. */
 export function toProblems(issue: z.core.$ZodIssue, schema: JsonSchema): Problem[] {
   const path = toPath(issue.path);
   if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }];

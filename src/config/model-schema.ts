@@ -32,7 +32,7 @@ export const STRATEGIES = [
 
 const limitsOf = () => z.preprocess((value) => value ?? [], limitList).prefault([]);
 
-/** What stands behind one name that clients send. */
+/** One model: the targets and settings behind a name that clients send. */
 export const model = () =>
   z.strictObject({
     id: modelName().describe('The name that clients send.'),

@@ -12,22 +12,22 @@ export type Origin =
       readonly kind: 'file';
       readonly value: FilePosition;
       readonly key: FilePosition | null;
-      /** The scalar as the file has it, when variables were put into it: what may be printed of it. */
+      /** The scalar as written in the file, when variables were substituted: the text that may be printed. */
       readonly template: string | null;
     }
   | { readonly kind: 'environment'; readonly variable: string };
 
-/** A fault found at a path, before it is known where in the file that path stands. */
+/** An error at a path, before the path's position in the file is known. */
 export interface Problem {
   readonly path: ConfigPath;
   readonly message: string;
-  /** The key itself is at fault, not its value. */
+  /** True when the key is wrong, not its value. */
   readonly onKey?: boolean;
-  /** Where it stands, when that is not where the path's value stands. */
+  /** The position, when it is not that of the path's value. */
   readonly position?: FilePosition;
 }
 
-/** Remembers where every value of the configuration came from. */
+/** The origin of every value of the configuration. */
 export class Origins {
   readonly #byPath = new Map<string, Origin>();
 
@@ -39,7 +39,7 @@ export class Origins {
     return this.#byPath.get(formatPath(path));
   }
 
-  /** The problem with its place: that of the path, or of the nearest thing around it (for a missing key). */
+  /** The problem with its position: that of the path, or of the nearest enclosing value when the key is missing. */
   locate(problem: Problem, file: string | null): ConfigIssue {
     const path = formatPath(problem.path);
     const issue = { file, variable: null, path, message: problem.message };
@@ -56,7 +56,7 @@ export class Origins {
     return { ...issue, line: null, column: null };
   }
 
-  /** The text to print for a value: with `${NAME}` as it stands in the file, never what the variable holds. */
+  /** The printable text of a value: with `${NAME}` as written in the file, never the content of the variable. */
   show(path: ConfigPath, value: string): string {
     const origin = this.get(path);
     return quote(origin?.kind === 'file' && origin.template !== null ? origin.template : value);

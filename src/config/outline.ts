@@ -3,7 +3,7 @@ import { fromBooleanText, fromNumericText } from './fields.ts';
 import type { ConfigPath } from './path.ts';
 import { DEFAULT_METRICS_PORT, DEFAULT_PORT } from './schema.ts';
 
-/** A name in the configuration and where it stands. */
+/** A name in the configuration with its path. */
 export interface NameAt {
   readonly name: string;
   readonly path: ConfigPath;
@@ -11,7 +11,7 @@ export interface NameAt {
 
 export interface ProviderOutline {
   readonly path: ConfigPath;
-  /** undefined, here and below: missing, or not what it should be. */
+  /** undefined, here and below: missing or of another type. */
   readonly id: string | undefined;
   readonly kind: string | undefined;
   readonly vendor: string | null | undefined;
@@ -48,8 +48,8 @@ export interface ModelOutline {
 }
 
 /**
- * What the rules between keys need of the configuration, read from it as far as it is readable: so that one typo
- * does not hide what else is wrong.
+ * The parts of the configuration that rules between keys need, as far as they are readable, so that one typo does not
+ * hide other errors.
  */
 export interface Outline {
   /** Engines that are started when they are needed: each is a provider. */

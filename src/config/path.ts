@@ -1,4 +1,4 @@
-/** Where a value stands in the configuration: map keys and list indexes from the root. */
+/** The path of a value: map keys and list indexes from the root. */
 export type ConfigPath = readonly (string | number)[];
 
 const PLAIN_KEY = /^[A-Za-z_][A-Za-z0-9_-]*$/;

@@ -14,7 +14,7 @@ const date = () =>
       }),
   );
 
-/** Prices that hold in place of list prices. */
+/** Prices that override list prices. */
 export const prices = () =>
   listOfMany(() =>
     z

@@ -7,11 +7,11 @@ import { didYouMean } from './suggest.ts';
 
 export interface ReferenceReport {
   readonly problems: readonly Problem[];
-  /** What may be right, but cannot be known until the providers have been asked. */
+  /** Names that only the providers' model lists can confirm. */
   readonly warnings: readonly Problem[];
 }
 
-/** Checks every name that stands for a provider or model somewhere else: that it is one thing, and known. */
+/** Checks every reference to a provider or model: names are unique, and references are known. */
 export function checkReferences(
   outline: Outline,
   catalog: ProviderCatalog,

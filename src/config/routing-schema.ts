@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { concurrency, duration, fromNumericText, integer, nullable, section } from './fields.ts';
 
-/** How failures are dealt with, and what happens when there is not room enough. */
+/** Retries, health, circuit breakers and admission. */
 export const routing = () =>
   section({
     retry: section({

@@ -39,7 +39,7 @@ export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
 const port = () => integer(0, 65_535);
 
 /**
- * The shape of the configuration: every key, its type, its default and what it is for. Rules between keys are in
+ * The schema of the configuration: every key with type, default and description. Rules between keys are in
  * consistency.ts and references.ts.
  */
 export function createConfigSchema(catalog: ConfigCatalog) {
@@ -198,7 +198,7 @@ const media = () =>
     ),
   });
 
-/** What stands below each interceptor's name; absent where it is not named. Validated by the interceptor's own schema. */
+/** The settings of each interceptor by name, validated by the interceptor's own schema. */
 const interceptors = (catalog: ConfigCatalog) =>
   section(
     Object.fromEntries(

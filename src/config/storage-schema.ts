@@ -5,7 +5,7 @@ export const DEFAULT_DATA_DIR = './data';
 
 const SERVER_ID = /^[a-z0-9][a-z0-9-]{0,30}$/;
 
-/** Where state is kept. */
+/** Databases, Redis and local files. */
 export const storage = () =>
   section({
     data_dir: nullable(text(4_000)).describe(
@@ -117,7 +117,7 @@ function schemeOf(value: string): string | undefined {
   return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(value)?.[1]?.toLowerCase();
 }
 
-// None of these messages quotes the value: it may hold a password.
+// No message quotes the value: it may contain a password.
 
 function databaseUrlFault(value: string): string | null {
   const scheme = schemeOf(value);

@@ -13,7 +13,7 @@ function preset(perMinute: number, perMonth: number | null): LimitDocument[] {
   return limits;
 }
 
-/** What tenants of each tier may use, unless the configuration says otherwise. */
+/** The built-in limits of each tier. */
 export const DEFAULT_TIERS: Readonly<Record<string, LimitDocument[]>> = {
   free: preset(10, 1_000),
   basic: preset(100, 100_000),
@@ -21,7 +21,7 @@ export const DEFAULT_TIERS: Readonly<Record<string, LimitDocument[]>> = {
   enterprise: preset(10_000, null),
 };
 
-/** Tiers by name. Those that are given replace, or are added to, the ones that there are anyway. */
+/** Tiers by name. They replace built-in tiers of the same name and add others. */
 export const tiers = () =>
   z
     .preprocess(

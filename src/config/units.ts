@@ -1,4 +1,4 @@
-/** Durations and sizes as people write them. */
+/** Durations and sizes in their written form. */
 
 export const DURATION_PATTERN = /^\d+(?:ms|s|m|h|d)$/;
 export const DURATION_HINT = 'a duration such as 500ms, 2s, 3m, 1h or 1d';

@@ -5,14 +5,14 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import type { LoadedConfig } from './assemble.ts';
 import { ConfigError, fileIssue } from './errors.ts';
 
-/** What a mounted Kubernetes volume renames when its files change: they are links through it. */
+/** The link that a mounted Kubernetes volume replaces when its files change. */
 const VOLUME_LINK = '..data';
 
 export interface DirectoryWatcher {
   close(): void;
 }
 
-/** Calls back with the name of what changed in the directory (null when the system does not say). */
+/** Calls back with the name of the changed entry of the directory (null when the system reports none). */
 export type WatchDirectory = (
   directory: string,
   onEvent: (name: string | null) => void,
@@ -22,15 +22,15 @@ export type WatchDirectory = (
 export interface WatchOptions {
   /** The absolute path of the file. */
   readonly file: string;
-  /** What is running now: a file that says the same is not a change. */
+  /** The active configuration: an equal file is no change. */
   readonly current: LoadedConfig;
   /** Reads the configuration again; throws when it is not valid. */
   readonly load: () => LoadedConfig;
-  /** Puts a new configuration to work. When it throws, the old one stays. */
+  /** Activates a new configuration. When it throws, the active one stays. */
   readonly onChange: (next: LoadedConfig) => void | Promise<void>;
-  /** The new file is not used, and why. Called once for the same fault, however often the file is touched. Must not throw. */
+  /** Called with the reason when a file is rejected, once for the same error. Must not throw. */
   readonly onRejected: (error: Error) => void;
-  /** How long the directory has to be quiet before the file is read. */
+  /** Milliseconds without a change in the directory before the file is read. */
   readonly debounceMs: number;
   readonly clock?: Clock;
   readonly watchDirectory?: WatchDirectory;
@@ -39,15 +39,15 @@ export interface WatchOptions {
 export type ReloadOutcome = 'changed' | 'unchanged' | 'rejected';
 
 export interface ConfigWatch {
-  /** Reads the file now, as on SIGHUP. A fault is reported even if it was before. Never rejects. */
+  /** Reads the file now, as on SIGHUP, and reports an error again. Never rejects. */
   reload(): Promise<ReloadOutcome>;
-  /** Stops watching. A change that is being put to work is finished. */
+  /** Stops watching. An activation under way is finished. */
   close(): void;
 }
 
 /**
- * Follows the file. It watches the directory, not the file: editors put a new file in the old one's place, and
- * Kubernetes swaps a link beside it. Comments and layout are no change: the configurations are compared.
+ * Watches the directory of the file, not the file: editors replace the file, and Kubernetes replaces a link beside it.
+ * Configurations are compared, so that comments and layout are no change.
  */
 export function watchConfig(options: WatchOptions): ConfigWatch {
   return new FileWatch(options);
@@ -61,7 +61,7 @@ class FileWatch implements ConfigWatch {
   #current: LoadedConfig;
   #lastFault: string | null = null;
   #pending: AbortController | null = null;
-  /** One at a time: the next file is not read before the last is put to work. */
+  /** One at a time: the next file is read after the previous one is active. */
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -70,7 +70,7 @@ class FileWatch implements ConfigWatch {
     this.#watchDirectory = options.watchDirectory ?? watchWithSystem;
     this.#current = options.current;
     this.#follow();
-    // A change between the first load and now would otherwise go unseen.
+    // Detects a change between the first load and now.
     this.#schedule();
   }
 
@@ -121,7 +121,7 @@ class FileWatch implements ConfigWatch {
     this.options.onRejected(error);
   }
 
-  /** Waits until `debounceMs` have passed without another event: a file may be written in several steps. */
+  /** Waits for `debounceMs` without another event: a file may be written in several steps. */
   #schedule(): void {
     if (this.#closed) return;
     this.#pending?.abort();
@@ -134,7 +134,7 @@ class FileWatch implements ConfigWatch {
     );
   }
 
-  /** Watches the file's directory, and that of the file it links to, which may have changed. */
+  /** Watches the directory of the file and that of its link target, which may have changed. */
   #follow(): void {
     const places = [this.options.file, resolveLinks(this.options.file)];
     this.#names = new Set([...places.map((place) => basename(place)), VOLUME_LINK]);
@@ -164,7 +164,7 @@ class FileWatch implements ConfigWatch {
   }
 }
 
-/** The path itself where it leads to nothing, as in the moment between two steps of a replacement. */
+/** The link target; the path itself while a replacement leaves it dangling. */
 function resolveLinks(file: string): string {
   try {
     return realpathSync(file);

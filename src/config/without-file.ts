@@ -9,20 +9,20 @@ import type { Environment } from './interpolate.ts';
 
 export interface LoadOptions {
   readonly env: Environment;
-  /** What relative paths are relative to. */
+  /** The folder that relative paths start from. */
   readonly cwd: string;
   readonly catalog: ConfigCatalog;
   readonly readFile?: ReadFile;
 }
 
-/** Whether `loadConfig` would read a file, or fail for want of one that is named. */
+/** True when `loadConfig` would read a file, or would fail because a named file is missing. */
 export function hasConfigFile({ env, cwd }: Pick<LoadOptions, 'env' | 'cwd'>): boolean {
   return variable(env, CONFIG_VARIABLE) !== undefined || existsSync(resolve(cwd, DEFAULT_CONFIG_FILE));
 }
 
 /**
  * The configuration of the environment alone, as `loadConfig` gives it without a file, and without the YAML parser.
- * @throws ConfigError with everything that is wrong, when anything is
+ * @throws ConfigError with all errors
  */
 export function configWithoutFile({ env, catalog }: LoadOptions): LoadedConfig {
   return assembleConfig({ document: emptyDocument(), file: null, env, catalog });

@@ -10,20 +10,20 @@ import {
 } from 'yaml';
 import type { FilePosition, Problem } from './origins.ts';
 
-/** Deeper than any real configuration, and far from what would exhaust the stack. */
+/** Deeper than any real configuration, and far below the depth that exhausts the stack. */
 export const MAX_DEPTH = 64;
-/** One slip makes many follow-on errors: later ones say nothing new. */
+/** One mistake causes many follow-on errors. */
 const MAX_ERRORS = 10;
 
 export interface YamlSyntax {
   /** The root node; null when the document is empty. */
   readonly root: ParsedNode | null;
-  /** When there are any, `root` is not to be relied on. */
+  /** With problems, `root` is not reliable. */
   readonly problems: readonly Problem[];
   positionAt(offset: number): FilePosition;
 }
 
-/** Our words for the parser's errors: its own may quote the file, and so a secret. */
+/** Messages for the parser's error codes. Its own messages may quote the file, and so a secret. */
 const MESSAGES: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_ALIAS: 'an anchor or alias has no valid name',
   BAD_DIRECTIVE: 'an unknown % directive',
@@ -53,7 +53,7 @@ export function parseYaml(text: string): YamlSyntax {
     version: '1.2',
     schema: 'core',
     merge: false,
-    // Checked by the reader, which knows the path; the parser's own check is quadratic.
+    // Checked by the reader, which knows the path. The parser's own check is quadratic.
     uniqueKeys: false,
     prettyErrors: false,
     logLevel: 'silent',
@@ -83,7 +83,7 @@ export function parseYaml(text: string): YamlSyntax {
   return { root: document?.contents ?? null, problems: onePerLine(problems), positionAt };
 }
 
-/** Ends the stream where the nesting goes too deep, before anything recurses into it. */
+/** Ends the token stream where the nesting is too deep, before a recursive consumer reads it. */
 function* boundedTokens(
   text: string,
   lines: LineCounter,
