@@ -12,7 +12,7 @@ test('docs/configuration.md is what the schema says', () => {
   }
 });
 
-test('the example loads as it stands', () => {
+test('the example loads unchanged', () => {
   const loaded = loadText(exampleConfig(CONFIG_CATALOG));
   expect(loaded.warnings).toEqual([]);
   expect(loaded.config.models).toHaveLength(2);

@@ -40,7 +40,7 @@ export function configDocumentation(catalog: ConfigCatalog): string {
     .concat('\n');
 }
 
-/** A configuration with something in every section. It loads as it stands. */
+/** A configuration with an entry in every section. It loads unchanged. */
 export function exampleConfig(catalog: ConfigCatalog): string {
   const kind = catalog.genericKinds[0] ?? catalog.kinds[0] ?? '';
   const engine = catalog.engines[0];

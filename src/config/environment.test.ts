@@ -18,7 +18,7 @@ describe('environment', () => {
     expect(config.log).toMatchObject({ level: 'debug', format: 'text' });
   });
 
-  test('sets a key of an inner section, beside those of the file or alone', () => {
+  test('sets a key of an inner section, together with keys of the file or alone', () => {
     const env = { SERVER_TLS_CERT: '/c', SERVER_TLS_KEY: '/k' };
     expect(loadText('', env).config.server.tls).toEqual({ cert: '/c', key: '/k' });
     const text = 'server: { tls: { cert: /a, key: /b } }';

@@ -30,7 +30,7 @@ test('the pages have examples', () => {
   expect(EXAMPLES).toHaveLength(6);
 });
 
-test.each(EXAMPLES)('%s loads as it stands', (_name, yaml) => {
+test.each(EXAMPLES)('%s loads unchanged', (_name, yaml) => {
   const readFile = () => new TextEncoder().encode(yaml);
   const loaded = loadConfig({ env, cwd: '/cwd', catalog: CONFIG_CATALOG, readFile });
   expect(loaded.config.providers).not.toBeNull();

@@ -46,7 +46,7 @@ export interface ConfigWatch {
 }
 
 /**
- * Watches the directory of the file, not the file: editors replace the file, and Kubernetes replaces a link beside it.
+ * Watches the directory of the file, not the file: editors replace the file, and Kubernetes replaces a link next to it.
  * Configurations are compared, so that comments and layout are no change.
  */
 export function watchConfig(options: WatchOptions): ConfigWatch {

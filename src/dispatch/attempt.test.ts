@@ -63,7 +63,7 @@ function begin(stream: boolean) {
 const codeOf = (value: unknown) => (value instanceof GatewayError ? value.code : undefined);
 
 describe('a plain answer', () => {
-  test('is handed on whole, and the connection is left to be used again', async () => {
+  test('is forwarded complete, and the connection is kept for reuse', async () => {
     const { upstreamCall, answer, ends, firstEvents } = begin(false);
     upstreamCall.head(200, { 'content-type': 'application/json' });
     const text = chatAnswer('hi');
@@ -189,7 +189,7 @@ describe('a stream', () => {
     expect([dropped.upstreamCall.state, dropped.ends.length]).toEqual(['aborted', 1]);
   });
 
-  test('that nobody reads any more is stopped at its source', async () => {
+  test('that lost its reader is stopped at its source', async () => {
     const { upstreamCall, body, ends } = begin(true);
     upstreamCall.head();
     upstreamCall.data(chatEvent('a'));
@@ -219,7 +219,7 @@ test.each([
   ['connect_timeout', 'upstream_timeout'],
   ['closed_before_response', 'upstream_closed'],
   ['protocol', 'upstream_invalid_response'],
-] as const)('a transport failure "%s" is told as %s', async (failure, code) => {
+] as const)('a transport failure "%s" is reported as %s', async (failure, code) => {
   const { upstreamCall, answer } = begin(false);
   upstreamCall.fail(failure);
   expect(codeOf(await answer)).toBe(code);

@@ -41,7 +41,7 @@ describe('DeadlineMonitor', () => {
     expect([early.expiredAt, late.expiredAt]).toEqual([[100], [250]]);
   });
 
-  test('follows a deadline that moves, and forgets what is no longer watched', () => {
+  test('follows a deadline that moves, and forgets unwatched requests', () => {
     const { monitor, sweepAt } = create();
     const [moved, dropped] = [new Entry(100), new Entry(100)];
     monitor.watch(moved);

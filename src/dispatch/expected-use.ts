@@ -16,7 +16,7 @@ export function expectedTokens(facts: RequestFacts): number {
   return facts.inputTokens + expectedOutput(facts);
 }
 
-/** What is reserved of budgets, in thousand-millionths of a US dollar: at the dearest target, for it may go there. */
+/** The amount to reserve of budgets, in 10^-9 US dollars: the price of the most expensive possible target. */
 export function expectedNanoUsd(
   prices: Prices,
   targets: readonly Target[],
@@ -25,11 +25,11 @@ export function expectedNanoUsd(
   now: number,
 ): number {
   const usage = { inputTokens: facts.inputTokens, outputTokens: expectedOutput(facts), raw: {} };
-  let dearest = 0;
+  let highest = 0;
   for (const target of targets) {
     const price = prices.of(target, overrides, facts.tenant, now);
     const cost = price && costPico(price, usage);
-    if (cost !== undefined && cost > dearest) dearest = cost;
+    if (cost !== undefined && cost > highest) highest = cost;
   }
-  return nanoOfPico(dearest);
+  return nanoOfPico(highest);
 }

@@ -26,7 +26,7 @@ export interface HedgedRun {
   readonly acquire: (candidate: RouteCandidate, now: number) => AcquiredSlot;
 }
 
-/** Tries one target, and a second one beside it when the first is slow to send its first event. */
+/** Tries one target, and a second one in parallel when the first is slow to send its first event. */
 export class HedgedDispatch {
   constructor(private readonly options: DispatchOptions) {}
 

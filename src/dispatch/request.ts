@@ -51,7 +51,7 @@ export interface ActiveAttempt {
   cancel(reason: GatewayError): void;
 }
 
-/** How targets were chosen and what came of it. Written by dispatch; interceptors may switch the plan to another model. */
+/** How targets were selected, and the outcome. Written by dispatch; interceptors may switch the plan to another model. */
 export class RoutingTrace {
   /** What the model's name resolved to. */
   route: ModelRoute | undefined;

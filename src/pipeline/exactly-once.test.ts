@@ -97,7 +97,7 @@ const schedule = fc.record({
   hedged: fc.boolean(),
   /** Whether each target takes one request at a time, and another request is there already. */
   busy: fc.boolean(),
-  /** Whether another target goes on with a stream that breaks. */
+  /** Whether another target continues a stream that breaks. */
   continued: fc.boolean(),
   /** Which of several upstreams that answer at the same time moves next. */
   turns: fc.array(fc.nat(1), { maxLength: 20 }),
@@ -175,7 +175,7 @@ class Run {
         adapter: {
           ...openAiCompatibleAdapter,
           buildRequest: (call, target, context) => {
-            if (behaviour === 'refuses') throw new GatewayError('invalid_request', 'can not be said');
+            if (behaviour === 'refuses') throw new GatewayError('invalid_request', 'cannot be expressed');
             if (behaviour === 'breaks') throw new TypeError('a defect');
             return openAiCompatibleAdapter.buildRequest(call, target, context);
           },
@@ -286,7 +286,7 @@ class Run {
     for (const sweep of [...this.#tickers]) sweep();
   }
 
-  /** Lets the rest take its course: nobody answers any more, and the client reads all that there is. */
+  /** Runs until everything has ended: no upstream responds any more, and the client reads everything. */
   async finish(): Promise<void> {
     await settle();
     if (this.request.completed && !this.transport.upstreamCalls.some(({ open }) => open)) {
@@ -340,7 +340,7 @@ function expectBalancedBooks(run: Run): void {
   expect(new Set(run.endedAttempts)).toEqual(new Set(run.request.routing.attempts));
   expect(run.endedAttempts.length).toBe(run.request.routing.attempts.length);
   const begun = run.request.routing.attempts.filter(({ firstEventAt }) => firstEventAt !== undefined);
-  // Of several that were read, all but the last broke, and were gone on with.
+  // Of several that were read, all but the last broke and were continued.
   for (const one of begun.slice(0, -1)) expect(one.failure).toBeDefined();
   for (const one of begun.slice(1)) expect(one.continued).toBe(true);
   for (const { endedAt, startedAt } of run.request.routing.attempts)
@@ -366,7 +366,7 @@ function expectTruthfulAnswer(run: Run): void {
     expect(outcome?.kind).toBe('done');
     return;
   }
-  // After a cancel nobody reads, so only the books can be looked at.
+  // After a cancel there is no reader, so only the records can be checked.
   if (run.cancelled) return;
   const data = eventData(run.text);
   const errors = data.filter((text) => text.startsWith('{"error":'));

@@ -114,7 +114,7 @@ describe('targets', () => {
 });
 
 describe('an unknown model', () => {
-  test('is told with what may have been meant', async () => {
+  test('is reported with similar names', async () => {
     const { answer, request, outcomes } = await ask([], 'aksed');
     expect(answer).toMatchObject({ code: 'model_not_found', param: 'model', status: 404 });
     expect(answer).toHaveProperty('message', 'The model "aksed" does not exist. Did you mean "asked"?');
@@ -122,7 +122,7 @@ describe('an unknown model', () => {
     expect(outcomes).toMatchObject([{ kind: 'failed' }]);
   });
 
-  test('is told in part when its name is endless', async () => {
+  test('is reported with a truncated name when the name is long', async () => {
     const { answer } = await ask([], 'x'.repeat(100_000));
     if (!(answer instanceof GatewayError)) throw new Error('an error is expected');
     expect(answer.message.length).toBeLessThan(400);

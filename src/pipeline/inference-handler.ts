@@ -134,7 +134,7 @@ class RequestRun implements Watched {
     const reason = this.request.abortReason;
     if (!reason) return;
     this.#rejectWaiting?.(reason);
-    // Attempts end a stream by themselves. An interceptor may hold it nevertheless.
+    // An attempt ends its stream. An interceptor may still hold it.
     if (this.#renderer && !this.#renderer.ended) queueMicrotask(() => this.#renderer?.fail(reason));
   }
 

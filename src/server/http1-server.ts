@@ -6,7 +6,7 @@ import { type ConnectionServer, ServerConnection } from './server-connection.ts'
 
 /**
  * An HTTP/1.1 server on plain sockets. Why it exists: docs/decisions/0016.
- * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port can't be had
+ * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port is unavailable
  */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
   return new Http1Server(options);

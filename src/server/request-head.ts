@@ -24,7 +24,7 @@ export interface RequestHead {
   readonly http10: boolean;
   /** The client would send another request on this connection. */
   readonly keepAlive: boolean;
-  /** The client waits to be told to send the body. */
+  /** The client waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
 }
 

@@ -137,7 +137,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
     });
   });
 
-  describe('what is no request is refused, and its connection closed', () => {
+  describe('malformed requests are rejected, and their connection is closed', () => {
     test.each([
       ['no HTTP at all', 'hello there\r\n\r\n', 400],
       ['TLS', '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', 400],
@@ -262,7 +262,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect(await connection.closed).toEqual({ atMs: expect.any(Number), by: 'server' });
     });
 
-    test('that nobody has asked for yet wait at the client, and arrive whole', async () => {
+    test('that no handler has requested yet wait at the client, and arrive complete', async () => {
       const gate = Promise.withResolvers<void>();
       const { open } = start(async (request) => {
         await gate.promise;
@@ -281,7 +281,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect((await connection.readResponse()).text()).toBe('30000000');
     });
 
-    test('that break off are told to who waits for them', async () => {
+    test('that break off are reported to their waiting reader', async () => {
       const outcome = Promise.withResolvers<unknown>();
       let gone = 0;
       const { open, server } = start(async (request) => {

@@ -1,15 +1,15 @@
 import { STATUS_CODES } from 'node:http';
 import { type HttpResponse, headerLine } from '../core/http.ts';
 
-/** HTTP/1.1 answers as bytes. Pure. */
+/** HTTP/1.1 responses as bytes. Pure. */
 
-/** How an answer's end is told. */
+/** How the end of a response is marked. */
 export interface ResponseFraming {
   /** Bytes of the body; undefined for a stream. */
   readonly length: number | undefined;
   readonly http10: boolean;
   readonly keepAlive: boolean;
-  /** As it stands in the `date` header. */
+  /** The value of the `date` header. */
   readonly date: string;
   /** Whether it goes out over TLS. */
   readonly secure: boolean;
@@ -61,7 +61,7 @@ export const LAST_CHUNK = '0\r\n\r\n';
 /** Made once: most chunks are small. */
 const CHUNK_SIZES = Array.from({ length: 2_048 }, (_, bytes) => `${bytes.toString(16)}\r\n`);
 
-/** What stands before and after a piece of a body in chunked coding. */
+/** The text before and after a chunk of a body in chunked coding. */
 export function chunkSize(bytes: number): string {
   return CHUNK_SIZES[bytes] ?? `${bytes.toString(16)}\r\n`;
 }

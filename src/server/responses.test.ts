@@ -58,7 +58,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       ['x-a', 'b\r\nx-injected: 1'],
       ['x-a', 'ü'],
       ['x a', 'b'],
-    ])('with a header that can not be sent (%j: %j) are not sent', async (name, value) => {
+    ])('with a header that cannot be sent (%j: %j) are not sent', async (name, value) => {
       const { open, errors } = start(() => reply(200, 'secret', { [name]: value }));
       const connection = await open();
       await connection.send(requestBytes({}));
@@ -140,7 +140,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect(await connection.closed).toMatchObject({ by: 'server' });
     });
 
-    test('that fail are cut off, so that nobody takes them for whole', async () => {
+    test('that fail are cut off, so that no client takes them for complete', async () => {
       const { stream, control } = controlled();
       const { open, errors } = start(() => reply(200, stream));
       const connection = await open();

@@ -19,7 +19,7 @@ import { type RequestCarrier, ServerRequest } from './server-request.ts';
 /** What connections need of their server. */
 export interface ConnectionServer {
   readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
-  /** What is answered to what is no request; the connection is closed after it. */
+  /** The response to a malformed request; the connection is closed after it. */
   readonly rejectMalformed: (status: number, message: string) => HttpResponse;
   readonly onError: (error: unknown) => void;
   /** For the `date` header. */
@@ -36,7 +36,7 @@ export interface ConnectionServer {
 
 /** Requests that come while one is being answered wait; beyond this the client is made to wait. Bytes. */
 const MAX_AHEAD = 64 * 1024;
-/** What comes after an answer, of a body that nobody wanted, is read this far so that the answer is not lost. Bytes. */
+/** After a response, this much of an unread body is read and dropped, so that the response is not lost. Bytes. */
 const MAX_DROPPED = 64 * 1024 * 1024;
 /** Notices clients that vanished without a word. Milliseconds. */
 const TCP_KEEP_ALIVE_MS = 30_000;
@@ -64,13 +64,13 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   #address: string | undefined;
   /** The request that is arriving, or being answered. */
   #request: ServerRequest | undefined;
-  /** Its head has come in this read, and nobody has been told of it yet. */
+  /** Its head arrived in this read, and has not been dispatched yet. */
   #fresh = false;
   /** The request waits for its answer, or for the end of it. */
   #responding = false;
   /** The server counts the request as pending. */
   #counted = false;
-  /** The client was told to send the body that it had announced. */
+  /** `100 Continue` was sent. */
   #continued = false;
   #paused = false;
   /** Bytes of the next requests. */
@@ -80,7 +80,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #pushed: PushStream | undefined;
   #chunked = false;
-  /** It was told to wait until all is sent. */
+  /** The source of the response waits until all is sent. */
   #needsDrain = false;
   #onDrained: (() => void) | undefined;
   /** The answer under way is the last of this connection. */
@@ -150,7 +150,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   closed(): void {
     if (!this.#socket) return;
-    // Still asked for by whoever is told of the end.
+    // Listeners for the end still read the address.
     this.#address = this.remoteAddress;
     this.#socket = undefined;
     this.#writer.close();
@@ -324,7 +324,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     }
   }
 
-  /** Answers what is no request, and closes. What is being answered already can only be cut off. */
+  /** Responds to a malformed request, and closes. A response in progress can only be cut off. */
   #rejectMalformed(status: number, message: string): void {
     const request = this.#request;
     if (!this.#writer.empty || this.#reader || this.#pushed || (request && !this.#responding)) {
@@ -344,7 +344,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   #respond(request: ServerRequest, reply: HttpResponse): void {
     if (this.#request !== request || !this.#socket) {
-      // Nobody is there any more to take it.
+      // The client has gone.
       this.#discard(reply);
       return;
     }
@@ -406,7 +406,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       }
       if (this.#chunked) this.#writer.write(LAST_CHUNK);
     } catch (error) {
-      // Cut off without its end, so that nobody takes it for whole. There is nothing left to cancel.
+      // Cut off without its end, so that the client does not take it for complete. The body has failed, so there is nothing to cancel.
       this.#reader = undefined;
       this.#server.onError(error);
       this.terminate();
@@ -464,7 +464,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     if (this.#chunked) this.#writer.write(CHUNK_END);
   }
 
-  /** Nobody is there to take it. */
+  /** Cancels the body of a response that has no client. */
   #discard({ body }: HttpResponse): void {
     if (body instanceof PushStream || body instanceof ReadableStream) {
       void cancelBody(body).catch(this.#server.onError);

@@ -21,7 +21,7 @@ export class ServerRequest implements HttpRequest {
   readonly head: RequestHead;
   /** It has arrived to its end. */
   complete = false;
-  /** Nobody will read what still comes. */
+  /** The rest of the body is dropped. */
   dropped = false;
   readonly #carrier: RequestCarrier;
   #parts: Uint8Array[] | undefined;

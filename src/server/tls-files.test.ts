@@ -119,7 +119,7 @@ describe('TlsReloader', () => {
     expect(applied).toEqual([expect.objectContaining({ ...next, subject: 'CN=next.test' })]);
   });
 
-  test('rejects what cannot be used, says so once, and applies what is put right', async () => {
+  test('rejects what cannot be used, says so once, and applies corrected files', async () => {
     const { files, applied, rejected, reloader, write } = await setUp();
     const next = createTestCertificate({ name: 'next.test' });
     // A renewal that has written one of the two files.

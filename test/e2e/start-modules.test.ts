@@ -116,7 +116,7 @@ describe('the modules that a start loads', () => {
     );
   });
 
-  test('every name in the lists exists, so that none is checked in vain', async () => {
+  test('every name in the lists exists, so that every check applies', async () => {
     const { dependencies } = z
       .object({ dependencies: z.record(z.string(), z.string()) })
       .parse(await Bun.file(join(import.meta.dirname, '../../package.json')).json());

@@ -96,8 +96,8 @@ export class SourceStream implements ConnectableStream {
 type FaultHandler = (thrown: unknown) => GatewayError;
 
 /**
- * A stream behind one more transform. It stands between two stages: it reads frames from `parent`, and it is the sink that
- * the transform writes to.
+ * A stream with one more transform. It connects two stages: it reads frames from `parent`, and is the sink that the
+ * transform writes to.
  */
 export class TransformedStream implements ConnectableStream, FrameSink {
   readonly mode: StreamMode;

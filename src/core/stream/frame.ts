@@ -29,7 +29,7 @@ export interface Frame {
 export type StreamEnd =
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly error: GatewayError }
-  /** Nobody needs the rest: the client left, or another attempt was faster. */
+  /** The rest is not needed: the client disconnected, or another attempt was faster. */
   | { readonly kind: 'cancelled'; readonly reason: GatewayError };
 
 /**

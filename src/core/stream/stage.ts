@@ -23,7 +23,7 @@ export interface ConnectableStream extends FrameStream {
   renderFailure(error: GatewayError): Uint8Array | undefined;
 }
 
-/** The end of a stage, as a value and as a promise that is made only if somebody asks for it. */
+/** The end of a stage, as a value and as a promise that is created only on request. */
 export class EndSignal {
   #end: StreamEnd | undefined;
   #promise: Promise<StreamEnd> | undefined;

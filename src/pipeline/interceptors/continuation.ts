@@ -115,7 +115,7 @@ class Continuation implements StreamTransform {
     if (events.length > 0) out.insert(...events);
   }
 
-  /** Events that go on with the client's stream: no second start, and text joins the part that is open. */
+  /** Events that continue the client's stream: no second start, and text is added to the open part. */
   #continuationEvents(event: ChatEvent): readonly ChatEvent[] {
     const closing: readonly ChatEvent[] =
       this.state.open === 'text' ? [{ type: 'part-end', choice: 0 }] : NO_EVENTS;

@@ -12,7 +12,7 @@ const config = z
     'Puts a text before the system prompt of chats, in whatever dialect the client speaks. Legacy completions have no system prompt and stay as they are.',
   );
 
-/** Instructions that an operator gives a model, whoever asks it. */
+/** Instructions of the operator to a model, for every caller. */
 export const systemPromptPrefix = defineInterceptor({
   name: 'system_prompt_prefix',
   config,

@@ -165,7 +165,7 @@ test('of two tenants with queued requests, neither gets more than one request ah
       const left = { a: a.tokens.length, b: b.tokens.length };
       while (left.a > 0 && left.b > 0) {
         const next = queue.next();
-        if (next?.name !== 'a' && next?.name !== 'b') throw new Error('somebody else');
+        if (next?.name !== 'a' && next?.name !== 'b') throw new Error('another tenant');
         given[next.name] += next.tokens / next.weight;
         left[next.name] -= 1;
         expect(Math.abs(given.a - given.b)).toBeLessThanOrEqual(longest);

@@ -99,9 +99,9 @@ describe('a target with a concurrency limit', () => {
   test('a full queue evicts the last request of the tenant with the most', async () => {
     const { a } = create(1, 3);
     a.begin(0);
-    const greedy = [wait([a], 'g'), wait([a], 'g'), wait([a], 'g')];
+    const heavy = [wait([a], 'g'), wait([a], 'g'), wait([a], 'g')];
     const modest = wait([a], 'm');
-    expect((await greedy[2]?.outcome)?.kind).toBe('shed');
+    expect((await heavy[2]?.outcome)?.kind).toBe('shed');
     expect([a.gate?.queue.size, modest.story.left]).toEqual([3, undefined]);
   });
 

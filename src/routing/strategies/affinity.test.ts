@@ -49,15 +49,15 @@ describe('power-of-two', () => {
 
 describe('lowest-cost', () => {
   const cheap = view('cheap', { price: { input: 1, output: 2, cached: 1 } });
-  const dear = view('dear', { price: { input: 1.5, output: 3, cached: 0.1 } });
+  const costly = view('costly', { price: { input: 1.5, output: 3, cached: 0.1 } });
 
   test('puts the cheapest target first, and targets without a price last', () => {
-    expect(first('lowest-cost', [view('unknown'), dear, cheap])).toBe('cheap');
+    expect(first('lowest-cost', [view('unknown'), costly, cheap])).toBe('cheap');
   });
 
   test('uses the price of cached input', () => {
-    const seenBlocks: SelectionContext['seenBlocks'] = ({ model }) => (model === 'dear' ? 15 : 0);
-    expect(first('lowest-cost', [cheap, dear], { seenBlocks, blocks: 15 })).toBe('dear');
+    const seenBlocks: SelectionContext['seenBlocks'] = ({ model }) => (model === 'costly' ? 15 : 0);
+    expect(first('lowest-cost', [cheap, costly], { seenBlocks, blocks: 15 })).toBe('costly');
   });
 });
 
