@@ -127,6 +127,16 @@ export class SseFramer {
   }
 }
 
+/**
+ * Writes an event as a block.
+ * @param name of the `event` field; undefined for none
+ * @param data may hold line feeds: each line gets its own `data` field
+ */
+export function formatEvent(name: string | undefined, data: string): string {
+  const lines = data.includes('\n') ? data.replaceAll('\n', '\ndata: ') : data;
+  return `${name === undefined ? '' : `event: ${name}\n`}data: ${lines}\n\n`;
+}
+
 /** The fields of one block that gateways need. */
 export interface SseEvent {
   /** Undefined when the block has no `event` field. */

@@ -1,6 +1,6 @@
 import { decodeUtf8 } from '../core/bytes.ts';
 import { GatewayError } from '../core/errors.ts';
-import { isRecord } from '../core/json.ts';
+import { isRecord, type JsonObject } from '../core/json.ts';
 import type { BufferedResponse, Provider } from './types.ts';
 
 /** An answer that is not what its format promises. */
@@ -31,4 +31,44 @@ export function decodeJson(
   }
   if (!isRecord(json)) throw invalidResponse(provider, 'answered with JSON that is not an object.');
   return { text, json };
+}
+
+/** The text of a block of an event stream. @throws GatewayError `upstream_invalid_response` when it is not UTF-8 */
+export function decodeEventText(block: Uint8Array, provider: Pick<Provider, 'id'>): string {
+  try {
+    return decodeUtf8(block);
+  } catch {
+    throw invalidResponse(provider, 'sent bytes that are not UTF-8.');
+  }
+}
+
+/** The JSON object of an event's data. @throws GatewayError `upstream_invalid_response` for anything else */
+export function decodeEvent(data: string, provider: Pick<Provider, 'id'>): JsonObject {
+  let json: unknown;
+  try {
+    json = JSON.parse(data);
+  } catch {
+    throw invalidResponse(provider, `sent an event that is not JSON: ${excerpt(data)}`);
+  }
+  if (!isRecord(json)) {
+    throw invalidResponse(provider, `sent an event that is not an object: ${excerpt(data)}`);
+  }
+  return json;
+}
+
+function excerpt(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+}
+
+/**
+ * The failure of a stream that ended early.
+ * @param missing the part of the format that did not arrive, such as `no finish reason`
+ */
+export function streamClosed(provider: Pick<Provider, 'id'>, missing?: string): GatewayError {
+  const detail = missing === undefined ? '' : ` (${missing})`;
+  return new GatewayError(
+    'upstream_closed',
+    `Provider "${provider.id}" ended the stream before the answer was complete${detail}.`,
+    { provider: provider.id },
+  );
 }

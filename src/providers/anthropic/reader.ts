@@ -1,67 +1,32 @@
-import { decodeUtf8 } from '../../core/bytes.ts';
-import type { ChatEventReader, EmitChatEvent, FinishReason, StreamedPart } from '../../core/chat/result.ts';
-import { GatewayError } from '../../core/errors.ts';
+import type { EmitChatEvent, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidResponse } from '../decode.ts';
+import { invalidResponse, streamClosed } from '../decode.ts';
+import { SseChatReader } from '../sse-chat-reader.ts';
 import type { Provider } from '../types.ts';
 import { errorFromMessageEvent } from './errors.ts';
 import { readBlock, readCitation, readStop } from './response.ts';
 import { readMessageUsage } from './usage.ts';
-
-export function streamClosed(provider: Pick<Provider, 'id'>): GatewayError {
-  return new GatewayError(
-    'upstream_closed',
-    `Provider "${provider.id}" ended the stream before the answer was complete.`,
-    { provider: provider.id },
-  );
-}
-
 /** Reads the event stream of a message. */
-export class MessageEventReader implements ChatEventReader {
-  readonly #framer = new SseFramer();
+export class MessageEventReader extends SseChatReader {
   /** Of all events so far: later ones give only what has changed. */
   #usage: JsonObject = {};
   #open: 'deltas' | 'whole' | undefined;
   #started = false;
   #finished = false;
-  #ended = false;
 
   /** @param jsonTool the tool whose input is the answer, where it was forced through one */
   constructor(
-    private readonly provider: Pick<Provider, 'id' | 'credential'>,
+    provider: Pick<Provider, 'id' | 'credential'>,
     private readonly jsonTool: string | undefined,
-  ) {}
-
-  push(bytes: Uint8Array, emit: EmitChatEvent): void {
-    this.#framer.push(bytes, (block) => this.#block(block, emit));
+  ) {
+    super(provider);
   }
 
-  end(emit: EmitChatEvent): void {
-    const rest = this.#framer.end();
-    if (rest.length > 0) this.#block(rest, emit);
-    if (!this.#ended) throw streamClosed(this.provider);
+  protected override bodyEnded(): void {
+    throw streamClosed(this.provider);
   }
 
-  #block(block: Uint8Array, emit: EmitChatEvent): void {
-    if (this.#ended) return;
-    let data: string | undefined;
-    try {
-      data = parseBlock(decodeUtf8(block)).data?.trim();
-    } catch {
-      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
-    }
-    if (!data) return;
-    let event: unknown;
-    try {
-      event = JSON.parse(data);
-    } catch {
-      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
-    }
-    if (isRecord(event)) this.#event(event, emit);
-  }
-
-  #event(event: JsonObject, emit: EmitChatEvent): void {
+  protected override event(event: JsonObject, _name: string | undefined, emit: EmitChatEvent): void {
     switch (event.type) {
       case 'message_start':
         this.#start(isRecord(event.message) ? event.message : {}, emit);
@@ -81,7 +46,7 @@ export class MessageEventReader implements ChatEventReader {
       case 'message_stop':
         if (!this.#started) throw invalidResponse(this.provider, 'sent a stream without a message.');
         this.#finish({ unified: 'other' }, emit);
-        this.#ended = true;
+        this.ended = true;
         emit({ type: 'end' });
         break;
       case 'ping':
@@ -98,10 +63,10 @@ export class MessageEventReader implements ChatEventReader {
     const id = asString(message.id);
     const model = asString(message.model);
     emit({ type: 'start', ...(id === undefined ? {} : { id }), ...(model === undefined ? {} : { model }) });
-    this.#emitEvent(message.usage, emit);
+    this.#emitUsage(message.usage, emit);
   }
 
-  #emitEvent(usage: unknown, emit: EmitChatEvent): void {
+  #emitUsage(usage: unknown, emit: EmitChatEvent): void {
     if (!isRecord(usage)) return;
     const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
     this.#usage = { ...this.#usage, ...known };
@@ -147,7 +112,7 @@ export class MessageEventReader implements ChatEventReader {
   }
 
   #messageDelta(event: JsonObject, emit: EmitChatEvent): void {
-    this.#emitEvent(event.usage, emit);
+    this.#emitUsage(event.usage, emit);
     const delta = isRecord(event.delta) ? event.delta : {};
     if (typeof delta.stop_reason !== 'string') return;
     this.#finish(readStop(delta.stop_reason, delta.stop_sequence, this.jsonTool !== undefined), emit);

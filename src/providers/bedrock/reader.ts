@@ -1,8 +1,7 @@
 import type { Origin } from '../../core/chat/request.ts';
 import type { ChatEventReader, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
-import { GatewayError } from '../../core/errors.ts';
 import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { invalidResponse } from '../decode.ts';
+import { invalidResponse, streamClosed } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromException } from './errors.ts';
 import { EventStreamFramer, type EventStreamMessage, MalformedEventStreamError } from './event-stream.ts';
@@ -40,11 +39,7 @@ export class ConverseEventReader implements ChatEventReader {
     // Usage comes after the answer; without it the answer is whole all the same.
     if (this.#stopped && !this.#framer.incomplete) this.#finish(emit);
     else {
-      throw new GatewayError(
-        'upstream_closed',
-        `Provider "${this.provider.id}" ended the stream before the answer was complete.`,
-        { provider: this.provider.id },
-      );
+      throw streamClosed(this.provider);
     }
   }
 

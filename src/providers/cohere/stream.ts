@@ -1,10 +1,7 @@
-import { decodeUtf8 } from '../../core/bytes.ts';
-import type { ChatEventReader, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
-import { GatewayError } from '../../core/errors.ts';
+import type { EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidResponse } from '../decode.ts';
-import type { Provider } from '../types.ts';
+import { invalidResponse, streamClosed } from '../decode.ts';
+import { SseChatReader } from '../sse-chat-reader.ts';
 import { errorFromEvent } from '../upstream-error.ts';
 import { PLAN } from './messages.ts';
 import { readCitation, readCohereUsage, readFinish } from './response.ts';
@@ -13,49 +10,16 @@ import { readCitation, readCohereUsage, readFinish } from './response.ts';
 const FAILED = new Set(['ERROR', 'ERROR_LIMIT', 'TIMEOUT']);
 
 /** Reads Cohere's v2 chat stream. */
-export class CohereEventReader implements ChatEventReader {
-  readonly #framer = new SseFramer();
+export class CohereEventReader extends SseChatReader {
   #started = false;
-  #finished = false;
   /** What is open: `plan`, `content` (with its kind) or `call`. */
   #open: string | undefined;
 
-  constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
-
-  push(bytes: Uint8Array, emit: EmitChatEvent): void {
-    this.#framer.push(bytes, (block) => this.#block(block, emit));
+  protected override bodyEnded(): void {
+    throw streamClosed(this.provider);
   }
 
-  end(emit: EmitChatEvent): void {
-    const rest = this.#framer.end();
-    if (rest.length > 0) this.#block(rest, emit);
-    if (this.#finished) return;
-    throw new GatewayError(
-      'upstream_closed',
-      `Provider "${this.provider.id}" ended the stream before the answer was complete.`,
-      { provider: this.provider.id },
-    );
-  }
-
-  #block(block: Uint8Array, emit: EmitChatEvent): void {
-    if (this.#finished) return;
-    let data: string | undefined;
-    try {
-      data = parseBlock(decodeUtf8(block)).data?.trim();
-    } catch {
-      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
-    }
-    if (data === undefined || data === '' || data === '[DONE]') return;
-    let event: unknown;
-    try {
-      event = JSON.parse(data);
-    } catch {
-      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
-    }
-    if (isRecord(event)) this.#event(event, emit);
-  }
-
-  #event(event: JsonObject, emit: EmitChatEvent): void {
+  protected override event(event: JsonObject, _name: string | undefined, emit: EmitChatEvent): void {
     const delta = isRecord(event.delta) ? event.delta : {};
     const message = isRecord(delta.message) ? delta.message : {};
     this.#start(event, emit);
@@ -143,7 +107,7 @@ export class CohereEventReader implements ChatEventReader {
       throw errorFromEvent({ message: vendorMessage, meaning }, this.provider);
     }
     this.#close(emit);
-    this.#finished = true;
+    this.ended = true;
     emit({ type: 'finish', choice: 0, finish: readFinish(reason) });
     const usage = readCohereUsage(delta.usage);
     if (usage) emit({ type: 'usage', usage });

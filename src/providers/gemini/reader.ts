@@ -1,12 +1,9 @@
-import { decodeUtf8 } from '../../core/bytes.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
-import type { ChatEventReader, EmitChatEvent, FinishReason, StreamedPart } from '../../core/chat/result.ts';
-import { GatewayError } from '../../core/errors.ts';
+import type { EmitChatEvent, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
-import { parseBlock, SseFramer } from '../../core/sse.ts';
 import type { Usage } from '../../core/usage.ts';
-import { invalidResponse } from '../decode.ts';
-import type { Provider } from '../types.ts';
+import { streamClosed } from '../decode.ts';
+import { SseChatReader } from '../sse-chat-reader.ts';
 import { errorFromGeminiObject } from './errors.ts';
 import { blockReason, readCitations, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
 
@@ -18,29 +15,16 @@ interface Candidate {
 }
 
 /** Reads a stream of GenerateContentResponse objects. Nothing marks its end but the body's. */
-export class GeminiEventReader implements ChatEventReader {
-  readonly #framer = new SseFramer();
+export class GeminiEventReader extends SseChatReader {
   readonly #candidates = new Map<number, Candidate>();
   #id: string | undefined;
   #started = false;
   #usage: Usage | undefined;
 
-  constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
-
-  push(bytes: Uint8Array, emit: EmitChatEvent): void {
-    this.#framer.push(bytes, (block) => this.#block(block, emit));
-  }
-
-  end(emit: EmitChatEvent): void {
-    const rest = this.#framer.end();
-    if (rest.length > 0) this.#block(rest, emit);
+  protected override bodyEnded(emit: EmitChatEvent): void {
     const candidates = [...this.#candidates.values()];
     if (candidates.length === 0 || candidates.some(({ finish }) => !finish)) {
-      throw new GatewayError(
-        'upstream_closed',
-        `Provider "${this.provider.id}" ended the stream before the answer was complete (no finish reason).`,
-        { provider: this.provider.id },
-      );
+      throw streamClosed(this.provider, 'no finish reason');
     }
     for (const [index, candidate] of this.#candidates) {
       this.#close(candidate, index, emit);
@@ -50,21 +34,7 @@ export class GeminiEventReader implements ChatEventReader {
     emit({ type: 'end' });
   }
 
-  #block(block: Uint8Array, emit: EmitChatEvent): void {
-    let data: string | undefined;
-    try {
-      data = parseBlock(decodeUtf8(block)).data?.trim();
-    } catch {
-      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
-    }
-    if (!data) return;
-    let json: unknown;
-    try {
-      json = JSON.parse(data);
-    } catch {
-      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
-    }
-    if (!isRecord(json)) throw invalidResponse(this.provider, 'sent an event that is not an object.');
+  protected override event(json: JsonObject, _name: string | undefined, emit: EmitChatEvent): void {
     if (isRecord(json.error)) throw errorFromGeminiObject(json.error, this.provider);
     this.#chunk(json, emit);
   }

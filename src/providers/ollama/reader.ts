@@ -1,9 +1,8 @@
 import { concatBytes, copyBytes, decodeUtf8, partOf } from '../../core/bytes.ts';
 import type { ChatEventReader, EmitChatEvent } from '../../core/chat/result.ts';
-import { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { MAX_EVENT_BYTES } from '../../core/sse.ts';
-import { invalidResponse } from '../decode.ts';
+import { invalidResponse, streamClosed } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromEvent } from '../upstream-error.ts';
 import { about, readCalls, readFinish, readLogprobs, readOllamaUsage } from './response.ts';
@@ -42,11 +41,7 @@ export class OllamaEventReader implements ChatEventReader {
     this.#held = [];
     if (rest.length > 0) this.#line(rest, emit);
     if (this.#ended) return;
-    throw new GatewayError(
-      'upstream_closed',
-      `Provider "${this.provider.id}" ended the stream before the answer was complete.`,
-      { provider: this.provider.id },
-    );
+    throw streamClosed(this.provider);
   }
 
   #line(line: Uint8Array, emit: EmitChatEvent): void {

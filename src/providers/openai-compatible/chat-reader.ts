@@ -1,10 +1,7 @@
-import { decodeUtf8 } from '../../core/bytes.ts';
-import type { ChatEvent, ChatEventReader, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
-import { GatewayError } from '../../core/errors.ts';
+import type { ChatEvent, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
-import { parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidResponse } from '../decode.ts';
-import type { Provider } from '../types.ts';
+import { invalidResponse, streamClosed } from '../decode.ts';
+import { SseChatReader } from '../sse-chat-reader.ts';
 import {
   type CallPiece,
   callId,
@@ -33,53 +30,15 @@ interface Choice {
 }
 
 /** Reads the event stream of OpenAI's chat, as vendors really write it. */
-export class ChatChunkReader implements ChatEventReader {
-  readonly #framer = new SseFramer();
+export class ChatChunkReader extends SseChatReader {
   readonly #choices = new Map<number, Choice>();
   #id: string | undefined;
   #started = false;
-  #ended = false;
 
-  constructor(private readonly provider: Pick<Provider, 'id' | 'credential'>) {}
-
-  push(bytes: Uint8Array, emit: EmitChatEvent): void {
-    this.#framer.push(bytes, (block) => this.#block(block, emit));
-  }
-
-  end(emit: EmitChatEvent): void {
-    const rest = this.#framer.end();
-    if (rest.length > 0) this.#block(rest, emit);
-    this.#complete(emit);
-  }
-
-  #block(block: Uint8Array, emit: EmitChatEvent): void {
-    if (this.#ended) return;
-    let data: string | undefined;
-    try {
-      data = parseBlock(decodeUtf8(block)).data?.trim();
-    } catch {
-      throw invalidResponse(this.provider, 'sent bytes that are not UTF-8.');
-    }
-    if (data === '[DONE]') this.#complete(emit);
-    else if (data) this.#event(this.#json(data), emit);
-    else if (this.#started) emit({ type: 'ping' });
-  }
-
-  #json(data: string): JsonObject {
-    let json: unknown;
-    try {
-      json = JSON.parse(data);
-    } catch {
-      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
-    }
-    if (!isRecord(json)) throw invalidResponse(this.provider, 'sent an event that is not an object.');
+  protected override event(json: JsonObject, _name: string | undefined, emit: EmitChatEvent): void {
     if (json.error !== undefined && json.error !== null) {
       throw errorFromObject(json, this.provider.id, this.provider.credential);
     }
-    return json;
-  }
-
-  #event(json: JsonObject, emit: EmitChatEvent): void {
     // A first chunk without a name and choices only tells what was filtered; the answer's name comes later.
     const anonymous = !json.id && listOf(json.choices).length === 0;
     if (!this.#started && !(anonymous && !json.usage)) {
@@ -212,18 +171,21 @@ export class ChatChunkReader implements ChatEventReader {
     emit({ type: 'part-end', choice: index });
   }
 
-  /** `[DONE]`, or the body's end where a vendor sends none. */
-  #complete(emit: EmitChatEvent): void {
-    if (this.#ended) return;
+  protected override done(emit: EmitChatEvent): void {
+    this.bodyEnded(emit);
+  }
+
+  protected override keepAlive(emit: EmitChatEvent): void {
+    if (this.#started) emit({ type: 'ping' });
+  }
+
+  /** Some vendors send no `[DONE]`. */
+  protected override bodyEnded(emit: EmitChatEvent): void {
     const choices = [...this.#choices.values()];
     if (choices.length === 0 || choices.some(({ finished }) => !finished)) {
-      throw new GatewayError(
-        'upstream_closed',
-        `Provider "${this.provider.id}" ended the stream before the answer was complete (no finish reason).`,
-        { provider: this.provider.id },
-      );
+      throw streamClosed(this.provider, 'no finish reason');
     }
-    this.#ended = true;
+    this.ended = true;
     emit({ type: 'end' });
   }
 }

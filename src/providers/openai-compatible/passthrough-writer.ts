@@ -1,6 +1,7 @@
 import type { OutputBytes } from '../../core/bytes.ts';
 import { isRecord } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
+import { formatEvent } from '../../core/sse.ts';
 import type { StreamObservation } from '../../core/stream/observation.ts';
 
 const DONE = 'data: [DONE]\n\n';
@@ -123,7 +124,7 @@ export class PassthroughWriter {
       choices: [],
       usage: raw,
     };
-    return `data: ${JSON.stringify(last)}\n\n`;
+    return formatEvent(undefined, JSON.stringify(last));
   }
 
   #learnIdentity(json: Readonly<Record<string, unknown>>): void {
@@ -149,10 +150,7 @@ export class PassthroughWriter {
     if (json.object === '') identity.object = JSON.stringify(this.#object ?? 'chat.completion.chunk');
     const isSettled = this.#created !== undefined && (this.#object !== undefined || json.object !== '');
     if (!this.#knownHead && isSettled) this.#learnHead(text, identity);
-    const edited = editMembers(text, { ...identity, ...edits });
-    // Line feeds stand between members where the upstream sent several lines of data; each line needs its name again.
-    const data = edited.includes('\n') ? edited.replaceAll('\n', '\ndata: ') : edited;
-    return `data: ${data}\n\n`;
+    return formatEvent(undefined, editMembers(text, { ...identity, ...edits }));
   }
 
   /** Remembers the text that opens every event, and what it becomes, so that later events need no search. */

@@ -1,22 +1,18 @@
-import { decodeLossyUtf8, OutputBytes, partOf, startsWithBytes } from '../../core/bytes.ts';
-import { asGatewayError, GatewayError } from '../../core/errors.ts';
-import type { ByteDecoder } from '../../core/inference.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { decodeLossyUtf8, encodeUtf8, partOf, startsWithBytes } from '../../core/bytes.ts';
+import type { GatewayError } from '../../core/errors.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
-import { OutputText } from '../../core/output-text.ts';
-import { parseBlock, SseFramer } from '../../core/sse.ts';
-import type { StreamObservation } from '../../core/stream/observation.ts';
-import { invalidResponse } from '../decode.ts';
+import { formatEvent, parseBlock } from '../../core/sse.ts';
+import { decodeEvent, decodeEventText, streamClosed } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
+import { SsePassthroughDecoder } from '../sse-passthrough.ts';
 import type { Target } from '../types.ts';
-import { decodeBlock, decodeData } from './block.ts';
 import { errorFromResponses } from './errors.ts';
 import { finishOf } from './output.ts';
-import { streamClosed } from './reader.ts';
+import { LAST_EVENT_MISSING } from './reader.ts';
 import { readResponsesUsage } from './usage.ts';
 
-const encoder = new TextEncoder();
-const EVENT = encoder.encode('event: ');
+const EVENT = encodeUtf8('event: ');
 const COLON = 58;
 const LF = 10;
 
@@ -35,42 +31,18 @@ const SEQUENCE_NUMBER = /"sequence_number"\s*:\s*(\d+)/g;
  * Hands on the event stream of a response to a client that speaks the same: events of the output as they came,
  * byte for byte; those with the whole response under the model's name as the client gave it.
  */
-export class ResponsesPassthroughDecoder implements ByteDecoder {
-  readonly #output = new OutputText();
-  readonly observed: StreamObservation = {
-    usage: undefined,
-    finishReason: undefined,
-    chunks: 0,
-    text: this.#output,
-  };
-  started = false;
-  finished = false;
-  failure: GatewayError | undefined;
-
-  readonly #framer = new SseFramer();
-  readonly #onBlock = (block: Uint8Array) => this.#block(block);
-  readonly #out = new OutputBytes();
-  /** For the number of an error event that the gateway adds. */
+export class ResponsesPassthroughDecoder extends SsePassthroughDecoder {
+  /** The last event, whose sequence number an error event of the gateway continues. */
   #last: Uint8Array | undefined;
-  /** The upstream's own error event, when it came after the answer had begun. */
+  /** The upstream's own error event, when it came after the response had begun. */
   #errorEvent: Uint8Array | undefined;
 
   constructor(
-    private readonly target: Target,
+    target: Target,
     private readonly model: string,
-    private readonly onResponse?: (response: Readonly<Record<string, unknown>>) => void,
-  ) {}
-
-  push(bytes: Uint8Array): Uint8Array | undefined {
-    return this.#run(() => this.#framer.push(bytes, this.#onBlock));
-  }
-
-  end(): Uint8Array | undefined {
-    return this.#run(() => {
-      const rest = this.#framer.end();
-      if (rest.length > 0) this.#block(rest);
-      if (!this.finished) throw streamClosed(this.target.provider);
-    });
+    private readonly onResponse?: (response: JsonObject) => void,
+  ) {
+    super(target.provider);
   }
 
   failureEvent(error: GatewayError): Uint8Array {
@@ -82,7 +54,7 @@ export class ResponsesPassthroughDecoder implements ByteDecoder {
       param: error.param,
       sequence_number: this.#nextNumber(),
     };
-    return encoder.encode(`event: error\ndata: ${JSON.stringify(event)}\n\n`);
+    return encodeUtf8(formatEvent('error', JSON.stringify(event)));
   }
 
   #nextNumber(): number {
@@ -92,25 +64,9 @@ export class ResponsesPassthroughDecoder implements ByteDecoder {
     return Math.max(-1, ...numbers.map((match) => Number(match[1]))) + 1;
   }
 
-  #run(step: () => void): Uint8Array | undefined {
-    if (this.finished || this.failure) return undefined;
-    try {
-      step();
-    } catch (error) {
-      this.failure =
-        error instanceof GatewayError
-          ? error
-          : error instanceof Error
-            ? invalidResponse(this.target.provider, `sent an unreadable stream: ${error.message}`)
-            : asGatewayError(error);
-    }
-    return this.#out.take();
-  }
-
-  #block(block: Uint8Array): void {
-    if (this.finished || this.failure) return;
+  protected override block(block: Uint8Array): void {
     if (block[0] === COLON) {
-      this.#out.add(block);
+      this.out.add(block);
       return;
     }
     const name = eventName(block);
@@ -118,7 +74,7 @@ export class ResponsesPassthroughDecoder implements ByteDecoder {
       this.#observeOutput(block, name);
       return;
     }
-    const text = decodeBlock(block, this.target.provider);
+    const text = decodeEventText(block, this.provider);
     if (name === undefined && !LIFECYCLE_DATA.test(text)) {
       const { data = '' } = parseBlock(text);
       if (data.trim() === '' || data.trim() === '[DONE]') return;
@@ -128,35 +84,38 @@ export class ResponsesPassthroughDecoder implements ByteDecoder {
     this.#lifecycle(block, text);
   }
 
+  protected override bodyEnded(): void {
+    throw streamClosed(this.provider, LAST_EVENT_MISSING);
+  }
+
   #observeOutput(block: Uint8Array, name: string): void {
     if (name.includes('.delta')) {
       this.observed.chunks += 1;
-      this.#output.add(deltaText(block));
+      this.text.add(deltaText(block));
     }
     this.started = true;
     this.#last = block;
-    this.#out.add(block);
+    this.out.add(block);
   }
 
   #lifecycle(block: Uint8Array, text: string): void {
-    const { provider } = this.target;
     const { event, data = '' } = parseBlock(text);
     if (data.trim() === '' || data.trim() === '[DONE]') return;
-    const json = decodeData(data, provider);
+    const json = decodeEvent(data, this.provider);
     const type = asString(json.type) ?? event ?? '';
     const response = isRecord(json.response) ? json.response : undefined;
     if (type === 'error' || type === 'response.failed' || type === 'response.cancelled') {
       const usage = readResponsesUsage(response?.usage);
       if (usage) this.observed.usage = usage;
       this.#errorEvent = this.#renamed(block, event, data, response);
-      throw errorFromResponses(json, provider);
+      throw errorFromResponses(json, this.provider);
     }
     if (!response || !LIFECYCLE.has(type)) {
       this.#observeOutput(block, type);
       return;
     }
     this.#last = block;
-    this.#out.add(this.#renamed(block, event, data, response));
+    this.out.add(this.#renamed(block, event, data, response));
     if (type !== 'response.completed' && type !== 'response.incomplete') return;
     const usage = readResponsesUsage(response.usage);
     if (usage) this.observed.usage = usage;
@@ -170,14 +129,13 @@ export class ResponsesPassthroughDecoder implements ByteDecoder {
     block: Uint8Array,
     event: string | undefined,
     data: string,
-    response: Readonly<Record<string, unknown>> | undefined,
+    response: JsonObject | undefined,
   ): Uint8Array {
     if (response?.model === undefined || response.model === this.model) {
       return block;
     }
     const edited = editNested(data, 'response', { model: JSON.stringify(this.model) });
-    const name = event === undefined ? '' : `event: ${event}\n`;
-    return encoder.encode(`${name}data: ${edited.replaceAll('\n', '\ndata: ')}\n\n`);
+    return encodeUtf8(formatEvent(event, edited));
   }
 }
 

@@ -1,56 +1,53 @@
-import type { ChatEvent, ChatEventReader, EmitChatEvent } from '../../core/chat/result.ts';
-import { GatewayError } from '../../core/errors.ts';
+import type { ChatEvent, EmitChatEvent } from '../../core/chat/result.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { EventTooLargeError, parseBlock, SseFramer } from '../../core/sse.ts';
-import { invalidResponse } from '../decode.ts';
+import { streamClosed } from '../decode.ts';
+import { SseChatReader } from '../sse-chat-reader.ts';
 import type { Target } from '../types.ts';
-import { decodeBlock, decodeData } from './block.ts';
 import { errorFromResponses } from './errors.ts';
 import { originOf } from './origin.ts';
 import { finishOf, identityOf } from './output.ts';
 import { OutputEvents } from './output-events.ts';
 import { readResponsesUsage } from './usage.ts';
 
-/** Without its last event, which says whether it is whole, an answer is not complete. */
-export function streamClosed(provider: Target['provider']): GatewayError {
-  return new GatewayError(
-    'upstream_closed',
-    `Provider "${provider.id}" ended the stream before the answer was complete (no response.completed event).`,
-    { provider: provider.id },
-  );
-}
+/** Only the last event says whether a response is complete. */
+export const LAST_EVENT_MISSING = 'no response.completed event';
 
 /** Reads the event stream of a response. */
-export class ResponsesReader implements ChatEventReader {
-  readonly #framer = new SseFramer();
+export class ResponsesReader extends SseChatReader {
   readonly #output: OutputEvents;
   #started = false;
-  #ended = false;
   #emit: EmitChatEvent = () => undefined;
 
-  constructor(private readonly target: Target) {
+  constructor(target: Target) {
+    super(target.provider);
     this.#output = new OutputEvents(originOf(target), (event) => this.#emitEvent(event));
   }
 
-  push(bytes: Uint8Array, emit: EmitChatEvent): void {
-    if (this.#ended) return;
+  override push(bytes: Uint8Array, emit: EmitChatEvent): void {
     this.#emit = emit;
-    try {
-      this.#framer.push(bytes, (block) => this.#block(block));
-    } catch (error) {
-      if (error instanceof EventTooLargeError) {
-        throw invalidResponse(this.target.provider, `sent ${error.message}.`);
-      }
-      throw error;
-    }
+    super.push(bytes, emit);
   }
 
-  end(emit: EmitChatEvent): void {
-    if (this.#ended) return;
+  override end(emit: EmitChatEvent): void {
     this.#emit = emit;
-    const rest = this.#framer.end();
-    if (rest.length > 0) this.#block(rest);
-    if (!this.#ended) throw streamClosed(this.target.provider);
+    super.end(emit);
+  }
+
+  protected override event(json: JsonObject, name: string | undefined): void {
+    const type = asString(json.type) ?? name ?? '';
+    if (type === 'error' || (json.error !== undefined && json.error !== null)) {
+      throw errorFromResponses(json, this.provider);
+    }
+    if (type.startsWith('response.')) this.#responseEvent(type.slice('response.'.length), json);
+    else this.keepAlive();
+  }
+
+  protected override keepAlive(): void {
+    if (this.#started) this.#emit({ type: 'ping' });
+  }
+
+  protected override bodyEnded(): void {
+    throw streamClosed(this.provider, LAST_EVENT_MISSING);
   }
 
   #emitEvent(event: ChatEvent): void {
@@ -64,28 +61,7 @@ export class ResponsesReader implements ChatEventReader {
     this.#emit({ type: 'start', ...identityOf(response) });
   }
 
-  #block(block: Uint8Array): void {
-    if (this.#ended) return;
-    const { provider } = this.target;
-    const { event, data } = parseBlock(decodeBlock(block, provider));
-    if (data === undefined || data.trim() === '') {
-      if (this.#started) this.#emit({ type: 'ping' });
-      return;
-    }
-    if (data.trim() === '[DONE]') return;
-    const json = decodeData(data, provider);
-    const type = asString(json.type) ?? event ?? '';
-    if (type === 'error' || (json.error !== undefined && json.error !== null)) {
-      throw errorFromResponses(json, provider);
-    }
-    if (!type.startsWith('response.')) {
-      if (this.#started) this.#emit({ type: 'ping' });
-      return;
-    }
-    this.#event(type.slice('response.'.length), json);
-  }
-
-  #event(type: string, json: JsonObject): void {
+  #responseEvent(type: string, json: JsonObject): void {
     const response = isRecord(json.response) ? json.response : {};
     switch (type) {
       case 'created':
@@ -95,7 +71,7 @@ export class ResponsesReader implements ChatEventReader {
         return;
       case 'failed':
       case 'cancelled':
-        throw errorFromResponses(json, this.target.provider);
+        throw errorFromResponses(json, this.provider);
       case 'completed':
       case 'incomplete':
         this.#complete({ status: type, ...response });
@@ -112,6 +88,6 @@ export class ResponsesReader implements ChatEventReader {
     if (usage) this.#emit({ type: 'usage', usage });
     this.#emit({ type: 'finish', choice: 0, finish: finishOf(response, this.#output.hasToolCalls) });
     this.#emit({ type: 'end' });
-    this.#ended = true;
+    this.ended = true;
   }
 }
