@@ -1,12 +1,32 @@
+import { createParser } from 'eventsource-parser';
+import { decodeLossyUtf8 } from '../core/bytes.ts';
 import type { ChatEventReader, EmitChatEvent } from '../core/chat/result.ts';
+import type { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { EventTooLargeError, parseBlock, SseFramer } from '../core/sse.ts';
-import { decodeEvent, decodeEventText, invalidResponse } from './decode.ts';
+import { MAX_EVENT_BYTES } from '../core/sse.ts';
+import { decodeEvent, invalidResponse } from './decode.ts';
 import type { Provider } from './types.ts';
 
-/** Reads a stream of server-sent events whose data are JSON objects; a format says what each of them means. */
+const REPLACEMENT = '\ufffd';
+
+/**
+ * Reads a stream of server-sent events whose data are JSON objects; a format says what each of them means. Passthrough
+ * decoders read blocks of bytes instead (`SseFramer`), since they forward them.
+ */
 export abstract class SseChatReader implements ChatEventReader {
-  readonly #framer = new SseFramer();
+  readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
+  readonly #parser = createParser({
+    maxBufferSize: MAX_EVENT_BYTES,
+    onEvent: ({ event, data }) => this.#read(event, data.trim()),
+    onComment: () => {
+      if (!this.ended) this.keepAlive(this.#emit);
+    },
+    onError: ({ type, message }) => {
+      // The other errors are unknown fields, which the standard ignores.
+      if (type === 'max-buffer-size-exceeded') throw this.#unreadable(message);
+    },
+  });
+  #emit: EmitChatEvent = () => undefined;
   /** The response is complete: later events are ignored. */
   protected ended = false;
 
@@ -14,18 +34,25 @@ export abstract class SseChatReader implements ChatEventReader {
 
   push(bytes: Uint8Array, emit: EmitChatEvent): void {
     if (this.ended) return;
+    this.#emit = emit;
+    let text: string;
     try {
-      this.#framer.push(bytes, (block) => this.#block(block, emit));
-    } catch (error) {
-      if (!(error instanceof EventTooLargeError)) throw error;
-      throw invalidResponse(this.provider, `sent an unreadable stream: ${error.message}.`);
+      text = this.#utf8.decode(bytes, { stream: true });
+    } catch {
+      // Events before the malformed bytes are good.
+      const [valid = ''] = decodeLossyUtf8(bytes).split(REPLACEMENT, 1);
+      this.#parser.feed(valid);
+      if (this.ended) return;
+      throw this.#unreadable('bytes that are not UTF-8');
     }
+    this.#parser.feed(text);
   }
 
   end(emit: EmitChatEvent): void {
     if (this.ended) return;
-    const rest = this.#framer.end();
-    if (rest.length > 0) this.#block(rest, emit);
+    this.#emit = emit;
+    // Some vendors end their streams without the last empty line.
+    this.#parser.feed('\n\n');
     if (!this.ended) this.bodyEnded(emit);
   }
 
@@ -40,17 +67,23 @@ export abstract class SseChatReader implements ChatEventReader {
   protected abstract bodyEnded(emit: EmitChatEvent): void;
 
   /** `data: [DONE]`, the last event of OpenAI's format, which some proxies add to others. */
-  protected done(_emit: EmitChatEvent): void {}
+  protected done(_emit: EmitChatEvent): void {
+    // Most formats end in another way.
+  }
 
-  /** A comment or an event without data: the upstream is alive. */
-  protected keepAlive(_emit: EmitChatEvent): void {}
+  /** A comment or an event with empty data: the upstream is alive. */
+  protected keepAlive(_emit: EmitChatEvent): void {
+    // Most formats have events of their own for this.
+  }
 
-  #block(block: Uint8Array, emit: EmitChatEvent): void {
+  #read(name: string | undefined, data: string): void {
     if (this.ended) return;
-    const { event, data } = parseBlock(decodeEventText(block, this.provider));
-    const text = data?.trim() ?? '';
-    if (text === '') this.keepAlive(emit);
-    else if (text === '[DONE]') this.done(emit);
-    else this.event(decodeEvent(text, this.provider), event, emit);
+    if (data === '') this.keepAlive(this.#emit);
+    else if (data === '[DONE]') this.done(this.#emit);
+    else this.event(decodeEvent(data, this.provider), name, this.#emit);
+  }
+
+  #unreadable(reason: string): GatewayError {
+    return invalidResponse(this.provider, `sent an unreadable stream: ${reason}.`);
   }
 }
