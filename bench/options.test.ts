@@ -17,7 +17,7 @@ function refused(...args: string[]): string {
 test('defaults', () => {
   expect(parsed()).toMatchObject({
     quick: false,
-    scenarios: ['non-streaming', 'streaming', 'memory'],
+    scenarios: ['non-streaming', 'streaming', 'memory', 'startup'],
     subjects: undefined,
     rounds: 5,
     memoryRounds: 3,
@@ -39,7 +39,7 @@ test('--quick is shorter, and other options still apply', () => {
 test('--only, and the long scenarios', () => {
   expect(parsed('--only', 'memory, streaming').scenarios).toEqual(['streaming', 'memory']);
   expect(parsed('--memory-requests', '5000', '--aborts', '10')).toMatchObject({
-    scenarios: ['non-streaming', 'streaming', 'memory', 'requests', 'aborts'],
+    scenarios: ['non-streaming', 'streaming', 'memory', 'startup', 'requests', 'aborts'],
     memoryRequests: 5000,
     aborts: 10,
   });

@@ -1,6 +1,13 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 
-export const scenarioNames = ['non-streaming', 'streaming', 'memory', 'requests', 'aborts'] as const;
+export const scenarioNames = [
+  'non-streaming',
+  'streaming',
+  'memory',
+  'startup',
+  'requests',
+  'aborts',
+] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 /** A gateway that runs already, somewhere, in front of this bench's mock upstream. */
@@ -209,7 +216,7 @@ function complete(flags: Flags): BenchOptions {
     ...(flags.aborts > 0 ? (['aborts'] as const) : []),
   ];
   // A scenario that is asked for by name gets its usual size.
-  const asked = flags.only ?? ['non-streaming', 'streaming', 'memory', ...extra];
+  const asked = flags.only ?? ['non-streaming', 'streaming', 'memory', 'startup', ...extra];
   return {
     quick,
     scenarios: scenarioNames.filter((name) => asked.includes(name)),

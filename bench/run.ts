@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Children, openFilesLimit } from './harness/children.ts';
 import { LoadClient } from './harness/load-client.ts';
 import { describeMachine, type Machine, versionOf, weirVersion } from './harness/machine.ts';
-import { usageReader } from './harness/process-stats.ts';
+import { descendantReader, usageReader } from './harness/process-stats.ts';
 import { autocannonTool, autocannonVersion, type SaturateTool, wrkTool } from './harness/saturate.ts';
 import type { SubjectContext } from './harness/subject.ts';
 import { direct, subjectSpecs } from './harness/subjects.ts';
@@ -15,6 +15,7 @@ import type { Bench } from './scenarios/bench.ts';
 import { manyAborts, manyRequests } from './scenarios/endurance.ts';
 import { memory } from './scenarios/memory.ts';
 import { nonStreaming } from './scenarios/non-streaming.ts';
+import { startup } from './scenarios/startup.ts';
 import { streaming } from './scenarios/streaming.ts';
 import { type UpstreamStats, upstreamStats } from './upstream/server.ts';
 
@@ -40,6 +41,7 @@ const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<void>>>
   'non-streaming': nonStreaming,
   streaming,
   memory,
+  startup,
   requests: manyRequests,
   aborts: manyAborts,
 };
@@ -126,6 +128,8 @@ async function measure(
     load,
     saturate,
     readUsage: usageReader(process.platform),
+    innermostDescendant: descendantReader(process.platform),
+    context: subjectContext,
     measurements,
     maxStreams: Math.floor((fileLimit - SPARE_FILES) / 2),
     upstreamStats: () => readUpstreamStats(upstream.port),

@@ -1,5 +1,15 @@
 import { expect, test } from 'bun:test';
-import { parseKib, parseProcStat, parsePs, parsePsTime, processTree, usageReader } from './process-stats.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  descendantReader,
+  parseKib,
+  parseProcStat,
+  parsePs,
+  parsePsTime,
+  processTree,
+  usageReader,
+} from './process-stats.ts';
 
 test('parseProcStat survives any command name', () => {
   const rest = 'S 17 1 1 0 -1 4194304 500 0 0 0 250 50 1 2 20 0 4 0 100 1000 200';
@@ -47,4 +57,19 @@ test('usage of this very process', () => {
   expect(read(process.pid)?.rssKib).toBeGreaterThan(1000);
   expect(read(process.pid)?.cpuSeconds).toBeGreaterThanOrEqual(0);
   expect(read(2 ** 30)).toBeUndefined();
+});
+
+test('the innermost descendant is what a launcher has started, or the process itself', async () => {
+  const innermost = descendantReader(process.platform);
+  const launcher = spawn('sh', ['-c', 'sleep 30 & echo $!; wait'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [line] = await once(launcher.stdout, 'data');
+  const started = Number(String(line));
+  try {
+    expect(innermost(launcher.pid ?? 0)).toBe(started);
+    expect(innermost(started)).toBe(started);
+  } finally {
+    process.kill(started);
+    await once(launcher, 'exit');
+  }
+  expect(innermost(2 ** 30)).toBeUndefined();
 });

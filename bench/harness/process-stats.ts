@@ -94,22 +94,28 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-function linuxUsage(pid: number, ticksPerSecond: number, withPss: boolean): ProcessUsage | undefined {
+/** All processes of a Linux system, by id. */
+function linuxProcesses(): Map<number, ProcessStat> {
   const stats = new Map<number, ProcessStat>();
-  const parents = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const text = readIfThere(`/proc/${name}/stat`);
-    if (text === undefined) continue;
-    const stat = parseProcStat(text);
-    stats.set(Number(name), stat);
-    parents.set(Number(name), stat.ppid);
+    if (text !== undefined) stats.set(Number(name), parseProcStat(text));
   }
+  return stats;
+}
+
+function parentsOf(processes: Iterable<readonly [number, { readonly ppid: number }]>): Map<number, number> {
+  return new Map(Array.from(processes, ([pid, { ppid }]) => [pid, ppid]));
+}
+
+function linuxUsage(pid: number, ticksPerSecond: number, withPss: boolean): ProcessUsage | undefined {
+  const stats = linuxProcesses();
   if (!stats.has(pid)) return undefined;
   let ticks = 0;
   let rssKib = 0;
   let pssKib: number | undefined = withPss ? 0 : undefined;
-  for (const member of processTree(pid, parents)) {
+  for (const member of processTree(pid, parentsOf(stats))) {
     ticks += stats.get(member)?.ticks ?? 0;
     rssKib += parseKib(readIfThere(`/proc/${member}/status`) ?? '', 'VmRSS') ?? 0;
     if (pssKib === undefined) continue;
@@ -119,17 +125,32 @@ function linuxUsage(pid: number, ticksPerSecond: number, withPss: boolean): Proc
   return { cpuSeconds: ticks / ticksPerSecond, rssKib, pssKib };
 }
 
-function psUsage(pid: number): ProcessUsage | undefined {
+function psRows(): Map<number, PsRow> {
   const done = spawnSync('ps', ['-axo', 'pid=,ppid=,rss=,time='], { encoding: 'utf8' });
   if (done.status !== 0) throw new Error(`ps failed: ${done.error?.message ?? done.stderr}`);
-  const rows = new Map(parsePs(done.stdout).map((row) => [row.pid, row]));
+  return new Map(parsePs(done.stdout).map((row) => [row.pid, row]));
+}
+
+function psUsage(pid: number): ProcessUsage | undefined {
+  const rows = psRows();
   if (!rows.has(pid)) return undefined;
-  const tree = processTree(pid, new Map([...rows.values()].map((row) => [row.pid, row.ppid])));
-  const members = tree.flatMap((member) => rows.get(member) ?? []);
+  const members = processTree(pid, parentsOf(rows)).flatMap((member) => rows.get(member) ?? []);
   return {
     cpuSeconds: members.reduce((sum, row) => sum + row.cpuSeconds, 0),
     rssKib: members.reduce((sum, row) => sum + row.rssKib, 0),
     pssKib: undefined,
+  };
+}
+
+/**
+ * Finds the innermost descendant of a process: what a launcher has started, or has become.
+ * @returns the process itself when it has none; undefined when there is no such process
+ */
+export function descendantReader(platform: NodeJS.Platform): (pid: number) => number | undefined {
+  const read = platform === 'linux' ? linuxProcesses : psRows;
+  return (pid) => {
+    const processes = read();
+    return processes.has(pid) ? processTree(pid, parentsOf(processes)).at(-1) : undefined;
   };
 }
 

@@ -72,6 +72,14 @@ export function metrics(open: readonly number[]): Metric[] {
       ['left_connections', 'upstream connections left after that', '', 0],
     ),
     ...of(
+      'startup',
+      ['first_response_ms', 'start to first response', 'ms', 0],
+      ['first_chat_ms', 'start to first chat completion', 'ms', 0],
+      ['cpu_ms', 'CPU to first response, launcher included', 'ms', 0],
+      ['rss_kib', 'RSS of the runtime process then', 'KiB', 0],
+      ['chat_rss_kib', 'RSS after the first chat completion', 'KiB', 0],
+    ),
+    ...of(
       'requests',
       ['early_rss_kib', 'RSS in the first third', 'KiB', 0],
       ['late_rss_kib', 'RSS in the last third', 'KiB', 0],

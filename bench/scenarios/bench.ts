@@ -1,7 +1,7 @@
 import type { LoadClient } from '../harness/load-client.ts';
 import type { ProcessUsage, ReadUsage } from '../harness/process-stats.ts';
 import type { SaturateTool } from '../harness/saturate.ts';
-import type { Subject, SubjectSpec } from '../harness/subject.ts';
+import type { Subject, SubjectContext, SubjectSpec } from '../harness/subject.ts';
 import { results } from '../load/protocol.ts';
 import type { BenchOptions } from '../options.ts';
 import type { Measurements } from '../report/series.ts';
@@ -16,6 +16,10 @@ export interface Bench {
   readonly load: LoadClient;
   readonly saturate: SaturateTool;
   readonly readUsage: ReadUsage;
+  /** What a launcher has started, or has become. */
+  innermostDescendant(pid: number): number | undefined;
+  /** For scenarios that start processes of their own. */
+  readonly context: SubjectContext;
   readonly measurements: Measurements;
   /** Most streams that the limit on open files allows. */
   readonly maxStreams: number;
