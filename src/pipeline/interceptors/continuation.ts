@@ -33,7 +33,7 @@ const CONTINUATION_PROMPT =
 const encoder = new TextEncoder();
 
 /** Continues a stream of text on another target when its own breaks, so that the client reads one response. */
-export const continuation = defineInterceptor({
+export const interceptor = defineInterceptor({
   name: 'continuation',
   create: (_, { routes }): Interceptor | undefined =>
     routes.some(({ continueStreams }) => continueStreams) ? new ContinuationInterceptor() : undefined,

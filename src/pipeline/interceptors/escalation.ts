@@ -15,7 +15,7 @@ import {
 import { responseFault } from './response-fault.ts';
 
 /** Asks a stronger model when the response of the first one is not good enough. */
-export const escalation = defineInterceptor({
+export const interceptor = defineInterceptor({
   name: 'escalation',
   create: (_, { routes, router }): Interceptor | undefined =>
     routes.some((route) => route.escalation) ? new EscalationInterceptor(router) : undefined,

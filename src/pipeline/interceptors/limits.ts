@@ -6,7 +6,7 @@ import { type CallScope, defineInterceptor, type InferenceCall, type Interceptor
 /**
  * Reserves what a request may use from all limits that concern it, before it goes anywhere. Settlement returns the rest.
  */
-export const limits = defineInterceptor({
+export const interceptor = defineInterceptor({
   name: 'limits',
   create(_, { limiter, prices }): Interceptor | undefined {
     if (!limiter) return undefined;

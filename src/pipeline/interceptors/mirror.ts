@@ -10,7 +10,7 @@ import type { Outcome, RequestContext } from '../request-context.ts';
 const MAX_COPIES = 100;
 
 /** Sends copies of requests to another model, and compares the two. */
-export const mirror = defineInterceptor({
+export const interceptor = defineInterceptor({
   name: 'mirror',
   create: (_, services): Interceptor | undefined =>
     services.routes.some(({ experiments }) => experiments?.mirror)

@@ -14,7 +14,7 @@ const config = z
  * Tells clients where the time until the first event went. Browsers show the header in their network panel.
  * @see https://www.w3.org/TR/server-timing/
  */
-export const serverTiming = defineInterceptor({
+export const interceptor = defineInterceptor({
   name: 'server_timing',
   config,
   create: (settings, { clock }): Interceptor | undefined =>

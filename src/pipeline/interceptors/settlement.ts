@@ -4,7 +4,7 @@ import { defineInterceptor, type Interceptor } from '../interceptor.ts';
  * Settles a request when it has completed: stores what each attempt used and cost, and returns to the limits what was reserved
  * beyond that.
  */
-export const settlement = defineInterceptor({
+export const interceptor = defineInterceptor({
   name: 'settlement',
   create(_, { meter }): Interceptor | undefined {
     if (!meter) return undefined;

@@ -13,7 +13,7 @@ const config = z
   );
 
 /** Instructions of the operator to a model, for every caller. */
-export const systemPromptPrefix = defineInterceptor({
+export const interceptor = defineInterceptor({
   name: 'system_prompt_prefix',
   config,
   create(settings): Interceptor | undefined {
