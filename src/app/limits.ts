@@ -81,7 +81,6 @@ async function sharedStore(
       }),
     events,
   });
-  events.emit('limit_store.opened', {});
   await store.heartbeat();
   return store;
 }

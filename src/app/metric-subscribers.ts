@@ -10,7 +10,6 @@ export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
       if (refused) metrics.rateLimited.labels(scope).inc();
       else metrics.limitsPassed.labels(scope, mode).inc();
     },
-    'limit_store.opened': () => metrics.limitStoreLost.labels().set(0),
     'limit_store.lost': () => metrics.limitStoreLost.labels().set(1),
     'limit_store.restored': () => metrics.limitStoreLost.labels().set(0),
     'limit_store.reservations_expired': ({ count }) => metrics.reservationsLost.labels().inc(count),

@@ -90,7 +90,6 @@ const PROCESS_CONTRACTS = {
     mode: z.enum(LIMIT_MODES),
     refused: z.boolean(),
   }),
-  'limit_store.opened': event('The shared rate-limit store is in use.', {}),
   'limit_store.connection_failed': event('One connection attempt to the rate-limit store failed.', { error }),
   'limit_store.lost': event('The shared rate-limit store is unreachable.', { error }),
   'limit_store.restored': event('The shared rate-limit store is reachable again.', {}),
