@@ -36,6 +36,24 @@ test.each(pages)('every link of %s leads to a file and heading of the checkout',
   expect(broken).toEqual([]);
 });
 
+test('every path of the checkout that a page names exists', () => {
+  // Decision records also name files of their time.
+  const current = pages.filter((path) => !path.startsWith('docs/decisions/'));
+  const missing = current.flatMap((path) =>
+    [...read(path).matchAll(/`((?:src|test|bench|scripts|docs|bin)\/[\w./-]+)`/g)]
+      .map(([, named]) => named)
+      .filter((named) => !existsSync(join(root, named)))
+      .map((named) => `${path}: ${named}`),
+  );
+  expect(missing).toEqual([]);
+});
+
+test('every folder of src has a README.md', () => {
+  const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((one) => one.isDirectory());
+  const lacking = folders.map(({ name }) => name).filter((name) => !pages.includes(`src/${name}/README.md`));
+  expect(lacking).toEqual([]);
+});
+
 test('docs/decisions/README.md lists every record once', () => {
   const records = readdirSync(join(root, 'docs/decisions')).filter((name) => /^\d{4}-/.test(name));
   const listed = [...read('docs/decisions/README.md').matchAll(/\]\((\d{4}-[^)]+)\)/g)].map(
