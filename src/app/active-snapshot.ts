@@ -7,7 +7,7 @@ export interface ServingSnapshot extends GatewaySnapshot {
   readonly chain: Next;
 }
 
-/** The configuration in force and the snapshot built from it: the one thing that a reload replaces. */
+/** The active configuration and the snapshot built from it. A reload replaces both. */
 export class ActiveSnapshot {
   #config: Config;
   #snapshot: ServingSnapshot | undefined;

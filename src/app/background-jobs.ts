@@ -23,7 +23,7 @@ export function backgroundJobs({ stores, usage, responses, engines, monitor }: J
     {
       name: 'refresh API keys',
       everyMs: 500,
-      impact: 'the last known keys stay in force',
+      impact: 'the last known keys stay valid',
       run: () => stores.access.refresh(),
     },
     {

@@ -14,7 +14,7 @@ export interface GaugeSources {
   readonly clock: Clock;
 }
 
-/** Sets the gauges that are not kept up to date but read when the metrics are. */
+/** Sets the gauges whose values are read at each scrape. */
 export function readGauges(metrics: Metrics, sources: GaugeSources): void {
   metrics.usagePending.labels().set(sources.journal.pending);
   readTargets(metrics, sources);

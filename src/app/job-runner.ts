@@ -1,12 +1,12 @@
 import type { EventSink } from '../events/event-bus.ts';
 
-/** Work that is repeated beside the requests. */
+/** A periodic job. */
 export interface Job {
   /** In the log, for example `refresh API keys`. */
   readonly name: string;
   /** Milliseconds from one start to the next. A run that takes longer overlaps the next one. */
   readonly everyMs: number;
-  /** What a failure means until a later run succeeds; for the log. */
+  /** The effect of a failure until a later run succeeds; for the log. */
   readonly impact: string;
   /** May return a promise. */
   run(): unknown;

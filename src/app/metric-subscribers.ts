@@ -1,7 +1,7 @@
 import type { EventBus } from '../events/event-bus.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
-/** Counts events. What every request counts is not here: it updates its metrics directly, without an event. */
+/** Counts events. Metrics of every request are updated directly, without an event. */
 export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
   events.subscribe('metrics', {
     'config.reloaded': () => metrics.configReloads.labels('applied').inc(),

@@ -19,7 +19,7 @@ export interface RouteParts {
   readonly tokenizer: Tokenizer;
   readonly metrics: Metrics;
   readonly version: string;
-  /** The configuration in force. */
+  /** The active configuration. */
   readonly config: () => Config;
 }
 

@@ -83,7 +83,7 @@ async function loadCertificate({ config }: Gateway, logger: Logger): Promise<Cer
         onReloaded: ({ subject, validTo }) =>
           logger.info({ subject, expires: validTo.toISOString() }, 'TLS certificate reloaded'),
         onRejected: ({ message }) =>
-          logger.error(`TLS certificate not reloaded; the current one stays in force. ${message}`),
+          logger.error(`TLS certificate not reloaded; the current one stays active. ${message}`),
       }),
   };
 }

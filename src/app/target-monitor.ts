@@ -17,7 +17,7 @@ export interface TargetMonitorOptions {
   readonly checkEveryMs: number;
 }
 
-/** Checks providers and targets beside the requests: health, load, outliers and model lists. */
+/** Checks providers and targets periodically: health, load, outliers and model lists. */
 export class TargetMonitor {
   readonly #health: HealthChecks;
   #healthCheckedAt = Number.NEGATIVE_INFINITY;

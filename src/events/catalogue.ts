@@ -44,12 +44,12 @@ const error = z.unknown();
  * docs/events.md lists them (`npm run docs`).
  */
 const PROCESS_CONTRACTS = {
-  'config.reloaded': event('A changed configuration is in force.', {
+  'config.reloaded': event('A changed configuration is active.', {
     file: text,
     restart_keys: z.array(text).describe('changed keys that take effect only after a restart'),
     warnings: z.array(text),
   }),
-  'config.rejected': event('A changed configuration is not valid; the last one stays in force.', { error }),
+  'config.rejected': event('A changed configuration is not valid; the last one stays active.', { error }),
   'job.failed': event('A background job failed. Emitted once for each run of failures.', {
     job: text,
     impact: text.describe('the state of the gateway until the job succeeds'),

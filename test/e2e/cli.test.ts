@@ -138,6 +138,7 @@ describe('config', () => {
         'routing',
         'server',
         'storage',
+        'upstream',
       ].sort(),
     );
     for (const { description } of Object.values(schema.properties)) expect(description).toBeString();
