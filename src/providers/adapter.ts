@@ -29,7 +29,7 @@ export interface AdapterParts
     'kind' | 'authorize' | 'mapError' | 'streamMediaType' | 'buildModelsRequest' | 'parseModels'
   > {
   readonly chat?: ChatFormat;
-  /** How a body is handed on, for clients whose dialect is the target's. */
+  /** How a body is forwarded, for clients whose dialect is the target's. */
   readonly passthrough?: (wire: string, target: Target) => PassthroughFormat | undefined;
   readonly embeddings?: EmbeddingFormat;
   readonly embeddingPassthrough?: EmbeddingPassthrough;
@@ -68,7 +68,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     }
   };
 
-  // Made once for each provider, and frozen to say that they are shared: whoever adds to them can remember the result.
+  // Created once for each provider and frozen, because they are shared: code that adds to them may cache the result.
   const headersFor = (accept: string) => {
     const known = new WeakMap<Provider, UpstreamRequest['headers']>();
     return (provider: Provider) => {

@@ -2,8 +2,8 @@ import { decodeLossyUtf8 } from '../core/bytes.ts';
 import { asString, isRecord } from '../core/json.ts';
 
 /**
- * The words that one event of a stream adds, in Anthropic's form or in that of OpenAI's responses. Only for counting: what
- * can't be read counts as nothing, and is handed on all the same.
+ * The text that one event of a stream adds, in Anthropic's form or in that of OpenAI's responses. Only for counting: an
+ * unreadable event counts as empty, and is forwarded nevertheless.
  */
 export function deltaText(block: Uint8Array): string | undefined {
   const text = decodeLossyUtf8(block);

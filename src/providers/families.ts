@@ -30,7 +30,7 @@ export interface Family {
   readonly settings?: readonly string[];
   /** Keys that it can't do without. */
   readonly required?: readonly string[];
-  /** Where it is when nobody says so; depends on settings at some. */
+  /** The default base URL; some families derive it from other settings. */
   readonly baseUrl?: (config: Partial<ProviderConfig>) => string | undefined;
   /**
    * Creates the adapter of a provider. A format that many gateways never use is imported here, with its first provider.

@@ -35,7 +35,7 @@ export interface ChatFormat {
   needsInline?(part: ImagePart | AudioPart | FilePart, target: Target): boolean;
 }
 
-/** Hands on bodies in the dialect that client and provider share, changing only what must be. */
+/** Forwards bodies in the dialect that client and provider share, with the necessary changes only. */
 export interface PassthroughFormat {
   build(call: ChatCall, target: Target, context: AttemptContext): FormattedRequest;
   parse(response: BufferedResponse, call: ChatCall, target: Target, context: AttemptContext): ForwardedBody;
@@ -50,7 +50,7 @@ export interface EmbeddingFormat {
   parse(response: BufferedResponse, target: Target, request: EmbeddingRequest): EmbeddingResult;
 }
 
-/** Hands on embedding requests and answers in OpenAI's format, for upstreams that speak it. */
+/** Forwards embedding requests and responses in OpenAI's format, for upstreams that use it. */
 export interface EmbeddingPassthrough {
   build(call: EmbeddingCall, target: Target): FormattedRequest;
   parse(response: BufferedResponse, call: EmbeddingCall, target: Target): ForwardedBody;

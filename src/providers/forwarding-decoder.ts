@@ -7,7 +7,7 @@ import type { StreamObservation } from '../core/stream/observation.ts';
 
 type Emit = (frame: Frame) => void;
 
-/** The frames of a forwarded stream that nobody decodes. */
+/** The frames of a forwarded stream that is not decoded. */
 export class ForwardingDecoder implements StreamDecoder {
   constructor(private readonly bytes: ByteDecoder) {}
 

@@ -17,7 +17,7 @@ export interface ModelFamily {
   readonly efforts?: readonly ReasoningEffort[];
   /** How much it may think, in tokens, where that is a number. */
   readonly thinkingBudget?: { readonly min: number; readonly max: number; readonly canDisable: boolean };
-  /** It decides by itself how much to think; a budget is refused or ignored. */
+  /** The model decides how much to reason; a budget is rejected or ignored. */
   readonly adaptiveThinking?: boolean;
   /** Thinking is a level instead of a budget. */
   readonly thinkingLevels?: readonly ReasoningEffort[];

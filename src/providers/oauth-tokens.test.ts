@@ -21,7 +21,7 @@ function endpoint() {
   const state = { asked: 0 };
   const take = () => {
     const next = waiting.shift();
-    if (!next) throw new Error('nobody asked for a token');
+    if (!next) throw new Error('no token was requested');
     return next;
   };
   return {

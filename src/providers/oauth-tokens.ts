@@ -25,7 +25,7 @@ const LAST_SECONDS_MS = 10_000;
 /** Pause between renewals that fail while the old token is still good. */
 const RENEWAL_PAUSE_MS = 10_000;
 
-/** Keeps a token for as long as it is good, and fetches each new one once, whoever asks meanwhile. */
+/** Caches a token while it is valid, and fetches each new one once for all concurrent callers. */
 export class CachedTokenSource implements TokenSource {
   #value = '';
   #refreshAt = Number.NEGATIVE_INFINITY;

@@ -207,7 +207,7 @@ function byKeyAndUrl(
 
 export interface EngineCandidate {
   readonly config: ProviderConfig;
-  /** What the engine writes as the owner of its models; whoever writes something else is something else. */
+  /** The owner that this engine writes in its model list; another owner means another engine. */
   readonly ownedBy: string | undefined;
   readonly port: number;
 }

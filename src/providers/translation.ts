@@ -158,7 +158,7 @@ class TranslatingDecoder implements StreamDecoder {
 
 type MediaPart = Parameters<NonNullable<ChatFormat['needsInline']>>[0];
 
-/** URLs of the media that this target can't fetch by itself. */
+/** URLs of the media that this target cannot download. */
 export function mediaUrls(format: ChatFormat, request: ChatRequest, target: Target): string[] {
   const urls = new Set<string>();
   const look = (part: { readonly type: string }) => {

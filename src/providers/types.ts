@@ -20,7 +20,7 @@ export interface VendorProfile {
   readonly streamUsage: 'on-request' | 'always';
   /** Embeddings come as lists of numbers only; a client that asks for base64 gets them converted. */
   readonly floatEmbeddingsOnly?: boolean;
-  /** Names that are this vendor's without asking it, for when its model list can't be had. */
+  /** Names of this vendor's models, for use when its model list is unavailable. */
   readonly modelPattern?: RegExp;
   /** Serving engines: where one is looked for on this machine, and how its model list gives it away. */
   readonly localEngine?: { readonly port: number; readonly ownedBy?: string };
@@ -34,7 +34,7 @@ export interface VendorProfile {
   readonly cacheControl?: boolean;
   /** How it wants the reasoning of earlier turns back, where it wants it. */
   readonly replaysReasoning?: 'reasoning_content' | 'reasoning_details';
-  /** How it is told to think: OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, or a `thinking` switch. */
+  /** How reasoning is requested: OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, or a `thinking` switch. */
   readonly reasoningStyle?: 'effort' | 'object' | 'switch';
   /** Sound and documents are plain texts in content parts (Mistral's form), not objects. */
   readonly plainMedia?: boolean;
@@ -53,8 +53,8 @@ export interface VendorProfile {
   /** What the kept data on prices and on models call this vendor. */
   readonly dataNames?: { readonly prices?: string; readonly models?: string };
   /**
-   * Where the server says that it is well, and what it has to do: paths on its host, or without a slash at the
-   * beginning behind its base URL. Vendors that are billed by the request have none.
+   * Paths of the server's health and load: on its host, or without a leading slash below its base URL. Vendors that
+   * charge per request have none.
    */
   readonly healthPath?: string;
   readonly loadPath?: string;
@@ -120,20 +120,20 @@ export interface BufferedResponse {
   readonly body: Uint8Array;
 }
 
-/** A file that the gateway has fetched for a provider that does not fetch by itself. */
+/** A file that the gateway has downloaded for a provider that does not download. */
 export interface InlineMedia {
   readonly mediaType: string;
   /** Base64. */
   readonly data: string;
 }
 
-/** What an adapter may know of the attempt beside the request itself. */
+/** What an adapter may know of the attempt in addition to the request. */
 export interface AttemptContext {
   /** For ids that the upstream does not give: letters, digits and underscores. */
   readonly requestId: string;
   /** Unix time, where the upstream gives none. */
   readonly createdSeconds: number;
-  /** Takes note of what the target can't be told; only while the request is built. */
+  /** Records a parameter that the target does not support; only while the request is built. */
   readonly warn: Warn;
   /** By URL: what `mediaToInline` asked for. */
   readonly media: ReadonlyMap<string, InlineMedia>;

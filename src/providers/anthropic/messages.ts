@@ -16,8 +16,8 @@ interface Turn {
 }
 
 /**
- * The conversation as turns that alternate, with what leads as the system prompt. Later system messages have no place
- * of their own: they are told in the user's turn.
+ * The conversation as alternating turns, with leading system messages as the system prompt. Later system messages become
+ * part of the user's turn, because the format has no other position for them.
  */
 export function wireConversation(request: ChatRequest, warn: Warn): WireConversation {
   checkConversation(request);
@@ -33,7 +33,7 @@ export function wireConversation(request: ChatRequest, warn: Warn): WireConversa
         warn({
           kind: 'changed',
           param: path,
-          message: 'A system message in mid-conversation was told in a user turn.',
+          message: 'A system message within the conversation was moved into a user turn.',
         });
         append(turns, 'user', blocks);
       }

@@ -14,7 +14,7 @@ import { readMessageUsage } from './usage.ts';
 /** Nearly all events are these; only their words are of interest here, for counting. */
 const DELTA = encodeUtf8('event: content_block_delta\n');
 
-/** Hands on Messages: only the model's name is changed, there and back. */
+/** Forwards Messages unchanged except for the model's name, in both directions. */
 export const anthropicPassthrough: PassthroughFormat = {
   build(call, { provider, model }) {
     const body =

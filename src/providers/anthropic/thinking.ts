@@ -3,7 +3,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
 
-/** How much the model is told to think. */
+/** The reasoning settings that the model receives. */
 export interface Thinking {
   /** The `thinking` member. */
   readonly wire: JsonObject | undefined;
@@ -41,7 +41,7 @@ export function thinkingOf(
       warn({
         kind: 'changed',
         param: 'thinking.budget_tokens',
-        message: `This model has no budget for thinking; it was told the effort "${effort}".`,
+        message: `This model has no token budget for reasoning; the effort "${effort}" was sent instead.`,
       });
     }
     // An effort alone says how hard to work, not whether to think aloud; so thinking goes with it, as elsewhere.
@@ -82,7 +82,7 @@ function effortFor(
     warn({
       kind: 'changed',
       param: 'reasoning_effort',
-      message: `Reasoning was asked for as "${asked}"; this model was told "${nearest}".`,
+      message: `The reasoning effort "${asked}" was changed to "${nearest}" for this model.`,
     });
   }
   return nearest;

@@ -64,7 +64,7 @@ class ConversationWriter {
           this.warn({
             kind: 'changed',
             param: path,
-            message: 'A system message in mid-conversation was told in a user turn.',
+            message: 'A system message within the conversation was moved into a user turn.',
           });
           add(turns, 'user', blocks);
         }
@@ -202,7 +202,7 @@ function add(
   else turns.push({ role, content: [...blocks] });
 }
 
-/** Documents are refused where no text stands beside them. */
+/** Documents are rejected without text in the same message. */
 function ensureTextWithDocuments({ role, content }: { role: string; content: JsonObject[] }): JsonObject {
   const needsText = content.some((block) => 'document' in block) && !content.some((block) => 'text' in block);
   return { role, content: needsText ? [...content, { text: 'See the document.' }] : content };

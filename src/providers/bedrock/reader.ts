@@ -36,7 +36,7 @@ export class ConverseEventReader implements ChatEventReader {
 
   end(emit: EmitChatEvent): void {
     if (this.#ended) return;
-    // Usage comes after the answer; without it the answer is whole all the same.
+    // Usage comes after the response; without it the response is complete nevertheless.
     if (this.#stopped && !this.#framer.incomplete) this.#finish(emit);
     else {
       throw streamClosed(this.provider);

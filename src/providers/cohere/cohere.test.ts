@@ -82,7 +82,7 @@ describe('requests', () => {
     expect(warnings.map(({ param }) => param)).toEqual(['tool_choice']);
   });
 
-  test('what can not be said is a warning each', () => {
+  test('every unsupported parameter is a warning', () => {
     const { body, warnings } = build({
       messages: [
         hello,

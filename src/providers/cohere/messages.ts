@@ -5,7 +5,7 @@ import type { Warn } from '../../core/warning.ts';
 
 export interface CohereConversation {
   readonly messages: readonly JsonObject[];
-  /** What stands beside the messages there: all documents of the conversation, in order. */
+  /** All documents of the conversation, in order; separate from the messages in this format. */
   readonly documents: readonly JsonObject[];
 }
 

@@ -17,7 +17,7 @@ import { GeminiEventReader } from './reader.ts';
 import { parseGenerateContent } from './response.ts';
 import { type GeminiHost, methodUrl, modelsUrl } from './url.ts';
 
-/** Files that Google fetches by itself. */
+/** URLs of files that Google downloads. */
 const OWN_FILES =
   /^(?:gs:\/\/|https:\/\/(?:generativelanguage\.googleapis\.com|(?:www\.)?youtube\.com|youtu\.be)\/)/;
 

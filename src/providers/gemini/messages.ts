@@ -56,7 +56,7 @@ class ContentWriter {
         this.warn({
           kind: 'changed',
           param: path,
-          message: 'A system message in mid-conversation was told in a user turn.',
+          message: 'A system message within the conversation was moved into a user turn.',
         });
         add(contents, 'user', parts);
       } else if (message.role === 'assistant') {

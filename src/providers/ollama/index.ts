@@ -8,7 +8,7 @@ import { parseOllamaChat } from './response.ts';
 /** Media type of its streams. */
 export const OLLAMA_STREAM = 'application/x-ndjson';
 
-/** Ollama's own API stands beside the one that speaks OpenAI's format. */
+/** Ollama's own API is next to its API in OpenAI's format. */
 function url({ provider }: Target): string {
   return `${provider.baseUrl.replace(/\/v1$/, '')}/api/chat`;
 }

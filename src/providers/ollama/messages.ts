@@ -3,7 +3,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
-/** The conversation in Ollama's form: text with pictures beside it, and each tool result a message of its own. */
+/** The conversation in Ollama's form: text with a list of images, and each tool result as a separate message. */
 export function ollamaMessages(request: ChatRequest, warn: Warn): JsonObject[] {
   const called = new Map<string, string>();
   return request.messages.flatMap((message, index) => convert(message, `messages[${index}]`, called, warn));

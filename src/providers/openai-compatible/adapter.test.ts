@@ -73,14 +73,14 @@ describe('buildRequest', () => {
     expect(sent({}, 'always')).toEqual({ x: 1 });
   });
 
-  test('asks for floats where nothing else is to be had', () => {
+  test('asks for floats where base64 is unavailable', () => {
     const call = testEmbeddingCall({ model: 'up', input: 'x', encoding_format: 'base64' });
     const target = testTarget(testProvider({ profile: { floatEmbeddingsOnly: true } }));
     expect(build(call, target).body).toContain('"encoding_format":"float"');
     expect(build(call, testTarget()).body).toContain('"encoding_format":"base64"');
   });
 
-  test('hands on only the headers that the vendor understands, and adds the configured ones', () => {
+  test('forwards only the headers that the vendor supports, and adds the configured ones', () => {
     const call = testCall(undefined, {
       headers: new Headers({ 'x-known': '1', 'x-other': '2', cookie: 'c', authorization: 'Bearer x' }),
     });

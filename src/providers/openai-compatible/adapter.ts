@@ -70,7 +70,7 @@ function rerankOf({ provider }: Target): RerankFormat {
 export interface OpenAiApis {
   /** The API for requests in other formats; `native` is Ollama's own, which serves those in OpenAI's chat too. */
   readonly api: 'chat' | 'responses' | 'native';
-  /** It has the Responses API, so that requests in that format are handed on. */
+  /** It has the Responses API, so requests in that format are forwarded. */
   readonly responses: boolean;
 }
 
@@ -80,7 +80,7 @@ const CHAT_FORMATS = {
   native: ollamaChatFormat,
 } as const;
 
-/** An adapter for OpenAI's format and everybody who speaks it; what differs is in the provider's profile. */
+/** An adapter for OpenAI's format and all its vendors; differences are in the provider's profile. */
 export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAdapter {
   return createAdapter({
     kind: 'openai-compatible',

@@ -138,7 +138,7 @@ function reasoning(
     warn({
       kind: 'changed',
       param: 'reasoning_effort',
-      message: `Reasoning was asked for as "${wish}"; this model was told "${nearest}".`,
+      message: `The reasoning setting "${wish}" was changed to "${nearest}" for this model.`,
     });
   }
   return { reasoning_effort: nearest };

@@ -6,7 +6,7 @@ import { errorFromObject } from './errors.ts';
 import type { Endpoint } from './passthrough.ts';
 import { readUsage } from './usage.ts';
 
-/** Embeddings by value, for work inside the gateway; clients' own requests are handed on instead. */
+/** Embeddings by value, for work inside the gateway; clients' own requests are forwarded instead. */
 export function openAiEmbeddingFormat(endpoint: Endpoint): EmbeddingFormat {
   return {
     build({ inputs, dimensions, user }, target) {

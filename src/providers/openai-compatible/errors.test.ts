@@ -39,7 +39,7 @@ describe('errorFromResponse', () => {
     });
   });
 
-  test('hands on what the upstream said of the request', () => {
+  test('forwards the message of the upstream about the request', () => {
     const error = respond(400, {
       error: {
         message: 'too long',
@@ -89,7 +89,7 @@ describe('errorFromResponse', () => {
     expect(respond(500, 'x'.repeat(290) + SECRET).message).not.toContain('credential');
   });
 
-  test('says whose key a 401 is about, and that trying again is in vain', () => {
+  test('says whose key a 401 is about, and that a retry does not help', () => {
     const error = respond(401, { error: { message: 'bad' } });
     expect(error.message).toContain('api_key');
     expect(error.details.headers).toEqual({ 'x-should-retry': 'false' });

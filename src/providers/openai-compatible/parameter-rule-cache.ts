@@ -7,7 +7,7 @@ import { shortToolCallId } from './tool-call-ids.ts';
 
 type Edits = Record<string, string | null>;
 
-/** What has to be changed in bodies that are handed on, for one target. */
+/** The changes to forwarded bodies, for one target. */
 export interface ParameterRules {
   /** Adds the members that change: their new JSON text, or null to take them out. */
   apply(body: JsonObject, edits: Edits, warn: Warn): void;

@@ -80,7 +80,7 @@ describe('usage', () => {
   const within = `{"id":"a","created":7,"model":"asked","choices":[{}],"usage":${counts}}`;
   const empty = '{"id":"a","created":7,"model":"asked","choices":[{}],"usage":null}';
 
-  test('as-is hands on what the upstream volunteers', () => {
+  test('as-is forwards unrequested usage', () => {
     const { write, done } = writerFor('as-is');
     for (const text of [empty, within, only]) expect(write(text)).toBe(`data: ${text}\n\n`);
     expect(done(USAGE)).toBe('data: [DONE]\n\n');

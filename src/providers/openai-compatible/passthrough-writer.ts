@@ -25,7 +25,7 @@ export interface PassthroughOptions {
   /** Used when the upstream gives no id. */
   readonly fallbackId: string;
   /**
-   * - `as-is`: the gateway asked for nothing; what the upstream volunteers is handed on
+   * - `as-is`: the gateway requested no usage; usage that the upstream sends anyway is forwarded
    * - `strip`: the gateway asked for its own metering; the client must not see it
    * - `last`: the client asked; usage comes once, in an event of its own at the end
    */
@@ -33,7 +33,7 @@ export interface PassthroughOptions {
 }
 
 /**
- * Hands on OpenAI-format events byte for byte, but for what the client must see as one coherent answer:
+ * Forwards OpenAI-format events byte for byte, except for what makes them one coherent response:
  * the model as it named it, one id and one creation time throughout, and usage where OpenAI puts it.
  */
 export class PassthroughWriter {

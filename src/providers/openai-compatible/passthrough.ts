@@ -42,7 +42,7 @@ function decodeBody(response: BufferedResponse, target: Target, list: 'choices' 
   return output;
 }
 
-/** Bodies of OpenAI's chat and legacy completions go on as they came, but for the model and what metering needs. */
+/** Bodies of OpenAI's chat and legacy completions are forwarded unchanged, except for the model and the needs of metering. */
 export function openAiPassthrough(
   endpoint: Endpoint,
   canonical?: PassthroughFormat['canonical'],

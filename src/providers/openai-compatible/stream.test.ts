@@ -72,7 +72,7 @@ const head = fc
   );
 const content = fc.string({ unit: fc.constantFrom('a', '"', '\\', '{', ',', 'é', '💧', '\n'), maxLength: 5 });
 const usage = fc.constantFrom('', '', '"usage":null', `"usage":${JSON.stringify(USAGE)}`);
-/** One event's JSON, in which line feeds stand between members only. */
+/** One event's JSON, in which line feeds occur between members only. */
 const json = fc
   .record({
     head,
@@ -307,7 +307,7 @@ describe('a broken stream', () => {
   });
 });
 
-test('comments are handed on, pings without data are not', () => {
+test('comments are forwarded, pings without data are not', () => {
   const { bytes } = decode([`: keep-alive\n\ndata:\n\nevent: ping\n\n${event(chunk({}, 'stop'))}`]);
   expect(toText(bytes).startsWith(': keep-alive\n\ndata: {')).toBe(true);
   expect(eventData(bytes)).toHaveLength(2);

@@ -75,7 +75,7 @@ class InputItems {
     else this.#input(message.role, message.content, at);
   }
 
-  /** What the model is told: by the user, or by who made the application. */
+  /** Input of the user or of the application's developer. */
   #input(role: 'user' | 'system' | 'developer', parts: readonly ContentPart[], at: string): void {
     let content: Item[] = [];
     const flush = () => {
@@ -174,7 +174,7 @@ class InputItems {
         this.warn({
           kind: 'unsupported',
           param: `${where}.is_error`,
-          message: 'The chosen target is not told that a tool failed, other than by what the result says.',
+          message: 'The target cannot mark a tool result as failed; only its content says so.',
         });
       }
       const kind = result.kind ?? called ?? 'function';

@@ -79,7 +79,7 @@ export class OutputEvents {
     }
   }
 
-  /** The whole response: what no event has told is told now, and every part ends. */
+  /** The whole response: emits what no event contained, and ends every part. */
   complete(response: JsonObject): void {
     records(response.output).forEach((item, index) => {
       this.#itemDone(this.#keyOf(item) ?? String(index), item);
@@ -145,7 +145,7 @@ export class OutputEvents {
     this.#parts.open(key, part, this.emit);
   }
 
-  /** All of a part at once: told only if nothing of it was told before. */
+  /** All of a part at once: emitted only if none of it was emitted before. */
   #fill(key: string, kind: string, json: JsonObject): void {
     if (!this.#parts.hasTextAt(key)) {
       const text = asString(json[TEXT_MEMBER[kind] ?? 'text']) ?? '';

@@ -26,7 +26,7 @@ export class PartQueue {
     return this.#slots.has(key);
   }
 
-  /** Whether the part's text was told already. */
+  /** Whether the part's text was emitted already. */
   hasTextAt(key: string): boolean {
     return this.#slots.get(key)?.hasText ?? false;
   }

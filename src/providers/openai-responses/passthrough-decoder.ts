@@ -28,8 +28,8 @@ const LIFECYCLE_DATA =
 const SEQUENCE_NUMBER = /"sequence_number"\s*:\s*(\d+)/g;
 
 /**
- * Hands on the event stream of a response to a client that speaks the same: events of the output as they came,
- * byte for byte; those with the whole response under the model's name as the client gave it.
+ * Forwards the event stream of a response to a client with the same dialect: output events byte for byte, and events
+ * that contain the whole response with the model's name as the client sent it.
  */
 export class ResponsesPassthroughDecoder extends SsePassthroughDecoder {
   /** The last event, whose sequence number an error event of the gateway continues. */

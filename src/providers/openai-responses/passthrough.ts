@@ -6,7 +6,7 @@ import { ResponsesPassthroughDecoder } from './passthrough-decoder.ts';
 import { decodeResponse } from './result.ts';
 import { readResponsesUsage } from './usage.ts';
 
-/** Bodies of the Responses API go on as they came, but for the model. */
+/** Bodies of the Responses API are forwarded unchanged, except for the model. */
 export function responsesPassthroughTo(endpoint: (target: Target) => string): PassthroughFormat {
   return {
     build: (call, target) => ({

@@ -6,7 +6,7 @@ import type { Item } from './media.ts';
  * of its summary; all but the last then carry an empty signature, and the last one has the encrypted content.
  */
 export class ReasoningItems {
-  /** Reasoning had to be left out: it was not signed, or by somebody else. */
+  /** Reasoning was omitted: it has no signature, or one of another provider. */
   omittedReasoning = false;
   #summary: { readonly id: string | undefined; readonly texts: string[] } | undefined;
 
@@ -64,7 +64,7 @@ function idFrom(encrypted: string): string {
   return `rs_${encrypted.replaceAll(/[^A-Za-z0-9]/g, '').slice(-32)}`;
 }
 
-/** What a model does after it has thought, as opposed to what it is told. */
+/** Whether an item is the model's output, not its input. */
 function isWork(item: Item): boolean {
   if (item.type === 'message') return item.role === 'assistant';
   return !String(item.type).endsWith('_output');

@@ -61,7 +61,7 @@ function effortFor(
     warn({
       kind: 'changed',
       param: 'reasoning_effort',
-      message: `Reasoning was asked for as "${wish}"; this model was told "${nearest}".`,
+      message: `The reasoning setting "${wish}" was changed to "${nearest}" for this model.`,
     });
   }
   return nearest;
@@ -75,7 +75,7 @@ function wantedEffort(
 ): ReasoningEffort | undefined {
   if (asked !== undefined) return asked;
   if (budgetTokens !== undefined) return budgetToEffort(budgetTokens);
-  // Models that can do without thinking have to be told; the others think as much as they like unasked.
+  // Models with optional reasoning need an explicit effort; the others reason by default.
   return enabled === true && efforts.includes('none') ? 'medium' : undefined;
 }
 

@@ -191,7 +191,7 @@ describeRecordings(
     );
 
     test.each(recordedCalls.map((recordedCall) => [recordedCallTitle(recordedCall), recordedCall] as const))(
-      'handed on: %s',
+      'forwarded: %s',
       (_, recordedCall) => {
         const { body } = recordedCall.response;
         const recorded = recordedEvents(recordedCall);

@@ -33,7 +33,7 @@ describe('the request', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('says everything that the API can be told', () => {
+  test('uses every parameter of the API', () => {
     const schema = { type: 'object', properties: { a: { type: 'string' } } };
     const { body, warnings } = built(
       {

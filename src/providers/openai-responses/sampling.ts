@@ -19,9 +19,9 @@ export function samplingMembers(
   }
   const refuse = (param: string, given: boolean) => {
     if (!given) return;
-    warn({ kind: 'unsupported', param, message: `The chosen model takes no ${param} while it thinks.` });
+    warn({ kind: 'unsupported', param, message: `The model does not support ${param} while it reasons.` });
   };
-  // 1 is what the model does by itself.
+  // 1 is the model's default.
   refuse('temperature', temperature !== undefined && temperature !== 1);
   refuse('top_p', topP !== undefined && topP !== 1);
   refuse('logprobs', logprobs !== undefined);
