@@ -1,4 +1,5 @@
 import type { EnginePool } from '../engines/engine-pool.ts';
+import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { Job } from './job-runner.ts';
 import type { Stores } from './stores.ts';
@@ -15,11 +16,19 @@ export interface JobParts {
   readonly responses: BufferedResponseStore;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
+  readonly eventLoop: EventLoopDelay;
 }
 
 /** Everything that a gateway does at intervals. */
-export function backgroundJobs({ stores, usage, responses, engines, monitor }: JobParts): readonly Job[] {
+export function backgroundJobs(parts: JobParts): readonly Job[] {
+  const { stores, usage, responses, engines, monitor, eventLoop } = parts;
   return [
+    {
+      name: 'measure event-loop delay',
+      everyMs: eventLoop.intervalMs,
+      impact: 'the metrics of the event loop are out of date',
+      run: () => eventLoop.tick(),
+    },
     {
       name: 'refresh API keys',
       everyMs: 500,

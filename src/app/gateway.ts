@@ -9,6 +9,7 @@ import { HttpRouter } from '../http/http-router.ts';
 import { CounterThread } from '../metering/counter-thread.ts';
 import { ModelData } from '../metering/model-data.ts';
 import { Tokenizer } from '../metering/tokenizer.ts';
+import { EventLoopDelay, threadCpuMs } from '../observability/event-loop-delay.ts';
 import type { Log } from '../observability/log.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { readProcessStats } from '../observability/process-stats.ts';
@@ -27,6 +28,7 @@ import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './backgro
 import { createChain } from './chain.ts';
 import { dataFolder } from './database-servers.ts';
 import { createEngineManager } from './engine-manager.ts';
+import { eventLoopIntervalMs } from './event-loop-interval.ts';
 import { ensureAdminKey } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
 import { type Job, JobRunner } from './job-runner.ts';
@@ -83,9 +85,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // Events, and who listens to them.
   const lifecycle = new Lifecycle();
   const startedAtSeconds = Math.floor(clock.wallTime() / 1000);
+  const eventLoop = new EventLoopDelay({
+    intervalMs: eventLoopIntervalMs(env),
+    now: () => clock.now(),
+    cpuMs: threadCpuMs,
+  });
   const metrics = new Metrics(
     () => readProcessStats(startedAtSeconds),
     () => lifecycle.active,
+    eventLoop,
   );
   const events = new EventBus({
     validate: env.NODE_ENV === 'test' || env.NODE_ENV === 'development',
@@ -177,7 +185,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   return new Gateway({
     ...{ events, lifecycle, metrics, active, router, loadInferenceApi, createdAdminKey, monitor, activate },
     jobs: new JobRunner(events),
-    background: backgroundJobs({ stores, usage, responses, engines, monitor }),
+    background: backgroundJobs({ stores, usage, responses, engines, monitor, eventLoop }),
     publishPending: () => publishPendingChanges(stores),
     close: async () => {
       await engines.close();

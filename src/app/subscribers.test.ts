@@ -17,6 +17,7 @@ test('metrics count limits by what they did, reloads, and outages of the limit s
   const metrics = new Metrics(
     () => stats,
     () => 0,
+    { takeMaxDelay: () => 0, takeMaxBusy: () => 0 },
   );
   subscribeMetrics(events, metrics);
   const page = () => metrics.render();

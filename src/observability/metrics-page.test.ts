@@ -9,6 +9,7 @@ test('docs/operations.md lists every metric (`npm run docs` writes it)', () => {
   const metrics = new Metrics(
     () => stats,
     () => 0,
+    { takeMaxDelay: () => 0, takeMaxBusy: () => 0 },
   );
   expect(page).toBe(withMetricsTable(page, metrics.describe()));
 });

@@ -1,3 +1,4 @@
+import type { EventLoopReadings } from './event-loop-delay.ts';
 import { type MetricDescription, MetricFamilies } from './metric-families.ts';
 import type { ProcessStats } from './process-stats.ts';
 
@@ -219,8 +220,9 @@ export class Metrics {
   /**
    * @param readProcess reads the process statistics, at each scrape
    * @param readInFlight counts the inference requests in flight, at each scrape
+   * @param eventLoop is read once at each scrape
    */
-  constructor(readProcess: () => ProcessStats, readInFlight: () => number) {
+  constructor(readProcess: () => ProcessStats, readInFlight: () => number, eventLoop: EventLoopReadings) {
     const families = this.#families;
     families.sampled('llm_requests_in_flight', 'Inference requests in flight.', 'gauge', readInFlight);
     families.sampled(
@@ -242,6 +244,18 @@ export class Metrics {
       () => readProcess().startedAtSeconds,
     );
     families.sampled('process_open_fds', 'Open file descriptors.', 'gauge', () => readProcess().openFiles);
+    families.sampled(
+      'process_event_loop_delay_max_seconds',
+      'Longest time since the last scrape that a due timer waited for the main thread.',
+      'gauge',
+      () => eventLoop.takeMaxDelay(),
+    );
+    families.sampled(
+      'process_event_loop_busy_max_seconds',
+      'As the delay, but CPU time of the main thread only: no waiting for a core or a disk.',
+      'gauge',
+      () => eventLoop.takeMaxBusy(),
+    );
   }
 
   /** Updates the gauges whose values are known elsewhere; called before each scrape. */

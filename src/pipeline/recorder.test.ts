@@ -18,7 +18,7 @@ function create(logRequests = true) {
     startedAtSeconds: 0,
     openFiles: undefined,
   });
-  const metrics = new Metrics(stats, () => 0);
+  const metrics = new Metrics(stats, () => 0, { takeMaxDelay: () => 0, takeMaxBusy: () => 0 });
   const lines: Record<string, unknown>[] = [];
   const log = {
     logger: silentLogger(),
