@@ -50,8 +50,8 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     switch (call.operation) {
       case 'chat':
       case 'completion': {
-        const forwardBlock = passthrough?.(call.dialect.name, target);
-        if (forwardBlock) return forwardBlock.build(call, target, context);
+        const forwarding = passthrough?.(call.dialect.name, target);
+        if (forwarding) return forwarding.build(call, target, context);
         const request = withInlineMedia(call.chat(), context.media);
         const options = { ...context, stream: call.stream, headers: call.headers };
         return (chat ?? lacking('chat', target)).build(request, target, options);

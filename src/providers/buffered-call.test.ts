@@ -30,7 +30,7 @@ describe('sendBuffered', () => {
   test('gives up when nothing comes in time', async () => {
     const transport = new FakeTransport();
     const output = sendBuffered(testProvider({ transport }), request, 1);
-    await expect(output).rejects.toThrow('did not answer within 1 ms');
+    await expect(output).rejects.toThrow('did not respond within 1 ms');
     expect(transport.last.state).toBe('aborted');
   });
 
@@ -40,7 +40,7 @@ describe('sendBuffered', () => {
       while (recordedCall.open) recordedCall.data(new Uint8Array(4 * 1024 * 1024));
     });
     const output = sendBuffered(testProvider({ transport }), request, LONG);
-    await expect(output).rejects.toThrow('too long');
+    await expect(output).rejects.toThrow('sent a body of more than');
     expect([transport.last.state, transport.last.aborts]).toEqual(['aborted', 1]);
   });
 });

@@ -1,44 +1,52 @@
 import { concatBytes } from '../core/bytes.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { UpstreamCall, UpstreamRequest } from '../core/transport.ts';
+import type { Transport, UpstreamRequest } from '../core/transport.ts';
 import type { BufferedResponse, Provider, UpstreamModel } from './types.ts';
 
-const MAX_BODY = 16 * 1024 * 1024;
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
-/** Sends a small request and holds its whole answer. @throws GatewayError when there is none in time */
-export function sendBuffered(
-  provider: Provider,
+/** Bounds of one buffered call. */
+export interface BufferedCallLimits {
+  readonly timeoutMs: number;
+  /** Of the response's body. */
+  readonly maxBytes: number;
+}
+
+/**
+ * Sends a request and buffers its response.
+ * @param failure makes the error for a call without a response, from what happened, such as `did not respond within 5 ms`
+ * @throws the error that `failure` makes
+ */
+export function callBuffered(
+  transport: Transport,
   request: UpstreamRequest,
-  timeoutMs: number,
+  { timeoutMs, maxBytes }: BufferedCallLimits,
+  failure: (what: string, cause?: unknown) => GatewayError,
 ): Promise<BufferedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<BufferedResponse>();
   const parts: Uint8Array[] = [];
   let length = 0;
   let head: Pick<BufferedResponse, 'status' | 'headers'> = { status: 0, headers: { get: () => null } };
-  const fail = (message: string, cause?: unknown) => {
+  const fail = (what: string, cause?: unknown) => {
     clearTimeout(timer);
-    reject(
-      new GatewayError('upstream_unreachable', `Provider "${provider.id}" ${message}`, {
-        provider: provider.id,
-        cause,
-      }),
-    );
+    reject(failure(what, cause));
   };
   const timer = setTimeout(() => {
     upstreamCall.abort();
-    fail(`did not answer within ${timeoutMs} ms.`);
+    fail(`did not respond within ${timeoutMs} ms`);
   }, timeoutMs);
-  const upstreamCall: UpstreamCall = provider.transport.send(request, {
+  const upstreamCall = transport.send(request, {
     onHead: (status, headers) => {
       head = { status, headers };
     },
     onData: (bytes) => {
       length += bytes.length;
-      parts.push(bytes);
-      if (length > MAX_BODY) {
+      if (length > maxBytes) {
         upstreamCall.abort();
-        fail('sent a list that is too long to be one.');
+        fail(`sent a body of more than ${maxBytes} bytes`);
+        return;
       }
+      parts.push(bytes);
     },
     onEnd: () => {
       clearTimeout(timer);
@@ -47,6 +55,22 @@ export function sendBuffered(
     onError: (error) => fail(`could not be reached: ${error.message}`, error),
   });
   return promise;
+}
+
+/**
+ * Sends a small request to a provider and buffers its response.
+ * @throws GatewayError `upstream_unreachable` when no complete response arrives in time
+ */
+export function sendBuffered(
+  provider: Provider,
+  request: UpstreamRequest,
+  timeoutMs: number,
+): Promise<BufferedResponse> {
+  const limits = { timeoutMs, maxBytes: MAX_BODY_BYTES };
+  return callBuffered(provider.transport, request, limits, (what, cause) => {
+    const message = `Provider "${provider.id}" ${what}.`;
+    return new GatewayError('upstream_unreachable', message, { provider: provider.id, cause });
+  });
 }
 
 /**

@@ -94,7 +94,7 @@ describe('CachedTokenSource', () => {
     await fail(new Error('down'));
     expect(await last).toMatchObject({
       code: 'upstream_auth_failed',
-      message: 'No access token could be had: down',
+      message: 'Could not fetch an access token: down',
     });
   });
 
@@ -207,7 +207,7 @@ describe('clientCredentialsGrant', () => {
       recordedCall.head();
       while (recordedCall.open) recordedCall.data(new Uint8Array(400_000));
     });
-    await expect(clientCredentialsGrant(credentials, endless)()).rejects.toThrow('too long');
+    await expect(clientCredentialsGrant(credentials, endless)()).rejects.toThrow('sent a body of more than');
     expect(endless.last.state).toBe('aborted');
   });
 });

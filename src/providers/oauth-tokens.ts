@@ -1,9 +1,10 @@
-import { concatBytes, decodeLossyUtf8 } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { asString, isRecord } from '../core/json.ts';
 import type { Transport } from '../core/transport.ts';
-import { cleanReason, codeForStatus, meaningful, plainReason } from './upstream-error.ts';
+import { callBuffered } from './buffered-call.ts';
+import type { BufferedResponse } from './types.ts';
+import { cleanReason, codeForStatus, meaningful, plainReason, readJsonBody } from './upstream-error.ts';
 
 /** Where an access token comes from. */
 export interface TokenSource {
@@ -63,7 +64,7 @@ export class CachedTokenSource implements TokenSource {
     } catch (error) {
       if (error instanceof GatewayError) throw error;
       const reason = error instanceof Error ? cleanReason(error.message, []) : 'no reason given';
-      throw new GatewayError('upstream_auth_failed', `No access token could be had: ${reason}`, {
+      throw new GatewayError('upstream_auth_failed', `Could not fetch an access token: ${reason}`, {
         cause: error,
       });
     }
@@ -78,52 +79,18 @@ export class CachedTokenSource implements TokenSource {
 const TIMEOUT_MS = 10_000;
 const MAX_RESPONSE_BYTES = 1024 * 1024;
 
-interface Answer {
-  readonly status: number;
-  readonly contentType: string | null;
-  readonly body: Uint8Array;
-}
-
-function postForm(transport: Transport, url: string, form: URLSearchParams): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const host = new URL(url).host;
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  let status = 0;
-  let contentType: string | null = null;
-  const fail = (what: string, cause?: unknown) => {
-    clearTimeout(timer);
-    reject(
-      new GatewayError('upstream_unreachable', `No access token could be had: ${host} ${what}`, { cause }),
-    );
-  };
-  const timer = setTimeout(() => {
-    recordedCall.abort();
-    fail(`did not answer within ${TIMEOUT_MS / 1000} s.`);
-  }, TIMEOUT_MS);
+function postForm(transport: Transport, url: string, form: URLSearchParams): Promise<BufferedResponse> {
+  const { host } = new URL(url);
   const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
-  const request = { method: 'POST', url, headers, body: form.toString() } as const;
-  const recordedCall = transport.send(request, {
-    onHead: (answered, head) => {
-      status = answered;
-      contentType = head.get('content-type');
-    },
-    onData: (bytes) => {
-      length += bytes.length;
-      if (length > MAX_RESPONSE_BYTES) {
-        recordedCall.abort();
-        fail('sent an answer that is too long to be a token.');
-        return;
-      }
-      parts.push(bytes);
-    },
-    onEnd: () => {
-      clearTimeout(timer);
-      resolve({ status, contentType, body: concatBytes(parts) });
-    },
-    onError: (error) => fail(`could not be reached: ${error.message}`, error),
-  });
-  return promise;
+  return callBuffered(
+    transport,
+    { method: 'POST', url, headers, body: form.toString() },
+    { timeoutMs: TIMEOUT_MS, maxBytes: MAX_RESPONSE_BYTES },
+    (what, cause) =>
+      new GatewayError('upstream_unreachable', `Could not fetch an access token: ${host} ${what}.`, {
+        cause,
+      }),
+  );
 }
 
 /** Asks a token endpoint (RFC 6749, section 4). `secrets` never appear in an error. */
@@ -133,14 +100,9 @@ async function requestToken(
   form: Readonly<Record<string, string>>,
   secrets: readonly string[],
 ): Promise<FetchedToken> {
-  const { status, contentType, body } = await postForm(transport, url, new URLSearchParams(form));
-  const text = decodeLossyUtf8(body);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    json = undefined;
-  }
+  const response = await postForm(transport, url, new URLSearchParams(form));
+  const { status } = response;
+  const { text, json } = readJsonBody(response);
   const members = isRecord(json) ? json : {};
   const token = meaningful(members.access_token);
   // Some endpoints write the number as text.
@@ -151,14 +113,12 @@ async function requestToken(
   const vendorMessage =
     status === 200
       ? 'its answer has no access_token with expires_in'
-      : (meaningful(members.error_description) ??
-        meaningful(members.error) ??
-        plainReason({ headers: { get: () => contentType } }, text));
+      : (meaningful(members.error_description) ?? meaningful(members.error) ?? plainReason(response, text));
   const code = status >= 400 && status < 500 ? codeForStatus(status) : 'upstream_error';
   const refused = code === 'upstream_rejected' || code === 'upstream_auth_failed';
   throw new GatewayError(
     refused ? 'upstream_auth_failed' : code,
-    `No access token could be had: ${host} answered HTTP ${status}: ${cleanReason(vendorMessage, secrets)}`,
+    `Could not fetch an access token: ${host} answered HTTP ${status}: ${cleanReason(vendorMessage, secrets)}`,
     { upstreamStatus: status, ...(refused ? { headers: { 'x-should-retry': 'false' } } : {}) },
   );
 }
@@ -236,7 +196,7 @@ export function serviceAccountGrant(
     const key = await importPKCS8(privateKey, 'RS256').catch((cause: unknown) => {
       throw new GatewayError(
         'upstream_auth_failed',
-        'No access token could be had: private_key of the service account key is not an RSA key in PEM form (PKCS#8).',
+        'Could not fetch an access token: private_key of the service account key is not an RSA key in PEM form (PKCS#8).',
         { cause },
       );
     });

@@ -1,6 +1,7 @@
+import { decodeLossyUtf8 } from '../core/bytes.ts';
 import type { WireFormat } from '../core/chat/request.ts';
 import { type ErrorCode, GatewayError, type GatewayErrorDetails } from '../core/errors.ts';
-import { isRecord } from '../core/json.ts';
+import { isRecord, parseJsonText } from '../core/json.ts';
 import { redactSecrets } from '../core/redact.ts';
 import type { BufferedResponse, Provider } from './types.ts';
 
@@ -207,4 +208,13 @@ export function plainReason(
   if (response.headers.get('content-type')?.includes('html') || /^\s*<(?:!doctype|html)/i.test(text))
     return 'an HTML page instead of an API answer';
   return text.slice(0, maxLength);
+}
+
+/** A body that should be JSON: its text, and its JSON value where it is JSON. */
+export function readJsonBody({ body }: Pick<BufferedResponse, 'body'>): {
+  readonly text: string;
+  readonly json: unknown;
+} {
+  const text = decodeLossyUtf8(body);
+  return { text, json: parseJsonText(text) };
 }

@@ -1,6 +1,6 @@
+import { readCitation } from '../../core/chat/citations.ts';
 import type {
   AssistantPart,
-  Citation,
   FilePart,
   ImagePart,
   MediaSource,
@@ -10,7 +10,7 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { unpackSignature } from '../../core/chat/signature.ts';
-import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { cacheControl, invalid, requiredObject, requiredText } from './fields.ts';
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
@@ -32,24 +32,9 @@ function unknown(block: JsonObject): UnknownPart {
   return { type: 'unknown', dialect: 'anthropic-messages', value: block };
 }
 
-function readCitation(value: unknown): Citation | undefined {
-  if (!isRecord(value)) return undefined;
-  const url = asString(value.url);
-  const title = asString(value.title) ?? asString(value.document_title);
-  const citedText = asString(value.cited_text);
-  const documentIndex = asCount(value.document_index);
-  return {
-    ...(url === undefined ? {} : { url }),
-    ...(title === undefined ? {} : { title }),
-    ...(citedText === undefined ? {} : { citedText }),
-    ...(documentIndex === undefined ? {} : { documentIndex }),
-    raw: { dialect: 'anthropic-messages', value },
-  };
-}
-
 export function textPart(block: JsonObject, param: string): TextPart {
   const citations = Array.isArray(block.citations)
-    ? block.citations.flatMap((value) => readCitation(value) ?? [])
+    ? block.citations.flatMap((value) => readCitation(value, 'anthropic-messages') ?? [])
     : [];
   return {
     type: 'text',

@@ -1,4 +1,3 @@
-import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
@@ -7,6 +6,7 @@ import {
   errorFromEvent,
   errorFromStatus,
   plainReason,
+  readJsonBody,
   type UpstreamProblem,
 } from '../upstream-error.ts';
 
@@ -49,13 +49,7 @@ function readProblem(body: unknown): UpstreamProblem | undefined {
 
 /** Explains an error of the Messages API. */
 export function anthropicError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = decodeLossyUtf8(response.body);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
+  const { text, json: body } = readJsonBody(response);
   const problem = readProblem(body) ?? { message: plainReason(response, text) };
   return errorFromStatus(response, problem, provider);
 }

@@ -3,8 +3,23 @@ import type { ChatRequest, Tool, ToolChoice } from '../../core/chat/request.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import type { ModelFamily } from '../model-families.ts';
+import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 import { cached } from './blocks.ts';
 import { type Thinking, thinkingOf } from './thinking.ts';
+
+/** Parameters that the format lacks. */
+const UNSUPPORTED: readonly ParameterName[] = [
+  'n',
+  'seed',
+  'frequency_penalty',
+  'presence_penalty',
+  'logprobs',
+  'logit_bias',
+  'verbosity',
+  'metadata',
+  'prompt_cache_key',
+  'modalities',
+];
 
 /** The name of the tool through which older models are made to answer in JSON. */
 export const JSON_TOOL = 'json_answer';
@@ -20,7 +35,8 @@ export function forcesJsonTool({ responseFormat }: ChatRequest, family: ModelFam
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
   const maxTokens = request.maxOutputTokens ?? family.defaultMaxTokens ?? DEFAULT_MAX_TOKENS;
   const thinking = thinkingOf(request, family, maxTokens, warn);
-  warnUnsupported(request, warn);
+  warnUnsupported(request, UNSUPPORTED, warn);
+  if (request.extensions?.dialect !== 'anthropic-messages') warnOfExtensions(request, warn);
   const forced = forcesJsonTool(request, family);
   return {
     ...extensionsFor(request, ['anthropic-messages']),
@@ -34,27 +50,6 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
     ...serviceTier(request, warn),
     ...cached(request),
   };
-}
-
-function warnUnsupported(request: ChatRequest, warn: Warn): void {
-  const unsupported = (param: string, given: unknown) => {
-    if (given === undefined) return;
-    warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });
-  };
-  unsupported('n', request.choices === 1 ? undefined : request.choices);
-  unsupported('seed', request.seed);
-  unsupported('frequency_penalty', request.frequencyPenalty || undefined);
-  unsupported('presence_penalty', request.presencePenalty || undefined);
-  unsupported('logprobs', request.logprobs);
-  unsupported('logit_bias', request.logitBias);
-  unsupported('verbosity', request.verbosity);
-  unsupported('metadata', request.metadata);
-  unsupported('prompt_cache_key', request.promptCacheKey);
-  unsupported(
-    'modalities',
-    request.modalities?.some((kind) => kind !== 'text') ? request.modalities : undefined,
-  );
-  if (request.extensions?.dialect !== 'anthropic-messages') warnOfExtensions(request, warn);
 }
 
 function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking, warn: Warn): JsonObject {

@@ -1,10 +1,11 @@
+import { readCitation } from '../../core/chat/citations.ts';
 import type { EmitChatEvent, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { invalidResponse, streamClosed } from '../decode.ts';
 import { SseChatReader } from '../sse-chat-reader.ts';
 import type { Provider } from '../types.ts';
 import { errorFromMessageEvent } from './errors.ts';
-import { readBlock, readCitation, readStop } from './response.ts';
+import { readBlock, readStop } from './response.ts';
 import { readMessageUsage } from './usage.ts';
 /** Reads the event stream of a message. */
 export class MessageEventReader extends SseChatReader {
@@ -107,7 +108,8 @@ export class MessageEventReader extends SseChatReader {
       const value = asString(delta.signature) ?? '';
       emit({ type: 'signature', choice: 0, signature: { origin: 'anthropic', value } });
     }
-    const citation = delta.type === 'citations_delta' ? readCitation(delta.citation) : undefined;
+    const citation =
+      delta.type === 'citations_delta' ? readCitation(delta.citation, 'anthropic-messages') : undefined;
     if (citation) emit({ type: 'citation', choice: 0, citation });
   }
 

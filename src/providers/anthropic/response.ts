@@ -1,6 +1,7 @@
-import type { AssistantPart, Citation } from '../../core/chat/request.ts';
+import { readCitation } from '../../core/chat/citations.ts';
+import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { readMessageUsage } from './usage.ts';
@@ -27,27 +28,12 @@ export function readStop(reason: unknown, sequence: unknown, throughTool: boolea
   };
 }
 
-export function readCitation(value: unknown): Citation | undefined {
-  if (!isRecord(value)) return undefined;
-  const url = asString(value.url);
-  const title = asString(value.title) ?? asString(value.document_title);
-  const citedText = asString(value.cited_text);
-  const documentIndex = asCount(value.document_index);
-  return {
-    ...(url === undefined ? {} : { url }),
-    ...(title === undefined ? {} : { title }),
-    ...(citedText === undefined ? {} : { citedText }),
-    ...(documentIndex === undefined ? {} : { documentIndex }),
-    raw: { dialect: 'anthropic-messages', value },
-  };
-}
-
 /** A complete block as a part. */
 export function readBlock(block: JsonObject): AssistantPart {
   switch (block.type) {
     case 'text': {
       const given: unknown[] = Array.isArray(block.citations) ? block.citations : [];
-      const citations = given.flatMap((value) => readCitation(value) ?? []);
+      const citations = given.flatMap((value) => readCitation(value, 'anthropic-messages') ?? []);
       const text = asString(block.text) ?? '';
       return { type: 'text', text, ...(citations.length === 0 ? {} : { citations }) };
     }

@@ -1,13 +1,18 @@
-import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
-import { type ErrorMeaning, errorFromStatus, meaningful, plainReason } from '../upstream-error.ts';
+import {
+  type ErrorMeaning,
+  errorFromStatus,
+  meaningful,
+  plainReason,
+  readJsonBody,
+} from '../upstream-error.ts';
 
 /** Explains an answer of Azure with an error status. */
 export function azureError(response: BufferedResponse, target: Target): GatewayError {
-  const text = decodeLossyUtf8(response.body);
-  const error = readError(text);
+  const { text, json } = readJsonBody(response);
+  const error = readError(json);
   const code = codeOf(error);
   const vendorMessage = meaningful(error.message) ?? plainReason(response, text);
   const meaning = meaningOf(response.status, code, vendorMessage, error);
@@ -35,13 +40,7 @@ export function azureError(response: BufferedResponse, target: Target): GatewayE
 }
 
 /** `{error: {...}}` of the service, or `{statusCode, message}` of the gateway before it. */
-function readError(text: string): JsonObject {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return {};
-  }
+function readError(body: unknown): JsonObject {
   if (!isRecord(body)) return {};
   if (isRecord(body.error)) return body.error;
   return typeof body.error === 'string' ? { message: body.error } : body;

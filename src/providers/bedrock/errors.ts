@@ -1,8 +1,13 @@
-import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
-import { type ErrorMeaning, errorFromEvent, errorFromStatus, plainReason } from '../upstream-error.ts';
+import {
+  type ErrorMeaning,
+  errorFromEvent,
+  errorFromStatus,
+  plainReason,
+  readJsonBody,
+} from '../upstream-error.ts';
 
 const MEANINGS: Readonly<Record<string, ErrorMeaning>> = {
   ThrottlingException: 'rate-limit',
@@ -38,13 +43,7 @@ function meaningOf(type: string, message: string): ErrorMeaning | undefined {
 
 /** Explains an error of Bedrock: the kind is in a header, the reason in the body. */
 export function bedrockError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = decodeLossyUtf8(response.body);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
+  const { text, json: body } = readJsonBody(response);
   const vendorMessage = isRecord(body) ? (asString(body.message) ?? asString(body.Message)) : undefined;
   const type = response.headers.get('x-amzn-errortype')?.split(':')[0] ?? '';
   const message = vendorMessage ?? plainReason(response, text);

@@ -3,7 +3,26 @@ import type { ChatRequest, Tool } from '../../core/chat/request.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
+import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 import { cachePoint } from './messages.ts';
+
+/** Parameters that the format lacks. */
+const UNSUPPORTED: readonly ParameterName[] = [
+  'n',
+  'seed',
+  'frequency_penalty',
+  'presence_penalty',
+  'logprobs',
+  'logit_bias',
+  'parallel_tool_calls',
+  'verbosity',
+  'user',
+  'metadata',
+  'service_tier',
+  'prompt_cache_key',
+  'response_format',
+  'modalities',
+];
 
 /** The name of the tool through which a model is made to answer in JSON. */
 export const JSON_TOOL = 'json_answer';
@@ -29,7 +48,7 @@ export function wireParameters(
   isClaude: boolean,
   warn: Warn,
 ): JsonObject {
-  warnUnsupported(request, warn);
+  warnUnsupported(request, UNSUPPORTED, warn);
   const members = request.extensions?.members ?? {};
   const own = Object.fromEntries(Object.entries(members).filter(([name]) => OWN.includes(name)));
   warnOfExtensions(request, warn, [...OWN, ...Object.keys(extensionsFor(request, ['bedrock-converse']))]);
@@ -43,30 +62,6 @@ export function wireParameters(
     ...(Object.keys(fields).length === 0 ? {} : { additionalModelRequestFields: fields }),
     ...toolConfig(request, extra.budget !== undefined, warn),
   };
-}
-
-function warnUnsupported(request: ChatRequest, warn: Warn): void {
-  const unsupported = (param: string, given: unknown) => {
-    if (given === undefined) return;
-    warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });
-  };
-  unsupported('n', request.choices === 1 ? undefined : request.choices);
-  unsupported('seed', request.seed);
-  unsupported('frequency_penalty', request.frequencyPenalty || undefined);
-  unsupported('presence_penalty', request.presencePenalty || undefined);
-  unsupported('logprobs', request.logprobs);
-  unsupported('logit_bias', request.logitBias);
-  unsupported('parallel_tool_calls', request.parallelToolCalls === false ? false : undefined);
-  unsupported('verbosity', request.verbosity);
-  unsupported('user', request.user);
-  unsupported('metadata', request.metadata);
-  unsupported('service_tier', request.serviceTier);
-  unsupported('prompt_cache_key', request.promptCacheKey);
-  unsupported('response_format', request.responseFormat?.type === 'json' ? 'json' : undefined);
-  unsupported(
-    'modalities',
-    request.modalities?.some((kind) => kind !== 'text') ? request.modalities : undefined,
-  );
 }
 
 function inferenceConfig(

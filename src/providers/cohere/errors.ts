@@ -1,18 +1,11 @@
-import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
-import { type ErrorMeaning, errorFromStatus, plainReason } from '../upstream-error.ts';
+import { type ErrorMeaning, errorFromStatus, plainReason, readJsonBody } from '../upstream-error.ts';
 
 /** Explains an error of Cohere's API: `{message}`, `{id, message}` or, from its edge, `{data}` or a page. */
 export function cohereError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = decodeLossyUtf8(response.body);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
+  const { text, json: body } = readJsonBody(response);
   const vendorMessage = isRecord(body)
     ? (asString(body.message) ?? asString(body.error) ?? asString(body.data))
     : undefined;

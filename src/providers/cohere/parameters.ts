@@ -2,32 +2,31 @@ import { warnOfCacheMarks } from '../../core/chat/cache-marks.ts';
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
+import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 
 type JsonObject = Record<string, unknown>;
 
 /** Members of Cohere's own that clients may send as they are. */
 const OWN = ['documents', 'safety_mode', 'citation_options', 'strict_tools', 'priority', 'raw_prompting'];
 
+/** Parameters that the format lacks. */
+const UNSUPPORTED: readonly ParameterName[] = [
+  'n',
+  'logit_bias',
+  'parallel_tool_calls',
+  'verbosity',
+  'user',
+  'metadata',
+  'service_tier',
+  'prompt_cache_key',
+  'top_logprobs',
+  'modalities',
+];
+
 /** Everything of a request but the messages. Only what was said is sent. */
 export function cohereParameters(request: ChatRequest, warn: Warn): JsonObject {
-  const unsupported = (param: string, given: unknown) => {
-    if (given === undefined) return;
-    warn({ kind: 'unsupported', param, message: `Cohere's chat has nothing like "${param}".` });
-  };
-  unsupported('n', request.choices === 1 ? undefined : request.choices);
-  unsupported('logit_bias', request.logitBias);
-  unsupported('parallel_tool_calls', request.parallelToolCalls === false ? false : undefined);
-  unsupported('verbosity', request.verbosity);
-  unsupported('user', request.user);
-  unsupported('metadata', request.metadata);
-  unsupported('service_tier', request.serviceTier);
-  unsupported('prompt_cache_key', request.promptCacheKey);
+  warnUnsupported(request, UNSUPPORTED, warn, "Cohere's chat");
   warnOfCacheMarks(request, warn);
-  unsupported('top_logprobs', request.logprobs?.top);
-  unsupported(
-    'modalities',
-    request.modalities?.some((kind) => kind !== 'text') ? request.modalities : undefined,
-  );
   const own = Object.fromEntries(
     Object.entries({ ...request.extensions?.members, ...extensionsFor(request, ['cohere']) }).filter(
       ([name]) => OWN.includes(name),

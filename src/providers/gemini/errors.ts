@@ -1,4 +1,3 @@
-import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
@@ -7,6 +6,7 @@ import {
   errorFromEvent,
   errorFromStatus,
   plainReason,
+  readJsonBody,
   type UpstreamProblem,
 } from '../upstream-error.ts';
 
@@ -62,13 +62,7 @@ function problemOf(error: JsonObject): UpstreamProblem {
 
 /** Explains an error of Google's APIs, which may stand in a list of one. */
 export function geminiError(response: BufferedResponse, { provider }: Target): GatewayError {
-  const text = decodeLossyUtf8(response.body);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
+  const { text, json: body } = readJsonBody(response);
   const first: unknown = Array.isArray(body) ? body[0] : body;
   const error = isRecord(first) && isRecord(first.error) ? first.error : undefined;
   const problem = error ? problemOf(error) : { message: plainReason(response, text) };

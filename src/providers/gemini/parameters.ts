@@ -3,8 +3,20 @@ import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/reque
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
+import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 
 import { geminiSchema } from './schema.ts';
+
+/** Parameters that the format lacks. */
+const UNSUPPORTED: readonly ParameterName[] = [
+  'logit_bias',
+  'parallel_tool_calls',
+  'verbosity',
+  'user',
+  'metadata',
+  'service_tier',
+  'prompt_cache_key',
+];
 
 /** Members of Gemini's own that clients may send as they are. */
 const OWN = ['safetySettings', 'safety_settings', 'cachedContent', 'cached_content', 'labels'];
@@ -12,7 +24,7 @@ const MAX_STOPS = 5;
 
 /** Everything of a generateContent request but the contents. */
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
-  warnUnsupported(request, warn);
+  warnUnsupported(request, UNSUPPORTED, warn);
   const own = Object.fromEntries(
     Object.entries(request.extensions?.members ?? {})
       .filter(([name]) => OWN.includes(name))
@@ -38,20 +50,6 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
 
 function withoutAbsent(members: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
-}
-
-function warnUnsupported(request: ChatRequest, warn: Warn): void {
-  const unsupported = (param: string, given: unknown) => {
-    if (given === undefined) return;
-    warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });
-  };
-  unsupported('logit_bias', request.logitBias);
-  unsupported('parallel_tool_calls', request.parallelToolCalls === false ? false : undefined);
-  unsupported('verbosity', request.verbosity);
-  unsupported('user', request.user);
-  unsupported('metadata', request.metadata);
-  unsupported('service_tier', request.serviceTier);
-  unsupported('prompt_cache_key', request.promptCacheKey);
 }
 
 function sampling(request: ChatRequest, warn: Warn): JsonObject {

@@ -3,6 +3,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
 import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 
 type JsonObject = Record<string, unknown>;
 
@@ -11,23 +12,23 @@ const OWN: readonly string[] = ['options', 'keep_alive', 'think', 'truncate', 's
 /** Models that are told how much to think; others are told whether. */
 const THINKING_LEVEL_MODELS = /gpt-oss/i;
 
+/** Parameters that the format lacks. */
+const UNSUPPORTED: readonly ParameterName[] = [
+  'n',
+  'logit_bias',
+  'parallel_tool_calls',
+  'verbosity',
+  'user',
+  'metadata',
+  'service_tier',
+  'prompt_cache_key',
+  'tool_choice',
+];
+
 /** Everything of a request but model, messages and stream. */
 export function ollamaParameters(request: ChatRequest, model: string, warn: Warn): JsonObject {
-  const unsupported = (param: string, given: unknown) => {
-    if (given === undefined) return;
-    warn({ kind: 'unsupported', param, message: `Ollama's own API has nothing like "${param}".` });
-  };
-  unsupported('n', request.choices === 1 ? undefined : request.choices);
-  unsupported('logit_bias', request.logitBias);
-  unsupported('parallel_tool_calls', request.parallelToolCalls === false ? false : undefined);
-  unsupported('verbosity', request.verbosity);
-  unsupported('user', request.user);
-  unsupported('metadata', request.metadata);
-  unsupported('service_tier', request.serviceTier);
-  unsupported('prompt_cache_key', request.promptCacheKey);
+  warnUnsupported(request, UNSUPPORTED, warn, "Ollama's own API");
   warnOfCacheMarks(request, warn);
-  const { type: choice } = request.toolChoice ?? {};
-  unsupported('tool_choice', choice === 'auto' || choice === 'none' ? undefined : choice);
   const { options: given, ...own } = Object.fromEntries(
     Object.entries(extensionsFor(request, ['openai-chat'])).filter(([name]) => OWN.includes(name)),
   );
@@ -44,7 +45,7 @@ export function ollamaParameters(request: ChatRequest, model: string, warn: Warn
     ...(isRecord(given) ? given : {}),
   });
   return known({
-    tools: choice === 'none' ? undefined : tools(request.tools, warn),
+    tools: request.toolChoice?.type === 'none' ? undefined : tools(request.tools, warn),
     format: format(request),
     think: request.reasoning && thinking(request.reasoning, model),
     logprobs: request.logprobs === undefined ? undefined : true,

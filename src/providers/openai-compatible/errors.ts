@@ -1,4 +1,3 @@
-import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
@@ -9,6 +8,7 @@ import {
   errorFromStatus,
   meaningful,
   plainReason,
+  readJsonBody,
   type UpstreamProblem,
 } from '../upstream-error.ts';
 
@@ -53,13 +53,7 @@ function meaningOf({ message, type, code }: Problem, status: number | undefined)
 /** Explains an upstream's answer with an error status or a redirect. */
 export function errorFromResponse(response: BufferedResponse, { provider }: Target): GatewayError {
   const { status } = response;
-  const text = decodeLossyUtf8(response.body);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
+  const { text, json: body } = readJsonBody(response);
   const problem = readProblem(body);
   const error = isRecord(body) && isRecord(body.error) ? body.error : undefined;
   const meaning = meaningOf(problem, status);

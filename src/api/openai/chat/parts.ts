@@ -1,6 +1,5 @@
 import type {
   AudioPart,
-  CacheControl,
   FilePart,
   ImagePart,
   MediaSource,
@@ -9,32 +8,14 @@ import type {
   UserPart,
 } from '../../../core/chat/request.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { asString, type JsonObject } from '../../../core/json.ts';
+import { fieldReaders } from '../../fields.ts';
 
 export function invalid(param: string, message: string): GatewayError {
   return new GatewayError('invalid_request', `"${param}" is not valid: ${message}`, { param });
 }
 
-/** A text member that must be there. */
-export function requiredText(value: unknown, param: string): string {
-  if (typeof value === 'string') return value;
-  throw invalid(param, 'text is expected');
-}
-
-export function requiredObject(value: unknown, param: string): JsonObject {
-  if (isRecord(value)) return value;
-  throw invalid(param, 'an object is expected');
-}
-
-export function cacheControlOf(value: unknown, param: string): { readonly cacheControl?: CacheControl } {
-  if (value === undefined || value === null) return {};
-  const given = requiredObject(value, param);
-  if (given.type !== 'ephemeral') throw invalid(`${param}.type`, '"ephemeral" is expected');
-  const { ttl } = given;
-  if (ttl === undefined || ttl === null) return { cacheControl: { type: 'ephemeral' } };
-  if (ttl !== '5m' && ttl !== '1h') throw invalid(`${param}.ttl`, '"5m" or "1h" is expected');
-  return { cacheControl: { type: 'ephemeral', ttl } };
-}
+export const { requiredText, requiredObject, cacheControl: cacheControlOf } = fieldReaders(invalid);
 
 const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+)?(?:;[\w=.+-]+)*?(;base64)?,/;
 

@@ -1,0 +1,42 @@
+import type { ChatRequest } from '../core/chat/request.ts';
+import type { Warn } from '../core/warning.ts';
+
+/** Parameters by the name that clients know. A value that means the default counts as absent. */
+const PARAMETERS = {
+  n: ({ choices }) => (choices === 1 ? undefined : choices),
+  seed: ({ seed }) => seed,
+  frequency_penalty: ({ frequencyPenalty }) => frequencyPenalty || undefined,
+  presence_penalty: ({ presencePenalty }) => presencePenalty || undefined,
+  logprobs: ({ logprobs }) => logprobs,
+  top_logprobs: ({ logprobs }) => logprobs?.top,
+  logit_bias: ({ logitBias }) => logitBias,
+  parallel_tool_calls: ({ parallelToolCalls }) => (parallelToolCalls === false ? false : undefined),
+  tool_choice: ({ toolChoice }) =>
+    toolChoice?.type === 'auto' || toolChoice?.type === 'none' ? undefined : toolChoice,
+  verbosity: ({ verbosity }) => verbosity,
+  user: ({ user }) => user,
+  metadata: ({ metadata }) => metadata,
+  service_tier: ({ serviceTier }) => serviceTier,
+  prompt_cache_key: ({ promptCacheKey }) => promptCacheKey,
+  response_format: ({ responseFormat }) => (responseFormat?.type === 'json' ? 'json' : undefined),
+  modalities: ({ modalities }) => (modalities?.some((kind) => kind !== 'text') ? modalities : undefined),
+} as const satisfies Readonly<Record<string, (request: ChatRequest) => unknown>>;
+
+export type ParameterName = keyof typeof PARAMETERS;
+
+/**
+ * Warns of the parameters of a request that a format cannot express.
+ * @param names parameters that the format lacks, in the order of the warnings
+ * @param subject what lacks them, as the beginning of a sentence
+ */
+export function warnUnsupported(
+  request: ChatRequest,
+  names: readonly ParameterName[],
+  warn: Warn,
+  subject = 'The chosen target',
+): void {
+  for (const param of names) {
+    if (PARAMETERS[param](request) === undefined) continue;
+    warn({ kind: 'unsupported', param, message: `${subject} has nothing like "${param}".` });
+  }
+}
