@@ -17,11 +17,13 @@ export interface JobParts {
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
+  /** Does nothing once it has succeeded. */
+  readonly loadInferenceApi: () => void | Promise<void>;
 }
 
 /** Everything that a gateway does at intervals. */
 export function backgroundJobs(parts: JobParts): readonly Job[] {
-  const { stores, usage, responses, engines, monitor, eventLoop } = parts;
+  const { stores, usage, responses, engines, monitor, eventLoop, loadInferenceApi } = parts;
   return [
     {
       name: 'measure event-loop delay',
@@ -40,6 +42,13 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 1_000,
       impact: 'usage stays on the local disk and is retried',
       run: () => usage.save(),
+    },
+    {
+      // Ahead of its first request, but not at once: it keeps the process busy for 0.1 s, and health checks come first.
+      name: 'load the inference API',
+      everyMs: 1_000,
+      impact: 'the first inference request waits for it',
+      run: () => loadInferenceApi(),
     },
     {
       name: 'renew limit leases',

@@ -62,7 +62,6 @@ interface Parts {
   readonly metrics: Metrics;
   readonly active: ActiveSnapshot;
   readonly router: HttpRouter;
-  readonly loadInferenceApi: () => void | Promise<void>;
   readonly createdAdminKey: CreatedKey | undefined;
   readonly jobs: JobRunner;
   readonly monitor: TargetMonitor;
@@ -183,9 +182,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     readGauges(metrics, { snapshot: active.current, routing, engines, journal: usage.journal, clock });
 
   return new Gateway({
-    ...{ events, lifecycle, metrics, active, router, loadInferenceApi, createdAdminKey, monitor, activate },
+    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, activate },
     jobs: new JobRunner(events),
-    background: backgroundJobs({ stores, usage, responses, engines, monitor, eventLoop }),
+    background: backgroundJobs({
+      ...{ stores, usage, responses, engines, monitor, eventLoop, loadInferenceApi },
+    }),
     publishPending: () => publishPendingChanges(stores),
     close: async () => {
       await engines.close();
@@ -226,17 +227,13 @@ export class Gateway {
     return this.parts.createdAdminKey;
   }
 
-  /** Starts the background jobs, and loads what a start need not wait for. */
+  /** Starts the background jobs. */
   startBackground(): void {
-    const { events, jobs, background, publishPending, loadInferenceApi } = this.parts;
-    const once = (job: string, impact: string, run: () => void | Promise<void>) =>
-      Promise.try(run).catch((error: unknown) => events.emit('job.failed', { job, impact, error }));
-    once('load the inference API', 'its first request tries again', loadInferenceApi);
-    once(
-      'publish pending tenant changes',
-      'other replicas miss some tenant changes until the next start',
-      publishPending,
-    );
+    const { events, jobs, background, publishPending } = this.parts;
+    publishPending().catch((error: unknown) => {
+      const impact = 'other replicas miss some tenant changes until the next start';
+      events.emit('job.failed', { job: 'publish pending tenant changes', impact, error });
+    });
     jobs.start(background);
   }
 
