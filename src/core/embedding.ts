@@ -6,7 +6,7 @@ export interface EmbeddingRequest {
   readonly dimensions?: number;
   /** How the client wants the vectors. */
   readonly encoding: 'float' | 'base64';
-  /** Vendors tell queries from documents; in Cohere's words, such as `search_query`. */
+  /** The use of the vectors, for vendors that tell queries from documents: such as `search_query`, `search_document`. */
   readonly inputType?: string;
   readonly user?: string;
   /** Members of the body without a place here. */

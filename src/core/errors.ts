@@ -3,7 +3,7 @@ import type { RateLimitStatus } from './rate-limit.ts';
 
 /**
  * Every failure that a client can see. The set is closed: a new code needs a row here, and nothing else decides
- * its HTTP status, its OpenAI-style type, or whether another target may be tried.
+ * its HTTP status, its error type, or whether another target may be tried.
  */
 interface ErrorRule {
   readonly status: number;
@@ -93,7 +93,7 @@ export interface GatewayErrorDetails {
   readonly headers?: Readonly<Record<string, string>>;
   /** The state of the limit that was reached, for the response headers. */
   readonly rateLimit?: RateLimitStatus;
-  /** The limit that was reached, for the error's body and the `x-weir-limit` header. */
+  /** The limit that was reached, for the error's body and a response header. */
   readonly limit?: Readonly<Record<string, string | number | null>>;
   readonly cause?: unknown;
 }

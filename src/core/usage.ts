@@ -1,6 +1,6 @@
 /**
  * Tokens of one answer. A field that is absent was not reported, which is not the same as zero.
- * Input includes cached input, read and written, as in OpenAI's format.
+ * Input includes cached input, read and written.
  */
 export interface Usage {
   readonly inputTokens?: number;

@@ -9,8 +9,8 @@ import type {
   UnknownPart,
   UserPart,
 } from '../../core/chat/request.ts';
-import { unpackSignature } from '../../core/chat/signature.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { unpackSignature } from '../signature.ts';
 import { cacheControl, invalid, requiredObject, requiredText } from './fields.ts';
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);

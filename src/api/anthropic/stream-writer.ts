@@ -1,8 +1,8 @@
 import type { RenderContext } from '../../core/chat/dialect.ts';
 import type { ChatEvent, ChatEventWriter, FinishReason, StreamedPart } from '../../core/chat/result.ts';
-import { packSignature } from '../../core/chat/signature.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
+import { packSignature } from '../signature.ts';
 import { messageId, stopReason, wholeBlock, wireCitation, wireUsage } from './wire.ts';
 
 /** Writes the events of a streamed message. There is room for one choice; others are left out. */

@@ -1,8 +1,8 @@
 import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { packSignature } from '../../core/chat/signature.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
+import { packSignature } from '../signature.ts';
 
 const STOP: Readonly<Record<UnifiedFinish, string>> = {
   stop: 'end_turn',

@@ -5,16 +5,16 @@
  * Absent means "not said", which is never the same as a default, zero or an empty list.
  */
 
-/** The family that issued a value which only it can read: a reasoning signature, an encrypted block. */
-export type Origin =
-  | 'anthropic'
-  | 'openai'
-  | 'gemini'
-  | 'bedrock'
-  | 'mistral'
-  | 'cohere'
-  | 'deepseek'
-  | 'other';
+/**
+ * Names of the vendors that issue values which only they can read: reasoning signatures, encrypted blocks. Providers add
+ * theirs by declaration merging (`src/providers/origins.ts`).
+ */
+export interface Origins {
+  /** A vendor without a name of its own here: its values return to no other. */
+  readonly other: true;
+}
+
+export type Origin = keyof Origins;
 
 /** An opaque value that must return unchanged to its origin, and must not be sent to any other provider. */
 export interface Signature {
@@ -50,18 +50,14 @@ export interface Citation {
   readonly raw: { readonly dialect: WireFormat; readonly value: Readonly<Record<string, unknown>> };
 }
 
-/** Wire formats, by which values without a canonical form say where they belong. */
-export type WireFormat =
-  | 'openai-chat'
-  | 'openai-responses'
-  | 'anthropic-messages'
-  | 'gemini'
-  | 'bedrock-converse'
-  | 'cohere'
-  | 'weir-prompt'
-  | 'weir-text2sql'
-  | 'weir-continued'
-  | 'openai-completions';
+/**
+ * Names of wire formats, by which values without a canonical form say where they belong. Each folder that reads or writes
+ * a format adds its name by declaration merging (`wire-formats.d.ts` in `src/providers` and `src/api`).
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
+export interface WireFormats {}
+
+export type WireFormat = keyof WireFormats;
 
 interface Cacheable {
   readonly cacheControl?: CacheControl;
@@ -71,14 +67,14 @@ export interface TextPart extends Cacheable {
   readonly type: 'text';
   readonly text: string;
   readonly citations?: readonly Citation[];
-  /** Gemini signs text parts too. */
+  /** Some vendors sign text parts too. */
   readonly signature?: Signature;
 }
 
 export interface ImagePart extends Cacheable {
   readonly type: 'image';
   readonly source: MediaSource;
-  /** OpenAI's `detail`. */
+  /** The resolution at which the model sees it: `low`, `high` or `auto`. */
   readonly detail?: string;
 }
 
@@ -91,7 +87,7 @@ export interface FilePart extends Cacheable {
   readonly type: 'file';
   readonly source: MediaSource;
   readonly filename?: string;
-  /** Anthropic's title and context of a document. */
+  /** Title and context of a document, shown to the model beside its content. */
   readonly title?: string;
   readonly context?: string;
   /** Whether the answer should cite it. */
@@ -107,7 +103,7 @@ export interface ToolCallPart extends Cacheable {
   readonly arguments: string;
   /** `custom` tools take free text instead of JSON. */
   readonly kind?: 'function' | 'custom';
-  /** Gemini's `thought_signature`. */
+  /** Of the thinking that led to the call; it must return with it. */
   readonly signature?: Signature;
 }
 
@@ -125,9 +121,9 @@ export interface ReasoningPart extends Cacheable {
   readonly type: 'reasoning';
   readonly text: string;
   readonly signature?: Signature;
-  /** Encrypted thinking that can only be sent back (Anthropic `redacted_thinking`, OpenAI `encrypted_content`). */
+  /** Encrypted thinking that only its vendor can read (`redacted_thinking`, `encrypted_content`). */
   readonly redacted?: Signature;
-  /** The provider's own id of the item (OpenAI Responses). */
+  /** The provider's id of the item, where items have ids. */
   readonly id?: string;
   /** The text is a summary of the thinking, not the thinking itself. */
   readonly summary?: boolean;
@@ -146,7 +142,7 @@ export interface UnknownPart {
 }
 
 export interface SystemMessage {
-  /** `developer` is OpenAI's newer word for `system`; kept apart because some upstreams know only one of them. */
+  /** `developer` is the newer name of `system`; kept apart because some upstreams know only one of them. */
   readonly role: 'system' | 'developer';
   readonly content: readonly (TextPart | UnknownPart)[];
   readonly name?: string;
@@ -232,7 +228,7 @@ export interface ReasoningSettings {
   readonly budgetTokens?: number;
   /** False: don't think. True: think, as much as the model likes. */
   readonly enabled?: boolean;
-  /** Whether (and how, in OpenAI's words `auto`, `concise`, `detailed`) thoughts are shown. `none` hides them. */
+  /** How thinking is shown: `auto`, `concise` or `detailed`. `none` hides it. */
   readonly summary?: string;
 }
 
@@ -256,7 +252,7 @@ export interface ChatRequest {
   readonly logitBias?: Readonly<Record<string, number>>;
   readonly responseFormat?: ResponseFormat;
   readonly reasoning?: ReasoningSettings;
-  /** OpenAI `verbosity`. */
+  /** Length of the response: `low`, `medium` or `high`. */
   readonly verbosity?: string;
   /** The end user, for the provider's abuse checks. */
   readonly user?: string;
@@ -265,7 +261,7 @@ export interface ChatRequest {
   readonly promptCacheKey?: string;
   /** Output kinds beside text, such as `audio` or `image`. */
   readonly modalities?: readonly string[];
-  /** Cache the whole prompt so far (Anthropic's top-level `cache_control`). */
+  /** Cache the whole prompt (`cache_control` at the top level of a request). */
   readonly cacheControl?: CacheControl;
   /**
    * Members of the client's body without a canonical form, by their name there. A provider of the same dialect

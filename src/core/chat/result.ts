@@ -27,7 +27,7 @@ export interface FinishReason {
   readonly stopSequence?: string;
 }
 
-/** Log probabilities of a stretch of tokens, in OpenAI's form (`content` or `refusal` entries). */
+/** Log probabilities of consecutive tokens: the entries of `logprobs.content` or `logprobs.refusal` in the chat format. */
 export type TokenLogprobs = readonly Readonly<Record<string, unknown>>[];
 
 export interface ChatChoice {

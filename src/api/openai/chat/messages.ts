@@ -6,8 +6,8 @@ import type {
   ToolCallPart,
   ToolResultPart,
 } from '../../../core/chat/request.ts';
-import { unpackSignature } from '../../../core/chat/signature.ts';
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { unpackSignature } from '../../signature.ts';
 import { cacheControlOf, invalid, requiredObject, requiredText, textContent, userContent } from './parts.ts';
 
 const ROLES = 'developer, system, user, assistant, tool or function';

@@ -8,8 +8,8 @@ import type {
   ToolResultPart,
   UserPart,
 } from '../../../core/chat/request.ts';
-import { unpackSignature } from '../../../core/chat/signature.ts';
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { unpackSignature } from '../../signature.ts';
 import { invalid, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
 
 /** The conversation of `instructions` and `input`. Items of one turn become one message. */

@@ -1,7 +1,7 @@
 import type { AssistantPart, Citation, ReasoningPart } from '../../../core/chat/request.ts';
 import type { FinishReason } from '../../../core/chat/result.ts';
-import { isForeign, packSignature } from '../../../core/chat/signature.ts';
 import type { Usage } from '../../../core/usage.ts';
+import { isForeign, packSignature } from '../../signature.ts';
 import { REDACTED } from './input.ts';
 
 export type Item = Record<string, unknown>;

@@ -1,19 +1,9 @@
-import type { Origin, Signature } from './request.ts';
+import type { Origin, Signature } from '../core/chat/request.ts';
+import { ORIGINS } from '../providers/origins.ts';
 
 const FOREIGN = /^weir:([a-z]+):(.*)$/s;
-const ORIGINS: ReadonlySet<string> = new Set([
-  'anthropic',
-  'openai',
-  'gemini',
-  'bedrock',
-  'mistral',
-  'cohere',
-  'deepseek',
-  'other',
-] satisfies Origin[]);
-
 function isOrigin(value: string): value is Origin {
-  return ORIGINS.has(value);
+  return ORIGINS.some((origin) => origin === value);
 }
 
 /**
