@@ -33,6 +33,8 @@ export interface ParserLimits {
   readonly maxHeaders: number;
   /** Bytes of one chunk-size line, extensions included. */
   readonly maxChunkLineBytes: number;
+  /** Bytes of all chunk-size lines of a message, beyond 16 for each chunk and twice its data. */
+  readonly maxExcessBytes: number;
 }
 
 export interface ParserOptions {
@@ -48,6 +50,7 @@ export const DEFAULT_PARSER_LIMITS: ParserLimits = {
   maxHeadBytes: 64 * 1024,
   maxHeaders: 200,
   maxChunkLineBytes: 4096,
+  maxExcessBytes: 16 * 1024,
 };
 
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
@@ -58,6 +61,8 @@ const LF = 10;
 const CR = 13;
 const SPACE = 32;
 const SEMICOLON = 59;
+/** Bytes of a chunk-size line that are allowed for each chunk, however little data it has. */
+const USUAL_CHUNK_LINE = 16;
 const DELETE = 127;
 
 enum State {
@@ -107,6 +112,8 @@ export class MessageParser {
   #remaining = 0;
   #chunkDigits = 0;
   #chunkLineBytes = 0;
+  /** Bytes of chunk framing beyond what is usual for the data that came with it. */
+  #excessBytes = 0;
   /** Start of a head or trailer section that arrived in pieces; doubles as it grows. */
   #partial: Buffer | undefined;
   #partialLength = 0;
@@ -135,6 +142,7 @@ export class MessageParser {
   /** Makes ready for the next message. */
   reset(): void {
     this.#state = this.#initialState;
+    this.#excessBytes = 0;
     this.#remaining = 0;
     this.#partial = undefined;
     this.#partialLength = 0;
@@ -272,6 +280,7 @@ export class MessageParser {
           continue;
         case State.ChunkLineFeed:
           if (code !== LF) throw protocolError('chunk-size line does not end in CRLF');
+          this.#countFraming();
           this.#state = this.#remaining === 0 ? State.Trailers : State.ChunkData;
           return at;
         default:
@@ -279,6 +288,15 @@ export class MessageParser {
       }
     }
     return at;
+  }
+
+  /** Long extensions around little data cost us more than the sender; Go has the same bound (CVE-2023-39326). */
+  #countFraming(): void {
+    const usual = USUAL_CHUNK_LINE + 2 * this.#remaining;
+    this.#excessBytes = Math.max(0, this.#excessBytes + this.#chunkLineBytes - usual);
+    if (this.#excessBytes > this.#limits.maxExcessBytes) {
+      throw protocolError('chunked coding has too much framing for its data');
+    }
   }
 
   #startChunkLine(): void {

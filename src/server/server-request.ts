@@ -1,5 +1,5 @@
-import { concatBytes } from '../core/bytes.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
+import { BodyParts } from './body-parts.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** What a request needs of its connection. */
@@ -16,6 +16,8 @@ export interface RequestCarrier {
 /** Bytes of a body that are kept before anybody has asked for it. */
 const KEPT_UNASKED = 64 * 1024;
 
+const NO_BYTES = new Uint8Array(0);
+
 /** One request, as its head came; its body arrives while it is handled already. */
 export class ServerRequest implements HttpRequest {
   readonly head: RequestHead;
@@ -24,7 +26,7 @@ export class ServerRequest implements HttpRequest {
   /** The rest of the body is dropped. */
   dropped = false;
   readonly #carrier: RequestCarrier;
-  #parts: Uint8Array[] | undefined;
+  #parts: BodyParts | undefined;
   #length = 0;
   #limit: number | undefined;
   #waiting: PromiseWithResolvers<Uint8Array> | undefined;
@@ -88,8 +90,8 @@ export class ServerRequest implements HttpRequest {
 
   received(bytes: Uint8Array): void {
     if (this.dropped) return;
-    if (this.#parts) this.#parts.push(bytes);
-    else this.#parts = [bytes];
+    this.#parts ??= new BodyParts();
+    this.#parts.add(bytes);
     this.#length += bytes.length;
     if (this.#limit === undefined) {
       if (this.#length > KEPT_UNASKED) this.#carrier.pauseBody();
@@ -120,9 +122,9 @@ export class ServerRequest implements HttpRequest {
   }
 
   #take(): Uint8Array {
-    const parts = this.#parts ?? [];
+    const bytes = this.#parts?.take() ?? NO_BYTES;
     this.#parts = undefined;
-    return concatBytes(parts);
+    return bytes;
   }
 
   #drop(): void {
