@@ -16,16 +16,17 @@ export interface HttpRequest {
   /** The same as an absolute URL. */
   readonly url: string;
   readonly headers: HeaderReader;
-  /** The peer's IP address; `unknown` when the connection is already gone. */
+  /** The peer's IP address; `unknown` when the connection closed before it was read. */
   readonly remoteAddress: string;
-  /** Aborted when the client goes before it is answered. */
+  /** Aborted when the client disconnects before its response is complete. */
   readonly signal: AbortSignal;
-  /** Told once when the client goes before it is answered; a later listener replaces an earlier one. */
+  /** Calls each listener once when the client disconnects before its response is complete; at once when it has. */
   onDisconnect(listener: () => void): void;
   /**
-   * The whole body; at once where it has arrived already.
+   * Reads the whole body.
    * @param limit in bytes
-   * @throws BodyError
+   * @returns the bytes where they have all arrived, else a promise
+   * @throws BodyError, or rejects with it
    */
   readBody(limit: number): Uint8Array | Promise<Uint8Array>;
 }

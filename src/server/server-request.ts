@@ -7,31 +7,31 @@ export interface RequestCarrier {
   readonly remoteAddress: string;
   /** Whether it uses TLS. */
   readonly secure: boolean;
-  /** More of the body than is kept unasked has come: stop reading, until it is wanted. */
+  /** Stops reading: more of the body has arrived than is kept before the handler reads it. */
   pauseBody(): void;
-  /** The body is wanted now. */
+  /** The handler reads the body now. */
   resumeBody(request: ServerRequest): void;
 }
 
-/** Bytes of a body that are kept before anybody has asked for it. */
-const KEPT_UNASKED = 64 * 1024;
+/** Bytes of a body that are kept before the handler reads it. */
+const MAX_UNREAD = 64 * 1024;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** One request, as its head came; its body arrives while it is handled already. */
+/** One request. It is handled when its head has arrived; its body may arrive meanwhile. */
 export class ServerRequest implements HttpRequest {
   readonly head: RequestHead;
   /** It has arrived to its end. */
   complete = false;
-  /** The rest of the body is dropped. */
-  dropped = false;
   readonly #carrier: RequestCarrier;
+  /** The rest of its body is not read. */
+  #dropped = false;
   #parts: BodyParts | undefined;
   #length = 0;
   #limit: number | undefined;
   #waiting: PromiseWithResolvers<Uint8Array> | undefined;
   #gone = false;
-  #onDisconnect: (() => void) | undefined;
+  #onDisconnect: (() => void)[] | undefined;
   #abort: AbortController | undefined;
 
   constructor(head: RequestHead, carrier: RequestCarrier) {
@@ -69,8 +69,9 @@ export class ServerRequest implements HttpRequest {
   }
 
   onDisconnect(listener: () => void): void {
-    this.#onDisconnect = listener;
     if (this.#gone) listener();
+    else if (this.#onDisconnect) this.#onDisconnect.push(listener);
+    else this.#onDisconnect = [listener];
   }
 
   readBody(limit: number): Uint8Array | Promise<Uint8Array> {
@@ -89,12 +90,12 @@ export class ServerRequest implements HttpRequest {
   // Events of the connection.
 
   received(bytes: Uint8Array): void {
-    if (this.dropped) return;
+    if (this.#dropped) return;
     this.#parts ??= new BodyParts();
     this.#parts.add(bytes);
     this.#length += bytes.length;
     if (this.#limit === undefined) {
-      if (this.#length > KEPT_UNASKED) this.#carrier.pauseBody();
+      if (this.#length > MAX_UNREAD) this.#carrier.pauseBody();
     } else if (this.#length > this.#limit) {
       this.#drop();
       this.#waiting?.reject(new BodyError('too_large'));
@@ -103,19 +104,22 @@ export class ServerRequest implements HttpRequest {
 
   completed(): void {
     this.complete = true;
-    if (!this.dropped) this.#waiting?.resolve(this.#take());
+    if (!this.#dropped) this.#waiting?.resolve(this.#take());
   }
 
-  /** The connection is gone, or what comes on it is no request any more. */
+  /** The connection is closed, or the rest of the body is malformed. */
   lost(): void {
     if (this.#gone) return;
     this.#gone = true;
-    if (!this.complete && !this.dropped) this.#waiting?.reject(new BodyError('ended_early'));
-    this.#onDisconnect?.();
-    this.#abort?.abort();
+    if (!this.complete && !this.#dropped) this.#waiting?.reject(new BodyError('ended_early'));
+    try {
+      for (const listener of this.#onDisconnect ?? []) listener();
+    } finally {
+      this.#abort?.abort();
+    }
   }
 
-  /** It is answered: whatever of its body is still to come is of no use. */
+  /** Its response is sent: the rest of its body is not read. */
   responseEnded(): void {
     this.#onDisconnect = undefined;
     if (!this.complete) this.#drop();
@@ -128,7 +132,7 @@ export class ServerRequest implements HttpRequest {
   }
 
   #drop(): void {
-    this.dropped = true;
+    this.#dropped = true;
     this.#parts = undefined;
   }
 }
