@@ -183,6 +183,11 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
         'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3;\x01\r\n',
         400,
       ],
+      [
+        'long chunk extensions around little data',
+        `POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${`1;${'a'.repeat(4_000)}\r\nx\r\n`.repeat(5)}`,
+        400,
+      ],
       ['TLS, before the end of a head', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
       ['SSH, before the end of a head', 'SSH-2.0-OpenSSH_9.6/x y\r\n'.replaceAll(' ', '\x01'), 400],
       ['a method without end', 'A'.repeat(40), 400],
@@ -253,6 +258,16 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       }
     });
 
+    test('in chunks of one byte arrive whole', async () => {
+      const SIZE = 20_000;
+      const connection = await start().open();
+      const chunks = '1\r\nx\r\n'.repeat(SIZE);
+      await connection.send(
+        `POST /p HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`,
+      );
+      expect((await connection.readResponse()).text()).toBe(`POST /p ${'x'.repeat(SIZE)}`);
+    });
+
     test('much too large ones still get their answer', async () => {
       const connection = await start(limited).open();
       const sending = connection.send(post('x'.repeat(20_000_000)));
@@ -296,6 +311,47 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       connection.destroy();
       expect(await outcome.promise).toMatchObject({ reason: 'ended_early' });
       expect([gone, server.pendingRequests()]).toEqual([1, 0]);
+    });
+  });
+
+  describe('a client that disconnects', () => {
+    const waiting = (listen: (request: HttpRequest, told: string[]) => void) => {
+      const told: string[] = [];
+      const asked = Promise.withResolvers<void>();
+      const ended = Promise.withResolvers<void>();
+      const running = start(async (request) => {
+        listen(request, told);
+        request.signal.addEventListener('abort', () => ended.resolve());
+        asked.resolve();
+        await ended.promise;
+        return reply(200, null);
+      });
+      const disconnect = async () => {
+        const connection = await running.open();
+        await connection.send(requestBytes({}));
+        await asked.promise;
+        connection.destroy();
+        await ended.promise;
+      };
+      return { ...running, told, disconnect };
+    };
+
+    test('is reported to every listener, in their order', async () => {
+      const { disconnect, told } = waiting((request, calls) => {
+        for (const name of ['one', 'two', 'three']) request.onDisconnect(() => calls.push(name));
+      });
+      await disconnect();
+      expect(told).toEqual(['one', 'two', 'three']);
+    });
+
+    test('ends the request even where a listener throws', async () => {
+      const { disconnect, errors, server } = waiting((request) => {
+        request.onDisconnect(() => {
+          throw new Error('listener');
+        });
+      });
+      await disconnect();
+      expect([errors.map(String), server.pendingRequests()]).toEqual([['Error: listener'], 0]);
     });
   });
 

@@ -1,5 +1,4 @@
 import type { HttpRequest, HttpResponse } from '../core/http.ts';
-import { cancelBody, PushStream, type StreamSink } from '../core/push-stream.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import { TransportError } from '../core/transport.ts';
 import { HeadTooLargeError } from '../platform/http1-headers.ts';
@@ -13,16 +12,16 @@ import type { ServerSocket, SocketEvents } from '../platform/socket-listener.ts'
 import { SocketWriter } from '../platform/socket-writer.ts';
 import type { WriteBatch } from '../platform/write-batch.ts';
 import { BadRequestError, checkRequestStart, readRequestHead } from './request-head.ts';
-import { CHUNK_END, chunkSize, isBodiless, LAST_CHUNK, responseHead } from './response-head.ts';
+import { isStream, type ResponseOwner, ResponseSender } from './response-sender.ts';
 import { type RequestCarrier, ServerRequest } from './server-request.ts';
 
 /** What connections need of their server. */
 export interface ConnectionServer {
   readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
-  /** The response to a malformed request; the connection is closed after it. */
+  /** The response to a malformed request, after which the connection is closed. */
   readonly rejectMalformed: (status: number, message: string) => HttpResponse;
   readonly onError: (error: unknown) => void;
-  /** For the `date` header. */
+  /** The value of the `date` header. */
   readonly date: string;
   readonly stopping: boolean;
   /** Whether connections use TLS. */
@@ -34,65 +33,59 @@ export interface ConnectionServer {
   requestEnded(): void;
 }
 
-/** Requests that come while one is being answered wait; beyond this the client is made to wait. Bytes. */
+/** Bytes of pipelined requests that wait for the current response; beyond this, reading pauses. */
 const MAX_AHEAD = 64 * 1024;
-/** After a response, this much of an unread body is read and dropped, so that the response is not lost. Bytes. */
+/** Bytes of an unread body that are received after a response, so that the client can read the response. */
 const MAX_DROPPED = 64 * 1024 * 1024;
-/** Notices clients that vanished without a word. Milliseconds. */
+/** Detects clients that are gone without closing. Milliseconds. */
 const TCP_KEEP_ALIVE_MS = 30_000;
+const FAILED = 'The gateway failed to handle this request.';
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
-const NOTHING = new Uint8Array(0);
+const NO_BYTES = new Uint8Array(0);
 
 /** Seconds, counted in whole ticks of the server's clock. */
-const HEAD_TIMEOUT = 30;
 const HANDSHAKE_TIMEOUT = 10;
+const HEAD_TIMEOUT = 30;
 const IDLE_TIMEOUT = 120;
 const DROPPING_TIMEOUT = 30;
 
 /**
- * One client's connection: requests come in one after the other, and are answered in that order (RFC 9112). The facts
- * about the runtime's sockets that this rests on are listed in `http1-connection.ts`.
+ * One client's connection. It handles requests one after the other, in the order of arrival (RFC 9112). The facts about
+ * the runtime's sockets that this depends on are listed in `http1-connection.ts`.
  */
-export class ServerConnection implements SocketEvents, MessageSink, RequestCarrier, Slotted, StreamSink {
+export class ServerConnection implements SocketEvents, MessageSink, RequestCarrier, ResponseOwner, Slotted {
   slot = -1;
   readonly #server: ConnectionServer;
   readonly #parser: MessageParser = new MessageParser(this, {
     skipBlankLines: true,
     checkStart: checkRequestStart,
   });
+  readonly #writer: SocketWriter;
+  readonly #sender: ResponseSender;
   #socket: ServerSocket | undefined;
   #address: string | undefined;
-  /** The request that is arriving, or being answered. */
+  /** The request that is arriving or being handled. */
   #request: ServerRequest | undefined;
-  /** Its head arrived in this read, and has not been dispatched yet. */
+  /** Its head arrived in the current read, and it is not handled yet. */
   #fresh = false;
-  /** The request waits for its answer, or for the end of it. */
+  /** The request has no response yet, or an incomplete one. */
   #responding = false;
   /** The server counts the request as pending. */
   #counted = false;
-  /** `100 Continue` was sent. */
+  /** `100 Continue` was sent: the announced body is coming. */
   #continued = false;
   #paused = false;
   /** Bytes of the next requests. */
-  #ahead: Uint8Array = NOTHING;
-  readonly #writer: SocketWriter;
-  /** Where the answer comes from that is being sent. */
-  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  #pushed: PushStream | undefined;
-  #chunked = false;
-  /** The source of the response waits until all is sent. */
-  #needsDrain = false;
-  #onDrained: (() => void) | undefined;
-  /** The answer under way is the last of this connection. */
+  #ahead: Uint8Array = NO_BYTES;
+  /** The current response is the last of this connection. */
   #last = false;
-  /** All is said; what still comes is read and thrown away, so that the answer arrives. */
+  /** The last response is sent; what still arrives is dropped, so that the client can read the response. */
   #lingering = false;
-  /** Bytes that were thrown away, and ticks since that began. */
-  #dropped = 0;
+  #droppedBytes = 0;
   #droppingSeconds = 0;
-  /** Ticks since anything was received or taken by the client. */
+  /** Since bytes were received, or taken by the client. */
   #idleSeconds = 0;
-  /** Ticks since a head began to arrive. */
+  /** Since a head began to arrive. */
   #headSeconds = 0;
   /** TLS is not established yet. */
   #handshaking: boolean;
@@ -100,7 +93,8 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   constructor(server: ConnectionServer) {
     this.#server = server;
     this.#handshaking = server.secure;
-    this.#writer = new SocketWriter(server.batch, this.#sent);
+    this.#writer = new SocketWriter(server.batch, this.#drained);
+    this.#sender = new ResponseSender(this.#writer, this, server.onError);
   }
 
   get secure(): boolean {
@@ -136,38 +130,29 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     if (this.#writer.drained()) this.#idleSeconds = 0;
   }
 
-  /** All that was written is sent. */
-  readonly #sent = () => {
-    const waiting = this.#onDrained;
-    this.#onDrained = undefined;
-    waiting?.();
-    if (this.#needsDrain) {
-      this.#needsDrain = false;
-      this.#pushed?.ready();
-    }
-    this.#continueReading();
+  /** The client has taken all that was written. */
+  readonly #drained = () => {
+    this.#sender.drained();
+    this.#advance();
   };
 
   closed(): void {
     if (!this.#socket) return;
-    // Listeners for the end still read the address.
+    // Kept for listeners of the disconnect.
     this.#address = this.remoteAddress;
     this.#socket = undefined;
     this.#writer.close();
-    this.#ahead = NOTHING;
+    this.#ahead = NO_BYTES;
     this.#parser.stop();
     this.#server.closed(this);
     const request = this.#request;
     this.#request = undefined;
-    if (this.#responding) request?.lost();
-    this.#pushed?.cancel();
-    this.#pushed = undefined;
-    void this.#reader?.cancel().catch(this.#server.onError);
-    this.#onDrained?.();
+    if (this.#responding) this.#lose(request);
+    this.#sender.cancel();
     this.#uncount();
   }
 
-  /** Closes it when it has nothing to do, or else after the answer that is under way. */
+  /** Closes an idle connection. A busy one closes after its response. */
   retire(): void {
     if (!this.#request && !this.#parser.inHead && this.#writer.empty) this.#socket?.end();
   }
@@ -192,12 +177,12 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       if (this.#headSeconds >= HEAD_TIMEOUT)
         this.#rejectMalformed(408, 'The head of the request did not arrive in time.');
     } else if (this.#idleSeconds >= IDLE_TIMEOUT && !(this.#responding && request?.complete)) {
-      // An answer that is being made, or read slowly, may take as long as those in charge of it allow.
+      // A response that is being made, or read slowly, has its own time limits in the pipeline.
       this.terminate();
     }
   }
 
-  // Events of the message that is arriving.
+  // Events of the parser.
 
   onHead(text: string): Framing {
     const head = readRequestHead(text, DEFAULT_PARSER_LIMITS.maxHeaders);
@@ -221,25 +206,20 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     this.#request?.completed();
     this.#pause(false);
     if (rest.length > 0) this.#hold(rest);
-    if (!this.#responding) this.#continueReading();
+    if (!this.#responding) this.#advance();
   }
 
-  // What a stream is sent to.
+  // Events of the response that is being sent.
 
-  write(bytes: Uint8Array): boolean {
-    this.#writeBody(bytes);
-    const room = !this.#writer.blocked;
-    if (!room) this.#needsDrain = true;
-    return room;
-  }
-
-  end(): void {
-    this.#pushed = undefined;
-    if (this.#chunked) this.#writer.write(LAST_CHUNK);
+  streamEnded(): void {
     if (this.#request) this.#responseEnded(this.#request);
   }
 
-  // What a request needs.
+  streamFailed(): void {
+    this.terminate();
+  }
+
+  // The carrier of a request.
 
   pauseBody(): void {
     this.#pause(true);
@@ -261,8 +241,17 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   }
 
   #drop(bytes: number): void {
-    this.#dropped += bytes;
-    if (this.#dropped > MAX_DROPPED) this.terminate();
+    this.#droppedBytes += bytes;
+    if (this.#droppedBytes > MAX_DROPPED) this.terminate();
+  }
+
+  /** A listener that throws must not keep the connection from ending. */
+  #lose(request: ServerRequest | undefined): void {
+    try {
+      request?.lost();
+    } catch (error) {
+      this.#server.onError(error);
+    }
   }
 
   #uncount(): void {
@@ -286,13 +275,13 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   #handle(request: ServerRequest): void {
     try {
-      const reply = this.#server.handle(request);
-      if (reply instanceof Promise) {
-        reply.then(
+      const response = this.#server.handle(request);
+      if (response instanceof Promise) {
+        response.then(
           (made) => this.#respond(request, made),
           (error: unknown) => this.#failed(request, error),
         );
-      } else this.#respond(request, reply);
+      } else this.#respond(request, response);
     } catch (error) {
       this.#failed(request, error);
     }
@@ -300,10 +289,10 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
 
   #failed(request: ServerRequest, error: unknown): void {
     this.#server.onError(error);
-    this.#respond(request, this.#server.rejectMalformed(500, 'The gateway failed to handle this request.'));
+    this.#respond(request, this.#server.rejectMalformed(500, FAILED));
   }
 
-  /** The client's next requests, kept until this one is answered. */
+  /** Keeps pipelined requests until the current one has its response. */
   #hold(bytes: Uint8Array): void {
     this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
     if (this.#ahead.length > MAX_AHEAD) this.#pause(true);
@@ -324,10 +313,10 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     }
   }
 
-  /** Responds to a malformed request, and closes. A response in progress can only be cut off. */
+  /** Sends an error and closes. While a response is being sent, it can only close. */
   #rejectMalformed(status: number, message: string): void {
     const request = this.#request;
-    if (!this.#writer.empty || this.#reader || this.#pushed || (request && !this.#responding)) {
+    if (!this.#writer.empty || this.#sender.streaming || (request && !this.#responding)) {
       this.terminate();
       return;
     }
@@ -335,101 +324,57 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     this.#fresh = false;
     this.#responding = false;
     this.#parser.stop();
-    request?.lost();
+    this.#lose(request);
     this.#last = true;
     this.#lingering = true;
     this.#send(this.#server.rejectMalformed(status, message), { http10: false, headOnly: false });
-    this.#continueReading();
+    this.#advance();
   }
 
-  #respond(request: ServerRequest, reply: HttpResponse): void {
+  #respond(request: ServerRequest, response: HttpResponse): void {
     if (this.#request !== request || !this.#socket) {
-      // The client has gone.
-      this.#discard(reply);
+      this.#sender.discard(response);
       return;
     }
     const { keepAlive, http10 } = request.head;
-    // A body that is not all there is not waited for.
-    const asked = reply.headers.get('connection') === 'close';
-    this.#last = asked || !keepAlive || this.#server.stopping || !request.complete;
+    const closes = response.headers.get('connection') === 'close';
+    // A body that has not arrived yet is not waited for. A stream to HTTP/1.0 ends with the connection.
+    this.#last =
+      closes ||
+      !keepAlive ||
+      this.#server.stopping ||
+      !request.complete ||
+      (http10 && isStream(response.body));
     try {
-      this.#send(reply, { http10, headOnly: request.method === 'HEAD' });
+      this.#send(response, { http10, headOnly: request.method === 'HEAD' });
     } catch (error) {
-      // Found before a byte was sent: a header that can't be.
+      // Nothing is written yet: a header cannot be sent.
       this.#server.onError(error);
-      this.#discard(reply);
-      this.#send(this.#server.rejectMalformed(500, 'The gateway failed to handle this request.'), {
-        http10,
-        headOnly: false,
-      });
+      this.#sender.discard(response);
+      this.#send(this.#server.rejectMalformed(500, FAILED), { http10, headOnly: false });
     }
-    if (!this.#reader && !this.#pushed && this.#responding) this.#responseEnded(request);
+    if (!this.#sender.streaming && this.#responding) this.#responseEnded(request);
   }
 
-  #send(reply: HttpResponse, { http10, headOnly }: { http10: boolean; headOnly: boolean }): void {
-    const { body, status } = reply;
+  #send(response: HttpResponse, { http10, headOnly }: { http10: boolean; headOnly: boolean }): void {
     const { date, secure } = this.#server;
-    if (body instanceof ReadableStream || body instanceof PushStream) {
-      if (http10) this.#last = true;
-      const head = responseHead(reply, { length: undefined, http10, keepAlive: !this.#last, date, secure });
-      this.#writer.write(head);
-      this.#chunked = !http10;
-      if (headOnly) this.#discard(reply);
-      else if (body instanceof PushStream) {
-        this.#pushed = body;
-        body.pipe(this);
-      } else void this.#stream(body.getReader());
-      return;
-    }
-    const length = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    const head = responseHead(reply, { length, http10, keepAlive: !this.#last, date, secure });
-    this.#writer.write(head);
-    if (body !== null && !headOnly && !isBodiless(status)) {
-      this.#writer.write(body);
-    }
-  }
-
-  async #stream(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-    const request = this.#request;
-    this.#reader = reader;
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (this.#request !== request || !this.#socket) return;
-        if (done) break;
-        this.#writeBody(value);
-        if (this.#writer.blocked) {
-          await new Promise<void>((resolve) => {
-            this.#onDrained = resolve;
-          });
-        }
-      }
-      if (this.#chunked) this.#writer.write(LAST_CHUNK);
-    } catch (error) {
-      // Cut off without its end, so that the client does not take it for complete. The body has failed, so there is nothing to cancel.
-      this.#reader = undefined;
-      this.#server.onError(error);
-      this.terminate();
-    } finally {
-      this.#reader = undefined;
-    }
-    if (request && this.#request === request) this.#responseEnded(request);
+    this.#sender.send(response, { http10, headOnly, keepAlive: !this.#last, date, secure });
   }
 
   #responseEnded(request: ServerRequest): void {
     this.#responding = false;
     request.responseEnded();
-    this.#continueReading();
+    this.#advance();
   }
 
-  /** After an answer: closes, or comes to the next request, as soon as all is sent and received. */
-  #continueReading(): void {
+  /** After a response is sent and its request received: closes, or begins the next request. */
+  #advance(): void {
     const socket = this.#socket;
     if (this.#responding || !this.#writer.empty || !socket) return;
     this.#uncount();
     const request = this.#request;
     if (request && !request.complete && (this.#continued || !request.head.expectsContinue)) {
-      // What is still on its way would have the system throw the answer away with the connection.
+      // Closing now would reset the connection, and the client could lose the response.
       this.#pause(false);
       return;
     }
@@ -442,32 +387,17 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     if (!request) return;
     this.#request = undefined;
     this.#continued = false;
-    this.#dropped = 0;
+    this.#droppedBytes = 0;
     this.#droppingSeconds = 0;
     this.#parser.reset();
     const ahead = this.#ahead;
     if (ahead.length > 0) {
-      this.#ahead = NOTHING;
+      this.#ahead = NO_BYTES;
       this.#pause(false);
-      // Not from inside this call: a client may have sent thousands at once.
+      // Not recursive: a client may have sent thousands at once.
       queueMicrotask(() => {
         if (this.#socket) this.received(ahead);
       });
     } else if (this.#server.stopping) socket.end();
-  }
-
-  #writeBody(bytes: Uint8Array): void {
-    // A chunk without bytes would be the end of it.
-    if (bytes.length === 0) return;
-    if (this.#chunked) this.#writer.write(chunkSize(bytes.length));
-    this.#writer.write(bytes);
-    if (this.#chunked) this.#writer.write(CHUNK_END);
-  }
-
-  /** Cancels the body of a response that has no client. */
-  #discard({ body }: HttpResponse): void {
-    if (body instanceof PushStream || body instanceof ReadableStream) {
-      void cancelBody(body).catch(this.#server.onError);
-    }
   }
 }
