@@ -32,7 +32,8 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
   const { services, admin, stores, usage, tokenizer, metrics, version, config } = parts;
   addOperationsRoutes(router, services, { version, metrics });
   router.routesUnder('/admin/', async () => {
-    const [{ addAdminApi }] = await Promise.all([import('./admin-api.ts'), services.modelData.load()]);
+    await services.modelData.load();
+    const { addAdminApi } = await import('./admin-api.ts');
     addAdminApi(router, services, admin);
   });
   router.routesUnder('/v1/auth/', async () => {
@@ -62,10 +63,9 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
       new Uint8Array(await readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))),
   });
   return router.routesUnder('/', async () => {
-    const [{ addInferenceApi }] = await Promise.all([
-      import('./inference-api.ts'),
-      services.modelData.load(),
-    ]);
+    // One after the other: each import is evaluated in one piece, and others are served between the pieces.
+    await services.modelData.load();
+    const { addInferenceApi } = await import('./inference-api.ts');
     addInferenceApi(router, services, { usage: usage.usage, tokenizer });
   });
 }
