@@ -14,6 +14,6 @@ export function extensionsFor(
 export function warnOfExtensions(request: ChatRequest, warn: Warn, handled: readonly string[] = []): void {
   for (const name in request.extensions?.members) {
     if (handled.includes(name)) continue;
-    warn({ kind: 'unsupported', param: name, message: `The chosen target has nothing like "${name}".` });
+    warn({ kind: 'unsupported', param: name, message: `The target does not support "${name}".` });
   }
 }

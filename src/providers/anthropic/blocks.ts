@@ -26,7 +26,7 @@ export class BlockWriter {
   constructor(readonly warn: Warn) {}
 
   unsupported(param: string, what: string): void {
-    this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
+    this.warn({ kind: 'unsupported', param, message: `The target does not support ${what}.` });
   }
 
   user(part: UserPart, path: string): JsonObject[] {

@@ -64,7 +64,7 @@ function meaningOf(
   if (/context_length_exceeded/i.test(words) || /maximum context length|context window/i.test(message)) {
     return 'context-length';
   }
-  // Roles, networks and blocked resources: nothing that the client could put right.
+  // Roles, networks and blocked resources: the client cannot fix these.
   if (status === 403) return 'auth';
   return undefined;
 }

@@ -21,7 +21,7 @@ export const bedrockEmbeddings: EmbeddingFormat = {
     }
     const { normalize, truncate, ...rest } = extensions;
     for (const param of [...Object.keys(rest), ...(user === undefined ? [] : ['user'])]) {
-      warn({ kind: 'unsupported', param, message: `The chosen target has nothing like "${param}".` });
+      warn({ kind: 'unsupported', param, message: `The target does not support "${param}".` });
     }
     if (IS_COHERE.test(target.model)) {
       const body = {

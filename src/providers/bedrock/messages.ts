@@ -98,7 +98,7 @@ class ConversationWriter {
   }
 
   #unsupported(param: string, what: string): JsonObject[] {
-    this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
+    this.warn({ kind: 'unsupported', param, message: `The target does not support ${what}.` });
     return [];
   }
 

@@ -26,7 +26,7 @@ class Notes {
   constructor(readonly warn: Warn) {}
 
   unsupported(param: string, what: string): void {
-    this.warn({ kind: 'unsupported', param, message: `Cohere's chat has no place for ${what}.` });
+    this.warn({ kind: 'unsupported', param, message: `Cohere's chat does not support ${what}.` });
   }
 
   foreignReasoning(): void {

@@ -60,7 +60,7 @@ function problemOf(error: JsonObject): UpstreamProblem {
   };
 }
 
-/** Explains an error of Google's APIs, which may stand in a list of one. */
+/** Explains an error of Google's APIs, which may be wrapped in a list. */
 export function geminiError(response: BufferedResponse, { provider }: Target): GatewayError {
   const { text, json: body } = readJsonBody(response);
   const first: unknown = Array.isArray(body) ? body[0] : body;

@@ -49,7 +49,7 @@ function content(parts: readonly UserPart[], path: string, warn: Warn): Content 
       const title = part.title ?? part.filename;
       texts.push(title === undefined ? part.source.text : `${title}\n\n${part.source.text}`);
     } else {
-      const message = `Ollama has no place for content of type "${part.type}".`;
+      const message = `Ollama does not support content of type "${part.type}".`;
       warn({ kind: 'unsupported', param: `${path}.content[${index}]`, message });
     }
   }
@@ -81,7 +81,7 @@ function assistant(
         break;
       }
       default: {
-        const what = `Ollama has no place for content of type "${part.type}" in an answer.`;
+        const what = `Ollama does not support content of type "${part.type}" in an answer.`;
         warn({ kind: 'unsupported', param: `${path}.content[${index}]`, message: what });
       }
     }

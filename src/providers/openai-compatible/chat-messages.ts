@@ -57,7 +57,7 @@ class MessageWriter {
   }
 
   #unsupported(param: string, what: string): void {
-    this.warn({ kind: 'unsupported', param, message: `The chosen target has no place for ${what}.` });
+    this.warn({ kind: 'unsupported', param, message: `The target does not support ${what}.` });
   }
 
   #message(message: Message, path: string): JsonObject[] {

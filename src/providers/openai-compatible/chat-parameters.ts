@@ -52,7 +52,7 @@ function toVendorParameters(
   for (const [name, value] of Object.entries(said)) {
     if (value === undefined) continue;
     if (unsupported.includes(name)) {
-      warn({ kind: 'unsupported', param: name, message: `The chosen target does not take "${name}".` });
+      warn({ kind: 'unsupported', param: name, message: `The target does not support "${name}".` });
     } else out[renames[name] ?? name] = value;
   }
   return out;
@@ -93,7 +93,7 @@ function sampling(request: ChatRequest, family: ModelFamily, profile: VendorProf
   }
   if (topK === undefined) return out;
   if (profile.topK) return { ...out, top_k: topK };
-  warn({ kind: 'unsupported', param: 'top_k', message: 'The chosen target does not take "top_k".' });
+  warn({ kind: 'unsupported', param: 'top_k', message: 'The target does not support "top_k".' });
   return out;
 }
 
@@ -127,7 +127,7 @@ function reasoning(
     warn({
       kind: 'unsupported',
       param: 'reasoning',
-      message: 'The chosen target has no budget for reasoning.',
+      message: 'The target does not support a token budget for reasoning.',
     });
     return {};
   }
@@ -171,7 +171,7 @@ function wireTool(tool: Tool, profile: VendorProfile, warn: Warn): JsonObject[] 
   if (tool.type === 'unknown') {
     if (tool.dialect === 'openai-chat') return [{ ...tool.value }];
     const name = tool.name ?? 'a tool of another API';
-    warn({ kind: 'unsupported', param: 'tools', message: `The chosen target can not offer "${name}".` });
+    warn({ kind: 'unsupported', param: 'tools', message: `The target does not support the tool "${name}".` });
     return [];
   }
   const { name, description, parameters, strict, cacheControl } = tool;

@@ -58,7 +58,7 @@ class TargetRules implements ParameterRules {
       if (body[name] === undefined) continue;
       edits[name] = null;
       if (body[name] === null) continue;
-      warn({ kind: 'unsupported', param: name, message: `The chosen target does not take "${name}".` });
+      warn({ kind: 'unsupported', param: name, message: `The target does not support "${name}".` });
     }
     if (this.#rewritesMessages && Array.isArray(body.messages)) {
       const messages: readonly unknown[] = body.messages;

@@ -67,7 +67,7 @@ class InputItems {
       this.warn({
         kind: 'unsupported',
         param: `${at}.name`,
-        message: 'The chosen target knows no names of participants.',
+        message: 'The target does not support names of participants.',
       });
     }
     if (message.role === 'assistant') this.#assistant(message, at);
@@ -159,7 +159,7 @@ class InputItems {
           this.warn({
             kind: 'unsupported',
             param: where,
-            message: `The chosen target takes no ${part.type} that a model made; it was left out.`,
+            message: `The target does not support ${part.type} from a model; it was left out.`,
           });
       }
     });
@@ -198,7 +198,7 @@ class InputItems {
     this.warn({
       kind: 'unsupported',
       param: at,
-      message: `The chosen target has nothing like "${String(value.type ?? 'this part')}"; it was left out.`,
+      message: `The target does not support "${String(value.type ?? 'this part')}"; it was left out.`,
     });
   }
 }

@@ -24,7 +24,7 @@ export function mediaItem(part: ImagePart | FilePart | AudioPart, at: string, wa
   }
   if (part.type === 'image') return imageItem(part, at);
   if (part.type === 'file') return fileItem(part, at, warn);
-  warn({ kind: 'unsupported', param: at, message: 'The chosen target takes no audio; it was left out.' });
+  warn({ kind: 'unsupported', param: at, message: 'The target does not support audio; it was left out.' });
   return undefined;
 }
 
@@ -57,7 +57,7 @@ function fileItem(part: FilePart, at: string, warn: Warn): Item {
     warn({
       kind: 'unsupported',
       param: `${at}.citations`,
-      message: 'The chosen target does not cite documents that are sent with a message.',
+      message: 'The target does not cite documents within a message.',
     });
   }
   if (context !== undefined) {

@@ -44,12 +44,13 @@ function effortFor(
   const off = enabled === false || asked === 'none';
   if (efforts === undefined) {
     if (asked !== undefined && enabled !== false) return asked;
-    if (budgetTokens !== undefined && !off) refuse('The chosen target has no budget for reasoning.', warn);
+    if (budgetTokens !== undefined && !off)
+      refuse('The target does not support a token budget for reasoning.', warn);
     return undefined;
   }
   if (efforts.length === 0) {
     if (!off && (asked ?? budgetTokens ?? enabled) !== undefined) {
-      refuse('The chosen model does not think before it answers.', warn);
+      refuse('The model does not support reasoning.', warn);
     }
     return undefined;
   }

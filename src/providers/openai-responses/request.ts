@@ -73,19 +73,19 @@ function warnOfUnsupported(request: ChatRequest, warn: Warn): void {
   const unsupported = (param: string, present: boolean, message: string) => {
     if (present) warn({ kind: 'unsupported', param, message });
   };
-  const lacks = (what: string) => `The chosen target's API has no ${what}.`;
+  const lacks = (what: string) => `The API of the target does not support ${what}.`;
   unsupported('top_k', request.topK !== undefined, lacks('top_k'));
   unsupported('frequency_penalty', (request.frequencyPenalty ?? 0) !== 0, lacks('frequency_penalty'));
   unsupported('presence_penalty', (request.presencePenalty ?? 0) !== 0, lacks('presence_penalty'));
   unsupported('seed', request.seed !== undefined, lacks('seed'));
   unsupported('stop', (request.stopSequences ?? []).length > 0, lacks('stop sequences'));
-  unsupported('n', (request.choices ?? 1) > 1, `${lacks('n')} There is one answer.`);
+  unsupported('n', (request.choices ?? 1) > 1, `${lacks('n')} The response has one choice.`);
   unsupported('logit_bias', Object.keys(request.logitBias ?? {}).length > 0, lacks('logit_bias'));
   const others = (request.modalities ?? []).filter((modality) => modality !== 'text');
   unsupported(
     'modalities',
     others.length > 0,
-    `The chosen target answers with text, not with ${others.join(', ')}.`,
+    `The target responds with text, not with ${others.join(', ')}.`,
   );
   warnOfCacheMarks(request, warn);
 }
@@ -117,7 +117,7 @@ function maxOutputTokens({ maxOutputTokens: asked }: ChatRequest, warn: Warn): n
   warn({
     kind: 'changed',
     param: 'max_tokens',
-    message: `The chosen target takes no limit below ${MIN_OUTPUT_TOKENS} tokens; it was raised to that.`,
+    message: `The target requires a limit of at least ${MIN_OUTPUT_TOKENS} tokens; the limit was raised.`,
   });
   return MIN_OUTPUT_TOKENS;
 }
@@ -144,7 +144,7 @@ function serviceTier({ serviceTier: tier }: ChatRequest, warn: Warn): string | u
   warn({
     kind: 'unsupported',
     param: 'service_tier',
-    message: `The chosen target has no service tier "${tier}".`,
+    message: `The target does not support the service tier "${tier}".`,
   });
   return undefined;
 }

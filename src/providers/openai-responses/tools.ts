@@ -12,7 +12,7 @@ export function toolItems(tools: readonly Tool[], warn: Warn): Item[] {
     warn({
       kind: 'unsupported',
       param: `tools[${index}]`,
-      message: `The chosen target has no tool like "${named}"; it was left out.`,
+      message: `The target does not support the tool "${named}"; it was left out.`,
     });
     return [];
   });
