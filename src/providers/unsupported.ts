@@ -33,10 +33,10 @@ export function warnUnsupported(
   request: ChatRequest,
   names: readonly ParameterName[],
   warn: Warn,
-  subject = 'The chosen target',
+  subject = 'The target',
 ): void {
   for (const param of names) {
     if (PARAMETERS[param](request) === undefined) continue;
-    warn({ kind: 'unsupported', param, message: `${subject} has nothing like "${param}".` });
+    warn({ kind: 'unsupported', param, message: `${subject} does not support "${param}".` });
   }
 }

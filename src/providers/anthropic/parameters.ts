@@ -68,7 +68,11 @@ function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking,
       if (temperature !== 1) drop('temperature', restriction);
     } else if (temperature > 1) {
       said.temperature = 1;
-      warn({ kind: 'changed', param: 'temperature', message: 'Temperatures of this target end at 1.' });
+      warn({
+        kind: 'changed',
+        param: 'temperature',
+        message: 'The maximum temperature of this target is 1.',
+      });
     } else said.temperature = temperature;
   }
   if (topP !== undefined) {
@@ -104,7 +108,11 @@ function serviceTier({ serviceTier: tier }: ChatRequest, warn: Warn): JsonObject
   if (tier === undefined) return {};
   if (tier === 'auto' || tier === 'standard_only') return { service_tier: tier };
   if (tier === 'default') return { service_tier: 'standard_only' };
-  warn({ kind: 'unsupported', param: 'service_tier', message: `This target has no service tier "${tier}".` });
+  warn({
+    kind: 'unsupported',
+    param: 'service_tier',
+    message: `The target does not support the service tier "${tier}".`,
+  });
   return {};
 }
 
@@ -175,7 +183,7 @@ function wireTool(tool: Tool, choice: ToolChoice | undefined, warn: Warn): JsonO
   if (tool.type === 'unknown') {
     if (tool.dialect === 'anthropic-messages') return [tool.value];
     const name = tool.name ?? 'a tool of another API';
-    warn({ kind: 'unsupported', param: 'tools', message: `The chosen target can not offer "${name}".` });
+    warn({ kind: 'unsupported', param: 'tools', message: `The target does not support the tool "${name}".` });
     return [];
   }
   if (choice?.type === 'allowed' && !choice.names.includes(tool.name)) return [];
@@ -203,7 +211,7 @@ function toolChoice(choice: ToolChoice | undefined, thinking: Thinking, warn: Wa
     warn({
       kind: 'changed',
       param: 'tool_choice',
-      message: 'A thinking model can not be made to call a tool here; it was left to choose.',
+      message: 'A reasoning model cannot be forced to call a tool; "tool_choice" was changed to "auto".',
     });
     return { type: 'auto' };
   }

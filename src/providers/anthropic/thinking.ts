@@ -51,7 +51,7 @@ export function thinkingOf(
     warn({
       kind: 'unsupported',
       param: 'reasoning_effort',
-      message: 'This model does not think before it answers.',
+      message: 'The model does not support reasoning.',
     });
     return nothing;
   }

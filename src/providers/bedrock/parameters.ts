@@ -94,7 +94,7 @@ function inferenceConfig(
   };
   sample('temperature', 'temperature', temperature);
   if (family.oneSamplingParameter && temperature !== undefined && topP !== undefined) {
-    warn({ kind: 'unsupported', param: 'top_p', message: 'This model takes either temperature or top_p.' });
+    warn({ kind: 'unsupported', param: 'top_p', message: 'The model supports either temperature or top_p.' });
   } else sample('top_p', 'topP', topP);
   const kept = stopSequences?.filter((stop) => stop.trim() !== '');
   if (kept && kept.length < (stopSequences?.length ?? 0)) {
@@ -115,8 +115,7 @@ function additionalFields(
   const fields: Record<string, unknown> = {};
   if (request.topK !== undefined) {
     if (isClaude) fields.top_k = request.topK;
-    else
-      warn({ kind: 'unsupported', param: 'top_k', message: 'The chosen target has nothing like "top_k".' });
+    else warn({ kind: 'unsupported', param: 'top_k', message: 'The target does not support "top_k".' });
   }
   const { reasoning } = request;
   if (reasoning === undefined) return { fields, budget: undefined };
@@ -127,7 +126,7 @@ function additionalFields(
     warn({
       kind: 'unsupported',
       param: 'reasoning_effort',
-      message: 'How much this model thinks can not be told through this API.',
+      message: 'The target does not support reasoning settings for this model.',
     });
     return { fields, budget: undefined };
   }
@@ -172,7 +171,7 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObje
     warn({
       kind: 'changed',
       param: 'tool_choice',
-      message: 'This target can not be told to call no tool; it may call one.',
+      message: 'The target does not support "none" as "tool_choice"; the model may call a tool.',
     });
   }
   const forced = mode === 'required' || mode === 'tool';
@@ -180,7 +179,7 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObje
     warn({
       kind: 'changed',
       param: 'tool_choice',
-      message: 'A thinking model can not be made to call a tool here; it was left to choose.',
+      message: 'A reasoning model cannot be forced to call a tool; "tool_choice" was left out.',
     });
   }
   const toolChoice =
@@ -192,7 +191,7 @@ function wireTool(tool: Tool, warn: Warn): JsonObject[] {
   if (tool.type === 'unknown') {
     if (tool.dialect === 'bedrock-converse') return [tool.value];
     const name = tool.name ?? 'a tool of another API';
-    warn({ kind: 'unsupported', param: 'tools', message: `The chosen target can not offer "${name}".` });
+    warn({ kind: 'unsupported', param: 'tools', message: `The target does not support the tool "${name}".` });
     return [];
   }
   const { name, description, parameters = {} } = tool;

@@ -20,7 +20,7 @@ export const cohereEmbeddings: EmbeddingFormat = {
     const images = texts.length > 0 && texts.every((text) => IMAGE.test(text));
     const { truncate, ...rest } = extensions;
     for (const param of [...Object.keys(rest), ...(user === undefined ? [] : ['user'])]) {
-      warn({ kind: 'unsupported', param, message: `Cohere's embeddings have nothing like "${param}".` });
+      warn({ kind: 'unsupported', param, message: `Cohere's embeddings do not support "${param}".` });
     }
     const body = {
       model,

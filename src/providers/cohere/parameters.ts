@@ -65,7 +65,7 @@ function responseFormat({ responseFormat: format }: ChatRequest): JsonObject | u
   return format?.type === 'json-schema' ? { type: 'json_object', json_schema: format.schema } : undefined;
 }
 
-/** A named tool can't be demanded: it is the only one offered then. */
+/** Cohere cannot be forced to call a named tool, so only that tool is sent. */
 function tools(request: ChatRequest, warn: Warn): JsonObject {
   const choice = request.toolChoice;
   const names =
@@ -74,8 +74,7 @@ function tools(request: ChatRequest, warn: Warn): JsonObject {
     warn({
       kind: 'changed',
       param: 'tool_choice',
-      message:
-        'Only the tools that may be called were offered, since Cohere can not be told to choose among all.',
+      message: 'Cohere does not support a choice of tools by name; only the allowed tools were sent.',
     });
   }
   const offered = (request.tools ?? []).flatMap((tool) => {
@@ -83,7 +82,7 @@ function tools(request: ChatRequest, warn: Warn): JsonObject {
       warn({
         kind: 'unsupported',
         param: 'tools',
-        message: `Cohere has no tool like "${tool.name ?? 'this'}".`,
+        message: `Cohere does not support the tool "${tool.name ?? 'this'}".`,
       });
       return [];
     }

@@ -31,7 +31,7 @@ function taskType({ inputType }: EmbeddingRequest): string | undefined {
 
 function warnUnsupported({ user, extensions }: EmbeddingRequest, { warn }: AttemptContext): void {
   for (const param of [...Object.keys(extensions), ...(user === undefined ? [] : ['user'])]) {
-    warn({ kind: 'unsupported', param, message: `Google's embeddings have nothing like "${param}".` });
+    warn({ kind: 'unsupported', param, message: `Google's embeddings do not support "${param}".` });
   }
 }
 

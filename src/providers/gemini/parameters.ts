@@ -94,7 +94,7 @@ function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn):
     const level = nearestEffort(asked, family.thinkingLevels);
     if (level !== effort) {
       const wish = budgetTokens === undefined ? `"${asked}"` : `${budgetTokens} tokens`;
-      const message = `Reasoning was asked for as ${wish}; this model was told "${level}".`;
+      const message = `The reasoning setting ${wish} was changed to "${level}" for this model.`;
       warn({ kind: 'changed', param: 'reasoning_effort', message });
     }
     return { thinkingLevel: level?.toUpperCase(), includeThoughts };
@@ -105,7 +105,7 @@ function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn):
       warn({
         kind: 'unsupported',
         param: 'reasoning_effort',
-        message: 'This model does not think before it answers.',
+        message: 'The model does not support reasoning.',
       });
     }
     return undefined;
@@ -115,7 +115,7 @@ function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn):
     warn({
       kind: 'changed',
       param: 'reasoning_effort',
-      message: `This model can't answer without thinking; it was told its least, ${limits.min} tokens.`,
+      message: `Reasoning cannot be turned off for this model; the minimum of ${limits.min} tokens was sent.`,
     });
     return { thinkingBudget: limits.min };
   }
@@ -123,7 +123,7 @@ function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn):
   const wanted = budgetTokens ?? effortToBudget(effort ?? 'medium', limits);
   const budget = Math.min(limits.max, Math.max(limits.min, wanted));
   if (budgetTokens !== undefined && budget !== budgetTokens) {
-    const message = `This model thinks with ${limits.min} to ${limits.max} tokens; it was told ${budget}.`;
+    const message = `The reasoning budget of this model is ${limits.min} to ${limits.max} tokens; ${budget} was sent.`;
     warn({ kind: 'changed', param: 'thinking.budget_tokens', message });
   }
   return { thinkingBudget: budget, includeThoughts };
@@ -136,7 +136,7 @@ function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): J
     if (tool.type === 'function') return [];
     if (tool.dialect === 'gemini') return [tool.value];
     const name = tool.name ?? 'a tool of another API';
-    warn({ kind: 'unsupported', param: 'tools', message: `The chosen target can not offer "${name}".` });
+    warn({ kind: 'unsupported', param: 'tools', message: `The target does not support the tool "${name}".` });
     return [];
   });
   const offered = [...(declarations.length === 0 ? [] : [{ functionDeclarations: declarations }]), ...others];

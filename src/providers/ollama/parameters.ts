@@ -9,7 +9,7 @@ type JsonObject = Record<string, unknown>;
 
 /** Ollama's own members, which clients of OpenAI's chat may send as they are. */
 const OWN: readonly string[] = ['options', 'keep_alive', 'think', 'truncate', 'shift'];
-/** Models that are told how much to think; others are told whether. */
+/** Models with a reasoning effort; others only turn reasoning on or off. */
 const THINKING_LEVEL_MODELS = /gpt-oss/i;
 
 /** Parameters that the format lacks. */

@@ -198,7 +198,7 @@ class MessageWriter {
       this.warn({
         kind: 'unsupported',
         param: 'messages',
-        message: 'Reasoning in the history was left out: the chosen target does not take it back.',
+        message: 'Reasoning in the history was left out: the target does not accept it.',
       });
     }
     return {};

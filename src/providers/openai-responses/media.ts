@@ -64,7 +64,7 @@ function fileItem(part: FilePart, at: string, warn: Warn): Item {
     warn({
       kind: 'unsupported',
       param: `${at}.context`,
-      message: "A document's context has no place at the chosen target; it was left out.",
+      message: 'The target does not support the context of a document; it was left out.',
     });
   }
   const named = filename === undefined ? {} : { filename };

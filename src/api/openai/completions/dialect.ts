@@ -52,7 +52,7 @@ export const openAiCompletionsDialect: ClientDialect = {
       messages: body.prompt,
     }),
   responseView: chatResponseView,
-  // A prompt to complete has no place for instructions.
+  // A prompt to complete does not support instructions.
   edit: () => undefined,
 
   renderResult(result: ChatResult, renderContext): string {
