@@ -18,7 +18,7 @@ export class ModelData {
    */
   async load(): Promise<this> {
     if (!this.#lookUp) {
-      // By itself first: an import with all that it imports is evaluated in one piece.
+      // Two imports: one import evaluates everything below it without a pause for the event loop.
       await import('./price-data.ts');
       const { lookUpModel, prepareLookUps } = await import('./model-lookup.ts');
       prepareLookUps();
