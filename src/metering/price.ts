@@ -4,6 +4,7 @@ import type { ModelPrice, TokenPrice } from './price-data.ts';
 const PICO_PLACES = 12;
 const MILLION_PLACES = 6;
 const PICO_PER_NANO = 1_000;
+const PICO_PER_MICRO = 1_000_000;
 const HOUR_MS = 3_600_000n;
 const ZERO = 48;
 
@@ -77,20 +78,11 @@ function tiered({ base, tiers }: TokenPrice, inputTokens: number): string {
   return rate;
 }
 
-/** Parsed prices. They come from the data packages and the configuration, never from clients. */
-const known = new Map<string, number | undefined>();
-const MAX_KNOWN = 10_000;
-
 /** @param perMillion US dollars per million tokens. @returns 10^-12 US dollars per token; undefined when not an integer */
 function picoPerToken(perMillion: string): number | undefined {
-  const found = known.get(perMillion);
-  if (found !== undefined || known.has(perMillion)) return found;
-  const [whole = '0', fraction = ''] = perMillion.split('.');
-  const fits = fraction.length <= PICO_PLACES - MILLION_PLACES;
-  const value = fits ? Number(whole + fraction.padEnd(PICO_PLACES - MILLION_PLACES, '0')) : undefined;
-  if (known.size >= MAX_KNOWN) known.clear();
-  known.set(perMillion, value);
-  return value;
+  const point = perMillion.indexOf('.');
+  const places = point < 0 ? 0 : perMillion.length - point - 1;
+  return places > PICO_PLACES - MILLION_PLACES ? undefined : Math.round(Number(perMillion) * PICO_PER_MICRO);
 }
 
 function exactly(price: ModelPrice, usage: Usage): number | undefined {

@@ -29,7 +29,7 @@ export interface UsageCounter {
   output(text: string, model: string): Promise<number>;
 }
 
-const NO_USAGE: Partial<Usage> = {};
+const NO_USAGE: Readonly<Partial<Usage>> = {};
 
 /**
  * Settles completed requests: what each attempt used and cost, for the tenant's usage and for the limits that the request

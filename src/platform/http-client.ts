@@ -9,7 +9,7 @@ import {
 } from '../core/transport.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { type AssignedCall, Http1Connection } from './http1-connection.ts';
-import { encodeRequest, parseTarget, type RequestTarget } from './http1-request.ts';
+import { parseTarget, RequestEncoder, type RequestTarget } from './http1-request.ts';
 import { WaitingCalls } from './waiting-calls.ts';
 import { WriteBatch } from './write-batch.ts';
 
@@ -83,6 +83,7 @@ class Http1Client implements Http1Transport {
   readonly #pool: ConnectionPool<Http1Connection>;
   readonly #waiting = new WaitingCalls<Http1Call>();
   readonly #targets = new Map<string, RequestTarget>();
+  readonly #encoder = new RequestEncoder();
   #sweeper: ReturnType<typeof setInterval> | undefined;
   #closed = false;
   #open = 0;
@@ -100,7 +101,7 @@ class Http1Client implements Http1Transport {
     this.#active += 1;
     try {
       const target = this.#target(request.url);
-      const upstreamCall = new Http1Call(this, target, encodeRequest(request, target), handler);
+      const upstreamCall = new Http1Call(this, target, this.#encoder.encode(request, target), handler);
       const kept = this.#pool.take(target.origin);
       if (kept === undefined) this.startAnew(upstreamCall);
       else this.#assign(upstreamCall, kept);

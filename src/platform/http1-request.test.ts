@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { UpstreamRequest } from '../core/transport.ts';
-import { encodeRequest, parseTarget } from './http1-request.ts';
+import { parseTarget, RequestEncoder } from './http1-request.ts';
 
 describe('parseTarget', () => {
   test.each([
@@ -25,10 +25,11 @@ describe('parseTarget', () => {
   });
 });
 
-describe('encodeRequest', () => {
+describe('RequestEncoder', () => {
+  const encoder = new RequestEncoder();
   const encode = (request: Partial<UpstreamRequest>) => {
     const whole = { method: 'POST', url: 'http://a/p', headers: {}, ...request } as const;
-    return encodeRequest(whole, parseTarget(whole.url));
+    return encoder.encode(whole, parseTarget(whole.url));
   };
   const text = (request: Partial<UpstreamRequest>) =>
     Buffer.concat(encode(request).map((part) => Buffer.from(part))).toString('latin1');
@@ -56,7 +57,7 @@ describe('encodeRequest', () => {
     const headers = Object.freeze({ 'x-a': '1' });
     const target = parseTarget('http://a/p');
     const sent = (method: 'GET' | 'POST', to = target) =>
-      String(encodeRequest({ method, url: 'http://a/p', headers }, to)[0]);
+      String(encoder.encode({ method, url: 'http://a/p', headers }, to)[0]);
     for (let times = 0; times < 2; times += 1) {
       expect(sent('GET')).toBe('GET /p HTTP/1.1\r\nhost: a\r\nx-a: 1\r\n');
       expect(sent('POST')).toBe('POST /p HTTP/1.1\r\nhost: a\r\nx-a: 1\r\n');

@@ -61,21 +61,6 @@ const OWNED_HEADERS: ReadonlySet<string> = new Set([
 
 const NOT_ASCII = /[^\0-\x7f]/;
 
-/**
- * The request as parts to be written in order; strings are written as UTF-8.
- * @throws TransportError (`protocol`) for headers that could smuggle another one.
- */
-export function encodeRequest(
-  request: UpstreamRequest,
-  target: RequestTarget,
-): readonly (string | Uint8Array)[] {
-  const { body } = request;
-  const head = headOf(request, target);
-  if (body === undefined) return [head, request.method === 'POST' ? 'content-length: 0\r\n\r\n' : '\r\n'];
-  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
-  return [head, `content-length: ${length}\r\n\r\n`, body];
-}
-
 /** A head as far as it does not depend on the body; text is ASCII. */
 type Head = string | Uint8Array;
 
@@ -84,19 +69,33 @@ interface KnownHead {
   readonly head: Head;
 }
 
-/** Heads of requests whose headers are frozen, and so shared by many. */
-const knownHeads = new WeakMap<UpstreamRequest['headers'], WeakMap<RequestTarget, KnownHead>>();
+/** Encodes requests, and keeps the heads of those whose headers are frozen, because many requests share them. */
+export class RequestEncoder {
+  readonly #heads = new WeakMap<UpstreamRequest['headers'], WeakMap<RequestTarget, KnownHead>>();
 
-function headOf({ method, headers }: UpstreamRequest, target: RequestTarget): Head {
-  const known = knownHeads.get(headers)?.get(target);
-  if (known?.method === method) return known.head;
-  const head = encodeHead(headText(method, headers, target));
-  if (Object.isFrozen(headers)) {
-    const heads = knownHeads.get(headers) ?? new WeakMap<RequestTarget, KnownHead>();
-    heads.set(target, { method, head });
-    knownHeads.set(headers, heads);
+  /**
+   * @returns the request as parts to be written in order; strings are written as UTF-8
+   * @throws TransportError (`protocol`) for headers that could smuggle another one
+   */
+  encode(request: UpstreamRequest, target: RequestTarget): readonly (string | Uint8Array)[] {
+    const { body } = request;
+    const head = this.#head(request, target);
+    if (body === undefined) return [head, request.method === 'POST' ? 'content-length: 0\r\n\r\n' : '\r\n'];
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+    return [head, `content-length: ${length}\r\n\r\n`, body];
   }
-  return head;
+
+  #head({ method, headers }: UpstreamRequest, target: RequestTarget): Head {
+    const known = this.#heads.get(headers)?.get(target);
+    if (known?.method === method) return known.head;
+    const head = encodeHead(headText(method, headers, target));
+    if (Object.isFrozen(headers)) {
+      const heads = this.#heads.get(headers) ?? new WeakMap<RequestTarget, KnownHead>();
+      heads.set(target, { method, head });
+      this.#heads.set(headers, heads);
+    }
+    return head;
+  }
 }
 
 function headText(method: string, headers: UpstreamRequest['headers'], target: RequestTarget): string {

@@ -52,6 +52,13 @@ describe('resolve', () => {
     },
   );
 
+  test('finds no names that are longer than any model has, which caches would keep', () => {
+    const { directory } = create();
+    expect(directory.resolve(`a/${'x'.repeat(510)}`)).toBeDefined();
+    expect(directory.resolve(`a/${'x'.repeat(511)}`)).toBeUndefined();
+    expect(directory.resolve(`grok-${'x'.repeat(60_000)}`)).toBeUndefined();
+  });
+
   test('uses models that providers report later', () => {
     const { directory, discovered } = create();
     expect(directory.resolve('late')).toBeUndefined();

@@ -103,6 +103,9 @@ export class UnknownProviderError extends Error {
   }
 }
 
+/** Names in UTF-16 units. Clients choose them, and caches of prices, health and budgets keep them. */
+const MAX_NAME_LENGTH = 512;
+
 /**
  * Resolves the model names that clients send. In order: configured models and aliases, `provider-id/model`, names that
  * a provider reported or was configured with, and names that match a vendor's naming pattern.
@@ -191,14 +194,11 @@ export class ModelDirectory {
     return this.definitions.some((definition) => definition.strategy === strategy);
   }
 
-  /** @returns the route of a model name; undefined where nothing matches */
+  /** @returns the route of a model name; undefined where nothing matches, or for a longer name than any model has */
   resolve(name: string): ModelRoute | undefined {
-    return (
-      this.#configured.get(name) ??
-      this.#byProviderPrefix(name) ??
-      this.#byReport(name) ??
-      this.#byPattern(name)
-    );
+    const configured = this.#configured.get(name);
+    if (configured || name.length > MAX_NAME_LENGTH) return configured;
+    return this.#byProviderPrefix(name) ?? this.#byReport(name) ?? this.#byPattern(name);
   }
 
   /** @returns every known model name, configured ones first */

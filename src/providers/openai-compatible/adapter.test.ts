@@ -16,7 +16,7 @@ import type { InferenceCall } from '../../core/inference.ts';
 import type { Target } from '../types.ts';
 import {
   openAiCompatibleAdapter as adapter,
-  authorizeBearer,
+  bearerAuthorization,
   buildModelsRequest,
   parseModels,
 } from './adapter.ts';
@@ -96,8 +96,9 @@ describe('buildRequest', () => {
 
 test('authorize adds the provider’s credential, and nothing where there is none', () => {
   const request = build(testCall(), testTarget());
-  expect(authorizeBearer(request, testProvider({ credential: 'k' })).headers.authorization).toBe('Bearer k');
-  expect(authorizeBearer(request, testProvider())).toBe(request);
+  const authorize = bearerAuthorization();
+  expect(authorize(request, testProvider({ credential: 'k' })).headers.authorization).toBe('Bearer k');
+  expect(authorize(request, testProvider())).toBe(request);
 });
 
 describe('parseResponse', () => {

@@ -21,18 +21,19 @@ const at =
 const chatPassthrough = openAiPassthrough(at('/chat/completions'), openAiChatFormat(at('/chat/completions')));
 const completionPassthrough = openAiPassthrough(at('/completions'));
 
-/** By headers that all requests of a provider share. */
-const authorized = new WeakMap<UpstreamRequest['headers'], UpstreamRequest['headers']>();
-
-export function authorizeBearer(request: UpstreamRequest, provider: Provider): UpstreamRequest {
-  const { credential } = provider;
-  if (credential === undefined) return request;
-  const shared = Object.isFrozen(request.headers);
-  const known = shared ? authorized.get(request.headers) : undefined;
-  if (known) return { ...request, headers: known };
-  const headers = { ...request.headers, authorization: `Bearer ${credential}` };
-  if (shared) authorized.set(request.headers, Object.freeze(headers));
-  return { ...request, headers };
+/** @returns a function that adds a provider's credential as a bearer token */
+export function bearerAuthorization(): (request: UpstreamRequest, provider: Provider) => UpstreamRequest {
+  /** By headers that all requests of a provider share, which are frozen. */
+  const authorized = new WeakMap<UpstreamRequest['headers'], UpstreamRequest['headers']>();
+  return (request, { credential }) => {
+    if (credential === undefined) return request;
+    const isShared = Object.isFrozen(request.headers);
+    const known = isShared ? authorized.get(request.headers) : undefined;
+    if (known) return { ...request, headers: known };
+    const headers = { ...request.headers, authorization: `Bearer ${credential}` };
+    if (isShared) authorized.set(request.headers, Object.freeze(headers));
+    return { ...request, headers };
+  };
 }
 
 export function buildModelsRequest(provider: Provider): UpstreamRequest {
@@ -94,7 +95,7 @@ export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAda
     embeddings,
     embeddingPassthrough: openAiEmbeddingPassthrough(at('/embeddings')),
     rerank: rerankByProfile,
-    authorize: authorizeBearer,
+    authorize: bearerAuthorization(),
     mapError: errorFromResponse,
     buildModelsRequest,
     parseModels,
