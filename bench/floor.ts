@@ -26,5 +26,11 @@ const server = Bun.serve({
     });
   },
 });
+const metricsPort = process.env.BENCH_METRICS_PORT;
+if (metricsPort !== undefined) {
+  void import('./harness/event-loop-server.ts').then(({ serveEventLoop }) =>
+    serveEventLoop(Number(metricsPort)),
+  );
+}
 console.log(JSON.stringify({ port: server.port }));
 process.stdin.on('end', () => process.exit(0)).resume();

@@ -17,10 +17,12 @@ function refused(...args: string[]): string {
 test('defaults', () => {
   expect(parsed()).toMatchObject({
     quick: false,
-    scenarios: ['non-streaming', 'streaming', 'memory', 'startup'],
+    scenarios: ['non-streaming', 'streaming', 'latency', 'memory', 'startup'],
     subjects: undefined,
     rounds: 5,
+    latencyRounds: 9,
     memoryRounds: 3,
+    retainSeconds: 60,
     connections: 32,
     streams: 200,
     chunks: 200,
@@ -32,14 +34,21 @@ test('defaults', () => {
 });
 
 test('--quick is shorter, and other options still apply', () => {
-  expect(parsed('--quick')).toMatchObject({ rounds: 2, memoryRounds: 1, seconds: 1, chunks: 100 });
-  expect(parsed('--quick', '--rounds', '7')).toMatchObject({ rounds: 7, memoryRounds: 1 });
+  expect(parsed('--quick')).toMatchObject({
+    rounds: 2,
+    latencyRounds: 2,
+    memoryRounds: 1,
+    seconds: 1,
+    chunks: 100,
+    retainSeconds: 0,
+  });
+  expect(parsed('--quick', '--rounds', '7')).toMatchObject({ rounds: 7, latencyRounds: 7, memoryRounds: 1 });
 });
 
 test('--only, and the long scenarios', () => {
   expect(parsed('--only', 'memory, streaming').scenarios).toEqual(['streaming', 'memory']);
   expect(parsed('--memory-requests', '5000', '--aborts', '10')).toMatchObject({
-    scenarios: ['non-streaming', 'streaming', 'memory', 'startup', 'requests', 'aborts'],
+    scenarios: ['non-streaming', 'streaming', 'latency', 'memory', 'startup', 'requests', 'aborts'],
     memoryRequests: 5000,
     aborts: 10,
   });

@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 export const scenarioNames = [
   'non-streaming',
   'streaming',
+  'latency',
   'memory',
   'startup',
   'requests',
@@ -30,12 +31,14 @@ export interface BenchOptions {
   readonly subjects: readonly string[] | undefined;
   readonly peers: readonly PeerOption[];
   readonly rounds: number;
+  /** Rounds of the latency measurement, which varies more than CPU does. */
+  readonly latencyRounds: number;
   /** Rounds of the memory measurement, each of which starts every subject afresh. */
   readonly memoryRounds: number;
   /** Length of one non-streaming measurement. */
   readonly seconds: number;
   readonly connections: number;
-  /** Requests per second of the latency measurement; undefined: half of what the floor can do. */
+  /** Requests per second of fixed-rate loads; undefined: half of what saturates the floor, or Weir for latency. */
   readonly rate: number | undefined;
   readonly loadTool: 'wrk' | 'autocannon' | undefined;
   readonly streams: number;
@@ -44,6 +47,8 @@ export interface BenchOptions {
   /** How many streams to hold open for the memory measurement, ascending. */
   readonly open: readonly number[];
   readonly holdSeconds: number;
+  /** From the end of the held streams to the last reading of memory, in the first round; 0: no such reading. */
+  readonly retainSeconds: number;
   readonly memoryRequests: number;
   readonly aborts: number;
   readonly upstreamHost: string;
@@ -144,6 +149,7 @@ interface Flags {
   interval: number;
   open?: number[];
   holdSeconds?: number;
+  retainSeconds?: number;
   memoryRequests: number;
   aborts: number;
   upstreamHost: string;
@@ -156,7 +162,7 @@ interface Flags {
 function command(): Command {
   return new Command('bench')
     .description('Measures Weir against the floor (a minimal proxy on the same runtime), nginx and any peer.')
-    .option('--quick', 'a run of about a minute: fewer and shorter rounds, no nginx unless named')
+    .option('--quick', 'a run of about two minutes: fewer and shorter rounds, no nginx unless named')
     .option('--only <scenarios>', `of ${scenarioNames.join(', ')}`, scenarios)
     .option('--subjects <names>', 'of floor, nginx, weir, weir-unmetered, weir-redis', words)
     .option(
@@ -165,12 +171,12 @@ function command(): Command {
       (text: string, peers: PeerOption[]) => [...peers, parsePeer(text)],
       [],
     )
-    .option('--rounds <n>', 'rounds, each with every subject', integer(1, 100))
+    .option('--rounds <n>', 'rounds, each with every subject (default: 5; latency: 9)', integer(1, 100))
     .option('--seconds <n>', 'length of each non-streaming measurement', integer(1, 600))
     .option('--connections <n>', 'connections of the saturating load', integer(1, 1000), 32)
     .option(
       '--rate <n>',
-      "requests per second for latency (default: half of the floor's most)",
+      'requests per second of the fixed-rate loads (default: half of what saturates)',
       integer(1, 1e6),
     )
     .option('--load-tool <tool>', 'wrk or autocannon (default: wrk if installed)', loadTool)
@@ -179,6 +185,7 @@ function command(): Command {
     .option('--interval <ms>', 'time between two chunks of a stream', integer(1, 60_000), 20)
     .option('--open <counts>', 'open streams to measure memory at, such as 1000,10000', counts)
     .option('--hold-seconds <n>', 'how long to hold them before measuring', integer(0, 600))
+    .option('--retain-seconds <n>', 'how long after their end memory is read', integer(0, 600))
     .option('--memory-requests <n>', 'memory before and after so many requests', integer(0, 1e8), 0)
     .option('--aborts <n>', 'what so many streams aborted half-way leave behind', integer(0, 1e7), 0)
     .option('--upstream-host <host>', 'address the mock upstream listens on', '127.0.0.1')
@@ -216,13 +223,14 @@ function complete(flags: Flags): BenchOptions {
     ...(flags.aborts > 0 ? (['aborts'] as const) : []),
   ];
   // A scenario that is asked for by name gets its usual size.
-  const asked = flags.only ?? ['non-streaming', 'streaming', 'memory', 'startup', ...extra];
+  const asked = flags.only ?? ['non-streaming', 'streaming', 'latency', 'memory', 'startup', ...extra];
   return {
     quick,
     scenarios: scenarioNames.filter((name) => asked.includes(name)),
     subjects: flags.subjects,
     peers: flags.peer,
     rounds,
+    latencyRounds: flags.rounds ?? (quick ? 2 : 9),
     memoryRounds: quick ? 1 : Math.min(rounds, 3),
     seconds: flags.seconds ?? (quick ? 1 : 4),
     connections: flags.connections,
@@ -233,6 +241,7 @@ function complete(flags: Flags): BenchOptions {
     intervalMs: flags.interval,
     open: flags.open ?? [1000, 10_000],
     holdSeconds: flags.holdSeconds ?? (quick ? 1 : 3),
+    retainSeconds: flags.retainSeconds ?? (quick ? 0 : 60),
     memoryRequests: flags.memoryRequests || 1_000_000,
     aborts: flags.aborts || 10_000,
     upstreamHost: flags.upstreamHost,

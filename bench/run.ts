@@ -13,6 +13,7 @@ import type { BenchOptions, ScenarioName } from './options.ts';
 import { Measurements } from './report/series.ts';
 import type { Bench } from './scenarios/bench.ts';
 import { manyAborts, manyRequests } from './scenarios/endurance.ts';
+import { latency } from './scenarios/latency.ts';
 import { memory } from './scenarios/memory.ts';
 import { nonStreaming } from './scenarios/non-streaming.ts';
 import { startup } from './scenarios/startup.ts';
@@ -40,6 +41,7 @@ export interface RunContext {
 const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<void>>> = {
   'non-streaming': nonStreaming,
   streaming,
+  latency,
   memory,
   startup,
   requests: manyRequests,

@@ -14,14 +14,21 @@ export interface Subject {
   readonly manyModel?: string;
   /** Process whose CPU and memory count as the subject's, descendants included; undefined for one that is out of reach. */
   readonly pid: number | undefined;
+  /** Where it serves the event-loop metrics; undefined for one that was not started to measure them. */
+  readonly metricsUrl?: string;
   stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  /** Measure the event-loop delay every millisecond, which costs 1 to 3 % of a core. */
+  readonly eventLoop?: boolean;
 }
 
 export interface SubjectSpec {
   readonly name: string;
   /** The scenarios that it is measured in; all, where there are none. */
   readonly only?: readonly ScenarioName[];
-  start(): Promise<Subject>;
+  start(options?: StartOptions): Promise<Subject>;
 }
 
 export interface SubjectContext {

@@ -21,11 +21,15 @@ export function direct(context: SubjectContext): Subject {
 function floor(context: SubjectContext): SubjectSpec {
   return {
     name: 'floor',
-    async start() {
+    async start({ eventLoop = false } = {}) {
+      const metricsPort = freePort();
       const { child, port } = await context.children.startWithPort({
         name: 'floor',
         command: [context.runtime, join(context.root, 'bench/floor.ts')],
-        env: { BENCH_UPSTREAM_URL: `http://127.0.0.1:${context.upstreamPort}` },
+        env: {
+          BENCH_UPSTREAM_URL: `http://127.0.0.1:${context.upstreamPort}`,
+          ...(eventLoop ? { BENCH_METRICS_PORT: String(metricsPort) } : {}),
+        },
       });
       const headers = { authorization: 'Bearer sk-mock' };
       return {
@@ -33,6 +37,7 @@ function floor(context: SubjectContext): SubjectSpec {
         endpoint: local(port, headers),
         model: 'mock-model',
         pid: child.pid,
+        ...(eventLoop ? { metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` } : {}),
         stop: () => child.stop(),
       };
     },

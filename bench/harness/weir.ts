@@ -6,7 +6,7 @@ import { canStopPostgres, startPostgres } from '../../test/support/services/post
 import { canStopRedis, startRedis } from '../../test/support/services/redis.ts';
 import { BENCH_LIMITS, weirConfig } from './configs.ts';
 import { freePort, local, untilReady } from './local.ts';
-import type { Subject, SubjectContext, SubjectSpec } from './subject.ts';
+import type { StartOptions, Subject, SubjectContext, SubjectSpec } from './subject.ts';
 
 /** Whether Redis and PostgreSQL are installed here. */
 export const hasSharedStores = canStopPostgres && canStopRedis;
@@ -15,8 +15,8 @@ export const hasSharedStores = canStopPostgres && canStopRedis;
 export function weir(context: SubjectContext): SubjectSpec {
   return {
     name: 'weir',
-    start: async () => ({
-      ...(await startWeir(context, 'weir', {})),
+    start: async (options) => ({
+      ...(await startWeir(context, 'weir', {}, options)),
       translatedModel: 'bench-translated',
       manyModel: 'bench-many',
     }),
@@ -28,7 +28,7 @@ export function weirUnmetered(context: SubjectContext): SubjectSpec {
   return {
     name: 'weir-unmetered',
     only: ['non-streaming'],
-    start: () => startWeir(context, 'weir-unmetered', {}, false),
+    start: () => startWeir(context, 'weir-unmetered', {}, { metered: false }),
   };
 }
 
@@ -68,14 +68,14 @@ async function startWeir(
   context: SubjectContext,
   name: string,
   env: Readonly<Record<string, string>>,
-  metered = true,
+  { metered = true, eventLoop = false }: StartOptions & { readonly metered?: boolean } = {},
 ): Promise<Subject> {
   const folder = mkdtempSync(join(context.temporary, 'weir-'));
   const dataFolder = join(folder, 'data');
   mkdirSync(dataFolder);
   const config = join(folder, 'weir.yaml');
   writeFileSync(config, weirConfig(context.upstreamPort, { keepUsage: metered }));
-  const port = freePort();
+  const [port, metricsPort] = [freePort(), freePort()];
   const child = await context.children.start({
     name,
     // The runtime directly, as the launcher would become it, so that the process measured is the gateway.
@@ -90,7 +90,8 @@ async function startWeir(
       WEIR_ADMIN_KEY: context.adminKey,
       SERVER_HOST: '127.0.0.1',
       SERVER_PORT: String(port),
-      METRICS_PORT: String(freePort()),
+      METRICS_PORT: String(metricsPort),
+      ...(eventLoop ? { WEIR_EVENT_LOOP_INTERVAL_MS: '1' } : {}),
     },
   });
   await untilReady(child, `http://127.0.0.1:${port}/health/ready`);
@@ -100,6 +101,7 @@ async function startWeir(
     endpoint: local(port, { authorization: `Bearer ${key}` }),
     model: 'bench-model',
     pid: child.pid,
+    ...(eventLoop ? { metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` } : {}),
     stop: () => child.stop(),
   };
 }

@@ -88,6 +88,8 @@ describe('load client against the mock upstream', () => {
     const result = await runStreams(job);
     expect(result).toMatchObject({ completed: 20, events: 120, failed: 0 });
     expect(result.firstEvent.count).toBe(20);
+    const timed = await runStreams({ ...job, untimed: 15 });
+    expect(timed).toMatchObject({ completed: 20, events: 120, firstEvent: { count: 5 }, gap: { count: 25 } });
   });
 
   test('aborted streams close upstream', async () => {

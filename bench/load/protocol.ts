@@ -33,6 +33,8 @@ export const job = z.discriminatedUnion('type', [
     ...target,
     count: z.number(),
     startsPerSecond: z.number(),
+    /** The first so many streams are read but not timed: connections open meanwhile. */
+    untimed: z.number().optional(),
     /** Read this many events, then close the connection; undefined reads all. */
     abortAfter: z.number().optional(),
     maxOpen: z.number(),

@@ -33,10 +33,13 @@ class StreamConnections {
   }
 }
 
-interface Measured {
-  events: number;
+interface Durations {
   readonly firstEvent: DurationRecorder;
   readonly gap: DurationRecorder;
+}
+
+interface Measured extends Durations {
+  events: number;
   readonly failures: Failures;
 }
 
@@ -46,6 +49,7 @@ async function readStream(
   request: Uint8Array,
   abortAfter: number | undefined,
   into: Measured,
+  durations: Durations,
 ): Promise<boolean> {
   const from = performance.now();
   let connection: Connection;
@@ -64,8 +68,8 @@ async function readStream(
         const fresh = counter.push(bytes, start, end);
         if (fresh === 0 || aborted) return;
         const now = performance.now();
-        if (counter.events === fresh) into.firstEvent.add(now - from);
-        else into.gap.add(now - last);
+        if (counter.events === fresh) durations.firstEvent.add(now - from);
+        else durations.gap.add(now - last);
         last = now;
         if (abortAfter !== undefined && counter.events >= abortAfter) {
           aborted = true;
@@ -87,12 +91,10 @@ async function readStream(
 export async function runStreams(job: JobOf<'streams'>): Promise<ResultOf<'streams'>> {
   const connections = new StreamConnections(job.endpoint);
   const request = requestBytes(job.endpoint, job.body);
-  const measured: Measured = {
-    events: 0,
-    firstEvent: new DurationRecorder(),
-    gap: new DurationRecorder(),
-    failures: new Failures(),
-  };
+  const durations = () => ({ firstEvent: new DurationRecorder(), gap: new DurationRecorder() });
+  const measured: Measured = { events: 0, ...durations(), failures: new Failures() };
+  const untimed = durations();
+  let started = 0;
   let completed = 0;
   let open = 0;
   const running: Promise<void>[] = [];
@@ -102,8 +104,9 @@ export async function runStreams(job: JobOf<'streams'>): Promise<ResultOf<'strea
       return;
     }
     open++;
+    const into = started++ < (job.untimed ?? 0) ? untimed : measured;
     running.push(
-      readStream(connections, request, job.abortAfter, measured).then((whole) => {
+      readStream(connections, request, job.abortAfter, measured, into).then((whole) => {
         open--;
         if (whole) completed++;
       }),

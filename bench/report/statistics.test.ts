@@ -43,6 +43,6 @@ test('spread', () => {
 
 test('medianRatio pairs values by round', () => {
   expect(medianRatio([20, 40, 90], [10, 20, 30])).toBe(2);
-  expect(medianRatio([20, null, 90, 5], [10, 20, 30, 0])).toBe(2.5);
+  expect(medianRatio([20, null, 90, 5, 8], [10, 20, 30, 0, -2])).toBe(2.5);
   expect(medianRatio([1], [])).toBeUndefined();
 });

@@ -30,7 +30,8 @@ export function spread(values: readonly number[]): number | undefined {
 
 /**
  * Median of the ratios of two series, pair by pair: both values of a pair come from the same round, so what slows the
- * whole machine for a while cancels out. Pairs that lack a value, or divide by 0, are left out.
+ * whole machine for a while cancels out. Pairs that lack a value, or whose base is not above 0, are left out:
+ * the difference of two percentiles may be negative.
  */
 export function medianRatio(
   values: readonly (number | null)[],
@@ -39,7 +40,7 @@ export function medianRatio(
   const ratios: number[] = [];
   values.forEach((value, index) => {
     const divisor = base[index];
-    if (value !== null && divisor !== null && divisor !== undefined && divisor !== 0)
+    if (value !== null && divisor !== null && divisor !== undefined && divisor > 0)
       ratios.push(value / divisor);
   });
   return median(ratios);

@@ -1,7 +1,7 @@
 import type { LoadClient } from '../harness/load-client.ts';
 import type { ProcessUsage, ReadUsage } from '../harness/process-stats.ts';
 import type { SaturateTool } from '../harness/saturate.ts';
-import type { Subject, SubjectContext, SubjectSpec } from '../harness/subject.ts';
+import type { StartOptions, Subject, SubjectContext, SubjectSpec } from '../harness/subject.ts';
 import { results } from '../load/protocol.ts';
 import type { BenchOptions } from '../options.ts';
 import type { Measurements } from '../report/series.ts';
@@ -78,10 +78,11 @@ export async function probe(bench: Bench, subject: Subject): Promise<void> {
 export async function withSubjects(
   specs: readonly SubjectSpec[],
   use: (subjects: Subject[]) => Promise<void>,
+  options: StartOptions = {},
 ): Promise<void> {
   const subjects: Subject[] = [];
   try {
-    for (const spec of specs) subjects.push(await spec.start());
+    for (const spec of specs) subjects.push(await spec.start(options));
     await use(subjects);
   } finally {
     await Promise.all(subjects.map((subject) => subject.stop()));

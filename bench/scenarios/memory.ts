@@ -45,7 +45,7 @@ async function holdAndMeasure(
   add('stream_pss_kib', perStream(usage?.pssKib, idle.pssKib));
 }
 
-async function measure(bench: Bench, subject: Subject): Promise<void> {
+async function measure(bench: Bench, subject: Subject, round: number): Promise<void> {
   const add = (metric: string, value: number | undefined) =>
     bench.measurements.add(SCENARIO, subject.name, metric, value);
   await Bun.sleep(START_SETTLE_MS);
@@ -62,6 +62,12 @@ async function measure(bench: Bench, subject: Subject): Promise<void> {
   add('left_streams', stats.openStreams);
   add('left_connections', (await bench.upstreamStats()).openConnections);
   add('closed_rss_kib', usageOf(bench, subject)?.rssKib);
+  const { retainSeconds } = bench.options;
+  if (round > 0 || retainSeconds === 0) return;
+  await Bun.sleep(retainSeconds * 1000);
+  const retained = usageOf(bench, subject)?.rssKib;
+  add('retained_rss_kib', retained);
+  add('retained', retained && retained / idle.rssKib);
 }
 
 /** Memory idle, and per stream with thousands open; each subject alone and freshly started. */
@@ -71,7 +77,7 @@ export async function memory(bench: Bench): Promise<void> {
       bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.memoryRounds}, ${spec.name}`);
       await withSubjects([spec], async (subjects) => {
         for (const subject of subjects) {
-          if (subject.pid !== undefined) await measure(bench, subject);
+          if (subject.pid !== undefined) await measure(bench, subject, round);
           else if (round === 0) bench.note(`${subject.name}: no pid was given, so its memory is not known`);
         }
       });

@@ -1,30 +1,8 @@
 import type { Subject } from '../harness/subject.ts';
-import { results } from '../load/protocol.ts';
 import { type Bench, chatBody, noteFailures, probe, rotated, withCpu, withSubjects } from './bench.ts';
+import { atFixedRate, throughput, warmUpRequests } from './load.ts';
 
 const SCENARIO = 'non-streaming';
-const MAX_CONNECTIONS = 256;
-const UNTIMED_MS = 500;
-const WARM_UP_PARTS = 3;
-/** Until the runtime has compiled what is used often: a gateway runs for weeks. */
-const WARM_UP_SECONDS = 6;
-/** Slowest subject that the warm-up has time for, in requests per second. */
-const SLOWEST = 100;
-const MARGIN_MS = 60_000;
-
-/** Requests per second that the load client, which costs more CPU than wrk, gets through a subject. */
-async function throughput(bench: Bench, subject: Subject): Promise<number> {
-  const { connections, quick } = bench.options;
-  const requests = quick ? 5000 : 10_000;
-  const from = performance.now();
-  const result = await bench.load.run(
-    { type: 'closed', endpoint: subject.endpoint, body: chatBody(subject.model), requests, connections },
-    results.closed,
-    (requests / SLOWEST) * 1000 + MARGIN_MS,
-  );
-  noteFailures(bench, `${subject.name}, unpaced`, result);
-  return (result.completed * 1000) / (performance.now() - from);
-}
 
 /** Half of what the floor (or else the first subject) can do right now: neighbours on the machine come and go. */
 async function halfLoad(bench: Bench, subjects: readonly Subject[]): Promise<number> {
@@ -40,7 +18,7 @@ const LEAD_SECONDS = 1;
 const AFTERWARDS_MS = 1_200;
 
 /** CPU per request of all subjects under as much load as they can take. @returns failed requests of each */
-async function saturated(bench: Bench, subjects: readonly Subject[], rate: number): Promise<number[]> {
+async function saturated(bench: Bench, subjects: readonly Subject[]): Promise<number[]> {
   const { connections, seconds } = bench.options;
   const failed = subjects.map(() => 0);
   for (let burst = 0; burst < BURSTS; burst += 1) {
@@ -59,11 +37,6 @@ async function saturated(bench: Bench, subjects: readonly Subject[], rate: numbe
       add('requests_per_second', result.requestsPerSecond);
       failed[subjects.indexOf(subject)] = (failed[subjects.indexOf(subject)] ?? 0) + result.failed;
       if (result.failed > 0) bench.note(`${subject.name}, saturated: ${result.failed} requests failed`);
-      if (result.requestsPerSecond < rate) {
-        bench.note(
-          `${subject.name} can do less than the fixed rate: its latency there is the length of a growing queue`,
-        );
-      }
     }
   }
   return failed;
@@ -71,10 +44,11 @@ async function saturated(bench: Bench, subjects: readonly Subject[], rate: numbe
 
 /** Pairs of measurements in each round: their difference is small beside what a busy machine adds to either. */
 const PAIRS = 6;
+const QUICK_PAIRS = 2;
 
 /** How much more CPU a request takes whose model has many targets than one whose model has one, turn and turn about. */
 async function routed(bench: Bench, subject: Subject): Promise<number> {
-  const { connections, seconds } = bench.options;
+  const { connections, seconds, quick } = bench.options;
   const { manyModel, model } = subject;
   if (manyModel === undefined) return 0;
   let failed = 0;
@@ -85,7 +59,7 @@ async function routed(bench: Bench, subject: Subject): Promise<number> {
     failed += result.failed;
     return cpuMicros && cpuMicros / result.completed;
   };
-  for (let pair = 0; pair < PAIRS; pair += 1) {
+  for (let pair = 0; pair < (quick ? QUICK_PAIRS : PAIRS); pair += 1) {
     // Who comes first has an advantage or not, but not always the same one.
     const [first, second] = pair % 2 === 0 ? [model, manyModel] : [manyModel, model];
     const [a, b] = [await measure(first), await measure(second)];
@@ -95,62 +69,32 @@ async function routed(bench: Bench, subject: Subject): Promise<number> {
   return failed;
 }
 
-async function fixedRate(
-  bench: Bench,
-  subject: Subject,
-  perSecond: number,
-): Promise<{ p50: number; p99: number; failed: number }> {
-  const durationMs = bench.options.seconds * 1000;
-  const { result, cpuMicros } = await withCpu(bench, subject, () =>
-    bench.load.run(
-      {
-        type: 'rate',
-        endpoint: subject.endpoint,
-        body: chatBody(subject.model),
-        perSecond,
-        durationMs: UNTIMED_MS + durationMs,
-        untimedMs: UNTIMED_MS,
-        maxConnections: MAX_CONNECTIONS,
-      },
-      results.rate,
-      durationMs + MARGIN_MS,
-    ),
-  );
-  const add = (metric: string, value: number | undefined) =>
-    bench.measurements.add(SCENARIO, subject.name, metric, value);
-  add('cpu_us_paced', cpuMicros && cpuMicros / result.completed);
-  add('p50_us', result.latency.p50);
-  add('p99_us', result.latency.p99);
+/** CPU per request at the same rate for all. @returns failed requests */
+async function paced(bench: Bench, subject: Subject, perSecond: number): Promise<number> {
+  const { result, cpuMicros } = await atFixedRate(bench, subject, perSecond);
+  bench.measurements.add(SCENARIO, subject.name, 'cpu_us_paced', cpuMicros && cpuMicros / result.completed);
   noteFailures(bench, `${subject.name}, fixed rate`, result);
-  return { p50: result.latency.p50, p99: result.latency.p99, failed: result.failed };
+  return result.failed;
 }
 
-/** CPU per request and requests per second under saturation; latency at half of what the floor can do. */
+/** CPU per request and requests per second under saturation, and CPU at half of the floor's rate. */
 export async function nonStreaming(bench: Bench): Promise<void> {
   await withSubjects(bench.specs, async (subjects) => {
-    for (const subject of [bench.direct, ...subjects]) {
+    for (const subject of subjects) {
       bench.progress(`${SCENARIO}: warming up ${subject.name}`);
       await probe(bench, subject);
-      for (let part = 0; part < WARM_UP_PARTS; part++) await throughput(bench, subject);
-      const { connections, quick } = bench.options;
-      if (!quick)
-        await bench.saturate.run(subject.endpoint, chatBody(subject.model), connections, WARM_UP_SECONDS);
+      await warmUpRequests(bench, subject);
     }
     for (let round = 0; round < bench.options.rounds; round++) {
       const rate = await halfLoad(bench, subjects);
       bench.measurements.add(SCENARIO, 'direct', 'rate', rate);
-      const base = await fixedRate(bench, bench.direct, rate);
       bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.rounds}, all in turn`);
-      const refused = await saturated(bench, subjects, rate);
+      const refused = await saturated(bench, subjects);
       for (const subject of rotated(subjects, round)) {
         bench.progress(`${SCENARIO}: round ${round + 1} of ${bench.options.rounds}, ${subject.name}`);
         const failed = (refused[subjects.indexOf(subject)] ?? 0) + (await routed(bench, subject));
-        const latency = await fixedRate(bench, subject, rate);
-        const add = (metric: string, value: number) =>
-          bench.measurements.add(SCENARIO, subject.name, metric, value);
-        add('added_p50_us', latency.p50 - base.p50);
-        add('added_p99_us', latency.p99 - base.p99);
-        add('failed', failed + latency.failed);
+        const failedPaced = await paced(bench, subject, rate);
+        bench.measurements.add(SCENARIO, subject.name, 'failed', failed + failedPaced);
       }
     }
   });
