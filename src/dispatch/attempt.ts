@@ -78,7 +78,8 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   /** The response is complete or failed. The upstream may still be lingering. */
   #ended = false;
   #closed = false;
-  readonly #emit = (frame: Frame) => {
+  readonly #emit = (received: Frame) => {
+    const frame = this.#decoder?.finished ? { ...received, isLast: true } : received;
     if (this.#stream) this.#stream.push(frame);
     else if (this.#pending) this.#pending.push(frame);
     else this.#pending = [frame];

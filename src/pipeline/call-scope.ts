@@ -1,4 +1,4 @@
-import { GatewayError } from '../core/errors.ts';
+import type { GatewayError } from '../core/errors.ts';
 import type { InferenceResponse } from '../dispatch/inference-response.ts';
 import type { BranchScope } from './interceptor.ts';
 import { RequestContext } from './request-context.ts';
@@ -58,13 +58,17 @@ export class RequestScope implements BranchScope {
 export class DetachedScope extends RequestScope {
   #started = false;
 
-  /** Runs the detached request. @throws GatewayError if it was started before */
-  start(run: () => Promise<InferenceResponse>): Promise<InferenceResponse> {
-    if (this.#started) {
-      throw new GatewayError('internal_error', 'A detached scope runs one call; fork it for more.');
-    }
+  override fork(): RequestScope {
+    if (this.#started) return super.fork();
+    // Nothing would complete the request.
+    throw new TypeError('a detached scope is started before it is forked');
+  }
+
+  /** Runs the detached request, once. */
+  start(run: (branch: RequestScope) => Promise<InferenceResponse>): Promise<InferenceResponse> {
+    if (this.#started) return Promise.reject(new TypeError('a detached scope runs one call'));
     this.#started = true;
-    const running = run();
+    const running = run(this.fork());
     this.host.settleDetached(this.request, running);
     return running;
   }

@@ -1,7 +1,8 @@
+import { CompleteResult } from '../core/complete-result.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
-import type { FrameStream } from '../core/stream/frame.ts';
-import { TransformedStream } from '../core/stream/frame-stream.ts';
+import { isConnectable, setStageOwner } from '../core/stream/frame-stream.ts';
+import type { StageOwner } from '../core/stream/stage.ts';
 import type { InferenceResponse } from '../dispatch/inference-response.ts';
 import { DetachedScope } from './call-scope.ts';
 import type { CallScope, Interceptor, Next } from './interceptor.ts';
@@ -11,62 +12,79 @@ import type { CallScope, Interceptor, Next } from './interceptor.ts';
  * @param dispatch the innermost step, which asks targets
  */
 export function composeChain(interceptors: readonly Interceptor[], dispatch: Next): Next {
-  const innermost: Next = (call, scope) => {
-    assertRunning(scope);
-    return dispatch(call, scope);
-  };
-  return interceptors.reduceRight(link, innermost);
+  return interceptors.reduceRight(link, dispatch);
 }
 
 function link(inner: Next, interceptor: Interceptor): Next {
+  const { name } = interceptor;
+  const owner: StageOwner = { name, fault: (thrown) => interceptorFault(name, thrown) };
   const next: Next = (call, scope) => {
-    if (scope instanceof DetachedScope) return scope.start(() => inner(call, scope.fork()));
     const { request } = scope;
-    const running = inner(call, scope);
+    if (request.completed)
+      return Promise.reject(new TypeError('the request has ended: it takes no more calls'));
+    if (scope instanceof DetachedScope) return scope.start((branch) => inner(call, branch));
     // From here on it is this interceptor's turn again.
-    return running.then((response) => {
-      request.stage = interceptor.name;
+    const running = inner(call, scope).then((response) => {
+      request.stage = name;
       return response;
     });
+    // An interceptor that fails may leave it to itself. A rejection that nobody handles ends the process.
+    running.catch(() => undefined);
+    return running;
   };
   return (call, scope) => {
-    if (interceptor.applies?.(call, scope) === false) return inner(call, scope);
+    try {
+      if (interceptor.applies?.(call, scope) === false) return inner(call, scope);
+    } catch (thrown) {
+      return Promise.reject(owner.fault(thrown));
+    }
     const { request } = scope;
-    request.stage = interceptor.name;
+    request.stage = name;
     request.routing.requireStreamMode(interceptor.stream);
-    return handle(interceptor, call, scope, next);
+    return handle(interceptor, owner, call, scope, next);
   };
 }
 
 /** Runs an interceptor and turns what it does wrong into errors that name it. */
 async function handle(
   interceptor: Interceptor,
+  owner: StageOwner,
   call: InferenceCall,
   scope: CallScope,
   next: Next,
 ): Promise<InferenceResponse> {
-  const { name } = interceptor;
   let response: InferenceResponse;
   try {
     response = await interceptor.handle(call, scope, next);
   } catch (thrown) {
-    throw thrown instanceof GatewayError ? thrown : interceptorFault(name, thrown);
+    throw isOwnFault(thrown, scope) ? owner.fault(thrown) : thrown;
   }
-  if (response?.body === undefined) throw interceptorFault(name, new TypeError('no response was returned'));
-  if (response.body.kind === 'stream') guardStages(response.body.stream, name);
+  const problem = responseProblem(response);
+  if (problem !== undefined) throw owner.fault(new TypeError(problem));
+  if (response.body.kind === 'stream') setStageOwner(response.body.stream, owner);
   return response;
 }
 
-/** Makes the stages that an interceptor added answer by its name. Those inside of it were named before. */
-function guardStages(stream: FrameStream, name: string): void {
-  for (let stage: FrameStream = stream; stage instanceof TransformedStream; stage = stage.parent) {
-    if (!stage.guard((thrown) => interceptorFault(name, thrown))) return;
-  }
+/** Whether an interceptor failed, in contrast to an error that it reports, or one that came through it. */
+function isOwnFault(thrown: unknown, { signal }: CallScope): boolean {
+  if (!(thrown instanceof GatewayError)) return true;
+  // It cancelled a branch and passed that on as the result, although the client is still there.
+  return thrown.code === 'client_closed_request' && !signal.aborted;
 }
 
-function assertRunning({ request }: CallScope): void {
-  if (!request.completed) return;
-  throw new GatewayError('internal_error', 'The request has ended: it takes no more calls.');
+/**
+ * Plugins may be written without types.
+ * @returns why a response cannot be written; undefined for one that can
+ */
+function responseProblem(response: Partial<InferenceResponse> | undefined): string | undefined {
+  const { body, source } = response ?? {};
+  if (!body || !source) return 'no response was returned';
+  if (body.kind === 'complete') {
+    return body.result instanceof CompleteResult ? undefined : 'the result is not a CompleteResult';
+  }
+  const { stream } = body;
+  if (!stream || !isConnectable(stream)) return 'only a stream of this gateway can be returned';
+  return stream.isConnected ? 'a stream that is read already cannot be returned' : undefined;
 }
 
 /** An interceptor's own failure. The client learns its name, the log its cause. */

@@ -10,6 +10,7 @@ import type { DeadlineMonitor, Watched } from '../dispatch/deadlines.ts';
 import { deadlineExceeded } from '../dispatch/dispatch-errors.ts';
 import type { InferenceResponse, ResponseSource } from '../dispatch/inference-response.ts';
 import { RequestScope, type ScopeHost } from './call-scope.ts';
+import { interceptorFault } from './chain.ts';
 import type { Next } from './interceptor.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 import { type RenderStreamError, StreamRenderer } from './stream-renderer.ts';
@@ -88,6 +89,8 @@ export class InferenceHandler implements ScopeHost {
 class RequestRun implements Watched {
   slot = -1;
   readonly expiresAt: number;
+  /** The response, where it is a stream. */
+  #stream: ConnectableStream | undefined;
   #renderer: StreamRenderer | undefined;
   #finished = false;
   #rejectWaiting: ((reason: unknown) => void) | undefined;
@@ -105,7 +108,8 @@ class RequestRun implements Watched {
   /** The request's own deadline passed a while ago, and the chain goes on. */
   expire(): void {
     const { request } = this;
-    const stage = request.stage === '' ? 'The request' : `The interceptor "${request.stage}"`;
+    const name = (this.#stream && holderOf(this.#stream)) ?? request.stage;
+    const stage = name === '' ? 'The request' : `The interceptor "${name}"`;
     this.options.onDefect(new Error(`${stage} exceeded the deadline.`), request.identity.id);
     request.abort(deadlineExceeded());
   }
@@ -134,23 +138,34 @@ class RequestRun implements Watched {
     const reason = this.request.abortReason;
     if (!reason) return;
     this.#rejectWaiting?.(reason);
-    // An attempt ends its stream. An interceptor may still hold it.
-    if (this.#renderer && !this.#renderer.ended) queueMicrotask(() => this.#renderer?.fail(reason));
+    const stream = this.#stream;
+    if (!stream || stream.end) return;
+    // An attempt ends its stream. An interceptor may still hold it, or not read it.
+    queueMicrotask(() => {
+      if (this.#renderer) this.#renderer.fail(reason);
+      else this.finish(outcomeOf(reason), stream.observed);
+    });
   }
 
   respond(response: InferenceResponse, prepared: PreparedCall): HandledResponse {
     const { source, body } = response;
+    if (body.kind === 'stream' && isRead(body.stream)) {
+      throw interceptorFault(this.request.stage, new TypeError('its stream is read already'));
+    }
     this.#commit();
     if (body.kind === 'complete') {
       this.finish({ kind: 'done' }, body.result);
       return { kind: 'complete', source, result: body.result };
     }
     const stream = connectable(body.stream);
+    this.#stream = stream;
     this.#cancelAbandoned(stream);
     const renderer = new StreamRenderer({
       stream,
       writer: stream.mode === 'rewrite' ? this.#writer(prepared.call) : undefined,
       renderStreamError: prepared.renderStreamError,
+      endOf: (end) => this.#endForClient(end),
+      onLateError: (error) => this.options.onDefect(error, this.request.identity.id),
       onEnd: (end) => this.finish(outcomeOfEnd(end), stream.observed),
     });
     this.#renderer = renderer;
@@ -161,7 +176,22 @@ class RequestRun implements Watched {
   observe({ body }: InferenceResponse): void {
     this.#commit();
     if (body.kind === 'complete') this.finish({ kind: 'done' }, body.result);
-    else body.stream.ended.then((end) => this.finish(outcomeOfEnd(end), body.stream.observed));
+    else {
+      const stream = connectable(body.stream);
+      this.#stream = stream;
+      stream.ended.then((end) => this.finish(outcomeOfEnd(end), stream.observed));
+    }
+  }
+
+  /** A stream that an interceptor cancelled is cut off for a client that still reads it. */
+  #endForClient(end: StreamEnd): StreamEnd {
+    if (end.kind !== 'cancelled') return end;
+    const { abortReason } = this.request;
+    if (abortReason?.code === 'client_closed_request') return end;
+    const reason = abortReason ?? end.reason;
+    if (reason.code !== 'client_closed_request') return { kind: 'failed', error: reason };
+    const message = 'An interceptor cancelled the response before it was complete.';
+    return { kind: 'failed', error: new GatewayError('internal_error', message, { cause: reason }) };
   }
 
   #commit(): void {
@@ -195,6 +225,7 @@ class RequestRun implements Watched {
     this.#finished = true;
     const { request, options } = this;
     const { routing } = request;
+    request.close(notReturned());
     for (const attempt of [...routing.active]) attempt.cancel(notReturned());
     routing.whenIdle(() => {
       options.deadlines.unwatch(this);
@@ -212,6 +243,18 @@ function cancelStream({ body }: InferenceResponse): void {
 function connectable(stream: FrameStream): ConnectableStream {
   if (isConnectable(stream)) return stream;
   throw new TypeError('only a stream of this gateway can be returned');
+}
+
+function isRead(stream: FrameStream): boolean {
+  return isConnectable(stream) && stream.isConnected;
+}
+
+/** The interceptor that holds a stream, if one does. */
+function holderOf(stream: FrameStream): string | undefined {
+  for (let stage = stream; stage instanceof TransformedStream; stage = stage.parent) {
+    if (stage.heldBy !== undefined) return stage.heldBy;
+  }
+  return undefined;
 }
 
 function notReturned(): GatewayError {

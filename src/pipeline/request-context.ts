@@ -82,6 +82,8 @@ export class RequestContext implements DispatchRequest, Slotted {
   readonly response: ResponseTrace = { status: undefined, headers: [] };
   /** The interceptor that ran last: the one to blame when nothing happens any more. */
   stage = '';
+  /** Its usage is settled when it completes. Written by the settlement interceptor. */
+  isSettled = false;
 
   readonly #controller = new AbortController();
   #abortReason: GatewayError | undefined;
@@ -96,7 +98,7 @@ export class RequestContext implements DispatchRequest, Slotted {
     this.timing = { startedAt, deadlineAt, headersSentAt: undefined, committedAt: undefined };
   }
 
-  /** Aborted with a `GatewayError` as the reason. */
+  /** Aborted with a `GatewayError` as the reason: when the request is aborted, or ends. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -118,6 +120,11 @@ export class RequestContext implements DispatchRequest, Slotted {
     if (this.#abortReason || this.#outcome) return;
     this.#abortReason = reason;
     this.#controller.abort(reason);
+  }
+
+  /** Aborts what still runs for the request, before it completes. It counts as no abort of the request. */
+  close(reason: GatewayError): void {
+    if (!this.#abortReason) this.#controller.abort(reason);
   }
 
   /** Calls back once when the request has completed, at once if it has. Listeners run in the order of registration. */

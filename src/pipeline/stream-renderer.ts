@@ -1,7 +1,7 @@
 import type { ChatEventWriter } from '../core/chat/result.ts';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import { PushStream, type StreamSource } from '../core/push-stream.ts';
-import type { Frame, StreamEnd } from '../core/stream/frame.ts';
+import { type Frame, isLastFrame, type StreamEnd } from '../core/stream/frame.ts';
 import type { ConnectableStream, FrameReader } from '../core/stream/stage.ts';
 
 export type RenderStreamError = (error: GatewayError) => Uint8Array;
@@ -14,6 +14,10 @@ export interface StreamRendererOptions {
   readonly writer: ChatEventWriter | undefined;
   /** The client dialect's error event, where no writer and no decoder has a better one. */
   readonly renderStreamError: RenderStreamError;
+  /** How the stream's end is for the client, who may still be reading. */
+  readonly endOf: (end: StreamEnd) => StreamEnd;
+  /** Called with an error that came after the last frame: the client has a complete response. */
+  readonly onLateError: (error: GatewayError) => void;
   /** Called once. */
   readonly onEnd: (end: StreamEnd) => void;
 }
@@ -24,6 +28,8 @@ export class StreamRenderer implements FrameReader, StreamSource {
   readonly #options: StreamRendererOptions;
   #paused = false;
   #ended = false;
+  /** The client received the last frame of the response. */
+  #isComplete = false;
 
   constructor(options: StreamRendererOptions) {
     this.#options = options;
@@ -35,8 +41,10 @@ export class StreamRenderer implements FrameReader, StreamSource {
   }
 
   frame(frame: Frame): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#isComplete) return;
     const bytes = this.#options.writer ? this.#write(this.#options.writer, frame) : frame.bytes;
+    if (this.#ended) return;
+    this.#isComplete = isLastFrame(frame);
     if (!bytes || bytes.length === 0) return;
     const hasRoom = this.body.push(bytes);
     if (hasRoom || this.#paused) return;
@@ -57,8 +65,17 @@ export class StreamRenderer implements FrameReader, StreamSource {
   }
 
   end(end: StreamEnd): void {
+    this.#end(this.#options.endOf(end));
+  }
+
+  #end(streamEnd: StreamEnd): void {
     if (this.#ended) return;
     this.#ended = true;
+    let end = streamEnd;
+    if (end.kind === 'failed' && this.#isComplete) {
+      this.#options.onLateError(end.error);
+      end = { kind: 'done' };
+    }
     if (end.kind === 'failed') {
       const event = this.#failureEvent(end.error);
       if (event.length > 0) this.body.push(event);
@@ -70,15 +87,20 @@ export class StreamRenderer implements FrameReader, StreamSource {
   /** Ends the body with an error event, whatever the stream is doing, and cancels the stream. */
   fail(error: GatewayError): void {
     const gone = error.code === 'client_closed_request';
-    this.end(gone ? { kind: 'cancelled', reason: error } : { kind: 'failed', error });
+    this.#end(gone ? { kind: 'cancelled', reason: error } : { kind: 'failed', error });
     this.#options.stream.cancel(error);
   }
 
   #failureEvent(error: GatewayError): Uint8Array {
     const { writer, stream, renderStreamError } = this.#options;
     if (!writer) return stream.renderFailure(error) ?? renderStreamError(error);
-    const text = writer.failure?.(error);
-    return text === undefined ? renderStreamError(error) : encoder.encode(text);
+    try {
+      const text = writer.failure?.(error);
+      return text === undefined ? renderStreamError(error) : encoder.encode(text);
+    } catch {
+      // The writer's state is what failed: the client gets the error without regard to it.
+      return renderStreamError(error);
+    }
   }
 
   // The reader's side.

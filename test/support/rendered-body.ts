@@ -10,6 +10,8 @@ export function renderedBody(stream: FrameStream): ReadableStream<Uint8Array> {
     stream,
     writer: undefined,
     renderStreamError: openAiErrorEvent,
+    endOf: (end) => end,
+    onLateError: () => undefined,
     onEnd: () => undefined,
   });
   return renderer.body.readable();

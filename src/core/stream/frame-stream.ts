@@ -1,9 +1,23 @@
 import type { ChatEvent, FinishReason } from '../chat/result.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import type { StreamObservation } from '../stream/observation.ts';
-import type { Frame, FrameSink, FrameStream, StreamEnd, StreamMode, StreamTransform } from './frame.ts';
+import {
+  type Frame,
+  type FrameSink,
+  type FrameStream,
+  isLastFrame,
+  type StreamEnd,
+  type StreamMode,
+  type StreamTransform,
+} from './frame.ts';
 import { OpenParts } from './open-parts.ts';
-import { type ConnectableStream, EndSignal, type FrameProducer, type FrameReader } from './stage.ts';
+import {
+  type ConnectableStream,
+  EndSignal,
+  type FrameProducer,
+  type FrameReader,
+  type StageOwner,
+} from './stage.ts';
 
 /** Frames that wait for their reader before the producer is paused. */
 const MAX_QUEUED_FRAMES = 8;
@@ -11,6 +25,7 @@ const MAX_QUEUED_FRAMES = 8;
 /** The first stage of a stream: keeps what its producer sends until it is connected. */
 export class SourceStream implements ConnectableStream {
   readonly #end = new EndSignal();
+  /** Frames that arrived before the reader, until it has received them. */
   #queue: Frame[] | undefined;
   #reader: FrameReader | undefined;
   #pauses = 0;
@@ -23,6 +38,10 @@ export class SourceStream implements ConnectableStream {
 
   get observed(): StreamObservation {
     return this.producer.observed;
+  }
+
+  get isConnected(): boolean {
+    return this.#reader !== undefined;
   }
 
   get end(): StreamEnd | undefined {
@@ -50,12 +69,13 @@ export class SourceStream implements ConnectableStream {
   /** Sends a frame. Ignored after the end. */
   push(frame: Frame): void {
     if (this.end) return;
-    if (this.#reader) {
+    if (this.#reader && !this.#queue) {
       this.#reader.frame(frame);
       return;
     }
     if (this.#queue) this.#queue.push(frame);
     else this.#queue = [frame];
+    if (this.#reader) return;
     if (this.#queue.length < MAX_QUEUED_FRAMES || this.#queueIsFull) return;
     this.#queueIsFull = true;
     this.pause();
@@ -63,7 +83,8 @@ export class SourceStream implements ConnectableStream {
 
   /** No more frames come. The first call counts. */
   finish(end: StreamEnd): void {
-    if (this.#end.set(end)) this.#reader?.end(end);
+    // A reader that is still receiving queued frames gets the end after them.
+    if (this.#end.set(end) && !this.#queue) this.#reader?.end(end);
   }
 
   // The reader's side.
@@ -71,14 +92,14 @@ export class SourceStream implements ConnectableStream {
   connect(reader: FrameReader): void {
     if (this.#reader) throw new TypeError('a stream has one reader');
     this.#reader = reader;
-    const queued = this.#queue;
+    // Frames that arrive meanwhile join the queue, and are read in this loop.
+    for (const frame of this.#queue ?? []) reader.frame(frame);
     this.#queue = undefined;
-    if (queued) for (const frame of queued) reader.frame(frame);
-    if (this.#queueIsFull) {
-      this.#queueIsFull = false;
-      this.resume();
-    }
-    if (this.end) reader.end(this.end);
+    const { end } = this;
+    if (end) reader.end(end);
+    if (!this.#queueIsFull) return;
+    this.#queueIsFull = false;
+    this.resume();
   }
 
   pause(): void {
@@ -91,9 +112,6 @@ export class SourceStream implements ConnectableStream {
     if (this.#pauses === 0 && !this.end) this.producer.resume();
   }
 }
-
-/** Makes an error of what a transform threw. */
-type FaultHandler = (thrown: unknown) => GatewayError;
 
 /**
  * A stream with one more transform. It connects two stages: it reads frames from `parent`, and is the sink that the
@@ -115,11 +133,18 @@ export class TransformedStream implements ConnectableStream, FrameSink {
   /** The end that the transform received and may still replace. */
   #pendingEnd: StreamEnd | undefined;
   #spliced = false;
-  #cancelled = false;
+  #releasing = false;
+  #cancelReason: GatewayError | undefined;
   /** Set by `finish`, whose reason no upstream reported. */
   #finishReason: string | undefined;
   readonly #open: OpenParts | undefined;
-  #onFault: FaultHandler | undefined;
+  #owner: StageOwner | undefined;
+  /** Bytes that came and that went; counted where frames may not be changed. */
+  #bytesIn = 0;
+  #bytesOut = 0;
+  /** The source sent the last frame of a complete response. */
+  #sourceIsComplete = false;
+  #isComplete = false;
 
   constructor(
     readonly parent: ConnectableStream,
@@ -131,11 +156,20 @@ export class TransformedStream implements ConnectableStream, FrameSink {
     this.#open = parent.mode === 'rewrite' ? new OpenParts() : undefined;
   }
 
-  /** Sets how errors that the transform throws are reported, once. @returns whether this was the first call */
-  guard(onFault: FaultHandler): boolean {
-    if (this.#onFault) return false;
-    this.#onFault = onFault;
+  /** Sets who answers for the transform, once. @returns whether this was the first call */
+  setOwner(owner: StageOwner): boolean {
+    if (this.#owner) return false;
+    this.#owner = owner;
     return true;
+  }
+
+  /** The owner's name, while the transform holds the stream. */
+  get heldBy(): string | undefined {
+    return this.#holds > 0 && !this.end ? this.#owner?.name : undefined;
+  }
+
+  get isConnected(): boolean {
+    return this.#reader !== undefined || this.#source.isConnected;
   }
 
   get observed(): StreamObservation {
@@ -156,7 +190,7 @@ export class TransformedStream implements ConnectableStream, FrameSink {
   }
 
   connect(reader: FrameReader): void {
-    if (this.#reader) throw new TypeError('a stream has one reader');
+    if (this.isConnected) throw new TypeError('a stream has one reader');
     this.#reader = reader;
     this.#source.connect(this.#readerOf(this.#source));
   }
@@ -173,10 +207,13 @@ export class TransformedStream implements ConnectableStream, FrameSink {
 
   cancel(reason: GatewayError): void {
     if (this.end) return;
-    this.#cancelled = true;
-    this.#source.cancel(reason);
-    // A source that has ended reports nothing more: the transform was about to replace its end.
-    if (this.#source.end) this.#finish({ kind: 'cancelled', reason });
+    this.#cancelReason ??= reason;
+    const source = this.#source;
+    source.cancel(reason);
+    // A source that has ended reports nothing more: its end waits here, or the transform was about to replace it.
+    if (this.end || !this.#reader || !source.end || source !== this.#source) return;
+    if (this.#heldEnd) this.#sourceEnded(this.#heldEnd);
+    else if (this.#pendingEnd || this.#spliced) this.#finish({ kind: 'cancelled', reason });
   }
 
   renderFailure(error: GatewayError): Uint8Array | undefined {
@@ -186,7 +223,7 @@ export class TransformedStream implements ConnectableStream, FrameSink {
   // The source's side.
 
   #sourceFrame(frame: Frame): void {
-    if (this.end || this.#spliced) return;
+    if (this.end || this.#spliced || this.#cancelReason) return;
     if (this.#holds === 0 && !this.#held) {
       this.#process(frame);
     } else if (this.mode !== 'bytes' && frame.events.length === 0) {
@@ -200,9 +237,16 @@ export class TransformedStream implements ConnectableStream, FrameSink {
 
   #sourceEnded(end: StreamEnd): void {
     if (this.end || this.#spliced) return;
-    if (this.#cancelled) this.#held = undefined;
-    if (this.#held || (this.#holds > 0 && !this.#cancelled)) this.#heldEnd = end;
-    else this.#processEnd(end);
+    const reason = this.#cancelReason;
+    if (reason) {
+      this.#held = undefined;
+      this.#heldEnd = undefined;
+      this.#processEnd({ kind: 'cancelled', reason });
+    } else if (this.#held || this.#holds > 0) {
+      this.#heldEnd = end;
+    } else {
+      this.#processEnd(end);
+    }
   }
 
   #readerOf(source: ConnectableStream): FrameReader {
@@ -215,10 +259,12 @@ export class TransformedStream implements ConnectableStream, FrameSink {
   }
 
   #process(frame: Frame): void {
+    this.#sourceIsComplete ||= isLastFrame(frame);
+    this.#bytesIn += frame.bytes?.length ?? 0;
     try {
       this.#transform.frame(frame, this);
     } catch (thrown) {
-      this.fail((this.#onFault ?? asGatewayError)(thrown));
+      this.#fault(thrown);
     }
   }
 
@@ -227,16 +273,27 @@ export class TransformedStream implements ConnectableStream, FrameSink {
     try {
       this.#transform.end(end, this);
     } catch (thrown) {
-      this.fail((this.#onFault ?? asGatewayError)(thrown));
+      this.#fault(thrown);
     }
     this.#settleEnd();
+  }
+
+  #fault(thrown: unknown): void {
+    this.fail(this.#owner ? this.#owner.fault(thrown) : asGatewayError(thrown));
   }
 
   /** Passes the pending end on, unless the transform holds the stream to decide later. */
   #settleEnd(): void {
     const end = this.#pendingEnd;
-    if (!end || this.end || (this.#holds > 0 && !this.#cancelled)) return;
-    this.#finish(end);
+    if (!end || this.end || (this.#holds > 0 && !this.#cancelReason)) return;
+    this.#finishTruthfully(end);
+  }
+
+  /** A response that lost its last frame on the way never ends well. */
+  #finishTruthfully(end: StreamEnd): void {
+    const isLost = this.#sourceIsComplete && !this.#isComplete;
+    if (end.kind === 'done' && isLost) this.#fault(framesLost());
+    else this.#finish(end);
   }
 
   #finish(end: StreamEnd): void {
@@ -253,6 +310,14 @@ export class TransformedStream implements ConnectableStream, FrameSink {
       throw new TypeError('a frame without bytes needs the stream mode "rewrite"');
     }
     if (this.#open) for (const event of frame.events) this.#open.follow(event);
+    this.#bytesOut += frame.bytes?.length ?? 0;
+    if (isLastFrame(frame)) {
+      if (!this.#open && this.#bytesOut < this.#bytesIn) {
+        this.#fault(framesLost());
+        return;
+      }
+      this.#isComplete = true;
+    }
     this.#reader?.frame(frame);
   }
 
@@ -273,36 +338,63 @@ export class TransformedStream implements ConnectableStream, FrameSink {
   }
 
   #released(): void {
-    const held = this.#held ?? [];
-    while (held.length > 0 && this.#holds === 0 && !this.end && !this.#spliced) {
-      const frame = held.shift();
+    this.resume();
+    // A transform that holds and releases within `frame`: the outer call goes on with the frames that wait.
+    if (this.#releasing) return;
+    this.#releasing = true;
+    while (this.#held && this.#holds === 0 && !this.end && !this.#spliced) {
+      const frame = this.#held.shift();
       if (frame) this.#process(frame);
+      else this.#held = undefined;
     }
-    if (this.#holds > 0) return;
-    this.#held = undefined;
+    this.#releasing = false;
+    if (this.#holds > 0 || this.end) return;
     const end = this.#heldEnd;
     this.#heldEnd = undefined;
-    this.resume();
-    if (this.end) return;
     if (end && !this.#spliced) this.#processEnd(end);
     else this.#settleEnd();
   }
 
   splice(next: FrameStream): void {
-    if (!isConnectable(next)) throw new TypeError('only a stream of this gateway can be spliced');
-    if (this.end || this.#cancelled) {
-      next.cancel(this.#cancelReason());
+    if (!isConnectable(next)) {
+      this.#fault(new TypeError('only a stream of this gateway can be spliced'));
       return;
     }
+    if (this.end || this.#cancelReason) {
+      next.cancel(this.#cancelReason ?? new GatewayError('client_closed_request', 'The response has ended.'));
+      return;
+    }
+    if (next === this || next.isConnected) {
+      this.#fault(new TypeError('a stream that is read already cannot be spliced'));
+      return;
+    }
+    if (next.mode === 'rewrite' && this.mode !== 'rewrite') {
+      next.cancel(new GatewayError('client_closed_request', 'The response cannot be continued.'));
+      this.#fault(new TypeError('a stream of mode "rewrite" cannot be spliced into one of a weaker mode'));
+      return;
+    }
+    if (this.#owner) setStageOwner(next, this.#owner);
     const before = this.#source;
     this.#source = next;
     this.#spliced = true;
     this.#pendingEnd = undefined;
     this.#heldEnd = undefined;
     this.#held = undefined;
+    this.#bytesIn = 0;
+    this.#sourceIsComplete = false;
     if (!before.end) before.cancel(new GatewayError('client_closed_request', 'Another stream took over.'));
     if (this.#pauses > 0) next.pause();
-    next.connect({ frame: (frame) => this.write(frame), end: (end) => this.#finish(end) });
+    // Another stream may be spliced after this one, which then says nothing more.
+    next.connect({
+      frame: (frame) => {
+        if (next === this.#source && !this.#cancelReason) this.write(frame);
+      },
+      end: (end) => {
+        if (next !== this.#source) return;
+        const reason = this.#cancelReason;
+        this.#finish(reason ? { kind: 'cancelled', reason } : end);
+      },
+    });
   }
 
   finish(reason: FinishReason): void {
@@ -311,26 +403,29 @@ export class TransformedStream implements ConnectableStream, FrameSink {
     const events = this.#open.close(reason);
     if (events.length > 0) this.write({ events });
     this.#finishReason = reason.raw ?? reason.unified;
-    this.#stop(
-      { kind: 'done' },
-      new GatewayError('client_closed_request', 'The response was finished early.'),
-    );
+    this.#stop({ kind: 'done' });
   }
 
   fail(error: GatewayError): void {
-    if (!this.end) this.#stop({ kind: 'failed', error }, error);
+    if (!this.end) this.#stop({ kind: 'failed', error });
   }
 
-  #stop(end: StreamEnd, reason: GatewayError): void {
+  /** The upstream is not to blame for it: it is cancelled as if the client had left. */
+  #stop(end: StreamEnd): void {
     const source = this.#source;
     this.#finish(end);
-    source.cancel(reason);
+    source.cancel(new GatewayError('client_closed_request', 'The gateway ended the response.'));
   }
+}
 
-  #cancelReason(): GatewayError {
-    const end = this.end;
-    if (end?.kind === 'cancelled') return end.reason;
-    return new GatewayError('client_closed_request', 'The response has ended.');
+function framesLost(): TypeError {
+  return new TypeError('not all frames of the response were written');
+}
+
+/** Makes an owner answer for the stages that no one answers for yet: those that it added. */
+export function setStageOwner(stream: FrameStream, owner: StageOwner): void {
+  for (let stage: FrameStream = stream; stage instanceof TransformedStream; stage = stage.parent) {
+    if (!stage.setOwner(owner)) return;
   }
 }
 

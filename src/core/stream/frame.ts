@@ -23,6 +23,13 @@ export interface Frame {
   readonly bytes?: Uint8Array;
   /** The canonical events in `bytes`; empty for comments and keep-alives, and in mode `bytes`. */
   readonly events: readonly ChatEvent[];
+  /** The response is complete with these bytes. */
+  readonly isLast?: boolean;
+}
+
+/** Whether a response is complete with a frame, as the client receives it. */
+export function isLastFrame({ bytes, events, isLast }: Frame): boolean {
+  return isLast === true || (bytes === undefined && events.at(-1)?.type === 'end');
 }
 
 /** How a stream ended, at the place where it is observed. */

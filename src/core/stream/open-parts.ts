@@ -4,6 +4,7 @@ import type { ChatEvent, FinishReason } from '../chat/result.ts';
 export class OpenParts {
   #started = false;
   #ended = false;
+  #hasFinished = false;
   /** By choice: whether a part is open, for choices without a finish reason. */
   readonly #choices = new Map<number, boolean>();
 
@@ -20,6 +21,7 @@ export class OpenParts {
         break;
       case 'finish':
         this.#choices.delete(event.choice);
+        this.#hasFinished = true;
         break;
       case 'end':
         this.#ended = true;
@@ -31,8 +33,9 @@ export class OpenParts {
   close(finish: FinishReason): ChatEvent[] {
     if (this.#ended) return [];
     const events: ChatEvent[] = this.#started ? [] : [{ type: 'start' }];
-    const open = this.#choices.size > 0 ? [...this.#choices] : [[0, false] as const];
-    for (const [choice, isOpen] of open) {
+    // A response has at least one choice with a finish reason, and each choice has one.
+    if (this.#choices.size === 0 && !this.#hasFinished) this.#choices.set(0, false);
+    for (const [choice, isOpen] of this.#choices) {
       if (isOpen) events.push({ type: 'part-end', choice });
       events.push({ type: 'finish', choice, finish });
     }

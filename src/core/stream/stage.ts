@@ -12,6 +12,8 @@ export interface FrameReader {
 /** A stream that can be connected: all streams that this gateway makes. */
 export interface ConnectableStream extends FrameStream {
   readonly mode: StreamMode;
+  /** Whether somebody reads this stage, or one that it reads: then no other reader gets its frames. */
+  readonly isConnected: boolean;
   /** The end, once no more frames leave this stage. */
   readonly end: StreamEnd | undefined;
   /** Lets frames flow, beginning with those that arrived so far. Called once, by the handler or by the next stage. */
@@ -50,6 +52,13 @@ export class EndSignal {
     this.#resolve?.(end);
     return true;
   }
+}
+
+/** Who added a stage to a stream, for errors and logs. */
+export interface StageOwner {
+  readonly name: string;
+  /** Makes an error of what the owner's transform threw. */
+  fault(thrown: unknown): GatewayError;
 }
 
 /** Where the frames of a stream come from: an attempt, or a stored response that is replayed. */

@@ -33,11 +33,14 @@ export const interceptor = defineInterceptor({
       name: 'limits',
       stream: 'bytes',
       async handle(call, scope, next) {
+        const { request } = scope;
+        // An outer interceptor may repeat the call: it is the same request.
+        if (request.limits.reservation) return next(call, scope);
         const reserving = reserve(call, scope);
         const reservation = reserving instanceof Promise ? await reserving : reserving;
-        const { request } = scope;
-        // The client may have left while the store was asked: then nothing settles the reservation any more.
-        if (request.completed) reservation?.settle({ tokens: 0, nanoUsd: 0 });
+        // The client may have left while the store was asked, or a call beside this one was faster: then nothing settles
+        // the reservation any more.
+        if (request.completed || request.limits.reservation) reservation?.settle({ tokens: 0, nanoUsd: 0 });
         else request.limits.reservation = reservation;
         return next(call, scope);
       },

@@ -13,7 +13,9 @@ export const interceptor = defineInterceptor({
       stream: 'bytes',
       handle(call, scope, next) {
         const { request } = scope;
-        request.onEnd((outcome) => meter.settle(request, call, outcome));
+        // An outer interceptor may repeat the call: its request is settled once.
+        if (!request.isSettled) request.onEnd((outcome) => meter.settle(request, call, outcome));
+        request.isSettled = true;
         return next(call, scope);
       },
     };
