@@ -12,7 +12,7 @@ declare module '../core/chat/request.ts' {
   }
 }
 
-/** Every vendor whose opaque values are told apart. */
+/** Every vendor whose opaque values are distinguished. */
 export const ORIGINS: readonly Origin[] = [
   'anthropic',
   'openai',
