@@ -28,7 +28,7 @@ function link(inner: Next, interceptor: Interceptor): Next {
       request.stage = name;
       return response;
     });
-    // An interceptor that fails may leave it to itself. A rejection that nobody handles ends the process.
+    // An interceptor that fails may leave it to itself. An unhandled rejection ends the process.
     running.catch(() => undefined);
     return running;
   };

@@ -339,7 +339,7 @@ export class TransformedStream implements ConnectableStream, FrameSink {
 
   #released(): void {
     this.resume();
-    // A transform that holds and releases within `frame`: the outer call goes on with the frames that wait.
+    // A transform that holds and releases within `frame`: the outer call continues with the queued frames.
     if (this.#releasing) return;
     this.#releasing = true;
     while (this.#held && this.#holds === 0 && !this.end && !this.#spliced) {

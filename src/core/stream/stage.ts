@@ -12,7 +12,7 @@ export interface FrameReader {
 /** A stream that can be connected: all streams that this gateway makes. */
 export interface ConnectableStream extends FrameStream {
   readonly mode: StreamMode;
-  /** Whether somebody reads this stage, or one that it reads: then no other reader gets its frames. */
+  /** Whether this stage, or one that it reads, has a reader: then no other reader gets its frames. */
   readonly isConnected: boolean;
   /** The end, once no more frames leave this stage. */
   readonly end: StreamEnd | undefined;

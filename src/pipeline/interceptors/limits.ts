@@ -38,7 +38,7 @@ export const interceptor = defineInterceptor({
         if (request.limits.reservation) return next(call, scope);
         const reserving = reserve(call, scope);
         const reservation = reserving instanceof Promise ? await reserving : reserving;
-        // The client may have left while the store was asked, or a call beside this one was faster: then nothing settles
+        // The client may have left while the store was asked, or a parallel call was faster: then nothing settles
         // the reservation any more.
         if (request.completed || request.limits.reservation) reservation?.settle({ tokens: 0, nanoUsd: 0 });
         else request.limits.reservation = reservation;
