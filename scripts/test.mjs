@@ -44,7 +44,18 @@ const CHECKS = [
 ];
 const UNIT = { name: 'unit', paths: ['./src/', './bench/', './scripts/'] };
 const END_TO_END = { name: 'end to end', paths: ['./test/'] };
-const SUITES = { all: [UNIT, END_TO_END], unit: [UNIT], e2e: [END_TO_END], full: [UNIT, END_TO_END] }[mode];
+/** Bad input and damaged streams once more, and everything in `full`: through a tunnel to gateways that serve TLS. */
+const OVER_TLS = {
+  name: 'end to end, over TLS',
+  paths: full ? ['./test/e2e/'] : ['./test/e2e/bad-input.test.ts', './test/e2e/upstream-failures.test.ts'],
+  environment: { WEIR_TEST_TLS: '1' },
+};
+const SUITES = {
+  all: [UNIT, END_TO_END, OVER_TLS],
+  unit: [UNIT],
+  e2e: [END_TO_END, OVER_TLS],
+  full: [UNIT, END_TO_END, OVER_TLS],
+}[mode];
 /** Memory over many requests, and what aborted streams leave behind. */
 const SOAK = {
   name: 'soak',
@@ -64,12 +75,17 @@ const MODE_ENVIRONMENT = {
   full: { WEIR_TEST_FULL: '1' },
 }[mode];
 
-function run(command, { quiet }) {
+function run(command, { quiet, environment = {} }) {
   return new Promise((resolve) => {
     const [file, ...args] = command;
     const child = spawn(file, args, {
       cwd: root,
-      env: { ...runtimeEnvironment(), ...MODE_ENVIRONMENT, NO_COLOR: process.stdout.isTTY ? '' : '1' },
+      env: {
+        ...runtimeEnvironment(),
+        ...MODE_ENVIRONMENT,
+        ...environment,
+        NO_COLOR: process.stdout.isTTY ? '' : '1',
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
@@ -98,11 +114,11 @@ async function check({ name, command, sound }) {
   if (!passed) console.log(output);
 }
 
-async function suite({ name, paths }) {
+async function suite({ name, paths, environment }) {
   console.log(`\n== ${name} tests ==`);
   const preload = full ? ['--preload', './test/support/long-properties.ts'] : [];
   const command = [bun, 'test', ...preload, '--timeout', String(TEST_TIMEOUT_MS), ...paths];
-  const { code, output } = await run(command, { quiet: false });
+  const { code, output } = await run(command, { quiet: false, environment });
   const failed = count(output, 'fail');
   const passed = count(output, 'pass');
   totals.passed += passed;

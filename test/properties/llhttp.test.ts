@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { MessageParser } from '../../src/platform/http1-message.ts';
 import { readRequestHead } from '../../src/server/request-head.ts';
+import { runs } from '../support/effort.ts';
 import { Llhttp, type ParsedBytes, type ParsedRequest } from '../support/llhttp.ts';
 import { type RequestBytes, requestBytes } from './request-arbitraries.ts';
 
@@ -50,7 +51,6 @@ const MORE_LENIENT: readonly (readonly [reason: string, why: string])[] = [
   ['Pause on CONNECT/Upgrade', 'we ignore `upgrade` and answer in HTTP/1.1 (RFC 9110, section 7.8)'],
 ];
 
-const RUNS = process.env.WEIR_TEST_FULL === '1' ? 300_000 : 1_000;
 const MAX_HEADERS = 200;
 
 /** The reads of one connection. */
@@ -164,7 +164,7 @@ test('sees the same requests as llhttp in the same bytes, but for the listed dif
       expect(differenceOf(ours, llhttp.parse(pieces))).toBeUndefined();
       for (const request of ours.requests) expect(hasPlainFraming(request)).toBe(true);
     }),
-    { numRuns: RUNS },
+    { numRuns: runs(1_000) },
   );
 }, 600_000);
 

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import OpenAI, { type ClientOptions } from 'openai';
 import { stringify } from 'yaml';
 import { runtimeEnvironment, setUp } from '../../scripts/setup.mjs';
+import { sharedCertificate } from './certificates.ts';
+import { startTlsTunnel } from './tls-tunnel.ts';
 import { Waiters } from './waiters.ts';
 
 /** Weir as a real process for end-to-end tests. */
@@ -95,6 +97,17 @@ const FAILURES_SHOW = {
   health: { interval: null },
 };
 
+/** `WEIR_TEST_TLS=1`: gateways serve TLS, and tests reach them through a tunnel. */
+const OVER_TLS = process.env.WEIR_TEST_TLS === '1';
+
+function writeCertificate(folder: string) {
+  const { cert, key } = sharedCertificate();
+  const paths = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') };
+  writeFileSync(paths.cert, cert);
+  writeFileSync(paths.key, key);
+  return { ca: cert, env: { SERVER_TLS_CERT: paths.cert, SERVER_TLS_KEY: paths.key } };
+}
+
 function yamlText(config: string | Readonly<Record<string, unknown>>): string {
   return typeof config === 'string' ? config : stringify({ routing: FAILURES_SHOW, ...config });
 }
@@ -138,6 +151,7 @@ function parseLogs(text: string): Record<string, unknown>[] {
  */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const home = mkdtempSync(join(tmpdir(), 'weir-test-'));
+  const certificate = OVER_TLS && options.ca === undefined ? writeCertificate(home) : undefined;
   const dataDir = options.dataDir ?? join(home, 'data');
   const configPath = join(home, 'weir.yaml');
   const writeConfig: Gateway['writeConfig'] = (config) => writeFileSync(configPath, yamlText(config));
@@ -154,6 +168,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     WEIR_CONFIG: options.config === undefined ? undefined : configPath,
     WEIR_DETECT_ENGINES: '0',
     LOG_FORMAT: 'json',
+    ...certificate?.env,
     ...options.env,
   };
   const env = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
@@ -183,11 +198,13 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       return await exited;
     } finally {
       clearTimeout(killer);
+      tunnel?.close();
       rmSync(home, { recursive: true, force: true });
     }
   };
 
-  const url = `${options.ca === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
+  const tunnel = certificate ? await startTlsTunnel(port, certificate.ca) : undefined;
+  const url = `${options.ca === undefined ? 'http' : 'https'}://127.0.0.1:${tunnel?.port ?? port}`;
   const deadline = performance.now() + (options.startTimeoutMs ?? 30_000);
   while (!(await ready(url, options.ca)) || end !== undefined) {
     if (end === undefined && performance.now() < deadline) {
