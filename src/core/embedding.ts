@@ -1,5 +1,6 @@
 import type { Usage } from './usage.ts';
 
+/** A request for embeddings, in canonical form. */
 export interface EmbeddingRequest {
   /** Texts, or lists of token ids. */
   readonly inputs: readonly (string | readonly number[])[];
@@ -13,6 +14,7 @@ export interface EmbeddingRequest {
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
+/** Embeddings in the order of the inputs. */
 export interface EmbeddingResult {
   /** One per input, in order. */
   readonly vectors: readonly (readonly number[])[];

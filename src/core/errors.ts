@@ -62,6 +62,7 @@ const RULES = {
   shutting_down: { status: 503, type: 'server_error', retryable: false },
 } as const satisfies Record<string, ErrorRule>;
 
+/** The codes of all failures that a client can see. */
 export type ErrorCode = keyof typeof RULES;
 
 /** What one failed attempt leaves behind for the error message, the log and the response headers. */
@@ -75,6 +76,7 @@ export interface AttemptFailure {
   readonly durationMs: number;
 }
 
+/** What is known of a failure beside its code and message. */
 export interface GatewayErrorDetails {
   readonly status?: number;
   readonly type?: string;

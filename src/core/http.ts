@@ -134,6 +134,7 @@ export class ResponseHeaders {
   }
 }
 
+/** The body of a response; null where it has none. */
 export type ResponseBody = string | Uint8Array | StreamBody | null;
 
 /** A response. The server adds the date, the framing and what belongs to the connection. */

@@ -9,6 +9,7 @@ import type { Frame } from './stream/frame.ts';
 import type { StreamObservation } from './stream/observation.ts';
 import type { Usage } from './usage.ts';
 
+/** The kind of an inference call, whatever its dialect. */
 export type Operation = 'chat' | 'completion' | 'embedding' | 'rerank' | 'count-tokens';
 
 interface CallBase {
@@ -39,6 +40,7 @@ export interface ChatCall extends CallBase {
   readonly onResponse?: (answer: Readonly<Record<string, unknown>>) => void;
 }
 
+/** A validated request for embeddings. */
 export interface EmbeddingCall extends CallBase {
   readonly operation: 'embedding';
   readonly stream: false;
@@ -46,6 +48,7 @@ export interface EmbeddingCall extends CallBase {
   readonly render: (result: EmbeddingResult) => string;
 }
 
+/** A validated request to rank documents. */
 export interface RerankCall extends CallBase {
   readonly operation: 'rerank';
   readonly stream: false;

@@ -6,6 +6,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** @returns the value if it is a string */
 export function asString(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }

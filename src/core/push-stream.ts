@@ -107,10 +107,12 @@ export class PushStream {
 /** A body that is made on the way. */
 export type StreamBody = PushStream | ReadableStream<Uint8Array>;
 
+/** @returns the body as a web-standard stream, for readers that pull */
 export function readableOf(body: StreamBody): ReadableStream<Uint8Array> {
   return body instanceof PushStream ? body.readable() : body;
 }
 
+/** Stops a body that nobody reads any more, and what produces it. */
 export async function cancelBody(body: StreamBody, reason?: unknown): Promise<void> {
   if (body instanceof PushStream) body.cancel();
   else await body.cancel(reason);

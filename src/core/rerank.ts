@@ -1,5 +1,6 @@
 import type { Usage } from './usage.ts';
 
+/** A request to rank documents by their relevance to a query, in canonical form. */
 export interface RerankRequest {
   readonly query: string;
   /** Texts; the objects that some clients send are reduced to their text before this. */
@@ -8,6 +9,7 @@ export interface RerankRequest {
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
+/** The ranked documents, most relevant first. */
 export interface RerankResult {
   readonly id?: string;
   /** Best first; at most `topN`. */

@@ -32,6 +32,7 @@ export interface UpstreamHandler {
   onError(error: TransportError): void;
 }
 
+/** A running upstream call, for the side that receives its response. */
 export interface UpstreamCall {
   /** Stops reading, so that the upstream feels back-pressure. */
   pause(): void;
@@ -40,6 +41,7 @@ export interface UpstreamCall {
   abort(): void;
 }
 
+/** Carries calls to upstreams. */
 export interface Transport {
   /** Starts an exchange. Never throws: failures arrive by `onError`, always after `send` has returned. */
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
@@ -47,6 +49,7 @@ export interface Transport {
   close(): void;
 }
 
+/** The stage at which a call failed, which decides whether it can be repeated. */
 export type TransportFailure =
   /** Name resolution failed, connection refused, unreachable, TLS handshake failed: nothing was sent. */
   | 'connect'
@@ -59,6 +62,7 @@ export type TransportFailure =
   /** What arrived is not HTTP/1.1, or breaks its framing. */
   | 'protocol';
 
+/** A call that got no complete response. Its message names the cause and holds no credential. */
 export class TransportError extends Error {
   constructor(
     readonly failure: TransportFailure,

@@ -11,4 +11,5 @@ export interface Warning {
   readonly message: string;
 }
 
+/** Receives the warnings of one converter, in order. */
 export type Warn = (warning: Warning) => void;

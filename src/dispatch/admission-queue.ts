@@ -15,6 +15,7 @@ export interface QueueObserver {
   queueLeft(outcome: QueueOutcome<unknown>['kind'], priority: Priority, waitedMs: number): void;
 }
 
+/** What the queue works with. */
 export interface AdmissionQueueOptions {
   readonly clock: Clock;
   readonly deadlines: DeadlineMonitor;
@@ -98,6 +99,7 @@ export class AdmissionQueue {
   }
 }
 
+/** @returns who waits, for fair shares between tenants */
 export function queueTenantOf({ tenant, weight, inputTokens, outputTokens }: RequestFacts): QueueTenant {
   return { tenant, weight, inputTokens, outputTokens };
 }

@@ -19,6 +19,7 @@ const LINGER_MS = 1_000;
 const NO_HEADERS: UpstreamHeaders = { get: () => null };
 const NO_OBSERVATION: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
 
+/** How an attempt ended, and what its response reported. */
 export type AttemptEnd =
   | { readonly kind: 'done'; readonly observed: StreamObservation | undefined }
   | { readonly kind: 'client_gone'; readonly observed: StreamObservation | undefined }
@@ -28,6 +29,7 @@ export type AttemptEnd =
       readonly observed: StreamObservation | undefined;
     };
 
+/** One attempt: the call, its target, its deadlines, and who learns of its progress. */
 export interface AttemptOptions {
   readonly call: InferenceCall;
   readonly target: Target;

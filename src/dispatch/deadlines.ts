@@ -11,6 +11,7 @@ export interface Watched extends Slotted {
 /** Calls `sweep` regularly until the returned function is called. */
 export type Ticker = (sweep: () => void, everyMs: number) => () => void;
 
+/** A ticker on a timer of the runtime. */
 export const intervalTicker: Ticker = (sweep, everyMs) => {
   const timer = setInterval(sweep, everyMs);
   return () => clearInterval(timer);

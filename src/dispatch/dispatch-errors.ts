@@ -6,6 +6,7 @@ import type { TargetStates } from '../routing/health/target-states.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
 
+/** @returns the error of a request that ran out of time */
 export function deadlineExceeded(): GatewayError {
   return new GatewayError('deadline_exceeded', 'The request exceeded its deadline.');
 }
@@ -55,6 +56,7 @@ export function noUsableTarget(
   );
 }
 
+/** @returns what a failed attempt leaves for messages, log and explanations */
 export function describeFailure(error: GatewayError, trace: AttemptTrace): AttemptFailure {
   const { upstreamStatus } = error.details;
   return {
@@ -67,6 +69,7 @@ export function describeFailure(error: GatewayError, trace: AttemptTrace): Attem
   };
 }
 
+/** @returns the last failure with those of all attempts in its message */
 export function allFailed(last: GatewayError, failures: readonly AttemptFailure[]): GatewayError {
   const list = failures.map(({ provider, model, message }) => `${provider}/${model}: ${message}`).join(' | ');
   // The last upstream's own error object would hide the others.

@@ -17,6 +17,7 @@ const HEDGE_MARGIN = 1.05;
 
 const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
 
+/** One call to a hedged model, with the slot at its first target. */
 export interface HedgedRun {
   readonly call: InferenceCall;
   readonly scope: DispatchScope;

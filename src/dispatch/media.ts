@@ -16,6 +16,7 @@ const CONCURRENT = 4;
 const TYPES =
   /^(?:image\/(?:png|jpeg|gif|webp|heic|heif|avif)|audio\/[\w.+-]+|video\/[\w.+-]+|application\/pdf|text\/[\w.+-]+|application\/json)$/;
 
+/** Downloads one file within limits. @throws DownloadRefused with a reason for the client */
 export type DownloadFile = (url: string, limits: DownloadLimits, signal: AbortSignal) => Promise<Download>;
 
 /** Fetches the images and files that clients name by URL, for providers that want them in the request. */

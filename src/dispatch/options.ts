@@ -13,6 +13,7 @@ import type { AttemptTrace } from './attempt-trace.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
 import type { DispatchRequest } from './request.ts';
 
+/** Observes the end of each attempt. */
 export interface AttemptObserver {
   attemptEnded(trace: AttemptTrace, request: DispatchRequest): void;
 }
@@ -66,4 +67,5 @@ export interface DispatchSettings {
   readonly limits: DispatchLimits;
 }
 
+/** Everything that dispatch works with. */
 export type DispatchOptions = DispatchServices & DispatchSettings;

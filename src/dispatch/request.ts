@@ -34,6 +34,7 @@ export interface RequestControls {
   readonly tags: readonly string[];
 }
 
+/** The controls of a request whose body was not parsed. */
 export const NO_CONTROLS: Omit<RequestControls, 'model'> & { readonly model: undefined } = {
   model: undefined,
   stream: false,

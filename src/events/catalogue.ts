@@ -162,6 +162,7 @@ export const EVENT_NAMES: readonly EventName[] = Object.keys(CONTRACTS).filter((
   Object.hasOwn(CONTRACTS, name),
 );
 
+/** @returns the contract of an event */
 export function eventContract<Name extends EventName>(name: Name): (typeof CONTRACTS)[Name] {
   return CONTRACTS[name];
 }
@@ -169,10 +170,12 @@ export function eventContract<Name extends EventName>(name: Name): (typeof CONTR
 export type TenantEventName = keyof typeof TENANT_CONTRACTS;
 export type TenantEventData<Name extends TenantEventName> = z.infer<(typeof TENANT_CONTRACTS)[Name]['data']>;
 
+/** Whether this version knows the tenant event; a newer replica may have written others. */
 export function isTenantEvent(name: string): name is TenantEventName {
   return Object.hasOwn(TENANT_CONTRACTS, name);
 }
 
+/** @returns the contract of a durable event */
 export function tenantEventContract<Name extends TenantEventName>(
   name: Name,
 ): (typeof TENANT_CONTRACTS)[Name] {

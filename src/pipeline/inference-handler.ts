@@ -28,6 +28,7 @@ export type HandledResponse =
   | { readonly kind: 'complete'; readonly source: ResponseSource; readonly result: CompleteResult }
   | { readonly kind: 'stream'; readonly source: ResponseSource; readonly body: PushStream };
 
+/** What the handler shares between requests. */
 export interface InferenceHandlerOptions {
   readonly clock: Clock;
   readonly deadlines: DeadlineMonitor;

@@ -36,6 +36,7 @@ export interface CallScope extends DispatchScope {
   detach(deadlineAt: number, suffix: string): BranchScope;
 }
 
+/** A scope that can be cancelled alone. */
 export interface BranchScope extends CallScope, DispatchBranch {
   readonly request: RequestContext;
   fork(): BranchScope;

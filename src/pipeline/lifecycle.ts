@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import { SlotList } from '../core/slot-list.ts';
 import type { RequestContext } from './request-context.ts';
 
+/** The states of the process, in their order. */
 export type LifecycleState = 'starting' | 'ready' | 'draining' | 'stopped';
 
 /** Which requests are being handled, and whether new ones may come. */

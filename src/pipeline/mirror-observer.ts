@@ -11,6 +11,7 @@ export interface MirrorSide {
   readonly cost: string | undefined;
 }
 
+/** Observes pairs of a request and its mirrored copy. */
 export interface MirrorObserver {
   /** Both have ended. */
   mirrored(model: string, mirror: string, primary: MirrorSide, copy: MirrorSide): void;

@@ -11,6 +11,7 @@ import {
 } from '../dispatch/request.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
 
+/** How a request ended. */
 export type Outcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'client_gone' }
@@ -52,6 +53,7 @@ export interface ResponseTrace {
   readonly headers: [name: string, value: string][];
 }
 
+/** What is known of a request when it is admitted. */
 export interface RequestInit extends RequestIdentity {
   /** Monotonic milliseconds. */
   readonly startedAt: number;

@@ -4,10 +4,12 @@ import { PushStream, type StreamSource } from '../core/push-stream.ts';
 import { type Frame, isLastFrame, type StreamEnd } from '../core/stream/frame.ts';
 import type { ConnectableStream, FrameReader } from '../core/stream/stage.ts';
 
+/** @returns the bytes of an error event in the client's dialect */
 export type RenderStreamError = (error: GatewayError) => Uint8Array;
 
 const encoder = new TextEncoder();
 
+/** What a renderer needs of its request. */
 export interface StreamRendererOptions {
   readonly stream: ConnectableStream;
   /** Renders frames without bytes in the client's dialect; only in mode `rewrite`. */

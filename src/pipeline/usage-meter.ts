@@ -9,6 +9,7 @@ import type { UsageEvent } from '../storage/usage-event.ts';
 import type { UsageSettlement } from './interceptor-services.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 
+/** What settlement works with. */
 export interface UsageMeterOptions {
   readonly clock: Clock;
   /** A new id for an event; unique among all gateways. */

@@ -22,6 +22,7 @@ export interface SendOptions {
   readonly secure: boolean;
 }
 
+/** Whether a body is made while it is sent. */
 export function isStream(body: ResponseBody): body is StreamBody {
   return body instanceof PushStream || body instanceof ReadableStream;
 }

@@ -30,6 +30,7 @@ function withInstructions(messages: readonly Message[], text: string): readonly 
   return [{ ...first, content }, ...rest];
 }
 
+/** Joins instructions to put before those of the client, which may be empty. */
 export function joinInstructions(before: string, own: string): string {
   return own === '' ? before : `${before}\n\n${own}`;
 }

@@ -19,6 +19,7 @@ export type UnifiedFinish =
   | 'pause'
   | 'other';
 
+/** Why a choice ended. */
 export interface FinishReason {
   readonly unified: UnifiedFinish;
   /** The provider's own word. */
@@ -30,6 +31,7 @@ export interface FinishReason {
 /** Log probabilities of consecutive tokens: the entries of `logprobs.content` or `logprobs.refusal` in the chat format. */
 export type TokenLogprobs = readonly Readonly<Record<string, unknown>>[];
 
+/** One of the alternatives of a response. */
 export interface ChatChoice {
   readonly index: number;
   readonly content: readonly AssistantPart[];

@@ -84,4 +84,5 @@ export interface FrameStream {
   cancel(reason: GatewayError): void;
 }
 
+/** The events of a frame without any; shared, so that such frames cost one object. */
 export const NO_EVENTS: readonly ChatEvent[] = [];
