@@ -7,7 +7,7 @@ import { type TokenSubject, Tokens } from '../tenancy/tokens.ts';
 import type { ApiServices } from './services.ts';
 
 /**
- * Who a request acts for. At once for keys, and for tokens that were seen before; of a new token, when it is verified.
+ * Identifies the principal of a request: synchronously for keys and known tokens, otherwise after verifying the token.
  * @throws GatewayError `missing_api_key`, `invalid_api_key` or `permission_denied`
  */
 export function authenticate(

@@ -5,7 +5,7 @@ import { asString, isRecord } from '../core/json.ts';
 import { once } from '../core/once.ts';
 import type { JsonBody } from '../http/body.ts';
 
-/** The call that a checked body asks for. Its canonical form is made only if a target needs it. */
+/** Creates the call of a validated body. Its canonical form is built only if a target needs it. */
 export function chatCall(
   operation: ChatCall['operation'],
   dialect: ClientDialect,

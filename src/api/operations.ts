@@ -21,9 +21,9 @@ export const healthResponse = z
         status: z
           .enum(['ok', 'degraded', 'down', 'unknown'])
           .describe(
-            '`degraded`: some of its targets are out of use; `unknown`: it was neither used nor checked.',
+            '`degraded`: some of its targets are unavailable; `unknown`: it was neither used nor checked.',
           ),
-        targets: z.number().int().describe('Those that were used, or are in the configuration.'),
+        targets: z.number().int().describe('Targets that were used or are configured.'),
         targets_available: z.number().int(),
         breakers_open: z.number().int(),
       }),
@@ -42,7 +42,7 @@ function statusOf(
   return used > 0 || checked !== undefined ? 'ok' : 'unknown';
 }
 
-/** How a provider is, from the condition of its targets. */
+/** The state of a provider, derived from its targets. */
 function condition(provider: string, { states, clock }: ApiServices) {
   const now = clock.now();
   const used = [...states.ofProvider(provider)];

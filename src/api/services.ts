@@ -17,15 +17,15 @@ import type { AccessList } from '../tenancy/access-list.ts';
 import type { Permission } from '../tenancy/permissions.ts';
 import type { Tokens } from '../tenancy/tokens.ts';
 
-/** What the configuration in force decides for the API. */
+/** The part of a configuration snapshot that the API uses. */
 export interface ApiSnapshot extends InferenceSnapshot {
   /** The interceptor chain. */
   readonly chain: Next;
   /** Bytes. */
   readonly bodyLimit: number;
-  /** Whether there are engines that are started when they are needed, which takes long. */
+  /** True when engines start on demand, which can take minutes. */
   readonly startsEngines: boolean;
-  /** Limits of client addresses that gateways share, where there are such. */
+  /** Address limits that replicas share; null without Redis. */
   readonly sharedAddressRules: AddressRules | null;
   /** Absent when no proxy is trusted. */
   readonly isProxy: ProxyCheck | undefined;
@@ -33,12 +33,12 @@ export interface ApiSnapshot extends InferenceSnapshot {
   readonly defaultModel: string | undefined;
 }
 
-/** What the API's handlers work with; built once, in `src/app/services.ts`. */
+/** The services that API handlers use; built once, in `src/app/services.ts`. */
 export interface ApiServices {
   readonly clock: Clock;
   /** Unix time. */
   readonly startedAtSeconds: number;
-  /** Who may do what. */
+  /** API keys, tenants and their permissions. */
   readonly access: AccessList;
   readonly tokens: Tokens;
   readonly lifecycle: Lifecycle;

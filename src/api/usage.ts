@@ -19,7 +19,7 @@ export interface UsageEndpoints {
   readonly tokenizer: Tokenizer;
 }
 
-/** Of a key, by nothing that would show others. */
+/** Filter for one key: without dimensions that would reveal other keys. */
 export const ownUsageFilter = usageFilter.omit({ key: true, user: true });
 
 const money = z.string().describe('US dollars, as an exact decimal.');
@@ -28,23 +28,25 @@ export const estimateResponse = z
     object: z.literal('estimate'),
     model: z.string(),
     input_tokens: z.number().int(),
-    max_output_tokens: z.number().int().nullable().describe('Null where nothing limits the answer.'),
+    max_output_tokens: z.number().int().nullable().describe('Null when the response length is not limited.'),
     estimated: z.literal(true),
     targets: z.array(
       z.object({
         provider: z.string(),
         model: z.string(),
-        input_cost: money.nullable().describe('Null where no price is known.'),
+        input_cost: money.nullable().describe('Null without a known price.'),
         max_cost: money
           .nullable()
-          .describe('With the longest answer; null where that is not limited, or no price is known.'),
+          .describe(
+            'Cost with the longest response; null when its length is not limited or no price is known.',
+          ),
       }),
     ),
     currency: z.literal('USD'),
   })
   .meta({ id: 'Estimate' });
 
-/** What a key has used, and what a request would cost. */
+/** Adds the routes for a key's usage and for cost estimates. */
 export function addUsageRoutes(
   router: HttpRouter,
   services: ApiServices,

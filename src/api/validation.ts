@@ -9,8 +9,9 @@ function pathText(path: readonly PropertyKey[]): string {
 }
 
 /**
- * Checks a value against a schema.
- * @throws GatewayError `invalid_request` that names the first field at fault, what was wrong and what is allowed
+ * Validates a value.
+ * @returns the parsed value
+ * @throws GatewayError `invalid_request` with the first invalid field, the reason, and the allowed values
  */
 export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);

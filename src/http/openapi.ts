@@ -112,7 +112,7 @@ function convertSchemas(routes: readonly DocumentedRoute[], error: z.ZodType): C
   return { components, of: (part) => asObject(properties[part]) };
 }
 
-/** Leaves out what every schema of its kind has, and adds the default of what is parsed from text. */
+/** Removes limits and patterns that every schema of a type has, and adds defaults of parameters that are parsed from text. */
 function clarify({ _zod: { def } }: z.core.$ZodTypes, schema: z.core.JSONSchema.BaseSchema): void {
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;

@@ -16,8 +16,11 @@ import { adminJson } from './access.ts';
 
 export const dryRunRequest = z
   .strictObject({
-    request: z.looseObject({ model: z.string().min(1) }).describe('The body as it would be sent.'),
-    headers: z.record(z.string(), z.string()).optional().describe('Headers such as `x-weir-session`.'),
+    request: z.looseObject({ model: z.string().min(1) }).describe('The body of the request.'),
+    headers: z
+      .record(z.string(), z.string())
+      .optional()
+      .describe('Its headers, for example `x-weir-session`.'),
     tenant: z.string().min(1).optional(),
   })
   .meta({
@@ -27,7 +30,7 @@ export const dryRunRequest = z
 
 export const dryRunResponse = z
   .object({
-    model: z.string().nullable().describe('The model that the name means; null when nothing goes by it.'),
+    model: z.string().nullable().describe('The model that the name resolves to; null when there is none.'),
     did_you_mean: z.array(z.string()),
     variant: z.string().nullable(),
     road: z
@@ -39,8 +42,8 @@ export const dryRunResponse = z
           expected_cost_usd: z.string().nullable(),
         }),
       )
-      .describe('The first is asked first; each other when all before it have failed.'),
-    waits_for: z.array(z.string()).describe('Targets that are as busy as they may be.'),
+      .describe('In the order in which they are tried: each after the one before it has failed.'),
+    waits_for: z.array(z.string()).describe('Targets at their concurrency limit.'),
     looks: z.array(
       z.object({
         model: z.string(),
@@ -79,7 +82,7 @@ export function describeDryRun(result: DryRun): z.output<typeof dryRunResponse> 
 
 export type DryRunInput = z.output<typeof dryRunRequest>;
 
-/** The dialect of a body that came through no endpoint of its own, by the members that only one dialect has. */
+/** Detects the dialect of a body by the members that only one dialect has. */
 function dialectOf(body: Readonly<Record<string, unknown>>): ClientDialect {
   if (body.messages !== undefined) {
     if (body.system !== undefined) return anthropicMessagesDialect;
@@ -89,7 +92,7 @@ function dialectOf(body: Readonly<Record<string, unknown>>): ClientDialect {
   return body.input === undefined ? openAiCompletionsDialect : responsesDialect();
 }
 
-/** What routing may know of a request that is not sent. @throws GatewayError for headers that can't be read */
+/** Extracts the facts that routing uses from a request that is not sent. @throws GatewayError for invalid headers */
 export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryRunInput): RequestFacts {
   const all = new Headers(headers);
   const view = () => dialectOf(request).requestView(request);
@@ -100,7 +103,7 @@ export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryR
   );
 }
 
-/** Where a request would go in this moment, without sending it. */
+/** Adds the route that dry-runs a request against the current state of targets. */
 export function addDryRunRoute(router: HttpRouter, services: ApiServices): void {
   router.route('POST', '/admin/v1/route', async (httpContext) => {
     await services.assertOperator(httpContext, 'platform:read');

@@ -17,17 +17,17 @@ const engine = z.object({
   pid: z.number().int().nullable(),
   port: z.number().int(),
   preload: z.boolean(),
-  loads: z.number().int().describe('How often it became ready.'),
+  loads: z.number().int().describe('How many times it became ready.'),
   failures: z
     .number()
     .int()
-    .describe('How often it failed to start, exited unexpectedly or had to be killed.'),
+    .describe('How many times it failed to start, exited unexpectedly or was killed.'),
   last_failure: z.string().nullable(),
   in_flight: z.number().int(),
-  waiting: z.number().int().describe('Requests that wait for it to be loaded.'),
-  loaded_seconds: z.number().nullable().describe('For how long it has been ready.'),
-  idle_seconds: z.number().nullable().describe('How long ago it was used last.'),
-  output: z.array(z.string()).describe('The last lines that it has written.'),
+  waiting: z.number().int().describe('Requests that wait until it is loaded.'),
+  loaded_seconds: z.number().nullable().describe('Time since it became ready.'),
+  idle_seconds: z.number().nullable().describe('Time since its last request.'),
+  output: z.array(z.string()).describe('The last lines of its output.'),
 });
 
 export const engineList = z
@@ -38,7 +38,7 @@ export const engineAction = z
   .strictObject({ id: z.string().min(1), action: z.enum(['load', 'unload']) })
   .meta({ id: 'EngineAction', example: { id: 'qwen', action: 'load' } });
 
-/** Engines that are started when they are needed, as operators see them. */
+/** Adds the routes for operators of on-demand engines. */
 export function addEngineAdminRoutes(router: HttpRouter, services: ApiServices): void {
   const { clock, engines, states } = services;
   const seconds = (since: number | undefined) =>

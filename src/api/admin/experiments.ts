@@ -12,12 +12,12 @@ const side = z.object({
   requests: z.number().int(),
   error_rate: z.number(),
   ms_per_token: z.number().nullable(),
-  usd_per_request: z.number().nullable().describe('A mean, and so no exact sum of money.'),
+  usd_per_request: z.number().nullable().describe('A mean, and therefore not an exact decimal.'),
 });
 
 const canary = z.object({
   model: z.string(),
-  canary: z.string().describe('The model that answers in its place.'),
+  canary: z.string().describe('The model that serves part of its requests.'),
   percent: z.number(),
   state: z.enum(['running', 'rolled_back', 'stopped']),
   reason: z.string().nullable(),

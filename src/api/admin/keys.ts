@@ -31,31 +31,31 @@ const scopes = z
       .array(pattern)
       .max(200)
       .optional()
-      .describe('Models by the names that clients send; `*` at the end stands for anything.'),
+      .describe('Allowed models, by the names that clients send; a final `*` matches any ending.'),
     endpoints: z
       .array(endpoint)
       .max(50)
       .optional()
-      .describe('Paths of endpoints; `*` at the end stands for anything.'),
+      .describe('Allowed endpoint paths; a final `*` matches any ending.'),
     addresses: z
       .array(
         z.string().max(50).refine(isAddressRange, 'must be an IP address or a network such as 10.0.0.0/8'),
       )
       .max(100)
       .optional()
-      .describe('Where it may be used from.'),
+      .describe('Client addresses and networks that may use it.'),
   })
   .meta({ id: 'KeyScopes', example: { models: ['gpt-4o-mini'], addresses: ['10.0.0.0/8'] } });
 
-const expiry = timeInput.nullable().describe('When it ends; null for never.');
+const expiry = timeInput.nullable().describe('When it expires; null for never.');
 
 const keyObject = z
   .object({
     id: z.string(),
     name: z.string(),
-    hint: z.string().describe('The first characters of its secret.'),
+    hint: z.string().describe('The first characters of the secret.'),
     state: z.enum(['active', 'expired', 'revoked']),
-    member: z.string().nullable().describe('The person or service account that it belongs to.'),
+    member: z.string().nullable().describe('The user or service account that owns it.'),
     scopes: z.looseObject({}),
     limits: z.array(z.looseObject({})),
     expires_at: z.string().nullable(),
@@ -63,14 +63,14 @@ const keyObject = z
     previous: z
       .object({ hint: z.string(), expires_at: z.string() })
       .nullable()
-      .describe('The secret of before the last rotation, while it works.'),
+      .describe('The secret before the last rotation, while it is valid.'),
     last_used_at: z.string().nullable(),
     created_by: z.string(),
     created_at: z.string(),
     updated_at: z.string(),
   })
   .meta({ id: 'ApiKey' });
-const createdKey = keyObject.extend({ key: z.string().describe('The secret, shown only now.') });
+const createdKey = keyObject.extend({ key: z.string().describe('The secret; shown only once.') });
 
 const createBody = z
   .strictObject({
@@ -96,7 +96,7 @@ const rotateBody = z
       .min(0)
       .max(MAX_GRACE_S)
       .default(DEFAULT_GRACE_S)
-      .describe('How long the old secret works on; a day by default, 30 days at most.'),
+      .describe('How long the old secret stays valid, in seconds. Default: one day; maximum: 30 days.'),
   })
   .meta({ id: 'ApiKeyRotation' });
 
@@ -172,7 +172,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       method: 'GET',
       path: base,
       permission: admin ? 'platform:write' : 'keys:read',
-      summary: `List ${admin ? 'the admin keys' : 'a tenant’s API keys'}, the newest first`,
+      summary: `List ${admin ? 'admin keys' : 'a tenant’s API keys'}, newest first`,
       ...NO_BODY,
       query: z.object({
         ...paging,
@@ -191,7 +191,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       method: 'POST',
       path: base,
       permission,
-      summary: `Create ${what}; its secret is shown only in this answer`,
+      summary: `Create ${what}; only this response contains its secret`,
       body: createBody,
       ...NO_QUERY,
       response: createdKey,
@@ -219,7 +219,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       method: 'GET',
       path: `${base}/:key`,
       permission: admin ? 'platform:write' : 'keys:read',
-      summary: `Look ${what} up`,
+      summary: `Get ${what}`,
       ...NO_INPUT,
       response: keyObject,
       handle: async (call) => {
@@ -255,7 +255,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       method: 'POST',
       path: `${base}/:key/rotate`,
       permission,
-      summary: `Give ${what} a new secret; the old one works on for a while`,
+      summary: `Rotate the secret of ${what}; the old one stays valid for a grace period`,
       body: rotateBody,
       ...NO_QUERY,
       response: createdKey,
@@ -278,8 +278,8 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       method: 'DELETE',
       path: `${base}/:key`,
       permission,
-      summary: `Revoke ${what}; it ends within a second, everywhere`,
-      description: 'It stays in the list, so that its usage keeps its name.',
+      summary: `Revoke ${what}; all gateways reject it within a second`,
+      description: 'It stays in the list, so that usage reports keep its name.',
       ...NO_INPUT,
       response: keyObject,
       handle: async (call) => {

@@ -79,7 +79,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: `${base}/members`,
       permission: 'members:read',
-      summary: 'List who belongs to a tenant: people and service accounts',
+      summary: 'List the members of a tenant: users and service accounts',
       ...NO_BODY,
       query: z.object({
         ...paging,
@@ -103,13 +103,13 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       permission: 'members:write',
       summary: 'Add an existing user as a member',
       description:
-        'Invite people who are not users yet. Adding a user without an invitation needs `users:read`.',
+        'Invite people without an account instead. Adding a user without an invitation needs `users:read`.',
       body: addBody,
       ...NO_QUERY,
       response: memberObject,
       status: 201,
       handle: async ({ scope, body, by, actor }) => {
-        // Who may not see all people must not learn by trying who is among them.
+        // A caller without `users:read` must not find out by trying which addresses have an account.
         assertAllowed(actor, 'users:read', scope.tenant);
         const user = await users.requireByEmail(body.email);
         const member = await members.add(
@@ -127,7 +127,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'POST',
       path: `${base}/service-accounts`,
       permission: 'members:write',
-      summary: 'Create a service account, which API keys can belong to',
+      summary: 'Create a service account, which can own API keys',
       body: serviceAccountBody,
       ...NO_QUERY,
       response: memberObject,
@@ -144,7 +144,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: `${base}/members/:member`,
       permission: 'members:read',
-      summary: 'Look a member up',
+      summary: 'Get a member',
       ...NO_INPUT,
       response: memberObject,
       handle: async ({ scope, params }) => {
@@ -178,7 +178,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'DELETE',
       path: `${base}/members/:member`,
       permission: 'members:write',
-      summary: 'Remove a member; its API keys are revoked',
+      summary: 'Remove a member and revoke its API keys',
       ...NO_INPUT,
       status: 204,
       handle: async ({ scope, params, seen, by }) => {
@@ -219,7 +219,7 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'DELETE',
       path: `${base}/invitations/:invitation`,
       permission: 'members:write',
-      summary: 'Take an open invitation back',
+      summary: 'Revoke an open invitation',
       ...NO_INPUT,
       status: 204,
       handle: async ({ scope, params, by }) => {

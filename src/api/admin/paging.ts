@@ -11,12 +11,12 @@ export const wholeNumber = (minimum: number, maximum: number) =>
     .transform(Number)
     .refine((value) => value >= minimum && value <= maximum, `must be from ${minimum} to ${maximum}`);
 
-/** How lists are asked for in pages. */
+/** Query parameters of paged lists. */
 export const paging = {
   limit: wholeNumber(1, MAX_LIMIT)
     .default(DEFAULT_LIMIT)
-    .describe(`How many at most; ${DEFAULT_LIMIT} by default, up to ${MAX_LIMIT}.`),
-  after: z.string().max(500).optional().describe('The `next` of the page before.'),
+    .describe(`Maximum number of items. Default: ${DEFAULT_LIMIT}; maximum: ${MAX_LIMIT}.`),
+  after: z.string().max(500).optional().describe('The `next` of the previous page.'),
 };
 
 export function listOf(item: z.ZodType, name: string) {
@@ -25,15 +25,15 @@ export function listOf(item: z.ZodType, name: string) {
       object: z.literal('list'),
       data: z.array(item),
       has_more: z.boolean(),
-      next: z.string().nullable().describe('For `after`, to go on; null at the end.'),
+      next: z.string().nullable().describe('Value of `after` for the next page; null on the last page.'),
     })
     .meta({ id: name });
 }
 
 /**
- * One page.
- * @param found one more than asked for, where there are more
- * @param cursor what tells where an item stands
+ * Builds one page of a list.
+ * @param found the items from the cursor on: one more than `limit` if there are more
+ * @param cursor returns the position of an item, as JSON
  */
 export function page<Item, Shown>(
   found: readonly Item[],
@@ -52,7 +52,7 @@ export function page<Item, Shown>(
   };
 }
 
-/** @throws GatewayError `invalid_request` when `after` was not given out as a `next` of such a list */
+/** Reads a cursor. @throws GatewayError `invalid_request` when `after` is not the `next` of such a list */
 export function cursorOf<T>(schema: z.ZodType<T>, after: string | undefined): T | undefined {
   if (after === undefined) return undefined;
   try {
@@ -69,12 +69,12 @@ export function cursorOf<T>(schema: z.ZodType<T>, after: string | undefined): T 
   }
 }
 
-/** Of lists that go by id. */
+/** Cursor of lists in the order of ids. */
 export const idCursor = z.string().max(200);
-/** Of lists that go by time, and by id where that is the same. */
+/** Cursor of lists in the order of time, then id. */
 export const timeCursor = z.object({ at: z.int(), id: z.string().max(200) });
 
-/** A time in an answer: ISO 8601, in UTC. */
+/** A time in a response: ISO 8601, in UTC. */
 export const time = (unixMs: number) => new Date(unixMs).toISOString();
 export const timeOrNull = (unixMs: number | null) => (unixMs === null ? null : time(unixMs));
 

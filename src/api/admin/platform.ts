@@ -46,8 +46,8 @@ const auditObject = z
 const auditQuery = z.object({
   ...paging,
   actor: z.string().max(200).optional(),
-  action: z.string().max(100).optional().describe('Such as `key.create`.'),
-  subject: z.string().max(200).optional().describe('Such as `key:key_...`.'),
+  action: z.string().max(100).optional().describe('For example `key.create`.'),
+  subject: z.string().max(200).optional().describe('For example `key:key_...`.'),
   from: timeInput.optional(),
   to: timeInput.optional(),
 });
@@ -70,7 +70,7 @@ export function platformRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/permissions',
       permission: null,
-      summary: 'Everything that can be allowed, and which roles may do it',
+      summary: 'List permissions and the roles that grant them',
       ...NO_INPUT,
       response: permissionsObject,
       handle: async () => ({
@@ -88,7 +88,7 @@ export function platformRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/me',
       permission: null,
-      summary: 'Who is asking, and what they may do',
+      summary: 'Get the caller and its permissions',
       ...NO_INPUT,
       response: meObject,
       handle: async ({ actor }) => ({
@@ -109,7 +109,7 @@ export function platformRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/tiers',
       permission: null,
-      summary: 'The tiers and what they may use',
+      summary: 'List tiers and their limits',
       ...NO_INPUT,
       response: tierList,
       handle: async () => ({
@@ -123,7 +123,7 @@ export function platformRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/audit',
       permission: 'platform:read',
-      summary: 'What was done to the platform: tenants, users',
+      summary: 'List the audit trail of the platform: tenants and users',
       ...NO_BODY,
       query: auditQuery,
       response: listOf(auditObject, 'PlatformAuditList'),
@@ -133,7 +133,7 @@ export function platformRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/tenants/:tenant/audit',
       permission: 'audit:read',
-      summary: 'What was done within a tenant, the newest first',
+      summary: 'List the audit trail of a tenant, newest first',
       ...NO_BODY,
       query: auditQuery,
       response: listOf(auditObject, 'AuditList'),

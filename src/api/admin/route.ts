@@ -13,7 +13,7 @@ import type { SeenVersion } from '../../tenancy/versions.ts';
 import { validate } from '../validation.ts';
 import type { AdminServices } from './services.ts';
 
-/** What a handler of the admin API works with: everything is checked already. */
+/** The validated and authorized input of an admin handler. */
 export interface AdminCall<Body, Query> {
   readonly httpContext: HttpContext;
   readonly actor: Actor;
@@ -21,37 +21,37 @@ export interface AdminCall<Body, Query> {
   readonly by: ChangeContext;
   /** Path parameters. */
   readonly params: Readonly<Record<string, string>>;
-  /** The tenant that the path names, if it names one: one that the actor belongs to. */
+  /** The tenant in the path, to which the actor belongs; an empty id when the path has none. */
   readonly scope: { readonly tenant: string };
   readonly body: Body;
   readonly query: Query;
-  /** From `if-match`. */
+  /** Version from `if-match`. */
   readonly seen: SeenVersion;
 }
 
 const storedResponse = z.object({
   body: z.unknown(),
-  /** For the `etag`. */
+  /** Sent as `etag`. */
   version: z.number().optional(),
   headers: z.record(z.string(), z.string()).optional(),
-  /** In place of JSON. */
+  /** Sent instead of JSON. */
   text: z.object({ type: z.string(), body: z.string() }).optional(),
 });
 
-/** What a handler answers: a value for JSON, or text. */
+/** The result of a handler: a value that is sent as JSON, or text. */
 export type AdminResult = Readonly<Partial<z.infer<typeof storedResponse>>>;
 
-/** For routes that take none. */
+/** For routes without a body, a query, or both. */
 export const NO_BODY = { body: z.undefined() };
 export const NO_QUERY = { query: z.undefined() };
 export const NO_INPUT = { ...NO_BODY, ...NO_QUERY };
 
-/** One route of the admin API, with all that decides who may call it, with what, and what comes back. */
+/** One route of the admin API: its permission, the schemas of its input and response, and its handler. */
 export interface AdminRoute<Body, Query> {
   readonly method: Method;
-  /** With `:name` for parameters; those under `/admin/v1/tenants/:tenant/` are about that tenant. */
+  /** With `:name` for parameters. The parameter `:tenant` sets the tenant of the call. */
   readonly path: string;
-  /** Null for what anybody may do who is signed in. */
+  /** Null when every signed-in caller may use it. */
   readonly permission: Permission | null;
   readonly summary: string;
   readonly description?: string;
@@ -62,7 +62,7 @@ export interface AdminRoute<Body, Query> {
   readonly handle: (call: AdminCall<Body, Query>) => Promise<AdminResult>;
 }
 
-/** A route whose handler knows the types of its body and query. */
+/** Registers a route, with the types of its body and query inferred from their schemas. */
 export function adminRoute<Body, Query>(route: AdminRoute<Body, Query>): RegisteredRoute {
   const { method, path, body, query, response, status = 200 } = route;
   const document: DocumentedRoute = {
@@ -158,7 +158,7 @@ async function checked<Body, Query>(
   };
 }
 
-/** @throws GatewayError `invalid_request` when `if-match` is no version that was given out */
+/** Reads `if-match`. @throws GatewayError `invalid_request` when it is not an etag of this API */
 function seenVersion(headers: HeaderReader): SeenVersion {
   const value = headers.get('if-match')?.trim();
   if (value === undefined || value === '*') return undefined;

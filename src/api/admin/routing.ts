@@ -14,16 +14,20 @@ const OVERRIDES = ['drain', 'disable', 'force'] as const;
 const targetState = z.object({
   provider: z.string(),
   model: z.string(),
-  key: z.number().int().nullable().describe('Which of several API keys; null where there is one.'),
+  key: z
+    .number()
+    .int()
+    .nullable()
+    .describe('Number of the API key, from 1; null for a provider with one key.'),
   available: z.boolean(),
   unavailable_because: z.string().nullable(),
   breaker: z.enum(['closed', 'open', 'half-open']),
   healthy: z.boolean().nullable().describe('Result of health checks; null for targets that are not checked.'),
   override: z.enum(OVERRIDES).nullable(),
-  share: z.number().describe('Of its normal load; below 1 while it starts slowly.'),
+  share: z.number().describe('Share of its normal load; below 1 during slow start.'),
   in_flight: z.number().int(),
-  max_concurrency: z.number().int().nullable().describe('What it may have in flight now; null for any.'),
-  queued: z.number().int().describe('Requests that wait for it, some of them for others too.'),
+  max_concurrency: z.number().int().nullable().describe('Current concurrency limit; null for none.'),
+  queued: z.number().int().describe('Requests in its queue; some wait for other targets too.'),
   ms_per_token: z.number().nullable(),
   first_event_p95_ms: z.number().nullable(),
   successes: z.number().int(),
@@ -38,16 +42,19 @@ export const targetStates = z
 export const overrideRequest = z
   .strictObject({
     provider: z.string().min(1),
-    model: z.string().min(1).describe("The model's name at that provider."),
-    key: z.int().positive().optional().describe('Which of several API keys, from 1; without it, the first.'),
+    model: z.string().min(1).describe("The provider's name of the model."),
+    key: z.int().positive().optional().describe('Number of the API key, from 1. Default: the first.'),
     override: z
       .enum(OVERRIDES)
       .nullable()
       .optional()
       .describe(
-        '`drain` and `disable` keep new requests away, `force` lets all pass whatever was measured; null ends either.',
+        '`drain` and `disable` exclude the target from new requests, `force` admits them whatever was measured; null removes the override.',
       ),
-    reset: z.boolean().optional().describe('Forget what was measured: close the breaker, end a rest.'),
+    reset: z
+      .boolean()
+      .optional()
+      .describe('Discard measurements: closes the circuit breaker and ends a cooldown.'),
   })
   .refine(({ override, reset }) => override !== undefined || reset === true, {
     message: 'says nothing to do: give "override" or "reset"',
@@ -64,11 +71,11 @@ export const requestExplanation = z
   })
   .meta({ id: 'RequestExplanation' });
 
-/** Routing as operators see it: targets with their condition, what they may decide, and why requests went where. */
+/** Adds the routes for operators of routing: target states, overrides, and explanations of requests. */
 export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices): void {
   const { clock, states, requests, modelData } = services;
 
-  /** The targets of configured models, and those that were used beside. */
+  /** The targets of configured models, and other targets that were used. */
   const targets = (): Target[] => {
     const { directory, providers } = services.snapshot();
     const found = new Map(directory.targets().map((target) => [TargetStates.key(target), target]));

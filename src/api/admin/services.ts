@@ -14,7 +14,7 @@ import type { Sessions } from '../../tenancy/sessions.ts';
 import type { Tenants } from '../../tenancy/tenants.ts';
 import type { Users } from '../../tenancy/users.ts';
 
-/** What the admin API's handlers work with; built once, in `src/app/admin.ts`. */
+/** The services that admin handlers use; built once, in `src/app/admin.ts`. */
 export interface AdminServices {
   readonly clock: Clock;
   readonly access: AccessList;
@@ -28,10 +28,11 @@ export interface AdminServices {
   readonly usage: SqlUsageStore;
   readonly limiter: Limiter;
   readonly idempotency: IdempotentResponses;
-  /** Names of the tiers and database servers that tenants can be given. */
+  /** Names of the tiers that a tenant can have. */
   readonly tiers: () => readonly string[];
   readonly tierLimits: () => Tiers;
   readonly defaultTier: () => string | null;
+  /** Ids of the database servers that a tenant can be placed on. */
   readonly servers: () => readonly string[];
   /** Bytes. */
   readonly bodyLimit: () => number;
@@ -42,7 +43,7 @@ export interface AdminServices {
   assertTenant(actor: Actor, tenant: string): void;
   /**
    * @param subject within the tenant: `tenant`, `user/<id>`, `key/<id>`, or a tag
-   * @throws GatewayError `invalid_request` for a budget that is below what is spent of it already
+   * @throws GatewayError `invalid_request` for a budget below the amount already spent
    */
   assertBudgets(
     scope: { readonly tenant: string },
@@ -51,6 +52,6 @@ export interface AdminServices {
   ): Promise<void>;
   /** A new id, such as `svc_...` for `svc`. */
   newId(prefix: string): string;
-  /** What a failure is to a client: a database that is gone is no defect. */
+  /** Converts a failure to the error that the client gets: a database outage is not a defect. */
   asClientError(error: unknown): unknown;
 }

@@ -27,12 +27,10 @@ export const tenantObject = z
     name: z.string(),
     status: z.enum(['active', 'suspended']),
     tier: z.string().nullable(),
-    server: z.string().nullable().describe('The database server it is on; null for the default one.'),
-    time_zone: z.string().describe('Whose days and months its quotas and budgets hold for.'),
-    weight: z.number().int().describe('Its part of the places at busy models.'),
-    limits: z
-      .array(z.looseObject({}))
-      .describe('Its own, which take the place of the same ones of its tier.'),
+    server: z.string().nullable().describe('Its database server; null for the default one.'),
+    time_zone: z.string().describe('Time zone of the days and months of its quotas and budgets.'),
+    weight: z.number().int().describe('Its share of queue slots at saturated models.'),
+    limits: z.array(z.looseObject({})).describe('Its own limits, which replace those of its tier.'),
     tag_limits: z.record(z.string(), z.array(z.looseObject({}))),
     created_at: z.string(),
     updated_at: z.string(),
@@ -43,8 +41,12 @@ const createBody = z
   .strictObject({
     id: tenantId,
     name: personName.optional(),
-    tier: tier.optional().describe('null for no limits; `limits.default_tier` when it is left out.'),
-    server: z.string().max(31).optional().describe('Of `storage.servers`; the default one when left out.'),
+    tier: tier.optional().describe('Null for no limits. Default: `limits.default_tier`.'),
+    server: z
+      .string()
+      .max(31)
+      .optional()
+      .describe('An id of `storage.servers`. Without it, the default server.'),
     time_zone: timeZone.optional(),
     weight: weight.optional(),
     limits: limitsField.optional(),
@@ -95,14 +97,14 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
     ...paging,
     status: z.enum(['active', 'suspended']).optional(),
     tier: z.string().max(31).optional(),
-    search: z.string().max(100).optional().describe('Part of the id or name.'),
+    search: z.string().max(100).optional().describe('A part of the id or name.'),
   });
   return [
     adminRoute({
       method: 'GET',
       path: '/admin/v1/tenants',
       permission: 'tenants:list',
-      summary: 'List the tenants',
+      summary: 'List tenants',
       ...NO_BODY,
       query: filter,
       response: listOf(tenantObject, 'TenantList'),
@@ -146,7 +148,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/tenants/:tenant',
       permission: 'tenant:read',
-      summary: 'Look a tenant up',
+      summary: 'Get a tenant',
       ...NO_INPUT,
       response: tenantObject,
       handle: async ({ scope }) => {
@@ -200,7 +202,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       path: '/admin/v1/tenants/:tenant',
       permission: 'tenants:delete',
       summary: 'Remove a tenant with all its data',
-      description: 'With `?dry_run=true`, only tell what would go.',
+      description: 'With `?dry_run=true`, returns the tenant that would be removed, and removes nothing.',
       ...NO_BODY,
       query: z.object({ dry_run: z.enum(['true', 'false']).optional() }),
       response: z.object({ removed: z.boolean(), tenant: tenantObject }).meta({ id: 'TenantRemoved' }),

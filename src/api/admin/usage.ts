@@ -11,22 +11,22 @@ import type { AdminServices } from './services.ts';
 
 const HOUR_MS = 3_600_000;
 const MAX_HOURLY_MS = 32 * 24 * HOUR_MS;
-/** Tenants whose databases are asked at the same time. */
+/** Tenant databases that are queried concurrently. */
 const AT_ONCE = 8;
 
 const id = z.string().min(1).max(400).optional();
 
-/** What usage is asked for. Times are rounded to whole hours. */
+/** Filter of a usage report. Times are rounded to whole hours. */
 export const usageFilter = z.object({
-  from: timeInput.optional().describe('Inclusive; the beginning of this month (UTC) by default.'),
-  to: timeInput.optional().describe('Exclusive; now by default.'),
-  interval: z.enum(['hour', 'day', 'none']).default('none').describe('Into hours or days (UTC).'),
+  from: timeInput.optional().describe('Inclusive. Default: the start of this month (UTC).'),
+  to: timeInput.optional().describe('Exclusive. Default: now.'),
+  interval: z.enum(['hour', 'day', 'none']).default('none').describe('One row per hour or day (UTC).'),
   group_by: z
     .string()
     .max(100)
     .optional()
     .describe(
-      `With commas between them: ${USAGE_DIMENSIONS.join(', ')}. A request with several tags counts at each.`,
+      `Comma-separated list of ${USAGE_DIMENSIONS.join(', ')}. A request with several tags counts for each of them.`,
     ),
   key: id,
   user: id,
@@ -37,7 +37,7 @@ export const usageFilter = z.object({
 });
 
 const usageRow = z.object({
-  start: z.string().nullable().describe('Of the hour or day; null without an interval.'),
+  start: z.string().nullable().describe('Start of the hour or day; null without an interval.'),
   tenant: z.string().optional(),
   key: z.string().optional(),
   user: z.string().optional(),
@@ -45,19 +45,22 @@ const usageRow = z.object({
   provider: z.string().optional(),
   tag: z.string().optional(),
   requests: z.number().int(),
-  attempts: z.number().int().describe('A request that is tried again has several.'),
+  attempts: z.number().int().describe('A retried request has several.'),
   failures: z.number().int(),
   input_tokens: z.number().int(),
   output_tokens: z.number().int(),
-  cached_tokens: z.number().int().describe('Part of the input.'),
-  cache_write_tokens: z.number().int().describe('Part of the input.'),
-  reasoning_tokens: z.number().int().describe('Part of the output.'),
+  cached_tokens: z.number().int().describe('Included in the input tokens.'),
+  cache_write_tokens: z.number().int().describe('Included in the input tokens.'),
+  reasoning_tokens: z.number().int().describe('Included in the output tokens.'),
   cost: z.string().describe('US dollars, as an exact decimal.'),
-  unpriced_attempts: z.number().int().describe('Those whose price is not known: the cost is without them.'),
+  unpriced_attempts: z
+    .number()
+    .int()
+    .describe('Attempts without a known price, which the cost does not include.'),
   estimated_attempts: z
     .number()
     .int()
-    .describe('Those whose tokens were counted here, since the upstream did not tell.'),
+    .describe('Attempts whose tokens Weir counted because the upstream reported none.'),
 });
 
 export const usageReport = z
@@ -72,7 +75,7 @@ export const usageReport = z
 
 type Row = z.output<typeof usageRow>;
 
-/** The query that a filter asks for. @throws GatewayError `invalid_request` */
+/** Converts a filter to a usage query. @throws GatewayError `invalid_request` */
 export function usageQuery(filter: z.output<typeof usageFilter>, now: number): UsageQuery {
   const { from, to, interval, group_by, key, user, model, provider, tag } = filter;
   const today = new Date(now);
@@ -125,7 +128,7 @@ export function renderUsage({ start, by, sums }: UsageGroup, tenant?: string): R
   };
 }
 
-/** A report, as it was asked for. */
+/** Builds the report of a filter. */
 export function usageResponse(
   { from, to }: UsageQuery,
   data: readonly Row[],
@@ -150,7 +153,7 @@ export function usageResponse(
   };
 }
 
-/** RFC 4180. What a spreadsheet would take for a formula is kept from being one. */
+/** Formats one CSV field (RFC 4180), escaped so that spreadsheets do not evaluate it as a formula. */
 function csvField(value: unknown): string {
   const text = value === null || value === undefined ? '' : String(value);
   const safe = /^[=+\-@\t\r]/.test(text) && !/^-?\d/.test(text) ? `'${text}` : text;
@@ -168,7 +171,7 @@ const counterStateList = z
         per: z.string().nullable(),
         mode: z.string(),
         max: z.union([z.number(), z.string()]),
-        used: z.union([z.number(), z.string()]).nullable().describe('Null for rates.'),
+        used: z.union([z.number(), z.string()]).nullable().describe('Null for rate limits.'),
         remaining: z.union([z.number(), z.string()]),
         resets_at: z.string().nullable(),
       }),
@@ -184,7 +187,7 @@ export function usageRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/tenants/:tenant/usage',
       permission: 'usage:read',
-      summary: 'What a tenant has used, and what it cost',
+      summary: 'Get the usage and cost of a tenant',
       ...NO_BODY,
       query: tenantFilter,
       response: usageReport,
@@ -202,7 +205,7 @@ export function usageRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/usage',
       permission: 'tenants:list',
-      summary: 'What all tenants have used, each on its own',
+      summary: 'Get the usage and cost of every tenant',
       ...NO_BODY,
       query: usageFilter.extend({ tenant: z.string().max(63).optional() }),
       response: usageReport,
@@ -236,8 +239,8 @@ export function usageRoutes(services: AdminServices): RegisteredRoute[] {
       method: 'GET',
       path: '/admin/v1/tenants/:tenant/limits',
       permission: 'tenant:read',
-      summary: 'All limits within a tenant, and how they stand now',
-      description: 'Of the tenant and its tags; with `key` or `member`, of these too.',
+      summary: 'List the limits of a tenant with their current use',
+      description: 'Limits of the tenant and its tags; with `key` or `member`, also of these.',
       ...NO_BODY,
       query: z.object({ key: id, member: id }),
       response: counterStateList,

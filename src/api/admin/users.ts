@@ -20,7 +20,7 @@ export const userObject = z
     status: z.enum(STATUSES),
     has_password: z.boolean(),
     platform_admin: z.boolean(),
-    tenants: z.record(z.string(), z.string()).describe('The role in each tenant.'),
+    tenants: z.record(z.string(), z.string()).describe('Roles by tenant.'),
     created_at: z.string(),
     updated_at: z.string(),
   })
@@ -30,7 +30,9 @@ const createBody = z
   .strictObject({
     email,
     name: personName,
-    password: password.optional().describe('Without one, only an identity provider can sign this person in.'),
+    password: password
+      .optional()
+      .describe('Without a password, the user can sign in through an identity provider only.'),
     platform_admin: z.boolean().optional(),
   })
   .meta({ id: 'NewUser', example: { email: 'jo@example.com', name: 'Jo Doe' } });
@@ -64,7 +66,10 @@ export function userRoutes(services: AdminServices): RegisteredRoute[] {
       permission: 'users:read',
       summary: 'List users',
       ...NO_BODY,
-      query: z.object({ ...paging, search: z.string().max(100).optional().describe('Part of the address.') }),
+      query: z.object({
+        ...paging,
+        search: z.string().max(100).optional().describe('A part of the e-mail address.'),
+      }),
       response: listOf(userObject, 'UserList'),
       handle: async ({ query: { limit, after, search } }) => {
         const found = await users.list({ search, limit: limit + 1, after: cursorOf(idCursor, after) });
@@ -106,7 +111,7 @@ export function userRoutes(services: AdminServices): RegisteredRoute[] {
       path: '/admin/v1/users/:user',
       permission: 'users:write',
       summary: 'Change a user’s name, status, password or platform rights',
-      description: 'A new password, or a suspension, ends all sessions.',
+      description: 'A new password or a suspension ends all sessions.',
       body: changeBody,
       ...NO_QUERY,
       response: userObject,

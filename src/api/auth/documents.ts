@@ -10,14 +10,14 @@ import {
   tokenResponse,
 } from './schemas.ts';
 
-/** Signing in, as the API description tells it. */
+/** The sign-in operations in the API description. */
 export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
   {
     method: 'post',
     path: '/v1/auth/token',
     tag: 'Sign-in',
     summary: 'Exchange an API key for a short-lived token',
-    description: 'The token stands for the key, and ends with it.',
+    description: 'The token has the rights of the key and expires with it.',
     request: tokenBody,
     response: tokenResponse,
   },
@@ -27,7 +27,7 @@ export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
     open: true,
     tag: 'Sign-in',
     summary: 'Sign in with an e-mail address and a password',
-    description: 'Sets a cookie, and answers with the session for `Authorization: Bearer`.',
+    description: 'Sets a cookie, and returns the session for `Authorization: Bearer`.',
     request: signInBody,
     response: signedIn,
   },
@@ -35,14 +35,14 @@ export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
     method: 'get',
     path: '/v1/auth/sessions',
     tag: 'Sign-in',
-    summary: 'Where you are signed in',
+    summary: 'List your sessions',
     response: sessionList,
   },
   {
     method: 'post',
     path: '/v1/auth/password',
     tag: 'Sign-in',
-    summary: 'Change your password; all your other sessions end',
+    summary: 'Change your password and end all your other sessions',
     request: passwordBody,
     response: signedIn,
   },
@@ -60,7 +60,7 @@ export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
     method: 'get',
     path: '/v1/auth/providers',
     tag: 'Sign-in',
-    summary: 'Identity providers that people can sign in with',
+    summary: 'List identity providers for sign-in',
     open: true,
     response: providerList,
   },

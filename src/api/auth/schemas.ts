@@ -6,7 +6,7 @@ export const signInBody = z.strictObject({ email, password: z.string().max(200) 
 export const signedIn = z
   .object({
     user: userObject,
-    session: z.string().describe('For `Authorization: Bearer`, where no cookie is wanted.'),
+    session: z.string().describe('For `Authorization: Bearer`, as an alternative to the cookie.'),
     expires_at: z.string(),
   })
   .meta({ id: 'SignedIn' });
@@ -45,7 +45,7 @@ export const tokenBody = z
       .min(30)
       .max(86_400)
       .optional()
-      .describe('Seconds; `auth.token` at most, and by default.'),
+      .describe('Seconds. Default and maximum: `auth.token`.'),
   })
   .meta({ id: 'TokenRequest' });
 export const tokenResponse = z

@@ -11,11 +11,11 @@ import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { type RouteFacts, routeFacts } from './facts.ts';
 
-const tokenPrice = z.string().describe('US dollars per million tokens, an exact decimal.');
+const tokenPrice = z.string().describe('US dollars per million tokens, as an exact decimal.');
 const tiers = z
   .array(z.object({ from_tokens: z.number().int(), price: tokenPrice }))
   .optional()
-  .describe('Other prices, from so many input tokens on.');
+  .describe('Prices that apply from a number of input tokens.');
 
 export const modelObject = z
   .looseObject({
@@ -23,12 +23,12 @@ export const modelObject = z
     object: z.literal('model'),
     created: z.number().int(),
     owned_by: z.string(),
-    context_window: z.number().int().optional().describe('Tokens; the smallest of its targets.'),
+    context_window: z.number().int().optional().describe('Tokens; the smallest window of its targets.'),
     max_output_tokens: z.number().int().optional(),
     capabilities: z
       .record(z.string(), z.boolean())
       .optional()
-      .describe('What all of its targets can do. What is absent is not known.'),
+      .describe('Capabilities that all of its targets have. Absent ones are unknown.'),
     pricing: z
       .object({
         currency: z.literal('USD'),
@@ -39,7 +39,9 @@ export const modelObject = z
         cache_write: tokenPrice.optional(),
         input_tiers: tiers,
         output_tiers: tiers,
-        varies: z.boolean().describe('Its targets have different prices; these are the first one’s.'),
+        varies: z
+          .boolean()
+          .describe('True when its targets have different prices; these are those of the first target.'),
       })
       .optional(),
     knowledge_cutoff: z.string().optional(),
@@ -124,7 +126,7 @@ function anthropicPage(models: readonly ModelObject[], query: URLSearchParams): 
   };
 }
 
-/** The models that can be asked for, with what is known of them, in the form of the client's own API. */
+/** Adds the model routes. Models are listed with their known facts, in the format of the client's API. */
 export function addModelRoutes(router: HttpRouter, services: ApiServices): void {
   const created = services.startedAtSeconds;
   const factsOf = (id: string) => {

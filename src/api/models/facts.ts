@@ -3,17 +3,17 @@ import type { ModelData, ModelInfo } from '../../metering/model-data.ts';
 import type { ModelPrice } from '../../metering/price-data.ts';
 import type { ModelRoute } from '../../routing/directory.ts';
 
-/** What a client can rely on when it asks for a model, whichever of its targets answers. */
+/** Facts of a model that hold for every target. */
 export interface RouteFacts
   extends Pick<ModelInfo, 'contextWindow' | 'maxOutputTokens' | 'knowledgeCutoff' | 'openWeights'> {
   readonly capabilities: ModelCapabilities;
-  /** Of the first target whose price is known. */
+  /** The price of the first target with a known price. */
   readonly price?: ModelPrice;
-  /** Targets have different prices. */
+  /** True when targets have different prices. */
   readonly priceVaries: boolean;
 }
 
-/** The facts of a model's targets taken together: the smallest window, and capabilities that all of them have. */
+/** Combines the facts of a model's targets: the smallest window, and the capabilities that all of them have. */
 export function routeFacts({ targets, facts }: ModelRoute, data: ModelData): RouteFacts {
   const infos = targets.map((target) => data.of(target, facts));
   const [first] = infos;
@@ -37,7 +37,7 @@ function least(values: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
-/** True where all have it, false where one is known not to, absent where that is not known. */
+/** True when all targets have it, false when one is known to lack it, absent otherwise. */
 function common(all: readonly ModelCapabilities[]): ModelCapabilities {
   const result: { -readonly [Name in keyof ModelCapabilities]: boolean } = {};
   for (const name of CAPABILITIES) {

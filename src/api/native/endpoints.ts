@@ -15,13 +15,8 @@ import { promptDialect } from './prompt-dialect.ts';
 export const promptRequest = z
   .looseObject({
     prompt: z.string().min(1, 'a prompt is expected'),
-    model: z
-      .string()
-      .min(1)
-      .max(400)
-      .optional()
-      .describe('Without it: `default_model` of the configuration.'),
-    system: z.string().optional().describe('Instructions that come before the prompt.'),
+    model: z.string().min(1).max(400).optional().describe('Default: `default_model` of the configuration.'),
+    system: z.string().optional().describe('Instructions before the prompt.'),
     max_tokens: z.number().int().min(1).optional(),
     temperature: z.number().optional(),
   })
@@ -56,7 +51,7 @@ function promptCall(
   }
   const dialect = promptDialect(acceptsPlainText(request.headers));
   const json = { ...body.json, model, stream };
-  // A stream's last event tells the usage, asked for or not.
+  // The last event of a stream always contains the usage.
   return {
     ...chatCall('chat', dialect, { text: body.text, json }, request.headers),
     includesStreamUsage: true,
@@ -69,7 +64,7 @@ function acceptsPlainText(headers: HeaderReader): boolean {
 
 const NUMBERS = new Set(['max_tokens', 'temperature', 'top_p', 'seed']);
 
-/** A prompt from the query, for a quick look with a browser or curl. */
+/** Reads a prompt from the query, for use with a browser or curl. */
 function bodyFromQuery(url: string): JsonBody {
   const json: Record<string, unknown> = {};
   for (const [name, value] of new URL(url).searchParams)

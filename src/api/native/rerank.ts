@@ -142,6 +142,6 @@ export function addRerankRoutes(router: HttpRouter, services: ApiServices): void
     parse: (body, _snapshot, { request, requestId }) => rerankCall(body, request.headers, requestId),
   };
   router.route('POST', '/v1/rerank', inferenceRoute(services, endpoint));
-  // Where Cohere's own SDK looks for it.
+  // Cohere's SDK reads it from here.
   router.route('POST', '/v2/rerank', inferenceRoute(services, endpoint));
 }

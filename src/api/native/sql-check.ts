@@ -1,7 +1,7 @@
 import type { Parser } from 'node-sql-parser';
 import { asString, isRecord } from '../../core/json.ts';
 
-/** Dialects by the names that people use, and what the parser calls them. */
+/** The parser's names of SQL dialects, by common name. */
 const DIALECTS = {
   postgresql: 'postgresql',
   postgres: 'postgresql',
@@ -27,7 +27,7 @@ export function isSqlDialect(name: string): name is SqlDialect {
   return Object.hasOwn(DIALECTS, name);
 }
 
-/** What was found in an answer that should hold one SQL statement. */
+/** Result of checking a model's output for one SQL statement. */
 export interface SqlVerdict {
   /** The statement; null where there is none, or where it may not be run. */
   readonly statement: string | null;
@@ -43,7 +43,7 @@ export interface SqlVerdict {
 }
 
 export interface SqlChecker {
-  /** @param answer what the model wrote */
+  /** @param answer the model's output */
   check(answer: string, dialect: SqlDialect, readOnly: boolean): SqlVerdict;
   /** Whether a schema is understood; models get it either way. */
   parses(ddl: string, dialect: SqlDialect): boolean;
@@ -90,7 +90,7 @@ class ParserChecker implements SqlChecker {
     } catch (thrown) {
       const error = syntaxError(thrown);
       if (!readOnly) return { statement, valid: false, refused: false, error, ...common, ...none };
-      // What can't be read can't be known to be harmless.
+      // An unparsed statement cannot be proven read-only.
       return { statement: null, valid: false, refused: true, error, ...common, ...none };
     }
     const statements: unknown[] = Array.isArray(parsed.ast) ? parsed.ast : [parsed.ast];
@@ -130,7 +130,7 @@ function readOnlyViolation(
   return findWrite(statements[0], true);
 }
 
-/** Looks through the whole tree: writes hide in common table expressions, subqueries, INTO and functions. */
+/** Searches the whole tree: common table expressions, subqueries, INTO and functions can write. */
 function findWrite(node: unknown, top: boolean): string | undefined {
   if (Array.isArray(node)) {
     for (const item of node) {

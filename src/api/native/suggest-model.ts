@@ -23,8 +23,8 @@ export const suggestModelRequest = z
         max_output_price: price.describe('US dollars per million tokens.'),
         min_context_window: z.number().int().min(1).optional().describe('Tokens.'),
         capabilities: z.array(z.enum(CAPABILITIES)).optional(),
-        providers: names.describe('Ids of providers; only their models.'),
-        exclude: names.describe('Models that are out.'),
+        providers: names.describe('Ids of providers whose models are considered.'),
+        exclude: names.describe('Models that are not considered.'),
       })
       .default({}),
     expected: z
@@ -33,7 +33,7 @@ export const suggestModelRequest = z
         output_tokens: z.number().int().min(0).max(1e9).default(500),
       })
       .prefault({})
-      .describe('Of one request, for the price.'),
+      .describe('Tokens of one request, for the price.'),
     limit: z.number().int().min(1).max(50).default(5),
   })
   .meta({
@@ -44,7 +44,7 @@ export const suggestModelRequest = z
 export const suggestModelResponse = z
   .object({
     object: z.literal('model_suggestions'),
-    needs: z.array(z.string()).describe('What was read out of the task.'),
+    needs: z.array(z.string()).describe('Capabilities that the task needs.'),
     suggestions: z.array(
       z.object({
         model: z.string(),
@@ -54,11 +54,13 @@ export const suggestModelResponse = z
         estimated_cost_usd: z.number().optional(),
       }),
     ),
-    excluded: z.record(z.string(), z.number().int()).describe('How many models each constraint ruled out.'),
+    excluded: z
+      .record(z.string(), z.number().int())
+      .describe('Number of models that each constraint excluded.'),
   })
   .meta({ id: 'SuggestModelResponse' });
 
-/** Every model that this gateway offers, with what is known of it. */
+/** All models of this gateway with their known facts. */
 function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[] {
   return directory.list().flatMap(({ id, ownedBy }): CandidateFacts[] => {
     const route = directory.resolve(id);

@@ -17,14 +17,14 @@ import type { ApiServices, ApiSnapshot } from '../services.ts';
 import { validate } from '../validation.ts';
 import { isSqlDialect, loadSqlChecker, SQL_DIALECTS, type SqlChecker, type SqlDialect } from './sql-check.ts';
 
-/** The role of a model that answers here when a request names none. */
+/** The role of the default model of this endpoint. */
 const ROLE = 'sql';
 const DEFAULT_DIALECT = 'postgresql';
 const OWN_FIELDS: ReadonlySet<string> = new Set(['schema', 'dialect', 'read_only']);
 
 export const text2sqlRequest = chatRequest
   .extend({
-    model: z.string().min(1).max(400).optional().describe(`Without it: the model with the role \`${ROLE}\`.`),
+    model: z.string().min(1).max(400).optional().describe(`Default: the model with the role \`${ROLE}\`.`),
     schema: z.string().min(1).max(1_000_000).optional().describe('The tables, as DDL.'),
     dialect: z
       .string()
@@ -77,7 +77,7 @@ function instruction({ schema, dialect, readOnly }: SqlRequest): string {
   ].join('\n');
 }
 
-/** OpenAI's chat, told to write SQL, and with the verdict on what was written. */
+/** OpenAI's chat dialect with instructions to write SQL, and with the result of the SQL check. */
 class SqlDialectOfChat implements ClientDialect {
   readonly name = 'weir-text2sql';
 

@@ -30,7 +30,7 @@ function toBase64(vector: readonly number[]): string {
   return Buffer.from(Float32Array.from(vector).buffer).toString('base64');
 }
 
-/** The call that a checked body of `/v1/embeddings` asks for. */
+/** Creates the call of a validated body of `/v1/embeddings`. */
 export function embeddingCall({ text, json }: JsonBody, headers: HeaderReader): EmbeddingCall {
   const model = asString(json.model) ?? '';
   const encoding = json.encoding_format === 'base64' ? 'base64' : 'float';
