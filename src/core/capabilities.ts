@@ -1,4 +1,4 @@
-/** What models differ in, by the names that the configuration and the API use. */
+/** Abilities that models have or lack, by the names of the configuration and the API. */
 export const CAPABILITIES = [
   'tools',
   'vision',
@@ -10,5 +10,5 @@ export const CAPABILITIES = [
   'rerank',
 ] as const;
 
-/** What a model can do. Absent means not known. */
+/** Abilities of a model. Absent means unknown. */
 export type ModelCapabilities = { readonly [Name in (typeof CAPABILITIES)[number]]?: boolean };

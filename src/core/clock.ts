@@ -1,14 +1,18 @@
-/** Time as a constructor parameter, so that tests own it. */
+/** Time as a constructor parameter, so that tests control it. */
 export interface Clock {
-  /** Milliseconds from an arbitrary start; never goes back. For durations and deadlines. */
+  /** Milliseconds since an arbitrary moment; monotonic. For durations and deadlines. */
   now(): number;
-  /** Milliseconds since the Unix epoch. For timestamps that people and clients see. */
+  /** Unix milliseconds. For timestamps that users and clients see. */
   wallTime(): number;
-  /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts first. */
+  /**
+   * Waits.
+   * @param ms milliseconds
+   * @throws the signal's reason when it aborts first
+   */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** The clock of this machine. */
+/** The clock of this process. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),

@@ -2,11 +2,13 @@ import type { WireFormat } from './chat/request.ts';
 import type { RateLimitStatus } from './rate-limit.ts';
 
 /**
- * Every failure that a client can see. The set is closed: a new code needs a row here, and nothing else decides
- * its HTTP status, its error type, or whether another target may be tried.
+ * The rule of one error code. The set of codes is closed: only a row in `RULES` decides the HTTP status, the error type, and
+ * whether another target may be tried.
  */
 interface ErrorRule {
+  /** HTTP status. */
   readonly status: number;
+  /** The `type` of the error object. */
   readonly type: string;
   /** Another attempt, on this target or another, can succeed. */
   readonly retryable: boolean;
@@ -22,14 +24,14 @@ const RULES = {
   model_not_found: { status: 404, type: 'invalid_request_error', retryable: false },
   method_not_allowed: { status: 405, type: 'invalid_request_error', retryable: false },
   request_timeout: { status: 408, type: 'invalid_request_error', retryable: false },
-  /** What is asked for does not go with what is there. */
+  /** The request conflicts with the present state. */
   conflict: { status: 409, type: 'invalid_request_error', retryable: false },
-  /** It has changed since the client read it. */
+  /** The resource has changed since the client read it. */
   precondition_failed: { status: 412, type: 'invalid_request_error', retryable: false },
   request_too_large: { status: 413, type: 'invalid_request_error', retryable: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retryable: false },
-  /** A quota or a budget is used up. */
+  /** A quota or a budget is exhausted. */
   quota_exceeded: { status: 429, type: 'insufficient_quota', retryable: false },
   client_closed_request: { status: 499, type: 'invalid_request_error', retryable: false },
   internal_error: { status: 500, type: 'server_error', retryable: false },
@@ -37,18 +39,18 @@ const RULES = {
   upstream_rejected: { status: 400, type: 'invalid_request_error', retryable: false },
   /** The conversation does not fit into the model's context window. */
   context_length_exceeded: { status: 400, type: 'invalid_request_error', retryable: false },
-  /** The provider will not handle what the prompt says. */
+  /** The provider refuses the content of the prompt. */
   content_policy_violation: { status: 400, type: 'invalid_request_error', retryable: false },
   /** `strict` is on, and the target does not support all parameters of the request. Another target may. */
   unsupported_by_target: { status: 400, type: 'invalid_request_error', retryable: true },
-  /** Every target rests, is out of order, or was taken out of use. */
+  /** Every target cools down, is unhealthy, or is disabled. */
   model_unavailable: { status: 503, type: 'upstream_error', retryable: false },
-  /** Every target has as many requests as it may have, and there was no room in time. Another model may have. */
+  /** All targets are saturated and the queue's time limit has passed. Another model may have capacity. */
   model_busy: { status: 503, type: 'server_error', retryable: true },
-  /** An engine that is started when it is needed could not be. */
+  /** An engine that starts on demand did not start. */
   engine_unavailable: { status: 503, type: 'server_error', retryable: true },
   upstream_rate_limited: { status: 429, type: 'rate_limit_error', retryable: true },
-  /** The upstream does not accept the credential that this gateway holds. */
+  /** The upstream rejects the gateway's credential. */
   upstream_auth_failed: { status: 502, type: 'upstream_error', retryable: true },
   upstream_error: { status: 502, type: 'upstream_error', retryable: true },
   upstream_unreachable: { status: 502, type: 'upstream_error', retryable: true },
@@ -57,31 +59,34 @@ const RULES = {
   upstream_overloaded: { status: 503, type: 'upstream_error', retryable: true },
   upstream_timeout: { status: 504, type: 'timeout_error', retryable: true },
   deadline_exceeded: { status: 504, type: 'timeout_error', retryable: false },
-  /** A database or the store of limits can't be reached, and this can't go on without. */
+  /** A database or the rate-limit store is unreachable, and the request needs it. */
   store_unavailable: { status: 503, type: 'server_error', retryable: false },
   shutting_down: { status: 503, type: 'server_error', retryable: false },
 } as const satisfies Record<string, ErrorRule>;
 
-/** The codes of all failures that a client can see. */
+/** Machine-readable code of an error, as clients see it. */
 export type ErrorCode = keyof typeof RULES;
 
-/** What one failed attempt leaves behind for the error message, the log and the response headers. */
+/** One failed attempt, for the error message, the log and the response headers. */
 export interface AttemptFailure {
   readonly provider: string;
   readonly model: string;
   readonly code: ErrorCode;
   readonly message: string;
-  /** Status that the upstream answered, when it answered. */
+  /** HTTP status of the upstream's response; absent without one. */
   readonly upstreamStatus?: number;
   readonly durationMs: number;
 }
 
-/** What is known of a failure beside its code and message. */
+/** What is known of an error beyond its code and message. */
 export interface GatewayErrorDetails {
+  /** Replaces the code's HTTP status. */
   readonly status?: number;
+  /** Replaces the code's error type. */
   readonly type?: string;
+  /** Path of the request's field that is at fault. */
   readonly param?: string | null;
-  /** The code to show, where the upstream's own code says more than ours. */
+  /** Replaces the code in the response, where the upstream's code is more specific. */
   readonly shownCode?: string;
   readonly provider?: string;
   readonly upstreamStatus?: number;
@@ -100,7 +105,10 @@ export interface GatewayErrorDetails {
   readonly cause?: unknown;
 }
 
-/** The one error that crosses module borders. Its message is for clients: it never holds a credential or a stack. */
+/**
+ * The error that crosses module boundaries. Clients receive its message, which says what failed, why, and what to do; it
+ * never contains a credential or a stack trace.
+ */
 export class GatewayError extends Error {
   readonly status: number;
   readonly type: string;
@@ -123,13 +131,13 @@ export class GatewayError extends Error {
     this.shownCode = details.shownCode ?? code;
   }
 
-  /** The same failure with more known about it. */
+  /** @returns the same error with more details */
   with(details: GatewayErrorDetails): GatewayError {
     return new GatewayError(this.code, this.message, { ...this.details, ...details });
   }
 }
 
-/** Turns anything thrown into a `GatewayError`; what is not one already is a defect of ours and says nothing to clients. */
+/** @returns a `GatewayError` as it is; anything else thrown, which is a defect, as `internal_error` without its message */
 export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   return new GatewayError('internal_error', 'The gateway failed to handle this request.', { cause: error });

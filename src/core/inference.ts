@@ -13,9 +13,9 @@ import type { Usage } from './usage.ts';
 export type Operation = 'chat' | 'completion' | 'embedding' | 'rerank' | 'count-tokens';
 
 interface CallBase {
-  /** The model as the client named it; answers name it so again. */
+  /** The model's name as the client sent it; responses repeat it. */
   readonly model: string;
-  /** The body's JSON text as it came. */
+  /** The body's JSON text as the client sent it. */
   readonly text: string;
   readonly body: Readonly<Record<string, unknown>>;
   /** @returns the facts of the body, read by the client's dialect */
@@ -68,13 +68,13 @@ export interface CountTokensCall extends CallBase {
 /** A validated request for a model. */
 export type InferenceCall = ChatCall | EmbeddingCall | RerankCall | CountTokensCall;
 
-/** What a decoder knows of the stream so far. */
+/** State of a decoder. */
 interface DecoderState {
-  /** An event that the client must see has come: the response can be committed. */
+  /** An event with content has arrived: the response can be committed. */
   readonly started: boolean;
   /** The last event for the client has been produced; later input is ignored. */
   readonly finished: boolean;
-  /** Why the stream cannot go on. Output before the failure is still good. */
+  /** The failure that ended the stream. Output before it is valid. */
   readonly failure: GatewayError | undefined;
   readonly observed: StreamObservation;
   /** The error event for a client that is reading, where that depends on what it has read. */
@@ -85,7 +85,7 @@ interface DecoderState {
 export interface ByteDecoder extends DecoderState {
   /** @returns bytes for the client, or `undefined` when none are due yet */
   push(bytes: Uint8Array): Uint8Array | undefined;
-  /** The upstream's body has ended: the rest of the bytes for the client. Sets `failure` if it ended too early. */
+  /** Reads the end of the upstream's body. Sets `failure` if it ended too early. @returns the last bytes for the client */
   end(): Uint8Array | undefined;
 }
 
@@ -93,7 +93,7 @@ export interface ByteDecoder extends DecoderState {
 export interface StreamDecoder extends DecoderState {
   /** @param emit receives each frame, synchronously and in order */
   push(bytes: Uint8Array, emit: (frame: Frame) => void): void;
-  /** The upstream's body has ended. Sets `failure` if it ended too early. */
+  /** Reads the end of the upstream's body. Sets `failure` if it ended too early. */
   end(emit: (frame: Frame) => void): void;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Edits of single members of a JSON object in its text. Re-serialising a parsed body would change what we were
- * only asked to pass on: integers above 2^53, the spelling of numbers, the order and repetition of keys.
- * On the path of every request, so it allocates nothing for members that stay.
+ * Edits of single members in the text of a JSON object. Serialising a parsed body again would change integers above 2^53,
+ * the spelling of numbers, and the order and repetition of keys. Every request uses these functions, so they allocate
+ * nothing for members that stay.
  */
 
 const QUOTE = 34;
@@ -22,7 +22,7 @@ function skipSpace(text: string, from: number): number {
   return at;
 }
 
-/** Offset behind the string that opens at `from`. Jumps from quote to quote, so that long strings cost little. */
+/** @returns the offset behind the string that opens at `from`. Searches quotes, so that long strings cost little. */
 function skipString(text: string, from: number): number {
   let at = from;
   for (;;) {
@@ -66,15 +66,15 @@ function skipValue(text: string, from: number): number {
   return at;
 }
 
-/** Walks the members of the object that a text holds. The text must be valid JSON with an object at its top. */
+/** Iterates over the members of an object. The text must be valid JSON with an object at its top. */
 class MemberScanner {
-  /** Offset of the present key's opening quote. */
+  /** Offset of the current key's opening quote. */
   start = 0;
   valueStart = 0;
-  /** Offset behind the present value. */
+  /** Offset behind the current value. */
   valueEnd = 0;
   #keyLength = 0;
-  /** Set for a key that is written with escapes. */
+  /** The current key, when it has escapes. */
   #decoded: string | undefined;
   #next: number;
 
@@ -82,7 +82,7 @@ class MemberScanner {
     this.#next = skipSpace(text, text.indexOf('{') + 1);
   }
 
-  /** Goes to the next member; false behind the last. */
+  /** Moves to the next member. @returns false behind the last one */
   advance(): boolean {
     const { text } = this;
     const start = this.#next;
@@ -106,7 +106,7 @@ class MemberScanner {
     return true;
   }
 
-  /** Whether the present key is `name`; compared in place, without cutting it out of the text. */
+  /** Whether the current key is `name`. Compares in place, without a substring. */
   is(name: string): boolean {
     if (this.#decoded !== undefined) return this.#decoded === name;
     return this.#keyLength === name.length && this.text.startsWith(name, this.start + 1);

@@ -1,12 +1,12 @@
 /** A JSON object that is only read. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Narrowing for values that came from outside. */
+/** Whether a value is a JSON object. For values from outside. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** @returns the value if it is a string */
+/** @returns the text; undefined for anything else */
 export function asString(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
@@ -21,12 +21,12 @@ export function records(value: unknown): Record<string, unknown>[] {
   return Array.isArray(value) ? value.filter(isRecord) : [];
 }
 
-/** A non-negative safe integer, or `undefined`. */
+/** @returns a non-negative safe integer; undefined for anything else */
 export function asCount(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
-/** The value of a JSON text; undefined when it is none. */
+/** @returns the value of a JSON text; undefined when the text is not JSON */
 export function parseJsonText(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,21 +1,29 @@
 import { z } from 'zod';
 import { CALENDAR_PERIODS, LIMIT_MODES, LIMITED, type Limit, LOSS_POLICIES, RATE_PERIODS } from './limit.ts';
 
-/** Counts up to here can be compared with exactness. */
+/** Largest count. */
 const MAX_COUNT = 1_000_000_000_000;
-/** US dollars; in thousand-millionths it is still a whole number that is held exactly. */
+/** Largest amount in US dollars: in 10^-9 dollars it is a safe integer. */
 const MAX_AMOUNT = 9_000_000;
 const NANO = 1_000_000_000;
 
 const AMOUNT = /^(?:0|[1-9]\d{0,6})(?:\.\d{1,9})?$/;
 
-/** Whole thousand-millionths of an amount that is written as a decimal. */
+/**
+ * Parses an amount of money.
+ * @param amount US dollars as a decimal with up to nine places
+ * @returns 10^-9 US dollars
+ */
 export function nanoOfAmount(amount: string): number {
   const [whole = '0', fraction = ''] = amount.split('.');
   return Number(whole) * NANO + Number(fraction.padEnd(9, '0'));
 }
 
-/** The other way: the shortest decimal. */
+/**
+ * Formats an amount of money.
+ * @param nano 10^-9 US dollars
+ * @returns US dollars as the shortest decimal
+ */
 export function amountOfNano(nano: number): string {
   const sign = nano < 0 ? '-' : '';
   const digits = String(Math.abs(nano)).padStart(10, '0');
@@ -23,7 +31,7 @@ export function amountOfNano(nano: number): string {
   return `${sign}${digits.slice(0, -9)}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
-/** One limit as people write it. */
+/** One limit as users write it, in the configuration and the admin API. */
 export const limitSchema = z
   .strictObject({
     of: z.enum(LIMITED).describe('The counted quantity; `cost` is in US dollars.'),
@@ -81,7 +89,7 @@ export const limitSchema = z
 
 export type LimitDocument = z.infer<typeof limitSchema>;
 
-/** Several limits, of which no two are of the same kind and mode. */
+/** Up to 40 limits, no two of the same kind and mode. */
 export const limitList = z
   .array(limitSchema)
   .max(40)
@@ -101,7 +109,7 @@ export const limitList = z
     });
   });
 
-/** As the gateway works with it. */
+/** Converts a limit from the form that users write. */
 export function limitOf({ of, per = null, max, burst = null, mode, on_store_loss }: LimitDocument): Limit {
   return {
     of,
@@ -113,7 +121,7 @@ export function limitOf({ of, per = null, max, burst = null, mode, on_store_loss
   };
 }
 
-/** As people read it. */
+/** Converts a limit to the form that users write. */
 export function limitDocument({ of, per, max, burst, mode, onStoreLoss }: Limit): LimitDocument {
   return {
     of,

@@ -1,6 +1,6 @@
-/** What a limit counts. */
+/** Quantities that limits count. */
 export const LIMITED = ['requests', 'tokens', 'cost', 'concurrent_requests'] as const;
-/** Rates hold for a moving time; quotas and budgets for a day or a month of the tenant's calendar. */
+/** Periods of rates (moving time), and of quotas and budgets (a day or month of the tenant's calendar). */
 export const RATE_PERIODS = ['second', 'minute'] as const;
 export const CALENDAR_PERIODS = ['day', 'month'] as const;
 
@@ -9,40 +9,41 @@ export type RatePeriod = (typeof RATE_PERIODS)[number];
 export type CalendarPeriod = (typeof CALENDAR_PERIODS)[number];
 
 /**
- * `enforce` refuses what would exceed it; `warn` lets it pass and says so to the client; `shadow` lets it pass and only
- * counts what would have been refused.
+ * - `enforce` rejects requests above the limit
+ * - `warn` admits them and warns the client
+ * - `shadow` admits them and only counts
  */
 export const LIMIT_MODES = ['enforce', 'warn', 'shadow'] as const;
 export type LimitMode = (typeof LIMIT_MODES)[number];
 
-/** What holds while the shared store can't be reached: this gateway's fair share of the limit, or no request at all. */
+/** Behaviour while the shared store is unreachable: `local` gives each gateway its share, `refuse` rejects (fails closed). */
 export const LOSS_POLICIES = ['local', 'refuse'] as const;
 export type LossPolicy = (typeof LOSS_POLICIES)[number];
 
-/** One limit. Amounts of money are whole thousand-millionths of a US dollar; all others are plain counts. */
+/** One limit. Amounts of money are integers in 10^-9 US dollars; all others are plain counts. */
 export interface Limit {
   readonly of: Limited;
   /** Null for `concurrent_requests`. */
   readonly per: RatePeriod | CalendarPeriod | null;
   readonly max: number;
-  /** Of a rate: how much may come at once. */
+  /** Largest number that a rate admits at once; null for other limits, and for `max`. */
   readonly burst: number | null;
   readonly mode: LimitMode;
   readonly onStoreLoss: LossPolicy;
 }
 
-/** Whose limits they are. */
+/** Kinds of subjects that have limits. */
 export const LIMIT_SCOPES = ['ip', 'key', 'user', 'tenant', 'tag', 'model', 'target'] as const;
 export type LimitScope = (typeof LIMIT_SCOPES)[number];
 
-/** The limits of one subject: a key, a person, a tenant, a tag, a model, a target or an address. */
+/** The limits of one subject: a key, user, tenant, tag, model, target or address. */
 export interface SubjectLimits {
   readonly scope: LimitScope;
-  /** Unique among all subjects of its scope, so with its tenant where it has one. */
+  /** Unique within the scope over all tenants. */
   readonly id: string;
-  /** For people. */
+  /** Shown to users. */
   readonly name: string;
   readonly limits: readonly Limit[];
-  /** Whose days and months they are: an IANA time zone. */
+  /** IANA time zone of the days and months. */
   readonly timeZone: string;
 }

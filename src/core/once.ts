@@ -1,4 +1,7 @@
-/** Makes a value when it is first asked for, and keeps it. A failure is not kept. */
+/**
+ * Makes a value at the first call and keeps it.
+ * @param make called again after it has thrown
+ */
 export function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => {

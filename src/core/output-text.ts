@@ -1,14 +1,15 @@
-/** Pieces that wait before they are put together. */
+/** Parts that are kept before they are joined. */
 const MAX_PARTS = 32;
 
 /**
- * The words of an answer as far as it has come, for counting them where the upstream has not. Strings that grow by
- * adding to them hold on to every piece, so pieces are put together some at a time, and the whole when it is asked for.
+ * The text of a response so far, for token counts where the upstream reports none. A string that grows by concatenation
+ * keeps every part, so parts are joined a few at a time, and completely on demand.
  */
 export class OutputText {
   #blocks: string[] = [];
   #pieces: string[] = [];
 
+  /** Adds a part of the text. Anything but text is ignored. */
   add(piece: unknown): void {
     if (typeof piece !== 'string' || piece === '') return;
     this.#pieces.push(piece);

@@ -1,30 +1,30 @@
 import type { SubjectLimits } from './limit.ts';
 
-/** What a key is for, where it is not for everything. An absent list allows all. */
+/** Restrictions of an API key. An absent list allows everything. */
 export interface KeyScopes {
-  /** Models by the names that clients send; `*` at the end stands for anything. */
+  /** Model names as clients send them; a trailing `*` matches any rest. */
   readonly models?: readonly string[] | undefined;
-  /** Endpoints by their paths, such as `/v1/chat/completions`; `*` at the end stands for anything. */
+  /** Paths of endpoints, such as `/v1/chat/completions`; a trailing `*` matches any rest. */
   readonly endpoints?: readonly string[] | undefined;
-  /** Addresses or networks (CIDR) that it may be used from. */
+  /** Client addresses or networks (CIDR). */
   readonly addresses?: readonly string[] | undefined;
 }
 
-/** Who a request acts for. Every read and write of a tenant's data starts from here. */
+/** The authenticated caller of a request. Every read and write of tenant data starts from it. */
 export interface Principal {
   readonly kind: 'admin' | 'api_key';
   readonly tenant: string;
-  /** Identifies the key in logs and audit; never the key itself. */
+  /** Id of the key, for logs and audit. */
   readonly keyId: string;
   readonly keyName: string;
-  /** The person or service account that the key belongs to. */
+  /** Id of the user or service account that owns the key. */
   readonly member?: string | undefined;
-  /** The tenant's tier, for metrics; `none` where it has none. */
+  /** The tenant's tier, for metrics; `none` when it has none. */
   readonly tier: string;
   readonly scopes?: KeyScopes | undefined;
-  /** All that limits it: of the key, of its member, of the tenant. Empty where nothing does. */
+  /** Limits of the key, its owner and its tenant. */
   readonly limits: readonly SubjectLimits[];
-  /** Its tenant's part of places at busy models; 1 is the usual. */
+  /** Share of the tenant in the admission queue; 1 when absent. */
   readonly weight?: number;
   /** Limits of tags, by tag. */
   readonly tagLimits?: ReadonlyMap<string, SubjectLimits> | undefined;

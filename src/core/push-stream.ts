@@ -1,16 +1,16 @@
-/** Where a stream's bytes go. */
+/** The reader of a stream. */
 export interface StreamSink {
-  /** @returns false when it would rather have no more for now: it says by `PushStream.ready` when that is over */
+  /** @returns false when the sink is full; it calls `PushStream.ready` when it has room again */
   write(bytes: Uint8Array): boolean;
-  /** All has been written. */
+  /** The last bytes were written. */
   end(): void;
 }
 
-/** Where a stream's bytes come from. */
+/** The producer of a stream. */
 export interface StreamSource {
-  /** There is room again, after `push` has said that there is none. */
+  /** There is room again, after `push` returned false. */
   onDrain(): void;
-  /** The reader has gone. */
+  /** The reader was closed before the end. */
   onCancel(): void;
 }
 
@@ -18,8 +18,8 @@ export interface StreamSource {
 const MAX_QUEUED_CHUNKS = 8;
 
 /**
- * Forwards bytes as they arrive, from one source to one reader. A `ReadableStream` does the same with a promise and two
- * objects per chunk, which cost more than the rest of the work on it (docs/decisions/0018); it can be made from this.
+ * A stream of bytes from one source to one reader. A `ReadableStream` does the same with a promise and two objects per
+ * chunk, which cost more than the rest of the work on it (docs/decisions/0018); it can be made from this.
  */
 export class PushStream {
   readonly #source: StreamSource;
@@ -34,7 +34,11 @@ export class PushStream {
 
   // The source's side.
 
-  /** @returns whether there is room for more */
+  /**
+   * Sends bytes, or queues them until there is a reader.
+   * @param bytes nobody writes to them afterwards
+   * @returns false when the source should pause until `onDrain`
+   */
   push(bytes: Uint8Array): boolean {
     if (this.#over) return true;
     if (this.#sink) return this.#sink.write(bytes);
@@ -42,7 +46,7 @@ export class PushStream {
     return this.#queue.length < MAX_QUEUED_CHUNKS;
   }
 
-  /** Nothing more will come. */
+  /** Ends the stream. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -51,7 +55,7 @@ export class PushStream {
 
   // The reader's side: one of `pipe` and `readable`, once.
 
-  /** Hands everything on from now on, beginning with what has come so far. */
+  /** Connects the reader, which first receives the queued bytes. */
   pipe(sink: StreamSink): void {
     const queue = this.#queue;
     this.#queue = [];
@@ -62,12 +66,12 @@ export class PushStream {
     if (room && !this.#closed && queue.length >= MAX_QUEUED_CHUNKS) this.#source.onDrain();
   }
 
-  /** The sink has room again. */
+  /** Continues after `write` returned false. */
   ready(): void {
     if (!this.#over && !this.#closed) this.#source.onDrain();
   }
 
-  /** The reader has gone. */
+  /** Closes the reader's side. Idempotent. */
   cancel(): void {
     if (this.#over) return;
     this.#over = true;
@@ -76,7 +80,7 @@ export class PushStream {
     if (!this.#closed) this.#source.onCancel();
   }
 
-  /** The same as a web-standard stream. */
+  /** Connects a web-standard stream as the reader. */
   readable(): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>(
       {
@@ -104,15 +108,15 @@ export class PushStream {
   }
 }
 
-/** A body that is made on the way. */
+/** A response body that is produced while it is sent. */
 export type StreamBody = PushStream | ReadableStream<Uint8Array>;
 
-/** @returns the body as a web-standard stream, for readers that pull */
+/** The body as a web-standard stream. */
 export function readableOf(body: StreamBody): ReadableStream<Uint8Array> {
   return body instanceof PushStream ? body.readable() : body;
 }
 
-/** Stops a body that nobody reads any more, and what produces it. */
+/** Stops a body whose client has disconnected. */
 export async function cancelBody(body: StreamBody, reason?: unknown): Promise<void> {
   if (body instanceof PushStream) body.cancel();
   else await body.cancel(reason);

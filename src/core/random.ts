@@ -1,4 +1,7 @@
-/** Numbers that look random and are the same each time (mulberry32). */
+/**
+ * A reproducible random source (mulberry32).
+ * @returns a function that returns numbers in [0, 1)
+ */
 export function seeded(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,20 +1,21 @@
 import type { Usage } from './usage.ts';
 
-/** A request to rank documents by their relevance to a query, in canonical form. */
+/** A canonical rerank request. */
 export interface RerankRequest {
   readonly query: string;
-  /** Texts; the objects that some clients send are reduced to their text before this. */
+  /** Texts; objects that clients send are already reduced to their text. */
   readonly documents: readonly string[];
   readonly topN?: number;
+  /** Members of the body without a canonical form. */
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
-/** The ranked documents, most relevant first. */
+/** A canonical rerank response. */
 export interface RerankResult {
   readonly id?: string;
   /** Best first; at most `topN`. */
   readonly results: readonly { readonly index: number; readonly score: number }[];
   readonly usage?: Usage;
-  /** Billed searches, where the vendor counts so. */
+  /** Billed searches, for vendors that bill by search. */
   readonly searchUnits?: number;
 }

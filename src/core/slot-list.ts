@@ -1,12 +1,12 @@
-/** Can be in one `SlotList` at a time. */
+/** An object that can be in one `SlotList` at a time. */
 export interface Slotted {
-  /** Its place in the list, kept by the list; -1 outside of it. */
+  /** Index in the list, maintained by the list; -1 outside of it. */
   slot: number;
 }
 
 /**
- * A bag of objects with constant-time adding and removing. What a `Set` does too, but a set of objects that come
- * and go with every request cost a fifth of the gateway's CPU (docs/decisions/0005).
+ * An unordered collection with constant-time adding and removing. A `Set` does the same, but a set of objects that come and
+ * go with every request cost a fifth of the gateway's CPU (docs/decisions/0005).
  */
 export class SlotList<T extends Slotted> {
   readonly #items: T[] = [];
@@ -15,13 +15,14 @@ export class SlotList<T extends Slotted> {
     return this.#items.length;
   }
 
+  /** Adds an item; ignored when it is in a list. */
   add(item: T): void {
     if (item.slot >= 0) return;
     item.slot = this.#items.length;
     this.#items.push(item);
   }
 
-  /** The last item takes the place of the removed one. */
+  /** Moves the last item to the removed one's index. */
   remove(item: T): void {
     if (item.slot < 0) return;
     const last = this.#items.pop();
@@ -32,7 +33,7 @@ export class SlotList<T extends Slotted> {
     item.slot = -1;
   }
 
-  /** A copy, so that items may come and go while it is walked. */
+  /** @returns a copy, so that items can be added and removed during iteration */
   snapshot(): T[] {
     return this.#items.slice();
   }

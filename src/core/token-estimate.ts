@@ -1,20 +1,29 @@
-/** Letters of a token, about: where a guess is enough, or nothing better can be had. */
+/** UTF-16 units per token: for estimates where no tokenizer is used. */
 const LETTERS_PER_TOKEN = 4;
 
-/** What a request costs a target beside its answer's tokens, in tokens: so that long answers do not look slow. */
+/** Work of a request in addition to its output tokens, in tokens. */
 const TOKENS_FOR_THE_START = 50;
 
-/** About how many tokens a text of so many UTF-16 units has. */
+/**
+ * Estimates the number of tokens of a text.
+ * @param letters UTF-16 units
+ */
 export function estimateTokenCount(letters: number): number {
   return Math.ceil(letters / LETTERS_PER_TOKEN);
 }
 
-/** How long a text of so many tokens is, about. UTF-16 units. */
+/**
+ * Estimates the length of a text.
+ * @returns UTF-16 units
+ */
 export function estimateLength(tokens: number): number {
   return tokens * LETTERS_PER_TOKEN;
 }
 
-/** Work of an attempt whose answer has so many tokens, in tokens: what time is divided by to compare answers of different length. */
+/**
+ * The work of an attempt in tokens. Durations are divided by it to compare responses of different length.
+ * @param outputTokens tokens of the response
+ */
 export function workUnits(outputTokens: number): number {
   return TOKENS_FOR_THE_START + outputTokens;
 }

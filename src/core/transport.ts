@@ -1,6 +1,6 @@
 /**
- * How one upstream HTTP exchange is carried. Push-based, because a promise and a stream object per chunk
- * cost more than everything else that the gateway does with it (docs/decisions/0002).
+ * The contract for calls to upstreams. Push-based, because a promise and a stream object per chunk cost more than all other
+ * work on the chunk (docs/decisions/0002).
  */
 
 /** One HTTP request to an upstream. Header names are lower-case. */
@@ -18,38 +18,37 @@ export interface UpstreamHeaders {
 }
 
 /**
- * Receives one exchange: `onHead` once, `onData` any number of times, then exactly one of `onEnd` and
- * `onError`. `onError` may come at any time; nothing follows `onEnd`, `onError` or `UpstreamCall.abort()`.
- * Handlers must not throw.
+ * Receives one response: `onHead` once, `onData` any number of times, then exactly one of `onEnd` and `onError`. `onError`
+ * can be called at any time; nothing is called after `onEnd`, `onError` or `UpstreamCall.abort()`. Handlers must not throw.
  */
 export interface UpstreamHandler {
   /** Redirects are not followed; informational (1xx) responses are not reported. */
   onHead(status: number, headers: UpstreamHeaders): void;
-  /** The bytes belong to the receiver and are never reused. */
+  /** @param bytes belong to the receiver; the transport never writes to them again */
   onData(bytes: Uint8Array): void;
-  /** The message is complete: all of its declared length, or its last chunk, has arrived. */
+  /** The response is complete: all of its declared length, or its last chunk, has arrived. */
   onEnd(): void;
   onError(error: TransportError): void;
 }
 
-/** A running upstream call, for the side that receives its response. */
+/** A call in progress. */
 export interface UpstreamCall {
-  /** Stops reading, so that the upstream feels back-pressure. */
+  /** Stops reading, which causes backpressure upstream. */
   pause(): void;
   resume(): void;
   /** Closes the connection at once. Idempotent; no handler method is called afterwards. */
   abort(): void;
 }
 
-/** Carries calls to upstreams. */
+/** Sends requests to upstreams. */
 export interface Transport {
-  /** Starts an exchange. Never throws: failures arrive by `onError`, always after `send` has returned. */
+  /** Starts a call. Never throws: `onError` receives failures, always after `send` has returned. */
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
-  /** Closes idle connections. Exchanges in flight finish. */
+  /** Closes idle connections. Calls in progress finish. */
   close(): void;
 }
 
-/** The stage at which a call failed, which decides whether it can be repeated. */
+/** How a call failed without a complete response. */
 export type TransportFailure =
   /** Name resolution failed, connection refused, unreachable, TLS handshake failed: nothing was sent. */
   | 'connect'
@@ -59,10 +58,10 @@ export type TransportFailure =
   | 'closed_before_response'
   /** Closed after the head but before the end of the body. */
   | 'closed_mid_body'
-  /** What arrived is not HTTP/1.1, or breaks its framing. */
+  /** The response is not valid HTTP/1.1. */
   | 'protocol';
 
-/** A call that got no complete response. Its message names the cause and holds no credential. */
+/** A call that failed without a complete response. */
 export class TransportError extends Error {
   constructor(
     readonly failure: TransportFailure,

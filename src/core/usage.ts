@@ -1,15 +1,13 @@
-/**
- * Tokens of one answer. A field that is absent was not reported, which is not the same as zero.
- * Input includes cached input, read and written.
- */
+/** Tokens of one response. Absent means not reported, which differs from 0. */
 export interface Usage {
+  /** Includes cached input, read and written. */
   readonly inputTokens?: number;
   readonly outputTokens?: number;
-  /** Input that was read from the provider's prompt cache. */
+  /** Input tokens that the provider read from its prompt cache. */
   readonly cachedInputTokens?: number;
-  /** Input that was written to it. */
+  /** Input tokens that the provider wrote to its prompt cache. */
   readonly cacheWriteTokens?: number;
-  /** Part of the output. */
+  /** The part of the output tokens that is reasoning. */
   readonly reasoningTokens?: number;
   /** The upstream's own usage object. */
   readonly raw: Readonly<Record<string, unknown>>;

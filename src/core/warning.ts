@@ -5,11 +5,11 @@ export interface Warning {
    * - `changed`: sent in another form or with another value
    */
   readonly kind: 'unsupported' | 'changed';
-  /** Path of the field in the client's words as far as known, such as `top_k` or `messages[2].content[0]`. */
+  /** Path of the field in the client's request where it is known, such as `top_k` or `messages[2].content[0]`. */
   readonly param: string;
   /** What happened, in a sentence for the developer. */
   readonly message: string;
 }
 
-/** Receives the warnings of one converter, in order. */
+/** Records a warning for the response's headers and the log. */
 export type Warn = (warning: Warning) => void;

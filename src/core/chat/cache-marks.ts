@@ -12,12 +12,12 @@ function marksCache({ cacheControl, tools, messages }: ChatRequest): boolean {
   );
 }
 
-/** One warning for all cache marks of a request, for formats that have no such thing. */
+/** Warns once of all cache markers in a request, for formats without them. */
 export function warnOfCacheMarks(request: ChatRequest, warn: Warn): void {
   if (!marksCache(request)) return;
   warn({
     kind: 'unsupported',
     param: 'cache_control',
-    message: 'Cache markers were left out: the target caches automatically.',
+    message: 'Cache markers were omitted: the target caches automatically.',
   });
 }

@@ -7,7 +7,7 @@ export type CallChange =
   /** Asks for the log probabilities of the response's tokens. */
   | { readonly type: 'request-logprobs' };
 
-/** The canonical request with a change. */
+/** Applies a change to a canonical request. */
 export function applyChange(request: ChatRequest, change: CallChange): ChatRequest {
   switch (change.type) {
     case 'prepend-system':
@@ -30,7 +30,7 @@ function withInstructions(messages: readonly Message[], text: string): readonly 
   return [{ ...first, content }, ...rest];
 }
 
-/** Joins instructions to put before those of the client, which may be empty. */
+/** Joins instructions with an empty line between them. */
 export function joinInstructions(before: string, own: string): string {
   return own === '' ? before : `${before}\n\n${own}`;
 }

@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.ts';
 import type { AssistantMessage, ChatRequest, Message, ToolMessage, UserMessage } from './request.ts';
 
 /**
- * Checks what no upstream can make sense of: a result without its call, or two results of one call.
+ * Rejects conversations that no upstream accepts: a tool result without its call, or two results of one call.
  * @throws GatewayError `invalid_request`
  */
 export function checkConversation(request: ChatRequest): void {
@@ -22,7 +22,7 @@ export function checkConversation(request: ChatRequest): void {
         if (!called.has(callId)) {
           throw new GatewayError(
             'invalid_request',
-            `"${param}" is the result of the tool call "${callId.slice(0, 100)}", which no assistant message before it makes.`,
+            `"${param}" is the result of the tool call "${callId.slice(0, 100)}", which no earlier assistant message makes.`,
             { param },
           );
         }
@@ -39,7 +39,7 @@ export function checkConversation(request: ChatRequest): void {
   }
 }
 
-/** Neighbours of one role as one message, for upstreams that want turns to alternate. Nothing is lost by it. */
+/** Merges adjacent messages of one role, for upstreams that require alternating turns. */
 export function mergeNeighbours(messages: readonly Message[]): Message[] {
   const merged: Message[] = [];
   for (const message of messages) {

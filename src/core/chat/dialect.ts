@@ -5,24 +5,27 @@ import type { ChatRequest, WireFormat } from './request.ts';
 import type { ResponseView } from './response-view.ts';
 import type { ChatEventWriter, ChatResult } from './result.ts';
 
-/** What a writer must know of the request that it answers. */
+/** Facts of the request that rendering its response needs. */
 export interface RenderContext {
-  /** The model as the client named it; answers name it so again. */
+  /** The model's name as the client sent it. */
   readonly model: string;
-  /** For an id, where the upstream gives none. Fit for any dialect: letters, digits and underscores. */
+  /** The id of a response without one from the upstream: letters, digits and underscores. */
   readonly requestId: string;
-  /** Unix seconds, where the upstream gives none. */
+  /** Creation time of a response without one from the upstream, in Unix seconds. */
   readonly createdSeconds: number;
-  /** The client asked for usage at the end of the stream, where its dialect makes that a choice. */
+  /** The client requested a usage event at the end of the stream, in dialects where that is optional. */
   readonly includesStreamUsage: boolean;
-  /** The client's body, for dialects that repeat parts of the request in the answer. */
+  /** The client's body, for dialects whose responses repeat parts of it. */
   readonly body: JsonObject;
 }
 
 /** A wire format that clients speak. */
 export interface ClientDialect {
   readonly name: WireFormat;
-  /** @throws GatewayError `invalid_request` naming the field, what was wrong and what is allowed */
+  /**
+   * Converts a request body to canonical form.
+   * @throws GatewayError `invalid_request` with the field, the fault and the allowed values
+   */
   toChat(body: JsonObject): ChatRequest;
   /** Reads the facts of a request body that the dialect's endpoint has accepted. Never throws. */
   requestView(body: JsonObject): RequestView;
@@ -41,7 +44,8 @@ export interface ClientDialect {
   edit?(text: string, body: JsonObject, change: CallChange): string | undefined;
   /** @returns the response body as a client expects it that did not request log probabilities */
   withoutLogprobs?(response: JsonObject): JsonObject;
-  /** The body of a complete answer, as JSON text. */
+  /** Renders a complete response. @returns JSON text */
   renderResult(result: ChatResult, renderContext: RenderContext): string;
+  /** @returns a writer for one streamed response */
   streamWriter(renderContext: RenderContext): ChatEventWriter;
 }

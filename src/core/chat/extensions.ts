@@ -1,7 +1,11 @@
 import type { Warn } from '../warning.ts';
 import type { ChatRequest, WireFormat } from './request.ts';
 
-/** The members without a canonical form that a provider of this wire format takes over as they are. */
+/**
+ * The members of a request without a canonical form that a provider supports unchanged.
+ * @param wires wire formats of the provider
+ * @returns members by name; empty for a request of another format
+ */
 export function extensionsFor(
   request: ChatRequest,
   wires: readonly WireFormat[],
@@ -10,7 +14,10 @@ export function extensionsFor(
   return extensions && wires.includes(extensions.dialect) ? extensions.members : {};
 }
 
-/** Warns of every member without a canonical form, for a provider of another wire format. */
+/**
+ * Warns of each member without a canonical form, for a provider of another wire format.
+ * @param handled names of members that the provider supports
+ */
 export function warnOfExtensions(request: ChatRequest, warn: Warn, handled: readonly string[] = []): void {
   for (const name in request.extensions?.members) {
     if (handled.includes(name)) continue;

@@ -1,8 +1,8 @@
 /**
- * The canonical form of a chat request: the union of what three client dialects and all provider families express.
- * A request is converted to it only when the client's dialect is not the target's; otherwise the body is forwarded unchanged.
+ * The canonical form of a chat request: the union of all client dialects and provider formats. A request is converted to it
+ * only when the client's dialect differs from the target's format; otherwise the body is forwarded.
  *
- * Absent means "not said", which is never the same as a default, zero or an empty list.
+ * Absent means unspecified, which differs from a default, 0 and an empty list.
  */
 
 /**
@@ -32,17 +32,17 @@ export interface CacheControl {
 export type MediaSource =
   | { readonly kind: 'base64'; readonly mediaType: string; readonly data: string }
   | { readonly kind: 'url'; readonly url: string; readonly mediaType?: string }
-  /** A file that was uploaded to a provider earlier; its id means nothing elsewhere. */
+  /** A file that was uploaded to a provider; its id is valid only there. */
   | { readonly kind: 'file-id'; readonly id: string; readonly origin: Origin }
   /** A plain-text document. */
   | { readonly kind: 'text'; readonly mediaType: string; readonly text: string };
 
-/** Where a statement of an answer comes from. `raw` is the provider's own object. */
+/** The source of a statement in a response. `raw` is the provider's object. */
 export interface Citation {
   readonly url?: string;
   readonly title?: string;
   readonly citedText?: string;
-  /** UTF-16 offsets into the text part that it belongs to. */
+  /** UTF-16 offsets into its text part; `end` is exclusive. */
   readonly start?: number;
   readonly end?: number;
   /** Index of the cited document among the documents of the request, in order. */
@@ -90,20 +90,20 @@ export interface FilePart extends Cacheable {
   /** Title and context of a document, shown to the model beside its content. */
   readonly title?: string;
   readonly context?: string;
-  /** Whether the answer should cite it. */
+  /** Whether the response should cite the document. */
   readonly citations?: boolean;
 }
 
-/** The model asks for a function to be called. */
+/** A tool call of the model. */
 export interface ToolCallPart extends Cacheable {
   readonly type: 'tool-call';
   readonly id: string;
   readonly name: string;
-  /** JSON text exactly as the model wrote it; an empty string means no arguments. May be malformed. */
+  /** JSON text exactly as the model wrote it; empty for no arguments. May be malformed. */
   readonly arguments: string;
   /** `custom` tools take free text instead of JSON. */
   readonly kind?: 'function' | 'custom';
-  /** Of the thinking that led to the call; it must return with it. */
+  /** Signature of the reasoning before the call; it must return with the call. */
   readonly signature?: Signature;
 }
 
@@ -116,16 +116,16 @@ export interface ToolResultPart extends Cacheable {
   readonly kind?: 'function' | 'custom';
 }
 
-/** What a reasoning model thought. Text may be empty where the provider shows none of it. */
+/** Reasoning of a model. The text is empty where the provider shows none. */
 export interface ReasoningPart extends Cacheable {
   readonly type: 'reasoning';
   readonly text: string;
   readonly signature?: Signature;
-  /** Encrypted thinking that only its vendor can read (`redacted_thinking`, `encrypted_content`). */
+  /** Encrypted reasoning that only its vendor can read (`redacted_thinking`, `encrypted_content`). */
   readonly redacted?: Signature;
   /** The provider's id of the item, where items have ids. */
   readonly id?: string;
-  /** The text is a summary of the thinking, not the thinking itself. */
+  /** The text is a summary of the reasoning. */
   readonly summary?: boolean;
 }
 
@@ -134,7 +134,7 @@ export interface RefusalPart {
   readonly text: string;
 }
 
-/** What has no canonical form. It survives between two sides that speak `dialect`, and is a warning elsewhere. */
+/** A part without a canonical form. It is forwarded to targets of the same wire format; other targets cause a warning. */
 export interface UnknownPart {
   readonly type: 'unknown';
   readonly dialect: WireFormat;
@@ -165,14 +165,14 @@ export type AssistantPart =
   | AudioPart
   | UnknownPart;
 
-/** Parts in the order in which the model wrote them. */
+/** A turn of the model, with its parts in their original order. */
 export interface AssistantMessage {
   readonly role: 'assistant';
   readonly content: readonly AssistantPart[];
   readonly name?: string;
 }
 
-/** Results of calls of the assistant message before it; all results that arrive together are one message. */
+/** The results of the tool calls in the assistant message before it. */
 export interface ToolMessage {
   readonly role: 'tool';
   readonly content: readonly ToolResultPart[];
@@ -186,12 +186,12 @@ export interface FunctionTool extends Cacheable {
   readonly type: 'function';
   readonly name: string;
   readonly description?: string;
-  /** JSON Schema of the arguments, as the client sent it. */
+  /** JSON Schema of the arguments, unchanged. */
   readonly parameters?: JsonSchema;
   readonly strict?: boolean;
 }
 
-/** A tool that only one family has: server-side search, code execution, free-text tools with a grammar. */
+/** A tool that one vendor provides: server-side search, code execution, free-text tools with a grammar. */
 export interface UnknownTool {
   readonly type: 'unknown';
   readonly dialect: WireFormat;
@@ -221,19 +221,20 @@ export type ResponseFormat =
 /** `xhigh` and `max` exist for some models only. */
 export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 
-/** How much the model should think. Clients say it as an effort or as a budget; adapters convert by model family. */
+/** How much the model reasons. Clients send an effort or a budget; adapters convert them by model family. */
 export interface ReasoningSettings {
   readonly effort?: ReasoningEffort;
   /** Tokens. */
   readonly budgetTokens?: number;
-  /** False: don't think. True: think, as much as the model likes. */
+  /** False disables reasoning; true leaves the amount to the model. */
   readonly enabled?: boolean;
-  /** How thinking is shown: `auto`, `concise` or `detailed`. `none` hides it. */
+  /** How reasoning is shown: `auto`, `concise` or `detailed`. `none` hides it. */
   readonly summary?: string;
 }
 
+/** A canonical chat request. */
 export interface ChatRequest {
-  /** In order; never empty. System messages may stand anywhere, as clients send them. */
+  /** In order; never empty. System messages may be at any position. */
   readonly messages: readonly Message[];
   readonly tools?: readonly Tool[];
   readonly toolChoice?: ToolChoice;
@@ -246,7 +247,7 @@ export interface ChatRequest {
   readonly presencePenalty?: number;
   readonly seed?: number;
   readonly stopSequences?: readonly string[];
-  /** How many answers are wanted (`n`). */
+  /** Number of alternative responses (`n`). */
   readonly choices?: number;
   readonly logprobs?: { readonly top?: number };
   readonly logitBias?: Readonly<Record<string, number>>;
@@ -254,18 +255,18 @@ export interface ChatRequest {
   readonly reasoning?: ReasoningSettings;
   /** Length of the response: `low`, `medium` or `high`. */
   readonly verbosity?: string;
-  /** The end user, for the provider's abuse checks. */
+  /** Id of the end user, for the provider's abuse detection. */
   readonly user?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly serviceTier?: string;
   readonly promptCacheKey?: string;
-  /** Output kinds beside text, such as `audio` or `image`. */
+  /** Kinds of output, such as `text`, `audio` or `image`. */
   readonly modalities?: readonly string[];
   /** Cache the whole prompt (`cache_control` at the top level of a request). */
   readonly cacheControl?: CacheControl;
   /**
-   * Members of the client's body without a canonical form, by their name there. A provider of the same dialect
-   * family takes them over; every other one warns of each.
+   * Members of the client's body without a canonical form, by name. A target of the same wire format receives them; other
+   * targets cause a warning for each.
    */
   readonly extensions?: { readonly dialect: WireFormat; readonly members: Readonly<Record<string, unknown>> };
 }

@@ -3,11 +3,11 @@ import type { Usage } from '../usage.ts';
 import type { AssistantPart, Citation, Signature, UnknownPart } from './request.ts';
 
 /**
- * Why an answer ended, in words that all dialects share.
- * - `stop-sequence`: one of the request's stop sequences; dialects that don't tell it apart say `stop`
- * - `content-filter`: the provider blocked the prompt or the answer
- * - `refusal`: the model itself declined
- * - `pause`: the provider wants the conversation sent back to go on
+ * The reason why a response ended, independent of the dialect.
+ * - `stop-sequence`: one of the request's stop sequences; dialects without this reason report `stop`
+ * - `content-filter`: the provider blocked the prompt or the response
+ * - `refusal`: the model declined
+ * - `pause`: the provider expects the conversation again to continue
  */
 export type UnifiedFinish =
   | 'stop'
@@ -19,19 +19,19 @@ export type UnifiedFinish =
   | 'pause'
   | 'other';
 
-/** Why a choice ended. */
+/** The reason why one choice ended. */
 export interface FinishReason {
   readonly unified: UnifiedFinish;
-  /** The provider's own word. */
+  /** The provider's value. */
   readonly raw?: string;
-  /** Which stop sequence ended it. */
+  /** The stop sequence that matched. */
   readonly stopSequence?: string;
 }
 
 /** Log probabilities of consecutive tokens: the entries of `logprobs.content` or `logprobs.refusal` in the chat format. */
 export type TokenLogprobs = readonly Readonly<Record<string, unknown>>[];
 
-/** One of the alternatives of a response. */
+/** One of the alternatives of a response (`n`). */
 export interface ChatChoice {
   readonly index: number;
   readonly content: readonly AssistantPart[];
@@ -39,13 +39,13 @@ export interface ChatChoice {
   readonly logprobs?: TokenLogprobs;
 }
 
-/** A complete answer. */
+/** A complete chat response. */
 export interface ChatResult {
-  /** The provider's id of the answer. */
+  /** The provider's id of the response. */
   readonly id?: string;
   /** Unix seconds. */
   readonly created?: number;
-  /** The model that answered, by the provider's name. */
+  /** The model that responded, by the provider's name. */
   readonly model?: string;
   readonly choices: readonly ChatChoice[];
   readonly usage?: Usage;
@@ -53,7 +53,7 @@ export interface ChatResult {
   readonly systemFingerprint?: string;
 }
 
-/** What opens a part of a streamed answer; its deltas follow. */
+/** The opening of one part of a streamed response. Deltas follow. */
 export type StreamedPart =
   | { readonly type: 'text' }
   | { readonly type: 'reasoning'; readonly id?: string; readonly summary?: boolean }
@@ -65,14 +65,14 @@ export type StreamedPart =
       readonly kind?: 'function' | 'custom';
       readonly signature?: Signature;
     }
-  /** Complete in itself: images, redacted reasoning, what has no canonical form. No deltas follow. */
+  /** A complete part: an image, redacted reasoning, or a part without a canonical form. No deltas follow. */
   | { readonly type: 'whole'; readonly part: AssistantPart | UnknownPart };
 
 /**
- * One event of a streamed answer. The rules that every reader keeps, and every writer may rely on:
- * - `start` first, once; `end` last, once, and only if the answer is complete
- * - within one choice, parts come one after another: `part-start`, deltas, `part-end`; the next part starts after that
- * - each choice has one `finish`, after its last part; `usage` may come anywhere after `start`, and the last one counts
+ * One event of a streamed response. Every reader follows these rules, and every writer relies on them:
+ * - `start` is first and occurs once; `end` is last and occurs once, only if the response is complete
+ * - within one choice, parts are sequential: `part-start`, deltas, `part-end`, then the next part
+ * - each choice has one `finish`, after its last part; `usage` may occur anywhere after `start`, and the last one counts
  * - choices may interleave
  */
 export type ChatEvent =
@@ -98,7 +98,7 @@ export type ChatEvent =
   | { readonly type: 'part-end'; readonly choice: number }
   | { readonly type: 'finish'; readonly choice: number; readonly finish: FinishReason }
   | { readonly type: 'usage'; readonly usage: Usage }
-  /** The upstream is alive and has nothing to say. */
+  /** A sign of life without content. */
   | { readonly type: 'ping' }
   | { readonly type: 'end' };
 
@@ -108,23 +108,25 @@ export type EmitChatEvent = (event: ChatEvent) => void;
 /** Reads one upstream stream. Splitting the bytes differently never changes the events. */
 export interface ChatEventReader {
   /**
-   * @param emit called for each event, in order; events before a failure are good
+   * Reads the next bytes.
+   * @param bytes nobody writes to them afterwards
+   * @param emit called for each event, synchronously and in order; events before a failure are valid
    * @throws GatewayError for what the format forbids, or an error that the upstream reports in the stream
    */
   push(bytes: Uint8Array, emit: EmitChatEvent): void;
   /**
-   * The upstream's body has ended. Emits what is left, `end` included if it is due.
-   * @throws GatewayError `upstream_closed` when the answer is not complete
+   * Reads the end of the body. Emits the remaining events, including `end` if the response is complete.
+   * @throws GatewayError `upstream_closed` when the response is not complete
    */
   end(emit: EmitChatEvent): void;
 }
 
 /** Writes events in a client's dialect. */
 export interface ChatEventWriter {
-  /** @returns text of an event stream for the client; empty when nothing is due yet */
+  /** Writes one event. @returns text of the client's event stream; empty when the dialect sends nothing for it */
   event(event: ChatEvent): string;
   /**
-   * The end of a stream that failed after it began, for dialects whose error event depends on what came before it.
+   * Writes the error event of a stream that failed after it began, for dialects where it depends on earlier events.
    * Nothing is written afterwards.
    */
   failure?(error: GatewayError): string;

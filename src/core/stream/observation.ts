@@ -1,12 +1,13 @@
 import type { OutputText } from '../output-text.ts';
 import type { Usage } from '../usage.ts';
 
-/** What was learnt from an answer while it passed through. */
+/** Facts of a streamed response that the decoder has read so far. */
 export interface StreamObservation {
+  /** As the upstream reported it; undefined until it does. */
   usage: Usage | undefined;
   finishReason: string | undefined;
-  /** Events with at least one choice. */
+  /** Number of events with content. */
   chunks: number;
-  /** What was answered, where the decoder reads it: for counting, should the upstream not have counted. */
+  /** The text so far, for token counts when the upstream reports none. */
   readonly text?: OutputText;
 }
