@@ -5,7 +5,7 @@ import { isRecord } from '../core/json.ts';
 import { jsonSyntaxError } from './json-error.ts';
 
 export interface JsonBody {
-  /** As it came. */
+  /** The body as the client sent it. */
   readonly text: string;
   readonly json: Readonly<Record<string, unknown>>;
 }
@@ -45,7 +45,7 @@ function unreadable(error: unknown, limit: number): unknown {
   });
 }
 
-/** Why a body will not even be read, as far as the headers show. */
+/** The reason to reject a body by its headers, before it is read. */
 function refusal(headers: HeaderReader): GatewayError | undefined {
   const type = headers.get('content-type');
   if (type !== null && type !== 'application/json' && type !== '' && !JSON_TYPE.test(type)) {
@@ -65,8 +65,9 @@ function refusal(headers: HeaderReader): GatewayError | undefined {
 }
 
 /**
- * Reads a request body that must be a JSON object; at once where it has arrived already.
+ * Reads a request body that must be a JSON object.
  * @param limit in bytes
+ * @returns the body where it has all arrived, else a promise
  * @throws GatewayError `unsupported_media_type`, `request_too_large` or `invalid_json`, the last with the position
  */
 export function readJsonBody(

@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import type { HttpContext } from './http-context.ts';
 
-/** Tells whether an address is that of a proxy whose word is taken. */
+/** Whether an address is that of a trusted proxy. */
 export type ProxyCheck = (address: string) => boolean;
 
 /**
@@ -22,7 +22,7 @@ export function clientAddress({ request }: HttpContext, isProxy: ProxyCheck | un
   return client;
 }
 
-/** Without a port, as some proxies add one. */
+/** Removes the port that some proxies add. */
 function plainAddress(text: string): string | undefined {
   if (ipaddr.isValid(text)) return text;
   const match = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/.exec(text);

@@ -2,7 +2,7 @@ import { type HttpRequest, type HttpResponse, ResponseHeaders } from '../core/ht
 import { httpResponse } from './response.ts';
 
 export interface CorsRules {
-  /** Exact origins, or `*` for any. Empty switches CORS off. */
+  /** Exact origins, or `*` for any. An empty list disables CORS. */
   readonly origins: readonly string[];
   readonly allowCredentials: boolean;
   readonly maxAgeSeconds: number;
@@ -17,7 +17,7 @@ function allowedOrigin(rules: CorsRules, origin: string | null): string | undefi
   return rules.origins.includes(origin) ? origin : undefined;
 }
 
-/** Adds to an answer what lets a browser page of an allowed origin read it. */
+/** Adds the headers that allow a browser page of an allowed origin to read the response. */
 export function addCorsHeaders(
   rules: CorsRules,
   request: Pick<HttpRequest, 'headers'>,
@@ -32,7 +32,7 @@ export function addCorsHeaders(
   if (rules.allowCredentials) headers.set('access-control-allow-credentials', 'true');
 }
 
-/** The answer to a browser's preflight, or `undefined` when the request is none or its origin is not allowed. */
+/** The response to a browser's preflight; undefined for other requests and for origins that are not allowed. */
 export function preflightResponse(
   rules: CorsRules,
   request: Pick<HttpRequest, 'headers' | 'method'>,
@@ -42,7 +42,7 @@ export function preflightResponse(
   if (origin === undefined) return undefined;
   const headers = ResponseHeaders.of({
     'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE, OPTIONS',
-    // Browsers do not take "*" to include Authorization, so what was asked for is named.
+    // For browsers "*" does not include Authorization, so the requested headers are listed.
     'access-control-allow-headers':
       request.headers.get('access-control-request-headers') ?? 'authorization, content-type',
     'access-control-max-age': String(rules.maxAgeSeconds),

@@ -2,7 +2,7 @@ import type { GatewayError } from '../core/errors.ts';
 import { ResponseHeaders } from '../core/http.ts';
 import { setRateLimitHeaders } from './rate-limit-headers.ts';
 
-/** OpenAI's error form; the default of this door. `code` is always text and `message` never empty. */
+/** Renders an error in OpenAI's form, the default. `code` is always text, and `message` is never empty. */
 export function openAiErrorBody(error: GatewayError): string {
   const { upstreamBody, limit } = error.details;
   return JSON.stringify({
@@ -16,7 +16,7 @@ export function openAiErrorBody(error: GatewayError): string {
   });
 }
 
-/** The same as an event of a stream that has begun. */
+/** Renders an error as an event of a stream whose head is sent. */
 export function openAiErrorEvent(error: GatewayError): Uint8Array {
   return new TextEncoder().encode(`data: ${openAiErrorBody(error)}\n\n`);
 }
@@ -44,7 +44,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   500: 'internal_error',
 };
 
-/** OpenAI's error form for malformed requests, and for requests that no handler could process. */
+/** Renders OpenAI's error form for malformed requests, and for requests that no handler could process. */
 export function refusalBody(status: number, message: string): string {
   const type = status >= 500 ? 'server_error' : 'invalid_request_error';
   return JSON.stringify({

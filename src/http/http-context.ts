@@ -3,11 +3,11 @@ import type { HeaderReader, HttpRequest } from '../core/http.ts';
 
 /** One HTTP request, from its arrival to the end of its response. */
 export class HttpContext {
-  /** The pattern that matched, for metrics; a bounded set. */
+  /** The route pattern that matched: a label of metrics from a bounded set. */
   route = 'unmatched';
   /** Path parameters. */
   params: Readonly<Record<string, string>> = {};
-  /** How errors read in the dialect of the endpoint; OpenAI's, when absent. */
+  /** Renders errors in the dialect of the endpoint; OpenAI's when absent. */
   renderError: ((error: GatewayError, requestId: string) => string) | undefined;
   /** A dialect's own name for the request id's header. */
   requestIdHeader: string | undefined;
@@ -31,7 +31,7 @@ export class HttpContext {
     return this.#deferred;
   }
 
-  /** Counts the request as answered, once. */
+  /** Reports the response's status to metrics, once. */
   finish(status: number): void {
     if (this.#finished) return;
     this.#finished = true;
@@ -41,7 +41,7 @@ export class HttpContext {
 
 const VALID_REQUEST_ID = /^[\w.:-]{1,128}$/;
 
-/** The client's request id if it is short and harmless, else a new one. */
+/** The client's request id where it is short and has only safe characters, else a new id. */
 export function requestIdFor(headers: HeaderReader, newId: () => string): string {
   const given = headers.get('x-request-id');
   return given !== null && VALID_REQUEST_ID.test(given) ? given : newId();

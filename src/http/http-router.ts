@@ -17,16 +17,16 @@ export interface HttpRouterOptions {
   readonly newId: () => string;
   readonly cors: () => CorsRules;
   readonly observe: (method: string, route: string, status: number, seconds: number) => void;
-  /** Failures that are our own defects. */
+  /** Receives errors that are defects of Weir. */
   readonly onDefect: (error: unknown, requestId: string) => void;
 }
 
-/** Methods that exist anywhere here; others are not worth a label each. */
+/** Methods with a metric label of their own; others share the label `OTHER`. */
 const KNOWN_METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT', 'PATCH']);
 
-/** The HTTP side of the gateway: routes, request ids, errors, CORS and the count of what was answered. */
+/** Routes requests to handlers, and adds request ids, error responses, CORS headers and metrics. */
 export class HttpRouter {
-  /** By method and then by path, for those without parameters: nearly all of the traffic. */
+  /** Routes without parameters by method, then by path: nearly all of the traffic. */
   readonly #exact = new Map<string, Map<string, RouteHandler>>();
   readonly #patterns: { readonly pattern: PathPattern; readonly handler: RouteHandler }[] = [];
 
@@ -69,7 +69,7 @@ export class HttpRouter {
     return loadOnce;
   }
 
-  /** Answers one request. Never throws and never rejects. */
+  /** Handles one request. Never throws and never rejects. */
   handle(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
     const { clock, newId, cors } = this.options;
     const id = requestIdFor(request.headers, newId);

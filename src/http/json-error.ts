@@ -20,10 +20,10 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   InvalidCharacter: 'invalid character in a string',
 };
 
-/** Beyond this, only the fact is reported: finding the place would cost more than it helps. */
+/** Longer texts get no position: finding it would cost too much. */
 const MAX_LOCATED = 4 * 1024 * 1024;
 
-/** Says where a text stops being JSON. Slow and careful: only for texts that `JSON.parse` has refused. */
+/** Finds the position where a text stops being JSON. Slow: only for texts that `JSON.parse` has rejected. */
 export function jsonSyntaxError(text: string): GatewayError {
   if (text.trim() === '')
     return new GatewayError('invalid_json', 'The request body is empty; a JSON object is expected.');
@@ -44,7 +44,7 @@ function locate(text: string): ParseError | undefined {
   try {
     parse(text, errors, { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false });
   } catch (error) {
-    // The finder is recursive: nesting that is deep enough to exhaust the stack has no place worth naming.
+    // The parser is recursive, and deep nesting exhausts the stack: no position then.
     if (error instanceof RangeError) return undefined;
     throw error;
   }

@@ -1,6 +1,6 @@
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** A route's path: `/v1/models/:id{.+}` has the parameter `id`, which may hold anything; `:name` alone has no slash. */
+/** A route's path: `/v1/models/:id{.+}` has the parameter `id`, which matches any text; `:name` alone matches no slash. */
 export class PathPattern {
   readonly hasParameters: boolean;
   readonly #expression: RegExp;
@@ -19,7 +19,7 @@ export class PathPattern {
     this.#expression = new RegExp(`^${source}$`);
   }
 
-  /** The parameters of a path, without their percent-encoding; undefined where the path is another. */
+  /** The parameters of a path, percent-decoded; undefined where the path does not match. */
   match(path: string): Readonly<Record<string, string>> | undefined {
     const match = this.#expression.exec(path);
     if (!match) return undefined;
@@ -33,7 +33,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // Not percent-encoded, as much as it looks it.
+    // Not valid percent-encoding: used as it is.
     return text;
   }
 }

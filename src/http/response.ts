@@ -13,7 +13,7 @@ import type { StreamBody } from '../core/push-stream.ts';
 /** Loaded with the first body that is compressed. */
 const zlib = lazy(() => import('node:zlib'));
 
-/** Smaller bodies grow or gain nothing. */
+/** Compression does not make smaller bodies shorter. Bytes. */
 const MIN_COMPRESSED = 1024;
 /** Larger bodies are compressed off the main thread, so that they delay no other request. Bytes. */
 const MAX_COMPRESSED_INLINE = 32 * 1024;
@@ -33,7 +33,7 @@ const EVENT_STREAM = new HeaderBlock({
   ...SECURITY_HEADERS,
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-store, no-transform',
-  // Asks proxies that buffer, such as nginx, not to.
+  // Tells buffering proxies, such as nginx, not to buffer.
   'x-accel-buffering': 'no',
 });
 
@@ -89,7 +89,7 @@ export function jsonResponse(
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** At once when the text is short and the library is there. */
+/** Compresses synchronously when the text is short and the library is loaded. */
 function compressed(text: string): Bytes | Promise<Bytes> {
   const library = zlib();
   if (library instanceof Promise) return library.then(() => compressed(text));

@@ -1,6 +1,6 @@
 import type { Warning } from '../core/warning.ts';
 
-/** Bytes; proxies refuse heads that are much longer. */
+/** Bytes: proxies reject much longer heads. */
 const MAX_LENGTH = 4_000;
 
 /** A string of RFC 8941: printable ASCII, with quotes and backslashes escaped. */

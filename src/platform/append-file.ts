@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 
-/** Of one UTF-16 unit in UTF-8. */
+/** The most bytes of one UTF-16 unit in UTF-8. */
 const MAX_BYTES_PER_CHAR = 3;
 
 /**
@@ -13,12 +13,12 @@ export class AppendFile {
 
   /**
    * @param size in bytes
-   * @throws when the disk has no room for all of it
+   * @throws Error when the disk has no room for the file
    */
   constructor(path: string, size: number) {
     const descriptor = openSync(path, 'w', 0o600);
     try {
-      // Written, and not only declared: a disk that is full must be found out here, and not by a write to memory.
+      // Writes the zeros, so that a full disk is an error here and not a fault at a write to memory.
       let written = 0;
       const zeros = new Uint8Array(size);
       while (written < size) written += writeSync(descriptor, zeros, written);
@@ -29,10 +29,10 @@ export class AppendFile {
     this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
   }
 
-  /** @returns false when there is no room for all of it; nothing is appended then */
+  /** @returns false, without appending, when the text does not fit */
   append(text: string): boolean {
     const room = this.#bytes.length - this.#length;
-    // Looked at more closely only where it could be too much.
+    // Measures the text only where it might not fit.
     if (MAX_BYTES_PER_CHAR * text.length > room && Buffer.byteLength(text) > room) return false;
     this.#length += this.#bytes.write(text, this.#length);
     return true;

@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
-/** Of a log that is not worth the trouble yet. Bytes. */
+/** Shorter logs are not moved yet. Bytes. */
 const SHORT_LOG = 2 * 1024 * 1024;
-/** A database is not looked at more often. Milliseconds. */
+/** The shortest time between two checks of one database. Milliseconds. */
 const PAUSE = 1_000;
 
 /** Moves the write-ahead logs of databases into their files, on request. */
@@ -26,7 +26,7 @@ export class Checkpoints {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Something was written to a database, through its log. */
+  /** Reports a write to a database. */
   wrote(path: string): void {
     const now = this.now();
     if (now - (this.#checkedAt.get(path) ?? Number.NEGATIVE_INFINITY) < PAUSE) return;
@@ -34,13 +34,13 @@ export class Checkpoints {
     const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
     if (!log || log.size < SHORT_LOG) return;
     this.#thread ??= this.start(() => {
-      // The next long log begins another.
+      // The next long log starts another thread.
       this.#thread = undefined;
     });
     this.#thread.checkpoint(path);
   }
 
-  /** A database was closed. */
+  /** Reports that a database was closed. */
   closed(path: string): void {
     this.#checkedAt.delete(path);
   }
@@ -48,7 +48,7 @@ export class Checkpoints {
 
 function startThread(onFailed: () => void): CheckpointThread {
   const worker = new Worker(new URL('./checkpoint-worker.ts', import.meta.url));
-  // It keeps no process alive.
+  // The thread does not keep the process alive.
   worker.unref();
   worker.on('error', onFailed);
   return { checkpoint: (path) => worker.postMessage(path) };

@@ -9,25 +9,25 @@ export interface ProcessSpec {
 }
 
 export interface ProcessEvents {
-  /** A line that it has written, on either output. */
+  /** Receives each line of standard output and standard error. */
   readonly onLine: (line: string) => void;
-  /** It has ended, or could not be started at all. Called once. */
+  /** Called once, when the process ends or fails to start. */
   readonly onExit: (reason: string) => void;
 }
 
 export interface RunningProcess {
   readonly pid: number | undefined;
-  /** Asks it, and all that it has started, to end; or ends them. */
+  /** Asks the process group to end, or kills it. */
   signal(name: 'SIGTERM' | 'SIGKILL'): void;
 }
 
-/** Starts a program. Tests start none. */
+/** Starts a program. Tests inject another function. */
 export type Spawn = (spec: ProcessSpec, events: ProcessEvents) => RunningProcess;
 
-/** Longer lines are cut: progress bars write without an end. UTF-16 units. */
+/** Longer lines are cut: progress bars write lines without an end. UTF-16 units. */
 const MAX_LINE_LENGTH = 2_000;
 
-/** In a process group of its own: an interrupt at the terminal must not end it while requests are in flight. */
+/** Starts the program in its own process group: an interrupt at the terminal must not end it while requests are in flight. */
 export const spawnProcess: Spawn = ({ command: [program = '', ...args], env, cwd }, { onLine, onExit }) => {
   const child = spawn(program, args, {
     env,
@@ -54,7 +54,7 @@ export const spawnProcess: Spawn = ({ command: [program = '', ...args], env, cwd
   };
 };
 
-/** Where a program is that a command names; undefined when it can't be found or run. */
+/** The path of a command's program; undefined when it is not found or not executable. */
 export function findProgram(name: string, searchPath: string | undefined): string | undefined {
   const places = name.includes('/')
     ? [name]
@@ -67,7 +67,7 @@ export function findProgram(name: string, searchPath: string | undefined): strin
       accessSync(place, constants.X_OK);
       return true;
     } catch {
-      // Not there, or not ours to run: the next place may have it.
+      // Missing or not executable here: try the next folder.
       return false;
     }
   });
@@ -84,7 +84,7 @@ function readLines(stream: ChildProcess['stdout'], onLine: (line: string) => voi
   stream?.on('end', () => {
     if (rest.trim() !== '') onLine(rest);
   });
-  // The end of the process tells all there is to tell.
+  // The exit event reports the failure.
   stream?.on('error', () => undefined);
 }
 
@@ -92,7 +92,7 @@ function signalGroup(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch (error) {
-    // It has ended in this moment; its exit event is on the way.
+    // It just ended; its exit event follows.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }

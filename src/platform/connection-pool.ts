@@ -1,6 +1,6 @@
 /**
- * Keep-alive connections by origin, and how many are open. The last one put back is taken first, so that the others
- * expire. Knows nothing of sockets.
+ * Idle keep-alive connections by origin, and the number of open ones. The connection that was returned last is taken
+ * first, so that the others expire. Independent of sockets.
  */
 
 export interface PooledConnection {
@@ -43,7 +43,7 @@ export class ConnectionPool<C extends PooledConnection> {
     return this.#size;
   }
 
-  /** The freshest connection that has not expired. Expired ones met on the way are closed. */
+  /** Takes the newest idle connection that has not expired, and closes expired ones on the way. */
   take(origin: string): C | undefined {
     const stack = this.#origins.get(origin)?.idle;
     if (stack === undefined) return undefined;
@@ -66,7 +66,7 @@ export class ConnectionPool<C extends PooledConnection> {
     return true;
   }
 
-  /** A connection that was reserved is no more. */
+  /** A reserved connection is closed, or did not open. */
   release(origin: string): void {
     const entry = this.#origins.get(origin);
     if (entry === undefined) return;
@@ -85,7 +85,7 @@ export class ConnectionPool<C extends PooledConnection> {
     this.#size += 1;
   }
 
-  /** Forgets an idle connection that the server has closed. */
+  /** Removes an idle connection that the server has closed. */
   remove(origin: string, connection: C): void {
     const stack = this.#origins.get(origin)?.idle;
     const at = stack?.findIndex((idle) => idle.connection === connection) ?? -1;

@@ -3,7 +3,7 @@ export interface FetchServerOptions {
   /** 0 takes any free port. */
   readonly port: number;
   readonly handle: (request: Request) => Response | Promise<Response>;
-  /** Told of what `handle` let slip; the client gets a bare 500. */
+  /** Receives errors that `handle` throws; the client gets a 500. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -15,14 +15,14 @@ export interface FetchServer {
 }
 
 /**
- * The runtime's own server, for what speaks in web-standard requests and responses: the simulator, when it stands alone.
+ * The runtime's own server, for handlers of web-standard requests and responses: the standalone simulator.
  * @throws Error with `code` `EADDRINUSE` or `EACCES` when the port is unavailable
  */
 export function startFetchServer(options: FetchServerOptions): FetchServer {
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
-    // A simulated answer may be as slow as it was asked to be.
+    // A simulated response may be as slow as its request says.
     idleTimeout: 0,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,

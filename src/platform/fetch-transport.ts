@@ -8,7 +8,7 @@ import {
 } from '../core/transport.ts';
 import { assertSendable } from './http1-headers.ts';
 
-/** What is asked of a fetch function; both the global `fetch` and an in-process handler can serve it. */
+/** The options that a fetch function gets; both the global `fetch` and an in-process handler accept them. */
 export interface FetchInit {
   readonly method: 'GET' | 'POST';
   readonly headers: Record<string, string>;
@@ -20,15 +20,15 @@ export interface FetchInit {
 export type FetchLike = (url: string, init: FetchInit) => Response | Promise<Response>;
 
 export interface FetchTransportOptions {
-  /** Told what a handler threw, against its contract. A process warning by default. */
+  /** Receives errors that handlers throw, against their contract. A process warning by default. */
   readonly onHandlerError?: (error: unknown) => void;
 }
 
 /**
- * Carries exchanges over a fetch-like function. Headers go as the caller gave them: with
+ * Sends calls over a fetch-like function. Headers are sent unchanged: with
  * `accept-encoding: identity` nothing is compressed, without it the runtime's fetch asks for compression and
- * decodes it. Connections, and the time to connect, are the fetch function's business: `connect_timeout` is
- * never reported here. While an exchange is paused none of its handler's methods is called, and the body is
+ * decodes it. The fetch function manages connections and the time to connect: `connect_timeout` is
+ * never reported here. While a call is paused none of its handler's methods is called, and the body is
  * not read.
  */
 export function createFetchTransport(fetchLike: FetchLike, options: FetchTransportOptions = {}): Transport {
@@ -101,7 +101,7 @@ class FetchCall implements UpstreamCall {
     const held = this.#held;
     this.#held = undefined;
     this.#discard();
-    // A response that came during a pause still has a body to cancel; no step tells the handler any more.
+    // A response that arrived during a pause still has a body to cancel; the handler is not called any more.
     held?.();
   }
 
@@ -120,7 +120,7 @@ class FetchCall implements UpstreamCall {
 
   #onResponse(response: Response): void {
     if (this.#finished) {
-      // A fetch function that pays no heed to its signal.
+      // A fetch function that ignores its signal.
       response.body?.cancel().catch(ignoreAfterEnd);
       return;
     }
@@ -168,7 +168,7 @@ class FetchCall implements UpstreamCall {
     if (!this.#finish()) return;
     this.#discard();
     try {
-      // The handler still learns that its exchange has ended, so that it can let go of what it holds.
+      // The handler still learns that its call has ended, so that it can release its resources.
       this.#handler.onError(
         new TransportError('closed_mid_body', 'a response handler threw', { cause: error }),
       );
@@ -177,7 +177,7 @@ class FetchCall implements UpstreamCall {
     }
   }
 
-  /** @returns false when the exchange had already ended. */
+  /** @returns false when the call had already ended. */
   #finish(): boolean {
     if (this.#finished) return false;
     this.#finished = true;
@@ -191,7 +191,7 @@ class FetchCall implements UpstreamCall {
   }
 }
 
-/** The exchange has already been reported as ended; what cancelling its body says changes nothing. */
+/** The call is already reported as ended; a failure to cancel its body changes nothing. */
 function ignoreAfterEnd(): undefined {
   return undefined;
 }
@@ -200,7 +200,7 @@ function warnOfHandlerError(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error));
 }
 
-/** The fetch types refuse views of shared memory, so such a view is copied. */
+/** The types of fetch reject views of shared memory, so such a view is copied. */
 function ownBuffer(body: string | Uint8Array): string | Uint8Array<ArrayBuffer> {
   if (typeof body === 'string') return body;
   const { buffer } = body;
@@ -209,7 +209,7 @@ function ownBuffer(body: string | Uint8Array): string | Uint8Array<ArrayBuffer> 
     : new Uint8Array(body);
 }
 
-/** Codes, of the runtime's fetch or of the system, that say that no request was sent. */
+/** Error codes of the runtime's fetch or of the system where no request was sent. */
 const CONNECT_CODES =
   /^(?:ECONNREFUSED|ConnectionRefused|FailedToOpenSocket|ENOTFOUND|EAI_\w+|DNS\w*|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|EMFILE|EPROTO|ERR_INVALID_URL|ERR_INVALID_ARG_VALUE)$/;
 const CERTIFICATE_CODES =

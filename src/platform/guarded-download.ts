@@ -2,7 +2,7 @@ import { lookup as dnsLookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { isPublicAddress } from '../core/public-address.ts';
 
-/** Why something was not downloaded, in words for the client who named the URL. Never holds what was received. */
+/** The reason why a URL was not downloaded, for the client that sent the URL. Never contains received data. */
 export class DownloadRefused extends Error {}
 
 export interface DownloadLimits {
@@ -29,7 +29,7 @@ const resolveHost: ResolveHost = async (hostname) =>
   (await dnsLookup(hostname, { all: true, verbatim: true })).map(({ address }) => address);
 
 /**
- * Downloads what a client's URL points at. Since clients choose the URL, the server behind it must be public: names
+ * Downloads a client's URL. Since clients choose the URL, the server behind it must be public: names
  * are resolved once, every address is checked, and the connection goes to the address that was checked, so that a
  * name cannot resolve differently the second time. Each redirect is checked again. No credentials, cookies or
  * proxies are used.
@@ -74,7 +74,7 @@ async function get(
       agent: false,
       signal,
       headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'weir' },
-      // Node's typings of this callback differ with `all`; both forms are answered.
+      // The callback's type depends on `all`; both forms are supported.
       lookup: (_hostname, options, callback) => {
         const family = isIP(address);
         if (options.all) callback(null, [{ address, family }]);

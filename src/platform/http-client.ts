@@ -34,7 +34,7 @@ export const DEFAULT_CONNECTION_SETTINGS: ConnectionSettings = {
 
 export interface Http1TransportOptions extends Partial<ConnectionSettings> {
   readonly clock?: Clock;
-  /** Receives what a handler threw, against its contract. A process warning by default. */
+  /** Receives errors that handlers throw, against their contract. A process warning by default. */
   readonly onHandlerError?: (error: unknown) => void;
   /** Opens connections; `Bun.connect` by default. For tests. */
   readonly connect?: (options: Bun.TCPSocketConnectOptions<Http1Connection>) => Promise<unknown>;
@@ -52,10 +52,10 @@ export interface Http1Transport extends Transport {
   stats(): Http1TransportStats;
 }
 
-/** Taken off a server's hint, for the time that its FIN travels. */
+/** Subtracted from a server's hint, for the time that its FIN takes to arrive. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
 const SWEEP_INTERVAL_MS = 1000;
-/** Parsed URLs kept; there are as many as upstream endpoints, unless models are part of the path. */
+/** Parsed URLs in the cache: one for each upstream endpoint, or more where models are part of the path. */
 const MAX_CACHED_TARGETS = 1000;
 
 /**
@@ -123,7 +123,7 @@ class Http1Client implements Http1Transport {
     return { open: this.#open, idle: this.#pool.size, active: this.#active };
   }
 
-  /** Opens a connection for a call, or has it wait for one where the origin has as many as allowed. */
+  /** Opens a connection for a call, or queues the call where the origin has `maxConnections`. */
   startAnew(upstreamCall: Http1Call): void {
     const { target } = upstreamCall;
     if (target === undefined) return;
@@ -199,7 +199,7 @@ class Http1Client implements Http1Transport {
     this.#released(connection);
   }
 
-  /** A connection is closed, or did not open: a call that waits may open another. */
+  /** A connection is closed, or did not open: a waiting call may open another. */
   #released(connection: Http1Connection): void {
     const { origin } = connection;
     if (connection.released) return;
@@ -210,8 +210,8 @@ class Http1Client implements Http1Transport {
   }
 
   /**
-   * The runtime cannot cancel an attempt to connect. One that is given up, by abort or timeout, is closed as
-   * soon as it opens, or else ends when the system gives up.
+   * The runtime cannot cancel a connection attempt. An attempt that is abandoned, by abort or timeout, is closed
+   * when it opens, or ends when the system gives up.
    */
   #openConnection(connection: Http1Connection, target: RequestTarget): void {
     const { connectTimeoutMs } = this.#settings;
@@ -220,7 +220,7 @@ class Http1Client implements Http1Transport {
       connection.failToConnect(new TransportError('connect_timeout', message));
     }, connectTimeoutMs);
     const { hostname, port } = target;
-    // Async, so that an option refused synchronously is a rejection too.
+    // Async, so that a synchronous throw becomes a rejection.
     const attempt = async () => this.#connect({ hostname, port, data: connection, socket: SOCKET_HANDLER });
     attempt().then(
       () => clearTimeout(timer),
@@ -276,7 +276,7 @@ const NO_PARTS: readonly (string | Uint8Array)[] = [];
 
 class Http1Call implements UpstreamCall, AssignedCall {
   connection: Http1Connection | undefined;
-  /** Takes it out of the queue and ends its time limit, while it waits for a connection. */
+  /** Removes the call from the queue and clears its timer, while it waits for a connection. */
   stopWaiting: (() => void) | undefined;
   readonly target: RequestTarget | undefined;
   #parts: readonly (string | Uint8Array)[];
@@ -284,7 +284,7 @@ class Http1Call implements UpstreamCall, AssignedCall {
   readonly #handler: UpstreamHandler;
   #paused = false;
   #finished = false;
-  /** After a kept connection that was closed already. */
+  /** The first connection was a kept one that the server had closed. */
   #sentAgain = false;
 
   constructor(
@@ -326,7 +326,7 @@ class Http1Call implements UpstreamCall, AssignedCall {
   }
 
   onHead(status: number, headers: UpstreamHeaders): void {
-    // It will not be sent again: a large body need not live as long as a long answer.
+    // The request is not sent again from here on: a large body need not stay in memory during a long response.
     this.#parts = NO_PARTS;
     this.#handler.onHead(status, headers);
   }
@@ -350,7 +350,7 @@ class Http1Call implements UpstreamCall, AssignedCall {
       this.#fail(error);
       return;
     }
-    // The handler still learns that its exchange has ended, so that it can let go of what it holds.
+    // The handler still learns that its call has ended, so that it can release its resources.
     const ended = new TransportError('closed_mid_body', 'a response handler threw', { cause: error });
     this.#client.handlerThrew(error);
     this.#fail(ended);
@@ -368,7 +368,7 @@ class Http1Call implements UpstreamCall, AssignedCall {
     this.#client.startAnew(this);
   }
 
-  /** @returns false when the exchange had already ended. */
+  /** @returns false when the call had already ended. */
   #finish(): boolean {
     if (this.#finished) return false;
     this.#finished = true;

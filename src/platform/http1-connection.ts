@@ -4,7 +4,7 @@ import { ResponseParser, type ResponseSink } from './http1-parser.ts';
 import { SocketWriter } from './socket-writer.ts';
 import type { WriteBatch } from './write-batch.ts';
 
-/** What a connection carries: one request out, and where its response goes. */
+/** One call as its connection sees it: a request to send, and the receiver of its response. */
 export interface AssignedCall {
   /** The request, in order; strings are written as UTF-8. */
   readonly parts: readonly (string | Uint8Array)[];
@@ -15,25 +15,25 @@ export interface AssignedCall {
   onEnd(): void;
   /** Never throws. `error` is a TransportError, or what a handler threw. */
   onFailure(error: unknown): void;
-  /** The server had closed this kept-alive connection before it saw the request: worth one fresh try. */
+  /** The server closed this kept-alive connection before it read the request: the call may be sent once more. */
   onStaleConnection(): void;
 }
 
 export interface ConnectionOwner<C> {
   readonly batch: WriteBatch;
   onOpen(): void;
-  /** The response is complete and the connection may carry another exchange. */
+  /** The response is complete and the connection can be used for another call. */
   onReusable(connection: C, keepAliveSeconds: number | undefined): void;
   onClose(connection: C): void;
 }
 
-/** Probes a silent upstream after this long, so that a vanished host does not hold an exchange for ever. */
+/** Probes a silent upstream after this time, so that a host that is gone does not hold a call forever. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
 /**
- * One TCP connection, carrying one exchange at a time.
+ * One TCP connection, with one call at a time.
  *
- * Rests on these facts about the runtime's sockets, which the conformance suite would notice changing: every
+ * Depends on these facts about the runtime's sockets, which the conformance suite covers: every
  * `data` event has a fresh buffer; `write` returns the bytes taken, and -1 on a closed socket; a paused
  * socket reads nothing, and reports the peer's FIN after `resume` but its RST at once; `terminate` calls
  * `close` before it returns; `drain` also comes when there is nothing to write.
@@ -47,17 +47,17 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   #socket: Bun.Socket<Http1Connection> | undefined;
   #upstreamCall: AssignedCall | undefined;
   readonly #writer: SocketWriter;
-  /** Has carried an exchange before the present one. */
+  /** The connection had a call before the current one. */
   #reused = false;
   #gotBytes = false;
   #gotHead = false;
-  /** Closed while the reader was paused: told when it resumes. */
+  /** Closed while the reader was paused: reported when it resumes. */
   #pendingClose: { readonly error: Error | undefined } | undefined;
 
   constructor(origin: string, owner: ConnectionOwner<Http1Connection>) {
     this.origin = origin;
     this.#owner = owner;
-    // Later, since this may run inside `send`.
+    // Deferred, because this may run inside `send`.
     this.#writer = new SocketWriter(
       owner.batch,
       () => undefined,
@@ -65,7 +65,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     );
   }
 
-  /** Starts an exchange, now or as soon as the connection opens. Failures are never reported synchronously. */
+  /** Starts a call, now or when the connection opens. Failures are never reported synchronously. */
   carry(upstreamCall: AssignedCall): void {
     this.#upstreamCall = upstreamCall;
     this.#gotBytes = false;
@@ -83,7 +83,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     this.#socket?.pause();
   }
 
-  /** What was held is delivered before anything newer, and not from inside this call. */
+  /** Delivers held bytes before newer ones, and not from inside this call. */
   resume(): void {
     const upstreamCall = this.#upstreamCall;
     queueMicrotask(() => {
@@ -92,7 +92,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     });
   }
 
-  /** Drops the exchange and resets the connection, so that the upstream notices at once. */
+  /** Drops the call and resets the connection, so that the upstream notices at once. */
   destroy(): void {
     this.#upstreamCall = undefined;
     this.#writer.close();
@@ -130,7 +130,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
 
   received(bytes: Uint8Array): void {
     if (this.#upstreamCall === undefined) {
-      // Nothing was asked for: whatever it is would be taken for the next response.
+      // No call is open: these bytes would become part of the next response.
       this.destroy();
       return;
     }
@@ -157,7 +157,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     else this.#settleClose(error);
   }
 
-  /** The response cannot be read on: bad framing, or a handler that threw. */
+  /** The rest of the response is not readable: invalid framing, or a handler that threw. */
   failed(error: unknown): void {
     const upstreamCall = this.#upstreamCall;
     this.destroy();
@@ -179,7 +179,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     const upstreamCall = this.#upstreamCall;
     this.#upstreamCall = undefined;
     if (this.#socket !== undefined) {
-      // A response that came before the whole request was sent leaves the rest of it in the way.
+      // After an early response, the unsent rest of the request would precede the next one.
       if (connectionReusable && this.#writer.empty) {
         // Before the handler, so that a request it sends from `onEnd` finds this connection.
         this.#owner.onReusable(this, this.#parser.keepAliveSeconds);

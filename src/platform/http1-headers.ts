@@ -1,14 +1,14 @@
 import type { HeaderReader } from '../core/http.ts';
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 
-/** HTTP/1.1 header fields: reading them from text and what they say about framing. Pure. */
+/** HTTP/1.1 header fields: parses them and reads framing from them. Pure. */
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const SENDABLE_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const CONTENT_LENGTH = /^\d{1,15}$/;
 /** White space of a list: space and tab only (RFC 9110, section 5.6.3). JavaScript's `\s` and `trim` take more. */
 const LIST_SEPARATOR = /[ \t]*,[ \t]*/;
-/** All that a field value may not hold, beside the line ends that `lineEnd` looks for (RFC 9110, section 5.5). */
+/** Characters that a field value must not contain, except line ends, which `lineEnd` checks (RFC 9110, section 5.5). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it finds
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 const CLOSE = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i;
@@ -26,8 +26,8 @@ export class HeadTooLargeError extends TransportError {
 }
 
 /**
- * Headers in arrival order, by lower-case names: those that are asked for have to be lower-case too. Lookups scan: a
- * message has a dozen headers and few are asked for.
+ * Headers in the order of arrival, by lower-case name. `get` and `has` take lower-case names and scan the list: a message
+ * has a dozen headers, and few are read.
  */
 export class ParsedHeaders implements HeaderReader {
   readonly names: string[] = [];
@@ -81,7 +81,7 @@ export function parseFields(text: string, start: number, maxHeaders: number): Pa
 
 /**
  * Where the line that begins at `at` ends: before a CRLF, or at the end.
- * @throws TransportError (`protocol`) for half a line end within it: some would take it for a whole one
+ * @throws TransportError (`protocol`) for CR or LF alone, which some parsers read as a line end
  */
 function lineEnd(text: string, at: number): number {
   const cr = text.indexOf('\r', at);
@@ -97,7 +97,7 @@ function isBlank(code: number): boolean {
 
 /**
  * Declared body length in bytes. Repeated equal values count as one, as RFC 9110 section 8.6 allows.
- * @throws TransportError (`protocol`) when it is not a number or given twice, differing.
+ * @throws TransportError (`protocol`) when it is not a number, or repeated with another value
  */
 export function contentLength(headers: UpstreamHeaders): number | undefined {
   const declared = headers.get('content-length');
@@ -122,7 +122,7 @@ export function keepAliveTimeoutSeconds(headers: UpstreamHeaders): number | unde
 }
 
 /**
- * Refuses what could end a header early and smuggle another one, or a second request, to the upstream.
+ * Rejects a header that could end early and smuggle another header, or a second request, to the upstream.
  * The message names the header and never its value, which may be a credential.
  * @throws TransportError (`protocol`)
  */

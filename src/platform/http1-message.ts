@@ -3,7 +3,7 @@ import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.t
 
 /**
  * Incremental reader of HTTP/1.1 messages (RFC 9112), pure: bytes in, calls out. It finds where a message's
- * parts begin and end; what its head means is for the sink to say. It reads one message at a time. Body bytes
+ * parts begin and end; the sink interprets its head. It reads one message at a time. Body bytes
  * are forwarded as parts of the input: nothing is copied, and nothing is scanned byte by byte except
  * chunk-size lines.
  *
@@ -15,7 +15,7 @@ import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.t
 export type Framing = number;
 export const CHUNKED: Framing = -1;
 export const UNTIL_CLOSE: Framing = -2;
-/** No message yet: another head follows. */
+/** An informational response: another head follows. */
 export const ANOTHER_HEAD: Framing = -3;
 
 /** Where the parser reports one message. The calls come from inside `push`, `resume` and `finish`. */
@@ -23,7 +23,7 @@ export interface MessageSink {
   /** @param head start line and headers, in Latin-1, without the empty line. @throws TransportError */
   onHead(head: string): Framing;
   onData(bytes: Uint8Array): void;
-  /** @param rest what was pushed in beyond the message's end: a view, and nearly always empty */
+  /** @param rest input beyond the message's end: a view, usually empty */
   onEnd(rest: Uint8Array): void;
 }
 
@@ -73,7 +73,7 @@ enum State {
   FixedBody,
   UntilClose,
   ChunkSize,
-  /** White space after a chunk size, which may only lead to an extension or the line's end. */
+  /** White space after a chunk size: an extension or the line's end must follow. */
   ChunkSizeSpace,
   ChunkExtension,
   ChunkLineFeed,
@@ -139,7 +139,7 @@ export class MessageParser {
     return this.#state === State.Head && this.#headBytes > 0;
   }
 
-  /** Makes ready for the next message. */
+  /** Prepares for the next message. */
   reset(): void {
     this.#state = this.#initialState;
     this.#excessBytes = 0;
@@ -151,7 +151,7 @@ export class MessageParser {
     this.#held = undefined;
   }
 
-  /** Drops what is held and makes every later call do nothing. May be called from inside a sink's method. */
+  /** Drops held bytes and ignores every later call. May be called from inside a sink's method. */
   stop(): void {
     this.#state = State.Done;
     this.#held = undefined;
@@ -172,7 +172,7 @@ export class MessageParser {
     this.#run(held);
   }
 
-  /** @throws TransportError (`protocol`); the parser is done then. */
+  /** @throws TransportError (`protocol`), after which the parser ignores input */
   push(bytes: Uint8Array): void {
     if (this.#paused && this.#held !== undefined) this.#held = Buffer.concat([this.#held, bytes]);
     else this.#run(bytes);
@@ -210,7 +210,7 @@ export class MessageParser {
       }
       if (this.#state === State.Complete) {
         this.#state = State.Done;
-        // The sink may reset the parser for the next message: what to do with the rest is for it to say.
+        // The sink may reset the parser for the next message, so it also receives the rest.
         this.#sink.onEnd(at === bytes.length ? NOTHING : bytes.subarray(at));
         return;
       }
@@ -246,7 +246,7 @@ export class MessageParser {
     }
   }
 
-  /** Half a line end is not skipped: some parsers take it for a whole one, others for the beginning of a method. */
+  /** CR or LF alone is not skipped: some parsers read it as a line end, others as the beginning of a method. */
   #skipBlankLines(bytes: Buffer, start: number): number {
     let at = start;
     for (; at < bytes.length; at += 1) {
@@ -290,7 +290,7 @@ export class MessageParser {
     return at;
   }
 
-  /** Long extensions around little data cost us more than the sender; Go has the same bound (CVE-2023-39326). */
+  /** Long extensions around little data cost the receiver more than the sender. Go has the same bound (CVE-2023-39326). */
   #countFraming(): void {
     const usual = USUAL_CHUNK_LINE + 2 * this.#remaining;
     this.#excessBytes = Math.max(0, this.#excessBytes + this.#chunkLineBytes - usual);
@@ -340,7 +340,7 @@ export class MessageParser {
 
   #readTrailers(bytes: Buffer, start: number): number {
     if (this.#partial === undefined) {
-      // Without trailers, as nearly always, the last chunk's line is followed by one empty line.
+      // Without trailers, the usual case, one empty line follows the last chunk's line.
       if (bytes[start] === CR && bytes[start + 1] === LF) {
         this.#state = State.Complete;
         return start + 2;

@@ -31,7 +31,7 @@ const STATUS_AT = 'HTTP/1.1 '.length;
 const ZERO = 48;
 const STATUS_LINE_START = Buffer.from('HTTP/1.', 'latin1');
 
-/** Notices TLS, SSH and the like by their first bytes, instead of collecting them until a limit. */
+/** Rejects TLS, SSH and other protocols by their first bytes, instead of collecting input up to the limit. */
 function rejectForeignProtocol(start: Buffer): void {
   const length = Math.min(start.length, STATUS_LINE_START.length);
   if (start.compare(STATUS_LINE_START, 0, length, 0, length) !== 0) {
@@ -65,14 +65,14 @@ export class ResponseParser implements MessageSink {
     return this.#keepAliveSeconds;
   }
 
-  /** Makes ready for the next message. */
+  /** Prepares for the next message. */
   reset(): void {
     this.#keepAlive = true;
     this.#keepAliveSeconds = undefined;
     this.#message.reset();
   }
 
-  /** Drops what is held and makes every later call do nothing. May be called from inside a sink's method. */
+  /** Drops held bytes and ignores every later call. May be called from inside a sink's method. */
   stop(): void {
     this.#message.stop();
   }
@@ -87,7 +87,7 @@ export class ResponseParser implements MessageSink {
     this.#message.resume();
   }
 
-  /** @throws TransportError (`protocol`); the parser is done then. */
+  /** @throws TransportError (`protocol`), after which the parser ignores input */
   push(bytes: Uint8Array): void {
     this.#message.push(bytes);
   }

@@ -1,9 +1,9 @@
 import { TransportError, type UpstreamRequest } from '../core/transport.ts';
 import { assertSendable } from './http1-headers.ts';
 
-/** HTTP/1.1 requests as bytes. Pure. */
+/** Encodes HTTP/1.1 requests. Pure. */
 
-/** Where a request goes. */
+/** The destination of a request. */
 export interface RequestTarget {
   /** Host name or address, an IPv6 literal without brackets. */
   readonly hostname: string;
@@ -47,7 +47,7 @@ function basicAuthorization(url: URL): string {
   }
 }
 
-/** Framing and connection management belong to the transport; what a caller says about them is not sent. */
+/** The transport sets framing and connection headers itself; those of a caller are not sent. */
 const OWNED_HEADERS: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -61,7 +61,7 @@ const OWNED_HEADERS: ReadonlySet<string> = new Set([
 
 const NOT_ASCII = /[^\0-\x7f]/;
 
-/** A head as far as it does not depend on the body; text is ASCII. */
+/** The part of a head that does not depend on the body; text is ASCII. */
 type Head = string | Uint8Array;
 
 interface KnownHead {

@@ -3,7 +3,7 @@ export function hashPassword(password: string): Promise<string> {
   return Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 65_536, timeCost: 2 });
 }
 
-/** Whether a password is the one that was hashed, with whatever parameters it was. */
+/** Whether a password matches a hash, which carries its own parameters. */
 export function verifyPassword(password: string, hash: string): Promise<boolean> {
   return Bun.password.verify(password, hash);
 }

@@ -3,13 +3,13 @@ import type { Spawn } from './child-process.ts';
 
 interface Entry {
   readonly pid: number;
-  /** When the system started it, in its own units: another process with the same number has another. */
+  /** The process's start time in the system's units: it tells a process from a later one with the same id. */
   readonly started: string;
 }
 
 /**
- * Keeps note of the processes that were started, in a file, so that after a sudden death the next start can end what
- * the last one left behind. Only where the system tells when a process was started (Linux).
+ * Records started processes in a file, so that after a crash the next start can end the processes that remained. Only
+ * where the system reports the start time of a process (Linux).
  */
 export class ProcessLedger {
   #entries: readonly Entry[];
@@ -18,14 +18,14 @@ export class ProcessLedger {
     this.#entries = read(file);
   }
 
-  /** Ends, with their groups, those that are still running. @returns how many there were */
+  /** Ends recorded processes that still run, with their process groups. @returns their number */
   endLeftovers(): number {
     const left = this.#entries.filter(({ pid, started }) => startOf(pid) === started);
     for (const { pid } of left) {
       try {
         process.kill(-pid, 'SIGKILL');
       } catch (error) {
-        // It has ended in this moment.
+        // It ended between the check and the signal.
         if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
       }
     }
@@ -33,7 +33,7 @@ export class ProcessLedger {
     return left.length;
   }
 
-  /** The same, with notes. */
+  /** A spawn function that also records the processes that it starts. */
   noting(spawn: Spawn): Spawn {
     return (spec, events) => {
       let pid: number | undefined;
@@ -64,14 +64,14 @@ function read(file: string): Entry[] {
   try {
     text = readFileSync(file, 'utf8');
   } catch {
-    // There is none yet.
+    // The file does not exist yet.
     return [];
   }
   try {
     const entries: unknown = JSON.parse(text);
     return Array.isArray(entries) ? entries.filter(isEntry) : [];
   } catch {
-    // Cut short by whatever ended the last process: nothing to go by.
+    // Truncated by the crash of the last process: no usable record.
     return [];
   }
 }
@@ -88,7 +88,7 @@ function isEntry(value: unknown): value is Entry {
   );
 }
 
-/** Field 22 of `/proc/<pid>/stat`; the second, a name in brackets, may hold anything. */
+/** Field 22 of `/proc/<pid>/stat`. The second field, a name in brackets, may contain any character. */
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

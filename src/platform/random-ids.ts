@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 
 const BYTES = 16;
-/** Drawn at once: a call for each would cost ten times as much. */
+/** Random bytes are drawn in blocks: one call for each id costs ten times as much. */
 const IDS_AT_ONCE = 256;
 
-/** Makes ids of 128 random bits, in lower-case hex. */
+/** Generates ids of 128 random bits, in lower-case hex. */
 export function randomIds(prefix: string): () => string {
   let hex = '';
   let at = 0;

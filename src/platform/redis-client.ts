@@ -1,29 +1,29 @@
 export interface RedisSettings {
   /** `redis://`, `rediss://`, `redis+sentinel://host:port,.../name` or `redis+cluster://host:port,...`. */
   readonly url: string;
-  /** A command that takes longer counts as lost. */
+  /** The time limit of a command, in milliseconds. */
   readonly timeoutMs: number;
   /** Called for each connection that fails or is lost. */
   readonly onError: (error: Error) => void;
 }
 
-/** Redis or Valkey: connected again whenever it was lost, for as long as it takes. */
+/** A client of Redis or Valkey that reconnects without limit when the connection is lost. */
 export interface RedisClient {
   /** Whether commands can be sent now. Otherwise they fail at once: no request waits for a server that may not return. */
   readonly ready: boolean;
-  /** @throws when it can't be sent, is refused, or is not answered in time */
+  /** @throws when the command cannot be sent, is rejected, or gets no response in time */
   call(command: string, args: readonly string[]): Promise<unknown>;
-  /** Resolves when it is connected for the first time. */
+  /** Resolves at the first connection. */
   connected(): Promise<void>;
   disconnect(): void;
 }
 
-/** How long until the next try to connect, in milliseconds. */
+/** Milliseconds until the next connection attempt. */
 export function reconnectDelay(failures: number): number {
   return Math.min(2_000, 50 * 2 ** Math.min(failures, 6));
 }
 
-/** The fields of a hash, as any client gives them. */
+/** The fields of a hash, in the form that every client returns. */
 export function fieldsOf(reply: unknown): [name: string, value: string][] {
   if (!Array.isArray(reply))
     return Object.entries(Object(reply)).map(([name, value]) => [name, String(value)]);

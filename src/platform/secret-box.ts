@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 
-/** Encrypts what must not lie open in a database, with AES-256-GCM under a key made from the installation's secret. */
+/** Encrypts values for the database with AES-256-GCM, under a key derived from the installation's secret. */
 export class SecretBox {
   readonly #key: Uint8Array;
 
@@ -15,7 +15,7 @@ export class SecretBox {
     return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
   }
 
-  /** @throws Error when it was not sealed with this secret, or was changed */
+  /** @throws Error when the value was sealed with another secret, or was changed */
   open(sealed: string): string {
     const bytes = Buffer.from(sealed, 'base64');
     const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, 12));

@@ -7,13 +7,13 @@ const NOT_CONNECTED = 'Redis unreachable, or its credentials are rejected; `weir
 /** A connection without any response for this long is closed, although neither side has closed it. Milliseconds. */
 const MAX_SILENCE_MS = 10_000;
 
-/** A connection to one server, made again whenever it is lost. */
+/** A connection to one server that reconnects when it is lost. */
 export class SingleRedis implements RedisClient {
   readonly #settings: RedisSettings;
   readonly #first = Promise.withResolvers<void>();
   #connection: Connection | undefined;
   #failures = 0;
-  /** When it was last heard of. */
+  /** The time of its last response. */
   #lastReplyAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;

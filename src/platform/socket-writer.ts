@@ -4,34 +4,34 @@ import type { Sender, WriteBatch } from './write-batch.ts';
 /** Texts are sent as UTF-8. */
 type Output = Uint8Array | string;
 
-/** A socket, as far as it is written to. */
+/** The writing side of a socket. */
 export interface WritableSocket {
-  /** @returns bytes that it took, -1 when it is closed */
+  /** @returns bytes that the socket took; -1 when it is closed */
   write(data: Uint8Array, from: number, length: number): number;
 }
 
-/** Pieces up to this many bytes together are written as one. */
+/** Pieces are joined into one write up to this size. Bytes. */
 const MAX_JOINED = 32 * 1024;
-/** So much waits for the others that came in at the same time, and no more. Bytes. */
+/** Beyond this the writer does not wait for the end of the event-loop turn. Bytes. */
 const MAX_WAITING = 128 * 1024;
-/** Of one UTF-16 unit in UTF-8. */
+/** The most bytes of one UTF-16 unit in UTF-8. */
 const MAX_BYTES_PER_CHAR = 3;
 
-/** What is to be sent on one connection, in order: together with that of others, and no faster than it is taken. */
+/** Sends the bytes of one connection in order, in one batch with other connections, and no faster than the socket takes them. */
 export class SocketWriter implements Sender {
   readonly #batch: WriteBatch;
   readonly #onSent: () => void;
   readonly #onClosed: () => void;
   #socket: WritableSocket | undefined;
   #parts: Output[] = [];
-  /** Written since it was last sent, as far as it was: about so many bytes. */
+  /** Bytes written since the last flush; of texts, UTF-16 units. */
   #waitingBytes = 0;
   #scheduled = false;
   #blocked = false;
 
   /**
-   * @param onSent all that was written has been taken by the socket
-   * @param onClosed the socket was found closed, before its event has come
+   * @param onSent called when the socket has taken all that was written
+   * @param onClosed called when a write finds the socket closed, before its close event
    */
   constructor(batch: WriteBatch, onSent: () => void, onClosed: () => void = () => undefined) {
     this.#batch = batch;
@@ -43,7 +43,7 @@ export class SocketWriter implements Sender {
     return this.#parts.length === 0;
   }
 
-  /** The reader is slower than the writer: it is better to wait until all is sent. */
+  /** The socket takes no more at present: the source should wait for `onSent`. */
   get blocked(): boolean {
     return this.#blocked;
   }
@@ -70,7 +70,7 @@ export class SocketWriter implements Sender {
     }
   }
 
-  /** The socket takes more. @returns whether it was waited for */
+  /** The socket takes more. @returns whether the writer was blocked */
   drained(): boolean {
     if (!this.#blocked) return false;
     this.#blocked = false;
@@ -91,7 +91,7 @@ export class SocketWriter implements Sender {
         return;
       }
       if (written === length) continue;
-      // A copy: what pieces were put together in is used by others meanwhile.
+      // A copy: other writers use the buffer of joined pieces.
       this.#parts.unshift(copyBytes(data, written, length));
       this.#blocked = true;
       return;
@@ -100,12 +100,12 @@ export class SocketWriter implements Sender {
   }
 }
 
-/** Where pieces are put together; what is in it is sent, or copied, before anybody else comes. */
+/** Shared buffer for joined pieces. Its content is sent or copied before the next use. */
 const joint = Buffer.allocUnsafeSlow(8 * MAX_JOINED);
 
 /**
- * Takes the first pieces as one, as long as copying them costs less than another write would.
- * @returns the beginning of bytes that are good until the next call
+ * Joins the first pieces while that costs less than another write.
+ * @returns a buffer whose first `length` bytes are valid until the next call
  */
 function takeParts(parts: Output[]): { readonly data: Uint8Array; readonly length: number } {
   let length = 0;

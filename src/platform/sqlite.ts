@@ -11,15 +11,15 @@ export interface SqliteFile {
   dataVersion(): number;
 }
 
-/** A database file that can't be used as it is; its message needs no stack to be understood. */
+/** A database file that is not usable. Its message is complete without a stack. */
 export class DatabaseFileError extends Error {
   override readonly name = 'DatabaseFileError';
 }
 
 /**
- * Opens a SQLite file, and makes it and its folder where they are missing. The file is readable by its owner only.
- * @param checkpoints moves its log into it in a separate thread; without it the writer does so
- * @throws DatabaseFileError when the file can't be opened or is no database
+ * Opens a SQLite file, and creates it and its folder where they are missing. Only its owner may read the file.
+ * @param checkpoints moves the log into the file in a separate thread; without it the writer does so
+ * @throws DatabaseFileError when the file cannot be opened or is not a database
  */
 export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile {
   let connection: Database;
@@ -43,7 +43,7 @@ export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile 
         const known = statements.get(sql);
         if (known) return known;
         const statement = connection.prepare<unknown, SQLQueryBindings[]>(sql);
-        // Alone, or as the end of a transaction.
+        // A single statement, or the end of a transaction.
         const wrote = READING.test(sql) ? undefined : checkpoints;
         const prepared: SqliteStatement = {
           reader: statement.columnNames.length > 0,
@@ -59,7 +59,7 @@ export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile 
           },
           iterate: (parameters) => statement.iterate(...parameters.map(binding)),
         };
-        // Tables may change, and with them what a statement gives; those that change them are seldom.
+        // A schema change invalidates prepared statements. It is rare.
         if (!KEPT.test(sql)) statements.clear();
         else {
           if (statements.size >= MAX_STATEMENTS) statements.clear();
@@ -71,18 +71,18 @@ export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile 
   };
 }
 
-/** Length of a log, in pages, at which the writer moves it into the file: reached only if no thread does so first. */
+/** Length of a log, in pages, at which the writer moves it into the file, unless the thread has done so before. */
 const MAX_LOG_BYTES = 16_000;
 const READING = /^\s*select\b/i;
-/** Statements that are kept prepared for the next time. */
+/** The largest number of prepared statements in the cache. */
 const MAX_STATEMENTS = 200;
 const KEPT = /^\s*(?:select|insert|update|delete)\b/i;
 
-/** Makes an empty file, and its folder, where they are missing: a database without tables. Only its owner may read it. */
+/** Creates an empty database file, and its folder, where they are missing. Only its owner may read the file. */
 export function createSqliteFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // SQLite would make the file readable by all, which counts where the folder was there before and is open.
-  // It gives its companion files (-wal, -shm) the same rights.
+  // SQLite would make the file readable by all users, which matters in an existing folder that is open to them.
+  // SQLite gives its companion files (-wal, -shm) the same permissions.
   closeSync(openSync(path, 'a', 0o600));
 }
 
@@ -112,7 +112,7 @@ function binding(value: unknown): SQLQueryBindings {
   throw new TypeError(`a ${typeof value} can't be stored in SQLite`);
 }
 
-/** How long another process may hold a lock before waiting for it is given up. */
+/** The longest wait for a lock that another process holds. Milliseconds. */
 const LOCK_TIMEOUT_MS = 60_000;
 const LOCK_RETRY_MS = 25;
 

@@ -6,12 +6,12 @@ import { createHttp1Transport, type Http1TransportOptions, type Http1TransportSt
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface UpstreamTransportOptions {
-  /** Where HTTP_PROXY and NO_PROXY are looked up. The runtime's fetch reads the process environment itself. */
+  /** Provides HTTP_PROXY and NO_PROXY. The runtime's fetch reads the process environment itself. */
   readonly env: Environment;
   readonly clock?: Clock;
-  /** For plain `http:`; see there. */
+  /** Options of the client for plain `http:`. */
   readonly http1?: Omit<Http1TransportOptions, 'clock' | 'onHandlerError'>;
-  /** Told what a handler threw, against its contract. A process warning by default. */
+  /** Receives errors that handlers throw, against their contract. A process warning by default. */
   readonly onHandlerError?: (error: unknown) => void;
 }
 
@@ -22,7 +22,7 @@ export interface UpstreamTransport extends Transport {
 
 /**
  * The transport for every upstream: our own client for `http:`, the runtime's fetch for `https:` (certificate
- * and host-name checks stay its job) and for `http:` hosts that the environment sends through an HTTP proxy.
+ * and host-name checks included) and for `http:` hosts that the environment sends through an HTTP proxy.
  */
 export function createUpstreamTransport(options: UpstreamTransportOptions): UpstreamTransport {
   const { env, clock, onHandlerError } = options;
@@ -32,7 +32,7 @@ export function createUpstreamTransport(options: UpstreamTransportOptions): Upst
     ...faults,
     ...(clock === undefined ? {} : { clock }),
   });
-  // Without `timeout: false` an answer that is silent for five minutes would be cut off.
+  // Without `timeout: false` the runtime ends a response after five silent minutes.
   const viaFetch = createFetchTransport((url, init) => fetch(url, { ...init, timeout: false }), faults);
   const usesProxy = httpProxyRule(env);
   return {

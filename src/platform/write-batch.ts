@@ -1,13 +1,13 @@
-/** Has something to send. */
+/** A writer with unsent bytes. */
 export interface Sender {
-  /** Sends it. Never throws. */
+  /** Sends them. Never throws. */
   flush(): void;
 }
 
 /**
- * Collects who has something to send until all that came in at once has been read and handled, and then lets them send,
- * one after the other. Each write wakes its reader up; readers that are still awake from the write before cost the
- * system a third less (docs/decisions/0017). Where nothing else came in, it is sent at once after the handling.
+ * Collects writers until all bytes that arrived in one event-loop turn are handled, then flushes them in order. Each write
+ * wakes the process that reads it; a reader that is still awake from the previous write costs the system a third less
+ * (docs/decisions/0017).
  */
 export class WriteBatch {
   #waiting: Sender[] = [];
@@ -18,7 +18,7 @@ export class WriteBatch {
     for (const sender of senders) sender.flush();
   };
 
-  /** Once for each flush. */
+  /** Call once before each flush. */
   add(sender: Sender): void {
     if (this.#waiting.push(sender) === 1) setImmediate(this.#flush);
   }

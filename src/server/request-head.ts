@@ -1,7 +1,7 @@
 import { type ParsedHeaders, parseFields, requestsClose } from '../platform/http1-headers.ts';
 import { CHUNKED, type Framing } from '../platform/http1-message.ts';
 
-/** Why a request can't be taken: told to the client before its connection is closed. */
+/** A request that is rejected: the client gets the status and the message, then the connection is closed. */
 export class BadRequestError extends Error {
   constructor(
     readonly status: 400 | 408 | 417 | 431 | 501 | 505,
@@ -12,12 +12,12 @@ export class BadRequestError extends Error {
   }
 }
 
-/** What the head of a request says. */
+/** The parsed head of a request. */
 export interface RequestHead {
   readonly method: string;
   /** Path and query, beginning with a slash; `*` for `OPTIONS *`. */
   readonly target: string;
-  /** Of the `Host` header, or of a target that names its host; empty where HTTP/1.0 gave none. */
+  /** From the `Host` header, or from a target that is a URL; empty where HTTP/1.0 has none. */
   readonly host: string;
   readonly headers: ParsedHeaders;
   readonly framing: Framing;
@@ -43,7 +43,7 @@ const LENGTH = /^\d{1,15}$/;
 
 /**
  * Reads the head of a request, pure. Strict in what has been used to smuggle one request within another (RFC 9112,
- * section 6.3): two framings, a coding other than `chunked`, differing lengths and several hosts are refused.
+ * section 6.3): two framings, a coding other than `chunked`, several lengths and several hosts are rejected.
  * @param text request line and headers, without the empty line
  * @throws BadRequestError, or TransportError for malformed headers
  */
@@ -68,11 +68,11 @@ export function readRequestHead(text: string, maxHeaders: number): RequestHead {
   };
 }
 
-/** What the first line of a request says. */
+/** The parsed first line of a request. */
 interface RequestLine {
   readonly method: string;
   readonly target: string;
-  /** Of a target that names its host. */
+  /** The host of a target that is a URL. */
   readonly authority?: string;
   readonly http10: boolean;
 }
@@ -90,13 +90,13 @@ function readLine(line: string): RequestLine {
   if (!http10 && version !== 'HTTP/1.1') {
     throw new BadRequestError(505, `${version} is not supported; use HTTP/1.1.`);
   }
-  // What follows it on the connection would be read as a tunnel by some, and as a body or a request by others.
+  // Some parsers read the bytes after it as a tunnel, others as a body or the next request.
   if (method === 'CONNECT') throw new BadRequestError(400, 'CONNECT is not supported: this is not a proxy.');
   return { method, ...targetOf(method, asked), http10 };
 }
 
 /**
- * Rejects what cannot become a request by its first bytes, such as TLS, instead of waiting for the end of a head.
+ * Rejects bytes that cannot begin a request, such as a TLS handshake, without waiting for the end of a head.
  * @param start the beginning of a head
  * @throws BadRequestError
  */
@@ -130,7 +130,7 @@ function targetOf(method: string, asked: string): { target: string; authority?: 
 function hostOf(headers: ParsedHeaders, http10: boolean, authority: string | undefined): string {
   const given = headers.get('host');
   if (given === null && !http10) throw new BadRequestError(400, 'The header "host" is missing.');
-  // The target's own host counts for more (RFC 9112, section 3.2.2), but both have to be sound.
+  // The host of the target wins (RFC 9112, section 3.2.2), but both must be valid.
   if (given !== null) assertHost(given);
   if (authority !== undefined) assertHost(authority);
   return authority ?? given ?? '';
@@ -147,7 +147,7 @@ function assertHost(host: string): void {
 function framingOf(headers: ParsedHeaders, http10: boolean): Framing {
   const coding = headers.get('transfer-encoding');
   const length = headers.get('content-length');
-  // Not even the same length twice, which RFC 9110 would allow: no client sends it, and parsers differ about it.
+  // RFC 9110 would allow the same length twice. Clients do not send it, and parsers read it differently.
   if (length !== null && !LENGTH.test(length)) {
     throw new BadRequestError(400, 'The header "content-length" must be one decimal number.');
   }

@@ -11,11 +11,11 @@ export interface ResponseFraming {
   readonly keepAlive: boolean;
   /** The value of the `date` header. */
   readonly date: string;
-  /** Whether it goes out over TLS. */
+  /** Whether the connection uses TLS. */
   readonly secure: boolean;
 }
 
-/** Browsers that have seen it use nothing but TLS for this host for a year (RFC 6797). */
+/** Tells browsers to use only TLS for this host for a year (RFC 6797). */
 const STRICT_TRANSPORT_SECURITY = 'strict-transport-security: max-age=31536000\r\n';
 
 const STATUS_LINES = new Map(
@@ -25,14 +25,14 @@ const STATUS_LINES = new Map(
   ]),
 );
 
-/** These have no body, and tell of none (RFC 9110, section 8.6). */
+/** Statuses without a body and without `content-length` (RFC 9110, section 8.6). */
 export function isBodiless(status: number): boolean {
   return status === 204 || status === 304;
 }
 
 /**
- * The head of an answer: ASCII, to the empty line.
- * @throws TypeError for a header that can't be sent, such as one with a line end in it
+ * The head of a response: ASCII, up to and including the empty line.
+ * @throws TypeError for a header that cannot be sent, such as one with a line end in its value
  */
 export function responseHead({ status, headers }: HttpResponse, framing: ResponseFraming): string {
   const { length, http10, keepAlive, date, secure } = framing;
@@ -41,7 +41,7 @@ export function responseHead({ status, headers }: HttpResponse, framing: Respons
   for (let at = 0; at < names.length; at += 1) {
     const name = names[at] ?? '';
     const value = values[at] ?? '';
-    // How long the connection lives is said once, below.
+    // Sent once, below.
     if (name === 'connection') continue;
     if (typeof value === 'string') head += headerLine(name, value);
     else for (const one of value) head += headerLine(name, one);
