@@ -33,7 +33,7 @@ const streamOf = (...parts: readonly (string | Error)[]) =>
   });
 
 describe('readJsonBody', () => {
-  test('gives the text as it came and what it says', async () => {
+  test('returns the unchanged text and its JSON', async () => {
     const text = ' {"a": 1.0, "ü":"💧"} ';
     expect(await read(text)).toEqual({ text, json: { a: 1, ü: '💧' } });
     expect(await read(streamOf('{"a"', ':1}'))).toEqual({ text: '{"a":1}', json: { a: 1 } });
@@ -57,7 +57,7 @@ describe('readJsonBody', () => {
     });
   });
 
-  test('refuses what is too large, declared or not, at the limit and not before', async () => {
+  test('rejects bodies beyond the limit, with a declared length or without', async () => {
     const exact = JSON.stringify({ a: 'x'.repeat(LIMIT - 8) });
     expect(exact).toHaveLength(LIMIT);
     expect(await read(exact)).toMatchObject({ text: exact });
@@ -81,13 +81,13 @@ describe('readJsonBody', () => {
     });
   });
 
-  test('refuses bytes that are not UTF-8, and reads the next body none the worse', async () => {
+  test('rejects bytes that are not UTF-8, and reads the next body', async () => {
     expect(await read(new Uint8Array([123, 0xff, 125]))).toMatchObject({ code: 'invalid_json' });
     expect(await read(new Uint8Array([123, 0xf0, 0x9f]))).toMatchObject({ code: 'invalid_json' });
     expect(await read('{}')).toMatchObject({ text: '{}' });
   });
 
-  test('knows a body that broke off for a client that has gone', async () => {
+  test('reports a truncated body as a disconnected client', async () => {
     expect(await read(streamOf('{"a"', new Error('reset')))).toMatchObject({ code: 'client_closed_request' });
   });
 });

@@ -20,7 +20,7 @@ const added = (cors: CorsRules, origin: string | null) => {
 };
 
 describe('addCorsHeaders', () => {
-  test('names exactly the origin that asked, and says that the answer depends on it', () => {
+  test('names exactly the requesting origin, with a vary header', () => {
     expect(added(rules(), 'https://app.test')).toMatchObject({
       'access-control-allow-origin': 'https://app.test',
       vary: 'origin',

@@ -19,7 +19,7 @@ describe('openAiErrorBody', () => {
     );
   });
 
-  test('comes as an event too', () => {
+  test('has an event form', () => {
     const error = new GatewayError('upstream_closed', 'line\nend');
     expect(toText(openAiErrorEvent(error))).toBe(`data: ${openAiErrorBody(error)}\n\n`);
   });

@@ -43,7 +43,7 @@ describe('HttpRouter', () => {
     });
   });
 
-  test('answers by method and path, query or not, and counts each answer once under its pattern', async () => {
+  test('routes by method and path, with or without a query, and counts each response once under its pattern', async () => {
     const { call, observed } = made;
     expect(await (await call('/plain?x=/models/a')).text()).toBe('plain');
     expect((await call('/plain', { method: 'POST' })).status).toBe(201);
@@ -55,11 +55,11 @@ describe('HttpRouter', () => {
     ]);
   });
 
-  test('answers HEAD where GET is answered', async () => {
+  test('handles HEAD where GET has a route', async () => {
     expect((await made.call('/plain', { method: 'HEAD' })).status).toBe(200);
   });
 
-  test('tells unknown paths from wrong methods', async () => {
+  test('distinguishes unknown paths from wrong methods', async () => {
     const missing = await made.call('/nowhere');
     expect([missing.status, await missing.json()]).toMatchObject([404, { error: { code: 'not_found' } }]);
     const wrong = await made.call('/plain', { method: 'DELETE' });
@@ -68,7 +68,7 @@ describe('HttpRouter', () => {
     expect(made.observed.map(([, route]) => route)).toEqual(['unmatched', 'unmatched']);
   });
 
-  test('renders failures, and of defects nothing but that there was one', async () => {
+  test('renders errors, and defects without their details', async () => {
     const refused = await made.call('/refuses');
     expect([refused.status, await refused.json()]).toEqual([
       403,
@@ -81,7 +81,7 @@ describe('HttpRouter', () => {
     expect(made.observed.map(([, , status]) => status)).toEqual([403, 500]);
   });
 
-  test('gives each answer its request id: the client’s if it is harmless', async () => {
+  test('sends a request id with each response: the client’s where it is safe', async () => {
     const idOf = async (id: string, path = '/plain') =>
       (await made.call(path, { headers: { 'x-request-id': id } })).headers.get('x-request-id');
     expect(await idOf('abc-1.2:3')).toBe('abc-1.2:3');
@@ -90,7 +90,7 @@ describe('HttpRouter', () => {
     expect(await idOf('mine', '/nowhere')).toBe('mine');
   });
 
-  test('keeps strange methods out of the labels', async () => {
+  test('uses one label for unknown methods', async () => {
     await made.call('/plain', { method: 'PROPFIND' });
     expect(made.observed.map(([method]) => method)).toEqual(['OTHER']);
   });
@@ -100,7 +100,7 @@ describe('CORS', () => {
   const RULES: CorsRules = { origins: ['https://app.test'], allowCredentials: false, maxAgeSeconds: 600 };
   const origin = { origin: 'https://app.test' };
 
-  test('answers an allowed origin’s preflight without a handler', async () => {
+  test('responds to an allowed origin’s preflight without a handler', async () => {
     const { call } = create(RULES);
     const headers = {
       ...origin,
@@ -116,7 +116,7 @@ describe('CORS', () => {
     ).toBe(404);
   });
 
-  test('lets allowed origins read answers, errors too', async () => {
+  test('lets allowed origins read responses, including errors', async () => {
     const { call } = create(RULES);
     expect((await call('/nowhere', { headers: origin })).headers.get('access-control-allow-origin')).toBe(
       'https://app.test',

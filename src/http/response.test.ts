@@ -12,7 +12,7 @@ const ask = (accepted?: string) =>
 const long = (length: number) => JSON.stringify({ text: 'abc '.repeat(length / 4) });
 
 describe('jsonResponse', () => {
-  test('is data that nothing may guess at, frame or keep', async () => {
+  test('has headers against sniffing, framing and caching', async () => {
     const { status, headers } = await answer(ask(), 418, '{}', { 'x-a': '1' });
     expect(status).toBe(418);
     expect(Object.fromEntries(headers)).toMatchObject({
@@ -24,14 +24,14 @@ describe('jsonResponse', () => {
     });
   });
 
-  test('lets headers given replace its own, for this answer only', async () => {
+  test('takes a content type of its own, for this response only', async () => {
     expect((await answer(ask(), 200, '', { 'content-type': 'text/plain' })).headers.get('content-type')).toBe(
       'text/plain',
     );
     expect((await answer(ask(), 200, '', {})).headers.get('content-type')).toBe('application/json');
   });
 
-  test.each([[2_000], [100_000]])('compresses %d bytes for those who read that', async (length) => {
+  test.each([[2_000], [100_000]])('compresses %d bytes for clients that accept gzip', async (length) => {
     const text = long(length);
     const response = await answer(ask('br, gzip;q=0.5'), 200, text, {});
     expect([response.headers.get('content-encoding'), response.headers.get('vary')]).toEqual([
@@ -52,7 +52,7 @@ describe('jsonResponse', () => {
     },
   );
 
-  test('does not compress what is small', async () => {
+  test('does not compress short bodies', async () => {
     expect((await answer(ask('gzip'), 200, '{}', {})).headers.has('content-encoding')).toBe(false);
   });
 });

@@ -57,7 +57,7 @@ describe('logs of databases', () => {
     again.database.close();
   });
 
-  test('are looked at once a second, and moved when they are long', () => {
+  test('are checked once a second, and moved when they are long', () => {
     const asked: string[] = [];
     let now = 0;
     let started = 0;
@@ -93,7 +93,7 @@ describe('logs of databases', () => {
     expect(asked).toHaveLength(3);
   });
 
-  test('of databases that are gone are left alone', async () => {
+  test('of deleted databases are ignored', async () => {
     const path = join(folder, 'gone.sqlite');
     let now = 0;
     const checkpoints = new Checkpoints(undefined, () => now);

@@ -40,7 +40,7 @@ const download = (
   resolve?: (name: string) => Promise<string[]>,
 ) => guardedDownload(url, { ...limits, ...more }, new AbortController().signal, resolve);
 
-test('downloads what may be downloaded', async () => {
+test('downloads from a public address', async () => {
   expect(await download(`${base}/png`)).toEqual({ mediaType: 'image/png', bytes: Buffer.from('\x89PNG') });
 });
 
@@ -94,13 +94,13 @@ test('size and time are bounded, whatever the server says', async () => {
   await expect(download(`${base}/silent`, { timeoutMs: 30 })).rejects.toThrow('within 30 ms');
 });
 
-test('a refusal says nothing of what the server said', async () => {
+test('a refusal contains nothing that the server sent', async () => {
   const error: unknown = await download(`${base}/other`).catch((thrown: unknown) => thrown);
   expect(String(error)).toContain('HTTP 404');
   expect(String(error)).not.toContain('secret');
 });
 
-test('the client going away ends it', async () => {
+test('ends when the client disconnects', async () => {
   const controller = new AbortController();
   const pending = guardedDownload(`${base}/silent`, limits, controller.signal);
   controller.abort();

@@ -146,7 +146,7 @@ describe('connections', () => {
     expect((await send().done).text()).toBe('ok');
   });
 
-  test('are not reused when the answer came before the request was sent', async () => {
+  test('are not reused when the response came before the request was sent', async () => {
     const { server, send } = await start(async (peer) => {
       await peer.write(OK);
       await peer.closed;
@@ -241,7 +241,7 @@ describe('settings of connections', () => {
     expect(server.connections()).toBe(3);
   });
 
-  test('one that waits too long fails with the reason, and harms nobody', async () => {
+  test('one that waits too long fails with the reason, and others succeed', async () => {
     const gate = createGate();
     const { server, transport, send } = await start(numbered(gate), {
       maxConnections: 1,
@@ -260,7 +260,7 @@ describe('settings of connections', () => {
     expect((await send().done).text()).toBe('0');
   });
 
-  test('one that is aborted while it waits leaves its turn to the next', async () => {
+  test('one that is aborted while it waits lets the next one go', async () => {
     const gate = createGate();
     const { transport, send } = await start(numbered(gate), { maxConnections: 1 });
     const [first, second, third] = [send(), send(), send()];
@@ -306,7 +306,7 @@ describe('settings of connections', () => {
   });
 });
 
-describe('trying again', () => {
+describe('resending', () => {
   test('only once: a second kept connection that closes unanswered is a failure', async () => {
     const [first, second, third] = [createGate(), createGate(), createGate()];
     const { send } = await start(
@@ -390,7 +390,7 @@ describe('trying again', () => {
 });
 
 describe('connecting', () => {
-  test('is given up after the connect timeout', async () => {
+  test('fails after the connect timeout', async () => {
     const { send, transport } = await start(() => undefined, {
       connectTimeoutMs: 1,
       connect: () => new Promise(() => undefined),
@@ -486,7 +486,7 @@ describe('a handler that throws', () => {
     },
   );
 
-  test('in onEnd or onError is reported, and harms nothing', async () => {
+  test('in onEnd or onError is reported, and other calls succeed', async () => {
     const faults: unknown[] = [];
     const { server, transport, send } = await start(answering(OK, OK, 'garbage'), {
       onHandlerError: (error) => faults.push(error),

@@ -195,7 +195,7 @@ describe('responses', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('rejected responses', () => {
   const head = 'HTTP/1.1 200 OK\r\n';
   const chunkedHead = `${head}Transfer-Encoding: chunked\r\n\r\n`;
   test.each([

@@ -27,7 +27,7 @@ test.skipIf(!existsSync('/proc/self/stat'))('what was left running is ended at t
   expect(new ProcessLedger(file).endLeftovers()).toBe(0);
 });
 
-test('what has ended is forgotten, and another process with its number is left alone', async () => {
+test('ended processes are removed, and another process with the same id is not ended', async () => {
   const file = join(folder, 'engines.json');
   const ledger = new ProcessLedger(file);
   const { running, ended } = start(ledger);

@@ -30,7 +30,7 @@ describe.skipIf(!canStopRedis)('a connection to one Redis', () => {
     return { client, errors };
   }
 
-  test('gives what it is asked for, like the other client does', async () => {
+  test('returns the same as the other client', async () => {
     const { client } = connect();
     await client.connected();
     const other = connectIoredis({ url: redis.url, timeoutMs: 2_000, onError: () => undefined });
@@ -49,7 +49,7 @@ describe.skipIf(!canStopRedis)('a connection to one Redis', () => {
     }
   });
 
-  test('is the one that its URL names, with its password and its database', async () => {
+  test('uses the host, password and database of its URL', async () => {
     const { client } = connect();
     await client.connected();
     await client.call('CONFIG', ['SET', 'requirepass', 'secret']);
@@ -67,7 +67,7 @@ describe.skipIf(!canStopRedis)('a connection to one Redis', () => {
     }
   });
 
-  test('fails what is not answered in time, and answers what comes after', async () => {
+  test('fails a command without a response in time, and completes later ones', async () => {
     const { client } = connect(redis.url, 100);
     await client.connected();
     await client.call('SET', ['number', '1']);
@@ -94,7 +94,7 @@ describe.skipIf(!canStopRedis)('a connection to one Redis', () => {
     expect(errors.length).toBeGreaterThan(0);
   });
 
-  test('is not made again when it is no longer wanted', async () => {
+  test('does not reconnect after disconnect()', async () => {
     const { client, errors } = connect();
     await client.connected();
     client.disconnect();

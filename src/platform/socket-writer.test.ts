@@ -76,7 +76,7 @@ describe('SocketWriter', () => {
     expect(order).toEqual(['a:12', 'b:12']);
   });
 
-  test('says when all is sent, and when the socket is gone', async () => {
+  test('reports when all is sent, and when the socket is closed', async () => {
     let sent = 0;
     let gone = 0;
     const box = new SocketWriter(

@@ -32,7 +32,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       }
     });
 
-    test('cut anywhere, and sent ahead of the answers, are the same requests', async () => {
+    test('split anywhere and pipelined are the same requests', async () => {
       const { open } = start(async (request) => {
         const { status, headers, body } = await echo(request);
         return { status, headers, body };
@@ -73,7 +73,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       );
     });
 
-    test('thousands at once are answered in their order', async () => {
+    test('thousands that are pipelined get responses in their order', async () => {
       const connection = await start((request) => reply(200, request.target)).open();
       const COUNT = 3_000;
       const sent = Array.from({ length: COUNT }, (_, at) => requestBytes({ target: `/${at}` }));
@@ -82,7 +82,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       await sending;
     });
 
-    test('know where they come from and what they ask for', async () => {
+    test('have address, URL and headers', async () => {
       let seen: HttpRequest | undefined;
       const connection = await start((request) => {
         seen = request;
@@ -103,7 +103,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
     });
 
     test.each([
-      ['HTTP/1.0 is closed after the answer', 'GET / HTTP/1.0\r\n\r\n', 'close'],
+      ['HTTP/1.0 is closed after the response', 'GET / HTTP/1.0\r\n\r\n', 'close'],
       ['HTTP/1.0 that asks for more', 'GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n', 'keep-alive'],
       ['a client that asks for the end', 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 'close'],
       ['a client that says nothing', 'GET / HTTP/1.1\r\nhost: x\r\n\r\n', null],
@@ -119,7 +119,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       }
     });
 
-    test('a client that waits to be asked for the body is asked, if it is wanted', async () => {
+    test('100 Continue is sent when the handler reads the body, and only then', async () => {
       const { open } = start((request) => (request.target === '/p' ? echo(request) : reply(403, 'no')));
       const wanted = await open();
       await wanted.send('POST /p HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n');
@@ -219,7 +219,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect(errors.filter((error) => !(error instanceof BodyError))).toEqual([]);
     });
 
-    test('what follows a request is no part of it', async () => {
+    test('bytes after a request are not part of it', async () => {
       const connection = await start().open();
       await connection.send(post('ok'), 'garbage\r\n\r\n');
       expect((await connection.readResponse()).text()).toBe('POST /p ok');
@@ -268,7 +268,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect((await connection.readResponse()).text()).toBe(`POST /p ${'x'.repeat(SIZE)}`);
     });
 
-    test('much too large ones still get their answer', async () => {
+    test('that are much too large still get their response', async () => {
       const connection = await start(limited).open();
       const sending = connection.send(post('x'.repeat(20_000_000)));
       const response = await connection.readResponse();
@@ -277,7 +277,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect(await connection.closed).toEqual({ atMs: expect.any(Number), by: 'server' });
     });
 
-    test('that no handler has requested yet wait at the client, and arrive complete', async () => {
+    test('that no handler reads yet wait at the client, and arrive complete', async () => {
       const gate = Promise.withResolvers<void>();
       const { open } = start(async (request) => {
         await gate.promise;
@@ -356,7 +356,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
   });
 
   describe('stopping', () => {
-    test('closes what is idle at once, and the rest after its answer', async () => {
+    test('closes idle connections at once, and others after their response', async () => {
       const gate = Promise.withResolvers<void>();
       const asked = Promise.withResolvers<void>();
       const { server, open } = start(async ({ target }) => {

@@ -12,15 +12,15 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
   const start = (handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>) =>
     servers.start(handle);
 
-  describe('answers', () => {
-    test('tell browsers to keep to TLS, over TLS', async () => {
+  describe('responses', () => {
+    test('carry strict-transport-security over TLS only', async () => {
       const connection = await start(() => reply(200, 'hello')).open();
       await connection.send(requestBytes({}));
       const { headers } = await connection.readResponse();
       expect(headers.get('strict-transport-security')).toBe(transport === 'TLS' ? 'max-age=31536000' : null);
     });
 
-    test('to HEAD have no body, and the length of it', async () => {
+    test('to HEAD have no body, and its length', async () => {
       const connection = await start(() => reply(200, 'hello')).open();
       await connection.send(requestBytes({ method: 'HEAD' }));
       const { headers } = await connection.readResponse({ headOnly: true });
@@ -29,7 +29,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect((await connection.readResponse()).text()).toBe('hello');
     });
 
-    test('without a body say so', async () => {
+    test('without a body have no framing', async () => {
       const connection = await start(() => reply(204, null)).open();
       await connection.send(requestBytes({}));
       const { status, headers } = await connection.readResponse();
@@ -40,7 +40,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       ]);
     });
 
-    test('may ask for the end of the connection', async () => {
+    test('may close the connection', async () => {
       const connection = await start(() => reply(503, 'later', { connection: 'close' })).open();
       await connection.send(requestBytes({}));
       const { rawHeaders } = await connection.readResponse();
@@ -68,7 +68,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect(errors).toHaveLength(1);
     });
 
-    test('that could not be made are a bare 500', async () => {
+    test('of a handler that fails are a 500 without details', async () => {
       for (const handle of [
         () => {
           throw new Error('secret');
@@ -116,7 +116,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
   }
 
   describe('streams', () => {
-    test('are sent as they come, and end as they should', async () => {
+    test('are sent chunk by chunk, with a last chunk', async () => {
       const { stream, control } = controlled();
       const connection = await start(() => reply(200, stream)).open();
       await connection.send(requestBytes({}));
@@ -152,7 +152,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect(errors).toHaveLength(1);
     });
 
-    test('are cancelled when their client goes, and when it was gone before they came', async () => {
+    test('are cancelled when their client disconnects, before or after they begin', async () => {
       const first = controlled();
       const late = controlled();
       const gate = Promise.withResolvers<void>();
@@ -223,7 +223,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       return { stream, told, cancelled: cancelled.promise, whenRoom };
     };
 
-    test('are sent as they come, from the beginning, and another request can follow', async () => {
+    test('are sent chunk by chunk from the first, and another request can follow', async () => {
       const { stream } = pushed();
       const connection = await start(({ target }) => reply(200, target === '/' ? stream : 'next')).open();
       stream.push(encodeUtf8('one'));
@@ -239,7 +239,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect((await connection.readResponse()).text()).toBe('next');
     });
 
-    test('that are over before they are asked for, and those to HTTP/1.0 and HEAD', async () => {
+    test('that end before they are sent, and those to HTTP/1.0 and HEAD', async () => {
       const { open } = start(() => {
         const { stream } = pushed();
         stream.push(encodeUtf8('all'));
@@ -256,7 +256,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect(await connection.closed).toMatchObject({ by: 'server' });
     });
 
-    test('are cancelled when their client goes', async () => {
+    test('are cancelled when their client disconnects', async () => {
       const { stream, cancelled } = pushed();
       const { open, server } = start(() => reply(200, stream));
       const connection = await open();
@@ -299,7 +299,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
   });
 
   describe('time', () => {
-    test('closes what is quiet, and refuses a head that does not come', async () => {
+    test('closes idle connections, and rejects a head that does not arrive', async () => {
       const { open, seconds } = start(() => reply(200, null));
       const idleSeconds = await open();
       await idleSeconds.send(requestBytes({}));
@@ -318,7 +318,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       expect(await idleSeconds.closed).toMatchObject({ by: 'server' });
     });
 
-    test('does not end an answer that takes long', async () => {
+    test('does not end a response that takes long', async () => {
       const { stream, control } = controlled();
       const gate = Promise.withResolvers<void>();
       const { open, seconds } = start(async ({ target }) => {

@@ -21,7 +21,7 @@ function filesOf({ cert, key }: TestCertificate) {
 }
 
 describe('loadTlsFiles', () => {
-  test('gives the pair and says whose it is', async () => {
+  test('returns the pair with its subject', async () => {
     const certificate = createTestCertificate({ name: 'weir.test' });
     const loaded = await loadTlsFiles(PATHS, filesOf(certificate).read);
     expect(loaded).toMatchObject({ ...certificate, subject: 'CN=weir.test' });
@@ -43,7 +43,7 @@ describe('loadTlsFiles', () => {
 
   test.each<[string, TestCertificate, string]>([
     [
-      'a certificate that is none',
+      'text without a certificate',
       { ...good, cert: 'nonsense' },
       '"/certs/tls.crt" ("server.tls.cert") holds no',
     ],
@@ -53,13 +53,13 @@ describe('loadTlsFiles', () => {
       '"/certs/tls.crt" ("server.tls.cert") holds no certificate',
     ],
     [
-      'the two exchanged',
+      'certificate and key exchanged',
       { cert: good.key, key: good.cert },
       '"/certs/tls.crt" ("server.tls.cert") holds no',
     ],
     ['half a certificate', { ...good, cert: good.cert.slice(0, 200) }, '("server.tls.cert") holds no'],
     [
-      'a key that is none',
+      'text without a key',
       { ...good, key: 'nonsense' },
       '"/certs/tls.key" ("server.tls.key") holds no private key',
     ],
@@ -119,7 +119,7 @@ describe('TlsReloader', () => {
     expect(applied).toEqual([expect.objectContaining({ ...next, subject: 'CN=next.test' })]);
   });
 
-  test('rejects what cannot be used, says so once, and applies corrected files', async () => {
+  test('rejects unusable files, reports each fault once, and applies corrected files', async () => {
     const { files, applied, rejected, reloader, write } = await setUp();
     const next = createTestCertificate({ name: 'next.test' });
     // A renewal that has written one of the two files.
