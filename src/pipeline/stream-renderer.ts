@@ -8,6 +8,8 @@ import type { ConnectableStream, FrameReader } from '../core/stream/stage.ts';
 export type RenderStreamError = (error: GatewayError) => Uint8Array;
 
 const encoder = new TextEncoder();
+/** Opens a comment of an event stream. */
+const COLON = 58;
 
 /** What a renderer needs of its request. */
 export interface StreamRendererOptions {
@@ -30,6 +32,8 @@ export class StreamRenderer implements FrameReader, StreamSource {
   readonly #options: StreamRendererOptions;
   #paused = false;
   #ended = false;
+  /** A frame was changed, and what follows may repeat what it said before. */
+  #isRewritten = false;
   /** The client received the last frame of the response. */
   #isComplete = false;
 
@@ -54,12 +58,14 @@ export class StreamRenderer implements FrameReader, StreamSource {
     this.#options.stream.pause();
   }
 
-  /** The writer follows frames that keep their bytes, so that it can go on after them. */
+  /** The writer follows frames that keep their bytes, so that it can continue after them. */
   #write(writer: ChatEventWriter, { bytes, events }: Frame): Uint8Array | undefined {
     try {
       let text = '';
       for (const event of events) text += writer.event(event);
-      return bytes ?? encoder.encode(text);
+      if (writer.repeatsContent && bytes === undefined) this.#isRewritten = true;
+      if (bytes && (!this.#isRewritten || bytes[0] === COLON)) return bytes;
+      return encoder.encode(text);
     } catch (thrown) {
       this.fail(asGatewayError(thrown));
       return undefined;

@@ -29,6 +29,7 @@ interface Open {
 
 /** Writes the events of a streamed response. There is room for one choice; others are left out. */
 export class ResponseEventWriter implements ChatEventWriter {
+  readonly repeatsContent = true;
   readonly #ids: ItemIds;
   readonly #output: Item[] = [];
   #sequence = -1;
