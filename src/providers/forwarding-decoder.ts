@@ -1,7 +1,7 @@
 import type { ChatEvent, ChatEventReader } from '../core/chat/result.ts';
-import { asGatewayError, type GatewayError } from '../core/errors.ts';
+import { asGatewayError, GatewayError } from '../core/errors.ts';
 import type { ByteDecoder, StreamDecoder } from '../core/inference.ts';
-import { SseFramer } from '../core/sse.ts';
+import { MAX_EVENT_BYTES, SseFramer } from '../core/sse.ts';
 import { type Frame, NO_EVENTS } from '../core/stream/frame.ts';
 import type { StreamObservation } from '../core/stream/observation.ts';
 
@@ -77,14 +77,15 @@ export class DecodingForwarder implements StreamDecoder {
   push(bytes: Uint8Array, emit: Emit): void {
     if (this.finished || this.failure) return;
     const blocks: Uint8Array[] = [];
-    let isTooLarge = false;
+    let tooLarge: GatewayError | undefined;
     try {
       this.#framer.push(bytes, (block) => blocks.push(block));
-    } catch {
-      // The byte decoder meets the same bytes and reports the failure.
-      isTooLarge = true;
+    } catch (cause) {
+      const message = `The upstream sent an event of more than ${MAX_EVENT_BYTES} bytes.`;
+      tooLarge = new GatewayError('upstream_invalid_response', message, { cause });
     }
-    for (const block of isTooLarge ? [bytes] : blocks) this.#block(block, emit);
+    for (const block of blocks) this.#block(block, emit);
+    if (!this.finished) this.#readerFailure ??= tooLarge;
   }
 
   end(emit: Emit): void {
