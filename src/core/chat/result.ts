@@ -123,7 +123,7 @@ export interface ChatEventReader {
 
 /** Writes events in a client's dialect. */
 export interface ChatEventWriter {
-  /** Later events repeat the content of earlier ones, so that all events after a changed one have to be written anew. */
+  /** Later events repeat the content of earlier ones, so that all events after a changed one are written again. */
   readonly repeatsContent?: boolean;
   /** Writes one event. @returns text of the client's event stream; empty when the dialect sends nothing for it */
   event(event: ChatEvent): string;

@@ -381,7 +381,7 @@ describe('a splice', () => {
     }
   });
 
-  test('after a cancel cancels the stream that nobody will read', () => {
+  test('after a cancel cancels the stream that has no reader', () => {
     const next = new Upstream();
     let later: FrameSink | undefined;
     const { upstream, stream, reader } = spliced('observe', (out) => {
