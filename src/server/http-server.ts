@@ -8,7 +8,7 @@ export interface HttpServerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Serves TLS 1.2 and 1.3 with these; plain HTTP when absent. */
+  /** Serves TLS 1.2 and 1.3 with these, which `loadTlsFiles` has checked; plain HTTP when absent. */
   readonly tls?: TlsCredentials | undefined;
   /** Handles one request. A rejection is reported to `onError`, and the client gets a 500 from `refuse`. */
   readonly handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
@@ -30,6 +30,7 @@ export interface HttpServer {
   pendingRequests(): number;
   /**
    * Uses other credentials for connections that are accepted from now on. Open connections and their requests go on.
+   * @param credentials checked by `loadTlsFiles`
    * @throws Error when the server was started without TLS
    */
   useCredentials(credentials: TlsCredentials): void;
