@@ -36,7 +36,7 @@ export class PushStream {
 
   /**
    * Sends bytes, or queues them until there is a reader.
-   * @param bytes not written to afterwards
+   * @param bytes must not be changed afterwards
    * @returns false when the source should pause until `onDrain`
    */
   push(bytes: Uint8Array): boolean {

@@ -22,25 +22,25 @@ import {
 } from './translation.ts';
 import type { AttemptContext, Provider, ProviderAdapter, Target } from './types.ts';
 
-/** What one provider family can do, in its own formats. */
+/** The formats of one provider family. */
 export interface AdapterParts
   extends Pick<
     ProviderAdapter,
     'kind' | 'authorize' | 'mapError' | 'streamMediaType' | 'buildModelsRequest' | 'parseModels'
   > {
   readonly chat?: ChatFormat;
-  /** How a body is forwarded, for clients whose dialect is the target's. */
+  /** Returns the passthrough for clients of a wire format; undefined when calls are translated. */
   readonly passthrough?: (wire: string, target: Target) => PassthroughFormat | undefined;
   readonly embeddings?: EmbeddingFormat;
   readonly embeddingPassthrough?: EmbeddingPassthrough;
-  /** Without one, documents are ranked by their embeddings. */
+  /** Without it, documents are ranked by the similarity of their embeddings. */
   readonly rerank?: RerankFormat;
   readonly tokenCount?: TokenCountFormat;
 }
 
 const NO_NAMES: readonly string[] = [];
 
-/** Joins a family's formats into an adapter: a passthrough where client and target agree, else a translation. */
+/** Combines a family's formats into an adapter: passthrough when the client's dialect is the target's format, else translation. */
 export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { kind, authorize, mapError, streamMediaType, buildModelsRequest, parseModels } = parts;
   const { chat, passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;

@@ -8,13 +8,14 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** Bounds of one buffered call. */
 export interface BufferedCallLimits {
   readonly timeoutMs: number;
-  /** Of the response's body. */
+  /** Largest body of the response. */
   readonly maxBytes: number;
 }
 
 /**
  * Sends a request and buffers its response.
- * @param failure makes the error for a call without a response, from what happened, such as `did not respond within 5 ms`
+ * @param failure makes the error for a call without a complete response; `what` is a predicate such as `did not respond
+ *   within 5 ms`
  * @throws the error that `failure` makes
  */
 export function callBuffered(
@@ -74,8 +75,9 @@ export function sendBuffered(
 }
 
 /**
- * Asks a provider which models it has; none, where a provider has no way to tell.
- * @throws GatewayError with the reason when it does not tell
+ * Fetches a provider's model list.
+ * @returns an empty list for a provider without one
+ * @throws GatewayError when the list is unavailable
  */
 export async function fetchModels(provider: Provider, timeoutMs: number): Promise<UpstreamModel[]> {
   const { adapter } = provider;

@@ -3,14 +3,17 @@ import { GatewayError } from '../core/errors.ts';
 import { isRecord, type JsonObject } from '../core/json.ts';
 import type { BufferedResponse, Provider } from './types.ts';
 
-/** An answer that is not what its format promises. */
+/**
+ * The error for a response that does not conform to its format.
+ * @param what predicate with a period, such as `sent bytes that are not UTF-8.`
+ */
 export function invalidResponse(provider: Pick<Provider, 'id'>, what: string): GatewayError {
   return new GatewayError('upstream_invalid_response', `Provider "${provider.id}" ${what}`, {
     provider: provider.id,
   });
 }
 
-/** The JSON object of an upstream's body. @throws GatewayError `upstream_invalid_response` */
+/** Decodes the body of a response as a JSON object. @throws GatewayError `upstream_invalid_response` */
 export function decodeJson(
   response: BufferedResponse,
   provider: Pick<Provider, 'id'>,
@@ -19,7 +22,7 @@ export function decodeJson(
   try {
     text = decodeUtf8(response.body);
   } catch {
-    throw invalidResponse(provider, 'answered with bytes that are not UTF-8.');
+    throw invalidResponse(provider, 'sent a response that is not UTF-8.');
   }
   let json: unknown;
   try {
@@ -27,13 +30,16 @@ export function decodeJson(
   } catch {
     const kind =
       text.trim() === '' ? 'an empty body' : /^\s*</.test(text) ? 'an HTML page' : 'a body that is not JSON';
-    throw invalidResponse(provider, `answered HTTP ${response.status} with ${kind}. Check its base_url.`);
+    throw invalidResponse(
+      provider,
+      `responded with HTTP ${response.status} and ${kind}. Check its base_url.`,
+    );
   }
-  if (!isRecord(json)) throw invalidResponse(provider, 'answered with JSON that is not an object.');
+  if (!isRecord(json)) throw invalidResponse(provider, 'responded with JSON that is not an object.');
   return { text, json };
 }
 
-/** The text of a block of an event stream. @throws GatewayError `upstream_invalid_response` when it is not UTF-8 */
+/** Decodes a block of an event stream as text. @throws GatewayError `upstream_invalid_response` when it is not UTF-8 */
 export function decodeEventText(block: Uint8Array, provider: Pick<Provider, 'id'>): string {
   try {
     return decodeUtf8(block);
@@ -42,7 +48,7 @@ export function decodeEventText(block: Uint8Array, provider: Pick<Provider, 'id'
   }
 }
 
-/** The JSON object of an event's data. @throws GatewayError `upstream_invalid_response` for anything else */
+/** Parses an event's data as a JSON object. @throws GatewayError `upstream_invalid_response` for anything else */
 export function decodeEvent(data: string, provider: Pick<Provider, 'id'>): JsonObject {
   let json: unknown;
   try {
@@ -68,7 +74,7 @@ export function streamClosed(provider: Pick<Provider, 'id'>, missing?: string): 
   const detail = missing === undefined ? '' : ` (${missing})`;
   return new GatewayError(
     'upstream_closed',
-    `Provider "${provider.id}" ended the stream before the answer was complete${detail}.`,
+    `Provider "${provider.id}" ended the stream before the response was complete${detail}.`,
     { provider: provider.id },
   );
 }

@@ -13,22 +13,22 @@ import type { ProviderAdapter, VendorProfile } from './types.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What adapters that sign in somewhere need of the world. */
+/** Dependencies of adapters that fetch tokens. */
 export interface FamilyTools {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly env: Environment;
 }
 
-/** What the environment says of a provider, where no file does. */
+/** A provider's settings from the environment, used without a configuration file. */
 export type FamilyMatch = Partial<ProviderConfig>;
 
 /** One value of `providers[].kind`. */
 export interface Family {
   readonly profile: VendorProfile;
-  /** Keys of the configuration that only some kinds take: those of this one. */
+  /** Configuration keys that are specific to some kinds, as far as this one accepts them. */
   readonly settings?: readonly string[];
-  /** Keys that it can't do without. */
+  /** Required configuration keys. */
   readonly required?: readonly string[];
   /** The default base URL; some families derive it from other settings. */
   readonly baseUrl?: (config: Partial<ProviderConfig>) => string | undefined;
@@ -41,13 +41,13 @@ export interface Family {
     profile: VendorProfile,
     tools: FamilyTools,
   ) => ProviderAdapter | Promise<ProviderAdapter>;
-  /** For those that need more than a key and a base URL of the environment. */
+  /** Reads the environment, for families that need more than a key and a base URL. */
   readonly fromEnvironment?: (env: Environment) => FamilyMatch | undefined;
 }
 
 export const GENERIC_KIND = 'openai-compatible';
 
-/** For servers that speak OpenAI's format. */
+/** Creates the adapter of a server with OpenAI's format. */
 export const openAiAdapter = ({ api }: ProviderConfig, profile: VendorProfile): ProviderAdapter =>
   createOpenAiAdapter({
     api: api ?? 'chat',
@@ -74,13 +74,13 @@ const GEMINI: VendorProfile = {
   needsKey: true,
 };
 
-/** A service account's key: JSON itself, or the path of its file. */
+/** Reads the key of a service account, given as JSON or as the path of a file. */
 function serviceAccountKey(given: string): string {
   if (given.trimStart().startsWith('{')) return given;
   try {
     return readFileSync(given, 'utf8');
   } catch (cause) {
-    throw new Error(`service_account: the file ${given} can't be read`, { cause });
+    throw new Error(`service_account: cannot read the file "${given}"`, { cause });
   }
 }
 
@@ -102,7 +102,7 @@ const BEDROCK: VendorProfile = {
   needsKey: false,
 };
 
-/** What the environment says of AWS, in its usual variables. */
+/** Reads the usual AWS variables. */
 function bedrockFromEnvironment(env: Environment): FamilyMatch | undefined {
   const region = env.AWS_REGION?.trim() || env.AWS_DEFAULT_REGION?.trim();
   const key = env.AWS_BEARER_TOKEN_BEDROCK?.trim() || null;
@@ -132,7 +132,7 @@ const COHERE: VendorProfile = {
   needsKey: true,
 };
 
-/** Every kind of provider. A new family is a new row. */
+/** Every kind of provider by its name. To add a family, add a row. */
 export const FAMILIES: Readonly<Record<string, Family>> = {
   openai: { profile: VENDORS.openai, settings: ['api'], adapter: openAiAdapter },
   anthropic: {

@@ -6,47 +6,54 @@ import type { ByteDecoder, ChatCall, EmbeddingCall, ForwardedBody } from '../cor
 import type { RerankRequest, RerankResult } from '../core/rerank.ts';
 import type { AttemptContext, BufferedResponse, Target } from './types.ts';
 
-/** The part of an upstream request that a format decides; common headers and the method are added around it. */
+/** The parts of an upstream request that a format decides; `createAdapter` adds the method and the common headers. */
 export interface FormattedRequest {
-  /** Absolute. */
+  /** Absolute URL. */
   readonly url: string;
-  /** Beside the usual ones. Lower-case names. */
+  /** In addition to the common headers, by lower-case name. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** JSON text. */
   readonly body: string;
 }
 
+/** Facts of the attempt for building a chat request. */
 export interface ChatBuildOptions extends AttemptContext {
   readonly stream: boolean;
   /** The client's headers. */
   readonly headers: HeaderReader;
 }
 
-/** Translation between the canonical chat and one provider's wire format. Pure. */
+/** Translation between canonical chat and one provider's wire format. Pure. */
 export interface ChatFormat {
   /**
-   * Says everything of the request that the format can say, and warns of the rest.
-   * @throws GatewayError `invalid_request` for what makes no sense in any format
+   * Builds the request, and warns of each parameter that the format cannot express.
+   * @throws GatewayError `invalid_request` for a conversation that is invalid in every format
    */
   build(request: ChatRequest, target: Target, options: ChatBuildOptions): FormattedRequest;
-  /** @throws GatewayError when the answer is not what the format promises */
+  /** Reads a complete response. @throws GatewayError `upstream_invalid_response`, or the error that it reports */
   parse(response: BufferedResponse, target: Target, request: ChatRequest): ChatResult;
+  /** Creates the reader of one streamed response. */
   reader(target: Target, request: ChatRequest): ChatEventReader;
-  /** Whether media with a URL has to be fetched by the gateway; never, when absent. */
+  /** Whether the gateway must download a part with a URL; never when absent. */
   needsInline?(part: ImagePart | AudioPart | FilePart, target: Target): boolean;
 }
 
-/** Forwards bodies in the dialect that client and provider share, with the necessary changes only. */
+/** Forwards bodies when the client's dialect is the provider's format, with the necessary changes only. */
 export interface PassthroughFormat {
+  /** Edits the original JSON text. */
   build(call: ChatCall, target: Target, context: AttemptContext): FormattedRequest;
+  /** Checks and edits a complete response. @throws GatewayError `upstream_invalid_response`, or the error that it reports */
   parse(response: BufferedResponse, call: ChatCall, target: Target, context: AttemptContext): ForwardedBody;
+  /** Creates the decoder of one streamed response. */
   decoder(call: ChatCall, target: Target, context: AttemptContext): ByteDecoder;
   /** Reads the same wire format, for interceptors that need the content. Without it, forwarded bodies stay undecoded. */
   readonly canonical?: Pick<ChatFormat, 'parse' | 'reader'>;
 }
 
+/** Translation of embedding requests. */
 export interface EmbeddingFormat {
   build(request: EmbeddingRequest, target: Target, context: AttemptContext): FormattedRequest;
-  /** @throws GatewayError when the answer is not what the format promises */
+  /** @throws GatewayError `upstream_invalid_response`, or the error that the response reports */
   parse(response: BufferedResponse, target: Target, request: EmbeddingRequest): EmbeddingResult;
 }
 
@@ -56,15 +63,16 @@ export interface EmbeddingPassthrough {
   parse(response: BufferedResponse, call: EmbeddingCall, target: Target): ForwardedBody;
 }
 
+/** Translation of rerank requests. */
 export interface RerankFormat {
   build(request: RerankRequest, target: Target, context: AttemptContext): FormattedRequest;
-  /** @throws GatewayError when the answer is not what the format promises */
+  /** @throws GatewayError `upstream_invalid_response`, or the error that the response reports */
   parse(response: BufferedResponse, target: Target, request: RerankRequest): RerankResult;
 }
 
-/** Counts a conversation's tokens at the provider. */
+/** Counts the input tokens of a conversation at the provider. */
 export interface TokenCountFormat {
   build(request: ChatRequest, target: Target, options: ChatBuildOptions): FormattedRequest;
-  /** @throws GatewayError when the answer is not what the format promises */
+  /** @throws GatewayError `upstream_invalid_response`, or the error that the response reports */
   parse(response: BufferedResponse, target: Target): number;
 }

@@ -1,34 +1,34 @@
 import type { ReasoningEffort } from '../core/chat/request.ts';
 
 /**
- * What a model's name tells of the parameters that it takes. Data: a new family is a new row. The first row that
- * matches counts; facts are from the vendors' API references.
+ * The parameters that models accept, by patterns of their names. Data: to add a family, add a row. The first matching row
+ * counts. Source: the vendors' API references.
  */
 export interface ModelFamily {
   readonly name: string;
-  /** The limit of an answer's length is `max_completion_tokens`; the older name is refused. */
+  /** Requires `max_completion_tokens` instead of `max_tokens`. */
   readonly maxCompletionTokens?: boolean;
-  /** Temperature, top_p and penalties are refused. */
+  /** Rejects temperature, top_p and penalties. */
   readonly fixedSampling?: boolean;
-  /** Temperature and top_p may not be given together. */
+  /** Rejects temperature together with top_p. */
   readonly oneSamplingParameter?: boolean;
   readonly maxTemperature?: number;
-  /** The words for reasoning effort that it knows, from least to most. */
+  /** Accepted reasoning efforts, ascending. */
   readonly efforts?: readonly ReasoningEffort[];
-  /** How much it may think, in tokens, where that is a number. */
+  /** Range of the reasoning budget in tokens, for models with a budget. */
   readonly thinkingBudget?: { readonly min: number; readonly max: number; readonly canDisable: boolean };
   /** The model decides how much to reason; a budget is rejected or ignored. */
   readonly adaptiveThinking?: boolean;
-  /** Thinking is a level instead of a budget. */
+  /** Reasoning is set by a level instead of a budget. */
   readonly thinkingLevels?: readonly ReasoningEffort[];
-  /** Answers that fit a JSON schema can be demanded. */
+  /** Supports responses that conform to a JSON schema. */
   readonly structuredOutputs?: boolean;
-  /** Tokens of an answer where the API wants a limit and the client gave none. */
+  /** Output tokens when the API requires a limit and the client sent none. */
   readonly defaultMaxTokens?: number;
 }
 
 interface Row extends ModelFamily {
-  /** Tested on the bare name, in lower case. */
+  /** Matched against the bare name in lower case. */
   readonly pattern: RegExp;
 }
 
@@ -152,7 +152,7 @@ const FAMILIES: readonly Row[] = [
 
 const PLAIN: ModelFamily = { name: 'other' };
 
-/** The name without publisher, region, path and version: `us.anthropic.claude-opus-4-1-v1:0` is `claude-opus-4-1`. */
+/** The lower-case name without publisher, region, path and version: `us.anthropic.claude-opus-4-1-v1:0` gives `claude-opus-4-1`. */
 function bareName(model: string): string {
   return model
     .toLowerCase()
@@ -161,13 +161,13 @@ function bareName(model: string): string {
     .replace(/[@:].*$/, '');
 }
 
-/** What a model's name tells of its parameters; nothing, for a name that is not known. */
+/** @returns the family of an upstream model; one without restrictions for an unknown name */
 export function familyOf(model: string): ModelFamily {
   const name = bareName(model);
   return FAMILIES.find(({ pattern }) => pattern.test(name)) ?? PLAIN;
 }
 
-/** Tokens that stand for an effort where a model takes a budget. */
+/** Budgets in tokens that replace an effort, for models with a budget. */
 const BUDGETS: Readonly<Record<ReasoningEffort, number>> = {
   none: 0,
   minimal: 512,
@@ -178,12 +178,12 @@ const BUDGETS: Readonly<Record<ReasoningEffort, number>> = {
   max: 120_000,
 };
 
-/** Within the family's limits. */
+/** Converts an effort to a budget in tokens, within the family's range. */
 export function effortToBudget(effort: ReasoningEffort, limits: { min: number; max: number }): number {
   return Math.min(limits.max, Math.max(limits.min, BUDGETS[effort]));
 }
 
-/** The largest effort that such a budget allows. */
+/** Converts a budget in tokens to the largest effort that it allows. */
 export function budgetToEffort(budget: number): ReasoningEffort {
   if (budget <= 0) return 'none';
   if (budget < 4_000) return 'low';
@@ -192,7 +192,7 @@ export function budgetToEffort(budget: number): ReasoningEffort {
 
 const ORDER: readonly ReasoningEffort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
 
-/** The known effort that is nearest to the one that was asked for; the lesser of two that are equally near. */
+/** @returns the accepted effort nearest to the requested one; the lower of two at the same distance */
 export function nearestEffort(
   effort: ReasoningEffort,
   known: readonly ReasoningEffort[],

@@ -195,7 +195,7 @@ describe('clientCredentialsGrant', () => {
     );
     expect(error).toMatchObject({ code });
     expect(String(error)).toContain(reason);
-    expect(String(error)).toContain(`login.microsoftonline.com answered HTTP ${status}`);
+    expect(String(error)).toContain(`login.microsoftonline.com responded with HTTP ${status}`);
   });
 
   test('says so when the endpoint can’t be reached or answers without end', async () => {

@@ -6,9 +6,12 @@ import { callBuffered } from './buffered-call.ts';
 import type { BufferedResponse } from './types.ts';
 import { cleanReason, codeForStatus, meaningful, plainReason, readJsonBody } from './upstream-error.ts';
 
-/** Where an access token comes from. */
+/** A source of access tokens. */
 export interface TokenSource {
-  /** At once while a good one is at hand. @throws GatewayError when there is none and none can be had */
+  /**
+   * @returns a valid token, or a promise while one is fetched
+   * @throws GatewayError when the token endpoint gives none
+   */
   token(): string | Promise<string>;
 }
 
@@ -19,11 +22,11 @@ export interface FetchedToken {
 
 export type FetchToken = () => Promise<FetchedToken>;
 
-/** A token is renewed this long before its end, or at half of a short life. */
+/** A token is renewed this long before it expires, or at half of a shorter lifetime. */
 const REFRESH_AHEAD_MS = 5 * 60_000;
-/** A request that takes the token in its very last seconds would arrive with a dead one. */
+/** A token is not used in its last seconds, because it could expire on the way. */
 const LAST_SECONDS_MS = 10_000;
-/** Pause between renewals that fail while the old token is still good. */
+/** Pause between failed renewals while the old token is valid. */
 const RENEWAL_PAUSE_MS = 10_000;
 
 /** Caches a token while it is valid, and fetches each new one once for all concurrent callers. */
@@ -43,7 +46,7 @@ export class CachedTokenSource implements TokenSource {
     if (now >= this.#expiresAt) return this.#fetch();
     if (now >= this.#refreshAt) {
       this.#refreshAt = now + RENEWAL_PAUSE_MS;
-      // A renewal that fails now is tried again; once the old token has run out, its failure reaches the caller.
+      // A failed renewal is retried; the caller gets its error only after the old token has expired.
       this.#fetch().catch(() => undefined);
     }
     return this.#value;
@@ -93,7 +96,10 @@ function postForm(transport: Transport, url: string, form: URLSearchParams): Pro
   );
 }
 
-/** Asks a token endpoint (RFC 6749, section 4). `secrets` never appear in an error. */
+/**
+ * Requests a token from a token endpoint (RFC 6749, section 4).
+ * @param secrets values that are redacted from errors
+ */
 async function requestToken(
   transport: Transport,
   url: string,
@@ -112,13 +118,13 @@ async function requestToken(
   const { host } = new URL(url);
   const vendorMessage =
     status === 200
-      ? 'its answer has no access_token with expires_in'
+      ? 'the response has no access_token with expires_in'
       : (meaningful(members.error_description) ?? meaningful(members.error) ?? plainReason(response, text));
   const code = status >= 400 && status < 500 ? codeForStatus(status) : 'upstream_error';
   const refused = code === 'upstream_rejected' || code === 'upstream_auth_failed';
   throw new GatewayError(
     refused ? 'upstream_auth_failed' : code,
-    `Could not fetch an access token: ${host} answered HTTP ${status}: ${cleanReason(vendorMessage, secrets)}`,
+    `Could not fetch an access token: ${host} responded with HTTP ${status}: ${cleanReason(vendorMessage, secrets)}`,
     { upstreamStatus: status, ...(refused ? { headers: { 'x-should-retry': 'false' } } : {}) },
   );
 }
@@ -127,13 +133,13 @@ export interface ClientCredentials {
   readonly tenantId: string;
   readonly clientId: string;
   readonly clientSecret: string;
-  /** Such as `https://cognitiveservices.azure.com/.default`. */
+  /** For example `https://cognitiveservices.azure.com/.default`. */
   readonly scope: string;
-  /** The sign-in service of a national cloud. */
+  /** URL of a national cloud's sign-in service; the public one when absent. */
   readonly authority?: string;
 }
 
-/** Tokens of Microsoft Entra for an application with a secret. */
+/** Fetches tokens of Microsoft Entra for an application with a secret (client credentials grant). */
 export function clientCredentialsGrant(credentials: ClientCredentials, transport: Transport): FetchToken {
   const { tenantId, clientId, clientSecret, scope } = credentials;
   const authority = (credentials.authority ?? 'https://login.microsoftonline.com').replace(/\/+$/, '');
@@ -179,9 +185,9 @@ function readServiceAccount(text: string): ServiceAccount {
 const ASSERTION_SECONDS = 3600;
 
 /**
- * Tokens of Google for a service account (RFC 7523).
+ * Fetches Google tokens for a service account (RFC 7523).
  * @param serviceAccountJson text of the key file
- * @throws Error naming the member of the key file that is missing or wrong
+ * @throws Error with the member of the key file that is missing or invalid
  */
 export function serviceAccountGrant(
   serviceAccountJson: string,

@@ -9,12 +9,12 @@ import type { LazyEngine, Provider, VendorProfile } from './types.ts';
 const vendorProfiles: Readonly<Record<string, VendorProfile>> = VENDORS;
 const engineProfiles: Readonly<Record<string, VendorProfile>> = ENGINES;
 
-/** A kind of provider that this process serves itself, in OpenAI's format and without network. */
+/** A kind of provider inside this process, in OpenAI's format. */
 export interface BuiltInKind {
-  /** The value of `providers[].kind`, and the id of the provider that is always configured. */
+  /** Value of `providers[].kind`, and id of the provider that is always configured. */
   readonly kind: string;
   readonly profile: VendorProfile;
-  /** Its models, which clients may name without a prefix. */
+  /** Its models; clients name them without a prefix. */
   readonly models: readonly string[];
 }
 
@@ -34,9 +34,9 @@ export interface ProviderWorld {
   readonly env: Environment;
 }
 
-/** The kinds of providers of this build: the families of this folder and the built-in kind that the application adds. */
+/** The kinds of providers of this build: the families of this folder, and the built-in kind from the application. */
 export class ProviderRegistry {
-  /** What the configuration may name. */
+  /** The names that the configuration accepts. */
   readonly catalog: ProviderCatalog;
   readonly #builtIn: BuiltInKind;
   readonly #families: Readonly<Record<string, Family>>;
@@ -105,7 +105,7 @@ export class ProviderRegistry {
     return { ...provider, account: 1, accounts };
   }
 
-  /** Creates the provider that is always configured. */
+  /** Creates the built-in provider. */
   createBuiltIn(world: ProviderWorld): Promise<Provider> {
     const { kind } = this.#builtIn;
     return this.create({ ...DEFAULTS, id: kind, kind }, world);
@@ -126,7 +126,7 @@ export class ProviderRegistry {
     return { ...(await this.create(config, world)), lazyEngine };
   }
 
-  /** The profile of a configured provider: of the vendor or engine that it names, else of its kind. */
+  /** The profile of a provider's vendor or engine, else of its kind. */
   #profileOf(config: {
     readonly kind: string;
     readonly vendor: string | null;
@@ -150,7 +150,7 @@ function settingsByKey(): Record<string, string[]> {
   return kinds;
 }
 
-/** What a provider is where nothing else is said. */
+/** Default settings of a provider. */
 export const DEFAULTS = {
   vendor: null,
   engine: null,
@@ -175,12 +175,12 @@ export const DEFAULTS = {
   upstream: { max_connections: null, keepalive: null, keepalive_expiry: null },
 } as const;
 
-/** Where an engine tells that it is ready; without a path of its own, its list of models does. */
+/** @returns the path of an engine's readiness check; its model list when the engine has no other */
 export function engineHealthPath({ engine }: EngineConfig): string {
   return (engine === null ? undefined : engineProfiles[engine]?.healthPath) ?? GENERIC.healthPath ?? 'models';
 }
 
-/** Providers for which the environment holds a key. A base URL alone names a server that needs none. */
+/** @returns the providers with a key or a base URL in the environment */
 export function providersFromEnvironment(env: Environment): ProviderConfig[] {
   const kinds = Object.entries(FAMILIES).flatMap(([kind, { profile, fromEnvironment }]) => {
     const found = fromEnvironment ? fromEnvironment(env) : byKeyAndUrl(profile, env);
@@ -212,7 +212,7 @@ export interface EngineCandidate {
   readonly port: number;
 }
 
-/** Engines to look for on this machine. */
+/** @returns the engines that detection probes on this machine */
 export function engineCandidates(): EngineCandidate[] {
   return Object.entries<VendorProfile>(ENGINES).flatMap(([engine, { localEngine }]) =>
     localEngine

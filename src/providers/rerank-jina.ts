@@ -5,7 +5,7 @@ import type { RerankFormat } from './format.ts';
 import { readRerankResults } from './rerank-results.ts';
 import type { Target } from './types.ts';
 
-/** Reranking as Jina, vLLM and llama.cpp's server do it. */
+/** Reranking in Jina's format, which vLLM and llama.cpp's server share. */
 export function jinaRerank(endpoint: (target: Target) => string): RerankFormat {
   return {
     build({ query, documents, topN, extensions }: RerankRequest, target) {
@@ -17,7 +17,7 @@ export function jinaRerank(endpoint: (target: Target) => string): RerankFormat {
     parse(response, { provider }, request) {
       const { json } = decodeJson(response, provider);
       const results = readRerankResults(json.results, request);
-      if (!results) throw invalidResponse(provider, 'answered without results that fit the documents.');
+      if (!results) throw invalidResponse(provider, 'responded without results that match the documents.');
       const raw = isRecord(json.usage) ? json.usage : undefined;
       const tokens = asCount(raw?.prompt_tokens) ?? asCount(raw?.total_tokens);
       if (raw === undefined) return { results };

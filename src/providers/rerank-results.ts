@@ -1,7 +1,7 @@
 import { asCount, isRecord } from '../core/json.ts';
 import type { RerankRequest, RerankResult } from '../core/rerank.ts';
 
-/** The results of a reranker, best first; `undefined` when they don't fit the documents. */
+/** Reads the results of a reranker. @returns them, best first; undefined when they do not match the documents */
 export function readRerankResults(
   value: unknown,
   { documents, topN }: RerankRequest,

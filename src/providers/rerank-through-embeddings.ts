@@ -7,7 +7,7 @@ function asEmbedding({ query, documents }: RerankRequest): EmbeddingRequest {
   return { inputs: [query, ...documents], encoding: 'float', extensions: {} };
 }
 
-/** Cosine of the angle between two vectors; 0 where one has no direction. */
+/** Cosine similarity of two vectors; 0 when one is the zero vector. */
 function similarity(a: readonly number[], b: readonly number[]): number {
   let dot = 0;
   let aa = 0;
@@ -22,14 +22,14 @@ function similarity(a: readonly number[], b: readonly number[]): number {
   return Number.isFinite(cosine) ? Math.max(-1, Math.min(1, cosine)) : 0;
 }
 
-/** Ranks by how near the documents' embeddings are to the query's, for providers without a reranker. */
+/** Ranks documents by the cosine similarity of embeddings, for providers without a reranker. */
 export function rerankThroughEmbeddings(embeddings: EmbeddingFormat): RerankFormat {
   return {
     build(request, target, context) {
       context.warn({
         kind: 'changed',
         param: 'model',
-        message: 'This target has no reranker: documents were ranked by the similarity of embeddings.',
+        message: 'The target has no reranker; documents were ranked by the similarity of embeddings.',
       });
       return embeddings.build(asEmbedding(request), target, context);
     },

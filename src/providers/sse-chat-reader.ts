@@ -39,7 +39,7 @@ export abstract class SseChatReader implements ChatEventReader {
     try {
       text = this.#utf8.decode(bytes, { stream: true });
     } catch {
-      // Events before the malformed bytes are good.
+      // Events before the malformed bytes are valid.
       const [valid = ''] = decodeLossyUtf8(bytes).split(REPLACEMENT, 1);
       this.#parser.feed(valid);
       if (this.ended) return;
@@ -63,7 +63,7 @@ export abstract class SseChatReader implements ChatEventReader {
    */
   protected abstract event(json: JsonObject, name: string | undefined, emit: EmitChatEvent): void;
 
-  /** The body has ended. Emits what is left. @throws GatewayError `upstream_closed` when the response is not complete */
+  /** Reads the end of the body, and emits the remaining events. @throws GatewayError `upstream_closed` when the response is not complete */
   protected abstract bodyEnded(emit: EmitChatEvent): void;
 
   /** `data: [DONE]`, the last event of OpenAI's format, which some proxies add to others. */
@@ -71,9 +71,9 @@ export abstract class SseChatReader implements ChatEventReader {
     // Most formats end in another way.
   }
 
-  /** A comment or an event with empty data: the upstream is alive. */
+  /** A comment or an event with empty data: a sign of life. */
   protected keepAlive(_emit: EmitChatEvent): void {
-    // Most formats have events of their own for this.
+    // Most formats have a separate event for this.
   }
 
   #read(name: string | undefined, data: string): void {

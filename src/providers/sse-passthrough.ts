@@ -57,7 +57,7 @@ export abstract class SsePassthroughDecoder implements ByteDecoder {
   /** Forwards one block: an event or a comment, with its empty line. @throws GatewayError when it cannot be forwarded */
   protected abstract block(block: Uint8Array): void;
 
-  /** The body has ended without the last event of the format. @throws GatewayError when the response is not complete */
+  /** Reads the end of a body without the format's last event. @throws GatewayError when the response is not complete */
   protected abstract bodyEnded(): void;
 
   #fail(error: unknown): void {

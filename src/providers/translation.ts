@@ -136,7 +136,7 @@ class TranslatingDecoder implements StreamDecoder {
         this.#output.add(event.text);
         this.started = true;
         break;
-      // Upstreams may greet and then report that they are overloaded: until there is content, another target can respond.
+      // Upstreams may send a first event and then an error: until there is content, another target can respond.
       case 'part-start':
         this.started = true;
         break;
@@ -178,7 +178,7 @@ function isMedia(part: { readonly type: string; readonly source?: MediaSource })
   return part.type === 'image' || part.type === 'audio' || part.type === 'file';
 }
 
-/** The request with fetched media in the place of their URLs. */
+/** Replaces URLs in a request with the downloaded media. */
 export function withInlineMedia(request: ChatRequest, media: ReadonlyMap<string, InlineMedia>): ChatRequest {
   if (media.size === 0) return request;
   const inline = <Part extends { readonly type: string }>(part: Part): Part => {

@@ -6,51 +6,52 @@ import type { StreamMode } from '../core/stream/frame.ts';
 import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
 import type { Warn } from '../core/warning.ts';
 
-/** What is particular about one vendor's or engine's take on a format. Data, so that no code asks for a name. */
+/** The properties of one vendor or engine within a format. Data: no code compares names. Absent means false or unknown. */
 export interface VendorProfile {
-  /** For people, in messages of `doctor` and errors. */
+  /** Name in messages of `weir doctor` and in errors. */
   readonly label: string;
+  /** Default base URL, without a trailing slash. */
   readonly baseUrl?: string;
   /** Environment variables that configure this vendor without a file. */
   readonly environment?: { readonly key: string; readonly baseUrl: string };
   /**
-   * Whether token counts come with streams: `on-request` when `stream_options.include_usage` asks for them,
-   * `always` when they come unasked (and the option may be refused).
+   * When streams contain usage: `on-request` with `stream_options.include_usage`, `always` without it (the option may be
+   * rejected).
    */
   readonly streamUsage: 'on-request' | 'always';
-  /** Embeddings come as lists of numbers only; a client that asks for base64 gets them converted. */
+  /** Embeddings are lists of numbers only; the gateway converts them for clients that request base64. */
   readonly floatEmbeddingsOnly?: boolean;
   /** Names of this vendor's models, for use when its model list is unavailable. */
   readonly modelPattern?: RegExp;
-  /** Serving engines: where one is looked for on this machine, and how its model list gives it away. */
+  /** For serving engines: the port that detection probes on this machine, and the owner in the engine's model list. */
   readonly localEngine?: { readonly port: number; readonly ownedBy?: string };
-  /** Client headers that this vendor understands, in lower case. */
+  /** Client headers that are forwarded, in lower case. */
   readonly forwardHeaders?: readonly string[];
-  /** It tells `developer` messages from `system` ones; others know only the latter. */
+  /** Accepts `developer` messages; others accept `system` only. */
   readonly developerRole?: boolean;
-  /** Content that is absent must be an empty text, not null. */
+  /** Requires an empty text instead of null for absent content. */
   readonly emptyContent?: boolean;
-  /** Takes Anthropic's `cache_control` marks. */
+  /** Accepts Anthropic's `cache_control` markers. */
   readonly cacheControl?: boolean;
-  /** How it wants the reasoning of earlier turns back, where it wants it. */
+  /** The member in which it expects the reasoning of earlier turns; absent where it expects none. */
   readonly replaysReasoning?: 'reasoning_content' | 'reasoning_details';
   /** How reasoning is requested: OpenAI's `reasoning_effort`, OpenRouter's `reasoning`, or a `thinking` switch. */
   readonly reasoningStyle?: 'effort' | 'object' | 'switch';
-  /** Sound and documents are plain texts in content parts (Mistral's form), not objects. */
+  /** Audio and documents are texts in content parts (Mistral's form) instead of objects. */
   readonly plainMedia?: boolean;
-  /** Takes `top_k`. */
+  /** Accepts `top_k`. */
   readonly topK?: boolean;
-  /** Refuses the older name of a parameter at models that have a newer one. */
+  /** Rejects the older name of a parameter for models that have a newer one. */
   readonly namesByModel?: boolean;
-  /** Members of OpenAI's chat that have another name here. */
+  /** Members of OpenAI's chat with another name here, by OpenAI's name. */
   readonly renames?: Readonly<Record<string, string>>;
-  /** Members of OpenAI's chat that are refused. */
+  /** Members of OpenAI's chat that it rejects. */
   readonly unsupported?: readonly string[];
   /** Tool call ids must be nine letters or digits. */
   readonly shortToolCallIds?: boolean;
-  /** Has OpenAI's Responses API too. */
+  /** Also has OpenAI's Responses API. */
   readonly responsesApi?: boolean;
-  /** What the kept data on prices and on models call this vendor. */
+  /** Names of this vendor in the packages of prices and models. */
   readonly dataNames?: { readonly prices?: string; readonly models?: string };
   /**
    * Paths of the server's health and load: on its host, or without a leading slash below its base URL. Vendors that
@@ -58,21 +59,21 @@ export interface VendorProfile {
    */
   readonly healthPath?: string;
   readonly loadPath?: string;
-  /** Path of the reranker, after the base URL, where there is one in Jina's form. */
+  /** Path of a reranker in Jina's format, below the base URL. */
   readonly rerankPath?: string;
-  /** Generates test responses: it is never suggested for a task. */
+  /** Generates test responses; never suggested for a task. */
   readonly isSimulated?: boolean;
-  /** A key is needed for any call. */
+  /** Calls require a key. */
   readonly needsKey: boolean;
 }
 
-/** An engine that is started when it is needed. */
+/** An engine that starts on demand. */
 export interface LazyEngine {
   readonly loaded: boolean;
   /**
-   * Sees to it that it is loaded.
-   * @returns nothing when it is; otherwise a promise, and how to stop waiting for it
-   * @throws GatewayError when it can't be
+   * Starts the engine if it is not loaded.
+   * @returns undefined when it is loaded; else a promise, and a function that stops waiting for it
+   * @throws GatewayError `engine_unavailable` when it cannot start
    */
   ensureLoaded(): { readonly ready: Promise<void>; readonly cancel: () => void } | undefined;
 }
@@ -82,20 +83,22 @@ export interface Provider {
   readonly id: string;
   readonly kind: string;
   readonly profile: VendorProfile;
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly baseUrl: string;
+  /** API key or token; undefined when calls need none, or the adapter signs in by other means. */
   readonly credential: string | undefined;
+  /** Configured headers of each request, by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
   readonly adapter: ProviderAdapter;
   readonly transport: Transport;
-  /** Upstream model names known from the configuration. */
+  /** Upstream models from the configuration. */
   readonly models: readonly string[];
-  /** Ask the provider itself for its models. */
+  /** Whether to fetch the provider's model list. */
   readonly discover: boolean;
   readonly region?: string | undefined;
-  /** The same with its other keys. */
+  /** The same provider with its other keys. */
   readonly accounts?: readonly Provider[];
-  /** Which of several keys this is with, from 1; undefined where there is only one. */
+  /** Number of this key among several, from 1; undefined for a single key. */
   readonly account?: number;
   readonly lazyEngine?: LazyEngine;
 }
@@ -104,16 +107,17 @@ export interface Provider {
 export interface Target {
   readonly provider: Provider;
   readonly model: string;
+  /** Relative share of requests, at least 0. */
   readonly weight: number;
-  /** Targets of a lower tier are tried first; 0 when absent. */
+  /** Lower tiers are tried first; 0 when absent. */
   readonly tier?: number;
-  /** Where it computes, as far as is known. */
+  /** Region in which it computes; undefined when unknown. */
   readonly region?: string | undefined;
-  /** Limits over all who use it. */
+  /** Limits over all its callers. */
   readonly limits?: readonly SubjectLimits[] | undefined;
 }
 
-/** A whole upstream answer, small enough to hold. */
+/** A complete upstream response in memory. */
 export interface BufferedResponse {
   readonly status: number;
   readonly headers: UpstreamHeaders;
@@ -127,49 +131,75 @@ export interface InlineMedia {
   readonly data: string;
 }
 
-/** What an adapter may know of the attempt in addition to the request. */
+/** Facts of an attempt that an adapter needs in addition to the request. */
 export interface AttemptContext {
-  /** For ids that the upstream does not give: letters, digits and underscores. */
+  /** Base of ids that the upstream does not send: letters, digits and underscores. */
   readonly requestId: string;
-  /** Unix time, where the upstream gives none. */
+  /** Creation time in Unix seconds, for upstreams that send none. */
   readonly createdSeconds: number;
-  /** Records a parameter that the target does not support; only while the request is built. */
+  /** Records a parameter that the target does not support. Only `buildRequest` calls it. */
   readonly warn: Warn;
-  /** By URL: what `mediaToInline` asked for. */
+  /** Downloaded files by the URLs that `mediaToInline` returned. */
   readonly media: ReadonlyMap<string, InlineMedia>;
 }
 
-/** Pure translation between a client's request and one provider's wire format; no I/O. */
+/**
+ * The provider contract: translation between a client's call and one provider's wire format. Pure, except that `authorize`
+ * may fetch a token. Create adapters with `createAdapter`.
+ */
 export interface ProviderAdapter {
   readonly kind: string;
-  /** URLs of media that have to be fetched before the request can be built. */
+  /**
+   * Lists the media that the gateway must download before `buildRequest`.
+   * @returns URLs without duplicates; empty when the target downloads media itself
+   */
   mediaToInline?(call: InferenceCall, target: Target): readonly string[];
-  /** The request without credentials. @throws GatewayError when the target can't express it at all */
+  /**
+   * Builds the upstream request, without credentials. Parameters that the target does not support cause warnings.
+   * @throws GatewayError `invalid_request` for a request that is invalid in every format, `unsupported_by_target` for an
+   *   operation that the provider lacks
+   */
   buildRequest(call: InferenceCall, target: Target, context: AttemptContext): UpstreamRequest;
-  /** Adds the provider's credential; a promise only where a token has to be fetched or a signature computed. */
+  /**
+   * Adds the provider's credential to a request.
+   * @returns a promise only when a token must be fetched or a signature computed
+   * @throws GatewayError `upstream_auth_failed` or `upstream_unreachable` when no token is available
+   */
   authorize(request: UpstreamRequest, provider: Provider): UpstreamRequest | Promise<UpstreamRequest>;
-  /** @throws GatewayError when the answer is not what the format promises */
+  /**
+   * Reads a complete response with a success status, and renders it in the client's dialect.
+   * @throws GatewayError `upstream_invalid_response` for a body that does not conform to the format, or the error that the
+   *   upstream reports in it
+   */
   parseResponse(
     response: BufferedResponse,
     call: InferenceCall,
     target: Target,
     context: AttemptContext,
   ): CompleteResult;
-  /** @param mode how much of the stream the chain needs */
+  /**
+   * Creates the decoder of one streamed response with a success status.
+   * @param mode how much of the stream the interceptors need
+   */
   streamDecoder(call: ChatCall, target: Target, context: AttemptContext, mode: StreamMode): StreamDecoder;
-  /** Whether the provider counts tokens itself; without it, the gateway estimates. */
+  /** Whether the provider has a token counter; without one, the gateway estimates. */
   readonly countsTokens?: boolean;
-  /** The upstream's media type of an event stream, in lower case; `text/event-stream` when absent. */
+  /** Media type of streamed responses, in lower case; `text/event-stream` when absent. */
   readonly streamMediaType?: string;
-  /** Explains an answer with an error status (or a redirect). */
+  /**
+   * Makes the error for a response with an error status or a redirect.
+   * @returns an error with the upstream's reason, redacted, and its retry signal
+   */
   mapError(response: BufferedResponse, target: Target): GatewayError;
-  /** Asks for the upstream's model names; absent where a provider has no such list. */
+  /** Builds the request for the model list, without credentials; absent when the provider has none. */
   buildModelsRequest?(provider: Provider): UpstreamRequest;
-  /** @throws GatewayError when the body is no model list */
+  /** Reads the model list. @throws GatewayError `upstream_invalid_response` for another body */
   parseModels?(response: BufferedResponse, provider: Provider): UpstreamModel[];
 }
 
+/** A model in a provider's model list. */
 export interface UpstreamModel {
+  /** The name that requests use. */
   readonly id: string;
   readonly ownedBy: string | undefined;
 }

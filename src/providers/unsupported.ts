@@ -1,7 +1,7 @@
 import type { ChatRequest } from '../core/chat/request.ts';
 import type { Warn } from '../core/warning.ts';
 
-/** Parameters by the name that clients know. A value that means the default counts as absent. */
+/** Readers of parameters, by the name that clients use. A value that means the default counts as absent. */
 const PARAMETERS = {
   n: ({ choices }) => (choices === 1 ? undefined : choices),
   seed: ({ seed }) => seed,
@@ -27,7 +27,7 @@ export type ParameterName = keyof typeof PARAMETERS;
 /**
  * Warns of the parameters of a request that a format cannot express.
  * @param names parameters that the format lacks, in the order of the warnings
- * @param subject what lacks them, as the beginning of a sentence
+ * @param subject the noun that the warnings begin with
  */
 export function warnUnsupported(
   request: ChatRequest,

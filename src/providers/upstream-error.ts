@@ -7,7 +7,7 @@ import type { BufferedResponse, Provider } from './types.ts';
 
 const MAX_MESSAGE = 2_000;
 
-/** What a vendor's error says, where that is more than its status. */
+/** The meaning of a vendor's error beyond its status. */
 export type ErrorMeaning =
   | 'context-length'
   | 'content-policy'
@@ -18,14 +18,14 @@ export type ErrorMeaning =
   | 'rejected'
   | 'server';
 
-/** An error of an upstream, taken out of the vendor's form. */
+/** An upstream's error, independent of the vendor's form. */
 export interface UpstreamProblem {
   readonly message: string | undefined;
-  /** The vendor's own words for it. */
+  /** The vendor's values. */
   readonly type?: string | undefined;
   readonly code?: string | number | undefined;
   readonly param?: string | undefined;
-  /** Without it, the status decides. */
+  /** When undefined, the status decides. */
   readonly meaning?: ErrorMeaning | undefined;
   readonly retryAfterSeconds?: number | undefined;
   /** The vendor's error object, for clients that speak its dialect. */
@@ -45,13 +45,14 @@ const CODE_OF: Readonly<Record<ErrorMeaning, ErrorCode>> = {
   server: 'upstream_error',
 };
 
-/** Vendors write absent values as null, "None" or an empty string; clients' parsers stumble over each. */
+/** @returns a text; undefined for null, "None" and an empty text, by which vendors write absent values */
 export function meaningful(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && value !== 'None' && value !== 'null'
     ? value
     : undefined;
 }
 
+/** @returns the error code for an upstream's HTTP status */
 export function codeForStatus(status: number): ErrorCode {
   if (status === 401) return 'upstream_auth_failed';
   if (status === 429) return 'upstream_rate_limited';
@@ -62,7 +63,11 @@ export function codeForStatus(status: number): ErrorCode {
   return 'upstream_invalid_response';
 }
 
-/** `Retry-After` in seconds or as a date, or the milliseconds that some vendors add; `undefined` when absent or senseless. */
+/**
+ * Reads `retry-after-ms` or `Retry-After` (RFC 9110, section 10.2.3).
+ * @param now Unix milliseconds
+ * @returns whole seconds, rounded up; undefined when absent or invalid
+ */
 export function readRetryAfter(
   headers: BufferedResponse['headers'],
   now: number = Date.now(),
@@ -77,7 +82,7 @@ export function readRetryAfter(
   return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - now) / 1000));
 }
 
-/** The error that clients see for an upstream's answer with an error status. */
+/** Makes the error for a response with an error status or a redirect. */
 export function errorFromStatus(
   response: Pick<BufferedResponse, 'status' | 'headers'>,
   problem: UpstreamProblem,
@@ -87,20 +92,20 @@ export function errorFromStatus(
   if (status >= 300 && status < 400) {
     return new GatewayError(
       'upstream_invalid_response',
-      `Provider "${provider.id}" answered with a redirect (HTTP ${status}), which is not followed. Check its base_url.`,
+      `Provider "${provider.id}" responded with a redirect (HTTP ${status}), which is not followed. Check its base_url.`,
       { provider: provider.id, upstreamStatus: status },
     );
   }
   const code = problem.meaning === undefined ? codeForStatus(status) : CODE_OF[problem.meaning];
   const retryAfterSeconds = problem.retryAfterSeconds ?? readRetryAfter(headers);
-  return describe(code, problem, provider, `answered HTTP ${status}`, {
+  return describe(code, problem, provider, `responded with HTTP ${status}`, {
     upstreamStatus: status,
     ...(status >= 400 && status < 500 && code !== 'upstream_timeout' ? { status } : {}),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
 }
 
-/** The error that clients see for one that came inside a stream, or in an answer with a good status. */
+/** Makes the error for one inside a stream or a response with a success status. */
 export function errorFromEvent(
   problem: UpstreamProblem,
   provider: Pick<Provider, 'id' | 'credential'>,
@@ -119,7 +124,7 @@ export function errorFromEvent(
   });
 }
 
-/** Codes for which the upstream's own words are what the client has to read. */
+/** Codes for which clients receive the upstream's message alone. */
 const CLIENTS_OWN: ReadonlySet<ErrorCode> = new Set([
   'upstream_rejected',
   'upstream_rate_limited',
@@ -139,15 +144,15 @@ function describe(
   const { status, ...rest } = more;
   const common: GatewayErrorDetails = { provider: provider.id, ...rest };
   if (code === 'upstream_auth_failed') {
-    // The client's own key is good: a 401 would send people to the wrong door, and retrying does not help.
+    // The client's key is valid: a 401 would mislead, and retrying does not help.
     return new GatewayError(
       code,
-      `Provider "${provider.id}" refused the gateway's credential${rest.upstreamStatus ? ` (HTTP ${rest.upstreamStatus})` : ''}. Check the provider's api_key. It said: ${reason}`,
+      `Provider "${provider.id}" rejected the gateway's credential${rest.upstreamStatus ? ` (HTTP ${rest.upstreamStatus})` : ''}. Check the provider's api_key. Its message: ${reason}`,
       { ...common, headers: { 'x-should-retry': 'false' } },
     );
   }
   if (!CLIENTS_OWN.has(code)) {
-    // Inside an answer there is no status to go by, so the vendor's own words are shown.
+    // Inside a response there is no status, so the vendor's code is shown.
     const named =
       more.upstreamStatus === undefined && typeof problem.code === 'string'
         ? { shownCode: problem.code }
@@ -176,7 +181,10 @@ function describe(
   });
 }
 
-/** Redacted while it is whole: a secret that the cut goes through would not be recognised. */
+/**
+ * Redacts and shortens an upstream's message. Redacts first: a secret that is cut would not be recognised.
+ * @param secrets exact values to redact
+ */
 export function cleanReason(
   text: string,
   secrets: readonly (string | undefined)[],
@@ -185,7 +193,7 @@ export function cleanReason(
   return redactSecrets(text, secrets).slice(0, maxLength);
 }
 
-/** Members beside the message may repeat the request too, headers included. */
+/** Redacts all texts of an object: other members than the message may repeat the request, including headers. */
 function redactMembers(
   value: Readonly<Record<string, unknown>>,
   secrets: readonly (string | undefined)[],
@@ -198,7 +206,7 @@ function redactMembers(
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, clean(item)]));
 }
 
-/** A body that is not what the vendor documents, as a reason: nothing, a page of HTML, or its text. */
+/** Describes a body that is not in the vendor's error format: empty, an HTML page, or its text. */
 export function plainReason(
   response: Pick<BufferedResponse, 'headers'>,
   text: string,
@@ -206,11 +214,11 @@ export function plainReason(
 ): string {
   if (text.trim() === '') return 'no reason given';
   if (response.headers.get('content-type')?.includes('html') || /^\s*<(?:!doctype|html)/i.test(text))
-    return 'an HTML page instead of an API answer';
+    return 'an HTML page instead of an API response';
   return text.slice(0, maxLength);
 }
 
-/** A body that should be JSON: its text, and its JSON value where it is JSON. */
+/** Decodes a body that should be JSON. @returns its text, and its value; undefined for a text that is not JSON */
 export function readJsonBody({ body }: Pick<BufferedResponse, 'body'>): {
   readonly text: string;
   readonly json: unknown;

@@ -1,4 +1,4 @@
-/** The wire formats of providers. Clients speak some of them, too. */
+/** The wire formats of providers. Some are also client dialects. */
 declare module '../core/chat/request.ts' {
   interface WireFormats {
     readonly 'openai-chat': true;

@@ -22,7 +22,7 @@ export function checkConversation(request: ChatRequest): void {
         if (!called.has(callId)) {
           throw new GatewayError(
             'invalid_request',
-            `"${param}" is the result of the tool call "${callId.slice(0, 100)}", which no earlier assistant message makes.`,
+            `"${param}" is the result of the tool call "${callId.slice(0, 100)}", which no assistant message before it contains.`,
             { param },
           );
         }

@@ -109,7 +109,7 @@ export type EmitChatEvent = (event: ChatEvent) => void;
 export interface ChatEventReader {
   /**
    * Reads the next bytes.
-   * @param bytes not written to afterwards
+   * @param bytes must not be changed afterwards
    * @param emit called for each event, synchronously and in order; events before a failure are valid
    * @throws GatewayError for what the format forbids, or an error that the upstream reports in the stream
    */

@@ -12,14 +12,14 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
-/** Ids may hold these characters only; others are replaced, always in the same way. */
+/** Replaces characters that ids must not contain. Equal ids give equal results. */
 export function toolUseId(id: string): string {
   return id.replaceAll(/[^a-zA-Z0-9_-]/g, '_') || 'call';
 }
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
-/** Content parts as blocks. */
+/** Converts content parts to blocks. */
 export class BlockWriter {
   #omittedReasoning = false;
 
@@ -32,7 +32,7 @@ export class BlockWriter {
   user(part: UserPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text':
-        // Empty text is refused, and says nothing.
+        // The API rejects empty text.
         return part.text === '' ? [] : [{ type: 'text', text: part.text, ...cached(part) }];
       case 'image':
         return this.#image(part, path);
@@ -127,7 +127,7 @@ export class BlockWriter {
       case 'unknown':
         if (part.dialect === 'anthropic-messages') return [part.value];
     }
-    this.unsupported(path, `content of type "${part.type}" in an answer`);
+    this.unsupported(path, `content of type "${part.type}" in an assistant message`);
     return [];
   }
 
@@ -137,7 +137,7 @@ export class BlockWriter {
     this.warn({
       kind: 'unsupported',
       param: 'messages',
-      message: 'Reasoning of another provider in the history was left out.',
+      message: 'Reasoning of another provider in the history was omitted.',
     });
   }
 

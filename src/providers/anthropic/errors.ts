@@ -47,14 +47,14 @@ function readProblem(body: unknown): UpstreamProblem | undefined {
   };
 }
 
-/** Explains an error of the Messages API. */
+/** Makes the error for a response of the Messages API with an error status. */
 export function anthropicError(response: BufferedResponse, { provider }: Target): GatewayError {
   const { text, json: body } = readJsonBody(response);
   const problem = readProblem(body) ?? { message: plainReason(response, text) };
   return errorFromStatus(response, problem, provider);
 }
 
-/** Explains an `error` event of a stream. */
+/** Makes the error for an `error` event of a stream. */
 export function errorFromMessageEvent(
   event: Readonly<Record<string, unknown>>,
   provider: Pick<Provider, 'id' | 'credential'>,

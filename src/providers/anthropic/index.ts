@@ -20,7 +20,7 @@ const JSON_IN_WORDS = {
   text: 'Answer with one JSON object and nothing else: no explanation, no code block.',
 };
 
-/** The body of a Messages request. */
+/** Builds the body of a Messages request. */
 function messagesBody(request: ChatRequest, model: string, warn: Warn): Record<string, unknown> {
   const { system, messages } = wireConversation(request, warn);
   const asked = request.responseFormat?.type === 'json' ? [...system, JSON_IN_WORDS] : system;
@@ -46,7 +46,7 @@ export const anthropicChatFormat: ChatFormat = {
   reader: ({ provider, model }, request) => new MessageEventReader(provider, jsonToolOf(request, model)),
 };
 
-/** What the counter takes of a request. */
+/** Members of a request that the token counter accepts. */
 const COUNTED = ['model', 'system', 'messages', 'tools', 'tool_choice', 'thinking'];
 
 const tokenCount: TokenCountFormat = {
@@ -62,14 +62,14 @@ const tokenCount: TokenCountFormat = {
   },
   parse(response, { provider }) {
     const count = asCount(decodeJson(response, provider).json.input_tokens);
-    if (count === undefined) throw invalidResponse(provider, 'answered without a token count.');
+    if (count === undefined) throw invalidResponse(provider, 'responded without a token count.');
     return count;
   },
 };
 
 const forwarded: PassthroughFormat = { ...anthropicPassthrough, canonical: anthropicChatFormat };
 
-/** Anthropic's Messages API. */
+/** The adapter for Anthropic's Messages API. */
 export const anthropicAdapter: ProviderAdapter = createAdapter({
   kind: 'anthropic',
   chat: anthropicChatFormat,
@@ -96,7 +96,7 @@ export const anthropicAdapter: ProviderAdapter = createAdapter({
 
   parseModels(response, provider) {
     const { json } = decodeJson(response, provider);
-    if (!Array.isArray(json.data)) throw invalidResponse(provider, 'answered without a model list.');
+    if (!Array.isArray(json.data)) throw invalidResponse(provider, 'responded without a model list.');
     return json.data.flatMap((item: unknown) => {
       const id = isRecord(item) ? asString(item.id) : undefined;
       return id ? [{ id, ownedBy: 'anthropic' }] : [];

@@ -16,7 +16,7 @@ interface Turn {
 }
 
 /**
- * The conversation as alternating turns, with leading system messages as the system prompt. Later system messages become
+ * Converts the conversation to alternating turns, with leading system messages as the system prompt. Later system messages become
  * part of the user's turn, because the format has no other position for them.
  */
 export function wireConversation(request: ChatRequest, warn: Warn): WireConversation {
@@ -43,14 +43,14 @@ export function wireConversation(request: ChatRequest, warn: Warn): WireConversa
   if (turns[0]?.role === 'assistant') {
     throw new GatewayError(
       'invalid_request',
-      'The conversation begins with an assistant message; this target wants a user message first.',
+      'The conversation begins with an assistant message; the target requires a user message first.',
       { param: 'messages' },
     );
   }
   if (turns.length === 0) {
     throw new GatewayError(
       'invalid_request',
-      'The conversation has no content beside system messages; this target wants a user message that is not empty.',
+      'The conversation has system messages only; the target requires a user message that is not empty.',
       { param: 'messages' },
     );
   }
@@ -80,7 +80,7 @@ function append(turns: Turn[], role: Turn['role'], blocks: readonly JsonObject[]
   const last = turns.at(-1);
   if (last?.role !== role) turns.push({ role, content: [...blocks] });
   else {
-    // Results come first in their turn, whatever was said between.
+    // The API requires results before other content of the turn.
     const isResult = (block: JsonObject) => block.type === 'tool_result';
     const all = [...last.content, ...blocks];
     last.content = [...all.filter(isResult), ...all.filter((block) => !isResult(block))];

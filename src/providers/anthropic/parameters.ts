@@ -21,17 +21,17 @@ const UNSUPPORTED: readonly ParameterName[] = [
   'modalities',
 ];
 
-/** The name of the tool through which older models are made to answer in JSON. */
+/** The tool whose input is the JSON response of models without schema support. */
 export const JSON_TOOL = 'json_answer';
 
 const DEFAULT_MAX_TOKENS = 4_096;
 
-/** Whether the answer is forced through a tool, since the model knows no schemas. */
+/** Whether the response is forced through a tool, for models without schema support. */
 export function forcesJsonTool({ responseFormat }: ChatRequest, family: ModelFamily): boolean {
   return responseFormat?.type === 'json-schema' && !family.structuredOutputs;
 }
 
-/** Everything of a Messages request but model, system and messages. */
+/** Builds all members of a Messages request except model, system and messages. */
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
   const maxTokens = request.maxOutputTokens ?? family.defaultMaxTokens ?? DEFAULT_MAX_TOKENS;
   const thinking = thinkingOf(request, family, maxTokens, warn);
@@ -56,12 +56,12 @@ function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking,
   const { temperature, topP, topK } = request;
   const said: Record<string, number> = {};
   const drop = (param: string, why: string) => {
-    warn({ kind: 'unsupported', param, message: `"${param}" was left out: ${why}.` });
+    warn({ kind: 'unsupported', param, message: `"${param}" was omitted: ${why}.` });
   };
   const restriction = family.fixedSampling
-    ? 'this model chooses for itself'
+    ? 'the model chooses the value'
     : thinking.wire?.type === 'enabled'
-      ? 'it does not go with thinking'
+      ? 'the model rejects it while it reasons'
       : undefined;
   if (temperature !== undefined) {
     if (restriction !== undefined) {
@@ -71,13 +71,13 @@ function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking,
       warn({
         kind: 'changed',
         param: 'temperature',
-        message: 'The maximum temperature of this target is 1.',
+        message: 'The temperature was reduced to 1, the maximum of the target.',
       });
     } else said.temperature = temperature;
   }
   if (topP !== undefined) {
     if (family.fixedSampling) {
-      if (topP !== 1) drop('top_p', 'this model chooses for itself');
+      if (topP !== 1) drop('top_p', 'the model chooses the value');
     } else if (restriction !== undefined && topP < 0.95) drop('top_p', restriction);
     else if (family.oneSamplingParameter && said.temperature !== undefined) {
       if (topP !== 1) drop('top_p', 'this model takes either temperature or top_p');
@@ -90,7 +90,7 @@ function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking,
   return said;
 }
 
-/** Sequences of mere white space are refused. */
+/** The API rejects sequences of white space only. */
 function stops({ stopSequences }: ChatRequest, warn: Warn): JsonObject {
   if (stopSequences === undefined) return {};
   const kept = stopSequences.filter((stop) => stop.trim() !== '');
@@ -98,7 +98,7 @@ function stops({ stopSequences }: ChatRequest, warn: Warn): JsonObject {
     warn({
       kind: 'unsupported',
       param: 'stop',
-      message: 'This target refuses stop sequences of white space alone; they were left out.',
+      message: 'The target rejects stop sequences of white space only; they were omitted.',
     });
   }
   return kept.length === 0 ? {} : { stop_sequences: kept };
@@ -127,7 +127,7 @@ function outputConfig(
     warn({
       kind: 'changed',
       param: 'response_format',
-      message: 'Without a schema, this target was asked for JSON in words.',
+      message: 'The target supports JSON output with a schema only; it was asked for JSON in the prompt.',
     });
   }
   const schema =
@@ -138,7 +138,7 @@ function outputConfig(
   return Object.keys(config).length === 0 ? {} : { output_config: config };
 }
 
-/** Objects must say that they have no other members. */
+/** Adds `additionalProperties: false`, which the API requires, to each object of a schema. */
 function closedSchema(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closedSchema);
   if (typeof schema !== 'object' || schema === null) return schema;
@@ -156,7 +156,7 @@ function jsonTool(request: ChatRequest, warn: Warn): JsonObject {
     warn({
       kind: 'unsupported',
       param: 'tools',
-      message: 'This model can answer in JSON of a schema or call tools, not both; the tools were left out.',
+      message: 'The model can respond with JSON of a schema or call tools, not both; the tools were omitted.',
     });
   }
   const tool = {

@@ -11,7 +11,7 @@ import { errorFromMessageEvent } from './errors.ts';
 import { betaHeaders, messagesUrl } from './url.ts';
 import { readMessageUsage } from './usage.ts';
 
-/** Nearly all events are these; only their words are of interest here, for counting. */
+/** Nearly all events begin like this. Only their text is read, for token counts. */
 const DELTA = encodeUtf8('event: content_block_delta\n');
 
 /** Forwards Messages unchanged except for the model's name, in both directions. */
@@ -26,7 +26,7 @@ export const anthropicPassthrough: PassthroughFormat = {
     const { text, json } = decodeJson(response, provider);
     if (json.type === 'error') throw errorFromMessageEvent(json, provider);
     if (!Array.isArray(json.content)) {
-      throw invalidResponse(provider, 'answered without "content"; this is not a message.');
+      throw invalidResponse(provider, 'responded without "content"; this is not a message.');
     }
     return {
       text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
@@ -39,7 +39,7 @@ export const anthropicPassthrough: PassthroughFormat = {
 };
 
 class MessagePassthroughDecoder extends SsePassthroughDecoder {
-  /** Of all events so far: later ones give only what has changed. */
+  /** Usage of all events so far: later events contain the changed members only. */
   #usage: JsonObject = {};
 
   constructor(

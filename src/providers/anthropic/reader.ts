@@ -9,13 +9,13 @@ import { readBlock, readStop } from './response.ts';
 import { readMessageUsage } from './usage.ts';
 /** Reads the event stream of a message. */
 export class MessageEventReader extends SseChatReader {
-  /** Of all events so far: later ones give only what has changed. */
+  /** Usage of all events so far: later events contain the changed members only. */
   #usage: JsonObject = {};
   #open: 'deltas' | 'whole' | undefined;
   #started = false;
   #finished = false;
 
-  /** @param jsonTool the tool whose input is the answer, where it was forced through one */
+  /** @param jsonTool the tool whose input is the response, when the response was forced through one */
   constructor(
     provider: Pick<Provider, 'id' | 'credential'>,
     private readonly jsonTool: string | undefined,
@@ -82,7 +82,7 @@ export class MessageEventReader extends SseChatReader {
     const part = this.#partOf(block);
     this.#open = part.type === 'whole' ? 'whole' : 'deltas';
     emit({ type: 'part-start', choice: 0, part });
-    // Blocks usually open empty; what is there already belongs to the answer.
+    // Blocks usually open empty; content at their start is a part of the response.
     const text = asString(block.type === 'thinking' ? block.thinking : block.text);
     if (text && this.#open === 'deltas') emit({ type: 'delta', choice: 0, text });
     if (block.type === 'tool_use' && isRecord(block.input) && Object.keys(block.input).length > 0) {

@@ -16,7 +16,10 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   refusal: 'refusal',
 };
 
-/** @param throughTool the answer was forced through a tool: that it was called is the answer, not a call */
+/**
+ * Converts a stop reason.
+ * @param throughTool the response was forced through a tool, so that a tool call is the response itself
+ */
 export function readStop(reason: unknown, sequence: unknown, throughTool: boolean): FinishReason {
   const raw = asString(reason);
   const stopSequence = asString(sequence);
@@ -28,7 +31,7 @@ export function readStop(reason: unknown, sequence: unknown, throughTool: boolea
   };
 }
 
-/** A complete block as a part. */
+/** Converts a complete block to a part. */
 export function readBlock(block: JsonObject): AssistantPart {
   switch (block.type) {
     case 'text': {
@@ -61,14 +64,17 @@ export function readBlock(block: JsonObject): AssistantPart {
   }
 }
 
-/** @param jsonTool the tool whose input is the answer, where it was forced through one */
+/**
+ * Reads a complete message.
+ * @param jsonTool the tool whose input is the response, when the response was forced through one
+ */
 export function parseMessage(
   json: JsonObject,
   provider: Pick<Provider, 'id'>,
   jsonTool: string | undefined,
 ): ChatResult {
   if (!Array.isArray(json.content)) {
-    throw invalidResponse(provider, 'answered without "content"; this is not a message.');
+    throw invalidResponse(provider, 'responded without "content"; this is not a message.');
   }
   const content = json.content.filter(isRecord).map((block): AssistantPart => {
     const isAnswer = jsonTool !== undefined && block.type === 'tool_use' && block.name === jsonTool;

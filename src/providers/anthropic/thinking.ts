@@ -8,11 +8,11 @@ export interface Thinking {
   /** The `thinking` member. */
   readonly wire: JsonObject | undefined;
   readonly effort: ReasoningEffort | undefined;
-  /** A budget comes out of this limit, so it may have to be higher than asked for. */
+  /** The output limit. A reasoning budget counts towards it, so it may be higher than requested. */
   readonly maxTokens: number;
 }
 
-/** Room for the answer itself beside the thinking. */
+/** Output tokens that remain for the response in addition to reasoning. */
 const ROOM = 1_024;
 
 export function thinkingOf(
@@ -44,7 +44,7 @@ export function thinkingOf(
         message: `This model has no token budget for reasoning; the effort "${effort}" was sent instead.`,
       });
     }
-    // An effort alone says how hard to work, not whether to think aloud; so thinking goes with it, as elsewhere.
+    // An effort alone does not turn reasoning on, so the `thinking` member is sent with it.
     return { wire: { type: 'adaptive', ...display }, effort, maxTokens };
   }
   if (!family.thinkingBudget) {
@@ -63,10 +63,10 @@ export function thinkingOf(
     warn({
       kind: 'changed',
       param: 'max_tokens',
-      message: `Thinking counts as output here, so the limit was raised from ${maxTokens} to ${limit} tokens.`,
+      message: `Reasoning counts as output, so the limit was raised from ${maxTokens} to ${limit} tokens.`,
     });
   }
-  // What was said as an effort stays one where the model knows the word too.
+  // An effort stays an effort if the model accepts it.
   const effort = family.efforts && asked !== undefined && budgetTokens !== undefined ? asked : undefined;
   return { wire: { type: 'enabled', budget_tokens: budget }, effort, maxTokens: limit };
 }

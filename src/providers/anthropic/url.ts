@@ -1,7 +1,7 @@
 import type { HeaderReader } from '../../core/http.ts';
 import type { Provider } from '../types.ts';
 
-/** The URL of an endpoint, whether the configured base ends in the version or not. */
+/** @returns the URL of an endpoint; the base URL may end with the version or not */
 export function apiUrl({ baseUrl }: Pick<Provider, 'baseUrl'>, path: string): string {
   return `${baseUrl.replace(/\/v1$/, '')}/v1${path}`;
 }
@@ -12,7 +12,7 @@ export function messagesUrl(provider: Pick<Provider, 'baseUrl'>): string {
 
 const VERSION = '2023-06-01';
 
-/** The API's version, and the betas that a client of this dialect asks for. */
+/** Headers with the API's version and the betas that the client requests. */
 export function betaHeaders(client: HeaderReader | undefined): Readonly<Record<string, string>> {
   const beta = client?.get('anthropic-beta');
   return {

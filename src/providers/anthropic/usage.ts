@@ -1,7 +1,7 @@
 import { asCount, isRecord } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 
-/** Tokens of a message. Input there leaves out what came from or went to the cache; here it is included. */
+/** Reads the usage of a message. The API's input excludes cached tokens; the canonical input includes them. */
 export function readMessageUsage(value: unknown): Usage | undefined {
   if (!isRecord(value)) return undefined;
   const input = asCount(value.input_tokens);

@@ -3,9 +3,9 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import type { TokenSource } from '../oauth-tokens.ts';
 import type { ProviderAdapter } from '../types.ts';
 
-/** What differs between the clouds that Azure runs. */
+/** The endpoints of one of Azure's clouds. */
 export interface AzureCloud {
-  /** The sign-in service. */
+  /** URL of the sign-in service. */
   readonly authority: string;
   readonly scope: string;
 }
@@ -31,7 +31,7 @@ export function cloudOf(baseUrl: string): AzureCloud {
   return NATIONAL.find(([pattern]) => pattern.test(host))?.[1] ?? PUBLIC;
 }
 
-/** Adds the resource's key or, where there are tokens, an access token of Entra. */
+/** @returns an `authorize` function that adds an Entra access token, or the resource's key without a token source */
 export function authorizeAzure(tokens?: TokenSource): ProviderAdapter['authorize'] {
   return (request, provider) => {
     if (!tokens) {

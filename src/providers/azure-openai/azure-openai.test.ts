@@ -226,7 +226,7 @@ describe('errors', () => {
       shownCode: 'DeploymentNotFound',
     });
     expect(missing.message).toBe(
-      'The API deployment for this resource does not exist. A target\'s model must be the name of a deployment; "gpt-4o" is none.',
+      'The API deployment for this resource does not exist. A target\'s model must be the name of a deployment; no deployment is named "gpt-4o".',
     );
     expect(explain(404, { error: { code: '404', message: 'Resource not found' } }).message).toBe(
       "Resource not found. Check the provider's base_url and api_version.",

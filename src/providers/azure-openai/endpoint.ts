@@ -10,7 +10,7 @@ export interface AzureAddress {
   readonly baseUrl: string;
   readonly deployment: string;
   readonly path: AzurePath;
-  /** A date for the classic API; `v1`, `preview` or nothing for the v1 API. */
+  /** A date selects the classic API; `v1`, `latest`, `preview` or null selects the v1 API. */
   readonly apiVersion?: string | null;
 }
 
@@ -18,8 +18,8 @@ const DEPLOYMENT = /\/deployments\/[^/]+$/;
 const V1_VERSIONS: ReadonlySet<string> = new Set(['v1', 'latest', 'preview']);
 
 /**
- * Where a request goes. The classic API has the deployment in the path and its version in the query; the v1 API has
- * neither, and the deployment in the body as `model`. The Responses API is used as v1 only.
+ * The URL of an operation. The classic API has the deployment in the path and its version in the query. The v1 API has the
+ * deployment in the body as `model`. The Responses API exists in v1 only.
  */
 export function azureUrl({ baseUrl, deployment, path, apiVersion }: AzureAddress): string {
   const base = baseUrl.replace(/\/+$/, '');
@@ -38,7 +38,7 @@ function previewOf(version: string): string {
   return version === 'preview' ? '?api-version=preview' : '';
 }
 
-/** The endpoint of one operation, for the formats of OpenAI's APIs; a target's model is its deployment. */
+/** The endpoint of one operation, for the formats of OpenAI's APIs. A target's model is the name of its deployment. */
 export function azureEndpoint(
   { apiVersion }: Pick<AzureAddress, 'apiVersion'>,
   path: AzurePath,

@@ -9,7 +9,7 @@ import {
   readJsonBody,
 } from '../upstream-error.ts';
 
-/** Explains an answer of Azure with an error status. */
+/** Makes the error for a response of Azure with an error status. */
 export function azureError(response: BufferedResponse, target: Target): GatewayError {
   const { text, json } = readJsonBody(response);
   const error = readError(json);
@@ -39,14 +39,14 @@ export function azureError(response: BufferedResponse, target: Target): GatewayE
   );
 }
 
-/** `{error: {...}}` of the service, or `{statusCode, message}` of the gateway before it. */
+/** Reads `{error: {...}}` of the service, or `{statusCode, message}` of the API gateway before it. */
 function readError(body: unknown): JsonObject {
   if (!isRecord(body)) return {};
   if (isRecord(body.error)) return body.error;
   return typeof body.error === 'string' ? { message: body.error } : body;
 }
 
-/** Azure's own word for it; a status in its place says nothing. */
+/** @returns Azure's error code; undefined when it is only the status */
 function codeOf(error: JsonObject): string | undefined {
   const code = meaningful(error.code);
   return code === undefined || /^\d+$/.test(code) ? undefined : code;
@@ -73,12 +73,12 @@ function withAdvice(message: string, code: string | undefined, status: number, {
   if (status !== 404) return message;
   const vendorMessage = /[.!?]$/.test(message) ? message : `${message}.`;
   if (code !== undefined && /DeploymentNotFound|model_not_found|unknown_model/i.test(code)) {
-    return `${vendorMessage} A target's model must be the name of a deployment; "${model}" is none.`;
+    return `${vendorMessage} A target's model must be the name of a deployment; no deployment is named "${model}".`;
   }
   return code === undefined ? `${vendorMessage} Check the provider's base_url and api_version.` : message;
 }
 
-/** Azure says it in the headers, and older versions of it in the message only. */
+/** Reads the retry delay in seconds from the message, for API versions that do not send it in headers. */
 function retryAfter({ status, headers }: BufferedResponse, message: string): number | undefined {
   if (status !== 429 || headers.get('retry-after-ms') || headers.get('retry-after')) return undefined;
   const seconds = /retry after (\d+) seconds?/i.exec(message)?.[1];

@@ -29,13 +29,13 @@ export const AZURE_OPENAI: VendorProfile = {
 
 export interface AzureSettings {
   readonly apiVersion: string | null;
-  /** As configured: `chat` alone, `responses` for everything, or null for each as it comes and chat for the rest. */
+  /** As configured: `chat` only, `responses` only, or null for the API of the client's dialect, and chat for other dialects. */
   readonly api: 'chat' | 'responses' | null;
-  /** Instead of a key. */
+  /** Replaces the key. */
   readonly tokens?: TokenSource;
 }
 
-/** OpenAI's APIs at other addresses, by deployment. What deployments there are, the service does not tell. */
+/** The adapter for Azure's deployments of OpenAI's APIs. The service has no list of deployments. */
 export function createAzureAdapter({ apiVersion, api, tokens }: AzureSettings): ProviderAdapter {
   const at = (path: Parameters<typeof azureEndpoint>[1]) => azureEndpoint({ apiVersion }, path);
   const chatFormat = openAiChatFormat(at('/chat/completions'));
@@ -65,13 +65,14 @@ export interface EntraSettings {
   readonly clientId: string | null;
   readonly clientSecret: string | null;
   readonly baseUrl: string;
-  /** Another sign-in service than that of the resource's cloud. */
+  /** URL of a sign-in service; the one of the resource's cloud when undefined. */
   readonly authority?: string | undefined;
 }
 
 /**
- * Tokens for an application of Entra; none, where none is configured.
- * @throws Error where it is configured by halves
+ * The token source of an Entra application.
+ * @returns undefined when no application is configured
+ * @throws Error when a setting is missing
  */
 export function entraTokens(
   { tenantId, clientId, clientSecret, baseUrl, authority }: EntraSettings,
@@ -93,7 +94,7 @@ export function entraTokens(
   return new CachedTokenSource(clientCredentialsGrant(credentials, transport), clock);
 }
 
-/** What the usual variables say of a resource; nothing, where they lack its address or what to sign in with. */
+/** Reads a resource from the usual variables. @returns undefined without its URL or a credential */
 export function azureFromEnvironment(env: Readonly<Record<string, string | undefined>>) {
   const read = (name: string): string | null => env[name]?.trim() || null;
   const base = (read('AZURE_BASE_URL') ?? read('AZURE_ENDPOINT'))?.replace(/\/+$/, '');

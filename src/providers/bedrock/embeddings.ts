@@ -10,7 +10,7 @@ function isVector(value: unknown): value is number[] {
   return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number');
 }
 
-/** InvokeModel of Amazon's Titan, which embeds one text at a time, and of Cohere's models, which take many. */
+/** InvokeModel of Amazon's Titan models, which embed one text per request, and of Cohere's models, which accept several. */
 export const bedrockEmbeddings: EmbeddingFormat = {
   build({ inputs, dimensions, inputType, user, extensions }, target, { warn }) {
     const texts = inputs.filter((input) => typeof input === 'string');
@@ -57,7 +57,7 @@ export const bedrockEmbeddings: EmbeddingFormat = {
         : embeddings;
     const vectors = Array.isArray(list) ? list.filter(isVector) : [];
     if (vectors.length !== inputs.length) {
-      throw invalidResponse(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+      throw invalidResponse(provider, `sent ${vectors.length} embeddings for ${inputs.length} inputs.`);
     }
     const fromHeader = response.headers.get('x-amzn-bedrock-input-token-count');
     const tokens =

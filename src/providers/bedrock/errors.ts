@@ -28,7 +28,7 @@ const MEANINGS: Readonly<Record<string, ErrorMeaning>> = {
   ModelStreamErrorException: 'server',
 };
 
-/** Exceptions in streams begin in lower case. */
+/** @param type exceptions in streams begin with a lower-case letter */
 function meaningOf(type: string, message: string): ErrorMeaning | undefined {
   if (
     /input is too long|too many (?:input )?tokens|exceeds? the (?:maximum|model).*(?:token|context)/i.test(
@@ -41,7 +41,7 @@ function meaningOf(type: string, message: string): ErrorMeaning | undefined {
   return MEANINGS[name];
 }
 
-/** Explains an error of Bedrock: the kind is in a header, the reason in the body. */
+/** Makes the error for a response with an error status. The type is in a header, the reason in the body. */
 export function bedrockError(response: BufferedResponse, { provider }: Target): GatewayError {
   const { text, json: body } = readJsonBody(response);
   const vendorMessage = isRecord(body) ? (asString(body.message) ?? asString(body.Message)) : undefined;
@@ -50,7 +50,7 @@ export function bedrockError(response: BufferedResponse, { provider }: Target): 
   return errorFromStatus(response, { message, meaning: meaningOf(type, message) }, provider);
 }
 
-/** Explains an exception that came inside a stream. */
+/** Makes the error for an exception in a stream. */
 export function errorFromException(
   type: string,
   message: string | undefined,

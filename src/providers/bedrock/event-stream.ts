@@ -4,22 +4,26 @@ import { EventStreamCodec } from '@smithy/eventstream-codec';
 export interface EventStreamMessage {
   /** `event`, `exception` or `error`. */
   readonly kind: string;
-  /** Which event or exception it is. */
+  /** Name of the event or exception. */
   readonly type: string;
   readonly body: Uint8Array;
   /** For `error` messages, which have no body. */
   readonly errorMessage: string | undefined;
 }
 
+/** Bytes that are not a valid event stream. */
 export class MalformedEventStreamError extends Error {}
 
-/** Lengths, checksums and the smallest frame that the format allows. */
+/** Smallest frame of the format, in bytes: lengths and checksums. */
 const LENGTH_BYTES = 4;
 const SMALLEST = 16;
-/** The format's own limit is 24 MiB of headers and body together. */
+/** Bytes. The format limits headers and body to 24 MiB together. */
 const LARGEST = 25 * 1024 * 1024;
 
-/** Cuts `application/vnd.amazon.eventstream` into messages; checksums are verified. */
+/**
+ * Splits `application/vnd.amazon.eventstream` into messages and verifies their checksums.
+ * Source: https://smithy.io/2.0/aws/amazon-eventstream.html
+ */
 export class EventStreamFramer {
   readonly #codec = new EventStreamCodec(
     (bytes) => Buffer.from(bytes).toString('utf8'),
@@ -27,7 +31,10 @@ export class EventStreamFramer {
   );
   #held: Uint8Array = new Uint8Array(0);
 
-  /** @throws MalformedEventStreamError */
+  /**
+   * @param onMessage called for each complete message, synchronously and in order
+   * @throws MalformedEventStreamError for an invalid length or checksum
+   */
   push(bytes: Uint8Array, onMessage: (message: EventStreamMessage) => void): void {
     let rest = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     while (rest.length >= LENGTH_BYTES) {

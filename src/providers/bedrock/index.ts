@@ -12,7 +12,7 @@ import { parseConverse } from './response.ts';
 import { type AwsCredentialSource, bedrockAuthorizer } from './sign.ts';
 import { modelUrl } from './url.ts';
 
-/** Claude's signatures are worth the same wherever it runs. */
+/** Signatures of Claude are valid on every platform that runs it. */
 function originOf(model: string): Origin {
   return /claude/.test(model) ? 'anthropic' : 'bedrock';
 }
@@ -45,7 +45,7 @@ export interface BedrockOptions {
   readonly now: () => Date;
 }
 
-/** Amazon Bedrock: Converse for chat, InvokeModel for embeddings. */
+/** The adapter for Amazon Bedrock: Converse for chat, InvokeModel for embeddings. */
 export function createBedrockAdapter({ region, credentials, now }: BedrockOptions): ProviderAdapter {
   return createAdapter({
     kind: 'bedrock',

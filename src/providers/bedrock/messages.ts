@@ -37,7 +37,7 @@ const DOCUMENT_FORMATS: Readonly<Record<string, string>> = {
   'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 'xlsx',
 };
 
-/** The conversation as Converse takes it: alternating turns without empty content. */
+/** Converts the conversation to Converse's form: alternating turns without empty content. */
 export function wireConversation(request: ChatRequest, origin: Origin, warn: Warn): WireConversation {
   checkConversation(request);
   return new ConversationWriter(origin, warn).write(request.messages);
@@ -90,7 +90,7 @@ class ConversationWriter {
     if (turns[0]?.role !== 'user') {
       throw new GatewayError(
         'invalid_request',
-        'This target wants a conversation that begins with a user message that is not empty.',
+        'The target requires a user message that is not empty as the first message.',
         { param: 'messages' },
       );
     }
@@ -105,7 +105,7 @@ class ConversationWriter {
   #user(part: UserPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text':
-        // Text without anything but white space is refused.
+        // The API rejects text of white space only.
         return part.text.trim() === '' ? [] : [{ text: part.text }, ...cachePoint(part)];
       case 'image':
         return [...this.#image(part.source, path), ...cachePoint(part)];
@@ -140,7 +140,7 @@ class ConversationWriter {
       DOCUMENT_FORMATS[source.mediaType] ?? (source.mediaType.startsWith('text/') ? 'txt' : undefined);
     if (format === undefined) return this.#unsupported(path, `a file of type "${source.mediaType}"`);
     this.#documents += 1;
-    // Names may hold few characters, and must differ.
+    // The API restricts the characters of names, which must differ.
     const safe = (title ?? 'document').replaceAll(/[^A-Za-z0-9 ()[\]-]/g, '-').replaceAll(/ {2,}/g, ' ');
     const bytes = source.kind === 'base64' ? source.data : Buffer.from(source.text).toString('base64');
     return [{ document: { format, name: `${safe.slice(0, 150)} ${this.#documents}`, source: { bytes } } }];
@@ -165,7 +165,7 @@ class ConversationWriter {
           this.warn({
             kind: 'unsupported',
             param: 'messages',
-            message: 'Reasoning of another provider in the history was left out.',
+            message: 'Reasoning of another provider in the history was omitted.',
           });
         }
         return [];
@@ -176,12 +176,12 @@ class ConversationWriter {
       case 'unknown':
         if (part.dialect === 'bedrock-converse') return [part.value];
     }
-    return this.#unsupported(path, `content of type "${part.type}" in an answer`);
+    return this.#unsupported(path, `content of type "${part.type}" in an assistant message`);
   }
 
   #result({ callId, content, isError, cacheControl }: ToolResultPart, path: string): JsonObject[] {
     const blocks = content.flatMap((part) => this.#user(part, path));
-    // A result may not be empty.
+    // The API rejects empty results.
     const filled = blocks.length === 0 ? [{ text: '(no output)' }] : blocks;
     const status = isError ? { status: 'error' } : {};
     return [
@@ -202,7 +202,7 @@ function add(
   else turns.push({ role, content: [...blocks] });
 }
 
-/** Documents are rejected without text in the same message. */
+/** Adds a text to messages with documents, which the API requires. */
 function ensureTextWithDocuments({ role, content }: { role: string; content: JsonObject[] }): JsonObject {
   const needsText = content.some((block) => 'document' in block) && !content.some((block) => 'text' in block);
   return { role, content: needsText ? [...content, { text: 'See the document.' }] : content };
@@ -214,7 +214,7 @@ export function cachePoint({ cacheControl }: { readonly cacheControl?: CacheCont
   return [{ cachePoint: { type: 'default', ...ttl } }];
 }
 
-/** Ids may hold these characters only, and 64 of them. */
+/** Replaces characters that ids must not contain, and shortens ids to 64 characters. */
 function toolUseId(id: string): string {
   return id.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(-64) || 'call';
 }

@@ -24,10 +24,10 @@ const UNSUPPORTED: readonly ParameterName[] = [
   'modalities',
 ];
 
-/** The name of the tool through which a model is made to answer in JSON. */
+/** The tool whose input is the JSON response. */
 export const JSON_TOOL = 'json_answer';
 
-/** Converse has no schemas for answers, so they are forced through a tool. */
+/** Whether the response is forced through a tool, because Converse has no schemas for responses. */
 export function forcesJsonTool({ responseFormat }: ChatRequest): boolean {
   return responseFormat?.type === 'json-schema';
 }
@@ -41,7 +41,7 @@ const OWN = [
   'additionalModelResponseFieldPaths',
 ];
 
-/** Everything of a Converse request but the conversation. */
+/** Builds all members of a Converse request except the conversation. */
 export function wireParameters(
   request: ChatRequest,
   family: ModelFamily,
@@ -88,7 +88,7 @@ function inferenceConfig(
       warn({
         kind: 'unsupported',
         param,
-        message: `"${param}" was left out: this model chooses for itself.`,
+        message: `"${param}" was omitted: the model chooses the value.`,
       });
     }
   };
@@ -98,14 +98,14 @@ function inferenceConfig(
   } else sample('top_p', 'topP', topP);
   const kept = stopSequences?.filter((stop) => stop.trim() !== '');
   if (kept && kept.length < (stopSequences?.length ?? 0)) {
-    const message = 'This target refuses stop sequences of white space alone; they were left out.';
+    const message = 'The target rejects stop sequences of white space only; they were omitted.';
     warn({ kind: 'unsupported', param: 'stop', message });
   }
   if (kept && kept.length > 0) config.stopSequences = kept;
   return config;
 }
 
-/** What Converse has no member for goes to the model as it is. */
+/** Builds the members that Converse passes to the model unchanged. */
 function additionalFields(
   request: ChatRequest,
   family: ModelFamily,
@@ -149,7 +149,7 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObje
     const { schema, description } = request.responseFormat;
     if (request.tools?.length) {
       const message =
-        'Here a model can answer in JSON of a schema or call tools, not both; the tools were left out.';
+        'The model can respond with JSON of a schema or call tools, not both; the tools were omitted.';
       warn({ kind: 'unsupported', param: 'tools', message });
     }
     const toolSpec = {
@@ -179,7 +179,7 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObje
     warn({
       kind: 'changed',
       param: 'tool_choice',
-      message: 'A reasoning model cannot be forced to call a tool; "tool_choice" was left out.',
+      message: 'A reasoning model cannot be forced to call a tool; "tool_choice" was omitted.',
     });
   }
   const toolChoice =
@@ -197,7 +197,7 @@ function wireTool(tool: Tool, warn: Warn): JsonObject[] {
   const { name, description, parameters = {} } = tool;
   const toolSpec = {
     name,
-    // An empty description is refused.
+    // The API rejects an empty description.
     ...(description ? { description } : {}),
     inputSchema: { json: { ...parameters, type: 'object' } },
   };

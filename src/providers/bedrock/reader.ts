@@ -21,7 +21,7 @@ export class ConverseEventReader implements ChatEventReader {
   constructor(
     private readonly provider: Pick<Provider, 'id' | 'credential'>,
     private readonly origin: Origin,
-    /** The answer was forced through a tool. */
+    /** The response was forced through a tool. */
     private readonly throughTool: boolean,
   ) {}
 
@@ -70,7 +70,7 @@ export class ConverseEventReader implements ChatEventReader {
       this.#started = true;
       emit({ type: 'start' });
     }
-    // After the answer only its usage comes.
+    // After the content, only usage follows.
     if (this.#stopped && type !== 'metadata') return;
     const index = asCount(event.contentBlockIndex) ?? 0;
     switch (type) {
@@ -104,7 +104,7 @@ export class ConverseEventReader implements ChatEventReader {
     return { type: 'tool-call', id: asString(toolUseId) ?? '', name: asString(name) ?? '' };
   }
 
-  /** Only tools have an event for their beginning; other blocks begin with their first piece. */
+  /** Opens a part. Only tool calls have a start event; other blocks start with their first delta. */
   #begin(part: StreamedPart, index: number, emit: EmitChatEvent): void {
     this.#close(emit);
     this.#open = { kind: part.type, index };

@@ -25,7 +25,7 @@ export function readStop(reason: unknown, throughTool: boolean): FinishReason {
   };
 }
 
-/** Input there leaves out what came from or went to the cache; here it is included. */
+/** Reads usage. The API's input excludes cached tokens; the canonical input includes them. */
 export function readConverseUsage(value: unknown): Usage | undefined {
   if (!isRecord(value)) return undefined;
   const input = asCount(value.inputTokens);
@@ -87,7 +87,7 @@ export function parseConverse(
   const { json } = decodeJson(response, provider);
   const message = isRecord(json.output) ? json.output.message : undefined;
   if (!isRecord(message) || !Array.isArray(message.content)) {
-    throw invalidResponse(provider, 'answered without a message.');
+    throw invalidResponse(provider, 'responded without a message.');
   }
   const content = message.content.filter(isRecord).map((block) => readBlock(block, origin, throughTool));
   const usage = readConverseUsage(json.usage);

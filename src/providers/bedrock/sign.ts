@@ -2,7 +2,7 @@ import { lazy } from '../../core/lazy.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Provider } from '../types.ts';
 
-/** Credentials of AWS; temporary ones have a session token and an end. */
+/** AWS credentials. Temporary ones have a session token and expire. */
 export interface AwsCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -12,17 +12,17 @@ export interface AwsCredentials {
 
 export type AwsCredentialSource = () => Promise<AwsCredentials>;
 
-/** Credentials of the usual places: environment, profile, container, machine. Looked for when first needed. */
+/** Credentials of the default provider chain: environment, profile, container, instance. Resolved at the first request. */
 export function defaultAwsCredentials(): AwsCredentialSource {
   const provider = lazy(async () => {
     const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
-    // It keeps them until shortly before they end.
+    // The provider caches them until shortly before they expire.
     return defaultProvider();
   });
   return async () => (await provider())();
 }
 
-/** Signs requests by AWS Signature Version 4, or adds an API key where there is one. */
+/** @returns an `authorize` function that signs requests (AWS Signature Version 4), or adds the API key if there is one */
 export function bedrockAuthorizer(region: string, credentials: AwsCredentialSource, now: () => Date) {
   const signing = lazy(async () => {
     const [{ Sha256 }, { HttpRequest }, { SignatureV4 }] = await Promise.all([

@@ -1,6 +1,6 @@
 import type { Target } from '../types.ts';
 
-/** The URL of an operation on a model; ids may be ARNs. */
+/** @returns the URL of an operation on a model, whose id may be an ARN */
 export function modelUrl({ provider, model }: Target, operation: string): string {
   return `${provider.baseUrl}/model/${encodeURIComponent(model)}/${operation}`;
 }

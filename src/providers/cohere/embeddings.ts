@@ -6,7 +6,7 @@ import { apiUrl } from './url.ts';
 
 const IMAGE = /^data:image\//;
 
-/** Cohere wants to know what texts are for; most are embedded to be found. */
+/** The use of texts, which the API requires, when the client sends none. */
 const DEFAULT_INPUT_TYPE = 'search_document';
 
 export const cohereEmbeddings: EmbeddingFormat = {
@@ -36,11 +36,11 @@ export const cohereEmbeddings: EmbeddingFormat = {
   parse(response, { provider }, { inputs }) {
     const { json } = decodeJson(response, provider);
     const { embeddings, meta } = json;
-    // Without `embedding_types` the older API answers with the bare list.
+    // Without `embedding_types`, the older API responds with a bare list.
     const list: unknown = isRecord(embeddings) ? embeddings.float : embeddings;
     const vectors = Array.isArray(list) ? list.filter(isVector) : [];
     if (vectors.length !== inputs.length) {
-      throw invalidResponse(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+      throw invalidResponse(provider, `sent ${vectors.length} embeddings for ${inputs.length} inputs.`);
     }
     const billed = isRecord(meta) && isRecord(meta.billed_units) ? meta.billed_units : {};
     const tokens = asCount(billed.input_tokens);

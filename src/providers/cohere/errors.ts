@@ -3,7 +3,7 @@ import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { type ErrorMeaning, errorFromStatus, plainReason, readJsonBody } from '../upstream-error.ts';
 
-/** Explains an error of Cohere's API: `{message}`, `{id, message}` or, from its edge, `{data}` or a page. */
+/** Makes the error for a response with an error status: `{message}`, `{id, message}` or, from Cohere's edge, `{data}` or HTML. */
 export function cohereError(response: BufferedResponse, { provider }: Target): GatewayError {
   const { text, json: body } = readJsonBody(response);
   const vendorMessage = isRecord(body)

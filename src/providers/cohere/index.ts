@@ -25,7 +25,7 @@ export const cohereChatFormat: ChatFormat = {
   reader: ({ provider }) => new CohereEventReader(provider),
 };
 
-/** Cohere's v2 API. */
+/** The adapter for Cohere's v2 API. */
 export const cohereAdapter: ProviderAdapter = createAdapter({
   kind: 'cohere',
   chat: cohereChatFormat,
@@ -49,7 +49,7 @@ export const cohereAdapter: ProviderAdapter = createAdapter({
 
   parseModels(response: BufferedResponse, provider: Provider): UpstreamModel[] {
     const { json } = decodeJson(response, provider);
-    if (!Array.isArray(json.models)) throw invalidResponse(provider, 'answered without a model list.');
+    if (!Array.isArray(json.models)) throw invalidResponse(provider, 'responded without a model list.');
     return json.models.flatMap((item: unknown) => {
       const id = isRecord(item) ? asString(item.name) : undefined;
       return id ? [{ id, ownedBy: 'cohere' }] : [];

@@ -9,7 +9,7 @@ export interface CohereConversation {
   readonly documents: readonly JsonObject[];
 }
 
-/** The conversation in Cohere's v2 form. Each tool result is a message of its own there. */
+/** Converts the conversation to Cohere's v2 form, in which each tool result is a separate message. */
 export function cohereConversation(request: ChatRequest, warn: Warn): CohereConversation {
   const notes = new Notes(warn);
   const messages = request.messages.flatMap((message, index) =>
@@ -18,7 +18,7 @@ export function cohereConversation(request: ChatRequest, warn: Warn): CohereConv
   return { messages, documents: notes.documents };
 }
 
-/** What is said once for a whole request: documents, and some warnings. */
+/** Collects the documents of a request, and warns once of each kind of loss. */
 class Notes {
   readonly documents: JsonObject[] = [];
   #foreignReasoning = false;
@@ -35,7 +35,7 @@ class Notes {
     this.warn({
       kind: 'unsupported',
       param: 'messages',
-      message: 'Reasoning of another provider in the history was left out.',
+      message: 'Reasoning of another provider in the history was omitted.',
     });
   }
 }
@@ -53,7 +53,7 @@ function convert(message: Message, path: string, notes: Notes): JsonObject[] {
         userBlock(part, `${path}.content[${index}]`, notes),
       );
       if (content.length > 0) return [{ role: 'user', content }];
-      // A turn of documents alone still is a turn.
+      // A turn of documents only stays a turn.
       return message.content.some(isTextDocument)
         ? [{ role: 'user', content: [{ type: 'text', text: ' ' }] }]
         : [];
@@ -110,7 +110,7 @@ function assistant(
         break;
       case 'reasoning':
         if (part.signature?.origin !== 'cohere') notes.foreignReasoning();
-        // A plan is what this family writes before it calls tools; other thoughts are content.
+        // The model writes a plan before tool calls; other reasoning is content.
         else if (part.signature.value === PLAN) plan += part.text;
         else content.push({ type: 'thinking', thinking: part.text });
         break;
@@ -122,7 +122,10 @@ function assistant(
         });
         break;
       default:
-        notes.unsupported(`${path}.content[${index}]`, `content of type "${part.type}" in an answer`);
+        notes.unsupported(
+          `${path}.content[${index}]`,
+          `content of type "${part.type}" in an assistant message`,
+        );
     }
   }
   if (content.length === 0 && calls.length === 0) return [];
@@ -136,7 +139,7 @@ function assistant(
   ];
 }
 
-/** Marks a tool plan among the reasoning of an answer, so that it goes back where it came from. */
+/** Marks a tool plan among reasoning parts, so that it returns as a plan. */
 export const PLAN = 'tool_plan';
 
 function jsonArguments(text: string, param: string): string {
@@ -158,7 +161,7 @@ function toolResult({ callId, content, isError }: ToolResultPart, path: string, 
     return [];
   });
   const text = texts.join('\n');
-  // Results have no flag for failure; the model has to read it.
+  // The format has no flag for failed results; the model reads it in the content.
   const shown = isError ? `Error: ${text}` : text;
   return { role: 'tool', tool_call_id: callId, content: [{ type: 'text', text: shown }] };
 }

@@ -6,7 +6,7 @@ import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 
 type JsonObject = Record<string, unknown>;
 
-/** Members of Cohere's own that clients may send as they are. */
+/** Members of Cohere's API that clients may send unchanged. */
 const OWN = ['documents', 'safety_mode', 'citation_options', 'strict_tools', 'priority', 'raw_prompting'];
 
 /** Parameters that the format lacks. */
@@ -23,7 +23,7 @@ const UNSUPPORTED: readonly ParameterName[] = [
   'modalities',
 ];
 
-/** Everything of a request but the messages. Only what was said is sent. */
+/** Builds all members of a request except the messages. Absent parameters stay absent. */
 export function cohereParameters(request: ChatRequest, warn: Warn): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn, "Cohere's chat");
   warnOfCacheMarks(request, warn);

@@ -21,7 +21,7 @@ export const cohereRerank: RerankFormat = {
   parse(response, { provider }, request) {
     const { json } = decodeJson(response, provider);
     const results = readRerankResults(json.results, request);
-    if (!results) throw invalidResponse(provider, 'answered without results that fit the documents.');
+    if (!results) throw invalidResponse(provider, 'responded without results that fit the documents.');
     const billed =
       isRecord(json.meta) && isRecord(json.meta.billed_units) ? json.meta.billed_units : undefined;
     const id = asString(json.id);

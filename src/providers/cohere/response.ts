@@ -19,7 +19,7 @@ export function readFinish(raw: unknown): FinishReason {
   return { unified: FINISH[word ?? ''] ?? 'other', ...(word === undefined ? {} : { raw: word }) };
 }
 
-/** Tokens as the model counted them; what is billed differs and stays in `raw`. */
+/** Reads the model's token counts. Billed units differ and stay in `raw`. */
 export function readCohereUsage(value: unknown): Usage | undefined {
   if (!isRecord(value)) return undefined;
   const tokens = isRecord(value.tokens) ? value.tokens : {};
@@ -34,7 +34,7 @@ export function readCohereUsage(value: unknown): Usage | undefined {
   };
 }
 
-/** A citation; the document it names is in `raw`. */
+/** Reads a citation. Its document is in `raw`. */
 export function readCitation(value: unknown): Citation | undefined {
   if (!isRecord(value)) return undefined;
   const source: unknown = Array.isArray(value.sources) ? value.sources[0] : undefined;
@@ -87,7 +87,7 @@ function logprobsOf(value: unknown): TokenLogprobs | undefined {
 export function parseCohereChat(response: BufferedResponse, { provider, model }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
   const { message } = json;
-  if (!isRecord(message)) throw invalidResponse(provider, 'answered without a message.');
+  if (!isRecord(message)) throw invalidResponse(provider, 'responded without a message.');
   const citations = listOf(message.citations).flatMap((value) => readCitation(value) ?? []);
   const plan = asString(message.tool_plan);
   const content = [

@@ -6,13 +6,13 @@ import { errorFromEvent } from '../upstream-error.ts';
 import { PLAN } from './messages.ts';
 import { readCitation, readCohereUsage, readFinish } from './response.ts';
 
-/** Errors that end an answer are finish reasons here. */
+/** Finish reasons that report an error. */
 const FAILED = new Set(['ERROR', 'ERROR_LIMIT', 'TIMEOUT']);
 
 /** Reads Cohere's v2 chat stream. */
 export class CohereEventReader extends SseChatReader {
   #started = false;
-  /** What is open: `plan`, `content` (with its kind) or `call`. */
+  /** The open part: `plan`, `content` (with its kind) or `call`. */
   #open: string | undefined;
 
   protected override bodyEnded(): void {
@@ -101,7 +101,7 @@ export class CohereEventReader extends SseChatReader {
   #end(delta: JsonObject, emit: EmitChatEvent): void {
     const reason = asString(delta.finish_reason);
     if (reason !== undefined && FAILED.has(reason)) {
-      const vendorMessage = asString(delta.error) ?? `the answer ended with ${reason}`;
+      const vendorMessage = asString(delta.error) ?? `the response ended with ${reason}`;
       const meaning =
         reason === 'TIMEOUT' ? 'timeout' : reason === 'ERROR_LIMIT' ? 'context-length' : 'server';
       throw errorFromEvent({ message: vendorMessage, meaning }, this.provider);

@@ -6,7 +6,7 @@ import type { EmbeddingFormat } from '../format.ts';
 import type { AttemptContext } from '../types.ts';
 import { type GeminiHost, methodUrl } from './url.ts';
 
-/** Cohere's words, which clients use, as Google's. */
+/** Google's task types for the input types that clients send. */
 const TASKS: Readonly<Record<string, string>> = {
   search_query: 'RETRIEVAL_QUERY',
   query: 'RETRIEVAL_QUERY',
@@ -39,7 +39,7 @@ function isVector(value: unknown): value is number[] {
   return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number');
 }
 
-/** `batchEmbedContents` of the Gemini API; `predict` of Vertex AI. */
+/** Embeddings through `batchEmbedContents` of the Gemini API, or `predict` of Vertex AI. */
 export function geminiEmbeddings(host: GeminiHost): EmbeddingFormat {
   return host.vertex ? vertexEmbeddings(host) : batchEmbedContents(host);
 }
@@ -63,7 +63,7 @@ function batchEmbedContents(host: GeminiHost): EmbeddingFormat {
       const list: unknown[] = Array.isArray(json.embeddings) ? json.embeddings : [];
       const vectors = list.map((item) => (isRecord(item) ? item.values : undefined)).filter(isVector);
       if (vectors.length !== inputs.length) {
-        throw invalidResponse(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+        throw invalidResponse(provider, `sent ${vectors.length} embeddings for ${inputs.length} inputs.`);
       }
       return { vectors };
     },
@@ -94,7 +94,7 @@ function vertexEmbeddings(host: GeminiHost): EmbeddingFormat {
         return isVector(embedding.values) ? [embedding.values] : [];
       });
       if (vectors.length !== inputs.length) {
-        throw invalidResponse(provider, `answered ${vectors.length} embeddings for ${inputs.length} inputs.`);
+        throw invalidResponse(provider, `sent ${vectors.length} embeddings for ${inputs.length} inputs.`);
       }
       return { vectors, usage: { ...(tokens === 0 ? {} : { inputTokens: tokens }), raw: {} } };
     },

@@ -19,7 +19,7 @@ function reasonOf(error: JsonObject): string | undefined {
   return undefined;
 }
 
-/** `RetryInfo` says how long to wait, as a duration such as `3.5s`. */
+/** Reads `RetryInfo`, a duration such as `3.5s`. @returns whole seconds, rounded up */
 function retryDelay(error: JsonObject): number | undefined {
   for (const { retryDelay: delay } of details(error)) {
     const seconds = typeof delay === 'string' ? Number(delay.replace(/s$/, '')) : Number.NaN;
@@ -30,7 +30,7 @@ function retryDelay(error: JsonObject): number | undefined {
 
 function meaningOf(error: JsonObject, message: string): ErrorMeaning | undefined {
   const reason = reasonOf(error);
-  // A bad key is a bad request there.
+  // The API reports an invalid key with status 400.
   if (reason === 'API_KEY_INVALID' || error.status === 'UNAUTHENTICATED') return 'auth';
   if (/token count .*exceeds|exceeds the maximum number of tokens/i.test(message)) return 'context-length';
   switch (error.status) {
@@ -60,7 +60,7 @@ function problemOf(error: JsonObject): UpstreamProblem {
   };
 }
 
-/** Explains an error of Google's APIs, which may be wrapped in a list. */
+/** Makes the error for a response with an error status. The error may be wrapped in a list. */
 export function geminiError(response: BufferedResponse, { provider }: Target): GatewayError {
   const { text, json: body } = readJsonBody(response);
   const first: unknown = Array.isArray(body) ? body[0] : body;
@@ -69,7 +69,7 @@ export function geminiError(response: BufferedResponse, { provider }: Target): G
   return errorFromStatus(response, problem, provider);
 }
 
-/** Explains an error that came inside a stream. */
+/** Makes the error for an error object in a stream. */
 export function errorFromGeminiObject(
   error: JsonObject,
   provider: Pick<Provider, 'id' | 'credential'>,

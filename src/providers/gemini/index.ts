@@ -17,7 +17,7 @@ import { GeminiEventReader } from './reader.ts';
 import { parseGenerateContent } from './response.ts';
 import { type GeminiHost, methodUrl, modelsUrl } from './url.ts';
 
-/** URLs of files that Google downloads. */
+/** URLs of files that Google downloads itself. */
 const OWN_FILES =
   /^(?:gs:\/\/|https:\/\/(?:generativelanguage\.googleapis\.com|(?:www\.)?youtube\.com|youtu\.be)\/)/;
 
@@ -66,14 +66,14 @@ function tokenCount(host: GeminiHost): TokenCountFormat {
     },
     parse(response, { provider }) {
       const count = asCount(decodeJson(response, provider).json.totalTokens);
-      if (count === undefined) throw invalidResponse(provider, 'answered without a token count.');
+      if (count === undefined) throw invalidResponse(provider, 'responded without a token count.');
       return count;
     },
   };
 }
 
 export interface GeminiOptions {
-  /** Of a Google Cloud project; with it, Vertex AI is called. */
+  /** Tokens of a Google Cloud project; with them, Vertex AI is called. */
   readonly tokens?: TokenSource;
 }
 
@@ -81,7 +81,7 @@ function bearer(request: UpstreamRequest, token: string): UpstreamRequest {
   return { ...request, headers: { ...request.headers, authorization: `Bearer ${token}` } };
 }
 
-/** Google's Gemini, by the API of its own or by Vertex AI. */
+/** Creates the adapter for Google's Gemini, through the Gemini API or Vertex AI. */
 export function createGeminiAdapter({ tokens }: GeminiOptions): ProviderAdapter {
   const host: GeminiHost = { vertex: tokens !== undefined };
   return createAdapter({
@@ -102,7 +102,7 @@ export function createGeminiAdapter({ tokens }: GeminiOptions): ProviderAdapter 
     },
 
     mapError: geminiError,
-    // Vertex AI has no list of the models that a project may call.
+    // Vertex AI has no list of the models of a project.
     ...(host.vertex ? {} : { buildModelsRequest, parseModels }),
   });
 }
@@ -120,7 +120,7 @@ function parseModels(
   provider: Provider,
 ): UpstreamModel[] {
   const { json } = decodeJson(response, provider);
-  if (!Array.isArray(json.models)) throw invalidResponse(provider, 'answered without a model list.');
+  if (!Array.isArray(json.models)) throw invalidResponse(provider, 'responded without a model list.');
   return json.models.flatMap((item: unknown) => {
     const name = isRecord(item) ? asString(item.name) : undefined;
     return name ? [{ id: name.replace(/^models\//, ''), ownedBy: 'google' }] : [];

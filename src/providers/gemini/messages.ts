@@ -18,10 +18,13 @@ export interface WireContents {
   readonly contents: readonly JsonObject[];
 }
 
-/** What Gemini 3 takes for a call that another model has made, in the place of its signature. */
+/** Signature that Gemini 3 accepts for tool calls of another model. Source: https://ai.google.dev/gemini-api/docs/thought-signatures */
 const FOREIGN_CALL = 'skip_thought_signature_validator';
 
-/** @param signsCalls the model refuses calls in the history that bear no signature */
+/**
+ * Converts the conversation.
+ * @param signsCalls the model rejects tool calls without a signature in the history
+ */
 export function wireContents(request: ChatRequest, signsCalls: boolean, warn: Warn): WireContents {
   checkConversation(request);
   return new ContentWriter(request.messages, signsCalls, warn).write();
@@ -77,7 +80,7 @@ class ContentWriter {
     if (contents.length === 0) {
       throw new GatewayError(
         'invalid_request',
-        'The conversation has no content beside system messages; this target wants a user message that is not empty.',
+        'The conversation has system messages only; the target requires a user message that is not empty.',
         { param: 'messages' },
       );
     }
@@ -127,7 +130,7 @@ class ContentWriter {
     return content.flatMap((part, index): JsonObject[] => {
       switch (part.type) {
         case 'text':
-          // A signature may stand alone, at the end of a stream.
+          // A stream may end with a signature alone.
           return part.text === '' && !part.signature ? [] : [{ text: part.text, ...signed(part.signature) }];
         case 'refusal':
           return [{ text: part.text }];
@@ -160,7 +163,7 @@ class ContentWriter {
     this.warn({
       kind: 'unsupported',
       param: 'messages',
-      message: 'Reasoning of another provider, or without a signature, was left out of the history.',
+      message: 'Reasoning of another provider, or without a signature, in the history was omitted.',
     });
   }
 
@@ -188,12 +191,12 @@ function signed(signature: Signature | undefined): JsonObject {
   return signature?.origin === 'gemini' ? { thoughtSignature: signature.value } : {};
 }
 
-/** Only the first of parallel calls bears a signature. */
+/** @returns the index of the first call: only the first of parallel calls has a signature */
 function firstCall(content: readonly AssistantPart[]): number {
   return content.findIndex(({ type }) => type === 'tool-call');
 }
 
-/** Results must be objects. */
+/** Converts a result to an object, which the API requires. */
 function responseObject(text: string, isError: boolean): JsonObject {
   if (isError) return { error: text };
   try {

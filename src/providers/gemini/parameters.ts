@@ -18,11 +18,11 @@ const UNSUPPORTED: readonly ParameterName[] = [
   'prompt_cache_key',
 ];
 
-/** Members of Gemini's own that clients may send as they are. */
+/** Members of Gemini's API that clients may send unchanged. */
 const OWN = ['safetySettings', 'safety_settings', 'cachedContent', 'cached_content', 'labels'];
 const MAX_STOPS = 5;
 
-/** Everything of a generateContent request but the contents. */
+/** Builds all members of a generateContent request except the contents. */
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn);
   const own = Object.fromEntries(
@@ -58,7 +58,7 @@ function sampling(request: ChatRequest, warn: Warn): JsonObject {
     warn({
       kind: 'changed',
       param: 'stop',
-      message: `This target takes ${MAX_STOPS} stop sequences; the first ${MAX_STOPS} were sent.`,
+      message: `The target supports ${MAX_STOPS} stop sequences; the first ${MAX_STOPS} were sent.`,
     });
   }
   return {
@@ -146,7 +146,7 @@ function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): J
 
 function declaration({ name, description, parameters }: Extract<Tool, { type: 'function' }>): JsonObject {
   const schema = parameters && geminiSchema(parameters);
-  // An object without members is refused; to say nothing means the same.
+  // The API rejects an object without members; absent means the same.
   const isEmpty = !schema || (schema.type === 'object' && !hasMembers(schema.properties));
   return {
     name,

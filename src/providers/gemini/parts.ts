@@ -27,7 +27,7 @@ export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
   };
 }
 
-/** Thoughts count as output; what tools put into the prompt counts as input. */
+/** Reads usage. Reasoning counts as output, and content that tools add to the prompt as input. */
 export function readGeminiUsage(value: unknown): Usage | undefined {
   if (!isRecord(value)) return undefined;
   const prompt = asCount(value.promptTokenCount);
@@ -51,7 +51,7 @@ export function signatureOf(part: JsonObject): Signature | undefined {
   return value === undefined ? undefined : { origin: 'gemini', value };
 }
 
-/** A name for a call that has none: the same answer has the same names. */
+/** Makes an id for a call without one. Equal responses give equal ids. */
 function callId(call: JsonObject, answerId: string | undefined, position: number): string {
   const given = asString(call.id);
   if (given) return given;
@@ -59,7 +59,10 @@ function callId(call: JsonObject, answerId: string | undefined, position: number
   return `call_${safe}_${position}`;
 }
 
-/** One part of a candidate. @param position of the call among the candidate's calls */
+/**
+ * Reads one part of a candidate.
+ * @param position index of a call among the candidate's calls
+ */
 export function readPart(part: JsonObject, answerId: string | undefined, position: number): AssistantPart {
   const signature = signatureOf(part);
   const signed = signature === undefined ? {} : { signature };
@@ -83,7 +86,7 @@ export function readPart(part: JsonObject, answerId: string | undefined, positio
   return { type: 'unknown', dialect: 'gemini', value: part };
 }
 
-/** What a grounded answer rests on. */
+/** Reads the sources of a grounded response. */
 export function readCitations(candidate: JsonObject): Citation[] {
   const grounding = isRecord(candidate.groundingMetadata) ? candidate.groundingMetadata : {};
   const chunks = listOf(grounding.groundingChunks);
@@ -125,7 +128,7 @@ export function readLogprobs(candidate: JsonObject): TokenLogprobs | undefined {
   return entries.length === 0 ? undefined : entries;
 }
 
-/** Why a prompt was not answered at all. */
+/** @returns the reason why the prompt was blocked; undefined when it was not */
 export function blockReason(json: JsonObject): string | undefined {
   return isRecord(json.promptFeedback) ? asString(json.promptFeedback.blockReason) : undefined;
 }

@@ -10,11 +10,11 @@ import { blockReason, readCitations, readFinish, readGeminiUsage, readLogprobs, 
 interface Candidate {
   open: 'text' | 'reasoning' | undefined;
   calls: number;
-  /** Told at the end only: with code execution, more may come after a first reason to finish. */
+  /** Emitted at the end only: with code execution, content may follow a first finish reason. */
   finish: FinishReason | undefined;
 }
 
-/** Reads a stream of GenerateContentResponse objects. Nothing marks its end but the body's. */
+/** Reads a stream of GenerateContentResponse objects. Only the end of the body ends it. */
 export class GeminiEventReader extends SseChatReader {
   readonly #candidates = new Map<number, Candidate>();
   #id: string | undefined;
@@ -50,7 +50,7 @@ export class GeminiEventReader extends SseChatReader {
         ...(model === undefined ? {} : { model }),
       });
     }
-    // Each chunk counts all so far, but not each has every count.
+    // Counts are cumulative, but some chunks lack some of them.
     const usage = readGeminiUsage(json.usageMetadata);
     if (usage) this.#usage = { ...this.#usage, ...usage };
     const blocked = blockReason(json);
@@ -105,7 +105,7 @@ export class GeminiEventReader extends SseChatReader {
     emit({ type: 'part-end', choice: index });
   }
 
-  /** Calls and media come in one piece. */
+  /** Emits a part that has no deltas: a tool call or media. */
   #whole(candidate: Candidate, index: number, part: AssistantPart, emit: EmitChatEvent): void {
     this.#close(candidate, index, emit);
     if (part.type !== 'tool-call') {

@@ -10,7 +10,7 @@ export function parseGenerateContent(response: BufferedResponse, { provider }: T
   const blocked = blockReason(json);
   const candidates = listOf(json.candidates).filter(isRecord);
   if (candidates.length === 0 && blocked === undefined) {
-    throw invalidResponse(provider, 'answered without candidates.');
+    throw invalidResponse(provider, 'responded without candidates.');
   }
   const id = asString(json.responseId);
   const model = asString(json.modelVersion);

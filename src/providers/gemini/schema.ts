@@ -1,6 +1,6 @@
 import { isRecord, type JsonObject } from '../../core/json.ts';
 
-/** What Gemini's schemas, a part of OpenAPI's, know. */
+/** Keywords of Gemini's schemas, a subset of OpenAPI's. */
 const KEPT: ReadonlySet<string> = new Set([
   'type',
   'format',
@@ -29,8 +29,8 @@ const MAX_DEPTH = 40;
 const ANY_OBJECT: JsonObject = { type: 'OBJECT' };
 
 /**
- * A JSON Schema as Gemini takes it: references resolved, unknown keywords gone, `const` as a single choice, a type
- * that may be null as `nullable`, types in capitals. What refers to itself ends as any object.
+ * Converts a JSON Schema to Gemini's form: resolves references, drops unknown keywords, and converts `const` to `enum`, nullable
+ * types to `nullable`, and types to capitals. A recursive reference becomes an object of any form.
  */
 export function geminiSchema(schema: JsonObject): JsonObject {
   return new Cleaner(schema).clean(schema, []);
@@ -88,7 +88,7 @@ class Cleaner {
     return merged;
   }
 
-  /** The same in Gemini's words. */
+  /** Converts one schema. */
   #canonical({ const: only, oneOf, type, ...schema }: JsonObject): JsonObject {
     const out: Record<string, unknown> = { ...schema };
     if (only !== undefined) {
@@ -98,7 +98,7 @@ class Cleaner {
     if (Array.isArray(out.enum)) {
       const values = out.enum.filter((value) => value !== null);
       if (values.length < out.enum.length) out.nullable = true;
-      // Choices are texts there.
+      // The API accepts texts only.
       out.enum = values.map(String);
       if (only === undefined && (type === undefined || type !== 'string')) out.type = 'string';
     }

@@ -5,15 +5,15 @@ import { ollamaParameters } from './parameters.ts';
 import { OllamaEventReader } from './reader.ts';
 import { parseOllamaChat } from './response.ts';
 
-/** Media type of its streams. */
+/** Media type of streams. */
 export const OLLAMA_STREAM = 'application/x-ndjson';
 
-/** Ollama's own API is next to its API in OpenAI's format. */
+/** @returns the base URL of Ollama's own API, next to its API in OpenAI's format */
 function url({ provider }: Target): string {
   return `${provider.baseUrl.replace(/\/v1$/, '')}/api/chat`;
 }
 
-/** Ollama's own chat, which has what its OpenAI-compatible one lacks: thinking, context size, time in memory. */
+/** Ollama's own chat API, which supports more than its OpenAI-compatible one: reasoning, context size, time in memory. */
 export const ollamaChatFormat: ChatFormat = {
   build: (request, target, { stream, warn }) => ({
     url: url(target),

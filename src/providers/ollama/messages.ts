@@ -3,13 +3,13 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
-/** The conversation in Ollama's form: text with a list of images, and each tool result as a separate message. */
+/** Converts the conversation to Ollama's form: text with a list of images, and each tool result as a separate message. */
 export function ollamaMessages(request: ChatRequest, warn: Warn): JsonObject[] {
   const called = new Map<string, string>();
   return request.messages.flatMap((message, index) => convert(message, `messages[${index}]`, called, warn));
 }
 
-/** @param called names of the tools that calls so far were for, by the calls' ids */
+/** @param called tool names of the calls so far, by call id */
 function convert(message: Message, path: string, called: Map<string, string>, warn: Warn): JsonObject[] {
   switch (message.role) {
     case 'system':
@@ -25,7 +25,7 @@ function convert(message: Message, path: string, called: Map<string, string>, wa
         return {
           role: 'tool',
           tool_name: called.get(callId) ?? callId,
-          // Results have no flag for failure; the model has to read it.
+          // The format has no flag for failed results; the model reads it in the content.
           content: isError ? `Error: ${text}` : text,
           ...media,
         };
@@ -35,7 +35,7 @@ function convert(message: Message, path: string, called: Map<string, string>, wa
 
 interface Content {
   readonly content: string;
-  /** In base64. */
+  /** Base64. */
   readonly images?: readonly string[];
 }
 
@@ -81,7 +81,7 @@ function assistant(
         break;
       }
       default: {
-        const what = `Ollama does not support content of type "${part.type}" in an answer.`;
+        const what = `Ollama does not support content of type "${part.type}" in an assistant message.`;
         warn({ kind: 'unsupported', param: `${path}.content[${index}]`, message: what });
       }
     }

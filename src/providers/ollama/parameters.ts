@@ -7,7 +7,7 @@ import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 
 type JsonObject = Record<string, unknown>;
 
-/** Ollama's own members, which clients of OpenAI's chat may send as they are. */
+/** Members of Ollama's API that clients of OpenAI's chat may send unchanged. */
 const OWN: readonly string[] = ['options', 'keep_alive', 'think', 'truncate', 'shift'];
 /** Models with a reasoning effort; others only turn reasoning on or off. */
 const THINKING_LEVEL_MODELS = /gpt-oss/i;
@@ -25,7 +25,7 @@ const UNSUPPORTED: readonly ParameterName[] = [
   'tool_choice',
 ];
 
-/** Everything of a request but model, messages and stream. */
+/** Builds all members of a request except model, messages and stream. */
 export function ollamaParameters(request: ChatRequest, model: string, warn: Warn): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn, "Ollama's own API");
   warnOfCacheMarks(request, warn);

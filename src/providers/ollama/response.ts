@@ -8,7 +8,7 @@ import type { BufferedResponse, Target } from '../types.ts';
 export function parseOllamaChat(response: BufferedResponse, { provider }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
   const { message } = json;
-  if (!isRecord(message)) throw invalidResponse(provider, 'answered without a message.');
+  if (!isRecord(message)) throw invalidResponse(provider, 'responded without a message.');
   const thinking = asString(message.thinking);
   const text = asString(message.content);
   const calls = readCalls(message.tool_calls, asString(json.created_at), 0);
@@ -33,14 +33,14 @@ export function parseOllamaChat(response: BufferedResponse, { provider }: Target
   };
 }
 
-/** Model and time of an answer, or of the first piece of one. There is no id. */
+/** Reads model and time of a response or its first chunk. The API sends no id. */
 export function about(json: JsonObject): { readonly created?: number; readonly model?: string } {
   const model = asString(json.model);
   const created = Math.floor(Date.parse(asString(json.created_at) ?? '') / 1000);
   return { ...(model === undefined ? {} : { model }), ...(created > 0 ? { created } : {}) };
 }
 
-/** @param before how many calls the same answer had before these */
+/** @param before number of earlier calls in the same response */
 export function readCalls(value: unknown, output: string | undefined, before: number): ToolCallPart[] {
   const list: unknown[] = Array.isArray(value) ? value : [];
   return list.flatMap((call, index): ToolCallPart[] => {
@@ -52,7 +52,7 @@ export function readCalls(value: unknown, output: string | undefined, before: nu
   });
 }
 
-/** Older versions give calls no id; the same answer gets the same ones. */
+/** Makes an id for a call without one, which older versions send. Equal responses give equal ids. */
 function callName(output: string | undefined, position: number): string {
   return `call_${(output ?? 'answer').replaceAll(/\W/g, '')}_${position}`;
 }

@@ -21,7 +21,7 @@ const at =
 const chatPassthrough = openAiPassthrough(at('/chat/completions'), openAiChatFormat(at('/chat/completions')));
 const completionPassthrough = openAiPassthrough(at('/completions'));
 
-/** @returns a function that adds a provider's credential as a bearer token */
+/** @returns an `authorize` function that adds the credential as a bearer token */
 export function bearerAuthorization(): (request: UpstreamRequest, provider: Provider) => UpstreamRequest {
   /** By headers that all requests of a provider share, which are frozen. */
   const authorized = new WeakMap<UpstreamRequest['headers'], UpstreamRequest['headers']>();
@@ -46,7 +46,7 @@ export function buildModelsRequest(provider: Provider): UpstreamRequest {
 
 export function parseModels(response: BufferedResponse, provider: Provider): UpstreamModel[] {
   const { json } = decodeJson(response, provider);
-  if (!Array.isArray(json.data)) throw invalidResponse(provider, 'answered without a model list.');
+  if (!Array.isArray(json.data)) throw invalidResponse(provider, 'responded without a model list.');
   return json.data.flatMap((item: unknown) =>
     isRecord(item) && typeof item.id === 'string' && item.id !== ''
       ? [{ id: item.id, ownedBy: asString(item.owned_by) }]
@@ -58,7 +58,7 @@ const embeddings = openAiEmbeddingFormat(at('/embeddings'));
 const throughEmbeddings = rerankThroughEmbeddings(embeddings);
 const jina = jinaRerank(({ provider }) => provider.baseUrl + (provider.profile.rerankPath ?? ''));
 
-/** Some of these servers have a reranker; of the others, embeddings are compared. */
+/** The server's reranker if it has one; otherwise similarity of embeddings. */
 const rerankByProfile: RerankFormat = {
   build: (request, target, context) => rerankOf(target).build(request, target, context),
   parse: (response, target, request) => rerankOf(target).parse(response, target, request),
@@ -69,9 +69,9 @@ function rerankOf({ provider }: Target): RerankFormat {
 }
 
 export interface OpenAiApis {
-  /** The API for requests in other formats; `native` is Ollama's own, which serves those in OpenAI's chat too. */
+  /** The API for translated requests. `native` is Ollama's own, which also serves requests in OpenAI's chat format. */
   readonly api: 'chat' | 'responses' | 'native';
-  /** It has the Responses API, so requests in that format are forwarded. */
+  /** The server has the Responses API; requests in that format are forwarded. */
   readonly responses: boolean;
 }
 
@@ -81,7 +81,7 @@ const CHAT_FORMATS = {
   native: ollamaChatFormat,
 } as const;
 
-/** An adapter for OpenAI's format and all its vendors; differences are in the provider's profile. */
+/** Creates the adapter for OpenAI's format and all its vendors, which differ by their profiles. */
 export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAdapter {
   return createAdapter({
     kind: 'openai-compatible',
@@ -102,7 +102,7 @@ export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAda
   });
 }
 
-/** For servers that nothing more is known about. */
+/** The adapter for servers without a known vendor or engine. */
 export const openAiCompatibleAdapter: ProviderAdapter = createOpenAiAdapter({
   api: 'chat',
   responses: false,

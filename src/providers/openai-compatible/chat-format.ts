@@ -6,7 +6,7 @@ import { chatParameters } from './chat-parameters.ts';
 import { ChatChunkReader } from './chat-reader.ts';
 import { parseChatCompletion } from './chat-response.ts';
 
-/** OpenAI's chat as the format of a target, for requests that came in another. */
+/** OpenAI's chat format as a target of translated requests. */
 export function openAiChatFormat(endpoint: (target: Target) => string): ChatFormat {
   return {
     build(request, target, { stream, warn }) {

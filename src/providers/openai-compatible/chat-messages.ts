@@ -16,7 +16,7 @@ import type { VendorProfile } from '../types.ts';
 import { plainMediaPart } from './plain-media.ts';
 import { shortToolCallId } from './tool-call-ids.ts';
 
-/** The conversation as OpenAI's chat has it, with the differences that the vendor's profile names. */
+/** Converts the conversation to OpenAI's chat format, adapted to the vendor's profile. */
 export function chatMessages(request: ChatRequest, profile: VendorProfile, warn: Warn): JsonObject[] {
   checkConversation(request);
   return new MessageWriter(profile, warn).write(request.messages);
@@ -76,7 +76,7 @@ class MessageWriter {
     }
   }
 
-  /** Plain text where that says it all, since not every server takes lists. */
+  /** Content as plain text where possible, because some servers reject lists. */
   #content(parts: readonly UserPart[], path: string): string | JsonObject[] {
     const [only, ...more] = parts;
     if (only?.type === 'text' && more.length === 0 && !(only.cacheControl && this.profile.cacheControl)) {
@@ -119,7 +119,7 @@ class MessageWriter {
   #file(part: FilePart, path: string): JsonObject[] {
     const { source, filename, title, context } = part;
     if (source.kind === 'text') {
-      // A text document is text: the model reads it just as well, with its title above it.
+      // A text document is sent as text below its title.
       const head = [title ?? filename, context].filter((line) => line !== undefined).join('\n');
       if (part.citations) this.#unsupported(path, 'citations of a document');
       return [
@@ -170,7 +170,10 @@ class MessageWriter {
           this.#unsupported(`${path}.content[${index}]`, 'this content');
           break;
         default:
-          this.#unsupported(`${path}.content[${index}]`, `content of type "${part.type}" in an answer`);
+          this.#unsupported(
+            `${path}.content[${index}]`,
+            `content of type "${part.type}" in an assistant message`,
+          );
       }
     }
     const silent = this.profile.emptyContent || (calls.length === 0 && refusals.length === 0) ? '' : null;
@@ -198,7 +201,7 @@ class MessageWriter {
       this.warn({
         kind: 'unsupported',
         param: 'messages',
-        message: 'Reasoning in the history was left out: the target does not accept it.',
+        message: 'Reasoning in the history was omitted: the target does not accept it.',
       });
     }
     return {};
@@ -213,7 +216,7 @@ class MessageWriter {
         if (part.type === 'text') texts.push(part.text);
         else media.push(...this.#block(part, `${path}.content[${index}]`));
       }
-      // Results have no flag for failure here; the model has to read it.
+      // The format has no flag for failed results; the model reads it in the content.
       const text = isError ? `Error: ${texts.join('\n')}` : texts.join('\n');
       results.push({ role: 'tool', tool_call_id: this.#id(callId), content: text });
     }
@@ -222,7 +225,7 @@ class MessageWriter {
       kind: 'changed',
       param: path,
       message:
-        'Pictures and files of tool results were sent in a user message, where this target takes them.',
+        'Images and files of tool results were moved to a user message, where the target accepts them.',
     });
     return [...results, { role: 'user', content: media }];
   }

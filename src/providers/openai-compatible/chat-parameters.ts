@@ -12,7 +12,7 @@ import type { Target, VendorProfile } from '../types.ts';
 
 type JsonObject = Record<string, unknown>;
 
-/** Everything of an OpenAI chat request but model, messages and stream, as this target takes it. */
+/** Builds all members of an OpenAI chat request except model, messages and stream, adapted to the target. */
 export function chatParameters(request: ChatRequest, { provider, model }: Target, warn: Warn): JsonObject {
   const { profile } = provider;
   const family = familyOf(model);
@@ -58,7 +58,7 @@ function toVendorParameters(
   return out;
 }
 
-/** OpenAI's metadata are texts; other dialects have other values there. */
+/** Converts metadata values to text, the only type that the format accepts. */
 function stringValues(metadata: ChatRequest['metadata']): JsonObject | undefined {
   if (!metadata) return undefined;
   const entries = Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined);
@@ -77,7 +77,7 @@ function sampling(request: ChatRequest, family: ModelFamily, profile: VendorProf
     presence_penalty: presencePenalty,
   };
   const out: JsonObject = { ...given };
-  // Where thinking can be switched off, sampling is free until it is switched on.
+  // A model with optional reasoning accepts sampling parameters until reasoning is on.
   const { effort, budgetTokens, enabled } = request.reasoning ?? {};
   const thinks =
     enabled === true || budgetTokens !== undefined || (effort !== undefined && effort !== 'none');
@@ -117,12 +117,12 @@ function reasoning(
   if (profile.reasoningStyle === 'switch') return { thinking: { type: off ? 'disabled' : 'enabled' } };
   const effort =
     asked ?? (off ? 'none' : budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
-  // "Think as you like" is what such models do unasked.
+  // Models without the switch reason by default.
   if (effort === undefined) return {};
   const known = family.efforts;
   if (!known) {
     if (off) return {};
-    // Of a server that nothing is known about, OpenAI's own word is the best guess.
+    // For an unknown server, OpenAI's value is the best guess.
     if (asked !== undefined) return { reasoning_effort: asked };
     warn({
       kind: 'unsupported',

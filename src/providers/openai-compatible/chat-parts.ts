@@ -9,7 +9,7 @@ import type {
 import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 
-/** The words of OpenAI and of those who speak its format. */
+/** Finish reasons of OpenAI and of vendors with its format. */
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   stop: 'stop',
   eos: 'stop',
@@ -25,7 +25,10 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   refusal: 'refusal',
 };
 
-/** @param hasCalls some vendors say `stop` although tools are called */
+/**
+ * Converts a finish reason.
+ * @param hasCalls the choice has tool calls, although some vendors send `stop`
+ */
 export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
   const word = asString(raw);
   const unified = FINISH[word?.toLowerCase() ?? ''] ?? 'other';
@@ -41,7 +44,7 @@ function originOf(format: unknown): Origin {
   return ORIGINS.find((origin) => typeof format === 'string' && format.includes(origin)) ?? 'other';
 }
 
-/** An entry of `reasoning_details`, whole or a piece of one. */
+/** An entry of `reasoning_details`, complete or a delta. */
 export interface ReasoningDetail {
   readonly text: string;
   readonly summary: boolean;
@@ -79,7 +82,7 @@ export function reasoningPart({ text, summary, id, signature, redacted }: Reason
   };
 }
 
-/** The pieces of content that vendors write: text, or lists in which thinking may stand too. */
+/** Reads content: a text, or a list of text and reasoning parts. */
 export function contentPieces(
   content: unknown,
 ): { readonly kind: 'text' | 'reasoning'; readonly text: string }[] {
@@ -121,7 +124,7 @@ export function readAnnotation(value: unknown): Citation | undefined {
 
 const DATA_URL = /^data:([\w.+/-]+);base64,(.*)$/s;
 
-/** A picture of an answer, as OpenRouter and others write it. */
+/** Reads an image of a response in OpenRouter's form. */
 export function readImage(value: unknown): ImagePart | undefined {
   const image = isRecord(value) && isRecord(value.image_url) ? value.image_url : undefined;
   const url = asString(image?.url);
@@ -132,14 +135,14 @@ export function readImage(value: unknown): ImagePart | undefined {
     : { type: 'image', source: { kind: 'url', url } };
 }
 
-/** What Google's OpenAI-compatible API signs a call with. */
+/** Reads the thought signature that Google's OpenAI-compatible API adds to a tool call. */
 export function callSignature({ extra_content: extra }: JsonObject): Signature | undefined {
   const google = isRecord(extra) && isRecord(extra.google) ? extra.google : {};
   const value = asString(google.thought_signature);
   return value === undefined ? undefined : { origin: 'gemini', value };
 }
 
-/** A piece of a tool call: in streams its members come one by one. */
+/** A tool call, or a delta of one. */
 export interface CallPiece {
   readonly id: string | undefined;
   readonly name: string | undefined;
@@ -166,7 +169,11 @@ export function readCall(value: unknown): CallPiece | undefined {
   };
 }
 
-/** A name for a call whose vendor gave it none. The same answer has the same names, so they can be sent back. */
+/**
+ * Makes an id for a tool call without one. Equal responses give equal ids, so that clients can send them back.
+ * @param answerId id of the response
+ * @param position index of the call in its choice
+ */
 export function callId(answerId: string | undefined, position: number): string {
   const safe = (answerId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
   return `call_${safe}_${position}`;

@@ -18,18 +18,18 @@ import { readUsage } from './usage.ts';
 
 type DeltaLogprobs = Extract<ChatEvent, { type: 'delta' }>['logprobs'];
 
-/** What has been read of one choice. */
+/** State of one choice. */
 interface Choice {
   open: StreamedPart['type'] | undefined;
-  /** Of the open reasoning part, where its vendor numbers them. */
+  /** Index of the open reasoning part, for vendors that number them. */
   detail: number | undefined;
-  /** The call that is open: what tells its pieces from those of another. */
+  /** Index and id of the open tool call, which distinguish its deltas from those of another. */
   call: { readonly index: number | undefined; readonly id: string | undefined } | undefined;
   calls: number;
   finished: boolean;
 }
 
-/** Reads the event stream of OpenAI's chat, as vendors really write it. */
+/** Reads the event stream of OpenAI's chat format with its vendors' deviations. */
 export class ChatChunkReader extends SseChatReader {
   readonly #choices = new Map<number, Choice>();
   #id: string | undefined;
@@ -39,7 +39,7 @@ export class ChatChunkReader extends SseChatReader {
     if (json.error !== undefined && json.error !== null) {
       throw errorFromObject(json, this.provider.id, this.provider.credential);
     }
-    // A first chunk without a name and choices only tells what was filtered; the answer's name comes later.
+    // A first chunk without id and choices contains filter results only; the response's id follows.
     const anonymous = !json.id && listOf(json.choices).length === 0;
     if (!this.#started && !(anonymous && !json.usage)) {
       this.#started = true;
@@ -191,8 +191,8 @@ export class ChatChunkReader extends SseChatReader {
 }
 
 /**
- * Whether a piece begins another call. Not every vendor numbers calls (or counts beyond 0), so a new id with a name
- * tells too; and pieces of one call may repeat its id.
+ * Whether a delta begins another call. Some vendors do not number calls or always send 0, so a new id with a name also counts;
+ * deltas of one call may repeat its id.
  */
 function isAnother({ open, call }: Choice, piece: CallPiece): boolean {
   if (open !== 'tool-call' || !call) return true;

@@ -23,7 +23,7 @@ export function parseChatCompletion(response: BufferedResponse, { provider }: Ta
     throw errorFromObject(json, provider.id, provider.credential);
   }
   if (!Array.isArray(json.choices)) {
-    throw invalidResponse(provider, 'answered without "choices"; this is not a chat completion.');
+    throw invalidResponse(provider, 'responded without "choices"; this is not a chat completion.');
   }
   const id = asString(json.id) || undefined;
   const created = asCount(json.created);

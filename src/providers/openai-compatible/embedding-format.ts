@@ -6,7 +6,7 @@ import { errorFromObject } from './errors.ts';
 import type { Endpoint } from './passthrough.ts';
 import { readUsage } from './usage.ts';
 
-/** Embeddings by value, for work inside the gateway; clients' own requests are forwarded instead. */
+/** Embeddings for the gateway's own use, such as ranking; clients' requests are forwarded. */
 export function openAiEmbeddingFormat(endpoint: Endpoint): EmbeddingFormat {
   return {
     build({ inputs, dimensions, user }, target) {
@@ -33,7 +33,7 @@ export function openAiEmbeddingFormat(endpoint: Endpoint): EmbeddingFormat {
         vectors[index] = vectorOf(item, target);
       });
       if (vectors.length !== inputs.length || Object.keys(vectors).length !== inputs.length) {
-        throw invalidResponse(provider, `answered ${data.length} embeddings for ${inputs.length} inputs.`);
+        throw invalidResponse(provider, `sent ${data.length} embeddings for ${inputs.length} inputs.`);
       }
       const usage = readUsage(json.usage);
       return { vectors, ...(usage === undefined ? {} : { usage }) };
@@ -44,5 +44,5 @@ export function openAiEmbeddingFormat(endpoint: Endpoint): EmbeddingFormat {
 function vectorOf(item: unknown, { provider }: Target): number[] {
   const vector: unknown = isRecord(item) ? item.embedding : undefined;
   if (Array.isArray(vector) && vector.every((value) => typeof value === 'number')) return vector;
-  throw invalidResponse(provider, 'answered with an embedding that is not a list of numbers.');
+  throw invalidResponse(provider, 'sent an embedding that is not a list of numbers.');
 }

@@ -1,6 +1,6 @@
 import { isRecord } from '../../core/json.ts';
 
-/** Little-endian 32-bit floats, as OpenAI's clients decode them. */
+/** Encodes a vector as base64 of little-endian 32-bit floats, as OpenAI's clients expect. */
 function toBase64(numbers: readonly number[]): string {
   const bytes = new DataView(new ArrayBuffer(numbers.length * 4));
   numbers.forEach((value, index) => {
@@ -21,8 +21,9 @@ function isNumbers(value: unknown): value is number[] {
 }
 
 /**
- * The `data` list in the encoding that the client asked for, or `undefined` when it already is. Official SDKs
- * ask for base64 unless told otherwise, and read a list of numbers as if it were base64: dimensions come out wrong.
+ * Converts a `data` list to the encoding that the client requested. Official SDKs request base64 by default, and decode a
+ * list of numbers as base64, which gives wrong dimensions.
+ * @returns undefined when the list has the encoding already
  */
 export function reencodeEmbeddings(data: unknown, wanted: 'float' | 'base64'): unknown[] | undefined {
   if (!Array.isArray(data)) return undefined;

@@ -69,7 +69,7 @@ describe('errorFromResponse', () => {
       '{"error":{"message":null,"type":"None","code":"","param":"null"}}',
     ],
     ['', 'no reason given'],
-    ['<!DOCTYPE html><p>Bad gateway', 'an HTML page instead of an API answer'],
+    ['<!DOCTYPE html><p>Bad gateway', 'an HTML page instead of an API response'],
     ['upstream connect error', 'upstream connect error'],
   ])('finds the reason in %j', (body, reason) => {
     expect(respond(400, body).message).toBe(reason);

@@ -14,7 +14,7 @@ import {
 
 type Problem = Pick<UpstreamProblem, 'message' | 'type' | 'code' | 'param'>;
 
-/** Finds the reason in the forms that vendors use: `{error:{...}}`, `{error:"..."}`, `{message}`, `{detail}`. */
+/** Reads an error in vendors' forms: `{error:{...}}`, `{error:"..."}`, `{message}`, `{detail}`. */
 function readProblem(body: unknown): Problem {
   const nothing = { message: undefined, type: undefined, code: undefined, param: undefined };
   if (!isRecord(body)) return nothing;
@@ -36,7 +36,7 @@ const TOO_LONG =
 const REFUSED_CONTENT =
   /content_policy|content_filter|responsibleaipolicy|content management policy|safety system|moderation/i;
 
-/** What an error means beyond its status. */
+/** @returns the meaning of an error beyond its status */
 function meaningOf({ message, type, code }: Problem, status: number | undefined): ErrorMeaning | undefined {
   if (status !== undefined && (status < 400 || status >= 500 || status === 401 || status === 429))
     return undefined;
@@ -50,7 +50,7 @@ function meaningOf({ message, type, code }: Problem, status: number | undefined)
   return /invalid_request/.test(words) ? 'rejected' : undefined;
 }
 
-/** Explains an upstream's answer with an error status or a redirect. */
+/** Makes the error for a response with an error status or a redirect. */
 export function errorFromResponse(response: BufferedResponse, { provider }: Target): GatewayError {
   const { status } = response;
   const { text, json: body } = readJsonBody(response);
@@ -60,7 +60,7 @@ export function errorFromResponse(response: BufferedResponse, { provider }: Targ
   const shown = {
     ...error,
     type: problem.type ?? 'invalid_request_error',
-    // Engines put the status there as a number, which clients that expect text stumble over.
+    // Engines send the status as a number here; clients expect text.
     code: String(
       problem.code ?? (meaning === 'context-length' ? 'context_length_exceeded' : codeForStatus(status)),
     ),
@@ -78,7 +78,7 @@ export function errorFromResponse(response: BufferedResponse, { provider }: Targ
   );
 }
 
-/** Explains an error object that came inside a stream or a 200 answer. */
+/** Makes the error for an error object in a stream or in a response with status 200. */
 export function errorFromObject(
   json: Readonly<Record<string, unknown>>,
   provider: string,

@@ -7,13 +7,16 @@ import { shortToolCallId } from './tool-call-ids.ts';
 
 type Edits = Record<string, string | null>;
 
-/** The changes to forwarded bodies, for one target. */
+/** Changes to the parameters of forwarded bodies, for one target. */
 export interface ParameterRules {
-  /** Adds the members that change: their new JSON text, or null to take them out. */
+  /**
+   * Adds the changed members of a body.
+   * @param edits receives new JSON texts by member, or null to remove a member
+   */
   apply(body: JsonObject, edits: Edits, warn: Warn): void;
 }
 
-/** The rules of a target, made once for it, since this is on the way of every request. */
+/** Keeps the rules of each target, because every forwarded request needs them. */
 export class ParameterRuleCache {
   readonly #rules = new WeakMap<Target, ParameterRules>();
 

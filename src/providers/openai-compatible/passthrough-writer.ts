@@ -10,7 +10,7 @@ const IDENTITY = ['id', 'object', 'created', 'model'];
 
 /** One event of an upstream stream. */
 export interface StreamChunk {
-  /** The whole block as it came, with its empty line. */
+  /** The block as it arrived, with its empty line. */
   readonly block: Uint8Array;
   /** The block is one line: `data: ` and the text. */
   readonly isOneLine: boolean;
@@ -20,33 +20,33 @@ export interface StreamChunk {
 }
 
 export interface PassthroughOptions {
-  /** The name that the client used, written into every event's `model`. */
+  /** The model's name as the client sent it; each event's `model` gets it. */
   readonly model: string;
-  /** Used when the upstream gives no id. */
+  /** Id of a response without one from the upstream. */
   readonly fallbackId: string;
   /**
    * - `as-is`: the gateway requested no usage; usage that the upstream sends anyway is forwarded
-   * - `strip`: the gateway asked for its own metering; the client must not see it
-   * - `last`: the client asked; usage comes once, in an event of its own at the end
+   * - `strip`: the gateway requested usage for metering; the client does not receive it
+   * - `last`: the client requested usage; it is sent once, in a separate event at the end
    */
   readonly usage: 'as-is' | 'strip' | 'last';
 }
 
 /**
- * Forwards OpenAI-format events byte for byte, except for what makes them one coherent response:
- * the model as it named it, one id and one creation time throughout, and usage where OpenAI puts it.
+ * Forwards events in OpenAI's format byte for byte, except for changes that make them one coherent response: the model's name
+ * as the client sent it, one id and one creation time, and usage at the position where OpenAI sends it.
  */
 export class PassthroughWriter {
   #id: string | undefined;
   #object: unknown;
   #created: number | undefined;
-  /** The text that opens this stream's events, up to the last member that may change. */
+  /** The text that opens each event of this stream, through the last member that may change. */
   #knownHead: string | undefined;
   #newHead: string | undefined;
-  /** The upstream's own usage event, kept for the end: it may say more than the counts. */
+  /** The upstream's usage event, which is sent at the end: it may contain more than the counts. */
   #usageEvent: Pick<StreamChunk, 'text' | 'json'> | undefined;
 
-  /** Events that came before the upstream had given its answer an id: Azure's results of content filters. */
+  /** Events before the first one with an id: Azure's results of content filters. */
   #early: StreamChunk[] = [];
 
   constructor(private readonly options: PassthroughOptions) {}
@@ -141,7 +141,7 @@ export class PassthroughWriter {
     this.#learnIdentity(json);
     const identity: Record<string, string> = {};
     if (json.model !== this.options.model) identity.model = JSON.stringify(this.options.model);
-    // Once given, the fallback stays: some upstreams name their answer only from the second event on.
+    // The fallback stays, because some upstreams send an id from the second event only.
     this.#id ??= this.options.fallbackId;
     const id = this.#id;
     if (json.id !== id) identity.id = JSON.stringify(id);
@@ -153,7 +153,7 @@ export class PassthroughWriter {
     return formatEvent(undefined, editMembers(text, { ...identity, ...edits }));
   }
 
-  /** Remembers the text that opens every event, and what it becomes, so that later events need no search. */
+  /** Keeps the text that opens each event and its replacement, so that later events need no search. */
   #learnHead(text: string, identity: Readonly<Record<string, string>>): void {
     const head = headThrough(text, IDENTITY);
     if (head === undefined) return;
@@ -166,7 +166,7 @@ function isAnonymous(json: Readonly<Record<string, unknown>>): boolean {
   return json.id === '' && !json.usage && Array.isArray(json.choices) && json.choices.length === 0;
 }
 
-/** The choices with a delta in each, where one lacks it (clients read it unasked); legacy completions have none. */
+/** Adds the delta that clients expect to choices without one. Legacy completions have none. @returns undefined without a change */
 function withDeltas(choices: unknown): string | undefined {
   if (!Array.isArray(choices)) return undefined;
   const lacks = (choice: unknown) =>
@@ -179,7 +179,7 @@ function withDeltas(choices: unknown): string | undefined {
   return JSON.stringify(choices.map((choice) => (lacks(choice) ? { ...choice, delta: {} } : choice)));
 }
 
-/** Whether these members open the text. The last may be a number: only a comma behind it shows that it ends there. */
+/** Whether these members open the text. The last one may be a number, which ends only if a comma follows. */
 function opensWith(text: string, head: string): boolean {
   return text.charCodeAt(head.length) === COMMA && text.startsWith(head);
 }

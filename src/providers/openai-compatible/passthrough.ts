@@ -11,7 +11,7 @@ import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
 import { readUsage } from './usage.ts';
 
-/** Where requests of one kind go. Azure builds its URLs in another way. */
+/** Returns the URL for one kind of request. */
 export type Endpoint = (target: Target) => string;
 
 function edited(text: string, edits: Readonly<Record<string, string | null>>): string {
@@ -19,7 +19,7 @@ function edited(text: string, edits: Readonly<Record<string, string | null>>): s
   return text;
 }
 
-/** The gateway asks for usage that the client did not ask for, to meter it. */
+/** Whether the gateway requests usage that the client did not request, for metering. */
 function requestsUsage(call: ChatCall, target: Target): boolean {
   return call.stream && !call.includesStreamUsage && target.provider.profile.streamUsage === 'on-request';
 }
@@ -28,7 +28,7 @@ function modelEdit(body: Readonly<Record<string, unknown>>, target: Target): Rec
   return body.model === target.model ? {} : { model: JSON.stringify(target.model) };
 }
 
-/** An answer that is whole: its JSON, checked for an error in disguise and for the list that it can't be without. */
+/** Decodes a complete response. @throws GatewayError for an error with status 200, or without its list */
 function decodeBody(response: BufferedResponse, target: Target, list: 'choices' | 'data') {
   const { provider } = target;
   const output = decodeJson(response, provider);
@@ -37,7 +37,10 @@ function decodeBody(response: BufferedResponse, target: Target, list: 'choices' 
     throw errorFromObject(json, provider.id, provider.credential);
   }
   if (!Array.isArray(json[list])) {
-    throw invalidResponse(provider, `answered without "${list}"; this is not the answer that was asked for.`);
+    throw invalidResponse(
+      provider,
+      `responded without "${list}"; the response has another format than requested.`,
+    );
   }
   return output;
 }

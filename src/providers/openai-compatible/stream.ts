@@ -73,7 +73,7 @@ function finishReasonOf(choices: readonly unknown[]): string | undefined {
   return found;
 }
 
-/** What of an event counts as text of the answer. */
+/** @returns the texts of an event that count as output */
 function wordsOf(choices: readonly unknown[]): string[] {
   const words: unknown[] = [];
   for (const choice of choices) {

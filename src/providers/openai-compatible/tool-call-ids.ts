@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 const SHORT = /^[A-Za-z0-9]{9}$/;
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** An id of nine letters or digits: the same one, if it is so already, else always the same one for the same id. */
+/** Converts a tool call id to nine letters or digits. An id of that form stays; equal ids give equal results. */
 export function shortToolCallId(id: string): string {
   if (SHORT.test(id)) return id;
   const digest = createHash('sha256').update(id).digest();

@@ -2,7 +2,7 @@ import { asCount, isRecord } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 
 /**
- * Reads OpenAI's `usage` object and its vendors' variants. A field that is missing stays missing.
+ * Reads OpenAI's `usage` object and its vendors' variants. Absent counts stay absent.
  * Source: https://platform.openai.com/docs/api-reference/chat/object; DeepSeek reports cached input as
  * `prompt_cache_hit_tokens`.
  */

@@ -1,8 +1,8 @@
 import type { VendorProfile } from '../types.ts';
 
 /**
- * Everything that differs between vendors and engines that speak OpenAI's format. A new one is a new row.
- * Facts are from each vendor's API reference; `streamUsage` was checked against recorded traffic where there is some.
+ * The differences between vendors and engines with OpenAI's format. To add one, add a row. Source: each vendor's API reference;
+ * `streamUsage` was checked against recorded traffic where available.
  */
 export const VENDORS = {
   openai: {
@@ -95,7 +95,7 @@ export const VENDORS = {
   },
 } as const satisfies Record<string, VendorProfile>;
 
-/** Serving engines on people's own machines. `ownedBy` is what they write into their model lists. */
+/** Serving engines. `ownedBy` is the owner in their model lists. */
 export const ENGINES = {
   vllm: {
     label: 'vLLM',
@@ -153,11 +153,11 @@ export const ENGINES = {
   },
 } as const satisfies Record<string, VendorProfile>;
 
-/** Any other server that speaks the format. */
+/** Any other server with the format. */
 export const GENERIC: VendorProfile = {
   label: 'OpenAI-compatible server',
   streamUsage: 'on-request',
-  // Any server with this format has it, and it costs nothing.
+  // Every server with this format has a model list, and it is free.
   healthPath: 'models',
   needsKey: false,
 };

@@ -18,7 +18,7 @@ function meaningOf(name: string): ErrorMeaning | undefined {
   return MEANINGS.find(([pattern]) => pattern.test(name))?.[1];
 }
 
-/** How long to wait, which this API says in the message only. */
+/** Reads the retry delay in seconds, which this API sends in the message only. */
 function retryAfter(message: string | undefined): number | undefined {
   const match = /try again in (\d+(?:\.\d+)?) ?(ms|s)\b/i.exec(message ?? '');
   if (!match) return undefined;
@@ -26,8 +26,7 @@ function retryAfter(message: string | undefined): number | undefined {
 }
 
 /**
- * Explains an `error` event or a response that failed. The error stands at the top, in `error`, or in
- * `response.error`.
+ * Makes the error for an `error` event or a failed response. The error is at the top level, in `error`, or in `response.error`.
  */
 export function errorFromResponses(
   json: Readonly<Record<string, unknown>>,
@@ -36,7 +35,7 @@ export function errorFromResponses(
   const response = isRecord(json.response) ? json.response : json;
   const error = [response.error, json.error].find(isRecord) ?? json;
   const message = meaningful(typeof json.error === 'string' ? json.error : error.message);
-  // `error` is also what the event itself is called.
+  // `error` is also the type of the event itself.
   const type = error === json ? undefined : meaningful(error.type);
   const code = typeof error.code === 'number' ? error.code : meaningful(error.code);
   return errorFromEvent(

@@ -7,7 +7,7 @@ import { parseResponse } from './result.ts';
 
 const atBase = ({ provider }: Target): string => `${provider.baseUrl}/responses`;
 
-/** OpenAI's Responses API as a target of translated requests, wherever its endpoint is. */
+/** OpenAI's Responses API as a target of translated requests. */
 export function responsesFormatTo(endpoint: (target: Target) => string): ChatFormat {
   return {
     build: (request, target, options) => ({

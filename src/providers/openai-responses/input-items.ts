@@ -23,10 +23,10 @@ const CONTENT_TYPES: ReadonlySet<unknown> = new Set([
   'input_audio',
 ]);
 
-/** Members of a request by which earlier calls may be known upstream although they are not in it. */
+/** Members by which the upstream may know earlier calls that are not in the request. */
 const STATE_MEMBERS = ['previous_response_id', 'conversation'];
 
-/** The conversation as a flat list of items, which is how this API takes it. */
+/** Converts the conversation to a flat list of items. */
 export function inputItems(request: ChatRequest, origin: Origin, warn: Warn): Item[] {
   if (!mayHaveCallsElsewhere(request)) checkConversation(request);
   return new InputItems(request, origin, warn).items();
@@ -56,7 +56,7 @@ class InputItems {
       this.warn({
         kind: 'unsupported',
         param: 'messages',
-        message: 'Reasoning of another provider, or without its signature, was left out.',
+        message: 'Reasoning of another provider, or without its signature, was omitted.',
       });
     }
     return items;
@@ -75,7 +75,7 @@ class InputItems {
     else this.#input(message.role, message.content, at);
   }
 
-  /** Input of the user or of the application's developer. */
+  /** Input of the user or the developer. */
   #input(role: 'user' | 'system' | 'developer', parts: readonly ContentPart[], at: string): void {
     let content: Item[] = [];
     const flush = () => {
@@ -92,7 +92,7 @@ class InputItems {
       const item = this.#content(part, where);
       if (item) content.push(item);
     });
-    // A turn of which nothing is left still is one.
+    // A turn without any remaining content stays a turn.
     if (
       content.length === 0 &&
       role === 'user' &&
@@ -116,7 +116,7 @@ class InputItems {
     let text: string | undefined;
     const flush = () => {
       this.#reasoning.close();
-      // As a plain string: a list of output parts would need the id that the message had upstream.
+      // A plain string: a list of output parts would need the message's id.
       if (text !== undefined) this.#items.push({ type: 'message', role: 'assistant', content: text });
       text = undefined;
     };
@@ -159,7 +159,7 @@ class InputItems {
           this.warn({
             kind: 'unsupported',
             param: where,
-            message: `The target does not support ${part.type} from a model; it was left out.`,
+            message: `The target does not support ${part.type} from a model; it was omitted.`,
           });
       }
     });
@@ -174,7 +174,7 @@ class InputItems {
         this.warn({
           kind: 'unsupported',
           param: `${where}.is_error`,
-          message: 'The target cannot mark a tool result as failed; only its content says so.',
+          message: 'The target cannot mark a tool result as failed; only its content shows it.',
         });
       }
       const kind = result.kind ?? called ?? 'function';
@@ -198,12 +198,12 @@ class InputItems {
     this.warn({
       kind: 'unsupported',
       param: at,
-      message: `The target does not support "${String(value.type ?? 'this part')}"; it was left out.`,
+      message: `The target does not support "${String(value.type ?? 'this part')}"; it was omitted.`,
     });
   }
 }
 
-/** Calls that a result belongs to may be known upstream only, or be items without a canonical form. */
+/** Whether the call of a result may be known to the upstream only, or be an item without a canonical form. */
 function mayHaveCallsElsewhere({ messages, extensions }: ChatRequest): boolean {
   const members = extensions?.members ?? {};
   return (
@@ -212,7 +212,7 @@ function mayHaveCallsElsewhere({ messages, extensions }: ChatRequest): boolean {
   );
 }
 
-/** Stands for itself among the items, instead of being a part of a message. */
+/** Whether a value is an item, not a part of a message. */
 function isItem(part: { readonly type: string } & Partial<Pick<UnknownPart, 'dialect' | 'value'>>): boolean {
   return (
     part.type === 'unknown' && part.dialect === 'openai-responses' && !CONTENT_TYPES.has(part.value?.type)

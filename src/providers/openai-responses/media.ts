@@ -10,21 +10,20 @@ function dataUrl(mediaType: string, data: string): string {
   return `data:${mediaType};base64,${data}`;
 }
 
-/** @returns undefined, with a warning, for what means nothing to this API */
+/** Converts a media part. @returns undefined, with a warning, for a part that the API does not support */
 export function mediaItem(part: ImagePart | FilePart | AudioPart, at: string, warn: Warn): Item | undefined {
   const { source } = part;
   if (source.kind === 'file-id' && source.origin !== 'openai') {
     warn({
       kind: 'unsupported',
       param: at,
-      message:
-        'A file that was uploaded to another provider means nothing to the chosen one; it was left out.',
+      message: 'The target does not have a file that was uploaded to another provider; it was omitted.',
     });
     return undefined;
   }
   if (part.type === 'image') return imageItem(part, at);
   if (part.type === 'file') return fileItem(part, at, warn);
-  warn({ kind: 'unsupported', param: at, message: 'The target does not support audio; it was left out.' });
+  warn({ kind: 'unsupported', param: at, message: 'The target does not support audio; it was omitted.' });
   return undefined;
 }
 
@@ -64,7 +63,7 @@ function fileItem(part: FilePart, at: string, warn: Warn): Item {
     warn({
       kind: 'unsupported',
       param: `${at}.context`,
-      message: 'The target does not support the context of a document; it was left out.',
+      message: 'The target does not support the context of a document; it was omitted.',
     });
   }
   const named = filename === undefined ? {} : { filename };
@@ -72,7 +71,7 @@ function fileItem(part: FilePart, at: string, warn: Warn): Item {
     case 'base64':
       return {
         type: 'input_file',
-        // The API tells files apart by their names and refuses data without one.
+        // The API requires a name for data.
         filename: filename ?? `document${extensionOf(source.mediaType)}`,
         file_data: dataUrl(source.mediaType, source.data),
       };

@@ -1,23 +1,23 @@
 import type { ReasoningEffort } from '../../core/chat/request.ts';
 import { familyOf } from '../model-families.ts';
 
-/** What a model takes through the Responses API. */
+/** The parameters that a model accepts through the Responses API. */
 export interface ModelRules {
-  /** Which efforts it knows, rising; none for a model that does not think. Absent: not known. */
+  /** Accepted reasoning efforts, ascending; empty for a model without reasoning. Undefined when unknown. */
   readonly efforts?: readonly ReasoningEffort[];
-  /** Whether its thinking can come encrypted, to be sent back; asking others for that is refused. */
+  /** Whether it can return encrypted reasoning. Other models reject that option. */
   readonly encrypts: boolean;
-  /** When it refuses temperature, top_p and logprobs; `thinking`: unless its effort is `none`. */
+  /** When it rejects temperature, top_p and logprobs; `thinking` means unless its effort is `none`. */
   readonly refusesSampling?: 'always' | 'thinking';
-  /** Its effort when none is asked for. */
+  /** Its default effort. */
   readonly defaultEffort?: ReasoningEffort;
 }
 
 const LOW_TO_HIGH: readonly ReasoningEffort[] = ['low', 'medium', 'high'];
 
 /**
- * Where a model differs from its family, or has none: some are offered through this API only. From OpenAI's and
- * Azure's model pages, and from what the API answers to values that a model does not take.
+ * Models that differ from their family, or have none. Source: OpenAI's and Azure's model pages, and the API's error messages
+ * for unsupported values.
  */
 const PARTICULAR: readonly (readonly [RegExp, Partial<ModelRules>])[] = [
   [/^gpt-5-chat|^(?:ft:)?gpt-[34]|^chatgpt-/, { efforts: [], encrypts: false }],
@@ -36,7 +36,10 @@ const PARTICULAR: readonly (readonly [RegExp, Partial<ModelRules>])[] = [
 
 const ENCRYPTS = /^(?:gpt-[5-9]|o\d|codex-)/;
 
-/** @param model the upstream's name; a vendor's prefix such as `openai/` does not matter */
+/**
+ * Finds the rules of a model.
+ * @param model the upstream's name; a vendor's prefix such as `openai/` is ignored
+ */
 export function rulesOf(model: string): ModelRules {
   const name = model.toLowerCase().slice(model.lastIndexOf('/') + 1);
   const { efforts, fixedSampling } = familyOf(model);

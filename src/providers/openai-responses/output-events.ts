@@ -4,7 +4,7 @@ import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts
 import { citationOf, encryptedOf, isToolCall, logprobsOf, records, toolCallOf } from './output.ts';
 import { PartQueue } from './part-queue.ts';
 
-/** What is said in a part, by the kind of part. */
+/** Members with the text of a part, by the part's type. */
 const TEXT_MEMBER: Readonly<Record<string, string>> = {
   output_text: 'text',
   refusal: 'refusal',
@@ -12,18 +12,18 @@ const TEXT_MEMBER: Readonly<Record<string, string>> = {
   summary_text: 'text',
 };
 
-/** One output item as far as its events have told it. */
+/** State of one output item. */
 interface OpenItem {
-  /** Keys of its parts that may still grow. */
+  /** Keys of its open parts. */
   readonly keys: string[];
-  /** Its encrypted reasoning is going to come with its end. */
+  /** Its encrypted reasoning follows with its last event. */
   readonly encrypted: boolean;
   readonly id: string | undefined;
 }
 
 /**
- * Turns the events of output items into parts. Servers differ in how much they tell: deltas, or only what is done,
- * or only whole items; whatever comes first counts, and what repeats it does not.
+ * Converts the events of output items to parts. Servers send deltas, `done` events, or complete items only. The first of them
+ * counts, and repetitions are ignored.
  */
 export class OutputEvents {
   hasToolCalls = false;
@@ -87,7 +87,7 @@ export class OutputEvents {
     this.#parts.closeAll(this.emit);
   }
 
-  /** By what key events have told this item: its place among the items may have been another one then. */
+  /** The key of an item in earlier events, where its index may have been different. */
   #keyOf(item: JsonObject): string | undefined {
     const id = asString(item.id);
     if (id === undefined || id === '') return undefined;
@@ -104,7 +104,7 @@ export class OutputEvents {
       id: asString(item.id),
     };
     this.#items.set(key, open);
-    // Without its name a call can't begin; the item itself tells it when it is done.
+    // A call cannot begin without its name; the complete item contains it.
     if (isToolCall(item) && asString(item.name)) this.#openCall(key, item);
     return open;
   }
@@ -115,7 +115,7 @@ export class OutputEvents {
     this.#parts.open(key, call, this.emit);
   }
 
-  /** An event of a part of a message's content, or of a summary: its beginning, more of it, or all of it. */
+  /** Reads an event of a content or summary part: its start, a delta, or the complete part. */
   #part(
     event: JsonObject,
     list: 'content' | 'summary',
@@ -145,7 +145,7 @@ export class OutputEvents {
     this.#parts.open(key, part, this.emit);
   }
 
-  /** All of a part at once: emitted only if none of it was emitted before. */
+  /** Emits a complete part, unless a part of it was emitted before. */
   #fill(key: string, kind: string, json: JsonObject): void {
     if (!this.#parts.hasTextAt(key)) {
       const text = asString(json[TEXT_MEMBER[kind] ?? 'text']) ?? '';
@@ -220,7 +220,7 @@ export class OutputEvents {
   }
 }
 
-/** By position, since some servers give an item another id in each event. */
+/** Key by index, because some servers send another id in each event of an item. */
 function itemKey(event: JsonObject): string {
   return String(asCount(event.output_index) ?? asString(event.item_id) ?? '0');
 }

@@ -27,7 +27,7 @@ export function citationOf(annotation: JsonObject): Citation {
   };
 }
 
-/** In the chat form, where `bytes` is always there. */
+/** Converts log probabilities to the chat format, which requires `bytes`. */
 export function logprobsOf(value: unknown): TokenLogprobs | undefined {
   const entries = records(value);
   if (entries.length === 0) return undefined;
@@ -38,7 +38,7 @@ export function logprobsOf(value: unknown): TokenLogprobs | undefined {
   }));
 }
 
-/** What may be sent back of an item of reasoning. */
+/** @returns the encrypted content of a reasoning item, which can be sent back */
 export function encryptedOf(item: JsonObject, origin: Origin): Signature | undefined {
   const value = asString(item.encrypted_content);
   return value === undefined || value === '' ? undefined : { origin, value };
@@ -71,8 +71,8 @@ function messagePart(part: JsonObject): TextPart | RefusalPart | AssistantPart {
 }
 
 /**
- * One part for each part of a summary, so that their texts stay apart. The encrypted content belongs to all of them
- * and stands with the last; the others carry an empty signature, by which they find back to it.
+ * Converts a reasoning item: one part for each part of its summary, so that the texts stay separate. The last one has the
+ * encrypted content, which belongs to all; the others have an empty signature, which marks them as parts of the same item.
  */
 function reasoningParts(item: JsonObject, origin: Origin): AssistantPart[] {
   const id = asString(item.id);
@@ -95,7 +95,7 @@ function reasoningParts(item: JsonObject, origin: Origin): AssistantPart[] {
   }));
 }
 
-/** The parts of one output item. */
+/** Converts one output item to parts. */
 export function partsOf(item: JsonObject, origin: Origin): AssistantPart[] {
   if (item.type === 'message') return records(item.content).map(messagePart);
   if (item.type === 'reasoning') return reasoningParts(item, origin);
@@ -103,7 +103,7 @@ export function partsOf(item: JsonObject, origin: Origin): AssistantPart[] {
   return [{ type: 'unknown', dialect: 'openai-responses', value: item }];
 }
 
-/** Why a response ended that is neither failed nor still running. */
+/** @returns the finish reason of a response that has ended without a failure */
 export function finishOf(response: JsonObject, hasToolCalls: boolean): FinishReason {
   const details = isRecord(response.incomplete_details) ? response.incomplete_details : {};
   const reason = asString(details.reason);
@@ -115,7 +115,7 @@ export function finishOf(response: JsonObject, hasToolCalls: boolean): FinishRea
   return { unified: hasToolCalls ? 'tool-calls' : 'stop', raw: 'completed' };
 }
 
-/** What every event and answer that carries a response says of it. */
+/** Reads id, model and creation time of a response object. */
 export function identityOf(response: JsonObject): { id?: string; created?: number; model?: string } {
   const id = asString(response.id);
   const created = typeof response.created_at === 'number' ? Math.floor(response.created_at) : undefined;

@@ -1,11 +1,11 @@
 import type { Signature } from '../../core/chat/request.ts';
 import type { ChatEvent, EmitChatEvent, StreamedPart, TokenLogprobs } from '../../core/chat/result.ts';
 
-/** A part that has begun. Only the first of them is open for the reader of the events; what the others say waits. */
+/** A part that has begun. Only the first one is open for the reader of the events; events of the others are queued. */
 class Slot {
   readonly waiting: ChatEvent[] = [];
   closed = false;
-  /** Something was said, so that a summary of all of it must not be said again. */
+  /** A delta was emitted, so the complete text must not be emitted again. */
   hasText = false;
   citations = 0;
 
@@ -13,8 +13,7 @@ class Slot {
 }
 
 /**
- * Parts of an answer in the order in which they began, told one after another, even where an upstream lets several
- * go on at the same time.
+ * Emits the parts of a response one after another in the order in which they began, although an upstream may interleave them.
  */
 export class PartQueue {
   readonly #slots = new Map<string, Slot>();
@@ -26,12 +25,12 @@ export class PartQueue {
     return this.#slots.has(key);
   }
 
-  /** Whether the part's text was emitted already. */
+  /** @returns whether text of the part was emitted */
   hasTextAt(key: string): boolean {
     return this.#slots.get(key)?.hasText ?? false;
   }
 
-  /** How many citations the part has. */
+  /** @returns the number of citations of the part */
   citations(key: string): number {
     return this.#slots.get(key)?.citations ?? 0;
   }

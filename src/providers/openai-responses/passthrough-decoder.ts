@@ -16,13 +16,13 @@ const EVENT = encodeUtf8('event: ');
 const COLON = 58;
 const LF = 10;
 
-/** Events with the whole response in them, or with an error: the only ones that are looked into. */
+/** Events that contain the whole response or an error. Only these are parsed. */
 const LIFECYCLE = new Set(
   ['created', 'queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled'].map(
     (name) => `response.${name}`,
   ),
 );
-/** The same by their data, for servers that don't name their events. Text inside of strings has its quotes escaped. */
+/** The same events by their data, for servers without `event` fields. Quotes inside of strings are escaped. */
 const LIFECYCLE_DATA =
   /"type"\s*:\s*"(?:error|response\.(?:created|queued|in_progress|completed|incomplete|failed|cancelled))"/;
 const SEQUENCE_NUMBER = /"sequence_number"\s*:\s*(\d+)/g;
@@ -34,7 +34,7 @@ const SEQUENCE_NUMBER = /"sequence_number"\s*:\s*(\d+)/g;
 export class ResponsesPassthroughDecoder extends SsePassthroughDecoder {
   /** The last event, whose sequence number an error event of the gateway continues. */
   #last: Uint8Array | undefined;
-  /** The upstream's own error event, when it came after the response had begun. */
+  /** The upstream's error event, when it arrived after the response had begun. */
   #errorEvent: Uint8Array | undefined;
 
   constructor(
@@ -60,7 +60,7 @@ export class ResponsesPassthroughDecoder extends SsePassthroughDecoder {
   #nextNumber(): number {
     if (!this.#last) return 0;
     const numbers = [...decodeLossyUtf8(this.#last).matchAll(SEQUENCE_NUMBER)];
-    // What an event says of itself stands at its end or at its beginning; either way no larger one is in it.
+    // An event contains no larger sequence number than its own.
     return Math.max(-1, ...numbers.map((match) => Number(match[1]))) + 1;
   }
 
@@ -148,7 +148,7 @@ function eventName(block: Uint8Array): string | undefined {
 /** No JSON text contains it. */
 const MARK = '\u0000';
 
-/** Edits members of an object that is itself a member, and leaves every other byte as it is. */
+/** Edits members of an object that is itself a member. Every other byte stays. */
 function editNested(text: string, member: string, edits: Readonly<Record<string, string>>): string {
   const marked = editMembers(text, { [member]: MARK });
   const start = marked.indexOf(MARK);

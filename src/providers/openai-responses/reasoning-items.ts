@@ -2,8 +2,8 @@ import type { Origin, ReasoningPart } from '../../core/chat/request.ts';
 import type { Item } from './media.ts';
 
 /**
- * Turns reasoning parts of the history into items again. One item may have become several parts, one for each part
- * of its summary; all but the last then carry an empty signature, and the last one has the encrypted content.
+ * Converts reasoning parts of the history back to items. One item may have become several parts, one for each part of its
+ * summary; the last one has the encrypted content, and the others have an empty signature.
  */
 export class ReasoningItems {
   /** Reasoning was omitted: it has no signature, or one of another provider. */
@@ -12,7 +12,7 @@ export class ReasoningItems {
 
   constructor(private readonly origin: Origin) {}
 
-  /** @returns the item, when this part completes one */
+  /** Adds a part. @returns the item that the part completes; undefined when it completes none */
   part({ text, id, signature, redacted }: ReasoningPart): Item | undefined {
     const own = [redacted, signature].find((candidate) => candidate?.origin === this.origin);
     if (own === undefined) {
@@ -34,13 +34,13 @@ export class ReasoningItems {
     };
   }
 
-  /** Something else follows: a summary whose encrypted content did not come can't be sent. */
+  /** Drops an incomplete item when another part follows: a summary without encrypted content cannot be sent. */
   close(): void {
     if (this.#summary) this.omittedReasoning = true;
     this.#summary = undefined;
   }
 
-  /** The API refuses reasoning that is not followed by what it led to, as when an answer was cut off. */
+  /** Drops reasoning without output after it, such as of an interrupted response, because the API rejects it. */
   withoutDangling(items: readonly Item[]): Item[] {
     const kept: Item[] = [];
     let followed = false;
@@ -59,12 +59,12 @@ export class ReasoningItems {
   }
 }
 
-/** The API wants an id on every item, and looks none up where the encrypted content is there: the same for the same. */
+/** Makes the id that the API requires for each item. It does not look ids up when the encrypted content is present. */
 function idFrom(encrypted: string): string {
   return `rs_${encrypted.replaceAll(/[^A-Za-z0-9]/g, '').slice(-32)}`;
 }
 
-/** Whether an item is the model's output, not its input. */
+/** @returns whether an item is output of the model */
 function isWork(item: Item): boolean {
   if (item.type === 'message') return item.role === 'assistant';
   return !String(item.type).endsWith('_output');

@@ -8,11 +8,11 @@ import type { ModelRules } from './model-rules.ts';
 export interface ReasoningMembers {
   readonly settings: Item | undefined;
   readonly include: readonly string[];
-  /** How much the model will think, as far as known. */
+  /** The effort that applies; undefined when unknown. */
   readonly effort: ReasoningEffort | undefined;
 }
 
-/** How much the model thinks, what is shown of it, and that it comes in a form that can be sent back. */
+/** Builds the reasoning members: effort, summary, and encrypted content that can be sent back. */
 export function reasoningMembers(
   request: ChatRequest,
   rules: ModelRules,
@@ -90,6 +90,6 @@ function summaryFor(
 ): string | undefined {
   if (summary !== undefined) return summary === 'none' ? undefined : summary;
   if (efforts === undefined || enabled === false) return undefined;
-  // Dialects that switch thinking on, or give it a budget, want to see it; the API shows nothing unasked.
+  // Clients that turn reasoning on, or send a budget, expect to see it; the API shows none by default.
   return enabled === true || budgetTokens !== undefined ? 'auto' : undefined;
 }

@@ -13,10 +13,10 @@ import { reasoningMembers } from './reasoning.ts';
 import { samplingMembers } from './sampling.ts';
 import { toolChoice, toolItems } from './tools.ts';
 
-/** The API refuses less. */
+/** Smallest output limit that the API accepts, in tokens. */
 const MIN_OUTPUT_TOKENS = 16;
 
-/** Members of OpenAI's chat bodies that mean the same here. */
+/** Members of OpenAI's chat bodies with the same meaning here. */
 const SHARED_WITH_CHAT: readonly string[] = [
   'store',
   'safety_identifier',
@@ -27,7 +27,7 @@ const SHARED_WITH_CHAT: readonly string[] = [
 
 const SERVICE_TIERS: ReadonlySet<string> = new Set(['auto', 'default', 'flex', 'scale', 'priority']);
 
-/** The body of `POST /responses`. */
+/** Builds the body of `POST /responses`. */
 export function responsesBody(
   request: ChatRequest,
   target: Target,
@@ -44,7 +44,7 @@ export function responsesBody(
   return {
     model: target.model,
     input,
-    // Nothing is kept upstream: the next request brings the whole conversation, wherever it goes.
+    // Responses are not stored upstream: each request contains the whole conversation.
     store: false,
     ...(stream ? { stream: true } : {}),
     ...extra,
@@ -103,7 +103,7 @@ function extensionMembers(request: ChatRequest, warn: Warn): { extra: Item; incl
   return { extra: Object.fromEntries(taken.map((name) => [name, chat[name]])), include: [] };
 }
 
-/** The API takes texts only; other dialects have other values there. */
+/** Converts metadata values to text, the only type that the API accepts. */
 function metadataTexts(metadata: ChatRequest['metadata']): Item | undefined {
   const entries = Object.entries(metadata ?? {}).filter(([, value]) => value !== undefined && value !== null);
   if (entries.length === 0) return undefined;

@@ -7,7 +7,7 @@ import { originOf } from './origin.ts';
 import { finishOf, identityOf, isToolCall, logprobsOf, partsOf, records } from './output.ts';
 import { readResponsesUsage } from './usage.ts';
 
-/** A whole answer's JSON, checked for a failure in disguise. */
+/** Decodes a complete response. @throws GatewayError for a failure with status 200 */
 export function decodeResponse(
   response: BufferedResponse,
   { provider }: Target,
@@ -18,7 +18,10 @@ export function decodeResponse(
     throw errorFromResponses(json, provider);
   }
   if (!Array.isArray(json.output)) {
-    throw invalidResponse(provider, 'answered without "output"; this is not the answer that was asked for.');
+    throw invalidResponse(
+      provider,
+      'responded without "output"; the response has another format than requested.',
+    );
   }
   return output;
 }
@@ -26,10 +29,7 @@ export function decodeResponse(
 export function parseResponse(response: BufferedResponse, target: Target): ChatResult {
   const { json } = decodeResponse(response, target);
   if (json.status === 'in_progress' || json.status === 'queued' || json.status === 'cancelled') {
-    throw invalidResponse(
-      target.provider,
-      `answered with a response that is "${json.status}", not complete.`,
-    );
+    throw invalidResponse(target.provider, `sent a response that is "${json.status}", not complete.`);
   }
   const origin = originOf(target);
   const items = records(json.output);

@@ -3,7 +3,7 @@ import type { Warn } from '../../core/warning.ts';
 import type { Item } from './media.ts';
 import type { ModelRules } from './model-rules.ts';
 
-/** Temperature and its like, as far as the model takes them. */
+/** Builds the sampling parameters that the model accepts. */
 export function samplingMembers(
   { temperature, topP, logprobs }: ChatRequest,
   { refusesSampling }: ModelRules,

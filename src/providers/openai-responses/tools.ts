@@ -12,7 +12,7 @@ export function toolItems(tools: readonly Tool[], warn: Warn): Item[] {
     warn({
       kind: 'unsupported',
       param: `tools[${index}]`,
-      message: `The target does not support the tool "${named}"; it was left out.`,
+      message: `The target does not support the tool "${named}"; it was omitted.`,
     });
     return [];
   });
@@ -24,7 +24,7 @@ function functionTool({ name, description, parameters, strict = false }: Functio
     name,
     ...(description === undefined ? {} : { description }),
     parameters: parameters ?? { type: 'object', properties: {}, ...(strict ? CLOSED : {}) },
-    // Always said: without it this API is strict, where all others are not.
+    // Always sent: the default of this API is strict, unlike all others.
     strict,
   };
 }
@@ -42,7 +42,7 @@ function unknownTool({ dialect, value }: UnknownTool): Item | undefined {
   return undefined;
 }
 
-/** How one tool of the request is pointed at. */
+/** Builds the reference to a tool in `tool_choice`. */
 function reference(name: string, tools: readonly Tool[]): Item {
   const found = tools.find((tool) => tool.name === name);
   if (found?.type !== 'unknown') return { type: 'function', name };

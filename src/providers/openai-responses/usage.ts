@@ -1,7 +1,7 @@
 import { asCount, isRecord } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 
-/** Reads the `usage` of a response. A field that is missing stays missing. */
+/** Reads the `usage` of a response. Absent counts stay absent. */
 export function readResponsesUsage(raw: unknown): Usage | undefined {
   if (!isRecord(raw)) return undefined;
   const input = isRecord(raw.input_tokens_details) ? raw.input_tokens_details : {};
