@@ -5,13 +5,13 @@ import type { SimulatorOptions } from './options.ts';
 /** One server-sent event of a stream, complete with its `data:` and empty line. */
 export interface AnswerEvent {
   readonly text: string;
-  /** How many tokens of its choice come before it: its place in time. */
+  /** Number of tokens of its choice before it, which determines its due time. */
   readonly step: number;
-  /** It belongs to the end of the answer: finish reasons, usage, `[DONE]`. */
+  /** Whether it belongs to the end of the response: finish reasons, usage, `[DONE]`. */
   readonly closing: boolean;
 }
 
-/** What goes into the body of a 200. */
+/** The body of a successful response. */
 export type Answer =
   | {
       readonly kind: 'json';
@@ -20,28 +20,32 @@ export type Answer =
     }
   | { readonly kind: 'stream'; readonly events: Iterable<AnswerEvent> };
 
-/** What an endpoint needs to know beside the request body. */
+/** Facts that an endpoint needs in addition to the request body. */
 export interface AnswerContext {
   readonly options: SimulatorOptions;
-  /** The fault that this request gets; `none` for no fault. */
+  /** The simulated fault; `none` for no fault. */
   readonly fault: FaultName;
   /** Model name without options. */
   readonly baseModel: string;
   readonly randomId: () => string;
-  /** Seconds since the Unix epoch. */
+  /** Unix seconds. */
   readonly created: number;
 }
 
-/** Checks a request body, throwing an `ApiError`; what it returns makes the answer. */
+/**
+ * Checks a request body.
+ * @returns a function that generates the response
+ * @throws ApiError for an invalid body
+ */
 export type Endpoint = (body: Readonly<Record<string, unknown>>) => (context: AnswerContext) => Answer;
 
 export const DONE: string = 'data: [DONE]\n\n';
 
-/** Throws a 400 for the faults that change a text, where the answer is none. */
+/** Rejects faults that change a text, for endpoints whose response is not a text. @throws ApiError with status 400 */
 export function checkNoTextFault(fault: FaultName): void {
   if (fault !== 'refusal' && fault !== 'content_filter') return;
   throw invalidRequest(
-    `The fault '${fault}' has no meaning here: the answer is not a text.`,
+    `The fault '${fault}' is not supported by this endpoint: its response is not a text.`,
     null,
     'invalid_simulator_option',
   );

@@ -11,14 +11,14 @@ import { Budget, SchemaError } from './schema/types.ts';
 import { cutTokens, tokenize } from './tokens.ts';
 import { callTool, chooseTools, type ToolCall } from './tools.ts';
 
-/** Everything that an answer will say, made before its first byte is sent. */
+/** The complete content of a response, generated before its first byte is sent. */
 export interface ChatPlan {
   readonly choices: readonly ChoicePlan[];
   readonly usage: ChatUsage;
 }
 
 export interface ChoicePlan {
-  /** Seed of this choice, for its log probabilities. */
+  /** Seed of this choice's log probabilities. */
   readonly seed: string;
   readonly reasoning: readonly string[];
   /** Tokens of the text; empty when tools are called. */
@@ -36,9 +36,9 @@ export interface ChatPlanning {
   readonly randomId: () => string;
 }
 
-/** An answer this long would hold up everyone else in the process. */
+/** Tokens. A longer response would block the event loop. */
 const MAX_TOTAL_TOKENS = 200_000;
-/** Steps that the schemas of one request may cost in all; about a tenth of a second. */
+/** Steps for all schemas of one request; about 100 ms. */
 const SCHEMA_BUDGET = 200_000;
 
 export function planChat(request: ChatRequest, planning: ChatPlanning): ChatPlan {
@@ -47,7 +47,7 @@ export function planChat(request: ChatRequest, planning: ChatPlanning): ChatPlan
     count * ((planning.options.tokens ?? 0) + (planning.options.reasoning_tokens ?? 0)) >
     MAX_TOTAL_TOKENS
   ) {
-    throw invalidRequest(`The simulator makes at most ${MAX_TOTAL_TOKENS} tokens for one request.`, 'n');
+    throw invalidRequest(`The simulator generates at most ${MAX_TOTAL_TOKENS} tokens for one request.`, 'n');
   }
   const budget = new Budget(SCHEMA_BUDGET);
   const choices = Array.from({ length: count }, (_, index) =>
@@ -58,7 +58,7 @@ export function planChat(request: ChatRequest, planning: ChatPlanning): ChatPlan
   return { choices, usage: usageOf(countPrompt(request), completion, reasoning) };
 }
 
-/** Completion tokens of a choice: its reasoning, its text, and one for the head of each tool call and for each fragment. */
+/** @returns the completion tokens of a choice: reasoning, text, and one for the head and each fragment of a tool call */
 export function choiceTokens(choice: ChoicePlan): number {
   const calls = choice.toolCalls.reduce((sum, call) => sum + 1 + call.fragments.length, 0);
   return choice.reasoning.length + choice.text.length + calls;
@@ -156,7 +156,7 @@ function instance(
   }
 }
 
-/** What the tool messages at the end of the conversation say. */
+/** @returns the results in the tool messages at the end of the conversation */
 function toolResults({ messages }: ChatRequest): readonly { tool: string; text: string }[] {
   const first = messages.findLastIndex((message) => message.role !== 'tool') + 1;
   const calls = messages[first - 1]?.tool_calls ?? [];

@@ -111,7 +111,7 @@ export type ChatMessage = ChatRequest['messages'][number];
 export type ContentPart = z.output<typeof contentPart>;
 export type Tool = z.output<typeof tool>;
 
-/** Reads the body of a chat completion. Throws the 400 that OpenAI's API gives. */
+/** Parses the body of a chat completion. @throws ApiError as OpenAI's API responds */
 export function parseChatRequest(body: unknown): ChatRequest {
   const request = parseBody(chatRequest, body);
   checkParameters(request);
@@ -207,7 +207,7 @@ function missing(param: string): ApiError {
   return invalidRequest(`Missing required parameter: '${param}'.`, param, 'missing_required_parameter');
 }
 
-/** The text of a message, without its images and sounds. */
+/** @returns the text of a message without images and audio */
 export function messageText(item: ChatMessage | undefined): string {
   const content = item?.content;
   if (typeof content === 'string') return content;

@@ -1,7 +1,7 @@
 import type { ChatMessage, ChatRequest, ContentPart } from './chat-request.ts';
 import { countTokens } from './tokens.ts';
 
-/** Tokens of the prompt; `audio` are part of `total`. */
+/** Tokens of the prompt. `total` includes `audio`. */
 export interface PromptTokens {
   readonly total: number;
   readonly audio: number;
@@ -77,7 +77,10 @@ export interface ChatUsage {
   };
 }
 
-/** OpenAI's usage object. `completion` counts the reasoning tokens too. */
+/**
+ * Builds OpenAI's usage object.
+ * @param completion completion tokens, including reasoning
+ */
 export function usageOf(prompt: PromptTokens, completion: number, reasoning: number): ChatUsage {
   return {
     prompt_tokens: prompt.total,

@@ -82,14 +82,14 @@ function streamed(request: ChatRequest, plan: ChatPlan, identity: Identity): Ans
   return { kind: 'stream', events: chatEvents(request, plan, identity) };
 }
 
-/** The choices advance side by side, one token each at a time. */
+/** Generates the events; the choices advance in parallel, one token each. */
 function* chatEvents(
   request: ChatRequest,
   plan: ChatPlan,
   { id, created }: Identity,
 ): Generator<AnswerEvent> {
   const withUsage = request.stream_options?.include_usage === true;
-  // Only the delta differs from chunk to chunk, so that only it is serialized.
+  // Only the delta differs between chunks, so only the delta is serialised.
   const head = `data: {"id":${JSON.stringify(id)},"object":"chat.completion.chunk","created":${created},"model":${JSON.stringify(request.model)},"system_fingerprint":"${FINGERPRINT}","choices":[`;
   const tail = withUsage ? '],"usage":null}\n\n' : ']}\n\n';
   const chunk = (index: number, delta: string, logprobs: string, finish: string) =>
@@ -124,7 +124,7 @@ interface Delta {
   readonly logprobs: string;
 }
 
-/** The deltas of one choice as JSON: one for each token. */
+/** @returns the deltas of one choice as JSON, one per token */
 function* deltas(request: ChatRequest, choice: ChoicePlan): Generator<Delta, undefined> {
   for (const token of choice.reasoning) {
     yield { delta: `{"reasoning_content":${JSON.stringify(token)}}`, logprobs: 'null' };

@@ -11,7 +11,7 @@ import { countTokens, cutTokens } from './tokens.ts';
 import { parseBody } from './validation.ts';
 import { WORDS } from './words.ts';
 
-/** What OpenAI's API takes when `max_tokens` is absent. */
+/** OpenAI's default of `max_tokens`. */
 const USUAL_LENGTH = 16;
 const MAX_TOTAL_TOKENS = 200_000;
 
@@ -52,7 +52,7 @@ interface Prompt {
 
 interface ChoicePlan {
   readonly seed: string;
-  /** Text before the answer: the prompt with `echo`, else empty. */
+  /** Text before the response: the prompt with `echo`, else empty. */
   readonly echo: string;
   readonly tokens: readonly string[];
   readonly finishReason: 'stop' | 'length' | 'content_filter';
@@ -79,7 +79,10 @@ export const completionEndpoint: Endpoint = (body) => {
       );
     const count = prompts.length * (request.n ?? 1);
     if (count * (options.tokens ?? USUAL_LENGTH) > MAX_TOTAL_TOKENS) {
-      throw invalidRequest(`The simulator makes at most ${MAX_TOTAL_TOKENS} tokens for one request.`, 'n');
+      throw invalidRequest(
+        `The simulator generates at most ${MAX_TOTAL_TOKENS} tokens for one request.`,
+        'n',
+      );
     }
     const base = String(request.seed ?? options.seed ?? hashLabel(JSON.stringify(request.prompt)));
     const choices = Array.from({ length: count }, (_, index) => {
@@ -112,7 +115,7 @@ function readPrompts(prompt: CompletionRequest['prompt']): readonly Prompt[] {
   });
 }
 
-/** Token numbers stand for words of the simulator's own. */
+/** Converts token ids to words of the simulator. */
 function decode(ids: readonly number[]): Prompt {
   return { text: ids.map((id) => WORDS.n[id % WORDS.n.length]).join(' '), tokens: ids.length };
 }
@@ -151,7 +154,7 @@ function whole(request: CompletionRequest, plan: Plan, id: string, created: numb
   return { kind: 'json', body, steps: Math.max(...plan.choices.map(({ tokens }) => tokens.length)) };
 }
 
-/** The old form: parallel arrays. Offsets are in characters from the start of the choice's text, echo included. */
+/** Log probabilities in the legacy form: parallel arrays. Offsets count characters of the choice's text, including the echo. */
 function logprobs(
   request: CompletionRequest,
   choice: ChoicePlan,

@@ -10,11 +10,11 @@ const USUAL_DIMENSIONS = 1536;
 const MAX_INPUTS = 2048;
 const MAX_INPUT_TOKENS = 8192;
 const MAX_TOTAL_TOKENS = 300_000;
-/** Vectors of one request hold at most this many numbers in all; more would hold up everyone else. */
+/** Largest total of numbers in the vectors of one request. More would block the event loop. */
 const MAX_NUMBERS = 4_194_304;
-/** How many coordinates each word moves. */
+/** Coordinates that each word changes. */
 const SPREAD = 16;
-/** The weight of function words, relative to words that carry the subject. */
+/** Weight of function words, relative to content words. */
 const FUNCTION_WORD_WEIGHT = 0.1;
 
 const tokenId = z.int().min(0);
@@ -89,7 +89,7 @@ function checkInputs(inputs: readonly Input[], dimensions: number): void {
     throw invalidRequest(`'input' must have at most ${MAX_INPUTS} items.`, 'input');
   if (inputs.length * dimensions > MAX_NUMBERS) {
     throw invalidRequest(
-      `The simulator makes at most ${MAX_NUMBERS} numbers for one request: send fewer inputs.`,
+      `The simulator generates at most ${MAX_NUMBERS} numbers for one request: send fewer inputs.`,
       'input',
     );
   }
@@ -108,8 +108,8 @@ function checkInputs(inputs: readonly Input[], dimensions: number): void {
 }
 
 /**
- * A vector of length one: the sum of a few coordinates for each word, so that texts that share words are near. The
- * neighbours of a word count a little, so that the order of words is not lost.
+ * Generates a vector of length 1: the sum of a few coordinates per word, so that texts with common words are similar. Adjacent
+ * words count a little, so that the order of words matters.
  */
 export function embed(inputWords: readonly string[], dimensions: number, seed: string): Float32Array {
   const weights = new Map<string, number>();
@@ -138,7 +138,7 @@ function normalize(sum: Float64Array): Float32Array {
   for (const value of sum) squares += value * value;
   const vector = new Float32Array(sum.length);
   if (squares === 0) {
-    // Only when words cancel each other out, as in very few dimensions they may.
+    // Words can cancel each other in very few dimensions.
     vector[0] = 1;
     return vector;
   }
@@ -147,13 +147,13 @@ function normalize(sum: Float64Array): Float32Array {
   return vector;
 }
 
-/** Little-endian float32, whatever the machine's own order is. */
+/** Encodes numbers as base64 of little-endian 32-bit floats on every machine. */
 function toBase64(vector: Float32Array): string {
   const view = new DataView(new ArrayBuffer(vector.length * 4));
   for (const [index, value] of vector.entries()) view.setFloat32(index * 4, value, true);
   const bytes = new Uint8Array(view.buffer);
   let binary = '';
-  // A call takes only so many arguments.
+  // The number of arguments of a call is limited.
   for (let at = 0; at < bytes.length; at += 8192)
     binary += String.fromCharCode(...bytes.subarray(at, at + 8192));
   return btoa(binary);

@@ -2,16 +2,17 @@ import type { FaultName } from './fault-names.ts';
 import type { SimulatorOptions } from './options.ts';
 import { hashFraction, hashLabel } from './random.ts';
 
-/** How many requests with `fault_times` are remembered; the oldest are forgotten first. */
+/** Number of requests with `fault_times` that are counted; the oldest is evicted first. */
 const MAX_REMEMBERED = 10_000;
 
-/** Decides which requests get the fault that they ask for. Holds the counts of `fault_times`. */
+/** Decides which requests get their fault, and keeps the counts of `fault_times`. */
 export class FaultChoice {
   private readonly counts = new Map<string, number>();
 
   /**
-   * `identity` is everything that makes a request the same as another; `attempt` is what tells a client's retries of
-   * it apart, for clients that count them.
+   * Decides the fault of one request.
+   * @param identity equal for equal requests
+   * @param attempt distinguishes a client's retries, for clients that number them
    */
   decide(options: SimulatorOptions, identity: string, attempt: string): FaultName {
     const { fault, fault_rate, fault_times, seed } = options;
@@ -21,7 +22,7 @@ export class FaultChoice {
     return fault_times === undefined || this.count(hashLabel(identity), fault_times) ? fault : 'none';
   }
 
-  /** Whether this is among the first `times` of its kind; the next one restarts the count. */
+  /** Counts a request. @returns whether it is among the first `times` with its key; the next one restarts the count */
   private count(key: string, times: number): boolean {
     const seen = this.counts.get(key) ?? 0;
     this.counts.delete(key);

@@ -1,4 +1,4 @@
-/** Faults that answer with an error status, and the error they carry. */
+/** Faults with an error status, and their errors. */
 export const STATUS_FAULTS = {
   '400': error(400, 'invalid_request_error', 'invalid_value', 'The request is not valid.'),
   '401': error(401, 'invalid_request_error', 'invalid_api_key', 'Incorrect API key provided.'),

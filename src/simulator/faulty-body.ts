@@ -4,13 +4,13 @@ import type { FaultName } from './fault-names.ts';
 import type { SimulatorOptions } from './options.ts';
 import type { BodyEnding, TimedBytes } from './timed-body.ts';
 
-/** A body whose bytes and ending already carry the fault. */
+/** A body with the fault in its bytes and ending. */
 export interface FaultyBody {
   readonly pieces: Iterable<TimedBytes>;
   readonly ending: BodyEnding;
 }
 
-/** An odd size, so that lines, names and characters of several bytes are split everywhere. */
+/** Bytes. An odd size, so that lines, names and multi-byte characters are split everywhere. */
 const PIECE_BYTES = 7;
 const STREAM_ERROR = new ApiError(500, {
   message: 'The server had an error in mid-stream. (Simulated.)',
@@ -20,7 +20,7 @@ const STREAM_ERROR = new ApiError(500, {
 });
 const encoder = new TextEncoder();
 
-/** The body of a stream: events in their time, with what goes wrong after `fault_after` of them. */
+/** Builds the body of a stream, with the fault after `fault_after` events. */
 export function streamBody(
   events: Iterable<AnswerEvent>,
   fault: FaultName,
@@ -31,7 +31,7 @@ export function streamBody(
   return { pieces: timed, ending: endingOf(fault) };
 }
 
-/** The body of a response that is not a stream. */
+/** Builds the body of a plain response with the fault. */
 export function jsonBody(body: string, fault: FaultName, options: SimulatorOptions): FaultyBody {
   const bytes = encoder.encode(fault === 'error_mid' ? errorBody(STREAM_ERROR) : body);
   const half = bytes.slice(0, Math.ceil(bytes.length / 2));
@@ -54,12 +54,12 @@ function endingOf(fault: FaultName): BodyEnding {
   return fault === 'hang_mid' ? 'hang' : 'end';
 }
 
-/** The events up to the fault and, where the stream goes on, after it. */
+/** @returns the events up to the fault and, if the stream continues, after it */
 function* disturb(events: Iterable<AnswerEvent>, fault: FaultName, after: number): Generator<AnswerEvent> {
   let left = after;
   let broken = false;
   for (const event of events) {
-    // An answer shorter than `fault_after` gets its fault before it can end well.
+    // A response shorter than `fault_after` gets the fault before its end.
     const due = left === 0 || event.closing;
     left -= due ? 0 : 1;
     if (!due || broken) {
@@ -84,13 +84,13 @@ function* disturb(events: Iterable<AnswerEvent>, fault: FaultName, after: number
   }
 }
 
-/** Every token is due at its own moment from the start, so that delays do not add up. */
+/** @returns the due time of an event, counted from the start so that delays do not add up */
 function* inTime(events: Iterable<AnswerEvent>, { ttft, tps }: SimulatorOptions): Generator<TimedBytes> {
   const interval = tokenInterval(tps);
   for (const { text, step } of events) yield { bytes: encoder.encode(text), at: ttft + step * interval };
 }
 
-/** Milliseconds from one token to the next. */
+/** @returns milliseconds between two tokens */
 export function tokenInterval(tps: number): number {
   return tps > 0 ? 1000 / tps : 0;
 }

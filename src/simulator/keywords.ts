@@ -1,4 +1,4 @@
-/** The words of a text that carry its subject, for echoing, matching tools, embedding and ranking. */
+/** Words with the subject of a text: for generated texts, tool matching, embeddings and ranking. */
 
 const WORD =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]|[[\p{L}\p{M}\p{N}]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]]+/gv;
@@ -14,20 +14,20 @@ const FUNCTION_WORDS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** How much of a long text's end is searched for topics: the question usually stands last. */
+/** Characters at the end of a long text that are searched for topics, because the question is usually last. */
 const TOPIC_WINDOW = 2000;
 
-/** Every word, lower-cased, without a plural "s". */
+/** @returns every word in lower case without a plural "s" */
 export function words(text: string): string[] {
   return (text.match(WORD) ?? []).map(normalize);
 }
 
-/** Whether a normalized word only holds sentences together. */
+/** @returns whether a normalised word is a function word such as "the" */
 export function isFunctionWord(word: string): boolean {
   return FUNCTION_WORDS.has(word);
 }
 
-/** The distinct normalized words that say what the text is about. */
+/** @returns the distinct normalised content words */
 export function contentWords(text: string): Set<string> {
   const found = new Set<string>();
   for (const word of text.match(WORD) ?? []) {
@@ -36,7 +36,7 @@ export function contentWords(text: string): Set<string> {
   return found;
 }
 
-/** Up to `limit` distinct content words as written, in their order. */
+/** @returns up to `limit` distinct content words in their original spelling and order */
 export function topics(text: string, limit = 4): string[] {
   const end = text.length > TOPIC_WINDOW ? text.slice(-TOPIC_WINDOW).replace(/^\S*/, '') : text;
   const found = new Map<string, string>();
@@ -49,8 +49,8 @@ export function topics(text: string, limit = 4): string[] {
 }
 
 /**
- * Words that make good values for tool arguments and JSON strings, best first: names and numbers ("Paris",
- * "42") before other words.
+ * Finds values for tool arguments and JSON strings.
+ * @returns words, names and numbers first ("Paris", "42")
  */
 export function valueHints(text: string): string[] {
   const all = topics(text, 12);

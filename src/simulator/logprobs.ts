@@ -8,8 +8,9 @@ export interface TokenLogprob {
 }
 
 /**
- * Made-up log probabilities for the token at one place of an answer: the token itself, then less likely ones, at
- * most `top` in all. The first is always the token that was chosen.
+ * Generates log probabilities for one token.
+ * @param top largest number of alternatives, the token included
+ * @returns the token itself first, then less likely ones
  */
 export function tokenLogprobs(
   seed: string,

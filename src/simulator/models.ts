@@ -1,6 +1,6 @@
 import { ApiError } from './api-error.ts';
 
-/** The models by name, with what each is for. Other names that start with `simulator` work too. */
+/** The models and their uses. Other names that start with `simulator` also work. */
 export const MODELS = {
   simulator: 'Chat and completions.',
   'simulator-reasoning': 'Chat with reasoning: `reasoning_content` comes before the content.',
@@ -8,21 +8,21 @@ export const MODELS = {
   'simulator-rerank': 'Reranking.',
 } as const;
 
-/** 2025-01-01, in seconds since the Unix epoch. */
+/** 2025-01-01 in Unix seconds. */
 const CREATED = 1_735_689_600;
 
-/** The body of `GET /models`. */
+/** @returns the body of `GET /models` */
 export function listModels(): string {
   return JSON.stringify({ object: 'list', data: Object.keys(MODELS).map(describe) });
 }
 
-/** The body of `GET /models/{id}`. Throws a 404 for a name that the simulator does not serve. */
+/** @returns the body of `GET /models/{id}` @throws ApiError with status 404 for an unknown name */
 export function describeModel(id: string, base: string): string {
   checkModel(base);
   return JSON.stringify(describe(id));
 }
 
-/** Throws the 404 that OpenAI's API gives for an unknown model. */
+/** Rejects unknown models as OpenAI's API does. @throws ApiError with status 404 */
 export function checkModel(base: string): void {
   if (base.startsWith('simulator')) return;
   const names = Object.keys(MODELS).join(', ');

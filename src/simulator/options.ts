@@ -1,13 +1,13 @@
 import { invalidRequest } from './api-error.ts';
 import { FAULT_NAMES, type FaultName } from './fault-names.ts';
 
-/** The header that carries options; it wins over options in the model name. */
+/** The header with options; it overrides options in the model name. */
 export const OPTIONS_HEADER = 'x-weir-simulate';
 
 const HOUR_MS = 3_600_000;
 
 interface Option<T> {
-  /** `undefined` when the text is not a value of this option. */
+  /** @returns undefined when the text is not a value of this option */
   readonly parse: (text: string) => T | undefined;
   readonly fallback: T;
   readonly allowed: string;
@@ -15,7 +15,7 @@ interface Option<T> {
   readonly description: string;
 }
 
-/** Every option, with what its documentation says. Durations are held in milliseconds. */
+/** Every option with its documentation. Durations are in milliseconds. */
 export const OPTIONS = {
   latency: duration(0, 'Time before the response head, for every path and fault.'),
   ttft: duration(
@@ -101,7 +101,7 @@ export interface SimulatorOptions {
 export interface ModelName {
   /** The name without options. */
   readonly base: string;
-  /** What stands after the first colon. */
+  /** The text after the first colon. */
   readonly options: string;
 }
 
@@ -112,7 +112,7 @@ export function splitModelName(model: string): ModelName {
     : { base: model.slice(0, colon), options: model.slice(colon + 1) };
 }
 
-/** Reads the options of one request. Throws the 400 that names an unknown option or a bad value. */
+/** Parses the options of one request. @throws ApiError with status 400 that names an unknown option or an invalid value */
 export function readOptions(modelOptions: string, header: string | null): SimulatorOptions {
   const texts = new Map<string, string>();
   const sources = new Map<string, string>();

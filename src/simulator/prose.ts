@@ -2,22 +2,26 @@ import type { Random } from './random.ts';
 import { tokenize } from './tokens.ts';
 import { OPENINGS, PLAIN_OPENINGS, SENTENCES, THOUGHTS, WORDS } from './words.ts';
 
-/** How much of a tool's result an answer quotes, in characters. */
+/** Characters of a tool's result that a response quotes. */
 const QUOTE_LENGTH = 160;
 
 export interface AnswerSubject {
-  /** Words to come back to. */
+  /** Words that the text repeats. */
   readonly topics: readonly string[];
-  /** What tools returned since the last question, in order. */
+  /** Tool results since the last question, in order. */
   readonly toolResults: readonly { readonly tool: string; readonly text: string }[];
 }
 
-/** The tokens of an answer: exactly `length`, or where a sentence ends after some 30 to 80. */
+/**
+ * Generates a response text.
+ * @param length number of tokens; undefined for 30 to 80 that end with a sentence
+ * @returns its tokens
+ */
 export function writeAnswer(random: Random, subject: AnswerSubject, length: number | undefined): string[] {
   return write(random, opening(random, subject), subject.topics, length);
 }
 
-/** The tokens of a train of thought. */
+/** Generates reasoning. @returns its tokens */
 export function writeReasoning(random: Random, topics: readonly string[], length: number): string[] {
   const first =
     topics.length === 0
@@ -53,7 +57,7 @@ function write(
   return length === undefined ? tokens : trim(tokens, length);
 }
 
-/** Cuts to the length; a longer text still ends in a full stop. */
+/** Cuts a text to the length, so that it still ends with a full stop. */
 function trim(tokens: string[], length: number): string[] {
   if (tokens.length === length) return tokens;
   const cut = tokens.slice(0, length);
@@ -80,7 +84,7 @@ function quote(text: string): string {
     : `${characters.slice(0, QUOTE_LENGTH).join('')}…`;
 }
 
-/** `a`, `a and b`, `a, b and c`. */
+/** @returns `a`, `a and b`, or `a, b and c` */
 function enumerate(items: readonly string[]): string {
   const last = items.at(-1) ?? '';
   return items.length < 2 ? last : `${items.slice(0, -1).join(', ')} and ${last}`;

@@ -1,15 +1,15 @@
-/** Seeded pseudo-random numbers: everything the simulator makes up follows from a seed text. */
+/** Seeded pseudo-random numbers: all generated content is determined by a seed text. */
 
 export interface Random {
-  /** A number in [0, 1). */
+  /** @returns a number in [0, 1) */
   next(): number;
-  /** A whole number in [0, limit). `limit` is at least 1. */
+  /** @param limit at least 1 @returns an integer in [0, limit) */
   int(limit: number): number;
-  /** One of the items. Throws a `RangeError` when there is none. */
+  /** @returns one of the items @throws RangeError for an empty list */
   pick<T>(items: readonly T[]): T;
 }
 
-/** Two 32-bit halves of a hash of the text; not for security. */
+/** @returns two 32-bit halves of a hash of the text; not for security */
 export function hashText(text: string): readonly [number, number] {
   let high = 0x9e3779b9;
   let low = 0x85ebca6b;
@@ -21,18 +21,18 @@ export function hashText(text: string): readonly [number, number] {
   return [avalanche(high ^ (low >>> 13)), avalanche(low ^ (high << 7))];
 }
 
-/** A number in [0, 1) that follows from the text alone. */
+/** @returns a number in [0, 1) that the text determines */
 export function hashFraction(text: string): number {
   return hashText(text)[0] / 0x1_0000_0000;
 }
 
-/** The hash as a short text, for use as a seed. */
+/** @returns the hash as a short text, for use as a seed */
 export function hashLabel(text: string): string {
   const [high, low] = hashText(text);
   return `${high.toString(36)}${low.toString(36)}`;
 }
 
-/** A generator whose whole sequence follows from the seed text. */
+/** Creates a generator whose sequence the seed determines. */
 export function createRandom(seed: string): Random {
   let [a, b] = hashText(seed);
   const next = () => {
@@ -45,13 +45,13 @@ export function createRandom(seed: string): Random {
     int: (limit) => Math.floor(next() * limit),
     pick: (items) => {
       const item = items[Math.floor(next() * items.length)];
-      if (item === undefined) throw new RangeError('There is nothing to pick from.');
+      if (item === undefined) throw new RangeError('The list is empty.');
       return item;
     },
   };
 }
 
-/** Spreads every input bit over the whole word; the result is an unsigned 32-bit number. */
+/** Mixes all bits. @returns an unsigned 32-bit number */
 function avalanche(value: number): number {
   let mixed = value ^ (value >>> 16);
   mixed = Math.imul(mixed, 0x21f0aaad);

@@ -19,7 +19,7 @@ const rerankRequest = z.looseObject({
   return_documents: z.boolean().nullish(),
 });
 
-/** `POST /rerank`, in the form that Cohere and Jina share. */
+/** `POST /rerank`, in the format that Cohere and Jina share. */
 export const rerankEndpoint: Endpoint = (body) => {
   const request = parseBody(rerankRequest, body);
   const texts = request.documents.map((document) =>
@@ -49,8 +49,8 @@ export const rerankEndpoint: Endpoint = (body) => {
 };
 
 /**
- * From 0 to 1: mostly how much of the query the document has, a little how much of the document is about it. Six
- * decimals.
+ * Scores a document: mostly the share of the query's words that it contains, and a little the share of its words that match.
+ * @returns 0 to 1 with six decimals
  */
 function relevance(asked: ReadonlySet<string>, text: string): number {
   const found = contentWords(text);

@@ -15,17 +15,17 @@ import { connectionError, timedBody } from './timed-body.ts';
 
 export interface SimulatorDeps {
   readonly clock: Clock;
-  /** A new text of some 24 letters and digits for each call; by default from the platform's random source. */
+  /** Returns a new id of about 24 letters and digits; by default from the platform's random source. */
   readonly randomId?: () => string;
 }
 
 /**
- * Answers one request as a remote server would. Resolves when the response head is due; rejects as `fetch` does:
- * with the signal's reason when the request is aborted, with a `TypeError` when the connection breaks.
+ * Responds to one request as a remote server would. Resolves when the response head is due.
+ * @throws the signal's reason when the request is aborted, or a TypeError when the connection breaks, as `fetch` does
  */
 export type Simulator = (request: Request) => Promise<Response>;
 
-/** OpenAI's clients count their retries of a request here. */
+/** The header in which OpenAI's SDKs number their retries. */
 const RETRY_COUNT_HEADER = 'x-stainless-retry-count';
 const BASE_PATH = '/v1';
 const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map([
@@ -37,16 +37,16 @@ const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map([
 const HTML_PAGE =
   '<!doctype html>\n<html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>\n';
 
-/** A request that passed its checks, ready to be answered or failed. */
+/** A valid request. */
 interface Prepared {
   readonly options: SimulatorOptions;
-  /** What makes this request the same as another, for the choice of faults. */
+  /** Equal for equal requests, for the choice of faults. */
   readonly identity: string;
   readonly wantsStream: boolean;
   readonly answer: (fault: FaultName) => Answer;
 }
 
-/** A server inside the process that speaks OpenAI's wire format and makes its answers up. */
+/** Creates a server inside the process that implements OpenAI's API with generated responses. */
 export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Simulator {
   const faults = new FaultChoice();
 
@@ -87,7 +87,7 @@ export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Sim
       const fault = faults.decide(prepared.options, prepared.identity, attempt);
       return await respond(prepared, fault, headers, clock, signal);
     } catch (error) {
-      // A request that is given up while its body is read fails with the reader's error; the reason says more.
+      // A request that is aborted while its body is read fails with the reader's error; the reason is more specific.
       signal.throwIfAborted();
       if (error instanceof ApiError) return errorResponse(error, headers);
       throw error;
@@ -133,7 +133,7 @@ async function respond(
   return new Response(timedBody(pieces, ending, clock, signal), { headers: jsonHeaders });
 }
 
-/** The path below the base, without a slash at its end. */
+/** @returns the path below the base path, without a trailing slash */
 function pathOf(request: Request): string {
   const path = new URL(request.url).pathname.replace(/\/+$/, '');
   return path.startsWith(`${BASE_PATH}/`) ? path.slice(BASE_PATH.length) : '';
@@ -164,13 +164,13 @@ function decodeName(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw invalidRequest('The model name in the URL is not encoded well.', 'model');
+    throw invalidRequest('The model name in the URL has an invalid encoding.', 'model');
   }
 }
 
 function checkMethod(request: Request, method: 'GET' | 'POST'): void {
   if (request.method === method) return;
-  const message = `Not allowed to ${request.method} on this URL; use ${method}.`;
+  const message = `Method ${request.method} is not allowed for this URL; use ${method}.`;
   throw new ApiError(
     405,
     { message, type: 'invalid_request_error', param: null, code: 'method_not_supported' },
@@ -211,7 +211,7 @@ function errorResponse(error: ApiError, headers: Readonly<Record<string, string>
   });
 }
 
-/** No timer is made when there is nothing to wait for. */
+/** Waits; creates no timer for 0 ms. */
 async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   if (ms > 0) await clock.sleep(ms, signal);
   signal.throwIfAborted();
@@ -224,11 +224,11 @@ function untilAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** 24 letters and digits. */
+/** @returns 24 letters and digits */
 function newId(): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
   let id = '';
-  // The remainder favours some letters a little; ids need to be distinct, not even.
+  // The remainder favours some letters; ids must be distinct, not uniform.
   for (const byte of crypto.getRandomValues(new Uint8Array(24))) id += alphabet[byte % alphabet.length];
   return id;
 }

@@ -1,22 +1,22 @@
 import type { Clock } from '../core/clock.ts';
 
-/** Bytes of a body with the moment they are due, in milliseconds from the start of the body. */
+/** Bytes of a body and their due time, in milliseconds from the start of the body. */
 export interface TimedBytes {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly at: number;
 }
 
-/** How a body ends after its last bytes: cleanly, as a broken connection, or not at all. */
+/** How a body ends after its last bytes: cleanly, with a broken connection, or never. */
 export type BodyEnding = 'end' | 'cut' | 'hang';
 
-/** What a broken connection looks like to the reader of a body. */
+/** @returns the error that the reader of a body gets from a broken connection */
 export function connectionError(): TypeError {
   return new TypeError('The connection was closed before the response was complete. (Simulated.)');
 }
 
 /**
- * A body that makes its next bytes only when the reader asks, and not before they are due. An abort of the signal
- * breaks it with the signal's reason; both that and a cancel end all work at once.
+ * A body that produces its next bytes on request, and not before they are due. An abort of the signal breaks it with the
+ * signal's reason. An abort and a cancellation end all work at once.
  */
 export function timedBody(
   pieces: Iterable<TimedBytes>,
@@ -76,14 +76,14 @@ async function enqueueLater(
   try {
     await clock.sleep(wait, stopped);
   } catch (error) {
-    // The caller that stopped the body has closed or broken the stream already.
+    // The code that stopped the body has closed or broken the stream.
     if (stopped.aborted) return;
     throw error;
   }
   if (!stopped.aborted) controller.enqueue(bytes);
 }
 
-/** Resolves when the signal aborts. */
+/** @returns a promise that resolves when the signal aborts */
 function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();

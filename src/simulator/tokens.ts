@@ -1,7 +1,6 @@
 /**
- * The simulator's own tokens: a run of at most 16 letters, digits and underscores, or one other visible
- * character, each with the white space before it; a Han, kana or Hangul character is one token.
- * White space at the end is one token. Joined, the tokens are the text.
+ * The simulator's tokens: up to 16 letters, digits and underscores, or one other visible character, each with the white space
+ * before it. A Han, kana or Hangul character is one token, and so is white space at the end. The joined tokens are the text.
  */
 const TOKEN =
   /\s*(?:[[\p{L}\p{M}\p{N}_]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]]{1,16}|\S)|\s+/gv;
@@ -16,13 +15,13 @@ export function countTokens(text: string): number {
 
 export interface CutTokens {
   readonly tokens: readonly string[];
-  /** Why the text ends where it does. */
+  /** The reason for the end of the text. */
   readonly reason: 'stop' | 'length';
 }
 
 /**
- * Applies the client's limits to an answer: at most `limit` tokens, and nothing from the first occurrence of a
- * stop sequence on. A stop sequence that the token limit cuts in two does not count as found.
+ * Applies the client's limits to a response: at most `limit` tokens, and no text from the first stop sequence. A stop sequence
+ * that the token limit cuts does not count.
  */
 export function cutTokens(
   tokens: readonly string[],
@@ -44,7 +43,7 @@ function firstStop(text: string, stop: readonly string[]): number {
   return first;
 }
 
-/** The tokens that make up the first `units` UTF-16 units of the text; the last may be a part of a token. */
+/** @returns the tokens of the first `units` UTF-16 units of the text; the last one may be cut */
 function takeUnits(tokens: readonly string[], units: number): string[] {
   const taken: string[] = [];
   let left = units;

@@ -6,14 +6,14 @@ import { makeInstance } from './schema/instance.ts';
 import { type Budget, SchemaError } from './schema/types.ts';
 import { tokenize } from './tokens.ts';
 
-/** A call of a tool; the fragments joined are its arguments as JSON. */
+/** A tool call. The joined fragments are its arguments as JSON. */
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
   readonly fragments: readonly string[];
 }
 
-/** The tools that the answer calls; none when it is a text. */
+/** @returns the tools that the response calls; empty for a text response */
 export function chooseTools(request: ChatRequest, question: string): readonly Tool[] {
   const tools = request.tools ?? [];
   const choice = request.tool_choice ?? 'auto';
@@ -33,8 +33,8 @@ export function chooseTools(request: ChatRequest, question: string): readonly To
 }
 
 /**
- * The tools that share a word with the question, best first. Beside the best one only those remain whose own name
- * is mentioned: a word in a description is too little for a second call.
+ * Finds the tools that share a word with the question.
+ * @returns the best one first; others only when the question contains a word of their name
  */
 function byRelevance(tools: readonly Tool[], question: string): readonly Tool[] {
   const asked = contentWords(question);
@@ -54,16 +54,16 @@ function shared(asked: ReadonlySet<string>, text: string): number {
   return count;
 }
 
-/** `getWeather_v2` is `get Weather v2`. */
+/** Splits a name: `getWeather_v2` gives `get Weather v2`. */
 function splitName(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1 $2').replace(/[_-]+/g, ' ');
 }
 
-/** Calls the tool with arguments that fit its parameters. Throws a 400 for parameters that nothing fits. */
+/** Generates a call with arguments that match the tool's parameters. @throws ApiError with status 400 when no value matches */
 export function callTool(tool: Tool, random: Random, question: string, id: string, budget: Budget): ToolCall {
   const { name, parameters } = tool.function;
   const schema = parameters ?? { type: 'object', properties: {} };
-  // Parameters are an object even where the schema forgets to say so.
+  // Parameters are an object, although some schemas do not specify it.
   const typed = schema.type === undefined ? { ...schema, type: 'object' } : schema;
   try {
     return {

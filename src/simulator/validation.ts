@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { type ApiError, invalidRequest } from './api-error.ts';
 
-/** Parses a body; throws the 400 that OpenAI's API gives for its first fault. */
+/** Parses a body. @throws ApiError with status 400 for its first fault, as OpenAI's API does */
 export function parseBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
@@ -29,7 +29,7 @@ interface Located {
   readonly path: readonly PropertyKey[];
 }
 
-/** In a union, the alternative that was understood furthest says best what is wrong. */
+/** Chooses the alternative of a union that matched furthest, whose issue is the most helpful. */
 function deepest(issue: z.core.$ZodIssue, prefix: readonly PropertyKey[]): Located {
   const path = [...prefix, ...issue.path];
   if (issue.code !== 'invalid_union') return { issue, path };

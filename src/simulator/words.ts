@@ -1,4 +1,4 @@
-/** What the simulator's sentences are made of. All lower-case ASCII, each at most 16 letters. */
+/** Words of generated sentences: lower-case ASCII, at most 16 letters each. */
 export const WORDS = {
   /** Singular nouns. */
   n: list(
@@ -27,7 +27,7 @@ export const WORDS = {
   ),
 } as const;
 
-/** The shapes: `{n}` and the like are slots for words, `{t}` is a topic of the conversation. */
+/** Templates: `{n}`, `{p}`, `{v}` and `{a}` are replaced by words, `{t}` by a topic of the conversation. */
 export const SENTENCES = [
   'The {a} {n} {v} the {n}.',
   'Every {n} {v} a {a} {n}, and the {p} follow.',

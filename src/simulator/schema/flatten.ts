@@ -12,22 +12,22 @@ import {
 } from './types.ts';
 import type { SchemaContext } from './validate.ts';
 
-/** A schema without references and combinations: plain keywords, and choices still to be made. */
+/** A schema without references and combinations: plain keywords, and open choices. */
 export interface FlatSchema {
   readonly keywords: SchemaObject;
   readonly choices: readonly Choice[];
 }
 
-/** One of the alternatives must hold. */
+/** Alternatives of which one must match. */
 export interface Choice {
   readonly alternatives: readonly Schema[];
-  /** `oneOf`: the others must not hold. */
+  /** `oneOf`: the others must not match. */
   readonly exactlyOne: boolean;
 }
 
 const MAX_DEPTH = 60;
 
-/** Throws a `SchemaError` when nothing can fit, as for `false` or for types that exclude each other. */
+/** Resolves references and combinations. @throws SchemaError when no value can match, such as for `false` */
 export function flatten(schema: Schema, context: SchemaContext, depth = 0): FlatSchema {
   context.budget.spend();
   if (schema === false) throw new SchemaError('the schema allows nothing');
@@ -52,11 +52,11 @@ export function flatten(schema: Schema, context: SchemaContext, depth = 0): Flat
   if (allOf !== undefined) {
     for (const part of schemaList(allOf)) flat = mergeFlat(flat, flatten(part, context, depth + 1));
   }
-  // Null is allowed here whatever the parts say.
+  // Null is allowed, independent of the parts.
   return nullable === true ? { ...flat, keywords: { ...flat.keywords, nullable } } : flat;
 }
 
-/** The schema that both hold for. */
+/** @returns a schema that matches only values that both match */
 export function mergeFlat(a: FlatSchema, b: FlatSchema): FlatSchema {
   const merged: Record<string, unknown> = { ...a.keywords };
   for (const [keyword, value] of Object.entries(b.keywords)) {
@@ -139,7 +139,7 @@ function commonMultiple(a: number, b: number): number {
   return (a / high) * b;
 }
 
-/** Draft 4 wrote exclusive bounds as booleans beside the bound. */
+/** Converts draft 4's exclusive bounds, which are booleans next to the bound. */
 function withNumericBounds(keywords: SchemaObject): SchemaObject {
   const { exclusiveMinimum, exclusiveMaximum, minimum, maximum } = keywords;
   if (typeof exclusiveMinimum !== 'boolean' && typeof exclusiveMaximum !== 'boolean') return keywords;

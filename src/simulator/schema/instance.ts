@@ -19,20 +19,21 @@ import { arraySchemas, dependents, fits, propertySchemas, type SchemaContext } f
 const ATTEMPTS = 16;
 const ALL_TYPES = ['string', 'integer', 'boolean', 'number', 'object', 'array', 'null'] as const;
 const MAX_UNIQUE_ITEMS = 1000;
-/** From here on only what must be is made, so that recursive schemas end. */
+/** From this depth, only required parts are generated, so that recursive schemas end. */
 const SOFT_DEPTH = 4;
 const HARD_DEPTH = 24;
 
 interface Making extends SchemaContext {
   readonly random: Random;
   readonly hints: readonly string[];
-  /** Leave out what is optional: a second chance for schemas whose parts get in each other's way. */
+  /** Omit optional parts: a second attempt for schemas whose parts conflict. */
   readonly lean: boolean;
 }
 
 /**
- * A value that fits the schema. Throws a `SchemaError` when the schema cannot be read, nothing fits, or nothing
- * was found within the budget, which several calls may share.
+ * Generates a value that matches a schema.
+ * @throws SchemaError when the schema is invalid, no value matches, or none was found within the budget, which several calls
+ *   may share
  */
 export function makeInstance(
   schema: unknown,
@@ -101,13 +102,13 @@ function makeChoice(choice: Choice, rest: FlatSchema, making: Making, depth: num
       if (!(error instanceof SchemaError)) throw error;
       failure = error;
     }
-    // The budget is what ends a search that does not.
+    // The budget ends an endless search.
     making.budget.spend();
   }
   throw failure;
 }
 
-/** A random first choice that is not null; deep inside, the alternatives that end soonest come first. */
+/** Orders alternatives: a random one that is not null first, and deep inside, the simplest first. */
 function order(alternatives: readonly Schema[], making: Making, depth: number): readonly Schema[] {
   const start = making.random.int(Math.max(1, alternatives.length));
   const turned = [...alternatives.slice(start), ...alternatives.slice(0, start)];
@@ -173,7 +174,7 @@ function makeArray(keywords: SchemaObject, making: Making, depth: number): Json[
   return items;
 }
 
-/** `undefined` when no further item is valid together with the others. */
+/** @returns undefined when no further item is valid with the others */
 function tryItem(
   schema: Schema,
   items: readonly Json[],
@@ -220,7 +221,7 @@ function propertySchema(keywords: SchemaObject, name: string, making: Making): S
 }
 
 function withDependents(names: Set<string>, keywords: SchemaObject): Set<string> {
-  // A set visits what is added while it is walked.
+  // Iterating a set visits items that are added meanwhile.
   for (const name of names) for (const other of stringList(dependents(keywords, name))) names.add(other);
   return names;
 }
@@ -253,7 +254,7 @@ function tryMake(schema: Schema, making: Making, depth: number): Json | undefine
   }
 }
 
-/** Values inside a schema came from a JSON document, so they are JSON. */
+/** Values inside a schema are JSON, because the schema was parsed from JSON. */
 function asJson(value: unknown): Json {
   if (value === null || typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string')
     return value;

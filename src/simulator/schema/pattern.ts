@@ -2,14 +2,13 @@ import type { Random } from '../random.ts';
 import { type Budget, SchemaError } from './types.ts';
 
 /**
- * Regular expressions that can be both matched and generated from. Matching follows sets of positions, so that no
- * pattern of a client can make it backtrack without end, as the built-in engine would.
- * Not known: look-around, back references and flags.
+ * Regular expressions for matching and generating. Matching tracks sets of positions, so that no client's pattern causes
+ * catastrophic backtracking, as in the built-in engine. Look-around, back references and flags are not supported.
  */
 export interface Pattern {
-  /** Whether the pattern is found anywhere in the text. */
+  /** @returns whether the pattern occurs in the text */
   matches(text: string, budget: Budget): boolean;
-  /** A text that the pattern should match; each repetition occurs its minimum and `extra()` times. */
+  /** Generates a text for the pattern. @param extra repetitions in addition to the minimum */
   generate(random: Random, extra: () => number, budget: Budget): string;
 }
 
@@ -44,7 +43,7 @@ const CLASSES: Readonly<Record<string, (character: string) => boolean>> = {
 };
 const CONTROLS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', f: '\f', v: '\v', '0': '\0' };
 
-/** Throws a `SchemaError` for an invalid or unsupported pattern. */
+/** Parses a pattern. @throws SchemaError for an invalid or unsupported one */
 export function parsePattern(source: string): Pattern {
   if (source.length > MAX_PATTERN_LENGTH) throw new SchemaError('a pattern is too long');
   const root = new Parser(Array.from(source), source).parse();
@@ -170,7 +169,7 @@ class Parser {
     return this.take('b') ? literal('\b') : this.escape();
   }
 
-  /** What follows a backslash. */
+  /** Parses an escape. */
   private escape(): SetNode {
     const character = this.advance();
     const inClass = CLASSES[character];
@@ -240,10 +239,10 @@ function rangeOf(low: string, high: string): SetNode {
   return setOf((character) => codeOf(character) >= from && codeOf(character) <= to, [low, high]);
 }
 
-/** `own` are characters known to be in the set, for sets without any of the usual ones. */
+/** @param own characters in the set, for sets without any of the common ones */
 function setOf(has: (character: string) => boolean, own: readonly string[]): SetNode {
   const known = SAMPLES.filter(has);
-  // Letters and digits read best.
+  // Letters and digits are preferred.
   const plain = known.filter(isWord);
   return { kind: 'set', has, own, samples: plain.length > 0 ? plain : known.length > 0 ? known : own };
 }
@@ -252,7 +251,7 @@ function codeOf(character: string): number {
   return character.codePointAt(0) ?? 0;
 }
 
-/** Every position where the text can stand after the node, from any of the given positions. */
+/** @returns every position after the node, from any of the given positions */
 function advance(
   node: Node,
   from: ReadonlySet<number>,
@@ -291,7 +290,7 @@ function repeat(
   let positions = new Set(from);
   for (let count = 0; count < min && positions.size > 0; count++) {
     const next = advance(node, positions, text, budget);
-    // A repetition of something that can be empty settles; more rounds would change nothing.
+    // A repetition of a node that can be empty reaches a fixed point.
     if (next.size === positions.size && [...next].every((at) => positions.has(at))) break;
     positions = next;
   }

@@ -6,7 +6,7 @@ import { patternOf, type SchemaContext } from './validate.ts';
 const MAX_STRING_LENGTH = 20_000;
 const DAY_MS = 86_400_000;
 
-/** A number within the bounds; a whole one for `integer`. Throws a `SchemaError` when there is none. */
+/** Generates a number within the bounds. @throws SchemaError when there is none */
 export function makeNumber(keywords: SchemaObject, integer: boolean, random: Random): number {
   const low = Math.max(
     numberOf(keywords, 'minimum') ?? -Infinity,
@@ -57,11 +57,11 @@ function multiple(
   const last = Math.floor(to / step + 1e-9);
   if (last < first) return undefined;
   const picked = first + random.int(Math.min(last - first, 1000) + 1);
-  // The ends may be excluded; then their neighbours may not be.
+  // If a bound is excluded, its neighbour may be valid.
   return [picked, first + 1, last - 1, first, last].map((count) => timesStep(count, step)).find(allowed);
 }
 
-/** A product without the noise of binary fractions: 3 x 0.1 is 0.3. */
+/** Multiplies without binary rounding errors: 3 x 0.1 is 0.3. */
 function timesStep(count: number, step: number): number {
   const product = count * step;
   return Number.isInteger(step) ? product : Number(product.toPrecision(12));
@@ -77,7 +77,10 @@ function fraction(
   return [Math.round(value * 100) / 100, value, from + (to - from) / 2, from].find(allowed);
 }
 
-/** A string that meets length, pattern and format. `hints` are words that make it look meant. */
+/**
+ * Generates a string with the required length, pattern and format.
+ * @param hints preferred words
+ */
 export function makeString(
   keywords: SchemaObject,
   random: Random,
@@ -105,7 +108,7 @@ function plainText(min: number, max: number, random: Random, hints: readonly str
   return length <= max ? text : Array.from(text).slice(0, max).join('').trimEnd().padEnd(min, 'x');
 }
 
-/** Tries short and random repetitions first, then every exact count: a length may hang on a single one. */
+/** Tries short and random repetitions first, then every count, because a length may require an exact one. */
 function fromPattern(
   source: string,
   min: number,
@@ -125,7 +128,7 @@ function fromPattern(
   throw new SchemaError(`no text was found for the pattern '${source}'`);
 }
 
-/** A text in a format of JSON Schema; `undefined` for a format that the simulator does not know. */
+/** Generates a text in a format of JSON Schema. @returns undefined for an unknown format */
 function makeFormat(format: string, random: Random): string | undefined {
   const word = () => random.pick(WORDS.n);
   switch (format) {

@@ -6,7 +6,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 export type SchemaObject = Readonly<Record<string, unknown>>;
 export type Schema = boolean | SchemaObject;
 
-/** The schema cannot be read, cannot be met, or asks for more than the simulator is willing to make. */
+/** The schema is invalid, no value matches it, or its instances exceed a limit of the simulator. */
 export class SchemaError extends Error {
   constructor(message: string) {
     super(message);
@@ -14,7 +14,7 @@ export class SchemaError extends Error {
   }
 }
 
-/** Bounds the work that one schema may cause: schemas come from clients and may be recursive or hostile. */
+/** Limits the work for one schema, because schemas of clients may be recursive or hostile. */
 export class Budget {
   constructor(private left: number) {}
 
@@ -35,7 +35,7 @@ export function schemaList(value: unknown): readonly Schema[] {
   return value.map(asSchema);
 }
 
-/** The schemas under `properties` and the like, by name. */
+/** @returns the schemas of `properties` and similar keywords, by name */
 export function schemaMap(value: unknown): ReadonlyMap<string, Schema> {
   if (value === undefined) return new Map();
   if (!isRecord(value)) throw new SchemaError('properties must be an object of schemas');
@@ -51,12 +51,12 @@ export function numberOf(schema: SchemaObject, keyword: string): number | undefi
   return typeof value === 'number' ? value : undefined;
 }
 
-/** The types that a schema names, or none when it does not say. */
+/** @returns the types of a schema; empty when it has none */
 export function typeList(schema: SchemaObject): readonly string[] {
   return typeof schema.type === 'string' ? [schema.type] : stringList(schema.type);
 }
 
-/** Follows a reference inside the document: `#`, `#/$defs/Name` and other JSON pointers. */
+/** Resolves a reference within the document: `#`, `#/$defs/Name` and other JSON pointers (RFC 6901). */
 export function resolveReference(root: Schema, reference: string): Schema {
   if (reference === '#') return root;
   if (!reference.startsWith('#/')) {
@@ -94,7 +94,7 @@ export function sameJson(a: unknown, b: unknown): boolean {
   );
 }
 
-/** Length in code points, as JSON Schema counts. */
+/** @returns the length in code points, as in JSON Schema */
 export function codePoints(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;

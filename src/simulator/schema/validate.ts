@@ -18,7 +18,7 @@ import {
 
 const MAX_DEPTH = 200;
 
-/** What checking and making instances of one schema share. */
+/** State that validation and generation for one schema share. */
 export interface SchemaContext {
   readonly root: Schema;
   readonly budget: Budget;
@@ -33,7 +33,7 @@ export function patternOf(context: SchemaContext, source: string): Pattern {
   return pattern;
 }
 
-/** Whether the value fits the schema. Formats are notes, as the standard has it, and are not checked. */
+/** @returns whether the value matches the schema. Formats are annotations and not checked. */
 export function fits(schema: Schema, value: unknown, context: SchemaContext, depth = 0): boolean {
   context.budget.spend();
   if (depth > MAX_DEPTH) throw new SchemaError('the schema refers to itself without end');
@@ -132,7 +132,7 @@ function fitsArray(schema: SchemaObject, value: readonly unknown[], check: Check
   );
 }
 
-/** The schemas of an array's first items and of those after them, in both the old and the new spelling. */
+/** @returns the schemas of an array's first items and of the rest, from both old and new keywords */
 export function arraySchemas(schema: SchemaObject): {
   readonly prefix: readonly Schema[];
   readonly rest: Schema;
@@ -167,13 +167,13 @@ function fitsObject(
   return true;
 }
 
-/** The names that must be there when the named property is. */
+/** @returns the properties that are required when the named one is present */
 export function dependents(schema: SchemaObject, name: string): unknown {
   const all = schema.dependentRequired;
   return isRecord(all) && Object.hasOwn(all, name) ? all[name] : undefined;
 }
 
-/** Every schema that holds for the property of that name. */
+/** @returns every schema that applies to the named property */
 export function propertySchemas(
   schema: SchemaObject,
   name: string,
