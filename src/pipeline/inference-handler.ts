@@ -153,6 +153,7 @@ class RequestRun implements Watched {
     if (body.kind === 'stream' && isRead(body.stream)) {
       throw interceptorFault(this.request.stage, new TypeError('its stream is read already'));
     }
+    if (body.kind === 'stream') this.#chooseStream(body.stream);
     this.#commit();
     if (body.kind === 'complete') {
       this.finish({ kind: 'done' }, body.result);
@@ -160,7 +161,6 @@ class RequestRun implements Watched {
     }
     const stream = connectable(body.stream);
     this.#stream = stream;
-    this.#cancelAbandoned(stream);
     const renderer = new StreamRenderer({
       stream,
       writer: stream.mode === 'rewrite' ? this.#writer(prepared.call) : undefined,
@@ -211,12 +211,14 @@ class RequestRun implements Watched {
     });
   }
 
-  /** Cancels streams that interceptors received and did not return. */
-  #cancelAbandoned(stream: ConnectableStream): void {
-    let source: FrameStream = stream;
+  /** Records whose stream was returned, and cancels those that interceptors received and did not return. */
+  #chooseStream(stream: FrameStream): void {
+    const { routing } = this.request;
+    let source = stream;
     while (source instanceof TransformedStream) source = source.parent;
-    for (const attempt of [...this.request.routing.active]) {
-      if (attempt.stream && attempt.stream !== source) attempt.cancel(notReturned());
+    for (const attempt of [...routing.active]) {
+      if (attempt.stream === source) routing.respondedBy = attempt.trace;
+      else if (attempt.stream) attempt.cancel(notReturned());
     }
   }
 

@@ -1,92 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { runs } from '../../../test/support/effort.ts';
+import { BROKEN, Collector, GONE, KEEP_ALIVE, Tap, text, Upstream } from '../../../test/support/frames.ts';
 import { GatewayError } from '../errors.ts';
 import { drainStream } from './drain.ts';
-import type { Frame, FrameSink, FrameStream, StreamEnd, StreamMode, StreamTransform } from './frame.ts';
-import { isConnectable, SourceStream, setStageOwner } from './frame-stream.ts';
-import type { ConnectableStream, FrameProducer, FrameReader } from './stage.ts';
-
-const GONE = new GatewayError('client_closed_request', 'gone');
-const BROKEN = new GatewayError('upstream_closed', 'broken');
-const KEEP_ALIVE: Frame = { bytes: new TextEncoder().encode(': ping\n\n'), events: [] };
-
-/** A frame with content; its text tells frames apart. */
-const text = (value: string | number): Frame => ({
-  bytes: new TextEncoder().encode(`${value};`),
-  events: [{ type: 'delta', choice: 0, text: String(value) }],
-});
-
-/** An upstream that sends what a test tells it to. Its calls fail where pauses and resumes are not balanced. */
-class Upstream implements FrameProducer {
-  readonly observed = { usage: undefined, finishReason: undefined, chunks: 0 };
-  readonly stream: SourceStream;
-  readonly cancels: GatewayError[] = [];
-  paused = false;
-
-  constructor(mode: StreamMode = 'observe') {
-    this.stream = new SourceStream(mode, this);
-  }
-
-  pause(): void {
-    expect(this.paused).toBe(false);
-    this.paused = true;
-  }
-
-  resume(): void {
-    expect(this.paused).toBe(true);
-    this.paused = false;
-  }
-
-  cancel(reason: GatewayError): void {
-    this.cancels.push(reason);
-    this.stream.finish({ kind: 'cancelled', reason });
-  }
-
-  renderFailure(): Uint8Array | undefined {
-    return undefined;
-  }
-}
-
-class Collector implements FrameReader {
-  readonly frames: Frame[] = [];
-  readonly ends: StreamEnd[] = [];
-
-  frame(frame: Frame): void {
-    expect(this.ends).toEqual([]);
-    this.frames.push(frame);
-  }
-
-  end(end: StreamEnd): void {
-    this.ends.push(end);
-  }
-
-  get text(): string {
-    const decoder = new TextDecoder();
-    return this.frames.map(({ bytes }) => decoder.decode(bytes)).join('');
-  }
-}
-
-/** A stage that passes everything on, and keeps its sink for the test. */
-class Tap implements StreamTransform {
-  out: FrameSink | undefined;
-  readonly ends: StreamEnd[] = [];
-
-  constructor(
-    private readonly onFrame: (frame: Frame, out: FrameSink) => void = (frame, out) => out.write(frame),
-    private readonly onEnd: (end: StreamEnd, out: FrameSink) => void = () => undefined,
-  ) {}
-
-  frame(frame: Frame, out: FrameSink): void {
-    this.out = out;
-    this.onFrame(frame, out);
-  }
-
-  end(end: StreamEnd, out: FrameSink): void {
-    this.ends.push(end);
-    this.onEnd(end, out);
-  }
-}
+import type { Frame, FrameSink, FrameStream, StreamMode } from './frame.ts';
+import { isConnectable, setStageOwner } from './frame-stream.ts';
+import type { ConnectableStream } from './stage.ts';
 
 function connected(stream: ConnectableStream): Collector {
   const reader = new Collector();
