@@ -75,10 +75,10 @@ export class InferenceHandler implements ScopeHost {
 
   settleDetached(request: RequestContext, running: Promise<InferenceResponse>): void {
     const run = new RequestRun(request, this.options);
-    run.unlessAborted(running, cancelStream).then(
-      (response) => run.observe(response),
-      (error: unknown) => run.finish(outcomeOf(asGatewayError(error))),
-    );
+    run
+      .unlessAborted(running, cancelStream)
+      .then((response) => run.observe(response))
+      .catch((error: unknown) => run.finish(outcomeOf(request.abortReason ?? asGatewayError(error))));
   }
 
   onFault(error: unknown, { identity }: RequestContext): void {
@@ -150,6 +150,7 @@ class RequestRun implements Watched {
 
   respond(response: InferenceResponse, prepared: PreparedCall): HandledResponse {
     const { source, body } = response;
+    this.#assertWanted(response);
     if (body.kind === 'stream' && isRead(body.stream)) {
       throw interceptorFault(this.request.stage, new TypeError('its stream is read already'));
     }
@@ -174,7 +175,9 @@ class RequestRun implements Watched {
   }
 
   /** A response that an interceptor reads itself. */
-  observe({ body }: InferenceResponse): void {
+  observe(response: InferenceResponse): void {
+    const { body } = response;
+    this.#assertWanted(response);
     this.#commit();
     if (body.kind === 'complete') this.finish({ kind: 'done' }, body.result);
     else {
@@ -209,6 +212,14 @@ class RequestRun implements Watched {
       includesStreamUsage: call.includesStreamUsage,
       body: call.body,
     });
+  }
+
+  /** @throws GatewayError the reason of an abort that came together with the response */
+  #assertWanted(response: InferenceResponse): void {
+    const { abortReason } = this.request;
+    if (!abortReason) return;
+    cancelStream(response);
+    throw abortReason;
   }
 
   /** Records whose stream was returned, and cancels those that interceptors received and did not return. */

@@ -237,6 +237,8 @@ export class TransformedStream implements ConnectableStream, FrameSink {
 
   #sourceEnded(end: StreamEnd): void {
     if (this.end || this.#spliced) return;
+    // The rest of a cancelled stream has no reader: a hold does not delay its end.
+    if (end.kind === 'cancelled') this.#cancelReason ??= end.reason;
     const reason = this.#cancelReason;
     if (reason) {
       this.#held = undefined;
