@@ -16,7 +16,9 @@ export type CalendarPeriod = (typeof CALENDAR_PERIODS)[number];
 export const LIMIT_MODES = ['enforce', 'warn', 'shadow'] as const;
 export type LimitMode = (typeof LIMIT_MODES)[number];
 
-/** Behaviour while the shared store is unreachable: `local` gives each gateway its share, `refuse` rejects (fails closed). */
+/**
+ * Behaviour while the shared store is unreachable: `local` gives each gateway its share, `refuse` rejects (fails closed).
+ */
 export const LOSS_POLICIES = ['local', 'refuse'] as const;
 export type LossPolicy = (typeof LOSS_POLICIES)[number];
 

@@ -40,7 +40,10 @@ export interface AdapterParts
 
 const NO_NAMES: readonly string[] = [];
 
-/** Combines a family's formats into an adapter: passthrough when the client's dialect is the target's format, else translation. */
+/**
+ * Combines a family's formats into an adapter: passthrough when the client's dialect is the target's format, else
+ * translation.
+ */
 export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { kind, authorize, mapError, streamMediaType, buildModelsRequest, parseModels } = parts;
   const { chat, passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;

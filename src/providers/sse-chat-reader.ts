@@ -63,7 +63,10 @@ export abstract class SseChatReader implements ChatEventReader {
    */
   protected abstract event(json: JsonObject, name: string | undefined, emit: EmitChatEvent): void;
 
-  /** Reads the end of the body, and emits the remaining events. @throws GatewayError `upstream_closed` when the response is not complete */
+  /**
+   * Reads the end of the body, and emits the remaining events.
+   * @throws GatewayError `upstream_closed` when the response is not complete
+   */
   protected abstract bodyEnded(emit: EmitChatEvent): void;
 
   /** `data: [DONE]`, the last event of OpenAI's format, which some proxies add to others. */

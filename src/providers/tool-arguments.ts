@@ -2,7 +2,8 @@ import { GatewayError } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 
 /**
- * Parses the arguments of a tool call in the history, for formats that require an object. An empty text gives an empty object.
+ * Parses the arguments of a tool call in the history, for formats that require an object. An empty text gives an empty
+ * object.
  * @throws GatewayError `invalid_request` naming `param`
  */
 export function argumentsObject(text: string, param: string): Readonly<Record<string, unknown>> {

@@ -154,7 +154,9 @@ function whole(request: CompletionRequest, plan: Plan, id: string, created: numb
   return { kind: 'json', body, steps: Math.max(...plan.choices.map(({ tokens }) => tokens.length)) };
 }
 
-/** Log probabilities in the legacy form: parallel arrays. Offsets count characters of the choice's text, including the echo. */
+/**
+ * Log probabilities in the legacy form: parallel arrays. Offsets count characters of the choice's text, including the echo.
+ */
 function logprobs(
   request: CompletionRequest,
   choice: ChoicePlan,

@@ -108,8 +108,8 @@ function checkInputs(inputs: readonly Input[], dimensions: number): void {
 }
 
 /**
- * Generates a vector of length 1: the sum of a few coordinates per word, so that texts with common words are similar. Adjacent
- * words count a little, so that the order of words matters.
+ * Generates a vector of length 1: the sum of a few coordinates per word, so that texts with common words are similar.
+ * Adjacent words count a little, so that the order of words matters.
  */
 export function embed(inputWords: readonly string[], dimensions: number, seed: string): Float32Array {
   const weights = new Map<string, number>();

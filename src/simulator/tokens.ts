@@ -1,6 +1,7 @@
 /**
- * The simulator's tokens: up to 16 letters, digits and underscores, or one other visible character, each with the white space
- * before it. A Han, kana or Hangul character is one token, and so is white space at the end. The joined tokens are the text.
+ * The simulator's tokens: up to 16 letters, digits and underscores, or one other visible character, each with the white
+ * space before it. A Han, kana or Hangul character is one token, and so is white space at the end. The joined tokens are
+ * the text.
  */
 const TOKEN =
   /\s*(?:[[\p{L}\p{M}\p{N}_]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]]{1,16}|\S)|\s+/gv;
@@ -20,8 +21,8 @@ export interface CutTokens {
 }
 
 /**
- * Applies the client's limits to a response: at most `limit` tokens, and no text from the first stop sequence. A stop sequence
- * that the token limit cuts does not count.
+ * Applies the client's limits to a response: at most `limit` tokens, and no text from the first stop sequence. A stop
+ * sequence that the token limit cuts does not count.
  */
 export function cutTokens(
   tokens: readonly string[],

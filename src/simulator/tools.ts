@@ -59,7 +59,10 @@ function splitName(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1 $2').replace(/[_-]+/g, ' ');
 }
 
-/** Generates a call with arguments that match the tool's parameters. @throws ApiError with status 400 when no value matches */
+/**
+ * Generates a call with arguments that match the tool's parameters.
+ * @throws ApiError with status 400 when no value matches
+ */
 export function callTool(tool: Tool, random: Random, question: string, id: string, budget: Budget): ToolCall {
   const { name, parameters } = tool.function;
   const schema = parameters ?? { type: 'object', properties: {} };

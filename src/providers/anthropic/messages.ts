@@ -16,8 +16,8 @@ interface Turn {
 }
 
 /**
- * Converts the conversation to alternating turns, with leading system messages as the system prompt. Later system messages become
- * part of the user's turn, because the format has no other position for them.
+ * Converts the conversation to alternating turns, with leading system messages as the system prompt. Later system
+ * messages become part of the user's turn, because the format has no other position for them.
  */
 export function wireConversation(request: ChatRequest, warn: Warn): WireConversation {
   checkConversation(request);

@@ -29,7 +29,9 @@ export const AZURE_OPENAI: VendorProfile = {
 
 export interface AzureSettings {
   readonly apiVersion: string | null;
-  /** As configured: `chat` only, `responses` only, or null for the API of the client's dialect, and chat for other dialects. */
+  /**
+   * As configured: `chat` only, `responses` only, or null for the API of the client's dialect, and chat for other dialects.
+   */
   readonly api: 'chat' | 'responses' | null;
   /** Replaces the key. */
   readonly tokens?: TokenSource;

@@ -3,7 +3,10 @@ import { asString, isRecord } from '../../core/json.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { type ErrorMeaning, errorFromStatus, plainReason, readJsonBody } from '../upstream-error.ts';
 
-/** Makes the error for a response with an error status: `{message}`, `{id, message}` or, from Cohere's edge, `{data}` or HTML. */
+/**
+ * Makes the error for a response with an error status: `{message}`, `{id, message}` or, from Cohere's edge, `{data}` or
+ * HTML.
+ */
 export function cohereError(response: BufferedResponse, { provider }: Target): GatewayError {
   const { text, json: body } = readJsonBody(response);
   const vendorMessage = isRecord(body)

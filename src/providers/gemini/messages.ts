@@ -18,7 +18,10 @@ export interface WireContents {
   readonly contents: readonly JsonObject[];
 }
 
-/** Signature that Gemini 3 accepts for tool calls of another model. Source: https://ai.google.dev/gemini-api/docs/thought-signatures */
+/**
+ * Signature that Gemini 3 accepts for tool calls of another model. Source:
+ * https://ai.google.dev/gemini-api/docs/thought-signatures
+ */
 const FOREIGN_CALL = 'skip_thought_signature_validator';
 
 /**

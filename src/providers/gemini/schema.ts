@@ -29,8 +29,8 @@ const MAX_DEPTH = 40;
 const ANY_OBJECT: JsonObject = { type: 'OBJECT' };
 
 /**
- * Converts a JSON Schema to Gemini's form: resolves references, drops unknown keywords, and converts `const` to `enum`, nullable
- * types to `nullable`, and types to capitals. A recursive reference becomes an object of any form.
+ * Converts a JSON Schema to Gemini's form: resolves references, drops unknown keywords, and converts `const` to `enum`,
+ * nullable types to `nullable`, and types to capitals. A recursive reference becomes an object of any form.
  */
 export function geminiSchema(schema: JsonObject): JsonObject {
   return new Cleaner(schema).clean(schema, []);

@@ -191,8 +191,8 @@ export class ChatChunkReader extends SseChatReader {
 }
 
 /**
- * Whether a delta begins another call. Some vendors do not number calls or always send 0, so a new id with a name also counts;
- * deltas of one call may repeat its id.
+ * Whether a delta begins another call. Some vendors do not number calls or always send 0, so a new id with a name also
+ * counts; deltas of one call may repeat its id.
  */
 function isAnother({ open, call }: Choice, piece: CallPiece): boolean {
   if (open !== 'tool-call' || !call) return true;

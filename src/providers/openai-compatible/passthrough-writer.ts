@@ -33,8 +33,8 @@ export interface PassthroughOptions {
 }
 
 /**
- * Forwards events in OpenAI's format byte for byte, except for changes that make them one coherent response: the model's name
- * as the client sent it, one id and one creation time, and usage at the position where OpenAI sends it.
+ * Forwards events in OpenAI's format byte for byte, except for changes that make them one coherent response: the model's
+ * name as the client sent it, one id and one creation time, and usage at the position where OpenAI sends it.
  */
 export class PassthroughWriter {
   #id: string | undefined;
@@ -166,7 +166,10 @@ function isAnonymous(json: Readonly<Record<string, unknown>>): boolean {
   return json.id === '' && !json.usage && Array.isArray(json.choices) && json.choices.length === 0;
 }
 
-/** Adds the delta that clients expect to choices without one. Legacy completions have none. @returns undefined without a change */
+/**
+ * Adds the delta that clients expect to choices without one. Legacy completions have none.
+ * @returns undefined without a change
+ */
 function withDeltas(choices: unknown): string | undefined {
   if (!Array.isArray(choices)) return undefined;
   const lacks = (choice: unknown) =>

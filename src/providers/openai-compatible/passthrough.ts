@@ -45,7 +45,9 @@ function decodeBody(response: BufferedResponse, target: Target, list: 'choices' 
   return output;
 }
 
-/** Bodies of OpenAI's chat and legacy completions are forwarded unchanged, except for the model and the needs of metering. */
+/**
+ * Bodies of OpenAI's chat and legacy completions are forwarded unchanged, except for the model and the needs of metering.
+ */
 export function openAiPassthrough(
   endpoint: Endpoint,
   canonical?: PassthroughFormat['canonical'],

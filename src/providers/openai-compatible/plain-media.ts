@@ -1,8 +1,8 @@
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 
 /**
- * Converts a content part to Mistral's form, in which audio and documents are texts instead of objects. Other parts are equal
- * in both.
+ * Converts a content part to Mistral's form, in which audio and documents are texts instead of objects. Other parts are
+ * equal in both.
  */
 export function plainMediaPart(part: JsonObject): JsonObject {
   if (part.type === 'input_audio' && isRecord(part.input_audio)) {

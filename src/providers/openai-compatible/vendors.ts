@@ -1,8 +1,8 @@
 import type { VendorProfile } from '../types.ts';
 
 /**
- * The differences between vendors and engines with OpenAI's format. To add one, add a row. Source: each vendor's API reference;
- * `streamUsage` was checked against recorded traffic where available.
+ * The differences between vendors and engines with OpenAI's format. To add one, add a row. Source: each vendor's API
+ * reference; `streamUsage` was checked against recorded traffic where available.
  */
 export const VENDORS = {
   openai: {

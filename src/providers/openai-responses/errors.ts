@@ -26,7 +26,8 @@ function retryAfter(message: string | undefined): number | undefined {
 }
 
 /**
- * Makes the error for an `error` event or a failed response. The error is at the top level, in `error`, or in `response.error`.
+ * Makes the error for an `error` event or a failed response. The error is at the top level, in `error`, or in
+ * `response.error`.
  */
 export function errorFromResponses(
   json: Readonly<Record<string, unknown>>,

@@ -22,8 +22,8 @@ interface OpenItem {
 }
 
 /**
- * Converts the events of output items to parts. Servers send deltas, `done` events, or complete items only. The first of them
- * counts, and repetitions are ignored.
+ * Converts the events of output items to parts. Servers send deltas, `done` events, or complete items only. The first of
+ * them counts, and repetitions are ignored.
  */
 export class OutputEvents {
   hasToolCalls = false;

@@ -13,7 +13,8 @@ class Slot {
 }
 
 /**
- * Emits the parts of a response one after another in the order in which they began, although an upstream may interleave them.
+ * Emits the parts of a response one after another in the order in which they began, although an upstream may interleave
+ * them.
  */
 export class PartQueue {
   readonly #slots = new Map<string, Slot>();
