@@ -89,5 +89,6 @@ function responseProblem(response: Partial<InferenceResponse> | undefined): stri
 
 /** An interceptor's own failure. The client learns its name, the log its cause. */
 export function interceptorFault(name: string, cause: unknown): GatewayError {
-  return new GatewayError('internal_error', `The interceptor "${name}" failed.`, { cause });
+  const message = `The interceptor "${name}" failed.`;
+  return new GatewayError('internal_error', message, { cause: new Error(message, { cause }) });
 }

@@ -121,7 +121,11 @@ class RequestRun implements Watched {
    */
   async unlessAborted<T>(promise: Promise<T>, onLate: (value: T) => void = () => undefined): Promise<T> {
     const { request } = this;
-    if (request.abortReason) throw request.abortReason;
+    if (request.abortReason) {
+      // An unhandled rejection would end the process.
+      promise.then(onLate, () => undefined);
+      throw request.abortReason;
+    }
     const aborted = Promise.withResolvers<never>();
     this.#rejectWaiting = aborted.reject;
     try {
@@ -168,10 +172,17 @@ class RequestRun implements Watched {
       renderStreamError: prepared.renderStreamError,
       endOf: (end) => this.#endForClient(end),
       onLateError: (error) => this.options.onDefect(error, this.request.identity.id),
-      onEnd: (end) => this.finish(outcomeOfEnd(end), stream.observed),
+      onEnd: (end) => this.#streamEnded(end, stream),
     });
     this.#renderer = renderer;
     return { kind: 'stream', source, body: renderer.body };
+  }
+
+  #streamEnded(end: StreamEnd, stream: ConnectableStream): void {
+    if (end.kind === 'failed' && end.error.code === 'internal_error') {
+      this.options.onDefect(end.error.cause ?? end.error, this.request.identity.id);
+    }
+    this.finish(outcomeOfEnd(end), stream.observed);
   }
 
   /** A response that an interceptor reads itself. */
