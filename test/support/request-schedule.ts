@@ -94,3 +94,16 @@ export const schedule = fc.record({
     )
     .map((steps) => steps.flat()),
 });
+
+/** Schedules in which a client leaves a stream that began, which others rarely reach behind a chain with faults. */
+export const leavingSchedule = schedule.map((plan) => ({
+  ...plan,
+  stream: true,
+  busy: false,
+  targets: ['sends'],
+  steps: [
+    ...[anyHead('stream'), anyData(PIECES[0]), { kind: 'settle' } as const],
+    ...[{ kind: 'settle' } as const, { kind: 'read' } as const, { kind: 'cancel' } as const],
+    ...plan.steps,
+  ],
+}));
