@@ -52,6 +52,51 @@ seconds_count{model="a"} 1
     expect(await other.render()).toContain('\nc_total 0\n');
   });
 
+  test('writes to the samples that prom-client renders, whatever the order of labels', async () => {
+    const families = new MetricFamilies();
+    const counter = families.counter('c_total', 'C.', ['z', 'a']);
+    counter.labels('1', '2').inc();
+    counter.labels('1', '2').inc(2);
+    counter.labels('2', '1').inc(5);
+    const gauge = families.gauge('g', 'G.', ['z', 'a']);
+    gauge.labels('1', '2').set(7);
+    gauge.reset();
+    gauge.labels('1', '2').set(8);
+    const page = await families.render();
+    expect(page).toContain('c_total{z="1",a="2"} 3\n');
+    expect(page).toContain('c_total{z="2",a="1"} 5\n');
+    expect(page).toContain('\ng{z="1",a="2"} 8\n');
+  });
+
+  test('returns one child for the same label values', () => {
+    const families = new MetricFamilies();
+    const family = families.histogram('seconds', 'Seconds.', ['model', 'provider'], BOUNDS);
+    expect(family.labels('a', 'b')).toBe(family.labels('a', 'b'));
+    expect(family.labels('a', 'b')).not.toBe(family.labels('b', 'a'));
+  });
+
+  test('counts values at, above and below the bounds as prom-client does', async () => {
+    const families = new MetricFamilies();
+    const registry = new Registry();
+    const reference = new Histogram({ name: 's', help: 'S.', registers: [registry], buckets: BOUNDS });
+    const family = families.histogram('s', 'S.', [], BOUNDS);
+    for (const value of [-1, 0, 0.1, 0.2, 1, 10, 10.1, 1e9]) {
+      family.labels().observe(value);
+      reference.observe(value);
+    }
+    expect(await families.render()).toBe(await registry.metrics());
+  });
+
+  test('rejects values that are no numbers, and counters that decrease', () => {
+    const families = new MetricFamilies();
+    const counter = families.counter('c_total', 'C.', []).labels();
+    expect(() => counter.inc(-1)).toThrow(RangeError);
+    expect(() => counter.inc(Number.POSITIVE_INFINITY)).toThrow(RangeError);
+    expect(() => families.gauge('g', 'G.', []).labels().set(Number.NaN)).toThrow(RangeError);
+    const histogram = families.histogram('s', 'S.', [], BOUNDS).labels();
+    expect(() => histogram.observe(Number.NaN)).toThrow(RangeError);
+  });
+
   test('rejects a name that is taken', () => {
     const families = new MetricFamilies();
     families.counter('c_total', 'C.', []);

@@ -2,6 +2,15 @@ import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Histogram from 'prom-client/lib/histogram.js';
 import Registry from 'prom-client/lib/registry.js';
+import {
+  type CounterChild,
+  counterChild,
+  type GaugeChild,
+  gaugeChild,
+  type HistogramChild,
+  histogramChild,
+  MetricChildren,
+} from './metric-children.ts';
 
 /** One metric family, as the metrics table of docs/operations.md shows it. */
 export interface MetricDescription {
@@ -13,21 +22,6 @@ export interface MetricDescription {
 
 /** One value for each label name, in the order of the names. */
 type LabelValues<Names extends readonly string[]> = { -readonly [Index in keyof Names]: string };
-
-/** A child of a counter: the time series with one set of label values. Keep it where it is used often. */
-export interface CounterChild {
-  /** @param by finite and not negative; 1 when absent. @throws Error when it is negative or not finite */
-  inc(by?: number): void;
-}
-
-export interface GaugeChild {
-  set(value: number): void;
-}
-
-export interface HistogramChild {
-  /** @throws TypeError when the value is not finite */
-  observe(value: number): void;
-}
 
 export interface CounterFamily<Names extends readonly string[]> {
   labels(...values: LabelValues<Names>): CounterChild;
@@ -69,7 +63,8 @@ export class MetricFamilies {
   ): CounterFamily<Names> {
     const metric = new Counter({ name, help, labelNames: labels, registers: [this.#registry] });
     this.#families.push({ description: { name, type: 'counter', labels, help }, metric, linesPerChild: 1 });
-    return metric;
+    const children = new MetricChildren((values) => counterChild(metric, labels, values));
+    return { labels: (...values) => children.of(values) };
   }
 
   gauge<const Names extends readonly string[]>(
@@ -79,7 +74,14 @@ export class MetricFamilies {
   ): GaugeFamily<Names> {
     const metric = new Gauge({ name, help, labelNames: labels, registers: [this.#registry] });
     this.#families.push({ description: { name, type: 'gauge', labels, help }, metric, linesPerChild: 1 });
-    return metric;
+    const children = new MetricChildren((values) => gaugeChild(metric, labels, values));
+    return {
+      labels: (...values) => children.of(values),
+      reset: () => {
+        children.clear();
+        metric.reset();
+      },
+    };
   }
 
   /** @param bounds upper bounds of the buckets, ascending; a bucket without a bound follows the last */
@@ -95,7 +97,8 @@ export class MetricFamilies {
     });
     const description = { name, type: 'histogram', labels, help } as const;
     this.#families.push({ description, metric, linesPerChild: bounds.length + 3 });
-    return metric;
+    const children = new MetricChildren((values) => histogramChild(metric, labels, values, bounds));
+    return { labels: (...values) => children.of(values) };
   }
 
   /**

@@ -2,16 +2,16 @@
  * The modules of prom-client that Weir imports. Its main module also loads the push gateway, cluster and summary
  * modules, which Weir does not use and which add 20 ms to the start.
  *
- * `hashMap` and `getMetricsAsString` are internals of the pinned version. `metric-families.test.ts` fails when an
- * upgrade changes them.
+ * `hashMap` with its samples, `hashObject` and `getMetricsAsString` are internals of the pinned version.
+ * `metric-families.test.ts` fails when an upgrade changes them.
  */
 
 declare module 'prom-client/lib/counter.js' {
   import { Counter } from 'prom-client';
 
   export default class extends Counter {
-    /** Children by their label values. */
-    readonly hashMap: Readonly<Record<string, unknown>>;
+    /** Children by the hash of their labels. */
+    readonly hashMap: Readonly<Record<string, { value: number }>>;
   }
 }
 
@@ -19,17 +19,24 @@ declare module 'prom-client/lib/gauge.js' {
   import { Gauge } from 'prom-client';
 
   export default class extends Gauge {
-    /** Children by their label values. */
-    readonly hashMap: Readonly<Record<string, unknown>>;
+    /** Children by the hash of their labels. */
+    readonly hashMap: Readonly<Record<string, { value: number }>>;
   }
 }
 
 declare module 'prom-client/lib/histogram.js' {
   import { Histogram } from 'prom-client';
 
+  /** `bucketValues` has one count for each upper bound, not cumulative. */
+  interface HistogramSample {
+    sum: number;
+    count: number;
+    readonly bucketValues: Record<string, number>;
+  }
+
   export default class extends Histogram {
-    /** Children by their label values. */
-    readonly hashMap: Readonly<Record<string, unknown>>;
+    /** Children by the hash of their labels. */
+    readonly hashMap: Readonly<Record<string, HistogramSample>>;
   }
 }
 
@@ -40,4 +47,9 @@ declare module 'prom-client/lib/registry.js' {
     /** The text of one metric: the lines HELP and TYPE, then a line for each sample. */
     getMetricsAsString(metric: Metric): Promise<string>;
   }
+}
+
+declare module 'prom-client/lib/util.js' {
+  /** @param labelNames sorted */
+  export function hashObject(labels: Readonly<Record<string, string>>, labelNames: readonly string[]): string;
 }
