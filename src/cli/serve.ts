@@ -55,6 +55,7 @@ async function run(
   const { logger } = log;
   const { file } = loaded;
   for (const warning of loaded.warnings) logger.warn(warning);
+  surviveDefects(logger);
   if (env.BUN_CONFIG_MAX_HTTP_REQUESTS === undefined) {
     logger.warn(
       'BUN_CONFIG_MAX_HTTP_REQUESTS is not set: at most 256 requests to https providers run at once. Start Weir with the `weir` command, which sets it.',
@@ -78,6 +79,15 @@ async function run(
   await stopSignal(log);
   watch?.close();
   await shutDown(gateway, servers, systemClock, logger);
+}
+
+/**
+ * Logs what nothing caught, and goes on: one request's defect, such as an interceptor's listener that throws, must not end
+ * the requests of all tenants.
+ */
+function surviveDefects(logger: Log['logger']): void {
+  process.on('unhandledRejection', (error) => logger.error({ err: error }, 'defect: unhandled rejection'));
+  process.on('uncaughtException', (error) => logger.error({ err: error }, 'defect: uncaught exception'));
 }
 
 async function listen(gateway: Gateway, { logger }: Log): Promise<Servers> {
