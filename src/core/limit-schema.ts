@@ -87,6 +87,7 @@ export const limitSchema = z
       fault('max', 'must be at least 1; to allow nothing, set a limit of 0 per day');
   });
 
+/** A limit in the form that users write. */
 export type LimitDocument = z.infer<typeof limitSchema>;
 
 /** Up to 40 limits, no two of the same kind and mode. */

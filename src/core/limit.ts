@@ -2,10 +2,14 @@
 export const LIMITED = ['requests', 'tokens', 'cost', 'concurrent_requests'] as const;
 /** Periods of rates (moving time), and of quotas and budgets (a day or month of the tenant's calendar). */
 export const RATE_PERIODS = ['second', 'minute'] as const;
+/** Periods of quotas and budgets: a day or month of the tenant's calendar. */
 export const CALENDAR_PERIODS = ['day', 'month'] as const;
 
+/** A quantity that limits count. */
 export type Limited = (typeof LIMITED)[number];
+/** A period of moving time. */
 export type RatePeriod = (typeof RATE_PERIODS)[number];
+/** A period of the tenant's calendar. */
 export type CalendarPeriod = (typeof CALENDAR_PERIODS)[number];
 
 /**
@@ -14,12 +18,14 @@ export type CalendarPeriod = (typeof CALENDAR_PERIODS)[number];
  * - `shadow` admits them and only counts
  */
 export const LIMIT_MODES = ['enforce', 'warn', 'shadow'] as const;
+/** Effect of a limit on a request above it. */
 export type LimitMode = (typeof LIMIT_MODES)[number];
 
 /**
  * Behaviour while the shared store is unreachable: `local` gives each gateway its share, `refuse` rejects (fails closed).
  */
 export const LOSS_POLICIES = ['local', 'refuse'] as const;
+/** Behaviour of a limit while the shared store is unreachable. */
 export type LossPolicy = (typeof LOSS_POLICIES)[number];
 
 /** One limit. Amounts of money are integers in 10^-9 US dollars; all others are plain counts. */
@@ -36,6 +42,7 @@ export interface Limit {
 
 /** Kinds of subjects that have limits. */
 export const LIMIT_SCOPES = ['ip', 'key', 'user', 'tenant', 'tag', 'model', 'target'] as const;
+/** A kind of subject that has limits. */
 export type LimitScope = (typeof LIMIT_SCOPES)[number];
 
 /** The limits of one subject: a key, user, tenant, tag, model, target or address. */

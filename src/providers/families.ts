@@ -11,6 +11,7 @@ import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
 import { GENERIC, VENDORS } from './openai-compatible/vendors.ts';
 import type { ProviderAdapter, VendorProfile } from './types.ts';
 
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Dependencies of adapters that fetch tokens. */
@@ -45,6 +46,7 @@ export interface Family {
   readonly fromEnvironment?: (env: Environment) => FamilyMatch | undefined;
 }
 
+/** The kind for any server with OpenAI's format. */
 export const GENERIC_KIND = 'openai-compatible';
 
 /** Creates the adapter of a server with OpenAI's format. */

@@ -15,11 +15,16 @@ export interface TokenSource {
   token(): string | Promise<string>;
 }
 
+/** A token from a token endpoint. */
 export interface FetchedToken {
   readonly token: string;
   readonly expiresInSeconds: number;
 }
 
+/**
+ * Fetches a new token.
+ * @throws GatewayError when the endpoint gives none
+ */
 export type FetchToken = () => Promise<FetchedToken>;
 
 /** A token is renewed this long before it expires, or at half of a shorter lifetime. */
@@ -60,7 +65,7 @@ export class CachedTokenSource implements TokenSource {
   }
 
   async #load(): Promise<string> {
-    const asked = this.clock.now();
+    const requestedAt = this.clock.now();
     let fetched: FetchedToken;
     try {
       fetched = await this.fetchToken();
@@ -73,8 +78,8 @@ export class CachedTokenSource implements TokenSource {
     }
     const lifeMs = fetched.expiresInSeconds * 1000;
     this.#value = fetched.token;
-    this.#expiresAt = asked + lifeMs - Math.min(LAST_SECONDS_MS, lifeMs / 2);
-    this.#refreshAt = asked + lifeMs - Math.min(REFRESH_AHEAD_MS, lifeMs / 2);
+    this.#expiresAt = requestedAt + lifeMs - Math.min(LAST_SECONDS_MS, lifeMs / 2);
+    this.#refreshAt = requestedAt + lifeMs - Math.min(REFRESH_AHEAD_MS, lifeMs / 2);
     return fetched.token;
   }
 }
@@ -129,6 +134,7 @@ async function requestToken(
   );
 }
 
+/** An application of Microsoft Entra. */
 export interface ClientCredentials {
   readonly tenantId: string;
   readonly clientId: string;

@@ -21,6 +21,7 @@ export interface BuiltInKind {
 /** The keys of a provider that are about its connections. */
 export type ConnectionKeys = Pick<ProviderConfig, 'connect_timeout' | 'upstream'>;
 
+/** Transports of the providers of one configuration. */
 export interface ProviderTransports {
   /** @param provider its `connect_timeout` and `upstream` select the transport */
   upstream(provider: ConnectionKeys): Transport;
@@ -28,6 +29,7 @@ export interface ProviderTransports {
   readonly builtIn: Transport;
 }
 
+/** Dependencies of providers. */
 export interface ProviderWorld {
   readonly transports: ProviderTransports;
   readonly clock: Clock;
@@ -205,6 +207,7 @@ function byKeyAndUrl(
   return key === null && baseUrl === null ? undefined : { api_key: key, base_url: baseUrl };
 }
 
+/** An engine that may run on this machine. */
 export interface EngineCandidate {
   readonly config: ProviderConfig;
   /** The owner that this engine writes in its model list; another owner means another engine. */

@@ -20,6 +20,7 @@ export function readRerankResults(
   return sortByScore(results, topN);
 }
 
+/** Sorts results by descending score, and keeps the first `topN`. */
 export function sortByScore(
   results: readonly { readonly index: number; readonly score: number }[],
   topN: number | undefined,

@@ -11,7 +11,7 @@ import type { StreamObservation } from '../core/stream/observation.ts';
 import type { ChatFormat, PassthroughFormat } from './format.ts';
 import type { AttemptContext, BufferedResponse, InlineMedia, Target } from './types.ts';
 
-function about(call: ChatCall, context: AttemptContext): RenderContext {
+function renderContextOf(call: ChatCall, context: AttemptContext): RenderContext {
   return {
     model: call.model,
     requestId: context.requestId,
@@ -31,7 +31,7 @@ export function translateResponse(
 ): CompleteResult {
   const result = format.parse(response, target, call.chat());
   const finish = result.choices[0]?.finish;
-  const render = (chat: ChatResult) => call.dialect.renderResult(chat, about(call, context));
+  const render = (chat: ChatResult) => call.dialect.renderResult(chat, renderContextOf(call, context));
   return new CompleteResult(render(result), result.usage, finish?.raw ?? finish?.unified, {
     decode: () => result,
     render,
@@ -50,7 +50,7 @@ export function forwardedResult(
   if (!format) return new CompleteResult(text, usage, finishReason);
   return new CompleteResult(text, usage, finishReason, {
     decode: () => format.parse(response, target, call.chat()),
-    render: (chat) => call.dialect.renderResult(chat, about(call, context)),
+    render: (chat) => call.dialect.renderResult(chat, renderContextOf(call, context)),
   });
 }
 
@@ -64,7 +64,7 @@ export function translateStream(
 ): StreamDecoder {
   return new TranslatingDecoder(
     format.reader(target, call.chat()),
-    mode === 'rewrite' ? undefined : call.dialect.streamWriter(about(call, context)),
+    mode === 'rewrite' ? undefined : call.dialect.streamWriter(renderContextOf(call, context)),
     mode !== 'bytes',
   );
 }

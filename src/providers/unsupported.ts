@@ -22,6 +22,7 @@ const PARAMETERS = {
   modalities: ({ modalities }) => (modalities?.some((kind) => kind !== 'text') ? modalities : undefined),
 } as const satisfies Readonly<Record<string, (request: ChatRequest) => unknown>>;
 
+/** Name of a parameter that some formats lack. */
 export type ParameterName = keyof typeof PARAMETERS;
 
 /**

@@ -39,6 +39,7 @@ export interface AnswerContext {
  */
 export type Endpoint = (body: Readonly<Record<string, unknown>>) => (context: AnswerContext) => Answer;
 
+/** The last event of a stream. */
 export const DONE: string = 'data: [DONE]\n\n';
 
 /** Rejects faults that change a text, for endpoints whose response is not a text. @throws ApiError with status 400 */

@@ -20,6 +20,7 @@ export function invalidRequest(message: string, param: string | null, code = 'in
   return new ApiError(400, { message, type: 'invalid_request_error', param, code });
 }
 
+/** @returns the JSON text of an error */
 export function errorBody(error: ApiError): string {
   return JSON.stringify({ error: error.body });
 }

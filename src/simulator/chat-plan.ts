@@ -17,6 +17,7 @@ export interface ChatPlan {
   readonly usage: ChatUsage;
 }
 
+/** The content of one choice. */
 export interface ChoicePlan {
   /** Seed of this choice's log probabilities. */
   readonly seed: string;
@@ -28,6 +29,7 @@ export interface ChoicePlan {
   readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'content_filter';
 }
 
+/** Inputs of a plan in addition to the request. */
 export interface ChatPlanning {
   readonly options: SimulatorOptions;
   readonly seed: string;
@@ -41,6 +43,10 @@ const MAX_TOTAL_TOKENS = 200_000;
 /** Steps for all schemas of one request; about 100 ms. */
 const SCHEMA_BUDGET = 200_000;
 
+/**
+ * Generates the content of a response.
+ * @throws ApiError for a request above the simulator's limits
+ */
 export function planChat(request: ChatRequest, planning: ChatPlanning): ChatPlan {
   const count = request.n ?? 1;
   if (

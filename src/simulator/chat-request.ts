@@ -70,11 +70,13 @@ const responseFormat = z.discriminatedUnion('type', [
   }),
 ]);
 
+/** Schema of `stop`. */
 export const stopSequences = z
   .union([z.string().min(1), z.array(z.string().min(1)).max(4)], {
     error: 'expected a string, or an array of at most 4 strings, none of them empty',
   })
   .nullish();
+/** Schema of `stream_options`. */
 export const streamOptions = z.looseObject({ include_usage: z.boolean().nullish() }).nullish();
 
 const chatRequest = z.looseObject({
@@ -106,9 +108,13 @@ const chatRequest = z.looseObject({
   modalities: z.array(z.literal('text', 'the simulator answers in text only')).nullish(),
 });
 
+/** A valid body of a chat completion. */
 export type ChatRequest = z.output<typeof chatRequest>;
+/** One of its messages. */
 export type ChatMessage = ChatRequest['messages'][number];
+/** A part of a message's content. */
 export type ContentPart = z.output<typeof contentPart>;
+/** A tool of the request. */
 export type Tool = z.output<typeof tool>;
 
 /** Parses the body of a chat completion. @throws ApiError as OpenAI's API responds */
@@ -159,6 +165,10 @@ function checkParameters(request: ChatRequest): void {
   }
 }
 
+/**
+ * Rejects `stream_options` without `stream`.
+ * @throws ApiError with status 400
+ */
 export function checkStreamOptions(request: {
   stream?: boolean | null | undefined;
   stream_options?: unknown;

@@ -64,6 +64,7 @@ function base64Bytes(text: string): number {
   return Math.floor((text.length * 3) / 4);
 }
 
+/** OpenAI's usage object. */
 export interface ChatUsage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;

@@ -32,6 +32,7 @@ export const STATUS_FAULTS = {
   ),
 } as const;
 
+/** A fault with an error status. */
 export type StatusFault = keyof typeof STATUS_FAULTS;
 
 /** Every value of the `fault` option, with its documentation. */
@@ -66,10 +67,13 @@ export const FAULTS = {
   content_filter: 'Half of the content, then `finish_reason` is `content_filter`. Chat and completions only.',
 } as const satisfies Record<StatusFault, string> & Record<string, string>;
 
+/** Name of a fault. */
 export type FaultName = keyof typeof FAULTS;
 
+/** All names of faults. */
 export const FAULT_NAMES: readonly FaultName[] = Object.keys(FAULTS).filter(isFaultName);
 
+/** @returns whether a fault is an error status */
 export function isStatusFault(fault: FaultName): fault is StatusFault {
   return Object.hasOwn(STATUS_FAULTS, fault);
 }

@@ -1,6 +1,7 @@
 import { createRandom } from './random.ts';
 import { WORDS } from './words.ts';
 
+/** The log probability of one token. */
 export interface TokenLogprob {
   readonly token: string;
   /** Natural logarithm of the probability. */

@@ -83,6 +83,7 @@ export const OPTIONS = {
   drip: duration(10, 'Pause between the pieces of `slow_body`; 0 splits the body without a pause.'),
 } satisfies Record<string, Option<unknown>>;
 
+/** The options of one request, with defaults. Durations are in milliseconds. */
 export interface SimulatorOptions {
   readonly latency: number;
   readonly ttft: number;
@@ -98,6 +99,7 @@ export interface SimulatorOptions {
   readonly drip: number;
 }
 
+/** A model name with options. */
 export interface ModelName {
   /** The name without options. */
   readonly base: string;
@@ -105,6 +107,7 @@ export interface ModelName {
   readonly options: string;
 }
 
+/** Splits a model name from its options. */
 export function splitModelName(model: string): ModelName {
   const colon = model.indexOf(':');
   return colon < 0

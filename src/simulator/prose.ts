@@ -5,6 +5,7 @@ import { OPENINGS, PLAIN_OPENINGS, SENTENCES, THOUGHTS, WORDS } from './words.ts
 /** Characters of a tool's result that a response quotes. */
 const QUOTE_LENGTH = 160;
 
+/** The subject of a generated response. */
 export interface AnswerSubject {
   /** Words that the text repeats. */
   readonly topics: readonly string[];
@@ -30,6 +31,10 @@ export function writeReasoning(random: Random, topics: readonly string[], length
   return write(random, first, topics, length);
 }
 
+/**
+ * Generates a refusal.
+ * @returns its tokens
+ */
 export function writeRefusal(topics: readonly string[]): string[] {
   const subject = topics.length === 0 ? 'that' : enumerate(topics);
   return tokenize(`I'm sorry, but I can't help with ${subject}. This refusal is simulated.`);

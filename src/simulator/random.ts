@@ -1,5 +1,6 @@
 /** Seeded pseudo-random numbers: all generated content is determined by a seed text. */
 
+/** A random generator. */
 export interface Random {
   /** @returns a number in [0, 1) */
   next(): number;

@@ -13,6 +13,7 @@ import { OPTIONS_HEADER, readOptions, type SimulatorOptions, splitModelName } fr
 import { rerankEndpoint } from './rerank.ts';
 import { connectionError, timedBody } from './timed-body.ts';
 
+/** Dependencies of the simulator. */
 export interface SimulatorDeps {
   readonly clock: Clock;
   /** Returns a new id of about 24 letters and digits; by default from the platform's random source. */

@@ -38,6 +38,7 @@ export class FakeClock implements Clock {
   }
 }
 
+/** A simulator with a controlled clock. */
 export interface Harness {
   readonly clock: FakeClock;
   readonly simulator: Simulator;
@@ -99,6 +100,7 @@ export async function readBody(
   return { text, pieces, error: undefined };
 }
 
+/** A user message with a text. */
 export function userMessage(content: string): { role: string; content: string }[] {
   return [{ role: 'user', content }];
 }

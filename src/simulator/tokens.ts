@@ -6,14 +6,17 @@
 const TOKEN =
   /\s*(?:[[\p{L}\p{M}\p{N}_]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]]{1,16}|\S)|\s+/gv;
 
+/** Splits a text into tokens. */
 export function tokenize(text: string): string[] {
   return text.match(TOKEN) ?? [];
 }
 
+/** @returns the number of tokens of a text */
 export function countTokens(text: string): number {
   return tokenize(text).length;
 }
 
+/** A text within the client's limits. */
 export interface CutTokens {
   readonly tokens: readonly string[];
   /** The reason for the end of the text. */

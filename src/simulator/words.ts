@@ -47,6 +47,7 @@ export const SENTENCES = [
   'What {v} the {n} also {v} {t}.',
 ] as const;
 
+/** Openings of responses to a message with topics. */
 export const OPENINGS = [
   'You wrote about {topics}, and this is the simulator answering.',
   'Here is a simulated answer about {topics}.',
@@ -54,11 +55,13 @@ export const OPENINGS = [
   'Thank you for asking about {topics}; the words that follow are made up.',
 ] as const;
 
+/** Openings of responses to a message without topics. */
 export const PLAIN_OPENINGS = [
   'This is the simulator answering; the words that follow are made up.',
   'Here is a simulated answer.',
 ] as const;
 
+/** Templates of reasoning. */
 export const THOUGHTS = [
   'The message is about {topics}, so I start there.',
   'First I look at {topics}.',

@@ -14,6 +14,7 @@ export interface Origins {
   readonly other: true;
 }
 
+/** A vendor that issues values which only it can read. */
 export type Origin = keyof Origins;
 
 /** An opaque value that must return unchanged to its origin, and must not be sent to any other provider. */
@@ -29,6 +30,7 @@ export interface CacheControl {
   readonly ttl?: '5m' | '1h';
 }
 
+/** Content of an image, audio or file part. */
 export type MediaSource =
   | { readonly kind: 'base64'; readonly mediaType: string; readonly data: string }
   | { readonly kind: 'url'; readonly url: string; readonly mediaType?: string }
@@ -57,12 +59,14 @@ export interface Citation {
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
 export interface WireFormats {}
 
+/** Name of a wire format. */
 export type WireFormat = keyof WireFormats;
 
 interface Cacheable {
   readonly cacheControl?: CacheControl;
 }
 
+/** A text. */
 export interface TextPart extends Cacheable {
   readonly type: 'text';
   readonly text: string;
@@ -71,6 +75,7 @@ export interface TextPart extends Cacheable {
   readonly signature?: Signature;
 }
 
+/** An image. */
 export interface ImagePart extends Cacheable {
   readonly type: 'image';
   readonly source: MediaSource;
@@ -78,11 +83,13 @@ export interface ImagePart extends Cacheable {
   readonly detail?: string;
 }
 
+/** An audio recording. */
 export interface AudioPart extends Cacheable {
   readonly type: 'audio';
   readonly source: MediaSource;
 }
 
+/** A document. */
 export interface FilePart extends Cacheable {
   readonly type: 'file';
   readonly source: MediaSource;
@@ -107,6 +114,7 @@ export interface ToolCallPart extends Cacheable {
   readonly signature?: Signature;
 }
 
+/** The result of one tool call. */
 export interface ToolResultPart extends Cacheable {
   readonly type: 'tool-result';
   readonly callId: string;
@@ -129,6 +137,7 @@ export interface ReasoningPart extends Cacheable {
   readonly summary?: boolean;
 }
 
+/** The text with which the model declined. */
 export interface RefusalPart {
   readonly type: 'refusal';
   readonly text: string;
@@ -141,6 +150,7 @@ export interface UnknownPart {
   readonly value: Readonly<Record<string, unknown>>;
 }
 
+/** Instructions to the model. */
 export interface SystemMessage {
   /** `developer` is the newer name of `system`; kept apart because some upstreams know only one of them. */
   readonly role: 'system' | 'developer';
@@ -148,14 +158,17 @@ export interface SystemMessage {
   readonly name?: string;
 }
 
+/** A part of a user message. */
 export type UserPart = TextPart | ImagePart | AudioPart | FilePart | UnknownPart;
 
+/** A turn of the user. */
 export interface UserMessage {
   readonly role: 'user';
   readonly content: readonly UserPart[];
   readonly name?: string;
 }
 
+/** A part of a turn of the model. */
 export type AssistantPart =
   | TextPart
   | ReasoningPart
@@ -178,10 +191,13 @@ export interface ToolMessage {
   readonly content: readonly ToolResultPart[];
 }
 
+/** One message of a conversation. */
 export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage;
 
+/** A JSON Schema, not validated. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
+/** A tool that the client implements. */
 export interface FunctionTool extends Cacheable {
   readonly type: 'function';
   readonly name: string;
@@ -199,13 +215,16 @@ export interface UnknownTool {
   readonly value: Readonly<Record<string, unknown>>;
 }
 
+/** A tool that the model may call. */
 export type Tool = FunctionTool | UnknownTool;
 
+/** Whether and which tools the model must call. */
 export type ToolChoice =
   | { readonly type: 'auto' | 'none' | 'required' }
   | { readonly type: 'tool'; readonly name: string }
   | { readonly type: 'allowed'; readonly mode: 'auto' | 'required'; readonly names: readonly string[] };
 
+/** Format of the response text. */
 export type ResponseFormat =
   | { readonly type: 'text' }
   /** Any JSON object. */

@@ -153,6 +153,7 @@ export class BlockWriter {
   }
 }
 
+/** @returns the `cache_control` member of a part with a cache marker; else nothing */
 export function cached({ cacheControl }: { readonly cacheControl?: CacheControl }): JsonObject {
   return cacheControl === undefined ? {} : { cache_control: cacheControl };
 }

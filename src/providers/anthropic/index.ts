@@ -23,10 +23,10 @@ const JSON_IN_WORDS = {
 /** Builds the body of a Messages request. */
 function messagesBody(request: ChatRequest, model: string, warn: Warn): Record<string, unknown> {
   const { system, messages } = wireConversation(request, warn);
-  const asked = request.responseFormat?.type === 'json' ? [...system, JSON_IN_WORDS] : system;
+  const requested = request.responseFormat?.type === 'json' ? [...system, JSON_IN_WORDS] : system;
   return {
     model,
-    ...(asked.length === 0 ? {} : { system: asked }),
+    ...(requested.length === 0 ? {} : { system: requested }),
     messages,
     ...wireParameters(request, familyOf(model), warn),
   };
@@ -36,6 +36,7 @@ function jsonToolOf(request: ChatRequest, model: string): string | undefined {
   return forcesJsonTool(request, familyOf(model)) ? JSON_TOOL : undefined;
 }
 
+/** The Messages API as a chat format. */
 export const anthropicChatFormat: ChatFormat = {
   build(request, { provider, model }, { stream, warn }) {
     const body = { ...messagesBody(request, model, warn), ...(stream ? { stream: true } : {}) };

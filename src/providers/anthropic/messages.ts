@@ -5,6 +5,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { BlockWriter } from './blocks.ts';
 
+/** A conversation in the form of the Messages API. */
 export interface WireConversation {
   readonly system: readonly JsonObject[];
   readonly messages: readonly JsonObject[];

@@ -54,7 +54,7 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
 
 function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking, warn: Warn): JsonObject {
   const { temperature, topP, topK } = request;
-  const said: Record<string, number> = {};
+  const members: Record<string, number> = {};
   const drop = (param: string, why: string) => {
     warn({ kind: 'unsupported', param, message: `"${param}" was omitted: ${why}.` });
   };
@@ -67,27 +67,27 @@ function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking,
     if (restriction !== undefined) {
       if (temperature !== 1) drop('temperature', restriction);
     } else if (temperature > 1) {
-      said.temperature = 1;
+      members.temperature = 1;
       warn({
         kind: 'changed',
         param: 'temperature',
         message: 'The temperature was reduced to 1, the maximum of the target.',
       });
-    } else said.temperature = temperature;
+    } else members.temperature = temperature;
   }
   if (topP !== undefined) {
     if (family.fixedSampling) {
       if (topP !== 1) drop('top_p', 'the model chooses the value');
     } else if (restriction !== undefined && topP < 0.95) drop('top_p', restriction);
-    else if (family.oneSamplingParameter && said.temperature !== undefined) {
+    else if (family.oneSamplingParameter && members.temperature !== undefined) {
       if (topP !== 1) drop('top_p', 'this model takes either temperature or top_p');
-    } else said.top_p = topP;
+    } else members.top_p = topP;
   }
   if (topK !== undefined) {
     if (restriction !== undefined) drop('top_k', restriction);
-    else said.top_k = topK;
+    else members.top_k = topK;
   }
-  return said;
+  return members;
 }
 
 /** The API rejects sequences of white space only. */
@@ -127,7 +127,7 @@ function outputConfig(
     warn({
       kind: 'changed',
       param: 'response_format',
-      message: 'The target supports JSON output with a schema only; it was asked for JSON in the prompt.',
+      message: 'The target supports JSON output with a schema only; the prompt asks for JSON instead.',
     });
   }
   const schema =

@@ -15,6 +15,7 @@ export interface Thinking {
 /** Output tokens that remain for the response in addition to reasoning. */
 const ROOM = 1_024;
 
+/** Converts reasoning settings to the members that the model supports, with a warning for each change. */
 export function thinkingOf(
   { reasoning }: ChatRequest,
   family: ModelFamily,
@@ -23,9 +24,9 @@ export function thinkingOf(
 ): Thinking {
   const nothing = { wire: undefined, effort: undefined, maxTokens };
   if (reasoning === undefined) return nothing;
-  const { effort: asked, budgetTokens, enabled, summary } = reasoning;
+  const { effort: requested, budgetTokens, enabled, summary } = reasoning;
   const display = summary === undefined ? {} : { display: summary === 'none' ? 'omitted' : 'summarized' };
-  const off = enabled === false || asked === 'none';
+  const off = enabled === false || requested === 'none';
   if (off)
     return {
       ...nothing,
@@ -33,7 +34,7 @@ export function thinkingOf(
     };
   if (family.adaptiveThinking && (budgetTokens === undefined || !family.thinkingBudget)) {
     const effort = effortFor(
-      asked ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens)),
+      requested ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens)),
       family,
       warn,
     );
@@ -56,7 +57,7 @@ export function thinkingOf(
     return nothing;
   }
   const { min, max } = family.thinkingBudget;
-  const wanted = budgetTokens ?? effortToBudget(asked ?? 'medium', family.thinkingBudget);
+  const wanted = budgetTokens ?? effortToBudget(requested ?? 'medium', family.thinkingBudget);
   const budget = Math.min(max, Math.max(min, wanted));
   const limit = maxTokens > budget ? maxTokens : budget + ROOM;
   if (limit !== maxTokens) {
@@ -67,22 +68,23 @@ export function thinkingOf(
     });
   }
   // An effort stays an effort if the model accepts it.
-  const effort = family.efforts && asked !== undefined && budgetTokens !== undefined ? asked : undefined;
+  const effort =
+    family.efforts && requested !== undefined && budgetTokens !== undefined ? requested : undefined;
   return { wire: { type: 'enabled', budget_tokens: budget }, effort, maxTokens: limit };
 }
 
 function effortFor(
-  asked: ReasoningEffort | undefined,
+  requested: ReasoningEffort | undefined,
   { efforts = [] }: ModelFamily,
   warn: Warn,
 ): ReasoningEffort | undefined {
-  if (asked === undefined) return undefined;
-  const nearest = nearestEffort(asked, efforts);
-  if (nearest !== asked) {
+  if (requested === undefined) return undefined;
+  const nearest = nearestEffort(requested, efforts);
+  if (nearest !== requested) {
     warn({
       kind: 'changed',
       param: 'reasoning_effort',
-      message: `The reasoning effort "${asked}" was changed to "${nearest}" for this model.`,
+      message: `The reasoning effort "${requested}" was changed to "${nearest}" for this model.`,
     });
   }
   return nearest;

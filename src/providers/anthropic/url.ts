@@ -6,6 +6,7 @@ export function apiUrl({ baseUrl }: Pick<Provider, 'baseUrl'>, path: string): st
   return `${baseUrl.replace(/\/v1$/, '')}/v1${path}`;
 }
 
+/** @returns the URL of the Messages endpoint */
 export function messagesUrl(provider: Pick<Provider, 'baseUrl'>): string {
   return apiUrl(provider, '/messages');
 }

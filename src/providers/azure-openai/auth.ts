@@ -26,6 +26,7 @@ const NATIONAL: readonly (readonly [RegExp, AzureCloud])[] = [
   ],
 ];
 
+/** @returns the cloud of a resource; the public one for an unknown host */
 export function cloudOf(baseUrl: string): AzureCloud {
   const host = URL.parse(baseUrl)?.hostname ?? '';
   return NATIONAL.find(([pattern]) => pattern.test(host))?.[1] ?? PUBLIC;

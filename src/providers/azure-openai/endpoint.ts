@@ -1,7 +1,9 @@
 import type { Target } from '../types.ts';
 
+/** An operation of the API. */
 export type AzurePath = '/chat/completions' | '/completions' | '/embeddings' | '/responses';
 
+/** Address of a deployment. */
 export interface AzureAddress {
   /**
    * The resource (`https://name.openai.azure.com`), with or without `/openai`, `/openai/v1` or

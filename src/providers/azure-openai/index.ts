@@ -16,6 +16,7 @@ export { authorizeAzure, cloudOf } from './auth.ts';
 export { azureEndpoint, azureUrl } from './endpoint.ts';
 export { azureError } from './errors.ts';
 
+/** The profile of Azure OpenAI. */
 export const AZURE_OPENAI: VendorProfile = {
   label: 'Azure OpenAI',
   environment: { key: 'AZURE_API_KEY', baseUrl: 'AZURE_ENDPOINT' },
@@ -27,6 +28,7 @@ export const AZURE_OPENAI: VendorProfile = {
   needsKey: true,
 };
 
+/** Settings of the adapter. */
 export interface AzureSettings {
   readonly apiVersion: string | null;
   /**
@@ -62,6 +64,7 @@ export function createAzureAdapter({ apiVersion, api, tokens }: AzureSettings): 
   });
 }
 
+/** Settings of an Entra application. */
 export interface EntraSettings {
   readonly tenantId: string | null;
   readonly clientId: string | null;

@@ -27,6 +27,7 @@ function body(request: ChatRequest, model: string, warn: Parameters<typeof wireC
   };
 }
 
+/** Converse as a chat format. */
 export const converseChatFormat: ChatFormat = {
   build: (request, target, { stream, warn }) => ({
     url: modelUrl(target, stream ? 'converse-stream' : 'converse'),
@@ -39,6 +40,7 @@ export const converseChatFormat: ChatFormat = {
   needsInline: ({ source }) => source.kind === 'url' && !source.url.startsWith('s3://'),
 };
 
+/** Options of the adapter. */
 export interface BedrockOptions {
   readonly region: string;
   readonly credentials: AwsCredentialSource;

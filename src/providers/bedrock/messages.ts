@@ -14,6 +14,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
+/** A conversation in Converse's form. */
 export interface WireConversation {
   readonly system: readonly JsonObject[];
   readonly messages: readonly JsonObject[];
@@ -208,6 +209,7 @@ function ensureTextWithDocuments({ role, content }: { role: string; content: Jso
   return { role, content: needsText ? [...content, { text: 'See the document.' }] : content };
 }
 
+/** @returns a cache point for a part with a cache marker; else nothing */
 export function cachePoint({ cacheControl }: { readonly cacheControl?: CacheControl }): JsonObject[] {
   if (cacheControl === undefined) return [];
   const ttl = cacheControl.ttl === undefined ? {} : { ttl: cacheControl.ttl };

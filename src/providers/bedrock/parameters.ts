@@ -131,8 +131,8 @@ function additionalFields(
     return { fields, budget: undefined };
   }
   if (family.adaptiveThinking && (budgetTokens === undefined || !family.thinkingBudget)) {
-    const asked = effort ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
-    const nearest = asked === undefined ? undefined : nearestEffort(asked, family.efforts ?? []);
+    const requested = effort ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
+    const nearest = requested === undefined ? undefined : nearestEffort(requested, family.efforts ?? []);
     fields.thinking = { type: 'adaptive' };
     if (nearest !== undefined) fields.output_config = { effort: nearest };
     return { fields, budget: undefined };

@@ -16,6 +16,7 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   content_filtered: 'content-filter',
 };
 
+/** Converts a stop reason. */
 export function readStop(reason: unknown, throughTool: boolean): FinishReason {
   const raw = asString(reason);
   const unified = FINISH[raw ?? ''] ?? 'other';
@@ -78,6 +79,7 @@ function readBlock(block: JsonObject, origin: Origin, throughTool: boolean): Ass
   return { type: 'unknown', dialect: 'bedrock-converse', value: block };
 }
 
+/** Reads a complete response in canonical form. */
 export function parseConverse(
   response: BufferedResponse,
   { provider, model }: Target,

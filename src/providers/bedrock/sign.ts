@@ -10,6 +10,10 @@ export interface AwsCredentials {
   readonly expiration?: Date;
 }
 
+/**
+ * Returns valid credentials.
+ * @throws Error when there are none
+ */
 export type AwsCredentialSource = () => Promise<AwsCredentials>;
 
 /** Credentials of the default provider chain: environment, profile, container, instance. Resolved at the first request. */

@@ -5,6 +5,7 @@ export function modelUrl({ provider, model }: Target, operation: string): string
   return `${provider.baseUrl}/model/${encodeURIComponent(model)}/${operation}`;
 }
 
+/** @returns the base URL of a region */
 export function bedrockUrl(region: string): string {
   return `https://bedrock-runtime.${region}.amazonaws.com`;
 }

@@ -9,6 +9,7 @@ const IMAGE = /^data:image\//;
 /** The use of texts, which the API requires, when the client sends none. */
 const DEFAULT_INPUT_TYPE = 'search_document';
 
+/** Cohere's embeddings. */
 export const cohereEmbeddings: EmbeddingFormat = {
   build({ inputs, dimensions, inputType, user, extensions }, { provider, model }, { warn }) {
     const texts = inputs.filter((input) => typeof input === 'string');

@@ -13,6 +13,7 @@ import { parseCohereChat } from './response.ts';
 import { CohereEventReader } from './stream.ts';
 import { apiUrl } from './url.ts';
 
+/** Cohere's v2 chat as a chat format. */
 export const cohereChatFormat: ChatFormat = {
   build(request, { provider, model }, { stream, warn }) {
     const { messages, documents } = cohereConversation(request, warn);

@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 
+/** A conversation in Cohere's form. */
 export interface CohereConversation {
   readonly messages: readonly JsonObject[];
   /** All documents of the conversation, in order; separate from the messages in this format. */

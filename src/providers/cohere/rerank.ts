@@ -4,6 +4,7 @@ import type { RerankFormat } from '../format.ts';
 import { readRerankResults } from '../rerank-results.ts';
 import { apiUrl } from './url.ts';
 
+/** Cohere's reranker. */
 export const cohereRerank: RerankFormat = {
   build({ query, documents, topN, extensions }, { provider, model }) {
     const { max_tokens_per_doc: maxTokens, priority } = extensions;

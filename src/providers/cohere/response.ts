@@ -14,6 +14,7 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   ERROR_TOXIC: 'content-filter',
 };
 
+/** Converts a finish reason. */
 export function readFinish(raw: unknown): FinishReason {
   const word = asString(raw);
   return { unified: FINISH[word ?? ''] ?? 'other', ...(word === undefined ? {} : { raw: word }) };
@@ -52,6 +53,7 @@ export function readCitation(value: unknown): Citation | undefined {
   };
 }
 
+/** Makes a reasoning part of a tool plan. */
 export function toolPlan(text: string): AssistantPart {
   return { type: 'reasoning', text, signature: { origin: 'cohere', value: PLAN } };
 }
@@ -84,6 +86,7 @@ function logprobsOf(value: unknown): TokenLogprobs | undefined {
   return entries.length === 0 ? undefined : entries;
 }
 
+/** Reads a complete response in canonical form. */
 export function parseCohereChat(response: BufferedResponse, { provider, model }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
   const { message } = json;

@@ -33,6 +33,7 @@ function body(request: ChatRequest, model: string, warn: Warn): Record<string, u
   };
 }
 
+/** Gemini's generateContent as a chat format. */
 export function geminiChatFormat(host: GeminiHost): ChatFormat {
   return {
     build(request, target, { stream, warn }) {
@@ -72,6 +73,7 @@ function tokenCount(host: GeminiHost): TokenCountFormat {
   };
 }
 
+/** Options of the adapter. */
 export interface GeminiOptions {
   /** Tokens of a Google Cloud project; with them, Vertex AI is called. */
   readonly tokens?: TokenSource;

@@ -13,6 +13,7 @@ import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
+/** A conversation in Gemini's form. */
 export interface WireContents {
   readonly systemInstruction: JsonObject | undefined;
   readonly contents: readonly JsonObject[];

@@ -87,13 +87,13 @@ function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn):
   const off = enabled === false || effort === 'none';
   const includeThoughts = summary === 'none' ? false : !off;
   if (family.thinkingLevels) {
-    const asked = off
+    const requested = off
       ? 'none'
       : (effort ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens)));
-    if (asked === undefined) return { includeThoughts };
-    const level = nearestEffort(asked, family.thinkingLevels);
+    if (requested === undefined) return { includeThoughts };
+    const level = nearestEffort(requested, family.thinkingLevels);
     if (level !== effort) {
-      const wish = budgetTokens === undefined ? `"${asked}"` : `${budgetTokens} tokens`;
+      const wish = budgetTokens === undefined ? `"${requested}"` : `${budgetTokens} tokens`;
       const message = `The reasoning setting ${wish} was changed to "${level}" for this model.`;
       warn({ kind: 'changed', param: 'reasoning_effort', message });
     }

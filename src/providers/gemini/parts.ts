@@ -18,6 +18,7 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   MODEL_ARMOR: 'content-filter',
 };
 
+/** Converts a finish reason. */
 export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
   const word = asString(raw);
   const unified = FINISH[word ?? ''] ?? 'other';
@@ -46,16 +47,17 @@ export function readGeminiUsage(value: unknown): Usage | undefined {
   };
 }
 
+/** Reads the signature of a part. */
 export function signatureOf(part: JsonObject): Signature | undefined {
   const value = asString(part.thoughtSignature);
   return value === undefined ? undefined : { origin: 'gemini', value };
 }
 
 /** Makes an id for a call without one. Equal responses give equal ids. */
-function callId(call: JsonObject, answerId: string | undefined, position: number): string {
+function callId(call: JsonObject, responseId: string | undefined, position: number): string {
   const given = asString(call.id);
   if (given) return given;
-  const safe = (answerId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
+  const safe = (responseId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
   return `call_${safe}_${position}`;
 }
 
@@ -63,7 +65,7 @@ function callId(call: JsonObject, answerId: string | undefined, position: number
  * Reads one part of a candidate.
  * @param position index of a call among the candidate's calls
  */
-export function readPart(part: JsonObject, answerId: string | undefined, position: number): AssistantPart {
+export function readPart(part: JsonObject, responseId: string | undefined, position: number): AssistantPart {
   const signature = signatureOf(part);
   const signed = signature === undefined ? {} : { signature };
   if (typeof part.text === 'string') {
@@ -74,7 +76,7 @@ export function readPart(part: JsonObject, answerId: string | undefined, positio
     const call = part.functionCall;
     const name = asString(call.name) ?? '';
     const text = JSON.stringify(call.args ?? {});
-    return { type: 'tool-call', id: callId(call, answerId, position), name, arguments: text, ...signed };
+    return { type: 'tool-call', id: callId(call, responseId, position), name, arguments: text, ...signed };
   }
   const media = isRecord(part.inlineData) ? part.inlineData : {};
   const { mimeType, data } = media;
@@ -112,6 +114,7 @@ export function readCitations(candidate: JsonObject): Citation[] {
   });
 }
 
+/** Converts log probabilities to the chat format. */
 export function readLogprobs(candidate: JsonObject): TokenLogprobs | undefined {
   const result = isRecord(candidate.logprobsResult) ? candidate.logprobsResult : {};
   const tops = listOf(result.topCandidates);

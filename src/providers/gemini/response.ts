@@ -5,6 +5,7 @@ import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { blockReason, readCitations, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
 
+/** Reads a complete response in canonical form. */
 export function parseGenerateContent(response: BufferedResponse, { provider }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
   const blocked = blockReason(json);
@@ -27,11 +28,11 @@ export function parseGenerateContent(response: BufferedResponse, { provider }: T
   };
 }
 
-function readCandidate(candidate: JsonObject, position: number, answerId: string | undefined): ChatChoice {
+function readCandidate(candidate: JsonObject, position: number, responseId: string | undefined): ChatChoice {
   const parts = isRecord(candidate.content) ? listOf(candidate.content.parts).filter(isRecord) : [];
   let calls = 0;
   const content = parts.map((part): AssistantPart => {
-    const read = readPart(part, answerId, calls);
+    const read = readPart(part, responseId, calls);
     if (read.type === 'tool-call') calls += 1;
     return read;
   });

@@ -5,6 +5,7 @@ export interface GeminiHost {
   readonly vertex: boolean;
 }
 
+/** Base URL of the Gemini API. */
 export const GEMINI_URL = 'https://generativelanguage.googleapis.com/v1beta';
 
 /** @returns the base URL of Vertex AI for a project and location */
@@ -18,6 +19,7 @@ export function methodUrl({ provider, model }: Target, _host: GeminiHost, method
   return `${provider.baseUrl}/models/${encodeURIComponent(model.replace(/^models\//, ''))}:${method}`;
 }
 
+/** @returns the URL of the model list */
 export function modelsUrl({ baseUrl }: Pick<Provider, 'baseUrl'>): string {
   return `${baseUrl}/models?pageSize=1000`;
 }

@@ -5,7 +5,7 @@ import { MAX_EVENT_BYTES } from '../../core/sse.ts';
 import { invalidResponse, streamClosed } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromEvent } from '../upstream-error.ts';
-import { about, readCalls, readFinish, readLogprobs, readOllamaUsage } from './response.ts';
+import { identityOf, readCalls, readFinish, readLogprobs, readOllamaUsage } from './response.ts';
 
 const LF = 10;
 
@@ -64,7 +64,7 @@ export class OllamaEventReader implements ChatEventReader {
     if (!this.#started) {
       this.#started = true;
       this.#output = asString(json.created_at);
-      emit({ type: 'start', ...about(json) });
+      emit({ type: 'start', ...identityOf(json) });
     }
     const message = isRecord(json.message) ? json.message : {};
     const logprobs = readLogprobs(json.logprobs);

@@ -5,6 +5,7 @@ import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 
+/** Reads a complete response in canonical form. */
 export function parseOllamaChat(response: BufferedResponse, { provider }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
   const { message } = json;
@@ -20,7 +21,7 @@ export function parseOllamaChat(response: BufferedResponse, { provider }: Target
   const usage = readOllamaUsage(json);
   const logprobs = readLogprobs(json.logprobs);
   return {
-    ...about(json),
+    ...identityOf(json),
     choices: [
       {
         index: 0,
@@ -34,7 +35,7 @@ export function parseOllamaChat(response: BufferedResponse, { provider }: Target
 }
 
 /** Reads model and time of a response or its first chunk. The API sends no id. */
-export function about(json: JsonObject): { readonly created?: number; readonly model?: string } {
+export function identityOf(json: JsonObject): { readonly created?: number; readonly model?: string } {
   const model = asString(json.model);
   const created = Math.floor(Date.parse(asString(json.created_at) ?? '') / 1000);
   return { ...(model === undefined ? {} : { model }), ...(created > 0 ? { created } : {}) };
@@ -57,12 +58,14 @@ function callName(output: string | undefined, position: number): string {
   return `call_${(output ?? 'answer').replaceAll(/\W/g, '')}_${position}`;
 }
 
+/** Converts a `done_reason`. */
 export function readFinish(reason: unknown, hasCalls: boolean): FinishReason {
   const raw = asString(reason);
   const unified = hasCalls ? 'tool-calls' : raw === 'length' ? 'length' : raw === 'stop' ? 'stop' : 'other';
   return { unified, ...(raw === undefined ? {} : { raw }) };
 }
 
+/** Reads the token counts of the last object of a response. */
 export function readOllamaUsage(json: JsonObject): Usage | undefined {
   const { prompt_eval_count, eval_count } = json;
   const input = asCount(prompt_eval_count);
@@ -78,6 +81,7 @@ export function readOllamaUsage(json: JsonObject): Usage | undefined {
   };
 }
 
+/** Converts log probabilities to the chat format. */
 export function readLogprobs(value: unknown): readonly JsonObject[] | undefined {
   return Array.isArray(value) && value.length > 0 ? value.filter(isRecord) : undefined;
 }

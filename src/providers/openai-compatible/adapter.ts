@@ -36,6 +36,7 @@ export function bearerAuthorization(): (request: UpstreamRequest, provider: Prov
   };
 }
 
+/** Builds the request for the model list. */
 export function buildModelsRequest(provider: Provider): UpstreamRequest {
   return {
     method: 'GET',
@@ -44,6 +45,10 @@ export function buildModelsRequest(provider: Provider): UpstreamRequest {
   };
 }
 
+/**
+ * Reads the model list.
+ * @throws GatewayError `upstream_invalid_response`
+ */
 export function parseModels(response: BufferedResponse, provider: Provider): UpstreamModel[] {
   const { json } = decodeJson(response, provider);
   if (!Array.isArray(json.data)) throw invalidResponse(provider, 'responded without a model list.');
@@ -68,6 +73,7 @@ function rerankOf({ provider }: Target): RerankFormat {
   return provider.profile.rerankPath === undefined ? throughEmbeddings : jina;
 }
 
+/** The APIs of a server. */
 export interface OpenAiApis {
   /** The API for translated requests. `native` is Ollama's own, which also serves requests in OpenAI's chat format. */
   readonly api: 'chat' | 'responses' | 'native';

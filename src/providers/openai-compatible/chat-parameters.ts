@@ -16,7 +16,7 @@ type JsonObject = Record<string, unknown>;
 export function chatParameters(request: ChatRequest, { provider, model }: Target, warn: Warn): JsonObject {
   const { profile } = provider;
   const family = familyOf(model);
-  const said: JsonObject = {
+  const members: JsonObject = {
     ...tools(request, profile, warn),
     parallel_tool_calls: request.parallelToolCalls,
     [family.maxCompletionTokens ? 'max_completion_tokens' : 'max_tokens']: request.maxOutputTokens,
@@ -40,16 +40,16 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
   if (request.extensions && !['openai-chat', 'openai-completions'].includes(request.extensions.dialect)) {
     warnOfExtensions(request, warn);
   }
-  return toVendorParameters(said, profile, warn);
+  return toVendorParameters(members, profile, warn);
 }
 
 function toVendorParameters(
-  said: JsonObject,
+  members: JsonObject,
   { renames = {}, unsupported = [] }: VendorProfile,
   warn: Warn,
 ): JsonObject {
   const out: JsonObject = {};
-  for (const [name, value] of Object.entries(said)) {
+  for (const [name, value] of Object.entries(members)) {
     if (value === undefined) continue;
     if (unsupported.includes(name)) {
       warn({ kind: 'unsupported', param: name, message: `The target does not support "${name}".` });
@@ -103,11 +103,11 @@ function reasoning(
   profile: VendorProfile,
   warn: Warn,
 ): JsonObject {
-  const { effort: asked, budgetTokens, enabled } = settings;
-  const off = enabled === false || asked === 'none';
+  const { effort: requested, budgetTokens, enabled } = settings;
+  const off = enabled === false || requested === 'none';
   if (profile.reasoningStyle === 'object') {
     const wanted = {
-      ...(asked === undefined ? {} : { effort: asked }),
+      ...(requested === undefined ? {} : { effort: requested }),
       ...(budgetTokens === undefined ? {} : { max_tokens: budgetTokens }),
       ...(enabled === undefined ? {} : { enabled }),
       ...(settings.summary === 'none' ? { exclude: true } : {}),
@@ -116,14 +116,14 @@ function reasoning(
   }
   if (profile.reasoningStyle === 'switch') return { thinking: { type: off ? 'disabled' : 'enabled' } };
   const effort =
-    asked ?? (off ? 'none' : budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
+    requested ?? (off ? 'none' : budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
   // Models without the switch reason by default.
   if (effort === undefined) return {};
   const known = family.efforts;
   if (!known) {
     if (off) return {};
     // For an unknown server, OpenAI's value is the best guess.
-    if (asked !== undefined) return { reasoning_effort: asked };
+    if (requested !== undefined) return { reasoning_effort: requested };
     warn({
       kind: 'unsupported',
       param: 'reasoning',
@@ -132,9 +132,9 @@ function reasoning(
     return {};
   }
   const nearest = nearestEffort(effort, known);
-  if (nearest !== asked) {
+  if (nearest !== requested) {
     const wish =
-      asked === undefined ? (budgetTokens === undefined ? 'none' : `${budgetTokens} tokens`) : asked;
+      requested === undefined ? (budgetTokens === undefined ? 'none' : `${budgetTokens} tokens`) : requested;
     warn({
       kind: 'changed',
       param: 'reasoning_effort',

@@ -54,6 +54,10 @@ export interface ReasoningDetail {
   readonly index: number | undefined;
 }
 
+/**
+ * Reads an entry of `reasoning_details`.
+ * @returns undefined for anything but an object
+ */
 export function readDetail(value: unknown): ReasoningDetail | undefined {
   if (!isRecord(value)) return undefined;
   const origin = originOf(value.format);
@@ -71,6 +75,7 @@ export function readDetail(value: unknown): ReasoningDetail | undefined {
   };
 }
 
+/** Converts an entry of `reasoning_details` to a part. */
 export function reasoningPart({ text, summary, id, signature, redacted }: ReasoningDetail): ReasoningPart {
   return {
     type: 'reasoning',
@@ -105,6 +110,10 @@ export function contentPieces(
   );
 }
 
+/**
+ * Reads an annotation with a URL.
+ * @returns undefined for any other
+ */
 export function readAnnotation(value: unknown): Citation | undefined {
   if (!isRecord(value)) return undefined;
   const cited = isRecord(value.url_citation) ? value.url_citation : value;
@@ -153,6 +162,10 @@ export interface CallPiece {
   readonly index: number | undefined;
 }
 
+/**
+ * Reads a tool call or a delta of one.
+ * @returns undefined for anything but an object
+ */
 export function readCall(value: unknown): CallPiece | undefined {
   if (!isRecord(value)) return undefined;
   const custom = isRecord(value.custom) ? value.custom : undefined;
@@ -171,14 +184,15 @@ export function readCall(value: unknown): CallPiece | undefined {
 
 /**
  * Makes an id for a tool call without one. Equal responses give equal ids, so that clients can send them back.
- * @param answerId id of the response
+ * @param responseId id of the response
  * @param position index of the call in its choice
  */
-export function callId(answerId: string | undefined, position: number): string {
-  const safe = (answerId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
+export function callId(responseId: string | undefined, position: number): string {
+  const safe = (responseId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
   return `call_${safe}_${position}`;
 }
 
+/** Makes a text part with its citations. */
 export function textPart(text: string, citations: readonly Citation[]): AssistantPart {
   return { type: 'text', text, ...(citations.length === 0 ? {} : { citations }) };
 }

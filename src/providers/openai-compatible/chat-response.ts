@@ -17,6 +17,7 @@ import {
 import { errorFromObject } from './errors.ts';
 import { readUsage } from './usage.ts';
 
+/** Reads a complete response in canonical form. */
 export function parseChatCompletion(response: BufferedResponse, { provider }: Target): ChatResult {
   const { json } = decodeJson(response, provider);
   if (json.error !== undefined && json.error !== null) {
@@ -42,10 +43,10 @@ export function parseChatCompletion(response: BufferedResponse, { provider }: Ta
   };
 }
 
-function readChoice(value: unknown, position: number, answerId: string | undefined): ChatChoice {
+function readChoice(value: unknown, position: number, responseId: string | undefined): ChatChoice {
   const choice = isRecord(value) ? value : {};
   const message = isRecord(choice.message) ? choice.message : {};
-  const calls = readCalls(message, answerId);
+  const calls = readCalls(message, responseId);
   const citations = listOf(message.annotations).flatMap((note) => readAnnotation(note) ?? []);
   const content = [...readReasoning(message), ...readSpoken(message, citations), ...calls];
   const logprobs = isRecord(choice.logprobs) ? logprobEntries(choice.logprobs) : undefined;
@@ -57,6 +58,7 @@ function readChoice(value: unknown, position: number, answerId: string | undefin
   };
 }
 
+/** Reads the log probabilities of a choice. */
 export function logprobEntries(value: JsonObject): TokenLogprobs | undefined {
   const entries = [...listOf(value.content), ...listOf(value.refusal)].filter(isRecord);
   return entries.length === 0 ? undefined : entries;
@@ -89,7 +91,7 @@ function audioParts({ data, transcript }: JsonObject): AssistantPart[] {
   return [...(text ? [{ type: 'text', text } as const] : []), { type: 'audio', source }];
 }
 
-function readCalls(message: JsonObject, answerId: string | undefined): AssistantPart[] {
+function readCalls(message: JsonObject, responseId: string | undefined): AssistantPart[] {
   const legacy = isRecord(message.function_call) ? [{ function: message.function_call }] : [];
   return [...listOf(message.tool_calls), ...legacy].flatMap((value, position): AssistantPart[] => {
     const call = readCall(value);
@@ -98,7 +100,7 @@ function readCalls(message: JsonObject, answerId: string | undefined): Assistant
     return [
       {
         type: 'tool-call',
-        id: call.id ?? callId(answerId, position),
+        id: call.id ?? callId(responseId, position),
         name,
         arguments: text,
         ...(custom ? { kind: 'custom' as const } : {}),

@@ -19,6 +19,7 @@ export interface StreamChunk {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
+/** Values that the writer enforces in a stream. */
 export interface PassthroughOptions {
   /** The model's name as the client sent it; each event's `model` gets it. */
   readonly model: string;
@@ -57,7 +58,7 @@ export class PassthroughWriter {
       return;
     }
     if (this.#early.length > 0) {
-      this.#learnIdentity(chunk.json);
+      this.#noteIdentity(chunk.json);
       this.#sendEarly(out);
     }
     this.#chunk(chunk, out);
@@ -77,7 +78,7 @@ export class PassthroughWriter {
       else if (usageOnly) return;
     } else if (this.options.usage === 'last' && json.usage) {
       if (usageOnly) {
-        this.#learnIdentity(json);
+        this.#noteIdentity(json);
         this.#usageEvent = { text, json };
         return;
       }
@@ -127,7 +128,7 @@ export class PassthroughWriter {
     return formatEvent(undefined, JSON.stringify(last));
   }
 
-  #learnIdentity(json: Readonly<Record<string, unknown>>): void {
+  #noteIdentity(json: Readonly<Record<string, unknown>>): void {
     if (this.#id === undefined && typeof json.id === 'string' && json.id !== '') this.#id = json.id;
     if (typeof json.created === 'number') this.#created ??= json.created;
     if (json.object !== '') this.#object ??= json.object;
@@ -138,7 +139,7 @@ export class PassthroughWriter {
     json: Readonly<Record<string, unknown>>,
     edits: Record<string, string | null>,
   ): string {
-    this.#learnIdentity(json);
+    this.#noteIdentity(json);
     const identity: Record<string, string> = {};
     if (json.model !== this.options.model) identity.model = JSON.stringify(this.options.model);
     // The fallback stays, because some upstreams send an id from the second event only.
@@ -149,12 +150,12 @@ export class PassthroughWriter {
       identity.created = String(this.#created);
     if (json.object === '') identity.object = JSON.stringify(this.#object ?? 'chat.completion.chunk');
     const isSettled = this.#created !== undefined && (this.#object !== undefined || json.object !== '');
-    if (!this.#knownHead && isSettled) this.#learnHead(text, identity);
+    if (!this.#knownHead && isSettled) this.#keepHead(text, identity);
     return formatEvent(undefined, editMembers(text, { ...identity, ...edits }));
   }
 
   /** Keeps the text that opens each event and its replacement, so that later events need no search. */
-  #learnHead(text: string, identity: Readonly<Record<string, string>>): void {
+  #keepHead(text: string, identity: Readonly<Record<string, string>>): void {
     const head = headThrough(text, IDENTITY);
     if (head === undefined) return;
     this.#knownHead = head;

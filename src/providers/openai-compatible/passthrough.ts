@@ -87,6 +87,7 @@ function requestsBase64(call: EmbeddingCall): boolean {
   return call.body.encoding_format === 'base64';
 }
 
+/** Forwards embedding requests, and converts vectors for clients that request base64. */
 export function openAiEmbeddingPassthrough(endpoint: Endpoint): EmbeddingPassthrough {
   return {
     build(call, target) {

@@ -21,6 +21,7 @@ export function plainMediaPart(part: JsonObject): JsonObject {
   return part;
 }
 
+/** @returns whether content has audio or documents in OpenAI's form */
 export function hasWrappedMedia(content: unknown): boolean {
   return (
     Array.isArray(content) &&

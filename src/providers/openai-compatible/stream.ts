@@ -59,7 +59,7 @@ export class OpenAiStreamDecoder extends SsePassthroughDecoder {
       this.observed.chunks += 1;
       this.started = true;
       this.observed.finishReason = finishReasonOf(choices) ?? this.observed.finishReason;
-      for (const words of wordsOf(choices)) this.text.add(words);
+      for (const text of outputTexts(choices)) this.text.add(text);
     }
     this.writer.chunk({ block, isOneLine, text, json }, this.out);
   }
@@ -74,20 +74,20 @@ function finishReasonOf(choices: readonly unknown[]): string | undefined {
 }
 
 /** @returns the texts of an event that count as output */
-function wordsOf(choices: readonly unknown[]): string[] {
-  const words: unknown[] = [];
+function outputTexts(choices: readonly unknown[]): string[] {
+  const texts: unknown[] = [];
   for (const choice of choices) {
     if (!isRecord(choice)) continue;
     const { delta } = choice;
     if (!isRecord(delta)) {
-      words.push(choice.text);
+      texts.push(choice.text);
       continue;
     }
-    words.push(delta.content, delta.reasoning_content, delta.reasoning);
+    texts.push(delta.content, delta.reasoning_content, delta.reasoning);
     if (!Array.isArray(delta.tool_calls)) continue;
     for (const call of delta.tool_calls) {
-      if (isRecord(call) && isRecord(call.function)) words.push(call.function.name, call.function.arguments);
+      if (isRecord(call) && isRecord(call.function)) texts.push(call.function.name, call.function.arguments);
     }
   }
-  return words.filter((piece): piece is string => typeof piece === 'string' && piece !== '');
+  return texts.filter((piece): piece is string => typeof piece === 'string' && piece !== '');
 }

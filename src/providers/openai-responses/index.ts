@@ -19,7 +19,9 @@ export function responsesFormatTo(endpoint: (target: Target) => string): ChatFor
   };
 }
 
+/** The Responses API at the provider's base URL. */
 export const responsesChatFormat: ChatFormat = responsesFormatTo(atBase);
+/** Passthrough of Responses requests to the provider's base URL. */
 export const responsesPassthrough: PassthroughFormat = {
   ...responsesPassthroughTo(atBase),
   canonical: responsesChatFormat,

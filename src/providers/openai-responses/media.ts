@@ -2,6 +2,7 @@ import type { AudioPart, FilePart, ImagePart } from '../../core/chat/request.ts'
 import { GatewayError } from '../../core/errors.ts';
 import type { Warn } from '../../core/warning.ts';
 
+/** An item or content part of the API. */
 export type Item = Readonly<Record<string, unknown>>;
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image/webp', 'image/gif']);

@@ -1,7 +1,7 @@
 import type { Origin } from '../../core/chat/request.ts';
 import type { EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { citationOf, encryptedOf, isToolCall, logprobsOf, records, toolCallOf } from './output.ts';
+import { asCount, asString, isRecord, type JsonObject, records } from '../../core/json.ts';
+import { citationOf, encryptedOf, isToolCall, logprobsOf, toolCallOf } from './output.ts';
 import { PartQueue } from './part-queue.ts';
 
 /** Members with the text of a part, by the part's type. */

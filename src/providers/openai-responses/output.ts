@@ -7,12 +7,9 @@ import type {
   TextPart,
 } from '../../core/chat/request.ts';
 import type { FinishReason, TokenLogprobs } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, records } from '../../core/json.ts';
 
-export function records(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isRecord) : [];
-}
-
+/** Reads an annotation of an output text. */
 export function citationOf(annotation: JsonObject): Citation {
   const url = asString(annotation.url);
   const title = asString(annotation.title) ?? asString(annotation.filename);
@@ -44,6 +41,7 @@ export function encryptedOf(item: JsonObject, origin: Origin): Signature | undef
   return value === undefined || value === '' ? undefined : { origin, value };
 }
 
+/** Reads a tool call item. */
 export function toolCallOf(item: JsonObject): Extract<AssistantPart, { type: 'tool-call' }> {
   const custom = item.type === 'custom_tool_call';
   return {
@@ -55,6 +53,7 @@ export function toolCallOf(item: JsonObject): Extract<AssistantPart, { type: 'to
   };
 }
 
+/** @returns whether an item is a call of a tool that the client implements */
 export function isToolCall(item: JsonObject): boolean {
   return item.type === 'function_call' || item.type === 'custom_tool_call';
 }

@@ -5,6 +5,7 @@ import { budgetToEffort, nearestEffort } from '../model-families.ts';
 import type { Item } from './media.ts';
 import type { ModelRules } from './model-rules.ts';
 
+/** The reasoning members of a request. */
 export interface ReasoningMembers {
   readonly settings: Item | undefined;
   readonly include: readonly string[];
@@ -37,28 +38,32 @@ export function reasoningMembers(
 }
 
 function effortFor(
-  { effort: asked, budgetTokens, enabled }: ReasoningSettings,
+  { effort: requested, budgetTokens, enabled }: ReasoningSettings,
   { efforts }: ModelRules,
   warn: Warn,
 ): ReasoningEffort | undefined {
-  const off = enabled === false || asked === 'none';
+  const off = enabled === false || requested === 'none';
   if (efforts === undefined) {
-    if (asked !== undefined && enabled !== false) return asked;
+    if (requested !== undefined && enabled !== false) return requested;
     if (budgetTokens !== undefined && !off)
       refuse('The target does not support a token budget for reasoning.', warn);
     return undefined;
   }
   if (efforts.length === 0) {
-    if (!off && (asked ?? budgetTokens ?? enabled) !== undefined) {
+    if (!off && (requested ?? budgetTokens ?? enabled) !== undefined) {
       refuse('The model does not support reasoning.', warn);
     }
     return undefined;
   }
-  const wanted = wantedEffort(off ? 'none' : asked, budgetTokens, enabled, efforts);
+  const wanted = wantedEffort(off ? 'none' : requested, budgetTokens, enabled, efforts);
   if (wanted === undefined) return undefined;
   const nearest = nearestEffort(wanted, efforts);
-  if (nearest !== asked && !(off && nearest === 'none') && (asked ?? budgetTokens ?? (off || undefined))) {
-    const wish = off ? 'none' : (asked ?? `${budgetTokens} tokens`);
+  if (
+    nearest !== requested &&
+    !(off && nearest === 'none') &&
+    (requested ?? budgetTokens ?? (off || undefined))
+  ) {
+    const wish = off ? 'none' : (requested ?? `${budgetTokens} tokens`);
     warn({
       kind: 'changed',
       param: 'reasoning_effort',
@@ -69,12 +74,12 @@ function effortFor(
 }
 
 function wantedEffort(
-  asked: ReasoningEffort | undefined,
+  requested: ReasoningEffort | undefined,
   budgetTokens: number | undefined,
   enabled: boolean | undefined,
   efforts: readonly ReasoningEffort[],
 ): ReasoningEffort | undefined {
-  if (asked !== undefined) return asked;
+  if (requested !== undefined) return requested;
   if (budgetTokens !== undefined) return budgetToEffort(budgetTokens);
   // Models with optional reasoning need an explicit effort; the others reason by default.
   return enabled === true && efforts.includes('none') ? 'medium' : undefined;

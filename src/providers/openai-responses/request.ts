@@ -112,8 +112,8 @@ function metadataTexts(metadata: ChatRequest['metadata']): Item | undefined {
   );
 }
 
-function maxOutputTokens({ maxOutputTokens: asked }: ChatRequest, warn: Warn): number | undefined {
-  if (asked === undefined || asked >= MIN_OUTPUT_TOKENS) return asked;
+function maxOutputTokens({ maxOutputTokens: requested }: ChatRequest, warn: Warn): number | undefined {
+  if (requested === undefined || requested >= MIN_OUTPUT_TOKENS) return requested;
   warn({
     kind: 'changed',
     param: 'max_tokens',

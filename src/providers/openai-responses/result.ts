@@ -1,10 +1,10 @@
 import type { ChatResult } from '../../core/chat/result.ts';
-import { asString } from '../../core/json.ts';
+import { asString, records } from '../../core/json.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { errorFromResponses } from './errors.ts';
 import { originOf } from './origin.ts';
-import { finishOf, identityOf, isToolCall, logprobsOf, partsOf, records } from './output.ts';
+import { finishOf, identityOf, isToolCall, logprobsOf, partsOf } from './output.ts';
 import { readResponsesUsage } from './usage.ts';
 
 /** Decodes a complete response. @throws GatewayError for a failure with status 200 */
@@ -26,6 +26,7 @@ export function decodeResponse(
   return output;
 }
 
+/** Reads a complete response in canonical form. */
 export function parseResponse(response: BufferedResponse, target: Target): ChatResult {
   const { json } = decodeResponse(response, target);
   if (json.status === 'in_progress' || json.status === 'queued' || json.status === 'cancelled') {

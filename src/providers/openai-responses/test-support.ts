@@ -26,6 +26,7 @@ const NO_TRANSPORT: Transport = {
   close: () => undefined,
 };
 
+/** A target with the Responses API. */
 export function responsesTarget(model = 'upstream-model', kind = 'openai'): Target {
   return {
     model,
@@ -49,6 +50,7 @@ export function responsesTarget(model = 'upstream-model', kind = 'openai'): Targ
   };
 }
 
+/** The context of an attempt. */
 export function attemptContext() {
   return { requestId: 'req_1', createdSeconds: 7, warn: () => undefined, media: new Map() };
 }

@@ -3,6 +3,7 @@ import { asString, isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import type { Item } from './media.ts';
 
+/** Converts tools, with a warning for each that the API does not support. */
 export function toolItems(tools: readonly Tool[], warn: Warn): Item[] {
   return tools.flatMap((tool, index) => {
     if (tool.type === 'function') return [functionTool(tool)];
@@ -50,6 +51,10 @@ function reference(name: string, tools: readonly Tool[]): Item {
   return type === 'function' || type === 'custom' ? { type, name } : { type };
 }
 
+/**
+ * Converts the tool choice.
+ * @returns undefined for none
+ */
 export function toolChoice({ toolChoice: choice, tools = [] }: ChatRequest): string | Item | undefined {
   if (choice === undefined) return undefined;
   switch (choice.type) {

@@ -1,9 +1,11 @@
 import { isRecord } from '../../core/json.ts';
 
+/** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** A JSON Schema in object form. */
 export type SchemaObject = Readonly<Record<string, unknown>>;
+/** A JSON Schema. */
 export type Schema = boolean | SchemaObject;
 
 /** The schema is invalid, no value matches it, or its instances exceed a limit of the simulator. */
@@ -24,12 +26,20 @@ export class Budget {
   }
 }
 
+/**
+ * @returns the value as a schema
+ * @throws SchemaError for anything else
+ */
 export function asSchema(value: unknown): Schema {
   if (typeof value === 'boolean') return value;
   if (isRecord(value)) return value;
   throw new SchemaError('a schema must be an object or a boolean');
 }
 
+/**
+ * @returns the schemas of a list
+ * @throws SchemaError for anything else
+ */
 export function schemaList(value: unknown): readonly Schema[] {
   if (!Array.isArray(value)) throw new SchemaError('a list of schemas must be an array');
   return value.map(asSchema);
@@ -42,10 +52,12 @@ export function schemaMap(value: unknown): ReadonlyMap<string, Schema> {
   return new Map(Object.entries(value).map(([name, schema]) => [name, asSchema(schema)]));
 }
 
+/** @returns the texts of a list */
 export function stringList(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
+/** @returns a keyword that is a number; undefined for anything else */
 export function numberOf(schema: SchemaObject, keyword: string): number | undefined {
   const value = schema[keyword];
   return typeof value === 'number' ? value : undefined;
@@ -81,6 +93,7 @@ function decodePointer(part: string): string {
   }
 }
 
+/** @returns whether two JSON values are equal */
 export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (Array.isArray(a)) {

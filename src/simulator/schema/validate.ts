@@ -25,6 +25,10 @@ export interface SchemaContext {
   readonly patterns: Map<string, Pattern>;
 }
 
+/**
+ * @returns the parsed pattern, cached in the context
+ * @throws SchemaError for an invalid one
+ */
 export function patternOf(context: SchemaContext, source: string): Pattern {
   const known = context.patterns.get(source);
   if (known !== undefined) return known;
