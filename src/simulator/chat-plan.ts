@@ -4,7 +4,7 @@ import { type ChatUsage, countPrompt, usageOf } from './chat-usage.ts';
 import type { FaultName } from './fault-names.ts';
 import { topics, valueHints } from './keywords.ts';
 import type { SimulatorOptions } from './options.ts';
-import { writeAnswer, writeReasoning, writeRefusal } from './prose.ts';
+import { writeReasoning, writeRefusal, writeResponse } from './prose.ts';
 import { createRandom, type Random } from './random.ts';
 import { makeInstance } from './schema/instance.ts';
 import { Budget, SchemaError } from './schema/types.ts';
@@ -101,9 +101,9 @@ function planChoice(request: ChatRequest, planning: ChatPlanning, seed: string, 
     );
     return { ...plan, ...limitCalls(calls, left) };
   }
-  const answer = planText(request, planning, question, random, budget);
+  const textTokens = planText(request, planning, question, random, budget);
   const stop = typeof request.stop === 'string' ? [request.stop] : (request.stop ?? []);
-  const cut = cutTokens(answer, left, stop);
+  const cut = cutTokens(textTokens, left, stop);
   if (planning.fault === 'content_filter') {
     return {
       ...plan,
@@ -143,7 +143,7 @@ function planText(
     return tokenize(JSON.stringify(instance(format.json_schema.schema ?? {}, random, question, budget)));
   }
   const subject = { topics: topics(question), toolResults: toolResults(request) };
-  const text = writeAnswer(random, subject, planning.options.tokens);
+  const text = writeResponse(random, subject, planning.options.tokens);
   if (format?.type !== 'json_object') return text;
   return tokenize(JSON.stringify({ answer: text.join(''), topics: subject.topics }));
 }

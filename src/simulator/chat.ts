@@ -1,6 +1,6 @@
-import { type Answer, type AnswerEvent, DONE, type Endpoint } from './answer.ts';
 import { type ChatPlan, type ChoicePlan, choiceTokens, planChat } from './chat-plan.ts';
 import { type ChatRequest, parseChatRequest } from './chat-request.ts';
+import { DONE, type Endpoint, type GeneratedResponse, type ResponseEvent } from './generated-response.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import { hashLabel } from './random.ts';
 
@@ -27,7 +27,7 @@ export const chatEndpoint: Endpoint = (body) => {
   };
 };
 
-function whole(request: ChatRequest, plan: ChatPlan, { id, created }: Identity): Answer {
+function whole(request: ChatRequest, plan: ChatPlan, { id, created }: Identity): GeneratedResponse {
   const body = JSON.stringify({
     id,
     object: 'chat.completion',
@@ -78,7 +78,7 @@ function withBytes<T extends { token: string }>(entry: T): T & { bytes: number[]
   return { ...entry, bytes: Array.from(new TextEncoder().encode(entry.token)) };
 }
 
-function streamed(request: ChatRequest, plan: ChatPlan, identity: Identity): Answer {
+function streamed(request: ChatRequest, plan: ChatPlan, identity: Identity): GeneratedResponse {
   return { kind: 'stream', events: chatEvents(request, plan, identity) };
 }
 
@@ -87,7 +87,7 @@ function* chatEvents(
   request: ChatRequest,
   plan: ChatPlan,
   { id, created }: Identity,
-): Generator<AnswerEvent> {
+): Generator<ResponseEvent> {
   const withUsage = request.stream_options?.include_usage === true;
   // Only the delta differs between chunks, so only the delta is serialised.
   const head = `data: {"id":${JSON.stringify(id)},"object":"chat.completion.chunk","created":${created},"model":${JSON.stringify(request.model)},"system_fingerprint":"${FINGERPRINT}","choices":[`;

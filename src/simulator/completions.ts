@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { type Answer, type AnswerEvent, DONE, type Endpoint } from './answer.ts';
 import { invalidRequest } from './api-error.ts';
 import { checkStreamOptions, stopSequences, streamOptions } from './chat-request.ts';
 import { type ChatUsage, usageOf } from './chat-usage.ts';
+import { DONE, type Endpoint, type GeneratedResponse, type ResponseEvent } from './generated-response.ts';
 import { topics } from './keywords.ts';
 import { tokenLogprobs } from './logprobs.ts';
-import { writeAnswer } from './prose.ts';
+import { writeResponse } from './prose.ts';
 import { createRandom, hashLabel } from './random.ts';
 import { countTokens, cutTokens } from './tokens.ts';
 import { parseBody } from './validation.ts';
@@ -127,7 +127,7 @@ function planChoice(
   length: number | undefined,
   filtered: boolean,
 ): ChoicePlan {
-  const text = writeAnswer(createRandom(seed), { topics: topics(prompt), toolResults: [] }, length);
+  const text = writeResponse(createRandom(seed), { topics: topics(prompt), toolResults: [] }, length);
   const stop = typeof request.stop === 'string' ? [request.stop] : (request.stop ?? []);
   const cut = cutTokens(text, request.max_tokens ?? length ?? USUAL_LENGTH, stop);
   const echo = request.echo === true ? prompt : '';
@@ -136,7 +136,7 @@ function planChoice(
   return { seed, echo, tokens, finishReason: 'content_filter' };
 }
 
-function whole(request: CompletionRequest, plan: Plan, id: string, created: number): Answer {
+function whole(request: CompletionRequest, plan: Plan, id: string, created: number): GeneratedResponse {
   const body = JSON.stringify({
     id,
     object: 'text_completion',
@@ -188,7 +188,7 @@ function* completionEvents(
   plan: Plan,
   id: string,
   created: number,
-): Generator<AnswerEvent> {
+): Generator<ResponseEvent> {
   const withUsage = request.stream_options?.include_usage === true;
   const head = `data: {"id":${JSON.stringify(id)},"object":"text_completion","created":${created},"model":${JSON.stringify(request.model)},"system_fingerprint":"fp_simulator","choices":[`;
   const tail = withUsage ? '],"usage":null}\n\n' : ']}\n\n';

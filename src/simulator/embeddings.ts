@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { checkNoTextFault, type Endpoint } from './answer.ts';
 import { invalidRequest } from './api-error.ts';
+import { checkNoTextFault, type Endpoint } from './generated-response.ts';
 import { isFunctionWord, words } from './keywords.ts';
 import { createRandom } from './random.ts';
 import { countTokens } from './tokens.ts';

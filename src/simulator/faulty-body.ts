@@ -1,6 +1,6 @@
-import type { AnswerEvent } from './answer.ts';
 import { ApiError, errorBody } from './api-error.ts';
 import type { FaultName } from './fault-names.ts';
+import type { ResponseEvent } from './generated-response.ts';
 import type { SimulatorOptions } from './options.ts';
 import type { BodyEnding, TimedBytes } from './timed-body.ts';
 
@@ -22,7 +22,7 @@ const encoder = new TextEncoder();
 
 /** Builds the body of a stream, with the fault after `fault_after` events. */
 export function streamBody(
-  events: Iterable<AnswerEvent>,
+  events: Iterable<ResponseEvent>,
   fault: FaultName,
   options: SimulatorOptions,
 ): FaultyBody {
@@ -55,7 +55,11 @@ function endingOf(fault: FaultName): BodyEnding {
 }
 
 /** @returns the events up to the fault and, if the stream continues, after it */
-function* disturb(events: Iterable<AnswerEvent>, fault: FaultName, after: number): Generator<AnswerEvent> {
+function* disturb(
+  events: Iterable<ResponseEvent>,
+  fault: FaultName,
+  after: number,
+): Generator<ResponseEvent> {
   let left = after;
   let broken = false;
   for (const event of events) {
@@ -85,7 +89,7 @@ function* disturb(events: Iterable<AnswerEvent>, fault: FaultName, after: number
 }
 
 /** @returns the due time of an event, counted from the start so that delays do not add up */
-function* inTime(events: Iterable<AnswerEvent>, { ttft, tps }: SimulatorOptions): Generator<TimedBytes> {
+function* inTime(events: Iterable<ResponseEvent>, { ttft, tps }: SimulatorOptions): Generator<TimedBytes> {
   const interval = tokenInterval(tps);
   for (const { text, step } of events) yield { bytes: encoder.encode(text), at: ttft + step * interval };
 }

@@ -6,7 +6,7 @@ import { OPENINGS, PLAIN_OPENINGS, SENTENCES, THOUGHTS, WORDS } from './words.ts
 const QUOTE_LENGTH = 160;
 
 /** The subject of a generated response. */
-export interface AnswerSubject {
+export interface ResponseSubject {
   /** Words that the text repeats. */
   readonly topics: readonly string[];
   /** Tool results since the last question, in order. */
@@ -18,7 +18,11 @@ export interface AnswerSubject {
  * @param length number of tokens; undefined for 30 to 80 that end with a sentence
  * @returns its tokens
  */
-export function writeAnswer(random: Random, subject: AnswerSubject, length: number | undefined): string[] {
+export function writeResponse(
+  random: Random,
+  subject: ResponseSubject,
+  length: number | undefined,
+): string[] {
   return write(random, opening(random, subject), subject.topics, length);
 }
 
@@ -40,7 +44,7 @@ export function writeRefusal(topics: readonly string[]): string[] {
   return tokenize(`I'm sorry, but I can't help with ${subject}. This refusal is simulated.`);
 }
 
-function opening(random: Random, subject: AnswerSubject): string {
+function opening(random: Random, subject: ResponseSubject): string {
   if (subject.toolResults.length > 0) {
     return subject.toolResults.map(({ tool, text }) => `According to ${tool}: ${quote(text)}.`).join(' ');
   }

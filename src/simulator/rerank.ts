@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkNoTextFault, type Endpoint } from './answer.ts';
+import { checkNoTextFault, type Endpoint } from './generated-response.ts';
 import { contentWords } from './keywords.ts';
 import { countTokens } from './tokens.ts';
 import { parseBody } from './validation.ts';
@@ -37,14 +37,14 @@ export const rerankEndpoint: Endpoint = (body) => {
       );
     const query = countTokens(request.query);
     const tokens = texts.reduce((sum, text) => sum + query + countTokens(text), 0);
-    const answer = {
+    const response = {
       id: `rerank-${randomId()}`,
       model: request.model,
       results,
       usage: { prompt_tokens: tokens, total_tokens: tokens },
       meta: { billed_units: { search_units: Math.ceil(texts.length / 100) } },
     };
-    return { kind: 'json', body: JSON.stringify(answer), steps: 0 };
+    return { kind: 'json', body: JSON.stringify(response), steps: 0 };
   };
 };
 

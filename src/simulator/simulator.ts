@@ -1,6 +1,5 @@
 import type { Clock } from '../core/clock.ts';
 import { isRecord } from '../core/json.ts';
-import { type Answer, type AnswerContext, checkNoTextFault, type Endpoint } from './answer.ts';
 import { ApiError, errorBody, invalidRequest } from './api-error.ts';
 import { chatEndpoint } from './chat.ts';
 import { completionEndpoint } from './completions.ts';
@@ -8,6 +7,12 @@ import { embeddingEndpoint } from './embeddings.ts';
 import { FaultChoice } from './fault-choice.ts';
 import { type FaultName, isStatusFault, STATUS_FAULTS } from './fault-names.ts';
 import { jsonBody, streamBody, tokenInterval } from './faulty-body.ts';
+import {
+  checkNoTextFault,
+  type Endpoint,
+  type GeneratedResponse,
+  type ResponseContext,
+} from './generated-response.ts';
 import { checkModel, describeModel, listModels } from './models.ts';
 import { OPTIONS_HEADER, readOptions, type SimulatorOptions, splitModelName } from './options.ts';
 import { rerankEndpoint } from './rerank.ts';
@@ -44,7 +49,7 @@ interface Prepared {
   /** Equal for equal requests, for the choice of faults. */
   readonly identity: string;
   readonly wantsStream: boolean;
-  readonly answer: (fault: FaultName) => Answer;
+  readonly generate: (fault: FaultName) => GeneratedResponse;
 }
 
 /** Creates a server inside the process that implements OpenAI's API with generated responses. */
@@ -63,8 +68,8 @@ export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Sim
     const { base, options: modelOptions } = splitModelName(body.model);
     checkModel(base);
     const options = readOptions(modelOptions, header);
-    const answer = endpoint(body);
-    const context: Omit<AnswerContext, 'fault'> = {
+    const generate = endpoint(body);
+    const context: Omit<ResponseContext, 'fault'> = {
       options,
       baseModel: base,
       randomId,
@@ -74,7 +79,7 @@ export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Sim
       options,
       identity: JSON.stringify([path, header, text]),
       wantsStream: body.stream === true,
-      answer: (fault) => answer({ ...context, fault }),
+      generate: (fault) => generate({ ...context, fault }),
     };
   };
 
@@ -97,7 +102,7 @@ export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Sim
 }
 
 async function respond(
-  { options, answer, wantsStream }: Prepared,
+  { options, generate, wantsStream }: Prepared,
   fault: FaultName,
   headers: Readonly<Record<string, string>>,
   clock: Clock,
@@ -121,7 +126,7 @@ async function respond(
       return new Response(HTML_PAGE, { headers: { ...headers, 'content-type': 'text/html' } });
     return new Response('', { headers: wantsStream ? streamHeaders : jsonHeaders });
   }
-  const made = answer(fault);
+  const made = generate(fault);
   if (made.kind === 'stream') {
     await pause(options.latency, clock, signal);
     const { pieces, ending } = streamBody(made.events, fault, options);
@@ -154,7 +159,7 @@ function prepareModels(request: Request, path: string, header: string | null): P
     options: readOptions(options, header),
     identity: JSON.stringify([path, header]),
     wantsStream: false,
-    answer: (fault) => {
+    generate: (fault) => {
       checkNoTextFault(fault);
       return { kind: 'json', body, steps: 0 };
     },

@@ -3,7 +3,7 @@ import type { FaultName } from './fault-names.ts';
 import type { SimulatorOptions } from './options.ts';
 
 /** One server-sent event of a stream, complete with its `data:` and empty line. */
-export interface AnswerEvent {
+export interface ResponseEvent {
   readonly text: string;
   /** Number of tokens of its choice before it, which determines its due time. */
   readonly step: number;
@@ -12,16 +12,16 @@ export interface AnswerEvent {
 }
 
 /** The body of a successful response. */
-export type Answer =
+export type GeneratedResponse =
   | {
       readonly kind: 'json';
       readonly body: string /** Tokens of the longest choice. */;
       readonly steps: number;
     }
-  | { readonly kind: 'stream'; readonly events: Iterable<AnswerEvent> };
+  | { readonly kind: 'stream'; readonly events: Iterable<ResponseEvent> };
 
 /** Facts that an endpoint needs in addition to the request body. */
-export interface AnswerContext {
+export interface ResponseContext {
   readonly options: SimulatorOptions;
   /** The simulated fault; `none` for no fault. */
   readonly fault: FaultName;
@@ -37,7 +37,9 @@ export interface AnswerContext {
  * @returns a function that generates the response
  * @throws ApiError for an invalid body
  */
-export type Endpoint = (body: Readonly<Record<string, unknown>>) => (context: AnswerContext) => Answer;
+export type Endpoint = (
+  body: Readonly<Record<string, unknown>>,
+) => (context: ResponseContext) => GeneratedResponse;
 
 /** The last event of a stream. */
 export const DONE: string = 'data: [DONE]\n\n';
