@@ -205,7 +205,7 @@ describe('doctor', () => {
     expect(findings.get('provider closed')).toMatchObject({ level: 'problem' });
     expect(findings.get('provider closed')?.message).toContain('could not be reached');
     expect(findings.get('provider refusing')).toMatchObject({ level: 'problem' });
-    expect(findings.get('provider refusing')?.message).toContain('refused');
+    expect(findings.get('provider refusing')?.message).toContain('rejected');
     expect(findings.get('provider odd')).toMatchObject({ level: 'problem' });
     expect(findings.get('provider poor')).toMatchObject({ level: 'warning' });
     expect(findings.get('provider poor')?.message).toContain('upstream-chat');
