@@ -1,3 +1,4 @@
+import type { Cancellation } from '../core/cancellation.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
@@ -121,6 +122,8 @@ export interface DispatchRequest {
 /** Where dispatch runs: the request, how it is cancelled, and its deadline. */
 export interface DispatchScope {
   readonly request: DispatchRequest;
+  /** Cheaper than its `signal` where only the reason or a listener is needed. */
+  readonly cancellation: Cancellation;
   /** Aborted with a `GatewayError` as the reason. */
   readonly signal: AbortSignal;
   /** Monotonic milliseconds. */
@@ -134,6 +137,6 @@ export interface DispatchBranch extends DispatchScope {
 }
 
 /** @throws GatewayError the reason, if the scope was aborted */
-export function throwIfAborted({ signal }: Pick<DispatchScope, 'signal'>): void {
-  if (signal.aborted) throw signal.reason;
+export function throwIfAborted({ cancellation }: Pick<DispatchScope, 'cancellation'>): void {
+  if (cancellation.reason) throw cancellation.reason;
 }

@@ -38,7 +38,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
   readonly #hedgeGroup: HedgeGroup | undefined;
   readonly #warnings: Warning[] = [];
   readonly #attempt: Attempt;
-  readonly #onAbort = () => this.#attempt.cancel(asGatewayError(this.#scope.signal.reason));
+  readonly #onCancel = (reason: GatewayError) => this.#attempt.cancel(reason);
 
   /** Takes over the lease of `slot`; `start` sends the request. */
   constructor(
@@ -49,7 +49,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     media: ReadonlyMap<string, InlineMedia>,
     hedgeGroup: HedgeGroup | undefined,
   ) {
-    const { request, deadlineAt, signal } = scope;
+    const { request, deadlineAt, cancellation } = scope;
     const { clock, deadlines, limits } = options;
     this.now = () => clock.now();
     const startedAt = clock.now();
@@ -86,8 +86,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     this.#attempt = new Attempt(this, startedAt);
     request.routing.attemptStarted(this);
     lease.sent(startedAt);
-    signal.addEventListener('abort', this.#onAbort);
-    if (signal.aborted) this.#onAbort();
+    cancellation.onCancel(this.#onCancel);
     lease.onAbandon = (reason) => this.#attempt.cancel(reason);
   }
 
@@ -135,9 +134,9 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
 
   onEnd(end: AttemptEnd): void {
     const { trace } = this;
-    const { request, signal } = this.#scope;
+    const { request, cancellation } = this.#scope;
     const group = this.#hedgeGroup;
-    signal.removeEventListener('abort', this.#onAbort);
+    cancellation.removeListener(this.#onCancel);
     trace.endedAt = this.now();
     this.#lease.end(trace.endedAt, verdictOf(end), tokensOf(end));
     if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);

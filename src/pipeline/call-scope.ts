@@ -1,3 +1,4 @@
+import { Cancellation } from '../core/cancellation.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { InferenceResponse } from '../dispatch/inference-response.ts';
 import type { BranchScope } from './interceptor.ts';
@@ -14,27 +15,26 @@ export interface ScopeHost {
 
 /** A request, or a branch of it. */
 export class RequestScope implements BranchScope {
-  readonly #controller: AbortController | undefined;
+  readonly cancellation: Cancellation;
+  readonly #isBranch: boolean;
 
   constructor(
     protected readonly host: ScopeHost,
     readonly request: RequestContext,
     readonly deadlineAt: number,
-    parent?: AbortSignal,
+    parent?: Cancellation,
   ) {
-    if (!parent) return;
-    const controller = new AbortController();
-    this.#controller = controller;
-    if (parent.aborted) controller.abort(parent.reason);
-    else parent.addEventListener('abort', () => controller.abort(parent.reason), { once: true });
+    this.#isBranch = parent !== undefined;
+    this.cancellation = parent ? new Cancellation() : request.cancellation;
+    parent?.onCancel((reason) => this.cancellation.cancel(reason));
   }
 
   get signal(): AbortSignal {
-    return this.#controller?.signal ?? this.request.signal;
+    return this.cancellation.signal;
   }
 
   fork(): RequestScope {
-    return new RequestScope(this.host, this.request, this.deadlineAt, this.signal);
+    return new RequestScope(this.host, this.request, this.deadlineAt, this.cancellation);
   }
 
   detach(deadlineAt: number, suffix: string): DetachedScope {
@@ -49,7 +49,7 @@ export class RequestScope implements BranchScope {
   }
 
   cancel(reason: GatewayError): void {
-    if (this.#controller) this.#controller.abort(reason);
+    if (this.#isBranch) this.cancellation.cancel(reason);
     else this.request.abort(reason);
   }
 }

@@ -36,6 +36,9 @@ export interface InferenceHandlerOptions {
   readonly onDefect: (error: unknown, requestId: string) => void;
 }
 
+/** Ends what a request did not use. One for all: every request ends with it, and an error records its stack. */
+const NOT_RETURNED = new GatewayError('client_closed_request', 'Its response is not needed any more.');
+
 /** Milliseconds after its deadline when a request is ended that its chain did not end. */
 const DEADLINE_GRACE_MS = 1_000;
 
@@ -103,7 +106,7 @@ class RequestRun implements Watched {
   ) {
     this.expiresAt = request.timing.deadlineAt + DEADLINE_GRACE_MS;
     options.deadlines.watch(this);
-    request.signal.addEventListener('abort', this.#onAbort);
+    request.cancellation.onCancel(this.#onAbort);
   }
 
   /** The request's own deadline passed a while ago, and the chain goes on. */
@@ -240,7 +243,7 @@ class RequestRun implements Watched {
     while (source instanceof TransformedStream) source = source.parent;
     for (const attempt of [...routing.active]) {
       if (attempt.stream === source) routing.respondedBy = attempt.trace;
-      else if (attempt.stream) attempt.cancel(notReturned());
+      else if (attempt.stream) attempt.cancel(NOT_RETURNED);
     }
   }
 
@@ -250,11 +253,11 @@ class RequestRun implements Watched {
     this.#finished = true;
     const { request, options } = this;
     const { routing } = request;
-    request.close(notReturned());
-    for (const attempt of [...routing.active]) attempt.cancel(notReturned());
+    request.close(NOT_RETURNED);
+    for (const attempt of [...routing.active]) attempt.cancel(NOT_RETURNED);
     routing.whenIdle(() => {
       options.deadlines.unwatch(this);
-      request.signal.removeEventListener('abort', this.#onAbort);
+      request.cancellation.removeListener(this.#onAbort);
       Object.assign(request.usage, totalUsage(routing, observed));
       request.complete(outcome);
     });
@@ -262,7 +265,7 @@ class RequestRun implements Watched {
 }
 
 function cancelStream({ body }: InferenceResponse): void {
-  if (body.kind === 'stream') body.stream.cancel(notReturned());
+  if (body.kind === 'stream') body.stream.cancel(NOT_RETURNED);
 }
 
 function connectable(stream: FrameStream): ConnectableStream {
@@ -280,10 +283,6 @@ function holderOf(stream: FrameStream): string | undefined {
     if (stage.heldBy !== undefined) return stage.heldBy;
   }
   return undefined;
-}
-
-function notReturned(): GatewayError {
-  return new GatewayError('client_closed_request', 'Its response is not needed any more.');
 }
 
 function outcomeOf(error: GatewayError): Outcome {

@@ -1,3 +1,4 @@
+import { Cancellation } from '../core/cancellation.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { SubjectLimits } from '../core/limit.ts';
 import type { Slotted } from '../core/slot-list.ts';
@@ -87,7 +88,8 @@ export class RequestContext implements DispatchRequest, Slotted {
   /** Its usage is settled when it completes. Written by the settlement interceptor. */
   isSettled = false;
 
-  readonly #controller = new AbortController();
+  /** Cancelled when the request is aborted, or ends. */
+  readonly cancellation = new Cancellation();
   #abortReason: GatewayError | undefined;
   #outcome: Outcome | undefined;
   readonly #listeners: ((outcome: Outcome) => void)[] = [];
@@ -102,7 +104,7 @@ export class RequestContext implements DispatchRequest, Slotted {
 
   /** Aborted with a `GatewayError` as the reason: when the request is aborted, or ends. */
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.cancellation.signal;
   }
 
   get abortReason(): GatewayError | undefined {
@@ -121,12 +123,12 @@ export class RequestContext implements DispatchRequest, Slotted {
   abort(reason: GatewayError): void {
     if (this.#abortReason || this.#outcome) return;
     this.#abortReason = reason;
-    this.#controller.abort(reason);
+    this.cancellation.cancel(reason);
   }
 
   /** Aborts what still runs for the request, before it completes. It counts as no abort of the request. */
   close(reason: GatewayError): void {
-    if (!this.#abortReason) this.#controller.abort(reason);
+    this.cancellation.cancel(reason);
   }
 
   /** Calls back once when the request has completed, at once if it has. Listeners run in the order of registration. */
