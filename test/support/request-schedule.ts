@@ -107,3 +107,15 @@ export const leavingSchedule = schedule.map((plan) => ({
     ...plan.steps,
   ],
 }));
+
+/** Schedules in which a stream with text breaks, and another target can continue it. */
+export const breakingSchedule = schedule.map((plan) => ({
+  ...plan,
+  ...{ stream: true, busy: false, hedged: false, continued: true, targets: ['sends', 'sends'], turns: [] },
+  steps: [
+    ...[anyHead('stream'), anyData(PIECES[0]), { kind: 'settle' } as const],
+    ...[{ kind: 'error', failure: 'closed_mid_body' } as const, { kind: 'settle' } as const],
+    ...[anyHead('stream'), anyData(PIECES[4]), { kind: 'settle' } as const],
+    ...plan.steps,
+  ],
+}));
