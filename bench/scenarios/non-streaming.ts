@@ -19,15 +19,16 @@ const AFTERWARDS_MS = 1_200;
 
 /** CPU per request of all subjects under as much load as they can take. @returns failed requests of each */
 async function saturated(bench: Bench, subjects: readonly Subject[]): Promise<number[]> {
-  const { connections, seconds } = bench.options;
+  const { connections, seconds, quick } = bench.options;
+  const bursts = quick ? 1 : BURSTS;
   const failed = subjects.map(() => 0);
-  for (let burst = 0; burst < BURSTS; burst += 1) {
+  for (let burst = 0; burst < bursts; burst += 1) {
     for (const subject of rotated(subjects, burst)) {
       const load = (length: number) =>
         bench.saturate.run(subject.endpoint, chatBody(subject.model), connections, length);
       await load(LEAD_SECONDS);
       const { result, cpuMicros } = await withCpu(bench, subject, async () => {
-        const done = await load(Math.max(1, Math.round(seconds / BURSTS)));
+        const done = await load(Math.max(1, Math.round(seconds / bursts)));
         await Bun.sleep(AFTERWARDS_MS);
         return done;
       });
