@@ -11,7 +11,7 @@ let gateway: Gateway;
 
 beforeAll(async () => {
   mock = await startMockUpstream();
-  // One log line for each of ten thousand requests would only measure the log.
+  // One log line for each of thousands of requests would only measure the log.
   gateway = await startGateway({ config: mockConfig(mock.url, { log: { requests: false } }) });
 });
 
@@ -74,7 +74,7 @@ async function abortBatch(size: number): Promise<void> {
   await mock.waitForOpen(0);
 }
 
-test('ten thousand clients that leave, leave nothing behind', async () => {
+test('thousands of clients that leave, leave nothing behind', async () => {
   mock.when((request) => request.text().includes('"user":"hang"'), hang());
   mock.when(
     (request) => request.text().includes('"user":"begin"'),
@@ -92,10 +92,16 @@ test('ten thousand clients that leave, leave nothing behind', async () => {
     expect(mock.openRequests()).toBe(0);
     return most;
   };
-  const most = await half();
-  await half();
-  // A leak of 6 KB for each request, about what one holds, would exceed the margin. The collector may need a moment.
-  await eventually('memory is flat', async () => (await resident()) < most + 30_000_000, 10_000);
+  // A leak of 6 KB for each request, about what one holds, exceeds the margin in every turn; a late collector only in one.
+  const MARGIN = 30_000_000;
+  let most = await half();
+  let grew = true;
+  for (let turn = 0; grew && turn < 4; turn += 1) {
+    const next = await half();
+    grew = next >= most + MARGIN;
+    most = Math.max(most, next);
+  }
+  expect(grew, 'memory grows with every turn').toBe(false);
   // Only Linux tells how many files a process has open.
   if (process.platform === 'linux') {
     await eventually(
@@ -106,7 +112,7 @@ test('ten thousand clients that leave, leave nothing behind', async () => {
   mock.respond(completion('Still here.'));
   expect((await post(gateway, chat())).status).toBe(200);
   expect(gateway.logs().filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test('a client that stops reading makes the upstream wait, and then gets everything', async () => {
   const EVENTS = 1_500;
