@@ -79,9 +79,8 @@ export function runtimeEnvironment() {
     ...process.env,
     // Outgoing requests in flight; the runtime's default of 256 would queue the 257th stream without a word.
     BUN_CONFIG_MAX_HTTP_REQUESTS: process.env.BUN_CONFIG_MAX_HTTP_REQUESTS ?? '65336',
-    // Freed memory is needed again within a second: returning it to the system and having it cleared took
-    // a fourteenth of a plain answer's time. See docs/decisions/0020.
-    MIMALLOC_PURGE_DELAY: process.env.MIMALLOC_PURGE_DELAY ?? '-1',
+    // Freed memory is needed again within a second; what twenty seconds did not need is returned. See docs/decisions/0020.
+    MIMALLOC_PURGE_DELAY: process.env.MIMALLOC_PURGE_DELAY ?? '20000',
     BUN_RUNTIME_TRANSPILER_CACHE_PATH: process.env.BUN_RUNTIME_TRANSPILER_CACHE_PATH ?? '0',
   };
 }
