@@ -9,7 +9,7 @@ export interface CorsRules {
 }
 
 const EXPOSED =
-  'x-request-id, x-weir-provider, x-weir-model, x-weir-attempts, x-weir-cache, x-weir-cost, x-weir-limit, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
+  'x-request-id, x-weir-provider, x-weir-model, x-weir-attempts, x-weir-cache, x-weir-cost, x-weir-limit, retry-after, x-should-retry, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
 
 function allowedOrigin(rules: CorsRules, origin: string | null): string | undefined {
   if (origin === null || rules.origins.length === 0) return undefined;

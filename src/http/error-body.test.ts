@@ -46,6 +46,18 @@ describe('errorHeaders', () => {
       },
     ],
     [new GatewayError('shutting_down', 'm'), { 'retry-after': '1' }],
+    [new GatewayError('quota_exceeded', 'm', { retryAfterSeconds: 60 }), { 'retry-after': '60' }],
+    [
+      new GatewayError('quota_exceeded', 'm', { retryAfterSeconds: 61 }),
+      { 'retry-after': '61', 'x-should-retry': 'false' },
+    ],
+    [
+      new GatewayError('model_unavailable', 'm', {
+        retryAfterSeconds: 600,
+        headers: { 'x-should-retry': 'true' },
+      }),
+      { 'retry-after': '600', 'x-should-retry': 'false' },
+    ],
     [new GatewayError('missing_api_key', 'm'), { 'www-authenticate': 'Bearer realm="weir"' }],
     [
       new GatewayError('upstream_error', 'm', { provider: 'p', attempts: [] }),

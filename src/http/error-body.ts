@@ -21,6 +21,9 @@ export function openAiErrorEvent(error: GatewayError): Uint8Array {
   return new TextEncoder().encode(`data: ${openAiErrorBody(error)}\n\n`);
 }
 
+/** A wait in seconds above which official SDKs must not sleep and retry by themselves. */
+const LONG_WAIT_SECONDS = 60;
+
 /** The headers of an error response, the same in every dialect. */
 export function errorHeaders(error: GatewayError): ResponseHeaders {
   const { retryAfterSeconds, headers: given, provider, attempts, rateLimit, limit } = error.details;
@@ -32,6 +35,10 @@ export function errorHeaders(error: GatewayError): ResponseHeaders {
   }
   if (retryAfterSeconds !== undefined) headers.set('retry-after', String(retryAfterSeconds));
   else if (error.status === 429 || error.status === 503) headers.set('retry-after', '1');
+  // OpenAI's and Anthropic's SDKs sleep for any `retry-after`, a month included, unless this header forbids it.
+  if (retryAfterSeconds !== undefined && retryAfterSeconds > LONG_WAIT_SECONDS) {
+    headers.set('x-should-retry', 'false');
+  }
   if (error.status === 401) headers.set('www-authenticate', 'Bearer realm="weir"');
   if (provider !== undefined) headers.set('x-weir-provider', provider);
   if (attempts !== undefined) headers.set('x-weir-attempts', String(attempts.length));
