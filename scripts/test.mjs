@@ -1,13 +1,14 @@
 // `npm test` runs every check and test; ends with "N passed, N failed". With an argument:
 //   unit   unit tests without services: seconds
 //   e2e    end-to-end tests
-//   full   everything, with long property tests, long outages and a soak: under sixty minutes
+//   fuzz   mutated requests to a gateway for a minute
+//   full   everything, with long property tests, long outages, the fuzz and a soak: under sixty minutes
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { root, runtimeEnvironment, setUp } from './setup.mjs';
 import { ensureServices } from './test-services.mjs';
 
-const MODES = ['all', 'unit', 'e2e', 'full'];
+const MODES = ['all', 'unit', 'e2e', 'fuzz', 'full'];
 const mode = process.argv[2] ?? 'all';
 if (!MODES.includes(mode)) {
   console.error(`Unknown mode "${mode}". Use one of: ${MODES.join(', ')}.`);
@@ -16,7 +17,7 @@ if (!MODES.includes(mode)) {
 const full = mode === 'full';
 
 const bun = setUp({ withDev: true });
-if (mode !== 'unit') ensureServices();
+if (mode !== 'unit' && mode !== 'fuzz') ensureServices();
 const tool = (path) => [process.execPath, join(root, 'node_modules', path)];
 
 /** Steps that are one check each. `sound` looks at the output of a step that claims success. */
@@ -54,6 +55,7 @@ const SUITES = {
   all: [UNIT, END_TO_END, OVER_TLS],
   unit: [UNIT],
   e2e: [END_TO_END, OVER_TLS],
+  fuzz: [{ name: 'fuzz', paths: ['./test/fuzz/'] }],
   full: [UNIT, END_TO_END, OVER_TLS],
 }[mode];
 /** Memory over many requests, and what aborted streams leave behind. */
@@ -72,7 +74,8 @@ const MODE_ENVIRONMENT = {
   all: {},
   e2e: {},
   unit: { WEIR_TEST_SERVICES: 'off' },
-  full: { WEIR_TEST_FULL: '1' },
+  fuzz: { WEIR_TEST_SERVICES: 'off', WEIR_FUZZ_SECONDS: process.env.WEIR_FUZZ_SECONDS ?? '60' },
+  full: { WEIR_TEST_FULL: '1', WEIR_FUZZ_SECONDS: '60' },
 }[mode];
 
 function run(command, { quiet, environment = {} }) {
