@@ -40,7 +40,7 @@ test('all addresses of an IPv6 /64 are one client, those of its neighbour anothe
   expect(clientKey('2001:db8:1:3::1')).toBe('2001:db8:1:3::/64');
 });
 
-describe('IPv4 clients behind a translator or a tunnel are told apart', () => {
+describe('IPv4 clients behind a translator or a tunnel are distinct', () => {
   test.each([
     ['64:ff9b::c000:201', '192.0.2.1'],
     ['64:ff9b::192.0.2.2', '192.0.2.2'],

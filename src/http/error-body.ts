@@ -21,7 +21,7 @@ export function openAiErrorEvent(error: GatewayError): Uint8Array {
   return new TextEncoder().encode(`data: ${openAiErrorBody(error)}\n\n`);
 }
 
-/** A wait in seconds above which official SDKs must not sleep and retry by themselves. */
+/** A wait in seconds above which official SDKs must not retry. */
 const LONG_WAIT_SECONDS = 60;
 
 /** The headers of an error response, the same in every dialect. */
