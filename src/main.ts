@@ -11,7 +11,7 @@ import { GatewayError } from './core/errors.ts';
 import { DEFAULT_TENANT } from './core/principal.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
 import { UnknownProviderError } from './routing/directory.ts';
-import { isUnavailable } from './storage/sql/postgres-server.ts';
+import { DatabaseMissingError, isUnavailable } from './storage/sql/database-errors.ts';
 
 const env = process.env;
 const cwd = process.cwd();
@@ -189,6 +189,38 @@ function commands(setExit: (code: number) => void): Command {
       await migrateCommand(await command(), plan === true, json === true);
     });
 
+  program
+    .command('backup <folder>')
+    .description('back up all databases and the pending usage, also while the gateway runs')
+    .option('--force', 'replace an earlier backup in the folder')
+    .option('--json', 'print as JSON')
+    .action(async (folder: string, { force, json }: { force?: boolean; json?: boolean }) => {
+      const { backupCommand } = await import('./cli/backup.ts');
+      const options = { force: force === true, json: json === true, version };
+      await backupCommand(await command(), folder, options);
+    });
+  program
+    .command('restore <folder>')
+    .description('restore a backup; the gateway must be stopped')
+    .option('--dry-run', 'check the backup, and show what would be restored and replaced')
+    .option('--force', 'delete the existing data')
+    .option('--ignore-secret', 'restore although WEIR_SECRET is not the one of the backup')
+    .option('--json', 'print as JSON')
+    .action(
+      async (
+        folder: string,
+        flags: { dryRun?: boolean; force?: boolean; ignoreSecret?: boolean; json?: boolean },
+      ) => {
+        const { restoreCommand } = await import('./cli/backup.ts');
+        await restoreCommand(await command(), folder, {
+          dryRun: flags.dryRun === true,
+          force: flags.force === true,
+          ignoreSecret: flags.ignoreSecret === true,
+          json: flags.json === true,
+        });
+      },
+    );
+
   const config = program.command('config').description('check the configuration, or print its schema');
   config
     .command('check')
@@ -245,6 +277,7 @@ async function main(): Promise<number> {
       error instanceof CommandError ||
       error instanceof ConfigError ||
       error instanceof DatabaseFileError ||
+      error instanceof DatabaseMissingError ||
       error instanceof GatewayError ||
       error instanceof UnknownProviderError
     ) {

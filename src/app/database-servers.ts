@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Config, DEFAULT_DATA_DIR } from '../config/schema.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { PostgresServer } from '../storage/sql/postgres-server.ts';
@@ -7,6 +8,11 @@ import { SqliteServer } from '../storage/sql/sqlite-server.ts';
 export function dataFolder({ storage }: Config): string {
   if (storage.data_dir !== null) return storage.data_dir;
   return isSqlite(storage.database_url) ? sqliteFolder(storage.database_url) : DEFAULT_DATA_DIR;
+}
+
+/** The folder of usage events that are not in the databases yet. */
+export function journalFolder(config: Config): string {
+  return join(dataFolder(config), 'usage-journal');
 }
 
 function isSqlite(url: string): boolean {

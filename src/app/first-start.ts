@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { DEFAULT_TENANT } from '../core/principal.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
 import type { Actor } from '../tenancy/actor.ts';
@@ -19,6 +20,8 @@ interface Services {
 
 const SECRET_SETTING = 'secret';
 const CONCURRENT_MIGRATIONS = 8;
+/** Tenants that an error names. */
+const MAX_NAMED = 20;
 
 /** The actor of changes that no request asked for. */
 const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
@@ -60,16 +63,44 @@ export async function ensureDefaultTenant({
   }
 }
 
-/** Migrates the databases of all tenants, a few at a time. */
+/**
+ * Migrates the databases of all tenants, a few at a time.
+ * @returns an error that names the tenants whose databases are missing; undefined when there are none
+ */
 export async function migrateTenants({
   access,
   databases,
-}: Pick<Services, 'access' | 'databases'>): Promise<void> {
+}: Pick<Services, 'access' | 'databases'>): Promise<DatabaseMissingError | undefined> {
   const waiting = [...access.tenants()].filter(({ status }) => status !== 'deleted');
+  const failed = new Map<string, DatabaseMissingError>();
   const worker = async () => {
-    for (let next = waiting.pop(); next; next = waiting.pop()) await databases.migrate(next.placement);
+    for (let next = waiting.pop(); next; next = waiting.pop()) {
+      try {
+        await databases.migrate(next.placement);
+      } catch (error) {
+        if (!(error instanceof DatabaseMissingError)) throw error;
+        failed.set(next.id, error);
+      }
+    }
   };
   await Promise.all(Array.from({ length: CONCURRENT_MIGRATIONS }, worker));
+  if (failed.size === 0) return undefined;
+  // Another gateway may have deleted the tenant meanwhile.
+  await access.refreshNow();
+  const missing = [...failed]
+    .filter(([id]) => (access.tenant(id)?.status ?? 'deleted') !== 'deleted')
+    .map(([id, { message }]) => `  ${id}: ${message}`)
+    .sort();
+  if (missing.length === 0) return undefined;
+  const named = missing.slice(0, MAX_NAMED);
+  return new DatabaseMissingError(
+    [
+      `The databases of ${missing.length} tenants are missing:`,
+      ...named,
+      ...(missing.length > named.length ? [`  and ${missing.length - named.length} more`] : []),
+      'Restore a backup (`weir restore`), or delete the tenants for good (`weir tenants delete <id> --yes`).',
+    ].join('\n'),
+  );
 }
 
 /** Creates an admin key when no valid one exists. @returns the key, to be shown once; undefined when one exists */

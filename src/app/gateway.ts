@@ -103,7 +103,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   subscribeMetrics(events, metrics);
 
   // Stores.
-  const stores = await openStores({ config, env, clock, events, publishEvents: true });
+  const stores = await openStores({
+    ...{ config, env, clock, events, publishEvents: true },
+    onMissing: (error) => {
+      throw error;
+    },
+  });
   const createdAdminKey = await ensureAdminKey(stores);
 
   // Services that outlive configurations.

@@ -9,6 +9,7 @@ import { SecretBox } from '../platform/secret-box.ts';
 import { AccessFeed } from '../storage/sql/access-feed.ts';
 import { type ControlDatabase, openControlDatabase } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import type { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import { AccessList, type Tiers } from '../tenancy/access-list.ts';
@@ -56,6 +57,8 @@ export interface StoreOptions {
   readonly events: EventSink;
   /** False in commands: a running gateway publishes the events of their changes. */
   readonly publishEvents: boolean;
+  /** Called when databases of tenants are missing. A gateway throws the error: it must not start without their data. */
+  readonly onMissing: (error: DatabaseMissingError) => void;
 }
 
 const ADMIN_KEY_VARIABLE = 'WEIR_ADMIN_KEY';
@@ -63,7 +66,7 @@ const SECRET_VARIABLE = 'WEIR_SECRET';
 
 /**
  * Opens and migrates the databases, and loads tenants, keys and members into memory.
- * @throws Error when a database cannot be opened
+ * @throws Error when a database cannot be opened; what `onMissing` throws
  */
 export async function openStores(options: StoreOptions): Promise<Stores> {
   const { env, clock, events } = options;
@@ -141,7 +144,8 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     };
     await access.refresh();
     await ensureDefaultTenant(stores);
-    await migrateTenants(stores);
+    const missing = await migrateTenants(stores);
+    if (missing) options.onMissing(missing);
     await importOldKeys(stores);
     return stores;
   }

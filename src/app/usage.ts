@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { EventSink } from '../events/event-bus.ts';
@@ -14,11 +13,11 @@ import { UsageJournal } from '../metering/usage-journal.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { UsageMeter } from '../pipeline/usage-meter.ts';
 import { isRunning } from '../platform/process.ts';
+import { isUnavailable } from '../storage/sql/database-errors.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
-import { isUnavailable } from '../storage/sql/postgres-server.ts';
 import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
-import { dataFolder } from './database-servers.ts';
+import { journalFolder } from './database-servers.ts';
 import { createLimits } from './limits.ts';
 import type { Stores } from './stores.ts';
 
@@ -53,7 +52,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   // Identifies this process in the ids of its events and the names of its files.
   const boot = randomBytes(8).toString('hex');
   const journal = new UsageJournal({
-    files: new JournalFiles(join(dataFolder(config), 'usage-journal'), process.pid, boot, isRunning),
+    files: new JournalFiles(journalFolder(config), process.pid, boot, isRunning),
     sink: usage,
     events,
     serverOf: (tenant) => stores.access.tenant(tenant)?.placement.server ?? '',

@@ -5,6 +5,8 @@ export interface Output {
   /** For progress, warnings and errors. */
   err(text: string): void;
   readonly colour: boolean;
+  /** Writes text without a line end to standard error; undefined where that is not a terminal. */
+  readonly status?: (text: string) => void;
 }
 
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
@@ -18,6 +20,7 @@ export function terminalOutput(env: Readonly<Record<string, string | undefined>>
     out: (text) => process.stdout.write(`${text}\n`),
     err: (text) => process.stderr.write(`${text}\n`),
     colour,
+    ...(process.stderr.isTTY === true && { status: (text: string) => process.stderr.write(text) }),
   };
 }
 

@@ -28,6 +28,7 @@ export async function withStores<T>(
     clock: systemClock,
     events,
     publishEvents: false,
+    onMissing: (error) => output.err(`warning: ${error.message}`),
   });
   try {
     return await work(stores);

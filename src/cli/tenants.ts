@@ -1,5 +1,7 @@
 import { DEFAULT_TENANT } from '../core/principal.ts';
+import { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import { tenantDocument } from '../tenancy/documents.ts';
+import type { Keys } from '../tenancy/keys.ts';
 import { NAME_RULE, personName, TENANT_ID, TENANT_ID_RULE } from '../tenancy/names.ts';
 import type { KeyCommand } from './keys.ts';
 import { BY_OPERATOR } from './operator.ts';
@@ -80,6 +82,17 @@ export async function listTenantsCommand({ config, env, output }: KeyCommand, js
   });
 }
 
+/** @returns how many keys a tenant has, in words */
+async function activeKeys(keys: Keys, tenant: string): Promise<string> {
+  try {
+    const active = await keys.list({ tenant }, { kind: 'api_key', state: 'active', limit: MAX_LISTED });
+    return `${active.length} active keys`;
+  } catch (error) {
+    if (!(error instanceof DatabaseMissingError)) throw error;
+    return 'no keys, because its database is missing';
+  }
+}
+
 /** Deletes a tenant with all its data; without `yes`, only lists what it would delete. */
 export async function deleteTenantCommand(
   { config, env, output }: KeyCommand,
@@ -91,9 +104,8 @@ export async function deleteTenantCommand(
     const known = access.tenant(id);
     if (!known || known.status === 'deleted') throw new CommandError(`Unknown tenant ${JSON.stringify(id)}.`);
     if (!yes) {
-      const active = await keys.list({ tenant: id }, { kind: 'api_key', state: 'active', limit: MAX_LISTED });
       output.out(
-        `Would delete the tenant ${id} ("${known.name}"): ${active.length} active keys, and its database with all members, usage and audit trail. Nothing was deleted; add --yes to delete it.`,
+        `Would delete the tenant ${id} ("${known.name}"): ${await activeKeys(keys, id)}, and its database with all members, usage and audit trail. Nothing was deleted; add --yes to delete it.`,
       );
       return;
     }

@@ -1,8 +1,75 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendFile } from '../platform/append-file.ts';
+import { syncToDisk } from '../platform/file-sync.ts';
 
 const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
+/** Marks files of a restored backup: their process, if one has its id, is not the one that wrote them. */
+const RESTORED = 'restored-';
+
+/** A closed file of a journal. */
+export interface JournalFile {
+  readonly name: string;
+  /** Its complete lines. */
+  readonly text: string;
+}
+
+/**
+ * Reads the files of a journal that a gateway may be writing. One that is removed meanwhile is left out: its events are in
+ * the databases by then.
+ * @param folder may not exist
+ */
+export function* readJournal(folder: string): Generator<JournalFile> {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder).sort()) {
+    if (!NAME.test(batchIdOf(name))) continue;
+    const text = readText(join(folder, name));
+    const complete = text.slice(0, text.lastIndexOf('\n') + 1);
+    if (complete !== '') yield { name: batchIdOf(name), text: complete };
+  }
+}
+
+/** The journal of a gateway that is not running, into which a backup is restored. */
+export class RestoredJournal {
+  constructor(private readonly folder: string) {}
+
+  /** Adds a copy of the file `path`, which the next start stores. */
+  add(name: string, path: string): void {
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    const target = join(this.folder, RESTORED + name);
+    copyFileSync(path, target);
+    chmodSync(target, 0o600);
+    syncToDisk(target);
+  }
+
+  /** Removes a file that `add` has added. */
+  remove(name: string): void {
+    rmSync(join(this.folder, RESTORED + name), { force: true });
+  }
+}
+
+/**
+ * Id of the batch that a file is stored as. It is the same for a restored file, because the database may contain the
+ * batch, or a part of it.
+ */
+export function batchIdOf(name: string): string {
+  return name.startsWith(RESTORED) ? name.slice(RESTORED.length) : name;
+}
+
+/** @returns the text of a file; empty when it does not exist */
+function readText(path: string): string {
+  if (!existsSync(path)) return '';
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    // Removed after the check.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    throw error;
+  }
+  const end = bytes.indexOf(0);
+  return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
+}
 
 /** Bytes of one file: 1,000 events, or 2,000 at high rates. Each file is created once and stored in one transaction. */
 const MIN_FILE_BYTES = 256 * 1024;
@@ -32,12 +99,13 @@ export class JournalFiles {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
-  /** @returns names of the files of processes that no longer run, in order */
+  /** @returns names of restored files, and of the files of processes that no longer run, in order */
   leftovers(): string[] {
     return readdirSync(this.folder)
       .filter((name) => {
-        const match = NAME.exec(name);
+        const match = NAME.exec(batchIdOf(name));
         if (!match || match[2] === this.boot) return false;
+        if (name !== match[0]) return true;
         const pid = Number(match[1]);
         return pid === this.pid || !this.isAlive(pid);
       })
@@ -75,11 +143,7 @@ export class JournalFiles {
 
   /** @returns the text of a closed file; empty when it does not exist */
   read(name: string): string {
-    const path = join(this.folder, name);
-    if (!existsSync(path)) return '';
-    const bytes = readFileSync(path);
-    const end = bytes.indexOf(0);
-    return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
+    return readText(join(this.folder, name));
   }
 
   /** Deletes a file, if it exists. */

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventSink } from '../events/event-bus.ts';
 import { UsageBatches, type UsageSink } from '../storage/usage-batch.ts';
 import { lineOf, type UsageEvent } from '../storage/usage-event.ts';
-import type { JournalFiles } from './journal-files.ts';
+import { batchIdOf, type JournalFiles } from './journal-files.ts';
 
 export interface UsageJournalOptions {
   readonly files: JournalFiles;
@@ -126,7 +126,7 @@ export class UsageJournal {
         continue;
       }
       try {
-        await sink.write(tenant, segment.name, batch);
+        await sink.write(tenant, batchIdOf(segment.name), batch);
       } catch (error) {
         if (isPermanent(error)) {
           events.emit('usage.dropped', { tenant, count: batch.count, error });

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSqlite } from './sqlite.ts';
+import { copySqlite, DatabaseFileError, isSqliteInUse, openSqlite, openSqliteCopy } from './sqlite.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -45,4 +45,56 @@ describe.skipIf(process.platform === 'win32')('the rights of database files', ()
     expect(rightsOf(path)).toBe(0o640);
     database.close();
   });
+});
+
+describe('copies', () => {
+  test('contain all that was committed, while the original is open, and have no companion files', () => {
+    const path = join(folder, 'a.sqlite');
+    const database = write(path);
+    database.prepare('INSERT INTO t VALUES (?)').run(['kept']);
+    const copy = join(folder, 'copy', 'b.sqlite');
+    copySqlite(path, copy);
+    database.prepare('INSERT INTO t VALUES (?)').run(['later']);
+    const opened = openSqliteCopy(copy).database;
+    expect(opened.prepare('SELECT x FROM t').all([])).toEqual([{ x: 'kept' }]);
+    expect(readdirSync(join(folder, 'copy'))).toEqual(['b.sqlite']);
+    opened.close();
+    database.close();
+  });
+
+  test('of a file that does not exist or is not a database fail with the reason', () => {
+    expect(() => copySqlite(join(folder, 'none.sqlite'), join(folder, 'copy.sqlite'))).toThrow(
+      DatabaseFileError,
+    );
+    const text = join(folder, 'text.sqlite');
+    writeFileSync(text, 'x'.repeat(5_000));
+    expect(() => copySqlite(text, join(folder, 'copy.sqlite'))).toThrow('not a database');
+  });
+});
+
+test('a file is in use until every connection to it is closed', () => {
+  const path = join(folder, 'a.sqlite');
+  const one = write(path);
+  const other = openSqlite(path).database;
+  other.prepare('SELECT x FROM t').all([]);
+  expect(isSqliteInUse(path)).toBe(true);
+  one.close();
+  expect(isSqliteInUse(path)).toBe(true);
+  other.close();
+  expect(isSqliteInUse(path)).toBe(false);
+  // The log went into the file with the last connection.
+  expect(readdirSync(folder)).toEqual(['a.sqlite']);
+});
+
+test('statements survive a change of the schema', () => {
+  const { database } = openSqlite(join(folder, 'a.sqlite'));
+  database.prepare('CREATE TABLE t (x)').run([]);
+  database.prepare('INSERT INTO t VALUES (?)').run([1]);
+  database.prepare('ALTER TABLE t ADD COLUMN y').run([]);
+  database.prepare('INSERT INTO t VALUES (?, ?)').run([2, 3]);
+  expect(database.prepare('SELECT * FROM t').all([])).toEqual([
+    { x: 1, y: null },
+    { x: 2, y: 3 },
+  ]);
+  database.close();
 });

@@ -1,4 +1,4 @@
-import { Database, type SQLQueryBindings } from 'bun:sqlite';
+import { Database, type SQLQueryBindings, type Statement } from 'bun:sqlite';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { SqliteDatabase, SqliteStatement } from 'kysely';
@@ -7,8 +7,6 @@ import type { Checkpoints } from './checkpoints.ts';
 export interface SqliteFile {
   /** For Kysely's SQLite dialect. */
   readonly database: SqliteDatabase;
-  /** Changes when another connection, of this process or another, has committed a write. */
-  dataVersion(): number;
 }
 
 /** A database file that is not usable. Its message is complete without a stack. */
@@ -22,53 +20,122 @@ export class DatabaseFileError extends Error {
  * @throws DatabaseFileError when the file cannot be opened or is not a database
  */
 export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile {
-  let connection: Database;
-  try {
-    connection = connect(path);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DatabaseFileError(`Can't open the database ${path}: ${reason}`, { cause });
-  }
+  const connection = attempt(`Can't open the database ${path}`, () => connect(path));
   if (checkpoints) connection.exec(`PRAGMA wal_autocheckpoint = ${MAX_LOG_BYTES}`);
-  const statements = new Map<string, SqliteStatement>();
-  const version = connection.query<{ data_version: number }, []>('PRAGMA data_version');
+  return sqliteFile(connection, path, checkpoints);
+}
+
+/**
+ * Opens a file that no process writes to, such as a copy. Creates no companion files.
+ * @throws DatabaseFileError when the file does not exist or is not a database
+ */
+export function openSqliteCopy(path: string): SqliteFile {
+  return attempt(`Can't open the database ${path}`, () =>
+    sqliteFile(new Database(path, { readonly: true, strict: true }), path, undefined),
+  );
+}
+
+/**
+ * Writes a consistent copy of a database to a file that does not exist, while other processes use the database. Only its
+ * owner may read the copy, and the copy has no companion files.
+ * @throws DatabaseFileError when the database does not exist or is damaged, or the copy cannot be written
+ */
+export function copySqlite(path: string, target: string): void {
+  attempt(`Can't copy the database ${path} to ${target}`, () => {
+    const connection = new Database(path, { create: false, readwrite: true, strict: true });
+    try {
+      connection.exec('PRAGMA busy_timeout = 5000');
+      createSqliteFile(target);
+      connection.prepare('VACUUM INTO ?').run(target);
+    } finally {
+      connection.close();
+    }
+  });
+}
+
+/**
+ * Whether another connection, of this process or another, has a database open that {@link openSqlite} opened. Changes
+ * nothing.
+ * @throws DatabaseFileError when the file is not a database
+ */
+export function isSqliteInUse(path: string): boolean {
+  return attempt(`Can't open the database ${path}`, () => {
+    const connection = new Database(path, { create: false, readwrite: true, strict: true });
+    try {
+      // A connection in this mode needs the whole file, which every other connection holds a lock on.
+      connection.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE');
+      if (!lock(connection)) return true;
+      connection.exec('ROLLBACK');
+      return false;
+    } finally {
+      connection.close();
+    }
+  });
+}
+
+/** @returns what `work` returns. @throws DatabaseFileError with `failure` and the reason when it throws */
+function attempt<T>(failure: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof DatabaseFileError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DatabaseFileError(`${failure}: ${reason}`, { cause });
+  }
+}
+
+function sqliteFile(connection: Database, path: string, checkpoints: Checkpoints | undefined): SqliteFile {
+  const cached = new Map<string, CachedStatement>();
+  // A statement that is not finalized would keep the file open after `close`.
+  const clear = () => {
+    for (const { statement } of cached.values()) statement.finalize();
+    cached.clear();
+  };
+  const prepare = (sql: string): CachedStatement => {
+    const statement = connection.prepare<unknown, SQLQueryBindings[]>(sql);
+    const isKept = KEPT.test(sql);
+    // A single statement, or the end of a transaction.
+    const wrote = READING.test(sql) ? undefined : checkpoints;
+    const done = <T>(result: T): T => {
+      wrote?.wrote(path);
+      if (!isKept) statement.finalize();
+      return result;
+    };
+    const prepared: SqliteStatement = {
+      reader: statement.columnNames.length > 0,
+      all: (parameters) => done(statement.all(...parameters.map(binding))),
+      run: (parameters) => done(statement.run(...parameters.map(binding))),
+      iterate: (parameters) => statement.iterate(...parameters.map(binding)),
+    };
+    return { statement, prepared };
+  };
   return {
-    dataVersion: () => version.get()?.data_version ?? 0,
     database: {
       close: () => {
+        clear();
         connection.close();
         checkpoints?.closed(path);
       },
       prepare: (sql) => {
-        const known = statements.get(sql);
-        if (known) return known;
-        const statement = connection.prepare<unknown, SQLQueryBindings[]>(sql);
-        // A single statement, or the end of a transaction.
-        const wrote = READING.test(sql) ? undefined : checkpoints;
-        const prepared: SqliteStatement = {
-          reader: statement.columnNames.length > 0,
-          all: (parameters) => {
-            const rows = statement.all(...parameters.map(binding));
-            wrote?.wrote(path);
-            return rows;
-          },
-          run: (parameters) => {
-            const changes = statement.run(...parameters.map(binding));
-            wrote?.wrote(path);
-            return changes;
-          },
-          iterate: (parameters) => statement.iterate(...parameters.map(binding)),
-        };
-        // A schema change invalidates prepared statements. It is rare.
-        if (!KEPT.test(sql)) statements.clear();
-        else {
-          if (statements.size >= MAX_STATEMENTS) statements.clear();
-          statements.set(sql, prepared);
+        const known = cached.get(sql);
+        if (known) return known.prepared;
+        const made = prepare(sql);
+        if (KEPT.test(sql)) {
+          if (cached.size >= MAX_STATEMENTS) clear();
+          cached.set(sql, made);
+        } else {
+          // A schema change invalidates prepared statements. It is rare.
+          clear();
         }
-        return prepared;
+        return made.prepared;
       },
     },
   };
+}
+
+interface CachedStatement {
+  readonly statement: Statement<unknown, SQLQueryBindings[]>;
+  readonly prepared: SqliteStatement;
 }
 
 /** Length of a log, in pages, at which the writer moves it into the file, unless the thread has done so before. */
@@ -76,7 +143,7 @@ const MAX_LOG_BYTES = 16_000;
 const READING = /^\s*select\b/i;
 /** The largest number of prepared statements in the cache. */
 const MAX_STATEMENTS = 200;
-const KEPT = /^\s*(?:select|insert|update|delete)\b/i;
+const KEPT = /^\s*(?:select|insert|update|delete|begin|commit|rollback)\b/i;
 
 /** Creates an empty database file, and its folder, where they are missing. Only its owner may read the file. */
 export function createSqliteFile(path: string): void {

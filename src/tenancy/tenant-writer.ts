@@ -36,6 +36,9 @@ export interface TenantWriterOptions {
   readonly events: TenantEventSink | undefined;
 }
 
+/** Changes that are published in one transaction. */
+const OUTBOX_BATCH = 500;
+
 /**
  * Changes a tenant's database, and publishes what the change reports: touched rows to the control database, events to
  * the sink. No transaction spans the databases, so the tenant's own records what is still to be published. When a
@@ -123,7 +126,8 @@ export class TenantWriter {
   async #publishRows(scope: TenantScope): Promise<void> {
     const { control, databases, onPublished } = this.options;
     const count = await databases.use(scope, async (db) => {
-      const waiting = await db.selectFrom('outbox').selectAll().execute();
+      // In batches, because databases limit the parameters of a statement.
+      const waiting = await db.selectFrom('outbox').selectAll().limit(OUTBOX_BATCH).execute();
       if (waiting.length === 0) return 0;
       const subjects = (topic: Topic) => [
         ...new Set(waiting.filter((one) => one.topic === topic).map(({ subject }) => subject)),
@@ -184,6 +188,7 @@ export class TenantWriter {
         .execute();
       return waiting.length;
     });
+    if (count === OUTBOX_BATCH) return this.#publishRows(scope);
     if (count > 0) await onPublished();
   }
 }

@@ -4,7 +4,7 @@ import { DEFAULT_TENANT } from '../core/principal.ts';
 import { writeAudit } from '../storage/sql/audit-trail.ts';
 import { change } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
-import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import { type TenantDatabases, tenantDatabaseName } from '../storage/sql/tenant-databases.ts';
 import { tenantNotFound } from './actor.ts';
 import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
 import { parseDocument, type TenantDocument, tenantDocument } from './documents.ts';
@@ -45,9 +45,6 @@ export interface TenantFilter {
   /** The last id of the previous page. */
   readonly after?: string | undefined;
 }
-
-/** Characters of the tenant's id in its database's name; a random suffix makes the names of recreated tenants differ. */
-const DATABASE_NAME_LENGTH = 40;
 
 /** Manages tenants, each with its own database. Methods reject with GatewayError or the database's error. */
 export class Tenants {
@@ -242,8 +239,7 @@ export class Tenants {
   }
 
   #databaseName(tenant: string): string {
-    const suffix = this.sources.newId('').slice(-10);
-    return `weir_${tenant.replaceAll('-', '_').slice(0, DATABASE_NAME_LENGTH)}_${suffix}`;
+    return tenantDatabaseName(tenant, this.sources.newId('').slice(-10));
   }
 }
 

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../core/errors.ts';
-import { isUnavailable } from '../../storage/sql/postgres-server.ts';
+import { isUnavailable } from '../../storage/sql/database-errors.ts';
 import { UnknownTenantError } from '../../storage/sql/tenant-databases.ts';
 import { tenantNotFound } from '../../tenancy/actor.ts';
 

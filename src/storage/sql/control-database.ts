@@ -1,14 +1,14 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { ControlTables } from './control-tables.ts';
-import type { DatabaseServer, OpenDatabase } from './database-server.ts';
+import { unavailable } from './database-errors.ts';
+import { CONTROL_DATABASE, type DatabaseServer, type OpenDatabase } from './database-server.ts';
 import { migrate } from './migrate.ts';
 import { CONTROL_MIGRATIONS } from './migrations/control.ts';
-import { PostgresServer, unavailable } from './postgres-server.ts';
+import { PostgresServer } from './postgres-server.ts';
 
 export type ControlDatabase = OpenDatabase<ControlTables>;
 export type ControlTransaction = Transaction<ControlTables>;
 
-const FILE = 'control';
 /** Connections of the control database's pool. */
 export const CONTROL_CONNECTIONS = 4;
 
@@ -16,7 +16,9 @@ export const CONTROL_CONNECTIONS = 4;
  * Opens the control database without migrating it: the file `control.sqlite`, or the database that the server's URL names.
  */
 export async function connectControlDatabase(server: DatabaseServer): Promise<ControlDatabase> {
-  return server instanceof PostgresServer ? server.openOwn(CONTROL_CONNECTIONS) : server.open(FILE);
+  return server instanceof PostgresServer
+    ? server.openOwn(CONTROL_CONNECTIONS)
+    : server.open(CONTROL_DATABASE);
 }
 
 /** Opens the control database and migrates it. @throws DatabaseUnavailableError when its server is unreachable */

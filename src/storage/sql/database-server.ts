@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { DatabaseSchema } from './database-schema.ts';
 
 /** An open database. */
 export interface OpenDatabase<Tables> {
@@ -32,12 +33,43 @@ export interface DatabaseServer {
   open<Tables>(name: string): Promise<OpenDatabase<Tables>>;
   /** Opens an existing database for reading, on a read replica where one is configured; its data may lag behind. */
   openReplica<Tables>(name: string): Promise<OpenDatabase<Tables>>;
+
+  /** Extension of the files that `save` writes. */
+  readonly savedExtension: string;
+  /**
+   * Writes a consistent copy of a database to a new file, while other processes read and write the database.
+   *
+   * @param read reads the state that the file holds
+   * @returns what `read` returns
+   * @throws DatabaseMissingError
+   */
+  save<Tables, T>(
+    name: string,
+    schema: DatabaseSchema,
+    file: string,
+    read: (db: Kysely<Tables>) => Promise<T>,
+  ): Promise<T>;
+  /**
+   * Creates a database from a saved file, or replaces it: other connections see the old one or the new one whole.
+   *
+   * @param edit changes the new one before it is visible
+   * @throws Error when the file is damaged, was made by a newer version, or cannot be written; the old one stays then
+   */
+  load<Tables>(
+    name: string,
+    schema: DatabaseSchema,
+    file: string,
+    edit: (db: Kysely<Tables>) => Promise<void>,
+  ): Promise<void>;
+  /** Whether a gateway or command is connected to a database. */
+  isInUse(name: string): Promise<boolean>;
 }
 
-/** A database is unreachable. The message contains no credential. */
-export class DatabaseUnavailableError extends Error {
-  override readonly name = 'DatabaseUnavailableError';
-}
+/**
+ * Name of the control database. On a PostgreSQL server it is the database that the server's URL names, which Weir neither
+ * creates nor drops.
+ */
+export const CONTROL_DATABASE = 'control';
 
 const NAME = /^[a-z0-9_]{1,63}$/;
 

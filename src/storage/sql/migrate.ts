@@ -1,8 +1,7 @@
 import { type Kysely, type Migration, Migrator, sql } from 'kysely';
+import { DatabaseMissingError } from './database-errors.ts';
+import type { Migrations } from './database-schema.ts';
 import type { OpenDatabase } from './database-server.ts';
-
-/** Migrations by name, applied once each in the order of their names. Never edit a released one: add another. */
-export type Migrations = Readonly<Record<string, Migration>>;
 
 const MIGRATION_TABLE = 'kysely_migration';
 
@@ -11,10 +10,29 @@ export async function pendingMigrations<Tables>(
   { db }: OpenDatabase<Tables>,
   migrations: Migrations,
 ): Promise<string[]> {
-  const applied = new Set(await appliedMigrations(db));
+  return missingOf(migrations, await appliedMigrations(db));
+}
+
+function missingOf(migrations: Migrations, applied: readonly string[]): string[] {
   return Object.keys(migrations)
     .sort()
-    .filter((name) => !applied.has(name));
+    .filter((name) => !applied.includes(name));
+}
+
+/** Thrown for a database that should have tables. */
+const EMPTY = 'it has no tables';
+
+/**
+ * Applies the missing migrations of a database that has been migrated before; see {@link migrate}.
+ * @throws DatabaseMissingError when the database is empty: it lost its data, and must not become a new one
+ */
+export async function migrateExisting<Tables>(
+  database: OpenDatabase<Tables>,
+  migrations: Migrations,
+): Promise<string[]> {
+  const applied = await appliedMigrations(database.db);
+  if (applied.length === 0) throw new DatabaseMissingError(EMPTY);
+  return missingOf(migrations, applied).length === 0 ? [] : migrate(database, migrations);
 }
 
 /**
@@ -47,9 +65,27 @@ export async function migrate<Tables>(
   });
 }
 
-async function appliedMigrations<Tables>(db: Kysely<Tables>): Promise<string[]> {
+/** @returns names of the migrations that a database has; empty for an empty database */
+export async function appliedMigrations<Tables>(db: Kysely<Tables>): Promise<string[]> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
   if (!tables.some(({ name }) => name === MIGRATION_TABLE)) return [];
   const { rows } = await sql<{ name: string }>`SELECT name FROM ${sql.table(MIGRATION_TABLE)}`.execute(db);
   return rows.map(({ name }) => name);
+}
+
+/** Records migrations whose tables exist already, such as those of a dump; what was recorded before is dropped. */
+export async function recordMigrations<Tables>(db: Kysely<Tables>, names: readonly string[]): Promise<void> {
+  await db.schema.dropTable(MIGRATION_TABLE).ifExists().execute();
+  // As the migrator creates it.
+  await db.schema
+    .createTable(MIGRATION_TABLE)
+    .addColumn('name', 'varchar(255)', (column) => column.notNull().primaryKey())
+    .addColumn('timestamp', 'varchar(255)', (column) => column.notNull())
+    .execute();
+  for (const name of names) {
+    // The migrator sorts by time, then by name.
+    await sql`INSERT INTO ${sql.table(MIGRATION_TABLE)} (name, timestamp) VALUES (${name}, ${''})`.execute(
+      db,
+    );
+  }
 }

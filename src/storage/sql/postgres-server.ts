@@ -1,9 +1,11 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import type pg from 'pg';
+import { codeOf, missing, unavailable } from './database-errors.ts';
+import type { DatabaseSchema } from './database-schema.ts';
 import {
   assertDatabaseName,
+  CONTROL_DATABASE,
   type DatabaseServer,
-  DatabaseUnavailableError,
   type OpenDatabase,
 } from './database-server.ts';
 
@@ -83,7 +85,7 @@ export class PostgresServer implements DatabaseServer {
 
   exists(name: string): Promise<boolean> {
     assertDatabaseName(name);
-    return this.#administer((client) => has(client, name));
+    return this.#administer((client) => has(client, this.#nameOf(name)));
   }
 
   async open<Tables>(name: string): Promise<OpenDatabase<Tables>> {
@@ -101,6 +103,72 @@ export class PostgresServer implements DatabaseServer {
     return this.#connect(this.options.url, connections);
   }
 
+  readonly savedExtension = 'ndjson.gz';
+
+  async save<Tables, T>(
+    name: string,
+    schema: DatabaseSchema,
+    file: string,
+    read: (db: Kysely<Tables>) => Promise<T>,
+  ): Promise<T> {
+    const { writeDump } = await import('./postgres-dump.ts');
+    return this.#within<Tables, T>(name, (db) =>
+      db
+        .transaction()
+        .setIsolationLevel('repeatable read')
+        .execute(async (transaction) => {
+          const contents = await read(transaction);
+          await writeDump(transaction, schema, file);
+          return contents;
+        }),
+    );
+  }
+
+  async load<Tables>(
+    name: string,
+    schema: DatabaseSchema,
+    file: string,
+    edit: (db: Kysely<Tables>) => Promise<void>,
+  ): Promise<void> {
+    const { readDump } = await import('./postgres-dump.ts');
+    if (name !== CONTROL_DATABASE) await this.create(name);
+    await this.#within<Tables, void>(name, (db) =>
+      db.transaction().execute(async (transaction) => {
+        await sql`SET LOCAL statement_timeout = 0`.execute(transaction);
+        await readDump(transaction, schema, file);
+        await edit(transaction);
+      }),
+    );
+  }
+
+  isInUse(name: string): Promise<boolean> {
+    return this.#administer(async (client) => {
+      const { rowCount } = await client.query(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND application_name = $2 AND pid <> pg_backend_pid() LIMIT 1`,
+        [this.#nameOf(name), APPLICATION],
+      );
+      return rowCount === 1;
+    });
+  }
+
+  /** The server's name of a database. */
+  #nameOf(name: string): string {
+    return name === CONTROL_DATABASE ? decodeURIComponent(new URL(this.options.url).pathname.slice(1)) : name;
+  }
+
+  /** Runs `work` on one connection to a database. */
+  async #within<Tables, T>(name: string, work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
+    const url = name === CONTROL_DATABASE ? this.options.url : urlOf(this.options.url, name);
+    const database = await this.#connect<Tables>(url, 1);
+    try {
+      return await work(database.db);
+    } catch (error) {
+      throw unavailable(missing(error, name));
+    } finally {
+      await database.close();
+    }
+  }
+
   async #connect<Tables>(connectionString: string, max: number): Promise<OpenDatabase<Tables>> {
     const driver = await loadDriver();
     const pool = new driver.Pool({
@@ -110,7 +178,7 @@ export class PostgresServer implements DatabaseServer {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
-      application_name: 'weir',
+      application_name: APPLICATION,
     });
     // Without a listener, a connection that the server closes would end the process.
     pool.on('error', (error) => this.options.onIdleError?.(error));
@@ -137,7 +205,7 @@ export class PostgresServer implements DatabaseServer {
     const client = new Client({
       connectionString: this.options.url,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      application_name: 'weir',
+      application_name: APPLICATION,
     });
     // A connection that breaks during a query also rejects that query.
     client.on('error', () => undefined);
@@ -152,50 +220,10 @@ export class PostgresServer implements DatabaseServer {
   }
 }
 
+/** The program's name in the server's list of connections. */
+const APPLICATION = 'weir';
 const DUPLICATE_DATABASE = '42P04';
 const UNIQUE_VIOLATION = '23505';
-/**
- * Error classes of a server that cannot serve now: connection, resources, operator intervention, system.
- *
- * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
- */
-const UNAVAILABLE_CLASSES = new Set(['08', '53', '57', '58']);
-const NETWORK_CODES = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EAI_AGAIN',
-]);
-
-/** @returns true when the database was unreachable, false when it failed at the query itself */
-export function isUnavailable(error: unknown): boolean {
-  if (error instanceof DatabaseUnavailableError) return true;
-  if (!(error instanceof Error)) return false;
-  const code = codeOf(error);
-  if (code !== undefined) return NETWORK_CODES.has(code) || UNAVAILABLE_CLASSES.has(code.slice(0, 2));
-  return /^(connection terminated|timeout expired|timeout exceeded when trying to connect|client has encountered a connection error|client was closed|the database connection is not open)/i.test(
-    error.message,
-  );
-}
-
-/** @returns a DatabaseUnavailableError when the cause is that the database is unreachable; otherwise the cause itself */
-export function unavailable(cause: unknown): unknown {
-  if (!isUnavailable(cause) || cause instanceof DatabaseUnavailableError) return cause;
-  const reason = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
-  return new DatabaseUnavailableError(
-    `Database server unreachable${reason}. Check that it runs, and its URL in "storage".`,
-    { cause },
-  );
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
 async function has(client: pg.Client, name: string): Promise<boolean> {
   const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name]);
   return rowCount === 1;

@@ -1,12 +1,27 @@
-import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, copyFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Checkpoints } from '../../platform/checkpoints.ts';
-import { createSqliteFile, openSqlite, type SqliteFile, withFileLock } from '../../platform/sqlite.ts';
-import { assertDatabaseName, type DatabaseServer, type OpenDatabase } from './database-server.ts';
+import { syncToDisk } from '../../platform/file-sync.ts';
+import {
+  copySqlite,
+  createSqliteFile,
+  isSqliteInUse,
+  openSqlite,
+  openSqliteCopy,
+  type SqliteFile,
+  withFileLock,
+} from '../../platform/sqlite.ts';
+import { DatabaseMissingError } from './database-errors.ts';
+import { assertKnownMigrations, type DatabaseSchema } from './database-schema.ts';
+import {
+  assertDatabaseName,
+  CONTROL_DATABASE,
+  type DatabaseServer,
+  type OpenDatabase,
+} from './database-server.ts';
+import { appliedMigrations } from './migrate.ts';
 
-/** Name of the control database. */
-const CONTROL = 'control';
 const TENANTS = 'tenants';
 
 /** A folder of SQLite files, one for each database; those of tenants are in its folder `tenants`. */
@@ -27,9 +42,7 @@ export class SqliteServer implements DatabaseServer {
 
   async drop(name: string): Promise<boolean> {
     const existed = await this.exists(name);
-    for (const suffix of ['', '-wal', '-shm', '.lock']) {
-      rmSync(`${this.#path(name)}${suffix}`, { force: true });
-    }
+    remove(this.#path(name));
     return existed;
   }
 
@@ -39,6 +52,8 @@ export class SqliteServer implements DatabaseServer {
 
   async open<Tables>(name: string): Promise<OpenDatabase<Tables>> {
     const path = this.#path(name);
+    if (name !== CONTROL_DATABASE) this.#assertExists(path);
+    else if (!existsSync(path)) this.#assertNew();
     return openFile(openSqlite(path, this.#checkpoints), path);
   }
 
@@ -46,10 +61,86 @@ export class SqliteServer implements DatabaseServer {
     return this.open(name);
   }
 
+  readonly savedExtension = 'sqlite';
+
+  async save<Tables, T>(
+    name: string,
+    _: DatabaseSchema,
+    file: string,
+    read: (db: Kysely<Tables>) => Promise<T>,
+  ): Promise<T> {
+    const path = this.#path(name);
+    this.#assertExists(path);
+    copySqlite(path, file);
+    const copy = openFile<Tables>(openSqliteCopy(file), file);
+    try {
+      return await read(copy.db);
+    } finally {
+      await copy.close();
+    }
+  }
+
+  async load<Tables>(
+    name: string,
+    schema: DatabaseSchema,
+    file: string,
+    edit: (db: Kysely<Tables>) => Promise<void>,
+  ): Promise<void> {
+    const path = this.#path(name);
+    const staged = `${path}.new`;
+    try {
+      remove(staged);
+      createSqliteFile(staged);
+      copyFileSync(file, staged);
+      // The copy has the permissions of the original, which may have been on another file system.
+      chmodSync(staged, 0o600);
+      const database = openFile<Tables>(openSqlite(staged), staged);
+      try {
+        assertKnownMigrations(schema, await appliedMigrations(database.db));
+        await edit(database.db);
+      } finally {
+        await database.close();
+      }
+      syncToDisk(staged);
+      // A log that belongs to the old file would damage the new one.
+      for (const suffix of LOG_SUFFIXES) rmSync(`${path}${suffix}`, { force: true });
+      renameSync(staged, path);
+      syncToDisk(dirname(path));
+    } finally {
+      remove(staged);
+    }
+  }
+
+  async isInUse(name: string): Promise<boolean> {
+    const path = this.#path(name);
+    return existsSync(path) && isSqliteInUse(path);
+  }
+
+  /** A folder with tenants' databases has lost its control database, which must not become a new one. */
+  #assertNew(): void {
+    const folder = join(this.folder, TENANTS);
+    const left = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.sqlite')) : [];
+    if (left.length === 0) return;
+    throw new DatabaseMissingError(
+      `${this.#path(CONTROL_DATABASE)} is missing, but ${folder} contains ${left.length} databases. Restore a backup (\`weir restore\`), or move the folder away to start without data.`,
+    );
+  }
+
+  #assertExists(path: string): void {
+    if (!existsSync(path)) throw new DatabaseMissingError(`the file ${path} does not exist`);
+  }
+
   #path(name: string): string {
     assertDatabaseName(name);
-    return join(this.folder, name === CONTROL ? '' : TENANTS, `${name}.sqlite`);
+    return join(this.folder, name === CONTROL_DATABASE ? '' : TENANTS, `${name}.sqlite`);
   }
+}
+
+const LOG_SUFFIXES = ['-wal', '-shm'] as const;
+
+/** Deletes a file with its companions. */
+function remove(path: string): void {
+  for (const suffix of ['', ...LOG_SUFFIXES, '.lock']) rmSync(`${path}${suffix}`, { force: true });
 }
 
 /** SQLite can roll back changes of tables, which Kysely's adapter does not declare. */

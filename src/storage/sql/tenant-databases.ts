@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely';
 import type { TenantScope } from '../tenant-scope.ts';
+import { missing } from './database-errors.ts';
 import type { DatabaseServer, OpenDatabase } from './database-server.ts';
-import { migrate } from './migrate.ts';
+import { migrate, migrateExisting } from './migrate.ts';
 import { TENANT_MIGRATIONS } from './migrations/tenant.ts';
 import type { TenantTables } from './tenant-tables.ts';
 
@@ -28,6 +29,17 @@ interface Handle {
   readonly connections: number;
   /** Calls that are using it. */
   users: number;
+}
+
+/** Characters of the tenant's id in its database's name. */
+const ID_LENGTH = 40;
+
+/**
+ * @param suffix makes the names of recreated and restored tenants differ: at most 17 lowercase letters and digits
+ * @returns a name for a tenant's database
+ */
+export function tenantDatabaseName(tenant: string, suffix: string): string {
+  return `weir_${tenant.replaceAll('-', '_').slice(0, ID_LENGTH)}_${suffix}`;
 }
 
 /** The tenant does not exist. */
@@ -69,14 +81,25 @@ export class TenantDatabases {
   async create(placement: Placement): Promise<void> {
     const server = this.#server(placement.server);
     await server.create(placement.database);
-    await this.migrate(placement);
+    await this.#migrate(placement, migrate);
   }
 
-  /** @returns names of the applied migrations */
-  async migrate({ server, database }: Placement): Promise<string[]> {
+  /**
+   * Migrates the database of a tenant.
+   *
+   * @returns names of the applied migrations
+   * @throws DatabaseMissingError when it does not exist or is empty
+   */
+  migrate(placement: Placement): Promise<string[]> {
+    return this.#migrate(placement, migrateExisting);
+  }
+
+  async #migrate({ server, database }: Placement, apply: typeof migrate<TenantTables>): Promise<string[]> {
     const opened = await this.#server(server).open<TenantTables>(database);
     try {
-      return await migrate(opened, TENANT_MIGRATIONS);
+      return await apply(opened, TENANT_MIGRATIONS);
+    } catch (error) {
+      throw missing(error, database);
     } finally {
       await opened.close();
     }
@@ -117,6 +140,8 @@ export class TenantDatabases {
     const handle = await this.#take(key, placement, replica);
     try {
       return await work(handle.database.db);
+    } catch (error) {
+      throw missing(error, placement.database);
     } finally {
       handle.users -= 1;
       if (handle.users === 0) this.#waiting.shift()?.();

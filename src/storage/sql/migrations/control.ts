@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Migrations } from '../migrate.ts';
+import type { Migrations } from '../database-schema.ts';
 import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
 /** Migrations of the control database. */

@@ -1,5 +1,5 @@
 import { type CreateTableBuilder, type Kysely, SqliteAdapter, sql } from 'kysely';
-import type { Migrations } from '../migrate.ts';
+import type { Migrations } from '../database-schema.ts';
 import { USAGE_SUMS } from '../tenant-tables.ts';
 import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 

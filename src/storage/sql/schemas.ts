@@ -1,0 +1,45 @@
+import type { ControlTables } from './control-tables.ts';
+import type { DatabaseSchema } from './database-schema.ts';
+import { CONTROL_MIGRATIONS } from './migrations/control.ts';
+import { TENANT_MIGRATIONS } from './migrations/tenant.ts';
+import type { TenantTables } from './tenant-tables.ts';
+
+/** A record, so that a table without an entry is a type error: a backup would lack it. */
+const CONTROL_TABLES: Record<keyof ControlTables, true> = {
+  revision: true,
+  settings: true,
+  tenants: true,
+  key_index: true,
+  member_index: true,
+  users: true,
+  federated_identities: true,
+  sessions: true,
+  idempotent_answers: true,
+  audit_log: true,
+  period_counters: true,
+  responses: true,
+  api_keys: true,
+};
+
+const TENANT_TABLES: Record<keyof TenantTables, true> = {
+  members: true,
+  invitations: true,
+  api_keys: true,
+  write_lock: true,
+  outbox: true,
+  events: true,
+  audit_log: true,
+  usage_batches: true,
+  usage_rollups: true,
+  usage_tag_rollups: true,
+};
+
+export const CONTROL_SCHEMA: DatabaseSchema = {
+  migrations: CONTROL_MIGRATIONS,
+  tables: Object.keys(CONTROL_TABLES),
+};
+
+export const TENANT_SCHEMA: DatabaseSchema = {
+  migrations: TENANT_MIGRATIONS,
+  tables: Object.keys(TENANT_TABLES),
+};
