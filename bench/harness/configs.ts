@@ -52,6 +52,14 @@ export const BENCH_LIMITS = [
   { of: 'cost', per: 'month', max: '1000000' },
 ] as const;
 
+/** One client address has every connection of the bench, and reads none of its streams while it measures memory. */
+const UNREACHED_SERVER_LIMITS = {
+  max_connections: 1_000_000,
+  max_connections_per_ip: null,
+  request_memory: '2GiB',
+  write_idle: '1h',
+} as const;
+
 /**
  * Weir with a model on the mock upstream, one that has to be translated, and one with many targets, all at a price;
  * everything else as it is by default.
@@ -80,6 +88,7 @@ export function weirConfig(upstreamPort: number, { keepUsage = true } = {}): str
     `providers: ${JSON.stringify(providers)}`,
     `models: ${JSON.stringify(models)}`,
     `prices: ${JSON.stringify(keepUsage ? prices : [])}`,
+    `limits: ${JSON.stringify(UNREACHED_SERVER_LIMITS)}`,
     `storage: ${JSON.stringify({ keep_usage: keepUsage })}`,
     '',
   ].join('\n');

@@ -32,8 +32,9 @@ export function authenticate(
 }
 
 /** @throws GatewayError `permission_denied` when a key is not for this endpoint */
-function assertEndpointAllowed(principal: Principal, { route }: HttpContext): Principal {
-  const { scopes } = principal;
+function assertEndpointAllowed(principal: Principal, { request, route }: HttpContext): Principal {
+  const { scopes, tenant } = principal;
+  request.chargeTo(tenant);
   if (!scopes?.endpoints || matchesAny(scopes.endpoints, route)) return principal;
   throw new GatewayError('permission_denied', 'This API key may not be used at this endpoint.');
 }

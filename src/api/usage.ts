@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { readJsonBody } from '../http/body.ts';
-import type { HttpRouter } from '../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY } from '../http/http-router.ts';
 import { httpResponse, jsonResponse } from '../http/response.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
@@ -76,40 +76,45 @@ export function addUsageRoutes(
     return jsonResponse(request, 200, JSON.stringify(body), {});
   });
 
-  router.route('POST', '/v1/estimate', async (httpContext) => {
-    const principal = await authenticate(services, httpContext);
-    const { request } = httpContext;
-    const snapshot = services.snapshot();
-    const body = await readJsonBody(request, snapshot.bodyLimit);
-    validate(chatRequest, body.json);
-    const call = chatCall('chat', openAiChatDialect, body, request.headers);
-    assertModelAllowed(principal, call.model);
-    const route = snapshot.directory.resolve(call.model);
-    if (!route)
-      throw new GatewayError('model_not_found', `The model "${call.model.slice(0, 200)}" does not exist.`, {
-        param: 'model',
+  router.route(
+    'POST',
+    '/v1/estimate',
+    async (httpContext) => {
+      const principal = await authenticate(services, httpContext);
+      const { request } = httpContext;
+      const snapshot = services.snapshot();
+      const body = await readJsonBody(request, snapshot.bodyLimit);
+      validate(chatRequest, body.json);
+      const call = chatCall('chat', openAiChatDialect, body, request.headers);
+      assertModelAllowed(principal, call.model);
+      const route = snapshot.directory.resolve(call.model);
+      if (!route)
+        throw new GatewayError('model_not_found', `The model "${call.model.slice(0, 200)}" does not exist.`, {
+          param: 'model',
+        });
+      const chat = call.chat();
+      const inputTokens = await tokenizer.estimate(chat, route.targets[0]?.model ?? call.model);
+      const limit = chat.maxOutputTokens ?? null;
+      const now = services.clock.wallTime();
+      const targets = route.targets.map((target) => {
+        const price = snapshot.prices.of(target, route.facts, principal.tenant, now);
+        const output = limit ?? services.modelData.of(target, route.facts).maxOutputTokens ?? null;
+        const cost = (outputTokens: number) => {
+          const pico = price && costPico(price, { inputTokens, outputTokens, raw: {} });
+          return pico === undefined ? null : dollarsOfPico(pico);
+        };
+        return {
+          ...{ provider: target.provider.id, model: target.model },
+          input_cost: cost(0),
+          max_cost: output === null ? null : cost(output),
+        };
       });
-    const chat = call.chat();
-    const inputTokens = await tokenizer.estimate(chat, route.targets[0]?.model ?? call.model);
-    const limit = chat.maxOutputTokens ?? null;
-    const now = services.clock.wallTime();
-    const targets = route.targets.map((target) => {
-      const price = snapshot.prices.of(target, route.facts, principal.tenant, now);
-      const output = limit ?? services.modelData.of(target, route.facts).maxOutputTokens ?? null;
-      const cost = (outputTokens: number) => {
-        const pico = price && costPico(price, { inputTokens, outputTokens, raw: {} });
-        return pico === undefined ? null : dollarsOfPico(pico);
+      const answer: z.output<typeof estimateResponse> = {
+        ...{ object: 'estimate', model: call.model, input_tokens: inputTokens, max_output_tokens: limit },
+        ...{ estimated: true, targets, currency: 'USD' },
       };
-      return {
-        ...{ provider: target.provider.id, model: target.model },
-        input_cost: cost(0),
-        max_cost: output === null ? null : cost(output),
-      };
-    });
-    const answer: z.output<typeof estimateResponse> = {
-      ...{ object: 'estimate', model: call.model, input_tokens: inputTokens, max_output_tokens: limit },
-      ...{ estimated: true, targets, currency: 'USD' },
-    };
-    return jsonResponse(request, 200, JSON.stringify(answer), {});
-  });
+      return jsonResponse(request, 200, JSON.stringify(answer), {});
+    },
+    LARGE_BODY,
+  );
 }

@@ -36,6 +36,7 @@ import { subscribeLog } from './log-subscribers.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
 import { PROVIDERS, simulatorTransport } from './provider-registry.ts';
 import { addRoutes } from './routes.ts';
+import { ServerMonitor } from './server-monitor.ts';
 import { createServices } from './services.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
 import { openStores } from './stores.ts';
@@ -65,6 +66,7 @@ interface Parts {
   readonly createdAdminKey: CreatedKey | undefined;
   readonly jobs: JobRunner;
   readonly monitor: TargetMonitor;
+  readonly servers: ServerMonitor;
   readonly background: readonly Job[];
   readonly publishPending: () => Promise<void>;
   readonly activate: (config: Config) => Promise<void>;
@@ -164,6 +166,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     newId: randomIds('req_'),
     cors: () => active.current.cors,
+    bodyLimit: () => active.current.bodyLimit,
     // Not an event: every request counts here.
     observe: (method, route, status, seconds) => {
       const code = String(status);
@@ -183,11 +186,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ clock, events, routing, discovery, checkEveryMs: CHECK_EVERY_MS },
     snapshot: () => active.current,
   });
+  const servers = new ServerMonitor(clock, metrics, events);
   metrics.beforeRender = () =>
-    readGauges(metrics, { snapshot: active.current, routing, engines, journal: usage.journal, clock });
+    readGauges(metrics, {
+      ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
+    });
 
   return new Gateway({
-    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, activate },
+    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, activate },
     jobs: new JobRunner(events),
     background: backgroundJobs({
       ...{ stores, usage, responses, engines, monitor, eventLoop, loadInferenceApi },
@@ -217,6 +223,11 @@ export class Gateway {
 
   get router(): HttpRouter {
     return this.parts.router;
+  }
+
+  /** Watches the servers that carry this gateway's requests. */
+  get servers(): ServerMonitor {
+    return this.parts.servers;
   }
 
   get config(): Config {

@@ -4,6 +4,7 @@ import type { EnginePool } from '../engines/engine-pool.ts';
 import type { UsageJournal } from '../metering/usage-journal.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RoutingState } from '../routing/router.ts';
+import type { ServerMonitor } from './server-monitor.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 
 export interface GaugeSources {
@@ -12,14 +13,26 @@ export interface GaugeSources {
   readonly engines: EnginePool;
   readonly journal: UsageJournal;
   readonly clock: Clock;
+  readonly servers: ServerMonitor;
 }
 
 /** Sets the gauges whose values are read at each scrape. */
 export function readGauges(metrics: Metrics, sources: GaugeSources): void {
   metrics.usagePending.labels().set(sources.journal.pending);
+  readServers(metrics, sources);
   readTargets(metrics, sources);
   readEngines(metrics, sources);
   readCanaries(metrics, sources);
+}
+
+function readServers(
+  { httpConnections, requestMemory, unsentMemory }: Metrics,
+  { servers }: GaugeSources,
+): void {
+  const { connections, requestBytes, unsentBytes } = servers.stats();
+  httpConnections.labels().set(connections);
+  requestMemory.labels().set(requestBytes);
+  unsentMemory.labels().set(unsentBytes);
 }
 
 const BREAKER_STATES = { closed: 0, 'half-open': 1, open: 2 } as const;

@@ -18,6 +18,12 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'http.server_failed': ({ error }) =>
       logger.error({ err: error }, 'HTTP server could not handle a request'),
 
+    'http.limit_reached': ({ limit, count }) =>
+      logger.warn(
+        { limit: `limits.${limit}`, count },
+        'HTTP server reached a limit: it ended connections or requests',
+      ),
+
     'database.connection_lost': ({ error }) =>
       logger.error({ err: error }, 'database server closed an idle connection'),
     'database.row_unreadable': ({ error }) =>

@@ -31,7 +31,13 @@ export async function startServers(gateway: Gateway, logger: Logger): Promise<Se
     at: number,
     handle: Parameters<typeof startHttpServer>[0]['handle'],
     tls?: LoadedCredentials,
-  ) => startHttpServer({ host, port: at, tls, onError, rejectMalformed, handle });
+  ) =>
+    startHttpServer({
+      ...{ host, port: at, tls, onError, rejectMalformed, handle },
+      limits: () => gateway.snapshot.serverLimits,
+      isProxy: (address) => gateway.snapshot.isProxy?.(address) ?? false,
+      onLimit: (limit) => gateway.servers.limitReached(limit),
+    });
   const certificate = await loadCertificate(gateway, logger);
   let api: HttpServer;
   try {
@@ -39,6 +45,7 @@ export async function startServers(gateway: Gateway, logger: Logger): Promise<Se
   } catch (error) {
     throw new ServerStartError(portProblem(host, port, error, 'SERVER_PORT'));
   }
+  gateway.servers.observe(api);
   const servers = { api, certificate: certificate?.reloadInto(api) };
   if (metrics_port === null) return { ...servers, metrics: undefined };
   try {
@@ -47,6 +54,7 @@ export async function startServers(gateway: Gateway, logger: Logger): Promise<Se
         ? gateway.metricsPage()
         : httpResponse(404, 'This port serves only /metrics.\n', { 'content-type': 'text/plain' }),
     );
+    gateway.servers.observe(metrics);
     return { ...servers, metrics };
   } catch (error) {
     // Not fatal: a Prometheus on the same machine often has this port.

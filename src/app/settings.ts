@@ -7,6 +7,7 @@ import { DEFAULT_OUTLIERS, type OutlierSettings } from '../routing/health/outlie
 import type { HealthSettings } from '../routing/health/target-state.ts';
 import type { AdmissionSettings } from '../routing/health/target-states.ts';
 import type { RetrySettings } from '../routing/retry.ts';
+import type { ServerLimits } from '../server/server-limits.ts';
 import { concurrencyLimits } from './model-definitions.ts';
 
 /** Sections of the configuration in the form that their services take. */
@@ -58,6 +59,20 @@ export function requestTimeouts({ limits }: Config): InferenceSnapshot['limits']
 
 export function addressLimits({ limits }: Config): AddressLimits {
   return { rules: limits.per_ip, queueTimeoutMs: limits.queue_timeout };
+}
+
+/** @param openFiles how many files the process may open; undefined where the system does not tell */
+export function serverLimits({ limits }: Config, openFiles: number | undefined): ServerLimits {
+  return {
+    headTimeoutMs: limits.head_timeout,
+    bodyTimeoutMs: limits.body_timeout,
+    minRate: limits.min_rate,
+    writeIdleMs: limits.write_idle,
+    // A request in flight needs a second file, for its upstream.
+    maxConnections: Math.min(limits.max_connections, Math.floor((openFiles ?? Number.POSITIVE_INFINITY) / 2)),
+    maxConnectionsPerIp: limits.max_connections_per_ip,
+    requestMemory: limits.request_memory,
+  };
 }
 
 export function corsRules({ server: { cors } }: Config): CorsRules {

@@ -5,6 +5,7 @@ import type { CorsRules } from '../http/cors.ts';
 import type { AddressLimits } from '../limits/per-address.ts';
 import type { ModelData, ModelInfo, ModelOverrides } from '../metering/model-data.ts';
 import { Prices } from '../metering/prices.ts';
+import { openFilesLimit } from '../observability/process-stats.ts';
 import type { DownloadLimits } from '../platform/guarded-download.ts';
 import type { Target } from '../providers/types.ts';
 import { type DiscoveredModels, ModelDirectory } from '../routing/directory.ts';
@@ -12,6 +13,7 @@ import type { OutlierSettings } from '../routing/health/outliers.ts';
 import type { HealthSettings } from '../routing/health/target-state.ts';
 import type { AdmissionSettings } from '../routing/health/target-states.ts';
 import { Router, type RoutingState } from '../routing/router.ts';
+import type { ServerLimits } from '../server/server-limits.ts';
 import { isAddressAllowed } from '../tenancy/address-scope.ts';
 import { modelDefinition, priceRules } from './model-definitions.ts';
 import { PROVIDERS } from './provider-registry.ts';
@@ -25,6 +27,7 @@ import {
   outlierSettings,
   requestTimeouts,
   retrySettings,
+  serverLimits,
 } from './settings.ts';
 
 /** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
@@ -36,6 +39,7 @@ export interface GatewaySnapshot extends Omit<ApiSnapshot, 'chain'> {
   readonly admission: AdmissionSettings;
   readonly outliers: OutlierSettings;
   readonly mediaLimits: DownloadLimits;
+  readonly serverLimits: ServerLimits;
   /** Closes idle connections. Requests in flight go on. */
   close(): void;
 }
@@ -83,6 +87,7 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     cors: corsRules(config),
     mediaLimits: downloadLimits(config),
     addressLimits: addressLimits(config),
+    serverLimits: serverLimits(config, openFilesLimit()),
     close,
   };
 }

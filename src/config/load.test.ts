@@ -68,6 +68,13 @@ describe('finding the file', () => {
         first_token: 300_000,
         answer: null,
         stream_idle: 180_000,
+        head_timeout: 30_000,
+        body_timeout: 300_000,
+        min_rate: 500,
+        write_idle: 60_000,
+        max_connections: 10_000,
+        max_connections_per_ip: 1_000,
+        request_memory: 256_000_000,
       },
     });
   });

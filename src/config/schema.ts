@@ -25,6 +25,7 @@ import {
 import { model } from './model-schema.ts';
 import { prices } from './price-schema.ts';
 import { routing } from './routing-schema.ts';
+import { serverLimits } from './server-limit-schema.ts';
 import { auth, storage } from './storage-schema.ts';
 import { tiers } from './tier-schema.ts';
 
@@ -70,7 +71,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     interceptors: interceptors(catalog).describe(
       'Interceptors of the request path, by name. Those that are not named are off, or are configured by other keys.',
     ),
-    limits: limits().describe('Limits of client addresses and tiers, and timeouts of requests.'),
+    limits: limits().describe('Limits of client addresses, connections and tiers, and timeouts of requests.'),
     auth: auth().describe('Console sign-in and tokens.'),
   });
 }
@@ -234,6 +235,7 @@ const limits = () =>
       'How long a target may take for a response that is not streamed, before another target is tried; null for `max_request`.',
     ),
     stream_idle: duration(1).prefault('3m').describe('The longest time between two events of a stream.'),
+    ...serverLimits(),
   });
 
 function orList(words: readonly string[]): string {

@@ -29,13 +29,39 @@ export interface HttpRequest {
    * @throws BodyError, or rejects with it
    */
   readBody(limit: number): Uint8Array | Promise<Uint8Array>;
+  /**
+   * Sets the longest body of the route, whatever `readBody` allows. More is never kept, read or not.
+   * @param bytes 0 or more
+   */
+  limitBody(bytes: number): void;
+  /**
+   * Counts what waits for a slow client with the other responses of this account, no longer with those of the client's address.
+   * @param account such as the id of a tenant
+   */
+  chargeTo(account: string): void;
 }
 
-/** Why a request's body cannot be read. */
+const BODY_ERRORS = {
+  too_large: 'The request body is larger than the limit.',
+  ended_early: 'The request body ended before it was complete.',
+  timed_out: 'The request body did not arrive in time.',
+  no_memory: 'The gateway has no memory for more request bodies (limits.request_memory). Retry later.',
+} as const;
+
+/** Why a request's body cannot be read. Its message is for the client. */
 export class BodyError extends Error {
-  constructor(readonly reason: 'too_large' | 'ended_early') {
-    super(reason === 'too_large' ? 'the body is larger than the limit' : 'the body ended before its end');
-    this.name = 'BodyError';
+  override readonly name = 'BodyError';
+
+  constructor(
+    readonly reason: keyof typeof BODY_ERRORS,
+    message: string = BODY_ERRORS[reason],
+  ) {
+    super(message);
+  }
+
+  /** @param limit in bytes */
+  static tooLarge(limit: number): BodyError {
+    return new BodyError('too_large', `The request body is larger than the limit of ${limit} bytes.`);
   }
 }
 

@@ -64,6 +64,10 @@ const PROCESS_CONTRACTS = {
     error,
   }),
   'http.server_failed': event('The HTTP server could not handle a request.', { error }),
+  'http.limit_reached': event(
+    'A limit of the HTTP servers ended connections or requests. Emitted at most once a minute for each limit.',
+    { limit: text.describe('a key of `limits`'), count: count.describe('since the last event') },
+  ),
   'database.connection_lost': event('The database server closed an idle connection.', { error }),
   'database.row_unreadable': event('A stored tenant, key or member cannot be read; it is ignored.', {
     error,

@@ -1,5 +1,5 @@
 import { decodeUtf8 } from '../core/bytes.ts';
-import { GatewayError } from '../core/errors.ts';
+import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { isRecord } from '../core/json.ts';
 import { jsonSyntaxError } from './json-error.ts';
@@ -11,13 +11,6 @@ export interface JsonBody {
 }
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
-
-function tooLarge(limit: number): GatewayError {
-  return new GatewayError(
-    'request_too_large',
-    `The request body is larger than the limit of ${limit} bytes.`,
-  );
-}
 
 function parseObject(bytes: Uint8Array): JsonBody {
   let text: string;
@@ -37,11 +30,21 @@ function parseObject(bytes: Uint8Array): JsonBody {
   throw new GatewayError('invalid_json', `The request body must be a JSON object, not ${kind}.`);
 }
 
-function unreadable(error: unknown, limit: number): unknown {
+const BODY_ERROR_CODES = {
+  too_large: 'request_too_large',
+  ended_early: 'client_closed_request',
+  timed_out: 'request_timeout',
+  no_memory: 'gateway_overloaded',
+} as const satisfies Record<BodyError['reason'], ErrorCode>;
+
+/** Bodies are held for as long as their requests run: memory is rarely free at once. */
+const RETRY_AFTER_SECONDS = 5;
+
+function unreadable(error: unknown): unknown {
   if (!(error instanceof BodyError)) return error;
-  if (error.reason === 'too_large') return tooLarge(limit);
-  return new GatewayError('client_closed_request', 'The request body ended before it was complete.', {
+  return new GatewayError(BODY_ERROR_CODES[error.reason], error.message, {
     cause: error,
+    ...(error.reason === 'no_memory' ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
   });
 }
 
@@ -68,7 +71,8 @@ function refusal(headers: HeaderReader): GatewayError | undefined {
  * Reads a request body that must be a JSON object.
  * @param limit in bytes
  * @returns the body where it has all arrived, else a promise
- * @throws GatewayError `unsupported_media_type`, `request_too_large` or `invalid_json`, the last with the position
+ * @throws GatewayError `unsupported_media_type`, `request_too_large`, `request_timeout`, `gateway_overloaded` or `invalid_json`,
+ * the last with the position
  */
 export function readJsonBody(
   request: Pick<HttpRequest, 'headers' | 'readBody'>,
@@ -80,9 +84,9 @@ export function readJsonBody(
     const body = request.readBody(limit);
     if (!(body instanceof Promise)) return parseObject(body);
     return body.then(parseObject, (error: unknown) => {
-      throw unreadable(error, limit);
+      throw unreadable(error);
     });
   } catch (error) {
-    throw unreadable(error, limit);
+    throw unreadable(error);
   }
 }

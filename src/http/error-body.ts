@@ -49,6 +49,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   408: 'request_timeout',
   431: 'request_too_large',
   500: 'internal_error',
+  503: 'gateway_overloaded',
 };
 
 /** Renders OpenAI's error form for malformed requests, and for requests that no handler could process. */

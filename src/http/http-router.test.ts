@@ -16,6 +16,7 @@ function create(cors: CorsRules = NO_CORS) {
     clock,
     newId: () => 'new-id',
     cors: () => cors,
+    bodyLimit: () => 1_000_000,
     observe: (...what) => observed.push(what),
     onDefect: (error) => defects.push(error),
   });

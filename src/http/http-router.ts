@@ -12,10 +12,24 @@ export type { Method } from './path-pattern.ts';
 
 export type RouteHandler = (httpContext: HttpContext) => HttpResponse | Promise<HttpResponse>;
 
+/** What a route accepts. */
+export interface RouteOptions {
+  /**
+   * `large`: up to `bodyLimit` of the router, only for handlers that authenticate before they read. `small`, the default: up
+   * to 16 KiB, so that strangers cannot have more kept.
+   */
+  readonly body?: 'small' | 'large';
+}
+
+export const LARGE_BODY: RouteOptions = { body: 'large' };
+const SMALL_BODY_BYTES = 16 * 1024;
+
 export interface HttpRouterOptions {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly cors: () => CorsRules;
+  /** Bytes of the largest request body. */
+  readonly bodyLimit: () => number;
   readonly observe: (method: string, route: string, status: number, seconds: number) => void;
   /** Receives errors that are defects of Weir. */
   readonly onDefect: (error: unknown, requestId: string) => void;
@@ -41,10 +55,11 @@ export class HttpRouter {
   constructor(private readonly options: HttpRouterOptions) {}
 
   /** Adds a route. `path` may have parameters: `/v1/models/:id{.+}`, `/v1/auth/oidc/:provider`. */
-  route(method: Method, path: string, handler: RouteHandler): void {
+  route(method: Method, path: string, handler: RouteHandler, { body }: RouteOptions = {}): void {
     const pattern = new PathPattern(method, path);
     const matched: RouteHandler = (httpContext) => {
       httpContext.route = path;
+      httpContext.request.limitBody(body === 'large' ? this.options.bodyLimit() : SMALL_BODY_BYTES);
       return handler(httpContext);
     };
     this.#patterns.push({ pattern, handler: matched });
@@ -90,7 +105,8 @@ export class HttpRouter {
   /** The response to a malformed HTTP request. */
   rejectMalformed(status: number, message: string): HttpResponse {
     const headers = { 'x-request-id': this.options.newId(), 'content-type': 'application/json' };
-    return httpResponse(status, refusalBody(status, message), headers);
+    const retry = status === 503 ? { 'retry-after': '1' } : {};
+    return httpResponse(status, refusalBody(status, message), { ...headers, ...retry });
   }
 
   #dispatch(httpContext: HttpContext): HttpResponse | Promise<HttpResponse> {

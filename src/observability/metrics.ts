@@ -213,6 +213,26 @@ export class Metrics {
     'Pairs of responses, by whether both have the same finish reason.',
     ['model', 'mirror', 'same'],
   );
+  readonly serverLimitReached = this.#families.counter(
+    'weir_http_limit_reached_total',
+    'Connections and requests that a limit of the HTTP servers ended, by the key of `limits`.',
+    ['limit'],
+  );
+  readonly httpConnections = this.#families.gauge(
+    'weir_http_connections',
+    'Open connections of clients.',
+    [],
+  );
+  readonly requestMemory = this.#families.gauge(
+    'weir_http_request_memory_bytes',
+    'Memory that requests take: bodies until their response ends, incomplete heads, pipelined requests.',
+    [],
+  );
+  readonly unsentMemory = this.#families.gauge(
+    'weir_http_unsent_bytes',
+    'Bytes of responses that wait for slow clients.',
+    [],
+  );
   readonly configReloads = this.#families.counter('weir_config_reloads_total', 'Configuration reloads.', [
     'result',
   ]);

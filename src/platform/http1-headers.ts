@@ -50,9 +50,21 @@ export class ParsedHeaders implements HeaderReader {
 
 /** @throws TransportError (`protocol`) for an invalid name, such as the white space that begins a folded line */
 function lowerName(text: string, from: number, to: number): string {
-  const name = text.slice(from, to);
+  const name = partOfHead(text, from, to);
   if (!TOKEN.test(name)) throw protocolError('malformed header line');
   return name.toLowerCase();
+}
+
+/** Up to this length a head may stay in memory for as long as one of its values. Characters. */
+const MAX_SHARED_HEAD = 4 * 1024;
+
+/**
+ * A part of a head. The runtime makes parts of a text that share its memory: one that is kept, such as a request id in a log,
+ * would keep all of a long head.
+ */
+export function partOfHead(head: string, from: number, to: number): string {
+  const part = head.slice(from, to);
+  return head.length <= MAX_SHARED_HEAD ? part : Buffer.from(part, 'latin1').toString('latin1');
 }
 
 /**
@@ -73,7 +85,7 @@ export function parseFields(text: string, start: number, maxHeaders: number): Pa
     let last = end;
     while (first < last && isBlank(text.charCodeAt(first))) first += 1;
     while (last > first && isBlank(text.charCodeAt(last - 1))) last -= 1;
-    values.push(text.slice(first, last));
+    values.push(partOfHead(text, first, last));
     at = end + 2;
   }
   return headers;

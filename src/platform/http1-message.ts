@@ -1,10 +1,9 @@
-import { partOf } from '../core/bytes.ts';
 import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.ts';
 
 /**
  * Incremental reader of HTTP/1.1 messages (RFC 9112), pure: bytes in, calls out. It finds where a message's
  * parts begin and end; the sink interprets its head. It reads one message at a time. Body bytes
- * are forwarded as parts of the input: nothing is copied, and nothing is scanned byte by byte except
+ * are forwarded as ranges of the input: nothing is copied, and nothing is scanned byte by byte except
  * chunk-size lines.
  *
  * Strict where leniency has been used to smuggle: line ends are CRLF, trailer names are tokens, chunk sizes
@@ -22,7 +21,11 @@ export const ANOTHER_HEAD: Framing = -3;
 export interface MessageSink {
   /** @param head start line and headers, in Latin-1, without the empty line. @throws TransportError */
   onHead(head: string): Framing;
-  onData(bytes: Uint8Array): void;
+  /**
+   * Bytes of the body: those of `bytes` from `from` up to `to`. What the sink keeps of them keeps all of `bytes` in memory,
+   * unless it is a copy: `partOf` of core decides by the size.
+   */
+  onData(bytes: Uint8Array, from: number, to: number): void;
   /** @param rest input beyond the message's end: a view, usually empty */
   onEnd(rest: Uint8Array): void;
 }
@@ -35,6 +38,8 @@ export interface ParserLimits {
   readonly maxChunkLineBytes: number;
   /** Bytes of all chunk-size lines of a message, beyond 16 for each chunk and twice its data. */
   readonly maxExcessBytes: number;
+  /** Bytes of all chunk framing of a message, beyond as many as it has data: bounds the number of tiny chunks. */
+  readonly maxFramingBytes: number;
 }
 
 export interface ParserOptions {
@@ -51,6 +56,7 @@ export const DEFAULT_PARSER_LIMITS: ParserLimits = {
   maxHeaders: 200,
   maxChunkLineBytes: 4096,
   maxExcessBytes: 16 * 1024,
+  maxFramingBytes: Number.POSITIVE_INFINITY,
 };
 
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
@@ -63,6 +69,8 @@ const SPACE = 32;
 const SEMICOLON = 59;
 /** Bytes of a chunk-size line that are allowed for each chunk, however little data it has. */
 const USUAL_CHUNK_LINE = 16;
+/** The line feed of a chunk-size line, and the line end after the data. */
+const CHUNK_LINE_ENDS = 3;
 const DELETE = 127;
 
 enum State {
@@ -112,8 +120,10 @@ export class MessageParser {
   #remaining = 0;
   #chunkDigits = 0;
   #chunkLineBytes = 0;
-  /** Bytes of chunk framing beyond what is usual for the data that came with it. */
+  /** Bytes of chunk-size lines beyond what is usual for the data that came with them. */
   #excessBytes = 0;
+  /** Bytes of chunk framing beyond those of data. */
+  #framingBytes = 0;
   /** Start of a head or trailer section that arrived in pieces; doubles as it grows. */
   #partial: Buffer | undefined;
   #partialLength = 0;
@@ -139,10 +149,16 @@ export class MessageParser {
     return this.#state === State.Head && this.#headBytes > 0;
   }
 
+  /** Bytes of memory that a head or trailer section takes that has arrived in part. */
+  get partialBytes(): number {
+    return this.#partial?.length ?? 0;
+  }
+
   /** Prepares for the next message. */
   reset(): void {
     this.#state = this.#initialState;
     this.#excessBytes = 0;
+    this.#framingBytes = 0;
     this.#remaining = 0;
     this.#partial = undefined;
     this.#partialLength = 0;
@@ -224,7 +240,7 @@ export class MessageParser {
           at = this.#readHead(bytes, at);
           break;
         case State.UntilClose:
-          this.#sink.onData(partOf(bytes, at, bytes.length));
+          this.#sink.onData(bytes, at, bytes.length);
           return;
         case State.FixedBody:
         case State.ChunkData: {
@@ -234,7 +250,7 @@ export class MessageParser {
             this.#state = this.#state === State.FixedBody ? State.Complete : State.ChunkDataCr;
           }
           at += length;
-          this.#sink.onData(partOf(bytes, at - length, at));
+          this.#sink.onData(bytes, at - length, at);
           break;
         }
         case State.Trailers:
@@ -257,9 +273,11 @@ export class MessageParser {
       } else if (code === CR) this.#state = State.BlankLineFeed;
       else {
         this.#state = State.Head;
-        return at;
+        break;
       }
     }
+    // They count as part of the head: a client must not send them without end.
+    if (at > start) this.#countHeadBytes(at - start);
     return at;
   }
 
@@ -290,11 +308,17 @@ export class MessageParser {
     return at;
   }
 
-  /** Long extensions around little data cost the receiver more than the sender. Go has the same bound (CVE-2023-39326). */
+  /**
+   * Long extensions around little data cost the receiver more than the sender; Go has the same bound (CVE-2023-39326). So do
+   * tiny chunks.
+   */
   #countFraming(): void {
     const usual = USUAL_CHUNK_LINE + 2 * this.#remaining;
     this.#excessBytes = Math.max(0, this.#excessBytes + this.#chunkLineBytes - usual);
-    if (this.#excessBytes > this.#limits.maxExcessBytes) {
+    const framing = this.#chunkLineBytes + CHUNK_LINE_ENDS - this.#remaining;
+    this.#framingBytes = Math.max(0, this.#framingBytes + framing);
+    const { maxExcessBytes, maxFramingBytes } = this.#limits;
+    if (this.#excessBytes > maxExcessBytes || this.#framingBytes > maxFramingBytes) {
       throw protocolError('chunked coding has too much framing for its data');
     }
   }
@@ -391,7 +415,8 @@ export class MessageParser {
   #appendPartial(bytes: Uint8Array): void {
     const needed = this.#partialLength + bytes.length;
     if (this.#partial === undefined || this.#partial.length < needed) {
-      const grown = Buffer.allocUnsafe(Math.max(512, needed * 2));
+      const largest = Math.max(needed, this.#limits.maxHeadBytes + 1);
+      const grown = Buffer.allocUnsafe(Math.min(Math.max(512, needed * 2), largest));
       if (this.#partial !== undefined) this.#partial.copy(grown, 0, 0, this.#partialLength);
       this.#partial = grown;
     }

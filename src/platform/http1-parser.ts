@@ -1,3 +1,4 @@
+import { partOf } from '../core/bytes.ts';
 import type { UpstreamHeaders } from '../core/transport.ts';
 import {
   contentLength,
@@ -119,8 +120,8 @@ export class ResponseParser implements MessageSink {
     return framing;
   }
 
-  onData(bytes: Uint8Array): void {
-    this.#sink.onData(bytes);
+  onData(bytes: Uint8Array, from: number, to: number): void {
+    this.#sink.onData(partOf(bytes, from, to));
   }
 
   onEnd(rest: Uint8Array): void {

@@ -48,8 +48,12 @@ export interface SocketListenerOptions {
   readonly port: number;
   /** TLS 1.2 and 1.3 with these; plain text when absent. */
   readonly tls?: TlsCredentials | undefined;
-  /** Called for each accepted connection. */
-  readonly accept: () => SocketEvents;
+  /**
+   * Called for each accepted connection, before TLS.
+   * @param remoteAddress IP address of the peer
+   * @returns who receives its events; bytes to send before it is closed, which a TLS client does not get
+   */
+  readonly accept: (remoteAddress: string) => SocketEvents | Uint8Array;
 }
 
 export interface SocketListener {
@@ -80,7 +84,12 @@ export function listenSockets(options: SocketListenerOptions): SocketListener {
     socket: {
       ...PLAIN,
       open: (socket) => {
-        const events = accept();
+        const events = accept(socket.remoteAddress);
+        if (events instanceof Uint8Array) {
+          if (upgrade === undefined) socket.write(events);
+          socket.end();
+          return;
+        }
         if (upgrade === undefined) {
           socket.data = events;
           events.opened(socket);

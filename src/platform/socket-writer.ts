@@ -22,21 +22,34 @@ export class SocketWriter implements Sender {
   readonly #batch: WriteBatch;
   readonly #onSent: () => void;
   readonly #onClosed: () => void;
+  readonly #onBacklog: (change: number) => void;
   #socket: WritableSocket | undefined;
   #parts: Output[] = [];
   /** Bytes written since the last flush; of texts, UTF-16 units. */
   #waitingBytes = 0;
+  /** Bytes of all parts; of texts, UTF-16 units. */
+  #unsent = 0;
+  /** The part of `#unsent` that `onBacklog` has received. */
+  #reported = 0;
+  #sent = 0;
   #scheduled = false;
   #blocked = false;
 
   /**
    * @param onSent called when the socket has taken all that was written
    * @param onClosed called when a write finds the socket closed, before its close event
+   * @param onBacklog called when the number of bytes changes that wait because the socket takes no more; must not write or close
    */
-  constructor(batch: WriteBatch, onSent: () => void, onClosed: () => void = () => undefined) {
+  constructor(
+    batch: WriteBatch,
+    onSent: () => void,
+    onClosed: () => void = () => undefined,
+    onBacklog: (change: number) => void = () => undefined,
+  ) {
     this.#batch = batch;
     this.#onSent = onSent;
     this.#onClosed = onClosed;
+    this.#onBacklog = onBacklog;
   }
 
   get empty(): boolean {
@@ -48,6 +61,11 @@ export class SocketWriter implements Sender {
     return this.#blocked;
   }
 
+  /** Bytes that the socket has taken since it was opened. */
+  get sentBytes(): number {
+    return this.#sent;
+  }
+
   open(socket: WritableSocket): void {
     this.#socket = socket;
   }
@@ -55,13 +73,19 @@ export class SocketWriter implements Sender {
   close(): void {
     this.#socket = undefined;
     this.#parts = [];
+    this.#unsent = 0;
+    this.#reportBacklog(0);
   }
 
   write(piece: Output): void {
     if (!this.#socket || piece.length === 0) return;
     this.#parts.push(piece);
     this.#waitingBytes += piece.length;
-    if (this.#blocked) return;
+    this.#unsent += piece.length;
+    if (this.#blocked) {
+      this.#reportBacklog(this.#unsent);
+      return;
+    }
     if (this.#waitingBytes > MAX_WAITING) {
       this.flush();
     } else if (!this.#scheduled) {
@@ -84,31 +108,51 @@ export class SocketWriter implements Sender {
     const socket = this.#socket;
     if (!socket || this.#blocked) return;
     while (this.#parts.length > 0) {
-      const { data, length } = takeParts(this.#parts);
+      const { data, length, units } = takeParts(this.#parts);
       const written = socket.write(data, 0, length);
       if (written < 0) {
         this.#onClosed();
         return;
       }
+      this.#sent += written;
+      this.#unsent -= units;
       if (written === length) continue;
-      // A copy: other writers use the buffer of joined pieces.
-      this.#parts.unshift(copyBytes(data, written, length));
+      // A copy where other writers use the buffer.
+      const rest = data === joint ? copyBytes(data, written, length) : data.subarray(written, length);
+      this.#parts.unshift(rest);
+      this.#unsent += rest.length;
       this.#blocked = true;
+      this.#reportBacklog(this.#unsent);
       return;
     }
+    this.#reportBacklog(0);
     this.#onSent();
+  }
+
+  #reportBacklog(bytes: number): void {
+    const change = bytes - this.#reported;
+    if (change === 0) return;
+    this.#reported = bytes;
+    this.#onBacklog(change);
   }
 }
 
 /** Shared buffer for joined pieces. Its content is sent or copied before the next use. */
 const joint = Buffer.allocUnsafeSlow(8 * MAX_JOINED);
 
-/**
- * Joins the first pieces while that costs less than another write.
- * @returns a buffer whose first `length` bytes are valid until the next call
- */
-function takeParts(parts: Output[]): { readonly data: Uint8Array; readonly length: number } {
+/** The first pieces of a writer. */
+interface TakenParts {
+  /** Its first `length` bytes are valid, until the next call where it is `joint`. */
+  readonly data: Uint8Array;
+  readonly length: number;
+  /** The pieces' own lengths. */
+  readonly units: number;
+}
+
+/** Joins the first pieces while that costs less than another write. */
+function takeParts(parts: Output[]): TakenParts {
   let length = 0;
+  let units = 0;
   let count = 0;
   for (let piece = parts[0]; piece !== undefined; piece = parts[count]) {
     const size = typeof piece === 'string' ? MAX_BYTES_PER_CHAR * piece.length : piece.length;
@@ -118,17 +162,18 @@ function takeParts(parts: Output[]): { readonly data: Uint8Array; readonly lengt
       joint.set(piece, length);
       length += piece.length;
     }
+    units += piece.length;
     count += 1;
     if (length >= MAX_JOINED) break;
   }
   if (count === 0) {
     const large = parts.shift() ?? '';
     const data = bytesOf(large);
-    return { data, length: data.length };
+    return { data, length: data.length, units: large.length };
   }
   if (count === parts.length) parts.length = 0;
   else parts.splice(0, count);
-  return { data: joint, length };
+  return { data: joint, length, units };
 }
 
 function bytesOf(piece: Output): Uint8Array {

@@ -1,12 +1,13 @@
-import { concatBytes } from '../core/bytes.ts';
+import { concatBytes, copyBytes, partOf } from '../core/bytes.ts';
 
-/** Parts from this size on are kept as they are. Bytes. */
+/** Smaller parts are collected in blocks. Bytes. */
 const MIN_KEPT = 4 * 1024;
 const BLOCK_BYTES = 16 * 1024;
 
 /**
- * The parts of a body until it is complete. A part is a view of everything that was read with it, chunk framing
- * included; a body of many small parts would keep many times its size in memory. Small parts are therefore copied.
+ * The parts of a body until it is complete. A part is a range of everything that was read with it, chunk framing
+ * included: keeping the range itself would keep many times the size of the body in memory. Only ranges that are most of what
+ * they were read with are kept, others are copied.
  */
 export class BodyParts {
   readonly #parts: Uint8Array[] = [];
@@ -14,17 +15,18 @@ export class BodyParts {
   #block: Uint8Array | undefined;
   #used = 0;
 
-  add(bytes: Uint8Array): void {
-    // Most bodies have one part, which costs no copy.
-    if (bytes.length >= MIN_KEPT || (this.#parts.length === 0 && this.#block === undefined)) {
+  /** Adds the bytes of `read` from `from` up to `to`. */
+  add(read: Uint8Array, from: number, to: number): void {
+    const length = to - from;
+    if (length >= MIN_KEPT || (this.#parts.length === 0 && this.#block === undefined)) {
       this.#closeBlock();
-      this.#parts.push(bytes);
+      this.#parts.push(2 * length >= read.length ? partOf(read, from, to) : copyBytes(read, from, to));
       return;
     }
-    if (this.#block !== undefined && this.#used + bytes.length > BLOCK_BYTES) this.#closeBlock();
+    if (this.#block !== undefined && this.#used + length > BLOCK_BYTES) this.#closeBlock();
     this.#block ??= new Uint8Array(BLOCK_BYTES);
-    this.#block.set(bytes, this.#used);
-    this.#used += bytes.length;
+    copyInto(this.#block, this.#used, read, from, to);
+    this.#used += length;
   }
 
   /** All parts as one; a single part is not copied. */
@@ -39,4 +41,15 @@ export class BodyParts {
     this.#block = undefined;
     this.#used = 0;
   }
+}
+
+/** Up to this length a loop is faster than a view, which `set` needs. Bytes. */
+const MAX_LOOPED = 16;
+
+function copyInto(target: Uint8Array, at: number, source: Uint8Array, from: number, to: number): void {
+  if (to - from > MAX_LOOPED) {
+    target.set(source.subarray(from, to), at);
+    return;
+  }
+  for (let index = from; index < to; index += 1) target[at + index - from] = source[index] ?? 0;
 }

@@ -1,5 +1,6 @@
 import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import type { TlsCredentials } from '../platform/socket-listener.ts';
+import type { ServerLimitName, ServerLimits } from './server-limits.ts';
 
 /** The port between the gateway and the server that carries its requests. `http1-server.ts` implements it. */
 
@@ -16,8 +17,27 @@ export interface HttpServerOptions {
   readonly rejectMalformed: (status: number, message: string) => HttpResponse;
   /** Receives what `handle` and response bodies threw. Must not throw. */
   readonly onError: (error: unknown) => void;
+  /** Read at each use, so that a change applies to open connections too. `DEFAULT_SERVER_LIMITS` when absent. */
+  readonly limits?: (() => ServerLimits) | undefined;
+  /** Whether a peer is a proxy, to which limits of one client address do not apply. None is, when absent. */
+  readonly isProxy?: ((address: string) => boolean) | undefined;
+  /** Called for each connection and request that a limit ends. Must not throw. */
+  readonly onLimit?: ((limit: ServerLimitName) => void) | undefined;
   /** Calls `tick` once a second until the returned function is called. A timer by default. */
   readonly everySecond?: (tick: () => void) => () => void;
+}
+
+/** What a server holds at a moment. */
+export interface HttpServerStats {
+  readonly connections: number;
+  /** Client addresses that have a connection. */
+  readonly clients: number;
+  /** Accounts whose responses wait for slow clients. */
+  readonly accounts: number;
+  /** Bytes of requests. */
+  readonly requestBytes: number;
+  /** Bytes of responses that wait for slow clients. */
+  readonly unsentBytes: number;
 }
 
 export interface HttpServer {
@@ -28,6 +48,7 @@ export interface HttpServer {
   readonly secure: boolean;
   /** Requests whose responses are not completely sent. */
   pendingRequests(): number;
+  stats(): HttpServerStats;
   /**
    * Uses other credentials for connections that are accepted from now on. Open connections and their requests go on.
    * @param credentials checked by `loadTlsFiles`

@@ -1,4 +1,4 @@
-import { type ParsedHeaders, parseFields, requestsClose } from '../platform/http1-headers.ts';
+import { type ParsedHeaders, parseFields, partOfHead, requestsClose } from '../platform/http1-headers.ts';
 import { CHUNKED, type Framing } from '../platform/http1-message.ts';
 
 /** A request that is rejected: the client gets the status and the message, then the connection is closed. */
@@ -9,6 +9,16 @@ export class BadRequestError extends Error {
   ) {
     super(message);
     this.name = 'BadRequestError';
+  }
+}
+
+/** The client speaks TLS: it reads no response, and waits for one. */
+export class TlsHandshakeError extends BadRequestError {
+  constructor() {
+    super(
+      400,
+      'This port serves plain HTTP: the client sent a TLS handshake. Use http:// or set "server.tls".',
+    );
   }
 }
 
@@ -49,7 +59,7 @@ const LENGTH = /^\d{1,15}$/;
  */
 export function readRequestHead(text: string, maxHeaders: number): RequestHead {
   const lineEnd = text.indexOf('\r\n');
-  const { method, target, authority, http10 } = readLine(lineEnd < 0 ? text : text.slice(0, lineEnd));
+  const { method, target, authority, http10 } = readLine(lineEnd < 0 ? text : partOfHead(text, 0, lineEnd));
   const headers = parseFields(text, lineEnd < 0 ? text.length : lineEnd + 2, maxHeaders);
   const expected = headers.get('expect');
   if (expected !== null && expected.toLowerCase() !== '100-continue') {
@@ -80,10 +90,11 @@ interface RequestLine {
 function readLine(line: string): RequestLine {
   const first = line.indexOf(' ');
   const second = line.indexOf(' ', first + 1);
-  const method = line.slice(0, first);
-  const asked = line.slice(first + 1, second);
+  const method = partOfHead(line, 0, first);
+  const asked = partOfHead(line, first + 1, second);
   const version = line.slice(second + 1);
   if (second < 0 || !METHOD.test(method) || !TARGET.test(asked) || !VERSION.test(version)) {
+    if (line.charCodeAt(0) === TLS_HANDSHAKE) throw new TlsHandshakeError();
     throw new BadRequestError(400, 'The first line is not a request line of HTTP/1.1.');
   }
   const http10 = version === 'HTTP/1.0';
@@ -105,12 +116,8 @@ export function checkRequestStart(start: Uint8Array): void {
     const code = start[at] ?? 0;
     if (code === SPACE && at > 0) return;
     if (at === MAX_METHOD || !isTokenByte(code)) {
-      throw new BadRequestError(
-        400,
-        code === TLS_HANDSHAKE && at === 0
-          ? 'This port serves plain HTTP: the client sent a TLS handshake. Use http:// or set "server.tls".'
-          : 'The first line is not a request line of HTTP/1.1.',
-      );
+      if (code === TLS_HANDSHAKE && at === 0) throw new TlsHandshakeError();
+      throw new BadRequestError(400, 'The first line is not a request line of HTTP/1.1.');
     }
   }
 }

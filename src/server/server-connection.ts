@@ -1,5 +1,4 @@
-import type { HttpRequest, HttpResponse } from '../core/http.ts';
-import type { Slotted } from '../core/slot-list.ts';
+import { BodyError, type HttpRequest, type HttpResponse } from '../core/http.ts';
 import { TransportError } from '../core/transport.ts';
 import { HeadTooLargeError } from '../platform/http1-headers.ts';
 import {
@@ -7,12 +6,18 @@ import {
   type Framing,
   MessageParser,
   type MessageSink,
+  type ParserLimits,
 } from '../platform/http1-message.ts';
 import type { ServerSocket, SocketEvents } from '../platform/socket-listener.ts';
 import { SocketWriter } from '../platform/socket-writer.ts';
 import type { WriteBatch } from '../platform/write-batch.ts';
-import { BadRequestError, checkRequestStart, readRequestHead } from './request-head.ts';
+import type { ByteLedger } from './byte-ledger.ts';
+import { ConnectionMemory } from './connection-memory.ts';
+import type { Client, TableEntry } from './connection-table.ts';
+import { type ConnectionPhase, ConnectionTimeouts } from './connection-timeouts.ts';
+import { BadRequestError, checkRequestStart, readRequestHead, TlsHandshakeError } from './request-head.ts';
 import { isStream, type ResponseOwner, ResponseSender } from './response-sender.ts';
+import type { ServerLimitName, ServerLimits } from './server-limits.ts';
 import { type RequestCarrier, ServerRequest } from './server-request.ts';
 
 /** What connections need of their server. */
@@ -27,6 +32,10 @@ export interface ConnectionServer {
   /** Whether connections use TLS. */
   readonly secure: boolean;
   readonly batch: WriteBatch;
+  readonly limits: () => ServerLimits;
+  readonly ledger: ByteLedger;
+  /** A limit has ended a connection or a request. */
+  readonly onLimit: (limit: ServerLimitName) => void;
   opened(connection: ServerConnection): void;
   closed(connection: ServerConnection): void;
   requestBegan(): void;
@@ -43,23 +52,25 @@ const FAILED = 'The gateway failed to handle this request.';
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 const NO_BYTES = new Uint8Array(0);
 
-/** Seconds, counted in whole ticks of the server's clock. */
-const HANDSHAKE_TIMEOUT = 10;
-const HEAD_TIMEOUT = 30;
-const IDLE_TIMEOUT = 120;
-const DROPPING_TIMEOUT = 30;
+/** Tiny chunks cost the server more than the client: framing beyond this and the size of the body is rejected. Bytes. */
+const PARSER_LIMITS: ParserLimits = { ...DEFAULT_PARSER_LIMITS, maxFramingBytes: 256 * 1024 };
 
 /**
  * One client's connection. It handles requests one after the other, in the order of arrival (RFC 9112). The facts about
  * the runtime's sockets that this depends on are listed in `http1-connection.ts`.
  */
-export class ServerConnection implements SocketEvents, MessageSink, RequestCarrier, ResponseOwner, Slotted {
+export class ServerConnection
+  implements SocketEvents, MessageSink, RequestCarrier, ResponseOwner, TableEntry
+{
   slot = -1;
+  readonly memory: ConnectionMemory;
   readonly #server: ConnectionServer;
   readonly #parser: MessageParser = new MessageParser(this, {
+    limits: PARSER_LIMITS,
     skipBlankLines: true,
     checkStart: checkRequestStart,
   });
+  readonly #timeouts = new ConnectionTimeouts();
   readonly #writer: SocketWriter;
   readonly #sender: ResponseSender;
   #socket: ServerSocket | undefined;
@@ -82,19 +93,38 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   /** The last response is sent; what still arrives is dropped, so that the client can read the response. */
   #lingering = false;
   #droppedBytes = 0;
-  #droppingSeconds = 0;
-  /** Since bytes were received, or taken by the client. */
-  #idleSeconds = 0;
-  /** Since a head began to arrive. */
-  #headSeconds = 0;
+  /** Requests so far. */
+  #requests = 0;
   /** TLS is not established yet. */
   #handshaking: boolean;
+  /** Bytes that the client had taken at the last tick. */
+  #sentBytes = 0;
 
-  constructor(server: ConnectionServer) {
+  constructor(server: ConnectionServer, client: Client) {
     this.#server = server;
+    this.memory = new ConnectionMemory(client, this, server.ledger, server.onLimit);
     this.#handshaking = server.secure;
-    this.#writer = new SocketWriter(server.batch, this.#drained);
+    this.#writer = new SocketWriter(server.batch, this.#drained, undefined, this.memory.backlogChanged);
     this.#sender = new ResponseSender(this.#writer, this, server.onError);
+  }
+
+  get client(): Client {
+    return this.memory.client;
+  }
+
+  get account(): string | undefined {
+    return this.#request?.account;
+  }
+
+  get stalledSeconds(): number {
+    return this.#timeouts.stalledSeconds;
+  }
+
+  get idleSeconds(): number | undefined {
+    const phase = this.#phase;
+    return phase === 'idle' || phase === 'unused' || phase === 'handshake'
+      ? this.#timeouts.seconds
+      : undefined;
   }
 
   get secure(): boolean {
@@ -120,14 +150,14 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   }
 
   received(bytes: Uint8Array): void {
-    this.#idleSeconds = 0;
+    this.#timeouts.received(bytes.length);
     if (this.#lingering) this.#drop(bytes.length);
     else if (this.#request?.complete) this.#hold(bytes);
     else this.#read(bytes);
   }
 
   drained(): void {
-    if (this.#writer.drained()) this.#idleSeconds = 0;
+    this.#writer.drained();
   }
 
   /** The client has taken all that was written. */
@@ -144,6 +174,7 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     this.#writer.close();
     this.#ahead = NO_BYTES;
     this.#parser.stop();
+    this.#countInput();
     this.#server.closed(this);
     const request = this.#request;
     this.#request = undefined;
@@ -157,49 +188,92 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     if (!this.#request && !this.#parser.inHead && this.#writer.empty) this.#socket?.end();
   }
 
+  evict(): void {
+    this.#server.closed(this);
+    this.#socket?.end();
+  }
+
   terminate(): void {
     this.#socket?.terminate();
   }
 
   /** Called once a second. */
   tick(): void {
-    this.#idleSeconds += 1;
-    if (this.#handshaking) {
-      if (this.#idleSeconds >= HANDSHAKE_TIMEOUT) this.terminate();
-      return;
-    }
-    const request = this.#request;
-    if (this.#lingering || (request && !this.#responding && !request.complete)) {
-      this.#droppingSeconds += 1;
-      if (this.#droppingSeconds >= DROPPING_TIMEOUT) this.terminate();
-    } else if (!request && this.#parser.inHead) {
-      this.#headSeconds += 1;
-      if (this.#headSeconds >= HEAD_TIMEOUT)
-        this.#rejectMalformed(408, 'The head of the request did not arrive in time.');
-    } else if (this.#idleSeconds >= IDLE_TIMEOUT && !(this.#responding && request?.complete)) {
-      // A response that is being made, or read slowly, has its own time limits in the pipeline.
+    const limits = this.#server.limits();
+    if (this.#writer.blocked) this.#pushOutput(limits);
+    else this.#timeouts.outputTaken();
+    const limit = this.#timeouts.tick(this.#phase, this.#requests, limits);
+    if (limit !== undefined) this.#expired(limit, limits);
+  }
+
+  /**
+   * Writes what waits again: the system reports room only once a third of its buffer is free, which a client that reads
+   * slowly may not reach in minutes.
+   */
+  #pushOutput(limits: ServerLimits): void {
+    this.#writer.drained();
+    const taken = this.#writer.sentBytes - this.#sentBytes;
+    this.#sentBytes = this.#writer.sentBytes;
+    if (!this.#writer.blocked) this.#timeouts.outputTaken();
+    else if (this.#timeouts.tickOutput(taken, limits)) {
+      this.#server.onLimit('write_idle');
       this.terminate();
     }
+  }
+
+  get #phase(): ConnectionPhase {
+    if (this.#handshaking) return 'handshake';
+    if (!this.#writer.empty) return 'busy';
+    if (this.#lingering) return 'drop';
+    const request = this.#request;
+    if (!request) {
+      if (this.#parser.inHead) return 'head';
+      return this.#requests === 0 ? 'unused' : 'idle';
+    }
+    if (request.complete) return 'busy';
+    if (!this.#responding) return 'drop';
+    const waitsForContinue = request.head.expectsContinue && !this.#continued;
+    return request.arriving && !this.#paused && !waitsForContinue && !this.#sender.streaming
+      ? 'body'
+      : 'busy';
+  }
+
+  #expired(limit: ServerLimitName | 'close', { bodyTimeoutMs, minRate }: ServerLimits): void {
+    if (limit === 'close') {
+      this.terminate();
+      return;
+    }
+    this.#server.onLimit(limit);
+    if (limit === 'head_timeout') {
+      this.#rejectMalformed(408, 'The head of the request did not arrive in time (limits.head_timeout).');
+      return;
+    }
+    const message =
+      limit === 'min_rate'
+        ? `The request body arrived too slowly: at least ${minRate} bytes per second are expected (limits.min_rate).`
+        : `The request body did not arrive within ${Math.ceil(bodyTimeoutMs / 1000)} s (limits.body_timeout).`;
+    // A handler that waits for the body responds, in its own format.
+    if (!this.#request?.fail(new BodyError('timed_out', message))) this.#rejectMalformed(408, message);
   }
 
   // Events of the parser.
 
   onHead(text: string): Framing {
-    const head = readRequestHead(text, DEFAULT_PARSER_LIMITS.maxHeaders);
+    const head = readRequestHead(text, PARSER_LIMITS.maxHeaders);
     this.#request = new ServerRequest(head, this);
     this.#fresh = true;
     this.#responding = true;
     this.#counted = true;
-    this.#headSeconds = 0;
+    this.#requests += 1;
     this.#server.requestBegan();
     return head.framing;
   }
 
-  onData(bytes: Uint8Array): void {
+  onData(bytes: Uint8Array, from: number, to: number): void {
     const request = this.#request;
     if (!request) return;
-    request.received(bytes);
-    if (!this.#responding) this.#drop(bytes.length);
+    request.received(bytes, from, to);
+    if (!this.#responding) this.#drop(to - from);
   }
 
   onEnd(rest: Uint8Array): void {
@@ -231,6 +305,11 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       this.#writer.write(CONTINUE);
     }
     this.#pause(false);
+  }
+
+  /** @returns whether what is kept of an incomplete head and of the next requests may be kept */
+  #countInput(): boolean {
+    return this.memory.keepInput(this.#parser.partialBytes + this.#ahead.length);
   }
 
   #pause(paused: boolean): void {
@@ -267,6 +346,10 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
       this.#malformed(error);
       return;
     }
+    if (!this.#countInput()) {
+      this.#outOfMemory();
+      return;
+    }
     if (!this.#fresh) return;
     this.#fresh = false;
     const request = this.#request;
@@ -296,14 +379,20 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
   #hold(bytes: Uint8Array): void {
     this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
     if (this.#ahead.length > MAX_AHEAD) this.#pause(true);
+    if (!this.#countInput()) this.#outOfMemory();
+  }
+
+  #outOfMemory(): void {
+    this.#rejectMalformed(503, new BodyError('no_memory').message);
   }
 
   #malformed(error: unknown): void {
-    if (error instanceof BadRequestError) this.#rejectMalformed(error.status, error.message);
-    else if (error instanceof HeadTooLargeError) {
+    if (error instanceof BadRequestError) {
+      this.#rejectMalformed(error.status, error.message, error instanceof TlsHandshakeError);
+    } else if (error instanceof HeadTooLargeError) {
       this.#rejectMalformed(
         431,
-        `The head of the request is larger than ${DEFAULT_PARSER_LIMITS.maxHeadBytes} bytes.`,
+        `The head of the request is larger than ${PARSER_LIMITS.maxHeadBytes} bytes.`,
       );
     } else if (error instanceof TransportError) {
       this.#rejectMalformed(400, `The request is not well-formed HTTP: ${error.message}.`);
@@ -313,8 +402,11 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     }
   }
 
-  /** Sends an error and closes. While a response is being sent, it can only close. */
-  #rejectMalformed(status: number, message: string): void {
+  /**
+   * Sends an error and closes. While a response is being sent, it can only close.
+   * @param atOnce without waiting for the client to read the response and to close its side
+   */
+  #rejectMalformed(status: number, message: string, atOnce = false): void {
     const request = this.#request;
     if (!this.#writer.empty || this.#sender.streaming || (request && !this.#responding)) {
       this.terminate();
@@ -324,9 +416,12 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     this.#fresh = false;
     this.#responding = false;
     this.#parser.stop();
+    this.#ahead = NO_BYTES;
+    this.#countInput();
     this.#lose(request);
     this.#last = true;
-    this.#lingering = true;
+    this.#lingering = !atOnce;
+    this.#pause(false);
     this.#send(this.#server.rejectMalformed(status, message), { http10: false, headOnly: false });
     this.#advance();
   }
@@ -388,11 +483,11 @@ export class ServerConnection implements SocketEvents, MessageSink, RequestCarri
     this.#request = undefined;
     this.#continued = false;
     this.#droppedBytes = 0;
-    this.#droppingSeconds = 0;
     this.#parser.reset();
     const ahead = this.#ahead;
     if (ahead.length > 0) {
       this.#ahead = NO_BYTES;
+      this.#countInput();
       this.#pause(false);
       // Not recursive: a client may have sent thousands at once.
       queueMicrotask(() => {

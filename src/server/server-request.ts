@@ -1,5 +1,6 @@
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { BodyParts } from './body-parts.ts';
+import type { ConnectionMemory } from './connection-memory.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** What a request needs of its connection. */
@@ -11,6 +12,8 @@ export interface RequestCarrier {
   pauseBody(): void;
   /** The handler reads the body now. */
   resumeBody(request: ServerRequest): void;
+  /** Counts the bytes of bodies. */
+  readonly memory: ConnectionMemory;
 }
 
 /** Bytes of a body that are kept before the handler reads it. */
@@ -23,11 +26,17 @@ export class ServerRequest implements HttpRequest {
   readonly head: RequestHead;
   /** It has arrived to its end. */
   complete = false;
+  /** The tenant, or another holder, whose responses are counted together. */
+  account: string | undefined;
   readonly #carrier: RequestCarrier;
-  /** The rest of its body is not read. */
-  #dropped = false;
+  /** Why the rest of its body is not read. */
+  #dropped: BodyError | undefined;
   #parts: BodyParts | undefined;
   #length = 0;
+  /** Bytes that count as kept: until the end of the request, since its handler holds the body. */
+  #kept = 0;
+  /** The longest body that the route takes. */
+  #maxBody = Number.POSITIVE_INFINITY;
   #limit: number | undefined;
   #waiting: PromiseWithResolvers<Uint8Array> | undefined;
   #gone = false;
@@ -68,20 +77,34 @@ export class ServerRequest implements HttpRequest {
     return this.#abort.signal;
   }
 
+  /** More of the body is expected, and kept. */
+  get arriving(): boolean {
+    return !this.complete && this.#dropped === undefined;
+  }
+
   onDisconnect(listener: () => void): void {
     if (this.#gone) listener();
     else if (this.#onDisconnect) this.#onDisconnect.push(listener);
     else this.#onDisconnect = [listener];
   }
 
-  readBody(limit: number): Uint8Array | Promise<Uint8Array> {
-    if (this.head.framing > limit || this.#length > limit) {
-      this.#drop();
-      throw new BodyError('too_large');
-    }
+  limitBody(bytes: number): void {
+    this.#maxBody = bytes;
+    if (this.#length > bytes) this.#drop(BodyError.tooLarge(bytes));
+  }
+
+  chargeTo(account: string): void {
+    this.account = account;
+  }
+
+  readBody(wanted: number): Uint8Array | Promise<Uint8Array> {
+    const limit = Math.min(wanted, this.#maxBody);
+    if (this.head.framing > limit || this.#length > limit) this.#drop(BodyError.tooLarge(limit));
+    if (this.#dropped) throw this.#dropped;
+    if (this.#limit === undefined) this.#carrier.memory.bodyAsked(this.#kept);
+    this.#limit = limit;
     if (this.complete) return this.#take();
     if (this.#gone) throw new BodyError('ended_early');
-    this.#limit = limit;
     this.#waiting = Promise.withResolvers();
     this.#carrier.resumeBody(this);
     return this.#waiting.promise;
@@ -89,17 +112,24 @@ export class ServerRequest implements HttpRequest {
 
   // Events of the connection.
 
-  received(bytes: Uint8Array): void {
+  /** The bytes of `read` from `from` up to `to` are of the body. */
+  received(read: Uint8Array, from: number, to: number): void {
     if (this.#dropped) return;
-    this.#parts ??= new BodyParts();
-    this.#parts.add(bytes);
-    this.#length += bytes.length;
-    if (this.#limit === undefined) {
-      if (this.#length > MAX_UNREAD) this.#carrier.pauseBody();
-    } else if (this.#length > this.#limit) {
-      this.#drop();
-      this.#waiting?.reject(new BodyError('too_large'));
+    const bytes = to - from;
+    this.#length += bytes;
+    const limit = this.#limit ?? this.#maxBody;
+    if (this.#length > limit) {
+      this.fail(BodyError.tooLarge(limit));
+      return;
     }
+    if (!this.#carrier.memory.keepBody(bytes, this.#length, this.#limit === undefined)) {
+      this.fail(new BodyError('no_memory'));
+      return;
+    }
+    this.#kept += bytes;
+    this.#parts ??= new BodyParts();
+    this.#parts.add(read, from, to);
+    if (this.#limit === undefined && this.#length > MAX_UNREAD) this.#carrier.pauseBody();
   }
 
   completed(): void {
@@ -107,11 +137,23 @@ export class ServerRequest implements HttpRequest {
     if (!this.#dropped) this.#waiting?.resolve(this.#take());
   }
 
+  /**
+   * The rest of the body is not read.
+   * @returns whether the handler waits for the body, and so responds
+   */
+  fail(error: BodyError): boolean {
+    this.#drop(error);
+    this.#carrier.pauseBody();
+    this.#waiting?.reject(error);
+    return this.#waiting !== undefined;
+  }
+
   /** The connection is closed, or the rest of the body is malformed. */
   lost(): void {
     if (this.#gone) return;
     this.#gone = true;
-    if (!this.complete && !this.#dropped) this.#waiting?.reject(new BodyError('ended_early'));
+    if (this.arriving) this.#waiting?.reject(new BodyError('ended_early'));
+    this.#release();
     try {
       for (const listener of this.#onDisconnect ?? []) listener();
     } finally {
@@ -122,7 +164,8 @@ export class ServerRequest implements HttpRequest {
   /** Its response is sent: the rest of its body is not read. */
   responseEnded(): void {
     this.#onDisconnect = undefined;
-    if (!this.complete) this.#drop();
+    if (!this.complete) this.#drop(new BodyError('ended_early'));
+    this.#release();
   }
 
   #take(): Uint8Array {
@@ -131,8 +174,16 @@ export class ServerRequest implements HttpRequest {
     return bytes;
   }
 
-  #drop(): void {
-    this.#dropped = true;
+  #drop(error: BodyError): void {
+    if (this.complete && this.#limit !== undefined) return;
+    this.#dropped ??= error;
     this.#parts = undefined;
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#kept === 0) return;
+    this.#carrier.memory.releaseBody(this.#kept, this.#limit === undefined);
+    this.#kept = 0;
   }
 }

@@ -77,8 +77,8 @@ function parseWithWeir(pieces: readonly Uint8Array[]): ParsedBytes {
         };
         return framing;
       },
-      onData(bytes) {
-        if (current) current.body += Buffer.from(bytes).toString('latin1');
+      onData(bytes, from, to) {
+        if (current) current.body += Buffer.from(bytes.subarray(from, to)).toString('latin1');
       },
       onEnd(rest) {
         if (current) requests.push(current);

@@ -7,6 +7,11 @@ import {
 } from '../../src/core/http.ts';
 import type { HttpServer } from '../../src/server/http-server.ts';
 import { startHttpServer } from '../../src/server/http1-server.ts';
+import {
+  DEFAULT_SERVER_LIMITS,
+  type ServerLimitName,
+  type ServerLimits,
+} from '../../src/server/server-limits.ts';
 import { sharedCertificate, type TestCertificate } from './certificates.ts';
 import { openRaw, type RawConnection } from './http-raw.ts';
 
@@ -36,8 +41,14 @@ export class TestServers {
     this.#tls = transport === 'TLS' ? sharedCertificate() : undefined;
   }
 
-  start(handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>) {
+  start(
+    handle: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>,
+    limits: Partial<ServerLimits> = {},
+    isProxy?: (address: string) => boolean,
+  ) {
     const errors: unknown[] = [];
+    const reached: ServerLimitName[] = [];
+    const allLimits = { ...DEFAULT_SERVER_LIMITS, ...limits };
     let tick = (): void => undefined;
     const server = startHttpServer({
       host: '127.0.0.1',
@@ -46,6 +57,9 @@ export class TestServers {
       handle,
       rejectMalformed: (status, message) => reply(status, message),
       onError: (error) => errors.push(error),
+      limits: () => allLimits,
+      isProxy,
+      onLimit: (limit) => reached.push(limit),
       everySecond: (callback) => {
         tick = callback;
         return () => undefined;
@@ -62,7 +76,7 @@ export class TestServers {
     const seconds = (count: number) => {
       for (let second = 0; second < count; second += 1) tick();
     };
-    return { server, open, errors, seconds };
+    return { server, open, errors, reached, seconds };
   }
 
   stop(): void {

@@ -13,6 +13,8 @@ export function asHttpRequest(request: Request): HttpRequest {
     signal: request.signal,
     onDisconnect: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
     readBody: (limit) => readWhole(request, limit),
+    limitBody: () => undefined,
+    chargeTo: () => undefined,
   };
 }
 
@@ -28,7 +30,7 @@ async function readWhole(request: Request, limit: number): Promise<Uint8Array> {
   } catch {
     throw new BodyError('ended_early');
   }
-  if (length > limit) throw new BodyError('too_large');
+  if (length > limit) throw BodyError.tooLarge(limit);
   return Buffer.concat(parts);
 }
 

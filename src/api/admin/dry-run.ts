@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ClientDialect } from '../../core/chat/dialect.ts';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { HttpRouter } from '../../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
 import { type DryRun, dryRun } from '../../routing/dry-run.ts';
 import { RequestFacts } from '../../routing/request-facts.ts';
 import { anthropicMessagesDialect } from '../anthropic/dialect.ts';
@@ -105,13 +105,18 @@ export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryR
 
 /** Adds the route that dry-runs a request against the current state of targets. */
 export function addDryRunRoute(router: HttpRouter, services: ApiServices): void {
-  router.route('POST', '/admin/v1/route', async (httpContext) => {
-    await services.assertOperator(httpContext, 'platform:read');
-    const { snapshot, clock } = services;
-    const { bodyLimit, directory, router } = snapshot();
-    const { json } = await readJsonBody(httpContext.request, bodyLimit);
-    const input = validate(dryRunRequest, json);
-    const result = dryRun(directory, router, input.request.model, factsOf(input), clock.now());
-    return adminJson(httpContext, describeDryRun(result));
-  });
+  router.route(
+    'POST',
+    '/admin/v1/route',
+    async (httpContext) => {
+      await services.assertOperator(httpContext, 'platform:read');
+      const { snapshot, clock } = services;
+      const { bodyLimit, directory, router } = snapshot();
+      const { json } = await readJsonBody(httpContext.request, bodyLimit);
+      const input = validate(dryRunRequest, json);
+      const result = dryRun(directory, router, input.request.model, factsOf(input), clock.now());
+      return adminJson(httpContext, describeDryRun(result));
+    },
+    LARGE_BODY,
+  );
 }

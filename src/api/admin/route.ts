@@ -3,7 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader, HttpResponse } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
-import type { HttpRouter, Method } from '../../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY, type Method } from '../../http/http-router.ts';
 import type { DocumentedRoute } from '../../http/openapi.ts';
 import { httpResponse, jsonResponse } from '../../http/response.ts';
 import { type Actor, assertAllowed } from '../../tenancy/actor.ts';
@@ -118,10 +118,14 @@ export function addAdminRoutes(
   routes: readonly RegisteredRoute[],
 ): void {
   for (const route of routes) {
-    router.route(route.method, route.path, (httpContext) =>
-      route.run(services, httpContext).catch((error: unknown) => {
-        throw services.asClientError(error);
-      }),
+    router.route(
+      route.method,
+      route.path,
+      (httpContext) =>
+        route.run(services, httpContext).catch((error: unknown) => {
+          throw services.asClientError(error);
+        }),
+      LARGE_BODY,
     );
   }
 }
@@ -133,6 +137,7 @@ async function checked<Body, Query>(
 ): Promise<AdminCall<Body, Query>> {
   const { request, params } = httpContext;
   const actor = await services.actorOf(httpContext);
+  request.chargeTo(actor.id);
   const tenant = params.tenant;
   if (tenant !== undefined) services.assertTenant(actor, tenant);
   if (route.permission !== null) assertAllowed(actor, route.permission, tenant);

@@ -4,7 +4,7 @@ import type { CountTokensCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import { once } from '../../core/once.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import type { HttpRouter } from '../../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import type { ApiServices } from '../services.ts';
@@ -104,6 +104,6 @@ export function addAnthropicRoutes(router: HttpRouter, services: ApiServices): v
       return countCall(body, request.headers);
     },
   };
-  router.route('POST', '/v1/messages', inferenceRoute(services, messages));
-  router.route('POST', '/v1/messages/count_tokens', inferenceRoute(services, count));
+  router.route('POST', '/v1/messages', inferenceRoute(services, messages), LARGE_BODY);
+  router.route('POST', '/v1/messages/count_tokens', inferenceRoute(services, count), LARGE_BODY);
 }

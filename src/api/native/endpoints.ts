@@ -5,7 +5,7 @@ import type { ChatCall } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import { openAiErrorBody } from '../../http/error-body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
-import type { HttpRouter } from '../../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
@@ -90,8 +90,8 @@ export function addNativeRoutes(router: HttpRouter, services: ApiServices): void
     parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, true),
     renderStreamError: textErrorEvent,
   };
-  router.route('POST', '/inference', inferenceRoute(services, plain));
-  router.route('POST', '/stream', inferenceRoute(services, streamed));
+  router.route('POST', '/inference', inferenceRoute(services, plain), LARGE_BODY);
+  router.route('POST', '/stream', inferenceRoute(services, streamed), LARGE_BODY);
   router.route(
     'GET',
     '/stream',

@@ -5,7 +5,7 @@ import type { RerankCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import type { RerankResult } from '../../core/rerank.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import type { HttpRouter } from '../../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
 import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
 import type { ApiServices } from '../services.ts';
@@ -141,7 +141,7 @@ export function addRerankRoutes(router: HttpRouter, services: ApiServices): void
     read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),
     parse: (body, _snapshot, { request, requestId }) => rerankCall(body, request.headers, requestId),
   };
-  router.route('POST', '/v1/rerank', inferenceRoute(services, endpoint));
+  router.route('POST', '/v1/rerank', inferenceRoute(services, endpoint), LARGE_BODY);
   // Cohere's SDK reads it from here.
-  router.route('POST', '/v2/rerank', inferenceRoute(services, endpoint));
+  router.route('POST', '/v2/rerank', inferenceRoute(services, endpoint), LARGE_BODY);
 }

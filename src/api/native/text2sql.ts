@@ -7,7 +7,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { once } from '../../core/once.ts';
 import type { RequestView } from '../../core/request-view.ts';
 import { readJsonBody } from '../../http/body.ts';
-import type { HttpRouter } from '../../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import { openAiChatDialect } from '../openai/chat/dialect.ts';
@@ -160,5 +160,5 @@ export function addText2SqlRoutes(router: HttpRouter, services: ApiServices): vo
       );
     },
   };
-  router.route('POST', '/v1/text2sql', inferenceRoute(services, endpoint));
+  router.route('POST', '/v1/text2sql', inferenceRoute(services, endpoint), LARGE_BODY);
 }

@@ -1,7 +1,7 @@
 import type { HeaderReader } from '../../core/http.ts';
 import type { InferenceCall, Operation } from '../../core/inference.ts';
 import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import type { HttpRouter } from '../../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
 import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import type { ApiServices } from '../services.ts';
@@ -40,7 +40,7 @@ const completion: MakeCall = (body, headers) =>
 
 export function addOpenAiRoutes(router: HttpRouter, services: ApiServices): void {
   const add = (path: string, served: InferenceEndpoint) =>
-    router.route('POST', path, inferenceRoute(services, served));
+    router.route('POST', path, inferenceRoute(services, served), LARGE_BODY);
   add('/v1/chat/completions', endpoint('chat', checkChat, chat));
   add(
     '/v1/completions',

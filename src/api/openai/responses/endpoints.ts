@@ -9,7 +9,7 @@ import type { Principal } from '../../../core/principal.ts';
 import { type JsonBody, readJsonBody } from '../../../http/body.ts';
 import { openAiErrorBody } from '../../../http/error-body.ts';
 import type { HttpContext } from '../../../http/http-context.ts';
-import type { HttpRouter } from '../../../http/http-router.ts';
+import { type HttpRouter, LARGE_BODY } from '../../../http/http-router.ts';
 import { jsonResponse } from '../../../http/response.ts';
 import { authenticate } from '../../authenticate.ts';
 import { chatCall } from '../../chat-call.ts';
@@ -122,7 +122,7 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
         `event: error\ndata: ${JSON.stringify({ type: 'error', ...JSON.parse(openAiErrorBody(error)).error })}\n\n`,
       ),
   };
-  router.route('POST', '/v1/responses', inferenceRoute(services, create));
+  router.route('POST', '/v1/responses', inferenceRoute(services, create), LARGE_BODY);
 
   const find = async (httpContext: HttpContext) => {
     const { params } = httpContext;

@@ -1,0 +1,101 @@
+import { ProgressClock } from './progress-clock.ts';
+import type { ServerLimitName, ServerLimits } from './server-limits.ts';
+
+/** What a connection waits for. */
+export type ConnectionPhase =
+  /** TLS is not established. */
+  | 'handshake'
+  /** A head has begun to arrive. */
+  | 'head'
+  /** A body has begun to arrive, and is read. */
+  | 'body'
+  /** The last response is sent; what still arrives is dropped. */
+  | 'drop'
+  /** There is no request, and there has been none. */
+  | 'unused'
+  /** There is no request. */
+  | 'idle'
+  /** The gateway's own work, which has its time limits in the pipeline. */
+  | 'busy';
+
+/** Seconds, counted in whole ticks of the server's clock. */
+const HANDSHAKE_TIMEOUT = 10;
+const IDLE_TIMEOUT = 120;
+const DROPPING_TIMEOUT = 30;
+/** How far behind `min_rate` the sender of a body may be: a pause of this length is allowed at any time. */
+const MAX_SECONDS_BEHIND = 20;
+
+/** The time limits of one connection, in seconds of the server's tick: no timer, and no work for each request. */
+export class ConnectionTimeouts {
+  readonly #input = new ProgressClock();
+  readonly #output = new ProgressClock();
+  #phase: ConnectionPhase | undefined;
+  /** The number of requests at the last tick: the same phase of another request starts again. */
+  #requests = 0;
+  #blocked = false;
+
+  /** Seconds that the connection was in its phase at the last tick. */
+  get seconds(): number {
+    return this.#input.seconds;
+  }
+
+  /** Seconds that the client is behind in taking what waits for it. */
+  get stalledSeconds(): number {
+    return this.#blocked ? this.#output.behind : 0;
+  }
+
+  received(bytes: number): void {
+    this.#input.moved(bytes);
+  }
+
+  /**
+   * A second has passed.
+   * @param requests how many requests the connection has had
+   * @returns the limit that its client exceeds, or `close` where no limit of the configuration is concerned
+   */
+  tick(
+    phase: ConnectionPhase,
+    requests: number,
+    { headTimeoutMs, bodyTimeoutMs, minRate }: ServerLimits,
+  ): ServerLimitName | 'close' | undefined {
+    if (phase !== this.#phase || requests !== this.#requests) this.#input.restart();
+    this.#phase = phase;
+    this.#requests = requests;
+    const behind = this.#input.tick(minRate);
+    const { seconds } = this.#input;
+    switch (phase) {
+      case 'handshake':
+        return seconds >= HANDSHAKE_TIMEOUT ? 'close' : undefined;
+      case 'head':
+        return seconds * 1000 >= headTimeoutMs ? 'head_timeout' : undefined;
+      case 'body':
+        if (seconds * 1000 >= bodyTimeoutMs) return 'body_timeout';
+        return minRate !== null && behind >= MAX_SECONDS_BEHIND ? 'min_rate' : undefined;
+      case 'drop':
+        return seconds >= DROPPING_TIMEOUT ? 'close' : undefined;
+      case 'unused':
+        return seconds * 1000 >= Math.min(headTimeoutMs, IDLE_TIMEOUT * 1000) ? 'close' : undefined;
+      case 'idle':
+        return seconds >= IDLE_TIMEOUT ? 'close' : undefined;
+      case 'busy':
+        return undefined;
+    }
+  }
+
+  /**
+   * A second has passed in which the client had bytes to take.
+   * @param taken bytes that it took
+   * @returns whether it takes too long
+   */
+  tickOutput(taken: number, { writeIdleMs, minRate }: ServerLimits): boolean {
+    if (!this.#blocked) this.#output.restart();
+    this.#blocked = true;
+    this.#output.moved(taken);
+    return this.#output.tick(minRate) * 1000 >= writeIdleMs;
+  }
+
+  /** A second has passed at whose end the client had taken everything. */
+  outputTaken(): void {
+    this.#blocked = false;
+  }
+}
