@@ -2,6 +2,7 @@ import { decodeUtf8 } from '../core/bytes.ts';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { isRecord } from '../core/json.ts';
+import { assertUniqueKeys } from './json-duplicates.ts';
 import { jsonSyntaxError } from './json-error.ts';
 
 export interface JsonBody {
@@ -25,7 +26,10 @@ function parseObject(bytes: Uint8Array): JsonBody {
   } catch {
     throw jsonSyntaxError(text);
   }
-  if (isRecord(json)) return { text, json };
+  if (isRecord(json)) {
+    assertUniqueKeys(text, json);
+    return { text, json };
+  }
   const kind = json === null ? 'null' : Array.isArray(json) ? 'a list' : `a ${typeof json}`;
   throw new GatewayError('invalid_json', `The request body must be a JSON object, not ${kind}.`);
 }

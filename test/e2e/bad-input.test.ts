@@ -166,14 +166,56 @@ describe('bodies', () => {
     });
   });
 
-  test('every occurrence of a repeated key is rewritten, so that no parser sees another model', async () => {
-    const body =
-      '{"model":"other","messages":[{"role":"user","content":"x"}],"model":"chat","big":12345678901234567890}';
+  test('a repeated key is rejected at every endpoint, so that no parser sees another value', async () => {
+    const chatBody = (members: string) =>
+      `{"model":"chat","messages":[{"role":"user","content":"x"}],${members}}`;
+    const bodies: readonly (readonly [path: string, body: string, param: string])[] = [
+      [CHAT, '{"model":"other","messages":[{"role":"user","content":"x"}],"model":"chat"}', 'model'],
+      [CHAT, chatBody('"max_tokens":50000,"max_tokens":1'), 'max_tokens'],
+      [CHAT, chatBody('"max_tokens":50000,"max\\u005ftokens":1'), 'max_tokens'],
+      [CHAT, chatBody('"stream":true,"stream":false'), 'stream'],
+      ['/v1/completions', '{"model":"chat","prompt":"x","n":100,"n":1}', 'n'],
+      ['/v1/embeddings', '{"model":"chat","input":"x","input":"y"}', 'input'],
+      ['/v1/rerank', '{"model":"chat","query":"x","documents":["a"],"documents":["b"]}', 'documents'],
+      [
+        '/v1/responses',
+        '{"model":"chat","input":"x","max_output_tokens":9,"max_output_tokens":1}',
+        'max_output_tokens',
+      ],
+      ['/v1/text2sql', chatBody('"schema":"a","schema":"b"'), 'schema'],
+      ['/inference', '{"prompt":"x","max_tokens":9,"max_tokens":1}', 'max_tokens'],
+      ['/v1/estimate', chatBody('"max_tokens":9,"max_tokens":1'), 'max_tokens'],
+      ['/admin/v1/tenants', '{"id":"a","name":"a","id":"b"}', 'id'],
+      ['/v1/auth/sign-in', '{"email":"a@b.test","password":"x","password":"y"}', 'password'],
+    ];
+    const send = (path: string, body: string) =>
+      fetch(`${gateway.url}${path}`, { method: 'POST', headers: auth, body });
+    await nothingUpstream(async () => {
+      for (const [path, body, param] of bodies) {
+        const error = await expectError(await send(path, body), 400, 'invalid_request');
+        expect([path, error.param, error.message]).toEqual([
+          path,
+          param,
+          expect.stringContaining(`"${param}" twice`),
+        ]);
+      }
+      const thinking = '{"type":"enabled","budget_tokens":9,"budget_tokens":9000}';
+      const body = `{"model":"chat","max_tokens":9,"messages":[{"role":"user","content":"x"}],"thinking":${thinking}}`;
+      const response = await send('/v1/messages', body);
+      expect([response.status, await response.json()]).toMatchObject([
+        400,
+        { error: { message: expect.stringContaining('"budget_tokens" twice in "thinking"') } },
+      ]);
+      const url = `${gateway.url}/stream?prompt=x&max_tokens=9&max_tokens=1`;
+      await expectError(await fetch(url, { headers: auth }), 400, 'invalid_request');
+    });
+  });
+
+  test('large numbers are forwarded as they are written', async () => {
+    const body = '{"model":"chat","messages":[{"role":"user","content":"x"}],"big":12345678901234567890}';
     const before = mock.requests.length;
     expect((await post(gateway, body)).status).toBe(200);
-    expect(mock.requests[before]?.text()).toBe(
-      '{"model":"upstream-chat","messages":[{"role":"user","content":"x"}],"model":"upstream-chat","big":12345678901234567890}',
-    );
+    expect(mock.requests[before]?.text()).toBe(body.replace('"chat"', '"upstream-chat"'));
   });
 
   test('a key that is written with escapes is the same key', async () => {

@@ -67,8 +67,18 @@ const NUMBERS = new Set(['max_tokens', 'temperature', 'top_p', 'seed']);
 /** Reads a prompt from the query, for use with a browser or curl. */
 function bodyFromQuery(url: string): JsonBody {
   const json: Record<string, unknown> = {};
-  for (const [name, value] of new URL(url).searchParams)
+  for (const [name, value] of new URL(url).searchParams) {
+    if (Object.hasOwn(json, name)) {
+      throw new GatewayError(
+        'invalid_request',
+        `The query has "${name.slice(0, 200)}" twice. Send it once.`,
+        {
+          param: name.slice(0, 200),
+        },
+      );
+    }
     json[name] = NUMBERS.has(name) ? Number(value) : value;
+  }
   return { text: JSON.stringify(json), json };
 }
 
