@@ -1,4 +1,5 @@
 import { asString, isRecord, type JsonObject } from '../core/json.ts';
+import type { RequestDemand } from '../core/request-demand.ts';
 import type { RequestView } from '../core/request-view.ts';
 
 /** The members of a request body, as its dialect finds them. */
@@ -12,6 +13,7 @@ export interface PromptFields {
   readonly messages?: unknown;
   /** The `type` of content parts that hold an image. */
   readonly imageType?: string;
+  readonly demand: () => RequestDemand;
 }
 
 /** Images are at most this many values deep: in the messages, their content, and the content of tool results. */
@@ -35,6 +37,10 @@ export class PromptView implements RequestView {
   hasImages(): boolean {
     const { messages, imageType } = this.fields;
     return imageType !== undefined && hasPart(messages, imageType, IMAGE_DEPTH);
+  }
+
+  demand(): RequestDemand {
+    return this.fields.demand();
   }
 
   promptParts(): readonly string[] {

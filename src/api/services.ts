@@ -5,6 +5,7 @@ import type { ProxyCheck } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { AddressLimiter, AddressRules } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
+import type { Prices } from '../metering/prices.ts';
 import type { InferenceHandler } from '../pipeline/inference-handler.ts';
 import type { InferenceSnapshot } from '../pipeline/inference-snapshot.ts';
 import type { Next } from '../pipeline/interceptor.ts';
@@ -21,6 +22,7 @@ import type { Tokens } from '../tenancy/tokens.ts';
 export interface ApiSnapshot extends InferenceSnapshot {
   /** The interceptor chain. */
   readonly chain: Next;
+  readonly prices: Prices;
   /** Bytes. */
   readonly bodyLimit: number;
   /** True when engines start on demand, which can take minutes. */

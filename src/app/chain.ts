@@ -26,16 +26,16 @@ export interface ChainParts {
 /** Composes the interceptor chain of one configuration. Interceptors that it does not use are not in the chain. */
 export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next {
   const { clock, recorder, usage, tokenizer } = parts;
-  const { router, prices, directory, limits, config } = snapshot;
+  const { router, useEstimates, directory, limits, config } = snapshot;
   const executor = new FailoverExecutor({
     ...{ clock, deadlines: parts.deadlines, states: parts.states, observer: recorder },
-    ...{ router, prices, limits, limiter: usage.limiter },
+    ...{ router, useEstimates, limits, limiter: usage.limiter },
     media: new GuardedMediaFetcher(() => snapshot.mediaLimits),
     estimateTokens: (request, model) => tokenizer.estimate(request, model),
     contextWindows: new ContextWindows(parts.modelData, tokenizer),
   });
   const services = {
-    ...{ clock, router, prices, limiter: usage.limiter, meter: usage.meter },
+    ...{ clock, router, useEstimates, limiter: usage.limiter, meter: usage.meter },
     routes: directory.routes(),
     mirrorObserver: recorder,
   };

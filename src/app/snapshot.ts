@@ -1,6 +1,7 @@
 import type { ApiSnapshot } from '../api/services.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { UseEstimates } from '../dispatch/use-estimates.ts';
 import type { CorsRules } from '../http/cors.ts';
 import type { AddressLimits } from '../limits/per-address.ts';
 import type { ModelData, ModelInfo, ModelOverrides } from '../metering/model-data.ts';
@@ -61,6 +62,10 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
   const { providers, close } = await createProviders(config, options);
   const directory = new ModelDirectory(config.models.map(modelDefinition), providers, options.discovered);
   const prices = new Prices(modelData ?? NO_DATA, priceRules(config.prices));
+  const useEstimates = new UseEstimates(
+    prices,
+    modelData && ((target, facts) => modelData.of(target, facts)),
+  );
   const router = new Router({
     ...options.routing,
     directory,
@@ -72,6 +77,7 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
   return {
     config,
     prices,
+    useEstimates,
     providers,
     directory,
     router,

@@ -11,10 +11,12 @@ export function editCall(call: ChatCall, change: CallChange): ChatCall | undefin
   const { dialect } = call;
   const text = dialect.edit ? dialect.edit(call.text, call.body, change) : call.text;
   if (text === undefined) return undefined;
+  const added = dialect.edit || change.type !== 'prepend-system' ? 0 : Buffer.byteLength(change.text);
   const body = once(() => parseObject(text));
   return {
     ...call,
     text,
+    unwrittenBytes: (call.unwrittenBytes ?? 0) + added,
     get body() {
       return body();
     },

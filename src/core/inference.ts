@@ -18,6 +18,8 @@ interface CallBase {
   /** The body's JSON text as the client sent it. */
   readonly text: string;
   readonly body: Readonly<Record<string, unknown>>;
+  /** UTF-8 bytes that the upstream's request has in addition to `text`; 0 when absent. */
+  readonly unwrittenBytes?: number;
   /** @returns the facts of the body, read by the client's dialect */
   readonly view: () => RequestView;
   /** The client's headers; an adapter forwards the few that its vendor supports. */

@@ -1,3 +1,5 @@
+import type { RequestDemand } from './request-demand.ts';
+
 /**
  * The facts of a request that routing, limits and metering use. Each client dialect reads them from its own body, so
  * that no other layer knows a dialect's member names. All are cheap reads: none converts the request.
@@ -9,6 +11,8 @@ export interface RequestView {
   readonly affinityKey: string | undefined;
   readonly hasTools: boolean;
   hasImages(): boolean;
+  /** @returns what bounds the use of the request; walks the parts of the prompt, so only limits ask for it */
+  demand(): RequestDemand;
   /** @returns the prompt's text in the order in which providers assemble it: tools, instructions, messages */
   promptParts(): readonly string[];
   /**

@@ -4,12 +4,22 @@ const LETTERS_PER_TOKEN = 4;
 /** Work of a request in addition to its output tokens, in tokens. */
 const TOKENS_FOR_THE_START = 50;
 
+/** Length of a response to a request without an output limit, in tokens, where a likely length is needed. */
+export const USUAL_OUTPUT_TOKENS = 500;
+
 /**
- * Estimates the number of tokens of a text.
+ * Estimates the number of tokens of a text. A character of two or three UTF-8 bytes counts for each byte after its first:
+ * about one token for each Han, kana, Hangul or emoji character.
  * @param letters UTF-16 units
+ * @param bytes UTF-8 bytes; those of ASCII text when absent
  */
-export function estimateTokenCount(letters: number): number {
-  return Math.ceil(letters / LETTERS_PER_TOKEN);
+export function estimateTokenCount(letters: number, bytes = letters): number {
+  return Math.ceil(letters / LETTERS_PER_TOKEN + (bytes - letters) / 2);
+}
+
+/** Estimates the number of tokens of a text in any script. */
+export function estimateTokensOf(text: string): number {
+  return estimateTokenCount(text.length, Buffer.byteLength(text));
 }
 
 /**

@@ -10,7 +10,6 @@ import type { RouteCandidate } from '../routing/routing-decision.ts';
 import { type AcquiredSlot, AdmissionQueue, queueTenantOf } from './admission-queue.ts';
 import { allFailed, deadlineExceeded, noUsableTarget, unsupportedByTarget } from './dispatch-errors.ts';
 import { waitForEngine } from './engine-wait.ts';
-import { expectedNanoUsd, expectedTokens } from './expected-use.ts';
 import { HedgedDispatch } from './hedged-dispatch.ts';
 import type { InferenceResponse } from './inference-response.ts';
 import type { DispatchOptions } from './options.ts';
@@ -178,14 +177,13 @@ export class FailoverExecutor {
     facts: RequestFacts,
     { target, route }: RouteCandidate,
   ): Promise<LimitReservation | undefined> {
-    const { limiter, prices } = this.#options;
+    const { limiter, useEstimates, clock } = this.#options;
     try {
       return await limiter?.admit({
         principal: ANY_PRINCIPAL,
         tags: request.controls.tags,
         more: target.limits,
-        tokens: () => expectedTokens(facts),
-        nanoUsd: (now) => expectedNanoUsd(prices, [target], route.facts, facts, now),
+        use: useEstimates.of(facts, [{ targets: [target], facts: route.facts }], clock.wallTime()),
       });
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status !== 429) throw error;

@@ -42,6 +42,14 @@ export class HedgedDispatch {
     if ((await this.#settledWithin(first, afterMs)) || scope.signal.aborted) return first.response;
     const other = this.#alternative(run);
     if (!other) return first.response;
+    const { target, route } = other.candidate;
+    const reserving = scope.request.limits.reserveMore?.(run.call, [
+      { targets: [target], facts: route.facts },
+    ]);
+    if (reserving !== undefined && !(await reserving)) {
+      other.lease.release(this.options.clock.now());
+      return first.response;
+    }
     const second = this.#start(run, other, group);
     second.trace.hedge = 'began';
     try {

@@ -4,7 +4,6 @@ import type { GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
-import type { Prices } from '../metering/prices.ts';
 import type { InlineMedia, Target } from '../providers/types.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { Router } from '../routing/router.ts';
@@ -12,6 +11,7 @@ import type { QueueObserver } from './admission-queue.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
 import type { DispatchRequest } from './request.ts';
+import type { UseEstimates } from './use-estimates.ts';
 
 /** Observes the end of each attempt. */
 export interface AttemptObserver {
@@ -63,7 +63,7 @@ export interface DispatchServices {
 /** What one configuration decides about dispatch. */
 export interface DispatchSettings {
   readonly router: Router;
-  readonly prices: Prices;
+  readonly useEstimates: UseEstimates;
   readonly limits: DispatchLimits;
 }
 

@@ -1,6 +1,6 @@
 import type { Cancellation } from '../core/cancellation.ts';
 import type { GatewayError } from '../core/errors.ts';
-import type { Operation } from '../core/inference.ts';
+import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
 import { strongerMode } from '../core/stream/frame.ts';
@@ -10,6 +10,7 @@ import type { ModelRoute } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import type { RoutingConstraints } from '../routing/request-facts.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
+import type { PossibleRoute } from './use-estimates.ts';
 
 const NO_WARNINGS: readonly Warning[] = [];
 const NO_TAGS: readonly string[] = [];
@@ -111,12 +112,24 @@ export class RoutingTrace {
   }
 }
 
+/**
+ * Reserves what another call of the same request may use, in addition to what is reserved.
+ * @param routes where the call may go
+ * @returns false where a limit has no room for it, so that the call must not be made
+ */
+export type ReserveMore = (
+  call: InferenceCall,
+  routes: readonly PossibleRoute[],
+) => boolean | Promise<boolean>;
+
 /** The part of a request that dispatch works with. */
 export interface DispatchRequest {
   readonly identity: RequestIdentity;
   readonly controls: RequestControls | typeof NO_CONTROLS;
   readonly timing: { readonly startedAt: number };
   readonly routing: RoutingTrace;
+  /** `reserveMore` is undefined where nothing limits the request. */
+  readonly limits: { readonly reserveMore: ReserveMore | undefined };
 }
 
 /** Where dispatch runs: the request, how it is cancelled, and its deadline. */

@@ -6,6 +6,7 @@ import { type LimitDocument, limitOf, limitSchema } from '../core/limit-schema.t
 import { NO_EVENTS } from '../events/event-bus.ts';
 import { assertBudgetsNotSpent } from './budget-check.ts';
 import { Calendar } from './calendar.ts';
+import { NO_USE } from './expected-use.ts';
 import { Limiter } from './limiter.ts';
 import { MemoryLimitStore } from './memory-limit-store.ts';
 
@@ -21,7 +22,7 @@ async function afterSpending(document = budget('100')) {
   const limits = [limitOf(document)];
   const subject: SubjectLimits = { scope: 'key', id: 't/k', name: 'k', limits, timeZone: 'UTC' };
   const principal = { ...PRINCIPAL, limits: [subject] };
-  const reservation = await limiter.admit({ principal, tags: [], tokens: () => 0, nanoUsd: () => 0 });
+  const reservation = await limiter.admit({ principal, tags: [], use: NO_USE });
   reservation?.settle({ tokens: 0, nanoUsd: 5e9 });
   return limiter;
 }

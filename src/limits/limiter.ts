@@ -1,12 +1,13 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { SubjectLimits } from '../core/limit.ts';
-import { amountOfNano } from '../core/limit-schema.ts';
 import type { Principal } from '../core/principal.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { Calendar } from './calendar.ts';
 import { type Charge, type Counter, countersOf } from './counter.ts';
+import { amountOf, type ExpectedUse, isUnbounded, withRest } from './expected-use.ts';
+import { describeLimit, limitError, usedOf } from './limit-error.ts';
 import {
   type LimitStore,
   type Reservation,
@@ -14,16 +15,15 @@ import {
   StoreUnavailableError,
 } from './limit-store.ts';
 
-/** The expected use of a request, before it is sent. */
-export interface Expected {
+/** A request that asks to be admitted. */
+export interface Admission {
   readonly principal: Principal;
   readonly tags: readonly string[];
   /** Further limits besides the principal's: of the model, the target or the address. */
   readonly more?: readonly SubjectLimits[] | undefined;
-  /** Input and output tokens. Called only where a limit counts tokens. */
-  tokens(): number;
-  /** 10^-9 US dollars. Called only where there is a budget. @param now Unix milliseconds */
-  nanoUsd(now: number): number;
+  readonly use: ExpectedUse;
+  /** Only what the request uses is reserved, neither a request nor a concurrency slot: it is a part of one that was admitted. */
+  readonly isPart?: boolean;
 }
 
 /** The actual use of a request. */
@@ -75,27 +75,40 @@ export class Limiter {
   constructor(private readonly options: LimiterOptions) {}
 
   /**
-   * Reserves the expected use in every limit that applies, or in none.
+   * Reserves the expected use in every limit that applies, or in none: the most that the request may use. Where a quota or
+   * budget has less left, a request whose use the body does not bound gets the rest, if that is enough for a usual response.
    *
    * @returns the reservation, to be settled once; undefined where no limit applies; a promise only with a shared store
    * @throws GatewayError `rate_limit_exceeded`, `quota_exceeded` or `store_unavailable`
    */
-  admit(expected: Expected): LimitReservation | Promise<LimitReservation> | undefined {
-    const charges = this.#charges(expected);
-    if (charges.length === 0) return undefined;
+  admit(admission: Admission): LimitReservation | Promise<LimitReservation> | undefined {
+    const charges = this.#charges(admission);
+    return charges.length === 0 ? undefined : this.#reserve(charges, admission);
+  }
+
+  #reserve(charges: readonly Charge[], admission: Admission): LimitReservation | Promise<LimitReservation> {
     let result: ReserveResult | Promise<ReserveResult>;
     try {
       result = this.options.store.reserve(charges);
     } catch (error) {
       throw storeUnavailable(error);
     }
-    if (!(result instanceof Promise)) return this.#toReservation(result, charges);
+    if (!(result instanceof Promise)) return this.#reserved(result, charges, admission);
     return result.then(
-      (known) => this.#toReservation(known, charges),
+      (known) => this.#reserved(known, charges, admission),
       (error: unknown) => {
         throw storeUnavailable(error);
       },
     );
+  }
+
+  #reserved(
+    result: ReserveResult,
+    charges: readonly Charge[],
+    admission: Admission,
+  ): LimitReservation | Promise<LimitReservation> {
+    const reduced = result.granted ? undefined : withRest(charges, result, admission.use);
+    return reduced ? this.#reserve(reduced, admission) : this.#toReservation(result, charges, admission.use);
   }
 
   /**
@@ -138,27 +151,29 @@ export class Limiter {
     }
   }
 
-  #charges(expected: Expected): Charge[] {
-    const { principal, tags, more } = expected;
+  #charges(admission: Admission): Charge[] {
+    const { principal, tags, more } = admission;
     const charges: Charge[] = [];
     const now = this.options.clock.wallTime();
-    for (const subject of principal.limits) this.#add(charges, subject, expected, now);
+    for (const subject of principal.limits) this.#add(charges, subject, admission, now);
     if (principal.tagLimits) {
       for (const tag of tags) {
         const subject = principal.tagLimits.get(tag);
-        if (subject) this.#add(charges, subject, expected, now);
+        if (subject) this.#add(charges, subject, admission, now);
       }
     }
-    if (more) for (const subject of more) this.#add(charges, subject, expected, now);
+    if (more) for (const subject of more) this.#add(charges, subject, admission, now);
     return charges;
   }
 
-  #add(charges: Charge[], subject: SubjectLimits, expected: Expected, now: number): void {
+  #add(charges: Charge[], subject: SubjectLimits, { use, isPart }: Admission, now: number): void {
     const { calendar } = this.options;
     for (const counter of this.#countersOf(subject)) {
+      const { of } = counter.limit;
+      if (isPart && of !== 'tokens' && of !== 'cost') continue;
       const period =
         counter.kind === 'period' ? calendar.periodAt(now, counter.per, subject.timeZone) : undefined;
-      charges.push({ counter, amount: amountOf(counter, expected, now), period });
+      charges.push({ counter, amount: amountOf(counter, use), period });
     }
   }
 
@@ -175,13 +190,13 @@ export class Limiter {
     return counters;
   }
 
-  #toReservation(result: ReserveResult, charges: readonly Charge[]): LimitReservation {
+  #toReservation(result: ReserveResult, charges: readonly Charge[], use: ExpectedUse): LimitReservation {
     const { store } = this.options;
     if (!result.granted) {
       const charge = charges[result.refused];
       if (!charge) throw new Error('a charge was refused that was not asked for');
       this.#reportHit(charge.counter, true);
-      throw refusal(charge, result.counterState, this.options.clock.wallTime());
+      throw limitError(charge, result.counterState, isUnbounded(charge, use), this.options.clock.wallTime());
     }
     const { reservation, counterStates, over } = result;
     const warnings: string[] = [];
@@ -192,7 +207,7 @@ export class Limiter {
       this.#reportHit(charge.counter, false);
       if (charge.counter.limit.mode === 'warn') {
         warnings.push(
-          `${describe(charge.counter)} is used up: ${usedOf(charge.counter, counterStates[index] ?? 0)}.`,
+          `${describeLimit(charge.counter)} is used up: ${usedOf(charge.counter, counterStates[index] ?? 0)}.`,
         );
       }
     }
@@ -221,89 +236,6 @@ function storeUnavailable(error: unknown): unknown {
     'Limit store unreachable; a limit of this request fails closed. Retry in 5 s.',
     { cause: error, retryAfterSeconds: 5 },
   );
-}
-
-function amountOf({ limit }: Counter, expected: Expected, now: number): number {
-  switch (limit.of) {
-    case 'requests':
-    case 'concurrent_requests':
-      return 1;
-    case 'tokens':
-      return expected.tokens();
-    case 'cost':
-      return expected.nanoUsd(now);
-  }
-}
-
-const OWNERS = {
-  ip: 'this address',
-  key: 'this API key',
-  user: 'this user',
-  tenant: 'this tenant',
-  tag: 'the tag',
-  model: 'the model',
-  target: 'the target',
-} as const;
-
-function subjectOf({ scope, name }: SubjectLimits): string {
-  return scope === 'tag' || scope === 'model' || scope === 'target'
-    ? `${OWNERS[scope]} "${name}"`
-    : OWNERS[scope];
-}
-
-/** `the limit of 100 requests per minute for this tenant` */
-function describe({ limit, subject }: Counter): string {
-  const { of, per, max } = limit;
-  const what = of === 'cost' ? `${amountOfNano(max)} US dollars` : `${max} ${of.replaceAll('_', ' ')}`;
-  return `the limit of ${what}${per === null ? '' : ` per ${per}`} for ${subjectOf(subject)}`;
-}
-
-function usedOf(counter: Counter, counterState: number): string {
-  const { limit } = counter;
-  if (counter.kind === 'rate') return `${Math.max(0, Math.floor(counterState))} left now`;
-  const amount = limit.of === 'cost' ? `${amountOfNano(counterState)} US dollars` : String(counterState);
-  return `${amount} used`;
-}
-
-/** The error names the limit, its subject, the use, and when to retry. */
-function refusal(charge: Charge, counterState: number, now: number): GatewayError {
-  const { counter, amount, period } = charge;
-  const { limit, subject } = counter;
-  const waitMs = waitOf(charge, counterState, now);
-  const resetsAt = new Date(now + waitMs).toISOString();
-  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
-  const details = {
-    scope: subject.scope,
-    subject: subject.name,
-    of: limit.of,
-    per: limit.per,
-    max: limit.of === 'cost' ? amountOfNano(limit.max) : limit.max,
-    ...(counter.kind === 'rate'
-      ? { remaining: Math.max(0, Math.floor(counterState)) }
-      : { used: limit.of === 'cost' ? amountOfNano(counterState) : counterState }),
-    requested: limit.of === 'cost' ? amountOfNano(amount) : amount,
-    resets_at: resetsAt,
-  };
-  const text = `${describe(counter)} is reached`;
-  return new GatewayError(
-    counter.kind === 'period' ? 'quota_exceeded' : 'rate_limit_exceeded',
-    `${text.charAt(0).toUpperCase()}${text.slice(1)}: ${usedOf(counter, counterState)}, and this request needs ${details.requested}${
-      limit.of === 'cost' ? ' US dollars' : ''
-    }. ${period ? `It resets at ${resetsAt}.` : `Try again in ${seconds} s.`}`,
-    {
-      retryAfterSeconds: seconds,
-      limit: details,
-      rateLimit: { limit: details.max, remaining: 0, resetSeconds: seconds },
-    },
-  );
-}
-
-/** Milliseconds until the charge may fit. For concurrency slots, that is unknown: 1 second. */
-function waitOf({ counter, amount, period }: Charge, counterState: number, now: number): number {
-  if (counter.kind === 'rate') {
-    return (Math.min(amount, counter.capacity) - counterState) / counter.perMs;
-  }
-  return period ? Math.max(0, period.endsAt - now) : 1_000;
 }
 
 /** The state of the enforced request rate that leaves the fewest requests. */

@@ -24,6 +24,25 @@ export function costPico(price: ModelPrice, usage: Usage, durationMs = 0): numbe
   return forTokens === undefined ? undefined : forTokens + forTime;
 }
 
+/**
+ * The highest cost of some tokens, whichever part of the input the provider reads from its cache or writes to it.
+ *
+ * @param durationMs duration of the attempt, for prices by time
+ * @returns as `costPico`
+ */
+export function highestCostPico(
+  price: ModelPrice,
+  { inputTokens, outputTokens }: { readonly inputTokens: number; readonly outputTokens: number },
+  durationMs: number,
+): number | undefined {
+  const usage: Usage = { inputTokens, outputTokens, raw: {} };
+  const highest = costPico(price, usage, durationMs);
+  if (highest === undefined || (!price.cacheWrite && !price.cachedInput)) return highest;
+  const written = costPico(price, { ...usage, cacheWriteTokens: inputTokens }, durationMs);
+  const read = costPico(price, { ...usage, cachedInputTokens: inputTokens }, durationMs);
+  return Math.max(highest, written ?? 0, read ?? 0);
+}
+
 function timePico({ perHour, share }: NonNullable<ModelPrice['time']>, durationMs: number): number {
   const [whole = '0', fraction = ''] = perHour.split('.');
   const pico = BigInt(whole + fraction.slice(0, PICO_PLACES).padEnd(PICO_PLACES, '0'));

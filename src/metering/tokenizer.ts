@@ -26,7 +26,12 @@ export class Tokenizer implements TokenCounter {
       0,
     );
     const { tokens } = await this.count(texts, 'o200k_base');
-    return Math.ceil((fixed + tokens + uncounted / CHARACTERS_PER_TOKEN) * vocabularyFactor(model));
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+    const factor = vocabularyFactor(model);
+    // No vocabulary has more tokens than bytes.
+    return Math.ceil(
+      fixed * factor + Math.min(tokens * factor, bytes) + (uncounted / CHARACTERS_PER_TOKEN) * factor,
+    );
   }
 
   /** See `TokenCounter.count`. */

@@ -1,5 +1,5 @@
 import type { InferenceCall } from '../core/inference.ts';
-import { estimateTokenCount } from '../core/token-estimate.ts';
+import { estimateTokenCount, estimateTokensOf } from '../core/token-estimate.ts';
 import { vocabularyFactor } from '../providers/model-vocabulary.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -11,18 +11,25 @@ export class UsageCounter {
   async input(call: InferenceCall, model: string): Promise<number> {
     switch (call.operation) {
       case 'chat':
-      case 'completion':
       case 'count-tokens':
         return this.tokenizer.estimate(call.chat(), model);
+      case 'completion':
+        // A list of prompts, or of token ids, has no chat that stands for it.
+        return this.#tokens(call.view().promptParts(), model);
       case 'embedding':
+        return estimateTokensOf(call.text);
       case 'rerank':
-        return estimateTokenCount(call.text.length);
+        return estimateTokensOf(call.text) + estimateTokenCount(call.view().demand().addedBytes);
     }
   }
 
   /** @returns an estimate of the text's tokens. @throws Error when the tokenizer fails */
   async output(text: string, model: string): Promise<number> {
-    const { tokens } = await this.tokenizer.count([text], 'o200k_base');
+    return this.#tokens([text], model);
+  }
+
+  async #tokens(texts: readonly string[], model: string): Promise<number> {
+    const { tokens } = await this.tokenizer.count(texts, 'o200k_base');
     return Math.ceil(tokens * vocabularyFactor(model));
   }
 }

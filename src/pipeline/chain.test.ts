@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { eventData } from '../../test/support/event-stream.ts';
 import { settle } from '../../test/support/fake-clock.ts';
-import { chatEvent, NO_PRICES, UNOBSERVED } from '../../test/support/inference.ts';
+import { chatEvent, NO_ESTIMATES, UNOBSERVED } from '../../test/support/inference.ts';
 import { expectNothingLeft, RequestRun } from '../../test/support/request-run.ts';
 import { GatewayError } from '../core/errors.ts';
 import { ModelDirectory } from '../routing/directory.ts';
@@ -56,7 +56,7 @@ describe('composition', () => {
   const services: InterceptorServices = {
     clock: { now: () => 0, wallTime: () => 0, sleep: () => Promise.resolve() },
     router: new Router({ ...createRoutingState(states), directory, random: () => 0 }),
-    prices: NO_PRICES,
+    useEstimates: NO_ESTIMATES,
     routes: directory.routes(),
     mirrorObserver: UNOBSERVED,
   };

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
+import type { UseEstimates } from '../dispatch/use-estimates.ts';
 import type { Limiter } from '../limits/limiter.ts';
-import type { Prices } from '../metering/prices.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
 import type { MirrorObserver } from './mirror-observer.ts';
@@ -16,7 +16,7 @@ export interface UsageSettlement {
 export interface InterceptorServices {
   readonly clock: Clock;
   readonly router: Router;
-  readonly prices: Prices;
+  readonly useEstimates: UseEstimates;
   /** The models of the configuration. */
   readonly routes: readonly ModelRoute[];
   readonly mirrorObserver: MirrorObserver;

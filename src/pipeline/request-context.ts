@@ -8,6 +8,7 @@ import {
   NO_CONTROLS,
   type RequestControls,
   type RequestIdentity,
+  type ReserveMore,
   RoutingTrace,
 } from '../dispatch/request.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
@@ -32,6 +33,9 @@ export interface RequestTiming {
 /** Written by the limits interceptor. */
 export interface RequestLimits {
   reservation: LimitReservation | undefined;
+  /** Of further calls of the request, such as a hedge. They are settled with the first one. */
+  readonly more: LimitReservation[];
+  reserveMore: ReserveMore | undefined;
   /** Limits of the client's address, where replicas share them. Written when the request is admitted. */
   addressLimits: readonly SubjectLimits[] | undefined;
 }
@@ -75,7 +79,12 @@ export class RequestContext implements DispatchRequest, Slotted {
   controls: RequestControls | typeof NO_CONTROLS = NO_CONTROLS;
   readonly timing: RequestTiming;
   readonly routing = new RoutingTrace();
-  readonly limits: RequestLimits = { reservation: undefined, addressLimits: undefined };
+  readonly limits: RequestLimits = {
+    reservation: undefined,
+    more: [],
+    reserveMore: undefined,
+    addressLimits: undefined,
+  };
   readonly usage: RequestUsage = {
     usage: undefined,
     finishReason: undefined,

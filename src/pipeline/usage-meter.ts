@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
-import { estimateTokenCount } from '../core/token-estimate.ts';
+import { estimateTokensOf } from '../core/token-estimate.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import { costPico, dollarsOfPico, nanoOfPico } from '../metering/price.ts';
@@ -67,17 +67,18 @@ export class UsageMeter implements UsageSettlement {
       const usage = attempt.estimated ? undefined : attempt.usage;
       const text = attempt.text?.toString() ?? '';
       // A first guess, should counting fail.
-      const inputTokens = usage?.inputTokens ?? estimateTokenCount(call.text.length);
+      const inputTokens = usage?.inputTokens ?? estimateTokensOf(call.text);
       attempt.usage = {
         raw: {},
         ...usage,
         inputTokens,
-        outputTokens: usage?.outputTokens ?? estimateTokenCount(text.length),
+        outputTokens: usage?.outputTokens ?? estimateTokensOf(text),
       };
       attempt.estimated = true;
       attempt.text = undefined;
       const input = usage?.inputTokens ?? (await this.options.counter.input(call, model));
-      const output = text === '' ? 0 : await this.options.counter.output(text, model);
+      const counted = text === '' ? 0 : await this.options.counter.output(text, model);
+      const output = Math.min(counted, mostOutput(call));
       attempt.usage = {
         ...attempt.usage,
         inputTokens: input,
@@ -111,6 +112,8 @@ export class UsageMeter implements UsageSettlement {
     }
     if (nanoUsd > 0) this.options.onCost(modelLabel ?? 'unknown', principal.tenant, nanoUsd);
     request.limits.reservation?.settle({ tokens, nanoUsd });
+    // The use of all calls is settled with the first reservation.
+    for (const reservation of request.limits.more) reservation.settle({ tokens: 0, nanoUsd: 0 });
   }
 
   #event(request: RequestContext, outcome: Outcome, trace: AttemptTrace, counted: boolean): UsageEvent {
@@ -157,6 +160,12 @@ export function costSoFar({ attempts }: RequestContext['routing']): string | und
   }
   if (Number.isSafeInteger(sum)) return dollarsOfPico(sum);
   return dollarsOfPico(attempts.reduce((exact, { costPico }) => exact + BigInt(costPico ?? 0), 0n));
+}
+
+/** Counting with another model's vocabulary may find more tokens than the request allows. */
+function mostOutput(call: InferenceCall): number {
+  const { outputLimit = Number.POSITIVE_INFINITY, prompts, choices } = call.view().demand();
+  return outputLimit * prompts * choices;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { PLAIN_DEMAND } from '../core/request-demand.ts';
 import type { RequestView } from '../core/request-view.ts';
 import { estimateLength, workUnits } from '../core/token-estimate.ts';
 import { addCosts } from '../metering/cost.ts';
@@ -131,6 +132,7 @@ function withoutPrompt(outputLimit: number): RequestView {
     affinityKey: undefined,
     hasTools: false,
     hasImages: () => false,
+    demand: () => ({ ...PLAIN_DEMAND, outputLimit, generates: true }),
     promptParts: () => [],
     conversationStart: () => undefined,
   };

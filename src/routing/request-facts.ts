@@ -1,11 +1,12 @@
 import type { InferenceCall } from '../core/inference.ts';
+import type { RequestDemand } from '../core/request-demand.ts';
 import type { RequestView } from '../core/request-view.ts';
-import { estimateTokenCount } from '../core/token-estimate.ts';
+import { estimateTokenCount, USUAL_OUTPUT_TOKENS } from '../core/token-estimate.ts';
 import { fnv1a } from './hash.ts';
 import { prefixChain } from './prefix-index.ts';
 
-/** Expected output tokens of a request without a limit. */
-const EXPECTED_OUTPUT = 500;
+/** Responses rarely use all of a high limit: beyond this number of tokens, it says little about their length. */
+const LONG_OUTPUT = 4 * USUAL_OUTPUT_TOKENS;
 /** The header by which clients group requests. */
 const SESSION_HEADER = 'x-weir-session';
 
@@ -20,10 +21,12 @@ export interface RoutingConstraints {
 /** The facts of one request that routing and limits use. Each is computed when it is first read. */
 export class RequestFacts {
   #view: RequestView | undefined;
+  #demand: RequestDemand | undefined;
+  #bytes: number | undefined;
   #chain: readonly number[] | undefined;
 
   constructor(
-    private readonly call: Pick<InferenceCall, 'view' | 'headers' | 'text'>,
+    private readonly call: Pick<InferenceCall, 'view' | 'headers' | 'text' | 'unwrittenBytes'>,
     readonly tenant: string,
     readonly constraints?: RoutingConstraints,
     /** The tenant's weight in admission queues, above 0. */
@@ -41,9 +44,26 @@ export class RequestFacts {
     return this.#chain;
   }
 
-  /** Estimated from the length of the body. */
+  /** What bounds the use of the request. */
+  get demand(): RequestDemand {
+    this.#demand ??= this.view.demand();
+    return this.#demand;
+  }
+
+  /** UTF-8 bytes of the request as the upstream receives it. */
+  get bytes(): number {
+    this.#bytes ??= Buffer.byteLength(this.call.text) + (this.call.unwrittenBytes ?? 0);
+    return this.#bytes;
+  }
+
+  /** UTF-16 units of the same. */
+  get units(): number {
+    return this.call.text.length + (this.call.unwrittenBytes ?? 0);
+  }
+
+  /** Expected input tokens, estimated from the length of the body and its script. */
   get inputTokens(): number {
-    return estimateTokenCount(this.call.text.length);
+    return estimateTokenCount(this.units, this.bytes);
   }
 
   /** Largest number of output tokens that the request allows; undefined where it sets no limit. */
@@ -51,10 +71,12 @@ export class RequestFacts {
     return this.view.outputLimit;
   }
 
-  /** Expected output tokens. */
+  /** Expected output tokens of all responses together. */
   get outputTokens(): number {
+    const { generates, prompts, choices } = this.demand;
+    if (!generates) return 0;
     const limit = this.outputLimit;
-    return limit === undefined ? EXPECTED_OUTPUT : Math.min(limit, EXPECTED_OUTPUT * 4);
+    return prompts * choices * (limit === undefined ? USUAL_OUTPUT_TOKENS : Math.min(limit, LONG_OUTPUT));
   }
 
   /** A key for requests that belong together: their session, cache key, user, or the start of the conversation. */

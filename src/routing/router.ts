@@ -8,6 +8,7 @@ import type { EngineLoads } from './engine-loads.ts';
 import { Experiments } from './experiments/experiments.ts';
 import { TargetStates } from './health/target-states.ts';
 import { type Order, type PlanRouter, RoutePlan } from './plan.ts';
+import { PossibleRoutes } from './possible-routes.ts';
 import { PrefixIndex } from './prefix-index.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './retry.ts';
@@ -59,6 +60,7 @@ export class Router implements PlanRouter {
   readonly #hedges = new Map<string, HedgeBudget>();
   /** Only for models with several targets. */
   readonly #tables = new WeakMap<ModelRoute, RouteTable>();
+  readonly #possible = new PossibleRoutes((name) => this.resolve(name));
   readonly retry: RetrySettings;
   readonly random: () => number;
 
@@ -97,6 +99,11 @@ export class Router implements PlanRouter {
 
   resolve(name: string): ModelRoute | undefined {
     return this.options.directory.resolve(name);
+  }
+
+  /** @returns every model that may serve a request for `route`, itself first */
+  possibleRoutes(route: ModelRoute): readonly ModelRoute[] {
+    return this.#possible.of(route);
   }
 
   /** Adds one request to the model's hedge budget. @returns undefined where its streams are not hedged */
@@ -231,12 +238,13 @@ export class Router implements PlanRouter {
     this.#requestCounts.set(id, count + 1);
     const chain = READS_PREFIX.has(strategy) ? facts.chain() : NO_BLOCKS;
     const scope = chain.length === 0 ? '' : scopeOf(id, facts);
+    const byCost = strategy === 'lowest-cost';
     return {
       count,
       random,
       equalWeights,
-      inputTokens: facts.inputTokens,
-      outputTokens: facts.outputTokens,
+      inputTokens: byCost ? facts.inputTokens : 0,
+      outputTokens: byCost ? facts.outputTokens : 0,
       affinity: strategy === 'consistent-hash' ? facts.affinity : undefined,
       blocks: chain.length,
       seenBlocks: (target) => prefixes.seen(scope, chain, TargetStates.key(target)),

@@ -3,6 +3,7 @@ import { embeddingCall } from '../../src/api/openai/embedding-call.ts';
 import type { ChatCall, EmbeddingCall } from '../../src/core/inference.ts';
 import type { Principal } from '../../src/core/principal.ts';
 import type { Transport } from '../../src/core/transport.ts';
+import { UseEstimates } from '../../src/dispatch/use-estimates.ts';
 import { Prices } from '../../src/metering/prices.ts';
 import { openAiCompatibleAdapter } from '../../src/providers/openai-compatible/adapter.ts';
 import { GENERIC } from '../../src/providers/openai-compatible/vendors.ts';
@@ -111,4 +112,5 @@ export function chatEvent(content: string, finish: string | null = null): string
 }
 
 /** For tests in which nothing costs anything. */
-export const NO_PRICES = new Prices({ of: () => ({ capabilities: {}, sources: [] }) }, []);
+const NO_PRICES = new Prices({ of: () => ({ capabilities: {}, sources: [] }) }, []);
+export const NO_ESTIMATES = new UseEstimates(NO_PRICES);

@@ -15,7 +15,7 @@ import { resolveModel } from '../../src/pipeline/resolve-model.ts';
 import type { ModelDirectory, ModelRoute } from '../../src/routing/directory.ts';
 import type { TargetStates } from '../../src/routing/health/target-states.ts';
 import type { Router } from '../../src/routing/router.ts';
-import { NO_EXTRAS, NO_PRICES, PRINCIPAL, UNOBSERVED } from './inference.ts';
+import { NO_ESTIMATES, NO_EXTRAS, PRINCIPAL, UNOBSERVED } from './inference.ts';
 
 export interface TestPipelineOptions {
   readonly clock: Clock;
@@ -37,12 +37,12 @@ export function testPipeline(options: TestPipelineOptions) {
   const { clock, deadlines, router, directory, config = {} } = options;
   const executor = new FailoverExecutor({
     ...{ clock, deadlines, router, states: options.states, limits: options.limits },
-    prices: NO_PRICES,
+    useEstimates: NO_ESTIMATES,
     observer: options.observer ?? UNOBSERVED,
     ...NO_EXTRAS,
   });
   const services: InterceptorServices = {
-    ...{ clock, router, prices: NO_PRICES, mirrorObserver: UNOBSERVED },
+    ...{ clock, router, useEstimates: NO_ESTIMATES, mirrorObserver: UNOBSERVED },
     routes: directory.routes(),
   };
   const own = INTERCEPTORS.flatMap((definition) => {

@@ -3,6 +3,7 @@ import type { ClientDialect } from '../../core/chat/dialect.ts';
 import { asCount, asString, records } from '../../core/json.ts';
 import { editFirstItem, editMembers } from '../../core/json-edit.ts';
 import { metadataUser, PromptView } from '../prompt-view.ts';
+import { generationDemand } from '../request-demand.ts';
 import { invalid } from './fields.ts';
 import { readMessages, readSystem } from './messages.ts';
 import { readParameters } from './parameters.ts';
@@ -21,15 +22,18 @@ export const anthropicMessagesDialect: ClientDialect = {
     };
   },
 
-  requestView: (body) =>
-    new PromptView({
-      outputLimit: asCount(body.max_tokens),
+  requestView: (body) => {
+    const outputLimit = asCount(body.max_tokens);
+    return new PromptView({
+      outputLimit,
       affinityKey: metadataUser(body.metadata),
       tools: body.tools,
       instructions: body.system,
       messages: body.messages,
       imageType: 'image',
-    }),
+      demand: () => generationDemand(body, { prompt: body.messages, outputLimit }),
+    });
+  },
 
   responseView({ type, content, stop_reason }) {
     if (type !== 'message') return undefined;

@@ -5,6 +5,7 @@ import { asCount } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { openAiChatDialect } from '../openai/chat/dialect.ts';
 import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
+import { generationDemand } from '../request-demand.ts';
 
 /** The chat request that a prompt stands for, in OpenAI's words; fields that are not ours stay. */
 function asChatBody({
@@ -43,13 +44,20 @@ export function promptDialect(plainText: boolean): ClientDialect {
   return {
     name: 'weir-prompt',
     toChat: (body): ChatRequest => openAiChatDialect.toChat(asChatBody(body)),
-    requestView: (body) =>
-      new PromptView({
-        outputLimit: asCount(body.max_tokens),
+    requestView: (body) => {
+      const outputLimit = asCount(body.max_tokens);
+      return new PromptView({
+        outputLimit,
         affinityKey: openAiAffinityKey(body),
         instructions: body.system,
         messages: body.prompt,
-      }),
+        // The endpoint has added members that are not in the text.
+        demand: () => ({
+          ...generationDemand(body, { prompt: body.prompt, outputLimit }),
+          structureBytes: 0,
+        }),
+      });
+    },
     renderResult(result, { model, requestId }) {
       const text = textOf(result);
       if (plainText) return text;

@@ -8,6 +8,7 @@ import { type JsonBody, readJsonBody } from '../../http/body.ts';
 import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
 import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
 import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
+import { rerankDemand } from '../request-demand.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 
@@ -97,7 +98,11 @@ function rerankCall({ text, json }: JsonBody, headers: HeaderReader, requestId: 
     text,
     body: json,
     headers,
-    view: () => new PromptView({ affinityKey: openAiAffinityKey(json) }),
+    view: () =>
+      new PromptView({
+        affinityKey: openAiAffinityKey(json),
+        demand: () => rerankDemand(json, body.query, documents.length),
+      }),
     rerank: {
       query: body.query,
       documents,

@@ -20,6 +20,8 @@ import { isSqlDialect, loadSqlChecker, SQL_DIALECTS, type SqlChecker, type SqlDi
 /** The role of the default model of this endpoint. */
 const ROLE = 'sql';
 const DEFAULT_DIALECT = 'postgresql';
+/** UTF-8 bytes of the instructions, without the tables: those are in the body. */
+const INSTRUCTION_BYTES = 512;
 const OWN_FIELDS: ReadonlySet<string> = new Set(['schema', 'dialect', 'read_only']);
 
 export const text2sqlRequest = chatRequest
@@ -95,7 +97,17 @@ class SqlDialectOfChat implements ClientDialect {
   }
 
   requestView(body: Readonly<Record<string, unknown>>): RequestView {
-    return openAiChatDialect.requestView(body);
+    const view = openAiChatDialect.requestView(body);
+    return {
+      outputLimit: view.outputLimit,
+      affinityKey: view.affinityKey,
+      hasTools: view.hasTools,
+      hasImages: () => view.hasImages(),
+      promptParts: () => view.promptParts(),
+      conversationStart: () => view.conversationStart(),
+      // The endpoint may have added the model, which is not in the text.
+      demand: () => ({ ...view.demand(), structureBytes: 0, addedBytes: INSTRUCTION_BYTES }),
+    };
   }
 
   responseView(body: Readonly<Record<string, unknown>>): ResponseView | undefined {

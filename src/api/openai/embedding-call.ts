@@ -4,6 +4,7 @@ import type { EmbeddingCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import type { JsonBody } from '../../http/body.ts';
 import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
+import { embeddingDemand } from '../request-demand.ts';
 
 const KNOWN = new Set(['model', 'input', 'dimensions', 'encoding_format', 'user', 'input_type', 'stream']);
 
@@ -44,7 +45,12 @@ export function embeddingCall({ text, json }: JsonBody, headers: HeaderReader): 
     text,
     body: json,
     headers,
-    view: () => new PromptView({ affinityKey: openAiAffinityKey(json), messages: json.input }),
+    view: () =>
+      new PromptView({
+        affinityKey: openAiAffinityKey(json),
+        messages: json.input,
+        demand: () => embeddingDemand(json),
+      }),
     embedding: {
       inputs: inputsOf(json.input),
       encoding,

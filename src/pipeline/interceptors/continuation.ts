@@ -3,7 +3,8 @@ import type { ChatEvent } from '../../core/chat/result.ts';
 import { type ErrorCode, GatewayError } from '../../core/errors.ts';
 import type { ChatCall } from '../../core/inference.ts';
 import { NO_EVENTS } from '../../core/stream/frame.ts';
-import { estimateTokenCount } from '../../core/token-estimate.ts';
+import { estimateTokensOf } from '../../core/token-estimate.ts';
+import type { Router } from '../../routing/router.ts';
 import {
   type CallScope,
   defineInterceptor,
@@ -35,13 +36,15 @@ const encoder = new TextEncoder();
 /** Continues a stream of text on another target when its own breaks, so that the client reads one response. */
 export const interceptor = defineInterceptor({
   name: 'continuation',
-  create: (_, { routes }): Interceptor | undefined =>
-    routes.some(({ continueStreams }) => continueStreams) ? new ContinuationInterceptor() : undefined,
+  create: (_, { routes, router }): Interceptor | undefined =>
+    routes.some(({ continueStreams }) => continueStreams) ? new ContinuationInterceptor(router) : undefined,
 });
 
 class ContinuationInterceptor implements Interceptor {
   readonly name = 'continuation';
   readonly stream = 'rewrite';
+
+  constructor(private readonly router: Router) {}
 
   applies(call: InferenceCall, { request }: CallScope): boolean {
     if (!request.routing.route?.continueStreams || !call.stream || call.operation !== 'chat') return false;
@@ -55,9 +58,28 @@ class ContinuationInterceptor implements Interceptor {
     const { body } = response;
     if (body.kind !== 'stream' || call.operation !== 'chat') return response;
     const state = new StreamedText();
-    const stream = body.stream.through(new Continuation(call, scope, next, state, false));
+    const run: ContinuationRun = { call, scope, next: (continued) => this.#continue(continued, scope, next) };
+    const stream = body.stream.through(new Continuation(run, state, false));
     return { ...response, body: { kind: 'stream', stream } };
   }
+
+  /** @throws GatewayError where a limit has no room for another call */
+  async #continue(call: ChatCall, scope: CallScope, next: Next): Promise<InferenceResponse> {
+    const { routing, limits } = scope.request;
+    const { route } = routing;
+    const reserving = route && limits.reserveMore?.(call, this.router.possibleRoutes(route));
+    if (reserving !== undefined && !(await reserving)) {
+      throw new GatewayError('quota_exceeded', 'The limits of this request have no room for a continuation.');
+    }
+    return next(call, scope);
+  }
+}
+
+/** A streamed call, and how it is continued. */
+interface ContinuationRun {
+  readonly call: ChatCall;
+  readonly scope: CallScope;
+  readonly next: (call: ChatCall) => Promise<InferenceResponse>;
 }
 
 /** What the client has read so far, across all targets. */
@@ -94,9 +116,7 @@ class Continuation implements StreamTransform {
   #skipping = false;
 
   constructor(
-    private readonly call: ChatCall,
-    private readonly scope: CallScope,
-    private readonly next: Next,
+    private readonly run: ContinuationRun,
     private readonly state: StreamedText,
     /** The stream continues another one. */
     private readonly isContinuation: boolean,
@@ -142,18 +162,20 @@ class Continuation implements StreamTransform {
   }
 
   end(end: StreamEnd, out: FrameSink): void {
-    if (end.kind !== 'failed' || this.scope.signal.aborted) return;
+    const { scope } = this.run;
+    if (end.kind !== 'failed' || scope.signal.aborted) return;
     const { error } = end;
-    const { routing } = this.scope.request;
+    const { routing } = scope.request;
     const { text, isPlain, hasFinished } = this.state;
     const canContinue = TARGET_FAILURES.has(error.code) && isPlain && !hasFinished && text !== '';
     if (!canContinue || !routing.plan?.failed(error)) return;
     this.#estimateUsage();
     const release = out.hold();
-    this.next(this.#continuedCall(), this.scope)
+    this.run
+      .next(this.#continuedCall())
       .then(
         (response) => this.#splice(response, out),
-        () => out.fail(this.scope.request.abortReason ?? error),
+        () => out.fail(scope.request.abortReason ?? error),
       )
       .finally(release);
   }
@@ -163,28 +185,29 @@ class Continuation implements StreamTransform {
       out.fail(new GatewayError('internal_error', 'A stream was expected, and a complete response came.'));
       return;
     }
-    const { respondedBy } = this.scope.request.routing;
+    const { respondedBy } = this.run.scope.request.routing;
     if (respondedBy) respondedBy.continued = true;
     const by = source.kind === 'target' ? `${source.target.provider.id}/${source.target.model}` : source.name;
     const comment = `: continued by ${by.replaceAll(/[\r\n]/g, ' ')} after ${this.state.text.length} characters\n\n`;
     out.write({ bytes: encoder.encode(comment), events: NO_EVENTS });
-    const next = new Continuation(this.call, this.scope, this.next, this.state, true);
+    const next = new Continuation(this.run, this.state, true);
     out.splice(body.stream.through(next));
   }
 
   /** What a stream used that broke, where its target did not report it. */
   #estimateUsage(): void {
-    const { routing } = this.scope.request;
+    const { routing } = this.run.scope.request;
     const cut = routing.respondedBy;
     if (!cut || cut.usage) return;
-    const inputTokens = estimateTokenCount(this.call.text.length);
-    cut.usage = { inputTokens, outputTokens: estimateTokenCount(this.state.text.length), raw: {} };
+    const inputTokens = estimateTokensOf(this.run.call.text);
+    cut.usage = { inputTokens, outputTokens: estimateTokensOf(this.state.text), raw: {} };
     cut.estimated = true;
   }
 
   /** The conversation with the text so far, and the request to go on. Never forwarded as it is: see `dialect`. */
   #continuedCall(): ChatCall {
-    const request = this.call.chat();
+    const { call } = this.run;
+    const request = call.chat();
     const { text } = this.state;
     const { maxOutputTokens } = request;
     const continued: ChatRequest = {
@@ -196,11 +219,13 @@ class Continuation implements StreamTransform {
       ],
       ...(maxOutputTokens === undefined
         ? {}
-        : { maxOutputTokens: Math.max(1, maxOutputTokens - estimateTokenCount(text.length)) }),
+        : { maxOutputTokens: Math.max(1, maxOutputTokens - estimateTokensOf(text)) }),
     };
-    const { dialect } = this.call;
+    const { dialect } = call;
+    const added = Buffer.byteLength(text) + Buffer.byteLength(CONTINUATION_PROMPT);
     return {
-      ...this.call,
+      ...call,
+      unwrittenBytes: (call.unwrittenBytes ?? 0) + added,
       chat: () => continued,
       // A dialect that no target speaks, so that the canonical request is used.
       dialect: {

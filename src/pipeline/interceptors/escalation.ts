@@ -33,7 +33,7 @@ class EscalationInterceptor implements Interceptor {
   }
 
   async handle(call: InferenceCall, scope: CallScope, next: Next): Promise<InferenceResponse> {
-    const { routing } = scope.request;
+    const { routing, limits } = scope.request;
     const settings = routing.route?.escalation;
     if (!settings || !isChat(call)) return next(call, scope);
     const withLogprobs = settings.when.includes('low_confidence')
@@ -44,6 +44,8 @@ class EscalationInterceptor implements Interceptor {
     const stronger = reason && this.router.resolve(settings.model);
     const own = () => (withLogprobs ? withoutLogprobs(response, call) : response);
     if (!stronger) return own();
+    const reserving = limits.reserveMore?.(call, this.router.possibleRoutes(stronger));
+    if (reserving !== undefined && !(await reserving)) return own();
     const { respondedBy, warnings } = routing;
     if (respondedBy) respondedBy.rejected = reason;
     routing.respondedBy = undefined;

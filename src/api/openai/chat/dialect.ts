@@ -1,6 +1,7 @@
 import type { ClientDialect } from '../../../core/chat/dialect.ts';
 import { asCount } from '../../../core/json.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
+import { generationDemand } from '../../request-demand.ts';
 import { editChat } from './edit.ts';
 import { readMessages } from './messages.ts';
 import { readParameters } from './parameters.ts';
@@ -18,14 +19,17 @@ export const openAiChatDialect: ClientDialect = {
     return { messages: readMessages(body.messages), ...readParameters(body) };
   },
 
-  requestView: (body) =>
-    new PromptView({
-      outputLimit: asCount(body.max_completion_tokens) ?? asCount(body.max_tokens),
+  requestView: (body) => {
+    const outputLimit = asCount(body.max_completion_tokens) ?? asCount(body.max_tokens);
+    return new PromptView({
+      outputLimit,
       affinityKey: openAiAffinityKey(body),
       tools: body.tools,
       messages: body.messages,
       imageType: 'image_url',
-    }),
+      demand: () => generationDemand(body, { prompt: body.messages, outputLimit }),
+    });
+  },
   responseView: chatResponseView,
   edit: editChat,
   withoutLogprobs,

@@ -5,6 +5,7 @@ import { GatewayError } from '../../../core/errors.ts';
 import { asCount } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
+import { generationDemand, promptCount } from '../../request-demand.ts';
 import { readParameters } from '../chat/parameters.ts';
 import { chatResponseView } from '../chat/response-view.ts';
 import { finishName, wireUsage } from '../chat/wire.ts';
@@ -45,12 +46,16 @@ export const openAiCompletionsDialect: ClientDialect = {
     };
   },
 
-  requestView: (body) =>
-    new PromptView({
-      outputLimit: asCount(body.max_tokens),
+  requestView: (body) => {
+    const { prompt } = body;
+    const outputLimit = asCount(body.max_tokens);
+    return new PromptView({
+      outputLimit,
       affinityKey: openAiAffinityKey(body),
-      messages: body.prompt,
-    }),
+      messages: prompt,
+      demand: () => generationDemand(body, { prompt: undefined, prompts: promptCount(prompt), outputLimit }),
+    });
+  },
   responseView: chatResponseView,
   // A prompt to complete does not support instructions.
   edit: () => undefined,

@@ -5,6 +5,7 @@ import type { ChatResult } from '../../../core/chat/result.ts';
 import { asCount, asString, records } from '../../../core/json.ts';
 import { editMembers } from '../../../core/json-edit.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
+import { generationDemand } from '../../request-demand.ts';
 import { readInput } from './input.ts';
 import { type Item, ItemIds, outputItems, wireStatus, wireUsage } from './items.ts';
 import { readParameters } from './parameters.ts';
@@ -48,15 +49,18 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
   return {
     name: 'openai-responses',
     toChat: (body) => ({ messages: readInput(body), ...readParameters(body) }),
-    requestView: (body) =>
-      new PromptView({
-        outputLimit: asCount(body.max_output_tokens),
+    requestView: (body) => {
+      const outputLimit = asCount(body.max_output_tokens);
+      return new PromptView({
+        outputLimit,
         affinityKey: openAiAffinityKey(body),
         tools: body.tools,
         instructions: body.instructions,
         messages: body.input,
         imageType: 'input_image',
-      }),
+        demand: () => generationDemand(body, { prompt: body.input, outputLimit }),
+      });
+    },
     responseView,
     edit: editResponses,
     renderResult(result, renderContext) {

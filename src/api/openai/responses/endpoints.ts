@@ -16,7 +16,7 @@ import { chatCall } from '../../chat-call.ts';
 import { type InferenceEndpoint, inferenceRoute } from '../../inference-route.ts';
 import type { ApiServices } from '../../services.ts';
 import { validate } from '../../validation.ts';
-import { continueFrom, inputItems, previousNotFound } from './conversation.ts';
+import { type ContinuedConversation, continueFrom, inputItems, previousNotFound } from './conversation.ts';
 import { responsesDialect } from './dialect.ts';
 import type { Item } from './items.ts';
 
@@ -82,6 +82,22 @@ function dialectFor(before: readonly Item[] | undefined, keep: (response: Item) 
   };
 }
 
+/** The measure of a request whose earlier conversation the provider has stored: its body has only the end of it. */
+function withConversation(
+  { items }: ContinuedConversation,
+  dialect: ClientDialect,
+  { json }: JsonBody,
+): Pick<ChatCall, 'view' | 'unwrittenBytes'> {
+  const { previous_response_id: _, ...rest } = json;
+  const earlier = items.slice(0, items.length - inputItems(json.input).length);
+  return {
+    view: once(() => dialect.requestView({ ...rest, input: items })),
+    get unwrittenBytes() {
+      return Buffer.byteLength(JSON.stringify(earlier));
+    },
+  };
+}
+
 function notFound(id: string): GatewayError {
   return new GatewayError('not_found', `Response with id '${id.slice(0, 200)}' not found.`);
 }
@@ -106,6 +122,7 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
     const call = chatCall('chat', dialect, continued?.passthrough ?? body, headers);
     return {
       ...call,
+      ...(continued && stored?.native ? withConversation(continued, dialect, body) : {}),
       includesStreamUsage: true,
       // Of the body as it came, since its dialect knows what comes before.
       chat: once(() => dialect.toChat(body.json)),
