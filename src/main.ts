@@ -11,7 +11,7 @@ import { GatewayError } from './core/errors.ts';
 import { DEFAULT_TENANT } from './core/principal.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
 import { UnknownProviderError } from './routing/directory.ts';
-import { DatabaseMissingError, isUnavailable } from './storage/sql/database-errors.ts';
+import { DatabaseMissingError, isUnavailable, unavailable } from './storage/sql/database-errors.ts';
 
 const env = process.env;
 const cwd = process.cwd();
@@ -285,7 +285,8 @@ async function main(): Promise<number> {
       return EXIT.failure;
     }
     if (isUnavailable(error)) {
-      output.err(`Database server unreachable: ${error instanceof Error ? error.message : String(error)}`);
+      const cause = unavailable(error);
+      output.err(cause instanceof Error ? cause.message : String(cause));
       return EXIT.failure;
     }
     throw error;

@@ -10,7 +10,9 @@ import type { ApiServices } from './services.ts';
 
 export const healthResponse = z
   .object({
-    status: z.enum(['ok', 'starting', 'draining', 'stopped']),
+    status: z
+      .enum(['ok', 'degraded', 'starting', 'draining', 'stopped'])
+      .describe('`degraded`: the local disk rejects writes.'),
     version: z.string(),
     uptime_seconds: z.number().int(),
     requests_in_flight: z.number().int(),
@@ -74,23 +76,29 @@ export function addOperationsRoutes(
   const json = (httpContext: HttpContext, status: number, body: unknown) =>
     jsonResponse(httpContext.request, status, JSON.stringify(body), {});
 
+  /** Draining and starting come first, because a disk that recovers does not end them. */
+  const state = () => {
+    const { lifecycle, writes } = services;
+    return lifecycle.state === 'ready' && writes.isFailing ? 'degraded' : lifecycle.state;
+  };
+
   router.route('GET', '/health', (httpContext) => {
-    const { state, active } = services.lifecycle;
+    const status = state();
     const snapshot = services.snapshot();
     const body: z.infer<typeof healthResponse> = {
-      status: state === 'ready' ? 'ok' : state,
+      status: status === 'ready' ? 'ok' : status,
       version: options.version,
       uptime_seconds: Math.floor(services.clock.wallTime() / 1000) - services.startedAtSeconds,
-      requests_in_flight: active,
+      requests_in_flight: services.lifecycle.active,
       providers: snapshot.providers.map(({ id, kind }) => ({ id, kind, ...condition(id, services) })),
       models: snapshot.directory.list().length,
     };
-    return json(httpContext, state === 'ready' ? 200 : 503, body);
+    return json(httpContext, status === 'ready' ? 200 : 503, body);
   });
   router.route('GET', '/health/live', (httpContext) => json(httpContext, 200, { status: 'alive' }));
   router.route('GET', '/health/ready', (httpContext) => {
-    const { state } = services.lifecycle;
-    return json(httpContext, state === 'ready' ? 200 : 503, { status: state });
+    const status = state();
+    return json(httpContext, status === 'ready' ? 200 : 503, { status });
   });
   router.route('GET', '/metrics', async (httpContext) => {
     const principal = await authenticate(services, httpContext);

@@ -14,6 +14,7 @@ import type { Recorder } from '../pipeline/recorder.ts';
 import type { RequestLog } from '../pipeline/request-log.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
+import type { WriteHealth } from '../storage/write-health.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
 import type { Permission } from '../tenancy/permissions.ts';
 import type { Tokens } from '../tenancy/tokens.ts';
@@ -54,6 +55,8 @@ export interface ApiServices {
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
   readonly responses: BufferedResponseStore;
+  /** Whether the local disk accepts writes. */
+  readonly writes: Pick<WriteHealth, 'isFailing'>;
   /** @throws GatewayError unless the caller has this platform permission */
   assertOperator(httpContext: HttpContext, permission: Permission): Promise<void>;
   readonly snapshot: () => ApiSnapshot;

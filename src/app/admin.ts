@@ -1,5 +1,4 @@
 import { actorOf } from '../api/admin/actor-of.ts';
-import { clientErrorOf } from '../api/admin/client-error.ts';
 import type { AdminServices } from '../api/admin/services.ts';
 import type { ApiServices } from '../api/services.ts';
 import type { Config } from '../config/schema.ts';
@@ -41,6 +40,5 @@ export function createAdminServices(
       return assertBudgetsNotSpent(limiter, { tenant, subject, timeZone }, documents);
     },
     newId: stores.sources.newId,
-    asClientError: clientErrorOf,
   };
 }

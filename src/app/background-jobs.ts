@@ -38,6 +38,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       run: () => stores.access.refresh(),
     },
     {
+      name: 'check the local disk',
+      everyMs: 1_000,
+      impact: 'readiness is out of date',
+      run: () => stores.writes.probe(),
+    },
+    {
       name: 'save usage',
       everyMs: 1_000,
       impact: 'usage stays on the local disk and is retried',

@@ -3,6 +3,7 @@ import { type Config, DEFAULT_DATA_DIR } from '../config/schema.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { PostgresServer } from '../storage/sql/postgres-server.ts';
 import { SqliteServer } from '../storage/sql/sqlite-server.ts';
+import type { WriteHealth } from '../storage/write-health.ts';
 
 /** The folder of local data: embedded databases, usage journal, engine ledger. */
 export function dataFolder({ storage }: Config): string {
@@ -26,15 +27,17 @@ function sqliteFolder(url: string): string {
 /**
  * The configured database servers by id; the id of the default one is `''`.
  * @param onConnectionLost called when a server closes an idle connection
+ * @param writes learns of writes to SQLite files that the disk rejects
  */
 export function databaseServers(
   config: Config,
   onConnectionLost: (error: unknown) => void,
+  writes?: WriteHealth,
 ): Map<string, DatabaseServer> {
   const { storage } = config;
   const open = (url: string, replicaUrl?: string | null): DatabaseServer =>
     isSqlite(url)
-      ? new SqliteServer(sqliteFolder(url))
+      ? new SqliteServer(sqliteFolder(url), writes)
       : new PostgresServer({
           url,
           replicaUrl: replicaUrl ?? undefined,

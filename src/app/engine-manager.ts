@@ -5,6 +5,7 @@ import { spawnProcess } from '../platform/child-process.ts';
 import { isPortInUse } from '../platform/ports.ts';
 import { ProcessLedger } from '../platform/process-ledger.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
+import type { WriteHealth } from '../storage/write-health.ts';
 
 const ENGINE_HEALTH_TIMEOUT_MS = 2_000;
 
@@ -15,6 +16,8 @@ export interface EngineManagerOptions {
   readonly states: TargetStates;
   /** The file that lists the running engines, so that the next gateway can stop those of a crashed one. */
   readonly ledgerFile: string;
+  /** Learns of writes that the disk rejects. */
+  readonly writes: WriteHealth;
 }
 
 /** Engines on demand, as real processes. Stops those that a crashed gateway left running. */
@@ -24,8 +27,11 @@ export function createEngineManager({
   events,
   states,
   ledgerFile,
+  writes,
 }: EngineManagerOptions): EngineManager {
-  const ledger = new ProcessLedger(ledgerFile);
+  const ledger = new ProcessLedger(ledgerFile, (error, retry) =>
+    writes.failed('engine_ledger', error, retry),
+  );
   const count = ledger.endLeftovers();
   // Also when the process is made to exit at once, without an orderly shutdown.
   process.once('exit', () => ledger.endLeftovers());

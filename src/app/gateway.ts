@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { clientErrorOf } from '../api/client-error.ts';
 import { metricsResponse } from '../api/operations.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
 import type { Config, ProviderConfig } from '../config/schema.ts';
@@ -127,6 +128,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const engineManager = createEngineManager({
     ...{ env, clock, events, states: routing.states },
+    writes: stores.writes,
     ledgerFile: join(dataFolder(loaded.config), 'engines.json'),
   });
   const engines = engineManager.pool;
@@ -167,6 +169,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     newId: randomIds('req_'),
     cors: () => active.current.cors,
     bodyLimit: () => active.current.bodyLimit,
+    asClientError: clientErrorOf,
     // Not an event: every request counts here.
     observe: (method, route, status, seconds) => {
       const code = String(status);
@@ -190,6 +193,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   metrics.beforeRender = () =>
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
+      writes: stores.writes,
     });
 
   return new Gateway({

@@ -4,6 +4,7 @@ import type { EnginePool } from '../engines/engine-pool.ts';
 import type { UsageJournal } from '../metering/usage-journal.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RoutingState } from '../routing/router.ts';
+import { WRITE_AREAS, type WriteHealth } from '../storage/write-health.ts';
 import type { ServerMonitor } from './server-monitor.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 
@@ -14,12 +15,16 @@ export interface GaugeSources {
   readonly journal: UsageJournal;
   readonly clock: Clock;
   readonly servers: ServerMonitor;
+  readonly writes: WriteHealth;
 }
 
 /** Sets the gauges whose values are read at each scrape. */
 export function readGauges(metrics: Metrics, sources: GaugeSources): void {
   metrics.usagePending.labels().set(sources.journal.pending);
   readServers(metrics, sources);
+  for (const area of WRITE_AREAS) {
+    metrics.storageFailing.labels(area).set(sources.writes.fails(area) ? 1 : 0);
+  }
   readTargets(metrics, sources);
   readEngines(metrics, sources);
   readCanaries(metrics, sources);

@@ -33,8 +33,11 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'responses.dropped': ({ count, error }) =>
       logger.error({ count, err: error }, 'responses could not be stored'),
 
-    'usage.journal_failed': ({ error }) =>
-      logger.error({ err: error }, 'usage could not be written to the local disk; it stays in memory'),
+    'storage.write_failed': ({ area, failures, error }) =>
+      logger.error({ area, failures, reason: messageOf(error) }, WRITE_FAILED[area]),
+    'storage.write_restored': ({ area }) => logger.info({ area }, 'local disk accepts writes again'),
+    'usage.lost': ({ count }) =>
+      logger.error({ count }, 'usage was lost: neither disk nor database accepts writes, and memory is full'),
     'usage.line_skipped': (skipped) =>
       logger.error(skipped, 'line of the usage journal is damaged and is skipped'),
     'usage.store_failed': ({ tenants, error }) =>
@@ -79,6 +82,13 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'engine.output': ({ engine, line }) => logger.debug({ engine }, line),
   });
 }
+
+const WRITE_FAILED = {
+  database: 'database cannot be written; administration is not possible, inference goes on',
+  usage_journal:
+    'usage cannot be written to the local disk; it stays in memory, and is lost if this process ends',
+  engine_ledger: 'running engines cannot be recorded; a crash of this process would leave them running',
+} as const;
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

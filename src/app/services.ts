@@ -63,6 +63,7 @@ export function createServices(parts: ServiceParts): ApiServices {
       () => clock.wallTime(),
       (count, error) => events.emit('responses.dropped', { count, error }),
     ),
+    writes: stores.writes,
     modelData,
     states: routing.states,
     engines: parts.engines,

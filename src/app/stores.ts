@@ -12,6 +12,7 @@ import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import { WriteHealth } from '../storage/write-health.ts';
 import { AccessList, type Tiers } from '../tenancy/access-list.ts';
 import type { Sources } from '../tenancy/change-context.ts';
 import { type IdentityProviderSettings, IdentityProviders } from '../tenancy/identity-providers.ts';
@@ -46,6 +47,8 @@ export interface Stores {
   readonly invitations: Invitations;
   readonly users: Users;
   readonly sessions: Sessions;
+  /** Whether the local disk accepts writes. */
+  readonly writes: WriteHealth;
   close(): Promise<void>;
 }
 
@@ -71,7 +74,16 @@ const SECRET_VARIABLE = 'WEIR_SECRET';
 export async function openStores(options: StoreOptions): Promise<Stores> {
   const { env, clock, events } = options;
   const config = options.config();
-  const servers = databaseServers(config, (error) => events.emit('database.connection_lost', { error }));
+  const writes = new WriteHealth({
+    now: () => clock.now(),
+    onFailed: (fault) => events.emit('storage.write_failed', fault),
+    onRestored: (area) => events.emit('storage.write_restored', { area }),
+  });
+  const servers = databaseServers(
+    config,
+    (error) => events.emit('database.connection_lost', { error }),
+    writes,
+  );
   const main = servers.get('');
   if (!main) throw new Error('no default database server');
   const database = await openControlDatabase(main);
@@ -131,7 +143,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
         () => options.config().auth.oidc.map(identityProvider),
         () => clock.wallTime(),
       ),
-      ...{ control, databases, digester, sources, access, writer, members, users },
+      ...{ control, databases, digester, sources, access, writer, members, users, writes },
       tenants: new Tenants(control, databases, sources, refreshed),
       keys: new Keys(databases, writer, digester, sources),
       invitations: new Invitations(databases, writer, members, users, digester, sources),

@@ -55,6 +55,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     files: new JournalFiles(journalFolder(config), process.pid, boot, isRunning),
     sink: usage,
     events,
+    health: stores.writes,
     serverOf: (tenant) => stores.access.tenant(tenant)?.placement.server ?? '',
     isLost: isUnavailable,
     isPermanent: (error) => error instanceof UnknownTenantError,

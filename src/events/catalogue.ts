@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LIMIT_MODES, LIMIT_SCOPES } from '../core/limit.ts';
+import { WRITE_AREAS } from '../storage/write-health.ts';
 
 /** What emitter and subscribers of an event agree on. */
 export interface EventContract<Schema extends z.ZodType = z.ZodType> {
@@ -76,9 +77,17 @@ const PROCESS_CONTRACTS = {
     count,
     error,
   }),
-  'usage.journal_failed': event('Usage could not be written to the local disk; it stays in memory.', {
-    error,
+  'storage.write_failed': event(
+    'The local disk rejects writes. Emitted at the first failure, then at most once a minute.',
+    { area: z.enum(WRITE_AREAS), failures: count.describe('since the last one'), error },
+  ),
+  'storage.write_restored': event('The local disk accepts writes again.', {
+    area: z.enum(WRITE_AREAS),
   }),
+  'usage.lost': event(
+    'Usage was lost: disk and database reject writes, and memory holds as much as it may. At most once a second.',
+    { count },
+  ),
   'usage.line_skipped': event('A line of the usage journal is damaged and is skipped.', {
     file: text,
     line: text.describe('its first 100 characters'),

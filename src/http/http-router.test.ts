@@ -17,6 +17,8 @@ function create(cors: CorsRules = NO_CORS) {
     newId: () => 'new-id',
     cors: () => cors,
     bodyLimit: () => 1_000_000,
+    asClientError: (error) =>
+      error instanceof RangeError ? new GatewayError('store_unavailable', 'no store') : error,
     observe: (...what) => observed.push(what),
     onDefect: (error) => defects.push(error),
   });
@@ -39,6 +41,9 @@ describe('HttpRouter', () => {
     router.route('GET', '/refuses', () => {
       throw new GatewayError('permission_denied', 'not for you');
     });
+    router.route('GET', '/store', async () => {
+      throw new GatewayError('internal_error', 'wrapped', { cause: new RangeError('disk') });
+    });
     router.route('GET', '/breaks', async () => {
       throw new TypeError('secret detail');
     });
@@ -54,6 +59,16 @@ describe('HttpRouter', () => {
       ['POST', '/plain', 201, 0],
       ['GET', '/models/:id{.+}', 200, 0],
     ]);
+  });
+
+  test('answers a failing store as its application says, and logs no defect', async () => {
+    const { call, defects } = made;
+    const response = await call('/store');
+    expect([response.status, await response.json()]).toMatchObject([
+      503,
+      { error: { code: 'store_unavailable', message: 'no store' } },
+    ]);
+    expect(defects).toEqual([]);
   });
 
   test('handles HEAD where GET has a route', async () => {

@@ -31,6 +31,8 @@ export interface HttpRouterOptions {
   /** Bytes of the largest request body. */
   readonly bodyLimit: () => number;
   readonly observe: (method: string, route: string, status: number, seconds: number) => void;
+  /** Converts what a handler threw to the error that the client gets: a failing store is not a defect. */
+  readonly asClientError: (error: unknown) => unknown;
   /** Receives errors that are defects of Weir. */
   readonly onDefect: (error: unknown, requestId: string) => void;
 }
@@ -141,7 +143,7 @@ export class HttpRouter {
     rules: CorsRules,
     thrown: unknown,
   ): HttpResponse | Promise<HttpResponse> {
-    const error = asGatewayError(thrown);
+    const error = asGatewayError(this.options.asClientError(causeOf(thrown)));
     if (error.code === 'internal_error') this.options.onDefect(error.cause ?? error, httpContext.requestId);
     const body = httpContext.renderError?.(error, httpContext.requestId) ?? openAiErrorBody(error);
     const response = jsonResponse(httpContext.request, error.status, body, errorHeaders(error));
@@ -165,6 +167,13 @@ export class HttpRouter {
       headers: { allow },
     });
   }
+}
+
+/** @returns what was thrown, also where it was converted to `internal_error` before */
+function causeOf(thrown: unknown): unknown {
+  return thrown instanceof GatewayError && thrown.code === 'internal_error'
+    ? (thrown.cause ?? thrown)
+    : thrown;
 }
 
 function pathOf(target: string): string {

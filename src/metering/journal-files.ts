@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppendFile } from '../platform/append-file.ts';
+import { probeFolder } from '../platform/disk-probe.ts';
 import { syncToDisk } from '../platform/file-sync.ts';
 
 const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
@@ -126,6 +127,11 @@ export class JournalFiles {
     const appended = this.#file.append(text);
     if (!appended) this.#full = true;
     return appended;
+  }
+
+  /** @throws Error when no file can be written */
+  probe(): void {
+    probeFolder(this.folder);
   }
 
   /** Closes the current file; the next text starts another. @returns the name of the closed file */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
@@ -44,6 +44,7 @@ const event = (id: string, tenant = 'a', model = 'm'): UsageEvent => ({
 });
 
 function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<string>() } = {}) {
+  const failures: unknown[] = [];
   const written: string[] = [];
   const stored = new Set<string>();
   const events = new RecordedEvents();
@@ -59,11 +60,12 @@ function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<str
       },
     },
     events,
+    health: { failed: (...failure) => failures.push(failure), fails: () => false },
     serverOf: (tenant) => tenant,
     isLost: () => true,
     isPermanent: (error) => error instanceof Error && error.message === 'gone',
   });
-  return { journal, written, trouble: events.names, down };
+  return { journal, written, trouble: events.names, payloads: events.payloads, down, failures };
 }
 /** Added events are on the disk when `add` returns. */
 const stepped = () => Promise.resolve();
@@ -122,6 +124,53 @@ describe('usage in the journal', () => {
     journal.add(event('1', 'gone'));
     await journal.flush();
     expect([journal.pending, trouble.length]).toEqual([0, 1]);
+  });
+
+  test('stays in memory while the disk fails, is stored from there, and returns to the disk', async () => {
+    const path = folder();
+    const { journal, written, down, failures } = journalIn(path, { down: new Set(['a']) });
+    journal.add(event('1'));
+    await journal.flush();
+    // A folder that is gone fails as a full disk does: no file can be created.
+    rmSync(path, { recursive: true });
+    for (const id of ['2', '3', '4']) journal.add(event(id));
+    // One attempt, not one for each event.
+    expect([failures.length, journal.pending]).toEqual([1, 4]);
+    mkdirSync(path);
+    await journal.flush();
+    journal.add(event('5'));
+    expect(readdirSync(path)).toHaveLength(1);
+    down.clear();
+    await journal.flush();
+    // The first event was on the disk that is gone, and in memory.
+    expect(written.sort()).toEqual(['1', '2', '3', '4', '5']);
+    expect([journal.pending, readdirSync(path)]).toEqual([0, []]);
+  });
+
+  test('is bounded in memory while disk and database fail, and what is lost is counted', async () => {
+    const path = folder();
+    const { journal, written, down, trouble, payloads } = journalIn(path, { down: new Set(['a']) });
+    rmSync(path, { recursive: true });
+    const count = 100_050;
+    for (let index = 0; index < count; index += 1) journal.add(event(String(index)));
+    expect(journal.pending).toBe(100_000);
+    await journal.flush();
+    expect(trouble.filter((name) => name === 'usage.lost')).toHaveLength(1);
+    expect(payloads).toContainEqual({ count: 50 });
+    down.clear();
+    await journal.flush();
+    expect([written.length, journal.pending]).toEqual([100_000, 0]);
+    journal.add(event('later'));
+    expect(journal.pending).toBe(1);
+  });
+
+  test('that can be stored nowhere is reported as lost at the end', async () => {
+    const path = folder();
+    const { journal, payloads } = journalIn(path, { down: new Set(['a']) });
+    rmSync(path, { recursive: true });
+    journal.add(event('1'));
+    await journal.close();
+    expect(payloads).toContainEqual({ count: 1 });
   });
 
   test('fills any number of files, and one event may be larger than a file', async () => {

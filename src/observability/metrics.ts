@@ -109,6 +109,16 @@ export class Metrics {
     'Usage events on the local disk that are not in a database yet.',
     [],
   );
+  readonly usageLost = this.#families.counter(
+    'weir_usage_events_lost_total',
+    'Usage events that were lost, because neither disk nor database accepted writes.',
+    [],
+  );
+  readonly storageFailing = this.#families.gauge(
+    'weir_storage_write_failing',
+    '1 while the local disk rejects writes, 0 otherwise, by area: `database` (SQLite), `usage_journal`, `engine_ledger`.',
+    ['area'],
+  );
   readonly queueDepth = this.#families.gauge('llm_queue_depth', 'Requests in the admission queue.', []);
   readonly queueWait = this.#families.histogram(
     'llm_queue_wait_seconds',

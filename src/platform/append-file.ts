@@ -1,4 +1,5 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { writeAll } from './disk-probe.ts';
 
 /** The most bytes of one UTF-16 unit in UTF-8. */
 const MAX_BYTES_PER_CHAR = 3;
@@ -19,9 +20,11 @@ export class AppendFile {
     const descriptor = openSync(path, 'w', 0o600);
     try {
       // Writes the zeros, so that a full disk is an error here and not a fault at a write to memory.
-      let written = 0;
-      const zeros = new Uint8Array(size);
-      while (written < size) written += writeSync(descriptor, zeros, written);
+      writeAll(descriptor, new Uint8Array(size));
+    } catch (error) {
+      // The part that was written would take the room that the databases need.
+      rmSync(path, { force: true });
+      throw error;
     } finally {
       closeSync(descriptor);
     }

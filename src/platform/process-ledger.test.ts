@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningProcess, spawnProcess } from './child-process.ts';
@@ -44,4 +44,17 @@ test('ended processes are removed, and another process with the same id is not e
     writeFileSync(file, damaged);
     expect(new ProcessLedger(file).endLeftovers()).toBe(0);
   }
+});
+
+test.skipIf(!existsSync('/proc/self/stat'))('a full disk does not prevent a start', async () => {
+  const gone = join(folder, 'gone');
+  const retries: (() => void)[] = [];
+  const ledger = new ProcessLedger(join(gone, 'engines.json'), (_, retry) => retries.push(retry));
+  const { running, ended } = start(ledger);
+  expect(retries).toHaveLength(1);
+  mkdirSync(gone);
+  retries[0]?.();
+  expect(new ProcessLedger(join(gone, 'engines.json')).endLeftovers()).toBe(1);
+  await ended;
+  expect(running.pid).toBeNumber();
 });

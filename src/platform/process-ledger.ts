@@ -14,7 +14,14 @@ interface Entry {
 export class ProcessLedger {
   #entries: readonly Entry[];
 
-  constructor(private readonly file: string) {
+  /**
+   * @param onWriteFailed receives the error of a record that the disk rejects, and a retry; processes run without a record
+   *   until then
+   */
+  constructor(
+    private readonly file: string,
+    private readonly onWriteFailed: (error: unknown, retry: () => void) => void = () => undefined,
+  ) {
     this.#entries = read(file);
   }
 
@@ -54,7 +61,15 @@ export class ProcessLedger {
   #write(entries: readonly Entry[]): void {
     if (entries.length === 0 && this.#entries.length === 0) return;
     this.#entries = entries;
-    writeFileSync(`${this.file}.new`, JSON.stringify(entries));
+    try {
+      this.#save();
+    } catch (error) {
+      this.onWriteFailed(error, () => this.#save());
+    }
+  }
+
+  #save(): void {
+    writeFileSync(`${this.file}.new`, JSON.stringify(this.#entries));
     renameSync(`${this.file}.new`, this.file);
   }
 }

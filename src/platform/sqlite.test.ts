@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Kysely, SqliteDialect } from 'kysely';
 import { copySqlite, DatabaseFileError, isSqliteInUse, openSqlite, openSqliteCopy } from './sqlite.ts';
 
 let folder: string;
@@ -97,4 +98,29 @@ test('statements survive a change of the schema', () => {
     { x: 2, y: 3 },
   ]);
   database.close();
+});
+
+test('a transaction that a full disk rolls back fails with its cause, and the next one works', async () => {
+  const path = join(folder, 'a.sqlite');
+  const failures: unknown[] = [];
+  const { database } = openSqlite(path, { writeFailed: (failed, error) => failures.push([failed, error]) });
+  const db = new Kysely<{ t: { x: string } }>({ dialect: new SqliteDialect({ database }) });
+  await db.schema.createTable('t').addColumn('x', 'text').execute();
+  // SQLite's own limit fails as a full disk does.
+  database.prepare('PRAGMA max_page_count = 10').all([]);
+  const filled = db.transaction().execute(async (transaction) => {
+    for (let row = 0; row < 100; row += 1) {
+      await transaction
+        .insertInto('t')
+        .values({ x: 'x'.repeat(1_000) })
+        .execute();
+    }
+  });
+  await expect(filled).rejects.toMatchObject({ code: 'SQLITE_FULL' });
+  expect(failures).toEqual([[path, expect.objectContaining({ code: 'SQLITE_FULL' })]]);
+  await db
+    .transaction()
+    .execute((transaction) => transaction.insertInto('t').values({ x: 'small' }).execute());
+  expect(await db.selectFrom('t').selectAll().execute()).toEqual([{ x: 'small' }]);
+  await db.destroy();
 });

@@ -2,27 +2,41 @@ import { Database, type SQLQueryBindings, type Statement } from 'bun:sqlite';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { SqliteDatabase, SqliteStatement } from 'kysely';
-import type { Checkpoints } from './checkpoints.ts';
 
 export interface SqliteFile {
   /** For Kysely's SQLite dialect. */
   readonly database: SqliteDatabase;
 }
 
+/** Who observes the writes to a database file. Called with its path. */
+export interface SqliteObserver {
+  wrote?(path: string): void;
+  writeFailed?(path: string, error: unknown): void;
+  closed?(path: string): void;
+}
+
 /** A database file that is not usable. Its message is complete without a stack. */
 export class DatabaseFileError extends Error {
   override readonly name = 'DatabaseFileError';
+  /** SQLite's code, where it gave one. */
+  readonly code: string | undefined;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    const { cause } = this;
+    this.code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
+  }
 }
 
 /**
  * Opens a SQLite file, and creates it and its folder where they are missing. Only its owner may read the file.
- * @param checkpoints moves the log into the file in a separate thread; without it the writer does so
+ * @param observer one that observes writes moves the log into the file in time; without it the writer does so
  * @throws DatabaseFileError when the file cannot be opened or is not a database
  */
-export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile {
+export function openSqlite(path: string, observer: SqliteObserver = {}): SqliteFile {
   const connection = attempt(`Can't open the database ${path}`, () => connect(path));
-  if (checkpoints) connection.exec(`PRAGMA wal_autocheckpoint = ${MAX_LOG_BYTES}`);
-  return sqliteFile(connection, path, checkpoints);
+  if (observer.wrote) connection.exec(`PRAGMA wal_autocheckpoint = ${MAX_LOG_BYTES}`);
+  return sqliteFile(connection, path, observer);
 }
 
 /**
@@ -31,7 +45,7 @@ export function openSqlite(path: string, checkpoints?: Checkpoints): SqliteFile 
  */
 export function openSqliteCopy(path: string): SqliteFile {
   return attempt(`Can't open the database ${path}`, () =>
-    sqliteFile(new Database(path, { readonly: true, strict: true }), path, undefined),
+    sqliteFile(new Database(path, { readonly: true, strict: true }), path, {}),
   );
 }
 
@@ -51,6 +65,20 @@ export function copySqlite(path: string, target: string): void {
       connection.close();
     }
   });
+}
+
+/**
+ * Writes to a database without changing it.
+ * @throws Error when it cannot be written
+ */
+export function probeSqlite(path: string): void {
+  const connection = new Database(path, { create: false, readwrite: true, strict: true });
+  try {
+    const version = connection.query<{ user_version: number }, []>('PRAGMA user_version').get();
+    connection.exec(`PRAGMA busy_timeout = 1000; PRAGMA user_version = ${version?.user_version ?? 0}`);
+  } finally {
+    connection.close();
+  }
 }
 
 /**
@@ -84,7 +112,7 @@ function attempt<T>(failure: string, work: () => T): T {
   }
 }
 
-function sqliteFile(connection: Database, path: string, checkpoints: Checkpoints | undefined): SqliteFile {
+function sqliteFile(connection: Database, path: string, observer: SqliteObserver): SqliteFile {
   const cached = new Map<string, CachedStatement>();
   // A statement that is not finalized would keep the file open after `close`.
   const clear = () => {
@@ -94,17 +122,32 @@ function sqliteFile(connection: Database, path: string, checkpoints: Checkpoints
   const prepare = (sql: string): CachedStatement => {
     const statement = connection.prepare<unknown, SQLQueryBindings[]>(sql);
     const isKept = KEPT.test(sql);
+    const isRollback = ROLLBACK.test(sql);
     // A single statement, or the end of a transaction.
-    const wrote = READING.test(sql) ? undefined : checkpoints;
-    const done = <T>(result: T): T => {
-      wrote?.wrote(path);
-      if (!isKept) statement.finalize();
-      return result;
+    const isWriting = !READING.test(sql);
+    const execute = <T>(
+      work: (...parameters: SQLQueryBindings[]) => T,
+      parameters: readonly unknown[],
+    ): T => {
+      try {
+        const result = work(...parameters.map(binding));
+        if (isWriting) observer.wrote?.(path);
+        return result;
+      } catch (error) {
+        if (isWriting) observer.writeFailed?.(path, error);
+        throw error;
+      } finally {
+        if (!isKept) statement.finalize();
+      }
     };
+    const all = statement.all.bind(statement);
+    const run = statement.run.bind(statement);
     const prepared: SqliteStatement = {
       reader: statement.columnNames.length > 0,
-      all: (parameters) => done(statement.all(...parameters.map(binding))),
-      run: (parameters) => done(statement.run(...parameters.map(binding))),
+      all: (parameters) => execute(all, parameters),
+      run: (parameters) =>
+        // A full disk rolls the transaction back; an error of a second rollback would hide the cause.
+        isRollback && !connection.inTransaction ? NOTHING_CHANGED : execute(run, parameters),
       iterate: (parameters) => statement.iterate(...parameters.map(binding)),
     };
     return { statement, prepared };
@@ -114,7 +157,7 @@ function sqliteFile(connection: Database, path: string, checkpoints: Checkpoints
       close: () => {
         clear();
         connection.close();
-        checkpoints?.closed(path);
+        observer.closed?.(path);
       },
       prepare: (sql) => {
         const known = cached.get(sql);
@@ -141,6 +184,8 @@ interface CachedStatement {
 /** Length of a log, in pages, at which the writer moves it into the file, unless the thread has done so before. */
 const MAX_LOG_BYTES = 16_000;
 const READING = /^\s*select\b/i;
+const ROLLBACK = /^\s*rollback\s*$/i;
+const NOTHING_CHANGED = { changes: 0, lastInsertRowid: 0 };
 /** The largest number of prepared statements in the cache. */
 const MAX_STATEMENTS = 200;
 const KEPT = /^\s*(?:select|insert|update|delete|begin|commit|rollback)\b/i;

@@ -1,6 +1,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { isUnavailable } from '../storage/sql/database-errors.ts';
 import type { Sources } from './change-context.ts';
 import { newSecret, type SecretDigester } from './key-secrets.ts';
 
@@ -71,7 +72,12 @@ export class Sessions {
       .executeTakeFirst();
     if (!row) return undefined;
     if (now - row.last_seen_at > LAST_SEEN_INTERVAL_MS) {
-      await this.db.updateTable('sessions').set({ last_seen_at: now }).where('id', '=', row.id).execute();
+      try {
+        await this.db.updateTable('sessions').set({ last_seen_at: now }).where('id', '=', row.id).execute();
+      } catch (error) {
+        // The session is valid; a database that cannot be written must not prevent reads.
+        if (!isUnavailable(error)) throw error;
+      }
     }
     return sessionOf(row);
   }

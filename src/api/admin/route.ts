@@ -118,15 +118,7 @@ export function addAdminRoutes(
   routes: readonly RegisteredRoute[],
 ): void {
   for (const route of routes) {
-    router.route(
-      route.method,
-      route.path,
-      (httpContext) =>
-        route.run(services, httpContext).catch((error: unknown) => {
-          throw services.asClientError(error);
-        }),
-      LARGE_BODY,
-    );
+    router.route(route.method, route.path, (httpContext) => route.run(services, httpContext), LARGE_BODY);
   }
 }
 

@@ -52,6 +52,4 @@ export interface AdminServices {
   ): Promise<void>;
   /** A new id, such as `svc_...` for `svc`. */
   newId(prefix: string): string;
-  /** Converts a failure to the error that the client gets: a database outage is not a defect. */
-  asClientError(error: unknown): unknown;
 }

@@ -86,12 +86,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
     handle: (httpContext: HttpContext) => Promise<HttpResponse>,
-  ) =>
-    router.route(method, path, (httpContext) =>
-      handle(httpContext).catch((error: unknown) => {
-        throw admin.asClientError(error);
-      }),
-    );
+  ) => router.route(method, path, handle);
 
   route('POST', '/v1/auth/sign-in', async (httpContext) => {
     const { email: address, password: secret } = validate(signInBody, await bodyOf(httpContext));

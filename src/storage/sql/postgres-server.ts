@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import type pg from 'pg';
-import { codeOf, missing, unavailable } from './database-errors.ts';
+import { codeOf } from '../disk-errors.ts';
+import { missing, unavailable } from './database-errors.ts';
 import type { DatabaseSchema } from './database-schema.ts';
 import {
   assertDatabaseName,

@@ -2,6 +2,7 @@ import { chmodSync, copyFileSync, existsSync, readdirSync, renameSync, rmSync } 
 import { dirname, join } from 'node:path';
 import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Checkpoints } from '../../platform/checkpoints.ts';
+import { probeFolder } from '../../platform/disk-probe.ts';
 import { syncToDisk } from '../../platform/file-sync.ts';
 import {
   copySqlite,
@@ -9,9 +10,13 @@ import {
   isSqliteInUse,
   openSqlite,
   openSqliteCopy,
+  probeSqlite,
   type SqliteFile,
+  type SqliteObserver,
   withFileLock,
 } from '../../platform/sqlite.ts';
+import { diskFault } from '../disk-errors.ts';
+import type { WriteHealth } from '../write-health.ts';
 import { DatabaseMissingError } from './database-errors.ts';
 import { assertKnownMigrations, type DatabaseSchema } from './database-schema.ts';
 import {
@@ -29,10 +34,30 @@ export class SqliteServer implements DatabaseServer {
   readonly backend = 'sqlite';
   readonly connectionsEach = 1;
 
-  readonly #checkpoints = new Checkpoints();
+  readonly #observer: SqliteObserver;
 
-  /** @param folder contains `control.sqlite` and the folder `tenants` */
-  constructor(private readonly folder: string) {}
+  /**
+   * @param folder contains `control.sqlite` and the folder `tenants`
+   * @param health learns of writes that the disk rejects
+   */
+  constructor(
+    private readonly folder: string,
+    health?: WriteHealth,
+  ) {
+    const checkpoints = new Checkpoints();
+    this.#observer = {
+      wrote: (path) => checkpoints.wrote(path),
+      closed: (path) => checkpoints.closed(path),
+      writeFailed: (path, error) => {
+        if (diskFault(error) === undefined) return;
+        health?.failed('database', error, () => {
+          probeFolder(dirname(path));
+          // A tenant's database may be deleted meanwhile.
+          if (existsSync(path)) probeSqlite(path);
+        });
+      },
+    };
+  }
 
   async create(name: string): Promise<boolean> {
     if (await this.exists(name)) return false;
@@ -54,7 +79,13 @@ export class SqliteServer implements DatabaseServer {
     const path = this.#path(name);
     if (name !== CONTROL_DATABASE) this.#assertExists(path);
     else if (!existsSync(path)) this.#assertNew();
-    return openFile(openSqlite(path, this.#checkpoints), path);
+    try {
+      return openFile(openSqlite(path, this.#observer), path);
+    } catch (error) {
+      // Opening writes the log's index.
+      this.#observer.writeFailed?.(path, error);
+      throw error;
+    }
   }
 
   openReplica<Tables>(name: string): Promise<OpenDatabase<Tables>> {

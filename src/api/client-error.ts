@@ -1,0 +1,22 @@
+import { GatewayError } from '../core/errors.ts';
+import { diskFault } from '../storage/disk-errors.ts';
+import { isUnavailable } from '../storage/sql/database-errors.ts';
+import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
+import { tenantNotFound } from '../tenancy/actor.ts';
+
+/**
+ * The error that a client sees for a failure of the stores: an unreachable database is not a defect.
+ * @returns `not_found`, `store_unavailable`, or `error` itself
+ */
+export function clientErrorOf(error: unknown): unknown {
+  if (error instanceof UnknownTenantError) return tenantNotFound();
+  if (!isUnavailable(error)) return error;
+  const fault = diskFault(error);
+  const what =
+    fault === undefined ? 'Database unreachable' : `The database cannot be written, because ${fault}`;
+  return new GatewayError(
+    'store_unavailable',
+    `${what}: administration is not possible now. Inference goes on. Retry in 5 s.`,
+    { cause: error, retryAfterSeconds: 5 },
+  );
+}
