@@ -1,7 +1,7 @@
 import type { Limit, SubjectLimits } from '../core/limit.ts';
 import type { AddressRules } from './per-address.ts';
 
-/** Addresses whose subjects are cached. */
+/** Addresses whose subjects are cached; the oldest is evicted, and described again when it returns. */
 const MAX_KNOWN = 10_000;
 
 /** Describes client addresses as subjects of limits, so that gateways with a shared store also share these limits. */
@@ -9,15 +9,22 @@ export class AddressSubjects {
   readonly #known = new Map<string, readonly SubjectLimits[]>();
   #rules: AddressRules | undefined;
 
+  /** Addresses that are cached. */
+  get size(): number {
+    return this.#known.size;
+  }
+
   /**
-   * @param address IP address of the client
+   * @param address the client's key (`core/client-identity.ts`)
    * @returns one subject, with a rate and, where the rules have one, a limit on requests in flight
    */
   of(address: string, rules: AddressRules): readonly SubjectLimits[] {
-    if (rules !== this.#rules || this.#known.size >= MAX_KNOWN) this.#known.clear();
+    if (rules !== this.#rules) this.#known.clear();
     this.#rules = rules;
     let subjects = this.#known.get(address);
     if (!subjects) {
+      const [oldest] = this.#known.keys();
+      if (this.#known.size >= MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
       subjects = [{ scope: 'ip', id: address, name: address, limits: limitsOf(rules), timeZone: 'UTC' }];
       this.#known.set(address, subjects);
     }

@@ -4,6 +4,7 @@ import { runs } from '../../test/support/effort.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import { GatewayError } from '../core/errors.ts';
+import { MAX_CLIENTS } from './client-table.ts';
 import { AddressLimiter, type AddressRules } from './per-address.ts';
 
 function limiterFor(rules: AddressRules | null, queueTimeoutMs = 100) {
@@ -96,6 +97,17 @@ describe('the rate', () => {
     spend('busy');
     for (let index = 0; index < 100; index += 1) spend(`new ${index}`);
     expect(spend('busy')).toBeInstanceOf(GatewayError);
+  });
+
+  test('takes bounded memory, and strangers never reset the limit of a client that is refused', () => {
+    const { clock, limiter, spend } = limiterFor({ rps: 1, burst: 2, inflight: null });
+    for (let index = 0; index < MAX_CLIENTS; index += 1) spend(`stranger ${index}`);
+    for (let count = 0; count < 3; count += 1) spend('busy');
+    for (let index = 0; index < 50_000; index += 1) spend(`other ${index}`);
+    expect(spend('busy')).toBeInstanceOf(GatewayError);
+    expect(limiter.size).toBeLessThanOrEqual(MAX_CLIENTS);
+    clock.advance(1_000);
+    expect(spend('busy')).not.toBeInstanceOf(GatewayError);
   });
 
   test('is unlimited without rules', async () => {

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
 import type { EventSink } from '../events/event-bus.ts';
+import { ClientTable } from './client-table.ts';
 
 export interface AddressRules {
   /** Requests per second. */
@@ -29,21 +30,33 @@ interface AddressState {
   readonly waiting: Set<Waiter>;
 }
 
-/** Beyond this number of addresses, idle ones are removed. */
-const MAX_IDLE_ADDRESSES = 10_000;
-
 /**
  * Limits each client address, in this gateway's memory: a token bucket for the rate, which unlike a fixed window allows
  * no double burst, and a number of concurrency slots with a first-in, first-out queue.
  */
 export class AddressLimiter {
-  readonly #states = new Map<string, AddressState>();
+  readonly #states: ClientTable<AddressState>;
 
   constructor(
     private readonly clock: Clock,
     private readonly limits: () => AddressLimits,
     private readonly events: EventSink,
-  ) {}
+  ) {
+    this.#states = new ClientTable<AddressState>({
+      create: () => ({
+        tokens: limits().rules?.burst ?? 0,
+        updatedAt: clock.now(),
+        inflight: 0,
+        waiting: new Set(),
+      }),
+      used: (state) => this.#used(state),
+    });
+  }
+
+  /** Addresses that have a state. */
+  get size(): number {
+    return this.#states.size;
+  }
 
   get enabled(): boolean {
     return this.limits().rules !== null;
@@ -52,6 +65,7 @@ export class AddressLimiter {
   /**
    * Takes one request from the address's token bucket.
    *
+   * @param address the client's key (`core/client-identity.ts`)
    * @returns the state of the bucket; undefined where addresses are not limited
    * @throws GatewayError `rate_limit_exceeded`
    */
@@ -135,24 +149,23 @@ export class AddressLimiter {
   }
 
   #state(address: string, rules: AddressRules): AddressState {
+    const state = this.#states.of(address);
     const now = this.clock.now();
-    let state = this.#states.get(address);
-    if (!state) {
-      if (this.#states.size >= MAX_IDLE_ADDRESSES) this.#evictIdle(now, rules);
-      state = { tokens: rules.burst, updatedAt: now, inflight: 0, waiting: new Set() };
-      this.#states.set(address, state);
-      return state;
-    }
-    state.tokens = Math.min(rules.burst, state.tokens + ((now - state.updatedAt) / 1000) * rules.rps);
+    state.tokens = refilled(state, rules, now);
     state.updatedAt = now;
     return state;
   }
 
-  /** Removes addresses whose bucket is full and that hold no slot: they equal new ones. */
-  #evictIdle(now: number, rules: AddressRules): void {
-    for (const [address, state] of this.#states) {
-      const tokens = state.tokens + ((now - state.updatedAt) / 1000) * rules.rps;
-      if (state.inflight === 0 && tokens >= rules.burst) this.#states.delete(address);
-    }
+  /** Clients that hold a slot, wait for one or are refused keep their state. */
+  #used(state: AddressState): number | undefined {
+    const { rules } = this.limits();
+    if (state.inflight > 0 || state.waiting.size > 0) return undefined;
+    if (!rules) return 0;
+    const tokens = refilled(state, rules, this.clock.now());
+    return tokens < 1 ? undefined : 1 - tokens / rules.burst;
   }
+}
+
+function refilled({ tokens, updatedAt }: AddressState, { burst, rps }: AddressRules, now: number): number {
+  return Math.min(burst, tokens + ((now - updatedAt) / 1000) * rps);
 }
