@@ -11,6 +11,7 @@ import { outlineOf } from './outline.ts';
 import { formatPath } from './path.ts';
 import { checkReferences } from './references.ts';
 import { type Config, createConfigSchema } from './schema.ts';
+import { secretIssues } from './secret-variables.ts';
 
 export interface LoadedConfig {
   /** Frozen, with every default filled in. */
@@ -43,6 +44,8 @@ export function assembleConfig({ document, file, env, catalog }: ConfigSource): 
   }
   applyEnvironment(root, env, document.origins, document.unreadable);
   const { config, warnings } = validate(root, document, catalog, label);
+  const secrets = secretIssues(env);
+  if (secrets.length > 0) throw new ConfigError(secrets);
   return { config, file: file?.path ?? null, warnings };
 }
 
