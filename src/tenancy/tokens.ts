@@ -21,14 +21,18 @@ export type TokenSubject =
 
 interface Verified {
   readonly subject: TokenSubject;
-  /** Unix milliseconds. */
+  /** When the token expires; Unix milliseconds. */
   readonly expiresAt: number;
 }
 
 const ISSUER = 'weir';
 const AUDIENCE = 'weir';
-/** Bounds the cache of verified tokens. */
+/** Bounds the cache of verified tokens; the oldest is verified again. */
 const MAX_KNOWN = 10_000;
+/** How long a token counts as verified: keys that its issuer has withdrawn end within this time. */
+const KNOWN_MS = 5 * 60_000;
+/** Characters of a token beyond which the cache holds its digest instead. */
+const MAX_CACHED_LENGTH = 512;
 const JWT_PATTERN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /** Loaded with the first token, because most gateways get API keys only. */
@@ -43,10 +47,13 @@ export class Tokens {
   readonly #key: Uint8Array;
   readonly #known = new Map<string, Verified>();
   readonly #keySets = new Map<string, ReturnType<typeof jose.createRemoteJWKSet>>();
+  /** The issuers for which `#known` and `#keySets` hold. */
+  #trusted: readonly TrustedIssuer[] = [];
 
   constructor(
     /** The installation's secret, from which the signing key is derived. */
     secret: string,
+    /** Another list after each change of the configuration, and the same one until then. */
     private readonly issuers: () => readonly TrustedIssuer[],
     /** Unix milliseconds. */
     private readonly now: () => number,
@@ -85,7 +92,8 @@ export class Tokens {
 
   /** @returns the subject of a token that was verified before and has not expired; undefined when it must be verified */
   known(token: string): TokenSubject | undefined {
-    const found = this.#known.get(token);
+    if (this.issuers() !== this.#trusted) return undefined;
+    const found = this.#known.get(cacheKey(token));
     return found && found.expiresAt > this.now() ? found.subject : undefined;
   }
 
@@ -93,6 +101,12 @@ export class Tokens {
   async verify(token: string): Promise<TokenSubject> {
     let verified: Verified;
     const library = await loadJose();
+    const trusted = this.issuers();
+    if (trusted !== this.#trusted) {
+      this.#known.clear();
+      this.#keySets.clear();
+      this.#trusted = trusted;
+    }
     try {
       const issuer = library.decodeJwt(token).iss;
       verified =
@@ -100,9 +114,16 @@ export class Tokens {
     } catch (cause) {
       throw new GatewayError('invalid_api_key', 'The token is not valid, or has expired.', { cause });
     }
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(token, verified);
+    // The issuer may have been removed while its keys were read.
+    if (this.issuers() !== trusted) return this.verify(token);
+    this.#remember(token, verified);
     return verified.subject;
+  }
+
+  #remember(token: string, { subject, expiresAt }: Verified): void {
+    const [oldest] = this.#known.keys();
+    if (this.#known.size >= MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
+    this.#known.set(cacheKey(token), { subject, expiresAt: Math.min(expiresAt, this.now() + KNOWN_MS) });
   }
 
   async #own({ jwtVerify }: typeof jose, token: string): Promise<Verified> {
@@ -140,6 +161,10 @@ export class Tokens {
     const id = `jwt_${sha256Hex(`${trusted.issuer}\n${payload.sub ?? ''}`).slice(0, 20)}`;
     return { subject: { kind: 'foreign', tenant, id, name }, expiresAt: expiryOf(payload) };
   }
+}
+
+function cacheKey(token: string): string {
+  return token.length > MAX_CACHED_LENGTH ? sha256Hex(token) : token;
 }
 
 function expiryOf({ exp = 0 }: jose.JWTPayload): number {
