@@ -80,7 +80,8 @@ async function listOf(changes: Partial<Omit<AccessChanges, 'revision'>>, adminKe
   await list.refresh();
   const codeOf = (secret: string | undefined, address = '10.0.0.1') => {
     try {
-      return list.authenticate(secret, () => address).keyId;
+      const known = secret === undefined ? undefined : list.known(secret, () => address);
+      return (known ?? list.authenticate(secret, () => address)).keyId;
     } catch (error) {
       return error instanceof Error && 'code' in error ? String(error.code) : String(error);
     }

@@ -16,6 +16,7 @@ import {
   type TenantDocument,
   tenantDocument,
 } from './documents.ts';
+import type { KeyRestrictions } from './key-restrictions.ts';
 import { type SecretDigester, sameDigest } from './key-secrets.ts';
 
 /** A tenant, as every gateway holds it in memory. */
@@ -164,6 +165,21 @@ export class AccessList {
   }
 
   /**
+   * Recognises an API key that was checked before.
+   *
+   * @param address returns the client's IP address; called only for keys that are restricted to some addresses
+   * @returns undefined for a key that must be checked
+   * @throws GatewayError `invalid_api_key` or `permission_denied` for a valid key that may not be used
+   */
+  known(secret: string, address: () => string): Principal | undefined {
+    const seen = this.#seen.get(this.options.digester.plainDigest(secret));
+    if (!seen || this.#keys.get(seen.digest) !== seen || !isAlive(seen.document, this.options.now)) {
+      return undefined;
+    }
+    return this.#principal(seen, address);
+  }
+
+  /**
    * Checks an API key.
    *
    * @param secret the key that the client sent; undefined for none
@@ -173,10 +189,6 @@ export class AccessList {
   authenticate(secret: string | undefined, address: () => string): Principal {
     const { digester } = this.options;
     const plain = digester.plainDigest(secret ?? '');
-    const seen = this.#seen.get(plain);
-    if (seen && this.#keys.get(seen.digest) === seen && isAlive(seen.document, this.options.now)) {
-      return this.#principal(seen, address);
-    }
     const digest = digester.ofPlainDigest(plain);
     const key = this.#keys.get(digest) ?? this.#unknownKey;
     const matches = sameDigest(digest, key.digest);
@@ -210,6 +222,12 @@ export class AccessList {
       'invalid_api_key',
       'The API key for which this token was issued is no longer valid.',
     );
+  }
+
+  /** @returns what a key may not do; undefined for one that does not exist */
+  restrictionsOf(tenant: string, keyId: string): KeyRestrictions | undefined {
+    const document = this.#keysById.get(memberKey(tenant, keyId))?.document;
+    return document && { scopes: document.scopes, limits: document.limits, expiresAt: document.expires_at };
   }
 
   /**

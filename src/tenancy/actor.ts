@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import type { KeyRestrictions } from './key-restrictions.ts';
 import { type Permission, ROLE_PERMISSIONS, type Role } from './permissions.ts';
 
 /** The caller of the admin API. */
@@ -12,6 +13,8 @@ export interface Actor {
   readonly roles: ReadonlyMap<string, Role>;
   /** Member id of a user; undefined for an admin key. */
   readonly member: string | undefined;
+  /** Of the API key that the caller presents; absent for other callers. */
+  readonly restrictions?: KeyRestrictions | undefined;
 }
 
 /**

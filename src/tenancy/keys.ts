@@ -3,9 +3,11 @@ import type { LimitDocument } from '../core/limit-schema.ts';
 import { writeAudit } from '../storage/sql/audit-trail.ts';
 import type { TenantDatabase, TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
+import { isAllowed } from './actor.ts';
 import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
 import { limitDocuments, parseDocument, type ScopesDocument, scopesDocument } from './documents.ts';
 import type { KeyRow } from './index-rows.ts';
+import { assertNotLoosened, assertWithinCreator } from './key-restrictions.ts';
 import { hintOf, newSecret, type SecretDigester } from './key-secrets.ts';
 import type { EmitTenantEvent } from './tenant-events.ts';
 import type { TenantTransaction, TenantWriter } from './tenant-writer.ts';
@@ -117,9 +119,16 @@ export class Keys {
     );
   }
 
-  /** @throws GatewayError `invalid_request` when the owner is not an active member */
+  /**
+   * @throws GatewayError `invalid_request` when the owner is not an active member, `permission_denied` when the caller is a
+   *   key without `limits:write` that may do less
+   */
   async create(scope: TenantScope, wanted: NewKey, by: ChangeContext): Promise<CreatedKey> {
     const { kind, name, member = null, scopes = {}, limits = [], expiresAt = null } = wanted;
+    const { restrictions } = by.actor;
+    if (restrictions && !isAllowed(by.actor, 'limits:write', scope.tenant)) {
+      assertWithinCreator(restrictions, { scopes, limits, expiresAt });
+    }
     const secret = newSecret(kind);
     const now = this.sources.clock.wallTime();
     const row: KeyRow = {
@@ -145,7 +154,10 @@ export class Keys {
     return { key, secret };
   }
 
-  /** @throws GatewayError `not_found`, `conflict` for a revoked key, or `precondition_failed` */
+  /**
+   * @throws GatewayError `not_found`, `conflict` for a revoked key, `precondition_failed`, or `permission_denied` where a caller
+   *   without `limits:write` loosens limits, scopes or expiry
+   */
   update(
     scope: TenantScope,
     kind: ApiKey['kind'],
@@ -157,6 +169,7 @@ export class Keys {
     return this.#change(scope, kind, id, seen, by, 'key.update', (before) => {
       if (before.revokedAt !== null) throw revoked();
       const after = { ...before, ...wanted };
+      if (!isAllowed(by.actor, 'limits:write', scope.tenant)) assertNotLoosened(before, after);
       return {
         set: {
           name: after.name,

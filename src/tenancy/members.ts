@@ -124,7 +124,7 @@ export class Members {
 
   /**
    * @throws GatewayError `not_found`, `precondition_failed`, `conflict` when no owner would be left, or
-   *   `permission_denied` to change an owner, or the role owner, without `owners:write`
+   *   `permission_denied` to change an owner or its limits, or the role owner, without `owners:write`
    */
   update(
     scope: TenantScope,
@@ -139,7 +139,10 @@ export class Members {
       const before = memberOf(row);
       const after = { ...before, ...wanted };
       const owner = before.role === 'owner' || after.role === 'owner';
-      const privileged = before.role !== after.role || before.status !== after.status;
+      // A limit of 0 locks an owner out as a suspension does.
+      const limited = JSON.stringify(before.limits) !== JSON.stringify(after.limits);
+      const privileged = before.role !== after.role || before.status !== after.status || limited;
+      if (limited) assertAllowed(by.actor, 'limits:write', scope.tenant);
       if (owner && privileged) assertAllowed(by.actor, 'owners:write', scope.tenant);
       if (before.role === 'owner' && before.status === 'active')
         if (after.role !== 'owner' || after.status !== 'active') await assertAnotherOwner(transaction, id);

@@ -232,6 +232,9 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       path: `${base}/:key`,
       permission,
       summary: `Change ${what}`,
+      ...(admin
+        ? {}
+        : { description: 'Without `limits:write`, limits, scopes and expiry can only be tightened.' }),
       body: changeBody,
       ...NO_QUERY,
       response: keyObject,

@@ -157,7 +157,8 @@ export function memberRoutes(services: AdminServices): RegisteredRoute[] {
       path: `${base}/members/:member`,
       permission: 'members:write',
       summary: 'Change a member’s role, status, name or limits',
-      description: 'Granting or removing the role `owner` needs `owners:write`.',
+      description:
+        'Granting or removing the role `owner`, and changing limits of an owner, need `owners:write`.',
       body: changeBody,
       ...NO_QUERY,
       response: memberObject,
