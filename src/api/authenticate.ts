@@ -2,23 +2,37 @@ import { GatewayError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
 import { clientAddress } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
+import { sha256Hex } from '../platform/hash.ts';
 import { keyFromRequest } from '../tenancy/access-list.ts';
 import { type TokenSubject, Tokens } from '../tenancy/tokens.ts';
 import type { ApiServices } from './services.ts';
 
 /**
  * Identifies the principal of a request: synchronously for keys and known tokens, otherwise after verifying the token.
- * @throws GatewayError `missing_api_key`, `invalid_api_key` or `permission_denied`
+ * @throws GatewayError `missing_api_key`, `invalid_api_key`, `permission_denied`, or `rate_limit_exceeded` after too many
+ *   wrong keys from the client's address
  */
 export function authenticate(
   services: ApiServices,
   httpContext: HttpContext,
 ): Principal | Promise<Principal> {
-  const { access, snapshot, tokens } = services;
+  const { access, snapshot, tokens, credentials } = services;
   const secret = keyFromRequest(httpContext.request.headers);
   const address = () => clientAddress(httpContext, snapshot().isProxy);
-  if (secret === undefined || !Tokens.isToken(secret)) {
-    return assertEndpointAllowed(access.authenticate(secret, address), httpContext);
+  if (secret === undefined) return access.authenticate(secret, address);
+  if (!Tokens.isToken(secret)) {
+    // Known keys first: they need no look at the failures of their address.
+    const known = access.known(secret, address);
+    if (known) return assertEndpointAllowed(known, httpContext);
+    const key = {
+      client: services.clientOf(httpContext),
+      kind: 'key',
+      fingerprint: sha256Hex(secret),
+    } as const;
+    return assertEndpointAllowed(
+      credentials.run(key, () => access.authenticate(secret, address)),
+      httpContext,
+    );
   }
   const principalOf = (subject: TokenSubject) =>
     assertEndpointAllowed(
@@ -28,7 +42,13 @@ export function authenticate(
       httpContext,
     );
   const known = tokens.known(secret);
-  return known ? principalOf(known) : tokens.verify(secret).then(principalOf);
+  if (known) return principalOf(known);
+  const token = {
+    client: services.clientOf(httpContext),
+    kind: 'token',
+    fingerprint: sha256Hex(secret),
+  } as const;
+  return credentials.runAsync(token, () => tokens.verify(secret).then(principalOf));
 }
 
 /** @throws GatewayError `permission_denied` when a key is not for this endpoint */

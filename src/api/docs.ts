@@ -3,6 +3,7 @@ import { HeaderBlock } from '../core/http.ts';
 import { lazy } from '../core/lazy.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import { httpResponse, jsonResponse, SECURITY_HEADERS } from '../http/response.ts';
+import { ANYONE, NO_BODY } from '../http/route-policy.ts';
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -45,20 +46,21 @@ export interface DocsOptions {
 /** The API description and a page to read and try it; neither needs a key, and nothing is loaded from another origin. */
 export function addDocsRoutes(router: HttpRouter, { enabled, describe, readAsset }: DocsOptions): void {
   const document = lazy(describe);
+  const policy = { access: ANYONE, body: NO_BODY };
   const guard = () => {
     if (!enabled()) throw new GatewayError('not_found', 'The documentation is switched off (server.docs).');
   };
   const asset = (body: string | Uint8Array<ArrayBuffer>, contentType: string) =>
     httpResponse(200, body, { 'content-type': contentType }, PAGE_HEADERS);
-  router.route('GET', '/openapi.json', async (httpContext) => {
+  router.route('GET', '/openapi.json', policy, async (httpContext) => {
     guard();
     return jsonResponse(httpContext.request, 200, await document(), {});
   });
-  router.route('GET', '/docs', () => {
+  router.route('GET', '/docs', policy, () => {
     guard();
     return asset(PAGE, 'text/html; charset=utf-8');
   });
-  router.route('GET', '/docs/start.js', () => {
+  router.route('GET', '/docs/start.js', policy, () => {
     guard();
     return asset(START, 'text/javascript; charset=utf-8');
   });
@@ -66,7 +68,7 @@ export function addDocsRoutes(router: HttpRouter, { enabled, describe, readAsset
     ['swagger-ui.css', 'text/css; charset=utf-8'],
     ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
   ] as const) {
-    router.route('GET', `/docs/${name}`, async () => {
+    router.route('GET', `/docs/${name}`, policy, async () => {
       guard();
       return asset(await readAsset(name), type);
     });

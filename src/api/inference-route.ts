@@ -2,20 +2,18 @@ import { asGatewayError, GatewayError } from '../core/errors.ts';
 import { ResponseHeaders } from '../core/http.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
-import type { RateLimitStatus } from '../core/rate-limit.ts';
-import type { JsonBody } from '../http/body.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { type JsonBody, readJsonBody } from '../http/body.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import type { HttpContext } from '../http/http-context.ts';
-import type { RouteHandler } from '../http/http-router.ts';
+import type { HttpRouter } from '../http/http-router.ts';
 import { setRateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
-import { AddressSubjects } from '../limits/address-subjects.ts';
+import { NO_BODY, type RouteHandler, type RoutePolicy } from '../http/route-policy.ts';
 import type { HandledResponse, PreparedCall } from '../pipeline/inference-handler.ts';
 import { RequestContext } from '../pipeline/request-context.ts';
 import { recordOf } from '../pipeline/request-log.ts';
 import { resolveModel } from '../pipeline/resolve-model.ts';
-import { assertModelAllowed, authenticate } from './authenticate.ts';
+import { assertModelAllowed } from './authenticate.ts';
 import { EngineWaitTimeout } from './engine-wait-timeout.ts';
 import { InferenceResponseHeaders, wantsExplanation } from './inference-response-headers.ts';
 import { keepAliveStream } from './keep-alive-stream.ts';
@@ -26,8 +24,8 @@ import type { ApiServices, ApiSnapshot } from './services.ts';
 /** How one endpoint reads requests and writes responses. */
 export interface InferenceEndpoint {
   readonly operation: Operation;
-  /** @throws GatewayError when the body cannot be read or is not valid */
-  read(httpContext: HttpContext, snapshot: ApiSnapshot): JsonBody | Promise<JsonBody>;
+  /** Reads the request from its query: the endpoint has the method GET and no body. POST when absent. */
+  readonly readQuery?: (httpContext: HttpContext) => JsonBody;
   /** The call that a body asks for. @throws GatewayError when it is not valid */
   parse(
     body: JsonBody,
@@ -50,21 +48,32 @@ interface Admitted {
   readonly httpContext: HttpContext;
   readonly snapshot: ApiSnapshot;
   readonly request: RequestContext;
-  /** The client's address, where addresses are limited. */
-  readonly address: string | undefined;
-  readonly addressRate: RateLimitStatus | undefined;
 }
 
 /**
- * Serves one inference endpoint. The HTTP stage: address rate, authentication, draining, request context, address concurrency,
- * body. Then the inference stage: parse, resolve the model, check that it is allowed, and run the interceptor chain.
+ * Adds one inference endpoint. What follows the router's part of the HTTP stage: request context, address concurrency, body.
+ * Then the inference stage: parse, resolve the model, check that it is allowed, and run the interceptor chain.
  */
-export function inferenceRoute(services: ApiServices, endpoint: InferenceEndpoint): RouteHandler {
-  return new InferenceRoute(services, endpoint).handle;
+export function addInferenceRoute(
+  router: HttpRouter,
+  services: ApiServices,
+  path: string,
+  endpoint: InferenceEndpoint,
+): void {
+  const { renderError, requestIdHeader, readQuery } = endpoint;
+  const policy: RoutePolicy<Principal> = {
+    access: services.callers.key,
+    body: readQuery ? NO_BODY : services.bodyLimit,
+    takesAddressSlot: true,
+    selectDialect: (httpContext) => {
+      httpContext.renderError = renderError;
+      httpContext.requestIdHeader = requestIdHeader;
+    },
+  };
+  router.route(readQuery ? 'GET' : 'POST', path, policy, new InferenceRoute(services, endpoint).handle);
 }
 
 class InferenceRoute {
-  readonly #addressSubjects = new AddressSubjects();
   readonly #headers: InferenceResponseHeaders;
 
   constructor(
@@ -74,22 +83,11 @@ class InferenceRoute {
     this.#headers = new InferenceResponseHeaders(services.clock, services.modelData);
   }
 
-  readonly handle: RouteHandler = async (httpContext) => {
-    const { endpoint, services } = this;
-    httpContext.renderError = endpoint.renderError;
-    httpContext.requestIdHeader = endpoint.requestIdHeader;
-    const { addressLimiter } = services;
-    const address = addressLimiter.enabled
-      ? clientAddress(httpContext, services.snapshot().isProxy)
-      : undefined;
-    const addressRate = address === undefined ? undefined : addressLimiter.spend(address);
-    const authenticating = authenticate(services, httpContext);
-    const principal = authenticating instanceof Promise ? await authenticating : authenticating;
-    services.lifecycle.assertAccepting();
-    const snapshot = services.snapshot();
-    const request = this.#begin(httpContext, principal, snapshot, address);
+  readonly handle: RouteHandler<Principal> = async (httpContext, principal) => {
+    const snapshot = this.services.snapshot();
+    const request = this.#begin(httpContext, principal, snapshot);
     try {
-      return await this.#respond({ httpContext, snapshot, request, address, addressRate });
+      return await this.#respond({ httpContext, snapshot, request });
     } catch (thrown) {
       const error = asGatewayError(thrown);
       if (!wantsExplanation(httpContext.request.headers)) throw error;
@@ -103,18 +101,17 @@ class InferenceRoute {
     httpContext: HttpContext,
     principal: Principal,
     { limits, sharedAddressRules }: ApiSnapshot,
-    address: string | undefined,
   ): RequestContext {
-    const { clock, lifecycle, recorder, requests, inference } = this.services;
-    const { request: http, requestId, route, startedAt } = httpContext;
+    const { clock, lifecycle, recorder, requests, inference, addressSubjects } = this.services;
+    const { request: http, requestId, route, startedAt, client } = httpContext;
     const deadlineAt = startedAt + requestTimeout(http.headers, limits.maxRequestMs);
     const { operation } = this.endpoint;
     const request: RequestContext = new RequestContext(
       { id: requestId, principal, operation, route, startedAt, deadlineAt },
       (error) => inference.onFault(error, request),
     );
-    if (sharedAddressRules && address !== undefined) {
-      request.limits.addressLimits = this.#addressSubjects.of(address, sharedAddressRules);
+    if (sharedAddressRules && client !== undefined) {
+      request.limits.addressLimits = addressSubjects.of(client, sharedAddressRules);
     }
     httpContext.defer();
     lifecycle.begin(request);
@@ -130,13 +127,13 @@ class InferenceRoute {
   }
 
   async #respond(admitted: Admitted) {
-    const { httpContext, request, snapshot, addressRate } = admitted;
+    const { httpContext, request, snapshot } = admitted;
     const { inference, clock } = this.services;
     const running = inference.handle(request, () => this.#prepare(admitted));
     const wait = snapshot.startsEngines ? new EngineWaitTimeout(request.routing, clock) : undefined;
     const response = wait ? await wait.race(running) : await running;
     if (response === undefined) return this.#keepAlive(admitted, running);
-    const headers = this.#headers.of(request, response.source, addressRate);
+    const headers = this.#headers.of(request, response.source, httpContext.addressRate);
     if (wantsExplanation(httpContext.request.headers)) {
       headers.set('x-weir-explain', this.#headers.explanation(request));
     }
@@ -144,14 +141,15 @@ class InferenceRoute {
   }
 
   /** Reads the body and everything that decides where the call goes. */
-  async #prepare({ httpContext, snapshot, request, address }: Admitted): Promise<PreparedCall> {
+  async #prepare({ httpContext, snapshot, request }: Admitted): Promise<PreparedCall> {
     const { endpoint, services } = this;
     const { principal } = request.identity;
-    if (address !== undefined) {
-      const leave = await services.addressLimiter.enter(address, request.signal);
+    if (httpContext.client !== undefined) {
+      const leave = await services.addressLimiter.enter(httpContext.client, request.signal);
       request.onEnd(leave);
     }
-    const reading = endpoint.read(httpContext, snapshot);
+    const reading =
+      endpoint.readQuery?.(httpContext) ?? readJsonBody(httpContext.request, httpContext.bodyLimit);
     const body = reading instanceof Promise ? await readBody(reading, request, services.deadlines) : reading;
     const parsed = endpoint.parse(body, snapshot, httpContext, principal);
     const call = parsed instanceof Promise ? await parsed : parsed;
@@ -170,7 +168,7 @@ class InferenceRoute {
   }
 
   /** Sends the head now, and comments until the response begins: an engine is loading. */
-  #keepAlive({ request, addressRate }: Admitted, running: Promise<HandledResponse>) {
+  #keepAlive({ request, httpContext }: Admitted, running: Promise<HandledResponse>) {
     const { clock } = this.services;
     request.timing.headersSentAt = clock.now();
     const body = keepAliveStream({
@@ -181,7 +179,7 @@ class InferenceRoute {
       onCancel: () => request.abort(clientGone()),
     });
     const headers = ResponseHeaders.of({ 'x-weir-cache': 'bypass' });
-    if (addressRate) setRateLimitHeaders(headers, addressRate);
+    if (httpContext.addressRate) setRateLimitHeaders(headers, httpContext.addressRate);
     return eventStreamResponse(body, headers);
   }
 }

@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { GatewayError } from '../core/errors.ts';
 import type { HttpResponse } from '../core/http.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import { httpResponse, jsonResponse } from '../http/response.ts';
+import { ANYONE, NO_BODY, type RoutePolicy } from '../http/route-policy.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { authenticate } from './authenticate.ts';
 import type { ApiServices } from './services.ts';
 
 export const healthResponse = z
@@ -15,22 +14,25 @@ export const healthResponse = z
       .describe('`degraded`: the local disk rejects writes.'),
     version: z.string(),
     uptime_seconds: z.number().int(),
-    requests_in_flight: z.number().int(),
-    providers: z.array(
-      z.object({
-        id: z.string(),
-        kind: z.string(),
-        status: z
-          .enum(['ok', 'degraded', 'down', 'unknown'])
-          .describe(
-            '`degraded`: some of its targets are unavailable; `unknown`: it was neither used nor checked.',
-          ),
-        targets: z.number().int().describe('Targets that were used or are configured.'),
-        targets_available: z.number().int(),
-        breakers_open: z.number().int(),
-      }),
-    ),
-    models: z.number().int(),
+    requests_in_flight: z.number().int().optional(),
+    providers: z
+      .array(
+        z.object({
+          id: z.string(),
+          kind: z.string(),
+          status: z
+            .enum(['ok', 'degraded', 'down', 'unknown'])
+            .describe(
+              '`degraded`: some of its targets are unavailable; `unknown`: it was neither used nor checked.',
+            ),
+          targets: z.number().int().describe('Targets that were used or are configured.'),
+          targets_available: z.number().int(),
+          breakers_open: z.number().int(),
+        }),
+      )
+      .optional()
+      .describe('Only for callers with the permission `platform:read`, such as the admin key.'),
+    models: z.number().int().optional(),
   })
   .meta({ id: 'Health' });
 
@@ -54,6 +56,17 @@ function condition(provider: string, { states, clock }: ApiServices) {
     targets: used.length,
     targets_available: available,
     breakers_open: used.filter((state) => state.breakerState(now) !== 'closed').length,
+  };
+}
+
+function details(
+  services: ApiServices,
+): Pick<z.infer<typeof healthResponse>, 'providers' | 'models' | 'requests_in_flight'> {
+  const { providers, directory } = services.snapshot();
+  return {
+    requests_in_flight: services.lifecycle.active,
+    providers: providers.map(({ id, kind }) => ({ id, kind, ...condition(id, services) })),
+    models: directory.list().length,
   };
 }
 
@@ -82,32 +95,26 @@ export function addOperationsRoutes(
     return lifecycle.state === 'ready' && writes.isFailing ? 'degraded' : lifecycle.state;
   };
 
-  router.route('GET', '/health', (httpContext) => {
+  // Health checks must not fail because of other requests of their address, or because the gateway drains.
+  const policy = { body: NO_BODY, ignoresAddressLimits: true, servedWhileDraining: true };
+  const health: RoutePolicy<undefined> = { ...policy, access: ANYONE };
+  const detailed = { ...policy, access: services.callers.anyoneOr('platform:read') };
+  router.route('GET', '/health', detailed, (httpContext, operator) => {
     const status = state();
-    const snapshot = services.snapshot();
     const body: z.infer<typeof healthResponse> = {
       status: status === 'ready' ? 'ok' : status,
       version: options.version,
       uptime_seconds: Math.floor(services.clock.wallTime() / 1000) - services.startedAtSeconds,
-      requests_in_flight: services.lifecycle.active,
-      providers: snapshot.providers.map(({ id, kind }) => ({ id, kind, ...condition(id, services) })),
-      models: snapshot.directory.list().length,
+      // Strangers learn neither the names of providers nor how busy the gateway is.
+      ...(operator ? details(services) : {}),
     };
     return json(httpContext, status === 'ready' ? 200 : 503, body);
   });
-  router.route('GET', '/health/live', (httpContext) => json(httpContext, 200, { status: 'alive' }));
-  router.route('GET', '/health/ready', (httpContext) => {
+  router.route('GET', '/health/live', health, (httpContext) => json(httpContext, 200, { status: 'alive' }));
+  router.route('GET', '/health/ready', health, (httpContext) => {
     const status = state();
     return json(httpContext, status === 'ready' ? 200 : 503, { status });
   });
-  router.route('GET', '/metrics', async (httpContext) => {
-    const principal = await authenticate(services, httpContext);
-    if (principal.kind !== 'admin') {
-      throw new GatewayError(
-        'permission_denied',
-        'Metrics need the admin key, or the metrics port, which needs none.',
-      );
-    }
-    return metricsResponse(options.metrics);
-  });
+  const admin = { access: services.callers.adminKey, body: NO_BODY, servedWhileDraining: true };
+  router.route('GET', '/metrics', admin, () => metricsResponse(options.metrics));
 }

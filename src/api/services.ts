@@ -3,6 +3,8 @@ import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { ProxyCheck } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
+import type { AddressSubjects } from '../limits/address-subjects.ts';
+import type { CredentialThrottle } from '../limits/credential-throttle.ts';
 import type { AddressLimiter, AddressRules } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { Prices } from '../metering/prices.ts';
@@ -16,8 +18,8 @@ import type { TargetStates } from '../routing/health/target-states.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
-import type { Permission } from '../tenancy/permissions.ts';
 import type { Tokens } from '../tenancy/tokens.ts';
+import type { Callers } from './callers.ts';
 
 /** The part of a configuration snapshot that the API uses. */
 export interface ApiSnapshot extends InferenceSnapshot {
@@ -47,6 +49,7 @@ export interface ApiServices {
   readonly lifecycle: Lifecycle;
   readonly deadlines: DeadlineMonitor;
   readonly addressLimiter: AddressLimiter;
+  readonly addressSubjects: AddressSubjects;
   readonly inference: InferenceHandler;
   readonly recorder: Recorder;
   readonly modelData: ModelData;
@@ -57,7 +60,12 @@ export interface ApiServices {
   readonly responses: BufferedResponseStore;
   /** Whether the local disk accepts writes. */
   readonly writes: Pick<WriteHealth, 'isFailing'>;
-  /** @throws GatewayError unless the caller has this platform permission */
-  assertOperator(httpContext: HttpContext, permission: Permission): Promise<void>;
+  /** Counts wrong credentials by client address. */
+  readonly credentials: CredentialThrottle;
+  readonly callers: Callers;
+  /** The client's key for limits: the same for all spellings of an address and all addresses of an IPv6 /64. */
+  clientOf(httpContext: HttpContext): string;
+  /** `server.body_limit`, in bytes. */
+  readonly bodyLimit: () => number;
   readonly snapshot: () => ApiSnapshot;
 }

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { readJsonBody } from '../http/body.ts';
-import { type HttpRouter, LARGE_BODY } from '../http/http-router.ts';
+import type { HttpRouter } from '../http/http-router.ts';
 import { httpResponse, jsonResponse } from '../http/response.ts';
+import { NO_BODY } from '../http/route-policy.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import { renderUsage, usageFilter, usageQuery, usageResponse } from './admin/usage.ts';
-import { assertModelAllowed, authenticate } from './authenticate.ts';
+import { assertModelAllowed } from './authenticate.ts';
 import { chatCall } from './chat-call.ts';
 import { openAiChatDialect } from './openai/chat/dialect.ts';
 import { chatRequest } from './openai/schemas.ts';
@@ -52,8 +53,10 @@ export function addUsageRoutes(
   services: ApiServices,
   { usage, tokenizer }: UsageEndpoints,
 ): void {
-  router.route('GET', '/v1/usage', async (httpContext) => {
-    const { tenant, keyId } = await authenticate(services, httpContext);
+  const { key } = services.callers;
+
+  router.route('GET', '/v1/usage', { access: key, body: NO_BODY }, async (httpContext, principal) => {
+    const { tenant, keyId } = principal;
     const { request } = httpContext;
     const filter = validate(ownUsageFilter, Object.fromEntries(new URL(request.url).searchParams));
     if (filter.tag !== undefined || filter.group_by?.includes('tag')) {
@@ -76,45 +79,40 @@ export function addUsageRoutes(
     return jsonResponse(request, 200, JSON.stringify(body), {});
   });
 
-  router.route(
-    'POST',
-    '/v1/estimate',
-    async (httpContext) => {
-      const principal = await authenticate(services, httpContext);
-      const { request } = httpContext;
-      const snapshot = services.snapshot();
-      const body = await readJsonBody(request, snapshot.bodyLimit);
-      validate(chatRequest, body.json);
-      const call = chatCall('chat', openAiChatDialect, body, request.headers);
-      assertModelAllowed(principal, call.model);
-      const route = snapshot.directory.resolve(call.model);
-      if (!route)
-        throw new GatewayError('model_not_found', `The model "${call.model.slice(0, 200)}" does not exist.`, {
-          param: 'model',
-        });
-      const chat = call.chat();
-      const inputTokens = await tokenizer.estimate(chat, route.targets[0]?.model ?? call.model);
-      const limit = chat.maxOutputTokens ?? null;
-      const now = services.clock.wallTime();
-      const targets = route.targets.map((target) => {
-        const price = snapshot.prices.of(target, route.facts, principal.tenant, now);
-        const output = limit ?? services.modelData.of(target, route.facts).maxOutputTokens ?? null;
-        const cost = (outputTokens: number) => {
-          const pico = price && costPico(price, { inputTokens, outputTokens, raw: {} });
-          return pico === undefined ? null : dollarsOfPico(pico);
-        };
-        return {
-          ...{ provider: target.provider.id, model: target.model },
-          input_cost: cost(0),
-          max_cost: output === null ? null : cost(output),
-        };
+  const estimate = { access: key, body: services.bodyLimit };
+  router.route('POST', '/v1/estimate', estimate, async (httpContext, principal) => {
+    const { request, bodyLimit } = httpContext;
+    const snapshot = services.snapshot();
+    const body = await readJsonBody(request, bodyLimit);
+    validate(chatRequest, body.json);
+    const call = chatCall('chat', openAiChatDialect, body, request.headers);
+    assertModelAllowed(principal, call.model);
+    const route = snapshot.directory.resolve(call.model);
+    if (!route)
+      throw new GatewayError('model_not_found', `The model "${call.model.slice(0, 200)}" does not exist.`, {
+        param: 'model',
       });
-      const answer: z.output<typeof estimateResponse> = {
-        ...{ object: 'estimate', model: call.model, input_tokens: inputTokens, max_output_tokens: limit },
-        ...{ estimated: true, targets, currency: 'USD' },
+    const chat = call.chat();
+    const inputTokens = await tokenizer.estimate(chat, route.targets[0]?.model ?? call.model);
+    const limit = chat.maxOutputTokens ?? null;
+    const now = services.clock.wallTime();
+    const targets = route.targets.map((target) => {
+      const price = snapshot.prices.of(target, route.facts, principal.tenant, now);
+      const output = limit ?? services.modelData.of(target, route.facts).maxOutputTokens ?? null;
+      const cost = (outputTokens: number) => {
+        const pico = price && costPico(price, { inputTokens, outputTokens, raw: {} });
+        return pico === undefined ? null : dollarsOfPico(pico);
       };
-      return jsonResponse(request, 200, JSON.stringify(answer), {});
-    },
-    LARGE_BODY,
-  );
+      return {
+        ...{ provider: target.provider.id, model: target.model },
+        input_cost: cost(0),
+        max_cost: output === null ? null : cost(output),
+      };
+    });
+    const answer: z.output<typeof estimateResponse> = {
+      ...{ object: 'estimate', model: call.model, input_tokens: inputTokens, max_output_tokens: limit },
+      ...{ estimated: true, targets, currency: 'USD' },
+    };
+    return jsonResponse(request, 200, JSON.stringify(answer), {});
+  });
 }

@@ -1,13 +1,10 @@
-import { actorOf } from '../api/admin/actor-of.ts';
 import type { AdminServices } from '../api/admin/services.ts';
 import type { ApiServices } from '../api/services.ts';
 import type { Config } from '../config/schema.ts';
 import { limitOf } from '../core/limit-schema.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { assertBudgetsNotSpent } from '../limits/budget-check.ts';
-import { assertTenantVisible } from '../tenancy/actor.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
-import { IdempotentResponses } from '../tenancy/idempotency.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -18,12 +15,12 @@ export function createAdminServices(
   services: ApiServices,
   config: () => Config,
 ): AdminServices {
-  const { access, tenants, keys, members, invitations, users, sessions, control, databases, box } = stores;
+  const { access, tenants, keys, members, invitations, users, sessions, control, databases } = stores;
   const { clock } = services;
   return {
     ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter },
     audit: new AuditTrails(control, databases),
-    idempotency: new IdempotentResponses(control, box, clock),
+    idempotency: stores.idempotency,
     tiers: () => Object.keys(config().limits.tiers),
     tierLimits: () =>
       new Map(
@@ -31,10 +28,9 @@ export function createAdminServices(
       ),
     defaultTier: () => config().limits.default_tier,
     servers: () => config().storage.servers.map(({ id }) => id),
-    bodyLimit: () => services.snapshot().bodyLimit,
-    actorOf: (exchange) => actorOf(services, { sessions, users, access }, exchange),
-    addressOf: (exchange) => clientAddress(exchange, services.snapshot().isProxy),
-    assertTenant: (actor, tenant) => assertTenantVisible(actor, tenant, access.tenant(tenant)?.status),
+    bodyLimit: services.bodyLimit,
+    permitted: services.callers.permitted,
+    addressOf: (httpContext) => clientAddress(httpContext, services.snapshot().isProxy),
     assertBudgets: ({ tenant }, subject, documents) => {
       const timeZone = access.tenant(tenant)?.document.time_zone ?? 'UTC';
       return assertBudgetsNotSpent(limiter, { tenant, subject, timeZone }, documents);

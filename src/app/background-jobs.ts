@@ -87,14 +87,22 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       run: () => monitor.discoverModels(),
     },
     {
-      name: 'delete expired sessions and counters',
+      name: 'delete expired sessions, sign-in attempts and counters',
       everyMs: HOUR_MS,
       impact: 'they take up space until the next run; expired sessions are not accepted',
       run: async () => {
         await stores.sessions.deleteExpired();
+        await stores.signInAttempts.deleteExpired();
         await usage.deleteOld();
         await stores.tenants.dropRemoved();
       },
+    },
+    {
+      // Often, because they may hold secrets, though sealed.
+      name: 'delete expired responses of idempotency keys',
+      everyMs: 10 * 60_000,
+      impact: 'they take up space until the next run; they are not replayed',
+      run: () => stores.idempotency.deleteExpired(),
     },
     {
       name: 'delete expired responses',

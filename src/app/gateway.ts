@@ -7,6 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import type { HttpResponse } from '../core/http.ts';
 import { EventBus } from '../events/event-bus.ts';
 import { HttpRouter } from '../http/http-router.ts';
+import { HttpStage } from '../http/http-stage.ts';
 import { CounterThread } from '../metering/counter-thread.ts';
 import { ModelData } from '../metering/model-data.ts';
 import { Tokenizer } from '../metering/tokenizer.ts';
@@ -165,10 +166,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   // Routes.
   const router = new HttpRouter({
+    stage: new HttpStage({
+      addressLimiter: services.addressLimiter,
+      isProxy: () => active.current.isProxy,
+      assertAccepting: () => lifecycle.assertAccepting(),
+    }),
     clock,
     newId: randomIds('req_'),
     cors: () => active.current.cors,
-    bodyLimit: () => active.current.bodyLimit,
     asClientError: clientErrorOf,
     // Not an event: every request counts here.
     observe: (method, route, status, seconds) => {

@@ -33,6 +33,9 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'responses.dropped': ({ count, error }) =>
       logger.error({ count, err: error }, 'responses could not be stored'),
 
+    'auth.throttled': (client) =>
+      logger.warn(client, 'client address sent too many wrong credentials; further ones get 429'),
+
     'storage.write_failed': ({ area, failures, error }) =>
       logger.error({ area, failures, reason: messageOf(error) }, WRITE_FAILED[area]),
     'storage.write_restored': ({ area }) => logger.info({ area }, 'local disk accepts writes again'),

@@ -6,6 +6,8 @@ export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
   events.subscribe('metrics', {
     'config.reloaded': () => metrics.configReloads.labels('applied').inc(),
     'config.rejected': () => metrics.configReloads.labels('rejected').inc(),
+    'auth.failed': ({ credential, throttled }) =>
+      metrics.authFailures.labels(credential, String(throttled)).inc(),
     'limit.hit': ({ scope, mode, refused }) => {
       if (refused) metrics.rateLimited.labels(scope).inc();
       else metrics.limitsPassed.labels(scope, mode).inc();

@@ -42,6 +42,7 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
       api: services,
       admin,
       providers: stores.identityProviders,
+      attempts: stores.signInAttempts,
       box: stores.box,
       tokenLifetimeMs: () => config().auth.token,
       publicUrl: () => config().auth.public_url,

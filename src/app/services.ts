@@ -1,9 +1,13 @@
-import { actorOf } from '../api/admin/actor-of.ts';
+import { createCallers } from '../api/create-callers.ts';
 import type { ApiServices } from '../api/services.ts';
+import { clientKey } from '../core/client-identity.ts';
 import type { Clock } from '../core/clock.ts';
 import { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventSink } from '../events/event-bus.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { AddressSubjects } from '../limits/address-subjects.ts';
+import { CredentialThrottle } from '../limits/credential-throttle.ts';
 import { AddressLimiter } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { Log } from '../observability/log.ts';
@@ -15,7 +19,6 @@ import { RequestLog } from '../pipeline/request-log.ts';
 import type { RoutingState } from '../routing/router.ts';
 import { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import { SqlResponseStore } from '../storage/sql/sql-response-store.ts';
-import { assertAllowed } from '../tenancy/actor.ts';
 import type { ActiveSnapshot } from './active-snapshot.ts';
 import type { Stores } from './stores.ts';
 
@@ -53,6 +56,7 @@ export function createServices(parts: ServiceParts): ApiServices {
     lifecycle: parts.lifecycle,
     deadlines,
     addressLimiter: new AddressLimiter(clock, () => active.current.addressLimits, events),
+    addressSubjects: new AddressSubjects(),
     inference: new InferenceHandler({
       clock,
       deadlines,
@@ -69,8 +73,11 @@ export function createServices(parts: ServiceParts): ApiServices {
     engines: parts.engines,
     requests: new RequestLog(),
     recorder,
-    assertOperator: async (exchange, permission) =>
-      assertAllowed(await actorOf(services, stores, exchange), permission),
+    credentials: new CredentialThrottle(clock, events),
+    clientOf: (httpContext) =>
+      httpContext.client ?? clientKey(clientAddress(httpContext, active.current.isProxy)),
+    callers: createCallers(() => services, stores),
+    bodyLimit: () => active.current.bodyLimit,
     snapshot: () => active.current,
   };
   return services;

@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { limitOf } from '../core/limit-schema.ts';
 import type { EventSink } from '../events/event-bus.ts';
-import { hashPassword, verifyPassword } from '../platform/password.ts';
+import { hasCurrentParameters, hashPassword, verifyPassword } from '../platform/password.ts';
 import { SecretBox } from '../platform/secret-box.ts';
 import { AccessFeed } from '../storage/sql/access-feed.ts';
 import { type ControlDatabase, openControlDatabase } from '../storage/sql/control-database.ts';
@@ -15,13 +15,16 @@ import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import { WriteHealth } from '../storage/write-health.ts';
 import { AccessList, type Tiers } from '../tenancy/access-list.ts';
 import type { Sources } from '../tenancy/change-context.ts';
+import { IdempotentResponses } from '../tenancy/idempotency.ts';
 import { type IdentityProviderSettings, IdentityProviders } from '../tenancy/identity-providers.ts';
 import { Invitations } from '../tenancy/invitations.ts';
 import { SecretDigester } from '../tenancy/key-secrets.ts';
 import { Keys } from '../tenancy/keys.ts';
 import { Members } from '../tenancy/members.ts';
 import { importOldKeys } from '../tenancy/old-keys.ts';
+import { PasswordQueue } from '../tenancy/password-queue.ts';
 import { Sessions } from '../tenancy/sessions.ts';
+import { SignInAttempts } from '../tenancy/sign-in-attempts.ts';
 import type { TenantEventSink } from '../tenancy/tenant-events.ts';
 import { TenantWriter } from '../tenancy/tenant-writer.ts';
 import { Tenants } from '../tenancy/tenants.ts';
@@ -49,6 +52,8 @@ export interface Stores {
   readonly sessions: Sessions;
   /** Whether the local disk accepts writes. */
   readonly writes: WriteHealth;
+  readonly signInAttempts: SignInAttempts;
+  readonly idempotency: IdempotentResponses;
   close(): Promise<void>;
 }
 
@@ -131,12 +136,15 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       events: options.publishEvents ? tenantEventSink(events) : undefined,
     });
     const members = new Members(databases, writer, sources);
-    const users = new Users(control, { hash: hashPassword, verify: verifyPassword }, sources);
+    const passwords = { hash: hashPassword, verify: verifyPassword, isCurrent: hasCurrentParameters };
+    const users = new Users(control, new PasswordQueue(passwords), sources);
+    const box = new SecretBox(secret, 'answers');
+    const idempotency = new IdempotentResponses(control, box, clock);
     const stores: Stores = {
-      box: new SecretBox(secret, 'answers'),
+      box,
       tokens: new Tokens(
         secret,
-        () => options.config().auth.jwt.map(trustedIssuer),
+        trustedIssuers(() => options.config().auth.jwt),
         () => clock.wallTime(),
       ),
       identityProviders: new IdentityProviders(
@@ -144,6 +152,8 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
         () => clock.wallTime(),
       ),
       ...{ control, databases, digester, sources, access, writer, members, users, writes },
+      idempotency,
+      signInAttempts: new SignInAttempts(control, clock),
       tenants: new Tenants(control, databases, sources, refreshed),
       keys: new Keys(databases, writer, digester, sources),
       invitations: new Invitations(databases, writer, members, users, digester, sources),
@@ -173,13 +183,19 @@ function tenantEventSink(events: EventSink): TenantEventSink {
   };
 }
 
-function trustedIssuer(config: Config['auth']['jwt'][number]): TrustedIssuer {
-  return {
-    issuer: config.issuer,
-    jwksUrl: config.jwks_url,
-    audience: config.audience,
-    tenantClaim: config.tenant_claim,
-    tenant: config.tenant,
+/** @returns the issuers of a configuration: the same list until the configuration changes */
+function trustedIssuers(current: () => Config['auth']['jwt']): () => readonly TrustedIssuer[] {
+  let from: Config['auth']['jwt'] | undefined;
+  let made: readonly TrustedIssuer[] = [];
+  return () => {
+    const jwt = current();
+    if (jwt !== from) {
+      from = jwt;
+      made = jwt.map(({ issuer, jwks_url, audience, tenant_claim, tenant }) => ({
+        ...{ issuer, audience, tenant, jwksUrl: jwks_url, tenantClaim: tenant_claim },
+      }));
+    }
+    return made;
   };
 }
 

@@ -35,6 +35,9 @@ function tenantEvent<Shape extends z.ZodRawShape>(summary: string, shape: Shape,
   return { version, summary, schema, data } satisfies TenantEventContract;
 }
 
+/** The kinds of credentials that clients present. */
+const CREDENTIALS = ['key', 'token', 'session', 'password', 'invitation', 'identity'] as const;
+
 const text = z.string();
 const count = z.int().nonnegative();
 /** What was thrown. */
@@ -98,6 +101,17 @@ const PROCESS_CONTRACTS = {
   ),
   'usage.dropped': event('Usage of a deleted tenant was dropped.', { tenant: text, count, error }),
   'usage.count_failed': event('The tokenizer failed; an estimate by length is used instead.', { error }),
+  'auth.failed': event(
+    'A client presented a wrong credential, or one that was not checked after too many wrong ones.',
+    {
+      credential: z.enum(CREDENTIALS),
+      throttled: z.boolean().describe('the client got 429 instead of 401'),
+    },
+  ),
+  'auth.throttled': event(
+    'A client address has sent so many wrong credentials that further ones get 429. Emitted once for each series.',
+    { address: text.describe('IPv4 address or IPv6 network'), credential: z.enum(CREDENTIALS) },
+  ),
   'limit.hit': event('A request reached a limit. It is refused only by limits with `mode: enforce`.', {
     scope: z.enum(LIMIT_SCOPES),
     mode: z.enum(LIMIT_MODES),

@@ -1,5 +1,6 @@
 import type { GatewayError } from '../core/errors.ts';
 import type { HeaderReader, HttpRequest } from '../core/http.ts';
+import type { RateLimitStatus } from '../core/rate-limit.ts';
 
 /** One HTTP request, from its arrival to the end of its response. */
 export class HttpContext {
@@ -11,6 +12,12 @@ export class HttpContext {
   renderError: ((error: GatewayError, requestId: string) => string) | undefined;
   /** A dialect's own name for the request id's header. */
   requestIdHeader: string | undefined;
+  /** The largest body of this route, in bytes. */
+  bodyLimit = 0;
+  /** The client for limits of addresses; undefined where addresses are not limited. */
+  client: string | undefined;
+  /** The state of the client's rate limit; undefined where addresses are not limited. */
+  addressRate: RateLimitStatus | undefined;
   #deferred = false;
   #finished = false;
 

@@ -1,11 +1,14 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
 import { FakeClock } from '../../test/support/fake-clock.ts';
+import { openStage } from '../../test/support/http-stage.ts';
 import { asHttpRequest, asResponse } from '../../test/support/web-messages.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { CorsRules } from './cors.ts';
 import { HttpRouter } from './http-router.ts';
 import { httpResponse } from './response.ts';
+import { ANYONE, NO_BODY } from './route-policy.ts';
 
+const OPEN = { access: ANYONE, body: NO_BODY };
 const NO_CORS: CorsRules = { origins: [], allowCredentials: false, maxAgeSeconds: 600 };
 
 function create(cors: CorsRules = NO_CORS) {
@@ -13,10 +16,10 @@ function create(cors: CorsRules = NO_CORS) {
   const observed: (readonly [string, string, number, number])[] = [];
   const defects: unknown[] = [];
   const router = new HttpRouter({
+    stage: openStage(clock),
     clock,
     newId: () => 'new-id',
     cors: () => cors,
-    bodyLimit: () => 1_000_000,
     asClientError: (error) =>
       error instanceof RangeError ? new GatewayError('store_unavailable', 'no store') : error,
     observe: (...what) => observed.push(what),
@@ -32,19 +35,19 @@ describe('HttpRouter', () => {
   beforeEach(() => {
     made = create();
     const { router, clock } = made;
-    router.route('GET', '/plain', () => {
+    router.route('GET', '/plain', OPEN, () => {
       clock.advance(250);
       return httpResponse(200, 'plain', {});
     });
-    router.route('POST', '/plain', () => httpResponse(201, 'posted', {}));
-    router.route('GET', '/models/:id{.+}', () => httpResponse(200, 'model', {}));
-    router.route('GET', '/refuses', () => {
+    router.route('POST', '/plain', OPEN, () => httpResponse(201, 'posted', {}));
+    router.route('GET', '/models/:id{.+}', OPEN, () => httpResponse(200, 'model', {}));
+    router.route('GET', '/refuses', OPEN, () => {
       throw new GatewayError('permission_denied', 'not for you');
     });
-    router.route('GET', '/store', async () => {
+    router.route('GET', '/store', OPEN, async () => {
       throw new GatewayError('internal_error', 'wrapped', { cause: new RangeError('disk') });
     });
-    router.route('GET', '/breaks', async () => {
+    router.route('GET', '/breaks', OPEN, async () => {
       throw new TypeError('secret detail');
     });
   });
@@ -149,10 +152,10 @@ describe('routes that are loaded when they are requested', () => {
     router.routesUnder('/admin/', async () => {
       loads += 1;
       await loading.promise;
-      router.route('GET', '/admin/one', () => httpResponse(200, 'one', {}));
-      router.route('GET', '/admin/things/:id', ({ params }) => httpResponse(200, params.id ?? '', {}));
+      router.route('GET', '/admin/one', OPEN, () => httpResponse(200, 'one', {}));
+      router.route('GET', '/admin/things/:id', OPEN, ({ params }) => httpResponse(200, params.id ?? '', {}));
     });
-    router.route('GET', '/plain', () => httpResponse(200, 'plain', {}));
+    router.route('GET', '/plain', OPEN, () => httpResponse(200, 'plain', {}));
     expect((await call('/plain')).status).toBe(200);
     expect((await call('/administration')).status).toBe(404);
     expect(loads).toBe(0);
@@ -176,7 +179,7 @@ describe('routes that are loaded when they are requested', () => {
     router.routesUnder('/admin/', async () => {
       loads += 1;
       if (loads === 1) throw new TypeError('not this time');
-      router.route('GET', '/admin/one', () => httpResponse(200, 'one', {}));
+      router.route('GET', '/admin/one', OPEN, () => httpResponse(200, 'one', {}));
     });
     expect([(await call('/admin/one')).status, defects.length]).toEqual([500, 1]);
     expect((await call('/admin/one')).status).toBe(200);

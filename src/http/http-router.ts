@@ -5,31 +5,29 @@ import { lazy } from '../core/lazy.ts';
 import { addCorsHeaders, type CorsRules, preflightResponse } from './cors.ts';
 import { errorHeaders, openAiErrorBody, refusalBody } from './error-body.ts';
 import { HttpContext, requestIdFor } from './http-context.ts';
+import type { HttpStage } from './http-stage.ts';
 import { type Method, PathPattern } from './path-pattern.ts';
 import { httpResponse, jsonResponse } from './response.ts';
+import type { RouteHandler, RoutePolicy } from './route-policy.ts';
 
 export type { Method } from './path-pattern.ts';
 
-export type RouteHandler = (httpContext: HttpContext) => HttpResponse | Promise<HttpResponse>;
+/** A route after the HTTP stage. */
+type MatchedRoute = (httpContext: HttpContext) => HttpResponse | Promise<HttpResponse>;
 
-/** What a route accepts. */
-export interface RouteOptions {
-  /**
-   * `large`: up to `bodyLimit` of the router, only for handlers that authenticate before they read. `small`, the default: up
-   * to 16 KiB, so that strangers cannot have more kept.
-   */
-  readonly body?: 'small' | 'large';
+/** A registered route, as tests and tools list it. */
+export interface RouteEntry {
+  readonly method: Method;
+  /** With parameters as registered. */
+  readonly path: string;
+  readonly policy: RoutePolicy<never> | RoutePolicy;
 }
 
-export const LARGE_BODY: RouteOptions = { body: 'large' };
-const SMALL_BODY_BYTES = 16 * 1024;
-
 export interface HttpRouterOptions {
+  readonly stage: HttpStage;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly cors: () => CorsRules;
-  /** Bytes of the largest request body. */
-  readonly bodyLimit: () => number;
   readonly observe: (method: string, route: string, status: number, seconds: number) => void;
   /** Converts what a handler threw to the error that the client gets: a failing store is not a defect. */
   readonly asClientError: (error: unknown) => unknown;
@@ -40,11 +38,12 @@ export interface HttpRouterOptions {
 /** Methods with a metric label of their own; others share the label `OTHER`. */
 const KNOWN_METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT', 'PATCH']);
 
-/** Routes requests to handlers, and adds request ids, error responses, CORS headers and metrics. */
+/** Routes requests through the HTTP stage to handlers, and adds request ids, error responses, CORS headers and metrics. */
 export class HttpRouter {
   /** Routes without parameters by method, then by path: nearly all of the traffic. */
-  readonly #exact = new Map<string, Map<string, RouteHandler>>();
-  readonly #patterns: { readonly pattern: PathPattern; readonly handler: RouteHandler }[] = [];
+  readonly #exact = new Map<string, Map<string, MatchedRoute>>();
+  readonly #patterns: { readonly pattern: PathPattern; readonly handler: MatchedRoute }[] = [];
+  readonly #entries: RouteEntry[] = [];
 
   /** Those of {@link routesUnder} that no request has used yet. */
   readonly #unloaded = new Map<string, () => void | Promise<void>>();
@@ -56,17 +55,27 @@ export class HttpRouter {
 
   constructor(private readonly options: HttpRouterOptions) {}
 
-  /** Adds a route. `path` may have parameters: `/v1/models/:id{.+}`, `/v1/auth/oidc/:provider`. */
-  route(method: Method, path: string, handler: RouteHandler, { body }: RouteOptions = {}): void {
+  /**
+   * Adds a route.
+   * @param path may have parameters: `/v1/models/:id{.+}`, `/v1/auth/oidc/:provider`
+   * @param policy what the HTTP stage checks before the handler runs
+   */
+  route<Caller>(
+    method: Method,
+    path: string,
+    policy: RoutePolicy<Caller>,
+    handler: RouteHandler<Caller>,
+  ): void {
+    const { stage } = this.options;
     const pattern = new PathPattern(method, path);
-    const matched: RouteHandler = (httpContext) => {
+    this.#entries.push({ method, path, policy });
+    const matched: MatchedRoute = (httpContext) => {
       httpContext.route = path;
-      httpContext.request.limitBody(body === 'large' ? this.options.bodyLimit() : SMALL_BODY_BYTES);
-      return handler(httpContext);
+      return stage.run(httpContext, policy, handler);
     };
     this.#patterns.push({ pattern, handler: matched });
     if (pattern.hasParameters) return;
-    const paths = this.#exact.get(method) ?? new Map<string, RouteHandler>();
+    const paths = this.#exact.get(method) ?? new Map<string, MatchedRoute>();
     this.#exact.set(method, paths.set(path, matched));
   }
 
@@ -84,6 +93,12 @@ export class HttpRouter {
     });
     this.#unloaded.set(prefix, loadOnce);
     return loadOnce;
+  }
+
+  /** Every route, after loading those that no request has used yet. */
+  async routes(): Promise<readonly RouteEntry[]> {
+    for (const load of [...this.#unloaded.values()]) await load();
+    return this.#entries;
   }
 
   /** Handles one request. Never throws and never rejects. */
@@ -126,6 +141,7 @@ export class HttpRouter {
     for (const [prefix, load] of this.#unloaded) {
       if (path.startsWith(prefix)) return Promise.resolve(load()).then(() => this.#dispatch(httpContext));
     }
+    this.options.stage.countAddress(httpContext);
     throw this.#notFound(request.method, path);
   }
 

@@ -80,6 +80,11 @@ export class Metrics {
     'Requests rejected by a limit.',
     ['scope'],
   );
+  readonly authFailures = this.#families.counter(
+    'weir_auth_failures_total',
+    'Wrong credentials; `throttled` is true for those that got 429, after too many from one address.',
+    ['credential', 'throttled'],
+  );
   readonly cost = this.#families.counter('llm_cost_usd_total', 'Cost of requests, in US dollars.', [
     'model',
     'tenant',

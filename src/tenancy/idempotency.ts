@@ -10,6 +10,8 @@ const KEY = /^[\x21-\x7e]{1,255}$/;
 const LIFETIME_MS = 24 * 3_600_000;
 /** A write that takes longer is assumed to have crashed; another one may start. */
 const PENDING_MS = 60_000;
+/** Rows that one statement deletes. */
+const DELETED_AT_ONCE = 1_000;
 const PENDING = 0;
 const ANSWERED = 1;
 
@@ -72,9 +74,27 @@ export class IdempotentResponses {
     return { answer, replayed: false };
   }
 
-  /** Deletes expired responses. */
+  /** Deletes expired responses, in portions that hold the database only briefly. */
   async deleteExpired(): Promise<void> {
-    await this.db.deleteFrom('idempotent_answers').where('expires_at', '<=', this.clock.wallTime()).execute();
+    const now = this.clock.wallTime();
+    let deleted: bigint;
+    do {
+      const result = await this.db
+        .deleteFrom('idempotent_answers')
+        .where(({ eb, refTuple, selectFrom }) =>
+          eb(
+            refTuple('scope', 'key'),
+            'in',
+            selectFrom('idempotent_answers')
+              .select(['scope', 'key'])
+              .where('expires_at', '<=', now)
+              .limit(DELETED_AT_ONCE)
+              .$asTuple('scope', 'key'),
+          ),
+        )
+        .executeTakeFirstOrThrow();
+      deleted = result.numDeletedRows;
+    } while (deleted === BigInt(DELETED_AT_ONCE));
   }
 
   /** @returns the stored response, encrypted; undefined when the caller has to execute the write */

@@ -1,6 +1,7 @@
 import type * as client from 'openid-client';
 import { GatewayError } from '../core/errors.ts';
 import { asString, isRecord } from '../core/json.ts';
+import { email as emailAddress } from './names.ts';
 
 /** A configured identity provider. */
 export interface IdentityProviderSettings {
@@ -130,7 +131,8 @@ export class IdentityProviders {
       throw denied(`${settings.name} rejected the sign-in. Start again.`, cause);
     }
     const { allowedDomains } = settings;
-    const domain = identity.email?.split('@')[1]?.toLowerCase();
+    // The address has exactly one "@": `emailOf` has seen to that.
+    const domain = identity.email?.split('@')[1];
     if (allowedDomains.length > 0 && !(domain && allowedDomains.includes(domain))) {
       throw denied('Your e-mail domain may not sign in here. Ask an administrator.');
     }
@@ -139,6 +141,8 @@ export class IdentityProviders {
 
   #configuration(settings: IdentityProviderSettings): Promise<client.Configuration> {
     const key = JSON.stringify(settings);
+    const current = new Set(this.settings().map((one) => JSON.stringify(one)));
+    for (const old of this.#configurations.keys()) if (!current.has(old)) this.#configurations.delete(old);
     let known = this.#configurations.get(key);
     if (!known) {
       known = configure(settings);
@@ -173,7 +177,11 @@ async function configure({ kind, issuer, clientId, clientSecret, name }: Identit
   try {
     return await client.discovery(new URL(issuer ?? ''), clientId, secret, undefined, {
       // Plain HTTP is accepted for loopback addresses only, for tests on one machine.
-      execute: LOOPBACK.test(issuer ?? '') ? [client.allowInsecureRequests] : [],
+      execute: [
+        // The signature of the ID token, too: the token endpoint's TLS alone may end at a proxy.
+        client.enableNonRepudiationChecks,
+        ...(LOOPBACK.test(issuer ?? '') ? [client.allowInsecureRequests] : []),
+      ],
     });
   } catch (cause) {
     throw new GatewayError('store_unavailable', `Identity provider "${name}" unreachable. Retry later.`, {
@@ -188,7 +196,7 @@ function fromClaims(claims: Readonly<Record<string, unknown>>, issuer: string): 
   return {
     issuer,
     subject,
-    email: claims.email_verified === true ? (asString(claims.email)?.toLowerCase() ?? null) : null,
+    email: claims.email_verified === true ? emailOf(claims.email) : null,
     name: asString(claims.name) ?? null,
   };
 }
@@ -219,9 +227,14 @@ async function fromGitHub(
   return {
     issuer: issuer ?? GITHUB,
     subject: String(user.id),
-    email: isRecord(primary) ? (asString(primary.email)?.toLowerCase() ?? null) : null,
+    email: isRecord(primary) ? emailOf(primary.email) : null,
     name: asString(user.name) ?? asString(user.login) ?? null,
   };
+}
+
+/** @returns an e-mail address in the form that users have; null for any other value */
+function emailOf(value: unknown): string | null {
+  return emailAddress.safeParse(value).data ?? null;
 }
 
 function denied(message: string, cause?: unknown): GatewayError {

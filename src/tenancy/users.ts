@@ -37,6 +37,8 @@ export type UserChange = Partial<Pick<User, 'name' | 'status' | 'platformAdmin'>
 export interface Passwords {
   hash(password: string): Promise<string>;
   verify(password: string, hash: string): Promise<boolean>;
+  /** @returns false for a hash that is to be replaced when the password is known */
+  isCurrent(hash: string): boolean;
 }
 
 /** Manages users of all tenants, in the control database. Methods reject with GatewayError or the database's error. */
@@ -168,7 +170,9 @@ export class Users {
     const row = await this.db.selectFrom('users').selectAll().where('email', '=', email).executeTakeFirst();
     this.#dummyHash ??= this.passwords.hash('no user has this password');
     const matches = await this.passwords.verify(password, row?.password ?? (await this.#dummyHash));
-    return row && row.password !== null && matches && row.status === 'active' ? userOf(row) : undefined;
+    if (!row || row.password === null || !matches || row.status !== 'active') return undefined;
+    if (!this.passwords.isCurrent(row.password)) await this.#rehash(row.id, row.password, password);
+    return userOf(row);
   }
   #dummyHash: Promise<string> | undefined;
 
@@ -197,6 +201,16 @@ export class Users {
     await this.db
       .insertInto('federated_identities')
       .values({ issuer, subject, user_id: id, email, created_at: now, last_used_at: now })
+      .execute();
+  }
+
+  /** Replaces a hash with old parameters, unless the password was changed meanwhile. */
+  async #rehash(id: string, old: string, password: string): Promise<void> {
+    await this.db
+      .updateTable('users')
+      .set({ password: await this.passwords.hash(password) })
+      .where('id', '=', id)
+      .where('password', '=', old)
       .execute();
   }
 

@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 let turn = 0;
-/** Puts limits in force and waits until they are, which the name of a model shows. */
+/** Puts limits in force and waits until they are, which the name of a model shows, at the port that has no limits. */
 async function limit(limits: Record<string, unknown>): Promise<void> {
   turn += 1;
   const id = `turn-${turn}`;
@@ -34,11 +34,8 @@ async function limit(limits: Record<string, unknown>): Promise<void> {
   });
   gateway.signal('SIGHUP');
   await eventually('the limits are in force', async () => {
-    const response = await fetch(`${gateway.url}/v1/models/${id}`, {
-      headers: { authorization: `Bearer ${gateway.adminKey}` },
-    });
-    await response.arrayBuffer();
-    return response.ok;
+    const page = await (await fetch(`${gateway.metricsUrl}/metrics`)).text();
+    return page.includes(`llm_model_info{model="${id}"`);
   });
 }
 
@@ -83,13 +80,27 @@ describe('limits.per_ip.rps', () => {
     expect(mock.requests.length).toBe(upstream + 3);
     expect(await refusals()).toBe(refusedBefore + 1);
 
-    // Guessing keys is limited too; routes other than inference are not.
+    // Every route is limited, whatever key is sent; health checks are not.
     await expectError(
       await post(gateway, chat(), { headers: { authorization: 'Bearer no' } }),
       429,
       'rate_limit_exceeded',
     );
+    const key = { authorization: `Bearer ${gateway.adminKey}` };
+    for (const path of [
+      '/v1/models',
+      '/admin/v1/me',
+      '/v1/auth/providers',
+      '/docs',
+      '/metrics',
+      '/nowhere',
+    ]) {
+      const response = await fetch(`${gateway.url}${path}`, { headers: key });
+      await response.arrayBuffer();
+      expect([path, response.status]).toEqual([path, 429]);
+    }
     expect((await fetch(`${gateway.url}/health`)).status).toBe(200);
+    expect((await fetch(`${gateway.url}/health/live`)).status).toBe(200);
   });
 
   test('is refilled as time passes', async () => {

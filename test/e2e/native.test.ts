@@ -223,12 +223,30 @@ describe('health needs no key', () => {
       status: 'ok',
       version: expect.any(String),
       uptime_seconds: expect.any(Number),
+    });
+  });
+
+  test('/health lists providers and traffic for the admin key only', async () => {
+    expect(await (await pair.get('/health')).json()).toMatchObject({
+      status: 'ok',
       requests_in_flight: 0,
+      models: expect.any(Number),
       providers: [
         { id: 'up', kind: 'openai-compatible' },
         { id: 'simulator', kind: 'simulator' },
       ],
     });
+    for (const key of ['', 'wrong', apiKey]) {
+      const response = await fetch(`${pair.gateway.url}/health`, {
+        headers: key === '' ? {} : { authorization: `Bearer ${key}` },
+      });
+      expect(response.status).toBe(200);
+      expect(Object.keys(Object(await response.json())).sort()).toEqual([
+        'status',
+        'uptime_seconds',
+        'version',
+      ]);
+    }
   });
 
   test('/health/live and /health/ready', async () => {

@@ -1,12 +1,17 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
 import type { HttpContext } from '../../http/http-context.ts';
+import { sha256Hex } from '../../platform/hash.ts';
 import { keyFromRequest } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { Role } from '../../tenancy/permissions.ts';
+import type { Session } from '../../tenancy/sessions.ts';
 import { authenticate, matchesAny } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
 import type { AdminServices } from './services.ts';
+
+/** Where sessions and roles of users are. */
+export type ActorStores = Pick<AdminServices, 'sessions' | 'users' | 'access'>;
 
 export const SESSION_COOKIE = 'weir_session';
 const SESSION_PREFIX = 'wr-session-';
@@ -32,14 +37,11 @@ export function sessionFromRequest(
  */
 export async function actorOf(
   services: ApiServices,
-  { sessions, users, access }: Pick<AdminServices, 'sessions' | 'users' | 'access'>,
+  { sessions, users, access }: ActorStores,
   httpContext: HttpContext,
 ): Promise<Actor> {
-  const presented = sessionFromRequest(httpContext.request.headers);
-  if (!presented) return actorOfKey(services, httpContext);
-  if (presented.byBrowser) assertSameOrigin(httpContext);
-  const session = await sessions.find(presented.secret);
-  if (!session) throw new GatewayError('invalid_api_key', 'You are not signed in any more: sign in again.');
+  if (!sessionFromRequest(httpContext.request.headers)) return actorOfKey(services, httpContext);
+  const session = await currentSession(services, sessions, httpContext);
   const user = await users.get(session.user);
   if (user.status !== 'active')
     throw new GatewayError('permission_denied', 'This user is suspended and cannot sign in.');
@@ -50,6 +52,31 @@ export async function actorOf(
     roles: access.rolesOf(user.id),
     member: user.id,
   };
+}
+
+/**
+ * The session that a request carries.
+ * @throws GatewayError `invalid_api_key` without a valid one, `permission_denied` for a cookie that a page of another origin
+ *   sent, `rate_limit_exceeded` after too many wrong credentials from the client's address
+ */
+export async function currentSession(
+  services: ApiServices,
+  sessions: AdminServices['sessions'],
+  httpContext: HttpContext,
+): Promise<Session> {
+  const presented = sessionFromRequest(httpContext.request.headers);
+  if (!presented) throw new GatewayError('invalid_api_key', 'You are not signed in.');
+  if (presented.byBrowser) assertSameOrigin(httpContext);
+  const { secret } = presented;
+  const client = services.clientOf(httpContext);
+  return services.credentials.runAsync(
+    { client, kind: 'session', fingerprint: sha256Hex(secret) },
+    async () => {
+      const session = await sessions.find(secret);
+      if (session) return session;
+      throw new GatewayError('invalid_api_key', 'You are not signed in any more: sign in again.');
+    },
+  );
 }
 
 async function actorOfKey(services: ApiServices, httpContext: HttpContext): Promise<Actor> {
@@ -67,7 +94,8 @@ async function actorOfKey(services: ApiServices, httpContext: HttpContext): Prom
   }
   const role = member === undefined ? undefined : services.access.member(tenant, member)?.role;
   const roles = new Map<string, Role>(role ? [[tenant, role]] : []);
-  return { id: `key:${keyId}`, name: keyName, platform: false, roles, member };
+  const restrictions = services.access.restrictionsOf(tenant, keyId);
+  return { id: `key:${keyId}`, name: keyName, platform: false, roles, member, restrictions };
 }
 
 /** A browser sends its cookie with requests of every page; only requests of Weir's own pages may change anything. */

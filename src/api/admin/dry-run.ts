@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ClientDialect } from '../../core/chat/dialect.ts';
 import { DEFAULT_TENANT } from '../../core/principal.ts';
 import { readJsonBody } from '../../http/body.ts';
-import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { type DryRun, dryRun } from '../../routing/dry-run.ts';
 import { RequestFacts } from '../../routing/request-facts.ts';
 import { anthropicMessagesDialect } from '../anthropic/dialect.ts';
@@ -14,11 +14,21 @@ import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { adminJson } from './access.ts';
 
+/** RFC 9110, sections 5.1 and 5.5. */
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
 export const dryRunRequest = z
   .strictObject({
     request: z.looseObject({ model: z.string().min(1) }).describe('The body of the request.'),
     headers: z
-      .record(z.string(), z.string())
+      .record(
+        z.string().regex(HEADER_NAME, 'is not the name of a header').max(200),
+        z
+          .string()
+          .regex(HEADER_VALUE, 'has a line end or another character that no header carries')
+          .max(8_192),
+      )
       .optional()
       .describe('Its headers, for example `x-weir-session`.'),
     tenant: z.string().min(1).optional(),
@@ -105,18 +115,13 @@ export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryR
 
 /** Adds the route that dry-runs a request against the current state of targets. */
 export function addDryRunRoute(router: HttpRouter, services: ApiServices): void {
-  router.route(
-    'POST',
-    '/admin/v1/route',
-    async (httpContext) => {
-      await services.assertOperator(httpContext, 'platform:read');
-      const { snapshot, clock } = services;
-      const { bodyLimit, directory, router } = snapshot();
-      const { json } = await readJsonBody(httpContext.request, bodyLimit);
-      const input = validate(dryRunRequest, json);
-      const result = dryRun(directory, router, input.request.model, factsOf(input), clock.now());
-      return adminJson(httpContext, describeDryRun(result));
-    },
-    LARGE_BODY,
-  );
+  const policy = { access: services.callers.permitted('platform:read'), body: services.bodyLimit };
+  router.route('POST', '/admin/v1/route', policy, async (httpContext) => {
+    const { snapshot, clock } = services;
+    const { directory, router } = snapshot();
+    const { json } = await readJsonBody(httpContext.request, httpContext.bodyLimit);
+    const input = validate(dryRunRequest, json);
+    const result = dryRun(directory, router, input.request.model, factsOf(input), clock.now());
+    return adminJson(httpContext, describeDryRun(result));
+  });
 }

@@ -5,7 +5,7 @@ import { readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson } from './access.ts';
+import { adminJson, operatorPolicies } from './access.ts';
 
 const engine = z.object({
   id: z.string(),
@@ -41,6 +41,7 @@ export const engineAction = z
 /** Adds the routes for operators of on-demand engines. */
 export function addEngineAdminRoutes(router: HttpRouter, services: ApiServices): void {
   const { clock, engines, states } = services;
+  const { read, write } = operatorPolicies(services);
   const seconds = (since: number | undefined) =>
     since === undefined ? null : Math.round((clock.now() - since) / 100) / 10;
 
@@ -62,14 +63,12 @@ export function addEngineAdminRoutes(router: HttpRouter, services: ApiServices):
     };
   };
 
-  router.route('GET', '/admin/v1/engines', async (httpContext) => {
-    await services.assertOperator(httpContext, 'platform:read');
+  router.route('GET', '/admin/v1/engines', read, async (httpContext) => {
     return adminJson(httpContext, { object: 'list', data: engines.list().map(describe) });
   });
 
-  router.route('POST', '/admin/v1/engines', async (httpContext) => {
-    await services.assertOperator(httpContext, 'platform:write');
-    const { json: body } = await readJsonBody(httpContext.request, services.snapshot().bodyLimit);
+  router.route('POST', '/admin/v1/engines', write, async (httpContext) => {
+    const { json: body } = await readJsonBody(httpContext.request, httpContext.bodyLimit);
     const { id, action } = validate(engineAction, body);
     if (!(action === 'load' ? engines.load(id) : engines.unload(id))) {
       throw new GatewayError('not_found', `There is no engine "${id}". GET lists them.`);

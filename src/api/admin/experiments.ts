@@ -6,7 +6,7 @@ import type { SideSummary } from '../../routing/experiments/canary.ts';
 import type { CanaryStatus } from '../../routing/experiments/experiments.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson } from './access.ts';
+import { adminJson, operatorPolicies } from './access.ts';
 
 const side = z.object({
   requests: z.number().int(),
@@ -48,16 +48,15 @@ const describe = ({ sides, reason, ...status }: CanaryStatus): z.output<typeof c
 /** Canaries as operators see them: how both sides do, and whether one was taken back. */
 export function addExperimentAdminRoutes(router: HttpRouter, services: ApiServices): void {
   const { snapshot } = services;
+  const { read, write } = operatorPolicies(services);
   const experiments = () => snapshot().router.experiments;
 
-  router.route('GET', '/admin/v1/canaries', async (httpContext) => {
-    await services.assertOperator(httpContext, 'platform:read');
+  router.route('GET', '/admin/v1/canaries', read, async (httpContext) => {
     return adminJson(httpContext, { object: 'list', data: experiments().canaries().map(describe) });
   });
 
-  router.route('POST', '/admin/v1/canaries', async (httpContext) => {
-    await services.assertOperator(httpContext, 'platform:write');
-    const { json: body } = await readJsonBody(httpContext.request, snapshot().bodyLimit);
+  router.route('POST', '/admin/v1/canaries', write, async (httpContext) => {
+    const { json: body } = await readJsonBody(httpContext.request, httpContext.bodyLimit);
     const { model, action } = validate(canaryAction, body);
     if (!experiments().decide(model, action)) {
       throw new GatewayError('not_found', `Model "${model}" has no canary. GET lists them.`);

@@ -3,10 +3,11 @@ import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader, HttpResponse } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
-import { type HttpRouter, LARGE_BODY, type Method } from '../../http/http-router.ts';
+import type { HttpRouter, Method } from '../../http/http-router.ts';
 import type { DocumentedRoute } from '../../http/openapi.ts';
 import { httpResponse, jsonResponse } from '../../http/response.ts';
-import { type Actor, assertAllowed } from '../../tenancy/actor.ts';
+import { NO_BODY as NO_BODY_BYTES, type RoutePolicy } from '../../http/route-policy.ts';
+import type { Actor } from '../../tenancy/actor.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
 import type { Permission } from '../../tenancy/permissions.ts';
 import type { SeenVersion } from '../../tenancy/versions.ts';
@@ -41,6 +42,9 @@ const storedResponse = z.object({
 /** The result of a handler: a value that is sent as JSON, or text. */
 export type AdminResult = Readonly<Partial<z.infer<typeof storedResponse>>>;
 
+/** The largest body of most admin routes, in bytes. */
+const ADMIN_BODY = 1024 * 1024;
+
 /** For routes without a body, a query, or both. */
 export const NO_BODY = { body: z.undefined() };
 export const NO_QUERY = { query: z.undefined() };
@@ -56,6 +60,8 @@ export interface AdminRoute<Body, Query> {
   readonly summary: string;
   readonly description?: string;
   readonly body: z.ZodType<Body>;
+  /** Accepts bodies up to `server.body_limit` instead of 1 MiB. */
+  readonly largeBody?: boolean;
   readonly query: z.ZodType<Query>;
   readonly response?: z.ZodType;
   readonly status?: 200 | 201 | 204;
@@ -87,9 +93,10 @@ export function adminRoute<Body, Query>(route: AdminRoute<Body, Query>): Registe
     method,
     path,
     permission: route.permission,
+    body: body instanceof z.ZodUndefined ? 'none' : route.largeBody ? 'large' : 'usual',
     document,
-    run: async (services, httpContext) => {
-      const call = await checked(services, route, httpContext);
+    run: async (services, httpContext, actor) => {
+      const call = await checked(services, route, httpContext, actor);
       const key = method === 'POST' ? httpContext.request.headers.get('idempotency-key') : null;
       if (key === null) return render(httpContext, await route.handle(call), status);
       const request = { path, params: call.params, body: call.body };
@@ -106,8 +113,9 @@ export interface RegisteredRoute {
   readonly method: Method;
   readonly path: string;
   readonly permission: Permission | null;
+  readonly body: 'none' | 'usual' | 'large';
   readonly document: DocumentedRoute;
-  run(services: AdminServices, httpContext: HttpContext): Promise<HttpResponse>;
+  run(services: AdminServices, httpContext: HttpContext, actor: Actor): Promise<HttpResponse>;
 }
 
 const METHODS = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
@@ -117,8 +125,16 @@ export function addAdminRoutes(
   services: AdminServices,
   routes: readonly RegisteredRoute[],
 ): void {
+  const bodies: Record<RegisteredRoute['body'], RoutePolicy['body']> = {
+    none: NO_BODY_BYTES,
+    usual: () => Math.min(ADMIN_BODY, services.bodyLimit()),
+    large: services.bodyLimit,
+  };
   for (const route of routes) {
-    router.route(route.method, route.path, (httpContext) => route.run(services, httpContext), LARGE_BODY);
+    const policy = { access: services.permitted(route.permission), body: bodies[route.body] };
+    router.route(route.method, route.path, policy, (httpContext, actor) =>
+      route.run(services, httpContext, actor),
+    );
   }
 }
 
@@ -126,13 +142,9 @@ async function checked<Body, Query>(
   services: AdminServices,
   route: AdminRoute<Body, Query>,
   httpContext: HttpContext,
+  actor: Actor,
 ): Promise<AdminCall<Body, Query>> {
   const { request, params } = httpContext;
-  const actor = await services.actorOf(httpContext);
-  request.chargeTo(actor.id);
-  const tenant = params.tenant;
-  if (tenant !== undefined) services.assertTenant(actor, tenant);
-  if (route.permission !== null) assertAllowed(actor, route.permission, tenant);
   const query = validate(
     route.query,
     route.query instanceof z.ZodUndefined ? undefined : Object.fromEntries(new URL(request.url).searchParams),
@@ -141,14 +153,14 @@ async function checked<Body, Query>(
     route.body,
     route.body instanceof z.ZodUndefined
       ? undefined
-      : (await readJsonBody(request, services.bodyLimit())).json,
+      : (await readJsonBody(request, httpContext.bodyLimit)).json,
   );
   return {
     httpContext,
     actor,
     by: { actor, address: services.addressOf(httpContext), requestId: httpContext.requestId },
     params,
-    scope: { tenant: tenant ?? '' },
+    scope: { tenant: params.tenant ?? '' },
     body,
     query,
     seen: seenVersion(request.headers),

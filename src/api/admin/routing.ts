@@ -7,7 +7,7 @@ import type { Target } from '../../providers/types.ts';
 import { TargetStates } from '../../routing/health/target-states.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson } from './access.ts';
+import { adminJson, operatorPolicies } from './access.ts';
 
 const OVERRIDES = ['drain', 'disable', 'force'] as const;
 
@@ -74,6 +74,7 @@ export const requestExplanation = z
 /** Adds the routes for operators of routing: target states, overrides, and explanations of requests. */
 export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices): void {
   const { clock, states, requests, modelData } = services;
+  const { read, write } = operatorPolicies(services);
 
   /** The targets of configured models, and other targets that were used. */
   const targets = (): Target[] => {
@@ -122,14 +123,12 @@ export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices)
     };
   };
 
-  router.route('GET', '/admin/v1/targets', async (httpContext) => {
-    await services.assertOperator(httpContext, 'platform:read');
+  router.route('GET', '/admin/v1/targets', read, async (httpContext) => {
     return adminJson(httpContext, { object: 'list', data: targets().map(describe) });
   });
 
-  router.route('POST', '/admin/v1/targets', async (httpContext) => {
-    await services.assertOperator(httpContext, 'platform:write');
-    const { json: body } = await readJsonBody(httpContext.request, services.snapshot().bodyLimit);
+  router.route('POST', '/admin/v1/targets', write, async (httpContext) => {
+    const { json: body } = await readJsonBody(httpContext.request, httpContext.bodyLimit);
     const { provider, model, key = 1, override, reset } = validate(overrideRequest, body);
     const target = targets().find(
       (one) => one.provider.id === provider && one.model === model && (one.provider.account ?? 1) === key,
@@ -143,8 +142,7 @@ export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices)
     return adminJson(httpContext, describe(target));
   });
 
-  router.route('GET', '/admin/v1/requests/:id', async (httpContext) => {
-    await services.assertOperator(httpContext, 'platform:read');
+  router.route('GET', '/admin/v1/requests/:id', read, async (httpContext) => {
     const id = httpContext.params.id ?? '';
     const record = requests.find(id);
     if (!record) {

@@ -4,7 +4,6 @@ import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
-import type { Actor } from '../../tenancy/actor.ts';
 import type { AuditTrails } from '../../tenancy/audit-trails.ts';
 import type { IdempotentResponses } from '../../tenancy/idempotency.ts';
 import type { Invitations } from '../../tenancy/invitations.ts';
@@ -13,6 +12,7 @@ import type { Members } from '../../tenancy/members.ts';
 import type { Sessions } from '../../tenancy/sessions.ts';
 import type { Tenants } from '../../tenancy/tenants.ts';
 import type { Users } from '../../tenancy/users.ts';
+import type { Callers } from '../callers.ts';
 
 /** The services that admin handlers use; built once, in `src/app/admin.ts`. */
 export interface AdminServices {
@@ -34,13 +34,10 @@ export interface AdminServices {
   readonly defaultTier: () => string | null;
   /** Ids of the database servers that a tenant can be placed on. */
   readonly servers: () => readonly string[];
-  /** Bytes. */
+  /** `server.body_limit`, in bytes. */
   readonly bodyLimit: () => number;
-  /** @throws GatewayError when the caller is not signed in */
-  actorOf(httpContext: HttpContext): Promise<Actor>;
+  readonly permitted: Callers['permitted'];
   addressOf(httpContext: HttpContext): string;
-  /** @throws GatewayError `not_found` unless there is such a tenant and the actor belongs to it */
-  assertTenant(actor: Actor, tenant: string): void;
   /**
    * @param subject within the tenant: `tenant`, `user/<id>`, `key/<id>`, or a tag
    * @throws GatewayError `invalid_request` for a budget below the amount already spent

@@ -119,6 +119,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       permission: 'tenants:create',
       summary: 'Create a tenant with its database',
       body: createBody,
+      largeBody: true,
       ...NO_QUERY,
       response: tenantObject,
       status: 201,
@@ -164,6 +165,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       description:
         'Status, tier, weight and own limits need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
       body: updateBody,
+      largeBody: true,
       ...NO_QUERY,
       response: tenantObject,
       handle: async ({ scope, body, seen, by, actor }) => {

@@ -3,10 +3,10 @@ import type { HeaderReader } from '../../core/http.ts';
 import type { CountTokensCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import { once } from '../../core/once.ts';
-import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
+import type { JsonBody } from '../../http/body.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
-import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
+import { addInferenceRoute, type InferenceEndpoint } from '../inference-route.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { anthropicMessagesDialect } from './dialect.ts';
@@ -63,7 +63,6 @@ export const messagesResponse = z
 export const countTokensResponse = z.object({ input_tokens: z.number().int() }).meta({ id: 'TokenCount' });
 
 const COMMON = {
-  read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),
   renderError: anthropicErrorBody,
   renderStreamError: anthropicErrorEvent,
   requestIdHeader: 'request-id',
@@ -104,6 +103,6 @@ export function addAnthropicRoutes(router: HttpRouter, services: ApiServices): v
       return countCall(body, request.headers);
     },
   };
-  router.route('POST', '/v1/messages', inferenceRoute(services, messages), LARGE_BODY);
-  router.route('POST', '/v1/messages/count_tokens', inferenceRoute(services, count), LARGE_BODY);
+  addInferenceRoute(router, services, '/v1/messages', messages);
+  addInferenceRoute(router, services, '/v1/messages/count_tokens', count);
 }

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
+import type { Principal } from '../../core/principal.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { jsonResponse } from '../../http/response.ts';
+import { NO_BODY, type RoutePolicy } from '../../http/route-policy.ts';
 import type { ModelPrice, TokenPrice } from '../../metering/price-data.ts';
 import type { ListedModel } from '../../routing/directory.ts';
 import { anthropicErrorBody } from '../anthropic/errors.ts';
-import { authenticate, matchesAny } from '../authenticate.ts';
+import { matchesAny } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { type RouteFacts, routeFacts } from './facts.ts';
@@ -133,15 +135,17 @@ export function addModelRoutes(router: HttpRouter, services: ApiServices): void 
     const route = services.snapshot().directory.resolve(id);
     return route && routeFacts(route, services.modelData);
   };
-  const speaksAnthropic = (httpContext: HttpContext) => {
-    if (!httpContext.request.headers.has('anthropic-version')) return false;
-    httpContext.renderError = anthropicErrorBody;
-    return true;
+  const speaksAnthropic = ({ request }: HttpContext) => request.headers.has('anthropic-version');
+  const policy: RoutePolicy<Principal> = {
+    access: services.callers.key,
+    body: NO_BODY,
+    selectDialect: (httpContext) => {
+      if (speaksAnthropic(httpContext)) httpContext.renderError = anthropicErrorBody;
+    },
   };
 
-  router.route('GET', '/v1/models', async (httpContext) => {
+  router.route('GET', '/v1/models', policy, async (httpContext, { scopes }) => {
     const anthropic = speaksAnthropic(httpContext);
-    const { scopes } = await authenticate(services, httpContext);
     const data = services
       .snapshot()
       .directory.list()
@@ -153,9 +157,8 @@ export function addModelRoutes(router: HttpRouter, services: ApiServices): void 
     return jsonResponse(httpContext.request, 200, JSON.stringify(body), {});
   });
 
-  router.route('GET', '/v1/models/:id{.+}', async (httpContext) => {
+  router.route('GET', '/v1/models/:id{.+}', policy, async (httpContext, { scopes }) => {
     const anthropic = speaksAnthropic(httpContext);
-    const { scopes } = await authenticate(services, httpContext);
     const id = httpContext.params.id ?? '';
     const { directory } = services.snapshot();
     const isAllowed = !scopes?.models || matchesAny(scopes.models, id);

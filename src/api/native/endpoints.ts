@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
 import type { ChatCall } from '../../core/inference.ts';
-import { type JsonBody, readJsonBody } from '../../http/body.ts';
+import type { JsonBody } from '../../http/body.ts';
 import { openAiErrorBody } from '../../http/error-body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
-import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
-import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
+import { addInferenceRoute, type InferenceEndpoint } from '../inference-route.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
 import { validate } from '../validation.ts';
 import { promptDialect } from './prompt-dialect.ts';
@@ -89,25 +89,19 @@ function textErrorEvent(error: GatewayError): Uint8Array {
 export function addNativeRoutes(router: HttpRouter, services: ApiServices): void {
   const plain: InferenceEndpoint = {
     operation: 'chat',
-    read: (httpContext, snapshot) => readJsonBody(httpContext.request, snapshot.bodyLimit),
     parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, false),
     contentType: ({ request }) =>
       acceptsPlainText(request.headers) ? 'text/plain; charset=utf-8' : undefined,
   };
   const streamed: InferenceEndpoint = {
     operation: 'chat',
-    read: plain.read,
     parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, true),
     renderStreamError: textErrorEvent,
   };
-  router.route('POST', '/inference', inferenceRoute(services, plain), LARGE_BODY);
-  router.route('POST', '/stream', inferenceRoute(services, streamed), LARGE_BODY);
-  router.route(
-    'GET',
-    '/stream',
-    inferenceRoute(services, {
-      ...streamed,
-      read: async (httpContext) => bodyFromQuery(httpContext.request.url),
-    }),
-  );
+  addInferenceRoute(router, services, '/inference', plain);
+  addInferenceRoute(router, services, '/stream', streamed);
+  addInferenceRoute(router, services, '/stream', {
+    ...streamed,
+    readQuery: ({ request }) => bodyFromQuery(request.url),
+  });
 }

@@ -4,9 +4,9 @@ import type { HeaderReader } from '../../core/http.ts';
 import type { RerankCall } from '../../core/inference.ts';
 import { asString } from '../../core/json.ts';
 import type { RerankResult } from '../../core/rerank.ts';
-import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
-import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
+import type { JsonBody } from '../../http/body.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
+import { addInferenceRoute, type InferenceEndpoint } from '../inference-route.ts';
 import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
 import { rerankDemand } from '../request-demand.ts';
 import type { ApiServices } from '../services.ts';
@@ -143,10 +143,9 @@ function render(
 export function addRerankRoutes(router: HttpRouter, services: ApiServices): void {
   const endpoint: InferenceEndpoint = {
     operation: 'rerank',
-    read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),
     parse: (body, _snapshot, { request, requestId }) => rerankCall(body, request.headers, requestId),
   };
-  router.route('POST', '/v1/rerank', inferenceRoute(services, endpoint), LARGE_BODY);
+  addInferenceRoute(router, services, '/v1/rerank', endpoint);
   // Cohere's SDK reads it from here.
-  router.route('POST', '/v2/rerank', inferenceRoute(services, endpoint), LARGE_BODY);
+  addInferenceRoute(router, services, '/v2/rerank', endpoint);
 }

@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { CAPABILITIES } from '../../core/capabilities.ts';
 import { readJsonBody } from '../../http/body.ts';
-import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { jsonResponse } from '../../http/response.ts';
 import type { ModelData } from '../../metering/model-data.ts';
 import type { ModelDirectory } from '../../routing/directory.ts';
 import { type CandidateFacts, suggestModels } from '../../routing/suggestion.ts';
-import { authenticate } from '../authenticate.ts';
 import { routeFacts } from '../models/facts.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
@@ -80,42 +79,37 @@ function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[
 }
 
 export function addSuggestModelRoutes(router: HttpRouter, services: ApiServices): void {
-  router.route(
-    'POST',
-    '/v1/suggest-model',
-    async (httpContext) => {
-      const { request } = httpContext;
-      await authenticate(services, httpContext);
-      const snapshot = services.snapshot();
-      const { json } = await readJsonBody(request, snapshot.bodyLimit);
-      const { task, constraints, expected, limit } = validate(suggestModelRequest, json);
-      const { suggestions, needs, excluded } = suggestModels(
-        candidates(snapshot.directory, services.modelData),
-        {
-          task,
-          constraints: {
-            maxInputPrice: constraints.max_input_price,
-            maxOutputPrice: constraints.max_output_price,
-            minContextWindow: constraints.min_context_window,
-            capabilities: constraints.capabilities,
-            providers: constraints.providers,
-            exclude: constraints.exclude,
-          },
-          expected: { inputTokens: expected.input_tokens, outputTokens: expected.output_tokens },
-          limit,
+  const policy = { access: services.callers.key, body: services.bodyLimit };
+  router.route('POST', '/v1/suggest-model', policy, async (httpContext) => {
+    const { request, bodyLimit } = httpContext;
+    const snapshot = services.snapshot();
+    const { json } = await readJsonBody(request, bodyLimit);
+    const { task, constraints, expected, limit } = validate(suggestModelRequest, json);
+    const { suggestions, needs, excluded } = suggestModels(
+      candidates(snapshot.directory, services.modelData),
+      {
+        task,
+        constraints: {
+          maxInputPrice: constraints.max_input_price,
+          maxOutputPrice: constraints.max_output_price,
+          minContextWindow: constraints.min_context_window,
+          capabilities: constraints.capabilities,
+          providers: constraints.providers,
+          exclude: constraints.exclude,
         },
-      );
-      const body = {
-        object: 'model_suggestions',
-        needs,
-        suggestions: suggestions.map(({ estimatedCost, ...rest }) => ({
-          ...rest,
-          ...(estimatedCost === undefined ? {} : { estimated_cost_usd: estimatedCost }),
-        })),
-        excluded,
-      };
-      return jsonResponse(request, 200, JSON.stringify(body), {});
-    },
-    LARGE_BODY,
-  );
+        expected: { inputTokens: expected.input_tokens, outputTokens: expected.output_tokens },
+        limit,
+      },
+    );
+    const body = {
+      object: 'model_suggestions',
+      needs,
+      suggestions: suggestions.map(({ estimatedCost, ...rest }) => ({
+        ...rest,
+        ...(estimatedCost === undefined ? {} : { estimated_cost_usd: estimatedCost }),
+      })),
+      excluded,
+    };
+    return jsonResponse(request, 200, JSON.stringify(body), {});
+  });
 }

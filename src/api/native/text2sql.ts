@@ -6,10 +6,9 @@ import type { ChatResult } from '../../core/chat/result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { once } from '../../core/once.ts';
 import type { RequestView } from '../../core/request-view.ts';
-import { readJsonBody } from '../../http/body.ts';
-import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
-import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
+import { addInferenceRoute, type InferenceEndpoint } from '../inference-route.ts';
 import { openAiChatDialect } from '../openai/chat/dialect.ts';
 import { chatResponseView } from '../openai/chat/response-view.ts';
 import { chatRequest, chatResponse } from '../openai/schemas.ts';
@@ -150,7 +149,6 @@ export function addText2SqlRoutes(router: HttpRouter, services: ApiServices): vo
   const checker = once(loadSqlChecker);
   const endpoint: InferenceEndpoint = {
     operation: 'chat',
-    read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),
     async parse(body, snapshot, { request }) {
       const {
         model: asked,
@@ -172,5 +170,5 @@ export function addText2SqlRoutes(router: HttpRouter, services: ApiServices): vo
       );
     },
   };
-  router.route('POST', '/v1/text2sql', inferenceRoute(services, endpoint), LARGE_BODY);
+  addInferenceRoute(router, services, '/v1/text2sql', endpoint);
 }

@@ -1,9 +1,9 @@
 import type { HeaderReader } from '../../core/http.ts';
 import type { InferenceCall, Operation } from '../../core/inference.ts';
-import { type JsonBody, readJsonBody } from '../../http/body.ts';
-import { type HttpRouter, LARGE_BODY } from '../../http/http-router.ts';
+import type { JsonBody } from '../../http/body.ts';
+import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
-import { type InferenceEndpoint, inferenceRoute } from '../inference-route.ts';
+import { addInferenceRoute, type InferenceEndpoint } from '../inference-route.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { openAiChatDialect } from './chat/dialect.ts';
@@ -26,7 +26,6 @@ const checkChat: Check = (body) => {
 function endpoint(operation: Operation, check: Check, call: MakeCall): InferenceEndpoint {
   return {
     operation,
-    read: (httpContext, snapshot) => readJsonBody(httpContext.request, snapshot.bodyLimit),
     parse: (body, _snapshot, { request }) => {
       check(body.json);
       return call(body, request.headers);
@@ -39,8 +38,7 @@ const completion: MakeCall = (body, headers) =>
   chatCall('completion', openAiCompletionsDialect, body, headers);
 
 export function addOpenAiRoutes(router: HttpRouter, services: ApiServices): void {
-  const add = (path: string, served: InferenceEndpoint) =>
-    router.route('POST', path, inferenceRoute(services, served), LARGE_BODY);
+  const add = (path: string, served: InferenceEndpoint) => addInferenceRoute(router, services, path, served);
   add('/v1/chat/completions', endpoint('chat', checkChat, chat));
   add(
     '/v1/completions',

@@ -73,6 +73,13 @@ export interface ControlTables {
     address: string;
     agent: string;
   };
+  /** Attempts to sign in, counted across gateways. */
+  sign_in_attempts: {
+    /** What is counted: an account, a client address, or one attempt at an identity provider. */
+    subject: string;
+    count: number;
+    expires_at: number;
+  };
   /** Responses to writes with an idempotency key. */
   idempotent_answers: {
     scope: string;

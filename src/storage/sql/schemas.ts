@@ -14,6 +14,7 @@ const CONTROL_TABLES: Record<keyof ControlTables, true> = {
   users: true,
   federated_identities: true,
   sessions: true,
+  sign_in_attempts: true,
   idempotent_answers: true,
   audit_log: true,
   period_counters: true,

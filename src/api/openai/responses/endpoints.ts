@@ -6,14 +6,14 @@ import type { ChatCall } from '../../../core/inference.ts';
 import { asString } from '../../../core/json.ts';
 import { once } from '../../../core/once.ts';
 import type { Principal } from '../../../core/principal.ts';
-import { type JsonBody, readJsonBody } from '../../../http/body.ts';
+import type { JsonBody } from '../../../http/body.ts';
 import { openAiErrorBody } from '../../../http/error-body.ts';
 import type { HttpContext } from '../../../http/http-context.ts';
-import { type HttpRouter, LARGE_BODY } from '../../../http/http-router.ts';
+import type { HttpRouter } from '../../../http/http-router.ts';
 import { jsonResponse } from '../../../http/response.ts';
-import { authenticate } from '../../authenticate.ts';
+import { NO_BODY } from '../../../http/route-policy.ts';
 import { chatCall } from '../../chat-call.ts';
-import { type InferenceEndpoint, inferenceRoute } from '../../inference-route.ts';
+import { addInferenceRoute, type InferenceEndpoint } from '../../inference-route.ts';
 import type { ApiServices } from '../../services.ts';
 import { validate } from '../../validation.ts';
 import { type ContinuedConversation, continueFrom, inputItems, previousNotFound } from './conversation.ts';
@@ -132,29 +132,27 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
 
   const create: InferenceEndpoint = {
     operation: 'chat',
-    read: ({ request }, snapshot) => readJsonBody(request, snapshot.bodyLimit),
     parse: (body, _snapshot, { request }, principal) => makeCall(body, request.headers, principal),
     renderStreamError: (error) =>
       new TextEncoder().encode(
         `event: error\ndata: ${JSON.stringify({ type: 'error', ...JSON.parse(openAiErrorBody(error)).error })}\n\n`,
       ),
   };
-  router.route('POST', '/v1/responses', inferenceRoute(services, create), LARGE_BODY);
+  addInferenceRoute(router, services, '/v1/responses', create);
 
-  const find = async (httpContext: HttpContext) => {
-    const { params } = httpContext;
-    const { tenant } = await authenticate(services, httpContext);
+  const policy = { access: services.callers.key, body: NO_BODY };
+  const find = async ({ params }: HttpContext, { tenant }: Principal) => {
     const id = params.id ?? '';
     const stored = await responses.get({ tenant }, id);
     if (!stored) throw notFound(id);
     return stored;
   };
-  router.route('GET', '/v1/responses/:id', async (httpContext) => {
-    const { response } = await find(httpContext);
+  router.route('GET', '/v1/responses/:id', policy, async (httpContext, principal) => {
+    const { response } = await find(httpContext, principal);
     return jsonResponse(httpContext.request, 200, JSON.stringify(response), {});
   });
-  router.route('GET', '/v1/responses/:id/input_items', async (httpContext) => {
-    const { input, id } = await find(httpContext);
+  router.route('GET', '/v1/responses/:id/input_items', policy, async (httpContext, principal) => {
+    const { input, id } = await find(httpContext, principal);
     const data = input.map((item, index) => ({ id: `item_${id}_${index}`, ...item }));
     const list = {
       object: 'list',
@@ -165,9 +163,7 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
     };
     return jsonResponse(httpContext.request, 200, JSON.stringify(list), {});
   });
-  router.route('DELETE', '/v1/responses/:id', async (httpContext) => {
-    const { request, params } = httpContext;
-    const { tenant } = await authenticate(services, httpContext);
+  router.route('DELETE', '/v1/responses/:id', policy, async ({ request, params }, { tenant }) => {
     const id = params.id ?? '';
     if (!(await responses.delete({ tenant }, id))) throw notFound(id);
     return jsonResponse(request, 200, JSON.stringify({ id, object: 'response', deleted: true }), {});

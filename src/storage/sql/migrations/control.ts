@@ -153,4 +153,24 @@ export const CONTROL_MIGRATIONS: Migrations = {
       await createAuditLog(db);
     },
   },
+  '0005_sign_in_attempts': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('sign_in_attempts')
+        .addColumn('subject', 'text', primaryText)
+        .addColumn('count', 'integer', requiredInteger)
+        .addColumn('expires_at', 'bigint', requiredInteger)
+        .execute();
+      await db.schema
+        .createIndex('sign_in_attempts_expiry')
+        .on('sign_in_attempts')
+        .column('expires_at')
+        .execute();
+      await db.schema
+        .createIndex('idempotent_answers_expiry')
+        .on('idempotent_answers')
+        .column('expires_at')
+        .execute();
+    },
+  },
 };

@@ -1,0 +1,83 @@
+import type { HttpResponse } from '../../core/http.ts';
+import type { HttpContext } from '../../http/http-context.ts';
+import type { HttpRouter, Method } from '../../http/http-router.ts';
+import { jsonResponse } from '../../http/response.ts';
+import { NO_BODY, type RouteAccess, type RouteHandler } from '../../http/route-policy.ts';
+import type { SecretBox } from '../../platform/secret-box.ts';
+import type { Actor } from '../../tenancy/actor.ts';
+import type { ChangeContext } from '../../tenancy/change-context.ts';
+import type { IdentityProviders } from '../../tenancy/identity-providers.ts';
+import type { SignInAttempts } from '../../tenancy/sign-in-attempts.ts';
+import type { User } from '../../tenancy/users.ts';
+import type { AdminServices } from '../admin/services.ts';
+import type { ApiServices } from '../services.ts';
+
+/** The services that sign-in routes use. */
+export interface AuthServices {
+  readonly api: ApiServices;
+  readonly admin: AdminServices;
+  readonly providers: IdentityProviders;
+  readonly attempts: SignInAttempts;
+  readonly box: SecretBox;
+  /** Milliseconds. */
+  readonly tokenLifetimeMs: () => number;
+  /** Where users reach this gateway. */
+  readonly publicUrl: () => string | null;
+}
+
+interface AuthPolicy<Caller> {
+  readonly access: RouteAccess<Caller>;
+  /** Bytes; none when absent. */
+  readonly body?: number;
+}
+
+/** What the sign-in routes share. */
+export class AuthContext {
+  constructor(
+    private readonly router: HttpRouter,
+    readonly services: AuthServices,
+  ) {}
+
+  /** Adds a route. */
+  readonly route = <Caller>(
+    method: Method,
+    path: string,
+    { access, body = NO_BODY }: AuthPolicy<Caller>,
+    handle: RouteHandler<Caller>,
+  ): void => this.router.route(method, path, { access, body }, handle);
+
+  readonly json = (
+    { request }: HttpContext,
+    status: number,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): HttpResponse | Promise<HttpResponse> => jsonResponse(request, status, JSON.stringify(body), headers);
+
+  readonly cookie = (
+    { request }: HttpContext,
+    name: string,
+    value: string,
+    seconds: number,
+    path = '/',
+  ): string => {
+    const secure = (this.services.publicUrl() ?? request.url).startsWith('https:') ? '; Secure' : '';
+    return `${name}=${value}; Path=${path}; HttpOnly; SameSite=Lax; Max-Age=${seconds}${secure}`;
+  };
+
+  /** The origin of a change, for the audit trail. */
+  readonly by = (httpContext: HttpContext, actor: Actor): ChangeContext => ({
+    ...{ actor, address: this.services.admin.addressOf(httpContext), requestId: httpContext.requestId },
+  });
+
+  /** Signs a user in. */
+  readonly beginSession = async (
+    httpContext: HttpContext,
+    user: User,
+  ): Promise<{ readonly secret: string; readonly seconds: number; readonly expiresAt: number }> => {
+    const { sessions, addressOf } = this.services.admin;
+    const agent = httpContext.request.headers.get('user-agent') ?? '';
+    const { session, secret } = await sessions.begin(user.id, addressOf(httpContext), agent);
+    const { createdAt, expiresAt } = session;
+    return { secret, expiresAt, seconds: Math.floor((expiresAt - createdAt) / 1000) };
+  };
+}

@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import { GatewayError } from '../../core/errors.ts';
+import type { HttpContext } from '../../http/http-context.ts';
+import { httpResponse } from '../../http/response.ts';
+import { ANYONE } from '../../http/route-policy.ts';
+import type { SecretBox } from '../../platform/secret-box.ts';
+import type { Actor } from '../../tenancy/actor.ts';
+import { SESSION_COOKIE } from '../admin/actor-of.ts';
+import type { AuthContext } from './auth-context.ts';
+import { userOfIdentity } from './sign-in.ts';
+
+const ATTEMPT_COOKIE = 'weir_sign_in';
+const ATTEMPT_SECONDS = 600;
+const COOKIE_PATH = '/v1/auth/oidc';
+const CONSOLE = '/console';
+
+/** The actor of users and memberships that a first sign-in creates. */
+const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
+
+/** Sign-in through identity providers: the redirect to the provider, and the callback from it. */
+export function addOidcRoutes({ services, route, json, cookie, beginSession, by }: AuthContext): void {
+  const { api, admin, providers, box, attempts } = services;
+  const policy = { access: ANYONE };
+  const callbackOf = (httpContext: HttpContext, id: string) => {
+    const base = services.publicUrl() ?? new URL(httpContext.request.url).origin;
+    return new URL(`${COOKIE_PATH}/${id}/callback`, base);
+  };
+  const redirect = (location: string, cookies: readonly string[]) =>
+    httpResponse(302, null, { location, 'set-cookie': cookies });
+
+  route('GET', '/v1/auth/providers', policy, async (httpContext) => {
+    const data = providers.list().map(({ id, name }) => ({ id, name, url: `${COOKIE_PATH}/${id}` }));
+    return json(httpContext, 200, { object: 'list', data });
+  });
+
+  route('GET', '/v1/auth/oidc/:provider', policy, async (httpContext) => {
+    const id = httpContext.params.provider ?? '';
+    const { url, attempt } = await providers.begin(id, callbackOf(httpContext, id).href);
+    const sealed = encodeURIComponent(box.seal(JSON.stringify(attempt)));
+    return redirect(url, [cookie(httpContext, ATTEMPT_COOKIE, sealed, ATTEMPT_SECONDS, COOKIE_PATH)]);
+  });
+
+  route('GET', '/v1/auth/oidc/:provider/callback', policy, async (httpContext) => {
+    const id = httpContext.params.provider ?? '';
+    const attempt = attemptIn(httpContext.request.headers.get('cookie') ?? '', box);
+    const callback = callbackOf(httpContext, id);
+    callback.search = new URL(httpContext.request.url).search;
+    // One that a guesser makes up fails here, before the provider is contacted.
+    const client = api.clientOf(httpContext);
+    const identity = await api.credentials.runAsync(
+      { client, kind: 'identity', wrong: ['permission_denied'] },
+      async () => {
+        if (attempt?.provider !== id || attempt.state !== callback.searchParams.get('state')) {
+          throw new GatewayError(
+            'permission_denied',
+            'This does not belong to a sign-in that was begun in this browser.',
+          );
+        }
+        if (!(await attempts.useOnce(attempt.state, attempt.expiresAt))) {
+          throw new GatewayError('permission_denied', 'This sign-in was already used. Start again.');
+        }
+        return providers.finish(attempt, callback);
+      },
+    );
+    const settings = providers.get(id);
+    const user = await userOfIdentity(admin, identity, settings, by(httpContext, WEIR));
+    const { secret, seconds } = await beginSession(httpContext, user);
+    return redirect(CONSOLE, [
+      cookie(httpContext, SESSION_COOKIE, secret, seconds),
+      cookie(httpContext, ATTEMPT_COOKIE, '', 0, COOKIE_PATH),
+    ]);
+  });
+}
+
+const attemptCookie = z.object({
+  provider: z.string(),
+  state: z.string(),
+  nonce: z.string(),
+  verifier: z.string(),
+  expiresAt: z.number(),
+});
+
+/** @returns the attempt that this browser began; undefined when the cookie was changed, or is of another installation */
+function attemptIn(cookies: string, box: SecretBox) {
+  const value = new RegExp(`(?:^|;\\s*)${ATTEMPT_COOKIE}=([^;]+)`).exec(cookies)?.[1];
+  if (value === undefined) return undefined;
+  try {
+    return attemptCookie.parse(JSON.parse(box.open(decodeURIComponent(value))));
+  } catch {
+    // Forged or damaged: the same as none.
+    return undefined;
+  }
+}

@@ -1,0 +1,75 @@
+import { clientKey } from '../core/client-identity.ts';
+import type { HttpResponse } from '../core/http.ts';
+import type { AddressLimiter } from '../limits/per-address.ts';
+import { clientAddress, type ProxyCheck } from './client-address.ts';
+import type { HttpContext } from './http-context.ts';
+import { type RouteHandler, type RoutePolicy, SMALL_BODY } from './route-policy.ts';
+
+export interface HttpStageOptions {
+  readonly addressLimiter: AddressLimiter;
+  /** Absent when no proxy is trusted. */
+  readonly isProxy: () => ProxyCheck | undefined;
+  /** @throws GatewayError `shutting_down` while the gateway drains */
+  readonly assertAccepting: () => void;
+}
+
+/**
+ * What happens to every request before its handler, in this order: address rate, authentication, draining, address
+ * concurrency. The handler reads the body, at most as much as the route's policy allows.
+ */
+export class HttpStage {
+  constructor(private readonly options: HttpStageOptions) {}
+
+  /** Runs the stage and the handler. Waits only for callers that cannot be identified at once, and for a slot. */
+  run<Caller>(
+    httpContext: HttpContext,
+    policy: RoutePolicy<Caller>,
+    handler: RouteHandler<Caller>,
+  ): HttpResponse | Promise<HttpResponse> {
+    const { access, body, selectDialect } = policy;
+    selectDialect?.(httpContext);
+    httpContext.bodyLimit = typeof body === 'number' ? body : body();
+    httpContext.request.limitBody(Math.max(httpContext.bodyLimit, SMALL_BODY));
+    if (!policy.ignoresAddressLimits) this.countAddress(httpContext);
+    const caller = access.admit(httpContext);
+    return caller instanceof Promise
+      ? caller.then((known) => this.#admitted(httpContext, policy, handler, known))
+      : this.#admitted(httpContext, policy, handler, caller);
+  }
+
+  /**
+   * Takes one request from the rate of the client's address. Also for requests that match no route.
+   * @throws GatewayError `rate_limit_exceeded`
+   */
+  countAddress(httpContext: HttpContext): void {
+    const { addressLimiter, isProxy } = this.options;
+    if (!addressLimiter.enabled) return;
+    httpContext.client = clientKey(clientAddress(httpContext, isProxy()));
+    httpContext.addressRate = addressLimiter.spend(httpContext.client);
+  }
+
+  #admitted<Caller>(
+    httpContext: HttpContext,
+    policy: RoutePolicy<Caller>,
+    handler: RouteHandler<Caller>,
+    caller: Caller,
+  ): HttpResponse | Promise<HttpResponse> {
+    if (!policy.servedWhileDraining) this.options.assertAccepting();
+    const { client, request } = httpContext;
+    if (client === undefined || policy.takesAddressSlot) return handler(httpContext, caller);
+    return this.#withSlot(client, request.signal, () => handler(httpContext, caller));
+  }
+
+  async #withSlot(
+    client: string,
+    signal: AbortSignal,
+    handle: () => HttpResponse | Promise<HttpResponse>,
+  ): Promise<HttpResponse> {
+    const release = await this.options.addressLimiter.enter(client, signal);
+    try {
+      return await handle();
+    } finally {
+      release();
+    }
+  }
+}
