@@ -17,7 +17,7 @@ function refused(...args: string[]): string {
 test('defaults', () => {
   expect(parsed()).toMatchObject({
     quick: false,
-    scenarios: ['non-streaming', 'streaming', 'latency', 'memory', 'startup'],
+    scenarios: ['non-streaming', 'streaming', 'latency', 'memory', 'startup', 'many-tenants'],
     subjects: undefined,
     rounds: 5,
     latencyRounds: 9,
@@ -48,7 +48,10 @@ test('--quick is shorter, and other options still apply', () => {
 test('--only, and the long scenarios', () => {
   expect(parsed('--only', 'memory, streaming').scenarios).toEqual(['streaming', 'memory']);
   expect(parsed('--memory-requests', '5000', '--aborts', '10')).toMatchObject({
-    scenarios: ['non-streaming', 'streaming', 'latency', 'memory', 'startup', 'requests', 'aborts'],
+    scenarios: [
+      ...['non-streaming', 'streaming', 'latency', 'memory', 'startup', 'many-tenants'],
+      ...['requests', 'aborts'],
+    ],
     memoryRequests: 5000,
     aborts: 10,
   });

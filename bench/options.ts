@@ -6,10 +6,21 @@ export const scenarioNames = [
   'latency',
   'memory',
   'startup',
+  'many-tenants',
   'requests',
   'aborts',
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
+
+/** Those of a run that names none. */
+const USUAL_SCENARIOS = [
+  'non-streaming',
+  'streaming',
+  'latency',
+  'memory',
+  'startup',
+  'many-tenants',
+] as const;
 
 /** A gateway that runs already, somewhere, in front of this bench's mock upstream. */
 export interface PeerOption {
@@ -223,7 +234,7 @@ function complete(flags: Flags): BenchOptions {
     ...(flags.aborts > 0 ? (['aborts'] as const) : []),
   ];
   // A scenario that is asked for by name gets its usual size.
-  const asked = flags.only ?? ['non-streaming', 'streaming', 'latency', 'memory', 'startup', ...extra];
+  const asked = flags.only ?? [...USUAL_SCENARIOS, ...extra];
   return {
     quick,
     scenarios: scenarioNames.filter((name) => asked.includes(name)),

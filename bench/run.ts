@@ -14,6 +14,7 @@ import { Measurements } from './report/series.ts';
 import type { Bench } from './scenarios/bench.ts';
 import { manyAborts, manyRequests } from './scenarios/endurance.ts';
 import { latency } from './scenarios/latency.ts';
+import { manyTenants } from './scenarios/many-tenants.ts';
 import { memory } from './scenarios/memory.ts';
 import { nonStreaming } from './scenarios/non-streaming.ts';
 import { startup } from './scenarios/startup.ts';
@@ -44,6 +45,7 @@ const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<void>>>
   latency,
   memory,
   startup,
+  'many-tenants': manyTenants,
   requests: manyRequests,
   aborts: manyAborts,
 };

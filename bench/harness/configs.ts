@@ -43,6 +43,10 @@ http {
 /** Targets of the model on which it is measured what choosing among many costs. */
 export const MANY_TARGETS = 20;
 
+/** The large installation: its sizes, and what a request of it costs is compared with a request of one tenant. */
+export const MANY_MODELS = 1_000;
+const TARGETS_PER_MODEL = 3;
+
 /** Limits of every kind, which no bench reaches. */
 export const BENCH_LIMITS = [
   { of: 'requests', per: 'minute', max: 900_000_000 },
@@ -83,13 +87,36 @@ export function weirConfig(upstreamPort: number, { keepUsage = true } = {}): str
     { id: 'bench-translated', targets: [{ provider: 'mock-anthropic', model: 'mock-model' }] },
   ];
   const prices = [{ model: 'mock-model*', input: '0.25', output: '1.5' }];
-  // JSON is YAML, and needs no quoting rules of its own.
-  return [
-    `providers: ${JSON.stringify(providers)}`,
-    `models: ${JSON.stringify(models)}`,
-    `prices: ${JSON.stringify(keepUsage ? prices : [])}`,
-    `limits: ${JSON.stringify(UNREACHED_SERVER_LIMITS)}`,
-    `storage: ${JSON.stringify({ keep_usage: keepUsage })}`,
-    '',
-  ].join('\n');
+  return yaml({
+    ...{ providers, models, prices: keepUsage ? prices : [] },
+    limits: UNREACHED_SERVER_LIMITS,
+    storage: { keep_usage: keepUsage },
+  });
+}
+
+/** The names of the models of `manyTenantsConfig`. */
+export const manyModels = (): string[] => Array.from({ length: MANY_MODELS }, (_, index) => `model-${index}`);
+
+/** Weir with a thousand models on the mock upstream, each at several providers; everything else as in `weirConfig`. */
+export function manyTenantsConfig(upstreamPort: number): string {
+  const ids = Array.from({ length: TARGETS_PER_MODEL }, (_, index) => `mock-${index}`);
+  const base_url = `http://127.0.0.1:${upstreamPort}/v1`;
+  return yaml({
+    providers: ids.map((id) => ({
+      ...{ id, kind: 'openai-compatible', base_url, api_key: 'sk-mock', discover: false },
+    })),
+    models: manyModels().map((id) => ({
+      id,
+      targets: ids.map((provider) => ({ provider, model: `mock-model-${id}` })),
+    })),
+    prices: [{ model: 'mock-model*', input: '0.25', output: '1.5' }],
+    limits: UNREACHED_SERVER_LIMITS,
+  });
+}
+
+/** JSON is YAML, and needs no quoting rules of its own. */
+function yaml(sections: Readonly<Record<string, unknown>>): string {
+  return Object.entries(sections)
+    .map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
+    .join('');
 }

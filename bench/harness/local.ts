@@ -19,7 +19,7 @@ export function freePort(): number {
 }
 
 /** Asks until the answer is 200. @throws when the process ends before, or the time is over */
-export async function untilReady(child: Child, url: string): Promise<void> {
+export async function untilReady(child: Child, url: string, pollMs = POLL_MS): Promise<void> {
   let ended: string | undefined;
   child.ended.then((how) => {
     ended = how;
@@ -31,7 +31,7 @@ export async function untilReady(child: Child, url: string): Promise<void> {
       const answer = await fetch(url).catch(() => undefined);
       await answer?.arrayBuffer();
       if (answer?.status === 200) return;
-      await Bun.sleep(POLL_MS);
+      await Bun.sleep(pollMs);
     }
   };
   try {

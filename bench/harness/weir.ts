@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { canStopPostgres, startPostgres } from '../../test/support/services/postgres.ts';
 import { canStopRedis, startRedis } from '../../test/support/services/redis.ts';
+import type { Child } from './children.ts';
 import { BENCH_LIMITS, weirConfig } from './configs.ts';
 import { freePort, local, untilReady } from './local.ts';
 import type { StartOptions, Subject, SubjectContext, SubjectSpec } from './subject.ts';
@@ -70,31 +71,12 @@ async function startWeir(
   env: Readonly<Record<string, string>>,
   { metered = true, eventLoop = false }: StartOptions & { readonly metered?: boolean } = {},
 ): Promise<Subject> {
-  const folder = mkdtempSync(join(context.temporary, 'weir-'));
-  const dataFolder = join(folder, 'data');
-  mkdirSync(dataFolder);
-  const config = join(folder, 'weir.yaml');
-  writeFileSync(config, weirConfig(context.upstreamPort, { keepUsage: metered }));
-  const [port, metricsPort] = [freePort(), freePort()];
-  const child = await context.children.start({
-    name,
-    // The runtime directly, as the launcher would become it, so that the process measured is the gateway.
-    command: [context.runtime, join(context.root, 'src/main.ts'), 'serve'],
-    cwd: folder,
-    env: {
-      DATABASE_URL: undefined,
-      REDIS_URL: undefined,
-      ...env,
-      WEIR_CONFIG: config,
-      WEIR_DATA_DIR: dataFolder,
-      WEIR_ADMIN_KEY: context.adminKey,
-      SERVER_HOST: '127.0.0.1',
-      SERVER_PORT: String(port),
-      METRICS_PORT: String(metricsPort),
-      ...(eventLoop ? { WEIR_EVENT_LOOP_INTERVAL_MS: '1' } : {}),
-    },
+  const config = weirConfig(context.upstreamPort, { keepUsage: metered });
+  const process = await startWeirProcess(context, name, {
+    folder: weirFolder(context, config),
+    env: { ...env, ...(eventLoop ? { WEIR_EVENT_LOOP_INTERVAL_MS: '1' } : {}) },
   });
-  await untilReady(child, `http://127.0.0.1:${port}/health/ready`);
+  const { child, port, metricsPort } = process;
   const key = metered ? await tenantKey(port, context.adminKey) : context.adminKey;
   return {
     name,
@@ -106,17 +88,79 @@ async function startWeir(
   };
 }
 
+export interface WeirProcess {
+  readonly child: Child;
+  readonly port: number;
+  readonly metricsPort: number;
+  /** Milliseconds from the start of the process to its first 200 of `/health/ready`. */
+  readonly startMs: number;
+}
+
+/** @returns a new folder with a configuration and room for data, for `startWeirProcess` */
+export function weirFolder(context: SubjectContext, config: string): string {
+  const folder = mkdtempSync(join(context.temporary, 'weir-'));
+  mkdirSync(join(folder, 'data'));
+  writeFileSync(join(folder, 'weir.yaml'), config);
+  return folder;
+}
+
+/** Starts Weir on a folder that `weirFolder` made; again on the same data after it has stopped. */
+export async function startWeirProcess(
+  context: SubjectContext,
+  name: string,
+  { folder, env = {}, pollMs }: { folder: string; env?: Readonly<Record<string, string>>; pollMs?: number },
+): Promise<WeirProcess> {
+  const [port, metricsPort] = [freePort(), freePort()];
+  const startedAt = performance.now();
+  const child = await context.children.start({
+    name,
+    // The runtime directly, as the launcher would become it, so that the process measured is the gateway.
+    command: [context.runtime, join(context.root, 'src/main.ts'), 'serve'],
+    cwd: folder,
+    env: {
+      DATABASE_URL: undefined,
+      REDIS_URL: undefined,
+      ...env,
+      WEIR_CONFIG: join(folder, 'weir.yaml'),
+      WEIR_DATA_DIR: join(folder, 'data'),
+      WEIR_ADMIN_KEY: context.adminKey,
+      SERVER_HOST: '127.0.0.1',
+      SERVER_PORT: String(port),
+      METRICS_PORT: String(metricsPort),
+    },
+  });
+  await untilReady(child, `http://127.0.0.1:${port}/health/ready`, pollMs);
+  return { child, port, metricsPort, startMs: performance.now() - startedAt };
+}
+
 /** A key of a tenant that has limits of every kind, none of which is reached. */
 async function tenantKey(port: number, adminKey: string): Promise<string> {
-  const create = async (path: string, body: unknown): Promise<unknown> => {
-    const answer = await fetch(`http://127.0.0.1:${port}/admin/v1/${path}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    return answer.json();
-  };
-  await create('tenants', { id: 'bench', name: 'Bench', tier: null, limits: BENCH_LIMITS });
-  return z.object({ key: z.string() }).parse(await create('tenants/bench/keys', { name: 'bench' })).key;
+  await createTenant(port, adminKey, 'bench');
+  return createKey(port, adminKey, 'bench', 'bench');
+}
+
+/** Creates a tenant that has limits of every kind, none of which is reached. */
+export async function createTenant(port: number, adminKey: string, id: string): Promise<void> {
+  await create(port, adminKey, 'tenants', { id, name: id, tier: null, limits: BENCH_LIMITS });
+}
+
+/** @returns the new key's secret */
+export async function createKey(
+  port: number,
+  adminKey: string,
+  tenant: string,
+  name: string,
+): Promise<string> {
+  const created = await create(port, adminKey, `tenants/${tenant}/keys`, { name });
+  return z.object({ key: z.string() }).parse(created).key;
+}
+
+async function create(port: number, adminKey: string, path: string, body: unknown): Promise<unknown> {
+  const answer = await fetch(`http://127.0.0.1:${port}/admin/v1/${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
 }

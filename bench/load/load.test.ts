@@ -48,6 +48,32 @@ describe('load client against the mock upstream', () => {
     expect(upstream.stats.requests - before).toBe(200);
   });
 
+  test('a rotation uses keys and models in turn, each key with another model in its next turn', async () => {
+    const seen: string[] = [];
+    const server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch: async (request) => {
+        const { model } = JSON.parse(await request.text());
+        seen.push(`${request.headers.get('authorization')?.slice(7)} ${model}`);
+        return new Response('{}');
+      },
+    });
+    const { port = 0 } = server;
+    const rotation = { keys: ['k0', 'k1'], models: ['m0', 'm1'] };
+    const closed = {
+      type: 'closed',
+      endpoint: { ...endpoint, port },
+      body,
+      connections: 1,
+      rotation,
+    } as const;
+    expect(await runClosed({ ...closed, requests: 3 })).toMatchObject({ completed: 3, failed: 0 });
+    await runClosed({ ...closed, requests: 2, rotated: 3 });
+    expect(seen).toEqual(['k0 m0', 'k1 m1', 'k0 m1', 'k1 m0', 'k0 m0']);
+    await server.stop(true);
+  });
+
   test('fixed rate sends the rate times the duration', async () => {
     const job = {
       type: 'rate',

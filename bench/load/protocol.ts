@@ -12,11 +12,24 @@ export type Endpoint = z.infer<typeof endpoint>;
 
 const target = { endpoint, body: z.string() };
 
+/** API keys and models that requests use in turn. A key meets another model each time that all keys had their turn. */
+export const rotation = z.object({ keys: z.array(z.string()).min(1), models: z.array(z.string()).min(1) });
+export type Rotation = z.infer<typeof rotation>;
+
 export const job = z.discriminatedUnion('type', [
   /** One request; the answer comes back as text. */
   z.object({ type: z.literal('probe'), ...target }),
   /** Closed loop: each connection sends its next request when the last is answered. */
-  z.object({ type: z.literal('closed'), ...target, requests: z.number(), connections: z.number() }),
+  z.object({
+    type: z.literal('closed'),
+    ...target,
+    requests: z.number(),
+    connections: z.number(),
+    /** Replaces the key of the endpoint and the model of the body; undefined sends the same request each time. */
+    rotation: rotation.optional(),
+    /** Number of requests that earlier jobs sent with this rotation: it goes on from there. */
+    rotated: z.number().optional(),
+  }),
   /** Open loop: requests leave at a fixed rate, whether earlier ones are answered or not. */
   z.object({
     type: z.literal('rate'),

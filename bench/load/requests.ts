@@ -9,6 +9,30 @@ type JobOf<T extends Job['type']> = Extract<Job, { type: T }>;
 
 const ignoreBody = () => undefined;
 
+/** @returns the bytes of each request by its number in the job */
+function requestSource({
+  endpoint,
+  body,
+  rotation,
+  rotated = 0,
+}: JobOf<'closed'>): (index: number) => Uint8Array {
+  if (!rotation) {
+    const same = requestBytes(endpoint, body);
+    return () => same;
+  }
+  const { keys, models } = rotation;
+  const message: unknown = JSON.parse(body);
+  // Bodies are prepared, because the load client shares the machine with its subject.
+  const bodies = models.map((model) => JSON.stringify(Object.assign({}, message, { model })));
+  return (index) => {
+    const turn = rotated + index;
+    const key = turn % keys.length;
+    const model = (turn + Math.floor(turn / keys.length)) % bodies.length;
+    const headers = { ...endpoint.headers, authorization: `Bearer ${keys[key]}` };
+    return requestBytes({ ...endpoint, headers }, bodies[model] ?? body);
+  };
+}
+
 export function runProbe(job: JobOf<'probe'>): Promise<ResultOf<'probe'>> {
   const pool = new ConnectionPool(job.endpoint, 1);
   const failures = new Failures();
@@ -30,7 +54,7 @@ export function runProbe(job: JobOf<'probe'>): Promise<ResultOf<'probe'>> {
 
 export function runClosed(job: JobOf<'closed'>): Promise<ResultOf<'closed'>> {
   const pool = new ConnectionPool(job.endpoint, job.connections);
-  const request = requestBytes(job.endpoint, job.body);
+  const request = requestSource(job);
   const latency = new DurationRecorder();
   const failures = new Failures();
   let started = 0;
@@ -38,9 +62,10 @@ export function runClosed(job: JobOf<'closed'>): Promise<ResultOf<'closed'>> {
   return new Promise((resolve) => {
     const next = () => {
       if (started === job.requests) return;
+      const bytes = request(started);
       started++;
       const from = performance.now();
-      pool.send(request, {
+      pool.send(bytes, {
         onBody: ignoreBody,
         onDone: (status, error) => {
           if (error !== undefined || status !== 200) failures.add(error ?? `status ${status}`);

@@ -92,6 +92,16 @@ export function metrics(open: readonly number[]): Metric[] {
       ['chat_rss_kib', 'RSS after the first chat completion', 'KiB', 0],
     ),
     ...of(
+      'many-tenants',
+      ['cpu_ratio', 'CPU per request, 5,000 keys and 1,000 models in turn, to one of each', '', 2],
+      ['many_cpu_us', 'CPU per request, 5,000 keys and 1,000 models', 'µs', 1],
+      ['one_cpu_us', 'CPU per request, one key and one model', 'µs', 1],
+      ['start_ratio', 'start with these, to a start with one of each', '', 2],
+      ['many_start_ms', 'start, 5,000 keys and 1,000 models', 'ms', 0],
+      ['one_start_ms', 'start, one key and one model', 'ms', 0],
+      ['failed', 'failed requests', '', 0],
+    ),
+    ...of(
       'requests',
       ['early_rss_kib', 'RSS in the first third', 'KiB', 0],
       ['late_rss_kib', 'RSS in the last third', 'KiB', 0],
