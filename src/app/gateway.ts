@@ -158,6 +158,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     engineManager.configure(next);
     routing.experiments.configure(snapshot.directory.defined());
     routing.states.configure(snapshot.health, snapshot.admission, clock.now());
+    metrics.maxSeries = next.metrics.max_series;
     describeModels(metrics, next);
     log.logger.level = next.log.level;
     previous?.close();

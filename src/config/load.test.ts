@@ -41,6 +41,7 @@ describe('finding the file', () => {
         redis_timeout: 500,
       },
       auth: { session: 43_200_000, token: 900_000, public_url: null, oidc: [], jwt: [] },
+      metrics: { max_series: 100 },
       log: { level: 'info', format: 'auto', requests: true },
       prices: [],
       providers: null,

@@ -48,6 +48,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     server: server().describe('The HTTP servers.'),
     storage: storage().describe('Databases, Redis and local files.'),
     log: log().describe('The log, written to standard output.'),
+    metrics: metrics().describe('The Prometheus metrics.'),
     providers: nullable(z.array(z.lazy(() => provider(catalog)))).describe(
       'Upstream accounts and engines. Without this key, providers come from the environment. An empty list leaves only the built-in ones.',
     ),
@@ -118,6 +119,15 @@ const log = () =>
         '`json` for machines, `text` for people; `auto` is `text` on a terminal and `json` elsewhere.',
       ),
     requests: boolean().prefault(true).describe('Writes one line for each inference request.'),
+  });
+
+const metrics = () =>
+  section({
+    max_series: integer(1, 100_000)
+      .prefault(100)
+      .describe(
+        'Label sets that each metric keeps. Further tenants, models, providers, engines and variants are counted together, with the label value `other`. Scrapes grow with this number: 1,000 sets take about 1 MB.',
+      ),
   });
 
 const provider = (catalog: ProviderCatalog) =>

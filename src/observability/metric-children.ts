@@ -3,6 +3,7 @@ import type Gauge from 'prom-client/lib/gauge.js';
 import type Histogram from 'prom-client/lib/histogram.js';
 import type { HistogramSample } from 'prom-client/lib/histogram.js';
 import { hashObject } from 'prom-client/lib/util.js';
+import type { SeriesBound } from './series-bound.ts';
 
 /**
  * Children that write to prom-client's samples. prom-client's own `labels()` binds the label values only: each
@@ -29,31 +30,45 @@ export interface HistogramChild {
 export class MetricChildren<Child> {
   #root = new ChildNode<Child>();
 
-  /** @param create makes the child of label values that are new */
-  constructor(private readonly create: (values: readonly string[]) => Child) {}
+  /**
+   * @param bound decides which label values get a child of their own
+   * @param create makes the child of label values that are new
+   */
+  constructor(
+    private readonly bound: SeriesBound,
+    private readonly create: (values: readonly string[]) => Child,
+  ) {}
 
-  /** @param values in the order of the label names */
+  /** @param values in the order of the label names. @returns their child, or the one of all `other` values */
   of(values: readonly string[]): Child {
-    let node = this.#root;
-    for (const value of values) node = node.at(value);
-    node.child ??= this.create(values);
-    return node.child;
+    let node: ChildNode<Child> | undefined = this.#root;
+    for (const value of values) node = node?.next.get(value);
+    return node?.child ?? this.#add(values);
   }
 
   clear(): void {
     this.#root = new ChildNode<Child>();
+    this.bound.clear();
+  }
+
+  #add(values: readonly string[]): Child {
+    const kept = this.bound.admit(values);
+    let node = this.#root;
+    for (const value of kept) node = node.at(value);
+    node.child ??= this.create(kept);
+    return node.child;
   }
 }
 
 class ChildNode<Child> {
   child: Child | undefined;
-  readonly #next = new Map<string, ChildNode<Child>>();
+  readonly next = new Map<string, ChildNode<Child>>();
 
   at(value: string): ChildNode<Child> {
-    let node = this.#next.get(value);
+    let node = this.next.get(value);
     if (!node) {
       node = new ChildNode<Child>();
-      this.#next.set(value, node);
+      this.next.set(value, node);
     }
     return node;
   }
@@ -108,6 +123,28 @@ export function gaugeChild(metric: Gauge, names: readonly string[], values: read
       sample.value = value;
     },
   };
+}
+
+/** The gauge that several label sets share: between two scrapes it keeps the worst of their values. */
+export class SharedGauge implements GaugeChild {
+  #worst: number | undefined;
+
+  /** @param worse whether the first value is worse than the second */
+  constructor(
+    private readonly gauge: GaugeChild,
+    private readonly worse: (value: number, than: number) => boolean,
+  ) {}
+
+  set(value: number): void {
+    if (this.#worst !== undefined && !this.worse(value, this.#worst)) return;
+    this.gauge.set(value);
+    this.#worst = value;
+  }
+
+  /** The next value counts, whatever it is. */
+  scraped(): void {
+    this.#worst = undefined;
+  }
 }
 
 export function histogramChild(

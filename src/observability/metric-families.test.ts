@@ -105,6 +105,7 @@ seconds_count{model="a"} 1
 
   test('renders many children in parts: the same text, with other tasks in between', async () => {
     const families = new MetricFamilies();
+    families.maxSeries = 1_000;
     const registry = new Registry();
     const reference = new Histogram({
       ...{ name: 'seconds', help: 'Seconds.', labelNames: ['model'], registers: [registry] },
@@ -127,5 +128,91 @@ seconds_count{model="a"} 1
     expect(text).toBe(await registry.metrics());
     // 6,000 lines, 128 or more in each part.
     expect(turns).toBeGreaterThanOrEqual(40);
+  });
+});
+
+/** The samples of one metric, as the page shows them. */
+async function samplesOf(families: MetricFamilies, name: string): Promise<string[]> {
+  const page = await families.render();
+  return page.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+}
+
+describe('the bound on label sets', () => {
+  test('keeps the first 100 label sets; 10,000 hostile names count as "other", and none is lost', async () => {
+    const families = new MetricFamilies();
+    const counter = families.counter('c_total', 'C.', ['model', 'tenant']);
+    const histogram = families.histogram('s', 'S.', ['provider'], BOUNDS);
+    const hostile = (index: number) => `${'"}\n\\'.repeat(index % 7)}${'x'.repeat(index % 50)}${index}`;
+    for (let index = 0; index < 10_000; index += 1) {
+      counter.labels(hostile(index), hostile(index)).inc();
+      histogram.labels(hostile(index)).observe(1);
+    }
+    const lines = await samplesOf(families, 'c_total');
+    expect(lines).toHaveLength(101);
+    expect(lines.at(-1)).toBe('c_total{model="other",tenant="other"} 9900');
+    expect(await samplesOf(families, 's_count')).toHaveLength(101);
+    expect((await samplesOf(families, 's_count')).at(-1)).toBe('s_count{provider="other"} 9900');
+    // Those that came first go on alone.
+    counter.labels(hostile(3), hostile(3)).inc();
+    expect((await samplesOf(families, 'c_total'))[3]).toEndWith('} 2');
+  });
+
+  test('keeps the labels whose values Weir defines, also among the others', async () => {
+    const families = new MetricFamilies();
+    families.maxSeries = 1;
+    const counter = families.counter('c_total', 'C.', ['model', 'status']);
+    for (const [model, status] of [
+      ['a', '200'],
+      ['a', '500'],
+      ['b', '200'],
+      ['c', '500'],
+    ] as const)
+      counter.labels(model, status).inc();
+    expect(await samplesOf(families, 'c_total')).toEqual([
+      'c_total{model="a",status="200"} 1',
+      'c_total{model="other",status="500"} 2',
+      'c_total{model="other",status="200"} 1',
+    ]);
+    const routes = families.counter('r_total', 'R.', ['route']);
+    for (const route of ['/a', '/b', '/c']) routes.labels(route).inc();
+    expect(await samplesOf(families, 'r_total')).toHaveLength(3);
+  });
+
+  test('can be raised while the gateway runs', async () => {
+    const families = new MetricFamilies();
+    families.maxSeries = 1;
+    const counter = families.counter('c_total', 'C.', ['tenant']);
+    for (const tenant of ['a', 'b']) counter.labels(tenant).inc();
+    families.maxSeries = 2;
+    for (const tenant of ['b', 'c']) counter.labels(tenant).inc();
+    expect(await samplesOf(families, 'c_total')).toEqual([
+      'c_total{tenant="a"} 1',
+      'c_total{tenant="other"} 2',
+      'c_total{tenant="b"} 1',
+    ]);
+  });
+
+  test('a gauge of others shows the worst value since the last scrape', async () => {
+    const families = new MetricFamilies();
+    families.maxSeries = 1;
+    const breaker = families.gauge('breaker', 'B.', ['provider']);
+    const healthy = families.gauge('healthy', 'H.', ['provider'], 'smallest');
+    const setAll = (...values: number[]) => {
+      for (const [index, value] of values.entries()) {
+        breaker.labels(`p${index}`).set(value);
+        healthy.labels(`p${index}`).set(value);
+      }
+    };
+    setAll(5, 1, 2, 0);
+    expect((await samplesOf(families, 'breaker')).at(-1)).toBe('breaker{provider="other"} 2');
+    setAll(5, 1, 0, 1);
+    expect((await samplesOf(families, 'breaker')).at(-1)).toBe('breaker{provider="other"} 1');
+    expect((await samplesOf(families, 'healthy')).at(-1)).toBe('healthy{provider="other"} 0');
+    breaker.reset();
+    setAll(0, 0);
+    expect(await samplesOf(families, 'breaker')).toEqual([
+      'breaker{provider="p0"} 0',
+      'breaker{provider="other"} 0',
+    ]);
   });
 });

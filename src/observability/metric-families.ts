@@ -10,7 +10,9 @@ import {
   type HistogramChild,
   histogramChild,
   MetricChildren,
+  SharedGauge,
 } from './metric-children.ts';
+import { DEFAULT_MAX_SERIES, SeriesBound } from './series-bound.ts';
 
 /** One metric family, as the metrics table of docs/operations.md shows it. */
 export interface MetricDescription {
@@ -54,6 +56,11 @@ export class MetricFamilies {
   readonly #registry = new Registry();
   readonly #families: Family[] = [];
   readonly #samplers: (() => void)[] = [];
+  /** Of each gauge, those that several label sets share. */
+  readonly #sharedGauges: Set<SharedGauge>[] = [];
+
+  /** Label sets of one metric that are kept, at least 1; see `SeriesBound`. */
+  maxSeries = DEFAULT_MAX_SERIES;
 
   /** @throws Error when the name is taken or not valid; the same for the other kinds */
   counter<const Names extends readonly string[]>(
@@ -63,22 +70,37 @@ export class MetricFamilies {
   ): CounterFamily<Names> {
     const metric = new Counter({ name, help, labelNames: labels, registers: [this.#registry] });
     this.#families.push({ description: { name, type: 'counter', labels, help }, metric, linesPerChild: 1 });
-    const children = new MetricChildren((values) => counterChild(metric, labels, values));
+    const children = new MetricChildren(this.#bound(labels), (values) =>
+      counterChild(metric, labels, values),
+    );
     return { labels: (...values) => children.of(values) };
   }
 
+  /** @param worst which of the values of several label sets is kept where they share a series */
   gauge<const Names extends readonly string[]>(
     name: string,
     help: string,
     labels: Names,
+    worst: 'largest' | 'smallest' = 'largest',
   ): GaugeFamily<Names> {
     const metric = new Gauge({ name, help, labelNames: labels, registers: [this.#registry] });
     this.#families.push({ description: { name, type: 'gauge', labels, help }, metric, linesPerChild: 1 });
-    const children = new MetricChildren((values) => gaugeChild(metric, labels, values));
+    const bound = this.#bound(labels);
+    const worse = (value: number, than: number) => (worst === 'largest' ? value > than : value < than);
+    const shared = new Set<SharedGauge>();
+    const children = new MetricChildren<GaugeChild>(bound, (values) => {
+      const child = gaugeChild(metric, labels, values);
+      if (!bound.isOther(values)) return child;
+      const one = new SharedGauge(child, worse);
+      shared.add(one);
+      return one;
+    });
+    this.#sharedGauges.push(shared);
     return {
       labels: (...values) => children.of(values),
       reset: () => {
         children.clear();
+        shared.clear();
         metric.reset();
       },
     };
@@ -97,7 +119,9 @@ export class MetricFamilies {
     });
     const description = { name, type: 'histogram', labels, help } as const;
     this.#families.push({ description, metric, linesPerChild: bounds.length + 3 });
-    const children = new MetricChildren((values) => histogramChild(metric, labels, values, bounds));
+    const children = new MetricChildren(this.#bound(labels), (values) =>
+      histogramChild(metric, labels, values, bounds),
+    );
     return { labels: (...values) => children.of(values) };
   }
 
@@ -151,7 +175,12 @@ export class MetricFamilies {
         }
       }
     }
+    for (const shared of this.#sharedGauges) for (const gauge of shared) gauge.scraped();
     return text;
+  }
+
+  #bound(labels: readonly string[]): SeriesBound {
+    return new SeriesBound(labels, () => this.maxSeries);
   }
 }
 

@@ -7,7 +7,7 @@ const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 const OVERHEAD_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1];
 const PER_TOKEN_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28];
 
-/** The gateway's Prometheus metrics. Label values come from bounded sets: routes, configured models, codes. */
+/** The gateway's Prometheus metrics. Each keeps `maxSeries` label sets; the rest counts under `other`. */
 export class Metrics {
   readonly #families = new MetricFamilies();
 
@@ -145,6 +145,7 @@ export class Metrics {
     'llm_provider_healthy',
     '1 while a provider is usable, 0 while its health check fails or no target of it is available.',
     ['provider'],
+    'smallest',
   );
   readonly breakerState = this.#families.gauge(
     'llm_circuit_breaker_state',
@@ -291,6 +292,15 @@ export class Metrics {
       'gauge',
       () => eventLoop.takeMaxBusy(),
     );
+  }
+
+  /** Label sets of each metric that are kept, at least 1. A smaller number than before removes none. */
+  get maxSeries(): number {
+    return this.#families.maxSeries;
+  }
+
+  set maxSeries(value: number) {
+    this.#families.maxSeries = value;
   }
 
   /** Updates the gauges whose values are known elsewhere; called before each scrape. */

@@ -1,4 +1,5 @@
 import type { Metrics } from '../observability/metrics.ts';
+import { OTHER } from '../observability/series-bound.ts';
 
 type Counted = ReturnType<Metrics['requests']['labels']>;
 type Observed = ReturnType<Metrics['requestDuration']['labels']>;
@@ -70,29 +71,34 @@ interface ProviderSeries {
 /** The metrics that every request touches, by what they are labelled with. */
 export class MetricHandles {
   readonly #models = new Map<string, Map<string, ModelSeries>>();
+  /** Number of series in `#models`. */
+  #size = 0;
   readonly #providers = new Map<string, ProviderSeries>();
   readonly #overheads = new Map<string, Observed>();
 
   constructor(private readonly metrics: Metrics) {}
 
-  /** @param model as it is configured, and @param provider: both are few */
+  /** @returns the handles of a model at a provider; those of `other` when too many pairs have some */
   of(model: string, provider: string): ModelSeries {
-    let byProvider = this.#models.get(model);
-    if (!byProvider) {
-      byProvider = new Map();
-      this.#models.set(model, byProvider);
-    }
-    let series = byProvider.get(provider);
-    if (!series) {
-      series = new ModelSeries(this.metrics, model, provider);
-      byProvider.set(provider, series);
-    }
+    return this.#models.get(model)?.get(provider) ?? this.#add(model, provider);
+  }
+
+  #add(model: string, provider: string): ModelSeries {
+    if (this.#size >= this.metrics.maxSeries && model !== OTHER) return this.of(OTHER, OTHER);
+    const series = new ModelSeries(this.metrics, model, provider);
+    const byProvider = this.#models.get(model) ?? new Map<string, ModelSeries>();
+    this.#models.set(model, byProvider.set(provider, series));
+    this.#size += 1;
     return series;
   }
 
   /** @param seconds until its first event; undefined where there was none */
   attempt(provider: string, seconds: number | undefined): void {
     let series = this.#providers.get(provider);
+    if (!series && this.#providers.size >= this.metrics.maxSeries && provider !== OTHER) {
+      this.attempt(OTHER, seconds);
+      return;
+    }
     if (!series) {
       series = { requests: this.metrics.providerRequests.labels(provider), latency: undefined };
       this.#providers.set(provider, series);

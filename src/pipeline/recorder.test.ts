@@ -48,7 +48,7 @@ function create(logRequests = true) {
     expect(found.length).toBeLessThan(2);
     return Number(found[0]?.split(' ').at(-1) ?? 0);
   };
-  return { clock, recorder, context, lines, sample };
+  return { clock, recorder, context, lines, sample, metrics };
 }
 
 const trace = (more: Partial<AttemptTrace> = {}): AttemptTrace => ({
@@ -139,6 +139,32 @@ describe('Recorder', () => {
     expect(await sample('llm_provider_latency_seconds_sum', { provider: 'p' })).toBeCloseTo(0.5);
     expect(await sample('llm_gateway_overhead_seconds_count')).toBe(1);
     expect(await sample('llm_gateway_overhead_seconds_sum')).toBeCloseTo(0.002);
+  });
+
+  test('counts 10,000 models at 10,000 providers without a series for each', async () => {
+    const { recorder, sample, metrics } = create(false);
+    for (let index = 0; index < 10_000; index += 1) {
+      const request = new RequestContext({
+        ...{ id: `r${index}`, principal: { ...PRINCIPAL, tenant: `t${index}` }, operation: 'chat' },
+        ...{ route: '/v1/chat/completions', startedAt: 0 },
+      });
+      request.routing.route = testPipelineRoute(`m${index}`);
+      const attempt = trace({ provider: `p${index}`, firstEventAt: 2 });
+      request.routing.attempts.push(attempt);
+      recorder.attemptEnded(attempt, request);
+      request.usage.usage = { inputTokens: 1, outputTokens: 1, raw: {} };
+      request.complete({ kind: 'done' });
+      recorder.requestCompleted(request, { kind: 'done' });
+    }
+    const page = await metrics.render();
+    const sets = new Map<string, number>();
+    for (const [, name = ''] of page.matchAll(/^(\w+)\{(?!le=)/gm)) sets.set(name, (sets.get(name) ?? 0) + 1);
+    expect(sets.get('llm_requests_total')).toBe(101);
+    for (const count of sets.values()) expect(count).toBeLessThanOrEqual(102);
+    expect(await sample('llm_requests_total', { model: 'other', provider: 'other', status: '200' })).toBe(
+      9_900,
+    );
+    expect(await sample('llm_provider_requests_total', { provider: 'other' })).toBe(9_900);
   });
 
   test('writes no line when none are wanted', () => {

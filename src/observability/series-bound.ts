@@ -1,0 +1,59 @@
+/** The label value of everything that has no series of its own. */
+export const OTHER = 'other';
+
+export const DEFAULT_MAX_SERIES = 100;
+
+/**
+ * Labels whose values operators or clients choose: their number is not known in advance. All other labels, such as
+ * `status` and `route`, have values that Weir defines.
+ */
+const OPEN_LABELS: ReadonlySet<string> = new Set([
+  'model',
+  'provider',
+  'upstream_model',
+  'tenant',
+  'tier',
+  'engine',
+  'variant',
+  'mirror',
+]);
+
+/**
+ * Bounds the label sets of one metric. The first ones are kept; in later ones, every open label has the value `other`.
+ * The remaining labels keep their values, so that errors among the others stay visible.
+ */
+export class SeriesBound {
+  readonly #open: readonly boolean[];
+  readonly #isOpen: boolean;
+  #count = 0;
+
+  /**
+   * @param names of the labels
+   * @param max number of label sets that are kept, at least 1; read again for each new one
+   */
+  constructor(
+    names: readonly string[],
+    private readonly max: () => number,
+  ) {
+    this.#open = names.map((name) => OPEN_LABELS.has(name));
+    this.#isOpen = this.#open.includes(true);
+  }
+
+  /** @returns the values under which a label set that has no series yet is counted: its own, or with `other` */
+  admit(values: readonly string[]): readonly string[] {
+    if (!this.#isOpen || this.isOther(values)) return values;
+    if (this.#count >= this.max()) return values.map((value, index) => (this.#open[index] ? OTHER : value));
+    this.#count += 1;
+    return values;
+  }
+
+  /** @returns whether several label sets share the series with these values */
+  isOther(values: readonly string[]): boolean {
+    return this.#isOpen && values.every((value, index) => !this.#open[index] || value === OTHER);
+  }
+
+  /** Forgets all label sets. */
+  clear(): void {
+    this.#count = 0;
+  }
+}
