@@ -93,6 +93,7 @@ export interface ListedModel {
 export type DiscoveredModels = ReadonlyMap<string, readonly UpstreamModel[]>;
 
 const OTHER = 'other';
+const NO_MODELS: readonly UpstreamModel[] = [];
 
 /** A model refers to a provider that exists neither in the file nor in the environment, which is read later. */
 export class UnknownProviderError extends Error {
@@ -114,6 +115,11 @@ export class ModelDirectory {
   readonly #configured = new Map<string, ModelRoute>();
   readonly #listed: ListedModel[] = [];
   readonly #providers = new Map<string, Provider>();
+  /** By provider id; made again when the provider has reported other models. */
+  readonly #reports = new Map<
+    string,
+    { readonly discovered: readonly UpstreamModel[]; readonly names: ReadonlySet<string> }
+  >();
 
   /** @throws UnknownProviderError where a definition refers to a provider that is not in `providers` */
   constructor(
@@ -221,9 +227,13 @@ export class ModelDirectory {
     const near: { id: string; score: number }[] = [];
     for (const { id } of this.list()) {
       const known = id.toLowerCase();
+      const furthest = Math.max(2, Math.ceil(known.length * 0.4));
       const contains = wanted.length > 2 && (known.includes(wanted) || wanted.includes(known));
-      const score = Math.min(contains ? 1 : Number.POSITIVE_INFINITY, distance(wanted.slice(0, 200), known));
-      if (score <= Math.max(2, Math.ceil(known.length * 0.4))) near.push({ id, score });
+      // Texts differ by at least the difference of their lengths: most of thousands of names need no comparison.
+      const isClose = Math.abs(wanted.length - known.length) <= furthest;
+      const apart = isClose ? distance(wanted, known) : Number.POSITIVE_INFINITY;
+      const score = Math.min(contains ? 1 : Number.POSITIVE_INFINITY, apart);
+      if (score <= furthest) near.push({ id, score });
     }
     return near
       .sort((a, b) => a.score - b.score || a.id.localeCompare(b.id))
@@ -231,8 +241,14 @@ export class ModelDirectory {
       .map(({ id }) => id);
   }
 
-  #reported(provider: Provider): string[] {
-    return [...provider.models, ...(this.discovered().get(provider.id) ?? []).map(({ id }) => id)];
+  /** The names that a provider was configured with or has reported. */
+  #reported(provider: Provider): ReadonlySet<string> {
+    const discovered = this.discovered().get(provider.id) ?? NO_MODELS;
+    const known = this.#reports.get(provider.id);
+    if (known?.discovered === discovered) return known.names;
+    const names = new Set([...provider.models, ...discovered.map(({ id }) => id)]);
+    this.#reports.set(provider.id, { discovered, names });
+    return names;
   }
 
   #byProviderPrefix(name: string): ModelRoute | undefined {
@@ -243,7 +259,7 @@ export class ModelDirectory {
     const model = name.slice(slash + 1);
     return direct(
       name,
-      this.#reported(provider).includes(model) ? name : `${provider.id}/${OTHER}`,
+      this.#reported(provider).has(model) ? name : `${provider.id}/${OTHER}`,
       provider,
       model,
     );
@@ -251,7 +267,7 @@ export class ModelDirectory {
 
   #byReport(name: string): ModelRoute | undefined {
     for (const provider of this.#providers.values()) {
-      if (this.#reported(provider).includes(name)) return direct(name, name, provider, name);
+      if (this.#reported(provider).has(name)) return direct(name, name, provider, name);
     }
     return undefined;
   }
