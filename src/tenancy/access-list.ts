@@ -40,6 +40,15 @@ interface KnownKey {
   generation: number;
 }
 
+/** Limits that many principals have in common. They share the object, so that counters of it exist once. */
+interface SharedLimits {
+  /** Of the list when they were made. */
+  readonly generation: number;
+  /** Undefined for none. */
+  readonly own: SubjectLimits | undefined;
+  readonly tags: ReadonlyMap<string, SubjectLimits> | undefined;
+}
+
 /** Limits of each configured tier, by its name. A tenant's own limits override them. */
 export type Tiers = ReadonlyMap<string, readonly Limit[]>;
 
@@ -73,6 +82,8 @@ export class AccessList {
   readonly #tenants = new Map<string, KnownTenant>();
   readonly #members = new Map<string, MemberDocument>();
   readonly #tenantsOfMember = new Map<string, Set<string>>();
+  /** Of tenants and of members. */
+  readonly #shared = new WeakMap<KnownTenant | MemberDocument, SharedLimits>();
   readonly #unknownKey: KnownKey;
   readonly #fromEnvironment: KnownKey | undefined;
   #revision = 0;
@@ -274,14 +285,21 @@ export class AccessList {
       );
     }
     const timeZone = tenant?.document.time_zone ?? 'UTC';
-    const limits: SubjectLimits[] = [];
-    const add = (scope: SubjectLimits['scope'], subject: string, name: string, of: readonly Limit[]) => {
-      if (of.length > 0) limits.push({ scope, id: `${id}/${subject}`, name, limits: of, timeZone });
-    };
-    add('key', document.id, document.name, limitsOf(document.limits));
-    if (member && document.member !== null)
-      add('user', document.member, member.name, limitsOf(member.limits));
-    if (tenant) add('tenant', '', tenant.name, this.limitsOfTenant(tenant));
+    const subject = (scope: SubjectLimits['scope'], of: string, name: string, limits: readonly Limit[]) =>
+      limits.length > 0 ? { scope, id: `${id}/${of}`, name, limits, timeZone } : undefined;
+    const ofMember =
+      member &&
+      this.#sharedBy(member, () => ({
+        own: subject('user', document.member ?? '', member.name, limitsOf(member.limits)),
+        tags: undefined,
+      }));
+    const ofTenant =
+      tenant &&
+      this.#sharedBy(tenant, () => ({
+        own: subject('tenant', '', tenant.name, this.limitsOfTenant(tenant)),
+        tags: tagLimitsOf(tenant),
+      }));
+    const ofKey = subject('key', document.id, document.name, limitsOf(document.limits));
     return {
       kind: document.kind,
       tenant: id,
@@ -290,10 +308,18 @@ export class AccessList {
       member: document.member ?? undefined,
       tier: tenant?.tier ?? 'none',
       scopes: document.scopes,
-      limits,
+      limits: [ofKey, ofMember?.own, ofTenant?.own].filter((limits) => limits !== undefined),
       weight: tenant?.document.weight ?? 1,
-      tagLimits: tenant ? tagLimitsOf(tenant) : undefined,
+      tagLimits: ofTenant?.tags,
     };
+  }
+
+  #sharedBy(owner: KnownTenant | MemberDocument, make: () => Omit<SharedLimits, 'generation'>): SharedLimits {
+    const known = this.#shared.get(owner);
+    if (known?.generation === this.#generation) return known;
+    const made = { ...make(), generation: this.#generation };
+    this.#shared.set(owner, made);
+    return made;
   }
 
   /** @returns the tenant's own limits, and those limits of its tier that none of its own replaces */
