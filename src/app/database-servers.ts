@@ -1,5 +1,7 @@
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type Config, DEFAULT_DATA_DIR } from '../config/schema.ts';
+import type { UsageServerSettings } from '../metering/usage-thread.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { PostgresServer } from '../storage/sql/postgres-server.ts';
 import { SqliteServer } from '../storage/sql/sqlite-server.ts';
@@ -22,6 +24,39 @@ function isSqlite(url: string): boolean {
 
 function sqliteFolder(url: string): string {
   return url.slice('sqlite:'.length);
+}
+
+/** Memory of which one open SQLite file may take its part: about 1 MiB with its pages and statements. */
+const MEMORY_PER_OPEN_FILE = 32 * 1024 * 1024;
+const MIN_OPEN_FILES = 16;
+const MAX_OPEN_FILES = 1_000;
+
+/** @returns how many SQLite files of tenants stay open for storing usage: as many as fit into 1/32 of the memory */
+function openUsageFiles(): number {
+  const limit = process.constrainedMemory?.() ?? 0;
+  const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return Math.min(MAX_OPEN_FILES, Math.max(MIN_OPEN_FILES, Math.floor(memory / MEMORY_PER_OPEN_FILE)));
+}
+
+function usesPostgres({ storage }: Config): boolean {
+  return [storage, ...storage.servers].some(({ database_url }) => !isSqlite(database_url));
+}
+
+/** @returns how many of `storage.max_connections` are for storing usage */
+export function usageConnections(config: Config): number {
+  return usesPostgres(config) ? Math.floor(config.storage.max_connections / 2) : 0;
+}
+
+/** @returns the configured database servers by id, as the usage thread opens them */
+export function usageServers(config: Config): Map<string, UsageServerSettings> {
+  const { storage } = config;
+  const all = [{ id: '', database_url: storage.database_url }, ...storage.servers];
+  const postgres = all.filter(({ database_url }) => !isSqlite(database_url)).length;
+  const settings = (url: string): UsageServerSettings =>
+    isSqlite(url)
+      ? { kind: 'sqlite', folder: sqliteFolder(url), maxOpen: openUsageFiles() }
+      : { kind: 'postgres', url, maxOpen: Math.max(1, Math.floor(usageConnections(config) / postgres)) };
+  return new Map(all.map(({ id, database_url }) => [id, settings(database_url)]));
 }
 
 /**

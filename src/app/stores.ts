@@ -11,7 +11,8 @@ import { type ControlDatabase, openControlDatabase } from '../storage/sql/contro
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import type { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
-import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import { type Placement, TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import type { TenantScope } from '../storage/tenant-scope.ts';
 import { WriteHealth } from '../storage/write-health.ts';
 import { AccessList, type Tiers } from '../tenancy/access-list.ts';
 import type { Sources } from '../tenancy/change-context.ts';
@@ -30,13 +31,15 @@ import { TenantWriter } from '../tenancy/tenant-writer.ts';
 import { Tenants } from '../tenancy/tenants.ts';
 import { Tokens, type TrustedIssuer } from '../tenancy/tokens.ts';
 import { Users } from '../tenancy/users.ts';
-import { databaseServers } from './database-servers.ts';
+import { databaseServers, usageConnections } from './database-servers.ts';
 import { ensureDefaultTenant, migrateTenants, storedSecret } from './first-start.ts';
 
 /** The databases, and the services that read and write them. */
 export interface Stores {
   readonly control: Kysely<ControlTables>;
   readonly databases: TenantDatabases;
+  /** @returns undefined when the tenant does not exist */
+  readonly placementOf: (scope: TenantScope) => Placement | undefined;
   readonly digester: SecretDigester;
   readonly box: SecretBox;
   readonly tokens: Tokens;
@@ -121,13 +124,14 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
         for (const tenant of tenants) void writer.deliverEvents({ tenant });
       },
     });
+    const placementOf = ({ tenant }: TenantScope) => {
+      const known = access.tenant(tenant);
+      return known && known.status !== 'deleted' ? known.placement : undefined;
+    };
     const databases = new TenantDatabases({
       servers: all,
-      placementOf: ({ tenant }) => {
-        const known = access.tenant(tenant);
-        return known && known.status !== 'deleted' ? known.placement : undefined;
-      },
-      maxConnections: config.storage.max_connections,
+      placementOf,
+      maxConnections: config.storage.max_connections - usageConnections(config),
     });
     const refreshed = () => access.refreshNow();
     const writer = new TenantWriter({
@@ -151,7 +155,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
         () => options.config().auth.oidc.map(identityProvider),
         () => clock.wallTime(),
       ),
-      ...{ control, databases, digester, sources, access, writer, members, users, writes },
+      ...{ control, databases, placementOf, digester, sources, access, writer, members, users, writes },
       idempotency,
       signInAttempts: new SignInAttempts(control, clock),
       tenants: new Tenants(control, databases, sources, refreshed),

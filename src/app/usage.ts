@@ -10,14 +10,13 @@ import type { Prices } from '../metering/prices.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import { UsageCounter } from '../metering/usage-counter.ts';
 import { UsageJournal } from '../metering/usage-journal.ts';
+import { UsageThread } from '../metering/usage-thread.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { UsageMeter } from '../pipeline/usage-meter.ts';
 import { isRunning } from '../platform/process.ts';
-import { isUnavailable } from '../storage/sql/database-errors.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
-import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
-import { journalFolder } from './database-servers.ts';
+import { journalFolder, usageServers } from './database-servers.ts';
 import { createLimits } from './limits.ts';
 import type { Stores } from './stores.ts';
 
@@ -51,14 +50,18 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const usage = new SqlUsageStore(stores.databases);
   // Identifies this process in the ids of its events and the names of its files.
   const boot = randomBytes(8).toString('hex');
+  const writer = new UsageThread({
+    settings: { servers: usageServers(config) },
+    placementOf: (tenant) => stores.placementOf({ tenant }),
+    onFailure: (placement, error) => stores.databases.writeFailed(placement, error),
+  });
+  stores.databases.onDrop((placement) => writer.forget(placement));
   const journal = new UsageJournal({
     files: new JournalFiles(journalFolder(config), process.pid, boot, isRunning),
-    sink: usage,
+    writer,
     events,
     health: stores.writes,
-    serverOf: (tenant) => stores.access.tenant(tenant)?.placement.server ?? '',
-    isLost: isUnavailable,
-    isPermanent: (error) => error instanceof UnknownTenantError,
+    now: () => clock.now(),
   });
   const counters = new PeriodCounters(stores.control, () => clock.wallTime());
   let number = 0;
@@ -89,7 +92,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   return {
     ...{ limiter, meter, journal, usage },
     save: async () => {
-      await journal.flush();
+      await journal.flushWhenDue();
       await limits.save();
     },
     heartbeat: () => limits.heartbeat(),

@@ -35,7 +35,7 @@ export const storage = () =>
     max_connections: integer(4, 10_000)
       .prefault(50)
       .describe(
-        'Open connections to tenants’ databases in total. The least recently used one is closed when another is needed.',
+        'Open connections to tenants’ databases in total. The least recently used one is closed when another is needed. With PostgreSQL, half of them store usage: with at least twice as many as tenants that are active in the same minute, none of these has to connect again. SQLite files for usage stay open beyond this number as far as memory allows.',
       ),
     keep_usage: boolean()
       .prefault(true)

@@ -24,7 +24,7 @@ export function* readJournal(folder: string): Generator<JournalFile> {
   if (!existsSync(folder)) return;
   for (const name of readdirSync(folder).sort()) {
     if (!NAME.test(batchIdOf(name))) continue;
-    const text = readText(join(folder, name));
+    const text = readJournalFile(join(folder, name));
     const complete = text.slice(0, text.lastIndexOf('\n') + 1);
     if (complete !== '') yield { name: batchIdOf(name), text: complete };
   }
@@ -57,8 +57,8 @@ export function batchIdOf(name: string): string {
   return name.startsWith(RESTORED) ? name.slice(RESTORED.length) : name;
 }
 
-/** @returns the text of a file; empty when it does not exist */
-function readText(path: string): string {
+/** @returns the text of a journal file, whose unused bytes are zeros; empty when it does not exist */
+export function readJournalFile(path: string): string {
   if (!existsSync(path)) return '';
   let bytes: Buffer;
   try {
@@ -121,7 +121,7 @@ export class JournalFiles {
    */
   append(text: string): boolean {
     this.#file ??= new AppendFile(
-      join(this.folder, this.#name()),
+      this.pathOf(this.#name()),
       Math.max(this.#size, MAX_BYTES_PER_CHAR * text.length),
     );
     const appended = this.#file.append(text);
@@ -147,14 +147,14 @@ export class JournalFiles {
     return name;
   }
 
-  /** @returns the text of a closed file; empty when it does not exist */
-  read(name: string): string {
-    return readText(join(this.folder, name));
+  /** @returns the absolute path of a file, or a path relative to that of the folder */
+  pathOf(name: string): string {
+    return join(this.folder, name);
   }
 
   /** Deletes a file, if it exists. */
   remove(name: string): void {
-    rmSync(join(this.folder, name), { force: true });
+    rmSync(this.pathOf(name), { force: true });
   }
 
   #name(): string {

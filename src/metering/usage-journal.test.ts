@@ -1,11 +1,15 @@
-import { afterEach, describe, expect, test } from 'bun:test';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { afterEach, describe, expect, spyOn, test } from 'bun:test';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FakeClock } from '../../test/support/fake-clock.ts';
+import { fakeUsageDatabase } from '../../test/support/fake-usage-database.ts';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
+import { UsageDatabases, type UsageServer } from '../storage/sql/usage-databases.ts';
 import { eventOf, lineOf, type UsageEvent } from '../storage/usage-event.ts';
 import { JournalFiles } from './journal-files.ts';
 import { UsageJournal } from './usage-journal.ts';
+import { UsageWriter } from './usage-writer.ts';
 
 const folders: string[] = [];
 afterEach(() => {
@@ -46,26 +50,45 @@ const event = (id: string, tenant = 'a', model = 'm'): UsageEvent => ({
 function journalIn(path: string, { boot = 'b1', alive = true, down = new Set<string>() } = {}) {
   const failures: unknown[] = [];
   const written: string[] = [];
-  const stored = new Set<string>();
   const events = new RecordedEvents();
-  const journal = new UsageJournal({
-    files: new JournalFiles(path, 42, boot, () => alive),
-    sink: {
-      write: async (tenant, id, batch) => {
-        if (down.has(tenant)) throw new Error('down');
-        if (tenant === 'gone') throw new Error('gone');
-        if (stored.has(`${tenant} ${id}`)) return;
-        stored.add(`${tenant} ${id}`);
-        written.push(...batch.text.split('\n').map((line) => eventOf(line)?.id ?? line));
-      },
-    },
-    events,
-    health: { failed: (...failure) => failures.push(failure), fails: () => false },
-    serverOf: (tenant) => tenant,
-    isLost: () => true,
-    isPermanent: (error) => error instanceof Error && error.message === 'gone',
+  const clock = new FakeClock();
+  /** How long each transaction takes. */
+  const slow = { ms: 0 };
+  const server: UsageServer = {
+    maxOpen: 10,
+    atOnce: 1,
+    open: (tenant) =>
+      fakeUsageDatabase({
+        isDown: () => {
+          clock.advance(slow.ms);
+          return down.has(tenant);
+        },
+        onStored: (lines) => written.push(...lines.map((line) => eventOf(line)?.id ?? line)),
+      }),
+  };
+  const writer = new UsageWriter({
+    servers: new Map([['', new UsageDatabases(server)]]),
+    placementsOf: async (tenants) =>
+      new Map(tenants.filter((id) => id !== 'gone').map((id) => [id, { server: '', database: id }])),
+    isServerLost: () => false,
   });
-  return { journal, written, trouble: events.names, payloads: events.payloads, down, failures };
+  const files = new JournalFiles(path, 42, boot, () => alive);
+  const journal = new UsageJournal({
+    files,
+    writer: { write: (segments) => writer.write(segments), close: () => writer.close() },
+    events,
+    health: { failed: (...failure) => failures.push(failure) },
+    now: () => clock.now(),
+  });
+  /** As a full disk does. */
+  const failDisk = () =>
+    spyOn(files, 'append').mockImplementation(() => {
+      throw new Error('ENOSPC');
+    });
+  return {
+    ...{ journal, written, trouble: events.names, payloads: events.payloads },
+    ...{ down, failures, clock, slow, failDisk },
+  };
 }
 /** Added events are on the disk when `add` returns. */
 const stepped = () => Promise.resolve();
@@ -128,29 +151,27 @@ describe('usage in the journal', () => {
 
   test('stays in memory while the disk fails, is stored from there, and returns to the disk', async () => {
     const path = folder();
-    const { journal, written, down, failures } = journalIn(path, { down: new Set(['a']) });
+    const { journal, written, down, failures, failDisk } = journalIn(path, { down: new Set(['a']) });
     journal.add(event('1'));
     await journal.flush();
-    // A folder that is gone fails as a full disk does: no file can be created.
-    rmSync(path, { recursive: true });
+    const full = failDisk();
     for (const id of ['2', '3', '4']) journal.add(event(id));
     // One attempt, not one for each event.
     expect([failures.length, journal.pending]).toEqual([1, 4]);
-    mkdirSync(path);
+    full.mockRestore();
     await journal.flush();
     journal.add(event('5'));
-    expect(readdirSync(path)).toHaveLength(1);
+    expect(readdirSync(path)).toHaveLength(2);
     down.clear();
     await journal.flush();
-    // The first event was on the disk that is gone, and in memory.
     expect(written.sort()).toEqual(['1', '2', '3', '4', '5']);
     expect([journal.pending, readdirSync(path)]).toEqual([0, []]);
   });
 
   test('is bounded in memory while disk and database fail, and what is lost is counted', async () => {
     const path = folder();
-    const { journal, written, down, trouble, payloads } = journalIn(path, { down: new Set(['a']) });
-    rmSync(path, { recursive: true });
+    const { journal, written, down, trouble, payloads, failDisk } = journalIn(path, { down: new Set(['a']) });
+    failDisk();
     const count = 100_050;
     for (let index = 0; index < count; index += 1) journal.add(event(String(index)));
     expect(journal.pending).toBe(100_000);
@@ -166,8 +187,8 @@ describe('usage in the journal', () => {
 
   test('that can be stored nowhere is reported as lost at the end', async () => {
     const path = folder();
-    const { journal, payloads } = journalIn(path, { down: new Set(['a']) });
-    rmSync(path, { recursive: true });
+    const { journal, payloads, failDisk } = journalIn(path, { down: new Set(['a']) });
+    failDisk();
     journal.add(event('1'));
     await journal.close();
     expect(payloads).toContainEqual({ count: 1 });
@@ -186,5 +207,41 @@ describe('usage in the journal', () => {
     expect(readdirSync(path).length).toBeGreaterThan(2);
     await journal.flush();
     expect([written.length, new Set(written).size]).toEqual([count + 1, count + 1]);
+  });
+
+  test('that could not be stored is tried again a few files at a time, and all at once when it succeeds', async () => {
+    const path = folder();
+    const { journal, written, down } = journalIn(path, { down: new Set(['a']) });
+    for (let index = 0; index < 50; index += 1) {
+      journal.add(event(String(index)));
+      await journal.flush();
+    }
+    expect([written, journal.pending]).toEqual([[], 50]);
+    down.clear();
+    journal.add(event('last'));
+    await journal.flush();
+    expect([written.length, journal.pending, readdirSync(path)]).toEqual([51, 0, []]);
+  });
+
+  test('is stored less often when storing takes long', async () => {
+    const { journal, written, clock, slow } = journalIn(folder());
+    slow.ms = 500;
+    journal.add(event('1'));
+    await journal.flushWhenDue();
+    journal.add(event('2'));
+    clock.advance(1_900);
+    await journal.flushWhenDue();
+    expect(written).toEqual(['1']);
+    clock.advance(100);
+    await journal.flushWhenDue();
+    expect(written).toEqual(['1', '2']);
+    slow.ms = 60_000;
+    clock.advance(2_000);
+    journal.add(event('3'));
+    await journal.flushWhenDue();
+    journal.add(event('4'));
+    clock.advance(10_000);
+    await journal.flushWhenDue();
+    expect(written).toEqual(['1', '2', '3', '4']);
   });
 });

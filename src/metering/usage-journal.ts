@@ -1,68 +1,75 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventSink } from '../events/event-bus.ts';
-import { UsageBatches, type UsageSink } from '../storage/usage-batch.ts';
 import { lineOf, type UsageEvent } from '../storage/usage-event.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
-import { batchIdOf, type JournalFiles } from './journal-files.ts';
+import type { JournalFiles } from './journal-files.ts';
+import type { UsageReport, UsageSegment } from './usage-writer.ts';
+
+/** Stores segments of the journal. Rejects when nothing of them can be stored. */
+export interface SegmentWriter {
+  write(segments: readonly UsageSegment[]): Promise<UsageReport>;
+  close(): Promise<void>;
+}
 
 export interface UsageJournalOptions {
   readonly files: JournalFiles;
-  readonly sink: UsageSink;
+  readonly writer: SegmentWriter;
   readonly events: EventSink;
   /** Learns of writes that the disk rejects. */
-  readonly health: Pick<WriteHealth, 'failed' | 'fails'>;
-  /** @returns id of the server with the tenant's database */
-  readonly serverOf: (tenant: string) => string;
-  /** @returns true when a whole server is unreachable, not only one database */
-  readonly isLost: (error: unknown) => boolean;
-  /** @returns true when retrying cannot succeed, such as for a deleted tenant */
-  readonly isPermanent: (error: unknown) => boolean;
+  readonly health: Pick<WriteHealth, 'failed'>;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
 }
 
-/** Events of closed segments that are kept in memory; older segments are read from their files again. */
-const MAX_HELD = 100_000;
 /** Events of one segment. */
 const MAX_SEGMENT = 20_000;
-/** Events that are kept in memory only while the disk fails; about 70 MB. Further ones are lost and reported. */
+/** Events that are kept in memory while the disk fails; about 40 MB. Further ones are lost and reported. */
 const MAX_UNSAVED = 100_000;
+/** Segments of one call of the writer, of those that could not be stored before. */
+const RETRIED_AT_ONCE = 20;
+/** After a flush, the journal rests for so many times its duration: storing takes at most a fifth of the time. */
+const REST_FACTOR = 4;
+const MAX_REST_MS = 10_000;
 
 interface Segment {
   readonly name: string;
+  /** 0 for files of earlier processes. */
   readonly count: number;
-  /** False when its events are in memory only, because the disk failed. */
-  readonly isSaved: boolean;
-  /** Undefined when the events must be read from the file. */
-  batches: UsageBatches | undefined;
+  /** Its events, where they are in memory only because the disk failed; undefined when its file has them. */
+  readonly unsaved: readonly string[] | undefined;
 }
 
 /**
- * Carries usage events to the tenants' databases. An event is written to the local disk when it is added, and removed
- * only after a database has stored it, so that neither an unreachable database nor a killed gateway loses events. The
- * events of a file are stored as one batch under the file's name, so that a retry counts once.
+ * Carries usage events to the tenants' databases. An event is written to the local disk when it is added, and its file
+ * is removed only after the databases have stored it, so that neither an unreachable database nor a killed gateway loses
+ * events. The events of a file are stored under the file's name, so that a retry counts once.
  */
 export class UsageJournal {
-  #current = new UsageBatches();
-  #segments: Segment[] = [];
-  /** Whether the events of the current segment are on the disk. */
-  #isSaved = true;
-  /** Events that are in memory only. */
+  #count = 0;
+  /** Of the current segment. */
+  #lines: string[] | undefined;
+  /** Number of events that are in memory only. */
   #unsaved = 0;
   /** Events that were lost since the last report. */
   #lost = 0;
+  /** Closed and not tried yet. */
+  #segments: Segment[] = [];
+  /** Could not be stored. */
+  #blocked: Segment[] = [];
   /** Whether the current outage was reported. */
   #reported = false;
   #flushing: Promise<void> | undefined;
+  #restsUntil = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: UsageJournalOptions) {
     // Files of processes that no longer run.
     for (const name of options.files.leftovers()) {
-      this.#segments.push({ name, count: 0, isSaved: true, batches: undefined });
+      this.#segments.push({ name, count: 0, unsaved: undefined });
     }
   }
 
-  /** Number of events that are not stored yet; files of earlier processes count 0 until they are read. */
+  /** Number of events that are not stored yet; files of earlier processes count 0. */
   get pending(): number {
-    return this.#segments.reduce((sum, { count }) => sum + count, this.#current.count);
+    return [...this.#segments, ...this.#blocked].reduce((sum, { count }) => sum + count, this.#count);
   }
 
   /**
@@ -70,17 +77,18 @@ export class UsageJournal {
    * disk again.
    */
   add(event: UsageEvent): void {
-    const line = lineOf(event);
-    if (this.#isSaved) this.#save(`${line}\n`);
-    if (!this.#isSaved) {
+    const line = `${lineOf(event)}\n`;
+    if (!this.#lines && !this.#save(line)) this.#lines = [];
+    if (this.#lines) {
       if (this.#unsaved >= MAX_UNSAVED) {
         this.#lost += 1;
         return;
       }
       this.#unsaved += 1;
+      this.#lines.push(line);
     }
-    this.#current.add(event, line);
-    if (this.#current.count >= MAX_SEGMENT) this.#rotate();
+    this.#count += 1;
+    if (this.#count >= MAX_SEGMENT) this.#rotate();
   }
 
   /** Stores all events so far. Concurrent calls share one run. Resolves when stored, or postponed after a failure. */
@@ -91,106 +99,111 @@ export class UsageJournal {
     return this.#flushing;
   }
 
+  /** Flushes, unless the last flush took so long that the next one is not due. */
+  async flushWhenDue(): Promise<void> {
+    const { now } = this.options;
+    if (this.#flushing || now() < this.#restsUntil) return;
+    const startedAt = now();
+    await this.flush();
+    const endedAt = now();
+    this.#restsUntil = endedAt + Math.min(MAX_REST_MS, REST_FACTOR * (endedAt - startedAt));
+  }
+
   /** Stores all events that can be stored; the others stay on the disk for the next process, where the disk has them. */
   async close(): Promise<void> {
     await this.#flushing;
     await this.flush();
+    await this.options.writer.close();
     this.#lost += this.#unsaved;
     this.#reportLost();
   }
 
-  /** Appends to the current file. Only creating a file can fail, so a segment is on the disk completely or not at all. */
-  #save(text: string): void {
+  /**
+   * Appends to the current file. Only creating a file can fail, so a segment is on the disk completely or not at all.
+   * @returns false when the disk fails
+   */
+  #save(line: string): boolean {
     const { files, health } = this.options;
     try {
-      if (files.append(text)) return;
+      if (files.append(line)) return true;
       this.#rotate();
-      files.append(text);
+      return files.append(line);
     } catch (error) {
-      this.#isSaved = false;
       health.failed('usage_journal', error, () => files.probe());
+      return false;
     }
   }
 
   #rotate(): void {
-    const { count } = this.#current;
-    if (count === 0) return;
-    const name = this.options.files.rotate();
-    this.#segments.push({ name, count, isSaved: this.#isSaved, batches: this.#current });
-    this.#current = new UsageBatches();
-    let held = 0;
-    for (let at = this.#segments.length - 1; at >= 0; at -= 1) {
-      const segment = this.#segments[at];
-      if (!segment?.batches || !segment.isSaved) continue;
-      held += segment.count;
-      if (held > MAX_HELD) segment.batches = undefined;
-    }
+    if (this.#count === 0) return;
+    this.#segments.push({ name: this.options.files.rotate(), count: this.#count, unsaved: this.#lines });
+    this.#count = 0;
+    if (this.#lines) this.#lines = [];
   }
 
   async #flush(): Promise<void> {
     this.#rotate();
-    this.#isSaved = true;
+    this.#lines = undefined;
     this.#reportLost();
-    for (const segment of [...this.#segments]) {
-      // With SQLite, storing a segment blocks the event loop for some milliseconds: requests run in between.
-      await nextTurn();
-      const stored = await this.#store(segment);
-      // No database is reachable: the remaining segments wait too.
-      if (stored === 'nothing') return;
-      // Some databases have stored their part; a retry has no effect there.
-      if (stored === 'some') continue;
-      this.#segments = this.#segments.filter((one) => one !== segment);
-      if (segment.isSaved) this.options.files.remove(segment.name);
-      else this.#unsaved -= segment.count;
+    const fresh = this.#segments;
+    if (fresh.length > 0) await this.#store(fresh);
+    // One that was blocked is tried with a few others. While that succeeds, the next ones are tried.
+    for (;;) {
+      const some = this.#blocked.filter((segment) => !fresh.includes(segment)).slice(0, RETRIED_AT_ONCE);
+      if (some.length === 0 || !(await this.#store(some))) return;
     }
   }
 
-  async #store(segment: Segment): Promise<'all' | 'some' | 'nothing'> {
-    const { sink, isPermanent, events } = this.options;
-    const { byTenant } = segment.batches ?? this.#read(segment.name);
-    let failures = 0;
-    const lost = new Set<string>();
-    let firstError: unknown;
-    for (const [tenant, batch] of byTenant) {
-      // An unreachable server is not tried for each of its tenants, which could take minutes.
-      if (lost.has(this.options.serverOf(tenant))) {
-        failures += 1;
-        continue;
-      }
-      try {
-        await sink.write(tenant, batchIdOf(segment.name), batch);
-      } catch (error) {
-        if (isPermanent(error)) {
-          events.emit('usage.dropped', { tenant, count: batch.count, error });
-        } else {
-          failures += 1;
-          firstError ??= error;
-          if (this.options.isLost(error)) lost.add(this.options.serverOf(tenant));
-        }
-      }
+  /** @returns whether all of them were stored */
+  async #store(segments: readonly Segment[]): Promise<boolean> {
+    const { writer, files, events } = this.options;
+    let report: UsageReport;
+    try {
+      report = await writer.write(
+        segments.map(({ name, unsaved }) => ({ name, path: files.pathOf(name), unsaved: unsaved?.join('') })),
+      );
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      report = {
+        stored: [],
+        dropped: [],
+        damaged: [],
+        failure: { tenants: 0, message, code: undefined, placement: undefined },
+      };
     }
-    this.#report(failures, firstError);
-    if (failures === 0) return 'all';
-    return failures < byTenant.size ? 'some' : 'nothing';
+    for (const { file, line } of report.damaged) events.emit('usage.line_skipped', { file, line });
+    for (const { tenant, count } of report.dropped) {
+      events.emit('usage.dropped', { tenant, count, error: new Error(`tenant "${tenant}" does not exist`) });
+    }
+    this.#reportFailure(report.failure);
+    const stored = new Set(report.stored);
+    for (const { name, unsaved } of segments) {
+      if (!stored.has(name)) continue;
+      if (unsaved) this.#unsaved -= unsaved.length;
+      else files.remove(name);
+    }
+    const tried = new Set(segments);
+    this.#segments = this.#segments.filter((segment) => !tried.has(segment));
+    // At the end: others are tried before these again.
+    this.#blocked = [
+      ...this.#blocked.filter((segment) => !tried.has(segment)),
+      ...segments.filter(({ name }) => !stored.has(name)),
+    ];
+    return stored.size === segments.length;
+  }
+
+  /** Reports an outage once, at its first failure. */
+  #reportFailure(failure: UsageReport['failure']): void {
+    if (failure && !this.#reported) {
+      const { tenants, message } = failure;
+      this.options.events.emit('usage.store_failed', { tenants, error: new Error(message) });
+    }
+    this.#reported = failure !== undefined;
   }
 
   #reportLost(): void {
     if (this.#lost === 0) return;
     this.options.events.emit('usage.lost', { count: this.#lost });
     this.#lost = 0;
-  }
-
-  /** Reports an outage once, at its first failure. */
-  #report(failures: number, error: unknown): void {
-    if (failures > 0 && !this.#reported) {
-      this.options.events.emit('usage.store_failed', { tenants: failures, error });
-    }
-    this.#reported = failures > 0;
-  }
-
-  #read(name: string): UsageBatches {
-    return UsageBatches.read(this.options.files.read(name), (line) => {
-      this.options.events.emit('usage.line_skipped', { file: name, line: line.slice(0, 100) });
-    });
   }
 }

@@ -1,5 +1,5 @@
 import { Database, type SQLQueryBindings, type Statement } from 'bun:sqlite';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { SqliteDatabase, SqliteStatement } from 'kysely';
 
@@ -180,6 +180,48 @@ interface CachedStatement {
   readonly statement: Statement<unknown, SQLQueryBindings[]>;
   readonly prepared: SqliteStatement;
 }
+
+/** A SQLite file with prepared statements only, for a thread of its own. */
+export interface SqliteSession {
+  /** Runs one statement, which is prepared when its text is used first. @returns its rows */
+  readonly execute: (sql: string, parameters: readonly SqliteValue[]) => readonly SqliteRow[];
+  readonly close: () => void;
+}
+
+export type SqliteValue = string | number | null;
+export type SqliteRow = Readonly<Record<string, SqliteValue>>;
+
+/**
+ * Opens a file for a caller that uses few statements. The caller moves the log into the file itself, with its commits.
+ * @param cacheKib memory for pages of the file
+ * @throws DatabaseFileError when the file does not exist or is not a database
+ */
+export function openExistingSqlite(path: string, cacheKib: number): SqliteSession {
+  if (!existsSync(path)) throw new DatabaseFileError(`The database ${path} does not exist.`);
+  const connection = attempt(`Can't open the database ${path}`, () => connect(path));
+  connection.exec(`PRAGMA cache_size = -${cacheKib}`);
+  const statements = new Map<string, { statement: Statement<SqliteRow, SqliteValue[]>; reads: boolean }>();
+  return {
+    execute: (sql, parameters) => {
+      let known = statements.get(sql);
+      if (!known) {
+        const statement = connection.prepare<SqliteRow, SqliteValue[]>(sql);
+        known = { statement, reads: statement.columnNames.length > 0 };
+        statements.set(sql, known);
+      }
+      if (known.reads) return known.statement.all(...parameters);
+      known.statement.run(...parameters);
+      return NO_ROWS;
+    },
+    close: () => {
+      // SQLite keeps a file open that has statements.
+      for (const { statement } of statements.values()) statement.finalize();
+      connection.close();
+    },
+  };
+}
+
+const NO_ROWS: readonly never[] = [];
 
 /** Length of a log, in pages, at which the writer moves it into the file, unless the thread has done so before. */
 const MAX_LOG_BYTES = 16_000;

@@ -38,10 +38,10 @@ export const usageEvent = z.object({
 
 export type UsageEvent = Readonly<z.infer<typeof usageEvent>>;
 
-/** The fields in the order of a line. Add new ones at the end, as optional: old lines lack them. */
-const FIELDS = Object.keys(usageEvent.shape);
-
-/** @returns the event as one line: its fields as a JSON list, which is half as long as an object */
+/**
+ * @returns the event as one line: its fields as a JSON list, which is half as long as an object. Add new fields at the
+ * end, as optional: old lines lack them.
+ */
 export function lineOf(event: UsageEvent): string {
   return JSON.stringify([
     event.id,
@@ -79,5 +79,30 @@ export function eventOf(line: string): UsageEvent | undefined {
     return undefined;
   }
   if (!Array.isArray(values)) return undefined;
-  return usageEvent.safeParse(Object.fromEntries(FIELDS.map((name, at) => [name, values[at]]))).data;
+  const parsed = usageEvent.safeParse({
+    id: values[0],
+    tenant: values[1],
+    requestId: values[2],
+    at: values[3],
+    keyId: values[4],
+    member: values[5],
+    model: values[6],
+    provider: values[7],
+    upstreamModel: values[8],
+    operation: values[9],
+    tags: values[10],
+    status: values[11],
+    outcome: values[12],
+    requests: values[13],
+    inputTokens: values[14],
+    outputTokens: values[15],
+    cachedTokens: values[16],
+    cacheWriteTokens: values[17],
+    reasoningTokens: values[18],
+    costPico: values[19],
+    estimated: values[20],
+    durationMs: values[21],
+    firstEventMs: values[22],
+  });
+  return parsed.data;
 }

@@ -3,12 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DatabaseServer } from '../../src/storage/sql/database-server.ts';
 import { PostgresServer } from '../../src/storage/sql/postgres-server.ts';
+import { openPostgresUsage } from '../../src/storage/sql/postgres-usage-database.ts';
+import { sqlitePath } from '../../src/storage/sql/sqlite-path.ts';
 import { SqliteServer } from '../../src/storage/sql/sqlite-server.ts';
+import { openSqliteUsage } from '../../src/storage/sql/sqlite-usage-database.ts';
+import type { UsageDatabase } from '../../src/storage/sql/usage-database.ts';
 import { hasPostgres, sharedPostgres } from './services/postgres.ts';
 
 export interface TestServer {
   /** One more connection to the same databases, as another process has it. */
   connect(): DatabaseServer;
+  /** One more connection to an existing database, as the usage writer has it. */
+  openUsage(name: string): UsageDatabase | Promise<UsageDatabase>;
   /** Name for a database that no other test has. */
   freshName(): string;
   dispose(): Promise<void>;
@@ -29,8 +35,10 @@ export const BACKENDS: readonly TestBackend[] = [
     available: true,
     start: async () => {
       const folder = mkdtempSync(join(tmpdir(), 'weir-sqlite-'));
+      const databases = join(folder, 'databases');
       return {
-        connect: () => new SqliteServer(join(folder, 'databases')),
+        connect: () => new SqliteServer(databases),
+        openUsage: (name) => openSqliteUsage(sqlitePath(databases, name)),
         freshName: () => `test_${++names}`,
         dispose: async () => rmSync(folder, { recursive: true, force: true }),
       };
@@ -44,6 +52,7 @@ export const BACKENDS: readonly TestBackend[] = [
       const made: string[] = [];
       return {
         connect: () => new PostgresServer({ url }),
+        openUsage: (name) => openPostgresUsage(url, name),
         freshName: () => {
           const name = `weir_test_${process.pid}_t${++names}`;
           made.push(name);

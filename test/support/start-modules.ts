@@ -24,6 +24,7 @@ const env = {
   WEIR_ADMIN_KEY: KEY,
   WEIR_DATA_DIR: dataDir,
   WEIR_DETECT_ENGINES: '0',
+  LOG_LEVEL: 'silent',
 };
 const loaded = configWithoutFile({ env, cwd: dataDir, catalog: CONFIG_CATALOG });
 const log = createLog({

@@ -29,6 +29,8 @@ export interface DatabaseServer {
   /** Deletes a database, also while it is open elsewhere. @returns false when it does not exist */
   drop(name: string): Promise<boolean>;
   exists(name: string): Promise<boolean>;
+  /** Reports a write that failed on a connection that this server has not opened. */
+  writeFailed?(name: string, error: unknown): void;
   /** Opens an existing database for reading and writing. */
   open<Tables>(name: string): Promise<OpenDatabase<Tables>>;
   /** Opens an existing database for reading, on a read replica where one is configured; its data may lag behind. */

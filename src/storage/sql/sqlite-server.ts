@@ -19,15 +19,9 @@ import { diskFault } from '../disk-errors.ts';
 import type { WriteHealth } from '../write-health.ts';
 import { DatabaseMissingError } from './database-errors.ts';
 import { assertKnownMigrations, type DatabaseSchema } from './database-schema.ts';
-import {
-  assertDatabaseName,
-  CONTROL_DATABASE,
-  type DatabaseServer,
-  type OpenDatabase,
-} from './database-server.ts';
+import { CONTROL_DATABASE, type DatabaseServer, type OpenDatabase } from './database-server.ts';
 import { appliedMigrations } from './migrate.ts';
-
-const TENANTS = 'tenants';
+import { sqlitePath, TENANTS } from './sqlite-path.ts';
 
 /** A folder of SQLite files, one for each database; those of tenants are in its folder `tenants`. */
 export class SqliteServer implements DatabaseServer {
@@ -142,6 +136,10 @@ export class SqliteServer implements DatabaseServer {
     }
   }
 
+  writeFailed(name: string, error: unknown): void {
+    this.#observer.writeFailed?.(this.#path(name), error);
+  }
+
   async isInUse(name: string): Promise<boolean> {
     const path = this.#path(name);
     return existsSync(path) && isSqliteInUse(path);
@@ -162,8 +160,7 @@ export class SqliteServer implements DatabaseServer {
   }
 
   #path(name: string): string {
-    assertDatabaseName(name);
-    return join(this.folder, name === CONTROL_DATABASE ? '' : TENANTS, `${name}.sqlite`);
+    return sqlitePath(this.folder, name);
   }
 }
 

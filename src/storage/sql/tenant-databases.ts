@@ -59,6 +59,7 @@ export class TenantDatabases {
   readonly #opening = new Map<string, Promise<Handle>>();
   readonly #waiting: (() => void)[] = [];
   #connections = 0;
+  readonly #dropListeners: ((placement: Placement) => Promise<void>)[] = [];
 
   constructor(private readonly options: TenantDatabasesOptions) {}
 
@@ -105,8 +106,19 @@ export class TenantDatabases {
     }
   }
 
+  /** Calls back before a database is deleted, for those that have it open too. */
+  onDrop(listener: (placement: Placement) => Promise<void>): void {
+    this.#dropListeners.push(listener);
+  }
+
+  /** Reports a write that failed on another connection. */
+  writeFailed({ server, database }: Placement, error: unknown): void {
+    this.options.servers.get(server)?.writeFailed?.(database, error);
+  }
+
   /** Deletes a tenant's database with its data. */
   async drop({ server, database }: Placement): Promise<void> {
+    for (const listener of this.#dropListeners) await listener({ server, database });
     for (const key of [keyOf(server, database, false), keyOf(server, database, true)]) {
       const handle = this.#open.get(key);
       if (handle) await this.#close(key, handle);

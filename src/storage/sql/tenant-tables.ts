@@ -1,6 +1,6 @@
-import type { UsageSums } from '../usage-batch.ts';
+import type { UsageSums } from '../usage-totals.ts';
 
-export type { UsageSums } from '../usage-batch.ts';
+export type { UsageSums } from '../usage-totals.ts';
 
 /** The tables of one tenant's database. Times are Unix milliseconds, documents JSON texts, money 10^-12 US dollars. */
 export interface TenantTables {

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { BACKENDS, type TestServer } from '../../../test/support/database-servers.ts';
 import { runs } from '../../../test/support/effort.ts';
-import { UsageBatches } from '../usage-batch.ts';
+import { batchOf } from '../usage-batch.ts';
 import { eventOf, lineOf, type UsageEvent } from '../usage-event.ts';
+import { storeUsage } from './store-usage.ts';
 import { TenantDatabases } from './tenant-databases.ts';
 import { type EventPlace, SqlUsageStore } from './usage-store.ts';
 
@@ -66,41 +67,42 @@ for (const backend of BACKENDS) {
     const create = async () => {
       const database = server.freshName();
       const placement = { server: '', database };
-      const open = () =>
-        new TenantDatabases({
-          servers: new Map([['', server.connect()]]),
-          placementOf: () => placement,
-          maxConnections: 4,
-        });
-      const databases = open();
+      const databases = new TenantDatabases({
+        servers: new Map([['', server.connect()]]),
+        placementOf: () => placement,
+        maxConnections: 4,
+      });
       await databases.create(placement);
-      return { databases, store: new SqlUsageStore(databases), open };
-    };
-    const batchOf = (events: readonly UsageEvent[]) => {
-      const batch = UsageBatches.of(events).byTenant.get('t');
-      if (!batch) throw new Error('no batch');
-      return batch;
+      const openUsage = () => server.openUsage(database);
+      return { databases, store: new SqlUsageStore(databases), openUsage };
     };
     const everything = { from: 0, to: 3 * DAY, matches: () => true };
 
     test('sums each event once in any grouping, however often a batch arrives', async () => {
       const batches = fc.sample(fc.array(anyEvent, { minLength: 1, maxLength: 60 }), { numRuns: 6, seed: 7 });
       const all = batches.flat();
-      const { databases, store, open } = await create();
+      const { databases, store, openUsage } = await create();
+      const one = await openUsage();
+      const other = await openUsage();
       // One batch was taken over by another gateway while it still grew.
       const grew = batches[0] ?? [];
-      await store.write('t', 'batch-0', batchOf(grew.slice(0, Math.ceil(grew.length / 2))));
-      // A second gateway writes the same batches concurrently, as after a kill. On SQLite, two connections of one process
+      await storeUsage(one, [batchOf('batch-0', grew.slice(0, Math.ceil(grew.length / 2)))]);
+      // A second gateway writes the same batches concurrently, as after a kill. On SQLite, two connections of one thread
       // would deadlock.
-      const second = backend.name === 'SQLite' ? databases : open();
-      const other = new SqlUsageStore(second);
       for (const [at, events] of batches.entries()) {
-        await Promise.all([
-          store.write('t', `batch-${at}`, batchOf(events)),
-          other.write('t', `batch-${at}`, batchOf(events)),
-        ]);
-        await store.write('t', `batch-${at}`, batchOf(events));
+        const batch = batchOf(`batch-${at}`, events);
+        const first = storeUsage(one, [batch]);
+        if (backend.name === 'SQLite') await first;
+        await Promise.all([first, storeUsage(other, [batch])]);
+        await storeUsage(one, [batch]);
       }
+      // All in one transaction, some twice.
+      await storeUsage(
+        one,
+        [...batches, ...batches.slice(0, 2)].map((events, at) =>
+          batchOf(`batch-${at % batches.length}`, events),
+        ),
+      );
       const [whole] = await store.summarise(
         { tenant: 't' },
         { from: 0, to: 3 * DAY, interval: null, groupBy: [] },
@@ -139,7 +141,45 @@ for (const backend of BACKENDS) {
       expect(tagged.reduce((sum, { sums }) => sum + sums.attempts, 0n)).toBe(
         total(all, ({ tags }) => tags.length),
       );
-      if (second !== databases) await second.close();
+      await one.close();
+      await other.close();
+      await databases.close();
+    });
+
+    test('updates the last use of keys, and never to an earlier time', async () => {
+      const { databases, openUsage } = await create();
+      const key = (id: string, last_used_at: number | null) => ({
+        ...{ id, kind: 'api_key', name: id, hint: '', digest: id, member: null, scopes: '{}', limits: '[]' },
+        ...{ expires_at: null, revoked_at: null, previous_digest: null, previous_hint: null },
+        ...{
+          previous_expires_at: null,
+          last_used_at,
+          version: 1,
+          created_by: '',
+          created_at: 0,
+          updated_at: 0,
+        },
+      });
+      const count = 112;
+      const keys = Array.from({ length: count }, (_, index) => key(`k${index}`, index % 2 === 0 ? null : 50));
+      await databases.use({ tenant: 't' }, (db) => db.insertInto('api_keys').values(keys).execute());
+      const usage = await openUsage();
+      const events = keys.flatMap(({ id }, index) => [
+        { ...sample(), keyId: id, at: index + 1 },
+        { ...sample(), keyId: id, at: index },
+      ]);
+      await storeUsage(usage, [batchOf('b', [...events, { ...sample(), keyId: 'of no key' }])]);
+      const rows = await databases.use({ tenant: 't' }, (db) =>
+        db.selectFrom('api_keys').select(['id', 'last_used_at']).execute(),
+      );
+      const expected = keys.map(({ id, last_used_at }, index) => [
+        id,
+        Math.max(index + 1, last_used_at ?? 0),
+      ]);
+      expect(Object.fromEntries(rows.map((row) => [row.id, Number(row.last_used_at)]))).toEqual(
+        Object.fromEntries(expected),
+      );
+      await usage.close();
       await databases.close();
     });
 
@@ -150,8 +190,10 @@ for (const backend of BACKENDS) {
       });
       // Two gateways' batches with the same time of the first event.
       batches.push([{ ...sample(), at: 5 }], [{ ...sample(), at: 5 }]);
-      const { databases, store } = await create();
-      for (const [at, events] of batches.entries()) await store.write('t', `batch-${at}`, batchOf(events));
+      const { databases, store, openUsage } = await create();
+      const usage = await openUsage();
+      for (const [at, events] of batches.entries()) await storeUsage(usage, [batchOf(`batch-${at}`, events)]);
+      await usage.close();
       const ids = (events: readonly UsageEvent[]) => events.map(({ id }) => id).sort();
       for (const limit of [1, 7, 1_000]) {
         const seen: UsageEvent[] = [];

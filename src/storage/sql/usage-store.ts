@@ -1,10 +1,8 @@
-import { type SqlBool, sql, type Transaction } from 'kysely';
+import { type SqlBool, sql } from 'kysely';
 import type { TenantScope } from '../tenant-scope.ts';
-import type { UsageBatch, UsageSink } from '../usage-batch.ts';
 import { eventOf, type UsageEvent } from '../usage-event.ts';
-import { BulkInsert } from './bulk-insert.ts';
 import type { TenantDatabases } from './tenant-databases.ts';
-import { type TenantTables, USAGE_SUMS, type UsageSums } from './tenant-tables.ts';
+import { USAGE_SUMS, type UsageSums } from './tenant-tables.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -57,34 +55,11 @@ export interface UsageGroup {
 const COLUMNS = { key: 'key_id', user: 'member', model: 'model', provider: 'provider', tag: 'tag' } as const;
 
 /**
- * Usage in tenants' databases: all events, and sums by hour and day (UTC). Fails closed with `UnknownTenantError` or
- * the database's error.
+ * Reads usage in tenants' databases: all events, and sums by hour and day (UTC); `storeUsage` writes it. Fails closed
+ * with `UnknownTenantError` or the database's error.
  */
-export class SqlUsageStore implements UsageSink {
+export class SqlUsageStore {
   constructor(private readonly databases: TenantDatabases) {}
-
-  async write(tenant: string, id: string, batch: UsageBatch): Promise<void> {
-    await this.databases.use({ tenant }, (db) =>
-      db.transaction().execute(async (transaction) => {
-        const inserted = await transaction
-          .insertInto('usage_batches')
-          .values({
-            id,
-            first_at: batch.firstAt,
-            last_at: batch.lastAt,
-            count: batch.count,
-            events: batch.text,
-          })
-          .onConflict((conflict) => conflict.column('id').doNothing())
-          .returning('id')
-          .execute();
-        const fresh = inserted.length > 0 ? batch : await appendRest(transaction, id, batch);
-        if (fresh.count === 0) return;
-        await addToRollups(transaction, fresh);
-        await updateLastUse(transaction, fresh);
-      }),
-    );
-  }
 
   /**
    * Reads events of a time range, ordered by batch (by first event) and by position within the batch.
@@ -178,59 +153,6 @@ export class SqlUsageStore implements UsageSink {
   }
 }
 
-/**
- * Appends the new events of a batch that is already stored: the gateway was killed before it received the confirmation,
- * or two gateways share a data folder and one took over a file that was still growing.
- *
- * @returns the appended events
- */
-async function appendRest(
-  transaction: Transaction<TenantTables>,
-  id: string,
-  batch: UsageBatch,
-): Promise<UsageBatch> {
-  // Changes nothing, but locks the row, so that another writer of this batch waits.
-  const known = await transaction
-    .updateTable('usage_batches')
-    .set(({ ref }) => ({ count: ref('count') }))
-    .where('id', '=', id)
-    .returning(['count', 'events', 'last_at'])
-    .executeTakeFirstOrThrow();
-  const rest = batch.after(known.count);
-  if (rest.count === 0) return rest;
-  await transaction
-    .updateTable('usage_batches')
-    .set({
-      count: known.count + rest.count,
-      last_at: Math.max(Number(known.last_at), rest.lastAt),
-      events: `${known.events}\n${rest.text}`,
-    })
-    .where('id', '=', id)
-    .execute();
-  return rest;
-}
-
-async function addToRollups(transaction: Transaction<TenantTables>, batch: UsageBatch): Promise<void> {
-  const hours = Array.from(batch.hours, (hour) => ({ period: 'hour', ...hour }));
-  const tagHours = Array.from(batch.tagHours, (hour) => ({ period: 'hour', ...hour }));
-  await ROLLUPS.run(transaction, inOrder(hours));
-  await ROLLUPS.run(transaction, inOrder(hours.map(ofDay), addRows));
-  await TAG_ROLLUPS.run(transaction, inOrder(tagHours));
-  await TAG_ROLLUPS.run(transaction, inOrder(tagHours.map(ofDay), addRows));
-}
-
-/** Updates the time of each key's last use. */
-async function updateLastUse(transaction: Transaction<TenantTables>, { lastUse }: UsageBatch): Promise<void> {
-  for (const [id, at] of [...lastUse].sort()) {
-    await transaction
-      .updateTable('api_keys')
-      .set({ last_used_at: at })
-      .where('id', '=', id)
-      .where(({ eb, or }) => or([eb('last_used_at', 'is', null), eb('last_used_at', '<', at)]))
-      .execute();
-  }
-}
-
 function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<keyof UsageSums, bigint> {
   const of = (name: keyof UsageSums) => BigInt(row[name] ?? 0);
   return {
@@ -247,51 +169,3 @@ function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<k
     estimated: of('estimated'),
   };
 }
-
-function addRows<Row extends UsageSums>(into: Row, row: Row): void {
-  for (const name of USAGE_SUMS) into[name] += row[name];
-}
-
-/** @returns the row of the hour's day, with the same sums */
-function ofDay<Row extends { period: string; start: number }>(row: Row): Row {
-  return { ...row, period: 'day', start: row.start - (row.start % DAY_MS) };
-}
-
-/** Merges rows with the same key and sorts them, so that two gateways that write at the same time cannot deadlock. */
-function inOrder<Row extends UsageSums>(rows: Iterable<Row>, merge?: (into: Row, row: Row) => void): Row[] {
-  const byKey = new Map<string, Row>();
-  for (const row of rows) {
-    const { key, known } = find(byKey, row);
-    if (known && merge) merge(known, row);
-    else byKey.set(key, row);
-  }
-  return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-}
-
-function find<Row extends UsageSums>(rows: ReadonlyMap<string, Row>, row: Row) {
-  const { ...key }: Partial<Row> = row;
-  for (const name of USAGE_SUMS) delete key[name];
-  const text = JSON.stringify(key);
-  return { key: text, known: rows.get(text) };
-}
-
-function rollups<Row extends UsageSums>(
-  table: string,
-  key: readonly (keyof Row & string)[],
-): BulkInsert<Row> {
-  const columns = [...key, ...USAGE_SUMS];
-  const increments = USAGE_SUMS.map((name) => `${name} = ${table}.${name} + excluded.${name}`).join(', ');
-  return new BulkInsert<Row>(
-    table,
-    columns,
-    (row) => columns.map((name) => row[name]),
-    `ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${increments}`,
-  );
-}
-
-const ROLLUPS = rollups<TenantTables['usage_rollups']>('usage_rollups', [
-  ...(['period', 'start', 'key_id', 'member', 'model', 'provider'] as const),
-]);
-const TAG_ROLLUPS = rollups<TenantTables['usage_tag_rollups']>('usage_tag_rollups', [
-  ...(['period', 'start', 'tag', 'model'] as const),
-]);

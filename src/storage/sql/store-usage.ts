@@ -1,0 +1,112 @@
+import type { UsageBatch } from '../usage-batch.ts';
+import type { UsageEvent } from '../usage-event.ts';
+import { type UsageRollup, type UsageTagRollup, UsageTotals } from '../usage-totals.ts';
+import { PreparedRows } from './prepared-rows.ts';
+import { USAGE_SUMS } from './tenant-tables.ts';
+import type { ExecuteSql, SqlValue, UsageDatabase } from './usage-database.ts';
+
+/**
+ * Stores batches of one tenant in one transaction, each exactly once: events that are already stored under a batch's id
+ * are skipped, so that a batch may be stored again, also after it has grown.
+ *
+ * @throws the database's error; nothing is stored then
+ */
+export function storeUsage(database: UsageDatabase, batches: readonly UsageBatch[]): Promise<void> {
+  return database.transaction(async (execute) => {
+    const totals = new UsageTotals();
+    for (const batch of batches) {
+      for (const event of await storeBatch(execute, database, batch)) totals.add(event);
+    }
+    await ROLLUPS.run(execute, database, totals.rollups);
+    await TAG_ROLLUPS.run(execute, database, totals.tagRollups);
+    await LAST_USE.run(execute, database, totals.lastUse);
+  });
+}
+
+/** @returns the events that were not stored before */
+async function storeBatch(
+  execute: ExecuteSql,
+  { isNumbered }: UsageDatabase,
+  batch: UsageBatch,
+): Promise<readonly UsageEvent[]> {
+  const { id, events, lines } = batch;
+  if (events.length === 0) return events;
+  const texts = TEXTS[isNumbered ? 'numbered' : 'plain'];
+  const inserted = await execute(texts.insert, [id, ...timesOf(events), events.length, lines.join('\n')]);
+  if (inserted.length > 0) return events;
+  // The gateway was killed before it received the confirmation, or two gateways share a data folder and one took over a
+  // file that was still growing. Changes nothing, but locks the row, so that another writer of this batch waits.
+  const [known] = await execute(texts.lock, [id]);
+  const count = Number(known?.count);
+  const fresh = events.slice(count);
+  if (fresh.length === 0) return fresh;
+  await execute(texts.append, [
+    events.length,
+    Math.max(Number(known?.last_at), timesOf(fresh)[1]),
+    `\n${lines.slice(count).join('\n')}`,
+    id,
+  ]);
+  return fresh;
+}
+
+/** @returns the first and the last time */
+function timesOf(events: readonly UsageEvent[]): [first: number, last: number] {
+  let first = Number.POSITIVE_INFINITY;
+  let last = 0;
+  for (const { at } of events) {
+    if (at < first) first = at;
+    if (at > last) last = at;
+  }
+  return [first, last];
+}
+
+/** @param $ returns the placeholder of a parameter by its number, from 1 */
+const textsWith = ($: (number: number) => string) => ({
+  insert: `INSERT INTO usage_batches (id, first_at, last_at, count, events) VALUES (${[1, 2, 3, 4, 5].map($).join(', ')}) ON CONFLICT (id) DO NOTHING RETURNING id`,
+  lock: `UPDATE usage_batches SET count = count WHERE id = ${$(1)} RETURNING count, last_at`,
+  append: `UPDATE usage_batches SET count = ${$(1)}, last_at = ${$(2)}, events = events || ${$(3)} WHERE id = ${$(4)}`,
+});
+
+const TEXTS = { numbered: textsWith((number) => `$${number}`), plain: textsWith(() => '?') };
+
+function rollupsOf<Row>(
+  table: string,
+  key: readonly (keyof Row & string)[],
+  valuesOf: (row: Row) => SqlValue[],
+) {
+  const columns = [...key, ...USAGE_SUMS];
+  const increments = USAGE_SUMS.map((name) => `${name} = ${table}.${name} + excluded.${name}`).join(', ');
+  return new PreparedRows<Row>(
+    (rows) =>
+      `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${rows} ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${increments}`,
+    columns.length,
+    valuesOf,
+  );
+}
+
+const ROLLUPS = rollupsOf<UsageRollup>(
+  'usage_rollups',
+  ['period', 'start', 'key_id', 'member', 'model', 'provider'],
+  (row) => {
+    const { period, start, key_id, member, model, provider } = row;
+    return [period, start, key_id, member, model, provider, ...USAGE_SUMS.map((name) => row[name])];
+  },
+);
+
+const TAG_ROLLUPS = rollupsOf<UsageTagRollup>(
+  'usage_tag_rollups',
+  ['period', 'start', 'tag', 'model'],
+  (row) => {
+    const { period, start, tag, model } = row;
+    return [period, start, tag, model, ...USAGE_SUMS.map((name) => row[name])];
+  },
+);
+
+/** The columns of VALUES are named `column1` and `column2` by both databases. */
+const LAST_USE = new PreparedRows<readonly [keyId: string, at: number]>(
+  (rows) =>
+    `UPDATE api_keys SET last_used_at = used.column2 FROM (VALUES ${rows}) AS used WHERE api_keys.id = used.column1 AND (api_keys.last_used_at IS NULL OR api_keys.last_used_at < used.column2)`,
+  2,
+  (used) => used,
+  ['text', 'bigint'],
+);
