@@ -18,6 +18,12 @@ export function journalFolder(config: Config): string {
   return join(dataFolder(config), 'usage-journal');
 }
 
+/** The folders of all configured SQLite servers. */
+export function sqliteFolders({ storage }: Config): string[] {
+  const urls = [storage.database_url, ...storage.servers.map(({ database_url }) => database_url)];
+  return urls.filter(isSqlite).map(sqliteFolder);
+}
+
 function isSqlite(url: string): boolean {
   return /^sqlite:/i.test(url);
 }

@@ -1,9 +1,13 @@
+import type { Config } from '../config/schema.ts';
+import { refusalBody } from '../http/error-body.ts';
 import { httpResponse } from '../http/response.ts';
 import type { Logger } from '../observability/log.ts';
+import { openFilesLimit } from '../observability/process-stats.ts';
 import type { HttpServer } from '../server/http-server.ts';
 import { startHttpServer } from '../server/http1-server.ts';
 import type { LoadedCredentials, TlsReloader as Reloader } from '../server/tls-files.ts';
 import type { Gateway } from './gateway.ts';
+import { serverLimits } from './settings.ts';
 
 export interface Servers {
   readonly api: HttpServer;
@@ -19,42 +23,68 @@ export class ServerStartError extends Error {
 }
 
 /**
- * Starts to listen: the API on its port, and the metrics on theirs.
+ * Starts to listen: the API on its port, and the metrics on theirs. Requests that arrive before the gateway is constructed
+ * wait for it.
+ * @param gateway resolves when the gateway is constructed
  * @throws ServerStartError when the API's port is taken or not permitted, or the files of `server.tls` are not usable
  */
-export async function startServers(gateway: Gateway, logger: Logger): Promise<Servers> {
-  const { host, port, metrics_port } = gateway.config.server;
-  const onError = (error: unknown) => gateway.events.emit('http.server_failed', { error });
+export async function startServers(
+  config: Config,
+  gateway: Promise<Gateway>,
+  logger: Logger,
+): Promise<Servers> {
+  const { host, port, metrics_port, tls: paths } = config.server;
+  const initialLimits = serverLimits(config, openFilesLimit());
+  const listening: HttpServer[] = [];
+  let current: Gateway | undefined;
+  gateway.then(
+    (constructed) => {
+      current = constructed;
+      for (const server of listening) constructed.servers.observe(server);
+    },
+    // The caller awaits the gateway, and reports why there is none.
+    () => undefined,
+  );
+  const onError = (error: unknown) => {
+    if (current) current.events.emit('http.server_failed', { error });
+    else logger.error({ err: error }, 'HTTP server failed');
+  };
   const rejectMalformed = (status: number, message: string) =>
-    gateway.router.rejectMalformed(status, message);
+    current?.router.rejectMalformed(status, message) ??
+    httpResponse(status, refusalBody(status, message), { 'content-type': 'application/json' });
   const listen = (
     at: number,
     handle: Parameters<typeof startHttpServer>[0]['handle'],
     tls?: LoadedCredentials,
-  ) =>
-    startHttpServer({
+  ) => {
+    const server = startHttpServer({
       ...{ host, port: at, tls, onError, rejectMalformed, handle },
-      limits: () => gateway.snapshot.serverLimits,
-      isProxy: (address) => gateway.snapshot.isProxy?.(address) ?? false,
-      onLimit: (limit) => gateway.servers.limitReached(limit),
+      limits: () => current?.snapshot.serverLimits ?? initialLimits,
+      isProxy: (address) => current?.snapshot.isProxy?.(address) ?? false,
+      onLimit: (limit) => current?.servers.limitReached(limit),
     });
-  const certificate = await loadCertificate(gateway, logger);
+    listening.push(server);
+    return server;
+  };
+  const certificate = await loadCertificate(paths, logger);
   let api: HttpServer;
   try {
-    api = listen(port, (request) => gateway.router.handle(request), certificate?.credentials);
+    api = listen(
+      port,
+      (request) => current?.router.handle(request) ?? gateway.then(({ router }) => router.handle(request)),
+      certificate?.credentials,
+    );
   } catch (error) {
     throw new ServerStartError(portProblem(host, port, error, 'SERVER_PORT'));
   }
-  gateway.servers.observe(api);
   const servers = { api, certificate: certificate?.reloadInto(api) };
   if (metrics_port === null) return { ...servers, metrics: undefined };
   try {
     const metrics = listen(metrics_port, (request) =>
       request.target.split('?')[0] === '/metrics'
-        ? gateway.metricsPage()
+        ? gateway.then((constructed) => constructed.metricsPage())
         : httpResponse(404, 'This port serves only /metrics.\n', { 'content-type': 'text/plain' }),
     );
-    gateway.servers.observe(metrics);
     return { ...servers, metrics };
   } catch (error) {
     // Not fatal: a Prometheus on the same machine often has this port.
@@ -71,8 +101,10 @@ interface Certificate {
   reloadInto(server: HttpServer): Reloader;
 }
 
-async function loadCertificate({ config }: Gateway, logger: Logger): Promise<Certificate | undefined> {
-  const { tls: paths } = config.server;
+async function loadCertificate(
+  paths: Config['server']['tls'],
+  logger: Logger,
+): Promise<Certificate | undefined> {
   if (paths === null) return undefined;
   // Loaded here, so that a start without TLS does not pay for it.
   const { loadTlsFiles, TlsReloader, validityProblem } = await import('../server/tls-files.ts');

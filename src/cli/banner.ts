@@ -22,7 +22,8 @@ function reachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-function urlOf({ host, port, secure }: Address): string {
+/** Where a server is reachable from this machine. */
+export function urlOf({ host, port, secure }: Address): string {
   return `${secure ? 'https' : 'http'}://${reachable(host)}:${port}`;
 }
 

@@ -1,13 +1,14 @@
 import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { reloadOnChange } from '../app/config-reload.ts';
+import { DataFolderInUseError, lockDataFolders } from '../app/data-folder.ts';
 import { createGateway, type Gateway } from '../app/gateway.ts';
-import { ServerStartError, type Servers, startServers } from '../app/servers.ts';
+import { ServerStartError, startServers } from '../app/servers.ts';
 import { shutDown } from '../app/shutdown.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
 import { configWithoutFile, hasConfigFile } from '../config/without-file.ts';
 import { systemClock } from '../core/clock.ts';
 import { createLog, type Log } from '../observability/log.ts';
-import { banner } from './banner.ts';
+import { banner, urlOf } from './banner.ts';
 import { CommandError, EXIT, type Output } from './output.ts';
 
 /** How long the start waits for providers to list their models. */
@@ -61,8 +62,15 @@ async function run(
       'BUN_CONFIG_MAX_HTTP_REQUESTS is not set: at most 256 requests to https providers run at once. Start Weir with the `weir` command, which sets it.',
     );
   }
+  const { config } = loaded;
+  const startedAt = new Date(systemClock.wallTime()).toISOString();
+  // The order matters: a start that cannot have the folder or the port changes nothing, and stops no engine.
+  const folders = await explained(lockDataFolders(config, startedAt));
+  const constructed = Promise.withResolvers<Gateway>();
+  const servers = await explained(startServers(config, constructed.promise, logger));
+  folders.announce(urlOf(servers.api));
   const gateway = await createGateway({ env, loaded, clock: systemClock, log, version });
-  const servers = await listen(gateway, log);
+  constructed.resolve(gateway);
   await Promise.race([gateway.discoverModels(), systemClock.sleep(FIRST_DISCOVERY_MS)]);
   gateway.lifecycle.ready();
   gateway.startBackground();
@@ -79,6 +87,7 @@ async function run(
   await stopSignal(log);
   watch?.close();
   await shutDown(gateway, servers, systemClock, logger);
+  folders.release();
 }
 
 /**
@@ -90,11 +99,14 @@ function surviveDefects(logger: Log['logger']): void {
   process.on('uncaughtException', (error) => logger.error({ err: error }, 'defect: uncaught exception'));
 }
 
-async function listen(gateway: Gateway, { logger }: Log): Promise<Servers> {
+/** @throws CommandError for failures whose message is complete without a stack */
+async function explained<T>(step: Promise<T>): Promise<T> {
   try {
-    return await startServers(gateway, logger);
+    return await step;
   } catch (error) {
-    if (error instanceof ServerStartError) throw new CommandError(error.message);
+    if (error instanceof ServerStartError || error instanceof DataFolderInUseError) {
+      throw new CommandError(error.message);
+    }
     throw error;
   }
 }

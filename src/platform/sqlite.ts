@@ -254,6 +254,11 @@ function connect(path: string): Database {
   return connection;
 }
 
+/** Parameters of a statement. @throws TypeError for a value that SQLite has no type for */
+export function bindings(values: readonly unknown[]): SQLQueryBindings[] {
+  return values.map(binding);
+}
+
 function binding(value: unknown): SQLQueryBindings {
   if (value === null || value instanceof Uint8Array) return value;
   if (
@@ -282,7 +287,7 @@ export async function withFileLock<T>(path: string, work: () => Promise<T>): Pro
   try {
     connection.exec('PRAGMA busy_timeout = 0');
     const giveUpAt = performance.now() + LOCK_TIMEOUT_MS;
-    while (!lock(connection)) {
+    while (!tryLock(connection)) {
       if (performance.now() > giveUpAt) {
         throw new DatabaseFileError(`Another process has held ${path} for a minute.`);
       }
@@ -298,7 +303,8 @@ export async function withFileLock<T>(path: string, work: () => Promise<T>): Pro
   }
 }
 
-function lock(connection: Database): boolean {
+/** Begins a transaction that excludes all other connections to the file. @returns false when one is busy with it */
+export function tryLock(connection: Database): boolean {
   try {
     connection.exec('BEGIN EXCLUSIVE');
     return true;

@@ -247,4 +247,19 @@ describe('through the launchers', () => {
     },
     30_000,
   );
+
+  test.each([
+    ['node bin/weir.mjs serve', 'node', ['bin/weir.mjs', 'serve']],
+    ['npm start', 'npm', ['start']],
+  ] as const)(
+    'SIGKILL to `%s` leaves no gateway behind',
+    async (_, command, args) => {
+      const launched = await launch(command, args);
+      process.kill(launched.pid, 'SIGKILL');
+      // Its output ends with the last process that has inherited it.
+      await launched.exited;
+      expect(await launched.answers()).toBe(false);
+    },
+    30_000,
+  );
 });
