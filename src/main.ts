@@ -12,6 +12,7 @@ import { DEFAULT_TENANT } from './core/principal.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
 import { UnknownProviderError } from './routing/directory.ts';
 import { DatabaseMissingError, isUnavailable, unavailable } from './storage/sql/database-errors.ts';
+import { DatabaseSetupError } from './storage/sql/postgres-setup-error.ts';
 
 const env = process.env;
 const cwd = process.cwd();
@@ -278,6 +279,7 @@ async function main(): Promise<number> {
       error instanceof ConfigError ||
       error instanceof DatabaseFileError ||
       error instanceof DatabaseMissingError ||
+      error instanceof DatabaseSetupError ||
       error instanceof GatewayError ||
       error instanceof UnknownProviderError
     ) {

@@ -1,6 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import { diskFault } from '../storage/disk-errors.ts';
 import { isUnavailable } from '../storage/sql/database-errors.ts';
+import { DatabaseSetupError } from '../storage/sql/postgres-setup-error.ts';
 import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
 import { tenantNotFound } from '../tenancy/actor.ts';
 
@@ -10,6 +11,9 @@ import { tenantNotFound } from '../tenancy/actor.ts';
  */
 export function clientErrorOf(error: unknown): unknown {
   if (error instanceof UnknownTenantError) return tenantNotFound();
+  if (error instanceof DatabaseSetupError) {
+    return new GatewayError('store_unavailable', error.message, { cause: error, retryAfterSeconds: 60 });
+  }
   if (!isUnavailable(error)) return error;
   const fault = diskFault(error);
   const what =

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { clientErrorOf } from '../api/client-error.ts';
 import { metricsResponse } from '../api/operations.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
-import type { Config, ProviderConfig } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { HttpResponse } from '../core/http.ts';
 import { EventBus } from '../events/event-bus.ts';
@@ -19,7 +19,6 @@ import { Lifecycle } from '../pipeline/lifecycle.ts';
 import { randomIds } from '../platform/random-ids.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
 import { ModelDiscovery } from '../routing/discovery.ts';
-import { detectEngines } from '../routing/engine-detection.ts';
 import { EngineLoads } from '../routing/engine-loads.ts';
 import { Experiments } from '../routing/experiments/experiments.ts';
 import { createRoutingState, type RoutingState } from '../routing/router.ts';
@@ -31,12 +30,13 @@ import { createChain } from './chain.ts';
 import { dataFolder } from './database-servers.ts';
 import { createEngineManager } from './engine-manager.ts';
 import { eventLoopIntervalMs } from './event-loop-interval.ts';
+import { findEngines } from './find-engines.ts';
 import { ensureAdminKey } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
 import { type Job, JobRunner } from './job-runner.ts';
 import { subscribeLog } from './log-subscribers.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
-import { PROVIDERS, simulatorTransport } from './provider-registry.ts';
+import { simulatorTransport } from './provider-registry.ts';
 import { addRoutes } from './routes.ts';
 import { ServerMonitor } from './server-monitor.ts';
 import { createServices } from './services.ts';
@@ -47,8 +47,6 @@ import { createUsage } from './usage.ts';
 
 /** Engine loads that are older are not used for routing. */
 const LOADS_STALE_MS = 10_000;
-/** How long the search for engines on this machine waits for each connection. */
-const DETECTION_TIMEOUT_MS = 300;
 
 export interface GatewayOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -147,7 +145,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     discovered: () => discovery.current,
     simulator: simulatorTransport(clock),
     createTransport: (http1) => createUpstreamTransport({ env, clock, http1 }),
-    engines: loaded.config.providers === null ? await findEngines(options) : [],
+    engines: await findEngines(loaded.config, { env, clock }),
   };
   const activate = async (next: Config) => {
     await engineManager.prepare(next);
@@ -282,25 +280,5 @@ export class Gateway {
   async close(): Promise<void> {
     this.parts.jobs.stop();
     await this.parts.close();
-  }
-}
-
-/** Looks for inference servers on the usual ports of this machine. */
-async function findEngines({ env, clock, loaded }: GatewayOptions): Promise<readonly ProviderConfig[]> {
-  if (env.WEIR_DETECT_ENGINES === '0') return [];
-  const transport = createUpstreamTransport({
-    env,
-    clock,
-    http1: { connectTimeoutMs: DETECTION_TIMEOUT_MS },
-  });
-  try {
-    const { port, metrics_port } = loaded.config.server;
-    const world = { transports: { upstream: () => transport, builtIn: transport }, clock, env };
-    return await detectEngines(
-      (config) => PROVIDERS.create(config, world),
-      metrics_port === null ? [port] : [port, metrics_port],
-    );
-  } finally {
-    transport.close();
   }
 }

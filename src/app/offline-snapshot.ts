@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts';
+import type { Config, ProviderConfig } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
@@ -12,8 +12,14 @@ export async function offlineSnapshot(
   env: Readonly<Record<string, string | undefined>>,
   {
     modelData,
+    engines = [],
     random = Math.random,
-  }: { readonly modelData?: ModelData; readonly random?: () => number } = {},
+  }: {
+    readonly modelData?: ModelData;
+    /** Engines that were found on this machine. */
+    readonly engines?: readonly ProviderConfig[];
+    readonly random?: () => number;
+  } = {},
 ): Promise<GatewaySnapshot> {
   const routing = createRoutingState();
   const snapshot = await buildSnapshot(config, {
@@ -24,7 +30,7 @@ export async function offlineSnapshot(
     discovered: () => new Map(),
     simulator: simulatorTransport(systemClock),
     createTransport: (http1) => createUpstreamTransport({ env, http1 }),
-    engines: [],
+    engines,
     ...(modelData ? { modelData } : {}),
   });
   routing.states.configure(snapshot.health, snapshot.admission, systemClock.now());

@@ -92,7 +92,7 @@ export function isSqliteInUse(path: string): boolean {
     try {
       // A connection in this mode needs the whole file, which every other connection holds a lock on.
       connection.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE');
-      if (!lock(connection)) return true;
+      if (!tryLock(connection)) return true;
       connection.exec('ROLLBACK');
       return false;
     } finally {

@@ -26,7 +26,13 @@ import type { AttemptContext, Provider, ProviderAdapter, Target } from './types.
 export interface AdapterParts
   extends Pick<
     ProviderAdapter,
-    'kind' | 'authorize' | 'mapError' | 'streamMediaType' | 'buildModelsRequest' | 'parseModels'
+    | 'kind'
+    | 'authorize'
+    | 'mapError'
+    | 'streamMediaType'
+    | 'buildModelsRequest'
+    | 'parseModels'
+    | 'buildAccessRequest'
   > {
   readonly chat?: ChatFormat;
   /** Returns the passthrough for clients of a wire format; undefined when calls are translated. */
@@ -45,7 +51,8 @@ const NO_NAMES: readonly string[] = [];
  * translation.
  */
 export function createAdapter(parts: AdapterParts): ProviderAdapter {
-  const { kind, authorize, mapError, streamMediaType, buildModelsRequest, parseModels } = parts;
+  const { kind, authorize, mapError, streamMediaType } = parts;
+  const { buildModelsRequest, parseModels, buildAccessRequest } = parts;
   const { chat, passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;
   const rerank = parts.rerank ?? (embeddings && rerankThroughEmbeddings(embeddings));
 
@@ -157,6 +164,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     mapError,
     ...(buildModelsRequest === undefined ? {} : { buildModelsRequest }),
     ...(parseModels === undefined ? {} : { parseModels }),
+    ...(buildAccessRequest === undefined ? {} : { buildAccessRequest }),
   };
 }
 

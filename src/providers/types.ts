@@ -59,6 +59,8 @@ export interface VendorProfile {
    */
   readonly healthPath?: string;
   readonly loadPath?: string;
+  /** For vendors whose model list is public: a path below the base URL that responds with 200 only to a valid key. */
+  readonly accessPath?: string;
   /** Path of a reranker in Jina's format, below the base URL. */
   readonly rerankPath?: string;
   /** Generates test responses; never suggested for a task. */
@@ -193,6 +195,11 @@ export interface ProviderAdapter {
   mapError(response: BufferedResponse, target: Target): GatewayError;
   /** Builds the request for the model list, without credentials; absent when the provider has none. */
   buildModelsRequest?(provider: Provider): UpstreamRequest;
+  /**
+   * Builds a request that changes nothing, costs nothing, and succeeds only with a valid credential, without credentials;
+   * absent, or undefined, when the model list is such a request or the provider has none.
+   */
+  buildAccessRequest?(provider: Provider): UpstreamRequest | undefined;
   /** Reads the model list. @throws GatewayError `upstream_invalid_response` for another body */
   parseModels?(response: BufferedResponse, provider: Provider): UpstreamModel[];
 }

@@ -9,6 +9,7 @@ import {
   AZURE_OPENAI,
   azureError,
   azureFromEnvironment,
+  azureModelsUrl,
   azureUrl,
   cloudOf,
   createAzureAdapter,
@@ -69,6 +70,21 @@ describe('the address', () => {
       `${RESOURCE}/openai/deployments/d/embeddings?api-version=2024-10-21`,
       `${RESOURCE}/openai/deployments/d/completions?api-version=2024-10-21`,
     ]);
+  });
+
+  test.each([
+    [RESOURCE, null, `${RESOURCE}/openai/v1/models`],
+    [`${RESOURCE}/openai/v1/`, '2024-10-21', `${RESOURCE}/openai/v1/models`],
+    [RESOURCE, 'preview', `${RESOURCE}/openai/v1/models?api-version=preview`],
+    [`${RESOURCE}/openai`, '2024-10-21', `${RESOURCE}/openai/models?api-version=2024-10-21`],
+    [`${RESOURCE}/openai/deployments/d`, '2024-10-21', `${RESOURCE}/openai/models?api-version=2024-10-21`],
+    [
+      'https://apim.test/ai/openai',
+      '2024-10-21',
+      'https://apim.test/ai/openai/models?api-version=2024-10-21',
+    ],
+  ])('of the models: %s %s', (baseUrl, apiVersion, url) => {
+    expect(azureModelsUrl({ baseUrl, apiVersion })).toBe(url);
   });
 
   test('is what the adapter asks', () => {

@@ -36,6 +36,20 @@ export function azureUrl({ baseUrl, deployment, path, apiVersion }: AzureAddress
   return `${classic}${path}${version === '' ? '' : `?api-version=${encodeURIComponent(version)}`}`;
 }
 
+/** The URL of the models that a resource offers. They are not its deployments, of which there is no list. */
+export function azureModelsUrl({
+  baseUrl,
+  apiVersion,
+}: Pick<AzureAddress, 'baseUrl' | 'apiVersion'>): string {
+  const base = baseUrl.replace(/\/+$/, '');
+  const version = apiVersion?.trim() ?? '';
+  const resource = base.replace(DEPLOYMENT, '').replace(/\/openai(?:\/v1)?$/, '');
+  if (base.endsWith('/openai/v1') || version === '' || V1_VERSIONS.has(version)) {
+    return `${resource}/openai/v1/models${previewOf(version)}`;
+  }
+  return `${resource}/openai/models?api-version=${encodeURIComponent(version)}`;
+}
+
 function previewOf(version: string): string {
   return version === 'preview' ? '?api-version=preview' : '';
 }

@@ -9,11 +9,11 @@ import { responsesFormatTo, responsesPassthroughTo } from '../openai-responses/i
 import { rerankThroughEmbeddings } from '../rerank-through-embeddings.ts';
 import type { ProviderAdapter, VendorProfile } from '../types.ts';
 import { authorizeAzure, cloudOf } from './auth.ts';
-import { azureEndpoint } from './endpoint.ts';
+import { azureEndpoint, azureModelsUrl } from './endpoint.ts';
 import { azureError } from './errors.ts';
 
 export { authorizeAzure, cloudOf } from './auth.ts';
-export { azureEndpoint, azureUrl } from './endpoint.ts';
+export { azureEndpoint, azureModelsUrl, azureUrl } from './endpoint.ts';
 export { azureError } from './errors.ts';
 
 /** The profile of Azure OpenAI. */
@@ -61,6 +61,11 @@ export function createAzureAdapter({ apiVersion, api, tokens }: AzureSettings): 
     rerank: rerankThroughEmbeddings(embeddings),
     authorize: authorizeAzure(tokens),
     mapError: azureError,
+    buildAccessRequest: ({ baseUrl, headers }) => ({
+      method: 'GET',
+      url: azureModelsUrl({ baseUrl, apiVersion }),
+      headers: { accept: 'application/json', 'accept-encoding': 'identity', ...headers },
+    }),
   });
 }
 

@@ -38,9 +38,18 @@ export function bearerAuthorization(): (request: UpstreamRequest, provider: Prov
 
 /** Builds the request for the model list. */
 export function buildModelsRequest(provider: Provider): UpstreamRequest {
+  return buildGetRequest(provider, '/models');
+}
+
+function buildAccessRequest(provider: Provider): UpstreamRequest | undefined {
+  const { accessPath } = provider.profile;
+  return accessPath === undefined ? undefined : buildGetRequest(provider, accessPath);
+}
+
+function buildGetRequest(provider: Provider, path: string): UpstreamRequest {
   return {
     method: 'GET',
-    url: `${provider.baseUrl}/models`,
+    url: provider.baseUrl + path,
     headers: { accept: 'application/json', 'accept-encoding': 'identity', ...provider.headers },
   };
 }
@@ -105,6 +114,7 @@ export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAda
     mapError: errorFromResponse,
     buildModelsRequest,
     parseModels,
+    buildAccessRequest,
   });
 }
 

@@ -71,6 +71,7 @@ export const VENDORS = {
     cacheControl: true,
     replaysReasoning: 'reasoning_details',
     reasoningStyle: 'object',
+    accessPath: '/key',
     dataNames: { prices: 'openrouter', models: 'openrouter' },
     needsKey: true,
   },

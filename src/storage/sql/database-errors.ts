@@ -1,4 +1,5 @@
 import { codeOf, diskFault } from '../disk-errors.ts';
+import { setupError } from './postgres-setup-error.ts';
 
 /** A database is unreachable. The message contains no credential. */
 export class DatabaseUnavailableError extends Error {
@@ -41,9 +42,13 @@ export function isUnavailable(error: unknown): boolean {
   );
 }
 
-/** @returns a DatabaseUnavailableError when the cause is that the database is unreachable; otherwise the cause itself */
+/**
+ * @returns a DatabaseUnavailableError when the cause is that the database is unreachable, a DatabaseSetupError when its
+ *   operator has to remove the cause; otherwise the cause itself
+ */
 export function unavailable(cause: unknown): unknown {
-  if (!isUnavailable(cause) || cause instanceof DatabaseUnavailableError) return cause;
+  if (cause instanceof DatabaseUnavailableError) return cause;
+  if (!isUnavailable(cause)) return setupError(cause);
   const fault = diskFault(cause);
   if (fault !== undefined) {
     return new DatabaseUnavailableError(`The database cannot be written: ${fault}.`, { cause });

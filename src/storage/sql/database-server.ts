@@ -33,6 +33,13 @@ export interface DatabaseServer {
   writeFailed?(name: string, error: unknown): void;
   /** Opens an existing database for reading and writing. */
   open<Tables>(name: string): Promise<OpenDatabase<Tables>>;
+  /**
+   * Opens an existing database to inspect it. Nothing is created, changed or migrated.
+   *
+   * @param name `control` is the control database
+   * @param inUse whether a gateway may be using it
+   */
+  openReadOnly<Tables>(name: string, inUse: boolean): Promise<Pick<OpenDatabase<Tables>, 'db' | 'close'>>;
   /** Opens an existing database for reading, on a read replica where one is configured; its data may lag behind. */
   openReplica<Tables>(name: string): Promise<OpenDatabase<Tables>>;
 

@@ -7,7 +7,7 @@ const MIGRATION_TABLE = 'kysely_migration';
 
 /** @returns names of the migrations that a database lacks, in order */
 export async function pendingMigrations<Tables>(
-  { db }: OpenDatabase<Tables>,
+  { db }: Pick<OpenDatabase<Tables>, 'db'>,
   migrations: Migrations,
 ): Promise<string[]> {
   return missingOf(migrations, await appliedMigrations(db));

@@ -94,6 +94,12 @@ export class PostgresServer implements DatabaseServer {
     return this.#connect(urlOf(this.options.url, name), this.connectionsEach);
   }
 
+  async openReadOnly<Tables>(name: string): Promise<Pick<OpenDatabase<Tables>, 'db' | 'close'>> {
+    assertDatabaseName(name);
+    // Opening a database of a server creates nothing.
+    return this.#connect(name === CONTROL_DATABASE ? this.options.url : urlOf(this.options.url, name), 1);
+  }
+
   async openReplica<Tables>(name: string): Promise<OpenDatabase<Tables>> {
     assertDatabaseName(name);
     return this.#connect(urlOf(this.options.replicaUrl ?? this.options.url, name), 1);

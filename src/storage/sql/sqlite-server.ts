@@ -15,6 +15,7 @@ import {
   type SqliteObserver,
   withFileLock,
 } from '../../platform/sqlite.ts';
+import { openSqliteReadOnly } from '../../platform/sqlite-read-only.ts';
 import { diskFault } from '../disk-errors.ts';
 import type { WriteHealth } from '../write-health.ts';
 import { DatabaseMissingError } from './database-errors.ts';
@@ -80,6 +81,15 @@ export class SqliteServer implements DatabaseServer {
       this.#observer.writeFailed?.(path, error);
       throw error;
     }
+  }
+
+  async openReadOnly<Tables>(
+    name: string,
+    inUse: boolean,
+  ): Promise<Pick<OpenDatabase<Tables>, 'db' | 'close'>> {
+    const database = openSqliteReadOnly(this.#path(name), inUse);
+    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+    return { db, close: () => db.destroy() };
   }
 
   openReplica<Tables>(name: string): Promise<OpenDatabase<Tables>> {
