@@ -239,7 +239,7 @@ describe.skipIf(!canStopPostgres)('a PostgreSQL that is not set up', () => {
     ['a user who may not create databases', () => urlOf('poor', 'poor'), 'CREATEDB'],
     ['a database that does not exist', () => urlOf('poor', 'nowhere'), 'createdb'],
     ['a user who does not exist', () => urlOf('nobody', 'poor'), 'Correct the user'],
-    ['a database of somebody else', () => urlOf('poor', 'foreign_database'), 'OWNER TO'],
+    ['a database of another owner', () => urlOf('poor', 'foreign_database'), 'OWNER TO'],
     [
       'TLS that it does not have',
       () => `${urlOf('poor', 'poor')}?sslmode=verify-full`,
