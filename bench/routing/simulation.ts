@@ -67,14 +67,13 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
     ...createRoutingState(states),
     directory: new ModelDirectory([], [], () => new Map()),
     random,
-    modelInfo: ({ provider }) => {
+    priceOf: ({ provider }) => {
       const { input, output, cached } = prices.get(provider.id) ?? { input: 0, output: 0, cached: 0 };
-      const price = {
+      return {
         input: { base: String(input) },
         output: { base: String(output) },
         cachedInput: { base: String(cached) },
       };
-      return { capabilities: {}, sources: [], price };
     },
   });
   const totals: number[] = [];

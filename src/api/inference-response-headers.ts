@@ -4,7 +4,7 @@ import { type RateLimitStatus, tightest } from '../core/rate-limit.ts';
 import type { ResponseSource } from '../dispatch/inference-response.ts';
 import { setRateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { warningsHeader } from '../http/warnings-header.ts';
-import type { ModelData } from '../metering/model-data.ts';
+import type { Prices } from '../metering/prices.ts';
 import { explain } from '../pipeline/explain.ts';
 import type { RequestContext } from '../pipeline/request-context.ts';
 import { recordOf } from '../pipeline/request-log.ts';
@@ -26,7 +26,7 @@ export class InferenceResponseHeaders {
 
   constructor(
     private readonly clock: Clock,
-    private readonly modelData: ModelData,
+    private readonly prices: () => Pick<Prices, 'of'>,
   ) {}
 
   /** @param addressRate how the rate limit of the client's address stands */
@@ -55,7 +55,7 @@ export class InferenceResponseHeaders {
   /** Why the request went where it went, as far as is known now, as JSON that a header can carry. */
   explanation(request: RequestContext): string {
     const record = recordOf(request, this.clock.now(), this.clock.wallTime());
-    const text = JSON.stringify(explain(record, (target) => this.modelData.of(target))).replaceAll(
+    const text = JSON.stringify(explain(record, this.prices())).replaceAll(
       /[^\x20-\x7e]/g,
       (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
     );

@@ -80,7 +80,7 @@ class InferenceRoute {
     private readonly services: ApiServices,
     private readonly endpoint: InferenceEndpoint,
   ) {
-    this.#headers = new InferenceResponseHeaders(services.clock, services.modelData);
+    this.#headers = new InferenceResponseHeaders(services.clock, () => services.snapshot().prices);
   }
 
   readonly handle: RouteHandler<Principal> = async (httpContext, principal) => {

@@ -14,6 +14,8 @@ export interface PromptFields {
   /** The `type` of content parts that hold an image. */
   readonly imageType?: string;
   readonly demand: () => RequestDemand;
+  /** The `service_tier` of the body. */
+  readonly serviceTier?: unknown;
 }
 
 /** Images are at most this many values deep: in the messages, their content, and the content of tool results. */
@@ -23,10 +25,12 @@ const IMAGE_DEPTH = 6;
 export class PromptView implements RequestView {
   readonly outputLimit: number | undefined;
   readonly affinityKey: string | undefined;
+  readonly isBatch: boolean;
 
   constructor(private readonly fields: PromptFields) {
     this.outputLimit = fields.outputLimit;
     this.affinityKey = fields.affinityKey;
+    this.isBatch = fields.serviceTier === 'flex' || fields.serviceTier === 'batch';
   }
 
   get hasTools(): boolean {

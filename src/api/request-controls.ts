@@ -7,10 +7,11 @@ import { routingConstraintsOf } from './routing-constraints.ts';
 import { tagsOf } from './tags.ts';
 
 /** Reads the per-request controls from the client's headers. @throws GatewayError `invalid_request` naming the header */
-export function requestControls({ model, stream }: InferenceCall, headers: HeaderReader): RequestControls {
+export function requestControls(call: InferenceCall, headers: HeaderReader): RequestControls {
   return {
-    model,
-    stream,
+    model: call.model,
+    stream: call.stream,
+    isBatch: call.view().isBatch,
     strict: isStrict(headers),
     priority: requestPriority(headers),
     constraints: routingConstraintsOf(headers),

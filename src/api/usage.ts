@@ -95,9 +95,14 @@ export function addUsageRoutes(
     const chat = call.chat();
     const inputTokens = await tokenizer.estimate(chat, route.targets[0]?.model ?? call.model);
     const limit = chat.maxOutputTokens ?? null;
-    const now = services.clock.wallTime();
+    const context = {
+      tenant: principal.tenant,
+      at: services.clock.wallTime(),
+      isBatch: call.view().isBatch,
+    };
+    const { choices } = call.view().demand();
     const targets = route.targets.map((target) => {
-      const price = snapshot.prices.of(target, route.facts, principal.tenant, now);
+      const price = snapshot.prices.of(target, route.facts, context);
       const output = limit ?? services.modelData.of(target, route.facts).maxOutputTokens ?? null;
       const cost = (outputTokens: number) => {
         const pico = price && costPico(price, { inputTokens, outputTokens, raw: {} });
@@ -106,7 +111,7 @@ export function addUsageRoutes(
       return {
         ...{ provider: target.provider.id, model: target.model },
         input_cost: cost(0),
-        max_cost: output === null ? null : cost(output),
+        max_cost: output === null ? null : cost(output * choices),
       };
     });
     const answer: z.output<typeof estimateResponse> = {

@@ -58,15 +58,29 @@ function subjectLimits(
 /** The rules of `prices:`, which override the list prices of models. */
 export function priceRules(prices: Config['prices']): PriceRule[] {
   return prices.map((rule) => {
-    const { input, output, cached_input, cache_write, gpu_hour, gpu_share } = rule;
+    const { input, output, cached_input, cache_write, gpu_hour, gpu_share, time_of_day } = rule;
+    const hasPrice = gpu_hour !== null || (input !== null && output !== null);
     return {
       ...{ model: rule.model, provider: rule.provider, tenant: rule.tenant },
       from: rule.from ?? Number.NEGATIVE_INFINITY,
       until: rule.until ?? Number.POSITIVE_INFINITY,
-      price: {
-        ...(input === null || output === null ? {} : listPrice({ input, output, cached_input, cache_write })),
-        ...(gpu_hour === null ? {} : { time: { perHour: gpu_hour, share: gpu_share } }),
-      },
+      price: hasPrice
+        ? {
+            ...(input === null || output === null
+              ? {}
+              : listPrice({ input, output, cached_input, cache_write })),
+            ...(gpu_hour === null ? {} : { time: { perHour: gpu_hour, share: gpu_share } }),
+          }
+        : undefined,
+      batch: rule.batch ?? undefined,
+      ...(time_of_day.length === 0
+        ? {}
+        : {
+            dayTimes: time_of_day.map(({ from, until, days, time_zone: timeZone, factor }) => ({
+              ...{ from, until, timeZone, factor },
+              ...(days === null ? {} : { days }),
+            })),
+          }),
     };
   });
 }

@@ -1,14 +1,12 @@
 import type { ApiSnapshot } from '../api/services.ts';
 import type { Config } from '../config/schema.ts';
-import type { Clock } from '../core/clock.ts';
 import { UseEstimates } from '../dispatch/use-estimates.ts';
 import type { CorsRules } from '../http/cors.ts';
 import type { AddressLimits } from '../limits/per-address.ts';
-import type { ModelData, ModelInfo, ModelOverrides } from '../metering/model-data.ts';
+import type { ModelData } from '../metering/model-data.ts';
 import { Prices } from '../metering/prices.ts';
 import { openFilesLimit } from '../observability/process-stats.ts';
 import type { DownloadLimits } from '../platform/guarded-download.ts';
-import type { Target } from '../providers/types.ts';
 import { type DiscoveredModels, ModelDirectory } from '../routing/directory.ts';
 import type { OutlierSettings } from '../routing/health/outliers.ts';
 import type { HealthSettings } from '../routing/health/target-state.ts';
@@ -71,7 +69,9 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     directory,
     random: options.random,
     retry: retrySettings(config),
-    ...(modelData ? { modelInfo: pricedModel(modelData, prices, options.clock) } : {}),
+    ...(modelData ? { modelInfo: (target, facts) => modelData.of(target, facts) } : {}),
+    priceOf: (target, facts, context) =>
+      prices.of(target, facts, { at: options.clock.wallTime(), ...context }),
   });
   const proxies = server.trusted_proxies;
   return {
@@ -97,18 +97,5 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     close,
   };
 }
-
-/** Model data with the price that holds for every tenant, for routing by cost. */
-function pricedModel(modelData: ModelData, prices: Prices, clock: Clock) {
-  return (target: Target, facts: ModelOverrides | undefined): ModelInfo => {
-    const info = modelData.of(target, facts);
-    const price = prices.of(target, facts, NO_TENANT, clock.wallTime());
-    // Usually the list price, and so no copy.
-    return price === undefined || price === info.price ? info : { ...info, price };
-  };
-}
-
-/** The id of no tenant: price rules for one tenant do not match it. */
-const NO_TENANT = '';
 
 const NO_DATA: Pick<ModelData, 'of'> = { of: () => ({ capabilities: {}, sources: [] }) };

@@ -83,7 +83,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     clock,
     newId,
     journal: config.storage.keep_usage ? journal : undefined,
-    priceOf: ({ target, facts }, tenant) => target && prices().of(target, facts, tenant, clock.wallTime()),
+    priceOf: ({ target, facts }, context) => target && prices().of(target, facts, context),
     counter: new UsageCounter(tokenizer),
     // Not an event: every priced request adds to this counter.
     onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd / 1e9),

@@ -90,7 +90,7 @@ export async function replayCommand(
       timePerToken,
       costOf: (target, model, request) => {
         const route = directory.resolve(model);
-        return route && router.costOf(target, route, usageOf(request));
+        return route && router.costOf(target, route, usageOf(request), request);
       },
     });
     snapshot.close();
@@ -117,7 +117,8 @@ function costAsLogged(
   const provider = providers.find(({ id }) => id === request.provider);
   const route = directory.resolve(request.model);
   if (!provider || !route) return undefined;
-  return router.costOf({ provider, model: request.upstreamModel, weight: 1 }, route, usageOf(request));
+  const target = { provider, model: request.upstreamModel, weight: 1 };
+  return router.costOf(target, route, usageOf(request), request);
 }
 
 function print(

@@ -12,6 +12,14 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/**
+ * Converts a moment of the monotonic clock.
+ * @returns Unix milliseconds
+ */
+export function wallTimeOf(clock: Pick<Clock, 'now' | 'wallTime'>, moment: number): number {
+  return clock.wallTime() - (clock.now() - moment);
+}
+
 /** The clock of this process. */
 export const systemClock: Clock = {
   now: () => performance.now(),

@@ -10,6 +10,8 @@ export interface RequestView {
   /** Client-chosen key of a session, prompt cache or end user, for requests that belong together. */
   readonly affinityKey: string | undefined;
   readonly hasTools: boolean;
+  /** The client asks for the rate of batches, at which the vendor may take longer. */
+  readonly isBatch: boolean;
   hasImages(): boolean;
   /** @returns what bounds the use of the request; walks the parts of the prompt, so only limits ask for it */
   demand(): RequestDemand;

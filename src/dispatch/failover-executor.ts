@@ -1,3 +1,4 @@
+import { wallTimeOf } from '../core/clock.ts';
 import { CompleteResult } from '../core/complete-result.ts';
 import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
 import type { CountTokensCall, InferenceCall } from '../core/inference.ts';
@@ -160,6 +161,7 @@ export class FailoverExecutor {
         plan,
         slot,
         hedging,
+        facts,
         acquire: (candidate, now) => acquire(call, facts, candidate, now),
       });
     }
@@ -178,12 +180,13 @@ export class FailoverExecutor {
     { target, route }: RouteCandidate,
   ): Promise<LimitReservation | undefined> {
     const { limiter, useEstimates, clock } = this.#options;
+    const at = wallTimeOf(clock, request.timing.startedAt);
     try {
       return await limiter?.admit({
         principal: ANY_PRINCIPAL,
         tags: request.controls.tags,
         more: target.limits,
-        use: useEstimates.of(facts, [{ targets: [target], facts: route.facts }], clock.wallTime()),
+        use: useEstimates.of(facts, [{ targets: [target], facts: route.facts }], at),
       });
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status !== 429) throw error;

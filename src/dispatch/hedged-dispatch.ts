@@ -2,6 +2,7 @@ import { asGatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { InlineMedia } from '../providers/types.ts';
 import type { RoutePlan } from '../routing/plan.ts';
+import type { RequestFacts } from '../routing/request-facts.ts';
 import type { Hedging } from '../routing/router.ts';
 import type { RouteCandidate } from '../routing/routing-decision.ts';
 import type { AcquiredSlot } from './admission-queue.ts';
@@ -24,6 +25,7 @@ export interface HedgedRun {
   readonly plan: RoutePlan;
   readonly slot: AcquiredSlot;
   readonly hedging: Hedging;
+  readonly facts: RequestFacts;
   readonly acquire: (candidate: RouteCandidate, now: number) => AcquiredSlot;
 }
 
@@ -81,7 +83,7 @@ export class HedgedDispatch {
   }
 
   /** A slot at another target that is ready, affordable and within the budget for hedging. */
-  #alternative({ plan, call, slot, hedging, acquire }: HedgedRun): AcquiredSlot | undefined {
+  #alternative({ plan, call, slot, hedging, facts, acquire }: HedgedRun): AcquiredSlot | undefined {
     const { clock, router } = this.options;
     const { settings, budget } = hedging;
     const { target, route } = slot.candidate;
@@ -91,7 +93,7 @@ export class HedgedDispatch {
       (one) =>
         one.provider.lazyEngine?.loaded !== false &&
         (one.provider.adapter.mediaToInline?.(call, one) ?? []).length === 0 &&
-        router.affordable(target, one, route, settings.maxPriceRatio) &&
+        router.affordable(target, one, route, settings.maxPriceRatio, facts.pricing) &&
         budget.spend(),
     );
     return step && acquire(step.candidate, now);

@@ -29,6 +29,8 @@ export interface RequestControls {
   /** The model as the client named it. */
   readonly model: string;
   readonly stream: boolean;
+  /** The request asks for the vendor's rate of batches. */
+  readonly isBatch: boolean;
   /** Reject the request where a target cannot express all of it. */
   readonly strict: boolean;
   readonly priority: Priority;
@@ -40,6 +42,7 @@ export interface RequestControls {
 export const NO_CONTROLS: Omit<RequestControls, 'model'> & { readonly model: undefined } = {
   model: undefined,
   stream: false,
+  isBatch: false,
   strict: false,
   priority: 'normal',
   constraints: undefined,

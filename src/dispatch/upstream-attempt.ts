@@ -148,7 +148,9 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     // A stream that was cut did not report all of its usage, even where it reported some.
     if (end.kind !== 'done' || !usage) trace.text = end.observed?.text;
     if (request.routing.needsCost && usage) {
-      trace.cost = this.#options.router.costOf(this.target, this.#route, usage);
+      const context = { tenant: request.identity.principal.tenant, isBatch: request.controls.isBatch };
+      const durationMs = trace.endedAt - trace.startedAt;
+      trace.cost = this.#options.router.costOf(this.target, this.#route, usage, context, durationMs);
     }
     this.#options.observer.attemptEnded(trace, request);
     request.routing.attemptEnded(this);

@@ -65,13 +65,13 @@ export class UseEstimates {
   /** @returns 10^-9 US dollars: the highest cost of some tokens at a target; 0 where no price is known */
   nanoUsd(
     target: Target,
-    { facts }: PossibleRoute,
-    { tenant }: RequestFacts,
+    route: PossibleRoute,
+    { pricing }: RequestFacts,
     use: TokenUse,
     durationMs: number,
     at: number,
   ): number {
-    const price = this.prices.of(target, facts, tenant, at);
+    const price = this.prices.of(target, route.facts, { ...pricing, at });
     const pico = price && highestCostPico(price, use, durationMs);
     return pico === undefined ? 0 : Math.min(nanoOfPico(pico), MOST_NANO_USD);
   }

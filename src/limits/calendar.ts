@@ -1,4 +1,5 @@
 import type { CalendarPeriod } from '../core/limit.ts';
+import { TimeZones } from '../core/time-zone.ts';
 
 /** A day or a month in one time zone. Times are Unix milliseconds. */
 export interface Period {
@@ -19,7 +20,7 @@ interface LocalDate {
 
 /** Finds days and months of time zones. The current period of each zone is cached, because date formats are slow. */
 export class Calendar {
-  readonly #formats = new Map<string, Intl.DateTimeFormat>();
+  readonly #zones = new TimeZones();
   readonly #current = { day: new Map<string, Period>(), month: new Map<string, Period>() };
 
   /**
@@ -63,37 +64,12 @@ export class Calendar {
   /** Milliseconds that local time is ahead of UTC. */
   #offsetAt(time: number, timeZone: string): number {
     const seconds = Math.floor(time / 1000) * 1000;
-    return this.#parts(seconds, timeZone) - seconds;
+    return this.#zones.localTime(seconds, timeZone) - seconds;
   }
 
   #dateAt(time: number, timeZone: string): LocalDate {
-    const local = new Date(this.#parts(time, timeZone));
+    const local = new Date(this.#zones.localTime(time, timeZone));
     return { year: local.getUTCFullYear(), month: local.getUTCMonth() + 1, day: local.getUTCDate() };
-  }
-
-  /** Local time, read as if it were UTC. */
-  #parts(time: number, timeZone: string): number {
-    let format = this.#formats.get(timeZone);
-    if (!format) {
-      format = new Intl.DateTimeFormat('en-CA-u-ca-gregory-nu-latn', {
-        timeZone,
-        hourCycle: 'h23',
-        ...{ year: 'numeric', month: '2-digit', day: '2-digit' },
-        ...{ hour: '2-digit', minute: '2-digit', second: '2-digit' },
-      });
-      this.#formats.set(timeZone, format);
-    }
-    const parts: Partial<Record<Intl.DateTimeFormatPartTypes, string>> = {};
-    for (const { type, value } of format.formatToParts(time)) parts[type] = value;
-    const { year, month, day, hour, minute, second } = parts;
-    return Date.UTC(
-      Number(year),
-      Number(month) - 1,
-      Number(day),
-      Number(hour),
-      Number(minute),
-      Number(second),
-    );
   }
 }
 

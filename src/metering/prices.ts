@@ -1,8 +1,10 @@
 import type { Target } from '../providers/types.ts';
+import { type DayTime, DayTimes } from './day-times.ts';
 import type { ModelData, ModelOverrides } from './model-data.ts';
 import type { ModelPrice } from './price-data.ts';
+import { multiplyDecimals, scalePrice } from './price-factor.ts';
 
-/** A configured price that replaces the list price for some models, tenants and times. */
+/** A configured price that replaces or scales the list price for some models, tenants and times. */
 export interface PriceRule {
   /** Name of the upstream model; a trailing `*` matches any suffix. */
   readonly model: string;
@@ -13,7 +15,21 @@ export interface PriceRule {
   /** Unix milliseconds: from inclusive, until exclusive. */
   readonly from: number;
   readonly until: number;
-  readonly price: ModelPrice;
+  /** Undefined for the price that the model has without the rule. */
+  readonly price?: ModelPrice | undefined;
+  /** Decimal: what batch requests cost, as a multiple of the price; undefined for 1. */
+  readonly batch?: string | undefined;
+  /** Multiples of the price by time of day. The first one that contains the moment applies. */
+  readonly dayTimes?: readonly (DayTime & { readonly factor: string })[];
+}
+
+/** Whose price it is, for what, and when. */
+export interface PriceContext {
+  readonly tenant: string;
+  /** Unix milliseconds at which the request arrived. */
+  readonly at: number;
+  /** The request runs at the vendor's rate for batches. */
+  readonly isBatch?: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,9 +38,11 @@ const DAY_MS = 86_400_000;
 export class Prices {
   /** List prices by target, as of a day. */
   readonly #listed = new WeakMap<Target, { readonly day: number; readonly price: ModelPrice | undefined }>();
-
   /** The rules that can fit a target. */
   readonly #rules = new WeakMap<Target, readonly PriceRule[]>();
+  /** Multiples of a price, by factor. */
+  readonly #scaled = new WeakMap<ModelPrice, Map<string, ModelPrice>>();
+  readonly #dayTimes = new DayTimes();
 
   constructor(
     private readonly modelData: Pick<ModelData, 'of'>,
@@ -33,17 +51,48 @@ export class Prices {
 
   /**
    * @param facts the model's configured facts
-   * @param at Unix milliseconds
    * @returns undefined when no price is known
    */
-  of(target: Target, facts: ModelOverrides | undefined, tenant: string, at: number): ModelPrice | undefined {
-    for (const rule of this.#rulesOf(target)) if (holds(rule, tenant, at)) return rule.price;
+  of(target: Target, facts: ModelOverrides | undefined, context: PriceContext): ModelPrice | undefined {
+    const { at } = context;
+    for (const rule of this.#rulesOf(target)) {
+      if (!holds(rule, context)) continue;
+      const price = rule.price ?? this.#list(target, facts, at);
+      return price && this.#times(price, this.#factor(rule, context));
+    }
+    return this.#list(target, facts, at);
+  }
+
+  #list(target: Target, facts: ModelOverrides | undefined, at: number): ModelPrice | undefined {
     const day = Math.floor(at / DAY_MS);
     const known = this.#listed.get(target);
     if (known?.day === day) return known.price;
     const { price } = this.modelData.of(target, facts);
     this.#listed.set(target, { day, price });
     return price;
+  }
+
+  /** @returns undefined for 1 */
+  #factor({ batch, dayTimes }: PriceRule, { at, isBatch }: PriceContext): string | undefined {
+    const ofTime = dayTimes?.find((one) => this.#dayTimes.contains(one, at))?.factor;
+    const ofBatch = isBatch ? batch : undefined;
+    if (ofTime === undefined || ofBatch === undefined) return ofTime ?? ofBatch;
+    return multiplyDecimals(ofTime, ofBatch);
+  }
+
+  #times(price: ModelPrice, factor: string | undefined): ModelPrice {
+    if (factor === undefined) return price;
+    let known = this.#scaled.get(price);
+    if (!known) {
+      known = new Map();
+      this.#scaled.set(price, known);
+    }
+    let scaled = known.get(factor);
+    if (!scaled) {
+      scaled = scalePrice(price, factor);
+      known.set(factor, scaled);
+    }
+    return scaled;
   }
 
   #rulesOf(target: Target): readonly PriceRule[] {
@@ -56,7 +105,7 @@ export class Prices {
   }
 }
 
-function holds(rule: PriceRule, tenant: string, at: number): boolean {
+function holds(rule: PriceRule, { tenant, at }: PriceContext): boolean {
   return (rule.tenant === null || rule.tenant === tenant) && at >= rule.from && at < rule.until;
 }
 

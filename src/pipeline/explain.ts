@@ -1,24 +1,23 @@
 import { costOf } from '../metering/cost.ts';
-import type { ModelInfo } from '../metering/model-data.ts';
+import type { ModelOverrides } from '../metering/model-data.ts';
+import { dollarsOfPico } from '../metering/price.ts';
+import type { Prices } from '../metering/prices.ts';
 import type { Target } from '../providers/types.ts';
 import type { RequestRecord } from './request-log.ts';
-
-type Facts = (target: Target) => ModelInfo;
 
 const ms = (from: number, to: number | undefined) =>
   to === undefined ? undefined : Math.round((to - from) * 10) / 10;
 
 /**
  * Explains the routing of a request: the targets that were evaluated, why some were left out, and every attempt.
- * @param facts prices of targets; without it there are no costs
- * @returns the JSON document; times are milliseconds from the start of the request, costs US dollars for the
- * reported usage at each target that could have answered
+ * @returns the JSON document; times are milliseconds from the start of the request, costs US dollars: of each attempt, and
+ * for the reported usage at each target that could have answered, at the tenant's prices when the request arrived
  */
-export function explain(record: RequestRecord, facts?: Facts) {
-  const { startedAt, usage, outcome } = record;
-  const costAt = (target: Target) => {
-    const price = facts?.(target).price;
-    return price && usage ? costOf(price, usage) : undefined;
+export function explain(record: RequestRecord, prices: Pick<Prices, 'of'>) {
+  const { startedAt, usage, outcome, tenant, at, isBatch } = record;
+  const costAt = (target: Target, facts: ModelOverrides | undefined) => {
+    const price = usage && prices.of(target, facts, { tenant, at, isBatch });
+    return price && costOf(price, usage);
   };
   return {
     id: record.id,
@@ -36,11 +35,11 @@ export function explain(record: RequestRecord, facts?: Facts) {
     first_event_ms: ms(startedAt, record.committedAt),
     duration_ms: ms(startedAt, record.endedAt),
     ...(record.usageEstimated ? { usage_estimated: true } : {}),
-    looks: record.decisions.map(({ model, reason, strategy, at, evaluated }) => ({
+    looks: record.decisions.map(({ model, reason, strategy, at: decidedAt, facts, evaluated }) => ({
       model,
       because: reason,
       strategy,
-      at_ms: ms(startedAt, at),
+      at_ms: ms(startedAt, decidedAt),
       targets: evaluated.map(({ target, exclusion, inflight, timePerTokenMs }) => ({
         provider: target.provider.id,
         model: target.model,
@@ -48,7 +47,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
         ...(exclusion === undefined ? {} : { left_out: exclusion }),
         in_flight: inflight,
         ms_per_token: timePerTokenMs === undefined ? undefined : Math.round(timePerTokenMs * 100) / 100,
-        cost_usd: costAt(target),
+        cost_usd: costAt(target, facts),
       })),
     })),
     attempts: record.attempts.map(
@@ -65,6 +64,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
         continued,
         estimated,
         usage: own,
+        costPico,
       }) => ({
         provider,
         model,
@@ -77,6 +77,7 @@ export function explain(record: RequestRecord, facts?: Facts) {
         ...(continued ? { continued } : {}),
         ...(estimated ? { estimated } : {}),
         ...(own ? { input_tokens: own.inputTokens, output_tokens: own.outputTokens } : {}),
+        ...(own && typeof costPico === 'number' ? { cost_usd: dollarsOfPico(costPico) } : {}),
         ...(failure ? { error: failure.code, reason: failure.message } : {}),
       }),
     ),

@@ -10,6 +10,8 @@ export interface RequestRecord {
   readonly model: string | undefined;
   readonly route: string;
   readonly stream: boolean;
+  /** It asked for the rate of batches. */
+  readonly isBatch: boolean;
   /** The variant of an experiment that answered. */
   readonly variant: string | undefined;
   readonly queuedMs: number;
@@ -42,6 +44,7 @@ export function recordOf(request: RequestContext, now: number, wallTime: number)
     model: controls.model,
     route: identity.route,
     stream: controls.stream,
+    isBatch: controls.isBatch,
     variant: routing.plan?.participation?.variant,
     queuedMs: routing.queuedMs,
     loadingMs: routing.loadingMs,

@@ -1,10 +1,11 @@
-import type { Clock } from '../core/clock.ts';
+import { type Clock, wallTimeOf } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import { estimateTokensOf } from '../core/token-estimate.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import { costPico, dollarsOfPico, nanoOfPico } from '../metering/price.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
+import type { PriceContext } from '../metering/prices.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
 import type { UsageSettlement } from './interceptor-services.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
@@ -16,8 +17,8 @@ export interface UsageMeterOptions {
   readonly newId: () => string;
   /** Takes events; never fails, never waits. Undefined where none are kept. */
   readonly journal: { add(event: UsageEvent): void } | undefined;
-  /** The price of what an attempt used, at its time; undefined where none is known. */
-  readonly priceOf: (trace: AttemptTrace, tenant: string) => ModelPrice | undefined;
+  /** The price of what an attempt used; undefined where none is known. */
+  readonly priceOf: (trace: AttemptTrace, context: PriceContext) => ModelPrice | undefined;
   readonly counter: UsageCounter;
   /** Told what was spent: thousand-millionths of a US dollar. */
   readonly onCost: (model: string, tenant: string, nanoUsd: number) => void;
@@ -91,6 +92,11 @@ export class UsageMeter implements UsageSettlement {
   #close(request: RequestContext, outcome: Outcome): void {
     const { attempts, respondedBy, modelLabel } = request.routing;
     const { principal } = request.identity;
+    const context = {
+      tenant: principal.tenant,
+      at: wallTimeOf(this.options.clock, request.timing.startedAt),
+      isBatch: request.controls.isBatch,
+    };
     let tokens = 0;
     let nanoUsd = 0;
     const counted = respondedBy ?? attempts.at(-1);
@@ -99,7 +105,7 @@ export class UsageMeter implements UsageSettlement {
       let cost: number | undefined = 0;
       if (usage) {
         tokens += (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0);
-        const price = this.options.priceOf(trace, principal.tenant);
+        const price = this.options.priceOf(trace, context);
         cost = price && costPico(price, usage, (trace.endedAt ?? trace.startedAt) - trace.startedAt);
         if (cost !== undefined) nanoUsd += nanoOfPico(cost);
       }

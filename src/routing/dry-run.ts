@@ -52,11 +52,12 @@ export function dryRun(
   // A failure that another target may not have and that starts no further round, so each target is visited once.
   const failure = new GatewayError('upstream_auth_failed', 'This is a dry run.');
   const costAt = (target: Target, of: ModelRoute) =>
-    router.costOf(target, of, {
-      inputTokens: facts.inputTokens,
-      outputTokens: facts.outputTokens,
-      raw: {},
-    });
+    router.costOf(
+      target,
+      of,
+      { inputTokens: facts.inputTokens, outputTokens: facts.outputTokens, raw: {} },
+      facts.pricing,
+    );
   for (let steps = 0; steps < MAX_STEPS; steps += 1) {
     const step = plan.next(now, Number.POSITIVE_INFINITY);
     if (step.kind === 'try') {

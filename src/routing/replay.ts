@@ -131,6 +131,7 @@ function withoutPrompt(outputLimit: number): RequestView {
     outputLimit,
     affinityKey: undefined,
     hasTools: false,
+    isBatch: false,
     hasImages: () => false,
     demand: () => ({ ...PLAIN_DEMAND, outputLimit, generates: true }),
     promptParts: () => [],

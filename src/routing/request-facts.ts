@@ -2,6 +2,7 @@ import type { InferenceCall } from '../core/inference.ts';
 import type { RequestDemand } from '../core/request-demand.ts';
 import type { RequestView } from '../core/request-view.ts';
 import { estimateTokenCount, USUAL_OUTPUT_TOKENS } from '../core/token-estimate.ts';
+import type { PriceContext } from '../metering/prices.ts';
 import { fnv1a } from './hash.ts';
 import { prefixChain } from './prefix-index.ts';
 
@@ -48,6 +49,11 @@ export class RequestFacts {
   get demand(): RequestDemand {
     this.#demand ??= this.view.demand();
     return this.#demand;
+  }
+
+  /** Whose prices apply, and for what. */
+  get pricing(): Pick<PriceContext, 'tenant' | 'isBatch'> {
+    return { tenant: this.tenant, isBatch: this.view.isBatch };
   }
 
   /** UTF-8 bytes of the request as the upstream receives it. */

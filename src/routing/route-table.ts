@@ -1,4 +1,5 @@
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
+import type { ModelPrice } from '../metering/price-data.ts';
 import type { EngineLoad } from '../providers/engine-load.ts';
 import type { Target } from '../providers/types.ts';
 import type { ModelRoute } from './directory.ts';
@@ -9,9 +10,6 @@ import type { TargetView } from './strategies/strategy.ts';
 type Price = TargetView['price'];
 type InfoOf = (target: Target, facts: ModelOverrides | undefined) => ModelInfo;
 
-/** Prices are read again after this time, because they have validity dates. */
-const PRICE_MS = 60_000;
-
 /** The time of the current evaluation, shared by the targets of a table. Monotonic milliseconds. */
 interface RouteClock {
   now: number;
@@ -21,7 +19,7 @@ interface RouteClock {
 export class RouteTarget implements TargetView {
   price: Price;
   engine: EngineLoad | undefined;
-  #pricedAt = Number.NEGATIVE_INFINITY;
+  #price: ModelPrice | undefined;
   /** Capabilities that the model data denies. */
   readonly lacksTools: boolean;
   readonly lacksVision: boolean;
@@ -32,7 +30,7 @@ export class RouteTarget implements TargetView {
     readonly state: TargetState,
     readonly index: number,
     private readonly clock: RouteClock,
-    private readonly infoOf: InfoOf | undefined,
+    infoOf: InfoOf | undefined,
   ) {
     const capabilities = infoOf?.(target, route.facts).capabilities;
     this.lacksTools = capabilities?.tools === false;
@@ -47,12 +45,10 @@ export class RouteTarget implements TargetView {
     return this.state.timePerToken.at(this.clock.now);
   }
 
-  /** Refreshes `price` if it is older than a minute. */
-  readPrice(): void {
-    const { now } = this.clock;
-    if (now - this.#pricedAt < PRICE_MS) return;
-    this.#pricedAt = now;
-    const price = this.infoOf?.(this.target, this.route.facts).price;
+  /** Sets the price of the request that is routed now: tenants may have prices of their own. */
+  setPrice(price: ModelPrice | undefined): void {
+    if (price === this.#price) return;
+    this.#price = price;
     this.price =
       price?.input && price.output
         ? {

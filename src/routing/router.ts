@@ -1,7 +1,9 @@
 import type { Usage } from '../core/usage.ts';
 import { NO_EVENTS } from '../events/event-bus.ts';
-import { costOf } from '../metering/cost.ts';
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
+import { costPico, dollarsOfPico } from '../metering/price.ts';
+import type { ModelPrice } from '../metering/price-data.ts';
+import type { PriceContext } from '../metering/prices.ts';
 import type { Target } from '../providers/types.ts';
 import type { HedgeSettings, ModelDirectory, ModelRoute } from './directory.ts';
 import type { EngineLoads } from './engine-loads.ts';
@@ -25,11 +27,22 @@ export interface RoutingState {
   readonly experiments: Experiments;
 }
 
+/** Whose price is asked for, and for what; now, where the time is absent. */
+export type RequestPricing = Pick<PriceContext, 'tenant' | 'isBatch'> & Partial<Pick<PriceContext, 'at'>>;
+
+/** @returns the price of a target; undefined where none is known */
+export type PriceOf = (
+  target: Target,
+  facts: ModelOverrides | undefined,
+  context: RequestPricing,
+) => ModelPrice | undefined;
+
 export interface RouterOptions extends RoutingState {
   readonly directory: ModelDirectory;
   readonly random: () => number;
   readonly retry?: RetrySettings;
   readonly modelInfo?: (target: Target, facts: ModelOverrides | undefined) => ModelInfo;
+  readonly priceOf?: PriceOf;
 }
 
 /** @returns the routing state of a gateway that has just started */
@@ -91,10 +104,21 @@ export class Router implements PlanRouter {
     return mirror && this.random() * 100 < mirror.percent ? this.resolve(mirror.model) : undefined;
   }
 
-  /** @returns the cost of some usage at a target, as a decimal amount of US dollars; undefined without a price */
-  costOf(target: Target, { facts }: ModelRoute, usage: Usage): string | undefined {
-    const price = this.options.modelInfo?.(target, facts).price;
-    return price && costOf(price, usage);
+  /**
+   * @param durationMs of the attempt, for prices by time; such prices are unknown without it
+   * @returns the cost of some usage at a target, as a decimal amount of US dollars; undefined without a price
+   */
+  costOf(
+    target: Target,
+    { facts }: ModelRoute,
+    usage: Usage,
+    context: RequestPricing,
+    durationMs?: number,
+  ): string | undefined {
+    const price = this.options.priceOf?.(target, facts, context);
+    if (!price || (price.time && durationMs === undefined)) return undefined;
+    const pico = costPico(price, usage, durationMs);
+    return pico === undefined ? undefined : dollarsOfPico(pico);
   }
 
   resolve(name: string): ModelRoute | undefined {
@@ -119,10 +143,16 @@ export class Router implements PlanRouter {
   }
 
   /** @returns whether the input price of `second` is at most `ratio` times that of `first`, or one is unknown */
-  affordable(first: Target, second: Target, route: ModelRoute, ratio: number): boolean {
-    const { modelInfo } = this.options;
+  affordable(
+    first: Target,
+    second: Target,
+    route: ModelRoute,
+    ratio: number,
+    context: RequestPricing,
+  ): boolean {
+    const { priceOf } = this.options;
     const rate = (target: Target) =>
-      Number(modelInfo?.(target, route.facts).price?.input?.base ?? Number.NaN);
+      Number(priceOf?.(target, route.facts, context)?.input?.base ?? Number.NaN);
     return !(rate(second) > rate(first) * ratio);
   }
 
@@ -182,7 +212,7 @@ export class Router implements PlanRouter {
     const allHealthy = this.options.states.allHealthy(table.states, now);
     const [onlyTier] = tiers;
     if (allHealthy && onlyTier && tiers.length === 1 && !isEligible) {
-      this.#prepare(onlyTier, route);
+      this.#prepare(onlyTier, route, facts);
       const candidates = STRATEGIES[route.strategy](onlyTier, selection);
       const complete = candidates.length === onlyTier.length;
       return {
@@ -196,7 +226,7 @@ export class Router implements PlanRouter {
     const ordered: RouteTarget[] = [];
     for (const tier of tiers) {
       const candidates = isEligible ? tier.filter(isEligible) : tier;
-      this.#prepare(candidates, route);
+      this.#prepare(candidates, route, facts);
       if (allHealthy) {
         ordered.push(...appendRemaining(STRATEGIES[route.strategy](candidates, selection), candidates));
         continue;
@@ -220,9 +250,14 @@ export class Router implements PlanRouter {
     return table;
   }
 
-  #prepare(candidates: readonly RouteTarget[], { strategy }: ModelRoute): void {
-    const { engines } = this.options;
-    if (strategy === 'lowest-cost') for (const candidate of candidates) candidate.readPrice();
+  #prepare(candidates: readonly RouteTarget[], route: ModelRoute, facts: RequestFacts): void {
+    const { engines, priceOf } = this.options;
+    const { strategy } = route;
+    if (strategy === 'lowest-cost') {
+      for (const candidate of candidates) {
+        candidate.setPrice(priceOf?.(candidate.target, route.facts, facts.pricing));
+      }
+    }
     if (strategy !== 'engine-load') return;
     for (const candidate of candidates) candidate.engine = engines?.of(candidate.target.provider.id);
   }
@@ -288,7 +323,7 @@ export class Router implements PlanRouter {
     }
     if (maxCost !== undefined) {
       const usage = { inputTokens: facts.inputTokens, outputTokens: facts.outputTokens, raw: {} };
-      const cost = this.costOf(target, route, usage);
+      const cost = this.costOf(target, route, usage, facts.pricing);
       if (cost === undefined) return 'price not known';
       if (Number(cost) > maxCost) return `expected to cost $${cost}`;
     }

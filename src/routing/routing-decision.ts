@@ -1,3 +1,4 @@
+import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { FallbackReason, ModelRoute } from './directory.ts';
 import type { TargetState, Unavailable } from './health/target-state.ts';
@@ -31,6 +32,8 @@ export interface EvaluatedTarget {
 export class RoutingDecision {
   readonly model: string;
   readonly strategy: string;
+  /** The configured facts of the model, on which prices depend. */
+  readonly facts: ModelOverrides | undefined;
   readonly #read: EvaluatedTarget[] = [];
 
   /**
@@ -47,6 +50,7 @@ export class RoutingDecision {
   ) {
     this.model = route.id;
     this.strategy = route.strategy;
+    this.facts = route.facts;
   }
 
   /** Records the state of a target as it is now. */

@@ -73,7 +73,7 @@ export const requestExplanation = z
 
 /** Adds the routes for operators of routing: target states, overrides, and explanations of requests. */
 export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices): void {
-  const { clock, states, requests, modelData } = services;
+  const { clock, states, requests } = services;
   const { read, write } = operatorPolicies(services);
 
   /** The targets of configured models, and other targets that were used. */
@@ -151,9 +151,6 @@ export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices)
         `Request "${id.slice(0, 128)}" is not among the last ones that this gateway remembers.`,
       );
     }
-    return adminJson(
-      httpContext,
-      explain(record, (target) => modelData.of(target)),
-    );
+    return adminJson(httpContext, explain(record, services.snapshot().prices));
   });
 }

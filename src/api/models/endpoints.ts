@@ -131,9 +131,10 @@ function anthropicPage(models: readonly ModelObject[], query: URLSearchParams): 
 /** Adds the model routes. Models are listed with their known facts, in the format of the client's API. */
 export function addModelRoutes(router: HttpRouter, services: ApiServices): void {
   const created = services.startedAtSeconds;
-  const factsOf = (id: string) => {
-    const route = services.snapshot().directory.resolve(id);
-    return route && routeFacts(route, services.modelData);
+  const factsOf = (id: string, tenant: string) => {
+    const { directory, prices } = services.snapshot();
+    const route = directory.resolve(id);
+    return route && routeFacts(route, services.modelData, prices, { tenant, at: services.clock.wallTime() });
   };
   const speaksAnthropic = ({ request }: HttpContext) => request.headers.has('anthropic-version');
   const policy: RoutePolicy<Principal> = {
@@ -144,20 +145,20 @@ export function addModelRoutes(router: HttpRouter, services: ApiServices): void 
     },
   };
 
-  router.route('GET', '/v1/models', policy, async (httpContext, { scopes }) => {
+  router.route('GET', '/v1/models', policy, async (httpContext, { scopes, tenant }) => {
     const anthropic = speaksAnthropic(httpContext);
     const data = services
       .snapshot()
       .directory.list()
       .filter(({ id }) => !scopes?.models || matchesAny(scopes.models, id))
-      .map((model) => describe(model, created, factsOf(model.id)));
+      .map((model) => describe(model, created, factsOf(model.id, tenant)));
     const body = anthropic
       ? anthropicPage(data, new URL(httpContext.request.url).searchParams)
       : { object: 'list', data };
     return jsonResponse(httpContext.request, 200, JSON.stringify(body), {});
   });
 
-  router.route('GET', '/v1/models/:id{.+}', policy, async (httpContext, { scopes }) => {
+  router.route('GET', '/v1/models/:id{.+}', policy, async (httpContext, { scopes, tenant }) => {
     const anthropic = speaksAnthropic(httpContext);
     const id = httpContext.params.id ?? '';
     const { directory } = services.snapshot();
@@ -172,7 +173,7 @@ export function addModelRoutes(router: HttpRouter, services: ApiServices): void 
         param: 'model',
       });
     }
-    const model = describe(found, created, factsOf(id));
+    const model = describe(found, created, factsOf(id, tenant));
     return jsonResponse(
       httpContext.request,
       200,

@@ -1,6 +1,7 @@
 import { CAPABILITIES, type ModelCapabilities } from '../../core/capabilities.ts';
 import type { ModelData, ModelInfo } from '../../metering/model-data.ts';
 import type { ModelPrice } from '../../metering/price-data.ts';
+import type { PriceContext, Prices } from '../../metering/prices.ts';
 import type { ModelRoute } from '../../routing/directory.ts';
 
 /** Facts of a model that hold for every target. */
@@ -13,18 +14,26 @@ export interface RouteFacts
   readonly priceVaries: boolean;
 }
 
-/** Combines the facts of a model's targets: the smallest window, and the capabilities that all of them have. */
-export function routeFacts({ targets, facts }: ModelRoute, data: ModelData): RouteFacts {
+/**
+ * Combines the facts of a model's targets: the smallest window, and the capabilities that all of them have.
+ * @param context of the prices: a tenant may have its own
+ */
+export function routeFacts(
+  { targets, facts }: ModelRoute,
+  data: ModelData,
+  prices: Pick<Prices, 'of'>,
+  context: PriceContext,
+): RouteFacts {
   const infos = targets.map((target) => data.of(target, facts));
   const [first] = infos;
-  const prices = infos.flatMap(({ price }) => price ?? []);
+  const known = targets.flatMap((target) => prices.of(target, facts, context) ?? []);
   const contextWindow = least(infos.map((info) => info.contextWindow));
   const maxOutputTokens = least(infos.map((info) => info.maxOutputTokens));
-  const distinct = new Set(prices.map((price) => JSON.stringify(price)));
+  const distinct = new Set(known.map((price) => JSON.stringify(price)));
   return {
     capabilities: common(infos.map(({ capabilities }) => capabilities)),
     priceVaries: distinct.size > 1,
-    ...(prices[0] === undefined ? {} : { price: prices[0] }),
+    ...(known[0] === undefined ? {} : { price: known[0] }),
     ...(contextWindow === undefined ? {} : { contextWindow }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
     ...(first?.knowledgeCutoff === undefined ? {} : { knowledgeCutoff: first.knowledgeCutoff }),

@@ -49,6 +49,7 @@ export function promptDialect(plainText: boolean): ClientDialect {
       return new PromptView({
         outputLimit,
         affinityKey: openAiAffinityKey(body),
+        serviceTier: body.service_tier,
         instructions: body.system,
         messages: body.prompt,
         // The endpoint has added members that are not in the text.

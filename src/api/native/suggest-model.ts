@@ -4,10 +4,10 @@ import { readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { jsonResponse } from '../../http/response.ts';
 import type { ModelData } from '../../metering/model-data.ts';
-import type { ModelDirectory } from '../../routing/directory.ts';
+import type { PriceContext } from '../../metering/prices.ts';
 import { type CandidateFacts, suggestModels } from '../../routing/suggestion.ts';
 import { routeFacts } from '../models/facts.ts';
-import type { ApiServices } from '../services.ts';
+import type { ApiServices, ApiSnapshot } from '../services.ts';
 import { validate } from '../validation.ts';
 
 const names = z.array(z.string().min(1).max(400)).max(100).optional();
@@ -60,11 +60,15 @@ export const suggestModelResponse = z
   .meta({ id: 'SuggestModelResponse' });
 
 /** All models of this gateway with their known facts. */
-function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[] {
+function candidates(
+  { directory, prices }: Pick<ApiSnapshot, 'directory' | 'prices'>,
+  data: ModelData,
+  context: PriceContext,
+): CandidateFacts[] {
   return directory.list().flatMap(({ id, ownedBy }): CandidateFacts[] => {
     const route = directory.resolve(id);
     if (!route || route.targets.every(({ provider }) => provider.profile.isSimulated)) return [];
-    const { price: cost, capabilities, priceVaries: _, ...facts } = routeFacts(route, data);
+    const { price: cost, capabilities, priceVaries: _, ...facts } = routeFacts(route, data, prices, context);
     return [
       {
         ...facts,
@@ -80,13 +84,13 @@ function candidates(directory: ModelDirectory, data: ModelData): CandidateFacts[
 
 export function addSuggestModelRoutes(router: HttpRouter, services: ApiServices): void {
   const policy = { access: services.callers.key, body: services.bodyLimit };
-  router.route('POST', '/v1/suggest-model', policy, async (httpContext) => {
+  router.route('POST', '/v1/suggest-model', policy, async (httpContext, { tenant }) => {
     const { request, bodyLimit } = httpContext;
     const snapshot = services.snapshot();
     const { json } = await readJsonBody(request, bodyLimit);
     const { task, constraints, expected, limit } = validate(suggestModelRequest, json);
     const { suggestions, needs, excluded } = suggestModels(
-      candidates(snapshot.directory, services.modelData),
+      candidates(snapshot, services.modelData, { tenant, at: services.clock.wallTime() }),
       {
         task,
         constraints: {

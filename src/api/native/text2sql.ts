@@ -100,6 +100,7 @@ class SqlDialectOfChat implements ClientDialect {
     return {
       outputLimit: view.outputLimit,
       affinityKey: view.affinityKey,
+      isBatch: view.isBatch,
       hasTools: view.hasTools,
       hasImages: () => view.hasImages(),
       promptParts: () => view.promptParts(),

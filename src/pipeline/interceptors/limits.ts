@@ -1,3 +1,4 @@
+import { wallTimeOf } from '../../core/clock.ts';
 import type { PossibleRoute } from '../../dispatch/use-estimates.ts';
 import { NO_USE } from '../../limits/expected-use.ts';
 import type { Admission, Limiter, LimitReservation } from '../../limits/limiter.ts';
@@ -61,7 +62,7 @@ class LimitsInterceptor implements Interceptor {
     if (principal.limits.length === 0 && !principal.tagLimits && !more) return undefined;
     const facts = new RequestFacts(call, principal.tenant, controls.constraints, principal.weight);
     const { clock, useEstimates } = this.services;
-    const at = clock.wallTime() - (clock.now() - timing.startedAt);
+    const at = wallTimeOf(clock, timing.startedAt);
     return {
       ...{ principal, tags: controls.tags, more },
       // Counting tokens is free.

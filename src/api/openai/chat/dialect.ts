@@ -24,6 +24,7 @@ export const openAiChatDialect: ClientDialect = {
     return new PromptView({
       outputLimit,
       affinityKey: openAiAffinityKey(body),
+      serviceTier: body.service_tier,
       tools: body.tools,
       messages: body.messages,
       imageType: 'image_url',

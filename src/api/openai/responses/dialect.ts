@@ -54,6 +54,7 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
       return new PromptView({
         outputLimit,
         affinityKey: openAiAffinityKey(body),
+        serviceTier: body.service_tier,
         tools: body.tools,
         instructions: body.instructions,
         messages: body.input,
