@@ -104,6 +104,17 @@ export class ConnectionPool<C extends PooledConnection> {
     this.#closeWhere(() => true);
   }
 
+  /** Closes the idle connections of one origin. */
+  closeIdle(origin: string): void {
+    const entry = this.#origins.get(origin);
+    if (entry === undefined) return;
+    const { idle } = entry;
+    entry.idle = [];
+    this.#size -= idle.length;
+    for (const { connection } of idle) connection.closeIdle();
+    this.#forgetEmpty(origin, entry);
+  }
+
   #entry(origin: string): Origin<C> {
     let entry = this.#origins.get(origin);
     if (entry === undefined) {

@@ -1,53 +1,16 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { createGate, type Gate } from '../../test/support/gate.ts';
+import { answering, counts, HttpClientFixture, OK, until } from '../../test/support/http-client-fixture.ts';
 import { type Script, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import { sendAndCollect } from '../../test/support/transport-collector.ts';
 import { systemClock } from '../core/clock.ts';
 import type { UpstreamHandler } from '../core/transport.ts';
-import { createHttp1Transport, type Http1Transport, type Http1TransportOptions } from './http-client.ts';
 
 /** What only our own client promises; what every transport does is in the conformance suites. */
 
-const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
-const opened: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close();
-});
-
-async function start(script: Script, options: Http1TransportOptions = {}) {
-  const server = await startScriptedUpstream(script);
-  opened.push(() => server.close());
-  const transport = createHttp1Transport(options);
-  opened.push(() => transport.close());
-  const send = (body?: Uint8Array) =>
-    sendAndCollect(transport, {
-      method: body === undefined ? 'GET' : 'POST',
-      url: server.url,
-      headers: {},
-      ...(body === undefined ? {} : { body }),
-    });
-  return { server, transport, send };
-}
-
-const answering =
-  (...responses: string[]): Script =>
-  async (peer) => {
-    for (const response of responses) {
-      await peer.request();
-      await peer.write(response);
-    }
-    await peer.closed;
-  };
-
-/** Waits for a state that is sure to come; a test's own time limit catches one that does not. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
-}
-
-const counts = (transport: Http1Transport) => {
-  const { open, idle, active } = transport.stats();
-  return { open, idle, active };
-};
+const fixture = new HttpClientFixture();
+const start = fixture.start.bind(fixture);
+afterEach(() => fixture.close());
 
 describe('connections', () => {
   test('are counted', async () => {
@@ -298,211 +261,10 @@ describe('settings of connections', () => {
     const first = send();
     await until(() => gate.waiting() === 1);
     const other = await startScriptedUpstream(answering(OK));
-    opened.push(() => other.close());
+    fixture.closeLater(() => other.close());
     const request = { method: 'GET', url: other.url, headers: {} } as const;
     expect((await sendAndCollect(transport, request).done).text()).toBe('ok');
     gate.open();
     expect((await first.done).text()).toBe('0');
-  });
-});
-
-describe('resending', () => {
-  test('only once: a second kept connection that closes unanswered is a failure', async () => {
-    const [first, second, third] = [createGate(), createGate(), createGate()];
-    const { send } = await start(
-      async (peer, index) => {
-        await peer.request();
-        if (index === 2) await third.pass();
-        await peer.write(OK);
-        await peer.request();
-        await (index === 0 ? first : second).pass();
-        if (index === 1) {
-          await peer.write(OK);
-          await peer.request();
-        }
-        peer.end();
-      },
-      { maxConnections: 2 },
-    );
-    await Promise.all([send().done, send().done]);
-    const calls = [send(), send(), send()];
-    await until(() => first.waiting() + second.waiting() === 2);
-    // The third call gets the place of the connection that closes, and the call that was on it has to wait.
-    first.open();
-    await until(() => third.waiting() === 1);
-    second.open();
-    const failed = await Promise.race(
-      calls.map(async ({ done }) => (await done).error ?? new Promise(() => undefined)),
-    );
-    expect(failed).toMatchObject({ failure: 'closed_before_response' });
-    third.open();
-    const results = await Promise.all(calls.map(({ done }) => done));
-    expect(results.map(({ text, error }) => error?.failure ?? text()).toSorted()).toEqual([
-      ...['closed_before_response', 'ok', 'ok'],
-    ]);
-  });
-
-  test('only once: a fresh connection that closes unanswered is a failure', async () => {
-    const { server, send } = await start(async (peer, index) => {
-      await peer.request();
-      if (index === 0) {
-        await peer.write(OK);
-        await peer.request();
-      }
-      peer.end();
-    });
-    await send().done;
-    expect((await send().done).error?.failure).toBe('closed_before_response');
-    expect(server.connections()).toBe(2);
-  });
-
-  test('not when a byte of the response had come', async () => {
-    const { server, send } = await start(async (peer) => {
-      await peer.request();
-      await peer.write(OK);
-      await peer.request();
-      await peer.write('H');
-      await new Promise((resolve) => setImmediate(resolve));
-      peer.end();
-    });
-    await send().done;
-    expect((await send().done).error?.failure).toBe('closed_before_response');
-    expect(server.connections()).toBe(1);
-  });
-
-  test('sends a large body whole again', async () => {
-    const received: number[] = [];
-    const { send } = await start(async (peer, index) => {
-      if (index === 0) {
-        await peer.request();
-        await peer.write(OK);
-        await peer.request();
-        peer.reset();
-        return;
-      }
-      received.push((await peer.request()).body.length);
-      await peer.write(OK);
-    });
-    await send().done;
-    expect((await send(new Uint8Array(5_000_000)).done).text()).toBe('ok');
-    expect(received).toEqual([5_000_000]);
-  });
-});
-
-describe('connecting', () => {
-  test('fails after the connect timeout', async () => {
-    const { send, transport } = await start(() => undefined, {
-      connectTimeoutMs: 1,
-      connect: () => new Promise(() => undefined),
-    });
-    const call = send();
-    call.upstreamCall.pause();
-    expect((await call.done).error?.failure).toBe('connect_timeout');
-    expect(transport.stats().active).toBe(0);
-  });
-
-  test.each(['abort', 'timeout'])('a connection that opens after %s is closed at once', async (why) => {
-    const gate = Promise.withResolvers<void>();
-    const closed = Promise.withResolvers<void>();
-    const { send, transport } = await start(
-      async (peer) => {
-        await peer.closed;
-        closed.resolve();
-      },
-      {
-        connectTimeoutMs: why === 'timeout' ? 1 : 10_000,
-        connect: async (options) => {
-          await gate.promise;
-          return Bun.connect(options);
-        },
-      },
-    );
-    const call = send();
-    if (why === 'timeout') await call.done;
-    else call.upstreamCall.abort();
-    expect(transport.stats().active).toBe(0);
-    gate.resolve();
-    await closed.promise;
-    await until(() => transport.stats().open === 0);
-    expect([call.result.status, call.violations()]).toEqual([undefined, []]);
-  });
-
-  test('an error thrown by the connector is a failure to connect', async () => {
-    const { send } = await start(() => undefined, {
-      connect: () => {
-        throw new RangeError('no');
-      },
-    });
-    const result = await send().done;
-    expect([result.error?.failure, result.error?.message]).toEqual([
-      'connect',
-      expect.stringContaining('no'),
-    ]);
-  });
-});
-
-describe('a handler that throws', () => {
-  test.each(['onHead', 'onData'])(
-    'in %s ends its exchange and connection, and is reported',
-    async (where) => {
-      const faults: unknown[] = [];
-      const closed = Promise.withResolvers<void>();
-      const { server, transport, send } = await start(
-        async (peer, index) => {
-          await peer.request();
-          await peer.write(index === 0 ? 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc' : OK);
-          await peer.closed;
-          closed.resolve();
-        },
-        { onHandlerError: (error) => faults.push(error) },
-      );
-      const boom = new Error('boom');
-      const told: string[] = [];
-      const record = (name: string) => {
-        told.push(name);
-        if (name === where) throw boom;
-      };
-      await new Promise<void>((resolve) => {
-        transport.send(
-          { method: 'GET', url: server.url, headers: {} },
-          {
-            onHead: () => record('onHead'),
-            onData: () => record('onData'),
-            onEnd: () => record('onEnd'),
-            onError: (error) => {
-              expect(error.cause).toBe(boom);
-              record('onError');
-              resolve();
-            },
-          },
-        );
-      });
-      await closed.promise;
-      expect(told.at(-1)).toBe('onError');
-      expect(told.at(-2)).toBe(where);
-      expect(faults).toEqual([boom]);
-      expect(counts(transport)).toEqual({ open: 0, idle: 0, active: 0 });
-      expect((await send().done).text()).toBe('ok');
-    },
-  );
-
-  test('in onEnd or onError is reported, and other calls succeed', async () => {
-    const faults: unknown[] = [];
-    const { server, transport, send } = await start(answering(OK, OK, 'garbage'), {
-      onHandlerError: (error) => faults.push(error),
-    });
-    const boom = new Error('boom');
-    const bad = () => {
-      throw boom;
-    };
-    const ignore = () => undefined;
-    const request = { method: 'GET', url: server.url, headers: {} } as const;
-    transport.send(request, { onHead: ignore, onData: ignore, onEnd: bad, onError: bad });
-    await until(() => faults.length === 1);
-    expect((await send().done).text()).toBe('ok');
-    transport.send(request, { onHead: ignore, onData: ignore, onEnd: bad, onError: bad });
-    await until(() => faults.length === 2);
-    expect(server.connections()).toBe(1);
-    expect(counts(transport)).toEqual({ open: 0, idle: 0, active: 0 });
   });
 });

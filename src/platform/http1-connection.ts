@@ -1,7 +1,8 @@
+import { decodeLossyUtf8 } from '../core/bytes.ts';
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 import type { PooledConnection } from './connection-pool.ts';
 import { ResponseParser, type ResponseSink } from './http1-parser.ts';
-import { SocketWriter } from './socket-writer.ts';
+import { SocketWriter, type WritableSocket } from './socket-writer.ts';
 import type { WriteBatch } from './write-batch.ts';
 
 /** One call as its connection sees it: a request to send, and the receiver of its response. */
@@ -9,14 +10,18 @@ export interface AssignedCall {
   /** The request, in order; strings are written as UTF-8. */
   readonly parts: readonly (string | Uint8Array)[];
   readonly paused: boolean;
+  /** The request has no effect at the upstream, so that sending it twice is harmless (RFC 9110, section 9.2.2). */
+  readonly isIdempotent: boolean;
   onHead(status: number, headers: UpstreamHeaders): void;
   onData(bytes: Uint8Array): void;
   /** Never throws. */
   onEnd(): void;
   /** Never throws. `error` is a TransportError, or what a handler threw. */
   onFailure(error: unknown): void;
-  /** The server closed this kept-alive connection before it read the request: the call may be sent once more. */
-  onStaleConnection(): void;
+  /** The kept-alive connection could not be used, and no byte of the request was sent: it can go to another one. */
+  onUnsent(): void;
+  /** The kept-alive connection closed without a response to an idempotent request, which the server may have read. */
+  onUnanswered(): void;
 }
 
 export interface ConnectionOwner<C> {
@@ -24,11 +29,29 @@ export interface ConnectionOwner<C> {
   onOpen(): void;
   /** The response is complete and the connection can be used for another call. */
   onReusable(connection: C, keepAliveSeconds: number | undefined): void;
+  /** Whether nothing has followed the responses of this origin so far. */
+  isTrusted(origin: string): boolean;
+  /** Nothing followed a response for a while. */
+  onQuiet(connection: C): void;
+  /** The upstream sent bytes that belong to no request. */
+  onLateBytes(connection: C): void;
   onClose(connection: C): void;
 }
 
 /** Probes a silent upstream after this time, so that a host that is gone does not hold a call forever. */
 const TCP_KEEP_ALIVE_MS = 30_000;
+/**
+ * Milliseconds until the next request, where bytes may follow a response: after a status without a body, and for an upstream
+ * that has not shown yet that nothing follows.
+ */
+export const SETTLE_MS = 30;
+
+const IDLE_TIMEOUT = /^HTTP\/1\.[01] 408 /;
+
+/** Whether this is the response with which some proxies announce that they close an idle connection. */
+function isIdleTimeout(bytes: Uint8Array): boolean {
+  return IDLE_TIMEOUT.test(decodeLossyUtf8(bytes.subarray(0, 16)));
+}
 
 /**
  * One TCP connection, with one call at a time.
@@ -38,7 +61,7 @@ const TCP_KEEP_ALIVE_MS = 30_000;
  * socket reads nothing, and reports the peer's FIN after `resume` but its RST at once; `terminate` calls
  * `close` before it returns; `drain` also comes when there is nothing to write.
  */
-export class Http1Connection implements PooledConnection, ResponseSink {
+export class Http1Connection implements PooledConnection, ResponseSink, WritableSocket {
   readonly origin: string;
   /** Its owner no longer counts it as open. */
   released = false;
@@ -49,8 +72,14 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   readonly #writer: SocketWriter;
   /** The connection had a call before the current one. */
   #reused = false;
+  /** The kernel took a byte of the current request: the upstream may have read it. */
+  #sent = false;
   #gotBytes = false;
   #gotHead = false;
+  /** The turn of the event loop in which the last response ended. */
+  #endedInTurn = -1;
+  /** Runs while the connection settles after a response. */
+  #settling: ReturnType<typeof setTimeout> | undefined;
   /** Closed while the reader was paused: reported when it resumes. */
   #pendingClose: { readonly error: Error | undefined } | undefined;
 
@@ -61,21 +90,38 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     this.#writer = new SocketWriter(
       owner.batch,
       () => undefined,
-      () => queueMicrotask(() => this.closed(undefined)),
+      () => queueMicrotask(() => this.#writeFailed()),
     );
   }
 
   /** Starts a call, now or when the connection opens. Failures are never reported synchronously. */
   carry(upstreamCall: AssignedCall): void {
     this.#upstreamCall = upstreamCall;
+    this.#sent = false;
     this.#gotBytes = false;
     this.#gotHead = false;
     this.#parser.reset();
-    if (upstreamCall.paused) this.pause();
+    // The socket is not paused before the request is sent: it would not show what comes before.
+    if (upstreamCall.paused) this.#parser.pause();
     if (this.#socket !== undefined) {
       this.#reused = true;
-      this.#send(upstreamCall);
+      this.#sendWhenQuiet(upstreamCall);
     }
+  }
+
+  /**
+   * Sends a request on a reused connection after the event loop has read what came behind the last response: in the next
+   * turn, where that response ended in this one.
+   */
+  #sendWhenQuiet(upstreamCall: AssignedCall): void {
+    if (this.#settling !== undefined) return;
+    if (this.#owner.batch.turn !== this.#endedInTurn) {
+      this.#send(upstreamCall);
+      return;
+    }
+    setImmediate(() => {
+      if (this.#upstreamCall === upstreamCall) this.#send(upstreamCall);
+    });
   }
 
   pause(): void {
@@ -95,6 +141,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   /** Drops the call and resets the connection, so that the upstream notices at once. */
   destroy(): void {
     this.#upstreamCall = undefined;
+    clearTimeout(this.#settling);
     this.#writer.close();
     this.#pendingClose = undefined;
     this.#parser.stop();
@@ -116,7 +163,7 @@ export class Http1Connection implements PooledConnection, ResponseSink {
 
   opened(socket: Bun.Socket<Http1Connection>): void {
     this.#socket = socket;
-    this.#writer.open(socket);
+    this.#writer.open(this);
     this.#owner.onOpen();
     const upstreamCall = this.#upstreamCall;
     if (upstreamCall === undefined) {
@@ -124,14 +171,14 @@ export class Http1Connection implements PooledConnection, ResponseSink {
       return;
     }
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
-    if (upstreamCall.paused) socket.pause();
     this.#send(upstreamCall);
   }
 
   received(bytes: Uint8Array): void {
-    if (this.#upstreamCall === undefined) {
-      // No call is open: these bytes would become part of the next response.
-      this.destroy();
+    if (this.#upstreamCall === undefined || (this.#reused && !this.#sent)) {
+      // Bytes that came before the request would become part of its response.
+      if (!isIdleTimeout(bytes)) this.#owner.onLateBytes(this);
+      this.#moveCall();
       return;
     }
     this.#gotBytes = true;
@@ -150,10 +197,12 @@ export class Http1Connection implements PooledConnection, ResponseSink {
   closed(error: Error | undefined): void {
     if (this.#socket === undefined) return;
     this.#socket = undefined;
+    clearTimeout(this.#settling);
     this.#writer.close();
     this.#owner.onClose(this);
     if (this.#upstreamCall === undefined) return;
-    if (this.#parser.paused) this.#pendingClose = { error };
+    if (this.#reused && !this.#sent) this.#moveCall();
+    else if (this.#parser.paused) this.#pendingClose = { error };
     else this.#settleClose(error);
   }
 
@@ -162,6 +211,22 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     const upstreamCall = this.#upstreamCall;
     this.destroy();
     upstreamCall?.onFailure(error);
+  }
+
+  // The writer's side.
+
+  /** @returns bytes that the kernel took; -1 when the connection is closed, or not fit for the next request */
+  write(data: Uint8Array, from: number, length: number): number {
+    const socket = this.#socket;
+    if (socket === undefined) return -1;
+    const written = socket.write(data, from, length);
+    if (written > 0) this.#sent = true;
+    return written;
+  }
+
+  #writeFailed(): void {
+    if (this.#reused && !this.#sent) this.#moveCall();
+    else this.closed(undefined);
   }
 
   // Parser events.
@@ -175,12 +240,15 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     this.#upstreamCall?.onData(bytes);
   }
 
-  onEnd(connectionReusable: boolean): void {
+  onEnd(reusable: boolean, excessBytes: boolean): void {
     const upstreamCall = this.#upstreamCall;
     this.#upstreamCall = undefined;
+    if (excessBytes) this.#owner.onLateBytes(this);
     if (this.#socket !== undefined) {
       // After an early response, the unsent rest of the request would precede the next one.
-      if (connectionReusable && this.#writer.empty) {
+      if (reusable && this.#writer.empty && !this.#parser.announcesBody) {
+        this.#endedInTurn = this.#owner.batch.markTurn();
+        if (this.#parser.isBodiless || !this.#owner.isTrusted(this.origin)) this.#settle();
         // Before the handler, so that a request it sends from `onEnd` finds this connection.
         this.#owner.onReusable(this, this.#parser.keepAliveSeconds);
       } else {
@@ -189,6 +257,22 @@ export class Http1Connection implements PooledConnection, ResponseSink {
       }
     }
     upstreamCall?.onEnd();
+  }
+
+  /** Delays the next request: what follows a response follows soon. */
+  #settle(): void {
+    this.#settling = setTimeout(() => {
+      this.#settling = undefined;
+      this.#owner.onQuiet(this);
+      if (this.#upstreamCall !== undefined) this.#send(this.#upstreamCall);
+    }, SETTLE_MS);
+  }
+
+  /** Closes the connection. Its call, of which no byte was sent, goes to another one. */
+  #moveCall(): void {
+    const upstreamCall = this.#upstreamCall;
+    this.destroy();
+    upstreamCall?.onUnsent();
   }
 
   #continue(upstreamCall: AssignedCall): void {
@@ -213,8 +297,8 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     const upstreamCall = this.#upstreamCall;
     this.#upstreamCall = undefined;
     if (upstreamCall === undefined) return;
-    if (this.#reused && !this.#gotBytes) {
-      upstreamCall.onStaleConnection();
+    if (this.#reused && !this.#gotBytes && upstreamCall.isIdempotent) {
+      upstreamCall.onUnanswered();
       return;
     }
     const cause = error === undefined ? undefined : { cause: error };
@@ -229,7 +313,8 @@ export class Http1Connection implements PooledConnection, ResponseSink {
     );
   }
 
-  #send({ parts }: AssignedCall): void {
+  #send({ parts, paused }: AssignedCall): void {
     for (const part of parts) this.#writer.write(part);
+    if (paused) this.#socket?.pause();
   }
 }

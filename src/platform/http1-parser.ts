@@ -22,8 +22,11 @@ import {
 export interface ResponseSink {
   onHead(status: number, headers: UpstreamHeaders): void;
   onData(bytes: Uint8Array): void;
-  /** `connectionReusable`: framing and headers allow another message, and no excess byte came after this one. */
-  onEnd(connectionReusable: boolean): void;
+  /**
+   * @param reusable framing and headers allow another message on the connection, and no byte came after this one
+   * @param excessBytes bytes came after the end of the message, which no request asked for
+   */
+  onEnd(reusable: boolean, excessBytes: boolean): void;
 }
 
 const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [^\0\r\n]*)?$/;
@@ -49,6 +52,8 @@ export class ResponseParser implements MessageSink {
   readonly #limits: ParserLimits;
   readonly #message: MessageParser;
   #keepAlive = true;
+  #bodiless = false;
+  #announced = false;
   #keepAliveSeconds: number | undefined;
 
   constructor(sink: ResponseSink, limits: ParserLimits = DEFAULT_PARSER_LIMITS) {
@@ -66,9 +71,21 @@ export class ResponseParser implements MessageSink {
     return this.#keepAliveSeconds;
   }
 
+  /** The status of the current message rules a body out: 204 and 304. */
+  get isBodiless(): boolean {
+    return this.#bodiless;
+  }
+
+  /** Its headers announce a body nevertheless, which may follow. */
+  get announcesBody(): boolean {
+    return this.#announced;
+  }
+
   /** Prepares for the next message. */
   reset(): void {
     this.#keepAlive = true;
+    this.#bodiless = false;
+    this.#announced = false;
     this.#keepAliveSeconds = undefined;
     this.#message.reset();
   }
@@ -125,7 +142,7 @@ export class ResponseParser implements MessageSink {
   }
 
   onEnd(rest: Uint8Array): void {
-    this.#sink.onEnd(this.#keepAlive && rest.length === 0);
+    this.#sink.onEnd(this.#keepAlive && rest.length === 0, rest.length > 0);
   }
 
   #framing(status: number, http10: boolean, headers: UpstreamHeaders): Framing {
@@ -133,7 +150,11 @@ export class ResponseParser implements MessageSink {
     this.#keepAliveSeconds = keepAliveTimeoutSeconds(headers);
     const length = contentLength(headers);
     const coding = headers.get('transfer-encoding');
-    if (status === 204 || status === 304) return 0;
+    if (status === 204 || status === 304) {
+      this.#bodiless = true;
+      this.#announced = coding !== null || (length !== undefined && length > 0);
+      return 0;
+    }
     if (coding !== null) {
       if (coding.toLowerCase() !== 'chunked') throw protocolError('unsupported transfer coding');
       // Two framings, or one that HTTP/1.0 lacks: an intermediary may have read the message differently.

@@ -11,15 +11,37 @@ export interface Sender {
  */
 export class WriteBatch {
   #waiting: Sender[] = [];
+  #scheduled = false;
+  #turn = 0;
 
   readonly #flush = () => {
+    this.#scheduled = false;
+    this.#turn += 1;
     const senders = this.#waiting;
     this.#waiting = [];
     for (const sender of senders) sender.flush();
   };
 
+  /** Number of the current turn of the event loop; counts turns with a call of `add` or `markTurn` only. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  /** @returns the number of this turn, which `turn` differs from once all bytes that arrived in this turn are handled */
+  markTurn(): number {
+    this.#schedule();
+    return this.#turn;
+  }
+
   /** Call once before each flush. */
   add(sender: Sender): void {
-    if (this.#waiting.push(sender) === 1) setImmediate(this.#flush);
+    this.#waiting.push(sender);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#flush);
   }
 }
