@@ -60,6 +60,17 @@ test.each([
   ['http://0x7f.1/', 'not public'],
   ['http://2130706433/', 'not public'],
   ['http://169.254.169.254/latest/meta-data', 'not public'],
+  ['http://017700000001/', 'not public'],
+  ['http://127.0.0.1./', 'not public'],
+  ['http://127.1/', 'not public'],
+  ['http://%31%32%37.0.0.1/', 'not public'],
+  ['http://１２７.0.0.1/', 'not public'],
+  ['http://[::127.0.0.1]/', 'not public'],
+  ['http://[::ffff:127.0.0.1]/', 'not public'],
+  ['http://[64:ff9b::7f00:1]/', 'not public'],
+  ['http://[2002:7f00:1::]/', 'not public'],
+  ['http://[2001:0:7f00:1::]/', 'not public'],
+  ['http://168.63.129.16/metadata', 'not public'],
 ])('refuses %s', async (url, reason) => {
   await expect(download(url)).rejects.toThrow(reason);
 });
@@ -69,6 +80,25 @@ test('a name is public only if all of its addresses are', async () => {
   await expect(refused).rejects.toThrow('not public');
   const unknown = download('http://unknown.test/', {}, () => Promise.reject(new Error('no such name')));
   await expect(unknown).rejects.toThrow('could not be resolved');
+});
+
+test('a name that does not exist is refused like one that is not public', async () => {
+  const answers: (() => Promise<string[]>)[] = [
+    () => Promise.reject(new Error('no such name')),
+    () => Promise.resolve([]),
+    () => Promise.resolve(['127.0.0.1']),
+    () => Promise.resolve(['::ffff:0:10.0.0.1']),
+  ];
+  const texts = await Promise.all(
+    answers.map((resolve) =>
+      download('http://intern.test/', {}, resolve).catch((error: Error) => error.message),
+    ),
+  );
+  expect(new Set(texts).size).toBe(1);
+});
+
+test.each(['localhost', 'localhost.', 'LOCALHOST'])('the name %s is not public', async (name) => {
+  await expect(download(`http://${name}:${port}/png`)).rejects.toThrow('not public');
 });
 
 test('the address that was checked is the one that is called', async () => {
@@ -83,9 +113,24 @@ test('the address that was checked is the one that is called', async () => {
   expect([asked, seen]).toEqual([1, [`${host} /png`]]);
 });
 
-test('a redirect is checked like the first URL', async () => {
-  const elsewhere = encodeURIComponent('http://127.0.0.1:1/');
-  await expect(download(`${base}/to?${elsewhere}`)).rejects.toThrow('not public');
+test.each(['http://127.0.0.1:1/', 'http://[::127.0.0.1]/', '//localhost/', 'http://2130706433/'])(
+  'a redirect to %s is checked like the first URL',
+  async (target) => {
+    await expect(download(`${base}/to?${encodeURIComponent(target)}`)).rejects.toThrow('not public');
+  },
+);
+
+test('a redirect to an invalid URL is refused', async () => {
+  await expect(download(`${base}/to?${encodeURIComponent('http://[x/')}`)).rejects.toThrow('invalid URL');
+});
+
+test('a redirect cannot lead to another scheme or to credentials', async () => {
+  await expect(download(`${base}/to?${encodeURIComponent('file:///etc/passwd')}`)).rejects.toThrow(
+    'only http',
+  );
+  await expect(download(`${base}/to?${encodeURIComponent(`http://u:p@127.0.0.1:${port}/`)}`)).rejects.toThrow(
+    'credentials',
+  );
 });
 
 test('size and time are bounded, whatever the server says', async () => {

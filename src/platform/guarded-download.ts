@@ -1,5 +1,6 @@
 import { lookup as dnsLookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { ByteCollector } from '../core/byte-collector.ts';
 import { isPublicAddress } from '../core/public-address.ts';
 
 /** The reason why a URL was not downloaded, for the client that sent the URL. Never contains received data. */
@@ -21,6 +22,9 @@ export interface Download {
 
 /** All addresses of a name. */
 export type ResolveHost = (hostname: string) => Promise<readonly string[]>;
+
+/** One text for both, so that a stranger cannot find out which names exist in the gateway's network. */
+const NO_ADDRESS = 'its host could not be resolved, or is not public';
 
 const MAX_REDIRECTS = 3;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -48,6 +52,7 @@ export async function guardedDownload(
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
       const step = await get(current, limits, either, resolve);
       if (typeof step !== 'string') return step;
+      if (!URL.canParse(step, current)) throw new DownloadRefused('it redirects to an invalid URL');
       current = new URL(step, current).href;
     }
     throw new DownloadRefused(`it redirects more than ${MAX_REDIRECTS} times`);
@@ -96,18 +101,16 @@ async function get(
       if (statusCode !== 200) return fail(`its server answered HTTP ${statusCode}`);
       const tooLarge = `it is larger than ${limits.maxBytes} bytes`;
       if (Number(headers['content-length'] ?? 0) > limits.maxBytes) return fail(tooLarge);
-      const parts: Uint8Array[] = [];
-      let length = 0;
+      const received = new ByteCollector();
       response.on('data', (part: Uint8Array) => {
-        length += part.length;
-        if (length > limits.maxBytes) fail(tooLarge);
-        else parts.push(part);
+        received.add(part);
+        if (received.length > limits.maxBytes) fail(tooLarge);
       });
       response.on('error', () => fail('its server broke off'));
       response.on('aborted', () => fail('its server broke off'));
       response.on('end', () => {
         const mediaType = headers['content-type']?.split(';')[0]?.trim().toLowerCase();
-        done({ mediaType: mediaType || undefined, bytes: Buffer.concat(parts, length) });
+        done({ mediaType: mediaType || undefined, bytes: received.take() });
       });
     },
   );
@@ -134,12 +137,10 @@ async function checkedAddress(url: URL, limits: DownloadLimits, resolve: Resolve
   try {
     addresses = isIP(hostname) ? [hostname] : await resolve(hostname);
   } catch {
-    throw new DownloadRefused('its host name could not be resolved');
+    addresses = [];
   }
   const [first] = addresses;
-  if (first === undefined) throw new DownloadRefused('its host name could not be resolved');
-  if (!allowed && !addresses.every(isPublicAddress)) {
-    throw new DownloadRefused('its host is not public');
-  }
+  if (first === undefined || !(allowed || addresses.every(isPublicAddress)))
+    throw new DownloadRefused(NO_ADDRESS);
   return first;
 }
