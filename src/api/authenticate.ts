@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.ts';
+import { matchesAny } from '../core/model-scope.ts';
 import type { Principal } from '../core/principal.ts';
 import { clientAddress } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
@@ -70,12 +71,5 @@ export function assertModelAllowed({ scopes }: Principal, ...names: readonly str
     'permission_denied',
     `This API key may not use the model "${names[0]?.slice(0, 200)}"; it may use: ${models.join(', ').slice(0, 500) || 'none'}.`,
     { param: 'model' },
-  );
-}
-
-/** `*` at the end of a pattern stands for anything. */
-export function matchesAny(patterns: readonly string[], value: string): boolean {
-  return patterns.some((pattern) =>
-    pattern.endsWith('*') ? value.startsWith(pattern.slice(0, -1)) : value === pattern,
   );
 }

@@ -54,7 +54,7 @@ export class FailoverExecutor {
     const { route } = routing;
     if (!route) throw new GatewayError('internal_error', 'The model was not resolved before dispatch.');
     const { tenant, weight } = identity.principal;
-    const facts = new RequestFacts(call, tenant, controls.constraints, weight);
+    const facts = new RequestFacts(call, tenant, controls.constraints, weight, routing.modelScope);
     let now = clock.now();
     let plan = routing.plan;
     if (!plan) {

@@ -1,6 +1,7 @@
 import type { Cancellation } from '../core/cancellation.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
+import type { ModelScope } from '../core/model-scope.ts';
 import type { Principal } from '../core/principal.ts';
 import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
 import { strongerMode } from '../core/stream/frame.ts';
@@ -79,6 +80,9 @@ export class RoutingTrace {
 
   readonly #active: ActiveAttempt[] = [];
   #onIdle: (() => void) | undefined;
+
+  /** @param modelScope the models that the key may use; undefined where it may use all */
+  constructor(readonly modelScope?: ModelScope) {}
 
   /** The configured model, fit for a metric's label: a bounded set. */
   get modelLabel(): string | undefined {

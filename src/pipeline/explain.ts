@@ -50,6 +50,11 @@ export function explain(record: RequestRecord, prices: Pick<Prices, 'of'>) {
         cost_usd: costAt(target, facts),
       })),
     })),
+    ...(record.refusedModels.length === 0
+      ? {}
+      : {
+          not_allowed: record.refusedModels.map(({ model, reason }) => ({ model, because: reason })),
+        }),
     attempts: record.attempts.map(
       ({
         provider,

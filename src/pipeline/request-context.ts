@@ -1,6 +1,7 @@
 import { Cancellation } from '../core/cancellation.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { SubjectLimits } from '../core/limit.ts';
+import { modelScopeOf } from '../core/model-scope.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
 import {
@@ -78,7 +79,7 @@ export class RequestContext implements DispatchRequest, Slotted {
   readonly identity: RequestIdentity;
   controls: RequestControls | typeof NO_CONTROLS = NO_CONTROLS;
   readonly timing: RequestTiming;
-  readonly routing = new RoutingTrace();
+  readonly routing: RoutingTrace;
   readonly limits: RequestLimits = {
     reservation: undefined,
     more: [],
@@ -108,6 +109,7 @@ export class RequestContext implements DispatchRequest, Slotted {
     private readonly onFault: ListenerFault = () => undefined,
   ) {
     this.identity = identity;
+    this.routing = new RoutingTrace(modelScopeOf(identity.principal.scopes));
     this.timing = { startedAt, deadlineAt, headersSentAt: undefined, committedAt: undefined };
   }
 

@@ -1,7 +1,10 @@
+import type { RefusedModel } from '../core/model-scope.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { RoutingDecision } from '../routing/routing-decision.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
+
+const NO_MODELS: readonly RefusedModel[] = [];
 
 /** What is kept of a request for its explanation. It holds nothing of the prompt or the response. */
 export interface RequestRecord {
@@ -25,6 +28,8 @@ export interface RequestRecord {
   readonly status: number | undefined;
   readonly outcome: Outcome | undefined;
   readonly decisions: readonly RoutingDecision[];
+  /** Models that the request did not reach because its key may not use them. */
+  readonly refusedModels: readonly RefusedModel[];
   readonly attempts: readonly AttemptTrace[];
   readonly usage: Usage | undefined;
   /** A part of the usage is an estimate. */
@@ -55,6 +60,7 @@ export function recordOf(request: RequestContext, now: number, wallTime: number)
     status: response.status,
     outcome,
     decisions: routing.plan?.decisions ?? [],
+    refusedModels: routing.modelScope?.refused ?? NO_MODELS,
     attempts: routing.attempts,
     usage: usage.usage,
     usageEstimated: usage.estimated,

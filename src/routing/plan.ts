@@ -240,10 +240,12 @@ export class RoutePlan {
     return Math.min(...(this.#unavailable ?? []).map((state) => state.availableAt(now)));
   }
 
+  /** The fallbacks with these names that the key may use, and that were not opened in this round. */
   #routes(names: readonly string[], reason: FallbackReason): Stage[] {
     return names.flatMap((name) => {
       const route = this.router.resolve(name);
-      return route && !this.#visited?.includes(route.id) ? [{ route, reason }] : [];
+      if (!route || this.#visited?.includes(route.id)) return [];
+      return this.facts.modelScope?.allows([name, route.id], reason) === false ? [] : [{ route, reason }];
     });
   }
 

@@ -1,4 +1,5 @@
 import type { InferenceCall } from '../core/inference.ts';
+import type { ModelScope } from '../core/model-scope.ts';
 import type { RequestDemand } from '../core/request-demand.ts';
 import type { RequestView } from '../core/request-view.ts';
 import { estimateTokenCount, USUAL_OUTPUT_TOKENS } from '../core/token-estimate.ts';
@@ -32,6 +33,8 @@ export class RequestFacts {
     readonly constraints?: RoutingConstraints,
     /** The tenant's weight in admission queues, above 0. */
     readonly weight = 1,
+    /** The models that the key may use; undefined where it may use all. */
+    readonly modelScope?: ModelScope,
   ) {}
 
   get view(): RequestView {

@@ -1,3 +1,4 @@
+import type { ModelScope, ModelUse } from '../core/model-scope.ts';
 import type { Usage } from '../core/usage.ts';
 import { NO_EVENTS } from '../events/event-bus.ts';
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
@@ -91,6 +92,13 @@ export class Router implements PlanRouter {
     budget.earn(this.retry.budget, now);
     const part = route.experiments && this.options.experiments.assign(route, facts);
     const variant = part?.to === undefined ? undefined : this.resolve(part.to);
+    if (
+      part?.to !== undefined &&
+      variant &&
+      !this.#mayUse(facts.modelScope, part.to, variant, 'experiment')
+    ) {
+      return new RoutePlan(route, this, facts, budget);
+    }
     return new RoutePlan(variant ?? route, this, facts, budget, part, variant ? route : undefined);
   }
 
@@ -99,9 +107,20 @@ export class Router implements PlanRouter {
   }
 
   /** @returns the model that gets a copy of this request; undefined where the request is not mirrored */
-  mirrorOf({ experiments }: ModelRoute): ModelRoute | undefined {
+  mirrorOf({ experiments }: ModelRoute, scope: ModelScope | undefined): ModelRoute | undefined {
     const mirror = experiments?.mirror;
-    return mirror && this.random() * 100 < mirror.percent ? this.resolve(mirror.model) : undefined;
+    if (!mirror || this.random() * 100 >= mirror.percent) return undefined;
+    return this.resolveAllowed(mirror.model, scope, 'mirror');
+  }
+
+  /** @returns the model that a name means; undefined where it means none, or one that the key may not use */
+  resolveAllowed(name: string, scope: ModelScope | undefined, reason: ModelUse): ModelRoute | undefined {
+    const route = this.resolve(name);
+    return route && this.#mayUse(scope, name, route, reason) ? route : undefined;
+  }
+
+  #mayUse(scope: ModelScope | undefined, name: string, { id }: ModelRoute, reason: ModelUse): boolean {
+    return scope?.allows([name, id], reason) ?? true;
   }
 
   /**

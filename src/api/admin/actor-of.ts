@@ -1,12 +1,13 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
+import { matchesAny } from '../../core/model-scope.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import { sha256Hex } from '../../platform/hash.ts';
 import { keyFromRequest } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { Role } from '../../tenancy/permissions.ts';
 import type { Session } from '../../tenancy/sessions.ts';
-import { authenticate, matchesAny } from '../authenticate.ts';
+import { authenticate } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
 import type { AdminServices } from './services.ts';
 

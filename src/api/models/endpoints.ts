@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
+import { matchesAny } from '../../core/model-scope.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
@@ -8,7 +9,6 @@ import { NO_BODY, type RoutePolicy } from '../../http/route-policy.ts';
 import type { ModelPrice, TokenPrice } from '../../metering/price-data.ts';
 import type { ListedModel } from '../../routing/directory.ts';
 import { anthropicErrorBody } from '../anthropic/errors.ts';
-import { matchesAny } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 import { type RouteFacts, routeFacts } from './facts.ts';

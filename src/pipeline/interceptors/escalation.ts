@@ -41,7 +41,7 @@ class EscalationInterceptor implements Interceptor {
       : undefined;
     const response = await next(withLogprobs ?? call, scope);
     const reason = judge(response, call, settings);
-    const stronger = reason && this.router.resolve(settings.model);
+    const stronger = reason && this.router.resolveAllowed(settings.model, routing.modelScope, 'escalation');
     const own = () => (withLogprobs ? withoutLogprobs(response, call) : response);
     if (!stronger) return own();
     const reserving = limits.reserveMore?.(call, this.router.possibleRoutes(stronger));

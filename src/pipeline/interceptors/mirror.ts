@@ -22,6 +22,8 @@ class MirrorInterceptor implements Interceptor {
   readonly name = 'mirror';
   readonly stream = 'bytes';
   #running = 0;
+  /** Requests for which it was decided whether they are copied. */
+  readonly #seen = new WeakSet<RequestContext>();
 
   constructor(private readonly services: InterceptorServices) {}
 
@@ -30,9 +32,14 @@ class MirrorInterceptor implements Interceptor {
   }
 
   handle(call: InferenceCall, scope: CallScope, next: Next) {
-    const { route } = scope.request.routing;
-    const other = route && this.services.router.mirrorOf(route);
-    if (other) this.#start(call, scope, other, next);
+    const { request } = scope;
+    const { route, modelScope } = request.routing;
+    // An outer interceptor may repeat the call: its request is copied once.
+    if (route && !this.#seen.has(request)) {
+      this.#seen.add(request);
+      const other = this.services.router.mirrorOf(route, modelScope);
+      if (other) this.#start(call, scope, other, next);
+    }
     return next(call, scope);
   }
 
