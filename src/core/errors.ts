@@ -104,6 +104,8 @@ export interface GatewayErrorDetails {
   readonly rateLimit?: RateLimitStatus;
   /** The limit that was reached, for the error's body and a response header. */
   readonly limit?: Readonly<Record<string, string | number | null>>;
+  /** The gateway does not need the response: no client left, and no target failed. */
+  readonly byGateway?: boolean;
   readonly cause?: unknown;
 }
 
@@ -143,4 +145,9 @@ export class GatewayError extends Error {
 export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   return new GatewayError('internal_error', 'The gateway failed to handle this request.', { cause: error });
+}
+
+/** @returns the reason for which the gateway ends an attempt whose response it does not need */
+export function stoppedByGateway(why: string): GatewayError {
+  return new GatewayError('client_closed_request', why, { byGateway: true });
 }

@@ -24,8 +24,8 @@ export interface AttemptTrace {
   finishReason?: string | undefined;
   /** From the target's own limits. */
   reservation?: LimitReservation | undefined;
-  /** How it ended; undefined while it is running. */
-  outcome?: 'done' | 'failed' | 'client_gone';
+  /** How it ended; undefined while it is running. `stopped`: the gateway did not need the response. */
+  outcome?: 'done' | 'failed' | 'client_gone' | 'stopped';
   /** The response's text, where the gateway has to count its tokens. */
   text?: OutputText | undefined;
   /** US dollars as an exact decimal, at the price that routing knows; only where the request asks for it. */

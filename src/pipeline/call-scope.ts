@@ -4,6 +4,9 @@ import type { InferenceResponse } from '../dispatch/inference-response.ts';
 import type { BranchScope } from './interceptor.ts';
 import { RequestContext } from './request-context.ts';
 
+/** The longest time of a detached request, whatever its deadline. Milliseconds. */
+const MAX_DETACHED_MS = 21_600_000;
+
 /** What scopes need of the inference handler. */
 export interface ScopeHost {
   /** Monotonic milliseconds. */
@@ -37,10 +40,12 @@ export class RequestScope implements BranchScope {
     return new RequestScope(this.host, this.request, this.deadlineAt, this.cancellation);
   }
 
-  detach(deadlineAt: number, suffix: string): DetachedScope {
+  detach(latest: number, suffix: string): DetachedScope {
     const { identity, controls, routing } = this.request;
+    const startedAt = this.host.now();
+    const deadlineAt = Math.min(latest, startedAt + MAX_DETACHED_MS);
     const request: RequestContext = new RequestContext(
-      { ...identity, id: `${identity.id}-${suffix}`, startedAt: this.host.now(), deadlineAt },
+      { ...identity, id: `${identity.id}-${suffix}`, startedAt, deadlineAt },
       (error) => this.host.onFault(error, request),
     );
     request.controls = controls;

@@ -188,7 +188,7 @@ describe('the interceptor to blame', () => {
     await run.finish();
     expect(run.outcomes).toEqual([{ kind: 'failed', error: blocked }]);
     expect(run.request.routing.attempts.map(({ failure, outcome }) => [failure, outcome])).toEqual([
-      [undefined, 'client_gone'],
+      [undefined, 'stopped'],
     ]);
     expectNothingLeft(run);
   });

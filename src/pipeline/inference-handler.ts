@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { CompleteResult } from '../core/complete-result.ts';
-import { asGatewayError, GatewayError } from '../core/errors.ts';
+import { asGatewayError, GatewayError, stoppedByGateway } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { PushStream } from '../core/push-stream.ts';
 import type { FrameStream, StreamEnd } from '../core/stream/frame.ts';
@@ -37,7 +37,10 @@ export interface InferenceHandlerOptions {
 }
 
 /** Ends what a request did not use. One for all: every request ends with it, and an error records its stack. */
-const NOT_RETURNED = new GatewayError('client_closed_request', 'Its response is not needed any more.');
+const NOT_RETURNED = stoppedByGateway('Its response is not needed any more.');
+
+/** Milliseconds until a detached request's stream is cancelled that has no reader. */
+const UNREAD_MS = 10_000;
 
 /** Milliseconds after its deadline when a request is ended that its chain did not end. */
 const DEADLINE_GRACE_MS = 1_000;
@@ -92,7 +95,7 @@ export class InferenceHandler implements ScopeHost {
 /** One request on its way through the chain. */
 class RequestRun implements Watched {
   slot = -1;
-  readonly expiresAt: number;
+  expiresAt: number;
   /** The response, where it is a stream. */
   #stream: ConnectableStream | undefined;
   #renderer: StreamRenderer | undefined;
@@ -109,13 +112,27 @@ class RequestRun implements Watched {
     request.cancellation.onCancel(this.#onAbort);
   }
 
-  /** The request's own deadline passed a while ago, and the chain goes on. */
-  expire(): void {
+  /** The request's own deadline passed a while ago, and the chain goes on; or a detached stream may have no reader. */
+  expire(now: number): void {
     const { request } = this;
+    if (now < request.timing.deadlineAt + DEADLINE_GRACE_MS) {
+      this.#checkReader();
+      return;
+    }
     const name = (this.#stream && holderOf(this.#stream)) ?? request.stage;
     const stage = name === '' ? 'The request' : `The interceptor "${name}"`;
     this.options.onDefect(new Error(`${stage} exceeded the deadline.`), request.identity.id);
     request.abort(deadlineExceeded());
+  }
+
+  #checkReader(): void {
+    const { request, options } = this;
+    this.expiresAt = request.timing.deadlineAt + DEADLINE_GRACE_MS;
+    options.deadlines.watch(this);
+    if (!this.#stream || this.#stream.isConnected) return;
+    const message = `Nobody reads the stream of the detached request ${request.identity.id}.`;
+    options.onDefect(new Error(message), request.identity.id);
+    this.#stream.cancel(NOT_RETURNED);
   }
 
   /**
@@ -197,6 +214,7 @@ class RequestRun implements Watched {
     else {
       const stream = connectable(body.stream);
       this.#stream = stream;
+      this.expiresAt = Math.min(this.expiresAt, this.options.clock.now() + UNREAD_MS);
       stream.ended.then((end) => this.finish(outcomeOfEnd(end), stream.observed));
     }
   }

@@ -24,7 +24,11 @@ const eventRow = z
     operation: z.string(),
     tags: z.array(z.string()).readonly(),
     status: z.number().int().describe('Status of the request.'),
-    outcome: z.string().describe('Outcome of the attempt: `done`, `failed` or `client_gone`.'),
+    outcome: z
+      .string()
+      .describe(
+        'Outcome of the attempt: `done`, `failed`, `client_gone`, or `stopped` when the gateway did not need its response.',
+      ),
     counts_as_request: z.boolean().describe('True for one attempt of each request.'),
     input_tokens: z.number().int(),
     output_tokens: z.number().int(),

@@ -1,5 +1,5 @@
 import type { ChatEvent, FinishReason } from '../chat/result.ts';
-import { asGatewayError, GatewayError } from '../errors.ts';
+import { asGatewayError, type GatewayError, stoppedByGateway } from '../errors.ts';
 import type { StreamObservation } from '../stream/observation.ts';
 import {
   type Frame,
@@ -363,7 +363,7 @@ export class TransformedStream implements ConnectableStream, FrameSink {
       return;
     }
     if (this.end || this.#cancelReason) {
-      next.cancel(this.#cancelReason ?? new GatewayError('client_closed_request', 'The response has ended.'));
+      next.cancel(this.#cancelReason ?? stoppedByGateway('The response has ended.'));
       return;
     }
     if (next === this || next.isConnected) {
@@ -371,7 +371,7 @@ export class TransformedStream implements ConnectableStream, FrameSink {
       return;
     }
     if (next.mode === 'rewrite' && this.mode !== 'rewrite') {
-      next.cancel(new GatewayError('client_closed_request', 'The response cannot be continued.'));
+      next.cancel(stoppedByGateway('The response cannot be continued.'));
       this.#fault(new TypeError('a stream of mode "rewrite" cannot be spliced into one of a weaker mode'));
       return;
     }
@@ -384,7 +384,7 @@ export class TransformedStream implements ConnectableStream, FrameSink {
     this.#held = undefined;
     this.#bytesIn = 0;
     this.#sourceIsComplete = false;
-    if (!before.end) before.cancel(new GatewayError('client_closed_request', 'Another stream took over.'));
+    if (!before.end) before.cancel(stoppedByGateway('Another stream took over.'));
     if (this.#pauses > 0) next.pause();
     // Another stream may be spliced after this one, which then says nothing more.
     next.connect({
@@ -416,7 +416,7 @@ export class TransformedStream implements ConnectableStream, FrameSink {
   #stop(end: StreamEnd): void {
     const source = this.#source;
     this.#finish(end);
-    source.cancel(new GatewayError('client_closed_request', 'The gateway ended the response.'));
+    source.cancel(stoppedByGateway('The gateway ended the response.'));
   }
 }
 
