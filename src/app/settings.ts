@@ -47,13 +47,14 @@ export function admissionSettings({ routing: { admission }, models }: Config): A
   };
 }
 
-export function requestTimeouts({ limits }: Config): InferenceSnapshot['limits'] {
+export function requestTimeouts({ limits, upstream }: Config): InferenceSnapshot['limits'] {
   return {
     firstTokenMs: limits.first_token,
     answerMs: limits.answer ?? Number.POSITIVE_INFINITY,
     streamIdleMs: limits.stream_idle,
     maxRequestMs: limits.max_request,
     queueTimeoutMs: limits.queue_timeout,
+    maxResponseBytes: upstream.max_response,
   };
 }
 

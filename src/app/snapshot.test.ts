@@ -73,7 +73,7 @@ providers:
 
   test('carries the limits over, in the units that their users expect', async () => {
     const { snapshot } = await build(
-      'limits: { per_ip: { rps: 2, burst: 3, inflight: 4 }, queue_timeout: 5s, first_token: 6s, stream_idle: 7s, max_request: 8s }\nserver: { body_limit: 9KB, cors: { origins: ["https://x.test"], max_age: 10s } }',
+      'limits: { per_ip: { rps: 2, burst: 3, inflight: 4 }, queue_timeout: 5s, first_token: 6s, stream_idle: 7s, max_request: 8s }\nupstream: { max_response: 1MB }\nserver: { body_limit: 9KB, cors: { origins: ["https://x.test"], max_age: 10s } }',
     );
     expect(snapshot.addressLimits).toEqual({
       rules: { rps: 2, burst: 3, inflight: 4 },
@@ -85,6 +85,7 @@ providers:
       streamIdleMs: 7_000,
       maxRequestMs: 8_000,
       queueTimeoutMs: 5_000,
+      maxResponseBytes: 1_000_000,
     });
     expect(snapshot.cors).toEqual({
       origins: ['https://x.test'],

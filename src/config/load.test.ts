@@ -45,7 +45,12 @@ describe('finding the file', () => {
       log: { level: 'info', format: 'auto', requests: true },
       prices: [],
       providers: null,
-      upstream: { max_connections: 20_000, keepalive: 800, keepalive_expiry: 30_000 },
+      upstream: {
+        max_connections: 20_000,
+        keepalive: 800,
+        keepalive_expiry: 30_000,
+        max_response: 256_000_000,
+      },
       engines: { max_loaded: null, idle_timeout: 900_000, swap_after: 30_000, commands: [] },
       models: [],
       default_model: null,

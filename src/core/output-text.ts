@@ -1,5 +1,7 @@
 /** Parts that are kept before they are joined. */
 const MAX_PARTS = 32;
+/** UTF-16 units that are kept: more than any model writes. An upstream may send text without end. */
+const MAX_KEPT = 4 * 1024 * 1024;
 
 /**
  * The text of a response so far, for token counts where the upstream reports none. A string that grows by concatenation
@@ -8,16 +10,27 @@ const MAX_PARTS = 32;
 export class OutputText {
   #blocks: string[] = [];
   #pieces: string[] = [];
+  #kept = 0;
+  #length = 0;
+
+  /** UTF-16 units that were added, those that are not kept included. */
+  get length(): number {
+    return this.#length;
+  }
 
   /** Adds a part of the text. Anything but text is ignored. */
   add(piece: unknown): void {
     if (typeof piece !== 'string' || piece === '') return;
+    this.#length += piece.length;
+    if (this.#kept + piece.length > MAX_KEPT) return;
+    this.#kept += piece.length;
     this.#pieces.push(piece);
     if (this.#pieces.length < MAX_PARTS) return;
     this.#blocks.push(this.#pieces.join(''));
     this.#pieces = [];
   }
 
+  /** The text that is kept: all of it, up to four million UTF-16 units. */
   toString(): string {
     const whole = [...this.#blocks, ...this.#pieces].join('');
     this.#blocks = whole === '' ? [] : [whole];

@@ -1,3 +1,4 @@
+import { ByteCollector } from './byte-collector.ts';
 import { concatBytes, copyBytes, partOf } from './bytes.ts';
 
 /**
@@ -23,8 +24,8 @@ export class EventTooLargeError extends Error {}
  * it can be forwarded as it is.
  */
 export class SseFramer {
-  #rest: Uint8Array[] = [];
-  #restLength = 0;
+  /** The beginning of a block. */
+  readonly #rest = new ByteCollector();
   #sawCr = false;
   #atStart = true;
   /** First bytes of the stream, as long as they may be a byte order mark. */
@@ -39,16 +40,15 @@ export class SseFramer {
     let input = this.#normalise(bytes);
     if (input.length === 0) return;
     let search = 0;
-    if (this.#restLength > 0) {
+    const { length: restLength } = this.#rest;
+    if (restLength > 0) {
       // Without an empty line no block is complete: the rest is neither copied nor searched again.
       if (!this.#completesBlock(input)) {
         this.#keep(input);
         return;
       }
-      search = this.#restLength - 1;
-      input = concatBytes([...this.#rest, input]);
-      this.#rest = [];
-      this.#restLength = 0;
+      search = restLength - 1;
+      input = concatBytes([this.#rest.take(), input]);
     }
     const { length } = input;
     let start = 0;
@@ -73,26 +73,23 @@ export class SseFramer {
    *   event, but some vendors end their streams with one that is complete.
    */
   end(): Uint8Array {
-    const parts = [this.#opening, ...this.#rest].filter(({ length }) => length > 0);
+    const parts = [this.#opening, this.#rest.take()].filter(({ length }) => length > 0);
     this.#opening = NOTHING;
-    this.#rest = [];
-    this.#restLength = 0;
     const last = parts.at(-1);
     if (last === undefined) return NOTHING;
     return concatBytes([...parts, last.at(-1) === LF ? END_OF_BLOCK.subarray(1) : END_OF_BLOCK]);
   }
 
   #keep(part: Uint8Array): void {
-    this.#rest.push(part);
-    this.#restLength += part.length;
-    if (this.#restLength > MAX_EVENT_BYTES) {
+    this.#rest.add(part);
+    if (this.#rest.length > MAX_EVENT_BYTES) {
       throw new EventTooLargeError(`an event is larger than ${MAX_EVENT_BYTES} bytes`);
     }
   }
 
   /** Whether the empty line that ends the waiting block is in `input`, or begins in the rest. */
   #completesBlock(input: Uint8Array): boolean {
-    if (input[0] === LF && this.#rest.at(-1)?.at(-1) === LF) return true;
+    if (input[0] === LF && this.#rest.last === LF) return true;
     for (let at = input.indexOf(LF); at >= 0; at = input.indexOf(LF, at + 1)) {
       if (input[at + 1] === LF) return true;
     }

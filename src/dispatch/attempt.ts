@@ -1,5 +1,5 @@
-import { concatBytes } from '../core/bytes.ts';
-import { asGatewayError, GatewayError } from '../core/errors.ts';
+import { ByteCollector } from '../core/byte-collector.ts';
+import { asGatewayError, GatewayError, stoppedByGateway } from '../core/errors.ts';
 import type { InferenceCall, StreamDecoder } from '../core/inference.ts';
 import type { Frame, StreamMode } from '../core/stream/frame.ts';
 import { SourceStream } from '../core/stream/frame-stream.ts';
@@ -12,17 +12,27 @@ import { invalidUpstreamResponse, transportFailure } from './dispatch-errors.ts'
 import type { InferenceResponse } from './inference-response.ts';
 
 const MAX_ERROR_BODY = 256 * 1024;
-const MAX_RESPONSE_BODY = 256 * 1024 * 1024;
+const MAX_RESPONSE_BYTES = 256_000_000;
+/**
+ * Bytes of frames before the first event, beyond eight times the request: comments, pings, and events that announce a response
+ * and may repeat the request.
+ */
+const MAX_EARLY_BYTES = 128 * 1024;
+/** What an object in memory counts as, in bytes. */
+const OBJECT_BYTES = 100;
 /** Milliseconds that an upstream may take to end its body after its last event, so that its connection can be reused. */
 const LINGER_MS = 1_000;
 
 const NO_HEADERS: UpstreamHeaders = { get: () => null };
+const NOTHING = new Uint8Array(0);
 const NO_OBSERVATION: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
 
 /** How an attempt ended, and what its response reported. */
 export type AttemptEnd =
   | { readonly kind: 'done'; readonly observed: StreamObservation | undefined }
   | { readonly kind: 'client_gone'; readonly observed: StreamObservation | undefined }
+  /** The gateway did not need the response. */
+  | { readonly kind: 'stopped'; readonly observed: StreamObservation | undefined }
   | {
       readonly kind: 'failed';
       readonly error: GatewayError;
@@ -42,6 +52,8 @@ export interface AttemptOptions {
   readonly firstTokenMs: number;
   /** Milliseconds between two reads from the upstream. */
   readonly streamIdleMs: number;
+  /** Largest response body, 256 MB when absent. */
+  readonly maxResponseBytes?: number | undefined;
   /** The request's own deadline, monotonic milliseconds. */
   readonly deadlineAt: number;
   /** Called when the request was built. @throws GatewayError to give the attempt up before it is sent */
@@ -71,10 +83,12 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   #headers: UpstreamHeaders = NO_HEADERS;
   #decoder: StreamDecoder | undefined;
   /** The bytes of a response that is read as a whole. */
-  #received: Uint8Array[] | undefined;
+  #received: ByteCollector | undefined;
+  /** Bytes of the body so far. */
   #receivedLength = 0;
   /** Frames that arrived before the first event. */
   #pending: Frame[] | undefined;
+  #pendingBytes = 0;
   #stream: SourceStream | undefined;
   #paused = false;
   /** The response is complete or failed. The upstream may still be lingering. */
@@ -82,8 +96,12 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   #closed = false;
   readonly #emit = (received: Frame) => {
     const frame = this.#decoder?.finished ? { ...received, isLast: true } : received;
-    if (this.#stream) this.#stream.push(frame);
-    else if (this.#pending) this.#pending.push(frame);
+    if (this.#stream) {
+      this.#stream.push(frame);
+      return;
+    }
+    this.#pendingBytes += (frame.bytes?.length ?? 0) + OBJECT_BYTES * (1 + frame.events.length);
+    if (this.#pending) this.#pending.push(frame);
     else this.#pending = [frame];
   };
 
@@ -166,6 +184,13 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
 
   onData(bytes: Uint8Array): void {
     if (this.#ended) return;
+    this.#receivedLength += bytes.length;
+    const { target, maxResponseBytes = MAX_RESPONSE_BYTES } = this.#options;
+    if (this.#receivedLength > maxResponseBytes) {
+      const message = `sent more than ${maxResponseBytes} bytes ("upstream.max_response").`;
+      this.#fail(invalidUpstreamResponse(target, message));
+      return;
+    }
     const decoder = this.#decoder;
     if (!decoder) {
       this.#buffer(bytes);
@@ -206,19 +231,16 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   }
 
   #buffer(bytes: Uint8Array): void {
-    if (this.#received) this.#received.push(bytes);
-    else this.#received = [bytes];
-    this.#receivedLength += bytes.length;
+    this.#received ??= new ByteCollector();
+    this.#received.add(bytes);
     const { target } = this.#options;
     if (!this.#succeeded() && this.#receivedLength > MAX_ERROR_BODY) {
       this.#fail(target.provider.adapter.mapError(this.#upstreamResponse(), target));
-    } else if (this.#receivedLength > MAX_RESPONSE_BODY) {
-      this.#fail(invalidUpstreamResponse(target, `sent more than ${MAX_RESPONSE_BODY} bytes.`));
     }
   }
 
   #upstreamResponse() {
-    return { status: this.#status, headers: this.#headers, body: concatBytes(this.#received ?? []) };
+    return { status: this.#status, headers: this.#headers, body: this.#received?.take() ?? NOTHING };
   }
 
   #finishComplete(): void {
@@ -253,6 +275,14 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
     }
     if (decoder.failure) this.#fail(decoder.failure);
     else if (decoder.finished) this.#finishStream();
+    else if (!this.#stream && this.#pendingBytes > this.#maxEarlyBytes) {
+      const message = `sent more than ${this.#maxEarlyBytes} bytes before its first event.`;
+      this.#fail(invalidUpstreamResponse(this.#options.target, message));
+    }
+  }
+
+  get #maxEarlyBytes(): number {
+    return MAX_EARLY_BYTES + 8 * this.#options.call.text.length;
   }
 
   #mayCommit(): boolean {
@@ -287,13 +317,14 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   #fail(error: GatewayError): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#pending = undefined;
+    this.#received = undefined;
     this.#abortUpstream();
     const observed = this.#decoder?.observed;
     const isCancelled = error.code === 'client_closed_request';
     if (!this.#stream) this.#reject(error);
-    this.#options.onEnd(
-      isCancelled ? { kind: 'client_gone', observed } : { kind: 'failed', error, observed },
-    );
+    if (!isCancelled) this.#options.onEnd({ kind: 'failed', error, observed });
+    else this.#options.onEnd({ kind: error.details.byGateway ? 'stopped' : 'client_gone', observed });
     this.#stream?.finish(isCancelled ? { kind: 'cancelled', reason: error } : { kind: 'failed', error });
   }
 
@@ -332,5 +363,5 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
 
 /** Ends the slower of two attempts. It counts as nobody's failure, like a client that leaves. */
 export function anotherWasFaster(): GatewayError {
-  return new GatewayError('client_closed_request', 'Another attempt was faster.');
+  return stoppedByGateway('Another attempt was faster.');
 }

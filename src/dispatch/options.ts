@@ -37,7 +37,7 @@ export interface ContextCheck {
   ): Promise<GatewayError | undefined> | undefined;
 }
 
-/** Milliseconds. */
+/** Bounds of attempts. Times are milliseconds. */
 export interface DispatchLimits {
   readonly firstTokenMs: number;
   /** For a complete response; Infinity for the whole time of the request. */
@@ -45,6 +45,8 @@ export interface DispatchLimits {
   readonly streamIdleMs: number;
   /** For a concurrency slot at a target. */
   readonly queueTimeoutMs: number;
+  /** Largest body of a response. */
+  readonly maxResponseBytes?: number;
 }
 
 /** What dispatch shares between requests, whatever the configuration. */

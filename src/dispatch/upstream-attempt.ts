@@ -1,6 +1,7 @@
 import { asGatewayError, type GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
+import type { Usage } from '../core/usage.ts';
 import type { Warning } from '../core/warning.ts';
 import type { AttemptContext, InlineMedia, Target } from '../providers/types.ts';
 import type { ModelRoute } from '../routing/directory.ts';
@@ -15,6 +16,9 @@ import type { InferenceResponse } from './inference-response.ts';
 import type { DispatchOptions } from './options.ts';
 import type { ActiveAttempt, DispatchScope } from './request.ts';
 
+const NO_RAW_USAGE: Usage['raw'] = {};
+const MAX_FINISH_REASON = 200;
+
 /**
  * One attempt at one target together with its bookkeeping: the request's trace, the target's in-flight lease and the hedge
  * group. A class rather than a function with callbacks, because every request makes one.
@@ -28,6 +32,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
   readonly deadlines: DeadlineMonitor;
   readonly firstTokenMs: number;
   readonly streamIdleMs: number;
+  readonly maxResponseBytes: number | undefined;
   readonly deadlineAt: number;
   readonly trace: AttemptTrace;
 
@@ -65,6 +70,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     this.deadlines = deadlines;
     this.firstTokenMs = call.stream ? limits.firstTokenMs : limits.answerMs;
     this.streamIdleMs = limits.streamIdleMs;
+    this.maxResponseBytes = limits.maxResponseBytes;
     this.deadlineAt = deadlineAt;
     this.trace = {
       provider: target.provider.id,
@@ -140,10 +146,11 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     trace.endedAt = this.now();
     this.#lease.end(trace.endedAt, verdictOf(end), tokensOf(end));
     if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
-    if (end.kind === 'client_gone' && group?.winner && group.winner !== trace) trace.hedge = 'lost';
+    if (end.kind === 'stopped' && group?.winner && group.winner !== trace) trace.hedge = 'lost';
     const usage = end.observed?.usage;
-    trace.usage = usage;
-    trace.finishReason = end.observed?.finishReason;
+    // Traces are kept for explanations. An upstream may fill its usage object with anything.
+    trace.usage = usage && { ...usage, raw: NO_RAW_USAGE };
+    trace.finishReason = end.observed?.finishReason?.slice(0, MAX_FINISH_REASON);
     trace.outcome = end.kind;
     // A stream that was cut did not report all of its usage, even where it reported some.
     if (end.kind !== 'done' || !usage) trace.text = end.observed?.text;
@@ -160,7 +167,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
 /** The argument of `InFlightLease.end` that says how the attempt went for its target. */
 function verdictOf(end: AttemptEnd): GatewayError | null | undefined {
   if (end.kind === 'failed') return end.error;
-  return end.kind === 'client_gone' ? null : undefined;
+  return end.kind === 'done' ? undefined : null;
 }
 
 /** Output tokens; where the upstream reported none, the number of events. */

@@ -8,13 +8,16 @@ export interface Observed {
   readonly finishReason: string | undefined;
 }
 
+/** UTF-16 units that are kept of an upstream's text. */
+const MAX_FINISH_REASON = 200;
+
 /** The usage of the response, with that of streams which broke and were continued by another target. */
 export function totalUsage(
   { attempts, respondedBy }: RoutingTrace,
   observed: Observed | undefined,
 ): RequestUsage {
   const usage = respondedBy ? respondedBy.usage : observed?.usage;
-  const finishReason = observed?.finishReason ?? respondedBy?.finishReason;
+  const finishReason = (observed?.finishReason ?? respondedBy?.finishReason)?.slice(0, MAX_FINISH_REASON);
   const result = { usage, finishReason, estimated: false, cost: respondedBy?.cost };
   if (attempts.length < 2) return result;
   const cut = attempts.filter(

@@ -67,19 +67,21 @@ export class UsageMeter implements UsageSettlement {
       // What was guessed on the way is guessed no longer.
       const usage = attempt.estimated ? undefined : attempt.usage;
       const text = attempt.text?.toString() ?? '';
+      // A longer text is not kept; its rest counts like its beginning.
+      const share = text === '' ? 1 : (attempt.text?.length ?? text.length) / text.length;
       // A first guess, should counting fail.
       const inputTokens = usage?.inputTokens ?? estimateTokensOf(call.text);
       attempt.usage = {
         raw: {},
         ...usage,
         inputTokens,
-        outputTokens: usage?.outputTokens ?? estimateTokensOf(text),
+        outputTokens: usage?.outputTokens ?? Math.ceil(estimateTokensOf(text) * share),
       };
       attempt.estimated = true;
       attempt.text = undefined;
       const input = usage?.inputTokens ?? (await this.options.counter.input(call, model));
       const counted = text === '' ? 0 : await this.options.counter.output(text, model);
-      const output = Math.min(counted, mostOutput(call));
+      const output = Math.min(Math.ceil(counted * share), mostOutput(call));
       attempt.usage = {
         ...attempt.usage,
         inputTokens: input,
@@ -181,6 +183,6 @@ function mostOutput(call: InferenceCall): number {
 function needsCount({ usage, outcome, firstEventAt, estimated, text }: AttemptTrace): boolean {
   if (estimated && text === undefined) return false;
   if (outcome === 'done') return usage?.outputTokens === undefined && usage?.inputTokens === undefined;
-  if (outcome === 'client_gone') return true;
+  if (outcome === 'client_gone' || outcome === 'stopped') return true;
   return outcome === 'failed' && firstEventAt !== undefined;
 }

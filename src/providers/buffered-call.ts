@@ -1,4 +1,4 @@
-import { concatBytes } from '../core/bytes.ts';
+import { ByteCollector } from '../core/byte-collector.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Transport, UpstreamRequest } from '../core/transport.ts';
 import type { BufferedResponse, Provider, UpstreamModel } from './types.ts';
@@ -25,8 +25,7 @@ export function callBuffered(
   failure: (what: string, cause?: unknown) => GatewayError,
 ): Promise<BufferedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<BufferedResponse>();
-  const parts: Uint8Array[] = [];
-  let length = 0;
+  const received = new ByteCollector();
   let head: Pick<BufferedResponse, 'status' | 'headers'> = { status: 0, headers: { get: () => null } };
   const fail = (what: string, cause?: unknown) => {
     clearTimeout(timer);
@@ -41,17 +40,15 @@ export function callBuffered(
       head = { status, headers };
     },
     onData: (bytes) => {
-      length += bytes.length;
-      if (length > maxBytes) {
+      received.add(bytes);
+      if (received.length > maxBytes) {
         upstreamCall.abort();
         fail(`sent a body of more than ${maxBytes} bytes`);
-        return;
       }
-      parts.push(bytes);
     },
     onEnd: () => {
       clearTimeout(timer);
-      resolve({ ...head, body: concatBytes(parts) });
+      resolve({ ...head, body: received.take() });
     },
     onError: (error) => fail(`could not be reached: ${error.message}`, error),
   });

@@ -8,6 +8,8 @@ import { decodeEvent, invalidResponse } from './decode.ts';
 import type { Provider } from './types.ts';
 
 const REPLACEMENT = '\ufffd';
+/** Lines of one stream with unknown fields: for each one the parser makes an error with a stack. */
+const MAX_UNKNOWN_LINES = 1_000;
 
 /**
  * Reads a stream of server-sent events whose data are JSON objects; a format says what each of them means. Passthrough
@@ -17,15 +19,26 @@ export abstract class SseChatReader implements ChatEventReader {
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true });
   readonly #parser = createParser({
     maxBufferSize: MAX_EVENT_BYTES,
-    onEvent: ({ event, data }) => this.#read(event, data.trim()),
+    onEvent: ({ event, data }) => {
+      this.#sinceEvent = 0;
+      this.#read(event, data.trim());
+    },
     onComment: () => {
+      this.#sinceEvent = 0;
       if (!this.ended) this.keepAlive(this.#emit);
     },
     onError: ({ type, message }) => {
-      // The other errors are unknown fields, which the standard ignores.
       if (type === 'max-buffer-size-exceeded') throw this.#unreadable(message);
+      // The other errors are unknown fields, which the standard ignores.
+      this.#unknownLines += 1;
+      if (this.#unknownLines > MAX_UNKNOWN_LINES) {
+        throw this.#unreadable(`more than ${MAX_UNKNOWN_LINES} lines that are not of an event stream`);
+      }
     },
   });
+  /** Bytes since the last event or comment. The parser counts those of `data` only. */
+  #sinceEvent = 0;
+  #unknownLines = 0;
   #emit: EmitChatEvent = () => undefined;
   /** The response is complete: later events are ignored. */
   protected ended = false;
@@ -35,6 +48,8 @@ export abstract class SseChatReader implements ChatEventReader {
   push(bytes: Uint8Array, emit: EmitChatEvent): void {
     if (this.ended) return;
     this.#emit = emit;
+    if (this.#sinceEvent > MAX_EVENT_BYTES) throw this.#unreadable('an event exceeded the max buffer size');
+    this.#sinceEvent += bytes.length;
     let text: string;
     try {
       text = this.#utf8.decode(bytes, { stream: true });

@@ -31,6 +31,9 @@ const TARGET_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const CONTINUATION_PROMPT =
   'Your answer was cut off by a technical fault. Go on from exactly where it stops, in the middle of a word if need be. Write only what comes next: no repetition, no introduction, no apology.';
 
+/** A longer text is not continued: the other target has to read it again. UTF-16 units. */
+const MAX_TEXT = 4 * 1024 * 1024;
+
 const encoder = new TextEncoder();
 
 /** Continues a stream of text on another target when its own breaks, so that the client reads one response. */
@@ -90,6 +93,8 @@ class StreamedText {
   /** Whether the response is text and reasoning only, so far. */
   isPlain = true;
   hasFinished = false;
+  /** The text is not complete, because it is longer than what can be continued. */
+  isTooLong = false;
 
   follow(event: ChatEvent): void {
     switch (event.type) {
@@ -98,7 +103,7 @@ class StreamedText {
         if (event.part.type !== 'text' && event.part.type !== 'reasoning') this.isPlain = false;
         break;
       case 'delta':
-        if (this.open === 'text') this.text += event.text;
+        if (this.open === 'text') this.#add(event.text);
         break;
       case 'part-end':
         this.open = undefined;
@@ -107,6 +112,11 @@ class StreamedText {
         this.hasFinished = true;
         break;
     }
+  }
+
+  #add(text: string): void {
+    if (this.text.length + text.length <= MAX_TEXT) this.text += text;
+    else this.isTooLong = true;
   }
 }
 
@@ -166,8 +176,9 @@ class Continuation implements StreamTransform {
     if (end.kind !== 'failed' || scope.signal.aborted) return;
     const { error } = end;
     const { routing } = scope.request;
-    const { text, isPlain, hasFinished } = this.state;
-    const canContinue = TARGET_FAILURES.has(error.code) && isPlain && !hasFinished && text !== '';
+    const { text, isPlain, hasFinished, isTooLong } = this.state;
+    const canContinue =
+      TARGET_FAILURES.has(error.code) && isPlain && !hasFinished && !isTooLong && text !== '';
     if (!canContinue || !routing.plan?.failed(error)) return;
     this.#estimateUsage();
     const release = out.hold();

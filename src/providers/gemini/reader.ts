@@ -2,10 +2,13 @@ import type { AssistantPart } from '../../core/chat/request.ts';
 import type { EmitChatEvent, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
-import { streamClosed } from '../decode.ts';
+import { invalidResponse, streamClosed } from '../decode.ts';
 import { SseChatReader } from '../sse-chat-reader.ts';
 import { errorFromGeminiObject } from './errors.ts';
 import { blockReason, readCitations, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
+
+/** Candidates of one response. Gemini allows 8. */
+const MAX_CANDIDATES = 1_024;
 
 interface Candidate {
   open: 'text' | 'reasoning' | undefined;
@@ -66,6 +69,9 @@ export class GeminiEventReader extends SseChatReader {
   #candidate(value: JsonObject, index: number, emit: EmitChatEvent): void {
     let candidate = this.#candidates.get(index);
     if (!candidate) {
+      if (this.#candidates.size === MAX_CANDIDATES) {
+        throw invalidResponse(this.provider, `sent more than ${MAX_CANDIDATES} candidates.`);
+      }
       candidate = { open: undefined, calls: 0, finish: undefined };
       this.#candidates.set(index, candidate);
     }

@@ -1,4 +1,5 @@
-import { concatBytes, copyBytes, decodeUtf8, partOf } from '../../core/bytes.ts';
+import { ByteCollector } from '../../core/byte-collector.ts';
+import { copyBytes, decodeUtf8, partOf } from '../../core/bytes.ts';
 import type { ChatEventReader, EmitChatEvent } from '../../core/chat/result.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { MAX_EVENT_BYTES } from '../../core/sse.ts';
@@ -11,8 +12,8 @@ const LF = 10;
 
 /** Reads Ollama's stream: one JSON object on each line. */
 export class OllamaEventReader implements ChatEventReader {
-  #held: Uint8Array[] = [];
-  #heldLength = 0;
+  /** The beginning of a line. */
+  readonly #held = new ByteCollector();
   #output: string | undefined;
   #open: 'text' | 'reasoning' | undefined;
   #calls = 0;
@@ -24,21 +25,18 @@ export class OllamaEventReader implements ChatEventReader {
   push(bytes: Uint8Array, emit: EmitChatEvent): void {
     let start = 0;
     for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
-      this.#line(concatBytes([...this.#held, partOf(bytes, start, end)]), emit);
-      this.#held = [];
-      this.#heldLength = 0;
+      this.#held.add(partOf(bytes, start, end));
+      this.#line(this.#held.take(), emit);
       start = end + 1;
     }
     if (start === bytes.length) return;
-    this.#held.push(start === 0 ? bytes : copyBytes(bytes, start));
-    this.#heldLength += bytes.length - start;
-    if (this.#heldLength > MAX_EVENT_BYTES)
+    this.#held.add(start === 0 ? bytes : copyBytes(bytes, start));
+    if (this.#held.length > MAX_EVENT_BYTES)
       throw invalidResponse(this.provider, 'sent a line without an end.');
   }
 
   end(emit: EmitChatEvent): void {
-    const rest = concatBytes(this.#held);
-    this.#held = [];
+    const rest = this.#held.take();
     if (rest.length > 0) this.#line(rest, emit);
     if (this.#ended) return;
     throw streamClosed(this.provider);

@@ -16,6 +16,9 @@ import { logprobEntries } from './chat-response.ts';
 import { errorFromObject } from './errors.ts';
 import { readUsage } from './usage.ts';
 
+/** Choices of one response. OpenAI allows 128. */
+const MAX_CHOICES = 1_024;
+
 type DeltaLogprobs = Extract<ChatEvent, { type: 'delta' }>['logprobs'];
 
 /** State of one choice. */
@@ -62,6 +65,9 @@ export class ChatChunkReader extends SseChatReader {
     const index = asCount(value.index) ?? 0;
     let choice = this.#choices.get(index);
     if (!choice) {
+      if (this.#choices.size === MAX_CHOICES) {
+        throw invalidResponse(this.provider, `sent more than ${MAX_CHOICES} choices.`);
+      }
       choice = { open: undefined, detail: undefined, call: undefined, calls: 0, finished: false };
       this.#choices.set(index, choice);
     }

@@ -6,6 +6,8 @@ import type { StreamObservation } from '../../core/stream/observation.ts';
 
 const DONE = 'data: [DONE]\n\n';
 const COMMA = 44;
+/** UTF-16 units of events that are held back until the id of the response is known. */
+const MAX_EARLY = 64 * 1024;
 const IDENTITY = ['id', 'object', 'created', 'model'];
 
 /** One event of an upstream stream. */
@@ -49,12 +51,14 @@ export class PassthroughWriter {
 
   /** Events before the first one with an id: Azure's results of content filters. */
   #early: StreamChunk[] = [];
+  #earlyLength = 0;
 
   constructor(private readonly options: PassthroughOptions) {}
 
   chunk(chunk: StreamChunk, out: OutputBytes): void {
-    if (this.#id === undefined && isAnonymous(chunk.json)) {
+    if (this.#id === undefined && this.#earlyLength < MAX_EARLY && isAnonymous(chunk.json)) {
       this.#early.push(chunk);
+      this.#earlyLength += chunk.text.length;
       return;
     }
     if (this.#early.length > 0) {

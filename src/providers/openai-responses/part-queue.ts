@@ -1,5 +1,13 @@
 import type { Signature } from '../../core/chat/request.ts';
 import type { ChatEvent, EmitChatEvent, StreamedPart, TokenLogprobs } from '../../core/chat/result.ts';
+import { GatewayError } from '../../core/errors.ts';
+
+/** Parts of one response. */
+const MAX_PARTS = 10_000;
+/** Events of parts that wait for another part to end. Bytes. */
+const MAX_WAITING_BYTES = 32 * 1024 * 1024;
+/** What an event counts as beside its text, in bytes. */
+const EVENT_BYTES = 100;
 
 /** A part that has begun. Only the first one is open for the reader of the events; events of the others are queued. */
 class Slot {
@@ -19,6 +27,7 @@ class Slot {
 export class PartQueue {
   readonly #slots = new Map<string, Slot>();
   #queue: Slot[] = [];
+  #waitingBytes = 0;
 
   constructor(private readonly choice: number) {}
 
@@ -36,9 +45,10 @@ export class PartQueue {
     return this.#slots.get(key)?.citations ?? 0;
   }
 
-  /** Begins a part unless it has begun. */
+  /** Begins a part unless it has begun. @throws GatewayError `upstream_invalid_response` for too many parts */
   open(key: string, part: StreamedPart, emit: EmitChatEvent): void {
     if (this.#slots.has(key)) return;
+    if (this.#slots.size === MAX_PARTS) throw tooMuch(`more than ${MAX_PARTS} parts`);
     const slot = new Slot(part);
     this.#slots.set(key, slot);
     this.#queue.push(slot);
@@ -86,8 +96,15 @@ export class PartQueue {
   }
 
   #emitEvent(slot: Slot, event: ChatEvent, emit: EmitChatEvent): void {
-    if (this.#queue[0] === slot) emit(event);
-    else slot.waiting.push(event);
+    if (this.#queue[0] === slot) {
+      emit(event);
+      return;
+    }
+    slot.waiting.push(event);
+    this.#waitingBytes += EVENT_BYTES + (event.type === 'delta' ? event.text.length : 0);
+    if (this.#waitingBytes > MAX_WAITING_BYTES) {
+      throw tooMuch(`more than ${MAX_WAITING_BYTES} bytes of parts while another one was open`);
+    }
   }
 
   #advance(emit: EmitChatEvent): void {
@@ -96,4 +113,8 @@ export class PartQueue {
       for (const event of this.#queue[0]?.waiting ?? []) emit(event);
     }
   }
+}
+
+function tooMuch(what: string): GatewayError {
+  return new GatewayError('upstream_invalid_response', `The upstream sent ${what}.`);
 }
