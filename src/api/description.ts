@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { type DocumentedRoute, openApiDocument } from '../http/openapi.ts';
 import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
@@ -5,6 +6,7 @@ import { canaryAction, canaryList } from './admin/experiments.ts';
 import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
 import { usageReport } from './admin/usage.ts';
 import {
+  anthropicErrorResponse,
   countTokensRequest,
   countTokensResponse,
   messagesRequest,
@@ -31,7 +33,7 @@ import {
   embeddingResponse,
   errorResponse,
 } from './openai/schemas.ts';
-import { healthResponse } from './operations.ts';
+import { healthResponse, liveResponse, readyResponse } from './operations.ts';
 import { estimateResponse, ownUsageFilter } from './usage.ts';
 
 const ROUTES: readonly DocumentedRoute[] = [
@@ -107,6 +109,7 @@ const ROUTES: readonly DocumentedRoute[] = [
       "Anthropic's Messages API, for models of any provider. Errors have Anthropic's format too. With `stream: true` the response is an event stream that ends with `message_stop`.",
     request: messagesRequest,
     response: messagesResponse,
+    error: anthropicErrorResponse,
     streams: true,
   },
   {
@@ -118,6 +121,7 @@ const ROUTES: readonly DocumentedRoute[] = [
       'The provider counts if it can. Otherwise Weir estimates with a tokenizer, and a warning says so.',
     request: countTokensRequest,
     response: countTokensResponse,
+    error: anthropicErrorResponse,
   },
   {
     method: 'post',
@@ -126,6 +130,15 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Rank documents by relevance to a query',
     description:
       "Cohere's and Jina's format; `/v2/rerank` is the same. Without a reranker, Weir compares embeddings, and a warning says so.",
+    request: rerankRequest,
+    response: rerankResponse,
+  },
+  {
+    method: 'post',
+    path: '/v2/rerank',
+    tag: 'Inference',
+    summary: "Rank documents, at the path of Cohere's API",
+    description: 'The same as `/v1/rerank`.',
     request: rerankRequest,
     response: rerankResponse,
   },
@@ -275,8 +288,12 @@ const ROUTES: readonly DocumentedRoute[] = [
     path: '/health',
     tag: 'Operations',
     summary: 'Get the state of the gateway and its providers',
+    description:
+      'Details of providers, models and requests are for callers with the permission `platform:read`. 503: the gateway is starting, draining or stopped.',
     response: healthResponse,
     open: true,
+    errors: ['503'],
+    error: healthResponse,
   },
   {
     method: 'get',
@@ -284,22 +301,35 @@ const ROUTES: readonly DocumentedRoute[] = [
     tag: 'Operations',
     summary: 'Liveness: the process responds',
     open: true,
-    responseType: 'application/json',
+    response: liveResponse,
   },
   {
     method: 'get',
     path: '/health/ready',
     tag: 'Operations',
     summary: 'Readiness: the gateway accepts requests',
+    description: '503: the gateway is starting, draining or stopped.',
     open: true,
-    responseType: 'application/json',
+    response: readyResponse,
+    errors: ['503'],
+    error: readyResponse,
   },
   {
     method: 'get',
     path: '/metrics',
     tag: 'Operations',
     summary: 'Get Prometheus metrics',
+    description: 'Needs an admin key. The metrics port serves them without one.',
     responseType: 'text/plain',
+    errors: ['401', '403', '429'],
+  },
+  {
+    method: 'get',
+    path: '/openapi.json',
+    tag: 'Operations',
+    summary: 'Get this description',
+    response: z.record(z.string(), z.unknown()),
+    open: true,
   },
 ];
 

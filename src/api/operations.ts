@@ -36,6 +36,9 @@ export const healthResponse = z
   })
   .meta({ id: 'Health' });
 
+export const liveResponse = z.object({ status: z.literal('alive') }).meta({ id: 'Live' });
+export const readyResponse = z.object({ status: healthResponse.shape.status }).meta({ id: 'Ready' });
+
 function statusOf(
   used: number,
   available: number,

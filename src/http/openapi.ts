@@ -30,8 +30,10 @@ export interface DocumentedRoute {
   readonly streams?: boolean;
   /** Status of success; 200 by default. */
   readonly status?: 200 | 201 | 204;
-  /** Statuses of failure, in place of the usual ones. */
+  /** Statuses of failure, in place of the usual ones; those of an open route are none. */
   readonly errors?: readonly string[];
+  /** Schema of the bodies of failures, in place of the usual one. */
+  readonly error?: z.ZodType;
 }
 
 export interface ApiDescription {
@@ -89,7 +91,8 @@ interface ConvertedSchemas {
   of(part: string): JsonSchema;
 }
 
-type Part = 'request' | 'response' | 'query';
+const PARTS = ['request', 'response', 'query', 'error'] as const;
+type Part = (typeof PARTS)[number];
 
 function partName({ method, path }: DocumentedRoute, part: Part): string {
   return `${method} ${path} ${part}`;
@@ -99,7 +102,7 @@ function partName({ method, path }: DocumentedRoute, part: Part): string {
 function convertSchemas(routes: readonly DocumentedRoute[], error: z.ZodType): ConvertedSchemas {
   const parts: Record<string, z.ZodType> = { error };
   for (const route of routes) {
-    for (const part of ['request', 'response', 'query'] as const) {
+    for (const part of PARTS) {
       const schema = route[part];
       if (schema) parts[partName(route, part)] = schema;
     }
@@ -112,12 +115,17 @@ function convertSchemas(routes: readonly DocumentedRoute[], error: z.ZodType): C
   return { components, of: (part) => asObject(properties[part]) };
 }
 
-/** Removes limits and patterns that every schema of a type has, and adds defaults of parameters that are parsed from text. */
+/**
+ * Removes limits and patterns that every schema of a type has. Parameters that are parsed from text are described as what
+ * the text stands for: a schema may say so with `.meta({ type: 'integer' })`.
+ */
 function clarify({ _zod: { def } }: z.core.$ZodTypes, schema: z.core.JSONSchema.BaseSchema): void {
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
   if (schema.format === 'date-time') delete schema.pattern;
-  if (def.type === 'default' && schema.type === 'string') schema.default ??= String(def.defaultValue);
+  if (schema.type === 'integer') delete schema.pattern;
+  if (def.type !== 'default' || schema.default !== undefined) return;
+  schema.default = schema.type === 'integer' ? Number(def.defaultValue) : String(def.defaultValue);
 }
 
 /** JSON Schema may also be `true`: anything, or `false`: nothing. */
@@ -129,7 +137,10 @@ function asObject(schema: z.core.JSONSchema._JSONSchema = true): JsonSchema {
 function operation(route: DocumentedRoute, schemas: ConvertedSchemas): Readonly<Record<string, unknown>> {
   const { summary, description, tag, request, open, errors = DEFAULT_ERRORS, status = 200 } = route;
   const parameters = [...pathParameters(route), ...queryParameters(route, schemas)];
-  const failures = open ? [] : errors;
+  const failures = open && route.errors === undefined ? [] : errors;
+  const failure = route.error
+    ? { description: 'An error.', content: json(schemas.of(partName(route, 'error'))) }
+    : { $ref: '#/components/responses/Error' };
   return {
     operationId: operationId(route),
     summary,
@@ -142,7 +153,7 @@ function operation(route: DocumentedRoute, schemas: ConvertedSchemas): Readonly<
       : {}),
     responses: {
       [status]: success(route, schemas),
-      ...Object.fromEntries(failures.map((code) => [code, { $ref: '#/components/responses/Error' }])),
+      ...Object.fromEntries(failures.map((code) => [code, failure])),
     },
   };
 }

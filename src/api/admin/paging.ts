@@ -4,12 +4,14 @@ import { GatewayError } from '../../core/errors.ts';
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 
+/** A parameter of a query that is a whole number. */
 export const wholeNumber = (minimum: number, maximum: number) =>
   z
     .string()
     .regex(/^\d{1,15}$/, 'must be a whole number')
     .transform(Number)
-    .refine((value) => value >= minimum && value <= maximum, `must be from ${minimum} to ${maximum}`);
+    .refine((value) => value >= minimum && value <= maximum, `must be from ${minimum} to ${maximum}`)
+    .meta({ type: 'integer', minimum, maximum });
 
 /** Query parameters of paged lists. */
 export const paging = {

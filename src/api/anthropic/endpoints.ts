@@ -60,6 +60,15 @@ export const messagesResponse = z
   })
   .meta({ id: 'Message' });
 
+/** Errors of these endpoints. */
+export const anthropicErrorResponse = z
+  .object({
+    type: z.literal('error'),
+    error: z.looseObject({ type: z.string(), message: z.string() }),
+    request_id: z.string(),
+  })
+  .meta({ id: 'AnthropicError' });
+
 export const countTokensResponse = z.object({ input_tokens: z.number().int() }).meta({ id: 'TokenCount' });
 
 const COMMON = {

@@ -1,14 +1,19 @@
 import type { DocumentedRoute } from '../../http/openapi.ts';
 import {
   acceptBody,
+  ownSession,
   passwordBody,
   providerList,
+  sessionEnded,
   sessionList,
   signedIn,
+  signedOut,
   signInBody,
   tokenBody,
   tokenResponse,
 } from './schemas.ts';
+
+const SESSION_ERRORS = ['401', '403', '404', '429', '503'];
 
 /** The sign-in operations in the API description. */
 export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
@@ -30,6 +35,32 @@ export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
     description: 'Sets a cookie, and returns the session for `Authorization: Bearer`.',
     request: signInBody,
     response: signedIn,
+  },
+  {
+    method: 'post',
+    path: '/v1/auth/sign-out',
+    tag: 'Sign-in',
+    summary: 'End this session',
+    description: 'Needs a session, as cookie or in `Authorization: Bearer`. Removes the cookie.',
+    response: signedOut,
+    errors: SESSION_ERRORS,
+  },
+  {
+    method: 'get',
+    path: '/v1/auth/session',
+    tag: 'Sign-in',
+    summary: 'Get this session and its user',
+    response: ownSession,
+    errors: SESSION_ERRORS,
+  },
+  {
+    method: 'delete',
+    path: '/v1/auth/sessions/{session}',
+    tag: 'Sign-in',
+    summary: 'End one of your sessions',
+    parameters: ['session'],
+    response: sessionEnded,
+    errors: SESSION_ERRORS,
   },
   {
     method: 'get',

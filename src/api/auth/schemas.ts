@@ -26,6 +26,9 @@ export const sessionList = z
     ),
   })
   .meta({ id: 'SessionList' });
+export const ownSession = z.object({ user: userObject, expires_at: z.string() }).meta({ id: 'Session' });
+export const signedOut = z.object({ signed_out: z.literal(true) }).meta({ id: 'SignedOut' });
+export const sessionEnded = z.object({ ended: z.literal(true) }).meta({ id: 'SessionEnded' });
 export const providerList = z
   .object({
     object: z.literal('list'),

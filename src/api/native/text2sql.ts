@@ -26,6 +26,11 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(['schema', 'dialect', 'read_only
 export const text2sqlRequest = chatRequest
   .extend({
     model: z.string().min(1).max(400).optional().describe(`Default: the model with the role \`${ROLE}\`.`),
+    stream: z
+      .boolean()
+      .nullish()
+      .describe('False: the statement is checked as a whole before it is sent.')
+      .meta({ enum: [false, null] }),
     schema: z.string().min(1).max(1_000_000).optional().describe('The tables, as DDL.'),
     dialect: z
       .string()
