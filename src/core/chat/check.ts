@@ -39,27 +39,46 @@ export function checkConversation(request: ChatRequest): void {
   }
 }
 
-/** Merges adjacent messages of one role, for upstreams that require alternating turns. */
+/**
+ * Merges adjacent messages of one role, for upstreams that require alternating turns. Each run of messages is copied once, so
+ * the work is linear in the number of parts.
+ */
 export function mergeNeighbours(messages: readonly Message[]): Message[] {
   const merged: Message[] = [];
-  for (const message of messages) {
-    const last = merged.at(-1);
-    const joined = last && join(last, message);
-    if (joined) merged[merged.length - 1] = joined;
-    else merged.push(message);
+  for (let start = 0; start < messages.length; ) {
+    const end = endOfRun(messages, start);
+    const first = messages[start];
+    if (first) merged.push(end === start + 1 ? first : join(first, messages.slice(start, end)));
+    start = end;
   }
   return merged;
 }
 
-function join(a: Message, b: Message): Message | undefined {
-  if (a.role === 'user' && b.role === 'user') {
-    return { ...a, content: [...a.content, ...b.content] } satisfies UserMessage;
+/** @returns the index behind the messages that can be merged with the one at `start` */
+function endOfRun(messages: readonly Message[], start: number): number {
+  const role = messages[start]?.role;
+  let end = start + 1;
+  if (role === 'system' || role === 'developer') return end;
+  while (messages[end]?.role === role && end < messages.length) end += 1;
+  return end;
+}
+
+/** @param run messages of the role of `first`, which is one of them */
+function join(first: Message, run: readonly Message[]): Message {
+  switch (first.role) {
+    case 'user': {
+      const content = run.flatMap((message) => (message.role === 'user' ? message.content : []));
+      return { ...first, content } satisfies UserMessage;
+    }
+    case 'assistant': {
+      const content = run.flatMap((message) => (message.role === 'assistant' ? message.content : []));
+      return { ...first, content } satisfies AssistantMessage;
+    }
+    case 'tool': {
+      const content = run.flatMap((message) => (message.role === 'tool' ? message.content : []));
+      return { role: 'tool', content } satisfies ToolMessage;
+    }
+    default:
+      return first;
   }
-  if (a.role === 'assistant' && b.role === 'assistant') {
-    return { ...a, content: [...a.content, ...b.content] } satisfies AssistantMessage;
-  }
-  if (a.role === 'tool' && b.role === 'tool') {
-    return { role: 'tool', content: [...a.content, ...b.content] } satisfies ToolMessage;
-  }
-  return undefined;
 }

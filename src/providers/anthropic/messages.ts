@@ -1,3 +1,4 @@
+import { appendAll } from '../../core/append-all.ts';
 import { checkConversation } from '../../core/chat/check.ts';
 import type { ChatRequest, Message, SystemMessage } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -12,8 +13,10 @@ export interface WireConversation {
 }
 
 interface Turn {
-  role: 'user' | 'assistant';
-  content: JsonObject[];
+  readonly role: 'user' | 'assistant';
+  /** Results of tools, which the API requires before other content of the turn. */
+  readonly results: JsonObject[];
+  readonly content: JsonObject[];
 }
 
 /**
@@ -29,7 +32,7 @@ export function wireConversation(request: ChatRequest, warn: Warn): WireConversa
     const path = `messages[${index}]`;
     if (message.role === 'system' || message.role === 'developer') {
       const blocks = systemBlocks(message, path, writer);
-      if (turns.length === 0) system.push(...blocks);
+      if (turns.length === 0) appendAll(system, blocks);
       else {
         warn({
           kind: 'changed',
@@ -55,7 +58,10 @@ export function wireConversation(request: ChatRequest, warn: Warn): WireConversa
       { param: 'messages' },
     );
   }
-  return { system, messages: turns.map(({ role, content }) => ({ role, content })) };
+  return {
+    system,
+    messages: turns.map(({ role, results, content }) => ({ role, content: [...results, ...content] })),
+  };
 }
 
 function systemBlocks(message: SystemMessage, path: string, writer: BlockWriter): JsonObject[] {
@@ -78,12 +84,10 @@ function turnBlocks(message: Message, path: string, writer: BlockWriter): JsonOb
 
 function append(turns: Turn[], role: Turn['role'], blocks: readonly JsonObject[]): void {
   if (blocks.length === 0) return;
-  const last = turns.at(-1);
-  if (last?.role !== role) turns.push({ role, content: [...blocks] });
-  else {
-    // The API requires results before other content of the turn.
-    const isResult = (block: JsonObject) => block.type === 'tool_result';
-    const all = [...last.content, ...blocks];
-    last.content = [...all.filter(isResult), ...all.filter((block) => !isResult(block))];
+  let turn = turns.at(-1);
+  if (turn?.role !== role) {
+    turn = { role, results: [], content: [] };
+    turns.push(turn);
   }
+  for (const block of blocks) (block.type === 'tool_result' ? turn.results : turn.content).push(block);
 }

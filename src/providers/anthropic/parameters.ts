@@ -168,9 +168,11 @@ function jsonTool(request: ChatRequest, warn: Warn): JsonObject {
 }
 
 function tools(request: ChatRequest, thinking: Thinking, warn: Warn): JsonObject {
-  const offered = (request.tools ?? []).flatMap((tool) => wireTool(tool, request.toolChoice, warn));
+  const { toolChoice: asked } = request;
+  const allowed = asked?.type === 'allowed' ? new Set(asked.names) : undefined;
+  const offered = (request.tools ?? []).flatMap((tool) => wireTool(tool, allowed, warn));
   if (offered.length === 0) return {};
-  const choice = toolChoice(request.toolChoice, thinking, warn);
+  const choice = toolChoice(asked, thinking, warn);
   const single = request.parallelToolCalls === false ? { disable_parallel_tool_use: true } : {};
   const mode = choice ?? (request.parallelToolCalls === false ? { type: 'auto' } : undefined);
   return {
@@ -179,14 +181,15 @@ function tools(request: ChatRequest, thinking: Thinking, warn: Warn): JsonObject
   };
 }
 
-function wireTool(tool: Tool, choice: ToolChoice | undefined, warn: Warn): JsonObject[] {
+/** @param allowed names of the functions that the model may call; all when undefined */
+function wireTool(tool: Tool, allowed: ReadonlySet<string> | undefined, warn: Warn): JsonObject[] {
   if (tool.type === 'unknown') {
     if (tool.dialect === 'anthropic-messages') return [tool.value];
     const name = tool.name ?? 'a tool of another API';
     warn({ kind: 'unsupported', param: 'tools', message: `The target does not support the tool "${name}".` });
     return [];
   }
-  if (choice?.type === 'allowed' && !choice.names.includes(tool.name)) return [];
+  if (allowed && !allowed.has(tool.name)) return [];
   const { name, description, parameters = {}, strict } = tool;
   return [
     {

@@ -1,3 +1,4 @@
+import { appendAll } from '../../core/append-all.ts';
 import { checkConversation } from '../../core/chat/check.ts';
 import type {
   AssistantPart,
@@ -60,7 +61,7 @@ class ConversationWriter {
       const path = `messages[${index}]`;
       if (message.role === 'system' || message.role === 'developer') {
         const blocks = message.content.flatMap((part) => this.#user(part, path));
-        if (turns.length === 0) system.push(...blocks);
+        if (turns.length === 0) appendAll(system, blocks);
         else {
           this.warn({
             kind: 'changed',
@@ -199,7 +200,7 @@ function add(
 ): void {
   if (blocks.length === 0) return;
   const last = turns.at(-1);
-  if (last?.role === role) last.content.push(...blocks);
+  if (last?.role === role) appendAll(last.content, blocks);
   else turns.push({ role, content: [...blocks] });
 }
 

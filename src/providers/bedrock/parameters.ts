@@ -160,11 +160,10 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObje
     return { toolConfig: { tools: [{ toolSpec }], toolChoice: { tool: { name: JSON_TOOL } } } };
   }
   const choice = request.toolChoice;
-  const tools = (request.tools ?? []).flatMap((tool) => {
-    if (choice?.type === 'allowed' && tool.type === 'function' && !choice.names.includes(tool.name))
-      return [];
-    return wireTool(tool, warn);
-  });
+  const allowed = choice?.type === 'allowed' ? new Set(choice.names) : undefined;
+  const tools = (request.tools ?? []).flatMap((tool) =>
+    allowed && tool.type === 'function' && !allowed.has(tool.name) ? [] : wireTool(tool, warn),
+  );
   if (tools.length === 0) return {};
   const mode = choice?.type === 'allowed' ? choice.mode : choice?.type;
   if (mode === 'none') {

@@ -68,8 +68,9 @@ function responseFormat({ responseFormat: format }: ChatRequest): JsonObject | u
 /** Cohere cannot be forced to call a named tool, so only that tool is sent. */
 function tools(request: ChatRequest, warn: Warn): JsonObject {
   const choice = request.toolChoice;
-  const names =
+  const named =
     choice?.type === 'tool' ? [choice.name] : choice?.type === 'allowed' ? choice.names : undefined;
+  const names = named && new Set(named);
   if (names) {
     warn({
       kind: 'changed',
@@ -86,7 +87,7 @@ function tools(request: ChatRequest, warn: Warn): JsonObject {
       });
       return [];
     }
-    if (names && !names.includes(tool.name)) return [];
+    if (names && !names.has(tool.name)) return [];
     const { name, description, parameters = { type: 'object', properties: {} } } = tool;
     const described = description === undefined ? {} : { description };
     return [{ type: 'function', function: { name, ...described, parameters } }];

@@ -20,7 +20,8 @@ export class ReasoningItems {
       return undefined;
     }
     if (this.#summary && id !== undefined && this.#summary.id !== id) this.close();
-    const texts = [...(this.#summary?.texts ?? []), ...(text === '' ? [] : [text])];
+    const texts = this.#summary?.texts ?? [];
+    if (text !== '') texts.push(text);
     if (own.value === '') {
       this.#summary = { id, texts };
       return undefined;

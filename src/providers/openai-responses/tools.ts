@@ -43,11 +43,19 @@ function unknownTool({ dialect, value }: UnknownTool): Item | undefined {
   return undefined;
 }
 
+/** @returns the types of the tools that are not functions, by name; the first tool of a name counts */
+function typesByName(tools: readonly Tool[]): ReadonlyMap<string, unknown> {
+  const types = new Map<string, unknown>();
+  for (const tool of tools) {
+    if (tool.name === undefined || types.has(tool.name)) continue;
+    types.set(tool.name, tool.type === 'unknown' ? tool.value.type : 'function');
+  }
+  return types;
+}
+
 /** Builds the reference to a tool in `tool_choice`. */
-function reference(name: string, tools: readonly Tool[]): Item {
-  const found = tools.find((tool) => tool.name === name);
-  if (found?.type !== 'unknown') return { type: 'function', name };
-  const type = found.value.type;
+function reference(name: string, types: ReadonlyMap<string, unknown>): Item {
+  const type = types.get(name) ?? 'function';
   return type === 'function' || type === 'custom' ? { type, name } : { type };
 }
 
@@ -59,13 +67,15 @@ export function toolChoice({ toolChoice: choice, tools = [] }: ChatRequest): str
   if (choice === undefined) return undefined;
   switch (choice.type) {
     case 'tool':
-      return reference(choice.name, tools);
-    case 'allowed':
+      return reference(choice.name, typesByName(tools));
+    case 'allowed': {
+      const types = typesByName(tools);
       return {
         type: 'allowed_tools',
         mode: choice.mode,
-        tools: choice.names.map((name) => reference(name, tools)),
+        tools: choice.names.map((name) => reference(name, types)),
       };
+    }
     default:
       return choice.type;
   }

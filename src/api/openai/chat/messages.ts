@@ -1,3 +1,4 @@
+import { appendAll } from '../../../core/append-all.ts';
 import type {
   AssistantPart,
   Message,
@@ -15,13 +16,19 @@ const ROLES = 'developer, system, user, assistant, tool or function';
 /** The conversation. Results of one turn's calls stand together, as they do in other dialects. */
 export function readMessages(messages: readonly unknown[]): Message[] {
   const read: Message[] = [];
+  /** Content of the last message, if it contains tool results. */
+  let results: ToolResultPart[] | undefined;
   for (const [index, value] of messages.entries()) {
     const param = `messages[${index}]`;
     const message = readMessage(requiredObject(value, param), param);
-    const last = read.at(-1);
-    if (message.role === 'tool' && last?.role === 'tool') {
-      read[read.length - 1] = { role: 'tool', content: [...last.content, ...message.content] };
-    } else read.push(message);
+    if (message.role !== 'tool') {
+      results = undefined;
+      read.push(message);
+    } else if (results) appendAll(results, message.content);
+    else {
+      results = [...message.content];
+      read.push({ role: 'tool', content: results });
+    }
   }
   return read;
 }
@@ -96,7 +103,7 @@ function spokenParts({ content, refusal, audio }: JsonObject, param: string): As
           type: 'refusal',
           text: requiredText(part.refusal, `${param}.content[${index}].refusal`),
         });
-      } else parts.push(...textContent([part], `${param}.content`));
+      } else appendAll(parts, textContent([part], `${param}.content`));
     });
   } else if (content !== null && content !== undefined) {
     throw invalid(`${param}.content`, 'text, a list of content parts, or null is expected');

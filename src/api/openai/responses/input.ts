@@ -1,10 +1,13 @@
+import { appendAll } from '../../../core/append-all.ts';
 import type {
+  AssistantMessage,
   AssistantPart,
   FilePart,
   ImagePart,
   MediaSource,
   Message,
   ReasoningPart,
+  ToolMessage,
   ToolResultPart,
   UserPart,
 } from '../../../core/chat/request.ts';
@@ -31,17 +34,38 @@ export function readInput(body: JsonObject): Message[] {
 
 class InputReader {
   readonly messages: Message[] = [];
+  /** Content of the last message, if it is a turn of the model. */
+  #output: AssistantPart[] | undefined;
+  /** Content of the last message, if it contains tool results. */
+  #results: ToolResultPart[] | undefined;
 
+  /** Adds a message. Turns of the model, and tool results, that follow each other become one message. */
   add(message: Message): void {
-    const last = this.messages.at(-1);
-    if (message.role === 'assistant' && last?.role === 'assistant') {
-      this.messages[this.messages.length - 1] = { ...last, content: [...last.content, ...message.content] };
-    } else if (message.role === 'tool' && last?.role === 'tool') {
-      this.messages[this.messages.length - 1] = {
-        role: 'tool',
-        content: [...last.content, ...message.content],
-      };
-    } else this.messages.push(message);
+    if (message.role === 'assistant') this.#addOutput(message);
+    else if (message.role === 'tool') this.#addResults(message);
+    else {
+      this.#output = undefined;
+      this.#results = undefined;
+      this.messages.push(message);
+    }
+  }
+
+  #addOutput(message: AssistantMessage): void {
+    this.#results = undefined;
+    if (this.#output) appendAll(this.#output, message.content);
+    else {
+      this.#output = [...message.content];
+      this.messages.push({ ...message, content: this.#output });
+    }
+  }
+
+  #addResults({ content }: ToolMessage): void {
+    this.#output = undefined;
+    if (this.#results) appendAll(this.#results, content);
+    else {
+      this.#results = [...content];
+      this.messages.push({ role: 'tool', content: this.#results });
+    }
   }
 
   item(item: JsonObject, param: string): void {
