@@ -2,6 +2,7 @@ import { decodeUtf8 } from '../core/bytes.ts';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { isRecord } from '../core/json.ts';
+import { assertJsonLimits } from '../core/json-limits.ts';
 import { assertUniqueKeys } from './json-duplicates.ts';
 import { jsonSyntaxError } from './json-error.ts';
 
@@ -20,6 +21,7 @@ function parseObject(bytes: Uint8Array): JsonBody {
   } catch {
     throw new GatewayError('invalid_json', 'The request body is not valid UTF-8.');
   }
+  assertJsonLimits(text);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -75,8 +77,8 @@ function refusal(headers: HeaderReader): GatewayError | undefined {
  * Reads a request body that must be a JSON object.
  * @param limit in bytes
  * @returns the body where it has all arrived, else a promise
- * @throws GatewayError `unsupported_media_type`, `request_too_large`, `request_timeout`, `gateway_overloaded` or `invalid_json`,
- * the last with the position
+ * @throws GatewayError `unsupported_media_type`, `request_too_large`, `request_timeout`, `gateway_overloaded`, `invalid_json`
+ * with the position, or `invalid_request` for a key that occurs twice, too many levels, values or names
  */
 export function readJsonBody(
   request: Pick<HttpRequest, 'headers' | 'readBody'>,

@@ -1,6 +1,7 @@
 import { decodeUtf8 } from '../core/bytes.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isRecord, type JsonObject } from '../core/json.ts';
+import { findJsonExcess, MAX_JSON_DEPTH, MAX_JSON_NAMES } from '../core/json-limits.ts';
 import type { BufferedResponse, Provider } from './types.ts';
 
 /**
@@ -24,6 +25,7 @@ export function decodeJson(
   } catch {
     throw invalidResponse(provider, 'sent a response that is not UTF-8.');
   }
+  assertUpstreamLimits(text, provider);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -39,6 +41,24 @@ export function decodeJson(
   return { text, json };
 }
 
+/** UTF-16 units. Each level takes one, so recursion into a shorter text is safe without a check. */
+const SHORT = 2_048;
+
+/**
+ * Checks the structure of a JSON text before it is parsed.
+ * @throws GatewayError `upstream_invalid_response` above a limit
+ */
+export function assertUpstreamLimits(text: string, provider: Pick<Provider, 'id'>): void {
+  if (text.length <= SHORT) return;
+  const excess = findJsonExcess(text);
+  if (!excess) return;
+  const what =
+    excess.limit === 'depth'
+      ? `JSON that is nested more than ${MAX_JSON_DEPTH} levels deep`
+      : `JSON with more than ${MAX_JSON_NAMES} different member names`;
+  throw invalidResponse(provider, `sent ${what}.`);
+}
+
 /** Decodes a block of an event stream as text. @throws GatewayError `upstream_invalid_response` when it is not UTF-8 */
 export function decodeEventText(block: Uint8Array, provider: Pick<Provider, 'id'>): string {
   try {
@@ -50,6 +70,7 @@ export function decodeEventText(block: Uint8Array, provider: Pick<Provider, 'id'
 
 /** Parses an event's data as a JSON object. @throws GatewayError `upstream_invalid_response` for anything else */
 export function decodeEvent(data: string, provider: Pick<Provider, 'id'>): JsonObject {
+  assertUpstreamLimits(data, provider);
   let json: unknown;
   try {
     json = JSON.parse(data);

@@ -1,7 +1,8 @@
 import { decodeLossyUtf8 } from '../core/bytes.ts';
 import type { WireFormat } from '../core/chat/request.ts';
 import { type ErrorCode, GatewayError, type GatewayErrorDetails } from '../core/errors.ts';
-import { isRecord, parseJsonText } from '../core/json.ts';
+import { isRecord } from '../core/json.ts';
+import { parseShallowJson } from '../core/json-limits.ts';
 import { redactSecrets } from '../core/redact.ts';
 import type { BufferedResponse, Provider } from './types.ts';
 
@@ -218,11 +219,14 @@ export function plainReason(
   return text.slice(0, maxLength);
 }
 
-/** Decodes a body that should be JSON. @returns its text, and its value; undefined for a text that is not JSON */
+/**
+ * Decodes a body that should be JSON.
+ * @returns its text, and its value; undefined for a text that is not JSON, or nested too deeply
+ */
 export function readJsonBody({ body }: Pick<BufferedResponse, 'body'>): {
   readonly text: string;
   readonly json: unknown;
 } {
   const text = decodeLossyUtf8(body);
-  return { text, json: parseJsonText(text) };
+  return { text, json: parseShallowJson(text) };
 }

@@ -1,26 +1,27 @@
-import { isRecord } from '../../core/json.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { isRecord, parseJsonText } from '../../core/json.ts';
+import { findJsonExcess, MAX_JSON_DEPTH, MAX_JSON_NAMES } from '../../core/json-limits.ts';
 
 /**
  * The object that JSON text holds, or as much of it as is there where the text was cut: open strings and brackets are
  * closed, and a member without its value is left out. A truncated number keeps its digits.
+ * @throws GatewayError `upstream_invalid_response` for text that is nested too deeply
  */
 export function partialObject(text: string): Record<string, unknown> {
-  const whole = parse(text.trim() === '' ? '{}' : text);
+  if (findJsonExcess(text)) {
+    throw new GatewayError(
+      'upstream_invalid_response',
+      `The model sent tool arguments that are nested more than ${MAX_JSON_DEPTH} levels deep, or have more than ${MAX_JSON_NAMES} different member names.`,
+    );
+  }
+  const whole = parseJsonText(text.trim() === '' ? '{}' : text);
   if (isRecord(whole)) return whole;
   // Everything that is complete is worth keeping, so the longest beginning that can be closed is looked for.
   for (const end of cutPoints(text)) {
-    const closed = parse(close(text.slice(0, end)));
+    const closed = parseJsonText(close(text.slice(0, end)));
     if (isRecord(closed)) return closed;
   }
   return {};
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Where the text may be cut, the latest first: its end, and before each comma or after each opening outside of text. */

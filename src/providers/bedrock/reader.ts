@@ -1,14 +1,12 @@
 import type { Origin } from '../../core/chat/request.ts';
 import type { ChatEventReader, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { invalidResponse, streamClosed } from '../decode.ts';
+import { assertUpstreamLimits, decodeEventText, invalidResponse, streamClosed } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromException } from './errors.ts';
 import { EventStreamFramer, type EventStreamMessage, MalformedEventStreamError } from './event-stream.ts';
 import { JSON_TOOL } from './parameters.ts';
 import { readConverseUsage, readStop } from './response.ts';
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Reads the binary event stream of ConverseStream. */
 export class ConverseEventReader implements ChatEventReader {
@@ -50,19 +48,23 @@ export class ConverseEventReader implements ChatEventReader {
 
   #message({ kind, type, body, errorMessage }: EventStreamMessage, emit: EmitChatEvent): void {
     if (this.#ended) return;
-    let json: unknown = {};
-    if (body.length > 0) {
-      try {
-        json = JSON.parse(utf8.decode(body));
-      } catch {
-        throw invalidResponse(this.provider, 'sent an event that is not JSON.');
-      }
-    }
-    const event = isRecord(json) ? json : {};
+    const event = body.length === 0 ? {} : this.#json(body);
     if (kind !== 'event') {
       throw errorFromException(type, asString(event.message) ?? errorMessage, this.provider);
     }
     this.#event(type, event, emit);
+  }
+
+  #json(body: Uint8Array): JsonObject {
+    let json: unknown;
+    const text = decodeEventText(body, this.provider);
+    assertUpstreamLimits(text, this.provider);
+    try {
+      json = JSON.parse(text);
+    } catch {
+      throw invalidResponse(this.provider, 'sent an event that is not JSON.');
+    }
+    return isRecord(json) ? json : {};
   }
 
   #event(type: string, event: JsonObject, emit: EmitChatEvent): void {

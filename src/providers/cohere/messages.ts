@@ -1,6 +1,7 @@
 import type { ChatRequest, FilePart, Message, ToolResultPart, UserPart } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { parseShallowJson } from '../../core/json-limits.ts';
 import type { Warn } from '../../core/warning.ts';
 
 /** A conversation in Cohere's form. */
@@ -145,14 +146,10 @@ export const PLAN = 'tool_plan';
 
 function jsonArguments(text: string, param: string): string {
   if (text.trim() === '') return '{}';
-  try {
-    JSON.parse(text);
-  } catch {
-    throw new GatewayError('invalid_request', 'The arguments of a tool call in the history are not JSON.', {
-      param,
-    });
-  }
-  return text;
+  if (parseShallowJson(text) !== undefined) return text;
+  throw new GatewayError('invalid_request', 'The arguments of a tool call in the history are not JSON.', {
+    param,
+  });
 }
 
 function toolResult({ callId, content, isError }: ToolResultPart, path: string, notes: Notes): JsonObject {

@@ -1,3 +1,4 @@
+import { appendAll } from '../../core/append-all.ts';
 import { checkConversation, mergeNeighbours } from '../../core/chat/check.ts';
 import type {
   AssistantPart,
@@ -10,6 +11,7 @@ import type {
 } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isRecord, type JsonObject } from '../../core/json.ts';
+import { parseShallowJson } from '../../core/json-limits.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
@@ -57,7 +59,7 @@ class ContentWriter {
       if (message.role === 'system' || message.role === 'developer') {
         const parts = message.content.flatMap((part) => this.#user(part, path));
         if (contents.length === 0) {
-          system.push(...parts);
+          appendAll(system, parts);
           continue;
         }
         this.warn({
@@ -131,6 +133,8 @@ class ContentWriter {
   }
 
   #model(content: readonly AssistantPart[], path: string): JsonObject[] {
+    // Only the first of parallel calls has a signature.
+    const firstCall = content.findIndex(({ type }) => type === 'tool-call');
     return content.flatMap((part, index): JsonObject[] => {
       switch (part.type) {
         case 'text':
@@ -146,8 +150,7 @@ class ContentWriter {
           return [];
         case 'tool-call': {
           const args = argumentsObject(part.arguments, `${path}.tool_calls`);
-          const foreign =
-            this.signsCalls && part.signature?.origin !== 'gemini' && index === firstCall(content);
+          const foreign = this.signsCalls && part.signature?.origin !== 'gemini' && index === firstCall;
           const signature = foreign ? { thoughtSignature: FOREIGN_CALL } : signed(part.signature);
           return [{ functionCall: { name: part.name, args }, ...signature }];
         }
@@ -187,7 +190,7 @@ function add(
 ): void {
   if (parts.length === 0) return;
   const last = contents.at(-1);
-  if (last?.role === role) last.parts.push(...parts);
+  if (last?.role === role) appendAll(last.parts, parts);
   else contents.push({ role, parts: [...parts] });
 }
 
@@ -195,18 +198,10 @@ function signed(signature: Signature | undefined): JsonObject {
   return signature?.origin === 'gemini' ? { thoughtSignature: signature.value } : {};
 }
 
-/** @returns the index of the first call: only the first of parallel calls has a signature */
-function firstCall(content: readonly AssistantPart[]): number {
-  return content.findIndex(({ type }) => type === 'tool-call');
-}
-
 /** Converts a result to an object, which the API requires. */
 function responseObject(text: string, isError: boolean): JsonObject {
   if (isError) return { error: text };
-  try {
-    const value: unknown = JSON.parse(text);
-    return isRecord(value) ? value : { result: value };
-  } catch {
-    return { result: text };
-  }
+  const value = parseShallowJson(text);
+  if (value === undefined) return { result: text };
+  return isRecord(value) ? value : { result: value };
 }

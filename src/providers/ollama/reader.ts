@@ -1,9 +1,9 @@
 import { ByteCollector } from '../../core/byte-collector.ts';
-import { copyBytes, decodeUtf8, partOf } from '../../core/bytes.ts';
+import { copyBytes, partOf } from '../../core/bytes.ts';
 import type { ChatEventReader, EmitChatEvent } from '../../core/chat/result.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { MAX_EVENT_BYTES } from '../../core/sse.ts';
-import { invalidResponse, streamClosed } from '../decode.ts';
+import { assertUpstreamLimits, decodeEventText, invalidResponse, streamClosed } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { errorFromEvent } from '../upstream-error.ts';
 import { identityOf, readCalls, readFinish, readLogprobs, readOllamaUsage } from './response.ts';
@@ -44,10 +44,11 @@ export class OllamaEventReader implements ChatEventReader {
 
   #line(line: Uint8Array, emit: EmitChatEvent): void {
     if (this.#ended) return;
+    const text = decodeEventText(line, this.provider).trim();
+    if (text === '') return;
+    assertUpstreamLimits(text, this.provider);
     let json: unknown;
     try {
-      const text = decodeUtf8(line).trim();
-      if (text === '') return;
       json = JSON.parse(text);
     } catch {
       throw invalidResponse(this.provider, 'sent a line that is not JSON.');
