@@ -125,13 +125,16 @@ export class GatewayError extends Error {
     message: string,
     readonly details: GatewayErrorDetails = {},
   ) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(
+      shortened(message, MAX_MESSAGE),
+      details.cause === undefined ? undefined : { cause: details.cause },
+    );
     this.name = 'GatewayError';
     const rule: ErrorRule = RULES[code];
     this.status = details.status ?? rule.status;
     this.type = details.type ?? rule.type;
     this.retryable = rule.retryable;
-    this.param = details.param ?? null;
+    this.param = details.param == null ? null : shortened(details.param, MAX_PARAM);
     this.shownCode = details.shownCode ?? code;
   }
 
@@ -139,6 +142,14 @@ export class GatewayError extends Error {
   with(details: GatewayErrorDetails): GatewayError {
     return new GatewayError(this.code, this.message, { ...this.details, ...details });
   }
+}
+
+/** UTF-16 units. Messages and paths may repeat texts of a request, which are of any length. */
+const MAX_MESSAGE = 10_000;
+const MAX_PARAM = 500;
+
+function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length)}...`;
 }
 
 /** @returns a `GatewayError` as it is; anything else thrown, which is a defect, as `internal_error` without its message */

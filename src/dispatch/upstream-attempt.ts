@@ -2,7 +2,7 @@ import { asGatewayError, type GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
 import type { Usage } from '../core/usage.ts';
-import type { Warning } from '../core/warning.ts';
+import { addWarning, type Warning } from '../core/warning.ts';
 import type { AttemptContext, InlineMedia, Target } from '../providers/types.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { InFlightLease } from '../routing/health/target-state.ts';
@@ -63,7 +63,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     this.context = {
       requestId: request.identity.id,
       createdSeconds: Math.floor(clock.wallTime() / 1000),
-      warn: (warning) => this.#warnings.push(warning),
+      warn: (warning) => addWarning(this.#warnings, warning),
       media,
     };
     this.streamMode = request.routing.streamMode;

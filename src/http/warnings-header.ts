@@ -16,7 +16,10 @@ export function warningsHeader(warnings: readonly Warning[]): string {
   let header = '';
   for (const [index, { kind, param, message }] of warnings.entries()) {
     const item = `${kind};param=${quoted(param)};message=${quoted(message)}`;
-    if (header.length + item.length > MAX_LENGTH) return `${header}more;count=${warnings.length - index}`;
+    if (header.length + item.length > MAX_LENGTH) {
+      const rest = warnings.slice(index).reduce((sum, { count = 1 }) => sum + count, 0);
+      return `${header}more;count=${rest}`;
+    }
     header += index === warnings.length - 1 ? item : `${item}, `;
   }
   return header;
