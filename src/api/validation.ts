@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
+import { parseBounded } from '../core/parse-bounded.ts';
 
 /** Fields that one message names besides the first. */
 const MAX_ALSO = 3;
@@ -20,10 +21,11 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
 /**
  * Validates a value.
  * @returns the parsed value
- * @throws GatewayError `invalid_request` with the first invalid field, the fault, what is allowed, and the other fields
+ * @throws GatewayError `invalid_request` with the first invalid field, the fault, what is allowed, and the other fields, which
+ *   are named in small values only
  */
 export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value);
+  const result = parseBounded(schema, value);
   if (result.success) return result.data;
   const [first, ...others] = result.error.issues.map((issue) => deepest(issue, []));
   const param = pathText(first?.path ?? []);
