@@ -5,7 +5,7 @@ import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
 import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 
-import { geminiSchema } from './schema.ts';
+import { geminiSchema, SchemaExpansion } from './schema.ts';
 
 /** Parameters that the format lacks. */
 const UNSUPPORTED: readonly ParameterName[] = [
@@ -79,7 +79,8 @@ function sampling(request: ChatRequest, warn: Warn): JsonObject {
 function outputFormat({ responseFormat: format }: ChatRequest): JsonObject {
   if (format?.type === 'json') return { responseMimeType: 'application/json' };
   if (format?.type !== 'json-schema') return {};
-  return { responseMimeType: 'application/json', responseSchema: geminiSchema(format.schema) };
+  const responseSchema = geminiSchema(format.schema, new SchemaExpansion('response_format'));
+  return { responseMimeType: 'application/json', responseSchema };
 }
 
 function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn): JsonObject | undefined {
@@ -131,7 +132,10 @@ function thinking(settings: ReasoningSettings, family: ModelFamily, warn: Warn):
 
 function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): JsonObject {
   if (!given || given.length === 0) return {};
-  const declarations = given.flatMap((tool) => (tool.type === 'function' ? [declaration(tool)] : []));
+  const expansion = new SchemaExpansion('tools');
+  const declarations = given.flatMap((tool) =>
+    tool.type === 'function' ? [declaration(tool, expansion)] : [],
+  );
   const others = given.flatMap((tool): JsonObject[] => {
     if (tool.type === 'function') return [];
     if (tool.dialect === 'gemini') return [tool.value];
@@ -144,8 +148,11 @@ function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): J
   return { tools: offered, ...(choice === undefined ? {} : { toolConfig: toolConfig(choice) }) };
 }
 
-function declaration({ name, description, parameters }: Extract<Tool, { type: 'function' }>): JsonObject {
-  const schema = parameters && geminiSchema(parameters);
+function declaration(
+  { name, description, parameters }: Extract<Tool, { type: 'function' }>,
+  expansion: SchemaExpansion,
+): JsonObject {
+  const schema = parameters && geminiSchema(parameters, expansion);
   // The API rejects an object without members; absent means the same.
   const isEmpty = !schema || (schema.type === 'object' && !hasMembers(schema.properties));
   return {

@@ -1,3 +1,4 @@
+import { GatewayError } from '../../core/errors.ts';
 import { isRecord, type JsonObject } from '../../core/json.ts';
 
 /** Keywords of Gemini's schemas, a subset of OpenAPI's. */
@@ -26,18 +27,60 @@ const KEPT: ReadonlySet<string> = new Set([
   'maximum',
 ]);
 const MAX_DEPTH = 40;
+/** UTF-16 units that resolved references may add to the schemas of one request. */
+const MAX_EXPANSION = 1_000_000;
 const ANY_OBJECT: JsonObject = { type: 'OBJECT' };
+
+/**
+ * Limits how much references add to the schemas of one request: a few nested references double the result with each level.
+ */
+export class SchemaExpansion {
+  #left = MAX_EXPANSION;
+  readonly #sizes = new Map<object, number>();
+
+  /** @param param member of the request with the schemas, for the error */
+  constructor(private readonly param: string) {}
+
+  /** Counts a copy of a schema. @throws GatewayError `invalid_request` above the limit */
+  add(schema: JsonObject): void {
+    this.#left -= this.#sizeOf(schema);
+    if (this.#left >= 0) return;
+    throw new GatewayError(
+      'invalid_request',
+      `"${this.param}" has JSON schemas whose references ("$ref") expand to more than ${MAX_EXPANSION} characters; this target needs them expanded. Use fewer references.`,
+      { param: this.param },
+    );
+  }
+
+  /** @returns about the length of the JSON text; each object is measured once */
+  #sizeOf(value: unknown): number {
+    if (typeof value === 'string') return value.length;
+    if (typeof value !== 'object' || value === null) return 1;
+    const known = this.#sizes.get(value);
+    if (known !== undefined) return known;
+    let size = 1;
+    for (const [key, member] of Object.entries(value)) size += key.length + 1 + this.#sizeOf(member);
+    this.#sizes.set(value, size);
+    return size;
+  }
+}
 
 /**
  * Converts a JSON Schema to Gemini's form: resolves references, drops unknown keywords, and converts `const` to `enum`,
  * nullable types to `nullable`, and types to capitals. A recursive reference becomes an object of any form.
+ * @throws GatewayError `invalid_request` when its references expand to too much
  */
-export function geminiSchema(schema: JsonObject): JsonObject {
-  return new Cleaner(schema).clean(schema, []);
+export function geminiSchema(schema: JsonObject, expansion: SchemaExpansion): JsonObject {
+  return new Cleaner(schema, expansion).clean(schema, []);
 }
 
 class Cleaner {
-  constructor(private readonly root: JsonObject) {}
+  readonly #resolved = new Map<string, JsonObject | undefined>();
+
+  constructor(
+    private readonly root: JsonObject,
+    private readonly expansion: SchemaExpansion,
+  ) {}
 
   clean(schema: JsonObject, path: readonly string[]): JsonObject {
     if (path.length > MAX_DEPTH) return ANY_OBJECT;
@@ -45,6 +88,7 @@ class Cleaner {
     if (typeof reference === 'string') {
       const target = this.#resolve(reference);
       if (!target || path.includes(reference)) return ANY_OBJECT;
+      this.expansion.add(target);
       const { $ref: _, ...beside } = schema;
       return this.clean({ ...target, ...beside }, [...path, reference]);
     }
@@ -58,34 +102,53 @@ class Cleaner {
   }
 
   #resolve(reference: string): JsonObject | undefined {
+    if (this.#resolved.has(reference)) return this.#resolved.get(reference);
+    const target = this.#find(reference);
+    this.#resolved.set(reference, target);
+    return target;
+  }
+
+  #find(reference: string): JsonObject | undefined {
     if (!reference.startsWith('#')) return undefined;
     let current: unknown = this.root;
     for (const step of reference
       .slice(1)
       .split('/')
       .filter((part) => part !== '')) {
-      const key = decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~');
-      current = isRecord(current) && Object.hasOwn(current, key) ? current[key] : undefined;
+      const key = decodedStep(step);
+      current =
+        key !== undefined && isRecord(current) && Object.hasOwn(current, key) ? current[key] : undefined;
     }
     return isRecord(current) ? current : undefined;
   }
 
+  /** Merges the parts of an `allOf` into its schema. Earlier keywords take precedence; properties are united. */
   #merge(base: JsonObject, parts: readonly unknown[]): JsonObject {
-    let merged: Record<string, unknown> = { ...base };
+    const merged = new Map(Object.entries(base));
+    let united = isRecord(base.properties) ? new Map(Object.entries(base.properties)) : undefined;
+    let required = Array.isArray(base.required) ? new Set<unknown>(base.required) : undefined;
     for (const part of parts) {
       if (!isRecord(part)) continue;
-      const resolved = typeof part.$ref === 'string' ? (this.#resolve(part.$ref) ?? {}) : part;
-      const properties =
-        isRecord(merged.properties) && isRecord(resolved.properties)
-          ? { properties: { ...merged.properties, ...resolved.properties } }
-          : {};
-      const required =
-        Array.isArray(merged.required) && Array.isArray(resolved.required)
-          ? { required: [...new Set([...merged.required, ...resolved.required])] }
-          : {};
-      merged = { ...resolved, ...merged, ...properties, ...required };
+      const resolved = typeof part.$ref === 'string' ? this.#referenced(part.$ref) : part;
+      for (const [key, value] of Object.entries(resolved)) {
+        if (key === 'properties' && isRecord(value) && (united || !merged.has(key))) {
+          united ??= new Map();
+          for (const [name, schema] of Object.entries(value)) united.set(name, schema);
+        } else if (key === 'required' && Array.isArray(value) && (required || !merged.has(key))) {
+          required ??= new Set();
+          for (const name of value) required.add(name);
+        } else if (!merged.has(key)) merged.set(key, value);
+      }
     }
-    return merged;
+    if (united) merged.set('properties', Object.fromEntries(united));
+    if (required) merged.set('required', [...required]);
+    return Object.fromEntries(merged);
+  }
+
+  #referenced(reference: string): JsonObject {
+    const target = this.#resolve(reference) ?? {};
+    this.expansion.add(target);
+    return target;
   }
 
   /** Converts one schema. */
@@ -140,5 +203,14 @@ class Cleaner {
       return value.filter(isRecord).map((option) => this.clean(option, deeper));
     }
     return value;
+  }
+}
+
+/** Decodes one step of a JSON pointer in a URI fragment (RFC 6901). @returns undefined for an invalid encoding */
+function decodedStep(step: string): string | undefined {
+  try {
+    return decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~');
+  } catch {
+    return undefined;
   }
 }
