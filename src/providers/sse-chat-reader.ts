@@ -40,6 +40,8 @@ export abstract class SseChatReader implements ChatEventReader {
   #sinceEvent = 0;
   #unknownLines = 0;
   #emit: EmitChatEvent = () => undefined;
+  /** The text so far ends with a carriage return. */
+  #sawCr = false;
   /** The response is complete: later events are ignored. */
   protected ended = false;
 
@@ -56,11 +58,19 @@ export abstract class SseChatReader implements ChatEventReader {
     } catch {
       // Events before the malformed bytes are valid.
       const [valid = ''] = decodeLossyUtf8(bytes).split(REPLACEMENT, 1);
-      this.#parser.feed(valid);
+      this.#feed(valid);
       if (this.ended) return;
       throw this.#unreadable('bytes that are not UTF-8');
     }
-    this.#parser.feed(text);
+    this.#feed(text);
+  }
+
+  /** Feeds the parser with line feeds only: it searches all of a chunk for carriage returns at each of its lines. */
+  #feed(text: string): void {
+    if (text === '') return;
+    const rest = this.#sawCr && text.startsWith('\n') ? text.slice(1) : text;
+    this.#sawCr = text.endsWith('\r');
+    this.#parser.feed(rest.includes('\r') ? rest.replaceAll(/\r\n?/g, '\n') : rest);
   }
 
   end(emit: EmitChatEvent): void {

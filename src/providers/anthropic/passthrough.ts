@@ -9,7 +9,7 @@ import { SsePassthroughDecoder } from '../sse-passthrough.ts';
 import type { Provider } from '../types.ts';
 import { errorFromMessageEvent } from './errors.ts';
 import { betaHeaders, messagesUrl } from './url.ts';
-import { readMessageUsage } from './usage.ts';
+import { mergeUsage, readMessageUsage } from './usage.ts';
 
 /** Nearly all events begin like this. Only their text is read, for token counts. */
 const DELTA = encodeUtf8('event: content_block_delta\n');
@@ -99,8 +99,7 @@ class MessagePassthroughDecoder extends SsePassthroughDecoder {
 
   #observeUsage(usage: unknown): void {
     if (!isRecord(usage)) return;
-    const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
-    this.#usage = { ...this.#usage, ...known };
+    this.#usage = mergeUsage(this.#usage, usage);
     this.observed.usage = readMessageUsage(this.#usage);
   }
 }

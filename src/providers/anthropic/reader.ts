@@ -6,7 +6,7 @@ import { SseChatReader } from '../sse-chat-reader.ts';
 import type { Provider } from '../types.ts';
 import { errorFromMessageEvent } from './errors.ts';
 import { readBlock, readStop } from './response.ts';
-import { readMessageUsage } from './usage.ts';
+import { mergeUsage, readMessageUsage } from './usage.ts';
 /** Reads the event stream of a message. */
 export class MessageEventReader extends SseChatReader {
   /** Usage of all events so far: later events contain the changed members only. */
@@ -69,8 +69,7 @@ export class MessageEventReader extends SseChatReader {
 
   #emitUsage(usage: unknown, emit: EmitChatEvent): void {
     if (!isRecord(usage)) return;
-    const known = Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null));
-    this.#usage = { ...this.#usage, ...known };
+    this.#usage = mergeUsage(this.#usage, usage);
     const read = readMessageUsage(this.#usage);
     if (read && this.#started) emit({ type: 'usage', usage: read });
   }

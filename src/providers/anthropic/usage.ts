@@ -1,4 +1,4 @@
-import { asCount, isRecord } from '../../core/json.ts';
+import { asCount, isRecord, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 
 /** Reads the usage of a message. The API's input excludes cached tokens; the canonical input includes them. */
@@ -18,4 +18,23 @@ export function readMessageUsage(value: unknown): Usage | undefined {
     ...(reasoning === undefined ? {} : { reasoningTokens: reasoning }),
     raw: value,
   };
+}
+
+/** Members of a usage object that are kept. The API sends about ten. */
+const MAX_MEMBERS = 100;
+
+/** Merges the usage of a stream's next event, which contains the changed members only, into that of the events before it. */
+export function mergeUsage(before: JsonObject, next: JsonObject): JsonObject {
+  const merged: Record<string, unknown> = { ...before };
+  let count = Object.keys(before).length;
+  for (const name in next) {
+    const value = next[name];
+    if (value === null) continue;
+    if (!Object.hasOwn(merged, name)) {
+      if (count >= MAX_MEMBERS) continue;
+      count += 1;
+    }
+    merged[name] = value;
+  }
+  return merged;
 }

@@ -1,4 +1,5 @@
 import { EventStreamCodec } from '@smithy/eventstream-codec';
+import { concatBytes } from '../../core/bytes.ts';
 
 /** One message of AWS's binary event stream. */
 export interface EventStreamMessage {
@@ -29,29 +30,42 @@ export class EventStreamFramer {
     (bytes) => Buffer.from(bytes).toString('utf8'),
     (text) => Buffer.from(text, 'utf8'),
   );
-  #held: Uint8Array = new Uint8Array(0);
+  /** The beginning of a message, in the pieces in which it arrived. */
+  #held: Uint8Array[] = [];
+  #heldLength = 0;
+  /** Bytes from the start of the held message to its end; unknown before its length has arrived. */
+  #needed = LENGTH_BYTES;
 
   /**
    * @param onMessage called for each complete message, synchronously and in order
    * @throws MalformedEventStreamError for an invalid length or checksum
    */
   push(bytes: Uint8Array, onMessage: (message: EventStreamMessage) => void): void {
-    let rest = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held.push(bytes);
+    this.#heldLength += bytes.length;
+    // The pieces of a message are joined once, when it is complete.
+    if (this.#heldLength < this.#needed) return;
+    let rest = concatBytes(this.#held);
+    this.#needed = LENGTH_BYTES;
     while (rest.length >= LENGTH_BYTES) {
       const length = new DataView(rest.buffer, rest.byteOffset, rest.byteLength).getUint32(0);
       if (length < SMALLEST || length > LARGEST) {
         throw new MalformedEventStreamError(`a message of ${length} bytes`);
       }
-      if (rest.length < length) break;
+      if (rest.length < length) {
+        this.#needed = length;
+        break;
+      }
       onMessage(this.#decode(rest.subarray(0, length)));
       rest = rest.subarray(length);
     }
-    this.#held = rest;
+    this.#held = rest.length === 0 ? [] : [rest];
+    this.#heldLength = rest.length;
   }
 
   /** Whether the stream ended within a message. */
   get incomplete(): boolean {
-    return this.#held.length > 0;
+    return this.#heldLength > 0;
   }
 
   #decode(frame: Uint8Array): EventStreamMessage {

@@ -58,13 +58,22 @@ export function toolPlan(text: string): AssistantPart {
   return { type: 'reasoning', text, signature: { origin: 'cohere', value: PLAN } };
 }
 
-function contentPart(block: unknown, citations: readonly Citation[]): AssistantPart[] {
+/** Reads the content. The citations are of the message; they are kept once, with its last text. */
+function contentParts(content: unknown, citations: readonly Citation[]): AssistantPart[] {
+  const parts = listOf(content).flatMap(contentPart);
+  const last = parts.findLastIndex(({ type }) => type === 'text');
+  return parts.map((part, index) =>
+    index === last && part.type === 'text' && citations.length > 0 ? { ...part, citations } : part,
+  );
+}
+
+function contentPart(block: unknown): AssistantPart[] {
   if (!isRecord(block)) return [];
   if (typeof block.thinking === 'string') {
     return [{ type: 'reasoning', text: block.thinking, signature: { origin: 'cohere', value: '' } }];
   }
   if (typeof block.text === 'string') {
-    return [{ type: 'text', text: block.text, ...(citations.length === 0 ? {} : { citations }) }];
+    return [{ type: 'text', text: block.text }];
   }
   return [{ type: 'unknown', dialect: 'cohere', value: block }];
 }
@@ -95,7 +104,7 @@ export function parseCohereChat(response: BufferedResponse, { provider, model }:
   const plan = asString(message.tool_plan);
   const content = [
     ...(plan ? [toolPlan(plan)] : []),
-    ...listOf(message.content).flatMap((block) => contentPart(block, citations)),
+    ...contentParts(message.content, citations),
     ...listOf(message.tool_calls).flatMap(callPart),
   ];
   const usage = readCohereUsage(json.usage);

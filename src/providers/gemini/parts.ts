@@ -53,11 +53,17 @@ export function signatureOf(part: JsonObject): Signature | undefined {
   return value === undefined ? undefined : { origin: 'gemini', value };
 }
 
+/** UTF-16 units of a response's id that are used for the ids of its calls. */
+const MAX_ID = 200;
+
 /** Makes an id for a call without one. Equal responses give equal ids. */
 function callId(call: JsonObject, responseId: string | undefined, position: number): string {
   const given = asString(call.id);
   if (given) return given;
-  const safe = (responseId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
+  const safe = (responseId ?? 'answer')
+    .slice(-MAX_ID)
+    .replaceAll(/[^\w-]/g, '')
+    .slice(-40);
   return `call_${safe}_${position}`;
 }
 

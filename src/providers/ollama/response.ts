@@ -53,9 +53,12 @@ export function readCalls(value: unknown, output: string | undefined, before: nu
   });
 }
 
+/** UTF-16 units of a response's time that are used for the ids of its calls. */
+const MAX_ID = 200;
+
 /** Makes an id for a call without one, which older versions send. Equal responses give equal ids. */
 function callName(output: string | undefined, position: number): string {
-  return `call_${(output ?? 'answer').replaceAll(/\W/g, '')}_${position}`;
+  return `call_${(output ?? 'answer').slice(0, MAX_ID).replaceAll(/\W/g, '')}_${position}`;
 }
 
 /** Converts a `done_reason`. */

@@ -182,13 +182,19 @@ export function readCall(value: unknown): CallPiece | undefined {
   };
 }
 
+/** UTF-16 units of a response's id that are used for the ids of its calls. */
+const MAX_ID = 200;
+
 /**
  * Makes an id for a tool call without one. Equal responses give equal ids, so that clients can send them back.
  * @param responseId id of the response
  * @param position index of the call in its choice
  */
 export function callId(responseId: string | undefined, position: number): string {
-  const safe = (responseId ?? 'answer').replaceAll(/[^\w-]/g, '').slice(-40);
+  const safe = (responseId ?? 'answer')
+    .slice(-MAX_ID)
+    .replaceAll(/[^\w-]/g, '')
+    .slice(-40);
   return `call_${safe}_${position}`;
 }
 

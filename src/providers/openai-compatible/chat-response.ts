@@ -73,10 +73,13 @@ function readReasoning(message: JsonObject): AssistantPart[] {
 
 function readSpoken(message: JsonObject, citations: readonly Citation[]): AssistantPart[] {
   const refusal = asString(message.refusal);
+  const pieces = contentPieces(message.content);
+  // The citations are of the message; they are kept once, with its last text.
+  const last = pieces.findLastIndex(({ kind }) => kind === 'text');
   return [
-    ...contentPieces(message.content).map(
-      ({ kind, text }): AssistantPart =>
-        kind === 'text' ? textPart(text, citations) : { type: 'reasoning', text },
+    ...pieces.map(
+      ({ kind, text }, index): AssistantPart =>
+        kind === 'text' ? textPart(text, index === last ? citations : []) : { type: 'reasoning', text },
     ),
     ...(refusal ? [{ type: 'refusal', text: refusal } as const] : []),
     ...listOf(message.images).flatMap((image) => readImage(image) ?? []),

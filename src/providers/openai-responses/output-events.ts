@@ -29,6 +29,8 @@ export class OutputEvents {
   hasToolCalls = false;
   readonly #parts = new PartQueue(0);
   readonly #items = new Map<string, OpenItem>();
+  /** Keys of the items by their ids; the first item of an id counts. */
+  readonly #keys = new Map<string, string>();
   readonly #done = new Set<string>();
 
   constructor(
@@ -90,9 +92,7 @@ export class OutputEvents {
   /** The key of an item in earlier events, where its index may have been different. */
   #keyOf(item: JsonObject): string | undefined {
     const id = asString(item.id);
-    if (id === undefined || id === '') return undefined;
-    for (const [key, open] of this.#items) if (open.id === id) return key;
-    return undefined;
+    return id ? this.#keys.get(id) : undefined;
   }
 
   #itemAdded(key: string, item: JsonObject): OpenItem {
@@ -104,6 +104,7 @@ export class OutputEvents {
       id: asString(item.id),
     };
     this.#items.set(key, open);
+    if (open.id && !this.#keys.has(open.id)) this.#keys.set(open.id, key);
     // A call cannot begin without its name; the complete item contains it.
     if (isToolCall(item) && asString(item.name)) this.#openCall(key, item);
     return open;

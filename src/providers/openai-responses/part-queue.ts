@@ -26,7 +26,9 @@ class Slot {
  */
 export class PartQueue {
   readonly #slots = new Map<string, Slot>();
-  #queue: Slot[] = [];
+  readonly #queue: Slot[] = [];
+  /** Index in the queue of the part that is emitted now. Parts before it have ended. */
+  #current = 0;
   #waitingBytes = 0;
 
   constructor(private readonly choice: number) {}
@@ -96,7 +98,7 @@ export class PartQueue {
   }
 
   #emitEvent(slot: Slot, event: ChatEvent, emit: EmitChatEvent): void {
-    if (this.#queue[0] === slot) {
+    if (this.#queue[this.#current] === slot) {
       emit(event);
       return;
     }
@@ -108,9 +110,10 @@ export class PartQueue {
   }
 
   #advance(emit: EmitChatEvent): void {
-    while (this.#queue[0]?.closed) {
-      this.#queue.shift();
-      for (const event of this.#queue[0]?.waiting ?? []) emit(event);
+    while (this.#queue[this.#current]?.closed) {
+      this.#current += 1;
+      const next = this.#queue[this.#current];
+      for (const event of next?.waiting.splice(0) ?? []) emit(event);
     }
   }
 }

@@ -59,9 +59,12 @@ export class ResponsesPassthroughDecoder extends SsePassthroughDecoder {
 
   #nextNumber(): number {
     if (!this.#last) return 0;
-    const numbers = [...decodeLossyUtf8(this.#last).matchAll(SEQUENCE_NUMBER)];
+    let largest = -1;
     // An event contains no larger sequence number than its own.
-    return Math.max(-1, ...numbers.map((match) => Number(match[1]))) + 1;
+    for (const match of decodeLossyUtf8(this.#last).matchAll(SEQUENCE_NUMBER)) {
+      largest = Math.max(largest, Number(match[1]));
+    }
+    return largest + 1;
   }
 
   protected override block(block: Uint8Array): void {
