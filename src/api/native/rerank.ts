@@ -13,6 +13,7 @@ import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
 
 const MAX_DOCUMENTS = 10_000;
+const MAX_RANK_FIELDS = 50;
 
 const document = z.union(
   [z.string(), z.record(z.string(), z.unknown())],
@@ -28,6 +29,7 @@ export const rerankRequest = z
     return_documents: z.boolean().nullish().describe('Whether results repeat the text of their documents.'),
     rank_fields: z
       .array(z.string())
+      .max(MAX_RANK_FIELDS)
       .nullish()
       .describe('Of documents that are objects: the fields to rank by, in this order; `text` by default.'),
   })

@@ -21,7 +21,7 @@ export const suggestModelRequest = z
         max_input_price: price.describe('US dollars per million tokens.'),
         max_output_price: price.describe('US dollars per million tokens.'),
         min_context_window: z.number().int().min(1).optional().describe('Tokens.'),
-        capabilities: z.array(z.enum(CAPABILITIES)).optional(),
+        capabilities: z.array(z.enum(CAPABILITIES)).max(100).optional(),
         providers: names.describe('Ids of providers whose models are considered.'),
         exclude: names.describe('Models that are not considered.'),
       })

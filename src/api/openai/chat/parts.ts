@@ -30,7 +30,15 @@ export function mediaSource(url: string, param: string): MediaSource {
   const mediaType = match[1] ?? 'text/plain';
   const data = url.slice(match[0].length);
   if (match[2]) return { kind: 'base64', mediaType, data };
-  return { kind: 'base64', mediaType, data: Buffer.from(decodeURIComponent(data)).toString('base64') };
+  return { kind: 'base64', mediaType, data: Buffer.from(decodedData(data, param)).toString('base64') };
+}
+
+function decodedData(data: string, param: string): string {
+  try {
+    return decodeURIComponent(data);
+  } catch {
+    throw invalid(param, 'the data of this data URL have an invalid encoding');
+  }
 }
 
 const AUDIO_TYPES: Readonly<Record<string, string>> = {
