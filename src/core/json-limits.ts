@@ -31,7 +31,7 @@ const CLOSE_BRACE = 125;
 /** The limits that a text exceeds. */
 export interface JsonExcess {
   readonly limit: 'depth' | 'values' | 'names';
-  /** Offset in the text. */
+  /** Offset of the first value that is too much. */
   readonly at: number;
 }
 
@@ -53,7 +53,7 @@ export function findJsonExcess(text: string, maxValues = Number.POSITIVE_INFINIT
         const start = at;
         at = endOfString(text, at);
         if (names && isName(text, at) && names.add(text.slice(start, at)).size > MAX_JSON_NAMES) {
-          return { limit: 'names', at: start };
+          return { limit: 'names', at: text.indexOf(':', at) + 1 };
         }
         break;
       }

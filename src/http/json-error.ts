@@ -1,4 +1,4 @@
-import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+import { type ParseErrorCode, printParseErrorCode, visit } from 'jsonc-parser';
 import { GatewayError } from '../core/errors.ts';
 
 const EXPLANATIONS: Readonly<Record<string, string>> = {
@@ -21,7 +21,7 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
 };
 
 /** Longer texts get no position: finding it would cost too much. */
-const MAX_LOCATED = 4 * 1024 * 1024;
+const MAX_LOCATED = 1024 * 1024;
 
 /** Finds the position where a text stops being JSON. Slow: only for texts that `JSON.parse` has rejected. */
 export function jsonSyntaxError(text: string): GatewayError {
@@ -39,14 +39,29 @@ export function jsonSyntaxError(text: string): GatewayError {
   );
 }
 
-function locate(text: string): ParseError | undefined {
-  const errors: ParseError[] = [];
+interface Located {
+  readonly error: ParseErrorCode;
+  readonly offset: number;
+}
+
+/** Ends the search: the parser would go on, and report an error for each character. */
+class FirstError extends Error {
+  constructor(readonly located: Located) {
+    super();
+  }
+}
+
+function locate(text: string): Located | undefined {
+  const onError = (error: ParseErrorCode, offset: number) => {
+    throw new FirstError({ error, offset });
+  };
   try {
-    parse(text, errors, { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false });
+    visit(text, { onError }, { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false });
   } catch (error) {
+    if (error instanceof FirstError) return error.located;
     // The parser is recursive, and deep nesting exhausts the stack: no position then.
     if (error instanceof RangeError) return undefined;
     throw error;
   }
-  return errors[0];
+  return undefined;
 }

@@ -155,14 +155,20 @@ describe('bodies', () => {
     }
   });
 
-  test('deep nesting is forwarded or rejected, and ends no process', async () => {
-    const rest = `"messages":[{"role":"user","content":"x"}],"deep":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+  test('deep nesting is forwarded up to its limit, and ends no process', async () => {
+    const rest = (depth: number) =>
+      `"messages":[{"role":"user","content":"x"}],"deep":${'['.repeat(depth)}${']'.repeat(depth)}}`;
     const before = mock.requests.length;
-    expect((await post(gateway, `{"model":"chat",${rest}`)).status).toBe(200);
-    expect(mock.requests[before]?.text()).toBe(`{"model":"upstream-chat",${rest}`);
+    expect((await post(gateway, `{"model":"chat",${rest(127)}`)).status).toBe(200);
+    expect(mock.requests[before]?.text()).toBe(`{"model":"upstream-chat",${rest(127)}`);
     await nothingUpstream(async () => {
-      await refused('['.repeat(100_000), 400, 'invalid_json');
-      await refused('{"a":'.repeat(100_000), 400, 'invalid_json');
+      for (const depth of [128, 50_000, 1_000_000]) {
+        const error = await refused(`{"model":"chat",${rest(depth)}`, 400, 'invalid_request');
+        expect(error.message).toContain('at most 128 levels');
+        expect(error.param).toBe('deep[0][0][0][0][0]...');
+      }
+      await refused('['.repeat(100_000), 400, 'invalid_request');
+      await refused('{"a":'.repeat(100_000), 400, 'invalid_request');
     });
   });
 
