@@ -57,9 +57,10 @@ async function run(
   const { file } = loaded;
   for (const warning of loaded.warnings) logger.warn(warning);
   surviveDefects(logger);
-  if (env.BUN_CONFIG_MAX_HTTP_REQUESTS === undefined) {
+  const usesProxy = env.HTTPS_PROXY || env.https_proxy || env.HTTP_PROXY || env.http_proxy;
+  if (usesProxy && env.BUN_CONFIG_MAX_HTTP_REQUESTS === undefined) {
     logger.warn(
-      'BUN_CONFIG_MAX_HTTP_REQUESTS is not set: at most 256 requests to https providers run at once. Start Weir with the `weir` command, which sets it.',
+      'BUN_CONFIG_MAX_HTTP_REQUESTS is not set: at most 256 requests through the HTTP proxy run at once. Start Weir with the `weir` command, which sets it.',
     );
   }
   const { config } = loaded;

@@ -16,7 +16,7 @@ import { WriteBatch } from './write-batch.ts';
 
 /** How many connections a transport opens, and how long it keeps them. */
 export interface ConnectionSettings {
-  /** Milliseconds for name resolution and the TCP handshake, and for waiting where all connections are in use. */
+  /** Milliseconds for name resolution and the handshakes of TCP and TLS, and for waiting where all connections are in use. */
   readonly connectTimeoutMs: number;
   /** Open connections to one origin (host and port), idle ones and attempts to connect included. */
   readonly maxConnections: number;
@@ -37,6 +37,8 @@ export interface Http1TransportOptions extends Partial<ConnectionSettings> {
   readonly clock?: Clock;
   /** Receives errors that handlers throw, against their contract. A process warning by default. */
   readonly onHandlerError?: (error: unknown) => void;
+  /** Added to the TLS options of connections. For tests with authorities of their own. */
+  readonly tls?: Pick<Bun.TLSOptions, 'ca'>;
   /** Opens connections; `Bun.connect` by default. For tests. */
   readonly connect?: (options: Bun.TCPSocketConnectOptions<Http1Connection>) => Promise<unknown>;
 }
@@ -56,12 +58,16 @@ export interface Http1Transport extends Transport {
 /** Subtracted from a server's hint, for the time that its FIN takes to arrive. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
 const SWEEP_INTERVAL_MS = 1000;
+/** The list of one protocol, as TLS has it: its length, and its name (RFC 7301). */
+const ALPN_HTTP1 = '\x08http/1.1';
 /** Parsed URLs in the cache: one for each upstream endpoint, or more where models are part of the path. */
 const MAX_CACHED_TARGETS = 1000;
 
 /**
- * HTTP/1.1 over plain TCP with keep-alive, for `http:` URLs. Why it exists: docs/decisions/0002.
+ * HTTP/1.1 with keep-alive, for `http:` and `https:` URLs. Why it exists: docs/decisions/0002.
  *
+ * - The runtime does TLS. It checks certificates and host names against its authorities, with those of
+ *   \`NODE_EXTRA_CA_CERTS\`, and nothing is sent before that.
  * - Bodies are forwarded unchanged: a `content-encoding` is NOT decoded, so callers send
  *   `accept-encoding: identity`.
  * - `connection`, `content-length`, `transfer-encoding` and the like are this transport's own; a caller's
@@ -85,6 +91,7 @@ class Http1Client implements Http1Transport, CallOwner {
   readonly #settings: ConnectionSettings;
   readonly #onHandlerError: (error: unknown) => void;
   readonly #connect: (options: Bun.TCPSocketConnectOptions<Http1Connection>) => Promise<unknown>;
+  readonly #tls: Bun.TLSOptions;
   readonly #pool: ConnectionPool<Http1Connection>;
   readonly #waiting = new WaitingCalls<Http1Call>();
   readonly #targets = new Map<string, RequestTarget>();
@@ -95,10 +102,11 @@ class Http1Client implements Http1Transport, CallOwner {
   #open = 0;
   #active = 0;
 
-  constructor({ clock = systemClock, onHandlerError, connect, ...settings }: Http1TransportOptions) {
+  constructor({ clock = systemClock, onHandlerError, connect, tls, ...settings }: Http1TransportOptions) {
     this.#settings = { ...DEFAULT_CONNECTION_SETTINGS, ...settings };
     this.#onHandlerError = onHandlerError ?? warnOfHandlerError;
     this.#connect = connect ?? Bun.connect;
+    this.#tls = { ...tls, ALPNProtocols: ALPN_HTTP1 };
     const { maxConnections, maxIdle } = this.#settings;
     const now = () => clock.now();
     this.#pool = new ConnectionPool({ maxConnections, maxIdle, now });
@@ -141,7 +149,7 @@ class Http1Client implements Http1Transport, CallOwner {
   }
 
   #startOnNewConnection(upstreamCall: Http1Call, target: RequestTarget): void {
-    const connection = new Http1Connection(target.origin, this);
+    const connection = new Http1Connection(target, this);
     this.#assign(upstreamCall, connection);
     this.#openConnection(connection, target);
   }
@@ -242,11 +250,14 @@ class Http1Client implements Http1Transport, CallOwner {
       const message = `no connection to ${target.host} within ${connectTimeoutMs} ms`;
       connection.failToConnect(new TransportError('connect_timeout', message));
     }, connectTimeoutMs);
+    connection.onConnected = () => clearTimeout(timer);
     const { hostname, port } = target;
+    const tls = target.tls ? { tls: { ...this.#tls, serverName: hostname } } : {};
     // Async, so that a synchronous throw becomes a rejection.
-    const attempt = async () => this.#connect({ hostname, port, data: connection, socket: SOCKET_HANDLER });
+    const attempt = async () =>
+      this.#connect({ hostname, port, ...tls, data: connection, socket: SOCKET_HANDLER });
     attempt().then(
-      () => clearTimeout(timer),
+      () => undefined,
       (cause: unknown) => {
         clearTimeout(timer);
         const reason = cause instanceof Error ? cause.message : String(cause);
@@ -288,7 +299,8 @@ const SOCKET_HANDLER: Bun.SocketHandler<Http1Connection> = {
   data: (socket, bytes) => socket.data.received(bytes),
   drain: (socket) => socket.data.drained(),
   close: (socket, error) => socket.data.closed(error),
-  error: (socket, error) => socket.data.failed(error),
+  error: (socket, error) => socket.data.socketFailed(error),
+  handshake: (socket, success, error) => socket.data.secured(success, error),
 };
 
 function warnOfHandlerError(error: unknown): void {

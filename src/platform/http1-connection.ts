@@ -1,7 +1,9 @@
 import { decodeLossyUtf8 } from '../core/bytes.ts';
 import { TransportError, type UpstreamHeaders } from '../core/transport.ts';
 import type { PooledConnection } from './connection-pool.ts';
+import { DEFAULT_PARSER_LIMITS, type ParserLimits } from './http1-message.ts';
 import { ResponseParser, type ResponseSink } from './http1-parser.ts';
+import type { RequestTarget } from './http1-request.ts';
 import { SocketWriter, type WritableSocket } from './socket-writer.ts';
 import type { WriteBatch } from './write-batch.ts';
 
@@ -46,11 +48,20 @@ const TCP_KEEP_ALIVE_MS = 30_000;
  */
 export const SETTLE_MS = 30;
 
+/** Chunks of a stream have more data than framing, unless the upstream wants to cost the gateway CPU time. */
+const LIMITS: ParserLimits = { ...DEFAULT_PARSER_LIMITS, maxFramingBytes: 1024 * 1024 };
+
 const IDLE_TIMEOUT = /^HTTP\/1\.[01] 408 /;
 
 /** Whether this is the response with which some proxies announce that they close an idle connection. */
 function isIdleTimeout(bytes: Uint8Array): boolean {
   return IDLE_TIMEOUT.test(decodeLossyUtf8(bytes.subarray(0, 16)));
+}
+
+/** @returns what the runtime found wrong with a certificate or handshake, with its code */
+function describeTlsError(error: Error): string {
+  const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
+  return `${error.message}${code}`;
 }
 
 /**
@@ -65,8 +76,13 @@ export class Http1Connection implements PooledConnection, ResponseSink, Writable
   readonly origin: string;
   /** Its owner no longer counts it as open. */
   released = false;
+  /** Called once, when requests can be sent, or when the connection closes before. */
+  onConnected: () => void = () => undefined;
+  readonly #host: string;
+  /** Requests can be sent: after the TLS handshake, where there is one. */
+  #isReady: boolean;
   readonly #owner: ConnectionOwner<Http1Connection>;
-  readonly #parser = new ResponseParser(this);
+  readonly #parser = new ResponseParser(this, LIMITS);
   #socket: Bun.Socket<Http1Connection> | undefined;
   #upstreamCall: AssignedCall | undefined;
   readonly #writer: SocketWriter;
@@ -83,8 +99,10 @@ export class Http1Connection implements PooledConnection, ResponseSink, Writable
   /** Closed while the reader was paused: reported when it resumes. */
   #pendingClose: { readonly error: Error | undefined } | undefined;
 
-  constructor(origin: string, owner: ConnectionOwner<Http1Connection>) {
-    this.origin = origin;
+  constructor(target: RequestTarget, owner: ConnectionOwner<Http1Connection>) {
+    this.origin = target.origin;
+    this.#host = target.host;
+    this.#isReady = target.tls === undefined;
     this.#owner = owner;
     // Deferred, because this may run inside `send`.
     this.#writer = new SocketWriter(
@@ -155,7 +173,7 @@ export class Http1Connection implements PooledConnection, ResponseSink, Writable
   /** The attempt to connect failed, or took too long. */
   failToConnect(error: TransportError): void {
     const upstreamCall = this.#upstreamCall;
-    this.#upstreamCall = undefined;
+    this.destroy();
     upstreamCall?.onFailure(error);
   }
 
@@ -171,7 +189,25 @@ export class Http1Connection implements PooledConnection, ResponseSink, Writable
       return;
     }
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+    if (!this.#isReady) return;
+    this.onConnected();
     this.#send(upstreamCall);
+  }
+
+  /** The TLS handshake ended. The runtime closes a connection whose certificate it rejects. */
+  secured(success: boolean, error: Error | null): void {
+    if (this.#isReady) return;
+    const upstreamCall = this.#upstreamCall;
+    if (!success) {
+      const reason = error === null ? 'the TLS handshake failed' : describeTlsError(error);
+      this.failToConnect(
+        new TransportError('connect', `cannot connect to ${this.#host}: ${reason}`, { cause: error }),
+      );
+      return;
+    }
+    this.#isReady = true;
+    this.onConnected();
+    if (upstreamCall !== undefined) this.#send(upstreamCall);
   }
 
   received(bytes: Uint8Array): void {
@@ -200,10 +236,22 @@ export class Http1Connection implements PooledConnection, ResponseSink, Writable
     clearTimeout(this.#settling);
     this.#writer.close();
     this.#owner.onClose(this);
+    this.onConnected();
     if (this.#upstreamCall === undefined) return;
-    if (this.#reused && !this.#sent) this.#moveCall();
+    if (!this.#isReady) {
+      const message = `cannot connect to ${this.#host}: the connection closed within the TLS handshake`;
+      this.failToConnect(new TransportError('connect', message, { cause: error }));
+    } else if (this.#reused && !this.#sent) this.#moveCall();
     else if (this.#parser.paused) this.#pendingClose = { error };
     else this.#settleClose(error);
+  }
+
+  /** The runtime reports a broken connection: damaged TLS, for example. */
+  socketFailed(cause: Error): void {
+    const failure = !this.#isReady ? 'connect' : this.#gotHead ? 'closed_mid_body' : 'closed_before_response';
+    this.failed(
+      new TransportError(failure, `the connection to ${this.#host} broke: ${cause.message}`, { cause }),
+    );
   }
 
   /** The rest of the response is not readable: invalid framing, or a handler that threw. */

@@ -20,7 +20,21 @@ describe('parseTarget', () => {
     expect(authorization).toBe(`Basic ${Buffer.from('user:p@ss').toString('base64')}`);
   });
 
-  test.each(['https://a/', 'nonsense', 'http://a:99999/', 'http://%zz@a/', ''])('refuses %p', (url) => {
+  test('https has its own port, and its own connections', () => {
+    expect(parseTarget('HTTPS://A.Example/v1')).toEqual({
+      ...{
+        hostname: 'a.example',
+        port: 443,
+        origin: 'https://a.example:443',
+        host: 'a.example',
+        path: '/v1',
+      },
+      tls: true,
+    });
+    expect(parseTarget('https://[::1]:80/')).toMatchObject({ port: 80, origin: 'https://[::1]:80' });
+  });
+
+  test.each(['ws://a/', 'nonsense', 'http://a:99999/', 'http://%zz@a/', ''])('refuses %p', (url) => {
     expect(() => parseTarget(url)).toThrow(expect.objectContaining({ failure: 'connect' }));
   });
 });

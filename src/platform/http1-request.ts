@@ -8,8 +8,10 @@ export interface RequestTarget {
   /** Host name or address, an IPv6 literal without brackets. */
   readonly hostname: string;
   readonly port: number;
-  /** `hostname:port`, the key of connections that may be shared. */
+  /** The key of connections that may be shared: `hostname:port`, with the scheme for `https:`. */
   readonly origin: string;
+  /** Present for `https:`. */
+  readonly tls?: true;
   /** Value of the `Host` header. */
   readonly host: string;
   /** Path and query. */
@@ -18,21 +20,23 @@ export interface RequestTarget {
   readonly authorization?: string;
 }
 
-/** @throws TransportError (`connect`) for a URL that is not `http:`. */
+/** @throws TransportError (`connect`) for a URL that is neither `http:` nor `https:`. */
 export function parseTarget(url: string): RequestTarget {
   if (!URL.canParse(url)) throw new TransportError('connect', 'not a valid URL');
   const parsed = new URL(url);
-  if (parsed.protocol !== 'http:') {
-    throw new TransportError('connect', `this transport speaks http: only, not ${parsed.protocol}`);
+  const { hostname, protocol } = parsed;
+  const isTls = protocol === 'https:';
+  if (!isTls && protocol !== 'http:') {
+    throw new TransportError('connect', `this transport speaks http: and https: only, not ${protocol}`);
   }
-  const port = parsed.port === '' ? 80 : Number(parsed.port);
-  const { hostname } = parsed;
+  const port = parsed.port === '' ? (isTls ? 443 : 80) : Number(parsed.port);
   const target = {
     hostname: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
     port,
-    origin: `${hostname}:${port}`,
+    origin: isTls ? `https://${hostname}:${port}` : `${hostname}:${port}`,
     host: parsed.host,
     path: parsed.pathname + parsed.search,
+    ...(isTls ? { tls: true as const } : {}),
   };
   if (parsed.username === '' && parsed.password === '') return target;
   return { ...target, authorization: basicAuthorization(parsed) };

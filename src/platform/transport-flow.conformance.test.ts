@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test';
+import { sharedCertificate, type TestCertificate } from '../../test/support/certificates.ts';
 import { type Peer, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import { sendAndCollect } from '../../test/support/transport-collector.ts';
 import { decodeUtf8 } from '../core/bytes.ts';
@@ -25,16 +26,20 @@ async function whenSteady(read: () => number): Promise<number> {
 }
 
 /** Stopping and slowing an exchange, on each transport. No difference between them is allowed for here. */
-describe.each<[string, () => Transport]>([
-  ['http1', () => createHttp1Transport()],
-  ['fetch', () => createFetchTransport((url, init) => fetch(url, { ...init, timeout: false }))],
-])('%s transport', (_name, create) => {
+const certificate = sharedCertificate();
+const tls = { ca: certificate.cert };
+
+describe.each<[string, () => Transport, TestCertificate | undefined]>([
+  ['http1', () => createHttp1Transport(), undefined],
+  ['http1 over TLS', () => createHttp1Transport({ tls }), certificate],
+  ['fetch', () => createFetchTransport((url, init) => fetch(url, { ...init, timeout: false })), undefined],
+])('%s transport', (_name, create, ofServer) => {
   const opened: (() => Promise<void> | void)[] = [];
   afterEach(async () => {
     for (const close of opened.splice(0).reverse()) await close();
   });
   async function start(script: (peer: Peer, index: number) => Promise<void>) {
-    const server = await startScriptedUpstream(script);
+    const server = await startScriptedUpstream(script, ofServer);
     opened.push(() => server.close());
     const transport = create();
     opened.push(() => transport.close());

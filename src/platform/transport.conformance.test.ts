@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { sharedCertificate, type TestCertificate } from '../../test/support/certificates.ts';
 import { runs } from '../../test/support/effort.ts';
 import {
   type Script,
@@ -25,7 +26,10 @@ interface Differences {
   readonly keepsAmbiguousConnection: boolean;
 }
 
-const transports: [string, () => Transport, Differences][] = [
+const certificate = sharedCertificate();
+const tls = { ca: certificate.cert };
+
+const transports: [string, () => Transport, Differences, TestCertificate | undefined][] = [
   [
     'http1',
     () => createHttp1Transport(),
@@ -36,6 +40,19 @@ const transports: [string, () => Transport, Differences][] = [
       acceptsHugeHeads: false,
       keepsAmbiguousConnection: false,
     },
+    undefined,
+  ],
+  [
+    'http1 over TLS',
+    () => createHttp1Transport({ tls }),
+    {
+      endsWithoutFinalLine: false,
+      resetEndsUnframedBody: false,
+      acceptsOtherCodings: false,
+      acceptsHugeHeads: false,
+      keepsAmbiguousConnection: false,
+    },
+    certificate,
   ],
   [
     'fetch',
@@ -47,20 +64,21 @@ const transports: [string, () => Transport, Differences][] = [
       acceptsHugeHeads: true,
       keepsAmbiguousConnection: true,
     },
+    undefined,
   ],
 ];
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
 
-describe.each(transports)('%s transport', (_name, create, differs) => {
+describe.each(transports)('%s transport', (_name, create, differs, ofServer) => {
   const opened: (() => Promise<void> | void)[] = [];
   afterEach(async () => {
     for (const close of opened.splice(0).reverse()) await close();
   });
 
   async function upstream(script: Script): Promise<ScriptedUpstream> {
-    const server = await startScriptedUpstream(script);
+    const server = await startScriptedUpstream(script, ofServer);
     opened.push(() => server.close());
     return server;
   }

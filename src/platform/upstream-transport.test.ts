@@ -22,6 +22,11 @@ describe('httpProxyRule', () => {
     [{ HTTP_PROXY: 'http://p', NO_PROXY: '::1' }, 'http://[::1]:9/', false],
     [{ HTTP_PROXY: 'http://p', NO_PROXY: '[::1]' }, 'http://[::1]:9/', false],
     [{ HTTP_PROXY: 'http://p' }, 'nonsense', false],
+    [{ HTTP_PROXY: 'http://p' }, 'https://a/', false],
+    [{ HTTPS_PROXY: 'http://p' }, 'https://a/', true],
+    [{ https_proxy: 'http://p' }, 'HTTPS://a/', true],
+    [{ HTTPS_PROXY: 'http://p', NO_PROXY: 'a:443' }, 'https://a/', false],
+    [{ HTTPS_PROXY: 'http://p', NO_PROXY: 'a:80' }, 'https://a/', true],
   ])('%j: %s %p', (env, url, proxied) => {
     expect(httpProxyRule(env)(url)).toBe(proxied);
   });

@@ -6,23 +6,23 @@ import { createHttp1Transport, type Http1TransportOptions, type Http1TransportSt
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface UpstreamTransportOptions {
-  /** Provides HTTP_PROXY and NO_PROXY. The runtime's fetch reads the process environment itself. */
+  /** Provides HTTP_PROXY, HTTPS_PROXY and NO_PROXY. The runtime's fetch reads the process environment itself. */
   readonly env: Environment;
   readonly clock?: Clock;
-  /** Options of the client for plain `http:`. */
+  /** Options of our own client. */
   readonly http1?: Omit<Http1TransportOptions, 'clock' | 'onHandlerError'>;
   /** Receives errors that handlers throw, against their contract. A process warning by default. */
   readonly onHandlerError?: (error: unknown) => void;
 }
 
 export interface UpstreamTransport extends Transport {
-  /** Connections of plain `http:` upstreams. Those of `https:` belong to the runtime and cannot be counted. */
+  /** Our own connections. Those through a proxy belong to the runtime and cannot be counted. */
   stats(): Http1TransportStats;
 }
 
 /**
- * The transport for every upstream: our own client for `http:`, the runtime's fetch for `https:` (certificate
- * and host-name checks included) and for `http:` hosts that the environment sends through an HTTP proxy.
+ * The transport for every upstream: our own client, and the runtime's fetch for hosts that the environment sends through an
+ * HTTP proxy.
  */
 export function createUpstreamTransport(options: UpstreamTransportOptions): UpstreamTransport {
   const { env, clock, onHandlerError } = options;
@@ -37,8 +37,7 @@ export function createUpstreamTransport(options: UpstreamTransportOptions): Upst
   const usesProxy = httpProxyRule(env);
   return {
     send(request, handler) {
-      const own = !/^https:/i.test(request.url) && !usesProxy(request.url);
-      return (own ? http1 : viaFetch).send(request, handler);
+      return (usesProxy(request.url) ? viaFetch : http1).send(request, handler);
     },
     close() {
       http1.close();
@@ -49,12 +48,13 @@ export function createUpstreamTransport(options: UpstreamTransportOptions): Upst
 }
 
 /**
- * Whether the environment sends an `http:` URL through a proxy. NO_PROXY is a list of host names, matching
- * their subdomains too, each with an optional port; `*` is every host.
+ * Whether the environment sends a URL through an HTTP proxy: HTTP_PROXY for `http:`, HTTPS_PROXY for `https:`. NO_PROXY is a
+ * list of host names, matching their subdomains too, each with an optional port; `*` is every host.
  */
 export function httpProxyRule(env: Environment): (url: string) => boolean {
-  const proxy = env.http_proxy || env.HTTP_PROXY || '';
-  if (proxy === '') return () => false;
+  const forHttp = Boolean(env.http_proxy || env.HTTP_PROXY);
+  const forHttps = Boolean(env.https_proxy || env.HTTPS_PROXY);
+  if (!forHttp && !forHttps) return () => false;
   const excluded = (env.no_proxy || env.NO_PROXY || '')
     .split(',')
     .map((entry) => entry.trim().toLowerCase().replace(/^\./, ''))
@@ -62,8 +62,10 @@ export function httpProxyRule(env: Environment): (url: string) => boolean {
   if (excluded.includes('*')) return () => false;
   return (url) => {
     if (!URL.canParse(url)) return false;
-    const { hostname, port } = new URL(url);
-    const withPort = `${hostname}:${port || '80'}`;
+    const { hostname, port, protocol } = new URL(url);
+    const isTls = protocol === 'https:';
+    if (!(isTls ? forHttps : forHttp)) return false;
+    const withPort = `${hostname}:${port || (isTls ? '443' : '80')}`;
     const bare = hostname.replace(/^\[|\]$/g, '');
     return !excluded.some((entry) =>
       [hostname, bare, withPort].some((host) => host === entry || host.endsWith(`.${entry}`)),

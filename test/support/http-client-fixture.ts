@@ -4,6 +4,7 @@ import {
   type Http1Transport,
   type Http1TransportOptions,
 } from '../../src/platform/http-client.ts';
+import type { TestCertificate } from './certificates.ts';
 import { type Script, startScriptedUpstream } from './scripted-upstream.ts';
 import { sendAndCollect } from './transport-collector.ts';
 
@@ -15,8 +16,9 @@ export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 export class HttpClientFixture {
   readonly #opened: (() => Promise<void> | void)[] = [];
 
-  async start(script: Script, options: Http1TransportOptions = {}) {
-    const server = await startScriptedUpstream(script);
+  /** @param certificate for an upstream of `https:` */
+  async start(script: Script, options: Http1TransportOptions = {}, certificate?: TestCertificate) {
+    const server = await startScriptedUpstream(script, certificate);
     this.closeLater(() => server.close());
     const transport = createHttp1Transport(options);
     this.closeLater(() => transport.close());

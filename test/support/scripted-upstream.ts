@@ -1,4 +1,6 @@
 import net from 'node:net';
+import tls from 'node:tls';
+import type { TestCertificate } from './certificates.ts';
 
 /** A TCP server on an ephemeral port that answers with whatever bytes its script writes, HTTP or not. */
 
@@ -37,11 +39,15 @@ export interface ScriptedUpstream {
 
 class ConnectionClosed extends Error {}
 
-export async function startScriptedUpstream(script: Script): Promise<ScriptedUpstream> {
+/** @param certificate for an upstream of `https:` */
+export async function startScriptedUpstream(
+  script: Script,
+  certificate?: TestCertificate,
+): Promise<ScriptedUpstream> {
   const sockets = new Set<net.Socket>();
   const failures: unknown[] = [];
   let accepted = 0;
-  const server = net.createServer({ noDelay: true }, (socket) => {
+  const accept = (socket: net.Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     const run = async (index: number) => script(makePeer(socket), index);
@@ -50,13 +56,16 @@ export async function startScriptedUpstream(script: Script): Promise<ScriptedUps
       socket.destroy();
     });
     accepted += 1;
-  });
+  };
+  const server = certificate
+    ? tls.createServer({ ...certificate, noDelay: true }, accept)
+    : net.createServer({ noDelay: true }, accept);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   return {
     port: address.port,
-    url: `http://127.0.0.1:${address.port}`,
+    url: `${certificate ? 'https' : 'http'}://127.0.0.1:${address.port}`,
     connections: () => accepted,
     async close() {
       for (const socket of sockets) socket.destroy();
