@@ -13,7 +13,7 @@ import {
 } from '../../test/support/inference.ts';
 import { renderedBody } from '../../test/support/rendered-body.ts';
 import { GatewayError } from '../core/errors.ts';
-import { Attempt, type AttemptEnd } from './attempt.ts';
+import { Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
 import { DeadlineMonitor } from './deadlines.ts';
 
 const DEADLINE = 10_000;
@@ -196,6 +196,14 @@ describe('a stream', () => {
     await (await body()).cancel();
     expect(upstreamCall.state).toBe('aborted');
     expect(ends).toMatchObject([{ kind: 'client_gone', observed: { chunks: 1 } }]);
+  });
+
+  test('that the gateway does not need is stopped, and no client left', async () => {
+    const { attempt, upstreamCall, answer, ends } = begin(true);
+    upstreamCall.head();
+    attempt.cancel(anotherWasFaster());
+    expect([codeOf(await answer), upstreamCall.state]).toEqual(['client_closed_request', 'aborted']);
+    expect(ends.map(({ kind }) => kind)).toEqual(['stopped']);
   });
 
   test('is recognised whatever the case of its content type', async () => {
