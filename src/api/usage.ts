@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { readJsonBody } from '../http/body.ts';
 import type { HttpRouter } from '../http/http-router.ts';
+import { queryOf } from '../http/query.ts';
 import { httpResponse, jsonResponse } from '../http/response.ts';
 import { NO_BODY } from '../http/route-policy.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
@@ -58,7 +59,7 @@ export function addUsageRoutes(
   router.route('GET', '/v1/usage', { access: key, body: NO_BODY }, async (httpContext, principal) => {
     const { tenant, keyId } = principal;
     const { request } = httpContext;
-    const filter = validate(ownUsageFilter, Object.fromEntries(new URL(request.url).searchParams));
+    const filter = validate(ownUsageFilter, Object.fromEntries(queryOf(request)));
     if (filter.tag !== undefined || filter.group_by?.includes('tag')) {
       throw new GatewayError(
         'invalid_request',

@@ -1,5 +1,7 @@
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
+const CONTROL = /\p{Cc}/u;
+
 /** A route's path: `/v1/models/:id{.+}` has the parameter `id`, which matches any text; `:name` alone matches no slash. */
 export class PathPattern {
   readonly hasParameters: boolean;
@@ -19,12 +21,19 @@ export class PathPattern {
     this.#expression = new RegExp(`^${source}$`);
   }
 
-  /** The parameters of a path, percent-decoded; undefined where the path does not match. */
+  /**
+   * @returns the parameters of a path, percent-decoded; undefined where the path does not match, or where one has a control
+   *   character: no id has any, and databases do not store NUL
+   */
   match(path: string): Readonly<Record<string, string>> | undefined {
     const match = this.#expression.exec(path);
     if (!match) return undefined;
     const params: Record<string, string> = {};
-    for (const [name, value] of Object.entries(match.groups ?? {})) params[name] = decoded(value);
+    for (const [name, value] of Object.entries(match.groups ?? {})) {
+      const text = decoded(value);
+      if (CONTROL.test(text)) return undefined;
+      params[name] = text;
+    }
     return params;
   }
 }

@@ -8,7 +8,7 @@ const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._@&'(),/+-]{0,99}$/u;
 export const NAME_RULE =
   "must have 1 to 100 letters, digits, spaces and . _ @ & ' ( ) , / + -, and begin with a letter or digit";
 
-const EMAIL = /^[^\s@<>"(),:;[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
+const EMAIL = /^[^\s\p{Cc}@<>"(),:;[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/u;
 const TAG = /^[A-Za-z0-9][A-Za-z0-9_.:=/@-]{0,99}$/;
 
 export const tenantId = z.string().regex(TENANT_ID, TENANT_ID_RULE);

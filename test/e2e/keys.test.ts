@@ -198,4 +198,10 @@ describe('the admin key', () => {
     const list = await weir(['keys', 'list', '--json'], { WEIR_DATA_DIR: folder });
     expect(JSON.parse(list.stdout)).toEqual([]);
   });
+
+  test('from WEIR_ADMIN_KEY is rejected at the start where it can be guessed', async () => {
+    const { code, stderr } = await weir(['serve'], { WEIR_ADMIN_KEY: 'a' });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('WEIR_ADMIN_KEY')]);
+    expect(stderr).toContain('at least 16');
+  });
 });

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { CONFIG_CATALOG } from '../../src/app/config-catalog.ts';
 import { createGateway, type Gateway } from '../../src/app/gateway.ts';
-import { configWithoutFile } from '../../src/config/without-file.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { asHttpRequest, asResponse } from './web-messages.ts';
@@ -36,19 +37,35 @@ export interface InProcessGateway {
 
 const ADMIN_KEY = 'wr-admin-in-process-0123456789abcdef';
 
-/** Starts one with an empty data folder and the default configuration. */
-export async function gatewayInProcess(clock: Clock = systemClock): Promise<InProcessGateway> {
+export interface InProcessOptions {
+  /** The configuration, as an object; the default one when absent. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly clock?: Clock;
+  /** Additional environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts one with an empty data folder. */
+export async function gatewayInProcess({
+  config = {},
+  clock = systemClock,
+  env: more = {},
+}: InProcessOptions = {}): Promise<InProcessGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'weir-in-process-'));
   const env = {
     WEIR_ADMIN_KEY: ADMIN_KEY,
     WEIR_DATA_DIR: join(folder, 'data'),
     WEIR_DETECT_ENGINES: '0',
+    WEIR_CONFIG: 'weir.yaml',
+    LOG_LEVEL: 'silent',
     NODE_ENV: 'test',
+    ...more,
   };
+  const yaml = new TextEncoder().encode(stringify(config));
   const gateway = await createGateway({
     env,
     clock,
-    loaded: configWithoutFile({ env, cwd: folder, catalog: CONFIG_CATALOG }),
+    loaded: loadConfig({ env, cwd: folder, catalog: CONFIG_CATALOG, readFile: () => yaml }),
     log: createLog({ level: 'silent', format: 'json', colour: false, wallTime: () => clock.wallTime() }),
     version: '0.0.0',
   });

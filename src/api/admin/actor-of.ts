@@ -104,7 +104,7 @@ export function assertSameOrigin({ request }: HttpContext): void {
   if (SAFE_METHODS.has(request.method)) return;
   const site = request.headers.get('sec-fetch-site');
   const origin = request.headers.get('origin');
-  const own = new URL(request.url).host === request.headers.get('host');
+  const own = URL.canParse(request.url) && new URL(request.url).host === request.headers.get('host');
   const sameOrigin =
     origin !== null && URL.canParse(origin) && new URL(origin).host === request.headers.get('host');
   if (site === 'same-origin' || (site === null && own && sameOrigin)) return;

@@ -5,6 +5,7 @@ import { readJsonBody } from '../../http/body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter, Method } from '../../http/http-router.ts';
 import type { DocumentedRoute } from '../../http/openapi.ts';
+import { queryOf } from '../../http/query.ts';
 import { httpResponse, jsonResponse } from '../../http/response.ts';
 import { NO_BODY as NO_BODY_BYTES, type RoutePolicy } from '../../http/route-policy.ts';
 import type { Actor } from '../../tenancy/actor.ts';
@@ -147,7 +148,7 @@ async function checked<Body, Query>(
   const { request, params } = httpContext;
   const query = validate(
     route.query,
-    route.query instanceof z.ZodUndefined ? undefined : Object.fromEntries(new URL(request.url).searchParams),
+    route.query instanceof z.ZodUndefined ? undefined : Object.fromEntries(queryOf(request)),
   );
   const body = validate(
     route.body,
@@ -155,6 +156,8 @@ async function checked<Body, Query>(
       ? undefined
       : (await readJsonBody(request, httpContext.bodyLimit)).json,
   );
+  assertStorable(query);
+  assertStorable(body);
   return {
     httpContext,
     actor,
@@ -165,6 +168,19 @@ async function checked<Body, Query>(
     query,
     seen: seenVersion(request.headers),
   };
+}
+
+/** @throws GatewayError `invalid_request` for text with a NUL, which PostgreSQL does not store */
+function assertStorable(value: unknown): void {
+  if (typeof value === 'string') {
+    if (!value.includes('\0')) return;
+    throw new GatewayError('invalid_request', 'The request has a text with the character U+0000. Remove it.');
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, member] of Object.entries(value)) {
+    assertStorable(name);
+    assertStorable(member);
+  }
 }
 
 /** Reads `if-match`. @throws GatewayError `invalid_request` when it is not an etag of this API */

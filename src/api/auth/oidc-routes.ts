@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { HttpContext } from '../../http/http-context.ts';
+import { queryOf } from '../../http/query.ts';
 import { httpResponse } from '../../http/response.ts';
 import { ANYONE } from '../../http/route-policy.ts';
 import type { SecretBox } from '../../platform/secret-box.ts';
@@ -22,8 +23,12 @@ export function addOidcRoutes({ services, route, json, cookie, beginSession, by 
   const { api, admin, providers, box, attempts } = services;
   const policy = { access: ANYONE };
   const callbackOf = (httpContext: HttpContext, id: string) => {
-    const base = services.publicUrl() ?? new URL(httpContext.request.url).origin;
-    return new URL(`${COOKIE_PATH}/${id}/callback`, base);
+    const { url } = httpContext.request;
+    const base = services.publicUrl() ?? (URL.canParse(url) ? new URL(url).origin : undefined);
+    if (base !== undefined) return new URL(`${COOKIE_PATH}/${id}/callback`, base);
+    throw new GatewayError('invalid_request', 'The header "host" is not the host of a URL.', {
+      param: 'host',
+    });
   };
   const redirect = (location: string, cookies: readonly string[]) =>
     httpResponse(302, null, { location, 'set-cookie': cookies });
@@ -44,7 +49,7 @@ export function addOidcRoutes({ services, route, json, cookie, beginSession, by 
     const id = httpContext.params.provider ?? '';
     const attempt = attemptIn(httpContext.request.headers.get('cookie') ?? '', box);
     const callback = callbackOf(httpContext, id);
-    callback.search = new URL(httpContext.request.url).search;
+    callback.search = queryOf(httpContext.request).toString();
     // One that a guesser makes up fails here, before the provider is contacted.
     const client = api.clientOf(httpContext);
     const identity = await api.credentials.runAsync(

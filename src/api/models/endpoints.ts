@@ -4,6 +4,7 @@ import { matchesAny } from '../../core/model-scope.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
+import { queryOf } from '../../http/query.ts';
 import { jsonResponse } from '../../http/response.ts';
 import { NO_BODY, type RoutePolicy } from '../../http/route-policy.ts';
 import type { ModelPrice, TokenPrice } from '../../metering/price-data.ts';
@@ -152,9 +153,7 @@ export function addModelRoutes(router: HttpRouter, services: ApiServices): void 
       .directory.list()
       .filter(({ id }) => !scopes?.models || matchesAny(scopes.models, id))
       .map((model) => describe(model, created, factsOf(model.id, tenant)));
-    const body = anthropic
-      ? anthropicPage(data, new URL(httpContext.request.url).searchParams)
-      : { object: 'list', data };
+    const body = anthropic ? anthropicPage(data, queryOf(httpContext.request)) : { object: 'list', data };
     return jsonResponse(httpContext.request, 200, JSON.stringify(body), {});
   });
 

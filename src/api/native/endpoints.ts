@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
-import type { HeaderReader } from '../../core/http.ts';
+import type { HeaderReader, HttpRequest } from '../../core/http.ts';
 import type { ChatCall } from '../../core/inference.ts';
 import type { JsonBody } from '../../http/body.ts';
 import { openAiErrorBody } from '../../http/error-body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
+import { queryOf } from '../../http/query.ts';
 import { chatCall } from '../chat-call.ts';
 import { addInferenceRoute, type InferenceEndpoint } from '../inference-route.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
@@ -65,9 +66,9 @@ function acceptsPlainText(headers: HeaderReader): boolean {
 const NUMBERS = new Set(['max_tokens', 'temperature', 'top_p', 'seed']);
 
 /** Reads a prompt from the query, for use with a browser or curl. */
-function bodyFromQuery(url: string): JsonBody {
+function bodyFromQuery(request: HttpRequest): JsonBody {
   const json: Record<string, unknown> = {};
-  for (const [name, value] of new URL(url).searchParams) {
+  for (const [name, value] of queryOf(request)) {
     if (Object.hasOwn(json, name)) {
       throw new GatewayError(
         'invalid_request',
@@ -102,6 +103,6 @@ export function addNativeRoutes(router: HttpRouter, services: ApiServices): void
   addInferenceRoute(router, services, '/stream', streamed);
   addInferenceRoute(router, services, '/stream', {
     ...streamed,
-    readQuery: ({ request }) => bodyFromQuery(request.url),
+    readQuery: ({ request }) => bodyFromQuery(request),
   });
 }

@@ -28,7 +28,12 @@ export const responsesRequest = z
     model: z.string().min(1, 'a model name is expected').max(400),
     input: z.union([z.string(), z.array(z.object({})).min(1)], 'text or a list of items is expected'),
     instructions: z.string().nullish(),
-    previous_response_id: z.string().min(1).max(400).nullish(),
+    previous_response_id: z
+      .string()
+      .min(1)
+      .max(400)
+      .regex(/^\P{Cc}*$/u, 'is not the id of a response')
+      .nullish(),
     store: z
       .boolean()
       .nullish()
