@@ -5,6 +5,7 @@ import type { HttpRouter } from '../http/http-router.ts';
 import { httpResponse, jsonResponse } from '../http/response.ts';
 import { ANYONE, NO_BODY, type RoutePolicy } from '../http/route-policy.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { LifecycleState } from '../pipeline/lifecycle.ts';
 import type { ApiServices } from './services.ts';
 
 export const healthResponse = z
@@ -73,6 +74,11 @@ function details(
   };
 }
 
+/** Draining and starting come first, because a disk that recovers does not end them. */
+export function stateOf({ lifecycle, writes }: ApiServices): LifecycleState | 'degraded' {
+  return lifecycle.state === 'ready' && writes.isFailing ? 'degraded' : lifecycle.state;
+}
+
 export interface OperationsOptions {
   readonly version: string;
   readonly metrics: Metrics;
@@ -92,11 +98,7 @@ export function addOperationsRoutes(
   const json = (httpContext: HttpContext, status: number, body: unknown) =>
     jsonResponse(httpContext.request, status, JSON.stringify(body), {});
 
-  /** Draining and starting come first, because a disk that recovers does not end them. */
-  const state = () => {
-    const { lifecycle, writes } = services;
-    return lifecycle.state === 'ready' && writes.isFailing ? 'degraded' : lifecycle.state;
-  };
+  const state = () => stateOf(services);
 
   // Health checks must not fail because of other requests of their address, or because the gateway drains.
   const policy = { body: NO_BODY, ignoresAddressLimits: true, servedWhileDraining: true };

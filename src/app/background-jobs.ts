@@ -1,5 +1,6 @@
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
+import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { Job } from './job-runner.ts';
 import type { Stores } from './stores.ts';
@@ -17,13 +18,14 @@ export interface JobParts {
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
+  readonly lifecycle: Lifecycle;
   /** Does nothing once it has succeeded. */
   readonly loadInferenceApi: () => void | Promise<void>;
 }
 
 /** Everything that a gateway does at intervals. */
 export function backgroundJobs(parts: JobParts): readonly Job[] {
-  const { stores, usage, responses, engines, monitor, eventLoop, loadInferenceApi } = parts;
+  const { stores, usage, responses, engines, monitor, eventLoop, lifecycle, loadInferenceApi } = parts;
   return [
     {
       name: 'measure event-loop delay',
@@ -42,6 +44,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 1_000,
       impact: 'readiness is out of date',
       run: () => stores.writes.probe(),
+    },
+    {
+      name: 'record requests in flight',
+      everyMs: 1_000,
+      impact: 'a crash of this process leaves older figures of their use',
+      run: () => usage.inFlight?.update(lifecycle.requests()),
     },
     {
       name: 'save usage',

@@ -18,7 +18,7 @@ export interface ChainParts {
   readonly deadlines: DeadlineMonitor;
   readonly states: TargetStates;
   readonly recorder: Recorder;
-  readonly usage: Pick<UsageParts, 'limiter' | 'meter'>;
+  readonly usage: Pick<UsageParts, 'limiter' | 'meter' | 'inFlight'>;
   readonly tokenizer: Tokenizer;
   readonly modelData: ModelData;
 }
@@ -29,7 +29,7 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
   const { router, useEstimates, directory, limits, config } = snapshot;
   const executor = new FailoverExecutor({
     ...{ clock, deadlines: parts.deadlines, states: parts.states, observer: recorder },
-    ...{ router, useEstimates, limits, limiter: usage.limiter },
+    ...{ router, useEstimates, limits, limiter: usage.limiter, records: usage.inFlight },
     media: new GuardedMediaFetcher(() => snapshot.mediaLimits),
     estimateTokens: (request, model) => tokenizer.estimate(request, model),
     contextWindows: new ContextWindows(parts.modelData, tokenizer),

@@ -204,7 +204,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, activate },
     jobs: new JobRunner(events),
     background: backgroundJobs({
-      ...{ stores, usage, responses, engines, monitor, eventLoop, loadInferenceApi },
+      ...{ stores, usage, responses, engines, monitor, eventLoop, lifecycle, loadInferenceApi },
     }),
     publishPending: () => publishPendingChanges(stores),
     close: async () => {

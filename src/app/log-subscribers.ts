@@ -39,6 +39,11 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'storage.write_failed': ({ area, failures, error }) =>
       logger.error({ area, failures, reason: messageOf(error) }, WRITE_FAILED[area]),
     'storage.write_restored': ({ area }) => logger.info({ area }, 'local disk accepts writes again'),
+    'usage.recovered': ({ count }) =>
+      logger.warn(
+        { events: count },
+        'an earlier gateway was killed; requests in flight are recorded as lost',
+      ),
     'usage.lost': ({ count }) =>
       logger.error({ count }, 'usage was lost: neither disk nor database accepts writes, and memory is full'),
     'usage.line_skipped': (skipped) =>

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { AdminServices } from '../api/admin/services.ts';
 import { addDocsRoutes } from '../api/docs.ts';
-import { addOperationsRoutes } from '../api/operations.ts';
+import { addOperationsRoutes, stateOf } from '../api/operations.ts';
 import type { ApiServices } from '../api/services.ts';
+import { addStatusPage } from '../api/status-page.ts';
 import type { Config } from '../config/schema.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
@@ -31,6 +32,11 @@ export interface RouteParts {
 export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | Promise<void> {
   const { services, admin, stores, usage, tokenizer, metrics, version, config } = parts;
   addOperationsRoutes(router, services, { version, metrics });
+  addStatusPage(router, {
+    version,
+    state: () => stateOf(services),
+    hasDocs: () => config().server.docs,
+  });
   router.routesUnder('/admin/', async () => {
     await services.modelData.load();
     const { addAdminApi } = await import('./admin-api.ts');

@@ -1,17 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import { Calendar } from '../limits/calendar.ts';
 import type { Counter } from '../limits/counter.ts';
 import { Limiter } from '../limits/limiter.ts';
-import { JournalFiles } from '../metering/journal-files.ts';
-import type { Prices } from '../metering/prices.ts';
+import { InFlightRecords, recoverInFlight } from '../metering/in-flight-records.ts';
+import { JournalFiles, type JournalProcess } from '../metering/journal-files.ts';
+import type { PriceContext, Prices } from '../metering/prices.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import { UsageCounter } from '../metering/usage-counter.ts';
 import { UsageJournal } from '../metering/usage-journal.ts';
 import { UsageThread } from '../metering/usage-thread.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { InFlightUsage } from '../pipeline/in-flight-usage.ts';
 import { UsageMeter } from '../pipeline/usage-meter.ts';
 import { isRunning } from '../platform/process.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
@@ -36,6 +39,8 @@ export interface UsageParts {
   readonly limiter: Limiter;
   readonly meter: UsageMeter;
   readonly journal: UsageJournal;
+  /** Records of running attempts; undefined where no usage is kept. */
+  readonly inFlight: InFlightUsage | undefined;
   readonly usage: SqlUsageStore;
   /** Writes collected usage and counters to the database. */
   save(): Promise<void>;
@@ -50,6 +55,12 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const usage = new SqlUsageStore(stores.databases);
   // Identifies this process in the ids of its events and the names of its files.
   const boot = randomBytes(8).toString('hex');
+  const folder = journalFolder(config);
+  const isAlive = (owner: JournalProcess) =>
+    owner.boot === boot || (owner.pid !== process.pid && isRunning(owner.pid));
+  const lost = recoverInFlight(folder, isAlive);
+  if (lost > 0) events.emit('usage.recovered', { count: lost });
+  const records = new InFlightRecords(folder, { pid: process.pid, boot }, stores.writes);
   const writer = new UsageThread({
     settings: { servers: usageServers(config) },
     placementOf: (tenant) => stores.placementOf({ tenant }),
@@ -57,7 +68,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   });
   stores.databases.onDrop((placement) => writer.forget(placement));
   const journal = new UsageJournal({
-    files: new JournalFiles(journalFolder(config), process.pid, boot, isRunning),
+    files: new JournalFiles(folder, process.pid, boot, isRunning),
     writer,
     events,
     health: stores.writes,
@@ -79,18 +90,21 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     onUse: quotaGauges(metrics),
     events,
   });
+  const priceOf = ({ target, facts }: AttemptTrace, context: PriceContext) =>
+    target && prices().of(target, facts, context);
+  const inFlight = config.storage.keep_usage
+    ? new InFlightUsage({ clock, newId, records, priceOf })
+    : undefined;
   const meter = new UsageMeter({
-    clock,
-    newId,
+    ...{ clock, newId, inFlight, priceOf },
     journal: config.storage.keep_usage ? journal : undefined,
-    priceOf: ({ target, facts }, context) => target && prices().of(target, facts, context),
     counter: new UsageCounter(tokenizer),
     // Not an event: every priced request adds to this counter.
     onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd / 1e9),
     onDefect: (error) => events.emit('usage.count_failed', { error }),
   });
   return {
-    ...{ limiter, meter, journal, usage },
+    ...{ limiter, meter, journal, usage, inFlight },
     save: async () => {
       await journal.flushWhenDue();
       await limits.save();
@@ -99,6 +113,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     deleteOld: () => counters.deleteOld(),
     close: async () => {
       await journal.close();
+      records.close();
       await limits.save();
       await store.close();
     },

@@ -68,6 +68,6 @@ describe('banner', () => {
     const text = show({ env: { WEIR_ADMIN_KEY: 'wr-admin-env' } });
     expect(text).not.toContain('wr-admin-env');
     expect(text).toContain('Bearer $WEIR_ADMIN_KEY');
-    expect(show()).toContain('Bearer $WEIR_KEY');
+    expect(show()).toContain('Bearer $WEIR_API_KEY');
   });
 });

@@ -33,12 +33,13 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
   const { providers, defaultModel, directory } = gateway.snapshot;
   const created = gateway.createdAdminKey?.secret;
   const fromEnvironment = Boolean(env.WEIR_ADMIN_KEY);
-  const key = created ?? (fromEnvironment ? '$WEIR_ADMIN_KEY' : '$WEIR_KEY');
+  const key = created ?? (fromEnvironment ? '$WEIR_ADMIN_KEY' : '$WEIR_API_KEY');
   const model = defaultModel ?? 'simulator';
   const lines = [
     '',
     `${paint(output, 'bold', `Weir ${version}`)} is ready.`,
     '',
+    `  Status     ${base}`,
     `  API        ${base}/v1`,
     `  Docs       ${base}/docs`,
     `  Health     ${base}/health`,
@@ -48,8 +49,8 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
   ];
   if (created !== undefined) {
     lines.push(
-      `  Admin key  ${paint(output, 'bold', created)}`,
-      '             It is shown only this once. Save it. If it is lost: `npm run weir -- keys create --admin`',
+      '  Admin key  in the command below. It is shown only this once: save it.',
+      '             If it is lost: `npm run weir -- keys create --admin`',
     );
   } else if (fromEnvironment) {
     lines.push('  Admin key  the value of WEIR_ADMIN_KEY');
@@ -60,7 +61,7 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
     '',
     'Try it:',
     '',
-    `  curl ${base}/v1/chat/completions -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '{"model":"${model}","messages":[{"role":"user","content":"Hello, who are you?"}]}'`,
+    `  curl ${base}/v1/chat/completions -H "Authorization: Bearer ${created === undefined ? key : paint(output, 'bold', key)}" -H "Content-Type: application/json" -d '{"model":"${model}","messages":[{"role":"user","content":"Hello, who are you?"}]}'`,
     '',
   );
   return lines.join('\n');

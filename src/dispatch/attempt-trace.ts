@@ -2,6 +2,7 @@ import type { AttemptFailure } from '../core/errors.ts';
 import type { OutputText } from '../core/output-text.ts';
 import type { Usage } from '../core/usage.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
+import type { RecordSlot } from '../metering/in-flight-records.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { EscalationReason } from '../routing/directory.ts';
@@ -32,6 +33,12 @@ export interface AttemptTrace {
   cost?: string | undefined;
   /** Millionths of a millionth of a US dollar, set by settlement; null where no price is known. */
   costPico?: number | null;
+  /** Id of its usage event, where its use is recorded while it runs. */
+  eventId?: string;
+  /** Its record while it runs. */
+  inFlight?: RecordSlot | undefined;
+  /** Input tokens, estimated when it began. */
+  inputEstimate?: number;
   /** The upstream did not report the usage; it is an estimate. */
   estimated?: boolean;
   /** It continued the stream of another attempt. */

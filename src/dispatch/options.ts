@@ -10,12 +10,20 @@ import type { Router } from '../routing/router.ts';
 import type { QueueObserver } from './admission-queue.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
-import type { DispatchRequest } from './request.ts';
+import type { ActiveAttempt, DispatchRequest } from './request.ts';
 import type { UseEstimates } from './use-estimates.ts';
 
 /** Observes the end of each attempt. */
 export interface AttemptObserver {
   attemptEnded(trace: AttemptTrace, request: DispatchRequest): void;
+}
+
+/** Records attempts while they run, for the usage of a gateway that is killed. */
+export interface AttemptRecords {
+  /** The attempt is about to be sent. */
+  begin(attempt: ActiveAttempt, call: InferenceCall, request: DispatchRequest): void;
+  /** The attempt has used nothing, or its use is recorded elsewhere. */
+  end(trace: AttemptTrace): void;
 }
 
 /** Fetches media for providers that do not fetch themselves. */
@@ -55,6 +63,8 @@ export interface DispatchServices {
   readonly deadlines: DeadlineMonitor;
   readonly states: TargetStates;
   readonly observer: AttemptObserver & QueueObserver;
+  /** Absent where no usage is kept. */
+  readonly records?: AttemptRecords | undefined;
   readonly media: MediaFetcher;
   readonly estimateTokens: TokenEstimator;
   readonly contextWindows: ContextCheck;

@@ -5,6 +5,7 @@ import type { ModelScope } from '../core/model-scope.ts';
 import type { Principal } from '../core/principal.ts';
 import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
 import { strongerMode } from '../core/stream/frame.ts';
+import type { StreamObservation } from '../core/stream/observation.ts';
 import type { Warning } from '../core/warning.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { ModelRoute } from '../routing/directory.ts';
@@ -53,6 +54,8 @@ export const NO_CONTROLS: Omit<RequestControls, 'model'> & { readonly model: und
 /** An attempt that is running. */
 export interface ActiveAttempt {
   readonly trace: AttemptTrace;
+  /** What has arrived of its response so far. */
+  readonly observed: StreamObservation;
   /** Its stream, once the first event came. */
   readonly stream: FrameStream | undefined;
   cancel(reason: GatewayError): void;

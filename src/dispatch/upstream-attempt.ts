@@ -1,6 +1,7 @@
 import { asGatewayError, type GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
+import type { StreamObservation } from '../core/stream/observation.ts';
 import type { Usage } from '../core/usage.ts';
 import { addWarning, type Warning } from '../core/warning.ts';
 import type { AttemptContext, InlineMedia, Target } from '../providers/types.ts';
@@ -91,6 +92,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     this.#hedgeGroup = hedgeGroup;
     this.#attempt = new Attempt(this, startedAt);
     request.routing.attemptStarted(this);
+    options.records?.begin(this, call, request);
     lease.sent(startedAt);
     cancellation.onCancel(this.#onCancel);
     lease.onAbandon = (reason) => this.#attempt.cancel(reason);
@@ -99,6 +101,10 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
   /** Settles at the first event of a stream, at the end of a complete response, or at a failure before either. */
   get response(): Promise<InferenceResponse> {
     return this.#attempt.response;
+  }
+
+  get observed(): StreamObservation {
+    return this.#attempt.observed;
   }
 
   get stream(): FrameStream | undefined {
@@ -160,6 +166,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
       trace.cost = this.#options.router.costOf(this.target, this.#route, usage, context, durationMs);
     }
     this.#options.observer.attemptEnded(trace, request);
+    if (end.kind === 'failed' && trace.firstEventAt === undefined) this.#options.records?.end(trace);
     request.routing.attemptEnded(this);
   }
 }

@@ -87,6 +87,7 @@ const PROCESS_CONTRACTS = {
   'storage.write_restored': event('The local disk accepts writes again.', {
     area: z.enum(WRITE_AREAS),
   }),
+  'usage.recovered': event('Requests that were in flight in a killed gateway left usage events.', { count }),
   'usage.lost': event(
     'Usage was lost: disk and database reject writes, and memory holds as much as it may. At most once a second.',
     { count },

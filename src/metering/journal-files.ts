@@ -8,6 +8,24 @@ const NAME = /^usage-(\d+)-([0-9a-f]+)-(\d+)\.ndjson$/;
 /** Marks files of a restored backup: their process, if one has its id, is not the one that wrote them. */
 const RESTORED = 'restored-';
 
+/** A process that writes a journal. */
+export interface JournalProcess {
+  readonly pid: number;
+  /** Hexadecimal; because process ids are reused. */
+  readonly boot: string;
+}
+
+/** @returns the name of a process's file with a number */
+export function journalFileName({ pid, boot }: JournalProcess, number: number): string {
+  return `usage-${pid}-${boot}-${number}.ndjson`;
+}
+
+/** @returns the process that has written a file; undefined for a file of another kind */
+export function ownerOf(name: string): JournalProcess | undefined {
+  const match = NAME.exec(batchIdOf(name));
+  return match ? { pid: Number(match[1]), boot: match[2] ?? '' } : undefined;
+}
+
 /** A closed file of a journal. */
 export interface JournalFile {
   readonly name: string;
@@ -158,6 +176,6 @@ export class JournalFiles {
   }
 
   #name(): string {
-    return `usage-${this.pid}-${this.boot}-${this.#number}.ndjson`;
+    return journalFileName({ pid: this.pid, boot: this.boot }, this.#number);
   }
 }

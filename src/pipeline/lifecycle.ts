@@ -19,6 +19,11 @@ export class Lifecycle {
     return this.#active.size;
   }
 
+  /** The requests that are being handled. */
+  requests(): readonly RequestContext[] {
+    return this.#active.snapshot();
+  }
+
   ready(): void {
     if (this.#state === 'starting') this.#state = 'ready';
   }

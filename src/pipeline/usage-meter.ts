@@ -1,14 +1,15 @@
-import { type Clock, wallTimeOf } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import { estimateTokensOf } from '../core/token-estimate.ts';
-import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
+import type { AttemptRecords } from '../dispatch/options.ts';
 import { costPico, dollarsOfPico, nanoOfPico } from '../metering/price.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
 import type { PriceContext } from '../metering/prices.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
 import type { UsageSettlement } from './interceptor-services.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
+import { priceContextOf, usageEventOf } from './usage-event-of.ts';
 
 /** What settlement works with. */
 export interface UsageMeterOptions {
@@ -17,6 +18,8 @@ export interface UsageMeterOptions {
   readonly newId: () => string;
   /** Takes events; never fails, never waits. Undefined where none are kept. */
   readonly journal: { add(event: UsageEvent): void } | undefined;
+  /** Records of running attempts; undefined where none are kept. */
+  readonly inFlight: Pick<AttemptRecords, 'end'> | undefined;
   /** The price of what an attempt used; undefined where none is known. */
   readonly priceOf: (trace: AttemptTrace, context: PriceContext) => ModelPrice | undefined;
   readonly counter: UsageCounter;
@@ -30,8 +33,6 @@ export interface UsageCounter {
   input(call: InferenceCall, model: string): Promise<number>;
   output(text: string, model: string): Promise<number>;
 }
-
-const NO_USAGE: Readonly<Partial<Usage>> = {};
 
 /**
  * Settles completed requests: what each attempt used and cost, for the tenant's usage and for the limits that the request
@@ -93,12 +94,9 @@ export class UsageMeter implements UsageSettlement {
 
   #close(request: RequestContext, outcome: Outcome): void {
     const { attempts, respondedBy, modelLabel } = request.routing;
+    const { journal, inFlight } = this.options;
     const { principal } = request.identity;
-    const context = {
-      tenant: principal.tenant,
-      at: wallTimeOf(this.options.clock, request.timing.startedAt),
-      isBatch: request.controls.isBatch,
-    };
+    const context = priceContextOf(request, this.options.clock);
     let tokens = 0;
     let nanoUsd = 0;
     const counted = respondedBy ?? attempts.at(-1);
@@ -116,7 +114,9 @@ export class UsageMeter implements UsageSettlement {
         tokens: (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0),
         nanoUsd: cost ? nanoOfPico(cost) : 0,
       });
-      this.options.journal?.add(this.#event(request, outcome, trace, trace === counted));
+      journal?.add(this.#event(request, outcome, trace, trace === counted));
+      // In this order: killed in between, the gateway leaves both, and the next start recognises them by their id.
+      inFlight?.end(trace);
     }
     if (nanoUsd > 0) this.options.onCost(modelLabel ?? 'unknown', principal.tenant, nanoUsd);
     request.limits.reservation?.settle({ tokens, nanoUsd });
@@ -125,37 +125,15 @@ export class UsageMeter implements UsageSettlement {
   }
 
   #event(request: RequestContext, outcome: Outcome, trace: AttemptTrace, counted: boolean): UsageEvent {
-    const { clock } = this.options;
-    const { identity, controls, routing, response } = request;
-    const { principal } = identity;
-    const endedAt = trace.endedAt ?? clock.now();
-    const usage: Partial<Usage> = trace.usage ?? NO_USAGE;
-    return {
-      id: this.options.newId(),
-      tenant: principal.tenant,
-      requestId: identity.id,
+    const { clock, newId } = this.options;
+    return usageEventOf(request, trace, {
+      id: trace.eventId ?? newId(),
       at: clock.wallTime(),
-      keyId: principal.keyId,
-      member: principal.member ?? null,
-      model: routing.modelLabel ?? 'unknown',
-      provider: trace.provider,
-      upstreamModel: trace.model,
-      operation: identity.operation,
-      tags: controls.tags,
-      status: response.status ?? (outcome.kind === 'failed' ? outcome.error.status : 200),
+      status: request.response.status ?? (outcome.kind === 'failed' ? outcome.error.status : 200),
       outcome: trace.outcome ?? outcome.kind,
       requests: counted ? 1 : 0,
-      inputTokens: usage.inputTokens ?? 0,
-      outputTokens: usage.outputTokens ?? 0,
-      cachedTokens: usage.cachedInputTokens ?? 0,
-      cacheWriteTokens: usage.cacheWriteTokens ?? 0,
-      reasoningTokens: usage.reasoningTokens ?? 0,
-      costPico: trace.costPico ?? null,
-      estimated: trace.estimated ?? false,
-      durationMs: Math.round(endedAt - trace.startedAt),
-      firstEventMs:
-        trace.firstEventAt === undefined ? null : Math.round(trace.firstEventAt - trace.startedAt),
-    };
+      durationMs: Math.round((trace.endedAt ?? clock.now()) - trace.startedAt),
+    });
   }
 }
 

@@ -149,7 +149,7 @@ const NOTHING: UsageSums = {
 function addTo(row: UsageSums, event: UsageEvent): void {
   row.requests += event.requests;
   row.attempts += 1;
-  row.failures += event.outcome === 'failed' ? 1 : 0;
+  row.failures += event.outcome === 'failed' || event.outcome === 'lost' ? 1 : 0;
   row.input_tokens += event.inputTokens;
   row.output_tokens += event.outputTokens;
   row.cached_tokens += event.cachedTokens;

@@ -107,6 +107,9 @@ describe('the OpenAPI document', () => {
 
   /** Routes for browsers: pages with their files, and redirects. */
   const FOR_BROWSERS = [
+    '/',
+    '/console',
+    '/favicon.ico',
     '/docs',
     '/docs/start.js',
     '/docs/swagger-ui.css',

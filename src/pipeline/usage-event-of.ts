@@ -1,0 +1,52 @@
+import { type Clock, wallTimeOf } from '../core/clock.ts';
+import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
+import type { DispatchRequest } from '../dispatch/request.ts';
+import type { PriceContext } from '../metering/prices.ts';
+import type { UsageEvent } from '../storage/usage-event.ts';
+
+/** @returns what the prices of a request's attempts depend on */
+export function priceContextOf({ identity, timing, controls }: DispatchRequest, clock: Clock): PriceContext {
+  return {
+    tenant: identity.principal.tenant,
+    at: wallTimeOf(clock, timing.startedAt),
+    isBatch: controls.isBatch,
+  };
+}
+
+/** The part of a usage event that depends on how far its request is. */
+export type UsageFacts = Pick<UsageEvent, 'id' | 'at' | 'status' | 'outcome' | 'requests' | 'durationMs'>;
+
+/** @returns the usage event of an attempt: its use and cost so far, and nothing of its content */
+export function usageEventOf(
+  { identity, controls, routing }: DispatchRequest,
+  trace: AttemptTrace,
+  facts: UsageFacts,
+): UsageEvent {
+  const { principal } = identity;
+  const { usage } = trace;
+  return {
+    id: facts.id,
+    tenant: principal.tenant,
+    requestId: identity.id,
+    at: facts.at,
+    keyId: principal.keyId,
+    member: principal.member ?? null,
+    model: routing.modelLabel ?? 'unknown',
+    provider: trace.provider,
+    upstreamModel: trace.model,
+    operation: identity.operation,
+    tags: controls.tags,
+    status: facts.status,
+    outcome: facts.outcome,
+    requests: facts.requests,
+    inputTokens: usage?.inputTokens ?? 0,
+    outputTokens: usage?.outputTokens ?? 0,
+    cachedTokens: usage?.cachedInputTokens ?? 0,
+    cacheWriteTokens: usage?.cacheWriteTokens ?? 0,
+    reasoningTokens: usage?.reasoningTokens ?? 0,
+    costPico: trace.costPico ?? null,
+    estimated: trace.estimated ?? false,
+    durationMs: facts.durationMs,
+    firstEventMs: trace.firstEventAt === undefined ? null : Math.round(trace.firstEventAt - trace.startedAt),
+  };
+}
