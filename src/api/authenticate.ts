@@ -4,7 +4,7 @@ import type { Principal } from '../core/principal.ts';
 import { clientAddress } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import { sha256Hex } from '../platform/hash.ts';
-import { keyFromRequest } from '../tenancy/access-list.ts';
+import { keyFromRequest, missingKey } from '../tenancy/access-list.ts';
 import { type TokenSubject, Tokens } from '../tenancy/tokens.ts';
 import type { ApiServices } from './services.ts';
 
@@ -20,7 +20,7 @@ export function authenticate(
   const { access, snapshot, tokens, credentials } = services;
   const secret = keyFromRequest(httpContext.request.headers);
   const address = () => clientAddress(httpContext, snapshot().isProxy);
-  if (secret === undefined) return access.authenticate(secret, address);
+  if (secret === undefined) throw missingKey(httpContext.request.headers);
   if (!Tokens.isToken(secret)) {
     // Known keys first: they need no look at the failures of their address.
     const known = access.known(secret, address);

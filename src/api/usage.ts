@@ -7,6 +7,7 @@ import { httpResponse, jsonResponse } from '../http/response.ts';
 import { NO_BODY } from '../http/route-policy.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
+import { resolveModel } from '../pipeline/resolve-model.ts';
 import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import { renderUsage, usageFilter, usageQuery, usageResponse } from './admin/usage.ts';
 import { assertModelAllowed } from './authenticate.ts';
@@ -88,11 +89,7 @@ export function addUsageRoutes(
     validate(chatRequest, body.json);
     const call = chatCall('chat', openAiChatDialect, body, request.headers);
     assertModelAllowed(principal, call.model);
-    const route = snapshot.directory.resolve(call.model);
-    if (!route)
-      throw new GatewayError('model_not_found', `The model "${call.model.slice(0, 200)}" does not exist.`, {
-        param: 'model',
-      });
+    const route = resolveModel(snapshot.directory, call.model);
     const chat = call.chat();
     const inputTokens = await tokenizer.estimate(chat, route.targets[0]?.model ?? call.model);
     const limit = chat.maxOutputTokens ?? null;

@@ -1,6 +1,7 @@
 import { type AttemptFailure, GatewayError } from '../core/errors.ts';
 import type { TransportError } from '../core/transport.ts';
 import type { Warning } from '../core/warning.ts';
+import type { NamedVendor } from '../providers/registry.ts';
 import type { Target } from '../providers/types.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { RoutePlan } from '../routing/plan.ts';
@@ -71,24 +72,47 @@ export function describeFailure(error: GatewayError, trace: AttemptTrace): Attem
 
 /** @returns the last failure with those of all attempts in its message */
 export function allFailed(last: GatewayError, failures: readonly AttemptFailure[]): GatewayError {
-  const list = failures.map(({ provider, model, message }) => `${provider}/${model}: ${message}`).join(' | ');
+  const times = new Map<string, number>();
+  for (const { provider, model, message } of failures) {
+    const reason = `${provider}/${model}: ${message}`;
+    times.set(reason, (times.get(reason) ?? 0) + 1);
+  }
+  const list = [...times].map(([reason, count]) => (count === 1 ? reason : `${reason} (${count} times)`));
   // The last upstream's own error object would hide the others.
   const { upstreamBody: _, ...details } = last.details;
-  return new GatewayError(last.code, `All ${failures.length} targets failed. ${list}`, {
+  return new GatewayError(last.code, `${countFailures(failures)}. ${list.join(' | ')}`, {
     ...details,
     attempts: failures,
   });
 }
 
+/** `All 2 targets failed in 4 attempts`: targets may be tried in several rounds. */
+function countFailures(failures: readonly AttemptFailure[]): string {
+  const attempts = failures.length;
+  const targets = new Set(failures.map(({ provider, model }) => `${provider}/${model}`)).size;
+  if (targets === 1) return `The target failed in ${attempts} attempts`;
+  return `All ${targets} targets failed${attempts === targets ? '' : ` in ${attempts} attempts`}`;
+}
+
 /**
  * @param near names that are similar, best first
+ * @param vendors vendors that have models of such a name and are not configured
  */
-export function unknownModel(name: string, near: readonly string[]): GatewayError {
+export function unknownModel(
+  name: string,
+  near: readonly string[],
+  vendors: readonly NamedVendor[],
+): GatewayError {
   const shown = name.length > 200 ? `${name.slice(0, 200)}...` : name;
-  const hint =
+  const similar =
     near.length > 0
       ? ` Did you mean ${near.map((id) => `"${id}"`).join(' or ')}?`
       : ' GET /v1/models lists the models that exist.';
+  const missing = vendors.map(
+    ({ label, key }) =>
+      ` ${label} is not configured: set ${key} at the gateway, or add the provider to its configuration.`,
+  );
+  const hint = missing.length > 0 ? missing.join('') : similar;
   return new GatewayError('model_not_found', `The model "${shown}" does not exist.${hint}`, {
     param: 'model',
   });

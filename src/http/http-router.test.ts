@@ -74,6 +74,39 @@ describe('HttpRouter', () => {
     expect(defects).toEqual([]);
   });
 
+  test.each([
+    ['/v1/plain', 'GET', '/plain'],
+    ['/v1/v1/plain/', 'GET', '/plain'],
+    ['/Plain', 'POST', '/plain'],
+    ['//plain', 'GET', '/plain'],
+    ['/other/api/v1/models/a', 'GET', '/models/a'],
+    ['/versioned', 'GET', '/v1/versioned'],
+  ])('names the path that was meant by %s', async (path, method, meant) => {
+    const { router, call } = made;
+    router.route('GET', '/v1/versioned', OPEN, () => httpResponse(200, 'versioned', {}));
+    const { error } = await (await call(path, { method })).json();
+    expect(error.message).toContain(`Did you mean ${meant}?`);
+  });
+
+  test('names no path that the method cannot use, and none for anything else', async () => {
+    for (const [path, method] of [
+      ['/v1/refuses', 'POST'],
+      ['/unheard/of', 'GET'],
+    ] as const) {
+      const { error } = await (await made.call(path, { method })).json();
+      expect(error.message).toEndWith('See /docs for what exists.');
+    }
+  });
+
+  test('lets a prefix select the dialect of its unknown paths', async () => {
+    const { router, call } = made;
+    router.unmatchedUnder('/foreign', (httpContext) => {
+      httpContext.renderError = ({ code }) => `foreign ${code}`;
+    });
+    expect(await (await call('/foreign/x')).text()).toBe('foreign not_found');
+    expect(await (await call('/x')).json()).toMatchObject({ error: { code: 'not_found' } });
+  });
+
   test('handles HEAD where GET has a route', async () => {
     expect((await made.call('/plain', { method: 'HEAD' })).status).toBe(200);
   });

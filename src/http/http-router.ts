@@ -44,6 +44,10 @@ export class HttpRouter {
   readonly #exact = new Map<string, Map<string, MatchedRoute>>();
   readonly #patterns: { readonly pattern: PathPattern; readonly handler: MatchedRoute }[] = [];
   readonly #entries: RouteEntry[] = [];
+  readonly #unmatched: {
+    readonly prefix: string;
+    readonly selectDialect: (httpContext: HttpContext) => void;
+  }[] = [];
 
   /** Those of {@link routesUnder} that no request has used yet. */
   readonly #unloaded = new Map<string, () => void | Promise<void>>();
@@ -95,6 +99,14 @@ export class HttpRouter {
     return loadOnce;
   }
 
+  /**
+   * Selects the dialect of error responses for paths that no route matches.
+   * @param prefix such as `/v1/messages`
+   */
+  unmatchedUnder(prefix: string, selectDialect: (httpContext: HttpContext) => void): void {
+    this.#unmatched.push({ prefix, selectDialect });
+  }
+
   /** Every route, after loading those that no request has used yet. */
   async routes(): Promise<readonly RouteEntry[]> {
     for (const load of [...this.#unloaded.values()]) await load();
@@ -142,6 +154,7 @@ export class HttpRouter {
       if (path.startsWith(prefix)) return Promise.resolve(load()).then(() => this.#dispatch(httpContext));
     }
     this.options.stage.countAddress(httpContext);
+    this.#unmatched.find(({ prefix }) => path.startsWith(prefix))?.selectDialect(httpContext);
     throw this.#notFound(request.method, path);
   }
 
@@ -168,21 +181,42 @@ export class HttpRouter {
       : this.#finished(httpContext, rules, response);
   }
 
+  #serves(method: string, path: string): boolean {
+    return this.#patterns.some(
+      ({ pattern }) => pattern.method === method && pattern.match(path) !== undefined,
+    );
+  }
+
   #notFound(method: string, path: string): GatewayError {
     const allowed = this.#patterns
       .filter(({ pattern }) => pattern.match(path))
       .map(({ pattern }) => pattern.method);
     if (allowed.length === 0) {
-      return new GatewayError(
-        'not_found',
-        `Unknown path: ${method} ${path.slice(0, 200)}. See /docs for what exists.`,
-      );
+      const near = similarPaths(path).find((other) => this.#serves(method, other));
+      const hint =
+        near === undefined
+          ? 'See /docs for what exists.'
+          : `Did you mean ${near}? Check the base URL of the client: OpenAI's SDKs take the one with /v1, Anthropic's the one without.`;
+      return new GatewayError('not_found', `Unknown path: ${method} ${path.slice(0, 200)}. ${hint}`);
     }
     const allow = [...new Set(allowed)].join(', ');
     return new GatewayError('method_not_allowed', `${method} is not allowed here; allowed: ${allow}.`, {
       headers: { allow },
     });
   }
+}
+
+/** The longest prefix that a client may have put before a path, in segments. */
+const MAX_PREFIX = 3;
+
+/** Paths that a client may have meant: in lower case, without a slash at the end or a prefix of another base URL, with /v1. */
+function similarPaths(path: string): string[] {
+  const segments = path.toLowerCase().split('/').filter(Boolean);
+  const shorter = Array.from({ length: MAX_PREFIX + 1 }, (_, skipped) => segments.slice(skipped).join('/'));
+  return shorter
+    .filter((rest) => rest !== '')
+    .flatMap((rest) => [`/${rest}`, `/v1/${rest}`])
+    .filter((other) => other !== path);
 }
 
 /** @returns what was thrown, also where it was converted to `internal_error` before */

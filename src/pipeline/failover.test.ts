@@ -5,6 +5,7 @@ import { chatAnswer, testCall, testProvider } from '../../test/support/inference
 import { testPipeline, testRequest } from '../../test/support/pipeline.ts';
 import { GatewayError } from '../core/errors.ts';
 import { DeadlineMonitor } from '../dispatch/deadlines.ts';
+import { allFailed } from '../dispatch/dispatch-errors.ts';
 import { ModelDirectory } from '../routing/directory.ts';
 import { TargetStates } from '../routing/health/target-states.ts';
 import { createRoutingState, Router } from '../routing/router.ts';
@@ -99,6 +100,20 @@ describe('targets', () => {
     expect(outcomes).toHaveLength(1);
   });
 
+  test('that are tried several times are counted once, with the number of attempts', async () => {
+    const failures = (...names: string[]) =>
+      names.map((provider) => ({
+        ...{ provider, model: 'up', code: 'upstream_error' as const, message: 'broken', durationMs: 1 },
+      }));
+    const last = new GatewayError('upstream_error', 'broken');
+    expect(allFailed(last, failures('a', 'b', 'a', 'b')).message).toBe(
+      'All 2 targets failed in 4 attempts. a/up: broken (2 times) | b/up: broken (2 times)',
+    );
+    expect(allFailed(last, failures('a', 'a', 'a')).message).toBe(
+      'The target failed in 3 attempts. a/up: broken (3 times)',
+    );
+  });
+
   test('that fail alone are not wrapped', async () => {
     const { answer } = await ask([failing(429, 'busy')]);
     expect(answer).toMatchObject({
@@ -120,6 +135,17 @@ describe('an unknown model', () => {
     expect(answer).toHaveProperty('message', 'The model "aksed" does not exist. Did you mean "asked"?');
     expect(request.routing.modelLabel).toBeUndefined();
     expect(outcomes).toMatchObject([{ kind: 'failed' }]);
+  });
+
+  test('is reported with the vendor that is missing, and the variable that configures it', async () => {
+    const { answer } = await ask([], 'gpt-4o');
+    expect(answer).toHaveProperty(
+      'message',
+      'The model "gpt-4o" does not exist. OpenAI is not configured: set OPENAI_API_KEY at the gateway, or add the provider to its configuration.',
+    );
+    expect(await ask([], 'claude-sonnet-4-5')).toMatchObject({
+      answer: { message: expect.stringContaining('set ANTHROPIC_API_KEY') },
+    });
   });
 
   test('is reported with a truncated name when the name is long', async () => {

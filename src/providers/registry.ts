@@ -182,6 +182,21 @@ export function engineHealthPath({ engine }: EngineConfig): string {
   return (engine === null ? undefined : engineProfiles[engine]?.healthPath) ?? GENERIC.healthPath ?? 'models';
 }
 
+/** A vendor that is configured by an environment variable. */
+export interface NamedVendor {
+  readonly label: string;
+  /** The variable of its key. */
+  readonly key: string;
+}
+
+/** @returns the vendors whose models have names of this form */
+export function vendorsOfModel(model: string): NamedVendor[] {
+  const profiles = [...Object.values(FAMILIES).map(({ profile }) => profile), ...Object.values(VENDORS)];
+  return [...new Set<VendorProfile>(profiles)].flatMap(({ label, environment, modelPattern }) =>
+    environment && modelPattern?.test(model) ? [{ label, key: environment.key }] : [],
+  );
+}
+
 /** @returns the providers with a key or a base URL in the environment */
 export function providersFromEnvironment(env: Environment): ProviderConfig[] {
   const kinds = Object.entries(FAMILIES).flatMap(([kind, { profile, fromEnvironment }]) => {

@@ -1,6 +1,7 @@
 import { distance } from 'fastest-levenshtein';
 import type { SubjectLimits } from '../core/limit.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
+import { type NamedVendor, vendorsOfModel } from '../providers/registry.ts';
 import type { Provider, Target, UpstreamModel } from '../providers/types.ts';
 import type { ExperimentSettings } from './experiments/settings.ts';
 import type { StrategyName } from './strategies/index.ts';
@@ -239,6 +240,13 @@ export class ModelDirectory {
       .sort((a, b) => a.score - b.score || a.id.localeCompare(b.id))
       .slice(0, limit)
       .map(({ id }) => id);
+  }
+
+  /** @returns vendors that have models of such a name, where none of them is configured */
+  missingVendors(name: string): NamedVendor[] {
+    const labels = new Set([...this.#providers.values()].map(({ profile }) => profile.label));
+    const vendors = vendorsOfModel(name);
+    return vendors.some(({ label }) => labels.has(label)) ? [] : vendors;
   }
 
   /** The names that a provider was configured with or has reported. */

@@ -430,6 +430,22 @@ function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, Subject
   );
 }
 
+/** @returns the error of a request without a key; it says what is wrong with an unusable `authorization` header */
+export function missingKey(headers: HeaderReader): GatewayError {
+  const authorization = headers.get('authorization');
+  const scheme = authorization === null ? undefined : /^(\S+)\s+\S/.exec(authorization.trim())?.[1];
+  const fault =
+    authorization === null
+      ? 'No API key was sent.'
+      : scheme === undefined || /^bearer$/i.test(scheme)
+        ? 'The header "authorization" has no "Bearer " before one key.'
+        : `The header "authorization" has the scheme "${scheme.slice(0, 20)}", which is not supported.`;
+  return new GatewayError(
+    'missing_api_key',
+    `${fault} Send the key as "Authorization: Bearer <key>", "x-api-key" or "api-key".`,
+  );
+}
+
 const BEARER = 'Bearer ';
 
 /** @returns the API key of `Authorization: Bearer`, `x-api-key` or `api-key`, in this order; undefined for none */

@@ -112,6 +112,10 @@ export function addAnthropicRoutes(router: HttpRouter, services: ApiServices): v
       return countCall(body, request.headers);
     },
   };
+  router.unmatchedUnder('/v1/messages', (httpContext) => {
+    httpContext.renderError = COMMON.renderError;
+    httpContext.requestIdHeader = COMMON.requestIdHeader;
+  });
   addInferenceRoute(router, services, '/v1/messages', messages);
   addInferenceRoute(router, services, '/v1/messages/count_tokens', count);
 }

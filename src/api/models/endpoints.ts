@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { matchesAny } from '../../core/model-scope.ts';
 import type { Principal } from '../../core/principal.ts';
+import { unknownModel } from '../../dispatch/dispatch-errors.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { queryOf } from '../../http/query.ts';
@@ -166,11 +167,7 @@ export function addModelRoutes(router: HttpRouter, services: ApiServices): void 
     const target = isAllowed ? directory.resolve(id)?.targets[0] : undefined;
     const found = listed ?? (target ? { id, ownedBy: target.provider.id } : undefined);
     if (!found) {
-      const near = directory.suggest(id);
-      const hint = near.length > 0 ? ` Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?` : '';
-      throw new GatewayError('model_not_found', `The model "${id.slice(0, 200)}" does not exist.${hint}`, {
-        param: 'model',
-      });
+      throw unknownModel(id, directory.suggest(id), directory.missingVendors(id));
     }
     const model = describe(found, created, factsOf(id, tenant));
     return jsonResponse(
