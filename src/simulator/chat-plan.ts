@@ -1,32 +1,41 @@
 import { invalidRequest } from './api-error.ts';
-import { type ChatRequest, messageText } from './chat-request.ts';
-import { type ChatUsage, countPrompt, usageOf } from './chat-usage.ts';
+import { type ChatRequest, messageText, type Tool } from './chat-request.ts';
+import { countPrompt, type PromptTokens } from './chat-usage.ts';
 import type { FaultName } from './fault-names.ts';
 import { topics, valueHints } from './keywords.ts';
 import type { SimulatorOptions } from './options.ts';
-import { writeReasoning, writeRefusal, writeResponse } from './prose.ts';
+import { quote, type ResponseSubject, writeReasoning, writeRefusal, writeResponse } from './prose.ts';
 import { createRandom, type Random } from './random.ts';
 import { makeInstance } from './schema/instance.ts';
 import { Budget, SchemaError } from './schema/types.ts';
-import { cutTokens, tokenize } from './tokens.ts';
+import { type EndReason, firstHalf, limitTokens, tokensOf, tokensOfPieces } from './tokens.ts';
 import { callTool, chooseTools, type ToolCall } from './tools.ts';
 
-/** The complete content of a response, generated before its first byte is sent. */
+/** Everything that decides a response. Its text is generated while it is sent. */
 export interface ChatPlan {
   readonly choices: readonly ChoicePlan[];
-  readonly usage: ChatUsage;
+  readonly prompt: PromptTokens;
 }
 
-/** The content of one choice. */
+/** The reason for the end of a choice. */
+export type FinishReason = EndReason | 'tool_calls' | 'content_filter';
+
+/** A part of a choice. Each costs one completion token. */
+export type ChoicePiece =
+  | { readonly kind: 'reasoning' | 'text'; readonly text: string }
+  /** The head of a tool call; its fragments follow. */
+  | { readonly kind: 'call'; readonly call: ToolCall; readonly index: number }
+  /** A part of the arguments of the last call. */
+  | { readonly kind: 'fragment'; readonly text: string; readonly index: number };
+
+/** One choice. */
 export interface ChoicePlan {
   /** Seed of this choice's log probabilities. */
   readonly seed: string;
-  readonly reasoning: readonly string[];
-  /** Tokens of the text; empty when tools are called. */
-  readonly text: readonly string[];
   readonly isRefusal: boolean;
-  readonly toolCalls: readonly ToolCall[];
-  readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'content_filter';
+  readonly callsTools: boolean;
+  /** Generates the pieces, from the beginning each time. Their memory does not grow with their number. */
+  generate(): Generator<ChoicePiece, FinishReason>;
 }
 
 /** Inputs of a plan in addition to the request. */
@@ -38,13 +47,17 @@ export interface ChatPlanning {
   readonly randomId: () => string;
 }
 
-/** Tokens. A longer response would block the event loop. */
+/** Tokens of all choices. */
 const MAX_TOTAL_TOKENS = 200_000;
-/** Steps for all schemas of one request; about 100 ms. */
-const SCHEMA_BUDGET = 200_000;
+/** Steps for all schemas of one request; about 50 ms. */
+const SCHEMA_BUDGET = 100_000;
+/** Tool results that a response quotes. */
+const MAX_QUOTES = 100;
+/** UTF-16 units of a tool's name in a quote. */
+const MAX_TOOL_NAME = 64;
 
 /**
- * Generates the content of a response.
+ * Plans the content of a response.
  * @throws ApiError for a request above the simulator's limits
  */
 export function planChat(request: ChatRequest, planning: ChatPlanning): ChatPlan {
@@ -55,97 +68,206 @@ export function planChat(request: ChatRequest, planning: ChatPlanning): ChatPlan
   ) {
     throw invalidRequest(`The simulator generates at most ${MAX_TOTAL_TOKENS} tokens for one request.`, 'n');
   }
-  const budget = new Budget(SCHEMA_BUDGET);
-  const choices = Array.from({ length: count }, (_, index) =>
-    planChoice(request, planning, `${planning.seed}/${index}`, budget),
-  );
-  const reasoning = choices.reduce((sum, choice) => sum + choice.reasoning.length, 0);
-  const completion = choices.reduce((sum, choice) => sum + choiceTokens(choice), 0);
-  return { choices, usage: usageOf(countPrompt(request), completion, reasoning) };
+  const planner = new ChoicePlanner(request, planning);
+  const choices = Array.from({ length: count }, (_, index) => planner.plan(`${planning.seed}/${index}`));
+  return { choices, prompt: countPrompt(request) };
 }
 
-/** @returns the completion tokens of a choice: reasoning, text, and one for the head and each fragment of a tool call */
-export function choiceTokens(choice: ChoicePlan): number {
-  const calls = choice.toolCalls.reduce((sum, call) => sum + 1 + call.fragments.length, 0);
-  return choice.reasoning.length + choice.text.length + calls;
-}
+/** Plans choices. A plan keeps nothing of the request but its topics, because it lives as long as its stream. */
+class ChoicePlanner {
+  readonly #limit: number | undefined;
+  readonly #stop: readonly string[];
+  readonly #question: string;
+  readonly #subject: ResponseSubject;
+  readonly #tools: readonly Tool[];
+  readonly #budget = new Budget(SCHEMA_BUDGET);
 
-function planChoice(request: ChatRequest, planning: ChatPlanning, seed: string, budget: Budget): ChoicePlan {
-  const limit = request.max_completion_tokens ?? request.max_tokens ?? undefined;
-  const question = messageText(request.messages.findLast((message) => message.role === 'user'));
-  const reasoning = cutTokens(
-    planReasoning(request, planning, question, createRandom(`${seed}/reasoning`)),
-    limit,
-    [],
-  );
-  const plan: ChoicePlan = {
-    seed,
-    reasoning: reasoning.tokens,
-    text: [],
-    isRefusal: false,
-    toolCalls: [],
-    finishReason: 'length',
-  };
-  const left = limit === undefined ? undefined : limit - reasoning.tokens.length;
-  if (left === 0) return plan;
-
-  const random = createRandom(seed);
-  if (planning.fault === 'refusal') {
-    const cut = cutTokens(writeRefusal(topics(question)), left, []);
-    return { ...plan, text: cut.tokens, isRefusal: true, finishReason: cut.reason };
+  constructor(
+    private readonly request: ChatRequest,
+    private readonly planning: ChatPlanning,
+  ) {
+    this.#limit = request.max_completion_tokens ?? request.max_tokens ?? undefined;
+    this.#stop = typeof request.stop === 'string' ? [request.stop] : (request.stop ?? []);
+    this.#question = messageText(request.messages.findLast((message) => message.role === 'user'));
+    this.#subject = { topics: topics(this.#question), quotes: toolQuotes(request) };
+    this.#tools = chooseTools(request, this.#question);
   }
-  const tools = chooseTools(request, question);
-  if (tools.length > 0) {
-    const calls = tools.map((tool) =>
-      callTool(tool, random, question, `call_${planning.randomId()}`, budget),
+
+  plan(seed: string): ChoicePlan {
+    const { fault } = this.planning;
+    const reasoning = this.#reasoning(seed);
+    const left = this.#limit === undefined ? undefined : this.#limit - reasoning.length;
+    if (left === 0) return choicePlan(seed, reasoning, undefined);
+    if (fault === 'refusal') {
+      const refusal = writeRefusal(this.#subject.topics);
+      return {
+        ...choicePlan(
+          seed,
+          reasoning,
+          textContent(() => refusal, left, []),
+        ),
+        isRefusal: true,
+      };
+    }
+    const random = createRandom(seed);
+    if (this.#tools.length > 0) {
+      const calls = this.#calls(random);
+      return { ...choicePlan(seed, reasoning, () => callPieces(calls, left)), callsTools: true };
+    }
+    const text = this.#text(seed, random);
+    const content =
+      fault === 'content_filter'
+        ? filteredContent(text, left, this.#stop)
+        : textContent(text, left, this.#stop);
+    return choicePlan(seed, reasoning, content);
+  }
+
+  #reasoning(seed: string): Reasoning {
+    const { options, isReasoningModel } = this.planning;
+    const effort = isReasoningModel ? (this.request.reasoning_effort ?? 'medium') : 'none';
+    return reasoningOf(
+      `${seed}/reasoning`,
+      options.reasoning_tokens,
+      effort,
+      this.#limit,
+      this.#subject.topics,
     );
-    return { ...plan, ...limitCalls(calls, left) };
   }
-  const textTokens = planText(request, planning, question, random, budget);
-  const stop = typeof request.stop === 'string' ? [request.stop] : (request.stop ?? []);
-  const cut = cutTokens(textTokens, left, stop);
-  if (planning.fault === 'content_filter') {
-    return {
-      ...plan,
-      text: cut.tokens.slice(0, Math.ceil(cut.tokens.length / 2)),
-      finishReason: 'content_filter',
-    };
+
+  #calls(random: Random): readonly ToolCall[] {
+    return this.#tools.map((tool) => {
+      const id = `call_${this.planning.randomId()}`;
+      return callTool(tool, random, this.#question, id, this.#budget);
+    });
   }
-  return { ...plan, text: cut.tokens, finishReason: cut.reason };
+
+  /** @param random not used before */
+  #text(seed: string, random: Random): () => Iterable<string> {
+    const format = this.request.response_format;
+    if (format?.type === 'json_schema') {
+      const schema = format.json_schema.schema ?? {};
+      return jsonText(JSON.stringify(instance(schema, random, this.#question, this.#budget)));
+    }
+    const prose = proseText(seed, this.#subject, this.planning.options.tokens);
+    return format?.type === 'json_object' ? answerText(prose, this.#subject.topics) : prose;
+  }
 }
 
-function planReasoning(
-  request: ChatRequest,
-  planning: ChatPlanning,
-  question: string,
-  random: Random,
-): string[] {
-  const length = planning.options.reasoning_tokens ?? usualReasoning(request, planning, random);
-  return length === 0 ? [] : writeReasoning(random, topics(question), length);
+// The functions below return functions that live as long as a stream, and refer to nothing but their arguments.
+
+function choicePlan(
+  seed: string,
+  reasoning: Reasoning,
+  content: (() => Generator<ChoicePiece, FinishReason>) | undefined,
+): ChoicePlan {
+  return {
+    seed,
+    isRefusal: false,
+    callsTools: false,
+    *generate() {
+      for (const text of reasoning.tokens()) yield { kind: 'reasoning', text };
+      return content ? yield* content() : 'length';
+    },
+  };
 }
 
-function usualReasoning(request: ChatRequest, planning: ChatPlanning, random: Random): number {
-  if (!planning.isReasoningModel) return 0;
-  const lengths = { none: 0, minimal: 8, low: 16, medium: 32, high: 64, xhigh: 128 };
-  const length = lengths[request.reasoning_effort ?? 'medium'];
-  return length + random.int(1 + Math.floor(length / 2));
+interface Reasoning {
+  readonly length: number;
+  readonly tokens: () => Iterable<string>;
 }
 
-function planText(
-  request: ChatRequest,
-  planning: ChatPlanning,
-  question: string,
-  random: Random,
-  budget: Budget,
-): readonly string[] {
-  const format = request.response_format;
-  if (format?.type === 'json_schema') {
-    return tokenize(JSON.stringify(instance(format.json_schema.schema ?? {}, random, question, budget)));
+const USUAL_REASONING = { none: 0, minimal: 8, low: 16, medium: 32, high: 64, xhigh: 128 } as const;
+
+function reasoningOf(
+  seed: string,
+  wanted: number | undefined,
+  effort: keyof typeof USUAL_REASONING,
+  limit: number | undefined,
+  words: readonly string[],
+): Reasoning {
+  const usual = USUAL_REASONING[effort];
+  const lengthFrom = (random: Random) =>
+    wanted ?? (usual === 0 ? 0 : usual + random.int(1 + Math.floor(usual / 2)));
+  const whole = lengthFrom(createRandom(seed));
+  const length = Math.min(whole, limit ?? whole);
+  return {
+    length,
+    tokens: () => {
+      const random = createRandom(seed);
+      // The length is the first number of the sequence.
+      lengthFrom(random);
+      return whole === 0 ? [] : limitTokens(writeReasoning(random, words, whole), length, []);
+    },
+  };
+}
+
+function proseText(
+  seed: string,
+  subject: ResponseSubject,
+  length: number | undefined,
+): () => Iterable<string> {
+  return () => writeResponse(createRandom(seed), subject, length);
+}
+
+function jsonText(json: string): () => Iterable<string> {
+  return () => tokensOf(json);
+}
+
+function answerText(prose: () => Iterable<string>, words: readonly string[]): () => Iterable<string> {
+  return () => tokensOfPieces(answerPieces(prose(), words));
+}
+
+function textContent(
+  text: () => Iterable<string>,
+  limit: number | undefined,
+  stop: readonly string[],
+): () => Generator<ChoicePiece, FinishReason> {
+  return () => textPieces(limitTokens(text(), limit, stop));
+}
+
+function filteredContent(
+  text: () => Iterable<string>,
+  limit: number | undefined,
+  stop: readonly string[],
+): () => Generator<ChoicePiece, FinishReason> {
+  return () => filteredPieces(() => limitTokens(text(), limit, stop));
+}
+
+function* textPieces(tokens: Iterator<string, EndReason>): Generator<ChoicePiece, FinishReason> {
+  for (let next = tokens.next(); ; next = tokens.next()) {
+    if (next.done === true) return next.value;
+    yield { kind: 'text', text: next.value };
   }
-  const subject = { topics: topics(question), toolResults: toolResults(request) };
-  const text = writeResponse(random, subject, planning.options.tokens);
-  if (format?.type !== 'json_object') return text;
-  return tokenize(JSON.stringify({ answer: text.join(''), topics: subject.topics }));
+}
+
+function* filteredPieces(tokens: () => Iterator<string, unknown>): Generator<ChoicePiece, FinishReason> {
+  for (const text of firstHalf(tokens)) yield { kind: 'text', text };
+  return 'content_filter';
+}
+
+function* callPieces(
+  calls: readonly ToolCall[],
+  limit: number | undefined,
+): Generator<ChoicePiece, FinishReason> {
+  let left = limit ?? Number.POSITIVE_INFINITY;
+  for (const [index, call] of calls.entries()) {
+    if (left <= 0) return 'length';
+    yield { kind: 'call', call, index };
+    left -= 1;
+    for (const text of tokensOf(call.arguments)) {
+      if (left <= 0) return 'length';
+      yield { kind: 'fragment', text, index };
+      left -= 1;
+    }
+  }
+  return 'tool_calls';
+}
+
+/** Generates the JSON text of a response to `json_object`. */
+function* answerPieces(prose: Iterable<string>, words: readonly string[]): Generator<string, undefined> {
+  yield '{"answer":"';
+  for (const token of prose) yield JSON.stringify(token).slice(1, -1);
+  yield `","topics":${JSON.stringify(words)}}`;
 }
 
 function instance(
@@ -162,27 +284,15 @@ function instance(
   }
 }
 
-/** @returns the results in the tool messages at the end of the conversation */
-function toolResults({ messages }: ChatRequest): readonly { tool: string; text: string }[] {
+/** @returns quotes of the tool messages at the end of the conversation */
+function toolQuotes({ messages }: ChatRequest): ResponseSubject['quotes'] {
   const first = messages.findLastIndex((message) => message.role !== 'tool') + 1;
-  const calls = messages[first - 1]?.tool_calls ?? [];
-  return messages.slice(first).map((message) => ({
-    tool: calls.find((call) => call.id === message.tool_call_id)?.function.name ?? 'the tool',
-    text: messageText(message),
-  }));
-}
-
-function limitCalls(
-  calls: readonly ToolCall[],
-  limit: number | undefined,
-): { toolCalls: readonly ToolCall[]; finishReason: 'tool_calls' | 'length' } {
-  let left = limit ?? Number.POSITIVE_INFINITY;
-  const kept: ToolCall[] = [];
-  for (const call of calls) {
-    if (left <= 0) return { toolCalls: kept, finishReason: 'length' };
-    kept.push({ ...call, fragments: call.fragments.slice(0, left - 1) });
-    if (call.fragments.length > left - 1) return { toolCalls: kept, finishReason: 'length' };
-    left -= 1 + call.fragments.length;
+  const names = new Map<string, string>();
+  for (const call of messages[first - 1]?.tool_calls ?? []) {
+    if (!names.has(call.id)) names.set(call.id, call.function.name.slice(0, MAX_TOOL_NAME));
   }
-  return { toolCalls: kept, finishReason: 'tool_calls' };
+  return messages.slice(first, first + MAX_QUOTES).map((message) => ({
+    tool: names.get(message.tool_call_id ?? '') ?? 'the tool',
+    text: quote(messageText(message)),
+  }));
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { invalidRequest } from './api-error.ts';
-import { checkNoTextFault, type Endpoint } from './generated-response.ts';
+import { checkNoTextFault, type Endpoint, NO_STEPS } from './generated-response.ts';
 import { isFunctionWord, words } from './keywords.ts';
 import { createRandom } from './random.ts';
 import { countTokens } from './tokens.ts';
@@ -38,7 +38,7 @@ const embeddingRequest = z.looseObject({
 });
 
 interface Input {
-  readonly words: readonly string[];
+  readonly words: () => readonly string[];
   readonly tokens: number;
 }
 
@@ -48,22 +48,30 @@ export const embeddingEndpoint: Endpoint = (body) => {
   const dimensions = request.dimensions ?? USUAL_DIMENSIONS;
   const inputs = readInputs(request.input);
   checkInputs(inputs, dimensions);
-  return ({ options, fault }) => {
+  return ({ options, fault, turns }) => {
     checkNoTextFault(fault);
     const tokens = inputs.reduce((sum, input) => sum + input.tokens, 0);
-    const data = inputs.map((input, index) => {
-      const vector = embed(input.words, dimensions, options.seed ?? '0');
-      const embedding = request.encoding_format === 'base64' ? toBase64(vector) : Array.from(vector);
-      return { object: 'embedding', index, embedding };
-    });
     const usage = { prompt_tokens: tokens, total_tokens: tokens };
-    return {
-      kind: 'json',
-      body: JSON.stringify({ object: 'list', data, model: request.model, usage }),
-      steps: 0,
+    const body = async () => {
+      const data: string[] = [];
+      for (const [index, input] of inputs.entries()) {
+        const vector = embed(input.words(), dimensions, options.seed ?? '0');
+        const embedding = request.encoding_format === 'base64' ? toBase64(vector) : Array.from(vector);
+        data.push(JSON.stringify({ object: 'embedding', index, embedding }));
+        const turn = turns.next(vectorWeight(dimensions, input.tokens));
+        if (turn) await turn;
+      }
+      const rest = JSON.stringify({ model: request.model, usage }).slice(1);
+      return `{"object":"list","data":[${data.join(',')}],${rest}`;
     };
+    return { kind: 'json', steps: NO_STEPS, body };
   };
 };
+
+/** @returns the work of a vector, in tokens of a text */
+function vectorWeight(dimensions: number, tokens: number): number {
+  return Math.ceil((dimensions + 50 * tokens) / 100);
+}
 
 function readInputs(input: z.output<typeof embeddingRequest>['input']): readonly Input[] {
   if (typeof input === 'string') return [readText(input)];
@@ -76,12 +84,15 @@ function readInputs(input: z.output<typeof embeddingRequest>['input']): readonly
 }
 
 function readText(text: string): Input {
-  const found = words(text);
-  return { words: found.length > 0 ? found : [text], tokens: countTokens(text) };
+  const found = () => {
+    const all = words(text);
+    return all.length > 0 ? all : [text];
+  };
+  return { words: found, tokens: countTokens(text) };
 }
 
 function readTokens(ids: readonly number[]): Input {
-  return { words: ids.map((id) => `#${id}`), tokens: ids.length };
+  return { words: () => ids.map((id) => `#${id}`), tokens: ids.length };
 }
 
 function checkInputs(inputs: readonly Input[], dimensions: number): void {

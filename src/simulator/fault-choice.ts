@@ -11,12 +11,13 @@ export class FaultChoice {
 
   /**
    * Decides the fault of one request.
-   * @param identity equal for equal requests
+   * @param identityOf returns a text that is equal for equal requests
    * @param attempt distinguishes a client's retries, for clients that number them
    */
-  decide(options: SimulatorOptions, identity: string, attempt: string): FaultName {
+  decide(options: SimulatorOptions, identityOf: () => string, attempt: string): FaultName {
     const { fault, fault_rate, fault_times, seed } = options;
     if (fault === 'none') return 'none';
+    const identity = identityOf();
     if (fault_rate < 1 && hashFraction(`${seed ?? ''}/fault/${attempt}/${identity}`) >= fault_rate)
       return 'none';
     return fault_times === undefined || this.count(hashLabel(identity), fault_times) ? fault : 'none';

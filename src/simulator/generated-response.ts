@@ -1,6 +1,7 @@
 import { invalidRequest } from './api-error.ts';
 import type { FaultName } from './fault-names.ts';
 import type { SimulatorOptions } from './options.ts';
+import type { Turns } from './turns.ts';
 
 /** One server-sent event of a stream, complete with its `data:` and empty line. */
 export interface ResponseEvent {
@@ -11,12 +12,13 @@ export interface ResponseEvent {
   readonly closing: boolean;
 }
 
-/** The body of a successful response. */
+/** The body of a successful response. It is generated when it is due. */
 export type GeneratedResponse =
   | {
       readonly kind: 'json';
-      readonly body: string /** Tokens of the longest choice. */;
-      readonly steps: number;
+      /** @returns the number of tokens of the longest choice */
+      readonly steps: () => number | Promise<number>;
+      readonly body: () => string | Promise<string>;
     }
   | { readonly kind: 'stream'; readonly events: Iterable<ResponseEvent> };
 
@@ -30,6 +32,7 @@ export interface ResponseContext {
   readonly randomId: () => string;
   /** Unix seconds. */
   readonly created: number;
+  readonly turns: Turns;
 }
 
 /**
@@ -43,6 +46,9 @@ export type Endpoint = (
 
 /** The last event of a stream. */
 export const DONE: string = 'data: [DONE]\n\n';
+
+/** Steps of a response without a text. */
+export const NO_STEPS = () => 0;
 
 /** Rejects faults that change a text, for endpoints whose response is not a text. @throws ApiError with status 400 */
 export function checkNoTextFault(fault: FaultName): void {

@@ -27,10 +27,13 @@ export function isFunctionWord(word: string): boolean {
   return FUNCTION_WORDS.has(word);
 }
 
-/** @returns the distinct normalised content words */
+/** UTF-16 units of a text that are searched for words. */
+const WORD_WINDOW = 100_000;
+
+/** @returns the distinct normalised content words of a text's end */
 export function contentWords(text: string): Set<string> {
   const found = new Set<string>();
-  for (const word of text.match(WORD) ?? []) {
+  for (const word of text.slice(-WORD_WINDOW).match(WORD) ?? []) {
     if (!FUNCTION_WORDS.has(word.toLowerCase())) found.add(normalize(word));
   }
   return found;
@@ -45,7 +48,12 @@ export function topics(text: string, limit = 4): string[] {
     const key = normalize(word);
     if (!FUNCTION_WORDS.has(word.toLowerCase()) && word.length <= 40 && !found.has(key)) found.set(key, word);
   }
-  return [...found.values()];
+  return [...found.values()].map(copyOf);
+}
+
+/** Copies a text, because the engine's substrings keep the text that they are a part of. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le');
 }
 
 /**

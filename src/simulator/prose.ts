@@ -2,37 +2,41 @@ import type { Random } from './random.ts';
 import { tokenize } from './tokens.ts';
 import { OPENINGS, PLAIN_OPENINGS, SENTENCES, THOUGHTS, WORDS } from './words.ts';
 
-/** Characters of a tool's result that a response quotes. */
+/** Characters of a tool's result that a response quotes, and UTF-16 units in which they are searched. */
 const QUOTE_LENGTH = 160;
+const QUOTE_WINDOW = 2_000;
 
 /** The subject of a generated response. */
 export interface ResponseSubject {
   /** Words that the text repeats. */
   readonly topics: readonly string[];
-  /** Tool results since the last question, in order. */
-  readonly toolResults: readonly { readonly tool: string; readonly text: string }[];
+  /** Quotes of the tool results since the last question, in order. */
+  readonly quotes: readonly { readonly tool: string; readonly text: string }[];
 }
 
 /**
- * Generates a response text.
+ * Generates the tokens of a response text.
  * @param length number of tokens; undefined for 30 to 80 that end with a sentence
- * @returns its tokens
  */
-export function writeResponse(
+export function* writeResponse(
   random: Random,
   subject: ResponseSubject,
   length: number | undefined,
-): string[] {
-  return write(random, opening(random, subject), subject.topics, length);
+): Generator<string, undefined> {
+  yield* write(random, opening(random, subject), subject.topics, length);
 }
 
-/** Generates reasoning. @returns its tokens */
-export function writeReasoning(random: Random, topics: readonly string[], length: number): string[] {
+/** Generates the tokens of reasoning. */
+export function* writeReasoning(
+  random: Random,
+  topics: readonly string[],
+  length: number,
+): Generator<string, undefined> {
   const first =
     topics.length === 0
       ? 'Let me think.'
       : random.pick(THOUGHTS).replace('{topics}', () => enumerate(topics));
-  return write(random, first, topics, length);
+  yield* write(random, first, topics, length);
 }
 
 /**
@@ -45,33 +49,32 @@ export function writeRefusal(topics: readonly string[]): string[] {
 }
 
 function opening(random: Random, subject: ResponseSubject): string {
-  if (subject.toolResults.length > 0) {
-    return subject.toolResults.map(({ tool, text }) => `According to ${tool}: ${quote(text)}.`).join(' ');
+  if (subject.quotes.length > 0) {
+    return subject.quotes.map(({ tool, text }) => `According to ${tool}: ${text}.`).join(' ');
   }
   if (subject.topics.length === 0) return random.pick(PLAIN_OPENINGS);
   return random.pick(OPENINGS).replace('{topics}', () => enumerate(subject.topics));
 }
 
-function write(
+/** Generates sentences until there are enough tokens. A text of an exact length still ends with a full stop. */
+function* write(
   random: Random,
   first: string,
   topics: readonly string[],
   length: number | undefined,
-): string[] {
+): Generator<string, undefined> {
   const enough = length ?? 30 + random.int(40);
-  const tokens = tokenize(first);
-  while (tokens.length < enough) {
-    for (const token of tokenize(` ${sentence(random, topics)}`)) tokens.push(token);
+  let count = 0;
+  for (let text = first; ; text = ` ${sentence(random, topics)}`) {
+    const tokens = tokenize(text);
+    for (const [index, token] of tokens.entries()) {
+      if (count === length) return;
+      count += 1;
+      const isCut = count === length && index < tokens.length - 1;
+      yield isCut && count >= 4 ? '.' : token;
+    }
+    if (count >= enough) return;
   }
-  return length === undefined ? tokens : trim(tokens, length);
-}
-
-/** Cuts a text to the length, so that it still ends with a full stop. */
-function trim(tokens: string[], length: number): string[] {
-  if (tokens.length === length) return tokens;
-  const cut = tokens.slice(0, length);
-  if (length >= 4) cut[length - 1] = '.';
-  return cut;
 }
 
 function sentence(random: Random, topics: readonly string[]): string {
@@ -84,8 +87,9 @@ function sentence(random: Random, topics: readonly string[]): string {
   return filled.replace(/\b([Aa])(?= [aeiou])/g, '$1n').replace('{t}', () => topic);
 }
 
-function quote(text: string): string {
-  const flat = text.replace(/\s+/g, ' ').trim();
+/** @returns the beginning of a text on one line; "nothing" for white space */
+export function quote(text: string): string {
+  const flat = text.slice(0, QUOTE_WINDOW).replace(/\s+/g, ' ').trim();
   if (flat === '') return 'nothing';
   const characters = Array.from(flat);
   return characters.length <= QUOTE_LENGTH

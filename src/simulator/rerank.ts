@@ -1,8 +1,11 @@
 import { z } from 'zod';
-import { checkNoTextFault, type Endpoint } from './generated-response.ts';
+import { checkNoTextFault, type Endpoint, NO_STEPS } from './generated-response.ts';
 import { contentWords } from './keywords.ts';
 import { countTokens } from './tokens.ts';
 import { parseBody } from './validation.ts';
+
+/** Words of a document that cost as much as one token of a text. */
+const WORDS_PER_UNIT = 50;
 
 const rerankRequest = z.looseObject({
   model: z.string(),
@@ -25,26 +28,36 @@ export const rerankEndpoint: Endpoint = (body) => {
   const texts = request.documents.map((document) =>
     typeof document === 'string' ? document : document.text,
   );
-  return ({ fault, randomId }) => {
+  return ({ fault, randomId, turns }) => {
     checkNoTextFault(fault);
-    const asked = contentWords(request.query);
-    const results = texts
-      .map((text, index) => ({ index, relevance_score: relevance(asked, text) }))
-      .sort((a, b) => b.relevance_score - a.relevance_score || a.index - b.index)
-      .slice(0, request.top_n ?? texts.length)
-      .map((result) =>
-        request.return_documents === true ? { ...result, document: { text: texts[result.index] } } : result,
-      );
-    const query = countTokens(request.query);
-    const tokens = texts.reduce((sum, text) => sum + query + countTokens(text), 0);
-    const response = {
-      id: `rerank-${randomId()}`,
-      model: request.model,
-      results,
-      usage: { prompt_tokens: tokens, total_tokens: tokens },
-      meta: { billed_units: { search_units: Math.ceil(texts.length / 100) } },
+    const id = `rerank-${randomId()}`;
+    const body = async () => {
+      const asked = contentWords(request.query);
+      const query = countTokens(request.query);
+      const scored: { index: number; relevance_score: number }[] = [];
+      let tokens = 0;
+      for (const [index, text] of texts.entries()) {
+        scored.push({ index, relevance_score: relevance(asked, text) });
+        const own = countTokens(text);
+        tokens += query + own;
+        const turn = turns.next(1 + Math.floor(own / WORDS_PER_UNIT));
+        if (turn) await turn;
+      }
+      const results = scored
+        .sort((a, b) => b.relevance_score - a.relevance_score || a.index - b.index)
+        .slice(0, request.top_n ?? texts.length)
+        .map((result) =>
+          request.return_documents === true ? { ...result, document: { text: texts[result.index] } } : result,
+        );
+      return JSON.stringify({
+        id,
+        model: request.model,
+        results,
+        usage: { prompt_tokens: tokens, total_tokens: tokens },
+        meta: { billed_units: { search_units: Math.ceil(texts.length / 100) } },
+      });
     };
-    return { kind: 'json', body: JSON.stringify(response), steps: 0 };
+    return { kind: 'json', steps: NO_STEPS, body };
   };
 };
 
@@ -55,7 +68,8 @@ export const rerankEndpoint: Endpoint = (body) => {
 function relevance(asked: ReadonlySet<string>, text: string): number {
   const found = contentWords(text);
   let shared = 0;
-  for (const word of asked) if (found.has(word)) shared += 1;
+  // Each word of a document is looked up once, however long the query is.
+  for (const word of found) if (asked.has(word)) shared += 1;
   if (shared === 0) return 0;
   const covered = shared / asked.size;
   const overlap = shared / (asked.size + found.size - shared);

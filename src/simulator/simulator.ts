@@ -11,12 +11,14 @@ import {
   checkNoTextFault,
   type Endpoint,
   type GeneratedResponse,
+  NO_STEPS,
   type ResponseContext,
 } from './generated-response.ts';
 import { checkModel, describeModel, listModels } from './models.ts';
 import { OPTIONS_HEADER, readOptions, type SimulatorOptions, splitModelName } from './options.ts';
 import { rerankEndpoint } from './rerank.ts';
 import { connectionError, timedBody } from './timed-body.ts';
+import { Turns } from './turns.ts';
 
 /** Dependencies of the simulator. */
 export interface SimulatorDeps {
@@ -47,7 +49,7 @@ const HTML_PAGE =
 interface Prepared {
   readonly options: SimulatorOptions;
   /** Equal for equal requests, for the choice of faults. */
-  readonly identity: string;
+  readonly identity: () => string;
   readonly wantsStream: boolean;
   readonly generate: (fault: FaultName) => GeneratedResponse;
 }
@@ -55,6 +57,7 @@ interface Prepared {
 /** Creates a server inside the process that implements OpenAI's API with generated responses. */
 export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Simulator {
   const faults = new FaultChoice();
+  const turns = new Turns();
 
   const prepare = async (request: Request): Promise<Prepared> => {
     const path = pathOf(request);
@@ -74,10 +77,11 @@ export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Sim
       baseModel: base,
       randomId,
       created: Math.floor(clock.wallTime() / 1000),
+      turns,
     };
     return {
       options,
-      identity: JSON.stringify([path, header, text]),
+      identity: () => JSON.stringify([path, header, text]),
       wantsStream: body.stream === true,
       generate: (fault) => generate({ ...context, fault }),
     };
@@ -91,7 +95,7 @@ export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Sim
     try {
       const prepared = await prepare(request);
       const fault = faults.decide(prepared.options, prepared.identity, attempt);
-      return await respond(prepared, fault, headers, clock, signal);
+      return await respond(prepared, fault, { headers, clock, signal, turns });
     } catch (error) {
       // A request that is aborted while its body is read fails with the reader's error; the reason is more specific.
       signal.throwIfAborted();
@@ -101,12 +105,17 @@ export function createSimulator({ clock, randomId = newId }: SimulatorDeps): Sim
   };
 }
 
+interface Surroundings {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly turns: Turns;
+}
+
 async function respond(
   { options, generate, wantsStream }: Prepared,
   fault: FaultName,
-  headers: Readonly<Record<string, string>>,
-  clock: Clock,
-  signal: AbortSignal,
+  { headers, clock, signal, turns }: Surroundings,
 ): Promise<Response> {
   if (isStatusFault(fault) || fault === 'hang' || fault === 'disconnect') {
     await pause(options.latency, clock, signal);
@@ -130,13 +139,17 @@ async function respond(
   if (made.kind === 'stream') {
     await pause(options.latency, clock, signal);
     const { pieces, ending } = streamBody(made.events, fault, options);
-    return new Response(timedBody(pieces, ending, clock, signal), { headers: streamHeaders });
+    return new Response(timedBody(pieces, ending, clock, signal, turns), { headers: streamHeaders });
   }
-  const generating = options.ttft + Math.max(0, made.steps - 1) * tokenInterval(options.tps);
-  await pause(options.latency + generating, clock, signal);
-  if (fault === 'none') return new Response(made.body, { headers: jsonHeaders });
-  const { pieces, ending } = jsonBody(made.body, fault, options);
-  return new Response(timedBody(pieces, ending, clock, signal), { headers: jsonHeaders });
+  // The body is generated when it is due, so that responses that wait take no memory.
+  const interval = tokenInterval(options.tps);
+  const steps = interval === 0 ? 0 : await made.steps();
+  await pause(options.latency + options.ttft + Math.max(0, steps - 1) * interval, clock, signal);
+  const body = await made.body();
+  signal.throwIfAborted();
+  if (fault === 'none') return new Response(body, { headers: jsonHeaders });
+  const { pieces, ending } = jsonBody(body, fault, options);
+  return new Response(timedBody(pieces, ending, clock, signal, turns), { headers: jsonHeaders });
 }
 
 /** @returns the path below the base path, without a trailing slash */
@@ -157,11 +170,11 @@ function prepareModels(request: Request, path: string, header: string | null): P
   const body = name === '' ? listModels() : describeModel(name, base);
   return {
     options: readOptions(options, header),
-    identity: JSON.stringify([path, header]),
+    identity: () => JSON.stringify([path, header]),
     wantsStream: false,
     generate: (fault) => {
       checkNoTextFault(fault);
-      return { kind: 'json', body, steps: 0 };
+      return { kind: 'json', body: () => body, steps: NO_STEPS };
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { Turns } from './turns.ts';
 
 /** Bytes of a body and their due time, in milliseconds from the start of the body. */
 export interface TimedBytes {
@@ -23,6 +24,7 @@ export function timedBody(
   ending: BodyEnding,
   clock: Clock,
   signal: AbortSignal,
+  turns: Turns,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const start = clock.now();
   const source = pieces[Symbol.iterator]();
@@ -46,24 +48,29 @@ export function timedBody(
         else signal.addEventListener('abort', onAbort, { once: true });
       },
       pull(own) {
-        const next = source.next();
-        if (next.done !== true) {
-          const { bytes, at } = next.value;
-          const wait = start + at - clock.now();
-          if (wait > 0) return enqueueLater(own, bytes, wait, clock, stopped.signal);
-          own.enqueue(bytes);
-          return undefined;
-        }
-        if (ending === 'hang') return untilAborted(stopped.signal);
-        signal.removeEventListener('abort', onAbort);
-        if (ending === 'cut') own.error(connectionError());
-        else own.close();
-        return undefined;
+        const turn = turns.next();
+        return turn ? turn.then(() => (stopped.signal.aborted ? undefined : produce(own))) : produce(own);
       },
       cancel: stop,
     },
     { highWaterMark: 0 },
   );
+
+  function produce(own: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> | undefined {
+    const next = source.next();
+    if (next.done !== true) {
+      const { bytes, at } = next.value;
+      const wait = start + at - clock.now();
+      if (wait > 0) return enqueueLater(own, bytes, wait, clock, stopped.signal);
+      own.enqueue(bytes);
+      return undefined;
+    }
+    if (ending === 'hang') return untilAborted(stopped.signal);
+    signal.removeEventListener('abort', onAbort);
+    if (ending === 'cut') own.error(connectionError());
+    else own.close();
+    return undefined;
+  }
 }
 
 async function enqueueLater(

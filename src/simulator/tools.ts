@@ -4,13 +4,13 @@ import { contentWords, valueHints } from './keywords.ts';
 import type { Random } from './random.ts';
 import { makeInstance } from './schema/instance.ts';
 import { type Budget, SchemaError } from './schema/types.ts';
-import { tokenize } from './tokens.ts';
 
-/** A tool call. The joined fragments are its arguments as JSON. */
+/** A tool call. */
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
-  readonly fragments: readonly string[];
+  /** JSON text. */
+  readonly arguments: string;
 }
 
 /** @returns the tools that the response calls; empty for a text response */
@@ -23,8 +23,8 @@ export function chooseTools(request: ChatRequest, question: string): readonly To
   }
   const allowed = typeof choice === 'object' ? choice.allowed_tools : undefined;
   const mode = allowed?.mode ?? choice;
-  const names = allowed?.tools.map((tool) => tool.function.name);
-  const candidates = names === undefined ? tools : tools.filter((tool) => names.includes(tool.function.name));
+  const names = allowed && new Set(allowed.tools.map((tool) => tool.function.name));
+  const candidates = names === undefined ? tools : tools.filter((tool) => names.has(tool.function.name));
   const asked = request.messages.at(-1)?.role === 'user';
   const matching = mode === 'required' || asked ? byRelevance(candidates, question) : [];
   const most = request.parallel_tool_calls === false ? 1 : 2;
@@ -72,7 +72,7 @@ export function callTool(tool: Tool, random: Random, question: string, id: strin
     return {
       id,
       name,
-      fragments: tokenize(JSON.stringify(makeInstance(typed, random, valueHints(question), budget))),
+      arguments: JSON.stringify(makeInstance(typed, random, valueHints(question), budget)),
     };
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;

@@ -1,9 +1,10 @@
 import type { z } from 'zod';
+import { parseBounded } from '../core/parse-bounded.ts';
 import { type ApiError, invalidRequest } from './api-error.ts';
 
 /** Parses a body. @throws ApiError with status 400 for its first fault, as OpenAI's API does */
 export function parseBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
-  const parsed = schema.safeParse(body);
+  const parsed = parseBounded(schema, body);
   if (parsed.success) return parsed.data;
   throw toApiError(parsed.error, body);
 }

@@ -1,5 +1,7 @@
 import {
   asSchema,
+  type Budget,
+  canonicalText,
   resolveReference,
   type Schema,
   SchemaError,
@@ -33,6 +35,7 @@ export function flatten(schema: Schema, context: SchemaContext, depth = 0): Flat
   if (schema === false) throw new SchemaError('the schema allows nothing');
   if (schema === true) return { keywords: {}, choices: [] };
   if (depth > MAX_DEPTH) throw new SchemaError('the schema refers to itself without end');
+  context.budget.spendOn(schema);
   const { $ref, allOf, anyOf, oneOf, nullable, if: condition, then, else: otherwise, ...keywords } = schema;
   const choices: Choice[] = [];
   if (anyOf !== undefined) choices.push({ alternatives: schemaList(anyOf), exactlyOne: false });
@@ -47,23 +50,31 @@ export function flatten(schema: Schema, context: SchemaContext, depth = 0): Flat
   }
   let flat: FlatSchema = { keywords: withNumericBounds(keywords), choices };
   if (typeof $ref === 'string') {
-    flat = mergeFlat(flatten(resolveReference(context.root, $ref), context, depth + 1), flat);
+    flat = mergeFlat(flatten(resolveReference(context.root, $ref), context, depth + 1), flat, context.budget);
   }
   if (allOf !== undefined) {
-    for (const part of schemaList(allOf)) flat = mergeFlat(flat, flatten(part, context, depth + 1));
+    for (const part of schemaList(allOf)) {
+      flat = mergeFlat(flat, flatten(part, context, depth + 1), context.budget);
+    }
   }
   // Null is allowed, independent of the parts.
   return nullable === true ? { ...flat, keywords: { ...flat.keywords, nullable } } : flat;
 }
 
 /** @returns a schema that matches only values that both match */
-export function mergeFlat(a: FlatSchema, b: FlatSchema): FlatSchema {
+export function mergeFlat(a: FlatSchema, b: FlatSchema, budget: Budget): FlatSchema {
+  budget.spendOn(a.keywords);
+  budget.spendOn(b.keywords);
+  budget.spend(a.choices.length + b.choices.length);
   const merged: Record<string, unknown> = { ...a.keywords };
   for (const [keyword, value] of Object.entries(b.keywords)) {
     merged[keyword] = Object.hasOwn(merged, keyword) ? mergeKeyword(keyword, merged[keyword], value) : value;
   }
   const types = [typeList(a.keywords), typeList(b.keywords)].filter((list) => list.length > 0);
-  if (types.length === 2) merged.type = commonTypes(types[0] ?? [], types[1] ?? []);
+  if (types.length === 2) {
+    budget.spend((types[0]?.length ?? 0) * (types[1]?.length ?? 0));
+    merged.type = commonTypes(types[0] ?? [], types[1] ?? []);
+  }
   if (a.keywords.nullable !== b.keywords.nullable) delete merged.nullable;
   return { keywords: merged, choices: [...a.choices, ...b.choices] };
 }
@@ -84,10 +95,11 @@ function mergeKeyword(keyword: string, a: unknown, b: unknown): unknown {
       return Math.min(Number(a), Number(b));
     case 'multipleOf':
       return commonMultiple(Number(a), Number(b));
-    case 'enum':
-      return Array.isArray(a) && Array.isArray(b)
-        ? a.filter((item) => b.some((other) => sameJson(item, other)))
-        : b;
+    case 'enum': {
+      if (!Array.isArray(a) || !Array.isArray(b)) return b;
+      const common = new Set(b.map(canonicalText));
+      return a.filter((item) => common.has(canonicalText(item)));
+    }
     case 'const':
       if (!sameJson(a, b)) throw new SchemaError('two constants exclude each other');
       return a;

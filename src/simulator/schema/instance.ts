@@ -4,12 +4,12 @@ import { makeNumber, makeString } from './scalars.ts';
 import {
   asSchema,
   type Budget,
+  canonicalText,
   type Json,
   numberOf,
   type Schema,
   SchemaError,
   type SchemaObject,
-  sameJson,
   schemaMap,
   stringList,
   typeList,
@@ -52,6 +52,7 @@ export function makeInstance(
       if (!(error instanceof SchemaError)) throw error;
       failure = error;
     }
+    if (budget.isSpent) break;
   }
   throw failure;
 }
@@ -95,7 +96,8 @@ function makeChoice(choice: Choice, rest: FlatSchema, making: Making, depth: num
   let failure = new SchemaError('no alternative can be met');
   for (const alternative of order(choice.alternatives, making, depth)) {
     try {
-      const value = makeFlat(mergeFlat(rest, flatten(alternative, making)), making, depth);
+      const merged = mergeFlat(rest, flatten(alternative, making), making.budget);
+      const value = makeFlat(merged, making, depth);
       if (!choice.exactlyOne) return value;
       if (choice.alternatives.filter((other) => fits(other, value, making)).length === 1) return value;
     } catch (error) {
@@ -161,10 +163,11 @@ function makeArray(keywords: SchemaObject, making: Making, depth: number): Json[
     throw new SchemaError('the schema asks for too many unique items');
   }
   const items: Json[] = [];
+  const seen = keywords.uniqueItems === true ? new Set<string>() : undefined;
   while (items.length < count) {
     const own = prefix[items.length] ?? rest;
     const schema = contains !== undefined && items.length < mustContain ? { allOf: [own, contains] } : own;
-    const item = tryItem(schema, items, keywords.uniqueItems === true, making, depth);
+    const item = tryItem(schema, seen, making, depth);
     if (item === undefined) {
       if (items.length >= min) break;
       throw new SchemaError('an array cannot be filled');
@@ -174,18 +177,24 @@ function makeArray(keywords: SchemaObject, making: Making, depth: number): Json[
   return items;
 }
 
-/** @returns undefined when no further item is valid with the others */
+/**
+ * @param seen canonical texts of the items so far, where items must be unique
+ * @returns undefined when no further item is valid with the others
+ */
 function tryItem(
   schema: Schema,
-  items: readonly Json[],
-  unique: boolean,
+  seen: Set<string> | undefined,
   making: Making,
   depth: number,
 ): Json | undefined {
   for (let attempt = 0; attempt < 40; attempt++) {
     const item = tryMake(schema, making, depth + 1);
     if (item === undefined) return undefined;
-    if (!unique || !items.some((other) => sameJson(item, other))) return item;
+    if (!seen) return item;
+    const text = canonicalText(item);
+    if (seen.has(text)) continue;
+    seen.add(text);
+    return item;
   }
   return undefined;
 }

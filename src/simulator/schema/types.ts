@@ -20,10 +20,82 @@ export class SchemaError extends Error {
 export class Budget {
   constructor(private left: number) {}
 
+  get isSpent(): boolean {
+    return this.left < 0;
+  }
+
+  /** @throws SchemaError when nothing is left */
   spend(amount = 1): void {
-    this.left -= amount;
+    if (this.left >= 0) this.left -= amount;
     if (this.left < 0) throw new SchemaError('the schema asks for too much');
   }
+
+  /**
+   * Spends the work of reading a schema's keywords once.
+   * @throws SchemaError when nothing is left
+   */
+  spendOn(keywords: SchemaObject): void {
+    this.spend(0);
+    this.spend(weightOf(keywords, this.left + 1));
+  }
+}
+
+/** Keywords whose values are schemas, which are read by themselves. */
+const WITH_SCHEMAS: ReadonlySet<string> = new Set([
+  'properties',
+  'patternProperties',
+  'additionalProperties',
+  'propertyNames',
+  'items',
+  'prefixItems',
+  'additionalItems',
+  'contains',
+  'allOf',
+  'anyOf',
+  'oneOf',
+  'not',
+  'if',
+  'then',
+  'else',
+  '$defs',
+  'definitions',
+]);
+
+/** @returns the number of values in a schema, without those of the schemas in it; at most about `most` */
+function weightOf(keywords: SchemaObject, most: number): number {
+  let weight = 0;
+  const open: unknown[] = [];
+  for (const name in keywords) {
+    const value = keywords[name];
+    weight += 1;
+    if (!WITH_SCHEMAS.has(name)) open.push(value);
+    else if (typeof value === 'object' && value !== null) weight += Object.keys(value).length;
+    if (weight > most) return weight;
+  }
+  for (let value = open.pop(); value !== undefined && weight <= most; value = open.pop()) {
+    if (typeof value === 'string') weight += Math.floor(value.length / UNITS_PER_STEP);
+    if (typeof value !== 'object' || value === null) continue;
+    const inner = Object.values(value);
+    weight += inner.length;
+    if (weight <= most) for (const item of inner) open.push(item);
+  }
+  return weight;
+}
+
+/** UTF-16 units. */
+const MAX_REFERENCE = 500;
+
+/** UTF-16 units of a text that cost one step. */
+const UNITS_PER_STEP = 16;
+
+/** @returns a text that is equal for equal JSON values, and different for others */
+export function canonicalText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join(',')}]`;
+  if (!isRecord(value)) return JSON.stringify(value) ?? '';
+  const members = Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalText(value[key])}`);
+  return `{${members.join(',')}}`;
 }
 
 /**
@@ -71,6 +143,7 @@ export function typeList(schema: SchemaObject): readonly string[] {
 /** Resolves a reference within the document: `#`, `#/$defs/Name` and other JSON pointers (RFC 6901). */
 export function resolveReference(root: Schema, reference: string): Schema {
   if (reference === '#') return root;
+  if (reference.length > MAX_REFERENCE) throw new SchemaError('a reference is too long');
   if (!reference.startsWith('#/')) {
     throw new SchemaError(`the reference '${reference}' does not point into the schema`);
   }

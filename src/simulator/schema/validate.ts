@@ -3,6 +3,7 @@ import { type Pattern, parsePattern } from './pattern.ts';
 import {
   asSchema,
   type Budget,
+  canonicalText,
   codePoints,
   numberOf,
   resolveReference,
@@ -32,6 +33,7 @@ export interface SchemaContext {
 export function patternOf(context: SchemaContext, source: string): Pattern {
   const known = context.patterns.get(source);
   if (known !== undefined) return known;
+  context.budget.spend(source.length);
   const pattern = parsePattern(source);
   context.patterns.set(source, pattern);
   return pattern;
@@ -42,6 +44,7 @@ export function fits(schema: Schema, value: unknown, context: SchemaContext, dep
   context.budget.spend();
   if (depth > MAX_DEPTH) throw new SchemaError('the schema refers to itself without end');
   if (typeof schema === 'boolean') return schema;
+  context.budget.spendOn(schema);
   if (value === null && schema.nullable === true) return true;
   const check = (other: Schema, inner: unknown) => fits(other, inner, context, depth + 1);
   return (
@@ -49,7 +52,7 @@ export function fits(schema: Schema, value: unknown, context: SchemaContext, dep
     fitsType(schema, value) &&
     (typeof value !== 'number' || fitsNumber(schema, value)) &&
     (typeof value !== 'string' || fitsString(schema, value, context)) &&
-    (!Array.isArray(value) || fitsArray(schema, value, check)) &&
+    (!Array.isArray(value) || fitsArray(schema, value, context.budget, check)) &&
     (!isRecord(value) || fitsObject(schema, value, context, check))
   );
 }
@@ -117,14 +120,12 @@ function fitsString(schema: SchemaObject, value: string, context: SchemaContext)
   return typeof pattern !== 'string' || patternOf(context, pattern).matches(value, context.budget);
 }
 
-function fitsArray(schema: SchemaObject, value: readonly unknown[], check: Check): boolean {
+function fitsArray(schema: SchemaObject, value: readonly unknown[], budget: Budget, check: Check): boolean {
   if (value.length < (numberOf(schema, 'minItems') ?? 0)) return false;
   if (value.length > (numberOf(schema, 'maxItems') ?? Number.POSITIVE_INFINITY)) return false;
-  if (
-    schema.uniqueItems === true &&
-    value.some((item, at) => value.slice(0, at).some((other) => sameJson(item, other)))
-  ) {
-    return false;
+  if (schema.uniqueItems === true) {
+    budget.spend(value.length);
+    if (new Set(value.map(canonicalText)).size < value.length) return false;
   }
   const { prefix, rest } = arraySchemas(schema);
   if (!value.every((item, at) => check(prefix[at] ?? rest, item))) return false;
@@ -186,6 +187,7 @@ export function propertySchemas(
   const found: Schema[] = [];
   const own = schema.properties;
   if (isRecord(own) && Object.hasOwn(own, name)) found.push(asSchema(own[name]));
+  if (isRecord(schema.patternProperties)) context.budget.spend(Object.keys(schema.patternProperties).length);
   for (const [source, part] of schemaMap(schema.patternProperties)) {
     if (patternOf(context, source).matches(name, context.budget)) found.push(part);
   }
