@@ -3,7 +3,7 @@ import type { ApiServices } from '../api/services.ts';
 import type { Config } from '../config/schema.ts';
 import { limitOf } from '../core/limit-schema.ts';
 import { clientAddress } from '../http/client-address.ts';
-import { assertBudgetsNotSpent } from '../limits/budget-check.ts';
+import { assertBudgetsNotSpent, ownerLimits } from '../limits/budget-check.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
@@ -11,7 +11,7 @@ import type { UsageParts } from './usage.ts';
 /** Builds what the admin API's handlers use. */
 export function createAdminServices(
   stores: Stores,
-  { usage, limiter }: UsageParts,
+  { usage, limiter, reconciler }: UsageParts,
   services: ApiServices,
   config: () => Config,
 ): AdminServices {
@@ -31,9 +31,12 @@ export function createAdminServices(
     bodyLimit: services.bodyLimit,
     permitted: services.callers.permitted,
     addressOf: (httpContext) => clientAddress(httpContext, services.snapshot().isProxy),
-    assertBudgets: ({ tenant }, subject, documents) => {
+    assertBudgets: async ({ tenant }, subject, documents) => {
       const timeZone = access.tenant(tenant)?.document.time_zone ?? 'UTC';
-      return assertBudgetsNotSpent(limiter, { tenant, subject, timeZone }, documents);
+      const owner = { tenant, subject, timeZone };
+      // A limit that is new starts from what was used in its period.
+      await reconciler.reconcile(tenant, [ownerLimits(owner, documents)]);
+      await assertBudgetsNotSpent(limiter, owner, documents);
     },
     newId: stores.sources.newId,
   };

@@ -71,6 +71,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       run: () => usage.heartbeat(),
     },
     {
+      name: 'compare quotas and budgets with usage',
+      everyMs: 2_000,
+      impact: 'limits that were added within their period may allow more',
+      run: () => usage.reconciler.step(),
+    },
+    {
       name: 'schedule engines',
       everyMs: 250,
       impact: 'engines are neither started nor stopped',

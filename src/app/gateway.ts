@@ -153,6 +153,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const snapshot = { ...built, chain: createChain(built, chainParts) };
     const previous = active.replace(snapshot);
     stores.access.clearLimits();
+    usage.reconciler.scheduleAll();
     engineManager.configure(next);
     routing.experiments.configure(snapshot.directory.defined());
     routing.states.configure(snapshot.health, snapshot.admission, clock.now());

@@ -6,8 +6,9 @@ import type { EventSink } from '../events/event-bus.ts';
 import { Calendar } from '../limits/calendar.ts';
 import type { Counter } from '../limits/counter.ts';
 import { Limiter } from '../limits/limiter.ts';
+import { UsageReconciler } from '../limits/usage-reconciler.ts';
 import { InFlightRecords, recoverInFlight } from '../metering/in-flight-records.ts';
-import { JournalFiles, type JournalProcess } from '../metering/journal-files.ts';
+import { JournalFiles, type JournalProcess, readJournalFile } from '../metering/journal-files.ts';
 import type { PriceContext, Prices } from '../metering/prices.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import { UsageCounter } from '../metering/usage-counter.ts';
@@ -19,6 +20,7 @@ import { UsageMeter } from '../pipeline/usage-meter.ts';
 import { isRunning } from '../platform/process.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
+import { readBatches } from '../storage/usage-batch.ts';
 import { journalFolder, usageServers } from './database-servers.ts';
 import { createLimits } from './limits.ts';
 import type { Stores } from './stores.ts';
@@ -46,6 +48,7 @@ export interface UsageParts {
   save(): Promise<void>;
   /** Renews the leases of this gateway's reservations; to be called every few seconds. */
   heartbeat(): Promise<void>;
+  readonly reconciler: UsageReconciler;
   deleteOld(): Promise<void>;
   close(): Promise<void>;
 }
@@ -67,8 +70,10 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     onFailure: (placement, error) => stores.databases.writeFailed(placement, error),
   });
   stores.databases.onDrop((placement) => writer.forget(placement));
+  const files = new JournalFiles(folder, process.pid, boot, isRunning);
+  const leftovers = files.leftovers();
   const journal = new UsageJournal({
-    files: new JournalFiles(folder, process.pid, boot, isRunning),
+    files,
     writer,
     events,
     health: stores.writes,
@@ -103,11 +108,32 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd / 1e9),
     onDefect: (error) => events.emit('usage.count_failed', { error }),
   });
+  const { access } = stores;
+  const reconciler = new UsageReconciler({
+    ...{ clock, limiter, records: usage },
+    flush: async () => {
+      await journal.flush();
+      // A flush that was running has not stored the latest events.
+      await journal.flush();
+    },
+    tenants: () => Array.from(access.tenants(), ({ id }) => id),
+    subjectsOf: (tenant) => access.limitsIn(tenant),
+  });
+  access.onLimitsChanged((tenants) => {
+    for (const tenant of tenants) reconciler.schedule(tenant);
+  });
+  if (leftovers.length > 0) {
+    const tenants = tenantsIn(leftovers.slice(0, READ_LEFTOVERS), files);
+    await within(clock, RESTORE_MS, restoreCounters(reconciler, tenants, events));
+    // Where that did not work, or not for all of them.
+    reconciler.scheduleAll();
+  }
   return {
-    ...{ limiter, meter, journal, usage, inFlight },
+    ...{ limiter, meter, journal, usage, inFlight, reconciler },
     save: async () => {
-      await journal.flushWhenDue();
+      // First, so that saved counters include all usage in the databases: a killed gateway leaves the rest in its files.
       await limits.save();
+      await journal.flushWhenDue();
     },
     heartbeat: () => limits.heartbeat(),
     deleteOld: () => counters.deleteOld(),
@@ -118,6 +144,46 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
       await store.close();
     },
   };
+}
+
+/** How long the start waits for counters to be restored; after that, they are restored while requests are served. */
+const RESTORE_MS = 5_000;
+/** Files of killed gateways whose tenants are restored before the start. */
+const READ_LEFTOVERS = 50;
+
+function tenantsIn(names: readonly string[], files: JournalFiles): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const name of names) {
+    const batches = readBatches(name, readJournalFile(files.pathOf(name)), () => undefined);
+    for (const tenant of batches.keys()) found.add(tenant);
+  }
+  return found;
+}
+
+/** Raises the counters of tenants whose usage a killed gateway has not stored. Never rejects. */
+async function restoreCounters(
+  reconciler: UsageReconciler,
+  tenants: ReadonlySet<string>,
+  events: EventSink,
+): Promise<void> {
+  let failure: unknown;
+  for (const tenant of tenants) {
+    try {
+      await reconciler.reconcile(tenant);
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  if (failure === undefined) return;
+  const impact = 'quotas and budgets may allow more, until the usage can be read';
+  events.emit('job.failed', { job: 'restore counters from usage', impact, error: failure });
+}
+
+async function within(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+  const late = new AbortController();
+  const timeout = clock.sleep(ms, late.signal).catch(() => undefined);
+  await Promise.race([work, timeout]);
+  late.abort();
 }
 
 /** Sets how much of a tenant's quotas and budgets is used: 1 is all. */

@@ -22,7 +22,7 @@ export async function assertBudgetsNotSpent(
   owner: BudgetOwner,
   documents: readonly LimitDocument[],
 ): Promise<void> {
-  for (const { counter, counterState } of await limiter.counterStates([subjectOf(owner, documents)])) {
+  for (const { counter, counterState } of await limiter.counterStates([ownerLimits(owner, documents)])) {
     const { of, per, max, mode } = counter.limit;
     if (of !== 'cost' || mode !== 'enforce' || counterState <= max) continue;
     throw new GatewayError(
@@ -34,7 +34,7 @@ export async function assertBudgetsNotSpent(
 }
 
 /** The subject under which requests are counted. */
-function subjectOf(
+export function ownerLimits(
   { tenant, subject, timeZone }: BudgetOwner,
   documents: readonly LimitDocument[],
 ): SubjectLimits {

@@ -112,6 +112,24 @@ for (const backend of BACKENDS) {
       expect(await store.stateOf(wide, charge(wide).period)).toBe(1);
     });
 
+    test('are raised to the recorded use, and never lowered', async () => {
+      const [budget, other] = [quota(1_000), quota(1_000)];
+      const { period } = charge(budget);
+      if (!period) throw new Error('no period');
+      await store.raise([{ counter: budget, period, used: 700 }]);
+      expect(await store.stateOf(budget, period)).toBe(700);
+      await store.raise([
+        { counter: budget, period, used: 300 },
+        { counter: other, period, used: 5 },
+      ]);
+      expect([await store.stateOf(budget, period), await store.stateOf(other, period)]).toEqual([700, 5]);
+      const { reservation } = granted(await store.reserve([charge(budget, 200)]));
+      expect((await store.reserve([charge(budget, 200)])).granted).toBe(false);
+      store.settle(reservation, [50]);
+      await settled(store);
+      expect(await store.stateOf(budget, period)).toBe(750);
+    });
+
     test('correct the charge to the actual use, once', async () => {
       const tokens = quota(1_000, { of: 'tokens' });
       const { reservation } = granted(await store.reserve([charge(tokens, 600)]));

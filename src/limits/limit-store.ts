@@ -4,6 +4,14 @@ import type { Charge, Counter } from './counter.ts';
 /** State of a counter: the amount left of a `rate`, the amount used of a `period`, or the slots held of a `concurrency`. */
 export type CounterState = number;
 
+/** The recorded use of a quota or budget in one period. */
+export interface UsedPeriod {
+  readonly counter: Counter;
+  readonly period: Period;
+  /** An integer: requests, tokens or 10^-9 US dollars. */
+  readonly used: number;
+}
+
 /** Amounts taken from counters, until they are settled. */
 export interface Reservation {
   /** Unique within the gateway in a shared store; empty in memory. */
@@ -67,6 +75,13 @@ export interface LimitStore {
    * @throws StoreUnavailableError when the store is unreachable
    */
   stateOf(counter: Counter, period: Period | undefined): CounterState | Promise<CounterState>;
+  /**
+   * Raises counters of kind `period` to at least some use, plus what open reservations hold where that is known. Never lowers
+   * one.
+   *
+   * @throws StoreUnavailableError when the store is unreachable; a promise rejects with it
+   */
+  raise(used: readonly UsedPeriod[]): void | Promise<void>;
   /** Sends queued settlements, if possible, and closes connections. */
   close(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { SubjectLimits } from '../core/limit.ts';
 import type { Principal } from '../core/principal.ts';
 import type { RateLimitStatus } from '../core/rate-limit.ts';
 import type { EventSink } from '../events/event-bus.ts';
-import type { Calendar } from './calendar.ts';
+import type { Calendar, Period } from './calendar.ts';
 import { type Charge, type Counter, countersOf } from './counter.ts';
 import { amountOf, type ExpectedUse, isUnbounded, withRest } from './expected-use.ts';
 import { describeLimit, limitError, usedOf } from './limit-error.ts';
@@ -13,7 +13,10 @@ import {
   type Reservation,
   type ReserveResult,
   StoreUnavailableError,
+  type UsedPeriod,
 } from './limit-store.ts';
+
+export type { UsedPeriod } from './limit-store.ts';
 
 /** A request that asks to be admitted. */
 export interface Admission {
@@ -139,6 +142,26 @@ export class Limiter {
         }),
       ),
     );
+  }
+
+  /** @returns the quotas and budgets of some subjects, with their current periods */
+  periodCounters(
+    subjects: readonly SubjectLimits[],
+  ): { readonly counter: Counter; readonly period: Period }[] {
+    const { clock, calendar } = this.options;
+    const now = clock.wallTime();
+    return subjects.flatMap((subject) =>
+      this.#countersOf(subject).flatMap((counter) =>
+        counter.kind === 'period'
+          ? [{ counter, period: calendar.periodAt(now, counter.per, subject.timeZone) }]
+          : [],
+      ),
+    );
+  }
+
+  /** See `LimitStore.raise`. */
+  async raise(used: readonly UsedPeriod[]): Promise<void> {
+    await this.options.store.raise(used);
   }
 
   #notifyUsage(charges: readonly Charge[], counterStates: readonly number[]): void {

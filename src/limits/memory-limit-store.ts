@@ -7,6 +7,7 @@ import {
   type LimitStore,
   type Reservation,
   type ReserveResult,
+  type UsedPeriod,
   unchargedIndexesOf,
 } from './limit-store.ts';
 
@@ -23,6 +24,8 @@ interface Bucket {
 interface Tally {
   period: string;
   used: number;
+  /** The part of `used` that open reservations hold, and that settlement corrects. */
+  reserved: number;
   endsAt: number;
 }
 
@@ -97,11 +100,12 @@ export class MemoryLimitStore implements LimitStore {
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
       if (!charge) continue;
-      counterStates.push(
-        unchargedIndexes.includes(index)
-          ? this.#stateOf(charge.counter, charge.period, now)
-          : this.#take(charge, charge.amount, now),
-      );
+      if (unchargedIndexes.includes(index)) {
+        counterStates.push(this.#stateOf(charge.counter, charge.period, now));
+        continue;
+      }
+      counterStates.push(this.#take(charge, charge.amount, now));
+      this.#hold(charge, charge.amount);
     }
     this.#next += 1;
     if (this.#next % SWEEP_EVERY === 0) this.#sweep(now);
@@ -122,9 +126,10 @@ export class MemoryLimitStore implements LimitStore {
     const now = this.clock.now();
     for (let index = 0; index < charges.length; index += 1) {
       const charge = charges[index];
-      const difference = (used[index] ?? 0) - (charge?.amount ?? 0);
-      if (charge && difference !== 0 && !unchargedIndexes.includes(index))
-        this.#take(charge, difference, now);
+      if (!charge || unchargedIndexes.includes(index)) continue;
+      const difference = (used[index] ?? 0) - charge.amount;
+      if (difference !== 0) this.#take(charge, difference, now);
+      this.#hold(charge, -charge.amount);
     }
   }
 
@@ -132,13 +137,28 @@ export class MemoryLimitStore implements LimitStore {
     return this.#stateOf(counter, period, this.clock.now());
   }
 
-  /** Saves the quotas and budgets that have changed since the last call. @throws what `save` throws; the next call retries */
+  raise(used: readonly UsedPeriod[]): void {
+    for (const { counter, period, used: least } of used) {
+      const tally = this.#tally(counter.key, period);
+      const missing = least - (tally.used - tally.reserved);
+      if (missing <= 0) continue;
+      tally.used += missing;
+      this.#changed.add(counter.key);
+    }
+  }
+
+  /**
+   * Saves the quotas and budgets that have changed since the last call, without open reservations: a killed process would
+   * leave those used, although their requests have ended.
+   *
+   * @throws what `save` throws; the next call retries
+   */
   async saveChanged(save: (counts: readonly PeriodCount[]) => Promise<void>): Promise<void> {
     const counters = [...this.#changed];
     this.#changed.clear();
     const counts = counters.flatMap((counter) => {
       const tally = this.#tallies.get(counter);
-      return tally ? [{ counter, period: tally.period, used: tally.used }] : [];
+      return tally ? [{ counter, period: tally.period, used: tally.used - tally.reserved }] : [];
     });
     try {
       await save(counts);
@@ -212,6 +232,13 @@ export class MemoryLimitStore implements LimitStore {
     }
   }
 
+  /** @param amount negative for what is released */
+  #hold({ counter, period }: Charge, amount: number): void {
+    const { of } = counter.limit;
+    if (counter.kind === 'period' && (of === 'tokens' || of === 'cost'))
+      this.#tally(counter.key, period).reserved += amount;
+  }
+
   #use(counter: Counter, period: Period | undefined, amount: number): void {
     if (!period) return;
     const key = `${counter.key} ${period.id}`;
@@ -240,12 +267,13 @@ export class MemoryLimitStore implements LimitStore {
     const id = period?.id ?? '';
     const known = this.#tallies.get(key);
     // A reservation of an earlier period that is settled in a later one must not change the later count.
-    if (known && known.period > id) return { period: id, used: 0, endsAt: 0 };
+    if (known && known.period > id) return { period: id, used: 0, reserved: 0, endsAt: 0 };
     if (known?.period === id) return known;
     const persisted = `${key} ${id}`;
     const tally = {
       period: id,
       used: this.#persisted.get(persisted)?.used ?? 0,
+      reserved: 0,
       endsAt: period?.endsAt ?? 0,
     };
     this.#persisted.delete(persisted);

@@ -43,6 +43,12 @@ export class RedisLimitKeys {
     return `${this.#under(this.tag(counter))}:${counter.key}${time}`;
   }
 
+  /** @returns the keys of a quota or budget, and of what it was raised by */
+  raisable(counter: Counter, period: Period): readonly [counter: string, credit: string] {
+    const key = this.counter(counter, period);
+    return [key, `${key}:raised`];
+  }
+
   /** Hash of a gateway's open reservations. */
   journal(tag: string, replica: string): string {
     return `${this.#under(tag)}:open:${replica}`;

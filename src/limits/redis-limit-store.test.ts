@@ -37,6 +37,36 @@ async function journalOf(client: RedisClient, { key }: Counter): Promise<string>
   return journal;
 }
 
+describe.skipIf(!hasRedis)(
+  'use that was counted twice: in the records, and by a gateway without the store',
+  () => {
+    test('is counted once, whichever comes first', async () => {
+      const { url } = await sharedRedis();
+      const store = await redisStore(url, `raised-${unique()}`, false);
+      try {
+        for (const order of ['records first', 'gateway first']) {
+          const budget = quota(1_000, { of: 'tokens' });
+          const { period } = charge(budget);
+          if (!period) throw new Error('no period');
+          const { reservation } = granted(await store.reserve([charge(budget, 100)]));
+          store.settle(reservation, [60]);
+          await settled(store);
+          // The gateway has counted 40 more, all of which are in the records.
+          const raise = () => store.raise([{ counter: budget, period, used: 100 }]);
+          const add = () => store.add(unique(), [{ counter: budget, period, amount: 40 }]);
+          for (const step of order === 'records first' ? [raise, add, raise] : [add, raise, raise])
+            await step();
+          expect([order, await store.stateOf(budget, period)]).toEqual([order, 100]);
+          await store.add(unique(), [{ counter: budget, period, amount: 5 }]);
+          expect([order, await store.stateOf(budget, period)]).toEqual([order, 105]);
+        }
+      } finally {
+        await store.close();
+      }
+    });
+  },
+);
+
 describe.skipIf(!canStopRedis)('an unreachable store', () => {
   let redis: TestRedis;
   beforeAll(async () => {

@@ -10,6 +10,7 @@ import {
   type Reservation,
   type ReserveResult,
   StoreUnavailableError,
+  type UsedPeriod,
   unchargedIndexesOf,
 } from './limit-store.ts';
 import type { Settlement } from './redis-limit-batch.ts';
@@ -54,6 +55,7 @@ export class RedisLimitStore implements LimitStore {
   readonly #sender: RedisLimitSender;
   readonly #limits: RedisScript;
   readonly #add: RedisScript;
+  readonly #raise: RedisScript;
   readonly #heartbeatScript: RedisScript;
   /** Concurrency slots that this gateway holds, by counter key. */
   readonly #held = new Map<string, { readonly counter: Counter; readonly held: number }>();
@@ -70,6 +72,7 @@ export class RedisLimitStore implements LimitStore {
     this.#keys = keys;
     this.#limits = new RedisScript(client, 'limits');
     this.#add = new RedisScript(client, 'add');
+    this.#raise = new RedisScript(client, 'raise');
     this.#heartbeatScript = new RedisScript(client, 'hold');
     this.#sender = new RedisLimitSender({
       ...{ client, clock, replica, leaseMs: LEASE_MS },
@@ -176,8 +179,28 @@ export class RedisLimitStore implements LimitStore {
         Math.max(0, this.options.cachedUse(counter.key, period.id) - amount),
         ttlMs(counter, period, now),
       ]);
-      const keys = some.map(({ counter, period }) => this.#keys.counter(counter, period));
+      const keys = some.flatMap(({ counter, period }) => this.#keys.raisable(counter, period));
       await this.#add.run([this.#keys.added(tag, id), ...keys], [MARK_MS, counters]);
+    }
+  }
+
+  async raise(used: readonly UsedPeriod[]): Promise<void> {
+    const now = this.options.clock.wallTime();
+    try {
+      for (const some of Map.groupBy(used, ({ counter }) => this.#keys.tag(counter)).values()) {
+        for (let at = 0; at < some.length; at += SETTLE_BATCH_SIZE) {
+          const part = some.slice(at, at + SETTLE_BATCH_SIZE);
+          const keys = part.flatMap(({ counter, period }) => this.#keys.raisable(counter, period));
+          const counters = part.map(({ counter, period, used: least }) => [
+            least,
+            this.options.cachedUse(counter.key, period.id),
+            ttlMs(counter, period, now),
+          ]);
+          await this.#raise.run(keys, [counters]);
+        }
+      }
+    } catch (cause) {
+      throw new StoreUnavailableError('the limit store did not respond', { cause });
     }
   }
 

@@ -9,6 +9,7 @@ import {
   type Reservation,
   type ReserveResult,
   StoreUnavailableError,
+  type UsedPeriod,
 } from './limit-store.ts';
 import { MemoryLimitStore } from './memory-limit-store.ts';
 import type { OnUnavailable, RedisLimitStore } from './redis-limit-store.ts';
@@ -103,6 +104,14 @@ export class SharedLimitStore implements LimitStore {
     const before =
       counter.kind === 'period' ? (this.#known.get(`${counter.key} ${period?.id ?? ''}`)?.used ?? 0) : 0;
     return before + this.#local.stateOf(counter, period);
+  }
+
+  async raise(used: readonly UsedPeriod[]): Promise<void> {
+    await this.#shared.raise(used);
+    for (const { counter, period, used: least } of used) {
+      const known = this.#known.get(`${counter.key} ${period.id}`)?.used ?? 0;
+      if (known < least) this.#recordUse(counter.key, period.id, least);
+    }
   }
 
   /** Call it every 2 seconds. Detects the loss and the return of the shared store; never rejects. */

@@ -87,6 +87,7 @@ export class AccessList {
   readonly #shared = new WeakMap<KnownTenant | MemberDocument, SharedLimits>();
   readonly #unknownKey: KnownKey;
   readonly #fromEnvironment: KnownKey | undefined;
+  readonly #listeners: ((tenants: ReadonlySet<string>) => void)[] = [];
   #revision = 0;
   #generation = 0;
   #refreshing: Promise<void> | undefined;
@@ -136,6 +137,11 @@ export class AccessList {
   async refreshNow(): Promise<void> {
     await this.#refreshing?.catch(() => undefined);
     await this.refresh();
+  }
+
+  /** Calls back after a refresh with the tenants that changed, or whose keys or members changed: so may have their limits. */
+  onLimitsChanged(listener: (tenants: ReadonlySet<string>) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Call it when tiers have changed: principals are built again. */
@@ -324,6 +330,27 @@ export class AccessList {
     return made;
   }
 
+  /** @returns the limits of a tenant, its tags, members and keys; none for a tenant that is deleted or unknown */
+  limitsIn(tenant: string): readonly SubjectLimits[] {
+    const known = this.#tenants.get(tenant);
+    if (!known || known.status === 'deleted') return [];
+    const timeZone = known.document.time_zone;
+    const subjects: SubjectLimits[] = [...(tagLimitsOf(known)?.values() ?? [])];
+    const add = (scope: SubjectLimits['scope'], of: string, name: string, limits: readonly Limit[]) => {
+      if (limits.length > 0) subjects.push({ scope, id: `${tenant}/${of}`, name, limits, timeZone });
+    };
+    add('tenant', '', known.name, this.limitsOfTenant(known));
+    for (const [member, tenants] of this.#tenantsOfMember) {
+      const document = tenants.has(tenant) ? this.member(tenant, member) : undefined;
+      if (document) add('user', member, document.name, limitsOf(document.limits));
+    }
+    for (const key of this.#keysById.values()) {
+      const { id, name, limits } = key.document;
+      if (key.tenant === tenant) add('key', id, name, limitsOf(limits));
+    }
+    return subjects;
+  }
+
   /** @returns the tenant's own limits, and those limits of its tier that none of its own replaces */
   limitsOfTenant({ tier, document }: KnownTenant): readonly Limit[] {
     const own = limitsOf(document.limits);
@@ -345,6 +372,9 @@ export class AccessList {
     this.#generation += 1;
     const changed = new Set([...changes.keys, ...changes.members].map(({ tenant }) => tenant));
     if (!isFirst && changed.size > 0) this.options.onChanged?.(changed);
+    if (isFirst || this.#listeners.length === 0) return;
+    const all = new Set([...changed, ...changes.tenants.map(({ id }) => id)]);
+    for (const listener of this.#listeners) listener(all);
   }
 
   #guarded(work: () => void): void {

@@ -221,3 +221,121 @@ test('limits, budgets and costs count where usage is not kept', async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+describe('limits within a period', () => {
+  const ask5 = async (one: Gateway, key: string, headers: Record<string, string> = {}) => {
+    const response = await post(one, chat({ max_tokens: 5 }), {
+      headers: { authorization: `Bearer ${key}`, ...headers },
+    });
+    await response.arrayBuffer();
+    return response.status;
+  };
+  const usedBy = async (one: Gateway, path: string) =>
+    dataOf(await done(one, 'GET', path)).map(({ scope, of, used }) => [scope, of, used]);
+
+  test('start from what was used before they were added', async () => {
+    const { id, key } = await tenant({});
+    const account = await done(gateway, 'POST', `/tenants/${id}/service-accounts`, {
+      name: 's',
+      role: 'developer',
+    });
+    const member = String(account.id);
+    const own = await done(gateway, 'POST', `/tenants/${id}/keys`, { name: 'own', member });
+    const keyId = String(own.id);
+    for (let round = 0; round < 3; round += 1) {
+      expect(await ask5(gateway, String(own.key), { 'x-weir-tags': 'team=a' })).toBe(200);
+    }
+    expect(await ask5(gateway, key)).toBe(200);
+    const limits = [
+      { of: 'requests', per: 'day', max: 100 },
+      { of: 'tokens', per: 'month', max: 10_000 },
+      { of: 'cost', per: 'month', max: '1' },
+    ];
+    // A budget that is spent already is rejected, although no counter existed.
+    const spent = await admin(gateway, 'PATCH', `/tenants/${id}/keys/${keyId}`, {
+      limits: [{ of: 'cost', per: 'day', max: '0.000068' }],
+    });
+    expect([spent.status, spent.body]).toMatchObject([
+      400,
+      { error: { message: expect.stringContaining('0.000069') } },
+    ]);
+    await done(gateway, 'PATCH', `/tenants/${id}`, { limits, tag_limits: { 'team=a': limits } });
+    await done(gateway, 'PATCH', `/tenants/${id}/keys/${keyId}`, { limits });
+    await done(gateway, 'PATCH', `/tenants/${id}/members/${member}`, { limits });
+    const three = [3, 15, '0.000069'];
+    const all = await usedBy(gateway, `/tenants/${id}/limits?key=${keyId}&member=${member}`);
+    const of = (scope: string) => all.filter(([one]) => one === scope).map(([, , used]) => used);
+    expect(of('tenant')).toEqual([4, 20, '0.000092']);
+    expect([of('key'), of('user'), of('tag')]).toEqual([three, three, three]);
+    expect(await ask5(gateway, String(own.key))).toBe(200);
+    await eventually('it is settled', async () => {
+      const now = await usedBy(gateway, `/tenants/${id}/limits?key=${keyId}`);
+      return (
+        now
+          .filter(([one]) => one === 'key')
+          .map(([, , used]) => used)
+          .join() === '4,20,0.000092'
+      );
+    });
+    // What is used up is refused at once.
+    await done(gateway, 'PATCH', `/tenants/${id}/keys/${keyId}`, {
+      limits: [{ of: 'requests', per: 'day', max: 4 }],
+    });
+    expect(await ask5(gateway, String(own.key))).toBe(429);
+  });
+
+  test('of a tier that a tenant gets are raised to its usage', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'weir-tiers-'));
+    const tiers = { small: [{ of: 'requests', per: 'day', max: 2 }] };
+    const own = await startGateway({ config: { ...config(), limits: { tiers } }, dataDir: folder });
+    try {
+      await done(own, 'POST', '/tenants', { id: 'tiered', tier: null });
+      const { key } = await done(own, 'POST', '/tenants/tiered/keys', { name: 'k' });
+      expect([await ask5(own, String(key)), await ask5(own, String(key))]).toEqual([200, 200]);
+      await done(own, 'PATCH', '/tenants/tiered', { tier: 'small' });
+      await eventually(
+        'the counter is raised',
+        async () => (await usedBy(own, '/tenants/tiered/limits')).join() === 'tenant,requests,2',
+        10_000,
+      );
+      expect(await ask5(own, String(key))).toBe(429);
+    } finally {
+      await own.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('are never lower than usage after the gateway was killed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'weir-killed-'));
+    let own = await startGateway({ config: config(), dataDir: folder });
+    try {
+      const limits = [
+        { of: 'requests', per: 'day', max: 100_000 },
+        { of: 'tokens', per: 'day', max: 1_000_000 },
+        { of: 'cost', per: 'month', max: '9' },
+      ];
+      await done(own, 'POST', '/tenants', { id: 'killed', tier: null, limits });
+      const { key } = await done(own, 'POST', '/tenants/killed/keys', { name: 'k', limits });
+      let served = 0;
+      for (let round = 0; round < 3; round += 1) {
+        const statuses = await Promise.all(Array.from({ length: 40 }, () => ask5(own, String(key))));
+        served += statuses.filter((one) => one === 200).length;
+        const exited = own.exited;
+        own.signal('SIGKILL');
+        await exited;
+        own = await startGateway({ config: config(), dataDir: folder });
+        // Before any request, and without waiting for one.
+        const counters = dataOf(await done(own, 'GET', '/tenants/killed/limits'));
+        expect(counters.map(({ used }) => Number(used))).toEqual([
+          served,
+          served * 5,
+          Number((served * 0.000023).toFixed(6)),
+        ]);
+      }
+      expect(served).toBe(120);
+    } finally {
+      await own.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 60_000);
+});

@@ -1,0 +1,105 @@
+import { expect, test } from 'bun:test';
+import fc from 'fast-check';
+import type { UsageEvent } from '../storage/usage-event.ts';
+import { type SumsBy, sumsSince, type UsageRecords } from './period-sums.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const START = Date.parse('2026-11-01T00:00:00Z');
+
+const event = (at: number, more: Partial<UsageEvent>): UsageEvent => ({
+  ...{ id: String(at), tenant: 't', requestId: 'r', at, keyId: 'k', member: null, model: 'm', provider: 'p' },
+  ...{ upstreamModel: 'u', operation: 'chat', tags: [], status: 200, outcome: 'done', requests: 1 },
+  ...{ inputTokens: 0, outputTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+  ...{ costPico: 0, estimated: false, durationMs: 1, firstEventMs: null },
+  ...more,
+});
+
+/** Records that answer as the database does: sums of whole hours, and events in pages. */
+function recordsOf(events: readonly UsageEvent[]): UsageRecords {
+  const namesOf = (one: UsageEvent, by: string | undefined) =>
+    by === undefined ? [''] : by === 'tag' ? one.tags : [by === 'key' ? one.keyId : (one.member ?? '')];
+  return {
+    summarise: async (_, { from, to, groupBy }) => {
+      if (from % HOUR_MS !== 0 || to % HOUR_MS !== 0) throw new Error('only whole hours are summed');
+      const [by] = groupBy;
+      const within = events.filter(({ at }) => at >= from && at < to);
+      const names = new Set(within.flatMap((one) => namesOf(one, by)));
+      return [...names].map((name) => {
+        const own = within.filter((one) => namesOf(one, by).includes(name));
+        const sum = (of: (one: UsageEvent) => number) =>
+          own.reduce((total, one) => total + BigInt(of(one)), 0n);
+        return {
+          start: null,
+          by: by === undefined ? {} : { [by]: name },
+          sums: {
+            ...{ attempts: 0n, failures: 0n, cached_tokens: 0n, cache_write_tokens: 0n },
+            ...{ reasoning_tokens: 0n, unpriced: 0n, estimated: 0n },
+            requests: sum((one) => one.requests),
+            input_tokens: sum((one) => one.inputTokens),
+            output_tokens: sum((one) => one.outputTokens),
+            cost_pico: sum((one) => one.costPico ?? 0),
+          },
+        };
+      });
+    },
+    events: async (_, { from, to, matches }, after) => {
+      const found = events.filter((one) => one.at >= from && one.at < to && matches(one));
+      const start = after?.line ?? 0;
+      const page = found.slice(start, start + 2);
+      const next = start + 2 < found.length ? { at: 0, id: '', line: start + 2 } : undefined;
+      return { events: page, next };
+    },
+  };
+}
+
+const events = fc.array(
+  fc
+    .record({
+      at: fc.integer({ min: START, max: START + 5 * DAY_MS }),
+      keyId: fc.constantFrom('a', 'b'),
+      member: fc.constantFrom('u', null),
+      tags: fc.subarray(['x', 'y']),
+      requests: fc.constantFrom(0, 1),
+      inputTokens: fc.nat(1_000),
+      outputTokens: fc.nat(1_000),
+      costPico: fc.option(fc.nat(10_000_000)),
+    })
+    .map(({ at, ...more }) => event(at, more)),
+  { maxLength: 40 },
+);
+
+test('the sums since any moment are those of the events since then, in any time zone', async () => {
+  const moment = fc.oneof(
+    fc.integer({ min: 0, max: 5 * 96 }).map((quarters) => START + (quarters * HOUR_MS) / 4),
+    fc.integer({ min: START, max: START + 5 * DAY_MS }),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      events,
+      moment,
+      fc.constantFrom<SumsBy>('tenant', 'key', 'user', 'tag'),
+      async (all, from, by) => {
+        const now = START + 5 * DAY_MS;
+        const sums = await sumsSince(recordsOf(all), { tenant: 't' }, from, now, by);
+        const expected = new Map<string, { requests: number; tokens: number; pico: number }>();
+        for (const one of all) {
+          if (one.at < from) continue;
+          const names =
+            by === 'tag' ? one.tags : [by === 'tenant' ? '' : by === 'key' ? one.keyId : (one.member ?? '')];
+          for (const name of names) {
+            const sum = expected.get(name) ?? { requests: 0, tokens: 0, pico: 0 };
+            sum.requests += one.requests;
+            sum.tokens += one.inputTokens + one.outputTokens;
+            sum.pico += one.costPico ?? 0;
+            expected.set(name, sum);
+          }
+        }
+        for (const [name, { requests, tokens, pico }] of expected) {
+          expect(sums.get(name)).toMatchObject({ requests, tokens, nanoUsd: Math.ceil(pico / 1_000) });
+        }
+        expect(sums.size).toBe(expected.size);
+      },
+    ),
+  );
+});
