@@ -54,6 +54,18 @@ describe('fetchModels', () => {
     expect(transport.last.request.headers.authorization).toBe('Bearer k');
   });
 
+  test('takes no more models, and no longer names, than can be used', async () => {
+    const data = [
+      { id: 'x'.repeat(513) },
+      ...Array.from({ length: 20_000 }, (_, index) => ({ id: `m${index}` })),
+    ];
+    const models = await fetchModels(
+      testProvider({ transport: answering(200, JSON.stringify({ data })) }),
+      LONG,
+    );
+    expect([models.length, models[0]?.id]).toEqual([10_000, 'm0']);
+  });
+
   test('explains a refusal', async () => {
     const transport = answering(401, '{"error":{"message":"no"}}');
     await expect(fetchModels(testProvider({ transport }), LONG)).rejects.toMatchObject({

@@ -4,6 +4,10 @@ import type { Transport, UpstreamRequest } from '../core/transport.ts';
 import type { BufferedResponse, Provider, UpstreamModel } from './types.ts';
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
+/** Models of one provider; the largest catalogues have a few thousand. */
+const MAX_MODELS = 10_000;
+/** UTF-16 units; clients cannot name a longer one. */
+const MAX_MODEL_NAME = 512;
 
 /** Bounds of one buffered call. */
 export interface BufferedCallLimits {
@@ -63,8 +67,9 @@ export function sendBuffered(
   provider: Provider,
   request: UpstreamRequest,
   timeoutMs: number,
+  maxBytes = MAX_BODY_BYTES,
 ): Promise<BufferedResponse> {
-  const limits = { timeoutMs, maxBytes: MAX_BODY_BYTES };
+  const limits = { timeoutMs, maxBytes };
   return callBuffered(provider.transport, request, limits, (what, cause) => {
     const message = `Provider "${provider.id}" ${what}.`;
     return new GatewayError('upstream_unreachable', message, { provider: provider.id, cause });
@@ -72,7 +77,7 @@ export function sendBuffered(
 }
 
 /**
- * Fetches a provider's model list.
+ * Fetches a provider's model list: up to 10,000 models.
  * @returns an empty list for a provider without one
  * @throws GatewayError when the list is unavailable
  */
@@ -82,5 +87,6 @@ export async function fetchModels(provider: Provider, timeoutMs: number): Promis
   const request = await adapter.authorize(adapter.buildModelsRequest(provider), provider);
   const response = await sendBuffered(provider, request, timeoutMs);
   if (response.status !== 200) throw adapter.mapError(response, { provider, model: '', weight: 1 });
-  return adapter.parseModels(response, provider);
+  const models = adapter.parseModels(response, provider);
+  return models.filter(({ id }) => id.length <= MAX_MODEL_NAME).slice(0, MAX_MODELS);
 }

@@ -1,8 +1,12 @@
 import type { Origin } from '../../core/chat/request.ts';
 import type { EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
+import { GatewayError } from '../../core/errors.ts';
 import { asCount, asString, isRecord, type JsonObject, records } from '../../core/json.ts';
 import { citationOf, encryptedOf, isToolCall, logprobsOf, toolCallOf } from './output.ts';
 import { PartQueue } from './part-queue.ts';
+
+/** Output items of one response. */
+const MAX_ITEMS = 10_000;
 
 /** Members with the text of a part, by the part's type. */
 const TEXT_MEMBER: Readonly<Record<string, string>> = {
@@ -98,6 +102,9 @@ export class OutputEvents {
   #itemAdded(key: string, item: JsonObject): OpenItem {
     const known = this.#items.get(key);
     if (known) return known;
+    if (this.#items.size === MAX_ITEMS) {
+      throw new GatewayError('upstream_invalid_response', `The upstream sent more than ${MAX_ITEMS} items.`);
+    }
     const open = {
       keys: [],
       encrypted: encryptedOf(item, this.origin) !== undefined,

@@ -20,6 +20,9 @@ interface Streak {
   length: number;
 }
 
+/** Of a health page or of metrics, which have some hundred kilobytes. */
+const MAX_PROBE_BYTES = 2 * 1024 * 1024;
+
 function atHost({ baseUrl }: Provider, path: string): string {
   return new URL(path, `${baseUrl}/`).href;
 }
@@ -33,7 +36,7 @@ async function probe(provider: Provider, path: string, timeoutMs: number) {
     },
     provider,
   );
-  return sendBuffered(provider, request, timeoutMs);
+  return sendBuffered(provider, request, timeoutMs, MAX_PROBE_BYTES);
 }
 
 /**
