@@ -107,6 +107,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // Stores.
   const stores = await openStores({
     ...{ config, env, clock, events, publishEvents: true },
+    connectTimeoutMs: loaded.config.storage.connect_timeout,
     onMissing: (error) => {
       throw error;
     },

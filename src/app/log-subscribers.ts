@@ -24,6 +24,10 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
         'HTTP server reached a limit: it ended connections or requests',
       ),
 
+    'database.unreachable': ({ error, retry_ms, left_ms }) =>
+      logger.warn(
+        `${messageOf(error)} Trying again in ${seconds(retry_ms)}; the start gives up in ${seconds(left_ms)} (storage.connect_timeout).`,
+      ),
     'database.connection_lost': ({ error }) =>
       logger.error({ err: error }, 'database server closed an idle connection'),
     'database.row_unreadable': ({ error }) =>
@@ -89,6 +93,10 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'engine.failed': (failed) => logger.error(failed, 'engine failed'),
     'engine.output': ({ engine, line }) => logger.debug({ engine }, line),
   });
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 100) / 10} s`;
 }
 
 const WRITE_FAILED = {

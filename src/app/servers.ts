@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import { refusalBody } from '../http/error-body.ts';
 import { httpResponse } from '../http/response.ts';
 import type { Logger } from '../observability/log.ts';
@@ -71,7 +72,10 @@ export async function startServers(
   try {
     api = listen(
       port,
-      (request) => current?.router.handle(request) ?? gateway.then(({ router }) => router.handle(request)),
+      (request) =>
+        current?.router.handle(request) ??
+        healthAtStart(request) ??
+        gateway.then(({ router }) => router.handle(request)),
       certificate?.credentials,
     );
   } catch (error) {
@@ -93,6 +97,15 @@ export async function startServers(
     );
     return { ...servers, metrics: undefined };
   }
+}
+
+/** A start that waits for its databases is alive, and not ready. @returns undefined for other requests */
+function healthAtStart({ target }: HttpRequest): HttpResponse | undefined {
+  const [path] = target.split('?');
+  const headers = { 'content-type': 'application/json' };
+  if (path === '/health/live') return httpResponse(200, '{"status":"alive"}', headers);
+  if (path === '/health/ready') return httpResponse(503, '{"status":"starting"}', headers);
+  return undefined;
 }
 
 interface Certificate {

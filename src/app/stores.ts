@@ -31,6 +31,7 @@ import { TenantWriter } from '../tenancy/tenant-writer.ts';
 import { Tenants } from '../tenancy/tenants.ts';
 import { Tokens, type TrustedIssuer } from '../tenancy/tokens.ts';
 import { Users } from '../tenancy/users.ts';
+import { awaitDatabases } from './await-databases.ts';
 import { databaseServers, usageConnections } from './database-servers.ts';
 import { ensureDefaultTenant, migrateTenants, storedSecret } from './first-start.ts';
 
@@ -66,6 +67,8 @@ export interface StoreOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly events: EventSink;
+  /** How long the start waits for database servers that are unreachable. Milliseconds. */
+  readonly connectTimeoutMs: number;
   /** False in commands: a running gateway publishes the events of their changes. */
   readonly publishEvents: boolean;
   /** Called when databases of tenants are missing. A gateway throws the error: it must not start without their data. */
@@ -77,7 +80,7 @@ const SECRET_VARIABLE = 'WEIR_SECRET';
 
 /**
  * Opens and migrates the databases, and loads tenants, keys and members into memory.
- * @throws Error when a database cannot be opened; what `onMissing` throws
+ * @throws DatabaseUnavailableError when a database is unreachable for too long, other errors of databases, and what `onMissing` throws
  */
 export async function openStores(options: StoreOptions): Promise<Stores> {
   const { env, clock, events } = options;
@@ -94,7 +97,12 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
   );
   const main = servers.get('');
   if (!main) throw new Error('no default database server');
-  const database = await openControlDatabase(main);
+  const reachable = awaitDatabases({
+    clock,
+    timeoutMs: options.connectTimeoutMs,
+    onWait: (error, retry_ms, left_ms) => events.emit('database.unreachable', { error, retry_ms, left_ms }),
+  });
+  const database = await reachable(() => openControlDatabase(main));
   try {
     return await assemble(database, servers);
   } catch (error) {
@@ -170,7 +178,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     };
     await access.refresh();
     await ensureDefaultTenant(stores);
-    const missing = await migrateTenants(stores);
+    const missing = await reachable(() => migrateTenants(stores));
     if (missing) options.onMissing(missing);
     await importOldKeys(stores);
     return stores;

@@ -27,6 +27,8 @@ export async function withStores<T>(
     env,
     clock: systemClock,
     events,
+    // A person who runs a command sees the failure at once.
+    connectTimeoutMs: 0,
     publishEvents: false,
     onMissing: (error) => output.err(`warning: ${error.message}`),
   });

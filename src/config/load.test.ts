@@ -34,6 +34,7 @@ describe('finding the file', () => {
         database_url: 'sqlite:./data',
         replica_url: null,
         servers: [],
+        connect_timeout: 60_000,
         max_connections: 50,
         redis_url: null,
         redis_prefix: 'weir',

@@ -16,6 +16,7 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'storage.database_url', read: (config) => config.storage.database_url },
   { name: 'storage.replica_url', read: (config) => config.storage.replica_url },
   { name: 'storage.servers', read: (config) => config.storage.servers },
+  { name: 'storage.connect_timeout', read: (config) => config.storage.connect_timeout },
   { name: 'storage.max_connections', read: (config) => config.storage.max_connections },
   { name: 'storage.keep_usage', read: (config) => config.storage.keep_usage },
   { name: 'storage.redis_url', read: (config) => config.storage.redis_url },

@@ -32,6 +32,11 @@ export const storage = () =>
         replica_url: nullable(url(postgresUrlFault)).describe('Its read replica.'),
       }),
     ).describe('More database servers on which tenants can be placed, for example in other regions.'),
+    connect_timeout: duration(0)
+      .prefault('60s')
+      .describe(
+        'How long a start waits for an unreachable database server, with an attempt every few seconds. `0s` tries once.',
+      ),
     max_connections: integer(4, 10_000)
       .prefault(50)
       .describe(

@@ -72,6 +72,11 @@ const PROCESS_CONTRACTS = {
     'A limit of the HTTP servers ended connections or requests. Emitted at most once a minute for each limit.',
     { limit: text.describe('a key of `limits`'), count: count.describe('since the last event') },
   ),
+  'database.unreachable': event('The start waits for a database server. Emitted after each failed attempt.', {
+    error,
+    retry_ms: z.number().nonnegative().describe('until the next attempt'),
+    left_ms: z.number().nonnegative().describe('until the start gives up'),
+  }),
   'database.connection_lost': event('The database server closed an idle connection.', { error }),
   'database.row_unreadable': event('A stored tenant, key or member cannot be read; it is ignored.', {
     error,

@@ -27,6 +27,8 @@ export interface GatewayOptions {
   readonly ca?: string;
   /** How long it may take to become ready; 30,000 when absent. */
   readonly startTimeoutMs?: number;
+  /** The port to listen on; a free one when absent. */
+  readonly port?: number;
   /** Absolute path of the program to start; `src/main.ts` when absent. */
   readonly program?: string;
 }
@@ -156,7 +158,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const configPath = join(home, 'weir.yaml');
   const writeConfig: Gateway['writeConfig'] = (config) => writeFileSync(configPath, yamlText(config));
   if (options.config !== undefined) writeConfig(options.config);
-  const [port, metricsPort] = [await freePort(), await freePort()];
+  const [port, metricsPort] = [options.port ?? (await freePort()), await freePort()];
 
   const settings: Record<string, string | undefined> = {
     ...cleanEnvironment(home),

@@ -42,6 +42,12 @@ export function isUnavailable(error: unknown): boolean {
   );
 }
 
+/** @returns true when a database server does not respond, which says nothing of files */
+export function isServerUnreachable(error: unknown): boolean {
+  const cause = error instanceof DatabaseUnavailableError ? error.cause : error;
+  return isUnavailable(error) && !codeOf(cause)?.startsWith('SQLITE_') && diskFault(cause) === undefined;
+}
+
 /**
  * @returns a DatabaseUnavailableError when the cause is that the database is unreachable, a DatabaseSetupError when its
  *   operator has to remove the cause; otherwise the cause itself
