@@ -1,12 +1,13 @@
 import type { Limit, SubjectLimits } from '../core/limit.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import type { AddressRules } from './per-address.ts';
 
-/** Addresses whose subjects are cached; the oldest is evicted, and described again when it returns. */
+/** Addresses whose subjects are cached; others are described again. */
 const MAX_KNOWN = 10_000;
 
 /** Describes client addresses as subjects of limits, so that gateways with a shared store also share these limits. */
 export class AddressSubjects {
-  readonly #known = new Map<string, readonly SubjectLimits[]>();
+  readonly #known = new RecentMap<string, readonly SubjectLimits[]>(MAX_KNOWN);
   #rules: AddressRules | undefined;
 
   /** Addresses that are cached. */
@@ -23,8 +24,6 @@ export class AddressSubjects {
     this.#rules = rules;
     let subjects = this.#known.get(address);
     if (!subjects) {
-      const [oldest] = this.#known.keys();
-      if (this.#known.size >= MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
       subjects = [{ scope: 'ip', id: address, name: address, limits: limitsOf(rules), timeZone: 'UTC' }];
       this.#known.set(address, subjects);
     }

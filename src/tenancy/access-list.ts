@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { HeaderReader } from '../core/http.ts';
 import type { Limit, SubjectLimits } from '../core/limit.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { AccessSource, KeyIndexRow, MemberIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
 import type { Placement } from '../storage/sql/tenant-databases.ts';
@@ -77,7 +78,7 @@ export interface AccessListOptions {
 export class AccessList {
   readonly #keys = new Map<string, KnownKey>();
   /** Cache of valid keys by the plain digest of their secret, which saves the keyed digest. */
-  readonly #seen = new Map<string, KnownKey>();
+  readonly #seen = new RecentMap<string, KnownKey>(MAX_SEEN);
   /** By tenant and id; for a rotated key, the entry of its new secret. */
   readonly #keysById = new Map<string, KnownKey>();
   readonly #tenants = new Map<string, KnownTenant>();
@@ -223,7 +224,6 @@ export class AccessList {
         'The API key is not valid: it is unknown, has expired or has been revoked.',
       );
     }
-    if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
     this.#seen.set(plain, key);
     return this.#principal(key, address);
   }

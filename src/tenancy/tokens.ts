@@ -1,6 +1,7 @@
 import type * as jose from 'jose';
 import { GatewayError } from '../core/errors.ts';
 import { asString } from '../core/json.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import { sha256Hex } from '../platform/hash.ts';
 
 /** A configured issuer whose tokens are accepted instead of API keys. */
@@ -27,7 +28,7 @@ interface Verified {
 
 const ISSUER = 'weir';
 const AUDIENCE = 'weir';
-/** Bounds the cache of verified tokens; the oldest is verified again. */
+/** Bounds the cache of verified tokens; others are verified again. */
 const MAX_KNOWN = 10_000;
 /** How long a token counts as verified: keys that its issuer has withdrawn end within this time. */
 const KNOWN_MS = 5 * 60_000;
@@ -45,7 +46,7 @@ const loadJose = () => import('jose');
  */
 export class Tokens {
   readonly #key: Uint8Array;
-  readonly #known = new Map<string, Verified>();
+  readonly #known = new RecentMap<string, Verified>(MAX_KNOWN);
   readonly #keySets = new Map<string, ReturnType<typeof jose.createRemoteJWKSet>>();
   /** The issuers for which `#known` and `#keySets` hold. */
   #trusted: readonly TrustedIssuer[] = [];
@@ -121,8 +122,6 @@ export class Tokens {
   }
 
   #remember(token: string, { subject, expiresAt }: Verified): void {
-    const [oldest] = this.#known.keys();
-    if (this.#known.size >= MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(cacheKey(token), { subject, expiresAt: Math.min(expiresAt, this.now() + KNOWN_MS) });
   }
 

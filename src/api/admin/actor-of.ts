@@ -7,6 +7,7 @@ import { keyFromRequest } from '../../tenancy/access-list.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { Role } from '../../tenancy/permissions.ts';
 import type { Session } from '../../tenancy/sessions.ts';
+import type { User } from '../../tenancy/users.ts';
 import { authenticate } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
 import type { AdminServices } from './services.ts';
@@ -42,10 +43,7 @@ export async function actorOf(
   httpContext: HttpContext,
 ): Promise<Actor> {
   if (!sessionFromRequest(httpContext.request.headers)) return actorOfKey(services, httpContext);
-  const session = await currentSession(services, sessions, httpContext);
-  const user = await users.get(session.user);
-  if (user.status !== 'active')
-    throw new GatewayError('permission_denied', 'This user is suspended and cannot sign in.');
+  const { user } = await signedInUser(services, { sessions, users }, httpContext);
   return {
     id: `user:${user.id}`,
     name: user.name,
@@ -56,28 +54,31 @@ export async function actorOf(
 }
 
 /**
- * The session that a request carries.
- * @throws GatewayError `invalid_api_key` without a valid one, `permission_denied` for a cookie that a page of another origin
- *   sent, `rate_limit_exceeded` after too many wrong credentials from the client's address
+ * The session that a request carries, and its user.
+ * @throws GatewayError `invalid_api_key` without a valid one, `permission_denied` for a suspended user and for a cookie that a
+ *   page of another origin sent, `rate_limit_exceeded` after too many wrong credentials from the client's address
  */
-export async function currentSession(
+export async function signedInUser(
   services: ApiServices,
-  sessions: AdminServices['sessions'],
+  { sessions, users }: Pick<AdminServices, 'sessions' | 'users'>,
   httpContext: HttpContext,
-): Promise<Session> {
+): Promise<{ readonly session: Session; readonly user: User }> {
   const presented = sessionFromRequest(httpContext.request.headers);
   if (!presented) throw new GatewayError('invalid_api_key', 'You are not signed in.');
   if (presented.byBrowser) assertSameOrigin(httpContext);
   const { secret } = presented;
   const client = services.clientOf(httpContext);
-  return services.credentials.runAsync(
+  const session = await services.credentials.runAsync(
     { client, kind: 'session', fingerprint: sha256Hex(secret) },
     async () => {
-      const session = await sessions.find(secret);
-      if (session) return session;
+      const found = await sessions.find(secret);
+      if (found) return found;
       throw new GatewayError('invalid_api_key', 'You are not signed in any more: sign in again.');
     },
   );
+  const user = await users.get(session.user);
+  if (user.status === 'active') return { session, user };
+  throw new GatewayError('permission_denied', 'This user is suspended and cannot sign in.');
 }
 
 async function actorOfKey(services: ApiServices, httpContext: HttpContext): Promise<Actor> {

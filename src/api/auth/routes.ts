@@ -12,7 +12,7 @@ import type { Invitee } from '../../tenancy/invitations.ts';
 import type { Session } from '../../tenancy/sessions.ts';
 import { Tokens } from '../../tenancy/tokens.ts';
 import type { User } from '../../tenancy/users.ts';
-import { currentSession, SESSION_COOKIE, sessionFromRequest } from '../admin/actor-of.ts';
+import { SESSION_COOKIE, sessionFromRequest, signedInUser } from '../admin/actor-of.ts';
 import { time } from '../admin/paging.ts';
 import { renderUser } from '../admin/users.ts';
 import { validate } from '../validation.ts';
@@ -72,9 +72,9 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
   const signedIn: RouteAccess<SignedIn> = {
     name: 'session',
     admit: async (httpContext) => {
-      const session = await currentSession(api, sessions, httpContext);
-      httpContext.request.chargeTo(`user:${session.user}`);
-      return { session, user: await users.get(session.user) };
+      const signedInAs = await signedInUser(api, admin, httpContext);
+      httpContext.request.chargeTo(`user:${signedInAs.user.id}`);
+      return signedInAs;
     },
   };
 
