@@ -229,7 +229,9 @@ const limits = () =>
           inflight: nullable(integer(1)).describe('Concurrent requests; null for no limit.'),
         })
         .transform((value) => ({ ...value, burst: value.burst ?? Math.ceil(value.rps) })),
-    ).describe('Limits of one client address; null for none.'),
+    ).describe(
+      'Limits of one client address, for every route but health checks; null for none. All spellings of an address, and all addresses of an IPv6 /64, count as one.',
+    ),
     tiers: tiers().describe(
       'Limits of tenants by tier: a list of limits for each name. `free`, `basic`, `pro` and `enterprise` are built in (10, 100, 1,000 and 10,000 requests per minute; 1,000, 100,000, 1,000,000 and no limit per month). A tier of the same name replaces a built-in one.',
     ),
