@@ -147,7 +147,7 @@ test('a client that stops reading makes the upstream wait, and then gets everyth
   const response = await connection.readResponse();
   expect(response.complete).toBe(true);
   const text = response.text();
-  expect(text.match(/"delta":\{"content"/g)?.length).toBe(EVENTS);
+  expect(text.match(/"content":"x/g)?.length).toBe(EVENTS);
   expect(text).toEndWith('data: [DONE]\n\n');
   expect(await request.outcome).toBe('complete');
   connection.destroy();

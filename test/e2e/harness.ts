@@ -62,8 +62,10 @@ export function completion(content = 'Hello.', model = 'upstream-chat'): Respons
   });
 }
 
-/** One event of a stream: with text, or with a finish reason instead. */
-export function chunk(part: { readonly content: string } | { readonly finish: string }): object {
+/** One event of a stream: with text, with the role too as in a first event, or with a finish reason instead. */
+export function chunk(
+  part: { readonly content: string; readonly role?: 'assistant' } | { readonly finish: string },
+): object {
   return {
     id: 'chatcmpl-1',
     object: 'chat.completion.chunk',
@@ -71,7 +73,7 @@ export function chunk(part: { readonly content: string } | { readonly finish: st
     model: 'upstream-chat',
     choices: [
       'content' in part
-        ? { index: 0, delta: { content: part.content }, finish_reason: null }
+        ? { index: 0, delta: { ...part }, finish_reason: null }
         : { index: 0, delta: {}, finish_reason: part.finish },
     ],
   };
@@ -79,7 +81,8 @@ export function chunk(part: { readonly content: string } | { readonly finish: st
 
 /** The pieces of a sound stream: an event for each text, one with the finish reason, `[DONE]`. */
 export function streamPieces(...texts: string[]): string[] {
-  return dataEvents([...texts.map((content) => chunk({ content })), chunk({ finish: 'stop' })]);
+  const contents = texts.map((content, at) => chunk({ ...(at === 0 && { role: 'assistant' }), content }));
+  return dataEvents([...contents, chunk({ finish: 'stop' })]);
 }
 
 export function streamed(...texts: string[]): ResponseScript {

@@ -136,7 +136,6 @@ describe('6: a stream that stops too early is an error, never a clean end', () =
   const begun = dataEvents([delta({ role: 'assistant' }), text('half an ans')], { done: false });
   const cases: readonly (readonly [string, Script])[] = [
     ['the body ends without a finish reason', eventStream(begun)],
-    ['[DONE] without a finish reason', eventStream([...begun, 'data: [DONE]\n\n'])],
     ['the connection closes inside the chunked body', truncatedStream(begun)],
     ['the connection closes inside an event', truncatedStream([...begun, 'data: {"id":"chatcmpl-1","cho'])],
     ['the body ends inside an event', eventStream([...begun, 'data: {"id":"chatcmpl-1","cho'])],
@@ -154,6 +153,13 @@ describe('6: a stream that stops too early is an error, never a clean end', () =
     pair.mock.respond(truncatedStream(begun));
     const events = pair.gateway.openai().chat.completions.create({ model: ALIAS, messages, stream: true });
     expect(await thrownBy(readAll(events))).toBeInstanceOf(OpenAI.APIError);
+  });
+
+  test('[DONE] without a finish reason is a clean end, and gets one', async () => {
+    const { events, done } = await stream(eventStream([...begun, 'data: [DONE]\n\n']));
+    expect(contentOf(events)).toBe('half an ans');
+    expect(events.at(-1)).toMatchObject({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
+    expect(done).toBe(true);
   });
 
   test('a whole answer whose [DONE] is missing is complete, and gets one', async () => {

@@ -388,7 +388,6 @@ describe('streams that break', () => {
     ],
     ['a close', truncatedStream(begun()), 'upstream_closed'],
     ['an end without a finish reason', eventStream(begun()), 'upstream_closed'],
-    ['[DONE] without a finish reason', eventStream(begun('data: [DONE]\n\n')), 'upstream_closed'],
     [
       'a broken chunk',
       {

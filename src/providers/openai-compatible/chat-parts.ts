@@ -168,7 +168,9 @@ export interface CallPiece {
  */
 export function readCall(value: unknown): CallPiece | undefined {
   if (!isRecord(value)) return undefined;
-  const custom = isRecord(value.custom) ? value.custom : undefined;
+  // Some servers write every member of the structure: an empty "custom" beside the function.
+  const isFunction = value.type === 'function' || (value.type !== 'custom' && isRecord(value.function));
+  const custom = !isFunction && isRecord(value.custom) ? value.custom : undefined;
   const called = isRecord(value.function) ? value.function : {};
   const given: unknown = custom ? custom.input : called.arguments;
   return {

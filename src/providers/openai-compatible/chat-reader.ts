@@ -177,7 +177,14 @@ export class ChatChunkReader extends SseChatReader {
     emit({ type: 'part-end', choice: index });
   }
 
+  /** Some vendors end a complete stream without a finish reason. */
   protected override done(emit: EmitChatEvent): void {
+    for (const [index, choice] of this.#choices) {
+      if (choice.finished) continue;
+      this.#close(index, choice, emit);
+      choice.finished = true;
+      emit({ type: 'finish', choice: index, finish: readFinish('stop', choice.calls > 0) });
+    }
     this.bodyEnded(emit);
   }
 

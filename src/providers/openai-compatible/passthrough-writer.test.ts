@@ -59,7 +59,7 @@ describe('identity', () => {
   test('events with a known head keep the rest as it came', () => {
     const { write } = writerFor();
     const chunk = (text: string) =>
-      `{"id":"a","object":"o","created":7,"model":"up","choices":[{"delta":{"content":${JSON.stringify(text)}}}] }`;
+      `{"id":"a","object":"o","created":7,"model":"up","choices":[{"index":0,"delta":{"role":"assistant","content":${JSON.stringify(text)}}}] }`;
     for (const text of ['one', 'two "{,', '💧']) {
       expect(write(chunk(text))).toBe(`data: ${chunk(text).replace('"up"', '"asked"')}\n\n`);
     }
@@ -77,8 +77,9 @@ describe('identity', () => {
 describe('usage', () => {
   const counts = JSON.stringify(USAGE);
   const only = `{"id":"a","created":7,"model":"asked","choices":[],"usage":${counts}}`;
-  const within = `{"id":"a","created":7,"model":"asked","choices":[{}],"usage":${counts}}`;
-  const empty = '{"id":"a","created":7,"model":"asked","choices":[{}],"usage":null}';
+  const within = `{"id":"a","created":7,"model":"asked","choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":"stop"}],"usage":${counts}}`;
+  const empty =
+    '{"id":"a","created":7,"model":"asked","choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":"stop"}],"usage":null}';
 
   test('as-is forwards unrequested usage', () => {
     const { write, done } = writerFor('as-is');
@@ -88,7 +89,9 @@ describe('usage', () => {
 
   test('strip takes out what only the gateway asked for', () => {
     const { write, done } = writerFor('strip');
-    expect(write(empty)).toBe('data: {"id":"a","created":7,"model":"asked","choices":[{}]}\n\n');
+    expect(write(empty)).toBe(
+      'data: {"id":"a","created":7,"model":"asked","choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":"stop"}]}\n\n',
+    );
     expect(write(only)).toBeUndefined();
     expect(done(USAGE)).toBe('data: [DONE]\n\n');
   });

@@ -1,8 +1,9 @@
 import type { OutputBytes } from '../../core/bytes.ts';
-import { isRecord } from '../../core/json.ts';
+import { asString } from '../../core/json.ts';
 import { editMembers, headThrough } from '../../core/json-edit.ts';
 import { formatEvent } from '../../core/sse.ts';
 import type { StreamObservation } from '../../core/stream/observation.ts';
+import { ChoiceNormaliser } from './choice-normaliser.ts';
 
 const DONE = 'data: [DONE]\n\n';
 const COMMA = 44;
@@ -37,7 +38,8 @@ export interface PassthroughOptions {
 
 /**
  * Forwards events in OpenAI's format byte for byte, except for changes that make them one coherent response: the model's
- * name as the client sent it, one id and one creation time, and usage at the position where OpenAI sends it.
+ * name as the client sent it, one id and one creation time, choices that official SDKs can read, and usage at the position
+ * where OpenAI sends it.
  */
 export class PassthroughWriter {
   #id: string | undefined;
@@ -48,6 +50,8 @@ export class PassthroughWriter {
   #newHead: string | undefined;
   /** The upstream's usage event, which is sent at the end: it may contain more than the counts. */
   #usageEvent: Pick<StreamChunk, 'text' | 'json'> | undefined;
+
+  readonly #choices = new ChoiceNormaliser();
 
   /** Events before the first one with an id: Azure's results of content filters. */
   #early: StreamChunk[] = [];
@@ -88,8 +92,8 @@ export class PassthroughWriter {
       }
       edits.usage = 'null';
     }
-    const choices = withDeltas(json.choices);
-    if (choices) edits.choices = choices;
+    const choices = this.#choices.deltas(json.choices, this.#id ?? asString(json.id));
+    if (choices) edits.choices = JSON.stringify(choices);
     for (const _ in edits) {
       out.add(this.#rewrite(text, json, edits));
       return;
@@ -102,12 +106,20 @@ export class PassthroughWriter {
     else out.add(`data: ${newHead}${text.slice(head.length)}\n\n`);
   }
 
+  /** Whether a choice has no finish reason yet. */
+  get hasUnfinished(): boolean {
+    return this.#choices.unfinished() !== undefined;
+  }
+
   comment(block: Uint8Array, out: OutputBytes): void {
     out.add(block);
   }
 
+  /** Ends the stream: with a finish reason for each choice without one, usage where it belongs here, and `[DONE]`. */
   done(observed: StreamObservation, out: OutputBytes): void {
     this.#sendEarly(out);
+    const choices = this.#choices.unfinished();
+    if (choices) out.add(this.#closing({ choices }));
     const usage = this.#lastUsage(observed);
     if (usage) out.add(usage);
     out.add(DONE);
@@ -121,15 +133,18 @@ export class PassthroughWriter {
       const edits: Record<string, string> = own.json.usage === raw ? {} : { usage: JSON.stringify(raw) };
       return this.#rewrite(own.text, own.json, edits);
     }
-    const last = {
+    return this.#closing({ choices: [], usage: raw });
+  }
+
+  #closing(members: Readonly<Record<string, unknown>>): string {
+    const event = {
       id: this.#id ?? this.options.fallbackId,
       object: this.#object ?? 'chat.completion.chunk',
       created: this.#created ?? 0,
       model: this.options.model,
-      choices: [],
-      usage: raw,
+      ...members,
     };
-    return formatEvent(undefined, JSON.stringify(last));
+    return formatEvent(undefined, JSON.stringify(event));
   }
 
   #noteIdentity(json: Readonly<Record<string, unknown>>): void {
@@ -169,22 +184,6 @@ export class PassthroughWriter {
 
 function isAnonymous(json: Readonly<Record<string, unknown>>): boolean {
   return json.id === '' && !json.usage && Array.isArray(json.choices) && json.choices.length === 0;
-}
-
-/**
- * Adds the delta that clients expect to choices without one. Legacy completions have none.
- * @returns undefined without a change
- */
-function withDeltas(choices: unknown): string | undefined {
-  if (!Array.isArray(choices)) return undefined;
-  const lacks = (choice: unknown) =>
-    isRecord(choice) &&
-    choice.index !== undefined &&
-    !isRecord(choice.delta) &&
-    choice.text === undefined &&
-    choice.message === undefined;
-  if (!choices.some(lacks)) return undefined;
-  return JSON.stringify(choices.map((choice) => (lacks(choice) ? { ...choice, delta: {} } : choice)));
 }
 
 /** Whether these members open the text. The last one may be a number, which ends only if a comma follows. */

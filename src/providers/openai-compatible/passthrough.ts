@@ -4,6 +4,7 @@ import { editMembers } from '../../core/json-edit.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import type { BufferedResponse, Target } from '../types.ts';
+import { normalisedMessages } from './choice-normaliser.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
 import { errorFromObject } from './errors.ts';
 import { ParameterRuleCache } from './parameter-rule-cache.ts';
@@ -68,8 +69,12 @@ export function openAiPassthrough(
     parse(response, call, target): ForwardedBody {
       const { text, json } = decodeBody(response, target, 'choices');
       const choice: unknown = Array.isArray(json.choices) ? json.choices[0] : undefined;
+      const edits: Record<string, string> = {};
+      if (json.model !== call.model) edits.model = JSON.stringify(call.model);
+      const choices = normalisedMessages(json.choices, asString(json.id));
+      if (choices) edits.choices = JSON.stringify(choices);
       return {
-        text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
+        text: edited(text, edits),
         usage: readUsage(json.usage),
         finishReason: isRecord(choice) ? asString(choice.finish_reason) : undefined,
       };

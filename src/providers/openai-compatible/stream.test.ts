@@ -126,6 +126,16 @@ const jsonEvents = (bytes: Uint8Array) =>
     .map((data): unknown => JSON.parse(data))
     .filter(isRecord);
 
+/** The first choices of a stream without the role that official SDKs need in them. */
+function withoutRole(choices: readonly unknown[]): unknown[] {
+  return choices.map((choice) => {
+    if (!isRecord(choice) || !isRecord(choice.delta)) return choice;
+    const { role, ...delta } = choice.delta;
+    expect(role).toBe('assistant');
+    return { ...choice, delta };
+  });
+}
+
 describe('any stream', () => {
   test('gives the same bytes however it was split', () => {
     fc.assert(
@@ -164,7 +174,11 @@ describe('any stream', () => {
           items.flatMap((item) =>
             Array.isArray(item.choices) && item.choices.length > 0 ? [item.choices] : [],
           );
-        expect(texts(seen)).toEqual(texts(sent));
+        const [first, ...rest] = texts(seen);
+        const wantedTexts = texts(sent);
+        const isClosed = JSON.stringify(wantedTexts).includes('"finish_reason":"stop"');
+        if (finished && !isClosed) wantedTexts.push([{ index: 0, delta: {}, finish_reason: 'stop' }]);
+        expect(first === undefined ? [] : [withoutRole(first), ...rest]).toEqual(wantedTexts);
         expect(eventData(out).filter((data) => data === '[DONE]')).toHaveLength(finished ? 1 : 0);
       }),
       { numRuns: runs(1_500) },
@@ -241,8 +255,23 @@ describe('the end of a stream', () => {
     }
   });
 
-  test('without a finish reason is a failure, even with [DONE]', () => {
-    const { finished, code, bytes } = decode([`${event(chunk({ content: 'hi' }))}data: [DONE]\n\n`]);
+  test('[DONE] without a finish reason completes each choice', () => {
+    const { finished, code, bytes, observed } = decode([
+      `${event(chunk({ role: 'assistant', content: 'hi' }))}data: [DONE]\n\n`,
+    ]);
+    expect([finished, code, observed.finishReason]).toEqual([true, undefined, 'stop']);
+    expect(eventData(bytes).slice(1)).toEqual([chunk({}, 'stop').replace('"up"', '"asked"'), '[DONE]']);
+  });
+
+  test('[DONE] before any output is a failure', () => {
+    for (const before of ['', event(chunk({ role: 'assistant', content: '' }))]) {
+      const { finished, code } = decode([`${before}data: [DONE]\n\n`]);
+      expect([finished, code]).toEqual([false, 'upstream_closed']);
+    }
+  });
+
+  test('the end of the body before a finish reason is a failure', () => {
+    const { finished, code, bytes } = decode([event(chunk({ content: 'hi' }))]);
     expect([finished, code]).toEqual([false, 'upstream_closed']);
     expect(eventData(bytes)).toHaveLength(1);
   });
@@ -272,7 +301,9 @@ describe('a broken stream', () => {
     ],
   ] as const)('with %s keeps what came before and fails', (_, bad, wanted) => {
     const { bytes, code, finished, started } = decode([good, bad, good]);
-    expect(eventData(bytes)).toEqual([chunk({ content: 'hi' }).replace('"up"', '"asked"')]);
+    expect(eventData(bytes)).toEqual([
+      chunk({ role: 'assistant', content: 'hi' }).replace('"up"', '"asked"'),
+    ]);
     expect<string | undefined>(code).toBe(wanted);
     expect([finished, started]).toEqual([false, true]);
   });

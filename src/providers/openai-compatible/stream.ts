@@ -3,6 +3,7 @@ import { parseBlock } from '../../core/sse.ts';
 import { decodeEvent, decodeEventText, streamClosed } from '../decode.ts';
 import { SsePassthroughDecoder } from '../sse-passthrough.ts';
 import type { Provider } from '../types.ts';
+import { hasOutput } from './choice-normaliser.ts';
 import { errorFromObject } from './errors.ts';
 import type { PassthroughWriter } from './passthrough-writer.ts';
 import { readUsage } from './usage.ts';
@@ -37,12 +38,25 @@ export class OpenAiStreamDecoder extends SsePassthroughDecoder {
     }
     // Pings of some vendors carry no data; clients would try to parse them.
     if (data.trim() === '') return;
-    if (data.trim() === '[DONE]') this.bodyEnded();
+    if (data.trim() === '[DONE]') this.#done();
     else this.#event(block, data, false);
   }
 
   protected override bodyEnded(): void {
+    if (this.observed.finishReason === undefined || this.writer.hasUnfinished) {
+      throw streamClosed(this.provider, 'no finish reason');
+    }
+    this.#complete();
+  }
+
+  /** The upstream says that the response is complete. Some vendors send no finish reason before. */
+  #done(): void {
+    if (this.started) this.observed.finishReason ??= 'stop';
     if (this.observed.finishReason === undefined) throw streamClosed(this.provider, 'no finish reason');
+    this.#complete();
+  }
+
+  #complete(): void {
     this.finished = true;
     this.writer.done(this.observed, this.out);
   }
@@ -57,7 +71,8 @@ export class OpenAiStreamDecoder extends SsePassthroughDecoder {
     const choices = json.choices;
     if (Array.isArray(choices) && choices.length > 0) {
       this.observed.chunks += 1;
-      this.started = true;
+      // An event with the role alone does not commit: another target can still respond.
+      this.started ||= hasOutput(choices);
       this.observed.finishReason = finishReasonOf(choices) ?? this.observed.finishReason;
       for (const text of outputTexts(choices)) this.text.add(text);
     }
