@@ -202,7 +202,9 @@ const providerSettings = (catalog: ProviderCatalog) => {
 
 const media = () =>
   section({
-    max_size: size().prefault('20MB').describe('The largest file.'),
+    max_size: size()
+      .prefault('20MB')
+      .describe('The largest file. The files of one request have at most four times this size together.'),
     timeout: duration(1).prefault('15s').describe('The timeout of one download.'),
     allowed_hosts: list(text(300)).describe(
       'Hosts (`name` or `name:port`) with private addresses from which downloads are allowed.',

@@ -11,6 +11,8 @@ import type { MediaFetcher } from './options.ts';
 const MAX_FILES = 20;
 /** Of one request at a time: a client must not make the gateway open any number of connections. */
 const CONCURRENT = 4;
+/** All files of one request together, in multiples of the largest one. */
+const MAX_TOTAL = 4;
 
 /** What models read; anything else is refused before it is sent to one. */
 const TYPES =
@@ -36,9 +38,19 @@ export class GuardedMediaFetcher implements MediaFetcher {
     const limits = this.limits();
     const media = new Map<string, InlineMedia>();
     const waiting = [...urls];
+    let total = 0;
     const work = async (): Promise<void> => {
       for (let url = waiting.shift(); url !== undefined; url = waiting.shift()) {
-        media.set(url, await this.#one(url, limits, signal));
+        const file = await this.#one(url, limits, signal);
+        total += Buffer.byteLength(file.data, 'base64');
+        media.set(url, file);
+        if (total > MAX_TOTAL * limits.maxBytes) {
+          waiting.length = 0;
+          throw new GatewayError(
+            'invalid_request',
+            `The files that the request names by URL are larger than ${MAX_TOTAL * limits.maxBytes} bytes together.`,
+          );
+        }
       }
     };
     await Promise.all(Array.from({ length: Math.min(CONCURRENT, urls.length) }, work));

@@ -293,6 +293,27 @@ describe.each(transports)('%s transport', (_name, create, differs, ofServer) => 
     });
   });
 
+  test.each(['end', 'reset'] as const)(
+    'a POST on a kept connection that closes is not sent again (%s)',
+    async (how) => {
+      const bodies: string[] = [];
+      const server = await upstream(async (peer, index) => {
+        for (let turn = 0; ; turn += 1) {
+          bodies.push((await peer.request()).body.toString());
+          if (index === 0 && turn === 1) peer[how]();
+          else await peer.write(OK);
+        }
+      });
+      const through = transport();
+      const send = (body: string) =>
+        sendAndCollect(through, { method: 'POST', url: server.url, headers: {}, body }).done;
+      expect((await send('first')).text()).toBe('ok');
+      expect((await send('second')).error?.failure).toBe('closed_before_response');
+      expect((await send('third')).text()).toBe('ok');
+      expect(bodies).toEqual(['first', 'second', 'third']);
+    },
+  );
+
   describe('failures', () => {
     const fails = async (server: ScriptedUpstream, failure: TransportFailure, afterHead: boolean) => {
       const result = await get(server).done;

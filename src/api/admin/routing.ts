@@ -67,6 +67,12 @@ export const requestExplanation = z
     id: z.string(),
     outcome: z.string(),
     looks: z.array(z.looseObject({ model: z.string(), strategy: z.string() })),
+    not_allowed: z
+      .array(z.object({ model: z.string(), because: z.string() }))
+      .optional()
+      .describe(
+        'Models that the request did not reach because its key may not use them, and why it would have gone there: `escalation`, `experiment`, `mirror`, or the kind of a fallback.',
+      ),
     attempts: z.array(z.looseObject({ provider: z.string(), model: z.string() })),
   })
   .meta({ id: 'RequestExplanation' });
