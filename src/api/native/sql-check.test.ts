@@ -74,3 +74,53 @@ test('schemas and dialects', () => {
   expect(checker.parses('CREATE TABEL', 'postgresql')).toBe(false);
   expect(isSqlDialect('constructor')).toBe(false);
 });
+
+describe('statements that would take long to parse are not checked', () => {
+  const TERMS = 60_000;
+  test.each<[string, SqlDialect, string]>([
+    ['parentheses that do not close', 'postgresql', `SELECT ${'('.repeat(30)}1`],
+    ['parentheses around a fault', 'redshift', `SELECT ${'('.repeat(30)}1 +${')'.repeat(30)}`],
+    ['a sum of many terms', 'mysql', `SELECT ${Array(TERMS).fill('1').join('+')}`],
+    [
+      'a sum of fewer terms',
+      'snowflake',
+      `SELECT ${Array(TERMS / 6)
+        .fill('1')
+        .join('+')}`,
+    ],
+    ['deep parentheses', 'sqlite', `SELECT ${'('.repeat(20_000)}1${')'.repeat(20_000)}`],
+    ['many columns', 'bigquery', `SELECT ${Array(20_000).fill('a').join(',')} FROM t`],
+  ])('%s', (_, dialect, statement) => {
+    for (const readOnly of [true, false]) {
+      const start = process.cpuUsage();
+      const verdict = checker.check(statement, dialect, readOnly);
+      const { user, system } = process.cpuUsage(start);
+      expect(verdict).toMatchObject({ valid: false, refused: readOnly });
+      expect(verdict.statement).toBe(readOnly ? null : statement);
+      expect(verdict.error?.message).not.toBe('');
+      expect((user + system) / 1_000).toBeLessThan(1_500);
+    }
+  });
+
+  test('the limits leave room for a long statement', () => {
+    const columns = Array.from({ length: 200 }, (_, index) => `t.column_${index}`).join(', ');
+    const where = Array.from({ length: 100 }, (_, index) => `t.column_${index} > ${index}`).join(' AND ');
+    for (const dialect of ['postgresql', 'mysql', 'tsql', 'snowflake'] as const) {
+      expect(checker.check(`SELECT ${columns} FROM t WHERE ${where}`, dialect, true)).toMatchObject({
+        valid: true,
+      });
+    }
+  });
+
+  test('what writes is found deep in a statement', () => {
+    const sum = Array(1_000).fill('1').join('+');
+    expect(checker.check(`SELECT nextval('s') + ${sum}`, 'postgresql', true)).toMatchObject({
+      refused: true,
+    });
+  });
+
+  test('white space behind a fence is skipped once', () => {
+    const answer = `\`\`\`${' '.repeat(200_000)}x\n SELECT 1`;
+    expect(checker.check(answer, 'postgresql', true)).toMatchObject({ valid: false });
+  });
+});

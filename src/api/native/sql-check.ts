@@ -1,5 +1,5 @@
-import type { Parser } from 'node-sql-parser';
 import { asString, isRecord } from '../../core/json.ts';
+import { type SourceText, StepLimitError, SteppedText } from './stepped-text.ts';
 
 /** The parser's names of SQL dialects, by common name. */
 const DIALECTS = {
@@ -49,13 +49,27 @@ export interface SqlChecker {
   parses(ddl: string, dialect: SqlDialect): boolean;
 }
 
+/** Characters of a statement that is checked. */
+const MAX_STATEMENT = 50_000;
+/** Reads of the text by the parser, about 3,000 for each ms. A statement of a page takes 15,000. */
+const MAX_STEPS = 300_000;
+
+/** The parser's methods that are used, on a text that limits their time. */
+interface SqlParser {
+  parse(
+    sql: SourceText,
+    options: { readonly database: string },
+  ): { readonly ast: unknown; readonly tableList: readonly string[] };
+  astify(sql: SourceText, options: { readonly database: string }): unknown;
+}
+
 /** The parser is large, so it is read when it is first needed. */
 export async function loadSqlChecker(): Promise<SqlChecker> {
   const { default: library } = await import('node-sql-parser');
   return new ParserChecker(new library.Parser());
 }
 
-const FENCE = /```[ \t]*(?:\w+)?[ \t]*\r?\n([\s\S]*?)```/;
+const FENCE = /```[ \t]*(?:\w+[ \t]*)?\r?\n([\s\S]*?)```/;
 /** Statements that only read, by the parser's names. */
 const READS: ReadonlySet<string> = new Set(['select', 'show', 'desc', 'describe', 'explain']);
 /** MySQL executes the text of these comments, which the parser ignores. */
@@ -65,11 +79,11 @@ const EFFECTS =
   /^(?:nextval|setval|set_config|pg_(?:sleep|terminate_backend|cancel_backend|reload_conf|rotate_logfile|read_(?:binary_)?file|ls_dir|advisory_lock.*|notify)|lo_(?:import|export|unlink|create|put)|dblink.*|query_to_xml.*|sleep|benchmark|load_file|get_lock|load_extension|writefile|readfile|openrowset|opendatasource|openquery|xp_\w+|sp_\w+)$/i;
 
 class ParserChecker implements SqlChecker {
-  constructor(private readonly parser: Parser) {}
+  constructor(private readonly parser: SqlParser) {}
 
   parses(ddl: string, dialect: SqlDialect): boolean {
     try {
-      this.parser.astify(ddl, { database: DIALECTS[dialect] });
+      this.parser.astify(new SteppedText(ddl, MAX_STEPS), { database: DIALECTS[dialect] });
       return true;
     } catch {
       return false;
@@ -86,9 +100,11 @@ class ParserChecker implements SqlChecker {
     }
     let parsed: { readonly ast: unknown; readonly tableList: readonly string[] };
     try {
-      parsed = this.parser.parse(statement, { database: DIALECTS[dialect] });
+      if (statement.length > MAX_STATEMENT) throw new StepLimitError();
+      const text = new SteppedText(statement, MAX_STEPS);
+      parsed = this.parser.parse(text, { database: DIALECTS[dialect] });
     } catch (thrown) {
-      const error = syntaxError(thrown);
+      const error = thrown instanceof StepLimitError ? TOO_COMPLEX : syntaxError(thrown);
       if (!readOnly) return { statement, valid: false, refused: false, error, ...common, ...none };
       // An unparsed statement cannot be proven read-only.
       return { statement: null, valid: false, refused: true, error, ...common, ...none };
@@ -106,6 +122,10 @@ class ParserChecker implements SqlChecker {
     return { statement: null, valid: false, refused: true, error, ...common, ...found };
   }
 }
+
+const TOO_COMPLEX: NonNullable<SqlVerdict['error']> = {
+  message: `The statement is too long or too complex to be checked: at most ${MAX_STATEMENT} characters and ${MAX_STEPS} steps of the parser are allowed.`,
+};
 
 function syntaxError(thrown: unknown): NonNullable<SqlVerdict['error']> {
   const message = thrown instanceof Error ? thrown.message : 'The statement could not be parsed.';
@@ -127,34 +147,33 @@ function readOnlyViolation(
   if (RUNNABLE_COMMENT.test(text)) return 'a comment in it would be run';
   const writes = tableList.find((entry) => !/^(?:select|show|desc|describe|explain)::/i.test(entry));
   if (writes !== undefined) return `it would ${writes.split('::')[0]?.toLowerCase()} data`;
-  return findWrite(statements[0], true);
+  return findWrite(statements[0]);
 }
 
-/** Searches the whole tree: common table expressions, subqueries, INTO and functions can write. */
-function findWrite(node: unknown, top: boolean): string | undefined {
-  if (Array.isArray(node)) {
-    for (const item of node) {
-      const reason = findWrite(item, false);
-      if (reason !== undefined) return reason;
-    }
-    return undefined;
-  }
-  if (!isRecord(node)) return undefined;
-  if (top) {
-    const type = asString(node.type) ?? 'unknown';
-    if (!READS.has(type)) return `it is a statement of type "${type}"`;
-  }
-  if (isRecord(node.into) && node.into.position) return 'its INTO would write';
-  if (node.locking_read) return 'it would lock rows';
-  if (node.type === 'function') {
-    const name = functionName(node.name);
-    if (EFFECTS.test(name)) return `the function ${name} does more than read`;
-  }
-  for (const value of Object.values(node)) {
-    const reason = findWrite(value, false);
+/**
+ * Searches the whole tree: common table expressions, subqueries, INTO and functions can write. A list of nodes instead of
+ * recursion, because a tree is as deep as a sum has terms.
+ */
+function findWrite(statement: unknown): string | undefined {
+  const type = (isRecord(statement) ? asString(statement.type) : undefined) ?? 'unknown';
+  if (!READS.has(type)) return `it is a statement of type "${type}"`;
+  const open: unknown[] = [statement];
+  while (open.length > 0) {
+    const node = open.pop();
+    if (typeof node !== 'object' || node === null) continue;
+    const reason = isRecord(node) ? writeIn(node) : undefined;
     if (reason !== undefined) return reason;
+    for (const child of Object.values(node).reverse()) open.push(child);
   }
   return undefined;
+}
+
+function writeIn(node: Readonly<Record<string, unknown>>): string | undefined {
+  if (isRecord(node.into) && node.into.position) return 'its INTO would write';
+  if (node.locking_read) return 'it would lock rows';
+  if (node.type !== 'function') return undefined;
+  const name = functionName(node.name);
+  return EFFECTS.test(name) ? `the function ${name} does more than read` : undefined;
 }
 
 /** A name is text, or a list of quoted pieces of which the last counts. */
