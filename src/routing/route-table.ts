@@ -45,6 +45,10 @@ export class RouteTarget implements TargetView {
     return this.state.timePerToken.at(this.clock.now);
   }
 
+  get idleTimePerTokenMs(): number | undefined {
+    return this.state.idleTimePerToken.value;
+  }
+
   /** Sets the price of the request that is routed now: tenants may have prices of their own. */
   setPrice(price: ModelPrice | undefined): void {
     if (price === this.#price) return;

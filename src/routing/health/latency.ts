@@ -35,6 +35,29 @@ export class PeakEwma {
   }
 }
 
+/** The lowest of the last samples: what a target needs while it is idle, whatever its first request or a pause took. */
+export class RecentLowest {
+  readonly #samples: number[] = [];
+  #next = 0;
+
+  constructor(private readonly size = 8) {}
+
+  /** @returns undefined without samples */
+  get value(): number | undefined {
+    return this.#samples.length === 0 ? undefined : Math.min(...this.#samples);
+  }
+
+  add(sample: number): void {
+    this.#samples[this.#next] = sample;
+    this.#next = (this.#next + 1) % this.size;
+  }
+
+  reset(): void {
+    this.#samples.length = 0;
+    this.#next = 0;
+  }
+}
+
 /** Quantiles over the last samples. */
 export class RecentQuantiles {
   readonly #samples: number[] = [];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { GatewayError } from '../../core/errors.ts';
-import { PeakEwma, RecentQuantiles } from './latency.ts';
+import { PeakEwma, RecentLowest, RecentQuantiles } from './latency.ts';
 import { DEFAULT_HEALTH, TargetState } from './target-state.ts';
 
 const create = () => new TargetState(() => DEFAULT_HEALTH);
@@ -124,6 +124,17 @@ describe('time per token', () => {
     timePerTokenMs.add(100, 0);
     expect(timePerTokenMs.at(30_000)).toBeWithin(4, 6);
   });
+});
+
+test('the lowest of the last samples forgets older ones', () => {
+  const lowest = new RecentLowest(3);
+  expect(lowest.value).toBeUndefined();
+  for (const sample of [300, 10, 12]) lowest.add(sample);
+  expect(lowest.value).toBe(10);
+  for (const sample of [20, 21]) lowest.add(sample);
+  expect(lowest.value).toBe(12);
+  lowest.reset();
+  expect(lowest.value).toBeUndefined();
 });
 
 describe('quantiles', () => {

@@ -3,7 +3,7 @@ import { SlotList, type Slotted } from '../../core/slot-list.ts';
 import { workUnits } from '../../core/token-estimate.ts';
 import type { QueueTenant, TargetGate } from '../admission/target-gate.ts';
 import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
-import { PeakEwma, RecentQuantiles } from './latency.ts';
+import { PeakEwma, RecentLowest, RecentQuantiles } from './latency.ts';
 
 /** Settings of breakers, cooldowns and slow start. */
 export interface HealthSettings {
@@ -83,6 +83,8 @@ export class TargetState {
   #healthy: boolean | undefined;
   /** Milliseconds per token, with the wait for the first token spread over several. */
   readonly timePerToken = new PeakEwma();
+  /** The same of the quickest recent attempts. */
+  readonly idleTimePerToken = new RecentLowest();
   /** Milliseconds until the first event of a stream. */
   readonly firstEvent = new RecentQuantiles();
   readonly breaker: CircuitBreaker;
@@ -249,6 +251,7 @@ export class TargetState {
     this.#recoveredAt = now;
     this.onUnhealthy(this);
     this.timePerToken.reset();
+    this.idleTimePerToken.reset();
   }
 
   /** Registers a failure: cools the target down, counts it for the breaker, or ignores it, by its code. */
@@ -300,6 +303,7 @@ export class TargetState {
   reset(now: number): void {
     this.breaker.reset();
     this.timePerToken.reset();
+    this.idleTimePerToken.reset();
     this.#coolUntil = 0;
     this.#ejectedUntil = 0;
     this.#recoveredAt = undefined;
@@ -351,6 +355,7 @@ class OpenLease implements InFlightLease, Slotted {
       if (!this.#responded) state.succeeded(now, this.probe);
       const timePerToken = (now - this.startedAt) / workUnits(tokens ?? 0);
       state.timePerToken.add(timePerToken, now);
+      state.idleTimePerToken.add(timePerToken);
       state.gate?.succeeded(timePerToken, state.inflight);
     }
     state.released(now, this.queueTenant, tokens);

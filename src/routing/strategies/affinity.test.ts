@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { seededRandom } from '../../../test/support/bytes.ts';
 import { testCall, testProvider, testTarget } from '../../../test/support/inference.ts';
 import { EngineLoads } from '../engine-loads.ts';
 import { PrefixIndex, prefixChain } from '../prefix-index.ts';
@@ -82,6 +83,36 @@ describe('consistent-hash', () => {
       one.target.model === 'a' ? { ...one, inflight: 10 } : { ...one, inflight: 5 },
     );
     expect(first('consistent-hash', busy, { affinity })).not.toBe('a');
+  });
+});
+
+describe('two idle targets', () => {
+  const share = (of: string, views: readonly TargetView[]) => {
+    const random = seededRandom(5);
+    const rounds = 4_000;
+    let count = 0;
+    for (let round = 0; round < rounds; round += 1) {
+      if (first('power-of-two', views, { random }) === of) count += 1;
+    }
+    return count / rounds;
+  };
+
+  test('that are alike share the requests, whatever a first request or a pause took', () => {
+    const steady = view('steady', { timePerTokenMs: 10, idleTimePerTokenMs: 10 });
+    const paused = view('paused', { timePerTokenMs: 300, idleTimePerTokenMs: 10 });
+    expect(share('paused', [steady, paused])).toBeWithin(0.45, 0.55);
+  });
+
+  test('that differ in speed are chosen by it, and neither is given up', () => {
+    const fast = view('fast', { timePerTokenMs: 10, idleTimePerTokenMs: 10 });
+    const slow = view('slow', { timePerTokenMs: 40, idleTimePerTokenMs: 40 });
+    expect(share('slow', [fast, slow])).toBeWithin(0.03, 0.09);
+  });
+
+  test('of which one is busy are compared by their expected wait', () => {
+    const idle = view('idle', { timePerTokenMs: 10, idleTimePerTokenMs: 10 });
+    const busy = view('busy', { timePerTokenMs: 10, idleTimePerTokenMs: 10, inflight: 1 });
+    expect(share('busy', [idle, busy])).toBe(0);
   });
 });
 

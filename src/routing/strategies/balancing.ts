@@ -26,6 +26,24 @@ export function expectedWait({
   return (timePerTokenMs * (inflight + 1)) / target.weight;
 }
 
+/** Milliseconds per token of an idle target; undefined where nothing was measured. */
+function idleTime({ idleTimePerTokenMs, timePerTokenMs }: TargetView): number | undefined {
+  return idleTimePerTokenMs ?? timePerTokenMs;
+}
+
+/**
+ * Chooses between two idle targets, in proportion to their weights and the squares of their speeds. Without load there is no
+ * feedback: a client that sends one request at a time would stay with the target that happened to measure best.
+ * @returns whether the second one is chosen
+ */
+function choosesSecondIdle(one: TargetView, other: TargetView, random: () => number): boolean {
+  const [first, second] = [idleTime(one), idleTime(other)];
+  if (first === undefined || second === undefined) return first !== undefined;
+  const [a, b] = [one.target.weight / first ** 2, other.target.weight / second ** 2];
+  const isUpset = random() >= Math.max(a, b) / (a + b);
+  return b > a !== isUpset;
+}
+
 /**
  * Draws two targets at random and puts the one with the shorter expected wait first. Two draws keep many gateways from
  * choosing the same target at once.
@@ -36,7 +54,11 @@ export const powerOfTwo: Strategy = (targets, selection) => {
   if (!only || targets.length === 1) return targets;
   const one = draw(targets, selection) ?? only;
   const other = draw(targets, selection, one) ?? only;
-  const [first, second] = expectedWait(other) < expectedWait(one) ? [other, one] : [one, other];
+  const isOther =
+    one.inflight === 0 && other.inflight === 0
+      ? choosesSecondIdle(one, other, selection.random)
+      : expectedWait(other) < expectedWait(one);
+  const [first, second] = isOther ? [other, one] : [one, other];
   // No other state is read: with many targets, that would cost more than the selection.
   return [first, second];
 };

@@ -8,6 +8,8 @@ export interface TargetView {
   readonly inflight: number;
   /** Recent milliseconds per token; undefined where nothing was measured. */
   readonly timePerTokenMs: number | undefined;
+  /** Milliseconds per token of its quickest recent attempts; undefined or absent where nothing was measured. */
+  readonly idleTimePerTokenMs?: number | undefined;
   /** US dollars per million tokens; undefined where unknown. */
   readonly price: { readonly input: number; readonly output: number; readonly cached: number } | undefined;
   /** Gauges that its engine reports. */
