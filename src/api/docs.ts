@@ -40,6 +40,7 @@ export interface DocsOptions {
   readonly enabled: () => boolean;
   /** Makes the OpenAPI document, as JSON text. Called at the first request for it, and again only after a failure. */
   readonly describe: () => Promise<string>;
+  /** Called at the first request for a file, and again only after a failure. */
   readonly readAsset: AssetReader;
 }
 
@@ -68,9 +69,11 @@ export function addDocsRoutes(router: HttpRouter, { enabled, describe, readAsset
     ['swagger-ui.css', 'text/css; charset=utf-8'],
     ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
   ] as const) {
+    // One copy for all responses: a client that reads none of them must not have one each.
+    const read = lazy(() => readAsset(name));
     router.route('GET', `/docs/${name}`, policy, async () => {
       guard();
-      return asset(await readAsset(name), type);
+      return asset(await read(), type);
     });
   }
 }
