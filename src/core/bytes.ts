@@ -59,6 +59,20 @@ export function partOf(bytes: Uint8Array, from: number, to: number): Uint8Array 
   return to - from <= MAX_COPIED_BYTES ? copyBytes(bytes, from, to) : bytes.subarray(from, to);
 }
 
+/** Arrays from this size on are worth releasing early. Bytes. */
+const MIN_RELEASED_BYTES = 16 * 1024;
+
+/**
+ * Frees the memory of bytes now, not at the next garbage collection, which lets tens of megabytes pile up first. Does nothing
+ * for small arrays, and for parts of larger ones.
+ * @param bytes nothing may refer to them, nor to their buffer: they and every view of them become empty
+ */
+export function releaseBytes(bytes: Uint8Array): void {
+  if (bytes.length < MIN_RELEASED_BYTES) return;
+  const { buffer } = bytes;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0);
+}
+
 /** Joins parts in their order. A single part is returned as it is. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const [first] = parts;

@@ -1,4 +1,4 @@
-import { decodeUtf8 } from '../core/bytes.ts';
+import { decodeUtf8, releaseBytes } from '../core/bytes.ts';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { isRecord } from '../core/json.ts';
@@ -21,6 +21,7 @@ function parseObject(bytes: Uint8Array): JsonBody {
   } catch {
     throw new GatewayError('invalid_json', 'The request body is not valid UTF-8.');
   }
+  releaseBytes(bytes);
   assertJsonLimits(text);
   let json: unknown;
   try {

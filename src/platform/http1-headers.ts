@@ -64,7 +64,8 @@ const MAX_SHARED_HEAD = 4 * 1024;
  */
 export function partOfHead(head: string, from: number, to: number): string {
   const part = head.slice(from, to);
-  return head.length <= MAX_SHARED_HEAD ? part : Buffer.from(part, 'latin1').toString('latin1');
+  const isMost = 2 * part.length >= head.length;
+  return head.length <= MAX_SHARED_HEAD || isMost ? part : Buffer.from(part, 'latin1').toString('latin1');
 }
 
 /**

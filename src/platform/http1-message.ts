@@ -1,3 +1,4 @@
+import { releaseBytes } from '../core/bytes.ts';
 import { HeadTooLargeError, parseFields, protocolError } from './http1-headers.ts';
 
 /**
@@ -160,8 +161,7 @@ export class MessageParser {
     this.#excessBytes = 0;
     this.#framingBytes = 0;
     this.#remaining = 0;
-    this.#partial = undefined;
-    this.#partialLength = 0;
+    this.#dropPartial();
     this.#headBytes = 0;
     this.#paused = false;
     this.#held = undefined;
@@ -171,7 +171,7 @@ export class MessageParser {
   stop(): void {
     this.#state = State.Done;
     this.#held = undefined;
-    this.#partial = undefined;
+    this.#dropPartial();
   }
 
   /** No sink method is called until `resume`; bytes pushed meanwhile are held. */
@@ -402,9 +402,16 @@ export class MessageParser {
       return undefined;
     }
     this.#countHeadBytes(end + 4 - before);
+    const text = kept.toString('latin1', 0, end);
+    this.#dropPartial();
+    return { text, next: start + end + 4 - before };
+  }
+
+  #dropPartial(): void {
+    if (this.#partial === undefined) return;
+    releaseBytes(this.#partial);
     this.#partial = undefined;
     this.#partialLength = 0;
-    return { text: kept.toString('latin1', 0, end), next: start + end + 4 - before };
   }
 
   #countHeadBytes(count: number): void {
@@ -417,7 +424,10 @@ export class MessageParser {
     if (this.#partial === undefined || this.#partial.length < needed) {
       const largest = Math.max(needed, this.#limits.maxHeadBytes + 1);
       const grown = Buffer.allocUnsafe(Math.min(Math.max(512, needed * 2), largest));
-      if (this.#partial !== undefined) this.#partial.copy(grown, 0, 0, this.#partialLength);
+      if (this.#partial !== undefined) {
+        this.#partial.copy(grown, 0, 0, this.#partialLength);
+        releaseBytes(this.#partial);
+      }
       this.#partial = grown;
     }
     this.#partial.set(bytes, this.#partialLength);

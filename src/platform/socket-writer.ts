@@ -14,6 +14,8 @@ export interface WritableSocket {
 const MAX_JOINED = 32 * 1024;
 /** Beyond this the writer does not wait for the end of the event-loop turn. Bytes. */
 const MAX_WAITING = 128 * 1024;
+/** Bytes of one flush: many large responses at once must not keep the event loop from everybody else. */
+const MAX_FLUSHED = 256 * 1024;
 /** The most bytes of one UTF-16 unit in UTF-8. */
 const MAX_BYTES_PER_CHAR = 3;
 
@@ -34,6 +36,8 @@ export class SocketWriter implements Sender {
   #sent = 0;
   #scheduled = false;
   #blocked = false;
+  /** The rest goes out in the next turn of the event loop. */
+  #yielding = false;
 
   /**
    * @param onSent called when the socket has taken all that was written
@@ -58,7 +62,7 @@ export class SocketWriter implements Sender {
 
   /** The socket takes no more at present: the source should wait for `onSent`. */
   get blocked(): boolean {
-    return this.#blocked;
+    return this.#blocked || this.#yielding;
   }
 
   /** Bytes that the socket has taken since it was opened. */
@@ -82,21 +86,18 @@ export class SocketWriter implements Sender {
     this.#parts.push(piece);
     this.#waitingBytes += piece.length;
     this.#unsent += piece.length;
-    if (this.#blocked) {
+    if (this.blocked) {
       this.#reportBacklog(this.#unsent);
       return;
     }
     if (this.#waitingBytes > MAX_WAITING) {
       this.flush();
-    } else if (!this.#scheduled) {
-      this.#scheduled = true;
-      this.#batch.add(this);
-    }
+    } else this.#schedule();
   }
 
   /** The socket takes more. @returns whether the writer was blocked */
   drained(): boolean {
-    if (!this.#blocked) return false;
+    if (!this.blocked) return false;
     this.#blocked = false;
     this.flush();
     return true;
@@ -104,16 +105,25 @@ export class SocketWriter implements Sender {
 
   flush(): void {
     this.#scheduled = false;
+    this.#yielding = false;
     this.#waitingBytes = 0;
     const socket = this.#socket;
     if (!socket || this.#blocked) return;
-    while (this.#parts.length > 0) {
+    for (let flushed = 0; this.#parts.length > 0; ) {
+      if (flushed >= MAX_FLUSHED) {
+        this.#yielding = true;
+        this.#schedule();
+        this.#reportBacklog(this.#unsent);
+        return;
+      }
       const { data, length, units } = takeParts(this.#parts);
-      const written = socket.write(data, 0, length);
+      const wanted = Math.min(length, MAX_FLUSHED);
+      const written = socket.write(data, 0, wanted);
       if (written < 0) {
         this.#onClosed();
         return;
       }
+      flushed += written;
       this.#sent += written;
       this.#unsent -= units;
       if (written === length) continue;
@@ -121,12 +131,19 @@ export class SocketWriter implements Sender {
       const rest = data === joint ? copyBytes(data, written, length) : data.subarray(written, length);
       this.#parts.unshift(rest);
       this.#unsent += rest.length;
+      if (written === wanted) continue;
       this.#blocked = true;
       this.#reportBacklog(this.#unsent);
       return;
     }
     this.#reportBacklog(0);
     this.#onSent();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#batch.add(this);
   }
 
   #reportBacklog(bytes: number): void {

@@ -1,4 +1,4 @@
-import { concatBytes, copyBytes, partOf } from '../core/bytes.ts';
+import { concatBytes, copyBytes, partOf, releaseBytes } from '../core/bytes.ts';
 
 /** Smaller parts are collected in blocks. Bytes. */
 const MIN_KEPT = 4 * 1024;
@@ -10,29 +10,53 @@ const BLOCK_BYTES = 16 * 1024;
  * they were read with are kept, others are copied.
  */
 export class BodyParts {
-  readonly #parts: Uint8Array[] = [];
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
   /** Collects small parts. */
   #block: Uint8Array | undefined;
   #used = 0;
 
-  /** Adds the bytes of `read` from `from` up to `to`. */
-  add(read: Uint8Array, from: number, to: number): void {
+  /** Bytes of all parts. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Adds the bytes of `read` from `from` up to `to`.
+   * @returns whether `read` is kept, not a copy
+   */
+  add(read: Uint8Array, from: number, to: number): boolean {
     const length = to - from;
+    this.#bytes += length;
     if (length >= MIN_KEPT || (this.#parts.length === 0 && this.#block === undefined)) {
       this.#closeBlock();
-      this.#parts.push(2 * length >= read.length ? partOf(read, from, to) : copyBytes(read, from, to));
-      return;
+      const isMost = 2 * length >= read.length;
+      this.#parts.push(isMost ? partOf(read, from, to) : copyBytes(read, from, to));
+      return isMost;
     }
     if (this.#block !== undefined && this.#used + length > BLOCK_BYTES) this.#closeBlock();
     this.#block ??= new Uint8Array(BLOCK_BYTES);
     copyInto(this.#block, this.#used, read, from, to);
     this.#used += length;
+    return false;
   }
 
-  /** All parts as one; a single part is not copied. */
+  /** Removes all parts. @returns them as one; a single part is not copied */
   take(): Uint8Array {
     this.#closeBlock();
-    return concatBytes(this.#parts);
+    const whole = concatBytes(this.#parts);
+    if (this.#parts.length > 1) this.release();
+    this.#parts = [];
+    this.#bytes = 0;
+    return whole;
+  }
+
+  /** Removes all parts and frees their memory: nothing else refers to them. */
+  release(): void {
+    for (const part of this.#parts) releaseBytes(part);
+    this.#parts = [];
+    this.#block = undefined;
+    this.#bytes = 0;
   }
 
   #closeBlock(): void {

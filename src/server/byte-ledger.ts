@@ -112,7 +112,8 @@ export class ByteLedger {
     return waiting.filter(({ unsentHolder: holder, unsentBytes }) => {
       if (holder === undefined) return false;
       const sum = sums.get(holder) ?? holder.unsentBytes;
-      const isOver = this.#isOver(holder) && sum > this.#capOf(holder) * TRIMMED_SHARE;
+      // One response of each holder may be of any size.
+      const isOver = this.#isOver(holder) && sum > this.#capOf(holder) * TRIMMED_SHARE && sum > unsentBytes;
       if (!isOver && total <= trimmed) return false;
       sums.set(holder, sum - unsentBytes);
       total -= unsentBytes;

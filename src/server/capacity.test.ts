@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { type RawConnection, requestBytes } from '../../test/support/http-raw.ts';
 import { reply, TestServers, TRANSPORTS } from '../../test/support/test-servers.ts';
 import { BodyError, type HttpRequest, type HttpResponse } from '../core/http.ts';
-import { MAX_UNREAD_PER_CLIENT, type ServerLimits } from './server-limits.ts';
+import { MAX_UNREAD_PER_CLIENT, MAX_UNSENT_PER_CLIENT, type ServerLimits } from './server-limits.ts';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -261,8 +261,10 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
     };
 
     test('for one stranger are limited', async () => {
-      const { server, reached } = await stalled(() => reply(200, Buffer.alloc(SIZE / 2)), 4);
-      expect(server.stats().unsentBytes).toBeLessThanOrEqual(16 * 1024 * 1024);
+      const one = await stalled(() => reply(200, Buffer.alloc(SIZE)), 1);
+      expect([one.reached, one.server.stats().unsentBytes > SIZE / 2]).toEqual([[], true]);
+      const { server, reached } = await stalled(() => reply(200, Buffer.alloc(SIZE / 4)), 10);
+      expect(server.stats().unsentBytes).toBeLessThanOrEqual(MAX_UNSENT_PER_CLIENT);
       expect(new Set(reached)).toEqual(new Set(['response_memory']));
     });
 

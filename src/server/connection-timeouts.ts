@@ -1,5 +1,5 @@
 import { ProgressClock } from './progress-clock.ts';
-import type { ServerLimitName, ServerLimits } from './server-limits.ts';
+import type { ServerLimits } from './server-limits.ts';
 
 /** What a connection waits for. */
 export type ConnectionPhase =
@@ -17,6 +17,21 @@ export type ConnectionPhase =
   | 'idle'
   /** The gateway's own work, which has its time limits in the pipeline. */
   | 'busy';
+
+/** The limit that a request exceeds. */
+export type ClientTimeout = 'head_timeout' | 'body_timeout' | 'min_rate';
+
+/** The message for a client that exceeds a limit. */
+export function timeoutMessage(limit: ClientTimeout, { bodyTimeoutMs, minRate }: ServerLimits): string {
+  switch (limit) {
+    case 'head_timeout':
+      return 'The head of the request did not arrive in time (limits.head_timeout).';
+    case 'body_timeout':
+      return `The request body did not arrive within ${Math.ceil(bodyTimeoutMs / 1000)} s (limits.body_timeout).`;
+    case 'min_rate':
+      return `The request body arrived too slowly: at least ${minRate} bytes per second are expected (limits.min_rate).`;
+  }
+}
 
 /** Seconds, counted in whole ticks of the server's clock. */
 const HANDSHAKE_TIMEOUT = 10;
@@ -57,7 +72,7 @@ export class ConnectionTimeouts {
     phase: ConnectionPhase,
     requests: number,
     { headTimeoutMs, bodyTimeoutMs, minRate }: ServerLimits,
-  ): ServerLimitName | 'close' | undefined {
+  ): ClientTimeout | 'close' | undefined {
     if (phase !== this.#phase || requests !== this.#requests) this.#input.restart();
     this.#phase = phase;
     this.#requests = requests;

@@ -1,4 +1,11 @@
-import { type ParsedHeaders, parseFields, partOfHead, requestsClose } from '../platform/http1-headers.ts';
+import { TransportError } from '../core/transport.ts';
+import {
+  HeadTooLargeError,
+  type ParsedHeaders,
+  parseFields,
+  partOfHead,
+  requestsClose,
+} from '../platform/http1-headers.ts';
 import { CHUNKED, type Framing } from '../platform/http1-message.ts';
 
 /** A request that is rejected: the client gets the status and the message, then the connection is closed. */
@@ -20,6 +27,32 @@ export class TlsHandshakeError extends BadRequestError {
       'This port serves plain HTTP: the client sent a TLS handshake. Use http:// or set "server.tls".',
     );
   }
+}
+
+/** The response to a request that cannot be read, after which the connection is closed. */
+export interface Rejection {
+  readonly status: number;
+  readonly message: string;
+  /** Without waiting for the client to read the response and to close its side. */
+  readonly atOnce: boolean;
+}
+
+/**
+ * @param error what the parser of requests has thrown
+ * @param maxHeadBytes the limit that a `HeadTooLargeError` is about
+ * @returns undefined for a defect of the gateway
+ */
+export function rejectionOf(error: unknown, maxHeadBytes: number): Rejection | undefined {
+  if (error instanceof BadRequestError) {
+    const { status, message } = error;
+    return { status, message, atOnce: error instanceof TlsHandshakeError };
+  }
+  if (error instanceof HeadTooLargeError) {
+    const message = `The head of the request is larger than ${maxHeadBytes} bytes.`;
+    return { status: 431, message, atOnce: false };
+  }
+  if (!(error instanceof TransportError)) return undefined;
+  return { status: 400, message: `The request is not well-formed HTTP: ${error.message}.`, atOnce: false };
 }
 
 /** The parsed head of a request. */

@@ -6,6 +6,9 @@ import { reply, TestServers, TRANSPORTS } from '../../test/support/test-servers.
 import { BodyError, type HttpRequest, type HttpResponse } from '../core/http.ts';
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+const until = async (holds: () => boolean) => {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+};
 /** Tells what was received. */
 const echo = async (request: HttpRequest) =>
   reply(200, `${request.method} ${request.target} ${text(await request.readBody(1_000_000))}`);
@@ -80,6 +83,26 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       const sending = connection.send(...sent);
       for (let at = 0; at < COUNT; at += 1) expect((await connection.readResponse()).text()).toBe(`/${at}`);
       await sending;
+    });
+
+    test('that are pipelined by thousands leave others their turn', async () => {
+      let handled = 0;
+      const other = Promise.withResolvers<number>();
+      const { open } = start((request) => {
+        handled += 1;
+        if (request.target === '/other') other.resolve(handled);
+        return reply(200, request.target);
+      });
+      const [flooding, polite] = [await open(), await open()];
+      const COUNT = 10_000;
+      flooding.pause();
+      await flooding.send(requestBytes({ target: '/first' }));
+      await until(() => handled === 1);
+      const flood = Buffer.concat(Array.from({ length: COUNT }, () => requestBytes({})));
+      void flooding.send(flood);
+      await polite.send(requestBytes({ target: '/other' }));
+      expect((await polite.readResponse()).text()).toBe('/other');
+      expect(await other.promise).toBeLessThan(COUNT / 10);
     });
 
     test('have address, URL and headers', async () => {

@@ -1,6 +1,5 @@
+import { releaseBytes } from '../core/bytes.ts';
 import { BodyError, type HttpRequest, type HttpResponse } from '../core/http.ts';
-import { TransportError } from '../core/transport.ts';
-import { HeadTooLargeError } from '../platform/http1-headers.ts';
 import {
   DEFAULT_PARSER_LIMITS,
   type Framing,
@@ -14,8 +13,14 @@ import type { WriteBatch } from '../platform/write-batch.ts';
 import type { ByteLedger } from './byte-ledger.ts';
 import { ConnectionMemory } from './connection-memory.ts';
 import type { Client, TableEntry } from './connection-table.ts';
-import { type ConnectionPhase, ConnectionTimeouts } from './connection-timeouts.ts';
-import { BadRequestError, checkRequestStart, readRequestHead, TlsHandshakeError } from './request-head.ts';
+import {
+  type ClientTimeout,
+  type ConnectionPhase,
+  ConnectionTimeouts,
+  timeoutMessage,
+} from './connection-timeouts.ts';
+import { PipelinedInput } from './pipelined-input.ts';
+import { checkRequestStart, readRequestHead, rejectionOf } from './request-head.ts';
 import { isStream, type ResponseOwner, ResponseSender } from './response-sender.ts';
 import type { ServerLimitName, ServerLimits } from './server-limits.ts';
 import { type RequestCarrier, ServerRequest } from './server-request.ts';
@@ -42,18 +47,15 @@ export interface ConnectionServer {
   requestEnded(): void;
 }
 
-/** Bytes of pipelined requests that wait for the current response; beyond this, reading pauses. */
-const MAX_AHEAD = 64 * 1024;
 /** Bytes of an unread body that are received after a response, so that the client can read the response. */
 const MAX_DROPPED = 64 * 1024 * 1024;
 /** Detects clients that are gone without closing. Milliseconds. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 const FAILED = 'The gateway failed to handle this request.';
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
-const NO_BYTES = new Uint8Array(0);
 
 /** Tiny chunks cost the server more than the client: framing beyond this and the size of the body is rejected. Bytes. */
-const PARSER_LIMITS: ParserLimits = { ...DEFAULT_PARSER_LIMITS, maxFramingBytes: 256 * 1024 };
+const PARSER_LIMITS: ParserLimits = { ...DEFAULT_PARSER_LIMITS, maxFramingBytes: 96 * 1024 };
 
 /**
  * One client's connection. It handles requests one after the other, in the order of arrival (RFC 9112). The facts about
@@ -77,6 +79,8 @@ export class ServerConnection
   #address: string | undefined;
   /** The request that is arriving or being handled. */
   #request: ServerRequest | undefined;
+  /** Parts of the current read are kept, not copies. */
+  #readKept = false;
   /** Its head arrived in the current read, and it is not handled yet. */
   #fresh = false;
   /** The request has no response yet, or an incomplete one. */
@@ -86,8 +90,12 @@ export class ServerConnection
   /** `100 Continue` was sent: the announced body is coming. */
   #continued = false;
   #paused = false;
-  /** Bytes of the next requests. */
-  #ahead: Uint8Array = NO_BYTES;
+  /** The next requests. */
+  readonly #ahead = new PipelinedInput((bytes) => {
+    this.#countInput();
+    this.#pause(false);
+    this.received(bytes);
+  });
   /** The current response is the last of this connection. */
   #last = false;
   /** The last response is sent; what still arrives is dropped, so that the client can read the response. */
@@ -151,8 +159,10 @@ export class ServerConnection
 
   received(bytes: Uint8Array): void {
     this.#timeouts.received(bytes.length);
-    if (this.#lingering) this.#drop(bytes.length);
-    else if (this.#request?.complete) this.#hold(bytes);
+    if (this.#lingering) {
+      this.#drop(bytes.length);
+      releaseBytes(bytes);
+    } else if (this.#request?.complete || this.#ahead.scheduled) this.#hold(bytes);
     else this.#read(bytes);
   }
 
@@ -172,7 +182,7 @@ export class ServerConnection
     this.#address = this.remoteAddress;
     this.#socket = undefined;
     this.#writer.close();
-    this.#ahead = NO_BYTES;
+    this.#ahead.release();
     this.#parser.stop();
     this.#countInput();
     this.#server.closed(this);
@@ -185,7 +195,8 @@ export class ServerConnection
 
   /** Closes an idle connection. A busy one closes after its response. */
   retire(): void {
-    if (!this.#request && !this.#parser.inHead && this.#writer.empty) this.#socket?.end();
+    const isIdle = !this.#request && !this.#parser.inHead && !this.#ahead.scheduled;
+    if (isIdle && this.#writer.empty) this.#socket?.end();
   }
 
   evict(): void {
@@ -223,7 +234,7 @@ export class ServerConnection
 
   get #phase(): ConnectionPhase {
     if (this.#handshaking) return 'handshake';
-    if (!this.#writer.empty) return 'busy';
+    if (!this.#writer.empty || this.#ahead.scheduled) return 'busy';
     if (this.#lingering) return 'drop';
     const request = this.#request;
     if (!request) {
@@ -238,20 +249,13 @@ export class ServerConnection
       : 'busy';
   }
 
-  #expired(limit: ServerLimitName | 'close', { bodyTimeoutMs, minRate }: ServerLimits): void {
+  #expired(limit: ClientTimeout | 'close', limits: ServerLimits): void {
     if (limit === 'close') {
       this.terminate();
       return;
     }
     this.#server.onLimit(limit);
-    if (limit === 'head_timeout') {
-      this.#rejectMalformed(408, 'The head of the request did not arrive in time (limits.head_timeout).');
-      return;
-    }
-    const message =
-      limit === 'min_rate'
-        ? `The request body arrived too slowly: at least ${minRate} bytes per second are expected (limits.min_rate).`
-        : `The request body did not arrive within ${Math.ceil(bodyTimeoutMs / 1000)} s (limits.body_timeout).`;
+    const message = timeoutMessage(limit, limits);
     // A handler that waits for the body responds, in its own format.
     if (!this.#request?.fail(new BodyError('timed_out', message))) this.#rejectMalformed(408, message);
   }
@@ -272,14 +276,17 @@ export class ServerConnection
   onData(bytes: Uint8Array, from: number, to: number): void {
     const request = this.#request;
     if (!request) return;
-    request.received(bytes, from, to);
+    if (request.received(bytes, from, to)) this.#readKept = true;
     if (!this.#responding) this.#drop(to - from);
   }
 
   onEnd(rest: Uint8Array): void {
     this.#request?.completed();
     this.#pause(false);
-    if (rest.length > 0) this.#hold(rest);
+    if (rest.length > 0) {
+      this.#readKept = true;
+      this.#hold(rest);
+    }
     if (!this.#responding) this.#advance();
   }
 
@@ -309,7 +316,7 @@ export class ServerConnection
 
   /** @returns whether what is kept of an incomplete head and of the next requests may be kept */
   #countInput(): boolean {
-    return this.memory.keepInput(this.#parser.partialBytes + this.#ahead.length);
+    return this.memory.keepInput(this.#parser.partialBytes + this.#ahead.bytes);
   }
 
   #pause(paused: boolean): void {
@@ -340,19 +347,23 @@ export class ServerConnection
   }
 
   #read(bytes: Uint8Array): void {
+    this.#readKept = false;
     try {
       this.#parser.push(bytes);
     } catch (error) {
       this.#malformed(error);
       return;
+    } finally {
+      if (!this.#readKept) releaseBytes(bytes);
     }
     if (!this.#countInput()) {
       this.#outOfMemory();
       return;
     }
+    const request = this.#request;
+    request?.countBody();
     if (!this.#fresh) return;
     this.#fresh = false;
-    const request = this.#request;
     if (request) this.#handle(request);
   }
 
@@ -377,8 +388,7 @@ export class ServerConnection
 
   /** Keeps pipelined requests until the current one has its response. */
   #hold(bytes: Uint8Array): void {
-    this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
-    if (this.#ahead.length > MAX_AHEAD) this.#pause(true);
+    if (this.#ahead.add(bytes)) this.#pause(true);
     if (!this.#countInput()) this.#outOfMemory();
   }
 
@@ -387,19 +397,13 @@ export class ServerConnection
   }
 
   #malformed(error: unknown): void {
-    if (error instanceof BadRequestError) {
-      this.#rejectMalformed(error.status, error.message, error instanceof TlsHandshakeError);
-    } else if (error instanceof HeadTooLargeError) {
-      this.#rejectMalformed(
-        431,
-        `The head of the request is larger than ${PARSER_LIMITS.maxHeadBytes} bytes.`,
-      );
-    } else if (error instanceof TransportError) {
-      this.#rejectMalformed(400, `The request is not well-formed HTTP: ${error.message}.`);
-    } else {
-      this.#server.onError(error);
-      this.terminate();
+    const rejection = rejectionOf(error, PARSER_LIMITS.maxHeadBytes);
+    if (rejection) {
+      this.#rejectMalformed(rejection.status, rejection.message, rejection.atOnce);
+      return;
     }
+    this.#server.onError(error);
+    this.terminate();
   }
 
   /**
@@ -408,21 +412,25 @@ export class ServerConnection
    */
   #rejectMalformed(status: number, message: string, atOnce = false): void {
     const request = this.#request;
-    if (!this.#writer.empty || this.#sender.streaming || (request && !this.#responding)) {
+    if (!this.#writer.empty || this.#sender.streaming) {
       this.terminate();
       return;
     }
+    const isAnswered = request !== undefined && !this.#responding;
     this.#request = undefined;
     this.#fresh = false;
     this.#responding = false;
     this.#parser.stop();
-    this.#ahead = NO_BYTES;
+    this.#ahead.release();
     this.#countInput();
     this.#lose(request);
     this.#last = true;
     this.#lingering = !atOnce;
     this.#pause(false);
-    this.#send(this.#server.rejectMalformed(status, message), { http10: false, headOnly: false });
+    // The rest of a body after its response: there is nothing more to say, and the client may still read the response.
+    if (!isAnswered) {
+      this.#send(this.#server.rejectMalformed(status, message), { http10: false, headOnly: false });
+    }
     this.#advance();
   }
 
@@ -484,15 +492,6 @@ export class ServerConnection
     this.#continued = false;
     this.#droppedBytes = 0;
     this.#parser.reset();
-    const ahead = this.#ahead;
-    if (ahead.length > 0) {
-      this.#ahead = NO_BYTES;
-      this.#countInput();
-      this.#pause(false);
-      // Not recursive: a client may have sent thousands at once.
-      queueMicrotask(() => {
-        if (this.#socket) this.received(ahead);
-      });
-    } else if (this.#server.stopping) socket.end();
+    if (!this.#ahead.deliver() && this.#server.stopping) socket.end();
   }
 }

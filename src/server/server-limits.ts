@@ -41,8 +41,8 @@ export type ServerLimitName =
   | 'response_memory';
 
 /** Bytes that one client address may have the server keep before a handler reads them: heads, bodies, pipelined requests. */
-export const MAX_UNREAD_PER_CLIENT = 16 * 1024 * 1024;
+export const MAX_UNREAD_PER_CLIENT = 8 * 1024 * 1024;
 /** Bytes of responses without an account that may wait for one client address. */
-export const MAX_UNSENT_PER_CLIENT = 16 * 1024 * 1024;
+export const MAX_UNSENT_PER_CLIENT = 8 * 1024 * 1024;
 /** The part of `requestMemory` that responses of one account may take while they wait for their clients. */
 export const ACCOUNT_SHARE = 1 / 2;

@@ -112,27 +112,39 @@ export class ServerRequest implements HttpRequest {
 
   // Events of the connection.
 
-  /** The bytes of `read` from `from` up to `to` are of the body. */
-  received(read: Uint8Array, from: number, to: number): void {
-    if (this.#dropped) return;
+  /**
+   * The bytes of `read` from `from` up to `to` are of the body.
+   * @returns whether `read` is kept
+   */
+  received(read: Uint8Array, from: number, to: number): boolean {
+    if (this.#dropped) return false;
     const bytes = to - from;
     this.#length += bytes;
     const limit = this.#limit ?? this.#maxBody;
     if (this.#length > limit) {
       this.fail(BodyError.tooLarge(limit));
-      return;
+      return false;
     }
-    if (!this.#carrier.memory.keepBody(bytes, this.#length, this.#limit === undefined)) {
+    this.#parts ??= new BodyParts();
+    return this.#parts.add(read, from, to);
+  }
+
+  /** Counts what has arrived of the body, once for each read of the socket: a read may have thousands of parts. */
+  countBody(): void {
+    const bytes = this.#length - this.#kept;
+    if (bytes === 0 || this.#dropped) return;
+    const unread = this.#limit === undefined;
+    if (!this.#carrier.memory.keepBody(bytes, this.#length, unread)) {
       this.fail(new BodyError('no_memory'));
       return;
     }
     this.#kept += bytes;
-    this.#parts ??= new BodyParts();
-    this.#parts.add(read, from, to);
-    if (this.#limit === undefined && this.#length > MAX_UNREAD) this.#carrier.pauseBody();
+    if (unread && this.#length > MAX_UNREAD) this.#carrier.pauseBody();
   }
 
   completed(): void {
+    // Before the handler has it.
+    this.countBody();
     this.complete = true;
     if (!this.#dropped) this.#waiting?.resolve(this.#take());
   }
@@ -153,6 +165,7 @@ export class ServerRequest implements HttpRequest {
     if (this.#gone) return;
     this.#gone = true;
     if (this.arriving) this.#waiting?.reject(new BodyError('ended_early'));
+    this.#parts?.release();
     this.#release();
     try {
       for (const listener of this.#onDisconnect ?? []) listener();
@@ -177,6 +190,7 @@ export class ServerRequest implements HttpRequest {
   #drop(error: BodyError): void {
     if (this.complete && this.#limit !== undefined) return;
     this.#dropped ??= error;
+    // Not released: the parser may be within the read that a part is of.
     this.#parts = undefined;
     this.#release();
   }

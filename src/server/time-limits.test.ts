@@ -227,21 +227,25 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       return { stream, push, gone: gone.promise };
     };
 
+    const until = async (holds: () => boolean) => {
+      while (!holds()) await turn();
+    };
+
     const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-    /** Resolves when the system takes no more for the client either. */
-    const untilStalled = async ({
-      server,
-      seconds,
-    }: Pick<ReturnType<typeof start>, 'server' | 'seconds'>) => {
-      let before = 0;
-      for (let same = 0; same < 3; ) {
-        for (let time = 0; time < 20; time += 1) await turn();
+    type Started = Pick<ReturnType<typeof start>, 'server' | 'seconds' | 'reached'>;
+
+    /** Lets seconds pass until a limit is reached. @returns those since the system last took bytes for the client */
+    const untilReached = async ({ server, seconds, reached }: Started) => {
+      await until(() => server.stats().unsentBytes > 0);
+      let idle = 0;
+      while (reached.length === 0) {
+        const before = server.stats().unsentBytes;
         seconds(1);
-        const { unsentBytes } = server.stats();
-        same = unsentBytes > 0 && unsentBytes === before ? same + 1 : 0;
-        before = unsentBytes;
+        await turn();
+        if (reached.length === 0) idle = server.stats().unsentBytes === before ? idle + 1 : 0;
       }
+      return idle + 1;
     };
 
     test('of a stream is disconnected after a minute, and its stream is cancelled', async () => {
@@ -253,10 +257,8 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       const connection = await open();
       connection.pause();
       await connection.send(requestBytes({}));
-      await untilStalled({ server, seconds });
-      seconds(50);
-      expect(reached).toEqual([]);
-      seconds(10);
+      const idle = await untilReached({ server, seconds, reached });
+      expect([idle >= 59, idle <= 61]).toEqual([true, true]);
       await gone;
       expect([reached, server.pendingRequests(), server.stats().unsentBytes]).toEqual([['write_idle'], 0, 0]);
     });
@@ -266,8 +268,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       const connection = await open();
       connection.pause();
       await connection.send(requestBytes({}));
-      await untilStalled({ server, seconds });
-      seconds(60);
+      await untilReached({ server, seconds, reached });
       expect([reached, server.stats().unsentBytes]).toEqual([['write_idle'], 0]);
     });
 
@@ -276,12 +277,12 @@ describe.each(TRANSPORTS)('over $transport', ({ transport }) => {
       const connection = await open();
       connection.pause();
       await connection.send(requestBytes({}));
-      await untilStalled({ server, seconds });
+      await until(() => server.stats().unsentBytes > 0);
       for (let time = 0; time < 10; time += 1) {
         const before = server.stats().unsentBytes;
         if (before === 0) break;
         connection.resume();
-        while (server.stats().unsentBytes === before) await turn();
+        await until(() => server.stats().unsentBytes !== before);
         connection.pause();
         seconds(30);
       }

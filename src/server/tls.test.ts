@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { createTestCertificate, sharedCertificate } from '../../test/support/certificates.ts';
 import { openRaw, type RawConnection, requestBytes } from '../../test/support/http-raw.ts';
@@ -122,6 +123,23 @@ test('a TLS handshake on a plain port fails at once', async () => {
   const response = await connection.readResponse();
   expect([response.status, response.text().includes('TLS')]).toEqual([400, true]);
 });
+
+test.each([
+  ['a handshake', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+  ['a handshake with an empty line in it', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'],
+])(
+  'a plain port closes the connection at %s, although the client keeps its side open',
+  async (_name, bytes) => {
+    const { server } = plainServers.start(() => reply(200, 'x'));
+    const socket = connect({ host: '127.0.0.1', port: server.port, allowHalfOpen: true });
+    await once(socket, 'connect');
+    socket.write(Buffer.from(bytes, 'latin1'));
+    await once(socket, 'data');
+    await once(socket, 'end');
+    expect(server.stats().connections).toBe(0);
+    socket.destroy();
+  },
+);
 
 describe('new credentials', () => {
   test('are for new connections; open ones and their responses go on', async () => {
