@@ -10,7 +10,7 @@ export interface AwaitOptions {
 }
 
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 5_000;
+const PAUSE_LIMIT_MS = 5_000;
 
 /**
  * Retries what fails because a database server is unreachable: it may start after the gateway.
@@ -19,7 +19,7 @@ const LONGEST_PAUSE_MS = 5_000;
 export function awaitDatabases({ clock, timeoutMs, onWait }: AwaitOptions) {
   const endsAt = clock.now() + timeoutMs;
   return async <T>(work: () => Promise<T>): Promise<T> => {
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, PAUSE_LIMIT_MS)) {
       try {
         return await work();
       } catch (error) {

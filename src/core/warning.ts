@@ -16,7 +16,7 @@ export interface Warning {
 /** Records a warning for the response's headers and the log. */
 export type Warn = (warning: Warning) => void;
 
-/** Warnings that are kept. More help nobody, and a request can cause a million of them. */
+/** Warnings that are kept. More are of no use, and a request can cause a million of them. */
 const MAX_KEPT = 100;
 /** UTF-16 units that are kept of texts, which may contain names from the request. */
 const MAX_PARAM = 200;

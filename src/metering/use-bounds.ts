@@ -75,7 +75,7 @@ export function leastTokens(demand: RequestDemand, length: InputLength, model: M
   };
 }
 
-/** The likely use of a request. Rates take it: they recover from an error by themselves. */
+/** The likely use of a request. Rates take it: an error in them ends with their window. */
 export function likelyTokens(demand: RequestDemand, length: InputLength, model: ModelBounds): TokenUse {
   const { media, outputLimit, addedBytes, structureBytes } = demand;
   const noText = media.encodedLength + structureBytes;

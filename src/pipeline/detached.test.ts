@@ -40,7 +40,7 @@ async function beginBoth(run: RequestRun): Promise<void> {
   await settle();
 }
 
-test('a detached stream that nobody reads is cancelled after ten seconds', async () => {
+test('a detached stream without a reader is cancelled after ten seconds', async () => {
   const run = detaching(() => undefined);
   await beginBoth(run);
   const [copy] = run.detached;
@@ -51,7 +51,7 @@ test('a detached stream that nobody reads is cancelled after ten seconds', async
   await run.advance(200);
   expect(copy?.outcome).toEqual({ kind: 'client_gone' });
   expect(run.defects.map(String)).toEqual([
-    'Error: Nobody reads the stream of the detached request req_1-copy.',
+    'Error: The stream of the detached request has no reader: req_1-copy.',
   ]);
   expect(copy?.routing.attempts.map(({ outcome }) => outcome)).toEqual(['stopped']);
   await run.finish();

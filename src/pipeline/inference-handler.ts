@@ -130,7 +130,7 @@ class RequestRun implements Watched {
     this.expiresAt = request.timing.deadlineAt + DEADLINE_GRACE_MS;
     options.deadlines.watch(this);
     if (!this.#stream || this.#stream.isConnected) return;
-    const message = `Nobody reads the stream of the detached request ${request.identity.id}.`;
+    const message = `The stream of the detached request has no reader: ${request.identity.id}.`;
     options.onDefect(new Error(message), request.identity.id);
     this.#stream.cancel(NOT_RETURNED);
   }

@@ -30,7 +30,7 @@ export interface CallScope extends DispatchScope {
   /**
    * A request of its own that outlives the client: a mirror, a refresh of the cache. The first `next(call, scope)` with it
    * starts the request; it completes, and its usage is settled, when that response has ended.
-   * A stream of it that nobody reads for ten seconds is cancelled.
+   * A stream of it without a reader for ten seconds is cancelled.
    * @param deadlineAt monotonic milliseconds; at most six hours from now
    * @param suffix of the new request's id
    */

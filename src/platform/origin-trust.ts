@@ -14,7 +14,7 @@ interface Record {
 
 /**
  * Which upstreams frame their responses correctly. Bytes that follow a response would be read as the response to the next request
- * on that connection, and the two cannot be told apart once the request is sent. Upstreams with this fault have it from the
+ * on that connection, and the two look the same once the request is sent. Upstreams with this fault have it from the
  * first response on, so that the first responses show it.
  */
 export class OriginTrust {

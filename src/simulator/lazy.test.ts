@@ -66,7 +66,7 @@ test('a response that is not due yet takes little memory', async () => {
   expect(new Set(texts.map((text) => text.length)).size).toBeLessThan(5);
 });
 
-test('a stream that nobody reads generates nothing', async () => {
+test('a stream without a reader generates nothing', async () => {
   const { post } = createHarness();
   const response = await post('/chat/completions', { ...LONG, model: 'simulator:tokens=100000' });
   const reader = response.body?.getReader();

@@ -12,7 +12,7 @@ const SPACE_RUN = /\s+/gv;
 
 const SPACE = 1;
 const WORD = 2;
-/** Classes of UTF-16 units; 0 for one that is a token by itself. A lookup is ten times as fast as a pattern. */
+/** Classes of UTF-16 units; 0 for a unit that is one token. A lookup is ten times as fast as a pattern. */
 const CLASSES = classesOfUnits();
 
 function classesOfUnits(): Uint8Array {
@@ -76,7 +76,7 @@ export function* tokensOfPieces(pieces: Iterable<string>): Generator<string, und
   let rest = '';
   for (const piece of pieces) {
     rest += piece;
-    // The last token may go on with the next piece.
+    // The last token may continue in the next piece.
     let at = 0;
     for (let end = tokenEnd(rest, 0); end < rest.length; end = tokenEnd(rest, at)) {
       yield rest.slice(at, end);

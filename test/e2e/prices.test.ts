@@ -12,7 +12,7 @@ const keys: Record<string, string> = {};
 
 /** The mock reports 3 tokens of input and 2 of output. US dollars per million tokens. */
 const PRICES = [
-  // Of the two targets, `one` is the cheaper one for acme, and `two` for everybody else.
+  // Of the two targets, `one` is the cheaper one for acme, and `two` for all others.
   { model: 'shared', provider: 'one', tenant: 'acme', input: '1', output: '2', batch: '0.5' },
   { model: 'shared', provider: 'one', input: '30', output: '60' },
   { model: 'shared', provider: 'two', input: '10', output: '20' },

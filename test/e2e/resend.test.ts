@@ -4,7 +4,7 @@ import { type Script, startScriptedUpstream } from '../support/scripted-upstream
 import { chat, mockConfig, post } from './harness.ts';
 import { asObject } from './helpers/json.ts';
 
-/** A request that an upstream may have read is sent again only as an attempt that everybody can see. */
+/** A request that an upstream may have read is sent again only as a visible attempt. */
 
 const opened: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

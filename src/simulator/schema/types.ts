@@ -40,7 +40,7 @@ export class Budget {
   }
 }
 
-/** Keywords whose values are schemas, which are read by themselves. */
+/** Keywords whose values are schemas, which are read separately. */
 const WITH_SCHEMAS: ReadonlySet<string> = new Set([
   'properties',
   'patternProperties',
