@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Config, DEFAULT_DATA_DIR } from '../config/schema.ts';
 import type { UsageServerSettings } from '../metering/usage-thread.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { PostgresServer } from '../storage/sql/postgres-server.ts';
+import { DatabaseSetupError } from '../storage/sql/postgres-setup-error.ts';
 import { SqliteServer } from '../storage/sql/sqlite-server.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
 
@@ -30,6 +32,36 @@ function isSqlite(url: string): boolean {
 
 function sqliteFolder(url: string): string {
   return url.slice('sqlite:'.length);
+}
+
+/**
+ * Adds TLS with a private certificate authority to the URL of a PostgreSQL server; parameters that it has stay.
+ * @param ca path of a PEM file; null adds nothing
+ */
+function withAuthority(url: string, ca: string | null): string {
+  if (ca === null) return url;
+  const changed = new URL(url);
+  const { searchParams } = changed;
+  if (!searchParams.has('sslmode')) searchParams.set('sslmode', 'verify-full');
+  if (!searchParams.has('sslrootcert')) searchParams.set('sslrootcert', resolve(ca));
+  return changed.href;
+}
+
+/**
+ * Reads a file of certificate authorities.
+ * @param key in the configuration, for the error
+ * @throws DatabaseSetupError when it is not readable
+ */
+export function readAuthority(path: string, key: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DatabaseSetupError(`"${key}" is not readable: ${reason}. It must name a PEM file.`, { cause });
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new DatabaseSetupError(`"${key}": ${path} is not a PEM file with certificates.`);
 }
 
 /** Memory of which one open SQLite file may take its part: about 1 MiB with its pages and statements. */
@@ -61,7 +93,11 @@ export function usageServers(config: Config): Map<string, UsageServerSettings> {
   const settings = (url: string): UsageServerSettings =>
     isSqlite(url)
       ? { kind: 'sqlite', folder: sqliteFolder(url), maxOpen: openUsageFiles() }
-      : { kind: 'postgres', url, maxOpen: Math.max(1, Math.floor(usageConnections(config) / postgres)) };
+      : {
+          kind: 'postgres',
+          url: withAuthority(url, storage.database_ca),
+          maxOpen: Math.max(1, Math.floor(usageConnections(config) / postgres)),
+        };
   return new Map(all.map(({ id, database_url }) => [id, settings(database_url)]));
 }
 
@@ -69,6 +105,7 @@ export function usageServers(config: Config): Map<string, UsageServerSettings> {
  * The configured database servers by id; the id of the default one is `''`.
  * @param onConnectionLost called when a server closes an idle connection
  * @param writes learns of writes to SQLite files that the disk rejects
+ * @throws DatabaseSetupError when the certificate authority is not readable
  */
 export function databaseServers(
   config: Config,
@@ -76,12 +113,14 @@ export function databaseServers(
   writes?: WriteHealth,
 ): Map<string, DatabaseServer> {
   const { storage } = config;
+  const { database_ca: ca } = storage;
+  if (ca !== null) readAuthority(ca, 'storage.database_ca');
   const open = (url: string, replicaUrl?: string | null): DatabaseServer =>
     isSqlite(url)
       ? new SqliteServer(sqliteFolder(url), writes)
       : new PostgresServer({
-          url,
-          replicaUrl: replicaUrl ?? undefined,
+          url: withAuthority(url, ca),
+          replicaUrl: replicaUrl ? withAuthority(replicaUrl, ca) : undefined,
           onIdleError: onConnectionLost,
         });
   const servers = new Map([['', open(storage.database_url, storage.replica_url)]]);

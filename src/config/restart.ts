@@ -15,11 +15,13 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'storage.data_dir', read: (config) => config.storage.data_dir },
   { name: 'storage.database_url', read: (config) => config.storage.database_url },
   { name: 'storage.replica_url', read: (config) => config.storage.replica_url },
+  { name: 'storage.database_ca', read: (config) => config.storage.database_ca },
   { name: 'storage.servers', read: (config) => config.storage.servers },
   { name: 'storage.connect_timeout', read: (config) => config.storage.connect_timeout },
   { name: 'storage.max_connections', read: (config) => config.storage.max_connections },
   { name: 'storage.keep_usage', read: (config) => config.storage.keep_usage },
   { name: 'storage.redis_url', read: (config) => config.storage.redis_url },
+  { name: 'storage.redis_ca', read: (config) => config.storage.redis_ca },
   { name: 'storage.redis_prefix', read: (config) => config.storage.redis_prefix },
   { name: 'storage.redis_timeout', read: (config) => config.storage.redis_timeout },
 ];

@@ -19,6 +19,9 @@ export const storage = () =>
     replica_url: nullable(url(postgresUrlFault)).describe(
       'A read replica of the PostgreSQL server, for usage and audit queries.',
     ),
+    database_ca: nullable(text(4_000)).describe(
+      'A PEM file with the certificate authority of the PostgreSQL servers. It turns on TLS with checks of certificate and host name; `sslmode` in a URL takes precedence. Without it, `sslmode=verify-full` in a URL uses the system’s authorities.',
+    ),
     servers: listOfMany(() =>
       z.strictObject({
         id: z
@@ -49,6 +52,9 @@ export const storage = () =>
       ),
     redis_url: nullable(url(redisUrlFault)).describe(
       'Redis or Valkey, through which replicas share limits: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which suits a single gateway.',
+    ),
+    redis_ca: nullable(text(4_000)).describe(
+      'A PEM file with the certificate authority of a `rediss:` server. By default the system’s authorities.',
     ),
     redis_prefix: text(50)
       .prefault('weir')

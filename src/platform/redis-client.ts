@@ -1,6 +1,8 @@
 export interface RedisSettings {
   /** `redis://`, `rediss://`, `redis+sentinel://host:port,.../name` or `redis+cluster://host:port,...`. */
   readonly url: string;
+  /** PEM of the certificate authority of a `rediss:` server; undefined for the system's authorities. */
+  readonly ca?: string | undefined;
   /** The time limit of a command, in milliseconds. */
   readonly timeoutMs: number;
   /** Called for each connection that fails or is lost. */

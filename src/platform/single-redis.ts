@@ -61,10 +61,11 @@ export class SingleRedis implements RedisClient {
   }
 
   #connect(): void {
-    const { url, timeoutMs, onError } = this.#settings;
+    const { url, ca, timeoutMs, onError } = this.#settings;
     const connection = new Connection(url, {
       autoReconnect: false,
       enableOfflineQueue: false,
+      ...(ca !== undefined && { tls: { ca } }),
       connectionTimeout: Math.max(timeoutMs, 1_000),
     });
     this.#connection = connection;

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { dataFolder } from '../../app/database-servers.ts';
+import { dataFolder, readAuthority } from '../../app/database-servers.ts';
 import { inspectStores, type StoreInspection } from '../../app/store-inspection.ts';
 import type { Config } from '../../config/schema.ts';
 import { systemClock } from '../../core/clock.ts';
@@ -111,8 +111,21 @@ const REDIS_CONNECT_MS = 3_000;
 
 export async function checkRedis({ storage }: Config, url: string): Promise<Finding> {
   let reason = 'no response';
+  const { redis_ca: authority } = storage;
+  let ca: string | undefined;
+  try {
+    ca = authority === null ? undefined : readAuthority(authority, 'storage.redis_ca');
+  } catch (error) {
+    return {
+      check: 'redis',
+      level: 'problem',
+      message: messageOf(error),
+      advice: 'Correct the path, or remove it to use the authorities of the system.',
+    };
+  }
   const client = connectIoredis({
     url,
+    ca,
     timeoutMs: storage.redis_timeout,
     onError: (error) => {
       reason = error.message;

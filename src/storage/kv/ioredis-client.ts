@@ -5,7 +5,7 @@ import { type RedisClient, type RedisSettings, reconnectDelay } from '../../plat
  * Connects with ioredis: to a cluster, to the server that Sentinel names, or to a single server. Unlike the runtime's
  * client it reports why a server is unreachable. Commands fail at once while it is not connected.
  */
-export function connectIoredis({ url, timeoutMs, onError }: RedisSettings): RedisClient {
+export function connectIoredis({ url, ca, timeoutMs, onError }: RedisSettings): RedisClient {
   const { scheme, nodes, name, login } = parse(url);
   const common = {
     commandTimeout: timeoutMs,
@@ -13,7 +13,7 @@ export function connectIoredis({ url, timeoutMs, onError }: RedisSettings): Redi
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     ...login,
-    ...(scheme.startsWith('rediss') ? { tls: {} } : {}),
+    ...(scheme.startsWith('rediss') ? { tls: ca === undefined ? {} : { ca } } : {}),
   };
   let client: Redis | Cluster;
   if (scheme.endsWith('+cluster')) {

@@ -9,10 +9,20 @@ const ADVICE: Readonly<Record<string, string>> = {
   '28P01': 'Correct the user and the password in the URL.',
   '28000': 'Correct the user in the URL, or allow its connections in pg_hba.conf.',
   '25006': 'This server is a read replica. Use the URL of the primary.',
-  DEPTH_ZERO_SELF_SIGNED_CERT:
-    'Make the server’s certificate known with NODE_EXTRA_CA_CERTS, or use `sslmode=no-verify`.',
-  SELF_SIGNED_CERT_IN_CHAIN:
-    'Make the server’s certificate known with NODE_EXTRA_CA_CERTS, or use `sslmode=no-verify`.',
+};
+
+const UNKNOWN_AUTHORITY =
+  'Set `storage.database_ca` to the certificate authority of the server, or use `sslmode=no-verify`, which does not protect from impostors.';
+
+/** The same for certificates that the gateway rejects. @see https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const CERTIFICATE_ADVICE: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+  ERR_TLS_CERT_ALTNAME_INVALID: 'Use the host name of the certificate in the URL.',
+  CERT_HAS_EXPIRED: 'Renew the certificate of the server.',
 };
 
 const INSUFFICIENT_PRIVILEGE = '42501';
@@ -21,6 +31,13 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 export function setupError(cause: unknown): unknown {
   if (!(cause instanceof Error) || cause instanceof DatabaseSetupError) return cause;
   const code = 'code' in cause ? String(cause.code) : '';
+  const certificate = CERTIFICATE_ADVICE[code];
+  if (certificate !== undefined) {
+    return new DatabaseSetupError(
+      `The certificate of PostgreSQL is not accepted: ${cause.message}. ${certificate}`,
+      { cause },
+    );
+  }
   const advice = code === INSUFFICIENT_PRIVILEGE ? privilegeAdvice(cause.message) : ADVICE[code];
   if (advice === undefined && !/does not support SSL/i.test(cause.message)) return cause;
   const text = advice ?? 'Remove `sslmode` from the URL, or enable TLS at the server.';

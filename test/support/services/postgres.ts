@@ -2,13 +2,24 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import pg from 'pg';
 import { findServices, servicesWanted } from '../../../scripts/test-services.mjs';
+import type { TestCertificate } from '../certificates.ts';
 import { freePort } from '../gateway.ts';
-import { exitOf, outputOf, runService, serviceFolder, startService, untilReady } from './process.ts';
+import {
+  exitOf,
+  outputOf,
+  runService,
+  type ServiceFolder,
+  serviceFolder,
+  startService,
+  untilReady,
+} from './process.ts';
 
 /** A real PostgreSQL server for tests. */
 export interface TestPostgres {
   /** Of a fresh, empty database on it. */
   freshUrl(): Promise<string>;
+  /** Number of connections of gateways that do not use TLS. */
+  plainConnections(): Promise<number>;
   /** Ends the server; what was committed stays. */
   stop(): Promise<void>;
   /** Starts it again where it was. */
@@ -24,15 +35,33 @@ export const hasPostgres = Boolean(givenUrl) || (initdb !== undefined && postgre
 /** False if the server was given by URL: tests must not stop it. */
 export const canStopPostgres = initdb !== undefined && postgres !== undefined;
 
-async function query(url: string, text: string): Promise<void> {
+async function plainConnections(url: string): Promise<number> {
+  const rows = await query(
+    url,
+    `SELECT count(*)::int AS count FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+     WHERE application_name = 'weir' AND NOT ssl`,
+  );
+  return Number(rows[0]?.count);
+}
+
+async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   client.on('error', () => undefined);
   await client.connect();
   try {
-    await client.query(text);
+    const { rows } = await client.query<Record<string, unknown>>(text);
+    return rows;
   } finally {
     await client.end();
   }
+}
+
+/** @returns the settings that name the files */
+function writeCertificate(folder: ServiceFolder, { cert, key }: TestCertificate) {
+  return {
+    ssl_cert_file: folder.write('server.crt', cert),
+    ssl_key_file: folder.write('server.key', key),
+  };
 }
 
 let names = 0;
@@ -48,7 +77,10 @@ async function freshDatabase(server: string): Promise<string> {
 }
 
 /** A server of the test's own, which it may stop and start. */
-export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<TestPostgres> {
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+  certificate?: TestCertificate,
+): Promise<TestPostgres> {
   if (initdb === undefined || postgres === undefined) throw new Error('PostgreSQL is not installed');
   const folder = serviceFolder('postgres');
   const data = join(folder.path, 'data');
@@ -67,6 +99,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     full_page_writes: 'off',
     autovacuum: 'off',
     max_connections: '120',
+    ...(certificate && { ssl: 'on', ...writeCertificate(folder, certificate) }),
     ...settings,
   };
   const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
@@ -91,6 +124,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   await start();
   return {
     freshUrl: () => freshDatabase(url),
+    plainConnections: () => plainConnections(url),
     stop,
     start,
     dispose: async () => {
@@ -107,6 +141,7 @@ export function sharedPostgres(): Promise<TestPostgres> {
   shared ??= givenUrl
     ? Promise.resolve({
         freshUrl: () => freshDatabase(givenUrl),
+        plainConnections: () => plainConnections(givenUrl),
         stop: () => Promise.reject(new Error('not ours to stop')),
         start: async () => undefined,
         dispose: async () => undefined,

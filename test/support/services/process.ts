@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,11 +8,30 @@ const SETPRIV = '/usr/bin/setpriv';
 const UNPRIVILEGED = 65_534;
 const isRoot = process.getuid?.() === 0;
 
+export interface ServiceFolder {
+  readonly path: string;
+  /** Writes a file that only the service may read. @returns its path */
+  write(name: string, content: string): string;
+  remove(): void;
+}
+
 /** A folder that a service may write to. */
-export function serviceFolder(name: string): { readonly path: string; remove(): void } {
+export function serviceFolder(name: string): ServiceFolder {
   const path = mkdtempSync(join(tmpdir(), `weir-${name}-`));
-  if (isRoot) chownSync(path, UNPRIVILEGED, UNPRIVILEGED);
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  const own = (file: string) => {
+    if (isRoot) chownSync(file, UNPRIVILEGED, UNPRIVILEGED);
+  };
+  own(path);
+  return {
+    path,
+    write: (file, content) => {
+      const target = join(path, file);
+      writeFileSync(target, content, { mode: 0o600 });
+      own(target);
+      return target;
+    },
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  };
 }
 
 /** Starts a service as a user without rights. It ends when the tests do, however they end. */

@@ -3,6 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { findServices, servicesWanted } from '../../../scripts/test-services.mjs';
+import type { TestCertificate } from '../certificates.ts';
 import { freePort } from '../gateway.ts';
 import { exitOf, outputOf, serviceFolder, startService, untilReady } from './process.ts';
 
@@ -100,6 +101,28 @@ export async function startRedis(settings: readonly string[] = DURABLE): Promise
     dispose: async () => {
       await node.stop();
       node.remove();
+    },
+  };
+}
+
+/** A single server of the test's own that also speaks TLS; `url` is `rediss:`. */
+export async function startTlsRedis({ cert, key }: TestCertificate): Promise<TestRedis> {
+  const files = serviceFolder('redis-tls');
+  const port = await freePort();
+  const node = await createNode([
+    ...['--tls-port', String(port), '--tls-auth-clients', 'no'],
+    ...['--tls-cert-file', files.write('redis.crt', cert), '--tls-key-file', files.write('redis.key', key)],
+    ...['--tls-ca-cert-file', files.write('ca.crt', cert)],
+  ]);
+  await node.start();
+  return {
+    url: `rediss://127.0.0.1:${port}`,
+    stop: () => node.stop(),
+    start: () => node.start(),
+    dispose: async () => {
+      await node.stop();
+      node.remove();
+      files.remove();
     },
   };
 }
