@@ -37,7 +37,7 @@ export class InferenceResponseHeaders {
   ): ResponseHeaders {
     const { routing, limits } = request;
     const headers = new ResponseHeaders();
-    if (source.kind === 'target') headers.block = this.#block(source.target, routing.attempts.length);
+    if (source.kind === 'target') headers.block = this.#block(source.target, routing.attemptCount);
     else headers.set('x-weir-provider', headerSafe(source.name));
     if (routing.warnings.length > 0) headers.set('x-weir-warnings', warningsHeader(routing.warnings));
     const variant = routing.plan?.participation?.variant;

@@ -41,6 +41,8 @@ export interface AttemptTrace {
   inputEstimate?: number;
   /** The upstream did not report the usage; it is an estimate. */
   estimated?: boolean;
+  /** Which part of the request it serves, from 0, where the target takes fewer inputs in one call. */
+  part?: number;
   /** It continued the stream of another attempt. */
   continued?: boolean;
   /** Why its response was not good enough for the client. */

@@ -1,7 +1,7 @@
 import { wallTimeOf } from '../core/clock.ts';
 import { CompleteResult } from '../core/complete-result.ts';
 import { type AttemptFailure, asGatewayError, GatewayError } from '../core/errors.ts';
-import type { CountTokensCall, InferenceCall } from '../core/inference.ts';
+import type { CountTokensCall, EmbeddingCall, InferenceCall } from '../core/inference.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
 import type { InlineMedia, Target } from '../providers/types.ts';
@@ -15,6 +15,7 @@ import { HedgedDispatch } from './hedged-dispatch.ts';
 import type { InferenceResponse } from './inference-response.ts';
 import type { DispatchOptions } from './options.ts';
 import { type DispatchScope, throwIfAborted } from './request.ts';
+import { dispatchSplit, type SplitRun } from './split-embedding.ts';
 import { UpstreamAttempt } from './upstream-attempt.ts';
 
 const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
@@ -150,6 +151,10 @@ export class FailoverExecutor {
     if (call.operation === 'count-tokens' && !adapter.countsTokens) {
       return this.#estimateTokens(scope, call, target);
     }
+    const size = call.operation === 'embedding' ? adapter.maxEmbeddingInputs?.(target) : undefined;
+    if (call.operation === 'embedding' && size !== undefined && call.embedding.inputs.length > size) {
+      return dispatchSplit(this.#options, this.#splitRun(call, scope, facts, slot, size));
+    }
     const urls = adapter.mediaToInline?.(call, target);
     // Fetching media makes an attempt slow anyway: it is not hedged.
     const fetched = urls && urls.length > 0 ? await this.#options.media.fetch(urls, scope.signal) : undefined;
@@ -168,6 +173,32 @@ export class FailoverExecutor {
     const attempt = new UpstreamAttempt(this.#options, call, scope, slot, fetched ?? NO_MEDIA, undefined);
     attempt.start();
     return attempt.response;
+  }
+
+  #splitRun(
+    call: EmbeddingCall,
+    scope: DispatchScope,
+    facts: RequestFacts,
+    slot: AcquiredSlot,
+    size: number,
+  ): SplitRun {
+    const { candidate } = slot;
+    const { tenant, weight, constraints } = facts;
+    return {
+      ...{ call, scope, slot, size },
+      acquire: async (branch, mayWait) => {
+        const { clock, states } = this.#options;
+        if (!candidate.state.full) return acquire(call, facts, candidate, clock.now());
+        if (!mayWait) return undefined;
+        const queued = await this.#queue.enter([candidate], queueTenantOf(facts), false, branch);
+        if (queued) return queued;
+        const { plan } = scope.request.routing;
+        throw plan
+          ? noUsableTarget(call.model, plan, states, clock.now())
+          : new GatewayError('internal_error', 'A call was split before it was routed.');
+      },
+      reserve: (part) => this.#reserve(scope, new RequestFacts(part, tenant, constraints, weight), candidate),
+    };
   }
 
   /**

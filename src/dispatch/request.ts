@@ -92,6 +92,13 @@ export class RoutingTrace {
     return this.route?.label;
   }
 
+  /** Number of attempts; the calls of one that was split count together. */
+  get attemptCount(): number {
+    let count = 0;
+    for (const { part } of this.attempts) if (part === undefined || part === 0) count += 1;
+    return count;
+  }
+
   /** Decodes at least as much of streams as `mode` needs. No effect on attempts that began. */
   requireStreamMode(mode: StreamMode): void {
     this.streamMode = strongerMode(this.streamMode, mode);

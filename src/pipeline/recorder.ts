@@ -141,7 +141,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
       stream: controls.stream,
       status: request.response.status ?? 200,
       outcome: outcome.kind,
-      attempts: routing.attempts.length,
+      attempts: routing.attemptCount,
       queued_ms: queuedMs > 0 ? tenths(queuedMs) : undefined,
       loading_ms: loadingMs > 0 ? Math.round(loadingMs) : undefined,
       duration_ms: tenths(endedAt - startedAt),

@@ -1,4 +1,5 @@
 import type { Usage } from '../core/usage.ts';
+import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { RoutingTrace } from '../dispatch/request.ts';
 import type { RequestUsage } from './request-context.ts';
 
@@ -11,7 +12,10 @@ export interface Observed {
 /** UTF-16 units that are kept of an upstream's text. */
 const MAX_FINISH_REASON = 200;
 
-/** The usage of the response, with that of streams which broke and were continued by another target. */
+/**
+ * The usage of the response, with that of streams which broke and were continued by another target, and that of all calls
+ * where one was split.
+ */
 export function totalUsage(
   { attempts, respondedBy }: RoutingTrace,
   observed: Observed | undefined,
@@ -20,8 +24,11 @@ export function totalUsage(
   const finishReason = (observed?.finishReason ?? respondedBy?.finishReason)?.slice(0, MAX_FINISH_REASON);
   const result = { usage, finishReason, estimated: false, cost: respondedBy?.cost };
   if (attempts.length < 2) return result;
+  const isPart = ({ part, outcome }: AttemptTrace) =>
+    respondedBy?.part !== undefined && part !== undefined && outcome === 'done';
   const cut = attempts.filter(
-    (one) => one !== respondedBy && one.firstEventAt !== undefined && one.failure && one.usage,
+    (one) =>
+      one !== respondedBy && one.firstEventAt !== undefined && (one.failure || isPart(one)) && one.usage,
   );
   if (cut.length === 0) return result;
   const sum = (of: (one: Usage) => number | undefined) =>

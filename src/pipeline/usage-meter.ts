@@ -71,7 +71,9 @@ export class UsageMeter implements UsageSettlement {
       // A longer text is not kept; its rest counts like its beginning.
       const share = text === '' ? 1 : (attempt.text?.length ?? text.length) / text.length;
       // A first guess, should counting fail.
-      const inputTokens = usage?.inputTokens ?? estimateTokensOf(call.text);
+      // The call of one part has a part of the input.
+      const partTokens = attempt.part === undefined ? undefined : attempt.inputEstimate;
+      const inputTokens = usage?.inputTokens ?? partTokens ?? estimateTokensOf(call.text);
       attempt.usage = {
         raw: {},
         ...usage,
@@ -80,7 +82,7 @@ export class UsageMeter implements UsageSettlement {
       };
       attempt.estimated = true;
       attempt.text = undefined;
-      const input = usage?.inputTokens ?? (await this.options.counter.input(call, model));
+      const input = usage?.inputTokens ?? partTokens ?? (await this.options.counter.input(call, model));
       const counted = text === '' ? 0 : await this.options.counter.output(text, model);
       const output = Math.min(Math.ceil(counted * share), mostOutput(call));
       attempt.usage = {

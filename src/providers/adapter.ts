@@ -97,6 +97,9 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     kind,
     ...(streamMediaType === undefined ? {} : { streamMediaType }),
     countsTokens: tokenCount !== undefined,
+    ...(embeddings?.maxInputs && !embeddingPassthrough
+      ? { maxEmbeddingInputs: (target: Target) => embeddings.maxInputs?.(target) }
+      : {}),
 
     mediaToInline(call, target) {
       if (call.operation !== 'chat' && call.operation !== 'completion') return NO_NAMES;

@@ -52,6 +52,8 @@ export interface PassthroughFormat {
 
 /** Translation of embedding requests. */
 export interface EmbeddingFormat {
+  /** The most inputs of one request; without a limit when absent or undefined. */
+  maxInputs?(target: Target): number | undefined;
   build(request: EmbeddingRequest, target: Target, context: AttemptContext): FormattedRequest;
   /** @throws GatewayError `upstream_invalid_response`, or the error that the response reports */
   parse(response: BufferedResponse, target: Target, request: EmbeddingRequest): EmbeddingResult;

@@ -184,6 +184,8 @@ export interface ProviderAdapter {
    * @param mode how much of the stream the interceptors need
    */
   streamDecoder(call: ChatCall, target: Target, context: AttemptContext, mode: StreamMode): StreamDecoder;
+  /** The most inputs of one call for embeddings; dispatch splits longer lists. Without a limit when absent or undefined. */
+  maxEmbeddingInputs?(target: Target): number | undefined;
   /** Whether the provider has a token counter; without one, the gateway estimates. */
   readonly countsTokens?: boolean;
   /** Media type of streamed responses, in lower case; `text/event-stream` when absent. */

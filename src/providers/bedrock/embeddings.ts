@@ -12,6 +12,8 @@ function isVector(value: unknown): value is number[] {
 
 /** InvokeModel of Amazon's Titan models, which embed one text per request, and of Cohere's models, which accept several. */
 export const bedrockEmbeddings: EmbeddingFormat = {
+  maxInputs: ({ model }) => (IS_COHERE.test(model) ? undefined : 1),
+
   build({ inputs, dimensions, inputType, user, extensions }, target, { warn }) {
     const texts = inputs.filter((input) => typeof input === 'string');
     if (texts.length !== inputs.length) {
