@@ -7,8 +7,6 @@ import type { Permission } from '../tenancy/permissions.ts';
 export interface Callers {
   /** API keys, and tokens in their place. */
   readonly key: RouteAccess<Principal>;
-  /** API keys and tokens that may send requests to models. */
-  readonly inference: RouteAccess<Principal>;
   /** Admin keys. */
   readonly adminKey: RouteAccess<Principal>;
   /**

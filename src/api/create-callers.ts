@@ -1,8 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { HeaderReader } from '../core/http.ts';
-import type { Principal } from '../core/principal.ts';
 import { keyFromRequest } from '../tenancy/access-list.ts';
-import { type Actor, assertAllowed, assertTenantVisible, denied } from '../tenancy/actor.ts';
+import { type Actor, assertAllowed, assertTenantVisible } from '../tenancy/actor.ts';
 import { type ActorStores, actorOf, sessionFromRequest } from './admin/actor-of.ts';
 import { authenticate } from './authenticate.ts';
 import type { Callers } from './callers.ts';
@@ -33,13 +32,6 @@ export function createCallers(services: () => ApiServices, stores: ActorStores):
       };
     },
     key: { name: 'api key', admit: (httpContext) => authenticate(services(), httpContext) },
-    inference: {
-      name: 'inference:use',
-      admit: (httpContext) => {
-        const principal = authenticate(services(), httpContext);
-        return principal instanceof Promise ? principal.then(assertInference) : assertInference(principal);
-      },
-    },
     adminKey: {
       name: 'admin key',
       admit: async (httpContext) => {
@@ -52,12 +44,6 @@ export function createCallers(services: () => ApiServices, stores: ActorStores):
       },
     },
   };
-}
-
-/** @throws GatewayError `permission_denied` for the key of a member whose role is read-only */
-function assertInference(principal: Principal): Principal {
-  if (!principal.withoutInference) return principal;
-  throw denied('inference:use');
 }
 
 function presentsCredential(headers: HeaderReader): boolean {

@@ -62,7 +62,7 @@ export function addInferenceRoute(
 ): void {
   const { renderError, requestIdHeader, readQuery } = endpoint;
   const policy: RoutePolicy<Principal> = {
-    access: services.callers.inference,
+    access: services.callers.key,
     body: readQuery ? NO_BODY : services.bodyLimit,
     takesAddressSlot: true,
     selectDialect: (httpContext) => {

@@ -19,8 +19,6 @@ export interface Principal {
   readonly keyName: string;
   /** Id of the user or service account that owns the key. */
   readonly member?: string | undefined;
-  /** True for a key whose owner's role may not send requests to models. */
-  readonly withoutInference?: boolean;
   /** The tenant's tier, for metrics; `none` when it has none. */
   readonly tier: string;
   readonly scopes?: KeyScopes | undefined;

@@ -19,7 +19,6 @@ import {
 } from './documents.ts';
 import type { KeyRestrictions } from './key-restrictions.ts';
 import { type SecretDigester, sameDigest } from './key-secrets.ts';
-import { ROLE_PERMISSIONS } from './permissions.ts';
 
 /** A tenant, as every gateway holds it in memory. */
 export interface KnownTenant {
@@ -313,7 +312,6 @@ export class AccessList {
       keyId: document.id,
       keyName: document.name,
       member: document.member ?? undefined,
-      withoutInference: member !== undefined && !ROLE_PERMISSIONS[member.role].has('inference:use'),
       tier: tenant?.tier ?? 'none',
       scopes: document.scopes,
       limits: [ofKey, ofMember?.own, ofTenant?.own].filter((limits) => limits !== undefined),
