@@ -105,7 +105,7 @@ describe.each(variants)('before the first event of a stream that is %s', (_name,
       expect(upstreamCall.state).toBe('aborted');
       return;
     }
-    // What means nothing is dropped, and is no event either.
+    // Pieces without meaning are dropped, and are no first event either.
     pass(200);
     expect(ends).toMatchObject([{ kind: 'failed', error: { code: 'upstream_timeout' } }]);
   });

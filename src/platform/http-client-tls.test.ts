@@ -5,7 +5,7 @@ import { startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import { sendAndCollect } from '../../test/support/transport-collector.ts';
 import type { Http1TransportOptions } from './http-client.ts';
 
-/** What TLS adds; the rest is in the conformance suites, which run over TLS, too. */
+/** Certificates and handshakes; the conformance suites run over TLS, too. */
 
 const fixture = new HttpClientFixture();
 const start = fixture.start.bind(fixture);

@@ -30,7 +30,7 @@ async function flood(peer: Peer, text: string): Promise<void> {
   for (;;) await peer.write(text);
 }
 
-/** What each upstream model does with a request that asks it to say something. */
+/** The behaviour of each upstream model towards a request that asks it to say something. */
 const BEHAVIOURS: Readonly<Record<string, (peer: Peer, wanted: string) => Promise<void>>> = {
   'sends-comments': async (peer) => {
     await peer.write(HEAD);
