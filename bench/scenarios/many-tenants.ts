@@ -14,8 +14,8 @@ const KEYS_PER_TENANT = 50;
 const CREATING_AT_ONCE = 8;
 /** Each key is used twice before anything is measured. */
 const WARM_UP_REQUESTS = 2 * TENANTS * KEYS_PER_TENANT;
-/** Deferred work, such as storing usage, finishes within this time after a load, and counts. */
-const AFTERWARDS_MS = 2_000;
+/** Usage is stored within this time after a load, and counts. */
+const STORED_LIMIT_MS = 30_000;
 const POLL_MS = 3;
 const LIMIT_MS = 120_000;
 
@@ -76,9 +76,20 @@ async function measure(bench: Bench, installation: Installation, requests: numbe
   const before = cpuSeconds();
   const { completed, failed } = await load(bench, installation, requests);
   installation.sent += requests;
-  await Bun.sleep(AFTERWARDS_MS);
+  await stored(installation.process);
   bench.measurements.add(SCENARIO, SUBJECT, 'failed', failed);
   return ((cpuSeconds() - before) * 1e6) / completed;
+}
+
+/** Waits until the usage of all requests is in the databases. */
+async function stored({ metricsPort }: WeirProcess): Promise<void> {
+  const until = performance.now() + STORED_LIMIT_MS;
+  for (;;) {
+    const page = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+    if (/^llm_usage_events_pending 0$/m.test(page)) return;
+    if (performance.now() > until) throw new Error('usage is not stored');
+    await Bun.sleep(500);
+  }
 }
 
 async function install(bench: Bench, name: Installation['name']): Promise<Installation> {

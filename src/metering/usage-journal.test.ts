@@ -223,6 +223,24 @@ describe('usage in the journal', () => {
     expect([written.length, journal.pending, readdirSync(path)]).toEqual([51, 0, []]);
   });
 
+  test('of many tenants is stored less often: 20 transactions a second at most', async () => {
+    const { journal, written, clock } = journalIn(folder());
+    for (let index = 0; index < 60; index += 1) journal.add(event(`1 ${index}`, `t${index}`));
+    await journal.flushWhenDue();
+    journal.add(event('2', 't0'));
+    clock.advance(2_900);
+    await journal.flushWhenDue();
+    expect(written).toHaveLength(60);
+    clock.advance(100);
+    await journal.flushWhenDue();
+    expect(written).toHaveLength(61);
+    // One tenant again: the next second.
+    journal.add(event('3', 't0'));
+    clock.advance(1_000);
+    await journal.flushWhenDue();
+    expect(written).toHaveLength(62);
+  });
+
   test('is stored less often when storing takes long', async () => {
     const { journal, written, clock, slow } = journalIn(folder());
     slow.ms = 500;

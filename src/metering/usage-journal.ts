@@ -28,6 +28,11 @@ const MAX_UNSAVED = 100_000;
 const RETRIED_AT_ONCE = 20;
 /** After a flush, the journal rests for so many times its duration: storing takes at most a fifth of the time. */
 const REST_FACTOR = 4;
+/**
+ * And for so many milliseconds for each of its transactions: with many tenants, each transaction stores the usage of
+ * several seconds.
+ */
+const REST_PER_TRANSACTION_MS = 50;
 const MAX_REST_MS = 10_000;
 
 interface Segment {
@@ -59,6 +64,8 @@ export class UsageJournal {
   #reported = false;
   #flushing: Promise<void> | undefined;
   #restsUntil = Number.NEGATIVE_INFINITY;
+  /** Of the last flush. */
+  #transactions = 0;
 
   constructor(private readonly options: UsageJournalOptions) {
     // Files of processes that no longer run.
@@ -106,7 +113,8 @@ export class UsageJournal {
     const startedAt = now();
     await this.flush();
     const endedAt = now();
-    this.#restsUntil = endedAt + Math.min(MAX_REST_MS, REST_FACTOR * (endedAt - startedAt));
+    const rest = Math.max(REST_FACTOR * (endedAt - startedAt), REST_PER_TRANSACTION_MS * this.#transactions);
+    this.#restsUntil = endedAt + Math.min(MAX_REST_MS, rest);
   }
 
   /** Stores all events that can be stored; the others stay on the disk for the next process, where the disk has them. */
@@ -144,6 +152,7 @@ export class UsageJournal {
   async #flush(): Promise<void> {
     this.#rotate();
     this.#lines = undefined;
+    this.#transactions = 0;
     this.#reportLost();
     const fresh = this.#segments;
     if (fresh.length > 0) await this.#store(fresh);
@@ -168,9 +177,11 @@ export class UsageJournal {
         stored: [],
         dropped: [],
         damaged: [],
+        transactions: 0,
         failure: { tenants: 0, message, code: undefined, placement: undefined },
       };
     }
+    this.#transactions += report.transactions;
     for (const { file, line } of report.damaged) events.emit('usage.line_skipped', { file, line });
     for (const { tenant, count } of report.dropped) {
       events.emit('usage.dropped', { tenant, count, error: new Error(`tenant "${tenant}" does not exist`) });

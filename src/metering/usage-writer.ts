@@ -16,6 +16,8 @@ export interface UsageSegment {
 export interface UsageReport {
   /** Names of the segments of which every event is stored or dropped. */
   readonly stored: readonly string[];
+  /** Number of transactions. */
+  readonly transactions: number;
   /** Events of tenants that do not exist. */
   readonly dropped: readonly { readonly tenant: string; readonly count: number }[];
   /** Lines that are no events, at most 100. */
@@ -44,7 +46,7 @@ export interface UsageWriterOptions {
 }
 
 /** Events in memory at once, unless one file has more. */
-const MAX_EVENTS = 20_000;
+const MAX_EVENTS = 30_000;
 /** Events of one transaction, unless one file has more: other writers of the database wait for its end. */
 const MAX_EVENTS_PER_TRANSACTION = 2_000;
 const MAX_DAMAGED = 100;
@@ -69,14 +71,15 @@ class Progress {
   readonly failed = new Set<string>();
   /** Servers that were unreachable: none is tried for each of its tenants, which could take minutes. */
   readonly lost = new Set<string>();
+  transactions = 0;
   first: { readonly error: unknown; readonly placement: Placement } | undefined;
 
   get report(): UsageReport {
-    const { stored, dropped, damaged, failed, first } = this;
+    const { stored, dropped, damaged, transactions, failed, first } = this;
     const message = first?.error instanceof Error ? first.error.message : String(first?.error);
     const failure = { message, code: codeOf(first?.error), placement: first?.placement };
     return {
-      ...{ stored, dropped, damaged },
+      ...{ stored, dropped, damaged, transactions },
       failure: failed.size > 0 ? { tenants: failed.size, ...failure } : undefined,
     };
   }
@@ -181,7 +184,10 @@ export class UsageWriter {
       const databases = this.options.servers.get(server);
       if (!databases) throw new Error(`the database server "${server}" is not configured (storage.servers)`);
       await databases.use(database, async (db) => {
-        for (const some of transactionsOf(batches)) await storeUsage(db, some);
+        for (const some of transactionsOf(batches)) {
+          progress.transactions += 1;
+          await storeUsage(db, some);
+        }
       });
     } catch (error) {
       progress.failed.add(tenant);

@@ -3,159 +3,166 @@ import type { UsageEvent } from './usage-event.ts';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
+type PeriodName = 'hour' | 'day';
+
+/** The sums, in the order of their columns. A new one needs a migration. */
+export const USAGE_SUMS = [
+  'requests',
+  'attempts',
+  'failures',
+  'input_tokens',
+  'output_tokens',
+  'cached_tokens',
+  'cache_write_tokens',
+  'reasoning_tokens',
+  'cost_pico',
+  'unpriced',
+  'estimated',
+] as const;
+
 /** Sums over attempts; `requests` counts each request once. Money is 10^-12 US dollars (`pico`). */
-export interface UsageSums {
-  requests: number;
-  attempts: number;
-  failures: number;
-  input_tokens: number;
-  output_tokens: number;
-  cached_tokens: number;
-  cache_write_tokens: number;
-  reasoning_tokens: number;
-  cost_pico: number;
+export type UsageSums = Record<(typeof USAGE_SUMS)[number], number>;
+
+class Sums implements UsageSums {
+  requests = 0;
+  attempts = 0;
+  failures = 0;
+  input_tokens = 0;
+  output_tokens = 0;
+  cached_tokens = 0;
+  cache_write_tokens = 0;
+  reasoning_tokens = 0;
+  cost_pico = 0;
   /** Attempts without a known price. */
-  unpriced: number;
+  unpriced = 0;
   /** Attempts whose tokens are estimates. */
-  estimated: number;
+  estimated = 0;
+
+  add(event: UsageEvent): void {
+    this.requests += event.requests;
+    this.attempts += 1;
+    if (event.outcome === 'failed' || event.outcome === 'lost') this.failures += 1;
+    this.input_tokens += event.inputTokens;
+    this.output_tokens += event.outputTokens;
+    this.cached_tokens += event.cachedTokens;
+    this.cache_write_tokens += event.cacheWriteTokens;
+    this.reasoning_tokens += event.reasoningTokens;
+    if (event.costPico === null) this.unpriced += 1;
+    else this.cost_pico += event.costPico;
+    if (event.estimated) this.estimated += 1;
+  }
 }
 
-/** The start of an hour or a day (UTC), in Unix milliseconds. */
-interface Period {
-  readonly period: 'hour' | 'day';
-  readonly start: number;
-}
-
-/** Sums of one hour or day by key, member, model and provider. */
-export interface UsageRollup extends UsageSums, Period {
+/** Sums of one hour or day (UTC) by key, member, model and provider. */
+export class UsageRollup extends Sums {
   readonly key_id: string;
   readonly member: string;
   readonly model: string;
   readonly provider: string;
+
+  /** @param start of the period, in Unix milliseconds */
+  constructor(
+    readonly period: PeriodName,
+    readonly start: number,
+    { keyId, member, model, provider }: UsageEvent,
+  ) {
+    super();
+    this.key_id = keyId;
+    this.member = member ?? '';
+    this.model = model;
+    this.provider = provider;
+  }
 }
 
-/** Sums of one hour or day by tag and model; a request with several tags counts for each. */
-export interface UsageTagRollup extends UsageSums, Period {
-  readonly tag: string;
+/** Sums of one hour or day (UTC) by tag and model; a request with several tags counts for each. */
+export class UsageTagRollup extends Sums {
   readonly model: string;
-}
 
-/** Rows by a text that names their dimensions, without the period. */
-type Rows<Row> = Map<string, Row>;
+  /** @param start of the period, in Unix milliseconds */
+  constructor(
+    readonly period: PeriodName,
+    readonly start: number,
+    readonly tag: string,
+    { model }: UsageEvent,
+  ) {
+    super();
+    this.model = model;
+  }
+}
 
 /** Sums usage events of one tenant. */
 export class UsageTotals {
-  readonly #hours = new Periods<UsageRollup>(HOUR_MS);
-  readonly #days = new Periods<UsageRollup>(DAY_MS);
-  readonly #tagHours = new Periods<UsageTagRollup>(HOUR_MS);
-  readonly #tagDays = new Periods<UsageTagRollup>(DAY_MS);
+  readonly #hours = new Periods<UsageRollup>('hour', HOUR_MS);
+  readonly #days = new Periods<UsageRollup>('day', DAY_MS);
+  readonly #tagHours = new Periods<UsageTagRollup>('hour', HOUR_MS);
+  readonly #tagDays = new Periods<UsageTagRollup>('day', DAY_MS);
   readonly #lastUse = new Map<string, number>();
 
   add(event: UsageEvent): void {
-    const { at, keyId, model, provider, tags } = event;
-    const member = event.member ?? '';
+    const { at, keyId, member, model, provider, tags } = event;
     if (at > (this.#lastUse.get(keyId) ?? 0)) this.#lastUse.set(keyId, at);
-    const name = nameOf(keyId, member, model, provider);
-    const rollup = { key_id: keyId, member, model, provider };
-    for (const [period, periods] of [
-      ['hour', this.#hours],
-      ['day', this.#days],
-    ] as const) {
-      const rows = periods.at(at);
-      let row = rows.get(name);
-      if (!row) {
-        row = { period, start: periods.startOf(at), ...rollup, ...NOTHING };
-        rows.set(name, row);
-      }
-      addTo(row, event);
-    }
+    const name = nameOf(keyId) + nameOf(member ?? '') + nameOf(model) + nameOf(provider);
+    const create = (period: PeriodName, start: number) => new UsageRollup(period, start, event);
+    this.#hours.of(at, name, create).add(event);
+    this.#days.of(at, name, create).add(event);
     for (const tag of tags) this.#addTag(tag, event);
   }
 
-  /** Hours, then days, each in the order of their keys. */
+  /** Hours, then days. */
   get rollups(): UsageRollup[] {
-    return [...this.#hours.inOrder(), ...this.#days.inOrder()];
+    return [...this.#hours.rows(), ...this.#days.rows()];
   }
 
   /** As `rollups`. */
   get tagRollups(): UsageTagRollup[] {
-    return [...this.#tagHours.inOrder(), ...this.#tagDays.inOrder()];
+    return [...this.#tagHours.rows(), ...this.#tagDays.rows()];
   }
 
-  /** Key ids with the Unix milliseconds of their last event, in order. */
+  /** Key ids with the Unix milliseconds of their last event. */
   get lastUse(): (readonly [keyId: string, at: number])[] {
-    return [...this.#lastUse].sort(([a], [b]) => (a < b ? -1 : 1));
+    return [...this.#lastUse];
   }
 
   #addTag(tag: string, event: UsageEvent): void {
-    const { at, model } = event;
-    const name = nameOf(tag, model);
-    for (const [period, periods] of [
-      ['hour', this.#tagHours],
-      ['day', this.#tagDays],
-    ] as const) {
-      const rows = periods.at(at);
-      let row = rows.get(name);
-      if (!row) {
-        row = { period, start: periods.startOf(at), tag, model, ...NOTHING };
-        rows.set(name, row);
-      }
-      addTo(row, event);
-    }
+    const name = nameOf(tag) + nameOf(event.model);
+    const create = (period: PeriodName, start: number) => new UsageTagRollup(period, start, tag, event);
+    this.#tagHours.of(event.at, name, create).add(event);
+    this.#tagDays.of(event.at, name, create).add(event);
   }
 }
 
 /** Rows of each hour or day. */
 class Periods<Row> {
-  readonly #byStart = new Map<number, Rows<Row>>();
+  /** By start, then by a text that names the other dimensions. */
+  readonly #byStart = new Map<number, Map<string, Row>>();
 
   /** @param length of a period in milliseconds */
-  constructor(private readonly length: number) {}
+  constructor(
+    private readonly period: PeriodName,
+    private readonly length: number,
+  ) {}
 
-  startOf(at: number): number {
-    return at - (at % this.length);
-  }
-
-  at(at: number): Rows<Row> {
-    const start = this.startOf(at);
+  of(at: number, name: string, create: (period: PeriodName, start: number) => Row): Row {
+    const start = at - (at % this.length);
     let rows = this.#byStart.get(start);
     if (!rows) {
       rows = new Map();
       this.#byStart.set(start, rows);
     }
-    return rows;
+    let row = rows.get(name);
+    if (!row) {
+      row = create(this.period, start);
+      rows.set(name, row);
+    }
+    return row;
   }
 
-  inOrder(): Row[] {
-    const byStart = [...this.#byStart].sort(([a], [b]) => a - b);
-    return byStart.flatMap(([, rows]) =>
-      [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row),
-    );
+  *rows(): Generator<Row> {
+    for (const rows of this.#byStart.values()) yield* rows.values();
   }
 }
 
-/** @returns a text that no other list of parts gives: the length of each part says where it ends */
-function nameOf(...parts: readonly string[]): string {
-  let name = '';
-  for (const part of parts) name += `${part}\u0000${part.length}\u0000`;
-  return name;
-}
-
-const NOTHING: UsageSums = {
-  ...{ requests: 0, attempts: 0, failures: 0, input_tokens: 0, output_tokens: 0, cached_tokens: 0 },
-  ...{ cache_write_tokens: 0, reasoning_tokens: 0, cost_pico: 0, unpriced: 0, estimated: 0 },
-};
-
-function addTo(row: UsageSums, event: UsageEvent): void {
-  row.requests += event.requests;
-  row.attempts += 1;
-  row.failures += event.outcome === 'failed' || event.outcome === 'lost' ? 1 : 0;
-  row.input_tokens += event.inputTokens;
-  row.output_tokens += event.outputTokens;
-  row.cached_tokens += event.cachedTokens;
-  row.cache_write_tokens += event.cacheWriteTokens;
-  row.reasoning_tokens += event.reasoningTokens;
-  row.cost_pico += event.costPico ?? 0;
-  row.unpriced += event.costPico === null ? 1 : 0;
-  row.estimated += event.estimated ? 1 : 0;
+/** @returns the part with its length, so that parts that follow each other are never taken for others */
+function nameOf(part: string): string {
+  return `${part}\u0000${part.length}\u0000`;
 }

@@ -7,12 +7,12 @@ export class PreparedRows<Row> {
   /**
    * @param text builds the statement around its list of rows
    * @param types of the columns; PostgreSQL infers them within an INSERT only
-   * @param values returns a row's values, in the order of the columns
+   * @param push appends a row's values, in the order of the columns
    */
   constructor(
     private readonly text: (rows: string) => string,
     private readonly columns: number,
-    private readonly values: (row: Row) => readonly SqlValue[],
+    private readonly push: (row: Row, values: SqlValue[]) => void,
     private readonly types?: readonly string[],
   ) {}
 
@@ -27,7 +27,7 @@ export class PreparedRows<Row> {
         const parameters: SqlValue[] = [];
         for (let index = at; index < at + count; index += 1) {
           const row = rows[index];
-          if (row !== undefined) for (const value of this.values(row)) parameters.push(value);
+          if (row !== undefined) this.push(row, parameters);
         }
         const running = execute(this.#text(count, isNumbered), parameters);
         // SQLite's is no promise: awaiting each would cost more than the statement.

@@ -1,6 +1,6 @@
 import type { UsageBatch } from '../usage-batch.ts';
 import type { UsageEvent } from '../usage-event.ts';
-import { type UsageRollup, type UsageTagRollup, UsageTotals } from '../usage-totals.ts';
+import { type UsageRollup, type UsageSums, type UsageTagRollup, UsageTotals } from '../usage-totals.ts';
 import { PreparedRows } from './prepared-rows.ts';
 import { USAGE_SUMS } from './tenant-tables.ts';
 import type { ExecuteSql, SqlValue, UsageDatabase } from './usage-database.ts';
@@ -69,10 +69,10 @@ const textsWith = ($: (number: number) => string) => ({
 
 const TEXTS = { numbered: textsWith((number) => `$${number}`), plain: textsWith(() => '?') };
 
-function rollupsOf<Row>(
+function rollupsOf<Row extends UsageSums>(
   table: string,
   key: readonly (keyof Row & string)[],
-  valuesOf: (row: Row) => SqlValue[],
+  pushKey: (row: Row, values: SqlValue[]) => void,
 ) {
   const columns = [...key, ...USAGE_SUMS];
   const increments = USAGE_SUMS.map((name) => `${name} = ${table}.${name} + excluded.${name}`).join(', ');
@@ -80,26 +80,24 @@ function rollupsOf<Row>(
     (rows) =>
       `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${rows} ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${increments}`,
     columns.length,
-    valuesOf,
+    (row, values) => {
+      pushKey(row, values);
+      for (const name of USAGE_SUMS) values.push(row[name]);
+    },
   );
 }
 
 const ROLLUPS = rollupsOf<UsageRollup>(
   'usage_rollups',
   ['period', 'start', 'key_id', 'member', 'model', 'provider'],
-  (row) => {
-    const { period, start, key_id, member, model, provider } = row;
-    return [period, start, key_id, member, model, provider, ...USAGE_SUMS.map((name) => row[name])];
-  },
+  ({ period, start, key_id, member, model, provider }, values) =>
+    values.push(period, start, key_id, member, model, provider),
 );
 
 const TAG_ROLLUPS = rollupsOf<UsageTagRollup>(
   'usage_tag_rollups',
   ['period', 'start', 'tag', 'model'],
-  (row) => {
-    const { period, start, tag, model } = row;
-    return [period, start, tag, model, ...USAGE_SUMS.map((name) => row[name])];
-  },
+  ({ period, start, tag, model }, values) => values.push(period, start, tag, model),
 );
 
 /** The columns of VALUES are named `column1` and `column2` by both databases. */
@@ -107,6 +105,6 @@ const LAST_USE = new PreparedRows<readonly [keyId: string, at: number]>(
   (rows) =>
     `UPDATE api_keys SET last_used_at = used.column2 FROM (VALUES ${rows}) AS used WHERE api_keys.id = used.column1 AND (api_keys.last_used_at IS NULL OR api_keys.last_used_at < used.column2)`,
   2,
-  (used) => used,
+  ([keyId, at], values) => values.push(keyId, at),
   ['text', 'bigint'],
 );

@@ -1,6 +1,6 @@
 import type { UsageSums } from '../usage-totals.ts';
 
-export type { UsageSums } from '../usage-totals.ts';
+export { USAGE_SUMS, type UsageSums } from '../usage-totals.ts';
 
 /** The tables of one tenant's database. Times are Unix milliseconds, documents JSON texts, money 10^-12 US dollars. */
 export interface TenantTables {
@@ -112,18 +112,3 @@ export interface AuditRow {
   address: string;
   request_id: string;
 }
-
-/** Names of the sums, in the order of the columns. A new one needs a migration. */
-export const USAGE_SUMS = [
-  'requests',
-  'attempts',
-  'failures',
-  'input_tokens',
-  'output_tokens',
-  'cached_tokens',
-  'cache_write_tokens',
-  'reasoning_tokens',
-  'cost_pico',
-  'unpriced',
-  'estimated',
-] as const satisfies readonly (keyof UsageSums)[];
