@@ -48,7 +48,7 @@ describe('load client against the mock upstream', () => {
     expect(upstream.stats.requests - before).toBe(200);
   });
 
-  test('a rotation uses keys and models in turn, each key with another model in its next turn', async () => {
+  test('a rotation uses keys and models in turn', async () => {
     const seen: string[] = [];
     const server = Bun.serve({
       hostname: '127.0.0.1',
@@ -60,7 +60,7 @@ describe('load client against the mock upstream', () => {
       },
     });
     const { port = 0 } = server;
-    const rotation = { keys: ['k0', 'k1'], models: ['m0', 'm1'] };
+    const rotation = { keys: ['k0', 'k1', 'k2'], models: ['m0', 'm1'] };
     const closed = {
       type: 'closed',
       endpoint: { ...endpoint, port },
@@ -70,7 +70,7 @@ describe('load client against the mock upstream', () => {
     } as const;
     expect(await runClosed({ ...closed, requests: 3 })).toMatchObject({ completed: 3, failed: 0 });
     await runClosed({ ...closed, requests: 2, rotated: 3 });
-    expect(seen).toEqual(['k0 m0', 'k1 m1', 'k0 m1', 'k1 m0', 'k0 m0']);
+    expect(seen).toEqual(['k0 m0', 'k1 m1', 'k2 m0', 'k0 m1', 'k1 m0']);
     await server.stop(true);
   });
 

@@ -12,7 +12,7 @@ export type Endpoint = z.infer<typeof endpoint>;
 
 const target = { endpoint, body: z.string() };
 
-/** API keys and models that requests use in turn. A key meets another model each time that all keys had their turn. */
+/** API keys and models that requests use in turn, each list from the start when it is over. */
 export const rotation = z.object({ keys: z.array(z.string()).min(1), models: z.array(z.string()).min(1) });
 export type Rotation = z.infer<typeof rotation>;
 

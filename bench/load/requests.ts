@@ -26,10 +26,8 @@ function requestSource({
   const bodies = models.map((model) => JSON.stringify(Object.assign({}, message, { model })));
   return (index) => {
     const turn = rotated + index;
-    const key = turn % keys.length;
-    const model = (turn + Math.floor(turn / keys.length)) % bodies.length;
-    const headers = { ...endpoint.headers, authorization: `Bearer ${keys[key]}` };
-    return requestBytes({ ...endpoint, headers }, bodies[model] ?? body);
+    const headers = { ...endpoint.headers, authorization: `Bearer ${keys[turn % keys.length]}` };
+    return requestBytes({ ...endpoint, headers }, bodies[turn % bodies.length] ?? body);
   };
 }
 

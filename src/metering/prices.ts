@@ -34,12 +34,18 @@ export interface PriceContext {
 
 const DAY_MS = 86_400_000;
 
+/** The prices of one target. */
+interface TargetPrices {
+  /** Those that can fit it. */
+  readonly rules: readonly PriceRule[];
+  /** Days since 1970 as of which the list price is known. */
+  day: number;
+  listPrice: ModelPrice | undefined;
+}
+
 /** Finds the price of a target: the first matching rule, else the model's configured price, else the list price. */
 export class Prices {
-  /** List prices by target, as of a day. */
-  readonly #listed = new WeakMap<Target, { readonly day: number; readonly price: ModelPrice | undefined }>();
-  /** The rules that can fit a target. */
-  readonly #rules = new WeakMap<Target, readonly PriceRule[]>();
+  readonly #targets = new WeakMap<Target, TargetPrices>();
   /** Multiples of a price, by factor. */
   readonly #scaled = new WeakMap<ModelPrice, Map<string, ModelPrice>>();
   readonly #dayTimes = new DayTimes();
@@ -54,22 +60,27 @@ export class Prices {
    * @returns undefined when no price is known
    */
   of(target: Target, facts: ModelOverrides | undefined, context: PriceContext): ModelPrice | undefined {
-    const { at } = context;
-    for (const rule of this.#rulesOf(target)) {
+    const known = this.#targets.get(target) ?? this.#add(target);
+    for (const rule of known.rules) {
       if (!holds(rule, context)) continue;
-      const price = rule.price ?? this.#list(target, facts, at);
+      const price = rule.price ?? this.#list(known, target, facts, context);
       return price && this.#times(price, this.#factor(rule, context));
     }
-    return this.#list(target, facts, at);
+    return this.#list(known, target, facts, context);
   }
 
-  #list(target: Target, facts: ModelOverrides | undefined, at: number): ModelPrice | undefined {
+  #list(
+    known: TargetPrices,
+    target: Target,
+    facts: ModelOverrides | undefined,
+    { at }: PriceContext,
+  ): ModelPrice | undefined {
     const day = Math.floor(at / DAY_MS);
-    const known = this.#listed.get(target);
-    if (known?.day === day) return known.price;
-    const { price } = this.modelData.of(target, facts);
-    this.#listed.set(target, { day, price });
-    return price;
+    if (known.day !== day) {
+      known.day = day;
+      known.listPrice = this.modelData.of(target, facts).price;
+    }
+    return known.listPrice;
   }
 
   /** @returns undefined for 1 */
@@ -95,13 +106,11 @@ export class Prices {
     return scaled;
   }
 
-  #rulesOf(target: Target): readonly PriceRule[] {
-    let rules = this.#rules.get(target);
-    if (!rules) {
-      rules = this.rules.filter((rule) => concerns(rule, target));
-      this.#rules.set(target, rules);
-    }
-    return rules;
+  #add(target: Target): TargetPrices {
+    const rules = this.rules.filter((rule) => concerns(rule, target));
+    const prices = { rules, day: Number.NaN, listPrice: undefined };
+    this.#targets.set(target, prices);
+    return prices;
   }
 }
 

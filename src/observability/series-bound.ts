@@ -25,6 +25,8 @@ const OPEN_LABELS: ReadonlySet<string> = new Set([
 export class SeriesBound {
   readonly #open: readonly boolean[];
   readonly #isOpen: boolean;
+  /** What all others share, when every label is open. */
+  readonly #others: readonly string[] | undefined;
   #count = 0;
 
   /**
@@ -37,12 +39,15 @@ export class SeriesBound {
   ) {
     this.#open = names.map((name) => OPEN_LABELS.has(name));
     this.#isOpen = this.#open.includes(true);
+    if (!this.#open.includes(false)) this.#others = names.map(() => OTHER);
   }
 
   /** @returns the values under which a label set that has no series yet is counted: its own, or with `other` */
   admit(values: readonly string[]): readonly string[] {
     if (!this.#isOpen || this.isOther(values)) return values;
-    if (this.#count >= this.max()) return values.map((value, index) => (this.#open[index] ? OTHER : value));
+    if (this.#count >= this.max()) {
+      return this.#others ?? values.map((value, index) => (this.#open[index] ? OTHER : value));
+    }
     this.#count += 1;
     return values;
   }

@@ -35,6 +35,8 @@ interface KnownKey {
   readonly digest: string;
   readonly tenant: string;
   readonly document: KeyDocument;
+  /** False after its row was changed or deleted. */
+  isCurrent: boolean;
   /** Built on first use, and again after a change of tenants, members, keys or tiers. */
   principal: Principal | undefined;
   /** Of the list when `principal` was built. */
@@ -104,15 +106,10 @@ export class AccessList {
       expires_at: null,
       revoked_at: null,
     };
-    const entry = (digest: string, of: KeyDocument): KnownKey => ({
-      digest,
-      tenant: DEFAULT_TENANT,
-      document: of,
-      principal: undefined,
-      generation: -1,
-    });
-    this.#unknownKey = entry('0'.repeat(64), { ...document, revoked_at: 0 });
-    this.#fromEnvironment = adminKey ? entry(digester.digest(adminKey), document) : undefined;
+    this.#unknownKey = newKey('0'.repeat(64), DEFAULT_TENANT, { ...document, revoked_at: 0 });
+    this.#fromEnvironment = adminKey
+      ? newKey(digester.digest(adminKey), DEFAULT_TENANT, document)
+      : undefined;
     this.#addFromEnvironment();
   }
 
@@ -191,9 +188,7 @@ export class AccessList {
    */
   known(secret: string, address: () => string): Principal | undefined {
     const seen = this.#seen.get(this.options.digester.plainDigest(secret));
-    if (!seen || this.#keys.get(seen.digest) !== seen || !isAlive(seen.document, this.options.now)) {
-      return undefined;
-    }
+    if (!seen?.isCurrent || !isAlive(seen.document, this.options.now)) return undefined;
     return this.#principal(seen, address);
   }
 
@@ -258,7 +253,7 @@ export class AccessList {
       ...{ id: keyId, kind: 'api_key', name: keyName, member: null, scopes: {}, limits: [] },
       ...{ expires_at: null, revoked_at: null },
     };
-    return this.#make({ digest: '', tenant, document, principal: undefined, generation: -1 });
+    return this.#make(newKey('', tenant, document));
   }
 
   #principal(key: KnownKey, address: () => string): Principal {
@@ -411,12 +406,14 @@ export class AccessList {
 
   #addKey({ digest, tenant, id, document, deleted }: KeyIndexRow): void {
     // Removed before parsing: a key whose new document is damaged must not stay valid.
+    const old = this.#keys.get(digest);
+    if (old) old.isCurrent = false;
     this.#keys.delete(digest);
     const own = memberKey(tenant, id);
     if (this.#keysById.get(own)?.digest === digest) this.#keysById.delete(own);
     if (deleted) return;
     const parsed = parseDocument(keyDocument, document, `a key of ${tenant}`);
-    const key = { digest, tenant, document: parsed, principal: undefined, generation: -1 };
+    const key = newKey(digest, tenant, parsed);
     this.#keys.set(digest, key);
     const other = this.#keysById.get(own)?.document.expires_at;
     // After a rotation, the secret that expires later represents the key.
@@ -430,6 +427,10 @@ export class AccessList {
     this.#keys.set(key.digest, key);
     this.#keysById.set(memberKey(key.tenant, key.document.id), key);
   }
+}
+
+function newKey(digest: string, tenant: string, document: KeyDocument): KnownKey {
+  return { digest, tenant, document, isCurrent: true, principal: undefined, generation: -1 };
 }
 
 /** @param now called only for keys that expire */
