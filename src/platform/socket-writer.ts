@@ -14,7 +14,7 @@ export interface WritableSocket {
 const MAX_JOINED = 32 * 1024;
 /** Beyond this the writer does not wait for the end of the event-loop turn. Bytes. */
 const MAX_WAITING = 128 * 1024;
-/** Bytes of one flush: many large responses at once must not keep the event loop from everybody else. */
+/** Bytes of one flush: many large responses at once must not keep the event loop from other connections. */
 const MAX_FLUSHED = 256 * 1024;
 /** The most bytes of one UTF-16 unit in UTF-8. */
 const MAX_BYTES_PER_CHAR = 3;

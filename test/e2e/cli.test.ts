@@ -132,6 +132,7 @@ describe('config', () => {
         'limits',
         'log',
         'media',
+        'metrics',
         'models',
         'prices',
         'providers',
