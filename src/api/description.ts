@@ -4,7 +4,7 @@ import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
 import { canaryAction, canaryList } from './admin/experiments.ts';
 import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
-import { usageReport } from './admin/usage.ts';
+import { usageReport } from './admin/usage-report.ts';
 import {
   anthropicErrorResponse,
   countTokensRequest,

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
 import { readJsonBody } from '../http/body.ts';
 import type { HttpRouter } from '../http/http-router.ts';
-import { queryOf } from '../http/query.ts';
+import { queryFields, queryOf } from '../http/query.ts';
 import { httpResponse, jsonResponse } from '../http/response.ts';
 import { NO_BODY } from '../http/route-policy.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import { resolveModel } from '../pipeline/resolve-model.ts';
 import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
-import { renderUsage, usageFilter, usageQuery, usageResponse } from './admin/usage.ts';
+import { dimensionsOf, UsageReports, usageFilter } from './admin/usage-report.ts';
 import { assertModelAllowed } from './authenticate.ts';
 import { chatCall } from './chat-call.ts';
 import { openAiChatDialect } from './openai/chat/dialect.ts';
@@ -56,12 +56,13 @@ export function addUsageRoutes(
   { usage, tokenizer }: UsageEndpoints,
 ): void {
   const { key } = services.callers;
+  const reports = new UsageReports(usage, services.clock);
 
   router.route('GET', '/v1/usage', { access: key, body: NO_BODY }, async (httpContext, principal) => {
     const { tenant, keyId } = principal;
     const { request } = httpContext;
-    const filter = validate(ownUsageFilter, Object.fromEntries(queryOf(request)));
-    if (filter.tag !== undefined || filter.group_by?.includes('tag')) {
+    const filter = validate(ownUsageFilter, queryFields(queryOf(request)));
+    if (filter.tag !== undefined || dimensionsOf(filter.group_by).includes('tag')) {
       throw new GatewayError(
         'invalid_request',
         '"tag" is not valid: tags are counted for the whole tenant, not by key.',
@@ -70,13 +71,10 @@ export function addUsageRoutes(
         },
       );
     }
-    const query = { ...usageQuery(filter, services.clock.wallTime()), key: keyId };
-    const groups = await usage.summarise({ tenant }, query);
-    const { body, text, headers } = usageResponse(
-      query,
-      groups.map((group) => renderUsage(group)),
-      filter.format,
-    );
+    const zone = services.access.tenant(tenant)?.document.time_zone ?? 'UTC';
+    const asked = reports.request(filter, zone);
+    const own = { ...asked, query: { ...asked.query, key: keyId } };
+    const { body, text, headers } = reports.response(own, await reports.rows(tenant, own));
     if (text) return httpResponse(200, text.body, { ...headers, 'content-type': text.type });
     return jsonResponse(request, 200, JSON.stringify(body), {});
   });

@@ -50,6 +50,21 @@ export class Calendar {
     return period;
   }
 
+  /**
+   * @param date `2026-11-21`, or `2026-11` for the first day of a month
+   * @returns the first moment of the date in the zone, in Unix milliseconds
+   * @throws RangeError when the time zone does not exist
+   */
+  startOfDate(date: string, timeZone: string): number {
+    const [year = 0, month = 1, day = 1] = date.split('-').map(Number);
+    return this.#startOf({ year, month, day }, timeZone);
+  }
+
+  /** @returns the local time of a moment without its offset, as `2026-11-21T13:00:00.000` */
+  localText(time: number, timeZone: string): string {
+    return new Date(this.#zones.localTime(time, timeZone)).toISOString().slice(0, -1);
+  }
+
   /** The first moment of a date in a zone. Days and months beyond the last continue in the next month or year. */
   #startOf({ year, month, day }: LocalDate, timeZone: string): number {
     const utc = Date.UTC(year, month - 1, day);

@@ -153,6 +153,14 @@ describe('limits', () => {
     const { key: third } = await done(gateway, 'POST', `/tenants/${id}/keys`, { name: 'c' });
     expect(await statuses(String(third), 3)).toEqual([200, 429, 429]);
     expect((await tagged('no/such tag!')).status).toBe(400);
+
+    const listed = async (query = '') =>
+      dataOf(await done(gateway, 'GET', `/tenants/${id}/limits${query}`)).map(
+        ({ scope, subject, used, max }) => `${scope} ${subject} ${used}/${max}`,
+      );
+    const shared = [`tenant ${id} 6/6`, 'tag team=a 2/2'];
+    expect(await listed()).toEqual([...shared, 'user batch 1/1', 'key k 4/4']);
+    expect(await listed(`?member=${account.id}`)).toEqual([...shared, 'user batch 1/1']);
   });
 
   test('that warn or only count allow everything, and report it', async () => {
@@ -326,7 +334,8 @@ describe('limits within a period', () => {
         own = await startGateway({ config: config(), dataDir: folder });
         // Before any request, and without waiting for one.
         const counters = dataOf(await done(own, 'GET', '/tenants/killed/limits'));
-        expect(counters.map(({ used }) => Number(used))).toEqual([
+        // Those of the tenant, then those of its key.
+        expect(counters.slice(0, 3).map(({ used }) => Number(used))).toEqual([
           served,
           served * 5,
           Number((served * 0.000023).toFixed(6)),

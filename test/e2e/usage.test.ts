@@ -155,6 +155,44 @@ describe('usage', () => {
     expect([row?.split(',').slice(0, 3), end]).toEqual([['', 'chat', '1'], '']);
   });
 
+  test('is grouped by several parameters, with names, in days and months of the tenant', async () => {
+    const { key, keyId, member } = await tenant('named');
+    await done(gateway, 'PATCH', '/tenants/named', { time_zone: 'Pacific/Kiritimati' });
+    await ask(key);
+    await eventually('it is stored', async () => dataOf(await usage('/tenants/named'))[0]?.requests === 1);
+    const named = { key: keyId, key_name: 'k', user: member, user_name: 'batch', model: 'chat', requests: 1 };
+    for (const query of ['group_by=key&group_by=user,model', 'group_by=key,user,model']) {
+      expect(dataOf(await usage('/tenants/named', query))).toMatchObject([named]);
+    }
+    const report = await usage('/tenants/named', 'interval=month&group_by=key');
+    expect(report.time_zone).toBe('Pacific/Kiritimati');
+    // The month there begins 14 hours before that of UTC.
+    const [month] = dataOf(report);
+    expect(String(month?.start)).toEndWith('T10:00:00.000Z');
+    expect(String(month?.period)).toMatch(/^\d{4}-\d\d$/);
+    const [day] = dataOf(await usage('/tenants/named', `interval=day&from=${String(month?.period)}`));
+    expect(String(day?.period)).toMatch(/^\d{4}-\d\d-\d\d$/);
+    expect(String(day?.start)).toEndWith('T10:00:00.000Z');
+    const [utc] = dataOf(await usage('/tenants/named', 'interval=day&time_zone=UTC'));
+    expect(String(utc?.start)).toEndWith('T00:00:00.000Z');
+    expect((await admin(gateway, 'GET', '/tenants/named/usage?model=a&model=b')).status).toBe(400);
+  });
+
+  test('is a table with the same head when it is empty', async () => {
+    await tenant('empty');
+    const table = async (path: string) => {
+      const response = await fetch(`${gateway.url}/admin/v1${path}`, {
+        headers: { authorization: `Bearer ${gateway.adminKey}` },
+      });
+      return (await response.text()).split('\r\n');
+    };
+    const query = 'format=csv&group_by=key&interval=day&from=2026-01-01&to=2026-02-01';
+    const sums =
+      'requests,attempts,failures,input_tokens,output_tokens,cached_tokens,cache_write_tokens,reasoning_tokens,cost,unpriced_attempts,estimated_attempts';
+    expect(await table(`/tenants/empty/usage?${query}`)).toEqual([`start,period,key,key_name,${sums}`, '']);
+    expect((await table(`/usage?${query}`))[0]).toBe(`start,period,tenant,key,key_name,${sums}`);
+  });
+
   test('of a key is shown to the key, and of no other', async () => {
     const [own, other] = [await tenant('own'), await tenant('foreign')];
     await ask(own.key);

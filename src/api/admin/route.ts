@@ -5,7 +5,7 @@ import { readJsonBody } from '../../http/body.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter, Method } from '../../http/http-router.ts';
 import type { DocumentedRoute } from '../../http/openapi.ts';
-import { queryOf } from '../../http/query.ts';
+import { queryFields, queryOf } from '../../http/query.ts';
 import { httpResponse, jsonResponse } from '../../http/response.ts';
 import { NO_BODY as NO_BODY_BYTES, type RoutePolicy } from '../../http/route-policy.ts';
 import type { Actor } from '../../tenancy/actor.ts';
@@ -148,7 +148,7 @@ async function checked<Body, Query>(
   const { request, params } = httpContext;
   const query = validate(
     route.query,
-    route.query instanceof z.ZodUndefined ? undefined : Object.fromEntries(queryOf(request)),
+    route.query instanceof z.ZodUndefined ? undefined : queryFields(queryOf(request)),
   );
   const body = validate(
     route.body,

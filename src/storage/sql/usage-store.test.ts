@@ -134,6 +134,17 @@ for (const backend of BACKENDS) {
         }
         expect(groups.reduce((sum, { sums }) => sum + sums.attempts, 0n)).toBe(BigInt(all.length));
       }
+      // Days of another time zone begin within a day of UTC.
+      const buckets = [0, 5 * HOUR, DAY + 5 * HOUR];
+      const query = { from: 0, to: 3 * DAY, interval: null, groupBy: ['key'] as const, buckets };
+      const split = await store.summarise({ tenant: 't' }, query);
+      for (const { start, by, sums } of split) {
+        const first = start ?? -1;
+        const end = buckets[buckets.indexOf(first) + 1] ?? 3 * DAY;
+        const own = all.filter(({ at, keyId }) => at >= first && at < end && keyId === by.key);
+        expect([first, sums.attempts]).toEqual([first, BigInt(own.length)]);
+      }
+      expect(split.reduce((sum, { sums }) => sum + sums.attempts, 0n)).toBe(BigInt(all.length));
       const tagged = await store.summarise(
         { tenant: 't' },
         { from: 0, to: 3 * DAY, interval: null, groupBy: ['tag'] },

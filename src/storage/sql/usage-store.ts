@@ -1,4 +1,4 @@
-import { type SqlBool, sql } from 'kysely';
+import { type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { TenantScope } from '../tenant-scope.ts';
 import { eventOf, type UsageEvent } from '../usage-event.ts';
 import type { TenantDatabases } from './tenant-databases.ts';
@@ -15,6 +15,11 @@ export interface UsageQuery {
   readonly to: number;
   /** Splits each group into hours or days (UTC); null for one sum over the whole time. */
   readonly interval: 'hour' | 'day' | null;
+  /**
+   * Instead of `interval`: splits each group at these times, in order. Unix milliseconds; each bucket ends where the next
+   * one begins, the last at `to`.
+   */
+  readonly buckets?: readonly number[] | undefined;
   readonly groupBy: readonly UsageDimension[];
   readonly key?: string | undefined;
   readonly user?: string | undefined;
@@ -46,11 +51,14 @@ export interface EventPage {
 
 /** Sums over one group; `bigint`, because sums of money exceed the integers that a number represents exactly. */
 export interface UsageGroup {
-  /** Start of the hour or day; null without an interval. */
+  /** Start of the hour, day or bucket; null without an interval. */
   readonly start: number | null;
   readonly by: Readonly<Partial<Record<UsageDimension, string>>>;
   readonly sums: Readonly<Record<keyof UsageSums, bigint>>;
 }
+
+/** Ids in one statement. */
+const MAX_IDS = 500;
 
 const COLUMNS = { key: 'key_id', user: 'member', model: 'model', provider: 'provider', tag: 'tag' } as const;
 
@@ -109,22 +117,47 @@ export class SqlUsageStore {
     });
   }
 
+  /** @returns the names of keys and members by id; without those that no longer exist */
+  namesOf(
+    scope: TenantScope,
+    ids: { readonly keys: readonly string[]; readonly members: readonly string[] },
+  ): Promise<ReadonlyMap<string, string>> {
+    return this.databases.read(scope, async (db) => {
+      const names = new Map<string, string>();
+      for (const [table, wanted] of [
+        ['api_keys', ids.keys],
+        ['members', ids.members],
+      ] as const) {
+        for (let at = 0; at < wanted.length; at += MAX_IDS) {
+          const part = wanted.slice(at, at + MAX_IDS);
+          const rows = await db.selectFrom(table).select(['id', 'name']).where('id', 'in', part).execute();
+          for (const { id, name } of rows) names.set(id, name);
+        }
+      }
+      return names;
+    });
+  }
+
   /** @returns sums of a time range, of the hours that are entirely within it */
   summarise(scope: TenantScope, query: UsageQuery): Promise<UsageGroup[]> {
     return this.databases.read(scope, async (db) => {
       const byTag = query.tag !== undefined || query.groupBy.includes('tag');
       const table = sql.table(byTag ? 'usage_tag_rollups' : 'usage_rollups');
+      const { buckets } = query;
       // Whole days have sums of their own; other ranges are summed from hours.
-      const whole = query.from % DAY_MS === 0 && query.to % DAY_MS === 0;
+      const whole = [query.from, query.to, ...(buckets ?? [])].every((time) => time % DAY_MS === 0);
       const period = whole && query.interval !== 'hour' ? 'day' : 'hour';
+      const split = buckets !== undefined || query.interval !== null;
       const start =
-        query.interval === null
-          ? sql<number>`0`
-          : query.interval === 'day' && period === 'hour'
-            ? sql<number>`start - start % ${sql.lit(DAY_MS)}`
-            : sql<number>`start`;
+        buckets !== undefined
+          ? sql<number>`buckets.first`
+          : query.interval === null
+            ? sql<number>`0`
+            : query.interval === 'day' && period === 'hour'
+              ? sql<number>`start - start % ${sql.lit(DAY_MS)}`
+              : sql<number>`start`;
       const groups = query.groupBy.map((dimension) => sql.ref(COLUMNS[dimension]));
-      const terms = query.interval === null ? groups : [start, ...groups];
+      const terms = split ? [start, ...groups] : groups;
       const grouping =
         terms.length === 0 ? sql`` : sql`GROUP BY ${sql.join(terms)} ORDER BY ${sql.join(terms)}`;
       const conditions = [
@@ -138,12 +171,13 @@ export class SqlUsageStore {
       }
       const sums = USAGE_SUMS.map((name) => sql`cast(sum(${sql.ref(name)}) as text) as ${sql.ref(name)}`);
       const { rows } = await sql<Record<string, string | number | null>>`
-        SELECT ${sql.join([sql`${start} AS bucket`, ...groups, ...sums])} FROM ${table}
+        ${bucketTable(query)} SELECT ${sql.join([sql`${start} AS bucket`, ...groups, ...sums])} FROM ${table}
+        ${buckets === undefined ? sql`` : sql`JOIN buckets ON start >= buckets.first AND start < buckets.next`}
         WHERE ${sql.join(conditions, sql` AND `)} ${grouping}`.execute(db);
       return rows
         .filter((row) => row.requests !== null)
         .map((row) => ({
-          start: query.interval === null ? null : Number(row.bucket),
+          start: split ? Number(row.bucket) : null,
           by: Object.fromEntries(
             query.groupBy.map((dimension) => [dimension, String(row[COLUMNS[dimension]])]),
           ),
@@ -151,6 +185,13 @@ export class SqlUsageStore {
         }));
     });
   }
+}
+
+/** The buckets of a query as a table with their bounds. */
+function bucketTable({ buckets, to }: UsageQuery): RawBuilder<unknown> {
+  if (buckets === undefined) return sql``;
+  const rows = buckets.map((first, index) => sql`(${sql.lit(first)}, ${sql.lit(buckets[index + 1] ?? to)})`);
+  return sql`WITH buckets(first, next) AS (VALUES ${sql.join(rows)})`;
 }
 
 function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<keyof UsageSums, bigint> {

@@ -1,0 +1,226 @@
+import { z } from 'zod';
+import type { Clock } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { dollarsOfPico } from '../../metering/price.ts';
+import {
+  type SqlUsageStore,
+  USAGE_DIMENSIONS,
+  type UsageDimension,
+  type UsageGroup,
+  type UsageQuery,
+} from '../../storage/sql/usage-store.ts';
+import { time } from './paging.ts';
+import type { AdminResult } from './route.ts';
+import { type PeriodFilter, periodParameters, type ReportPeriod, ReportPeriods } from './usage-period.ts';
+
+const id = z.string().min(1).max(400).optional();
+
+/** Filter of a usage report. Times are rounded to whole hours. */
+export const usageFilter = z.object({
+  ...periodParameters,
+  group_by: z
+    .union([z.string().max(100), z.array(z.string().max(100)).max(USAGE_DIMENSIONS.length)])
+    .optional()
+    .describe(
+      `Comma-separated list of ${USAGE_DIMENSIONS.join(', ')}; may be repeated. A request with several tags counts for each of them.`,
+    ),
+  key: id,
+  user: id,
+  model: id,
+  provider: id,
+  tag: id,
+  format: z.enum(['json', 'csv']).default('json'),
+});
+type UsageFilter = z.output<typeof usageFilter>;
+
+const usageRow = z.object({
+  start: z.string().nullable().describe('Start of the hour, day or month; null without an interval.'),
+  period: z
+    .string()
+    .optional()
+    .describe(
+      'The hour, day or month in the time zone of the report: `2026-11-21T13:00`, `2026-11-21`, `2026-11`.',
+    ),
+  tenant: z.string().optional(),
+  key: z.string().optional(),
+  key_name: z.string().nullable().optional().describe('With `key`; null for a key that no longer exists.'),
+  user: z.string().optional(),
+  user_name: z.string().nullable().optional().describe('With `user`; null for usage without a member.'),
+  model: z.string().optional(),
+  provider: z.string().optional(),
+  tag: z.string().optional(),
+  requests: z.number().int(),
+  attempts: z.number().int().describe('A retried request has several.'),
+  failures: z.number().int(),
+  input_tokens: z.number().int(),
+  output_tokens: z.number().int(),
+  cached_tokens: z.number().int().describe('Included in the input tokens.'),
+  cache_write_tokens: z.number().int().describe('Included in the input tokens.'),
+  reasoning_tokens: z.number().int().describe('Included in the output tokens.'),
+  cost: z.string().describe('US dollars, as an exact decimal.'),
+  unpriced_attempts: z
+    .number()
+    .int()
+    .describe('Attempts without a known price, which the cost does not include.'),
+  estimated_attempts: z
+    .number()
+    .int()
+    .describe('Attempts whose tokens Weir counted because the upstream reported none.'),
+});
+type Row = z.output<typeof usageRow>;
+
+export const usageReport = z
+  .object({
+    object: z.literal('usage'),
+    from: z.string(),
+    to: z.string(),
+    time_zone: z.string().describe('Time zone of days and months.'),
+    currency: z.literal('USD'),
+    data: z.array(usageRow),
+  })
+  .meta({ id: 'UsageReport' });
+
+/** What a report is about. */
+interface ReportRequest {
+  readonly period: ReportPeriod;
+  readonly query: UsageQuery;
+  readonly format: 'json' | 'csv';
+}
+
+/** Makes usage reports of tenants. */
+export class UsageReports {
+  readonly #periods = new ReportPeriods();
+
+  constructor(
+    private readonly usage: SqlUsageStore,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Reads a filter.
+   * @param timeZone used when the filter names none
+   * @throws GatewayError `invalid_request`
+   */
+  request(filter: UsageFilter, timeZone: string): ReportRequest {
+    const period = this.#periods.resolve(filter satisfies PeriodFilter, this.clock.wallTime(), timeZone);
+    const { key, user, model, provider, tag, format } = filter;
+    const groupBy = dimensionsOf(filter.group_by);
+    const byTag = tag !== undefined || groupBy.includes('tag');
+    const other = groupBy.some((one) => one !== 'tag' && one !== 'model') || key || user || provider;
+    if (byTag && other) throw invalid('usage by tag can be grouped by model and time only');
+    const { from, to, buckets, interval } = period;
+    const query: UsageQuery = {
+      ...{ from, to, buckets, groupBy, key, user, model, provider, tag },
+      interval: interval === 'hour' ? 'hour' : null,
+    };
+    return { period, query, format };
+  }
+
+  /** @param shown the tenant's id, for reports of several tenants */
+  async rows(tenant: string, { period, query }: ReportRequest, shown?: string): Promise<Row[]> {
+    const groups = await this.usage.summarise({ tenant }, query);
+    const idsOf = (dimension: UsageDimension) => [
+      ...new Set(groups.flatMap(({ by }) => by[dimension] || [])),
+    ];
+    const ids = { keys: idsOf('key'), members: idsOf('user') };
+    const isNamed = ids.keys.length + ids.members.length > 0;
+    const names: ReadonlyMap<string, string> = isNamed
+      ? await this.usage.namesOf({ tenant }, ids)
+      : new Map();
+    return groups.map((group) => this.#render(group, period, names, shown));
+  }
+
+  response({ period, query, format }: ReportRequest, data: readonly Row[], several = false): AdminResult {
+    if (format === 'json') {
+      const { from, to, timeZone } = period;
+      const range = { from: time(from), to: time(to), time_zone: timeZone };
+      return { body: { object: 'usage', ...range, currency: 'USD', data } };
+    }
+    const columns = columnsOf(period, query.groupBy, several);
+    const lines = [
+      columns,
+      ...data.map((row) => columns.map((name) => Object.entries(row).find(([key]) => key === name)?.[1])),
+    ];
+    return {
+      text: {
+        type: 'text/csv; charset=utf-8',
+        body: `${lines.map((line) => line.map(csvField).join(',')).join('\r\n')}\r\n`,
+      },
+      headers: { 'content-disposition': 'attachment; filename="usage.csv"' },
+    };
+  }
+
+  #render(
+    { start, by, sums }: UsageGroup,
+    period: ReportPeriod,
+    names: ReadonlyMap<string, string>,
+    tenant: string | undefined,
+  ): Row {
+    const count = (value: bigint) => Number(value);
+    const named = (dimension: 'key' | 'user') => {
+      const of = by[dimension];
+      return of === undefined ? {} : { [dimension]: of, [`${dimension}_name`]: names.get(of) ?? null };
+    };
+    return {
+      start: start === null ? null : time(start),
+      ...(start === null ? {} : { period: this.#periods.labelOf(start, period) }),
+      ...(tenant === undefined ? {} : { tenant }),
+      ...by,
+      ...named('key'),
+      ...named('user'),
+      requests: count(sums.requests),
+      attempts: count(sums.attempts),
+      failures: count(sums.failures),
+      input_tokens: count(sums.input_tokens),
+      output_tokens: count(sums.output_tokens),
+      cached_tokens: count(sums.cached_tokens),
+      cache_write_tokens: count(sums.cache_write_tokens),
+      reasoning_tokens: count(sums.reasoning_tokens),
+      cost: dollarsOfPico(sums.cost_pico),
+      unpriced_attempts: count(sums.unpriced),
+      estimated_attempts: count(sums.estimated),
+    };
+  }
+}
+
+/** Reads `group_by`, which may be a list and may be repeated. @throws GatewayError `invalid_request` */
+export function dimensionsOf(groupBy: string | readonly string[] | undefined): UsageDimension[] {
+  const names = [groupBy ?? []].flat().flatMap((one) => one.split(','));
+  const dimensions = names
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
+    .map((one) => {
+      const dimension = USAGE_DIMENSIONS.find((known) => known === one);
+      if (!dimension) throw invalid(`use a list of: ${USAGE_DIMENSIONS.join(', ')}`);
+      return dimension;
+    });
+  return [...new Set(dimensions)];
+}
+
+function invalid(why: string): GatewayError {
+  return new GatewayError('invalid_request', `"group_by" is not valid: ${why}.`, { param: 'group_by' });
+}
+
+/** The columns of a table, which are the same for every result, an empty one included. */
+function columnsOf(
+  { interval }: ReportPeriod,
+  groupBy: readonly UsageDimension[],
+  several: boolean,
+): string[] {
+  const grouped = new Set<string>([
+    'start',
+    ...(interval === 'none' ? [] : ['period']),
+    ...(several ? ['tenant'] : []),
+    ...groupBy.flatMap((one) => (one === 'key' || one === 'user' ? [one, `${one}_name`] : [one])),
+  ]);
+  const columns = Object.keys(usageRow.shape);
+  const firstSum = columns.indexOf('requests');
+  return columns.filter((name, index) => index >= firstSum || grouped.has(name));
+}
+
+/** Formats one CSV field (RFC 4180), escaped so that spreadsheets do not evaluate it as a formula. */
+function csvField(value: unknown): string {
+  const text = value === null || value === undefined ? '' : String(value);
+  const safe = /^[=+\-@\t\r]/.test(text) && !/^-?\d/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
