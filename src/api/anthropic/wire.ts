@@ -44,7 +44,8 @@ export function wireCitation({ url, title, citedText, raw }: Citation): JsonObje
   return {
     type: 'web_search_result_location',
     url,
-    title: title ?? null,
+    // Clients' schemas reject a null here.
+    title: title ?? url,
     cited_text: citedText ?? '',
     encrypted_index: '',
   };
@@ -60,10 +61,11 @@ export function wholeBlock(part: AssistantPart): JsonObject | undefined {
   switch (part.type) {
     case 'text': {
       const citations = (part.citations ?? []).map(wireCitation).filter((one) => one !== undefined);
-      return { type: 'text', text: part.text, citations: citations.length === 0 ? null : citations };
+      // Some clients' schemas allow the member to be absent, but not null.
+      return { type: 'text', text: part.text, ...(citations.length === 0 ? {} : { citations }) };
     }
     case 'refusal':
-      return { type: 'text', text: part.text, citations: null };
+      return { type: 'text', text: part.text };
     case 'reasoning': {
       if (part.redacted)
         return { type: 'redacted_thinking', data: packSignature(part.redacted, 'anthropic') };
