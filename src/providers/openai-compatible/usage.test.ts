@@ -23,6 +23,13 @@ describe('readUsage', () => {
     expect(readUsage({ prompt_cache_hit_tokens: 3 })?.cachedInputTokens).toBe(3);
   });
 
+  test('reads cache writes, which input includes', () => {
+    for (const name of ['cache_write_tokens', 'cache_creation_tokens']) {
+      const raw = { prompt_tokens: 90, prompt_tokens_details: { cached_tokens: 30, [name]: 50 } };
+      expect(readUsage(raw)).toEqual({ inputTokens: 90, cachedInputTokens: 30, cacheWriteTokens: 50, raw });
+    }
+  });
+
   test('leaves out what is missing or senseless', () => {
     const raw = { prompt_tokens: -1, completion_tokens: 1.5, prompt_tokens_details: null };
     expect(readUsage(raw)).toEqual({ raw });

@@ -4,7 +4,8 @@ import type { Usage } from '../../core/usage.ts';
 /**
  * Reads OpenAI's `usage` object and its vendors' variants. Absent counts stay absent.
  * Source: https://platform.openai.com/docs/api-reference/chat/object; DeepSeek reports cached input as
- * `prompt_cache_hit_tokens`.
+ * `prompt_cache_hit_tokens`; OpenRouter and OpenAI report cache writes as `cache_write_tokens`, LiteLLM as
+ * `cache_creation_tokens`.
  */
 export function readUsage(raw: unknown): Usage | undefined {
   if (!isRecord(raw)) return undefined;
@@ -19,6 +20,10 @@ export function readUsage(raw: unknown): Usage | undefined {
     (isRecord(inputDetails) ? asCount(inputDetails.cached_tokens) : undefined) ??
     asCount(raw.prompt_cache_hit_tokens);
   if (cached !== undefined) usage.cachedInputTokens = cached;
+  const written = isRecord(inputDetails)
+    ? (asCount(inputDetails.cache_write_tokens) ?? asCount(inputDetails.cache_creation_tokens))
+    : undefined;
+  if (written !== undefined) usage.cacheWriteTokens = written;
   const reasoning = isRecord(outputDetails) ? asCount(outputDetails.reasoning_tokens) : undefined;
   if (reasoning !== undefined) usage.reasoningTokens = reasoning;
   return usage;
