@@ -64,6 +64,17 @@ export function codeForStatus(status: number): ErrorCode {
   return 'upstream_invalid_response';
 }
 
+const TYPE_OF: Readonly<Record<number, string>> = {
+  402: 'insufficient_quota',
+  403: 'permission_error',
+  429: 'rate_limit_error',
+};
+
+/** @returns the `type` in OpenAI's format of a client error that the upstream sends without one */
+export function typeForStatus(status: number): string {
+  return TYPE_OF[status] ?? 'invalid_request_error';
+}
+
 /**
  * Reads `retry-after-ms` or `Retry-After` (RFC 9110, section 10.2.3).
  * @param now Unix milliseconds

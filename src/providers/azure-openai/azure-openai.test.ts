@@ -232,6 +232,16 @@ describe('errors', () => {
     ]);
   });
 
+  test('show clients the type and code of the meaning where the body names none', () => {
+    const limited = explain(429, { error: { code: '429', message: 'slow' } });
+    expect(limited.details.upstreamBody?.error).toMatchObject({ type: 'rate_limit_error' });
+    const long = explain(400, { error: { message: "This model's maximum context length is 8192 tokens" } });
+    expect(long.details.upstreamBody?.error).toMatchObject({
+      type: 'invalid_request_error',
+      code: 'context_length_exceeded',
+    });
+  });
+
   test('of names and addresses say what to change', () => {
     const missing = explain(404, {
       error: { code: 'DeploymentNotFound', message: 'The API deployment for this resource does not exist.' },

@@ -7,6 +7,7 @@ import {
   meaningful,
   plainReason,
   readJsonBody,
+  typeForStatus,
 } from '../upstream-error.ts';
 
 /** Makes the error for a response of Azure with an error status. */
@@ -29,8 +30,8 @@ export function azureError(response: BufferedResponse, target: Target): GatewayE
         dialect: 'openai-chat',
         error: {
           ...error,
-          type: meaningful(error.type) ?? 'invalid_request_error',
-          code: code ?? null,
+          type: meaningful(error.type) ?? typeForStatus(response.status),
+          code: meaning === 'context-length' ? 'context_length_exceeded' : (code ?? null),
           param: meaningful(error.param) ?? null,
         },
       },

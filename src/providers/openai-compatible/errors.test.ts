@@ -61,6 +61,27 @@ describe('errorFromResponse', () => {
   });
 
   test.each([
+    { type: 'exceed_context_size_error', code: 400, message: 'No room.', n_ctx: 256 },
+    { code: 400, message: 'request (900 tokens) exceeds the available context size (256 tokens)' },
+    { type: 'too_many_prompt_tokens', code: '400', message: 'No room.' },
+    { type: 'BadRequestError', code: 'invalid_value', message: 'Too many prompt tokens: 900.' },
+  ])('a context overflow has the code on which agents compact: %j', (error) => {
+    const mapped = respond(400, { error });
+    expect(mapped).toMatchObject({ code: 'context_length_exceeded', shownCode: 'context_length_exceeded' });
+    expect(mapped.details.upstreamBody?.error).toMatchObject({ ...error, code: 'context_length_exceeded' });
+  });
+
+  test.each([
+    [429, 'rate_limit_error'],
+    [403, 'permission_error'],
+    [402, 'insufficient_quota'],
+    [400, 'invalid_request_error'],
+  ] as const)('the status %d gives an error without a type its type', (status, type) => {
+    const { details } = respond(status, { error: { message: 'Provider returned error', code: status } });
+    expect(details.upstreamBody?.error).toMatchObject({ type, code: String(status) });
+  });
+
+  test.each([
     [{ error: 'plain text' }, 'plain text'],
     [{ message: 'bare' }, 'bare'],
     [{ detail: [{ loc: ['body'], msg: 'bad' }] }, '[{"loc":["body"],"msg":"bad"}]'],

@@ -9,6 +9,7 @@ import {
   meaningful,
   plainReason,
   readJsonBody,
+  typeForStatus,
   type UpstreamProblem,
 } from '../upstream-error.ts';
 
@@ -32,7 +33,7 @@ function readProblem(body: unknown): Problem {
 }
 
 const TOO_LONG =
-  /context[_ ](?:length|window|size)|maximum context|prompt is too long|too many (?:input )?tokens|input is too long|exceeds? the (?:available |model'?s? )?(?:context|maximum.*tokens)/i;
+  /context[_ ](?:length|window|size)|maximum context|prompt is too long|too many (?:input |prompt )?tokens|input is too long|exceeds? the (?:available |model'?s? )?(?:context|maximum.*tokens)/i;
 const REFUSED_CONTENT =
   /content_policy|content_filter|responsibleaipolicy|content management policy|safety system|moderation/i;
 
@@ -41,7 +42,11 @@ function meaningOf({ message, type, code }: Problem, status: number | undefined)
   if (status !== undefined && (status < 400 || status >= 500 || status === 401 || status === 429))
     return undefined;
   const words = `${type ?? ''} ${code ?? ''}`;
-  if (/context_length_exceeded/.test(words) || TOO_LONG.test(message ?? '')) return 'context-length';
+  if (
+    /context_length_exceeded|exceed_context_size|too_many_prompt_tokens/.test(words) ||
+    TOO_LONG.test(message ?? '')
+  )
+    return 'context-length';
   if (REFUSED_CONTENT.test(words) || (status === 400 && REFUSED_CONTENT.test(message ?? '')))
     return 'content-policy';
   if (status !== undefined) return undefined;
@@ -59,11 +64,12 @@ export function errorFromResponse(response: BufferedResponse, { provider }: Targ
   const meaning = meaningOf(problem, status);
   const shown = {
     ...error,
-    type: problem.type ?? 'invalid_request_error',
-    // Engines send the status as a number here; clients expect text.
-    code: String(
-      problem.code ?? (meaning === 'context-length' ? 'context_length_exceeded' : codeForStatus(status)),
-    ),
+    type: problem.type ?? typeForStatus(status),
+    // Engines send the status as a number here, clients expect text. Agents compact their history on this code only.
+    code:
+      meaning === 'context-length'
+        ? 'context_length_exceeded'
+        : String(problem.code ?? codeForStatus(status)),
     param: problem.param ?? null,
   };
   return errorFromStatus(
