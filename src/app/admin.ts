@@ -35,7 +35,7 @@ export function createAdminServices(
       const timeZone = access.tenant(tenant)?.document.time_zone ?? 'UTC';
       const owner = { tenant, subject, timeZone };
       // A limit that is new starts from what was used in its period.
-      await reconciler.reconcile(tenant, [ownerLimits(owner, documents)]);
+      await reconciler.seed(tenant, [ownerLimits(owner, documents)]);
       await assertBudgetsNotSpent(limiter, owner, documents);
     },
     newId: stores.sources.newId,

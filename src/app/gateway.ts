@@ -120,6 +120,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const prices = () => active.current.prices;
   const usage = await createUsage({
     ...{ config: loaded.config, stores, clock, events, metrics, tokenizer, prices },
+    modelLimits: () => active.current.directory.routes().flatMap(({ limits }) => limits ?? []),
   });
   const routing: RoutingState = {
     ...createRoutingState(),

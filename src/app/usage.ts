@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
+import type { SubjectLimits } from '../core/limit.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import { Calendar } from '../limits/calendar.ts';
@@ -34,6 +35,8 @@ export interface UsageOptions {
   readonly tokenizer: Tokenizer;
   /** Of the active configuration. */
   readonly prices: () => Prices;
+  /** Limits of models, of the active configuration. */
+  readonly modelLimits: () => readonly SubjectLimits[];
 }
 
 /** Metering: limits before a request, usage and cost after it. */
@@ -118,6 +121,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     },
     tenants: () => Array.from(access.tenants(), ({ id }) => id),
     subjectsOf: (tenant) => access.limitsIn(tenant),
+    modelSubjects: options.modelLimits,
   });
   access.onLimitsChanged((tenants) => {
     for (const tenant of tenants) reconciler.schedule(tenant);

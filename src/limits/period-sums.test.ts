@@ -15,10 +15,15 @@ const event = (at: number, more: Partial<UsageEvent>): UsageEvent => ({
   ...more,
 });
 
+/** By whom an event is counted. */
+const namesOf = (one: UsageEvent, by: string | undefined): readonly string[] => {
+  if (by === undefined || by === 'tenant') return [''];
+  if (by === 'tag') return one.tags;
+  return [by === 'key' ? one.keyId : by === 'model' ? one.model : (one.member ?? '')];
+};
+
 /** Records that answer as the database does: sums of whole hours, and events in pages. */
 function recordsOf(events: readonly UsageEvent[]): UsageRecords {
-  const namesOf = (one: UsageEvent, by: string | undefined) =>
-    by === undefined ? [''] : by === 'tag' ? one.tags : [by === 'key' ? one.keyId : (one.member ?? '')];
   return {
     summarise: async (_, { from, to, groupBy }) => {
       if (from % HOUR_MS !== 0 || to % HOUR_MS !== 0) throw new Error('only whole hours are summed');
@@ -58,6 +63,7 @@ const events = fc.array(
     .record({
       at: fc.integer({ min: START, max: START + 5 * DAY_MS }),
       keyId: fc.constantFrom('a', 'b'),
+      model: fc.constantFrom('m', 'n'),
       member: fc.constantFrom('u', null),
       tags: fc.subarray(['x', 'y']),
       requests: fc.constantFrom(0, 1),
@@ -78,16 +84,14 @@ test('the sums since any moment are those of the events since then, in any time 
     fc.asyncProperty(
       events,
       moment,
-      fc.constantFrom<SumsBy>('tenant', 'key', 'user', 'tag'),
+      fc.constantFrom<SumsBy>('tenant', 'key', 'user', 'tag', 'model'),
       async (all, from, by) => {
         const now = START + 5 * DAY_MS;
         const sums = await sumsSince(recordsOf(all), { tenant: 't' }, from, now, by);
         const expected = new Map<string, { requests: number; tokens: number; pico: number }>();
         for (const one of all) {
           if (one.at < from) continue;
-          const names =
-            by === 'tag' ? one.tags : [by === 'tenant' ? '' : by === 'key' ? one.keyId : (one.member ?? '')];
-          for (const name of names) {
+          for (const name of namesOf(one, by)) {
             const sum = expected.get(name) ?? { requests: 0, tokens: 0, pico: 0 };
             sum.requests += one.requests;
             sum.tokens += one.inputTokens + one.outputTokens;

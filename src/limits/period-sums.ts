@@ -1,5 +1,6 @@
 import type { SqlUsageStore, UsageDimension } from '../storage/sql/usage-store.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
+import type { UsageEvent } from '../storage/usage-event.ts';
 
 /** What was used, in the units of limits. */
 export interface UsedSum {
@@ -10,8 +11,8 @@ export interface UsedSum {
   nanoUsd: number;
 }
 
-/** Whose use is summed: the whole tenant's, or that of each key, user or tag. */
-export type SumsBy = Extract<UsageDimension, 'key' | 'user' | 'tag'> | 'tenant';
+/** Whose use is summed: the whole tenant's, or that of each key, user, tag or model. */
+export type SumsBy = Extract<UsageDimension, 'key' | 'user' | 'tag' | 'model'> | 'tenant';
 
 /** The usage records of tenants. */
 export type UsageRecords = Pick<SqlUsageStore, 'summarise' | 'events'>;
@@ -28,7 +29,7 @@ const PAGE = 1_000;
  *
  * @param from Unix milliseconds
  * @param now Unix milliseconds, at least `from`
- * @returns by the id of the key or user, or the tag; by the empty text for the tenant
+ * @returns by the id of the key, user or model, or the tag; by the empty text for the tenant
  * @throws the database's error
  */
 export async function sumsSince(
@@ -79,9 +80,17 @@ export async function sumsSince(
   return sums;
 }
 
-function nameOf({ keyId, member }: { keyId: string; member: string | null }, by: SumsBy): string {
-  if (by === 'tenant') return '';
-  return by === 'key' ? keyId : (member ?? '');
+function nameOf({ keyId, member, model }: UsageEvent, by: Exclude<SumsBy, 'tag'>): string {
+  switch (by) {
+    case 'tenant':
+      return '';
+    case 'key':
+      return keyId;
+    case 'user':
+      return member ?? '';
+    case 'model':
+      return model;
+  }
 }
 
 /** Splits a time into hours before the first whole day, whole days, and hours after them. */

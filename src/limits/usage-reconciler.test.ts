@@ -17,7 +17,10 @@ const TOKENS = { of: 'tokens', per: 'day', max: 1_000 };
 const COST = { of: 'cost', per: 'month', max: '9' };
 const REQUESTS = { of: 'requests', per: 'day', max: 50 };
 
-function setUp(limits: Readonly<Record<string, readonly SubjectLimits[]>>) {
+function setUp(
+  limits: Readonly<Record<string, readonly SubjectLimits[]>>,
+  models: readonly SubjectLimits[] = [],
+) {
   const clock = new FakeClock();
   const store = new MemoryLimitStore(clock);
   const limiter = new Limiter({ clock, store, calendar: new Calendar(), events: NO_EVENTS });
@@ -47,6 +50,7 @@ function setUp(limits: Readonly<Record<string, readonly SubjectLimits[]>>) {
     },
     tenants: () => Object.keys(limits),
     subjectsOf: (tenant) => limits[tenant] ?? [],
+    modelSubjects: () => models,
   });
   const used = async (...subjects: SubjectLimits[]) =>
     (await limiter.counterStates(subjects)).map(({ counterState }) => counterState);
@@ -78,12 +82,25 @@ describe('quotas and budgets', () => {
     expect(await used(...subjects)).toEqual([120, 2, 3, 120, 0, 3, 2]);
   });
 
-  test('of models, targets and addresses, and rates, are left alone', async () => {
+  test('of targets and addresses, and rates, are left alone', async () => {
     const { reconciler, asked } = setUp({
-      t: [subject('model', 'm', TOKENS), subject('tenant', 't/', { of: 'tokens', per: 'minute', max: 5 })],
+      t: [subject('target', 'm', TOKENS), subject('tenant', 't/', { of: 'tokens', per: 'minute', max: 5 })],
     });
     await reconciler.reconcile('t');
     expect(asked).toEqual([]);
+  });
+
+  test('of models are raised to the use of all tenants, after a round over them', async () => {
+    const model = subject('model', 'own', TOKENS, REQUESTS);
+    const other = subject('model', 'other', COST);
+    const { reconciler, used } = setUp({ a: [], b: [], c: [] }, [model, other]);
+    await reconciler.step();
+    await reconciler.step();
+    expect(await used(model, other)).toEqual([0, 0, 0]);
+    await reconciler.step();
+    expect(await used(model, other)).toEqual([360, 9, 0]);
+    for (let step = 0; step < 3; step += 1) await reconciler.step();
+    expect(await used(model, other)).toEqual([360, 9, 0]);
   });
 
   test('are reconciled tenant by tenant, those that changed first', async () => {

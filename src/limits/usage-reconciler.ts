@@ -1,7 +1,9 @@
 import type { Clock } from '../core/clock.ts';
 import type { SubjectLimits } from '../core/limit.ts';
+import type { Counter } from './counter.ts';
+import { StoreUnavailableError } from './limit-store.ts';
 import type { Limiter, UsedPeriod } from './limiter.ts';
-import { type SumsBy, sumsSince, type UsageRecords } from './period-sums.ts';
+import { type SumsBy, sumsSince, type UsageRecords, type UsedSum } from './period-sums.ts';
 
 export interface UsageReconcilerOptions {
   readonly clock: Pick<Clock, 'wallTime'>;
@@ -13,6 +15,8 @@ export interface UsageReconcilerOptions {
   readonly tenants: () => Iterable<string>;
   /** The limits of a tenant, its keys, members and tags. */
   readonly subjectsOf: (tenant: string) => readonly SubjectLimits[];
+  /** The limits of models, over all tenants. */
+  readonly modelSubjects: () => readonly SubjectLimits[];
 }
 
 const DIMENSIONS: Readonly<Partial<Record<SubjectLimits['scope'], SumsBy>>> = {
@@ -32,6 +36,7 @@ export class UsageReconciler {
   readonly #due = new Set<string>();
   /** The rest of the current round over all tenants. */
   #round: string[] = [];
+  #models: ModelRound | undefined;
 
   constructor(private readonly options: UsageReconcilerOptions) {}
 
@@ -45,10 +50,30 @@ export class UsageReconciler {
     for (const tenant of this.options.tenants()) this.#due.add(tenant);
   }
 
-  /** Reconciles the next tenant. Call it every few seconds. @throws the database's or the limit store's error */
+  /**
+   * Reconciles the next tenant, and at the end of a round over all tenants the limits of models. Call it every few seconds.
+   *
+   * @throws the database's or the limit store's error
+   */
   async step(): Promise<void> {
-    const tenant = this.#next();
+    for (const tenant of this.#due) {
+      this.#due.delete(tenant);
+      await this.#reconcileOrRetry(tenant);
+      return;
+    }
+    const { limiter, tenants, modelSubjects, records, clock } = this.options;
+    if (this.#round.length === 0) {
+      this.#round = [...tenants()];
+      this.#models = new ModelRound(limiter.periodCounters(modelSubjects()));
+    }
+    const tenant = this.#round.pop();
     if (tenant === undefined) return;
+    await this.#reconcileOrRetry(tenant);
+    await this.#models?.add(records, tenant, clock.wallTime());
+    if (this.#round.length === 0) await limiter.raise(this.#models?.used() ?? []);
+  }
+
+  async #reconcileOrRetry(tenant: string): Promise<void> {
     try {
       await this.reconcile(tenant);
     } catch (error) {
@@ -75,7 +100,7 @@ export class UsageReconciler {
     const sums = new Map<string, ReturnType<typeof sumsSince>>();
     const raised: UsedPeriod[] = [];
     for (const { counter, period } of counted) {
-      const { subject, limit } = counter;
+      const { subject } = counter;
       const by = DIMENSIONS[subject.scope] ?? 'tenant';
       const key = `${by} ${period.startsAt}`;
       let summing = sums.get(key);
@@ -85,18 +110,56 @@ export class UsageReconciler {
       }
       const sum = (await summing).get(subject.id.slice(subject.id.indexOf('/') + 1));
       if (!sum) continue;
-      const used = limit.of === 'requests' ? sum.requests : limit.of === 'tokens' ? sum.tokens : sum.nanoUsd;
-      if (used > 0) raised.push({ counter, period, used });
+      raised.push({ counter, period, used: usedOf(counter, sum) });
     }
     await limiter.raise(raised);
   }
 
-  #next(): string | undefined {
-    for (const tenant of this.#due) {
-      this.#due.delete(tenant);
-      return tenant;
+  /**
+   * Raises the counters of limits that are about to be set. While the limit store is unreachable, they are raised later.
+   *
+   * @throws the database's error
+   */
+  async seed(tenant: string, subjects: readonly SubjectLimits[]): Promise<void> {
+    this.schedule(tenant);
+    try {
+      await this.reconcile(tenant, subjects);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
     }
-    if (this.#round.length === 0) this.#round = [...this.options.tenants()];
-    return this.#round.pop();
   }
+}
+
+/** The use of models, summed over all tenants, one after the other. */
+class ModelRound {
+  readonly #sums = new Map<number, Map<string, UsedSum>>();
+
+  constructor(private readonly counted: ReturnType<Limiter['periodCounters']>) {
+    for (const { period } of counted) this.#sums.set(period.startsAt, new Map());
+  }
+
+  async add(records: UsageRecords, tenant: string, now: number): Promise<void> {
+    for (const [startsAt, sums] of this.#sums) {
+      for (const [model, sum] of await sumsSince(records, { tenant }, startsAt, now, 'model')) {
+        const { requests = 0, tokens = 0, nanoUsd = 0 } = sums.get(model) ?? {};
+        sums.set(model, {
+          requests: requests + sum.requests,
+          tokens: tokens + sum.tokens,
+          nanoUsd: nanoUsd + sum.nanoUsd,
+        });
+      }
+    }
+  }
+
+  used(): UsedPeriod[] {
+    return this.counted.flatMap(({ counter, period }) => {
+      const sum = this.#sums.get(period.startsAt)?.get(counter.subject.id);
+      return sum ? [{ counter, period, used: usedOf(counter, sum) }] : [];
+    });
+  }
+}
+
+function usedOf({ limit }: Counter, { requests, tokens, nanoUsd }: UsedSum): number {
+  if (limit.of === 'requests') return requests;
+  return limit.of === 'tokens' ? tokens : nanoUsd;
 }

@@ -26,13 +26,12 @@ async function start(env: Record<string, string> = {}, more: object = {}): Promi
   return gateway;
 }
 
-let tenants = 0;
+const TENANT = 'forms';
+const createTenant = (gateway: Gateway) => done(gateway, 'POST', '/tenants', { id: TENANT, tier: null });
+
 async function keyWith(gateway: Gateway, limits: readonly object[]): Promise<{ id: string; key: string }> {
-  tenants += 1;
-  const id = `forms${tenants}`;
-  await done(gateway, 'POST', '/tenants', { id, tier: null, limits });
-  const { key } = await done(gateway, 'POST', `/tenants/${id}/keys`, { name: 'k' });
-  return { id, key: String(key) };
+  const { id, key } = await done(gateway, 'POST', `/tenants/${TENANT}/keys`, { name: 'k', limits });
+  return { id: String(id), key: String(key) };
 }
 
 async function send({ url }: Gateway, key: string, { path, body }: Pick<RequestForm, 'path' | 'body'>) {
@@ -44,8 +43,8 @@ async function send({ url }: Gateway, key: string, { path, body }: Pick<RequestF
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-async function usedOf(gateway: Gateway, tenant: string) {
-  const all = dataOf(await done(gateway, 'GET', `/tenants/${tenant}/limits`));
+async function usedOf(gateway: Gateway, key: string) {
+  const all = dataOf(await done(gateway, 'GET', `/tenants/${TENANT}/limits?key=${key}`));
   const used = (of: string) => String(all.find((one) => one.of === of)?.used ?? '0');
   return {
     slots: Number(used('concurrent_requests')),
@@ -55,9 +54,9 @@ async function usedOf(gateway: Gateway, tenant: string) {
 }
 
 /** What is used once every request has been settled. */
-async function settledUse(gateway: Gateway, tenant: string) {
-  await eventually('all is settled', async () => (await usedOf(gateway, tenant)).slots === 0, 20_000);
-  return usedOf(gateway, tenant);
+async function settledUse(gateway: Gateway, key: string) {
+  await eventually('all is settled', async () => (await usedOf(gateway, key)).slots === 0, 20_000);
+  return usedOf(gateway, key);
 }
 
 const COUNT_ALL = [
@@ -84,6 +83,7 @@ const COUNT = 30;
 /** Many requests at once, of each form, against a budget for two or three of them. */
 async function rush(...gateways: readonly [Gateway, ...Gateway[]]): Promise<void> {
   const [gateway] = gateways;
+  await createTenant(gateway);
   const prepared: { form: RequestForm; reserved: number; budget: number; id: string; key: string }[] = [];
   for (const form of REQUEST_FORMS) {
     const { reserved } = await measure(gateway, form);
@@ -177,7 +177,7 @@ const form = fc.oneof(
     .record({
       model,
       messages: fc.array(message, { minLength: 1, maxLength: 3 }),
-      max_tokens: limit,
+      max_tokens: optional(limit),
       n: optional(small),
       tools,
       reasoning_effort: optional(fc.constantFrom('low', 'high')),
@@ -216,7 +216,7 @@ const form = fc.oneof(
     })
     .map((body) => ({ path: '/v1/rerank', body })),
   fc
-    .record({ model, input: text, instructions: optional(text), max_output_tokens: limit })
+    .record({ model, input: text, instructions: optional(text), max_output_tokens: optional(limit) })
     .map((body) => ({ path: '/v1/responses', body })),
   fc
     .record({
@@ -238,12 +238,13 @@ const form = fc.oneof(
     })
     .map((body) => ({ path: '/v1/text2sql', body })),
   fc
-    .record({ model, prompt: text, system: optional(text), max_tokens: limit, n: optional(small) })
+    .record({ model, prompt: text, system: optional(text), max_tokens: optional(limit), n: optional(small) })
     .map((body) => ({ path: '/inference', body })),
 );
 
 test('no random request to any endpoint uses more than it has reserved', async () => {
   const gateway = await start();
+  await createTenant(gateway);
   await fc.assert(
     fc.asyncProperty(form, async (request) => {
       const { reserved, used } = await measure(gateway, request);

@@ -35,8 +35,7 @@ class LimitsInterceptor implements Interceptor {
     const { request } = scope;
     // An outer interceptor may repeat the call: it is the same request.
     if (request.limits.reservation) return next(call, scope);
-    const { route } = request.routing;
-    const admission = this.#admission(call, request, route ? this.services.router.possibleRoutes(route) : []);
+    const admission = this.#admission(call, request);
     const reserving = admission && this.limiter.admit(admission);
     const reservation = reserving instanceof Promise ? await reserving : reserving;
     // The client may have left while the store was asked, or a parallel call was faster: then nothing settles
@@ -49,11 +48,14 @@ class LimitsInterceptor implements Interceptor {
     return next(call, scope);
   }
 
-  /** @returns undefined where no limit applies */
+  /**
+   * @param routes where the call may go; all that may serve the request when absent
+   * @returns undefined where no limit applies
+   */
   #admission(
     call: InferenceCall,
     { identity, controls, routing, limits, timing }: RequestContext,
-    routes: readonly PossibleRoute[],
+    routes?: readonly PossibleRoute[],
   ): Admission | undefined {
     const { principal } = identity;
     const { addressLimits } = limits;
@@ -61,12 +63,14 @@ class LimitsInterceptor implements Interceptor {
     const more = addressLimits ? [...addressLimits, ...(ofModel ?? [])] : ofModel;
     if (principal.limits.length === 0 && !principal.tagLimits && !more) return undefined;
     const facts = new RequestFacts(call, principal.tenant, controls.constraints, principal.weight);
-    const { clock, useEstimates } = this.services;
+    const { clock, useEstimates, router } = this.services;
+    const { route } = routing;
+    const possible = routes ?? (route ? router.possibleRoutes(route) : []);
     const at = wallTimeOf(clock, timing.startedAt);
     return {
       ...{ principal, tags: controls.tags, more },
       // Counting tokens is free.
-      use: call.operation === 'count-tokens' ? NO_USE : useEstimates.of(facts, routes, at),
+      use: call.operation === 'count-tokens' ? NO_USE : useEstimates.of(facts, possible, at),
     };
   }
 
