@@ -18,6 +18,13 @@ const stop = z.union([z.string(), z.array(z.string())]).nullish();
 const seed = z.number().refine(Number.isInteger, 'a whole number is expected').meta({ type: 'integer' });
 const positive = z.number().int().min(1).nullish();
 
+/** Mistral's clients leave the type of a function out, which its API allows. */
+const tool = z
+  .object({ type: z.string().nullish(), function: z.object({}).nullish() })
+  .refine(({ type, function: called }) => type != null || called != null, {
+    message: 'the type of the tool is expected, or its "function"',
+    path: ['type'],
+  });
 const contentPart = z.object({ type: z.string() });
 const message = z.object({
   role: z.string().min(1),
@@ -42,7 +49,7 @@ export const chatRequest = z
     logprobs: z.boolean().nullish(),
     top_logprobs: z.number().int().min(0).nullish(),
     response_format: z.object({ type: z.string() }).nullish(),
-    tools: z.array(z.object({ type: z.string() })).nullish(),
+    tools: z.array(tool).nullish(),
     tool_choice: z.union([z.string(), z.object({})]).nullish(),
     parallel_tool_calls: z.boolean().nullish(),
     user: z.string().nullish(),

@@ -130,7 +130,7 @@ function readTools({ tools, functions }: JsonObject): readonly Tool[] | undefine
 
 function readTool(value: unknown, param: string): Tool {
   const tool = requiredObject(value, param);
-  if (tool.type === 'function') {
+  if (tool.type === 'function' || (tool.type == null && isRecord(tool.function))) {
     return {
       ...functionTool(tool.function, `${param}.function`),
       ...cacheControlOf(tool.cache_control, `${param}.cache_control`),

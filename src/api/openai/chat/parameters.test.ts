@@ -1,0 +1,19 @@
+import { describe, expect, test } from 'bun:test';
+import { chatRequest } from '../schemas.ts';
+import { openAiChatDialect } from './dialect.ts';
+
+const messages = [{ role: 'user', content: 'Hi' }];
+const definition = { name: 'day', parameters: { type: 'object' } };
+
+describe('tools without a type', () => {
+  test.each([{ function: definition }, { type: null, function: definition }])('are functions: %j', (tool) => {
+    const body = { model: 'm', messages, tools: [tool] };
+    expect(chatRequest.safeParse(body).success).toBe(true);
+    expect(openAiChatDialect.toChat(body).tools).toEqual([{ type: 'function', ...definition }]);
+  });
+
+  test.each([{}, { name: 'day' }, { type: 1 }])('are rejected without a function: %j', (tool) => {
+    const { error } = chatRequest.safeParse({ model: 'm', messages, tools: [tool] });
+    expect(error?.issues[0]?.path).toEqual(['tools', 0, 'type']);
+  });
+});
