@@ -37,6 +37,7 @@ export function wireContents(request: ChatRequest, signsCalls: boolean, warn: Wa
 }
 
 class ContentWriter {
+  /** Names of the calls so far: engines that number the calls of each turn use an id again. */
   readonly #names = new Map<string, string>();
   #omittedReasoning = false;
 
@@ -44,12 +45,7 @@ class ContentWriter {
     private readonly messages: readonly Message[],
     private readonly signsCalls: boolean,
     private readonly warn: Warn,
-  ) {
-    for (const message of messages) {
-      if (message.role !== 'assistant') continue;
-      for (const part of message.content) if (part.type === 'tool-call') this.#names.set(part.id, part.name);
-    }
-  }
+  ) {}
 
   write(): WireContents {
     const system: JsonObject[] = [];
@@ -149,6 +145,7 @@ class ContentWriter {
           this.#foreignReasoning();
           return [];
         case 'tool-call': {
+          this.#names.set(part.id, part.name);
           const args = argumentsObject(part.arguments, `${path}.tool_calls`);
           const foreign = this.signsCalls && part.signature?.origin !== 'gemini' && index === firstCall;
           const signature = foreign ? { thoughtSignature: FOREIGN_CALL } : signed(part.signature);

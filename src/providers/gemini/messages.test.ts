@@ -1,0 +1,32 @@
+import { expect, test } from 'bun:test';
+import type { Message } from '../../core/chat/request.ts';
+import { wireContents } from './messages.ts';
+
+const turn = (name: string, result: string): Message[] => [
+  { role: 'assistant', content: [{ type: 'tool-call', id: 'call_0', name, arguments: '{}' }] },
+  {
+    role: 'tool',
+    content: [{ type: 'tool-result', callId: 'call_0', content: [{ type: 'text', text: result }] }],
+  },
+];
+
+test('a result has the name of the call before it, where turns use an id again', () => {
+  const { contents } = wireContents(
+    {
+      messages: [
+        { role: 'user', content: [{ type: 'text', text: 'Compare.' }] },
+        ...turn('first', '1'),
+        ...turn('second', '2'),
+      ],
+    },
+    false,
+    () => undefined,
+  );
+  expect(contents).toMatchObject([
+    { role: 'user' },
+    { parts: [{ functionCall: { name: 'first' } }] },
+    { parts: [{ functionResponse: { name: 'first', response: { result: 1 } } }] },
+    { parts: [{ functionCall: { name: 'second' } }] },
+    { parts: [{ functionResponse: { name: 'second', response: { result: 2 } } }] },
+  ]);
+});
