@@ -19,6 +19,11 @@ export function toolUseId(id: string): string {
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
+/** Whether the API rejects a text, which must contain more than white space. */
+function isBlank(text: string): boolean {
+  return text.trim() === '';
+}
+
 /** Converts content parts to blocks. */
 export class BlockWriter {
   #omittedReasoning = false;
@@ -32,8 +37,7 @@ export class BlockWriter {
   user(part: UserPart, path: string): JsonObject[] {
     switch (part.type) {
       case 'text':
-        // The API rejects empty text.
-        return part.text === '' ? [] : [{ type: 'text', text: part.text, ...cached(part) }];
+        return isBlank(part.text) ? [] : [{ type: 'text', text: part.text, ...cached(part) }];
       case 'image':
         return this.#image(part, path);
       case 'file':
@@ -99,10 +103,10 @@ export class BlockWriter {
       case 'text': {
         const own = (part.citations ?? []).filter(({ raw }) => raw.dialect === 'anthropic-messages');
         const citations = own.length === 0 ? {} : { citations: own.map(({ raw }) => raw.value) };
-        return part.text === '' ? [] : [{ type: 'text', text: part.text, ...citations, ...cached(part) }];
+        return isBlank(part.text) ? [] : [{ type: 'text', text: part.text, ...citations, ...cached(part) }];
       }
       case 'refusal':
-        return part.text === '' ? [] : [{ type: 'text', text: part.text }];
+        return isBlank(part.text) ? [] : [{ type: 'text', text: part.text }];
       case 'reasoning': {
         const { redacted, signature, text } = part;
         if (redacted?.origin === 'anthropic') return [{ type: 'redacted_thinking', data: redacted.value }];

@@ -44,13 +44,6 @@ export function wireConversation(request: ChatRequest, warn: Warn): WireConversa
     } else
       append(turns, message.role === 'assistant' ? 'assistant' : 'user', turnBlocks(message, path, writer));
   }
-  if (turns[0]?.role === 'assistant') {
-    throw new GatewayError(
-      'invalid_request',
-      'The conversation begins with an assistant message; the target requires a user message first.',
-      { param: 'messages' },
-    );
-  }
   if (turns.length === 0) {
     throw new GatewayError(
       'invalid_request',
@@ -58,10 +51,19 @@ export function wireConversation(request: ChatRequest, warn: Warn): WireConversa
       { param: 'messages' },
     );
   }
+  trimPrefill(turns);
   return {
     system,
     messages: turns.map(({ role, results, content }) => ({ role, content: [...results, ...content] })),
   };
+}
+
+/** Removes white space at the end of the text that the model continues, which the API rejects. */
+function trimPrefill(turns: readonly Turn[]): void {
+  const last = turns.at(-1);
+  const block = last?.role === 'assistant' ? last.content.at(-1) : undefined;
+  if (last === undefined || block?.type !== 'text' || typeof block.text !== 'string') return;
+  last.content[last.content.length - 1] = { ...block, text: block.text.trimEnd() };
 }
 
 function systemBlocks(message: SystemMessage, path: string, writer: BlockWriter): JsonObject[] {
