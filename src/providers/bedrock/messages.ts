@@ -89,7 +89,9 @@ class ConversationWriter {
           message.content.flatMap((part, at) => this.#user(part, `${path}.content[${at}]`)),
         );
     }
-    if (turns[0]?.role !== 'user') {
+    const [first] = turns;
+    // Claude continues a conversation that begins with its own turn; the service rejects it for other models.
+    if (first === undefined || (first.role !== 'user' && this.origin !== 'anthropic')) {
       throw new GatewayError(
         'invalid_request',
         'The target requires a user message that is not empty as the first message.',
@@ -173,7 +175,10 @@ class ConversationWriter {
         return [];
       case 'tool-call': {
         const input = argumentsObject(part.arguments, path);
-        return [{ toolUse: { toolUseId: toolUseId(part.id), name: part.name, input } }, ...cachePoint(part)];
+        return [
+          { toolUse: { toolUseId: toolUseId(part.id, this.origin), name: part.name, input } },
+          ...cachePoint(part),
+        ];
       }
       case 'unknown':
         if (part.dialect === 'bedrock-converse') return [part.value];
@@ -187,7 +192,7 @@ class ConversationWriter {
     const filled = blocks.length === 0 ? [{ text: '(no output)' }] : blocks;
     const status = isError ? { status: 'error' } : {};
     return [
-      { toolResult: { toolUseId: toolUseId(callId), content: filled, ...status } },
+      { toolResult: { toolUseId: toolUseId(callId, this.origin), content: filled, ...status } },
       ...cachePoint({ ...(cacheControl === undefined ? {} : { cacheControl }) }),
     ];
   }
@@ -217,7 +222,11 @@ export function cachePoint({ cacheControl }: { readonly cacheControl?: CacheCont
   return [{ cachePoint: { type: 'default', ...ttl } }];
 }
 
-/** Replaces characters that ids must not contain, and shortens ids to 64 characters. */
-function toolUseId(id: string): string {
-  return id.replaceAll(/[^a-zA-Z0-9_-]/g, '_').slice(-64) || 'call';
+/**
+ * Replaces characters that ids must not contain, and shortens ids to 64 characters. Dots and colons stay: some models
+ * depend on the form of their ids. Claude allows neither.
+ */
+function toolUseId(id: string, origin: Origin): string {
+  const forbidden = origin === 'anthropic' ? /[^a-zA-Z0-9_-]/g : /[^a-zA-Z0-9_.:-]/g;
+  return id.replaceAll(forbidden, '_').slice(-64) || 'call';
 }

@@ -164,7 +164,7 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObje
   const tools = (request.tools ?? []).flatMap((tool) =>
     allowed && tool.type === 'function' && !allowed.has(tool.name) ? [] : wireTool(tool, warn),
   );
-  if (tools.length === 0) return {};
+  if (tools.length === 0) return historyTools(request, warn);
   const mode = choice?.type === 'allowed' ? choice.mode : choice?.type;
   if (mode === 'none') {
     warn({
@@ -184,6 +184,24 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObje
   const toolChoice =
     !forced || thinks ? undefined : choice?.type === 'tool' ? { tool: { name: choice.name } } : { any: {} };
   return { toolConfig: { tools, ...(toolChoice === undefined ? {} : { toolChoice }) } };
+}
+
+/** Offers the tools of the history again: Converse rejects tool calls and results in a request without tools. */
+function historyTools({ messages }: ChatRequest, warn: Warn): JsonObject {
+  const names = new Set<string>();
+  for (const message of messages) {
+    if (message.role !== 'assistant') continue;
+    for (const part of message.content) if (part.type === 'tool-call') names.add(part.name);
+  }
+  if (names.size === 0) return {};
+  warn({
+    kind: 'changed',
+    param: 'tools',
+    message:
+      'The target requires the definitions of tools in the history; they were added without parameters.',
+  });
+  const tools = [...names].map((name) => ({ toolSpec: { name, inputSchema: { json: { type: 'object' } } } }));
+  return { toolConfig: { tools } };
 }
 
 function wireTool(tool: Tool, warn: Warn): JsonObject[] {
