@@ -20,6 +20,8 @@ const TEXT_MEMBER: Readonly<Record<string, string>> = {
 interface OpenItem {
   /** Keys of its open parts. */
   readonly keys: string[];
+  /** Indices of its parts so far, in the order in which they began. */
+  readonly indices: { readonly content: number[]; readonly summary: number[] };
   /** Its encrypted reasoning follows with its last event. */
   readonly encrypted: boolean;
   readonly id: string | undefined;
@@ -107,6 +109,7 @@ export class OutputEvents {
     }
     const open = {
       keys: [],
+      indices: { content: [], summary: [] },
       encrypted: encryptedOf(item, this.origin) !== undefined,
       id: asString(item.id),
     };
@@ -136,6 +139,7 @@ export class OutputEvents {
     const key = `${itemKey(event)}/${list}/${index}`;
     if (this.#done.has(itemKey(event))) return;
     if (kind === undefined || !(kind in TEXT_MEMBER)) return;
+    if (!this.#parts.has(key)) item.indices[list].push(index);
     this.#openPart(item, key, streamedPart(kind, item.id));
     const delta = type.endsWith('.delta');
     if (delta) this.#parts.delta(key, asString(json.delta) ?? '', this.emit, logprobsOf(json.logprobs));
@@ -187,8 +191,9 @@ export class OutputEvents {
   }
 
   #contentDone(key: string, open: OpenItem, item: JsonObject): void {
-    records(item.content).forEach((part, index) => {
-      const at = `${key}/content/${index}`;
+    const parts = records(item.content);
+    parts.forEach((part, position) => {
+      const at = `${key}/content/${eventIndex(open.indices.content, position, parts.length)}`;
       const kind = asString(part.type) ?? '';
       if (!(kind in TEXT_MEMBER)) {
         this.#whole(at, { type: 'unknown', dialect: 'openai-responses', value: part });
@@ -207,8 +212,9 @@ export class OutputEvents {
       ['content', 'reasoning_text'],
       ['summary', 'summary_text'],
     ] as const) {
-      records(item[list]).forEach((part, index) => {
-        const at = `${key}/${list}/${index}`;
+      const parts = records(item[list]);
+      parts.forEach((part, position) => {
+        const at = `${key}/${list}/${eventIndex(open.indices[list], position, parts.length)}`;
         this.#openPart(completed, at, streamedPart(kind, id));
         this.#fill(at, kind, part);
       });
@@ -231,6 +237,17 @@ export class OutputEvents {
 /** Key by index, because some servers send another id in each event of an item. */
 function itemKey(event: JsonObject): string {
   return String(asCount(event.output_index) ?? asString(event.item_id) ?? '0');
+}
+
+/**
+ * The index by which events named a part of a complete item. Some servers count the parts of a whole response in events,
+ * and those of each item in the item; an index outside of the item shows that.
+ * @param indices indices of the item's parts in events, in order
+ * @param position index of the part in the complete item
+ * @param count parts of the complete item
+ */
+function eventIndex(indices: readonly number[], position: number, count: number): number {
+  return indices.some((index) => index >= count) ? (indices[position] ?? position) : position;
 }
 
 function streamedPart(kind: string, id: string | undefined): StreamedPart {

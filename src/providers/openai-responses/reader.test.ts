@@ -49,6 +49,35 @@ const textPart = (...deltas: string[]): ChatEvent[] => [
 ];
 
 describe('a stream', () => {
+  test.each([1, 3])('may count the parts of a message from %d in its events', (from) => {
+    const at = { output_index: 0, content_index: from };
+    const text = (type: string, more: JsonObject) => ({ type: `response.${type}`, ...at, ...more });
+    const stream = [
+      created,
+      text('content_part.added', { part: { type: 'output_text', text: '' } }),
+      text('output_text.delta', { delta: 'on' }),
+      text('output_text.delta', { delta: 'ce' }),
+      text('output_text.done', { text: 'once' }),
+      message('once'),
+      completed([message('once').item]),
+    ];
+    expect(read(stream)).toEqual({ events: [START, ...textPart('on', 'ce'), ...END], error: undefined });
+  });
+
+  test('may have events of some parts of a message only', () => {
+    const content = ['first', 'second'].map((text) => ({ type: 'output_text', text, annotations: [] }));
+    const delta = { type: 'response.output_text.delta', output_index: 0, content_index: 1, delta: 'second' };
+    const done = {
+      type: 'response.output_item.done',
+      output_index: 0,
+      item: { type: 'message', id: 'm', content },
+    };
+    expect(read([created, delta, done, completed()])).toEqual({
+      events: [START, ...textPart('second'), ...textPart('first'), ...END],
+      error: undefined,
+    });
+  });
+
   test('may tell its items only when they are done, or only at its end', () => {
     const expected = { events: [START, ...textPart('hé'), ...END], error: undefined };
     expect(read([created, message('hé'), completed()])).toEqual(expected);
