@@ -6,7 +6,7 @@ import type { Provider } from '../types.ts';
 import { errorFromException } from './errors.ts';
 import { EventStreamFramer, type EventStreamMessage, MalformedEventStreamError } from './event-stream.ts';
 import { JSON_TOOL } from './parameters.ts';
-import { readConverseUsage, readStop } from './response.ts';
+import { assertUsable, readConverseUsage, readStop } from './response.ts';
 
 /** Reads the binary event stream of ConverseStream. */
 export class ConverseEventReader implements ChatEventReader {
@@ -88,6 +88,7 @@ export class ConverseEventReader implements ChatEventReader {
         this.#close(emit);
         break;
       case 'messageStop':
+        assertUsable(event.stopReason, this.provider);
         this.#close(emit);
         this.#stopped = true;
         emit({ type: 'finish', choice: 0, finish: readStop(event.stopReason, this.throughTool) });

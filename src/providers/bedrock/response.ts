@@ -3,7 +3,7 @@ import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/re
 import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
-import type { BufferedResponse, Target } from '../types.ts';
+import type { BufferedResponse, Provider, Target } from '../types.ts';
 import { JSON_TOOL } from './parameters.ts';
 
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
@@ -15,6 +15,18 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   guardrail_intervened: 'content-filter',
   content_filtered: 'content-filter',
 };
+
+/** Reasons for which the model's output is unusable. Another attempt or target may succeed. */
+const FAILED: ReadonlySet<string> = new Set(['malformed_model_output', 'malformed_tool_use']);
+
+/**
+ * Rejects a response that ended with a failure of the model.
+ * @throws GatewayError `upstream_invalid_response`
+ */
+export function assertUsable(stopReason: unknown, provider: Pick<Provider, 'id'>): void {
+  const reason = asString(stopReason) ?? '';
+  if (FAILED.has(reason)) throw invalidResponse(provider, `ended its response with ${reason}.`);
+}
 
 /** Converts a stop reason. */
 export function readStop(reason: unknown, throughTool: boolean): FinishReason {
@@ -91,6 +103,7 @@ export function parseConverse(
   if (!isRecord(message) || !Array.isArray(message.content)) {
     throw invalidResponse(provider, 'responded without a message.');
   }
+  assertUsable(json.stopReason, provider);
   const content = message.content.filter(isRecord).map((block) => readBlock(block, origin, throughTool));
   const usage = readConverseUsage(json.usage);
   return {

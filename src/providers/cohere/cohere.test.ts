@@ -189,3 +189,13 @@ test.each([
 ])('HTTP %d "%s" is %s', (status, message, code) => {
   expect(cohereAdapter.mapError(output({ message }, status), target)).toMatchObject({ code });
 });
+
+test('a complete response that ended with an error is an error', () => {
+  const parse = (reason: string) =>
+    cohereChatFormat.parse(output({ message: {}, finish_reason: reason, error: 'broke' }), target, {
+      messages: [hello],
+    });
+  expect(() => parse('ERROR')).toThrow(expect.objectContaining({ code: 'upstream_error' }));
+  expect(() => parse('TIMEOUT')).toThrow(expect.objectContaining({ code: 'upstream_timeout' }));
+  expect(() => parse('ERROR')).toThrow('broke');
+});

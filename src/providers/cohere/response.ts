@@ -3,7 +3,8 @@ import type { ChatResult, FinishReason, TokenLogprobs, UnifiedFinish } from '../
 import { asCount, asString, isRecord, listOf } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
-import type { BufferedResponse, Target } from '../types.ts';
+import type { BufferedResponse, Provider, Target } from '../types.ts';
+import { type ErrorMeaning, errorFromEvent } from '../upstream-error.ts';
 import { PLAN } from './messages.ts';
 
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
@@ -13,6 +14,32 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   TOOL_CALL: 'tool-calls',
   ERROR_TOXIC: 'content-filter',
 };
+
+/** Finish reasons that report an error. */
+const FAILED: Readonly<Record<string, ErrorMeaning>> = {
+  ERROR: 'server',
+  ERROR_LIMIT: 'context-length',
+  TIMEOUT: 'timeout',
+};
+
+/**
+ * Rejects a response that ended with an error.
+ * @param message the vendor's reason, where it is a text
+ * @throws GatewayError with the code of the reason's meaning
+ */
+export function assertUsable(
+  reason: unknown,
+  message: unknown,
+  provider: Pick<Provider, 'id' | 'credential'>,
+): void {
+  const word = asString(reason);
+  const meaning = word === undefined ? undefined : FAILED[word];
+  if (meaning === undefined) return;
+  throw errorFromEvent(
+    { message: asString(message) ?? `the response ended with ${word}`, meaning },
+    provider,
+  );
+}
 
 /** Converts a finish reason. */
 export function readFinish(raw: unknown): FinishReason {
@@ -100,6 +127,7 @@ export function parseCohereChat(response: BufferedResponse, { provider, model }:
   const { json } = decodeJson(response, provider);
   const { message } = json;
   if (!isRecord(message)) throw invalidResponse(provider, 'responded without a message.');
+  assertUsable(json.finish_reason, json.error, provider);
   const citations = listOf(message.citations).flatMap((value) => readCitation(value) ?? []);
   const plan = asString(message.tool_plan);
   const content = [

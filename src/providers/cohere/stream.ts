@@ -2,12 +2,8 @@ import type { EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { invalidResponse, streamClosed } from '../decode.ts';
 import { SseChatReader } from '../sse-chat-reader.ts';
-import { errorFromEvent } from '../upstream-error.ts';
 import { PLAN } from './messages.ts';
-import { readCitation, readCohereUsage, readFinish } from './response.ts';
-
-/** Finish reasons that report an error. */
-const FAILED = new Set(['ERROR', 'ERROR_LIMIT', 'TIMEOUT']);
+import { assertUsable, readCitation, readCohereUsage, readFinish } from './response.ts';
 
 /** Reads Cohere's v2 chat stream. */
 export class CohereEventReader extends SseChatReader {
@@ -100,12 +96,7 @@ export class CohereEventReader extends SseChatReader {
 
   #end(delta: JsonObject, emit: EmitChatEvent): void {
     const reason = asString(delta.finish_reason);
-    if (reason !== undefined && FAILED.has(reason)) {
-      const vendorMessage = asString(delta.error) ?? `the response ended with ${reason}`;
-      const meaning =
-        reason === 'TIMEOUT' ? 'timeout' : reason === 'ERROR_LIMIT' ? 'context-length' : 'server';
-      throw errorFromEvent({ message: vendorMessage, meaning }, this.provider);
-    }
+    assertUsable(reason, delta.error, this.provider);
     this.#close(emit);
     this.ended = true;
     emit({ type: 'finish', choice: 0, finish: readFinish(reason) });

@@ -2,6 +2,8 @@ import type { AssistantPart, Citation, Signature } from '../../core/chat/request
 import type { FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
+import { invalidResponse } from '../decode.ts';
+import type { Provider } from '../types.ts';
 
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   STOP: 'stop',
@@ -17,6 +19,31 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   IMAGE_RECITATION: 'content-filter',
   MODEL_ARMOR: 'content-filter',
 };
+
+/** Reasons for which the model's output is unusable. Another attempt or target may succeed. */
+const FAILED: ReadonlySet<string> = new Set([
+  'MALFORMED_FUNCTION_CALL',
+  'UNEXPECTED_TOOL_CALL',
+  'TOO_MANY_TOOL_CALLS',
+  'MALFORMED_RESPONSE',
+  'MISSING_THOUGHT_SIGNATURE',
+]);
+
+/**
+ * Rejects a candidate that ended with a failure of the model, or for an unknown reason without content.
+ * @param hasContent the candidate has content, in this chunk or before it
+ * @throws GatewayError `upstream_invalid_response`
+ */
+export function assertUsable(
+  candidate: JsonObject,
+  hasContent: boolean,
+  provider: Pick<Provider, 'id'>,
+): void {
+  const reason = asString(candidate.finishReason);
+  if (reason === undefined || !(FAILED.has(reason) || (!hasContent && !(reason in FINISH)))) return;
+  const why = asString(candidate.finishMessage);
+  throw invalidResponse(provider, `ended its response with ${reason}${why ? `: ${why.slice(0, 300)}` : '.'}`);
+}
 
 /** Converts a finish reason. */
 export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {

@@ -5,7 +5,15 @@ import type { Usage } from '../../core/usage.ts';
 import { invalidResponse, streamClosed } from '../decode.ts';
 import { SseChatReader } from '../sse-chat-reader.ts';
 import { errorFromGeminiObject } from './errors.ts';
-import { blockReason, readCitations, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
+import {
+  assertUsable,
+  blockReason,
+  readCitations,
+  readFinish,
+  readGeminiUsage,
+  readLogprobs,
+  readPart,
+} from './parts.ts';
 
 /** Candidates of one response. Gemini allows 8. */
 const MAX_CANDIDATES = 1_024;
@@ -13,6 +21,8 @@ const MAX_CANDIDATES = 1_024;
 interface Candidate {
   open: 'text' | 'reasoning' | undefined;
   calls: number;
+  /** Content has been emitted. */
+  filled: boolean;
   /** Emitted at the end only: with code execution, content may follow a first finish reason. */
   finish: FinishReason | undefined;
 }
@@ -59,7 +69,7 @@ export class GeminiEventReader extends SseChatReader {
     const blocked = blockReason(json);
     if (blocked !== undefined && this.#candidates.size === 0) {
       const finish = { unified: 'content-filter', raw: blocked } as const;
-      this.#candidates.set(0, { open: undefined, calls: 0, finish });
+      this.#candidates.set(0, { open: undefined, calls: 0, filled: false, finish });
     }
     listOf(json.candidates).forEach((value, position) => {
       if (isRecord(value)) this.#candidate(value, asCount(value.index) ?? position, emit);
@@ -72,7 +82,7 @@ export class GeminiEventReader extends SseChatReader {
       if (this.#candidates.size === MAX_CANDIDATES) {
         throw invalidResponse(this.provider, `sent more than ${MAX_CANDIDATES} candidates.`);
       }
-      candidate = { open: undefined, calls: 0, finish: undefined };
+      candidate = { open: undefined, calls: 0, filled: false, finish: undefined };
       this.#candidates.set(index, candidate);
     }
     const parts = isRecord(value.content) ? listOf(value.content.parts).filter(isRecord) : [];
@@ -94,6 +104,8 @@ export class GeminiEventReader extends SseChatReader {
     if (candidate.open === 'text') {
       for (const citation of readCitations(value)) emit({ type: 'citation', choice: index, citation });
     }
+    candidate.filled ||= parts.length > 0;
+    assertUsable(value, candidate.filled, this.provider);
     if (typeof value.finishReason === 'string') {
       candidate.finish = readFinish(value.finishReason, candidate.calls > 0);
     }

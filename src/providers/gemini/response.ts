@@ -2,8 +2,16 @@ import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatChoice, ChatResult } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
-import type { BufferedResponse, Target } from '../types.ts';
-import { blockReason, readCitations, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
+import type { BufferedResponse, Provider, Target } from '../types.ts';
+import {
+  assertUsable,
+  blockReason,
+  readCitations,
+  readFinish,
+  readGeminiUsage,
+  readLogprobs,
+  readPart,
+} from './parts.ts';
 
 /** Reads a complete response in canonical form. */
 export function parseGenerateContent(response: BufferedResponse, { provider }: Target): ChatResult {
@@ -19,7 +27,7 @@ export function parseGenerateContent(response: BufferedResponse, { provider }: T
   const choices =
     candidates.length === 0
       ? [{ index: 0, content: [], finish: { unified: 'content-filter', raw: blocked ?? '' } } as const]
-      : candidates.map((candidate, index) => readCandidate(candidate, index, id));
+      : candidates.map((candidate, index) => readCandidate(candidate, index, id, provider));
   return {
     ...(id === undefined ? {} : { id }),
     ...(model === undefined ? {} : { model }),
@@ -28,8 +36,14 @@ export function parseGenerateContent(response: BufferedResponse, { provider }: T
   };
 }
 
-function readCandidate(candidate: JsonObject, position: number, responseId: string | undefined): ChatChoice {
+function readCandidate(
+  candidate: JsonObject,
+  position: number,
+  responseId: string | undefined,
+  provider: Pick<Provider, 'id'>,
+): ChatChoice {
   const parts = isRecord(candidate.content) ? listOf(candidate.content.parts).filter(isRecord) : [];
+  assertUsable(candidate, parts.length > 0, provider);
   let calls = 0;
   const content = parts.map((part): AssistantPart => {
     const read = readPart(part, responseId, calls);

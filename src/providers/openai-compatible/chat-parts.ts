@@ -8,6 +8,8 @@ import type {
 } from '../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
+import { invalidResponse } from '../decode.ts';
+import type { Provider } from '../types.ts';
 
 /** Finish reasons of OpenAI and of vendors with its format. */
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
@@ -24,6 +26,23 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
   content_filter: 'content-filter',
   refusal: 'refusal',
 };
+
+/** Reasons by which vendors and engines report a failure inside a response. */
+const FAILED: ReadonlySet<string> = new Set(['error', 'abort', 'insufficient_system_resource']);
+
+/**
+ * Rejects a choice that ended with a failure of the upstream.
+ * @throws GatewayError `upstream_invalid_response`
+ */
+export function assertUsable(choice: JsonObject, provider: Pick<Provider, 'id'>): void {
+  const reason = asString(choice.finish_reason);
+  if (reason === undefined || !FAILED.has(reason.toLowerCase())) return;
+  const native = asString(choice.native_finish_reason);
+  throw invalidResponse(
+    provider,
+    `ended its response with the finish reason "${reason}"${native ? ` (${native.slice(0, 100)})` : ''}.`,
+  );
+}
 
 /**
  * Converts a finish reason.

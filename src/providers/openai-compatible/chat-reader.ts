@@ -3,6 +3,7 @@ import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core
 import { invalidResponse, streamClosed } from '../decode.ts';
 import { SseChatReader } from '../sse-chat-reader.ts';
 import {
+  assertUsable,
   type CallPiece,
   callId,
   contentPieces,
@@ -95,6 +96,7 @@ export class ChatChunkReader extends SseChatReader {
       const call = readCall(piece);
       if (call) this.#call(index, choice, call, emit);
     }
+    assertUsable(value, this.provider);
     const finish = asString(value.finish_reason);
     if (finish) {
       this.#close(index, choice, emit);

@@ -2,8 +2,9 @@ import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatChoice, ChatResult, TokenLogprobs } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
-import type { BufferedResponse, Target } from '../types.ts';
+import type { BufferedResponse, Provider, Target } from '../types.ts';
 import {
+  assertUsable,
   callId,
   contentPieces,
   readAnnotation,
@@ -36,15 +37,21 @@ export function parseChatCompletion(response: BufferedResponse, { provider }: Ta
     ...(id === undefined ? {} : { id }),
     ...(created === undefined ? {} : { created }),
     ...(model === undefined ? {} : { model }),
-    choices: json.choices.map((choice: unknown, index) => readChoice(choice, index, id)),
+    choices: json.choices.map((choice: unknown, index) => readChoice(choice, index, id, provider)),
     ...(usage === undefined ? {} : { usage }),
     ...(tier === undefined ? {} : { serviceTier: tier }),
     ...(fingerprint === undefined ? {} : { systemFingerprint: fingerprint }),
   };
 }
 
-function readChoice(value: unknown, position: number, responseId: string | undefined): ChatChoice {
+function readChoice(
+  value: unknown,
+  position: number,
+  responseId: string | undefined,
+  provider: Pick<Provider, 'id'>,
+): ChatChoice {
   const choice = isRecord(value) ? value : {};
+  assertUsable(choice, provider);
   const message = isRecord(choice.message) ? choice.message : {};
   const calls = readCalls(message, responseId);
   const citations = listOf(message.annotations).flatMap((note) => readAnnotation(note) ?? []);
