@@ -131,3 +131,56 @@ describe('a budget with room for one call', () => {
     await expectSettled(rich.id);
   });
 });
+
+test('a conversation that a provider has stored is reserved with the request that continues it', async () => {
+  const long = 'word '.repeat(2_000);
+  const upstream = await startMockUpstream();
+  upstream.respondAlways(
+    json({
+      ...{ id: 'resp_1', object: 'response', created_at: 1, status: 'completed', model: 'gpt-4o' },
+      output: [
+        {
+          ...{ type: 'message', id: 'msg_1', role: 'assistant', status: 'completed' },
+          content: [{ type: 'output_text', text: long, annotations: [] }],
+        },
+      ],
+      usage: { input_tokens: 5, output_tokens: 5, total_tokens: 10 },
+    }),
+  );
+  const settings = { kind: 'openai', api: 'responses' };
+  const own = await startGateway({
+    config: {
+      providers: [provider({ id: 'up', url: upstream.url, settings })],
+      models: [{ id: 'chat', targets: [{ provider: 'up', model: 'gpt-4o' }] }],
+    },
+  });
+  try {
+    await done(own, 'POST', '/tenants', { id: 'stored', tier: null });
+    const limits = [{ of: 'tokens', per: 'day', max: 0, mode: 'warn' }];
+    const { id, key } = await done(own, 'POST', '/tenants/stored/keys', { name: 'k', limits });
+    const send = async (body: object) => {
+      const response = await fetch(`${own.url}/v1/responses`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${String(key)}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'chat', max_output_tokens: 10, ...body }),
+      });
+      expect(response.status).toBe(200);
+      await response.arrayBuffer();
+      return Number(/: (\d+) used/.exec(response.headers.get('x-weir-limit-warnings') ?? '')?.[1]);
+    };
+    const first = await send({ input: 'Tell me.' });
+    expect(first).toBeLessThan(200);
+    await eventually('the first is settled', async () => {
+      const [tokens] = dataOf(await done(own, 'GET', `/tenants/stored/limits?key=${String(id)}`));
+      return tokens?.used === 10;
+    });
+    const second = await send({ input: 'Go on.', previous_response_id: 'resp_1' });
+    expect(second - 10).toBeGreaterThan(long.length);
+    expect(second - 10).toBeLessThan(long.length + 1_000);
+    // A response that nobody knows fills the context window.
+    expect(await send({ input: 'Go on.', previous_response_id: 'resp_unknown' })).toBeGreaterThan(100_000);
+  } finally {
+    await own.stop();
+    await upstream.close();
+  }
+});
