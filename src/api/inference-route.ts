@@ -12,7 +12,6 @@ import { NO_BODY, type RouteHandler, type RoutePolicy } from '../http/route-poli
 import type { HandledResponse, PreparedCall } from '../pipeline/inference-handler.ts';
 import { RequestContext } from '../pipeline/request-context.ts';
 import { recordOf } from '../pipeline/request-log.ts';
-import { resolveModel } from '../pipeline/resolve-model.ts';
 import { assertModelAllowed } from './authenticate.ts';
 import { EngineWaitTimeout } from './engine-wait-timeout.ts';
 import { InferenceResponseHeaders, wantsExplanation } from './inference-response-headers.ts';
@@ -20,6 +19,7 @@ import { keepAliveStream } from './keep-alive-stream.ts';
 import { readBody } from './read-body.ts';
 import { requestControls, requestTimeout } from './request-controls.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
+import { resolveFor, withSimulatorRule } from './simulator-access.ts';
 
 /** How one endpoint reads requests and writes responses. */
 export interface InferenceEndpoint {
@@ -153,10 +153,12 @@ class InferenceRoute {
     const body = reading instanceof Promise ? await readBody(reading, request, services.deadlines) : reading;
     const parsed = endpoint.parse(body, snapshot, httpContext, principal);
     const call = parsed instanceof Promise ? await parsed : parsed;
-    request.controls = requestControls(call, httpContext.request.headers);
+    const controls = requestControls(call, httpContext.request.headers);
+    const constraints = withSimulatorRule(controls.constraints, snapshot, principal);
+    request.controls = constraints === controls.constraints ? controls : { ...controls, constraints };
     if (principal.scopes?.models) assertModelAllowed(principal, call.model);
-    const { directory, chain } = snapshot;
-    request.routing.route = resolveModel(directory, call.model);
+    request.routing.route = resolveFor(snapshot, principal, call.model);
+    const { chain } = snapshot;
     return { call, chain, renderStreamError: endpoint.renderStreamError ?? openAiErrorEvent };
   }
 

@@ -20,6 +20,7 @@ import type { WriteHealth } from '../storage/write-health.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
 import type { Tokens } from '../tenancy/tokens.ts';
 import type { Callers } from './callers.ts';
+import type { SimulatorAccess } from './simulator-access.ts';
 
 /** The part of a configuration snapshot that the API uses. */
 export interface ApiSnapshot extends InferenceSnapshot {
@@ -36,6 +37,7 @@ export interface ApiSnapshot extends InferenceSnapshot {
   readonly isProxy: ProxyCheck | undefined;
   /** For prompts that name no model. */
   readonly defaultModel: string | undefined;
+  readonly simulator: SimulatorAccess;
 }
 
 /** The services that API handlers use; built once, in `src/app/services.ts`. */

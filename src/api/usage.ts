@@ -7,7 +7,6 @@ import { httpResponse, jsonResponse } from '../http/response.ts';
 import { NO_BODY } from '../http/route-policy.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
-import { resolveModel } from '../pipeline/resolve-model.ts';
 import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
 import { dimensionsOf, UsageReports, usageFilter } from './admin/usage-report.ts';
 import { assertModelAllowed } from './authenticate.ts';
@@ -15,6 +14,7 @@ import { chatCall } from './chat-call.ts';
 import { openAiChatDialect } from './openai/chat/dialect.ts';
 import { chatRequest } from './openai/schemas.ts';
 import type { ApiServices } from './services.ts';
+import { resolveFor } from './simulator-access.ts';
 import { validate } from './validation.ts';
 
 export interface UsageEndpoints {
@@ -87,7 +87,7 @@ export function addUsageRoutes(
     validate(chatRequest, body.json);
     const call = chatCall('chat', openAiChatDialect, body, request.headers);
     assertModelAllowed(principal, call.model);
-    const route = resolveModel(snapshot.directory, call.model);
+    const route = resolveFor(snapshot, principal, call.model);
     const chat = call.chat();
     const inputTokens = await tokenizer.estimate(chat, route.targets[0]?.model ?? call.model);
     const limit = chat.maxOutputTokens ?? null;

@@ -69,7 +69,7 @@ class TransportPool implements ProviderTransports {
 
 /**
  * The providers of one configuration: those of the file, or else of the environment and those detected on this machine;
- * the simulator; and engines on demand.
+ * the simulator, unless it is off; and engines on demand.
  */
 export async function createProviders(
   config: Config,
@@ -80,7 +80,7 @@ export async function createProviders(
   const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
   const providers: Provider[] = [];
   for (const provider of configured) providers.push(await PROVIDERS.create(provider, world));
-  if (!configured.some(({ id }) => id === PROVIDERS.builtInId))
+  if (config.simulator !== 'off' && !configured.some(({ id }) => id === PROVIDERS.builtInId))
     providers.push(await PROVIDERS.createBuiltIn(world));
   const engineManager = options.engineManager ?? NO_ENGINES;
   for (const engine of config.engines.commands) {

@@ -1,4 +1,5 @@
 import type { ApiSnapshot } from '../api/services.ts';
+import type { SimulatorAccess } from '../api/simulator-access.ts';
 import type { Config } from '../config/schema.ts';
 import { UseEstimates } from '../dispatch/use-estimates.ts';
 import type { CorsRules } from '../http/cors.ts';
@@ -7,7 +8,8 @@ import type { ModelData } from '../metering/model-data.ts';
 import { Prices } from '../metering/prices.ts';
 import { openFilesLimit } from '../observability/process-stats.ts';
 import type { DownloadLimits } from '../platform/guarded-download.ts';
-import { type DiscoveredModels, ModelDirectory } from '../routing/directory.ts';
+import type { Provider } from '../providers/types.ts';
+import { type DiscoveredModels, ModelDirectory, type ModelRoute } from '../routing/directory.ts';
 import type { OutlierSettings } from '../routing/health/outliers.ts';
 import type { HealthSettings } from '../routing/health/target-state.ts';
 import type { AdmissionSettings } from '../routing/health/target-states.ts';
@@ -73,6 +75,7 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     priceOf: (target, facts, context) =>
       prices.of(target, facts, { at: options.clock.wallTime(), ...context }),
   });
+  const simulator = simulatorAccess(config, providers, directory, router);
   const proxies = server.trusted_proxies;
   return {
     config,
@@ -89,13 +92,35 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     isProxy: proxies.length === 0 ? undefined : (address) => isAddressAllowed(proxies, address),
     sharedAddressRules: config.storage.redis_url === null ? null : limits.per_ip,
     startsEngines: config.engines.commands.length > 0,
-    defaultModel: config.default_model ?? config.models[0]?.id ?? PROVIDERS.builtInId,
+    defaultModel:
+      config.default_model ??
+      config.models[0]?.id ??
+      (simulator.mode === 'all' ? PROVIDERS.builtInId : undefined),
+    simulator,
     cors: corsRules(config),
     mediaLimits: downloadLimits(config),
     addressLimits: addressLimits(config),
     serverLimits: serverLimits(config, openFilesLimit()),
     close,
   };
+}
+
+function simulatorAccess(
+  config: Config,
+  providers: readonly Provider[],
+  directory: ModelDirectory,
+  router: Router,
+): SimulatorAccess {
+  const hasOthers = providers.some(({ profile }) => !profile.isSimulated);
+  const others = ({ escalation, experiments }: ModelRoute) =>
+    [escalation?.model, experiments?.mirror?.model].flatMap((name) =>
+      name === undefined ? [] : (directory.resolve(name) ?? []),
+    );
+  const isReachable = directory
+    .routes()
+    .flatMap((route) => [...router.possibleRoutes(route), ...others(route)])
+    .some(({ targets }) => targets.some(({ provider }) => provider.profile.isSimulated));
+  return { mode: config.simulator ?? (hasOthers ? 'admin' : 'all'), isReachable };
 }
 
 const NO_DATA: Pick<ModelData, 'of'> = { of: () => ({ capabilities: {}, sources: [] }) };

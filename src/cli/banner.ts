@@ -34,7 +34,7 @@ export function banner({ gateway, servers, env, file, version, output }: BannerI
   const created = gateway.createdAdminKey?.secret;
   const fromEnvironment = Boolean(env.WEIR_ADMIN_KEY);
   const key = created ?? (fromEnvironment ? '$WEIR_ADMIN_KEY' : '$WEIR_API_KEY');
-  const model = defaultModel ?? 'simulator';
+  const model = defaultModel ?? directory.list()[0]?.id ?? 'your-model';
   const lines = [
     '',
     `${paint(output, 'bold', `Weir ${version}`)} is ready.`,

@@ -7,6 +7,7 @@ import type { ModelOutline, Outline, ProviderOutline } from './outline.ts';
 export function checkConsistency(outline: Outline, catalog: ProviderCatalog): Problem[] {
   return [
     ...checkServer(outline),
+    ...checkSimulator(outline, catalog),
     ...(outline.providers ?? []).flatMap((provider) => [
       ...checkKind(provider, catalog),
       ...checkHeaders(provider),
@@ -29,6 +30,16 @@ function checkServer({ ports, cors }: Outline): Problem[] {
     problems.push({ path: ['server', 'cors', 'allow_credentials'], message });
   }
   return problems;
+}
+
+/** A built-in provider and the kind of providers like it have the same name. */
+function checkSimulator({ simulator, providers }: Outline, { builtinIds }: ProviderCatalog): Problem[] {
+  if (simulator !== 'off') return [];
+  return (providers ?? []).flatMap(({ kind, path }) =>
+    kind !== undefined && builtinIds.includes(kind)
+      ? [{ path: [...path, 'kind'], message: `cannot be ${kind} with "simulator: off"` }]
+      : [],
+  );
 }
 
 function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem[] {

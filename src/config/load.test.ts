@@ -56,6 +56,7 @@ describe('finding the file', () => {
       },
       engines: { max_loaded: null, idle_timeout: 900_000, swap_after: 30_000, commands: [] },
       models: [],
+      simulator: null,
       default_model: null,
       media: { max_size: 20_000_000, timeout: 15_000, allowed_hosts: [] },
       routing: {

@@ -62,6 +62,8 @@ export interface Outline {
   /** Every model's id and aliases could be read. */
   readonly modelsComplete: boolean;
   readonly defaultModel: NameAt | undefined;
+  /** As written. */
+  readonly simulator: string | undefined;
   /** With the defaults; `metricsGiven` when the second is not one. */
   readonly ports: { readonly api: unknown; readonly metrics: unknown; readonly metricsGiven: boolean };
   readonly cors: { readonly anyOrigin: boolean; readonly credentials: boolean };
@@ -85,6 +87,7 @@ export function outlineOf(root: ConfigMap): Outline {
     models: models ?? [],
     modelsComplete: noModels || (models?.every(({ id }) => id !== undefined) ?? false),
     defaultModel: nameAt(root, 'default_model', []),
+    simulator: textAt(root, 'simulator'),
     ports: {
       api: fromNumericText(server?.port ?? DEFAULT_PORT),
       metrics: fromNumericText(

@@ -23,6 +23,28 @@ describe('providers', () => {
     ]);
   });
 
+  test('the built-in provider may not be named, or another one of its kind defined, while it is off', () => {
+    const models = (provider: string, more = '') =>
+      `models: [{ id: m, targets: [{ provider: ${provider}, model: x }]${more} }]`;
+    expect(faultsOf(`simulator: off\nproviders: []\n${models('simulator')}`)).toEqual([
+      '3:41 models[0].targets[0].provider: provider "simulator" cannot be used with "simulator: off"',
+    ]);
+    expect(faultsOf(`simulator: off\n${models('simulator')}`)).toHaveLength(1);
+    expect(faultsOf('simulator: off\nproviders: [{ id: a, kind: simulator }]')).toEqual([
+      '2:28 providers[0].kind: cannot be simulator with "simulator: off"',
+    ]);
+    const fallback = `simulator: off\n${PROVIDERS}models:\n${model('a', 'fallbacks: [simulator-chat]')}`;
+    expect(faultsOf(fallback)).toEqual([expect.stringContaining('unknown model "simulator-chat"')]);
+    for (const mode of ['admin', 'all']) {
+      expect(loadText(`simulator: ${mode}\n${models('simulator')}`).config.simulator).toBe(
+        mode === 'all' ? 'all' : 'admin',
+      );
+    }
+    expect(faultsOf('simulator: some')).toEqual([
+      '1:12 simulator: unknown value "some"; allowed: off, admin, all',
+    ]);
+  });
+
   test('duplicate ids', () => {
     expect(faultsOf('providers:\n- { id: a, kind: openai }\n- { id: a, kind: openai }')).toEqual([
       '3:9 providers[1].id: duplicate id "a"; providers[0] already has it',

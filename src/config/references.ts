@@ -19,10 +19,12 @@ export function checkReferences(
 ): ReferenceReport {
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
+  const isOff = outline.simulator === 'off';
   const providers = checkProviderIds(outline, catalog, problems);
+  if (isOff) for (const id of catalog.builtinIds) providers.delete(id);
   const models = checkModelNames(outline, problems);
   const upstreamNames = new Set([
-    ...(catalog.builtinModels ?? []),
+    ...(isOff ? [] : (catalog.builtinModels ?? [])),
     ...(outline.providers ?? []).flatMap((provider) => provider.models.map(({ name }) => name)),
   ]);
   const open = outline.providers === null;
@@ -31,7 +33,9 @@ export function checkReferences(
   const checkProvider = ({ name, path }: NameAt): void => {
     if (providers.has(name) || !outline.providersComplete) return;
     const shown = origins.show(path, name);
-    if (open)
+    if (isOff && catalog.builtinIds.includes(name)) {
+      problems.push({ path, message: `provider ${shown} cannot be used with "simulator: off"` });
+    } else if (open)
       warnings.push({
         path,
         message: `provider ${shown} is not configured; it must come from the environment`,

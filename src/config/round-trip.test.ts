@@ -128,6 +128,7 @@ const config = optional({
         ...entry,
       })),
     ),
+  simulator: nullish(fc.constantFrom('admin', 'all')),
   default_model: nullish(modelName.map((name) => `simulator/${name}`)),
   limits: nullish(
     optional({

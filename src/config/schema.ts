@@ -34,6 +34,7 @@ export { DEFAULT_DATA_DIR } from './storage-schema.ts';
 
 export const DEFAULT_PORT = 8080;
 export const DEFAULT_METRICS_PORT = 9090;
+export const SIMULATOR_MODES = ['off', 'admin', 'all'] as const;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
 
@@ -59,6 +60,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
       'Engines on demand: self-hosted engines that Weir starts when a request needs one of their models, and stops when they are idle.',
     ),
     models: listOfMany(model).describe('Models: the names that clients send, each with its targets.'),
+    simulator: nullable(z.enum(SIMULATOR_MODES)).describe(
+      'Who may use the built-in simulator, which generates test responses: `all` keys, `admin` keys only, or nobody (`off`). By default `all` without other providers, and `admin` with them.',
+    ),
     default_model: nullable(modelName(MAX_REFERENCE_LENGTH)).describe(
       'The model of requests to `/inference` and `/stream` that name no model: a model id, an alias, or `provider-id/upstream-model`.',
     ),

@@ -18,6 +18,8 @@ export interface RoutingConstraints {
   readonly regions?: readonly string[] | undefined;
   /** Highest expected cost of the request, in US dollars. */
   readonly maxCost?: number | undefined;
+  /** The key may not use the simulator. */
+  readonly excludesSimulator?: boolean | undefined;
 }
 
 /** The facts of one request that routing and limits use. Each is computed when it is first read. */

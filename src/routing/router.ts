@@ -333,7 +333,8 @@ export class Router implements PlanRouter {
   }
 
   #violatedConstraint(target: Target, route: ModelRoute, facts: RequestFacts): string | undefined {
-    const { regions, maxCost } = facts.constraints ?? {};
+    const { regions, maxCost, excludesSimulator } = facts.constraints ?? {};
+    if (excludesSimulator && target.provider.profile.isSimulated) return 'for admin keys only';
     if (regions) {
       const { region = target.provider.region } = target;
       if (region === undefined) return 'region not known';

@@ -138,6 +138,7 @@ describe('config', () => {
         'providers',
         'routing',
         'server',
+        'simulator',
         'storage',
         'upstream',
       ].sort(),

@@ -60,7 +60,7 @@ export function testPipeline(options: TestPipelineOptions) {
     handle: (request: RequestContext, call: ChatCall): Promise<HandledResponse> =>
       handler.handle(request, () => {
         request.controls = { ...NO_CONTROLS, model: call.model, stream: call.stream };
-        request.routing.route = resolveModel(directory, call.model);
+        request.routing.route = resolveModel(directory, call.model, () => true);
         return { call, chain, renderStreamError: openAiErrorEvent };
       }),
   };

@@ -12,6 +12,7 @@ import type { ModelPrice, TokenPrice } from '../../metering/price-data.ts';
 import type { ListedModel } from '../../routing/directory.ts';
 import { anthropicErrorBody } from '../anthropic/errors.ts';
 import type { ApiServices } from '../services.ts';
+import { isShown } from '../simulator-access.ts';
 import { validate } from '../validation.ts';
 import { type RouteFacts, routeFacts } from './facts.ts';
 
@@ -147,27 +148,32 @@ export function addModelRoutes(router: HttpRouter, services: ApiServices): void 
     },
   };
 
-  router.route('GET', '/v1/models', policy, async (httpContext, { scopes, tenant }) => {
+  router.route('GET', '/v1/models', policy, async (httpContext, principal) => {
     const anthropic = speaksAnthropic(httpContext);
-    const data = services
-      .snapshot()
-      .directory.list()
+    const { scopes, tenant } = principal;
+    const snapshot = services.snapshot();
+    const data = snapshot.directory
+      .list()
       .filter(({ id }) => !scopes?.models || matchesAny(scopes.models, id))
+      .filter(({ id }) => isShown(snapshot, principal, id))
       .map((model) => describe(model, created, factsOf(model.id, tenant)));
     const body = anthropic ? anthropicPage(data, queryOf(httpContext.request)) : { object: 'list', data };
     return jsonResponse(httpContext.request, 200, JSON.stringify(body), {});
   });
 
-  router.route('GET', '/v1/models/:id{.+}', policy, async (httpContext, { scopes, tenant }) => {
+  router.route('GET', '/v1/models/:id{.+}', policy, async (httpContext, principal) => {
     const anthropic = speaksAnthropic(httpContext);
+    const { scopes, tenant } = principal;
     const id = httpContext.params.id ?? '';
-    const { directory } = services.snapshot();
-    const isAllowed = !scopes?.models || matchesAny(scopes.models, id);
+    const snapshot = services.snapshot();
+    const { directory } = snapshot;
+    const isAllowed = (!scopes?.models || matchesAny(scopes.models, id)) && isShown(snapshot, principal, id);
     const listed = isAllowed ? directory.list().find((model) => model.id === id) : undefined;
     const target = isAllowed ? directory.resolve(id)?.targets[0] : undefined;
     const found = listed ?? (target ? { id, ownedBy: target.provider.id } : undefined);
     if (!found) {
-      throw unknownModel(id, directory.suggest(id), directory.missingVendors(id));
+      const similar = directory.suggest(id).filter((name) => isShown(snapshot, principal, name));
+      throw unknownModel(id, similar, directory.missingVendors(id));
     }
     const model = describe(found, created, factsOf(id, tenant));
     return jsonResponse(
