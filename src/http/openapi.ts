@@ -149,7 +149,12 @@ function operation(route: DocumentedRoute, schemas: ConvertedSchemas): Readonly<
     ...(open ? { security: [] } : {}),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(request
-      ? { requestBody: { required: true, content: json(schemas.of(partName(route, 'request'))) } }
+      ? {
+          requestBody: {
+            required: !request.safeParse({}).success,
+            content: json(schemas.of(partName(route, 'request'))),
+          },
+        }
       : {}),
     responses: {
       [status]: success(route, schemas),

@@ -257,6 +257,12 @@ export class AccessList {
   }
 
   #principal(key: KnownKey, address: () => string): Principal {
+    if (key.document.paused) {
+      throw new GatewayError(
+        'permission_denied',
+        'This API key is paused. Its owner or an administrator can resume it.',
+      );
+    }
     const { addresses } = key.document.scopes;
     if (addresses && !isAddressAllowed(addresses, address())) {
       throw new GatewayError('permission_denied', 'This API key may not be used from your address.');

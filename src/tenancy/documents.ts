@@ -34,6 +34,8 @@ export const keyDocument = z.strictObject({
   limits: limitList,
   expires_at: z.number().nullable(),
   revoked_at: z.number().nullable(),
+  /** Absent where it is false: replicas of an older version reject a document that has it, and so a key that is paused. */
+  paused: z.literal(true).optional(),
 });
 export type KeyDocument = z.infer<typeof keyDocument>;
 

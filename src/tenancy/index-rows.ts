@@ -21,6 +21,7 @@ export function keyIndexRows({ tenant }: TenantScope, key: KeyRow): KeyIndexEntr
     limits: JSON.parse(key.limits),
     expires_at: key.expires_at,
     revoked_at: key.revoked_at,
+    ...(key.paused_at === null ? {} : { paused: true }),
   };
   const entry = (digest: string, of: KeyDocument): KeyIndexEntry => ({
     digest,

@@ -26,6 +26,10 @@ export interface ApiKey {
   readonly limits: readonly LimitDocument[];
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
+  /** Null unless it is paused. */
+  readonly pausedAt: number | null;
+  /** Id of the actor; null unless it is paused. */
+  readonly pausedBy: string | null;
   /** The secret before the last rotation, while it is valid. */
   readonly previous: { readonly hint: string; readonly expiresAt: number } | null;
   readonly lastUsedAt: number | null;
@@ -52,13 +56,16 @@ export interface NewKey {
   readonly expiresAt?: number | null;
 }
 
-export type KeyChange = Partial<Pick<ApiKey, 'name' | 'scopes' | 'limits' | 'expiresAt'>>;
+export type KeyChange = Partial<Pick<ApiKey, 'name' | 'scopes' | 'limits' | 'expiresAt'>> & {
+  /** A paused key is rejected until it is resumed. */
+  readonly paused?: boolean;
+};
 
 export interface KeyFilter {
   readonly kind: 'admin' | 'api_key';
   readonly member?: string | undefined;
-  /** `active`: neither revoked nor expired. */
-  readonly state?: 'active' | 'revoked' | 'expired' | undefined;
+  /** `active`: neither revoked nor expired nor paused. */
+  readonly state?: 'active' | 'paused' | 'revoked' | 'expired' | undefined;
   readonly limit: number;
   /** The last key of the previous page. */
   readonly after?: { readonly at: number; readonly id: string } | undefined;
@@ -95,9 +102,10 @@ export class Keys {
       if (member !== undefined) query = query.where('member', '=', member);
       if (state === 'revoked') query = query.where('revoked_at', 'is not', null);
       if (state === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', now);
-      if (state === 'active') {
+      if (state === 'active' || state === 'paused') {
         query = query
           .where('revoked_at', 'is', null)
+          .where('paused_at', state === 'paused' ? 'is not' : 'is', null)
           .where(({ eb, or }) => or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]));
       }
       if (after) {
@@ -138,7 +146,7 @@ export class Keys {
       scopes: JSON.stringify(scopes),
       limits: JSON.stringify(limits),
       expires_at: expiresAt,
-      revoked_at: null,
+      ...{ revoked_at: null, paused_at: null, paused_by: null },
       ...{ previous_digest: null, previous_hint: null, previous_expires_at: null, last_used_at: null },
       ...{ version: 1, created_by: by.actor.id, created_at: now, updated_at: now },
     };
@@ -156,7 +164,7 @@ export class Keys {
 
   /**
    * @throws GatewayError `not_found`, `conflict` for a revoked key, `precondition_failed`, or `permission_denied` where a caller
-   *   without `limits:write` loosens limits, scopes or expiry
+   *   without `limits:write` loosens limits, scopes or expiry, or one without `keys:write` resumes a key that another paused
    */
   update(
     scope: TenantScope,
@@ -166,9 +174,13 @@ export class Keys {
     seen: SeenVersion,
     by: ChangeContext,
   ): Promise<ApiKey> {
+    const now = this.sources.clock.wallTime();
     return this.#change(scope, kind, id, seen, by, 'key.update', (before) => {
       if (before.revokedAt !== null) throw revoked();
       const after = { ...before, ...wanted };
+      const isPaused = before.pausedAt !== null;
+      const { paused = isPaused } = wanted;
+      if (isPaused && !paused) assertMayResume(before, scope, by);
       if (!isAllowed(by.actor, 'limits:write', scope.tenant)) assertNotLoosened(before, after);
       return {
         set: {
@@ -176,11 +188,11 @@ export class Keys {
           scopes: JSON.stringify(after.scopes),
           limits: JSON.stringify(after.limits),
           expires_at: after.expiresAt,
+          ...(paused === isPaused
+            ? {}
+            : { paused_at: paused ? now : null, paused_by: paused ? by.actor.id : null }),
         },
-        details: differences(
-          { name: before.name, scopes: before.scopes, limits: before.limits, expires_at: before.expiresAt },
-          { name: after.name, scopes: after.scopes, limits: after.limits, expires_at: after.expiresAt },
-        ),
+        details: differences(detailsOf(before, isPaused), detailsOf(after, paused)),
         emit: (emit) => emit('api_key.updated', by, { key: id, name: after.name }),
       };
     });
@@ -295,6 +307,21 @@ async function assertMember(transaction: TenantTransaction, id: string): Promise
   });
 }
 
+/** What the audit trail compares. */
+function detailsOf({ name, scopes, limits, expiresAt }: ApiKey, paused: boolean) {
+  return { name, scopes, limits, expires_at: expiresAt, paused };
+}
+
+/** A key that an administrator paused must not be resumed by its owner. */
+function assertMayResume({ pausedBy }: ApiKey, { tenant }: TenantScope, { actor }: ChangeContext): void {
+  if (pausedBy === actor.id || isAllowed(actor, 'keys:write', tenant)) return;
+  throw new GatewayError(
+    'permission_denied',
+    '"paused" is not valid: another user paused this key, so resuming it needs the permission "keys:write".',
+    { param: 'paused' },
+  );
+}
+
 function revoked(): GatewayError {
   return new GatewayError('conflict', 'This API key is revoked. Create a new one.');
 }
@@ -311,6 +338,8 @@ function keyOf(row: KeyRow, now: number): ApiKey {
     limits: parseDocument(limitDocuments, row.limits, `the limits of key ${row.id}`),
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+    pausedAt: row.paused_at,
+    pausedBy: row.paused_by,
     previous: hint !== null && expiresAt !== null && expiresAt > now ? { hint, expiresAt } : null,
     lastUsedAt: row.last_used_at,
     version: row.version,

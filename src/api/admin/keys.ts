@@ -49,17 +49,20 @@ const scopes = z
 
 const expiry = timeInput.nullable().describe('When it expires; null for never.');
 
+const keyState = z.enum(['active', 'paused', 'expired', 'revoked']);
+
 const keyObject = z
   .object({
     id: z.string(),
     name: z.string(),
     hint: z.string().describe('The first characters of the secret.'),
-    state: z.enum(['active', 'expired', 'revoked']),
+    state: keyState,
     member: z.string().nullable().describe('The user or service account that owns it.'),
     scopes: z.looseObject({}),
     limits: z.array(z.looseObject({})),
     expires_at: z.string().nullable(),
     revoked_at: z.string().nullable(),
+    paused_at: z.string().nullable().describe('Since when it is rejected; null unless it is paused.'),
     previous: z
       .object({ hint: z.string(), expires_at: z.string() })
       .nullable()
@@ -87,6 +90,10 @@ const changeBody = z
     scopes: scopes.optional(),
     limits: limitsField.optional(),
     expires_at: expiry.optional(),
+    paused: z
+      .boolean()
+      .optional()
+      .describe('True: all gateways reject the key within a second, until it is resumed with false.'),
   })
   .meta({ id: 'ApiKeyChange' });
 const rotateBody = z
@@ -101,6 +108,30 @@ const rotateBody = z
   .meta({ id: 'ApiKeyRotation' });
 
 type Kind = ApiKey['kind'];
+
+/** A key as the API shows it. @param now Unix milliseconds */
+export function renderKey(key: ApiKey, now: number): z.output<typeof keyObject> {
+  return {
+    ...{ id: key.id, name: key.name, hint: key.hint, member: key.member },
+    state: stateOf(key, now),
+    scopes: key.scopes,
+    limits: [...key.limits],
+    expires_at: timeOrNull(key.expiresAt),
+    revoked_at: timeOrNull(key.revokedAt),
+    paused_at: timeOrNull(key.pausedAt),
+    previous: key.previous && { hint: key.previous.hint, expires_at: time(key.previous.expiresAt) },
+    last_used_at: timeOrNull(key.lastUsedAt),
+    created_by: key.createdBy,
+    created_at: time(key.createdAt),
+    updated_at: time(key.updatedAt),
+  };
+}
+
+function stateOf({ revokedAt, expiresAt, pausedAt }: ApiKey, now: number): z.output<typeof keyState> {
+  if (revokedAt !== null) return 'revoked';
+  if (expiresAt !== null && expiresAt <= now) return 'expired';
+  return pausedAt === null ? 'active' : 'paused';
+}
 
 export function keyRoutes(services: AdminServices): RegisteredRoute[] {
   return [
@@ -118,23 +149,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
   const scopeOf = ({ scope }: Pick<AdminCall<unknown, unknown>, 'scope'>) =>
     admin ? { tenant: DEFAULT_TENANT } : scope;
 
-  const show = (key: ApiKey): z.output<typeof keyObject> => {
-    const now = clock.wallTime();
-    const expired = key.expiresAt !== null && key.expiresAt <= now;
-    return {
-      ...{ id: key.id, name: key.name, hint: key.hint, member: key.member },
-      state: key.revokedAt !== null ? 'revoked' : expired ? 'expired' : 'active',
-      scopes: key.scopes,
-      limits: [...key.limits],
-      expires_at: timeOrNull(key.expiresAt),
-      revoked_at: timeOrNull(key.revokedAt),
-      previous: key.previous && { hint: key.previous.hint, expires_at: time(key.previous.expiresAt) },
-      last_used_at: timeOrNull(key.lastUsedAt),
-      created_by: key.createdBy,
-      created_at: time(key.createdAt),
-      updated_at: time(key.updatedAt),
-    };
-  };
+  const show = (key: ApiKey) => renderKey(key, clock.wallTime());
   /** The member whose keys the caller may manage; null for all members. */
   const ownOnly = (actor: Actor, tenant: string): string | null =>
     admin || isAllowed(actor, 'keys:write', tenant) ? null : (actor.member ?? '');
@@ -176,7 +191,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       ...NO_BODY,
       query: z.object({
         ...paging,
-        state: z.enum(['active', 'expired', 'revoked']).optional(),
+        state: keyState.optional(),
         member: z.string().max(100).optional(),
       }),
       response: listOf(keyObject, admin ? 'AdminKeyList' : 'ApiKeyList'),
@@ -234,7 +249,10 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       summary: `Change ${what}`,
       ...(admin
         ? {}
-        : { description: 'Without `limits:write`, limits, scopes and expiry can only be tightened.' }),
+        : {
+            description:
+              'Without `limits:write`, limits, scopes and expiry can only be tightened; without `keys:write`, only your own pause can be ended.',
+          }),
       body: changeBody,
       ...NO_QUERY,
       response: keyObject,
@@ -249,6 +267,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
           ...(body.scopes === undefined ? {} : { scopes: body.scopes }),
           ...(body.limits === undefined ? {} : { limits: body.limits }),
           ...(body.expires_at === undefined ? {} : { expiresAt: body.expires_at }),
+          ...(body.paused === undefined ? {} : { paused: body.paused }),
         };
         const changed = await keys.update(scope, kind, key.id, change, seen, by);
         return { body: show(changed), version: changed.version };

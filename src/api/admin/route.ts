@@ -154,7 +154,9 @@ async function checked<Body, Query>(
     route.body,
     route.body instanceof z.ZodUndefined
       ? undefined
-      : (await readJsonBody(request, httpContext.bodyLimit)).json,
+      : hasNoBody(request.headers) && route.body.safeParse({}).success
+        ? {}
+        : (await readJsonBody(request, httpContext.bodyLimit)).json,
   );
   assertStorable(query);
   assertStorable(body);
@@ -168,6 +170,11 @@ async function checked<Body, Query>(
     query,
     seen: seenVersion(request.headers),
   };
+}
+
+/** A body whose fields are all optional may be left out. */
+function hasNoBody(headers: HeaderReader): boolean {
+  return (headers.get('content-length') ?? '0') === '0' && headers.get('transfer-encoding') === null;
 }
 
 /** @throws GatewayError `invalid_request` for text with a NUL, which PostgreSQL does not store */

@@ -39,6 +39,10 @@ export interface TenantTables {
     limits: string;
     expires_at: number | null;
     revoked_at: number | null;
+    /** Null for a key that is not paused. */
+    paused_at: number | null;
+    /** Id of the actor. */
+    paused_by: string | null;
     /** The secret before a rotation, valid until `previous_expires_at`. */
     previous_digest: string | null;
     previous_hint: string | null;

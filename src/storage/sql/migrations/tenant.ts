@@ -174,4 +174,10 @@ export const TENANT_MIGRATIONS: Migrations = {
         .execute();
     },
   },
+  '0005_paused_keys': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema.alterTable('api_keys').addColumn('paused_at', 'bigint').execute();
+      await db.schema.alterTable('api_keys').addColumn('paused_by', 'text').execute();
+    },
+  },
 };
