@@ -13,7 +13,7 @@ export interface PromptFields {
   readonly messages?: unknown;
   /** The `type` of content parts that hold an image. */
   readonly imageType?: string;
-  readonly demand: () => RequestDemand;
+  readonly requestDemand: () => RequestDemand;
   /** The `service_tier` of the body. */
   readonly serviceTier?: unknown;
 }
@@ -43,8 +43,8 @@ export class PromptView implements RequestView {
     return imageType !== undefined && hasPart(messages, imageType, IMAGE_DEPTH);
   }
 
-  demand(): RequestDemand {
-    return this.fields.demand();
+  requestDemand(): RequestDemand {
+    return this.fields.requestDemand();
   }
 
   promptParts(): readonly string[] {

@@ -9,8 +9,8 @@ import { responsesDialect } from './openai/responses/dialect.ts';
 import { promptMedia } from './prompt-media.ts';
 import { rerankDemand } from './request-demand.ts';
 
-const demand = (dialect: ClientDialect, body: JsonObject) => dialect.requestView(body).demand();
-const chat = (body: JsonObject) => demand(openAiChatDialect, { messages: [], ...body });
+const demandOf = (dialect: ClientDialect, body: JsonObject) => dialect.requestView(body).requestDemand();
+const chat = (body: JsonObject) => demandOf(openAiChatDialect, { messages: [], ...body });
 
 describe('the demand of a request', () => {
   test('has the largest number of responses under any name', () => {
@@ -30,13 +30,13 @@ describe('the demand of a request', () => {
     expect(chat({ max_tokens: 10, n_predict: -1 }).outputLimit).toBeUndefined();
     // An upstream that does not know this name has no limit.
     expect(chat({ n_predict: 900 }).outputLimit).toBeUndefined();
-    expect(demand(responsesDialect(), { input: 'a', max_output_tokens: 3 }).outputLimit).toBe(3);
-    expect(demand(anthropicMessagesDialect, { messages: [], max_tokens: 4 }).outputLimit).toBe(4);
-    expect(demand(promptDialect(false), { prompt: 'a', max_tokens: 5 }).outputLimit).toBe(5);
+    expect(demandOf(responsesDialect(), { input: 'a', max_output_tokens: 3 }).outputLimit).toBe(3);
+    expect(demandOf(anthropicMessagesDialect, { messages: [], max_tokens: 4 }).outputLimit).toBe(4);
+    expect(demandOf(promptDialect(false), { prompt: 'a', max_tokens: 5 }).outputLimit).toBe(5);
   });
 
   test('counts lists of prompts, and a list of token ids once', () => {
-    const prompts = (prompt: unknown) => demand(openAiCompletionsDialect, { prompt }).prompts;
+    const prompts = (prompt: unknown) => demandOf(openAiCompletionsDialect, { prompt }).prompts;
     expect([prompts('a'), prompts(['a']), prompts(['a', 'b', 'c'])]).toEqual([1, 1, 3]);
     expect([prompts([1, 2, 3]), prompts([[1, 2], [3]])]).toEqual([1, 2]);
   });

@@ -96,7 +96,7 @@ export function addUsageRoutes(
       at: services.clock.wallTime(),
       isBatch: call.view().isBatch,
     };
-    const { choices } = call.view().demand();
+    const { choices } = call.view().requestDemand();
     const targets = route.targets.map((target) => {
       const price = snapshot.prices.of(target, route.facts, context);
       const output = limit ?? services.modelData.of(target, route.facts).maxOutputTokens ?? null;

@@ -61,7 +61,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     ),
     models: listOfMany(model).describe('Models: the names that clients send, each with its targets.'),
     simulator: nullable(z.enum(SIMULATOR_MODES)).describe(
-      'Who may use the built-in simulator, which generates test responses: `all` keys, `admin` keys only, or nobody (`off`). By default `all` without other providers, and `admin` with them.',
+      'Who may use the built-in simulator, which generates test responses: `all` keys, `admin` keys only, or no key (`off`). By default `all` without other providers, and `admin` with them.',
     ),
     default_model: nullable(modelName(MAX_REFERENCE_LENGTH)).describe(
       'The model of requests to `/inference` and `/stream` that name no model: a model id, an alias, or `provider-id/upstream-model`.',

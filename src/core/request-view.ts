@@ -14,7 +14,7 @@ export interface RequestView {
   readonly isBatch: boolean;
   hasImages(): boolean;
   /** @returns what bounds the use of the request; walks the parts of the prompt, so only limits ask for it */
-  demand(): RequestDemand;
+  requestDemand(): RequestDemand;
   /** @returns the prompt's text in the order in which providers assemble it: tools, instructions, messages */
   promptParts(): readonly string[];
   /**

@@ -94,7 +94,7 @@ class UseEstimate implements ExpectedUse {
     for (const route of this.routes) {
       for (const target of route.targets) {
         const bounds = this.estimates.boundsOf(target, route.facts, this.at);
-        highest = Math.max(highest, sum(likelyTokens(this.facts.demand, this.facts, bounds)));
+        highest = Math.max(highest, sum(likelyTokens(this.facts.requestDemand, this.facts, bounds)));
       }
     }
     return Math.min(highest, MOST_TOKENS);
@@ -124,8 +124,14 @@ class UseEstimate implements ExpectedUse {
     for (const route of this.routes) {
       for (const target of route.targets) {
         const bounds = this.estimates.boundsOf(target, route.facts, this.at);
-        least = Math.max(least, amountOf(leastTokens(facts.demand, facts, bounds), target, route, LEAST_MS));
-        most = Math.max(most, amountOf(mostTokens(facts.demand, facts, bounds), target, route, RESERVED_MS));
+        least = Math.max(
+          least,
+          amountOf(leastTokens(facts.requestDemand, facts, bounds), target, route, LEAST_MS),
+        );
+        most = Math.max(
+          most,
+          amountOf(mostTokens(facts.requestDemand, facts, bounds), target, route, RESERVED_MS),
+        );
       }
     }
     return { least: Math.min(least, highest), most: Math.min(most, highest) };

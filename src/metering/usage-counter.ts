@@ -19,7 +19,7 @@ export class UsageCounter {
       case 'embedding':
         return estimateTokensOf(call.text);
       case 'rerank':
-        return estimateTokensOf(call.text) + estimateTokenCount(call.view().demand().addedBytes);
+        return estimateTokensOf(call.text) + estimateTokenCount(call.view().requestDemand().addedBytes);
     }
   }
 

@@ -152,7 +152,7 @@ export function costSoFar({ attempts }: RequestContext['routing']): string | und
 
 /** Counting with another model's vocabulary may find more tokens than the request allows. */
 function mostOutput(call: InferenceCall): number {
-  const { outputLimit = Number.POSITIVE_INFINITY, prompts, choices } = call.view().demand();
+  const { outputLimit = Number.POSITIVE_INFINITY, prompts, choices } = call.view().requestDemand();
   return outputLimit * prompts * choices;
 }
 

@@ -133,7 +133,7 @@ function withoutPrompt(outputLimit: number): RequestView {
     hasTools: false,
     isBatch: false,
     hasImages: () => false,
-    demand: () => ({ ...PLAIN_DEMAND, outputLimit, generates: true }),
+    requestDemand: () => ({ ...PLAIN_DEMAND, outputLimit, generates: true }),
     promptParts: () => [],
     conversationStart: () => undefined,
   };

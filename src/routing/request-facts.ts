@@ -51,8 +51,8 @@ export class RequestFacts {
   }
 
   /** What bounds the use of the request. */
-  get demand(): RequestDemand {
-    this.#demand ??= this.view.demand();
+  get requestDemand(): RequestDemand {
+    this.#demand ??= this.view.requestDemand();
     return this.#demand;
   }
 
@@ -84,7 +84,7 @@ export class RequestFacts {
 
   /** Expected output tokens of all responses together. */
   get outputTokens(): number {
-    const { generates, prompts, choices } = this.demand;
+    const { generates, prompts, choices } = this.requestDemand;
     if (!generates) return 0;
     const limit = this.outputLimit;
     return prompts * choices * (limit === undefined ? USUAL_OUTPUT_TOKENS : Math.min(limit, LONG_OUTPUT));

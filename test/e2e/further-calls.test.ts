@@ -177,7 +177,7 @@ test('a conversation that a provider has stored is reserved with the request tha
     const second = await send({ input: 'Go on.', previous_response_id: 'resp_1' });
     expect(second - 10).toBeGreaterThan(long.length);
     expect(second - 10).toBeLessThan(long.length + 1_000);
-    // A response that nobody knows fills the context window.
+    // A response without a known length fills the context window.
     expect(await send({ input: 'Go on.', previous_response_id: 'resp_unknown' })).toBeGreaterThan(100_000);
   } finally {
     await own.stop();

@@ -64,7 +64,7 @@ afterAll(async () => {
   await mock?.close();
 });
 
-test('without other providers, everybody may use it', async () => {
+test('without other providers, every key may use it', async () => {
   const { gateway, key, modelsOf } = await start();
   expect(await modelsOf(key)).toContain('simulator');
   expect((await post(gateway, chat({ model: 'simulator' }), { headers: key })).status).toBe(200);
@@ -177,7 +177,7 @@ test('"all" opens it to all keys', async () => {
   expect(await modelsOf(key)).toEqual(expect.arrayContaining(['simulator', 'demo']));
 });
 
-test('"off" closes it to everybody', async () => {
+test('"off" closes it to every key', async () => {
   const config = mockConfig(mock.url, { simulator: 'off' });
   const { gateway, admin, modelsOf } = await start(config);
   for (const model of SIMULATED) {

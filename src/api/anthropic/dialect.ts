@@ -31,7 +31,7 @@ export const anthropicMessagesDialect: ClientDialect = {
       instructions: body.system,
       messages: body.messages,
       imageType: 'image',
-      demand: () => generationDemand(body, { prompt: body.messages, outputLimit }),
+      requestDemand: () => generationDemand(body, { prompt: body.messages, outputLimit }),
     });
   },
 

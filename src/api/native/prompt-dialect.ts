@@ -53,7 +53,7 @@ export function promptDialect(plainText: boolean): ClientDialect {
         instructions: body.system,
         messages: body.prompt,
         // The endpoint has added members that are not in the text.
-        demand: () => ({
+        requestDemand: () => ({
           ...generationDemand(body, { prompt: body.prompt, outputLimit }),
           structureBytes: 0,
         }),

@@ -103,7 +103,7 @@ function rerankCall({ text, json }: JsonBody, headers: HeaderReader, requestId: 
     view: () =>
       new PromptView({
         affinityKey: openAiAffinityKey(json),
-        demand: () => rerankDemand(json, body.query, documents.length),
+        requestDemand: () => rerankDemand(json, body.query, documents.length),
       }),
     rerank: {
       query: body.query,

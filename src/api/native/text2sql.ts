@@ -111,7 +111,7 @@ class SqlDialectOfChat implements ClientDialect {
       promptParts: () => view.promptParts(),
       conversationStart: () => view.conversationStart(),
       // The endpoint may have added the model, which is not in the text.
-      demand: () => ({ ...view.demand(), structureBytes: 0, addedBytes: INSTRUCTION_BYTES }),
+      requestDemand: () => ({ ...view.requestDemand(), structureBytes: 0, addedBytes: INSTRUCTION_BYTES }),
     };
   }
 

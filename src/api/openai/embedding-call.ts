@@ -49,7 +49,7 @@ export function embeddingCall({ text, json }: JsonBody, headers: HeaderReader): 
       new PromptView({
         affinityKey: openAiAffinityKey(json),
         messages: json.input,
-        demand: () => embeddingDemand(json),
+        requestDemand: () => embeddingDemand(json),
       }),
     embedding: {
       inputs: inputsOf(json.input),

@@ -28,7 +28,7 @@ export const openAiChatDialect: ClientDialect = {
       tools: body.tools,
       messages: body.messages,
       imageType: 'image_url',
-      demand: () => generationDemand(body, { prompt: body.messages, outputLimit }),
+      requestDemand: () => generationDemand(body, { prompt: body.messages, outputLimit }),
     });
   },
   responseView: chatResponseView,

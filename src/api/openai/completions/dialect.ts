@@ -53,7 +53,8 @@ export const openAiCompletionsDialect: ClientDialect = {
       outputLimit,
       affinityKey: openAiAffinityKey(body),
       messages: prompt,
-      demand: () => generationDemand(body, { prompt: undefined, prompts: promptCount(prompt), outputLimit }),
+      requestDemand: () =>
+        generationDemand(body, { prompt: undefined, prompts: promptCount(prompt), outputLimit }),
     });
   },
   responseView: chatResponseView,

@@ -59,7 +59,7 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
         instructions: body.instructions,
         messages: body.input,
         imageType: 'input_image',
-        demand: () => generationDemand(body, { prompt: body.input, outputLimit }),
+        requestDemand: () => generationDemand(body, { prompt: body.input, outputLimit }),
       });
     },
     responseView,
