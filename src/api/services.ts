@@ -18,6 +18,7 @@ import type { TargetStates } from '../routing/health/target-states.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
+import type { Retention } from '../tenancy/retention.ts';
 import type { Tokens } from '../tenancy/tokens.ts';
 import type { Callers } from './callers.ts';
 import type { SimulatorAccess } from './simulator-access.ts';
@@ -60,6 +61,8 @@ export interface ApiServices {
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
   readonly responses: BufferedResponseStore;
+  /** How long a tenant's data is kept. */
+  readonly retentionOf: (tenant: string) => Retention;
   /** Whether the local disk accepts writes. */
   readonly writes: Pick<WriteHealth, 'isFailing'>;
   /** Counts wrong credentials by client address. */

@@ -1,20 +1,21 @@
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
-import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
+import type { DataRetention } from './data-retention.ts';
 import type { Job } from './job-runner.ts';
 import type { Stores } from './stores.ts';
 import type { TargetMonitor } from './target-monitor.ts';
 import type { UsageParts } from './usage.ts';
 
-const HOUR_MS = 60 * 60_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 /** How often the monitor decides whether health checks and load reads are due. */
 export const CHECK_EVERY_MS = 500;
 
 export interface JobParts {
   readonly stores: Stores;
   readonly usage: UsageParts;
-  readonly responses: BufferedResponseStore;
+  readonly dataRetention: DataRetention;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
@@ -25,7 +26,7 @@ export interface JobParts {
 
 /** Everything that a gateway does at intervals. */
 export function backgroundJobs(parts: JobParts): readonly Job[] {
-  const { stores, usage, responses, engines, monitor, eventLoop, lifecycle, loadInferenceApi } = parts;
+  const { stores, usage, dataRetention, engines, monitor, eventLoop, lifecycle, loadInferenceApi } = parts;
   return [
     {
       name: 'measure event-loop delay',
@@ -119,10 +120,10 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       run: () => stores.idempotency.deleteExpired(),
     },
     {
-      name: 'delete expired responses',
-      everyMs: HOUR_MS,
-      impact: 'they take up space until the next run',
-      run: () => responses.deleteExpired(),
+      name: 'delete data whose retention has passed',
+      everyMs: MINUTE_MS,
+      impact: 'it takes up space until a later run',
+      run: () => dataRetention.run(),
     },
   ];
 }

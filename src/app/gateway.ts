@@ -27,6 +27,7 @@ import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './background-jobs.ts';
 import { createChain } from './chain.ts';
+import { DataRetention } from './data-retention.ts';
 import { dataFolder } from './database-servers.ts';
 import { createEngineManager } from './engine-manager.ts';
 import { eventLoopIntervalMs } from './event-loop-interval.ts';
@@ -192,6 +193,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
+  const dataRetention = new DataRetention({
+    ...{ clock, events, control: stores.control, databases: stores.databases },
+    tenants: () =>
+      [...stores.access.tenants()].flatMap(({ id, status }) => (status === 'deleted' ? [] : [id])),
+    retentionOf: stores.retentionOf,
+    installation: () => config().storage.retention,
+  });
   const monitor = new TargetMonitor({
     ...{ clock, events, routing, discovery, checkEveryMs: CHECK_EVERY_MS },
     snapshot: () => active.current,
@@ -207,7 +215,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, activate },
     jobs: new JobRunner(events),
     background: backgroundJobs({
-      ...{ stores, usage, responses, engines, monitor, eventLoop, lifecycle, loadInferenceApi },
+      ...{ stores, usage, dataRetention, engines, monitor, eventLoop, lifecycle, loadInferenceApi },
     }),
     publishPending: () => publishPendingChanges(stores),
     close: async () => {

@@ -15,6 +15,7 @@ export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
     'limit_store.lost': () => metrics.limitStoreLost.labels().set(1),
     'limit_store.restored': () => metrics.limitStoreLost.labels().set(0),
     'limit_store.reservations_expired': ({ count }) => metrics.reservationsLost.labels().inc(count),
+    'data.deleted': ({ kind, count }) => metrics.dataDeleted.labels(kind).inc(count),
     'usage.lost': ({ count }) => metrics.usageLost.labels().inc(count),
     'engine.loaded': ({ engine }) => metrics.engineLoads.labels(engine).inc(),
     'engine.failed': ({ engine }) => metrics.engineFailures.labels(engine).inc(),

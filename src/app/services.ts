@@ -2,6 +2,7 @@ import { createCallers } from '../api/create-callers.ts';
 import type { ApiServices } from '../api/services.ts';
 import { clientKey } from '../core/client-identity.ts';
 import type { Clock } from '../core/clock.ts';
+import { ReportInterval } from '../core/report-interval.ts';
 import { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventSink } from '../events/event-bus.ts';
@@ -18,9 +19,12 @@ import { Recorder } from '../pipeline/recorder.ts';
 import { RequestLog } from '../pipeline/request-log.ts';
 import type { RoutingState } from '../routing/router.ts';
 import { BufferedResponseStore } from '../storage/buffered-response-store.ts';
-import { SqlResponseStore } from '../storage/sql/sql-response-store.ts';
+import { TenantResponseStore } from '../storage/sql/tenant-response-store.ts';
 import type { ActiveSnapshot } from './active-snapshot.ts';
 import type { Stores } from './stores.ts';
+
+/** Shortest time between two reports of responses that could not be stored. */
+const DROPPED_REPORT_MS = 60_000;
 
 export interface ServiceParts {
   readonly clock: Clock;
@@ -48,6 +52,11 @@ export function createServices(parts: ServiceParts): ApiServices {
     // Not an event: routing itself needs the sample of every request of an experiment.
     (part, sample) => routing.experiments.record(part, sample, clock.now()),
   );
+  const dropped = new ReportInterval<unknown>(
+    DROPPED_REPORT_MS,
+    () => clock.now(),
+    (count, error) => events.emit('responses.dropped', { count, error }),
+  );
   const services: ApiServices = {
     clock,
     startedAtSeconds: parts.startedAtSeconds,
@@ -63,10 +72,11 @@ export function createServices(parts: ServiceParts): ApiServices {
       onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
     }),
     responses: new BufferedResponseStore(
-      new SqlResponseStore(stores.control),
+      new TenantResponseStore(stores.databases, stores.control),
       () => clock.wallTime(),
-      (count, error) => events.emit('responses.dropped', { count, error }),
+      (count, error) => dropped.add(count, error),
     ),
+    retentionOf: stores.retentionOf,
     writes: stores.writes,
     modelData,
     states: routing.states,

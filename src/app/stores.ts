@@ -24,6 +24,7 @@ import { Keys } from '../tenancy/keys.ts';
 import { Members } from '../tenancy/members.ts';
 import { importOldKeys } from '../tenancy/old-keys.ts';
 import { PasswordQueue } from '../tenancy/password-queue.ts';
+import { type Retention, retentionOf } from '../tenancy/retention.ts';
 import { Sessions } from '../tenancy/sessions.ts';
 import { SignInAttempts } from '../tenancy/sign-in-attempts.ts';
 import type { TenantEventSink } from '../tenancy/tenant-events.ts';
@@ -56,6 +57,8 @@ export interface Stores {
   readonly sessions: Sessions;
   /** Whether the local disk accepts writes. */
   readonly writes: WriteHealth;
+  /** How long a tenant's data is kept. */
+  readonly retentionOf: (tenant: string) => Retention;
   readonly signInAttempts: SignInAttempts;
   readonly idempotency: IdempotentResponses;
   close(): Promise<void>;
@@ -167,6 +170,8 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       idempotency,
       signInAttempts: new SignInAttempts(control, clock),
       tenants: new Tenants(control, databases, sources, refreshed),
+      retentionOf: (tenant) =>
+        retentionOf(options.config().storage.retention, access.tenant(tenant)?.document.retention),
       keys: new Keys(databases, writer, digester, sources),
       invitations: new Invitations(databases, writer, members, users, digester, sources),
       sessions: new Sessions(control, digester, sources, () => options.config().auth.session),

@@ -117,6 +117,24 @@ export const duration = (minimum: 0 | 1) =>
     })
     .meta({ 'x-type': 'duration' });
 
+/** The longest time that data can be kept, other than for good. */
+const MAX_DAYS = 99_999;
+
+/** A number of whole days as text; parsed to whole milliseconds. */
+export const days = () =>
+  z
+    .string({ error: otherThanText('a number of days such as 90d') })
+    .regex(/^\d+d$/, 'expected a number of days such as 90d')
+    .transform((value, context) => {
+      const milliseconds = parseDuration(value);
+      if (milliseconds !== undefined && milliseconds > 0 && milliseconds <= MAX_DAYS * 86_400_000) {
+        return milliseconds;
+      }
+      context.addIssue({ code: 'custom', message: `must be from 1d to ${MAX_DAYS}d` });
+      return z.NEVER;
+    })
+    .meta({ 'x-type': 'duration' });
+
 /** A number of bytes, plain or with a unit; parsed to whole bytes, at least 1. */
 export const size = () =>
   z

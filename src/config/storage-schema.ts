@@ -1,5 +1,16 @@
 import { z } from 'zod';
-import { boolean, duration, integer, list, listOfMany, nullable, secret, section, text } from './fields.ts';
+import {
+  boolean,
+  days,
+  duration,
+  integer,
+  list,
+  listOfMany,
+  nullable,
+  secret,
+  section,
+  text,
+} from './fields.ts';
 
 export const DEFAULT_DATA_DIR = './data';
 
@@ -50,6 +61,13 @@ export const storage = () =>
       .describe(
         'Stores the usage of each request for reports, invoices and the last use of keys. Limits, budgets and metrics count usage either way.',
       ),
+    retention: section({
+      usage: kept('400d').describe('Usage events, and their sums by hour and day.'),
+      audit: kept('400d').describe('Entries of the audit trails.'),
+      responses: kept('30d').describe('Responses of the Responses API with `store: true`.'),
+    }).describe(
+      'How long data is kept, in days; `null` keeps it for good. Older data is deleted in the background. A tenant may have a retention of its own.',
+    ),
     redis_url: nullable(url(redisUrlFault)).describe(
       'Redis or Valkey, through which replicas share limits: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which suits a single gateway.',
     ),
@@ -116,6 +134,10 @@ export const auth = () =>
       }),
     ).describe('Issuers whose tokens are accepted instead of API keys.'),
   });
+
+/** A retention; null keeps data for good. */
+const kept = (usual: string) =>
+  z.preprocess((value) => (value === '' ? null : value), days().nullable()).prefault(usual);
 
 function url(fault: (value: string) => string | null) {
   return z.string().superRefine((value, context) => {

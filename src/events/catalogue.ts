@@ -97,6 +97,10 @@ const PROCESS_CONTRACTS = {
     'Usage was lost: disk and database reject writes, and memory holds as much as it may. At most once a second.',
     { count },
   ),
+  'data.deleted': event('Data was deleted because its retention has passed.', {
+    kind: z.enum(['usage', 'audit', 'responses']),
+    count: count.describe('events and sums of usage, entries, responses'),
+  }),
   'usage.line_skipped': event('A line of the usage journal is damaged and is skipped.', {
     file: text,
     line: text.describe('its first 100 characters'),

@@ -119,6 +119,11 @@ export class Metrics {
     'Usage events that were lost, because neither disk nor database accepted writes.',
     [],
   );
+  readonly dataDeleted = this.#families.counter(
+    'weir_retention_deleted_total',
+    'Deleted data whose retention has passed: events and sums of `usage`, entries of `audit` trails, `responses`.',
+    ['kind'],
+  );
   readonly storageFailing = this.#families.gauge(
     'weir_storage_write_failing',
     '1 while the local disk rejects writes, 0 otherwise, by area: `database` (SQLite), `usage_journal`, `engine_ledger`.',

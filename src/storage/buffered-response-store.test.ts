@@ -12,14 +12,13 @@ function gated() {
   const waiting: { go: () => void; fail: (error: Error) => void }[] = [];
   const sizes: number[] = [];
   const store: ResponseStore = {
-    put: (entries) =>
+    put: (scope, stored) =>
       new Promise((resolve, reject) => {
-        sizes.push(entries.length);
-        waiting.push({ go: () => void inner.put(entries).then(resolve), fail: reject });
+        sizes.push(stored.length);
+        waiting.push({ go: () => void inner.put(scope, stored).then(resolve), fail: reject });
       }),
     get: (scope, id, now) => inner.get(scope, id, now),
     delete: (scope, id) => inner.delete(scope, id),
-    deleteExpired: (now) => inner.deleteExpired(now),
   };
   return { store, inner, sizes, next: () => waiting.shift() };
 }
@@ -103,6 +102,40 @@ test('many responses are written in few batches', async () => {
   }
   await keeper.flush();
   expect(sizes).toEqual([200, 200, 50]);
+});
+
+test('a batch has one tenant, so that a failing database drops only its own', async () => {
+  const { store, inner, sizes, next } = gated();
+  const { keeper, lost } = keeping(store);
+  for (let index = 0; index < 6; index += 1) {
+    keeper.save({ tenant: index % 2 === 0 ? 'a' : 'b' }, storedResponse(`r${index}`));
+  }
+  await settle();
+  next()?.fail(new Error('missing'));
+  await settle();
+  next()?.go();
+  await keeper.flush();
+  expect([sizes, lost]).toEqual([[3, 3], [3]]);
+  expect(await inner.get(A, 'r0', 1_500)).toBeUndefined();
+  expect(await inner.get({ tenant: 'b' }, 'r1', 1_500)).toBeDefined();
+});
+
+test('queued responses are bounded by their size', async () => {
+  const { store, next } = gated();
+  const { keeper, lost } = keeping(store);
+  const large = { response: { text: 'x'.repeat(15 * 1024 * 1024) } };
+  for (let index = 0; index < 10; index += 1) keeper.save(A, storedResponse(`r${index}`, large));
+  expect(lost).toEqual([1, 1]);
+  // Replacing one, and deleting one, make no difference to the others.
+  keeper.save(A, storedResponse('r0', large));
+  expect(lost).toEqual([1, 1]);
+  await settle();
+  next()?.go();
+  await settle();
+  next()?.go();
+  await keeper.flush();
+  keeper.save(A, storedResponse('later', large));
+  expect(lost).toEqual([1, 1]);
 });
 
 test('a failed write drops its batch, reports it, and the next batch is written', async () => {

@@ -5,17 +5,13 @@ import type { TenantScope } from './tenant-scope.ts';
 export class MemoryResponseStore implements ResponseStore {
   readonly #tenants = new Map<string, Map<string, StoredResponse>>();
 
-  async put(
-    entries: readonly { readonly scope: TenantScope; readonly stored: StoredResponse }[],
-  ): Promise<void> {
-    for (const { scope, stored } of entries) {
-      let own = this.#tenants.get(scope.tenant);
-      if (!own) {
-        own = new Map();
-        this.#tenants.set(scope.tenant, own);
-      }
-      own.set(stored.id, stored);
+  async put({ tenant }: TenantScope, stored: readonly StoredResponse[]): Promise<void> {
+    let own = this.#tenants.get(tenant);
+    if (!own) {
+      own = new Map();
+      this.#tenants.set(tenant, own);
     }
+    for (const one of stored) own.set(one.id, one);
   }
 
   async get({ tenant }: TenantScope, id: string, now: number): Promise<StoredResponse | undefined> {
@@ -25,17 +21,5 @@ export class MemoryResponseStore implements ResponseStore {
 
   async delete({ tenant }: TenantScope, id: string): Promise<boolean> {
     return this.#tenants.get(tenant)?.delete(id) ?? false;
-  }
-
-  async deleteExpired(now: number): Promise<number> {
-    let deleted = 0;
-    for (const own of this.#tenants.values()) {
-      for (const { id, expiresAt } of own.values()) {
-        if (expiresAt > now) continue;
-        own.delete(id);
-        deleted += 1;
-      }
-    }
-    return deleted;
   }
 }

@@ -20,8 +20,8 @@ export interface StoredResponse {
  * `response-store-conformance.ts` runs the same suite on every implementation.
  */
 export interface ResponseStore {
-  /** Stores all entries, or none; an entry with the same tenant and id is replaced. @throws Error when unreachable */
-  put(entries: readonly { readonly scope: TenantScope; readonly stored: StoredResponse }[]): Promise<void>;
+  /** Stores all responses, or none; one with the same id is replaced. @throws Error when unreachable */
+  put(scope: TenantScope, stored: readonly StoredResponse[]): Promise<void>;
   /**
    * @param now Unix milliseconds
    * @returns undefined when the tenant has no such response, or it has expired
@@ -30,11 +30,4 @@ export interface ResponseStore {
   get(scope: TenantScope, id: string, now: number): Promise<StoredResponse | undefined>;
   /** @returns false when the tenant has no such response. @throws Error when the store is unreachable */
   delete(scope: TenantScope, id: string): Promise<boolean>;
-  /**
-   * Deletes expired responses of all tenants.
-   *
-   * @param now Unix milliseconds
-   * @returns the number of deleted responses
-   */
-  deleteExpired(now: number): Promise<number>;
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Limit } from '../core/limit.ts';
 import { limitList, limitOf } from '../core/limit-schema.ts';
 import { ROLES } from './permissions.ts';
+import { retentionDocument } from './retention.ts';
 
 /** JSON columns of tenants, keys and members. They are validated at each read, because an operator may have edited them. */
 
@@ -18,6 +19,8 @@ export const tenantDocument = z.strictObject({
   tag_limits: z.record(z.string(), limitList).default({}),
   /** Share of the slots of busy models, relative to the weights of other tenants. */
   weight: z.number().int().min(1).max(100).default(1),
+  // Absent where the tenant has none: gateways of an earlier version reject members that they do not know.
+  retention: retentionDocument.optional(),
 });
 export type TenantDocument = z.infer<typeof tenantDocument>;
 

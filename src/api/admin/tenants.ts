@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { type LimitDocument, limitList } from '../../core/limit-schema.ts';
 import { assertAllowed } from '../../tenancy/actor.ts';
 import { personName, tag, tenantId, timeZone } from '../../tenancy/names.ts';
+import { retentionDocument } from '../../tenancy/retention.ts';
 import type { Tenant } from '../../tenancy/tenants.ts';
 import { cursorOf, idCursor, listOf, page, paging, time } from './paging.ts';
 import { adminRoute, NO_BODY, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
@@ -20,6 +21,12 @@ const tagLimits = z
   .refine((limits) => Object.keys(limits).length <= 1_000, 'has more than 1000 tags');
 const tier = z.string().max(31).nullable();
 const weight = z.int().min(1).max(100);
+const retention = retentionDocument
+  .nullable()
+  .describe(
+    'How long its data is kept: days such as `90d`, or null for good. Absent members are those of `storage.retention`.',
+  )
+  .meta({ example: { usage: '90d', responses: null } });
 
 export const tenantObject = z
   .object({
@@ -32,6 +39,9 @@ export const tenantObject = z
     weight: z.number().int().describe('Its share of queue slots at saturated models.'),
     limits: z.array(z.looseObject({})).describe('Its own limits, which replace those of its tier.'),
     tag_limits: z.record(z.string(), z.array(z.looseObject({}))),
+    retention: retentionDocument
+      .nullable()
+      .describe('How long its data is kept, where that differs from `storage.retention`.'),
     created_at: z.string(),
     updated_at: z.string(),
   })
@@ -51,6 +61,7 @@ const createBody = z
     weight: weight.optional(),
     limits: limitsField.optional(),
     tag_limits: tagLimits.optional(),
+    retention: retention.optional(),
   })
   .meta({
     id: 'NewTenant',
@@ -66,6 +77,7 @@ const updateBody = z
     weight: weight.optional(),
     limits: limitsField.optional(),
     tag_limits: tagLimits.optional(),
+    retention: retention.optional(),
   })
   .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
 
@@ -80,6 +92,7 @@ export function renderTenant({ document, ...tenant }: Tenant): z.output<typeof t
     weight: document.weight,
     limits: document.limits,
     tag_limits: document.tag_limits,
+    retention: document.retention ?? null,
     created_at: time(tenant.createdAt),
     updated_at: time(tenant.updatedAt),
   };
@@ -138,6 +151,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               weight: body.weight ?? 1,
               limits: body.limits ?? [],
               tag_limits: body.tag_limits ?? {},
+              ...(body.retention && { retention: body.retention }),
             },
           },
           by,
@@ -163,19 +177,21 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       permission: 'tenant:write',
       summary: 'Change a tenant',
       description:
-        'Status, tier, weight and own limits need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
+        'Status, tier, weight, own limits and retention need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
       body: updateBody,
       largeBody: true,
       ...NO_QUERY,
       response: tenantObject,
       handle: async ({ scope, body, seen, by, actor }) => {
-        const { name, status, tier: wantedTier, limits, tag_limits, time_zone, weight: wantedWeight } = body;
-        if ([status, wantedTier, limits, wantedWeight].some((value) => value !== undefined))
+        const { name, status, tier: wantedTier, limits, tag_limits, time_zone } = body;
+        const { weight: wantedWeight, retention: wantedRetention } = body;
+        if ([status, wantedTier, limits, wantedWeight, wantedRetention].some((value) => value !== undefined))
           assertAllowed(actor, 'tenants:assign', scope.tenant);
         if (tag_limits !== undefined) assertAllowed(actor, 'limits:write', scope.tenant);
         if (wantedTier !== undefined && wantedTier !== null)
           assertOneOf(wantedTier, services.tiers(), 'tier');
         const { document } = await tenants.get(scope.tenant);
+        const kept = wantedRetention === undefined ? document.retention : wantedRetention;
         if (limits) await services.assertBudgets(scope, 'tenant', limits);
         for (const [name, own] of Object.entries(tag_limits ?? {})) {
           await services.assertBudgets(scope, `tag/${name}`, own);
@@ -191,6 +207,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               weight: wantedWeight ?? document.weight,
               limits: limits ?? document.limits,
               tag_limits: tag_limits ?? document.tag_limits,
+              ...(kept && { retention: kept }),
             },
           },
           seen,

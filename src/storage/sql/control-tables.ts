@@ -101,6 +101,7 @@ export interface ControlTables {
     used: number;
     updated_at: number;
   };
+  /** Responses of versions that stored them here; see `moveResponses`. */
   responses: {
     tenant: string;
     id: string;

@@ -212,6 +212,7 @@ for (const backend of BACKENDS) {
         'invitations',
         'members',
         'outbox',
+        'responses',
         'usage_batches',
         'usage_rollups',
         'usage_tag_rollups',

@@ -30,6 +30,7 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   outbox: true,
   events: true,
   audit_log: true,
+  responses: true,
   usage_batches: true,
   usage_rollups: true,
   usage_tag_rollups: true,

@@ -73,6 +73,15 @@ export interface TenantTables {
     count: number;
     events: string;
   };
+  /** Responses of the Responses API that a later request may continue. */
+  responses: {
+    id: string;
+    created_at: number;
+    expires_at: number;
+    input: string;
+    response: string;
+    native: number;
+  };
   /** Sums of the events by hour and by day (UTC): `period` is `hour` or `day`. */
   usage_rollups: UsageSums & {
     period: string;

@@ -20,9 +20,6 @@ import { type ContinuedConversation, continueFrom, inputItems, previousNotFound 
 import { responsesDialect } from './dialect.ts';
 import type { Item } from './items.ts';
 
-/** How long responses are kept, as at OpenAI. */
-const RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
-
 export const responsesRequest = z
   .object({
     model: z.string().min(1, 'a model name is expected').max(400),
@@ -108,7 +105,7 @@ function notFound(id: string): GatewayError {
 }
 
 export function addResponsesRoutes(router: HttpRouter, services: ApiServices): void {
-  const { responses, clock } = services;
+  const { responses, retentionOf, clock } = services;
 
   const makeCall = async (body: JsonBody, headers: HeaderReader, principal: Principal): Promise<ChatCall> => {
     validate(responsesRequest, body.json);
@@ -121,7 +118,9 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
       const id = asString(response.id);
       if (body.json.store === false || id === undefined || response.status === 'failed') return;
       const createdAt = clock.wallTime();
-      responses.save(scope, { id, createdAt, expiresAt: createdAt + RETENTION_MS, input, response, native });
+      const kept = retentionOf(scope.tenant).responses;
+      const expiresAt = kept === null ? Number.MAX_SAFE_INTEGER : createdAt + kept;
+      responses.save(scope, { id, createdAt, expiresAt, input, response, native });
     };
     const dialect = dialectFor(continued?.items, keep(false));
     const call = chatCall('chat', dialect, continued?.passthrough ?? body, headers);

@@ -180,4 +180,22 @@ export const TENANT_MIGRATIONS: Migrations = {
       await db.schema.alterTable('api_keys').addColumn('paused_by', 'text').execute();
     },
   },
+  '0006_responses': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('responses')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('created_at', 'bigint', requiredInteger)
+        .addColumn('expires_at', 'bigint', requiredInteger)
+        .addColumn('input', 'text', requiredText)
+        .addColumn('response', 'text', requiredText)
+        .addColumn('native', 'integer', requiredInteger)
+        .execute();
+      for (const column of ['created_at', 'expires_at']) {
+        await db.schema.createIndex(`responses_${column}`).on('responses').column(column).execute();
+      }
+      // Finds batches that are old.
+      await db.schema.createIndex('usage_batches_last_at').on('usage_batches').column('last_at').execute();
+    },
+  },
 };

@@ -1,0 +1,123 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Kysely } from 'kysely';
+import type { Clock } from '../core/clock.ts';
+import type { EventSink } from '../events/event-bus.ts';
+import type { ControlTables } from '../storage/sql/control-tables.ts';
+import {
+  type DeleteSome,
+  deleteExpiredResponses,
+  deleteOldAudit,
+  deleteOldResponses,
+  deleteOldSums,
+  deleteOldUsage,
+} from '../storage/sql/old-data.ts';
+import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
+import { moveResponses } from '../storage/sql/tenant-response-store.ts';
+import type { TenantTables } from '../storage/sql/tenant-tables.ts';
+import type { Retention } from '../tenancy/retention.ts';
+
+export type RetainedKind = keyof Retention;
+
+export interface DataRetentionOptions {
+  readonly clock: Pick<Clock, 'wallTime'>;
+  readonly events: EventSink;
+  readonly control: Kysely<ControlTables>;
+  readonly databases: TenantDatabases;
+  /** Ids of the tenants that exist. */
+  readonly tenants: () => readonly string[];
+  readonly retentionOf: (tenant: string) => Retention;
+  /** Of the platform's own audit trail. */
+  readonly installation: () => Retention;
+}
+
+/** Each tenant is visited once in so many runs; with a run each minute, once an hour. */
+const RUNS_PER_ROUND = 60;
+/** Statements for one kind of data in one visit; the rest waits for the next visit. */
+const MAX_STATEMENTS = 200;
+
+/**
+ * Deletes data that is older than its retention: in small transactions, with requests in between, and some tenants at a
+ * time. Gateways that share databases may do it at the same time.
+ */
+export class DataRetention {
+  /** The last visited tenant; tenants are visited in the order of their ids. */
+  #last = '';
+
+  constructor(private readonly options: DataRetentionOptions) {}
+
+  /**
+   * Visits some tenants; to be called every minute.
+   * @throws the first error, after all of those tenants were visited
+   */
+  async run(): Promise<void> {
+    const { control, installation, tenants } = this.options;
+    const failures: unknown[] = [];
+    const attempt = (work: Promise<unknown>) => work.catch((error: unknown) => failures.push(error));
+    const all = [...tenants()].sort();
+    await attempt(this.#moveResponses(new Set(all)));
+    await attempt(this.#delete('audit', installation().audit, [deleteOldAudit], (work) => work(control)));
+    for (const tenant of this.#next(all)) await attempt(this.#visit(tenant));
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Moves responses that earlier versions have stored in the control database. */
+  async #moveResponses(tenants: ReadonlySet<string>): Promise<void> {
+    const { control, databases } = this.options;
+    for (let statement = 0; statement < MAX_STATEMENTS; statement += 1) {
+      if ((await moveResponses(control, databases, (tenant) => tenants.has(tenant))) === 0) return;
+      await nextTurn();
+    }
+  }
+
+  /** @returns the tenants to visit now */
+  #next(all: readonly string[]): readonly string[] {
+    const count = Math.ceil(all.length / RUNS_PER_ROUND);
+    const found = all.findIndex((tenant) => tenant > this.#last);
+    const from = found < 0 ? 0 : found;
+    const next = all.slice(from, from + count);
+    this.#last = next.at(-1) ?? '';
+    return next;
+  }
+
+  async #visit(tenant: string): Promise<void> {
+    const { databases, retentionOf, clock } = this.options;
+    const retention = retentionOf(tenant);
+    const use = <T>(work: (db: Kysely<TenantTables>) => Promise<T>) => databases.use({ tenant }, work);
+    await this.#deleteBefore('responses', clock.wallTime(), [deleteExpiredResponses], use);
+    await this.#delete('responses', retention.responses, [deleteOldResponses], use);
+    await this.#delete('usage', retention.usage, [deleteOldUsage, deleteOldSums], use);
+    await this.#delete('audit', retention.audit, [deleteOldAudit], use);
+  }
+
+  async #delete<Tables>(
+    kind: RetainedKind,
+    keepMs: number | null,
+    deletes: readonly DeleteSome<Tables>[],
+    use: <T>(work: (db: Kysely<Tables>) => Promise<T>) => Promise<T>,
+  ): Promise<void> {
+    if (keepMs === null) return;
+    await this.#deleteBefore(kind, this.options.clock.wallTime() - keepMs, deletes, use);
+  }
+
+  async #deleteBefore<Tables>(
+    kind: RetainedKind,
+    before: number,
+    deletes: readonly DeleteSome<Tables>[],
+    use: <T>(work: (db: Kysely<Tables>) => Promise<T>) => Promise<T>,
+  ): Promise<void> {
+    let count = 0;
+    try {
+      for (const deleteSome of deletes) {
+        for (let statement = 0; statement < MAX_STATEMENTS; statement += 1) {
+          const deleted = await use((db) => deleteSome(db, before));
+          count += deleted;
+          if (deleted === 0) break;
+          // With SQLite, a statement blocks the event loop.
+          await nextTurn();
+        }
+      }
+    } finally {
+      if (count > 0) this.options.events.emit('data.deleted', { kind, count });
+    }
+  }
+}

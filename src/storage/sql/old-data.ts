@@ -1,0 +1,69 @@
+import { type Kysely, sql } from 'kysely';
+import type { TenantTables } from './tenant-tables.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Rows of one statement, so that no other write waits for long: usage and responses have long rows. */
+const LONG_ROWS = 50;
+const SHORT_ROWS = 500;
+
+/** Deletes a part of what is old. @returns the number of deleted items; 0 when nothing is left */
+export type DeleteSome<Tables> = (db: Kysely<Tables>, before: number) => Promise<number>;
+
+/** Deletes batches whose last event is older. @returns the number of their events */
+export const deleteOldUsage: DeleteSome<TenantTables> = async (db, before) => {
+  const batches = await db
+    .selectFrom('usage_batches')
+    .select(['id', 'count'])
+    .where('last_at', '<', before)
+    .orderBy('first_at')
+    .limit(LONG_ROWS)
+    .execute();
+  if (batches.length === 0) return 0;
+  const ids = batches.map(({ id }) => id);
+  await db.deleteFrom('usage_batches').where('id', 'in', ids).execute();
+  return batches.reduce((sum, { count }) => sum + count, 0);
+};
+
+/** Deletes the sums of the oldest hour and of the oldest day that are entirely older. */
+export const deleteOldSums: DeleteSome<TenantTables> = async (db, before) => {
+  let deleted = 0;
+  for (const table of ['usage_rollups', 'usage_tag_rollups'] as const) {
+    for (const [period, length] of [
+      ['hour', HOUR_MS],
+      ['day', DAY_MS],
+    ] as const) {
+      const { numAffectedRows } = await sql`
+        DELETE FROM ${sql.table(table)} WHERE period = ${period} AND start <= ${before - length}
+          AND start = (SELECT min(start) FROM ${sql.table(table)} WHERE period = ${period})`.execute(db);
+      deleted += Number(numAffectedRows ?? 0n);
+    }
+  }
+  return deleted;
+};
+
+/** Deletes entries of an audit trail. */
+export const deleteOldAudit: DeleteSome<Pick<TenantTables, 'audit_log'>> = (db, before) =>
+  deleteRows(db, sql`audit_log`, sql`at < ${before} ORDER BY at`, SHORT_ROWS);
+
+/** Deletes responses that are older, whatever their own expiry. */
+export const deleteOldResponses: DeleteSome<TenantTables> = (db, before) =>
+  deleteRows(db, sql`responses`, sql`created_at < ${before} ORDER BY created_at`, LONG_ROWS);
+
+/** Deletes responses that expired before. */
+export const deleteExpiredResponses: DeleteSome<TenantTables> = (db, before) =>
+  deleteRows(db, sql`responses`, sql`expires_at <= ${before} ORDER BY expires_at`, LONG_ROWS);
+
+async function deleteRows<Tables>(
+  db: Kysely<Tables>,
+  table: ReturnType<typeof sql>,
+  which: ReturnType<typeof sql>,
+  rows: number,
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${which} LIMIT ${sql.lit(rows)})`.execute(
+    db,
+  );
+  return Number(numAffectedRows ?? 0n);
+}
