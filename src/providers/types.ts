@@ -31,6 +31,8 @@ export interface VendorProfile {
   readonly developerRole?: boolean;
   /** Requires an empty text instead of null for absent content. */
   readonly emptyContent?: boolean;
+  /** Accepts ids of files that were uploaded to OpenAI. */
+  readonly openAiFiles?: boolean;
   /** Accepts Anthropic's `cache_control` markers. */
   readonly cacheControl?: boolean;
   /** The member in which it expects the reasoning of earlier turns; absent where it expects none. */

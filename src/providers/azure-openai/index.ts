@@ -22,6 +22,7 @@ export const AZURE_OPENAI: VendorProfile = {
   environment: { key: 'AZURE_API_KEY', baseUrl: 'AZURE_ENDPOINT' },
   streamUsage: 'on-request',
   developerRole: true,
+  openAiFiles: true,
   namesByModel: true,
   responsesApi: true,
   dataNames: { prices: 'azure', models: 'azure' },

@@ -7,7 +7,9 @@ import type {
   MediaSource,
   Message,
   ReasoningPart,
+  SystemMessage,
   ToolMessage,
+  UserMessage,
   UserPart,
 } from '../../core/chat/request.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -45,7 +47,9 @@ class MessageWriter {
   ) {}
 
   write(messages: readonly Message[]): JsonObject[] {
-    return messages.flatMap((message, index) => this.#message(message, `messages[${index}]`));
+    return joinCallers(messages).flatMap(({ message, index }) =>
+      this.#message(message, `messages[${index}]`),
+    );
   }
 
   #id(id: string): string {
@@ -65,15 +69,24 @@ class MessageWriter {
       case 'system':
       case 'developer': {
         const role = this.profile.developerRole ? message.role : 'system';
-        return [{ role, content: this.#content(message.content, path), ...named(message) }];
+        return this.#spoken(role, message, path);
       }
       case 'user':
-        return [{ role: 'user', content: this.#content(message.content, path), ...named(message) }];
+        return this.#spoken('user', message, path);
       case 'assistant':
-        return [this.#assistant(message, path)];
+        return this.#assistant(message, path);
       case 'tool':
         return this.#tool(message, path);
     }
+  }
+
+  /** A message whose parts were all omitted is omitted too: some servers reject empty content. */
+  #spoken(role: string, message: SystemMessage | UserMessage, path: string): JsonObject[] {
+    const content = this.#content(message.content, path);
+    if (content === '' && !message.content.some(({ type }) => type === 'text')) {
+      return message.content.length === 0 ? [{ role, content, ...named(message) }] : [];
+    }
+    return [{ role, content, ...named(message) }];
   }
 
   /** Content as plain text where possible, because some servers reject lists. */
@@ -127,15 +140,18 @@ class MessageWriter {
       ];
     }
     if (source.kind === 'file-id') {
-      if (source.origin === 'openai') return [{ type: 'file', file: { file_id: source.id } }];
+      if (source.origin === 'openai' && this.profile.openAiFiles)
+        return [{ type: 'file', file: { file_id: source.id } }];
       this.#unsupported(path, 'a file that was uploaded to another provider');
       return [];
     }
+    if (part.citations) this.#unsupported(path, 'citations of a document');
+    if (context !== undefined) this.#unsupported(path, 'the context of a document that is not text');
     const name = filename ?? title ?? 'document.pdf';
     return [{ type: 'file', file: { filename: name, file_data: dataUrl(source) }, ...this.#cache(part) }];
   }
 
-  #assistant(message: AssistantMessage, path: string): JsonObject {
+  #assistant(message: AssistantMessage, path: string): JsonObject[] {
     const texts: string[] = [];
     const refusals: string[] = [];
     const calls: JsonObject[] = [];
@@ -176,15 +192,20 @@ class MessageWriter {
           );
       }
     }
+    const reasoning = this.#reasoning(thoughts);
+    const isEmpty = texts.length + refusals.length + calls.length + Object.keys(reasoning).length === 0;
+    if (isEmpty && message.content.length > 0) return [];
     const silent = this.profile.emptyContent || (calls.length === 0 && refusals.length === 0) ? '' : null;
-    return {
-      role: 'assistant',
-      content: texts.length === 0 ? silent : texts.join(''),
-      ...(refusals.length === 0 ? {} : { refusal: refusals.join('') }),
-      ...this.#reasoning(thoughts),
-      ...(calls.length === 0 ? {} : { tool_calls: calls }),
-      ...named(message),
-    };
+    return [
+      {
+        role: 'assistant',
+        content: texts.length === 0 ? silent : texts.join(''),
+        ...(refusals.length === 0 ? {} : { refusal: refusals.join('') }),
+        ...reasoning,
+        ...(calls.length === 0 ? {} : { tool_calls: calls }),
+        ...named(message),
+      },
+    ];
   }
 
   #reasoning(thoughts: readonly ReasoningPart[]): JsonObject {
@@ -229,6 +250,26 @@ class MessageWriter {
     });
     return [...results, { role: 'user', content: media }];
   }
+}
+
+/**
+ * Joins adjacent assistant messages up to the last one with tool calls: the format requires the results of a message's calls
+ * right after it.
+ * @returns messages with the index of their first in the request
+ */
+function joinCallers(messages: readonly Message[]): { readonly message: Message; readonly index: number }[] {
+  const joined: { message: Message; index: number }[] = [];
+  for (const [index, message] of messages.entries()) {
+    const last = joined.at(-1);
+    if (
+      message.role === 'assistant' &&
+      last?.message.role === 'assistant' &&
+      last.message.content.some(({ type }) => type === 'tool-call')
+    ) {
+      last.message = { ...last.message, content: [...last.message.content, ...message.content] };
+    } else joined.push({ message, index });
+  }
+  return joined;
 }
 
 function named({ name }: { readonly name?: string }): JsonObject {

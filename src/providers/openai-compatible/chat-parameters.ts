@@ -31,7 +31,8 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
     verbosity: request.verbosity,
     user: request.user,
     metadata: stringValues(request.metadata),
-    service_tier: request.serviceTier,
+    // Anthropic's name of the tier without priority.
+    service_tier: request.serviceTier === 'standard_only' ? 'default' : request.serviceTier,
     prompt_cache_key: request.promptCacheKey,
     modalities: request.modalities,
     cache_control: profile.cacheControl ? request.cacheControl : undefined,

@@ -12,6 +12,7 @@ export const VENDORS = {
     streamUsage: 'on-request',
     modelPattern: /^(?:gpt-|chatgpt-|o\d|text-embedding-|davinci-|babbage-|ft:)/,
     developerRole: true,
+    openAiFiles: true,
     namesByModel: true,
     responsesApi: true,
     dataNames: { prices: 'openai', models: 'openai' },
@@ -25,7 +26,16 @@ export const VENDORS = {
     floatEmbeddingsOnly: true,
     plainMedia: true,
     modelPattern: /^(?:(?:open-)?(?:mi[sx]tral|codestral|ministral|magistral|devstral|pixtral|voxtral)-)/,
-    unsupported: ['user', 'logprobs', 'top_logprobs', 'logit_bias', 'store', 'verbosity', 'modalities'],
+    unsupported: [
+      'user',
+      'logprobs',
+      'top_logprobs',
+      'logit_bias',
+      'store',
+      'verbosity',
+      'modalities',
+      'service_tier',
+    ],
     renames: { seed: 'random_seed', max_completion_tokens: 'max_tokens' },
     shortToolCallIds: true,
     dataNames: { prices: 'mistral', models: 'mistral' },
@@ -160,5 +170,7 @@ export const GENERIC: VendorProfile = {
   streamUsage: 'on-request',
   // Every server with this format has a model list, and it is free.
   healthPath: 'models',
+  // It may be a gateway in front of OpenAI.
+  openAiFiles: true,
   needsKey: false,
 };
