@@ -25,6 +25,18 @@ const PARAMETERS = {
 /** Name of a parameter that some formats lack. */
 export type ParameterName = keyof typeof PARAMETERS;
 
+/** Warns of each tool whose arguments must match its schema exactly, for targets without that. */
+export function warnOfStrictTools({ tools }: ChatRequest, warn: Warn, subject = 'The target'): void {
+  for (const [index, tool] of (tools ?? []).entries()) {
+    if (tool.type !== 'function' || tool.strict !== true) continue;
+    warn({
+      kind: 'unsupported',
+      param: `tools[${index}].strict`,
+      message: `${subject} does not support "strict" tools.`,
+    });
+  }
+}
+
 /**
  * Warns of the parameters of a request that a format cannot express.
  * @param names parameters that the format lacks, in the order of the warnings

@@ -4,6 +4,7 @@ import type {
   AssistantPart,
   CacheControl,
   ChatRequest,
+  FilePart,
   MediaSource,
   Message,
   Origin,
@@ -113,10 +114,8 @@ class ConversationWriter {
         return part.text.trim() === '' ? [] : [{ text: part.text }, ...cachePoint(part)];
       case 'image':
         return [...this.#image(part.source, path), ...cachePoint(part)];
-      case 'file': {
-        const name = part.title ?? part.filename;
-        return [...this.#document(part.source, name, path), ...cachePoint(part)];
-      }
+      case 'file':
+        return [...this.#document(part, path), ...cachePoint(part)];
       case 'unknown':
         if (part.dialect === 'bedrock-converse') return [part.value];
     }
@@ -136,7 +135,7 @@ class ConversationWriter {
     return [{ image: { format, source: { bytes: source.data } } }];
   }
 
-  #document(source: MediaSource, title: string | undefined, path: string): JsonObject[] {
+  #document({ source, title, filename, context, citations }: FilePart, path: string): JsonObject[] {
     if (source.kind !== 'base64' && source.kind !== 'text') {
       return this.#unsupported(path, 'a file that is not in the request');
     }
@@ -145,9 +144,20 @@ class ConversationWriter {
     if (format === undefined) return this.#unsupported(path, `a file of type "${source.mediaType}"`);
     this.#documents += 1;
     // The API restricts the characters of names, which must differ.
-    const safe = (title ?? 'document').replaceAll(/[^A-Za-z0-9 ()[\]-]/g, '-').replaceAll(/ {2,}/g, ' ');
+    const safe = (title ?? filename ?? 'document')
+      .replaceAll(/[^A-Za-z0-9 ()[\]-]/g, '-')
+      .replaceAll(/ {2,}/g, ' ');
     const bytes = source.kind === 'base64' ? source.data : Buffer.from(source.text).toString('base64');
-    return [{ document: { format, name: `${safe.slice(0, 150)} ${this.#documents}`, source: { bytes } } }];
+    const cites = citations && this.origin === 'anthropic';
+    if (citations && !cites) this.#unsupported(path, 'citations of a document');
+    const document = {
+      format,
+      name: `${safe.slice(0, 150)} ${this.#documents}`,
+      source: { bytes },
+      ...(context === undefined ? {} : { context }),
+      ...(cites ? { citations: { enabled: true } } : {}),
+    };
+    return [{ document }];
   }
 
   #assistant(part: AssistantPart, path: string): JsonObject[] {

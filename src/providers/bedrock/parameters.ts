@@ -3,7 +3,7 @@ import type { ChatRequest, Tool } from '../../core/chat/request.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
-import { type ParameterName, warnUnsupported } from '../unsupported.ts';
+import { type ParameterName, warnOfStrictTools, warnUnsupported } from '../unsupported.ts';
 import { cachePoint } from './messages.ts';
 
 /** Parameters that the format lacks. */
@@ -60,7 +60,7 @@ export function wireParameters(
     ...own,
     ...(Object.keys(inference).length === 0 ? {} : { inferenceConfig: inference }),
     ...(Object.keys(fields).length === 0 ? {} : { additionalModelRequestFields: fields }),
-    ...toolConfig(request, extra.budget !== undefined, warn),
+    ...toolConfig(request, family, extra.budget !== undefined, warn),
   };
 }
 
@@ -144,7 +144,9 @@ function additionalFields(
   return { fields, budget };
 }
 
-function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObject {
+function toolConfig(request: ChatRequest, family: ModelFamily, thinks: boolean, warn: Warn): JsonObject {
+  const strict = family.structuredOutputs ?? false;
+  if (!strict) warnOfStrictTools(request, warn);
   if (request.responseFormat?.type === 'json-schema') {
     const { schema, description } = request.responseFormat;
     if (request.tools?.length) {
@@ -162,7 +164,7 @@ function toolConfig(request: ChatRequest, thinks: boolean, warn: Warn): JsonObje
   const choice = request.toolChoice;
   const allowed = choice?.type === 'allowed' ? new Set(choice.names) : undefined;
   const tools = (request.tools ?? []).flatMap((tool) =>
-    allowed && tool.type === 'function' && !allowed.has(tool.name) ? [] : wireTool(tool, warn),
+    allowed && tool.type === 'function' && !allowed.has(tool.name) ? [] : wireTool(tool, strict, warn),
   );
   if (tools.length === 0) return historyTools(request, warn);
   const mode = choice?.type === 'allowed' ? choice.mode : choice?.type;
@@ -204,7 +206,8 @@ function historyTools({ messages }: ChatRequest, warn: Warn): JsonObject {
   return { toolConfig: { tools } };
 }
 
-function wireTool(tool: Tool, warn: Warn): JsonObject[] {
+/** @param strict the model supports tools whose arguments match their schema exactly */
+function wireTool(tool: Tool, strict: boolean, warn: Warn): JsonObject[] {
   if (tool.type === 'unknown') {
     if (tool.dialect === 'bedrock-converse') return [tool.value];
     const name = tool.name ?? 'a tool of another API';
@@ -217,6 +220,7 @@ function wireTool(tool: Tool, warn: Warn): JsonObject[] {
     // The API rejects an empty description.
     ...(description ? { description } : {}),
     inputSchema: { json: { ...parameters, type: 'object' } },
+    ...(tool.strict && strict ? { strict: true } : {}),
   };
   return [{ toolSpec }, ...cachePoint(tool)];
 }

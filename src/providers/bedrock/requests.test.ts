@@ -47,6 +47,44 @@ test.each([
   expect(messages[2].content[0].toolResult.toolUseId).toBe(sent);
 });
 
+describe('strict tools', () => {
+  const tools = [{ type: 'function', name: 'day', strict: true, parameters: { type: 'object' } }] as const;
+
+  test('stay strict where the model supports it', () => {
+    const { body, warnings } = build({ messages: [asked], tools });
+    expect(body.toolConfig.tools[0].toolSpec).toMatchObject({ name: 'day', strict: true });
+    expect(warnings).toEqual([]);
+  });
+
+  test('cause a warning elsewhere', () => {
+    const { body, warnings } = build({ messages: [asked], tools }, KIMI);
+    expect(body.toolConfig.tools[0].toolSpec).not.toHaveProperty('strict');
+    expect(warnings).toMatchObject([{ kind: 'unsupported', param: 'tools[0].strict' }]);
+  });
+});
+
+describe('a document', () => {
+  const source = { kind: 'text', mediaType: 'text/plain', text: 'Weirs hold water.' } as const;
+  const file = { type: 'file', source, title: 'Weirs', context: 'Chapter 2.', citations: true } as const;
+  const request = { messages: [{ role: 'user', content: [file] }] } as const;
+
+  test('has its context, and is cited by Claude', () => {
+    const { body, warnings } = build(request);
+    expect(body.messages[0].content[0].document).toMatchObject({
+      name: 'Weirs 1',
+      context: 'Chapter 2.',
+      citations: { enabled: true },
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  test('causes a warning where the model cannot cite it', () => {
+    const { body, warnings } = build(request, KIMI);
+    expect(body.messages[0].content[0].document).not.toHaveProperty('citations');
+    expect(warnings).toMatchObject([{ kind: 'unsupported' }]);
+  });
+});
+
 test('a conversation may begin with the assistant where the model is Claude', () => {
   const messages: Message[] = [{ role: 'assistant', content: [{ type: 'text', text: 'Welcome.' }] }, asked];
   expect(build({ messages }).body.messages).toHaveLength(2);

@@ -3,7 +3,7 @@ import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/reque
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
-import { type ParameterName, warnUnsupported } from '../unsupported.ts';
+import { type ParameterName, warnOfStrictTools, warnUnsupported } from '../unsupported.ts';
 
 import { geminiSchema, SchemaExpansion } from './schema.ts';
 
@@ -25,6 +25,7 @@ const MAX_STOPS = 5;
 /** Builds all members of a generateContent request except the contents. */
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn);
+  warnOfStrictTools(request, warn);
   const own = Object.fromEntries(
     Object.entries(request.extensions?.members ?? {})
       .filter(([name]) => OWN.includes(name))

@@ -3,7 +3,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
 import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
-import { type ParameterName, warnUnsupported } from '../unsupported.ts';
+import { type ParameterName, warnOfStrictTools, warnUnsupported } from '../unsupported.ts';
 
 type JsonObject = Record<string, unknown>;
 
@@ -28,6 +28,7 @@ const UNSUPPORTED: readonly ParameterName[] = [
 /** Builds all members of a request except model, messages and stream. */
 export function ollamaParameters(request: ChatRequest, model: string, warn: Warn): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn, "Ollama's own API");
+  warnOfStrictTools(request, warn, "Ollama's own API");
   warnOfCacheMarks(request, warn);
   const { options: given, ...own } = Object.fromEntries(
     Object.entries(extensionsFor(request, ['openai-chat'])).filter(([name]) => OWN.includes(name)),
