@@ -23,12 +23,12 @@ const result = (callId: string) =>
 
 describe('adjacent assistant messages', () => {
   test('with calls are one, because the results must follow at once', () => {
-    const spoken: Message = { role: 'assistant', content: [{ type: 'text', text: 'Wait.' }] };
+    const remark: Message = { role: 'assistant', content: [{ type: 'text', text: 'Wait.' }] };
     const { messages } = convert([
       asked,
       calling('a'),
       calling('b'),
-      spoken,
+      remark,
       { role: 'tool', content: [result('a'), result('b')] },
     ]);
     expect(messages).toMatchObject([
@@ -40,8 +40,8 @@ describe('adjacent assistant messages', () => {
   });
 
   test('stay apart without calls, and with results between them', () => {
-    const spoken: Message = { role: 'assistant', content: [{ type: 'text', text: 'Wait.' }] };
-    expect(convert([asked, spoken, calling('a')]).messages).toHaveLength(3);
+    const remark: Message = { role: 'assistant', content: [{ type: 'text', text: 'Wait.' }] };
+    expect(convert([asked, remark, calling('a')]).messages).toHaveLength(3);
     const answered: Message = { role: 'tool', content: [result('a')] };
     expect(convert([asked, calling('a'), answered, calling('b')]).messages).toHaveLength(4);
   });

@@ -69,10 +69,10 @@ class MessageWriter {
       case 'system':
       case 'developer': {
         const role = this.profile.developerRole ? message.role : 'system';
-        return this.#spoken(role, message, path);
+        return this.#plainMessage(role, message, path);
       }
       case 'user':
-        return this.#spoken('user', message, path);
+        return this.#plainMessage('user', message, path);
       case 'assistant':
         return this.#assistant(message, path);
       case 'tool':
@@ -81,7 +81,7 @@ class MessageWriter {
   }
 
   /** A message whose parts were all omitted is omitted too: some servers reject empty content. */
-  #spoken(role: string, message: SystemMessage | UserMessage, path: string): JsonObject[] {
+  #plainMessage(role: string, message: SystemMessage | UserMessage, path: string): JsonObject[] {
     const content = this.#content(message.content, path);
     if (content === '' && !message.content.some(({ type }) => type === 'text')) {
       return message.content.length === 0 ? [{ role, content, ...named(message) }] : [];
