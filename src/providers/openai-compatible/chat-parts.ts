@@ -150,6 +150,31 @@ export function readAnnotation(value: unknown): Citation | undefined {
   };
 }
 
+/**
+ * Reads the sources of a whole response: `search_results`, and the URLs of `citations`.
+ * Source: https://docs.perplexity.ai/api-reference/chat-completions-post
+ */
+export function readSources(response: JsonObject): Citation[] {
+  const found = new Map<string, Citation>();
+  const add = (url: string | undefined, value: JsonObject) => {
+    if (!url || found.has(url)) return;
+    const title = asString(value.title);
+    found.set(url, {
+      url,
+      ...(title === undefined ? {} : { title }),
+      raw: { dialect: 'openai-chat', value },
+    });
+  };
+  for (const result of listOf(response.search_results)) {
+    if (isRecord(result)) add(asString(result.url), result);
+  }
+  for (const citation of listOf(response.citations)) {
+    if (typeof citation === 'string') add(citation, { url: citation });
+    else if (isRecord(citation)) add(asString(citation.url), citation);
+  }
+  return [...found.values()];
+}
+
 const DATA_URL = /^data:([\w.+/-]+);base64,(.*)$/s;
 
 /** Reads an image of a response in OpenRouter's form. */

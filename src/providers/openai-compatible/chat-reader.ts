@@ -1,3 +1,4 @@
+import type { Citation } from '../../core/chat/request.ts';
 import type { ChatEvent, EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import { invalidResponse, streamClosed } from '../decode.ts';
@@ -12,6 +13,7 @@ import {
   readDetail,
   readFinish,
   readImage,
+  readSources,
 } from './chat-parts.ts';
 import { logprobEntries } from './chat-response.ts';
 import { errorFromObject } from './errors.ts';
@@ -19,6 +21,9 @@ import { readUsage } from './usage.ts';
 
 /** Choices of one response. OpenAI allows 128. */
 const MAX_CHOICES = 1_024;
+
+/** Citations of one choice that wait for its text. */
+const MAX_CITATIONS = 1_024;
 
 type DeltaLogprobs = Extract<ChatEvent, { type: 'delta' }>['logprobs'];
 
@@ -30,6 +35,10 @@ interface Choice {
   /** Index and id of the open tool call, which distinguish its deltas from those of another. */
   call: { readonly index: number | undefined; readonly id: string | undefined } | undefined;
   calls: number;
+  /** Citations that came while no text was open, for the next text. */
+  readonly citations: Citation[];
+  /** The sources of the whole response were emitted. */
+  hasSources: boolean;
   finished: boolean;
 }
 
@@ -38,6 +47,8 @@ export class ChatChunkReader extends SseChatReader {
   readonly #choices = new Map<number, Choice>();
   #id: string | undefined;
   #started = false;
+  /** Sources of the whole response, which vendors repeat in each chunk. */
+  #sources: readonly Citation[] = [];
 
   protected override event(json: JsonObject, _name: string | undefined, emit: EmitChatEvent): void {
     if (json.error !== undefined && json.error !== null) {
@@ -57,6 +68,7 @@ export class ChatChunkReader extends SseChatReader {
         ...(model === undefined ? {} : { model }),
       });
     }
+    if (json.citations !== undefined || json.search_results !== undefined) this.#sources = readSources(json);
     for (const value of listOf(json.choices)) if (isRecord(value)) this.#choice(value, emit);
     const usage = readUsage(json.usage);
     if (usage) emit({ type: 'usage', usage });
@@ -69,7 +81,15 @@ export class ChatChunkReader extends SseChatReader {
       if (this.#choices.size === MAX_CHOICES) {
         throw invalidResponse(this.provider, `sent more than ${MAX_CHOICES} choices.`);
       }
-      choice = { open: undefined, detail: undefined, call: undefined, calls: 0, finished: false };
+      choice = {
+        open: undefined,
+        detail: undefined,
+        call: undefined,
+        calls: 0,
+        citations: [],
+        hasSources: false,
+        finished: false,
+      };
       this.#choices.set(index, choice);
     }
     if (choice.finished) return;
@@ -83,7 +103,7 @@ export class ChatChunkReader extends SseChatReader {
     if (refusal) this.#emitText(index, choice, 'refusal', refusal, emit, logprobs);
     for (const note of listOf(delta.annotations)) {
       const citation = readAnnotation(note);
-      if (citation && choice.open === 'text') emit({ type: 'citation', choice: index, citation });
+      if (citation) this.#cite(index, choice, citation, emit);
     }
     for (const picture of listOf(delta.images)) {
       const part = readImage(picture);
@@ -103,6 +123,11 @@ export class ChatChunkReader extends SseChatReader {
       choice.finished = true;
       emit({ type: 'finish', choice: index, finish: readFinish(finish, choice.calls > 0) });
     }
+  }
+
+  #cite(index: number, choice: Choice, citation: Citation, emit: EmitChatEvent): void {
+    if (choice.open === 'text') emit({ type: 'citation', choice: index, citation });
+    else if (choice.citations.length < MAX_CITATIONS) choice.citations.push(citation);
   }
 
   #reasoning(index: number, choice: Choice, delta: JsonObject, emit: EmitChatEvent): void {
@@ -170,10 +195,16 @@ export class ChatChunkReader extends SseChatReader {
     choice.open = part.type;
     choice.detail = undefined;
     emit({ type: 'part-start', choice: index, part });
+    if (part.type !== 'text') return;
+    for (const citation of choice.citations.splice(0)) emit({ type: 'citation', choice: index, citation });
   }
 
   #close(index: number, choice: Choice, emit: EmitChatEvent): void {
     if (choice.open === undefined) return;
+    if (choice.open === 'text' && !choice.hasSources) {
+      choice.hasSources = this.#sources.length > 0;
+      for (const citation of this.#sources) emit({ type: 'citation', choice: index, citation });
+    }
     choice.open = undefined;
     choice.call = undefined;
     emit({ type: 'part-end', choice: index });

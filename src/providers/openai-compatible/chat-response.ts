@@ -12,6 +12,7 @@ import {
   readDetail,
   readFinish,
   readImage,
+  readSources,
   reasoningPart,
   textPart,
 } from './chat-parts.ts';
@@ -32,12 +33,13 @@ export function parseChatCompletion(response: BufferedResponse, { provider }: Ta
   const model = asString(json.model);
   const usage = readUsage(json.usage);
   const tier = asString(json.service_tier);
+  const sources = readSources(json);
   const fingerprint = asString(json.system_fingerprint);
   return {
     ...(id === undefined ? {} : { id }),
     ...(created === undefined ? {} : { created }),
     ...(model === undefined ? {} : { model }),
-    choices: json.choices.map((choice: unknown, index) => readChoice(choice, index, id, provider)),
+    choices: json.choices.map((choice: unknown, index) => readChoice(choice, index, id, sources, provider)),
     ...(usage === undefined ? {} : { usage }),
     ...(tier === undefined ? {} : { serviceTier: tier }),
     ...(fingerprint === undefined ? {} : { systemFingerprint: fingerprint }),
@@ -48,13 +50,17 @@ function readChoice(
   value: unknown,
   position: number,
   responseId: string | undefined,
+  sources: readonly Citation[],
   provider: Pick<Provider, 'id'>,
 ): ChatChoice {
   const choice = isRecord(value) ? value : {};
   assertUsable(choice, provider);
   const message = isRecord(choice.message) ? choice.message : {};
   const calls = readCalls(message, responseId);
-  const citations = listOf(message.annotations).flatMap((note) => readAnnotation(note) ?? []);
+  const citations = [
+    ...listOf(message.annotations).flatMap((note) => readAnnotation(note) ?? []),
+    ...sources,
+  ];
   const content = [...readReasoning(message), ...readSpoken(message, citations), ...calls];
   const logprobs = isRecord(choice.logprobs) ? logprobEntries(choice.logprobs) : undefined;
   return {
