@@ -18,7 +18,7 @@ function complete(result: ChatResult, renderContext: RenderContext): Item {
   return {
     ...responseObject(id, result.created ?? renderContext.createdSeconds, renderContext),
     ...wireStatus(choice?.finish ?? { unified: 'other' }),
-    output: outputItems(choice?.content ?? [], new ItemIds(renderContext.requestId)),
+    output: outputItems(choice?.content ?? [], new ItemIds(renderContext.requestId), choice?.logprobs),
     usage: wireUsage(result.usage),
   };
 }

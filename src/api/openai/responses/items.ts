@@ -1,5 +1,5 @@
 import type { AssistantPart, Citation, ReasoningPart } from '../../../core/chat/request.ts';
-import type { FinishReason } from '../../../core/chat/result.ts';
+import type { FinishReason, TokenLogprobs } from '../../../core/chat/result.ts';
 import type { Usage } from '../../../core/usage.ts';
 import { isForeign, packSignature } from '../../signature.ts';
 import { REDACTED } from './input.ts';
@@ -24,8 +24,8 @@ export function wireAnnotation({ url, title, start, end, raw }: Citation): Item 
   return { type: 'url_citation', url, title: title ?? url, start_index: start ?? 0, end_index: end ?? 0 };
 }
 
-export function textContent(text: string, annotations: readonly Item[]): Item {
-  return { type: 'output_text', text, annotations, logprobs: [] };
+export function textContent(text: string, annotations: readonly Item[], logprobs: TokenLogprobs = []): Item {
+  return { type: 'output_text', text, annotations, logprobs };
 }
 
 /** What has to come back with a later turn. */
@@ -65,8 +65,16 @@ export function callItem(
   return { ...common, type: 'function_call', arguments: text };
 }
 
-/** All items of a complete answer. Neighbouring texts and refusals are one message. */
-export function outputItems(content: readonly AssistantPart[], ids: ItemIds): Item[] {
+/**
+ * All items of a complete answer. Neighbouring texts and refusals are one message.
+ * @param logprobs log probabilities of all texts, which the first one gets
+ */
+export function outputItems(
+  content: readonly AssistantPart[],
+  ids: ItemIds,
+  logprobs?: TokenLogprobs,
+): Item[] {
+  let probable = logprobs;
   const items: Item[] = [];
   let message: { content: Item[] } | undefined;
   const say = (part: Item) => {
@@ -80,7 +88,8 @@ export function outputItems(content: readonly AssistantPart[], ids: ItemIds): It
   for (const part of content) {
     if (part.type === 'text') {
       const notes = (part.citations ?? []).map(wireAnnotation).filter((note) => note !== undefined);
-      say(textContent(part.text, notes));
+      say(textContent(part.text, notes, probable));
+      probable = undefined;
       continue;
     }
     if (part.type === 'refusal') {

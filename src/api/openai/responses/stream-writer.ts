@@ -1,6 +1,12 @@
 import type { RenderContext } from '../../../core/chat/dialect.ts';
 import type { Citation, Signature } from '../../../core/chat/request.ts';
-import type { ChatEvent, ChatEventWriter, FinishReason, StreamedPart } from '../../../core/chat/result.ts';
+import type {
+  ChatEvent,
+  ChatEventWriter,
+  FinishReason,
+  StreamedPart,
+  TokenLogprobs,
+} from '../../../core/chat/result.ts';
 import type { GatewayError } from '../../../core/errors.ts';
 import type { Usage } from '../../../core/usage.ts';
 import {
@@ -22,6 +28,7 @@ interface Open {
   readonly id: string;
   text: string;
   readonly annotations: Item[];
+  readonly logprobs: Item[];
   signature: Signature | undefined;
   /** A summary begins with its first text: hidden thoughts have none. */
   shown: boolean;
@@ -71,7 +78,7 @@ export class ResponseEventWriter implements ChatEventWriter {
       case 'part-start':
         return this.#begin(event.part);
       case 'delta':
-        return this.#delta(event.text);
+        return this.#delta(event.text, event.logprobs);
       case 'signature':
         if (this.#open) this.#open.signature = event.signature;
         return '';
@@ -122,7 +129,15 @@ export class ResponseEventWriter implements ChatEventWriter {
     const speaks = part.type === 'text' || part.type === 'refusal';
     const before = speaks ? this.#beginMessage() : this.#endMessage();
     const id = this.#message?.id ?? this.#idFor(part);
-    const open: Open = { part, id, text: '', annotations: [], signature: undefined, shown: false };
+    const open: Open = {
+      part,
+      id,
+      text: '',
+      annotations: [],
+      logprobs: [],
+      signature: undefined,
+      shown: false,
+    };
     this.#open = open;
     if (part.type === 'text' || part.type === 'refusal') {
       const content = part.type === 'text' ? textContent('', []) : { type: 'refusal', refusal: '' };
@@ -175,13 +190,14 @@ export class ResponseEventWriter implements ChatEventWriter {
     };
   }
 
-  #delta(delta: string): string {
+  #delta(delta: string, logprobs: TokenLogprobs = []): string {
     const open = this.#open;
-    if (!open || delta === '') return '';
+    if (!open || (delta === '' && logprobs.length === 0)) return '';
     open.text += delta;
+    for (const entry of logprobs) open.logprobs.push(entry);
     switch (open.part.type) {
       case 'text':
-        return this.#write('response.output_text.delta', { ...this.#place(open), delta, logprobs: [] });
+        return this.#write('response.output_text.delta', { ...this.#place(open), delta, logprobs });
       case 'refusal':
         return this.#write('response.refusal.delta', { ...this.#place(open), delta });
       case 'tool-call': {
@@ -219,15 +235,15 @@ export class ResponseEventWriter implements ChatEventWriter {
     const open = this.#open;
     if (!open) return '';
     this.#open = undefined;
-    const { part, id, text, annotations } = open;
+    const { part, id, text, annotations, logprobs } = open;
     const place = { item_id: id, output_index: this.#output.length };
     switch (part.type) {
       case 'text': {
-        const content = textContent(text, annotations);
+        const content = textContent(text, annotations, logprobs);
         const at = this.#place(open);
         this.#message?.content.push(content);
         return (
-          this.#write('response.output_text.done', { ...at, text, logprobs: [] }) +
+          this.#write('response.output_text.done', { ...at, text, logprobs }) +
           this.#write('response.content_part.done', { ...at, part: content })
         );
       }
