@@ -37,7 +37,7 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
   warnOfExtensions(request, warn, [...OWN, ...Object.keys(extensionsFor(request, ['gemini']))]);
   const generationConfig = withoutAbsent({
     ...sampling(request, warn),
-    ...outputFormat(request),
+    ...outputFormat(request, warn),
     thinkingConfig: request.reasoning && thinking(request.reasoning, family, warn),
     responseModalities: request.modalities?.map((kind) => kind.toUpperCase()),
   });
@@ -77,10 +77,12 @@ function sampling(request: ChatRequest, warn: Warn): JsonObject {
   };
 }
 
-function outputFormat({ responseFormat: format }: ChatRequest): JsonObject {
+function outputFormat({ responseFormat: format }: ChatRequest, warn: Warn): JsonObject {
   if (format?.type === 'json') return { responseMimeType: 'application/json' };
   if (format?.type !== 'json-schema') return {};
-  const responseSchema = geminiSchema(format.schema, new SchemaExpansion('response_format'));
+  const expansion = new SchemaExpansion('response_format');
+  const responseSchema = geminiSchema(format.schema, expansion);
+  expansion.warnOfOmitted(warn);
   return { responseMimeType: 'application/json', responseSchema };
 }
 
@@ -137,6 +139,7 @@ function tools({ tools: given, toolChoice: choice }: ChatRequest, warn: Warn): J
   const declarations = given.flatMap((tool) =>
     tool.type === 'function' ? [declaration(tool, expansion)] : [],
   );
+  expansion.warnOfOmitted(warn);
   const others = given.flatMap((tool): JsonObject[] => {
     if (tool.type === 'function') return [];
     if (tool.dialect === 'gemini') return [tool.value];

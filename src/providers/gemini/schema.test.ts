@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import type { Warning } from '../../core/warning.ts';
 import { geminiSchema, SchemaExpansion } from './schema.ts';
 
 const convert = (schema: JsonObject) => geminiSchema(schema, new SchemaExpansion('tools'));
@@ -74,5 +75,33 @@ test('the parts of allOf are merged: earlier keywords take precedence, propertie
     title: 'third',
     properties: { a: { type: 'STRING' }, b: { type: 'NUMBER' }, c: { type: 'BOOLEAN' } },
     required: ['a', 'b'],
+  });
+});
+
+describe('keywords that the target lacks', () => {
+  const omitted = (schema: JsonObject) => {
+    const warnings: Warning[] = [];
+    const expansion = new SchemaExpansion('tools');
+    geminiSchema(schema, expansion);
+    expansion.warnOfOmitted((warning) => warnings.push(warning));
+    return warnings;
+  };
+
+  test.each([
+    ['prefixItems', { type: 'array', prefixItems: [{ type: 'string' }] }],
+    ['not', { type: 'object', properties: { a: { not: { type: 'null' } } } }],
+    ['patternProperties', { type: 'array', items: { patternProperties: { '^a': {} } } }],
+    ['additionalProperties', { type: 'object', additionalProperties: { type: 'string' } }],
+    ['oneOf', { anyOf: [{ type: 'string' }, { type: 'integer' }], oneOf: [{ minLength: 2 }] }],
+    ['exclusiveMinimum', { type: 'number', exclusiveMinimum: 0 }],
+  ])('cause a warning: %s', (name, schema) => {
+    expect(omitted(schema)).toEqual([
+      { kind: 'unsupported', param: 'tools', message: expect.stringContaining(`support "${name}";`) },
+    ]);
+  });
+
+  test('cause none where the loss changes nothing', () => {
+    const schema = { $schema: 'x', type: 'object', additionalProperties: false, $defs: {}, examples: [] };
+    expect(omitted({ ...schema, properties: { not: { type: 'string' } } })).toEqual([]);
   });
 });

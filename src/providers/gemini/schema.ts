@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import { isRecord, type JsonObject } from '../../core/json.ts';
+import type { Warn } from '../../core/warning.ts';
 
 /** Keywords of Gemini's schemas, a subset of OpenAPI's. */
 const KEPT: ReadonlySet<string> = new Set([
@@ -26,6 +27,30 @@ const KEPT: ReadonlySet<string> = new Set([
   'minimum',
   'maximum',
 ]);
+/** Keywords of JSON Schema whose loss changes which values are valid. `false` only excludes other members. */
+const RESTRICTIONS: ReadonlySet<string> = new Set([
+  'additionalProperties',
+  'additionalItems',
+  'contains',
+  'dependentRequired',
+  'dependentSchemas',
+  'dependencies',
+  'else',
+  'exclusiveMaximum',
+  'exclusiveMinimum',
+  'if',
+  'maxContains',
+  'minContains',
+  'multipleOf',
+  'not',
+  'patternProperties',
+  'prefixItems',
+  'propertyNames',
+  'then',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+  'uniqueItems',
+]);
 const MAX_DEPTH = 40;
 /** UTF-16 units that resolved references may add to the schemas of one request. */
 const MAX_EXPANSION = 1_000_000;
@@ -35,6 +60,8 @@ const ANY_OBJECT: JsonObject = { type: 'OBJECT' };
  * Limits how much references add to the schemas of one request: a few nested references double the result with each level.
  */
 export class SchemaExpansion {
+  /** Keywords that were omitted. */
+  readonly omitted = new Set<string>();
   #left = MAX_EXPANSION;
   readonly #sizes = new Map<object, number>();
 
@@ -50,6 +77,17 @@ export class SchemaExpansion {
       `"${this.param}" has JSON schemas whose references ("$ref") expand to more than ${MAX_EXPANSION} characters; this target needs them expanded. Use fewer references.`,
       { param: this.param },
     );
+  }
+
+  /** Warns of the omitted keywords. */
+  warnOfOmitted(warn: Warn): void {
+    if (this.omitted.size === 0) return;
+    const names = [...this.omitted].map((name) => `"${name}"`).join(', ');
+    warn({
+      kind: 'unsupported',
+      param: this.param,
+      message: `The target's schemas do not support ${names}; omitted.`,
+    });
   }
 
   /** @returns about the length of the JSON text; each object is measured once */
@@ -97,6 +135,7 @@ class Cleaner {
     const out: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(this.#canonical(rest))) {
       if (KEPT.has(key)) out[key] = this.#value(key, value, path);
+      else if (RESTRICTIONS.has(key) && value !== false) this.expansion.omitted.add(key);
     }
     return out;
   }
@@ -165,7 +204,10 @@ class Cleaner {
       out.enum = values.map(String);
       if (only === undefined && (type === undefined || type !== 'string')) out.type = 'string';
     }
-    if (Array.isArray(oneOf) && out.anyOf === undefined) out.anyOf = oneOf;
+    if (Array.isArray(oneOf)) {
+      if (out.anyOf === undefined) out.anyOf = oneOf;
+      else this.expansion.omitted.add('oneOf');
+    }
     if (Array.isArray(out.anyOf)) {
       const isNull = (option: unknown) => isRecord(option) && option.type === 'null';
       const options = out.anyOf.filter((option) => !isNull(option));
