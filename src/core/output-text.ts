@@ -1,7 +1,7 @@
 /** Parts that are kept before they are joined. */
 const MAX_PARTS = 32;
-/** UTF-16 units that are kept: more than any model writes. An upstream may send text without end. */
-const MAX_KEPT = 4 * 1024 * 1024;
+/** UTF-16 units that are kept: some 100,000 tokens, more than responses have. A client may ask for many of them and read none. */
+const MAX_KEPT = 512 * 1024;
 
 /**
  * The text of a response so far, for token counts where the upstream reports none. A string that grows by concatenation
@@ -30,7 +30,7 @@ export class OutputText {
     this.#pieces = [];
   }
 
-  /** The text that is kept: all of it, up to four million UTF-16 units. */
+  /** The text that is kept: all of it, up to half a million UTF-16 units. */
   toString(): string {
     const whole = [...this.#blocks, ...this.#pieces].join('');
     this.#blocks = whole === '' ? [] : [whole];

@@ -11,28 +11,22 @@ const BLOCK_BYTES = 16 * 1024;
  */
 export class BodyParts {
   #parts: Uint8Array[] = [];
-  #bytes = 0;
   /** Collects small parts. */
   #block: Uint8Array | undefined;
   #used = 0;
 
-  /** Bytes of all parts. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /**
    * Adds the bytes of `read` from `from` up to `to`.
+   * @param mayKeep whether `read` stays as it is after the call
    * @returns whether `read` is kept, not a copy
    */
-  add(read: Uint8Array, from: number, to: number): boolean {
+  add(read: Uint8Array, from: number, to: number, mayKeep = true): boolean {
     const length = to - from;
-    this.#bytes += length;
     if (length >= MIN_KEPT || (this.#parts.length === 0 && this.#block === undefined)) {
       this.#closeBlock();
-      const isMost = 2 * length >= read.length;
-      this.#parts.push(isMost ? partOf(read, from, to) : copyBytes(read, from, to));
-      return isMost;
+      const keeps = mayKeep && 2 * length >= read.length;
+      this.#parts.push(keeps ? partOf(read, from, to) : copyBytes(read, from, to));
+      return keeps;
     }
     if (this.#block !== undefined && this.#used + length > BLOCK_BYTES) this.#closeBlock();
     this.#block ??= new Uint8Array(BLOCK_BYTES);
@@ -47,7 +41,6 @@ export class BodyParts {
     const whole = concatBytes(this.#parts);
     if (this.#parts.length > 1) this.release();
     this.#parts = [];
-    this.#bytes = 0;
     return whole;
   }
 
@@ -56,7 +49,6 @@ export class BodyParts {
     for (const part of this.#parts) releaseBytes(part);
     this.#parts = [];
     this.#block = undefined;
-    this.#bytes = 0;
   }
 
   #closeBlock(): void {

@@ -10,12 +10,20 @@ export interface MemoryUser {
   readonly stalledSeconds: number;
 }
 
+/**
+ * What the source of a stream holds while its client has stalled: a read of the upstream's socket, the events in it, and the
+ * text that is counted. Bytes.
+ */
+const STALLED_SOURCE = 1024 * 1024;
+
 /** The bytes that the server keeps for one connection. */
 export class ConnectionMemory implements LedgerEntry {
   unsentBytes = 0;
   unsentHolder: LedgerEntry['unsentHolder'];
   /** Bytes of an incomplete head, and of the next requests. */
   #input = 0;
+  /** Bytes that the source of a stalled stream holds. */
+  #source = 0;
 
   constructor(
     readonly client: Client,
@@ -66,6 +74,15 @@ export class ConnectionMemory implements LedgerEntry {
     else if (!this.keepBody(change, bytes, true)) return false;
     this.#input = bytes;
     return true;
+  }
+
+  /** @param stalled whether a stream is being sent whose client takes nothing */
+  streamStalled(stalled: boolean): void {
+    const bytes = stalled ? STALLED_SOURCE : 0;
+    const change = bytes - this.#source;
+    if (change === 0) return;
+    this.#source = bytes;
+    this.backlogChanged(change);
   }
 
   /** The bytes of responses that wait because the client takes no more have changed. */

@@ -33,6 +33,16 @@ export function timeoutMessage(limit: ClientTimeout, { bodyTimeoutMs, minRate }:
   }
 }
 
+/** The writing side of a connection. */
+export interface OutputProgress {
+  /** Bytes wait because the system takes no more. */
+  readonly blocked: boolean;
+  /** Bytes that the system has taken so far. */
+  readonly sentBytes: number;
+  /** Writes what waits. */
+  drained(): void;
+}
+
 /** Seconds, counted in whole ticks of the server's clock. */
 const HANDSHAKE_TIMEOUT = 10;
 const IDLE_TIMEOUT = 120;
@@ -48,6 +58,8 @@ export class ConnectionTimeouts {
   /** The number of requests at the last tick: the same phase of another request starts again. */
   #requests = 0;
   #blocked = false;
+  /** Bytes that the system had taken at the last tick. */
+  #sentBytes = 0;
 
   /** Seconds that the connection was in its phase at the last tick. */
   get seconds(): number {
@@ -98,19 +110,21 @@ export class ConnectionTimeouts {
   }
 
   /**
-   * A second has passed in which the client had bytes to take.
-   * @param taken bytes that it took
-   * @returns whether it takes too long
+   * A second has passed. Writes again what waits: the system reports room only once a third of its buffer is free, which a
+   * client that reads slowly may not reach in minutes.
+   * @returns whether the client takes its response too slowly
    */
-  tickOutput(taken: number, { writeIdleMs, minRate }: ServerLimits): boolean {
+  tickOutput(writer: OutputProgress, { writeIdleMs, minRate }: ServerLimits): boolean {
+    if (writer.blocked) writer.drained();
+    const taken = writer.sentBytes - this.#sentBytes;
+    this.#sentBytes = writer.sentBytes;
+    if (!writer.blocked) {
+      this.#blocked = false;
+      return false;
+    }
     if (!this.#blocked) this.#output.restart();
     this.#blocked = true;
     this.#output.moved(taken);
     return this.#output.tick(minRate) * 1000 >= writeIdleMs;
-  }
-
-  /** A second has passed at whose end the client had taken everything. */
-  outputTaken(): void {
-    this.#blocked = false;
   }
 }

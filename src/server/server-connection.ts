@@ -49,6 +49,8 @@ export interface ConnectionServer {
 
 /** Bytes of an unread body that are received after a response, so that the client can read the response. */
 const MAX_DROPPED = 64 * 1024 * 1024;
+/** From here on the client of a stream has stalled, and does not merely read in bursts. */
+const STALLED_SECONDS = 5;
 /** Detects clients that are gone without closing. Milliseconds. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 const FAILED = 'The gateway failed to handle this request.';
@@ -105,8 +107,6 @@ export class ServerConnection
   #requests = 0;
   /** TLS is not established yet. */
   #handshaking: boolean;
-  /** Bytes that the client had taken at the last tick. */
-  #sentBytes = 0;
 
   constructor(server: ConnectionServer, client: Client) {
     this.#server = server;
@@ -162,8 +162,10 @@ export class ServerConnection
     if (this.#lingering) {
       this.#drop(bytes.length);
       releaseBytes(bytes);
-    } else if (this.#request?.complete || this.#ahead.scheduled) this.#hold(bytes);
-    else this.#read(bytes);
+    } else if (this.#request?.complete || this.#ahead.scheduled) {
+      this.#hold(bytes);
+      releaseBytes(bytes);
+    } else this.#read(bytes);
   }
 
   drained(): void {
@@ -182,6 +184,7 @@ export class ServerConnection
     this.#address = this.remoteAddress;
     this.#socket = undefined;
     this.#writer.close();
+    this.memory.streamStalled(false);
     this.#ahead.release();
     this.#parser.stop();
     this.#countInput();
@@ -211,25 +214,15 @@ export class ServerConnection
   /** Called once a second. */
   tick(): void {
     const limits = this.#server.limits();
-    if (this.#writer.blocked) this.#pushOutput(limits);
-    else this.#timeouts.outputTaken();
-    const limit = this.#timeouts.tick(this.#phase, this.#requests, limits);
-    if (limit !== undefined) this.#expired(limit, limits);
-  }
-
-  /**
-   * Writes what waits again: the system reports room only once a third of its buffer is free, which a client that reads
-   * slowly may not reach in minutes.
-   */
-  #pushOutput(limits: ServerLimits): void {
-    this.#writer.drained();
-    const taken = this.#writer.sentBytes - this.#sentBytes;
-    this.#sentBytes = this.#writer.sentBytes;
-    if (!this.#writer.blocked) this.#timeouts.outputTaken();
-    else if (this.#timeouts.tickOutput(taken, limits)) {
+    const isSlow = this.#timeouts.tickOutput(this.#writer, limits);
+    this.memory.streamStalled(this.#sender.streaming && this.stalledSeconds >= STALLED_SECONDS);
+    if (isSlow) {
       this.#server.onLimit('write_idle');
       this.terminate();
+      return;
     }
+    const limit = this.#timeouts.tick(this.#phase, this.#requests, limits);
+    if (limit !== undefined) this.#expired(limit, limits);
   }
 
   get #phase(): ConnectionPhase {
@@ -276,17 +269,14 @@ export class ServerConnection
   onData(bytes: Uint8Array, from: number, to: number): void {
     const request = this.#request;
     if (!request) return;
-    if (request.received(bytes, from, to)) this.#readKept = true;
+    if (request.received(bytes, from, to, !this.#ahead.delivering)) this.#readKept = true;
     if (!this.#responding) this.#drop(to - from);
   }
 
   onEnd(rest: Uint8Array): void {
     this.#request?.completed();
     this.#pause(false);
-    if (rest.length > 0) {
-      this.#readKept = true;
-      this.#hold(rest);
-    }
+    if (rest.length > 0) this.#hold(rest);
     if (!this.#responding) this.#advance();
   }
 
@@ -354,7 +344,7 @@ export class ServerConnection
       this.#malformed(error);
       return;
     } finally {
-      if (!this.#readKept) releaseBytes(bytes);
+      if (!this.#readKept && !this.#ahead.delivering) releaseBytes(bytes);
     }
     if (!this.#countInput()) {
       this.#outOfMemory();

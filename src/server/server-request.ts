@@ -114,9 +114,10 @@ export class ServerRequest implements HttpRequest {
 
   /**
    * The bytes of `read` from `from` up to `to` are of the body.
+   * @param mayKeep whether `read` stays as it is after the call
    * @returns whether `read` is kept
    */
-  received(read: Uint8Array, from: number, to: number): boolean {
+  received(read: Uint8Array, from: number, to: number, mayKeep: boolean): boolean {
     if (this.#dropped) return false;
     const bytes = to - from;
     this.#length += bytes;
@@ -126,7 +127,7 @@ export class ServerRequest implements HttpRequest {
       return false;
     }
     this.#parts ??= new BodyParts();
-    return this.#parts.add(read, from, to);
+    return this.#parts.add(read, from, to, mayKeep);
   }
 
   /** Counts what has arrived of the body, once for each read of the socket: a read may have thousands of parts. */
