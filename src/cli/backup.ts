@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { DataFolderInUseError, lockDataFolders } from '../app/data-folder.ts';
 import { databaseServers, journalFolder } from '../app/database-servers.ts';
 import type { Config } from '../config/schema.ts';
 import { RestoredJournal, readJournal } from '../metering/journal-files.ts';
@@ -79,7 +80,14 @@ export async function restoreCommand(
   };
   const { plan, left } = await withCommandErrors(async () => {
     const planned = await planRestore(options);
-    return { plan: planned, left: dryRun ? [] : await restoreBackup(options, planned) };
+    if (dryRun) return { plan: planned, left: [] };
+    // No gateway starts on the folders meanwhile.
+    const lock = await lockDataFolders(config, new Date().toISOString());
+    try {
+      return { plan: planned, left: await restoreBackup(options, planned) };
+    } finally {
+      lock.release();
+    }
   }).finally(() => progress.clear());
   const { manifest, replaced, replaces } = plan;
   const leftover = left.map(({ database }) => database);
@@ -114,7 +122,8 @@ async function withCommandErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof BackupError) throw new CommandError(error.message);
+    if (error instanceof BackupError || error instanceof DataFolderInUseError)
+      throw new CommandError(error.message);
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import { fakeUsageDatabase } from '../../test/support/fake-usage-database.ts';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import { UsageDatabases, type UsageServer } from '../storage/sql/usage-databases.ts';
 import { eventOf, lineOf, type UsageEvent } from '../storage/usage-event.ts';
-import { JournalFiles } from './journal-files.ts';
+import { batchIdOf, JournalFiles, RestoredJournal, readJournal } from './journal-files.ts';
 import { UsageJournal } from './usage-journal.ts';
 import { UsageWriter } from './usage-writer.ts';
 
@@ -117,6 +117,27 @@ describe('usage in the journal', () => {
     expect(next.written.sort()).toEqual(['1', '2 💧', '3']);
     expect(next.trouble).toHaveLength(1);
     expect(readdirSync(path)).toEqual(['other.txt']);
+  });
+
+  test('of a restored backup is stored, whatever process has its number now, under the name that it had', async () => {
+    const path = folder();
+    const backup = folder();
+    const name = 'usage-43-b0-0.ndjson';
+    // Of a running process; its last line is not complete yet.
+    writeFileSync(join(path, 'usage-45-b0-0.ndjson'), `${lineOf(event('1'))}\n["2","ten\0\0`);
+    expect([...readJournal(path)]).toEqual([
+      { name: 'usage-45-b0-0.ndjson', text: `${lineOf(event('1'))}\n` },
+    ]);
+    writeFileSync(join(backup, name), `${lineOf(event('3'))}\n`);
+    const restored = new RestoredJournal(path);
+    restored.add(name, join(backup, name));
+    restored.add('usage-44-b0-0.ndjson', join(backup, name));
+    restored.remove('usage-44-b0-0.ndjson');
+    const { journal, written } = journalIn(path);
+    await journal.flush();
+    expect(written).toEqual(['3']);
+    expect(batchIdOf(`restored-${name}`)).toBe(name);
+    expect(readdirSync(path)).toEqual(['usage-45-b0-0.ndjson']);
   });
 
   test('of a running process is left to it', async () => {

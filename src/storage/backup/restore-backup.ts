@@ -88,10 +88,12 @@ export async function restoreBackup(options: RestoreOptions, plan: RestorePlan):
   const restored = new Map<string, string>();
   const created: TenantPlace[] = [];
   const pending = manifest.journal.map(({ file }) => ({ name: basename(file), path: join(folder, file) }));
+  let done = 0;
   let bytes = 0;
   const restoredOne = (file: SavedDatabase) => {
+    done += 1;
     bytes += file.bytes;
-    onProgress('restore', { done: restored.size, total: manifest.databases.length, bytes });
+    onProgress('restore', { done, total: manifest.databases.length, bytes });
   };
   try {
     for (const saved of manifest.databases) {
