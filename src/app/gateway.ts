@@ -27,6 +27,7 @@ import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './background-jobs.ts';
 import { createChain } from './chain.ts';
+import { ConfigAudit } from './config-audit.ts';
 import { DataRetention } from './data-retention.ts';
 import { dataFolder } from './database-servers.ts';
 import { createEngineManager } from './engine-manager.ts';
@@ -150,6 +151,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     createTransport: (http1) => createUpstreamTransport({ env, clock, http1 }),
     engines: await findEngines(loaded.config, { env, clock }),
   };
+  const { control, digester, sources } = stores;
+  const configAudit = new ConfigAudit({ control, digester, sources, file: loaded.file });
   const activate = async (next: Config) => {
     await engineManager.prepare(next);
     const built = await buildSnapshot(next, snapshotOptions);
@@ -164,6 +167,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     describeModels(metrics, next);
     log.logger.level = next.log.level;
     previous?.close();
+    // It is active whatever becomes of the record, which the next change or start makes up for.
+    await configAudit.record(next).catch((error: unknown) => {
+      const impact = 'the audit trail lacks a change of the configuration until the next one';
+      events.emit('job.failed', { job: 'record the configuration', impact, error });
+    });
   };
   await activate(loaded.config);
 

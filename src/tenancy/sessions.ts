@@ -1,8 +1,9 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
+import { writeAudit } from '../storage/sql/audit-trail.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { isUnavailable } from '../storage/sql/database-errors.ts';
-import type { Sources } from './change-context.ts';
+import { auditEntry, type ChangeContext, type Sources } from './change-context.ts';
 import { newSecret, type SecretDigester } from './key-secrets.ts';
 
 type SessionRow = Selectable<ControlTables['sessions']>;
@@ -37,11 +38,16 @@ export class Sessions {
     private readonly lifetimeMs: () => number,
   ) {}
 
-  /** @returns the session, and its secret, of which only a digest is stored */
+  /**
+   * Signs a user in.
+   * @param method how the user proved who it is, such as `password`; for the audit trail
+   * @returns the session, and its secret, of which only a digest is stored
+   */
   async begin(
     user: string,
-    address: string,
+    method: string,
     agent: string,
+    by: ChangeContext,
   ): Promise<{ readonly session: Session; readonly secret: string }> {
     const secret = newSecret('session');
     const now = this.sources.clock.wallTime();
@@ -53,10 +59,14 @@ export class Sessions {
       expires_at: now + this.lifetimeMs(),
       last_seen_at: now,
       revoked_at: null,
-      address,
+      address: by.address,
       agent: agent.slice(0, MAX_AGENT_LENGTH),
     };
-    await this.db.insertInto('sessions').values(row).execute();
+    const details = { session: row.id, method, agent: row.agent };
+    await this.db.transaction().execute(async (transaction) => {
+      await transaction.insertInto('sessions').values(row).execute();
+      await writeAudit(transaction, auditEntry(this.sources, by, 'session.create', `user:${user}`, details));
+    });
     return { session: sessionOf(row), secret };
   }
 
@@ -95,16 +105,30 @@ export class Sessions {
     return rows.map(sessionOf);
   }
 
+  /**
+   * Records a sign-in that failed. The limits of wrong credentials bound the number of records.
+   * @param subject such as `email:<address>`; nothing proves that it exists
+   */
+  async recordRejection(subject: string, method: string, reason: string, by: ChangeContext): Promise<void> {
+    await writeAudit(this.db, auditEntry(this.sources, by, 'session.reject', subject, { method, reason }));
+  }
+
   /** @throws GatewayError `not_found` when the user has no such session */
-  async end(user: string, id: string): Promise<void> {
-    const { numUpdatedRows } = await this.db
-      .updateTable('sessions')
-      .set({ revoked_at: this.sources.clock.wallTime() })
-      .where('id', '=', id)
-      .where('user_id', '=', user)
-      .where('revoked_at', 'is', null)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw new GatewayError('not_found', 'There is no such session.');
+  async end(user: string, id: string, by: ChangeContext): Promise<void> {
+    await this.db.transaction().execute(async (transaction) => {
+      const { numUpdatedRows } = await transaction
+        .updateTable('sessions')
+        .set({ revoked_at: this.sources.clock.wallTime() })
+        .where('id', '=', id)
+        .where('user_id', '=', user)
+        .where('revoked_at', 'is', null)
+        .executeTakeFirstOrThrow();
+      if (numUpdatedRows === 0n) throw new GatewayError('not_found', 'There is no such session.');
+      await writeAudit(
+        transaction,
+        auditEntry(this.sources, by, 'session.end', `user:${user}`, { session: id }),
+      );
+    });
   }
 
   /** Deletes expired sessions. @returns their number */

@@ -1,3 +1,4 @@
+import { GatewayError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../core/http.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter, Method } from '../../http/http-router.ts';
@@ -24,6 +25,15 @@ export interface AuthServices {
   /** Where users reach this gateway. */
   readonly publicUrl: () => string | null;
 }
+
+/** The actor of a sign-in that failed: no user is known. */
+const ANONYMOUS: Actor = {
+  ...{ id: 'anonymous', name: '', platform: false, member: undefined },
+  roles: new Map(),
+};
+
+/** Errors of wrong credentials. Attempts beyond the limits are not recorded: they may be any number. */
+const RECORDED: ReadonlySet<string> = new Set(['invalid_api_key', 'permission_denied', 'not_found']);
 
 interface AuthPolicy<Caller> {
   readonly access: RouteAccess<Caller>;
@@ -69,14 +79,42 @@ export class AuthContext {
     ...{ actor, address: this.services.admin.addressOf(httpContext), requestId: httpContext.requestId },
   });
 
-  /** Signs a user in. */
+  readonly actorOf = ({ id, name, platformAdmin }: User): Actor => ({
+    ...{ id: `user:${id}`, name, platform: platformAdmin, member: id },
+    roles: this.services.admin.access.rolesOf(id),
+  });
+
+  /**
+   * Records a sign-in that failed for its credential, and passes its error on.
+   * @param subject such as `email:<address>`
+   */
+  readonly recordRejection = async (
+    httpContext: HttpContext,
+    subject: string,
+    method: string,
+    error: unknown,
+  ): Promise<never> => {
+    if (error instanceof GatewayError && RECORDED.has(error.code)) {
+      const by = this.by(httpContext, ANONYMOUS);
+      await this.services.admin.sessions.recordRejection(subject, method, error.message, by);
+    }
+    throw error;
+  };
+
+  /** Signs a user in. @param method how the user proved who it is */
   readonly beginSession = async (
     httpContext: HttpContext,
     user: User,
+    method: string,
   ): Promise<{ readonly secret: string; readonly seconds: number; readonly expiresAt: number }> => {
-    const { sessions, addressOf } = this.services.admin;
+    const { sessions } = this.services.admin;
     const agent = httpContext.request.headers.get('user-agent') ?? '';
-    const { session, secret } = await sessions.begin(user.id, addressOf(httpContext), agent);
+    const { session, secret } = await sessions.begin(
+      user.id,
+      method,
+      agent,
+      this.by(httpContext, this.actorOf(user)),
+    );
     const { createdAt, expiresAt } = session;
     return { secret, expiresAt, seconds: Math.floor((expiresAt - createdAt) / 1000) };
   };

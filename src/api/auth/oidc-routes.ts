@@ -19,7 +19,8 @@ const CONSOLE = '/console';
 const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
 
 /** Sign-in through identity providers: the redirect to the provider, and the callback from it. */
-export function addOidcRoutes({ services, route, json, cookie, beginSession, by }: AuthContext): void {
+export function addOidcRoutes(context: AuthContext): void {
+  const { services, route, json, cookie, beginSession, recordRejection, by } = context;
   const { api, admin, providers, box, attempts } = services;
   const policy = { access: ANYONE };
   const callbackOf = (httpContext: HttpContext, id: string) => {
@@ -52,9 +53,9 @@ export function addOidcRoutes({ services, route, json, cookie, beginSession, by 
     callback.search = queryOf(httpContext.request).toString();
     // One that a guesser makes up fails here, before the provider is contacted.
     const client = api.clientOf(httpContext);
-    const identity = await api.credentials.runAsync(
-      { client, kind: 'identity', wrong: ['permission_denied'] },
-      async () => {
+    const reject = (error: unknown) => recordRejection(httpContext, `provider:${id}`, 'provider', error);
+    const identity = await api.credentials
+      .runAsync({ client, kind: 'identity', wrong: ['permission_denied'] }, async () => {
         if (attempt?.provider !== id || attempt.state !== callback.searchParams.get('state')) {
           throw new GatewayError(
             'permission_denied',
@@ -65,11 +66,11 @@ export function addOidcRoutes({ services, route, json, cookie, beginSession, by 
           throw new GatewayError('permission_denied', 'This sign-in was already used. Start again.');
         }
         return providers.finish(attempt, callback);
-      },
-    );
+      })
+      .catch(reject);
     const settings = providers.get(id);
-    const user = await userOfIdentity(admin, identity, settings, by(httpContext, WEIR));
-    const { secret, seconds } = await beginSession(httpContext, user);
+    const user = await userOfIdentity(admin, identity, settings, by(httpContext, WEIR)).catch(reject);
+    const { secret, seconds } = await beginSession(httpContext, user, `provider ${id}`);
     return redirect(CONSOLE, [
       cookie(httpContext, SESSION_COOKIE, secret, seconds),
       cookie(httpContext, ATTEMPT_COOKIE, '', 0, COOKIE_PATH),

@@ -7,7 +7,6 @@ import type { HttpRouter } from '../../http/http-router.ts';
 import { type RouteAccess, SMALL_BODY } from '../../http/route-policy.ts';
 import { sha256Hex } from '../../platform/hash.ts';
 import { keyFromRequest } from '../../tenancy/access-list.ts';
-import type { Actor } from '../../tenancy/actor.ts';
 import type { Invitee } from '../../tenancy/invitations.ts';
 import type { Session } from '../../tenancy/sessions.ts';
 import { Tokens } from '../../tenancy/tokens.ts';
@@ -31,18 +30,16 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
   const { users, sessions, invitations } = admin;
   const { credentials, clientOf } = api;
   const context = new AuthContext(router, services);
-  const { route, json, cookie, by, beginSession } = context;
+  const { route, json, cookie, by, actorOf, beginSession, recordRejection } = context;
 
   const bodyOf = async ({ request, bodyLimit }: HttpContext) => (await readJsonBody(request, bodyLimit)).json;
-  const actorOf = ({ id, name, platformAdmin }: User): Actor => ({
-    ...{ id: `user:${id}`, name, platform: platformAdmin, roles: admin.access.rolesOf(id), member: id },
-  });
   const signedInResponse = async (
     httpContext: HttpContext,
     user: User,
+    method: string,
     status = 200,
   ): Promise<HttpResponse> => {
-    const { secret, seconds, expiresAt } = await beginSession(httpContext, user);
+    const { secret, seconds, expiresAt } = await beginSession(httpContext, user, method);
     const body = { user: renderUser(admin, user), session: secret, expires_at: time(expiresAt) };
     return json(httpContext, status, body, {
       'set-cookie': cookie(httpContext, SESSION_COOKIE, secret, seconds),
@@ -52,13 +49,15 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
   const proved = (httpContext: HttpContext, email: string, password: string, wrong: GatewayError) => {
     const client = clientOf(httpContext);
     const credential = { client, kind: 'password', wrong: [wrong.code, 'rate_limit_exceeded'] } as const;
-    return credentials.runAsync(credential, async () => {
-      const attempt = await attempts.begin(email, client);
-      const user = await users.withPassword(email, password);
-      if (!user) throw wrong;
-      await attempt.succeeded();
-      return user;
-    });
+    return credentials
+      .runAsync(credential, async () => {
+        const attempt = await attempts.begin(email, client);
+        const user = await users.withPassword(email, password);
+        if (!user) throw wrong;
+        await attempt.succeeded();
+        return user;
+      })
+      .catch((error: unknown) => recordRejection(httpContext, `email:${email}`, 'password', error));
   };
 
   /** For callers that present a credential in the body: it is not read from clients whose credentials are not checked. */
@@ -81,11 +80,11 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
   route('POST', '/v1/auth/sign-in', { access: open, body: SMALL_BODY }, async (httpContext) => {
     const { email, password } = validate(signInBody, await bodyOf(httpContext));
     const wrong = new GatewayError('invalid_api_key', 'The address or the password is not right.');
-    return signedInResponse(httpContext, await proved(httpContext, email, password, wrong));
+    return signedInResponse(httpContext, await proved(httpContext, email, password, wrong), 'password');
   });
 
   route('POST', '/v1/auth/sign-out', { access: signedIn }, async (httpContext, { user, session }) => {
-    await sessions.end(user.id, session.id);
+    await sessions.end(user.id, session.id, by(httpContext, actorOf(user)));
     const removed = { 'set-cookie': cookie(httpContext, SESSION_COOKIE, '', 0) };
     return json(httpContext, 200, { signed_out: true }, removed);
   });
@@ -105,7 +104,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
   });
 
   route('DELETE', '/v1/auth/sessions/:session', { access: signedIn }, async (httpContext, { user }) => {
-    await sessions.end(user.id, httpContext.params.session ?? '');
+    await sessions.end(user.id, httpContext.params.session ?? '', by(httpContext, actorOf(user)));
     return json(httpContext, 200, { ended: true });
   });
 
@@ -123,7 +122,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
         await proved(httpContext, user.email, current, wrong);
       }
       const changed = await users.update(user.id, { password }, undefined, by(httpContext, actorOf(user)));
-      return signedInResponse(httpContext, changed);
+      return signedInResponse(httpContext, changed, 'password');
     },
   );
 
@@ -149,7 +148,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
       );
     }
     const { user } = await accept({ kind: 'new', name, password });
-    return signedInResponse(httpContext, user, 201);
+    return signedInResponse(httpContext, user, 'invitation', 201);
   });
 
   route(
