@@ -1,4 +1,4 @@
-import type { AssistantPart, Citation, Signature } from '../../core/chat/request.ts';
+import type { AssistantPart, Signature } from '../../core/chat/request.ts';
 import type { FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
@@ -119,32 +119,6 @@ export function readPart(part: JsonObject, responseId: string | undefined, posit
     if (mimeType.startsWith('audio/')) return { type: 'audio', source };
   }
   return { type: 'unknown', dialect: 'gemini', value: part };
-}
-
-/** Reads the sources of a grounded response. */
-export function readCitations(candidate: JsonObject): Citation[] {
-  const grounding = isRecord(candidate.groundingMetadata) ? candidate.groundingMetadata : {};
-  const chunks = listOf(grounding.groundingChunks);
-  return listOf(grounding.groundingSupports).flatMap((support): Citation[] => {
-    if (!isRecord(support)) return [];
-    const segment = isRecord(support.segment) ? support.segment : {};
-    const citedText = asString(segment.text);
-    return listOf(support.groundingChunkIndices).flatMap((index): Citation[] => {
-      const chunk = typeof index === 'number' ? chunks[index] : undefined;
-      const web = isRecord(chunk) && isRecord(chunk.web) ? chunk.web : undefined;
-      const url = asString(web?.uri);
-      if (url === undefined || !isRecord(chunk)) return [];
-      const title = asString(web?.title);
-      return [
-        {
-          url,
-          ...(title === undefined ? {} : { title }),
-          ...(citedText === undefined ? {} : { citedText }),
-          raw: { dialect: 'gemini', value: { segment, chunk } },
-        },
-      ];
-    });
-  });
 }
 
 /** Converts log probabilities to the chat format. */

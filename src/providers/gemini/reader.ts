@@ -4,16 +4,9 @@ import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core
 import type { Usage } from '../../core/usage.ts';
 import { invalidResponse, streamClosed } from '../decode.ts';
 import { SseChatReader } from '../sse-chat-reader.ts';
+import { CitationOffsets, readCitations } from './citations.ts';
 import { errorFromGeminiObject } from './errors.ts';
-import {
-  assertUsable,
-  blockReason,
-  readCitations,
-  readFinish,
-  readGeminiUsage,
-  readLogprobs,
-  readPart,
-} from './parts.ts';
+import { assertUsable, blockReason, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
 
 /** Candidates of one response. Gemini allows 8. */
 const MAX_CANDIDATES = 1_024;
@@ -23,6 +16,10 @@ interface Candidate {
   calls: number;
   /** Content has been emitted. */
   filled: boolean;
+  /** The open text so far, which citations refer to. */
+  text: string;
+  /** Citations of the open text so far: chunks repeat them. */
+  readonly cited: Set<string>;
   /** Emitted at the end only: with code execution, content may follow a first finish reason. */
   finish: FinishReason | undefined;
 }
@@ -69,7 +66,14 @@ export class GeminiEventReader extends SseChatReader {
     const blocked = blockReason(json);
     if (blocked !== undefined && this.#candidates.size === 0) {
       const finish = { unified: 'content-filter', raw: blocked } as const;
-      this.#candidates.set(0, { open: undefined, calls: 0, filled: false, finish });
+      this.#candidates.set(0, {
+        open: undefined,
+        calls: 0,
+        filled: false,
+        text: '',
+        cited: new Set(),
+        finish,
+      });
     }
     listOf(json.candidates).forEach((value, position) => {
       if (isRecord(value)) this.#candidate(value, asCount(value.index) ?? position, emit);
@@ -82,7 +86,7 @@ export class GeminiEventReader extends SseChatReader {
       if (this.#candidates.size === MAX_CANDIDATES) {
         throw invalidResponse(this.provider, `sent more than ${MAX_CANDIDATES} candidates.`);
       }
-      candidate = { open: undefined, calls: 0, filled: false, finish: undefined };
+      candidate = { open: undefined, calls: 0, filled: false, text: '', cited: new Set(), finish: undefined };
       this.#candidates.set(index, candidate);
     }
     const parts = isRecord(value.content) ? listOf(value.content.parts).filter(isRecord) : [];
@@ -94,6 +98,7 @@ export class GeminiEventReader extends SseChatReader {
         continue;
       }
       if (candidate.open !== read.type) this.#begin(candidate, index, read.type, emit);
+      if (read.type === 'text') candidate.text += read.text;
       if (read.text !== '') {
         const probable = logprobs === undefined ? {} : { logprobs };
         emit({ type: 'delta', choice: index, text: read.text, ...probable });
@@ -101,9 +106,7 @@ export class GeminiEventReader extends SseChatReader {
       }
       if (read.signature) emit({ type: 'signature', choice: index, signature: read.signature });
     }
-    if (candidate.open === 'text') {
-      for (const citation of readCitations(value)) emit({ type: 'citation', choice: index, citation });
-    }
+    if (candidate.open === 'text') this.#cite(candidate, index, value, emit);
     candidate.filled ||= parts.length > 0;
     assertUsable(value, candidate.filled, this.provider);
     if (typeof value.finishReason === 'string') {
@@ -111,9 +114,22 @@ export class GeminiEventReader extends SseChatReader {
     }
   }
 
+  #cite(candidate: Candidate, index: number, value: JsonObject, emit: EmitChatEvent): void {
+    const offsets = new CitationOffsets(candidate.text);
+    for (const found of readCitations(value)) {
+      const citation = offsets.locate(found);
+      const key = JSON.stringify([citation.url, citation.start, citation.end]);
+      if (candidate.cited.has(key)) continue;
+      candidate.cited.add(key);
+      emit({ type: 'citation', choice: index, citation });
+    }
+  }
+
   #begin(candidate: Candidate, index: number, type: 'text' | 'reasoning', emit: EmitChatEvent): void {
     this.#close(candidate, index, emit);
     candidate.open = type;
+    candidate.text = '';
+    candidate.cited.clear();
     emit({ type: 'part-start', choice: index, part: { type } });
   }
 

@@ -51,3 +51,49 @@ describe('a failure of the model is an error', () => {
     expect(events.at(-1)).toEqual({ type: 'end' });
   });
 });
+
+describe('citations', () => {
+  const url = 'https://a.test/';
+  const text = 'Grün: a weir.';
+  const quoted = { startIndex: 7, endIndex: 13, uri: url, title: 'A' };
+  const grounded = {
+    groundingChunks: [{ web: { uri: url, title: 'A' } }],
+    groundingSupports: [
+      { segment: { startIndex: 7, endIndex: 13, text: 'a weir' }, groundingChunkIndices: [0] },
+    ],
+  };
+  const forms = [
+    { citationMetadata: { citations: [quoted] } },
+    { citationMetadata: { citationSources: [quoted] } },
+    { groundingMetadata: grounded },
+  ];
+  // Offsets are in bytes there and in UTF-16 units here.
+  const expected = { url, title: 'A', citedText: 'a weir', start: 6, end: 12 };
+
+  test.each(forms)('have their place in the text: %j', (form) => {
+    const candidate = { content: { parts: [{ text }] }, finishReason: 'STOP', ...form };
+    expect(whole(candidate).choices[0]?.content).toMatchObject([{ text, citations: [expected] }]);
+  });
+
+  test.each(forms)('of a stream refer to all its text, and are emitted once: %j', (form) => {
+    const { events } = streamed(
+      { content: { parts: [{ text: text.slice(0, 5) }] } },
+      { content: { parts: [{ text: text.slice(5) }] }, ...form },
+      { content: { parts: [{ text: '' }] }, finishReason: 'STOP', ...form },
+    );
+    expect(events.filter(({ type }) => type === 'citation')).toMatchObject([{ citation: expected }]);
+  });
+
+  test('belong to the part that they name, and need no end', () => {
+    const parts = [{ text: 'Plan.', thought: true }, { text: 'One.' }, { text: 'Two.' }];
+    const named = { segment: { partIndex: 1, endIndex: 4 }, groundingChunkIndices: [0] };
+    const groundingMetadata = { ...grounded, groundingSupports: [named] };
+    const citationMetadata = { citations: [{ uri: url }] };
+    const candidate = { content: { parts }, finishReason: 'STOP', groundingMetadata, citationMetadata };
+    expect(whole(candidate).choices[0]?.content).toMatchObject([
+      { type: 'reasoning' },
+      { text: 'One.', citations: [{ url, start: 0, end: 4 }] },
+      { text: 'Two.', citations: [{ url }] },
+    ]);
+  });
+});

@@ -3,15 +3,8 @@ import type { ChatChoice, ChatResult } from '../../core/chat/result.ts';
 import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
-import {
-  assertUsable,
-  blockReason,
-  readCitations,
-  readFinish,
-  readGeminiUsage,
-  readLogprobs,
-  readPart,
-} from './parts.ts';
+import { CitationOffsets, type GeminiCitation, readCitations } from './citations.ts';
+import { assertUsable, blockReason, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
 
 /** Reads a complete response in canonical form. */
 export function parseGenerateContent(response: BufferedResponse, { provider }: Target): ChatResult {
@@ -36,6 +29,29 @@ export function parseGenerateContent(response: BufferedResponse, { provider }: T
   };
 }
 
+/** Adds each citation to the text part that it names, else to the last one. */
+function withCitations(
+  content: readonly AssistantPart[],
+  citations: readonly GeminiCitation[],
+): readonly AssistantPart[] {
+  if (citations.length === 0) return content;
+  const last = content.findLastIndex(({ type }) => type === 'text');
+  const byPart = new Map<number, GeminiCitation[]>();
+  for (const citation of citations) {
+    const { partIndex = last } = citation;
+    const index = content[partIndex]?.type === 'text' ? partIndex : last;
+    const known = byPart.get(index);
+    if (known) known.push(citation);
+    else byPart.set(index, [citation]);
+  }
+  return content.map((part, index) => {
+    const own = byPart.get(index);
+    if (part.type !== 'text' || own === undefined) return part;
+    const offsets = new CitationOffsets(part.text);
+    return { ...part, citations: own.map((citation) => offsets.locate(citation)) };
+  });
+}
+
 function readCandidate(
   candidate: JsonObject,
   position: number,
@@ -50,11 +66,7 @@ function readCandidate(
     if (read.type === 'tool-call') calls += 1;
     return read;
   });
-  const citations = readCitations(candidate);
-  const last = content.findLastIndex(({ type }) => type === 'text');
-  const cited = content.map((part, index) =>
-    index === last && part.type === 'text' && citations.length > 0 ? { ...part, citations } : part,
-  );
+  const cited = withCitations(content, readCitations(candidate));
   const logprobs = readLogprobs(candidate);
   return {
     index: asCount(candidate.index) ?? position,
