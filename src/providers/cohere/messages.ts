@@ -83,7 +83,9 @@ function userBlock(part: UserPart, path: string, notes: Notes): JsonObject[] {
   }
   if (isTextDocument(part)) {
     const title = part.title ?? part.filename;
-    notes.documents.push({ data: { text: part.source.text, ...(title ? { title } : {}) } });
+    const { context } = part;
+    const about = { ...(title ? { title } : {}), ...(context ? { context } : {}) };
+    notes.documents.push({ data: { text: part.source.text, ...about } });
     return [];
   }
   notes.unsupported(path, part.type === 'unknown' ? 'this content' : `content of type "${part.type}"`);

@@ -3,6 +3,7 @@ import { checkConversation, mergeNeighbours } from '../../core/chat/check.ts';
 import type {
   AssistantPart,
   ChatRequest,
+  FilePart,
   MediaSource,
   Message,
   Signature,
@@ -100,11 +101,19 @@ class ContentWriter {
         return part.text === '' ? [] : [{ text: part.text, ...signed(part.signature) }];
       case 'image':
       case 'audio':
-      case 'file':
         return this.#media(part.source, path);
+      case 'file':
+        return this.#document(part, path);
       case 'unknown':
         return part.dialect === 'gemini' ? [part.value] : this.#unsupported(path, 'this content');
     }
+  }
+
+  /** The format has no place for what is known of a document: a text before it says its title and context. */
+  #document({ source, title, context, citations }: FilePart, path: string): JsonObject[] {
+    if (citations) this.#unsupported(path, 'citations of a document');
+    const head = [title, context].filter((line) => line !== undefined).join('\n');
+    return [...(head === '' ? [] : [{ text: head }]), ...this.#media(source, path)];
   }
 
   #media(source: MediaSource, path: string): JsonObject[] {

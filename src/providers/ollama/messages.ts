@@ -46,8 +46,14 @@ function content(parts: readonly UserPart[], path: string, warn: Warn): Content 
     if (part.type === 'text') texts.push(part.text);
     else if (part.type === 'image' && part.source.kind === 'base64') images.push(part.source.data);
     else if (part.type === 'file' && part.source.kind === 'text') {
-      const title = part.title ?? part.filename;
-      texts.push(title === undefined ? part.source.text : `${title}\n\n${part.source.text}`);
+      const head = [part.title ?? part.filename, part.context]
+        .filter((line) => line !== undefined)
+        .join('\n');
+      texts.push(head === '' ? part.source.text : `${head}\n\n${part.source.text}`);
+      if (part.citations) {
+        const message = 'Ollama does not support citations of a document.';
+        warn({ kind: 'unsupported', param: `${path}.content[${index}]`, message });
+      }
     } else {
       const message = `Ollama does not support content of type "${part.type}".`;
       warn({ kind: 'unsupported', param: `${path}.content[${index}]`, message });
