@@ -25,7 +25,7 @@ export function mayUseSimulator({ simulator }: Snapshot, { kind }: Caller): bool
 
 /** Whether every target of a model generates test responses. */
 export function isSimulated({ targets }: ModelRoute): boolean {
-  return targets.every(({ provider }) => provider.profile.isSimulated);
+  return targets.length > 0 && targets.every(({ provider }) => provider.profile.isSimulated);
 }
 
 /** @returns the constraints of a request whose model has other targets too, or names models of the simulator */

@@ -26,6 +26,14 @@ export function asCount(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
+/**
+ * Looks up a value by a name from outside, which may be that of a member that all objects have, such as `constructor`.
+ * @returns undefined for a name that the table does not have itself
+ */
+export function ownValue<T>(table: Readonly<Record<string, T>>, name: string | undefined): T | undefined {
+  return name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
 /** @returns the value of a JSON text; undefined when the text is not JSON */
 export function parseJsonText(text: string): unknown {
   try {

@@ -41,7 +41,14 @@ beforeAll(async () => {
         { id: 'chat', targets: [{ provider: 'mock', model: 'upstream-chat' }] },
         ...kinds.map(([id]) => ({ id, targets: [{ provider: `p-${id}`, model: 'claude-sonnet-4-5' }] })),
       ],
-      routing: { retry: { attempts: 1 } },
+      // No test leaves a condition of a target to the next one.
+      routing: {
+        retry: { attempts: 1 },
+        breaker: { failures: 1_000, min_requests: 1_000 },
+        outliers: { min_requests: 1_000 },
+        cool_down: { max: '0s' },
+        health: { failures: 1_000 },
+      },
     }),
   });
 });
@@ -233,4 +240,39 @@ test('a million warnings are counted, not kept', async () => {
   const shown = warnings.split('unsupported;').length - 1;
   expect(Number(more) + shown).toBe(15_000);
   expect(warnings.length).toBeLessThan(5_000);
+});
+
+describe('names that every object has are names like any other', () => {
+  const NAMES = ['constructor', 'toString', 'hasOwnProperty', 'valueOf', '__proto__'];
+
+  test.each(NAMES)('%s as a member, a type and a format', async (name) => {
+    const image = { type: 'image_url', image_url: { url: `data:image/${name};base64,aGk=` } };
+    const audio = { type: 'input_audio', input_audio: { data: 'aGk=', format: name } };
+    const file = { type: 'file', file: { file_data: `data:text/${name};base64,aGk=` } };
+    mock.respondAlways(json({ error: { message: 'no', type: name, code: name } }, { status: 400 }));
+    for (const model of Object.keys(KINDS)) {
+      for (const part of [image, audio, file]) {
+        const messages = [{ role: 'user', content: [{ type: 'text', text: 'x' }, part] }];
+        const body = chat({ model, messages }).replace(/\}$/, `,"${name}":{"a":1}}`);
+        const response = await post(gateway, body);
+        expect([model, part.type, response.status]).not.toContain(500);
+        expect(await response.text()).not.toContain('native code');
+      }
+    }
+    mock.respondAlways(completion());
+    const before = mock.requests.length;
+    await post(gateway, JSON.stringify({ model: 'at-gemini', input: 'x', input_type: name }), {
+      path: '/v1/embeddings',
+    });
+    expect(mock.requests[before]?.text()).toContain(`"taskType":"${name.toUpperCase()}"`);
+  });
+
+  test.each(NAMES)('%s as a finish reason', async (name) => {
+    mock.respond(json({ content: [{ type: 'text', text: 'x' }], stop_reason: name, usage: { [name]: 1 } }));
+    const response = await post(gateway, chat({ model: 'at-anthropic' }));
+    expect([response.status, await response.json()]).toMatchObject([
+      200,
+      { choices: [{ finish_reason: 'stop' }] },
+    ]);
+  });
 });

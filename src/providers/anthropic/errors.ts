@@ -1,5 +1,5 @@
 import type { GatewayError } from '../../core/errors.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, ownValue } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
 import {
   type ErrorMeaning,
@@ -31,7 +31,7 @@ function meaningOf(type: string | undefined, message: string): ErrorMeaning | un
     return 'context-length';
   }
   if (/content filter|usage polic/i.test(message)) return 'content-policy';
-  return MEANINGS[type ?? ''];
+  return ownValue(MEANINGS, type);
 }
 
 function readProblem(body: unknown): UpstreamProblem | undefined {

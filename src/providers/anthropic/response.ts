@@ -1,7 +1,7 @@
 import { readCitation } from '../../core/chat/citations.ts';
 import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject, ownValue } from '../../core/json.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 import { readMessageUsage } from './usage.ts';
@@ -23,7 +23,7 @@ const FINISH: Readonly<Record<string, UnifiedFinish>> = {
 export function readStop(reason: unknown, sequence: unknown, throughTool: boolean): FinishReason {
   const raw = asString(reason);
   const stopSequence = asString(sequence);
-  const unified = FINISH[raw ?? ''] ?? 'other';
+  const unified = ownValue(FINISH, raw) ?? 'other';
   return {
     unified: throughTool && unified === 'tool-calls' ? 'stop' : unified,
     ...(raw === undefined ? {} : { raw: throughTool && raw === 'tool_use' ? 'end_turn' : raw }),

@@ -1,5 +1,5 @@
 import type { GatewayError } from '../../core/errors.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, ownValue } from '../../core/json.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
 import {
   type ErrorMeaning,
@@ -38,7 +38,7 @@ function meaningOf(type: string, message: string): ErrorMeaning | undefined {
     return 'context-length';
   }
   const name = type.charAt(0).toUpperCase() + type.slice(1);
-  return MEANINGS[name];
+  return ownValue(MEANINGS, name);
 }
 
 /** Makes the error for a response with an error status. The type is in a header, the reason in the body. */

@@ -12,7 +12,7 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { type JsonObject, ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
@@ -124,7 +124,7 @@ class ConversationWriter {
 
   #image(source: MediaSource, path: string): JsonObject[] {
     if (source.kind !== 'base64') return this.#unsupported(path, 'an image that is not in the request');
-    const format = IMAGE_FORMATS[source.mediaType];
+    const format = ownValue(IMAGE_FORMATS, source.mediaType);
     if (format === undefined) {
       throw new GatewayError(
         'invalid_request',
@@ -140,7 +140,8 @@ class ConversationWriter {
       return this.#unsupported(path, 'a file that is not in the request');
     }
     const format =
-      DOCUMENT_FORMATS[source.mediaType] ?? (source.mediaType.startsWith('text/') ? 'txt' : undefined);
+      ownValue(DOCUMENT_FORMATS, source.mediaType) ??
+      (source.mediaType.startsWith('text/') ? 'txt' : undefined);
     if (format === undefined) return this.#unsupported(path, `a file of type "${source.mediaType}"`);
     this.#documents += 1;
     // The API restricts the characters of names, which must differ.

@@ -1,6 +1,6 @@
 import type { AssistantPart, Origin } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, ownValue } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
@@ -31,7 +31,7 @@ export function assertUsable(stopReason: unknown, provider: Pick<Provider, 'id'>
 /** Converts a stop reason. */
 export function readStop(reason: unknown, throughTool: boolean): FinishReason {
   const raw = asString(reason);
-  const unified = FINISH[raw ?? ''] ?? 'other';
+  const unified = ownValue(FINISH, raw) ?? 'other';
   return {
     unified: throughTool && unified === 'tool-calls' ? 'stop' : unified,
     ...(raw === undefined ? {} : { raw }),

@@ -1,6 +1,6 @@
 import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, listOf } from '../../core/json.ts';
+import { asCount, asString, isRecord, listOf, ownValue } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
@@ -33,7 +33,7 @@ export function assertUsable(
   provider: Pick<Provider, 'id' | 'credential'>,
 ): void {
   const word = asString(reason);
-  const meaning = word === undefined ? undefined : FAILED[word];
+  const meaning = ownValue(FAILED, word);
   if (meaning === undefined) return;
   throw errorFromEvent(
     { message: asString(message) ?? `the response ended with ${word}`, meaning },
@@ -44,7 +44,7 @@ export function assertUsable(
 /** Converts a finish reason. */
 export function readFinish(raw: unknown): FinishReason {
   const word = asString(raw);
-  return { unified: FINISH[word ?? ''] ?? 'other', ...(word === undefined ? {} : { raw: word }) };
+  return { unified: ownValue(FINISH, word) ?? 'other', ...(word === undefined ? {} : { raw: word }) };
 }
 
 /** Reads the model's token counts. Billed units differ and stay in `raw`. */

@@ -1,6 +1,6 @@
 import type { EmbeddingRequest } from '../../core/embedding.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { asCount, isRecord } from '../../core/json.ts';
+import { asCount, isRecord, ownValue } from '../../core/json.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingFormat } from '../format.ts';
 import type { AttemptContext } from '../types.ts';
@@ -26,7 +26,7 @@ function texts({ inputs }: EmbeddingRequest): string[] {
 }
 
 function taskType({ inputType }: EmbeddingRequest): string | undefined {
-  return inputType === undefined ? undefined : (TASKS[inputType] ?? inputType.toUpperCase());
+  return inputType === undefined ? undefined : (ownValue(TASKS, inputType) ?? inputType.toUpperCase());
 }
 
 function warnUnsupported({ user, extensions }: EmbeddingRequest, { warn }: AttemptContext): void {

@@ -1,6 +1,6 @@
 import type { AssistantPart, Signature } from '../../core/chat/request.ts';
 import type { FinishReason, TokenLogprobs, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, listOf, ownValue } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
@@ -48,7 +48,7 @@ export function assertUsable(
 /** Converts a finish reason. */
 export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
   const word = asString(raw);
-  const unified = FINISH[word ?? ''] ?? 'other';
+  const unified = ownValue(FINISH, word) ?? 'other';
   return {
     unified: hasCalls && unified === 'stop' ? 'tool-calls' : unified,
     ...(word === undefined ? {} : { raw: word }),

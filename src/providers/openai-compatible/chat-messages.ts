@@ -12,7 +12,7 @@ import type {
   UserMessage,
   UserPart,
 } from '../../core/chat/request.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { type JsonObject, ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import type { VendorProfile } from '../types.ts';
 import { plainMediaPart } from './plain-media.ts';
@@ -117,7 +117,7 @@ class MessageWriter {
       case 'audio': {
         if (part.source.kind !== 'base64') break;
         const { data, mediaType } = part.source;
-        const format = AUDIO_FORMATS[mediaType] ?? mediaType.replace(/^audio\//, '');
+        const format = ownValue(AUDIO_FORMATS, mediaType) ?? mediaType.replace(/^audio\//, '');
         return [{ type: 'input_audio', input_audio: { data, format } }];
       }
       case 'file':

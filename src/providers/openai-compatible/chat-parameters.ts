@@ -6,6 +6,7 @@ import type {
   Tool,
   ToolChoice,
 } from '../../core/chat/request.ts';
+import { ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { budgetToEffort, familyOf, type ModelFamily, nearestEffort } from '../model-families.ts';
 import type { Target, VendorProfile } from '../types.ts';
@@ -54,7 +55,7 @@ function toVendorParameters(
     if (value === undefined) continue;
     if (unsupported.includes(name)) {
       warn({ kind: 'unsupported', param: name, message: `The target does not support "${name}".` });
-    } else out[renames[name] ?? name] = value;
+    } else out[ownValue(renames, name) ?? name] = value;
   }
   return out;
 }

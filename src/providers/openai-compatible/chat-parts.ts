@@ -7,7 +7,7 @@ import type {
   Signature,
 } from '../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, listOf, ownValue } from '../../core/json.ts';
 import { invalidResponse } from '../decode.ts';
 import type { Provider } from '../types.ts';
 
@@ -50,7 +50,7 @@ export function assertUsable(choice: JsonObject, provider: Pick<Provider, 'id'>)
  */
 export function readFinish(raw: unknown, hasCalls: boolean): FinishReason {
   const word = asString(raw);
-  const unified = FINISH[word?.toLowerCase() ?? ''] ?? 'other';
+  const unified = ownValue(FINISH, word?.toLowerCase()) ?? 'other';
   return {
     unified: hasCalls && (unified === 'stop' || unified === 'other') ? 'tool-calls' : unified,
     ...(word === undefined ? {} : { raw: word }),

@@ -138,7 +138,7 @@ export class OutputEvents {
     const index = asCount(list === 'content' ? event.content_index : event.summary_index) ?? 0;
     const key = `${itemKey(event)}/${list}/${index}`;
     if (this.#done.has(itemKey(event))) return;
-    if (kind === undefined || !(kind in TEXT_MEMBER)) return;
+    if (kind === undefined || !Object.hasOwn(TEXT_MEMBER, kind)) return;
     if (!this.#parts.has(key)) item.indices[list].push(index);
     this.#openPart(item, key, streamedPart(kind, item.id));
     const delta = type.endsWith('.delta');
@@ -195,7 +195,7 @@ export class OutputEvents {
     parts.forEach((part, position) => {
       const at = `${key}/content/${eventIndex(open.indices.content, position, parts.length)}`;
       const kind = asString(part.type) ?? '';
-      if (!(kind in TEXT_MEMBER)) {
+      if (!Object.hasOwn(TEXT_MEMBER, kind)) {
         this.#whole(at, { type: 'unknown', dialect: 'openai-responses', value: part });
         return;
       }

@@ -8,7 +8,7 @@ import type {
   UserPart,
 } from '../../../core/chat/request.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { asString, type JsonObject } from '../../../core/json.ts';
+import { asString, type JsonObject, ownValue } from '../../../core/json.ts';
 import { fieldReaders } from '../../fields.ts';
 
 export function invalid(param: string, message: string): GatewayError {
@@ -65,7 +65,7 @@ function audioPart(part: JsonObject, param: string): AudioPart {
   const format = requiredText(audio.format, `${param}.input_audio.format`);
   return {
     type: 'audio',
-    source: { kind: 'base64', mediaType: AUDIO_TYPES[format] ?? `audio/${format}`, data },
+    source: { kind: 'base64', mediaType: ownValue(AUDIO_TYPES, format) ?? `audio/${format}`, data },
   };
 }
 
