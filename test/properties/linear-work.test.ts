@@ -1,74 +1,25 @@
 import { describe, expect, test } from 'bun:test';
-import { anthropicMessagesDialect } from '../../src/api/anthropic/dialect.ts';
-import { messagesRequest } from '../../src/api/anthropic/endpoints.ts';
 import { chatCall } from '../../src/api/chat-call.ts';
-import { promptRequest } from '../../src/api/native/endpoints.ts';
-import { promptDialect } from '../../src/api/native/prompt-dialect.ts';
-import { openAiChatDialect } from '../../src/api/openai/chat/dialect.ts';
-import { openAiCompletionsDialect } from '../../src/api/openai/completions/dialect.ts';
 import { embeddingCall } from '../../src/api/openai/embedding-call.ts';
-import { responsesDialect } from '../../src/api/openai/responses/dialect.ts';
-import { responsesRequest } from '../../src/api/openai/responses/endpoints.ts';
-import { chatRequest, completionRequest, embeddingRequest } from '../../src/api/openai/schemas.ts';
+import { embeddingRequest } from '../../src/api/openai/schemas.ts';
 import { validate } from '../../src/api/validation.ts';
-import type { ClientDialect } from '../../src/core/chat/dialect.ts';
 import { editCall } from '../../src/core/edit-call.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import type { ChatCall, InferenceCall } from '../../src/core/inference.ts';
 import { assertJsonLimits } from '../../src/core/json-limits.ts';
 import { addWarning, type Warning } from '../../src/core/warning.ts';
-import { anthropicAdapter } from '../../src/providers/anthropic/index.ts';
-import { createAzureAdapter } from '../../src/providers/azure-openai/index.ts';
-import { createBedrockAdapter } from '../../src/providers/bedrock/index.ts';
-import { cohereAdapter } from '../../src/providers/cohere/index.ts';
-import { createGeminiAdapter } from '../../src/providers/gemini/index.ts';
-import { createOpenAiAdapter } from '../../src/providers/openai-compatible/adapter.ts';
-import { VENDORS } from '../../src/providers/openai-compatible/vendors.ts';
-import type { ProviderAdapter, Target, VendorProfile } from '../../src/providers/types.ts';
+import type { Target } from '../../src/providers/types.ts';
+import { DIALECTS, FORMATS, type TestedDialect } from '../support/dialects-and-formats.ts';
 import { measureGrowth } from '../support/growth.ts';
-import { testContext, testProvider, testTarget } from '../support/inference.ts';
+import { testContext } from '../support/inference.ts';
 import { LARGE_REQUESTS } from '../support/large-requests.ts';
 
 /** Sizes of the small one of the two requests that are compared. */
 const READ_SIZE = 4_000;
 const BUILD_SIZE = 2_000;
 
-interface Dialect {
-  readonly dialect: ClientDialect;
-  readonly schema: Parameters<typeof validate>[0];
-}
-
-const DIALECTS: Readonly<Record<string, Dialect>> = {
-  'openai-chat': { dialect: openAiChatDialect, schema: chatRequest },
-  'openai-completions': { dialect: openAiCompletionsDialect, schema: completionRequest },
-  'openai-responses': { dialect: responsesDialect(), schema: responsesRequest },
-  'anthropic-messages': { dialect: anthropicMessagesDialect, schema: messagesRequest },
-  'weir-prompt': { dialect: promptDialect(false), schema: promptRequest },
-};
-
-const target = (adapter: ProviderAdapter, model: string, profile: Partial<VendorProfile> = {}): Target =>
-  testTarget(testProvider({ adapter, profile }), model);
-
-const credentials = () => Promise.reject(new Error('not signed here'));
-
-/** A target of every provider format. */
-const FORMATS: Readonly<Record<string, Target>> = {
-  'OpenAI chat': target(createOpenAiAdapter({ api: 'chat', responses: false }), 'gpt-4o', VENDORS.openai),
-  Mistral: target(createOpenAiAdapter({ api: 'chat', responses: false }), 'mistral-large', VENDORS.mistral),
-  'OpenAI Responses': target(createOpenAiAdapter({ api: 'responses', responses: true }), 'gpt-5.2'),
-  'Azure OpenAI': target(createAzureAdapter({ apiVersion: null, api: null }), 'deployment'),
-  Ollama: target(createOpenAiAdapter({ api: 'native', responses: false }), 'llama3'),
-  Anthropic: target(anthropicAdapter, 'claude-sonnet-4-5'),
-  Gemini: target(createGeminiAdapter({}), 'gemini-3-pro'),
-  Bedrock: target(
-    createBedrockAdapter({ region: 'r', credentials, now: () => new Date(0) }),
-    'anthropic.claude-sonnet-4-5',
-  ),
-  Cohere: target(cohereAdapter, 'command-a'),
-};
-
 /** Reads a body as its endpoint does. */
-function read(text: string, { dialect, schema }: Dialect): ChatCall {
+function read(text: string, { dialect, schema }: TestedDialect): ChatCall {
   assertJsonLimits(text);
   const json: Record<string, unknown> = JSON.parse(text);
   validate(schema, json);
