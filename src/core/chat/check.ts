@@ -1,5 +1,13 @@
+import { appendAll } from '../append-all.ts';
 import { GatewayError } from '../errors.ts';
-import type { AssistantMessage, ChatRequest, Message, ToolMessage, UserMessage } from './request.ts';
+import type {
+  AssistantMessage,
+  AssistantPart,
+  ChatRequest,
+  Message,
+  ToolMessage,
+  UserMessage,
+} from './request.ts';
 
 /**
  * Rejects conversations that no upstream accepts: a tool result without its call, or two results of one call.
@@ -52,6 +60,32 @@ export function mergeNeighbours(messages: readonly Message[]): Message[] {
     start = end;
   }
   return merged;
+}
+
+/**
+ * Joins an assistant message with tool calls and the assistant messages after it: formats with a message per result require
+ * the results of a message's calls right after it. Each part is copied once.
+ * @returns messages with the index of their first in the request
+ */
+export function joinCallers(
+  messages: readonly Message[],
+): { readonly message: Message; readonly index: number }[] {
+  const joined: { readonly message: Message; readonly index: number }[] = [];
+  /** Content of the last message, where it is an assistant message with calls. */
+  let calling: AssistantPart[] | undefined;
+  for (const [index, message] of messages.entries()) {
+    if (message.role !== 'assistant') calling = undefined;
+    else if (calling !== undefined) {
+      appendAll(calling, message.content);
+      continue;
+    } else if (message.content.some(({ type }) => type === 'tool-call')) {
+      calling = [...message.content];
+      joined.push({ message: { ...message, content: calling }, index });
+      continue;
+    }
+    joined.push({ message, index });
+  }
+  return joined;
 }
 
 /** @returns the index behind the messages that can be merged with the one at `start` */

@@ -199,3 +199,18 @@ test('a complete response that ended with an error is an error', () => {
   expect(() => parse('TIMEOUT')).toThrow(expect.objectContaining({ code: 'upstream_timeout' }));
   expect(() => parse('ERROR')).toThrow('broke');
 });
+
+test('adjacent assistant messages with calls are one, because the results must follow at once', () => {
+  const call = (id: string) =>
+    ({ role: 'assistant', content: [{ type: 'tool-call', id, name: 'find', arguments: '{}' }] }) as const;
+  const result = (callId: string) =>
+    ({ type: 'tool-result', callId, content: [{ type: 'text', text: '1' }] }) as const;
+  const results = { role: 'tool', content: [result('a'), result('b')] } as const;
+  const { body } = build({ messages: [hello, call('a'), call('b'), results] });
+  expect(body.messages).toMatchObject([
+    { role: 'user' },
+    { role: 'assistant', tool_calls: [{ id: 'a' }, { id: 'b' }] },
+    { role: 'tool', tool_call_id: 'a' },
+    { role: 'tool', tool_call_id: 'b' },
+  ]);
+});

@@ -1,3 +1,4 @@
+import { joinCallers } from '../../core/chat/check.ts';
 import type { ChatRequest, FilePart, Message, ToolResultPart, UserPart } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -14,7 +15,7 @@ export interface CohereConversation {
 /** Converts the conversation to Cohere's v2 form, in which each tool result is a separate message. */
 export function cohereConversation(request: ChatRequest, warn: Warn): CohereConversation {
   const notes = new Notes(warn);
-  const messages = request.messages.flatMap((message, index) =>
+  const messages = joinCallers(request.messages).flatMap(({ message, index }) =>
     convert(message, `messages[${index}]`, notes),
   );
   return { messages, documents: notes.documents };

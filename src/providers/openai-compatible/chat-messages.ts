@@ -1,4 +1,4 @@
-import { checkConversation } from '../../core/chat/check.ts';
+import { checkConversation, joinCallers } from '../../core/chat/check.ts';
 import type {
   AssistantMessage,
   CacheControl,
@@ -250,26 +250,6 @@ class MessageWriter {
     });
     return [...results, { role: 'user', content: media }];
   }
-}
-
-/**
- * Joins adjacent assistant messages up to the last one with tool calls: the format requires the results of a message's calls
- * right after it.
- * @returns messages with the index of their first in the request
- */
-function joinCallers(messages: readonly Message[]): { readonly message: Message; readonly index: number }[] {
-  const joined: { message: Message; index: number }[] = [];
-  for (const [index, message] of messages.entries()) {
-    const last = joined.at(-1);
-    if (
-      message.role === 'assistant' &&
-      last?.message.role === 'assistant' &&
-      last.message.content.some(({ type }) => type === 'tool-call')
-    ) {
-      last.message = { ...last.message, content: [...last.message.content, ...message.content] };
-    } else joined.push({ message, index });
-  }
-  return joined;
 }
 
 function named({ name }: { readonly name?: string }): JsonObject {
