@@ -15,7 +15,7 @@ export function reloadOnChange(
   gateway: Gateway,
   file: string,
   current: LoadedConfig,
-  load: () => LoadedConfig,
+  load: (current: LoadedConfig) => LoadedConfig,
 ): ConfigWatch {
   const { events } = gateway;
   return watchConfig({

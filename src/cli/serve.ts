@@ -29,7 +29,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const source = { env, cwd, catalog: CONFIG_CATALOG };
   // The YAML parser is for those who have a file.
   const read = hasConfigFile(source) ? (await import('../config/load.ts')).loadConfig : configWithoutFile;
-  const load = () => read(source);
+  const load = (current?: LoadedConfig) => read(source, current);
   const loaded = load();
   const { level, format } = loaded.config.log;
   const terminal = process.stdout.isTTY === true;
@@ -50,7 +50,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 async function run(
   { env, output, version }: ServeOptions,
   loaded: LoadedConfig,
-  load: () => LoadedConfig,
+  load: (current: LoadedConfig) => LoadedConfig,
   log: Log,
 ): Promise<void> {
   const { logger } = log;

@@ -18,6 +18,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The absolute path of the file that was read; null when there is none. */
   readonly file: string | null;
+  /** Its text. */
+  readonly text: string | null;
   /** Possible mistakes that are not errors, one line each. */
   readonly warnings: readonly string[];
 }
@@ -25,7 +27,7 @@ export interface LoadedConfig {
 export interface ConfigSource {
   readonly document: ConfigDocument;
   /** The file of the document: its name for messages, and its absolute path; null when there is none. */
-  readonly file: { readonly label: string; readonly path: string } | null;
+  readonly file: { readonly label: string; readonly path: string; readonly text: string } | null;
   readonly env: Environment;
   readonly catalog: ConfigCatalog;
 }
@@ -46,7 +48,7 @@ export function assembleConfig({ document, file, env, catalog }: ConfigSource): 
   const { config, warnings } = validate(root, document, catalog, label);
   const secrets = secretIssues(env);
   if (secrets.length > 0) throw new ConfigError(secrets);
-  return { config, file: file?.path ?? null, warnings };
+  return { config, file: file?.path ?? null, text: file?.text ?? null, warnings };
 }
 
 function validate(root: ConfigMap, document: ConfigDocument, catalog: ConfigCatalog, file: string | null) {

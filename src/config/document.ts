@@ -3,6 +3,7 @@ import { type ConfigDocument, type ConfigMap, emptyDocument } from './config-doc
 import { type Environment, interpolate } from './interpolate.ts';
 import { type FilePosition, Origins, type Problem } from './origins.ts';
 import { type ConfigPath, formatPath, quote } from './path.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 import { MAX_DEPTH, parseYaml, type YamlSyntax } from './yaml-syntax.ts';
 
 /** Values that aliases may repeat in total: enough for shared sections, too few to exhaust memory. */
@@ -11,12 +12,23 @@ const MAX_ALIASED = 10_000;
 const AMBIGUOUS_NUMBER = /^[-+]?0[\dox]/;
 
 /**
- * Reads one YAML document: its values, their positions, and all errors in it.
+ * Reads one YAML document: its values, their positions, and all errors in it. Most files are read without the YAML
+ * parser, which then finds the positions when an error or warning needs them.
+ */
+export function readDocument(text: string, env: Environment): ConfigDocument {
+  const root = readPlainYaml(text, env);
+  if (!root) return parseDocument(text, env);
+  const origins = new Origins(() => parseDocument(text, env).origins);
+  return { root, origins, problems: [], unreadable: new Set(), broken: false };
+}
+
+/**
+ * Reads one YAML document with the YAML parser.
  *
  * The library's own conversion (`toJS`) is not used: it loses the paths that messages need, and it reports a cycle or an
  * explosion of aliases without a position. Positions are the ranges of its nodes, converted by its `LineCounter`.
  */
-export function readDocument(text: string, env: Environment): ConfigDocument {
+export function parseDocument(text: string, env: Environment): ConfigDocument {
   const syntax = parseYaml(text);
   if (syntax.problems.length > 0) {
     return { ...emptyDocument(), problems: syntax.problems, broken: true };

@@ -89,7 +89,7 @@ function sectionOf(
     const made: ConfigMap = Object.create(null);
     map[key] = made;
     const path = sections.slice(0, depth + 1);
-    if (origins.get(path) === undefined) origins.set(path, { kind: 'environment', variable: name });
+    origins.setDefault(path, { kind: 'environment', variable: name });
     map = made;
   }
   return map;

@@ -14,6 +14,15 @@ const missing = (): never => {
 };
 
 describe('finding the file', () => {
+  test('a file that has not changed is not read again', () => {
+    let text = 'default_model: a\n';
+    const options = { env: {}, cwd: '/cwd', catalog, readFile: () => new TextEncoder().encode(text) };
+    const loaded = loadConfig(options);
+    expect(loadConfig(options, loaded)).toBe(loaded);
+    text = 'default_model: b\n';
+    expect(loadConfig(options, loaded).config.default_model).toBe('b');
+  });
+
   test('no file: defaults, and no providers key', () => {
     const loaded = loadConfig({ env: {}, cwd: '/cwd', catalog, readFile: missing });
     expect(loaded).toMatchObject({ file: null, warnings: [] });

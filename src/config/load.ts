@@ -12,16 +12,21 @@ export type { LoadedConfig } from './assemble.ts';
  * Reads the configuration: the file that `WEIR_CONFIG` names, else `weir.yaml` if there is one, then the
  * environment, which overrides it.
  *
+ * @param current the last one: it is returned when its file has not changed
  * @throws ConfigError with all errors
  */
-export function loadConfig({ env, cwd, catalog, readFile = readBounded }: LoadOptions): LoadedConfig {
+export function loadConfig(
+  { env, cwd, catalog, readFile = readBounded }: LoadOptions,
+  current?: LoadedConfig,
+): LoadedConfig {
   const named = variable(env, CONFIG_VARIABLE);
   const label = named ?? DEFAULT_CONFIG_FILE;
   const path = resolve(cwd, label);
   const text = readConfigText(path, label, named !== undefined, readFile);
+  if (current && text !== null && current.file === path && current.text === text) return current;
   return assembleConfig({
     document: readDocument(text ?? '', env),
-    file: text === null ? null : { label, path },
+    file: text === null ? null : { label, path, text },
     env,
     catalog,
   });

@@ -30,13 +30,27 @@ export interface Problem {
 /** The origin of every value of the configuration. */
 export class Origins {
   readonly #byPath = new Map<string, Origin>();
+  readonly #defaults = new Map<string, Origin>();
+  #file: Origins | undefined;
+
+  /** @param readFile returns the origins of the file's values, when one of them is asked for; undefined without a file */
+  constructor(private readonly readFile?: () => Origins) {}
 
   set(path: ConfigPath, origin: Origin): void {
     this.#byPath.set(formatPath(path), origin);
   }
 
+  /** Sets the origin of a value that has no other. */
+  setDefault(path: ConfigPath, origin: Origin): void {
+    this.#defaults.set(formatPath(path), origin);
+  }
+
   get(path: ConfigPath): Origin | undefined {
-    return this.#byPath.get(formatPath(path));
+    const text = formatPath(path);
+    const own = this.#byPath.get(text);
+    if (own) return own;
+    this.#file ??= this.readFile?.();
+    return this.#file?.get(path) ?? this.#defaults.get(text);
   }
 
   /** The problem with its position: that of the path, or of the nearest enclosing value when the key is missing. */

@@ -24,8 +24,11 @@ export interface WatchOptions {
   readonly file: string;
   /** The active configuration: an equal file is no change. */
   readonly current: LoadedConfig;
-  /** Reads the configuration again; throws when it is not valid. */
-  readonly load: () => LoadedConfig;
+  /**
+   * Reads the configuration again; throws when it is not valid.
+   * @param current the active one, which it may return when the file has not changed
+   */
+  readonly load: (current: LoadedConfig) => LoadedConfig;
   /** Activates a new configuration. When it throws, the active one stays. */
   readonly onChange: (next: LoadedConfig) => void | Promise<void>;
   /** Called with the reason when a file is rejected, once for the same error. Must not throw. */
@@ -95,13 +98,13 @@ class FileWatch implements ConfigWatch {
     if (this.#closed) return 'unchanged';
     this.#follow();
     try {
-      const next = this.options.load();
+      const next = this.options.load(this.#current);
       if (next.file !== this.options.file) {
         throw new ConfigError([
           fileIssue(this.options.file, 'was removed; the last configuration stays active'),
         ]);
       }
-      if (isDeepStrictEqual(next.config, this.#current.config)) {
+      if (next === this.#current || isDeepStrictEqual(next.config, this.#current.config)) {
         this.#lastFault = null;
         return 'unchanged';
       }
