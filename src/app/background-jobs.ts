@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
@@ -139,6 +140,9 @@ export async function publishPendingChanges({
 }: Pick<Stores, 'access' | 'writer' | 'tenants'>): Promise<void> {
   await tenants.dropRemoved();
   for (const { id, status } of [...access.tenants()]) {
-    if (status !== 'deleted') await writer.publish({ tenant: id });
+    if (status === 'deleted') continue;
+    // SQLite answers at once: without a pause, no request would be served before the last tenant.
+    await nextTurn();
+    await writer.publish({ tenant: id });
   }
 }

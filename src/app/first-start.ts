@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { DEFAULT_TENANT } from '../core/principal.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { DatabaseMissingError } from '../storage/sql/database-errors.ts';
+import { TENANT_SCHEMA_ID } from '../storage/sql/schemas.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
 import type { Actor } from '../tenancy/actor.ts';
@@ -13,6 +14,7 @@ import type { Tenants } from '../tenancy/tenants.ts';
 
 interface Services {
   readonly access: AccessList;
+  readonly control: Kysely<ControlTables>;
   readonly databases: TenantDatabases;
   readonly keys: Keys;
   readonly tenants: Tenants;
@@ -20,6 +22,8 @@ interface Services {
 
 const SECRET_SETTING = 'secret';
 const CONCURRENT_MIGRATIONS = 8;
+/** Tenants of one statement. */
+const TENANTS_AT_ONCE = 500;
 /** Tenants that an error names. */
 const MAX_NAMED = 20;
 
@@ -64,19 +68,30 @@ export async function ensureDefaultTenant({
 }
 
 /**
- * Migrates the databases of all tenants, a few at a time.
+ * Migrates the databases of tenants, a few at a time. Those that are known to have all migrations are not opened: with
+ * many tenants, that would take most of the start.
  * @returns an error that names the tenants whose databases are missing; undefined when there are none
  */
 export async function migrateTenants({
   access,
+  control,
   databases,
-}: Pick<Services, 'access' | 'databases'>): Promise<DatabaseMissingError | undefined> {
-  const waiting = [...access.tenants()].filter(({ status }) => status !== 'deleted');
+}: Pick<Services, 'access' | 'control' | 'databases'>): Promise<DatabaseMissingError | undefined> {
+  const all = [...access.tenants()].filter(({ status }) => status !== 'deleted');
   const failed = new Map<string, DatabaseMissingError>();
+  const current = all.filter(({ schema }) => schema === TENANT_SCHEMA_ID);
+  const missingOnes = new Set(await databases.missingOf(current.map(({ placement }) => placement)));
+  for (const { id, placement } of current) {
+    if (!missingOnes.has(placement)) continue;
+    failed.set(id, new DatabaseMissingError(`the database ${placement.database} does not exist or is empty`));
+  }
+  const waiting = all.filter(({ schema }) => schema !== TENANT_SCHEMA_ID);
+  const migrated: string[] = [];
   const worker = async () => {
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       try {
         await databases.migrate(next.placement);
+        migrated.push(next.id);
       } catch (error) {
         if (!(error instanceof DatabaseMissingError)) throw error;
         failed.set(next.id, error);
@@ -84,6 +99,13 @@ export async function migrateTenants({
     }
   };
   await Promise.all(Array.from({ length: CONCURRENT_MIGRATIONS }, worker));
+  for (let at = 0; at < migrated.length; at += TENANTS_AT_ONCE) {
+    await control
+      .updateTable('tenants')
+      .set({ schema: TENANT_SCHEMA_ID })
+      .where('id', 'in', migrated.slice(at, at + TENANTS_AT_ONCE))
+      .execute();
+  }
   if (failed.size === 0) return undefined;
   // Another gateway may have deleted the tenant meanwhile.
   await access.refreshNow();

@@ -9,7 +9,16 @@ const digester = new SecretDigester('test');
 const NOW = 1_790_000_000_000;
 
 const tenantRow = (id: string, more: Partial<TenantRow> = {}): TenantRow => ({
-  ...{ id, name: id, status: 'active', tier: null, server: '', database: `db_${id}`, document: '{}' },
+  ...{
+    id,
+    name: id,
+    status: 'active',
+    tier: null,
+    server: '',
+    database: `db_${id}`,
+    schema: '',
+    document: '{}',
+  },
   ...{ version: 1, revision: 1, created_at: 0, updated_at: 0, deleted_at: null },
   ...more,
 });

@@ -28,6 +28,8 @@ export interface KnownTenant {
   /** Name of a configured tier; null for none. */
   readonly tier: string | null;
   readonly placement: Placement;
+  /** Which migrations its database had when the row was read; see `ControlTables`. */
+  readonly schema: string;
   readonly document: TenantDocument;
 }
 
@@ -391,6 +393,7 @@ export class AccessList {
       status: row.deleted_at !== null ? 'deleted' : row.status === 'suspended' ? 'suspended' : 'active',
       tier: row.tier,
       placement: { server: row.server, database: row.database },
+      schema: row.schema,
       document: parseDocument(tenantDocument, row.document, `tenant ${row.id}`),
     });
   }

@@ -4,6 +4,7 @@ import { DEFAULT_TENANT } from '../core/principal.ts';
 import { writeAudit } from '../storage/sql/audit-trail.ts';
 import { change } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
+import { TENANT_SCHEMA_ID } from '../storage/sql/schemas.ts';
 import { type TenantDatabases, tenantDatabaseName } from '../storage/sql/tenant-databases.ts';
 import { tenantNotFound } from './actor.ts';
 import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
@@ -99,6 +100,7 @@ export class Tenants {
       await change(this.control, async (transaction, revision) => {
         const row = {
           ...{ id, name, tier, server, database, revision },
+          schema: TENANT_SCHEMA_ID,
           status: 'active',
           document: JSON.stringify(document),
           version: 1,

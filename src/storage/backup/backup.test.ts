@@ -37,7 +37,7 @@ async function installation(tenants: readonly string[]) {
     await control.db
       .insertInto('tenants')
       .values({
-        ...{ id, name: id, status: 'active', tier: null, server: '', database, document: '{}' },
+        ...{ id, name: id, status: 'active', tier: null, server: '', database, schema: '', document: '{}' },
         ...{ version: 1, revision: 1, created_at: 1, updated_at: 1, deleted_at: null },
       })
       .execute();

@@ -16,6 +16,8 @@ export interface ControlTables {
     /** Id of the configured server with its database; empty for the default one. */
     server: string;
     database: string;
+    /** Which migrations its database has: `TENANT_SCHEMA_ID` of the gateway that migrated it last. */
+    schema: string;
     document: string;
     version: number;
     revision: number;

@@ -29,6 +29,8 @@ export interface DatabaseServer {
   /** Deletes a database, also while it is open elsewhere. @returns false when it does not exist */
   drop(name: string): Promise<boolean>;
   exists(name: string): Promise<boolean>;
+  /** @returns those of some databases that do not exist, or whose file is empty, without opening any */
+  missingOf(names: readonly string[]): Promise<string[]>;
   /** Reports a write that failed on a connection that this server has not opened. */
   writeFailed?(name: string, error: unknown): void;
   /** Opens an existing database for reading and writing. */

@@ -84,6 +84,18 @@ export class PostgresServer implements DatabaseServer {
     });
   }
 
+  missingOf(names: readonly string[]): Promise<string[]> {
+    for (const name of names) assertDatabaseName(name);
+    return this.#administer(async (client) => {
+      const { rows } = await client.query<{ datname: string }>(
+        'SELECT datname FROM pg_database WHERE datname = ANY($1)',
+        [names],
+      );
+      const found = new Set(rows.map(({ datname }) => datname));
+      return names.filter((name) => !found.has(name));
+    });
+  }
+
   exists(name: string): Promise<boolean> {
     assertDatabaseName(name);
     return this.#administer((client) => has(client, this.#nameOf(name)));

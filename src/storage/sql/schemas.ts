@@ -41,6 +41,13 @@ export const CONTROL_SCHEMA: DatabaseSchema = {
   tables: Object.keys(CONTROL_TABLES),
 };
 
+/** Names the migrations of tenants' databases. */
+export const TENANT_SCHEMA_ID: string = schemaId(Object.keys(TENANT_MIGRATIONS).sort());
+
+function schemaId(names: readonly string[]): string {
+  return `${names.length} ${names.at(-1) ?? ''}`;
+}
+
 export const TENANT_SCHEMA: DatabaseSchema = {
   migrations: TENANT_MIGRATIONS,
   tables: Object.keys(TENANT_TABLES),

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Checkpoints } from '../../platform/checkpoints.ts';
@@ -64,6 +64,10 @@ export class SqliteServer implements DatabaseServer {
     const existed = await this.exists(name);
     remove(this.#path(name));
     return existed;
+  }
+
+  async missingOf(names: readonly string[]): Promise<string[]> {
+    return names.filter((name) => !statSync(this.#path(name), { throwIfNoEntry: false })?.size);
   }
 
   async exists(name: string): Promise<boolean> {

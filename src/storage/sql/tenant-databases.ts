@@ -106,6 +106,17 @@ export class TenantDatabases {
     }
   }
 
+  /** @returns those of some databases that do not exist, without opening any */
+  async missingOf(placements: readonly Placement[]): Promise<Placement[]> {
+    const missingPlacements: Placement[] = [];
+    for (const id of new Set(placements.map(({ server }) => server))) {
+      const there = placements.filter(({ server }) => server === id);
+      const names = new Set(await this.#server(id).missingOf(there.map(({ database }) => database)));
+      missingPlacements.push(...there.filter(({ database }) => names.has(database)));
+    }
+    return missingPlacements;
+  }
+
   /** Calls back before a database is deleted, for those that have it open too. */
   onDrop(listener: (placement: Placement) => Promise<void>): void {
     this.#dropListeners.push(listener);

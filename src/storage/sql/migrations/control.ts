@@ -173,4 +173,12 @@ export const CONTROL_MIGRATIONS: Migrations = {
         .execute();
     },
   },
+  '0006_tenant_schema': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .alterTable('tenants')
+        .addColumn('schema', 'text', (column) => column.notNull().defaultTo(''))
+        .execute();
+    },
+  },
 };
