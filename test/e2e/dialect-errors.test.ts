@@ -145,11 +145,6 @@ describe('errors keep their meaning, in the dialect of the client', () => {
       },
       'not a JSON object',
     ],
-    [
-      'an assistant that speaks first',
-      { messages: [{ role: 'assistant', content: 'Hello' }, user('Hi')] },
-      'user message first',
-    ],
     ['nothing but empty content', { messages: [user('')] }, 'not empty'],
     [
       'an unknown image type',
@@ -169,6 +164,13 @@ describe('errors keep their meaning, in the dialect of the client', () => {
     expect(textAt(error, 'message')).toContain(reason);
     expect(error.type).toBe('invalid_request_error');
     expect(families.mock.requests.length).toBe(before);
+  });
+
+  test('an assistant that speaks first is no mistake: the API accepts it', async () => {
+    const messages = [{ role: 'assistant', content: 'Hello' }, user('Hi')];
+    const { sent, response } = await recordedCall(families, { model: 'claude', messages });
+    expect(response.status).toBe(200);
+    expect(sent.messages).toMatchObject([{ role: 'assistant' }, { role: 'user' }]);
   });
 });
 
