@@ -38,9 +38,10 @@ export class InFlightUsage implements AttemptRecords {
 
   begin({ trace }: ActiveAttempt, call: InferenceCall, request: DispatchRequest): void {
     const { identity } = request;
-    // Counting tokens is free. A request that has completed is not settled again.
+    // Settlement removes the record: it does not see copies for mirrors, nor attempts that begin too late.
+    if (!(request instanceof RequestContext) || !request.isSettled || request.completed) return;
+    // Counting tokens is free.
     if (identity.operation === 'count-tokens') return;
-    if (request instanceof RequestContext && request.completed) return;
     const { clock, newId, records, priceOf } = this.options;
     trace.eventId = newId();
     const inputTokens = estimateTokensOf(call.text);

@@ -25,6 +25,7 @@ export interface TestPipelineOptions {
   readonly router: Router;
   readonly limits: DispatchLimits;
   readonly observer?: DispatchServices['observer'];
+  readonly records?: DispatchServices['records'];
   /** Go before those of the product. */
   readonly interceptors?: readonly Interceptor[];
   /** Configurations of the product's interceptors, by name. */
@@ -39,6 +40,7 @@ export function testPipeline(options: TestPipelineOptions) {
     ...{ clock, deadlines, router, states: options.states, limits: options.limits },
     useEstimates: NO_ESTIMATES,
     observer: options.observer ?? UNOBSERVED,
+    records: options.records,
     ...NO_EXTRAS,
   });
   const services: InterceptorServices = {

@@ -38,6 +38,8 @@ export class RequestRun {
   readonly transport = new FakeTransport();
   readonly outcomes: Outcome[];
   readonly endedAttempts: AttemptTrace[] = [];
+  /** Attempts with a record of their use, which settlement removes. */
+  readonly recorded = new Set<AttemptTrace>();
   readonly request: RequestContext;
   readonly #turns: number[];
   readonly #tickers = new Set<() => void>();
@@ -129,6 +131,15 @@ export class RequestRun {
       router: new Router({ ...createRoutingState(this.states), directory, random: () => 0 }),
       limits: LIMITS,
       observer: { ...UNOBSERVED, attemptEnded: (trace) => this.endedAttempts.push(trace) },
+      records: {
+        begin: ({ trace }, _, { routing }) => {
+          const request = [this.request, ...this.detached].find((one) => one?.routing === routing);
+          // Nothing settles an attempt that begins later, and its record would stay.
+          expect(request?.completed).not.toBe(true);
+          this.recorded.add(trace);
+        },
+        end: (trace) => this.recorded.delete(trace),
+      },
       interceptors: interceptors?.(this) ?? [],
       onDefect: (error) => this.defects.push(error),
     });
@@ -272,6 +283,11 @@ export function expectNothingLeft(run: RequestRun): void {
   const attempts = [run.request, ...run.detached].flatMap(({ routing }) => routing.attempts);
   expect(new Set(run.endedAttempts)).toEqual(new Set(attempts));
   expect(run.endedAttempts.length).toBe(attempts.length);
+  // Settlement removes the records of all attempts of a request; those that used nothing have none any more.
+  for (const trace of run.recorded) expect(attempts).toContain(trace);
+  for (const trace of attempts) {
+    expect(run.recorded.has(trace)).toBe(trace.outcome !== 'failed' || trace.firstEventAt !== undefined);
+  }
   for (const { endedAt, startedAt } of attempts) expect(endedAt).toBeGreaterThanOrEqual(startedAt);
   for (const { state, aborts } of run.transport.upstreamCalls) {
     expect(['ended', 'failed', 'aborted']).toContain(state);
