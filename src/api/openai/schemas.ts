@@ -18,7 +18,7 @@ const stop = z.union([z.string(), z.array(z.string())]).nullish();
 const seed = z.number().refine(Number.isInteger, 'a whole number is expected').meta({ type: 'integer' });
 const positive = z.number().int().min(1).nullish();
 
-/** Mistral's clients leave the type of a function out, which its API allows. */
+/** Some vendors' clients leave the type of a function out, which the APIs of those vendors allow. */
 const tool = z
   .object({ type: z.string().nullish(), function: z.object({}).nullish() })
   .refine(({ type, function: called }) => type != null || called != null, {
