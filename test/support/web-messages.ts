@@ -4,11 +4,14 @@ import { PushStream } from '../../src/core/push-stream.ts';
 /** A web-standard request as the gateway's own server would hand it on. */
 export function asHttpRequest(request: Request): HttpRequest {
   const { pathname, search } = new URL(request.url);
+  const headers = new Headers(request.headers);
+  // On the wire every body is framed.
+  if (request.body !== null && !headers.has('content-length')) headers.set('transfer-encoding', 'chunked');
   return {
     method: request.method,
     target: pathname + search,
     url: request.url,
-    headers: request.headers,
+    headers,
     remoteAddress: '127.0.0.1',
     signal: request.signal,
     onDisconnect: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
