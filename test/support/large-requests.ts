@@ -103,6 +103,14 @@ const OPENAI_CHAT: Readonly<Record<string, LargeBody>> = {
         ]).flat(),
       ],
     }),
+  'adjacent messages with tool calls': (size) =>
+    openAiChat({
+      messages: [
+        user,
+        ...times(size, (index) => ({ role: 'assistant', content: 'a', tool_calls: [openAiCall(index)] })),
+        ...times(size, openAiResult),
+      ],
+    }),
   'images in tool results': (size) =>
     openAiChat({
       messages: [
@@ -285,6 +293,14 @@ const MESSAGES: Readonly<Record<string, LargeBody>> = {
           { role: 'assistant', content: [toolUse(index)] },
           { role: 'user', content: [toolResult(index)] },
         ]).flat(),
+      ],
+    }),
+  'adjacent messages with tool uses': (size) =>
+    messages({
+      messages: [
+        user,
+        ...times(size, (index) => ({ role: 'assistant', content: [textBlock, toolUse(index)] })),
+        { role: 'user', content: times(size, toolResult) },
       ],
     }),
   thinking: (size) =>

@@ -43,6 +43,7 @@ const openAiCall = (index: number) => ({
   function: { name: 'f', arguments: '{}' },
 });
 const annotation = { type: 'url_citation', url_citation: { url: 'https://a.test', title: 'a' } };
+const source = (index: number) => `https://a.test/${index}`;
 const logprob = { token: 'a', logprob: -1, bytes: [97], top_logprobs: [] };
 
 const OPENAI_CHAT: LargeResponses = {
@@ -60,6 +61,12 @@ const OPENAI_CHAT: LargeResponses = {
       completion({ reasoning_details: times(size, () => ({ type: 'reasoning.text', text: 'a' })) }),
     'log probabilities': (size) =>
       completion({ content: 'a' }, { logprobs: { content: times(size, () => logprob) } }),
+    'choices with sources': (size) =>
+      bytes({
+        id: 'c',
+        citations: times(size, source),
+        choices: times(size, (index) => ({ index, message: { content: 'a' }, finish_reason: 'stop' })),
+      }),
   },
   streamed: {
     text: (size) => chunks(times(size, () => ({ content: 'a' }))),
@@ -67,6 +74,18 @@ const OPENAI_CHAT: LargeResponses = {
       chunks(times(size, (index) => (index % 2 === 0 ? { content: 'a' } : { reasoning: 'b' }))),
     'tool calls': (size) => chunks(times(size, (index) => ({ tool_calls: [openAiCall(index)] }))),
     citations: (size) => chunks([{ content: 'a' }, ...times(size, () => ({ annotations: [annotation] }))]),
+    // A stream has at most 1,024 choices.
+    'choices with sources': (size) =>
+      sse(
+        [
+          { id: 'c', citations: times(size, source), choices: [] },
+          ...times(Math.ceil(size / 10), (index) => ({
+            id: 'c',
+            choices: [{ index, delta: { content: 'a' }, finish_reason: 'stop' }],
+          })),
+        ],
+        'data: [DONE]\n\n',
+      ),
   },
 };
 

@@ -150,6 +150,9 @@ export function readAnnotation(value: unknown): Citation | undefined {
   };
 }
 
+/** Choices that cite the sources of the whole response, which thousands of choices must not multiply. */
+export const MAX_SOURCED_CHOICES = 16;
+
 /**
  * Reads the sources of a whole response: `search_results`, and the URLs of `citations`.
  * Source: https://docs.perplexity.ai/api-reference/chat-completions-post

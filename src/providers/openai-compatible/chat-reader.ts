@@ -8,6 +8,7 @@ import {
   type CallPiece,
   callId,
   contentPieces,
+  MAX_SOURCED_CHOICES,
   readAnnotation,
   readCall,
   readDetail,
@@ -49,6 +50,8 @@ export class ChatChunkReader extends SseChatReader {
   #started = false;
   /** Sources of the whole response, which vendors repeat in each chunk. */
   #sources: readonly Citation[] = [];
+  /** Choices that have cited them. */
+  #sourced = 0;
 
   protected override event(json: JsonObject, _name: string | undefined, emit: EmitChatEvent): void {
     if (json.error !== undefined && json.error !== null) {
@@ -201,8 +204,10 @@ export class ChatChunkReader extends SseChatReader {
 
   #close(index: number, choice: Choice, emit: EmitChatEvent): void {
     if (choice.open === undefined) return;
-    if (choice.open === 'text' && !choice.hasSources) {
-      choice.hasSources = this.#sources.length > 0;
+    const mayCite = choice.open === 'text' && !choice.hasSources && this.#sourced < MAX_SOURCED_CHOICES;
+    if (mayCite && this.#sources.length > 0) {
+      choice.hasSources = true;
+      this.#sourced += 1;
       for (const citation of this.#sources) emit({ type: 'citation', choice: index, citation });
     }
     choice.open = undefined;

@@ -7,6 +7,7 @@ import {
   assertUsable,
   callId,
   contentPieces,
+  MAX_SOURCED_CHOICES,
   readAnnotation,
   readCall,
   readDetail,
@@ -59,7 +60,7 @@ function readChoice(
   const calls = readCalls(message, responseId);
   const citations = [
     ...listOf(message.annotations).flatMap((note) => readAnnotation(note) ?? []),
-    ...sources,
+    ...(position < MAX_SOURCED_CHOICES ? sources : []),
   ];
   const content = [...readReasoning(message), ...readSpoken(message, citations), ...calls];
   const logprobs = isRecord(choice.logprobs) ? logprobEntries(choice.logprobs) : undefined;
