@@ -2,6 +2,9 @@ import { clientKey } from '../core/client-identity.ts';
 import { SlotList, type Slotted } from '../core/slot-list.ts';
 import type { ServerLimitName, ServerLimits } from './server-limits.ts';
 
+/** The next request of a connection that became idle just now may be on its way. */
+const MIN_IDLE_SECONDS = 1;
+
 /** What the connections of one client address add up to. Exists while the client has a connection. */
 export class Client {
   connections = 0;
@@ -130,7 +133,7 @@ interface IdleConnections<C> {
 
 function findIdle<C extends TableEntry>(connections: readonly C[]): IdleConnections<C> {
   const all = connections
-    .filter(({ idleSeconds }) => idleSeconds !== undefined)
+    .filter(({ idleSeconds = 0 }) => idleSeconds >= MIN_IDLE_SECONDS)
     .sort((a, b) => (a.idleSeconds ?? 0) - (b.idleSeconds ?? 0));
   const ofClient = new Map<Client, C[]>();
   for (const connection of all) {
