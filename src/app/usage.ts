@@ -82,7 +82,11 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     health: stores.writes,
     now: () => clock.now(),
   });
-  const counters = new PeriodCounters(stores.control, () => clock.wallTime());
+  const counters = new PeriodCounters(
+    stores.control,
+    () => clock.wallTime(),
+    (update) => writer.saveCounts(update),
+  );
   let number = 0;
   const newId = () => {
     number += 1;
@@ -142,9 +146,10 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     heartbeat: () => limits.heartbeat(),
     deleteOld: () => counters.deleteOld(),
     close: async () => {
+      // Through the journal's thread, which `close` ends.
+      await limits.save();
       await journal.close();
       records.close();
-      await limits.save();
       await store.close();
     },
   };

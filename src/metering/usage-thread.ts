@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { PeriodCountUpdate } from '../storage/sql/store-period-counts.ts';
 import type { Placement } from '../storage/sql/tenant-databases.ts';
 import type { UsageReport, UsageSegment } from './usage-writer.ts';
 
@@ -15,6 +16,7 @@ export interface UsageThreadSettings {
 /** A call of one of the thread's functions. */
 export type ThreadCall =
   | { readonly type: 'write'; readonly segments: readonly UsageSegment[] }
+  | { readonly type: 'counts'; readonly update: PeriodCountUpdate }
   | { readonly type: 'forget'; readonly placement: Placement }
   | { readonly type: 'close' };
 
@@ -72,6 +74,11 @@ export class UsageThread implements UsageThreadListener {
       this.options.onFailure?.(failure.placement, error);
     }
     return report;
+  }
+
+  /** Saves the use of quotas and budgets in the control database. @throws Error when that or the thread fails */
+  async saveCounts(update: PeriodCountUpdate): Promise<void> {
+    await this.#call({ type: 'counts', update });
   }
 
   /** Closes a database in the thread, before it is deleted. */

@@ -61,6 +61,9 @@ async function run(call: ThreadCall): Promise<UsageReport | undefined> {
   switch (call.type) {
     case 'write':
       return running.write(call.segments);
+    case 'counts':
+      await running.saveCounts(call.update);
+      return undefined;
     case 'forget':
       await running.forget(call.placement);
       return undefined;

@@ -1,4 +1,6 @@
 import { codeOf } from '../storage/disk-errors.ts';
+import { CONTROL_DATABASE } from '../storage/sql/database-server.ts';
+import { type PeriodCountUpdate, storePeriodCounts } from '../storage/sql/store-period-counts.ts';
 import { storeUsage } from '../storage/sql/store-usage.ts';
 import type { Placement } from '../storage/sql/tenant-databases.ts';
 import type { UsageDatabases } from '../storage/sql/usage-databases.ts';
@@ -105,6 +107,13 @@ export class UsageWriter {
       await this.#store(chunk, progress);
     }
     return progress.report;
+  }
+
+  /** Saves the use of quotas and budgets. @throws the database's error */
+  async saveCounts(update: PeriodCountUpdate): Promise<void> {
+    await this.options.servers
+      .get('')
+      ?.use(CONTROL_DATABASE, (database) => storePeriodCounts(database, update));
   }
 
   async close(): Promise<void> {

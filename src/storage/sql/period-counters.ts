@@ -1,5 +1,6 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { ControlTables } from './control-tables.ts';
+import type { PeriodCountUpdate } from './store-period-counts.ts';
 
 /** Use of a quota or budget in one day or month. */
 export interface PeriodCount {
@@ -11,7 +12,6 @@ export interface PeriodCount {
   readonly used: number;
 }
 
-const ROWS_AT_ONCE = 500;
 /** Counts are deleted this long after their last change; longer than any period. */
 const RETENTION_MS = 40 * 86_400_000;
 
@@ -21,6 +21,8 @@ export class PeriodCounters {
     private readonly db: Kysely<ControlTables>,
     /** Unix milliseconds. */
     private readonly now: () => number,
+    /** Saves counts: `storePeriodCounts`, in a thread where that must not delay requests. */
+    private readonly store: (update: PeriodCountUpdate) => Promise<void>,
   ) {}
 
   /** @returns all saved counts */
@@ -30,18 +32,7 @@ export class PeriodCounters {
 
   /** @param latest true when a new count replaces the saved one; false when the larger of both is kept */
   async save(counts: readonly PeriodCount[], latest: boolean): Promise<void> {
-    const updated_at = this.now();
-    for (let at = 0; at < counts.length; at += ROWS_AT_ONCE) {
-      const rows = counts.slice(at, at + ROWS_AT_ONCE).map((count) => ({ ...count, updated_at }));
-      const used = latest
-        ? sql<number>`excluded.used`
-        : sql<number>`CASE WHEN excluded.used > period_counters.used THEN excluded.used ELSE period_counters.used END`;
-      await this.db
-        .insertInto('period_counters')
-        .values(rows)
-        .onConflict((conflict) => conflict.columns(['counter', 'period']).doUpdateSet({ used, updated_at }))
-        .execute();
-    }
+    if (counts.length > 0) await this.store({ counts, latest, at: this.now() });
   }
 
   /** Deletes counts of past periods. */

@@ -1,15 +1,17 @@
 import { type CompiledQuery, createQueryId, RawNode } from 'kysely';
-import type { OpenDatabase } from './database-server.ts';
+import { CONTROL_DATABASE, type OpenDatabase } from './database-server.ts';
 import { PostgresServer } from './postgres-server.ts';
 import type { ExecuteSql, SqlRow, UsageDatabase } from './usage-database.ts';
 
 /** Lock of a tenant's usage: a number that nothing else in the database uses. */
 const LOCK_ID = 0x75_73_61_67;
 
-/** Opens a tenant's database on the server of the URL. */
+/** Opens a tenant's database, or the control database, on the server of the URL. */
 export async function openPostgresUsage(url: string, name: string): Promise<UsageDatabase> {
   // One connection: a database gets one transaction at a time.
-  return new PostgresUsageDatabase(await new PostgresServer({ url, connectionsEach: 1 }).open(name));
+  const server = new PostgresServer({ url, connectionsEach: 1 });
+  const database = name === CONTROL_DATABASE ? server.openOwn<unknown>(1) : server.open<unknown>(name);
+  return new PostgresUsageDatabase(await database);
 }
 
 class PostgresUsageDatabase implements UsageDatabase {
