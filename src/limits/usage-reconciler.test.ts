@@ -107,13 +107,15 @@ describe('quotas and budgets', () => {
     const limits = Object.fromEntries(
       ['a', 'b', 'c'].map((id) => [id, [subject('tenant', `${id}/`, TOKENS)]]),
     );
-    const { reconciler, asked, fail } = setUp(limits);
+    const { reconciler, asked, fail, flushed } = setUp(limits);
     const tenantsOf = () => [...new Set(asked.splice(0).map((one) => one.split(' ')[0]))];
     for (let step = 0; step < 3; step += 1) await reconciler.step();
     expect(tenantsOf().toSorted()).toEqual(['a', 'b', 'c']);
+    // Only changes need the usage of the last seconds.
+    expect(flushed()).toBe(0);
     reconciler.schedule('b');
     await reconciler.step();
-    expect(tenantsOf()).toEqual(['b']);
+    expect([tenantsOf(), flushed()]).toEqual([['b'], 1]);
     // A failure is retried first.
     fail(true);
     reconciler.schedule('c');

@@ -58,7 +58,7 @@ export class UsageReconciler {
   async step(): Promise<void> {
     for (const tenant of this.#due) {
       this.#due.delete(tenant);
-      await this.#reconcileOrRetry(tenant);
+      await this.#reconcileOrRetry(tenant, () => this.reconcile(tenant));
       return;
     }
     const { limiter, tenants, modelSubjects, records, clock } = this.options;
@@ -68,14 +68,15 @@ export class UsageReconciler {
     }
     const tenant = this.#round.pop();
     if (tenant === undefined) return;
-    await this.#reconcileOrRetry(tenant);
+    // Without storing the latest usage first: its counters count it, and may only be too low by what they missed before.
+    await this.#reconcileOrRetry(tenant, () => this.#raise(tenant, this.options.subjectsOf(tenant)));
     await this.#models?.add(records, tenant, clock.wallTime());
     if (this.#round.length === 0) await limiter.raise(this.#models?.used() ?? []);
   }
 
-  async #reconcileOrRetry(tenant: string): Promise<void> {
+  async #reconcileOrRetry(tenant: string, reconcile: () => Promise<void>): Promise<void> {
     try {
-      await this.reconcile(tenant);
+      await reconcile();
     } catch (error) {
       this.#due.add(tenant);
       throw error;
@@ -83,7 +84,7 @@ export class UsageReconciler {
   }
 
   /**
-   * Raises the counters of some limits to the recorded usage.
+   * Raises the counters of some limits to the usage up to now.
    *
    * @param subjects limits of the tenant, its keys, members and tags; all of them when absent
    * @throws the database's or the limit store's error
@@ -92,10 +93,21 @@ export class UsageReconciler {
     tenant: string,
     subjects: readonly SubjectLimits[] = this.options.subjectsOf(tenant),
   ): Promise<void> {
-    const { clock, limiter, records, flush } = this.options;
-    const counted = limiter.periodCounters(subjects.filter(({ scope }) => DIMENSIONS[scope] !== undefined));
-    if (counted.length === 0) return;
-    await flush();
+    if (this.#countersOf(subjects).length === 0) return;
+    await this.options.flush();
+    await this.#raise(tenant, subjects);
+  }
+
+  #countersOf(subjects: readonly SubjectLimits[]) {
+    return this.options.limiter.periodCounters(
+      subjects.filter(({ scope }) => DIMENSIONS[scope] !== undefined),
+    );
+  }
+
+  /** Raises the counters of some limits to the recorded usage. */
+  async #raise(tenant: string, subjects: readonly SubjectLimits[]): Promise<void> {
+    const { clock, limiter, records } = this.options;
+    const counted = this.#countersOf(subjects);
     const now = clock.wallTime();
     const sums = new Map<string, ReturnType<typeof sumsSince>>();
     const raised: UsedPeriod[] = [];
