@@ -17,7 +17,7 @@ import type { InferenceResponse } from './inference-response.ts';
 import type { DispatchOptions } from './options.ts';
 import type { ActiveAttempt, DispatchScope } from './request.ts';
 
-const NO_RAW_USAGE: Usage['raw'] = {};
+const NO_RAW_USAGE: Readonly<Usage['raw']> = {};
 const MAX_FINISH_REASON = 200;
 
 /**

@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { codeOf } from '../storage/disk-errors.ts';
 import { isUnavailable } from '../storage/sql/database-errors.ts';
 import { sqlitePath } from '../storage/sql/sqlite-path.ts';
@@ -14,23 +14,8 @@ import type {
 } from './usage-thread.ts';
 import { type UsageReport, UsageWriter } from './usage-writer.ts';
 
-/** The thread of `UsageThread`. */
-
 /** Databases of a PostgreSQL server that are written at once, so that its latency does not add up. */
 const POSTGRES_AT_ONCE = 4;
-
-const send = (message: FromUsageThread) => parentPort?.postMessage(message);
-
-let questions = 0;
-const asked = new Map<number, PromiseWithResolvers<ReadonlyMap<string, Placement>>>();
-
-function placementsOf(tenants: readonly string[]): Promise<ReadonlyMap<string, Placement>> {
-  questions += 1;
-  const answer = Promise.withResolvers<ReadonlyMap<string, Placement>>();
-  asked.set(questions, answer);
-  send({ type: 'tenants', id: questions, tenants });
-  return answer.promise;
-}
 
 async function serverOf(settings: UsageServerSettings): Promise<UsageServer> {
   const { maxOpen } = settings;
@@ -45,49 +30,82 @@ async function serverOf(settings: UsageServerSettings): Promise<UsageServer> {
   };
 }
 
-async function createWriter({ servers }: UsageThreadSettings): Promise<UsageWriter> {
-  const opened = new Map<string, UsageDatabases>();
-  for (const [id, settings] of servers) opened.set(id, new UsageDatabases(await serverOf(settings)));
-  // A SQLite file that cannot be written says nothing of the others.
-  const isServerLost = (error: unknown) => !codeOf(error)?.startsWith('SQLITE_') && isUnavailable(error);
-  return new UsageWriter({ servers: opened, placementsOf, isServerLost });
-}
+/** The thread's end of `UsageThread`. */
+class UsageWorker {
+  #writer: Promise<UsageWriter> | undefined;
+  #questions = 0;
+  readonly #asked = new Map<number, PromiseWithResolvers<ReadonlyMap<string, Placement>>>();
 
-let writer: Promise<UsageWriter> | undefined;
+  constructor(
+    private readonly settings: UsageThreadSettings,
+    private readonly port: MessagePort,
+  ) {}
 
-async function run(call: ThreadCall): Promise<UsageReport | undefined> {
-  writer ??= createWriter(workerData);
-  const running = await writer;
-  switch (call.type) {
-    case 'write':
-      return running.write(call.segments);
-    case 'counts':
-      await running.saveCounts(call.update);
-      return undefined;
-    case 'forget':
-      await running.forget(call.placement);
-      return undefined;
-    case 'close':
-      await running.close();
-      return undefined;
+  receive(message: ToUsageThread): void {
+    if (message.type === 'placements') {
+      this.#asked.get(message.id)?.resolve(message.placements);
+      this.#asked.delete(message.id);
+      return;
+    }
+    const { id, call } = message;
+    this.#run(call)
+      .then(
+        (report) => this.#send({ type: 'result', id, report }),
+        (error: unknown) =>
+          this.#send({ type: 'error', id, message: error instanceof Error ? error.message : String(error) }),
+      )
+      .finally(() => {
+        // Ends the thread: nothing else keeps it running.
+        if (call.type === 'close') this.port.close();
+      });
   }
-}
 
-parentPort?.on('message', (message: ToUsageThread) => {
-  if (message.type === 'placements') {
-    asked.get(message.id)?.resolve(message.placements);
-    asked.delete(message.id);
-    return;
+  async #run(call: ThreadCall): Promise<UsageReport | undefined> {
+    this.#writer ??= this.#createWriter();
+    const running = await this.#writer;
+    switch (call.type) {
+      case 'write':
+        return running.write(call.segments);
+      case 'counts':
+        await running.saveCounts(call.update);
+        return undefined;
+      case 'forget':
+        await running.forget(call.placement);
+        return undefined;
+      case 'close':
+        await running.close();
+        return undefined;
+    }
   }
-  const { id, call } = message;
-  run(call)
-    .then(
-      (report) => send({ type: 'result', id, report }),
-      (error: unknown) =>
-        send({ type: 'error', id, message: error instanceof Error ? error.message : String(error) }),
-    )
-    .finally(() => {
-      // Ends the thread: nothing else keeps it running.
-      if (call.type === 'close') parentPort?.close();
+
+  async #createWriter(): Promise<UsageWriter> {
+    const opened = new Map<string, UsageDatabases>();
+    for (const [id, settings] of this.settings.servers) {
+      opened.set(id, new UsageDatabases(await serverOf(settings)));
+    }
+    // A SQLite file that cannot be written says nothing of the others.
+    const isServerLost = (error: unknown) => !codeOf(error)?.startsWith('SQLITE_') && isUnavailable(error);
+    return new UsageWriter({
+      servers: opened,
+      placementsOf: (tenants) => this.#placementsOf(tenants),
+      isServerLost,
     });
-});
+  }
+
+  #placementsOf(tenants: readonly string[]): Promise<ReadonlyMap<string, Placement>> {
+    this.#questions += 1;
+    const placements = Promise.withResolvers<ReadonlyMap<string, Placement>>();
+    this.#asked.set(this.#questions, placements);
+    this.#send({ type: 'tenants', id: this.#questions, tenants });
+    return placements.promise;
+  }
+
+  #send(message: FromUsageThread): void {
+    this.port.postMessage(message);
+  }
+}
+
+if (parentPort) {
+  const worker = new UsageWorker(workerData, parentPort);
+  parentPort.on('message', (message: ToUsageThread) => worker.receive(message));
+}
