@@ -1,3 +1,4 @@
+import { createHash, createHmac } from 'node:crypto';
 import { lazy } from '../../core/lazy.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Provider } from '../types.ts';
@@ -29,8 +30,7 @@ export function defaultAwsCredentials(): AwsCredentialSource {
 /** @returns an `authorize` function that signs requests (AWS Signature Version 4), or adds the API key if there is one */
 export function bedrockAuthorizer(region: string, credentials: AwsCredentialSource, now: () => Date) {
   const signing = lazy(async () => {
-    const [{ Sha256 }, { HttpRequest }, { SignatureV4 }] = await Promise.all([
-      import('@aws-crypto/sha256-js'),
+    const [{ HttpRequest }, { SignatureV4 }] = await Promise.all([
       import('@smithy/protocol-http'),
       import('@smithy/signature-v4'),
     ]);
@@ -77,4 +77,30 @@ export function bedrockAuthorizer(region: string, credentials: AwsCredentialSour
     );
     return { ...request, headers: { ...unsigned, ...headers } };
   }
+}
+
+type HashedData = string | ArrayBuffer | ArrayBufferView;
+
+/** SHA-256 as the signer uses it. For 20 MB the AWS SDK's own, in JavaScript, takes 200 ms; this takes 20 ms. */
+class Sha256 {
+  readonly #hash;
+
+  /** @param secret makes it an HMAC */
+  constructor(secret?: HashedData) {
+    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', nodeData(secret));
+  }
+
+  update(data: HashedData): void {
+    this.#hash.update(nodeData(data));
+  }
+
+  async digest(): Promise<Uint8Array> {
+    return this.#hash.digest();
+  }
+}
+
+function nodeData(data: HashedData): string | Uint8Array {
+  if (typeof data === 'string') return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
