@@ -16,7 +16,6 @@ const stepsSchema = z.record(
 
 /** Packages that most gateways never need, or need only with a certain request. */
 const HEAVY_PACKAGES = [
-  '@aws-crypto',
   '@aws-sdk',
   '@pydantic/genai-prices',
   '@smithy',
