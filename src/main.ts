@@ -1,6 +1,11 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { CONFIG_CATALOG } from './app/config-catalog.ts';
+import type { CommandTools } from './cli/commands/group.ts';
+import { addKeyCommands } from './cli/commands/keys.ts';
+import { addPeopleCommands } from './cli/commands/people.ts';
+import { addReportCommands } from './cli/commands/reports.ts';
+import { addTenantCommands } from './cli/commands/tenants.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
 import type { ReplayOptions } from './cli/replay.ts';
 import type { RouteOptions } from './cli/route.ts';
@@ -8,7 +13,6 @@ import type { SimulatorOptions } from './cli/simulator.ts';
 import type { LoadedConfig } from './config/assemble.ts';
 import { ConfigError } from './config/errors.ts';
 import { GatewayError } from './core/errors.ts';
-import { DEFAULT_TENANT } from './core/principal.ts';
 import { DatabaseFileError } from './platform/sqlite.ts';
 import { UnknownProviderError } from './routing/directory.ts';
 import { DatabaseMissingError, isUnavailable, unavailable } from './storage/sql/database-errors.ts';
@@ -23,17 +27,34 @@ type Load = (file?: string) => LoadedConfig;
 
 async function loader(): Promise<Load> {
   const { loadConfig } = await import('./config/load.ts');
-  return (file) =>
-    loadConfig({
-      env: file === undefined ? env : { ...env, WEIR_CONFIG: file },
-      cwd,
-      catalog: CONFIG_CATALOG,
-    });
+  return (file) => loadConfig({ env, cwd, catalog: CONFIG_CATALOG, file });
 }
 
 async function command() {
   const load = await loader();
   return { config: load().config, env, output };
+}
+
+interface ServeFlags {
+  readonly host?: string;
+  readonly port?: string;
+  readonly config?: string;
+}
+
+/** The environment with what the command line says instead. */
+function withFlags({ host, port }: ServeFlags): Readonly<Record<string, string | undefined>> {
+  return {
+    ...env,
+    ...(host === undefined ? {} : { SERVER_HOST: host }),
+    ...(port === undefined ? {} : { SERVER_PORT: port }),
+  };
+}
+
+async function standardInput(): Promise<string> {
+  process.stdin.setEncoding('utf8');
+  let text = '';
+  for await (const part of process.stdin) text += String(part);
+  return text;
 }
 
 /** Each command loads its own modules when it runs, so that `serve` and `--help` start without those of the others. */
@@ -46,17 +67,21 @@ function commands(setExit: (code: number) => void): Command {
   program
     .command('serve')
     .description('run the gateway (until SIGTERM or Ctrl-C)')
-    .action(async () => {
+    .option('--host <address>', 'the address to listen on, instead of SERVER_HOST or server.host')
+    .option('--port <number>', 'the port of the API, instead of SERVER_PORT or server.port')
+    .option('--config <file>', 'the configuration file, instead of WEIR_CONFIG or ./weir.yaml')
+    .action(async (flags: ServeFlags) => {
       const { serve } = await import('./cli/serve.ts');
-      setExit(await serve({ env, cwd, output, version }));
+      setExit(await serve({ env: withFlags(flags), cwd, file: flags.config, output, version }));
     });
   program
     .command('doctor')
     .description('check configuration, stores, ports, limits and every provider, and say what to fix')
+    .option('--config <file>', 'the configuration file, instead of WEIR_CONFIG or ./weir.yaml')
     .option('--json', 'print the findings as JSON')
-    .action(async ({ json }: { json?: boolean }) => {
+    .action(async ({ json, ...flags }: ServeFlags & { json?: boolean }) => {
       const { doctor } = await import('./cli/doctor.ts');
-      setExit(await doctor({ env, cwd, output, json: json === true }));
+      setExit(await doctor({ env: withFlags(flags), cwd, file: flags.config, output, json: json === true }));
     });
 
   program
@@ -73,7 +98,7 @@ function commands(setExit: (code: number) => void): Command {
   program
     .command('route <request.json>')
     .description('show where a request would be routed, and in which order targets would be tried')
-    .option('--dry-run', 'send nothing (required: no other mode exists)')
+    .option('--dry-run', 'send nothing, as the command always does')
     .option('--header <name: value>', 'a header of the request; may be repeated', collect, [])
     .option('--tenant <id>', 'the tenant that sends the request')
     .option('--url <url>', 'ask a running gateway, which knows the state of its targets')
@@ -103,82 +128,11 @@ function commands(setExit: (code: number) => void): Command {
       setExit(await replayCommand((path) => load(path).config, env, output, file, options));
     });
 
-  const keys = program.command('keys').description('create, list and revoke API keys');
-  keys
-    .command('create')
-    .description('create a key and print it once')
-    .option('--name <name>', 'the name of the key', 'unnamed')
-    .option('--tenant <id>', 'the tenant of the key', DEFAULT_TENANT)
-    .option('--admin', 'create an admin key, which may call every endpoint')
-    .option('--json', 'print as JSON')
-    .action(
-      async ({
-        name,
-        tenant,
-        admin,
-        json,
-      }: {
-        name: string;
-        tenant: string;
-        admin?: boolean;
-        json?: boolean;
-      }) => {
-        const { createKeyCommand } = await import('./cli/keys.ts');
-        await createKeyCommand(await command(), { name, tenant, admin: admin === true, json: json === true });
-      },
-    );
-  keys
-    .command('list')
-    .description('list the keys of a tenant, without their secrets')
-    .option('--tenant <id>', 'the tenant of the keys', DEFAULT_TENANT)
-    .option('--json', 'print as JSON')
-    .action(async ({ tenant, json }: { tenant: string; json?: boolean }) => {
-      const { listKeysCommand } = await import('./cli/keys.ts');
-      await listKeysCommand(await command(), tenant, json === true);
-    });
-  keys
-    .command('revoke <id-or-name>')
-    .description('revoke a key; running gateways reject it within a second')
-    .option('--tenant <id>', 'the tenant of the keys', DEFAULT_TENANT)
-    .option('--json', 'print as JSON')
-    .action(async (idOrName: string, { tenant, json }: { tenant: string; json?: boolean }) => {
-      const { revokeKeyCommand } = await import('./cli/keys.ts');
-      await revokeKeyCommand(await command(), tenant, idOrName, json === true);
-    });
-
-  const tenants = program.command('tenants').description('create, list and delete tenants');
-  tenants
-    .command('create <id>')
-    .description('create a tenant and its database')
-    .option('--name <name>', 'the display name (default: the id)')
-    .option('--tier <tier>', 'the tier of its limits, or "none" for no limits (default: limits.default_tier)')
-    .option('--server <id>', 'the database server of its data (storage.servers)', '')
-    .option('--json', 'print as JSON')
-    .action(
-      async (
-        id: string,
-        { name, tier, server, json }: { name?: string; tier?: string; server: string; json?: boolean },
-      ) => {
-        const { createTenantCommand } = await import('./cli/tenants.ts');
-        await createTenantCommand(await command(), id, { name, tier, server, json: json === true });
-      },
-    );
-  tenants
-    .command('list')
-    .description('list all tenants')
-    .option('--json', 'print as JSON')
-    .action(async ({ json }: { json?: boolean }) => {
-      const { listTenantsCommand } = await import('./cli/tenants.ts');
-      await listTenantsCommand(await command(), json === true);
-    });
-  tenants
-    .command('delete <id>')
-    .description('list what deleting a tenant would delete; with --yes, delete it with all its data')
-    .option('--yes', 'delete it')
-    .action(async (id: string, { yes }: { yes?: boolean }) => {
-      const { deleteTenantCommand } = await import('./cli/tenants.ts');
-      await deleteTenantCommand(await command(), id, yes === true);
-    });
+  const tools: CommandTools = { stores: command, input: standardInput };
+  addKeyCommands(program, tools);
+  addTenantCommands(program, tools);
+  addPeopleCommands(program, tools);
+  addReportCommands(program, tools);
 
   program
     .command('migrate')

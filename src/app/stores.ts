@@ -227,5 +227,10 @@ function identityProvider(config: Config['auth']['oidc'][number]): IdentityProvi
 
 /** The limits of each tier. */
 function tiersOf({ limits }: Config): Tiers {
-  return new Map(Object.entries(limits.tiers).map(([name, documents]) => [name, documents.map(limitOf)]));
+  return new Map(
+    Object.entries(limits.tiers).map(([tier, documents]) => [
+      tier,
+      documents.map((document) => ({ ...limitOf(document), tier })),
+    ]),
+  );
 }

@@ -7,8 +7,7 @@ import { createBackup } from '../storage/backup/create-backup.ts';
 import { BackupError, type BackupManifest } from '../storage/backup/manifest.ts';
 import { planRestore, type RestoreOptions, restoreBackup } from '../storage/backup/restore-backup.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
-import type { KeyCommand } from './keys.ts';
-import { CommandError, type Output } from './output.ts';
+import { CommandError, type Output, type StoreCommand } from './output.ts';
 import { progressLine } from './progress.ts';
 
 export interface BackupCommandOptions {
@@ -26,7 +25,7 @@ export interface RestoreCommandOptions {
 
 /** Backs up all databases and the pending usage to a folder, while the gateway may run. */
 export async function backupCommand(
-  { config, env, output }: KeyCommand,
+  { config, env, output }: StoreCommand,
   folder: string,
   { force, json, version }: BackupCommandOptions,
 ): Promise<void> {
@@ -58,7 +57,7 @@ export async function backupCommand(
 
 /** Restores a backup, or with `dryRun` only checks that it can be restored. */
 export async function restoreCommand(
-  { config, env, output }: KeyCommand,
+  { config, env, output }: StoreCommand,
   folder: string,
   { force, dryRun, ignoreSecret, json }: RestoreCommandOptions,
 ): Promise<void> {

@@ -11,6 +11,8 @@ import { EXIT, type Output } from './output.ts';
 export interface DoctorOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** The configuration file that the command line names. */
+  readonly file?: string | undefined;
   readonly output: Output;
   readonly json: boolean;
 }
@@ -42,9 +44,14 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   return isSound ? EXIT.ok : EXIT.failure;
 }
 
-function readConfig({ env, cwd }: DoctorOptions, report: (finding: Finding) => void): Config | undefined {
+function readConfig(
+  { env, cwd, file: named }: DoctorOptions,
+  report: (finding: Finding) => void,
+): Config | undefined {
   try {
-    const { config, file, warnings } = loadConfig({ env, cwd, catalog: CONFIG_CATALOG });
+    const { config, file, warnings } = loadConfig({
+      ...{ env, cwd, catalog: CONFIG_CATALOG, file: named },
+    });
     report({ check: 'config', level: 'ok', message: file ?? 'no file; environment and defaults' });
     for (const warning of warnings) report({ check: 'config', level: 'warning', message: warning });
     return config;

@@ -1,12 +1,11 @@
 import { dataFolder } from '../app/database-servers.ts';
 import { inspectStores } from '../app/store-inspection.ts';
 import type { Config } from '../config/schema.ts';
-import type { KeyCommand } from './keys.ts';
-import { CommandError } from './output.ts';
+import { CommandError, type StoreCommand } from './output.ts';
 import { withStores } from './stores.ts';
 
 /** Applies pending migrations to all databases, or with `plan` only lists them. */
-export async function migrateCommand(command: KeyCommand, plan: boolean, json: boolean): Promise<void> {
+export async function migrateCommand(command: StoreCommand, plan: boolean, json: boolean): Promise<void> {
   const { config, output } = command;
   const { pending, missing } = await inspectStores(config, (error) =>
     output.err(`The database server closed an idle connection: ${String(error)}`),

@@ -1,3 +1,5 @@
+import type { Config } from '../config/schema.ts';
+
 /** Where a command writes, and how its caller reads it. */
 export interface Output {
   /** For results. */
@@ -7,6 +9,13 @@ export interface Output {
   readonly colour: boolean;
   /** Writes text without a line end to standard error; undefined where that is not a terminal. */
   readonly status?: (text: string) => void;
+}
+
+/** What commands on the databases get. */
+export interface StoreCommand {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly output: Output;
 }
 
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;

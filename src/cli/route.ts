@@ -10,7 +10,6 @@ import { dryRun } from '../routing/dry-run.ts';
 import { CommandError, EXIT, type Output, table } from './output.ts';
 
 export interface RouteOptions {
-  readonly dryRun?: boolean;
   readonly header?: readonly string[];
   readonly tenant?: string;
   /** A running gateway, which knows the current state of its targets. */
@@ -29,9 +28,6 @@ export async function routeCommand(
   file: string,
   options: RouteOptions,
 ): Promise<number> {
-  if (options.dryRun !== true) {
-    throw new CommandError('This command supports dry runs only: add --dry-run.');
-  }
   const request = await readRequest(file);
   const input = dryRunRequest.safeParse({
     request,

@@ -19,14 +19,16 @@ const SAME_SIGNAL_MS = 500;
 export interface ServeOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** The configuration file that the command line names. */
+  readonly file?: string | undefined;
   readonly output: Output;
   readonly version: string;
 }
 
 /** Runs the gateway until a signal stops it. @returns the exit code. @throws CommandError when it cannot start */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { env, cwd, output } = options;
-  const source = { env, cwd, catalog: CONFIG_CATALOG };
+  const { env, cwd, file, output } = options;
+  const source = { env, cwd, file, catalog: CONFIG_CATALOG };
   // The YAML parser is for those who have a file.
   const read = hasConfigFile(source) ? (await import('../config/load.ts')).loadConfig : configWithoutFile;
   const load = (current?: LoadedConfig) => read(source, current);

@@ -2,7 +2,7 @@ import { openStores, type Stores } from '../app/stores.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { EventBus } from '../events/event-bus.ts';
-import type { Output } from './output.ts';
+import { CommandError, type Output } from './output.ts';
 
 /** Opens the databases that the configuration names for `work`, and closes them after it. */
 export async function withStores<T>(
@@ -41,4 +41,13 @@ export async function withStores<T>(
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** @throws CommandError for a tenant that does not exist */
+export function assertTenant(access: Stores['access'], tenant: string): void {
+  const known = access.tenant(tenant);
+  if (known && known.status !== 'deleted') return;
+  throw new CommandError(
+    `Unknown tenant ${JSON.stringify(tenant)}. Create it: \`weir tenants create ${JSON.stringify(tenant)}\`. List all: \`weir tenants list\`.`,
+  );
 }

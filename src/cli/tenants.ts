@@ -1,12 +1,14 @@
+import { renderTenant } from '../api/admin/tenants.ts';
+import type { Config } from '../config/schema.ts';
 import { DEFAULT_TENANT } from '../core/principal.ts';
 import { DatabaseMissingError } from '../storage/sql/database-errors.ts';
 import { tenantDocument } from '../tenancy/documents.ts';
 import type { Keys } from '../tenancy/keys.ts';
-import { NAME_RULE, personName, TENANT_ID, TENANT_ID_RULE } from '../tenancy/names.ts';
-import type { KeyCommand } from './keys.ts';
+import { NAME_RULE, personName, TENANT_ID, TENANT_ID_RULE, timeZone } from '../tenancy/names.ts';
 import { BY_OPERATOR } from './operator.ts';
-import { CommandError, table } from './output.ts';
-import { withStores } from './stores.ts';
+import { CommandError, type StoreCommand, table } from './output.ts';
+import { assertTenant, withStores } from './stores.ts';
+import { describeLimit, limitsFrom } from './values.ts';
 
 const MAX_LISTED = 100_000;
 
@@ -14,23 +16,41 @@ export interface CreateTenantOptions {
   readonly name: string | undefined;
   readonly tier: string | undefined;
   readonly server: string;
+  readonly timeZone: string | undefined;
+  readonly limit: readonly string[];
+  readonly budget: readonly string[];
   readonly json: boolean;
+}
+
+function tierFrom(text: string | undefined, { limits }: Config): string | null {
+  const tier = text === 'none' ? null : (text ?? limits.default_tier);
+  const known = Object.keys(limits.tiers);
+  if (tier === null || known.includes(tier)) return tier;
+  throw new CommandError(`Unknown tier ${JSON.stringify(tier)}. Use one of: ${known.join(', ')}, none.`);
+}
+
+function zoneFrom(text: string): string {
+  const result = timeZone.safeParse(text);
+  if (result.success) return result.data;
+  throw new CommandError(`${JSON.stringify(text)} is not an IANA time zone, such as Europe/Zurich.`);
+}
+
+/** What a tier means, for the person who chose it or got it by default. */
+function describeTier(tier: string | null, { limits }: Config): string {
+  if (tier === null) return 'no tier, no limits';
+  return `tier ${tier}: ${(limits.tiers[tier] ?? []).map(describeLimit).join(', ') || 'no limits'}`;
 }
 
 /** Creates a tenant and its database. */
 export async function createTenantCommand(
-  { config, env, output }: KeyCommand,
+  { config, env, output }: StoreCommand,
   id: string,
   options: CreateTenantOptions,
 ): Promise<void> {
   if (!TENANT_ID.test(id)) throw new CommandError(`A tenant's id ${TENANT_ID_RULE}.`);
   const name = personName.safeParse(options.name ?? id);
   if (!name.success) throw new CommandError(`A tenant's name ${NAME_RULE}.`);
-  const tier = options.tier === 'none' ? null : (options.tier ?? config.limits.default_tier);
-  const known = Object.keys(config.limits.tiers);
-  if (tier !== null && !known.includes(tier)) {
-    throw new CommandError(`Unknown tier ${JSON.stringify(tier)}. Use one of: ${known.join(', ')}, none.`);
-  }
+  const tier = tierFrom(options.tier, config);
   const { server } = options;
   if (server !== '' && !config.storage.servers.some((one) => one.id === server)) {
     throw new CommandError(`Unknown database server ${JSON.stringify(server)} (storage.servers).`);
@@ -38,30 +58,83 @@ export async function createTenantCommand(
   await withStores(config, env, output, async ({ tenants, access }) => {
     const existing = access.tenant(id);
     if (existing && existing.status !== 'deleted') throw new CommandError(`The tenant ${id} exists already.`);
-    const document = tenantDocument.parse({});
+    const document = tenantDocument.parse({
+      limits: limitsFrom(options.limit, options.budget) ?? [],
+      ...(options.timeZone === undefined ? {} : { time_zone: zoneFrom(options.timeZone) }),
+    });
     const tenant = await tenants.create({ id, name: name.data, tier, server, document }, BY_OPERATOR);
     if (options.json) output.out(JSON.stringify({ id, name: tenant.name, tier: tenant.tier }));
     else {
-      output.out(`Created the tenant ${id} (${tier === null ? 'no tier, no limits' : `tier ${tier}`}).`);
+      output.out(`Created the tenant ${id} (${describeTier(tier, config)}).`);
       output.out(`Create a key for it: \`weir keys create --tenant ${id} --name my-app\`.`);
     }
   });
 }
 
-export async function listTenantsCommand({ config, env, output }: KeyCommand, json: boolean): Promise<void> {
+export interface UpdateTenantOptions {
+  readonly name: string | undefined;
+  readonly tier: string | undefined;
+  readonly status: string | undefined;
+  readonly timeZone: string | undefined;
+  readonly limit: readonly string[];
+  readonly budget: readonly string[];
+}
+
+/** Changes a tenant: its name, tier, status, time zone and own limits. */
+export async function updateTenantCommand(
+  { config, env, output }: StoreCommand,
+  id: string,
+  options: UpdateTenantOptions,
+): Promise<void> {
+  const { name, status } = options;
+  if (status !== undefined && status !== 'active' && status !== 'suspended') {
+    throw new CommandError('--status must be active or suspended.');
+  }
+  if (name !== undefined && !personName.safeParse(name).success) {
+    throw new CommandError(`A tenant's name ${NAME_RULE}.`);
+  }
+  const limits = limitsFrom(options.limit, options.budget);
+  const zone = options.timeZone === undefined ? undefined : zoneFrom(options.timeZone);
+  const tier = options.tier === undefined ? undefined : tierFrom(options.tier, config);
+  if ([name, status, limits, zone, tier].every((value) => value === undefined)) {
+    throw new CommandError('Nothing to change: give at least one option.');
+  }
+  await withStores(config, env, output, async ({ tenants, access }) => {
+    assertTenant(access, id);
+    const { document } = await tenants.get(id);
+    const changed = await tenants.update(
+      id,
+      {
+        ...(name === undefined ? {} : { name }),
+        ...(status === undefined ? {} : { status: status === 'active' ? 'active' : 'suspended' }),
+        ...(tier === undefined ? {} : { tier }),
+        document: {
+          ...document,
+          limits: limits ?? document.limits,
+          time_zone: zone ?? document.time_zone,
+        },
+      },
+      undefined,
+      BY_OPERATOR,
+    );
+    const own = changed.document.limits.map(describeLimit).join(', ') || 'none';
+    output.out(
+      `Changed the tenant ${id}: ${changed.status}, ${describeTier(changed.tier, config)}; own limits: ${own}.`,
+    );
+  });
+}
+
+export async function listTenantsCommand(
+  { config, env, output }: StoreCommand,
+  json: boolean,
+): Promise<void> {
   await withStores(config, env, output, async ({ tenants }) => {
     const all = await tenants.list({ limit: MAX_LISTED });
     if (json) {
       output.out(
         JSON.stringify(
-          all.map(({ id, name, status, tier, server, createdAt }) => ({
-            id,
-            name,
-            status,
-            tier,
-            server,
-            createdAt,
-          })),
+          // The names of earlier versions stay next to those of the API.
+          all.map((tenant) => ({ createdAt: tenant.createdAt, ...renderTenant(tenant) })),
         ),
       );
       return;
@@ -95,7 +168,7 @@ async function activeKeys(keys: Keys, tenant: string): Promise<string> {
 
 /** Deletes a tenant with all its data; without `yes`, only lists what it would delete. */
 export async function deleteTenantCommand(
-  { config, env, output }: KeyCommand,
+  { config, env, output }: StoreCommand,
   id: string,
   yes: boolean,
 ): Promise<void> {

@@ -9,20 +9,22 @@ import type { LoadOptions } from './without-file.ts';
 export type { LoadedConfig } from './assemble.ts';
 
 /**
- * Reads the configuration: the file that `WEIR_CONFIG` names, else `weir.yaml` if there is one, then the
+ * Reads the configuration: `file`, else the file that `WEIR_CONFIG` names, else `weir.yaml` if there is one, then the
  * environment, which overrides it.
  *
  * @param current the last one: it is returned when its file has not changed
  * @throws ConfigError with all errors
  */
 export function loadConfig(
-  { env, cwd, catalog, readFile = readBounded }: LoadOptions,
+  { env, cwd, catalog, file, readFile = readBounded }: LoadOptions,
   current?: LoadedConfig,
 ): LoadedConfig {
-  const named = variable(env, CONFIG_VARIABLE);
+  const byVariable = file === undefined ? variable(env, CONFIG_VARIABLE) : undefined;
+  const named = file ?? byVariable;
   const label = named ?? DEFAULT_CONFIG_FILE;
   const path = resolve(cwd, label);
-  const text = readConfigText(path, label, named !== undefined, readFile);
+  const origin = byVariable === undefined ? '' : ` (${CONFIG_VARIABLE} names it)`;
+  const text = readConfigText({ path, label, origin, required: named !== undefined }, readFile);
   if (current && text !== null && current.file === path && current.text === text) return current;
   return assembleConfig({
     document: readDocument(text ?? '', env),
@@ -32,16 +34,24 @@ export function loadConfig(
   });
 }
 
+interface NamedFile {
+  readonly path: string;
+  /** For messages. */
+  readonly label: string;
+  /** Who named it, for messages. */
+  readonly origin: string;
+  readonly required: boolean;
+}
+
 /** The file's text; null when it may be absent and is. */
-function readConfigText(path: string, label: string, required: boolean, readFile: ReadFile): string | null {
+function readConfigText({ path, label, origin, required }: NamedFile, readFile: ReadFile): string | null {
   let bytes: Uint8Array;
   try {
     bytes = readFile(path);
   } catch (cause) {
     const code = errorCode(cause);
     if (code === 'ENOENT' && !required) return null;
-    const reason =
-      code === 'ENOENT' ? `there is no such file (${CONFIG_VARIABLE} names it)` : `cannot be read (${code})`;
+    const reason = code === 'ENOENT' ? `there is no such file${origin}` : `cannot be read (${code})`;
     throw new ConfigError([fileIssue(label, reason)], { cause });
   }
   if (bytes.byteLength > MAX_CONFIG_BYTES) {

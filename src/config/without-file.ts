@@ -12,11 +12,14 @@ export interface LoadOptions {
   /** The folder that relative paths start from. */
   readonly cwd: string;
   readonly catalog: ConfigCatalog;
+  /** The file that the command line names, instead of the environment. */
+  readonly file?: string | undefined;
   readonly readFile?: ReadFile;
 }
 
 /** True when `loadConfig` would read a file, or would fail because a named file is missing. */
-export function hasConfigFile({ env, cwd }: Pick<LoadOptions, 'env' | 'cwd'>): boolean {
+export function hasConfigFile({ env, cwd, file }: Pick<LoadOptions, 'env' | 'cwd' | 'file'>): boolean {
+  if (file !== undefined) return true;
   return variable(env, CONFIG_VARIABLE) !== undefined || existsSync(resolve(cwd, DEFAULT_CONFIG_FILE));
 }
 

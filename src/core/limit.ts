@@ -38,6 +38,8 @@ export interface Limit {
   readonly burst: number | null;
   readonly mode: LimitMode;
   readonly onStoreLoss: LossPolicy;
+  /** The tier that it comes from; absent for a limit of the subject itself. */
+  readonly tier?: string;
 }
 
 /** Kinds of subjects that have limits. */

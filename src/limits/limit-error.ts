@@ -19,11 +19,12 @@ function subjectOf({ scope, name }: SubjectLimits): string {
     : OWNERS[scope];
 }
 
-/** @returns such as `the limit of 100 requests per minute for this tenant` */
+/** @returns such as `the limit of 100 requests per minute for this tenant (tier "free")` */
 export function describeLimit({ limit, subject }: Counter): string {
-  const { of, per, max } = limit;
+  const { of, per, max, tier } = limit;
   const what = of === 'cost' ? `${amountOfNano(max)} US dollars` : `${max} ${of.replaceAll('_', ' ')}`;
-  return `the limit of ${what}${per === null ? '' : ` per ${per}`} for ${subjectOf(subject)}`;
+  const origin = tier === undefined ? '' : ` (tier "${tier}")`;
+  return `the limit of ${what}${per === null ? '' : ` per ${per}`} for ${subjectOf(subject)}${origin}`;
 }
 
 /** @returns such as `3 used` */
@@ -57,6 +58,7 @@ export function limitError(
     subject: subject.name,
     of: limit.of,
     per: limit.per,
+    ...(limit.tier === undefined ? {} : { tier: limit.tier }),
     max: limit.of === 'cost' ? amountOfNano(limit.max) : limit.max,
     ...(counter.kind === 'rate'
       ? { remaining: Math.max(0, Math.floor(counterState)) }

@@ -69,7 +69,7 @@ describe('limits', () => {
     expect(await refused(last)).toMatchObject({
       status: 429,
       code: 'rate_limit_exceeded',
-      message: expect.stringContaining('10 requests per minute for this tenant'),
+      message: expect.stringContaining('10 requests per minute for this tenant (tier "free")'),
       limit: { scope: 'tenant', of: 'requests', per: 'minute', max: 10, remaining: 0 },
     });
     expect(await metric(gateway, 'llm_rate_limit_exceeded_total\\{scope="tenant"\\}')).toBeGreaterThan(0);

@@ -130,13 +130,19 @@ export class UsageReports {
     return groups.map((group) => this.#render(group, period, names, shown));
   }
 
-  response({ period, query, format }: ReportRequest, data: readonly Row[], several = false): AdminResult {
+  /** @returns the columns of a table, in their order. @param several whether the report is about several tenants */
+  columns({ period, query }: ReportRequest, several: boolean): string[] {
+    return columnsOf(period, query.groupBy, several);
+  }
+
+  response(request: ReportRequest, data: readonly Row[], several = false): AdminResult {
+    const { period, format } = request;
     if (format === 'json') {
       const { from, to, timeZone } = period;
       const range = { from: time(from), to: time(to), time_zone: timeZone };
       return { body: { object: 'usage', ...range, currency: 'USD', data } };
     }
-    const columns = columnsOf(period, query.groupBy, several);
+    const columns = this.columns(request, several);
     const lines = [
       columns,
       ...data.map((row) => columns.map((name) => Object.entries(row).find(([key]) => key === name)?.[1])),

@@ -27,6 +27,7 @@ const counterStateList = z
         of: z.string(),
         per: z.string().nullable(),
         mode: z.string(),
+        tier: z.string().nullable().describe('The tier that it comes from; null for an own limit.'),
         max: z.union([z.number(), z.string()]),
         used: z.union([z.number(), z.string()]).nullable().describe('Null for rate limits.'),
         remaining: z.union([z.number(), z.string()]),
@@ -120,6 +121,7 @@ export function usageRoutes(services: AdminServices): RegisteredRoute[] {
             ...{ scope: counter.subject.scope, subject: counter.subject.name },
             subject_id: counter.subject.id.slice(prefix.length) || scope.tenant,
             ...{ of: limit.of, per: limit.per, mode: limit.mode, max: amount(limit.max) },
+            tier: limit.tier ?? null,
             used: isRate ? null : amount(counterState),
             remaining: amount(
               isRate ? Math.max(0, Math.floor(counterState)) : Math.max(0, limit.max - counterState),

@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import type { AuditOptions, UsageOptions } from '../reports.ts';
+import { type CommandTools, withTenant } from './group.ts';
+
+/** `weir usage`, `weir limits`, `weir audit` and `weir models` */
+export function addReportCommands(program: Command, { stores }: CommandTools): void {
+  withTenant(program.command('usage').description('print usage and cost'), 'the usage')
+    .option('--all', 'of all tenants')
+    .option('--from <time>', 'a day, month or time; inclusive (default: the start of this month)')
+    .option('--to <time>', 'a day, month or time; exclusive (default: now)')
+    .option('--interval <interval>', 'hour, day, month or none', 'none')
+    .option('--group-by <dimensions>', 'a list of key, user, model, provider, tag')
+    .option('--time-zone <zone>', "the zone of days and months (default: the tenant's)")
+    .option('--csv', 'print as CSV')
+    .option('--json', 'print as JSON')
+    .action(
+      async (
+        flags: Omit<UsageOptions, 'all' | 'csv' | 'json'> & {
+          readonly all?: boolean;
+          readonly csv?: boolean;
+          readonly json?: boolean;
+        },
+      ) => {
+        const { usageCommand } = await import('../reports.ts');
+        const { all = false, csv = false, json = false } = flags;
+        await usageCommand(await stores(), { ...flags, all, csv, json });
+      },
+    );
+  withTenant(
+    program.command('limits').description('list limits with the recorded use of this day or month'),
+    'the limits',
+  )
+    .option('--json', 'print as JSON')
+    .action(async ({ tenant, json }: { readonly tenant: string; readonly json?: boolean }) => {
+      const { limitsCommand } = await import('../reports.ts');
+      await limitsCommand(await stores(), tenant, json === true);
+    });
+  program
+    .command('audit')
+    .description('print the audit trail, newest first')
+    .option('--tenant <id>', 'the trail of a tenant (default: that of the platform)')
+    .option('--actor <id>', 'only of this actor')
+    .option('--action <action>', 'only this action, such as key.create')
+    .option('--subject <subject>', 'only about this subject, such as key:key_...')
+    .option('--from <time>', 'inclusive, such as 2026-11-01T00:00:00Z')
+    .option('--to <time>', 'exclusive')
+    .option('--limit <number>', 'the number of entries', '50')
+    .option('--json', 'print JSON lines')
+    .action(async (flags: Omit<AuditOptions, 'json'> & { readonly json?: boolean }) => {
+      const { auditCommand } = await import('../reports.ts');
+      await auditCommand(await stores(), { ...flags, json: flags.json === true });
+    });
+  program
+    .command('models')
+    .description('list the models of the configuration with targets and prices')
+    .option('--json', 'print as JSON')
+    .action(async ({ json }: { readonly json?: boolean }) => {
+      const { modelsCommand } = await import('../reports.ts');
+      await modelsCommand(await stores(), json === true);
+    });
+}
