@@ -7,7 +7,8 @@ import { RedisLimitStore } from '../limits/redis-limit-store.ts';
 import { SharedLimitStore } from '../limits/shared-limit-store.ts';
 import type { RedisClient } from '../platform/redis-client.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
-import type { PeriodCount, PeriodCounters } from '../storage/sql/period-counters.ts';
+import type { PeriodCounters } from '../storage/sql/period-counters.ts';
+import type { PeriodCount } from '../storage/sql/store-period-counts.ts';
 import { readAuthority } from './database-servers.ts';
 
 export interface LimitOptions {

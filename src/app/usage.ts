@@ -118,11 +118,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const { access } = stores;
   const reconciler = new UsageReconciler({
     ...{ clock, limiter, records: usage },
-    flush: async () => {
-      await journal.flush();
-      // A flush that was running has not stored the latest events.
-      await journal.flush();
-    },
+    flush: () => journal.flushAll(),
     tenants: () => Array.from(access.tenants(), ({ id }) => id),
     subjectsOf: (tenant) => access.limitsIn(tenant),
     modelSubjects: options.modelLimits,

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { EventSink } from '../events/event-bus.ts';
-import type { PeriodCount } from '../storage/sql/period-counters.ts';
+import type { PeriodCount } from '../storage/sql/store-period-counts.ts';
 import type { Period } from './calendar.ts';
 import type { Charge, Counter } from './counter.ts';
 import {

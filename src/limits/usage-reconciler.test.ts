@@ -123,8 +123,11 @@ describe('quotas and budgets', () => {
     fail(false);
     await reconciler.step();
     expect(tenantsOf()).toEqual(['c']);
+    const before = flushed();
     reconciler.scheduleAll();
     for (let step = 0; step < 3; step += 1) await reconciler.step();
     expect(tenantsOf().toSorted()).toEqual(['a', 'b', 'c']);
+    // Once for all of them.
+    expect(flushed() - before).toBe(1);
   });
 });

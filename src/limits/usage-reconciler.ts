@@ -32,8 +32,8 @@ const DIMENSIONS: Readonly<Partial<Record<SubjectLimits['scope'], SumsBy>>> = {
  * by what requests in flight have reserved. No request waits for it.
  */
 export class UsageReconciler {
-  /** Tenants whose limits or usage changed, before all others. */
-  readonly #due = new Set<string>();
+  /** Tenants whose limits or usage changed, before all others; `isStored` when the usage since then is in the database. */
+  readonly #due = new Map<string, { isStored: boolean }>();
   /** The rest of the current round over all tenants. */
   #round: string[] = [];
   #models: ModelRound | undefined;
@@ -42,12 +42,13 @@ export class UsageReconciler {
 
   /** Reconciles a tenant at the next `step`. Call it when its limits have changed. */
   schedule(tenant: string): void {
-    this.#due.add(tenant);
+    this.#due.delete(tenant);
+    this.#due.set(tenant, { isStored: false });
   }
 
   /** Schedules every tenant. */
   scheduleAll(): void {
-    for (const tenant of this.options.tenants()) this.#due.add(tenant);
+    for (const tenant of this.options.tenants()) this.schedule(tenant);
   }
 
   /**
@@ -56,9 +57,12 @@ export class UsageReconciler {
    * @throws the database's or the limit store's error
    */
   async step(): Promise<void> {
-    for (const tenant of this.#due) {
-      this.#due.delete(tenant);
-      await this.#reconcileOrRetry(tenant, () => this.reconcile(tenant));
+    for (const [tenant, { isStored }] of this.#due) {
+      await this.#reconcileOrRetry(tenant, async () => {
+        if (!isStored) await this.#storeUsage();
+        this.#due.delete(tenant);
+        await this.#raise(tenant, this.options.subjectsOf(tenant));
+      });
       return;
     }
     const { limiter, tenants, modelSubjects, records, clock } = this.options;
@@ -78,9 +82,16 @@ export class UsageReconciler {
     try {
       await reconcile();
     } catch (error) {
-      this.#due.add(tenant);
+      this.schedule(tenant);
       throw error;
     }
+  }
+
+  /** Once for all tenants that are due: with many of them, this stores the usage of all many times. */
+  async #storeUsage(): Promise<void> {
+    const due = [...this.#due.values()];
+    await this.options.flush();
+    for (const one of due) one.isStored = true;
   }
 
   /**

@@ -106,6 +106,12 @@ export class UsageJournal {
     return this.#flushing;
   }
 
+  /** As `flush`, with the events that a flush in progress has not taken. */
+  async flushAll(): Promise<void> {
+    await this.#flushing;
+    await this.flush();
+  }
+
   /** Flushes, unless the last flush took so long that the next one is not due. */
   async flushWhenDue(): Promise<void> {
     const { now } = this.options;
@@ -119,8 +125,7 @@ export class UsageJournal {
 
   /** Stores all events that can be stored; the others stay on the disk for the next process, where the disk has them. */
   async close(): Promise<void> {
-    await this.#flushing;
-    await this.flush();
+    await this.flushAll();
     await this.options.writer.close();
     this.#lost += this.#unsaved;
     this.#reportLost();

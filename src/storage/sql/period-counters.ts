@@ -1,16 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { ControlTables } from './control-tables.ts';
-import type { PeriodCountUpdate } from './store-period-counts.ts';
-
-/** Use of a quota or budget in one day or month. */
-export interface PeriodCount {
-  /** Key of the counter. */
-  readonly counter: string;
-  /** `2026-11-21` or `2026-11`. */
-  readonly period: string;
-  /** Requests, tokens or 10^-9 US dollars. */
-  readonly used: number;
-}
+import type { PeriodCount, PeriodCountUpdate } from './store-period-counts.ts';
 
 /** Counts are deleted this long after their last change; longer than any period. */
 const RETENTION_MS = 40 * 86_400_000;

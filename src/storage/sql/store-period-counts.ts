@@ -1,6 +1,15 @@
-import type { PeriodCount } from './period-counters.ts';
 import { PreparedRows } from './prepared-rows.ts';
 import type { UsageDatabase } from './usage-database.ts';
+
+/** Use of a quota or budget in one day or month. */
+export interface PeriodCount {
+  /** Key of the counter. */
+  readonly counter: string;
+  /** `2026-11-21` or `2026-11`. */
+  readonly period: string;
+  /** Requests, tokens or 10^-9 US dollars. */
+  readonly used: number;
+}
 
 /** Counts that replace or raise the saved ones. */
 export interface PeriodCountUpdate {
