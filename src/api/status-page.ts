@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { GatewayError } from '../core/errors.ts';
 import { HeaderBlock, type HttpRequest, type HttpResponse } from '../core/http.ts';
+import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import { httpResponse, SECURITY_HEADERS } from '../http/response.ts';
 import { ANYONE, NO_BODY } from '../http/route-policy.ts';
@@ -37,6 +38,8 @@ export interface StatusPageOptions {
   readonly state: () => LifecycleState | 'degraded';
   /** Whether `/docs` and `/openapi.json` are served. */
   readonly hasDocs: () => boolean;
+  /** Where the client reaches this gateway, without a slash at the end; undefined when it did not say. */
+  readonly originOf: (httpContext: HttpContext) => string | undefined;
 }
 
 const STATES: Readonly<Record<LifecycleState | 'degraded', string>> = {
@@ -54,8 +57,9 @@ const STATES: Readonly<Record<LifecycleState | 'degraded', string>> = {
 export function addStatusPage(router: HttpRouter, options: StatusPageOptions): void {
   const policy = { access: ANYONE, body: NO_BODY, servedWhileDraining: true };
   for (const path of ['/', '/console']) {
-    router.route('GET', path, policy, ({ request }) => {
-      if (acceptsHtml(request)) return page(request, options);
+    router.route('GET', path, policy, (httpContext) => {
+      const { request } = httpContext;
+      if (acceptsHtml(request)) return page(options.originOf(httpContext) ?? '', options);
       throw new GatewayError(
         'not_found',
         `Unknown path: ${request.method} ${path}. The API is below /v1, and /docs describes it.`,
@@ -71,9 +75,9 @@ function acceptsHtml({ headers }: HttpRequest): boolean {
   return /\btext\/html\b/i.test(headers.get('accept') ?? '');
 }
 
-function page({ url }: HttpRequest, { version, state, hasDocs }: StatusPageOptions): HttpResponse {
+function page(origin: string, { version, state, hasDocs }: StatusPageOptions): HttpResponse {
   const current = state();
-  const base = escapeHtml(new URL(url).origin);
+  const base = escapeHtml(origin);
   const links = [
     ...(hasDocs()
       ? [

@@ -6,6 +6,7 @@ import { addOperationsRoutes, stateOf } from '../api/operations.ts';
 import type { ApiServices } from '../api/services.ts';
 import { addStatusPage } from '../api/status-page.ts';
 import type { Config } from '../config/schema.ts';
+import { clientOrigin } from '../http/client-address.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -36,6 +37,8 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
     version,
     state: () => stateOf(services),
     hasDocs: () => config().server.docs,
+    originOf: (httpContext) =>
+      config().auth.public_url ?? clientOrigin(httpContext, services.snapshot().isProxy),
   });
   router.routesUnder('/admin/', async () => {
     await services.modelData.load();

@@ -22,6 +22,19 @@ export function clientAddress({ request }: HttpContext, isProxy: ProxyCheck | un
   return client;
 }
 
+/**
+ * The origin under which the client reached the gateway: that of the request, with the scheme in `x-forwarded-proto` if the
+ * peer is a trusted proxy.
+ * @returns such as `https://weir.example`; undefined when the header `host` is not the host of a URL
+ */
+export function clientOrigin({ request }: HttpContext, isProxy: ProxyCheck | undefined): string | undefined {
+  if (!URL.canParse(request.url)) return undefined;
+  const { protocol, host } = new URL(request.url);
+  const forwarded = isProxy?.(request.remoteAddress) ? request.headers.get('x-forwarded-proto') : null;
+  const scheme = forwarded?.split(',').at(-1)?.trim().toLowerCase();
+  return `${scheme === 'https' || scheme === 'http' ? `${scheme}:` : protocol}//${host}`;
+}
+
 /** Removes the port that some proxies add. */
 function plainAddress(text: string): string | undefined {
   if (ipaddr.isValid(text)) return text;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { expectError } from './harness.ts';
+import { done } from './helpers/admin.ts';
 
 /** What Firefox and Chrome send when an address is typed. */
 const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8';
@@ -64,4 +65,24 @@ test('without documentation the page has no link to it', async () => {
   await plain.stop();
   expect(html).not.toContain('/openapi.json');
   expect(html).toContain('href="/health"');
+});
+
+test('behind a trusted proxy with TLS, addresses and cookies are those of TLS', async () => {
+  const behind = await startGateway({ config: { server: { trusted_proxies: ['127.0.0.1'] } } });
+  const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-for': '192.0.2.7' };
+  try {
+    const html = await (await fetch(behind.url, { headers: { ...headers, accept: BROWSER } })).text();
+    expect(html).toContain(`curl https://${new URL(behind.url).host}/v1/chat/completions`);
+    await done(behind, 'POST', '/users', { email: 'jo@weir.test', name: 'Jo', password: 'a long password' });
+    const signIn = (more: Record<string, string>) =>
+      fetch(`${behind.url}/v1/auth/sign-in`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...more },
+        body: JSON.stringify({ email: 'jo@weir.test', password: 'a long password' }),
+      });
+    expect((await signIn(headers)).headers.get('set-cookie')).toContain('; Secure');
+    expect((await signIn({})).headers.get('set-cookie')).not.toContain('; Secure');
+  } finally {
+    await behind.stop();
+  }
 });

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../core/http.ts';
+import { clientOrigin } from '../../http/client-address.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter, Method } from '../../http/http-router.ts';
 import { jsonResponse } from '../../http/response.ts';
@@ -63,14 +64,18 @@ export class AuthContext {
     headers: Readonly<Record<string, string>> = {},
   ): HttpResponse | Promise<HttpResponse> => jsonResponse(request, status, JSON.stringify(body), headers);
 
+  /** Where the browser reaches this gateway; undefined when the header `host` is not the host of a URL. */
+  readonly originOf = (httpContext: HttpContext): string | undefined =>
+    this.services.publicUrl() ?? clientOrigin(httpContext, this.services.api.snapshot().isProxy);
+
   readonly cookie = (
-    { request }: HttpContext,
+    httpContext: HttpContext,
     name: string,
     value: string,
     seconds: number,
     path = '/',
   ): string => {
-    const secure = (this.services.publicUrl() ?? request.url).startsWith('https:') ? '; Secure' : '';
+    const secure = this.originOf(httpContext)?.startsWith('https:') ? '; Secure' : '';
     return `${name}=${value}; Path=${path}; HttpOnly; SameSite=Lax; Max-Age=${seconds}${secure}`;
   };
 

@@ -20,12 +20,11 @@ const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map()
 
 /** Sign-in through identity providers: the redirect to the provider, and the callback from it. */
 export function addOidcRoutes(context: AuthContext): void {
-  const { services, route, json, cookie, beginSession, recordRejection, by } = context;
+  const { services, route, json, cookie, originOf, beginSession, recordRejection, by } = context;
   const { api, admin, providers, box, attempts } = services;
   const policy = { access: ANYONE };
   const callbackOf = (httpContext: HttpContext, id: string) => {
-    const { url } = httpContext.request;
-    const base = services.publicUrl() ?? (URL.canParse(url) ? new URL(url).origin : undefined);
+    const base = originOf(httpContext);
     if (base !== undefined) return new URL(`${COOKIE_PATH}/${id}/callback`, base);
     throw new GatewayError('invalid_request', 'The header "host" is not the host of a URL.', {
       param: 'host',
