@@ -3,6 +3,7 @@ import { ResponseHeaders } from '../core/http.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import { type JsonBody, readJsonBody } from '../http/body.ts';
+import { clientAddress } from '../http/client-address.ts';
 import { openAiErrorEvent } from '../http/error-body.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
@@ -100,14 +101,15 @@ class InferenceRoute {
   #begin(
     httpContext: HttpContext,
     principal: Principal,
-    { limits, sharedAddressRules }: ApiSnapshot,
+    { limits, sharedAddressRules, isProxy }: ApiSnapshot,
   ): RequestContext {
     const { clock, lifecycle, recorder, requests, inference, addressSubjects } = this.services;
     const { request: http, requestId, route, startedAt, client } = httpContext;
     const deadlineAt = startedAt + requestTimeout(http.headers, limits.maxRequestMs);
     const { operation } = this.endpoint;
+    const address = clientAddress(httpContext, isProxy);
     const request: RequestContext = new RequestContext(
-      { id: requestId, principal, operation, route, startedAt, deadlineAt },
+      { id: requestId, principal, operation, route, startedAt, deadlineAt, address },
       (error) => inference.onFault(error, request),
     );
     if (sharedAddressRules && client !== undefined) {
@@ -115,12 +117,15 @@ class InferenceRoute {
     }
     httpContext.defer();
     lifecycle.begin(request);
-    request.onEnd((outcome) => {
+    let endedAt = startedAt;
+    request.onEnd(() => {
       lifecycle.end(request);
-      const endedAt = clock.now();
+      endedAt = clock.now();
+      httpContext.finish(request.response.status ?? 200);
+    });
+    request.afterEnd((outcome) => {
       recorder.requestCompleted(request, outcome, endedAt);
       requests.add(recordOf(request, endedAt, clock.wallTime()));
-      httpContext.finish(request.response.status ?? 200);
     });
     http.onDisconnect(() => request.abort(clientGone()));
     return request;

@@ -24,6 +24,8 @@ export interface RequestIdentity {
   readonly operation: Operation;
   /** The pattern of the HTTP path. */
   readonly route: string;
+  /** IP address of the client; absent for requests that no client sent. */
+  readonly address?: string;
 }
 
 /** What the client asked for, apart from the body. Written once, when the body was parsed. */

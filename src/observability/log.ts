@@ -18,7 +18,7 @@ export interface Logger {
 
 export interface Log {
   readonly logger: Logger;
-  /** Writes the line of a finished request, at level `info`. */
+  /** Writes the line of a finished request: at level `warn` for a failure that is not the client's, else `info`. */
   request(line: RequestLine): void;
   /** Resolves when everything logged so far is written, or after two seconds when its reader is slower than that. */
   flush(): Promise<void>;
@@ -29,6 +29,8 @@ export interface RequestLine {
   readonly request_id: string;
   readonly key: string;
   readonly tenant: string;
+  /** IP address of the client. */
+  readonly address?: string | undefined;
   readonly route: string;
   readonly model: string | undefined;
   readonly provider: string | undefined;
@@ -44,11 +46,24 @@ export interface RequestLine {
   readonly first_event_ms: number | undefined;
   readonly input_tokens: number | undefined;
   readonly output_tokens: number | undefined;
+  /** US dollars as a decimal. */
+  readonly cost?: string | undefined;
   readonly finish_reason: string | undefined;
   /** Code of the failure. */
   readonly error: string | undefined;
   /** Message of the failure. */
   readonly reason: string | undefined;
+  /** Attempts that failed, those before a fallback included. */
+  readonly failed_attempts?: readonly FailedAttempt[] | undefined;
+}
+
+/** One attempt that failed. */
+export interface FailedAttempt {
+  readonly provider: string;
+  readonly model: string;
+  readonly error: string;
+  readonly upstream_status: number | undefined;
+  readonly duration_ms: number;
 }
 
 export interface LogOptions {
@@ -66,10 +81,15 @@ const SEVERITY = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, silent: 5 } a
 /** The gateway's log: all lines are formatted and written here. */
 export function createLog(options: LogOptions): Log {
   const format = options.format === 'json' ? toJson : (line: LogLine) => toText(line, options.colour);
-  const write = (level: LogLevel, message: string, fields: object) => {
+  const write = (
+    level: LogLevel,
+    message: string,
+    fields: object,
+    atOnce = options.format === 'text' || SEVERITY[level] >= SEVERITY.warn,
+  ) => {
     if (SEVERITY[level] < SEVERITY[logger.level]) return;
     const text = format({ level, time: new Date(options.wallTime()).toISOString(), message, fields });
-    writer.write(text, options.format === 'text' || SEVERITY[level] >= SEVERITY.warn);
+    writer.write(text, atOnce);
   };
   const writer = new LogWriter(options.fd ?? 1, (lines) =>
     write('warn', 'log lines dropped: the reader of the log is too slow', { lines }),
@@ -89,7 +109,14 @@ export function createLog(options: LogOptions): Log {
   };
   return {
     logger,
-    request: (line) => write('info', 'request', line),
+    // Never at once: while a provider is down, there may be thousands a second.
+    request: (line) =>
+      write(
+        line.outcome === 'failed' && line.status >= 500 ? 'warn' : 'info',
+        'request',
+        line,
+        options.format === 'text',
+      ),
     flush: () => writer.flush(),
   };
 }

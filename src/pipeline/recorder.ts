@@ -5,7 +5,7 @@ import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { AttemptObserver } from '../dispatch/options.ts';
 import type { DispatchRequest } from '../dispatch/request.ts';
 import { nanoUsd } from '../metering/cost.ts';
-import type { Log } from '../observability/log.ts';
+import type { FailedAttempt, Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { Sample } from '../routing/experiments/canary.ts';
@@ -13,6 +13,7 @@ import type { Participation } from '../routing/experiments/experiments.ts';
 import { MetricHandles } from './metric-handles.ts';
 import type { MirrorObserver, MirrorSide } from './mirror-observer.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
+import { costSoFar } from './usage-meter.ts';
 
 const NONE = 'none';
 
@@ -133,6 +134,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
       request_id: identity.id,
       key: identity.principal.keyId,
       tenant: identity.principal.tenant,
+      address: identity.address,
       route: identity.route,
       model: controls.model,
       provider: attempt?.provider,
@@ -148,11 +150,26 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
       first_event_ms: committedAt === undefined ? undefined : tenths(committedAt - startedAt),
       input_tokens: usage.usage?.inputTokens,
       output_tokens: usage.usage?.outputTokens,
+      cost: usage.usage === undefined ? undefined : costSoFar(routing),
       finish_reason: usage.finishReason,
       error: error?.code,
       reason: error?.message,
+      failed_attempts: failedAttempts(routing.attempts),
     });
   }
+}
+
+function failedAttempts(attempts: readonly AttemptTrace[]): FailedAttempt[] | undefined {
+  let failed: FailedAttempt[] | undefined;
+  for (const { failure } of attempts) {
+    if (!failure) continue;
+    failed ??= [];
+    failed.push({
+      ...{ provider: failure.provider, model: failure.model, error: failure.code },
+      ...{ upstream_status: failure.upstreamStatus, duration_ms: failure.durationMs },
+    });
+  }
+  return failed;
 }
 
 function tenths(milliseconds: number): number {

@@ -103,6 +103,7 @@ export class RequestContext implements DispatchRequest, Slotted {
   #abortReason: GatewayError | undefined;
   #outcome: Outcome | undefined;
   readonly #listeners: ((outcome: Outcome) => void)[] = [];
+  readonly #lastListeners: ((outcome: Outcome) => void)[] = [];
 
   constructor(
     { startedAt, deadlineAt = Number.POSITIVE_INFINITY, ...identity }: RequestInit,
@@ -148,13 +149,20 @@ export class RequestContext implements DispatchRequest, Slotted {
     else this.#listeners.push(listener);
   }
 
+  /** Calls back once after all listeners of `onEnd`, such as settlement, which decides what the request costs. */
+  afterEnd(listener: (outcome: Outcome) => void): void {
+    this.#lastListeners.push(listener);
+  }
+
   /** Closes the request. Called once, by the inference handler; later calls have no effect. */
   complete(outcome: Outcome): void {
     if (this.#outcome) return;
     this.#outcome = outcome;
     this.response.status = statusOf(outcome);
     for (const listener of this.#listeners) this.#notify(listener, outcome);
+    for (const listener of this.#lastListeners) this.#notify(listener, outcome);
     this.#listeners.length = 0;
+    this.#lastListeners.length = 0;
   }
 
   #notify(listener: (outcome: Outcome) => void, outcome: Outcome): void {
