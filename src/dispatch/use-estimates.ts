@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AmountRange, ExpectedUse } from '../limits/expected-use.ts';
 import type { ModelInfo, ModelOverrides } from '../metering/model-data.ts';
 import { highestCostPico, nanoOfPico } from '../metering/price.ts';
@@ -28,13 +29,24 @@ const MOST_NANO_USD = 1e15;
 
 const DAY_MS = 86_400_000;
 
+/** A target that stands for all those with the same price and bounds. */
+interface Alternative {
+  readonly target: Target;
+  readonly facts: ModelOverrides | undefined;
+  readonly bounds: ModelBounds;
+}
+
 /** Estimates what requests may use, from their form, the facts of models and the tenant's prices. */
 export class UseEstimates {
   readonly #bounds = new WeakMap<Target, { readonly day: number; readonly bounds: ModelBounds }>();
+  readonly #alternatives = new WeakMap<
+    readonly PossibleRoute[],
+    { readonly day: number; readonly alternatives: readonly Alternative[] }
+  >();
 
   /** @param modelInfo facts of an upstream model; without it, all are unknown */
   constructor(
-    private readonly prices: Pick<Prices, 'of'>,
+    private readonly prices: Pick<Prices, 'of' | 'areSame'>,
     private readonly modelInfo?: (target: Target, facts: ModelOverrides | undefined) => ModelInfo,
   ) {}
 
@@ -46,9 +58,37 @@ export class UseEstimates {
     return new UseEstimate(this, facts, routes, at);
   }
 
-  /** What bounds the use of a target's model, as of a day. */
-  boundsOf(target: Target, facts: ModelOverrides | undefined, at: number): ModelBounds {
+  /**
+   * The targets whose use differs, as of a day. Most models have several targets and one price: what a request may use is
+   * computed once for them, and not for each.
+   */
+  alternatives(routes: readonly PossibleRoute[], at: number): readonly Alternative[] {
     const day = Math.floor(at / DAY_MS);
+    const [route] = routes;
+    const [target] = route?.targets ?? [];
+    // Lists of a single target are often made for one request.
+    if (route && target && routes.length === 1 && route.targets.length === 1) {
+      return [{ target, facts: route.facts, bounds: this.#boundsOf(target, route.facts, day) }];
+    }
+    const known = this.#alternatives.get(routes);
+    if (known?.day === day) return known.alternatives;
+    const alternatives: Alternative[] = [];
+    for (const { targets, facts } of routes) {
+      for (const one of targets) {
+        const bounds = this.#boundsOf(one, facts, day);
+        const isKnown = alternatives.some(
+          (other) =>
+            isDeepStrictEqual(bounds, other.bounds) &&
+            this.prices.areSame([one, other.target], [facts, other.facts], at),
+        );
+        if (!isKnown) alternatives.push({ target: one, facts, bounds });
+      }
+    }
+    this.#alternatives.set(routes, { day, alternatives });
+    return alternatives;
+  }
+
+  #boundsOf(target: Target, facts: ModelOverrides | undefined, day: number): ModelBounds {
     const known = this.#bounds.get(target);
     if (known?.day === day) return known.bounds;
     const { contextWindow, maxOutputTokens } = this.modelInfo?.(target, facts) ?? { ...facts };
@@ -64,14 +104,13 @@ export class UseEstimates {
 
   /** @returns 10^-9 US dollars: the highest cost of some tokens at a target; 0 where no price is known */
   nanoUsd(
-    target: Target,
-    route: PossibleRoute,
+    { target, facts }: Alternative,
     { pricing }: RequestFacts,
     use: TokenUse,
     durationMs: number,
     at: number,
   ): number {
-    const price = this.prices.of(target, route.facts, { ...pricing, at });
+    const price = this.prices.of(target, facts, { ...pricing, at });
     const pico = price && highestCostPico(price, use, durationMs);
     return pico === undefined ? 0 : Math.min(nanoOfPico(pico), MOST_NANO_USD);
   }
@@ -91,11 +130,8 @@ class UseEstimate implements ExpectedUse {
 
   likelyTokens(): number {
     let highest = 0;
-    for (const route of this.routes) {
-      for (const target of route.targets) {
-        const bounds = this.estimates.boundsOf(target, route.facts, this.at);
-        highest = Math.max(highest, sum(likelyTokens(this.facts.requestDemand, this.facts, bounds)));
-      }
+    for (const { bounds } of this.#alternatives) {
+      highest = Math.max(highest, sum(likelyTokens(this.facts.requestDemand, this.facts, bounds)));
     }
     return Math.min(highest, MOST_TOKENS);
   }
@@ -107,32 +143,29 @@ class UseEstimate implements ExpectedUse {
 
   nanoUsd(): AmountRange {
     this.#nanoUsd ??= this.#range(
-      (use, target, route, durationMs) =>
-        this.estimates.nanoUsd(target, route, this.facts, use, durationMs, this.at),
+      (use, alternative, durationMs) =>
+        this.estimates.nanoUsd(alternative, this.facts, use, durationMs, this.at),
       MOST_NANO_USD,
     );
     return this.#nanoUsd;
   }
 
+  get #alternatives(): readonly Alternative[] {
+    return this.estimates.alternatives(this.routes, this.at);
+  }
+
   #range(
-    amountOf: (use: TokenUse, target: Target, route: PossibleRoute, durationMs: number) => number,
+    amountOf: (use: TokenUse, alternative: Alternative, durationMs: number) => number,
     highest: number,
   ): AmountRange {
     let least = 0;
     let most = 0;
     const { facts } = this;
-    for (const route of this.routes) {
-      for (const target of route.targets) {
-        const bounds = this.estimates.boundsOf(target, route.facts, this.at);
-        least = Math.max(
-          least,
-          amountOf(leastTokens(facts.requestDemand, facts, bounds), target, route, LEAST_MS),
-        );
-        most = Math.max(
-          most,
-          amountOf(mostTokens(facts.requestDemand, facts, bounds), target, route, RESERVED_MS),
-        );
-      }
+    const { requestDemand } = facts;
+    for (const alternative of this.#alternatives) {
+      const { bounds } = alternative;
+      least = Math.max(least, amountOf(leastTokens(requestDemand, facts, bounds), alternative, LEAST_MS));
+      most = Math.max(most, amountOf(mostTokens(requestDemand, facts, bounds), alternative, RESERVED_MS));
     }
     return { least: Math.min(least, highest), most: Math.min(most, highest) };
   }

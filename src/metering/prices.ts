@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Target } from '../providers/types.ts';
 import { type DayTime, DayTimes } from './day-times.ts';
 import type { ModelData, ModelOverrides } from './model-data.ts';
@@ -63,17 +64,34 @@ export class Prices {
     const known = this.#targets.get(target) ?? this.#add(target);
     for (const rule of known.rules) {
       if (!holds(rule, context)) continue;
-      const price = rule.price ?? this.#list(known, target, facts, context);
+      const price = rule.price ?? this.#list(known, target, facts, context.at);
       return price && this.#times(price, this.#factor(rule, context));
     }
-    return this.#list(known, target, facts, context);
+    return this.#list(known, target, facts, context.at);
+  }
+
+  /**
+   * @param facts the configured facts of both models
+   * @param at Unix milliseconds
+   * @returns whether two targets have the same price for every tenant, at any time of that day
+   */
+  areSame(
+    [target, other]: readonly [Target, Target],
+    [facts, otherFacts]: readonly [ModelOverrides | undefined, ModelOverrides | undefined],
+    at: number,
+  ): boolean {
+    const known = this.#targets.get(target) ?? this.#add(target);
+    const others = this.#targets.get(other) ?? this.#add(other);
+    if (known.rules.length !== others.rules.length) return false;
+    if (known.rules.some((rule, index) => rule !== others.rules[index])) return false;
+    return isDeepStrictEqual(this.#list(known, target, facts, at), this.#list(others, other, otherFacts, at));
   }
 
   #list(
     known: TargetPrices,
     target: Target,
     facts: ModelOverrides | undefined,
-    { at }: PriceContext,
+    at: number,
   ): ModelPrice | undefined {
     const day = Math.floor(at / DAY_MS);
     if (known.day !== day) {
