@@ -4,7 +4,7 @@ import type { Principal } from '../core/principal.ts';
 import { clientAddress } from '../http/client-address.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import { sha256Hex } from '../platform/hash.ts';
-import { keyFromRequest, missingKey } from '../tenancy/access-list.ts';
+import { keyFromRequest, missingKey } from '../tenancy/request-key.ts';
 import { type TokenSubject, Tokens } from '../tenancy/tokens.ts';
 import type { ApiServices } from './services.ts';
 

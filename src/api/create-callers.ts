@@ -1,7 +1,7 @@
 import { GatewayError } from '../core/errors.ts';
 import type { HeaderReader } from '../core/http.ts';
-import { keyFromRequest } from '../tenancy/access-list.ts';
 import { type Actor, assertAllowed, assertTenantVisible } from '../tenancy/actor.ts';
+import { keyFromRequest } from '../tenancy/request-key.ts';
 import { type ActorStores, actorOf, sessionFromRequest } from './admin/actor-of.ts';
 import { authenticate } from './authenticate.ts';
 import type { Callers } from './callers.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import type { AccessChanges, AccessSource, KeyIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
-import { AccessList, keyFromRequest } from './access-list.ts';
+import { AccessList } from './access-list.ts';
 import type { KeyDocument } from './documents.ts';
 import { SecretDigester } from './key-secrets.ts';
 
@@ -285,29 +285,22 @@ describe('changes', () => {
   });
 });
 
-describe('keyFromRequest', () => {
-  const of = (headers: Record<string, string>) => keyFromRequest(new Headers(headers));
-  test.each([
-    [{ authorization: 'Bearer k' }, 'k'],
-    [{ authorization: 'bearer   k  ' }, 'k'],
-    [{ 'x-api-key': ' k ' }, 'k'],
-    [{ 'api-key': 'k' }, 'k'],
-    [{ authorization: 'Bearer a', 'x-api-key': 'b', 'api-key': 'c' }, 'a'],
-    [{ authorization: 'Basic abc', 'x-api-key': 'b' }, 'b'],
-    [{ authorization: 'Bearer' }, undefined],
-    [{ authorization: 'Bearer a b' }, undefined],
-    [{ 'x-api-key': '' }, undefined],
-    [{}, undefined],
-  ])('of %j', (headers, key) => {
-    expect<string | undefined>(of(headers)).toBe(key);
+test('the limits in a tenant are those of itself, its tags, members and keys', async () => {
+  const limits: KeyDocument['limits'] = [
+    { of: 'requests', per: 'minute', max: 5, mode: 'enforce', on_store_loss: 'local' },
+  ];
+  const document = JSON.stringify({ limits, tag_limits: { env: limits } });
+  const { list } = await listOf({
+    tenants: [tenantRow('a', { document }), tenantRow('b')],
+    keys: [
+      keyRow('k', { limits }),
+      keyRow('free'),
+      keyRow('l', { limits }, { tenant: 'b' }),
+      keyRow('gone', { limits }, { deleted: 1 }),
+    ],
   });
-});
-
-describe('secrets', () => {
-  test('are stored as a digest that depends on the installation', () => {
-    expect(new SecretDigester('a').digest('k')).not.toBe(new SecretDigester('b').digest('k'));
-    expect(digester.digest('k')).toMatch(/^[0-9a-f]{64}$/);
-    const plain = new Bun.CryptoHasher('sha256').update('k').digest('hex');
-    expect(digester.ofPlainDigest(plain)).toBe(digester.digest('k'));
-  });
+  const idsIn = (tenant: string) => list.limitsIn(tenant).map(({ scope, id }) => `${scope} ${id}`);
+  expect(idsIn('a')).toEqual(['tag a/env', 'tenant a/', 'key a/key_k']);
+  expect(idsIn('b')).toEqual(['key b/key_l']);
+  expect(idsIn('unknown')).toEqual([]);
 });

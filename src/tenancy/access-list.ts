@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
-import type { HeaderReader } from '../core/http.ts';
 import type { Limit, SubjectLimits } from '../core/limit.ts';
+import { NestedMap } from '../core/nested-map.ts';
 import { DEFAULT_TENANT, type Principal } from '../core/principal.ts';
 import { RecentMap } from '../core/recent-map.ts';
 import type { EventSink } from '../events/event-bus.ts';
@@ -83,9 +83,10 @@ export class AccessList {
   /** Cache of valid keys by the plain digest of their secret, which saves the keyed digest. */
   readonly #seen = new RecentMap<string, KnownKey>(MAX_SEEN);
   /** By tenant and id; for a rotated key, the entry of its new secret. */
-  readonly #keysById = new Map<string, KnownKey>();
+  readonly #keysById = new NestedMap<KnownKey>();
   readonly #tenants = new Map<string, KnownTenant>();
-  readonly #members = new Map<string, MemberDocument>();
+  /** By tenant and id. */
+  readonly #members = new NestedMap<MemberDocument>();
   readonly #tenantsOfMember = new Map<string, Set<string>>();
   /** Of tenants and of members. */
   readonly #shared = new WeakMap<KnownTenant | MemberDocument, SharedLimits>();
@@ -166,7 +167,7 @@ export class AccessList {
   }
 
   member(tenant: string, id: string): MemberDocument | undefined {
-    return this.#members.get(memberKey(tenant, id));
+    return this.#members.get(tenant, id);
   }
 
   /** @returns the member's role by tenant, of memberships that are active, in tenants that are not deleted */
@@ -230,7 +231,7 @@ export class AccessList {
    * @throws GatewayError like `authenticate`
    */
   principalOf(tenant: string, keyId: string, address: () => string): Principal {
-    const key = this.#keysById.get(memberKey(tenant, keyId));
+    const key = this.#keysById.get(tenant, keyId);
     if (key && isAlive(key.document, this.options.now)) return this.#principal(key, address);
     throw new GatewayError(
       'invalid_api_key',
@@ -240,7 +241,7 @@ export class AccessList {
 
   /** @returns what a key may not do; undefined for one that does not exist */
   restrictionsOf(tenant: string, keyId: string): KeyRestrictions | undefined {
-    const document = this.#keysById.get(memberKey(tenant, keyId))?.document;
+    const document = this.#keysById.get(tenant, keyId)?.document;
     return document && { scopes: document.scopes, limits: document.limits, expiresAt: document.expires_at };
   }
 
@@ -341,13 +342,10 @@ export class AccessList {
       if (limits.length > 0) subjects.push({ scope, id: `${tenant}/${of}`, name, limits, timeZone });
     };
     add('tenant', '', known.name, this.limitsOfTenant(known));
-    for (const [member, tenants] of this.#tenantsOfMember) {
-      const document = tenants.has(tenant) ? this.member(tenant, member) : undefined;
-      if (document) add('user', member, document.name, limitsOf(document.limits));
-    }
-    for (const key of this.#keysById.values()) {
-      const { id, name, limits } = key.document;
-      if (key.tenant === tenant) add('key', id, name, limitsOf(limits));
+    for (const [member, { name, limits }] of this.#members.of(tenant))
+      add('user', member, name, limitsOf(limits));
+    for (const { document } of this.#keysById.of(tenant).values()) {
+      add('key', document.id, document.name, limitsOf(document.limits));
     }
     return subjects;
   }
@@ -401,11 +399,12 @@ export class AccessList {
   #addMember({ tenant, member, document, deleted }: MemberIndexRow): void {
     const tenants = this.#tenantsOfMember.get(member) ?? new Set();
     if (deleted) {
-      this.#members.delete(memberKey(tenant, member));
+      this.#members.delete(tenant, member);
       tenants.delete(tenant);
     } else {
       this.#members.set(
-        memberKey(tenant, member),
+        tenant,
+        member,
         parseDocument(memberDocument, document, `member ${member} of ${tenant}`),
       );
       tenants.add(tenant);
@@ -418,23 +417,22 @@ export class AccessList {
     const old = this.#keys.get(digest);
     if (old) old.isCurrent = false;
     this.#keys.delete(digest);
-    const own = memberKey(tenant, id);
-    if (this.#keysById.get(own)?.digest === digest) this.#keysById.delete(own);
+    if (this.#keysById.get(tenant, id)?.digest === digest) this.#keysById.delete(tenant, id);
     if (deleted) return;
     const parsed = parseDocument(keyDocument, document, `a key of ${tenant}`);
     const key = newKey(digest, tenant, parsed);
     this.#keys.set(digest, key);
-    const other = this.#keysById.get(own)?.document.expires_at;
+    const other = this.#keysById.get(tenant, id)?.document.expires_at;
     // After a rotation, the secret that expires later represents the key.
     if (other === undefined || parsed.expires_at === null || (other !== null && other <= parsed.expires_at))
-      this.#keysById.set(own, key);
+      this.#keysById.set(tenant, id, key);
   }
 
   #addFromEnvironment(): void {
     const key = this.#fromEnvironment;
     if (!key) return;
     this.#keys.set(key.digest, key);
-    this.#keysById.set(memberKey(key.tenant, key.document.id), key);
+    this.#keysById.set(key.tenant, key.document.id, key);
   }
 }
 
@@ -445,10 +443,6 @@ function newKey(digest: string, tenant: string, document: KeyDocument): KnownKey
 /** @param now called only for keys that expire */
 function isAlive({ revoked_at, expires_at }: KeyDocument, now: () => number): boolean {
   return revoked_at === null && (expires_at === null || now() < expires_at);
-}
-
-function memberKey(tenant: string, member: string): string {
-  return `${tenant}/${member}`;
 }
 
 function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, SubjectLimits> | undefined {
@@ -466,36 +460,4 @@ function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, Subject
       },
     ]),
   );
-}
-
-/** @returns the error of a request without a key; it says what is wrong with an unusable `authorization` header */
-export function missingKey(headers: HeaderReader): GatewayError {
-  const authorization = headers.get('authorization');
-  const scheme = authorization === null ? undefined : /^(\S+)\s+\S/.exec(authorization.trim())?.[1];
-  const fault =
-    authorization === null
-      ? 'No API key was sent.'
-      : scheme === undefined || /^bearer$/i.test(scheme)
-        ? 'The header "authorization" has no "Bearer " before one key.'
-        : `The header "authorization" has the scheme "${scheme.slice(0, 20)}", which is not supported.`;
-  return new GatewayError(
-    'missing_api_key',
-    `${fault} Send the key as "Authorization: Bearer <key>", "x-api-key" or "api-key".`,
-  );
-}
-
-const BEARER = 'Bearer ';
-
-/** @returns the API key of `Authorization: Bearer`, `x-api-key` or `api-key`, in this order; undefined for none */
-export function keyFromRequest(headers: HeaderReader): string | undefined {
-  const authorization = headers.get('authorization');
-  if (authorization !== null) {
-    // The usual form first: a regular expression with groups costs more than reading all other headers.
-    if (authorization.startsWith('Bearer wr-') && !/\s/.test(authorization.slice(BEARER.length))) {
-      return authorization.slice(BEARER.length);
-    }
-    const match = /^bearer +(\S+)\s*$/i.exec(authorization);
-    if (match) return match[1];
-  }
-  return headers.get('x-api-key')?.trim() || headers.get('api-key')?.trim() || undefined;
 }
