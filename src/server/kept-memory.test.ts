@@ -1,16 +1,9 @@
-import { heapStats } from 'bun:jsc';
 import { describe, expect, test } from 'bun:test';
 import { openRaw, requestBytes } from '../../test/support/http-raw.ts';
 import { reply, TestServers } from '../../test/support/test-servers.ts';
+import { usedBytes } from '../../test/support/used-bytes.ts';
 import { MessageParser } from '../platform/http1-message.ts';
 import { type RequestHead, readRequestHead } from './request-head.ts';
-
-/** Bytes of the JavaScript heap that are in use, with the memory of buffers and texts. */
-function usedBytes(): number {
-  Bun.gc(true);
-  const { heapSize, extraMemorySize } = heapStats();
-  return heapSize + extraMemorySize;
-}
 
 const long = (text: string) => text.padEnd(50_000, 'a');
 const MIB = 1024 * 1024;

@@ -1,0 +1,50 @@
+import { expect, test } from 'bun:test';
+import { FULL } from '../support/effort.ts';
+import { gatewayInProcess } from '../support/gateway-in-process.ts';
+import { usedBytes } from '../support/used-bytes.ts';
+
+const target = (model: string) => ({ provider: 'simulator', model });
+
+const COUNT = FULL ? 100_000 : 30_000;
+/** Names in requests before the first measurement: they compile the code and fill the lists that are bounded. */
+const FIRST = 12_000;
+
+test('any number of sessions, users, cache keys, tags and unknown models leave nothing behind', async () => {
+  const {
+    call,
+    close,
+    adminKey: key,
+  } = await gatewayInProcess({
+    config: {
+      models: ['consistent-hash', 'prefix-affinity'].map((strategy) => ({
+        id: strategy,
+        strategy,
+        targets: [target('simulator-a'), target('simulator-b')],
+      })),
+    },
+  });
+  let before = 0;
+  for (let sent = 0; sent < COUNT; sent += 1) {
+    if (sent === FIRST) before = usedBytes();
+    const isUnknown = sent % 16 === 3;
+    const { status } = await call('POST', '/v1/chat/completions', {
+      key,
+      headers: {
+        'x-weir-session': `session-${sent}`,
+        'x-weir-tags': `a=${sent},b=${sent}`,
+      },
+      body: {
+        model: isUnknown ? `unknown-${sent}` : sent % 2 === 0 ? 'consistent-hash' : 'prefix-affinity',
+        messages: [{ role: 'user', content: `${sent}` }],
+        user: `user-${sent}`,
+        prompt_cache_key: `cache-${sent}`,
+        max_tokens: 1,
+      },
+    });
+    if (status !== (isUnknown ? 404 : 200)) throw new Error(`status ${status}`);
+  }
+  const grown = usedBytes() - before;
+  await close();
+  // One string for each session, user or tag would be more.
+  expect(grown).toBeLessThan((COUNT - FIRST) * 50);
+}, 120_000);
