@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { freePort, type Gateway, startGateway } from '../support/gateway.ts';
+import { freePort } from '../support/free-port.ts';
+import { type Gateway, startGateway } from '../support/gateway.ts';
 import { chat, eventually, expectError, post, weir } from './harness.ts';
 import { asObject, type Json } from './helpers/json.ts';
 

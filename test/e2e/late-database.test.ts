@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { createServer } from 'node:net';
-import { freePort, startGateway } from '../support/gateway.ts';
+import { freePort } from '../support/free-port.ts';
+import { startGateway } from '../support/gateway.ts';
 import { canStopPostgres, startPostgres } from '../support/services/postgres.ts';
 import { eventually, mockConfig, weir } from './harness.ts';
 import { done } from './helpers/admin.ts';

@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +7,7 @@ import OpenAI, { type ClientOptions } from 'openai';
 import { stringify } from 'yaml';
 import { runtimeEnvironment, setUp } from '../../scripts/setup.mjs';
 import { sharedCertificate } from './certificates.ts';
+import { freePort } from './free-port.ts';
 import { startTlsTunnel } from './tls-tunnel.ts';
 import { Waiters } from './waiters.ts';
 
@@ -66,19 +65,6 @@ export interface Gateway {
 
 const ADMIN_KEY = 'wr-admin-test-0123456789abcdef0123456789abcdef';
 const root = fileURLToPath(new URL('../..', import.meta.url));
-
-/** A port of 127.0.0.1 that was free just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const closed = once(server, 'close');
-  server.close();
-  await closed;
-  return address.port;
-}
 
 /** Nothing of the caller's environment but what a process needs to run: no provider keys, no settings. */
 export function cleanEnvironment(home: string): Record<string, string> {

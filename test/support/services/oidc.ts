@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
-import { freePort } from '../gateway.ts';
+import { freePort } from '../free-port.ts';
 
 /** A real OpenID Connect server on this machine. The login name selects the identity. */
 export interface TestIssuer {

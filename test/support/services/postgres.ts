@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { findServices, servicesWanted } from '../../../scripts/test-services.mjs';
 import type { TestCertificate } from '../certificates.ts';
-import { freePort } from '../gateway.ts';
+import { freePort } from '../free-port.ts';
 import {
   exitOf,
   outputOf,

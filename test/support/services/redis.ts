@@ -4,7 +4,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { findServices, servicesWanted } from '../../../scripts/test-services.mjs';
 import type { TestCertificate } from '../certificates.ts';
-import { freePort } from '../gateway.ts';
+import { freePort } from '../free-port.ts';
 import { exitOf, outputOf, serviceFolder, startService, untilReady } from './process.ts';
 
 /** A real Redis, or a cluster of several, for tests. */
