@@ -17,17 +17,22 @@ export function reloadOnChange(
   current: LoadedConfig,
   load: (current: LoadedConfig) => LoadedConfig,
 ): ConfigWatch {
-  const { events } = gateway;
-  return watchConfig({
+  const { events, changes } = gateway;
+  const watch = watchConfig({
     file,
     current,
     load,
     debounceMs: RELOAD_DEBOUNCE_MS,
-    onChange: async (next) => {
+    onChange: async (next, trigger) => {
       const keys = restartNeeded(gateway.config, next.config);
-      await gateway.apply(next);
+      await gateway.apply(next, () => {
+        // Gateways that share the file, such as a mounted volume, see no event of a write by another machine.
+        if (trigger !== 'notice') changes?.publish('config');
+      });
       events.emit('config.reloaded', { file, restart_keys: keys, warnings: [...next.warnings] });
     },
     onRejected: (error) => events.emit('config.rejected', { error }),
   });
+  changes?.onChange('config', () => watch.check());
+  return watch;
 }

@@ -27,6 +27,7 @@ import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './background-jobs.ts';
 import { createChain } from './chain.ts';
+import type { ChangeChannel } from './change-channel.ts';
 import { ConfigAudit } from './config-audit.ts';
 import { DataRetention } from './data-retention.ts';
 import { dataFolder } from './database-servers.ts';
@@ -70,6 +71,7 @@ interface Parts {
   readonly monitor: TargetMonitor;
   readonly servers: ServerMonitor;
   readonly background: readonly Job[];
+  readonly changes: ChangeChannel | undefined;
   readonly publishPending: () => Promise<void>;
   readonly activate: (config: Config) => Promise<void>;
   readonly close: () => Promise<void>;
@@ -106,15 +108,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   subscribeLog(events, log.logger);
   subscribeMetrics(events, metrics);
 
-  // Stores.
+  // Stores, and the channel on which gateways notify each other of changes.
+  const changes = await openChangeChannel(loaded.config, events);
   const stores = await openStores({
     ...{ config, env, clock, events, publishEvents: true },
+    publishChange: (tenant) => changes?.publish('access', tenant),
     connectTimeoutMs: loaded.config.storage.connect_timeout,
     onMissing: (error) => {
       throw error;
     },
   });
   const createdAdminKey = await ensureAdminKey(stores);
+  changes?.onChange('access', () => stores.access.refreshNow());
 
   // Services that outlive configurations.
   const modelData = new ModelData(() => new Date(clock.wallTime()));
@@ -220,7 +225,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     });
 
   return new Gateway({
-    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, activate },
+    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, activate, changes },
     jobs: new JobRunner(events),
     background: backgroundJobs({
       ...{ stores, usage, dataRetention, engines, monitor, eventLoop, lifecycle, loadInferenceApi },
@@ -228,12 +233,20 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     publishPending: () => publishPendingChanges(stores),
     close: async () => {
       await engines.close();
+      await changes?.close();
       active.current.close();
       await responses.flush();
       await usage.close();
       await stores.close();
     },
   });
+}
+
+/** Loads its module only with Redis. */
+async function openChangeChannel(config: Config, events: EventBus): Promise<ChangeChannel | undefined> {
+  if (config.storage.redis_url === null) return undefined;
+  const { createChangeChannel } = await import('./change-channel.ts');
+  return createChangeChannel(config, randomIds('gw_')(), events);
 }
 
 /** A gateway that is constructed and not yet listening. */
@@ -270,9 +283,15 @@ export class Gateway {
     return this.parts.createdAdminKey;
   }
 
-  /** Starts the background jobs. */
+  /** Notifies other gateways of changes; undefined without Redis. */
+  get changes(): ChangeChannel | undefined {
+    return this.parts.changes;
+  }
+
+  /** Starts the background jobs, and to receive notices of changes. */
   startBackground(): void {
-    const { events, jobs, background, publishPending } = this.parts;
+    const { events, jobs, background, publishPending, changes } = this.parts;
+    changes?.listen().catch((error: unknown) => events.emit('change_channel.lost', { error }));
     publishPending().catch((error: unknown) => {
       const impact = 'other replicas miss some tenant changes until the next start';
       events.emit('job.failed', { job: 'publish pending tenant changes', impact, error });
@@ -285,9 +304,13 @@ export class Gateway {
     return this.parts.monitor.discoverModels();
   }
 
-  /** Activates a new configuration. Requests in flight keep the old one. */
-  async apply(loaded: LoadedConfig): Promise<void> {
+  /**
+   * Activates a new configuration. Requests in flight keep the old one.
+   * @param onActive called when it is active, before providers list their models
+   */
+  async apply(loaded: LoadedConfig, onActive?: () => void): Promise<void> {
     await this.parts.activate(loaded.config);
+    onActive?.();
     await this.discoverModels();
   }
 

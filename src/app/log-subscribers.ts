@@ -63,6 +63,15 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'usage.count_failed': ({ error }) =>
       logger.error({ err: error }, 'token count failed; usage is estimated by length'),
 
+    'change_channel.lost': ({ error }) =>
+      logger.warn(
+        { err: error },
+        'Redis subscription lost: changes by other gateways are read twice a second',
+      ),
+    'change_channel.restored': () =>
+      logger.info('Redis subscription restored: changes by other gateways arrive at once'),
+    'change_channel.publish_failed': ({ error }) =>
+      logger.debug({ err: error }, 'a change was not published; other gateways read it within half a second'),
     'limit_store.connection_failed': ({ error }) => logger.debug({ err: error }, 'Redis connection failed'),
     'limit_store.lost': ({ error }) =>
       logger.error({ err: error }, 'Redis unreachable; each limit follows its on_store_loss'),

@@ -74,6 +74,8 @@ export interface StoreOptions {
   readonly connectTimeoutMs: number;
   /** False in commands: a running gateway publishes the events of their changes. */
   readonly publishEvents: boolean;
+  /** Called after the commit of a change to a tenant, its keys or its members. */
+  readonly publishChange?: ((tenant: string) => void) | undefined;
   /** Called when databases of tenants are missing. A gateway throws the error: it must not start without their data. */
   readonly onMissing: (error: DatabaseMissingError) => void;
 }
@@ -144,7 +146,10 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       placementOf,
       maxConnections: config.storage.max_connections - usageConnections(config),
     });
-    const refreshed = () => access.refreshNow();
+    const refreshed = (tenant: string) => {
+      options.publishChange?.(tenant);
+      return access.refreshNow();
+    };
     const writer = new TenantWriter({
       ...{ control, databases, sources },
       onPublished: refreshed,

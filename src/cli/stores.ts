@@ -22,7 +22,13 @@ export async function withStores<T>(
     'database.row_unreadable': ({ error }) =>
       output.err(`A stored tenant, key or member is unreadable and is ignored: ${messageOf(error)}`),
   });
+  // Running gateways read the change at once.
+  const changes =
+    config.storage.redis_url === null
+      ? undefined
+      : (await import('../app/change-channel.ts')).createChangeChannel(config, 'command', events);
   const stores = await openStores({
+    publishChange: (tenant) => changes?.publish('access', tenant),
     config: () => config,
     env,
     clock: systemClock,
@@ -36,6 +42,7 @@ export async function withStores<T>(
     return await work(stores);
   } finally {
     await stores.close();
+    await changes?.close();
   }
 }
 

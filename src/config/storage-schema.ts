@@ -69,7 +69,7 @@ export const storage = () =>
       'How long data is kept, in days; `null` keeps it for good. Older data is deleted in the background. A tenant may have a retention of its own.',
     ),
     redis_url: nullable(url(redisUrlFault)).describe(
-      'Redis or Valkey, through which replicas share limits: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which suits a single gateway.',
+      'Redis or Valkey, through which replicas share limits and notify each other of changes: `redis://`, or `rediss://` with TLS; `redis+sentinel://host:port,host:port/name` with Sentinel; `redis+cluster://host:port,host:port` for a cluster. Without it, limits are counted in memory, which suits a single gateway.',
     ),
     redis_ca: nullable(text(4_000)).describe(
       'A PEM file with the certificate authority of a `rediss:` server. By default the system’s authorities.',

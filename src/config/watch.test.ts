@@ -23,6 +23,7 @@ const parsed = (text: string): LoadedConfig => ({ ...loadText(text), file });
 class Bench {
   text: string | null = 'server: { port: 1 }';
   readonly changes: number[] = [];
+  readonly triggers: string[] = [];
   readonly faults: string[] = [];
   readonly directories = new Map<string, (name: string | null) => void>();
   onChange: WatchOptions['onChange'] = () => undefined;
@@ -46,8 +47,9 @@ class Bench {
       file,
       current: parsed('server: { port: 1 }'),
       load: () => (this.text === null ? { ...loadText(''), file: null } : parsed(this.text)),
-      onChange: async (next) => {
-        await this.onChange(next);
+      onChange: async (next, trigger) => {
+        this.triggers.push(trigger);
+        await this.onChange(next, trigger);
         this.changes.push(next.config.server.port);
       },
       onRejected: (error) => this.faults.push(error.message),
@@ -93,6 +95,20 @@ describe('watchConfig', () => {
     bench.text = 'server: { port: 2 }';
     await bench.settle();
     expect(bench.changes).toEqual([2]);
+  });
+
+  test('a notice of another gateway reads the file, and says so', async () => {
+    const bench = new Bench();
+    await bench.settle();
+    expect(await bench.watch.check()).toBe('unchanged');
+    bench.text = 'server: { port: 2 }';
+    expect(await bench.watch.check()).toBe('changed');
+    bench.text = 'server: { port: 3 }';
+    expect(await bench.watch.reload()).toBe('changed');
+    bench.text = 'server: { port: 4 }';
+    bench.event('weir.yaml');
+    await bench.settle();
+    expect(bench.triggers).toEqual(['notice', 'signal', 'file']);
   });
 
   test('other files and changes of layout do nothing', async () => {

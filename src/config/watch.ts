@@ -30,7 +30,7 @@ export interface WatchOptions {
    */
   readonly load: (current: LoadedConfig) => LoadedConfig;
   /** Activates a new configuration. When it throws, the active one stays. */
-  readonly onChange: (next: LoadedConfig) => void | Promise<void>;
+  readonly onChange: (next: LoadedConfig, trigger: ReloadTrigger) => void | Promise<void>;
   /** Called with the reason when a file is rejected, once for the same error. Must not throw. */
   readonly onRejected: (error: Error) => void;
   /** Milliseconds without a change in the directory before the file is read. */
@@ -39,11 +39,15 @@ export interface WatchOptions {
   readonly watchDirectory?: WatchDirectory;
 }
 
+/** Why the file is read: an event of its directory, a signal, or another gateway that has activated a change. */
+export type ReloadTrigger = 'file' | 'signal' | 'notice';
 export type ReloadOutcome = 'changed' | 'unchanged' | 'rejected';
 
 export interface ConfigWatch {
   /** Reads the file now, as on SIGHUP, and reports an error again. Never rejects. */
   reload(): Promise<ReloadOutcome>;
+  /** Reads the file now, because another gateway has activated a change, which may be of the same file. Never rejects. */
+  check(): Promise<ReloadOutcome>;
   /** Stops watching. An activation under way is finished. */
   close(): void;
 }
@@ -78,7 +82,11 @@ class FileWatch implements ConfigWatch {
   }
 
   reload(): Promise<ReloadOutcome> {
-    return this.#enqueue(true);
+    return this.#enqueue('signal');
+  }
+
+  check(): Promise<ReloadOutcome> {
+    return this.#enqueue('notice');
   }
 
   close(): void {
@@ -88,13 +96,13 @@ class FileWatch implements ConfigWatch {
     this.#watchers.clear();
   }
 
-  #enqueue(explicit: boolean): Promise<ReloadOutcome> {
-    const result = this.#queue.then(() => this.#check(explicit));
+  #enqueue(trigger: ReloadTrigger): Promise<ReloadOutcome> {
+    const result = this.#queue.then(() => this.#check(trigger));
     this.#queue = result;
     return result;
   }
 
-  async #check(explicit: boolean): Promise<ReloadOutcome> {
+  async #check(trigger: ReloadTrigger): Promise<ReloadOutcome> {
     if (this.#closed) return 'unchanged';
     this.#follow();
     try {
@@ -108,12 +116,12 @@ class FileWatch implements ConfigWatch {
         this.#lastFault = null;
         return 'unchanged';
       }
-      await this.options.onChange(next);
+      await this.options.onChange(next, trigger);
       this.#current = next;
       this.#lastFault = null;
       return 'changed';
     } catch (thrown) {
-      this.#reject(thrown instanceof Error ? thrown : new Error(String(thrown)), explicit);
+      this.#reject(thrown instanceof Error ? thrown : new Error(String(thrown)), trigger === 'signal');
       return 'rejected';
     }
   }
@@ -131,7 +139,7 @@ class FileWatch implements ConfigWatch {
     const pending = new AbortController();
     this.#pending = pending;
     this.#clock.sleep(this.options.debounceMs, pending.signal).then(
-      () => this.#enqueue(false),
+      () => this.#enqueue('file'),
       // Aborted by a later event or by close().
       () => undefined,
     );

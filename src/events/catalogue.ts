@@ -127,6 +127,15 @@ const PROCESS_CONTRACTS = {
     mode: z.enum(LIMIT_MODES),
     refused: z.boolean(),
   }),
+  'change_channel.lost': event(
+    'The subscription to changes by other gateways ended. Until it is restored, they are read twice a second.',
+    { error },
+  ),
+  'change_channel.restored': event('Changes by other gateways arrive at once again.', {}),
+  'change_channel.publish_failed': event(
+    'A change could not be published to the other gateways, which read it within half a second.',
+    { error },
+  ),
   'limit_store.connection_failed': event('One connection attempt to the rate-limit store failed.', { error }),
   'limit_store.lost': event('The shared rate-limit store is unreachable.', { error }),
   'limit_store.restored': event('The shared rate-limit store is reachable again.', {}),

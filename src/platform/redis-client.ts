@@ -20,6 +20,22 @@ export interface RedisClient {
   disconnect(): void;
 }
 
+export interface SubscriptionSettings extends RedisSettings {
+  readonly channel: string;
+  /** Called with each message of the channel. Must not throw. */
+  readonly onMessage: (text: string) => void;
+  /** Called after each subscription: messages from before it were missed. Must not throw. */
+  readonly onSubscribed: () => void;
+}
+
+/** A connection of its own that stays subscribed to one channel, and reconnects without limit. */
+export interface RedisSubscription {
+  close(): void;
+}
+
+/** How often a subscription checks that its server responds: it sends nothing otherwise. Milliseconds. */
+export const SUBSCRIPTION_PING_MS = 5_000;
+
 /** Milliseconds until the next connection attempt. */
 export function reconnectDelay(failures: number): number {
   return Math.min(2_000, 50 * 2 ** Math.min(failures, 6));

@@ -30,8 +30,8 @@ export interface TenantWriterOptions {
   readonly control: Kysely<ControlTables>;
   readonly databases: TenantDatabases;
   readonly sources: Sources;
-  /** Called after a change, so that this process sees it at once. */
-  readonly onPublished: () => Promise<void>;
+  /** Called after a change with its tenant, so that this process and the other gateways see it at once. */
+  readonly onPublished: (tenant: string) => Promise<void>;
   /** Undefined in commands: events of their changes are left to a running gateway. */
   readonly events: TenantEventSink | undefined;
 }
@@ -189,7 +189,7 @@ export class TenantWriter {
       return waiting.length;
     });
     if (count === OUTBOX_BATCH) return this.#publishRows(scope);
-    if (count > 0) await onPublished();
+    if (count > 0) await onPublished(scope.tenant);
   }
 }
 

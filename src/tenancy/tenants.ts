@@ -53,8 +53,8 @@ export class Tenants {
     private readonly control: Kysely<ControlTables>,
     private readonly databases: TenantDatabases,
     private readonly sources: Sources,
-    /** Called after each committed change. */
-    private readonly onChanged: () => Promise<void>,
+    /** Called with the tenant after each committed change. */
+    private readonly onChanged: (tenant: string) => Promise<void>,
   ) {}
 
   /** @returns tenants by id */
@@ -126,7 +126,7 @@ export class Tenants {
       await this.databases.drop({ server, database });
       throw error;
     }
-    await this.onChanged();
+    await this.onChanged(id);
     return this.get(id);
   }
 
@@ -156,7 +156,7 @@ export class Tenants {
         .execute();
       await writeAudit(transaction, auditEntry(this.sources, by, 'tenant.update', `tenant:${id}`, changes));
     });
-    await this.onChanged();
+    await this.onChanged(id);
     return this.get(id);
   }
 
@@ -195,7 +195,7 @@ export class Tenants {
         auditEntry(this.sources, by, 'tenant.delete', `tenant:${id}`, { name: row.name }),
       );
     });
-    await this.onChanged();
+    await this.onChanged(id);
     await this.dropRemoved();
   }
 

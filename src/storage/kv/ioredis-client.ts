@@ -1,16 +1,60 @@
 import { Cluster, Redis } from 'ioredis';
-import { type RedisClient, type RedisSettings, reconnectDelay } from '../../platform/redis-client.ts';
+import {
+  type RedisClient,
+  type RedisSettings,
+  type RedisSubscription,
+  reconnectDelay,
+  SUBSCRIPTION_PING_MS,
+  type SubscriptionSettings,
+} from '../../platform/redis-client.ts';
 
 /**
  * Connects with ioredis: to a cluster, to the server that Sentinel names, or to a single server. Unlike the runtime's
  * client it reports why a server is unreachable. Commands fail at once while it is not connected.
  */
-export function connectIoredis({ url, ca, timeoutMs, onError }: RedisSettings): RedisClient {
+export function connectIoredis(settings: RedisSettings): RedisClient {
+  const client = open(settings);
+  const ready = new Promise<void>((resolve) => client.once('ready', () => resolve()));
+  return {
+    get ready() {
+      return client.status === 'ready';
+    },
+    call: (command, args) => client.call(command, ...args),
+    connected: () => ready,
+    disconnect: () => client.disconnect(),
+  };
+}
+
+/** Subscribes at the server that Sentinel names, on a connection that sends nothing else. */
+export function subscribeIoredis(settings: SubscriptionSettings): RedisSubscription {
+  const { channel, onMessage, onSubscribed, onError } = settings;
+  const client = open(settings);
+  client.on('message', (_channel, text) => onMessage(text));
+  client.on('ready', () => {
+    client.subscribe(channel).then(onSubscribed, onError);
+  });
+  const ping = setInterval(() => {
+    if (client.status !== 'ready') return;
+    // A server that is gone without a word: only a command detects it.
+    client.ping().catch(() => client.disconnect(true));
+  }, SUBSCRIPTION_PING_MS);
+  ping.unref();
+  return {
+    close: () => {
+      clearInterval(ping);
+      client.disconnect();
+    },
+  };
+}
+
+function open({ url, ca, timeoutMs, onError }: RedisSettings): Redis | Cluster {
   const { scheme, nodes, name, login } = parse(url);
   const common = {
     commandTimeout: timeoutMs,
     connectTimeout: Math.max(timeoutMs, 1_000),
     maxRetriesPerRequest: 0,
+    // Subscriptions are renewed by their owner, who then knows that messages were missed.
+    autoResubscribe: false,
     autoResendUnfulfilledCommands: false,
     ...login,
     ...(scheme.startsWith('rediss') ? { tls: ca === undefined ? {} : { ca } } : {}),
@@ -30,15 +74,7 @@ export function connectIoredis({ url, ca, timeoutMs, onError }: RedisSettings): 
       : new Redis(url, options);
   }
   client.on('error', onError);
-  const ready = new Promise<void>((resolve) => client.once('ready', () => resolve()));
-  return {
-    get ready() {
-      return client.status === 'ready';
-    },
-    call: (command, args) => client.call(command, ...args),
-    connected: () => ready,
-    disconnect: () => client.disconnect(),
-  };
+  return client;
 }
 
 interface ParsedUrl {
