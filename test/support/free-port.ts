@@ -6,8 +6,8 @@ const FIRST = 20_000;
 const RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
 
 /**
- * The first port that the system chooses by itself, for outgoing connections and for servers on port 0. A free port above
- * it may be taken before its server listens.
+ * The first port that the system chooses for outgoing connections and for servers on port 0. A free port above it may be
+ * taken before its server listens.
  */
 function firstEphemeral(): number {
   try {
