@@ -40,7 +40,7 @@ export interface SimulationOptions {
 type NamedProvider = Pick<Provider, 'id'>;
 
 /** The prompt, with the length of the whole as its text: routing looks at nothing else of a call. */
-type SimulatedCall = Pick<InferenceCall, 'view' | 'headers' | 'text'>;
+type SimulatedCall = Pick<InferenceCall, 'operation' | 'view' | 'headers' | 'text'>;
 
 /** Plays requests against replicas with the gateway's own router, plans, breakers and measurements; only time is played. */
 export function simulate({ strategy, replicas, requests, random }: SimulationOptions): Outcome {
@@ -82,6 +82,7 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
 
   const ask = (request: SimulatedRequest) => {
     const call: SimulatedCall = {
+      operation: 'chat',
       view: () =>
         openAiChatDialect.requestView({ messages: request.messages, max_tokens: request.outputTokens }),
       headers: new Headers(),

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { InferenceCall } from '../core/inference.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import { QueuedRequest, type QueueOutcome } from '../routing/admission/queued-request.ts';
@@ -48,7 +49,7 @@ export class AdmissionQueue {
   async enter(
     busy: readonly RouteCandidate[],
     queueTenant: QueueTenant,
-    stream: boolean,
+    { stream, operation }: Pick<InferenceCall, 'stream' | 'operation'>,
     { request, signal, deadlineAt }: DispatchScope,
   ): Promise<AcquiredSlot | undefined> {
     const { clock, deadlines, observer, limits } = this.options;
@@ -67,7 +68,7 @@ export class AdmissionQueue {
         const { gate } = candidate.state;
         const acquire = () => ({
           candidate,
-          lease: candidate.state.begin(clock.now(), stream, queueTenant, true),
+          lease: candidate.state.begin(clock.now(), stream, queueTenant, true, operation),
         });
         return gate ? [{ gate, acquire }] : [];
       }),

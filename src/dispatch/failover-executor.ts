@@ -79,7 +79,7 @@ export class FailoverExecutor {
       try {
         if (step.kind === 'try') slot = acquire(call, facts, step.candidate, now);
         else {
-          slot = await this.#queue.enter(step.busy, queueTenantOf(facts), call.stream, scope);
+          slot = await this.#queue.enter(step.busy, queueTenantOf(facts), call, scope);
           if (!slot) {
             plan.queueAbandoned();
             continue;
@@ -190,7 +190,7 @@ export class FailoverExecutor {
         const { clock, states } = this.#options;
         if (!candidate.state.full) return acquire(call, facts, candidate, clock.now());
         if (!mayWait) return undefined;
-        const queued = await this.#queue.enter([candidate], queueTenantOf(facts), false, branch);
+        const queued = await this.#queue.enter([candidate], queueTenantOf(facts), call, branch);
         if (queued) return queued;
         const { plan } = scope.request.routing;
         throw plan
@@ -257,5 +257,5 @@ function acquire(
 ): AcquiredSlot {
   const { state } = candidate;
   const queueTenant = state.gate ? queueTenantOf(facts) : undefined;
-  return { candidate, lease: state.begin(now, call.stream, queueTenant) };
+  return { candidate, lease: state.begin(now, call.stream, queueTenant, false, call.operation) };
 }

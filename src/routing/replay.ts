@@ -189,6 +189,7 @@ export function replay(
     endings.until(at);
     const route = directory.resolve(model);
     const call = {
+      operation: 'chat' as const,
       view: () => withoutPrompt(outputTokens),
       headers: new Headers(),
       text: ' '.repeat(Math.min(estimateLength(inputTokens), MAX_TEXT_LENGTH)),

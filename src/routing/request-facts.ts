@@ -1,4 +1,4 @@
-import type { InferenceCall } from '../core/inference.ts';
+import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { ModelScope } from '../core/model-scope.ts';
 import type { RequestDemand } from '../core/request-demand.ts';
 import type { RequestView } from '../core/request-view.ts';
@@ -30,7 +30,7 @@ export class RequestFacts {
   #chain: readonly number[] | undefined;
 
   constructor(
-    private readonly call: Pick<InferenceCall, 'view' | 'headers' | 'text' | 'unwrittenBytes'>,
+    private readonly call: Pick<InferenceCall, 'operation' | 'view' | 'headers' | 'text' | 'unwrittenBytes'>,
     readonly tenant: string,
     readonly constraints?: RoutingConstraints,
     /** The tenant's weight in admission queues, above 0. */
@@ -38,6 +38,11 @@ export class RequestFacts {
     /** The models that the key may use; undefined where it may use all. */
     readonly modelScope?: ModelScope,
   ) {}
+
+  /** Its targets have a circuit breaker for each operation. */
+  get operation(): Operation {
+    return this.call.operation;
+  }
 
   get view(): RequestView {
     this.#view ??= this.call.view();

@@ -251,7 +251,7 @@ export class Router implements PlanRouter {
         continue;
       }
       // The strategy chooses among available targets; the others follow for explanations and later rounds.
-      const usable = candidates.filter(({ state }) => state.unavailable(now) === undefined);
+      const usable = candidates.filter(({ state }) => state.unavailable(now, facts.operation) === undefined);
       ordered.push(
         ...this.#applySlowStart(appendRemaining(STRATEGIES[route.strategy](usable, selection), usable), now),
       );

@@ -107,7 +107,7 @@ export function factsOf({ request, headers = {}, tenant = DEFAULT_TENANT }: DryR
   const all = new Headers(headers);
   const view = () => dialectOf(request).requestView(request);
   return new RequestFacts(
-    { view, headers: all, text: JSON.stringify(request) },
+    { operation: 'chat', view, headers: all, text: JSON.stringify(request) },
     tenant,
     routingConstraintsOf(all),
   );

@@ -21,7 +21,14 @@ const targetState = z.object({
     .describe('Number of the API key, from 1; null for a provider with one key.'),
   available: z.boolean(),
   unavailable_because: z.string().nullable(),
-  breaker: z.enum(['closed', 'open', 'half-open']),
+  breaker: z
+    .enum(['closed', 'open', 'half-open'])
+    .describe('Circuit breaker of the operation that is worst off.'),
+  open_operations: z
+    .array(z.string())
+    .describe(
+      'Operations whose circuit breaker is not closed: `chat`, `completion`, `embedding`, `rerank`, `count-tokens`.',
+    ),
   healthy: z.boolean().nullable().describe('Result of health checks; null for targets that are not checked.'),
   override: z.enum(OVERRIDES).nullable(),
   share: z.number().describe('Share of its normal load; below 1 during slow start.'),
@@ -109,6 +116,7 @@ export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices)
       available: why === undefined,
       unavailable_because: why ?? null,
       breaker: state.breakerState(now),
+      open_operations: state.breakers.openOperations(now),
       healthy: state.healthy ?? null,
       override: state.override ?? null,
       share: state.share(now),

@@ -26,6 +26,8 @@ export class CircuitBreaker {
   #backoffFactor = 1;
   #probing = false;
   #failuresInRow = 0;
+  /** Whether an attempt has started. */
+  used = false;
   readonly #counts = new Float64Array(BUCKETS * 2);
   #bucket = 0;
 
@@ -48,6 +50,7 @@ export class CircuitBreaker {
 
   /** Registers the start of an attempt. @returns whether it is a probe */
   begin(now: number): boolean {
+    this.used = true;
     if (!this.#open || this.#probing || now < this.#openUntil) return false;
     this.#probing = true;
     return true;

@@ -66,7 +66,7 @@ export function ejectOutliers(
   const found = outliers(
     // Unavailable targets get no requests, so their counts say nothing.
     states.map((state) =>
-      state.unavailable(now) === undefined ? state.breaker.recent(now) : { requests: 0, failures: 0 },
+      state.unavailable(now) === undefined ? state.breakers.recent(now) : { requests: 0, failures: 0 },
     ),
     ejected,
     settings,

@@ -1,9 +1,11 @@
 import { GatewayError } from '../../core/errors.ts';
+import type { Operation } from '../../core/inference.ts';
 import { SlotList, type Slotted } from '../../core/slot-list.ts';
 import { workUnits } from '../../core/token-estimate.ts';
 import type { QueueTenant, TargetGate } from '../admission/target-gate.ts';
-import { type BreakerSettings, type BreakerState, CircuitBreaker } from './breaker.ts';
+import type { BreakerSettings, BreakerState, CircuitBreaker } from './breaker.ts';
 import { PeakEwma, RecentLowest, RecentQuantiles } from './latency.ts';
+import { OperationBreakers } from './operation-breakers.ts';
 
 /** Settings of breakers, cooldowns and slow start. */
 export interface HealthSettings {
@@ -87,7 +89,7 @@ export class TargetState {
   readonly idleTimePerToken = new RecentLowest();
   /** Milliseconds until the first event of a stream. */
   readonly firstEvent = new RecentQuantiles();
-  readonly breaker: CircuitBreaker;
+  readonly breakers: OperationBreakers;
   successes = 0;
   failures = 0;
   lastFailure: { readonly code: string; readonly message: string; readonly at: number } | undefined;
@@ -111,7 +113,7 @@ export class TargetState {
       account: undefined,
     },
   ) {
-    this.breaker = new CircuitBreaker(() => this.settings().breaker);
+    this.breakers = new OperationBreakers(() => this.settings().breaker);
   }
 
   get override(): Override | undefined {
@@ -153,13 +155,16 @@ export class TargetState {
       this.gate === undefined &&
       now >= this.#coolUntil &&
       now >= this.#ejectedUntil &&
-      this.breaker.state(now) === 'closed' &&
+      this.breakers.state(now) === 'closed' &&
       this.share(now) === 1
     );
   }
 
-  /** @returns why it is not available; undefined where it is */
-  unavailable(now: number): Unavailable | undefined {
+  /**
+   * @param operation that a request needs; absent for any operation that was used
+   * @returns why it is not available; undefined where it is
+   */
+  unavailable(now: number, operation?: Operation): Unavailable | undefined {
     switch (this.#override) {
       case 'force':
         return undefined;
@@ -169,22 +174,25 @@ export class TargetState {
         return 'draining';
     }
     if (this.#healthy === false) return 'unhealthy';
-    if (!this.breaker.admits(now)) return 'breaker_open';
+    if (!this.breakers.admits(now, operation)) return 'breaker_open';
     if (now < this.#coolUntil) return 'cooling_down';
     return now < this.#ejectedUntil ? 'ejected' : undefined;
   }
 
   /** @returns monotonic milliseconds at which it becomes available; Infinity where operators or checks decide that */
-  availableAt(now: number): number {
-    const reason = this.unavailable(now);
+  availableAt(now: number, operation?: Operation): number {
+    const reason = this.unavailable(now, operation);
     if (reason === undefined) return now;
-    if (reason === 'breaker_open') return Math.max(now, this.breaker.openUntil, this.#coolUntil);
+    if (reason === 'breaker_open') {
+      return Math.max(now, this.breakers.openUntil(operation), this.#coolUntil);
+    }
     if (reason === 'cooling_down') return Math.max(this.#coolUntil, this.#ejectedUntil);
     return reason === 'ejected' ? this.#ejectedUntil : Number.POSITIVE_INFINITY;
   }
 
+  /** @returns the state of the circuit breaker of the operation that is worst off */
   breakerState(now: number): BreakerState {
-    return this.breaker.state(now);
+    return this.breakers.state(now);
   }
 
   /** @returns the share of its normal load, above 0 to 1; below 1 during slow start */
@@ -205,12 +213,19 @@ export class TargetState {
    * @param stream whether the time to the first event is measured
    * @param queueTenant whose share of the queue is charged; only for targets with a concurrency limit
    * @param charged whether the queue has charged it already
+   * @param operation whose circuit breaker counts its outcome
    */
-  begin(now: number, stream = false, queueTenant?: QueueTenant, charged = false): InFlightLease {
+  begin(
+    now: number,
+    stream = false,
+    queueTenant?: QueueTenant,
+    charged = false,
+    operation: Operation = 'chat',
+  ): InFlightLease {
     this.inflight += 1;
     this.lastUsedAt = now;
     if (queueTenant && !charged) this.gate?.attemptStarted(queueTenant);
-    const lease = new OpenLease(this, now, this.breaker.begin(now), stream, queueTenant);
+    const lease = new OpenLease(this, now, this.breakers.of(operation), stream, queueTenant);
     this.#waiting.add(lease);
     return lease;
   }
@@ -241,9 +256,9 @@ export class TargetState {
   }
 
   /** Registers a success. */
-  succeeded(now: number, probe: boolean): void {
+  succeeded(now: number, { breaker, probe }: OpenLease): void {
     this.successes += 1;
-    if (this.breaker.succeeded(now, probe)) this.recovered(now);
+    if (breaker.succeeded(now, probe)) this.recovered(now);
   }
 
   /** Starts slow start, and drops measurements from before the failure. */
@@ -255,7 +270,7 @@ export class TargetState {
   }
 
   /** Registers a failure: cools the target down, counts it for the breaker, or ignores it, by its code. */
-  failed(now: number, error: GatewayError, probe: boolean): void {
+  failed(now: number, error: GatewayError, breaker: CircuitBreaker, probe: boolean): void {
     const { retryAfterSeconds } = error.details;
     if (
       error.code === 'upstream_rate_limited' ||
@@ -273,20 +288,23 @@ export class TargetState {
       this.onUnhealthy(this);
     }
     if (!OUTLIER_CODES.has(error.code)) {
-      this.breaker.abandoned(probe);
+      breaker.abandoned(probe);
       return;
     }
     if (OVERLOAD_CODES.has(error.code)) this.gate?.overloaded();
     this.failures += 1;
     this.lastFailure = { code: error.code, message: error.message, at: now };
-    const opened = this.breaker.failed(now, probe);
-    if (opened) this.onUnhealthy(this);
-    if (opened && NO_RESPONSE_CODES.has(error.code)) this.#abortPending('stopped responding');
+    if (!breaker.failed(now, probe)) return;
+    this.onUnhealthy(this);
+    // Queued requests of this operation must not be admitted; all of them evaluate their targets again.
+    this.gate?.close();
+    if (NO_RESPONSE_CODES.has(error.code)) this.#abortPending('stopped responding', breaker);
   }
 
-  /** Fails all attempts without a response: they would wait until their deadlines. */
-  #abortPending(reason: string): void {
+  /** Fails all attempts without a response, or those of one operation: they would wait until their deadlines. */
+  #abortPending(reason: string, breaker?: CircuitBreaker): void {
     for (const lease of this.#waiting.snapshot()) {
+      if (breaker && lease.breaker !== breaker) continue;
       lease.onAbandon?.(new GatewayError('upstream_timeout', `The target ${reason}.`));
     }
   }
@@ -295,13 +313,13 @@ export class TargetState {
   eject(now: number, ms: number): void {
     this.#ejectedUntil = now + ms;
     this.#recoveredAt = this.#ejectedUntil;
-    this.breaker.forget();
+    this.breakers.forget();
     this.onUnhealthy(this);
   }
 
   /** Drops all measurements and ends cooldowns; for operators. */
   reset(now: number): void {
-    this.breaker.reset();
+    this.breakers.reset();
     this.timePerToken.reset();
     this.idleTimePerToken.reset();
     this.#coolUntil = 0;
@@ -317,14 +335,17 @@ class OpenLease implements InFlightLease, Slotted {
   #sent = false;
   #ended = false;
   #responded = false;
+  readonly probe: boolean;
 
   constructor(
     private readonly state: TargetState,
     private startedAt: number,
-    readonly probe: boolean,
+    readonly breaker: CircuitBreaker,
     private readonly stream: boolean,
     private readonly queueTenant: QueueTenant | undefined,
-  ) {}
+  ) {
+    this.probe = breaker.begin(startedAt);
+  }
 
   sent(now: number): void {
     this.#sent = true;
@@ -340,7 +361,7 @@ class OpenLease implements InFlightLease, Slotted {
     this.#responded = true;
     this.state.settled(this);
     if (this.stream) this.state.firstEvent.add(now - this.startedAt);
-    this.state.succeeded(now, this.probe);
+    this.state.succeeded(now, this);
   }
 
   end(now: number, error: GatewayError | null | undefined, tokens: number | undefined): void {
@@ -349,10 +370,10 @@ class OpenLease implements InFlightLease, Slotted {
     const { state } = this;
     state.settled(this);
     const probe = this.probe && !this.#responded;
-    if (error) state.failed(now, error, probe);
-    else if (error === null) state.breaker.abandoned(probe);
+    if (error) state.failed(now, error, this.breaker, probe);
+    else if (error === null) this.breaker.abandoned(probe);
     else {
-      if (!this.#responded) state.succeeded(now, this.probe);
+      if (!this.#responded) state.succeeded(now, this);
       const timePerToken = (now - this.startedAt) / workUnits(tokens ?? 0);
       state.timePerToken.add(timePerToken, now);
       state.idleTimePerToken.add(timePerToken);
