@@ -125,6 +125,58 @@ describe('a plan', () => {
     expect(one.availableAt(1_000)).toBe(30_000);
   });
 
+  test('ends when its own failures open the only breaker for longer than a wait may be', () => {
+    const { plan, stateOf } = create([model('m', ['a'])]);
+    const state = stateOf('a');
+    const failNow = (now: number) => state.begin(now).end(now, down(), undefined);
+    for (let count = 0; count < 4; count += 1) failNow(0);
+    const one = plan();
+    expect(one.next(0, 1e9)).toMatchObject({ kind: 'try' });
+    failNow(0);
+    expect(one.failed(down())).toBe(true);
+    expect(one.next(0, 1e9)).toEqual({ kind: 'none' });
+    // A second before the next probe, the usual waits suffice.
+    const late = plan(29_000);
+    expect(late.next(29_000, 1e9)).toEqual({ kind: 'none' });
+  });
+
+  test('waits for a breaker that admits a probe soon, and does not wait twice for nothing', () => {
+    const { plan, stateOf } = create([model('m', ['a', 'b'])]);
+    for (let count = 0; count < 5; count += 1) stateOf('a').begin(0).end(0, down(), undefined);
+    stateOf('b').decide('drain', 0);
+    stateOf('b').decide(undefined, 0);
+    const one = plan(28_000);
+    expect(one.next(28_000, 1e9)).toMatchObject({ kind: 'try' });
+    stateOf('b').decide('disable', 28_000);
+    one.failed(down());
+    expect(one.next(28_000, 1e9)).toEqual({ kind: 'wait', ms: 2_000 });
+    // Another request is the probe.
+    stateOf('a').begin(30_000);
+    expect(one.next(30_000, 1e9)).toEqual({ kind: 'none' });
+  });
+
+  test('does not repeat a target that refused to be asked again', () => {
+    const { plan, stateOf } = create([model('m', ['a', 'b'])]);
+    const both = plan();
+    const steps: string[] = [];
+    for (let now = 0; ; ) {
+      const step = both.next(now, 1e9);
+      if (step.kind === 'none') break;
+      if (step.kind === 'wait') now += step.ms;
+      if (step.kind !== 'try') continue;
+      steps.push(step.candidate.target.provider.id);
+      if (step.candidate.state === stateOf('a')) both.neverRepeat(step.candidate.state);
+      both.failed(down());
+    }
+    expect(steps).toEqual(['a', 'b', 'b']);
+    const { plan: alone } = create([model('m', ['a'])]);
+    const only = alone();
+    const step = only.next(0, 1e9);
+    if (step.kind === 'try') only.neverRepeat(step.candidate.state);
+    only.failed(down());
+    expect(only.next(0, 1e9)).toEqual({ kind: 'none' });
+  });
+
   test('uses a higher tier when the lower ones are unavailable', () => {
     const { plan, stateOf } = create([model('m', ['a:1', 'b:0', 'c:0'])]);
     const order = () => story(plan(), new GatewayError('upstream_auth_failed', 'x'));

@@ -77,7 +77,11 @@ export class RoutePlan {
   #coolingDown: RouteCandidate[] | undefined;
   /** States of targets that are unavailable for now. */
   #unavailable: TargetState[] | undefined;
+  /** States of targets that are not tried again, whatever the others do. */
+  #final: TargetState[] | undefined;
   #round = 0;
+  /** Attempts before this round. */
+  #attemptsBefore = 0;
   #lastError: GatewayError | undefined;
 
   constructor(
@@ -111,7 +115,7 @@ export class RoutePlan {
       const candidate = this.#queue?.shift();
       if (candidate) {
         // Other requests may have changed its state since it was queued.
-        const reason = candidate.state.unavailable(now);
+        const reason = candidate.state.unavailable(now, this.facts.operation);
         if (reason !== undefined) this.#defer(candidate, reason);
         else if (candidate.state.full) this.#busy = append(this.#busy, candidate);
         else return this.#try(candidate);
@@ -171,7 +175,8 @@ export class RoutePlan {
       const known =
         listed.includes(candidate) ||
         (this.#attempted?.includes(candidate.state) ?? false) ||
-        (this.#unavailable?.includes(candidate.state) ?? false);
+        (this.#unavailable?.includes(candidate.state) ?? false) ||
+        (this.#final?.includes(candidate.state) ?? false);
       if (!known) this.#queue = append(this.#queue, candidate);
     }
     return true;
@@ -188,7 +193,8 @@ export class RoutePlan {
     this.#expandTiers();
     const at =
       this.#queue?.findIndex(
-        ({ state, target }) => state.unavailable(now) === undefined && !state.full && accepts(target),
+        ({ state, target }) =>
+          state.unavailable(now, this.facts.operation) === undefined && !state.full && accepts(target),
       ) ?? -1;
     const candidate = this.#queue?.[at];
     if (!candidate || !this.#queue) return undefined;
@@ -207,6 +213,11 @@ export class RoutePlan {
     if (reason === 'cooling_down' || reason === 'ejected')
       this.#coolingDown = append(this.#coolingDown, candidate);
     else this.#unavailable = append(this.#unavailable, candidate.state);
+  }
+
+  /** Call for a target that would fail this request again, or asked not to be tried again. */
+  neverRepeat(state: TargetState): void {
+    this.#final = append(this.#final, state);
   }
 
   /**
@@ -237,7 +248,9 @@ export class RoutePlan {
 
   /** @returns the monotonic milliseconds at which a target becomes available; Infinity where that is not known */
   availableAt(now: number): number {
-    return Math.min(...(this.#unavailable ?? []).map((state) => state.availableAt(now)));
+    return Math.min(
+      ...(this.#unavailable ?? []).map((state) => state.availableAt(now, this.facts.operation)),
+    );
   }
 
   /** The fallbacks with these names that the key may use, and that were not opened in this round. */
@@ -256,7 +269,8 @@ export class RoutePlan {
     const decision = new RoutingDecision(route, reason, now, all, excluded);
     this.#decisions.push(decision);
     this.#rest = rest;
-    if (allHealthy && this.#attempted === undefined) this.#queue = [...candidates];
+    if (allHealthy && this.#attempted === undefined && this.#final === undefined)
+      this.#queue = [...candidates];
     else this.#evaluate(candidates, decision, now);
     if (this.backup && route === this.#first) {
       this.#stages = append(this.#stages, { route: this.backup, reason: 'general' });
@@ -270,9 +284,9 @@ export class RoutePlan {
   #evaluate(candidates: readonly RouteCandidate[], decision: RoutingDecision, now: number): void {
     for (const candidate of candidates) {
       const { state } = candidate;
-      const reason = state.unavailable(now);
+      const reason = state.unavailable(now, this.facts.operation);
       decision.record(candidate, reason ?? (state.full ? 'busy' : undefined));
-      if (this.#attempted?.includes(state)) continue;
+      if (this.#attempted?.includes(state) || this.#final?.includes(state)) continue;
       if (reason === undefined) this.#queue = append(this.#queue, candidate);
       else this.#defer(candidate, reason);
     }
@@ -283,10 +297,17 @@ export class RoutePlan {
     const { retry, random } = this.router;
     const error = this.#lastError;
     if (error === undefined || this.attempts >= retry.attempts || !isRepeatable(error.code)) return NOTHING;
+    // A round that found nothing to try is the last one: a probe of another request may still be running.
+    if (this.attempts === this.#attemptsBefore) return NOTHING;
     const retryAfterMs = (error.details.retryAfterSeconds ?? 0) * 1_000;
-    const ms = Math.max(backoffMs(retry, this.#round, random), retryAfterMs);
+    const pause = Math.max(backoffMs(retry, this.#round, random), retryAfterMs);
+    const unavailableMs = this.#nextUsableAt(now) - now;
+    // The request may have opened the breaker itself: it does not wait until a probe is due.
+    if (unavailableMs > Math.max(pause, retry.maxMs)) return NOTHING;
+    const ms = Math.max(pause, unavailableMs);
     if (ms > MAX_WAIT_MS || now + ms >= deadlineAt || !this.budget.spend(now)) return NOTHING;
     this.#round += 1;
+    this.#attemptsBefore = this.attempts;
     this.#visited = undefined;
     this.#attempted = undefined;
     this.#unavailable = undefined;
@@ -295,6 +316,19 @@ export class RoutePlan {
     this.#busy = undefined;
     this.#opened = false;
     return { kind: 'wait', ms };
+  }
+
+  /** @returns the monotonic milliseconds at which a further round has a target to try; Infinity where it has none */
+  #nextUsableAt(now: number): number {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const state of [...(this.#attempted ?? []), ...(this.#unavailable ?? [])]) {
+      if (this.#final?.includes(state)) continue;
+      const reason = state.unavailable(now, this.facts.operation);
+      // Targets that cool down or are ejected are tried when there are no others.
+      const isTried = reason === undefined || reason === 'cooling_down' || reason === 'ejected';
+      earliest = Math.min(earliest, isTried ? now : state.availableAt(now, this.facts.operation));
+    }
+    return earliest;
   }
 }
 

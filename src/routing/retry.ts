@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../core/errors.ts';
+import type { ErrorCode, GatewayError } from '../core/errors.ts';
 
 export interface RetrySettings {
   /** Total attempts after which no further round starts. 1: a target that failed is not tried again. */
@@ -27,6 +27,11 @@ const REPEATABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** @returns whether the same target may be tried again after this failure */
 export function isRepeatable(code: ErrorCode): boolean {
   return REPEATABLE.has(code);
+}
+
+/** @returns whether the target that failed with this error may be tried again for the same request */
+export function mayRepeat({ code, details }: GatewayError): boolean {
+  return isRepeatable(code) && !details.isFinal;
 }
 
 /**
