@@ -41,7 +41,7 @@ const RULES = {
   context_length_exceeded: { status: 400, type: 'invalid_request_error', retryable: false },
   /** The provider refuses the content of the prompt. */
   content_policy_violation: { status: 400, type: 'invalid_request_error', retryable: false },
-  /** `strict` is on, and the target does not support all parameters of the request. Another target may. */
+  /** The target lacks the operation or a kind of input; with `strict`, a parameter of the request. Another target may have it. */
   unsupported_by_target: { status: 400, type: 'invalid_request_error', retryable: true },
   /** Every target cools down, is unhealthy, or is disabled. */
   model_unavailable: { status: 503, type: 'upstream_error', retryable: false },
@@ -104,6 +104,8 @@ export interface GatewayErrorDetails {
   readonly rateLimit?: RateLimitStatus;
   /** The limit that was reached, for the error's body and a response header. */
   readonly limit?: Readonly<Record<string, string | number | null>>;
+  /** The same target must not get the request again: it said so, or it has made a complete response. */
+  readonly isFinal?: boolean;
   /** The gateway does not need the response: no client left, and no target failed. */
   readonly byGateway?: boolean;
   readonly cause?: unknown;

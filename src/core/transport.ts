@@ -15,6 +15,8 @@ export interface UpstreamRequest {
 /** Response headers by lower-case name; repeated headers are joined with ", ". */
 export interface UpstreamHeaders {
   get(name: string): string | null;
+  /** All names; absent where they cannot be listed. */
+  keys?(): Iterable<string>;
 }
 
 /**

@@ -6,7 +6,8 @@ import type { Usage } from '../core/usage.ts';
 import { addWarning, type Warning } from '../core/warning.ts';
 import type { AttemptContext, InlineMedia, Target } from '../providers/types.ts';
 import type { ModelRoute } from '../routing/directory.ts';
-import type { InFlightLease } from '../routing/health/target-state.ts';
+import type { InFlightLease, TargetState } from '../routing/health/target-state.ts';
+import { mayRepeat } from '../routing/retry.ts';
 import type { AcquiredSlot } from './admission-queue.ts';
 import { Attempt, type AttemptEnd, type AttemptOptions } from './attempt.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
@@ -41,6 +42,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
   readonly #scope: DispatchScope;
   readonly #route: ModelRoute;
   readonly #lease: InFlightLease;
+  readonly #state: TargetState;
   readonly #hedgeGroup: HedgeGroup | undefined;
   readonly #warnings: Warning[] = [];
   readonly #attempt: Attempt;
@@ -51,7 +53,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     options: DispatchOptions,
     call: InferenceCall,
     scope: DispatchScope,
-    { candidate: { target, route }, lease, reservation }: AcquiredSlot,
+    { candidate: { target, route, state }, lease, reservation }: AcquiredSlot,
     media: ReadonlyMap<string, InlineMedia>,
     hedgeGroup: HedgeGroup | undefined,
   ) {
@@ -89,6 +91,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     this.#scope = scope;
     this.#route = route;
     this.#lease = lease;
+    this.#state = state;
     this.#hedgeGroup = hedgeGroup;
     this.#attempt = new Attempt(this, startedAt);
     request.routing.attemptStarted(this);
@@ -151,7 +154,10 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     cancellation.removeListener(this.#onCancel);
     trace.endedAt = this.now();
     this.#lease.end(trace.endedAt, verdictOf(end), tokensOf(end));
-    if (end.kind === 'failed') trace.failure = describeFailure(end.error, trace);
+    if (end.kind === 'failed') {
+      trace.failure = describeFailure(end.error, trace);
+      if (!mayRepeat(end.error)) request.routing.plan?.neverRepeat(this.#state);
+    }
     if (end.kind === 'stopped' && group?.winner && group.winner !== trace) trace.hedge = 'lost';
     const usage = end.observed?.usage;
     // Traces are kept for explanations. An upstream may fill its usage object with anything.

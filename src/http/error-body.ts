@@ -34,7 +34,9 @@ export function errorHeaders(error: GatewayError): ResponseHeaders {
     headers.set('x-weir-limit', `${scope}; ${of}${per === null ? '' : ` per ${per}`}`);
   }
   if (retryAfterSeconds !== undefined) headers.set('retry-after', String(retryAfterSeconds));
-  else if (error.status === 429 || error.status === 503) headers.set('retry-after', '1');
+  else if ((error.status === 429 || error.status === 503) && given?.['x-should-retry'] !== 'false') {
+    headers.set('retry-after', '1');
+  }
   // OpenAI's and Anthropic's SDKs sleep for any `retry-after`, a month included, unless this header forbids it.
   if (retryAfterSeconds !== undefined && retryAfterSeconds > LONG_WAIT_SECONDS) {
     headers.set('x-should-retry', 'false');

@@ -37,6 +37,10 @@ export class ParsedHeaders implements HeaderReader {
     return this.names.includes(name);
   }
 
+  keys(): readonly string[] {
+    return this.names;
+  }
+
   get(name: string): string | null {
     const first = this.names.indexOf(name);
     if (first < 0) return null;

@@ -4,7 +4,9 @@ import { type ErrorCode, GatewayError, type GatewayErrorDetails } from '../core/
 import { isRecord } from '../core/json.ts';
 import { parseShallowJson } from '../core/json-limits.ts';
 import { redactSecrets } from '../core/redact.ts';
+import { forbidsRetry, steeringHeaders } from './retry-headers.ts';
 import type { BufferedResponse, Provider } from './types.ts';
+import { isUnsupported } from './unsupported-error.ts';
 
 const MAX_MESSAGE = 2_000;
 
@@ -58,6 +60,7 @@ export function codeForStatus(status: number): ErrorCode {
   if (status === 401) return 'upstream_auth_failed';
   if (status === 429) return 'upstream_rate_limited';
   if (status === 408 || status === 504 || status === 524) return 'upstream_timeout';
+  if (status === 501) return 'unsupported_by_target';
   if (status === 503 || status === 529) return 'upstream_overloaded';
   if (status >= 400 && status < 500) return 'upstream_rejected';
   if (status >= 500) return 'upstream_error';
@@ -108,12 +111,20 @@ export function errorFromStatus(
       { provider: provider.id, upstreamStatus: status },
     );
   }
-  const code = problem.meaning === undefined ? codeForStatus(status) : CODE_OF[problem.meaning];
+  const reported = problem.meaning === undefined ? codeForStatus(status) : CODE_OF[problem.meaning];
+  const isPlain = reported === 'upstream_error' || reported === 'upstream_rejected';
+  const code =
+    isPlain && isUnsupported(status, problem.message, problem.body !== undefined)
+      ? 'unsupported_by_target'
+      : reported;
   const retryAfterSeconds = problem.retryAfterSeconds ?? readRetryAfter(headers);
+  const steering = steeringHeaders(headers);
   return describe(code, problem, provider, `responded with HTTP ${status}`, {
     upstreamStatus: status,
     ...(status >= 400 && status < 500 && code !== 'upstream_timeout' ? { status } : {}),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    ...(steering === undefined ? {} : { headers: steering }),
+    ...(forbidsRetry(headers) ? { isFinal: true } : {}),
   });
 }
 
@@ -160,10 +171,12 @@ function describe(
     return new GatewayError(
       code,
       `Provider "${provider.id}" rejected the gateway's credential${rest.upstreamStatus ? ` (HTTP ${rest.upstreamStatus})` : ''}. Check the provider's api_key. Its message: ${reason}`,
-      { ...common, headers: { 'x-should-retry': 'false' } },
+      { ...common, headers: { ...common.headers, 'x-should-retry': 'false' } },
     );
   }
-  if (!CLIENTS_OWN.has(code)) {
+  // An engine's 501 or 500 is in the gateway's words; a vendor's 4xx is about the client's request, and in the vendor's own.
+  const isClients = CLIENTS_OWN.has(code) || (code === 'unsupported_by_target' && status !== undefined);
+  if (!isClients) {
     // Inside a response there is no status, so the vendor's code is shown.
     const named =
       more.upstreamStatus === undefined && typeof problem.code === 'string'
@@ -172,7 +185,9 @@ function describe(
     return new GatewayError(code, `Provider "${provider.id}" ${what}: ${reason}`, { ...common, ...named });
   }
   const shownCode =
-    code === 'upstream_rejected' && typeof problem.code === 'string' ? problem.code : undefined;
+    (code === 'upstream_rejected' || code === 'unsupported_by_target') && typeof problem.code === 'string'
+      ? problem.code
+      : undefined;
   const limited =
     code === 'upstream_rate_limited' && typeof problem.code === 'string' ? problem.code : undefined;
   const words = more.upstreamStatus === undefined ? `Provider "${provider.id}" ${what}: ${reason}` : reason;

@@ -10,7 +10,7 @@ import {
 import { type Bytes, toBytes } from './bytes.ts';
 
 export function upstreamHeaders(headers: Readonly<Record<string, string>>): UpstreamHeaders {
-  return { get: (name) => headers[name] ?? null };
+  return { get: (name) => headers[name] ?? null, keys: () => Object.keys(headers) };
 }
 
 /** One exchange whose upstream is the test. Its methods throw where a real transport would break its contract. */
