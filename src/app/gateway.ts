@@ -185,6 +185,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     stage: new HttpStage({
       addressLimiter: services.addressLimiter,
       isProxy: () => active.current.isProxy,
+      isExemptAddress: (address) => active.current.isExemptAddress(address),
       assertAccepting: () => lifecycle.assertAccepting(),
     }),
     clock,

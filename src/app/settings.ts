@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import type { CorsRules } from '../http/cors.ts';
 import type { AddressLimits } from '../limits/per-address.ts';
 import type { InferenceSnapshot } from '../pipeline/inference-snapshot.ts';
@@ -8,6 +9,7 @@ import type { HealthSettings } from '../routing/health/target-state.ts';
 import type { AdmissionSettings } from '../routing/health/target-states.ts';
 import type { RetrySettings } from '../routing/retry.ts';
 import type { ServerLimits } from '../server/server-limits.ts';
+import { isAddressAllowed } from '../tenancy/address-scope.ts';
 import { concurrencyLimits } from './model-definitions.ts';
 
 /** Sections of the configuration in the form that their services take. */
@@ -60,6 +62,25 @@ export function requestTimeouts({ limits, upstream }: Config): InferenceSnapshot
 
 export function addressLimits({ limits }: Config): AddressLimits {
   return { rules: limits.per_ip, queueTimeoutMs: limits.queue_timeout };
+}
+
+/** Addresses whose exemption is cached. */
+const MAX_KNOWN_ADDRESSES = 10_000;
+
+/** Whether an address is exempt from the limits of addresses: loopback addresses by default, and trusted proxies. */
+export function addressExemption({ limits, server }: Config): (address: string) => boolean {
+  const ranges = [...limits.per_ip_exempt, ...server.trusted_proxies];
+  if (ranges.length === 0) return () => false;
+  // Parsing an address costs more than all other checks of a request's head.
+  const known = new RecentMap<string, boolean>(MAX_KNOWN_ADDRESSES);
+  return (address) => {
+    let exempt = known.get(address);
+    if (exempt === undefined) {
+      exempt = isAddressAllowed(ranges, address);
+      known.set(address, exempt);
+    }
+    return exempt;
+  };
 }
 
 /** @param openFiles how many files the process may open; undefined where the system does not tell */

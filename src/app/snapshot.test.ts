@@ -95,6 +95,22 @@ providers:
     expect(snapshot.bodyLimit).toBe(snapshot.config.server.body_limit);
   });
 
+  test('exempts loopback addresses by default, and trusted proxies always', async () => {
+    const exempt = async (text: string) => {
+      const { snapshot } = await build(text);
+      return ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1', '10.1.2.3', '192.0.2.1', 'unix'].filter(
+        snapshot.isExemptAddress,
+      );
+    };
+    const loopback = ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'];
+    expect(await exempt('{}')).toEqual(loopback);
+    expect(await exempt('server: { trusted_proxies: [10.0.0.0/8] }')).toEqual([...loopback, '10.1.2.3']);
+    expect(await exempt('limits: { per_ip: { rps: 1 } }')).toEqual([]);
+    expect(await exempt('limits: { per_ip: { rps: 1 }, per_ip_exempt: [192.0.2.0/24] }')).toEqual([
+      '192.0.2.1',
+    ]);
+  });
+
   test('answers requests without a model with the configured, the first, or the simulated one', async () => {
     const models = `${PROVIDERS}models: [{ id: m, targets: [{ provider: a, model: x }] }]\n`;
     expect((await build(`${models}default_model: b/y`)).snapshot.defaultModel).toBe('b/y');

@@ -20,6 +20,7 @@ import { modelDefinition, priceRules } from './model-definitions.ts';
 import { PROVIDERS } from './provider-registry.ts';
 import { createProviders, type ProviderOptions } from './providers.ts';
 import {
+  addressExemption,
   addressLimits,
   admissionSettings,
   corsRules,
@@ -36,6 +37,8 @@ export interface GatewaySnapshot extends Omit<ApiSnapshot, 'chain'> {
   readonly config: Config;
   readonly cors: CorsRules;
   readonly addressLimits: AddressLimits;
+  /** Whether `addressLimits` do not hold for an address. */
+  readonly isExemptAddress: (address: string) => boolean;
   readonly health: HealthSettings;
   readonly admission: AdmissionSettings;
   readonly outliers: OutlierSettings;
@@ -100,6 +103,7 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     cors: corsRules(config),
     mediaLimits: downloadLimits(config),
     addressLimits: addressLimits(config),
+    isExemptAddress: addressExemption(config),
     serverLimits: serverLimits(config, openFilesLimit()),
     close,
   };

@@ -230,12 +230,14 @@ function identityProvider(config: Config['auth']['oidc'][number]): IdentityProvi
   };
 }
 
-/** The limits of each tier. */
+/** The limits of each tier, with those of every tenant that the tier does not replace; '' for tenants without a tier. */
 function tiersOf({ limits }: Config): Tiers {
+  const common = limits.per_tenant.map(limitOf);
   return new Map(
-    Object.entries(limits.tiers).map(([tier, documents]) => [
-      tier,
-      documents.map((document) => ({ ...limitOf(document), tier })),
-    ]),
+    Object.entries({ '': [], ...limits.tiers }).map(([tier, documents]) => {
+      const own = documents.map((document) => ({ ...limitOf(document), tier }));
+      const replaced = new Set(own.map(({ of, per }) => `${of}/${per}`));
+      return [tier, [...own, ...common.filter(({ of, per }) => !replaced.has(`${of}/${per}`))]];
+    }),
   );
 }

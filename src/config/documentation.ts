@@ -1,5 +1,10 @@
 import type { ConfigCatalog } from './catalog.ts';
-import { CONFIG_VARIABLE, CONFIG_VARIABLES, DATA_DIR_VARIABLE } from './environment.ts';
+import {
+  CONFIG_VARIABLE,
+  CONFIG_VARIABLES,
+  DATA_DIR_VARIABLE,
+  TENANT_LIMIT_VARIABLES,
+} from './environment.ts';
 import { DEFAULT_CONFIG_FILE } from './file.ts';
 import { alternatives, describeConfig, type JsonSchema } from './json-schema.ts';
 import { RESTART_KEYS } from './restart.ts';
@@ -97,6 +102,13 @@ function environmentTable(): string {
     ...CONFIG_VARIABLES.map(
       ({ name, path, note }) => `| \`${name}\` | \`${path.join('.')}\` | ${note ?? ''} |`,
     ),
+    ...TENANT_LIMIT_VARIABLES.map(
+      ({ name, of, per }) =>
+        `| \`${name}\` | \`limits.per_tenant\` | The limit \`{ of: ${of}, per: ${per}, max: ... }\`. |`,
+    ),
+    '| `WEIR_ADMIN_KEY` | | An admin key, valid in addition to the stored ones. With it, the first start creates none. |',
+    '| `WEIR_SECRET` | | The secret that digests keys, signs tokens and encrypts stored secrets. By default one is generated and stored in the control database. Gateways that share a database need the same one. |',
+    '| `WEIR_DETECT_ENGINES` | | `0` does not look for engines on this machine. Without a configuration file, Weir looks for them at the start. |',
     '',
     'An empty variable counts as not set.',
   ].join('\n');

@@ -34,6 +34,49 @@ describe('environment', () => {
     expect(loadText('server: { port: x }', { SERVER_PORT: '81' }).config.server.port).toBe(81);
   });
 
+  test('log levels in any case, `warning`, and RUST_LOG where LOG_LEVEL is not set', () => {
+    const level = (text: string, env = {}): string => loadText(text, env).config.log.level;
+    expect(level('log: { level: WARNING }')).toBe('warn');
+    expect(level('', { LOG_LEVEL: 'Warning' })).toBe('warn');
+    for (const one of ['debug', 'info', 'warn', 'error', 'DEBUG', 'Info', 'WARN', 'ERROR']) {
+      expect(level('', { LOG_LEVEL: one })).toBe(one.toLowerCase());
+      expect(level('', { RUST_LOG: one })).toBe(one.toLowerCase());
+    }
+    expect(level('', { RUST_LOG: 'hyper=trace, warn' })).toBe('warn');
+    expect(level('log: { level: error }', { RUST_LOG: 'hyper=trace' })).toBe('error');
+    expect(level('', { RUST_LOG: 'off' })).toBe('silent');
+    expect(level('', { RUST_LOG: 'debug', LOG_LEVEL: 'error' })).toBe('error');
+  });
+
+  test('times in seconds', () => {
+    const env = { QUEUE_TIMEOUT_SECS: '3', MAX_REQUEST_SECS: '60', STREAM_IDLE_TIMEOUT_SECS: '9' };
+    expect(loadText('limits: { queue_timeout: 1s }', env).config.limits).toMatchObject({
+      queue_timeout: 3_000,
+      max_request: 60_000,
+      stream_idle: 9_000,
+    });
+    expect(faultsOf('', { MAX_REQUEST_SECS: 'soon' })).toEqual([
+      expect.stringContaining('MAX_REQUEST_SECS limits.max_request: expected'),
+    ]);
+  });
+
+  test('quotas of every tenant, in place of those of the file of the same kind', () => {
+    const env = {
+      ORG_DAILY_TOKEN_LIMIT: '10000000',
+      ORG_DAILY_REQUEST_LIMIT: '100000',
+      ORG_MONTHLY_TOKEN_LIMIT: '300000000',
+    };
+    const read = (text: string, some: Record<string, string>) =>
+      loadText(text, some).config.limits.per_tenant.map(({ of, per, max }) => `${of} ${per} ${max}`);
+    expect(read('', env)).toEqual(['tokens day 10000000', 'requests day 100000', 'tokens month 300000000']);
+    const file =
+      'limits: { per_tenant: [{ of: tokens, per: day, max: 5 }, { of: cost, per: month, max: "9" }] }';
+    expect(read(file, { ORG_DAILY_TOKEN_LIMIT: '7' })).toEqual(['tokens day 7', 'cost month 9']);
+    expect(faultsOf('', { ORG_DAILY_TOKEN_LIMIT: 'many' })).toContain(
+      'ORG_DAILY_TOKEN_LIMIT limits.per_tenant[0].max: must be a whole number',
+    );
+  });
+
   test('METRICS_PORT=off switches the metrics off', () => {
     expect(loadText('', { METRICS_PORT: 'off' }).config.server.metrics_port).toBeNull();
   });

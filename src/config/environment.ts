@@ -10,7 +10,7 @@ export interface ConfigVariable {
   readonly name: string;
   /** The key that it sets: sections, then the name in the last of them. */
   readonly path: readonly [section: string, ...keys: string[]];
-  /** Converts the variable's text to the value that the file would contain. */
+  /** Converts the variable's text to the value that the file would contain; undefined for text that sets nothing. */
   readonly read: (value: string) => unknown;
   /** For the documentation. */
   readonly note?: string;
@@ -19,6 +19,19 @@ export interface ConfigVariable {
 const asIs = (value: string): unknown => value;
 const lowerCase = (value: string): unknown => value.toLowerCase();
 const portOrOff = (value: string): unknown => (value.toLowerCase() === 'off' ? null : value);
+
+const seconds = (value: string): unknown => (/^\d+$/.test(value) ? `${value}s` : value);
+
+const RUST_LEVEL = /^(trace|debug|info|warn|error|off)$/i;
+
+/** The first level that applies to everything, such as `info` of `info,hyper=warn`. */
+function rustLevel(value: string): unknown {
+  const level = value
+    .split(',')
+    .map((directive) => directive.trim())
+    .find((directive) => RUST_LEVEL.test(directive));
+  return level?.toLowerCase() === 'off' ? 'silent' : level;
+}
 
 /** The variables that override the file. An empty variable counts as not set. */
 export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
@@ -34,9 +47,37 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
   { name: 'SERVER_TLS_KEY', path: ['server', 'tls', 'key'], read: asIs },
   { name: 'DATABASE_URL', path: ['storage', 'database_url'], read: asIs },
   { name: 'REDIS_URL', path: ['storage', 'redis_url'], read: asIs },
+  {
+    name: 'RUST_LOG',
+    path: ['log', 'level'],
+    read: rustLevel,
+    note: 'Where `LOG_LEVEL` is not set. Of `info,module=debug`, only `info` applies.',
+  },
   { name: 'LOG_LEVEL', path: ['log', 'level'], read: lowerCase, note: 'Upper or lower case.' },
   { name: 'LOG_FORMAT', path: ['log', 'format'], read: lowerCase, note: 'Upper or lower case.' },
+  {
+    name: 'MAX_RPS_PER_IP',
+    path: ['limits', 'per_ip', 'rps'],
+    read: asIs,
+    note: '`off` or `0` disables `limits.per_ip`.',
+  },
+  { name: 'RPS_BURST', path: ['limits', 'per_ip', 'burst'], read: asIs },
+  { name: 'MAX_INFLIGHT_PER_IP', path: ['limits', 'per_ip', 'inflight'], read: asIs },
+  { name: 'QUEUE_TIMEOUT_SECS', path: ['limits', 'queue_timeout'], read: seconds, note: 'Seconds.' },
+  { name: 'MAX_REQUEST_SECS', path: ['limits', 'max_request'], read: seconds, note: 'Seconds.' },
+  { name: 'STREAM_IDLE_TIMEOUT_SECS', path: ['limits', 'stream_idle'], read: seconds, note: 'Seconds.' },
 ];
+
+/** The variable that disables limits of addresses with one of these texts. */
+const PER_IP_VARIABLE = 'MAX_RPS_PER_IP';
+const PER_IP_OFF = /^(?:0|off)$/i;
+
+/** The variables of quotas for every tenant; they replace those of the same kind and period in `limits.per_tenant`. */
+export const TENANT_LIMIT_VARIABLES = [
+  { name: 'ORG_DAILY_TOKEN_LIMIT', of: 'tokens', per: 'day' },
+  { name: 'ORG_DAILY_REQUEST_LIMIT', of: 'requests', per: 'day' },
+  { name: 'ORG_MONTHLY_TOKEN_LIMIT', of: 'tokens', per: 'month' },
+] as const;
 
 /** The value of a variable that is set and not empty. */
 export function variable(env: Environment, name: string): string | undefined {
@@ -61,14 +102,37 @@ export function applyEnvironment(
   };
   for (const { name, path, read } of CONFIG_VARIABLES) {
     const value = variable(env, name);
-    if (value !== undefined) put(path, name, read(value));
+    const content = value === undefined ? undefined : read(value);
+    if (content !== undefined) put(path, name, content);
   }
+  if (PER_IP_OFF.test(variable(env, PER_IP_VARIABLE) ?? '')) put(['limits', 'per_ip'], PER_IP_VARIABLE, null);
+  putTenantLimits(root, env, put);
   const directory = variable(env, DATA_DIR_VARIABLE);
   const storage = root.storage;
   const given = isConfigMap(storage) && Object.hasOwn(storage, 'database_url');
   if (directory === undefined) return;
   put(['storage', 'data_dir'], DATA_DIR_VARIABLE, directory);
   if (!given) put(['storage', 'database_url'], DATA_DIR_VARIABLE, `sqlite:${directory}`);
+}
+
+function putTenantLimits(
+  root: ConfigMap,
+  env: Environment,
+  put: (path: readonly [string, ...string[]], name: string, value: unknown) => void,
+): void {
+  const given = TENANT_LIMIT_VARIABLES.flatMap(({ name, of, per }) => {
+    const value = variable(env, name);
+    return value === undefined ? [] : [{ name, of, per, max: /^\d+$/.test(value) ? Number(value) : value }];
+  });
+  const [first] = given;
+  if (!first) return;
+  const { limits } = root;
+  const list = isConfigMap(limits) && Array.isArray(limits.per_tenant) ? limits.per_tenant : [];
+  const others = list.filter(
+    (one) => !(isConfigMap(one) && given.some(({ of, per }) => one.of === of && one.per === per)),
+  );
+  const own = given.map(({ of, per, max }) => ({ of, per, max }));
+  put(['limits', 'per_tenant'], given.map(({ name }) => name).join(', '), [...own, ...others]);
 }
 
 /** The innermost of nested sections, created when absent; null where the file has a value of another type, which is reported elsewhere. */

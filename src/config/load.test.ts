@@ -80,7 +80,9 @@ describe('finding the file', () => {
       },
       interceptors: {},
       limits: {
-        per_ip: null,
+        per_ip: { rps: 50, burst: 100, inflight: 120 },
+        per_ip_exempt: ['127.0.0.0/8', '::1/128'],
+        per_tenant: [],
         tiers: DEFAULT_TIERS,
         default_tier: 'free',
         queue_timeout: 2000,
@@ -148,8 +150,37 @@ describe('values', () => {
   });
 
   test('null sections and lists have their defaults', () => {
-    const text = 'server:\nstorage:\nlog:\nmodels:\nlimits:\n  per_ip:\n';
+    const text = 'server:\nstorage:\nlog:\nmodels:\nlimits:\n  per_ip_exempt:\n  per_tenant:\n';
     expect(loadText(text).config).toEqual(loadText('').config);
+  });
+
+  test('limits of addresses: by default not for loopback, then as they are set, null for none', () => {
+    const read = (text: string, env = {}) => {
+      const { per_ip, per_ip_exempt } = loadText(text, env).config.limits;
+      return [per_ip, per_ip_exempt];
+    };
+    const loopback = ['127.0.0.0/8', '::1/128'];
+    expect(read('')).toEqual([{ rps: 50, burst: 100, inflight: 120 }, loopback]);
+    expect(read('limits: { per_ip: null }')[0]).toBeNull();
+    expect(read('limits: { per_ip: { rps: 0.2, burst: 10 } }')).toEqual([
+      { rps: 0.2, burst: 10, inflight: null },
+      [],
+    ]);
+    expect(read('limits: { per_ip_exempt: [10.0.0.0/8] }')).toEqual([
+      { rps: 50, burst: 100, inflight: 120 },
+      ['10.0.0.0/8'],
+    ]);
+    expect(
+      read('limits: { per_ip: { rps: 1 }, per_ip_exempt: ["::1"] }', {
+        MAX_RPS_PER_IP: '5',
+        RPS_BURST: '7',
+        MAX_INFLIGHT_PER_IP: '9',
+      }),
+    ).toEqual([{ rps: 5, burst: 7, inflight: 9 }, ['::1']]);
+    expect(read('', { MAX_INFLIGHT_PER_IP: '9' })[0]).toEqual({ rps: 50, burst: 50, inflight: 9 });
+    for (const off of ['0', 'off', 'OFF']) {
+      expect(read('', { MAX_RPS_PER_IP: off, RPS_BURST: '7' })[0]).toBeNull();
+    }
   });
 
   test('variables stay text, and are read as what the field needs', () => {

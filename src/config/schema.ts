@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { limitList } from '../core/limit-schema.ts';
 import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
 import { providerUpstream, tls, upstream } from './connection-schema.ts';
 import { engines } from './engine-schema.ts';
@@ -113,9 +114,18 @@ const server = () =>
     docs: boolean().prefault(true).describe('Serves `/docs` and `/openapi.json`.'),
   });
 
+function logLevel(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const level = value.toLowerCase();
+  return level === 'warning' ? 'warn' : level;
+}
+
 const log = () =>
   section({
-    level: z.enum(LOG_LEVELS).prefault('info').describe('The lowest level that is written.'),
+    level: z
+      .preprocess(logLevel, z.enum(LOG_LEVELS))
+      .prefault('info')
+      .describe('The lowest level that is written, in upper or lower case. `warning` is `warn`.'),
     format: z
       .enum(LOG_FORMATS)
       .prefault('auto')
@@ -225,19 +235,23 @@ const interceptors = (catalog: ConfigCatalog) =>
 
 const limits = () =>
   section({
-    per_ip: nullable(
-      z
-        .strictObject({
-          rps: positiveNumber().describe('Requests per second.'),
-          burst: nullable(integer(1)).describe(
-            'Requests that may arrive at once. By default `rps`, rounded up.',
-          ),
-          inflight: nullable(integer(1)).describe('Concurrent requests; null for no limit.'),
-        })
-        .transform((value) => ({ ...value, burst: value.burst ?? Math.ceil(value.rps) })),
-    ).describe(
-      'Limits of one client address, for every route but health checks; null for none. All spellings of an address, and all addresses of an IPv6 /64, count as one.',
-    ),
+    per_ip: z
+      .preprocess((value) => (value === '' ? null : value), addressRules().nullable())
+      .optional()
+      .describe(
+        'Limits of one client address, for every route but health checks; null for none. By default `{ rps: 50, burst: 100, inflight: 120 }`. All spellings of an address, and all addresses of an IPv6 /64, count as one.',
+      ),
+    per_ip_exempt: z
+      .preprocess((value) => value ?? undefined, z.array(text(50)).optional())
+      .describe(
+        'Addresses and networks that `per_ip` does not limit. By default the loopback addresses while `per_ip` has its default, and none once it is set. The addresses in `server.trusted_proxies` are never limited.',
+      ),
+    per_tenant: z
+      .preprocess((value) => value ?? [], limitList)
+      .prefault([])
+      .describe(
+        'Limits of every tenant, in the form of `limits.tiers`, unless the tenant or its tier has a limit of the same kind and period.',
+      ),
     tiers: tiers().describe(
       'Limits of tenants by tier: a list of limits for each name. `free`, `basic`, `pro` and `enterprise` are built in (10, 100, 1,000 and 10,000 requests per minute; 1,000, 100,000, 1,000,000 and no limit per month). A tier of the same name replaces a built-in one.',
     ),
@@ -254,7 +268,25 @@ const limits = () =>
     ),
     stream_idle: duration(1).prefault('3m').describe('The longest time between two events of a stream.'),
     ...serverLimits(),
-  });
+  }).transform((limits) => ({
+    ...limits,
+    per_ip: limits.per_ip === undefined ? DEFAULT_PER_IP : limits.per_ip,
+    per_ip_exempt: limits.per_ip_exempt ?? (limits.per_ip === undefined ? LOOPBACK : []),
+  }));
+
+/** The limits of one address when none are set: those of a busy office. */
+const DEFAULT_PER_IP = { rps: 50, burst: 100, inflight: 120 };
+/** Scripts, tests and proxies on the same machine. */
+const LOOPBACK: string[] = ['127.0.0.0/8', '::1/128'];
+
+const addressRules = () =>
+  z
+    .strictObject({
+      rps: positiveNumber().prefault(DEFAULT_PER_IP.rps).describe('Requests per second.'),
+      burst: nullable(integer(1)).describe('Requests that may arrive at once. By default `rps`, rounded up.'),
+      inflight: nullable(integer(1)).describe('Concurrent requests; null for no limit.'),
+    })
+    .transform((value) => ({ ...value, burst: value.burst ?? Math.ceil(value.rps) }));
 
 function orList(words: readonly string[]): string {
   return words.map((word) => `\`${word}\``).join(' or ');

@@ -74,6 +74,23 @@ describe('the HTTP stage', () => {
     expect(await statusOf('192.0.2.9')).toBe(429);
   });
 
+  test('does not limit exempt addresses, neither their rate nor their concurrency', async () => {
+    const gate = createGate();
+    const { router, send } = create(
+      { rps: 0.001, burst: 1, inflight: 1 },
+      { isExemptAddress: (address) => address === '192.0.2.7' },
+    );
+    router.route('GET', '/slow', { access: ANYONE, body: NO_BODY }, async () => {
+      await gate.pass();
+      return ok();
+    });
+    const responses = [1, 2, 3].map(() => send('/slow', '192.0.2.7'));
+    gate.open();
+    expect((await Promise.all(responses)).map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect((await send('/slow', '192.0.2.8')).status).toBe(200);
+    expect((await send('/slow', '192.0.2.8')).status).toBe(429);
+  });
+
   test('identifies the caller after the rate and before draining, concurrency and the body', async () => {
     const denied = new GatewayError('invalid_api_key', 'no');
     const draining = new GatewayError('shutting_down', 'later');

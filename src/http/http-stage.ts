@@ -7,6 +7,8 @@ import { type RouteHandler, type RoutePolicy, SMALL_BODY } from './route-policy.
 
 export interface HttpStageOptions {
   readonly addressLimiter: AddressLimiter;
+  /** Whether the limits of addresses do not hold for an address. */
+  readonly isExemptAddress: (address: string) => boolean;
   /** Absent when no proxy is trusted. */
   readonly isProxy: () => ProxyCheck | undefined;
   /** @throws GatewayError `shutting_down` while the gateway drains */
@@ -42,9 +44,11 @@ export class HttpStage {
    * @throws GatewayError `rate_limit_exceeded`
    */
   countAddress(httpContext: HttpContext): void {
-    const { addressLimiter, isProxy } = this.options;
+    const { addressLimiter, isProxy, isExemptAddress } = this.options;
     if (!addressLimiter.enabled) return;
-    httpContext.client = clientKey(clientAddress(httpContext, isProxy()));
+    const address = clientAddress(httpContext, isProxy());
+    if (isExemptAddress(address)) return;
+    httpContext.client = clientKey(address);
     httpContext.addressRate = addressLimiter.spend(httpContext.client);
   }
 

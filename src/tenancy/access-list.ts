@@ -54,7 +54,7 @@ interface SharedLimits {
   readonly tags: ReadonlyMap<string, SubjectLimits> | undefined;
 }
 
-/** Limits of each configured tier, by its name. A tenant's own limits override them. */
+/** Limits of each configured tier, by its name; '' for tenants without a tier. A tenant's own limits override them. */
 export type Tiers = ReadonlyMap<string, readonly Limit[]>;
 
 /** Bounds the cache of valid secrets. */
@@ -353,7 +353,8 @@ export class AccessList {
   /** @returns the tenant's own limits, and those limits of its tier that none of its own replaces */
   limitsOfTenant({ tier, document }: KnownTenant): readonly Limit[] {
     const own = limitsOf(document.limits);
-    const ofTier = tier === null ? [] : (this.options.tiers().get(tier) ?? []);
+    const tiers = this.options.tiers();
+    const ofTier = tiers.get(tier ?? '') ?? tiers.get('') ?? [];
     const replaced = new Set(own.map(({ of, per }) => `${of}/${per}`));
     return [...own, ...ofTier.filter(({ of, per }) => !replaced.has(`${of}/${per}`))];
   }

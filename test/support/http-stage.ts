@@ -12,6 +12,7 @@ export function openStage(
   return new HttpStage({
     addressLimiter: new AddressLimiter(clock, () => ({ rules, queueTimeoutMs: 100 }), new RecordedEvents()),
     isProxy: () => undefined,
+    isExemptAddress: () => false,
     assertAccepting: () => undefined,
     ...more,
   });
