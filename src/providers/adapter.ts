@@ -12,6 +12,7 @@ import type {
   TokenCountFormat,
 } from './format.ts';
 import { DecodingForwarder, ForwardingDecoder } from './forwarding-decoder.ts';
+import { limitedFormat, limitedRequest } from './limited-format.ts';
 import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
 import {
   forwardedResult,
@@ -53,7 +54,8 @@ const NO_NAMES: readonly string[] = [];
 export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { kind, authorize, mapError, streamMediaType } = parts;
   const { buildModelsRequest, parseModels, buildAccessRequest } = parts;
-  const { chat, passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;
+  const { passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;
+  const chat = parts.chat && limitedFormat(parts.chat);
   const rerank = parts.rerank ?? (embeddings && rerankThroughEmbeddings(embeddings));
 
   const format = (call: InferenceCall, target: Target, context: AttemptContext): FormattedRequest => {
@@ -73,7 +75,8 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
         return (rerank ?? lacking('rerank', target)).build(call.rerank, target, context);
       case 'count-tokens': {
         const options = { ...context, stream: false, headers: call.headers };
-        return (tokenCount ?? lacking('token counting', target)).build(call.chat(), target, options);
+        const request = limitedRequest(call.chat(), target, chat ?? {}, context.warn);
+        return (tokenCount ?? lacking('token counting', target)).build(request, target, options);
       }
     }
   };

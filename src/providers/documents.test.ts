@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { testProvider, testTarget } from '../../test/support/inference.ts';
 import type { ChatRequest } from '../core/chat/request.ts';
 import type { Warning } from '../core/warning.ts';
 import { cohereConversation } from './cohere/messages.ts';
@@ -29,7 +30,11 @@ type Build = (warn: (warning: Warning) => void) => unknown;
 test.each([
   ['Gemini', 1, (warn) => wireContents(request, false, warn)],
   ['Ollama', 1, (warn) => ollamaMessages(request, warn)],
-  ["OpenAI's format", 1, (warn) => chatMessages(request, GENERIC, warn)],
+  [
+    "OpenAI's format",
+    1,
+    (warn) => chatMessages(request, testTarget(testProvider({ profile: GENERIC })), warn),
+  ],
   // It cites documents by default.
   ['Cohere', 0, (warn) => cohereConversation(request, warn)],
 ] satisfies readonly (readonly [string, number, Build])[])(

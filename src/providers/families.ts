@@ -10,6 +10,7 @@ import { CachedTokenSource, serviceAccountGrant, type TokenSource } from './oaut
 import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
 import { GENERIC, VENDORS } from './openai-compatible/vendors.ts';
 import type { ProviderAdapter, VendorProfile } from './types.ts';
+import { VENDOR_LIMITS } from './vendor-limits.ts';
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -62,6 +63,8 @@ const ANTHROPIC: VendorProfile = {
   environment: { key: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
   streamUsage: 'always',
   modelPattern: /^claude-/,
+  limits: VENDOR_LIMITS.anthropic,
+  prefill: 'plain',
   dataNames: { prices: 'anthropic', models: 'anthropic' },
   needsKey: true,
 };
@@ -72,6 +75,7 @@ const GEMINI: VendorProfile = {
   environment: { key: 'GOOGLE_API_KEY', baseUrl: 'GOOGLE_BASE_URL' },
   streamUsage: 'always',
   modelPattern: /^(?:models\/)?(?:gemini-|gemma-|text-embedding-00|gemini-embedding)/,
+  limits: VENDOR_LIMITS.gemini,
   dataNames: { prices: 'google', models: 'google' },
   needsKey: true,
 };
@@ -100,6 +104,8 @@ const BEDROCK: VendorProfile = {
   streamUsage: 'always',
   modelPattern:
     /^(?:(?:us|eu|apac|jp|au|global)\.)?(?:amazon|anthropic|meta|mistral|deepseek|ai21|qwen)\.|^arn:aws/,
+  limits: VENDOR_LIMITS.bedrock,
+  prefill: 'rejected',
   dataNames: { prices: 'aws', models: 'amazon-bedrock' },
   needsKey: false,
 };
@@ -130,6 +136,7 @@ const COHERE: VendorProfile = {
   environment: { key: 'COHERE_API_KEY', baseUrl: 'COHERE_BASE_URL' },
   streamUsage: 'always',
   modelPattern: /^(?:command-|c4ai-|embed-(?:v4|english|multilingual)|rerank-)/,
+  limits: VENDOR_LIMITS.cohere,
   dataNames: { prices: 'cohere' },
   needsKey: true,
 };

@@ -1,4 +1,4 @@
-import type { AudioPart, ChatRequest, FilePart, ImagePart } from '../core/chat/request.ts';
+import type { AudioPart, ChatRequest, FilePart, ImagePart, WireFormat } from '../core/chat/request.ts';
 import type { ChatEventReader, ChatResult } from '../core/chat/result.ts';
 import type { EmbeddingRequest, EmbeddingResult } from '../core/embedding.ts';
 import type { HeaderReader } from '../core/http.ts';
@@ -25,6 +25,8 @@ export interface ChatBuildOptions extends AttemptContext {
 
 /** Translation between canonical chat and one provider's wire format. Pure. */
 export interface ChatFormat {
+  /** The client dialect whose members of tools it writes unchanged, if it is also a client dialect. */
+  readonly wire?: WireFormat;
   /**
    * Builds the request, and warns of each parameter that the format cannot express.
    * @throws GatewayError `invalid_request` for a conversation that is invalid in every format

@@ -23,6 +23,14 @@ export interface ModelFamily {
   readonly thinkingLevels?: readonly ReasoningEffort[];
   /** Supports responses that conform to a JSON schema. */
   readonly structuredOutputs?: boolean;
+  /** Parameters of OpenAI's chat that the models reject. */
+  readonly refuses?: readonly string[];
+  /** The models reason where the request does not set an effort, although `none` turns reasoning off. */
+  readonly reasonsByDefault?: boolean;
+  /** Whether the models continue a last message of the assistant (true) or reject it (false); undefined: the vendor decides. */
+  readonly prefill?: boolean;
+  /** The chat template requires an assistant message between a tool result and the next message, and no system message within the conversation. */
+  readonly strictRoles?: boolean;
   /** Output tokens when the API requires a limit and the client sent none. */
   readonly defaultMaxTokens?: number;
 }
@@ -35,6 +43,9 @@ interface Row extends ModelFamily {
 const CLAUDE_BUDGET = { min: 1_024, max: 128_000, canDisable: true } as const;
 const CLAUDE_EFFORTS = ['low', 'medium', 'high', 'max'] as const;
 
+/** Source: https://docs.x.ai/docs/guides/reasoning */
+const GROK_REFUSES = ['presence_penalty', 'frequency_penalty', 'stop'] as const;
+
 const FAMILIES: readonly Row[] = [
   { name: 'gpt-5-chat', pattern: /^gpt-5(?:\.\d+)?-chat/, maxCompletionTokens: true },
   {
@@ -42,13 +53,22 @@ const FAMILIES: readonly Row[] = [
     pattern: /^gpt-(?:5\.[6-9]|[6-9])/,
     maxCompletionTokens: true,
     fixedSampling: true,
+    reasonsByDefault: true,
     efforts: ['none', 'low', 'medium', 'high', 'xhigh', 'max'],
   },
   {
-    name: 'gpt-5.2',
-    pattern: /^gpt-5\.[2-5]/,
+    name: 'gpt-5.5',
+    pattern: /^gpt-5\.5/,
     maxCompletionTokens: true,
     fixedSampling: true,
+    efforts: ['none', 'low', 'medium', 'high', 'xhigh'],
+  },
+  {
+    name: 'gpt-5.2',
+    pattern: /^gpt-5\.[2-4]/,
+    maxCompletionTokens: true,
+    fixedSampling: true,
+    refuses: ['stop'],
     efforts: ['none', 'low', 'medium', 'high', 'xhigh'],
   },
   {
@@ -56,6 +76,7 @@ const FAMILIES: readonly Row[] = [
     pattern: /^gpt-5\.1/,
     maxCompletionTokens: true,
     fixedSampling: true,
+    refuses: ['stop'],
     efforts: ['none', 'low', 'medium', 'high'],
   },
   {
@@ -63,7 +84,16 @@ const FAMILIES: readonly Row[] = [
     pattern: /^gpt-5/,
     maxCompletionTokens: true,
     fixedSampling: true,
+    refuses: ['stop'],
     efforts: ['minimal', 'low', 'medium', 'high'],
+  },
+  {
+    name: 'o3',
+    pattern: /^(?:o3(?!-mini)|o4)(?:-|$)/,
+    maxCompletionTokens: true,
+    fixedSampling: true,
+    refuses: ['stop'],
+    efforts: ['low', 'medium', 'high'],
   },
   {
     name: 'o-series',
@@ -72,6 +102,20 @@ const FAMILIES: readonly Row[] = [
     fixedSampling: true,
     efforts: ['low', 'medium', 'high'],
   },
+  { name: 'grok', pattern: /^grok-(?:2|3(?!-mini))|^grok-.*non-reasoning/ },
+  { name: 'grok-3-mini', pattern: /^grok-3-mini/, refuses: GROK_REFUSES },
+  {
+    name: 'grok-4',
+    pattern: /^grok-(?:4(?:-(?!3|5)|\.20|$)|code)/,
+    refuses: [...GROK_REFUSES, 'reasoning_effort'],
+  },
+  { name: 'grok reasoning', pattern: /^grok-/, refuses: GROK_REFUSES },
+  {
+    name: 'mistral',
+    pattern: /^(?:open-)?(?:mi[sx]tral|codestral|ministral|magistral|devstral|pixtral|voxtral)/,
+    strictRoles: true,
+  },
+  { name: 'deepseek-reasoner', pattern: /^deepseek-reasoner/, refuses: ['logprobs', 'top_logprobs'] },
   { name: 'gpt-oss', pattern: /^gpt-oss/, efforts: ['low', 'medium', 'high'] },
   {
     name: 'claude adaptive',
@@ -79,6 +123,7 @@ const FAMILIES: readonly Row[] = [
     fixedSampling: true,
     adaptiveThinking: true,
     efforts: ['low', 'medium', 'high', 'xhigh', 'max'],
+    prefill: false,
     structuredOutputs: true,
     maxTemperature: 1,
     defaultMaxTokens: 32_000,
@@ -90,6 +135,7 @@ const FAMILIES: readonly Row[] = [
     adaptiveThinking: true,
     thinkingBudget: CLAUDE_BUDGET,
     efforts: CLAUDE_EFFORTS,
+    prefill: false,
     structuredOutputs: true,
     maxTemperature: 1,
     defaultMaxTokens: 32_000,
@@ -100,6 +146,7 @@ const FAMILIES: readonly Row[] = [
     oneSamplingParameter: true,
     thinkingBudget: CLAUDE_BUDGET,
     efforts: ['low', 'medium', 'high'],
+    prefill: true,
     structuredOutputs: true,
     maxTemperature: 1,
     defaultMaxTokens: 32_000,
@@ -109,6 +156,7 @@ const FAMILIES: readonly Row[] = [
     pattern: /^claude-(?:sonnet|haiku)-4-5|^claude-opus-4-1/,
     oneSamplingParameter: true,
     thinkingBudget: CLAUDE_BUDGET,
+    prefill: true,
     structuredOutputs: true,
     maxTemperature: 1,
     defaultMaxTokens: 32_000,
@@ -117,11 +165,12 @@ const FAMILIES: readonly Row[] = [
     name: 'claude 4',
     pattern: /^claude-(?:(?:opus|sonnet|haiku)-4|4-|3-7)/,
     thinkingBudget: CLAUDE_BUDGET,
+    prefill: true,
     maxTemperature: 1,
     defaultMaxTokens: 32_000,
   },
-  { name: 'claude 3.5', pattern: /^claude-3-5/, maxTemperature: 1, defaultMaxTokens: 8_192 },
-  { name: 'claude', pattern: /^claude/, maxTemperature: 1, defaultMaxTokens: 4_096 },
+  { name: 'claude 3.5', pattern: /^claude-3-5/, prefill: true, maxTemperature: 1, defaultMaxTokens: 8_192 },
+  { name: 'claude', pattern: /^claude/, prefill: true, maxTemperature: 1, defaultMaxTokens: 4_096 },
   {
     name: 'gemini 3 flash',
     pattern: /^gemini-[3-9](?:\.\d+)?-flash/,
@@ -170,6 +219,38 @@ export function familyOf(model: string): ModelFamily {
   return FAMILIES.find(({ pattern }) => pattern.test(name)) ?? PLAIN;
 }
 
+/** Sampling parameters that a reasoning model chooses itself, and the values that mean the same as their absence. */
+const SAMPLING_DEFAULTS: Readonly<Record<string, unknown>> = {
+  temperature: 1,
+  top_p: 1,
+  presence_penalty: 0,
+  frequency_penalty: 0,
+  logprobs: false,
+  top_logprobs: 0,
+  logit_bias: undefined,
+};
+const SAMPLING_NAMES = Object.keys(SAMPLING_DEFAULTS);
+
+/** Whether the value of a refused parameter means the same as its absence, so that leaving it out changes nothing. */
+export function isRefusedDefault(name: string, value: unknown): boolean {
+  return value === null || (name in SAMPLING_DEFAULTS && value === SAMPLING_DEFAULTS[name]);
+}
+
+/**
+ * The parameters of OpenAI's chat that a model rejects.
+ * @param effort the reasoning effort of the request; undefined where it sets none
+ */
+export function refusedParameters(family: ModelFamily, effort: unknown): readonly string[] {
+  const { fixedSampling, efforts, reasonsByDefault, refuses = NO_PARAMETERS } = family;
+  // A model with optional reasoning accepts sampling parameters until reasoning is on.
+  const isOptional = efforts?.includes('none') ?? false;
+  const reasons = effort === undefined ? !isOptional || reasonsByDefault === true : effort !== 'none';
+  if (!fixedSampling || !reasons) return refuses;
+  return refuses.length === 0 ? SAMPLING_NAMES : [...SAMPLING_NAMES, ...refuses];
+}
+
+const NO_PARAMETERS: readonly string[] = [];
+
 /** Budgets in tokens that replace an effort, for models with a budget. */
 const BUDGETS: Readonly<Record<ReasoningEffort, number>> = {
   none: 0,
@@ -191,6 +272,11 @@ export function budgetToEffort(budget: number): ReasoningEffort {
   if (budget <= 0) return 'none';
   if (budget < 4_000) return 'low';
   return budget < 16_000 ? 'medium' : 'high';
+}
+
+/** Whether a value is a known effort. */
+export function isEffort(value: unknown): value is ReasoningEffort {
+  return ORDER.some((effort) => effort === value);
 }
 
 const ORDER: readonly ReasoningEffort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];

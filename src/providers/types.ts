@@ -5,6 +5,7 @@ import type { SubjectLimits } from '../core/limit.ts';
 import type { StreamMode } from '../core/stream/frame.ts';
 import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
 import type { Warn } from '../core/warning.ts';
+import type { VendorLimits } from './vendor-limits.ts';
 
 /** The properties of one vendor or engine within a format. Data: no code compares names. Absent means false or unknown. */
 export interface VendorProfile {
@@ -49,6 +50,16 @@ export interface VendorProfile {
   readonly renames?: Readonly<Record<string, string>>;
   /** Members of OpenAI's chat that it rejects. */
   readonly unsupported?: readonly string[];
+  /** Limits of the members of a request. */
+  readonly limits?: VendorLimits;
+  /**
+   * How it continues the text of an assistant message at the end of the conversation: without more, with `prefix` in that
+   * message (Mistral), or with `continue_final_message` in the request (vLLM). `rejected`: it rejects such a conversation.
+   * Absent: it responds with a new message. A model's family takes precedence.
+   */
+  readonly prefill?: 'plain' | 'prefix' | 'continue' | 'rejected';
+  /** Rejects `name` in messages. */
+  readonly unnamedParticipants?: boolean;
   /** Tool call ids must be nine letters or digits. */
   readonly shortToolCallIds?: boolean;
   /** Also has OpenAI's Responses API. */

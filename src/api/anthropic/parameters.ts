@@ -7,6 +7,7 @@ import type {
   ToolChoice,
 } from '../../core/chat/request.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { toolExtensions } from '../tool-extensions.ts';
 import { cacheControl, invalid, requiredObject, requiredText } from './fields.ts';
 
 type Parameters = Omit<ChatRequest, 'messages'>;
@@ -28,6 +29,14 @@ const KNOWN: ReadonlySet<string> = new Set([
   'output_format',
   'metadata',
   'service_tier',
+  'cache_control',
+]);
+const KNOWN_IN_TOOLS: ReadonlySet<string> = new Set([
+  'type',
+  'name',
+  'description',
+  'input_schema',
+  'strict',
   'cache_control',
 ]);
 const EFFORTS: ReadonlySet<string> = new Set(['low', 'medium', 'high', 'xhigh', 'max']);
@@ -96,6 +105,7 @@ function readTool(value: unknown, index: number): Tool {
     ...(description === undefined ? {} : { description }),
     parameters: requiredObject(schema, `${param}.input_schema`),
     ...(typeof tool.strict === 'boolean' ? { strict: tool.strict } : {}),
+    ...toolExtensions('anthropic-messages', tool, KNOWN_IN_TOOLS),
     ...cacheControl(tool.cache_control, `${param}.cache_control`),
   };
 }

@@ -197,6 +197,12 @@ export type Message = SystemMessage | UserMessage | AssistantMessage | ToolMessa
 /** A JSON Schema, not validated. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
+/** Members of a client's body that only targets of the same wire format support, by name. */
+export interface Extensions {
+  readonly dialect: WireFormat;
+  readonly members: Readonly<Record<string, unknown>>;
+}
+
 /** A tool that the client implements. */
 export interface FunctionTool extends Cacheable {
   readonly type: 'function';
@@ -205,6 +211,8 @@ export interface FunctionTool extends Cacheable {
   /** JSON Schema of the arguments, unchanged. */
   readonly parameters?: JsonSchema;
   readonly strict?: boolean;
+  /** Members without a canonical form, by their path in the tool, such as `defer_loading` or `function.examples`. */
+  readonly extensions?: Extensions;
 }
 
 /** A tool that one vendor provides: server-side search, code execution, free-text tools with a grammar. */
@@ -287,5 +295,10 @@ export interface ChatRequest {
    * Members of the client's body without a canonical form, by name. A target of the same wire format receives them; other
    * targets cause a warning for each.
    */
-  readonly extensions?: { readonly dialect: WireFormat; readonly members: Readonly<Record<string, unknown>> };
+  readonly extensions?: Extensions;
+  /**
+   * The last message is the beginning of the response. A target that cannot continue it receives this instruction as a
+   * message of the user after it.
+   */
+  readonly continueWith?: string;
 }

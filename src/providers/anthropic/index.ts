@@ -38,6 +38,7 @@ function jsonToolOf(request: ChatRequest, model: string): string | undefined {
 
 /** The Messages API as a chat format. */
 export const anthropicChatFormat: ChatFormat = {
+  wire: 'anthropic-messages',
   build(request, { provider, model }, { stream, warn }) {
     const body = { ...messagesBody(request, model, warn), ...(stream ? { stream: true } : {}) };
     return { url: messagesUrl(provider), headers: betaHeaders(undefined), body: JSON.stringify(body) };

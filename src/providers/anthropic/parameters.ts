@@ -64,16 +64,8 @@ function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking,
       ? 'the model rejects it while it reasons'
       : undefined;
   if (temperature !== undefined) {
-    if (restriction !== undefined) {
-      if (temperature !== 1) drop('temperature', restriction);
-    } else if (temperature > 1) {
-      members.temperature = 1;
-      warn({
-        kind: 'changed',
-        param: 'temperature',
-        message: 'The temperature was reduced to 1, the maximum of the target.',
-      });
-    } else members.temperature = temperature;
+    if (restriction === undefined) members.temperature = temperature;
+    else if (temperature !== 1) drop('temperature', restriction);
   }
   if (topP !== undefined) {
     if (family.fixedSampling) {
@@ -201,6 +193,7 @@ function wireTool(tool: Tool, allowed: ReadonlySet<string> | undefined, warn: Wa
         type: 'object',
       },
       ...(strict ? { strict } : {}),
+      ...(tool.extensions?.dialect === 'anthropic-messages' ? tool.extensions.members : {}),
       ...cached(tool),
     },
   ];

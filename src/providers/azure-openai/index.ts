@@ -8,6 +8,7 @@ import { openAiEmbeddingPassthrough, openAiPassthrough } from '../openai-compati
 import { responsesFormatTo, responsesPassthroughTo } from '../openai-responses/index.ts';
 import { rerankThroughEmbeddings } from '../rerank-through-embeddings.ts';
 import type { ProviderAdapter, VendorProfile } from '../types.ts';
+import { VENDOR_LIMITS } from '../vendor-limits.ts';
 import { authorizeAzure, cloudOf } from './auth.ts';
 import { azureEndpoint, azureModelsUrl } from './endpoint.ts';
 import { azureError } from './errors.ts';
@@ -22,6 +23,7 @@ export const AZURE_OPENAI: VendorProfile = {
   environment: { key: 'AZURE_API_KEY', baseUrl: 'AZURE_ENDPOINT' },
   streamUsage: 'on-request',
   developerRole: true,
+  limits: VENDOR_LIMITS.azure,
   openAiFiles: true,
   namesByModel: true,
   responsesApi: true,

@@ -14,6 +14,7 @@ import type {
 import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject, ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { shortenedId } from '../shortened-ids.ts';
 import { argumentsObject } from '../tool-arguments.ts';
 
 /** A conversation in Converse's form. */
@@ -233,11 +234,13 @@ export function cachePoint({ cacheControl }: { readonly cacheControl?: CacheCont
   return [{ cachePoint: { type: 'default', ...ttl } }];
 }
 
+const MAX_ID_LENGTH = 64;
+
 /**
  * Replaces characters that ids must not contain, and shortens ids to 64 characters. Dots and colons stay: some models
  * depend on the form of their ids. Claude allows neither.
  */
 function toolUseId(id: string, origin: Origin): string {
   const forbidden = origin === 'anthropic' ? /[^a-zA-Z0-9_-]/g : /[^a-zA-Z0-9_.:-]/g;
-  return id.replaceAll(forbidden, '_').slice(-64) || 'call';
+  return shortenedId(id.replaceAll(forbidden, '_'), MAX_ID_LENGTH) || 'call';
 }

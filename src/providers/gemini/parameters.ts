@@ -20,7 +20,6 @@ const UNSUPPORTED: readonly ParameterName[] = [
 
 /** Members of Gemini's API that clients may send unchanged. */
 const OWN = ['safetySettings', 'safety_settings', 'cachedContent', 'cached_content', 'labels'];
-const MAX_STOPS = 5;
 
 /** Builds all members of a generateContent request except the contents. */
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
@@ -36,7 +35,7 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
   );
   warnOfExtensions(request, warn, [...OWN, ...Object.keys(extensionsFor(request, ['gemini']))]);
   const generationConfig = withoutAbsent({
-    ...sampling(request, warn),
+    ...sampling(request),
     ...outputFormat(request, warn),
     thinkingConfig: request.reasoning && thinking(request.reasoning, family, warn),
     responseModalities: request.modalities?.map((kind) => kind.toUpperCase()),
@@ -53,22 +52,14 @@ function withoutAbsent(members: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
 
-function sampling(request: ChatRequest, warn: Warn): JsonObject {
-  const stops = request.stopSequences;
-  if (stops && stops.length > MAX_STOPS) {
-    warn({
-      kind: 'changed',
-      param: 'stop',
-      message: `The target supports ${MAX_STOPS} stop sequences; the first ${MAX_STOPS} were sent.`,
-    });
-  }
+function sampling(request: ChatRequest): JsonObject {
   return {
     maxOutputTokens: request.maxOutputTokens,
     temperature: request.temperature,
     topP: request.topP,
     topK: request.topK,
     seed: request.seed,
-    stopSequences: stops?.slice(0, MAX_STOPS),
+    stopSequences: request.stopSequences,
     candidateCount: request.choices === 1 ? undefined : request.choices,
     presencePenalty: request.presencePenalty,
     frequencyPenalty: request.frequencyPenalty,

@@ -1,6 +1,7 @@
 import { warnOfCacheMarks } from '../../core/chat/cache-marks.ts';
+import type { ChatRequest } from '../../core/chat/request.ts';
 import type { ChatFormat } from '../format.ts';
-import type { Target } from '../types.ts';
+import type { Target, VendorProfile } from '../types.ts';
 import { chatMessages } from './chat-messages.ts';
 import { chatParameters } from './chat-parameters.ts';
 import { ChatChunkReader } from './chat-reader.ts';
@@ -9,14 +10,16 @@ import { parseChatCompletion } from './chat-response.ts';
 /** OpenAI's chat format as a target of translated requests. */
 export function openAiChatFormat(endpoint: (target: Target) => string): ChatFormat {
   return {
+    wire: 'openai-chat',
     build(request, target, { stream, warn }) {
       const { profile } = target.provider;
       if (!profile.cacheControl) warnOfCacheMarks(request, warn);
       const asksForUsage = stream && profile.streamUsage === 'on-request';
       const body = {
         model: target.model,
-        messages: chatMessages(request, profile, warn),
+        messages: chatMessages(request, target, warn),
         ...chatParameters(request, target, warn),
+        ...continuation(request, profile),
         ...(stream ? { stream: true } : {}),
         ...(asksForUsage ? { stream_options: { include_usage: true } } : {}),
       };
@@ -25,4 +28,10 @@ export function openAiChatFormat(endpoint: (target: Target) => string): ChatForm
     parse: parseChatCompletion,
     reader: ({ provider }) => new ChatChunkReader(provider),
   };
+}
+
+/** The members with which an engine continues the last message instead of responding to it. */
+function continuation({ continueWith }: ChatRequest, { prefill }: VendorProfile) {
+  if (continueWith === undefined || prefill !== 'continue') return {};
+  return { continue_final_message: true, add_generation_prompt: false };
 }

@@ -9,7 +9,8 @@ import { GENERIC, VENDORS } from './vendors.ts';
 
 function convert(messages: readonly Message[], profile: VendorProfile = GENERIC) {
   const warnings: Warning[] = [];
-  const converted = chatMessages({ messages }, profile, (warning) => warnings.push(warning));
+  const target = testTarget({ ...testProvider(), profile });
+  const converted = chatMessages({ messages }, target, (warning) => warnings.push(warning));
   return { messages: converted, warnings };
 }
 
@@ -92,7 +93,7 @@ describe('the id of a file at OpenAI', () => {
 describe('service tiers', () => {
   const build = (request: Partial<ChatRequest>, profile: VendorProfile) => {
     const warnings: Warning[] = [];
-    const target = testTarget(testProvider({ profile }));
+    const target = testTarget({ ...testProvider(), profile });
     const body = chatParameters({ messages: [asked], ...request }, target, (one) => warnings.push(one));
     return { tier: body.service_tier, warnings };
   };

@@ -14,14 +14,18 @@ import type {
 } from '../../core/chat/request.ts';
 import { type JsonObject, ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
-import type { VendorProfile } from '../types.ts';
+import type { Target, VendorProfile } from '../types.ts';
+import { MessageRules } from './message-rules.ts';
 import { plainMediaPart } from './plain-media.ts';
-import { shortToolCallId } from './tool-call-ids.ts';
 
-/** Converts the conversation to OpenAI's chat format, adapted to the vendor's profile. */
-export function chatMessages(request: ChatRequest, profile: VendorProfile, warn: Warn): JsonObject[] {
+/** Converts the conversation to OpenAI's chat format, adapted to the target. */
+export function chatMessages(request: ChatRequest, target: Target, warn: Warn): readonly JsonObject[] {
   checkConversation(request);
-  return new MessageWriter(profile, warn).write(request.messages);
+  const rules = new MessageRules(target);
+  return rules.arranged(
+    new MessageWriter(target.provider.profile, rules, warn).write(request.messages),
+    warn,
+  );
 }
 
 const AUDIO_FORMATS: Readonly<Record<string, string>> = {
@@ -43,6 +47,7 @@ class MessageWriter {
 
   constructor(
     private readonly profile: VendorProfile,
+    private readonly rules: MessageRules,
     private readonly warn: Warn,
   ) {}
 
@@ -52,12 +57,15 @@ class MessageWriter {
     );
   }
 
-  #id(id: string): string {
-    return this.profile.shortToolCallIds ? shortToolCallId(id) : id;
-  }
-
   #cache({ cacheControl }: { readonly cacheControl?: CacheControl }): JsonObject {
     return cacheControl === undefined || !this.profile.cacheControl ? {} : { cache_control: cacheControl };
+  }
+
+  #named({ name }: { readonly name?: string }, path: string): JsonObject {
+    if (name === undefined) return {};
+    if (!this.profile.unnamedParticipants) return { name };
+    this.#unsupported(`${path}.name`, 'names of participants');
+    return {};
   }
 
   #unsupported(param: string, what: string): void {
@@ -84,9 +92,9 @@ class MessageWriter {
   #plainMessage(role: string, message: SystemMessage | UserMessage, path: string): JsonObject[] {
     const content = this.#content(message.content, path);
     if (content === '' && !message.content.some(({ type }) => type === 'text')) {
-      return message.content.length === 0 ? [{ role, content, ...named(message) }] : [];
+      return message.content.length === 0 ? [{ role, content, ...this.#named(message, path) }] : [];
     }
-    return [{ role, content, ...named(message) }];
+    return [{ role, content, ...this.#named(message, path) }];
   }
 
   /** Content as plain text where possible, because some servers reject lists. */
@@ -168,7 +176,7 @@ class MessageWriter {
           thoughts.push(part);
           break;
         case 'tool-call': {
-          const id = this.#id(part.id);
+          const id = this.rules.callId(part.id);
           const { name, arguments: text, signature } = part;
           if (part.kind === 'custom') calls.push({ id, type: 'custom', custom: { name, input: text } });
           else {
@@ -203,7 +211,7 @@ class MessageWriter {
         ...(refusals.length === 0 ? {} : { refusal: refusals.join('') }),
         ...reasoning,
         ...(calls.length === 0 ? {} : { tool_calls: calls }),
-        ...named(message),
+        ...this.#named(message, path),
       },
     ];
   }
@@ -239,7 +247,7 @@ class MessageWriter {
       }
       // The format has no flag for failed results; the model reads it in the content.
       const text = isError ? `Error: ${texts.join('\n')}` : texts.join('\n');
-      results.push({ role: 'tool', tool_call_id: this.#id(callId), content: text });
+      results.push({ role: 'tool', tool_call_id: this.rules.callId(callId), content: text });
     }
     if (media.length === 0) return results;
     this.warn({
@@ -250,10 +258,6 @@ class MessageWriter {
     });
     return [...results, { role: 'user', content: media }];
   }
-}
-
-function named({ name }: { readonly name?: string }): JsonObject {
-  return name === undefined ? {} : { name };
 }
 
 function detail({ text, signature, redacted, id, summary }: ReasoningPart, index: number): JsonObject {

@@ -1,6 +1,7 @@
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type {
   ChatRequest,
+  FunctionTool,
   ReasoningSettings,
   ResponseFormat,
   Tool,
@@ -8,7 +9,14 @@ import type {
 } from '../../core/chat/request.ts';
 import { ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
-import { budgetToEffort, familyOf, type ModelFamily, nearestEffort } from '../model-families.ts';
+import {
+  budgetToEffort,
+  familyOf,
+  isRefusedDefault,
+  type ModelFamily,
+  nearestEffort,
+  refusedParameters,
+} from '../model-families.ts';
 import type { Target, VendorProfile } from '../types.ts';
 
 type JsonObject = Record<string, unknown>;
@@ -21,7 +29,7 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
     ...tools(request, profile, warn),
     parallel_tool_calls: request.parallelToolCalls,
     [family.maxCompletionTokens ? 'max_completion_tokens' : 'max_tokens']: request.maxOutputTokens,
-    ...sampling(request, family, profile, warn),
+    ...sampling(request, profile, warn),
     seed: request.seed,
     stop: request.stopSequences,
     n: request.choices,
@@ -32,8 +40,7 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
     verbosity: request.verbosity,
     user: request.user,
     metadata: stringValues(request.metadata),
-    // Anthropic's name of the tier without priority.
-    service_tier: request.serviceTier === 'standard_only' ? 'default' : request.serviceTier,
+    service_tier: serviceTier(request, profile, warn),
     prompt_cache_key: request.promptCacheKey,
     modalities: request.modalities,
     cache_control: profile.cacheControl ? request.cacheControl : undefined,
@@ -42,7 +49,43 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
   if (request.extensions && !['openai-chat', 'openai-completions'].includes(request.extensions.dialect)) {
     warnOfExtensions(request, warn);
   }
+  omitRefused(members, request, family, warn);
   return toVendorParameters(members, profile, warn);
+}
+
+/** Removes parameters that the model rejects. */
+function omitRefused(
+  members: JsonObject,
+  { reasoning: settings }: ChatRequest,
+  family: ModelFamily,
+  warn: Warn,
+): void {
+  const reasons = settings?.enabled === true || settings?.budgetTokens !== undefined;
+  for (const name of refusedParameters(family, settings?.effort ?? (reasons ? 'any' : undefined))) {
+    const value = members[name];
+    if (value === undefined) continue;
+    delete members[name];
+    if (isRefusedDefault(name, value)) continue;
+    const message = `Models of the family ${family.name} do not take "${name}".`;
+    warn({ kind: 'unsupported', param: name, message });
+  }
+}
+
+function serviceTier(
+  { serviceTier: given }: ChatRequest,
+  { limits }: VendorProfile,
+  warn: Warn,
+): string | undefined {
+  // Anthropic's name of the tier without priority.
+  const tier = given === 'standard_only' ? 'default' : given;
+  const known = limits?.serviceTiers;
+  if (tier === undefined || known === undefined || known.includes(tier)) return tier;
+  warn({
+    kind: 'unsupported',
+    param: 'service_tier',
+    message: `The target does not support the service tier "${tier}".`,
+  });
+  return undefined;
 }
 
 function toVendorParameters(
@@ -70,29 +113,14 @@ function stringValues(metadata: ChatRequest['metadata']): JsonObject | undefined
   );
 }
 
-function sampling(request: ChatRequest, family: ModelFamily, profile: VendorProfile, warn: Warn): JsonObject {
+function sampling(request: ChatRequest, profile: VendorProfile, warn: Warn): JsonObject {
   const { temperature, topP, topK, frequencyPenalty, presencePenalty } = request;
-  const given = {
+  const out: JsonObject = {
     temperature,
     top_p: topP,
     frequency_penalty: frequencyPenalty,
     presence_penalty: presencePenalty,
   };
-  const out: JsonObject = { ...given };
-  // A model with optional reasoning accepts sampling parameters until reasoning is on.
-  const { effort, budgetTokens, enabled } = request.reasoning ?? {};
-  const thinks =
-    enabled === true || budgetTokens !== undefined || (effort !== undefined && effort !== 'none');
-  if (family.fixedSampling && (thinks || !family.efforts?.includes('none'))) {
-    for (const [name, value] of Object.entries(given)) {
-      if (value === undefined) continue;
-      delete out[name];
-      const isDefault = name.endsWith('penalty') ? value === 0 : value === 1;
-      if (isDefault) continue;
-      const message = `Models of the family ${family.name} do not take "${name}".`;
-      warn({ kind: 'unsupported', param: name, message });
-    }
-  }
   if (topK === undefined) return out;
   if (profile.topK) return { ...out, top_k: topK };
   warn({ kind: 'unsupported', param: 'top_k', message: 'The target does not support "top_k".' });
@@ -184,8 +212,25 @@ function wireTool(tool: Tool, profile: VendorProfile, warn: Warn): JsonObject[] 
     ...(strict === undefined ? {} : { strict }),
   };
   const cached = cacheControl === undefined || !profile.cacheControl ? {} : { cache_control: cacheControl };
-  return [{ type: 'function', function: definition, ...cached }];
+  return [withToolMembers({ type: 'function', function: definition, ...cached }, tool)];
 }
+
+/** Adds the members of a tool that only this format has, to the tool or to its function. */
+function withToolMembers(
+  wire: { function: JsonObject } & JsonObject,
+  { extensions }: FunctionTool,
+): JsonObject {
+  if (extensions?.dialect !== 'openai-chat') return wire;
+  const { function: definition, ...tool } = wire;
+  for (const [path, value] of Object.entries(extensions.members)) {
+    if (path.startsWith(FUNCTION)) definition[path.slice(FUNCTION.length)] = value;
+    else tool[path] = value;
+  }
+  return { ...tool, function: definition };
+}
+
+/** Begins the paths of members within a tool's function. */
+const FUNCTION = 'function.';
 
 function toolChoice(choice: ToolChoice): unknown {
   if (choice.type === 'tool') return { type: 'function', function: { name: choice.name } };

@@ -1,9 +1,18 @@
 import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
-import { familyOf } from '../model-families.ts';
+import { temperatureRange } from '../limited-format.ts';
+import { changed, clamped, firstStops, limitedIdentifier, limitedMetadata } from '../limited-values.ts';
+import {
+  familyOf,
+  isEffort,
+  isRefusedDefault,
+  type ModelFamily,
+  nearestEffort,
+  refusedParameters,
+} from '../model-families.ts';
 import type { Target } from '../types.ts';
-import { hasWrappedMedia, plainMediaPart } from './plain-media.ts';
-import { shortToolCallId } from './tool-call-ids.ts';
+import type { NumberRange, VendorLimits } from '../vendor-limits.ts';
+import { lacksType, MessageRules } from './message-rules.ts';
 
 type Edits = Record<string, string | null>;
 
@@ -33,21 +42,19 @@ export class ParameterRuleCache {
 class TargetRules implements ParameterRules {
   readonly #renames: readonly (readonly [from: string, to: string])[];
   readonly #unsupported: readonly string[];
-  readonly #rewritesMessages: boolean;
-  readonly #target: Target;
+  readonly #family: ModelFamily;
+  readonly #members: MemberLimits;
+  readonly #messages: MessageRules;
 
   constructor(target: Target) {
     const { profile } = target.provider;
-    this.#target = target;
-    const renamed = profile.namesByModel && familyOf(target.model).maxCompletionTokens;
+    this.#family = familyOf(target.model);
+    const renamed = profile.namesByModel && this.#family.maxCompletionTokens;
     const byFamily = renamed ? { max_tokens: 'max_completion_tokens' } : {};
     this.#renames = Object.entries({ ...byFamily, ...profile.renames });
     this.#unsupported = profile.unsupported ?? [];
-    this.#rewritesMessages =
-      !profile.developerRole ||
-      (profile.shortToolCallIds ?? false) ||
-      (profile.emptyContent ?? false) ||
-      (profile.plainMedia ?? false);
+    this.#members = new MemberLimits(profile.limits ?? {}, this.#family);
+    this.#messages = new MessageRules(target);
   }
 
   apply(body: JsonObject, edits: Edits, warn: Warn): void {
@@ -63,42 +70,97 @@ class TargetRules implements ParameterRules {
       if (body[name] === null) continue;
       warn({ kind: 'unsupported', param: name, message: `The target does not support "${name}".` });
     }
-    if (this.#rewritesMessages && Array.isArray(body.messages)) {
-      const messages: readonly unknown[] = body.messages;
-      if (messages.some((message) => this.#needsRewriting(message))) {
-        edits.messages = JSON.stringify(messages.map((message) => this.#rewritten(message)));
-      }
+    this.#omitRefused(body, edits, warn);
+    this.#setEffort(body, edits, warn);
+    this.#members.apply(body, edits, warn);
+    if (Array.isArray(body.tools) && body.tools.some(lacksType)) {
+      const typed = body.tools.map((tool: unknown) =>
+        isRecord(tool) && lacksType(tool) ? { type: 'function', ...tool } : tool,
+      );
+      edits.tools = JSON.stringify(typed);
+    }
+    if (Array.isArray(body.messages)) {
+      const messages = this.#messages.adapted(body.messages, warn);
+      if (messages) edits.messages = JSON.stringify(messages);
     }
   }
 
-  #needsRewriting(message: unknown): boolean {
-    if (!isRecord(message)) return false;
-    const { developerRole, shortToolCallIds, emptyContent, plainMedia } = this.#target.provider.profile;
-    return (
-      (plainMedia === true && hasWrappedMedia(message.content)) ||
-      (!developerRole && message.role === 'developer') ||
-      (shortToolCallIds === true && (message.role === 'tool' || Array.isArray(message.tool_calls))) ||
-      (emptyContent === true && message.role === 'assistant' && (message.content ?? null) === null)
-    );
+  /** Removes parameters that the model rejects. */
+  #omitRefused(body: JsonObject, edits: Edits, warn: Warn): void {
+    const { name: family } = this.#family;
+    for (const name of refusedParameters(this.#family, body.reasoning_effort ?? undefined)) {
+      const value = body[name];
+      if (value === undefined) continue;
+      edits[name] = null;
+      if (isRefusedDefault(name, value)) continue;
+      const message = `Models of the family ${family} do not take "${name}".`;
+      warn({ kind: 'unsupported', param: name, message });
+    }
   }
 
-  #rewritten(message: unknown): unknown {
-    if (!isRecord(message)) return message;
-    const { developerRole, shortToolCallIds, emptyContent, plainMedia } = this.#target.provider.profile;
-    const out: Record<string, unknown> = { ...message };
-    if (!developerRole && message.role === 'developer') out.role = 'system';
-    if (emptyContent && message.role === 'assistant') out.content ??= '';
-    if (plainMedia && Array.isArray(out.content)) {
-      out.content = out.content.map((part: unknown) => (isRecord(part) ? plainMediaPart(part) : part));
-    }
-    if (shortToolCallIds) {
-      if (typeof out.tool_call_id === 'string') out.tool_call_id = shortToolCallId(out.tool_call_id);
-      if (Array.isArray(out.tool_calls)) out.tool_calls = out.tool_calls.map(withShortId);
-    }
-    return out;
+  /** Replaces a reasoning effort that the model does not have. */
+  #setEffort({ reasoning_effort: given }: JsonObject, edits: Edits, warn: Warn): void {
+    const { efforts } = this.#family;
+    if (efforts === undefined || !isEffort(given) || efforts.includes(given)) return;
+    const nearest = nearestEffort(given, efforts);
+    if (nearest === undefined) return;
+    edits.reasoning_effort = JSON.stringify(nearest);
+    const message = `The reasoning setting "${given}" was changed to "${nearest}" for this model.`;
+    changed('reasoning_effort', message, warn);
   }
 }
 
-function withShortId(call: unknown): unknown {
-  return isRecord(call) && typeof call.id === 'string' ? { ...call, id: shortToolCallId(call.id) } : call;
+/** The limits of a vendor, by the members of OpenAI's chat. */
+class MemberLimits {
+  readonly #numbers: readonly (readonly [name: string, range: NumberRange])[];
+  readonly #identifiers: readonly (readonly [name: string, maxLength: number])[];
+  readonly #limits: VendorLimits;
+
+  constructor(limits: VendorLimits, family: ModelFamily) {
+    this.#limits = limits;
+    const numbers: readonly (readonly [string, NumberRange | undefined])[] = [
+      ['temperature', temperatureRange(limits, family)],
+      ['top_p', limits.topP],
+      ['top_k', limits.topK],
+      ['frequency_penalty', limits.frequencyPenalty],
+      ['presence_penalty', limits.presencePenalty],
+      ['seed', limits.seed],
+      ['n', limits.choices],
+      ['top_logprobs', limits.topLogprobs],
+    ];
+    this.#numbers = numbers.flatMap(([name, range]) => (range ? [[name, range] as const] : []));
+    const identifiers: readonly (readonly [string, number | undefined])[] = [
+      ['user', limits.user],
+      ['safety_identifier', limits.user],
+      ['prompt_cache_key', limits.promptCacheKey],
+    ];
+    this.#identifiers = identifiers.flatMap(([name, max]) =>
+      max === undefined ? [] : [[name, max] as const],
+    );
+  }
+
+  /** Changes the members beyond their limit that are sent at all. */
+  apply(body: JsonObject, edits: Edits, warn: Warn): void {
+    for (const [name, range] of this.#numbers) {
+      const value = body[name];
+      if (typeof value !== 'number' || edits[name] === null) continue;
+      const nearest = clamped(name, value, range, warn);
+      if (nearest !== value) edits[name] = JSON.stringify(nearest);
+    }
+    for (const [name, max] of this.#identifiers) {
+      const value = body[name];
+      if (typeof value !== 'string' || edits[name] === null) continue;
+      const known = limitedIdentifier(name, value, max, warn);
+      if (known !== value) edits[name] = JSON.stringify(known);
+    }
+    const { stopSequences, metadata } = this.#limits;
+    if (stopSequences !== undefined && Array.isArray(body.stop) && edits.stop !== null) {
+      const kept = firstStops(body.stop, stopSequences, warn);
+      if (kept !== body.stop) edits.stop = JSON.stringify(kept);
+    }
+    if (metadata && isRecord(body.metadata) && edits.metadata !== null) {
+      const kept = limitedMetadata(body.metadata, metadata, warn);
+      if (kept !== body.metadata) edits.metadata = JSON.stringify(kept);
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import type { VendorProfile } from '../types.ts';
+import { VENDOR_LIMITS } from '../vendor-limits.ts';
 
 /**
  * The differences between vendors and engines with OpenAI's format. To add one, add a row. Source: each vendor's API
@@ -12,6 +13,7 @@ export const VENDORS = {
     streamUsage: 'on-request',
     modelPattern: /^(?:gpt-|chatgpt-|o\d|text-embedding-|davinci-|babbage-|ft:)/,
     developerRole: true,
+    limits: VENDOR_LIMITS.openai,
     openAiFiles: true,
     namesByModel: true,
     responsesApi: true,
@@ -25,6 +27,8 @@ export const VENDORS = {
     streamUsage: 'always',
     floatEmbeddingsOnly: true,
     plainMedia: true,
+    limits: VENDOR_LIMITS.mistral,
+    prefill: 'prefix',
     modelPattern: /^(?:(?:open-)?(?:mi[sx]tral|codestral|ministral|magistral|devstral|pixtral|voxtral)-)/,
     unsupported: [
       'user',
@@ -47,6 +51,10 @@ export const VENDORS = {
     environment: { key: 'GROQ_API_KEY', baseUrl: 'GROQ_BASE_URL' },
     streamUsage: 'on-request',
     reasoningStyle: 'effort',
+    limits: VENDOR_LIMITS.groq,
+    prefill: 'plain',
+    unsupported: ['logprobs', 'top_logprobs', 'logit_bias'],
+    unnamedParticipants: true,
     dataNames: { prices: 'groq', models: 'groq' },
     needsKey: true,
   },
@@ -58,6 +66,7 @@ export const VENDORS = {
     modelPattern: /^deepseek-(?:chat|reasoner)$/,
     replaysReasoning: 'reasoning_content',
     reasoningStyle: 'switch',
+    limits: VENDOR_LIMITS.deepseek,
     renames: { max_completion_tokens: 'max_tokens' },
     dataNames: { prices: 'deepseek', models: 'deepseek' },
     needsKey: true,
@@ -69,6 +78,7 @@ export const VENDORS = {
     streamUsage: 'on-request',
     floatEmbeddingsOnly: true,
     topK: true,
+    limits: VENDOR_LIMITS.generic,
     dataNames: { prices: 'together', models: 'togetherai' },
     needsKey: true,
   },
@@ -81,6 +91,7 @@ export const VENDORS = {
     cacheControl: true,
     replaysReasoning: 'reasoning_details',
     reasoningStyle: 'object',
+    limits: VENDOR_LIMITS.openrouter,
     accessPath: '/key',
     dataNames: { prices: 'openrouter', models: 'openrouter' },
     needsKey: true,
@@ -100,6 +111,7 @@ export const VENDORS = {
     environment: { key: 'XAI_API_KEY', baseUrl: 'XAI_BASE_URL' },
     streamUsage: 'on-request',
     modelPattern: /^grok-/,
+    limits: VENDOR_LIMITS.xai,
     responsesApi: true,
     dataNames: { prices: 'x-ai', models: 'xai' },
     needsKey: true,
@@ -116,6 +128,7 @@ export const ENGINES = {
     healthPath: '/health',
     loadPath: '/metrics',
     topK: true,
+    prefill: 'continue',
     rerankPath: '/rerank',
     needsKey: false,
   },
@@ -127,6 +140,7 @@ export const ENGINES = {
     healthPath: '/health',
     loadPath: '/metrics',
     topK: true,
+    prefill: 'continue',
     needsKey: false,
   },
   tgi: {
@@ -148,6 +162,7 @@ export const ENGINES = {
     healthPath: '/api/version',
     emptyContent: true,
     topK: true,
+    prefill: 'plain',
     needsKey: false,
   },
   llamacpp: {
@@ -158,6 +173,7 @@ export const ENGINES = {
     healthPath: '/health',
     loadPath: '/metrics',
     topK: true,
+    prefill: 'plain',
     rerankPath: '/rerank',
     renames: { max_completion_tokens: 'max_tokens' },
     needsKey: false,
@@ -172,5 +188,6 @@ export const GENERIC: VendorProfile = {
   healthPath: 'models',
   // It may be a gateway in front of OpenAI.
   openAiFiles: true,
+  limits: VENDOR_LIMITS.generic,
   needsKey: false,
 };

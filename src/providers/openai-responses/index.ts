@@ -10,6 +10,7 @@ const atBase = ({ provider }: Target): string => `${provider.baseUrl}/responses`
 /** OpenAI's Responses API as a target of translated requests. */
 export function responsesFormatTo(endpoint: (target: Target) => string): ChatFormat {
   return {
+    wire: 'openai-responses',
     build: (request, target, options) => ({
       url: endpoint(target),
       body: JSON.stringify(responsesBody(request, target, options)),

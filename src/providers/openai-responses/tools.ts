@@ -19,7 +19,7 @@ export function toolItems(tools: readonly Tool[], warn: Warn): Item[] {
   });
 }
 
-function functionTool({ name, description, parameters, strict = false }: FunctionTool): Item {
+function functionTool({ name, description, parameters, strict = false, extensions }: FunctionTool): Item {
   return {
     type: 'function',
     name,
@@ -27,6 +27,7 @@ function functionTool({ name, description, parameters, strict = false }: Functio
     parameters: parameters ?? { type: 'object', properties: {}, ...(strict ? CLOSED : {}) },
     // Always sent: the default of this API is strict, unlike all others.
     strict,
+    ...(extensions?.dialect === 'openai-responses' ? extensions.members : {}),
   };
 }
 

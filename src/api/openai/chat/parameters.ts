@@ -1,5 +1,6 @@
 import type {
   ChatRequest,
+  FunctionTool,
   ReasoningEffort,
   ReasoningSettings,
   ResponseFormat,
@@ -7,6 +8,7 @@ import type {
   ToolChoice,
 } from '../../../core/chat/request.ts';
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { toolExtensions } from '../../tool-extensions.ts';
 import { cacheControlOf, invalid, requiredObject, requiredText } from './parts.ts';
 
 type Parameters = Omit<ChatRequest, 'messages'>;
@@ -48,6 +50,9 @@ const KNOWN: ReadonlySet<string> = new Set([
   'modalities',
   'cache_control',
 ]);
+
+const KNOWN_IN_TOOLS: ReadonlySet<string> = new Set(['type', 'function', 'cache_control']);
+const KNOWN_IN_FUNCTIONS: ReadonlySet<string> = new Set(['name', 'description', 'parameters', 'strict']);
 
 const EFFORTS: ReadonlySet<string> = new Set([
   'none',
@@ -133,6 +138,11 @@ function readTool(value: unknown, param: string): Tool {
   if (tool.type === 'function' || (tool.type == null && isRecord(tool.function))) {
     return {
       ...functionTool(tool.function, `${param}.function`),
+      ...toolExtensions('openai-chat', tool, KNOWN_IN_TOOLS, {
+        of: requiredObject(tool.function, `${param}.function`),
+        known: KNOWN_IN_FUNCTIONS,
+        path: 'function.',
+      }),
       ...cacheControlOf(tool.cache_control, `${param}.cache_control`),
     };
   }
@@ -140,7 +150,7 @@ function readTool(value: unknown, param: string): Tool {
   return { type: 'unknown', dialect: 'openai-chat', name: asString(custom.name), value: tool };
 }
 
-function functionTool(value: unknown, param: string): Tool {
+function functionTool(value: unknown, param: string): FunctionTool {
   const definition = requiredObject(value, param);
   const { parameters, strict } = definition;
   const description = asString(definition.description);

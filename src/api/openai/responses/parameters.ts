@@ -8,6 +8,7 @@ import type {
 } from '../../../core/chat/request.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
+import { toolExtensions } from '../../tool-extensions.ts';
 import { invalid, requiredObject, requiredText } from '../chat/parts.ts';
 
 type Parameters = Omit<ChatRequest, 'messages'>;
@@ -39,6 +40,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'service_tier',
   'prompt_cache_key',
 ]);
+const KNOWN_IN_TOOLS: ReadonlySet<string> = new Set(['type', 'name', 'description', 'parameters', 'strict']);
 const EFFORTS: ReadonlySet<string> = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']);
 
 function isEffort(value: string): value is ReasoningEffort {
@@ -116,6 +118,7 @@ function readTool(value: unknown, index: number): Tool {
     ...(description === undefined ? {} : { description }),
     ...(isRecord(tool.parameters) ? { parameters: tool.parameters } : {}),
     ...(typeof tool.strict === 'boolean' ? { strict: tool.strict } : {}),
+    ...toolExtensions('openai-responses', tool, KNOWN_IN_TOOLS),
   };
 }
 

@@ -1,0 +1,200 @@
+import type { ChatRequest, Tool } from '../core/chat/request.ts';
+import type { ChatEventReader, EmitChatEvent } from '../core/chat/result.ts';
+import { orderResults } from '../core/chat/result-order.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Warn } from '../core/warning.ts';
+import type { ChatFormat } from './format.ts';
+import { changed, clamped, firstStops, limitedIdentifier, limitedMetadata } from './limited-values.ts';
+import { familyOf, type ModelFamily } from './model-families.ts';
+import { continuedRequest } from './prefill.ts';
+import { permittedName } from './shortened-ids.ts';
+import {
+  renamedTools,
+  type ToolNames,
+  withOriginalName,
+  withOriginalNames,
+  withSentNames,
+} from './tool-names.ts';
+import type { Provider, Target } from './types.ts';
+import type { NumberRange, VendorLimits } from './vendor-limits.ts';
+
+const NO_LIMITS: VendorLimits = {};
+
+/**
+ * Adapts translated requests to the limits of the target's vendor before a format writes them, and restores the names of
+ * tools in its responses.
+ */
+export function limitedFormat(format: ChatFormat): ChatFormat {
+  return {
+    ...format,
+    build: (request, target, options) =>
+      format.build(limitedRequest(request, target, format, options.warn), target, options),
+    parse(response, target, request) {
+      const result = format.parse(response, target, request);
+      const names = namesOf(request, target);
+      return names ? withOriginalNames(result, names) : result;
+    },
+    reader(target, request) {
+      const reader = format.reader(target, request);
+      const names = namesOf(request, target);
+      return names ? new RenamingReader(reader, names) : reader;
+    },
+  };
+}
+
+function namesOf(request: ChatRequest, { provider }: Target): ToolNames | undefined {
+  return renamedTools(request, provider.profile.limits?.toolName);
+}
+
+class RenamingReader implements ChatEventReader {
+  constructor(
+    private readonly reader: ChatEventReader,
+    private readonly names: ToolNames,
+  ) {}
+
+  push(bytes: Uint8Array, emit: EmitChatEvent): void {
+    this.reader.push(bytes, this.#renaming(emit));
+  }
+
+  end(emit: EmitChatEvent): void {
+    this.reader.end(this.#renaming(emit));
+  }
+
+  #renaming(emit: EmitChatEvent): EmitChatEvent {
+    return (event) => emit(withOriginalName(event, this.names));
+  }
+}
+
+/**
+ * Adapts a request to the target: values within the vendor's limits, results in the order of their calls, and the end of
+ * the conversation as the model requires it.
+ * @param wire the format's own dialect, whose members of tools it writes unchanged
+ * @throws GatewayError `unsupported_by_target` for more tools than the vendor accepts
+ */
+export function limitedRequest(
+  request: ChatRequest,
+  target: Target,
+  { wire }: Pick<ChatFormat, 'wire'>,
+  warn: Warn,
+): ChatRequest {
+  const { provider } = target;
+  const limits: VendorLimits = provider.profile.limits ?? NO_LIMITS;
+  const family = familyOf(target.model);
+  warnOfToolMembers(request.tools, wire, warn);
+  assertToolCount(request.tools, limits, provider);
+  const continued = continuedRequest(request, target, family, warn);
+  const messages = orderResults(continued.messages);
+  const values = limitedValues(request, limits, family, warn);
+  const within =
+    messages === request.messages && values === undefined ? request : { ...continued, ...values, messages };
+  const names = renamedTools(within, limits.toolName);
+  if (names === undefined) return within;
+  warnOfNames(within.tools, names, warn);
+  return withSentNames(within, names);
+}
+
+function assertToolCount(
+  tools: readonly Tool[] = [],
+  { tools: max }: VendorLimits,
+  { id, profile }: Provider,
+): void {
+  if (max === undefined || tools.length <= max) return;
+  throw new GatewayError(
+    'unsupported_by_target',
+    `Provider "${id}" (${profile.label}) takes at most ${max} "tools"; the request has ${tools.length}. Send fewer tools.`,
+    { provider: id, param: 'tools' },
+  );
+}
+
+function warnOfNames(tools: readonly Tool[] = [], { sent }: ToolNames, warn: Warn): void {
+  for (const [index, tool] of tools.entries()) {
+    const name = tool.type === 'function' ? sent.get(tool.name) : undefined;
+    if (name === undefined) continue;
+    const message = `The target does not take this name of a tool; "${name}" was sent, and calls return under the given name.`;
+    changed(`tools[${index}].name`, message, warn);
+  }
+}
+
+/** Members of a tool that mean the same as their absence. */
+function isDefault(value: unknown): boolean {
+  return value === false || (Array.isArray(value) && value.length === 0);
+}
+
+/** Warns of each member of a tool that only another format has. */
+function warnOfToolMembers(tools: readonly Tool[] = [], wire: ChatFormat['wire'], warn: Warn): void {
+  for (const [index, tool] of tools.entries()) {
+    if (tool.type !== 'function' || tool.extensions === undefined || tool.extensions.dialect === wire)
+      continue;
+    for (const [name, value] of Object.entries(tool.extensions.members)) {
+      if (isDefault(value)) continue;
+      const message = `The target does not support "${name}" of a tool.`;
+      warn({ kind: 'unsupported', param: `tools[${index}].${name}`, message });
+    }
+  }
+}
+
+const NUMBERS = [
+  ['temperature', 'temperature', 'temperature'],
+  ['topP', 'topP', 'top_p'],
+  ['topK', 'topK', 'top_k'],
+  ['frequencyPenalty', 'frequencyPenalty', 'frequency_penalty'],
+  ['presencePenalty', 'presencePenalty', 'presence_penalty'],
+  ['seed', 'seed', 'seed'],
+  ['choices', 'choices', 'n'],
+] as const satisfies readonly (readonly [keyof ChatRequest, keyof VendorLimits, string])[];
+
+/** @returns the narrower range of the vendor's and the model's */
+export function temperatureRange(
+  { temperature }: VendorLimits,
+  { maxTemperature }: ModelFamily,
+): NumberRange | undefined {
+  if (maxTemperature === undefined || (temperature && temperature.max <= maxTemperature)) return temperature;
+  return { min: temperature?.min ?? 0, max: maxTemperature };
+}
+
+/** @returns the members that have another value within the limits; undefined for none */
+function limitedValues(
+  request: ChatRequest,
+  limits: VendorLimits,
+  family: ModelFamily,
+  warn: Warn,
+): Partial<ChatRequest> | undefined {
+  const changes: { -readonly [Name in keyof ChatRequest]?: ChatRequest[Name] } = {};
+  for (const [member, limit, param] of NUMBERS) {
+    const value = request[member];
+    if (value === undefined) continue;
+    const range = member === 'temperature' ? temperatureRange(limits, family) : limits[limit];
+    if (range === undefined) continue;
+    // The format omits sampling parameters for these models.
+    if (family.fixedSampling && member !== 'seed' && member !== 'choices') continue;
+    const nearest = clamped(param, value, range, warn);
+    if (nearest !== value) changes[member] = nearest;
+  }
+  const { logprobs, stopSequences, user, promptCacheKey, metadata, responseFormat } = request;
+  if (logprobs?.top !== undefined && limits.topLogprobs) {
+    const top = clamped('top_logprobs', logprobs.top, limits.topLogprobs, warn);
+    if (top !== logprobs.top) changes.logprobs = { ...logprobs, top };
+  }
+  if (stopSequences && limits.stopSequences !== undefined) {
+    const kept = firstStops(stopSequences, limits.stopSequences, warn);
+    if (kept !== stopSequences) changes.stopSequences = kept;
+  }
+  if (user !== undefined && limits.user !== undefined) {
+    const known = limitedIdentifier('user', user, limits.user, warn);
+    if (known !== user) changes.user = known;
+  }
+  if (promptCacheKey !== undefined && limits.promptCacheKey !== undefined) {
+    const key = limitedIdentifier('prompt_cache_key', promptCacheKey, limits.promptCacheKey, warn);
+    if (key !== promptCacheKey) changes.promptCacheKey = key;
+  }
+  if (metadata && limits.metadata) {
+    const kept = limitedMetadata(metadata, limits.metadata, warn);
+    if (kept !== metadata) changes.metadata = kept;
+  }
+  if (responseFormat?.type === 'json-schema' && responseFormat.name !== undefined && limits.schemaName) {
+    const name = permittedName(responseFormat.name, limits.schemaName);
+    if (name !== responseFormat.name) changes.responseFormat = { ...responseFormat, name };
+  }
+  for (const _ in changes) return changes;
+  return undefined;
+}

@@ -1,0 +1,248 @@
+import { describe, expect, test } from 'bun:test';
+import { chat, send, TARGETS, user, vendorTarget } from '../../test/support/vendor-targets.ts';
+import { anthropicMessagesDialect } from '../api/anthropic/dialect.ts';
+import { openAiChatDialect } from '../api/openai/chat/dialect.ts';
+import type { ClientDialect } from '../core/chat/dialect.ts';
+import { isRecord } from '../core/json.ts';
+import { anthropicAdapter } from './anthropic/index.ts';
+import { AZURE_OPENAI } from './azure-openai/index.ts';
+import { FAMILIES } from './families.ts';
+import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
+import { ENGINES, GENERIC, VENDORS } from './openai-compatible/vendors.ts';
+import type { Target, VendorProfile } from './types.ts';
+
+describe('parameters that a reasoning model rejects', () => {
+  const given = { temperature: 0.2, top_p: 0.9, presence_penalty: 1, stop: ['x'] };
+  const to = (profile: VendorProfile, model: string) => vendorTarget(chat, model, profile);
+
+  test.each([
+    [VENDORS.openai, 'gpt-5', ['temperature', 'top_p', 'presence_penalty', 'stop']],
+    [VENDORS.openai, 'o3', ['temperature', 'top_p', 'presence_penalty', 'stop']],
+    [VENDORS.openai, 'o1', ['temperature', 'top_p', 'presence_penalty']],
+    [AZURE_OPENAI, 'gpt-5-mini', ['temperature', 'top_p', 'presence_penalty', 'stop']],
+    [VENDORS.openai, 'gpt-5.2', ['stop']],
+    [VENDORS.openai, 'gpt-5.5', []],
+    [VENDORS.xai, 'grok-4', ['presence_penalty', 'stop']],
+    [VENDORS.openai, 'gpt-4.1', []],
+  ] as const)('of $label, %s, are left out of forwarded and of translated bodies', (profile, model, left) => {
+    const forwarded = send(to(profile, model), given);
+    const names = Object.keys(given);
+    const sent = names.filter((name) => !left.some((one) => one === name));
+    expect(Object.keys(forwarded.up).filter((name) => names.includes(name))).toEqual(sent);
+    expect(forwarded.params.toSorted()).toEqual(left.toSorted());
+    const edited: ClientDialect = { ...openAiChatDialect, name: 'weir-continued' };
+    const translated = send(to(profile, model), given, edited);
+    expect(
+      Object.keys(translated.up)
+        .filter((name) => names.includes(name))
+        .toSorted(),
+    ).toEqual(sent.toSorted());
+    expect(translated.params.toSorted()).toEqual(left.toSorted());
+  });
+
+  test('are left out while a model with optional reasoning reasons', () => {
+    const model = to(VENDORS.openai, 'gpt-5.2');
+    expect(send(model, { temperature: 0.2, reasoning_effort: 'low' }).params).toEqual(['temperature']);
+    expect(send(model, { temperature: 0.2, reasoning_effort: 'none' }).params).toEqual([]);
+  });
+
+  test('cause no warning where they are the default', () => {
+    const { up, warnings } = send(to(VENDORS.openai, 'gpt-5'), {
+      temperature: 1,
+      top_p: 1,
+      frequency_penalty: 0,
+      logprobs: false,
+      stop: null,
+    });
+    expect(Object.keys(up)).toEqual(['model', 'messages']);
+    expect(warnings).toEqual([]);
+  });
+
+  test('a reasoning effort that the model lacks is replaced by the nearest in a forwarded body', () => {
+    const { up, params } = send(to(VENDORS.openai, 'gpt-5'), { reasoning_effort: 'xhigh' });
+    expect(up.reasoning_effort).toBe('high');
+    expect(params).toEqual(['reasoning_effort']);
+  });
+});
+
+describe('results of parallel calls', () => {
+  const call = (id: string, city: string) => ({
+    id,
+    type: 'function',
+    function: { name: 'f', arguments: JSON.stringify({ city }) },
+  });
+  const messages = [
+    user,
+    { role: 'assistant', content: null, tool_calls: [call('a', 'Paris'), call('b', 'Rome')] },
+    { role: 'tool', tool_call_id: 'b', content: 'Rome is hot' },
+    { role: 'tool', tool_call_id: 'a', content: 'Paris is cold' },
+  ];
+  const native = vendorTarget(createOpenAiAdapter({ api: 'native', responses: false }), 'm', ENGINES.ollama);
+
+  test.each([...Object.entries(TARGETS), ['Ollama', native] as const])(
+    'reach %s in the order of the calls',
+    (_, to) => {
+      const text = JSON.stringify(send(to, { messages }).up);
+      expect(text.indexOf('Paris is cold')).toBeGreaterThan(0);
+      expect(text.indexOf('Paris is cold')).toBeLessThan(text.indexOf('Rome is hot'));
+    },
+  );
+
+  test('stay as they are where they are in order', () => {
+    const [first, second, b, a] = messages;
+    const { up } = send('openai', { messages: [first, second, a, b] });
+    expect(up.messages).toEqual([first, second, a, b]);
+  });
+});
+
+describe('ids of tool calls', () => {
+  test('that are too long are shortened, in the call and in its result', () => {
+    const id = `chatcmpl-tool-${'0'.repeat(32)}`;
+    const calls = [{ id, type: 'function', function: { name: 'f', arguments: '{}' } }];
+    const messages = [
+      user,
+      { role: 'assistant', tool_calls: calls },
+      { role: 'tool', tool_call_id: id, content: '3' },
+    ];
+    for (const name of ['openai', 'azure', 'openrouter'] as const) {
+      const { up, warnings } = send(name, { messages });
+      expect(up.messages[1].tool_calls[0].id.length).toBeLessThanOrEqual(40);
+      expect(up.messages[2].tool_call_id).toBe(up.messages[1].tool_calls[0].id);
+      expect(warnings).toEqual([]);
+    }
+    expect(send('vllm', { messages }).up.messages).toEqual(messages);
+  });
+});
+
+describe('Mistral', () => {
+  const called = {
+    role: 'assistant',
+    tool_calls: [{ id: 'abcdefghi', type: 'function', function: { name: 'f', arguments: '{}' } }],
+  };
+  const result = { role: 'tool', tool_call_id: 'abcdefghi', content: '3' };
+  const roles = (up: unknown) =>
+    isRecord(up) && Array.isArray(up.messages)
+      ? up.messages.map((one) => (isRecord(one) ? one.role : one))
+      : [];
+
+  test('gets an assistant message between a result and the user, forwarded and translated', () => {
+    const forwarded = send('mistral', { messages: [user, called, result, user] });
+    expect(roles(forwarded.up)).toEqual(['user', 'assistant', 'tool', 'assistant', 'user']);
+    expect(forwarded.params).toEqual(['messages[3]']);
+    const turn = [
+      { type: 'tool_result', tool_use_id: 'toolu_1', content: '3' },
+      { type: 'text', text: 'And now?' },
+    ];
+    const messages = [
+      user,
+      { role: 'assistant', content: [{ type: 'tool_use', id: 'toolu_1', name: 'f', input: {} }] },
+      { role: 'user', content: turn },
+    ];
+    const translated = send('mistral', { max_tokens: 9, messages }, anthropicMessagesDialect);
+    expect(roles(translated.up)).toEqual(['user', 'assistant', 'tool', 'assistant', 'user']);
+  });
+
+  test('gets it also before pictures of a result, at every host of its models', () => {
+    const source = { type: 'base64', media_type: 'image/png', data: 'AAAA' };
+    const content = [{ type: 'tool_result', tool_use_id: 'toolu_1', content: [{ type: 'image', source }] }];
+    const messages = [
+      user,
+      { role: 'assistant', content: [{ type: 'tool_use', id: 'toolu_1', name: 'f', input: {} }] },
+      { role: 'user', content },
+    ];
+    const hosted = vendorTarget(chat, 'mistralai/mistral-small', GENERIC);
+    for (const to of [TARGETS.mistral, hosted]) {
+      const { up } = send(to, { max_tokens: 9, messages }, anthropicMessagesDialect);
+      expect(roles(up)).toEqual(['user', 'assistant', 'tool', 'assistant', 'user']);
+    }
+    expect(roles(send('openai', { max_tokens: 9, messages }, anthropicMessagesDialect).up)).toEqual([
+      'user',
+      'assistant',
+      'tool',
+      'user',
+    ]);
+  });
+
+  test('gets later system messages as messages of the user, and no empty assistant message', () => {
+    const system = { role: 'system', content: 'Be brief.' };
+    const assistant = { role: 'assistant', content: 'Monday.' };
+    const empty = { role: 'assistant', content: '' };
+    const { up, params } = send('mistral', { messages: [system, user, assistant, system, empty, user] });
+    expect(roles(up)).toEqual(['system', 'user', 'assistant', 'user', 'user']);
+    expect(params).toEqual(['messages[3]']);
+  });
+
+  test('continues a last message of the assistant, which it rejects without a mark', () => {
+    const { up } = send('mistral', { messages: [user, { role: 'assistant', content: 'Mon' }] });
+    expect(up.messages[1]).toEqual({ role: 'assistant', content: 'Mon', prefix: true });
+  });
+});
+
+describe('a last message of the assistant', () => {
+  const messages = [user, { role: 'assistant', content: 'Mon' }];
+  const at = (model: string) => vendorTarget(anthropicAdapter, model, FAMILIES.anthropic?.profile);
+
+  test.each([
+    ['claude-opus-4-6', at('claude-opus-4-6')],
+    ['claude-opus-4-8', at('claude-opus-4-8')],
+    ['Nova', TARGETS.nova],
+  ])('is followed by a request to continue for %s, which rejects it at the end', (_, to) => {
+    const { up, warnings } = send(to, { messages });
+    expect(up.messages.map(({ role }: { role: string }) => role)).toEqual(['user', 'assistant', 'user']);
+    expect(warnings).toMatchObject([{ kind: 'changed', param: 'messages[1]' }]);
+  });
+
+  test.each(['anthropic', 'bedrock', 'openai', 'gemini'] as const)('stays at the end for %s', (name) => {
+    const { up, warnings } = send(name, { messages });
+    expect(up.messages ?? up.contents).toHaveLength(2);
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('the beginning of a response', () => {
+  const canonical = (reasons: boolean) => ({
+    ...openAiChatDialect.toChat({ messages: [user, { role: 'assistant', content: 'Mon' }] }),
+    continueWith: 'Go on.',
+    ...(reasons ? { reasoning: { effort: 'high' as const } } : {}),
+  });
+  const sent = (to: Target, reasons = false) => {
+    const dialect: ClientDialect = {
+      ...openAiChatDialect,
+      name: 'weir-continued',
+      toChat: () => canonical(reasons),
+    };
+    return send(to, {}, dialect).up;
+  };
+
+  test.each(['anthropic', 'bedrock', 'mistral', 'vllm', 'groq'] as const)('is continued by %s', (name) => {
+    expect(JSON.stringify(sent(TARGETS[name]))).not.toContain('Go on.');
+  });
+
+  test.each(['openai', 'gemini', 'cohere', 'generic', 'nova', 'responses'] as const)(
+    'is followed by the instruction for %s',
+    (name) => {
+      expect(JSON.stringify(sent(TARGETS[name]))).toContain('Go on.');
+    },
+  );
+
+  test('needs members of the request at vLLM, and no reasoning at Anthropic', () => {
+    expect(sent(TARGETS.vllm)).toMatchObject({ continue_final_message: true, add_generation_prompt: false });
+    expect(sent(TARGETS.generic)).not.toHaveProperty('continue_final_message');
+    expect(JSON.stringify(sent(TARGETS.anthropic, true))).toContain('Go on.');
+  });
+});
+
+test('names of participants are left out where the vendor rejects them', () => {
+  const messages = [{ ...user, name: 'ann' }];
+  expect(send('groq', { messages })).toMatchObject({
+    up: { messages: [user] },
+    params: ['messages[0].name'],
+  });
+  expect(send('openai', { messages }).up.messages).toEqual(messages);
+});
+
+test('a tier of another vendor is left out where the vendor lists its own', () => {
+  const edited: ClientDialect = { ...openAiChatDialect, name: 'weir-continued' };
+  expect(send('openai', { service_tier: 'on_demand' }, edited).params).toEqual(['service_tier']);
+  expect(send('groq', { service_tier: 'on_demand' }, edited).up.service_tier).toBe('on_demand');
+});
