@@ -116,4 +116,46 @@ describe('a killed gateway', () => {
     expect(outcomes.filter((outcome) => outcome === 'lost')).toHaveLength(1);
     expect(outcomes).toHaveLength(21);
   }, 60_000);
+
+  test('loses no usage of many tenants, and counts none twice', async () => {
+    const TENANTS = 25;
+    const EACH = 8;
+    const { mock, start } = await killable();
+    const gateway = await start();
+    mock.respondAlways(completion());
+    const ids = Array.from({ length: TENANTS }, (_, index) => `tenant-${index}`);
+    const keys: string[] = [];
+    for (const id of ids) {
+      await done(gateway, 'POST', '/tenants', { id, name: id, tier: null });
+      keys.push(String((await done(gateway, 'POST', `/tenants/${id}/keys`, { name: 'k' })).key));
+    }
+    const countOf = async (from: Gateway, id: string) =>
+      Number(dataOf(await done(from, 'GET', `/tenants/${id}/usage`))[0]?.requests ?? 0);
+    const requestOfEach = () =>
+      Promise.all(
+        keys.map(async (key) =>
+          (await post(gateway, chat(), { headers: { authorization: `Bearer ${key}` } })).text(),
+        ),
+      );
+    // Some of the usage is stored, and the rest is in the journal.
+    for (let count = 0; count < EACH / 2; count += 1) await requestOfEach();
+    await eventually(
+      'the first half is stored',
+      async () => (await countOf(gateway, 'tenant-0')) === EACH / 2,
+      20_000,
+    );
+    for (let count = 0; count < EACH / 2; count += 1) await requestOfEach();
+    gateway.signal('SIGKILL');
+    await gateway.exited;
+
+    const again = await start();
+    for (const id of ids) {
+      await eventually(
+        `the usage of ${id} is stored`,
+        async () => (await countOf(again, id)) >= EACH,
+        20_000,
+      );
+    }
+    expect(await Promise.all(ids.map((id) => countOf(again, id)))).toEqual(ids.map(() => EACH));
+  }, 120_000);
 });
