@@ -35,6 +35,12 @@ export interface HttpRequest {
    */
   limitBody(bytes: number): void;
   /**
+   * Counts memory that the handler keeps until the end of the request, in addition to the body as it arrived.
+   * @param bytes more than 0
+   * @throws BodyError `no_memory`, or `ended_early` when the request has ended
+   */
+  keepBytes(bytes: number): void;
+  /**
    * Counts what waits for a slow client with the other responses of this account, no longer with those of the client's address.
    * @param account such as the id of a tenant
    */

@@ -1,8 +1,10 @@
 import { decodeUtf8, releaseBytes } from '../core/bytes.ts';
+import { CONTENT_CODINGS, type ContentCoding, contentCodings } from '../core/content-coding.ts';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import { BodyError, type HeaderReader, type HttpRequest } from '../core/http.ts';
 import { isRecord } from '../core/json.ts';
 import { assertJsonLimits } from '../core/json-limits.ts';
+import { decodedBody } from './decoded-body.ts';
 import { assertUniqueKeys } from './json-duplicates.ts';
 import { jsonSyntaxError } from './json-error.ts';
 
@@ -55,40 +57,45 @@ function unreadable(error: unknown): unknown {
   });
 }
 
-/** The reason to reject a body by its headers, before it is read. */
-function refusal(headers: HeaderReader): GatewayError | undefined {
+/**
+ * Checks the headers of a body before it is read.
+ * @returns the codings that were applied to it
+ * @throws GatewayError `unsupported_media_type`
+ */
+function acceptedCodings(headers: HeaderReader): readonly ContentCoding[] {
   const type = headers.get('content-type');
   if (type !== null && type !== 'application/json' && type !== '' && !JSON_TYPE.test(type)) {
-    return new GatewayError(
+    throw new GatewayError(
       'unsupported_media_type',
       `The content type "${type.slice(0, 100)}" is not supported; send "content-type: application/json".`,
     );
   }
   const encoding = headers.get('content-encoding');
-  if (encoding !== null && encoding !== 'identity') {
-    return new GatewayError(
-      'unsupported_media_type',
-      `The content encoding "${encoding.slice(0, 100)}" is not supported; send the body uncompressed.`,
-    );
-  }
-  return undefined;
+  const codings = contentCodings(encoding);
+  if (codings) return codings;
+  const supported = CONTENT_CODINGS.join(', ');
+  throw new GatewayError(
+    'unsupported_media_type',
+    `The content encoding "${(encoding ?? '').slice(0, 100)}" is not supported; send the body uncompressed, or with ${supported}.`,
+    { headers: { 'accept-encoding': supported } },
+  );
 }
 
 /**
- * Reads a request body that must be a JSON object.
- * @param limit in bytes
- * @returns the body where it has all arrived, else a promise
+ * Reads a request body that must be a JSON object. Compressed bodies are decoded.
+ * @param limit in bytes, also of the decoded body
+ * @returns the body where it has all arrived and is not compressed, else a promise
  * @throws GatewayError `unsupported_media_type`, `request_too_large`, `request_timeout`, `gateway_overloaded`, `invalid_json`
- * with the position, or `invalid_request` for a key that occurs twice, too many levels, values or names
+ * with the position, or `invalid_request` for a body that is not what its `content-encoding` says, a key that occurs twice, too many levels, values or names
  */
 export function readJsonBody(
-  request: Pick<HttpRequest, 'headers' | 'readBody'>,
+  request: Pick<HttpRequest, 'headers' | 'readBody' | 'keepBytes' | 'onDisconnect'>,
   limit: number,
 ): JsonBody | Promise<JsonBody> {
-  const refused = refusal(request.headers);
-  if (refused) throw refused;
+  const codings = acceptedCodings(request.headers);
   try {
-    const body = request.readBody(limit);
+    const received = request.readBody(limit);
+    const body = codings.length === 0 ? received : decodedBody(request, received, codings, limit);
     if (!(body instanceof Promise)) return parseObject(body);
     return body.then(parseObject, (error: unknown) => {
       throw unreadable(error);

@@ -40,6 +40,8 @@ export class ServerRequest implements HttpRequest {
   #limit: number | undefined;
   #waiting: PromiseWithResolvers<Uint8Array> | undefined;
   #gone = false;
+  /** Its response is sent. */
+  #isAnswered = false;
   #onDisconnect: (() => void)[] | undefined;
   #abort: AbortController | undefined;
 
@@ -95,6 +97,14 @@ export class ServerRequest implements HttpRequest {
 
   chargeTo(account: string): void {
     this.account = account;
+  }
+
+  keepBytes(bytes: number): void {
+    if (this.#gone || this.#isAnswered) throw new BodyError('ended_early');
+    if (!this.#carrier.memory.keepBody(bytes, this.#kept + bytes, this.#limit === undefined)) {
+      throw new BodyError('no_memory');
+    }
+    this.#kept += bytes;
   }
 
   readBody(wanted: number): Uint8Array | Promise<Uint8Array> {
@@ -178,6 +188,7 @@ export class ServerRequest implements HttpRequest {
   /** Its response is sent: the rest of its body is not read. */
   responseEnded(): void {
     this.#onDisconnect = undefined;
+    this.#isAnswered = true;
     if (!this.complete) this.#drop(new BodyError('ended_early'));
     this.#release();
   }

@@ -144,8 +144,8 @@ describe('bodies', () => {
     await nothingUpstream(async () => {
       const typed = await post(gateway, chat(), { headers: { 'content-type': 'text/plain' } });
       await expectError(typed, 415, 'unsupported_media_type');
-      const packed = await post(gateway, chat(), { headers: { 'content-encoding': 'gzip' } });
-      expect((await expectError(packed, 415, 'unsupported_media_type')).message).toContain('"gzip"');
+      const packed = await post(gateway, chat(), { headers: { 'content-encoding': 'compress' } });
+      expect((await expectError(packed, 415, 'unsupported_media_type')).message).toContain('"compress"');
     });
   });
 

@@ -17,6 +17,7 @@ export function asHttpRequest(request: Request): HttpRequest {
     onDisconnect: (listener) => request.signal.addEventListener('abort', listener, { once: true }),
     readBody: (limit) => readWhole(request, limit),
     limitBody: () => undefined,
+    keepBytes: () => undefined,
     chargeTo: () => undefined,
   };
 }
