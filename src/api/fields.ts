@@ -31,5 +31,13 @@ export function fieldReaders(invalid: Invalid) {
     return { cacheControl: { type: 'ephemeral', ttl } };
   };
 
-  return { requiredText, requiredObject, cacheControl };
+  /** @returns the mark of a part under the name of either vendor; nothing for a part without one */
+  const cacheMark = (part: JsonObject, param: string): { readonly cacheControl?: CacheControl } => {
+    if (part.cache_control != null || !isRecord(part.prompt_cache_breakpoint)) {
+      return cacheControl(part.cache_control, `${param}.cache_control`);
+    }
+    return { cacheControl: { type: 'ephemeral' } };
+  };
+
+  return { requiredText, requiredObject, cacheControl, cacheMark };
 }

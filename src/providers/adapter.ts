@@ -64,6 +64,9 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       case 'completion': {
         const forwarding = passthrough?.(call.dialect.name, target);
         if (forwarding) return forwarding.build(call, target, context);
+        for (const param of call.dialect.unreadMembers?.(call.body) ?? NO_NAMES) {
+          context.warn({ kind: 'unsupported', param, message: `The target does not support "${param}".` });
+        }
         const request = withInlineMedia(call.chat(), context.media);
         const options = { ...context, stream: call.stream, headers: call.headers };
         return (chat ?? lacking('chat', target)).build(request, target, options);

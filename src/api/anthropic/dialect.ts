@@ -4,7 +4,9 @@ import { asCount, asString, records } from '../../core/json.ts';
 import { editFirstItem, editMembers } from '../../core/json-edit.ts';
 import { metadataUser, PromptView } from '../prompt-view.ts';
 import { generationDemand } from '../request-demand.ts';
+import { unreadMembers } from '../unread-members.ts';
 import { invalid } from './fields.ts';
+import { KNOWN_IN_MESSAGES } from './known-members.ts';
 import { readMessages, readSystem } from './messages.ts';
 import { readParameters } from './parameters.ts';
 import { renderMessage } from './result.ts';
@@ -21,6 +23,8 @@ export const anthropicMessagesDialect: ClientDialect = {
       ...readParameters(body),
     };
   },
+
+  unreadMembers: (body) => unreadMembers(body, KNOWN_IN_MESSAGES),
 
   requestView: (body) => {
     const outputLimit = asCount(body.max_tokens);

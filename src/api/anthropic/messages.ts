@@ -30,7 +30,16 @@ export function readMessages(messages: readonly unknown[]): Message[] {
       case 'user':
         return userTurn(message.content, `${param}.content`);
       case 'system':
-        return readSystem(message.content);
+        return [
+          {
+            role: 'system',
+            content: blocksOf(message.content, `${param}.content`).map(({ block, param: path }) =>
+              block.type === 'text'
+                ? textPart(block, path)
+                : { type: 'unknown', dialect: 'anthropic-messages', value: block },
+            ),
+          },
+        ];
       default:
         throw invalid(`${param}.role`, '"user" or "assistant" is expected');
     }

@@ -27,6 +27,11 @@ export interface ClientDialect {
    * @throws GatewayError `invalid_request` with the field, the fault and the allowed values
    */
   toChat(body: JsonObject): ChatRequest;
+  /**
+   * Lists the members of a request body that `toChat` ignores, nested ones too. Absent where it ignores none.
+   * @returns paths, such as `messages[2].content[0].phase`
+   */
+  unreadMembers?(body: JsonObject): readonly string[];
   /** Reads the facts of a request body that the dialect's endpoint has accepted. Never throws. */
   requestView(body: JsonObject): RequestView;
   /**

@@ -2,7 +2,9 @@ import type { ClientDialect } from '../../../core/chat/dialect.ts';
 import { asCount } from '../../../core/json.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand } from '../../request-demand.ts';
+import { unreadMembers } from '../../unread-members.ts';
 import { editChat } from './edit.ts';
+import { KNOWN_IN_CHAT } from './known-members.ts';
 import { readMessages } from './messages.ts';
 import { readParameters } from './parameters.ts';
 import { invalid } from './parts.ts';
@@ -18,6 +20,8 @@ export const openAiChatDialect: ClientDialect = {
     if (!Array.isArray(body.messages)) throw invalid('messages', 'a list of messages is expected');
     return { messages: readMessages(body.messages), ...readParameters(body) };
   },
+
+  unreadMembers: (body) => unreadMembers(body, KNOWN_IN_CHAT),
 
   requestView: (body) => {
     const outputLimit = asCount(body.max_completion_tokens) ?? asCount(body.max_tokens);

@@ -15,7 +15,12 @@ export function invalid(param: string, message: string): GatewayError {
   return new GatewayError('invalid_request', `"${param}" is not valid: ${message}`, { param });
 }
 
-export const { requiredText, requiredObject, cacheControl: cacheControlOf } = fieldReaders(invalid);
+export const {
+  requiredText,
+  requiredObject,
+  cacheControl: cacheControlOf,
+  cacheMark,
+} = fieldReaders(invalid);
 
 const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+)?(?:;[\w=.+-]+)*?(;base64)?,/;
 
@@ -89,7 +94,7 @@ function filePart(part: JsonObject, param: string): FilePart {
 }
 
 function withCache<Part extends UserPart>(part: Part, given: JsonObject, param: string): Part {
-  return { ...part, ...cacheControlOf(given.cache_control, `${param}.cache_control`) };
+  return { ...part, ...cacheMark(given, param) };
 }
 
 /** One content part of a user message. */

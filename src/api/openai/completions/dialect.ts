@@ -6,6 +6,8 @@ import { asCount } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand, promptCount } from '../../request-demand.ts';
+import { unreadMembers } from '../../unread-members.ts';
+import { KNOWN_IN_CHAT } from '../chat/known-members.ts';
 import { readParameters } from '../chat/parameters.ts';
 import { chatResponseView } from '../chat/response-view.ts';
 import { finishName, wireUsage } from '../chat/wire.ts';
@@ -45,6 +47,8 @@ export const openAiCompletionsDialect: ClientDialect = {
       ...(extensions ? { extensions: { ...extensions, dialect: 'openai-completions' } } : {}),
     };
   },
+
+  unreadMembers: (body) => unreadMembers(body, KNOWN_IN_CHAT),
 
   requestView: (body) => {
     const { prompt } = body;

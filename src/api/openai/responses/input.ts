@@ -13,7 +13,7 @@ import type {
 } from '../../../core/chat/request.ts';
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
 import { unpackSignature } from '../../signature.ts';
-import { invalid, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
+import { cacheMark, invalid, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
 
 /** The conversation of `instructions` and `input`. Items of one turn become one message. */
 export function readInput(body: JsonObject): Message[] {
@@ -154,11 +154,11 @@ function userPart(part: JsonObject, param: string): UserPart {
     case 'input_text':
     case 'output_text':
     case 'text':
-      return { type: 'text', text: requiredText(part.text, `${param}.text`) };
+      return { type: 'text', text: requiredText(part.text, `${param}.text`), ...cacheMark(part, param) };
     case 'input_image':
-      return imagePart(part, param);
+      return { ...imagePart(part, param), ...cacheMark(part, param) };
     case 'input_file':
-      return filePart(part, param);
+      return { ...filePart(part, param), ...cacheMark(part, param) };
     default:
       return { type: 'unknown', dialect: 'openai-responses', value: part };
   }
