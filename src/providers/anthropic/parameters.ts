@@ -2,6 +2,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, Tool, ToolChoice } from '../../core/chat/request.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { describedSchema, warnOfLostDetails } from '../lost-details.ts';
 import type { ModelFamily } from '../model-families.ts';
 import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 import { cached } from './blocks.ts';
@@ -14,6 +15,7 @@ const UNSUPPORTED: readonly ParameterName[] = [
   'frequency_penalty',
   'presence_penalty',
   'logprobs',
+  'top_logprobs',
   'logit_bias',
   'verbosity',
   'metadata',
@@ -36,6 +38,7 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
   const maxTokens = request.maxOutputTokens ?? family.defaultMaxTokens ?? DEFAULT_MAX_TOKENS;
   const thinking = thinkingOf(request, family, maxTokens, warn);
   warnUnsupported(request, UNSUPPORTED, warn);
+  warnOfLostDetails(request, ['name', 'detail'], warn);
   if (request.extensions?.dialect !== 'anthropic-messages') warnOfExtensions(request, warn);
   const forced = forcesJsonTool(request, family);
   return {
@@ -124,7 +127,7 @@ function outputConfig(
   }
   const schema =
     format?.type === 'json-schema' && family.structuredOutputs
-      ? { format: { type: 'json_schema', schema: closedSchema(format.schema) } }
+      ? { format: { type: 'json_schema', schema: closedSchema(describedSchema(format)) } }
       : {};
   const config = { ...(effort === undefined ? {} : { effort }), ...schema };
   return Object.keys(config).length === 0 ? {} : { output_config: config };

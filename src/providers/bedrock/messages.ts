@@ -12,7 +12,7 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { type JsonObject, ownValue } from '../../core/json.ts';
+import { isRecord, type JsonObject, listOf, ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { shortenedId } from '../shortened-ids.ts';
 import { argumentsObject } from '../tool-arguments.ts';
@@ -44,7 +44,8 @@ const DOCUMENT_FORMATS: Readonly<Record<string, string>> = {
 /** Converts the conversation to Converse's form: alternating turns without empty content. */
 export function wireConversation(request: ChatRequest, origin: Origin, warn: Warn): WireConversation {
   checkConversation(request);
-  return new ConversationWriter(origin, warn).write(request.messages);
+  const { system, messages } = new ConversationWriter(origin, warn).write(request.messages);
+  return { system, messages: withLastCachePoint(messages, request) };
 }
 
 class ConversationWriter {
@@ -166,7 +167,8 @@ class ConversationWriter {
     switch (part.type) {
       case 'text':
       case 'refusal':
-        return part.text.trim() === '' ? [] : [{ text: part.text }];
+        if (part.text.trim() === '') return [];
+        return [{ text: part.text }, ...(part.type === 'text' ? cachePoint(part) : [])];
       case 'reasoning':
         if (part.redacted?.origin === this.origin) {
           return [{ reasoningContent: { redactedContent: part.redacted.value } }];
@@ -219,6 +221,17 @@ function add(
   const last = turns.at(-1);
   if (last?.role === role) appendAll(last.content, blocks);
   else turns.push({ role, content: [...blocks] });
+}
+
+/** Caches the whole prompt: a cache point behind the last message, unless its content ends with one. */
+function withLastCachePoint(messages: readonly JsonObject[], request: ChatRequest): readonly JsonObject[] {
+  const points = cachePoint(request);
+  const last = messages.at(-1);
+  if (points.length === 0 || last === undefined) return messages;
+  const content = listOf(last.content);
+  const end = content.at(-1);
+  if (isRecord(end) && 'cachePoint' in end) return messages;
+  return [...messages.slice(0, -1), { ...last, content: [...content, ...points] }];
 }
 
 /** Adds a text to messages with documents, which the API requires. */

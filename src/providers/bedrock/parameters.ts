@@ -2,6 +2,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, Tool } from '../../core/chat/request.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { warnOfLostDetails, warnOfShownReasoning } from '../lost-details.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
 import { type ParameterName, warnOfStrictTools, warnUnsupported } from '../unsupported.ts';
 import { cachePoint } from './messages.ts';
@@ -13,6 +14,7 @@ const UNSUPPORTED: readonly ParameterName[] = [
   'frequency_penalty',
   'presence_penalty',
   'logprobs',
+  'top_logprobs',
   'logit_bias',
   'parallel_tool_calls',
   'verbosity',
@@ -49,6 +51,8 @@ export function wireParameters(
   warn: Warn,
 ): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn);
+  warnOfLostDetails(request, ['name', 'detail'], warn);
+  if (!isClaude) warnOfShownReasoning(request, warn);
   const members = request.extensions?.members ?? {};
   const own = Object.fromEntries(Object.entries(members).filter(([name]) => OWN.includes(name)));
   warnOfExtensions(request, warn, [...OWN, ...Object.keys(extensionsFor(request, ['bedrock-converse']))]);
@@ -119,7 +123,7 @@ function additionalFields(
   }
   const { reasoning } = request;
   if (reasoning === undefined) return { fields, budget: undefined };
-  const { effort, budgetTokens, enabled } = reasoning;
+  const { effort, budgetTokens, enabled, summary } = reasoning;
   const off = enabled === false || effort === 'none';
   if (off) return { fields, budget: undefined };
   if (!isClaude || (!family.thinkingBudget && !family.adaptiveThinking)) {
@@ -130,16 +134,18 @@ function additionalFields(
     });
     return { fields, budget: undefined };
   }
+  const display = summary === undefined ? {} : { display: summary === 'none' ? 'omitted' : 'summarized' };
   if (family.adaptiveThinking && (budgetTokens === undefined || !family.thinkingBudget)) {
     const requested = effort ?? (budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
     const nearest = requested === undefined ? undefined : nearestEffort(requested, family.efforts ?? []);
-    fields.thinking = { type: 'adaptive' };
+    fields.thinking = { type: 'adaptive', ...display };
     if (nearest !== undefined) fields.output_config = { effort: nearest };
     return { fields, budget: undefined };
   }
   const limits = family.thinkingBudget ?? { min: 1_024, max: 32_000 };
   const wanted = budgetTokens ?? effortToBudget(effort ?? 'medium', limits);
   const budget = Math.min(limits.max, Math.max(limits.min, wanted));
+  warnOfShownReasoning(request, warn);
   fields.thinking = { type: 'enabled', budget_tokens: budget };
   return { fields, budget };
 }

@@ -2,6 +2,7 @@ import { warnOfCacheMarks } from '../../core/chat/cache-marks.ts';
 import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings } from '../../core/chat/request.ts';
 import type { Warn } from '../../core/warning.ts';
+import { describedSchema, warnOfLostDetails, warnOfShownReasoning } from '../lost-details.ts';
 import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 
 type JsonObject = Record<string, unknown>;
@@ -27,6 +28,8 @@ const UNSUPPORTED: readonly ParameterName[] = [
 export function cohereParameters(request: ChatRequest, warn: Warn): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn, "Cohere's chat");
   warnOfCacheMarks(request, warn);
+  warnOfLostDetails(request, ['name'], warn, "Cohere's chat");
+  warnOfShownReasoning(request, warn, "Cohere's chat");
   const own = Object.fromEntries(
     Object.entries({ ...request.extensions?.members, ...extensionsFor(request, ['cohere']) }).filter(
       ([name]) => OWN.includes(name),
@@ -62,7 +65,9 @@ function thinking({ effort, budgetTokens, enabled }: ReasoningSettings): JsonObj
 
 function responseFormat({ responseFormat: format }: ChatRequest): JsonObject | undefined {
   if (format?.type === 'json') return { type: 'json_object' };
-  return format?.type === 'json-schema' ? { type: 'json_object', json_schema: format.schema } : undefined;
+  return format?.type === 'json-schema'
+    ? { type: 'json_object', json_schema: describedSchema(format) }
+    : undefined;
 }
 
 /** Cohere cannot be forced to call a named tool, so only that tool is sent. */

@@ -109,10 +109,10 @@ class ContentWriter {
     }
   }
 
-  /** The format has no place for what is known of a document: a text before it says its title and context. */
-  #document({ source, title, context, citations }: FilePart, path: string): JsonObject[] {
+  /** The format has no place for what is known of a document: a text before it says its title or file name, and its context. */
+  #document({ source, title, filename, context, citations }: FilePart, path: string): JsonObject[] {
     if (citations) this.#unsupported(path, 'citations of a document');
-    const head = [title, context].filter((line) => line !== undefined).join('\n');
+    const head = [title ?? filename, context].filter((line) => line !== undefined).join('\n');
     return [...(head === '' ? [] : [{ text: head }]), ...this.#media(source, path)];
   }
 

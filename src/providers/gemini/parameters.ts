@@ -2,6 +2,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { describedSchema, warnOfLostDetails } from '../lost-details.ts';
 import { budgetToEffort, effortToBudget, type ModelFamily, nearestEffort } from '../model-families.ts';
 import { type ParameterName, warnOfStrictTools, warnUnsupported } from '../unsupported.ts';
 
@@ -25,6 +26,7 @@ const OWN = ['safetySettings', 'safety_settings', 'cachedContent', 'cached_conte
 export function wireParameters(request: ChatRequest, family: ModelFamily, warn: Warn): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn);
   warnOfStrictTools(request, warn);
+  warnOfLostDetails(request, ['name', 'detail'], warn);
   const own = Object.fromEntries(
     Object.entries(request.extensions?.members ?? {})
       .filter(([name]) => OWN.includes(name))
@@ -72,7 +74,7 @@ function outputFormat({ responseFormat: format }: ChatRequest, warn: Warn): Json
   if (format?.type === 'json') return { responseMimeType: 'application/json' };
   if (format?.type !== 'json-schema') return {};
   const expansion = new SchemaExpansion('response_format');
-  const responseSchema = geminiSchema(format.schema, expansion);
+  const responseSchema = geminiSchema(describedSchema(format), expansion);
   expansion.warnOfOmitted(warn);
   return { responseMimeType: 'application/json', responseSchema };
 }

@@ -79,6 +79,10 @@ function assistant(
         break;
       case 'reasoning':
         thinking += part.text;
+        if (part.redacted) {
+          const message = 'Ollama does not support encrypted reasoning in the history; it was omitted.';
+          warn({ kind: 'unsupported', param: `${path}.content[${index}]`, message });
+        }
         break;
       case 'tool-call': {
         called.set(part.id, part.name);

@@ -3,6 +3,7 @@ import { extensionsFor, warnOfExtensions } from '../../core/chat/extensions.ts';
 import type { ChatRequest, ReasoningSettings, Tool } from '../../core/chat/request.ts';
 import { isRecord } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { describedSchema, warnOfLostDetails, warnOfShownReasoning } from '../lost-details.ts';
 import { type ParameterName, warnOfStrictTools, warnUnsupported } from '../unsupported.ts';
 
 type JsonObject = Record<string, unknown>;
@@ -23,12 +24,15 @@ const UNSUPPORTED: readonly ParameterName[] = [
   'service_tier',
   'prompt_cache_key',
   'tool_choice',
+  'modalities',
 ];
 
 /** Builds all members of a request except model, messages and stream. */
 export function ollamaParameters(request: ChatRequest, model: string, warn: Warn): JsonObject {
   warnUnsupported(request, UNSUPPORTED, warn, "Ollama's own API");
   warnOfStrictTools(request, warn, "Ollama's own API");
+  warnOfLostDetails(request, ['name', 'detail'], warn, "Ollama's own API");
+  warnOfShownReasoning(request, warn, "Ollama's own API");
   warnOfCacheMarks(request, warn);
   const { options: given, ...own } = Object.fromEntries(
     Object.entries(extensionsFor(request, ['openai-chat'])).filter(([name]) => OWN.includes(name)),
@@ -48,7 +52,7 @@ export function ollamaParameters(request: ChatRequest, model: string, warn: Warn
   return known({
     tools: request.toolChoice?.type === 'none' ? undefined : tools(request.tools, warn),
     format: format(request),
-    think: request.reasoning && thinking(request.reasoning, model),
+    think: request.reasoning && thinking(request.reasoning, model, warn),
     logprobs: request.logprobs === undefined ? undefined : true,
     top_logprobs: request.logprobs?.top,
     ...own,
@@ -62,11 +66,15 @@ function known(members: JsonObject): JsonObject {
 
 function format({ responseFormat }: ChatRequest): unknown {
   if (responseFormat?.type === 'json') return 'json';
-  return responseFormat?.type === 'json-schema' ? responseFormat.schema : undefined;
+  return responseFormat?.type === 'json-schema' ? describedSchema(responseFormat) : undefined;
 }
 
-function thinking({ effort, budgetTokens, enabled }: ReasoningSettings, model: string): unknown {
+function thinking({ effort, budgetTokens, enabled }: ReasoningSettings, model: string, warn: Warn): unknown {
   if (enabled === false || effort === 'none') return false;
+  if (budgetTokens !== undefined) {
+    const message = "Ollama's own API does not support a token budget for reasoning.";
+    warn({ kind: 'unsupported', param: 'thinking.budget_tokens', message });
+  }
   if (effort !== undefined && THINKING_LEVEL_MODELS.test(model)) {
     if (effort === 'minimal' || effort === 'low') return 'low';
     return effort === 'medium' ? 'medium' : 'high';

@@ -9,6 +9,7 @@ import type {
 } from '../../core/chat/request.ts';
 import { ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { warnOfShownReasoning } from '../lost-details.ts';
 import {
   budgetToEffort,
   familyOf,
@@ -36,7 +37,7 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
     ...(request.logprobs ? { logprobs: true, top_logprobs: request.logprobs.top } : {}),
     logit_bias: request.logitBias,
     response_format: request.responseFormat && responseFormat(request.responseFormat),
-    ...(request.reasoning ? reasoning(request.reasoning, family, profile, warn) : {}),
+    ...(request.reasoning ? reasoning(request.reasoning, { family, model }, profile, warn) : {}),
     verbosity: request.verbosity,
     user: request.user,
     metadata: stringValues(request.metadata),
@@ -129,7 +130,7 @@ function sampling(request: ChatRequest, profile: VendorProfile, warn: Warn): Jso
 
 function reasoning(
   settings: ReasoningSettings,
-  family: ModelFamily,
+  { family, model }: { readonly family: ModelFamily; readonly model: string },
   profile: VendorProfile,
   warn: Warn,
 ): JsonObject {
@@ -144,6 +145,7 @@ function reasoning(
     };
     return { reasoning: wanted };
   }
+  warnOfShownReasoning({ reasoning: settings }, warn);
   if (profile.reasoningStyle === 'switch') return { thinking: { type: off ? 'disabled' : 'enabled' } };
   const effort =
     requested ?? (off ? 'none' : budgetTokens === undefined ? undefined : budgetToEffort(budgetTokens));
@@ -151,7 +153,13 @@ function reasoning(
   if (effort === undefined) return {};
   const known = family.efforts;
   if (!known) {
-    if (off) return {};
+    if (off) {
+      if (!NEVER_REASONS.test(model)) {
+        const message = 'The target has no known switch for reasoning; its default applies.';
+        warn({ kind: 'unsupported', param: 'reasoning', message });
+      }
+      return {};
+    }
     // For an unknown server, OpenAI's value is the best guess.
     if (requested !== undefined) return { reasoning_effort: requested };
     warn({
@@ -173,6 +181,9 @@ function reasoning(
   }
   return { reasoning_effort: nearest };
 }
+
+/** Models of the default family that are known not to reason: to turn reasoning off changes nothing. */
+const NEVER_REASONS = /(?:^|\/)(?:gpt-[34]|chatgpt-4)/;
 
 function responseFormat(format: ResponseFormat): JsonObject {
   if (format.type === 'text') return { type: 'text' };

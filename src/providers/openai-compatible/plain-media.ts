@@ -9,10 +9,12 @@ export function plainMediaPart(part: JsonObject): JsonObject {
     return { ...part, input_audio: part.input_audio.data };
   }
   if (part.type === 'file' && isRecord(part.file)) {
+    const { file: _, ...others } = part;
     const { file_id: id, file_data: data, filename } = part.file;
-    if (typeof id === 'string') return { type: 'file', file_id: id };
+    if (typeof id === 'string') return { ...others, file_id: id };
     const name = asString(filename);
     return {
+      ...others,
       type: 'document_url',
       document_url: data,
       ...(name === undefined ? {} : { document_name: name }),
