@@ -10,6 +10,7 @@ import type { RequestContext } from '../pipeline/request-context.ts';
 import { recordOf } from '../pipeline/request-log.ts';
 import { costSoFar } from '../pipeline/usage-meter.ts';
 import type { Target } from '../providers/types.ts';
+import type { ResponseMetadata } from './response-metadata.ts';
 
 /** Bytes. Proxies reject heads that are much longer. */
 const MAX_EXPLANATION = 6_000;
@@ -39,17 +40,35 @@ export class InferenceResponseHeaders {
     const headers = new ResponseHeaders();
     if (source.kind === 'target') headers.block = this.#block(source.target, routing.attemptCount);
     else headers.set('x-weir-provider', headerSafe(source.name));
-    if (routing.warnings.length > 0) headers.set('x-weir-warnings', warningsHeader(routing.warnings));
+    const { warnings: own } = request.response;
+    if (own || routing.warnings.length > 0) {
+      headers.set('x-weir-warnings', warningsHeader([...(own ?? []), ...routing.warnings]));
+    }
     const variant = routing.plan?.participation?.variant;
     if (variant !== undefined) headers.set('x-weir-variant', headerSafe(variant));
     const rate = tightest(addressRate, limits.reservation?.requestRate);
     if (rate) setRateLimitHeaders(headers, rate);
     const warnings = limits.reservation?.warnings ?? [];
     if (warnings.length > 0) headers.set('x-weir-limit-warnings', headerSafe(warnings.join(' ')));
+    headers.set('x-weir-latency-ms', String(this.#latencyMs(request)));
     const cost = request.completed ? costSoFar(routing) : undefined;
     if (cost !== undefined) headers.set('x-weir-cost', cost);
     for (const [name, value] of request.response.headers) headers.set(name, headerSafe(value));
     return headers;
+  }
+
+  /** The same facts for the body of a complete response. */
+  metadata(request: RequestContext, source: ResponseSource): ResponseMetadata {
+    return {
+      latencyMs: this.#latencyMs(request),
+      model: source.kind === 'target' ? source.target.model : undefined,
+      cost: request.completed ? costSoFar(request.routing) : undefined,
+    };
+  }
+
+  /** Milliseconds until the complete response, or the first event of a stream. */
+  #latencyMs({ timing }: RequestContext): number {
+    return Math.round((timing.committedAt ?? this.clock.now()) - timing.startedAt);
   }
 
   /** Why the request went where it went, as far as is known now, as JSON that a header can carry. */

@@ -13,12 +13,15 @@ import { NO_BODY, type RouteHandler, type RoutePolicy } from '../http/route-poli
 import type { HandledResponse, PreparedCall } from '../pipeline/inference-handler.ts';
 import { RequestContext } from '../pipeline/request-context.ts';
 import { recordOf } from '../pipeline/request-log.ts';
+import type { ModelRoute } from '../routing/directory.ts';
 import { assertModelAllowed } from './authenticate.ts';
 import { EngineWaitTimeout } from './engine-wait-timeout.ts';
 import { InferenceResponseHeaders, wantsExplanation } from './inference-response-headers.ts';
 import { keepAliveStream } from './keep-alive-stream.ts';
+import { limitOutput, smallerLimit } from './output-limit.ts';
 import { readBody } from './read-body.ts';
 import { requestControls, requestTimeout } from './request-controls.ts';
+import { wantsMetadata, withMetadata } from './response-metadata.ts';
 import type { ApiServices, ApiSnapshot } from './services.ts';
 import { resolveFor, withSimulatorRule } from './simulator-access.ts';
 
@@ -142,7 +145,7 @@ class InferenceRoute {
     if (wantsExplanation(httpContext.request.headers)) {
       headers.set('x-weir-explain', this.#headers.explanation(request));
     }
-    return this.#write(httpContext, response, headers);
+    return this.#write(admitted, response, headers);
   }
 
   /** Reads the body and everything that decides where the call goes. */
@@ -162,16 +165,30 @@ class InferenceRoute {
     const constraints = withSimulatorRule(controls.constraints, snapshot, principal);
     request.controls = constraints === controls.constraints ? controls : { ...controls, constraints };
     if (principal.scopes?.models) assertModelAllowed(principal, call.model);
-    request.routing.route = resolveFor(snapshot, principal, call.model);
+    const route = resolveFor(snapshot, principal, call.model);
+    request.routing.route = route;
     const { chain } = snapshot;
-    return { call, chain, renderStreamError: endpoint.renderStreamError ?? openAiErrorEvent };
+    return {
+      call: withinOutputLimit(call, request, route),
+      chain,
+      renderStreamError: endpoint.renderStreamError ?? openAiErrorEvent,
+    };
   }
 
-  async #write(httpContext: HttpContext, response: HandledResponse, headers: ResponseHeaders) {
+  async #write({ httpContext, request }: Admitted, response: HandledResponse, headers: ResponseHeaders) {
     if (response.kind === 'stream') return eventStreamResponse(response.body, headers);
     const contentType = this.endpoint.contentType?.(httpContext);
     if (contentType !== undefined) headers.set('content-type', contentType);
-    return jsonResponse(httpContext.request, 200, response.result.text, headers);
+    let { text } = response.result;
+    const { principal } = request.identity;
+    const isWanted =
+      principal.wantsMetadata ||
+      request.routing.route?.responseMetadata ||
+      wantsMetadata(httpContext.request.headers);
+    if (isWanted && contentType === undefined) {
+      text = withMetadata(text, this.#headers.metadata(request, response.source));
+    }
+    return jsonResponse(httpContext.request, 200, text, headers);
   }
 
   /** Sends the head now, and comments until the response begins: an engine is loading. */
@@ -189,6 +206,23 @@ class InferenceRoute {
     if (httpContext.addressRate) setRateLimitHeaders(headers, httpContext.addressRate);
     return eventStreamResponse(body, headers);
   }
+}
+
+/** @throws GatewayError `invalid_request` where the request asks for too much output, and must not be changed */
+function withinOutputLimit(
+  call: InferenceCall,
+  { identity, controls, response }: RequestContext,
+  { facts, strict }: ModelRoute,
+): InferenceCall {
+  const ofModel = facts?.maxOutputTokens;
+  const limit = smallerLimit(
+    identity.principal.outputLimit,
+    ofModel === undefined ? undefined : { max: ofModel, of: 'the model' },
+  );
+  if (!limit) return call;
+  return limitOutput(call, limit, controls.strict || strict, (warning) => {
+    response.warnings = [...(response.warnings ?? []), warning];
+  });
 }
 
 function clientGone(): GatewayError {

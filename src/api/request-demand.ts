@@ -7,7 +7,7 @@ import { promptMedia } from './prompt-media.ts';
  * Names under which engines and vendors take the limit of a response. All members of a body are forwarded, so the largest
  * of them counts, whichever one the upstream reads.
  */
-const LIMIT_NAMES = [
+export const LIMIT_NAMES = [
   'max_tokens',
   'max_completion_tokens',
   'max_output_tokens',
@@ -162,7 +162,7 @@ function largest(body: JsonObject, names: readonly string[], least: number): num
 }
 
 /** A number as lenient servers read it: some accept numbers that are written as text. */
-function numberOf(value: unknown): number | undefined {
+export function numberOf(value: unknown): number | undefined {
   if (typeof value !== 'number' && (typeof value !== 'string' || value.trim() === '')) return undefined;
   const number = Number(value);
   return Number.isNaN(number) ? undefined : Math.min(number, MOST);

@@ -33,6 +33,9 @@ export function modelDefinition(model: ModelConfig): ModelDefinition {
     fallbacksOn: model.fallbacks_on,
     hedging: hedging ?? undefined,
     continueStreams: model.continue_streams,
+    responseMetadata: model.response_metadata,
+    bestFor: model.best_for,
+    costTier: model.cost_tier ?? undefined,
     experiments: experimentsOf(model),
     escalation: model.escalate
       ? {

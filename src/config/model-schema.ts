@@ -78,8 +78,17 @@ export const model = () =>
       'Tokens of prompt and response together; by default from model data.',
     ),
     max_output_tokens: nullable(integer(1)).describe(
-      'The most tokens of one response; by default from model data.',
+      'The most output tokens of one response. A request for more gets fewer, with a warning in `x-weir-warnings`, or a 400 where it is strict. By default from model data, and left to the provider.',
     ),
+    best_for: list(text(60)).describe(
+      'Words for what the model is good at, such as `code` or `translation`: shown in `/v1/models`, and read by `/v1/suggest-model`.',
+    ),
+    cost_tier: nullable(text(60)).describe('A word for its price class, shown in `/v1/models`.'),
+    response_metadata: boolean()
+      .prefault(false)
+      .describe(
+        'Adds `metadata` with `latency_ms`, `model` and `cost_usd` to complete JSON responses, as the header `x-weir-metadata: 1` does for one request.',
+      ),
     price: nullable(
       z.strictObject({
         input: decimal().describe('Input tokens.'),

@@ -8,6 +8,8 @@ export interface KeyScopes {
   readonly endpoints?: readonly string[] | undefined;
   /** Client addresses or networks (CIDR). */
   readonly addresses?: readonly string[] | undefined;
+  /** The most output tokens of one request. */
+  readonly max_output_tokens?: number | undefined;
 }
 
 /** The authenticated caller of a request. Every read and write of tenant data starts from it. */
@@ -26,6 +28,10 @@ export interface Principal {
   readonly limits: readonly SubjectLimits[];
   /** Share of the tenant in the admission queue; 1 when absent. */
   readonly weight?: number;
+  /** The most output tokens of one request, by the key or the tenant. */
+  readonly outputLimit?: { readonly max: number; readonly of: string } | undefined;
+  /** The tenant's responses have `metadata`. */
+  readonly wantsMetadata?: boolean;
   /** Limits of tags, by tag. */
   readonly tagLimits?: ReadonlyMap<string, SubjectLimits> | undefined;
 }

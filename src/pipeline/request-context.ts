@@ -4,6 +4,7 @@ import type { SubjectLimits } from '../core/limit.ts';
 import { modelScopeOf } from '../core/model-scope.ts';
 import type { Slotted } from '../core/slot-list.ts';
 import type { Usage } from '../core/usage.ts';
+import type { Warning } from '../core/warning.ts';
 import {
   type DispatchRequest,
   NO_CONTROLS,
@@ -55,6 +56,8 @@ export interface RequestUsage {
 export interface ResponseTrace {
   /** Set when the request completes. 499 is nginx's word for a client that left. */
   status: number | undefined;
+  /** What the gateway changed in the request before a target received it; undefined for nothing. */
+  warnings: Warning[] | undefined;
   /** Headers that interceptors add. Names in lower case. */
   readonly headers: [name: string, value: string][];
 }
@@ -92,7 +95,7 @@ export class RequestContext implements DispatchRequest, Slotted {
     estimated: false,
     cost: undefined,
   };
-  readonly response: ResponseTrace = { status: undefined, headers: [] };
+  readonly response: ResponseTrace = { status: undefined, warnings: undefined, headers: [] };
   /** The interceptor that ran last: the one to blame when nothing happens any more. */
   stage = '';
   /** Its usage is settled when it completes. Written by the settlement interceptor. */

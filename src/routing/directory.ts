@@ -53,6 +53,12 @@ export interface ModelDefinition {
   readonly escalation?: EscalationSettings | undefined;
   /** Another target continues a stream that breaks. */
   readonly continueStreams?: boolean;
+  /** Complete responses have `metadata` in their body. */
+  readonly responseMetadata?: boolean;
+  /** Words for what the model is good at. */
+  readonly bestFor?: readonly string[];
+  /** A word for its price class. */
+  readonly costTier?: string | undefined;
   /** Reject requests with a setting that the target does not support. */
   readonly strict?: boolean;
   /** Tasks that the model serves where a request names no model. */
@@ -76,6 +82,9 @@ export interface ModelRoute {
   readonly experiments?: ExperimentSettings | undefined;
   readonly escalation?: EscalationSettings | undefined;
   readonly continueStreams?: boolean;
+  readonly responseMetadata?: boolean;
+  readonly bestFor?: readonly string[];
+  readonly costTier?: string | undefined;
   readonly strict: boolean;
   readonly facts: ModelOverrides | undefined;
   readonly limits?: readonly SubjectLimits[] | undefined;
@@ -153,6 +162,9 @@ export class ModelDirectory {
       escalation: definition.escalation,
       continueStreams: definition.continueStreams ?? false,
       strict: definition.strict ?? false,
+      responseMetadata: definition.responseMetadata ?? false,
+      bestFor: definition.bestFor ?? [],
+      costTier: definition.costTier,
       facts: definition.facts,
       limits: definition.limits,
       configured: true,

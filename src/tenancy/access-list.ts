@@ -320,6 +320,8 @@ export class AccessList {
       scopes: document.scopes,
       limits: [ofKey, ofMember?.own, ofTenant?.own].filter((limits) => limits !== undefined),
       weight: tenant?.document.weight ?? 1,
+      outputLimit: outputLimitOf(document.scopes.max_output_tokens, tenant?.document.max_output_tokens),
+      wantsMetadata: tenant?.document.response_metadata ?? false,
       tagLimits: ofTenant?.tags,
     };
   }
@@ -444,6 +446,11 @@ function newKey(digest: string, tenant: string, document: KeyDocument): KnownKey
 /** @param now called only for keys that expire */
 function isAlive({ revoked_at, expires_at }: KeyDocument, now: () => number): boolean {
   return revoked_at === null && (expires_at === null || now() < expires_at);
+}
+
+function outputLimitOf(key = Number.POSITIVE_INFINITY, tenant = Number.POSITIVE_INFINITY) {
+  if (key === Number.POSITIVE_INFINITY && tenant === Number.POSITIVE_INFINITY) return undefined;
+  return key <= tenant ? { max: key, of: 'the API key' } : { max: tenant, of: 'the tenant' };
 }
 
 function tagLimitsOf({ id, document }: KnownTenant): ReadonlyMap<string, SubjectLimits> | undefined {

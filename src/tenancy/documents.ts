@@ -10,6 +10,7 @@ export const scopesDocument = z.strictObject({
   models: z.array(z.string()).optional(),
   endpoints: z.array(z.string()).optional(),
   addresses: z.array(z.string()).optional(),
+  max_output_tokens: z.int().min(1).optional(),
 });
 export type ScopesDocument = z.infer<typeof scopesDocument>;
 
@@ -21,6 +22,10 @@ export const tenantDocument = z.strictObject({
   weight: z.number().int().min(1).max(100).default(1),
   // Absent where the tenant has none: gateways of an earlier version reject members that they do not know.
   retention: retentionDocument.optional(),
+  /** The most output tokens of one request. */
+  max_output_tokens: z.int().min(1).optional(),
+  /** Responses have `metadata`. */
+  response_metadata: z.literal(true).optional(),
 });
 export type TenantDocument = z.infer<typeof tenantDocument>;
 

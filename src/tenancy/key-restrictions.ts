@@ -19,11 +19,18 @@ const STRICTNESS = { shadow: 0, warn: 1, enforce: 2 } as const;
  * @throws GatewayError `permission_denied` that names the field, where `after` allows anything that `before` does not
  */
 export function assertNotLoosened(before: KeyRestrictions, after: KeyRestrictions): void {
-  const { models, endpoints, addresses } = after.scopes;
+  const { models, endpoints, addresses, max_output_tokens: output } = after.scopes;
   assertExpiry(before.expiresAt, after.expiresAt);
   assertLimits(before.limits, after.limits);
   assertScope('models', before.scopes.models, models, isPatternWithin);
   assertScope('addresses', before.scopes.addresses, addresses, isRangeWithin);
+  const { max_output_tokens: most } = before.scopes;
+  if (most !== undefined && (output === undefined || output > most)) {
+    throw loosened(
+      'scopes.max_output_tokens',
+      `the limit of ${most} output tokens would be removed or raised`,
+    );
+  }
   assertScope('endpoints', before.scopes.endpoints, endpoints, isPatternWithin);
   // A key without this scope may call every endpoint but the admin API.
   if (!before.scopes.endpoints && endpoints?.some(reachesAdminApi)) {
@@ -74,7 +81,7 @@ function amountOf(max: LimitDocument['max']): number {
 }
 
 function assertScope(
-  name: keyof ScopesDocument,
+  name: 'models' | 'endpoints' | 'addresses',
   before: readonly string[] | undefined,
   after: readonly string[] | undefined,
   isWithin: (inner: string, outer: string) => boolean,

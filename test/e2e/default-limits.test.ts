@@ -11,7 +11,7 @@ async function start(options: InProcessOptions = {}) {
   const clock = {
     now: () => 0,
     wallTime: () => Date.UTC(2026, 0, 1),
-    sleep: () => new Promise<void>(() => {}),
+    sleep: () => Promise.withResolvers<void>().promise,
   };
   const made = await gatewayInProcess({ clock, ...options });
   closers.push(() => made.close());

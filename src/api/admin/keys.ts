@@ -44,6 +44,11 @@ const scopes = z
       .max(100)
       .optional()
       .describe('Client addresses and networks that may use it.'),
+    max_output_tokens: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('The most output tokens of one request. A request for more gets fewer, with a warning.'),
   })
   .meta({ id: 'KeyScopes', example: { models: ['gpt-4o-mini'], addresses: ['10.0.0.0/8'] } });
 

@@ -28,6 +28,17 @@ const retention = retentionDocument
   )
   .meta({ example: { usage: '90d', responses: null } });
 
+const maxOutputTokens = z
+  .int()
+  .min(1)
+  .nullable()
+  .describe('The most output tokens of one request. A request for more gets fewer, with a warning.');
+const responseMetadata = z
+  .boolean()
+  .describe(
+    'Responses have `metadata` with latency, model and cost, as with the header `x-weir-metadata: 1`.',
+  );
+
 export const tenantObject = z
   .object({
     id: z.string(),
@@ -42,6 +53,8 @@ export const tenantObject = z
     retention: retentionDocument
       .nullable()
       .describe('How long its data is kept, where that differs from `storage.retention`.'),
+    max_output_tokens: maxOutputTokens,
+    response_metadata: responseMetadata,
     created_at: z.string(),
     updated_at: z.string(),
   })
@@ -62,6 +75,8 @@ const createBody = z
     limits: limitsField.optional(),
     tag_limits: tagLimits.optional(),
     retention: retention.optional(),
+    max_output_tokens: maxOutputTokens.optional(),
+    response_metadata: responseMetadata.optional(),
   })
   .meta({
     id: 'NewTenant',
@@ -78,6 +93,8 @@ const updateBody = z
     limits: limitsField.optional(),
     tag_limits: tagLimits.optional(),
     retention: retention.optional(),
+    max_output_tokens: maxOutputTokens.optional(),
+    response_metadata: responseMetadata.optional(),
   })
   .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
 
@@ -93,8 +110,18 @@ export function renderTenant({ document, ...tenant }: Tenant): z.output<typeof t
     limits: document.limits,
     tag_limits: document.tag_limits,
     retention: document.retention ?? null,
+    max_output_tokens: document.max_output_tokens ?? null,
+    response_metadata: document.response_metadata ?? false,
     created_at: time(tenant.createdAt),
     updated_at: time(tenant.updatedAt),
+  };
+}
+
+/** Absent where they have their default: gateways of an earlier version reject members that they do not know. */
+function outputSettings(most: number | null | undefined, metadata: boolean | undefined) {
+  return {
+    ...(most ? { max_output_tokens: most } : {}),
+    ...(metadata ? { response_metadata: true as const } : {}),
   };
 }
 
@@ -152,6 +179,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               limits: body.limits ?? [],
               tag_limits: body.tag_limits ?? {},
               ...(body.retention && { retention: body.retention }),
+              ...outputSettings(body.max_output_tokens, body.response_metadata),
             },
           },
           by,
@@ -177,15 +205,16 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       permission: 'tenant:write',
       summary: 'Change a tenant',
       description:
-        'Status, tier, weight, own limits and retention need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
+        'Status, tier, weight, own limits, retention and `max_output_tokens` need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
       body: updateBody,
       largeBody: true,
       ...NO_QUERY,
       response: tenantObject,
       handle: async ({ scope, body, seen, by, actor }) => {
         const { name, status, tier: wantedTier, limits, tag_limits, time_zone } = body;
-        const { weight: wantedWeight, retention: wantedRetention } = body;
-        if ([status, wantedTier, limits, wantedWeight, wantedRetention].some((value) => value !== undefined))
+        const { weight: wantedWeight, retention: wantedRetention, max_output_tokens: wantedMost } = body;
+        const assigned = [status, wantedTier, limits, wantedWeight, wantedRetention, wantedMost];
+        if (assigned.some((value) => value !== undefined))
           assertAllowed(actor, 'tenants:assign', scope.tenant);
         if (tag_limits !== undefined) assertAllowed(actor, 'limits:write', scope.tenant);
         if (wantedTier !== undefined && wantedTier !== null)
@@ -208,6 +237,10 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               limits: limits ?? document.limits,
               tag_limits: tag_limits ?? document.tag_limits,
               ...(kept && { retention: kept }),
+              ...outputSettings(
+                wantedMost === undefined ? document.max_output_tokens : wantedMost,
+                body.response_metadata ?? document.response_metadata,
+              ),
             },
           },
           seen,

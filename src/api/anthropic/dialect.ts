@@ -2,6 +2,7 @@ import { joinInstructions } from '../../core/chat/call-change.ts';
 import type { ClientDialect } from '../../core/chat/dialect.ts';
 import { asCount, asString, records } from '../../core/json.ts';
 import { editFirstItem, editMembers } from '../../core/json-edit.ts';
+import { limitMembers } from '../limit-members.ts';
 import { metadataUser, PromptView } from '../prompt-view.ts';
 import { generationDemand } from '../request-demand.ts';
 import { unreadMembers } from '../unread-members.ts';
@@ -50,7 +51,9 @@ export const anthropicMessagesDialect: ClientDialect = {
     };
   },
 
-  edit(text, { system }, change) {
+  edit(text, body, change) {
+    const { system } = body;
+    if (change.type === 'limit-output') return limitMembers(text, body, change.max, ['max_tokens']);
     if (change.type !== 'prepend-system') return undefined;
     if (Array.isArray(system)) {
       const block = JSON.stringify({ type: 'text', text: change.text });

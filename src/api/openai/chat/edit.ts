@@ -1,6 +1,7 @@
 import { type CallChange, joinInstructions } from '../../../core/chat/call-change.ts';
 import { isRecord, parseJsonText } from '../../../core/json.ts';
 import { editFirstItem, editMembers } from '../../../core/json-edit.ts';
+import { limitMembers } from '../../limit-members.ts';
 
 /** Applies a change to the text of a chat completions request. @see ClientDialect.edit */
 export function editChat(
@@ -13,6 +14,8 @@ export function editChat(
       return editFirstItem(text, 'messages', (item) => prepend(item, change.text));
     case 'request-logprobs':
       return body.logprobs === true ? undefined : editMembers(text, { logprobs: 'true' });
+    case 'limit-output':
+      return limitMembers(text, body, change.max, ['max_tokens', 'max_completion_tokens']);
   }
 }
 

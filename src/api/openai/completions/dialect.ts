@@ -4,6 +4,7 @@ import type { ChatEvent, ChatEventWriter, ChatResult } from '../../../core/chat/
 import { GatewayError } from '../../../core/errors.ts';
 import { asCount } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
+import { limitMembers } from '../../limit-members.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand, promptCount } from '../../request-demand.ts';
 import { unreadMembers } from '../../unread-members.ts';
@@ -63,7 +64,8 @@ export const openAiCompletionsDialect: ClientDialect = {
   },
   responseView: chatResponseView,
   // A prompt to complete does not support instructions.
-  edit: () => undefined,
+  edit: (text, body, change) =>
+    change.type === 'limit-output' ? limitMembers(text, body, change.max, ['max_tokens']) : undefined,
 
   renderResult(result: ChatResult, renderContext): string {
     const choices = result.choices.map(({ index, content, finish }) => ({

@@ -4,6 +4,7 @@ import type { ResponseView } from '../../../core/chat/response-view.ts';
 import type { ChatResult } from '../../../core/chat/result.ts';
 import { asCount, asString, records } from '../../../core/json.ts';
 import { editMembers } from '../../../core/json-edit.ts';
+import { limitMembers } from '../../limit-members.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand } from '../../request-demand.ts';
 import { unreadMembers } from '../../unread-members.ts';
@@ -37,7 +38,9 @@ function responseView({ output }: Item): ResponseView | undefined {
   };
 }
 
-function editResponses(text: string, { instructions }: Item, change: CallChange): string | undefined {
+function editResponses(text: string, body: Item, change: CallChange): string | undefined {
+  const { instructions } = body;
+  if (change.type === 'limit-output') return limitMembers(text, body, change.max, ['max_output_tokens']);
   if (change.type !== 'prepend-system') return undefined;
   const joined = joinInstructions(change.text, asString(instructions) ?? '');
   return editMembers(text, { instructions: JSON.stringify(joined) });
