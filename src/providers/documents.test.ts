@@ -28,7 +28,7 @@ const request: ChatRequest = {
 type Build = (warn: (warning: Warning) => void) => unknown;
 
 test.each([
-  ['Gemini', 1, (warn) => wireContents(request, false, warn)],
+  ['Gemini', 1, (warn) => wireContents(request, { signsCalls: false, hasIds: true }, warn)],
   ['Ollama', 1, (warn) => ollamaMessages(request, warn)],
   [
     "OpenAI's format",

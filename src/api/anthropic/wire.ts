@@ -38,9 +38,10 @@ export function wireUsage(usage: Usage | undefined): JsonObject {
   };
 }
 
-export function wireCitation({ url, title, citedText, raw }: Citation): JsonObject | undefined {
+export function wireCitation(citation: Citation): JsonObject | undefined {
+  const { url, title, citedText, raw } = citation;
   if (raw.dialect === 'anthropic-messages') return raw.value;
-  if (url === undefined) return undefined;
+  if (url === undefined) return documentCitation(citation);
   return {
     type: 'web_search_result_location',
     url,
@@ -48,6 +49,27 @@ export function wireCitation({ url, title, citedText, raw }: Citation): JsonObje
     title: title ?? url,
     cited_text: citedText ?? '',
     encrypted_index: '',
+  };
+}
+
+/** The names of a location's ends in a document, by its unit. */
+const ENDS = {
+  char: ['char_location', 'start_char_index', 'end_char_index'],
+  page: ['page_location', 'start_page_number', 'end_page_number'],
+  block: ['content_block_location', 'start_block_index', 'end_block_index'],
+} as const;
+
+/** @returns undefined where the place in a document of the request is unknown */
+function documentCitation({ title, citedText, documentIndex, location }: Citation): JsonObject | undefined {
+  if (documentIndex === undefined || location === undefined) return undefined;
+  const [type, start, end] = ENDS[location.unit];
+  return {
+    type,
+    cited_text: citedText ?? '',
+    document_index: documentIndex,
+    document_title: title ?? null,
+    [start]: location.start,
+    [end]: location.end,
   };
 }
 

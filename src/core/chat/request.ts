@@ -49,6 +49,12 @@ export interface Citation {
   readonly end?: number;
   /** Index of the cited document among the documents of the request, in order. */
   readonly documentIndex?: number;
+  /** Place of the cited text in that document: characters and blocks from 0, pages from 1; `end` is exclusive. */
+  readonly location?: {
+    readonly unit: 'char' | 'page' | 'block';
+    readonly start: number;
+    readonly end: number;
+  };
   readonly raw: { readonly dialect: WireFormat; readonly value: Readonly<Record<string, unknown>> };
 }
 

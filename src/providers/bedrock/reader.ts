@@ -3,6 +3,7 @@ import type { ChatEventReader, EmitChatEvent, StreamedPart } from '../../core/ch
 import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { assertUpstreamLimits, decodeEventText, invalidResponse, streamClosed } from '../decode.ts';
 import type { Provider } from '../types.ts';
+import { readConverseCitation } from './citations.ts';
 import { errorFromException } from './errors.ts';
 import { EventStreamFramer, type EventStreamMessage, MalformedEventStreamError } from './event-stream.ts';
 import { JSON_TOOL } from './parameters.ts';
@@ -130,13 +131,7 @@ export class ConverseEventReader implements ChatEventReader {
       this.#reasoning(delta.reasoningContent, index, emit);
     } else if (isRecord(delta.citation)) {
       this.#need('text', index, emit);
-      const value = delta.citation;
-      const title = asString(value.title);
-      const citation = {
-        ...(title === undefined ? {} : { title }),
-        raw: { dialect: 'bedrock-converse', value },
-      } as const;
-      emit({ type: 'citation', choice: 0, citation });
+      emit({ type: 'citation', choice: 0, citation: readConverseCitation(delta.citation) });
     }
   }
 

@@ -4,6 +4,7 @@ import { asCount, asString, isRecord, type JsonObject, ownValue } from '../../co
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
+import { readConverseCitation } from './citations.ts';
 import { JSON_TOOL } from './parameters.ts';
 
 const FINISH: Readonly<Record<string, UnifiedFinish>> = {
@@ -79,13 +80,7 @@ function readBlock(block: JsonObject, origin: Origin, throughTool: boolean): Ass
     const citations: unknown[] = Array.isArray(block.citationsContent.citations)
       ? block.citationsContent.citations
       : [];
-    const found = citations.filter(isRecord).map((value) => {
-      const title = asString(value.title);
-      return {
-        ...(title === undefined ? {} : { title }),
-        raw: { dialect: 'bedrock-converse', value },
-      } as const;
-    });
+    const found = citations.filter(isRecord).map(readConverseCitation);
     return { type: 'text', text, ...(found.length === 0 ? {} : { citations: found }) };
   }
   return { type: 'unknown', dialect: 'bedrock-converse', value: block };

@@ -8,7 +8,7 @@ import { decodeJson, invalidResponse } from '../decode.ts';
 import type { ChatFormat, TokenCountFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
 import type { TokenSource } from '../oauth-tokens.ts';
-import type { Provider, ProviderAdapter, UpstreamModel } from '../types.ts';
+import type { Provider, ProviderAdapter, Target, UpstreamModel } from '../types.ts';
 import { geminiEmbeddings } from './embeddings.ts';
 import { geminiError } from './errors.ts';
 import { wireContents } from './messages.ts';
@@ -17,15 +17,24 @@ import { GeminiEventReader } from './reader.ts';
 import { parseGenerateContent } from './response.ts';
 import { type GeminiHost, methodUrl, modelsUrl } from './url.ts';
 
+/** Base URLs of Vertex AI, which may also be called with an API key. */
+const VERTEX = /\baiplatform\.googleapis\.com/;
+
 /** URLs of files that Google downloads itself. */
 const OWN_FILES =
   /^(?:gs:\/\/|https:\/\/(?:generativelanguage\.googleapis\.com|(?:www\.)?youtube\.com|youtu\.be)\/)/;
 
-function body(request: ChatRequest, model: string, warn: Warn): Record<string, unknown> {
+function body(
+  request: ChatRequest,
+  { provider, model }: Target,
+  host: GeminiHost,
+  warn: Warn,
+): Record<string, unknown> {
   const family = familyOf(model);
   warnOfCacheMarks(request, warn);
   const signsCalls = family.thinkingLevels !== undefined;
-  const { systemInstruction, contents } = wireContents(request, signsCalls, warn);
+  const hasIds = !host.vertex && !VERTEX.test(provider.baseUrl);
+  const { systemInstruction, contents } = wireContents(request, { signsCalls, hasIds }, warn);
   return {
     ...(systemInstruction === undefined ? {} : { systemInstruction }),
     contents,
@@ -40,7 +49,7 @@ export function geminiChatFormat(host: GeminiHost): ChatFormat {
       const method = stream ? 'streamGenerateContent?alt=sse' : 'generateContent';
       return {
         url: methodUrl(target, host, method),
-        body: JSON.stringify(body(request, target.model, warn)),
+        body: JSON.stringify(body(request, target, host, warn)),
       };
     },
     parse: parseGenerateContent,
@@ -52,7 +61,7 @@ export function geminiChatFormat(host: GeminiHost): ChatFormat {
 function tokenCount(host: GeminiHost): TokenCountFormat {
   return {
     build(request, target, { warn }) {
-      const { systemInstruction, contents, tools } = body(request, target.model, warn);
+      const { systemInstruction, contents, tools } = body(request, target, host, warn);
       const counted = host.vertex
         ? { systemInstruction, contents, tools }
         : {

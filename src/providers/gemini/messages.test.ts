@@ -19,7 +19,7 @@ test('a result has the name of the call before it, where turns use an id again',
         ...turn('second', '2'),
       ],
     },
-    false,
+    { signsCalls: false, hasIds: true },
     () => undefined,
   );
   expect(contents).toMatchObject([
@@ -29,4 +29,17 @@ test('a result has the name of the call before it, where turns use an id again',
     { parts: [{ functionCall: { name: 'second' } }] },
     { parts: [{ functionResponse: { name: 'second', response: { result: 2 } } }] },
   ]);
+});
+
+test.each([
+  [true, 'call_0'],
+  [false, undefined],
+])('calls and results have ids (%p) only where the API takes them', (hasIds, id) => {
+  const { contents } = wireContents(
+    { messages: turn('first', '1') },
+    { signsCalls: false, hasIds },
+    () => undefined,
+  );
+  const [called, result] = JSON.parse(JSON.stringify(contents));
+  expect([called.parts[0].functionCall.id, result.parts[0].functionResponse.id]).toEqual([id, id]);
 });

@@ -28,13 +28,18 @@ export interface WireContents {
  */
 const FOREIGN_CALL = 'skip_thought_signature_validator';
 
-/**
- * Converts the conversation.
- * @param signsCalls the model rejects tool calls without a signature in the history
- */
-export function wireContents(request: ChatRequest, signsCalls: boolean, warn: Warn): WireContents {
+/** What a model and its API know of tool calls in the history. */
+export interface CallHistory {
+  /** The model rejects calls without a signature. */
+  readonly signsCalls: boolean;
+  /** Calls and results have ids. Vertex AI rejects them. */
+  readonly hasIds: boolean;
+}
+
+/** Converts the conversation. */
+export function wireContents(request: ChatRequest, history: CallHistory, warn: Warn): WireContents {
   checkConversation(request);
-  return new ContentWriter(request.messages, signsCalls, warn).write();
+  return new ContentWriter(request.messages, history, warn).write();
 }
 
 class ContentWriter {
@@ -44,7 +49,7 @@ class ContentWriter {
 
   constructor(
     private readonly messages: readonly Message[],
-    private readonly signsCalls: boolean,
+    private readonly history: CallHistory,
     private readonly warn: Warn,
   ) {}
 
@@ -156,9 +161,10 @@ class ContentWriter {
         case 'tool-call': {
           this.#names.set(part.id, part.name);
           const args = argumentsObject(part.arguments, `${path}.tool_calls`);
-          const foreign = this.signsCalls && part.signature?.origin !== 'gemini' && index === firstCall;
+          const foreign =
+            this.history.signsCalls && part.signature?.origin !== 'gemini' && index === firstCall;
           const signature = foreign ? { thoughtSignature: FOREIGN_CALL } : signed(part.signature);
-          return [{ functionCall: { name: part.name, args }, ...signature }];
+          return [{ functionCall: { ...this.#id(part.id), name: part.name, args }, ...signature }];
         }
         case 'image':
         case 'audio':
@@ -168,6 +174,10 @@ class ContentWriter {
       }
       return [];
     });
+  }
+
+  #id(id: string): JsonObject {
+    return this.history.hasIds ? { id } : {};
   }
 
   #foreignReasoning(): void {
@@ -185,7 +195,7 @@ class ContentWriter {
     const texts = content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
     const media = content.flatMap((part) => (part.type === 'text' ? [] : this.#user(part, path)));
     const response = responseObject(texts.join('\n'), isError ?? false);
-    return [{ functionResponse: { name, response } }, ...media];
+    return [{ functionResponse: { ...this.#id(callId), name, response } }, ...media];
   }
 }
 

@@ -6,6 +6,7 @@ import { invalidResponse, streamClosed } from '../decode.ts';
 import { SseChatReader } from '../sse-chat-reader.ts';
 import { CitationOffsets, readCitations } from './citations.ts';
 import { errorFromGeminiObject } from './errors.ts';
+import { PartialCall } from './partial-call.ts';
 import { assertUsable, blockReason, readFinish, readGeminiUsage, readLogprobs, readPart } from './parts.ts';
 
 /** Candidates of one response. Gemini allows 8. */
@@ -14,6 +15,8 @@ const MAX_CANDIDATES = 1_024;
 interface Candidate {
   open: 'text' | 'reasoning' | undefined;
   calls: number;
+  /** A call whose arguments come in pieces. */
+  partial: PartialCall | undefined;
   /** Content has been emitted. */
   filled: boolean;
   /** The open text so far, which citations refer to. */
@@ -22,6 +25,18 @@ interface Candidate {
   readonly cited: Set<string>;
   /** Emitted at the end only: with code execution, content may follow a first finish reason. */
   finish: FinishReason | undefined;
+}
+
+function newCandidate(): Candidate {
+  return {
+    open: undefined,
+    calls: 0,
+    partial: undefined,
+    filled: false,
+    text: '',
+    cited: new Set(),
+    finish: undefined,
+  };
 }
 
 /** Reads a stream of GenerateContentResponse objects. Only the end of the body ends it. */
@@ -37,6 +52,7 @@ export class GeminiEventReader extends SseChatReader {
       throw streamClosed(this.provider, 'no finish reason');
     }
     for (const [index, candidate] of this.#candidates) {
+      this.#endPartial(candidate, index, emit);
       this.#close(candidate, index, emit);
       if (candidate.finish) emit({ type: 'finish', choice: index, finish: candidate.finish });
     }
@@ -66,14 +82,7 @@ export class GeminiEventReader extends SseChatReader {
     const blocked = blockReason(json);
     if (blocked !== undefined && this.#candidates.size === 0) {
       const finish = { unified: 'content-filter', raw: blocked } as const;
-      this.#candidates.set(0, {
-        open: undefined,
-        calls: 0,
-        filled: false,
-        text: '',
-        cited: new Set(),
-        finish,
-      });
+      this.#candidates.set(0, { ...newCandidate(), finish });
     }
     listOf(json.candidates).forEach((value, position) => {
       if (isRecord(value)) this.#candidate(value, asCount(value.index) ?? position, emit);
@@ -86,12 +95,13 @@ export class GeminiEventReader extends SseChatReader {
       if (this.#candidates.size === MAX_CANDIDATES) {
         throw invalidResponse(this.provider, `sent more than ${MAX_CANDIDATES} candidates.`);
       }
-      candidate = { open: undefined, calls: 0, filled: false, text: '', cited: new Set(), finish: undefined };
+      candidate = newCandidate();
       this.#candidates.set(index, candidate);
     }
     const parts = isRecord(value.content) ? listOf(value.content.parts).filter(isRecord) : [];
     let logprobs = readLogprobs(value);
     for (const part of parts) {
+      if (this.#collects(candidate, index, part, emit)) continue;
       const read = readPart(part, this.#id, candidate.calls);
       if (read.type !== 'text' && read.type !== 'reasoning') {
         this.#whole(candidate, index, read, emit);
@@ -110,8 +120,30 @@ export class GeminiEventReader extends SseChatReader {
     candidate.filled ||= parts.length > 0;
     assertUsable(value, candidate.filled, this.provider);
     if (typeof value.finishReason === 'string') {
-      candidate.finish = readFinish(value.finishReason, candidate.calls > 0);
+      candidate.finish = readFinish(
+        value.finishReason,
+        candidate.calls > 0 || candidate.partial !== undefined,
+      );
     }
+  }
+
+  /** @returns whether the part is a piece of a call, which is emitted when it is whole */
+  #collects(candidate: Candidate, index: number, part: JsonObject, emit: EmitChatEvent): boolean {
+    const call = isRecord(part.functionCall) ? part.functionCall : undefined;
+    const continues = candidate.partial !== undefined && call !== undefined && !call.name;
+    if (!continues) this.#endPartial(candidate, index, emit);
+    if (call === undefined || !(continues || PartialCall.isPartial(call))) return false;
+    candidate.partial ??= new PartialCall(this.provider);
+    candidate.partial.add(part, call);
+    if (call.willContinue !== true) this.#endPartial(candidate, index, emit);
+    return true;
+  }
+
+  #endPartial(candidate: Candidate, index: number, emit: EmitChatEvent): void {
+    const { partial } = candidate;
+    if (partial === undefined) return;
+    candidate.partial = undefined;
+    this.#whole(candidate, index, readPart(partial.toPart(), this.#id, candidate.calls), emit);
   }
 
   #cite(candidate: Candidate, index: number, value: JsonObject, emit: EmitChatEvent): void {

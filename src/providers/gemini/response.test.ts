@@ -97,3 +97,81 @@ describe('citations', () => {
     ]);
   });
 });
+
+describe('a call whose arguments come in pieces', () => {
+  const piece = (call: object) => ({ content: { parts: [{ functionCall: call }] } });
+  const ended = { content: { parts: [] }, finishReason: 'STOP' };
+  const callsOf = (...candidates: readonly unknown[]) => {
+    const { events, error } = streamed(...candidates);
+    const calls: { name: string; args: unknown }[] = [];
+    for (const event of events) {
+      if (event.type === 'part-start' && event.part.type === 'tool-call') {
+        calls.push({ name: event.part.name, args: undefined });
+      } else if (event.type === 'delta') {
+        const call = calls.at(-1);
+        if (call) call.args = JSON.parse(event.text);
+      }
+    }
+    const finish = events.find((event) => event.type === 'finish');
+    return { calls, error, finish: finish?.finish.unified };
+  };
+
+  test('is one call, with its arguments', () => {
+    const { calls, finish } = callsOf(
+      piece({ name: 'f', willContinue: true }),
+      piece({
+        partialArgs: [{ jsonPath: '$.city', stringValue: 'Ro', willContinue: true }],
+        willContinue: true,
+      }),
+      piece({ partialArgs: [{ jsonPath: '$.city', stringValue: 'me' }], willContinue: true }),
+      piece({
+        partialArgs: [
+          { jsonPath: '$.days[0].n', numberValue: 3 },
+          { jsonPath: "$['days'][1].on", boolValue: false },
+          { jsonPath: '$.note', nullValue: 'NULL_VALUE' },
+        ],
+        willContinue: true,
+      }),
+      piece({}),
+      ended,
+    );
+    expect(calls).toEqual([
+      { name: 'f', args: { city: 'Rome', days: [{ n: 3 }, { on: false }], note: null } },
+    ]);
+    expect(finish).toBe('tool-calls');
+  });
+
+  test('ends before the next call, before text, and with the stream', () => {
+    const open = (name: string) =>
+      piece({ name, partialArgs: [{ jsonPath: '$.a', numberValue: 1 }], willContinue: true });
+    expect(callsOf(open('f'), open('g'), ended).calls).toEqual([
+      { name: 'f', args: { a: 1 } },
+      { name: 'g', args: { a: 1 } },
+    ]);
+    expect(callsOf(open('f'), piece({ name: 'g', args: {} }), ended).calls).toHaveLength(2);
+    const { content } = open('f');
+    expect(callsOf({ content, finishReason: 'STOP' })).toMatchObject({
+      calls: [{ name: 'f' }],
+      finish: 'tool-calls',
+    });
+  });
+
+  test.each(['', 'city', '$', '$.a[9]', '$.a[-1]', '$..a', '$.x.y', `$${'.a'.repeat(200)}`])(
+    'is an error where a piece has no place: %s',
+    (jsonPath) => {
+      const { error } = callsOf(
+        piece({ name: 'f', willContinue: true, partialArgs: [{ jsonPath: '$.x', numberValue: 1 }] }),
+        piece({ willContinue: true, partialArgs: [{ jsonPath, numberValue: 1 }] }),
+      );
+      expect(error).toMatchObject({ code: 'upstream_invalid_response' });
+    },
+  );
+
+  test('may have members with the names of an object’s own', () => {
+    const { calls } = callsOf(
+      piece({ name: 'f', partialArgs: [{ jsonPath: '$.__proto__.x', numberValue: 1 }] }),
+      ended,
+    );
+    expect(JSON.stringify(calls[0]?.args)).toBe('{"__proto__":{"x":1}}');
+  });
+});

@@ -25,6 +25,7 @@ function convert(message: Message, path: string, called: Map<string, string>, wa
         return {
           role: 'tool',
           tool_name: called.get(callId) ?? callId,
+          tool_call_id: callId,
           // The format has no flag for failed results; the model reads it in the content.
           content: isError ? `Error: ${text}` : text,
           ...media,
@@ -87,7 +88,7 @@ function assistant(
       case 'tool-call': {
         called.set(part.id, part.name);
         const args = argumentsObject(part.arguments, `${path}.tool_calls`);
-        calls.push({ function: { name: part.name, arguments: args } });
+        calls.push({ id: part.id, function: { name: part.name, arguments: args } });
         break;
       }
       default: {

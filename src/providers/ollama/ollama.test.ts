@@ -69,8 +69,8 @@ describe('a request', () => {
     expect(body).toMatchObject({
       messages: [
         { role: 'user', content: 'Look', images: ['aGk='] },
-        { role: 'assistant', tool_calls: [{ function: { name: 'look', arguments: { a: 1 } } }] },
-        { role: 'tool', tool_name: 'look', content: 'seen' },
+        { role: 'assistant', tool_calls: [{ id: 'c1', function: { name: 'look', arguments: { a: 1 } } }] },
+        { role: 'tool', tool_name: 'look', tool_call_id: 'c1', content: 'seen' },
       ],
       tools: [{ type: 'function', function: { name: 'look' } }],
       format: { type: 'object' },
