@@ -33,10 +33,21 @@ beforeAll(async () => {
     config: {
       log: { requests: false },
       limits: { stream_idle: '500ms' },
-      providers: [provider({ id: 'up', url: mock.url })],
+      providers: [
+        provider({ id: 'up', url: mock.url }),
+        provider({ id: 'engine', url: mock.url, settings: { engine: 'vllm' } }),
+      ],
       models: [
         { id: 'goes-on', targets, continue_streams: true },
         { id: 'ends', targets },
+        {
+          id: 'on-an-engine',
+          targets: [
+            { provider: 'up', model: 'one' },
+            { provider: 'engine', model: 'two', tier: 1 },
+          ],
+          continue_streams: true,
+        },
       ],
     },
   });
@@ -111,6 +122,31 @@ describe('a stream that breaks', () => {
         { model: 'two', continued: true, output_tokens: 2 },
       ],
     });
+  });
+
+  test('is continued from its last letter where the engine can', async () => {
+    answers.set('one', broken('The weir hol', 'ds the ri'));
+    answers.set('two', whole('ver ', 'back.'));
+    const { said } = await read('on-an-engine');
+    expect(said).toBe('The weir holds the river back.');
+    expect(asked[1]).toMatchObject({
+      model: 'two',
+      messages: [
+        { role: 'user', content: 'Hi' },
+        { role: 'assistant', content: 'The weir holds the ri' },
+      ],
+      continue_final_message: true,
+      add_generation_prompt: false,
+    });
+    expect(asked[1]?.messages).toHaveLength(2);
+  });
+
+  test('does not repeat what the other target repeats', async () => {
+    answers.set('one', broken('The weir holds the river back, and the river was a'));
+    answers.set('two', whole('the river', ' was a calm one.'));
+    expect((await read()).said).toBe('The weir holds the river back, and the river was a calm one.');
+    answers.set('two', whole('the river was a'));
+    expect((await read()).said).toBe('The weir holds the river back, and the river was a');
   });
 
   test('twice is continued twice; a target that fails before is skipped', async () => {

@@ -5,6 +5,7 @@ import type { ChatCall } from '../../core/inference.ts';
 import { NO_EVENTS } from '../../core/stream/frame.ts';
 import { estimateTokensOf } from '../../core/token-estimate.ts';
 import type { Router } from '../../routing/router.ts';
+import { ContinuationSeam } from '../continuation-seam.ts';
 import {
   type CallScope,
   defineInterceptor,
@@ -124,13 +125,16 @@ class StreamedText {
 class Continuation implements StreamTransform {
   /** The open part is reasoning about the interruption, which the client does not receive. */
   #skipping = false;
+  readonly #seam: ContinuationSeam;
 
   constructor(
     private readonly run: ContinuationRun,
     private readonly state: StreamedText,
     /** The stream continues another one. */
     private readonly isContinuation: boolean,
-  ) {}
+  ) {
+    this.#seam = new ContinuationSeam(isContinuation ? state.text : '');
+  }
 
   frame(frame: Frame, out: FrameSink): void {
     if (frame.events.length === 0) {
@@ -138,17 +142,18 @@ class Continuation implements StreamTransform {
       return;
     }
     // Rendered even where the bytes would do: two targets' bytes do not make one response.
-    const events = this.isContinuation
-      ? frame.events.flatMap((event) => this.#continuationEvents(event))
-      : frame.events;
-    for (const event of events) this.state.follow(event);
+    const events: ChatEvent[] = [];
+    for (const given of frame.events) {
+      for (const event of this.isContinuation ? this.#continuationEvents(given) : [given]) {
+        this.state.follow(event);
+        events.push(event);
+      }
+    }
     if (events.length > 0) out.insert(...events);
   }
 
   /** Events that continue the client's stream: no second start, and text is added to the open part. */
   #continuationEvents(event: ChatEvent): readonly ChatEvent[] {
-    const closing: readonly ChatEvent[] =
-      this.state.open === 'text' ? [{ type: 'part-end', choice: 0 }] : NO_EVENTS;
     switch (event.type) {
       case 'start':
         return NO_EVENTS;
@@ -158,17 +163,26 @@ class Continuation implements StreamTransform {
           return NO_EVENTS;
         }
         if (event.part.type === 'text' && this.state.open === 'text') return NO_EVENTS;
-        return [...closing, event];
+        return [...this.#closing(), event];
+      case 'delta':
+        if (this.#skipping) return NO_EVENTS;
+        return this.state.open === 'text' ? textDelta(this.#seam.push(event.text)) : [event];
       case 'part-end':
-        if (!this.#skipping) return [event];
+        if (!this.#skipping) return this.state.open === 'text' ? this.#closing() : [event];
         this.#skipping = false;
         return NO_EVENTS;
       case 'finish':
       case 'end':
-        return [...closing, event];
+        return [...this.#closing(), event];
       default:
         return this.#skipping && event.type !== 'usage' && event.type !== 'ping' ? NO_EVENTS : [event];
     }
+  }
+
+  /** The rest of the open text, and its end. */
+  #closing(): readonly ChatEvent[] {
+    if (this.state.open !== 'text') return NO_EVENTS;
+    return [...textDelta(this.#seam.close()), { type: 'part-end', choice: 0 }];
   }
 
   end(end: StreamEnd, out: FrameSink): void {
@@ -215,7 +229,7 @@ class Continuation implements StreamTransform {
     cut.estimated = true;
   }
 
-  /** The conversation with the text so far, and the request to go on. Never forwarded as it is: see `dialect`. */
+  /** The conversation with the text so far, which the target continues. Never forwarded as it is: see `dialect`. */
   #continuedCall(): ChatCall {
     const { call } = this.run;
     const request = call.chat();
@@ -223,11 +237,8 @@ class Continuation implements StreamTransform {
     const { maxOutputTokens } = request;
     const continued: ChatRequest = {
       ...request,
-      messages: [
-        ...request.messages,
-        { role: 'assistant', content: [{ type: 'text', text }] },
-        { role: 'user', content: [{ type: 'text', text: CONTINUATION_PROMPT }] },
-      ],
+      messages: [...request.messages, { role: 'assistant', content: [{ type: 'text', text }] }],
+      continueWith: CONTINUATION_PROMPT,
       ...(maxOutputTokens === undefined
         ? {}
         : { maxOutputTokens: Math.max(1, maxOutputTokens - estimateTokensOf(text)) }),
@@ -248,4 +259,8 @@ class Continuation implements StreamTransform {
       },
     };
   }
+}
+
+function textDelta(text: string): readonly ChatEvent[] {
+  return text === '' ? NO_EVENTS : [{ type: 'delta', choice: 0, text }];
 }
