@@ -1,4 +1,5 @@
 import type { Config, ModelConfig } from '../config/schema.ts';
+import { sharedLimit } from '../config/shared-targets.ts';
 import type { SubjectLimits } from '../core/limit.ts';
 import { type LimitDocument, limitOf } from '../core/limit-schema.ts';
 import type { ModelOverrides } from '../metering/model-data.ts';
@@ -107,14 +108,13 @@ function experimentsOf({ split, canary, mirror }: ModelConfig): ExperimentSettin
   };
 }
 
-/** Concurrency limits by target. Where two models share a target, the smaller number holds. */
+/** Concurrency limits by target, which models with the same target share. */
 export function concurrencyLimits(models: Config['models']): ReadonlyMap<string, LimitSetting> {
   const limits = new Map<string, LimitSetting>();
   for (const { provider, model, max_concurrency: limit } of models.flatMap(({ targets }) => targets)) {
-    if (limit === null) continue;
     const key = `${provider}/${model}`;
-    const other = limits.get(key);
-    limits.set(key, typeof other === 'number' && typeof limit === 'number' ? Math.min(other, limit) : limit);
+    const shared = sharedLimit([limits.get(key) ?? null, limit]);
+    if (shared !== null) limits.set(key, shared);
   }
   return limits;
 }

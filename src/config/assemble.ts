@@ -12,6 +12,7 @@ import { formatPath } from './path.ts';
 import { checkReferences } from './references.ts';
 import { type Config, createConfigSchema } from './schema.ts';
 import { secretIssues } from './secret-variables.ts';
+import { sharedTargetWarnings } from './shared-targets.ts';
 
 export interface LoadedConfig {
   /** Frozen, with every default filled in. */
@@ -67,7 +68,10 @@ function validate(root: ConfigMap, document: ConfigDocument, catalog: ConfigCata
   const relevant = problems.filter(({ path }) => !path.some((_, end) => isUnreadable(unreadable, path, end)));
   const all = [...document.problems, ...relevant];
   if (all.length > 0 || !result.success) throw located(all, origins, file);
-  const warnings = references.warnings.map((warning) => formatIssue(origins.locate(warning, file)));
+  const shared = sharedTargetWarnings(result.data.models);
+  const warnings = [...references.warnings, ...shared].map((warning) =>
+    formatIssue(origins.locate(warning, file)),
+  );
   return { config: deepFreeze(result.data), warnings };
 }
 

@@ -59,7 +59,7 @@ export const model = () =>
           ),
           limits: limitsOf().describe('Limits of this target over all tenants, as in `limits.tiers`.'),
           max_concurrency: concurrency().describe(
-            'Concurrent requests to this target: a number or `adaptive`; null for `routing.admission.max_concurrency`.',
+            'Concurrent requests to this target: a number or `adaptive`; null for `routing.admission.max_concurrency`. Models that share a provider and upstream model share this limit: the smallest number holds for their requests together.',
           ),
         }),
       )

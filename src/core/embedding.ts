@@ -1,9 +1,11 @@
 import type { Usage } from './usage.ts';
 
+/** A text, a list of token ids and texts, or an object in an engine's own form. */
+export type EmbeddingInput = string | readonly (string | number)[] | Readonly<Record<string, unknown>>;
+
 /** A canonical embedding request. */
 export interface EmbeddingRequest {
-  /** Texts, or lists of token ids. */
-  readonly inputs: readonly (string | readonly number[])[];
+  readonly inputs: readonly EmbeddingInput[];
   readonly dimensions?: number;
   /** Format of the vectors in the response. */
   readonly encoding: 'float' | 'base64';

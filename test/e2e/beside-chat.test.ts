@@ -107,8 +107,21 @@ describe('rerank', () => {
     expect(got.sent.documents).toEqual(['title: Cats\ntext: sleep', 'title: Weirs\ntext: measure']);
   });
 
+  test('in the form of Text Embeddings Inference', async () => {
+    const arrived = nextRequest(pair.mock);
+    pair.mock.respond(json({ results }));
+    const request = { model: 'vllm/bge', query: QUESTION.query, texts: DOCUMENTS, return_text: true };
+    const response = await pair.post('/v1/rerank', request);
+    expect(await response.json()).toEqual([
+      { index: 1, score: 0.9, text: DOCUMENTS[1] },
+      { index: 2, score: 0.2, text: DOCUMENTS[2] },
+    ]);
+    expect((await arrived).json()).toEqual({ model: 'bge', ...QUESTION });
+  });
+
   test.each<[string, Json]>([
     ['documents', { query: 'q' }],
+    ['documents', { query: 'q', texts: [] }],
     ['documents', { query: 'q', documents: [] }],
     ['documents[1]', { query: 'q', documents: ['a', 4] }],
     ['documents[0]', { query: 'q', documents: [{ body: 'no text' }] }],

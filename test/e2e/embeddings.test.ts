@@ -61,6 +61,11 @@ describe('inputs are forwarded unchanged', () => {
     ['texts', ['one', 'two']],
     ['token ids', [1, 2, 30_000]],
     ['lists of token ids', [[1, 2], [30_000]]],
+    ['a text and a list of token ids', ['one', [1, 2]]],
+    ['token ids with texts between them', [1, 'one', 2]],
+    ['lists of both', [[1, 'one', 2], 'two']],
+    ['an object', { prompt_string: 'one', multimodal_data: ['AAAA'] }],
+    ['objects and texts', [{ prompt_string: 'one' }, 'two']],
   ])('%s', async (_, input) => {
     const { answer, sent } = await embed({ model: 'embed', input }, FLOATS);
     expect(sent).toEqual({ model: MODEL, input });
@@ -78,6 +83,8 @@ describe('inputs are forwarded unchanged', () => {
     ['an empty list', []],
     ['a list with an empty text', ['a', '']],
     ['token ids that are no whole numbers', [1.5]],
+    ['an empty list among texts', ['a', []]],
+    ['a truth value', [true]],
     ['nothing', undefined],
   ])('%s is refused here', async (_, input) => {
     const before = pair.mock.requests.length;

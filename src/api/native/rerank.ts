@@ -25,6 +25,14 @@ export const rerankRequest = z
     model: z.string().min(1, 'a model name is expected').max(400),
     query: z.string().min(1, 'a query is expected'),
     documents: z.array(document).min(1, 'at least one document is expected').max(MAX_DOCUMENTS),
+    texts: z
+      .array(document)
+      .max(MAX_DOCUMENTS)
+      .nullish()
+      .describe(
+        "`documents` by the name of Text Embeddings Inference. Without `documents`, the response is that server's list of `index`, `score` and, with `return_text`, `text`.",
+      ),
+    return_text: z.boolean().nullish().describe('With `texts`: whether results repeat their text.'),
     top_n: z.number().int().min(1).nullish().describe('How many results are wanted; all of them by default.'),
     return_documents: z.boolean().nullish().describe('Whether results repeat the text of their documents.'),
     rank_fields: z
@@ -61,6 +69,8 @@ const OWN_FIELDS = new Set([
   'model',
   'query',
   'documents',
+  'texts',
+  'return_text',
   'top_n',
   'return_documents',
   'rank_fields',
@@ -90,7 +100,8 @@ function textOf(
 }
 
 function rerankCall({ text, json }: JsonBody, headers: HeaderReader, requestId: string): RerankCall {
-  const body = validate(rerankRequest, json);
+  const isTextForm = json.documents === undefined && json.texts !== undefined;
+  const body = validate(rerankRequest, isTextForm ? { ...json, documents: json.texts } : json);
   const documents = body.documents.map((item, index) => textOf(item, index, body.rank_fields ?? undefined));
   const model = asString(json.model) ?? '';
   return {
@@ -112,8 +123,20 @@ function rerankCall({ text, json }: JsonBody, headers: HeaderReader, requestId: 
       extensions: Object.fromEntries(Object.entries(json).filter(([name]) => !OWN_FIELDS.has(name))),
     },
     render: (result) =>
-      render(result, { model, requestId, documents: body.return_documents ? documents : undefined }),
+      isTextForm
+        ? renderList(result, body.return_text ? documents : undefined)
+        : render(result, { model, requestId, documents: body.return_documents ? documents : undefined }),
   };
+}
+
+/** The shape of Text Embeddings Inference, which clients that send `texts` read. */
+function renderList({ results }: RerankResult, texts: readonly string[] | undefined): string {
+  return JSON.stringify(
+    results.map(({ index, score }) => {
+      const text = texts?.[index];
+      return { index, score, ...(text === undefined ? {} : { text }) };
+    }),
+  );
 }
 
 /** The shape that clients of Cohere's and of Jina's rerankers read. */

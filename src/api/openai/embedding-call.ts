@@ -1,7 +1,7 @@
-import type { EmbeddingRequest, EmbeddingResult } from '../../core/embedding.ts';
+import type { EmbeddingInput, EmbeddingRequest, EmbeddingResult } from '../../core/embedding.ts';
 import type { HeaderReader } from '../../core/http.ts';
 import type { EmbeddingCall } from '../../core/inference.ts';
-import { asString } from '../../core/json.ts';
+import { asString, isRecord } from '../../core/json.ts';
 import type { JsonBody } from '../../http/body.ts';
 import { openAiAffinityKey, PromptView } from '../prompt-view.ts';
 import { embeddingDemand } from '../request-demand.ts';
@@ -9,21 +9,20 @@ import { embeddingDemand } from '../request-demand.ts';
 const KNOWN = new Set(['model', 'input', 'dimensions', 'encoding_format', 'user', 'input_type', 'stream']);
 
 function inputsOf(given: unknown): EmbeddingRequest['inputs'] {
-  if (typeof given === 'string') return [given];
+  if (typeof given === 'string' || isRecord(given)) return [given];
   const list: readonly unknown[] = Array.isArray(given) ? given : [];
-  const tokens = numbers(list);
-  if (tokens) return [tokens];
-  const inputs: (string | readonly number[])[] = [];
+  // Token ids, with texts between them or not, are one input.
+  if (list.some((item) => typeof item === 'number')) return [pieces(list)];
+  const inputs: EmbeddingInput[] = [];
   for (const item of list) {
-    const input = typeof item === 'string' ? item : Array.isArray(item) ? numbers(item) : undefined;
-    if (input !== undefined) inputs.push(input);
+    if (typeof item === 'string' || isRecord(item)) inputs.push(item);
+    else if (Array.isArray(item)) inputs.push(pieces(item));
   }
   return inputs;
 }
 
-function numbers(list: readonly unknown[]): readonly number[] | undefined {
-  const found = list.filter((item) => typeof item === 'number');
-  return found.length === list.length && found.length > 0 ? found : undefined;
+function pieces(list: readonly unknown[]): readonly (string | number)[] {
+  return list.filter((item) => typeof item === 'number' || typeof item === 'string');
 }
 
 /** Little-endian 32-bit floats, as OpenAI's clients decode them. */

@@ -79,11 +79,25 @@ export const completionRequest = z
   })
   .meta({ id: 'CompletionRequest', example: { model: 'simulator', prompt: 'Once upon a time' } });
 
+const pieces = z.array(z.union([z.string(), z.number().int().min(0)])).min(1);
+/** Engines also take texts and token ids in one list, and objects such as `{ prompt_string, multimodal_data }`. */
+const inputObject = z.record(z.string(), z.unknown());
+const mixedInputs = z
+  .array(z.union([z.string().min(1), z.number().int().min(0), pieces, inputObject]))
+  .min(1);
+
 export const embeddingRequest = z
   .object({
     model,
     input: z.union(
-      [z.string().min(1), z.array(z.string().min(1)).min(1), tokens, z.array(tokens).min(1)],
+      [
+        z.string().min(1),
+        z.array(z.string().min(1)).min(1),
+        tokens,
+        z.array(tokens).min(1),
+        inputObject,
+        mixedInputs,
+      ],
       'text that is not empty, a list of such texts, or lists of token ids are expected',
     ),
     dimensions: positive,

@@ -17,7 +17,7 @@ export const bedrockEmbeddings: EmbeddingFormat = {
   build({ inputs, dimensions, inputType, user, extensions }, target, { warn }) {
     const texts = inputs.filter((input) => typeof input === 'string');
     if (texts.length !== inputs.length) {
-      throw new GatewayError('invalid_request', 'This target embeds text, not lists of token ids.', {
+      throw new GatewayError('invalid_request', 'This target embeds text, not token ids or objects.', {
         param: 'input',
       });
     }

@@ -14,7 +14,7 @@ export const cohereEmbeddings: EmbeddingFormat = {
   build({ inputs, dimensions, inputType, user, extensions }, { provider, model }, { warn }) {
     const texts = inputs.filter((input) => typeof input === 'string');
     if (texts.length !== inputs.length) {
-      throw new GatewayError('invalid_request', 'Cohere embeds text and images, not lists of token ids.', {
+      throw new GatewayError('invalid_request', 'Cohere embeds text and images, not token ids or objects.', {
         param: 'input',
       });
     }

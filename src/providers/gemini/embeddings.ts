@@ -20,7 +20,7 @@ const TASKS: Readonly<Record<string, string>> = {
 function texts({ inputs }: EmbeddingRequest): string[] {
   const found = inputs.filter((input) => typeof input === 'string');
   if (found.length === inputs.length) return found;
-  throw new GatewayError('invalid_request', 'This target embeds text, not lists of token ids.', {
+  throw new GatewayError('invalid_request', 'This target embeds text, not token ids or objects.', {
     param: 'input',
   });
 }
