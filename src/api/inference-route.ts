@@ -1,5 +1,5 @@
 import { asGatewayError, GatewayError } from '../core/errors.ts';
-import { ResponseHeaders } from '../core/http.ts';
+import { type HttpResponse, ResponseHeaders } from '../core/http.ts';
 import type { InferenceCall, Operation } from '../core/inference.ts';
 import type { Principal } from '../core/principal.ts';
 import { type JsonBody, readJsonBody } from '../http/body.ts';
@@ -16,6 +16,7 @@ import { recordOf } from '../pipeline/request-log.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import { assertModelAllowed } from './authenticate.ts';
 import { EngineWaitTimeout } from './engine-wait-timeout.ts';
+import { beginIdempotent, ResponseRecorder } from './idempotent-request.ts';
 import { InferenceResponseHeaders, wantsExplanation } from './inference-response-headers.ts';
 import { keepAliveStream } from './keep-alive-stream.ts';
 import { limitOutput, smallerLimit } from './output-limit.ts';
@@ -47,8 +48,16 @@ export interface InferenceEndpoint {
   readonly requestIdHeader?: string;
 }
 
+/** A request with an idempotency key, whose body has been read. */
+interface Recorded {
+  readonly body: JsonBody;
+  readonly recorder: ResponseRecorder;
+}
+
 /** An admitted request with what its HTTP stage found out. */
 interface Admitted {
+  /** Undefined for requests without an idempotency key. */
+  readonly recorded: Recorded | undefined;
   readonly httpContext: HttpContext;
   readonly snapshot: ApiSnapshot;
   readonly request: RequestContext;
@@ -87,18 +96,49 @@ class InferenceRoute {
     this.#headers = new InferenceResponseHeaders(services.clock, () => services.snapshot().prices);
   }
 
-  readonly handle: RouteHandler<Principal> = async (httpContext, principal) => {
+  readonly handle: RouteHandler<Principal> = (httpContext, principal) => {
+    const key = httpContext.request.headers.get('idempotency-key');
+    return key === null
+      ? this.#run(httpContext, principal, undefined)
+      : this.#runOnce(httpContext, principal, key);
+  };
+
+  /** Executes the first request with a key, and repeats its response. */
+  async #runOnce(httpContext: HttpContext, principal: Principal, key: string): Promise<HttpResponse> {
+    const body = await this.#read(httpContext);
+    const { model } = body.json;
+    if (typeof model === 'string') assertModelAllowed(principal, model);
+    const begun = await beginIdempotent(this.services.replays, key, httpContext, principal, body.text);
+    if (!(begun instanceof ResponseRecorder)) return begun;
+    try {
+      return await this.#run(httpContext, principal, { body, recorder: begun });
+    } catch (error) {
+      await begun.release();
+      throw error;
+    }
+  }
+
+  #read(httpContext: HttpContext): JsonBody | Promise<JsonBody> {
+    return this.endpoint.readQuery?.(httpContext) ?? readJsonBody(httpContext.request, httpContext.bodyLimit);
+  }
+
+  async #run(
+    httpContext: HttpContext,
+    principal: Principal,
+    recorded: Recorded | undefined,
+  ): Promise<HttpResponse> {
     const snapshot = this.services.snapshot();
     const request = this.#begin(httpContext, principal, snapshot);
+    recorded?.recorder.follow(request);
     try {
-      return await this.#respond({ httpContext, snapshot, request });
+      return await this.#respond({ httpContext, snapshot, request, recorded });
     } catch (thrown) {
       const error = asGatewayError(thrown);
       if (!wantsExplanation(httpContext.request.headers)) throw error;
       const explained = { ...error.details.headers, 'x-weir-explain': this.#headers.explanation(request) };
       throw error.with({ headers: explained });
     }
-  };
+  }
 
   /** Makes the request context. From here on, the inference handler completes the request exactly once. */
   #begin(
@@ -149,15 +189,14 @@ class InferenceRoute {
   }
 
   /** Reads the body and everything that decides where the call goes. */
-  async #prepare({ httpContext, snapshot, request }: Admitted): Promise<PreparedCall> {
+  async #prepare({ httpContext, snapshot, request, recorded }: Admitted): Promise<PreparedCall> {
     const { endpoint, services } = this;
     const { principal } = request.identity;
     if (httpContext.client !== undefined) {
       const leave = await services.addressLimiter.enter(httpContext.client, request.signal);
       request.onEnd(leave);
     }
-    const reading =
-      endpoint.readQuery?.(httpContext) ?? readJsonBody(httpContext.request, httpContext.bodyLimit);
+    const reading = recorded?.body ?? this.#read(httpContext);
     const body = reading instanceof Promise ? await readBody(reading, request, services.deadlines) : reading;
     const parsed = endpoint.parse(body, snapshot, httpContext, principal);
     const call = parsed instanceof Promise ? await parsed : parsed;
@@ -175,8 +214,15 @@ class InferenceRoute {
     };
   }
 
-  async #write({ httpContext, request }: Admitted, response: HandledResponse, headers: ResponseHeaders) {
-    if (response.kind === 'stream') return eventStreamResponse(response.body, headers);
+  async #write(
+    { httpContext, request, recorded }: Admitted,
+    response: HandledResponse,
+    headers: ResponseHeaders,
+  ) {
+    if (response.kind === 'stream') {
+      const body = recorded?.recorder.stream(response.body, headers) ?? response.body;
+      return eventStreamResponse(body, headers);
+    }
     const contentType = this.endpoint.contentType?.(httpContext);
     if (contentType !== undefined) headers.set('content-type', contentType);
     let { text } = response.result;
@@ -188,24 +234,36 @@ class InferenceRoute {
     if (isWanted && contentType === undefined) {
       text = withMetadata(text, this.#headers.metadata(request, response.source));
     }
+    if (recorded) await recorded.recorder.complete(text, headers, contentType);
     return jsonResponse(httpContext.request, 200, text, headers);
   }
 
   /** Sends the head now, and comments until the response begins: an engine is loading. */
-  #keepAlive({ request, httpContext }: Admitted, running: Promise<HandledResponse>) {
+  #keepAlive({ request, httpContext, recorded }: Admitted, running: Promise<HandledResponse>) {
     const { clock } = this.services;
     request.timing.headersSentAt = clock.now();
+    const headers = ResponseHeaders.of({ 'x-weir-cache': 'bypass' });
     const body = keepAliveStream({
-      response: running,
+      response: recorded ? running.then((response) => recordedStream(response, recorded, headers)) : running,
       clock,
       message: 'The model is loading.',
       renderStreamError: this.endpoint.renderStreamError ?? openAiErrorEvent,
       onCancel: () => request.abort(clientGone()),
     });
-    const headers = ResponseHeaders.of({ 'x-weir-cache': 'bypass' });
     if (httpContext.addressRate) setRateLimitHeaders(headers, httpContext.addressRate);
     return eventStreamResponse(body, headers);
   }
+}
+
+/** The same response; where it is a stream, its content is recorded. Others are not repeated. */
+async function recordedStream(
+  response: HandledResponse,
+  { recorder }: Recorded,
+  headers: ResponseHeaders,
+): Promise<HandledResponse> {
+  if (response.kind === 'stream') return { ...response, body: recorder.stream(response.body, headers) };
+  await recorder.release();
+  return response;
 }
 
 /** @throws GatewayError `invalid_request` where the request asks for too much output, and must not be changed */

@@ -16,6 +16,7 @@ import type { Recorder } from '../pipeline/recorder.ts';
 import type { RequestLog } from '../pipeline/request-log.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
+import type { ReplayStore } from '../storage/replay-store.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
 import type { Retention } from '../tenancy/retention.ts';
@@ -61,6 +62,8 @@ export interface ApiServices {
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
   readonly responses: BufferedResponseStore;
+  /** Responses to requests with idempotency keys. */
+  readonly replays: ReplayStore;
   /** How long a tenant's data is kept. */
   readonly retentionOf: (tenant: string) => Retention;
   /** Whether the local disk accepts writes. */

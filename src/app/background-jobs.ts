@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import type { ReplayStore } from '../storage/replay-store.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { Job } from './job-runner.ts';
 import type { Stores } from './stores.ts';
@@ -16,6 +17,7 @@ export const CHECK_EVERY_MS = 500;
 export interface JobParts {
   readonly stores: Stores;
   readonly usage: UsageParts;
+  readonly replays: ReplayStore;
   readonly dataRetention: DataRetention;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
@@ -27,7 +29,8 @@ export interface JobParts {
 
 /** Everything that a gateway does at intervals. */
 export function backgroundJobs(parts: JobParts): readonly Job[] {
-  const { stores, usage, dataRetention, engines, monitor, eventLoop, lifecycle, loadInferenceApi } = parts;
+  const { stores, usage, replays, dataRetention, engines, monitor, eventLoop, lifecycle, loadInferenceApi } =
+    parts;
   return [
     {
       name: 'measure event-loop delay',
@@ -112,6 +115,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
         await usage.deleteOld();
         await stores.tenants.dropRemoved();
       },
+    },
+    {
+      name: 'renew requests with idempotency keys',
+      everyMs: 20_000,
+      impact: 'a repetition of a request that runs may be executed',
+      run: () => replays.renew(),
     },
     {
       // Often, because they may hold secrets, though sealed.

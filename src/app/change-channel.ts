@@ -2,8 +2,8 @@ import type { Config } from '../config/schema.ts';
 import { isRecord, listOf, parseJsonText } from '../core/json.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { RedisClient, RedisSubscription } from '../platform/redis-client.ts';
-import { connectRedis, subscribeRedis } from '../storage/kv/connect-redis.ts';
-import { readAuthority } from './database-servers.ts';
+import { subscribeRedis } from '../storage/kv/connect-redis.ts';
+import { RedisConnection, redisSettings } from './redis-connection.ts';
 
 /** What has changed. */
 export type ChangedArea = 'access' | 'config';
@@ -165,26 +165,17 @@ class Reload {
 
 /** @param self names this process, and no other @returns undefined without `storage.redis_url` */
 export function createChangeChannel(
-  { storage }: Config,
+  config: Config,
   self: string,
   events: EventSink,
 ): ChangeChannel | undefined {
-  const { redis_url: url, redis_prefix: prefix, redis_timeout: timeoutMs, redis_ca: ca } = storage;
-  if (url === null) return undefined;
-  const common = { url, timeoutMs, ca: ca === null ? undefined : readAuthority(ca, 'storage.redis_ca') };
+  const settings = redisSettings(config);
+  if (!settings) return undefined;
+  const connection = new RedisConnection(settings);
   return new ChangeChannel({
-    ...{ self, events, channel: `${prefix}:changes` },
-    connect: async () => {
-      // Its subscription, and the store of limits, report an outage.
-      const client = await connectRedis({ ...common, onError: () => undefined });
-      const timeout = AbortSignal.timeout(timeoutMs);
-      await Promise.race([
-        client.connected(),
-        new Promise<void>((resolve) => timeout.addEventListener('abort', () => resolve(), { once: true })),
-      ]);
-      return client;
-    },
+    ...{ self, events, channel: `${config.storage.redis_prefix}:changes` },
+    connect: () => connection.open(),
     subscribe: (channel, onMessage, onSubscribed, onError) =>
-      subscribeRedis({ ...common, channel, onMessage, onSubscribed, onError }),
+      subscribeRedis({ ...settings, channel, onMessage, onSubscribed, onError }),
   });
 }

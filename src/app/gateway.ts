@@ -40,6 +40,7 @@ import { type Job, JobRunner } from './job-runner.ts';
 import { subscribeLog } from './log-subscribers.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
 import { simulatorTransport } from './provider-registry.ts';
+import { createReplayStore } from './replay-store.ts';
 import { addRoutes } from './routes.ts';
 import { ServerMonitor } from './server-monitor.ts';
 import { createServices } from './services.ts';
@@ -140,9 +141,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ledgerFile: join(dataFolder(loaded.config), 'engines.json'),
   });
   const engines = engineManager.pool;
+  const replays = await createReplayStore({
+    ...{ config: loaded.config, box: stores.box, now: () => clock.wallTime() },
+    newId: () => stores.sources.newId('run'),
+  });
   const services = createServices({
     ...{ clock, log, metrics, events, lifecycle, startedAtSeconds, active, stores },
-    ...{ modelData, routing, engines },
+    ...{ modelData, routing, engines, replays: replays.store },
   });
   const discovery = new ModelDiscovery();
   const { deadlines, recorder } = services;
@@ -229,12 +234,23 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, activate, changes },
     jobs: new JobRunner(events),
     background: backgroundJobs({
-      ...{ stores, usage, dataRetention, engines, monitor, eventLoop, lifecycle, loadInferenceApi },
+      ...{
+        stores,
+        usage,
+        replays: replays.store,
+        dataRetention,
+        engines,
+        monitor,
+        eventLoop,
+        lifecycle,
+        loadInferenceApi,
+      },
     }),
     publishPending: () => publishPendingChanges(stores),
     close: async () => {
       await engines.close();
       await changes?.close();
+      await replays.close();
       active.current.close();
       await responses.flush();
       await usage.close();

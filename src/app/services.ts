@@ -19,6 +19,7 @@ import { Recorder } from '../pipeline/recorder.ts';
 import { RequestLog } from '../pipeline/request-log.ts';
 import type { RoutingState } from '../routing/router.ts';
 import { BufferedResponseStore } from '../storage/buffered-response-store.ts';
+import type { ReplayStore } from '../storage/replay-store.ts';
 import { TenantResponseStore } from '../storage/sql/tenant-response-store.ts';
 import type { ActiveSnapshot } from './active-snapshot.ts';
 import type { Stores } from './stores.ts';
@@ -35,6 +36,7 @@ export interface ServiceParts {
   readonly startedAtSeconds: number;
   readonly active: ActiveSnapshot;
   readonly stores: Stores;
+  readonly replays: ReplayStore;
   readonly modelData: ModelData;
   readonly routing: RoutingState;
   readonly engines: EnginePool;
@@ -76,6 +78,7 @@ export function createServices(parts: ServiceParts): ApiServices {
       () => clock.wallTime(),
       (count, error) => dropped.add(count, error),
     ),
+    replays: parts.replays,
     retentionOf: stores.retentionOf,
     writes: stores.writes,
     modelData,

@@ -26,6 +26,8 @@ const RULES = {
   request_timeout: { status: 408, type: 'invalid_request_error', retryable: false },
   /** The request conflicts with the present state. */
   conflict: { status: 409, type: 'invalid_request_error', retryable: false },
+  /** The idempotency key belongs to another request. */
+  idempotency_key_reused: { status: 422, type: 'invalid_request_error', retryable: false },
   /** The resource has changed since the client read it. */
   precondition_failed: { status: 412, type: 'invalid_request_error', retryable: false },
   request_too_large: { status: 413, type: 'invalid_request_error', retryable: false },
