@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import zlib from 'node:zlib';
 import { toText } from '../../test/support/bytes.ts';
 import { eventData } from '../../test/support/event-stream.ts';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
@@ -13,7 +14,8 @@ import {
 } from '../../test/support/inference.ts';
 import { renderedBody } from '../../test/support/rendered-body.ts';
 import { GatewayError } from '../core/errors.ts';
-import { Attempt, type AttemptEnd, anotherWasFaster } from './attempt.ts';
+import { Attempt, anotherWasFaster } from './attempt.ts';
+import type { AttemptEnd } from './attempt-options.ts';
 import { DeadlineMonitor } from './deadlines.ts';
 
 const DEADLINE = 10_000;
@@ -28,7 +30,7 @@ function begin(stream: boolean) {
     () => () => undefined,
   );
   const attempt = new Attempt({
-    call: testCall({ model: 'asked', stream }),
+    call: testCall({ model: 'asked', stream, messages: [{ role: 'user', content: 'Hi' }] }),
     target: testTarget(testProvider({ transport })),
     context: testContext(),
     now: () => clock.now(),
@@ -85,11 +87,70 @@ describe('a plain answer', () => {
     expect([upstreamCall.state, ends.length]).toEqual(['aborted', 1]);
   });
 
-  test('that comes as an event stream is refused', async () => {
+  test.each(['text/event-stream', 'application/json', 'text/plain', ''])(
+    'that comes as an event stream of the type "%s" is read from it',
+    async (type) => {
+      const { upstreamCall, answer, ends, pass } = begin(false);
+      upstreamCall.head(200, { 'content-type': type });
+      upstreamCall.data(`: waiting\n\n${chatEvent('Good ')}`);
+      upstreamCall.data(chatEvent('day'));
+      upstreamCall.data(`${chatEvent('', 'stop')}data: [DONE]\n\n`);
+      const settled = await answer;
+      if (settled instanceof GatewayError || settled.body.kind !== 'complete') throw new Error('no answer');
+      expect(JSON.parse(settled.body.result.text)).toMatchObject({
+        object: 'chat.completion',
+        choices: [{ message: { content: 'Good day' }, finish_reason: 'stop' }],
+      });
+      expect(ends).toMatchObject([{ kind: 'done' }]);
+      // An upstream that does not end its body is not waited for.
+      pass(1_001);
+      expect(upstreamCall.state).toBe('aborted');
+    },
+  );
+
+  test('that comes as an event stream without an end is a failure', async () => {
     const { upstreamCall, answer } = begin(false);
     upstreamCall.head(200, { 'content-type': 'text/event-stream' });
-    expect(codeOf(await answer)).toBe('upstream_invalid_response');
-    expect(upstreamCall.state).toBe('aborted');
+    upstreamCall.data(chatEvent('Good '));
+    upstreamCall.end();
+    expect(codeOf(await answer)).toBe('upstream_closed');
+  });
+
+  test('that is complete and unreadable is not asked for again', async () => {
+    const { upstreamCall, answer } = begin(false);
+    upstreamCall.head(200, { 'content-type': 'text/html' });
+    upstreamCall.data('<html>');
+    upstreamCall.end();
+    expect(await answer).toMatchObject({ code: 'upstream_invalid_response', details: { isFinal: true } });
+  });
+
+  test.each([
+    ['gzip', zlib.gzipSync, 'gzip'],
+    ['br', zlib.brotliCompressSync, 'br'],
+    ['zstd', zlib.zstdCompressSync, 'zstd'],
+    ['gzip, without saying so', zlib.gzipSync, undefined],
+  ])('that is compressed with %s is read', async (_, compress, encoding) => {
+    const { upstreamCall, answer, ends } = begin(false);
+    const coding: Record<string, string> = encoding === undefined ? {} : { 'content-encoding': encoding };
+    upstreamCall.head(200, { 'content-type': 'application/json', ...coding });
+    const body = compress(chatAnswer('packed'));
+    upstreamCall.data(body.subarray(0, 10));
+    upstreamCall.data(body.subarray(10));
+    upstreamCall.end();
+    expect(await answer).toMatchObject({ body: { kind: 'complete', result: { finishReason: 'stop' } } });
+    expect(ends).toMatchObject([{ kind: 'done' }]);
+  });
+
+  test('whose compressed body is malformed, or of an unknown coding, is a failure', async () => {
+    const broken = begin(false);
+    broken.upstreamCall.head(200, { 'content-encoding': 'gzip' });
+    broken.upstreamCall.data('no gzip at all');
+    broken.upstreamCall.end();
+    expect(await broken.answer).toMatchObject({ message: expect.stringContaining('not valid gzip') });
+    const unknown = begin(false);
+    unknown.upstreamCall.head(200, { 'content-encoding': 'pack200' });
+    expect(await unknown.answer).toMatchObject({ message: expect.stringContaining('"pack200"') });
+    expect(unknown.upstreamCall.state).toBe('aborted');
   });
 
   test('with an error status is explained, however endless its body', async () => {
@@ -213,12 +274,44 @@ describe('a stream', () => {
     expect(firstEvents()).toBe(1);
   });
 
-  test('must be one', async () => {
-    const { upstreamCall, answer } = begin(true);
-    upstreamCall.head(200, { 'content-type': 'application/json' });
-    upstreamCall.data(chatAnswer());
+  test.each(['application/json', 'text/event-stream', ''])(
+    'that comes as a complete response of the type "%s" is made of it',
+    async (type) => {
+      const { upstreamCall, body, ends, firstEvents } = begin(true);
+      upstreamCall.head(200, { 'content-type': type });
+      const text = chatAnswer('All at once');
+      upstreamCall.data(text.slice(0, 30));
+      upstreamCall.data(text.slice(30));
+      expect(firstEvents()).toBe(0);
+      upstreamCall.end();
+      const events = eventData(await new Response(await body()).bytes());
+      expect(events.at(-1)).toBe('[DONE]');
+      expect(events.join('\n')).toContain('All at once');
+      expect(ends).toMatchObject([
+        { kind: 'done', observed: { usage: { inputTokens: 3 }, finishReason: 'stop' } },
+      ]);
+    },
+  );
+
+  test('is recognised without its content type, also in small pieces', async () => {
+    for (const type of ['', 'text/plain', 'application/json', 'application/octet-stream']) {
+      const { upstreamCall, body } = begin(true);
+      upstreamCall.head(200, { 'content-type': type });
+      const text = `\r\n${chatEvent('piece')}${chatEvent('', 'stop')}data: [DONE]\n\n`;
+      for (const character of text) upstreamCall.data(character);
+      upstreamCall.end();
+      expect(eventData(await new Response(await body()).bytes()).at(-1)).toBe('[DONE]');
+    }
+  });
+
+  test.each(['gzip', undefined])('that is compressed, with the header %p, is read', async (encoding) => {
+    const { upstreamCall, body } = begin(true);
+    const coding: Record<string, string> = encoding === undefined ? {} : { 'content-encoding': encoding };
+    upstreamCall.head(200, { 'content-type': 'text/event-stream', ...coding });
+    upstreamCall.data(zlib.gzipSync(`${chatEvent('packed')}${chatEvent('', 'stop')}data: [DONE]\n\n`));
     upstreamCall.end();
-    expect(codeOf(await answer)).toBe('upstream_invalid_response');
+    const events = eventData(await new Response(await body()).bytes());
+    expect([events.length, events.at(-1)]).toEqual([3, '[DONE]']);
   });
 });
 

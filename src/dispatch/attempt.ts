@@ -1,15 +1,19 @@
 import { ByteCollector } from '../core/byte-collector.ts';
+import type { CompleteResult } from '../core/complete-result.ts';
+import { type ContentCoding, ContentDecoder, contentCodings } from '../core/content-coding.ts';
 import { asGatewayError, GatewayError, stoppedByGateway } from '../core/errors.ts';
-import type { InferenceCall, StreamDecoder } from '../core/inference.ts';
-import type { Frame, StreamMode } from '../core/stream/frame.ts';
+import type { StreamDecoder } from '../core/inference.ts';
+import type { Frame } from '../core/stream/frame.ts';
 import { SourceStream } from '../core/stream/frame-stream.ts';
 import type { StreamObservation } from '../core/stream/observation.ts';
 import type { FrameProducer } from '../core/stream/stage.ts';
 import type { TransportError, UpstreamCall, UpstreamHandler, UpstreamHeaders } from '../core/transport.ts';
-import type { AttemptContext, Target } from '../providers/types.ts';
-import type { DeadlineMonitor, Watched } from './deadlines.ts';
+import type { ResponseCollector } from '../providers/types.ts';
+import type { AttemptOptions } from './attempt-options.ts';
+import type { Watched } from './deadlines.ts';
 import { invalidUpstreamResponse, transportFailure } from './dispatch-errors.ts';
 import type { InferenceResponse } from './inference-response.ts';
+import { type BodyForm, BodyOpening, errorBodyOf, isStreamForm, startsAsObject } from './response-form.ts';
 
 const MAX_ERROR_BODY = 256 * 1024;
 const MAX_RESPONSE_BYTES = 256_000_000;
@@ -23,48 +27,13 @@ const OBJECT_BYTES = 100;
 /** Milliseconds that an upstream may take to end its body after its last event, so that its connection can be reused. */
 const LINGER_MS = 1_000;
 
+const EVENT_STREAM = 'text/event-stream';
+/** The first byte of gzip. */
+const GZIP_BYTE = 0x1f;
+
 const NO_HEADERS: UpstreamHeaders = { get: () => null };
 const NOTHING = new Uint8Array(0);
 const NO_OBSERVATION: StreamObservation = { usage: undefined, finishReason: undefined, chunks: 0 };
-
-/** How an attempt ended, and what its response reported. */
-export type AttemptEnd =
-  | { readonly kind: 'done'; readonly observed: StreamObservation | undefined }
-  | { readonly kind: 'client_gone'; readonly observed: StreamObservation | undefined }
-  /** The gateway did not need the response. */
-  | { readonly kind: 'stopped'; readonly observed: StreamObservation | undefined }
-  | {
-      readonly kind: 'failed';
-      readonly error: GatewayError;
-      readonly observed: StreamObservation | undefined;
-    };
-
-/** One attempt: the call, its target, its deadlines, and who learns of its progress. */
-export interface AttemptOptions {
-  readonly call: InferenceCall;
-  readonly target: Target;
-  /** What the adapter receives; its warnings are complete when `start` returned. */
-  readonly context: AttemptContext;
-  readonly streamMode: StreamMode;
-  readonly now: () => number;
-  readonly deadlines: DeadlineMonitor;
-  /** Milliseconds until the first event of a stream, or until a complete response. */
-  readonly firstTokenMs: number;
-  /** Milliseconds between two reads from the upstream. */
-  readonly streamIdleMs: number;
-  /** Largest response body, 256 MB when absent. */
-  readonly maxResponseBytes?: number | undefined;
-  /** The request's own deadline, monotonic milliseconds. */
-  readonly deadlineAt: number;
-  /** Called when the request was built. @throws GatewayError to give the attempt up before it is sent */
-  onBuilt?(): void;
-  /** Whether the response may go to the client: false when another attempt was faster. */
-  mayCommit?(): boolean;
-  /** The first event of the response, or all of it, arrived. */
-  onFirstEvent(): void;
-  /** Called exactly once, when nothing more happens. Never before `response` has settled. */
-  onEnd(end: AttemptEnd): void;
-}
 
 /**
  * One try of one target. Until the first event a failure rejects `response`, and another target can be tried; afterwards it
@@ -81,7 +50,13 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   #upstreamCall: UpstreamCall | undefined;
   #status = 0;
   #headers: UpstreamHeaders = NO_HEADERS;
+  /** Decompresses the body, where the upstream has compressed it. */
+  #inflater: ContentDecoder | undefined;
+  /** The beginning of a body whose form is not known yet. */
+  #opening: BodyOpening | undefined;
   #decoder: StreamDecoder | undefined;
+  /** Reads an event stream for a request without "stream". */
+  #collector: ResponseCollector | undefined;
   /** The bytes of a response that is read as a whole. */
   #received: ByteCollector | undefined;
   /** Bytes of the body so far. */
@@ -171,27 +146,116 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   onHead(status: number, headers: UpstreamHeaders): void {
     this.#status = status;
     this.#headers = headers;
-    const { call, target, context, streamMode } = this.#options;
+    const { call, target } = this.#options;
     const { adapter } = target.provider;
+    const encoding = headers.get('content-encoding');
+    if (encoding !== null) this.#readCodings(encoding);
+    if (!call.stream || !this.#succeeded()) return;
     const contentType = (headers.get('content-type') ?? '').toLowerCase();
-    const isStream = contentType.startsWith(adapter.streamMediaType ?? 'text/event-stream');
-    if (call.stream && this.#succeeded() && isStream) {
-      this.#decoder = adapter.streamDecoder(call, target, context, streamMode);
-    } else if (!call.stream && isStream) {
-      this.#fail(invalidUpstreamResponse(target, 'sent an event stream for a request without "stream".'));
-    }
+    if (contentType.startsWith(adapter.streamMediaType ?? EVENT_STREAM)) this.#decoder = this.#newDecoder();
   }
 
   onData(bytes: Uint8Array): void {
     if (this.#ended) return;
-    this.#receivedLength += bytes.length;
-    const { target, maxResponseBytes = MAX_RESPONSE_BYTES } = this.#options;
-    if (this.#receivedLength > maxResponseBytes) {
-      const message = `sent more than ${maxResponseBytes} bytes ("upstream.max_response").`;
-      this.#fail(invalidUpstreamResponse(target, message));
+    if (this.#inflater) this.#inflater.push(bytes);
+    else this.#body(bytes);
+  }
+
+  #readCodings(encoding: string): void {
+    const codings = contentCodings(encoding);
+    if (codings === undefined) {
+      this.#failInvalid(`sent a body with the unknown content encoding "${encoding.slice(0, 100)}".`);
+    } else if (codings.length > 0) this.#inflate(codings);
+  }
+
+  /** The request asked for no coding; some servers and proxies apply one nevertheless. */
+  #inflate(codings: readonly ContentCoding[]): void {
+    this.#inflater = new ContentDecoder(codings, this.#maxBytes, {
+      data: (bytes) => this.#body(bytes),
+      end: () => this.#bodyEnded(),
+      fail: (fault, coding) =>
+        fault === 'too_large'
+          ? this.#failTooLong()
+          : this.#failInvalid(`sent a body that is not valid ${coding}.`),
+    });
+  }
+
+  get #maxBytes(): number {
+    return this.#options.maxResponseBytes ?? MAX_RESPONSE_BYTES;
+  }
+
+  #failTooLong(): void {
+    this.#failInvalid(`sent more than ${this.#maxBytes} bytes ("upstream.max_response").`);
+  }
+
+  /** @param what the sentence after the provider's name */
+  #failInvalid(what: string): void {
+    this.#fail(invalidUpstreamResponse(this.#options.target, what));
+  }
+
+  #newDecoder(): StreamDecoder | undefined {
+    const { call, target, context, streamMode } = this.#options;
+    return call.stream ? target.provider.adapter.streamDecoder(call, target, context, streamMode) : undefined;
+  }
+
+  /** Whether the form of a body may not be the one that its head or the request promises. */
+  #isUnexpected(first: Uint8Array): boolean {
+    const isObject = startsAsObject(first);
+    if (!this.#succeeded()) return first[0] === GZIP_BYTE;
+    if (!this.#decoder) return this.#options.call.stream || !isObject;
+    return (
+      this.#options.target.provider.adapter.streamMediaType === undefined &&
+      (isObject || first[0] === GZIP_BYTE)
+    );
+  }
+
+  /** Reads the beginning of a body by its form, whatever its content type says. */
+  #opened(form: BodyForm, bytes: Uint8Array): void {
+    const { call, target, context } = this.#options;
+    const { adapter } = target.provider;
+    if (form === 'gzip') {
+      this.#receivedLength = 0;
+      this.#inflate(['gzip']);
+      this.#inflater?.push(bytes);
       return;
     }
+    if (this.#succeeded()) {
+      const isStream = isStreamForm(form, adapter.streamMediaType);
+      if (!call.stream) {
+        const isChat = call.operation === 'chat' || call.operation === 'completion';
+        if (isStream && isChat) this.#collector = adapter.streamCollector?.(call, target, context);
+      } else if (isStream) this.#decoder ??= this.#newDecoder();
+      else if (form === 'object') this.#decoder = undefined;
+    }
+    this.#read(bytes);
+  }
+
+  /** Reads decompressed bytes. */
+  #body(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const isFirst = this.#receivedLength === 0;
+    this.#receivedLength += bytes.length;
+    if (this.#receivedLength > this.#maxBytes) {
+      this.#failTooLong();
+      return;
+    }
+    if (isFirst && this.#isUnexpected(bytes)) this.#opening = new BodyOpening();
+    if (!this.#opening) {
+      this.#read(bytes);
+      return;
+    }
+    const opened = this.#opening.push(bytes);
+    if (!opened) return;
+    this.#opening = undefined;
+    this.#opened(opened.form, opened.bytes);
+  }
+
+  #read(bytes: Uint8Array): void {
     const decoder = this.#decoder;
+    if (this.#collector) {
+      this.#collect(this.#collector, bytes);
+      return;
+    }
     if (!decoder) {
       this.#buffer(bytes);
       return;
@@ -203,7 +267,15 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
 
   onEnd(): void {
     this.#close();
+    if (this.#inflater) this.#inflater.end();
+    else this.#bodyEnded();
+  }
+
+  #bodyEnded(): void {
     if (this.#ended) return;
+    const rest = this.#opening?.end();
+    this.#opening = undefined;
+    if (rest && rest.length > 0) this.#read(rest);
     const decoder = this.#decoder;
     if (decoder) {
       decoder.end(this.#emit);
@@ -212,6 +284,24 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
     }
     try {
       this.#finishComplete();
+    } catch (error) {
+      this.#fail(this.#afterResponse(asGatewayError(error)));
+    }
+  }
+
+  /** The upstream has computed a whole response and charges for it: it is not asked for another one. */
+  #afterResponse(error: GatewayError): GatewayError {
+    return error.code === 'upstream_invalid_response' && this.#succeeded()
+      ? error.with({ isFinal: true })
+      : error;
+  }
+
+  #collect(collector: ResponseCollector, bytes: Uint8Array): void {
+    try {
+      collector.push(bytes);
+      if (!collector.isComplete) return;
+      this.expiresAt = this.#options.now() + LINGER_MS;
+      this.#commitComplete(collector.result());
     } catch (error) {
       this.#fail(asGatewayError(error));
     }
@@ -240,22 +330,38 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   }
 
   #upstreamResponse() {
-    return { status: this.#status, headers: this.#headers, body: this.#received?.take() ?? NOTHING };
+    const body = this.#received?.take() ?? NOTHING;
+    return {
+      status: this.#status,
+      headers: this.#headers,
+      body: this.#succeeded() ? body : errorBodyOf(body),
+    };
   }
 
   #finishComplete(): void {
-    const { call, target, context } = this.#options;
+    const { call, target, context, streamMode } = this.#options;
     const { adapter } = target.provider;
+    if (this.#collector) {
+      this.#collector.end();
+      this.#commitComplete(this.#collector.result());
+      return;
+    }
     const response = this.#upstreamResponse();
-    if (!this.#succeeded()) {
-      this.#fail(adapter.mapError(response, target));
-      return;
+    if (!this.#succeeded()) this.#fail(adapter.mapError(response, target));
+    else if (!call.stream) this.#commitComplete(adapter.parseResponse(response, call, target, context));
+    else {
+      const decoder = adapter.replayDecoder?.(response, call, target, context, streamMode);
+      if (!decoder) {
+        throw invalidUpstreamResponse(target, 'sent no event stream for a request with "stream".');
+      }
+      this.#decoder = decoder;
+      decoder.end(this.#emit);
+      this.#advance(decoder);
     }
-    const result = adapter.parseResponse(response, call, target, context);
-    if (call.stream) {
-      this.#fail(invalidUpstreamResponse(target, 'sent no event stream for a request with "stream".'));
-      return;
-    }
+  }
+
+  #commitComplete(result: CompleteResult): void {
+    const { target } = this.#options;
     if (!this.#mayCommit()) return;
     this.#options.onFirstEvent();
     this.#ended = true;
@@ -276,8 +382,7 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
     if (decoder.failure) this.#fail(decoder.failure);
     else if (decoder.finished) this.#finishStream();
     else if (!this.#stream && this.#pendingBytes > this.#maxEarlyBytes) {
-      const message = `sent more than ${this.#maxEarlyBytes} bytes before its first event.`;
-      this.#fail(invalidUpstreamResponse(this.#options.target, message));
+      this.#failInvalid(`sent more than ${this.#maxEarlyBytes} bytes before its first event.`);
     }
   }
 
@@ -310,6 +415,7 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
       this.#paused = false;
       this.#upstreamCall?.resume();
     }
+    this.#inflater?.destroy();
     this.#options.onEnd({ kind: 'done', observed: this.#decoder?.observed });
     this.#stream?.finish({ kind: 'done' });
   }
@@ -319,6 +425,7 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
     this.#ended = true;
     this.#pending = undefined;
     this.#received = undefined;
+    this.#inflater?.destroy();
     this.#abortUpstream();
     const observed = this.#decoder?.observed;
     const isCancelled = error.code === 'client_closed_request';
@@ -331,8 +438,9 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   // The stream's side.
 
   pause(): void {
-    if (this.#paused || this.#closed || this.#ended) return;
+    if (this.#paused || (this.#closed && !this.#inflater) || this.#ended) return;
     this.#paused = true;
+    this.#inflater?.pause();
     // A client that reads slowly is not an idle upstream: only the request's deadline counts.
     this.expiresAt = this.#options.deadlineAt;
     this.#upstreamCall?.pause();
@@ -342,6 +450,7 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
     if (!this.#paused) return;
     this.#paused = false;
     this.#touch();
+    this.#inflater?.resume();
     this.#upstreamCall?.resume();
   }
 

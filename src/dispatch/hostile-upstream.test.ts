@@ -6,7 +6,8 @@ import { anthropicMessagesDialect } from '../api/anthropic/dialect.ts';
 import { GatewayError } from '../core/errors.ts';
 import { drainStream } from '../core/stream/drain.ts';
 import type { StreamMode } from '../core/stream/frame.ts';
-import { Attempt, type AttemptEnd } from './attempt.ts';
+import { Attempt } from './attempt.ts';
+import type { AttemptEnd } from './attempt-options.ts';
 import { DeadlineMonitor } from './deadlines.ts';
 
 /** Upstreams that send without end: the gateway keeps a bounded part of it, and fails the attempt. */

@@ -181,3 +181,20 @@ test('a handler that throws ends its exchange, and is reported', async () => {
   await settle();
   expect(faults).toEqual([boom, boom]);
 });
+
+test('a coding that the runtime has decoded is not reported', async () => {
+  const { promise, resolve } = Promise.withResolvers<readonly (string | null)[]>();
+  const transport = createFetchTransport(
+    () => new Response('decoded', { headers: { 'content-encoding': 'gzip', 'x-a': '1' } }),
+  );
+  transport.send(
+    { method: 'GET', url: 'http://upstream.test/', headers: {} },
+    {
+      onHead: (_, headers) => resolve([headers.get('content-encoding'), headers.get('x-a')]),
+      onData: () => undefined,
+      onEnd: () => undefined,
+      onError: () => resolve([]),
+    },
+  );
+  expect(await promise).toEqual([null, '1']);
+});

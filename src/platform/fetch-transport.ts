@@ -4,6 +4,7 @@ import {
   type TransportFailure,
   type UpstreamCall,
   type UpstreamHandler,
+  type UpstreamHeaders,
   type UpstreamRequest,
 } from '../core/transport.ts';
 import { assertSendable } from './http1-headers.ts';
@@ -46,6 +47,18 @@ export function createFetchTransport(fetchLike: FetchLike, options: FetchTranspo
 }
 
 type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** Codings that the runtime decodes, whatever the request asked for. It keeps the header that names them. */
+const DECODED = /^(?:x-)?(?:gzip|deflate|br|zstd)$/i;
+
+function decodedHeaders(headers: Headers): UpstreamHeaders {
+  const encoding = headers.get('content-encoding');
+  if (encoding === null || !DECODED.test(encoding.trim())) return headers;
+  return {
+    get: (name) => (name === 'content-encoding' ? null : headers.get(name)),
+    keys: () => headers.keys(),
+  };
+}
 
 class FetchCall implements UpstreamCall {
   readonly #handler: UpstreamHandler;
@@ -126,7 +139,7 @@ class FetchCall implements UpstreamCall {
     }
     this.#gotHead = true;
     this.#reader = response.body?.getReader();
-    this.#handler.onHead(response.status, response.headers);
+    this.#handler.onHead(response.status, decodedHeaders(response.headers));
     this.#readNext();
   }
 

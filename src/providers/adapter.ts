@@ -1,6 +1,7 @@
+import type { ChatRequest } from '../core/chat/request.ts';
 import { CompleteResult } from '../core/complete-result.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { ForwardedBody, InferenceCall } from '../core/inference.ts';
+import type { ChatCall, ForwardedBody, InferenceCall } from '../core/inference.ts';
 import type { UpstreamRequest } from '../core/transport.ts';
 import type {
   ChatFormat,
@@ -17,6 +18,8 @@ import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
 import {
   forwardedResult,
   mediaUrls,
+  replayedStream,
+  StreamCollector,
   translateResponse,
   translateStream,
   withInlineMedia,
@@ -46,6 +49,7 @@ export interface AdapterParts
 }
 
 const NO_NAMES: readonly string[] = [];
+const NO_REQUEST: ChatRequest = { messages: [] };
 
 /**
  * Combines a family's formats into an adapter: passthrough when the client's dialect is the target's format, else
@@ -82,6 +86,12 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
         return (tokenCount ?? lacking('token counting', target)).build(request, target, options);
       }
     }
+  };
+
+  /** Reads responses in canonical form; undefined where the call's format has none. */
+  const readableFormat = (call: ChatCall, target: Target) => {
+    const forwarding = passthrough?.(call.dialect.name, target);
+    return forwarding ? forwarding.canonical : chat;
   };
 
   // Created once for each provider and frozen, because they are shared: code that adds to them may cache the result.
@@ -170,11 +180,33 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       return new DecodingForwarder(decoder, reader, mode === 'rewrite');
     },
 
+    streamCollector(call, target, context) {
+      const format = readableFormat(call, target);
+      return format && new StreamCollector(format.reader(target, requestOf(call)), call, context);
+    },
+
+    replayDecoder(response, call, target, context, mode) {
+      const format = readableFormat(call, target);
+      if (format) return replayedStream(format.parse(response, target, requestOf(call)), call, context, mode);
+      const forwarding = passthrough?.(call.dialect.name, target);
+      return forwarding?.replay?.(response, call, target, context);
+    },
+
     mapError,
     ...(buildModelsRequest === undefined ? {} : { buildModelsRequest }),
     ...(parseModels === undefined ? {} : { parseModels }),
     ...(buildAccessRequest === undefined ? {} : { buildAccessRequest }),
   };
+}
+
+/** The request in canonical form; an empty one where it was forwarded in a form that the gateway cannot read. */
+function requestOf(call: ChatCall): ChatRequest {
+  try {
+    return call.chat();
+  } catch {
+    // The response is complete, and readers need the request for details only.
+    return NO_REQUEST;
+  }
 }
 
 function resultOf({ text, usage, finishReason }: ForwardedBody): CompleteResult {

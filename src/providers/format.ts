@@ -2,7 +2,13 @@ import type { AudioPart, ChatRequest, FilePart, ImagePart, WireFormat } from '..
 import type { ChatEventReader, ChatResult } from '../core/chat/result.ts';
 import type { EmbeddingRequest, EmbeddingResult } from '../core/embedding.ts';
 import type { HeaderReader } from '../core/http.ts';
-import type { ByteDecoder, ChatCall, EmbeddingCall, ForwardedBody } from '../core/inference.ts';
+import type {
+  ByteDecoder,
+  ChatCall,
+  EmbeddingCall,
+  ForwardedBody,
+  StreamDecoder,
+} from '../core/inference.ts';
 import type { RerankRequest, RerankResult } from '../core/rerank.ts';
 import type { AttemptContext, BufferedResponse, Target } from './types.ts';
 
@@ -48,6 +54,8 @@ export interface PassthroughFormat {
   parse(response: BufferedResponse, call: ChatCall, target: Target, context: AttemptContext): ForwardedBody;
   /** Creates the decoder of one streamed response. */
   decoder(call: ChatCall, target: Target, context: AttemptContext): ByteDecoder;
+  /** Turns a complete response into a stream, where `canonical` is absent. */
+  replay?(response: BufferedResponse, call: ChatCall, target: Target, context: AttemptContext): StreamDecoder;
   /** Reads the same wire format, for interceptors that need the content. Without it, forwarded bodies stay undecoded. */
   readonly canonical?: Pick<ChatFormat, 'parse' | 'reader'>;
 }

@@ -1,4 +1,5 @@
 import { encodeUtf8 } from '../core/bytes.ts';
+import { ChatCollector, eventsOf } from '../core/chat/chat-collector.ts';
 import type { RenderContext } from '../core/chat/dialect.ts';
 import type { ChatRequest, MediaSource, Message, ToolMessage, UserMessage } from '../core/chat/request.ts';
 import type { ChatEvent, ChatEventReader, ChatEventWriter, ChatResult } from '../core/chat/result.ts';
@@ -29,7 +30,10 @@ export function translateResponse(
   target: Target,
   context: AttemptContext,
 ): CompleteResult {
-  const result = format.parse(response, target, call.chat());
+  return renderedResult(format.parse(response, target, call.chat()), call, context);
+}
+
+function renderedResult(result: ChatResult, call: ChatCall, context: AttemptContext): CompleteResult {
   const finish = result.choices[0]?.finish;
   const render = (chat: ChatResult) => call.dialect.renderResult(chat, renderContextOf(call, context));
   return new CompleteResult(render(result), result.usage, finish?.raw ?? finish?.unified, {
@@ -67,6 +71,55 @@ export function translateStream(
     mode === 'rewrite' ? undefined : call.dialect.streamWriter(renderContextOf(call, context)),
     mode !== 'bytes',
   );
+}
+
+/** Reads an event stream whose client asked for a complete response. */
+export class StreamCollector {
+  readonly #events = new ChatCollector();
+  readonly #onEvent = (event: ChatEvent) => this.#events.add(event);
+
+  constructor(
+    private readonly reader: ChatEventReader,
+    private readonly call: ChatCall,
+    private readonly context: AttemptContext,
+  ) {}
+
+  /** The last event has been read; later input is ignored. */
+  get isComplete(): boolean {
+    return this.#events.isComplete;
+  }
+
+  /** @throws GatewayError for what the format forbids, or an error that the upstream reports in the stream */
+  push(bytes: Uint8Array): void {
+    if (!this.isComplete) this.reader.push(bytes, this.#onEvent);
+  }
+
+  /** @throws GatewayError `upstream_closed` when the response is not complete */
+  end(): void {
+    if (!this.isComplete) this.reader.end(this.#onEvent);
+  }
+
+  /** @returns the response in the client's dialect */
+  result(): CompleteResult {
+    return renderedResult(this.#events.result(), this.call, this.context);
+  }
+}
+
+/** @returns the decoder of a stream whose upstream sent a complete response; its `end` sends all frames */
+export function replayedStream(
+  result: ChatResult,
+  call: ChatCall,
+  context: AttemptContext,
+  mode: StreamMode,
+): StreamDecoder {
+  const reader: ChatEventReader = {
+    push: () => undefined,
+    end: (emit) => {
+      for (const event of eventsOf(result)) emit(event);
+    },
+  };
+  const writer = mode === 'rewrite' ? undefined : call.dialect.streamWriter(renderContextOf(call, context));
+  return new TranslatingDecoder(reader, writer, mode !== 'bytes');
 }
 
 /** A provider's events in, frames in the client's dialect out. */

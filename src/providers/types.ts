@@ -197,6 +197,23 @@ export interface ProviderAdapter {
    * @param mode how much of the stream the interceptors need
    */
   streamDecoder(call: ChatCall, target: Target, context: AttemptContext, mode: StreamMode): StreamDecoder;
+  /**
+   * Reads an event stream for a client that asked for a complete response.
+   * @returns undefined where the format of the call has no canonical form
+   */
+  streamCollector?(call: ChatCall, target: Target, context: AttemptContext): ResponseCollector | undefined;
+  /**
+   * Turns a complete response with a success status into a stream for a client that asked for one.
+   * @returns a decoder whose `end` sends all frames; undefined where the format of the call has no canonical form
+   * @throws GatewayError as `parseResponse`
+   */
+  replayDecoder?(
+    response: BufferedResponse,
+    call: ChatCall,
+    target: Target,
+    context: AttemptContext,
+    mode: StreamMode,
+  ): StreamDecoder | undefined;
   /** The most inputs of one call for embeddings; dispatch splits longer lists. Without a limit when absent or undefined. */
   maxEmbeddingInputs?(target: Target): number | undefined;
   /** Whether the provider has a token counter; without one, the gateway estimates. */
@@ -217,6 +234,15 @@ export interface ProviderAdapter {
   buildAccessRequest?(provider: Provider): UpstreamRequest | undefined;
   /** Reads the model list. @throws GatewayError `upstream_invalid_response` for another body */
   parseModels?(response: BufferedResponse, provider: Provider): UpstreamModel[];
+}
+
+/** Makes a complete response of a stream. Its methods throw what is wrong with the stream, as a `GatewayError`. */
+export interface ResponseCollector {
+  /** The last event has been read; later input is ignored. */
+  readonly isComplete: boolean;
+  push(bytes: Uint8Array): void;
+  end(): void;
+  result(): CompleteResult;
 }
 
 /** A model in a provider's model list. */

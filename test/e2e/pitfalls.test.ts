@@ -190,7 +190,7 @@ describe('7: errors before the first event and in mid-stream', () => {
     ['an error event as the first event of a 200', eventStream(dataEvents([overloaded])), 503],
     ['an error event behind comments', eventStream([': wait\n\n', ...dataEvents([overloaded])]), 503],
     ['an error object with status 200', json(overloaded), 503],
-    ['a plain answer to a request for a stream', json(completion()), 502],
+    ['an object of another format', json({ answer: 'Hello.' }), 502],
     ['an HTML page with status 200', html(200), 502],
     ['an empty stream', eventStream([]), 502],
   ];

@@ -37,7 +37,6 @@ import {
   mockConfig,
   post,
   provider,
-  streamed,
   streamPieces,
   UPSTREAM_KEY,
 } from './harness.ts';
@@ -204,7 +203,6 @@ describe('broken answers', () => {
     ['JSON that is no object', json([]), 'upstream_invalid_response'],
     ['an object that is no answer', json({ ok: true }), 'upstream_invalid_response'],
     ['text that is not UTF-8', { body: new Uint8Array([0x7b, 0xff, 0x7d]) }, 'upstream_invalid_response'],
-    ['an event stream for a plain request', streamed('Hello'), 'upstream_invalid_response'],
     [
       'a bad chunk size',
       { raw: ['HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n'], ending: 'close' },
@@ -234,10 +232,6 @@ describe('broken answers', () => {
       expect(error.message).not.toContain(elsewhere.url);
     }
     expect(elsewhere.acceptedConnections()).toBe(0);
-  });
-
-  test('a plain answer to a request for a stream', async () => {
-    await failsWith(completion(), [502, 'upstream_invalid_response'], { stream: true });
   });
 
   test('an error object with status 200', async () => {

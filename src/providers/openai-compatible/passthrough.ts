@@ -1,8 +1,12 @@
-import type { ChatCall, EmbeddingCall, ForwardedBody } from '../../core/inference.ts';
+import { encodeUtf8 } from '../../core/bytes.ts';
+import type { ByteDecoder, ChatCall, EmbeddingCall, ForwardedBody } from '../../core/inference.ts';
 import { asString, isRecord } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
+import { formatEvent } from '../../core/sse.ts';
+import type { Frame } from '../../core/stream/frame.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
+import { ForwardingDecoder } from '../forwarding-decoder.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { normalisedMessages } from './choice-normaliser.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
@@ -54,8 +58,21 @@ export function openAiPassthrough(
   canonical?: PassthroughFormat['canonical'],
 ): PassthroughFormat {
   const rules = new ParameterRuleCache();
+  const decoderOf: PassthroughFormat['decoder'] = (call, target, { requestId }) => {
+    const usage = call.includesStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
+    const writer = new PassthroughWriter({ model: call.model, fallbackId: requestId, usage });
+    return new OpenAiStreamDecoder(target.provider, writer);
+  };
   return {
-    ...(canonical ? { canonical } : {}),
+    // A complete legacy completion has the form of an event.
+    ...(canonical
+      ? { canonical }
+      : {
+          replay: (response, call, target, context) => {
+            const { json } = decodeBody(response, target, 'choices');
+            return new ReplayingDecoder(json, decoderOf(call, target, context));
+          },
+        }),
     build(call, target, { warn }) {
       const edits = modelEdit(call.body, target);
       rules.of(target).apply(call.body, edits, warn);
@@ -80,12 +97,23 @@ export function openAiPassthrough(
       };
     },
 
-    decoder(call, target, { requestId }) {
-      const usage = call.includesStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
-      const writer = new PassthroughWriter({ model: call.model, fallbackId: requestId, usage });
-      return new OpenAiStreamDecoder(target.provider, writer);
-    },
+    decoder: decoderOf,
   };
+}
+
+/** Sends a complete response as the only event of a stream. */
+class ReplayingDecoder extends ForwardingDecoder {
+  constructor(
+    private readonly json: Readonly<Record<string, unknown>>,
+    decoder: ByteDecoder,
+  ) {
+    super(decoder);
+  }
+
+  override end(emit: (frame: Frame) => void): void {
+    this.push(encodeUtf8(`${formatEvent(undefined, JSON.stringify(this.json))}data: [DONE]\n\n`), emit);
+    super.end(emit);
+  }
 }
 
 function requestsBase64(call: EmbeddingCall): boolean {
