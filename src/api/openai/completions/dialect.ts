@@ -1,6 +1,6 @@
 import type { ClientDialect, RenderContext } from '../../../core/chat/dialect.ts';
 import type { ChatRequest } from '../../../core/chat/request.ts';
-import type { ChatEvent, ChatEventWriter, ChatResult } from '../../../core/chat/result.ts';
+import type { ChatEvent, ChatEventWriter, ChatResult, TokenLogprobs } from '../../../core/chat/result.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { asCount } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
@@ -12,6 +12,7 @@ import { KNOWN_IN_CHAT } from '../chat/known-members.ts';
 import { readParameters } from '../chat/parameters.ts';
 import { chatResponseView } from '../chat/response-view.ts';
 import { finishName, wireUsage } from '../chat/wire.ts';
+import { CompletionLogprobs } from './logprobs.ts';
 
 /** A prompt that one user message can stand for. */
 function onlyPrompt(prompt: unknown): string {
@@ -68,10 +69,10 @@ export const openAiCompletionsDialect: ClientDialect = {
     change.type === 'limit-output' ? limitMembers(text, body, change.max, ['max_tokens']) : undefined,
 
   renderResult(result: ChatResult, renderContext): string {
-    const choices = result.choices.map(({ index, content, finish }) => ({
+    const choices = result.choices.map(({ index, content, finish, logprobs }) => ({
       index,
       text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''),
-      logprobs: null,
+      logprobs: logprobs ? new CompletionLogprobs().next(logprobs) : null,
       finish_reason: finishName(finish, false),
     }));
     return JSON.stringify({
@@ -88,6 +89,7 @@ class CompletionWriter implements ChatEventWriter {
   #identity: object = {};
   #usage: Usage | undefined;
   readonly #inText = new Map<number, boolean>();
+  readonly #logprobs = new Map<number, CompletionLogprobs>();
 
   constructor(private readonly renderContext: RenderContext) {}
 
@@ -100,7 +102,9 @@ class CompletionWriter implements ChatEventWriter {
         this.#inText.set(event.choice, event.part.type === 'text');
         return '';
       case 'delta':
-        return this.#inText.get(event.choice) ? this.#chunk(event.choice, event.text, null) : '';
+        return this.#inText.get(event.choice)
+          ? this.#chunk(event.choice, event.text, null, event.logprobs)
+          : '';
       case 'finish':
         return this.#chunk(event.choice, '', finishName(event.finish, false));
       case 'usage':
@@ -118,8 +122,19 @@ class CompletionWriter implements ChatEventWriter {
     }
   }
 
-  #chunk(index: number, text: string, finish: string | null): string {
-    const choices = [{ index, text, logprobs: null, finish_reason: finish }];
+  #chunk(index: number, text: string, finish: string | null, logprobs?: TokenLogprobs): string {
+    const choices = [
+      { index, text, logprobs: logprobs ? this.#convert(index, logprobs) : null, finish_reason: finish },
+    ];
     return `data: ${JSON.stringify({ ...this.#identity, choices })}\n\n`;
+  }
+
+  #convert(index: number, logprobs: TokenLogprobs): object {
+    let converted = this.#logprobs.get(index);
+    if (!converted) {
+      converted = new CompletionLogprobs();
+      this.#logprobs.set(index, converted);
+    }
+    return converted.next(logprobs);
   }
 }
