@@ -2,6 +2,7 @@ import type { ChatRequest } from '../core/chat/request.ts';
 import { CompleteResult } from '../core/complete-result.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { ChatCall, ForwardedBody, InferenceCall } from '../core/inference.ts';
+import { editMembers } from '../core/json-edit.ts';
 import type { UpstreamRequest } from '../core/transport.ts';
 import type {
   ChatFormat,
@@ -13,6 +14,7 @@ import type {
   TokenCountFormat,
 } from './format.ts';
 import { DecodingForwarder, ForwardingDecoder } from './forwarding-decoder.ts';
+import { withFunctionTools } from './function-tools/format.ts';
 import { limitedFormat, limitedRequest } from './limited-format.ts';
 import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
 import {
@@ -51,6 +53,16 @@ export interface AdapterParts
 const NO_NAMES: readonly string[] = [];
 const NO_REQUEST: ChatRequest = { messages: [] };
 
+/** A call to forward, without what the gateway added to responses of other vendors. */
+function withVendorIds(call: ChatCall): ChatCall {
+  const members = call.dialect.withoutForeignSignatures?.(call.text, call.body);
+  if (members === undefined) return call;
+  const edits = Object.fromEntries(
+    Object.entries(members).map(([name, value]) => [name, JSON.stringify(value)]),
+  );
+  return { ...call, text: editMembers(call.text, edits), body: { ...call.body, ...members } };
+}
+
 /**
  * Combines a family's formats into an adapter: passthrough when the client's dialect is the target's format, else
  * translation.
@@ -59,7 +71,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { kind, authorize, mapError, streamMediaType } = parts;
   const { buildModelsRequest, parseModels, buildAccessRequest } = parts;
   const { passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;
-  const chat = parts.chat && limitedFormat(parts.chat);
+  const chat = parts.chat && withFunctionTools(limitedFormat(parts.chat));
   const rerank = parts.rerank ?? (embeddings && rerankThroughEmbeddings(embeddings));
 
   const format = (call: InferenceCall, target: Target, context: AttemptContext): FormattedRequest => {
@@ -67,7 +79,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       case 'chat':
       case 'completion': {
         const forwarding = passthrough?.(call.dialect.name, target);
-        if (forwarding) return forwarding.build(call, target, context);
+        if (forwarding) return forwarding.build(withVendorIds(call), target, context);
         for (const param of call.dialect.unreadMembers?.(call.body) ?? NO_NAMES) {
           context.warn({ kind: 'unsupported', param, message: `The target does not support "${param}".` });
         }

@@ -42,6 +42,11 @@ export interface ChatFormat {
   parse(response: BufferedResponse, target: Target, request: ChatRequest): ChatResult;
   /** Creates the reader of one streamed response. */
   reader(target: Target, request: ChatRequest): ChatEventReader;
+  /**
+   * Whether a target has free-text tools and groups of tools itself. The other formats receive functions instead; never when
+   * absent.
+   */
+  hasSpecialTools?(target: Target): boolean;
   /** Whether the gateway must download a part with a URL; never when absent. */
   needsInline?(part: ImagePart | AudioPart | FilePart, target: Target): boolean;
 }

@@ -32,6 +32,10 @@ export interface VendorProfile {
   readonly developerRole?: boolean;
   /** Requires an empty text instead of null for absent content. */
   readonly emptyContent?: boolean;
+  /** Accepts `extra_content` in calls, where Google's API of this format has the signatures of Gemini. */
+  readonly callSignatures?: boolean;
+  /** Accepts `allowed_tools` as a tool choice. */
+  readonly allowedTools?: boolean;
   /** Accepts ids of files that were uploaded to OpenAI. */
   readonly openAiFiles?: boolean;
   /** Accepts Anthropic's `cache_control` markers. */

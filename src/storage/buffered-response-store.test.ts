@@ -18,6 +18,7 @@ function gated() {
         waiting.push({ go: () => void inner.put(scope, stored).then(resolve), fail: reject });
       }),
     get: (scope, id, now) => inner.get(scope, id, now),
+    outputsOf: (scope, ids, now) => inner.outputsOf(scope, ids, now),
     delete: (scope, id) => inner.delete(scope, id),
   };
   return { store, inner, sizes, next: () => waiting.shift() };
@@ -151,4 +152,24 @@ test('a failed write drops its batch, reports it, and the next batch is written'
   next()?.go();
   await keeper.flush();
   expect(await inner.get(A, 's', 1_500)).toBeDefined();
+});
+
+test('queued and written responses are found by their items', async () => {
+  const { store, next } = gated();
+  const { keeper } = keeping(store);
+  const of = (id: string, item: string) => storedResponse(id, { response: { id, output: [{ id: item }] } });
+  keeper.save(A, of('written', 'a'));
+  await settle();
+  next()?.go();
+  await keeper.flush();
+  keeper.save(A, of('queued', 'b'));
+  keeper.save({ tenant: 'other' }, of('queued', 'c'));
+  const found = await keeper.outputsOf(A, ['a', 'b', 'c']);
+  expect(found.map(({ id }) => id).sort()).toEqual(['queued', 'written']);
+  expect(await keeper.outputsOf(A, ['c'])).toEqual([]);
+  await settle();
+  next()?.go();
+  await settle();
+  next()?.go();
+  await keeper.flush();
 });

@@ -1,4 +1,9 @@
-import type { ResponseStore, StoredResponse } from './response-store.ts';
+import {
+  outputItemIds,
+  type ResponseStore,
+  type StoredOutput,
+  type StoredResponse,
+} from './response-store.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
 /** Beyond this number of queued responses, further ones are dropped and reported. */
@@ -64,6 +69,23 @@ export class BufferedResponseStore {
   async get(scope: TenantScope, id: string): Promise<StoredResponse | undefined> {
     const waiting = this.#pending.get(keyOf(scope, id));
     return waiting?.stored ?? this.store.get(scope, id, this.now());
+  }
+
+  /**
+   * Finds responses by their output items.
+   * @param itemIds at most 1,000
+   * @throws Error when the database is unreachable
+   */
+  async outputsOf(scope: TenantScope, itemIds: readonly string[]): Promise<StoredOutput[]> {
+    const missing = new Set(itemIds);
+    const found: StoredOutput[] = [];
+    for (const { scope: owner, stored } of this.#pending.values()) {
+      if (owner.tenant !== scope.tenant) continue;
+      const own = outputItemIds(stored.response).filter((id) => missing.delete(id));
+      if (own.length > 0) found.push(stored);
+    }
+    if (missing.size === 0) return found;
+    return [...found, ...(await this.store.outputsOf(scope, [...missing], this.now()))];
   }
 
   /** @returns false when there was none. @throws Error when the database is unreachable */

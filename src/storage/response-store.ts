@@ -1,3 +1,4 @@
+import { asString, records } from '../core/json.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
 type Item = Readonly<Record<string, unknown>>;
@@ -15,6 +16,14 @@ export interface StoredResponse {
   readonly native: boolean;
 }
 
+/** The output of a stored response, without the conversation before it. */
+export type StoredOutput = Pick<StoredResponse, 'id' | 'response' | 'native'>;
+
+/** @returns the ids of the output items of a response */
+export function outputItemIds({ output }: Item): string[] {
+  return records(output).flatMap(({ id }) => asString(id) ?? []);
+}
+
 /**
  * Stores responses by tenant. Fails closed: an unreachable store is an error, never an absent response.
  * `response-store-conformance.ts` runs the same suite on every implementation.
@@ -28,6 +37,14 @@ export interface ResponseStore {
    * @throws Error when the store is unreachable or the entry is damaged
    */
   get(scope: TenantScope, id: string, now: number): Promise<StoredResponse | undefined>;
+  /**
+   * Finds responses by their output items.
+   * @param itemIds at most 1,000
+   * @param now Unix milliseconds
+   * @returns each response once; without those that have expired, or that an earlier version has stored
+   * @throws Error when the store is unreachable or an entry is damaged
+   */
+  outputsOf(scope: TenantScope, itemIds: readonly string[], now: number): Promise<StoredOutput[]>;
   /** @returns false when the tenant has no such response. @throws Error when the store is unreachable */
   delete(scope: TenantScope, id: string): Promise<boolean>;
 }

@@ -67,6 +67,29 @@ export function responseStoreConformance(name: string, open: () => Promise<Respo
       expect(await store.get(B, 'r', NOW)).toEqual(own);
     });
 
+    test('finds responses by their output items, of the tenant only', async () => {
+      const store = await start();
+      const of = (id: string, ...items: readonly string[]) =>
+        storedResponse(id, { response: { id, output: [...items.map((item) => ({ id: item })), {}, null] } });
+      await store.put(A, [of('r1', 'a', 'b'), of('r2', "c'; --"), of('old', 'd'), storedResponse('r4')]);
+      await store.put(B, [of('r1', 'e'), of('r5', 'a')]);
+      const found = async (scope: typeof A, ids: readonly string[], now = NOW) =>
+        (await store.outputsOf(scope, ids, now)).map(({ id }) => id).sort();
+      expect(await found(A, ['a', 'b', "c'; --", 'e', 'none'])).toEqual(['r1', 'r2']);
+      expect(await found(B, ['a', 'b', 'e'])).toEqual(['r1', 'r5']);
+      expect(await found(A, [])).toEqual([]);
+      expect(await found(A, ['a'], 2_000)).toEqual([]);
+      const many = Array.from({ length: 1_000 }, (_, index) => (index === 999 ? 'd' : `x${index}`));
+      expect(await store.outputsOf(A, many, NOW)).toEqual([
+        { id: 'old', response: { id: 'old', output: [{ id: 'd' }, {}, null] }, native: false },
+      ]);
+      // A response with the same id replaces the first one, and so does one with the same item.
+      await store.put(A, [of('r2', 'f'), of('r6', 'a')]);
+      expect(await found(A, ['a', 'f'])).toContain('r6');
+      expect(await store.delete(A, 'r2')).toBe(true);
+      expect(await found(A, ["c'; --", 'f'])).toEqual([]);
+    });
+
     test('deletes a response once', async () => {
       const store = await start();
       await store.put(A, [storedResponse('r')]);

@@ -10,7 +10,7 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { unpackSignature } from '../signature.ts';
+import { plainId, readSignedId, unpackSignature } from '../signature.ts';
 import { cacheControl, invalid, requiredObject, requiredText } from './fields.ts';
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
@@ -119,7 +119,7 @@ export function toolResultPart(block: JsonObject, param: string): ToolResultPart
   });
   return {
     type: 'tool-result',
-    callId: requiredText(block.tool_use_id, `${param}.tool_use_id`),
+    callId: plainId(requiredText(block.tool_use_id, `${param}.tool_use_id`)),
     content: parts,
     ...(block.is_error === true ? { isError: true } : {}),
     ...cacheControl(block.cache_control, `${param}.cache_control`),
@@ -145,7 +145,7 @@ export function assistantPart(block: JsonObject, param: string): AssistantPart {
     case 'tool_use':
       return {
         type: 'tool-call',
-        id: requiredText(block.id, `${param}.id`),
+        ...readSignedId(requiredText(block.id, `${param}.id`)),
         name: requiredText(block.name, `${param}.name`),
         arguments: JSON.stringify(requiredObject(block.input, `${param}.input`)),
         ...cacheControl(block.cache_control, `${param}.cache_control`),

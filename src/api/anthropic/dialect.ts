@@ -7,6 +7,7 @@ import { metadataUser, PromptView } from '../prompt-view.ts';
 import { generationDemand } from '../request-demand.ts';
 import { unreadMembers } from '../unread-members.ts';
 import { invalid } from './fields.ts';
+import { withoutForeignSignatures } from './foreign-signatures.ts';
 import { KNOWN_IN_MESSAGES } from './known-members.ts';
 import { readMessages, readSystem } from './messages.ts';
 import { readParameters } from './parameters.ts';
@@ -63,6 +64,7 @@ export const anthropicMessagesDialect: ClientDialect = {
     return editMembers(text, { system: JSON.stringify(joined) });
   },
 
+  withoutForeignSignatures,
   renderResult: renderMessage,
   streamWriter: (renderContext) => new MessageEventWriter(renderContext),
 };

@@ -3,12 +3,13 @@ import type { AssistantPart } from '../../core/chat/request.ts';
 import type { ChatResult } from '../../core/chat/result.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { partialObject } from './partial-json.ts';
-import { messageId, stopReason, wholeBlock, wireUsage } from './wire.ts';
+import { callBlock, messageId, signatureBlock, stopReason, wholeBlock, wireUsage } from './wire.ts';
 
-function block(part: AssistantPart): JsonObject | undefined {
-  if (part.type !== 'tool-call') return wholeBlock(part);
+function blocks(part: AssistantPart, body: JsonObject): JsonObject[] {
   // Arguments are an object here, also where the answer was cut in the middle of them.
-  return { type: 'tool_use', id: part.id, name: part.name, input: partialObject(part.arguments) };
+  if (part.type === 'tool-call') return [callBlock(part, partialObject(part.arguments))];
+  const signature = part.type === 'text' ? signatureBlock(part.signature, body) : undefined;
+  return [wholeBlock(part), signature].filter((block) => block !== undefined);
 }
 
 /** A complete answer as a message. There is room for one choice. */
@@ -19,7 +20,7 @@ export function renderMessage({ id, choices, usage }: ChatResult, renderContext:
     type: 'message',
     role: 'assistant',
     model: renderContext.model,
-    content: (choice?.content ?? []).flatMap((part) => block(part) ?? []),
+    content: (choice?.content ?? []).flatMap((part) => blocks(part, renderContext.body)),
     ...stopReason(
       choice?.finish ?? { unified: 'other' },
       choice?.content.some(({ type }) => type === 'refusal') ?? false,

@@ -1,9 +1,18 @@
 import type { RenderContext } from '../../core/chat/dialect.ts';
+import type { Signature } from '../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { packSignature } from '../signature.ts';
-import { messageId, stopReason, wholeBlock, wireCitation, wireUsage } from './wire.ts';
+import {
+  callBlock,
+  messageId,
+  signatureBlock,
+  stopReason,
+  wholeBlock,
+  wireCitation,
+  wireUsage,
+} from './wire.ts';
 
 /** Writes the events of a streamed message. There is room for one choice; others are left out. */
 export class MessageEventWriter implements ChatEventWriter {
@@ -12,6 +21,10 @@ export class MessageEventWriter implements ChatEventWriter {
   #usage: Usage | undefined;
   #finish: FinishReason = { unified: 'other' };
   #refused = false;
+  /** Of the open text. */
+  #textSignature: Signature | undefined;
+  /** The open call has input other than white space. */
+  #hasInput = false;
   /** Text that opens every delta of the open block. */
   #deltaHead = '';
 
@@ -25,10 +38,11 @@ export class MessageEventWriter implements ChatEventWriter {
       case 'part-start':
         return this.#begin(event.part);
       case 'delta':
-        return event.text === '' || this.#open === undefined
+        return event.text === '' || this.#open === undefined || this.#isBlankInput(event.text)
           ? ''
           : `${this.#deltaHead}${JSON.stringify(event.text)}}}\n\n`;
       case 'signature': {
+        if (this.#open?.type === 'text') this.#textSignature = event.signature;
         if (this.#open?.type !== 'reasoning') return '';
         const signature = packSignature(event.signature, 'anthropic');
         return this.#delta({ type: 'signature_delta', signature });
@@ -79,6 +93,8 @@ export class MessageEventWriter implements ChatEventWriter {
     if (!block) return '';
     this.#index += 1;
     this.#open = part;
+    this.#hasInput = false;
+    if (part.type === 'whole' && part.part.type === 'text') this.#textSignature = part.part.signature;
     const kind =
       part.type === 'tool-call'
         ? '"input_json_delta","partial_json"'
@@ -89,21 +105,38 @@ export class MessageEventWriter implements ChatEventWriter {
     return write({ type: 'content_block_start', index: this.#index, content_block: block });
   }
 
+  /** White space before the input: alone it is no JSON, which clients parse at the end. */
+  #isBlankInput(text: string): boolean {
+    if (this.#hasInput || this.#open?.type !== 'tool-call') return false;
+    this.#hasInput = text.trim() !== '';
+    return !this.#hasInput;
+  }
+
   #delta(delta: JsonObject): string {
     return write({ type: 'content_block_delta', index: this.#index, delta });
   }
 
   #close(): string {
     if (!this.#open) return '';
+    const signature = this.#textSignature;
     this.#open = undefined;
-    return write({ type: 'content_block_stop', index: this.#index });
+    this.#textSignature = undefined;
+    const stop = write({ type: 'content_block_stop', index: this.#index });
+    const block = signatureBlock(signature, this.renderContext.body);
+    if (!block) return stop;
+    this.#index += 1;
+    return (
+      stop +
+      write({ type: 'content_block_start', index: this.#index, content_block: block }) +
+      write({ type: 'content_block_stop', index: this.#index })
+    );
   }
 }
 
 function opening(part: Exclude<StreamedPart, { type: 'whole' }>): JsonObject {
   switch (part.type) {
     case 'tool-call':
-      return { type: 'tool_use', id: part.id, name: part.name, input: {} };
+      return callBlock(part, {});
     case 'reasoning':
       return { type: 'thinking', thinking: '', signature: '' };
     default:

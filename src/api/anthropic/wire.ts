@@ -1,8 +1,8 @@
-import type { AssistantPart, Citation } from '../../core/chat/request.ts';
+import type { AssistantPart, Citation, Signature, ToolCallPart } from '../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
-import { packSignature } from '../signature.ts';
+import { packSignature, signedId } from '../signature.ts';
 
 const STOP: Readonly<Record<UnifiedFinish, string>> = {
   stop: 'end_turn',
@@ -76,6 +76,24 @@ function documentCitation({ title, citedText, documentIndex, location }: Citatio
 /** The id of an answer; other vendors' ids would tell clients the wrong vendor. */
 export function messageId(id: string | undefined, requestId: string): string {
   return id?.startsWith('msg_') ? id : `msg_${requestId}`;
+}
+
+/** A call whose input follows or is given. */
+export function callBlock(
+  { id, name, signature }: Pick<ToolCallPart, 'id' | 'name' | 'signature'>,
+  input: JsonObject,
+): JsonObject {
+  return { type: 'tool_use', id: signedId(id, signature), name, input };
+}
+
+/**
+ * The block behind a text that carries its signature. Text blocks have no place for it.
+ * @param body the client's request: a client that did not ask for thinking gets no block of it
+ */
+export function signatureBlock(signature: Signature | undefined, body: JsonObject): JsonObject | undefined {
+  if (signature === undefined || !isRecord(body.thinking) || body.thinking.type === 'disabled')
+    return undefined;
+  return { type: 'redacted_thinking', data: packSignature(signature, 'anthropic') };
 }
 
 /** A part that is complete, as a block; `undefined` for what this dialect can't show. */

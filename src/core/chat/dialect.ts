@@ -47,6 +47,12 @@ export interface ClientDialect {
    * @returns undefined where the dialect cannot express the change, or the request already says the same
    */
   edit?(text: string, body: JsonObject, change: CallChange): string | undefined;
+  /**
+   * Finds values in a request that the gateway made for another vendor than that of the dialect: signatures, and ids that
+   * carry them. Targets of the dialect's own format reject them. Absent where bodies of the dialect contain none.
+   * @returns the members to replace, with their new values; undefined where there are none
+   */
+  withoutForeignSignatures?(text: string, body: JsonObject): JsonObject | undefined;
   /** @returns the response body as a client expects it that did not request log probabilities */
   withoutLogprobs?(response: JsonObject): JsonObject;
   /** Renders a complete response. @returns JSON text */

@@ -87,6 +87,8 @@ export interface ImagePart extends Cacheable {
   readonly source: MediaSource;
   /** The resolution at which the model sees it: `low`, `high` or `auto`. */
   readonly detail?: string;
+  /** Some vendors sign the images of a model. */
+  readonly signature?: Signature;
 }
 
 /** An audio recording. */
@@ -112,6 +114,8 @@ export interface ToolCallPart extends Cacheable {
   readonly type: 'tool-call';
   readonly id: string;
   readonly name: string;
+  /** The group of tools that the name belongs to, where tools are grouped. */
+  readonly namespace?: string;
   /** JSON text exactly as the model wrote it; empty for no arguments. May be malformed. */
   readonly arguments: string;
   /** `custom` tools take free text instead of JSON. */
@@ -235,7 +239,7 @@ export type Tool = FunctionTool | UnknownTool;
 /** Whether and which tools the model must call. */
 export type ToolChoice =
   | { readonly type: 'auto' | 'none' | 'required' }
-  | { readonly type: 'tool'; readonly name: string }
+  | { readonly type: 'tool'; readonly name: string; readonly namespace?: string }
   | { readonly type: 'allowed'; readonly mode: 'auto' | 'required'; readonly names: readonly string[] };
 
 /** Format of the response text. */

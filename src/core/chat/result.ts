@@ -62,6 +62,7 @@ export type StreamedPart =
       readonly type: 'tool-call';
       readonly id: string;
       readonly name: string;
+      readonly namespace?: string;
       readonly kind?: 'function' | 'custom';
       readonly signature?: Signature;
     }

@@ -156,6 +156,8 @@ class ContentWriter {
           if (part.signature?.origin === 'gemini') {
             return [{ text: part.text, thought: true, thoughtSignature: part.signature.value }];
           }
+          // The signature of the text before it, for clients whose texts have none. Streams contain this form too.
+          if (part.redacted?.origin === 'gemini') return [{ text: '', ...signed(part.redacted) }];
           this.#foreignReasoning();
           return [];
         case 'tool-call': {
@@ -167,6 +169,7 @@ class ContentWriter {
           return [{ functionCall: { ...this.#id(part.id), name: part.name, args }, ...signature }];
         }
         case 'image':
+          return this.#media(part.source, path).map((media) => ({ ...media, ...signed(part.signature) }));
         case 'audio':
           return this.#media(part.source, path);
         case 'unknown':

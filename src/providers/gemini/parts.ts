@@ -115,7 +115,7 @@ export function readPart(part: JsonObject, responseId: string | undefined, posit
   const { mimeType, data } = media;
   if (typeof mimeType === 'string' && typeof data === 'string') {
     const source = { kind: 'base64', mediaType: mimeType, data } as const;
-    if (mimeType.startsWith('image/')) return { type: 'image', source };
+    if (mimeType.startsWith('image/')) return { type: 'image', source, ...signed };
     if (mimeType.startsWith('audio/')) return { type: 'audio', source };
   }
   return { type: 'unknown', dialect: 'gemini', value: part };

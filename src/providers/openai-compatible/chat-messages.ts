@@ -181,7 +181,7 @@ class MessageWriter {
           if (part.kind === 'custom') calls.push({ id, type: 'custom', custom: { name, input: text } });
           else {
             const extra =
-              signature?.origin === 'gemini'
+              signature?.origin === 'gemini' && this.profile.callSignatures
                 ? { extra_content: { google: { thought_signature: signature.value } } }
                 : {};
             const body = { name, arguments: text === '' ? '{}' : text };

@@ -28,7 +28,6 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
   const family = familyOf(model);
   const members: JsonObject = {
     ...tools(request, profile, warn),
-    parallel_tool_calls: request.parallelToolCalls,
     [family.maxCompletionTokens ? 'max_completion_tokens' : 'max_tokens']: request.maxOutputTokens,
     ...sampling(request, profile, warn),
     seed: request.seed,
@@ -201,10 +200,23 @@ function responseFormat(format: ResponseFormat): JsonObject {
 }
 
 function tools(request: ChatRequest, profile: VendorProfile, warn: Warn): JsonObject {
-  const offered = request.tools?.flatMap((tool) => wireTool(tool, profile, warn));
+  const { tools: given = [], toolChoice: choice } = request;
+  // Only OpenAI knows a choice among several tools; the others are offered those only.
+  const allowed = choice?.type === 'allowed' && !profile.allowedTools ? new Set(choice.names) : undefined;
+  const offered = given
+    .filter((tool) => !allowed || tool.type !== 'function' || allowed.has(tool.name))
+    .flatMap((tool) => wireTool(tool, profile, warn));
+  // Vendors reject both parameters in requests without tools.
+  if (offered.length === 0) return {};
   return {
-    tools: offered === undefined || offered.length === 0 ? undefined : offered,
-    tool_choice: request.toolChoice && offered?.length ? toolChoice(request.toolChoice) : undefined,
+    tools: offered,
+    tool_choice:
+      choice?.type === 'allowed' && allowed
+        ? choice.mode
+        : choice === undefined
+          ? undefined
+          : toolChoice(choice),
+    parallel_tool_calls: request.parallelToolCalls,
   };
 }
 

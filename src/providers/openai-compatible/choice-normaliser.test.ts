@@ -151,7 +151,11 @@ test('a stream that its upstream completes gets the finish reasons that are miss
   normaliser.deltas([ROLE, choice({ role: 'assistant' }, { index: 1 })], 'r');
   normaliser.deltas([choice({ tool_calls: [{ id: 'a', function: { name: 'f', arguments: '' } }] })], 'r');
   expect(normaliser.unfinished()).toEqual([
-    { index: 0, delta: {}, finish_reason: 'tool_calls' },
+    {
+      index: 0,
+      delta: { tool_calls: [{ index: 0, function: { arguments: '{}' } }] },
+      finish_reason: 'tool_calls',
+    },
     { index: 1, delta: {}, finish_reason: 'stop' },
   ]);
 });

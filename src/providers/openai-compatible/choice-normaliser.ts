@@ -14,6 +14,8 @@ interface CallState {
   readonly index: number;
   readonly id: string | undefined;
   readonly name: string | undefined;
+  /** It is a function whose arguments are empty so far. */
+  isEmpty: boolean;
 }
 
 interface ChoiceState {
@@ -53,11 +55,14 @@ export class ChoiceNormaliser {
   unfinished(): readonly JsonObject[] | undefined {
     const open = [...this.#choices].filter(([, { finished }]) => !finished);
     if (open.length === 0) return undefined;
-    return open.map(([index, { calls }]) => ({
-      index,
-      delta: {},
-      finish_reason: calls > 0 ? 'tool_calls' : 'stop',
-    }));
+    return open.map(([index, state]) => {
+      const pieces = emptyArguments(state);
+      return {
+        index,
+        delta: pieces.length === 0 ? {} : { tool_calls: pieces },
+        finish_reason: state.calls > 0 ? 'tool_calls' : 'stop',
+      };
+    });
   }
 
   #delta(choice: JsonObject, responseId: string | undefined): JsonObject | undefined {
@@ -81,7 +86,16 @@ export class ChoiceNormaliser {
       if (calls !== undefined) delta = { ...delta, tool_calls: calls };
     }
     const finish = finishOf(choice.finish_reason, state.calls > 0);
-    if (typeof finish === 'string') state.finished = true;
+    if (typeof finish === 'string' && !state.finished) {
+      state.finished = true;
+      const pieces = state.calls > 0 ? emptyArguments(state) : [];
+      if (pieces.length > 0) {
+        delta = {
+          ...delta,
+          tool_calls: [...(Array.isArray(delta.tool_calls) ? delta.tool_calls : []), ...pieces],
+        };
+      }
+    }
     if (delta === given && choice.index === index && finish === choice.finish_reason) return undefined;
     return { ...choice, index, delta, ...(finish === undefined ? {} : { finish_reason: finish }) };
   }
@@ -118,7 +132,7 @@ export function normalisedMessages(
     if (!asString(message.role)) message = { role: 'assistant', ...omit(message, 'role') };
     const calls = Array.isArray(message.tool_calls) ? message.tool_calls : [];
     const whole = calls.map((call: unknown, position) =>
-      isRecord(call) ? wholeCall(call, callId(responseId, position)) : call,
+      isRecord(call) ? withArguments(wholeCall(call, callId(responseId, position))) : call,
     );
     if (whole.some((call, position) => call !== calls[position])) message = { ...message, tool_calls: whole };
     const index = asCount(choice.index) ?? at;
@@ -179,7 +193,12 @@ function callDelta(
   if (known === undefined) {
     if (state.byIndex.size === MAX_TRACKED) return undefined;
     const index = freeIndex(state, asCount(piece.index));
-    const call = { index, id: id ?? callId(responseId, state.calls), name };
+    const call = {
+      index,
+      id: id ?? callId(responseId, state.calls),
+      name,
+      isEmpty: !custom && hasNoText(called),
+    };
     state.calls += 1;
     state.byIndex.set(index, call);
     state.current = call;
@@ -187,6 +206,7 @@ function callDelta(
     return whole === piece && piece.index === index ? undefined : { ...whole, index };
   }
   state.current = known;
+  if (called !== undefined && !hasNoText(called)) known.isEmpty = false;
   const repeatsId = piece.id !== undefined && piece.id !== null && piece.id !== '' && id === known.id;
   const repeatsName = called !== undefined && name !== undefined && name === known.name;
   const object = called !== undefined && isRecord(called.arguments);
@@ -195,6 +215,18 @@ function callDelta(
   if (called === undefined) return { ...rest, index: known.index };
   const kept = repeatsName ? omit(called, 'name') : called;
   return { ...rest, index: known.index, function: object ? withArgumentsText(kept) : kept };
+}
+
+function hasNoText(called: JsonObject | undefined): boolean {
+  const given = called?.arguments;
+  return given === undefined || given === null || (typeof given === 'string' && given.trim() === '');
+}
+
+/** The deltas that give empty calls their arguments; clients parse them, and an empty text is not JSON. */
+function emptyArguments({ byIndex }: ChoiceState): JsonObject[] {
+  return [...byIndex.values()]
+    .filter(({ isEmpty }) => isEmpty)
+    .map(({ index }) => ({ index, function: { arguments: '{}' } }));
 }
 
 /** The call that a delta continues; undefined when it begins another one. */
@@ -240,6 +272,13 @@ function withArgumentsText(called: JsonObject): JsonObject {
   const given = called.arguments;
   if (typeof given === 'string') return called;
   return { ...called, arguments: given === undefined || given === null ? '' : JSON.stringify(given) };
+}
+
+/** Clients parse the arguments of a call; an empty text is not JSON. */
+function withArguments(call: JsonObject): JsonObject {
+  const called = isRecord(call.function) ? call.function : undefined;
+  if (called === undefined || asString(called.arguments)?.trim() !== '') return call;
+  return { ...call, function: { ...called, arguments: '{}' } };
 }
 
 function omit(record: JsonObject, name: string): JsonObject {

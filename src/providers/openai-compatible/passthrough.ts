@@ -1,6 +1,6 @@
 import { encodeUtf8 } from '../../core/bytes.ts';
 import type { ByteDecoder, ChatCall, EmbeddingCall, ForwardedBody } from '../../core/inference.ts';
-import { asString, isRecord } from '../../core/json.ts';
+import { asString, isRecord, records } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { formatEvent } from '../../core/sse.ts';
 import type { Frame } from '../../core/stream/frame.ts';
@@ -8,6 +8,7 @@ import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import { ForwardingDecoder } from '../forwarding-decoder.ts';
 import type { BufferedResponse, Target } from '../types.ts';
+import { assertUsable } from './chat-parts.ts';
 import { normalisedMessages } from './choice-normaliser.ts';
 import { reencodeEmbeddings } from './embeddings.ts';
 import { errorFromObject } from './errors.ts';
@@ -85,6 +86,7 @@ export function openAiPassthrough(
 
     parse(response, call, target): ForwardedBody {
       const { text, json } = decodeBody(response, target, 'choices');
+      for (const choice of records(json.choices)) assertUsable(choice, target.provider);
       const choice: unknown = Array.isArray(json.choices) ? json.choices[0] : undefined;
       const edits: Record<string, string> = {};
       if (json.model !== call.model) edits.model = JSON.stringify(call.model);

@@ -3,6 +3,7 @@ import { parseBlock } from '../../core/sse.ts';
 import { decodeEvent, decodeEventText, streamClosed } from '../decode.ts';
 import { SsePassthroughDecoder } from '../sse-passthrough.ts';
 import type { Provider } from '../types.ts';
+import { assertUsable } from './chat-parts.ts';
 import { hasOutput } from './choice-normaliser.ts';
 import { errorFromObject } from './errors.ts';
 import type { PassthroughWriter } from './passthrough-writer.ts';
@@ -70,6 +71,7 @@ export class OpenAiStreamDecoder extends SsePassthroughDecoder {
     if (usage) this.observed.usage = usage;
     const choices = json.choices;
     if (Array.isArray(choices) && choices.length > 0) {
+      for (const choice of choices) if (isRecord(choice)) assertUsable(choice, this.provider);
       this.observed.chunks += 1;
       // An event with the role alone does not commit: another target can still respond.
       this.started ||= hasOutput(choices);

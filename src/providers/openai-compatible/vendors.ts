@@ -14,6 +14,7 @@ export const VENDORS = {
     modelPattern: /^(?:gpt-|chatgpt-|o\d|text-embedding-|davinci-|babbage-|ft:)/,
     developerRole: true,
     limits: VENDOR_LIMITS.openai,
+    allowedTools: true,
     openAiFiles: true,
     namesByModel: true,
     responsesApi: true,
@@ -186,7 +187,9 @@ export const GENERIC: VendorProfile = {
   streamUsage: 'on-request',
   // Every server with this format has a model list, and it is free.
   healthPath: 'models',
-  // It may be a gateway in front of OpenAI.
+  // It may be a gateway in front of OpenAI, or Google's API.
+  callSignatures: true,
+  allowedTools: true,
   openAiFiles: true,
   limits: VENDOR_LIMITS.generic,
   needsKey: false,

@@ -51,7 +51,7 @@ export function responsesBody(
     ...defined({
       tools: tools.length === 0 ? undefined : tools,
       tool_choice: tools.length === 0 ? undefined : toolChoice(request),
-      parallel_tool_calls: request.parallelToolCalls,
+      parallel_tool_calls: tools.length === 0 ? undefined : request.parallelToolCalls,
       max_output_tokens: maxOutputTokens(request, warn),
       ...sampling.members,
       text: textMembers(request),

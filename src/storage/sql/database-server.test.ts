@@ -212,6 +212,7 @@ for (const backend of BACKENDS) {
         'invitations',
         'members',
         'outbox',
+        'response_items',
         'responses',
         'usage_batches',
         'usage_rollups',

@@ -49,11 +49,21 @@ export const deleteOldAudit: DeleteSome<Pick<TenantTables, 'audit_log'>> = (db, 
 
 /** Deletes responses that are older, whatever their own expiry. */
 export const deleteOldResponses: DeleteSome<TenantTables> = (db, before) =>
-  deleteRows(db, sql`responses`, sql`created_at < ${before} ORDER BY created_at`, LONG_ROWS);
+  deleteResponses(db, sql`created_at < ${before} ORDER BY created_at`);
 
 /** Deletes responses that expired before. */
 export const deleteExpiredResponses: DeleteSome<TenantTables> = (db, before) =>
-  deleteRows(db, sql`responses`, sql`expires_at <= ${before} ORDER BY expires_at`, LONG_ROWS);
+  deleteResponses(db, sql`expires_at <= ${before} ORDER BY expires_at`);
+
+async function deleteResponses(db: Kysely<TenantTables>, which: ReturnType<typeof sql>): Promise<number> {
+  const { rows } = await sql<{ id: string }>`
+    SELECT id FROM responses WHERE ${which} LIMIT ${sql.lit(LONG_ROWS)}`.execute(db);
+  if (rows.length === 0) return 0;
+  const ids = rows.map(({ id }) => id);
+  await db.deleteFrom('response_items').where('response', 'in', ids).execute();
+  const { numDeletedRows } = await db.deleteFrom('responses').where('id', 'in', ids).executeTakeFirst();
+  return Number(numDeletedRows);
+}
 
 async function deleteRows<Tables>(
   db: Kysely<Tables>,

@@ -31,6 +31,7 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   events: true,
   audit_log: true,
   responses: true,
+  response_items: true,
   usage_batches: true,
   usage_rollups: true,
   usage_tag_rollups: true,

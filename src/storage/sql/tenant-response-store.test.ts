@@ -53,14 +53,19 @@ for (const backend of BACKENDS) {
   describe(`responses on ${backend.name}`, () => {
     test('are deleted when they have expired, or are older than their retention', async () => {
       const { store, databases, close } = await inDatabases(backend);
-      await store.put(A, [storedResponse('old'), storedResponse('young', { expiresAt: 9_000 })]);
+      const output = (id: string) => ({ response: { id, output: [{ id: `item of ${id}` }] } });
+      const young = { expiresAt: 9_000, ...output('young') };
+      await store.put(A, [storedResponse('old', output('old')), storedResponse('young', young)]);
+      const items = () => databases.use(A, (db) => db.selectFrom('response_items').select('id').execute());
       await store.put(B, [storedResponse('older', { expiresAt: 1_900 })]);
       const expired = (scope: TenantScope) => databases.use(scope, (db) => deleteExpiredResponses(db, 2_000));
       expect([await expired(A), await expired(B)]).toEqual([1, 1]);
       expect([await expired(A), await expired(B)]).toEqual([0, 0]);
       expect(await store.get(A, 'young', 2_000)).toBeDefined();
+      expect(await items()).toEqual([{ id: 'item of young' }]);
       const old = (before: number) => databases.use(A, (db) => deleteOldResponses(db, before));
       expect([await old(1_000), await old(1_001), await old(1_001)]).toEqual([0, 1, 0]);
+      expect(await items()).toEqual([]);
       await close();
     });
 

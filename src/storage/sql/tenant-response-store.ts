@@ -1,6 +1,11 @@
 import type { Kysely, Selectable } from 'kysely';
 import { isRecord } from '../../core/json.ts';
-import type { ResponseStore, StoredResponse } from '../response-store.ts';
+import {
+  outputItemIds,
+  type ResponseStore,
+  type StoredOutput,
+  type StoredResponse,
+} from '../response-store.ts';
 import type { TenantScope } from '../tenant-scope.ts';
 import type { ControlTables } from './control-tables.ts';
 import type { TenantDatabases } from './tenant-databases.ts';
@@ -8,6 +13,9 @@ import type { TenantTables } from './tenant-tables.ts';
 
 /** Responses that one call of `moveResponses` moves. */
 const MOVED_AT_ONCE = 50;
+
+/** Items of one response that can be found by their ids. */
+const MAX_ITEMS = 1_000;
 
 /**
  * Stores responses in the databases of their tenants. Earlier versions stored them in the control database, where they
@@ -37,6 +45,15 @@ export class TenantResponseStore implements ResponseStore {
             .values(row)
             .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
             .execute();
+          const items = [...new Set(outputItemIds(one.response))].slice(0, MAX_ITEMS);
+          if (items.length === 0) continue;
+          await transaction
+            .insertInto('response_items')
+            .values(items.map((id) => ({ id, response: one.id })))
+            .onConflict((conflict) =>
+              conflict.column('id').doUpdateSet(({ ref }) => ({ response: ref('excluded.response') })),
+            )
+            .execute();
         }
       }),
     );
@@ -56,10 +73,30 @@ export class TenantResponseStore implements ResponseStore {
     return row && row.expires_at > now ? responseOf(row) : undefined;
   }
 
-  async delete(scope: TenantScope, id: string): Promise<boolean> {
-    const { numDeletedRows } = await this.databases.use(scope, (db) =>
-      db.deleteFrom('responses').where('id', '=', id).executeTakeFirst(),
+  async outputsOf(scope: TenantScope, itemIds: readonly string[], now: number): Promise<StoredOutput[]> {
+    if (itemIds.length === 0) return [];
+    const rows = await this.databases.use(scope, (db) =>
+      db
+        .selectFrom('responses')
+        .select(['id', 'response', 'native'])
+        .where('expires_at', '>', now)
+        .where('id', 'in', (items) =>
+          items.selectFrom('response_items').select('response').where('id', 'in', itemIds),
+        )
+        .execute(),
     );
+    return rows.map(({ id, response, native }) => ({
+      id,
+      response: objectOf(id, response),
+      native: native === 1,
+    }));
+  }
+
+  async delete(scope: TenantScope, id: string): Promise<boolean> {
+    const { numDeletedRows } = await this.databases.use(scope, async (db) => {
+      await db.deleteFrom('response_items').where('response', '=', id).execute();
+      return db.deleteFrom('responses').where('id', '=', id).executeTakeFirst();
+    });
     const { numDeletedRows: old } = await this.control
       .deleteFrom('responses')
       .where('tenant', '=', scope.tenant)
@@ -110,8 +147,8 @@ export async function moveResponses(
 function responseOf(row: Selectable<TenantTables['responses']>): StoredResponse {
   const { id } = row;
   const input: unknown = JSON.parse(row.input);
-  const response: unknown = JSON.parse(row.response);
-  if (!Array.isArray(input) || !isRecord(response)) throw new Error(`the stored response ${id} is damaged`);
+  const response = objectOf(id, row.response);
+  if (!Array.isArray(input)) throw damaged(id);
   return {
     id,
     createdAt: row.created_at,
@@ -120,4 +157,14 @@ function responseOf(row: Selectable<TenantTables['responses']>): StoredResponse 
     response,
     native: row.native === 1,
   };
+}
+
+function objectOf(id: string, text: string): Readonly<Record<string, unknown>> {
+  const response: unknown = JSON.parse(text);
+  if (!isRecord(response)) throw damaged(id);
+  return response;
+}
+
+function damaged(id: string): Error {
+  return new Error(`the stored response ${id} is damaged`);
 }

@@ -82,6 +82,8 @@ export interface TenantTables {
     response: string;
     native: number;
   };
+  /** The responses of output items, by the items' ids. */
+  response_items: { id: string; response: string };
   /** Sums of the events by hour and by day (UTC): `period` is `hour` or `day`. */
   usage_rollups: UsageSums & {
     period: string;

@@ -4,6 +4,7 @@ import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand } from '../../request-demand.ts';
 import { unreadMembers } from '../../unread-members.ts';
 import { editChat } from './edit.ts';
+import { withoutForeignSignatures } from './foreign-signatures.ts';
 import { KNOWN_IN_CHAT } from './known-members.ts';
 import { readMessages } from './messages.ts';
 import { readParameters } from './parameters.ts';
@@ -37,6 +38,7 @@ export const openAiChatDialect: ClientDialect = {
   },
   responseView: chatResponseView,
   edit: editChat,
+  withoutForeignSignatures,
   withoutLogprobs,
   renderResult: renderCompletion,
   streamWriter: (renderContext) => new ChatChunkWriter(renderContext),

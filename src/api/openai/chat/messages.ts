@@ -1,15 +1,24 @@
 import { appendAll } from '../../../core/append-all.ts';
 import type {
   AssistantPart,
+  ImagePart,
   Message,
   ReasoningPart,
   Signature,
   ToolCallPart,
   ToolResultPart,
 } from '../../../core/chat/request.ts';
-import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
-import { unpackSignature } from '../../signature.ts';
-import { cacheControlOf, invalid, requiredObject, requiredText, textContent, userContent } from './parts.ts';
+import { asString, isRecord, type JsonObject, listOf } from '../../../core/json.ts';
+import { plainId, readSignedId, unpackSignature } from '../../signature.ts';
+import {
+  cacheControlOf,
+  imagePart,
+  invalid,
+  requiredObject,
+  requiredText,
+  textContent,
+  userContent,
+} from './parts.ts';
 
 const ROLES = 'developer, system, user, assistant, tool or function';
 
@@ -68,7 +77,7 @@ function legacyCallId(name: string): string {
 }
 
 function toolResult(message: JsonObject, param: string): ToolResultPart {
-  const callId = requiredText(message.tool_call_id, `${param}.tool_call_id`);
+  const callId = plainId(requiredText(message.tool_call_id, `${param}.tool_call_id`));
   const content = message.content ?? '';
   const parts = userContent(content, `${param}.content`).map((part, index) => {
     if (part.type !== 'audio') return part;
@@ -92,7 +101,8 @@ function assistantContent(message: JsonObject, param: string): AssistantPart[] {
   ];
 }
 
-function spokenParts({ content, refusal, audio }: JsonObject, param: string): AssistantPart[] {
+function spokenParts(message: JsonObject, param: string): AssistantPart[] {
+  const { content, refusal, audio, images } = message;
   const parts: AssistantPart[] = [];
   if (typeof content === 'string') parts.push({ type: 'text', text: content });
   else if (Array.isArray(content)) {
@@ -108,10 +118,29 @@ function spokenParts({ content, refusal, audio }: JsonObject, param: string): As
   } else if (content !== null && content !== undefined) {
     throw invalid(`${param}.content`, 'text, a list of content parts, or null is expected');
   }
+  signLastText(parts, thoughtSignature(message));
   if (typeof refusal === 'string' && refusal !== '') parts.push({ type: 'refusal', text: refusal });
   if (isRecord(audio))
     parts.push({ type: 'unknown', dialect: 'openai-chat', value: { type: 'audio', audio } });
+  appendAll(parts, modelImages(images, `${param}.images`));
   return parts;
+}
+
+function signLastText(parts: AssistantPart[], signed: ReturnType<typeof thoughtSignature>): void {
+  if (signed.signature === undefined) return;
+  const last = parts.findLastIndex(({ type }) => type === 'text');
+  const text = parts[last];
+  if (text?.type === 'text') parts[last] = { ...text, ...signed };
+  else parts.push({ type: 'text', text: '', ...signed });
+}
+
+/** Images of the model, in the form in which responses contain them. */
+function modelImages(value: unknown, param: string): ImagePart[] {
+  return listOf(value).flatMap((image, index) =>
+    isRecord(image) && isRecord(image.image_url)
+      ? [{ ...imagePart(image, `${param}[${index}]`), ...thoughtSignature(image) }]
+      : [],
+  );
 }
 
 function toolCalls(value: unknown, param: string): ToolCallPart[] {
@@ -120,11 +149,19 @@ function toolCalls(value: unknown, param: string): ToolCallPart[] {
   return value.map((item: unknown, index) => {
     const path = `${param}[${index}]`;
     const call = requiredObject(item, path);
-    const id = requiredText(call.id, `${path}.id`);
+    const { id, signature } = readSignedId(requiredText(call.id, `${path}.id`));
+    const signed = { ...(signature === undefined ? {} : { signature }), ...thoughtSignature(call) };
     if (call.type === 'custom') {
       const custom = requiredObject(call.custom, `${path}.custom`);
       const name = requiredText(custom.name, `${path}.custom.name`);
-      return { type: 'tool-call', id, name, arguments: asString(custom.input) ?? '', kind: 'custom' };
+      return {
+        type: 'tool-call',
+        id,
+        name,
+        arguments: asString(custom.input) ?? '',
+        kind: 'custom',
+        ...signed,
+      };
     }
     const called = requiredObject(call.function, `${path}.function`);
     const given = called.arguments;
@@ -133,7 +170,7 @@ function toolCalls(value: unknown, param: string): ToolCallPart[] {
       id,
       name: requiredText(called.name, `${path}.function.name`),
       arguments: typeof given === 'string' ? given : JSON.stringify(given ?? {}),
-      ...thoughtSignature(call),
+      ...signed,
       ...cacheControlOf(call.cache_control, `${path}.cache_control`),
     };
   });
@@ -145,7 +182,7 @@ function legacyCall(value: unknown, param: string): ToolCallPart[] {
   return [{ type: 'tool-call', id: legacyCallId(name), name, arguments: asString(value.arguments) ?? '' }];
 }
 
-/** Where Google's OpenAI-compatible API carries the signature of a call. */
+/** Where Google's OpenAI-compatible API carries the signature of a call, a text or an image. */
 function thoughtSignature({ extra_content: extra }: JsonObject): { readonly signature?: Signature } {
   const google = isRecord(extra) && isRecord(extra.google) ? extra.google : {};
   const value = asString(google.thought_signature);

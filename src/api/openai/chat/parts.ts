@@ -52,7 +52,7 @@ const AUDIO_TYPES: Readonly<Record<string, string>> = {
   pcm16: 'audio/L16',
 };
 
-function imagePart(part: JsonObject, param: string): ImagePart {
+export function imagePart(part: JsonObject, param: string): ImagePart {
   const given = typeof part.image_url === 'string' ? { url: part.image_url } : part.image_url;
   const image = requiredObject(given, `${param}.image_url`);
   const url = requiredText(image.url, `${param}.image_url.url`);

@@ -1,10 +1,12 @@
 import type { RenderContext } from '../../../core/chat/dialect.ts';
+import type { Signature } from '../../../core/chat/request.ts';
 import type { ChatChoice, ChatResult } from '../../../core/chat/result.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import {
   annotation,
   finishName,
   reasoningDetail,
+  signatureExtras,
   wireAudio,
   wireCall,
   wireImage,
@@ -34,10 +36,12 @@ function renderChoice({ index, content, finish, logprobs }: ChatChoice): JsonObj
   const details: JsonObject[] = [];
   let reasoning = '';
   let audio: JsonObject | undefined;
+  let signature: Signature | undefined;
   for (const part of content) {
     switch (part.type) {
       case 'text':
         texts.push(part.text);
+        signature = part.signature ?? signature;
         for (const citation of part.citations ?? []) {
           const note = annotation(citation);
           if (note) annotations.push(note);
@@ -77,6 +81,7 @@ function renderChoice({ index, content, finish, logprobs }: ChatChoice): JsonObj
       ...(calls.length === 0 ? {} : { tool_calls: calls }),
       ...(images.length === 0 ? {} : { images }),
       ...(audio === undefined ? {} : { audio }),
+      ...signatureExtras(signature),
     },
     logprobs: logprobs === undefined ? null : { content: logprobs, refusal: null },
     finish_reason: finishName(finish, refusals.length > 0),

@@ -3,13 +3,14 @@ import type { Signature } from '../../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, StreamedPart, TokenLogprobs } from '../../../core/chat/result.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
+import { completeArguments } from '../call-arguments.ts';
 import {
   annotation,
-  callExtras,
   finishName,
+  openingCall,
   reasoningDetail,
+  signatureExtras,
   wireAudio,
-  wireCall,
   wireImage,
   wireUsage,
 } from './wire.ts';
@@ -19,6 +20,8 @@ interface Choice {
   roleSent: boolean;
   open: StreamedPart | undefined;
   calls: number;
+  /** The open call has arguments other than white space. */
+  hasArguments: boolean;
   details: number;
   refused: boolean;
 }
@@ -57,9 +60,11 @@ export class ChatChunkWriter implements ChatEventWriter {
       }
       case 'part-end': {
         const choice = this.#choice(event.choice);
-        if (choice.open?.type === 'reasoning') choice.details += 1;
+        const { open } = choice;
         choice.open = undefined;
-        return '';
+        if (open?.type === 'reasoning') choice.details += 1;
+        if (open?.type !== 'tool-call' || open.kind === 'custom' || choice.hasArguments) return '';
+        return this.#arguments(event.choice, choice, completeArguments(''));
       }
       case 'finish': {
         const choice = this.#choice(event.choice);
@@ -79,7 +84,14 @@ export class ChatChunkWriter implements ChatEventWriter {
   #choice(index: number): Choice {
     let choice = this.#choices.get(index);
     if (!choice) {
-      choice = { roleSent: false, open: undefined, calls: 0, details: 0, refused: false };
+      choice = {
+        roleSent: false,
+        open: undefined,
+        calls: 0,
+        hasArguments: false,
+        details: 0,
+        refused: false,
+      };
       this.#choices.set(index, choice);
     }
     return choice;
@@ -96,9 +108,9 @@ export class ChatChunkWriter implements ChatEventWriter {
     const choice = this.#choice(index);
     choice.open = part;
     if (part.type === 'tool-call') {
-      const call = wireCall({ ...part, arguments: '' });
       choice.calls += 1;
-      return this.#chunk(index, { tool_calls: [{ index: choice.calls - 1, ...call }] });
+      choice.hasArguments = false;
+      return this.#chunk(index, { tool_calls: [{ index: choice.calls - 1, ...openingCall(part) }] });
     }
     if (part.type === 'refusal') choice.refused = true;
     if (part.type === 'whole') return this.#whole(index, choice, part);
@@ -114,7 +126,9 @@ export class ChatChunkWriter implements ChatEventWriter {
       choice.details += 1;
       return this.#chunk(index, delta);
     }
-    if (part.type === 'text') return this.#chunk(index, { content: part.text });
+    if (part.type === 'text') {
+      return this.#chunk(index, { content: part.text, ...signatureExtras(part.signature) });
+    }
     const image = wireImage(part);
     if (image) return this.#chunk(index, { images: [{ index: 0, ...image }] });
     const audio = wireAudio(part);
@@ -140,23 +154,30 @@ export class ChatChunkWriter implements ChatEventWriter {
         return this.#chunk(index, { reasoning_content: text, reasoning_details: [detail] });
       }
       case 'tool-call': {
-        const at = choice.calls - 1;
-        const piece =
-          choice.open.kind === 'custom'
-            ? { index: at, custom: { input: text } }
-            : { index: at, function: { arguments: text } };
-        return this.#chunk(index, { tool_calls: [piece] });
+        if (choice.open.kind === 'custom') {
+          return this.#chunk(index, { tool_calls: [{ index: choice.calls - 1, custom: { input: text } }] });
+        }
+        choice.hasArguments ||= text.trim() !== '';
+        return this.#arguments(index, choice, text);
       }
       default:
         return '';
     }
   }
 
+  #arguments(index: number, { calls }: Choice, text: string): string {
+    return this.#chunk(index, { tool_calls: [{ index: calls - 1, function: { arguments: text } }] });
+  }
+
   #sign(index: number, signature: Signature): string {
     const choice = this.#choice(index);
     if (choice.open?.type === 'tool-call') {
-      return this.#chunk(index, { tool_calls: [{ index: choice.calls - 1, ...callExtras(signature) }] });
+      return this.#chunk(index, {
+        tool_calls: [{ index: choice.calls - 1, ...signatureExtras(signature) }],
+      });
     }
+    if (choice.open?.type === 'text')
+      return this.#chunk(index, { content: '', ...signatureExtras(signature) });
     if (choice.open?.type !== 'reasoning') return '';
     const { id, summary } = choice.open;
     const detail = {

@@ -8,7 +8,8 @@ import type {
 import type { FinishReason, UnifiedFinish } from '../../../core/chat/result.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Usage } from '../../../core/usage.ts';
-import { packSignature } from '../../signature.ts';
+import { packSignature, signedId } from '../../signature.ts';
+import { completeArguments } from '../call-arguments.ts';
 
 const FINISH: Readonly<Record<UnifiedFinish, string>> = {
   stop: 'stop',
@@ -71,15 +72,28 @@ export function reasoningDetail(
   return { type: 'reasoning.text', text, ...signed, ...common };
 }
 
-/** Where Google's OpenAI-compatible API puts the signature of a call. */
-export function callExtras(signature: Signature | undefined): JsonObject {
+/** Where Google's OpenAI-compatible API puts the signature of a call, a text or an image. */
+export function signatureExtras(signature: Signature | undefined): JsonObject {
   if (signature === undefined) return {};
   return { extra_content: { google: { thought_signature: packSignature(signature, 'gemini') } } };
 }
 
-export function wireCall({ id, name, arguments: text, kind, signature }: ToolCallPart): JsonObject {
-  if (kind === 'custom') return { id, type: 'custom', custom: { name, input: text } };
-  return { id, type: 'function', function: { name, arguments: text }, ...callExtras(signature) };
+/** The beginning of a call; its arguments follow. */
+export function openingCall({ id, name, kind, signature }: Omit<ToolCallPart, 'arguments'>): JsonObject {
+  const identity = { id: signedId(id, signature) };
+  const extras = signatureExtras(signature);
+  if (kind === 'custom') return { ...identity, type: 'custom', custom: { name, input: '' }, ...extras };
+  return { ...identity, type: 'function', function: { name, arguments: '' }, ...extras };
+}
+
+/** A complete call. */
+export function wireCall(call: ToolCallPart): JsonObject {
+  const { name, arguments: text, kind } = call;
+  const content =
+    kind === 'custom'
+      ? { custom: { name, input: text } }
+      : { function: { name, arguments: completeArguments(text) } };
+  return { ...openingCall(call), ...content };
 }
 
 /** A picture in an answer, in the form that OpenRouter made common. */
@@ -92,7 +106,9 @@ export function wireImage(part: AssistantPart): JsonObject | undefined {
       : source.kind === 'url'
         ? source.url
         : undefined;
-  return url === undefined ? undefined : { type: 'image_url', image_url: { url } };
+  return url === undefined
+    ? undefined
+    : { type: 'image_url', image_url: { url }, ...signatureExtras(part.signature) };
 }
 
 export function wireAudio(part: AssistantPart): JsonObject | undefined {

@@ -1,8 +1,9 @@
 import { GatewayError } from '../../../core/errors.ts';
-import { asString, isRecord } from '../../../core/json.ts';
+import { isRecord, records } from '../../../core/json.ts';
 import { editMembers } from '../../../core/json-edit.ts';
 import type { JsonBody } from '../../../http/body.ts';
 import type { StoredResponse } from '../../../storage/response-store.ts';
+import { forwardableItems } from './forwardable-items.ts';
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -27,19 +28,21 @@ export interface ContinuedConversation {
   readonly passthrough: JsonBody;
 }
 
-export function continueFrom(stored: StoredResponse, body: JsonBody): ContinuedConversation {
-  const output = Array.isArray(stored.response.output) ? stored.response.output.filter(isRecord) : [];
-  const items = [...stored.input, ...output, ...inputItems(body.json.input)];
+/**
+ * Puts the stored conversation before the input of a request.
+ * @param input the request's input for targets that have to be translated to
+ * @param body the request for targets that speak this API
+ */
+export function continueFrom(
+  stored: StoredResponse,
+  input: readonly Item[],
+  body: JsonBody,
+): ContinuedConversation {
+  const earlier = [...stored.input, ...records(stored.response.output)];
+  const items = [...earlier, ...input];
   if (stored.native) return { items, passthrough: body };
-  const told = items.flatMap(withoutId);
+  const told = forwardableItems([...earlier, ...inputItems(body.json.input)]);
   const text = editMembers(body.text, { previous_response_id: null, input: JSON.stringify(told) });
   const { previous_response_id: _, ...rest } = body.json;
   return { items, passthrough: { text, json: { ...rest, input: told } } };
-}
-
-/** Ids of this gateway mean nothing to an upstream, and neither does reasoning that it has not encrypted itself. */
-function withoutId({ id: _, ...item }: Item): Item[] {
-  if (item.type !== 'reasoning') return [item];
-  const encrypted = asString(item.encrypted_content);
-  return encrypted === undefined || encrypted.startsWith('weir:') ? [] : [{ ...item, id: _ }];
 }

@@ -8,6 +8,7 @@ import { limitMembers } from '../../limit-members.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand } from '../../request-demand.ts';
 import { unreadMembers } from '../../unread-members.ts';
+import { withoutForeignSignatures } from './forwardable-items.ts';
 import { readInput } from './input.ts';
 import { type Item, ItemIds, outputItems, wireStatus, wireUsage } from './items.ts';
 import { KNOWN_IN_RESPONSES } from './known-members.ts';
@@ -74,6 +75,7 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
     },
     responseView,
     edit: editResponses,
+    withoutForeignSignatures,
     renderResult(result, renderContext) {
       const response = complete(result, renderContext);
       onResponse(response);

@@ -19,6 +19,7 @@ import { validate } from '../../validation.ts';
 import { type ContinuedConversation, continueFrom, inputItems, previousNotFound } from './conversation.ts';
 import { responsesDialect } from './dialect.ts';
 import type { Item } from './items.ts';
+import { resolveReferences } from './references.ts';
 
 export const responsesRequest = z
   .object({
@@ -70,7 +71,10 @@ export const responseDeleted = z
   .object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) })
   .meta({ id: 'ResponseDeleted' });
 
-/** The dialect of one request: it adds the earlier conversation, and stores the response. */
+/**
+ * The dialect of one request: it adds the earlier conversation, and stores the response.
+ * @param before the whole conversation; undefined where the request contains it
+ */
 function dialectFor(before: readonly Item[] | undefined, keep: (response: Item) => void): ClientDialect {
   const dialect = responsesDialect(keep);
   return {
@@ -111,9 +115,15 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
     validate(responsesRequest, body.json);
     const scope = { tenant: principal.tenant };
     const previous = asString(body.json.previous_response_id);
+    const resolved = await resolveReferences(body, {
+      outputsOf: (ids) => responses.outputsOf(scope, ids),
+      get: (id) => responses.get(scope, id),
+    });
+    const own = resolved?.items ?? inputItems(body.json.input);
+    const forwarded = resolved?.passthrough ?? body;
     const stored = previous === undefined ? undefined : await responses.get(scope, previous);
-    const continued = stored && continueFrom(stored, body);
-    const input = continued?.items ?? inputItems(body.json.input);
+    const continued = stored && continueFrom(stored, own, forwarded);
+    const input = continued?.items ?? own;
     const keep = (native: boolean) => (response: Readonly<Record<string, unknown>>) => {
       const id = asString(response.id);
       if (body.json.store === false || id === undefined || response.status === 'failed') return;
@@ -122,8 +132,9 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
       const expiresAt = kept === null ? Number.MAX_SAFE_INTEGER : createdAt + kept;
       responses.save(scope, { id, createdAt, expiresAt, input, response, native });
     };
-    const dialect = dialectFor(continued?.items, keep(false));
-    const call = chatCall('chat', dialect, continued?.passthrough ?? body, headers);
+    const isComplete = continued !== undefined || (resolved !== undefined && previous === undefined);
+    const dialect = dialectFor(isComplete ? input : undefined, keep(false));
+    const call = chatCall('chat', dialect, continued?.passthrough ?? forwarded, headers);
     return {
       ...call,
       ...(continued && stored?.native ? withConversation(continued, dialect, body) : {}),

@@ -7,13 +7,16 @@ import type {
   MediaSource,
   Message,
   ReasoningPart,
+  ToolCallPart,
   ToolMessage,
   ToolResultPart,
+  UnknownPart,
   UserPart,
 } from '../../../core/chat/request.ts';
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
-import { unpackSignature } from '../../signature.ts';
+import { plainId, readSignedId, unpackSignature } from '../../signature.ts';
 import { cacheMark, invalid, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
+import { isReference, itemNotFound } from './item-reference.ts';
 
 /** The conversation of `instructions` and `input`. Items of one turn become one message. */
 export function readInput(body: JsonObject): Message[] {
@@ -69,6 +72,7 @@ class InputReader {
   }
 
   item(item: JsonObject, param: string): void {
+    if (isReference(item)) throw itemNotFound(item.id);
     switch (item.type) {
       case undefined:
       case 'message':
@@ -78,38 +82,18 @@ class InputReader {
         this.add({ role: 'assistant', content: [reasoningPart(item)] });
         break;
       case 'function_call':
-        this.add({
-          role: 'assistant',
-          content: [
-            {
-              type: 'tool-call',
-              id: requiredText(item.call_id, `${param}.call_id`),
-              name: requiredText(item.name, `${param}.name`),
-              arguments: requiredText(item.arguments, `${param}.arguments`),
-            },
-          ],
-        });
-        break;
       case 'custom_tool_call':
-        this.add({
-          role: 'assistant',
-          content: [
-            {
-              type: 'tool-call',
-              kind: 'custom',
-              id: requiredText(item.call_id, `${param}.call_id`),
-              name: requiredText(item.name, `${param}.name`),
-              arguments: requiredText(item.input, `${param}.input`),
-            },
-          ],
-        });
+        this.add({ role: 'assistant', content: [toolCall(item, param)] });
+        break;
+      case 'image_generation_call':
+        this.add({ role: 'assistant', content: [modelImage(item)] });
         break;
       case 'function_call_output':
       case 'custom_tool_call_output':
         this.add({ role: 'tool', content: [toolResult(item, param)] });
         break;
       case 'item_reference':
-        throw invalid(param, 'references to stored items are not resolved here; send the item itself');
+        throw invalid(`${param}.id`, 'the id of an item is expected');
       default:
         this.add({
           role: 'assistant',
@@ -202,6 +186,42 @@ function assistantParts(content: unknown, param: string): AssistantPart[] {
   });
 }
 
+function toolCall(item: JsonObject, param: string): ToolCallPart {
+  const custom = item.type === 'custom_tool_call';
+  const namespace = asString(item.namespace);
+  return {
+    type: 'tool-call',
+    ...(custom ? { kind: 'custom' as const } : {}),
+    ...readSignedId(requiredText(item.call_id, `${param}.call_id`)),
+    name: requiredText(item.name, `${param}.name`),
+    ...(namespace === undefined ? {} : { namespace }),
+    arguments: custom
+      ? requiredText(item.input, `${param}.input`)
+      : requiredText(item.arguments, `${param}.arguments`),
+  };
+}
+
+/** An image as it was handed out. Its base64 text shows the type, which items of OpenAI do not state. */
+function modelImage(item: JsonObject): ImagePart | UnknownPart {
+  const data = asString(item.result);
+  if (!data) return { type: 'unknown', dialect: 'openai-responses', value: item };
+  const { signature } = readSignedId(asString(item.id) ?? '');
+  const [, mediaType] = IMAGE_BEGINNINGS.find(([beginning]) => data.startsWith(beginning)) ?? [];
+  const named = asString(item.output_format) ?? 'png';
+  return {
+    type: 'image',
+    source: { kind: 'base64', mediaType: mediaType ?? `image/${named}`, data },
+    ...(signature === undefined ? {} : { signature }),
+  };
+}
+
+const IMAGE_BEGINNINGS = [
+  ['iVBORw0KGgo', 'image/png'],
+  ['/9j/', 'image/jpeg'],
+  ['R0lGOD', 'image/gif'],
+  ['UklGR', 'image/webp'],
+] as const;
+
 function toolResult(item: JsonObject, param: string): ToolResultPart {
   const { output } = item;
   const content = userParts(output ?? '', `${param}.output`).map((part) => {
@@ -210,7 +230,7 @@ function toolResult(item: JsonObject, param: string): ToolResultPart {
   });
   return {
     type: 'tool-result',
-    callId: requiredText(item.call_id, `${param}.call_id`),
+    callId: plainId(requiredText(item.call_id, `${param}.call_id`)),
     content,
     ...(item.type === 'custom_tool_call_output' ? { kind: 'custom' as const } : {}),
   };

@@ -1,7 +1,15 @@
-import type { AssistantPart, Citation, ReasoningPart } from '../../../core/chat/request.ts';
+import type {
+  AssistantPart,
+  Citation,
+  ImagePart,
+  ReasoningPart,
+  Signature,
+  ToolCallPart,
+} from '../../../core/chat/request.ts';
 import type { FinishReason, TokenLogprobs } from '../../../core/chat/result.ts';
 import type { Usage } from '../../../core/usage.ts';
-import { isForeign, packSignature } from '../../signature.ts';
+import { isForeign, packSignature, signedId } from '../../signature.ts';
+import { completeArguments } from '../call-arguments.ts';
 import { REDACTED } from './input.ts';
 
 export type Item = Record<string, unknown>;
@@ -12,7 +20,7 @@ export class ItemIds {
 
   constructor(private readonly requestId: string) {}
 
-  next(prefix: 'msg' | 'rs' | 'fc' | 'ctc' | 'item'): string {
+  next(prefix: 'msg' | 'rs' | 'fc' | 'ctc' | 'ig'): string {
     this.#count += 1;
     return `${prefix}_${this.requestId}_${this.#count}`;
   }
@@ -56,13 +64,37 @@ export function reasoningItem(
 
 export function callItem(
   id: string,
-  call: { readonly id: string; readonly name: string; readonly kind?: string },
+  { id: callId, name, namespace, kind, signature }: Omit<ToolCallPart, 'type' | 'arguments'>,
   text: string,
   status: 'in_progress' | 'completed' | 'incomplete',
 ): Item {
-  const common = { id, call_id: call.id, name: call.name, status };
-  if (call.kind === 'custom') return { ...common, type: 'custom_tool_call', input: text };
-  return { ...common, type: 'function_call', arguments: text };
+  const common = {
+    id,
+    call_id: signedId(callId, signature),
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    status,
+  };
+  if (kind === 'custom') return { ...common, type: 'custom_tool_call', input: text };
+  const complete = status === 'completed' ? completeArguments(text) : text;
+  return { ...common, type: 'function_call', arguments: complete };
+}
+
+/** An image of the model. The format has no other place for it than the result of its own tool. */
+export function imageItem({ source, signature }: ImagePart, ids: ItemIds): Item | undefined {
+  if (source.kind !== 'base64') return undefined;
+  return {
+    id: signedId(ids.next('ig'), signature),
+    type: 'image_generation_call',
+    status: 'completed',
+    output_format: source.mediaType.replace(/^image\//, ''),
+    result: source.data,
+  };
+}
+
+/** The item behind a text that carries its signature. Messages have no place for it. */
+export function signatureItem(signature: Signature, ids: ItemIds): Item {
+  return reasoningItem(ids.next('rs'), { text: '', redacted: signature });
 }
 
 /**
@@ -90,6 +122,10 @@ export function outputItems(
       const notes = (part.citations ?? []).map(wireAnnotation).filter((note) => note !== undefined);
       say(textContent(part.text, notes, probable));
       probable = undefined;
+      if (part.signature) {
+        message = undefined;
+        items.push(signatureItem(part.signature, ids));
+      }
       continue;
     }
     if (part.type === 'refusal') {
@@ -101,6 +137,9 @@ export function outputItems(
     else if (part.type === 'tool-call') {
       const id = ids.next(part.kind === 'custom' ? 'ctc' : 'fc');
       items.push(callItem(id, part, part.arguments, 'completed'));
+    } else if (part.type === 'image') {
+      const item = imageItem(part, ids);
+      if (item) items.push(item);
     } else if (part.type === 'unknown' && part.dialect === 'openai-responses') items.push({ ...part.value });
   }
   return items;

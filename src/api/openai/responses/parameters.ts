@@ -1,3 +1,4 @@
+import { qualifiedName } from '../../../core/chat/qualified-name.ts';
 import type {
   ChatRequest,
   ReasoningEffort,
@@ -128,13 +129,22 @@ function readToolChoice(value: unknown): ToolChoice | undefined {
   const choice = requiredObject(value, 'tool_choice');
   if (choice.type === 'allowed_tools') {
     const tools: unknown[] = Array.isArray(choice.tools) ? choice.tools : [];
-    const names = tools.flatMap((tool) => (isRecord(tool) ? (asString(tool.name) ?? []) : []));
+    const names = tools.flatMap((tool) => (isRecord(tool) ? (chosenName(tool) ?? []) : []));
     return { type: 'allowed', mode: choice.mode === 'required' ? 'required' : 'auto', names };
   }
-  if (choice.type === 'function' || choice.type === 'custom') {
-    return { type: 'tool', name: requiredText(choice.name, 'tool_choice.name') };
+  if (choice.type === 'function' || choice.type === 'custom' || choice.type === 'namespace') {
+    requiredText(choice.name, 'tool_choice.name');
   }
-  throw invalid('tool_choice', 'auto, none, required, allowed_tools or a named function is expected');
+  const name = chosenName(choice);
+  if (name !== undefined) return { type: 'tool', name };
+  throw invalid('tool_choice', 'auto, none, required, allowed_tools or a named tool is expected');
+}
+
+/** Tools that run at a vendor are chosen by their type. */
+function chosenName({ type, name, namespace }: JsonObject): string | undefined {
+  const own = asString(name);
+  if (own === undefined || type === 'mcp') return asString(type);
+  return qualifiedName(asString(namespace), own);
 }
 
 function readFormat(value: unknown): ResponseFormat | undefined {

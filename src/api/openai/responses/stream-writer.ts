@@ -9,12 +9,14 @@ import type {
 } from '../../../core/chat/result.ts';
 import type { GatewayError } from '../../../core/errors.ts';
 import type { Usage } from '../../../core/usage.ts';
+import { completeArguments } from '../call-arguments.ts';
 import {
   callItem,
   type Item,
   ItemIds,
   outputItems,
   reasoningItem,
+  signatureItem,
   textContent,
   wireAnnotation,
   wireStatus,
@@ -175,8 +177,17 @@ export class ResponseEventWriter implements ChatEventWriter {
   }
 
   #whole(item: Item): string {
+    const output_index = this.#output.length;
+    if (item.type !== 'image_generation_call') {
+      return this.#write('response.output_item.added', { output_index, item }) + this.#done(item);
+    }
+    const place = { item_id: item.id, output_index };
+    const begun = { ...item, status: 'in_progress', result: null };
     return (
-      this.#write('response.output_item.added', { output_index: this.#output.length, item }) +
+      this.#write('response.output_item.added', { output_index, item: begun }) +
+      this.#write('response.image_generation_call.in_progress', place) +
+      this.#write('response.image_generation_call.generating', place) +
+      this.#write('response.image_generation_call.completed', place) +
       this.#done(item)
     );
   }
@@ -242,10 +253,11 @@ export class ResponseEventWriter implements ChatEventWriter {
         const content = textContent(text, annotations, logprobs);
         const at = this.#place(open);
         this.#message?.content.push(content);
-        return (
+        const done =
           this.#write('response.output_text.done', { ...at, text, logprobs }) +
-          this.#write('response.content_part.done', { ...at, part: content })
-        );
+          this.#write('response.content_part.done', { ...at, part: content });
+        if (open.signature === undefined) return done;
+        return done + this.#endMessage() + this.#whole(signatureItem(open.signature, this.#ids));
       }
       case 'refusal': {
         const content = { type: 'refusal', refusal: text };
@@ -257,15 +269,25 @@ export class ResponseEventWriter implements ChatEventWriter {
         );
       }
       case 'tool-call': {
-        const custom = part.kind === 'custom';
-        const done = custom
-          ? this.#write('response.custom_tool_call_input.done', { ...place, input: text })
-          : this.#write('response.function_call_arguments.done', {
-              ...place,
-              name: part.name,
-              arguments: text,
-            });
-        return done + this.#done(callItem(id, part, text, 'completed'));
+        const item = callItem(id, part, text, 'completed');
+        if (part.kind === 'custom') {
+          return (
+            this.#write('response.custom_tool_call_input.done', { ...place, input: text }) + this.#done(item)
+          );
+        }
+        const complete = completeArguments(text);
+        return (
+          // Clients that join the deltas need all of the arguments.
+          (complete === text
+            ? ''
+            : this.#write('response.function_call_arguments.delta', { ...place, delta: complete })) +
+          this.#write('response.function_call_arguments.done', {
+            ...place,
+            name: part.name,
+            arguments: complete,
+          }) +
+          this.#done(item)
+        );
       }
       case 'reasoning': {
         let shown = '';

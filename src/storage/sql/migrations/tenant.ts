@@ -198,4 +198,20 @@ export const TENANT_MIGRATIONS: Migrations = {
       await db.schema.createIndex('usage_batches_last_at').on('usage_batches').column('last_at').execute();
     },
   },
+  '0007_response_items': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('response_items')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('response', 'text', requiredText)
+        // Otherwise SQLite would keep a second B-tree.
+        .$call((table) => (isSqlite(db) ? table.modifyEnd(sql`WITHOUT ROWID`) : table))
+        .execute();
+      await db.schema
+        .createIndex('response_items_response')
+        .on('response_items')
+        .column('response')
+        .execute();
+    },
+  },
 };
