@@ -204,10 +204,11 @@ for (const dialect of DIALECTS) {
         const turn = await turnOf(dialect, 'gemini', gemini(CALL_PARTS, stream), stream);
         const sent = await returned(dialect, 'gemini', turn, ANSWERS.gemini([{ text: 'Done.' }]));
         const parts = listAt(sent, 'contents', 1, 'parts').filter((part) => 'functionCall' in Object(part));
-        expect(parts).toEqual([
+        expect(parts).toMatchObject([
           { functionCall: { name: 'look', args: { a: 'b' } }, thoughtSignature: SIGNATURE },
           { functionCall: { name: 'look', args: { a: 'c' } } },
         ]);
+        expect(parts[1]).not.toHaveProperty('thoughtSignature');
         const results = listAt(sent, 'contents', 2, 'parts');
         expect(results.map((part) => textAt(part, 'functionResponse', 'name'))).toEqual(['look', 'look']);
       });
