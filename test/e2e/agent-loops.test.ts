@@ -179,7 +179,11 @@ test('a conversation that changes its provider in the middle keeps what each has
   const gemini = bodyOf(mock.requests.filter(({ path }) => path.startsWith('/gemini/')).at(-1));
   const first = listAt(gemini, 'contents', 1, 'parts');
   expect(first).toHaveLength(1);
-  expect(valueAt(first[0], 'functionCall')).toEqual({ name: 'get_weather', args: { city: 'Porto' } });
+  expect(valueAt(first[0], 'functionCall')).toEqual({
+    id: 'toolu_1',
+    name: 'get_weather',
+    args: { city: 'Porto' },
+  });
   expect(textAt(first[0], 'thoughtSignature')).toBe('skip_thought_signature_validator');
   // Anthropic got its own thinking back, though another provider answered in between.
   const blocks = listAt(claudeAsked.at(-1), 'messages').flatMap((message) => listAt(message, 'content'));
