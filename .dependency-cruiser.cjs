@@ -8,7 +8,7 @@ const layers = [
   ['platform'],
   ['config'],
   ['storage'],
-  ['providers', 'simulator'],
+  ['providers', 'simulator', 'redaction'],
   ['engines', 'observability', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
   ['dispatch'],
   ['pipeline', 'server'],

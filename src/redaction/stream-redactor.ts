@@ -1,0 +1,117 @@
+import { MAX_PRIVATE_KEY } from './detectors/secrets.ts';
+import type { Redacted, Redactor } from './redactor.ts';
+import { countsOf } from './redactor.ts';
+
+/** UTF-16 units that are held back at most, except for a private key. */
+export const MAX_HELD = 4_096;
+/** Units before a finding that decide what it is, such as the word "phone". */
+const CONTEXT = 64;
+/** Names of more words than this are found in whole texts only. */
+const NAME_WORDS = 3;
+const KEY_BEGIN = '-----BEGIN';
+/** The first line of a private key, of which the end may be missing. */
+const KEY_HEADER = /^-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY/;
+const LONGEST_HEADER = 80;
+const KEY_END = 'PRIVATE KEY';
+/** An account number to which another group may belong. */
+const OPEN_IBAN = /(?:^|[^\p{L}\p{N}])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0,30}$/u;
+/** Words that stand for `@` and `.` in an address. */
+const SPELLED = ['at', 'dot', '(at)', '(dot)', '[at]', '[dot]', '{at}', '{dot}', '<at>', '<dot>'];
+const EMPTY: Redacted = { text: '', counts: new Map() };
+
+/**
+ * Redacts a text that arrives in pieces. The result is that of the whole text, wherever it was split: pieces are held back
+ * until no finding can extend beyond their end, usually for one word.
+ */
+export class StreamRedactor {
+  /** Original text that was sent on, as context, followed by what is held back. */
+  #buffer = '';
+  /** Length of the context in `#buffer`. */
+  #sent = 0;
+
+  constructor(private readonly redactor: Redactor) {}
+
+  /** @returns what can be sent on */
+  push(piece: string): Redacted {
+    this.#buffer += piece;
+    return this.#take(this.#cut());
+  }
+
+  /** @returns the rest; the stream may continue, as another text */
+  end(): Redacted {
+    const rest = this.#take(this.#buffer.length);
+    this.#buffer = '';
+    this.#sent = 0;
+    return rest;
+  }
+
+  /** @param cut index in the buffer; a finding that extends to it moves it before that finding */
+  #take(cut: number): Redacted {
+    if (cut <= this.#sent) return EMPTY;
+    const isAll = cut === this.#buffer.length;
+    const findings = this.redactor.finder
+      .find(this.#buffer)
+      .filter(({ end }) => end > this.#sent)
+      .map((finding) => ({ ...finding, start: Math.max(finding.start, this.#sent) }));
+    const crossing = findings.find(({ start, end }) => start < cut && end > cut);
+    const end = crossing ? (isAll || crossing.start === this.#sent ? crossing.end : crossing.start) : cut;
+    const within = findings.filter((finding) => finding.end <= end);
+    const shifted = within.map((finding) => ({
+      ...finding,
+      start: finding.start - this.#sent,
+      end: finding.end - this.#sent,
+    }));
+    const text = this.redactor.apply(this.#buffer.slice(this.#sent, end), shifted);
+    const from = Math.max(0, end - CONTEXT);
+    this.#buffer = this.#buffer.slice(from);
+    this.#sent = end - from;
+    return { text, counts: countsOf(within) };
+  }
+
+  /** @returns the last index at which no finding can be cut in two, whatever follows */
+  #cut(): number {
+    const buffer = this.#buffer;
+    const key = this.#openKey();
+    const last = key ?? buffer.length;
+    for (let index = last - 1; index > this.#sent; index -= 1) {
+      if (isSpace(buffer, index - 1) && !isSpace(buffer, index) && this.#isBetween(index)) return index;
+    }
+    if (key === this.#sent && buffer.length - key > MAX_PRIVATE_KEY) return key + MAX_PRIVATE_KEY;
+    return key === undefined && last - this.#sent > MAX_HELD ? last - MAX_HELD / 2 : this.#sent;
+  }
+
+  /** @returns where a private key begins whose end has not arrived */
+  #openKey(): number | undefined {
+    const buffer = this.#buffer;
+    for (let at = buffer.indexOf(KEY_BEGIN, this.#sent); at >= 0; at = buffer.indexOf(KEY_BEGIN, at + 1)) {
+      const header = buffer.slice(at, at + LONGEST_HEADER);
+      if (header.length < LONGEST_HEADER && !header.includes('\n')) return at;
+      if (!KEY_HEADER.test(header)) continue;
+      const end = buffer.indexOf('-----END', at);
+      if (end < 0 || buffer.indexOf('-----', buffer.indexOf(KEY_END, end)) < 0) return at;
+      if (buffer.indexOf(KEY_END, end) < 0) return at;
+    }
+    return undefined;
+  }
+
+  /** Whether the words before and after an index cannot belong to the same finding. */
+  #isBetween(index: number): boolean {
+    const before = this.#buffer.slice(Math.max(0, index - CONTEXT), index).trimEnd();
+    const after = this.#buffer.slice(index, index + CONTEXT);
+    // Numbers, and e-mail addresses with spaces, may continue after a space.
+    if (OPEN_IBAN.test(before)) return false;
+    if (/[\p{Nd}+()./@:=-]$/u.test(before) || /^[@\p{Nd}(+]/u.test(after)) return false;
+    const word = /^\S*/.exec(after)?.[0].toLowerCase() ?? '';
+    const isWhole = word.length < after.length;
+    if (SPELLED.some((one) => (isWhole ? word.startsWith(one) : one.startsWith(word)))) return false;
+    const words = before.split(/\s+/).slice(-NAME_WORDS);
+    const previous = words.at(-1)?.toLowerCase() ?? '';
+    if (SPELLED.some((one) => previous.endsWith(one)) || /^[A-Za-z]{1,2}$/.test(previous)) return false;
+    return !words.some((one) => this.redactor.finder.beginsName(one));
+  }
+}
+
+function isSpace(text: string, index: number): boolean {
+  const code = text.charCodeAt(index);
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+}
