@@ -18,7 +18,7 @@ import {
 import type { Provider, Target } from './types.ts';
 import type { NumberRange, VendorLimits } from './vendor-limits.ts';
 
-const NO_LIMITS: VendorLimits = {};
+const NO_LIMITS: VendorLimits = Object.freeze({});
 
 /**
  * Adapts translated requests to the limits of the target's vendor before a format writes them, and restores the names of
