@@ -189,7 +189,6 @@ export const GENERIC: VendorProfile = {
   healthPath: 'models',
   // It may be a gateway in front of OpenAI, or Google's API.
   callSignatures: true,
-  allowedTools: true,
   openAiFiles: true,
   limits: VENDOR_LIMITS.generic,
   needsKey: false,

@@ -133,6 +133,40 @@ export const FEATURES: readonly Feature[] = [
     mark: /"(?:tool_?[cC]hoice|toolConfig)"/,
   },
   {
+    name: 'a choice among tools',
+    bodies: {
+      'openai chat': {
+        tools: [chatTool],
+        tool_choice: {
+          type: 'allowed_tools',
+          allowed_tools: { mode: 'auto', tools: [{ type: 'function', function: { name: 'look' } }] },
+        },
+      },
+      'openai responses': {
+        tools: [responsesTool],
+        tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'look' }] },
+      },
+    },
+    mark: /"look"/,
+  },
+  {
+    name: 'free-text tools',
+    bodies: {
+      'openai chat': { tools: [{ type: 'custom', custom: { name: 'patch', format: { type: 'text' } } }] },
+      'openai responses': { tools: [{ type: 'custom', name: 'patch', format: { type: 'text' } }] },
+    },
+    mark: /"patch"/,
+  },
+  {
+    name: 'tools in a namespace',
+    bodies: {
+      'openai responses': {
+        tools: [{ type: 'namespace', name: 'shop', description: 'A shop.', tools: [responsesTool] }],
+      },
+    },
+    mark: /"(?:shop__look|namespace)"/,
+  },
+  {
     name: 'no parallel tool calls',
     bodies: {
       'openai chat': { tools: [chatTool], parallel_tool_calls: false },
