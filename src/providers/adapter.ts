@@ -88,7 +88,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
         return (chat ?? lacking('chat', target)).build(request, target, options);
       }
       case 'embedding':
-        if (embeddingPassthrough) return embeddingPassthrough.build(call, target);
+        if (embeddingPassthrough) return embeddingPassthrough.build(call, target, context);
         return (embeddings ?? lacking('embeddings', target)).build(call.embedding, target, context);
       case 'rerank':
         return (rerank ?? lacking('rerank', target)).build(call.rerank, target, context);

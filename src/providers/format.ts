@@ -76,7 +76,7 @@ export interface EmbeddingFormat {
 
 /** Forwards embedding requests and responses in OpenAI's format, for upstreams that use it. */
 export interface EmbeddingPassthrough {
-  build(call: EmbeddingCall, target: Target): FormattedRequest;
+  build(call: EmbeddingCall, target: Target, context: AttemptContext): FormattedRequest;
   parse(response: BufferedResponse, call: EmbeddingCall, target: Target): ForwardedBody;
 }
 

@@ -20,7 +20,7 @@ export function toolUseId(id: string): string {
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
 /** Whether the API rejects a text, which must contain more than white space. */
-function isBlank(text: string): boolean {
+export function isBlank(text: string): boolean {
   return text.trim() === '';
 }
 

@@ -69,7 +69,7 @@ const tokenCount: TokenCountFormat = {
   },
 };
 
-const forwarded: PassthroughFormat = { ...anthropicPassthrough, canonical: anthropicChatFormat };
+const forwarded: PassthroughFormat = { ...anthropicPassthrough(), canonical: anthropicChatFormat };
 
 /** The adapter for Anthropic's Messages API. */
 export const anthropicAdapter: ProviderAdapter = createAdapter({

@@ -6,6 +6,7 @@ import { describedSchema, warnOfLostDetails } from '../lost-details.ts';
 import type { ModelFamily } from '../model-families.ts';
 import { type ParameterName, warnUnsupported } from '../unsupported.ts';
 import { cached } from './blocks.ts';
+import { acceptedSampling } from './sampling.ts';
 import { type Thinking, thinkingOf } from './thinking.ts';
 
 /** Parameters that the format lacks. */
@@ -46,43 +47,13 @@ export function wireParameters(request: ChatRequest, family: ModelFamily, warn: 
     max_tokens: thinking.maxTokens,
     ...(thinking.wire === undefined ? {} : { thinking: thinking.wire }),
     ...outputConfig(request, thinking, family, warn),
-    ...sampling(request, family, thinking, warn),
+    ...acceptedSampling(request, family, thinking.wire?.type === 'enabled', warn),
     ...stops(request, warn),
     ...(forced ? jsonTool(request, warn) : tools(request, thinking, warn)),
     ...(request.user === undefined ? {} : { metadata: { user_id: request.user } }),
     ...serviceTier(request, warn),
     ...cached(request),
   };
-}
-
-function sampling(request: ChatRequest, family: ModelFamily, thinking: Thinking, warn: Warn): JsonObject {
-  const { temperature, topP, topK } = request;
-  const members: Record<string, number> = {};
-  const drop = (param: string, why: string) => {
-    warn({ kind: 'unsupported', param, message: `"${param}" was omitted: ${why}.` });
-  };
-  const restriction = family.fixedSampling
-    ? 'the model chooses the value'
-    : thinking.wire?.type === 'enabled'
-      ? 'the model rejects it while it reasons'
-      : undefined;
-  if (temperature !== undefined) {
-    if (restriction === undefined) members.temperature = temperature;
-    else if (temperature !== 1) drop('temperature', restriction);
-  }
-  if (topP !== undefined) {
-    if (family.fixedSampling) {
-      if (topP !== 1) drop('top_p', 'the model chooses the value');
-    } else if (restriction !== undefined && topP < 0.95) drop('top_p', restriction);
-    else if (family.oneSamplingParameter && members.temperature !== undefined) {
-      if (topP !== 1) drop('top_p', 'this model takes either temperature or top_p');
-    } else members.top_p = topP;
-  }
-  if (topK !== undefined) {
-    if (restriction !== undefined) drop('top_k', restriction);
-    else members.top_k = topK;
-  }
-  return members;
 }
 
 /** The API rejects sequences of white space only. */

@@ -5,38 +5,50 @@ import { formatEvent, parseBlock } from '../../core/sse.ts';
 import { decodeEvent, decodeEventText, decodeJson, invalidResponse, streamClosed } from '../decode.ts';
 import { deltaText } from '../delta-text.ts';
 import type { PassthroughFormat } from '../format.ts';
+import { type Edits, editedMembers } from '../member-limits.ts';
 import { SsePassthroughDecoder } from '../sse-passthrough.ts';
-import type { Provider } from '../types.ts';
+import type { Provider, Target } from '../types.ts';
 import { errorFromMessageEvent } from './errors.ts';
+import { ForwardedMembers } from './forwarded-members.ts';
 import { betaHeaders, messagesUrl } from './url.ts';
 import { mergeUsage, readMessageUsage } from './usage.ts';
 
 /** Nearly all events begin like this. Only their text is read, for token counts. */
 const DELTA = encodeUtf8('event: content_block_delta\n');
 
-/** Forwards Messages unchanged except for the model's name, in both directions. */
-export const anthropicPassthrough: PassthroughFormat = {
-  build(call, { provider, model }) {
-    const body =
-      call.body.model === model ? call.text : editMembers(call.text, { model: JSON.stringify(model) });
-    return { url: messagesUrl(provider), headers: betaHeaders(call.headers), body };
-  },
+/** Forwards Messages unchanged except for the model's name, in both directions, and for members that the target rejects. */
+export function anthropicPassthrough(): PassthroughFormat {
+  const members = new WeakMap<Target, ForwardedMembers>();
+  return {
+    build(call, target, { warn }) {
+      const { provider, model } = target;
+      const known = members.get(target) ?? new ForwardedMembers(target);
+      members.set(target, known);
+      const edits: Edits = call.body.model === model ? {} : { model: JSON.stringify(model) };
+      known.apply(call.body, edits, warn);
+      return {
+        url: messagesUrl(provider),
+        headers: betaHeaders(call.headers),
+        body: editedMembers(call.text, edits),
+      };
+    },
 
-  parse(response, call, { provider }) {
-    const { text, json } = decodeJson(response, provider);
-    if (json.type === 'error') throw errorFromMessageEvent(json, provider);
-    if (!Array.isArray(json.content)) {
-      throw invalidResponse(provider, 'responded without "content"; this is not a message.');
-    }
-    return {
-      text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
-      usage: readMessageUsage(json.usage),
-      finishReason: asString(json.stop_reason),
-    };
-  },
+    parse(response, call, { provider }) {
+      const { text, json } = decodeJson(response, provider);
+      if (json.type === 'error') throw errorFromMessageEvent(json, provider);
+      if (!Array.isArray(json.content)) {
+        throw invalidResponse(provider, 'responded without "content"; this is not a message.');
+      }
+      return {
+        text: json.model === call.model ? text : editMembers(text, { model: JSON.stringify(call.model) }),
+        usage: readMessageUsage(json.usage),
+        finishReason: asString(json.stop_reason),
+      };
+    },
 
-  decoder: (call, { provider }) => new MessagePassthroughDecoder(provider, call.model),
-};
+    decoder: (call, { provider }) => new MessagePassthroughDecoder(provider, call.model),
+  };
+}
 
 class MessagePassthroughDecoder extends SsePassthroughDecoder {
   /** Usage of all events so far: later events contain the changed members only. */

@@ -17,7 +17,7 @@ const ROOM = 1_024;
 
 /** Converts reasoning settings to the members that the model supports, with a warning for each change. */
 export function thinkingOf(
-  { reasoning }: ChatRequest,
+  { reasoning }: Pick<ChatRequest, 'reasoning'>,
   family: ModelFamily,
   maxTokens: number,
   warn: Warn,

@@ -1,7 +1,7 @@
 import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
-import { temperatureRange } from '../limited-format.ts';
-import { changed, clamped, firstStops, limitedIdentifier, limitedMetadata } from '../limited-values.ts';
+import { changed } from '../limited-values.ts';
+import { type Edits, MemberLimits } from '../member-limits.ts';
 import {
   familyOf,
   isEffort,
@@ -11,10 +11,7 @@ import {
   refusedParameters,
 } from '../model-families.ts';
 import type { Target } from '../types.ts';
-import type { NumberRange, VendorLimits } from '../vendor-limits.ts';
 import { lacksType, MessageRules } from './message-rules.ts';
-
-type Edits = Record<string, string | null>;
 
 /** Changes to the parameters of forwarded bodies, for one target. */
 export interface ParameterRules {
@@ -107,60 +104,5 @@ class TargetRules implements ParameterRules {
     edits.reasoning_effort = JSON.stringify(nearest);
     const message = `The reasoning setting "${given}" was changed to "${nearest}" for this model.`;
     changed('reasoning_effort', message, warn);
-  }
-}
-
-/** The limits of a vendor, by the members of OpenAI's chat. */
-class MemberLimits {
-  readonly #numbers: readonly (readonly [name: string, range: NumberRange])[];
-  readonly #identifiers: readonly (readonly [name: string, maxLength: number])[];
-  readonly #limits: VendorLimits;
-
-  constructor(limits: VendorLimits, family: ModelFamily) {
-    this.#limits = limits;
-    const numbers: readonly (readonly [string, NumberRange | undefined])[] = [
-      ['temperature', temperatureRange(limits, family)],
-      ['top_p', limits.topP],
-      ['top_k', limits.topK],
-      ['frequency_penalty', limits.frequencyPenalty],
-      ['presence_penalty', limits.presencePenalty],
-      ['seed', limits.seed],
-      ['n', limits.choices],
-      ['top_logprobs', limits.topLogprobs],
-    ];
-    this.#numbers = numbers.flatMap(([name, range]) => (range ? [[name, range] as const] : []));
-    const identifiers: readonly (readonly [string, number | undefined])[] = [
-      ['user', limits.user],
-      ['safety_identifier', limits.user],
-      ['prompt_cache_key', limits.promptCacheKey],
-    ];
-    this.#identifiers = identifiers.flatMap(([name, max]) =>
-      max === undefined ? [] : [[name, max] as const],
-    );
-  }
-
-  /** Changes the members beyond their limit that are sent at all. */
-  apply(body: JsonObject, edits: Edits, warn: Warn): void {
-    for (const [name, range] of this.#numbers) {
-      const value = body[name];
-      if (typeof value !== 'number' || edits[name] === null) continue;
-      const nearest = clamped(name, value, range, warn);
-      if (nearest !== value) edits[name] = JSON.stringify(nearest);
-    }
-    for (const [name, max] of this.#identifiers) {
-      const value = body[name];
-      if (typeof value !== 'string' || edits[name] === null) continue;
-      const known = limitedIdentifier(name, value, max, warn);
-      if (known !== value) edits[name] = JSON.stringify(known);
-    }
-    const { stopSequences, metadata } = this.#limits;
-    if (stopSequences !== undefined && Array.isArray(body.stop) && edits.stop !== null) {
-      const kept = firstStops(body.stop, stopSequences, warn);
-      if (kept !== body.stop) edits.stop = JSON.stringify(kept);
-    }
-    if (metadata && isRecord(body.metadata) && edits.metadata !== null) {
-      const kept = limitedMetadata(body.metadata, metadata, warn);
-      if (kept !== body.metadata) edits.metadata = JSON.stringify(kept);
-    }
   }
 }

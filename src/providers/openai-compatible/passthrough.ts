@@ -1,12 +1,13 @@
 import { encodeUtf8 } from '../../core/bytes.ts';
 import type { ByteDecoder, ChatCall, EmbeddingCall, ForwardedBody } from '../../core/inference.ts';
 import { asString, isRecord, records } from '../../core/json.ts';
-import { editMembers } from '../../core/json-edit.ts';
 import { formatEvent } from '../../core/sse.ts';
 import type { Frame } from '../../core/stream/frame.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import { ForwardingDecoder } from '../forwarding-decoder.ts';
+import { limitedIdentifier } from '../limited-values.ts';
+import { editedMembers } from '../member-limits.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { assertUsable } from './chat-parts.ts';
 import { normalisedMessages } from './choice-normaliser.ts';
@@ -19,11 +20,6 @@ import { readUsage } from './usage.ts';
 
 /** Returns the URL for one kind of request. */
 export type Endpoint = (target: Target) => string;
-
-function edited(text: string, edits: Readonly<Record<string, string | null>>): string {
-  for (const _ in edits) return editMembers(text, edits);
-  return text;
-}
 
 /** Whether the gateway requests usage that the client did not request, for metering. */
 function requestsUsage(call: ChatCall, target: Target): boolean {
@@ -81,7 +77,7 @@ export function openAiPassthrough(
         const options = isRecord(call.body.stream_options) ? call.body.stream_options : {};
         edits.stream_options = JSON.stringify({ ...options, include_usage: true });
       }
-      return { url: endpoint(target), body: edited(call.text, edits) };
+      return { url: endpoint(target), body: editedMembers(call.text, edits) };
     },
 
     parse(response, call, target): ForwardedBody {
@@ -93,7 +89,7 @@ export function openAiPassthrough(
       const choices = normalisedMessages(json.choices, asString(json.id));
       if (choices) edits.choices = JSON.stringify(choices);
       return {
-        text: edited(text, edits),
+        text: editedMembers(text, edits),
         usage: readUsage(json.usage),
         finishReason: isRecord(choice) ? asString(choice.finish_reason) : undefined,
       };
@@ -125,12 +121,18 @@ function requestsBase64(call: EmbeddingCall): boolean {
 /** Forwards embedding requests, and converts vectors for clients that request base64. */
 export function openAiEmbeddingPassthrough(endpoint: Endpoint): EmbeddingPassthrough {
   return {
-    build(call, target) {
+    build(call, target, { warn }) {
+      const { profile } = target.provider;
       const edits = modelEdit(call.body, target);
-      if (target.provider.profile.floatEmbeddingsOnly && requestsBase64(call)) {
+      if (profile.floatEmbeddingsOnly && requestsBase64(call)) {
         edits.encoding_format = '"float"';
       }
-      return { url: endpoint(target), body: edited(call.text, edits) };
+      const { user } = call.embedding;
+      if (user !== undefined && profile.limits?.user !== undefined) {
+        const known = limitedIdentifier('user', user, profile.limits.user, warn);
+        if (known !== user) edits.user = JSON.stringify(known);
+      }
+      return { url: endpoint(target), body: editedMembers(call.text, edits) };
     },
 
     parse(response, call, target): ForwardedBody {
@@ -139,7 +141,7 @@ export function openAiEmbeddingPassthrough(endpoint: Endpoint): EmbeddingPassthr
       if (json.model !== call.model) edits.model = JSON.stringify(call.model);
       const data = reencodeEmbeddings(json.data, requestsBase64(call) ? 'base64' : 'float');
       if (data) edits.data = JSON.stringify(data);
-      return { text: edited(text, edits), usage: readUsage(json.usage), finishReason: undefined };
+      return { text: editedMembers(text, edits), usage: readUsage(json.usage), finishReason: undefined };
     },
   };
 }
