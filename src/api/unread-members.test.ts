@@ -42,6 +42,7 @@ test('each dialect lists what it does not read', () => {
   expect(openAiChatDialect.unreadMembers?.(chat)).toEqual(['messages[0].annotations']);
   const responses = {
     truncation: 'auto',
+    include: ['reasoning.encrypted_content', 'file_search_call.results'],
     input: [
       {
         type: 'message',
@@ -53,7 +54,11 @@ test('each dialect lists what it does not read', () => {
       },
     ],
   };
-  expect(responsesDialect().unreadMembers?.(responses)).toEqual(['truncation', 'input[0].phase']);
+  expect(responsesDialect().unreadMembers?.(responses)).toEqual([
+    'include[1]',
+    'truncation',
+    'input[0].phase',
+  ]);
   const messages = {
     messages: [
       { role: 'user', content: [{ type: 'text', text: 'Hi', citations: [{ type: 'char_location' }] }] },

@@ -125,8 +125,16 @@ function additionalFields(
   if (reasoning === undefined) return { fields, budget: undefined };
   const { effort, budgetTokens, enabled, summary } = reasoning;
   const off = enabled === false || effort === 'none';
-  if (off) return { fields, budget: undefined };
-  if (!isClaude || (!family.thinkingBudget && !family.adaptiveThinking)) {
+  const settable = isClaude && (family.thinkingBudget !== undefined || family.adaptiveThinking === true);
+  if (off) {
+    if (settable) fields.thinking = { type: 'disabled' };
+    else if (!isClaude) {
+      const message = 'The target has no known switch for reasoning; its default applies.';
+      warn({ kind: 'unsupported', param: 'reasoning', message });
+    }
+    return { fields, budget: undefined };
+  }
+  if (!settable) {
     warn({
       kind: 'unsupported',
       param: 'reasoning_effort',

@@ -162,7 +162,9 @@ function withStrictRoles<Wire>(messages: readonly Wire[], warn: Warn): readonly 
     let message: Wire | JsonObject = given;
     if (isRecord(given) && isEmptyAssistant(given)) {
       isChanged = true;
-      continue;
+      const { refusal, ...others } = given;
+      if (!isText(refusal)) continue;
+      message = { ...others, content: refusal };
     }
     const before = roleOf(strict.at(-1));
     if (isRecord(given) && given.role === 'system' && (before === 'assistant' || before === 'tool')) {
@@ -181,6 +183,10 @@ function withStrictRoles<Wire>(messages: readonly Wire[], warn: Warn): readonly 
 function isEmptyAssistant({ role, content, tool_calls: calls }: JsonObject): boolean {
   if (role !== 'assistant' || (Array.isArray(calls) && calls.length > 0)) return false;
   return content === '' || (content ?? null) === null || (Array.isArray(content) && content.length === 0);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== '';
 }
 
 /** Marks a last message of the assistant as the beginning of the response, without which the target rejects it. */

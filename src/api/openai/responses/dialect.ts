@@ -7,11 +7,10 @@ import { editMembers } from '../../../core/json-edit.ts';
 import { limitMembers } from '../../limit-members.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand } from '../../request-demand.ts';
-import { unreadMembers } from '../../unread-members.ts';
 import { withoutForeignSignatures } from './forwardable-items.ts';
 import { readInput } from './input.ts';
 import { type Item, ItemIds, outputItems, wireStatus, wireUsage } from './items.ts';
-import { KNOWN_IN_RESPONSES } from './known-members.ts';
+import { unreadInResponses } from './known-members.ts';
 import { readParameters } from './parameters.ts';
 import { responseId, responseObject } from './response-object.ts';
 import { ResponseEventWriter } from './stream-writer.ts';
@@ -55,11 +54,7 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
   return {
     name: 'openai-responses',
     toChat: (body) => ({ messages: readInput(body), ...readParameters(body) }),
-    unreadMembers: (body) => {
-      const nested = unreadMembers(body, KNOWN_IN_RESPONSES);
-      // The default is to reject what is too long.
-      return body.truncation === 'auto' ? ['truncation', ...nested] : nested;
-    },
+    unreadMembers: unreadInResponses,
     requestView: (body) => {
       const outputLimit = asCount(body.max_output_tokens);
       return new PromptView({

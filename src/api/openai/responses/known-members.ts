@@ -1,5 +1,5 @@
-import { ownValue } from '../../../core/json.ts';
-import { type KnownMembers, known } from '../../unread-members.ts';
+import { type JsonObject, listOf, ownValue } from '../../../core/json.ts';
+import { type KnownMembers, known, unreadMembers } from '../../unread-members.ts';
 
 const CACHED = 'prompt_cache_breakpoint';
 
@@ -12,7 +12,7 @@ const PARTS: Readonly<Record<string, KnownMembers>> = {
   refusal: known('type refusal'),
 };
 
-const content = ({ type }: Readonly<Record<string, unknown>>) => ownValue(PARTS, String(type));
+const content = ({ type }: JsonObject) => ownValue(PARTS, String(type));
 
 /** Items repeat their id and status when a client sends them back. */
 const message = known('type role id status', { content });
@@ -26,14 +26,31 @@ const ITEMS: Readonly<Record<string, KnownMembers>> = {
   }),
   function_call: known('type id status call_id name arguments namespace'),
   custom_tool_call: known('type id status call_id name input namespace'),
+  image_generation_call: known('type id status result output_format'),
   function_call_output: result,
   custom_tool_call_output: result,
 };
 
 /** The members of a Responses request that `toChat` reads. Others at the top level and in tools are extensions. */
-export const KNOWN_IN_RESPONSES: KnownMembers = known('', {
+const KNOWN_IN_RESPONSES: KnownMembers = known('', {
   input: ({ type = 'message' }) => ownValue(ITEMS, String(type)),
   reasoning: known('effort summary generate_summary'),
   stream_options: known('include_obfuscation'),
   text: known('verbosity', { format: known('type name description schema strict') }),
 });
+
+/** Values of `include` that translated responses have, or that are read as a parameter. */
+const INCLUDED: ReadonlySet<unknown> = new Set([
+  'reasoning.encrypted_content',
+  'message.output_text.logprobs',
+]);
+
+/** Lists what `toChat` ignores of a Responses request. @see ClientDialect.unreadMembers */
+export function unreadInResponses(body: JsonObject): readonly string[] {
+  const include = listOf(body.include).flatMap((value, index) =>
+    INCLUDED.has(value) ? [] : [`include[${index}]`],
+  );
+  // The default is to reject what is too long.
+  const truncation = body.truncation === 'auto' ? ['truncation'] : [];
+  return [...include.slice(0, 10), ...truncation, ...unreadMembers(body, KNOWN_IN_RESPONSES)];
+}
