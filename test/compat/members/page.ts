@@ -69,6 +69,11 @@ function sizeOf(node: Node): number {
   return size;
 }
 
+/** A path as the page shows it: an alternative of a list stands in its brackets, which would be a link otherwise. */
+function shown(path: string): string {
+  return path.replaceAll(/\[\]\(([^)]*)\)/g, '[$1]');
+}
+
 function joined(path: string, step: string): string {
   return path === '' || step.startsWith('(') ? path + step : `${path}.${step}`;
 }
@@ -98,9 +103,9 @@ function line(
   outcome: string,
 ): string {
   const [only, ...more] = names;
-  if (only && more.length === 0) return `| \`${joined(path, only[0])}\`${only[1]} | ${outcome} |`;
+  if (only && more.length === 0) return `| \`${shown(joined(path, only[0]))}\`${only[1]} | ${outcome} |`;
   const listed = names.map(([step, size]) => `\`${step}\`${size}`).join(', ');
-  return `| ${path === '' ? '' : `\`${path}\`: `}${listed} | ${outcome} |`;
+  return `| ${path === '' ? '' : `\`${shown(path)}\`: `}${listed} | ${outcome} |`;
 }
 
 function reasons({ rows, columns }: Section): string[] {
@@ -131,7 +136,7 @@ export function sectionLines(section: Section): string[] {
 }
 
 const INTRODUCTION = `
-A test reads the published types of the vendors' SDKs and sends each of their members through Weir, in the least request or response that may contain it. Nested members, entries of lists and alternatives count separately; \`(type=text)\` after a path names an alternative. The member's outcome is one of:
+A test reads the published types of the vendors' SDKs and sends each of their members through Weir, in the least request or response that may contain it. Nested members, entries of lists and alternatives count separately; \`type=text\` in brackets names an alternative. The member's outcome is one of:
 
 | sign | outcome |
 |---|---|
