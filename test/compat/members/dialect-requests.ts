@@ -71,6 +71,18 @@ const chat: RequestWalk = {
 };
 
 const RESPONSES_TOOL = { type: 'function', name: 'look', parameters: PARAMETERS, strict: false };
+const HOSTED_TOOLS = [
+  RESPONSES_TOOL,
+  { type: 'mcp', server_label: 'docs', server_url: 'https://docs.test' },
+  ...[
+    'file_search',
+    'web_search_preview',
+    'computer_use_preview',
+    'image_generation',
+    'code_interpreter',
+  ].map((type) => ({ type })),
+  ...['shell', 'apply_patch', 'programmatic_tool_calling', 'computer'].map((type) => ({ type })),
+];
 const RESPONSES_OTHER_TOOL = { ...RESPONSES_TOOL, name: 'listen' };
 
 const responses: RequestWalk = {
@@ -92,6 +104,7 @@ const responses: RequestWalk = {
     ...COMMON,
   ],
   extras: [
+    [/^tool_choice\(type(?:=(?!function|custom|allowed)\w+)?\)/, { tools: HOSTED_TOOLS }],
     [
       /^(?:tool_choice|parallel_tool_calls)|\(type=(?:function|custom_tool)_call/,
       { tools: [RESPONSES_TOOL, RESPONSES_OTHER_TOOL] },

@@ -9,15 +9,7 @@ export interface Documented {
   readonly reason: string;
 }
 
-const CALL_ID = /(?:tool_calls\[\]\(type=\w+\)\.id|tool_call_id|call_id|tool_use_id|\(type=tool_use\)\.id)$/;
-
 export const DOCUMENTED_REQUESTS: readonly Documented[] = [
-  {
-    label: CALL_ID,
-    targets: ['Ollama', 'Gemini'],
-    word: 'mapped',
-    reason: 'The ids of tool calls pair calls and results. These formats pair them by name and order.',
-  },
   {
     label: /^stream_options\.(?:include_usage|include_obfuscation)$/,
     word: 'explained',
@@ -29,7 +21,7 @@ export const DOCUMENTED_REQUESTS: readonly Documented[] = [
     reason: 'Weir stores responses and continues them, whatever the target.',
   },
   {
-    label: /^(?:response_format|text\.format)\(type=text\)$|^tool_choice\(type=auto\)$/,
+    label: /^(?:response_format|text\.format|tools.*\.format)\(type=text\)$|^tool_choice\(type=auto\)$/,
     word: 'explained',
     reason: 'This is the default of every target.',
   },
@@ -90,12 +82,4 @@ export const DEFAULT_VALUES: readonly (readonly [label: RegExp, values: readonly
   [/^truncation$/, ['disabled']],
   [/^reasoning\.effort$/, ['none']],
   [/^thinking\(type=\w+\)\.display$/, ['summarized', 'updates']],
-];
-
-/** Members that are still dropped or rejected without a reason that names them. */
-export const GAPS: readonly RegExp[] = [
-  /\(type=custom\)\.(?:id|custom)|tool_calls\[\]\(type=custom\)/,
-  /^input\[\]\(type=custom_tool_call\)/,
-  /^input\[\]\(type=function_call\)\.namespace$/,
-  /^input\[\]\(type=item_reference\)/,
 ];

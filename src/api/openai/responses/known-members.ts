@@ -31,9 +31,19 @@ const ITEMS: Readonly<Record<string, KnownMembers>> = {
   custom_tool_call_output: result,
 };
 
-/** The members of a Responses request that `toChat` reads. Others at the top level and in tools are extensions. */
+const TOOLS: Readonly<Record<string, KnownMembers>> = {
+  custom: known('type name description', { format: known('type syntax definition') }),
+  namespace: known('type name description', {
+    tools: ({ type }) =>
+      type === 'custom' ? TOOLS.custom : known('type name description parameters strict'),
+  }),
+};
+
+/** The members of a Responses request that `toChat` reads. Others at the top level and in functions are extensions. */
 const KNOWN_IN_RESPONSES: KnownMembers = known('', {
   input: ({ type = 'message' }) => ownValue(ITEMS, String(type)),
+  // Tools of other types are left out as a whole.
+  tools: ({ type }) => ownValue(TOOLS, String(type)),
   reasoning: known('effort summary generate_summary'),
   stream_options: known('include_obfuscation'),
   text: known('verbosity', { format: known('type name description schema strict') }),
