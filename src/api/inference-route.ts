@@ -11,14 +11,15 @@ import { setRateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
 import { NO_BODY, type RouteHandler, type RoutePolicy } from '../http/route-policy.ts';
 import type { HandledResponse, PreparedCall } from '../pipeline/inference-handler.ts';
+import { KEEP_ALIVE_COMMENT } from '../pipeline/keep-alives.ts';
 import { RequestContext } from '../pipeline/request-context.ts';
 import { recordOf } from '../pipeline/request-log.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import { assertModelAllowed } from './authenticate.ts';
-import { EngineWaitTimeout } from './engine-wait-timeout.ts';
+import { EarlyStream } from './early-stream.ts';
+import { type EarlyHead, HeadWait } from './head-wait.ts';
 import { beginIdempotent, ResponseRecorder } from './idempotent-request.ts';
 import { InferenceResponseHeaders, wantsExplanation } from './inference-response-headers.ts';
-import { keepAliveStream } from './keep-alive-stream.ts';
 import { limitOutput, smallerLimit } from './output-limit.ts';
 import { readBody } from './read-body.ts';
 import { requestControls, requestTimeout } from './request-controls.ts';
@@ -42,6 +43,8 @@ export interface InferenceEndpoint {
   readonly contentType?: (httpContext: HttpContext) => string | undefined;
   /** The client dialect's error event in a stream; OpenAI's, when absent. */
   readonly renderStreamError?: (error: GatewayError) => Uint8Array;
+  /** The client dialect's keep-alive in a stream; a comment, when absent. */
+  readonly keepAlive?: Uint8Array;
   /** The client dialect's error body; OpenAI's, when absent. */
   readonly renderError?: (error: GatewayError, requestId: string) => string;
   /** A dialect's own name for the request id's header. */
@@ -176,11 +179,15 @@ class InferenceRoute {
 
   async #respond(admitted: Admitted) {
     const { httpContext, request, snapshot } = admitted;
-    const { inference, clock } = this.services;
+    const { inference, deadlines, clock } = this.services;
     const running = inference.handle(request, () => this.#prepare(admitted));
-    const wait = snapshot.startsEngines ? new EngineWaitTimeout(request.routing, clock) : undefined;
+    const { startsEngines, headAfterMs } = snapshot;
+    const wait =
+      startsEngines || headAfterMs !== Number.POSITIVE_INFINITY
+        ? new HeadWait(request, deadlines, () => clock.now(), headAfterMs)
+        : undefined;
     const response = wait ? await wait.race(running) : await running;
-    if (response === undefined) return this.#keepAlive(admitted, running);
+    if (typeof response === 'string') return this.#sendEarly(admitted, running, response);
     const headers = this.#headers.of(request, response.source, httpContext.addressRate);
     if (wantsExplanation(httpContext.request.headers)) {
       headers.set('x-weir-explain', this.#headers.explanation(request));
@@ -211,6 +218,7 @@ class InferenceRoute {
       call: withinOutputLimit(call, request, route),
       chain,
       renderStreamError: endpoint.renderStreamError ?? openAiErrorEvent,
+      keepAlive: endpoint.keepAlive,
     };
   }
 
@@ -238,15 +246,19 @@ class InferenceRoute {
     return jsonResponse(httpContext.request, 200, text, headers);
   }
 
-  /** Sends the head now, and comments until the response begins: an engine is loading. */
-  #keepAlive({ request, httpContext, recorded }: Admitted, running: Promise<HandledResponse>) {
-    const { clock } = this.services;
+  /** Sends the head now, and keep-alives until the response begins. */
+  #sendEarly(
+    { request, httpContext, recorded }: Admitted,
+    running: Promise<HandledResponse>,
+    reason: EarlyHead,
+  ) {
+    const { clock, keepAlives } = this.services;
     request.timing.headersSentAt = clock.now();
     const headers = ResponseHeaders.of({ 'x-weir-cache': 'bypass' });
-    const body = keepAliveStream({
+    const { body } = new EarlyStream({
       response: recorded ? running.then((response) => recordedStream(response, recorded, headers)) : running,
-      clock,
-      message: 'The model is loading.',
+      keepAlives,
+      keepAlive: reason === 'loading' ? MODEL_LOADING : (this.endpoint.keepAlive ?? KEEP_ALIVE_COMMENT),
       renderStreamError: this.endpoint.renderStreamError ?? openAiErrorEvent,
       onCancel: () => request.abort(clientGone()),
     });
@@ -254,6 +266,9 @@ class InferenceRoute {
     return eventStreamResponse(body, headers);
   }
 }
+
+/** Tells people who watch a stream why it is silent. */
+const MODEL_LOADING = new TextEncoder().encode(': The model is loading.\n\n');
 
 /** The same response; where it is a stream, its content is recorded. Others are not repeated. */
 async function recordedStream(

@@ -11,6 +11,7 @@ import type { Prices } from '../metering/prices.ts';
 import type { InferenceHandler } from '../pipeline/inference-handler.ts';
 import type { InferenceSnapshot } from '../pipeline/inference-snapshot.ts';
 import type { Next } from '../pipeline/interceptor.ts';
+import type { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
 import type { RequestLog } from '../pipeline/request-log.ts';
@@ -33,6 +34,8 @@ export interface ApiSnapshot extends InferenceSnapshot {
   readonly bodyLimit: number;
   /** True when engines start on demand, which can take minutes. */
   readonly startsEngines: boolean;
+  /** Milliseconds after which the head of a stream is sent without its response; Infinity to wait for the response. */
+  readonly headAfterMs: number;
   /** Address limits that replicas share; null without Redis. */
   readonly sharedAddressRules: AddressRules | null;
   /** Absent when no proxy is trusted. */
@@ -52,6 +55,7 @@ export interface ApiServices {
   readonly tokens: Tokens;
   readonly lifecycle: Lifecycle;
   readonly deadlines: DeadlineMonitor;
+  readonly keepAlives: KeepAlives;
   readonly addressLimiter: AddressLimiter;
   readonly addressSubjects: AddressSubjects;
   readonly inference: InferenceHandler;

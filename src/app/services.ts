@@ -14,6 +14,7 @@ import type { ModelData } from '../metering/model-data.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { InferenceHandler } from '../pipeline/inference-handler.ts';
+import { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { RequestLog } from '../pipeline/request-log.ts';
@@ -46,6 +47,7 @@ export interface ServiceParts {
 export function createServices(parts: ServiceParts): ApiServices {
   const { clock, log, metrics, events, active, stores, modelData, routing } = parts;
   const deadlines = new DeadlineMonitor(() => clock.now());
+  const keepAlives = new KeepAlives(() => active.config.streams.keep_alive);
   const recorder = new Recorder(
     metrics,
     log,
@@ -66,11 +68,13 @@ export function createServices(parts: ServiceParts): ApiServices {
     tokens: stores.tokens,
     lifecycle: parts.lifecycle,
     deadlines,
+    keepAlives,
     addressLimiter: new AddressLimiter(clock, () => active.current.addressLimits, events),
     addressSubjects: new AddressSubjects(),
     inference: new InferenceHandler({
       clock,
       deadlines,
+      keepAlives,
       onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
     }),
     responses: new BufferedResponseStore(

@@ -95,6 +95,7 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     isProxy: proxies.length === 0 ? undefined : (address) => isAddressAllowed(proxies, address),
     sharedAddressRules: config.storage.redis_url === null ? null : limits.per_ip,
     startsEngines: config.engines.commands.length > 0,
+    headAfterMs: config.streams.head_after ?? Number.POSITIVE_INFINITY,
     defaultModel:
       config.default_model ??
       config.models[0]?.id ??

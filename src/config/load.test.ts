@@ -56,6 +56,7 @@ describe('finding the file', () => {
       auth: { session: 43_200_000, token: 900_000, public_url: null, oidc: [], jwt: [] },
       metrics: { max_series: 100 },
       log: { level: 'info', format: 'auto', requests: true },
+      streams: { keep_alive: 10_000, head_after: null },
       prices: [],
       providers: null,
       upstream: {

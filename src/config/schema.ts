@@ -73,6 +73,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     media: media().describe(
       'Downloads of images and files that clients give by URL, for providers that take them only inline.',
     ),
+    streams: streams().describe('Event streams to clients.'),
     routing: routing().describe('Retries, health, circuit breakers and admission.'),
     interceptors: interceptors(catalog).describe(
       'Interceptors of the request path, by name. Those that are not named are off, or are configured by other keys.',
@@ -119,6 +120,18 @@ function logLevel(value: unknown): unknown {
   const level = value.toLowerCase();
   return level === 'warning' ? 'warn' : level;
 }
+
+const streams = () =>
+  section({
+    keep_alive: nullable(duration(1))
+      .prefault('10s')
+      .describe(
+        'How long a stream may be silent before Weir sends a keep-alive: a comment, or a `ping` event on `/v1/messages`. null for none.',
+      ),
+    head_after: nullable(duration(0)).describe(
+      'How long a stream may wait for the first event of its response before its head and keep-alives are sent. A failure after that is an error event instead of an HTTP status. null to wait for the response.',
+    ),
+  });
 
 const log = () =>
   section({

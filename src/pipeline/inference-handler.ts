@@ -12,6 +12,7 @@ import type { InferenceResponse, ResponseSource } from '../dispatch/inference-re
 import { RequestScope, type ScopeHost } from './call-scope.ts';
 import { interceptorFault } from './chain.ts';
 import type { Next } from './interceptor.ts';
+import { KEEP_ALIVE_COMMENT, type KeepAlives } from './keep-alives.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 import { type RenderStreamError, StreamRenderer } from './stream-renderer.ts';
 import { type Observed, totalUsage } from './total-usage.ts';
@@ -21,6 +22,8 @@ export interface PreparedCall {
   readonly call: InferenceCall;
   readonly chain: Next;
   readonly renderStreamError: RenderStreamError;
+  /** The dialect's keep-alive in a stream; a comment when absent. */
+  readonly keepAlive?: Uint8Array | undefined;
 }
 
 /** A response that is ready to be written. */
@@ -32,6 +35,8 @@ export type HandledResponse =
 export interface InferenceHandlerOptions {
   readonly clock: Clock;
   readonly deadlines: DeadlineMonitor;
+  /** Absent where streams get no keep-alives. */
+  readonly keepAlives?: KeepAlives;
   /** Logs a defect of the gateway or of an interceptor. */
   readonly onDefect: (error: unknown, requestId: string) => void;
 }
@@ -190,6 +195,8 @@ class RequestRun implements Watched {
       stream,
       writer: stream.mode === 'rewrite' ? this.#writer(prepared.call) : undefined,
       renderStreamError: prepared.renderStreamError,
+      keepAlives: this.options.keepAlives,
+      keepAlive: prepared.keepAlive ?? KEEP_ALIVE_COMMENT,
       endOf: (end) => this.#endForClient(end),
       onLateError: (error) => this.options.onDefect(error, this.request.identity.id),
       onEnd: (end) => this.#streamEnded(end, stream),

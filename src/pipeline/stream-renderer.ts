@@ -3,6 +3,7 @@ import { asGatewayError, GatewayError } from '../core/errors.ts';
 import { PushStream, type StreamSource } from '../core/push-stream.ts';
 import { type Frame, isLastFrame, type StreamEnd } from '../core/stream/frame.ts';
 import type { ConnectableStream, FrameReader } from '../core/stream/stage.ts';
+import type { KeepAlives, SilentStream } from './keep-alives.ts';
 
 /** @returns the bytes of an error event in the client's dialect */
 export type RenderStreamError = (error: GatewayError) => Uint8Array;
@@ -18,6 +19,9 @@ export interface StreamRendererOptions {
   readonly writer: ChatEventWriter | undefined;
   /** The client dialect's error event, where no writer and no decoder has a better one. */
   readonly renderStreamError: RenderStreamError;
+  /** Where keep-alives come from, and the bytes of one; undefined where none are sent. */
+  readonly keepAlives?: KeepAlives | undefined;
+  readonly keepAlive?: Uint8Array | undefined;
   /** How the stream's end is for the client, who may still be reading. */
   readonly endOf: (end: StreamEnd) => StreamEnd;
   /** Called with an error that came after the last frame: the client has a complete response. */
@@ -27,7 +31,9 @@ export interface StreamRendererOptions {
 }
 
 /** The end of the chain: turns frames into the bytes that the client receives. */
-export class StreamRenderer implements FrameReader, StreamSource {
+export class StreamRenderer implements FrameReader, StreamSource, SilentStream {
+  slot = -1;
+  silence = 0;
   readonly body = new PushStream(this);
   readonly #options: StreamRendererOptions;
   #paused = false;
@@ -39,7 +45,15 @@ export class StreamRenderer implements FrameReader, StreamSource {
 
   constructor(options: StreamRendererOptions) {
     this.#options = options;
+    options.keepAlives?.add(this);
     options.stream.connect(this);
+  }
+
+  /** Frames are whole events: a comment or a ping may follow each of them. */
+  keepAlive(): void {
+    const { keepAlive } = this.#options;
+    // A client that has not taken what was sent needs no more.
+    if (!this.#paused && !this.#isComplete && keepAlive) this.body.push(keepAlive);
   }
 
   get ended(): boolean {
@@ -52,6 +66,7 @@ export class StreamRenderer implements FrameReader, StreamSource {
     if (this.#ended) return;
     this.#isComplete = isLastFrame(frame);
     if (!bytes || bytes.length === 0) return;
+    this.silence = 0;
     const hasRoom = this.body.push(bytes);
     if (hasRoom || this.#paused) return;
     this.#paused = true;
@@ -79,6 +94,7 @@ export class StreamRenderer implements FrameReader, StreamSource {
   #end(streamEnd: StreamEnd): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#options.keepAlives?.remove(this);
     let end = streamEnd;
     if (end.kind === 'failed' && this.#isComplete) {
       this.#options.onLateError(end.error);

@@ -74,6 +74,7 @@ export const countTokensResponse = z.object({ input_tokens: z.number().int() }).
 const COMMON = {
   renderError: anthropicErrorBody,
   renderStreamError: anthropicErrorEvent,
+  keepAlive: new TextEncoder().encode('event: ping\ndata: {"type":"ping"}\n\n'),
   requestIdHeader: 'request-id',
 } satisfies Partial<InferenceEndpoint>;
 

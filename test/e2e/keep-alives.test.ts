@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { createGate } from '../support/gate.ts';
+import { type Gateway, startGateway } from '../support/gateway.ts';
+import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
+import { dataEvents, eventStream, status } from '../support/scripts.ts';
+import { chat, chunk, mockConfig, post } from './harness.ts';
+
+/** Streams whose model thinks for long. */
+
+let mock: MockUpstream;
+let gateway: Gateway;
+let early: Gateway;
+
+beforeAll(async () => {
+  mock = await startMockUpstream();
+  const retry = { attempts: 1 };
+  gateway = await startGateway({
+    config: mockConfig(mock.url, { streams: { keep_alive: '1s' }, routing: { retry } }),
+  });
+  early = await startGateway({
+    config: mockConfig(mock.url, { streams: { keep_alive: '1s', head_after: '100ms' }, routing: { retry } }),
+  });
+});
+
+afterAll(async () => {
+  await Promise.all([gateway?.stop(), early?.stop()]);
+  await mock?.close();
+});
+
+const PATHS = [
+  ['/v1/chat/completions', {}, ': keep-alive\n\n', 'data: [DONE]'],
+  ['/v1/messages', { max_tokens: 9 }, 'event: ping\ndata: {"type":"ping"}\n\n', 'event: message_stop'],
+  ['/v1/responses', { messages: undefined, input: 'Hi' }, ': keep-alive\n\n', 'event: response.completed'],
+] as const;
+
+/** Reads a stream until a text has come, lets the upstream go on, and reads the rest. */
+async function readThrough(response: Response, text: string, goOn: () => void): Promise<string> {
+  let received = '';
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body ?? []) {
+    const had = received.includes(text);
+    received += decoder.decode(bytes, { stream: true });
+    if (!had && received.includes(text)) goOn();
+  }
+  return received;
+}
+
+describe.each(PATHS)('a stream of %s', (path, more, keepAlive, end) => {
+  test('that is silent after its first event gets keep-alives', async () => {
+    const gate = createGate();
+    gate.release(1);
+    const pieces = dataEvents([
+      chunk({ role: 'assistant', content: 'Let me think.' }),
+      chunk({ finish: 'stop' }),
+    ]);
+    mock.respond(eventStream(pieces, { gate }));
+    const response = await post(gateway, chat({ stream: true, ...more }), { path });
+    const text = await readThrough(response, keepAlive, () => gate.open());
+    expect(text.indexOf(keepAlive)).toBeGreaterThan(text.indexOf('think'));
+    expect(text).toContain(end);
+  });
+
+  test('that is silent before its first event gets its head and keep-alives where configured', async () => {
+    const gate = createGate();
+    mock.respond(
+      eventStream(dataEvents([chunk({ role: 'assistant', content: 'Done.' }), chunk({ finish: 'stop' })]), {
+        gate,
+      }),
+    );
+    const response = await post(early, chat({ stream: true, ...more }), { path });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toStartWith('text/event-stream');
+    const text = await readThrough(response, keepAlive, () => gate.open());
+    expect(text).toStartWith(keepAlive);
+    expect(text).toContain('Done.');
+    expect(text).toContain(end);
+  });
+});
+
+test('a failure after an early head is an error event', async () => {
+  const gate = createGate();
+  mock.respond(async () => {
+    await gate.pass();
+    return status(500, { error: { message: 'Out of memory.' } });
+  });
+  const response = await post(early, chat({ stream: true }));
+  const text = await readThrough(response, ': keep-alive\n\n', () => gate.open());
+  expect(response.status).toBe(200);
+  expect(text).toContain('Out of memory.');
+  expect(text).not.toContain('[DONE]');
+});
+
+test('plain requests wait for their response', async () => {
+  const gate = createGate();
+  mock.respond(async () => {
+    await gate.pass();
+    return status(400, { error: { message: 'No.', type: 'invalid_request_error' } });
+  });
+  const asked = mock.requests.length + 1;
+  const response = post(early, chat());
+  await mock.waitForRequest(asked);
+  gate.open();
+  expect((await response).status).toBe(400);
+});
