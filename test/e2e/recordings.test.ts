@@ -46,7 +46,20 @@ function expectSameRequest({ sent, upstream, model }: Replayed, variant: Variant
     expected.stream_options = { include_usage: true };
   }
   if (variant.floatEmbeddingsOnly && sent.encoding_format === 'base64') expected.encoding_format = 'float';
-  assertEqualJson(upstream.json(), variant.id === 'mistral' ? withShortIds(expected) : expected);
+  const ordered = /mistral|mixtral/.test(model) ? withAcknowledgements(expected) : expected;
+  assertEqualJson(upstream.json(), variant.id === 'mistral' ? withShortIds(ordered) : ordered);
+}
+
+/** Mistral's models take a message of the user after one of the assistant only, not after a tool's. */
+function withAcknowledgements(body: Record<string, unknown>): Record<string, unknown> {
+  const messages: readonly unknown[] = Array.isArray(body.messages) ? body.messages : [];
+  const roleOf = (message: unknown) => (message === undefined ? undefined : asObject(message).role);
+  const ordered = messages.flatMap((message, index) =>
+    roleOf(message) === 'user' && roleOf(messages[index - 1]) === 'tool'
+      ? [{ role: 'assistant', content: 'OK.' }, message]
+      : [message],
+  );
+  return Array.isArray(body.messages) ? { ...body, messages: ordered } : body;
 }
 
 /** Mistral takes ids of nine letters or digits only: the documented rule, and the recordings' ids are scrubbed. */
