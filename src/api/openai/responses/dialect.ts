@@ -7,6 +7,7 @@ import { editMembers } from '../../../core/json-edit.ts';
 import { limitMembers } from '../../limit-members.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand } from '../../request-demand.ts';
+import { clientTools, toolOfCall } from './client-tools.ts';
 import { withoutForeignSignatures } from './forwardable-items.ts';
 import { readInput } from './input.ts';
 import { type Item, ItemIds, outputItems, wireStatus, wireUsage } from './items.ts';
@@ -21,7 +22,12 @@ function complete(result: ChatResult, renderContext: RenderContext): Item {
   return {
     ...responseObject(id, result.created ?? renderContext.createdSeconds, renderContext),
     ...wireStatus(choice?.finish ?? { unified: 'other' }),
-    output: outputItems(choice?.content ?? [], new ItemIds(renderContext.requestId), choice?.logprobs),
+    output: outputItems(
+      choice?.content ?? [],
+      new ItemIds(renderContext.requestId),
+      clientTools(renderContext.body),
+      choice?.logprobs,
+    ),
     usage: wireUsage(result.usage),
   };
 }
@@ -33,7 +39,10 @@ function responseView({ output }: Item): ResponseView | undefined {
   return {
     text: parts.map(({ text }) => asString(text) ?? '').join(''),
     refused: parts.some(({ type }) => type === 'refusal'),
-    callsTools: items.some(({ type }) => type === 'function_call' || type === 'custom_tool_call'),
+    callsTools: items.some(
+      (item) =>
+        item.type === 'function_call' || item.type === 'custom_tool_call' || toolOfCall(item) !== undefined,
+    ),
     logprobs: [],
   };
 }

@@ -16,6 +16,7 @@ import type {
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
 import { plainId, readSignedId, unpackSignature } from '../../signature.ts';
 import { cacheMark, invalid, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
+import { CLIENT_RESULTS, type ClientTool, resultText, toolOfCall } from './client-tools.ts';
 import { isReference, itemNotFound } from './item-reference.ts';
 
 /** The conversation of `instructions` and `input`. Items of one turn become one message. */
@@ -39,6 +40,8 @@ class InputReader {
   readonly messages: Message[] = [];
   /** Content of the last message, if it is a turn of the model. */
   #output: AssistantPart[] | undefined;
+  /** Ids of calls by the ids of their items. */
+  readonly #callIds = new Map<string, string>();
   /** Content of the last message, if it contains tool results. */
   #results: ToolResultPart[] | undefined;
 
@@ -73,6 +76,15 @@ class InputReader {
 
   item(item: JsonObject, param: string): void {
     if (isReference(item)) throw itemNotFound(item.id);
+    const tool = toolOfCall(item);
+    if (tool) {
+      this.add({ role: 'assistant', content: [this.#clientCall(item, tool, param)] });
+      return;
+    }
+    if (CLIENT_RESULTS.has(item.type)) {
+      this.add({ role: 'tool', content: [this.#clientResult(item, param)] });
+      return;
+    }
     switch (item.type) {
       case undefined:
       case 'message':
@@ -92,6 +104,9 @@ class InputReader {
       case 'custom_tool_call_output':
         this.add({ role: 'tool', content: [toolResult(item, param)] });
         break;
+      case 'additional_tools':
+        // Its tools are added to those of the request.
+        break;
       case 'item_reference':
         throw invalid(`${param}.id`, 'the id of an item is expected');
       default:
@@ -100,6 +115,29 @@ class InputReader {
           content: [{ type: 'unknown', dialect: 'openai-responses', value: item }],
         });
     }
+  }
+
+  #clientCall(item: JsonObject, tool: ClientTool, param: string): ToolCallPart {
+    const given = requiredText(item.call_id ?? item.id, `${param}.call_id`);
+    if (typeof item.id === 'string') this.#callIds.set(item.id, plainId(given));
+    const called = tool.toArguments(item);
+    return {
+      type: 'tool-call',
+      ...readSignedId(given),
+      name: tool.definition.name,
+      arguments: typeof called === 'string' ? called : JSON.stringify(called ?? {}),
+    };
+  }
+
+  /** Some results name the item of the call instead of the call. */
+  #clientResult(item: JsonObject, param: string): ToolResultPart {
+    const id = plainId(requiredText(item.call_id ?? item.id, `${param}.call_id`));
+    return {
+      type: 'tool-result',
+      callId: this.#callIds.get(id) ?? id,
+      content: [{ type: 'text', text: resultText(item) }],
+      ...(item.status === 'failed' ? { isError: true } : {}),
+    };
   }
 
   #message({ role, content }: JsonObject, param: string): void {

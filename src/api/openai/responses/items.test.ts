@@ -22,7 +22,7 @@ test('log probabilities belong to the text of a complete response', () => {
     { type: 'text', text: 'Hi' },
     { type: 'text', text: '!' },
   ] as const;
-  expect(outputItems(content, new ItemIds('req_1'), [entry('Hi'), entry('!')])).toMatchObject([
+  expect(outputItems(content, new ItemIds('req_1'), new Map(), [entry('Hi'), entry('!')])).toMatchObject([
     { type: 'reasoning' },
     {
       content: [

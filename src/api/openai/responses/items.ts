@@ -10,9 +10,11 @@ import type { FinishReason, TokenLogprobs } from '../../../core/chat/result.ts';
 import type { Usage } from '../../../core/usage.ts';
 import { isForeign, packSignature, signedId } from '../../signature.ts';
 import { completeArguments } from '../call-arguments.ts';
+import { type ClientTool, clientCall } from './client-tools.ts';
 import { REDACTED } from './input.ts';
 
 export type Item = Record<string, unknown>;
+export type Tools = ReadonlyMap<string, ClientTool>;
 
 /** Ids of the items of one answer, by their place in it. */
 export class ItemIds {
@@ -20,7 +22,7 @@ export class ItemIds {
 
   constructor(private readonly requestId: string) {}
 
-  next(prefix: 'msg' | 'rs' | 'fc' | 'ctc' | 'ig'): string {
+  next(prefix: 'msg' | 'rs' | 'fc' | 'ctc' | 'ig' | ClientTool['idPrefix']): string {
     this.#count += 1;
     return `${prefix}_${this.requestId}_${this.#count}`;
   }
@@ -80,6 +82,21 @@ export function callItem(
   return { ...common, type: 'function_call', arguments: complete };
 }
 
+/**
+ * The item of a complete call.
+ * @param tools the tools of the request that the client runs itself
+ */
+export function completeCall(part: ToolCallPart, ids: ItemIds, tools: Tools): Item {
+  const tool = part.kind === 'custom' ? undefined : tools.get(part.name);
+  const members = tool && clientCall(tool, part.arguments);
+  if (tool && members) {
+    const callId = signedId(part.id, part.signature);
+    return { id: ids.next(tool.idPrefix), call_id: callId, status: 'completed', ...members };
+  }
+  const id = ids.next(part.kind === 'custom' ? 'ctc' : 'fc');
+  return callItem(id, part, part.arguments, 'completed');
+}
+
 /** An image of the model. The format has no other place for it than the result of its own tool. */
 export function imageItem({ source, signature }: ImagePart, ids: ItemIds): Item | undefined {
   if (source.kind !== 'base64') return undefined;
@@ -99,11 +116,13 @@ export function signatureItem(signature: Signature, ids: ItemIds): Item {
 
 /**
  * All items of a complete answer. Neighbouring texts and refusals are one message.
+ * @param tools the tools of the request that the client runs itself
  * @param logprobs log probabilities of all texts, which the first one gets
  */
 export function outputItems(
   content: readonly AssistantPart[],
   ids: ItemIds,
+  tools: Tools,
   logprobs?: TokenLogprobs,
 ): Item[] {
   let probable = logprobs;
@@ -134,10 +153,8 @@ export function outputItems(
     }
     message = undefined;
     if (part.type === 'reasoning') items.push(reasoningItem(part.id ?? ids.next('rs'), part));
-    else if (part.type === 'tool-call') {
-      const id = ids.next(part.kind === 'custom' ? 'ctc' : 'fc');
-      items.push(callItem(id, part, part.arguments, 'completed'));
-    } else if (part.type === 'image') {
+    else if (part.type === 'tool-call') items.push(completeCall(part, ids, tools));
+    else if (part.type === 'image') {
       const item = imageItem(part, ids);
       if (item) items.push(item);
     } else if (part.type === 'unknown' && part.dialect === 'openai-responses') items.push({ ...part.value });

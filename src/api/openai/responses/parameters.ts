@@ -11,6 +11,7 @@ import { GatewayError } from '../../../core/errors.ts';
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
 import { toolExtensions } from '../../tool-extensions.ts';
 import { invalid, requiredObject, requiredText } from '../chat/parts.ts';
+import { addedTools, type ClientTool, clientTools } from './client-tools.ts';
 
 type Parameters = Omit<ChatRequest, 'messages'>;
 
@@ -69,7 +70,7 @@ export function readParameters(body: JsonObject): Parameters {
   const topP = numberAt(body, 'top_p');
   const top = numberAt(body, 'top_logprobs');
   const wantsLogprobs = Array.isArray(body.include) && body.include.includes('message.output_text.logprobs');
-  const tools = Array.isArray(body.tools) ? body.tools.map(readTool) : undefined;
+  const tools = readTools(body);
   const toolChoice = readToolChoice(body.tool_choice);
   const responseFormat = readFormat(text.format);
   const reasoning = readReasoning(body.reasoning);
@@ -101,9 +102,19 @@ export function readParameters(body: JsonObject): Parameters {
   };
 }
 
-function readTool(value: unknown, index: number): Tool {
+function readTools(body: JsonObject): Tool[] | undefined {
+  const added = addedTools(body.input);
+  if (!Array.isArray(body.tools) && added.length === 0) return undefined;
+  const given = Array.isArray(body.tools) ? body.tools : [];
+  const known = clientTools(body);
+  return [...given, ...added].map((tool, index) => readTool(tool, index, known));
+}
+
+function readTool(value: unknown, index: number, known: ReadonlyMap<string, ClientTool>): Tool {
   const param = `tools[${index}]`;
   const tool = requiredObject(value, param);
+  const own = known.get(String(tool.type));
+  if (own) return own.definition;
   if (tool.type !== 'function') {
     return {
       type: 'unknown',

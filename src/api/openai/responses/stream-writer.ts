@@ -10,13 +10,16 @@ import type {
 import type { GatewayError } from '../../../core/errors.ts';
 import type { Usage } from '../../../core/usage.ts';
 import { completeArguments } from '../call-arguments.ts';
+import { clientTools } from './client-tools.ts';
 import {
   callItem,
+  completeCall,
   type Item,
   ItemIds,
   outputItems,
   reasoningItem,
   signatureItem,
+  type Tools,
   textContent,
   wireAnnotation,
   wireStatus,
@@ -34,12 +37,15 @@ interface Open {
   signature: Signature | undefined;
   /** A summary begins with its first text: hidden thoughts have none. */
   shown: boolean;
+  /** It is written at its end. */
+  readonly isWhole: boolean;
 }
 
 /** Writes the events of a streamed response. There is room for one choice; others are left out. */
 export class ResponseEventWriter implements ChatEventWriter {
   readonly repeatsContent = true;
   readonly #ids: ItemIds;
+  readonly #tools: Tools;
   readonly #output: Item[] = [];
   #sequence = -1;
   #response: Item = {};
@@ -54,6 +60,7 @@ export class ResponseEventWriter implements ChatEventWriter {
     private readonly onResponse: (response: Item) => void = () => undefined,
   ) {
     this.#ids = new ItemIds(renderContext.requestId);
+    this.#tools = clientTools(renderContext.body);
   }
 
   event(event: ChatEvent): string {
@@ -125,12 +132,14 @@ export class ResponseEventWriter implements ChatEventWriter {
   #begin(part: StreamedPart): string {
     if (part.type === 'whole') {
       const before = this.#endMessage();
-      const items = outputItems([part.part], this.#ids);
+      const items = outputItems([part.part], this.#ids, this.#tools);
       return before + items.map((item) => this.#whole(item)).join('');
     }
     const speaks = part.type === 'text' || part.type === 'refusal';
     const before = speaks ? this.#beginMessage() : this.#endMessage();
-    const id = this.#message?.id ?? this.#idFor(part);
+    // The item of such a call has its arguments as members, so that it can be written once it is complete.
+    const isWhole = part.type === 'tool-call' && part.kind !== 'custom' && this.#tools.has(part.name);
+    const id = isWhole ? '' : (this.#message?.id ?? this.#idFor(part));
     const open: Open = {
       part,
       id,
@@ -139,8 +148,10 @@ export class ResponseEventWriter implements ChatEventWriter {
       logprobs: [],
       signature: undefined,
       shown: false,
+      isWhole,
     };
     this.#open = open;
+    if (isWhole) return before;
     if (part.type === 'text' || part.type === 'refusal') {
       const content = part.type === 'text' ? textContent('', []) : { type: 'refusal', refusal: '' };
       return before + this.#write('response.content_part.added', { ...this.#place(open), part: content });
@@ -205,6 +216,7 @@ export class ResponseEventWriter implements ChatEventWriter {
     const open = this.#open;
     if (!open || (delta === '' && logprobs.length === 0)) return '';
     open.text += delta;
+    if (open.isWhole) return '';
     for (const entry of logprobs) open.logprobs.push(entry);
     switch (open.part.type) {
       case 'text':
@@ -269,6 +281,8 @@ export class ResponseEventWriter implements ChatEventWriter {
         );
       }
       case 'tool-call': {
+        if (open.isWhole)
+          return this.#whole(completeCall({ ...part, arguments: text }, this.#ids, this.#tools));
         const item = callItem(id, part, text, 'completed');
         if (part.kind === 'custom') {
           return (
