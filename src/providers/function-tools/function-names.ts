@@ -45,7 +45,7 @@ export function functionTools(request: ChatRequest): FunctionTools {
     if (tool.value.type === 'custom') {
       const custom = isRecord(tool.value.custom) ? tool.value.custom : tool.value;
       const name = named({ name: asString(custom.name) ?? 'custom', custom: true });
-      return [{ ...customAsFunction(custom, name), ...otherMembers(tool.value, CUSTOM_MEMBERS) }];
+      return [customAsFunction(custom, name)];
     }
     return namespaceTools(tool.value, named);
   });
@@ -69,9 +69,7 @@ function namespaceTools(group: JsonObject, named: (original: OriginalTool) => st
     if (own === undefined) return [];
     const custom = tool.type === 'custom';
     const name = named({ name: own, namespace, custom });
-    const wire = custom
-      ? { ...customAsFunction(tool, name), ...otherMembers(tool, CUSTOM_MEMBERS) }
-      : plainFunction(tool, name);
+    const wire = custom ? customAsFunction(tool, name) : plainFunction(tool, name);
     if (index > 0 || !about) return [wire];
     const text = `Tools whose names begin with "${qualifiedName(namespace, '')}": ${about}`;
     return [{ ...wire, description: [wire.description, text].filter(Boolean).join('\n\n') }];
@@ -86,26 +84,7 @@ function plainFunction(tool: JsonObject, name: string): FunctionTool {
     ...(description === undefined ? {} : { description }),
     ...(isRecord(tool.parameters) ? { parameters: tool.parameters } : {}),
     ...(typeof tool.strict === 'boolean' ? { strict: tool.strict } : {}),
-    ...otherMembers(tool, FUNCTION_MEMBERS),
   };
-}
-
-const FUNCTION_MEMBERS: ReadonlySet<string> = new Set([
-  'type',
-  'name',
-  'description',
-  'parameters',
-  'strict',
-]);
-const CUSTOM_MEMBERS: ReadonlySet<string> = new Set(['type', 'name', 'description', 'format', 'custom']);
-
-/** Members that a function does not have, which cause warnings. */
-function otherMembers(tool: JsonObject, known: ReadonlySet<string>): Pick<FunctionTool, 'extensions'> {
-  const members = Object.entries(tool).filter(
-    ([name, value]) => !known.has(name) && value !== null && value !== undefined,
-  );
-  if (members.length === 0) return {};
-  return { extensions: { dialect: 'openai-responses', members: Object.fromEntries(members) } };
 }
 
 function freeName(wanted: string, taken: ReadonlySet<string>): string {

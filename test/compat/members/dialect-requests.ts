@@ -198,6 +198,24 @@ function responsesParts(entry: Json | undefined): readonly unknown[] {
   return [text, 'file_url' in entry || 'file_id' in entry ? others : entry];
 }
 
+/** Calls of tools that the client runs itself, by their types. */
+const CLIENT_CALLS: Readonly<
+  Record<string, { readonly type: string; readonly result: string; readonly call: Json }>
+> = {
+  shell_call: { type: 'shell_call', result: 'shell_call_output', call: { action: { commands: ['ls'] } } },
+  local_shell_call: {
+    type: 'local_shell_call',
+    result: 'local_shell_call_output',
+    call: { action: { type: 'exec', command: ['ls'], env: {} } },
+  },
+  apply_patch_call: {
+    type: 'apply_patch_call',
+    result: 'apply_patch_call_output',
+    call: { operation: { type: 'delete_file', path: 'a' } },
+  },
+  tool_search_call: { type: 'tool_search_call', result: 'tool_search_output', call: { arguments: {} } },
+};
+
 /** Items whose call must come before them, or whose result must follow. */
 function responsesItems(entry: Json | undefined): readonly unknown[] {
   if (entry === undefined) return [user('Hi')];
@@ -208,6 +226,15 @@ function responsesItems(entry: Json | undefined): readonly unknown[] {
   }
   if (kind === 'custom_tool_call_output') {
     return [user('Hi'), { type: 'custom_tool_call', call_id, name: 'look', input: '{}' }, entry];
+  }
+  const known = Object.values(CLIENT_CALLS).find((one) => kind === one.type || kind === one.result);
+  if (known !== undefined) {
+    // Some types have only an id, and some may lack both.
+    const id = call_id ?? entry.id ?? 'call_1';
+    const own = kind.startsWith('tool_search') ? { ...entry, call_id: id } : entry;
+    return kind === known.result
+      ? [user('Hi'), { type: known.type, call_id: id, ...known.call }, own]
+      : [user('Hi'), own, { type: known.result, call_id: id, output: 'Done.' }];
   }
   if (kind === 'function_call' || kind === 'custom_tool_call') {
     return [user('Hi'), entry, { type: `${kind}_output`, call_id, output: 'Done.' }];

@@ -21,7 +21,8 @@ export const DOCUMENTED_REQUESTS: readonly Documented[] = [
     reason: 'Weir stores responses and continues them, whatever the target.',
   },
   {
-    label: /^(?:response_format|text\.format|tools.*\.format)\(type=text\)$|^tool_choice\(type=auto\)$/,
+    label:
+      /^(?:response_format|text\.format|(?:input.*\.)?tools.*\.format)\(type=text\)$|\.environment\(type=local\)$|^tool_choice\(type=auto\)$/,
     word: 'explained',
     reason: 'This is the default of every target.',
   },
@@ -39,6 +40,11 @@ export const DOCUMENTED_REQUESTS: readonly Documented[] = [
     label: /^input\[\]\(\w+=\w+\)\.(?:id|status)$/,
     word: 'explained',
     reason: 'Ids and states of items are for storage. Models see neither.',
+  },
+  {
+    label: /\(type=tool_search_\w+\)\.execution$/,
+    word: 'explained',
+    reason: 'Searches with a call are those that the client executes.',
   },
   {
     label: /\(type=(?:reasoning|thinking)\)\.(?:signature|encrypted_content)$/,

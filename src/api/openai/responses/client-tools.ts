@@ -71,28 +71,29 @@ const LOCAL_SHELL: ClientTool = {
         description: 'The program and its arguments, such as ["bash", "-lc", "ls"].',
       },
       working_directory: text('Where the program runs.'),
+      env: { type: 'object', description: 'Environment variables, in addition to those that are set.' },
       timeout_ms: count('Milliseconds after which the program is stopped.'),
     },
     ['command'],
   ),
   callType: 'local_shell_call',
   idPrefix: 'lsh',
-  fromArguments({ command, working_directory: folder, timeout_ms: timeout }) {
+  fromArguments({ command, working_directory: folder, timeout_ms: timeout, env }) {
     const words = typeof command === 'string' ? ['bash', '-lc', command] : texts(command);
     if (words.length === 0) return undefined;
     return {
       action: {
         type: 'exec',
         command: words,
-        env: {},
+        env: isRecord(env) ? env : {},
         timeout_ms: numberOrNull(timeout),
         working_directory: asString(folder) ?? null,
       },
     };
   },
   toArguments: ({ action }) => {
-    const { type: _, env: __, ...rest } = withoutNulls(action);
-    return rest;
+    const { type: _, env, ...rest } = withoutNulls(action);
+    return isRecord(env) && Object.keys(env).length > 0 ? { ...rest, env } : rest;
   },
 };
 
@@ -140,12 +141,22 @@ function toolSearch({ description, parameters }: JsonObject): ClientTool {
   };
 }
 
+/** The description lists the skills of the client's machine. */
+function shellWith(skills: unknown): ClientTool {
+  const lines = records(skills).map(
+    ({ name, path, description }) => `- ${[name, path, description].filter(Boolean).join(': ')}`,
+  );
+  if (lines.length === 0) return SHELL;
+  const described = [SHELL.definition.description, 'Skills that can be read there:', ...lines].join('\n');
+  return { ...SHELL, definition: { ...SHELL.definition, description: described } };
+}
+
 /** @returns the tool that a definition stands for; undefined for tools that run at the vendor, and for all others */
 export function clientTool(tool: JsonObject): ClientTool | undefined {
   switch (tool.type) {
     case 'shell': {
-      const environment = isRecord(tool.environment) ? tool.environment.type : 'local';
-      return environment === 'local' ? SHELL : undefined;
+      const environment = isRecord(tool.environment) ? tool.environment : {};
+      return (environment.type ?? 'local') === 'local' ? shellWith(environment.skills) : undefined;
     }
     case 'local_shell':
       return LOCAL_SHELL;

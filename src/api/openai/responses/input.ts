@@ -77,11 +77,11 @@ class InputReader {
   item(item: JsonObject, param: string): void {
     if (isReference(item)) throw itemNotFound(item.id);
     const tool = toolOfCall(item);
-    if (tool) {
+    if (tool && hasCall(item)) {
       this.add({ role: 'assistant', content: [this.#clientCall(item, tool, param)] });
       return;
     }
-    if (CLIENT_RESULTS.has(item.type)) {
+    if (CLIENT_RESULTS.has(item.type) && hasCall(item)) {
       this.add({ role: 'tool', content: [this.#clientResult(item, param)] });
       return;
     }
@@ -161,6 +161,11 @@ class InputReader {
         throw invalid(`${param}.role`, 'user, assistant, system or developer is expected');
     }
   }
+}
+
+/** Searches for tools that ran at the vendor have no call. */
+function hasCall({ type, call_id: callId }: JsonObject): boolean {
+  return !String(type).startsWith('tool_search') || (callId !== undefined && callId !== null);
 }
 
 function userParts(content: unknown, param: string): UserPart[] {
