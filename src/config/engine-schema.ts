@@ -25,6 +25,14 @@ export const engines = (catalog: ProviderCatalog) =>
     swap_after: duration(0)
       .prefault('30s')
       .describe('How long an engine in use stays loaded while another one waits to be loaded.'),
+    health: section({
+      interval: duration(1).prefault('5s').describe('The interval of health checks of a loaded engine.'),
+      failures: integer(1)
+        .prefault(3)
+        .describe('Consecutive failed checks, of at most 2 s each, before an engine counts as hung.'),
+    }).describe(
+      'Health checks of loaded engines. A hung one gets SIGTERM, SIGKILL 2 s later, and is started again if it is needed.',
+    ),
     commands: listOfMany(() => command(catalog)).describe(
       'The engines, each with the command that starts it.',
     ),

@@ -15,7 +15,8 @@ export class EngineManager {
     private readonly env: Readonly<Record<string, string | undefined>>,
     inflight: (id: string) => number,
   ) {
-    this.pool = new EnginePool(world, { maxLoaded: 1, idleMs: 0, swapAfterMs: 0 }, inflight);
+    const settings = { maxLoaded: 1, idleMs: 0, swapAfterMs: 0, healthEveryMs: 5_000, healthFailures: 3 };
+    this.pool = new EnginePool(world, settings, inflight);
   }
 
   /** Allocates ports for engines without one. Call before their providers are created. */

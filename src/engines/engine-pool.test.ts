@@ -39,7 +39,13 @@ const spec = (id: string, more: Partial<EngineSpec> = {}): EngineSpec => ({
   ...more,
 });
 
-const SETTINGS: EnginePoolSettings = { maxLoaded: 1, idleMs: 60_000, swapAfterMs: 10_000 };
+const SETTINGS: EnginePoolSettings = {
+  maxLoaded: 1,
+  idleMs: 60_000,
+  swapAfterMs: 10_000,
+  healthEveryMs: 10_000,
+  healthFailures: 3,
+};
 
 function create(specs: readonly EngineSpec[], settings: Partial<EnginePoolSettings> = {}) {
   const clock = new FakeClock();
@@ -196,6 +202,24 @@ describe('an engine', () => {
     expect(processes[0]?.signals).toEqual(['SIGTERM', 'SIGKILL']);
     well.add(portOf('a'));
     await pass(2_000);
+    expect([processes.length, story.at(-1)]).toEqual([2, expect.stringMatching(/^a loaded/)]);
+  });
+
+  test('that hangs is replaced as soon as the settings say, whatever its stop timeout', async () => {
+    const { ask, pass, well, processes, portOf, story } = create(
+      [spec('a', { env: { STUBBORN: '1' }, stopTimeoutMs: 15_000 })],
+      { healthEveryMs: 1_000, healthFailures: 2 },
+    );
+    well.add(portOf('a'));
+    ask('a');
+    await pass(500);
+    well.clear();
+    await pass(2_250);
+    expect(story.at(-1)).toBe('a stopped responding to health checks');
+    await pass(2_000);
+    expect(processes[0]?.signals).toEqual(['SIGTERM', 'SIGKILL']);
+    well.add(portOf('a'));
+    await pass(1_500);
     expect([processes.length, story.at(-1)]).toEqual([2, expect.stringMatching(/^a loaded/)]);
   });
 

@@ -150,7 +150,7 @@ export class EnginePool {
     const now = this.world.clock.now();
     for (const [id, member] of this.#members) {
       const { engine } = member;
-      if (engine.state === 'ready') void engine.check();
+      if (engine.state === 'ready') void engine.check(this.settings);
       const sending = this.#activeRequests(member);
       if (sending > 0) engine.lastUsedAt = now;
       if (engine.state === 'ready' && sending === 0) {

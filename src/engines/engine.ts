@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { RunningProcess, Spawn } from '../platform/child-process.ts';
-import type { EngineSpec } from './types.ts';
+import type { EnginePoolSettings, EngineSpec } from './types.ts';
 
 /** What engines use of the rest of the process. */
 export interface EngineWorld {
@@ -24,9 +24,8 @@ export interface EngineListener {
 
 /** Interval of health checks while an engine starts. */
 const PROBE_EVERY_MS = 100;
-/** Interval of health checks of a ready engine, and consecutive failures that end it. */
-const CHECK_EVERY_MS = 10_000;
-const CHECKS = 3;
+/** Time between SIGTERM and SIGKILL for an engine that does not respond: it rarely obeys the first one. */
+const HUNG_STOP_MS = 2_000;
 /** Backoff before a restart; it doubles with each consecutive failure. */
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 60_000;
@@ -146,16 +145,20 @@ export class Engine {
     }
   }
 
-  /** Runs the health check of a ready engine, at most every 10 s. */
-  async check(): Promise<void> {
+  /** Runs the health check of a ready engine, if one is due. */
+  async check({
+    healthEveryMs,
+    healthFailures,
+  }: Pick<EnginePoolSettings, 'healthEveryMs' | 'healthFailures'>): Promise<void> {
     const { clock, isHealthy } = this.world;
     const run = this.#run;
-    if (this.state !== 'ready' || clock.now() - this.#checkedAt < CHECK_EVERY_MS) return;
+    if (this.state !== 'ready' || clock.now() - this.#checkedAt < healthEveryMs) return;
     this.#checkedAt = clock.now();
     const healthy = await isHealthy(this.spec);
     if (this.#run !== run || this.state !== 'ready') return;
     this.#checksFailed = healthy ? 0 : this.#checksFailed + 1;
-    if (this.#checksFailed >= CHECKS) this.#failed('stopped responding to health checks');
+    if (this.#checksFailed < healthFailures) return;
+    this.#failed('stopped responding to health checks', Math.min(HUNG_STOP_MS, this.spec.stopTimeoutMs));
   }
 
   /**
@@ -169,7 +172,7 @@ export class Engine {
     return this.#end();
   }
 
-  #end(): Promise<void> {
+  #end(stopTimeoutMs = this.spec.stopTimeoutMs): Promise<void> {
     const { clock } = this.world;
     this.#stopped ??= Promise.withResolvers<void>();
     const { promise } = this.#stopped;
@@ -181,7 +184,7 @@ export class Engine {
     }
     child.signal('SIGTERM');
     const stopTimeout = new AbortController();
-    clock.sleep(this.spec.stopTimeoutMs, stopTimeout.signal).then(
+    clock.sleep(stopTimeoutMs, stopTimeout.signal).then(
       () => child.signal('SIGKILL'),
       () => undefined,
     );
@@ -199,7 +202,7 @@ export class Engine {
     this.#failed(reason);
   }
 
-  #failed(reason: string): void {
+  #failed(reason: string, stopTimeoutMs?: number): void {
     const { clock, events } = this.world;
     const now = clock.now();
     if (this.state === 'ready' && now - this.readyAt >= STABLE_MS) this.#failuresInRow = 0;
@@ -209,7 +212,7 @@ export class Engine {
     this.lastFailure = reason;
     events.emit('engine.failed', { engine: this.spec.id, reason, output: [...this.output] });
     this.listener.failed();
-    void this.#end();
+    void this.#end(stopTimeoutMs);
   }
 
   #stopCompleted(): void {

@@ -46,6 +46,8 @@ test('engines inherit the environment without private variables, and get their G
     maxLoaded: 2,
     idleMs: Number.POSITIVE_INFINITY,
     swapAfterMs: 30_000,
+    healthEveryMs: 5_000,
+    healthFailures: 3,
   });
 });
 

@@ -13,6 +13,8 @@ export function poolSettings({ engines }: Config): EnginePoolSettings {
     maxLoaded: engines.max_loaded ?? Number.POSITIVE_INFINITY,
     idleMs: engines.idle_timeout ?? Number.POSITIVE_INFINITY,
     swapAfterMs: engines.swap_after,
+    healthEveryMs: engines.health.interval,
+    healthFailures: engines.health.failures,
   };
 }
 

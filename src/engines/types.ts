@@ -23,6 +23,9 @@ export interface EnginePoolSettings {
   readonly idleMs: number;
   /** Time for which an engine in use keeps its slot while another one is queued. */
   readonly swapAfterMs: number;
+  /** Interval of health checks of ready engines, and the consecutive failures after which an engine is replaced. */
+  readonly healthEveryMs: number;
+  readonly healthFailures: number;
 }
 
 /** `waiting`: a load is requested, and waits for a free slot or for the end of a backoff. */

@@ -40,13 +40,18 @@ export function explain(record: RequestRecord, prices: Pick<Prices, 'of'>) {
       because: reason,
       strategy,
       at_ms: ms(startedAt, decidedAt),
-      targets: evaluated.map(({ target, exclusion, inflight, timePerTokenMs }) => ({
+      targets: evaluated.map(({ target, exclusion, inflight, timePerTokenMs, engine }) => ({
         provider: target.provider.id,
         model: target.model,
         key: target.provider.account,
         ...(exclusion === undefined ? {} : { left_out: exclusion }),
         in_flight: inflight,
         ms_per_token: timePerTokenMs === undefined ? undefined : Math.round(timePerTokenMs * 100) / 100,
+        ...(engine
+          ? {
+              engine: { waiting: engine.waiting, running: engine.running, cache_usage: engine.cacheUsage },
+            }
+          : {}),
         cost_usd: costAt(target, facts),
       })),
     })),

@@ -237,6 +237,31 @@ test('a recovered target is first only for its share of requests', () => {
   expect(shareAt(31_000)).toBeWithin(0.45, 0.55);
 });
 
+test('a recovered target gets a request while it is idle and the others are busy, and no more than its share', () => {
+  const states = new TargetStates();
+  const providers = ['a', 'b'].map((id) => testProvider({ id }));
+  const directory = new ModelDirectory(
+    [model('m', ['a', 'b'], { strategy: 'least-inflight' })],
+    providers,
+    () => new Map(),
+  );
+  const router = new Router({ ...createRoutingState(states), directory, random: () => 0.99 });
+  const route = directory.resolve('m');
+  const [first, second] = route?.targets ?? [];
+  if (!route || !first || !second) throw new Error('m');
+  states.of(first).recovered(0);
+  const next = (now: number) => {
+    const step = router.plan(route, new RequestFacts(testCall(), 'default'), now).next(now, 1e9);
+    return step.kind === 'try' ? step.candidate.target : undefined;
+  };
+  expect(next(1)).toBe(second);
+  for (let count = 0; count < 9; count += 1) states.of(second).begin(0);
+  expect(next(1)).toBe(first);
+  states.of(first).begin(0);
+  // Two of eleven are more than a tenth, and less than half.
+  expect([next(1), next(15_000)]).toEqual([second, first]);
+});
+
 test('retries stop when the budget is spent, and continue when it is refilled', () => {
   const budget = new RetryBudget();
   let spent = 0;

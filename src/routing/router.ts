@@ -354,13 +354,21 @@ export class Router implements PlanRouter {
   #applySlowStart(views: readonly RouteTarget[], now: number): readonly RouteTarget[] {
     const [first] = views;
     const share = first?.state.share(now) ?? 1;
-    if (!first || share >= 1 || views.length === 1 || this.options.random() < share) return views;
+    if (!first || share >= 1 || views.length === 1) return views;
     const others = views.slice(1);
     const next = others.findIndex(({ state }) => state.share(now) > share);
     const other = others[next];
-    if (!other) return views;
+    // Slow start must not leave a target idle while requests queue at another one.
+    if (!other || isWithinShare(first, other, share) || this.options.random() < share) return views;
     return [other, first, ...others.filter((view) => view !== other)];
   }
+}
+
+/** Whether one more attempt keeps a recovering target within its share of the load of another one that is busy. */
+function isWithinShare(recovering: RouteTarget, other: RouteTarget, share: number): boolean {
+  if (other.inflight === 0) return false;
+  const [own, others] = [recovering, other].map(({ inflight, target }) => (inflight + 1) / target.weight);
+  return recovering.inflight === 0 || (own ?? 0) <= share * (others ?? 0);
 }
 
 /** Keeps prefixes of tenants apart; the length prevents that two different pairs give the same text. */

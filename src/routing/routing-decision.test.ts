@@ -58,3 +58,18 @@ test('keeps the state of the moment, and ignores targets of other models', () =>
   decision.recordTried(other);
   expect(shown(decision)).toEqual([['a', 'draining', 1, undefined]]);
 });
+
+test('keeps the gauges of engines that decided, whatever they are later', () => {
+  const load = (waiting: number) => ({ waiting, running: 1, cacheUsage: 0.5 });
+  const changing = candidates.map((one, index) => ({ ...one, engine: load(index) }));
+  const decision = new RoutingDecision({ ...route, strategy: 'engine-load' }, 'asked', 0, changing, []);
+  for (const one of changing) one.engine = load(99);
+  const [, tried] = changing;
+  if (tried) decision.recordTried(tried);
+  expect(decision.evaluated.map(({ target, engine }) => [target.provider.id, engine?.waiting])).toEqual([
+    ['b', 1],
+    ['a', 0],
+    ['c', 2],
+  ]);
+  expect(new RoutingDecision(route, 'asked', 0, changing, []).evaluated[0]?.engine).toBeUndefined();
+});

@@ -1,4 +1,5 @@
 import type { ModelOverrides } from '../metering/model-data.ts';
+import type { EngineLoad } from '../providers/engine-load.ts';
 import type { Target } from '../providers/types.ts';
 import type { FallbackReason, ModelRoute } from './directory.ts';
 import type { TargetState, Unavailable } from './health/target-state.ts';
@@ -14,6 +15,8 @@ export interface RouteCandidate {
   readonly inflight: number;
   /** Recent milliseconds per token; undefined where nothing was measured. */
   readonly timePerTokenMs: number | undefined;
+  /** The gauges of its engine, where the strategy of its model uses them. */
+  readonly engine?: EngineLoad | undefined;
 }
 
 /** A target as one decision found it. */
@@ -26,6 +29,8 @@ export interface EvaluatedTarget {
   /** Attempts in flight on it at that moment; undefined where its state was not read. */
   readonly inflight?: number;
   readonly timePerTokenMs?: number | undefined;
+  /** What its engine had reported, for strategies that use it. */
+  readonly engine?: EngineLoad | undefined;
 }
 
 /** How the targets of one model were evaluated for one request. Explanations are made of it. */
@@ -35,6 +40,8 @@ export class RoutingDecision {
   /** The configured facts of the model, on which prices depend. */
   readonly facts: ModelOverrides | undefined;
   readonly #read: EvaluatedTarget[] = [];
+  /** By index of the target. Kept apart, because targets change with the next request. */
+  readonly #engines: readonly (EngineLoad | undefined)[] | undefined;
 
   /**
    * @param reason why this model: the client asked for it, or it is a fallback or escalation
@@ -51,14 +58,20 @@ export class RoutingDecision {
     this.model = route.id;
     this.strategy = route.strategy;
     this.facts = route.facts;
+    if (route.strategy === 'engine-load') this.#engines = all.map(({ engine }) => engine);
   }
 
   /** Records the state of a target as it is now. */
   record(
-    { target, inflight, timePerTokenMs }: RouteCandidate,
+    { target, index, inflight, timePerTokenMs }: RouteCandidate,
     exclusion: Unavailable | 'busy' | undefined,
   ): void {
-    this.#read.push({ target, exclusion, inflight, timePerTokenMs });
+    this.#read.push({ target, exclusion, inflight, timePerTokenMs, ...this.#gauges(index) });
+  }
+
+  #gauges(index: number): Pick<EvaluatedTarget, 'engine'> {
+    const engine = this.#engines?.[index];
+    return engine ? { engine } : {};
   }
 
   /** Records a target that is tried, unless it is recorded already or belongs to another model. */
@@ -74,6 +87,7 @@ export class RoutingDecision {
   get evaluated(): readonly EvaluatedTarget[] {
     const known = [...this.#read, ...this.excluded];
     const unread = this.all.filter(({ target }) => !known.some((one) => one.target === target));
-    return [...this.#read, ...unread.map(({ target }) => ({ target })), ...this.excluded];
+    const others = unread.map(({ target, index }) => ({ target, ...this.#gauges(index) }));
+    return [...this.#read, ...others, ...this.excluded];
   }
 }
