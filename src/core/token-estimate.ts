@@ -1,3 +1,5 @@
+import type { RequestView } from './request-view.ts';
+
 /** UTF-16 units per token: for estimates where no tokenizer is used. */
 const LETTERS_PER_TOKEN = 4;
 
@@ -20,6 +22,20 @@ export function estimateTokenCount(letters: number, bytes = letters): number {
 /** Estimates the number of tokens of a text in any script. */
 export function estimateTokensOf(text: string): number {
   return estimateTokenCount(text.length, Buffer.byteLength(text));
+}
+
+/** Estimates the input tokens of a request, without its settings and its base64 media. Reads its body, not a tokenizer. */
+export function estimateInputTokens({ text, view }: SizedRequest): number {
+  const { media, structureBytes } = view().requestDemand();
+  const letters = Math.max(0, text.length - media.encodedLength - structureBytes);
+  return estimateTokenCount(letters, letters + Buffer.byteLength(text) - text.length);
+}
+
+/** What the size of a request is estimated from. */
+interface SizedRequest {
+  /** The body's JSON text. */
+  readonly text: string;
+  readonly view: () => RequestView;
 }
 
 /**

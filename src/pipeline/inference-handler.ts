@@ -6,6 +6,7 @@ import type { PushStream } from '../core/push-stream.ts';
 import type { FrameStream, StreamEnd } from '../core/stream/frame.ts';
 import { isConnectable, TransformedStream } from '../core/stream/frame-stream.ts';
 import type { ConnectableStream } from '../core/stream/stage.ts';
+import { estimateInputTokens } from '../core/token-estimate.ts';
 import type { DeadlineMonitor, Watched } from '../dispatch/deadlines.ts';
 import { deadlineExceeded } from '../dispatch/dispatch-errors.ts';
 import type { InferenceResponse, ResponseSource } from '../dispatch/inference-response.ts';
@@ -249,6 +250,7 @@ class RequestRun implements Watched {
       requestId: this.request.identity.id,
       createdSeconds: Math.floor(this.options.clock.wallTime() / 1000),
       includesStreamUsage: call.includesStreamUsage,
+      estimateInputTokens: () => estimateInputTokens(call),
       body: call.body,
     });
   }

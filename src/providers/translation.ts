@@ -9,6 +9,7 @@ import type { ChatCall, ForwardedBody, StreamDecoder } from '../core/inference.t
 import { OutputText } from '../core/output-text.ts';
 import { type Frame, NO_EVENTS, type StreamMode } from '../core/stream/frame.ts';
 import type { StreamObservation } from '../core/stream/observation.ts';
+import { estimateInputTokens } from '../core/token-estimate.ts';
 import type { ChatFormat, PassthroughFormat } from './format.ts';
 import type { AttemptContext, BufferedResponse, InlineMedia, Target } from './types.ts';
 
@@ -18,6 +19,7 @@ function renderContextOf(call: ChatCall, context: AttemptContext): RenderContext
     requestId: context.requestId,
     createdSeconds: context.createdSeconds,
     includesStreamUsage: call.includesStreamUsage,
+    estimateInputTokens: () => estimateInputTokens(call),
     body: call.body,
   };
 }

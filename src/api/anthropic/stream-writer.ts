@@ -9,6 +9,7 @@ import {
   messageId,
   signatureBlock,
   stopReason,
+  usageOrEstimate,
   wholeBlock,
   wireCitation,
   wireUsage,
@@ -19,6 +20,8 @@ export class MessageEventWriter implements ChatEventWriter {
   #index = -1;
   #open: StreamedPart | undefined;
   #usage: Usage | undefined;
+  /** UTF-16 units of the response so far. */
+  #letters = 0;
   #finish: FinishReason = { unified: 'other' };
   #refused = false;
   /** Of the open text. */
@@ -38,9 +41,9 @@ export class MessageEventWriter implements ChatEventWriter {
       case 'part-start':
         return this.#begin(event.part);
       case 'delta':
-        return event.text === '' || this.#open === undefined || this.#isBlankInput(event.text)
-          ? ''
-          : `${this.#deltaHead}${JSON.stringify(event.text)}}}\n\n`;
+        if (event.text === '' || this.#open === undefined || this.#isBlankInput(event.text)) return '';
+        this.#letters += event.text.length;
+        return `${this.#deltaHead}${JSON.stringify(event.text)}}}\n\n`;
       case 'signature': {
         if (this.#open?.type === 'text') this.#textSignature = event.signature;
         if (this.#open?.type !== 'reasoning') return '';
@@ -66,7 +69,7 @@ export class MessageEventWriter implements ChatEventWriter {
           write({
             type: 'message_delta',
             delta: stopReason(this.#finish, this.#refused),
-            usage: wireUsage(this.#usage),
+            usage: wireUsage(usageOrEstimate(this.#usage, this.renderContext, this.#letters)),
           }) + write({ type: 'message_stop' })
         );
     }
@@ -81,8 +84,8 @@ export class MessageEventWriter implements ChatEventWriter {
       content: [],
       stop_reason: null,
       stop_sequence: null,
-      // Most upstreams tell their usage at the end only; the last event corrects this.
-      usage: wireUsage(this.#usage),
+      // Most upstreams report their usage at the end only: the last event corrects this estimate.
+      usage: wireUsage(usageOrEstimate(this.#usage, this.renderContext, 0)),
     };
     return write({ type: 'message_start', message });
   }

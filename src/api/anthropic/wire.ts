@@ -1,6 +1,8 @@
+import type { RenderContext } from '../../core/chat/dialect.ts';
 import type { AssistantPart, Citation, Signature, ToolCallPart } from '../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
 import { isRecord, type JsonObject } from '../../core/json.ts';
+import { estimateTokenCount } from '../../core/token-estimate.ts';
 import type { Usage } from '../../core/usage.ts';
 import { packSignature, signedId } from '../signature.ts';
 
@@ -28,6 +30,23 @@ export function stopReason(
 }
 
 /** Here input does not include what came from or went to the cache. */
+/**
+ * The usage that the upstream reports, with estimates for what it leaves out: clients of this dialect count their context by it.
+ * @param outputLetters UTF-16 units of the response so far
+ */
+export function usageOrEstimate(
+  usage: Usage | undefined,
+  { estimateInputTokens }: Pick<RenderContext, 'estimateInputTokens'>,
+  outputLetters: number,
+): Usage {
+  return {
+    raw: {},
+    ...usage,
+    inputTokens: usage?.inputTokens ?? estimateInputTokens?.() ?? 0,
+    outputTokens: usage?.outputTokens ?? estimateTokenCount(outputLetters),
+  };
+}
+
 export function wireUsage(usage: Usage | undefined): JsonObject {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens, cacheWriteTokens } = usage ?? {};
   return {

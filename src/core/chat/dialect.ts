@@ -15,6 +15,8 @@ export interface RenderContext {
   readonly createdSeconds: number;
   /** The client requested a usage event at the end of the stream, in dialects where that is optional. */
   readonly includesStreamUsage: boolean;
+  /** Estimates the input tokens, for dialects that report usage before or without the upstream. */
+  readonly estimateInputTokens?: () => number;
   /** The client's body, for dialects whose responses repeat parts of it. */
   readonly body: JsonObject;
 }
