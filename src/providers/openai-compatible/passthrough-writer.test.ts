@@ -96,6 +96,23 @@ describe('usage', () => {
     expect(done(USAGE)).toBe('data: [DONE]\n\n');
   });
 
+  test('strip keeps what an engine reports beside usage, in an event that every client can read', () => {
+    const timings = '"timings":{"prompt_n":3,"predicted_per_second":41.5}';
+    const { write } = writerFor('strip');
+    write(empty);
+    expect(
+      write(`{"id":"a","created":7,"model":"up","object":"o","choices":[],"usage":${counts},${timings}}`),
+    ).toBe(
+      `data: {"id":"a","created":7,"model":"asked","object":"o","choices":[{"index":0,"delta":{},"finish_reason":null}],${timings}}\n\n`,
+    );
+    const legacy = writerFor('strip');
+    expect(
+      legacy.write(
+        `{"id":"a","created":7,"model":"up","object":"text_completion","choices":[],"usage":${counts},${timings}}`,
+      ),
+    ).toContain('"choices":[{"index":0,"text":"","logprobs":null,"finish_reason":null}]');
+  });
+
   test('last gives it once, at the end, in the event that the upstream sent for it', () => {
     const { write, done } = writerFor('last');
     expect(write(within)).toBe(`data: ${within.replace(counts, 'null')}\n\n`);

@@ -83,7 +83,12 @@ export class PassthroughWriter {
     const usageOnly = Array.isArray(json.choices) && json.choices.length === 0;
     if (this.options.usage === 'strip' && 'usage' in json) {
       if (json.usage === null) edits.usage = null;
-      else if (usageOnly) return;
+      else if (usageOnly) {
+        if (!hasFurtherMembers(json)) return;
+        edits.usage = null;
+        // A client that asked for no usage may expect a choice in every event.
+        edits.choices = JSON.stringify([emptyChoice(json)]);
+      }
     } else if (this.options.usage === 'last' && json.usage) {
       if (usageOnly) {
         this.#noteIdentity(json);
@@ -180,6 +185,22 @@ export class PassthroughWriter {
     this.#knownHead = head;
     this.#newHead = editMembers(`${head}}`, identity).slice(0, -1);
   }
+}
+
+/** The members of a usage event that every vendor sends. */
+const USUAL_MEMBERS = new Set([
+  ...['id', 'object', 'created', 'model', 'choices', 'usage', 'system_fingerprint', 'service_tier'],
+  ...['obfuscation', 'provider'],
+]);
+
+/** Whether a usage event has more than usage: llama.cpp adds its `timings`. */
+function hasFurtherMembers(json: Readonly<Record<string, unknown>>): boolean {
+  return Object.entries(json).some(([name, value]) => !USUAL_MEMBERS.has(name) && value != null);
+}
+
+function emptyChoice({ object }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const content = object === 'text_completion' ? { text: '', logprobs: null } : { delta: {} };
+  return { index: 0, ...content, finish_reason: null };
 }
 
 function isAnonymous(json: Readonly<Record<string, unknown>>): boolean {
