@@ -5,6 +5,7 @@ import type { ResponseSource } from '../dispatch/inference-response.ts';
 import { setRateLimitHeaders } from '../http/rate-limit-headers.ts';
 import { warningsHeader } from '../http/warnings-header.ts';
 import type { Prices } from '../metering/prices.ts';
+import type { CacheStatus } from '../pipeline/cache-trace.ts';
 import { explain } from '../pipeline/explain.ts';
 import type { RequestContext } from '../pipeline/request-context.ts';
 import { recordOf } from '../pipeline/request-log.ts';
@@ -22,8 +23,8 @@ export function wantsExplanation(headers: HeaderReader): boolean {
 
 /** The headers that explain a response: who made it, what it cost, how the limits stand. */
 export class InferenceResponseHeaders {
-  /** By target and number of attempts: nearly all responses share one of a few blocks. */
-  readonly #blocks = new WeakMap<Target, HeaderBlock[]>();
+  /** By target, number of attempts and cache status: nearly all responses share one of a few blocks. */
+  readonly #blocks = new WeakMap<Target, Map<number, HeaderBlock>>();
 
   constructor(
     private readonly clock: Clock,
@@ -36,10 +37,19 @@ export class InferenceResponseHeaders {
     source: ResponseSource,
     addressRate: RateLimitStatus | undefined,
   ): ResponseHeaders {
-    const { routing, limits } = request;
+    const { upstream: routing, limits, cache } = request;
     const headers = new ResponseHeaders();
-    if (source.kind === 'target') headers.block = this.#block(source.target, routing.attemptCount);
-    else headers.set('x-weir-provider', headerSafe(source.name));
+    if (source.kind === 'target') {
+      headers.block = this.#block(source.target, routing.attemptCount, cache?.status ?? 'bypass');
+    } else headers.set('x-weir-provider', headerSafe(source.name));
+    if (cache?.served && source.kind !== 'target') {
+      headers.set('x-weir-model', headerSafe(cache.served.model));
+      headers.set('x-weir-attempts', '0');
+      headers.set('x-weir-cache', cache.status);
+    }
+    if (cache?.kind !== undefined) headers.set('x-weir-cache-kind', cache.kind);
+    if (cache?.ageSeconds !== undefined) headers.set('age', String(cache.ageSeconds));
+    if (cache?.inputs) headers.set('x-weir-cache-inputs', `${cache.inputs.cached}/${cache.inputs.all}`);
     const { warnings: own } = request.response;
     if (own || routing.warnings.length > 0) {
       headers.set('x-weir-warnings', warningsHeader([...(own ?? []), ...routing.warnings]));
@@ -51,7 +61,7 @@ export class InferenceResponseHeaders {
     const warnings = limits.reservation?.warnings ?? [];
     if (warnings.length > 0) headers.set('x-weir-limit-warnings', headerSafe(warnings.join(' ')));
     headers.set('x-weir-latency-ms', String(this.#latencyMs(request)));
-    const cost = request.completed ? costSoFar(routing) : undefined;
+    const cost = request.completed ? costSoFar(request) : undefined;
     if (cost !== undefined) headers.set('x-weir-cost', cost);
     for (const [name, value] of request.response.headers) headers.set(name, headerSafe(value));
     return headers;
@@ -61,8 +71,9 @@ export class InferenceResponseHeaders {
   metadata(request: RequestContext, source: ResponseSource): ResponseMetadata {
     return {
       latencyMs: this.#latencyMs(request),
-      model: source.kind === 'target' ? source.target.model : undefined,
-      cost: request.completed ? costSoFar(request.routing) : undefined,
+      model: source.kind === 'target' ? source.target.model : request.cache?.served?.model,
+      isCached: request.cache?.status === 'hit' || request.cache?.status === 'stale',
+      cost: request.completed ? costSoFar(request) : undefined,
     };
   }
 
@@ -82,21 +93,24 @@ export class InferenceResponseHeaders {
     return JSON.stringify({ id: record.id, see: `/admin/v1/requests/${record.id}` });
   }
 
-  #block(target: Target, attempts: number): HeaderBlock {
-    const own = this.#blocks.get(target) ?? [];
-    const known = own[attempts];
+  #block(target: Target, attempts: number, cache: CacheStatus): HeaderBlock {
+    const own = this.#blocks.get(target) ?? new Map<number, HeaderBlock>();
+    const place = attempts * CACHE_STATUSES.length + CACHE_STATUSES.indexOf(cache);
+    const known = own.get(place);
     if (known) return known;
     const block = new HeaderBlock({
       'x-weir-provider': headerSafe(target.provider.id),
       'x-weir-model': headerSafe(target.model),
       'x-weir-attempts': String(attempts),
-      'x-weir-cache': 'bypass',
+      'x-weir-cache': cache,
     });
-    own[attempts] = block;
+    own.set(place, block);
     this.#blocks.set(target, own);
     return block;
   }
 }
+
+const CACHE_STATUSES: readonly CacheStatus[] = ['bypass', 'miss', 'hit', 'stale'];
 
 /** Upstream model names may hold anything; header values may not. */
 function headerSafe(value: string): string {

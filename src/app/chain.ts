@@ -10,6 +10,7 @@ import type { Next } from '../pipeline/interceptor.ts';
 import { INTERCEPTORS } from '../pipeline/order.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
+import type { CacheParts } from './cache.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -21,6 +22,7 @@ export interface ChainParts {
   readonly usage: Pick<UsageParts, 'limiter' | 'meter' | 'inFlight'>;
   readonly tokenizer: Tokenizer;
   readonly modelData: ModelData;
+  readonly cache: CacheParts;
 }
 
 /** Composes the interceptor chain of one configuration. Interceptors that it does not use are not in the chain. */
@@ -38,6 +40,7 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
     ...{ clock, router, useEstimates, limiter: usage.limiter, meter: usage.meter },
     routes: directory.routes(),
     mirrorObserver: recorder,
+    cache: parts.cache.services(config, parts.deadlines),
   };
   const settings: Readonly<Record<string, unknown>> = config.interceptors;
   const interceptors = INTERCEPTORS.flatMap(({ name, create }) => create(settings[name], services) ?? []);

@@ -26,6 +26,7 @@ import type { CreatedKey } from '../tenancy/keys.ts';
 import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
 import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './background-jobs.ts';
+import { CacheParts } from './cache.ts';
 import { createChain } from './chain.ts';
 import type { ChangeChannel } from './change-channel.ts';
 import { ConfigAudit } from './config-audit.ts';
@@ -151,7 +152,17 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const discovery = new ModelDiscovery();
   const { deadlines, recorder } = services;
-  const chainParts = { clock, deadlines, recorder, states: routing.states, usage, tokenizer, modelData };
+  const cache = new CacheParts({ config: loaded.config, clock, metrics });
+  const chainParts = {
+    clock,
+    deadlines,
+    recorder,
+    states: routing.states,
+    usage,
+    tokenizer,
+    modelData,
+    cache,
+  };
 
   // The configuration snapshot with its interceptor chain, built again for each new configuration.
   const snapshotOptions: SnapshotOptions = {

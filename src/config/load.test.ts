@@ -86,6 +86,7 @@ describe('finding the file', () => {
         slow_start: 30_000,
       },
       interceptors: {},
+      cache: null,
       limits: {
         per_ip: { rps: 50, burst: 100, inflight: 120 },
         per_ip_exempt: ['127.0.0.0/8', '::1/128'],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CAPABILITIES } from '../core/capabilities.ts';
 import { limitList } from '../core/limit-schema.ts';
+import { modelCache } from './cache-schema.ts';
 import { experiments } from './experiment-schema.ts';
 import {
   boolean,
@@ -71,6 +72,7 @@ export const model = () =>
       .describe(
         'Rejects (400) requests with settings that the target does not support, instead of a warning in `x-weir-warnings`.',
       ),
+    cache: modelCache().describe('What differs from `cache` for this model; `false` caches nothing of it.'),
     roles: list(text(60)).describe(
       'Endpoints for which this is the default model: `sql` serves `/v1/text2sql`.',
     ),

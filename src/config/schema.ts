@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { limitList } from '../core/limit-schema.ts';
+import { cache } from './cache-schema.ts';
 import type { ConfigCatalog, ProviderCatalog } from './catalog.ts';
 import { providerUpstream, tls, upstream } from './connection-schema.ts';
 import { engines } from './engine-schema.ts';
@@ -77,6 +78,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     routing: routing().describe('Retries, health, circuit breakers and admission.'),
     interceptors: interceptors(catalog).describe(
       'Interceptors of the request path, by name. Those that are not named are off, or are configured by other keys.',
+    ),
+    cache: cache().describe(
+      'The response cache; null for none. Without further keys, it stores responses and vectors with their defaults. `docs/caching.md` shows its use.',
     ),
     limits: limits().describe('Limits of client addresses, connections and tiers, and timeouts of requests.'),
     auth: auth().describe('Console sign-in and tokens.'),

@@ -30,6 +30,8 @@ const RULES = {
   idempotency_key_reused: { status: 422, type: 'invalid_request_error', retryable: false },
   /** The resource has changed since the client read it. */
   precondition_failed: { status: 412, type: 'invalid_request_error', retryable: false },
+  /** The request accepts a response from the cache only, and there is none. */
+  cache_miss: { status: 412, type: 'invalid_request_error', retryable: false },
   request_too_large: { status: 413, type: 'invalid_request_error', retryable: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retryable: false },

@@ -1,4 +1,5 @@
 import type { SubjectLimits } from './limit.ts';
+import type { TenantCachePolicy } from './tenant-cache-policy.ts';
 
 /** Restrictions of an API key. An absent list allows everything. */
 export interface KeyScopes {
@@ -34,6 +35,8 @@ export interface Principal {
   readonly wantsMetadata?: boolean;
   /** Limits of tags, by tag. */
   readonly tagLimits?: ReadonlyMap<string, SubjectLimits> | undefined;
+  /** What the tenant permits of the cache; everything when absent. */
+  readonly cache?: TenantCachePolicy | undefined;
 }
 
 /** The tenant that the admin key and every key of a single-tenant installation belong to. */

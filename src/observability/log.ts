@@ -37,6 +37,8 @@ export interface RequestLine {
   readonly upstream_model: string | undefined;
   readonly variant: string | undefined;
   readonly stream: boolean;
+  /** How the cache took part; absent where it is off. */
+  readonly cache?: string | undefined;
   readonly status: number;
   readonly outcome: string;
   readonly attempts: number;

@@ -254,6 +254,44 @@ export class Metrics {
     'Bytes of responses that wait for slow clients.',
     [],
   );
+  readonly cacheHits = this.#families.counter(
+    'llm_cache_hits_total',
+    'Responses from the cache, by kind: `exact`, `embedding` (inputs), `coalesced` (shared a call).',
+    ['kind', 'model'],
+  );
+  readonly cacheMisses = this.#families.counter(
+    'llm_cache_misses_total',
+    'Requests, or inputs to embed, that the cache had no entry for.',
+    ['kind', 'model'],
+  );
+  readonly cacheRequests = this.#families.counter(
+    'weir_cache_requests_total',
+    'Lookups by tenant and result, `hit` or `miss`: their share is the hit ratio.',
+    ['tenant', 'result'],
+  );
+  readonly cacheSavedCost = this.#families.counter(
+    'weir_cache_saved_usd_total',
+    'US dollars that responses from the cache would have cost.',
+    ['tenant', 'model'],
+  );
+  readonly cacheSavedSeconds = this.#families.counter(
+    'weir_cache_saved_seconds_total',
+    'Seconds that responses from the cache would have taken.',
+    ['tenant', 'model'],
+  );
+  readonly cacheErrors = this.#families.counter(
+    'weir_cache_errors_total',
+    'Lookups and writes that the cache skipped: `timeout`, `unavailable`, `unreadable` entries, `skipped` after a failure.',
+    ['reason'],
+  );
+  readonly cacheEntries = this.#families.gauge(
+    'weir_cache_entries',
+    'Entries of the cache in this process, by kind: `exact`, `embedding`.',
+    ['kind'],
+  );
+  readonly cacheBytes = this.#families.gauge('weir_cache_bytes', 'Estimated memory of these entries.', [
+    'kind',
+  ]);
   readonly configReloads = this.#families.counter('weir_config_reloads_total', 'Configuration reloads.', [
     'result',
   ]);

@@ -45,7 +45,7 @@ export class RequestScope implements BranchScope {
     const startedAt = this.host.now();
     const deadlineAt = Math.min(latest, startedAt + MAX_DETACHED_MS);
     const request: RequestContext = new RequestContext(
-      { ...identity, id: `${identity.id}-${suffix}`, startedAt, deadlineAt },
+      { ...identity, id: suffix === '' ? identity.id : `${identity.id}-${suffix}`, startedAt, deadlineAt },
       (error) => this.host.onFault(error, request),
     );
     request.controls = controls;

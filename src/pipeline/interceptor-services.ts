@@ -4,6 +4,7 @@ import type { UseEstimates } from '../dispatch/use-estimates.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
+import type { CacheServices } from './cache-services.ts';
 import type { MirrorObserver } from './mirror-observer.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 
@@ -24,4 +25,6 @@ export interface InterceptorServices {
   readonly limiter?: Limiter | undefined;
   /** Absent where usage is not settled. */
   readonly meter?: UsageSettlement | undefined;
+  /** Absent where nothing is cached. */
+  readonly cache?: CacheServices | undefined;
 }

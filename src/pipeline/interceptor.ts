@@ -32,7 +32,7 @@ export interface CallScope extends DispatchScope {
    * starts the request; it completes, and its usage is settled, when that response has ended.
    * A stream of it without a reader for ten seconds is cancelled.
    * @param deadlineAt monotonic milliseconds; at most six hours from now
-   * @param suffix of the new request's id
+   * @param suffix of the new request's id; empty for the same id
    */
   detach(deadlineAt: number, suffix: string): BranchScope;
 }

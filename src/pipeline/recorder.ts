@@ -16,6 +16,8 @@ import type { Outcome, RequestContext } from './request-context.ts';
 import { costSoFar } from './usage-meter.ts';
 
 const NONE = 'none';
+/** Of responses that no provider made for their request. */
+const CACHE = 'cache';
 
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
 export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver {
@@ -100,15 +102,17 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
 
   /** @param endedAt monotonic milliseconds */
   requestCompleted(request: RequestContext, outcome: Outcome, endedAt = this.clock.now()): void {
-    const { identity, controls, timing, routing } = request;
+    const { identity, controls, timing, upstream: routing, cache } = request;
     const { startedAt } = timing;
     const attempt = routing.respondedBy ?? routing.attempts.at(-1);
-    const series = this.#series.of(routing.modelLabel ?? 'unknown', attempt?.provider ?? NONE);
+    const provider = cache?.served ? CACHE : (attempt?.provider ?? NONE);
+    const series = this.#series.of(routing.modelLabel ?? 'unknown', provider);
     series.request(request.response.status ?? 200, identity.principal.tier, (endedAt - startedAt) / 1000);
     const firstAt = controls.stream ? timing.committedAt : undefined;
     if (firstAt !== undefined) series.firstToken((firstAt - startedAt) / 1000);
     const { usage } = request.usage;
-    if (usage) {
+    // No provider reports the tokens of a stored response again.
+    if (usage && (cache === undefined || cache.status === 'miss')) {
       const { outputTokens } = usage;
       series.tokens('input', usage.inputTokens);
       series.tokens('output', outputTokens);
@@ -125,8 +129,10 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
   }
 
   #write(request: RequestContext, outcome: Outcome, endedAt: number): void {
-    const { identity, controls, timing, routing, usage } = request;
-    const attempt = routing.respondedBy ?? routing.attempts.at(-1);
+    const { identity, controls, timing, upstream: routing, usage, cache } = request;
+    const attempt = cache?.served
+      ? { provider: CACHE, model: cache.served.model }
+      : (routing.respondedBy ?? routing.attempts.at(-1));
     const { committedAt, startedAt } = timing;
     const { queuedMs, loadingMs } = routing;
     const error = outcome.kind === 'failed' ? outcome.error : undefined;
@@ -141,6 +147,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
       upstream_model: attempt?.model,
       variant: routing.plan?.participation?.variant,
       stream: controls.stream,
+      cache: cache?.status,
       status: request.response.status ?? 200,
       outcome: outcome.kind,
       attempts: routing.attemptCount,
@@ -150,7 +157,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
       first_event_ms: committedAt === undefined ? undefined : tenths(committedAt - startedAt),
       input_tokens: usage.usage?.inputTokens,
       output_tokens: usage.usage?.outputTokens,
-      cost: usage.usage === undefined ? undefined : costSoFar(routing),
+      cost: usage.usage === undefined ? undefined : costSoFar(request),
       finish_reason: usage.finishReason,
       error: error?.code,
       reason: error?.message,

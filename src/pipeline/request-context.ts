@@ -14,6 +14,7 @@ import {
   RoutingTrace,
 } from '../dispatch/request.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
+import type { CacheTrace } from './cache-trace.ts';
 
 /** How a request ended. */
 export type Outcome =
@@ -40,6 +41,10 @@ export interface RequestLimits {
   reserveMore: ReserveMore | undefined;
   /** Limits of the client's address, where replicas share them. Written when the request is admitted. */
   addressLimits: readonly SubjectLimits[] | undefined;
+  /** What was reserved is settled with another request, which makes the upstream call for this one. */
+  isSettledElsewhere: boolean;
+  /** The requests that bear the use of this one in equal parts, instead of itself. */
+  payers: readonly RequestContext[] | undefined;
 }
 
 /** Totals of the request. Written by the inference handler when the request ends. */
@@ -88,6 +93,8 @@ export class RequestContext implements DispatchRequest, Slotted {
     more: [],
     reserveMore: undefined,
     addressLimits: undefined,
+    isSettledElsewhere: false,
+    payers: undefined,
   };
   readonly usage: RequestUsage = {
     usage: undefined,
@@ -96,6 +103,8 @@ export class RequestContext implements DispatchRequest, Slotted {
     cost: undefined,
   };
   readonly response: ResponseTrace = { status: undefined, warnings: undefined, headers: [] };
+  /** How the cache took part; undefined where it is off. Written by the cache's interceptors. */
+  cache: CacheTrace | undefined = undefined;
   /** The interceptor that ran last: the one to blame when nothing happens any more. */
   stage = '';
   /** Its usage is settled when it completes. Written by the settlement interceptor. */
@@ -120,6 +129,12 @@ export class RequestContext implements DispatchRequest, Slotted {
   /** Aborted with a `GatewayError` as the reason: when the request is aborted, or ends. */
   get signal(): AbortSignal {
     return this.cancellation.signal;
+  }
+
+  /** How targets were selected for its response: by this request, or by the one that made the call for it. */
+  get upstream(): RoutingTrace {
+    const { cache } = this;
+    return (cache?.status === 'miss' ? cache.call : undefined)?.routing ?? this.routing;
   }
 
   get abortReason(): GatewayError | undefined {
@@ -152,9 +167,10 @@ export class RequestContext implements DispatchRequest, Slotted {
     else this.#listeners.push(listener);
   }
 
-  /** Calls back once after all listeners of `onEnd`, such as settlement, which decides what the request costs. */
+  /** Calls back once, at once if it has completed, after all listeners of `onEnd`, such as settlement, which decides what the request costs. */
   afterEnd(listener: (outcome: Outcome) => void): void {
-    this.#lastListeners.push(listener);
+    if (this.#outcome) this.#notify(listener, this.#outcome);
+    else this.#lastListeners.push(listener);
   }
 
   /** Closes the request. Called once, by the inference handler; later calls have no effect. */

@@ -41,7 +41,7 @@ export interface RequestRecord {
  * @param wallTime the same moment in Unix milliseconds
  */
 export function recordOf(request: RequestContext, now: number, wallTime: number): RequestRecord {
-  const { identity, controls, timing, routing, usage, response, outcome } = request;
+  const { identity, controls, timing, upstream: routing, usage, response, outcome } = request;
   const { startedAt, committedAt } = timing;
   return {
     id: identity.id,

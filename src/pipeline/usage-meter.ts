@@ -7,6 +7,7 @@ import { costPico, dollarsOfPico, nanoOfPico } from '../metering/price.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
 import type { PriceContext } from '../metering/prices.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
+import type { ServedResponse } from './cache-trace.ts';
 import type { UsageSettlement } from './interceptor-services.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 import { priceContextOf, usageEventOf } from './usage-event-of.ts';
@@ -96,8 +97,8 @@ export class UsageMeter implements UsageSettlement {
 
   #close(request: RequestContext, outcome: Outcome): void {
     const { attempts, respondedBy, modelLabel } = request.routing;
-    const { journal, inFlight } = this.options;
-    const { principal } = request.identity;
+    const { inFlight } = this.options;
+    const payers = request.limits.payers ?? [request];
     const context = priceContextOf(request, this.options.clock);
     let tokens = 0;
     let nanoUsd = 0;
@@ -116,14 +117,69 @@ export class UsageMeter implements UsageSettlement {
         tokens: (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0),
         nanoUsd: cost ? nanoOfPico(cost) : 0,
       });
-      journal?.add(this.#event(request, outcome, trace, trace === counted));
+      this.#journal(request, payers, outcome, trace, trace === counted);
       // In this order: killed in between, the gateway leaves both, and the next start recognises them by their id.
       inFlight?.end(trace);
     }
-    if (nanoUsd > 0) this.options.onCost(modelLabel ?? 'unknown', principal.tenant, nanoUsd);
-    request.limits.reservation?.settle({ tokens, nanoUsd });
+    const served = request.cache?.served;
+    if (served) nanoUsd += this.#served(request, outcome, served);
+    if (nanoUsd > 0) {
+      const { tenant } = request.identity.principal;
+      this.options.onCost(modelLabel ?? 'unknown', tenant, nanoUsd);
+    }
+    this.#settleLimits(request, payers, tokens, nanoUsd);
+  }
+
+  #settleLimits(
+    request: RequestContext,
+    payers: readonly RequestContext[],
+    tokens: number,
+    nanoUsd: number,
+  ): void {
+    for (const [index, { limits }] of payers.entries()) {
+      // The other request settles it, with what both have used.
+      if (limits.isSettledElsewhere && request.limits === limits) continue;
+      const share = { parts: payers.length, index };
+      limits.reservation?.settle({ tokens: partOf(tokens, share), nanoUsd: partOf(nanoUsd, share) });
+    }
     // The use of all calls is settled with the first reservation.
     for (const reservation of request.limits.more) reservation.settle({ tokens: 0, nanoUsd: 0 });
+  }
+
+  /** Adds an event of an attempt for each request that pays for it. */
+  #journal(
+    request: RequestContext,
+    payers: readonly RequestContext[],
+    outcome: Outcome,
+    trace: AttemptTrace,
+    isCounted: boolean,
+  ): void {
+    const { journal } = this.options;
+    if (!journal) return;
+    const whole = this.#event(request, outcome, trace, isCounted);
+    const [first, ...others] = payers;
+    if (first === undefined || others.length === 0) {
+      journal.add(whole);
+      return;
+    }
+    for (const [index, payer] of payers.entries()) {
+      const own = this.#event(payer, outcome, trace, isCounted);
+      const share = { parts: payers.length, index };
+      const id = index === 0 ? whole.id : this.options.newId();
+      journal.add({ ...sharedEvent(whole, share), id, keyId: own.keyId, member: own.member, ...named(own) });
+    }
+  }
+
+  /** Adds the event of a response that came from the cache. @returns its cost in 10^-9 US dollars */
+  #served(request: RequestContext, outcome: Outcome, served: ServedResponse): number {
+    const { startedAt, committedAt } = request.timing;
+    const trace: AttemptTrace = {
+      ...{ provider: CACHE, model: served.model, startedAt, firstEventAt: committedAt },
+      ...{ endedAt: this.options.clock.now(), failure: undefined, costPico: served.costPico },
+    };
+    const event = this.#event(request, outcome, trace, true);
+    this.options.journal?.add(event.outcome === 'done' ? { ...event, outcome: 'cached' } : event);
+    return nanoOfPico(served.costPico);
   }
 
   #event(request: RequestContext, outcome: Outcome, trace: AttemptTrace, counted: boolean): UsageEvent {
@@ -139,8 +195,40 @@ export class UsageMeter implements UsageSettlement {
   }
 }
 
+/** The provider of usage events whose response came from the cache. */
+const CACHE = 'cache';
+
+interface Share {
+  readonly parts: number;
+  readonly index: number;
+}
+
+/** @returns an equal part of a count; the parts add up to it */
+function partOf(count: number, { parts, index }: Share): number {
+  return Math.floor(count / parts) + (index < count % parts ? 1 : 0);
+}
+
+function sharedEvent(event: UsageEvent, share: Share): UsageEvent {
+  return {
+    ...event,
+    inputTokens: partOf(event.inputTokens, share),
+    outputTokens: partOf(event.outputTokens, share),
+    cachedTokens: partOf(event.cachedTokens, share),
+    cacheWriteTokens: partOf(event.cacheWriteTokens, share),
+    reasoningTokens: partOf(event.reasoningTokens, share),
+    costPico: event.costPico === null ? null : partOf(event.costPico, share),
+  };
+}
+
+/** What an event says of the request that it is for. */
+function named({ requestId, tags, status }: UsageEvent): Pick<UsageEvent, 'requestId' | 'tags' | 'status'> {
+  return { requestId, tags, status };
+}
+
 /** What a request has cost so far, as a decimal number of US dollars; undefined where a price is not known. */
-export function costSoFar({ attempts }: RequestContext['routing']): string | undefined {
+export function costSoFar({ upstream, cache }: RequestContext): string | undefined {
+  if (cache?.served) return dollarsOfPico(cache.served.costPico);
+  const { attempts } = upstream;
   let sum = 0;
   for (const { costPico: cost } of attempts) {
     if (cost === null || cost === undefined) return undefined;

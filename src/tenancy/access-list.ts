@@ -7,6 +7,7 @@ import type { EventSink } from '../events/event-bus.ts';
 import type { AccessSource, KeyIndexRow, MemberIndexRow, TenantRow } from '../storage/sql/access-feed.ts';
 import type { Placement } from '../storage/sql/tenant-databases.ts';
 import { isAddressAllowed } from './address-scope.ts';
+import { cachePolicyOf } from './cache-policy-document.ts';
 import {
   type KeyDocument,
   keyDocument,
@@ -322,6 +323,7 @@ export class AccessList {
       weight: tenant?.document.weight ?? 1,
       outputLimit: outputLimitOf(document.scopes.max_output_tokens, tenant?.document.max_output_tokens),
       wantsMetadata: tenant?.document.response_metadata ?? false,
+      cache: cachePolicyOf(tenant?.document.cache),
       tagLimits: ofTenant?.tags,
     };
   }

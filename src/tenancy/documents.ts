@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Limit } from '../core/limit.ts';
 import { limitList, limitOf } from '../core/limit-schema.ts';
+import { cachePolicyDocument } from './cache-policy-document.ts';
 import { ROLES } from './permissions.ts';
 import { retentionDocument } from './retention.ts';
 
@@ -26,6 +27,7 @@ export const tenantDocument = z.strictObject({
   max_output_tokens: z.int().min(1).optional(),
   /** Responses have `metadata`. */
   response_metadata: z.literal(true).optional(),
+  cache: cachePolicyDocument.optional(),
 });
 export type TenantDocument = z.infer<typeof tenantDocument>;
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { type LimitDocument, limitList } from '../../core/limit-schema.ts';
 import { assertAllowed } from '../../tenancy/actor.ts';
+import { cachePolicyDocument } from '../../tenancy/cache-policy-document.ts';
 import { personName, tag, tenantId, timeZone } from '../../tenancy/names.ts';
 import { retentionDocument } from '../../tenancy/retention.ts';
 import type { Tenant } from '../../tenancy/tenants.ts';
@@ -39,6 +40,11 @@ const responseMetadata = z
     'Responses have `metadata` with latency, model and cost, as with the header `x-weir-metadata: 1`.',
   );
 
+const cachePolicy = cachePolicyDocument
+  .nullable()
+  .describe('What its requests may ask of the cache; null for everything.')
+  .meta({ example: { controls: ['bypass', 'refresh'], encrypted: true } });
+
 export const tenantObject = z
   .object({
     id: z.string(),
@@ -55,6 +61,7 @@ export const tenantObject = z
       .describe('How long its data is kept, where that differs from `storage.retention`.'),
     max_output_tokens: maxOutputTokens,
     response_metadata: responseMetadata,
+    cache: cachePolicy,
     created_at: z.string(),
     updated_at: z.string(),
   })
@@ -77,6 +84,7 @@ const createBody = z
     retention: retention.optional(),
     max_output_tokens: maxOutputTokens.optional(),
     response_metadata: responseMetadata.optional(),
+    cache: cachePolicy.optional(),
   })
   .meta({
     id: 'NewTenant',
@@ -95,6 +103,7 @@ const updateBody = z
     retention: retention.optional(),
     max_output_tokens: maxOutputTokens.optional(),
     response_metadata: responseMetadata.optional(),
+    cache: cachePolicy.optional(),
   })
   .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
 
@@ -112,6 +121,7 @@ export function renderTenant({ document, ...tenant }: Tenant): z.output<typeof t
     retention: document.retention ?? null,
     max_output_tokens: document.max_output_tokens ?? null,
     response_metadata: document.response_metadata ?? false,
+    cache: document.cache ?? null,
     created_at: time(tenant.createdAt),
     updated_at: time(tenant.updatedAt),
   };
@@ -180,6 +190,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               tag_limits: body.tag_limits ?? {},
               ...(body.retention && { retention: body.retention }),
               ...outputSettings(body.max_output_tokens, body.response_metadata),
+              ...(body.cache && { cache: body.cache }),
             },
           },
           by,
@@ -205,7 +216,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       permission: 'tenant:write',
       summary: 'Change a tenant',
       description:
-        'Status, tier, weight, own limits, retention and `max_output_tokens` need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
+        'Status, tier, weight, own limits, retention, `max_output_tokens` and `cache` need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
       body: updateBody,
       largeBody: true,
       ...NO_QUERY,
@@ -213,7 +224,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       handle: async ({ scope, body, seen, by, actor }) => {
         const { name, status, tier: wantedTier, limits, tag_limits, time_zone } = body;
         const { weight: wantedWeight, retention: wantedRetention, max_output_tokens: wantedMost } = body;
-        const assigned = [status, wantedTier, limits, wantedWeight, wantedRetention, wantedMost];
+        const assigned = [status, wantedTier, limits, wantedWeight, wantedRetention, wantedMost, body.cache];
         if (assigned.some((value) => value !== undefined))
           assertAllowed(actor, 'tenants:assign', scope.tenant);
         if (tag_limits !== undefined) assertAllowed(actor, 'limits:write', scope.tenant);
@@ -221,6 +232,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
           assertOneOf(wantedTier, services.tiers(), 'tier');
         const { document } = await tenants.get(scope.tenant);
         const kept = wantedRetention === undefined ? document.retention : wantedRetention;
+        const cache = body.cache === undefined ? document.cache : body.cache;
         if (limits) await services.assertBudgets(scope, 'tenant', limits);
         for (const [name, own] of Object.entries(tag_limits ?? {})) {
           await services.assertBudgets(scope, `tag/${name}`, own);
@@ -241,6 +253,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
                 wantedMost === undefined ? document.max_output_tokens : wantedMost,
                 body.response_metadata ?? document.response_metadata,
               ),
+              ...(cache && { cache }),
             },
           },
           seen,

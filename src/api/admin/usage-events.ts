@@ -27,7 +27,7 @@ const eventRow = z
     outcome: z
       .string()
       .describe(
-        'Outcome of the attempt: `done`, `failed`, `client_gone`, `stopped` when the gateway did not need its response, or `lost` when its gateway was killed.',
+        'Outcome of the attempt: `done`, `failed`, `client_gone`, `stopped` when the gateway did not need its response, `cached` for a response from the cache, or `lost` when its gateway was killed.',
       ),
     counts_as_request: z.boolean().describe('True for one attempt of each request.'),
     input_tokens: z.number().int(),

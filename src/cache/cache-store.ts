@@ -1,0 +1,59 @@
+import type { CacheEntry, EntryOwner } from './cache-entry.ts';
+
+/** Which entries an operation concerns. Absent members select all. */
+export interface CacheFilter {
+  readonly tenant?: string | undefined;
+  readonly model?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly tag?: string | undefined;
+  /** Unix milliseconds: entries that were stored before. */
+  readonly storedBefore?: number | undefined;
+}
+
+/** How much a store holds. */
+export interface CacheContents {
+  readonly entries: number;
+  /** Undefined where the store does not count. */
+  readonly bytes: number | undefined;
+}
+
+/**
+ * Keeps entries by key. No operation of the request path throws or waits long: a store that is slow or unreachable is
+ * skipped, and reports it. What it returns is checked by the reader (`usability`).
+ */
+export interface CacheStore<Value> {
+  /** Whether other gateways see its entries. */
+  readonly isShared: boolean;
+  get(key: string, tenant: string): CacheEntry<Value> | undefined | Promise<CacheEntry<Value> | undefined>;
+  /** @returns entries at the places of their keys */
+  getMany(
+    keys: readonly string[],
+    tenant: string,
+  ): readonly (CacheEntry<Value> | undefined)[] | Promise<readonly (CacheEntry<Value> | undefined)[]>;
+  /** @param encrypted whether the entry is stored encrypted, where it leaves the process */
+  set(entry: CacheEntry<Value>, encrypted: boolean): void;
+  delete(key: string, tenant: string): void;
+  /**
+   * Removes entries.
+   * @param dryRun counts them only
+   * @returns how many
+   * @throws GatewayError `store_unavailable`
+   */
+  clear(filter: CacheFilter, dryRun: boolean): Promise<number>;
+  contents(): CacheContents | undefined;
+}
+
+/** Whether a filter selects an entry. */
+export function selects(
+  filter: CacheFilter,
+  { tenant, model, namespace, tags }: EntryOwner,
+  storedAt: number,
+): boolean {
+  return (
+    (filter.tenant === undefined || filter.tenant === tenant) &&
+    (filter.model === undefined || filter.model === model) &&
+    (filter.namespace === undefined || filter.namespace === namespace) &&
+    (filter.tag === undefined || tags.includes(filter.tag)) &&
+    (filter.storedBefore === undefined || storedAt < filter.storedBefore)
+  );
+}

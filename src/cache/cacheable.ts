@@ -1,0 +1,24 @@
+import type { ChatCall, InferenceCall, RerankCall } from '../core/inference.ts';
+
+/** A call whose response can be stored as a whole. */
+export type StorableCall = ChatCall | RerankCall;
+
+export function isStorable(call: InferenceCall): call is StorableCall {
+  return call.operation === 'chat' || call.operation === 'completion' || call.operation === 'rerank';
+}
+
+/** Whether the response to a call may differ each time it is made, because it is sampled or uses tools. */
+export function isSampled(call: StorableCall): boolean {
+  if (call.operation === 'rerank') return false;
+  const { temperature } = call.body;
+  return (typeof temperature === 'number' && temperature > 0) || call.view().hasTools;
+}
+
+/** Reasons with which a response is not the whole, regular one. */
+const IRREGULAR = /filter|safety|refus|error|fail|cancel|pause|blocklist|prohibited|recitation|incomplete/i;
+
+/** Whether a response that ended for a reason may be stored. Chats without a reason may have been cut. */
+export function isWhole(call: StorableCall, finishReason: string | undefined): boolean {
+  if (call.operation === 'rerank') return true;
+  return finishReason !== undefined && !IRREGULAR.test(finishReason);
+}

@@ -1,0 +1,245 @@
+import { type CacheControls, cacheControls } from '../../cache/cache-controls.ts';
+import { ageSeconds, type CachedResponse, type CacheEntry, usability } from '../../cache/cache-entry.ts';
+import { exactKey } from '../../cache/cache-key.ts';
+import type { ExactSettings } from '../../cache/cache-settings.ts';
+import { isSampled, isStorable, type StorableCall } from '../../cache/cacheable.ts';
+import { asGatewayError, GatewayError } from '../../core/errors.ts';
+import { drainStream } from '../../core/stream/drain.ts';
+import { costPico } from '../../metering/price.ts';
+import type { ModelRoute } from '../../routing/directory.ts';
+import { prepareRecording, type RecordingServices, recordResponse } from '../cache-recording.ts';
+import { CacheScopes } from '../cache-scope.ts';
+import type { CacheServices, CacheUse } from '../cache-services.ts';
+import { replay } from '../cached-response.ts';
+import { FlightTable } from '../flight-table.ts';
+import {
+  type CallScope,
+  defineInterceptor,
+  type InferenceCall,
+  type InferenceResponse,
+  type Interceptor,
+  type Next,
+} from '../interceptor.ts';
+import type { InterceptorServices } from '../interceptor-services.ts';
+import type { RequestContext } from '../request-context.ts';
+import { settleAs } from '../settle-call.ts';
+
+/** Milliseconds that a refresh in the background may take. */
+const REFRESH_MS = 600_000;
+
+/** Serves the stored response to a request that is the same, and lets concurrent ones share a call. */
+export const interceptor = defineInterceptor({
+  name: 'cache',
+  create: (_, services): Interceptor | undefined =>
+    services.cache ? new CacheInterceptor(services, services.cache) : undefined,
+});
+
+/** A request that the cache serves, with what was found out about it. */
+interface Lookup {
+  readonly call: StorableCall;
+  readonly scope: CallScope;
+  readonly next: Next;
+  readonly route: ModelRoute;
+  readonly settings: ExactSettings;
+  readonly controls: CacheControls;
+  readonly key: string;
+}
+
+type Entry = CacheEntry<CachedResponse>;
+
+const MISS = { status: 'miss' } as const;
+
+class CacheInterceptor implements Interceptor {
+  readonly name = 'cache';
+  readonly stream = 'bytes';
+  readonly #scopes: CacheScopes;
+  readonly #flights: FlightTable;
+  readonly #recording: RecordingServices;
+  /** Keys that are refreshed in the background. */
+  readonly #refreshing = new Set<string>();
+
+  constructor(
+    private readonly services: InterceptorServices,
+    private readonly cache: CacheServices,
+  ) {
+    this.#scopes = new CacheScopes(services.router);
+    this.#flights = new FlightTable(services, cache);
+    const { responses, readers } = cache;
+    const isDecodable = (dialect: string) => readers.has(dialect);
+    this.#recording = { clock: services.clock, responses, isDecodable };
+  }
+
+  applies(call: InferenceCall): boolean {
+    return isStorable(call);
+  }
+
+  handle(call: InferenceCall, scope: CallScope, next: Next): Promise<InferenceResponse> {
+    const { request } = scope;
+    const { route } = request.routing;
+    const controls = cacheControls(call.headers, request.identity.principal.cache);
+    const settings = route && this.cache.settingsOf(route.id).exact;
+    if (!route || !settings || !isStorable(call) || controls.mode === 'bypass') {
+      return this.#bypass(call, scope, next, controls);
+    }
+    if (!settings.sampled && isSampled(call)) return this.#bypass(call, scope, next, controls);
+    const keyScope = this.#scopes.of(request, route, call.headers, controls);
+    const key = exactKey(call, keyScope);
+    return this.#lookUp({ call, scope, next, route, settings, controls, key });
+  }
+
+  async #bypass(call: InferenceCall, scope: CallScope, next: Next, { mode }: CacheControls) {
+    if (mode === 'only') throw notCached();
+    return next(call, scope);
+  }
+
+  async #lookUp(lookup: Lookup): Promise<InferenceResponse> {
+    const { scope, controls, key } = lookup;
+    const { request } = scope;
+    const { tenant } = request.identity.principal;
+    if (controls.mode === 'refresh') return this.#fetch(lookup, undefined);
+    const found = this.cache.responses.get(key, tenant);
+    const entry = found instanceof Promise ? await found : found;
+    const use = entry && this.#useOf(entry, lookup);
+    if (entry && use) {
+      const response = await this.#serve(entry, use, lookup);
+      if (response) return response;
+    }
+    if (controls.mode === 'only') {
+      this.cache.observer.miss(this.#use(request));
+      throw notCached();
+    }
+    const spare = entry && usability(entry, key, tenant, this.services.clock.wallTime()) ? entry : undefined;
+    return this.#fetch(lookup, spare);
+  }
+
+  /** @returns how an entry is served; undefined for one that has to be fetched again */
+  #useOf(entry: Entry, { controls, settings, key, scope }: Lookup): 'hit' | 'stale' | undefined {
+    const { tenant } = scope.request.identity.principal;
+    const now = this.services.clock.wallTime();
+    const state = usability(entry, key, tenant, now);
+    if (state === undefined) {
+      // Poisoned, of another version, or over: nothing will serve it.
+      this.cache.responses.delete(key, tenant);
+      return undefined;
+    }
+    if (controls.maxAgeMs !== undefined && now - entry.storedAt > controls.maxAgeMs) return undefined;
+    if (state === 'fresh') return 'hit';
+    const overdue = now - entry.freshUntil;
+    const allowed = Math.max(settings.staleWhileRevalidateMs, controls.maxStaleMs);
+    return overdue < allowed ? 'stale' : undefined;
+  }
+
+  async #serve(
+    entry: Entry,
+    status: 'hit' | 'stale',
+    lookup: Lookup,
+  ): Promise<InferenceResponse | undefined> {
+    const { call, scope, settings, route } = lookup;
+    const { request } = scope;
+    const { value } = entry;
+    const target = this.#scopes.targetOf(route, value.provider, value.upstreamModel);
+    const use = this.#use(request);
+    let response: InferenceResponse | undefined;
+    try {
+      const isPaced = settings.replay === 'paced';
+      response = target && (await replay({ entry, call, request, target, isPaced }, this.#replayServices));
+    } catch {
+      // Damaged, or in a form that this version reads no longer. It is made again.
+      this.cache.observer.unreadable(use);
+      this.cache.responses.delete(entry.key, entry.owner.tenant);
+      return undefined;
+    }
+    if (!response) return undefined;
+    const cost = settings.price && value.usage ? costPico(settings.price, value.usage) : 0;
+    request.cache = {
+      ...{ status, kind: 'exact', ageSeconds: ageSeconds(entry, this.services.clock.wallTime()) },
+      served: { provider: value.provider, model: value.upstreamModel, costPico: cost ?? 0 },
+    };
+    request.routing.warnings = value.warnings;
+    this.cache.observer.hit(use, { nanoUsd: value.nanoUsd ?? 0, ms: value.durationMs });
+    if (status === 'stale') this.#refresh(lookup);
+    return response;
+  }
+
+  get #replayServices() {
+    return { clock: this.services.clock, readers: this.cache.readers };
+  }
+
+  #use({ identity, routing }: RequestContext): CacheUse {
+    return { kind: 'exact', tenant: identity.principal.tenant, model: routing.modelLabel ?? 'unknown' };
+  }
+
+  /** @param spare a stale entry for the case that all targets fail */
+  async #fetch(lookup: Lookup, spare: Entry | undefined): Promise<InferenceResponse> {
+    const { call, scope, next, controls, route } = lookup;
+    const { request } = scope;
+    this.cache.observer.miss(this.#use(request));
+    request.cache = MISS;
+    const { coalescing } = this.cache.settingsOf(route.id);
+    const record = (owner: CallScope, response: InferenceResponse) => this.#record(response, lookup, owner);
+    const prepare = (owner: RequestContext) => prepareRecording(call, owner, this.#recording);
+    try {
+      if (coalescing && controls.mode === 'use') {
+        return await this.#flights.join(lookup, coalescing, prepare, record);
+      }
+      prepare(request);
+      return record(scope, await next(call, scope));
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      const served = spare && isOutage(error) ? await this.#serveSpare(spare, lookup) : undefined;
+      if (served) return served;
+      throw error;
+    }
+  }
+
+  async #serveSpare(entry: Entry, lookup: Lookup): Promise<InferenceResponse | undefined> {
+    const { scope, settings } = lookup;
+    const overdue = this.services.clock.wallTime() - entry.freshUntil;
+    if (scope.request.abortReason || overdue >= settings.staleIfErrorMs) return undefined;
+    return this.#serve(entry, 'stale', { ...lookup, settings: { ...settings, staleWhileRevalidateMs: 0 } });
+  }
+
+  /** Fetches a response again, in a request of its own that the tenant pays for. */
+  #refresh(lookup: Lookup): void {
+    const { scope, key, call, next, settings } = lookup;
+    if (settings.staleWhileRevalidateMs === 0 || this.#refreshing.has(key)) return;
+    this.#refreshing.add(key);
+    const detached = scope.detach(this.services.clock.now() + REFRESH_MS, 'refresh');
+    const { request } = detached;
+    request.controls = { ...scope.request.controls, model: call.model, priority: 'low' };
+    request.cache = MISS;
+    settleAs(request, undefined, call, this.services);
+    prepareRecording(call, request, this.#recording);
+    request.onEnd(() => this.#refreshing.delete(key));
+    next(withoutListeners(call), detached).then(
+      (response) => {
+        const { body } = this.#record(response, lookup, detached);
+        if (body.kind === 'stream') drainStream(body.stream);
+      },
+      // The refresh's own request records the failure; the next one tries again.
+      () => undefined,
+    );
+  }
+
+  #record(response: InferenceResponse, lookup: Lookup, { request }: CallScope): InferenceResponse {
+    return recordResponse(response, { ...lookup, request }, this.#recording);
+  }
+}
+
+/** Failures after which a stale response is better than none. */
+function isOutage({ status }: GatewayError): boolean {
+  return status >= 500 || status === 429;
+}
+
+function notCached(): GatewayError {
+  const message =
+    'The cache has no response to this request, and "x-weir-cache: only" permits no other. Send it without the header.';
+  return new GatewayError('cache_miss', message);
+}
+
+/** Responses of a refresh are not kept for the client. */
+function withoutListeners(call: StorableCall): StorableCall {
+  if (call.operation === 'rerank') return call;
+  const { onResponse: _, ...rest } = call;
+  return rest;
+}

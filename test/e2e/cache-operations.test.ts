@@ -1,0 +1,190 @@
+import { afterEach, expect, test } from 'bun:test';
+import {
+  type CacheGateway,
+  type CacheGatewayOptions,
+  chatOf,
+  startCacheGateway,
+} from '../support/cache-gateway.ts';
+import { settle } from '../support/fake-clock.ts';
+import { json, status } from '../support/scripts.ts';
+
+let running: CacheGateway | undefined;
+afterEach(async () => {
+  await running?.stop();
+  running = undefined;
+});
+
+async function start(options?: CacheGatewayOptions): Promise<CacheGateway> {
+  running = await startCacheGateway(options);
+  return running;
+}
+
+const cacheOf = ({ headers }: { readonly headers: Headers }) => headers.get('x-weir-cache');
+
+const COMPLETION = {
+  ...{ id: 'c', object: 'text_completion', created: 1, model: 'up' },
+  choices: [{ index: 0, text: 'legacy', finish_reason: 'stop' }],
+};
+
+test('legacy completions, rerank and text2sql are cached', async () => {
+  const { post, mock } = await start();
+  mock.when(({ target }) => target === '/v1/completions', json(COMPLETION));
+  const sql = [{ role: 'user', content: 'count users' }];
+  const requests: [path: string, body: unknown][] = [
+    ['/v1/completions', { model: 'chat', prompt: 'hi' }],
+    ['/v1/rerank', { model: 'simulator-rerank', query: 'q', documents: ['a', 'b'] }],
+    ['/v1/text2sql', { model: 'simulator', messages: sql, schema: 'CREATE TABLE users (id INT)' }],
+  ];
+  for (const [path, body] of requests) {
+    const first = await post(path, body);
+    const second = await post(path, body);
+    expect([path, first.status, cacheOf(first), cacheOf(second)]).toEqual([path, 200, 'miss', 'hit']);
+    expect(second.text).toBe(first.text);
+  }
+});
+
+test('a request controls the cache with headers', async () => {
+  const { post, mock } = await start();
+  const send = async (headers: Record<string, string>, text = 'hi') => {
+    const response = await post('/v1/chat/completions', chatOf(text), headers);
+    return [
+      response.status,
+      cacheOf(response),
+      response.body.choices ? /answer \d/.exec(response.text)?.[0] : undefined,
+    ];
+  };
+  const missed = await post('/v1/chat/completions', chatOf('hi'), { 'x-weir-cache': 'only' });
+  expect([missed.status, Object(missed.body.error).code]).toEqual([412, 'cache_miss']);
+  expect(await send({ 'cache-control': 'only-if-cached' })).toEqual([412, null, undefined]);
+  expect(mock.requests).toHaveLength(0);
+  expect(await send({})).toEqual([200, 'miss', 'answer 1']);
+  expect(await send({ 'x-weir-cache': 'only' })).toEqual([200, 'hit', 'answer 1']);
+  expect(await send({ 'x-weir-cache': 'bypass' })).toEqual([200, 'bypass', 'answer 2']);
+  expect(await send({ 'cache-control': 'no-store' })).toEqual([200, 'bypass', 'answer 3']);
+  expect(await send({})).toEqual([200, 'hit', 'answer 1']);
+  expect(await send({ 'x-weir-cache': 'refresh' })).toEqual([200, 'miss', 'answer 4']);
+  expect(await send({})).toEqual([200, 'hit', 'answer 4']);
+  expect(await send({ 'cache-control': 'no-cache' })).toEqual([200, 'miss', 'answer 5']);
+  expect(await send({ 'x-weir-cache-namespace': 'eu' })).toEqual([200, 'miss', 'answer 6']);
+  expect(await send({ 'x-weir-cache-namespace': 'eu' })).toEqual([200, 'hit', 'answer 6']);
+  for (const [name, value] of [
+    ['x-weir-cache', 'often'],
+    ['x-weir-cache-ttl', '-1s'],
+    ['x-weir-cache-namespace', '../other'],
+  ] as const) {
+    const refused = await post('/v1/chat/completions', chatOf('hi'), { [name]: value });
+    expect([name, refused.status, Object(refused.body.error).param]).toEqual([name, 400, name]);
+  }
+});
+
+test('a request chooses the lifetime, and the age that it accepts', async () => {
+  const { post, clock } = await start({ cache: { exact: { ttl: '60s', max_ttl: '10m' } } });
+  const send = async (headers: Record<string, string>) =>
+    cacheOf(await post('/v1/chat/completions', chatOf('hi'), headers));
+  expect(await send({ 'x-weir-cache-ttl': '1h' })).toBe('miss');
+  clock.shift(599_000);
+  expect(await send({})).toBe('hit');
+  expect(await send({ 'cache-control': 'max-age=600' })).toBe('hit');
+  clock.shift(2_000);
+  expect(await send({ 'x-weir-cache-ttl': '5' })).toBe('miss');
+  clock.shift(4_000);
+  expect(await send({ 'cache-control': 'max-age=3' })).toBe('miss');
+});
+
+test('a stale response is served while a new one is fetched', async () => {
+  const { post, clock, mock } = await start({
+    cache: { exact: { ttl: '10s', stale_while_revalidate: '1m' } },
+  });
+  await post('/v1/chat/completions', chatOf('hi'));
+  clock.shift(20_000);
+  const stale = await post('/v1/chat/completions', chatOf('hi'));
+  expect([cacheOf(stale), stale.headers.get('age'), stale.text.includes('answer 1')]).toEqual([
+    'stale',
+    '20',
+    true,
+  ]);
+  await mock.waitForRequest(2);
+  await mock.waitForOpen(0);
+  let fresh = await post('/v1/chat/completions', chatOf('hi'));
+  while (cacheOf(fresh) === 'stale') {
+    await settle();
+    fresh = await post('/v1/chat/completions', chatOf('hi'));
+  }
+  expect([cacheOf(fresh), fresh.text.includes('answer 2')]).toEqual(['hit', true]);
+  expect(mock.requests).toHaveLength(2);
+  clock.shift(71_000);
+  expect(cacheOf(await post('/v1/chat/completions', chatOf('hi')))).toBe('miss');
+});
+
+test('a stale response is served when all targets fail', async () => {
+  const { post, clock, mock } = await start({ cache: { exact: { ttl: '10s', stale_if_error: '1m' } } });
+  await post('/v1/chat/completions', chatOf('hi'));
+  clock.shift(20_000);
+  mock.respond(status(503, { error: { message: 'down' } }));
+  const stale = await post('/v1/chat/completions', chatOf('hi'));
+  expect([stale.status, cacheOf(stale), stale.text.includes('answer 1')]).toEqual([200, 'stale', true]);
+  mock.respond(status(400, { error: { message: 'your fault' } }));
+  expect((await post('/v1/chat/completions', chatOf('hi'))).status).toBe(400);
+  clock.shift(60_000);
+  mock.respond(status(503, { error: { message: 'down' } }));
+  expect((await post('/v1/chat/completions', chatOf('hi'))).status).toBe(503);
+});
+
+test('a tenant has its own entries, and its own rules', async () => {
+  const { post, gateway, mock } = await start();
+  const admin = (method: string, path: string, body: unknown) =>
+    gateway.call(method, `/admin/v1${path}`, { key: gateway.adminKey, body });
+  const keyOf = async (tenant: string, cache?: unknown) => {
+    await admin('POST', '/tenants', { id: tenant, ...(cache ? { cache } : {}) });
+    const created = await admin('POST', `/tenants/${tenant}/keys`, { name: 'k' });
+    return String(created.body.secret ?? created.body.key);
+  };
+  const acme = await keyOf('acme');
+  const other = await keyOf('other');
+  const strict = await keyOf('strict', { controls: ['refresh'], encrypted: true });
+  const off = await keyOf('off', { enabled: false });
+  const send = async (key: string, headers: Record<string, string> = {}) => {
+    const response = await post('/v1/chat/completions', chatOf('hi'), headers, key);
+    return [response.status, cacheOf(response)];
+  };
+  expect(await send(acme)).toEqual([200, 'miss']);
+  expect(await send(acme)).toEqual([200, 'hit']);
+  expect(await send(other)).toEqual([200, 'miss']);
+  expect(await send(other, { 'x-weir-cache-namespace': 'acme' })).toEqual([200, 'miss']);
+  expect(await send(strict)).toEqual([200, 'miss']);
+  expect(await send(strict, { 'x-weir-cache': 'refresh' })).toEqual([200, 'miss']);
+  for (const headers of [
+    { 'x-weir-cache': 'bypass' },
+    { 'x-weir-cache-ttl': '1h' },
+    { 'x-weir-cache-namespace': 'x' },
+  ]) {
+    expect(await send(strict, headers)).toEqual([403, null]);
+  }
+  expect(await send(strict, { 'cache-control': 'no-store' })).toEqual([200, 'hit']);
+  expect(await send(off)).toEqual([200, 'bypass']);
+  expect(await send(off)).toEqual([200, 'bypass']);
+  expect(mock.requests).toHaveLength(7);
+  const tenant = await gateway.call('GET', '/admin/v1/tenants/strict', { key: gateway.adminKey });
+  expect(tenant.body.cache).toEqual({ controls: ['refresh'], encrypted: true });
+});
+
+test('a response from the cache counts as a request, and costs its own price', async () => {
+  const { post, gateway } = await start({
+    cache: { exact: { price: { input: 1, output: 1 } } },
+    model: { price: { input: 100, output: 100 } },
+    config: { limits: { default_tier: null, per_tenant: [{ of: 'requests', per: 'day', max: 3 }] } },
+  });
+  const costs: (string | null)[] = [];
+  for (let index = 0; index < 3; index += 1) {
+    costs.push((await post('/v1/chat/completions', chatOf('hi'))).headers.get('x-weir-cost'));
+  }
+  // 3 input and 2 output tokens.
+  expect(costs).toEqual(['0.0005', '0.000005', '0.000005']);
+  expect((await post('/v1/chat/completions', chatOf('hi'))).status).toBe(429);
+  const metrics = await gateway.call('GET', '/metrics', { key: gateway.adminKey });
+  expect(metrics.text).toContain('llm_cache_hits_total{kind="exact",model="chat"} 2');
+  expect(metrics.text).toContain('llm_cache_misses_total{kind="exact",model="chat"} 1');
+  expect(metrics.text).toContain('weir_cache_saved_usd_total{tenant="default",model="chat"} 0.001');
+  expect(metrics.text).toContain('llm_cost_usd_total{model="chat",tenant="default"} 0.00051');
+  expect(metrics.text).toContain('llm_tokens_total{model="chat",direction="input"} 3');
+});
