@@ -67,6 +67,26 @@ describe('references to items of a stored response', () => {
     }
   });
 
+  test('name one item, also where the client uses its request id again', async () => {
+    const ids: string[] = [];
+    for (const content of ['One.', 'Two.']) {
+      families.mock.respond(ANSWERS.chat({ content }));
+      const body = { model: 'chat', input: 'Hi' };
+      const response = await families.post('/v1/responses', body, { 'x-request-id': 'trace:7.a' });
+      expect(response.headers.get('x-request-id')).toBe('trace:7.a');
+      const json = await response.json();
+      ids.push(textAt(json, 'output', 0, 'id'));
+      const again = { model: 'chat', input: 'More.', previous_response_id: textAt(json, 'id') };
+      families.mock.respond(CHAT());
+      await families.post('/v1/responses', again, { 'x-request-id': 'trace:7.a' });
+      expect(at(lastBody(families.mock), 'messages', 1)).toMatchObject({ content });
+    }
+    for (const id of ids) expect(id).toMatch(/^msg_\w+$/);
+    families.mock.respond(CHAT());
+    await families.openai.responses.create({ model: 'chat', input: [user('Hi'), ...ids.map(reference)] });
+    expect(at(lastBody(families.mock), 'messages', 1)).toMatchObject({ content: 'One.Two.' });
+  });
+
   test('may follow "previous_response_id", and name input items too', async () => {
     families.mock.respond(CHAT(), CHAT());
     const first = await families.openai.responses.create({ model: 'chat', input: [user('One.')] });

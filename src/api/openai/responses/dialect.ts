@@ -57,9 +57,15 @@ function editResponses(text: string, body: Item, change: CallChange): string | u
 
 /**
  * OpenAI's Responses.
- * @param onResponse told of each complete response object, before the client has it
+ * @param onResponse called with each complete response object, before the client has it
+ * @param idBase of ids that the upstream does not send: letters, digits and underscores; the request's id when absent
  */
-export function responsesDialect(onResponse: (response: Item) => void = () => undefined): ClientDialect {
+export function responsesDialect(
+  onResponse: (response: Item) => void = () => undefined,
+  idBase?: string,
+): ClientDialect {
+  const withIds = (context: RenderContext) =>
+    idBase === undefined ? context : { ...context, requestId: idBase };
   return {
     name: 'openai-responses',
     toChat: (body) => ({ messages: readInput(body), ...readParameters(body) }),
@@ -81,10 +87,10 @@ export function responsesDialect(onResponse: (response: Item) => void = () => un
     edit: editResponses,
     withoutForeignSignatures,
     renderResult(result, renderContext) {
-      const response = complete(result, renderContext);
+      const response = complete(result, withIds(renderContext));
       onResponse(response);
       return JSON.stringify(response);
     },
-    streamWriter: (renderContext) => new ResponseEventWriter(renderContext, onResponse),
+    streamWriter: (renderContext) => new ResponseEventWriter(withIds(renderContext), onResponse),
   };
 }

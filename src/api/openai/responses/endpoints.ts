@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { ClientDialect } from '../../../core/chat/dialect.ts';
 import { GatewayError } from '../../../core/errors.ts';
@@ -75,8 +76,14 @@ export const responseDeleted = z
  * The dialect of one request: it adds the earlier conversation, and stores the response.
  * @param before the whole conversation; undefined where the request contains it
  */
-function dialectFor(before: readonly Item[] | undefined, keep: (response: Item) => void): ClientDialect {
-  const dialect = responsesDialect(keep);
+function dialectFor(
+  before: readonly Item[] | undefined,
+  keep: (response: Item) => void,
+  headers: HeaderReader,
+): ClientDialect {
+  // Clients may use a request id of theirs again; stored responses need ids of their own.
+  const idBase = headers.get('x-request-id') === null ? undefined : randomUUID().replaceAll('-', '');
+  const dialect = responsesDialect(keep, idBase);
   return {
     ...dialect,
     toChat(body) {
@@ -133,7 +140,7 @@ export function addResponsesRoutes(router: HttpRouter, services: ApiServices): v
       responses.save(scope, { id, createdAt, expiresAt, input, response, native });
     };
     const isComplete = continued !== undefined || (resolved !== undefined && previous === undefined);
-    const dialect = dialectFor(isComplete ? input : undefined, keep(false));
+    const dialect = dialectFor(isComplete ? input : undefined, keep(false), headers);
     const call = chatCall('chat', dialect, continued?.passthrough ?? forwarded, headers);
     return {
       ...call,
