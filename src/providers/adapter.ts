@@ -54,8 +54,9 @@ const NO_NAMES: readonly string[] = [];
 const NO_REQUEST: ChatRequest = { messages: [] };
 
 /** A call to forward, without what the gateway added to responses of other vendors. */
-function withVendorIds(call: ChatCall): ChatCall {
-  const members = call.dialect.withoutForeignSignatures?.(call.text, call.body);
+function withVendorIds(call: ChatCall, { provider }: Target): ChatCall {
+  const { callSignatures = false } = provider.profile;
+  const members = call.dialect.withoutForeignSignatures?.(call.text, call.body, callSignatures);
   if (members === undefined) return call;
   const edits = Object.fromEntries(
     Object.entries(members).map(([name, value]) => [name, JSON.stringify(value)]),
@@ -79,7 +80,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       case 'chat':
       case 'completion': {
         const forwarding = passthrough?.(call.dialect.name, target);
-        if (forwarding) return forwarding.build(withVendorIds(call), target, context);
+        if (forwarding) return forwarding.build(withVendorIds(call, target), target, context);
         for (const param of call.dialect.unreadMembers?.(call.body) ?? NO_NAMES) {
           context.warn({ kind: 'unsupported', param, message: `The target does not support "${param}".` });
         }

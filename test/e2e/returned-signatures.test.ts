@@ -297,6 +297,46 @@ describe('the signature of a Gemini text', () => {
   });
 });
 
+describe('the signature of a call of Google’s API in OpenAI’s format', () => {
+  const extra_content = { google: { thought_signature: SIGNATURE } };
+  const called = { name: 'look', arguments: '{"a":"b"}' };
+  const call = { index: 0, id: 'call_g', type: 'function', function: called, extra_content };
+  const answers = {
+    plain: () => {
+      const { index: _, ...whole } = call;
+      return ANSWERS.chat({ content: null, tool_calls: [whole] }, 'tool_calls');
+    },
+    stream: () =>
+      eventStream(
+        dataEvents([
+          { id: 'c', choices: [{ index: 0, delta: { role: 'assistant', tool_calls: [call] } }] },
+          { id: 'c', choices: [{ index: 0, delta: {}, finish_reason: 'tool_calls' }] },
+        ]),
+      ),
+  };
+
+  for (const dialect of DIALECTS) {
+    for (const stream of [false, true]) {
+      test(`returns: ${dialect.name}, stream ${stream}`, async () => {
+        const turn = await turnOf(dialect, 'chat', stream ? answers.stream() : answers.plain(), stream);
+        const sent = await returned(dialect, 'chat', turn, CHAT());
+        const message = listAt(sent, 'messages').find((one) => valueAt(one, 'tool_calls') !== undefined);
+        expect(at(message, 'tool_calls', 0)).toEqual({
+          id: 'call_g',
+          type: 'function',
+          function: called,
+          extra_content,
+        });
+        expect(textAt(sent, 'messages', 2, 'tool_call_id')).toBe('call_g');
+        const strict = dialect.path === '/v1/responses' ? 'ollama' : 'azure';
+        const other = JSON.stringify(await returned(dialect, strict, turn, CHAT()));
+        expect(other).toContain('"call_g"');
+        expect(other).not.toContain('extra_content');
+      });
+    }
+  }
+});
+
 test('the signature of a Gemini image returns with the image', async () => {
   const [, responses] = DIALECTS;
   if (!responses) throw new Error('no dialect');

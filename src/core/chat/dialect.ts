@@ -52,9 +52,14 @@ export interface ClientDialect {
   /**
    * Finds values in a request that the gateway made for another vendor than that of the dialect: signatures, and ids that
    * carry them. Targets of the dialect's own format reject them. Absent where bodies of the dialect contain none.
+   * @param takesCallSignatures the target accepts signatures of calls beside the calls
    * @returns the members to replace, with their new values; undefined where there are none
    */
-  withoutForeignSignatures?(text: string, body: JsonObject): JsonObject | undefined;
+  withoutForeignSignatures?(
+    text: string,
+    body: JsonObject,
+    takesCallSignatures: boolean,
+  ): JsonObject | undefined;
   /** @returns the response body as a client expects it that did not request log probabilities */
   withoutLogprobs?(response: JsonObject): JsonObject;
   /** Renders a complete response. @returns JSON text */

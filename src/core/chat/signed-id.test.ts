@@ -34,6 +34,11 @@ describe('a signed id', () => {
     );
   });
 
+  test('is signed once', () => {
+    const signed = signId('call_1', { origin: 'one', value: 'a' });
+    expect(signId(signed, { origin: 'two', value: 'b' })).toBe(signed);
+  });
+
   test('differs from an id without a value', () => {
     expect(splitSignedId('call_1')).toEqual({ id: 'call_1' });
   });

@@ -16,10 +16,11 @@ export interface CarriedValue {
 }
 
 /**
- * @param id the vendor's id
+ * @param id the vendor's id; one that another gateway has signed stays as it is
  * @param carried its origin is a word of lower-case letters
  */
 export function signId(id: string, { origin, value }: CarriedValue): string {
+  if (id.includes(SIGNED_ID_MARK)) return id;
   const isBase64 = value.length % 4 === 0 && BASE64.test(value);
   const form = isBase64 ? 'b' : 'u';
   const text = isBase64

@@ -1,5 +1,6 @@
+import { signId } from '../../core/chat/signed-id.ts';
 import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { callId, contentPieces, readFinish } from './chat-parts.ts';
+import { callId, callSignature, contentPieces, readFinish } from './chat-parts.ts';
 
 /**
  * Makes forwarded choices readable for official SDKs. Vendors with OpenAI's format leave out what the SDKs need (role, index
@@ -254,15 +255,21 @@ function isCustom(call: JsonObject): call is JsonObject & { readonly custom: Jso
   return isRecord(call.custom) && (call.type === 'custom' || !isRecord(call.function));
 }
 
-/** A call with type, id and its arguments as a text. */
+/**
+ * A call with type, id and its arguments as a text. The id repeats the signature beside the call, because clients drop
+ * members that they do not know.
+ * @param id of a call without one
+ */
 function wholeCall(call: JsonObject, id: string): JsonObject {
   const type = isCustom(call) ? 'custom' : 'function';
   const called = isRecord(call.function) ? withArgumentsText(call.function) : undefined;
-  const hasId = Boolean(asString(call.id));
-  if (call.type === type && hasId && called === call.function) return call;
+  const own = asString(call.id) || id;
+  const signature = callSignature(call);
+  const signed = signature ? signId(own, signature) : own;
+  if (call.type === type && call.id === signed && called === call.function) return call;
   return {
     ...call,
-    ...(hasId ? {} : { id }),
+    id: signed,
     type,
     ...(called === undefined ? {} : { function: called }),
   };
