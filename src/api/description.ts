@@ -4,7 +4,7 @@ import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
 import { canaryAction, canaryList } from './admin/experiments.ts';
 import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
-import { usageReport } from './admin/usage-report.ts';
+import { ownUsageReport } from './admin/usage-report.ts';
 import {
   anthropicErrorResponse,
   countTokensRequest,
@@ -34,7 +34,7 @@ import {
   errorResponse,
 } from './openai/schemas.ts';
 import { healthResponse, liveResponse, readyResponse } from './operations.ts';
-import { estimateResponse, ownUsageFilter } from './usage.ts';
+import { estimateResponse, ownUsageFilter, userUsageFilter } from './usage.ts';
 
 const ROUTES: readonly DocumentedRoute[] = [
   {
@@ -210,7 +210,28 @@ const ROUTES: readonly DocumentedRoute[] = [
     tag: 'Usage',
     summary: 'Get the usage and cost of this API key',
     query: ownUsageFilter,
-    response: usageReport,
+    response: ownUsageReport,
+  },
+  {
+    method: 'get',
+    path: '/v1/usage/{user}',
+    tag: 'Usage',
+    summary: 'Get the usage and cost of a user',
+    description:
+      'An API key reads the usage of the user or service account that owns it, the admin key that of all.',
+    parameters: ['user'],
+    query: userUsageFilter,
+    response: ownUsageReport,
+  },
+  {
+    method: 'post',
+    path: '/v1/models/{id}/completions',
+    tag: 'Inference',
+    summary: 'Create a completion, with the model in the path',
+    parameters: ['id'],
+    request: completionRequest.omit({ model: true }).meta({ id: 'ModelCompletionRequest' }),
+    response: completionResponse,
+    streams: true,
   },
   {
     method: 'post',

@@ -47,6 +47,8 @@ export interface InferenceEndpoint {
   readonly keepAlive?: Uint8Array;
   /** The client dialect's error body; OpenAI's, when absent. */
   readonly renderError?: (error: GatewayError, requestId: string) => string;
+  /** A request that works, for the errors of requests without content. */
+  readonly example?: string;
   /** A dialect's own name for the request id's header. */
   readonly requestIdHeader?: string;
 }
@@ -122,7 +124,12 @@ class InferenceRoute {
   }
 
   #read(httpContext: HttpContext): JsonBody | Promise<JsonBody> {
-    return this.endpoint.readQuery?.(httpContext) ?? readJsonBody(httpContext.request, httpContext.bodyLimit);
+    const { readQuery, example } = this.endpoint;
+    if (readQuery) return readQuery(httpContext);
+    if (example !== undefined && httpContext.request.headers.get('content-length') === '0') {
+      throw new GatewayError('invalid_request', `The request has no body. Example: ${example}`);
+    }
+    return readJsonBody(httpContext.request, httpContext.bodyLimit);
   }
 
   async #run(

@@ -6,6 +6,8 @@ import { httpResponse, jsonResponse } from '../http/response.ts';
 import { ANYONE, NO_BODY, type RoutePolicy } from '../http/route-policy.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { LifecycleState } from '../pipeline/lifecycle.ts';
+import type { Provider } from '../providers/types.ts';
+import type { ModelRoute } from '../routing/directory.ts';
 import type { ApiServices } from './services.ts';
 
 export const healthResponse = z
@@ -13,6 +15,11 @@ export const healthResponse = z
     status: z
       .enum(['ok', 'degraded', 'starting', 'draining', 'stopped'])
       .describe('`degraded`: the local disk rejects writes.'),
+    health: z
+      .enum(['healthy', 'degraded', 'unhealthy'])
+      .describe(
+        '`unhealthy`: not ready, or no model is available; `degraded`: the local disk rejects writes, or some models are unavailable.',
+      ),
     version: z.string(),
     uptime_seconds: z.number().int(),
     requests_in_flight: z.number().int().optional(),
@@ -24,7 +31,7 @@ export const healthResponse = z
           status: z
             .enum(['ok', 'degraded', 'down', 'unknown'])
             .describe(
-              '`degraded`: some of its targets are unavailable; `unknown`: it was neither used nor checked.',
+              '`degraded`: some of its targets are unavailable; `unknown`: it was neither used nor checked, and has not listed its models.',
             ),
           targets: z.number().int().describe('Targets that were used or are configured.'),
           targets_available: z.number().int(),
@@ -33,7 +40,11 @@ export const healthResponse = z
       )
       .optional()
       .describe('Only for callers with the permission `platform:read`, such as the admin key.'),
-    models: z.number().int().optional(),
+    models: z
+      .record(z.string(), z.boolean())
+      .optional()
+      .describe('Whether each model has an available target. Only with `platform:read`.'),
+    model_count: z.number().int().optional(),
   })
   .meta({ id: 'Health' });
 
@@ -51,27 +62,69 @@ function statusOf(
 }
 
 /** The state of a provider, derived from its targets. */
-function condition(provider: string, { states, clock }: ApiServices) {
+function condition({ id: provider, profile }: Provider, { states, clock, snapshot }: ApiServices) {
   const now = clock.now();
+  const isReached = profile.isSimulated || snapshot().directory.hasReported(provider) ? true : undefined;
   const used = [...states.ofProvider(provider)];
   const available = used.filter((state) => state.unavailable(now) === undefined).length;
   return {
-    status: statusOf(used.length, available, states.healthOf(provider)),
+    status: statusOf(used.length, available, states.healthOf(provider) ?? isReached),
     targets: used.length,
     targets_available: available,
     breakers_open: used.filter((state) => state.breakerState(now) !== 'closed').length,
   };
 }
 
-function details(
-  services: ApiServices,
-): Pick<z.infer<typeof healthResponse>, 'providers' | 'models' | 'requests_in_flight'> {
-  const { providers, directory } = services.snapshot();
+type Details = Pick<
+  z.infer<typeof healthResponse>,
+  'providers' | 'models' | 'model_count' | 'requests_in_flight'
+>;
+
+/** For operators: names of providers and models, and how busy the gateway is. */
+function details(services: ApiServices): Details {
+  const { directory, providers: all } = services.snapshot();
+  const providers = all.map((provider) => ({
+    id: provider.id,
+    kind: provider.kind,
+    ...condition(provider, services),
+  }));
+  const down = new Set(providers.filter(({ status }) => status === 'down').map(({ id }) => id));
+  const listed = directory.list();
+  const models = listed.map(({ id, ownedBy }) => {
+    const route = directory.configuredRoute(id);
+    return [id, route ? isAvailable(route, services, down) : !down.has(ownedBy)] as const;
+  });
   return {
     requests_in_flight: services.lifecycle.active,
-    providers: providers.map(({ id, kind }) => ({ id, kind, ...condition(id, services) })),
-    models: directory.list().length,
+    providers,
+    models: Object.fromEntries(models),
+    model_count: listed.length,
   };
+}
+
+/** Whether a model has a target that takes requests. */
+function isAvailable(
+  { targets }: ModelRoute,
+  { states, clock }: ApiServices,
+  down: ReadonlySet<string>,
+): boolean {
+  const now = clock.now();
+  return targets.some(
+    (target) => !down.has(target.provider.id) && states.of(target).unavailable(now) === undefined,
+  );
+}
+
+/** The health in one word, from what is configured: discovered models are those of their providers. */
+function healthOf(services: ApiServices, state: string): z.infer<typeof healthResponse>['health'] {
+  if (state !== 'ready' && state !== 'degraded') return 'unhealthy';
+  const { directory, providers } = services.snapshot();
+  const down = new Set(
+    providers.filter((provider) => condition(provider, services).status === 'down').map(({ id }) => id),
+  );
+  const routes = directory.routes();
+  const available = routes.filter((route) => isAvailable(route, services, down)).length;
+  if (routes.length > 0 && available === 0) return 'unhealthy';
+  return state === 'degraded' || available < routes.length || down.size > 0 ? 'degraded' : 'healthy';
 }
 
 /** Draining and starting come first, because a disk that recovers does not end them. */
@@ -108,6 +161,7 @@ export function addOperationsRoutes(
     const status = state();
     const body: z.infer<typeof healthResponse> = {
       status: status === 'ready' ? 'ok' : status,
+      health: healthOf(services, status),
       version: options.version,
       uptime_seconds: Math.floor(services.clock.wallTime() / 1000) - services.startedAtSeconds,
       // Strangers learn neither the names of providers nor how busy the gateway is.

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { GatewayError } from '../core/errors.ts';
+import type { Principal } from '../core/principal.ts';
 import { readJsonBody } from '../http/body.ts';
+import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import { queryFields, queryOf } from '../http/query.ts';
 import { httpResponse, jsonResponse } from '../http/response.ts';
-import { NO_BODY } from '../http/route-policy.ts';
+import { NO_BODY, type RouteAccess } from '../http/route-policy.ts';
 import { costPico, dollarsOfPico } from '../metering/price.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { SqlUsageStore } from '../storage/sql/usage-store.ts';
@@ -24,6 +26,11 @@ export interface UsageEndpoints {
 
 /** Filter for one key: without dimensions that would reveal other keys. */
 export const ownUsageFilter = usageFilter.omit({ key: true, user: true });
+
+/** The same for one user. */
+export const userUsageFilter = ownUsageFilter.extend({
+  tenant: z.string().max(63).optional().describe('Only with the admin key. Default: its own tenant.'),
+});
 
 const money = z.string().describe('US dollars, as an exact decimal.');
 export const estimateResponse = z
@@ -58,25 +65,54 @@ export function addUsageRoutes(
   const { key } = services.callers;
   const reports = new UsageReports(usage, services.clock);
 
-  router.route('GET', '/v1/usage', { access: key, body: NO_BODY }, async (httpContext, principal) => {
-    const { tenant, keyId } = principal;
-    const { request } = httpContext;
-    const filter = validate(ownUsageFilter, queryFields(queryOf(request)));
+  const report = async (
+    { request }: HttpContext,
+    tenant: string,
+    filter: z.output<typeof ownUsageFilter>,
+    of: { readonly key: string } | { readonly user: string },
+  ) => {
     if (filter.tag !== undefined || dimensionsOf(filter.group_by).includes('tag')) {
-      throw new GatewayError(
-        'invalid_request',
-        '"tag" is not valid: tags are counted for the whole tenant, not by key.',
-        {
-          param: 'tag',
-        },
-      );
+      const message = '"tag" is not valid: tags are counted for the whole tenant, not by key or user.';
+      throw new GatewayError('invalid_request', message, { param: 'tag' });
     }
     const zone = services.access.tenant(tenant)?.document.time_zone ?? 'UTC';
     const asked = reports.request(filter, zone);
-    const own = { ...asked, query: { ...asked.query, key: keyId } };
+    const own = { ...asked, query: { ...asked.query, ...of } };
     const { body, text, headers } = reports.response(own, await reports.rows(tenant, own));
     if (text) return httpResponse(200, text.body, { ...headers, 'content-type': text.type });
-    return jsonResponse(request, 200, JSON.stringify(body), {});
+    const totals = await reports.totals(tenant, own);
+    return jsonResponse(request, 200, JSON.stringify({ ...Object(body), ...totals }), {});
+  };
+
+  router.route('GET', '/v1/usage', { access: key, body: NO_BODY }, (httpContext, { tenant, keyId }) => {
+    const filter = validate(ownUsageFilter, queryFields(queryOf(httpContext.request)));
+    return report(httpContext, tenant, filter, { key: keyId });
+  });
+
+  /** API keys read the usage of the user or service account that owns them, admin keys that of all. */
+  const ownUser: RouteAccess<Principal> = {
+    name: 'api key of the user',
+    admit: async (httpContext) => {
+      const principal = await key.admit(httpContext);
+      if (principal.kind === 'admin' || principal.member === httpContext.params.user) return principal;
+      throw new GatewayError(
+        'permission_denied',
+        'An API key reads the usage of its own user. Others are read with the admin key, or at /admin/v1/tenants/{tenant}/usage?user=...',
+      );
+    },
+  };
+  router.route('GET', '/v1/usage/:user', { access: ownUser, body: NO_BODY }, (httpContext, principal) => {
+    const { tenant: wanted, ...filter } = validate(
+      userUsageFilter,
+      queryFields(queryOf(httpContext.request)),
+    );
+    const user = httpContext.params.user ?? '';
+    if (wanted !== undefined && principal.kind !== 'admin' && wanted !== principal.tenant) {
+      throw new GatewayError('permission_denied', '"tenant" is only for the admin key.', { param: 'tenant' });
+    }
+    const tenant = wanted ?? principal.tenant;
+    if (!services.access.member(tenant, user)) throw new GatewayError('not_found', 'There is no such user.');
+    return report(httpContext, tenant, filter, { user });
   });
 
   const estimate = { access: key, body: services.bodyLimit };

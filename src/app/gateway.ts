@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { HttpResponse } from '../core/http.ts';
 import { EventBus } from '../events/event-bus.ts';
+import { clientOrigin } from '../http/client-address.ts';
 import { HttpRouter } from '../http/http-router.ts';
 import { HttpStage } from '../http/http-stage.ts';
 import { CounterThread } from '../metering/counter-thread.ts';
@@ -207,6 +208,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     newId: randomIds('req_'),
     cors: () => active.current.cors,
+    isBehindTls: (httpContext) => {
+      const { config: current, isProxy } = active.current;
+      if (current.server.tls !== null) return false;
+      return isProxy !== undefined && clientOrigin(httpContext, isProxy)?.startsWith('https:') === true;
+    },
     asClientError: clientErrorOf,
     // Not an event: every request counts here.
     observe: (method, route, status, seconds) => {

@@ -11,7 +11,8 @@ import type { ExperimentSettings } from '../routing/experiments/settings.ts';
 
 /** The routing form of a configured model. */
 export function modelDefinition(model: ModelConfig): ModelDefinition {
-  const { context_window: contextWindow, max_output_tokens: maxOutputTokens, price, capabilities } = model;
+  const contextWindow = model.context_window ?? model.max_length;
+  const { max_output_tokens: maxOutputTokens, price, capabilities } = model;
   const facts: ModelOverrides = {
     ...(contextWindow === null ? {} : { contextWindow }),
     ...(maxOutputTokens === null ? {} : { maxOutputTokens }),
@@ -34,6 +35,7 @@ export function modelDefinition(model: ModelConfig): ModelDefinition {
     fallbacksOn: model.fallbacks_on,
     hedging: hedging ?? undefined,
     continueStreams: model.continue_streams,
+    timeoutMs: model.timeout ?? undefined,
     responseMetadata: model.response_metadata,
     bestFor: model.best_for,
     costTier: model.cost_tier ?? undefined,

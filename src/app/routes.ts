@@ -6,6 +6,7 @@ import { addOperationsRoutes, stateOf } from '../api/operations.ts';
 import type { ApiServices } from '../api/services.ts';
 import { addStatusPage } from '../api/status-page.ts';
 import type { Config } from '../config/schema.ts';
+import { lazy } from '../core/lazy.ts';
 import { clientOrigin } from '../http/client-address.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
@@ -45,7 +46,7 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
     const { addAdminApi } = await import('./admin-api.ts');
     addAdminApi(router, services, admin);
   });
-  router.routesUnder('/v1/auth/', async () => {
+  const loadAuth = lazy(async () => {
     const { addAuthRoutes } = await import('../api/auth/routes.ts');
     addAuthRoutes(router, {
       api: services,
@@ -57,6 +58,9 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
       publicUrl: () => config().auth.public_url,
     });
   });
+  for (const prefix of ['/v1/auth/', '/login/', '/auth/callback/']) {
+    router.routesUnder(prefix, async () => loadAuth());
+  }
   addDocsRoutes(router, {
     enabled: () => config().server.docs,
     describe: async () => {

@@ -79,8 +79,12 @@ export const model = () =>
     context_window: nullable(integer(1)).describe(
       'Tokens of prompt and response together; by default from model data.',
     ),
+    max_length: nullable(integer(1)).describe('Another name of `context_window`.'),
     max_output_tokens: nullable(integer(1)).describe(
       'The most output tokens of one response. A request for more gets fewer, with a warning in `x-weir-warnings`, or a 400 where it is strict. By default from model data, and left to the provider.',
+    ),
+    timeout: nullable(duration(1)).describe(
+      'How long a target of this model may take for a response that is not streamed, or for the first event of a stream; null for `timeout` of its provider.',
     ),
     best_for: list(text(60)).describe(
       'Words for what the model is good at, such as `code` or `translation`: shown in `/v1/models`, and read by `/v1/suggest-model`.',

@@ -182,6 +182,9 @@ const provider = (catalog: ProviderCatalog) =>
     headers: headers().describe('HTTP headers that are added to each request to this provider.'),
     models: list(text(300)).describe('Upstream models that are offered without asking the provider.'),
     discover: boolean().prefault(true).describe('Asks the provider for its models.'),
+    timeout: nullable(duration(1)).describe(
+      'How long this provider may take for a response that is not streamed, or for the first event of a stream, such as `60s`; null for `limits.answer` and `limits.first_token`.',
+    ),
     connect_timeout: duration(1).prefault('10s').describe('The timeout of connecting.'),
     upstream: providerUpstream().describe('Connection limits of this provider that differ from `upstream`.'),
   });

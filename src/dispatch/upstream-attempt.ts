@@ -72,7 +72,8 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     };
     this.streamMode = request.routing.streamMode;
     this.deadlines = deadlines;
-    this.firstTokenMs = call.stream ? limits.firstTokenMs : limits.answerMs;
+    const own = target.timeoutMs ?? target.provider.timeoutMs;
+    this.firstTokenMs = own ?? (call.stream ? limits.firstTokenMs : limits.answerMs);
     this.streamIdleMs = limits.streamIdleMs;
     this.maxResponseBytes = limits.maxResponseBytes;
     this.deadlineAt = deadlineAt;

@@ -18,6 +18,7 @@ function create(cors: CorsRules = NO_CORS) {
   const router = new HttpRouter({
     stage: openStage(clock),
     clock,
+    isBehindTls: () => false,
     newId: () => 'new-id',
     cors: () => cors,
     asClientError: (error) =>

@@ -28,12 +28,17 @@ export interface HttpRouterOptions {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly cors: () => CorsRules;
+  /** Whether a proxy serves the client over TLS. At a port with TLS of its own, the server adds the header. */
+  readonly isBehindTls: (httpContext: HttpContext) => boolean;
   readonly observe: (method: string, route: string, status: number, seconds: number) => void;
   /** Converts what a handler threw to the error that the client gets: a failing store is not a defect. */
   readonly asClientError: (error: unknown) => unknown;
   /** Receives errors that are defects of Weir. */
   readonly onDefect: (error: unknown, requestId: string) => void;
 }
+
+/** @see https://www.rfc-editor.org/rfc/rfc6797 */
+const HSTS = 'max-age=31536000';
 
 /** Methods with a metric label of their own; others share the label `OTHER`. */
 const KNOWN_METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT', 'PATCH']);
@@ -161,6 +166,12 @@ export class HttpRouter {
   #finished(httpContext: HttpContext, rules: CorsRules, response: HttpResponse): HttpResponse {
     const { headers } = response;
     headers.set('x-request-id', httpContext.requestId);
+    const reset = headers.get('x-ratelimit-reset');
+    if (typeof reset === 'string') {
+      const epoch = Math.ceil(this.options.clock.wallTime() / 1000) + Number(reset);
+      headers.set('x-ratelimit-reset-epoch', String(epoch));
+    }
+    if (this.options.isBehindTls(httpContext)) headers.set('strict-transport-security', HSTS);
     if (httpContext.requestIdHeader) headers.set(httpContext.requestIdHeader, httpContext.requestId);
     if (rules.origins.length > 0) addCorsHeaders(rules, httpContext.request, headers);
     if (!httpContext.deferred) httpContext.finish(response.status);

@@ -18,6 +18,7 @@ function create(rules: AddressRules | null, more: Partial<HttpStageOptions> = {}
   const router = new HttpRouter({
     stage: openStage(clock, rules, more),
     clock,
+    isBehindTls: () => false,
     newId: () => 'id',
     cors: () => NO_CORS,
     asClientError: (error) => error,

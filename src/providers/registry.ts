@@ -88,6 +88,7 @@ export class ProviderRegistry {
       baseUrl,
       credential: config.api_key ?? undefined,
       headers: config.headers,
+      timeoutMs: config.timeout ?? undefined,
       adapter: await family.adapter(config, profile, { transport, clock, env }),
       transport,
       models: isBuiltIn ? [...this.#builtIn.models, ...config.models] : config.models,
@@ -173,6 +174,7 @@ export const DEFAULTS = {
   headers: {},
   models: [],
   discover: true,
+  timeout: null,
   connect_timeout: 10_000,
   upstream: { max_connections: null, keepalive: null, keepalive_expiry: null },
 } as const;

@@ -108,6 +108,8 @@ export interface Provider {
   readonly credential: string | undefined;
   /** Configured headers of each request, by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Milliseconds for a complete response, or for the first event of a stream; the gateway's limits when absent. */
+  readonly timeoutMs?: number | undefined;
   readonly adapter: ProviderAdapter;
   readonly transport: Transport;
   /** Upstream models from the configuration. */
@@ -124,6 +126,8 @@ export interface Provider {
 
 /** One provider and upstream model behind a model that clients name. */
 export interface Target {
+  /** Milliseconds for a complete response, or for the first event of a stream; the provider's when absent. */
+  readonly timeoutMs?: number | undefined;
   readonly provider: Provider;
   readonly model: string;
   /** Relative share of requests, at least 0. */

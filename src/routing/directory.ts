@@ -53,6 +53,8 @@ export interface ModelDefinition {
   readonly escalation?: EscalationSettings | undefined;
   /** Another target continues a stream that breaks. */
   readonly continueStreams?: boolean;
+  /** Milliseconds; see `Target`. */
+  readonly timeoutMs?: number | undefined;
   /** Complete responses have `metadata` in their body. */
   readonly responseMetadata?: boolean;
   /** Words for what the model is good at. */
@@ -146,7 +148,9 @@ export class ModelDirectory {
       ({ provider: id, model, weight, tier = 0, region, limits }) => {
         const provider = this.#providers.get(id);
         if (!provider) throw new UnknownProviderError(definition.id, id);
-        const target: Target = { provider, model, weight, tier, region: region ?? provider.region, limits };
+        const { timeoutMs } = definition;
+        const own = { weight, tier, region: region ?? provider.region, limits, timeoutMs };
+        const target: Target = { provider, model, ...own };
         return withEachKey(target);
       },
     );
@@ -184,6 +188,16 @@ export class ModelDirectory {
   /** @returns the configured models with their experiments */
   defined(): readonly { readonly id: string; readonly experiments: ExperimentSettings | undefined }[] {
     return this.definitions.map(({ id, experiments }) => ({ id, experiments }));
+  }
+
+  /** @returns the route of a configured model or alias; undefined for all other names */
+  configuredRoute(name: string): ModelRoute | undefined {
+    return this.#configured.get(name);
+  }
+
+  /** Whether a provider has listed its models: it was reachable, and accepted its key. */
+  hasReported(provider: string): boolean {
+    return this.discovered().has(provider);
   }
 
   /** The routes of the configured models, each once. */

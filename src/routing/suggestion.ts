@@ -15,6 +15,8 @@ export interface CandidateFacts {
   /** `YYYY-MM`. */
   readonly knowledgeCutoff?: string;
   readonly openWeights?: boolean;
+  /** Words for what it is good at, from the configuration. */
+  readonly bestFor?: readonly string[];
 }
 
 /** Models that do not meet a constraint, or whose value is unknown, are ruled out. */
@@ -223,7 +225,7 @@ function position(value: number, { least, most }: { least: number; most: number 
 
 function rank(
   model: CandidateFacts,
-  { expected }: SuggestionRequest,
+  { expected, task }: SuggestionRequest,
   needs: readonly Need[],
   quality: number,
   range: { least: number; most: number },
@@ -251,6 +253,13 @@ function rank(
       } else if (model.contextWindow === undefined) reasons.push('Its context window is unknown.');
       else reasons.push(`Its context window of ${model.contextWindow} tokens is small for ${name}.`);
     }
+  }
+  const words = task.toLowerCase();
+  const named = model.bestFor?.filter((word) => words.includes(word.toLowerCase())) ?? [];
+  if (named.length > 0) {
+    asked += 1;
+    fit += 2;
+    reasons.push(`Configured as good at ${named.join(', ')}.`);
   }
   const cost = costOf(model, expected);
   // Vendors price better models higher, so price is the best available indicator of quality within one list.

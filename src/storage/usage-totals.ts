@@ -18,6 +18,7 @@ export const USAGE_SUMS = [
   'cost_pico',
   'unpriced',
   'estimated',
+  'duration_ms',
 ] as const;
 
 /** Sums over attempts; `requests` counts each request once. Money is 10^-12 US dollars (`pico`). */
@@ -37,6 +38,8 @@ class Sums implements UsageSums {
   unpriced = 0;
   /** Attempts whose tokens are estimates. */
   estimated = 0;
+  /** Milliseconds of all attempts. */
+  duration_ms = 0;
 
   add(event: UsageEvent): void {
     this.requests += event.requests;
@@ -50,6 +53,7 @@ class Sums implements UsageSums {
     if (event.costPico === null) this.unpriced += 1;
     else this.cost_pico += event.costPico;
     if (event.estimated) this.estimated += 1;
+    this.duration_ms += event.durationMs;
   }
 }
 

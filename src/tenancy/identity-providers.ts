@@ -164,7 +164,8 @@ async function configure({ kind, issuer, clientId, clientSecret, name }: Identit
     const base = issuer ?? GITHUB;
     const configuration = new client.Configuration(
       {
-        issuer: base,
+        // The value of `iss` in its callbacks (RFC 9207).
+        issuer: `${base}/login/oauth`,
         authorization_endpoint: `${base}/login/oauth/authorize`,
         token_endpoint: `${base}/login/oauth/access_token`,
       },

@@ -9,7 +9,7 @@ import { Organisation } from './helpers/organisation.ts';
 let gateway: InProcessGateway;
 let organisation: Organisation;
 beforeAll(async () => {
-  gateway = await gatewayInProcess();
+  gateway = await gatewayInProcess({ config: { limits: { per_ip: null } } });
   organisation = new Organisation(gateway);
   await organisation.done('POST', '/admin/v1/tenants', { id: 'acme' });
 });

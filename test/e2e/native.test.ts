@@ -230,7 +230,9 @@ describe('health needs no key', () => {
     expect(await (await pair.get('/health')).json()).toMatchObject({
       status: 'ok',
       requests_in_flight: 0,
-      models: expect.any(Number),
+      health: 'healthy',
+      models: { [ALIAS]: true, simulator: true },
+      model_count: expect.any(Number),
       providers: [
         { id: 'up', kind: 'openai-compatible' },
         { id: 'simulator', kind: 'simulator' },
@@ -242,6 +244,7 @@ describe('health needs no key', () => {
       });
       expect(response.status).toBe(200);
       expect(Object.keys(Object(await response.json())).sort()).toEqual([
+        'health',
         'status',
         'uptime_seconds',
         'version',

@@ -116,6 +116,8 @@ describe('the OpenAPI document', () => {
     '/docs/swagger-ui-bundle.js',
     '/v1/auth/oidc/:provider',
     '/v1/auth/oidc/:provider/callback',
+    '/login/:provider',
+    '/auth/callback/:provider',
   ];
 
   test('contains every route, and no other', async () => {

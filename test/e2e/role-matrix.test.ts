@@ -77,7 +77,7 @@ describe('the table of routes', () => {
 });
 
 /** They answer 403 by what the request contains, not by who sends it. */
-const SELF_CHECKED = ['GET /v1/auth/oidc/:provider/callback'];
+const SELF_CHECKED = ['GET /v1/auth/oidc/:provider/callback', 'GET /auth/callback/:provider'];
 
 describe('each caller at each route', () => {
   const values = {

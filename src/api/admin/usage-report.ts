@@ -69,6 +69,16 @@ const usageRow = z.object({
 });
 type Row = z.output<typeof usageRow>;
 
+const usageTotals = z.object({
+  total_requests: z.number().int(),
+  total_tokens: z.number().int().describe('Input and output.'),
+  total_cost_usd: z.number().describe('US dollars. `cost` in `data` is exact.'),
+  average_latency_ms: z
+    .number()
+    .nullable()
+    .describe('Milliseconds that the attempts of a request took; null without requests.'),
+});
+
 export const usageReport = z
   .object({
     object: z.literal('usage'),
@@ -79,6 +89,9 @@ export const usageReport = z
     data: z.array(usageRow),
   })
   .meta({ id: 'UsageReport' });
+
+/** A report of one key or user, with its totals. */
+export const ownUsageReport = usageReport.extend(usageTotals.shape).meta({ id: 'OwnUsageReport' });
 
 /** What a report is about. */
 interface ReportRequest {
@@ -128,6 +141,23 @@ export class UsageReports {
       ? await this.usage.namesOf({ tenant }, ids)
       : new Map();
     return groups.map((group) => this.#render(group, period, names, shown));
+  }
+
+  /** Sums of all that the filter matches, in the words of other platforms. */
+  async totals(tenant: string, { query }: ReportRequest): Promise<z.output<typeof usageTotals>> {
+    const [all] = await this.usage.summarise(
+      { tenant },
+      { ...query, groupBy: [], interval: null, buckets: undefined },
+    );
+    const sums = all?.sums;
+    const requests = sums?.requests ?? 0n;
+    return {
+      total_requests: Number(requests),
+      total_tokens: sums ? Number(sums.input_tokens + sums.output_tokens) : 0,
+      total_cost_usd: Number(dollarsOfPico(sums?.cost_pico ?? 0n)),
+      average_latency_ms:
+        sums && requests > 0n ? Math.round(Number(sums.duration_ms) / Number(requests)) : null,
+    };
   }
 
   /** @returns the columns of a table, in their order. @param several whether the report is about several tenants */

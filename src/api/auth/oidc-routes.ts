@@ -12,8 +12,34 @@ import { userOfIdentity } from './sign-in.ts';
 
 const ATTEMPT_COOKIE = 'weir_sign_in';
 const ATTEMPT_SECONDS = 600;
-const COOKIE_PATH = '/v1/auth/oidc';
+const BASE = '/v1/auth/oidc';
 const CONSOLE = '/console';
+
+/** Where a sign-in begins, and where the provider sends the browser back to. */
+interface SignInPaths {
+  readonly begin: string;
+  readonly callback: string;
+  /** Of the cookie that binds both to one browser. */
+  readonly cookie: string;
+  /** @returns the callback's path for a provider */
+  readonly callbackOf: (provider: string) => string;
+}
+
+/** The second pair has the paths of other platforms: redirect URLs that are registered stay valid. */
+const PATHS: readonly SignInPaths[] = [
+  {
+    begin: `${BASE}/:provider`,
+    callback: `${BASE}/:provider/callback`,
+    cookie: BASE,
+    callbackOf: (provider) => `${BASE}/${provider}/callback`,
+  },
+  {
+    begin: '/login/:provider',
+    callback: '/auth/callback/:provider',
+    cookie: '/auth/callback',
+    callbackOf: (provider) => `/auth/callback/${provider}`,
+  },
+];
 
 /** The actor of users and memberships that a first sign-in creates. */
 const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map(), member: undefined };
@@ -23,9 +49,9 @@ export function addOidcRoutes(context: AuthContext): void {
   const { services, route, json, cookie, originOf, beginSession, recordRejection, by } = context;
   const { api, admin, providers, box, attempts } = services;
   const policy = { access: ANYONE };
-  const callbackOf = (httpContext: HttpContext, id: string) => {
+  const callbackOf = (httpContext: HttpContext, paths: SignInPaths, id: string) => {
     const base = originOf(httpContext);
-    if (base !== undefined) return new URL(`${COOKIE_PATH}/${id}/callback`, base);
+    if (base !== undefined) return new URL(paths.callbackOf(id), base);
     throw new GatewayError('invalid_request', 'The header "host" is not the host of a URL.', {
       param: 'host',
     });
@@ -34,47 +60,49 @@ export function addOidcRoutes(context: AuthContext): void {
     httpResponse(302, null, { location, 'set-cookie': cookies });
 
   route('GET', '/v1/auth/providers', policy, async (httpContext) => {
-    const data = providers.list().map(({ id, name }) => ({ id, name, url: `${COOKIE_PATH}/${id}` }));
+    const data = providers.list().map(({ id, name }) => ({ id, name, url: `${BASE}/${id}` }));
     return json(httpContext, 200, { object: 'list', data });
   });
 
-  route('GET', '/v1/auth/oidc/:provider', policy, async (httpContext) => {
-    const id = httpContext.params.provider ?? '';
-    const { url, attempt } = await providers.begin(id, callbackOf(httpContext, id).href);
-    const sealed = encodeURIComponent(box.seal(JSON.stringify(attempt)));
-    return redirect(url, [cookie(httpContext, ATTEMPT_COOKIE, sealed, ATTEMPT_SECONDS, COOKIE_PATH)]);
-  });
+  for (const paths of PATHS) {
+    route('GET', paths.begin, policy, async (httpContext) => {
+      const id = httpContext.params.provider ?? '';
+      const { url, attempt } = await providers.begin(id, callbackOf(httpContext, paths, id).href);
+      const sealed = encodeURIComponent(box.seal(JSON.stringify(attempt)));
+      return redirect(url, [cookie(httpContext, ATTEMPT_COOKIE, sealed, ATTEMPT_SECONDS, paths.cookie)]);
+    });
 
-  route('GET', '/v1/auth/oidc/:provider/callback', policy, async (httpContext) => {
-    const id = httpContext.params.provider ?? '';
-    const attempt = attemptIn(httpContext.request.headers.get('cookie') ?? '', box);
-    const callback = callbackOf(httpContext, id);
-    callback.search = queryOf(httpContext.request).toString();
-    // One that a guesser makes up fails here, before the provider is contacted.
-    const client = api.clientOf(httpContext);
-    const reject = (error: unknown) => recordRejection(httpContext, `provider:${id}`, 'provider', error);
-    const identity = await api.credentials
-      .runAsync({ client, kind: 'identity', wrong: ['permission_denied'] }, async () => {
-        if (attempt?.provider !== id || attempt.state !== callback.searchParams.get('state')) {
-          throw new GatewayError(
-            'permission_denied',
-            'This does not belong to a sign-in that was begun in this browser.',
-          );
-        }
-        if (!(await attempts.useOnce(attempt.state, attempt.expiresAt))) {
-          throw new GatewayError('permission_denied', 'This sign-in was already used. Start again.');
-        }
-        return providers.finish(attempt, callback);
-      })
-      .catch(reject);
-    const settings = providers.get(id);
-    const user = await userOfIdentity(admin, identity, settings, by(httpContext, WEIR)).catch(reject);
-    const { secret, seconds } = await beginSession(httpContext, user, `provider ${id}`);
-    return redirect(CONSOLE, [
-      cookie(httpContext, SESSION_COOKIE, secret, seconds),
-      cookie(httpContext, ATTEMPT_COOKIE, '', 0, COOKIE_PATH),
-    ]);
-  });
+    route('GET', paths.callback, policy, async (httpContext) => {
+      const id = httpContext.params.provider ?? '';
+      const attempt = attemptIn(httpContext.request.headers.get('cookie') ?? '', box);
+      const callback = callbackOf(httpContext, paths, id);
+      callback.search = queryOf(httpContext.request).toString();
+      // One that a guesser makes up fails here, before the provider is contacted.
+      const client = api.clientOf(httpContext);
+      const reject = (error: unknown) => recordRejection(httpContext, `provider:${id}`, 'provider', error);
+      const identity = await api.credentials
+        .runAsync({ client, kind: 'identity', wrong: ['permission_denied'] }, async () => {
+          if (attempt?.provider !== id || attempt.state !== callback.searchParams.get('state')) {
+            throw new GatewayError(
+              'permission_denied',
+              'This does not belong to a sign-in that was begun in this browser.',
+            );
+          }
+          if (!(await attempts.useOnce(attempt.state, attempt.expiresAt))) {
+            throw new GatewayError('permission_denied', 'This sign-in was already used. Start again.');
+          }
+          return providers.finish(attempt, callback);
+        })
+        .catch(reject);
+      const settings = providers.get(id);
+      const user = await userOfIdentity(admin, identity, settings, by(httpContext, WEIR)).catch(reject);
+      const { secret, seconds } = await beginSession(httpContext, user, `provider ${id}`);
+      return redirect(CONSOLE, [
+        cookie(httpContext, SESSION_COOKIE, secret, seconds),
+        cookie(httpContext, ATTEMPT_COOKIE, '', 0, paths.cookie),
+      ]);
+    });
+  }
 }
 
 const attemptCookie = z.object({

@@ -31,9 +31,13 @@ export const modelObject = z
     context_window: z.number().int().optional().describe('Tokens; the smallest window of its targets.'),
     max_output_tokens: z.number().int().optional(),
     capabilities: z
-      .record(z.string(), z.boolean())
+      .looseObject({
+        best_for: z.array(z.string()).optional().describe('What it is good at, as configured.'),
+        cost_tier: z.string().optional().describe('Its price class, as configured.'),
+        max_length: z.number().int().optional().describe('The context window in tokens.'),
+      })
       .optional()
-      .describe('Capabilities that all of its targets have. Absent ones are unknown.'),
+      .describe('Capabilities that all of its targets have, each true or false; absent ones are unknown.'),
     pricing: z
       .object({
         currency: z.literal('USD'),
@@ -78,8 +82,24 @@ function pricing(price: ModelPrice, varies: boolean): NonNullable<ModelObject['p
   };
 }
 
+/** @returns `capabilities` with what the configuration says of the model; nothing where nothing is known */
+export function capabilitiesOf({
+  capabilities,
+  bestFor,
+  costTier,
+  contextWindow,
+}: RouteFacts): Pick<ModelObject, 'capabilities'> {
+  const all = {
+    ...capabilities,
+    ...(bestFor.length === 0 ? {} : { best_for: [...bestFor] }),
+    ...(costTier === undefined ? {} : { cost_tier: costTier }),
+    ...(contextWindow === undefined ? {} : { max_length: contextWindow }),
+  };
+  return Object.keys(all).length === 0 ? {} : { capabilities: all };
+}
+
 function describe({ id, ownedBy }: ListedModel, created: number, facts: RouteFacts | undefined): ModelObject {
-  const { contextWindow, maxOutputTokens, capabilities = {}, price, knowledgeCutoff } = facts ?? {};
+  const { contextWindow, maxOutputTokens, price, knowledgeCutoff } = facts ?? {};
   return {
     id,
     object: 'model',
@@ -87,7 +107,7 @@ function describe({ id, ownedBy }: ListedModel, created: number, facts: RouteFac
     owned_by: ownedBy,
     ...(contextWindow === undefined ? {} : { context_window: contextWindow }),
     ...(maxOutputTokens === undefined ? {} : { max_output_tokens: maxOutputTokens }),
-    ...(Object.keys(capabilities).length === 0 ? {} : { capabilities: { ...capabilities } }),
+    ...(facts === undefined ? {} : capabilitiesOf(facts)),
     ...(price && facts ? { pricing: pricing(price, facts.priceVaries) } : {}),
     ...(knowledgeCutoff === undefined ? {} : { knowledge_cutoff: knowledgeCutoff }),
   };

@@ -8,6 +8,10 @@ import type { ModelRoute } from '../../routing/directory.ts';
 export interface RouteFacts
   extends Pick<ModelInfo, 'contextWindow' | 'maxOutputTokens' | 'knowledgeCutoff' | 'openWeights'> {
   readonly capabilities: ModelCapabilities;
+  /** What the configuration says that the model is good at. */
+  readonly bestFor: readonly string[];
+  /** Its price class, as configured. */
+  readonly costTier: string | undefined;
   /** The price of the first target with a known price. */
   readonly price?: ModelPrice;
   /** True when targets have different prices. */
@@ -19,7 +23,7 @@ export interface RouteFacts
  * @param context of the prices: a tenant may have its own
  */
 export function routeFacts(
-  { targets, facts }: ModelRoute,
+  { targets, facts, bestFor = [], costTier }: ModelRoute,
   data: ModelData,
   prices: Pick<Prices, 'of'>,
   context: PriceContext,
@@ -32,6 +36,7 @@ export function routeFacts(
   const distinct = new Set(known.map((price) => JSON.stringify(price)));
   return {
     capabilities: common(infos.map(({ capabilities }) => capabilities)),
+    ...{ bestFor, costTier },
     priceVaries: distinct.size > 1,
     ...(known[0] === undefined ? {} : { price: known[0] }),
     ...(contextWindow === undefined ? {} : { contextWindow }),

@@ -35,12 +35,21 @@ export const promptResponse = z
   })
   .meta({ id: 'PromptResponse' });
 
+const PROMPT_EXAMPLE = 'POST /inference {"prompt": "Say hello."}';
+const STREAM_EXAMPLE = 'GET /stream?prompt=Say+hello, or POST /stream {"prompt": "Say hello."}';
+
 function promptCall(
   body: JsonBody,
   snapshot: ApiSnapshot,
   { request }: HttpContext,
   stream: boolean,
 ): ChatCall {
+  if (body.json.prompt === undefined) {
+    const example = stream ? STREAM_EXAMPLE : PROMPT_EXAMPLE;
+    throw new GatewayError('invalid_request', `"prompt" is missing. Example: ${example}`, {
+      param: 'prompt',
+    });
+  }
   const { model: asked } = validate(promptRequest, body.json);
   const model = asked ?? snapshot.defaultModel;
   if (model === undefined) {
@@ -90,12 +99,14 @@ function textErrorEvent(error: GatewayError): Uint8Array {
 export function addNativeRoutes(router: HttpRouter, services: ApiServices): void {
   const plain: InferenceEndpoint = {
     operation: 'chat',
+    example: PROMPT_EXAMPLE,
     parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, false),
     contentType: ({ request }) =>
       acceptsPlainText(request.headers) ? 'text/plain; charset=utf-8' : undefined,
   };
   const streamed: InferenceEndpoint = {
     operation: 'chat',
+    example: STREAM_EXAMPLE,
     parse: (body, snapshot, httpContext) => promptCall(body, snapshot, httpContext, true),
     renderStreamError: textErrorEvent,
   };

@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { CAPABILITIES } from '../../core/capabilities.ts';
+import type { HttpRequest } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
+import { queryOf } from '../../http/query.ts';
 import { jsonResponse } from '../../http/response.ts';
 import type { ModelData } from '../../metering/model-data.ts';
 import type { PriceContext } from '../../metering/prices.ts';
 import { type CandidateFacts, suggestModels } from '../../routing/suggestion.ts';
+import { capabilitiesOf, modelObject } from '../models/endpoints.ts';
 import { routeFacts } from '../models/facts.ts';
 import type { ApiServices, ApiSnapshot } from '../services.ts';
 import { validate } from '../validation.ts';
@@ -43,6 +46,9 @@ export const suggestModelRequest = z
 export const suggestModelResponse = z
   .object({
     object: z.literal('model_suggestions'),
+    suggested_model: z.string().nullable().describe('The first suggestion; null where no model fits.'),
+    capabilities: modelObject.shape.capabilities.describe('Of the suggested model.'),
+    message: z.string().optional().describe('Why no model fits.'),
     needs: z.array(z.string()).describe('Capabilities that the task needs.'),
     suggestions: z.array(
       z.object({
@@ -82,31 +88,51 @@ function candidates(
   });
 }
 
+/** @returns why nothing is suggested, and what to do */
+function whyNone(count: number, excluded: Readonly<Record<string, number>>): string {
+  if (count === 0) {
+    return 'No model fits: this gateway has no models but the simulator. Set the API key of a provider, or configure "providers".';
+  }
+  const reasons = Object.entries(excluded).map(([reason, models]) => `${models} ${reason}`);
+  return `No model fits; of ${count}: ${reasons.join('; ')}. Relax the constraints, or describe the task in other words.`;
+}
+
+function isEmptyBody({ headers }: Pick<HttpRequest, 'headers'>): boolean {
+  const length = headers.get('content-length');
+  return length === null ? !headers.has('transfer-encoding') : length === '0';
+}
+
 export function addSuggestModelRoutes(router: HttpRouter, services: ApiServices): void {
   const policy = { access: services.callers.key, body: services.bodyLimit };
   router.route('POST', '/v1/suggest-model', policy, async (httpContext, { tenant }) => {
     const { request, bodyLimit } = httpContext;
     const snapshot = services.snapshot();
-    const { json } = await readJsonBody(request, bodyLimit);
-    const { task, constraints, expected, limit } = validate(suggestModelRequest, json);
-    const { suggestions, needs, excluded } = suggestModels(
-      candidates(snapshot, services.modelData, { tenant, at: services.clock.wallTime() }),
-      {
-        task,
-        constraints: {
-          maxInputPrice: constraints.max_input_price,
-          maxOutputPrice: constraints.max_output_price,
-          minContextWindow: constraints.min_context_window,
-          capabilities: constraints.capabilities,
-          providers: constraints.providers,
-          exclude: constraints.exclude,
-        },
-        expected: { inputTokens: expected.input_tokens, outputTokens: expected.output_tokens },
-        limit,
+    const query = queryOf(request).get('task');
+    const json = isEmptyBody(request) ? {} : (await readJsonBody(request, bodyLimit)).json;
+    const asked = query === null || json.task !== undefined ? json : { ...json, task: query };
+    const { task, constraints, expected, limit } = validate(suggestModelRequest, asked);
+    const context = { tenant, at: services.clock.wallTime() };
+    const models = candidates(snapshot, services.modelData, context);
+    const { suggestions, needs, excluded } = suggestModels(models, {
+      task,
+      constraints: {
+        maxInputPrice: constraints.max_input_price,
+        maxOutputPrice: constraints.max_output_price,
+        minContextWindow: constraints.min_context_window,
+        capabilities: constraints.capabilities,
+        providers: constraints.providers,
+        exclude: constraints.exclude,
       },
-    );
+      expected: { inputTokens: expected.input_tokens, outputTokens: expected.output_tokens },
+      limit,
+    });
+    const suggested = suggestions[0]?.model;
+    const route = suggested === undefined ? undefined : snapshot.directory.resolve(suggested);
     const body = {
       object: 'model_suggestions',
+      suggested_model: suggested ?? null,
+      ...(route && capabilitiesOf(routeFacts(route, services.modelData, snapshot.prices, context))),
+      ...(suggested === undefined ? { message: whyNone(models.length, excluded) } : {}),
       needs,
       suggestions: suggestions.map(({ estimatedCost, ...rest }) => ({
         ...rest,

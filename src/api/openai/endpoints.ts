@@ -1,5 +1,6 @@
 import type { HeaderReader } from '../../core/http.ts';
 import type { InferenceCall, Operation } from '../../core/inference.ts';
+import { editMembers } from '../../core/json-edit.ts';
 import type { JsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { chatCall } from '../chat-call.ts';
@@ -44,6 +45,18 @@ export function addOpenAiRoutes(router: HttpRouter, services: ApiServices): void
     '/v1/completions',
     endpoint('completion', (body) => void validate(completionRequest, body), completion),
   );
+  add('/v1/models/:id{.+}/completions', {
+    operation: 'completion',
+    parse: (body, _snapshot, { request, params }) => {
+      const model = params.id ?? '';
+      const json = { ...body.json, model };
+      validate(completionRequest, json);
+      return completion(
+        { text: editMembers(body.text, { model: JSON.stringify(model) }), json },
+        request.headers,
+      );
+    },
+  });
   add(
     '/v1/embeddings',
     endpoint('embedding', (body) => void validate(embeddingRequest, body), embeddingCall),

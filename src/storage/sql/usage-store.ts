@@ -208,5 +208,6 @@ function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<k
     cost_pico: of('cost_pico'),
     unpriced: of('unpriced'),
     estimated: of('estimated'),
+    duration_ms: of('duration_ms'),
   };
 }

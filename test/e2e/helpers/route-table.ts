@@ -74,8 +74,11 @@ export const ROUTES = [
   ['GET /v1/auth/providers', 'anyone', 0],
   ['GET /v1/auth/oidc/:provider', 'anyone', 0],
   ['GET /v1/auth/oidc/:provider/callback', 'anyone', 0],
+  ['GET /login/:provider', 'anyone', 0],
+  ['GET /auth/callback/:provider', 'anyone', 0],
   ['POST /v1/chat/completions', 'api key', 'large'],
   ['POST /v1/completions', 'api key', 'large'],
+  ['POST /v1/models/:id{.+}/completions', 'api key', 'large'],
   ['POST /v1/embeddings', 'api key', 'large'],
   ['POST /v1/responses', 'api key', 'large'],
   ['GET /v1/responses/:id', 'api key', 0],
@@ -93,6 +96,7 @@ export const ROUTES = [
   ['GET /v1/models/:id{.+}', 'api key', 0],
   ['POST /v1/suggest-model', 'api key', 'large'],
   ['GET /v1/usage', 'api key', 0],
+  ['GET /v1/usage/:user', 'api key of the user', 0],
   ['POST /v1/estimate', 'api key', 'large'],
 ] as const;
 
@@ -132,6 +136,8 @@ export const PASSES: Readonly<Record<Access, readonly Caller[]>> = {
   anyone: EVERY_CALLER,
   'api key': API_KEYS,
   'admin key': ['admin key'],
+  // In the matrix, the user is one that does not exist.
+  'api key of the user': ['admin key'],
   session: [...READERS, 'owner of another tenant', 'platform admin'],
   'signed in': [...READERS, ...PLATFORM, ...ADMIN_API_KEYS, 'owner of another tenant'],
   'tenant:read': [...READERS, ...PLATFORM, ...ADMIN_API_KEYS],

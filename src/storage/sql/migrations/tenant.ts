@@ -1,10 +1,15 @@
 import { type CreateTableBuilder, type Kysely, SqliteAdapter, sql } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
-import { USAGE_SUMS } from '../tenant-tables.ts';
 import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
+/** Of the first version of these tables; later migrations add others. */
+const FIRST_SUMS = [
+  ...['requests', 'attempts', 'failures', 'input_tokens', 'output_tokens', 'cached_tokens'],
+  ...['cache_write_tokens', 'reasoning_tokens', 'cost_pico', 'unpriced', 'estimated'],
+];
+
 const withSums = <Columns extends string>(table: CreateTableBuilder<string, Columns>) =>
-  USAGE_SUMS.reduce<CreateTableBuilder<string, Columns | (typeof USAGE_SUMS)[number]>>(
+  FIRST_SUMS.reduce<CreateTableBuilder<string, Columns>>(
     (built, name) => built.addColumn(name, 'bigint', requiredInteger),
     table,
   );
@@ -212,6 +217,16 @@ export const TENANT_MIGRATIONS: Migrations = {
         .on('response_items')
         .column('response')
         .execute();
+    },
+  },
+  '0007_usage_durations': {
+    up: async (db: Kysely<unknown>) => {
+      for (const table of ['usage_rollups', 'usage_tag_rollups']) {
+        await db.schema
+          .alterTable(table)
+          .addColumn('duration_ms', 'bigint', (column) => column.notNull().defaultTo(0))
+          .execute();
+      }
     },
   },
 };
