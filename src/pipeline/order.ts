@@ -10,6 +10,7 @@ export const INTERCEPTORS = await loadInterceptors(
   import('./interceptors/settlement.ts'),
   import('./interceptors/limits.ts'),
   import('./interceptors/cache.ts'),
+  import('./interceptors/cache-embeddings.ts'),
   import('./interceptors/mirror.ts'),
   import('./interceptors/escalation.ts'),
   import('./interceptors/continuation.ts'),
