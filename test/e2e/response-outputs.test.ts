@@ -59,6 +59,52 @@ describe('an image of the model', () => {
     expect(output[1]).toMatchObject({ type: 'image_generation_call', result: JPEG });
   });
 
+  test('leaves a text in messages, which have no place for it', async () => {
+    const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${PNG}` } };
+    const linked = { type: 'image_url', image_url: { url: 'https://pictures.test/a.png' } };
+    const body = { model: 'chat', max_tokens: 9, messages: [{ role: 'user' as const, content: 'Draw.' }] };
+    const expected = [
+      { type: 'text', text: expect.stringContaining('image data of type image/png') },
+      { type: 'text', text: '![image](https://pictures.test/a.png)' },
+    ];
+    families.mock.respond(ANSWERS.chat({ content: null, images: [image, linked] }));
+    expect((await families.anthropic.messages.create(body)).content).toMatchObject(expected);
+    families.mock.respond(
+      eventStream(
+        dataEvents([
+          { id: 'c', choices: [{ index: 0, delta: { images: [image, linked] } }] },
+          { id: 'c', choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] },
+        ]),
+      ),
+    );
+    const message = await families.anthropic.messages.stream(body).finalMessage();
+    expect(message.content).toMatchObject(expected);
+  });
+
+  test('is a link in a response where the provider sends its address', async () => {
+    const linked = { type: 'image_url', image_url: { url: 'https://pictures.test/a.png' } };
+    const body = { model: 'chat', input: 'Draw.' };
+    families.mock.respond(ANSWERS.chat({ content: null, images: [linked] }));
+    const plain = await families.openai.responses.create(body);
+    expect(plain.output_text).toBe('![image](https://pictures.test/a.png)');
+    families.mock.respond(
+      eventStream(
+        dataEvents([
+          { id: 'c', choices: [{ index: 0, delta: { content: 'See ' } }] },
+          { id: 'c', choices: [{ index: 0, delta: { images: [linked] } }] },
+          { id: 'c', choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] },
+        ]),
+      ),
+    );
+    const stream = families.openai.responses.stream(body);
+    let text = '';
+    for await (const event of stream) if (event.type === 'response.output_text.delta') text += event.delta;
+    expect(text).toBe('See ![image](https://pictures.test/a.png)');
+    expect((await stream.finalResponse()).output).toMatchObject([
+      { type: 'message', content: [{ text: 'See ' }, { text: '![image](https://pictures.test/a.png)' }] },
+    ]);
+  });
+
   test('returns to a model that sees the images of its turns', async () => {
     const image = { type: 'image_generation_call', id: 'ig_1', status: 'completed', result: JPEG };
     const input = [{ role: 'user', content: 'Draw.' }, image, { role: 'user', content: 'Larger.' }];

@@ -105,6 +105,13 @@ export class MessageEventWriter implements ChatEventWriter {
           ? '"thinking_delta","thinking"'
           : '"text_delta","text"';
     this.#deltaHead = `event: content_block_delta\ndata: {"type":"content_block_delta","index":${this.#index},"delta":{"type":${kind}:`;
+    // Clients read the text of a block from its deltas.
+    if (part.type !== 'whole' || block.type !== 'text') return this.#blockStart(block);
+    const { text } = block;
+    return this.#blockStart({ ...block, text: '' }) + this.#delta({ type: 'text_delta', text });
+  }
+
+  #blockStart(block: JsonObject): string {
     return write({ type: 'content_block_start', index: this.#index, content_block: block });
   }
 

@@ -1,5 +1,12 @@
 import type { RenderContext } from '../../core/chat/dialect.ts';
-import type { AssistantPart, Citation, Signature, ToolCallPart } from '../../core/chat/request.ts';
+import type {
+  AssistantPart,
+  AudioPart,
+  Citation,
+  ImagePart,
+  Signature,
+  ToolCallPart,
+} from '../../core/chat/request.ts';
 import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
 import { isRecord, type JsonObject } from '../../core/json.ts';
 import { estimateTokenCount } from '../../core/token-estimate.ts';
@@ -115,6 +122,13 @@ export function signatureBlock(signature: Signature | undefined, body: JsonObjec
   return { type: 'redacted_thinking', data: packSignature(signature, 'anthropic') };
 }
 
+/** Messages of a model have no media here: the text says what is missing, so that no response is empty without a reason. */
+function mediaText({ type, source }: ImagePart | AudioPart): string {
+  if (source.kind === 'url') return `![${type}](${source.url})`;
+  const mediaType = source.kind === 'base64' ? source.mediaType : type;
+  return `[The model sent ${type} data of type ${mediaType}, which this API cannot contain. Use chat completions or responses to receive it.]`;
+}
+
 /** A part that is complete, as a block; `undefined` for what this dialect can't show. */
 export function wholeBlock(part: AssistantPart): JsonObject | undefined {
   switch (part.type) {
@@ -131,6 +145,9 @@ export function wholeBlock(part: AssistantPart): JsonObject | undefined {
       const signature = part.signature ? packSignature(part.signature, 'anthropic') : '';
       return { type: 'thinking', thinking: part.text, signature };
     }
+    case 'image':
+    case 'audio':
+      return { type: 'text', text: mediaText(part) };
     case 'unknown':
       return part.dialect === 'anthropic-messages' ? part.value : undefined;
     default:

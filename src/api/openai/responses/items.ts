@@ -109,6 +109,11 @@ export function imageItem({ source, signature }: ImagePart, ids: ItemIds): Item 
   };
 }
 
+/** An image whose data only its provider has, as a text. */
+export function imageLink({ source }: ImagePart): string {
+  return source.kind === 'url' ? `![image](${source.url})` : '[image]';
+}
+
 /** The item behind a text that carries its signature. Messages have no place for it. */
 export function signatureItem(signature: Signature, ids: ItemIds): Item {
   return reasoningItem(ids.next('rs'), { text: '', redacted: signature });
@@ -149,6 +154,10 @@ export function outputItems(
     }
     if (part.type === 'refusal') {
       say({ type: 'refusal', refusal: part.text });
+      continue;
+    }
+    if (part.type === 'image' && part.source.kind !== 'base64') {
+      say(textContent(imageLink(part), []));
       continue;
     }
     message = undefined;

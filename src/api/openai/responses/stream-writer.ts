@@ -16,6 +16,7 @@ import {
   completeCall,
   type Item,
   ItemIds,
+  imageLink,
   outputItems,
   reasoningItem,
   signatureItem,
@@ -130,6 +131,9 @@ export class ResponseEventWriter implements ChatEventWriter {
   }
 
   #begin(part: StreamedPart): string {
+    if (part.type === 'whole' && part.part.type === 'image' && part.part.source.kind !== 'base64') {
+      return this.#begin({ type: 'text' }) + this.#delta(imageLink(part.part)) + this.#close();
+    }
     if (part.type === 'whole') {
       const before = this.#endMessage();
       const items = outputItems([part.part], this.#ids, this.#tools);
