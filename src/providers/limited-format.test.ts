@@ -97,7 +97,7 @@ test.each([
 
 test.each(['openai', 'responses'] as const)('metadata is cut to what %s accepts', (name) => {
   const metadata = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`k${at}`, 'v'.repeat(600)]));
-  const { up, params } = send(name, { metadata: { ['n'.repeat(65)]: 'x', ...metadata } });
+  const { up, params } = send(name, { store: true, metadata: { ['n'.repeat(65)]: 'x', ...metadata } });
   expect(Object.keys(up.metadata)).toEqual(Object.keys(metadata).slice(0, 16));
   expect(Object.values(up.metadata)).toEqual(Array.from({ length: 16 }, () => 'v'.repeat(512)));
   expect(params).toEqual(['metadata']);

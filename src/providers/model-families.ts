@@ -47,7 +47,26 @@ const CLAUDE_EFFORTS = ['low', 'medium', 'high', 'max'] as const;
 const GROK_REFUSES = ['presence_penalty', 'frequency_penalty', 'stop'] as const;
 
 const FAMILIES: readonly Row[] = [
-  { name: 'gpt-5-chat', pattern: /^gpt-5(?:\.\d+)?-chat/, maxCompletionTokens: true },
+  {
+    name: 'gpt-5-chat',
+    pattern: /^gpt-5-chat/,
+    maxCompletionTokens: true,
+    refuses: ['reasoning_effort', 'verbosity'],
+  },
+  {
+    name: 'gpt-5.x-chat',
+    pattern: /^gpt-5\.\d+-chat/,
+    maxCompletionTokens: true,
+    fixedSampling: true,
+    efforts: ['medium'],
+  },
+  {
+    name: 'gpt-4-search',
+    pattern: /^gpt-4o(?:-mini)?-search/,
+    fixedSampling: true,
+    refuses: ['reasoning_effort', 'verbosity', 'parallel_tool_calls', 'n'],
+  },
+  { name: 'gpt-4', pattern: /^(?:gpt-[34]|chatgpt-4)/, refuses: ['reasoning_effort', 'verbosity'] },
   {
     name: 'gpt-5.6',
     pattern: /^gpt-(?:5\.[6-9]|[6-9])/,
@@ -92,7 +111,7 @@ const FAMILIES: readonly Row[] = [
     pattern: /^(?:o3(?!-mini)|o4)(?:-|$)/,
     maxCompletionTokens: true,
     fixedSampling: true,
-    refuses: ['stop'],
+    refuses: ['stop', 'parallel_tool_calls'],
     efforts: ['low', 'medium', 'high'],
   },
   {
@@ -100,6 +119,7 @@ const FAMILIES: readonly Row[] = [
     pattern: /^o[134](?:-|$)/,
     maxCompletionTokens: true,
     fixedSampling: true,
+    refuses: ['parallel_tool_calls'],
     efforts: ['low', 'medium', 'high'],
   },
   { name: 'grok', pattern: /^grok-(?:2|3(?!-mini))|^grok-.*non-reasoning/ },

@@ -232,6 +232,80 @@ describe('the beginning of a response', () => {
   });
 });
 
+describe('members that only some vendors take', () => {
+  const edited: ClientDialect = { ...openAiChatDialect, name: 'weir-continued' };
+  const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }];
+
+  test.each(['mistral', 'groq'] as const)('are left out for %s; unknown ones are forwarded', (name) => {
+    const given = { verbosity: 'low', safety_identifier: 'me', prompt_cache_retention: null };
+    const { up, params } = send(name, { temperature: 0.5, x_new: 1, ...given });
+    expect(up).toEqual({ model: TARGETS[name].model, messages: [user], temperature: 0.5, x_new: 1 });
+    expect(params).toEqual(['verbosity', 'safety_identifier']);
+  });
+
+  test('usage in streams is not asked for where the vendor sends it always', () => {
+    const { up, warnings } = send('mistral', { stream: true, stream_options: { include_usage: true } });
+    expect(up).not.toHaveProperty('stream_options');
+    expect(warnings).toEqual([]);
+  });
+
+  test.each(['openai', 'azure'] as const)('metadata needs a stored response at %s', (name) => {
+    const metadata = { a: 'b' };
+    for (const dialect of [openAiChatDialect, edited]) {
+      expect(send(name, { metadata }, dialect)).toMatchObject({ params: ['metadata'] });
+      expect(send(name, { metadata }, dialect).up).not.toHaveProperty('metadata');
+      expect(send(name, { metadata, store: true }, dialect).up.metadata).toEqual(metadata);
+    }
+  });
+
+  test('choices of tools are left out without tools', () => {
+    const given = { tools: [], tool_choice: 'auto', parallel_tool_calls: false };
+    expect(send('openai', given)).toMatchObject({ up: { messages: [user] }, warnings: [] });
+    expect(Object.keys(send('openai', given).up)).toEqual(['model', 'messages']);
+    expect(send('openai', { ...given, tools }).up).toMatchObject({ ...given, tools });
+  });
+
+  test.each([
+    ['o3-mini', { tools, parallel_tool_calls: true }, ['parallel_tool_calls']],
+    ['o4-mini', { tools, parallel_tool_calls: false }, ['parallel_tool_calls']],
+    ['gpt-4.1', { reasoning_effort: 'low', verbosity: 'low' }, ['reasoning_effort', 'verbosity']],
+    ['gpt-5-chat-latest', { reasoning_effort: 'low' }, ['reasoning_effort']],
+    ['gpt-5', { reasoning_effort: 'low', verbosity: 'low' }, []],
+  ])('%s gets %j without %j', (model, given, left) => {
+    const to = vendorTarget(chat, model, VENDORS.openai);
+    for (const dialect of [openAiChatDialect, edited]) {
+      const { up, params } = send(to, given, dialect);
+      expect(params).toEqual(left);
+      for (const name of left) expect(up).not.toHaveProperty(name);
+    }
+  });
+
+  test.each(['mistral', 'groq'] as const)(
+    'messages lose what responses of OpenAI have besides, for %s',
+    (name) => {
+      const response = {
+        role: 'assistant',
+        content: null,
+        refusal: 'I may not.',
+        annotations: [],
+        audio: null,
+        reasoning_content: 'Hm.',
+      };
+      const { up, params } = send(name, {
+        messages: [user, response, { ...response, refusal: null, content: 'Yes.' }, user],
+      });
+      expect(up.messages).toEqual([
+        user,
+        { role: 'assistant', content: 'I may not.' },
+        { role: 'assistant', content: 'Yes.' },
+        user,
+      ]);
+      expect(params).toEqual(['messages[1].reasoning_content']);
+      expect(send('openai', { messages: [user, response] }).up.messages).toEqual([user, response]);
+    },
+  );
+});
+
 test('names of participants are left out where the vendor rejects them', () => {
   const messages = [{ ...user, name: 'ann' }];
   expect(send('groq', { messages })).toMatchObject({

@@ -62,8 +62,10 @@ export interface VendorProfile {
    * Absent: it responds with a new message. A model's family takes precedence.
    */
   readonly prefill?: 'plain' | 'prefix' | 'continue' | 'rejected';
-  /** Rejects `name` in messages. */
-  readonly unnamedParticipants?: boolean;
+  /** Members of messages that it rejects. The results of tools may have a `name`. */
+  readonly unsupportedInMessages?: ReadonlySet<string>;
+  /** Takes `metadata` only in requests with `store: true`. */
+  readonly metadataNeedsStore?: boolean;
   /** Tool call ids must be nine letters or digits. */
   readonly shortToolCallIds?: boolean;
   /** Also has OpenAI's Responses API. */

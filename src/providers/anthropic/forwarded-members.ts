@@ -61,16 +61,15 @@ export class ForwardedMembers {
       warn({ kind, param: 'output_config.effort', message });
       return;
     }
-    const { budget_tokens: budget, display } = thinking ?? {};
+    const { type: _, budget_tokens: budget, ...others } = thinking ?? {};
     const reasoning = {
       enabled: true,
       ...(effort === undefined ? {} : { effort }),
       ...(typeof budget === 'number' ? { budgetTokens: budget } : {}),
-      ...(typeof display === 'string' ? { summary: display === 'omitted' ? 'none' : 'auto' } : {}),
     };
     const limit = asCount(body.max_tokens) ?? family.defaultMaxTokens ?? 0;
     const accepted = thinkingOf({ reasoning }, family, limit, warn);
-    edits.thinking = accepted.wire === undefined ? null : JSON.stringify(accepted.wire);
+    edits.thinking = accepted.wire === undefined ? null : JSON.stringify({ ...others, ...accepted.wire });
     if (accepted.maxTokens !== limit) edits.max_tokens = JSON.stringify(accepted.maxTokens);
     if (accepted.effort !== effort) set(accepted.effort);
   }

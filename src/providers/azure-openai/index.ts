@@ -24,6 +24,7 @@ export const AZURE_OPENAI: VendorProfile = {
   streamUsage: 'on-request',
   developerRole: true,
   limits: VENDOR_LIMITS.azure,
+  metadataNeedsStore: true,
   allowedTools: true,
   openAiFiles: true,
   namesByModel: true,

@@ -61,13 +61,6 @@ class MessageWriter {
     return cacheControl === undefined || !this.profile.cacheControl ? {} : { cache_control: cacheControl };
   }
 
-  #named({ name }: { readonly name?: string }, path: string): JsonObject {
-    if (name === undefined) return {};
-    if (!this.profile.unnamedParticipants) return { name };
-    this.#unsupported(`${path}.name`, 'names of participants');
-    return {};
-  }
-
   #unsupported(param: string, what: string): void {
     this.warn({ kind: 'unsupported', param, message: `The target does not support ${what}.` });
   }
@@ -92,9 +85,9 @@ class MessageWriter {
   #plainMessage(role: string, message: SystemMessage | UserMessage, path: string): JsonObject[] {
     const content = this.#content(message.content, path);
     if (content === '' && !message.content.some(({ type }) => type === 'text')) {
-      return message.content.length === 0 ? [{ role, content, ...this.#named(message, path) }] : [];
+      return message.content.length === 0 ? [{ role, content, ...named(message) }] : [];
     }
-    return [{ role, content, ...this.#named(message, path) }];
+    return [{ role, content, ...named(message) }];
   }
 
   /** Content as plain text where possible, because some servers reject lists. */
@@ -211,7 +204,7 @@ class MessageWriter {
         ...(refusals.length === 0 ? {} : { refusal: refusals.join('') }),
         ...reasoning,
         ...(calls.length === 0 ? {} : { tool_calls: calls }),
-        ...this.#named(message, path),
+        ...named(message),
       },
     ];
   }
@@ -258,6 +251,10 @@ class MessageWriter {
     });
     return [...results, { role: 'user', content: media }];
   }
+}
+
+function named({ name }: { readonly name?: string }): JsonObject {
+  return name === undefined ? {} : { name };
 }
 
 function detail({ text, signature, redacted, id, summary }: ReasoningPart, index: number): JsonObject {

@@ -88,12 +88,19 @@ function serviceTier(
   return undefined;
 }
 
+/** Why metadata is left out. */
+export const METADATA_NEEDS_STORE = 'The target takes "metadata" only together with "store": true.';
+
 function toVendorParameters(
   members: JsonObject,
-  { renames = {}, unsupported = [] }: VendorProfile,
+  { renames = {}, unsupported = [], metadataNeedsStore }: VendorProfile,
   warn: Warn,
 ): JsonObject {
   const out: JsonObject = {};
+  if (metadataNeedsStore && members.metadata !== undefined && members.store !== true) {
+    delete members.metadata;
+    warn({ kind: 'unsupported', param: 'metadata', message: METADATA_NEEDS_STORE });
+  }
   for (const [name, value] of Object.entries(members)) {
     if (value === undefined) continue;
     if (unsupported.includes(name)) {

@@ -27,8 +27,7 @@ export class MessageRules {
       !profile.developerRole ||
       profile.shortToolCallIds === true ||
       profile.emptyContent === true ||
-      profile.plainMedia === true ||
-      profile.unnamedParticipants === true;
+      profile.plainMedia === true;
   }
 
   /** Converts the id of a tool call to one that the vendor accepts. Equal ids give equal results. */
@@ -44,9 +43,7 @@ export class MessageRules {
    */
   adapted(messages: readonly unknown[], warn: Warn): readonly unknown[] | undefined {
     const needed = messages.some((message) => this.#needsRewriting(message));
-    const rewritten = needed
-      ? messages.map((message, index) => this.#rewritten(message, index, warn))
-      : messages;
+    const rewritten = needed ? messages.map((message) => this.#rewritten(message)) : messages;
     const arranged = this.arranged(rewritten, warn);
     return arranged === messages ? undefined : arranged;
   }
@@ -56,7 +53,9 @@ export class MessageRules {
    * @returns `messages` itself where nothing changes
    */
   arranged<Wire>(messages: readonly Wire[], warn: Warn): readonly (Wire | JsonObject)[] {
-    const ordered = orderedResults(messages);
+    const { unsupportedInMessages: foreign } = this.#target.provider.profile;
+    const known = foreign ? withoutMembers(messages, foreign, warn) : messages;
+    const ordered = orderedResults(known);
     const strict = this.#strictRoles ? withStrictRoles(ordered, warn) : ordered;
     return this.#target.provider.profile.prefill === 'prefix' ? withPrefix(strict) : strict;
   }
@@ -68,11 +67,10 @@ export class MessageRules {
     if (Array.isArray(calls) && calls.some((call) => isRecord(call) && this.#needsCallEdit(call)))
       return true;
     if (!this.#rewrites) return false;
-    const { developerRole, emptyContent, plainMedia, unnamedParticipants } = this.#target.provider.profile;
+    const { developerRole, emptyContent, plainMedia } = this.#target.provider.profile;
     return (
       (plainMedia === true && hasWrappedMedia(message.content)) ||
       (!developerRole && role === 'developer') ||
-      (unnamedParticipants === true && role !== 'tool' && message.name !== undefined) ||
       (emptyContent === true && role === 'assistant' && (message.content ?? null) === null)
     );
   }
@@ -85,19 +83,14 @@ export class MessageRules {
     return lacksType(call) || this.#needsId(call.id);
   }
 
-  #rewritten(message: unknown, index: number, warn: Warn): unknown {
+  #rewritten(message: unknown): unknown {
     if (!isRecord(message)) return message;
-    const { developerRole, emptyContent, plainMedia, unnamedParticipants } = this.#target.provider.profile;
+    const { developerRole, emptyContent, plainMedia } = this.#target.provider.profile;
     const out: Record<string, unknown> = { ...message };
     if (!developerRole && out.role === 'developer') out.role = 'system';
     if (emptyContent && out.role === 'assistant') out.content ??= '';
     if (plainMedia && Array.isArray(out.content)) {
       out.content = out.content.map((part: unknown) => (isRecord(part) ? plainMediaPart(part) : part));
-    }
-    if (unnamedParticipants && out.role !== 'tool' && out.name !== undefined) {
-      delete out.name;
-      const param = `messages[${index}].name`;
-      warn({ kind: 'unsupported', param, message: 'The target does not support names of participants.' });
     }
     if (typeof out.tool_call_id === 'string') out.tool_call_id = this.callId(out.tool_call_id);
     if (Array.isArray(out.tool_calls)) out.tool_calls = out.tool_calls.map((call) => this.#callOf(call));
@@ -109,6 +102,43 @@ export class MessageRules {
     const typed = lacksType(call) ? { ...call, type: 'function' } : call;
     return typeof typed.id === 'string' ? { ...typed, id: this.callId(typed.id) } : typed;
   }
+}
+
+/**
+ * Leaves out members of messages that the vendor rejects, such as those that responses of other vendors have. A refusal
+ * becomes the content. Warns once of each member with a value.
+ */
+function withoutMembers<Wire>(
+  messages: readonly Wire[],
+  foreign: ReadonlySet<string>,
+  warn: Warn,
+): readonly (Wire | JsonObject)[] {
+  const warned = new Set<string>();
+  let isChanged = false;
+  const kept = messages.map((message, index): Wire | JsonObject => {
+    if (!isRecord(message)) return message;
+    const namesTool = message.role === 'tool' || message.role === 'function';
+    const isKnown = (name: string) => !foreign.has(name) || (name === 'name' && namesTool);
+    const entries: readonly (readonly [string, unknown])[] = Object.entries(message);
+    const rejected = entries.filter(([name]) => !isKnown(name));
+    if (rejected.length === 0) return message;
+    isChanged = true;
+    const out: Record<string, unknown> = Object.fromEntries(entries.filter(([name]) => isKnown(name)));
+    for (const [name, value] of rejected) {
+      if (name === 'refusal' && isText(value) && !out.content) out.content = value;
+      else if (!isEmpty(value) && !warned.has(name)) {
+        warned.add(name);
+        const text = `The target does not support "${name}" in messages.`;
+        warn({ kind: 'unsupported', param: `messages[${index}].${name}`, message: text });
+      }
+    }
+    return out;
+  });
+  return isChanged ? kept : messages;
+}
+
+function isEmpty(value: unknown): boolean {
+  return (value ?? null) === null || value === '' || (Array.isArray(value) && value.length === 0);
 }
 
 /** Whether a tool or a call lacks the type that its function implies. Some SDKs leave it out; most vendors require it. */

@@ -11,6 +11,7 @@ import {
   refusedParameters,
 } from '../model-families.ts';
 import type { Target } from '../types.ts';
+import { METADATA_NEEDS_STORE } from './chat-parameters.ts';
 import { lacksType, MessageRules } from './message-rules.ts';
 
 /** Changes to the parameters of forwarded bodies, for one target. */
@@ -36,9 +37,17 @@ export class ParameterRuleCache {
   }
 }
 
+function omit(name: string, value: unknown, edits: Edits, warn: Warn): void {
+  edits[name] = null;
+  // Vendors that reject the option send usage always.
+  if (value === null || name === 'stream_options') return;
+  warn({ kind: 'unsupported', param: name, message: `The target does not support "${name}".` });
+}
+
 class TargetRules implements ParameterRules {
   readonly #renames: readonly (readonly [from: string, to: string])[];
   readonly #unsupported: readonly string[];
+  readonly #metadataNeedsStore: boolean;
   readonly #family: ModelFamily;
   readonly #members: MemberLimits;
   readonly #messages: MessageRules;
@@ -50,6 +59,7 @@ class TargetRules implements ParameterRules {
     const byFamily = renamed ? { max_tokens: 'max_completion_tokens' } : {};
     this.#renames = Object.entries({ ...byFamily, ...profile.renames });
     this.#unsupported = profile.unsupported ?? [];
+    this.#metadataNeedsStore = profile.metadataNeedsStore ?? false;
     this.#members = new MemberLimits(profile.limits ?? {}, this.#family);
     this.#messages = new MessageRules(target);
   }
@@ -62,15 +72,21 @@ class TargetRules implements ParameterRules {
       if (body[to] === undefined) edits[to] = JSON.stringify(value);
     }
     for (const name of this.#unsupported) {
-      if (body[name] === undefined) continue;
-      edits[name] = null;
-      if (body[name] === null) continue;
-      warn({ kind: 'unsupported', param: name, message: `The target does not support "${name}".` });
+      if (body[name] !== undefined) omit(name, body[name], edits, warn);
+    }
+    if (this.#metadataNeedsStore && isRecord(body.metadata) && body.store !== true) {
+      edits.metadata = null;
+      warn({ kind: 'unsupported', param: 'metadata', message: METADATA_NEEDS_STORE });
     }
     this.#omitRefused(body, edits, warn);
     this.#setEffort(body, edits, warn);
     this.#members.apply(body, edits, warn);
-    if (Array.isArray(body.tools) && body.tools.some(lacksType)) {
+    if (!Array.isArray(body.tools) || body.tools.length === 0) {
+      // Vendors reject these members without tools, and they mean nothing then.
+      for (const name of ['tools', 'tool_choice', 'parallel_tool_calls']) {
+        if (body[name] !== undefined) edits[name] = null;
+      }
+    } else if (body.tools.some(lacksType)) {
       const typed = body.tools.map((tool: unknown) =>
         isRecord(tool) && lacksType(tool) ? { type: 'function', ...tool } : tool,
       );

@@ -1,6 +1,30 @@
 import type { VendorProfile } from '../types.ts';
 import { VENDOR_LIMITS } from '../vendor-limits.ts';
 
+/** Members of messages that OpenAI's responses and other vendors' have, and that some vendors reject. */
+const FOREIGN_IN_MESSAGES: ReadonlySet<string> = new Set([
+  'name',
+  'refusal',
+  'annotations',
+  'audio',
+  'reasoning',
+  'reasoning_content',
+  'reasoning_details',
+]);
+
+/** Members of OpenAI's chat that vendors with a closed list of members reject. */
+const OPENAI_ONLY = [
+  'audio',
+  'modalities',
+  'prediction',
+  'verbosity',
+  'web_search_options',
+  'safety_identifier',
+  'prompt_cache_retention',
+  'prompt_cache_options',
+  'moderation',
+] as const;
+
 /**
  * The differences between vendors and engines with OpenAI's format. To add one, add a row. Source: each vendor's API
  * reference; `streamUsage` was checked against recorded traffic where available.
@@ -14,6 +38,7 @@ export const VENDORS = {
     modelPattern: /^(?:gpt-|chatgpt-|o\d|text-embedding-|davinci-|babbage-|ft:)/,
     developerRole: true,
     limits: VENDOR_LIMITS.openai,
+    metadataNeedsStore: true,
     allowedTools: true,
     openAiFiles: true,
     namesByModel: true,
@@ -31,16 +56,21 @@ export const VENDORS = {
     limits: VENDOR_LIMITS.mistral,
     prefill: 'prefix',
     modelPattern: /^(?:(?:open-)?(?:mi[sx]tral|codestral|ministral|magistral|devstral|pixtral|voxtral)-)/,
+    // The API rejects unknown members ("extra_forbidden").
     unsupported: [
+      ...OPENAI_ONLY.filter((name) => name !== 'prediction'),
       'user',
       'logprobs',
       'top_logprobs',
       'logit_bias',
       'store',
-      'verbosity',
-      'modalities',
       'service_tier',
+      'stream_options',
+      'reasoning',
+      'thinking',
+      'top_k',
     ],
+    unsupportedInMessages: FOREIGN_IN_MESSAGES,
     renames: { seed: 'random_seed', max_completion_tokens: 'max_tokens' },
     shortToolCallIds: true,
     dataNames: { prices: 'mistral', models: 'mistral' },
@@ -54,8 +84,8 @@ export const VENDORS = {
     reasoningStyle: 'effort',
     limits: VENDOR_LIMITS.groq,
     prefill: 'plain',
-    unsupported: ['logprobs', 'top_logprobs', 'logit_bias'],
-    unnamedParticipants: true,
+    unsupported: [...OPENAI_ONLY, 'logprobs', 'top_logprobs', 'logit_bias', 'prompt_cache_key'],
+    unsupportedInMessages: FOREIGN_IN_MESSAGES,
     dataNames: { prices: 'groq', models: 'groq' },
     needsKey: true,
   },

@@ -1,4 +1,4 @@
-import type { Json } from './json.ts';
+import { asObject, type Json } from './json.ts';
 
 /**
  * The rules by which a chat stream may differ from its upstream's, applied to whole bodies. Written for tests to
@@ -38,9 +38,35 @@ function placeUsage(events: readonly Json[], mode: UsageMode): Json[] {
   return [...others, { ...(own ?? made), usage }];
 }
 
+/** Items of a list, as objects. */
+const objectsIn = (list: unknown): Json[] => (Array.isArray(list) ? list.map(asObject) : []);
+
+/** A call that ended without arguments gets those of an empty object, in the event that ends its choice. */
+function withEmptyArguments(events: readonly Json[]): Json[] {
+  const texts = new Map<string, string>();
+  return events.map((event) => {
+    const choices = objectsIn(event.choices).map((choice) => {
+      const delta = asObject(choice.delta ?? {});
+      const calls = objectsIn(delta.tool_calls);
+      for (const call of calls) {
+        const key = `${String(choice.index)}/${String(call.index)}`;
+        const { arguments: text = '' } = asObject(call.function ?? {});
+        texts.set(key, (texts.get(key) ?? '') + String(text));
+      }
+      if (typeof choice.finish_reason !== 'string') return choice;
+      const added = [...texts]
+        .filter(([key, text]) => text === '' && key.startsWith(`${String(choice.index)}/`))
+        .map(([key]) => ({ index: Number(key.split('/')[1]), function: { arguments: '{}' } }));
+      if (added.length === 0) return choice;
+      return { ...choice, delta: { ...delta, tool_calls: [...calls, ...added] } };
+    });
+    return Array.isArray(event.choices) ? { ...event, choices } : event;
+  });
+}
+
 /** The events that a client must get for those of the upstream. `model` is the name that it asked for. */
 export function expectedEvents(events: readonly Json[], model: string, mode: UsageMode): Json[] {
   const id = events.find((event) => typeof event.id === 'string' && event.id !== '')?.id;
   const created = events.find((event) => typeof event.created === 'number')?.created;
-  return placeUsage(events, mode).map((event) => ({ ...event, id, created, model }));
+  return placeUsage(withEmptyArguments(events), mode).map((event) => ({ ...event, id, created, model }));
 }
