@@ -10,6 +10,7 @@ import { RequestFacts } from '../routing/request-facts.ts';
 import type { RouteCandidate } from '../routing/routing-decision.ts';
 import { type AcquiredSlot, AdmissionQueue, queueTenantOf } from './admission-queue.ts';
 import { allFailed, deadlineExceeded, noUsableTarget, unsupportedByTarget } from './dispatch-errors.ts';
+import { countAtEngine } from './engine-token-count.ts';
 import { waitForEngine } from './engine-wait.ts';
 import { HedgedDispatch } from './hedged-dispatch.ts';
 import type { InferenceResponse } from './inference-response.ts';
@@ -149,7 +150,7 @@ export class FailoverExecutor {
     const { target, route } = slot.candidate;
     const { adapter } = target.provider;
     if (call.operation === 'count-tokens' && !adapter.countsTokens) {
-      return this.#estimateTokens(scope, call, target);
+      return this.#countTokens(scope, call, target);
     }
     const size = call.operation === 'embedding' ? adapter.maxEmbeddingInputs?.(target) : undefined;
     if (call.operation === 'embedding' && size !== undefined && call.embedding.inputs.length > size) {
@@ -233,13 +234,20 @@ export class FailoverExecutor {
     }
   }
 
-  async #estimateTokens(
+  /** Counts with the engine's own tokenizer where it has an endpoint for that, else estimates. */
+  async #countTokens(
     { request }: DispatchScope,
     call: CountTokensCall,
     target: Target,
   ): Promise<InferenceResponse> {
+    const { routing, controls, identity } = request;
+    const context = { requestId: identity.id, createdSeconds: 0, warn: () => undefined, media: NO_MEDIA };
+    const counted = await countAtEngine(call, target, context);
+    if (counted !== undefined) {
+      const result = new CompleteResult(call.render(counted), undefined, undefined);
+      return { source: { kind: 'target', target }, body: { kind: 'complete', result } };
+    }
     const tokens = await this.#options.estimateTokens(call.chat(), target.model);
-    const { routing, controls } = request;
     const message = 'The provider does not count tokens itself: this number is an estimate.';
     routing.warnings = [{ kind: 'changed', param: 'input_tokens', message }];
     if (controls.strict || routing.route?.strict) throw unsupportedByTarget(target, routing.warnings);

@@ -39,6 +39,7 @@ export interface AdapterParts
     | 'buildModelsRequest'
     | 'parseModels'
     | 'buildAccessRequest'
+    | 'tokenCountStep'
   > {
   readonly chat?: ChatFormat;
   /** Returns the passthrough for clients of a wire format; undefined when calls are translated. */
@@ -70,7 +71,7 @@ function withVendorIds(call: ChatCall, { provider }: Target): ChatCall {
  */
 export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { kind, authorize, mapError, streamMediaType } = parts;
-  const { buildModelsRequest, parseModels, buildAccessRequest } = parts;
+  const { buildModelsRequest, parseModels, buildAccessRequest, tokenCountStep } = parts;
   const { passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;
   const chat = parts.chat && withFunctionTools(limitedFormat(parts.chat));
   const rerank = parts.rerank ?? (embeddings && rerankThroughEmbeddings(embeddings));
@@ -206,6 +207,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     },
 
     mapError,
+    ...(tokenCountStep === undefined ? {} : { tokenCountStep }),
     ...(buildModelsRequest === undefined ? {} : { buildModelsRequest }),
     ...(parseModels === undefined ? {} : { parseModels }),
     ...(buildAccessRequest === undefined ? {} : { buildAccessRequest }),

@@ -1,6 +1,6 @@
 import type { CompleteResult } from '../core/complete-result.ts';
 import type { GatewayError } from '../core/errors.ts';
-import type { ChatCall, InferenceCall, StreamDecoder } from '../core/inference.ts';
+import type { ChatCall, CountTokensCall, InferenceCall, StreamDecoder } from '../core/inference.ts';
 import type { SubjectLimits } from '../core/limit.ts';
 import type { StreamMode } from '../core/stream/frame.ts';
 import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
@@ -80,6 +80,11 @@ export interface VendorProfile {
   readonly loadPath?: string;
   /** For vendors whose model list is public: a path below the base URL that responds with 200 only to a valid key. */
   readonly accessPath?: string;
+  /**
+   * How the server counts tokens: `/tokenize` on its host takes `messages`, or takes the `prompt` that `/apply-template`
+   * makes of them; absent where it does not.
+   */
+  readonly tokenizes?: 'messages' | 'prompt';
   /** Path of a reranker in Jina's format, below the base URL. */
   readonly rerankPath?: string;
   /** Generates test responses; never suggested for a task. */
@@ -228,6 +233,11 @@ export interface ProviderAdapter {
   maxEmbeddingInputs?(target: Target): number | undefined;
   /** Whether the provider has a token counter; without one, the gateway estimates. */
   readonly countsTokens?: boolean;
+  /**
+   * Begins to count tokens at an engine that has an endpoint for it beside its API.
+   * @returns undefined for servers without one
+   */
+  tokenCountStep?(call: CountTokensCall, target: Target, context: AttemptContext): TokenCountStep | undefined;
   /** Media type of streamed responses, in lower case; `text/event-stream` when absent. */
   readonly streamMediaType?: string;
   /**
@@ -253,6 +263,18 @@ export interface ResponseCollector {
   push(bytes: Uint8Array): void;
   end(): void;
   result(): CompleteResult;
+}
+
+/** One request of a token count at an engine. */
+export interface TokenCountStep {
+  /** Without credentials. */
+  readonly request: UpstreamRequest;
+  /**
+   * Reads the response.
+   * @returns the count, or the next request
+   * @throws GatewayError `upstream_invalid_response`
+   */
+  read(response: BufferedResponse): number | TokenCountStep;
 }
 
 /** A model in a provider's model list. */

@@ -10,6 +10,7 @@ import { rerankThroughEmbeddings } from '../rerank-through-embeddings.ts';
 import type { BufferedResponse, Provider, ProviderAdapter, Target, UpstreamModel } from '../types.ts';
 import { openAiChatFormat } from './chat-format.ts';
 import { openAiEmbeddingFormat } from './embedding-format.ts';
+import { engineTokenCount } from './engine-token-count.ts';
 import { errorFromResponse } from './errors.ts';
 import { type Endpoint, openAiEmbeddingPassthrough, openAiPassthrough } from './passthrough.ts';
 
@@ -110,6 +111,12 @@ export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAda
     embeddings,
     embeddingPassthrough: openAiEmbeddingPassthrough(at('/embeddings')),
     rerank: rerankByProfile,
+    tokenCountStep: (call, target, context) =>
+      engineTokenCount(CHAT_FORMATS.chat, call.chat(), target, {
+        ...context,
+        stream: false,
+        headers: call.headers,
+      }),
     authorize: bearerAuthorization(),
     mapError: errorFromResponse,
     buildModelsRequest,
