@@ -56,6 +56,7 @@ export class InferenceResponseHeaders {
     }
     const variant = routing.plan?.participation?.variant;
     if (variant !== undefined) headers.set('x-weir-variant', headerSafe(variant));
+    if (routing.vendorLimits) headers.setAll(routing.vendorLimits);
     const rate = tightest(addressRate, limits.reservation?.requestRate);
     if (rate) setRateLimitHeaders(headers, rate);
     const warnings = limits.reservation?.warnings ?? [];

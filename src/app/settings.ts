@@ -57,6 +57,7 @@ export function requestTimeouts({ limits, upstream }: Config): InferenceSnapshot
     maxRequestMs: limits.max_request,
     queueTimeoutMs: limits.queue_timeout,
     maxResponseBytes: upstream.max_response,
+    forwardsRateLimits: upstream.rate_limit_headers,
   };
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, integer, nullable, section, size, text } from './fields.ts';
+import { boolean, duration, integer, nullable, section, size, text } from './fields.ts';
 
 /** Keys about connections: TLS of Weir's own port, and pools of connections to upstreams. */
 
@@ -33,6 +33,11 @@ export const upstream = () =>
     max_connections: maxConnections().prefault(20_000).describe(MAX_CONNECTIONS_TEXT),
     keepalive: keepalive().prefault(800).describe(KEEPALIVE_TEXT),
     keepalive_expiry: keepaliveExpiry().prefault('30s').describe(EXPIRY_TEXT),
+    rate_limit_headers: boolean()
+      .prefault(true)
+      .describe(
+        'Sends the rate-limit headers of providers (`anthropic-ratelimit-*`, `x-ratelimit-*-requests` and others) to clients beside responses. They show the state of the account that all tenants share. Errors have them in any case.',
+      ),
     max_response: size()
       .prefault('256MB')
       .describe(

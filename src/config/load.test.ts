@@ -63,6 +63,7 @@ describe('finding the file', () => {
         max_connections: 20_000,
         keepalive: 800,
         keepalive_expiry: 30_000,
+        rate_limit_headers: true,
         max_response: 256_000_000,
       },
       engines: {

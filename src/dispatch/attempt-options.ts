@@ -2,6 +2,7 @@ import type { GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { StreamMode } from '../core/stream/frame.ts';
 import type { StreamObservation } from '../core/stream/observation.ts';
+import type { UpstreamHeaders } from '../core/transport.ts';
 import type { AttemptContext, Target } from '../providers/types.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
 
@@ -39,7 +40,7 @@ export interface AttemptOptions {
   /** Whether the response may go to the client: false when another attempt was faster. */
   mayCommit?(): boolean;
   /** The first event of the response, or all of it, arrived. */
-  onFirstEvent(): void;
+  onFirstEvent(headers: UpstreamHeaders): void;
   /** Called exactly once, when nothing more happens. Never before `response` has settled. */
   onEnd(end: AttemptEnd): void;
 }

@@ -363,7 +363,7 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
   #commitComplete(result: CompleteResult): void {
     const { target } = this.#options;
     if (!this.#mayCommit()) return;
-    this.#options.onFirstEvent();
+    this.#options.onFirstEvent(this.#headers);
     this.#ended = true;
     this.#resolve({ source: { kind: 'target', target }, body: { kind: 'complete', result } });
     this.#options.onEnd({
@@ -398,7 +398,7 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
 
   #respond(): void {
     const { target, streamMode, onFirstEvent } = this.#options;
-    onFirstEvent.call(this.#options);
+    onFirstEvent.call(this.#options, this.#headers);
     const stream = new SourceStream(streamMode, this);
     this.#stream = stream;
     for (const frame of this.#pending ?? []) stream.push(frame);

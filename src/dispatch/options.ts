@@ -53,6 +53,8 @@ export interface DispatchLimits {
   readonly streamIdleMs: number;
   /** For a concurrency slot at a target. */
   readonly queueTimeoutMs: number;
+  /** Clients get the rate-limit headers of vendors beside their responses. */
+  readonly forwardsRateLimits?: boolean;
   /** Largest body of a response. */
   readonly maxResponseBytes?: number;
 }

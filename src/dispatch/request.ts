@@ -71,6 +71,8 @@ export class RoutingTrace {
   readonly attempts: AttemptTrace[] = [];
   /** The attempt whose response goes to the client. */
   respondedBy: AttemptTrace | undefined;
+  /** The vendor's rate-limit headers beside its response; undefined where it sent none. */
+  vendorLimits: Readonly<Record<string, string>> | undefined;
   /** What the responding target could not express, or expressed in another way. */
   warnings: readonly Warning[] = NO_WARNINGS;
   /** Milliseconds in the admission queue. */

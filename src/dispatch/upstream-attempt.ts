@@ -2,8 +2,10 @@ import { asGatewayError, type GatewayError } from '../core/errors.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { FrameStream, StreamMode } from '../core/stream/frame.ts';
 import type { StreamObservation } from '../core/stream/observation.ts';
+import type { UpstreamHeaders } from '../core/transport.ts';
 import type { Usage } from '../core/usage.ts';
 import { addWarning, type Warning } from '../core/warning.ts';
+import { rateLimitHeaders } from '../providers/retry-headers.ts';
 import type { AttemptContext, InlineMedia, Target } from '../providers/types.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { InFlightLease, TargetState } from '../routing/health/target-state.ts';
@@ -142,10 +144,12 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     return this.#hedgeGroup?.claim(this.trace) ?? true;
   }
 
-  onFirstEvent(): void {
+  onFirstEvent(headers: UpstreamHeaders): void {
     const now = this.now();
+    const { routing } = this.#scope.request;
     this.trace.firstEventAt = now;
-    this.#scope.request.routing.respondedBy = this.trace;
+    routing.respondedBy = this.trace;
+    if (this.#options.limits.forwardsRateLimits) routing.vendorLimits = rateLimitHeaders(headers);
     this.#lease.responseStarted(now);
   }
 

@@ -45,6 +45,27 @@ describe('errorHeaders', () => {
         'x-weir-limit': 'tenant; cost per month',
       },
     ],
+    [
+      new GatewayError('rate_limit_exceeded', 'm', {
+        retryAfterSeconds: 7,
+        rateLimit: { limit: 10, remaining: 0, resetSeconds: 7 },
+        limit: { scope: 'key', of: 'tokens', per: 'minute', max: 10 },
+      }),
+      {
+        'retry-after': '7',
+        'x-ratelimit-limit': '10',
+        'x-ratelimit-remaining': '0',
+        'x-ratelimit-reset': '7',
+        'x-ratelimit-limit-tokens': '10',
+        'x-ratelimit-remaining-tokens': '0',
+        'x-ratelimit-reset-tokens': '7s',
+        'x-weir-limit': 'key; tokens per minute',
+      },
+    ],
+    [
+      new GatewayError('upstream_rate_limited', 'm', { headers: { 'x-should-retry': 'false' } }),
+      { 'x-should-retry': 'false' },
+    ],
     [new GatewayError('shutting_down', 'm'), { 'retry-after': '1' }],
     [new GatewayError('quota_exceeded', 'm', { retryAfterSeconds: 60 }), { 'retry-after': '60' }],
     [

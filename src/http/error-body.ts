@@ -1,5 +1,6 @@
 import type { GatewayError } from '../core/errors.ts';
 import { ResponseHeaders } from '../core/http.ts';
+import type { RateLimitStatus } from '../core/rate-limit.ts';
 import { setRateLimitHeaders } from './rate-limit-headers.ts';
 
 /** Renders an error in OpenAI's form, the default. `code` is always text, and `message` is never empty. */
@@ -28,7 +29,10 @@ const LONG_WAIT_SECONDS = 60;
 export function errorHeaders(error: GatewayError): ResponseHeaders {
   const { retryAfterSeconds, headers: given, provider, attempts, rateLimit, limit } = error.details;
   const headers = ResponseHeaders.of(given ?? {});
-  if (rateLimit) setRateLimitHeaders(headers, rateLimit);
+  if (rateLimit) {
+    setRateLimitHeaders(headers, rateLimit);
+    setLimitOf(limit?.of ?? 'requests', rateLimit, headers);
+  }
   if (limit) {
     const { scope, of, per } = limit;
     headers.set('x-weir-limit', `${scope}; ${of}${per === null ? '' : ` per ${per}`}`);
@@ -45,6 +49,18 @@ export function errorHeaders(error: GatewayError): ResponseHeaders {
   if (provider !== undefined) headers.set('x-weir-provider', provider);
   if (attempts !== undefined) headers.set('x-weir-attempts', String(attempts.length));
   return headers;
+}
+
+/** Sets the headers in which OpenAI reports the limit, for clients that pace themselves by them. */
+function setLimitOf(
+  unit: string | number | null,
+  { limit, remaining, resetSeconds }: RateLimitStatus,
+  headers: ResponseHeaders,
+): void {
+  if (unit !== 'requests' && unit !== 'tokens') return;
+  headers.set(`x-ratelimit-limit-${unit}`, String(limit));
+  headers.set(`x-ratelimit-remaining-${unit}`, String(remaining));
+  headers.set(`x-ratelimit-reset-${unit}`, `${resetSeconds}s`);
 }
 
 const REFUSALS: Readonly<Record<number, string>> = {

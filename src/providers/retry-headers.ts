@@ -37,6 +37,16 @@ export function steeringHeaders(headers: UpstreamHeaders): Record<string, string
   return found;
 }
 
+/** The same without what is about a retry: beside a response there is none. */
+export function rateLimitHeaders(headers: UpstreamHeaders): Record<string, string> | undefined {
+  const found = steeringHeaders(headers);
+  if (found) {
+    delete found['x-should-retry'];
+    delete found['retry-after-ms'];
+  }
+  return found;
+}
+
 /** The vendor asks its clients not to send the request again. */
 export function forbidsRetry(headers: UpstreamHeaders): boolean {
   return headers.get('x-should-retry')?.trim().toLowerCase() === 'false';

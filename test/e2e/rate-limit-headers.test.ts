@@ -70,7 +70,10 @@ test('a request beyond a limit receives its state once', async () => {
   expect(status).toBe(429);
   expect(names.filter((name) => name.startsWith('x-ratelimit-')).sort()).toEqual([
     'x-ratelimit-limit',
+    'x-ratelimit-limit-requests',
     'x-ratelimit-remaining',
+    'x-ratelimit-remaining-requests',
     'x-ratelimit-reset',
+    'x-ratelimit-reset-requests',
   ]);
 });

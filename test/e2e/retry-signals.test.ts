@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:tes
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
 import { json, status } from '../support/scripts.ts';
-import { chat, completion, expectError, mockConfig, post, provider } from './harness.ts';
+import { chat, completion, expectError, mockConfig, post, provider, streamed } from './harness.ts';
 
 /** Who asks whom again: signals of vendors that clients get, and the gateway's own retries. */
 
@@ -112,6 +112,23 @@ test('headers whose names the gateway uses itself are not the vendor’s', async
   expect(response.headers.get('x-ratelimit-limit')).toBeNull();
   expect(response.headers.get('x-weir-provider')).toBe('mock');
   expect(response.headers.get('set-cookie')).toBeNull();
+});
+
+test("a vendor's limits reach the client beside responses, plain and streamed", async () => {
+  const headers = { ...UNIFIED, 'x-ratelimit-remaining-tokens': '149984', 'x-should-retry': 'true' };
+  const message = { ...{ id: 'm', type: 'message', role: 'assistant', model: 'up', content: [] } };
+  const whole = { ...message, stop_reason: 'end_turn', usage: { input_tokens: 1, output_tokens: 1 } };
+  mock.respond(json(whole, { headers }));
+  const plain = await post(gateway, chat({ model: 'opus', max_tokens: 5 }), { path: '/v1/messages' });
+  mock.respond({ ...streamed('Hi'), headers: { 'content-type': 'text/event-stream', ...headers } });
+  const stream = await post(gateway, chat({ stream: true }));
+  await stream.text();
+  for (const response of [plain, stream]) {
+    expect(response.status).toBe(200);
+    expect(response.headers.get('anthropic-ratelimit-unified-5h-utilization')).toBe('1.02');
+    expect(response.headers.get('x-ratelimit-remaining-tokens')).toBe('149984');
+    expect(response.headers.get('x-should-retry')).toBeNull();
+  }
 });
 
 describe('an operation that an engine lacks', () => {
