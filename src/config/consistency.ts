@@ -63,7 +63,9 @@ function checkKind(provider: ProviderOutline, catalog: ProviderCatalog): Problem
     }
   }
   if (!isGeneric) {
-    if (!provider.hasBaseUrl && catalog.defaultBaseUrl({ kind, vendor: null, engine: null }) === undefined) {
+    const isReported = catalog.required[kind]?.includes('base_url') ?? false;
+    const hasDefault = catalog.defaultBaseUrl({ kind, vendor: null, engine: null }) !== undefined;
+    if (!provider.hasBaseUrl && !hasDefault && !isReported) {
       problems.push({ path: [...path, 'base_url'], message: `is required with kind ${kind}` });
     }
     return problems;

@@ -79,7 +79,9 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
 
   route('POST', '/v1/auth/sign-in', { access: open, body: SMALL_BODY }, async (httpContext) => {
     const { email, password } = validate(signInBody, await bodyOf(httpContext));
-    const wrong = new GatewayError('invalid_api_key', 'The address or the password is not right.');
+    const wrong = new GatewayError('invalid_api_key', 'The address or the password is not right.', {
+      shownCode: 'invalid_credentials',
+    });
     return signedInResponse(httpContext, await proved(httpContext, email, password, wrong), 'password');
   });
 
