@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { CONFIG_CATALOG } from './app/config-catalog.ts';
+import { addAuditCommands } from './cli/commands/audit.ts';
 import type { CommandTools } from './cli/commands/group.ts';
 import { addKeyCommands } from './cli/commands/keys.ts';
 import { addPeopleCommands } from './cli/commands/people.ts';
@@ -133,6 +134,7 @@ function commands(setExit: (code: number) => void): Command {
   addTenantCommands(program, tools);
   addPeopleCommands(program, tools);
   addReportCommands(program, tools);
+  addAuditCommands(program, tools);
 
   program
     .command('migrate')

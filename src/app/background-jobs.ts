@@ -3,6 +3,7 @@ import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
+import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { Job } from './job-runner.ts';
 import type { Stores } from './stores.ts';
@@ -19,6 +20,7 @@ export interface JobParts {
   readonly usage: UsageParts;
   readonly replays: ReplayStore;
   readonly dataRetention: DataRetention;
+  readonly auditAnchors: AuditAnchors;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
@@ -29,8 +31,18 @@ export interface JobParts {
 
 /** Everything that a gateway does at intervals. */
 export function backgroundJobs(parts: JobParts): readonly Job[] {
-  const { stores, usage, replays, dataRetention, engines, monitor, eventLoop, lifecycle, loadInferenceApi } =
-    parts;
+  const {
+    stores,
+    usage,
+    replays,
+    dataRetention,
+    auditAnchors,
+    engines,
+    monitor,
+    eventLoop,
+    lifecycle,
+    loadInferenceApi,
+  } = parts;
   return [
     {
       name: 'measure event-loop delay',
@@ -134,6 +146,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
+    },
+    {
+      name: 'report the heads of audit trails',
+      everyMs: MINUTE_MS,
+      impact: 'logs and metrics do not prove the latest entries',
+      run: () => auditAnchors.run(),
     },
   ];
 }

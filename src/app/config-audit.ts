@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Config } from '../config/schema.ts';
 import { parseJsonText } from '../core/json.ts';
-import { writeAudit } from '../storage/sql/audit-trail.ts';
+import { writeAudit } from '../storage/sql/audit-chain.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { auditEntry, type Sources } from '../tenancy/change-context.ts';
 import type { SecretDigester } from '../tenancy/key-secrets.ts';

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { BACKENDS, type TestBackend } from '../../test/support/database-servers.ts';
 import { RecordedEvents } from '../../test/support/recorded-events.ts';
 import { storedResponse } from '../../test/support/response-store-conformance.ts';
+import { chainEntries, writeAudit } from '../storage/sql/audit-chain.ts';
 import { openControlDatabase } from '../storage/sql/control-database.ts';
 import { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import { TenantResponseStore } from '../storage/sql/tenant-response-store.ts';
@@ -81,10 +82,7 @@ async function add({ databases, store }: Made, tenant: string, ageDays: number):
         .values({ ...sums, tag: 't' })
         .execute();
     }
-    await db
-      .insertInto('audit_log')
-      .values({ ...AUDIT, id: `a${ageDays}`, at, details: '{}' })
-      .execute();
+    await writeAudit(db, { ...AUDIT, id: `a${ageDays}`, at, details: '{}' });
   });
   await store.put({ tenant }, [storedResponse(`r${ageDays}`, { createdAt: at, expiresAt: at + 30 * DAY })]);
 }
@@ -119,15 +117,10 @@ for (const backend of BACKENDS) {
         b: { usage: 10 * DAY, audit: null, responses: null },
       });
       for (const tenant of ['a', 'b']) {
-        for (const age of [1, 20, 60, 200, 399, 401, 900]) await add(made, tenant, age);
+        for (const age of [900, 401, 399, 200, 60, 20, 1]) await add(made, tenant, age);
       }
-      await made.control
-        .insertInto('audit_log')
-        .values([
-          { ...AUDIT, id: 'old', at: NOW - 101 * DAY, details: '{}' },
-          { ...AUDIT, id: 'young', at: NOW - 99 * DAY, details: '{}' },
-        ])
-        .execute();
+      await writeAudit(made.control, { ...AUDIT, id: 'old', at: NOW - 101 * DAY, details: '{}' });
+      await writeAudit(made.control, { ...AUDIT, id: 'young', at: NOW - 99 * DAY, details: '{}' });
       // One tenant in each run, because each is visited once an hour.
       await made.retention.run();
       await made.retention.run();
@@ -162,9 +155,11 @@ for (const backend of BACKENDS) {
             id: `a${part} ${at}`,
             at,
             details: '{}',
+            ...{ sequence: null, hash: null },
           }));
           await db.insertInto('audit_log').values(rows).execute();
         }
+        while ((await chainEntries(db)) > 0);
       });
       await made.retention.run();
       expect((await ages(made, 'a')).audit).toEqual([]);

@@ -15,6 +15,7 @@ import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import { moveResponses } from '../storage/sql/tenant-response-store.ts';
 import type { TenantTables } from '../storage/sql/tenant-tables.ts';
 import type { Retention } from '../tenancy/retention.ts';
+import { TenantRounds } from './tenant-rounds.ts';
 
 export type RetainedKind = keyof Retention;
 
@@ -30,8 +31,6 @@ export interface DataRetentionOptions {
   readonly installation: () => Retention;
 }
 
-/** Each tenant is visited once in so many runs; with a run each minute, once an hour. */
-const RUNS_PER_ROUND = 60;
 /** Statements for one kind of data in one visit; the rest waits for the next visit. */
 const MAX_STATEMENTS = 200;
 
@@ -40,8 +39,7 @@ const MAX_STATEMENTS = 200;
  * time. Gateways that share databases may do it at the same time.
  */
 export class DataRetention {
-  /** The last visited tenant; tenants are visited in the order of their ids. */
-  #last = '';
+  readonly #rounds = new TenantRounds();
 
   constructor(private readonly options: DataRetentionOptions) {}
 
@@ -53,10 +51,10 @@ export class DataRetention {
     const { control, installation, tenants } = this.options;
     const failures: unknown[] = [];
     const attempt = (work: Promise<unknown>) => work.catch((error: unknown) => failures.push(error));
-    const all = [...tenants()].sort();
+    const all = tenants();
     await attempt(this.#moveResponses(new Set(all)));
     await attempt(this.#delete('audit', installation().audit, [deleteOldAudit], (work) => work(control)));
-    for (const tenant of this.#next(all)) await attempt(this.#visit(tenant));
+    for (const tenant of this.#rounds.next(all)) await attempt(this.#visit(tenant));
     if (failures.length > 0) throw failures[0];
   }
 
@@ -67,16 +65,6 @@ export class DataRetention {
       if ((await moveResponses(control, databases, (tenant) => tenants.has(tenant))) === 0) return;
       await nextTurn();
     }
-  }
-
-  /** @returns the tenants to visit now */
-  #next(all: readonly string[]): readonly string[] {
-    const count = Math.ceil(all.length / RUNS_PER_ROUND);
-    const found = all.findIndex((tenant) => tenant > this.#last);
-    const from = found < 0 ? 0 : found;
-    const next = all.slice(from, from + count);
-    this.#last = next.at(-1) ?? '';
-    return next;
   }
 
   async #visit(tenant: string): Promise<void> {

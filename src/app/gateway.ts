@@ -26,6 +26,7 @@ import { createRoutingState, type RoutingState } from '../routing/router.ts';
 import type { CreatedKey } from '../tenancy/keys.ts';
 import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
+import { AuditAnchors } from './audit-anchors.ts';
 import { backgroundJobs, CHECK_EVERY_MS, publishPendingChanges } from './background-jobs.ts';
 import { CacheParts } from './cache.ts';
 import { createChain } from './chain.ts';
@@ -229,10 +230,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   // Background jobs, and gauges that are read when the metrics are.
   const { responses } = services;
-  const dataRetention = new DataRetention({
-    ...{ clock, events, control: stores.control, databases: stores.databases },
+  const perTenant = {
+    ...{ events, control: stores.control, databases: stores.databases },
     tenants: () =>
       [...stores.access.tenants()].flatMap(({ id, status }) => (status === 'deleted' ? [] : [id])),
+  };
+  const auditAnchors = new AuditAnchors(perTenant);
+  const dataRetention = new DataRetention({
+    ...perTenant,
+    clock,
     retentionOf: stores.retentionOf,
     installation: () => config().storage.retention,
   });
@@ -256,6 +262,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         usage,
         replays: replays.store,
         dataRetention,
+        auditAnchors,
         engines,
         monitor,
         eventLoop,

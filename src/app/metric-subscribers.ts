@@ -1,6 +1,9 @@
 import type { EventBus } from '../events/event-bus.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
+/** Label of the platform's own audit trail: tenants' ids have no space. */
+const PLATFORM_TRAIL = 'the platform';
+
 /** Counts events. Metrics of every request are updated directly, without an event. */
 export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
   events.subscribe('metrics', {
@@ -16,6 +19,10 @@ export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
     'limit_store.restored': () => metrics.limitStoreLost.labels().set(0),
     'limit_store.reservations_expired': ({ count }) => metrics.reservationsLost.labels().inc(count),
     'data.deleted': ({ kind, count }) => metrics.dataDeleted.labels(kind).inc(count),
+    'audit.anchored': ({ tenant, sequence, hash }) => {
+      metrics.auditSequence.labels(tenant ?? PLATFORM_TRAIL).set(sequence);
+      metrics.auditHash.labels(tenant ?? PLATFORM_TRAIL).set(Number.parseInt(hash.slice(0, 12), 16));
+    },
     'usage.lost': ({ count }) => metrics.usageLost.labels().inc(count),
     'engine.loaded': ({ engine }) => metrics.engineLoads.labels(engine).inc(),
     'engine.failed': ({ engine }) => metrics.engineFailures.labels(engine).inc(),

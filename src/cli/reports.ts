@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { time, timeInput } from '../api/admin/paging.ts';
+import type { z } from 'zod';
 import { UsageReports, usageFilter } from '../api/admin/usage-report.ts';
 import { offlineSnapshot } from '../app/offline-snapshot.ts';
 import { systemClock } from '../core/clock.ts';
@@ -9,7 +8,6 @@ import { Calendar } from '../limits/calendar.ts';
 import { sumsSince } from '../limits/period-sums.ts';
 import { ModelData } from '../metering/model-data.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
-import { AuditTrails } from '../tenancy/audit-trails.ts';
 import { CommandError, type StoreCommand, table } from './output.ts';
 import { assertTenant, withStores } from './stores.ts';
 
@@ -73,69 +71,13 @@ function cellOf(row: object, name: string): string {
   return value === null || value === undefined ? '' : String(value);
 }
 
-function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
+export function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw new CommandError(
     `--${issue?.path.join('.').replaceAll('_', '-') ?? 'option'}: ${issue?.message ?? ''}.`,
   );
-}
-
-export interface AuditOptions {
-  /** Undefined for the platform's trail. */
-  readonly tenant: string | undefined;
-  readonly actor: string | undefined;
-  readonly action: string | undefined;
-  readonly subject: string | undefined;
-  readonly from: string | undefined;
-  readonly to: string | undefined;
-  readonly limit: string;
-  readonly json: boolean;
-}
-
-const MAX_AUDIT = 10_000;
-
-/** Prints the audit trail of a tenant, or of the platform, newest first. */
-export async function auditCommand(
-  { config, env, output }: StoreCommand,
-  { tenant, actor, action, subject, from, to, limit, json }: AuditOptions,
-): Promise<void> {
-  const range = parsed(z.object({ from: timeInput.optional(), to: timeInput.optional() }), { from, to });
-  const count = Number(limit);
-  if (!Number.isInteger(count) || count < 1 || count > MAX_AUDIT) {
-    throw new CommandError(`--limit must be a number from 1 to ${MAX_AUDIT}.`);
-  }
-  await withStores(config, env, output, async ({ access, control, databases }) => {
-    if (tenant !== undefined) assertTenant(access, tenant);
-    const trails = new AuditTrails(control, databases);
-    const query = { actor, action, subject, ...range, limit: count };
-    const entries = await (tenant === undefined
-      ? trails.ofPlatform(query)
-      : trails.ofTenant({ tenant }, query));
-    if (json) {
-      for (const entry of entries) {
-        output.out(JSON.stringify({ ...entry, at: time(entry.at), details: JSON.parse(entry.details) }));
-      }
-      return;
-    }
-    if (entries.length === 0) output.err('There are no such entries.');
-    else {
-      output.out(
-        table(
-          ['TIME (UTC)', 'ACTOR', 'ACTION', 'SUBJECT', 'ADDRESS', 'DETAILS'],
-          entries.map((entry) => [
-            time(entry.at).slice(0, 19).replace('T', ' '),
-            entry.actor_name || entry.actor,
-            entry.action,
-            entry.subject,
-            entry.address,
-            entry.details === '{}' ? '' : entry.details,
-          ]),
-        ),
-      );
-    }
-  });
 }
 
 /** Prints the limits of a tenant, its tags, users and keys, with the recorded use of the current day or month. */

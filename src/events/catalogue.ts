@@ -101,6 +101,11 @@ const PROCESS_CONTRACTS = {
     kind: z.enum(['usage', 'audit', 'responses']),
     count: count.describe('events and sums of usage, entries, responses'),
   }),
+  'audit.anchored': event('The head of an audit trail has changed since the last report.', {
+    tenant: text.nullable().describe('null for the trail of the platform'),
+    sequence: count.describe('number of entries since the beginning'),
+    hash: text.describe('SHA-256 of the last entry and of the hash before'),
+  }),
   'usage.line_skipped': event('A line of the usage journal is damaged and is skipped.', {
     file: text,
     line: text.describe('its first 100 characters'),

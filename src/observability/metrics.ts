@@ -119,6 +119,16 @@ export class Metrics {
     'Usage events that were lost, because neither disk nor database accepted writes.',
     [],
   );
+  readonly auditSequence = this.#families.gauge(
+    'weir_audit_head_sequence',
+    'Number of entries of an audit trail since its beginning.',
+    ['tenant'],
+  );
+  readonly auditHash = this.#families.gauge(
+    'weir_audit_head_hash',
+    'The first 12 hexadecimal digits of the hash of its last entry, as a number.',
+    ['tenant'],
+  );
   readonly dataDeleted = this.#families.counter(
     'weir_retention_deleted_total',
     'Deleted data whose retention has passed: events and sums of `usage`, entries of `audit` trails, `responses`.',

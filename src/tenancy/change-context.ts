@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { AuditRow } from '../storage/sql/tenant-tables.ts';
+import type { AuditEntry } from '../storage/sql/tenant-tables.ts';
 import type { Actor } from './actor.ts';
 
 /** The origin of a change, as the audit trail records it. */
@@ -29,7 +29,7 @@ export function auditEntry(
   action: string,
   subject: string,
   details: Readonly<Record<string, unknown>> = {},
-): AuditRow {
+): AuditEntry {
   return {
     id: newId('aud'),
     at: clock.wallTime(),

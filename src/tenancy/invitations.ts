@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
-import { writeAudit } from '../storage/sql/audit-trail.ts';
+import { writeAudit } from '../storage/sql/audit-chain.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { TenantTables } from '../storage/sql/tenant-tables.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';

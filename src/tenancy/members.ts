@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import type { LimitDocument } from '../core/limit-schema.ts';
-import { writeAudit } from '../storage/sql/audit-trail.ts';
+import { writeAudit } from '../storage/sql/audit-chain.ts';
 import type { TenantDatabase, TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import type { TenantScope } from '../storage/tenant-scope.ts';
 import { assertAllowed } from './actor.ts';

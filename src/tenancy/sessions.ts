@@ -1,6 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
-import { writeAudit } from '../storage/sql/audit-trail.ts';
+import { writeAudit } from '../storage/sql/audit-chain.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { isUnavailable } from '../storage/sql/database-errors.ts';
 import { auditEntry, type ChangeContext, type Sources } from './change-context.ts';
@@ -110,7 +110,8 @@ export class Sessions {
    * @param subject such as `email:<address>`; nothing proves that it exists
    */
   async recordRejection(subject: string, method: string, reason: string, by: ChangeContext): Promise<void> {
-    await writeAudit(this.db, auditEntry(this.sources, by, 'session.reject', subject, { method, reason }));
+    const entry = auditEntry(this.sources, by, 'session.reject', subject, { method, reason });
+    await this.db.transaction().execute((transaction) => writeAudit(transaction, entry));
   }
 
   /** @throws GatewayError `not_found` when the user has no such session */

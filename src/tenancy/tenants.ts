@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
 import { DEFAULT_TENANT } from '../core/principal.ts';
-import { writeAudit } from '../storage/sql/audit-trail.ts';
+import { writeAudit } from '../storage/sql/audit-chain.ts';
 import { change } from '../storage/sql/control-database.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { TENANT_SCHEMA_ID } from '../storage/sql/schemas.ts';

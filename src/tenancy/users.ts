@@ -1,6 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../core/errors.ts';
-import { writeAudit } from '../storage/sql/audit-trail.ts';
+import { writeAudit } from '../storage/sql/audit-chain.ts';
 import type { ControlTables } from '../storage/sql/control-tables.ts';
 import { auditEntry, type ChangeContext, differences, type Sources } from './change-context.ts';
 import { assertVersion, type SeenVersion } from './versions.ts';

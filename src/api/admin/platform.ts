@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { limitDocument } from '../../core/limit-schema.ts';
-import type { AuditRow } from '../../storage/sql/tenant-tables.ts';
+import type { AuditLogRow } from '../../storage/sql/tenant-tables.ts';
 import { PERMISSIONS, ROLE_PERMISSIONS, ROLES } from '../../tenancy/permissions.ts';
 import { cursorOf, listOf, page, paging, time, timeCursor, timeInput } from './paging.ts';
 import { adminRoute, NO_BODY, NO_INPUT, type RegisteredRoute } from './route.ts';
@@ -40,6 +40,8 @@ const auditObject = z
     details: z.looseObject({}),
     address: z.string(),
     request_id: z.string(),
+    sequence: z.int().nullable().describe('Place in the chain, from 1; null for a moment after an update.'),
+    hash: z.string().nullable().describe('SHA-256 of the entry and of the hash before.'),
   })
   .meta({ id: 'AuditEntry' });
 
@@ -52,14 +54,14 @@ const auditQuery = z.object({
   to: timeInput.optional(),
 });
 
-function renderAuditEntry({ at, details, ...entry }: AuditRow): z.output<typeof auditObject> {
+function renderAuditEntry({ at, details, ...entry }: AuditLogRow): z.output<typeof auditObject> {
   return { ...entry, at: time(at), details: JSON.parse(details) };
 }
 
 export function platformRoutes(services: AdminServices): RegisteredRoute[] {
   const { audit } = services;
   const pageOf = async (
-    read: (query: Parameters<typeof audit.ofPlatform>[0]) => Promise<AuditRow[]>,
+    read: (query: Parameters<typeof audit.ofPlatform>[0]) => Promise<AuditLogRow[]>,
     { limit, after, ...filter }: z.output<typeof auditQuery>,
   ) => {
     const found = await read({ ...filter, limit: limit + 1, before: cursorOf(timeCursor, after) });

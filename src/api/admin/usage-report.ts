@@ -9,6 +9,7 @@ import {
   type UsageGroup,
   type UsageQuery,
 } from '../../storage/sql/usage-store.ts';
+import { csvField } from './csv.ts';
 import { time } from './paging.ts';
 import type { AdminResult } from './route.ts';
 import { type PeriodFilter, periodParameters, type ReportPeriod, ReportPeriods } from './usage-period.ts';
@@ -252,11 +253,4 @@ function columnsOf(
   const columns = Object.keys(usageRow.shape);
   const firstSum = columns.indexOf('requests');
   return columns.filter((name, index) => index >= firstSum || grouped.has(name));
-}
-
-/** Formats one CSV field (RFC 4180), escaped so that spreadsheets do not evaluate it as a formula. */
-function csvField(value: unknown): string {
-  const text = value === null || value === undefined ? '' : String(value);
-  const safe = /^[=+\-@\t\r]/.test(text) && !/^-?\d/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

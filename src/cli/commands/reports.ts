@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { AuditOptions, UsageOptions } from '../reports.ts';
+import type { UsageOptions } from '../reports.ts';
 import { type CommandTools, withTenant } from './group.ts';
 
-/** `weir usage`, `weir limits`, `weir audit` and `weir models` */
+/** `weir usage`, `weir limits` and `weir models` */
 export function addReportCommands(program: Command, { stores }: CommandTools): void {
   withTenant(program.command('usage').description('print usage and cost'), 'the usage')
     .option('--all', 'of all tenants')
@@ -34,21 +34,6 @@ export function addReportCommands(program: Command, { stores }: CommandTools): v
     .action(async ({ tenant, json }: { readonly tenant: string; readonly json?: boolean }) => {
       const { limitsCommand } = await import('../reports.ts');
       await limitsCommand(await stores(), tenant, json === true);
-    });
-  program
-    .command('audit')
-    .description('print the audit trail, newest first')
-    .option('--tenant <id>', 'the trail of a tenant (default: that of the platform)')
-    .option('--actor <id>', 'only of this actor')
-    .option('--action <action>', 'only this action, such as key.create')
-    .option('--subject <subject>', 'only about this subject, such as key:key_...')
-    .option('--from <time>', 'inclusive, such as 2026-11-01T00:00:00Z')
-    .option('--to <time>', 'exclusive')
-    .option('--limit <number>', 'the number of entries', '50')
-    .option('--json', 'print JSON lines')
-    .action(async (flags: Omit<AuditOptions, 'json'> & { readonly json?: boolean }) => {
-      const { auditCommand } = await import('../reports.ts');
-      await auditCommand(await stores(), { ...flags, json: flags.json === true });
     });
   program
     .command('models')

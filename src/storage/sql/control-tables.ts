@@ -1,4 +1,4 @@
-import type { AuditRow } from './tenant-tables.ts';
+import type { AuditLogRow, AuditSealRow, TenantTables } from './tenant-tables.ts';
 
 /**
  * The tables of the control database: data about all tenants that every replica needs, and no data of their requests.
@@ -95,7 +95,9 @@ export interface ControlTables {
     expires_at: number;
   };
   /** Audit trail of the platform; each tenant has its own. */
-  audit_log: AuditRow;
+  audit_log: AuditLogRow;
+  audit_head: TenantTables['audit_head'];
+  audit_seals: AuditSealRow;
   /** Use of quotas and budgets, for restarted processes and limit stores. */
   period_counters: {
     counter: string;

@@ -1,12 +1,12 @@
 import { type Kysely, sql } from 'kysely';
+import { deleteSealed } from './audit-chain.ts';
 import type { TenantTables } from './tenant-tables.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Rows of one statement, so that no other write waits for long: usage and responses have long rows. */
+/** Rows of one statement, so that no other write waits for long: they are long. */
 const LONG_ROWS = 50;
-const SHORT_ROWS = 500;
 
 /** Deletes a part of what is old. @returns the number of deleted items; 0 when nothing is left */
 export type DeleteSome<Tables> = (db: Kysely<Tables>, before: number) => Promise<number>;
@@ -43,9 +43,9 @@ export const deleteOldSums: DeleteSome<TenantTables> = async (db, before) => {
   return deleted;
 };
 
-/** Deletes entries of an audit trail. */
+/** Deletes entries of an audit trail, by whole days (UTC): each part that is deleted leaves a seal. */
 export const deleteOldAudit: DeleteSome<Pick<TenantTables, 'audit_log'>> = (db, before) =>
-  deleteRows(db, sql`audit_log`, sql`at < ${before} ORDER BY at`, SHORT_ROWS);
+  db.transaction().execute((transaction) => deleteSealed(transaction, Math.floor(before / DAY_MS) * DAY_MS));
 
 /** Deletes responses that are older, whatever their own expiry. */
 export const deleteOldResponses: DeleteSome<TenantTables> = (db, before) =>
@@ -63,17 +63,4 @@ async function deleteResponses(db: Kysely<TenantTables>, which: ReturnType<typeo
   await db.deleteFrom('response_items').where('response', 'in', ids).execute();
   const { numDeletedRows } = await db.deleteFrom('responses').where('id', 'in', ids).executeTakeFirst();
   return Number(numDeletedRows);
-}
-
-async function deleteRows<Tables>(
-  db: Kysely<Tables>,
-  table: ReturnType<typeof sql>,
-  which: ReturnType<typeof sql>,
-  rows: number,
-): Promise<number> {
-  const { numAffectedRows } = await sql`
-    DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${which} LIMIT ${sql.lit(rows)})`.execute(
-    db,
-  );
-  return Number(numAffectedRows ?? 0n);
 }

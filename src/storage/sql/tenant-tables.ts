@@ -64,7 +64,11 @@ export interface TenantTables {
   };
   /** Events that are committed and not published yet, in the order of the changes that they report. */
   events: EventRow;
-  audit_log: AuditRow;
+  audit_log: AuditLogRow;
+  /** One row: the end of the audit trail's chain. */
+  audit_head: { id: number; sequence: number; hash: string };
+  /** Parts of the audit trail that retention has deleted. */
+  audit_seals: AuditSealRow;
   /** All usage events: one row for each journal file of a gateway, one line for each event. */
   usage_batches: {
     id: string;
@@ -116,7 +120,8 @@ export interface EventRow {
   created_at: number;
 }
 
-export interface AuditRow {
+/** An entry of an audit trail. */
+export interface AuditEntry {
   id: string;
   at: number;
   actor: string;
@@ -126,4 +131,27 @@ export interface AuditRow {
   details: string;
   address: string;
   request_id: string;
+}
+
+/** An entry in its place of the chain; see `audit-chain.ts`. */
+export interface AuditRow extends AuditEntry {
+  /** From 1, without gaps. */
+  sequence: number;
+  /** SHA-256 of the entry and of the hash before, as lower-case hexadecimal digits. */
+  hash: string;
+}
+
+/** As stored: versions before the chain, which may still run, write neither. */
+export interface AuditLogRow extends AuditEntry {
+  sequence: number | null;
+  hash: string | null;
+}
+
+export interface AuditSealRow {
+  first_sequence: number;
+  last_sequence: number;
+  /** Of the last entry: the chain continues from it. */
+  last_hash: string;
+  /** Unix milliseconds: the entries were older. */
+  older_than: number;
 }

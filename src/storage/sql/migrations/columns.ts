@@ -1,4 +1,5 @@
 import type { ColumnDefinitionBuilder, Kysely } from 'kysely';
+import { chainEntries } from '../audit-chain.ts';
 
 export const primaryText = (column: ColumnDefinitionBuilder) => column.primaryKey().notNull();
 export const requiredText = (column: ColumnDefinitionBuilder) => column.notNull();
@@ -19,4 +20,25 @@ export async function createAuditLog(db: Kysely<unknown>): Promise<void> {
     .addColumn('request_id', 'text', requiredText)
     .execute();
   await db.schema.createIndex('audit_log_at').on('audit_log').columns(['at', 'id']).execute();
+}
+
+/** Chains the entries of the audit trail by hashes. */
+export async function chainAuditLog(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable('audit_log').addColumn('sequence', 'bigint').execute();
+  await db.schema.alterTable('audit_log').addColumn('hash', 'text').execute();
+  await db.schema.createIndex('audit_log_sequence').unique().on('audit_log').column('sequence').execute();
+  await db.schema
+    .createTable('audit_head')
+    .addColumn('id', 'integer', (column) => column.primaryKey().notNull())
+    .addColumn('sequence', 'bigint', requiredInteger)
+    .addColumn('hash', 'text', requiredText)
+    .execute();
+  await db.schema
+    .createTable('audit_seals')
+    .addColumn('first_sequence', 'bigint', (column) => column.primaryKey().notNull())
+    .addColumn('last_sequence', 'bigint', requiredInteger)
+    .addColumn('last_hash', 'text', requiredText)
+    .addColumn('older_than', 'bigint', requiredInteger)
+    .execute();
+  while ((await chainEntries(db)) > 0);
 }

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
-import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
+import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
 /** Migrations of the control database. */
 export const CONTROL_MIGRATIONS: Migrations = {
@@ -181,4 +181,5 @@ export const CONTROL_MIGRATIONS: Migrations = {
         .execute();
     },
   },
+  '0007_audit_chain': { up: chainAuditLog },
 };

@@ -1,6 +1,6 @@
 import { type CreateTableBuilder, type Kysely, SqliteAdapter, sql } from 'kysely';
 import type { Migrations } from '../database-schema.ts';
-import { createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
+import { chainAuditLog, createAuditLog, primaryText, requiredInteger, requiredText } from './columns.ts';
 
 /** Of the first version of these tables; later migrations add others. */
 const FIRST_SUMS = [
@@ -229,4 +229,5 @@ export const TENANT_MIGRATIONS: Migrations = {
       }
     },
   },
+  '0008_audit_chain': { up: chainAuditLog },
 };
