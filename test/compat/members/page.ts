@@ -69,7 +69,7 @@ function sizeOf(node: Node): number {
   return size;
 }
 
-/** A path as the page shows it: an alternative of a list stands in its brackets, which would be a link otherwise. */
+/** A path as the page shows it: an alternative of a list is within its brackets, which would be a link otherwise. */
 function shown(path: string): string {
   return path.replaceAll(/\[\]\(([^)]*)\)/g, '[$1]');
 }
