@@ -20,6 +20,8 @@ export interface VendorProfile {
    * rejected).
    */
   readonly streamUsage: 'on-request' | 'always';
+  /** Reports the usage of one choice where a request asks for several (`n`). */
+  readonly usageOfOneChoice?: boolean;
   /** Embeddings are lists of numbers only; the gateway converts them for clients that request base64. */
   readonly floatEmbeddingsOnly?: boolean;
   /** Names of this vendor's models, for use when its model list is unavailable. */

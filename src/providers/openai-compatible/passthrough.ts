@@ -16,7 +16,7 @@ import { errorFromObject } from './errors.ts';
 import { ParameterRuleCache } from './parameter-rule-cache.ts';
 import { PassthroughWriter } from './passthrough-writer.ts';
 import { OpenAiStreamDecoder } from './stream.ts';
-import { readUsage } from './usage.ts';
+import { readUsage, usageOfChoices } from './usage.ts';
 
 /** Returns the URL for one kind of request. */
 export type Endpoint = (target: Target) => string;
@@ -28,6 +28,12 @@ function requestsUsage(call: ChatCall, target: Target): boolean {
 
 function modelEdit(body: Readonly<Record<string, unknown>>, target: Target): Record<string, string | null> {
   return body.model === target.model ? {} : { model: JSON.stringify(target.model) };
+}
+
+/** The choices of a response whose upstream reports the usage of one of them. */
+function uncountedChoices({ body }: ChatCall, { provider }: Target): number {
+  const { n } = body;
+  return provider.profile.usageOfOneChoice && typeof n === 'number' ? n : 1;
 }
 
 /** Decodes a complete response. @throws GatewayError for an error with status 200, or without its list */
@@ -58,7 +64,7 @@ export function openAiPassthrough(
   const decoderOf: PassthroughFormat['decoder'] = (call, target, { requestId }) => {
     const usage = call.includesStreamUsage ? 'last' : requestsUsage(call, target) ? 'strip' : 'as-is';
     const writer = new PassthroughWriter({ model: call.model, fallbackId: requestId, usage });
-    return new OpenAiStreamDecoder(target.provider, writer);
+    return new OpenAiStreamDecoder(target.provider, writer, uncountedChoices(call, target));
   };
   return {
     // A complete legacy completion has the form of an event.
@@ -90,7 +96,7 @@ export function openAiPassthrough(
       if (choices) edits.choices = JSON.stringify(choices);
       return {
         text: editedMembers(text, edits),
-        usage: readUsage(json.usage),
+        usage: usageOfChoices(readUsage(json.usage), uncountedChoices(call, target)),
         finishReason: isRecord(choice) ? asString(choice.finish_reason) : undefined,
       };
     },

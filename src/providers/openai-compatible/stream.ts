@@ -7,7 +7,7 @@ import { assertUsable } from './chat-parts.ts';
 import { hasOutput } from './choice-normaliser.ts';
 import { errorFromObject } from './errors.ts';
 import type { PassthroughWriter } from './passthrough-writer.ts';
-import { readUsage } from './usage.ts';
+import { readUsage, usageOfChoices } from './usage.ts';
 
 const COLON = 58;
 const DATA = 'data: ';
@@ -21,6 +21,8 @@ export class OpenAiStreamDecoder extends SsePassthroughDecoder {
   constructor(
     provider: Pick<Provider, 'id' | 'credential'>,
     private readonly writer: PassthroughWriter,
+    /** Choices that the reported usage stands for one of. */
+    private readonly choices = 1,
   ) {
     super(provider);
   }
@@ -67,7 +69,7 @@ export class OpenAiStreamDecoder extends SsePassthroughDecoder {
     if (json.error !== undefined && json.error !== null) {
       throw errorFromObject(json, this.provider.id, this.provider.credential);
     }
-    const usage = readUsage(json.usage);
+    const usage = usageOfChoices(readUsage(json.usage), this.choices);
     if (usage) this.observed.usage = usage;
     const choices = json.choices;
     if (Array.isArray(choices) && choices.length > 0) {

@@ -1,6 +1,17 @@
 import { asCount, isRecord } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 
+/** @returns the usage of all choices, as far as it follows from that of one: the input is read once */
+export function usageOfChoices(usage: Usage | undefined, choices: number): Usage | undefined {
+  if (usage === undefined || choices <= 1) return usage;
+  const { outputTokens, reasoningTokens } = usage;
+  return {
+    ...usage,
+    ...(outputTokens === undefined ? {} : { outputTokens: outputTokens * choices }),
+    ...(reasoningTokens === undefined ? {} : { reasoningTokens: reasoningTokens * choices }),
+  };
+}
+
 /**
  * Reads OpenAI's `usage` object and its vendors' variants. Absent counts stay absent.
  * Source: https://platform.openai.com/docs/api-reference/chat/object; DeepSeek reports cached input as

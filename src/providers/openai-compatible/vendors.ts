@@ -202,6 +202,7 @@ export const ENGINES = {
     label: 'llama.cpp',
     baseUrl: 'http://127.0.0.1:8080/v1',
     streamUsage: 'on-request',
+    usageOfOneChoice: true,
     localEngine: { port: 8080, ownedBy: 'llamacpp' },
     healthPath: '/health',
     loadPath: '/metrics',
