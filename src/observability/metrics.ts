@@ -164,7 +164,7 @@ export class Metrics {
   );
   readonly breakerState = this.#families.gauge(
     'llm_circuit_breaker_state',
-    'Circuit breakers of targets: 0 closed, 1 half-open, 2 open.',
+    'Circuit breakers of targets, of the operation that is worst off: 0 closed, 1 half-open, 2 open.',
     ['provider', 'upstream_model'],
   );
   readonly engineLoaded = this.#families.gauge(
