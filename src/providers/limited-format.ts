@@ -1,3 +1,4 @@
+import { applyChange } from '../core/chat/call-change.ts';
 import type { ChatRequest, Tool } from '../core/chat/request.ts';
 import type { ChatEventReader, EmitChatEvent } from '../core/chat/result.ts';
 import { orderResults } from '../core/chat/result-order.ts';
@@ -6,6 +7,7 @@ import type { Warn } from '../core/warning.ts';
 import type { ChatFormat } from './format.ts';
 import { changed, clamped, firstStops, limitedIdentifier, limitedMetadata } from './limited-values.ts';
 import { familyOf, type ModelFamily } from './model-families.ts';
+import { schemaInstruction, warnOfSchema } from './openai-compatible/json-mode.ts';
 import { continuedRequest } from './prefill.ts';
 import { permittedName } from './shortened-ids.ts';
 import {
@@ -78,19 +80,30 @@ export function limitedRequest(
   warn: Warn,
 ): ChatRequest {
   const { provider } = target;
-  const limits: VendorLimits = provider.profile.limits ?? NO_LIMITS;
+  const { profile } = provider;
+  const limits: VendorLimits = profile.limits ?? NO_LIMITS;
   const family = familyOf(target.model);
   warnOfToolMembers(request.tools, wire, warn);
   assertToolCount(request.tools, limits, provider);
-  const continued = continuedRequest(request, target, family, warn);
+  const formatted = profile.lacksJsonSchemas ? withSchemaInWords(request, warn) : request;
+  const continued = continuedRequest(formatted, target, family, warn);
   const messages = orderResults(continued.messages);
-  const values = limitedValues(request, limits, family, warn);
-  const within =
-    messages === request.messages && values === undefined ? request : { ...continued, ...values, messages };
+  const values = limitedValues(formatted, limits, family, warn);
+  const isChanged = messages !== request.messages || formatted !== request || values !== undefined;
+  const within = isChanged ? { ...continued, ...values, messages } : request;
   const names = renamedTools(within, limits.toolName);
   if (names === undefined) return within;
   warnOfNames(within.tools, names, warn);
   return withSentNames(within, names);
+}
+
+/** Sends a JSON schema as an instruction, for vendors that take none. */
+function withSchemaInWords(request: ChatRequest, warn: Warn): ChatRequest {
+  const { responseFormat } = request;
+  if (responseFormat?.type !== 'json-schema') return request;
+  warnOfSchema(warn);
+  const text = schemaInstruction(responseFormat.schema);
+  return { ...applyChange(request, { type: 'prepend-system', text }), responseFormat: { type: 'json' } };
 }
 
 function assertToolCount(

@@ -25,6 +25,8 @@ export interface ModelFamily {
   readonly structuredOutputs?: boolean;
   /** Parameters of OpenAI's chat that the models reject. */
   readonly refuses?: readonly string[];
+  /** Rejects a forced choice of tools while it reasons. */
+  readonly forcesToolsWithoutReasoning?: boolean;
   /** The models reason where the request does not set an effort, although `none` turns reasoning off. */
   readonly reasonsByDefault?: boolean;
   /** Whether the models continue a last message of the assistant (true) or reject it (false); undefined: the vendor decides. */
@@ -135,6 +137,7 @@ const FAMILIES: readonly Row[] = [
     pattern: /^(?:open-)?(?:mi[sx]tral|codestral|ministral|magistral|devstral|pixtral|voxtral)/,
     strictRoles: true,
   },
+  { name: 'deepseek-v4', pattern: /^deepseek-v[4-9]/, forcesToolsWithoutReasoning: true },
   { name: 'deepseek-reasoner', pattern: /^deepseek-reasoner/, refuses: ['logprobs', 'top_logprobs'] },
   { name: 'gpt-oss', pattern: /^gpt-oss/, efforts: ['low', 'medium', 'high'] },
   {

@@ -306,6 +306,78 @@ describe('members that only some vendors take', () => {
   );
 });
 
+describe('DeepSeek', () => {
+  const to = vendorTarget(chat, 'deepseek-v4-flash', VENDORS.deepseek);
+  const edited: ClientDialect = { ...openAiChatDialect, name: 'weir-continued' };
+  const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }];
+
+  test('gets a JSON schema as an instruction', () => {
+    const schema = { type: 'object', properties: { day: { type: 'string' } } };
+    const response_format = { type: 'json_schema', json_schema: { name: 'day', schema } };
+    const system = { role: 'system', content: 'Be brief.' };
+    for (const dialect of [openAiChatDialect, edited]) {
+      for (const messages of [[user], [system, user]]) {
+        const { up, params } = send(to, { response_format, messages }, dialect);
+        expect(up.response_format).toEqual({ type: 'json_object' });
+        expect(up.messages[0].role).toBe('system');
+        expect(up.messages[0].content).toContain(JSON.stringify(schema));
+        expect(up.messages.at(-1)).toEqual(user);
+        expect(up.messages).toHaveLength(2);
+        expect(params).toEqual(['response_format']);
+      }
+    }
+  });
+
+  test.each([
+    [{}, { tool_choice: 'required', thinking: { type: 'disabled' } }, ['tool_choice']],
+    [{ thinking: { type: 'disabled' } }, { tool_choice: 'required', thinking: { type: 'disabled' } }, []],
+    [
+      { thinking: { type: 'enabled' } },
+      { tool_choice: 'auto', thinking: { type: 'enabled' } },
+      ['tool_choice'],
+    ],
+  ])('with %j is forced to call a tool only without reasoning', (given, sent, params) => {
+    for (const dialect of [openAiChatDialect, edited]) {
+      const forwarded = send(to, { ...given, tools, tool_choice: 'required' }, dialect);
+      expect(forwarded.up).toMatchObject(sent);
+      expect(forwarded.params).toEqual(params);
+    }
+    expect(send(to, { ...given, tools, tool_choice: 'auto' }).params).toEqual([]);
+  });
+});
+
+describe('cache markers', () => {
+  const marked = (text: string) => ({ type: 'text', text, cache_control: { type: 'ephemeral' } });
+  const body = {
+    max_tokens: 9,
+    system: [marked('s')],
+    messages: [{ role: 'user', content: ['a', 'b', 'c', 'd'].map(marked) }],
+  };
+  const marksOf = (up: unknown) => JSON.stringify(up).match(/"cache_control"|"cachePoint"/g)?.length;
+
+  test.each([
+    ['Anthropic, forwarded', TARGETS.anthropic, anthropicMessagesDialect],
+    ['Anthropic', TARGETS.anthropic, { ...anthropicMessagesDialect, name: 'weir-continued' }],
+    ['Bedrock', TARGETS.bedrock, anthropicMessagesDialect],
+  ] satisfies readonly [string, Target, ClientDialect][])(
+    'beyond four are left out for %s, but the first and the last ones',
+    (_, to, dialect) => {
+      const { up, params } = send(to, body, dialect);
+      expect(marksOf(up)).toBe(4);
+      expect(marksOf(up.system)).toBe(1);
+      expect(params).toEqual(['cache_control']);
+      const four = { ...body, system: 's' };
+      expect(send(to, four, dialect)).toMatchObject({ warnings: [] });
+      expect(marksOf(send(to, four, dialect).up)).toBe(4);
+    },
+  );
+
+  test('of the whole request count', () => {
+    const automatic = { ...body, system: 's', cache_control: { type: 'ephemeral' } };
+    expect(marksOf(send('anthropic', automatic, anthropicMessagesDialect).up)).toBe(4);
+  });
+});
+
 test('names of participants are left out where the vendor rejects them', () => {
   const messages = [{ ...user, name: 'ann' }];
   expect(send('groq', { messages })).toMatchObject({

@@ -66,6 +66,8 @@ export interface VendorProfile {
   readonly prefill?: 'plain' | 'prefix' | 'continue' | 'rejected';
   /** Members of messages that it rejects. The results of tools may have a `name`. */
   readonly unsupportedInMessages?: ReadonlySet<string>;
+  /** Takes no JSON schema for responses. */
+  readonly lacksJsonSchemas?: boolean;
   /** Takes `metadata` only in requests with `store: true`. */
   readonly metadataNeedsStore?: boolean;
   /** Tool call ids must be nine letters or digits. */

@@ -112,7 +112,7 @@ export const VENDOR_LIMITS = {
     toolName: { maxLength: 128, forbidden: /[^a-zA-Z0-9_]/g, start: /^[a-zA-Z_]/ },
     stopSequences: 5,
     temperature: UNIT,
-    topP: { min: 0.01, max: 0.99 },
+    topP: UNIT,
     topK: { min: 0, max: 500 },
     frequencyPenalty: UNIT,
     presencePenalty: UNIT,

@@ -5,6 +5,7 @@ import { type Edits, MemberLimits } from '../member-limits.ts';
 import { familyOf, isEffort, type ModelFamily, nearestEffort } from '../model-families.ts';
 import type { Target } from '../types.ts';
 import { isBlank, toolUseId } from './blocks.ts';
+import { limitedCacheMarks } from './cache-marks.ts';
 import { acceptedSampling } from './sampling.ts';
 import { thinkingOf } from './thinking.ts';
 
@@ -29,7 +30,9 @@ export class ForwardedMembers {
     const messages: readonly unknown[] = body.messages;
     const accepted = messages.some(hasRejectedBlock) ? messages.flatMap(withoutRejected) : messages;
     const ended = this.#withAcceptedEnd(accepted, warn);
+    const marked = limitedCacheMarks({ ...body, messages: ended }, warn);
     if (ended !== messages) edits.messages = JSON.stringify(ended);
+    for (const [name, value] of Object.entries(marked ?? {})) edits[name] = JSON.stringify(value);
   }
 
   /** Converts reasoning settings of another generation of models, which requests for an alias or a fallback have. */

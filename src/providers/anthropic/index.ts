@@ -7,6 +7,7 @@ import { decodeJson, invalidResponse } from '../decode.ts';
 import type { ChatFormat, PassthroughFormat, TokenCountFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
 import type { Provider, ProviderAdapter } from '../types.ts';
+import { limitedCacheMarks } from './cache-marks.ts';
 import { anthropicError } from './errors.ts';
 import { wireConversation } from './messages.ts';
 import { forcesJsonTool, JSON_TOOL, wireParameters } from './parameters.ts';
@@ -24,12 +25,13 @@ const JSON_IN_WORDS = {
 function messagesBody(request: ChatRequest, model: string, warn: Warn): Record<string, unknown> {
   const { system, messages } = wireConversation(request, warn);
   const requested = request.responseFormat?.type === 'json' ? [...system, JSON_IN_WORDS] : system;
-  return {
+  const body = {
     model,
     ...(requested.length === 0 ? {} : { system: requested }),
     messages,
     ...wireParameters(request, familyOf(model), warn),
   };
+  return { ...body, ...limitedCacheMarks(body, warn) };
 }
 
 function jsonToolOf(request: ChatRequest, model: string): string | undefined {

@@ -3,6 +3,7 @@ import { createAdapter } from '../adapter.ts';
 import type { ChatFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
 import type { ProviderAdapter } from '../types.ts';
+import { withLimitedCachePoints } from './cache-points.ts';
 import { bedrockEmbeddings } from './embeddings.ts';
 import { bedrockError } from './errors.ts';
 import { wireConversation } from './messages.ts';
@@ -20,11 +21,12 @@ function originOf(model: string): Origin {
 function body(request: ChatRequest, model: string, warn: Parameters<typeof wireConversation>[2]) {
   const origin = originOf(model);
   const { system, messages } = wireConversation(request, origin, warn);
-  return {
+  const members = {
     messages,
     ...(system.length === 0 ? {} : { system }),
     ...wireParameters(request, familyOf(model), origin === 'anthropic', warn),
   };
+  return withLimitedCachePoints(members, warn);
 }
 
 /** Converse as a chat format. */

@@ -9,6 +9,7 @@ import type {
 } from '../../core/chat/request.ts';
 import { ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { changed } from '../limited-values.ts';
 import { warnOfShownReasoning } from '../lost-details.ts';
 import {
   budgetToEffort,
@@ -19,6 +20,7 @@ import {
   refusedParameters,
 } from '../model-families.ts';
 import type { Target, VendorProfile } from '../types.ts';
+import { FORCED_TOOLS, forcesTool } from './json-mode.ts';
 
 type JsonObject = Record<string, unknown>;
 
@@ -50,7 +52,27 @@ export function chatParameters(request: ChatRequest, { provider, model }: Target
     warnOfExtensions(request, warn);
   }
   omitRefused(members, request, family, warn);
+  allowForcedTools(members, request, family, warn);
   return toVendorParameters(members, profile, warn);
+}
+
+/** Resolves a forced choice of tools that the model rejects while it reasons. */
+function allowForcedTools(
+  members: JsonObject,
+  { reasoning: settings = {} }: ChatRequest,
+  { forcesToolsWithoutReasoning }: ModelFamily,
+  warn: Warn,
+): void {
+  if (!forcesToolsWithoutReasoning || !forcesTool(members.tool_choice)) return;
+  const { effort, budgetTokens, enabled } = settings;
+  if (enabled === false || effort === 'none') return;
+  if ((enabled ?? effort ?? budgetTokens) === undefined) {
+    members.thinking = { type: 'disabled' };
+    changed('tool_choice', FORCED_TOOLS.choice, warn);
+  } else {
+    members.tool_choice = 'auto';
+    changed('tool_choice', FORCED_TOOLS.reasoning, warn);
+  }
 }
 
 /** Removes parameters that the model rejects. */

@@ -12,6 +12,14 @@ import {
 } from '../model-families.ts';
 import type { Target } from '../types.ts';
 import { METADATA_NEEDS_STORE } from './chat-parameters.ts';
+import {
+  FORCED_TOOLS,
+  forcesTool,
+  schemaInstruction,
+  schemaOf,
+  warnOfSchema,
+  withInstruction,
+} from './json-mode.ts';
 import { lacksType, MessageRules } from './message-rules.ts';
 
 /** Changes to the parameters of forwarded bodies, for one target. */
@@ -48,6 +56,7 @@ class TargetRules implements ParameterRules {
   readonly #renames: readonly (readonly [from: string, to: string])[];
   readonly #unsupported: readonly string[];
   readonly #metadataNeedsStore: boolean;
+  readonly #lacksJsonSchemas: boolean;
   readonly #family: ModelFamily;
   readonly #members: MemberLimits;
   readonly #messages: MessageRules;
@@ -60,6 +69,7 @@ class TargetRules implements ParameterRules {
     this.#renames = Object.entries({ ...byFamily, ...profile.renames });
     this.#unsupported = profile.unsupported ?? [];
     this.#metadataNeedsStore = profile.metadataNeedsStore ?? false;
+    this.#lacksJsonSchemas = profile.lacksJsonSchemas ?? false;
     this.#members = new MemberLimits(profile.limits ?? {}, this.#family);
     this.#messages = new MessageRules(target);
   }
@@ -80,6 +90,7 @@ class TargetRules implements ParameterRules {
     }
     this.#omitRefused(body, edits, warn);
     this.#setEffort(body, edits, warn);
+    this.#allowForcedTools(body, edits, warn);
     this.#members.apply(body, edits, warn);
     if (!Array.isArray(body.tools) || body.tools.length === 0) {
       // Vendors reject these members without tools, and they mean nothing then.
@@ -93,8 +104,32 @@ class TargetRules implements ParameterRules {
       edits.tools = JSON.stringify(typed);
     }
     if (Array.isArray(body.messages)) {
-      const messages = this.#messages.adapted(body.messages, warn);
-      if (messages) edits.messages = JSON.stringify(messages);
+      const adapted = this.#messages.adapted(body.messages, warn) ?? body.messages;
+      const messages = this.#withSchema(body, adapted, edits, warn);
+      if (messages !== body.messages) edits.messages = JSON.stringify(messages);
+    }
+  }
+
+  /** Sends a JSON schema as an instruction where the vendor takes none. */
+  #withSchema(body: JsonObject, messages: readonly unknown[], edits: Edits, warn: Warn): readonly unknown[] {
+    const schema = this.#lacksJsonSchemas ? schemaOf(body.response_format) : undefined;
+    if (schema === undefined) return messages;
+    warnOfSchema(warn);
+    edits.response_format = '{"type":"json_object"}';
+    return withInstruction(messages, schemaInstruction(schema));
+  }
+
+  /** Resolves a forced choice of tools that the model rejects while it reasons. */
+  #allowForcedTools(body: JsonObject, edits: Edits, warn: Warn): void {
+    if (!this.#family.forcesToolsWithoutReasoning || !forcesTool(body.tool_choice)) return;
+    const { thinking, reasoning_effort: effort } = body;
+    if ((isRecord(thinking) && thinking.type === 'disabled') || effort === 'none') return;
+    if ((thinking ?? effort ?? undefined) === undefined) {
+      edits.thinking = '{"type":"disabled"}';
+      changed('tool_choice', FORCED_TOOLS.choice, warn);
+    } else {
+      edits.tool_choice = '"auto"';
+      changed('tool_choice', FORCED_TOOLS.reasoning, warn);
     }
   }
 

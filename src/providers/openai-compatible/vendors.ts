@@ -98,6 +98,7 @@ export const VENDORS = {
     replaysReasoning: 'reasoning_content',
     reasoningStyle: 'switch',
     limits: VENDOR_LIMITS.deepseek,
+    lacksJsonSchemas: true,
     renames: { max_completion_tokens: 'max_tokens' },
     dataNames: { prices: 'deepseek', models: 'deepseek' },
     needsKey: true,
