@@ -8,8 +8,13 @@ export interface CorsRules {
   readonly maxAgeSeconds: number;
 }
 
-const EXPOSED =
-  'x-request-id, x-weir-provider, x-weir-model, x-weir-attempts, x-weir-cache, x-weir-cost, x-weir-limit, retry-after, x-should-retry, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset';
+/** The headers of Weir's own that pages may read; docs/api.md describes them. */
+const EXPOSED = [
+  ...['x-request-id', 'x-weir-provider', 'x-weir-model', 'x-weir-attempts', 'x-weir-variant', 'x-weir-cache'],
+  ...['x-weir-cost', 'x-weir-latency-ms', 'x-weir-warnings', 'x-weir-limit', 'x-weir-limit-warnings'],
+  ...['x-weir-explain', 'idempotent-replayed', 'retry-after', 'x-should-retry'],
+  ...['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'x-ratelimit-reset-epoch'],
+].join(', ');
 
 function allowedOrigin(rules: CorsRules, origin: string | null): string | undefined {
   if (origin === null || rules.origins.length === 0) return undefined;

@@ -225,8 +225,12 @@ describe('CORS', () => {
         'x-request-id',
         'x-weir-provider',
         'x-weir-model',
+        'x-weir-warnings',
+        'x-weir-latency-ms',
+        'idempotent-replayed',
         'retry-after',
         'x-ratelimit-remaining',
+        'x-ratelimit-reset-epoch',
       ]) {
         expect(exposed).toContain(name);
       }

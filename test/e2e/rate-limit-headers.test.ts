@@ -74,6 +74,7 @@ test('a request beyond a limit receives its state once', async () => {
     'x-ratelimit-remaining',
     'x-ratelimit-remaining-requests',
     'x-ratelimit-reset',
+    'x-ratelimit-reset-epoch',
     'x-ratelimit-reset-requests',
   ]);
 });
