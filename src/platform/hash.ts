@@ -5,5 +5,14 @@ export function sha256Hex(text: string): string {
 
 /** HMAC with SHA-256 of a text's UTF-8 bytes, in lower-case hex. */
 export function hmacSha256Hex(key: string, text: string): string {
+  try {
+    return hmac(key, text);
+  } catch {
+    // The runtime throws here, once, the error of an unrelated key that WebCrypto could not import before.
+    return hmac(key, text);
+  }
+}
+
+function hmac(key: string, text: string): string {
   return new Bun.CryptoHasher('sha256', key).update(text).digest('hex');
 }
