@@ -37,6 +37,17 @@ export function unpackSignature(text: string, home: Origin): Signature {
   return { origin: home, value: text };
 }
 
+/**
+ * Stands for the signature of reasoning that has none. Vendors reject such reasoning; the mark lets it be recognised when it
+ * returns in a request that is forwarded.
+ */
+export const UNSIGNED = `${FOREIGN_MARK}other:`;
+
+/** The reverse of `packSignature`. @returns undefined for the mark of reasoning without a signature */
+export function readSignature(text: string, home: Origin): Signature | undefined {
+  return text === UNSIGNED ? undefined : unpackSignature(text, home);
+}
+
 /** The id for clients of a call or an item: it carries the signature, which so returns through every client. */
 export function signedId(id: string, signature: Signature | undefined): string {
   return signature === undefined ? id : signId(id, signature);

@@ -385,6 +385,41 @@ describe('signed thinking of', () => {
     }
   });
 
+  test('other vendors has no signature, and is not forwarded to vendors that require one', async () => {
+    const call = { id: 'call_1', type: 'function', function: { name: 'look', arguments: '{"a":"b"}' } };
+    const delta = (delta: object, finish_reason: string | null = null) => ({
+      id: 'c',
+      choices: [{ index: 0, delta, finish_reason }],
+    });
+    const answers = {
+      plain: () =>
+        ANSWERS.chat({ content: null, reasoning_content: 'Hm.', tool_calls: [call] }, 'tool_calls'),
+      stream: () =>
+        eventStream(
+          dataEvents([
+            delta({ reasoning_content: 'Hm.' }),
+            delta({ tool_calls: [{ index: 0, ...call }] }),
+            delta({}, 'tool_calls'),
+          ]),
+        ),
+    };
+    for (const [dialect, own, answer, items] of [
+      [messages, 'claude', CLAUDE(), ['messages', 1, 'content']],
+      [responses, 'responses', RESPONSE(), ['input']],
+    ] as const) {
+      for (const stream of [false, true]) {
+        const turn = await turnOf(dialect, 'chat', stream ? answers.stream() : answers.plain(), stream);
+        const types = listAt(await returned(dialect, own, turn, answer), ...items).map((one) =>
+          textAt(one, 'type'),
+        );
+        expect(types.filter((type) => type === 'thinking' || type === 'reasoning')).toEqual([]);
+        const again = JSON.stringify(await returned(dialect, 'bedrock', turn, CONVERSE()));
+        expect(again).toContain('call_1');
+        expect(again).not.toContain('weir');
+      }
+    }
+  });
+
   test('OpenAI returns through messages', async () => {
     const reasoning = {
       type: 'reasoning',

@@ -10,7 +10,7 @@ import type {
   UserPart,
 } from '../../core/chat/request.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { plainId, readSignedId, unpackSignature } from '../signature.ts';
+import { plainId, readSignature, readSignedId, unpackSignature } from '../signature.ts';
 import { cacheControl, invalid, requiredObject, requiredText } from './fields.ts';
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
@@ -131,11 +131,12 @@ export function assistantPart(block: JsonObject, param: string): AssistantPart {
     case 'text':
       return textPart(block, param);
     case 'thinking': {
-      const signature = asString(block.signature);
+      const given = asString(block.signature);
+      const signature = given === undefined ? undefined : readSignature(given, 'anthropic');
       return {
         type: 'reasoning',
         text: requiredText(block.thinking, `${param}.thinking`),
-        ...(signature === undefined ? {} : { signature: unpackSignature(signature, 'anthropic') }),
+        ...(signature === undefined ? {} : { signature }),
       };
     }
     case 'redacted_thinking': {

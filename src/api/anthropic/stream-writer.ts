@@ -3,7 +3,7 @@ import type { Signature } from '../../core/chat/request.ts';
 import type { ChatEvent, ChatEventWriter, FinishReason, StreamedPart } from '../../core/chat/result.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
-import { packSignature } from '../signature.ts';
+import { packSignature, UNSIGNED } from '../signature.ts';
 import {
   callBlock,
   messageId,
@@ -26,6 +26,8 @@ export class MessageEventWriter implements ChatEventWriter {
   #refused = false;
   /** Of the open text. */
   #textSignature: Signature | undefined;
+  /** The open thinking has a signature. */
+  #isSigned = false;
   /** The open call has input other than white space. */
   #hasInput = false;
   /** Text that opens every delta of the open block. */
@@ -48,6 +50,7 @@ export class MessageEventWriter implements ChatEventWriter {
         if (this.#open?.type === 'text') this.#textSignature = event.signature;
         if (this.#open?.type !== 'reasoning') return '';
         const signature = packSignature(event.signature, 'anthropic');
+        this.#isSigned = true;
         return this.#delta({ type: 'signature_delta', signature });
       }
       case 'citation': {
@@ -97,6 +100,7 @@ export class MessageEventWriter implements ChatEventWriter {
     this.#index += 1;
     this.#open = part;
     this.#hasInput = false;
+    this.#isSigned = false;
     if (part.type === 'whole' && part.part.type === 'text') this.#textSignature = part.part.signature;
     const kind =
       part.type === 'tool-call'
@@ -127,11 +131,16 @@ export class MessageEventWriter implements ChatEventWriter {
   }
 
   #close(): string {
-    if (!this.#open) return '';
+    const open = this.#open;
+    if (!open) return '';
     const signature = this.#textSignature;
     this.#open = undefined;
     this.#textSignature = undefined;
-    const stop = write({ type: 'content_block_stop', index: this.#index });
+    const mark =
+      open.type === 'reasoning' && !this.#isSigned
+        ? this.#delta({ type: 'signature_delta', signature: UNSIGNED })
+        : '';
+    const stop = mark + write({ type: 'content_block_stop', index: this.#index });
     const block = signatureBlock(signature, this.renderContext.body);
     if (!block) return stop;
     this.#index += 1;

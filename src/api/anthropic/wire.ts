@@ -11,7 +11,7 @@ import type { FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
 import { isRecord, type JsonObject } from '../../core/json.ts';
 import { estimateTokenCount } from '../../core/token-estimate.ts';
 import type { Usage } from '../../core/usage.ts';
-import { packSignature, signedId } from '../signature.ts';
+import { packSignature, signedId, UNSIGNED } from '../signature.ts';
 
 const STOP: Readonly<Record<UnifiedFinish, string>> = {
   stop: 'end_turn',
@@ -142,7 +142,7 @@ export function wholeBlock(part: AssistantPart): JsonObject | undefined {
     case 'reasoning': {
       if (part.redacted)
         return { type: 'redacted_thinking', data: packSignature(part.redacted, 'anthropic') };
-      const signature = part.signature ? packSignature(part.signature, 'anthropic') : '';
+      const signature = part.signature ? packSignature(part.signature, 'anthropic') : UNSIGNED;
       return { type: 'thinking', thinking: part.text, signature };
     }
     case 'image':

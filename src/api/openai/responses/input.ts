@@ -14,7 +14,7 @@ import type {
   UserPart,
 } from '../../../core/chat/request.ts';
 import { asString, isRecord, type JsonObject } from '../../../core/json.ts';
-import { plainId, readSignedId, unpackSignature } from '../../signature.ts';
+import { plainId, readSignature, readSignedId } from '../../signature.ts';
 import { cacheMark, invalid, mediaSource, requiredObject, requiredText } from '../chat/parts.ts';
 import { CLIENT_RESULTS, type ClientTool, resultText, toolOfCall } from './client-tools.ts';
 import { isReference, itemNotFound } from './item-reference.ts';
@@ -287,8 +287,9 @@ function reasoningPart(item: JsonObject): ReasoningPart {
     pieces.map((piece) => (isRecord(piece) ? (asString(piece.text) ?? '') : '')).join('');
   const id = asString(item.id);
   const encrypted = asString(item.encrypted_content);
-  const signature = encrypted === undefined ? undefined : unpackSignature(encrypted, 'openai');
-  const isFull = content.length > 0 || (signature !== undefined && signature.origin !== 'openai');
+  const signature = encrypted === undefined ? undefined : readSignature(encrypted, 'openai');
+  const isOurs = encrypted !== undefined && (signature === undefined || signature.origin !== 'openai');
+  const isFull = content.length > 0 || isOurs;
   return {
     type: 'reasoning',
     text: content.length > 0 ? text(content) : text(summary),

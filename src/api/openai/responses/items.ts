@@ -8,7 +8,7 @@ import type {
 } from '../../../core/chat/request.ts';
 import type { FinishReason, TokenLogprobs } from '../../../core/chat/result.ts';
 import type { Usage } from '../../../core/usage.ts';
-import { isForeign, packSignature, signedId } from '../../signature.ts';
+import { isForeign, packSignature, signedId, UNSIGNED } from '../../signature.ts';
 import { completeArguments } from '../call-arguments.ts';
 import { type ClientTool, clientCall } from './client-tools.ts';
 import { REDACTED } from './input.ts';
@@ -55,13 +55,13 @@ export function reasoningItem(
   id: string,
   part: Pick<ReasoningPart, 'text' | 'signature' | 'redacted'>,
 ): Item {
-  const content = encrypted(part);
-  return {
-    id,
-    type: 'reasoning',
-    summary: part.text === '' ? [] : [{ type: 'summary_text', text: part.text }],
-    ...(content === undefined ? {} : { encrypted_content: content }),
-  };
+  const summary = part.text === '' ? [] : [{ type: 'summary_text', text: part.text }];
+  return { ...openingReasoning(id), summary, encrypted_content: encrypted(part) ?? UNSIGNED };
+}
+
+/** The item of reasoning whose text follows. */
+export function openingReasoning(id: string): Item {
+  return { id, type: 'reasoning', summary: [] };
 }
 
 export function callItem(

@@ -17,6 +17,7 @@ import {
   type Item,
   ItemIds,
   imageLink,
+  openingReasoning,
   outputItems,
   reasoningItem,
   signatureItem,
@@ -160,8 +161,7 @@ export class ResponseEventWriter implements ChatEventWriter {
       const content = part.type === 'text' ? textContent('', []) : { type: 'refusal', refusal: '' };
       return before + this.#write('response.content_part.added', { ...this.#place(open), part: content });
     }
-    const item =
-      part.type === 'reasoning' ? reasoningItem(id, { text: '' }) : callItem(id, part, '', 'in_progress');
+    const item = part.type === 'reasoning' ? openingReasoning(id) : callItem(id, part, '', 'in_progress');
     return before + this.#write('response.output_item.added', { output_index: this.#output.length, item });
   }
 
