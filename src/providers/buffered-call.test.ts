@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import zlib from 'node:zlib';
 import { toText } from '../../test/support/bytes.ts';
 import { answering, FakeTransport } from '../../test/support/fake-transport.ts';
 import { testProvider } from '../../test/support/inference.ts';
@@ -42,6 +43,28 @@ describe('sendBuffered', () => {
     const output = sendBuffered(testProvider({ transport }), request, LONG);
     await expect(output).rejects.toThrow('sent a body of more than');
     expect([transport.last.state, transport.last.aborts]).toEqual(['aborted', 1]);
+  });
+});
+
+describe('a compressed body', () => {
+  const respondWith = (encoding: string, body: Uint8Array) =>
+    sendBuffered(
+      testProvider({ transport: answering(200, body, { 'content-encoding': encoding }) }),
+      request,
+      LONG,
+      1_000_000,
+    );
+
+  test('is decoded', async () => {
+    expect(toText((await respondWith('gzip', zlib.gzipSync('models'))).body)).toBe('models');
+    expect(toText((await respondWith('zstd', zlib.zstdCompressSync('models'))).body)).toBe('models');
+  });
+
+  test('is bounded, and must be what its header says', async () => {
+    const bomb = respondWith('gzip', zlib.gzipSync(new Uint8Array(64 * 1024 * 1024)));
+    await expect(bomb).rejects.toThrow('sent more than 1000000 bytes');
+    await expect(respondWith('gzip', new Uint8Array([1, 2, 3]))).rejects.toThrow('not valid gzip');
+    await expect(respondWith('pack200', new Uint8Array([1]))).rejects.toThrow('unknown content encoding');
   });
 });
 

@@ -1,4 +1,5 @@
 import { ByteCollector } from '../core/byte-collector.ts';
+import { ContentDecoder, contentCodings, type DecodedBody } from '../core/content-coding.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Transport, UpstreamRequest } from '../core/transport.ts';
 import type { BufferedResponse, Provider, UpstreamModel } from './types.ts';
@@ -31,29 +32,43 @@ export function callBuffered(
   const { promise, resolve, reject } = Promise.withResolvers<BufferedResponse>();
   const received = new ByteCollector();
   let head: Pick<BufferedResponse, 'status' | 'headers'> = { status: 0, headers: { get: () => null } };
+  let decoder: ContentDecoder | undefined;
   const fail = (what: string, cause?: unknown) => {
     clearTimeout(timer);
+    decoder?.destroy();
     reject(failure(what, cause));
   };
-  const timer = setTimeout(() => {
+  const stop = (what: string) => {
     upstreamCall.abort();
-    fail(`did not respond within ${timeoutMs} ms`);
-  }, timeoutMs);
-  const upstreamCall = transport.send(request, {
-    onHead: (status, headers) => {
-      head = { status, headers };
-    },
-    onData: (bytes) => {
+    fail(what);
+  };
+  const timer = setTimeout(() => stop(`did not respond within ${timeoutMs} ms`), timeoutMs);
+  const body: DecodedBody = {
+    data: (bytes) => {
       received.add(bytes);
-      if (received.length > maxBytes) {
-        upstreamCall.abort();
-        fail(`sent a body of more than ${maxBytes} bytes`);
-      }
+      if (received.length > maxBytes) stop(`sent a body of more than ${maxBytes} bytes`);
     },
-    onEnd: () => {
+    end: () => {
       clearTimeout(timer);
       resolve({ ...head, body: received.take() });
     },
+    fail: (fault, coding) =>
+      stop(
+        fault === 'malformed'
+          ? `sent a body that is not valid ${coding}`
+          : `sent more than ${maxBytes} bytes`,
+      ),
+  };
+  const upstreamCall = transport.send(request, {
+    onHead: (status, headers) => {
+      head = { status, headers };
+      // Requests ask for no coding; some servers apply one nevertheless.
+      const codings = contentCodings(headers.get('content-encoding'));
+      if (codings === undefined) stop('sent a body with an unknown content encoding');
+      else if (codings.length > 0) decoder = new ContentDecoder(codings, maxBytes, body);
+    },
+    onData: (bytes) => (decoder ? decoder.push(bytes) : body.data(bytes)),
+    onEnd: () => (decoder ?? body).end(),
     onError: (error) => fail(`could not be reached: ${error.message}`, error),
   });
   return promise;

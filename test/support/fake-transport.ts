@@ -102,11 +102,12 @@ export class FakeTransport implements Transport {
 /** A transport that answers everything with one status and body. */
 export function answering(
   status: number,
-  body: string,
+  body: Bytes,
   headers: Readonly<Record<string, string>> = {},
 ): FakeTransport {
   return new FakeTransport((upstreamCall) => {
     upstreamCall.head(status, { 'content-type': 'application/json', ...headers });
+    if (!upstreamCall.open) return;
     upstreamCall.data(body);
     upstreamCall.end();
   });
