@@ -157,7 +157,7 @@ describe('a mirror', () => {
     const stream = await post(gateway, chat({ model: 'mirrored', stream: true }));
     expect(await stream.text()).toContain('"content":"a"');
     await eventually('both copies have ended', async () =>
-      (await metrics()).includes('weir_mirror_finish_total{model="mirrored",mirror="b",same="yes"} 1'),
+      (await metrics()).includes('weir_mirror_finish_total{model="mirrored",mirror="b",same="yes"} 2'),
     );
     const page = await metrics();
     expect(page).toMatch(
