@@ -1,15 +1,19 @@
 import { type CachedResponse, type CachedVector, responseBytes, vectorBytes } from '../cache/cache-entry.ts';
 import type { CacheSettings, ExactSettings } from '../cache/cache-settings.ts';
 import { CacheStats } from '../cache/cache-stats.ts';
-import type { CacheStore } from '../cache/cache-store.ts';
+import type { CacheFilter, CacheStore } from '../cache/cache-store.ts';
 import { MemoryCacheStore } from '../cache/memory-cache-store.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
+import type { EventSink } from '../events/event-bus.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { CacheObserver, CacheServices } from '../pipeline/cache-services.ts';
+import type { SecretBox } from '../platform/secret-box.ts';
 import { WIRE_READERS } from '../providers/wire-readers.ts';
+import type { CacheOptions, CacheStores } from './cache-options.ts';
+import type { RedisCache } from './redis-cache.ts';
 
 type CacheConfig = NonNullable<Config['cache']>;
 type ExactConfig = NonNullable<CacheConfig['exact']>;
@@ -17,44 +21,57 @@ type ExactConfig = NonNullable<CacheConfig['exact']>;
 /** Bounds of stores that the configuration does not use. */
 const UNUSED = { maxEntries: 1, maxBytes: 1 };
 
-export interface CacheOptions {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-}
-
 /** The entries and their counts, which outlive configurations. */
 export class CacheParts {
   readonly stats: CacheStats;
   readonly observer: CacheObserver;
-  readonly #responses: MemoryCacheStore<CachedResponse>;
-  readonly #vectors: MemoryCacheStore<CachedVector>;
+  readonly #options: CacheOptions;
+  readonly #memory: {
+    readonly responses: MemoryCacheStore<CachedResponse>;
+    readonly vectors: MemoryCacheStore<CachedVector>;
+  };
+  #redis: RedisCache | undefined;
+  #stores: CacheStores;
+  #config: Config['cache'] = null;
 
-  constructor({ clock, metrics }: CacheOptions) {
-    this.stats = new CacheStats(() => clock.wallTime());
-    this.observer = observer(this.stats, metrics);
-    this.#responses = new MemoryCacheStore<CachedResponse>(UNUSED, responseBytes);
-    this.#vectors = new MemoryCacheStore<CachedVector>(UNUSED, vectorBytes);
+  constructor(options: CacheOptions) {
+    this.#options = options;
+    this.stats = new CacheStats(() => options.clock.wallTime());
+    this.observer = observer(this.stats, options.metrics);
+    this.#memory = {
+      responses: new MemoryCacheStore<CachedResponse>(UNUSED, responseBytes),
+      vectors: new MemoryCacheStore<CachedVector>(UNUSED, vectorBytes),
+    };
+    this.#stores = this.#memory;
   }
 
   get responses(): CacheStore<CachedResponse> {
-    return this.#responses;
+    return this.#stores.responses;
   }
 
   get vectors(): CacheStore<CachedVector> {
-    return this.#vectors;
+    return this.#stores.vectors;
+  }
+
+  /** Connects to Redis where a configuration keeps entries there. Does not wait for the connection. */
+  async prepare(config: Config): Promise<void> {
+    this.#config = config.cache;
+    if (this.#redis || !usesRedis(config)) return;
+    // Loaded only where it is used.
+    const { createRedisCache } = await import('./redis-cache.ts');
+    this.#redis = await createRedisCache({ ...this.#options, config, cache: () => this.#config });
   }
 
   /** @returns what the interceptors of a configuration work with; undefined where it caches nothing */
-  services(
-    { cache, models }: Config,
-    deadlines: Pick<DeadlineMonitor, 'watch' | 'unwatch'>,
-  ): CacheServices | undefined {
+  services(config: Config, deadlines: Pick<DeadlineMonitor, 'watch' | 'unwatch'>): CacheServices | undefined {
+    const { cache, models } = config;
     const { exact, embeddings } = cache ?? {};
-    this.#responses.configure(exact ? { maxEntries: exact.max_entries, maxBytes: exact.max_size } : UNUSED);
-    this.#vectors.configure(
+    const { responses, vectors } = this.#memory;
+    responses.configure(exact ? { maxEntries: exact.max_entries, maxBytes: exact.max_size } : UNUSED);
+    vectors.configure(
       embeddings ? { maxEntries: embeddings.max_entries, maxBytes: embeddings.max_size } : UNUSED,
     );
+    this.#stores = usesRedis(config) && this.#redis ? this.#redis.stores : this.#memory;
     if (!cache) return undefined;
     const usual = settingsOf(cache, null);
     const own = new Map(
@@ -62,10 +79,37 @@ export class CacheParts {
     );
     return {
       settingsOf: (model) => own.get(model) ?? usual,
-      ...{ responses: this.responses, vectors: this.vectors },
+      ...this.#stores,
       ...{ readers: WIRE_READERS, observer: this.observer, deadlines },
     };
   }
+
+  /** Removes entries of both kinds. @returns how many, or with `dryRun` how many there are */
+  async clear(filter: CacheFilter, dryRun: boolean): Promise<number> {
+    const { responses, vectors } = this.#stores;
+    return (await responses.clear(filter, dryRun)) + (await vectors.clear(filter, dryRun));
+  }
+
+  /** Updates the gauges of what this process holds. */
+  readGauges(): void {
+    const { cacheEntries, cacheBytes } = this.#options.metrics;
+    for (const [kind, store] of [
+      ['exact', this.#memory.responses] as const,
+      ['embedding', this.#memory.vectors] as const,
+    ]) {
+      const { entries, bytes = 0 } = store.contents();
+      cacheEntries.labels(kind).set(entries);
+      cacheBytes.labels(kind).set(bytes);
+    }
+  }
+
+  close(): void {
+    this.#redis?.close();
+  }
+}
+
+function usesRedis({ cache, storage }: Config): boolean {
+  return cache !== null && cache.store !== 'memory' && storage.redis_url !== null;
 }
 
 /** The settings of a model: its own, and for the rest those of all models. */
@@ -126,6 +170,9 @@ function observer(stats: CacheStats, metrics: Metrics): CacheObserver {
     unreadable({ tenant, model }) {
       stats.error(tenant, model);
       metrics.cacheErrors.labels('unreadable').inc();
+    },
+    skipped({ tenant, model }) {
+      stats.error(tenant, model);
     },
   };
 }

@@ -154,7 +154,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const discovery = new ModelDiscovery();
   const { deadlines, recorder } = services;
-  const cache = new CacheParts({ config: loaded.config, clock, metrics });
+  const cache = new CacheParts({ clock, metrics, events, box: stores.cacheBox });
   const chainParts = {
     clock,
     deadlines,
@@ -178,6 +178,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const configAudit = new ConfigAudit({ control, digester, sources, file: loaded.file });
   const activate = async (next: Config) => {
     await engineManager.prepare(next);
+    await cache.prepare(next);
     const built = await buildSnapshot(next, snapshotOptions);
     const snapshot = { ...built, chain: createChain(built, chainParts) };
     const previous = active.replace(snapshot);
@@ -247,11 +248,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     snapshot: () => active.current,
   });
   const servers = new ServerMonitor(clock, metrics, events);
-  metrics.beforeRender = () =>
+  metrics.beforeRender = () => {
+    cache.readGauges();
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
       writes: stores.writes,
     });
+  };
 
   return new Gateway({
     ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, activate, changes },
@@ -276,6 +279,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await changes?.close();
       await replays.close();
       active.current.close();
+      cache.close();
       await responses.flush();
       await usage.close();
       await stores.close();

@@ -83,6 +83,11 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
         'released the concurrency slots of a crashed gateway; its reservations of quotas and budgets stay used',
       ),
 
+    'cache.connection_failed': ({ error }) => logger.debug({ err: error }, 'Redis connection failed'),
+    'cache.store_lost': ({ error }) =>
+      logger.warn({ err: error }, 'cache in Redis unreachable or too slow; requests go on without it'),
+    'cache.store_restored': () => logger.info('cache in Redis reachable again'),
+
     'provider.health_changed': ({ provider, healthy }) => {
       if (healthy) logger.info({ provider }, 'provider passes its health checks again');
       else logger.warn({ provider }, 'provider fails its health checks; it gets no requests');

@@ -44,6 +44,8 @@ export interface Stores {
   readonly placementOf: (scope: TenantScope) => Placement | undefined;
   readonly digester: SecretDigester;
   readonly box: SecretBox;
+  /** Seals entries of the cache that leave the process. */
+  readonly cacheBox: SecretBox;
   readonly tokens: Tokens;
   readonly identityProviders: IdentityProviders;
   readonly sources: Sources;
@@ -162,6 +164,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     const idempotency = new IdempotentResponses(control, box, clock);
     const stores: Stores = {
       box,
+      cacheBox: new SecretBox(secret, 'cache'),
       tokens: new Tokens(
         secret,
         trustedIssuers(() => options.config().auth.jwt),

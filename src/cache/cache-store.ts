@@ -17,21 +17,22 @@ export interface CacheContents {
   readonly bytes: number | undefined;
 }
 
+/** The store was not asked, or did not respond in time. */
+export const SKIPPED = 'skipped';
+export type Skipped = typeof SKIPPED;
+
+type Found<Value> = CacheEntry<Value> | Skipped | undefined;
+type FoundMany<Value> = readonly (CacheEntry<Value> | undefined)[] | Skipped;
+
 /**
  * Keeps entries by key. No operation of the request path throws or waits long: a store that is slow or unreachable is
  * skipped, and reports it. What it returns is checked by the reader (`usability`).
  */
 export interface CacheStore<Value> {
-  /** Whether other gateways see its entries. */
-  readonly isShared: boolean;
-  get(key: string, tenant: string): CacheEntry<Value> | undefined | Promise<CacheEntry<Value> | undefined>;
+  get(key: string, tenant: string): Found<Value> | Promise<Found<Value>>;
   /** @returns entries at the places of their keys */
-  getMany(
-    keys: readonly string[],
-    tenant: string,
-  ): readonly (CacheEntry<Value> | undefined)[] | Promise<readonly (CacheEntry<Value> | undefined)[]>;
-  /** @param encrypted whether the entry is stored encrypted, where it leaves the process */
-  set(entry: CacheEntry<Value>, encrypted: boolean): void;
+  getMany(keys: readonly string[], tenant: string): FoundMany<Value> | Promise<FoundMany<Value>>;
+  set(entry: CacheEntry<Value>): void;
   delete(key: string, tenant: string): void;
   /**
    * Removes entries.

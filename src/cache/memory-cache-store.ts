@@ -10,7 +10,6 @@ export interface MemoryCacheLimits {
 
 /** Keeps entries in this process, bounded by number and by size. The least recently used ones are removed first. */
 export class MemoryCacheStore<Value extends object> implements CacheStore<Value> {
-  readonly isShared = false;
   #limits: MemoryCacheLimits;
   #entries: LRUCache<string, CacheEntry<Value>>;
 

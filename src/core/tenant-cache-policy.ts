@@ -14,8 +14,6 @@ export interface TenantCachePolicy {
   readonly controls?: readonly CacheControl[] | undefined;
   /** The longest lifetime that a request may ask for, in milliseconds. */
   readonly maxTtlMs?: number | undefined;
-  /** Entries are encrypted where they leave the process. False when absent. */
-  readonly encrypted?: boolean | undefined;
   /** `first` when absent. */
   readonly sharedCalls?: SharedCallPayer | undefined;
 }

@@ -145,6 +145,9 @@ const PROCESS_CONTRACTS = {
   'limit_store.lost': event('The shared rate-limit store is unreachable.', { error }),
   'limit_store.restored': event('The shared rate-limit store is reachable again.', {}),
   'limit_store.reservations_expired': event('Reservations of a crashed gateway were released.', { count }),
+  'cache.connection_failed': event('One connection attempt to the cache in Redis failed.', { error }),
+  'cache.store_lost': event('The cache in Redis is unreachable; requests go on without it.', { error }),
+  'cache.store_restored': event('The cache in Redis is reachable again.', {}),
   'provider.health_changed': event('Health checks changed their verdict on a provider.', {
     provider: text,
     healthy: z.boolean(),

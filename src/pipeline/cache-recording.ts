@@ -119,6 +119,6 @@ function store(
         upstreamModel: target.model,
       },
     };
-    responses.set(entry, request.identity.principal.cache?.encrypted ?? false);
+    responses.set(entry);
   });
 }

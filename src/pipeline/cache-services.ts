@@ -25,6 +25,8 @@ export interface CacheObserver {
   miss(use: CacheUse): void;
   /** An entry could not be read. */
   unreadable(use: CacheUse): void;
+  /** The store was not asked, or too slow. */
+  skipped(use: CacheUse): void;
 }
 
 /** What the cache's interceptors work with. */

@@ -16,10 +16,6 @@ export const cachePolicyDocument = z.strictObject({
     .max(100 * 86_400)
     .optional()
     .describe('The longest lifetime that a request may ask for.'),
-  encrypted: z
-    .boolean()
-    .optional()
-    .describe('Whether its entries are encrypted where they leave the gateway. False by default.'),
   shared_calls: z
     .enum(SHARED_CALL_PAYERS)
     .optional()
@@ -32,9 +28,9 @@ export type CachePolicyDocument = z.infer<typeof cachePolicyDocument>;
 /** @returns the policy as requests use it */
 export function cachePolicyOf(document: CachePolicyDocument | undefined): TenantCachePolicy | undefined {
   if (!document) return undefined;
-  const { enabled, controls, max_ttl_seconds: maxTtl, encrypted, shared_calls: sharedCalls } = document;
+  const { enabled, controls, max_ttl_seconds: maxTtl, shared_calls: sharedCalls } = document;
   return {
-    ...{ enabled, controls, encrypted, sharedCalls },
+    ...{ enabled, controls, sharedCalls },
     maxTtlMs: maxTtl === undefined ? undefined : maxTtl * 1_000,
   };
 }

@@ -141,7 +141,7 @@ test('a tenant has its own entries, and its own rules', async () => {
   };
   const acme = await keyOf('acme');
   const other = await keyOf('other');
-  const strict = await keyOf('strict', { controls: ['refresh'], encrypted: true });
+  const strict = await keyOf('strict', { controls: ['refresh'], max_ttl_seconds: 60 });
   const off = await keyOf('off', { enabled: false });
   const send = async (key: string, headers: Record<string, string> = {}) => {
     const response = await post('/v1/chat/completions', chatOf('hi'), headers, key);
@@ -165,7 +165,7 @@ test('a tenant has its own entries, and its own rules', async () => {
   expect(await send(off)).toEqual([200, 'bypass']);
   expect(mock.requests).toHaveLength(7);
   const tenant = await gateway.call('GET', '/admin/v1/tenants/strict', { key: gateway.adminKey });
-  expect(tenant.body.cache).toEqual({ controls: ['refresh'], encrypted: true });
+  expect(tenant.body.cache).toEqual({ controls: ['refresh'], max_ttl_seconds: 60 });
 });
 
 test('a response from the cache counts as a request, and costs its own price', async () => {

@@ -44,6 +44,8 @@ export interface CacheGatewayOptions {
   /** Added to the model `chat`. */
   readonly model?: Readonly<Record<string, unknown>>;
   readonly config?: Readonly<Record<string, unknown>>;
+  /** That of another gateway; its own when absent. */
+  readonly upstream?: MockUpstream;
 }
 
 /** A gateway with a cache in front of one upstream, whose model is `chat`. It counts its responses in their text. */
@@ -51,8 +53,9 @@ export async function startCacheGateway({
   cache = {},
   model = {},
   config = {},
+  upstream,
 }: CacheGatewayOptions = {}): Promise<CacheGateway> {
-  const mock = await startMockUpstream();
+  const mock = upstream ?? (await startMockUpstream());
   const clock = new ShiftedClock();
   let answers = 0;
   mock.respondAlways((request) => {
@@ -68,6 +71,7 @@ export async function startCacheGateway({
   });
   const gateway = await gatewayInProcess({
     clock,
+    env: { WEIR_SECRET: 'shared-by-all-gateways-of-a-test' },
     config: {
       providers: [
         {
@@ -90,7 +94,7 @@ export async function startCacheGateway({
       gateway.call('POST', path, { key, body, headers }),
     stop: async () => {
       await gateway.close();
-      await mock.close();
+      if (mock !== upstream) await mock.close();
     },
   };
 }

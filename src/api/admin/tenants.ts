@@ -43,7 +43,7 @@ const responseMetadata = z
 const cachePolicy = cachePolicyDocument
   .nullable()
   .describe('What its requests may ask of the cache; null for everything.')
-  .meta({ example: { controls: ['bypass', 'refresh'], encrypted: true } });
+  .meta({ example: { controls: ['bypass', 'refresh'] } });
 
 export const tenantObject = z
   .object({

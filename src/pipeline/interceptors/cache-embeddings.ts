@@ -8,6 +8,7 @@ import {
 } from '../../cache/cache-entry.ts';
 import { embeddingKeys } from '../../cache/cache-key.ts';
 import type { EmbeddingSettings } from '../../cache/cache-settings.ts';
+import { SKIPPED } from '../../cache/cache-store.ts';
 import { readVectors, sharesOfTokens } from '../../cache/embedding-vectors.ts';
 import { CompleteResult } from '../../core/complete-result.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -113,6 +114,10 @@ class EmbeddingCacheInterceptor implements Interceptor {
     const now = this.services.clock.wallTime();
     const found = this.cache.vectors.getMany(keys, tenant);
     const entries = found instanceof Promise ? await found : found;
+    if (entries === SKIPPED) {
+      this.cache.observer.skipped(this.#use(scope.request));
+      return keys.map(() => undefined);
+    }
     const usable = keys.map((key, index) => {
       const entry = entries[index];
       if (!entry || usability(entry, key, tenant, now) !== 'fresh') return undefined;
@@ -197,7 +202,6 @@ class EmbeddingCacheInterceptor implements Interceptor {
     const owner = ownerOf(request, controls);
     const storedAt = this.services.clock.wallTime();
     const until = storedAt + Math.min(controls.ttlMs ?? settings.ttlMs, settings.maxTtlMs);
-    const isEncrypted = request.identity.principal.cache?.encrypted ?? false;
     const keyOf = new Map(call.embedding.inputs.map((input, index) => [input, keys[index]]));
     for (const [index, value] of vectors.entries()) {
       const key = keyOf.get(inputs[index] ?? '');
@@ -211,7 +215,7 @@ class EmbeddingCacheInterceptor implements Interceptor {
         usableUntil: until,
         value,
       };
-      this.cache.vectors.set(entry, isEncrypted);
+      this.cache.vectors.set(entry);
     }
   }
 

@@ -2,6 +2,7 @@ import { type CacheControls, cacheControls } from '../../cache/cache-controls.ts
 import { ageSeconds, type CachedResponse, type CacheEntry, usability } from '../../cache/cache-entry.ts';
 import { exactKey } from '../../cache/cache-key.ts';
 import type { ExactSettings } from '../../cache/cache-settings.ts';
+import { SKIPPED } from '../../cache/cache-store.ts';
 import { isSampled, isStorable, type StorableCall } from '../../cache/cacheable.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import { drainStream } from '../../core/stream/drain.ts';
@@ -98,7 +99,9 @@ class CacheInterceptor implements Interceptor {
     const { tenant } = request.identity.principal;
     if (controls.mode === 'refresh') return this.#fetch(lookup, undefined);
     const found = this.cache.responses.get(key, tenant);
-    const entry = found instanceof Promise ? await found : found;
+    const read = found instanceof Promise ? await found : found;
+    if (read === SKIPPED) this.cache.observer.skipped(this.#use(request));
+    const entry = read === SKIPPED ? undefined : read;
     const use = entry && this.#useOf(entry, lookup);
     if (entry && use) {
       const response = await this.#serve(entry, use, lookup);

@@ -1,0 +1,62 @@
+import type { CachedResponse, CachedVector } from '../cache/cache-entry.ts';
+import type { CacheStore } from '../cache/cache-store.ts';
+import { EntryCodec } from '../cache/entry-codec.ts';
+import { RedisCacheStore, type SkipReason } from '../cache/redis-cache-store.ts';
+import type { Config } from '../config/schema.ts';
+import { connectRedis } from '../storage/kv/connect-redis.ts';
+import type { CacheOptions, CacheStores } from './cache-options.ts';
+import { readAuthority } from './database-servers.ts';
+
+/** The time limit of commands that no request waits for. Milliseconds. */
+const COMMAND_TIMEOUT_MS = 1_000;
+/** How long a request waits, where no configuration says it. Milliseconds. */
+const LOOKUP_TIMEOUT_MS = 5;
+
+export interface RedisCacheParts extends CacheOptions {
+  readonly config: Config;
+  /** The active configuration of the cache. */
+  readonly cache: () => Config['cache'];
+}
+
+/** The stores in Redis, on a connection of their own: limits do not wait behind large entries. */
+export interface RedisCache {
+  readonly stores: CacheStores;
+  close(): void;
+}
+
+/** Does not wait for the connection. */
+export async function createRedisCache(parts: RedisCacheParts): Promise<RedisCache | undefined> {
+  const { config, clock, box, metrics, events, cache } = parts;
+  const { redis_url: url, redis_prefix: prefix, redis_ca: ca } = config.storage;
+  if (url === null) return undefined;
+  const client = await connectRedis({
+    url,
+    ca: ca === null ? undefined : readAuthority(ca, 'storage.redis_ca'),
+    timeoutMs: COMMAND_TIMEOUT_MS,
+    onError: (error) => events.emit('cache.connection_failed', { error }),
+  });
+  let isLost = false;
+  const onSkip = (reason: SkipReason, error: unknown) => {
+    metrics.cacheErrors.labels(reason).inc();
+    if (isLost || reason === 'overloaded' || reason === 'timeout') return;
+    isLost = true;
+    events.emit('cache.store_lost', { error });
+  };
+  const onRecovered = () => {
+    if (isLost) events.emit('cache.store_restored', {});
+    isLost = false;
+  };
+  const store = <Value>(kind: string, maxEntries: () => number | undefined): CacheStore<Value> =>
+    new RedisCacheStore<Value>({
+      ...{ client, clock, prefix, kind, codec: new EntryCodec<Value>(box), onSkip, onRecovered },
+      timeoutMs: () => cache()?.redis_timeout ?? LOOKUP_TIMEOUT_MS,
+      maxEntries: () => maxEntries() ?? 1,
+    });
+  return {
+    stores: {
+      responses: store<CachedResponse>('exact', () => cache()?.exact?.max_entries),
+      vectors: store<CachedVector>('embedding', () => cache()?.embeddings?.max_entries),
+    },
+    close: () => client.disconnect(),
+  };
+}

@@ -1,0 +1,284 @@
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import { parseJsonText } from '../core/json.ts';
+import { fieldsOf, type RedisClient } from '../platform/redis-client.ts';
+import { RedisScript } from '../storage/kv/redis-script.ts';
+import type { CacheEntry, EntryOwner } from './cache-entry.ts';
+import { type CacheFilter, type CacheStore, SKIPPED, type Skipped, selects } from './cache-store.ts';
+import type { EntryCodec } from './entry-codec.ts';
+
+/** Characters of one value: larger entries are stored in several, so that no command takes long. */
+const CHUNK = 256 * 1024;
+/** Index buckets of a tenant: each is one hash slot of a cluster. */
+const BUCKETS = '0123456789abcdef';
+/** Entries that are written at the same time; further ones are not stored. */
+const MAX_WRITES = 64;
+/** Lookups in a row that fail before others are skipped, and for how long. Milliseconds. */
+const MAX_FAILURES = 3;
+const PAUSE_MS = 1_000;
+const MAX_CHUNKS = 4_096;
+/** Keys of one command. */
+const BATCH = 500;
+
+export type SkipReason = 'timeout' | 'unavailable' | 'paused' | 'overloaded';
+
+export interface RedisCacheOptions<Value> {
+  readonly client: RedisClient;
+  readonly clock: Clock;
+  /** Of all keys. */
+  readonly prefix: string;
+  /** What is stored: `exact` or `embedding`. */
+  readonly kind: string;
+  readonly codec: EntryCodec<Value>;
+  /** How long a lookup may take, in milliseconds. */
+  readonly timeoutMs: () => number;
+  /** The most entries of one tenant. */
+  readonly maxEntries: () => number;
+  /** Called for each lookup or write that was not made. */
+  readonly onSkip: (reason: SkipReason, error: unknown) => void;
+  /** Called after skipped lookups, when one succeeds. */
+  readonly onRecovered: () => void;
+}
+
+/**
+ * Keeps entries in Redis or Valkey, shared by all gateways. A lookup is one round trip. Each tenant's entries are in sixteen
+ * buckets, with an index each, so that they can be cleared without a scan of the keys.
+ */
+export class RedisCacheStore<Value> implements CacheStore<Value> {
+  readonly #options: RedisCacheOptions<Value>;
+  readonly #index: RedisScript;
+  #failures = 0;
+  #pausedUntil = Number.NEGATIVE_INFINITY;
+  #writes = 0;
+
+  constructor(options: RedisCacheOptions<Value>) {
+    this.#options = options;
+    this.#index = new RedisScript(options.client, 'cache-index');
+  }
+
+  /** Entries that are being written. */
+  get pendingWrites(): number {
+    return this.#writes;
+  }
+
+  async get(key: string, tenant: string): Promise<CacheEntry<Value> | Skipped | undefined> {
+    if (!this.#canAsk()) return SKIPPED;
+    return this.#within(this.#read(key, tenant));
+  }
+
+  async getMany(
+    keys: readonly string[],
+    tenant: string,
+  ): Promise<readonly (CacheEntry<Value> | undefined)[] | Skipped> {
+    if (!this.#canAsk()) return SKIPPED;
+    // Sent together, and so one round trip.
+    return this.#within(Promise.all(keys.map((key) => this.#read(key, tenant))));
+  }
+
+  set(entry: CacheEntry<Value>): void {
+    const { onSkip } = this.#options;
+    if (!this.#canAsk()) return;
+    if (this.#writes >= MAX_WRITES) {
+      onSkip('overloaded', new Error(`${MAX_WRITES} entries are being written already`));
+      return;
+    }
+    this.#writes += 1;
+    this.#write(entry)
+      .catch((error: unknown) => onSkip('unavailable', error))
+      .finally(() => {
+        this.#writes -= 1;
+      });
+  }
+
+  delete(key: string, tenant: string): void {
+    const { client, onSkip } = this.#options;
+    if (!client.ready) return;
+    client.call('DEL', [this.#nameOf(key, tenant)]).catch((error: unknown) => onSkip('unavailable', error));
+  }
+
+  async clear(filter: CacheFilter, dryRun: boolean): Promise<number> {
+    const { client } = this.#options;
+    try {
+      const tenants =
+        filter.tenant === undefined ? texts(await client.call('SMEMBERS', [this.#tenants])) : [filter.tenant];
+      let count = 0;
+      for (const tenant of tenants) {
+        for (const bucket of BUCKETS) count += await this.#clearBucket(tenant, bucket, filter, dryRun);
+        if (!dryRun && isWholeTenant(filter)) await client.call('SREM', [this.#tenants, tenant]);
+      }
+      return count;
+    } catch (cause) {
+      throw new GatewayError(
+        'store_unavailable',
+        'The cache in Redis is unreachable. Retry in a few seconds.',
+        {
+          cause,
+        },
+      );
+    }
+  }
+
+  contents(): undefined {
+    return undefined;
+  }
+
+  async #clearBucket(tenant: string, bucket: string, filter: CacheFilter, dryRun: boolean): Promise<number> {
+    const { client } = this.#options;
+    const [index, owners] = this.#indexOf(tenant, bucket);
+    const selected: string[] = [];
+    for (const [key, text] of fieldsOf(await client.call('HGETALL', [owners]))) {
+      const [storedAt, owner] = ownerOf(text, tenant);
+      if (selects(filter, owner, storedAt)) selected.push(key);
+    }
+    let count = 0;
+    for (let at = 0; at < selected.length; at += BATCH) {
+      const keys = selected.slice(at, at + BATCH);
+      const names = keys.map((key) => this.#nameOf(key, tenant));
+      count += Number(await client.call(dryRun ? 'EXISTS' : 'DEL', names));
+      if (dryRun) continue;
+      await client.call('ZREM', [index, ...keys]);
+      await client.call('HDEL', [owners, ...keys]);
+    }
+    return count;
+  }
+
+  async #read(key: string, tenant: string): Promise<CacheEntry<Value> | undefined> {
+    const { client, codec } = this.#options;
+    const name = this.#nameOf(key, tenant);
+    const head = await client.call('GET', [name]);
+    if (typeof head !== 'string') return undefined;
+    const dot = head.indexOf('.');
+    const chunks = Number(head.slice(0, dot));
+    if (!Number.isInteger(chunks) || chunks < 1 || chunks > MAX_CHUNKS) return undefined;
+    const parts = [head.slice(dot + 1)];
+    if (chunks > 1) {
+      const names = Array.from({ length: chunks - 1 }, (_, index) => `${name}.${index + 1}`);
+      const rest = await client.call('MGET', names);
+      for (const part of Array.isArray(rest) ? rest : []) parts.push(typeof part === 'string' ? part : '');
+    }
+    return codec.decode(parts.join(''));
+  }
+
+  async #write(entry: CacheEntry<Value>): Promise<void> {
+    const { client, codec, clock, maxEntries } = this.#options;
+    const { key, owner, storedAt, usableUntil } = entry;
+    const { tenant, model, namespace, tags } = owner;
+    const now = clock.wallTime();
+    const kept = Math.ceil(usableUntil - now);
+    if (kept <= 0) return;
+    const text = await codec.encode(entry);
+    const chunks = Math.ceil(text.length / CHUNK);
+    if (chunks > MAX_CHUNKS) return;
+    const name = this.#nameOf(key, tenant);
+    // The head comes last: a reader that finds it finds the rest.
+    for (let index = chunks - 1; index > 0; index -= 1) {
+      const part = text.slice(index * CHUNK, (index + 1) * CHUNK);
+      await client.call('SET', [`${name}.${index}`, part, 'PX', String(kept + PAUSE_MS)]);
+    }
+    await client.call('SET', [name, `${chunks}.${text.slice(0, CHUNK)}`, 'PX', String(kept)]);
+    const bucket = key.slice(0, 1);
+    const most = Math.max(1, Math.ceil(maxEntries() / BUCKETS.length));
+    const described = JSON.stringify([storedAt, model, namespace, tags]);
+    const removed = texts(
+      await this.#index.run(this.#indexOf(tenant, bucket), [key, usableUntil, described, now, most, kept]),
+    );
+    if (removed.length > 0)
+      await client.call(
+        'DEL',
+        removed.map((one) => this.#nameOf(one, tenant)),
+      );
+    await client.call('SADD', [this.#tenants, tenant]);
+  }
+
+  /** Whether Redis is worth asking now. */
+  #canAsk(): boolean {
+    const { client, clock, onSkip } = this.#options;
+    if (!client.ready) {
+      this.#failures = Math.max(1, this.#failures);
+      onSkip('unavailable', new Error('Redis is not connected'));
+      return false;
+    }
+    if (clock.now() >= this.#pausedUntil) return true;
+    onSkip('paused', new Error('Redis was too slow'));
+    return false;
+  }
+
+  /** Gives a lookup up that takes too long: a request must not wait for its cache. */
+  #within<T>(work: Promise<T>): Promise<T | Skipped> {
+    const { timeoutMs, onSkip } = this.#options;
+    return new Promise((resolve) => {
+      let isOver = false;
+      const skip = (reason: SkipReason, error: unknown) => {
+        if (isOver) return;
+        isOver = true;
+        this.#failed();
+        onSkip(reason, error);
+        resolve(SKIPPED);
+      };
+      const late = () => skip('timeout', new Error(`Redis did not respond within ${timeoutMs()} ms`));
+      // A reply that is there already is read first, when this process was busy rather than Redis.
+      const timer = setTimeout(() => setImmediate(late), timeoutMs());
+      work.then(
+        (value) => {
+          clearTimeout(timer);
+          if (isOver) return;
+          isOver = true;
+          this.#succeeded();
+          resolve(value);
+        },
+        (error: unknown) => {
+          clearTimeout(timer);
+          skip('unavailable', error);
+        },
+      );
+    });
+  }
+
+  #failed(): void {
+    this.#failures += 1;
+    if (this.#failures >= MAX_FAILURES) this.#pausedUntil = this.#options.clock.now() + PAUSE_MS;
+  }
+
+  #succeeded(): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    this.#options.onRecovered();
+  }
+
+  /** Names with the same text in braces are in one hash slot of a cluster. */
+  #nameOf(key: string, tenant: string): string {
+    return `${this.#bucketName(tenant, key.slice(0, 1))}:${key}`;
+  }
+
+  #indexOf(tenant: string, bucket: string): [index: string, owners: string] {
+    const name = this.#bucketName(tenant, bucket);
+    return [`${name}:index`, `${name}:owners`];
+  }
+
+  #bucketName(tenant: string, bucket: string): string {
+    const { prefix, kind } = this.#options;
+    return `${prefix}:cache:{${kind}:${tenant}:${bucket}}`;
+  }
+
+  get #tenants(): string {
+    const { prefix, kind } = this.#options;
+    return `${prefix}:cache:${kind}:tenants`;
+  }
+}
+
+function isWholeTenant({ model, namespace, tag, storedBefore }: CacheFilter): boolean {
+  return [model, namespace, tag, storedBefore].every((one) => one === undefined);
+}
+
+function ownerOf(text: string, tenant: string): [storedAt: number, owner: EntryOwner] {
+  const value = parseJsonText(text);
+  const [storedAt, model, namespace, tags]: unknown[] = Array.isArray(value) ? value : [];
+  return [
+    Number(storedAt ?? 0),
+    { tenant, model: String(model ?? ''), namespace: String(namespace ?? ''), tags: texts(tags) },
+  ];
+}
+
+function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { type CacheGateway, chatOf, startCacheGateway } from '../support/cache-gateway.ts';
+import { canStopRedis, hasRedis, startRedis, type TestRedis } from '../support/services/redis.ts';
+
+const cacheOf = ({ headers }: { readonly headers: Headers }) => headers.get('x-weir-cache');
+
+if (hasRedis && canStopRedis) {
+  describe('cache in Redis', () => {
+    let redis: TestRedis;
+    let one: CacheGateway;
+    let other: CacheGateway;
+    beforeAll(async () => {
+      redis = await startRedis([]);
+      const config = {
+        storage: { redis_url: redis.url },
+        limits: { default_tier: null, per_ip: null },
+      };
+      one = await startCacheGateway({ config, cache: { redis_timeout: '50ms' } });
+      other = await startCacheGateway({ config, cache: { redis_timeout: '50ms' }, upstream: one.mock });
+    });
+    afterAll(async () => {
+      await other.stop();
+      await one.stop();
+      await redis.dispose();
+    });
+
+    /** Sends until the response comes from the cache: entries are written after the response. */
+    async function untilHit({ post }: CacheGateway, body: unknown) {
+      const deadline = performance.now() + 20_000;
+      for (;;) {
+        const response = await post('/v1/chat/completions', body, { 'x-weir-cache': 'only' });
+        if (cacheOf(response) === 'hit') return response;
+        if (performance.now() > deadline) throw new Error(`no hit: ${response.text}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+
+    test('gateways share entries, plain and streamed', async () => {
+      for (const stream of [false, true]) {
+        const body = chatOf(`shared ${stream}`, { stream });
+        const first = await one.post('/v1/chat/completions', body);
+        const second = await untilHit(other, body);
+        expect([cacheOf(first), second.text]).toEqual(['miss', first.text]);
+      }
+    });
+
+    test('without Redis no request fails, and hits resume when it returns', async () => {
+      const { post, mock } = one;
+      await post('/v1/chat/completions', chatOf('lost'));
+      await untilHit(one, chatOf('lost'));
+      const load = async (count: number) => {
+        const sent = Array.from({ length: count }, (_, index) =>
+          post('/v1/chat/completions', chatOf(`load ${index}`)),
+        );
+        return (await Promise.all(sent)).map((response) => response.status);
+      };
+      const before = load(20);
+      await redis.stop();
+      const statuses = [...(await before), ...(await load(50)), ...(await load(50))];
+      expect(new Set(statuses)).toEqual(new Set([200]));
+      expect(cacheOf(await post('/v1/chat/completions', chatOf('lost')))).toBe('miss');
+      const metrics = await one.gateway.call('GET', '/metrics', { key: one.gateway.adminKey });
+      expect(metrics.text).toMatch(/weir_cache_errors_total\{reason="unavailable"\} [1-9]/);
+      await redis.start();
+      const requests = mock.requests.length;
+      const deadline = performance.now() + 20_000;
+      let state = '';
+      while (state !== 'hit' && performance.now() < deadline) {
+        state = String(cacheOf(await post('/v1/chat/completions', chatOf('again'))));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      expect(state).toBe('hit');
+      expect(mock.requests.length).toBeGreaterThan(requests);
+    });
+  });
+}
