@@ -49,7 +49,6 @@ const CASES: readonly Case[] = [
         type: 'exec',
         command: ['bash', '-lc', 'ls'],
         env: {},
-        timeout_ms: null,
         working_directory: '/w',
       },
     },

@@ -86,8 +86,9 @@ const LOCAL_SHELL: ClientTool = {
         type: 'exec',
         command: words,
         env: isRecord(env) ? env : {},
-        timeout_ms: numberOrNull(timeout),
-        working_directory: asString(folder) ?? null,
+        // Some clients' schemas allow these members to be absent, but not null.
+        ...(typeof timeout === 'number' ? { timeout_ms: timeout } : {}),
+        ...(typeof folder === 'string' ? { working_directory: folder } : {}),
       },
     };
   },
