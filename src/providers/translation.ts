@@ -36,6 +36,7 @@ export function translateResponse(
 }
 
 function renderedResult(result: ChatResult, call: ChatCall, context: AttemptContext): CompleteResult {
+  for (const warning of call.dialect.unrendered?.(result) ?? []) context.warn(warning);
   const finish = result.choices[0]?.finish;
   const render = (chat: ChatResult) => call.dialect.renderResult(chat, renderContextOf(call, context));
   return new CompleteResult(render(result), result.usage, finish?.raw ?? finish?.unified, {

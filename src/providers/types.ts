@@ -171,7 +171,10 @@ export interface AttemptContext {
   readonly requestId: string;
   /** Creation time in Unix seconds, for upstreams that send none. */
   readonly createdSeconds: number;
-  /** Records a parameter that the target does not support. Only `buildRequest` calls it. */
+  /**
+   * Records a parameter that the target does not support, or content of a complete response that the client's dialect has no
+   * form for. Only `buildRequest` and `parseResponse` call it: the head of a stream is sent before its content is known.
+   */
   readonly warn: Warn;
   /** Downloaded files by the URLs that `mediaToInline` returned. */
   readonly media: ReadonlyMap<string, InlineMedia>;

@@ -6,6 +6,7 @@ import { limitMembers } from '../limit-members.ts';
 import { metadataUser, PromptView } from '../prompt-view.ts';
 import { generationDemand } from '../request-demand.ts';
 import { unreadMembers } from '../unread-members.ts';
+import { type Rendering, unrendered } from '../unrendered.ts';
 import { invalid } from './fields.ts';
 import { withoutForeignSignatures } from './foreign-signatures.ts';
 import { KNOWN_IN_MESSAGES } from './known-members.ts';
@@ -13,6 +14,14 @@ import { readMessages, readSystem } from './messages.ts';
 import { readParameters } from './parameters.ts';
 import { renderMessage } from './result.ts';
 import { MessageEventWriter } from './stream-writer.ts';
+import { wholeBlock, wireCitation } from './wire.ts';
+
+const RENDERING: Rendering = {
+  part: (part) => part.type === 'tool-call' || wholeBlock(part) !== undefined,
+  citation: (citation) => wireCitation(citation) !== undefined,
+  severalChoices: false,
+  logprobs: false,
+};
 
 /** Anthropic's Messages. */
 export const anthropicMessagesDialect: ClientDialect = {
@@ -65,6 +74,7 @@ export const anthropicMessagesDialect: ClientDialect = {
   },
 
   withoutForeignSignatures,
+  unrendered: (result) => unrendered(result, RENDERING),
   renderResult: renderMessage,
   streamWriter: (renderContext) => new MessageEventWriter(renderContext),
 };

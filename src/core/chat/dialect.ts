@@ -1,5 +1,6 @@
 import type { JsonObject } from '../json.ts';
 import type { RequestView } from '../request-view.ts';
+import type { Warning } from '../warning.ts';
 import type { CallChange } from './call-change.ts';
 import type { ChatRequest, WireFormat } from './request.ts';
 import type { ResponseView } from './response-view.ts';
@@ -62,6 +63,11 @@ export interface ClientDialect {
   ): JsonObject | undefined;
   /** @returns the response body as a client expects it that did not request log probabilities */
   withoutLogprobs?(response: JsonObject): JsonObject;
+  /**
+   * Lists the content of a complete response that `renderResult` leaves out, because the dialect has no form for it. Absent
+   * where it leaves out nothing.
+   */
+  unrendered?(result: ChatResult): readonly Warning[];
   /** Renders a complete response. @returns JSON text */
   renderResult(result: ChatResult, renderContext: RenderContext): string;
   /** @returns a writer for one streamed response */

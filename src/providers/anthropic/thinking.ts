@@ -70,7 +70,9 @@ export function thinkingOf(
   // An effort stays an effort if the model accepts it.
   const effort =
     family.efforts && requested !== undefined && budgetTokens !== undefined ? requested : undefined;
-  return { wire: { type: 'enabled', budget_tokens: budget }, effort, maxTokens: limit };
+  // Models with a budget show their reasoning by default.
+  const hidden = summary === 'none' ? display : {};
+  return { wire: { type: 'enabled', budget_tokens: budget, ...hidden }, effort, maxTokens: limit };
 }
 
 function effortFor(

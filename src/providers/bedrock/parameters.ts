@@ -153,8 +153,7 @@ function additionalFields(
   const limits = family.thinkingBudget ?? { min: 1_024, max: 32_000 };
   const wanted = budgetTokens ?? effortToBudget(effort ?? 'medium', limits);
   const budget = Math.min(limits.max, Math.max(limits.min, wanted));
-  warnOfShownReasoning(request, warn);
-  fields.thinking = { type: 'enabled', budget_tokens: budget };
+  fields.thinking = { type: 'enabled', budget_tokens: budget, ...(summary === 'none' ? display : {}) };
   return { fields, budget };
 }
 

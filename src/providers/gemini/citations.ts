@@ -28,8 +28,8 @@ function groundingCitations(candidate: JsonObject): GeminiCitation[] {
     return listOf(support.groundingChunkIndices).flatMap((index): GeminiCitation[] => {
       const chunk = typeof index === 'number' ? chunks[index] : undefined;
       if (!isRecord(chunk)) return [];
-      const source = [chunk.web, chunk.retrievedContext, chunk.maps].find(isRecord);
-      const url = asString(source?.uri);
+      const source = [chunk.web, chunk.retrievedContext, chunk.maps, chunk.image].find(isRecord);
+      const url = asString(source?.uri) ?? asString(source?.sourceUri);
       if (url === undefined) return [];
       const title = asString(source?.title);
       const citation = {

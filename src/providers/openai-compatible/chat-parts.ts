@@ -129,6 +129,11 @@ export function contentPieces(
   );
 }
 
+/** Whether a piece of content is neither text nor reasoning, such as a picture or a reference. */
+export function isForeignPiece(piece: unknown): boolean {
+  return isRecord(piece) && piece.type !== 'thinking' && typeof piece.text !== 'string';
+}
+
 /**
  * Reads an annotation with a URL.
  * @returns undefined for any other

@@ -1,12 +1,13 @@
 import type { AssistantPart, Citation } from '../../core/chat/request.ts';
 import type { ChatChoice, ChatResult, TokenLogprobs } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, type JsonObject, listOf } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, listOf, records } from '../../core/json.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
 import {
   assertUsable,
   callId,
   contentPieces,
+  isForeignPiece,
   MAX_SOURCED_CHOICES,
   readAnnotation,
   readCall,
@@ -95,10 +96,15 @@ function readSpoken(message: JsonObject, citations: readonly Citation[]): Assist
       ({ kind, text }, index): AssistantPart =>
         kind === 'text' ? textPart(text, index === last ? citations : []) : { type: 'reasoning', text },
     ),
+    ...records(message.content).filter(isForeignPiece).map(unknownPart),
     ...(refusal ? [{ type: 'refusal', text: refusal } as const] : []),
     ...listOf(message.images).flatMap((image) => readImage(image) ?? []),
     ...(isRecord(message.audio) ? audioParts(message.audio) : []),
   ];
+}
+
+function unknownPart(value: JsonObject): AssistantPart {
+  return { type: 'unknown', dialect: 'openai-chat', value };
 }
 
 function audioParts({ data, transcript }: JsonObject): AssistantPart[] {

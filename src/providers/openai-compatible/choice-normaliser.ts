@@ -1,6 +1,6 @@
 import { signId } from '../../core/chat/signed-id.ts';
 import { asCount, asString, isRecord, type JsonObject } from '../../core/json.ts';
-import { callId, callSignature, contentPieces, readFinish } from './chat-parts.ts';
+import { callId, callSignature, contentPieces, isForeignPiece, readFinish } from './chat-parts.ts';
 
 /**
  * Makes forwarded choices readable for official SDKs. Vendors with OpenAI's format leave out what the SDKs need (role, index
@@ -161,7 +161,7 @@ function isEmpty(value: unknown): boolean {
   return value === null || value === '' || (Array.isArray(value) && value.length === 0);
 }
 
-/** Content as a text, with the reasoning of a list in `reasoning_content`. */
+/** Content as a text, with the reasoning of a list in `reasoning_content`, and other pieces in `content_parts`. */
 function withTexts(message: JsonObject): JsonObject | undefined {
   const { content } = message;
   if (!Array.isArray(content)) return undefined;
@@ -171,7 +171,13 @@ function withTexts(message: JsonObject): JsonObject | undefined {
     if (piece.kind === 'text') text += piece.text;
     else reasoning += piece.text;
   }
-  return { ...message, content: text, ...(reasoning === '' ? {} : { reasoning_content: reasoning }) };
+  const others = content.filter(isForeignPiece);
+  return {
+    ...message,
+    content: text,
+    ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
+    ...(others.length === 0 ? {} : { content_parts: others }),
+  };
 }
 
 /** Some vendors send an empty reason before the end, and `stop` after calls. */

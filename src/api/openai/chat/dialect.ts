@@ -3,6 +3,7 @@ import { asCount } from '../../../core/json.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand } from '../../request-demand.ts';
 import { unreadMembers } from '../../unread-members.ts';
+import { type Rendering, unrendered } from '../../unrendered.ts';
 import { editChat } from './edit.ts';
 import { withoutForeignSignatures } from './foreign-signatures.ts';
 import { KNOWN_IN_CHAT } from './known-members.ts';
@@ -12,6 +13,14 @@ import { invalid } from './parts.ts';
 import { chatResponseView, withoutLogprobs } from './response-view.ts';
 import { renderCompletion } from './result.ts';
 import { ChatChunkWriter } from './stream-writer.ts';
+import { annotation, wireImage } from './wire.ts';
+
+const RENDERING: Rendering = {
+  part: (part) => part.type !== 'unknown' && (part.type !== 'image' || wireImage(part) !== undefined),
+  citation: (citation) => annotation(citation) !== undefined,
+  severalChoices: true,
+  logprobs: true,
+};
 
 /** OpenAI's Chat Completions, with the extras that other vendors have made common. */
 export const openAiChatDialect: ClientDialect = {
@@ -40,6 +49,7 @@ export const openAiChatDialect: ClientDialect = {
   edit: editChat,
   withoutForeignSignatures,
   withoutLogprobs,
+  unrendered: (result) => unrendered(result, RENDERING),
   renderResult: renderCompletion,
   streamWriter: (renderContext) => new ChatChunkWriter(renderContext),
 };

@@ -8,6 +8,7 @@ import { limitMembers } from '../../limit-members.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand, promptCount } from '../../request-demand.ts';
 import { unreadMembers } from '../../unread-members.ts';
+import { unrendered } from '../../unrendered.ts';
 import { KNOWN_IN_CHAT } from '../chat/known-members.ts';
 import { readParameters } from '../chat/parameters.ts';
 import { chatResponseView } from '../chat/response-view.ts';
@@ -67,6 +68,14 @@ export const openAiCompletionsDialect: ClientDialect = {
   // A prompt to complete does not support instructions.
   edit: (text, body, change) =>
     change.type === 'limit-output' ? limitMembers(text, body, change.max, ['max_tokens']) : undefined,
+
+  unrendered: (result) =>
+    unrendered(result, {
+      part: ({ type }) => type === 'text',
+      citation: () => false,
+      severalChoices: true,
+      logprobs: true,
+    }),
 
   renderResult(result: ChatResult, renderContext): string {
     const choices = result.choices.map(({ index, content, finish, logprobs }) => ({

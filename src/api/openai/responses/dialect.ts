@@ -7,10 +7,11 @@ import { editMembers } from '../../../core/json-edit.ts';
 import { limitMembers } from '../../limit-members.ts';
 import { openAiAffinityKey, PromptView } from '../../prompt-view.ts';
 import { generationDemand } from '../../request-demand.ts';
+import { type Rendering, unrendered } from '../../unrendered.ts';
 import { clientTools, toolOfCall } from './client-tools.ts';
 import { withoutForeignSignatures } from './forwardable-items.ts';
 import { readInput } from './input.ts';
-import { type Item, ItemIds, outputItems, wireStatus, wireUsage } from './items.ts';
+import { type Item, ItemIds, outputItems, wireAnnotation, wireStatus, wireUsage } from './items.ts';
 import { unreadInResponses } from './known-members.ts';
 import { readParameters } from './parameters.ts';
 import { responseId, responseObject } from './response-object.ts';
@@ -29,6 +30,7 @@ function complete(result: ChatResult, renderContext: RenderContext): Item {
       choice?.logprobs,
     ),
     usage: wireUsage(result.usage),
+    ...(result.serviceTier === undefined ? {} : { service_tier: result.serviceTier }),
   };
 }
 
@@ -54,6 +56,18 @@ function editResponses(text: string, body: Item, change: CallChange): string | u
   const joined = joinInstructions(change.text, asString(instructions) ?? '');
   return editMembers(text, { instructions: JSON.stringify(joined) });
 }
+
+const RENDERING: Rendering = {
+  part: (part) =>
+    part.type === 'unknown'
+      ? part.dialect === 'openai-responses'
+      : part.type === 'image'
+        ? part.source.kind === 'base64'
+        : part.type !== 'audio',
+  citation: (citation) => wireAnnotation(citation) !== undefined,
+  severalChoices: false,
+  logprobs: true,
+};
 
 /**
  * OpenAI's Responses.
@@ -84,6 +98,7 @@ export function responsesDialect(
       });
     },
     responseView,
+    unrendered: (result) => unrendered(result, RENDERING),
     edit: editResponses,
     withoutForeignSignatures,
     renderResult(result, renderContext) {
