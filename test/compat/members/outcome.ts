@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Warning } from '../../../src/core/warning.ts';
-import type { Json } from './values.ts';
 import type { Visit } from './walk.ts';
 
 /**
@@ -30,15 +29,17 @@ export interface Outcome {
   /** Warnings, or the message of the error. */
   readonly messages: readonly string[];
   /** A request with this outcome. */
-  readonly sample: Json | undefined;
+  readonly sample: unknown;
   /** Values of a fixed set that change nothing and cause no warning, although others do. */
   readonly silentValues: readonly unknown[];
 }
 
+type Named = Pick<Visit<unknown>, 'name' | 'label'>;
+
 const ORDER: readonly Word[] = ['carried', 'mapped', 'warned', 'rejected', 'explained', 'silent'];
 
 /** Compares requests that differ by one member. */
-export function outcomeOf(visit: Visit<Json>, send: (request: Json) => Sent): Outcome {
+export function outcomeOf<Message>(visit: Visit<Message>, send: (message: Message) => Sent): Outcome {
   const base = visit.without && send(visit.without);
   const variants = visit.variants();
   const sent = variants.map(send);
@@ -60,7 +61,7 @@ export function outcomeOf(visit: Visit<Json>, send: (request: Json) => Sent): Ou
 function wordFor(
   one: Sent,
   others: readonly Sent[],
-  visit: Visit<Json>,
+  visit: Named,
   value: unknown,
 ): { readonly word: Word; readonly messages: readonly string[] } {
   if (one.error) {
@@ -85,10 +86,14 @@ function wordFor(
 }
 
 /** Whether a warning or an error names the member or something around it. */
-function isAbout(param: string, message: string, { name, label }: Visit<Json>): boolean {
+function isAbout(param: string, message: string, { name, label }: Named): boolean {
   if (message.includes(`"${name}"`)) return true;
-  const named = plain(param);
+  const named = plain(param).replace(/^response\./, '');
   const path = plain(label);
+  // A part of a response is left out as a whole; the warning names its kind, or a list around it.
+  const steps: readonly string[] = label.match(/[\w-]+/g) ?? [];
+  if (steps.some((step) => message.includes(`"${step}"`))) return true;
+  if (param.startsWith('response.') && steps.includes(named.split('.').at(-1) ?? '')) return true;
   return named !== '' && (path === named || path.startsWith(`${named}.`) || named.split('.').at(-1) === name);
 }
 

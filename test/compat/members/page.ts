@@ -123,7 +123,7 @@ function reasons({ rows, columns }: Section): string[] {
 export function sectionLines(section: Section): string[] {
   const explained = reasons(section);
   return [
-    `### ${section.title}`,
+    `#### ${section.title}`,
     '',
     `${section.rows.length} members of ${section.source}.`,
     '',
@@ -149,9 +149,25 @@ A test reads the published types of the vendors' SDKs and sends each of their me
 A number in parentheses counts the members inside. Azure OpenAI is as OpenAI. The models of the targets are gpt-4o (chat), gpt-5.2 (Responses), mistral-large, llama3, claude-sonnet-4-5 (Anthropic and Bedrock), gemini-3-pro, command-a and an unknown model on vLLM; other models of a vendor may accept other parameters. [Decision 0038](decisions/0038-member-walk.md) has the rules.
 `;
 
+const RESPONSES_INTRODUCTION =
+  "The columns are client APIs. A complete response whose content the client's API cannot express causes a warning in `x-weir-warnings`. Streams leave out the same content without one, because their head is sent before the content is known. Legacy completions have text only.";
+
 /** Renders the second part of docs/compatibility.md. */
-export function membersPart(requests: readonly Section[]): string {
-  const lines = [MEMBERS_HEADING, INTRODUCTION, ...requests.flatMap(sectionLines)];
+export function membersPart(requests: readonly Section[], answers: readonly Section[]): string {
+  const lines = [
+    MEMBERS_HEADING,
+    INTRODUCTION,
+    '### Requests',
+    '',
+    'The columns are targets.',
+    '',
+    ...requests.flatMap(sectionLines),
+    '### Responses',
+    '',
+    RESPONSES_INTRODUCTION,
+    '',
+    ...answers.flatMap(sectionLines),
+  ];
   return `${lines.join('\n').trimEnd()}\n`;
 }
 

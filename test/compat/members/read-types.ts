@@ -76,6 +76,8 @@ class TypeReader {
   shape(type: ts.Type): Shape {
     const known = this.#known.get(type);
     if (known) return known;
+    // A type that contains itself without an object between, such as any JSON value.
+    this.#known.set(type, { kind: 'any' });
     const made = this.#read(type);
     this.#known.set(type, made);
     return made;
@@ -96,6 +98,10 @@ class TypeReader {
     if (this.checker.isArrayLikeType(type)) {
       const [of] = this.checker.getTypeArguments(type as ts.TypeReference);
       return { kind: 'list', of: of ? this.shape(of) : { kind: 'any' } };
+    }
+    // Texts with a brand, and `string & {}` beside known texts.
+    if (type.isIntersection() && type.types.some((one) => one.flags & ts.TypeFlags.StringLike)) {
+      return { kind: 'text' };
     }
     if (!(flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection))) return { kind: 'any' };
     return this.#object(type);
@@ -126,9 +132,11 @@ class TypeReader {
     const type = this.checker.getTypeOfSymbol(property);
     // Methods, and accessors that a package adds to the data.
     if (type.getCallSignatures().length > 0 || property.flags & ts.SymbolFlags.Accessor) return [];
-    const shape = this.shape(this.checker.getNonNullableType(type));
+    const given = this.checker.getNonNullableType(type);
     // Tagged unions list the other tags as `never`.
-    if (type.flags & ts.TypeFlags.Never || isNothing(shape) || property.name.startsWith('$')) return [];
+    if (given.flags & ts.TypeFlags.Never || /^[$_]/.test(property.name)) return [];
+    const shape = this.shape(given);
+    if (isNothing(shape)) return [];
     const optional = (property.flags & ts.SymbolFlags.Optional) !== 0 || isNullish(type);
     return [{ name: this.snakeCase ? snake(property.name) : property.name, optional, shape }];
   }

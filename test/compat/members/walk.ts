@@ -36,6 +36,14 @@ export class Walk<Message> {
     private readonly visitor: Visitor<Message>,
   ) {}
 
+  /** Walks the members of each object type of a choice. */
+  alternatives(types: readonly Shape[], hole: Hole<Message>): void {
+    const objects = types.flatMap((type) => (type.kind === 'choice' ? type.of : [type]));
+    for (const [index, one] of objects.entries()) {
+      if (one.kind === 'object') this.members(one, hole, objects.length === 1 ? '' : tagOf(one, index));
+    }
+  }
+
   members(shape: ObjectShape, hole: Hole<Message>, label = '', stack: readonly number[] = []): void {
     const { values, skipped } = this.options;
     if (stack.includes(shape.type.id)) return;
