@@ -17,7 +17,10 @@ import { MessageEventWriter } from './stream-writer.ts';
 import { wholeBlock, wireCitation } from './wire.ts';
 
 const RENDERING: Rendering = {
-  part: (part) => part.type === 'tool-call' || wholeBlock(part) !== undefined,
+  // Of images and audio, a text says that they were there.
+  part: (part) =>
+    part.type === 'tool-call' ||
+    (part.type !== 'image' && part.type !== 'audio' && wholeBlock(part) !== undefined),
   citation: (citation) => wireCitation(citation) !== undefined,
   severalChoices: false,
   logprobs: false,
