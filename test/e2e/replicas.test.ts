@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { subscribeRedis } from '../../src/storage/kv/connect-redis.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
 import { hasPostgres, sharedPostgres } from '../support/services/postgres.ts';
@@ -104,6 +105,40 @@ describe.skipIf(!hasRedis || !hasPostgres)('replicas', () => {
     afterAll(async () => {
       for (const gateway of gateways) await gateway.close();
     });
+
+    test('each change is one notice, which names the tenant and nothing else', async () => {
+      const [first] = gateways;
+      if (!first) throw new Error('not started');
+      const notices: unknown[] = [];
+      const subscribed = Promise.withResolvers<void>();
+      const subscription = await subscribeRedis({
+        ...{ url: (await sharedRedis()).url, timeoutMs: 2_000, channel: 'replicas-in-process:changes' },
+        onMessage: (text) => notices.push(JSON.parse(text)),
+        onSubscribed: () => subscribed.resolve(),
+        onError: subscribed.reject,
+      });
+      await subscribed.promise;
+      const call = async (method: string, path: string, body?: object) => {
+        const result = await first.call(method, `/admin/v1/tenants${path}`, { key: first.adminKey, body });
+        expect(result.status).toBeLessThan(300);
+        await first.gateway.changes?.idle();
+        return result.body;
+      };
+      await call('POST', '', { id: 'noted', tier: null });
+      const { id } = await call('POST', '/noted/keys', { name: 'k' });
+      await call('PATCH', `/noted/keys/${String(id)}`, { name: 'other' });
+      await call('PATCH', '/noted', { name: 'Noted' });
+      await call('DELETE', `/noted/keys/${String(id)}`);
+      await eventually('all have arrived', () => notices.length >= 5);
+      expect(notices).toEqual(
+        Array.from({ length: 5 }, () => ({
+          from: expect.any(String),
+          areas: ['access'],
+          tenants: ['noted'],
+        })),
+      );
+      subscription.close();
+    }, 30_000);
 
     test('a change by one is read by the other', async () => {
       const [first, second] = gateways;
