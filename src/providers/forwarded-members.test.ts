@@ -41,6 +41,13 @@ describe('a forwarded Messages request', () => {
     if (model !== 'claude-opus-4-8') expect(Object.keys(forwarded.up)).toEqual(expect.arrayContaining(kept));
   });
 
+  test('gets a hash of an id of the end user that is too long', () => {
+    const metadata = { user_id: 'u'.repeat(300), other: 1 };
+    const { up, params } = forward('claude-sonnet-4', { metadata });
+    expect(up.metadata).toEqual({ user_id: expect.stringMatching(/^[0-9a-f]{64}$/), other: 1 });
+    expect(params).toEqual(['metadata.user_id']);
+  });
+
   test('with a temperature above 1 gets 1', () => {
     expect(forward('claude-sonnet-4', { temperature: 1.4 })).toMatchObject({
       up: { temperature: 1 },

@@ -3,6 +3,7 @@ import { toBytes } from '../../test/support/bytes.ts';
 import { upstreamHeaders } from '../../test/support/fake-transport.ts';
 import { send, type TargetName, user } from '../../test/support/vendor-targets.ts';
 import { anthropicMessagesDialect } from '../api/anthropic/dialect.ts';
+import { openAiChatDialect } from '../api/openai/chat/dialect.ts';
 import { responsesDialect } from '../api/openai/responses/dialect.ts';
 import type { ClientDialect } from '../core/chat/dialect.ts';
 
@@ -211,6 +212,53 @@ describe('tools', () => {
     const { up, warnings } = send('anthropic', { tools }, edited);
     expect(up.tools[0]).toMatchObject({ name: 'day', defer_loading: true });
     expect(warnings).toEqual([]);
+  });
+
+  const schemaTool = (input_schema: object) => [{ name: 'day', input_schema }];
+
+  test.each(['openai', 'azure', 'responses', 'anthropic', 'bedrock'] as const)(
+    'with alternatives at the top of their schema have them joined for %s',
+    (name) => {
+      const parameters = {
+        type: 'object',
+        properties: { a: { type: 'string' } },
+        anyOf: [
+          { properties: { b: { type: 'number' } }, required: ['b', 'c'] },
+          { properties: { c: { type: 'number' } }, required: ['c'] },
+        ],
+        allOf: [{ properties: { d: {} }, required: ['d'] }],
+      };
+      const edited: ClientDialect = { ...openAiChatDialect, name: 'weir-continued' };
+      const tools = [{ type: 'function', function: { name: 'day', parameters } }];
+      const { up, params } = send(name, { tools }, edited);
+      const text = JSON.stringify(up);
+      expect(text).not.toMatch(/anyOf|allOf/);
+      expect(text).toContain('"required":["d","c"]');
+      for (const member of ['a', 'b', 'c', 'd']) expect(text).toContain(`"${member}":{`);
+      expect(params).toContain('tools[0].parameters');
+    },
+  );
+
+  test('have properties and items in their schema for OpenAI, which requires both', () => {
+    const list = { type: 'array' };
+    const nested = { type: 'object', properties: { items: list, of: { anyOf: [list, { type: 'null' }] } } };
+    const { up, warnings } = send(
+      'openai',
+      { max_tokens: 9, tools: [...schemaTool({ type: 'object' }), ...schemaTool(nested)] },
+      anthropicMessagesDialect,
+    );
+    const full = { type: 'array', items: {} };
+    expect(up.tools[0].function.parameters).toEqual({ type: 'object', properties: {} });
+    expect(up.tools[1].function.parameters.properties).toEqual({
+      items: full,
+      of: { anyOf: [full, { type: 'null' }] },
+    });
+    expect(warnings).toEqual([]);
+    const whole = { type: 'object', properties: { a: { type: 'array', items: { type: 'string' } } } };
+    expect(
+      send('openai', { max_tokens: 9, tools: schemaTool(whole) }, anthropicMessagesDialect).up.tools[0]
+        .function.parameters,
+    ).toEqual(whole);
   });
 
   test('without a type get it in a forwarded body, in calls of the history too', () => {

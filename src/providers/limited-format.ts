@@ -17,6 +17,7 @@ import {
   withOriginalNames,
   withSentNames,
 } from './tool-names.ts';
+import { withAcceptedSchemas } from './tool-schemas.ts';
 import type { Provider, Target } from './types.ts';
 import type { NumberRange, VendorLimits } from './vendor-limits.ts';
 
@@ -182,6 +183,10 @@ function limitedValues(
     if (family.fixedSampling && member !== 'seed' && member !== 'choices') continue;
     const nearest = clamped(param, value, range, warn);
     if (nearest !== value) changes[member] = nearest;
+  }
+  if (request.tools && limits.toolSchema) {
+    const tools = withAcceptedSchemas(request.tools, limits.toolSchema, warn);
+    if (tools !== request.tools) changes.tools = tools;
   }
   const { logprobs, stopSequences, user, promptCacheKey, metadata, responseFormat } = request;
   if (logprobs?.top !== undefined && limits.topLogprobs) {

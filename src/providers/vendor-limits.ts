@@ -25,10 +25,21 @@ export interface MetadataLimit {
   readonly value: number;
 }
 
+/** The schemas that a vendor accepts for the parameters of tools. */
+export interface ToolSchemaRules {
+  /** Rejects `allOf`, `anyOf` and `oneOf` at the top. */
+  readonly isFlat?: boolean;
+  /** Requires `type: "object"` and `properties` at the top. */
+  readonly needsProperties?: boolean;
+  /** Requires `items` in the schemas of lists. */
+  readonly needsItems?: boolean;
+}
+
 /** The limits of one vendor. Absent means none that is documented. */
 export interface VendorLimits {
   /** Names of tools. A tool with another name is renamed for the vendor, and calls of it return under its own name. */
   readonly toolName?: NameRule;
+  readonly toolSchema?: ToolSchemaRules;
   /** Most tools of a request. */
   readonly tools?: number;
   /** Most characters of a tool call's id in the history. */
@@ -69,6 +80,7 @@ const SAMPLING = {
 /** Source: https://platform.openai.com/docs/api-reference/chat/create, and the API's errors for ids of calls. */
 const OPENAI: VendorLimits = {
   toolName: WORD,
+  toolSchema: { isFlat: true, needsProperties: true, needsItems: true },
   tools: 128,
   toolCallId: 40,
   schemaName: WORD,
@@ -90,6 +102,7 @@ export const VENDOR_LIMITS = {
   /** Source: https://platform.claude.com/docs/en/api/messages */
   anthropic: {
     toolName: { maxLength: 128, forbidden: /[^a-zA-Z0-9_-]/g },
+    toolSchema: { isFlat: true },
     user: 256,
     temperature: UNIT,
     topP: UNIT,
@@ -104,7 +117,7 @@ export const VENDOR_LIMITS = {
     topLogprobs: { min: 0, max: 20 },
   },
   /** Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
-  bedrock: { toolName: WORD, temperature: UNIT, topP: UNIT },
+  bedrock: { toolName: WORD, toolSchema: { isFlat: true }, temperature: UNIT, topP: UNIT },
   /** Source: https://docs.mistral.ai/api and the validators of mistral-common. */
   mistral: { ...SAMPLING, toolName: WORD, schemaName: WORD, temperature: { min: 0, max: 1.5 } },
   /** Source: https://docs.cohere.com/v2/reference/chat */

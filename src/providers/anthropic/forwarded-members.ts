@@ -1,6 +1,6 @@
 import { asCount, isRecord, type JsonObject, parseJsonText } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
-import { changed } from '../limited-values.ts';
+import { changed, limitedIdentifier } from '../limited-values.ts';
 import { type Edits, MemberLimits } from '../member-limits.ts';
 import { familyOf, isEffort, type ModelFamily, nearestEffort } from '../model-families.ts';
 import type { Target } from '../types.ts';
@@ -15,10 +15,13 @@ const SAMPLING = ['temperature', 'top_p', 'top_k'] as const;
 export class ForwardedMembers {
   readonly #family: ModelFamily;
   readonly #limits: MemberLimits;
+  readonly #maxUser: number | undefined;
 
   constructor({ provider, model }: Target) {
     this.#family = familyOf(model);
-    this.#limits = new MemberLimits(provider.profile.limits ?? {}, this.#family);
+    const { limits = {} } = provider.profile;
+    this.#limits = new MemberLimits(limits, this.#family);
+    this.#maxUser = limits.user;
   }
 
   /** @param edits receives the changed members */
@@ -26,6 +29,7 @@ export class ForwardedMembers {
     this.#thinking(body, edits, warn);
     this.#sampling(body, edits, warn);
     this.#limits.apply(body, edits, warn);
+    this.#user(body, edits, warn);
     if (!Array.isArray(body.messages)) return;
     const messages: readonly unknown[] = body.messages;
     const accepted = messages.some(hasRejectedBlock) ? messages.flatMap(withoutRejected) : messages;
@@ -91,6 +95,13 @@ export class ForwardedMembers {
     for (const name of SAMPLING) {
       if (typeof body[name] === 'number' && accepted[name] === undefined) edits[name] = null;
     }
+  }
+
+  #user({ metadata }: JsonObject, edits: Edits, warn: Warn): void {
+    const given: unknown = isRecord(metadata) ? metadata.user_id : undefined;
+    if (typeof given !== 'string' || this.#maxUser === undefined) return;
+    const known = limitedIdentifier('metadata.user_id', given, this.#maxUser, warn);
+    if (known !== given) edits.metadata = JSON.stringify({ ...Object(metadata), user_id: known });
   }
 
   /** Adds a message of the user where the model rejects a last message of the assistant. */
