@@ -105,7 +105,6 @@ const BEDROCK: VendorProfile = {
   modelPattern:
     /^(?:(?:us|eu|apac|jp|au|global)\.)?(?:amazon|anthropic|meta|mistral|deepseek|ai21|qwen)\.|^arn:aws/,
   limits: VENDOR_LIMITS.bedrock,
-  prefill: 'rejected',
   dataNames: { prices: 'aws', models: 'amazon-bedrock' },
   needsKey: false,
 };

@@ -137,6 +137,8 @@ const FAMILIES: readonly Row[] = [
     pattern: /^(?:open-)?(?:mi[sx]tral|codestral|ministral|magistral|devstral|pixtral|voxtral)/,
     strictRoles: true,
   },
+  /** Source: https://docs.aws.amazon.com/nova/latest/userguide/prompting-structured-output.html */
+  { name: 'nova', pattern: /^nova-/, prefill: true },
   { name: 'deepseek-v4', pattern: /^deepseek-v[4-9]/, forcesToolsWithoutReasoning: true },
   { name: 'deepseek-reasoner', pattern: /^deepseek-reasoner/, refuses: ['logprobs', 'top_logprobs'] },
   { name: 'gpt-oss', pattern: /^gpt-oss/, efforts: ['low', 'medium', 'high'] },

@@ -10,8 +10,7 @@ function continuesText({ reasoning }: ChatRequest, { provider }: Target, family:
     enabled === true || budgetTokens !== undefined || (effort !== undefined && effort !== 'none');
   // Reasoning would come after the text that it should precede; vendors reject that.
   if (reasons) return false;
-  const { prefill } = provider.profile;
-  return family.prefill ?? (prefill !== undefined && prefill !== 'rejected');
+  return family.prefill ?? provider.profile.prefill !== undefined;
 }
 
 /**
@@ -32,7 +31,7 @@ export function continuedRequest(
   const last = request.messages.at(-1);
   const isRejected =
     last?.role === 'assistant' &&
-    !(family.prefill ?? target.provider.profile.prefill !== 'rejected') &&
+    family.prefill === false &&
     !last.content.some(({ type }) => type === 'tool-call');
   if (!isRejected) return request;
   warn({

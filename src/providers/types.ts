@@ -60,10 +60,10 @@ export interface VendorProfile {
   readonly limits?: VendorLimits;
   /**
    * How it continues the text of an assistant message at the end of the conversation: without more, with `prefix` in that
-   * message (Mistral), or with `continue_final_message` in the request (vLLM). `rejected`: it rejects such a conversation.
-   * Absent: it responds with a new message. A model's family takes precedence.
+   * message (Mistral), or with `continue_final_message` in the request (vLLM). Absent: it responds with a new message. A
+   * model's family takes precedence.
    */
-  readonly prefill?: 'plain' | 'prefix' | 'continue' | 'rejected';
+  readonly prefill?: 'plain' | 'prefix' | 'continue';
   /** Members of messages that it rejects. The results of tools may have a `name`. */
   readonly unsupportedInMessages?: ReadonlySet<string>;
   /** Takes no JSON schema for responses. */

@@ -141,6 +141,20 @@ describe('a stream that breaks', () => {
     expect(asked[1]?.messages).toHaveLength(2);
   });
 
+  test('is continued behind the beginning that the client sent', async () => {
+    answers.set('one', broken(' river'));
+    answers.set('two', whole(' back.'));
+    const messages = [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'The weir holds the' },
+    ];
+    expect((await read('on-an-engine', { messages })).said).toBe(' river back.');
+    expect(asked[1]?.messages).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'The weir holds the river' },
+    ]);
+  });
+
   test('does not repeat what the other target repeats', async () => {
     answers.set('one', broken('The weir holds the river back, and the river was a'));
     answers.set('two', whole('the river', ' was a calm one.'));

@@ -1,4 +1,4 @@
-import type { ChatRequest } from '../../core/chat/request.ts';
+import type { ChatRequest, Message } from '../../core/chat/request.ts';
 import type { ChatEvent } from '../../core/chat/result.ts';
 import { type ErrorCode, GatewayError } from '../../core/errors.ts';
 import type { ChatCall } from '../../core/inference.ts';
@@ -237,7 +237,7 @@ class Continuation implements StreamTransform {
     const { maxOutputTokens } = request;
     const continued: ChatRequest = {
       ...request,
-      messages: [...request.messages, { role: 'assistant', content: [{ type: 'text', text }] }],
+      messages: withBeginning(request.messages, text),
       continueWith: CONTINUATION_PROMPT,
       ...(maxOutputTokens === undefined
         ? {}
@@ -259,6 +259,14 @@ class Continuation implements StreamTransform {
       },
     };
   }
+}
+
+/** Adds the beginning of the response, to one that the client sent or as a message of its own. */
+function withBeginning(messages: readonly Message[], text: string): readonly Message[] {
+  const part = { type: 'text', text } as const;
+  const last = messages.at(-1);
+  if (last?.role !== 'assistant') return [...messages, { role: 'assistant', content: [part] }];
+  return [...messages.slice(0, -1), { ...last, content: [...last.content, part] }];
 }
 
 function textDelta(text: string): readonly ChatEvent[] {
