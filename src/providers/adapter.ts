@@ -15,6 +15,7 @@ import type {
 } from './format.ts';
 import { DecodingForwarder, ForwardingDecoder } from './forwarding-decoder.ts';
 import { withFunctionTools } from './function-tools/format.ts';
+import { needsFunctions } from './function-tools/needs-functions.ts';
 import { limitedFormat, limitedRequest } from './limited-format.ts';
 import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
 import {
@@ -74,13 +75,15 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { buildModelsRequest, parseModels, buildAccessRequest, tokenCountStep } = parts;
   const { passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;
   const chat = parts.chat && withFunctionTools(limitedFormat(parts.chat));
+  const passthroughOf = (call: ChatCall, target: Target) =>
+    needsFunctions(call, target) ? undefined : passthrough?.(call.dialect.name, target);
   const rerank = parts.rerank ?? (embeddings && rerankThroughEmbeddings(embeddings));
 
   const format = (call: InferenceCall, target: Target, context: AttemptContext): FormattedRequest => {
     switch (call.operation) {
       case 'chat':
       case 'completion': {
-        const forwarding = passthrough?.(call.dialect.name, target);
+        const forwarding = passthroughOf(call, target);
         if (forwarding) return forwarding.build(withVendorIds(call, target), target, context);
         for (const param of call.dialect.unreadMembers?.(call.body) ?? NO_NAMES) {
           context.warn({ kind: 'unsupported', param, message: `The target does not support "${param}".` });
@@ -104,7 +107,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
 
   /** Reads responses in canonical form; undefined where the call's format has none. */
   const readableFormat = (call: ChatCall, target: Target) => {
-    const forwarding = passthrough?.(call.dialect.name, target);
+    const forwarding = passthroughOf(call, target);
     return forwarding ? forwarding.canonical : chat;
   };
 
@@ -133,7 +136,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
 
     mediaToInline(call, target) {
       if (call.operation !== 'chat' && call.operation !== 'completion') return NO_NAMES;
-      if (!chat?.needsInline || passthrough?.(call.dialect.name, target)) return NO_NAMES;
+      if (!chat?.needsInline || passthroughOf(call, target)) return NO_NAMES;
       return mediaUrls(chat, call.chat(), target);
     },
 
@@ -156,7 +159,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       switch (call.operation) {
         case 'chat':
         case 'completion': {
-          const forward = passthrough?.(call.dialect.name, target);
+          const forward = passthroughOf(call, target);
           if (!forward) {
             return translateResponse(chat ?? lacking('chat', target), response, call, target, context);
           }
@@ -182,7 +185,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     },
 
     streamDecoder(call, target, context, mode) {
-      const forward = passthrough?.(call.dialect.name, target);
+      const forward = passthroughOf(call, target);
       if (!forward) return translateStream(chat ?? lacking('chat', target), call, target, context, mode);
       if (mode === 'bytes' || !forward.canonical) {
         return new ForwardingDecoder(forward.decoder(call, target, context));
@@ -202,7 +205,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     replayDecoder(response, call, target, context, mode) {
       const format = readableFormat(call, target);
       if (format) return replayedStream(format.parse(response, target, requestOf(call)), call, context, mode);
-      const forwarding = passthrough?.(call.dialect.name, target);
+      const forwarding = passthroughOf(call, target);
       return forwarding?.replay?.(response, call, target, context);
     },
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { at, listAt, textAt, valueAt } from '../compat/answer.ts';
 import { dataEvents, eventStream } from '../support/scripts.ts';
 import { ANSWERS, type Families, lastBody, startFamilies } from './helpers/families.ts';
-import { CHAT, CLAUDE, recordedCall } from './helpers/translation.ts';
+import { CHAT, CLAUDE, events, recordedCall } from './helpers/translation.ts';
 
 /** Free-text tools and groups of tools, for upstreams that have functions only. */
 
@@ -146,6 +146,36 @@ describe('a free-text tool', () => {
       const streamed = await families.openai.responses.stream(request).finalResponse();
       expect(textAt(streamed.output[0], 'input')).toBe(input);
     }
+  });
+
+  test('of chat completions is a function for vendors of the format that lack it', async () => {
+    const tool = { type: 'custom', custom: { name: 'sql', description: 'Runs SQL.' } };
+    const body = { model: 'ollama', messages: [{ role: 'user', content: 'Hi' }], tools: [tool], min_p: 0.1 };
+    const answer = chatAnswer('sql', '{"input":"SELECT 1"}');
+    const plain = await recordedCall(families, body, answer);
+    expect(at(plain.sent, 'tools', 0, 'function')).toMatchObject({ name: 'sql', description: 'Runs SQL.' });
+    expect(plain.sent.min_p).toBe(0.1);
+    expect(at(plain.body, 'choices', 0, 'message', 'tool_calls', 0)).toMatchObject({
+      type: 'custom',
+      custom: { name: 'sql', input: 'SELECT 1' },
+    });
+    const stream = chatStream('sql', '{"input":"SELECT 1"}', 4);
+    const streamed = await recordedCall(families, { ...body, stream: true }, stream);
+    const calls = events(streamed.text).flatMap((event) =>
+      listAt(event, 'choices', 0, 'delta', 'tool_calls'),
+    );
+    expect(calls.map((call) => textAt(call, 'custom', 'input')).join('')).toBe('SELECT 1');
+    const tools = ['a', 'b'].map((name) => ({ type: 'function', function: { name } }));
+    const tool_choice = {
+      type: 'allowed_tools',
+      allowed_tools: { mode: 'required', tools: [{ type: 'function', function: { name: 'b' } }] },
+    };
+    const chosen = await recordedCall(families, { ...body, tools, tool_choice }, CHAT());
+    expect(listAt(chosen.sent, 'tools').map((one) => textAt(one, 'function', 'name'))).toEqual(['b']);
+    expect(valueAt(chosen.sent, 'tool_choice')).toBe('required');
+    // Others receive it as it is.
+    const forwarded = await recordedCall(families, { ...body, model: 'chat' }, CHAT());
+    expect(listAt(forwarded.sent, 'tools')).toEqual([tool]);
   });
 
   test('of chat completions works the same', async () => {

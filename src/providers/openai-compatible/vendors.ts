@@ -48,6 +48,7 @@ export const VENDORS = {
   },
   mistral: {
     label: 'Mistral',
+    functionsOnly: true,
     baseUrl: 'https://api.mistral.ai/v1',
     environment: { key: 'MISTRAL_API_KEY', baseUrl: 'MISTRAL_BASE_URL' },
     streamUsage: 'always',
@@ -78,6 +79,7 @@ export const VENDORS = {
   },
   groq: {
     label: 'Groq',
+    functionsOnly: true,
     baseUrl: 'https://api.groq.com/openai/v1',
     environment: { key: 'GROQ_API_KEY', baseUrl: 'GROQ_BASE_URL' },
     streamUsage: 'on-request',
@@ -91,6 +93,7 @@ export const VENDORS = {
   },
   deepseek: {
     label: 'DeepSeek',
+    functionsOnly: true,
     baseUrl: 'https://api.deepseek.com',
     environment: { key: 'DEEPSEEK_API_KEY', baseUrl: 'DEEPSEEK_BASE_URL' },
     streamUsage: 'on-request',
@@ -105,6 +108,7 @@ export const VENDORS = {
   },
   together: {
     label: 'Together',
+    functionsOnly: true,
     baseUrl: 'https://api.together.xyz/v1',
     environment: { key: 'TOGETHER_API_KEY', baseUrl: 'TOGETHER_BASE_URL' },
     streamUsage: 'on-request',
@@ -154,6 +158,7 @@ export const VENDORS = {
 export const ENGINES = {
   vllm: {
     label: 'vLLM',
+    functionsOnly: true,
     baseUrl: 'http://127.0.0.1:8000/v1',
     streamUsage: 'on-request',
     localEngine: { port: 8000, ownedBy: 'vllm' },
@@ -167,6 +172,7 @@ export const ENGINES = {
   },
   sglang: {
     label: 'SGLang',
+    functionsOnly: true,
     baseUrl: 'http://127.0.0.1:30000/v1',
     streamUsage: 'on-request',
     localEngine: { port: 30000, ownedBy: 'sglang' },
@@ -179,6 +185,7 @@ export const ENGINES = {
   },
   tgi: {
     label: 'TGI',
+    functionsOnly: true,
     baseUrl: 'http://127.0.0.1:3000/v1',
     streamUsage: 'on-request',
     floatEmbeddingsOnly: true,
@@ -189,6 +196,7 @@ export const ENGINES = {
   },
   ollama: {
     label: 'Ollama',
+    functionsOnly: true,
     baseUrl: 'http://127.0.0.1:11434/v1',
     streamUsage: 'on-request',
     floatEmbeddingsOnly: true,
@@ -201,6 +209,7 @@ export const ENGINES = {
   },
   llamacpp: {
     label: 'llama.cpp',
+    functionsOnly: true,
     baseUrl: 'http://127.0.0.1:8080/v1',
     streamUsage: 'on-request',
     usageOfOneChoice: true,
