@@ -7,7 +7,8 @@ import { asObject, type Json } from './json.ts';
 
 /**
  * - `asked`: the client asked for usage, so it comes once, in a last event without choices
- * - `gateway-asked`: the gateway asked for itself; events and members that exist for usage only are taken out
+ * - `gateway-asked`: the gateway asked for itself; events and members that exist for usage only are taken out. llama.cpp's
+ *   timings, which it sends beside usage, stay in an event with an empty choice
  * - `always`: the provider sends usage unasked; it stays as it is
  */
 export type UsageMode = 'asked' | 'gateway-asked' | 'always';
@@ -23,8 +24,12 @@ function placeUsage(events: readonly Json[], mode: UsageMode): Json[] {
   if (mode === 'always') return [...events];
   if (mode === 'gateway-asked') {
     return events
-      .filter((event) => !(isUsageOnly(event) && event.usage))
-      .map((event) => (event.usage === null ? withoutUsage(event) : event));
+      .filter((event) => !(isUsageOnly(event) && event.usage && event.timings === undefined))
+      .map((event) => {
+        if (event.usage === null) return withoutUsage(event);
+        if (!isUsageOnly(event) || !event.usage) return event;
+        return { ...withoutUsage(event), choices: [{ index: 0, delta: {}, finish_reason: null }] };
+      });
   }
   const reports = events.filter((event) => event.usage);
   const usage = reports.at(-1)?.usage;
