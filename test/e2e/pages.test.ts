@@ -186,6 +186,26 @@ async function developerOf(gateway: Gateway, tenant: string) {
   return { SESSION: session, KEY: String(made.id) };
 }
 
+test.skipIf(!hasCurl)(
+  'the first start prints a command that works unchanged, with the admin key',
+  async () => {
+    const gateway = await startGateway({ env: { WEIR_ADMIN_KEY: undefined } });
+    try {
+      const [command] = await gateway.waitForOutput(/^ {2}curl .*$/m);
+      const env = { ...cleanEnvironment(gateway.dataDir), PATH: process.env.PATH ?? '' };
+      const { code, stdout } = await run('bash', ['-c', `${command} -sS`], env, gateway.dataDir);
+      expect({ code, content: JSON.parse(stdout).choices?.[0]?.message?.content }).toEqual({
+        ...{ code: 0, content: expect.stringContaining('simulator') },
+      });
+      const key = /Bearer (wr-[\w-]+)/.exec(command)?.[1] ?? 'none';
+      expect(gateway.stdout().split(key)).toHaveLength(2);
+    } finally {
+      await gateway.stop();
+    }
+  },
+  60_000,
+);
+
 const ALL = PAGES.flatMap((page) => examplesOf(root, page));
 
 test('every command that is not run is sound shell', () => {
