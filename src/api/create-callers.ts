@@ -39,7 +39,7 @@ export function createCallers(services: () => ApiServices, stores: ActorStores):
         if (principal.kind === 'admin') return principal;
         throw new GatewayError(
           'permission_denied',
-          'This needs the admin key. Metrics need none at the metrics port.',
+          'This needs an admin key. Metrics need no key at the metrics port.',
         );
       },
     },

@@ -13,6 +13,7 @@ import {
   messagesResponse,
 } from './anthropic/endpoints.ts';
 import { AUTH_DOCUMENTS } from './auth/documents.ts';
+import { cacheCleared, cacheClearQuery, cacheStats, cacheStatsQuery } from './cache.ts';
 import { modelList, modelObject } from './models/endpoints.ts';
 import { promptRequest, promptResponse } from './native/endpoints.ts';
 import { rerankRequest, rerankResponse } from './native/rerank.ts';
@@ -211,6 +212,24 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Get the usage and cost of this API key',
     query: ownUsageFilter,
     response: ownUsageReport,
+  },
+  {
+    method: 'get',
+    path: '/cache/stats',
+    tag: 'Operations',
+    summary: 'Get hits and misses of the cache over the last 24 hours, by model',
+    description: 'Those of the gateway that responds. An API key sees the numbers of its tenant.',
+    query: cacheStatsQuery,
+    response: cacheStats,
+  },
+  {
+    method: 'post',
+    path: '/cache/clear',
+    tag: 'Operations',
+    summary: 'Remove entries of the cache',
+    description: 'Needs an admin key.',
+    query: cacheClearQuery,
+    response: cacheCleared,
   },
   {
     method: 'get',

@@ -1,3 +1,4 @@
+import { cacheRoutes } from '../api/admin/cache.ts';
 import { addDryRunRoute } from '../api/admin/dry-run.ts';
 import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
@@ -24,6 +25,7 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...platformRoutes(admin),
     ...usageRoutes(admin),
     ...usageEventRoutes(admin),
+    ...cacheRoutes(admin),
   ];
 }
 

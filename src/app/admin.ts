@@ -1,4 +1,5 @@
 import type { AdminServices } from '../api/admin/services.ts';
+import type { CacheOperations } from '../api/cache.ts';
 import type { ApiServices } from '../api/services.ts';
 import type { Config } from '../config/schema.ts';
 import { limitOf } from '../core/limit-schema.ts';
@@ -14,11 +15,12 @@ export function createAdminServices(
   { usage, limiter, reconciler }: UsageParts,
   services: ApiServices,
   config: () => Config,
+  cache: CacheOperations,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, control, databases } = stores;
   const { clock } = services;
   return {
-    ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter },
+    ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter, cache },
     audit: new AuditTrails(control, databases),
     idempotency: stores.idempotency,
     tiers: () => Object.keys(config().limits.tiers),

@@ -224,7 +224,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
-  const admin = createAdminServices(stores, usage, services, config);
+  const admin = createAdminServices(stores, usage, services, config, cache);
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
   });

@@ -41,6 +41,10 @@ export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | P
     originOf: (httpContext) =>
       config().auth.public_url ?? clientOrigin(httpContext, services.snapshot().isProxy),
   });
+  router.routesUnder('/cache/', async () => {
+    const { addCacheRoutes } = await import('../api/cache.ts');
+    addCacheRoutes(router, services, admin.cache);
+  });
   router.routesUnder('/admin/', async () => {
     await services.modelData.load();
     const { addAdminApi } = await import('./admin-api.ts');

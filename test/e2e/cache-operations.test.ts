@@ -188,3 +188,54 @@ test('a response from the cache counts as a request, and costs its own price', a
   expect(metrics.text).toContain('llm_cost_usd_total{model="chat",tenant="default"} 0.00051');
   expect(metrics.text).toContain('llm_tokens_total{model="chat",direction="input"} 3');
 });
+
+test('operators see hits and savings, and clear entries', async () => {
+  const { post, gateway, clock } = await start({ model: { price: { input: 100, output: 100 } } });
+  const call = (method: string, path: string, body?: unknown, key = gateway.adminKey) =>
+    gateway.call(method, path, { key, ...(body === undefined ? {} : { body }) });
+  await call('POST', '/admin/v1/tenants', { id: 'acme' });
+  const created = await call('POST', '/admin/v1/tenants/acme/keys', { name: 'k' });
+  const acme = String(created.body.secret ?? created.body.key);
+  const chat = (text: string, key = gateway.adminKey, headers: Record<string, string> = {}) =>
+    post('/v1/chat/completions', chatOf(text), headers, key);
+  await chat('a');
+  await chat('a');
+  await chat('b', gateway.adminKey, { 'x-weir-tags': 'team=x', 'x-weir-cache-namespace': 'n' });
+  await chat('a', acme);
+  await chat('a', acme);
+  await chat('a', acme);
+
+  const counts = { hits: 3, misses: 3, errors: 0, total_requests: 6, hit_rate_percent: 50 };
+  const all = await call('GET', '/cache/stats');
+  expect(all.body).toEqual({ chat: { ...counts, saved_usd: '0.0015', saved_seconds: expect.any(Number) } });
+  expect((await call('GET', '/cache/stats?model=other')).body).toEqual(all.body);
+  expect((await call('GET', '/cache/stats?model=missing')).body).toEqual({});
+  const own = { hits: 2, misses: 1, total_requests: 3, hit_rate_percent: 66.67, saved_usd: '0.001' };
+  expect((await call('GET', '/cache/stats', undefined, acme)).body).toMatchObject({ chat: own });
+  expect((await call('GET', '/cache/stats?tenant=acme')).body).toMatchObject({ chat: own });
+  expect((await call('GET', '/admin/v1/tenants/acme/cache')).body).toMatchObject({ models: { chat: own } });
+  expect((await call('GET', '/admin/v1/cache')).body).toMatchObject({
+    models: { chat: counts },
+    tenants: { acme: own, default: { hits: 1, misses: 2 } },
+  });
+
+  expect((await call('POST', '/cache/clear', undefined, acme)).status).toBe(403);
+  const clear = async (path: string, body: unknown) => (await call('POST', `/admin/v1${path}`, body)).body;
+  const found = (count: number) => ({ cleared_keys: count, dry_run: true });
+  expect(await clear('/cache/clear', { dry_run: true })).toEqual(found(3));
+  expect(await clear('/cache/clear', { dry_run: true, tag: 'team=x' })).toEqual(found(1));
+  expect(await clear('/cache/clear', { dry_run: true, namespace: 'n' })).toEqual(found(1));
+  expect(await clear('/cache/clear', { dry_run: true, older_than: '1h' })).toEqual(found(0));
+  expect(await clear('/tenants/acme/cache/clear', { dry_run: true, model: 'chat' })).toEqual(found(1));
+  expect((await clear('/cache/clear', { older: 'x' })).error).toMatchObject({ code: 'invalid_request' });
+  clock.shift(30_000);
+  expect(await clear('/tenants/acme/cache/clear', { older_than: '10s' })).toEqual({
+    ...{ cleared_keys: 1, dry_run: false },
+  });
+  expect([cacheOf(await chat('a', acme)), cacheOf(await chat('a'))]).toEqual(['miss', 'hit']);
+  expect((await call('POST', '/cache/clear?model=chat')).body).toEqual({ cleared_keys: 3 });
+  expect((await call('POST', '/cache/clear')).body).toEqual({ cleared_keys: 0 });
+  expect(cacheOf(await chat('a'))).toBe('miss');
+  clock.shift(25 * 3_600_000);
+  expect((await call('GET', '/cache/stats')).body).toMatchObject({ chat: { total_requests: 0 } });
+});

@@ -12,6 +12,7 @@ import type { Members } from '../../tenancy/members.ts';
 import type { Sessions } from '../../tenancy/sessions.ts';
 import type { Tenants } from '../../tenancy/tenants.ts';
 import type { Users } from '../../tenancy/users.ts';
+import type { CacheOperations } from '../cache.ts';
 import type { Callers } from '../callers.ts';
 
 /** The services that admin handlers use; built once, in `src/app/admin.ts`. */
@@ -27,6 +28,7 @@ export interface AdminServices {
   readonly audit: AuditTrails;
   readonly usage: SqlUsageStore;
   readonly limiter: Limiter;
+  readonly cache: CacheOperations;
   readonly idempotency: IdempotentResponses;
   /** Names of the tiers that a tenant can have. */
   readonly tiers: () => readonly string[];

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import type { CacheCounts, CacheStats } from '../cache/cache-stats.ts';
+import type { CacheFilter } from '../cache/cache-store.ts';
+import type { HttpContext } from '../http/http-context.ts';
+import type { HttpRouter } from '../http/http-router.ts';
+import { queryFields, queryOf } from '../http/query.ts';
+import { jsonResponse } from '../http/response.ts';
+import { NO_BODY } from '../http/route-policy.ts';
+import { dollarsOfPico } from '../metering/price.ts';
+import type { ApiServices } from './services.ts';
+import { validate } from './validation.ts';
+
+/** What operators see of the cache, and do with it. */
+export interface CacheOperations {
+  readonly stats: CacheStats;
+  /**
+   * Removes entries; with `dryRun` counts them.
+   * @throws GatewayError `store_unavailable`
+   */
+  clear(filter: CacheFilter, dryRun: boolean): Promise<number>;
+}
+
+const model = z.string().min(1).max(400).optional().describe('One model, or an alias of it. Default: all.');
+const tenant = z.string().max(63).optional();
+
+export const cacheStatsQuery = z.object({
+  model,
+  tenant: tenant.describe('Only with the admin key. Default: all tenants; other keys see their own.'),
+});
+export const cacheClearQuery = z.object({ model, tenant: tenant.describe('Default: all tenants.') });
+
+export const cacheCounts = z.object({
+  hits: z.number().int(),
+  misses: z.number().int(),
+  errors: z
+    .number()
+    .int()
+    .describe('Lookups without a usable answer of the store; they count as misses too.'),
+  total_requests: z.number().int().describe('Hits and misses.'),
+  hit_rate_percent: z.number(),
+  saved_usd: z.string().describe('What the hits would have cost, as an exact decimal.'),
+  saved_seconds: z.number().describe('How long the hits would have taken.'),
+});
+
+export const cacheStats = z
+  .record(z.string(), cacheCounts)
+  .meta({ id: 'CacheStats', description: 'By model.' });
+export const cacheCleared = z.object({ cleared_keys: z.number().int() }).meta({ id: 'CacheCleared' });
+
+/** @returns counts in the form of the API */
+export function renderCounts(counts: CacheCounts): z.output<typeof cacheCounts> {
+  const { hits, misses, errors, savedNanoUsd, savedMs } = counts;
+  const total = hits + misses;
+  return {
+    ...{ hits, misses, errors, total_requests: total },
+    hit_rate_percent: total === 0 ? 0 : Math.round((hits / total) * 10_000) / 100,
+    saved_usd: dollarsOfPico(savedNanoUsd * 1_000),
+    saved_seconds: Math.round(savedMs) / 1_000,
+  };
+}
+
+export function renderStats(counts: ReadonlyMap<string, CacheCounts>): z.output<typeof cacheStats> {
+  return Object.fromEntries([...counts].map(([name, one]) => [name, renderCounts(one)]));
+}
+
+/** Adds `GET /cache/stats`, for every key, and `POST /cache/clear`, for the admin key. */
+export function addCacheRoutes(router: HttpRouter, services: ApiServices, cache: CacheOperations): void {
+  const { callers, snapshot } = services;
+  const json = ({ request }: HttpContext, body: unknown) =>
+    jsonResponse(request, 200, JSON.stringify(body), {});
+  // Entries and counts have the name of the model, not that of an alias.
+  const labelOf = (name: string | undefined) =>
+    name === undefined ? undefined : (snapshot().directory.resolve(name)?.label ?? name);
+
+  router.route('GET', '/cache/stats', { access: callers.key, body: NO_BODY }, (httpContext, principal) => {
+    const query = validate(cacheStatsQuery, queryFields(queryOf(httpContext.request)));
+    const of = principal.kind === 'admin' ? query.tenant : principal.tenant;
+    return json(httpContext, renderStats(cache.stats.byModel(of, labelOf(query.model))));
+  });
+  const operator = { access: callers.adminKey, body: NO_BODY };
+  router.route('POST', '/cache/clear', operator, async (httpContext) => {
+    const query = validate(cacheClearQuery, queryFields(queryOf(httpContext.request)));
+    const filter = { tenant: query.tenant, model: labelOf(query.model) };
+    return json(httpContext, { cleared_keys: await cache.clear(filter, false) });
+  });
+}
