@@ -1,7 +1,7 @@
 import { decodeLossyUtf8 } from '../core/bytes.ts';
 import { GatewayError } from '../core/errors.ts';
 import { type HttpResponse, ResponseHeaders } from '../core/http.ts';
-import type { Principal } from '../core/principal.ts';
+import type { KeyScopes, Principal } from '../core/principal.ts';
 import { PushStream, type StreamSink, type StreamSource } from '../core/push-stream.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import { eventStreamResponse, jsonResponse } from '../http/response.ts';
@@ -31,7 +31,7 @@ export async function beginIdempotent(
   replays: ReplayStore,
   key: string,
   httpContext: HttpContext,
-  { tenant }: Principal,
+  { tenant, scopes }: Principal,
   text: string,
 ): Promise<HttpResponse | ResponseRecorder> {
   if (!KEY.test(key)) {
@@ -41,8 +41,7 @@ export async function beginIdempotent(
       { param: 'idempotency-key' },
     );
   }
-  const accept = httpContext.request.headers.get('accept') ?? '';
-  const state = await replays.begin(tenant, key, sha256Hex(`${httpContext.route}\n${accept}\n${text}`));
+  const state = await replays.begin(tenant, key, fingerprintOf(httpContext, scopes, text));
   switch (state.kind) {
     case 'first':
       return new ResponseRecorder(state.lease);
@@ -61,6 +60,13 @@ export async function beginIdempotent(
     case 'stored':
       return replayed(httpContext, state.response);
   }
+}
+
+/** The same for repetitions of a request: with its path, which may name the model, and by keys for the same models. */
+function fingerprintOf({ request }: HttpContext, scopes: KeyScopes | undefined, text: string): string {
+  const accept = request.headers.get('accept') ?? '';
+  const models = scopes?.models?.join(' ') ?? '*';
+  return sha256Hex([request.method, request.target, accept, models, text].join('\n'));
 }
 
 function replayed(httpContext: HttpContext, { headers: stored, text }: StoredResponse) {

@@ -149,6 +149,28 @@ describe('Idempotency-Key on inference', () => {
     expect(denied.status).toBe(403);
   });
 
+  test('the model in a path belongs to the request', async () => {
+    mock.respondAlways(
+      json({ id: 'c', object: 'text_completion', choices: [{ index: 0, text: 'x', finish_reason: 'stop' }] }),
+    );
+    const at = (model: string) =>
+      send(weir, 'path', { prompt: 'Hi' }, { path: `/v1/models/${model}/completions` });
+    expect((await at('chat')).status).toBe(200);
+    expect([(await at('mock/other')).status, isReplayed(await at('chat'))]).toEqual([422, 'true']);
+  });
+
+  test('a key for other models gets no stored response, also where the request names no model', async () => {
+    const key = async (models?: string[]) => {
+      const body = { name: 'k', ...(models && { scopes: { models } }) };
+      const made = await weir.call('POST', '/admin/v1/tenants/own/keys', { key: weir.adminKey, body });
+      return String(made.body.key);
+    };
+    const ask = async (of: string) =>
+      send(weir, 'default', { prompt: 'Hi' }, { path: '/inference', key: of });
+    expect((await ask(await key())).status).toBe(200);
+    expect((await ask(await key(['other']))).status).toBe(422);
+  });
+
   test('a response that is too long is executed once and not repeated', async () => {
     mock.respondAlways(completion('x'.repeat(1_100_000)));
     expect((await send(weir, 'long', chat('Hi'))).status).toBe(200);
