@@ -136,6 +136,7 @@ const COHERE: VendorProfile = {
   streamUsage: 'always',
   modelPattern: /^(?:command-|c4ai-|embed-(?:v4|english|multilingual)|rerank-)/,
   limits: VENDOR_LIMITS.cohere,
+  toolsOrFormat: true,
   dataNames: { prices: 'cohere' },
   needsKey: true,
 };

@@ -18,7 +18,7 @@ import {
   withSentNames,
 } from './tool-names.ts';
 import { withAcceptedSchemas } from './tool-schemas.ts';
-import type { Provider, Target } from './types.ts';
+import type { Provider, Target, VendorProfile } from './types.ts';
 import type { NumberRange, VendorLimits } from './vendor-limits.ts';
 
 const NO_LIMITS: VendorLimits = Object.freeze({});
@@ -86,7 +86,7 @@ export function limitedRequest(
   const family = familyOf(target.model);
   warnOfToolMembers(request.tools, wire, warn);
   assertToolCount(request.tools, limits, provider);
-  const formatted = profile.lacksJsonSchemas ? withSchemaInWords(request, warn) : request;
+  const formatted = withAcceptedFormat(request, profile, family, warn);
   const continued = continuedRequest(formatted, target, family, warn);
   const messages = orderResults(continued.messages);
   const values = limitedValues(formatted, limits, family, warn);
@@ -98,13 +98,30 @@ export function limitedRequest(
   return withSentNames(within, names);
 }
 
-/** Sends a JSON schema as an instruction, for vendors that take none. */
-function withSchemaInWords(request: ChatRequest, warn: Warn): ChatRequest {
-  const { responseFormat } = request;
-  if (responseFormat?.type !== 'json-schema') return request;
-  warnOfSchema(warn);
-  const text = schemaInstruction(responseFormat.schema);
-  return { ...applyChange(request, { type: 'prepend-system', text }), responseFormat: { type: 'json' } };
+/** Sends a response format that the target rejects as an instruction: a JSON schema, or any format beside tools. */
+function withAcceptedFormat(
+  request: ChatRequest,
+  { lacksJsonSchemas, toolsOrFormat }: VendorProfile,
+  family: ModelFamily,
+  warn: Warn,
+): ChatRequest {
+  const { responseFormat: format, tools = [] } = request;
+  if (format === undefined || format.type === 'text') return request;
+  const schema = format.type === 'json-schema' ? format.schema : undefined;
+  const rejectsBoth = tools.length > 0 && (toolsOrFormat ?? family.toolsOrFormat ?? false);
+  if (!rejectsBoth && !(lacksJsonSchemas && schema !== undefined)) return request;
+  const asked = applyChange(request, {
+    type: 'prepend-system',
+    text: schemaInstruction(schema, rejectsBoth),
+  });
+  if (!rejectsBoth) {
+    warnOfSchema(warn);
+    return { ...asked, responseFormat: { type: 'json' } };
+  }
+  const message = 'The target takes tools or a response format; the format was sent as an instruction.';
+  changed('response_format', message, warn);
+  const { responseFormat: _, ...plain } = asked;
+  return plain;
 }
 
 function assertToolCount(

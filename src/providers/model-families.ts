@@ -25,6 +25,8 @@ export interface ModelFamily {
   readonly structuredOutputs?: boolean;
   /** Parameters of OpenAI's chat that the models reject. */
   readonly refuses?: readonly string[];
+  /** Rejects a response format in requests with tools. */
+  readonly toolsOrFormat?: boolean;
   /** Rejects a forced choice of tools while it reasons. */
   readonly forcesToolsWithoutReasoning?: boolean;
   /** The models reason where the request does not set an effort, although `none` turns reasoning off. */
@@ -207,21 +209,24 @@ const FAMILIES: readonly Row[] = [
     name: 'gemini 2.5 pro',
     pattern: /^gemini-2\.5-pro/,
     thinkingBudget: { min: 128, max: 32_768, canDisable: false },
+    toolsOrFormat: true,
     structuredOutputs: true,
   },
   {
     name: 'gemini 2.5 flash-lite',
     pattern: /^gemini-2\.5-flash-lite/,
     thinkingBudget: { min: 512, max: 24_576, canDisable: true },
+    toolsOrFormat: true,
     structuredOutputs: true,
   },
   {
     name: 'gemini 2.5 flash',
     pattern: /^gemini-(?:2\.5-flash|flash)/,
     thinkingBudget: { min: 0, max: 24_576, canDisable: true },
+    toolsOrFormat: true,
     structuredOutputs: true,
   },
-  { name: 'gemini', pattern: /^gemini/, structuredOutputs: true },
+  { name: 'gemini', pattern: /^gemini/, toolsOrFormat: true, structuredOutputs: true },
 ];
 
 const PLAIN: ModelFamily = { name: 'other' };

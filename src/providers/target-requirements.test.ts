@@ -7,6 +7,7 @@ import { isRecord } from '../core/json.ts';
 import { anthropicAdapter } from './anthropic/index.ts';
 import { AZURE_OPENAI } from './azure-openai/index.ts';
 import { FAMILIES } from './families.ts';
+import { createGeminiAdapter } from './gemini/index.ts';
 import { createOpenAiAdapter } from './openai-compatible/adapter.ts';
 import { ENGINES, GENERIC, VENDORS } from './openai-compatible/vendors.ts';
 import type { Target, VendorProfile } from './types.ts';
@@ -348,6 +349,31 @@ describe('DeepSeek', () => {
       expect(forwarded.params).toEqual(params);
     }
     expect(send(to, { ...given, tools, tool_choice: 'auto' }).params).toEqual([]);
+  });
+});
+
+describe('a response format beside tools', () => {
+  const edited: ClientDialect = { ...openAiChatDialect, name: 'weir-continued' };
+  const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }];
+  const schema = { type: 'object', properties: { day: { type: 'string' } } };
+  const response_format = { type: 'json_schema', json_schema: { name: 'day', schema } };
+
+  test.each(['gemini', 'cohere'] as const)('is sent as an instruction to %s', (name) => {
+    for (const format of [response_format, { type: 'json_object' }]) {
+      const { up, params } = send(name, { tools, response_format: format }, edited);
+      const text = JSON.stringify(up);
+      expect(text).toContain('Unless you call a tool, respond with one JSON object');
+      expect(text).not.toMatch(/responseMimeType|response_format/);
+      expect(params).toEqual(['response_format']);
+    }
+    expect(send(name, { response_format }, edited).params).toEqual([]);
+  });
+
+  test('stays a parameter where the model takes both', () => {
+    const newer = vendorTarget(createGeminiAdapter({}), 'gemini-3-pro', FAMILIES.gemini?.profile);
+    const { up, warnings } = send(newer, { tools, response_format }, edited);
+    expect(up.generationConfig.responseMimeType).toBe('application/json');
+    expect(warnings).toEqual([]);
   });
 });
 

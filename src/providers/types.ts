@@ -68,6 +68,8 @@ export interface VendorProfile {
   readonly prefill?: 'plain' | 'prefix' | 'continue';
   /** Members of messages that it rejects. The results of tools may have a `name`. */
   readonly unsupportedInMessages?: ReadonlySet<string>;
+  /** Rejects a response format in requests with tools. */
+  readonly toolsOrFormat?: boolean;
   /** Takes no JSON schema for responses. */
   readonly lacksJsonSchemas?: boolean;
   /** Takes `metadata` only in requests with `store: true`. */

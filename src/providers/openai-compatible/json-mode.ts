@@ -2,9 +2,16 @@ import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { changed } from '../limited-values.ts';
 
-/** Says in the prompt what a vendor without JSON schemas cannot take as a parameter. */
-export function schemaInstruction(schema: unknown): string {
-  return `Respond with one JSON object and nothing else. It conforms to this JSON schema: ${JSON.stringify(schema)}`;
+/**
+ * Says in the prompt what a vendor does not take as a parameter.
+ * @param schema undefined for any JSON object
+ * @param besideTools the model may call a tool instead
+ */
+export function schemaInstruction(schema: unknown, besideTools = false): string {
+  const conforming =
+    schema === undefined ? '' : ` It conforms to this JSON schema: ${JSON.stringify(schema)}`;
+  const opening = besideTools ? 'Unless you call a tool, respond' : 'Respond';
+  return `${opening} with one JSON object and nothing else.${conforming}`;
 }
 
 /** Warns that a schema is sent as an instruction. */
