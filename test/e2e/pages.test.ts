@@ -218,6 +218,19 @@ test('every command that is not run is sound shell', () => {
   expect(faults).toEqual([]);
 });
 
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+
+test.skipIf(!hasPython)('every Python example is sound', () => {
+  const parses = 'import ast, sys; ast.parse(sys.stdin.read())';
+  const examples = ALL.filter(({ language }) => language === 'python');
+  expect(examples.length).toBeGreaterThan(0);
+  const faults = examples.flatMap(({ place, text }) => {
+    const { status, stderr } = spawnSync('python3', ['-c', parses], { input: text, encoding: 'utf8' });
+    return status === 0 ? [] : [`${place}: ${stderr}`];
+  });
+  expect(faults).toEqual([]);
+});
+
 test('every JSON example is JSON: a value, one for each line, or members of an object', () => {
   const isJson = (text: string) => {
     try {
