@@ -22,6 +22,23 @@ describe('ByteCollector', () => {
     );
   });
 
+  test('frees large parts once they are joined, or dropped', () => {
+    const parts = () => Array.from({ length: 3 }, (_, value) => new Uint8Array(20_000).fill(value));
+    const joined = parts();
+    const collector = new ByteCollector();
+    for (const one of joined) collector.add(one);
+    const whole = collector.takeOwn();
+    expect([whole.length, whole[0], whole[20_000], whole.at(-1)]).toEqual([60_000, 0, 1, 2]);
+    expect(joined.map(({ length }) => length)).toEqual([0, 0, 0]);
+    const single = new Uint8Array(20_000);
+    collector.add(single);
+    expect(collector.takeOwn()).toBe(single);
+    const dropped = parts();
+    for (const one of dropped) collector.add(one);
+    collector.release();
+    expect([...dropped.map(({ length }) => length), collector.length]).toEqual([0, 0, 0, 0]);
+  });
+
   test('does not copy a single part', () => {
     const collector = new ByteCollector();
     const part = new Uint8Array(10);

@@ -1,4 +1,4 @@
-import { concatBytes } from './bytes.ts';
+import { concatBytes, releaseBytes } from './bytes.ts';
 
 /** Smaller parts are copied into shared blocks. Bytes. */
 const MIN_KEPT = 4 * 1024;
@@ -49,6 +49,26 @@ export class ByteCollector {
     this.#parts = [];
     this.#length = 0;
     return whole;
+  }
+
+  /**
+   * The same, and frees the memory of the parts.
+   * @returns bytes of their own; nothing else may refer to the parts that were added
+   */
+  takeOwn(): Uint8Array {
+    this.#closeBlock();
+    const parts = this.#parts;
+    const whole = this.take();
+    if (parts.length > 1) for (const part of parts) releaseBytes(part);
+    return whole;
+  }
+
+  /** Drops all bytes and frees their memory. Nothing else may refer to the parts that were added. */
+  release(): void {
+    for (const part of this.#parts) releaseBytes(part);
+    this.#parts = [];
+    this.#block = undefined;
+    this.#length = 0;
   }
 
   #closeBlock(): void {

@@ -21,6 +21,7 @@ export async function decodedBody(
   const decoded = new ByteCollector();
   const fail = (error: unknown) => {
     decoder.destroy();
+    decoded.release();
     reject(error);
   };
   const decoder: ContentDecoder = new ContentDecoder(codings, limit, {
@@ -32,8 +33,8 @@ export async function decodedBody(
         fail(error);
       }
     },
-    end: () => resolve(decoded.take()),
-    fail: (fault, coding) => reject(fault === 'too_large' ? BodyError.tooLarge(limit) : malformed(coding)),
+    end: () => resolve(decoded.takeOwn()),
+    fail: (fault, coding) => fail(fault === 'too_large' ? BodyError.tooLarge(limit) : malformed(coding)),
   });
   request.onDisconnect(() => fail(new BodyError('ended_early')));
   decoder.push(body);
