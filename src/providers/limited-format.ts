@@ -5,9 +5,9 @@ import { orderResults } from '../core/chat/result-order.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Warn } from '../core/warning.ts';
 import type { ChatFormat } from './format.ts';
+import { schemaInstruction, warnOfSchema } from './json-mode.ts';
 import { changed, clamped, firstStops, limitedIdentifier, limitedMetadata } from './limited-values.ts';
 import { familyOf, type ModelFamily } from './model-families.ts';
-import { schemaInstruction, warnOfSchema } from './openai-compatible/json-mode.ts';
 import { continuedRequest } from './prefill.ts';
 import { permittedName } from './shortened-ids.ts';
 import {

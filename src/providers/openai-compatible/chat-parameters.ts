@@ -9,6 +9,7 @@ import type {
 } from '../../core/chat/request.ts';
 import { ownValue } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import { FORCED_TOOLS, forcesTool } from '../json-mode.ts';
 import { changed } from '../limited-values.ts';
 import { warnOfShownReasoning } from '../lost-details.ts';
 import {
@@ -20,7 +21,6 @@ import {
   refusedParameters,
 } from '../model-families.ts';
 import type { Target, VendorProfile } from '../types.ts';
-import { FORCED_TOOLS, forcesTool } from './json-mode.ts';
 
 type JsonObject = Record<string, unknown>;
 

@@ -1,5 +1,13 @@
 import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
+import {
+  FORCED_TOOLS,
+  forcesTool,
+  schemaInstruction,
+  schemaOf,
+  warnOfSchema,
+  withInstruction,
+} from '../json-mode.ts';
 import { changed } from '../limited-values.ts';
 import { type Edits, MemberLimits } from '../member-limits.ts';
 import {
@@ -12,14 +20,6 @@ import {
 } from '../model-families.ts';
 import type { Target } from '../types.ts';
 import { METADATA_NEEDS_STORE } from './chat-parameters.ts';
-import {
-  FORCED_TOOLS,
-  forcesTool,
-  schemaInstruction,
-  schemaOf,
-  warnOfSchema,
-  withInstruction,
-} from './json-mode.ts';
 import { lacksType, MessageRules } from './message-rules.ts';
 
 /** Changes to the parameters of forwarded bodies, for one target. */

@@ -1,6 +1,6 @@
-import { isRecord, type JsonObject } from '../../core/json.ts';
-import type { Warn } from '../../core/warning.ts';
-import { changed } from '../limited-values.ts';
+import { isRecord, type JsonObject } from '../core/json.ts';
+import type { Warn } from '../core/warning.ts';
+import { changed } from './limited-values.ts';
 
 /**
  * Says in the prompt what a vendor does not take as a parameter.
