@@ -127,6 +127,7 @@ describe('config', () => {
     expect(Object.keys(schema.properties).sort()).toEqual(
       [
         'auth',
+        'cache',
         'default_model',
         'engines',
         'interceptors',
@@ -141,6 +142,7 @@ describe('config', () => {
         'server',
         'simulator',
         'storage',
+        'streams',
         'upstream',
       ].sort(),
     );
