@@ -156,7 +156,7 @@ class InferenceRoute {
     principal: Principal,
     { limits, sharedAddressRules, isProxy }: ApiSnapshot,
   ): RequestContext {
-    const { clock, lifecycle, recorder, requests, inference, addressSubjects } = this.services;
+    const { clock, lifecycle, recorder, requests, inference, addressSubjects, tracer } = this.services;
     const { request: http, requestId, route, startedAt, client } = httpContext;
     const deadlineAt = startedAt + requestTimeout(http.headers, limits.maxRequestMs);
     const { operation } = this.endpoint;
@@ -168,6 +168,7 @@ class InferenceRoute {
     if (sharedAddressRules && client !== undefined) {
       request.limits.addressLimits = addressSubjects.of(client, sharedAddressRules);
     }
+    request.trace = tracer.begin(http.headers);
     httpContext.defer();
     lifecycle.begin(request);
     let endedAt = startedAt;
@@ -179,6 +180,7 @@ class InferenceRoute {
     request.afterEnd((outcome) => {
       recorder.requestCompleted(request, outcome, endedAt);
       requests.add(recordOf(request, endedAt, clock.wallTime()));
+      if (request.trace) tracer.completed(request, outcome, endedAt);
     });
     http.onDisconnect(() => request.abort(clientGone()));
     return request;

@@ -15,6 +15,7 @@ import type { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
 import type { RequestLog } from '../pipeline/request-log.ts';
+import type { RequestTracer } from '../pipeline/request-tracer.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
@@ -65,6 +66,7 @@ export interface ApiServices {
   readonly engines: EnginePool;
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
+  readonly tracer: RequestTracer;
   readonly responses: BufferedResponseStore;
   /** Responses to requests with idempotency keys. */
   readonly replays: ReplayStore;

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
+import type { SpanExporter } from '../observability/tracing/span-exporter.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
@@ -21,6 +22,7 @@ export interface JobParts {
   readonly replays: ReplayStore;
   readonly dataRetention: DataRetention;
   readonly auditAnchors: AuditAnchors;
+  readonly exporter: SpanExporter;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
@@ -37,6 +39,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     replays,
     dataRetention,
     auditAnchors,
+    exporter,
     engines,
     monitor,
     eventLoop,
@@ -146,6 +149,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
+    },
+    {
+      name: 'send traces',
+      everyMs: 2_000,
+      impact: 'spans wait, and are lost when too many do',
+      run: () => exporter.flush(),
     },
     {
       name: 'report the heads of audit trails',

@@ -50,6 +50,7 @@ import { createServices } from './services.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
 import { openStores } from './stores.ts';
 import { TargetMonitor } from './target-monitor.ts';
+import { createTracing } from './tracing.ts';
 import { createUsage } from './usage.ts';
 
 /** Engine loads that are older are not used for routing. */
@@ -148,7 +149,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config: loaded.config, box: stores.box, now: () => clock.wallTime() },
     newId: () => stores.sources.newId('run'),
   });
+  const { tracer, exporter } = createTracing({
+    ...{ config, clock, metrics, events, version },
+    instance: randomIds('gw_')(),
+  });
   const services = createServices({
+    tracer,
     ...{ clock, log, metrics, events, lifecycle, startedAtSeconds, active, stores },
     ...{ modelData, routing, engines, replays: replays.store },
   });
@@ -266,6 +272,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         replays: replays.store,
         dataRetention,
         auditAnchors,
+        exporter,
         engines,
         monitor,
         eventLoop,
@@ -276,6 +283,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     publishPending: () => publishPendingChanges(stores),
     close: async () => {
       await engines.close();
+      await exporter.close();
       await changes?.close();
       await replays.close();
       active.current.close();

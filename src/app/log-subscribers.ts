@@ -43,6 +43,8 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'storage.write_failed': ({ area, failures, error }) =>
       logger.error({ area, failures, reason: messageOf(error) }, WRITE_FAILED[area]),
     'storage.write_restored': ({ area }) => logger.info({ area }, 'local disk accepts writes again'),
+    'tracing.spans_lost': ({ count, reason, error }) =>
+      logger.warn({ count, reason, err: error }, 'spans of traces were lost; requests are not affected'),
     'audit.anchored': (head) => logger.info(head, 'head of an audit trail'),
     'data.deleted': (deleted) => logger.debug(deleted, 'deleted data whose retention has passed'),
     'usage.recovered': ({ count }) =>

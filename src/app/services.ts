@@ -18,6 +18,7 @@ import { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { RequestLog } from '../pipeline/request-log.ts';
+import type { RequestTracer } from '../pipeline/request-tracer.ts';
 import type { RoutingState } from '../routing/router.ts';
 import { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
@@ -41,6 +42,7 @@ export interface ServiceParts {
   readonly modelData: ModelData;
   readonly routing: RoutingState;
   readonly engines: EnginePool;
+  readonly tracer: RequestTracer;
 }
 
 /** Builds what the API's handlers use. The order of the steps of an inference request is in `pipeline/order.ts`. */
@@ -89,6 +91,7 @@ export function createServices(parts: ServiceParts): ApiServices {
     states: routing.states,
     engines: parts.engines,
     requests: new RequestLog(),
+    tracer: parts.tracer,
     recorder,
     credentials: new CredentialThrottle(clock, events),
     clientOf: (httpContext) =>

@@ -33,6 +33,27 @@ function rustLevel(value: string): unknown {
   return level?.toLowerCase() === 'off' ? 'silent' : level;
 }
 
+/** The list of OpenTelemetry: names and percent-encoded values. */
+function headerList(value: string): unknown {
+  return Object.fromEntries(
+    value.split(',').flatMap((part) => {
+      const equals = part.indexOf('=');
+      if (equals < 1) return [];
+      const encoded = part.slice(equals + 1).trim();
+      return [[part.slice(0, equals).trim(), decoded(encoded)]];
+    }),
+  );
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Not percent-encoded: it is meant as it is.
+    return text;
+  }
+}
+
 /** The variables that override the file. An empty variable counts as not set. */
 export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
   { name: 'SERVER_HOST', path: ['server', 'host'], read: asIs },
@@ -66,6 +87,17 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
   { name: 'QUEUE_TIMEOUT_SECS', path: ['limits', 'queue_timeout'], read: seconds, note: 'Seconds.' },
   { name: 'MAX_REQUEST_SECS', path: ['limits', 'max_request'], read: seconds, note: 'Seconds.' },
   { name: 'STREAM_IDLE_TIMEOUT_SECS', path: ['limits', 'stream_idle'], read: seconds, note: 'Seconds.' },
+  { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', path: ['tracing', 'endpoint'], read: asIs },
+  { name: 'OTEL_EXPORTER_OTLP_PROTOCOL', path: ['tracing', 'protocol'], read: lowerCase },
+  {
+    name: 'OTEL_EXPORTER_OTLP_HEADERS',
+    path: ['tracing', 'headers'],
+    read: headerList,
+    note: 'Such as `authorization=Bearer%20token,x-team=a`.',
+  },
+  { name: 'OTEL_SERVICE_NAME', path: ['tracing', 'service_name'], read: asIs },
+  { name: 'OTEL_TRACES_SAMPLER', path: ['tracing', 'sampler'], read: lowerCase },
+  { name: 'OTEL_TRACES_SAMPLER_ARG', path: ['tracing', 'ratio'], read: asIs },
 ];
 
 /** The variable that disables limits of addresses with one of these texts. */

@@ -30,6 +30,7 @@ import { routing } from './routing-schema.ts';
 import { serverLimits } from './server-limit-schema.ts';
 import { auth, storage } from './storage-schema.ts';
 import { tiers } from './tier-schema.ts';
+import { tracing } from './tracing-schema.ts';
 
 export { STRATEGIES } from './model-schema.ts';
 export { DEFAULT_DATA_DIR } from './storage-schema.ts';
@@ -52,6 +53,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     storage: storage().describe('Databases, Redis and local files.'),
     log: log().describe('The log, written to standard output.'),
     metrics: metrics().describe('The Prometheus metrics.'),
+    tracing: tracing().describe('Traces for OpenTelemetry.'),
     providers: nullable(z.array(z.lazy(() => provider(catalog)))).describe(
       'Upstream accounts and engines. Without this key, providers come from the environment. An empty list leaves only the built-in ones.',
     ),

@@ -35,6 +35,8 @@ export interface AttemptOptions {
   readonly maxResponseBytes?: number | undefined;
   /** The request's own deadline, monotonic milliseconds. */
   readonly deadlineAt: number;
+  /** Headers that are added for the upstream, such as of the trace; undefined for none. */
+  readonly traceHeaders?: Readonly<Record<string, string>> | undefined;
   /** Called when the request was built. @throws GatewayError to give the attempt up before it is sent */
   onBuilt?(): void;
   /** Whether the response may go to the client: false when another attempt was faster. */

@@ -33,6 +33,8 @@ export interface AttemptTrace {
   cost?: string | undefined;
   /** Millionths of a millionth of a US dollar, set by settlement; null where no price is known. */
   costPico?: number | null;
+  /** Id of its span, where the request is traced. */
+  readonly spanId?: string | undefined;
   /** Id of its usage event, where its use is recorded while it runs. */
   eventId?: string;
   /** Its record while it runs. */

@@ -107,7 +107,9 @@ export class Attempt implements UpstreamHandler, FrameProducer, Watched {
     const { adapter, transport } = target.provider;
     const built = adapter.buildRequest(call, target, options.context);
     options.onBuilt?.();
-    const request = adapter.authorize(built, target.provider);
+    const { traceHeaders } = options;
+    const traced = traceHeaders ? { ...built, headers: { ...built.headers, ...traceHeaders } } : built;
+    const request = adapter.authorize(traced, target.provider);
     options.deadlines.watch(this);
     if (!(request instanceof Promise)) {
       this.#upstreamCall = transport.send(request, this);

@@ -151,6 +151,16 @@ export interface DispatchRequest {
   readonly routing: RoutingTrace;
   /** `reserveMore` is undefined where nothing limits the request. */
   readonly limits: { readonly reserveMore: ReserveMore | undefined };
+  /** Undefined where traces are not exported. */
+  readonly trace?: UpstreamTrace | undefined;
+}
+
+/** The trace of a request, as far as attempts take part in it. */
+export interface UpstreamTrace {
+  /** @returns 16 lower-case hexadecimal digits */
+  newSpanId(): string;
+  /** @returns headers that tell an upstream of a span; undefined for none */
+  upstreamHeaders(spanId: string): Readonly<Record<string, string>> | undefined;
 }
 
 /** Where dispatch runs: the request, how it is cancelled, and its deadline. */

@@ -40,6 +40,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
   readonly maxResponseBytes: number | undefined;
   readonly deadlineAt: number;
   readonly trace: AttemptTrace;
+  readonly traceHeaders: Readonly<Record<string, string>> | undefined;
 
   readonly #options: DispatchOptions;
   readonly #scope: DispatchScope;
@@ -79,6 +80,9 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     this.streamIdleMs = limits.streamIdleMs;
     this.maxResponseBytes = limits.maxResponseBytes;
     this.deadlineAt = deadlineAt;
+    const { trace } = request;
+    const spanId = trace?.newSpanId();
+    this.traceHeaders = spanId === undefined ? undefined : trace?.upstreamHeaders(spanId);
     this.trace = {
       provider: target.provider.id,
       model: target.model,
@@ -90,6 +94,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
       endedAt: undefined,
       failure: undefined,
       reservation,
+      spanId,
     };
     this.#options = options;
     this.#scope = scope;

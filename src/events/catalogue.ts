@@ -101,6 +101,11 @@ const PROCESS_CONTRACTS = {
     kind: z.enum(['usage', 'audit', 'responses']),
     count: count.describe('events and sums of usage, entries, responses'),
   }),
+  'tracing.spans_lost': event('Spans of traces were lost. At most once a minute.', {
+    count: count.describe('since the last one'),
+    reason: z.enum(['queue_full', 'rejected', 'unreachable']),
+    error: error.optional(),
+  }),
   'audit.anchored': event('The head of an audit trail has changed since the last report.', {
     tenant: text.nullable().describe('null for the trail of the platform'),
     sequence: count.describe('number of entries since the beginning'),

@@ -27,6 +27,8 @@ export interface Log {
 /** The line of a finished request, with the names that it is written with. Times are milliseconds. */
 export interface RequestLine {
   readonly request_id: string;
+  /** Absent where traces are not exported. */
+  readonly trace_id?: string | undefined;
   readonly key: string;
   readonly tenant: string;
   /** IP address of the client. */

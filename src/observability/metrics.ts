@@ -119,6 +119,16 @@ export class Metrics {
     'Usage events that were lost, because neither disk nor database accepted writes.',
     [],
   );
+  readonly spansExported = this.#families.counter(
+    'weir_trace_spans_exported_total',
+    'Spans that the collector accepted.',
+    [],
+  );
+  readonly spansLost = this.#families.counter(
+    'weir_trace_spans_lost_total',
+    'Spans that were lost: `queue_full`, `rejected` by the collector, or `unreachable`.',
+    ['reason'],
+  );
   readonly auditSequence = this.#families.gauge(
     'weir_audit_head_sequence',
     'Number of entries of an audit trail since its beginning.',

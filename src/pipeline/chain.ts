@@ -40,6 +40,7 @@ function link(inner: Next, interceptor: Interceptor): Next {
     }
     const { request } = scope;
     request.stage = name;
+    request.trace?.enter(name);
     request.routing.requireStreamMode(interceptor.stream);
     return handle(interceptor, owner, call, scope, next);
   };

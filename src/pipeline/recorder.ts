@@ -138,6 +138,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
     const error = outcome.kind === 'failed' ? outcome.error : undefined;
     this.log.request({
       request_id: identity.id,
+      trace_id: request.trace?.traceId,
       key: identity.principal.keyId,
       tenant: identity.principal.tenant,
       address: identity.address,

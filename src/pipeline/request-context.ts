@@ -15,6 +15,7 @@ import {
 } from '../dispatch/request.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
 import type { CacheTrace } from './cache-trace.ts';
+import type { RequestTrace } from './request-trace.ts';
 
 /** How a request ended. */
 export type Outcome =
@@ -105,6 +106,8 @@ export class RequestContext implements DispatchRequest, Slotted {
   readonly response: ResponseTrace = { status: undefined, warnings: undefined, headers: [] };
   /** How the cache took part; undefined where it is off. Written by the cache's interceptors. */
   cache: CacheTrace | undefined = undefined;
+  /** Undefined where traces are not exported. Written when the request is admitted. */
+  trace: RequestTrace | undefined = undefined;
   /** The interceptor that ran last: the one to blame when nothing happens any more. */
   stage = '';
   /** Its usage is settled when it completes. Written by the settlement interceptor. */
