@@ -20,7 +20,7 @@ const OPERATION_NAMES: Readonly<Record<Operation, string>> = {
 };
 
 /**
- * The spans of a request: itself, its interceptors up to where each passes it on, the wait for a place and for an engine,
+ * The spans of a request: itself, its interceptors up to where each passes it on, the wait for a slot and for an engine,
  * and each attempt.
  * @param endedAt monotonic milliseconds
  * @param toWall what makes Unix milliseconds of monotonic ones

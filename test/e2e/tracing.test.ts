@@ -120,7 +120,7 @@ describe('a trace', () => {
       calls.set(model, count);
       // In the first round everything fails.
       if (model === 'first' || count === 1) return status(500, { error: { message: 'down' } });
-      // In the second one, the first of the two is silent, and the other one is asked beside it.
+      // In the second one, the first of the two is silent, and the other one is asked in addition.
       hung += 1;
       return hung === 1 ? hang() : streamed('Hel', 'lo.');
     });

@@ -31,7 +31,7 @@ export function formatTraceparent(traceId: string, spanId: string, isSampled: bo
 
 const MAX_TRACESTATE = 512;
 
-/** @returns the header `tracestate` to hand on; undefined for none, or one that is longer than vendors must accept */
+/** @returns the header `tracestate` for upstreams; undefined for none, or one that is longer than vendors must accept */
 export function readTracestate(header: string | null): string | undefined {
   return header !== null && header.length <= MAX_TRACESTATE && /^[\x20-\x7e]+$/.test(header)
     ? header

@@ -41,7 +41,7 @@ describe('traceparent', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseTraceparent(text)));
   });
 
-  test('tracestate is handed on when vendors must accept it', () => {
+  test('tracestate is forwarded when vendors must accept it', () => {
     expect(readTracestate('a=1,b=2')).toBe('a=1,b=2');
     expect(readTracestate('x'.repeat(513))).toBeUndefined();
     expect(readTracestate('a=\u00e9')).toBeUndefined();
