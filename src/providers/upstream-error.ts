@@ -97,6 +97,13 @@ export function readRetryAfter(
   return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - now) / 1000));
 }
 
+/** Codes and types of accounts that can pay for nothing: vendors send them with the status of a rate limit. */
+const EXHAUSTED = /^(?:insufficient_quota|billing_hard_limit_reached|billing_not_active)$/;
+
+function isAccountExhausted({ code, type }: UpstreamProblem): boolean {
+  return EXHAUSTED.test(String(code ?? '')) || EXHAUSTED.test(type ?? '');
+}
+
 /** Makes the error for a response with an error status or a redirect. */
 export function errorFromStatus(
   response: Pick<BufferedResponse, 'status' | 'headers'>,
@@ -124,7 +131,7 @@ export function errorFromStatus(
     ...(status >= 400 && status < 500 && code !== 'upstream_timeout' ? { status } : {}),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     ...(steering === undefined ? {} : { headers: steering }),
-    ...(forbidsRetry(headers) ? { isFinal: true } : {}),
+    ...(forbidsRetry(headers) || isAccountExhausted(problem) ? { isFinal: true } : {}),
   });
 }
 

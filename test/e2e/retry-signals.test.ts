@@ -96,6 +96,20 @@ describe('a 429 that forbids retries', () => {
   });
 });
 
+test('an account without credit is not asked again', async () => {
+  const error = {
+    message: 'You exceeded your current quota.',
+    type: 'insufficient_quota',
+    code: 'insufficient_quota',
+  };
+  mock.respond(status(429, { error }));
+  other.respond(completion('From the other.'));
+  expect((await post(gateway, chat({ model: 'two' }))).headers.get('x-weir-provider')).toBe('other');
+  mock.respond(status(429, { error }));
+  await expectError(await post(gateway, chat()), 429, 'insufficient_quota');
+  expect(sent()).toBe(2);
+});
+
 test("a vendor's limits reach the client also beside an error that may be retried", async () => {
   const headers = { 'retry-after-ms': '1', 'x-ratelimit-reset-tokens': '6m0s', 'x-should-retry': 'true' };
   for (let count = 0; count < 3; count += 1) mock.respond(status(500, { error: { message: 'no' } }, headers));
