@@ -214,3 +214,19 @@ test('adjacent assistant messages with calls are one, because the results must f
     { role: 'tool', tool_call_id: 'b' },
   ]);
 });
+
+test('log probabilities of a stream arrive with their text', () => {
+  const logprobs = { text: 'Hi', token_ids: [1], logprobs: [-0.5] };
+  const events = [
+    { type: 'content-start', index: 0, delta: { message: { content: { type: 'text', text: '' } } } },
+    { type: 'content-delta', index: 0, delta: { message: { content: { text: 'Hi' } } }, logprobs },
+    { type: 'message-end', delta: { finish_reason: 'COMPLETE' } },
+  ];
+  const pieces = events.map((event) => toBytes(`data: ${JSON.stringify(event)}\n\n`));
+  expect(readEvents(new CohereEventReader(testProvider()), pieces)).toContainEqual({
+    type: 'delta',
+    choice: 0,
+    text: 'Hi',
+    logprobs: [{ token: 'Hi', logprob: -0.5, bytes: [72, 105], top_logprobs: [] }],
+  });
+});

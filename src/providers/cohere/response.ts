@@ -112,8 +112,9 @@ function callPart(call: unknown): AssistantPart[] {
   return [{ type: 'tool-call', id: call.id, name, arguments: asString(text) ?? JSON.stringify(text ?? {}) }];
 }
 
-function logprobsOf(value: unknown): TokenLogprobs | undefined {
-  const entries = listOf(value).flatMap((entry) => {
+/** Converts log probabilities to the chat format: a list of tokens, or the token of one event. */
+export function logprobsOf(value: unknown): TokenLogprobs | undefined {
+  const entries = (isRecord(value) ? [value] : listOf(value)).flatMap((entry) => {
     if (!isRecord(entry) || typeof entry.text !== 'string') return [];
     const [logprob] = listOf(entry.logprobs);
     const bytes = [...Buffer.from(entry.text)];

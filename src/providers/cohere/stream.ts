@@ -1,9 +1,9 @@
-import type { EmitChatEvent, StreamedPart } from '../../core/chat/result.ts';
+import type { EmitChatEvent, StreamedPart, TokenLogprobs } from '../../core/chat/result.ts';
 import { asString, isRecord, type JsonObject } from '../../core/json.ts';
 import { invalidResponse, streamClosed } from '../decode.ts';
 import { SseChatReader } from '../sse-chat-reader.ts';
 import { PLAN } from './messages.ts';
-import { assertUsable, readCitation, readCohereUsage, readFinish } from './response.ts';
+import { assertUsable, logprobsOf, readCitation, readCohereUsage, readFinish } from './response.ts';
 
 /** Reads Cohere's v2 chat stream. */
 export class CohereEventReader extends SseChatReader {
@@ -26,7 +26,7 @@ export class CohereEventReader extends SseChatReader {
         break;
       case 'content-start':
       case 'content-delta':
-        this.#content(isRecord(message.content) ? message.content : {}, event.type === 'content-start', emit);
+        this.#content(isRecord(message.content) ? message.content : {}, event, emit);
         break;
       case 'content-end':
       case 'tool-call-end':
@@ -54,12 +54,12 @@ export class CohereEventReader extends SseChatReader {
     emit({ type: 'start', ...(id === undefined ? {} : { id }) });
   }
 
-  #content(content: JsonObject, begins: boolean, emit: EmitChatEvent): void {
+  #content(content: JsonObject, { type, logprobs }: JsonObject, emit: EmitChatEvent): void {
     const kind = content.type === 'thinking' || typeof content.thinking === 'string' ? 'thinking' : 'text';
-    if (begins || this.#open !== kind) {
+    if (type === 'content-start' || this.#open !== kind) {
       this.#begin(kind, { type: kind === 'text' ? 'text' : 'reasoning' }, emit);
     }
-    this.#delta(asString(kind === 'text' ? content.text : content.thinking), emit);
+    this.#delta(asString(kind === 'text' ? content.text : content.thinking), emit, logprobsOf(logprobs));
   }
 
   #call(value: unknown, begins: boolean, emit: EmitChatEvent): void {
@@ -80,8 +80,9 @@ export class CohereEventReader extends SseChatReader {
     emit({ type: 'part-start', choice: 0, part });
   }
 
-  #delta(text: string | undefined, emit: EmitChatEvent): void {
-    if (text && this.#open !== undefined) emit({ type: 'delta', choice: 0, text });
+  #delta(text: string | undefined, emit: EmitChatEvent, logprobs?: TokenLogprobs): void {
+    if (!text || this.#open === undefined) return;
+    emit({ type: 'delta', choice: 0, text, ...(logprobs === undefined ? {} : { logprobs }) });
   }
 
   #close(emit: EmitChatEvent): void {
