@@ -223,7 +223,7 @@ test('log probabilities of a stream arrive with their text', () => {
     { type: 'message-end', delta: { finish_reason: 'COMPLETE' } },
   ];
   const pieces = events.map((event) => toBytes(`data: ${JSON.stringify(event)}\n\n`));
-  expect(readEvents(new CohereEventReader(testProvider()), pieces)).toContainEqual({
+  expect(readEvents(new CohereEventReader(testProvider()), pieces).events).toContainEqual({
     type: 'delta',
     choice: 0,
     text: 'Hi',

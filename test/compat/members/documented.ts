@@ -135,3 +135,34 @@ export const DOCUMENTED_ANSWERS: readonly Documented[] = [
     reason: 'Ids of tokens mean nothing outside of the vendor.',
   },
 ];
+
+export const DOCUMENTED_STREAMS: readonly Documented[] = [
+  {
+    label: /^\(type=(?:error|response\.failed)\)/,
+    reason: 'An event that reports an error becomes an error event.',
+  },
+  {
+    label: /^\(type=response\.(?:\w+\.)*done\)/,
+    reason: 'The last event of a part repeats its deltas.',
+  },
+  {
+    label:
+      /^\(type=response\.(?:audio|code_interpreter|file_search|web_search|image_generation|mcp|shell|apply_patch)/,
+    reason: 'Other formats have no events for the progress of tools that run at the vendor.',
+  },
+  {
+    label: /(?:contentBlockIndex|item_id|sequence_number|_index|(?:^|\.)index|^\(type=[\w-]+\)\.id)$/,
+    reason: 'Weir writes its own ids, times, names and positions, in the form of the client’s API.',
+  },
+  {
+    label:
+      /\.parts\[\]|delta\((?:image|toolResult)\)|start\((?:image|toolResult)\)|logprobs|\.delta\.content\[\]|[cC]itation/,
+    reason:
+      'Streams leave out content that the client’s API cannot express. A complete response has a warning for it.',
+  },
+  {
+    label:
+      /\.(?:metrics|performanceConfig|serviceTier|additionalModelResponseFields)(?:$|[.[])|\.delta\.(?:container|stop_details|stop_sequence|error|metadata|tool_call_id)|^\(type=debug\)/,
+    reason: 'Other formats have no place for what a vendor says of its processing.',
+  },
+];

@@ -4,14 +4,14 @@ import { type MockUpstream, startMockUpstream } from '../../support/mock-upstrea
 import { json } from '../../support/scripts.ts';
 import { MATRIX_PROVIDERS } from '../matrix/families.ts';
 import { expectPagePart } from '../page-parts.ts';
-import { DEFAULT_VALUES, DOCUMENTED_ANSWERS, DOCUMENTED_REQUESTS } from './documented.ts';
+import { DEFAULT_VALUES, DOCUMENTED_ANSWERS, DOCUMENTED_REQUESTS, DOCUMENTED_STREAMS } from './documented.ts';
 import { membersPart, type Section } from './page.ts';
-import { answerOutcomes, requestOutcomes } from './sections.ts';
+import { answerOutcomes, requestOutcomes, streamOutcomes } from './sections.ts';
 import { TARGETS } from './walk-requests.ts';
 
 /**
- * Each member of each published type: of requests in every client dialect on their way to every target, and of complete
- * responses of every vendor on their way to every client.
+ * Each member of each published type: of requests in every client dialect on their way to every target, and of complete and
+ * streamed responses of every vendor on their way to every client.
  */
 
 function outcomesOf(sections: readonly Section[]) {
@@ -24,10 +24,12 @@ function outcomesOf(sections: readonly Section[]) {
 
 const requests = outcomesOf(requestOutcomes());
 const answers = outcomesOf(answerOutcomes());
+const streams = outcomesOf(streamOutcomes());
 
 test.each([
   ['request', requestOutcomes, requests],
   ['response', answerOutcomes, answers],
+  ['stream', streamOutcomes, streams],
 ] as const)('no member of a %s is dropped without a warning', (kind, sections, outcomes) => {
   const members = sections().reduce((sum, { rows }) => sum + rows.length, 0);
   console.log(`${members} members of ${kind}s, ${outcomes.length} outcomes`);
@@ -50,19 +52,19 @@ test('a value of a request that changes nothing, although others do, is a defaul
 });
 
 test('docs/compatibility.md lists the outcomes', () => {
-  expectPagePart('members', membersPart(requestOutcomes(), answerOutcomes()));
+  expectPagePart('members', membersPart(requestOutcomes(), answerOutcomes(), streamOutcomes()));
 });
 
 test('each documented reason is needed', () => {
-  const reasons = new Set([...requests, ...answers].map(({ reason }) => reason));
-  const unneeded = [...DOCUMENTED_REQUESTS, ...DOCUMENTED_ANSWERS].filter(
+  const reasons = new Set([...requests, ...answers, ...streams].map(({ reason }) => reason));
+  const unneeded = [...DOCUMENTED_REQUESTS, ...DOCUMENTED_ANSWERS, ...DOCUMENTED_STREAMS].filter(
     ({ reason }) => !reasons.has(reason),
   );
   expect(unneeded.map(({ reason }) => reason)).toEqual([]);
 });
 
 test('the walk reaches nested members, alternatives and lists', () => {
-  const labels = new Set([...requests, ...answers].map(({ label }) => label));
+  const labels = new Set([...requests, ...answers, ...streams].map(({ label }) => label));
   for (const label of [
     'messages[](role=user).content[](type=image_url).image_url.detail',
     'input[](type=function_call_output).output[](type=input_file).filename',

@@ -152,8 +152,15 @@ A number in parentheses counts the members inside. Azure OpenAI is as OpenAI. Th
 const RESPONSES_INTRODUCTION =
   "The columns are client APIs. A complete response whose content the client's API cannot express causes a warning in `x-weir-warnings`. Streams leave out the same content without one, because their head is sent before the content is known. Legacy completions have text only.";
 
+const STREAMS_INTRODUCTION =
+  'Events that hold an object of a complete response, such as `response`, `item` and `content_block`, are listed without the members of that object.';
+
 /** Renders the second part of docs/compatibility.md. */
-export function membersPart(requests: readonly Section[], answers: readonly Section[]): string {
+export function membersPart(
+  requests: readonly Section[],
+  answers: readonly Section[],
+  streams: readonly Section[],
+): string {
   const lines = [
     MEMBERS_HEADING,
     INTRODUCTION,
@@ -167,6 +174,11 @@ export function membersPart(requests: readonly Section[], answers: readonly Sect
     RESPONSES_INTRODUCTION,
     '',
     ...answers.flatMap(sectionLines),
+    '### Streams',
+    '',
+    STREAMS_INTRODUCTION,
+    '',
+    ...streams.flatMap(sectionLines),
   ];
   return `${lines.join('\n').trimEnd()}\n`;
 }

@@ -4,60 +4,42 @@ import { type Row, type Section, versionOf } from './page.ts';
 import { readTypes, type TypeName } from './read-types.ts';
 import type { Shape } from './shape.ts';
 import { ANSWER_WALKS } from './vendor-answers.ts';
-import { CLIENTS, walkAnswers } from './walk-answers.ts';
+import { STREAM_WALKS } from './vendor-streams.ts';
+import { CLIENTS, walkAnswers, walkStreams } from './walk-answers.ts';
 import { TARGETS, walkRequests } from './walk-requests.ts';
 
 const PACKAGE = /^(?:@[^/]+\/)?[^/]+/;
-
-const NONE: Shape = { kind: 'any' };
 
 interface Walked {
   readonly title: string;
   readonly type: TypeName;
   /** Whether the type repeats members of the one before it. */
   readonly extends?: boolean;
-  readonly group: string;
-  readonly rows: readonly Row[];
 }
 
-/** Sections, in which a type that extends another one has its own members only. */
-function withoutRepetition(walked: readonly Walked[], columns: readonly string[]): Section[] {
-  const known = new Set<string>();
-  return walked.map(({ title, type, group, rows: all, extends: repeats }) => {
-    const rows = repeats ? all.filter(({ label }) => !known.has(`${group} ${label}`)) : all;
-    for (const { label } of rows) known.add(`${group} ${label}`);
-    return { title, source: sourceOf(type), columns, rows };
+/** The types of all walks, read at once because the compiler reads packages as a whole. */
+const shapes = once(() => {
+  const types = [...REQUEST_WALKS, ...ANSWER_WALKS, ...STREAM_WALKS].map(({ type }) => type);
+  const read = readTypes(types);
+  return (type: TypeName): Shape => read[types.indexOf(type)] ?? { kind: 'any' };
+});
+
+function sectionsOf<Walk extends Walked>(
+  walks: readonly Walk[],
+  columns: readonly string[],
+  rowsOf: (walk: Walk, shape: Shape, known: readonly Row[]) => readonly Row[],
+): readonly Section[] {
+  let before: readonly Row[] = [];
+  return walks.map((walk) => {
+    const { title, type } = walk;
+    const rows = rowsOf(walk, shapes()(type), walk.extends ? before : []);
+    before = rows;
+    const source = `\`${type.type}\` in ${versionOf(PACKAGE.exec(type.file)?.[0] ?? type.file)}`;
+    return { title, source, columns, rows };
   });
 }
 
-function sourceOf({ file, type }: TypeName): string {
-  return `\`${type}\` in ${versionOf(PACKAGE.exec(file)?.[0] ?? file)}`;
-}
-
-function requestSections(): readonly Section[] {
-  const shapes = readTypes(REQUEST_WALKS.map(({ type }) => type));
-  return withoutRepetition(
-    REQUEST_WALKS.map((walk, index) => ({
-      ...walk,
-      group: walk.dialect,
-      rows: walkRequests(walk, shapes[index] ?? NONE),
-    })),
-    Object.keys(TARGETS),
-  );
-}
-
-function answerSections(): readonly Section[] {
-  const shapes = readTypes(ANSWER_WALKS.map(({ type }) => type));
-  return withoutRepetition(
-    ANSWER_WALKS.map((walk, index) => ({
-      ...walk,
-      group: walk.target,
-      rows: walkAnswers(walk, shapes[index] ?? NONE),
-    })),
-    Object.keys(CLIENTS),
-  );
-}
-
 /** The outcomes of all members of published types. Computed when a test first needs them. */
-export const requestOutcomes = once(requestSections);
-export const answerOutcomes = once(answerSections);
+export const requestOutcomes = once(() => sectionsOf(REQUEST_WALKS, Object.keys(TARGETS), walkRequests));
+export const answerOutcomes = once(() => sectionsOf(ANSWER_WALKS, Object.keys(CLIENTS), walkAnswers));
+export const streamOutcomes = once(() => sectionsOf(STREAM_WALKS, Object.keys(CLIENTS), walkStreams));

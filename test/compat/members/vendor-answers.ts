@@ -14,11 +14,11 @@ export interface AnswerWalk extends Omit<WalkOptions, 'values'> {
 }
 
 /** Long enough for the places that citations name. */
-const TEXT = 'Hello there, world.';
+export const TEXT = 'Hello there, world.';
 const LIKELY = { token: 'Hi', logProbability: -1 };
 const WEB = { uri: 'https://a.test/', title: 'A' };
 const WEB_CITATION = { title: 'A', location: { web: { url: 'https://a.test/', domain: 'a.test' } } };
-const COHERE_CITATION = {
+export const COHERE_CITATION = {
   start: 0,
   end: 5,
   text: 'Hello',
@@ -244,5 +244,3 @@ export const ANSWER_WALKS: readonly AnswerWalk[] = [
     },
   },
 ];
-
-export { CALL };

@@ -15,26 +15,30 @@ export interface MemberWalk<Message> extends Omit<WalkOptions, 'values'> {
   /** Changes the messages of one member, which may need other members too. */
   readonly complete?: (message: Message, label: string) => Message;
   readonly documented: readonly Documented[];
+  /** Rows of a type that this one repeats. Their members are not walked again. */
+  readonly known?: readonly Row[];
 }
 
 /**
  * Sends every member of a type every way.
- * @returns a row for each member
+ * @returns a row for each member that is not known
  */
 export function walkMembers<Message extends object>(shape: Shape, walk: MemberWalk<Message>): Row[] {
   const rows = new Map<string, Record<string, Outcome>>();
+  const known = new Map(walk.known?.map((row) => [row.label, row.outcomes]));
   const { complete = (message) => message } = walk;
   const ways = Object.entries(walk.send).map(([column, send]) => {
-    const known = new WeakMap<Message, Sent>();
+    const results = new WeakMap<Message, Sent>();
     const sendOnce = (message: Message): Sent => {
-      const found = known.get(message) ?? send(message);
-      known.set(message, found);
+      const found = results.get(message) ?? send(message);
+      results.set(message, found);
       return found;
     };
     return { column, sendOnce };
   });
   const visitor = (visit: Visit<Message>) => {
     const { label } = visit;
+    if (known.has(label)) return;
     const row = rows.get(label) ?? {};
     rows.set(label, row);
     const completed = {
@@ -44,7 +48,7 @@ export function walkMembers<Message extends object>(shape: Shape, walk: MemberWa
     };
     for (const { column, sendOnce } of ways) {
       const outcome =
-        inherited(rows, label, column) ??
+        inherited((path) => rows.get(path) ?? known.get(path), label, column) ??
         explained(walk.documented, label, column, outcomeOf(completed, sendOnce));
       row[column] = better(row[column], outcome);
     }
@@ -68,12 +72,12 @@ function explained(
 
 /** A member of something that was left out or rejected as a whole. */
 function inherited(
-  rows: ReadonlyMap<string, Readonly<Record<string, Outcome>>>,
+  rowOf: (label: string) => Readonly<Record<string, Outcome>> | undefined,
   label: string,
   column: string,
 ): Outcome | undefined {
   for (let end = label.lastIndexOf('.'); end > 0; end = label.lastIndexOf('.', end - 1)) {
-    const outcome = rows.get(label.slice(0, end))?.[column];
+    const outcome = rowOf(label.slice(0, end))?.[column];
     if (outcome?.word === 'warned' || outcome?.word === 'rejected') return outcome;
   }
   return undefined;

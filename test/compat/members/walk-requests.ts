@@ -25,8 +25,11 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   ),
 };
 
-/** Sends every member of a dialect's requests to every format. */
-export function walkRequests(walk: RequestWalk, shape: Shape): Row[] {
+/**
+ * Sends every member of a dialect's requests to every format.
+ * @param known rows of a type that this one repeats
+ */
+export function walkRequests(walk: RequestWalk, shape: Shape, known: readonly Row[]): Row[] {
   const tested = DIALECTS[walk.dialect];
   if (!tested) throw new Error(`there is no dialect ${walk.dialect}`);
   const send = Object.fromEntries(
@@ -44,5 +47,6 @@ export function walkRequests(walk: RequestWalk, shape: Shape): Row[] {
       ...request,
     }),
     documented: DOCUMENTED_REQUESTS,
+    known,
   });
 }
