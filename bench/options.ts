@@ -22,6 +22,11 @@ const USUAL_SCENARIOS = [
   'many-tenants',
 ] as const;
 
+/** What there is to be measured, in addition to peers. */
+export const SUBJECTS = [
+  ...['floor', 'nginx', 'weir', 'weir-unmetered', 'weir-cache-hit', 'weir-cache-miss', 'weir-redis'],
+] as const;
+
 /** A gateway that runs already, somewhere, in front of this bench's mock upstream. */
 export interface PeerOption {
   readonly name: string;
@@ -38,7 +43,10 @@ export interface PeerOption {
 export interface BenchOptions {
   readonly quick: boolean;
   readonly scenarios: readonly ScenarioName[];
-  /** undefined: floor, weir, and (unless quick) weir-unmetered, and nginx and weir-redis where these are installed. */
+  /**
+   * undefined: floor, weir, and (unless quick) weir-unmetered, weir-cache-hit and weir-cache-miss, and nginx and weir-redis
+   * where these are installed.
+   */
   readonly subjects: readonly string[] | undefined;
   readonly peers: readonly PeerOption[];
   readonly rounds: number;
@@ -114,7 +122,7 @@ export function parsePeer(text: string): PeerOption {
   if (!/^[\w.-]+$/.test(name) || !URL.canParse(address)) {
     throw new InvalidArgumentError('name=url[,key=...][,model=...][,pid=...] is needed.');
   }
-  if (['floor', 'nginx', 'weir', 'weir-unmetered', 'weir-redis', 'direct'].includes(name)) {
+  if ([...SUBJECTS, 'direct'].includes(name)) {
     throw new InvalidArgumentError(`the name ${name} is taken.`);
   }
   const url = new URL(address);
@@ -175,7 +183,7 @@ function command(): Command {
     .description('Measures Weir against the floor (a minimal proxy on the same runtime), nginx and any peer.')
     .option('--quick', 'a run of about two minutes: fewer and shorter rounds, no nginx unless named')
     .option('--only <scenarios>', `of ${scenarioNames.join(', ')}`, scenarios)
-    .option('--subjects <names>', 'of floor, nginx, weir, weir-unmetered, weir-redis', words)
+    .option('--subjects <names>', `of ${SUBJECTS.join(', ')}`, words)
     .option(
       '--peer <name=url[,key=][,model=][,pid=]>',
       'another gateway that runs in front of the mock upstream; repeatable',

@@ -118,7 +118,7 @@ async function measure(
     'floor',
     ...(nginx && !options.quick ? ['nginx'] : []),
     'weir',
-    ...(options.quick ? [] : ['weir-unmetered']),
+    ...(options.quick ? [] : ['weir-unmetered', 'weir-cache-hit', 'weir-cache-miss']),
     ...(hasSharedStores && !options.quick ? ['weir-redis'] : []),
   ];
   const specs = subjectSpecs(names, options.peers, subjectContext);

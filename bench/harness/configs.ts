@@ -68,7 +68,7 @@ const UNREACHED_SERVER_LIMITS = {
  * Weir with a model on the mock upstream, one that has to be translated, and one with many targets, all at a price;
  * everything else as it is by default.
  */
-export function weirConfig(upstreamPort: number, { keepUsage = true } = {}): string {
+export function weirConfig(upstreamPort: number, { keepUsage = true, isCached = false } = {}): string {
   const url = `http://127.0.0.1:${upstreamPort}`;
   const common = { api_key: 'sk-mock', discover: false };
   const providers = [
@@ -91,6 +91,8 @@ export function weirConfig(upstreamPort: number, { keepUsage = true } = {}): str
     ...{ providers, models, prices: keepUsage ? prices : [] },
     limits: UNREACHED_SERVER_LIMITS,
     storage: { keep_usage: keepUsage },
+    // The requests of the bench have a temperature.
+    cache: isCached ? { exact: { ttl: '1h', sampled: true } } : null,
   });
 }
 

@@ -1,11 +1,11 @@
 /** What is measured: each subject is started (or found) in front of the same mock upstream. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PeerOption } from '../options.ts';
+import { type PeerOption, SUBJECTS } from '../options.ts';
 import { nginxConfig } from './configs.ts';
 import { freePort, local, untilReady } from './local.ts';
 import type { Subject, SubjectContext, SubjectSpec } from './subject.ts';
-import { weir, weirOnSharedStores, weirUnmetered } from './weir.ts';
+import { weir, weirCached, weirOnSharedStores, weirUnmetered } from './weir.ts';
 
 /** No gateway: the mock upstream itself, which tells what of a latency is not the gateway's. */
 export function direct(context: SubjectContext): Subject {
@@ -87,9 +87,6 @@ function peer(option: PeerOption): SubjectSpec {
   };
 }
 
-/** What there is to be measured, beside peers. */
-export const SUBJECTS = ['floor', 'nginx', 'weir', 'weir-unmetered', 'weir-redis'] as const;
-
 /** @throws when a name is no subject, or its program is not installed */
 export function subjectSpecs(
   names: readonly string[],
@@ -104,6 +101,10 @@ export function subjectSpecs(
         return weir(context);
       case 'weir-unmetered':
         return weirUnmetered(context);
+      case 'weir-cache-hit':
+        return weirCached(context, 'hit');
+      case 'weir-cache-miss':
+        return weirCached(context, 'miss');
       case 'weir-redis':
         return weirOnSharedStores(context);
       case 'nginx': {

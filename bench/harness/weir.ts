@@ -33,6 +33,22 @@ export function weirUnmetered(context: SubjectContext): SubjectSpec {
   };
 }
 
+/** As `weir`, with the cache on: every request but the first is a hit, or every one is stored again. */
+export function weirCached(context: SubjectContext, result: 'hit' | 'miss'): SubjectSpec {
+  const name = `weir-cache-${result}`;
+  return {
+    name,
+    only: ['non-streaming'],
+    start: async () => {
+      const subject = await startWeir(context, name, {}, { isCached: true });
+      const { headers } = subject.endpoint;
+      const refresh = { 'x-weir-cache': 'refresh' };
+      const endpoint = { ...subject.endpoint, headers: { ...headers, ...(result === 'hit' ? {} : refresh) } };
+      return { ...subject, endpoint };
+    },
+  };
+}
+
 /** On Redis and PostgreSQL, which are started for it. */
 export function weirOnSharedStores(context: SubjectContext): SubjectSpec {
   if (!hasSharedStores)
@@ -69,9 +85,13 @@ async function startWeir(
   context: SubjectContext,
   name: string,
   env: Readonly<Record<string, string>>,
-  { metered = true, eventLoop = false }: StartOptions & { readonly metered?: boolean } = {},
+  {
+    metered = true,
+    eventLoop = false,
+    isCached = false,
+  }: StartOptions & { readonly metered?: boolean; readonly isCached?: boolean } = {},
 ): Promise<Subject> {
-  const config = weirConfig(context.upstreamPort, { keepUsage: metered });
+  const config = weirConfig(context.upstreamPort, { keepUsage: metered, isCached });
   const process = await startWeirProcess(context, name, {
     folder: weirFolder(context, config),
     env: { ...env, ...(eventLoop ? { WEIR_EVENT_LOOP_INTERVAL_MS: '1' } : {}) },
