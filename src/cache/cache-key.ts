@@ -45,6 +45,11 @@ function dialectOf(call: InferenceCall): string {
   return call.operation === 'chat' || call.operation === 'completion' ? call.dialect.name : call.operation;
 }
 
+/** Members of a canonical request that `PORTABLE` members become. */
+const PORTABLE_CANONICAL: ReadonlySet<string> = new Set([
+  ...['messages', 'maxOutputTokens', 'temperature', 'topP', 'stopSequences'],
+]);
+
 /** @returns the canonical request as text; undefined where it may lack something that the body says */
 function portableForm(call: ChatCall): string | undefined {
   for (const name in call.body) if (!PORTABLE.has(name)) return undefined;
@@ -55,8 +60,11 @@ function portableForm(call: ChatCall): string | undefined {
     // A target of the same format may accept it.
     return undefined;
   }
-  if (request.extensions || (call.dialect.unreadMembers?.(call.body).length ?? 0) > 0) return undefined;
-  return canonicalJson(request);
+  for (const name in request) if (!PORTABLE_CANONICAL.has(name)) return undefined;
+  if ((call.dialect.unreadMembers?.(call.body).length ?? 0) > 0) return undefined;
+  const { messages, maxOutputTokens, temperature, topP, stopSequences } = request;
+  // Dialects write the members of a message in one order, whatever the client's: sorting them would cost twice as much.
+  return JSON.stringify([messages, maxOutputTokens, temperature, topP, stopSequences]);
 }
 
 /** What else the bytes of a response depend on: the form in which the client wants it. */
