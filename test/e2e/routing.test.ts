@@ -3,7 +3,7 @@ import { eventData, eventJson } from '../support/event-stream.ts';
 import { createGate } from '../support/gate.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, refusedUrl, startMockUpstream } from '../support/mock-upstream.ts';
-import { dataEvents, eventStream, status, truncatedStream } from '../support/scripts.ts';
+import { dataEvents, eventStream, json, status, truncatedStream } from '../support/scripts.ts';
 import {
   chat,
   chunk,
@@ -204,7 +204,7 @@ describe('before the answer has begun', () => {
     ['an error status', broken],
     ['an error event', eventStream(dataEvents([{ error: { message: 'Overloaded.', code: 503 } }]))],
     ['an end without an event', eventStream([])],
-    ['a plain answer', completion()],
+    ['a complete answer of another format', json({ hello: 'world' })],
   ])('%s to a stream leads to the next target, and nothing of it is seen', async (_, script) => {
     left.respond(script);
     const { status: code, by, text } = await ask('with-fallbacks', { stream: true });
