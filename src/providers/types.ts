@@ -34,7 +34,7 @@ export interface VendorProfile {
   readonly developerRole?: boolean;
   /** Requires an empty text instead of null for absent content. */
   readonly emptyContent?: boolean;
-  /** Its chat has functions only, and rejects free-text tools and `allowed_tools`. */
+  /** Has functions only: it rejects free-text tools, groups of tools and `allowed_tools`. */
   readonly functionsOnly?: boolean;
   /** Accepts `extra_content` in calls, where Google's API of this format has the signatures of Gemini. */
   readonly callSignatures?: boolean;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { at, listAt, textAt, valueAt } from '../compat/answer.ts';
-import { dataEvents, eventStream } from '../support/scripts.ts';
+import { dataEvents, eventStream, json } from '../support/scripts.ts';
 import { ANSWERS, type Families, lastBody, startFamilies } from './helpers/families.ts';
-import { CHAT, CLAUDE, events, recordedCall } from './helpers/translation.ts';
+import { CHAT, CLAUDE, events, RESPONSE, recordedCall } from './helpers/translation.ts';
 
 /** Free-text tools and groups of tools, for upstreams that have functions only. */
 
@@ -396,5 +396,85 @@ describe('the choice of a tool', () => {
       tool_choice: { type: 'auto', disable_parallel_tool_use: true },
     });
     expect(valueAt(lastBody(families.mock), 'parallel_tool_calls')).toBeUndefined();
+  });
+});
+
+describe('vendors with a Responses API that has functions only', () => {
+  let others: Families;
+  beforeAll(async () => {
+    others = await startFamilies(({ url }) => ({
+      providers: [
+        {
+          id: 'vllm',
+          kind: 'openai-compatible',
+          engine: 'vllm',
+          api: 'responses',
+          base_url: `${url}/vllm/v1`,
+          discover: false,
+        },
+        {
+          id: 'xai',
+          kind: 'openai-compatible',
+          vendor: 'xai',
+          base_url: `${url}/xai/v1`,
+          api_key: 'k',
+          discover: false,
+        },
+      ],
+      models: ['vllm', 'xai'].map((id) => ({ id, targets: [{ provider: id, model: 'm' }] })),
+    }));
+  });
+  afterAll(() => others.stop());
+
+  const tools = [GROUP, PATCH];
+  const allowed = {
+    type: 'allowed_tools',
+    mode: 'required',
+    tools: [{ type: 'custom', name: 'apply_patch' }],
+  };
+
+  test('receive functions in their format, and calls are given back', async () => {
+    const call = {
+      type: 'function_call',
+      id: 'fc_1',
+      call_id: 'c',
+      name: 'apply_patch',
+      arguments: '{"input":"x"}',
+    };
+    const answer = json({
+      id: 'resp_up',
+      object: 'response',
+      status: 'completed',
+      model: 'm',
+      output: [call],
+    });
+    const body = { model: 'vllm', input: 'Hi', tools };
+    const { sent, body: shown } = await recordedCall(others, body, answer, '/v1/responses');
+    expect(listAt(sent, 'tools').map((tool) => [textAt(tool, 'type'), textAt(tool, 'name')])).toEqual([
+      ['function', 'mcp__shop__find'],
+      ['function', 'mcp__shop__query'],
+      ['function', 'apply_patch'],
+    ]);
+    expect(at(shown, 'output', 0)).toMatchObject({ type: 'custom_tool_call', call_id: 'c', input: 'x' });
+    const chosen = await recordedCall(others, { ...body, tool_choice: allowed }, answer, '/v1/responses');
+    expect(listAt(chosen.sent, 'tools').map((tool) => textAt(tool, 'name'))).toEqual(['apply_patch']);
+    expect(chosen.sent.tool_choice).toBe('required');
+  });
+
+  test('are asked in their other format where that is the one of translated requests', async () => {
+    const body = { model: 'xai', input: 'Hi', tools };
+    const { body: shown } = await recordedCall(
+      others,
+      body,
+      chatAnswer('mcp__shop__find', '{}'),
+      '/v1/responses',
+    );
+    expect(others.mock.requests.at(-1)?.path).toBe('/xai/v1/chat/completions');
+    expect(at(shown, 'output', 0)).toMatchObject({ name: 'find', namespace: 'mcp__shop' });
+    const plain = { type: 'function', name: 'look', parameters: { type: 'object' } };
+    const forwarded = { model: 'xai', input: 'Hi', tools: [plain] };
+    const { sent } = await recordedCall(others, forwarded, RESPONSE(), '/v1/responses');
+    expect(others.mock.requests.at(-1)?.path).toBe('/xai/v1/responses');
+    expect(listAt(sent, 'tools')).toEqual([plain]);
   });
 });

@@ -15,7 +15,7 @@ import { createBedrockAdapter } from '../../src/providers/bedrock/index.ts';
 import { cohereAdapter } from '../../src/providers/cohere/index.ts';
 import { createGeminiAdapter } from '../../src/providers/gemini/index.ts';
 import { createOpenAiAdapter } from '../../src/providers/openai-compatible/adapter.ts';
-import { VENDORS } from '../../src/providers/openai-compatible/vendors.ts';
+import { ENGINES, VENDORS } from '../../src/providers/openai-compatible/vendors.ts';
 import type { ProviderAdapter, Target, VendorProfile } from '../../src/providers/types.ts';
 import { testProvider, testTarget } from './inference.ts';
 
@@ -46,7 +46,7 @@ export const FORMATS: Readonly<Record<string, Target>> = {
   Mistral: target(createOpenAiAdapter({ api: 'chat', responses: false }), 'mistral-large', VENDORS.mistral),
   'OpenAI Responses': target(createOpenAiAdapter({ api: 'responses', responses: true }), 'gpt-5.2'),
   'Azure OpenAI': target(createAzureAdapter({ apiVersion: null, api: null }), 'deployment'),
-  Ollama: target(createOpenAiAdapter({ api: 'native', responses: false }), 'llama3'),
+  Ollama: target(createOpenAiAdapter({ api: 'native', responses: false }), 'llama3', ENGINES.ollama),
   Anthropic: target(anthropicAdapter, 'claude-sonnet-4-5'),
   Gemini: target(createGeminiAdapter({}), 'gemini-3-pro'),
   Bedrock: target(

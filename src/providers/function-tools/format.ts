@@ -26,7 +26,9 @@ export function withFunctionTools(format: ChatFormat): ChatFormat {
     ...format,
     build(request, target, options) {
       if (isNative(target)) return format.build(request, target, options);
-      return format.build(asFunctions(request, options.warn), target, options);
+      const functions = asFunctions(request, options.warn);
+      const isLimited = target.provider.profile.functionsOnly === true;
+      return format.build(isLimited ? withAllowedTools(functions) : functions, target, options);
     },
     parse(response, target, request) {
       const tools = isNative(target) ? undefined : specialTools(request);
@@ -38,6 +40,18 @@ export function withFunctionTools(format: ChatFormat): ChatFormat {
       const reader = format.reader(target, tools ? asFunctions(request, IGNORED) : request);
       return tools ? new OriginalCallReader(reader, tools.originals) : reader;
     },
+  };
+}
+
+/** Offers the allowed tools only, for targets without a choice among several tools. */
+function withAllowedTools(request: ChatRequest): ChatRequest {
+  const { tools = [], toolChoice: choice } = request;
+  if (choice?.type !== 'allowed') return request;
+  const allowed = new Set(choice.names);
+  return {
+    ...request,
+    tools: tools.filter((tool) => tool.type !== 'function' || allowed.has(tool.name)),
+    toolChoice: { type: choice.mode },
   };
 }
 

@@ -143,6 +143,7 @@ export const VENDORS = {
   },
   xai: {
     label: 'xAI',
+    functionsOnly: true,
     baseUrl: 'https://api.x.ai/v1',
     environment: { key: 'XAI_API_KEY', baseUrl: 'XAI_BASE_URL' },
     streamUsage: 'on-request',

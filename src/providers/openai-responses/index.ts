@@ -17,7 +17,7 @@ export function responsesFormatTo(endpoint: (target: Target) => string): ChatFor
     }),
     parse: parseResponse,
     reader: (target) => new ResponsesReader(target),
-    hasSpecialTools: () => true,
+    hasSpecialTools: ({ provider }) => provider.profile.functionsOnly !== true,
   };
 }
 

@@ -63,7 +63,7 @@ export const DOCUMENTED_REQUESTS: readonly Documented[] = [
 
 /** Values that mean the same as the member's absence. */
 export const DEFAULT_VALUES: readonly (readonly [label: RegExp, values: readonly string[]])[] = [
-  [/(?:\.detail|^function_call|^tool_choice)$/, ['auto']],
+  [/(?:\.detail|^function_call|^tool_choice|^tool_choice\(type=allowed_tools\).*\.mode)$/, ['auto']],
   [/(?:logprobs|store|strict|enabled|is_error|disable_parallel_tool_use|background)$/, ['false']],
   [/(?:eager_input_streaming|defer_loading)$/, ['false']],
   [/^parallel_tool_calls$/, ['true']],
