@@ -199,17 +199,40 @@ const FAMILIES: readonly Row[] = [
   { name: 'claude 3.5', pattern: /^claude-3-5/, prefill: true, maxTemperature: 1, defaultMaxTokens: 8_192 },
   { name: 'claude', pattern: /^claude/, prefill: true, maxTemperature: 1, defaultMaxTokens: 4_096 },
   {
-    name: 'gemini 3 flash',
-    pattern: /^gemini-[3-9](?:\.\d+)?-flash/,
+    // Source: https://ai.google.dev/gemini-api/docs/latest-model
+    name: 'gemini 3.6 flash',
+    pattern: /^gemini-(?:3\.5-flash-lite|(?:3\.(?:[6-9]|\d\d)|[4-9](?:\.\d+)?)-flash|flash(?:-lite)?-latest)/,
     thinkingLevels: ['minimal', 'low', 'medium', 'high'],
+    prefill: false,
     structuredOutputs: true,
   },
-  { name: 'gemini 3', pattern: /^gemini-[3-9]/, thinkingLevels: ['low', 'high'], structuredOutputs: true },
+  {
+    name: 'gemini 3.6',
+    pattern: /^gemini-(?:3\.(?:[6-9]|\d\d)|[4-9])/,
+    thinkingLevels: ['low', 'medium', 'high'],
+    prefill: false,
+    structuredOutputs: true,
+  },
+  {
+    name: 'gemini 3 flash',
+    pattern: /^gemini-3(?:\.\d+)?-flash/,
+    thinkingLevels: ['minimal', 'low', 'medium', 'high'],
+    prefill: true,
+    structuredOutputs: true,
+  },
+  {
+    name: 'gemini 3',
+    pattern: /^gemini-3/,
+    thinkingLevels: ['low', 'high'],
+    prefill: true,
+    structuredOutputs: true,
+  },
   {
     name: 'gemini 2.5 pro',
     pattern: /^gemini-2\.5-pro/,
     thinkingBudget: { min: 128, max: 32_768, canDisable: false },
     toolsOrFormat: true,
+    prefill: true,
     structuredOutputs: true,
   },
   {
@@ -217,6 +240,7 @@ const FAMILIES: readonly Row[] = [
     pattern: /^gemini-2\.5-flash-lite/,
     thinkingBudget: { min: 512, max: 24_576, canDisable: true },
     toolsOrFormat: true,
+    prefill: true,
     structuredOutputs: true,
   },
   {
@@ -224,9 +248,10 @@ const FAMILIES: readonly Row[] = [
     pattern: /^gemini-(?:2\.5-flash|flash)/,
     thinkingBudget: { min: 0, max: 24_576, canDisable: true },
     toolsOrFormat: true,
+    prefill: true,
     structuredOutputs: true,
   },
-  { name: 'gemini', pattern: /^gemini/, toolsOrFormat: true, structuredOutputs: true },
+  { name: 'gemini', pattern: /^gemini/, toolsOrFormat: true, prefill: true, structuredOutputs: true },
 ];
 
 const PLAIN: ModelFamily = { name: 'other' };

@@ -182,13 +182,20 @@ describe('Mistral', () => {
 describe('a last message of the assistant', () => {
   const messages = [user, { role: 'assistant', content: 'Mon' }];
   const at = (model: string) => vendorTarget(anthropicAdapter, model, FAMILIES.anthropic?.profile);
+  const gemini = (model: string) => vendorTarget(createGeminiAdapter({}), model, FAMILIES.gemini?.profile);
 
   test.each([
     ['claude-opus-4-6', at('claude-opus-4-6')],
     ['claude-opus-4-8', at('claude-opus-4-8')],
+    ['gemini-3.6-flash', gemini('gemini-3.6-flash')],
   ])('is followed by a request to continue for %s, which rejects it at the end', (_, to) => {
     const { up, warnings } = send(to, { messages });
-    expect(up.messages.map(({ role }: { role: string }) => role)).toEqual(['user', 'assistant', 'user']);
+    const turns: { role: string }[] = up.messages ?? up.contents;
+    expect(turns.map(({ role }) => role.replace('model', 'assistant'))).toEqual([
+      'user',
+      'assistant',
+      'user',
+    ]);
     expect(warnings).toMatchObject([{ kind: 'changed', param: 'messages[1]' }]);
   });
 
@@ -217,14 +224,14 @@ describe('the beginning of a response', () => {
     return send(to, {}, dialect).up;
   };
 
-  test.each(['anthropic', 'bedrock', 'nova', 'mistral', 'vllm', 'groq'] as const)(
+  test.each(['anthropic', 'bedrock', 'nova', 'gemini', 'mistral', 'vllm', 'groq'] as const)(
     'is continued by %s',
     (name) => {
       expect(JSON.stringify(sent(TARGETS[name]))).not.toContain('Go on.');
     },
   );
 
-  test.each(['openai', 'gemini', 'cohere', 'generic', 'responses'] as const)(
+  test.each(['openai', 'cohere', 'generic', 'responses'] as const)(
     'is followed by the instruction for %s',
     (name) => {
       expect(JSON.stringify(sent(TARGETS[name]))).toContain('Go on.');

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { Message } from '../../core/chat/request.ts';
+import type { Warning } from '../../core/warning.ts';
 import { wireContents } from './messages.ts';
 
 const turn = (name: string, result: string): Message[] => [
@@ -31,6 +32,17 @@ test('a result has the name of the call before it, where turns use an id again',
   ]);
 });
 
+test('a message of the user precedes a tool call at the beginning', () => {
+  const warnings: Warning[] = [];
+  const { contents } = wireContents(
+    { messages: turn('first', '1') },
+    { signsCalls: false, hasIds: true },
+    (warning) => warnings.push(warning),
+  );
+  expect(contents.map(({ role }) => role)).toEqual(['user', 'model', 'user']);
+  expect(warnings).toMatchObject([{ kind: 'changed', param: 'messages' }]);
+});
+
 test.each([
   [true, 'call_0'],
   [false, undefined],
@@ -40,6 +52,6 @@ test.each([
     { signsCalls: false, hasIds },
     () => undefined,
   );
-  const [called, result] = JSON.parse(JSON.stringify(contents));
+  const [, called, result] = JSON.parse(JSON.stringify(contents));
   expect([called.parts[0].functionCall.id, result.parts[0].functionResponse.id]).toEqual([id, id]);
 });

@@ -92,6 +92,14 @@ class ContentWriter {
         { param: 'messages' },
       );
     }
+    if (contents[0]?.role === 'model' && contents[0].parts.some((part) => 'functionCall' in part)) {
+      this.warn({
+        kind: 'changed',
+        param: 'messages',
+        message: 'The target requires a message of the user before a tool call; a short one was added.',
+      });
+      contents.unshift({ role: 'user', parts: [{ text: 'Continue.' }] });
+    }
     return { systemInstruction: system.length === 0 ? undefined : { parts: system }, contents };
   }
 
