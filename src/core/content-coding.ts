@@ -164,6 +164,7 @@ export class ContentDecoder {
   /** The body has arrived whole. */
   end(): void {
     this.#hasEnded = true;
+    if (this.#over) return;
     this.#stages?.[0]?.end();
   }
 

@@ -293,6 +293,21 @@ describe('a stream', () => {
     },
   );
 
+  test('that is compressed waits for a slow client, also after the upstream has ended', async () => {
+    const { upstreamCall, body } = begin(true);
+    upstreamCall.head(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' });
+    const texts = Array.from({ length: 2_000 }, (_, at) => `${at} ${'x'.repeat(500)}`);
+    const events = texts.map((text) => chatEvent(text)).join('');
+    upstreamCall.data(zlib.gzipSync(`${events}${chatEvent('', 'stop')}data: [DONE]\n\n`));
+    upstreamCall.end();
+    const parts: Uint8Array[] = [];
+    for await (const part of await body()) {
+      parts.push(part);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(eventData(Buffer.concat(parts)).length).toBe(2_002);
+  });
+
   test('is recognised without its content type, also in small pieces', async () => {
     for (const type of ['', 'text/plain', 'application/json', 'application/octet-stream']) {
       const { upstreamCall, body } = begin(true);
