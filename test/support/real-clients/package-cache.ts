@@ -17,7 +17,7 @@ export function cacheRoot(): string {
 export class InstallError extends Error {}
 
 /** Runs a command with its output kept. @throws InstallError with the end of its output */
-async function run(command: string, args: readonly string[], cwd: string): Promise<void> {
+export async function runInstaller(command: string, args: readonly string[], cwd: string): Promise<void> {
   const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -36,7 +36,9 @@ async function run(command: string, args: readonly string[], cwd: string): Promi
   throw new InstallError(`${command} ${args[0]} failed (${code}): ${shown}`);
 }
 
-const hashOf = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 12);
+/** The first twelve digits of the SHA-256 of a file. */
+export const hashOf = (path: string): string =>
+  createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 12);
 
 /**
  * Installs the packages of a folder with `package.json` and `package-lock.json`. Install scripts do not run:
@@ -52,7 +54,7 @@ export async function installNpmPackages(folder: string): Promise<string> {
   try {
     for (const name of ['package.json', 'package-lock.json']) cpSync(join(folder, name), join(staging, name));
     const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-    await run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', ...flags], staging);
+    await runInstaller(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', ...flags], staging);
     renameSync(staging, target);
   } finally {
     rmSync(staging, { recursive: true, force: true });
@@ -86,9 +88,9 @@ export async function installPythonPackages(requirements: string, python: string
   if (existsSync(marker)) return bin;
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
-  await run(python, ['-m', 'venv', target], target);
+  await runInstaller(python, ['-m', 'venv', target], target);
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements];
-  await run(join(bin, 'python'), pip, target);
+  await runInstaller(join(bin, 'python'), pip, target);
   writeFileSync(marker, '');
   return bin;
 }
