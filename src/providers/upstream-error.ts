@@ -58,7 +58,8 @@ export function meaningful(value: unknown): string | undefined {
 /** @returns the error code for an upstream's HTTP status */
 export function codeForStatus(status: number): ErrorCode {
   if (status === 401) return 'upstream_auth_failed';
-  if (status === 429) return 'upstream_rate_limited';
+  // An account without credit is as unusable as one at its limit, and another target may have some.
+  if (status === 429 || status === 402) return 'upstream_rate_limited';
   if (status === 408 || status === 504 || status === 524) return 'upstream_timeout';
   if (status === 501) return 'unsupported_by_target';
   if (status === 503 || status === 529) return 'upstream_overloaded';
@@ -100,8 +101,8 @@ export function readRetryAfter(
 /** Codes and types of accounts that can pay for nothing: vendors send them with the status of a rate limit. */
 const EXHAUSTED = /^(?:insufficient_quota|billing_hard_limit_reached|billing_not_active)$/;
 
-function isAccountExhausted({ code, type }: UpstreamProblem): boolean {
-  return EXHAUSTED.test(String(code ?? '')) || EXHAUSTED.test(type ?? '');
+function isAccountExhausted(status: number, { code, type }: UpstreamProblem): boolean {
+  return status === 402 || EXHAUSTED.test(String(code ?? '')) || EXHAUSTED.test(type ?? '');
 }
 
 /** Makes the error for a response with an error status or a redirect. */
@@ -131,7 +132,7 @@ export function errorFromStatus(
     ...(status >= 400 && status < 500 && code !== 'upstream_timeout' ? { status } : {}),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     ...(steering === undefined ? {} : { headers: steering }),
-    ...(forbidsRetry(headers) || isAccountExhausted(problem) ? { isFinal: true } : {}),
+    ...(forbidsRetry(headers) || isAccountExhausted(status, problem) ? { isFinal: true } : {}),
   });
 }
 

@@ -31,6 +31,13 @@ beforeAll(async () => {
             { provider: 'other', model: 'second', tier: 1 },
           ],
         },
+        {
+          id: 'claude-first',
+          targets: [
+            { provider: 'claude', model: 'claude-first', tier: 0 },
+            { provider: 'other', model: 'second', tier: 1 },
+          ],
+        },
         { id: 'alone', targets: [{ provider: 'mock', model: 'alone' }] },
         { id: 'embed', targets: [{ provider: 'mock', model: 'multi' }] },
       ],
@@ -109,6 +116,22 @@ test('an account without credit is not asked again', async () => {
   await expectError(await post(gateway, chat()), 429, 'insufficient_quota');
   expect(sent()).toBe(2);
 });
+
+test.each(['two', 'claude-first'])(
+  'a 402 lets another target of %s respond, and keeps its status',
+  async (model) => {
+    const error = { type: 'billing_error', message: 'Insufficient balance.' };
+    mock.respond(status(402, { type: 'error', error }));
+    other.respond(completion('From the other.'));
+    const path = '/v1/chat/completions';
+    expect((await post(gateway, chat({ model }), { path })).headers.get('x-weir-provider')).toBe('other');
+    mock.respond(status(402, { type: 'error', error }));
+    const alone = await post(gateway, chat());
+    expect([alone.status, alone.headers.get('retry-after')]).toEqual([402, null]);
+    expect(await alone.json()).toMatchObject({ error: { message: 'Insufficient balance.' } });
+    expect(sent()).toBe(2);
+  },
+);
 
 test("a vendor's limits reach the client also beside an error that may be retried", async () => {
   const headers = { 'retry-after-ms': '1', 'x-ratelimit-reset-tokens': '6m0s', 'x-should-retry': 'true' };

@@ -19,7 +19,7 @@ const MEANINGS: Readonly<Record<string, ErrorMeaning>> = {
   invalid_request_error: 'rejected',
   not_found_error: 'rejected',
   permission_error: 'rejected',
-  billing_error: 'rejected',
+  billing_error: 'rate-limit',
 };
 
 function meaningOf(type: string | undefined, message: string): ErrorMeaning | undefined {
