@@ -24,8 +24,28 @@ const MAX_LISTED = 200;
  */
 export function unreadMembers(body: JsonObject, members: KnownMembers): readonly string[] {
   const found: string[] = [];
-  for (const name in members.inside) look(body[name], members.inside[name], name, found);
+  // Most requests have none, and their paths are not needed.
+  for (const name in members.inside) {
+    if (hasUnread(body[name], members.inside[name])) look(body[name], members.inside[name], name, found);
+  }
   return found;
+}
+
+function hasUnread(value: unknown, choice: KnownMembers | KnownByValue | undefined): boolean {
+  if (Array.isArray(value)) {
+    for (const one of value) if (isRecord(one) && hasUnread(one, choice)) return true;
+    return false;
+  }
+  if (!isRecord(value) || choice === undefined) return false;
+  const members = typeof choice === 'function' ? choice(value) : choice;
+  if (members === undefined) return false;
+  for (const name in value) {
+    if (!members.names.has(name)) {
+      if (!isAbsent(value[name])) return true;
+    } else if (Object.hasOwn(members.inside, name) && hasUnread(value[name], members.inside[name]))
+      return true;
+  }
+  return false;
 }
 
 function look(
