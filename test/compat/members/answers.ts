@@ -87,7 +87,8 @@ export function streamReceiver(dialect: string, target: Target): (pieces: readon
     });
 }
 
-function received(read: (warn: (warning: Warning) => void) => readonly unknown[]): Sent {
+/** Renders a response for a client. @returns what the client receives, or the error, with the warnings */
+export function received(read: (warn: (warning: Warning) => void) => readonly unknown[]): Sent {
   const warnings: Warning[] = [];
   try {
     const body = read((warning) => addWarning(warnings, warning));

@@ -166,3 +166,23 @@ export const DOCUMENTED_STREAMS: readonly Documented[] = [
     reason: 'Other formats have no place for what a vendor says of its processing.',
   },
 ];
+
+export const DOCUMENTED_EMBEDDINGS: readonly Documented[] = [
+  {
+    label: /^encoding_format$/,
+    reason: 'Weir encodes the vectors of every provider as the client asks.',
+  },
+  {
+    label: /^(?:id|model|object|texts|images)|(?:^|\.)(?:index|object)$/,
+    reason: 'Weir writes its own ids, names and positions, in the form of the client’s API.',
+  },
+  {
+    label: /usage|[mM]eta|statistics|response_type|^truncated$/,
+    reason:
+      "Clients receive the token counts that their API has. It has no place for more of a vendor's account.",
+  },
+  {
+    label: /^embeddings(?:\.(?:int8|uint8|binary|ubinary|base64))?$/,
+    reason: 'Weir requests vectors of floating-point numbers.',
+  },
+];

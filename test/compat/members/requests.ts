@@ -2,7 +2,8 @@ import { chatCall } from '../../../src/api/chat-call.ts';
 import { validate } from '../../../src/api/validation.ts';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { once } from '../../../src/core/once.ts';
-import { addWarning, type Warning } from '../../../src/core/warning.ts';
+import type { UpstreamRequest } from '../../../src/core/transport.ts';
+import { addWarning, type Warn, type Warning } from '../../../src/core/warning.ts';
 import type { Target } from '../../../src/providers/types.ts';
 import type { TestedDialect } from '../../support/dialects-and-formats.ts';
 import { testContext } from '../../support/inference.ts';
@@ -11,8 +12,7 @@ import type { Json } from './values.ts';
 
 /** Sends one request of a client on its way, up to the socket. */
 export function sendRequest({ dialect, schema }: TestedDialect, target: Target, json: Json): Sent {
-  const warnings: Warning[] = [];
-  try {
+  return recorded((warn) => {
     validate(schema, json);
     const body = { text: JSON.stringify(json), json };
     const operation = dialect.name === 'openai-completions' ? 'completion' : 'chat';
@@ -27,9 +27,16 @@ export function sendRequest({ dialect, schema }: TestedDialect, target: Target, 
         { mediaType: 'image/png', data: Buffer.from(url).toString('base64') },
       ]),
     );
-    const context = testContext({ media, warn: (warning) => addWarning(warnings, warning) });
-    const { url, headers, body: sent } = adapter.buildRequest(call, target, context);
-    const text = typeof sent === 'string' ? sent : new TextDecoder().decode(sent);
+    return adapter.buildRequest(call, target, testContext({ media, warn }));
+  });
+}
+
+/** Makes an upstream request. @returns the request, or the error, with the warnings */
+export function recorded(make: (warn: Warn) => UpstreamRequest): Sent {
+  const warnings: Warning[] = [];
+  try {
+    const { url, headers, body = '' } = make((warning) => addWarning(warnings, warning));
+    const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
     return {
       upstream: `${url} ${JSON.stringify(headers)} ${text}`,
       body: JSON.parse(text),
@@ -38,7 +45,7 @@ export function sendRequest({ dialect, schema }: TestedDialect, target: Target, 
     };
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    const { message, param = '' } = error;
+    const { message, param } = error;
     return { upstream: undefined, body: undefined, warnings, error: { param: param ?? '', message } };
   }
 }

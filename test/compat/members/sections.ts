@@ -1,5 +1,12 @@
 import { once } from '../../../src/core/once.ts';
 import { REQUEST_WALKS } from './dialect-requests.ts';
+import {
+  EMBEDDING_ANSWERS,
+  EMBEDDING_REQUEST,
+  EMBEDDING_TARGETS,
+  walkEmbeddingAnswers,
+  walkEmbeddingRequests,
+} from './embeddings.ts';
 import { type Row, type Section, versionOf } from './page.ts';
 import { readTypes, type TypeName } from './read-types.ts';
 import type { Shape } from './shape.ts';
@@ -19,7 +26,13 @@ interface Walked {
 
 /** The types of all walks, read at once because the compiler reads packages as a whole. */
 const shapes = once(() => {
-  const types = [...REQUEST_WALKS, ...ANSWER_WALKS, ...STREAM_WALKS].map(({ type }) => type);
+  const types = [
+    EMBEDDING_REQUEST,
+    ...REQUEST_WALKS,
+    ...ANSWER_WALKS,
+    ...STREAM_WALKS,
+    ...EMBEDDING_ANSWERS,
+  ].map(({ type }) => type);
   const read = readTypes(types);
   return (type: TypeName): Shape => read[types.indexOf(type)] ?? { kind: 'any' };
 });
@@ -40,6 +53,12 @@ function sectionsOf<Walk extends Walked>(
 }
 
 /** The outcomes of all members of published types. Computed when a test first needs them. */
-export const requestOutcomes = once(() => sectionsOf(REQUEST_WALKS, Object.keys(TARGETS), walkRequests));
-export const answerOutcomes = once(() => sectionsOf(ANSWER_WALKS, Object.keys(CLIENTS), walkAnswers));
+export const requestOutcomes = once(() => [
+  ...sectionsOf(REQUEST_WALKS, Object.keys(TARGETS), walkRequests),
+  ...sectionsOf([EMBEDDING_REQUEST], Object.keys(EMBEDDING_TARGETS), walkEmbeddingRequests),
+]);
+export const answerOutcomes = once(() => [
+  ...sectionsOf(ANSWER_WALKS, Object.keys(CLIENTS), walkAnswers),
+  ...sectionsOf(EMBEDDING_ANSWERS, ['embeddings'], walkEmbeddingAnswers),
+]);
 export const streamOutcomes = once(() => sectionsOf(STREAM_WALKS, Object.keys(CLIENTS), walkStreams));
