@@ -33,7 +33,10 @@ export class ReplayedStream implements FrameProducer {
   #pauses = false;
   #isOver = false;
   #isRunning = false;
+  /** While the next frame is not due. */
   #waiting: AbortController | undefined;
+  /** The gap before the next frame has passed. */
+  #isDue = false;
 
   constructor(private readonly options: ReplayOptions) {
     this.observed = options.observed;
@@ -62,7 +65,7 @@ export class ReplayedStream implements FrameProducer {
   }
 
   #run(): void {
-    if (this.#isRunning) return;
+    if (this.#isRunning || this.#waiting) return;
     this.#isRunning = true;
     while (!this.#pauses && !this.#isOver) {
       const due = this.options.frames[this.#next];
@@ -73,11 +76,11 @@ export class ReplayedStream implements FrameProducer {
       }
       const before = this.options.frames[this.#next - 1]?.at ?? 0;
       const gap = Math.min(due.at - before, MAX_GAP_MS);
-      if (gap > 0 && !this.#waiting) {
+      if (gap > 0 && !this.#isDue) {
         this.#wait(gap);
         break;
       }
-      this.#waiting = undefined;
+      this.#isDue = false;
       this.#next += 1;
       this.stream.push(due.frame);
     }
@@ -88,7 +91,11 @@ export class ReplayedStream implements FrameProducer {
     const waiting = new AbortController();
     this.#waiting = waiting;
     this.options.clock.sleep(ms, waiting.signal).then(
-      () => this.#run(),
+      () => {
+        this.#waiting = undefined;
+        this.#isDue = true;
+        this.#run();
+      },
       () => undefined,
     );
   }

@@ -205,3 +205,15 @@ describe('exact cache', () => {
     expect(cacheOf(await post('/v1/chat/completions', chatOf('hi')))).toBe('miss');
   });
 });
+
+test('streams that an interceptor may rewrite are stored by their events', async () => {
+  const fallback = { targets: [{ provider: 'up', model: 'up' }], continue_streams: true };
+  const { post, mock } = await start({ model: fallback });
+  const body = chatOf('hi', { stream: true });
+  const first = await post('/v1/chat/completions', body);
+  const second = await post('/v1/chat/completions', body);
+  expect([cacheOf(first), cacheOf(second), streamedText(second.text)]).toEqual(['miss', 'hit', 'answer 1']);
+  const plain = await post('/v1/chat/completions', chatOf('hi'));
+  expect([cacheOf(plain), plain.text.includes('answer 1')]).toEqual(['hit', true]);
+  expect(mock.requests).toHaveLength(1);
+});
