@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI from 'openai';
 import { createGate } from '../support/gate.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type MockUpstream, startMockUpstream } from '../support/mock-upstream.ts';
@@ -75,6 +77,47 @@ describe.each(PATHS)('a stream of %s', (path, more, keepAlive, end) => {
     expect(text).toContain('Done.');
     expect(text).toContain(end);
   });
+});
+
+describe('official clients skip keep-alives before and within a stream', () => {
+  /** An upstream that sends nothing until the gateway has sent a keep-alive, twice. */
+  const slowly = () => {
+    const gate = createGate();
+    const pieces = dataEvents([chunk({ role: 'assistant', content: 'Done.' }), chunk({ finish: 'stop' })]);
+    mock.respond(eventStream(pieces, { gate }));
+    /** The client's fetch, which sees each keep-alive. */
+    const fetchThrough = async (url: string | URL | Request, init?: RequestInit): Promise<Response> => {
+      const response = await fetch(url, init);
+      const watched = response.body?.pipeThrough(
+        new TransformStream<Uint8Array, Uint8Array>({
+          transform(bytes, controller) {
+            if (/keep-alive|"ping"/.test(new TextDecoder().decode(bytes))) gate.release();
+            controller.enqueue(bytes);
+          },
+        }),
+      );
+      return new Response(watched ?? null, response);
+    };
+    return fetchThrough;
+  };
+  const messages = [{ role: 'user' as const, content: 'Hi' }];
+
+  test("OpenAI's", async () => {
+    const client = new OpenAI({
+      ...{ baseURL: `${early.url}/v1`, apiKey: early.adminKey, maxRetries: 0, fetch: slowly() },
+    });
+    const final = await client.chat.completions.stream({ model: 'chat', messages }).finalChatCompletion();
+    expect(final.choices[0]?.message.content).toBe('Done.');
+  }, 30_000);
+
+  test("Anthropic's", async () => {
+    const client = new Anthropic({
+      ...{ baseURL: early.url, apiKey: early.adminKey, maxRetries: 0, fetch: slowly() },
+    });
+    const final = await client.messages.stream({ model: 'chat', messages, max_tokens: 9 }).finalMessage();
+    expect(final.content).toMatchObject([{ type: 'text', text: 'Done.' }]);
+    expect(final.stop_reason).toBe('end_turn');
+  }, 30_000);
 });
 
 test('a failure after an early head is an error event', async () => {
