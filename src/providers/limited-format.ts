@@ -9,6 +9,13 @@ import { schemaInstruction, warnOfSchema } from './json-mode.ts';
 import { changed, clamped, firstStops, limitedIdentifier, limitedMetadata } from './limited-values.ts';
 import { familyOf, type ModelFamily } from './model-families.ts';
 import { continuedRequest } from './prefill.ts';
+import {
+  type PropertyNames,
+  PropertyRestorer,
+  renamedProperties,
+  withOriginalProperties,
+  withSentProperties,
+} from './property-names.ts';
 import { permittedName } from './shortened-ids.ts';
 import {
   renamedTools,
@@ -33,38 +40,59 @@ export function limitedFormat(format: ChatFormat): ChatFormat {
     build: (request, target, options) =>
       format.build(limitedRequest(request, target, format, options.warn), target, options),
     parse(response, target, request) {
+      const { tools, properties } = changedNames(request, target);
       const result = format.parse(response, target, request);
-      const names = namesOf(request, target);
-      return names ? withOriginalNames(result, names) : result;
+      const named = tools ? withOriginalNames(result, tools) : result;
+      return properties ? withOriginalProperties(named, properties) : named;
     },
     reader(target, request) {
       const reader = format.reader(target, request);
-      const names = namesOf(request, target);
-      return names ? new RenamingReader(reader, names) : reader;
+      const names = changedNames(request, target);
+      return names.tools || names.properties ? new RestoringReader(reader, names) : reader;
     },
   };
 }
 
-function namesOf(request: ChatRequest, { provider }: Target): ToolNames | undefined {
-  return renamedTools(request, provider.profile.limits?.toolName);
+interface ChangedNames {
+  readonly tools: ToolNames | undefined;
+  readonly properties: PropertyNames | undefined;
 }
 
-class RenamingReader implements ChatEventReader {
+function changedNames(request: ChatRequest, { provider }: Target): ChangedNames {
+  const { toolName, toolProperty }: VendorLimits = provider.profile.limits ?? NO_LIMITS;
+  const { tools = [] } = request;
+  return {
+    tools: renamedTools(request, toolName),
+    properties: toolProperty && renamedProperties(tools, toolProperty),
+  };
+}
+
+class RestoringReader implements ChatEventReader {
+  readonly #tools: ToolNames | undefined;
+  readonly #properties: PropertyRestorer | undefined;
+
   constructor(
     private readonly reader: ChatEventReader,
-    private readonly names: ToolNames,
-  ) {}
+    { tools, properties }: ChangedNames,
+  ) {
+    this.#tools = tools;
+    this.#properties = properties && new PropertyRestorer(properties);
+  }
 
   push(bytes: Uint8Array, emit: EmitChatEvent): void {
-    this.reader.push(bytes, this.#renaming(emit));
+    this.reader.push(bytes, this.#restoring(emit));
   }
 
   end(emit: EmitChatEvent): void {
-    this.reader.end(this.#renaming(emit));
+    this.reader.end(this.#restoring(emit));
   }
 
-  #renaming(emit: EmitChatEvent): EmitChatEvent {
-    return (event) => emit(withOriginalName(event, this.names));
+  #restoring(emit: EmitChatEvent): EmitChatEvent {
+    return (event) => {
+      const named = this.#tools ? withOriginalName(event, this.#tools) : event;
+      if (this.#properties) this.#properties.restore(named, emit);
+      else emit(named);
+    };
   }
 }
 
@@ -91,11 +119,32 @@ export function limitedRequest(
   const messages = orderResults(continued.messages);
   const values = limitedValues(formatted, limits, family, warn);
   const isChanged = messages !== request.messages || formatted !== request || values !== undefined;
-  const within = isChanged ? { ...continued, ...values, messages } : request;
+  const within = withSentPropertyNames(
+    isChanged ? { ...continued, ...values, messages } : request,
+    limits,
+    warn,
+  );
   const names = renamedTools(within, limits.toolName);
   if (names === undefined) return within;
   warnOfNames(within.tools, names, warn);
   return withSentNames(within, names);
+}
+
+function withSentPropertyNames(
+  request: ChatRequest,
+  { toolProperty }: VendorLimits,
+  warn: Warn,
+): ChatRequest {
+  const { tools = [] } = request;
+  const names = toolProperty && renamedProperties(tools, toolProperty);
+  if (!names) return request;
+  for (const [index, tool] of tools.entries()) {
+    if (tool.type !== 'function' || !names.has(tool.name)) continue;
+    const message =
+      'The target does not take names of some parameters; others were sent, and calls return under the given names.';
+    changed(`tools[${index}].parameters`, message, warn);
+  }
+  return withSentProperties(request, names);
 }
 
 /** Sends a response format that the target rejects as an instruction: a JSON schema, or any format beside tools. */

@@ -40,6 +40,8 @@ export interface VendorLimits {
   /** Names of tools. A tool with another name is renamed for the vendor, and calls of it return under its own name. */
   readonly toolName?: NameRule;
   readonly toolSchema?: ToolSchemaRules;
+  /** Names of the parameters of tools. Others are renamed for the vendor, and return under their own name. */
+  readonly toolProperty?: NameRule;
   /** Most tools of a request. */
   readonly tools?: number;
   /** Most characters of a tool call's id in the history. */
@@ -67,6 +69,8 @@ export interface VendorLimits {
 }
 
 const WORD: NameRule = { maxLength: 64, forbidden: /[^a-zA-Z0-9_-]/g };
+/** Source: the API's error for other names ("Property keys should match pattern"). */
+const CLAUDE_PROPERTY: NameRule = { maxLength: 64, forbidden: /[^a-zA-Z0-9_.-]/g };
 const UNIT: NumberRange = { min: 0, max: 1 };
 const ZERO_TO_TWO: NumberRange = { min: 0, max: 2 };
 const PENALTY: NumberRange = { min: -2, max: 2 };
@@ -103,6 +107,7 @@ export const VENDOR_LIMITS = {
   anthropic: {
     toolName: { maxLength: 128, forbidden: /[^a-zA-Z0-9_-]/g },
     toolSchema: { isFlat: true },
+    toolProperty: CLAUDE_PROPERTY,
     user: 256,
     temperature: UNIT,
     topP: UNIT,
@@ -117,7 +122,13 @@ export const VENDOR_LIMITS = {
     topLogprobs: { min: 0, max: 20 },
   },
   /** Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
-  bedrock: { toolName: WORD, toolSchema: { isFlat: true }, temperature: UNIT, topP: UNIT },
+  bedrock: {
+    toolName: WORD,
+    toolSchema: { isFlat: true },
+    toolProperty: CLAUDE_PROPERTY,
+    temperature: UNIT,
+    topP: UNIT,
+  },
   /** Source: https://docs.mistral.ai/api and the validators of mistral-common. */
   mistral: { ...SAMPLING, toolName: WORD, schemaName: WORD, temperature: { min: 0, max: 1.5 } },
   /** Source: https://docs.cohere.com/v2/reference/chat */
