@@ -288,7 +288,8 @@ const SAMPLING_NAMES = Object.keys(SAMPLING_DEFAULTS);
 
 /** Whether the value of a refused parameter means the same as its absence, so that leaving it out changes nothing. */
 export function isRefusedDefault(name: string, value: unknown): boolean {
-  return value === null || (name in SAMPLING_DEFAULTS && value === SAMPLING_DEFAULTS[name]);
+  if (value === null || (name === 'parallel_tool_calls' && value === true)) return true;
+  return name in SAMPLING_DEFAULTS && value === SAMPLING_DEFAULTS[name];
 }
 
 /**
