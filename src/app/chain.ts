@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import { FailoverExecutor } from '../dispatch/failover-executor.ts';
 import { GuardedMediaFetcher } from '../dispatch/media.ts';
+import { PiiGuardrail } from '../guardrails/pii-guardrail.ts';
 import { ContextWindows } from '../metering/context-window.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
@@ -23,6 +24,8 @@ export interface ChainParts {
   readonly tokenizer: Tokenizer;
   readonly modelData: ModelData;
   readonly cache: CacheParts;
+  /** The key of hashes in redacted texts. */
+  readonly hashSecret: string;
 }
 
 /** Composes the interceptor chain of one configuration. Interceptors that it does not use are not in the chain. */
@@ -41,6 +44,10 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
     routes: directory.routes(),
     mirrorObserver: recorder,
     cache: parts.cache.services(config, parts.deadlines),
+    guardrails: {
+      list: config.guardrails.map((one) => new PiiGuardrail(one, parts.hashSecret)),
+      observer: recorder,
+    },
   };
   const settings: Readonly<Record<string, unknown>> = config.interceptors;
   const interceptors = INTERCEPTORS.flatMap(({ name, create }) => create(settings[name], services) ?? []);

@@ -170,6 +170,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     tokenizer,
     modelData,
     cache,
+    hashSecret: stores.digester.digest('redaction'),
   };
 
   // The configuration snapshot with its interceptor chain, built again for each new configuration.

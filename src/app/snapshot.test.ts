@@ -86,6 +86,7 @@ providers:
       maxRequestMs: 8_000,
       queueTimeoutMs: 5_000,
       maxResponseBytes: 1_000_000,
+      forwardsRateLimits: true,
     });
     expect(snapshot.cors).toEqual({
       origins: ['https://x.test'],

@@ -67,6 +67,7 @@ describe('finding the file', () => {
       },
       log: { level: 'info', format: 'auto', requests: true },
       streams: { keep_alive: 10_000, head_after: null },
+      guardrails: [],
       prices: [],
       providers: null,
       upstream: {

@@ -24,6 +24,7 @@ import {
   size,
   text,
 } from './fields.ts';
+import { guardrail } from './guardrail-schema.ts';
 import { model } from './model-schema.ts';
 import { prices } from './price-schema.ts';
 import { routing } from './routing-schema.ts';
@@ -69,6 +70,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     ),
     default_model: nullable(modelName(MAX_REFERENCE_LENGTH)).describe(
       'The model of requests to `/inference` and `/stream` that name no model: a model id, an alias, or `provider-id/upstream-model`.',
+    ),
+    guardrails: listOfMany(guardrail).describe(
+      'Guardrails: what must not go to a provider, or must not come back. All of them hold, in this order.',
     ),
     prices: prices().describe(
       'Prices that override list prices, by model, tenant and date. The first rule that matches applies.',

@@ -57,6 +57,8 @@ export interface RequestLine {
   readonly error: string | undefined;
   /** Message of the failure. */
   readonly reason: string | undefined;
+  /** What guardrails found, such as `pii input redact email 2`; absent for nothing. */
+  readonly guardrails?: readonly string[] | undefined;
   /** Attempts that failed, those before a fallback included. */
   readonly failed_attempts?: readonly FailedAttempt[] | undefined;
 }

@@ -119,6 +119,11 @@ export class Metrics {
     'Usage events that were lost, because neither disk nor database accepted writes.',
     [],
   );
+  readonly guardrailFindings = this.#families.counter(
+    'llm_guardrail_findings_total',
+    'What guardrails found, by kind; `stage` is `input` or `output`.',
+    ['guardrail', 'stage', 'action', 'kind'],
+  );
   readonly spansExported = this.#families.counter(
     'weir_trace_spans_exported_total',
     'Spans that the collector accepted.',

@@ -1,16 +1,24 @@
 import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { UseEstimates } from '../dispatch/use-estimates.ts';
+import type { PiiGuardrail } from '../guardrails/pii-guardrail.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
 import type { CacheServices } from './cache-services.ts';
+import type { GuardrailObserver } from './guardrail-run.ts';
 import type { MirrorObserver } from './mirror-observer.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 
 /** Settles the usage of a completed request. Never throws. */
 export interface UsageSettlement {
   settle(request: RequestContext, call: InferenceCall, outcome: Outcome): void;
+}
+
+/** The guardrails of a configuration. */
+export interface GuardrailServices {
+  readonly list: readonly PiiGuardrail[];
+  readonly observer: GuardrailObserver;
 }
 
 /** What interceptors are made with, once for each configuration. */
@@ -25,6 +33,8 @@ export interface InterceptorServices {
   readonly limiter?: Limiter | undefined;
   /** Absent where usage is not settled. */
   readonly meter?: UsageSettlement | undefined;
+  /** Absent where there are no guardrails. */
+  readonly guardrails?: GuardrailServices | undefined;
   /** Absent where nothing is cached. */
   readonly cache?: CacheServices | undefined;
 }

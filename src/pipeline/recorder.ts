@@ -10,6 +10,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { Sample } from '../routing/experiments/canary.ts';
 import type { Participation } from '../routing/experiments/experiments.ts';
+import type { GuardrailObserver, GuardrailStage } from './guardrail-run.ts';
 import { MetricHandles } from './metric-handles.ts';
 import type { MirrorObserver, MirrorSide } from './mirror-observer.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
@@ -20,7 +21,7 @@ const NONE = 'none';
 const CACHE = 'cache';
 
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
-export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver {
+export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver, GuardrailObserver {
   readonly #series: MetricHandles;
 
   constructor(
@@ -67,6 +68,16 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
       const same = primary.finishReason === copy.finishReason ? 'yes' : 'no';
       metrics.mirrorFinish.labels(model, mirror, same).inc();
     }
+  }
+
+  guardrailFound(
+    guardrail: string,
+    stage: GuardrailStage,
+    action: string,
+    kind: string,
+    count: number,
+  ): void {
+    this.metrics.guardrailFindings.labels(guardrail, stage, action, kind).inc(count);
   }
 
   mirrorSkipped(model: string, mirror: string): void {
@@ -162,6 +173,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver 
       finish_reason: usage.finishReason,
       error: error?.code,
       reason: error?.message,
+      guardrails: request.guardrails?.summary.length ? request.guardrails.summary : undefined,
       failed_attempts: failedAttempts(routing.attempts),
     });
   }
