@@ -36,6 +36,8 @@ export interface Agent {
   prepare(folders: { home: string; project: string }, endpoint: AgentEndpoint): AgentRun;
   /** What a model does with this agent's tools: reads the file, edits it, runs a command, ends. */
   respond(conversation: Conversation, project: string, model: string): ModelOutput;
+  /** Further texts that its tools return to this model. */
+  readonly expects?: (model: string) => readonly string[];
   /** What the agent shows of a spent budget. */
   readonly budgetMessage: RegExp;
   /**

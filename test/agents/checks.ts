@@ -102,6 +102,9 @@ export function toolLoop(
     if (!result.output.includes(FINAL_TEXT)) throw fail('did not show the final text');
     if (readFileSync(join(scratch.project, FILE), 'utf8') !== AFTER) throw fail('did not edit the file');
     if (!seen.some((text) => text.includes(BEFORE.trim()))) throw fail('did not return the file it read');
+    for (const text of agent.expects?.(model) ?? []) {
+      if (!seen.some((result) => result.includes(text))) throw fail(`did not return "${text}"`);
+    }
     const counted = seen.some((text) => text.includes(`${AFTER.length} ${FILE}`));
     if (!counted) throw fail('did not return the output of the command');
     return `${stage.upstream.generations.length - before} requests, ${(result.elapsedMs / 1_000).toFixed(1)} s`;

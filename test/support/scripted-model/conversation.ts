@@ -6,6 +6,10 @@ export interface ToolCall {
   readonly arguments: Readonly<Record<string, unknown>>;
   /** The text of a freeform tool (`custom` of OpenAI's Responses API), in place of `arguments`. */
   readonly input?: string;
+  /** The search for tools of OpenAI's Responses API. */
+  readonly searchesTools?: boolean;
+  /** The group of the tool in OpenAI's Responses API. */
+  readonly namespace?: string;
 }
 
 /** The output of a scripted model: text, or tool calls with an optional text before them. */
@@ -22,8 +26,10 @@ export interface ToolResult {
 
 export interface ToolOffer {
   readonly name: string;
-  /** `custom` for freeform tools. */
-  readonly kind: 'function' | 'custom';
+  /** `custom` for freeform tools, `search` for the search that finds further tools of the client. */
+  readonly kind: 'function' | 'custom' | 'search';
+  /** The group of the tool in OpenAI's Responses API. */
+  readonly namespace?: string;
   readonly schema: unknown;
 }
 

@@ -13,11 +13,15 @@ import {
 
 /** OpenAI's Responses API. */
 
-function offers(tools: unknown): ToolOffer[] {
+function offers(tools: unknown, namespace?: string): ToolOffer[] {
   return records(tools).flatMap((tool): ToolOffer[] => {
-    const name = asString(tool.name) ?? '';
-    if (tool.type === 'function') return [{ name, kind: 'function', schema: tool.parameters }];
-    if (tool.type === 'custom') return [{ name, kind: 'custom', schema: undefined }];
+    const offer = { name: asString(tool.name) ?? '', ...(namespace !== undefined && { namespace }) };
+    if (tool.type === 'namespace') return offers(tool.tools, offer.name);
+    if (tool.type === 'function') return [{ ...offer, kind: 'function', schema: tool.parameters }];
+    if (tool.type === 'custom') return [{ ...offer, kind: 'custom', schema: undefined }];
+    if (tool.type === 'tool_search') {
+      return [{ name: 'tool_search', kind: 'search', schema: tool.parameters }];
+    }
     return [];
   });
 }
@@ -34,12 +38,14 @@ export function readResponses(body: Record<string, unknown>): ReadRequest {
     switch (item.type) {
       case 'function_call':
       case 'custom_tool_call':
-        names.set(id, asString(item.name) ?? '');
+      case 'tool_search_call':
+        names.set(id, asString(item.name) ?? 'tool_search');
         break;
       case 'function_call_output':
       case 'custom_tool_call_output':
+      case 'tool_search_output':
         if (!names.has(id)) faults.push(`No tool call found for function call output with call_id ${id}.`);
-        results.push({ name: names.get(id) ?? '', text: textOf(item.output) });
+        results.push({ name: names.get(id) ?? '', text: textOf(item.output ?? JSON.stringify(item.tools)) });
         break;
       default:
         if (item.role === 'user') prompts.push(textOf(item.content));
@@ -49,7 +55,8 @@ export function readResponses(body: Record<string, unknown>): ReadRequest {
   const text = isRecord(body.text) ? body.text : {};
   const format = isRecord(text.format) ? text.format : {};
   const choice = body.tool_choice;
-  const tools = offers(body.tools);
+  const more = items.filter(({ type }) => type === 'additional_tools' || type === 'tool_search_output');
+  const tools = [body, ...more].flatMap((one) => offers('tools' in one ? one.tools : undefined));
   return {
     conversation: {
       model: asString(body.model) ?? '',
@@ -86,7 +93,13 @@ function outputItems(conversation: Conversation, output: ModelOutput): OutputIte
   }
   for (const [index, call] of (output.calls ?? []).entries()) {
     const id = callId('call_', conversation, index);
-    const common = { status: 'completed', call_id: id, name: call.name };
+    const namespace = call.namespace !== undefined && { namespace: call.namespace };
+    const common = { status: 'completed', call_id: id, name: call.name, ...namespace };
+    if (call.searchesTools) {
+      const search = { status: 'completed', call_id: id, execution: 'client', arguments: call.arguments };
+      items.push({ id: `tsc_${id}`, type: 'tool_search_call', ...search });
+      continue;
+    }
     items.push(
       call.input === undefined
         ? { id: `fc_${id}`, type: 'function_call', ...common, arguments: JSON.stringify(call.arguments) }
@@ -115,6 +128,7 @@ function itemEvents(item: OutputItem, index: number): Record<string, unknown>[] 
       { type: 'response.content_part.done', ...inPart, part },
     ];
   }
+  if (item.type === 'tool_search_call') return [];
   const custom = item.type === 'custom_tool_call';
   const kind = custom ? 'response.custom_tool_call_input' : 'response.function_call_arguments';
   const value = asString(custom ? item.input : item.arguments) ?? '';
@@ -153,7 +167,9 @@ export function renderResponses(conversation: Conversation, output: ModelOutput)
     const added =
       item.type === 'message'
         ? { ...item, status: 'in_progress', content: [] }
-        : { ...item, status: 'in_progress', ...('input' in item ? { input: '' } : { arguments: '' }) };
+        : item.type === 'tool_search_call'
+          ? { ...item, status: 'in_progress' }
+          : { ...item, status: 'in_progress', ...('input' in item ? { input: '' } : { arguments: '' }) };
     events.push({ type: 'response.output_item.added', output_index: index, item: added });
     events.push(...itemEvents(item, index));
     events.push({ type: 'response.output_item.done', output_index: index, item });
