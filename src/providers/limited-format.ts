@@ -35,35 +35,53 @@ const NO_LIMITS: VendorLimits = Object.freeze({});
  * tools in its responses.
  */
 export function limitedFormat(format: ChatFormat): ChatFormat {
+  /** Names that `build` has changed, which the response of the same request needs. */
+  const known = new WeakMap<ChatRequest, ChangedNames>();
+  const namesOf = (request: ChatRequest, target: Target) => {
+    const limits = limitsOf(target);
+    const names = known.get(request);
+    return names?.limits === limits ? names : changedNames(request, limits);
+  };
   return {
     ...format,
-    build: (request, target, options) =>
-      format.build(limitedRequest(request, target, format, options.warn), target, options),
+    build(request, target, options) {
+      const names = changedNames(request, limitsOf(target));
+      known.set(request, names);
+      return format.build(adapted(request, target, names, format, options.warn), target, options);
+    },
     parse(response, target, request) {
-      const { tools, properties } = changedNames(request, target);
+      const { tools, properties } = namesOf(request, target);
       const result = format.parse(response, target, request);
       const named = tools ? withOriginalNames(result, tools) : result;
       return properties ? withOriginalProperties(named, properties) : named;
     },
     reader(target, request) {
       const reader = format.reader(target, request);
-      const names = changedNames(request, target);
+      const names = namesOf(request, target);
       return names.tools || names.properties ? new RestoringReader(reader, names) : reader;
     },
   };
 }
 
+/** Names of a request that a vendor receives in another form. */
 interface ChangedNames {
+  /** The limits that they follow from. */
+  readonly limits: VendorLimits;
   readonly tools: ToolNames | undefined;
   readonly properties: PropertyNames | undefined;
 }
 
-function changedNames(request: ChatRequest, { provider }: Target): ChangedNames {
-  const { toolName, toolProperty }: VendorLimits = provider.profile.limits ?? NO_LIMITS;
-  const { tools = [] } = request;
+function limitsOf({ provider }: Target): VendorLimits {
+  return provider.profile.limits ?? NO_LIMITS;
+}
+
+function changedNames(request: ChatRequest, limits: VendorLimits): ChangedNames {
+  const { toolName, toolProperty } = limits;
+  const { tools } = request;
   return {
+    limits,
     tools: renamedTools(request, toolName),
-    properties: toolProperty && renamedProperties(tools, toolProperty),
+    properties: toolProperty && tools ? renamedProperties(tools, toolProperty) : undefined,
   };
 }
 
@@ -105,12 +123,21 @@ class RestoringReader implements ChatEventReader {
 export function limitedRequest(
   request: ChatRequest,
   target: Target,
+  format: Pick<ChatFormat, 'wire'>,
+  warn: Warn,
+): ChatRequest {
+  return adapted(request, target, changedNames(request, limitsOf(target)), format, warn);
+}
+
+function adapted(
+  request: ChatRequest,
+  target: Target,
+  { limits, tools, properties }: ChangedNames,
   { wire }: Pick<ChatFormat, 'wire'>,
   warn: Warn,
 ): ChatRequest {
   const { provider } = target;
   const { profile } = provider;
-  const limits: VendorLimits = profile.limits ?? NO_LIMITS;
   const family = familyOf(target.model);
   warnOfToolMembers(request.tools, wire, warn);
   assertToolCount(request.tools, limits, provider);
@@ -119,32 +146,21 @@ export function limitedRequest(
   const messages = orderResults(continued.messages);
   const values = limitedValues(formatted, limits, family, warn);
   const isChanged = messages !== request.messages || formatted !== request || values !== undefined;
-  const within = withSentPropertyNames(
-    isChanged ? { ...continued, ...values, messages } : request,
-    limits,
-    warn,
-  );
-  const names = renamedTools(within, limits.toolName);
-  if (names === undefined) return within;
-  warnOfNames(within.tools, names, warn);
-  return withSentNames(within, names);
+  const within = isChanged ? { ...continued, ...values, messages } : request;
+  if (properties) warnOfProperties(within.tools, properties, warn);
+  const named = properties ? withSentProperties(within, properties) : within;
+  if (tools === undefined) return named;
+  warnOfNames(named.tools, tools, warn);
+  return withSentNames(named, tools);
 }
 
-function withSentPropertyNames(
-  request: ChatRequest,
-  { toolProperty }: VendorLimits,
-  warn: Warn,
-): ChatRequest {
-  const { tools = [] } = request;
-  const names = toolProperty && renamedProperties(tools, toolProperty);
-  if (!names) return request;
+function warnOfProperties(tools: readonly Tool[] = [], names: PropertyNames, warn: Warn): void {
   for (const [index, tool] of tools.entries()) {
     if (tool.type !== 'function' || !names.has(tool.name)) continue;
     const message =
       'The target does not take names of some parameters; others were sent, and calls return under the given names.';
     changed(`tools[${index}].parameters`, message, warn);
   }
-  return withSentProperties(request, names);
 }
 
 /** Sends a response format that the target rejects as an instruction: a JSON schema, or any format beside tools. */

@@ -37,19 +37,23 @@ export function renamedProperties(tools: readonly Tool[], rule: NameRule): Prope
 function collect(schema: unknown, rule: NameRule, into: Map<string, string>): void {
   if (Array.isArray(schema)) {
     for (const item of schema) collect(item, rule, into);
+    return;
   }
   if (!isRecord(schema)) return;
-  if (isRecord(schema.properties)) {
-    for (const [name, inner] of Object.entries(schema.properties)) {
-      const permitted = permittedName(name, rule);
-      if (permitted !== name) into.set(name, permitted);
-      collect(inner, rule, into);
+  const { properties } = schema;
+  if (isRecord(properties)) {
+    for (const name in properties) {
+      if (!rule.permitted.test(name)) into.set(name, permittedName(name, rule));
+      collect(properties[name], rule, into);
     }
   }
-  for (const keyword of SCHEMAS) collect(schema[keyword], rule, into);
+  for (const keyword of SCHEMAS) {
+    const inner = schema[keyword];
+    if (typeof inner === 'object') collect(inner, rule, into);
+  }
   for (const keyword of SCHEMAS_BY_NAME) {
     const named = schema[keyword];
-    if (isRecord(named)) collect(Object.values(named), rule, into);
+    if (isRecord(named)) for (const name in named) collect(named[name], rule, into);
   }
 }
 

@@ -20,10 +20,8 @@ export function shortenedId(id: string, maxLength: number): string {
 }
 
 /** Converts a name to one that the rule permits. A permitted name stays; different names give different results. */
-export function permittedName(name: string, { maxLength, forbidden, start }: NameRule): string {
-  const isPermitted =
-    name.length <= maxLength && name.search(forbidden) === -1 && (start === undefined || start.test(name));
-  if (isPermitted) return name;
+export function permittedName(name: string, { maxLength, permitted, forbidden, start }: NameRule): string {
+  if (permitted.test(name)) return name;
   const plain = name.replaceAll(forbidden, '_');
   const led = start === undefined || start.test(plain) ? plain : `_${plain}`;
   return `${led.slice(0, maxLength - MARK_LENGTH)}_${fingerprint(name)}`;

@@ -16,8 +16,7 @@ export function renamedTools(request: ChatRequest, rule: NameRule | undefined): 
   if (rule === undefined) return undefined;
   const sent = new Map<string, string>();
   const add = (name: string) => {
-    const permitted = permittedName(name, rule);
-    if (permitted !== name) sent.set(name, permitted);
+    if (!rule.permitted.test(name)) sent.set(name, permittedName(name, rule));
   };
   for (const tool of request.tools ?? []) if (tool.type === 'function') add(tool.name);
   for (const { role, content } of request.messages) {

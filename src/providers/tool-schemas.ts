@@ -80,14 +80,17 @@ function requiredOf({ required }: JsonObject): string[] {
 /** Adds `items` to the schemas of lists without it: any item, as without the keyword. */
 function withItems(schema: JsonObject): JsonObject {
   let copy: Record<string, unknown> | undefined;
-  for (const [name, value] of Object.entries(schema)) {
-    const accepted = NAMED.has(name) ? mapRecord(value, withItemsIn) : withItemsIn(value);
+  for (const name in schema) {
+    const value = schema[name];
+    if (typeof value !== 'object' || value === null) continue;
+    const accepted = NAMED.has(name) ? mapRecord(value) : withItemsIn(value);
     if (accepted === value) continue;
     copy ??= { ...schema };
     copy[name] = accepted;
   }
   const result = copy ?? schema;
-  const isList = result.type === 'array' || (Array.isArray(result.type) && result.type.includes('array'));
+  const { type } = result;
+  const isList = type === 'array' || (Array.isArray(type) && type.includes('array'));
   return isList && result.items === undefined && result.prefixItems === undefined
     ? { ...result, items: {} }
     : result;
@@ -100,14 +103,16 @@ function withItemsIn(value: unknown): unknown {
   return mapped.every((item, index) => item === value[index]) ? value : mapped;
 }
 
-function mapRecord(value: unknown, change: (value: unknown) => unknown): unknown {
+/** Changes the schemas of an object of schemas. */
+function mapRecord(value: unknown): unknown {
   if (!isRecord(value)) return value;
   let copy: Record<string, unknown> | undefined;
-  for (const [name, inner] of Object.entries(value)) {
-    const changedValue = change(inner);
-    if (changedValue === inner) continue;
+  for (const name in value) {
+    const inner = value[name];
+    const accepted = withItemsIn(inner);
+    if (accepted === inner) continue;
     copy ??= { ...value };
-    copy[name] = changedValue;
+    copy[name] = accepted;
   }
   return copy ?? value;
 }

@@ -12,10 +12,22 @@ export interface NumberRange {
 /** The names that a vendor accepts. */
 export interface NameRule {
   readonly maxLength: number;
+  /** Matches a whole name that is accepted. */
+  readonly permitted: RegExp;
   /** Matches each character that a name must not contain. Global. */
   readonly forbidden: RegExp;
   /** Matches names with a permitted first character; every permitted character may be first when absent. */
   readonly start?: RegExp;
+}
+
+/** @param characters inside of a character class; `first` likewise, for the first character */
+function nameRule(maxLength: number, characters: string, first?: string): NameRule {
+  return {
+    maxLength,
+    permitted: new RegExp(`^[${first ?? characters}][${characters}]{0,${maxLength - 1}}$`),
+    forbidden: new RegExp(`[^${characters}]`, 'g'),
+    ...(first === undefined ? {} : { start: new RegExp(`^[${first}]`) }),
+  };
 }
 
 /** The most entries of `metadata`, and the most characters of their names and values. */
@@ -68,9 +80,9 @@ export interface VendorLimits {
   readonly serviceTiers?: readonly string[];
 }
 
-const WORD: NameRule = { maxLength: 64, forbidden: /[^a-zA-Z0-9_-]/g };
+const WORD = nameRule(64, 'a-zA-Z0-9_-');
 /** Source: the API's error for other names ("Property keys should match pattern"). */
-const CLAUDE_PROPERTY: NameRule = { maxLength: 64, forbidden: /[^a-zA-Z0-9_.-]/g };
+const CLAUDE_PROPERTY = nameRule(64, 'a-zA-Z0-9_.-');
 const UNIT: NumberRange = { min: 0, max: 1 };
 const ZERO_TO_TWO: NumberRange = { min: 0, max: 2 };
 const PENALTY: NumberRange = { min: -2, max: 2 };
@@ -105,7 +117,7 @@ export const VENDOR_LIMITS = {
   azure: OPENAI,
   /** Source: https://platform.claude.com/docs/en/api/messages */
   anthropic: {
-    toolName: { maxLength: 128, forbidden: /[^a-zA-Z0-9_-]/g },
+    toolName: nameRule(128, 'a-zA-Z0-9_-'),
     toolSchema: { isFlat: true },
     toolProperty: CLAUDE_PROPERTY,
     user: 256,
@@ -114,7 +126,7 @@ export const VENDOR_LIMITS = {
   },
   /** Source: https://ai.google.dev/api/generate-content and https://ai.google.dev/api/caching#FunctionDeclaration */
   gemini: {
-    toolName: { maxLength: 64, forbidden: /[^a-zA-Z0-9_.-]/g, start: /^[a-zA-Z_]/ },
+    toolName: nameRule(64, 'a-zA-Z0-9_.-', 'a-zA-Z_'),
     stopSequences: 5,
     ...SAMPLING,
     seed: { min: -(2 ** 31), max: 2 ** 31 - 1 },
@@ -133,7 +145,7 @@ export const VENDOR_LIMITS = {
   mistral: { ...SAMPLING, toolName: WORD, schemaName: WORD, temperature: { min: 0, max: 1.5 } },
   /** Source: https://docs.cohere.com/v2/reference/chat */
   cohere: {
-    toolName: { maxLength: 128, forbidden: /[^a-zA-Z0-9_]/g, start: /^[a-zA-Z_]/ },
+    toolName: nameRule(128, 'a-zA-Z0-9_', 'a-zA-Z_'),
     stopSequences: 5,
     temperature: UNIT,
     topP: UNIT,
