@@ -17,7 +17,17 @@ const INSTALLATION: Retention = { usage: 400 * DAY, audit: 100 * DAY, responses:
 const AUDIT = { actor: 'a', actor_name: 'A', action: 'x', subject: 's', address: '', request_id: '' };
 const SUMS = {
   ...{ requests: 1, attempts: 1, failures: 0, input_tokens: 1, output_tokens: 1, cached_tokens: 0 },
-  ...{ cache_write_tokens: 0, reasoning_tokens: 0, cost_pico: 1, unpriced: 0, estimated: 0, duration_ms: 0 },
+  ...{
+    cache_write_tokens: 0,
+    reasoning_tokens: 0,
+    cost_pico: 1,
+    unpriced: 0,
+    estimated: 0,
+    duration_ms: 0,
+    cache_hits: 0,
+    saved_pico: 0,
+    saved_ms: 0,
+  },
 };
 
 async function create(backend: TestBackend, tenants: readonly string[], own: Record<string, Retention> = {}) {

@@ -39,7 +39,15 @@ function recordsOf(events: readonly UsageEvent[]): UsageRecords {
           by: by === undefined ? {} : { [by]: name },
           sums: {
             ...{ attempts: 0n, failures: 0n, cached_tokens: 0n, cache_write_tokens: 0n },
-            ...{ reasoning_tokens: 0n, unpriced: 0n, estimated: 0n, duration_ms: 0n },
+            ...{
+              reasoning_tokens: 0n,
+              unpriced: 0n,
+              estimated: 0n,
+              duration_ms: 0n,
+              cache_hits: 0n,
+              saved_pico: 0n,
+              saved_ms: 0n,
+            },
             requests: sum((one) => one.requests),
             input_tokens: sum((one) => one.inputTokens),
             output_tokens: sum((one) => one.outputTokens),

@@ -29,7 +29,15 @@ function setUp(
   let flushed = 0;
   const sums = {
     ...{ attempts: 0n, failures: 0n, cached_tokens: 0n, cache_write_tokens: 0n },
-    ...{ reasoning_tokens: 0n, unpriced: 0n, estimated: 0n, duration_ms: 0n },
+    ...{
+      reasoning_tokens: 0n,
+      unpriced: 0n,
+      estimated: 0n,
+      duration_ms: 0n,
+      cache_hits: 0n,
+      saved_pico: 0n,
+      saved_ms: 0n,
+    },
     ...{ requests: 3n, input_tokens: 100n, output_tokens: 20n, cost_pico: 1_500n },
   };
   const records: UsageRecords = {

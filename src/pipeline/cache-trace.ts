@@ -10,6 +10,8 @@ export interface ServedResponse {
   readonly model: string;
   /** 10^-12 US dollars that this request costs. */
   readonly costPico: number;
+  /** What it would have cost, and how long it would have taken in milliseconds. */
+  readonly saved: { readonly costPico: number; readonly ms: number };
 }
 
 /** How the cache took part in a request. */

@@ -94,7 +94,14 @@ export class FlightTable {
     request.cache = {
       ...{ status: 'hit', kind: 'coalesced', ageSeconds: 0, call: made },
       ...(source.kind === 'target' && !pays
-        ? { served: { provider: source.target.provider.id, model: source.target.model, costPico: 0 } }
+        ? {
+            served: {
+              provider: source.target.provider.id,
+              model: source.target.model,
+              costPico: 0,
+              saved: { costPico: 0, ms: 0 },
+            },
+          }
         : {}),
     };
     this.cache.observer.hit(use, { nanoUsd: 0, ms: 0 });

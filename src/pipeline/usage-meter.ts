@@ -178,7 +178,9 @@ export class UsageMeter implements UsageSettlement {
       ...{ endedAt: this.options.clock.now(), failure: undefined, costPico: served.costPico },
     };
     const event = this.#event(request, outcome, trace, true);
-    this.options.journal?.add(event.outcome === 'done' ? { ...event, outcome: 'cached' } : event);
+    this.options.journal?.add(
+      event.outcome === 'done' ? { ...event, outcome: 'cached', saved: served.saved } : event,
+    );
     return nanoOfPico(served.costPico);
   }
 

@@ -30,6 +30,8 @@ export interface UsageEvent {
   readonly estimated: boolean;
   readonly durationMs: number;
   readonly firstEventMs: number | null;
+  /** Of a response from the cache: what it would have cost, and how long it would have taken. */
+  readonly saved?: { readonly costPico: number; readonly ms: number } | undefined;
 }
 
 /**
@@ -61,6 +63,7 @@ export function lineOf(event: UsageEvent): string {
     event.estimated,
     event.durationMs,
     event.firstEventMs,
+    ...(event.saved ? [event.saved.costPico, event.saved.ms] : []),
   ]);
 }
 
@@ -81,6 +84,7 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
   const { 8: upstreamModel, 9: operation, 10: tags, 11: status, 12: outcome, 13: requests } = fields;
   const { 14: inputTokens, 15: outputTokens, 16: cachedTokens, 17: cacheWriteTokens } = fields;
   const { 18: reasoningTokens, 19: costPico, 20: estimated, 21: durationMs, 22: firstEventMs } = fields;
+  const { 23: savedPico = 0, 24: savedMs } = fields;
   if (
     !isText(id) ||
     !isText(tenant) ||
@@ -104,7 +108,9 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     !(costPico === null || isCount(costPico)) ||
     typeof estimated !== 'boolean' ||
     !isCount(durationMs) ||
-    !(firstEventMs === null || isCount(firstEventMs))
+    !(firstEventMs === null || isCount(firstEventMs)) ||
+    !isCount(savedPico) ||
+    !(savedMs === undefined || isCount(savedMs))
   ) {
     return undefined;
   }
@@ -133,6 +139,7 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     estimated,
     durationMs,
     firstEventMs,
+    ...(savedMs === undefined ? {} : { saved: { costPico: savedPico, ms: savedMs } }),
   };
 }
 

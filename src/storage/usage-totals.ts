@@ -19,6 +19,9 @@ export const USAGE_SUMS = [
   'unpriced',
   'estimated',
   'duration_ms',
+  'cache_hits',
+  'saved_pico',
+  'saved_ms',
 ] as const;
 
 /** Sums over attempts; `requests` counts each request once. Money is 10^-12 US dollars (`pico`). */
@@ -40,6 +43,10 @@ class Sums implements UsageSums {
   estimated = 0;
   /** Milliseconds of all attempts. */
   duration_ms = 0;
+  /** Responses from the cache, and what they saved. */
+  cache_hits = 0;
+  saved_pico = 0;
+  saved_ms = 0;
 
   add(event: UsageEvent): void {
     this.requests += event.requests;
@@ -54,6 +61,11 @@ class Sums implements UsageSums {
     else this.cost_pico += event.costPico;
     if (event.estimated) this.estimated += 1;
     this.duration_ms += event.durationMs;
+    if (event.outcome === 'cached') this.cache_hits += 1;
+    if (event.saved) {
+      this.saved_pico += event.saved.costPico;
+      this.saved_ms += event.saved.ms;
+    }
   }
 }
 

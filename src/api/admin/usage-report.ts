@@ -67,6 +67,15 @@ const usageRow = z.object({
     .number()
     .int()
     .describe('Attempts whose tokens Weir counted because the upstream reported none.'),
+  cache: z
+    .object({
+      hits: z.number().int(),
+      hit_rate_percent: z.number().describe('Of all requests.'),
+      saved: z.string().describe('US dollars that the hits would have cost, as an exact decimal.'),
+      saved_seconds: z.number(),
+    })
+    .optional()
+    .describe('What the cache served; absent without hits.'),
 });
 type Row = z.output<typeof usageRow>;
 
@@ -216,8 +225,23 @@ export class UsageReports {
       cost: dollarsOfPico(sums.cost_pico),
       unpriced_attempts: count(sums.unpriced),
       estimated_attempts: count(sums.estimated),
+      ...(sums.cache_hits === 0n ? {} : { cache: cacheOf(sums) }),
     };
   }
+}
+
+function cacheOf({
+  cache_hits,
+  requests,
+  saved_pico,
+  saved_ms,
+}: UsageGroup['sums']): NonNullable<Row['cache']> {
+  return {
+    hits: Number(cache_hits),
+    hit_rate_percent: Number((cache_hits * 10_000n) / (requests === 0n ? 1n : requests)) / 100,
+    saved: dollarsOfPico(saved_pico),
+    saved_seconds: Number(saved_ms) / 1_000,
+  };
 }
 
 /** Reads `group_by`, which may be a list and may be repeated. @throws GatewayError `invalid_request` */
@@ -250,7 +274,8 @@ function columnsOf(
     ...(several ? ['tenant'] : []),
     ...groupBy.flatMap((one) => (one === 'key' || one === 'user' ? [one, `${one}_name`] : [one])),
   ]);
-  const columns = Object.keys(usageRow.shape);
+  // Of the cache there is more than one number.
+  const columns = Object.keys(usageRow.omit({ cache: true }).shape);
   const firstSum = columns.indexOf('requests');
   return columns.filter((name, index) => index >= firstSum || grouped.has(name));
 }

@@ -138,7 +138,7 @@ class EmbeddingCacheInterceptor implements Interceptor {
       ...{ status: 'hit', kind: 'exact' },
       ageSeconds: Math.max(0, ...entries.map((entry) => ageSeconds(entry, now))),
       inputs: { cached: keys.length, all: keys.length },
-      served: { provider: CACHE, model: lookup.call.model, costPico: 0 },
+      served: { provider: CACHE, model: lookup.call.model, costPico: 0, saved: NOTHING_SAVED },
     };
     return this.#response(
       entries.map(({ value }) => value),
@@ -229,6 +229,8 @@ class EmbeddingCacheInterceptor implements Interceptor {
 }
 
 const CACHE = 'cache';
+/** The cost of one input is not known. */
+const NOTHING_SAVED = { costPico: 0, ms: 0 };
 const NO_VECTOR: CachedVector = { vector: [], tokens: 0 };
 
 /** @returns the vectors of a response, each with its share of the input tokens; none where it cannot be read */

@@ -156,7 +156,10 @@ class CacheInterceptor implements Interceptor {
     const cost = settings.price && value.usage ? costPico(settings.price, value.usage) : 0;
     request.cache = {
       ...{ status, kind: 'exact', ageSeconds: ageSeconds(entry, this.services.clock.wallTime()) },
-      served: { provider: value.provider, model: value.upstreamModel, costPico: cost ?? 0 },
+      served: {
+        ...{ provider: value.provider, model: value.upstreamModel, costPico: cost ?? 0 },
+        saved: { costPico: (value.nanoUsd ?? 0) * 1_000, ms: value.durationMs },
+      },
     };
     request.routing.warnings = value.warnings;
     this.cache.observer.hit(use, { nanoUsd: value.nanoUsd ?? 0, ms: value.durationMs });

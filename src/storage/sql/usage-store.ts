@@ -209,5 +209,8 @@ function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<k
     unpriced: of('unpriced'),
     estimated: of('estimated'),
     duration_ms: of('duration_ms'),
+    cache_hits: of('cache_hits'),
+    saved_pico: of('saved_pico'),
+    saved_ms: of('saved_ms'),
   };
 }

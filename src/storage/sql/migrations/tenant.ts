@@ -230,4 +230,16 @@ export const TENANT_MIGRATIONS: Migrations = {
     },
   },
   '0008_audit_chain': { up: chainAuditLog },
+  '0009_usage_cache': {
+    up: async (db: Kysely<unknown>) => {
+      for (const table of ['usage_rollups', 'usage_tag_rollups']) {
+        for (const name of ['cache_hits', 'saved_pico', 'saved_ms']) {
+          await db.schema
+            .alterTable(table)
+            .addColumn(name, 'bigint', (column) => column.notNull().defaultTo(0))
+            .execute();
+        }
+      }
+    },
+  },
 };
