@@ -207,7 +207,9 @@ for (const backend of BACKENDS) {
       const tables = await database.db.introspection.getTables();
       expect(tables.map((table) => table.name).sort()).toEqual([
         'api_keys',
+        'audit_head',
         'audit_log',
+        'audit_seals',
         'events',
         'invitations',
         'members',
