@@ -1,9 +1,10 @@
 /** `npm run clients`: SDKs and frameworks complete text, streams, tools, structured output and embeddings. */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from '../../src/core/json.ts';
 import { refusedUrl } from '../support/mock-upstream.ts';
+import { examplesOf } from '../support/page-examples.ts';
 import { CheckTable } from '../support/real-clients/check-table.ts';
 import { createScratch, isolatedEnvironment } from '../support/real-clients/isolated-program.ts';
 import {
@@ -16,6 +17,7 @@ import {
 import { startClientStage } from './stage.ts';
 
 const here = import.meta.dirname;
+const root = join(here, '../..');
 const wanted = process.argv[2];
 if (wanted !== undefined && !['js', 'python'].includes(wanted)) {
   console.error(`Unknown clients "${wanted}". Use one of: js, python.`);
@@ -41,11 +43,13 @@ async function javascript(): Promise<Suite> {
   for (const name of readdirSync(join(here, 'js')).filter((file) => /\.ts$|^tsconfig/.test(file))) {
     cpSync(join(here, 'js', name), join(folder, name));
   }
+  const examples = examplesOf(root, 'docs/clients.md').filter(({ language }) => language === 'ts');
+  for (const [at, { text }] of examples.entries()) writeFileSync(join(folder, `example-${at}.ts`), text);
   await table.check(['JavaScript clients', '', 'types'], async () => {
-    const compiler = join(here, '../../node_modules/typescript/bin/tsc');
+    const compiler = join(root, 'node_modules/typescript/bin/tsc');
     const { status, stdout } = spawnSync(process.execPath, [compiler, '-p', folder], { encoding: 'utf8' });
     if (status !== 0) throw new Error(stdout);
-    return undefined;
+    return `with ${examples.length} examples of docs/clients.md`;
   });
   return { name: 'JavaScript', command: process.execPath, args: [join(folder, 'run.ts')], cwd: folder };
 }
