@@ -27,9 +27,17 @@ test('names that all objects have are members like others', () => {
   ]);
 });
 
+test('a member of thousands of messages is listed once', () => {
+  const list = Array.from({ length: 5_000 }, () => ({ x: 1, a: 1 }));
+  expect(unreadMembers({ list: [{ x: 1 }, ...list] }, known('', { list: known('x') }))).toEqual([
+    'list[1].a',
+  ]);
+});
+
 test('a list of thousands of unread members is cut', () => {
-  const list = Array.from({ length: 5_000 }, () => ({ a: 1 }));
-  expect(unreadMembers({ list }, known('', { list: known('x') }))).toHaveLength(200);
+  const object = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`m${index}`, 1]));
+  const list = [object, object, object];
+  expect(unreadMembers({ list }, known('', { list: known('x') }))).toHaveLength(100);
 });
 
 test('each dialect lists what it does not read', () => {

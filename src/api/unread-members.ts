@@ -16,19 +16,22 @@ export function known(names: string, inside: KnownMembers['inside'] = {}): Known
 }
 
 /** Paths that are listed of one request. */
-const MAX_LISTED = 200;
+const MAX_LISTED = 100;
+
+/** Paths by what they are without their positions. */
+type Found = Map<string, string>;
 
 /**
  * Lists the members of a request that the dialect does not read, nested ones too. Members without a value count as absent.
- * @returns paths such as `messages[2].content[0].phase`, at most 200
+ * @returns paths such as `messages[2].content[0].phase`, the first of those that differ in positions only; at most 100
  */
 export function unreadMembers(body: JsonObject, members: KnownMembers): readonly string[] {
-  const found: string[] = [];
+  const found: Found = new Map();
   // Most requests have none, and their paths are not needed.
   for (const name in members.inside) {
     if (hasUnread(body[name], members.inside[name])) look(body[name], members.inside[name], name, found);
   }
-  return found;
+  return [...found.values()];
 }
 
 function hasUnread(value: unknown, choice: KnownMembers | KnownByValue | undefined): boolean {
@@ -52,7 +55,7 @@ function look(
   value: unknown,
   choice: KnownMembers | KnownByValue | undefined,
   path: string,
-  found: string[],
+  found: Found,
 ): void {
   if (Array.isArray(value)) {
     for (const [index, one] of value.entries()) {
@@ -60,15 +63,21 @@ function look(
     }
     return;
   }
-  if (!isRecord(value) || choice === undefined || found.length >= MAX_LISTED) return;
+  if (!isRecord(value) || choice === undefined || found.size >= MAX_LISTED) return;
   const members = typeof choice === 'function' ? choice(value) : choice;
   if (members === undefined) return;
   for (const name in value) {
     if (members.names.has(name)) {
       if (Object.hasOwn(members.inside, name))
         look(value[name], members.inside[name], `${path}.${name}`, found);
-    } else if (!isAbsent(value[name])) found.push(`${path}.${name}`);
+    } else if (!isAbsent(value[name])) addPath(`${path}.${name}`, found);
   }
+}
+
+function addPath(path: string, found: Found): void {
+  if (found.size >= MAX_LISTED) return;
+  const kind = path.replaceAll(/\[\d+\]/g, '');
+  if (!found.has(kind)) found.set(kind, path);
 }
 
 /** Clients send responses back, in which vendors write empty lists for what is not there. */

@@ -85,12 +85,14 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       case 'completion': {
         const forwarding = passthroughOf(call, target);
         if (forwarding) return forwarding.build(withVendorIds(call, target), target, context);
+        const request = withInlineMedia(call.chat(), context.media);
+        const options = { ...context, stream: call.stream, headers: call.headers };
+        const built = (chat ?? lacking('chat', target)).build(request, target, options);
+        // After the warnings of the format, which weigh more: the list is limited.
         for (const param of call.dialect.unreadMembers?.(call.body) ?? NO_NAMES) {
           context.warn({ kind: 'unsupported', param, message: `The target does not support "${param}".` });
         }
-        const request = withInlineMedia(call.chat(), context.media);
-        const options = { ...context, stream: call.stream, headers: call.headers };
-        return (chat ?? lacking('chat', target)).build(request, target, options);
+        return built;
       }
       case 'embedding':
         if (embeddingPassthrough) return embeddingPassthrough.build(call, target, context);
