@@ -230,3 +230,12 @@ test('log probabilities of a stream arrive with their text', () => {
     logprobs: [{ token: 'Hi', logprob: -0.5, bytes: [72, 105], top_logprobs: [] }],
   });
 });
+
+test('strict tools of a client that speaks to Cohere stay strict', () => {
+  const request: ChatRequest = {
+    messages: [{ role: 'user', content: [{ type: 'text', text: 'Hi' }] }],
+    tools: [{ type: 'function', name: 'look', parameters: { type: 'object' } }],
+    extensions: { dialect: 'openai-chat', members: { strict_tools: true } },
+  };
+  expect(build(request)).toMatchObject({ body: { strict_tools: true }, warnings: [] });
+});

@@ -102,6 +102,6 @@ function tools(request: ChatRequest, warn: Warn): JsonObject {
   return {
     tools: offered.length === 0 ? undefined : offered,
     tool_choice: mode === 'required' ? 'REQUIRED' : mode === 'none' ? 'NONE' : undefined,
-    strict_tools: strict ? true : undefined,
+    ...(strict ? { strict_tools: true } : {}),
   };
 }

@@ -36,6 +36,6 @@ export const KNOWN_IN_CHAT: KnownMembers = known('', {
   messages: ({ role }) => ownValue(MESSAGES, String(role)),
   response_format: known('type schema', { json_schema: known('name description schema strict') }),
   stream_options: known('include_usage include_obfuscation'),
-  thinking: known('type budget_tokens'),
+  thinking: known('type budget_tokens token_budget'),
   reasoning: known('effort max_tokens enabled exclude summary'),
 });

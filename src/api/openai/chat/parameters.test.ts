@@ -17,3 +17,23 @@ describe('tools without a type', () => {
     expect(error?.issues[0]?.path).toEqual(['tools', 0, 'type']);
   });
 });
+
+describe('parameters under the names of other vendors', () => {
+  const schema = { type: 'object' };
+  test.each([
+    { type: 'json_object', schema },
+    { type: 'json_object', json_schema: schema },
+    { type: 'json_object', json_schema: { schema } },
+  ])('are a schema of the response: %j', (format) => {
+    const { responseFormat } = openAiChatDialect.toChat({ messages, response_format: format });
+    expect(responseFormat).toEqual({ type: 'json-schema', schema });
+  });
+
+  test.each(['budget_tokens', 'token_budget'])('are a budget for reasoning: %s', (name) => {
+    const { reasoning } = openAiChatDialect.toChat({
+      messages,
+      thinking: { type: 'enabled', [name]: 2_000 },
+    });
+    expect(reasoning).toEqual({ budgetTokens: 2_000, enabled: true });
+  });
+});

@@ -211,9 +211,12 @@ function readResponseFormat(value: unknown): ResponseFormat | undefined {
   const format = requiredObject(value, 'response_format');
   if (format.type === 'text') return { type: 'text' };
   const given = isRecord(format.json_schema) ? format.json_schema : undefined;
-  // Some servers take the schema beside `json_object`.
+  // Some servers take the schema next to `json_object`, under one of two names.
   const bare = isRecord(format.schema) ? format.schema : undefined;
-  if (format.type === 'json_object') return bare ? { type: 'json-schema', schema: bare } : { type: 'json' };
+  if (format.type === 'json_object') {
+    const schema = bare ?? (isRecord(given?.schema) ? given.schema : given);
+    return schema ? { type: 'json-schema', schema } : { type: 'json' };
+  }
   if (format.type !== 'json_schema') {
     throw invalid('response_format.type', 'text, json_object or json_schema is expected');
   }
@@ -238,7 +241,9 @@ function readReasoning(body: JsonObject): ReasoningSettings | undefined {
   if (effort !== undefined && !isEffort(effort)) {
     throw invalid('reasoning_effort', `one of ${[...EFFORTS].join(', ')} is expected`);
   }
-  const budget = [reasoning.max_tokens, thinking.budget_tokens].find((value) => typeof value === 'number');
+  const budget = [reasoning.max_tokens, thinking.budget_tokens, thinking.token_budget].find(
+    (value) => typeof value === 'number',
+  );
   const enabled =
     typeof reasoning.enabled === 'boolean'
       ? reasoning.enabled
