@@ -12,6 +12,8 @@ export interface RequestWalk extends Omit<WalkOptions, 'values'> {
   /** Whether the type repeats members of the one before it in the same dialect. */
   readonly extends?: boolean;
   readonly rules: ValueRules;
+  /** Names in `TARGETS`; all when absent. */
+  readonly targets?: readonly string[];
   /** Members without which others mean nothing, by the label of those. */
   readonly extras: readonly (readonly [label: RegExp, members: Json])[];
 }
@@ -135,6 +137,23 @@ const messages: RequestWalk = {
   ],
 };
 
+/** Members of a vendor's own API in a body of chat completions, on its way to that vendor. */
+function own(
+  target: string,
+  type: TypeName,
+  rules: ValueRules = [],
+  skipped: readonly RegExp[] = [],
+): RequestWalk {
+  return {
+    ...chat,
+    title: `OpenAI chat completions with members of ${target}`,
+    type,
+    targets: [target],
+    skipped: [...chat.skipped, /^(?:messages|modelId|system)$/, ...skipped],
+    rules: [...rules, ...chat.rules],
+  };
+}
+
 export const REQUEST_WALKS: readonly RequestWalk[] = [
   chat,
   {
@@ -154,6 +173,40 @@ export const REQUEST_WALKS: readonly RequestWalk[] = [
     type: { file: BETA_MESSAGES, type: 'MessageCreateParamsBase' },
     skipped: [...messages.skipped, /^betas$/],
   },
+  own(
+    'Mistral',
+    {
+      file: '@mistralai/mistralai/esm/models/components/chatcompletionrequest.d.ts',
+      type: 'ChatCompletionRequest',
+      snakeCase: true,
+    },
+    [
+      [
+        /^response_format$/,
+        (mark) => ({ type: 'json_schema', json_schema: { name: mark, schema: schema(mark) } }),
+      ],
+    ],
+    // Named `schema` on the wire.
+    [/schema_definition$/],
+  ),
+  own(
+    'Cohere',
+    {
+      file: 'cohere-ai/api/resources/v2/client/requests/V2ChatRequest.d.ts',
+      type: 'V2ChatRequest',
+      snakeCase: true,
+    },
+    [
+      [/^tools\[\](?:\([^)]*\))?$/, () => CHAT_TOOL],
+      [/\.json_schema$/, schema],
+      [/^thinking\.type$/, () => 'enabled'],
+      [/token_budget$/, (_, count) => 2000 + count],
+    ],
+  ),
+  own('Bedrock', {
+    file: '@aws-sdk/client-bedrock-runtime/dist-types/models/models_0.d.ts',
+    type: 'ConverseRequest',
+  }),
 ];
 
 function beside(text: Json, entry: Json | undefined): readonly unknown[] {

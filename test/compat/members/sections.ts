@@ -22,6 +22,8 @@ interface Walked {
   readonly type: TypeName;
   /** Whether the type repeats members of the one before it. */
   readonly extends?: boolean;
+  /** Columns of this walk only. */
+  readonly targets?: readonly string[];
 }
 
 /** The types of all walks, read at once because the compiler reads packages as a whole. */
@@ -48,7 +50,7 @@ function sectionsOf<Walk extends Walked>(
     const rows = rowsOf(walk, shapes()(type), walk.extends ? before : []);
     before = rows;
     const source = `\`${type.type}\` in ${versionOf(PACKAGE.exec(type.file)?.[0] ?? type.file)}`;
-    return { title, source, columns, rows };
+    return { title, source, columns: walk.targets ?? columns, rows };
   });
 }
 

@@ -33,10 +33,9 @@ export function walkRequests(walk: RequestWalk, shape: Shape, known: readonly Ro
   const tested = DIALECTS[walk.dialect];
   if (!tested) throw new Error(`there is no dialect ${walk.dialect}`);
   const send = Object.fromEntries(
-    Object.entries(TARGETS).map(([name, target]) => [
-      name,
-      (request: Json) => sendRequest(tested, target, request),
-    ]),
+    Object.entries(TARGETS)
+      .filter(([name]) => walk.targets?.includes(name) ?? true)
+      .map(([name, target]) => [name, (request: Json) => sendRequest(tested, target, request)]),
   );
   return walkMembers<Json>(shape, {
     ...walk,
