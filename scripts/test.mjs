@@ -44,19 +44,31 @@ const CHECKS = [
   },
 ];
 const UNIT = { name: 'unit', paths: ['./src/', './bench/', './scripts/'] };
-const END_TO_END = { name: 'end to end', paths: ['./test/'] };
+/** Property tests, compatibility and other tests that start no gateway process. */
+const IN_PROCESS = {
+  name: 'properties and compatibility',
+  paths: ['./test/properties/', './test/compat/', './test/redaction/', './test/support/'],
+};
+const END_TO_END = { name: 'end to end', paths: ['./test/e2e/', './test/fuzz/'] };
 /** Bad input and damaged streams once more, and everything in `full`: through a tunnel to gateways that serve TLS. */
 const OVER_TLS = {
   name: 'end to end, over TLS',
   paths: full ? ['./test/e2e/'] : ['./test/e2e/bad-input.test.ts', './test/e2e/upstream-failures.test.ts'],
   environment: { WEIR_TEST_TLS: '1' },
 };
-const SUITES = {
-  all: [UNIT, END_TO_END, OVER_TLS],
-  unit: [UNIT],
-  e2e: [END_TO_END, OVER_TLS],
-  fuzz: [{ name: 'fuzz', paths: ['./test/fuzz/'] }],
-  full: [UNIT, END_TO_END, OVER_TLS],
+/**
+ * Suites of lanes that run at the same time: the processes of end-to-end tests wait most of their time, and the others use
+ * one core.
+ */
+const LANES = {
+  all: [
+    [END_TO_END, OVER_TLS],
+    [...CHECKS, UNIT, IN_PROCESS],
+  ],
+  unit: [[UNIT]],
+  e2e: [[END_TO_END, OVER_TLS]],
+  fuzz: [[{ name: 'fuzz', paths: ['./test/fuzz/'] }]],
+  full: [[...CHECKS, UNIT, IN_PROCESS, END_TO_END, OVER_TLS]],
 }[mode];
 /** Memory over many requests, and what aborted streams leave behind. */
 const SOAK = {
@@ -78,7 +90,7 @@ const MODE_ENVIRONMENT = {
   full: { WEIR_TEST_FULL: '1', WEIR_FUZZ_SECONDS: '60' },
 }[mode];
 
-function run(command, { quiet, environment = {} }) {
+function run(command, { print, environment = {} }) {
   return new Promise((resolve) => {
     const [file, ...args] = command;
     const child = spawn(file, args, {
@@ -96,7 +108,7 @@ function run(command, { quiet, environment = {} }) {
       stream.setEncoding('utf8');
       stream.on('data', (text) => {
         output += text;
-        if (!quiet) process.stdout.write(text);
+        print(text);
       });
     }
     child.on('error', (error) => resolve({ code: 1, output: String(error) }));
@@ -109,19 +121,20 @@ const count = (output, word) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, 'm').e
 const started = Date.now();
 const totals = { passed: 0, failed: 0, skipped: 0 };
 
-async function check({ name, command, sound }) {
-  const { code, output } = await run(command, { quiet: true });
+/** @param print receives output as it comes */
+async function check({ name, command, sound }, print) {
+  const { code, output } = await run(command, { print: () => undefined });
   const passed = code === 0 && (sound?.(output) ?? true);
   totals[passed ? 'passed' : 'failed'] += 1;
-  console.log(`${passed ? 'pass' : 'FAIL'}  ${name}`);
-  if (!passed) console.log(output);
+  print(`${passed ? 'pass' : 'FAIL'}  ${name}\n`);
+  if (!passed) print(output);
 }
 
-async function suite({ name, paths, environment }) {
-  console.log(`\n== ${name} tests ==`);
+async function suite({ name, paths, environment }, print) {
+  print(`\n== ${name} tests ==\n`);
   const preload = full ? ['--preload', './test/support/long-properties.ts'] : [];
   const command = [bun, 'test', ...preload, '--timeout', String(TEST_TIMEOUT_MS), ...paths];
-  const { code, output } = await run(command, { quiet: false, environment });
+  const { code, output } = await run(command, { print, environment });
   const failed = count(output, 'fail');
   const passed = count(output, 'pass');
   totals.passed += passed;
@@ -130,9 +143,22 @@ async function suite({ name, paths, environment }) {
   totals.failed += failed + ((code !== 0 && failed === 0) || passed === 0 ? 1 : 0);
 }
 
-if (mode === 'all' || full) for (const step of CHECKS) await check(step);
-for (const one of SUITES) await suite(one);
-if (full) await check(SOAK);
+async function lane(steps, print) {
+  for (const step of steps) await ('command' in step ? check : suite)(step, print);
+}
+
+// The first lane is printed as it runs; the others when they have ended.
+const [first, ...others] = LANES;
+const printed = others.map(async (steps) => {
+  let output = '';
+  await lane(steps, (text) => {
+    output += text;
+  });
+  return output;
+});
+await lane(first, (text) => process.stdout.write(text));
+for (const output of await Promise.all(printed)) process.stdout.write(output);
+if (full) await check(SOAK, (text) => process.stdout.write(text));
 
 console.log(`\n${Math.round((Date.now() - started) / 1000)} s`);
 const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : '';
