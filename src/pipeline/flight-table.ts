@@ -62,6 +62,7 @@ export class FlightTable {
     });
     const flight: Flight = { shared, request: owner.request, payers: [request] };
     this.#flights.set(name, flight);
+    owner.request.trace = request.trace;
     this.#hand(request, owner.request);
     settleAs(owner.request, flight.payers, joining.call, this.services);
     prepare(owner.request);

@@ -56,7 +56,7 @@ export function spansOf(
       events: requestEvents(request, toWall),
     },
   ];
-  const { routing } = request;
+  const { upstream: routing } = request;
   const firstAttemptAt = routing.attempts[0]?.startedAt;
   trace.stages.forEach(({ name, at }, index) => {
     const next = trace.stages[index + 1]?.at ?? firstAttemptAt ?? endedAt;
@@ -93,7 +93,7 @@ function requestEvents({ timing: { committedAt } }: RequestContext, toWall: numb
 }
 
 function requestAttributes(request: RequestContext, outcome: Outcome): Attributes {
-  const { identity, controls, response, usage, cache, routing } = request;
+  const { identity, controls, response, usage, cache, upstream: routing } = request;
   const cost = usage.usage === undefined ? undefined : costSoFar(request);
   return {
     'http.request.method': 'POST',

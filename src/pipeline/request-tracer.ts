@@ -74,7 +74,7 @@ function isKept(
   endedAt: number,
   { errors, slower_than, costlier_than }: TracingSettings['keep'],
 ): boolean {
-  if (errors && (outcome.kind === 'failed' || request.routing.attempts.some(({ failure }) => failure)))
+  if (errors && (outcome.kind === 'failed' || request.upstream.attempts.some(({ failure }) => failure)))
     return true;
   if (slower_than !== null && endedAt - request.timing.startedAt > slower_than) return true;
   if (costlier_than === null || request.usage.usage === undefined) return false;

@@ -6,7 +6,8 @@ import {
   startCacheGateway,
 } from '../support/cache-gateway.ts';
 import { settle } from '../support/fake-clock.ts';
-import { json, status } from '../support/scripts.ts';
+import { chatAnswer, chatEvent } from '../support/inference.ts';
+import { eventStream, json, status } from '../support/scripts.ts';
 
 let running: CacheGateway | undefined;
 afterEach(async () => {
@@ -238,4 +239,31 @@ test('operators see hits and savings, and clear entries', async () => {
   expect(cacheOf(await chat('a'))).toBe('miss');
   clock.shift(25 * 3_600_000);
   expect((await call('GET', '/cache/stats')).body).toMatchObject({ chat: { total_requests: 0 } });
+});
+
+test('guardrails see requests before the cache, and responses on every hit', async () => {
+  const { post, mock } = await start({
+    config: { guardrails: [{ id: 'pii', kind: 'pii', on: ['input', 'output'], action: 'redact' }] },
+  });
+  mock.respondAlways(json(JSON.parse(chatAnswer('Write to ann@example.com.'))));
+  const send = (text: string) => post('/v1/chat/completions', chatOf(text));
+  const first = await send('I am bob@example.com.');
+  const second = await send('I am bob@example.com.');
+  // The key is that of the redacted request.
+  const third = await send('I am eve@example.com.');
+  expect([first, second, third].map(cacheOf)).toEqual(['miss', 'hit', 'hit']);
+  for (const { text } of [first, second, third]) expect(text).not.toContain('ann@example.com');
+  expect(mock.requests).toHaveLength(1);
+  expect(mock.requests[0]?.text()).not.toContain('bob@example.com');
+  const parts = ['Write to ann', '@example', '.com.'].map((part) => chatEvent(part));
+  mock.respond(eventStream([...parts, chatEvent('', 'stop'), 'data: [DONE]\n\n']));
+  const stream = (headers = {}) =>
+    post('/v1/chat/completions', chatOf('I am bob@example.com.', { stream: true }), headers);
+  const streams = [await stream(), await stream({ 'x-weir-cache': 'refresh' }), await stream()];
+  expect(streams.map(cacheOf)).toEqual(['hit', 'miss', 'hit']);
+  for (const { text } of streams) {
+    expect(text).toContain('[EMAIL]');
+    expect(text).toEndWith('data: [DONE]\n\n');
+    expect(/ann|example/.test(text)).toBe(false);
+  }
 });
