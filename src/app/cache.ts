@@ -119,7 +119,10 @@ function settingsOf(cache: CacheConfig, model: Config['models'][number]['cache']
       embeddings && ownEmbeddings !== null
         ? { ttlMs: ownEmbeddings?.ttl ?? embeddings.ttl, maxTtlMs: embeddings.ttl }
         : undefined,
-    coalescing: coalescing && ownCoalescing !== null ? { bufferBytes: coalescing.buffer } : undefined,
+    coalescing:
+      coalescing && ownCoalescing !== null
+        ? { bufferBytes: coalescing.buffer, isShared: coalescing.across_gateways }
+        : undefined,
   };
 }
 

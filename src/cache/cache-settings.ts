@@ -23,6 +23,8 @@ export interface EmbeddingSettings {
 export interface CoalescingSettings {
   /** Bytes that one follower may be behind. */
   readonly bufferBytes: number;
+  /** Gateways wait for each other's calls. */
+  readonly isShared: boolean;
 }
 
 /** What is on for a model. */

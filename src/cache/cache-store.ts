@@ -42,6 +42,14 @@ export interface CacheStore<Value> {
    */
   clear(filter: CacheFilter, dryRun: boolean): Promise<number>;
   contents(): CacheContents | undefined;
+  /**
+   * Claims the call that makes an entry, for one of several gateways. Absent where no other gateway sees the entries.
+   * @param ms after which the claim ends
+   * @returns false while another gateway has it
+   */
+  lease?(key: string, tenant: string, ms: number): Promise<boolean | Skipped>;
+  /** Ends a claim, after the entry was written. */
+  release?(key: string, tenant: string): void;
 }
 
 /** Whether a filter selects an entry. */

@@ -50,6 +50,8 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
   #failures = 0;
   #pausedUntil = Number.NEGATIVE_INFINITY;
   #writes = 0;
+  /** By key. */
+  readonly #writing = new Map<string, Promise<void>>();
 
   constructor(options: RedisCacheOptions<Value>) {
     this.#options = options;
@@ -83,17 +85,38 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
       return;
     }
     this.#writes += 1;
-    this.#write(entry)
+    const { key } = entry;
+    const writing = this.#write(entry)
       .catch((error: unknown) => onSkip('unavailable', error))
       .finally(() => {
         this.#writes -= 1;
+        if (this.#writing.get(key) === writing) this.#writing.delete(key);
       });
+    this.#writing.set(key, writing);
   }
 
   delete(key: string, tenant: string): void {
     const { client, onSkip } = this.#options;
     if (!client.ready) return;
     client.call('DEL', [this.#nameOf(key, tenant)]).catch((error: unknown) => onSkip('unavailable', error));
+  }
+
+  async lease(key: string, tenant: string, ms: number): Promise<boolean | Skipped> {
+    if (!this.#canAsk()) return SKIPPED;
+    const name = `${this.#nameOf(key, tenant)}:lease`;
+    const reply = await this.#within(this.#options.client.call('SET', [name, '1', 'NX', 'PX', String(ms)]));
+    return reply === SKIPPED ? SKIPPED : reply !== null;
+  }
+
+  release(key: string, tenant: string): void {
+    const { client, onSkip } = this.#options;
+    const name = `${this.#nameOf(key, tenant)}:lease`;
+    // The entry is set when the request ends, which may be in the same turn.
+    setImmediate(() => {
+      Promise.resolve(this.#writing.get(key))
+        .then(() => client.call('DEL', [name]))
+        .catch((error: unknown) => onSkip('unavailable', error));
+    });
   }
 
   async clear(filter: CacheFilter, dryRun: boolean): Promise<number> {

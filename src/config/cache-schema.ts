@@ -88,6 +88,11 @@ const coalescing = () =>
     buffer: size()
       .prefault('1MB')
       .describe('Bytes that one slow client may be behind; a slower one is disconnected, the others go on.'),
+    across_gateways: boolean()
+      .prefault(false)
+      .describe(
+        'Also between gateways that share a cache in Redis, for requests that are not streamed: the others wait for the stored response. Each miss takes one more round trip.',
+      ),
   });
 
 /** The response cache. */

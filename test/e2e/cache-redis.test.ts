@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type CacheGateway, chatOf, startCacheGateway } from '../support/cache-gateway.ts';
+import { createGate } from '../support/gate.ts';
+import { chatAnswer } from '../support/inference.ts';
+import { json, status } from '../support/scripts.ts';
 import { canStopRedis, hasRedis, startRedis, type TestRedis } from '../support/services/redis.ts';
 
 const cacheOf = ({ headers }: { readonly headers: Headers }) => headers.get('x-weir-cache');
@@ -15,8 +18,9 @@ if (hasRedis && canStopRedis) {
         storage: { redis_url: redis.url },
         limits: { default_tier: null, per_ip: null },
       };
-      one = await startCacheGateway({ config, cache: { redis_timeout: '50ms' } });
-      other = await startCacheGateway({ config, cache: { redis_timeout: '50ms' }, upstream: one.mock });
+      const cache = { redis_timeout: '50ms', coalescing: { across_gateways: true } };
+      one = await startCacheGateway({ config, cache });
+      other = await startCacheGateway({ config, cache, upstream: one.mock });
     });
     afterAll(async () => {
       await other.stop();
@@ -42,6 +46,31 @@ if (hasRedis && canStopRedis) {
         const second = await untilHit(other, body);
         expect([cacheOf(first), second.text]).toEqual(['miss', first.text]);
       }
+    });
+
+    test('one gateway makes a call that several are asked for', async () => {
+      const gate = createGate();
+      one.mock.respond(async () => {
+        await gate.pass();
+        return json(JSON.parse(chatAnswer('once')));
+      });
+      const before = one.mock.requests.length;
+      const sent = [one, other, one, other].map(({ post }) =>
+        post('/v1/chat/completions', chatOf('together')),
+      );
+      await one.mock.waitForRequest(before + 1);
+      gate.open();
+      for (const { status: code, text } of await Promise.all(sent)) {
+        expect([code, text.includes('once')]).toEqual([200, true]);
+      }
+      expect(one.mock.requests).toHaveLength(before + 1);
+    });
+
+    test('a gateway does not wait for a call that failed, or that is not stored', async () => {
+      one.mock.respond(status(400, { error: { message: 'your fault' } }));
+      const sent = [one, other].map(({ post }) => post('/v1/chat/completions', chatOf('failing')));
+      const statuses = (await Promise.all(sent)).map((response) => response.status);
+      expect(statuses.toSorted()).toEqual([200, 400]);
     });
 
     test('without Redis no request fails, and hits resume when it returns', async () => {

@@ -12,6 +12,7 @@ import { prepareRecording, type RecordingServices, recordResponse } from '../cac
 import { CacheScopes } from '../cache-scope.ts';
 import type { CacheServices, CacheUse } from '../cache-services.ts';
 import { replay } from '../cached-response.ts';
+import { CallLeases } from '../call-leases.ts';
 import { FlightTable } from '../flight-table.ts';
 import {
   type CallScope,
@@ -56,6 +57,7 @@ class CacheInterceptor implements Interceptor {
   readonly #scopes: CacheScopes;
   readonly #flights: FlightTable;
   readonly #recording: RecordingServices;
+  readonly #leases: CallLeases;
   /** Keys that are refreshed in the background. */
   readonly #refreshing = new Set<string>();
 
@@ -66,6 +68,7 @@ class CacheInterceptor implements Interceptor {
     this.#scopes = new CacheScopes(services.router);
     this.#flights = new FlightTable(services, cache);
     const { responses, readers } = cache;
+    this.#leases = new CallLeases(responses, services.clock);
     const isDecodable = (dialect: string) => readers.has(dialect);
     this.#recording = { clock: services.clock, responses, isDecodable };
   }
@@ -177,15 +180,26 @@ class CacheInterceptor implements Interceptor {
 
   /** @param spare a stale entry for the case that all targets fail */
   async #fetch(lookup: Lookup, spare: Entry | undefined): Promise<InferenceResponse> {
-    const { call, scope, next, controls, route } = lookup;
+    const { call, scope, next, controls, route, key } = lookup;
     const { request } = scope;
-    this.cache.observer.miss(this.#use(request));
-    request.cache = MISS;
     const { coalescing } = this.cache.settingsOf(route.id);
     const record = (owner: CallScope, response: InferenceResponse) => this.#record(response, lookup, owner);
-    const prepare = (owner: RequestContext) => prepareRecording(call, owner, this.#recording);
+    const { tenant } = request.identity.principal;
+    const sharesCall = coalescing !== undefined && controls.mode === 'use';
+    const isLeased = sharesCall && coalescing.isShared && !call.stream;
+    if (isLeased) {
+      const made = await this.#leases.acquire(key, tenant, scope.deadlineAt);
+      const response = made && (await this.#serve(made, 'hit', lookup));
+      if (response) return response;
+    }
+    this.cache.observer.miss(this.#use(request));
+    request.cache = MISS;
+    const prepare = (owner: RequestContext) => {
+      if (isLeased) owner.afterEnd(() => this.#leases.release(key, tenant));
+      prepareRecording(call, owner, this.#recording);
+    };
     try {
-      if (coalescing && controls.mode === 'use') {
+      if (sharesCall) {
         return await this.#flights.join(lookup, coalescing, prepare, record);
       }
       prepare(request);
