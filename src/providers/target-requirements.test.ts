@@ -89,6 +89,17 @@ describe('results of parallel calls', () => {
     },
   );
 
+  test.each([...Object.entries(TARGETS), ['Ollama', native] as const])(
+    'reach %s before a message that came between them',
+    (_, to) => {
+      const [first, second, b, a] = messages;
+      const between = { role: 'user', content: 'Hurry.' };
+      const text = JSON.stringify(send(to, { messages: [first, second, b, between, a] }).up);
+      const at = ['Paris is cold', 'Rome is hot', 'Hurry.'].map((one) => text.indexOf(one));
+      expect(at.toSorted((one, other) => one - other)).toEqual(at);
+    },
+  );
+
   test('stay as they are where they are in order', () => {
     const [first, second, b, a] = messages;
     const { up } = send('openai', { messages: [first, second, a, b] });

@@ -1,48 +1,79 @@
 import type { Message, ToolMessage } from './request.ts';
 
 /**
- * Sorts the results of parallel tool calls into the order of their calls. Some formats and the chat templates of most
- * open models have no ids: the first result belongs to the first call.
- * @returns `messages` itself where every result is in place; else a copy with the same number of messages
+ * Puts the results of tool calls right after their calls, in the order of the calls. Some formats and the chat templates of
+ * most open models have no ids, so that the first result belongs to the first call; others reject a message between a call
+ * and its result.
+ * @returns `messages` itself where every result is in place; else a copy of the same length
  */
 export function orderResults(messages: readonly Message[]): readonly Message[] {
   let ordered: Message[] | undefined;
   let positions = new Map<string, number>();
-  for (let index = 0; index < messages.length; index += 1) {
+  for (let index = 0; index < messages.length; ) {
     const message = messages[index];
     if (message?.role === 'assistant') {
       if (messages[index - 1]?.role !== 'assistant') positions = new Map();
       for (const part of message.content) {
         if (part.type === 'tool-call') positions.set(part.id, positions.size);
       }
-    } else if (message?.role === 'tool') {
-      const run = runOfResults(messages, index);
-      const sorted = inCallOrder(
-        run.flatMap(({ content }) => content),
-        ({ callId }) => positions.get(callId),
-      );
-      if (sorted) {
-        ordered ??= [...messages];
-        let from = 0;
-        for (const [offset, { content }] of run.entries()) {
-          ordered[index + offset] = { role: 'tool', content: sorted.slice(from, from + content.length) };
-          from += content.length;
-        }
-      }
-      index += run.length - 1;
+      index += 1;
+      continue;
     }
+    const end = endOfTurn(messages, index, ({ role }) => role === 'assistant');
+    const sorted = positions.size === 0 ? undefined : sortedTurn(messages.slice(index, end), positions);
+    for (const [offset, one] of (sorted ?? []).entries()) {
+      ordered ??= [...messages];
+      ordered[index + offset] = one;
+    }
+    index = end;
   }
   return ordered ?? messages;
 }
 
-function runOfResults(messages: readonly Message[], start: number): ToolMessage[] {
-  const run: ToolMessage[] = [];
-  for (let at = start; at < messages.length; at += 1) {
-    const message = messages[at];
-    if (message?.role !== 'tool') break;
-    run.push(message);
+/** @returns the index of the first item from `start` for which `ends` holds, or the number of items */
+export function endOfTurn<Item>(
+  items: readonly Item[],
+  start: number,
+  ends: (item: Item) => boolean,
+): number {
+  for (let at = start; at < items.length; at += 1) {
+    const item = items[at];
+    if (item !== undefined && ends(item)) return at;
   }
-  return run;
+  return items.length;
+}
+
+/** Sorts the messages between two of the assistant: results first. @returns undefined where they are sorted already */
+function sortedTurn(turn: readonly Message[], positions: ReadonlyMap<string, number>): Message[] | undefined {
+  const split = resultsFirst(turn, (message): message is ToolMessage => message.role === 'tool');
+  const { results, others, isSorted } = split;
+  const parts = results.flatMap(({ content }) => content);
+  const sorted = inCallOrder(parts, ({ callId }) => positions.get(callId));
+  if (isSorted && sorted === undefined) return undefined;
+  const inOrder = sorted ?? parts;
+  let from = 0;
+  const filled = results.map(({ content }): ToolMessage => {
+    from += content.length;
+    return { role: 'tool', content: inOrder.slice(from - content.length, from) };
+  });
+  return [...filled, ...others];
+}
+
+/** Separates results from the other items of a turn, and checks whether they come first. */
+export function resultsFirst<Item, Result extends Item>(
+  turn: readonly Item[],
+  isResult: (item: Item) => item is Result,
+): { readonly results: Result[]; readonly others: Item[]; readonly isSorted: boolean } {
+  const results: Result[] = [];
+  const others: Item[] = [];
+  let isSorted = true;
+  for (const item of turn) {
+    if (isResult(item)) {
+      if (others.length > 0) isSorted = false;
+      results.push(item);
+    } else others.push(item);
+  }
+  return { results, others, isSorted };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { inCallOrder } from '../../core/chat/result-order.ts';
+import { endOfTurn, inCallOrder, resultsFirst } from '../../core/chat/result-order.ts';
 import { isRecord, type JsonObject } from '../../core/json.ts';
 import type { Warn } from '../../core/warning.ts';
 import { familyOf } from '../model-families.ts';
@@ -146,31 +146,31 @@ export function lacksType(value: unknown): boolean {
   return isRecord(value) && (value.type ?? null) === null && isRecord(value.function);
 }
 
-/** Sorts each run of tool messages into the order of the calls before it. */
+/** Puts tool messages right after the message with their calls, in the order of the calls. */
 function orderedResults<Wire>(messages: readonly Wire[]): readonly Wire[] {
   let ordered: Wire[] | undefined;
   for (let index = 0; index < messages.length; index += 1) {
     const message: unknown = messages[index];
     const calls: unknown = isRecord(message) ? message.tool_calls : undefined;
-    if (!Array.isArray(calls) || calls.length < 2) continue;
-    const end = endOfResults(messages, index + 1);
+    if (!Array.isArray(calls) || calls.length === 0) continue;
+    const end = endOfTurn(messages, index + 1, (next) => roleOf(next) === 'assistant');
+    const turn = messages.slice(index + 1, end);
+    const { results, others, isSorted } = resultsFirst(turn, isToolMessage);
     const positions = new Map(calls.map((call: unknown, at) => [isRecord(call) ? call.id : undefined, at]));
-    const sorted = inCallOrder(messages.slice(index + 1, end), (result: unknown) =>
-      isRecord(result) ? positions.get(result.tool_call_id) : undefined,
-    );
-    if (sorted) {
+    const sorted = inCallOrder(results, (result) => positions.get(result.tool_call_id));
+    if (sorted || !isSorted) {
       ordered ??= [...messages];
-      ordered.splice(index + 1, sorted.length, ...sorted);
+      for (const [offset, one] of [...(sorted ?? results), ...others].entries()) {
+        ordered[index + 1 + offset] = one;
+      }
     }
     index = end - 1;
   }
   return ordered ?? messages;
 }
 
-function endOfResults(messages: readonly unknown[], start: number): number {
-  let end = start;
-  while (roleOf(messages[end]) === 'tool') end += 1;
-  return end;
+function isToolMessage<Wire>(message: Wire): message is Wire & JsonObject {
+  return roleOf(message) === 'tool';
 }
 
 function roleOf(message: unknown): unknown {
