@@ -85,7 +85,6 @@ providers:
       streamIdleMs: 7_000,
       maxRequestMs: 8_000,
       queueTimeoutMs: 5_000,
-      forwardsRateLimits: true,
       maxResponseBytes: 1_000_000,
       forwardsRateLimits: true,
     });
