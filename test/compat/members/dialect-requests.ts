@@ -203,6 +203,17 @@ export const REQUEST_WALKS: readonly RequestWalk[] = [
       [/token_budget$/, (_, count) => 2000 + count],
     ],
   ),
+  own(
+    'Gemini',
+    { file: '@google/genai/dist/genai.d.ts', type: 'GenerateContentConfig' },
+    [],
+    [
+      // Of the SDK, not of the API.
+      /^(?:httpOptions|abortSignal|automaticFunctionCalling|shouldReturnHttpResponse)/,
+      // Tools have the form of the client's API.
+      /^tools/,
+    ],
+  ),
   own('Bedrock', {
     file: '@aws-sdk/client-bedrock-runtime/dist-types/models/models_0.d.ts',
     type: 'ConverseRequest',
