@@ -36,8 +36,11 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, 
  * @throws GatewayError `invalid_request` naming the header, or `permission_denied`
  */
 export function cacheControls(headers: HeaderReader, policy: TenantCachePolicy | undefined): CacheControls {
-  if (policy?.enabled === false) return BYPASS;
   const asked = headers.get('x-weir-cache');
+  if (policy?.enabled === false) {
+    if (asked?.trim().toLowerCase() === 'only') throw denied('x-weir-cache');
+    return BYPASS;
+  }
   const ttl = headers.get('x-weir-cache-ttl');
   const namespace = headers.get('x-weir-cache-namespace');
   const standard = headers.get('cache-control');

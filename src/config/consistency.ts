@@ -14,7 +14,15 @@ export function checkConsistency(outline: Outline, catalog: ProviderCatalog): Pr
     ]),
     ...outline.models.flatMap(checkWeights),
     ...outline.models.flatMap(checkExperiments),
+    ...outline.models.flatMap((model) => checkCache(model, outline)),
   ];
+}
+
+/** Without `cache`, the settings of a model would have no effect. */
+function checkCache({ path, hasCache }: ModelOutline, outline: Outline): Problem[] {
+  if (!hasCache || outline.hasCache) return [];
+  const message = 'requires the section "cache", such as "cache: {}"';
+  return [{ path: [...path, 'cache'], message, onKey: true }];
 }
 
 function checkServer({ ports, cors }: Outline): Problem[] {

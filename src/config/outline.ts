@@ -45,6 +45,8 @@ export interface ModelOutline {
   /** The names and percents of its split. */
   readonly split: readonly { readonly name: NameAt | undefined; readonly percent: number | undefined }[];
   readonly hasCanary: boolean;
+  /** It has settings of the cache. */
+  readonly hasCache: boolean;
 }
 
 /**
@@ -67,6 +69,7 @@ export interface Outline {
   /** With the defaults; `metricsGiven` when the second is not one. */
   readonly ports: { readonly api: unknown; readonly metrics: unknown; readonly metricsGiven: boolean };
   readonly cors: { readonly anyOrigin: boolean; readonly credentials: boolean };
+  readonly hasCache: boolean;
 }
 
 export function outlineOf(root: ConfigMap): Outline {
@@ -99,6 +102,7 @@ export function outlineOf(root: ConfigMap): Outline {
       anyOrigin: listAt(cors, 'origins')?.includes('*') ?? false,
       credentials: fromBooleanText(cors?.allow_credentials) === true,
     },
+    hasCache: mapAt(root, 'cache') !== undefined,
   };
 }
 
@@ -161,6 +165,7 @@ function model(item: unknown, path: ConfigPath): ModelOutline {
     ],
     split,
     hasCanary: mapAt(map, 'canary') !== undefined,
+    hasCache: mapAt(map, 'cache') !== undefined,
   };
 }
 

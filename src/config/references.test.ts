@@ -207,6 +207,15 @@ describe('server', () => {
     ]);
   });
 
+  test('a model has settings of the cache only where there is one', () => {
+    const model =
+      'models: [{ id: a, targets: [{ provider: simulator, model: simulator }], cache: { exact: { ttl: 1h } } }]';
+    expect(faultsOf(model)).toEqual([
+      expect.stringContaining('models[0].cache: requires the section "cache", such as "cache: {}"'),
+    ]);
+    expect(() => faultsOf(`cache: {}\n${model}`)).toThrow('the configuration was accepted');
+  });
+
   test('two servers need two ports', () => {
     expect(faultsOf('server: { port: 81, metrics_port: 81 }')).toEqual([
       '1:35 server.metrics_port: must not be the same as server.port (81)',

@@ -164,6 +164,7 @@ test('a tenant has its own entries, and its own rules', async () => {
   expect(await send(strict, { 'cache-control': 'no-store' })).toEqual([200, 'hit']);
   expect(await send(off)).toEqual([200, 'bypass']);
   expect(await send(off)).toEqual([200, 'bypass']);
+  expect(await send(off, { 'x-weir-cache': 'only' })).toEqual([403, null]);
   expect(mock.requests).toHaveLength(7);
   const tenant = await gateway.call('GET', '/admin/v1/tenants/strict', { key: gateway.adminKey });
   expect(tenant.body.cache).toEqual({ controls: ['refresh'], max_ttl_seconds: 60 });
