@@ -5,11 +5,18 @@ import { type Agent, COUNT_COMMAND, FILE, FINAL_TEXT, offers, PROMPT } from './a
 /** npm installs the musl builds on musl systems only, where no other build starts. */
 const score = (name: string) => Number(name.includes('musl')) * 2 + Number(name.includes('baseline'));
 
+/** OpenCode's own providers, by the name of the model: each speaks another API. */
+const PROVIDERS: Readonly<Record<string, string>> = {
+  'chat-model': '@ai-sdk/openai-compatible',
+  'responses-model': '@ai-sdk/openai',
+  'messages-model': '@ai-sdk/anthropic',
+};
+
 export const opencode: Agent = {
   name: 'OpenCode',
   packageFolder: 'opencode',
   nativeFormat: 'openai',
-  models: ['house-model'],
+  models: Object.keys(PROVIDERS),
   budgetMessage: /The limit of [\d.]+ US dollars per month[^\n]*/,
   findExecutable: (folder) => {
     const modules = join(folder, 'node_modules');
@@ -25,7 +32,7 @@ export const opencode: Agent = {
     const settings = {
       provider: {
         weir: {
-          npm: '@ai-sdk/openai-compatible',
+          npm: PROVIDERS[model],
           name: 'Weir',
           options: { baseURL: `${url}/v1`, apiKey: '{env:WEIR_API_KEY}' },
           models: { [model]: { name: model } },

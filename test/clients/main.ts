@@ -8,7 +8,6 @@ import { examplesOf } from '../support/page-examples.ts';
 import { CheckTable } from '../support/real-clients/check-table.ts';
 import { createScratch, isolatedEnvironment } from '../support/real-clients/isolated-program.ts';
 import {
-  cacheRoot,
   findPython,
   InstallError,
   installNpmPackages,
@@ -91,7 +90,6 @@ async function runSuite(suite: Suite, env: Readonly<Record<string, string>>): Pr
   return results;
 }
 
-console.error(`Installing clients in ${cacheRoot()} (first run only) ...`);
 const suites: Suite[] = [];
 for (const [name, prepare] of Object.entries({ js: javascript, python })) {
   if (wanted !== undefined && wanted !== name) continue;

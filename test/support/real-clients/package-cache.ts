@@ -49,6 +49,7 @@ export const hashOf = (path: string): string =>
 export async function installNpmPackages(folder: string): Promise<string> {
   const target = join(cacheRoot(), `${basename(folder)}-${hashOf(join(folder, 'package-lock.json'))}`);
   if (existsSync(target)) return target;
+  console.error(`Installing the packages of ${basename(folder)} (first run only) ...`);
   const staging = `${target}.${process.pid}`;
   mkdirSync(staging, { recursive: true });
   try {
@@ -86,6 +87,7 @@ export async function installPythonPackages(requirements: string, python: string
   // An environment cannot be moved after its creation, so a file marks the one that is complete.
   const marker = join(target, 'installed');
   if (existsSync(marker)) return bin;
+  console.error('Installing Python packages (first run only) ...');
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
   await runInstaller(python, ['-m', 'venv', target], target);
