@@ -37,8 +37,13 @@ export function exactKey(
     portable ??
     // Its responses may repeat the model's name as this client sent it. Legacy completions are not converted to streams.
     `${JSON.stringify([dialectOf(call), call.model, call.operation === 'completion' && call.stream])}${canonicalJson(call.body, TRANSPORT)}`;
-  const owner = JSON.stringify([tenant, namespace, call.operation, portable !== undefined]);
+  const owner = `${ownerText(tenant, namespace)}${call.operation}${portable === undefined ? ' own ' : ' any '}`;
   return sha256Hex(`exact 1${owner}${route}${form}`);
+}
+
+/** Texts with their lengths: two owners never have the same. Half the cost of JSON. */
+function ownerText(tenant: string, namespace: string): string {
+  return `${tenant.length} ${tenant}${namespace.length} ${namespace}`;
 }
 
 function dialectOf(call: InferenceCall): string {
@@ -83,7 +88,7 @@ export function embeddingKeys(
   call: EmbeddingCall,
   { tenant, namespace, route }: KeyScope,
 ): readonly string[] {
-  const owner = JSON.stringify([tenant, namespace]);
+  const owner = ownerText(tenant, namespace);
   const common = `vector 1${owner}${route}${canonicalJson(call.body, NOT_IN_VECTORS)}`;
   return call.embedding.inputs.map((input) => sha256Hex(common + JSON.stringify(input)));
 }

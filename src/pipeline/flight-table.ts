@@ -138,9 +138,11 @@ export class FlightTable {
   }
 }
 
+/** Requests with the same name receive the same frames. The model's name comes last: it may hold anything. */
 function flightName({ call, key, scope }: JoiningRequest): string {
-  const dialect = call.operation === 'rerank' ? '' : call.dialect.name;
-  const form = [call.stream, dialect, call.model, variantOf(call), scope.request.routing.streamMode];
-  const extra = call.operation === 'rerank' ? false : call.includesStreamUsage;
-  return `${key}${JSON.stringify([...form, extra])}`;
+  const { streamMode } = scope.request.routing;
+  if (call.operation === 'rerank') return `${key} ${streamMode} ${call.model}`;
+  const variant = variantOf(call);
+  const form = `${call.stream} ${call.includesStreamUsage} ${call.dialect.name} ${variant.length} ${variant}`;
+  return `${key} ${streamMode} ${form} ${call.model}`;
 }
