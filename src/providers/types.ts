@@ -66,6 +66,8 @@ export interface VendorProfile {
    * model's family takes precedence.
    */
   readonly prefill?: 'plain' | 'prefix' | 'continue';
+  /** Some of its versions repeat that text at the beginning of the response. */
+  readonly repeatsPrefill?: boolean;
   /** Members of messages that it rejects. The results of tools may have a `name`. */
   readonly unsupportedInMessages?: ReadonlySet<string>;
   /** Rejects a response format in requests with tools. */

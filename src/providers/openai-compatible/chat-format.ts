@@ -6,6 +6,7 @@ import { chatMessages } from './chat-messages.ts';
 import { chatParameters } from './chat-parameters.ts';
 import { ChatChunkReader } from './chat-reader.ts';
 import { parseChatCompletion } from './chat-response.ts';
+import { RepetitionFilter, repeatedPrefill, withoutRepetition } from './repeated-prefill.ts';
 
 /** OpenAI's chat format as a target of translated requests. */
 export function openAiChatFormat(endpoint: (target: Target) => string): ChatFormat {
@@ -25,8 +26,13 @@ export function openAiChatFormat(endpoint: (target: Target) => string): ChatForm
       };
       return { url: endpoint(target), body: JSON.stringify(body) };
     },
-    parse: parseChatCompletion,
-    reader: ({ provider }) => new ChatChunkReader(provider),
+    parse: (response, target, request) =>
+      withoutRepetition(parseChatCompletion(response, target), repeatedPrefill(request, target)),
+    reader(target, request) {
+      const reader = new ChatChunkReader(target.provider);
+      const prefill = repeatedPrefill(request, target);
+      return prefill === '' ? reader : new RepetitionFilter(reader, prefill);
+    },
   };
 }
 

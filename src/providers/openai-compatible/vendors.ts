@@ -220,6 +220,7 @@ export const ENGINES = {
     tokenizes: 'prompt',
     topK: true,
     prefill: 'plain',
+    repeatsPrefill: true,
     rerankPath: '/rerank',
     renames: { max_completion_tokens: 'max_tokens' },
     needsKey: false,
