@@ -21,6 +21,15 @@ export const MODEL_NAME = 'real-model';
 /** Tokens of one slot: half of the context, because the server has two. */
 export const SLOT_TOKENS = 1_024;
 
+/** @param port the number of a port, or what stands for it in a command of Weir's configuration */
+export function serverArguments({ model }: EngineFiles, port: string): string[] {
+  const listen = ['--host', '127.0.0.1', '--port', port, '--alias', MODEL_NAME, '--metrics'];
+  const context = ['--ctx-size', String(2 * SLOT_TOKENS), '--parallel', '2'];
+  // One thread: two that wait for each other by spinning are slower on a busy machine.
+  const threads = ['--threads', '1', '--threads-batch', '1'];
+  return ['--model', model, ...listen, ...context, ...threads];
+}
+
 /** @param more further arguments, such as `--embeddings` */
 export async function startLlamaServer(
   files: EngineFiles,
@@ -28,11 +37,7 @@ export async function startLlamaServer(
 ): Promise<LlamaServer> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const context = ['--ctx-size', String(2 * SLOT_TOKENS), '--parallel', '2'];
-  // One thread: two that wait for each other by spinning are slower on a busy machine.
-  const threads = ['--threads', '1', '--threads-batch', '1'];
-  const listen = ['--host', '127.0.0.1', '--port', String(port), '--alias', MODEL_NAME, '--metrics'];
-  const child = spawn(files.server, ['--model', files.model, ...listen, ...context, ...threads, ...more], {
+  const child = spawn(files.server, [...serverArguments(files, String(port)), ...more], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -4,7 +4,7 @@ import { startGateway } from '../support/gateway.ts';
 import { CheckTable } from '../support/real-clients/check-table.ts';
 import { InstallError } from '../support/real-clients/package-cache.ts';
 import { type EngineFiles, findEngine } from './engine-build.ts';
-import { type LlamaServer, MODEL_NAME, startLlamaServer } from './llama-server.ts';
+import { type LlamaServer, MODEL_NAME, serverArguments, startLlamaServer } from './llama-server.ts';
 import { engineChecks } from './suite.ts';
 
 const TENANT = 'real';
@@ -42,7 +42,13 @@ try {
       routing: {},
       // The same engine twice, because one candidate needs no gauges.
       providers: [provider('llamacpp', engine), provider('again', engine), provider('embedder', embedder)],
+      engines: {
+        commands: [
+          { id: 'spare', engine: 'llamacpp', command: [files.server, ...serverArguments(files, '{port}')] },
+        ],
+      },
       models: [
+        { id: 'on-demand', targets: [{ provider: 'spare', model: MODEL_NAME }] },
         { id: MODEL_NAME, targets: [{ provider: 'llamacpp', model: MODEL_NAME }] },
         { id: 'embed', targets: [{ provider: 'embedder', model: MODEL_NAME }] },
         {

@@ -181,6 +181,31 @@ export function engineChecks(parts: SuiteParts): readonly EngineCheck[] {
       },
     },
     {
+      name: 'log probabilities',
+      run: async () => {
+        const request = { messages, max_tokens: 3, ...FIXED, logprobs: true, top_logprobs: 2 };
+        const { body: direct } = await engine.post('/v1/chat/completions', request);
+        const tokensOf = (of: Json) =>
+          records(asObject(asObject(records(of.choices)[0]).logprobs).content).map(({ token }) => token);
+        const tokens = tokensOf(await ask('/v1/chat/completions', request));
+        equal(tokens, tokensOf(direct), 'tokens');
+        if (tokens.length === 0) throw new Error('none');
+        return undefined;
+      },
+    },
+    {
+      name: 'prefill',
+      run: async () => {
+        const begun = [...messages, { role: 'assistant', content: 'The longest river of Africa is the' }];
+        const body = await ask('/v1/messages', { messages: begun, max_tokens: 6, temperature: 0 });
+        const text = String(records(body.content)[0]?.text ?? '');
+        if (text.trim() === '' || text.includes('longest river of Africa is')) {
+          throw new Error(`the text does not continue the message: ${JSON.stringify(text)}`);
+        }
+        return JSON.stringify(text);
+      },
+    },
+    {
       name: 'token count',
       run: async () => {
         const { body } = await engine.post('/v1/messages/count_tokens', { model: MODEL_NAME, messages });
@@ -276,6 +301,7 @@ export function engineChecks(parts: SuiteParts): readonly EngineCheck[] {
         countsEqual(async () => {
           const requests: readonly (readonly [string, Readonly<Record<string, unknown>>])[] = [
             ['/v1/chat/completions', { messages, max_tokens: 5 }],
+            ['/v1/chat/completions', { messages, max_tokens: 4, n: 2 }],
             ['/v1/chat/completions', { messages, max_tokens: 6, stream: true }],
             ['/v1/messages', { messages, max_tokens: 7, stream: true }],
             ['/v1/responses', { input: 'Name a lake.', max_output_tokens: 8, stream: true, store: false }],
@@ -290,6 +316,22 @@ export function engineChecks(parts: SuiteParts): readonly EngineCheck[] {
           equal(report.estimated_attempts, 0, 'estimated attempts');
           return { input: Number(report.input_tokens), output: Number(report.output_tokens) };
         }),
+    },
+    {
+      name: 'engine on demand',
+      run: async () => {
+        const state = async () => {
+          const engines = dataOf(await done(gateway, 'GET', '/engines'));
+          return String(engines.find(({ id }) => id === 'spare')?.state);
+        };
+        const before = await state();
+        const body = await ask('/v1/chat/completions', { model: 'on-demand', messages, max_tokens: 2 });
+        if (textOf(body) === '') throw new Error('no text');
+        const loaded = await state();
+        await done(gateway, 'POST', '/engines', { id: 'spare', action: 'unload' });
+        await eventually('it is unloaded', async () => (await state()) === before, 20_000);
+        return `${before}, then ${loaded}`;
+      },
     },
     {
       name: 'a client that leaves',
