@@ -177,9 +177,13 @@ test('a response from the cache counts as a request, and costs its own price', a
     config: { limits: { default_tier: null, per_tenant: [{ of: 'requests', per: 'day', max: 3 }] } },
   });
   const costs: (string | null)[] = [];
+  const cached: unknown[] = [];
   for (let index = 0; index < 3; index += 1) {
-    costs.push((await post('/v1/chat/completions', chatOf('hi'))).headers.get('x-weir-cost'));
+    const { headers, body } = await post('/v1/chat/completions', chatOf('hi'), { 'x-weir-metadata': '1' });
+    costs.push(headers.get('x-weir-cost'));
+    cached.push(Object(body.metadata).cached);
   }
+  expect(cached).toEqual([undefined, true, true]);
   // 3 input and 2 output tokens.
   expect(costs).toEqual(['0.0005', '0.000005', '0.000005']);
   expect((await post('/v1/chat/completions', chatOf('hi'))).status).toBe(429);
