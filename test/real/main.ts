@@ -30,6 +30,8 @@ try {
   servers.push(engine);
   const embedder = await startLlamaServer(files, ['--embeddings', '--pooling', 'mean']);
   servers.push(embedder);
+  const victim = await startLlamaServer(files);
+  servers.push(victim);
   const provider = (id: string, { url }: LlamaServer) => ({
     id,
     kind: 'openai-compatible',
@@ -41,7 +43,12 @@ try {
       // The retries and breakers of a default installation.
       routing: {},
       // The same engine twice, because one candidate needs no gauges.
-      providers: [provider('llamacpp', engine), provider('again', engine), provider('embedder', embedder)],
+      providers: [
+        provider('llamacpp', engine),
+        provider('again', engine),
+        provider('embedder', embedder),
+        provider('victim', victim),
+      ],
       engines: {
         commands: [
           { id: 'spare', engine: 'llamacpp', command: [files.server, ...serverArguments(files, '{port}')] },
@@ -51,6 +58,15 @@ try {
         { id: 'on-demand', targets: [{ provider: 'spare', model: MODEL_NAME }] },
         { id: MODEL_NAME, targets: [{ provider: 'llamacpp', model: MODEL_NAME }] },
         { id: 'embed', targets: [{ provider: 'embedder', model: MODEL_NAME }] },
+        {
+          id: 'continued',
+          strategy: 'weighted',
+          continue_streams: true,
+          targets: [
+            { provider: 'victim', model: MODEL_NAME, tier: 0 },
+            { provider: 'llamacpp', model: MODEL_NAME, tier: 1 },
+          ],
+        },
         {
           id: 'by-load',
           strategy: 'engine-load',
@@ -65,9 +81,9 @@ try {
     keys.push(String((await done(gateway, 'POST', `/tenants/${id}/keys`, { name: 'real' })).key));
   }
   const [key = '', countedKey = ''] = keys;
-  const table = new CheckTable({ check: 28 });
+  const table = new CheckTable({ check: 32 });
   const counted = { key: countedKey, tenant: COUNTED_TENANT };
-  for (const { name, run } of engineChecks({ gateway, engine, embedder, key, counted })) {
+  for (const { name, run } of engineChecks({ gateway, engine, embedder, victim, key, counted })) {
     await table.check([name], run);
   }
   process.exitCode = table.end();

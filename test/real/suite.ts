@@ -19,6 +19,8 @@ interface SuiteParts {
   readonly engine: LlamaServer;
   /** The same model as an embeddings server, behind the model `embed`. */
   readonly embedder: LlamaServer;
+  /** Serves the model `continued` first, until a check stops it; `engine` is its fallback. */
+  readonly victim: LlamaServer;
 }
 
 const messages = [{ role: 'user', content: 'Name a river.' }];
@@ -42,7 +44,7 @@ function equal(actual: unknown, expected: unknown, what: string): void {
 }
 
 export function engineChecks(parts: SuiteParts): readonly EngineCheck[] {
-  const { gateway, engine, embedder, key, counted } = parts;
+  const { gateway, engine, embedder, victim, key, counted } = parts;
   const send = (path: string, body: Readonly<Record<string, unknown>>, as = key) =>
     post(gateway, JSON.stringify({ model: MODEL_NAME, ...body }), {
       path,
@@ -331,6 +333,31 @@ export function engineChecks(parts: SuiteParts): readonly EngineCheck[] {
         await done(gateway, 'POST', '/engines', { id: 'spare', action: 'unload' });
         await eventually('it is unloaded', async () => (await state()) === before, 20_000);
         return `${before}, then ${loaded}`;
+      },
+    },
+    {
+      name: 'an engine that dies in a stream',
+      run: async () => {
+        const request = { messages, max_tokens: 40, ...FIXED };
+        const { body: direct } = await engine.post('/v1/chat/completions', request);
+        const response = await send('/v1/chat/completions', { ...request, model: 'continued', stream: true });
+        let text = '';
+        let pieces = 0;
+        const decoder = new TextDecoder();
+        for await (const bytes of response.body ?? []) {
+          text += decoder.decode(bytes, { stream: true });
+          pieces += 1;
+          if (pieces === 6) await victim.stop();
+        }
+        const events = text.split('\n\n').filter((event) => event.startsWith('data: {'));
+        const deltas = events.flatMap((event) => records(asObject(JSON.parse(event.slice(6))).choices));
+        const received = deltas.map(({ delta }) => asObject(delta).content ?? '').join('');
+        // Its last tokens may differ: the second engine computes the beginning in another batch.
+        const common = Math.floor(textOf(direct).length / 2);
+        equal(received.slice(0, common), textOf(direct).slice(0, common), 'text');
+        if (!text.includes(': continued by')) throw new Error('the stream ended before its engine');
+        if (!text.includes('data: [DONE]')) throw new Error(`no end: ${text.slice(-500)}`);
+        return received === textOf(direct) ? 'the text is the same' : 'the text goes on';
       },
     },
     {
