@@ -130,6 +130,7 @@ describe('config', () => {
         'cache',
         'default_model',
         'engines',
+        'guardrails',
         'interceptors',
         'limits',
         'log',
@@ -143,6 +144,7 @@ describe('config', () => {
         'simulator',
         'storage',
         'streams',
+        'tracing',
         'upstream',
       ].sort(),
     );
