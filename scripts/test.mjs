@@ -50,6 +50,12 @@ const IN_PROCESS = {
   paths: ['./test/properties/', './test/compat/', './test/redaction/', './test/support/'],
 };
 const END_TO_END = { name: 'end to end', paths: ['./test/e2e/', './test/fuzz/'] };
+/** Its halves: every other file. */
+const [FIRST_HALF, SECOND_HALF] = [1, 2].map((shard) => ({
+  ...END_TO_END,
+  name: `end to end, ${shard} of 2`,
+  flags: [`--shard=${shard}/2`],
+}));
 /** Bad input and damaged streams once more, and everything in `full`: through a tunnel to gateways that serve TLS. */
 const OVER_TLS = {
   name: 'end to end, over TLS',
@@ -61,10 +67,7 @@ const OVER_TLS = {
  * one core.
  */
 const LANES = {
-  all: [
-    [END_TO_END, OVER_TLS],
-    [...CHECKS, UNIT, IN_PROCESS],
-  ],
+  all: [[FIRST_HALF, OVER_TLS], [...CHECKS, UNIT, IN_PROCESS], [SECOND_HALF]],
   unit: [[UNIT]],
   e2e: [[END_TO_END, OVER_TLS]],
   fuzz: [[{ name: 'fuzz', paths: ['./test/fuzz/'] }]],
@@ -130,10 +133,10 @@ async function check({ name, command, sound }, print) {
   if (!passed) print(output);
 }
 
-async function suite({ name, paths, environment }, print) {
+async function suite({ name, paths, environment, flags = [] }, print) {
   print(`\n== ${name} tests ==\n`);
   const preload = full ? ['--preload', './test/support/long-properties.ts'] : [];
-  const command = [bun, 'test', ...preload, '--timeout', String(TEST_TIMEOUT_MS), ...paths];
+  const command = [bun, 'test', ...preload, '--timeout', String(TEST_TIMEOUT_MS), ...flags, ...paths];
   const { code, output } = await run(command, { print, environment });
   const failed = count(output, 'fail');
   const passed = count(output, 'pass');
