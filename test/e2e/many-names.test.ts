@@ -31,6 +31,8 @@ test('any number of sessions, users, cache keys, tags and unknown models leave n
     const isUnknown = sent % 16 === 3;
     const { status } = await call('POST', '/v1/chat/completions', {
       key,
+      // Limits of addresses keep a bounded number of others.
+      address: '127.0.0.1',
       headers: {
         'x-weir-session': `session-${sent}`,
         'x-weir-tags': `a=${sent},b=${sent}`,
