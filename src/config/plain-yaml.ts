@@ -17,7 +17,7 @@ const DOUBLE_QUOTED = /^"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"$/;
 
 const NUMBER = /^-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?$/;
 /** What is, or looks like, a number in a notation that people disagree about. */
-const LIKE_A_NUMBER = /^[-+.]?\d[\d._+-]*(?:[eE][\d+-]*)?$|^0[xob]|^[-+]?\.(?:inf|nan)$/i;
+const LIKE_A_NUMBER = /^[-+]?\.?\d[\d._+-]*(?:[eE][\d+-]*)?$|^0[xob]|^[-+]?\.(?:inf|nan)$/i;
 const ADDRESS_OR_DATE = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$|^\d{4}-\d{2}-\d{2}$/;
 const LIKE_A_WORD = /^(?:null|true|false)$/i;
 

@@ -165,9 +165,12 @@ const SLOTS = 16_384;
 /** A cluster of three. */
 export async function startRedisCluster(): Promise<TestRedis> {
   const nodes: Node[] = [];
-  for (let index = 0; index < 3; index += 1) {
+  // Ten thousand above its port, where it is by default, the system chooses ports for others.
+  const busPorts = [await freePort(), await freePort(), await freePort()];
+  for (const busPort of busPorts) {
     const node = await createNode([
       ...['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-announce-ip', '127.0.0.1'],
+      ...['--cluster-port', String(busPort)],
     ]);
     await node.start();
     nodes.push(node);
@@ -178,7 +181,7 @@ export async function startRedisCluster(): Promise<TestRedis> {
     const from = Math.ceil((SLOTS / nodes.length) * index);
     const to = Math.ceil((SLOTS / nodes.length) * (index + 1)) - 1;
     await command(node.port, `CLUSTER ADDSLOTSRANGE ${from} ${to}`);
-    await command(node.port, `CLUSTER MEET 127.0.0.1 ${first.port}`);
+    await command(node.port, `CLUSTER MEET 127.0.0.1 ${first.port} ${busPorts[0]}`);
   }
   const deadline = performance.now() + 20_000;
   for (const node of nodes) {
