@@ -10,6 +10,7 @@ describe('the texts of a request', () => {
       kindsOf({
         model: 'no',
         user: 'no',
+        prediction: { type: 'content', content: 'g' },
         messages: [
           { role: 'system', content: 'a', name: 'no' },
           {
@@ -29,7 +30,15 @@ describe('the texts of a request', () => {
         ],
         tools: [{ type: 'function', function: { name: 'no', description: 'no' } }],
       }),
-    ).toEqual({ a: 'input', b: 'input', c: 'input', d: 'tool_call', e: 'tool_result', f: 'tool_result' });
+    ).toEqual({
+      a: 'input',
+      b: 'input',
+      c: 'input',
+      d: 'tool_call',
+      e: 'tool_result',
+      f: 'tool_result',
+      g: 'input',
+    });
   });
 
   test('of messages, where the data of tools may have any member', () => {

@@ -12,7 +12,18 @@ export interface RequestText {
 
 /** Members of a body whose texts reach the model. */
 export const TEXT_MEMBERS = [
-  ...['messages', 'input', 'system', 'instructions', 'prompt', 'suffix', 'query', 'documents', 'texts'],
+  ...[
+    'messages',
+    'input',
+    'system',
+    'instructions',
+    'prompt',
+    'suffix',
+    'query',
+    'documents',
+    'texts',
+    'prediction',
+  ],
 ] as const;
 
 /** Members that are structure, and no text of a person: changed, they would make the request invalid. */
