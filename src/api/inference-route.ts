@@ -13,7 +13,6 @@ import { NO_BODY, type RouteHandler, type RoutePolicy } from '../http/route-poli
 import type { HandledResponse, PreparedCall } from '../pipeline/inference-handler.ts';
 import { KEEP_ALIVE_COMMENT } from '../pipeline/keep-alives.ts';
 import { RequestContext } from '../pipeline/request-context.ts';
-import { recordOf } from '../pipeline/request-log.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import { assertModelAllowed } from './authenticate.ts';
 import { EarlyStream } from './early-stream.ts';
@@ -179,7 +178,7 @@ class InferenceRoute {
     });
     request.afterEnd((outcome) => {
       recorder.requestCompleted(request, outcome, endedAt);
-      requests.add(recordOf(request, endedAt, clock.wallTime()));
+      requests.add(request, endedAt, clock.wallTime());
       if (request.trace) tracer.completed(request, outcome, endedAt);
     });
     http.onDisconnect(() => request.abort(clientGone()));

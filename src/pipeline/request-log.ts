@@ -1,8 +1,9 @@
 import type { RefusedModel } from '../core/model-scope.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
-import type { RoutingDecision } from '../routing/routing-decision.ts';
+import type { DecisionFacts } from '../routing/routing-decision.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
+import { RequestSlot } from './request-slot.ts';
 
 const NO_MODELS: readonly RefusedModel[] = [];
 
@@ -27,7 +28,7 @@ export interface RequestRecord {
   readonly endedAt: number | undefined;
   readonly status: number | undefined;
   readonly outcome: Outcome | undefined;
-  readonly decisions: readonly RoutingDecision[];
+  readonly decisions: readonly DecisionFacts[];
   /** Models that the request did not reach because its key may not use them. */
   readonly refusedModels: readonly RefusedModel[];
   readonly attempts: readonly AttemptTrace[];
@@ -67,24 +68,38 @@ export function recordOf(request: RequestContext, now: number, wallTime: number)
   };
 }
 
-/** Keeps the last requests of this process for explanations, about 1.2 KB each; the newest replaces the oldest. */
+/**
+ * Keeps the last requests of this process for explanations; the newest replaces the oldest. A request whose first target
+ * responded is copied into a slot that is used again and again, about 0.5 KB: keeping its own objects made the garbage
+ * collector follow about 30 for each of them.
+ */
 export class RequestLog {
-  readonly #records: RequestRecord[] = [];
+  readonly #slots: RequestSlot[] = [];
   #next = 0;
 
   /** @param size number of requests that are kept */
   constructor(private readonly size = 2_000) {}
 
-  add(record: RequestRecord): void {
-    this.#records[this.#next] = record;
+  /**
+   * @param request which has completed
+   * @param endedAt monotonic milliseconds
+   * @param wallTime the same moment in Unix milliseconds
+   */
+  add(request: RequestContext, endedAt: number, wallTime: number): void {
+    let slot = this.#slots[this.#next];
+    if (!slot) {
+      slot = new RequestSlot();
+      this.#slots.push(slot);
+    }
+    if (!slot.fill(request, endedAt, wallTime)) slot.keep(recordOf(request, endedAt, wallTime));
     this.#next = (this.#next + 1) % this.size;
   }
 
   /** @returns the latest request with this id, which clients may choose; undefined where it is not kept */
   find(id: string): RequestRecord | undefined {
     for (let back = 1; back <= this.size; back += 1) {
-      const record = this.#records[(this.#next - back + this.size) % this.size];
-      if (record?.id === id) return record;
+      const slot = this.#slots[(this.#next - back + this.size) % this.size];
+      if (slot?.id === id) return slot.record();
     }
     return undefined;
   }

@@ -33,6 +33,12 @@ export interface EvaluatedTarget {
   readonly engine?: EngineLoad | undefined;
 }
 
+/** What explanations read of a decision. */
+export type DecisionFacts = Pick<
+  RoutingDecision,
+  'model' | 'reason' | 'strategy' | 'at' | 'facts' | 'evaluated'
+>;
+
 /** How the targets of one model were evaluated for one request. Explanations are made of it. */
 export class RoutingDecision {
   readonly model: string;
@@ -52,13 +58,23 @@ export class RoutingDecision {
     route: ModelRoute,
     readonly reason: 'asked' | 'escalation' | FallbackReason,
     readonly at: number,
-    private readonly all: readonly RouteCandidate[],
+    readonly all: readonly RouteCandidate[],
     private readonly excluded: readonly EvaluatedTarget[],
   ) {
     this.model = route.id;
     this.strategy = route.strategy;
     this.facts = route.facts;
     if (route.strategy === 'engine-load') this.#engines = all.map(({ engine }) => engine);
+  }
+
+  /**
+   * The one target that was read, where this and `all` are everything that was found; undefined where more was. Most
+   * requests find their target at once, and their records need not keep the whole decision.
+   */
+  get onlyRead(): EvaluatedTarget | undefined {
+    return this.#read.length === 1 && this.excluded.length === 0 && !this.#engines
+      ? this.#read[0]
+      : undefined;
   }
 
   /** Records the state of a target as it is now. */
