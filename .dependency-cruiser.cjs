@@ -1,14 +1,14 @@
 /**
  * Which folder may import which, lowest first:
  *   cli -> app -> api -> http -> server, pipeline -> dispatch -> routing, tenancy, limits, ... -> providers, simulator, storage,
- *   config -> platform -> core
+ *   config -> platform, redaction -> core
  */
 const layers = [
   ['core'],
-  ['platform'],
+  ['platform', 'redaction'],
   ['config'],
   ['storage'],
-  ['providers', 'simulator', 'redaction'],
+  ['providers', 'simulator'],
   ['engines', 'observability', 'tenancy', 'routing', 'limits', 'metering', 'cache', 'guardrails', 'events'],
   ['dispatch'],
   ['pipeline', 'server'],

@@ -1,24 +1,10 @@
 import { z } from 'zod';
+import { REDACTION_STYLES, SENSITIVE_KINDS } from '../redaction/kinds.ts';
 import { list, modelName, text } from './fields.ts';
 
 export const GUARDRAIL_KINDS = ['pii'] as const;
 export const GUARDRAIL_DIRECTIONS = ['input', 'output', 'tool_call', 'tool_result'] as const;
 export const GUARDRAIL_ACTIONS = ['redact', 'pseudonymise', 'block', 'flag', 'shadow'] as const;
-/** Kinds of personal data and secrets; see `src/redaction`. */
-export const PII_KINDS = [
-  'private_key',
-  'jwt',
-  'api_key',
-  'email',
-  'iban',
-  'card',
-  'ssn',
-  'national_id',
-  'ip',
-  'phone',
-  'name',
-] as const;
-export const PII_STYLES = ['placeholder', 'label', 'mask', 'hash'] as const;
 
 /** An item of `guardrails`. */
 export const guardrail = () =>
@@ -44,13 +30,13 @@ export const guardrail = () =>
         '`redact` replaces what it finds. `pseudonymise` replaces it for the provider, and puts it back for the client. `block` rejects the request, or ends the response. `flag` reports in a header. `shadow` only counts.',
       ),
     kinds: z
-      .array(z.enum(PII_KINDS))
+      .array(z.enum(SENSITIVE_KINDS))
       .min(1)
       .optional()
       .describe('What it looks for; everything when absent.'),
     names: list(text(200)).describe('Names of people, as whole words in any case, for the kind `name`.'),
     style: z
-      .enum(PII_STYLES)
+      .enum(REDACTION_STYLES)
       .prefault('placeholder')
       .describe(
         'How `redact` writes: `[EMAIL]`, `[REDACTED_EMAIL]`, a mask that keeps a few characters, or a keyed hash.',

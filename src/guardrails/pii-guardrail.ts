@@ -1,9 +1,9 @@
 import { SensitiveFinder } from '../redaction/find.ts';
-import type { SensitiveKind } from '../redaction/kinds.ts';
+import type { RedactionStyle, SensitiveKind } from '../redaction/kinds.ts';
 import { type Pseudonyms, RestoringStream } from '../redaction/pseudonyms.ts';
 import { type Redacted, Redactor } from '../redaction/redactor.ts';
 import { StreamRedactor } from '../redaction/stream-redactor.ts';
-import { type RedactionStyle, replacerOf } from '../redaction/styles.ts';
+import { replacerOf } from '../redaction/styles.ts';
 import type { RequestTextKind } from './request-texts.ts';
 
 export type GuardrailDirection = 'input' | 'output' | 'tool_call' | 'tool_result';

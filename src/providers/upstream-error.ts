@@ -3,7 +3,7 @@ import type { WireFormat } from '../core/chat/request.ts';
 import { type ErrorCode, GatewayError, type GatewayErrorDetails } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 import { parseShallowJson } from '../core/json-limits.ts';
-import { redactSecrets } from '../core/redact.ts';
+import { redactSecrets } from '../redaction/redact-secrets.ts';
 import { forbidsRetry, steeringHeaders } from './retry-headers.ts';
 import type { BufferedResponse, Provider } from './types.ts';
 import { isUnsupported } from './unsupported-error.ts';

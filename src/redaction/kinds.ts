@@ -15,6 +15,13 @@ export const SENSITIVE_KINDS = [
 
 export type SensitiveKind = (typeof SENSITIVE_KINDS)[number];
 
+/**
+ * What replaces a finding: `[EMAIL]`, `[REDACTED_EMAIL]`, a mask that keeps a few characters, or a keyed hash, which is equal
+ * for equal values.
+ */
+export const REDACTION_STYLES = ['placeholder', 'label', 'mask', 'hash'] as const;
+export type RedactionStyle = (typeof REDACTION_STYLES)[number];
+
 /** The word for a kind in a placeholder such as `[EMAIL]`. */
 export const PLACEHOLDER_WORDS: Readonly<Record<SensitiveKind, string>> = {
   private_key: 'PRIVATE_KEY',

@@ -1,12 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { PLACEHOLDER_WORDS, type SensitiveKind } from './kinds.ts';
-
-/**
- * What replaces a finding: `[EMAIL]`, `[REDACTED_EMAIL]`, a mask that keeps a few characters, or a keyed hash, which is equal
- * for equal values.
- */
-export const REDACTION_STYLES = ['placeholder', 'label', 'mask', 'hash'] as const;
-export type RedactionStyle = (typeof REDACTION_STYLES)[number];
+import { PLACEHOLDER_WORDS, type RedactionStyle, type SensitiveKind } from './kinds.ts';
 
 /** Renders what replaces a value. */
 export type Replace = (kind: SensitiveKind, value: string) => string;

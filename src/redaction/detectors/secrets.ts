@@ -15,7 +15,7 @@ const VENDOR_FORMS: readonly RegExp[] = [
   /^gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[\w-]{20,}/,
   /^xox[abeprs]-[\w-]{10,}/,
   /^xapp-\d-[\w-]{10,}/,
-  /^(?:gsk|xai|hf|r8|nvapi|tgp|fw|pplx|csk|wr|jina|voyage|cohere|re|lsv2|pcsk|phc|phx|sq0atp|sq0csp|shpat|shpss|shpca|shppa|whsec|npm|pypi|dop|doo|dor|dapi|hvs|hvb|glsa|glc|lin_api|ntn|secret|PMAK|sntrys|sntryu|rubygems|figd|dp\.pt|dckr_pat|atlasv1|SK|AC|key)[-_.]?(?=[\w.-]*\d)(?=[\w.-]*[A-Za-z])[\w-]{20,}/,
+  /^(?:gsk|xai|hf|r8|nvapi|tgp|fw|pplx|csk|wr|jina|voyage|cohere|re_|lsv2|pcsk|phc|phx|sq0atp|sq0csp|shpat|shpss|shpca|shppa|whsec|npm|pypi|dop|doo|dor|dapi|hvs|hvb|glsa|glc|lin_api|ntn|secret|PMAK|sntrys|sntryu|rubygems|figd|dp\.pt|dckr_pat|atlasv1|SK|AC|key)[-_.]?(?=[\w.-]*\d)(?=[\w.-]*[A-Za-z])[\w-]{20,}/,
   /^SG\.[\w-]{16,}\.[\w-]{16,}/,
   /^(?:AC|SK)[0-9a-f]{32}(?!\w)/,
   /^EAA[A-Za-z0-9]{30,}/,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { redactSecrets } from './redact.ts';
+import { redactSecrets } from './redact-secrets.ts';
 
 describe('redactSecrets', () => {
   test.each([
@@ -12,6 +12,9 @@ describe('redactSecrets', () => {
     'sk-*****abcd',
     'abc***********xyz',
     'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln',
+    'AKIAIOSFODNN7EXAMPLE',
+    'ghp_0123456789abcdefghijABCDEFGHIJ012345',
+    'password: "h0rse-battery"',
   ])('takes out %s', (secret) => {
     expect(redactSecrets(`Incorrect API key provided: ${secret}.`)).not.toContain(secret.slice(-4));
   });
@@ -21,6 +24,11 @@ describe('redactSecrets', () => {
       'a [redacted] b [redacted]',
     );
     expect(redactSecrets('abc', ['abc'])).toBe('abc');
+  });
+
+  test('takes the password out of a URL', () => {
+    const message = 'connect to postgres://weir:p4ss-w0rd@db/weir failed';
+    expect(redactSecrets(message)).toBe('connect to postgres://weir:[redacted]@db/weir failed');
   });
 
   test.each([
