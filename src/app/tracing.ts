@@ -9,6 +9,7 @@ import {
   SpanExporter,
 } from '../observability/tracing/span-exporter.ts';
 import { RequestTracer } from '../pipeline/request-tracer.ts';
+import { failureTextRedactor } from '../redaction/failure-text.ts';
 
 export interface TracingOptions {
   readonly config: () => Config;
@@ -32,6 +33,7 @@ export function createTracing({ config, clock, metrics, events, version, instanc
     () => clock.now(),
     (count, { reason, error }) => events.emit('tracing.spans_lost', { count, reason, error }),
   );
+  const redact = failureTextRedactor();
   const exporter = new SpanExporter({
     settings: () => exporterSettings(config()),
     encode: async (spans) => {
@@ -43,7 +45,10 @@ export function createTracing({ config, clock, metrics, events, version, instanc
         'service.version': version,
         'service.instance.id': instance,
       };
-      return encodeSpans(spans, { attributes, version }, protocol);
+      const redacted = spans.map((span) =>
+        span.error === undefined ? span : { ...span, error: redact(span.error) },
+      );
+      return encodeSpans(redacted, { attributes, version }, protocol);
     },
     fetch: (url, init) => fetch(url, init),
     sleep: (ms) => clock.sleep(ms),

@@ -1,3 +1,5 @@
+import type { RedactText } from '../redaction/failure-text.ts';
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export interface LogLine {
@@ -10,13 +12,12 @@ export interface LogLine {
 
 /** How many causes of an error are written: a chain may be circular. */
 const MAX_CAUSES = 4;
+/** Messages of people have spaces; ids, hashes and names have none. */
+const PROSE = /\s/;
 
 /** @returns one line of JSON: `level`, `time`, the fields that are not undefined, `msg` */
 export function toJson({ level, time, message, fields }: LogLine): string {
-  const members = jsonOf('err' in fields ? { ...fields, err: describeError(fields.err) } : fields).slice(
-    1,
-    -1,
-  );
+  const members = jsonOf(fields).slice(1, -1);
   return `{"level":"${level}","time":"${time}",${members}${members === '' ? '' : ','}"msg":${JSON.stringify(message)}}\n`;
 }
 
@@ -26,7 +27,7 @@ export function toText({ level, time, message, fields }: LogLine, colour: boolea
   const paint = colour ? COLOURS[level] : '';
   const pairs = Object.entries(fields).flatMap(([key, value]: [string, unknown]) => {
     if (value === undefined) return [];
-    if (key === 'err' && value instanceof Error) return [`error=${JSON.stringify(value.message)}`];
+    if (key === 'err' && isDescription(value)) return [`error=${JSON.stringify(value.message)}`];
     return [`${key}=${typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : jsonOf(value)}`];
   });
   return `${[time.slice(11, 19), paint === '' ? label : `${paint}${label}\x1b[0m`, message, ...pairs].join(' ')}\n`;
@@ -48,14 +49,30 @@ function jsonOf(value: unknown): string {
   }
 }
 
+/** @returns the fields with `err` as plain data, and without what is sensitive in their texts; the line's own ids stay */
+export function loggable(fields: object, redact: RedactText): object {
+  const entries = Object.entries(fields).map(([key, value]: [string, unknown]) => {
+    if (key === 'err') return [key, describeError(value, redact)];
+    return [key, typeof value === 'string' && PROSE.test(value) ? redact(value) : value];
+  });
+  return Object.fromEntries(entries);
+}
+
 /** An error as plain data: class, message, code, stack and cause. Other properties may hold secrets and are left out. */
-function describeError(error: unknown, causes = MAX_CAUSES): unknown {
-  if (!(error instanceof Error)) return error;
+function describeError(error: unknown, redact: RedactText, causes = MAX_CAUSES): unknown {
+  if (!(error instanceof Error)) return typeof error === 'string' ? redact(error) : error;
   return {
     type: error.constructor.name,
-    message: error.message,
+    message: redact(error.message),
     code: 'code' in error && typeof error.code === 'string' ? error.code : undefined,
-    stack: error.stack,
-    cause: error.cause === undefined || causes === 0 ? undefined : describeError(error.cause, causes - 1),
+    stack: error.stack === undefined ? undefined : redact(error.stack),
+    cause:
+      error.cause === undefined || causes === 0 ? undefined : describeError(error.cause, redact, causes - 1),
   };
+}
+
+function isDescription(value: unknown): value is { readonly message: string } {
+  return (
+    typeof value === 'object' && value !== null && 'message' in value && typeof value.message === 'string'
+  );
 }

@@ -17,7 +17,9 @@ export class LogWriter {
   #batch = '';
   #batchLines = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Not yet reported. */
   #dropped = 0;
+  #lost = 0;
 
   /**
    * @param fd stays open
@@ -27,6 +29,7 @@ export class LogWriter {
     this.#file = new SonicBoom({ fd, sync: false, minLength: 1, maxLength: MAX_BUFFERED_BYTES });
     this.#file.on('drop', () => {
       this.#dropped += this.#batchLines;
+      this.#lost += this.#batchLines;
     });
     this.#file.on('drain', () => {
       const lines = this.#dropped;
@@ -36,6 +39,11 @@ export class LogWriter {
     this.#file.on('error', () => {
       // The log's reader is gone, or its disk is full: there is no other place to report that to. Later batches retry.
     });
+  }
+
+  /** Lines that were lost since the start. */
+  get lost(): number {
+    return this.#lost;
   }
 
   /** @param text ends with a newline. @param now whether to write it at once, with all before it */

@@ -68,6 +68,37 @@ describe('createLog', () => {
     expect(JSON.parse(other)).toMatchObject({ err: 'just text' });
   });
 
+  test('writes no credential and no personal data of a failure, and all ids', async () => {
+    const log = create();
+    const hash = '5f4dcc3b5aa765d61d8327deb882cf995f4dcc3b5aa765d61d8327deb882cf99';
+    const error = new Error('no user ada@weir.test', { cause: new Error('key sk-proj-abcDEF1234567890') });
+    log.logger.warn({ err: error, hash, file: '/etc/weir.yaml' }, 'rejected ada@weir.test');
+    log.request({ ...LINE, request_id: 'req_4111111111111111', reason: 'card 4111 1111 1111 1111' });
+    await log.flush();
+    const [first = '', second = ''] = written();
+    expect(first + second).not.toMatch(/ada@|sk-proj|4111 1111/);
+    expect(JSON.parse(first)).toMatchObject({ msg: 'rejected [EMAIL]', hash, file: '/etc/weir.yaml' });
+    expect(JSON.parse(second)).toMatchObject({ request_id: 'req_4111111111111111', reason: 'card [CC]' });
+  });
+
+  test('gives files the same lines as JSON, whatever the format, and counts what either lost', async () => {
+    const lines: [string, boolean][] = [];
+    const files = {
+      write: (text: string, now: boolean) => lines.push([text, now]),
+      flush: () => Promise.resolve(),
+      lost: 3,
+    };
+    const log = create({ format: 'text', files });
+    log.logger.warn({ a: 1 }, 'careful');
+    log.request(LINE);
+    await log.flush();
+    expect(lines.map(([text, now]) => [JSON.parse(text).msg, now])).toEqual([
+      ['careful', true],
+      ['request', false],
+    ]);
+    expect(log.losses).toEqual({ stdout: 0, files: 3 });
+  });
+
   test('a field that is not serializable does not stop the line', async () => {
     const circular: Record<string, unknown> = { a: 1 };
     circular.self = circular;

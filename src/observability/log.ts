@@ -1,4 +1,5 @@
-import { type LogLevel, type LogLine, toJson, toText } from './log-format.ts';
+import { failureTextRedactor } from '../redaction/failure-text.ts';
+import { type LogLevel, type LogLine, loggable, toJson, toText } from './log-format.ts';
 import { LogWriter } from './log-writer.ts';
 
 interface LogMethod {
@@ -16,8 +17,26 @@ export interface Logger {
   readonly error: LogMethod;
 }
 
+/** Lines that were lost since the start, by where they were to go. */
+export interface LogLosses {
+  /** The reader of standard output was too slow. */
+  readonly stdout: number;
+  /** The disk was full, read-only or too slow for longer than the buffer lasts. */
+  readonly files: number;
+}
+
+/** Receives lines; never throws, and does not wait for the disk. */
+export interface LineSink {
+  /** @param text ends with a newline. @param now whether to write it at once, with all before it */
+  write(text: string, now: boolean): void;
+  flush(): Promise<void>;
+  /** Lines that were lost since the start. */
+  readonly lost: number;
+}
+
 export interface Log {
   readonly logger: Logger;
+  readonly losses: LogLosses;
   /** Writes the line of a finished request: at level `warn` for a failure that is not the client's, else `info`. */
   request(line: RequestLine): void;
   /** Resolves when everything logged so far is written, or after two seconds when its reader is slower than that. */
@@ -29,12 +48,16 @@ export interface RequestLine {
   readonly request_id: string;
   /** Absent where traces are not exported. */
   readonly trace_id?: string | undefined;
-  readonly key: string;
   readonly tenant: string;
+  readonly key: string;
+  /** Id of the member who owns the key. */
+  readonly user?: string | undefined;
   /** IP address of the client. */
   readonly address?: string | undefined;
   readonly route: string;
   readonly model: string | undefined;
+  /** The configured model, where it is not what the client named. */
+  readonly routed_model?: string | undefined;
   readonly provider: string | undefined;
   readonly upstream_model: string | undefined;
   readonly variant: string | undefined;
@@ -44,12 +67,20 @@ export interface RequestLine {
   readonly status: number;
   readonly outcome: string;
   readonly attempts: number;
+  /** From arrival to the first attempt, without queue and engine. */
+  readonly gateway_ms?: number | undefined;
   readonly queued_ms: number | undefined;
   readonly loading_ms: number | undefined;
+  /** From the start of the last attempt to its end. */
+  readonly upstream_ms?: number | undefined;
   readonly duration_ms: number;
   readonly first_event_ms: number | undefined;
   readonly input_tokens: number | undefined;
   readonly output_tokens: number | undefined;
+  /** Part of the input tokens. */
+  readonly cached_tokens?: number | undefined;
+  /** Part of the output tokens. */
+  readonly reasoning_tokens?: number | undefined;
   /** US dollars as a decimal. */
   readonly cost?: string | undefined;
   readonly finish_reason: string | undefined;
@@ -80,31 +111,36 @@ export interface LogOptions {
   readonly wallTime: () => number;
   /** File descriptor; 1, standard output, when absent. */
   readonly fd?: number;
+  /** Receives the same lines, always as JSON. */
+  readonly files?: LineSink | undefined;
 }
 
 const SEVERITY = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, silent: 5 } as const;
 
-/** The gateway's log: all lines are formatted and written here. */
+/**
+ * The gateway's log: all lines are formatted and written here. Texts of failures are redacted, because upstreams and databases
+ * repeat parts of requests and of configurations.
+ */
 export function createLog(options: LogOptions): Log {
-  const format = options.format === 'json' ? toJson : (line: LogLine) => toText(line, options.colour);
-  const write = (
-    level: LogLevel,
-    message: string,
-    fields: object,
-    atOnce = options.format === 'text' || SEVERITY[level] >= SEVERITY.warn,
-  ) => {
-    if (SEVERITY[level] < SEVERITY[logger.level]) return;
-    const text = format({ level, time: new Date(options.wallTime()).toISOString(), message, fields });
-    writer.write(text, atOnce);
+  const { files, wallTime } = options;
+  const isJson = options.format === 'json';
+  const redact = failureTextRedactor();
+  const isWritten = (level: LogLevel) => SEVERITY[level] >= SEVERITY[logger.level];
+  const write = (level: LogLevel, message: string, fields: object, now: boolean) => {
+    const line: LogLine = { level, time: new Date(wallTime()).toISOString(), message, fields };
+    const json = isJson || files ? toJson(line) : '';
+    writer.write(isJson ? json : toText(line, options.colour), now || !isJson);
+    files?.write(json, now);
   };
   const writer = new LogWriter(options.fd ?? 1, (lines) =>
-    write('warn', 'log lines dropped: the reader of the log is too slow', { lines }),
+    logger.warn({ lines }, 'log lines dropped: the reader of the log is too slow'),
   );
   const method =
     (level: LogLevel): LogMethod =>
     (...args: [string] | [object, string]) => {
-      if (args.length === 1) write(level, args[0], {});
-      else write(level, args[1], args[0]);
+      if (!isWritten(level)) return;
+      const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
+      write(level, redact(message), loggable(fields, redact), SEVERITY[level] >= SEVERITY.warn);
     };
   const logger: Logger = {
     level: options.level,
@@ -115,14 +151,18 @@ export function createLog(options: LogOptions): Log {
   };
   return {
     logger,
-    // Never at once: while a provider is down, there may be thousands a second.
-    request: (line) =>
-      write(
-        line.outcome === 'failed' && line.status >= 500 ? 'warn' : 'info',
-        'request',
-        line,
-        options.format === 'text',
-      ),
-    flush: () => writer.flush(),
+    get losses() {
+      return { stdout: writer.lost, files: files?.lost ?? 0 };
+    },
+    request: (line) => {
+      const level = line.outcome === 'failed' && line.status >= 500 ? 'warn' : 'info';
+      if (!isWritten(level)) return;
+      const { reason } = line;
+      // Never at once: while a provider is down, there may be thousands a second.
+      write(level, 'request', reason === undefined ? line : { ...line, reason: redact(reason) }, false);
+    },
+    flush: async () => {
+      await Promise.all([writer.flush(), files?.flush()]);
+    },
   };
 }

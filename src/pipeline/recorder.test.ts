@@ -24,6 +24,7 @@ function create(logRequests = true) {
     logger: silentLogger(),
     request: (fields: object) => lines.push({ ...fields }),
     flush: () => Promise.resolve(),
+    losses: { stdout: 0, files: 0 },
   };
   const recorder = new Recorder(metrics, log, clock, () => logRequests);
   const context = new RequestContext({
@@ -69,7 +70,11 @@ describe('Recorder', () => {
     context.timing.committedAt = 200;
     context.usage.finishReason = 'stop';
     context.usage.usage = { inputTokens: 10, outputTokens: 9, cachedInputTokens: 4, raw: {} };
-    context.routing.attempts.push(trace({ provider: 'p0' }), trace());
+    context.routing.queuedMs = 20;
+    context.routing.attempts.push(
+      trace({ provider: 'p0', startedAt: 50 }),
+      trace({ startedAt: 100, endedAt: 900 }),
+    );
     clock.advance(1_000);
     context.complete({ kind: 'done' });
 
@@ -92,8 +97,10 @@ describe('Recorder', () => {
         outcome: 'done',
         attempts: 2,
         duration_ms: 1_000,
+        ...{ routed_model: 'chat', gateway_ms: 30, queued_ms: 20, upstream_ms: 800 },
         first_event_ms: 200,
         input_tokens: 10,
+        cached_tokens: 4,
         finish_reason: 'stop',
       },
     ]);

@@ -145,16 +145,19 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
       ? { provider: CACHE, model: cache.served.model }
       : (routing.respondedBy ?? routing.attempts.at(-1));
     const { committedAt, startedAt } = timing;
-    const { queuedMs, loadingMs } = routing;
+    const { queuedMs, loadingMs, attempts, route } = routing;
+    const [first, last] = [attempts[0], routing.respondedBy ?? attempts.at(-1)];
     const error = outcome.kind === 'failed' ? outcome.error : undefined;
     this.log.request({
       request_id: identity.id,
       trace_id: request.trace?.traceId,
-      key: identity.principal.keyId,
       tenant: identity.principal.tenant,
+      key: identity.principal.keyId,
+      user: identity.principal.member,
       address: identity.address,
       route: identity.route,
       model: controls.model,
+      routed_model: route?.id === controls.model ? undefined : route?.id,
       provider: attempt?.provider,
       upstream_model: attempt?.model,
       variant: routing.plan?.participation?.variant,
@@ -163,18 +166,22 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
       status: request.response.status ?? 200,
       outcome: outcome.kind,
       attempts: routing.attemptCount,
+      gateway_ms: first && tenths(Math.max(0, first.startedAt - startedAt - queuedMs - loadingMs)),
       queued_ms: queuedMs > 0 ? tenths(queuedMs) : undefined,
       loading_ms: loadingMs > 0 ? Math.round(loadingMs) : undefined,
+      upstream_ms: last && tenths((last.endedAt ?? endedAt) - last.startedAt),
       duration_ms: tenths(endedAt - startedAt),
       first_event_ms: committedAt === undefined ? undefined : tenths(committedAt - startedAt),
       input_tokens: usage.usage?.inputTokens,
       output_tokens: usage.usage?.outputTokens,
+      cached_tokens: usage.usage?.cachedInputTokens,
+      reasoning_tokens: usage.usage?.reasoningTokens,
       cost: usage.usage === undefined ? undefined : costSoFar(request),
       finish_reason: usage.finishReason,
       error: error?.code,
       reason: error?.message,
       guardrails: request.guardrails?.summary.length ? request.guardrails.summary : undefined,
-      failed_attempts: failedAttempts(routing.attempts),
+      failed_attempts: failedAttempts(attempts),
     });
   }
 }
