@@ -19,6 +19,7 @@ import { promptRequest, promptResponse } from './native/endpoints.ts';
 import { rerankRequest, rerankResponse } from './native/rerank.ts';
 import { suggestModelRequest, suggestModelResponse } from './native/suggest-model.ts';
 import { text2sqlRequest, text2sqlResponse } from './native/text2sql.ts';
+import { moderationRequest, moderationResponse } from './openai/moderations.ts';
 import {
   responseDeleted,
   responseInputItems,
@@ -65,6 +66,16 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Create embeddings of texts',
     request: embeddingRequest,
     response: embeddingResponse,
+  },
+  {
+    method: 'post',
+    path: '/v1/moderations',
+    tag: 'Inference',
+    summary: 'Classify content',
+    description:
+      "OpenAI's format. A provider with such a model classifies. Without one, Weir does by rules: English words and phrases, in texts alone.",
+    request: moderationRequest,
+    response: moderationResponse,
   },
   {
     method: 'post',

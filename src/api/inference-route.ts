@@ -38,6 +38,8 @@ export interface InferenceEndpoint {
     httpContext: HttpContext,
     principal: Principal,
   ): InferenceCall | Promise<InferenceCall>;
+  /** The model of a call, for endpoints with rules of their own. @throws GatewayError as `resolveFor` */
+  resolve?(call: InferenceCall, snapshot: ApiSnapshot, principal: Principal): ModelRoute;
   /** The media type of a complete response, if it is not JSON. */
   readonly contentType?: (httpContext: HttpContext) => string | undefined;
   /** The client dialect's error event in a stream; OpenAI's, when absent. */
@@ -219,7 +221,8 @@ class InferenceRoute {
     const constraints = withSimulatorRule(controls.constraints, snapshot, principal);
     request.controls = constraints === controls.constraints ? controls : { ...controls, constraints };
     if (principal.scopes?.models) assertModelAllowed(principal, call.model);
-    const route = resolveFor(snapshot, principal, call.model);
+    const route =
+      endpoint.resolve?.(call, snapshot, principal) ?? resolveFor(snapshot, principal, call.model);
     request.routing.route = route;
     const { chain } = snapshot;
     return {

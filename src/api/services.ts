@@ -44,6 +44,8 @@ export interface ApiSnapshot extends InferenceSnapshot {
   /** For prompts that name no model. */
   readonly defaultModel: string | undefined;
   readonly simulator: SimulatorAccess;
+  /** For moderation requests that name no model; undefined for the usual one. */
+  readonly moderationModel: string | undefined;
 }
 
 /** The services that API handlers use; built once, in `src/app/services.ts`. */

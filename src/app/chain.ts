@@ -44,6 +44,7 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
     routes: directory.routes(),
     mirrorObserver: recorder,
     cache: parts.cache.services(config, parts.deadlines),
+    moderationWords: config.moderation.words,
     guardrails: {
       list: config.guardrails.map((one) => new PiiGuardrail(one, parts.hashSecret)),
       observer: recorder,

@@ -5,6 +5,7 @@ import { addRerankRoutes } from '../api/native/rerank.ts';
 import { addSuggestModelRoutes } from '../api/native/suggest-model.ts';
 import { addText2SqlRoutes } from '../api/native/text2sql.ts';
 import { addOpenAiRoutes } from '../api/openai/endpoints.ts';
+import { addModerationRoutes } from '../api/openai/moderations.ts';
 import { addResponsesRoutes } from '../api/openai/responses/endpoints.ts';
 import type { ApiServices } from '../api/services.ts';
 import { addUsageRoutes, type UsageEndpoints } from '../api/usage.ts';
@@ -13,6 +14,7 @@ import type { HttpRouter } from '../http/http-router.ts';
 /** Everything that clients of models request. The data of models must be loaded. */
 export function addInferenceApi(router: HttpRouter, services: ApiServices, usage: UsageEndpoints): void {
   addOpenAiRoutes(router, services);
+  addModerationRoutes(router, services);
   addResponsesRoutes(router, services);
   addAnthropicRoutes(router, services);
   addNativeRoutes(router, services);

@@ -101,6 +101,7 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
       config.models[0]?.id ??
       (simulator.mode === 'all' ? PROVIDERS.builtInId : undefined),
     simulator,
+    moderationModel: config.moderation.model ?? undefined,
     cors: corsRules(config),
     mediaLimits: downloadLimits(config),
     addressLimits: addressLimits(config),

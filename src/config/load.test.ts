@@ -68,6 +68,7 @@ describe('finding the file', () => {
       log: { level: 'info', format: 'auto', requests: true },
       streams: { keep_alive: 10_000, head_after: null },
       guardrails: [],
+      moderation: { model: null, words: {} },
       prices: [],
       providers: null,
       upstream: {

@@ -26,6 +26,7 @@ import {
 } from './fields.ts';
 import { guardrail } from './guardrail-schema.ts';
 import { model } from './model-schema.ts';
+import { moderation } from './moderation-schema.ts';
 import { prices } from './price-schema.ts';
 import { routing } from './routing-schema.ts';
 import { serverLimits } from './server-limit-schema.ts';
@@ -74,6 +75,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     guardrails: listOfMany(guardrail).describe(
       'Guardrails: what must not go to a provider, or must not come back. All of them hold, in this order.',
     ),
+    moderation: moderation().describe('Classification of content at `/v1/moderations`.'),
     prices: prices().describe(
       'Prices that override list prices, by model, tenant and date. The first rule that matches applies.',
     ),

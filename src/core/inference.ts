@@ -3,6 +3,7 @@ import type { ChatRequest } from './chat/request.ts';
 import type { EmbeddingRequest, EmbeddingResult } from './embedding.ts';
 import type { GatewayError } from './errors.ts';
 import type { HeaderReader } from './http.ts';
+import type { ModerationRequest, ModerationResult } from './moderation.ts';
 import type { RequestView } from './request-view.ts';
 import type { RerankRequest, RerankResult } from './rerank.ts';
 import type { Frame } from './stream/frame.ts';
@@ -10,7 +11,7 @@ import type { StreamObservation } from './stream/observation.ts';
 import type { Usage } from './usage.ts';
 
 /** The kind of an inference call, whatever its dialect. */
-export type Operation = 'chat' | 'completion' | 'embedding' | 'rerank' | 'count-tokens';
+export type Operation = 'chat' | 'completion' | 'embedding' | 'rerank' | 'moderation' | 'count-tokens';
 
 interface CallBase {
   /** The model's name as the client sent it; responses repeat it. */
@@ -58,6 +59,15 @@ export interface RerankCall extends CallBase {
   readonly render: (result: RerankResult) => string;
 }
 
+/** A validated request to classify content. Upstreams with the client's format get its body. */
+export interface ModerationCall extends CallBase {
+  readonly operation: 'moderation';
+  readonly stream: false;
+  readonly moderation: ModerationRequest;
+  /** Renders a verdict of the gateway's own rules. */
+  readonly render: (result: ModerationResult) => string;
+}
+
 /** How many input tokens a conversation has. */
 export interface CountTokensCall extends CallBase {
   readonly operation: 'count-tokens';
@@ -68,7 +78,7 @@ export interface CountTokensCall extends CallBase {
 }
 
 /** A validated request for a model. */
-export type InferenceCall = ChatCall | EmbeddingCall | RerankCall | CountTokensCall;
+export type InferenceCall = ChatCall | EmbeddingCall | RerankCall | ModerationCall | CountTokensCall;
 
 /** State of a decoder. */
 interface DecoderState {

@@ -17,6 +17,7 @@ export class UsageCounter {
         // A list of prompts, or of token ids, has no chat that stands for it.
         return this.#tokens(call.view().promptParts(), model);
       case 'embedding':
+      case 'moderation':
         return estimateTokensOf(call.text);
       case 'rerank':
         return estimateTokensOf(call.text) + estimateTokenCount(call.view().requestDemand().addedBytes);

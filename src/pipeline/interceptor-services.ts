@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import type { UseEstimates } from '../dispatch/use-estimates.ts';
+import type { ModerationWords } from '../guardrails/moderation/moderator.ts';
 import type { PiiGuardrail } from '../guardrails/pii-guardrail.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import type { ModelRoute } from '../routing/directory.ts';
@@ -35,6 +36,8 @@ export interface InterceptorServices {
   readonly meter?: UsageSettlement | undefined;
   /** Absent where there are no guardrails. */
   readonly guardrails?: GuardrailServices | undefined;
+  /** Words that the configuration adds to the rules of moderation. */
+  readonly moderationWords?: ModerationWords | undefined;
   /** Absent where nothing is cached. */
   readonly cache?: CacheServices | undefined;
 }

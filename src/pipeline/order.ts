@@ -9,6 +9,7 @@ export const INTERCEPTORS = await loadInterceptors(
   import('./interceptors/system-prompt-prefix.ts'),
   import('./interceptors/settlement.ts'),
   import('./interceptors/limits.ts'),
+  import('./interceptors/moderation.ts'),
   import('./interceptors/guardrails.ts'),
   import('./interceptors/cache.ts'),
   import('./interceptors/cache-embeddings.ts'),

@@ -16,6 +16,7 @@ const OPERATION_NAMES: Readonly<Record<Operation, string>> = {
   completion: 'text_completion',
   embedding: 'embeddings',
   rerank: 'rerank',
+  moderation: 'moderation',
   'count-tokens': 'count_tokens',
 };
 

@@ -9,6 +9,7 @@ import type {
   EmbeddingFormat,
   EmbeddingPassthrough,
   FormattedRequest,
+  ModerationPassthrough,
   PassthroughFormat,
   RerankFormat,
   TokenCountFormat,
@@ -49,6 +50,7 @@ export interface AdapterParts
   readonly embeddingPassthrough?: EmbeddingPassthrough;
   /** Without it, documents are ranked by the similarity of their embeddings. */
   readonly rerank?: RerankFormat;
+  readonly moderation?: ModerationPassthrough;
   readonly tokenCount?: TokenCountFormat;
 }
 
@@ -73,11 +75,14 @@ function withVendorIds(call: ChatCall, { provider }: Target): ChatCall {
 export function createAdapter(parts: AdapterParts): ProviderAdapter {
   const { kind, authorize, mapError, streamMediaType } = parts;
   const { buildModelsRequest, parseModels, buildAccessRequest, tokenCountStep } = parts;
-  const { passthrough, embeddings, embeddingPassthrough, tokenCount } = parts;
+  const { passthrough, embeddings, embeddingPassthrough, moderation, tokenCount } = parts;
   const chat = parts.chat && withFunctionTools(limitedFormat(parts.chat));
   const passthroughOf = (call: ChatCall, target: Target) =>
     needsFunctions(call, target) ? undefined : passthrough?.(call.dialect.name, target);
   const rerank = parts.rerank ?? (embeddings && rerankThroughEmbeddings(embeddings));
+
+  const moderationOf = (target: Target) =>
+    moderation?.accepts(target) ? moderation : lacking('moderation', target);
 
   const format = (call: InferenceCall, target: Target, context: AttemptContext): FormattedRequest => {
     switch (call.operation) {
@@ -99,6 +104,8 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
         return (embeddings ?? lacking('embeddings', target)).build(call.embedding, target, context);
       case 'rerank':
         return (rerank ?? lacking('rerank', target)).build(call.rerank, target, context);
+      case 'moderation':
+        return moderationOf(target).build(call, target);
       case 'count-tokens': {
         const options = { ...context, stream: false, headers: call.headers };
         const request = limitedRequest(call.chat(), target, chat ?? {}, context.warn);
@@ -132,6 +139,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     kind,
     ...(streamMediaType === undefined ? {} : { streamMediaType }),
     countsTokens: tokenCount !== undefined,
+    ...(moderation ? { moderates: (target: Target) => moderation.accepts(target) } : {}),
     ...(embeddings?.maxInputs && !embeddingPassthrough
       ? { maxEmbeddingInputs: (target: Target) => embeddings.maxInputs?.(target) }
       : {}),
@@ -179,6 +187,8 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
           const result = used.parse(response, target, call.rerank);
           return new CompleteResult(call.render(result), result.usage, undefined);
         }
+        case 'moderation':
+          return resultOf(moderationOf(target).parse(response, call, target));
         case 'count-tokens': {
           const count = (tokenCount ?? lacking('token counting', target)).parse(response, target);
           return new CompleteResult(call.render(count), undefined, undefined);

@@ -7,6 +7,7 @@ import type {
   ChatCall,
   EmbeddingCall,
   ForwardedBody,
+  ModerationCall,
   StreamDecoder,
 } from '../core/inference.ts';
 import type { RerankRequest, RerankResult } from '../core/rerank.ts';
@@ -78,6 +79,15 @@ export interface EmbeddingFormat {
 export interface EmbeddingPassthrough {
   build(call: EmbeddingCall, target: Target, context: AttemptContext): FormattedRequest;
   parse(response: BufferedResponse, call: EmbeddingCall, target: Target): ForwardedBody;
+}
+
+/** Forwards moderation requests and responses in OpenAI's format, for upstreams that classify content. */
+export interface ModerationPassthrough {
+  /** Whether the target classifies content. */
+  accepts(target: Target): boolean;
+  build(call: ModerationCall, target: Target): FormattedRequest;
+  /** @throws GatewayError `upstream_invalid_response`, or the error that the response reports */
+  parse(response: BufferedResponse, call: ModerationCall, target: Target): ForwardedBody;
 }
 
 /** Translation of rerank requests. */

@@ -95,6 +95,8 @@ export interface VendorProfile {
    * makes of them; absent where it does not.
    */
   readonly tokenizes?: 'messages' | 'prompt';
+  /** Path of its moderation in OpenAI's format, below the base URL; absent where it has none. */
+  readonly moderationPath?: string;
   /** Path of a reranker in Jina's format, below the base URL. */
   readonly rerankPath?: string;
   /** Generates test responses; never suggested for a task. */
@@ -244,6 +246,8 @@ export interface ProviderAdapter {
   ): StreamDecoder | undefined;
   /** The most inputs of one call for embeddings; dispatch splits longer lists. Without a limit when absent or undefined. */
   maxEmbeddingInputs?(target: Target): number | undefined;
+  /** Whether a target classifies content; never when absent. */
+  moderates?(target: Target): boolean;
   /** Whether the provider has a token counter; without one, the gateway estimates. */
   readonly countsTokens?: boolean;
   /**

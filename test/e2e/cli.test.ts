@@ -137,6 +137,7 @@ describe('config', () => {
         'media',
         'metrics',
         'models',
+        'moderation',
         'prices',
         'providers',
         'routing',

@@ -130,6 +130,9 @@ function withTexts(call: InferenceCall, changed: Readonly<Record<string, unknown
         body,
         embedding: { ...call.embedding, inputs: inputsOf(changed, call.embedding.inputs) },
       };
+    case 'moderation':
+      // Only upstreams get it, and they get its body.
+      return { ...call, text, body };
     case 'rerank':
       return { ...call, text, body, rerank: { ...call.rerank, ...rerankTexts(changed) } };
   }

@@ -12,6 +12,7 @@ import { openAiChatFormat } from './chat-format.ts';
 import { openAiEmbeddingFormat } from './embedding-format.ts';
 import { engineTokenCount } from './engine-token-count.ts';
 import { errorFromResponse } from './errors.ts';
+import { openAiModeration } from './moderation.ts';
 import { type Endpoint, openAiEmbeddingPassthrough, openAiPassthrough } from './passthrough.ts';
 
 const at =
@@ -111,6 +112,7 @@ export function createOpenAiAdapter({ api, responses }: OpenAiApis): ProviderAda
     embeddings,
     embeddingPassthrough: openAiEmbeddingPassthrough(at('/embeddings')),
     rerank: rerankByProfile,
+    moderation: openAiModeration,
     tokenCountStep: (call, target, context) =>
       engineTokenCount(CHAT_FORMATS.chat, call.chat(), target, {
         ...context,

@@ -35,7 +35,9 @@ export const VENDORS = {
     baseUrl: 'https://api.openai.com/v1',
     environment: { key: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
     streamUsage: 'on-request',
-    modelPattern: /^(?:gpt-|chatgpt-|o\d|text-embedding-|davinci-|babbage-|ft:)/,
+    modelPattern:
+      /^(?:gpt-|chatgpt-|o\d|text-embedding-|omni-moderation-|text-moderation-|davinci-|babbage-|ft:)/,
+    moderationPath: '/moderations',
     developerRole: true,
     limits: VENDOR_LIMITS.openai,
     metadataNeedsStore: true,
@@ -49,6 +51,7 @@ export const VENDORS = {
   mistral: {
     label: 'Mistral',
     functionsOnly: true,
+    moderationPath: '/moderations',
     baseUrl: 'https://api.mistral.ai/v1',
     environment: { key: 'MISTRAL_API_KEY', baseUrl: 'MISTRAL_BASE_URL' },
     streamUsage: 'always',
@@ -231,6 +234,7 @@ export const ENGINES = {
 export const GENERIC: VendorProfile = {
   label: 'OpenAI-compatible server',
   streamUsage: 'on-request',
+  moderationPath: '/moderations',
   // Every server with this format has a model list, and it is free.
   healthPath: 'models',
   // It may be a gateway in front of OpenAI, or Google's API.

@@ -80,6 +80,7 @@ export const ROUTES = [
   ['POST /v1/completions', 'api key', 'large'],
   ['POST /v1/models/:id{.+}/completions', 'api key', 'large'],
   ['POST /v1/embeddings', 'api key', 'large'],
+  ['POST /v1/moderations', 'api key', 'large'],
   ['POST /v1/responses', 'api key', 'large'],
   ['GET /v1/responses/:id', 'api key', 0],
   ['GET /v1/responses/:id/input_items', 'api key', 0],
