@@ -7,6 +7,7 @@ import type { ReplayStore } from '../storage/replay-store.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { Job } from './job-runner.ts';
+import type { LogKeeper } from './log-files.ts';
 import type { Stores } from './stores.ts';
 import type { TargetMonitor } from './target-monitor.ts';
 import type { UsageParts } from './usage.ts';
@@ -22,6 +23,7 @@ export interface JobParts {
   readonly replays: ReplayStore;
   readonly dataRetention: DataRetention;
   readonly auditAnchors: AuditAnchors;
+  readonly logKeeper: LogKeeper | undefined;
   readonly exporter: SpanExporter;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
@@ -39,6 +41,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     replays,
     dataRetention,
     auditAnchors,
+    logKeeper,
     exporter,
     engines,
     monitor,
@@ -155,6 +158,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 2_000,
       impact: 'spans wait, and are lost when too many do',
       run: () => exporter.flush(),
+    },
+    {
+      name: 'compress and delete old log files',
+      everyMs: MINUTE_MS,
+      impact: 'they take up space until the next run',
+      run: () => logKeeper?.run(),
     },
     {
       name: 'report the heads of audit trails',

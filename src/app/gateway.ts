@@ -40,6 +40,8 @@ import { findEngines } from './find-engines.ts';
 import { ensureAdminKey } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
 import { type Job, JobRunner } from './job-runner.ts';
+import type { LogKeeper } from './log-files.ts';
+import { LogLossCounter } from './log-losses.ts';
 import { subscribeLog } from './log-subscribers.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
 import { simulatorTransport } from './provider-registry.ts';
@@ -61,6 +63,8 @@ export interface GatewayOptions {
   readonly loaded: LoadedConfig;
   readonly clock: Clock;
   readonly log: Log;
+  /** Absent where the log is not written to files. */
+  readonly logKeeper?: LogKeeper | undefined;
   readonly version: string;
 }
 
@@ -88,7 +92,7 @@ interface Parts {
  * @throws Error when a store cannot be opened
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { env, loaded, clock, log, version } = options;
+  const { env, loaded, clock, log, logKeeper, version } = options;
   const active = new ActiveSnapshot(loaded.config);
   const config = () => active.config;
 
@@ -255,7 +259,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     snapshot: () => active.current,
   });
   const servers = new ServerMonitor(clock, metrics, events);
+  const logLosses = new LogLossCounter(log);
   metrics.beforeRender = () => {
+    logLosses.update(metrics);
     cache.readGauges();
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
@@ -273,6 +279,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         replays: replays.store,
         dataRetention,
         auditAnchors,
+        logKeeper,
         exporter,
         engines,
         monitor,

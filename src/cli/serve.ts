@@ -1,7 +1,8 @@
 import { CONFIG_CATALOG } from '../app/config-catalog.ts';
 import { reloadOnChange } from '../app/config-reload.ts';
 import { DataFolderInUseError, lockDataFolders } from '../app/data-folder.ts';
-import { createGateway, type Gateway } from '../app/gateway.ts';
+import { createGateway, type Gateway, type GatewayOptions } from '../app/gateway.ts';
+import { LogKeeper, openLogFiles } from '../app/log-files.ts';
 import { ServerStartError, startServers } from '../app/servers.ts';
 import { shutDown } from '../app/shutdown.ts';
 import type { LoadedConfig } from '../config/assemble.ts';
@@ -33,18 +34,24 @@ export async function serve(options: ServeOptions): Promise<number> {
   const read = hasConfigFile(source) ? (await import('../config/load.ts')).loadConfig : configWithoutFile;
   const load = (current?: LoadedConfig) => read(source, current);
   const loaded = load();
-  const { level, format } = loaded.config.log;
+  const { level, format, files: settings } = loaded.config.log;
   const terminal = process.stdout.isTTY === true;
+  const wallTime = () => systemClock.wallTime();
+  const files =
+    settings === null ? undefined : openLogFiles(loaded.config, settings, wallTime, () => log.logger);
   const log = createLog({
     level,
     format: format === 'auto' ? (terminal ? 'text' : 'json') : format,
     colour: output.colour,
-    wallTime: () => systemClock.wallTime(),
+    wallTime,
+    files,
   });
+  const logKeeper = files && settings ? new LogKeeper(files, loaded.config, settings, wallTime) : undefined;
   try {
-    await run(options, loaded, load, log);
+    await run(options, loaded, load, { log, logKeeper });
   } finally {
     await log.flush();
+    await files?.close();
   }
   return EXIT.ok;
 }
@@ -53,7 +60,7 @@ async function run(
   { env, output, version }: ServeOptions,
   loaded: LoadedConfig,
   load: (current: LoadedConfig) => LoadedConfig,
-  log: Log,
+  { log, logKeeper }: Pick<GatewayOptions, 'log' | 'logKeeper'>,
 ): Promise<void> {
   const { logger } = log;
   const { file } = loaded;
@@ -72,7 +79,7 @@ async function run(
   const constructed = Promise.withResolvers<Gateway>();
   const servers = await explained(startServers(config, constructed.promise, logger));
   folders.announce(urlOf(servers.api));
-  const gateway = await createGateway({ env, loaded, clock: systemClock, log, version });
+  const gateway = await createGateway({ env, loaded, clock: systemClock, log, logKeeper, version });
   constructed.resolve(gateway);
   await Promise.race([gateway.discoverModels(), systemClock.sleep(FIRST_DISCOVERY_MS)]);
   gateway.lifecycle.ready();

@@ -65,7 +65,7 @@ describe('finding the file', () => {
         keep: { errors: true, slower_than: 30_000, costlier_than: null },
         propagate: true,
       },
-      log: { level: 'info', format: 'auto', requests: true },
+      log: { level: 'info', format: 'auto', requests: true, files: null },
       streams: { keep_alive: 10_000, head_after: null },
       guardrails: [],
       moderation: { model: null, words: {} },

@@ -12,6 +12,7 @@ const FIXED_KEYS: readonly FixedKey[] = [
   { name: 'server.port', read: (config) => config.server.port },
   { name: 'server.metrics_port', read: (config) => config.server.metrics_port },
   { name: 'server.tls', read: (config) => config.server.tls },
+  { name: 'log.files', read: (config) => config.log.files },
   { name: 'storage.data_dir', read: (config) => config.storage.data_dir },
   { name: 'storage.database_url', read: (config) => config.storage.database_url },
   { name: 'storage.replica_url', read: (config) => config.storage.replica_url },

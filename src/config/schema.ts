@@ -25,6 +25,7 @@ import {
   text,
 } from './fields.ts';
 import { guardrail } from './guardrail-schema.ts';
+import { log } from './log-schema.ts';
 import { model } from './model-schema.ts';
 import { moderation } from './moderation-schema.ts';
 import { prices } from './price-schema.ts';
@@ -40,8 +41,6 @@ export { DEFAULT_DATA_DIR } from './storage-schema.ts';
 export const DEFAULT_PORT = 8080;
 export const DEFAULT_METRICS_PORT = 9090;
 export const SIMULATOR_MODES = ['off', 'admin', 'all'] as const;
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
-export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
 
 const port = () => integer(0, 65_535);
 
@@ -53,7 +52,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
   return z.strictObject({
     server: server().describe('The HTTP servers.'),
     storage: storage().describe('Databases, Redis and local files.'),
-    log: log().describe('The log, written to standard output.'),
+    log: log().describe('The log, written to standard output and, if asked, to files.'),
     metrics: metrics().describe('The Prometheus metrics.'),
     tracing: tracing().describe('Traces for OpenTelemetry.'),
     providers: nullable(z.array(z.lazy(() => provider(catalog)))).describe(
@@ -127,12 +126,6 @@ const server = () =>
     docs: boolean().prefault(true).describe('Serves `/docs` and `/openapi.json`.'),
   });
 
-function logLevel(value: unknown): unknown {
-  if (typeof value !== 'string') return value;
-  const level = value.toLowerCase();
-  return level === 'warning' ? 'warn' : level;
-}
-
 const streams = () =>
   section({
     keep_alive: nullable(duration(1))
@@ -143,21 +136,6 @@ const streams = () =>
     head_after: nullable(duration(0)).describe(
       'How long a stream may wait for the first event of its response before its head and keep-alives are sent. A failure after that is an error event instead of an HTTP status. null to wait for the response.',
     ),
-  });
-
-const log = () =>
-  section({
-    level: z
-      .preprocess(logLevel, z.enum(LOG_LEVELS))
-      .prefault('info')
-      .describe('The lowest level that is written, in upper or lower case. `warning` is `warn`.'),
-    format: z
-      .enum(LOG_FORMATS)
-      .prefault('auto')
-      .describe(
-        '`json` for machines, `text` for people; `auto` is `text` on a terminal and `json` elsewhere.',
-      ),
-    requests: boolean().prefault(true).describe('Writes one line for each inference request.'),
   });
 
 const metrics = () =>

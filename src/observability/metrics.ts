@@ -144,6 +144,11 @@ export class Metrics {
     'The first 12 hexadecimal digits of the hash of its last entry, as a number.',
     ['tenant'],
   );
+  readonly logLinesLost = this.#families.counter(
+    'weir_log_lines_lost_total',
+    'Lines of the log that were lost: `stdout` when its reader was too slow, `files` when the disk did not accept them.',
+    ['sink'],
+  );
   readonly dataDeleted = this.#families.counter(
     'weir_retention_deleted_total',
     'Deleted data whose retention has passed: events and sums of `usage`, entries of `audit` trails, `responses`.',
