@@ -2,7 +2,6 @@ import type { Clock } from '../core/clock.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import { FailoverExecutor } from '../dispatch/failover-executor.ts';
 import { GuardedMediaFetcher } from '../dispatch/media.ts';
-import { PiiGuardrail } from '../guardrails/pii-guardrail.ts';
 import { ContextWindows } from '../metering/context-window.ts';
 import type { ModelData } from '../metering/model-data.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
@@ -12,6 +11,7 @@ import { INTERCEPTORS } from '../pipeline/order.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { CacheParts } from './cache.ts';
+import { guardrailServices } from './guardrails.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -45,10 +45,7 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
     mirrorObserver: recorder,
     cache: parts.cache.services(config, parts.deadlines),
     moderationWords: config.moderation.words,
-    guardrails: {
-      list: config.guardrails.map((one) => new PiiGuardrail(one, parts.hashSecret)),
-      observer: recorder,
-    },
+    guardrails: guardrailServices(config, { hashSecret: parts.hashSecret }, recorder),
   };
   const settings: Readonly<Record<string, unknown>> = config.interceptors;
   const interceptors = INTERCEPTORS.flatMap(({ name, create }) => create(settings[name], services) ?? []);

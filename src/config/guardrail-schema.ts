@@ -1,45 +1,103 @@
 import { z } from 'zod';
 import { REDACTION_STYLES, SENSITIVE_KINDS } from '../redaction/kinds.ts';
-import { list, modelName, text } from './fields.ts';
+import { duration, list, modelName, text } from './fields.ts';
 
 export const GUARDRAIL_KINDS = ['pii'] as const;
+export type GuardrailKind = (typeof GUARDRAIL_KINDS)[number];
 export const GUARDRAIL_DIRECTIONS = ['input', 'output', 'tool_call', 'tool_result'] as const;
-export const GUARDRAIL_ACTIONS = ['redact', 'pseudonymise', 'block', 'flag', 'shadow'] as const;
-
-/** An item of `guardrails`. */
+export const GUARDRAIL_ACTIONS = ['redact', 'pseudonymise', 'sanitise', 'block', 'flag', 'shadow'] as const;
+/** An item of `guardrails`, and of the guardrails of tenants and keys. */
 export const guardrail = () =>
-  z.strictObject({
-    id: z
-      .string()
-      .regex(
-        /^[a-z][a-z0-9_-]{0,63}$/,
-        'expected lower-case letters, digits, "-" and "_", beginning with a letter',
-      )
-      .describe('Its name in headers, logs and metrics.'),
-    kind: z.enum(GUARDRAIL_KINDS).describe('`pii`: personal data and secrets.'),
-    on: z
-      .array(z.enum(GUARDRAIL_DIRECTIONS))
-      .min(1)
-      .prefault(['input', 'output'])
-      .describe(
-        'Where it applies: `input` is all that goes to the provider, and `output` all that comes back, both with tool calls and results; `tool_call` and `tool_result` are these alone.',
-      ),
-    action: z
-      .enum(GUARDRAIL_ACTIONS)
-      .describe(
-        '`redact` replaces what it finds. `pseudonymise` replaces it for the provider, and puts it back for the client. `block` rejects the request, or ends the response. `flag` reports in a header. `shadow` only counts.',
-      ),
-    kinds: z
-      .array(z.enum(SENSITIVE_KINDS))
-      .min(1)
-      .optional()
-      .describe('What it looks for; everything when absent.'),
-    names: list(text(200)).describe('Names of people, as whole words in any case, for the kind `name`.'),
-    style: z
-      .enum(REDACTION_STYLES)
-      .prefault('placeholder')
-      .describe(
-        'How `redact` writes: `[EMAIL]`, `[REDACTED_EMAIL]`, a mask that keeps a few characters, or a keyed hash.',
-      ),
-    models: list(modelName()).describe('The models that it holds for; all when absent.'),
+  z
+    .strictObject({
+      id: z
+        .string()
+        .regex(
+          /^[a-z][a-z0-9_-]{0,63}$/,
+          'expected lower-case letters, digits, "-" and "_", beginning with a letter',
+        )
+        .describe('Its name in headers, logs and metrics.'),
+      version: text(32)
+        .optional()
+        .describe(
+          'Names this state of the settings in explanations, the log and the audit trail; a digest of the settings when absent.',
+        ),
+      kind: z.enum(GUARDRAIL_KINDS).describe('`pii`: personal data and secrets.'),
+      on: z
+        .array(z.enum(GUARDRAIL_DIRECTIONS))
+        .min(1)
+        .prefault(['input', 'output'])
+        .describe(
+          'Where it applies: `input` is all that goes to the provider, and `output` all that comes back, both with tool calls and results; `tool_call` and `tool_result` are these alone.',
+        ),
+      action: z
+        .enum(GUARDRAIL_ACTIONS)
+        .describe(
+          '`redact` replaces what it finds. `pseudonymise` replaces it for the provider, and puts it back for the client. `block` rejects the request, or ends the response. `flag` reports in a header. `shadow` only counts.',
+        ),
+      fail: z
+        .enum(['open', 'closed'])
+        .optional()
+        .describe(
+          'What happens to a request when a check fails or takes too long: `open` lets it pass, `closed` rejects it. By default `open` for `flag` and `shadow`, and `closed` for other actions.',
+        ),
+      timeout: duration(1)
+        .optional()
+        .describe('How long a guardrail that asks a server or a model may take. By default 2s.'),
+      run: z
+        .enum(['before', 'beside'])
+        .optional()
+        .describe(
+          'When a guardrail that asks a server or a model checks requests: `before` the provider receives them, or `beside` it, which holds the response back instead. By default `beside` for `flag` and `shadow`, and `before` for `block`. Guardrails that change texts run `before`.',
+        ),
+      when: z
+        .enum(['always', 'requested'])
+        .prefault('always')
+        .describe(
+          'Whether it holds for all requests, or for those that name it in the header `x-weir-guardrails`.',
+        ),
+      models: list(modelName()).describe('The models that it holds for; all when absent.'),
+      kinds: z
+        .array(z.enum(SENSITIVE_KINDS))
+        .min(1)
+        .optional()
+        .describe('Kind `pii`: what it looks for; everything when absent.'),
+      names: z
+        .array(text(200))
+        .max(10_000)
+        .optional()
+        .describe('Kind `pii`: names of people, as whole words in any case, for `name` in `kinds`.'),
+      style: z
+        .enum(REDACTION_STYLES)
+        .optional()
+        .describe(
+          'Kind `pii`: how `redact` writes: `placeholder` (the default) as `[EMAIL]`, `label` as `[REDACTED_EMAIL]`, `mask`, which keeps a few characters, or `hash`, a keyed hash.',
+        ),
+    })
+    .superRefine(checkGuardrail);
+
+type GuardrailShape = {
+  readonly kind: GuardrailKind;
+  readonly action: (typeof GUARDRAIL_ACTIONS)[number];
+  readonly [key: string]: unknown;
+};
+
+/** Keys that only some kinds have. */
+const KIND_KEYS: Readonly<Record<string, GuardrailKind>> = { kinds: 'pii', names: 'pii', style: 'pii' };
+/** Actions of each kind beside `block`, `flag` and `shadow`. */
+const KIND_ACTIONS: Readonly<Record<GuardrailKind, readonly string[]>> = { pii: ['redact', 'pseudonymise'] };
+
+function checkGuardrail(value: GuardrailShape, context: z.RefinementCtx): void {
+  for (const [key, kind] of Object.entries(KIND_KEYS)) {
+    if (value[key] === undefined || value.kind === kind) continue;
+    context.addIssue({ code: 'custom', path: [key], message: `only goes with kind ${kind}` });
+  }
+  const { kind, action } = value;
+  if (['block', 'flag', 'shadow'].includes(action) || KIND_ACTIONS[kind].includes(action)) return;
+  const possible = [...KIND_ACTIONS[kind], 'block', 'flag', 'shadow'].join(', ');
+  context.addIssue({
+    code: 'custom',
+    path: ['action'],
+    message: `cannot be ${action} with kind ${kind}: use one of ${possible}`,
   });
+}

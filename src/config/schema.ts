@@ -311,3 +311,6 @@ export type EngineConfig = Config['engines']['commands'][number];
 export type ModelConfig = Config['models'][number];
 export type TargetConfig = ModelConfig['targets'][number];
 export type Strategy = ModelConfig['strategy'];
+
+/** A guardrail, with every default filled in. */
+export type GuardrailSettings = Config['guardrails'][number];

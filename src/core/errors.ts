@@ -67,6 +67,8 @@ const RULES = {
   deadline_exceeded: { status: 504, type: 'timeout_error', retryable: false },
   /** A database or the rate-limit store is unreachable, and the request needs it. */
   store_unavailable: { status: 503, type: 'server_error', retryable: false },
+  /** A guardrail that fails closed could not check the request. */
+  guardrail_unavailable: { status: 503, type: 'server_error', retryable: false },
   /** The memory for request bodies is used up. */
   gateway_overloaded: { status: 503, type: 'server_error', retryable: false },
   shutting_down: { status: 503, type: 'server_error', retryable: false },

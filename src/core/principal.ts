@@ -37,6 +37,14 @@ export interface Principal {
   readonly tagLimits?: ReadonlyMap<string, SubjectLimits> | undefined;
   /** What the tenant permits of the cache; everything when absent. */
   readonly cache?: TenantCachePolicy | undefined;
+  /** Guardrails that the tenant and the key add to those of the gateway; undefined for none. */
+  readonly guardrails?: GuardrailDocuments | undefined;
+}
+
+/** Guardrails of a tenant and a key, as they are stored: see `src/config/guardrail-schema.ts`. */
+export interface GuardrailDocuments {
+  readonly tenant?: readonly Readonly<Record<string, unknown>>[] | undefined;
+  readonly key?: readonly Readonly<Record<string, unknown>>[] | undefined;
 }
 
 /** The tenant that the admin key and every key of a single-tenant installation belong to. */

@@ -1,14 +1,20 @@
+import { ENCODED_MEMBERS, mapEncoded } from './encoded-files.ts';
+import type { TextRole } from './guardrail.ts';
+
 /** What a text of a request is: something of a user, a call that the model made, or the result of one. */
 export type RequestTextKind = 'input' | 'tool_call' | 'tool_result';
-
-/** Changes one text. */
-export type MapText = (text: string, kind: RequestTextKind) => string;
 
 /** One text of a request. */
 export interface RequestText {
   readonly text: string;
   readonly kind: RequestTextKind;
+  readonly role: TextRole;
+  /** The key before a value in the data of a tool; '' elsewhere. */
+  readonly key: string;
 }
+
+/** Changes one text. */
+export type MapText = (text: RequestText) => string;
 
 /** Members of a body whose texts reach the model. */
 export const TEXT_MEMBERS = [
@@ -24,6 +30,7 @@ export const TEXT_MEMBERS = [
     'texts',
     'prediction',
   ],
+  ...['schema', 'tools', 'functions', 'user', 'safety_identifier', 'metadata'],
 ] as const;
 
 /** Members that are structure, and no text of a person: changed, they would make the request invalid. */
@@ -74,10 +81,36 @@ const TOOL_RESULT_TYPES = new Set([
   ...['tool_result', 'function_call_output', 'custom_tool_call_output', 'web_search_tool_result'],
   ...['local_shell_call_output', 'computer_call_output', 'code_execution_tool_result'],
 ]);
+const DOCUMENT_TYPES = new Set(['document', 'search_result', 'file', 'input_file']);
 /** Members of a call or its result that hold the tool's own data: no member in them is structure. */
 const TOOL_DATA = new Set(['input', 'output', 'arguments', 'content']);
 /** Bodies may be deeper for targets of the same format; nothing that a person wrote is. */
 const MAX_DEPTH = 128;
+
+/** Members with texts of the operator. */
+const SYSTEM_MEMBERS = new Set(['system', 'instructions', 'schema', 'tools', 'functions']);
+/** Members that hold documents. */
+const DOCUMENT_MEMBERS = new Set(['documents', 'texts']);
+/** Members of which only descriptions are texts: the rest is a schema. */
+const SCHEMA_MEMBERS = new Set(['tools', 'functions']);
+/** In a schema, what a person wrote. */
+const SCHEMA_TEXTS = new Set(['description', 'title', 'default', 'examples', 'example']);
+/** Members that hold names of people: of participants, and of files. */
+const NAME_MEMBERS = new Set(['name', 'filename']);
+/** Shorter numbers are counts, not identifiers. */
+const LONG_NUMBER = /^\d{7,19}$/;
+
+/** Where a value is. */
+interface Position {
+  readonly kind: RequestTextKind;
+  readonly role: TextRole;
+  readonly key: string;
+  /** Every member holds data, whatever its name. */
+  readonly isData: boolean;
+  /** Only descriptions are texts. */
+  readonly isSchema: boolean;
+  readonly depth: number;
+}
 
 /**
  * Changes the texts of a request body that reach the model, in any dialect.
@@ -91,7 +124,7 @@ export function mapRequestTexts(
   for (const member of TEXT_MEMBERS) {
     const value = body[member];
     if (value === undefined || value === null) continue;
-    const mapped = mapValue(value, 'input', map, false, 0);
+    const mapped = mapValue(value, positionOf(member), map);
     if (mapped === value) continue;
     changed ??= {};
     changed[member] = mapped;
@@ -99,53 +132,60 @@ export function mapRequestTexts(
   return changed;
 }
 
+function positionOf(member: string): Position {
+  const role = SYSTEM_MEMBERS.has(member) ? 'system' : DOCUMENT_MEMBERS.has(member) ? 'tool' : 'user';
+  const isData = member === 'metadata';
+  return { kind: 'input', role, key: '', isData, isSchema: SCHEMA_MEMBERS.has(member), depth: 0 };
+}
+
 /** @returns the texts of a request body that reach the model, in the order in which `mapRequestTexts` changes them */
 export function requestTexts(body: Readonly<Record<string, unknown>>): readonly RequestText[] {
   const texts: RequestText[] = [];
-  mapRequestTexts(body, (text, kind) => {
-    texts.push({ text, kind });
-    return text;
+  mapRequestTexts(body, (one) => {
+    texts.push(one);
+    return one.text;
   });
   return texts;
 }
 
-/** @param isData every member holds data, whatever its name. @returns the same value where nothing changed */
-function mapValue(
-  value: unknown,
-  kind: RequestTextKind,
-  map: MapText,
-  isData: boolean,
-  depth: number,
-): unknown {
-  if (typeof value === 'string') return value === '' ? value : map(value, kind);
-  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value;
-  if (Array.isArray(value)) {
-    let list: unknown[] | undefined;
-    for (const [index, item] of value.entries()) {
-      const mapped = mapValue(item, kind, map, isData, depth + 1);
-      if (mapped === item) continue;
-      list ??= [...value];
-      list[index] = mapped;
-    }
-    return list ?? value;
+/** @returns the same value where nothing changed */
+function mapValue(value: unknown, position: Position, map: MapText): unknown {
+  if (typeof value === 'string') {
+    if (value === '' || (position.isSchema && !SCHEMA_TEXTS.has(position.key))) return value;
+    return map({
+      text: value,
+      kind: position.kind,
+      role: position.role,
+      key: position.isData ? position.key : '',
+    });
   }
-  return mapObject(value, kind, map, isData, depth);
+  if (typeof value === 'number') return position.isData ? mapNumber(value, position, map) : value;
+  if (typeof value !== 'object' || value === null || position.depth > MAX_DEPTH) return value;
+  const inner = { ...position, depth: position.depth + 1 };
+  if (!Array.isArray(value)) return mapObject(value, inner, map);
+  let list: unknown[] | undefined;
+  for (const [index, item] of value.entries()) {
+    const mapped = mapValue(item, inner, map);
+    if (mapped === item) continue;
+    list ??= [...value];
+    list[index] = mapped;
+  }
+  return list ?? value;
 }
 
-function mapObject(
-  value: object,
-  kind: RequestTextKind,
-  map: MapText,
-  isData: boolean,
-  depth: number,
-): object {
-  const own = isData ? kind : kindOf(value, kind);
+/** A card number may be a number: with a finding, it becomes a string. */
+function mapNumber(value: number, { kind, role, key }: Position, map: MapText): number | string {
+  const text = String(value);
+  if (!LONG_NUMBER.test(text)) return value;
+  const mapped = map({ text, kind, role, key });
+  return mapped === text ? value : mapped;
+}
+
+function mapObject(value: object, position: Position, map: MapText): object {
+  const own = position.isData ? position : { ...position, ...kindOf(value, position) };
   let copy: Record<string, unknown> | undefined;
   for (const [name, item] of Object.entries(value)) {
-    if (!isData && STRUCTURE.has(name) && !isTextDocument(value, name)) continue;
-    const inner = name === 'tool_calls' || name === 'function_call' ? 'tool_call' : own;
-    const holdsData = isData || (inner !== 'input' && TOOL_DATA.has(name) && !Array.isArray(item));
-    const mapped = mapValue(item, inner, map, holdsData, depth + 1);
+    const mapped = mapMember(value, name, item, own, map);
     if (mapped === item) continue;
     copy ??= { ...value };
     copy[name] = mapped;
@@ -153,14 +193,43 @@ function mapObject(
   return copy ?? value;
 }
 
-/** The source of a document that is plain text: `{ type: 'text', media_type, data }`. */
-function isTextDocument(value: object, name: string): boolean {
-  return name === 'data' && 'type' in value && value.type === 'text';
+function mapMember(owner: object, name: string, item: unknown, position: Position, map: MapText): unknown {
+  const { isData, isSchema } = position;
+  if (!isData && !isSchema) {
+    if (typeof item === 'string' && ENCODED_MEMBERS.has(name)) {
+      const { kind, role } = position;
+      return mapEncoded(owner, item, (text) => map({ text, kind, role, key: '' }));
+    }
+    if (typeof item === 'string' && NAME_MEMBERS.has(name)) return mapName(owner, name, item, position, map);
+    if (STRUCTURE.has(name)) return item;
+  }
+  const isCall = name === 'tool_calls' || name === 'function_call';
+  const inner: Pick<Position, 'kind' | 'role'> = isCall
+    ? { kind: 'tool_call', role: 'assistant' }
+    : { kind: position.kind, role: position.role };
+  const holdsData = isData || (inner.kind !== 'input' && TOOL_DATA.has(name) && !Array.isArray(item));
+  const key = isData || isSchema ? name : '';
+  return mapValue(item, { ...position, ...inner, key, isData: holdsData }, map);
 }
 
-function kindOf(value: object, outer: RequestTextKind): RequestTextKind {
+/** The name of a participant, and of a file. Names of functions and servers are structure. */
+function mapName(owner: object, name: string, item: string, position: Position, map: MapText): string {
+  const isParticipant = 'role' in owner;
+  if (name === 'name' && !isParticipant) return item;
+  const mapped = map({ text: item, kind: position.kind, role: position.role, key: '' });
+  // Participants' names consist of letters, digits, "_" and "-".
+  return mapped === item || !isParticipant ? mapped : mapped.replace(/[^A-Za-z0-9_-]/g, '');
+}
+
+function kindOf(value: object, outer: Position): Pick<Position, 'kind' | 'role'> {
   const type = 'type' in value && typeof value.type === 'string' ? value.type : '';
-  if (TOOL_CALL_TYPES.has(type)) return 'tool_call';
-  if (TOOL_RESULT_TYPES.has(type)) return 'tool_result';
-  return 'role' in value && (value.role === 'tool' || value.role === 'function') ? 'tool_result' : outer;
+  if (TOOL_CALL_TYPES.has(type)) return { kind: 'tool_call', role: 'assistant' };
+  if (TOOL_RESULT_TYPES.has(type)) return { kind: 'tool_result', role: 'tool' };
+  if (DOCUMENT_TYPES.has(type)) return { kind: outer.kind, role: 'tool' };
+  const role = 'role' in value ? value.role : undefined;
+  if (role === 'tool' || role === 'function') return { kind: 'tool_result', role: 'tool' };
+  if (role === 'system' || role === 'developer') return { kind: outer.kind, role: 'system' };
+  if (role === 'assistant' || role === 'model') return { kind: outer.kind, role: 'assistant' };
+  if (role === 'user') return { kind: outer.kind, role: 'user' };
+  return outer;
 }

@@ -119,6 +119,22 @@ export class Metrics {
     'Usage events that were lost, because neither disk nor database accepted writes.',
     [],
   );
+  readonly guardrailResults = this.#families.counter(
+    'llm_guardrail_results_total',
+    'Checks by guardrails, by what they did: `allow`, `error`, or the action of the guardrail.',
+    ['guardrail', 'direction', 'action'],
+  );
+  readonly guardrailDuration = this.#families.histogram(
+    'llm_guardrail_duration_seconds',
+    'Time of the checks of one request by a guardrail, without those of streams.',
+    ['guardrail', 'direction'],
+    DURATION_BUCKETS,
+  );
+  readonly guardrailErrors = this.#families.counter(
+    'llm_guardrail_errors_total',
+    'Checks that a guardrail could not make: `timeout`, `unavailable`, `invalid_response` or `failed`.',
+    ['guardrail', 'reason'],
+  );
   readonly guardrailFindings = this.#families.counter(
     'llm_guardrail_findings_total',
     'What guardrails found, by kind; `stage` is `input` or `output`.',

@@ -1,44 +1,154 @@
-import type { PiiGuardrail } from '../guardrails/pii-guardrail.ts';
-import { Pseudonyms } from '../redaction/pseudonyms.ts';
-import type { Redacted } from '../redaction/redactor.ts';
+import {
+  type CheckContext,
+  type Guardrail,
+  type GuardrailAction,
+  GuardrailFailure,
+  type GuardrailFailureReason,
+  type GuardrailStage,
+  type Verdict,
+} from '../guardrails/guardrail.ts';
 
-export type GuardrailStage = 'input' | 'output';
+/** Names the guardrails that acted on a request; requests name those that they ask for. */
+export const HEADER = 'x-weir-guardrails';
 
-/** Counts what guardrails found. */
+/** The result of the checks of one guardrail. */
+export type GuardrailOutcome = GuardrailAction | 'allow' | 'error';
+
+/** Counts what guardrails found and did. */
 export interface GuardrailObserver {
-  /** @param count of findings of one kind in one request */
+  /** @param count of findings of one kind in one text, or several */
   guardrailFound(guardrail: string, stage: GuardrailStage, action: string, kind: string, count: number): void;
+  /** Called once for each guardrail and stage of a request. @param durationMs of its checks, without those of streams */
+  guardrailEnded(
+    guardrail: string,
+    stage: GuardrailStage,
+    outcome: GuardrailOutcome,
+    durationMs: number,
+  ): void;
+  guardrailFailed(guardrail: string, reason: GuardrailFailureReason, error: unknown): void;
+  /** Called once for a request that a guardrail blocked, or the response of which it ended. */
+  guardrailBlocked(run: GuardrailRun, result: GuardrailResult): void;
 }
 
-/** What the guardrails found in one request. */
+/** The result of one guardrail at one stage of a request. */
+export interface GuardrailResult {
+  readonly guardrail: Guardrail;
+  readonly stage: GuardrailStage;
+  readonly counts: ReadonlyMap<string, number>;
+  /** The highest of its verdicts. */
+  readonly score: number;
+  readonly outcome: GuardrailOutcome;
+  /** Monotonic milliseconds of the first check. */
+  readonly startedAt: number;
+  /** Milliseconds of its checks, without those of streams. */
+  readonly durationMs: number;
+}
+
+interface OpenResult extends GuardrailResult {
+  readonly counts: Map<string, number>;
+  score: number;
+  outcome: GuardrailOutcome;
+  durationMs: number;
+}
+
+/** What the guardrails of one request found and did. */
 export class GuardrailRun {
-  readonly pseudonyms = new Pseudonyms();
-  readonly #found = new Map<string, number>();
+  readonly #results: OpenResult[] = [];
+  #blocked: GuardrailResult | undefined;
 
   constructor(
-    readonly guardrails: readonly PiiGuardrail[],
+    readonly guardrails: readonly Guardrail[],
+    readonly context: CheckContext,
     private readonly observer: GuardrailObserver,
+    private readonly now: () => number,
   ) {}
 
-  /** Records what a guardrail found in one text. @returns whether it must not pass */
-  record({ id, action }: PiiGuardrail, stage: GuardrailStage, { counts }: Pick<Redacted, 'counts'>): boolean {
-    if (counts.size === 0) return false;
-    for (const [kind, count] of counts) {
-      const key = `${id} ${stage} ${action} ${kind}`;
-      this.#found.set(key, (this.#found.get(key) ?? 0) + count);
-      this.observer.guardrailFound(id, stage, action, kind, count);
+  /** In the order of the first checks. */
+  get results(): readonly GuardrailResult[] {
+    return this.#results;
+  }
+
+  /** The guardrail that ended the request or its response. */
+  get blocked(): GuardrailResult | undefined {
+    return this.#blocked;
+  }
+
+  /**
+   * Records a verdict.
+   * @param startedAt monotonic milliseconds; absent where the time is not measured
+   * @returns whether the text must not pass
+   */
+  record(guardrail: Guardrail, stage: GuardrailStage, verdict: Verdict, startedAt?: number): boolean {
+    const result = this.#result(guardrail, stage, startedAt);
+    if (verdict.counts.size === 0) return false;
+    const acts = verdict.action !== 'allow';
+    const action = acts ? guardrail.action : 'allow';
+    result.score = Math.max(result.score, verdict.score ?? 1);
+    if (acts && result.outcome !== 'error') result.outcome = guardrail.action;
+    for (const [kind, count] of verdict.counts) {
+      result.counts.set(kind, (result.counts.get(kind) ?? 0) + count);
+      this.observer.guardrailFound(guardrail.id, stage, action, kind, count);
     }
-    return action === 'block';
+    return acts && guardrail.action === 'block' ? this.#block(result) : false;
+  }
+
+  /**
+   * Records a check that failed or took too long.
+   * @returns whether the text must not pass
+   */
+  failed(guardrail: Guardrail, stage: GuardrailStage, error: unknown, startedAt?: number): boolean {
+    const result = this.#result(guardrail, stage, startedAt);
+    result.outcome = 'error';
+    this.observer.guardrailFailed(
+      guardrail.id,
+      error instanceof GuardrailFailure ? error.reason : 'failed',
+      error,
+    );
+    return guardrail.policy.fail === 'closed' ? this.#block(result) : false;
+  }
+
+  /** Reports the results. Called once, when the request ends. */
+  finish(): void {
+    for (const { guardrail, stage, outcome, durationMs } of this.#results) {
+      this.observer.guardrailEnded(guardrail.id, stage, outcome, durationMs);
+    }
+    if (this.#blocked) this.observer.guardrailBlocked(this, this.#blocked);
   }
 
   /** For the log, such as `pii input redact email 2`. */
   get summary(): readonly string[] {
-    return [...this.#found].map(([key, count]) => `${key} ${count}`);
+    return this.#results.flatMap(({ guardrail: { id }, stage, counts, outcome }) => [
+      ...(outcome === 'error' ? [`${id} ${stage} error`] : []),
+      ...[...counts].map(([kind, count]) => `${id} ${stage} ${outcome} ${kind} ${count}`),
+    ]);
   }
 
   /** The guardrails that acted and do not hide it, by id. */
   get visible(): readonly string[] {
-    const acted = new Set([...this.#found.keys()].map((key) => key.split(' ')[0]));
+    const acted = new Set(
+      this.#results.flatMap(({ guardrail, outcome }) =>
+        outcome === 'allow' || outcome === 'shadow' ? [] : [guardrail.id],
+      ),
+    );
     return this.guardrails.flatMap(({ id, action }) => (acted.has(id) && action !== 'shadow' ? [id] : []));
+  }
+
+  #block(result: GuardrailResult): boolean {
+    this.#blocked ??= result;
+    return true;
+  }
+
+  #result(guardrail: Guardrail, stage: GuardrailStage, startedAt: number | undefined): OpenResult {
+    const now = startedAt === undefined ? undefined : this.now();
+    let result = this.#results.find((one) => one.guardrail === guardrail && one.stage === stage);
+    if (!result) {
+      result = {
+        ...{ guardrail, stage, counts: new Map(), score: 0, outcome: 'allow', durationMs: 0 },
+        startedAt: startedAt ?? this.now(),
+      };
+      this.#results.push(result);
+    }
+    if (startedAt !== undefined && now !== undefined) result.durationMs += now - startedAt;
+    return result;
   }
 }

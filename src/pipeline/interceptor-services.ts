@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
-import type { InferenceCall } from '../core/inference.ts';
+import type { ChatCall, InferenceCall } from '../core/inference.ts';
 import type { UseEstimates } from '../dispatch/use-estimates.ts';
+import type { GuardrailSets } from '../guardrails/guardrail-sets.ts';
 import type { ModerationWords } from '../guardrails/moderation/moderator.ts';
-import type { PiiGuardrail } from '../guardrails/pii-guardrail.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
@@ -16,10 +16,18 @@ export interface UsageSettlement {
   settle(request: RequestContext, call: InferenceCall, outcome: Outcome): void;
 }
 
+/** Makes the call that asks a model one question, without a stream. */
+export type ChatQuestion = (
+  model: string,
+  prompt: { readonly system: string; readonly user: string },
+) => ChatCall;
+
 /** The guardrails of a configuration. */
 export interface GuardrailServices {
-  readonly list: readonly PiiGuardrail[];
+  readonly sets: GuardrailSets;
   readonly observer: GuardrailObserver;
+  /** Makes the calls with which guardrails ask models. */
+  readonly question: ChatQuestion;
 }
 
 /** What interceptors are made with, once for each configuration. */

@@ -4,13 +4,14 @@ import type { QueueObserver } from '../dispatch/admission-queue.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { AttemptObserver } from '../dispatch/options.ts';
 import type { DispatchRequest } from '../dispatch/request.ts';
+import type { GuardrailFailureReason, GuardrailStage } from '../guardrails/guardrail.ts';
 import { nanoUsd } from '../metering/cost.ts';
 import type { FailedAttempt, Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { Sample } from '../routing/experiments/canary.ts';
 import type { Participation } from '../routing/experiments/experiments.ts';
-import type { GuardrailObserver, GuardrailStage } from './guardrail-run.ts';
+import type { GuardrailObserver, GuardrailOutcome } from './guardrail-run.ts';
 import { MetricHandles } from './metric-handles.ts';
 import type { MirrorObserver, MirrorSide } from './mirror-observer.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
@@ -78,6 +79,25 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
     count: number,
   ): void {
     this.metrics.guardrailFindings.labels(guardrail, stage, action, kind).inc(count);
+  }
+
+  guardrailEnded(
+    guardrail: string,
+    stage: GuardrailStage,
+    outcome: GuardrailOutcome,
+    durationMs: number,
+  ): void {
+    this.metrics.guardrailResults.labels(guardrail, stage, outcome).inc();
+    this.metrics.guardrailDuration.labels(guardrail, stage).observe(durationMs / 1000);
+  }
+
+  guardrailFailed(guardrail: string, reason: GuardrailFailureReason, error: unknown): void {
+    this.metrics.guardrailErrors.labels(guardrail, reason).inc();
+    this.log.logger.warn({ guardrail, reason, err: error }, 'guardrail check failed');
+  }
+
+  guardrailBlocked(): void {
+    // Counted with the results.
   }
 
   mirrorSkipped(model: string, mirror: string): void {

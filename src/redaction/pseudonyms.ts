@@ -46,16 +46,10 @@ export class Pseudonyms {
     return token;
   }
 
-  /**
-   * Puts values in the place of their tokens; other text stays as it is.
-   * @param encode how a value is written in the text, such as with JSON's escapes
-   */
-  restore(text: string, encode: (value: string) => string = (value) => value): string {
+  /** Puts values in the place of their tokens; other text stays as it is. */
+  restore(text: string): string {
     if (this.#values.size === 0 || !text.includes('[')) return text;
-    return text.replace(TOKEN, (token) => {
-      const value = this.#values.get(token);
-      return value === undefined ? token : encode(value);
-    });
+    return text.replace(TOKEN, (token) => this.#values.get(token) ?? token);
   }
 }
 
@@ -63,10 +57,12 @@ export class Pseudonyms {
 export class RestoringStream {
   #held = '';
 
-  constructor(
-    private readonly pseudonyms: Pick<Pseudonyms, 'restore'>,
-    private readonly encode?: (value: string) => string,
-  ) {}
+  constructor(private readonly pseudonyms: Pick<Pseudonyms, 'restore'>) {}
+
+  /** UTF-16 units that are held back. */
+  get held(): number {
+    return this.#held.length;
+  }
 
   /** @returns what can be sent on; at most `MAX_TOKEN` units are held back */
   push(piece: string): string {
@@ -75,13 +71,13 @@ export class RestoringStream {
     const open = OPEN_TOKEN.exec(text.slice(from));
     const end = open ? from + open.index : text.length;
     this.#held = text.slice(end);
-    return this.pseudonyms.restore(text.slice(0, end), this.encode);
+    return this.pseudonyms.restore(text.slice(0, end));
   }
 
   /** @returns the rest; the stream may continue, as another text */
   end(): string {
     const rest = this.#held;
     this.#held = '';
-    return this.pseudonyms.restore(rest, this.encode);
+    return this.pseudonyms.restore(rest);
   }
 }

@@ -31,6 +31,11 @@ export class StreamRedactor {
 
   constructor(private readonly redactor: Redactor) {}
 
+  /** UTF-16 units that are held back. */
+  get held(): number {
+    return this.#buffer.length - this.#sent;
+  }
+
   /** @returns what can be sent on */
   push(piece: string): Redacted {
     this.#buffer += piece;
