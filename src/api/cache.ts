@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CacheCounts, CacheStats } from '../cache/cache-stats.ts';
+import type { CacheCounts, CacheReport } from '../cache/cache-counts.ts';
 import type { CacheFilter } from '../cache/cache-store.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
@@ -12,7 +12,8 @@ import { validate } from './validation.ts';
 
 /** What operators see of the cache, and do with it. */
 export interface CacheOperations {
-  readonly stats: CacheStats;
+  /** @returns the counts of the last 24 hours */
+  report(): Promise<CacheReport>;
   /**
    * Removes entries; with `dryRun` counts them.
    * @throws GatewayError `store_unavailable`
@@ -40,6 +41,16 @@ export const cacheCounts = z.object({
   hit_rate_percent: z.number(),
   saved_usd: z.string().describe('What the hits would have cost, as an exact decimal.'),
   saved_seconds: z.number().describe('How long the hits would have taken.'),
+  prompt_cache: z
+    .object({
+      read_tokens: z.number().int(),
+      write_tokens: z.number().int(),
+      saved_usd: z
+        .string()
+        .describe('What reading saved, less what writing cost in addition, as an exact decimal.'),
+    })
+    .optional()
+    .describe("What the providers' prompt caches were used for; absent where they were not."),
 });
 
 export const cacheStats = z
@@ -49,13 +60,22 @@ export const cacheCleared = z.object({ cleared_keys: z.number().int() }).meta({ 
 
 /** @returns counts in the form of the API */
 export function renderCounts(counts: CacheCounts): z.output<typeof cacheCounts> {
-  const { hits, misses, errors, savedNanoUsd, savedMs } = counts;
+  const { hits, misses, errors, savedNanoUsd, savedMs, promptReadTokens, promptWriteTokens } = counts;
   const total = hits + misses;
   return {
     ...{ hits, misses, errors, total_requests: total },
     hit_rate_percent: total === 0 ? 0 : Math.round((hits / total) * 10_000) / 100,
-    saved_usd: dollarsOfPico(savedNanoUsd * 1_000),
+    saved_usd: dollarsOfPico(Math.round(savedNanoUsd) * 1_000),
     saved_seconds: Math.round(savedMs) / 1_000,
+    ...(promptReadTokens + promptWriteTokens === 0
+      ? {}
+      : {
+          prompt_cache: {
+            read_tokens: promptReadTokens,
+            write_tokens: promptWriteTokens,
+            saved_usd: dollarsOfPico(Math.round(counts.promptSavedNanoUsd) * 1_000),
+          },
+        }),
   };
 }
 
@@ -72,10 +92,12 @@ export function addCacheRoutes(router: HttpRouter, services: ApiServices, cache:
   const labelOf = (name: string | undefined) =>
     name === undefined ? undefined : (snapshot().directory.resolve(name)?.label ?? name);
 
-  router.route('GET', '/cache/stats', { access: callers.key, body: NO_BODY }, (httpContext, principal) => {
+  const caller = { access: callers.key, body: NO_BODY };
+  router.route('GET', '/cache/stats', caller, async (httpContext, principal) => {
     const query = validate(cacheStatsQuery, queryFields(queryOf(httpContext.request)));
     const of = principal.kind === 'admin' ? query.tenant : principal.tenant;
-    return json(httpContext, renderStats(cache.stats.byModel(of, labelOf(query.model))));
+    const report = await cache.report();
+    return json(httpContext, renderStats(report.byModel(of, labelOf(query.model))));
   });
   const operator = { access: callers.adminKey, body: NO_BODY };
   router.route('POST', '/cache/clear', operator, async (httpContext) => {

@@ -1,3 +1,4 @@
+import type { CacheReport } from '../cache/cache-counts.ts';
 import { type CachedResponse, type CachedVector, responseBytes, vectorBytes } from '../cache/cache-entry.ts';
 import type { CacheSettings, ExactSettings } from '../cache/cache-settings.ts';
 import { CacheStats } from '../cache/cache-stats.ts';
@@ -7,7 +8,8 @@ import type { Config } from '../config/schema.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { CacheObserver, CacheServices } from '../pipeline/cache-services.ts';
+import type { CacheObserver, CacheServices, Saving } from '../pipeline/cache-services.ts';
+import type { PromptCacheUse } from '../pipeline/usage-meter.ts';
 import { WIRE_READERS } from '../providers/wire-readers.ts';
 import type { CacheOptions, CacheStores } from './cache-options.ts';
 import type { RedisCache } from './redis-cache.ts';
@@ -20,7 +22,7 @@ const UNUSED = { maxEntries: 1, maxBytes: 1 };
 
 /** The entries and their counts, which outlive configurations. */
 export class CacheParts {
-  readonly stats: CacheStats;
+  readonly #stats: CacheStats;
   readonly observer: CacheObserver;
   readonly #options: CacheOptions;
   readonly #memory: {
@@ -33,8 +35,11 @@ export class CacheParts {
 
   constructor(options: CacheOptions) {
     this.#options = options;
-    this.stats = new CacheStats(() => options.clock.wallTime());
-    this.observer = observer(this.stats, options.metrics);
+    this.#stats = new CacheStats(
+      () => options.clock.wallTime(),
+      (counts) => this.#redis?.stats.changing(counts),
+    );
+    this.observer = observer(this.#stats, options.metrics);
     this.#memory = {
       responses: new MemoryCacheStore<CachedResponse>(UNUSED, responseBytes),
       vectors: new MemoryCacheStore<CachedVector>(UNUSED, vectorBytes),
@@ -87,6 +92,27 @@ export class CacheParts {
     return (await responses.clear(filter, dryRun)) + (await vectors.clear(filter, dryRun));
   }
 
+  /** @returns the counts of the last 24 hours: those of all gateways with Redis, else of this one */
+  async report(): Promise<CacheReport> {
+    const shared = this.#redis?.stats.report();
+    try {
+      if (shared) return await shared;
+    } catch (error) {
+      this.#options.events.emit('cache.stats_failed', { error });
+    }
+    return this.#stats.report();
+  }
+
+  /** Counts what an attempt used the prompt cache of its provider for. */
+  promptCacheUsed({ tenant, model, readTokens, writeTokens, savedPico }: PromptCacheUse): void {
+    const { promptCacheTokens, promptCacheSaved, promptCacheExtra } = this.#options.metrics;
+    this.#stats.promptCache(tenant, model, { readTokens, writeTokens, savedNanoUsd: savedPico / 1_000 });
+    if (readTokens > 0) promptCacheTokens.labels(tenant, model, 'read').inc(readTokens);
+    if (writeTokens > 0) promptCacheTokens.labels(tenant, model, 'write').inc(writeTokens);
+    if (savedPico > 0) promptCacheSaved.labels(tenant, model).inc(savedPico / 1e12);
+    if (savedPico < 0) promptCacheExtra.labels(tenant, model).inc(-savedPico / 1e12);
+  }
+
   /** Updates the gauges of what this process holds. */
   readGauges(): void {
     const { cacheEntries, cacheBytes } = this.#options.metrics;
@@ -100,8 +126,8 @@ export class CacheParts {
     }
   }
 
-  close(): void {
-    this.#redis?.close();
+  async close(): Promise<void> {
+    await this.#redis?.close();
   }
 }
 
@@ -117,7 +143,14 @@ function settingsOf(cache: CacheConfig, model: Config['models'][number]['cache']
     exact: exact && ownExact !== null ? exactSettings({ ...exact, ...given(ownExact ?? {}) }) : undefined,
     embeddings:
       embeddings && ownEmbeddings !== null
-        ? { ttlMs: ownEmbeddings?.ttl ?? embeddings.ttl, maxTtlMs: embeddings.ttl }
+        ? {
+            ttlMs: ownEmbeddings?.ttl ?? embeddings.ttl,
+            maxTtlMs: embeddings.ttl,
+            price:
+              embeddings.price === null
+                ? undefined
+                : modelPrice({ input: embeddings.price, output: embeddings.price }),
+          }
         : undefined,
     coalescing:
       coalescing && ownCoalescing !== null
@@ -159,8 +192,7 @@ function observer(stats: CacheStats, metrics: Metrics): CacheObserver {
       stats.hit(tenant, model, saving);
       metrics.cacheHits.labels(kind, model).inc();
       metrics.cacheRequests.labels(tenant, 'hit').inc();
-      if (saving.nanoUsd > 0) metrics.cacheSavedCost.labels(tenant, model).inc(saving.nanoUsd / 1e9);
-      if (saving.ms > 0) metrics.cacheSavedSeconds.labels(tenant, model).inc(saving.ms / 1_000);
+      countSaving(metrics, tenant, model, saving);
     },
     miss({ kind, tenant, model }) {
       stats.miss(tenant, model);
@@ -174,5 +206,14 @@ function observer(stats: CacheStats, metrics: Metrics): CacheObserver {
     skipped({ tenant, model }) {
       stats.error(tenant, model);
     },
+    saved({ tenant, model }, saving) {
+      stats.saved(tenant, model, saving);
+      countSaving(metrics, tenant, model, saving);
+    },
   };
+}
+
+function countSaving(metrics: Metrics, tenant: string, model: string, { nanoUsd, ms }: Saving): void {
+  if (nanoUsd > 0) metrics.cacheSavedCost.labels(tenant, model).inc(nanoUsd / 1e9);
+  if (ms > 0) metrics.cacheSavedSeconds.labels(tenant, model).inc(ms / 1_000);
 }

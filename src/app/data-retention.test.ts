@@ -27,6 +27,7 @@ const SUMS = {
     cache_hits: 0,
     saved_pico: 0,
     saved_ms: 0,
+    prompt_saved_pico: 0,
   },
 };
 

@@ -134,8 +134,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const modelData = new ModelData(() => new Date(clock.wallTime()));
   const tokenizer = new Tokenizer(new CounterThread());
   const prices = () => active.current.prices;
+  const cache = new CacheParts({ clock, metrics, events, box: stores.cacheBox });
   const usage = await createUsage({
     ...{ config: loaded.config, stores, clock, events, metrics, tokenizer, prices },
+    onPromptCache: (use) => cache.promptCacheUsed(use),
     modelLimits: () => active.current.directory.routes().flatMap(({ limits }) => limits ?? []),
   });
   const routing: RoutingState = {
@@ -164,7 +166,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const discovery = new ModelDiscovery();
   const { deadlines, recorder } = services;
-  const cache = new CacheParts({ clock, metrics, events, box: stores.cacheBox });
   const chainParts = {
     clock,
     deadlines,
@@ -295,7 +296,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await changes?.close();
       await replays.close();
       active.current.close();
-      cache.close();
+      await cache.close();
       await responses.flush();
       await usage.close();
       await stores.close();

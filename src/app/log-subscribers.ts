@@ -88,6 +88,8 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'cache.connection_failed': ({ error }) => logger.debug({ err: error }, 'Redis connection failed'),
     'cache.store_lost': ({ error }) =>
       logger.warn({ err: error }, 'cache in Redis unreachable or too slow; requests go on without it'),
+    'cache.stats_failed': ({ error }) =>
+      logger.debug({ err: error }, 'counts of the cache not shared with other gateways'),
     'cache.store_restored': () => logger.info('cache in Redis reachable again'),
 
     'provider.health_changed': ({ provider, healthy }) => {

@@ -1,6 +1,7 @@
 import type { CachedResponse, CachedVector } from '../cache/cache-entry.ts';
 import type { CacheStore } from '../cache/cache-store.ts';
 import { EntryCodec } from '../cache/entry-codec.ts';
+import { RedisCacheStats } from '../cache/redis-cache-stats.ts';
 import { RedisCacheStore, type SkipReason } from '../cache/redis-cache-store.ts';
 import type { Config } from '../config/schema.ts';
 import { connectRedis } from '../storage/kv/connect-redis.ts';
@@ -21,7 +22,9 @@ export interface RedisCacheParts extends CacheOptions {
 /** The stores in Redis, on a connection of their own: limits do not wait behind large entries. */
 export interface RedisCache {
   readonly stores: CacheStores;
-  close(): void;
+  /** The counts of all gateways. */
+  readonly stats: RedisCacheStats;
+  close(): Promise<void>;
 }
 
 /** Does not wait for the connection. */
@@ -52,11 +55,19 @@ export async function createRedisCache(parts: RedisCacheParts): Promise<RedisCac
       timeoutMs: () => cache()?.redis_timeout ?? LOOKUP_TIMEOUT_MS,
       maxEntries: () => maxEntries() ?? 1,
     });
+  const stats = new RedisCacheStats({
+    ...{ client, clock, prefix },
+    onError: (error) => events.emit('cache.stats_failed', { error }),
+  });
   return {
     stores: {
       responses: store<CachedResponse>('exact', () => cache()?.exact?.max_entries),
       vectors: store<CachedVector>('embedding', () => cache()?.embeddings?.max_entries),
     },
-    close: () => client.disconnect(),
+    stats,
+    close: async () => {
+      await stats.close();
+      client.disconnect();
+    },
   };
 }

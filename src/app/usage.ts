@@ -17,7 +17,7 @@ import { UsageJournal } from '../metering/usage-journal.ts';
 import { UsageThread } from '../metering/usage-thread.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { InFlightUsage } from '../pipeline/in-flight-usage.ts';
-import { UsageMeter } from '../pipeline/usage-meter.ts';
+import { type PromptCacheUse, UsageMeter } from '../pipeline/usage-meter.ts';
 import { isRunning } from '../platform/process.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
 import { SqlUsageStore } from '../storage/sql/usage-store.ts';
@@ -35,6 +35,8 @@ export interface UsageOptions {
   readonly tokenizer: Tokenizer;
   /** Of the active configuration. */
   readonly prices: () => Prices;
+  /** Told what attempts used the prompt caches of providers for. */
+  readonly onPromptCache: (use: PromptCacheUse) => void;
   /** Limits of models, of the active configuration. */
   readonly modelLimits: () => readonly SubjectLimits[];
 }
@@ -113,6 +115,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     counter: new UsageCounter(tokenizer),
     // Not an event: every priced request adds to this counter.
     onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd / 1e9),
+    onPromptCache: options.onPromptCache,
     onDefect: (error) => events.emit('usage.count_failed', { error }),
   });
   const { access } = stores;

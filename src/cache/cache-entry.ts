@@ -48,6 +48,8 @@ export interface CachedVector {
   readonly vector: readonly number[];
   /** Input tokens. */
   readonly tokens: number;
+  /** Its share of the time that the upstream took, in milliseconds; absent in older entries. */
+  readonly ms?: number;
 }
 
 /** Something stored, with its lifetime. Times are Unix milliseconds. */

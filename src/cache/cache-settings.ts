@@ -17,6 +17,8 @@ export interface ExactSettings {
 export interface EmbeddingSettings {
   readonly ttlMs: number;
   readonly maxTtlMs: number;
+  /** Of a response whose vectors are all from the cache; undefined for 0. */
+  readonly price: ModelPrice | undefined;
 }
 
 /** How concurrent requests of one model share calls. */

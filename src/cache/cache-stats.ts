@@ -1,34 +1,35 @@
-const HOUR_MS = 3_600_000;
-const HOURS = 24;
+import { type CacheCounts, CacheReport, noCounts } from './cache-counts.ts';
+
+export const HOUR_MS = 3_600_000;
+export const HOURS = 24;
 /** Pairs of tenant and model that are counted apart; further ones count as `other`. */
 const MAX_ROWS = 20_000;
 
-/** What the cache did for one model of a tenant. */
-export interface CacheCounts {
-  hits: number;
-  misses: number;
-  errors: number;
-  /** 10^-9 US dollars. */
-  savedNanoUsd: number;
-  savedMs: number;
+/** The counts of one hour for one model of a tenant. */
+export interface HourCounts {
+  /** Since 1970. */
+  readonly hour: number;
+  readonly tenant: string;
+  readonly model: string;
+  readonly counts: CacheCounts;
 }
 
-interface Row {
-  /** By hour of the day; each with the hour that it counts. */
-  readonly hours: { hour: number; counts: CacheCounts }[];
-}
-
-function noCounts(): CacheCounts {
-  return { hits: 0, misses: 0, errors: 0, savedNanoUsd: 0, savedMs: 0 };
-}
+/** By hour of the day. */
+type Row = (HourCounts | undefined)[];
 
 /** Counts hits and misses of this process by tenant and model, over the last 24 hours. */
 export class CacheStats {
   readonly #tenants = new Map<string, Map<string, Row>>();
   #rows = 0;
 
-  /** @param wallTime Unix milliseconds */
-  constructor(private readonly wallTime: () => number) {}
+  /**
+   * @param wallTime Unix milliseconds
+   * @param onChange called with the counts that are about to change
+   */
+  constructor(
+    private readonly wallTime: () => number,
+    private readonly onChange?: (changing: HourCounts) => void,
+  ) {}
 
   hit(tenant: string, model: string, saved: { readonly nanoUsd: number; readonly ms: number }): void {
     const counts = this.#counts(tenant, model);
@@ -45,67 +46,62 @@ export class CacheStats {
     this.#counts(tenant, model).errors += 1;
   }
 
-  /** @param tenant undefined for the sum over all */
-  byModel(tenant: string | undefined, model?: string): ReadonlyMap<string, CacheCounts> {
-    const sums = new Map<string, CacheCounts>();
-    for (const [id, models] of this.#tenants) {
-      if (tenant !== undefined && id !== tenant) continue;
-      for (const [name, row] of models) {
-        if (model !== undefined && name !== model) continue;
-        const sum = sums.get(name) ?? noCounts();
-        sums.set(name, sum);
-        this.#addTo(sum, row);
+  /** Counts what a request saved in addition to its hit. */
+  saved(tenant: string, model: string, saved: { readonly nanoUsd: number; readonly ms: number }): void {
+    const counts = this.#counts(tenant, model);
+    counts.savedNanoUsd += saved.nanoUsd;
+    counts.savedMs += saved.ms;
+  }
+
+  /** Counts the use of a provider's prompt cache. */
+  promptCache(
+    tenant: string,
+    model: string,
+    use: { readonly readTokens: number; readonly writeTokens: number; readonly savedNanoUsd: number },
+  ): void {
+    const counts = this.#counts(tenant, model);
+    counts.promptReadTokens += use.readTokens;
+    counts.promptWriteTokens += use.writeTokens;
+    counts.promptSavedNanoUsd += use.savedNanoUsd;
+  }
+
+  report(): CacheReport {
+    const report = new CacheReport();
+    const oldest = Math.floor(this.wallTime() / HOUR_MS) - HOURS;
+    for (const [tenant, models] of this.#tenants) {
+      for (const [model, row] of models) {
+        report.add(tenant, model, noCounts());
+        for (const slot of row) {
+          if (slot && slot.hour > oldest) report.add(slot.tenant, slot.model, slot.counts);
+        }
       }
     }
-    return sums;
-  }
-
-  byTenant(): ReadonlyMap<string, CacheCounts> {
-    const sums = new Map<string, CacheCounts>();
-    for (const [id, models] of this.#tenants) {
-      const sum = noCounts();
-      for (const row of models.values()) this.#addTo(sum, row);
-      sums.set(id, sum);
-    }
-    return sums;
-  }
-
-  #addTo(sum: CacheCounts, { hours }: Row): void {
-    const oldest = Math.floor(this.wallTime() / HOUR_MS) - HOURS;
-    for (const { hour, counts } of hours) {
-      if (hour <= oldest) continue;
-      sum.hits += counts.hits;
-      sum.misses += counts.misses;
-      sum.errors += counts.errors;
-      sum.savedNanoUsd += counts.savedNanoUsd;
-      sum.savedMs += counts.savedMs;
-    }
+    return report;
   }
 
   #counts(tenant: string, model: string): CacheCounts {
-    const { hours } = this.#row(tenant, model);
+    const { name, row } = this.#row(tenant, model);
     const hour = Math.floor(this.wallTime() / HOUR_MS);
     const place = hour % HOURS;
-    let slot = hours[place];
+    let slot = row[place];
     if (slot?.hour !== hour) {
-      slot = { hour, counts: noCounts() };
-      hours[place] = slot;
+      slot = { hour, tenant, model: name, counts: noCounts() };
+      row[place] = slot;
     }
+    this.onChange?.(slot);
     return slot.counts;
   }
 
-  #row(tenant: string, model: string): Row {
+  #row(tenant: string, model: string): { readonly name: string; readonly row: Row } {
     const known = this.#tenants.get(tenant)?.get(model);
-    if (known) return known;
+    if (known) return { name: model, row: known };
     const isFull = this.#rows >= MAX_ROWS;
     const models = this.#tenants.get(tenant) ?? new Map<string, Row>();
     const name = isFull ? 'other' : model;
-    const row = models.get(name) ?? {
-      hours: Array.from({ length: HOURS }, () => ({ hour: -1, counts: noCounts() })),
-    };
+    const row = models.get(name) ?? Array.from({ length: HOURS }, () => undefined);
     if (!models.has(name)) this.#rows += 1;
     models.set(name, row);
     this.#tenants.set(tenant, models);
-    return row;
+    return { name, row };
   }
 }

@@ -11,14 +11,15 @@ const TTL_PRESETS: Readonly<Record<string, string>> = {
   models: '1h',
 };
 
-const PRESETS = Object.entries(TTL_PRESETS)
+export const PRESETS = Object.entries(TTL_PRESETS)
   .map(([name, value]) => `\`${name}\` (${value})`)
   .join(', ');
 
-const ttl = () =>
+/** A duration, or a preset. @param min milliseconds */
+export const ttl = (min: 0 | 1 = 1) =>
   z.preprocess(
     (value) => (typeof value === 'string' && Object.hasOwn(TTL_PRESETS, value) ? TTL_PRESETS[value] : value),
-    duration(1),
+    duration(min),
   );
 
 /** `false` and null switch a part off. */
@@ -81,6 +82,9 @@ const embeddings = () =>
         'Vectors that are kept; in Redis, for each tenant. The least recently used one is removed first.',
       ),
     max_size: size().prefault('128MB').describe('Bytes that the vectors in memory take.'),
+    price: nullable(decimal()).describe(
+      'US dollars per million input tokens of a response whose vectors are all from the cache; null for 0.',
+    ),
   });
 
 const coalescing = () =>

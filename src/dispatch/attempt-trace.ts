@@ -33,6 +33,11 @@ export interface AttemptTrace {
   cost?: string | undefined;
   /** Millionths of a millionth of a US dollar, set by settlement; null where no price is known. */
   costPico?: number | null;
+  /**
+   * What the provider's prompt cache saved, in the same unit, set by settlement: negative where writing to it cost more;
+   * absent where it was not used.
+   */
+  promptSavedPico?: number;
   /** Id of its span, where the request is traced. */
   readonly spanId?: string | undefined;
   /** Id of its usage event, where its use is recorded while it runs. */

@@ -152,6 +152,7 @@ const PROCESS_CONTRACTS = {
   'limit_store.reservations_expired': event('Reservations of a crashed gateway were released.', { count }),
   'cache.connection_failed': event('One connection attempt to the cache in Redis failed.', { error }),
   'cache.store_lost': event('The cache in Redis is unreachable; requests go on without it.', { error }),
+  'cache.stats_failed': event('Counts of the cache could not be read from Redis or added there.', { error }),
   'cache.store_restored': event('The cache in Redis is reachable again.', {}),
   'provider.health_changed': event('Health checks changed their verdict on a provider.', {
     provider: text,

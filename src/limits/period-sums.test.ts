@@ -47,6 +47,7 @@ function recordsOf(events: readonly UsageEvent[]): UsageRecords {
               cache_hits: 0n,
               saved_pico: 0n,
               saved_ms: 0n,
+              prompt_saved_pico: 0n,
             },
             requests: sum((one) => one.requests),
             input_tokens: sum((one) => one.inputTokens),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { costOf } from './cost.ts';
-import { costPico, dollarsOfPico, nanoOfPico } from './price.ts';
+import { costPico, dollarsOfPico, nanoOfPico, promptCacheSavingPico } from './price.ts';
 
 const price = (input: string, output: string) => ({ input: { base: input }, output: { base: output } });
 const usage = (inputTokens: number, outputTokens: number) => ({ inputTokens, outputTokens, raw: {} });
@@ -47,4 +47,23 @@ describe('cost', () => {
   test('is rounded up for budgets', () => {
     expect([nanoOfPico(0), nanoOfPico(1), nanoOfPico(1_000), nanoOfPico(1_001)]).toEqual([0, 1, 1, 2]);
   });
+});
+
+test('what a prompt cache saved is the difference to the same input without it', () => {
+  const cached = { ...price('3', '15'), cachedInput: { base: '0.3' }, cacheWrite: { base: '3.75' } };
+  const of = (cachedInputTokens: number, cacheWriteTokens: number, inputTokens = 1_000) =>
+    promptCacheSavingPico(cached, {
+      inputTokens,
+      cachedInputTokens,
+      cacheWriteTokens,
+      outputTokens: 9,
+      raw: {},
+    });
+  expect(of(0, 0)).toBe(0);
+  expect(of(1_000, 0)).toBe(1_000 * 2_700_000);
+  expect(of(0, 1_000)).toBe(-1_000 * 750_000);
+  expect(of(400, 100)).toBe(400 * 2_700_000 - 100 * 750_000);
+  // Without prices of their own, cached tokens cost as much as others.
+  expect(promptCacheSavingPico(price('3', '15'), { inputTokens: 9, cachedInputTokens: 9, raw: {} })).toBe(0);
+  expect(promptCacheSavingPico({}, { inputTokens: 9, cachedInputTokens: 9, raw: {} })).toBe(0);
 });

@@ -25,6 +25,21 @@ export function costPico(price: ModelPrice, usage: Usage, durationMs = 0): numbe
 }
 
 /**
+ * What a provider's prompt cache saved: the cost of the same input without it, less the cost as it was.
+ *
+ * @returns 10^-12 US dollars, negative where writing cost more than reading saved; 0 when a price is unknown
+ */
+export function promptCacheSavingPico(price: ModelPrice, usage: Usage): number {
+  const { cachedInputTokens = 0, cacheWriteTokens = 0 } = usage;
+  if (cachedInputTokens === 0 && cacheWriteTokens === 0) return 0;
+  const { inputTokens } = usage;
+  const without = tokensPico(price, { ...(inputTokens === undefined ? {} : { inputTokens }), raw: {} });
+  const { outputTokens: _, ...input } = usage;
+  const real = tokensPico(price, input);
+  return without === undefined || real === undefined ? 0 : without - real;
+}
+
+/**
  * The highest cost of some tokens, whichever part of the input the provider reads from its cache or writes to it.
  *
  * @param durationMs duration of the attempt, for prices by time

@@ -325,6 +325,21 @@ export class Metrics {
     'Seconds that responses from the cache would have taken.',
     ['tenant', 'model'],
   );
+  readonly promptCacheTokens = this.#families.counter(
+    'weir_prompt_cache_tokens_total',
+    'Input tokens that providers took from their prompt caches (`read`) or added to them (`write`).',
+    ['tenant', 'model', 'operation'],
+  );
+  readonly promptCacheSaved = this.#families.counter(
+    'weir_prompt_cache_saved_usd_total',
+    'US dollars that reading prompt caches of providers saved, for requests that saved more than they wrote.',
+    ['tenant', 'model'],
+  );
+  readonly promptCacheExtra = this.#families.counter(
+    'weir_prompt_cache_extra_usd_total',
+    'US dollars that writing to prompt caches of providers cost in addition, for requests that saved less.',
+    ['tenant', 'model'],
+  );
   readonly cacheErrors = this.#families.counter(
     'weir_cache_errors_total',
     'Lookups and writes that the cache skipped: `timeout`, `unavailable`, `unreadable` entries, `skipped` after a failure.',

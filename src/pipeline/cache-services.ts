@@ -23,6 +23,8 @@ export interface CacheUse {
 export interface CacheObserver {
   hit(use: CacheUse, saving: Saving): void;
   miss(use: CacheUse): void;
+  /** What a hit saved, where that is known later. */
+  saved(use: CacheUse, saving: Saving): void;
   /** An entry could not be read. */
   unreadable(use: CacheUse): void;
   /** The store was not asked, or too slow. */

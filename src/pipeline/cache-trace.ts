@@ -23,6 +23,8 @@ export interface CacheTrace {
   readonly served?: ServedResponse | undefined;
   /** Inputs of an embedding request that were in the cache, and all of them. */
   readonly inputs?: { readonly cached: number; readonly all: number } | undefined;
+  /** What the cached inputs of an embedding request saved, where the others were fetched. */
+  readonly saved?: ServedResponse['saved'] | undefined;
   /** The request that made the upstream call, where others may share it. Its attempts are not this request's own. */
   readonly call?: DispatchRequest | undefined;
 }

@@ -100,12 +100,20 @@ export class FlightTable {
               provider: source.target.provider.id,
               model: source.target.model,
               costPico: 0,
-              saved: { costPico: 0, ms: 0 },
+              // Read when this request is settled: the shared call's own cost is known then.
+              get saved() {
+                return { costPico: costOf(made), ms: 0 };
+              },
             },
           }
         : {}),
     };
     this.cache.observer.hit(use, { nanoUsd: 0, ms: 0 });
+    if (!pays) {
+      request.afterEnd(() =>
+        this.cache.observer.saved(use, { nanoUsd: Math.round(costOf(made) / 1_000), ms: 0 }),
+      );
+    }
     return response;
   }
 
@@ -136,6 +144,11 @@ export class FlightTable {
       shared.fail(error);
     }
   }
+}
+
+/** @returns what the attempts of a request cost, in 10^-12 US dollars, as far as it is known */
+function costOf({ routing }: RequestContext): number {
+  return routing.attempts.reduce((sum, { costPico }) => sum + (costPico ?? 0), 0);
 }
 
 /** Requests with the same name receive the same frames. The model's name comes last: it may hold anything. */

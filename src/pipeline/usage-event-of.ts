@@ -47,6 +47,7 @@ export function usageEventOf(
     costPico: trace.costPico ?? null,
     estimated: trace.estimated ?? false,
     durationMs: facts.durationMs,
+    ...(trace.promptSavedPico === undefined ? {} : { promptSavedPico: trace.promptSavedPico }),
     firstEventMs: trace.firstEventAt === undefined ? null : Math.round(trace.firstEventAt - trace.startedAt),
   };
 }

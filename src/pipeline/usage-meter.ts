@@ -1,9 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import type { InferenceCall } from '../core/inference.ts';
 import { estimateTokensOf } from '../core/token-estimate.ts';
+import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { AttemptRecords } from '../dispatch/options.ts';
-import { costPico, dollarsOfPico, nanoOfPico } from '../metering/price.ts';
+import { costPico, dollarsOfPico, nanoOfPico, promptCacheSavingPico } from '../metering/price.ts';
 import type { ModelPrice } from '../metering/price-data.ts';
 import type { PriceContext } from '../metering/prices.ts';
 import type { UsageEvent } from '../storage/usage-event.ts';
@@ -26,7 +27,19 @@ export interface UsageMeterOptions {
   readonly counter: UsageCounter;
   /** Told what was spent: thousand-millionths of a US dollar. */
   readonly onCost: (model: string, tenant: string, nanoUsd: number) => void;
+  /** Told what a provider's prompt cache was used for. */
+  readonly onPromptCache?: (use: PromptCacheUse) => void;
   readonly onDefect: (error: unknown) => void;
+}
+
+/** The use of a provider's prompt cache by one attempt. */
+export interface PromptCacheUse {
+  readonly model: string;
+  readonly tenant: string;
+  readonly readTokens: number;
+  readonly writeTokens: number;
+  /** 10^-12 US dollars; negative where writing cost more than reading saved. */
+  readonly savedPico: number;
 }
 
 /** Counts tokens with a real tokenizer. */
@@ -111,6 +124,8 @@ export class UsageMeter implements UsageSettlement {
         const price = this.options.priceOf(trace, context);
         cost = price && costPico(price, usage, (trace.endedAt ?? trace.startedAt) - trace.startedAt);
         if (cost !== undefined) nanoUsd += nanoOfPico(cost);
+        if (usage.cachedInputTokens || usage.cacheWriteTokens)
+          this.#promptCache(request, trace, usage, price);
       }
       trace.costPico = cost ?? null;
       trace.reservation?.settle({
@@ -128,6 +143,22 @@ export class UsageMeter implements UsageSettlement {
       this.options.onCost(modelLabel ?? 'unknown', tenant, nanoUsd);
     }
     this.#settleLimits(request, payers, tokens, nanoUsd);
+  }
+
+  #promptCache(
+    { identity, routing }: RequestContext,
+    trace: AttemptTrace,
+    { cachedInputTokens = 0, cacheWriteTokens = 0, ...usage }: Usage,
+    price: ModelPrice | undefined,
+  ): void {
+    const savedPico = price
+      ? promptCacheSavingPico(price, { ...usage, cachedInputTokens, cacheWriteTokens })
+      : 0;
+    trace.promptSavedPico = savedPico;
+    this.options.onPromptCache?.({
+      ...{ model: routing.modelLabel ?? 'unknown', tenant: identity.principal.tenant, savedPico },
+      ...{ readTokens: cachedInputTokens, writeTokens: cacheWriteTokens },
+    });
   }
 
   #settleLimits(
@@ -156,7 +187,9 @@ export class UsageMeter implements UsageSettlement {
   ): void {
     const { journal } = this.options;
     if (!journal) return;
-    const whole = this.#event(request, outcome, trace, isCounted);
+    const event = this.#event(request, outcome, trace, isCounted);
+    const saved = isCounted && event.outcome === 'done' ? request.cache?.saved : undefined;
+    const whole = saved ? { ...event, saved } : event;
     const [first, ...others] = payers;
     if (first === undefined || others.length === 0) {
       journal.add(whole);
@@ -210,6 +243,11 @@ function partOf(count: number, { parts, index }: Share): number {
   return Math.floor(count / parts) + (index < count % parts ? 1 : 0);
 }
 
+/** As `partOf`, for an amount that may be negative. */
+function signedPart(amount: number, share: Share): number {
+  return amount < 0 ? -partOf(-amount, share) : partOf(amount, share);
+}
+
 function sharedEvent(event: UsageEvent, share: Share): UsageEvent {
   return {
     ...event,
@@ -219,6 +257,9 @@ function sharedEvent(event: UsageEvent, share: Share): UsageEvent {
     cacheWriteTokens: partOf(event.cacheWriteTokens, share),
     reasoningTokens: partOf(event.reasoningTokens, share),
     costPico: event.costPico === null ? null : partOf(event.costPico, share),
+    ...(event.promptSavedPico === undefined
+      ? {}
+      : { promptSavedPico: signedPart(event.promptSavedPico, share) }),
   };
 }
 

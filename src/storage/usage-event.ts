@@ -32,6 +32,8 @@ export interface UsageEvent {
   readonly firstEventMs: number | null;
   /** Of a response from the cache: what it would have cost, and how long it would have taken. */
   readonly saved?: { readonly costPico: number; readonly ms: number } | undefined;
+  /** What the provider's prompt cache saved; negative where writing to it cost more. */
+  readonly promptSavedPico?: number | undefined;
 }
 
 /**
@@ -63,8 +65,13 @@ export function lineOf(event: UsageEvent): string {
     event.estimated,
     event.durationMs,
     event.firstEventMs,
-    ...(event.saved ? [event.saved.costPico, event.saved.ms] : []),
+    ...savedFieldsOf(event),
   ]);
+}
+
+function savedFieldsOf({ saved, promptSavedPico }: UsageEvent): readonly number[] {
+  if (promptSavedPico !== undefined) return [saved?.costPico ?? 0, saved?.ms ?? 0, promptSavedPico];
+  return saved ? [saved.costPico, saved.ms] : [];
 }
 
 /** @returns undefined for a line that is incomplete or not an event */
@@ -84,7 +91,7 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
   const { 8: upstreamModel, 9: operation, 10: tags, 11: status, 12: outcome, 13: requests } = fields;
   const { 14: inputTokens, 15: outputTokens, 16: cachedTokens, 17: cacheWriteTokens } = fields;
   const { 18: reasoningTokens, 19: costPico, 20: estimated, 21: durationMs, 22: firstEventMs } = fields;
-  const { 23: savedPico = 0, 24: savedMs } = fields;
+  const { 23: savedPico = 0, 24: savedMs, 25: promptSavedPico } = fields;
   if (
     !isText(id) ||
     !isText(tenant) ||
@@ -110,7 +117,8 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     !isCount(durationMs) ||
     !(firstEventMs === null || isCount(firstEventMs)) ||
     !isCount(savedPico) ||
-    !(savedMs === undefined || isCount(savedMs))
+    !(savedMs === undefined || isCount(savedMs)) ||
+    !(promptSavedPico === undefined || isCount(promptSavedPico))
   ) {
     return undefined;
   }
@@ -139,7 +147,11 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     estimated,
     durationMs,
     firstEventMs,
-    ...(savedMs === undefined ? {} : { saved: { costPico: savedPico, ms: savedMs } }),
+    // Lines have zeros in these places where only the next field is set.
+    ...(savedMs === undefined || (promptSavedPico !== undefined && savedPico === 0 && savedMs === 0)
+      ? {}
+      : { saved: { costPico: savedPico, ms: savedMs } }),
+    ...(promptSavedPico === undefined ? {} : { promptSavedPico }),
   };
 }
 

@@ -22,6 +22,7 @@ export const USAGE_SUMS = [
   'cache_hits',
   'saved_pico',
   'saved_ms',
+  'prompt_saved_pico',
 ] as const;
 
 /** Sums over attempts; `requests` counts each request once. Money is 10^-12 US dollars (`pico`). */
@@ -47,6 +48,8 @@ class Sums implements UsageSums {
   cache_hits = 0;
   saved_pico = 0;
   saved_ms = 0;
+  /** What prompt caches of providers saved, less what writing to them cost. */
+  prompt_saved_pico = 0;
 
   add(event: UsageEvent): void {
     this.requests += event.requests;
@@ -66,6 +69,7 @@ class Sums implements UsageSums {
       this.saved_pico += event.saved.costPico;
       this.saved_ms += event.saved.ms;
     }
+    this.prompt_saved_pico += event.promptSavedPico ?? 0;
   }
 }
 

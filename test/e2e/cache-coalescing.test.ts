@@ -140,5 +140,10 @@ test('the first request pays for a shared call, or all pay equal parts', async (
     // 3 input and 2 output tokens.
     const used = records(body.data).map((limit) => limit.used);
     expect(used).toEqual(shared === 'split' ? [3, 2] : [5, 0]);
+    // Who pays nothing has saved the price of the call.
+    const stats = await admin('GET', `/tenants/${tenant}/cache`);
+    expect(stats.body).toMatchObject({
+      models: { chat: { hits: 1, saved_usd: shared === 'split' ? '0' : '0.05' } },
+    });
   }
 });

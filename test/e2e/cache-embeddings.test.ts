@@ -10,8 +10,8 @@ afterEach(async () => {
 });
 
 /** An upstream whose vectors are made of the input's text, so that each can be recognised. */
-async function start({ cache = {} }: CacheGatewayOptions = {}) {
-  const started = await startCacheGateway({ cache });
+async function start({ cache = {}, model = {} }: CacheGatewayOptions = {}) {
+  const started = await startCacheGateway({ cache, model });
   running = started;
   const upstream = { dimensions: 2, inputs: [] as unknown[] };
   started.mock.respondAlways((request) => {
@@ -156,4 +156,22 @@ test('controls hold for embeddings, and the part can be off', async () => {
   await stop();
   const off = await start({ cache: { embeddings: false } });
   expect([(await off.embed('t1')).cache, (await off.embed('t1')).cache]).toEqual(['bypass', 'bypass']);
+});
+
+test('cached inputs save their price and their share of the time, and may have a price', async () => {
+  const { embed, gateway } = await start({
+    model: { price: { input: '100', output: '0' } },
+    cache: { embeddings: { price: '10' } },
+  });
+  // 3 tokens for each input.
+  await embed(['a1', 'b2']);
+  expect(await embed(['a1', 'b2'])).toMatchObject({ cache: 'hit', usage: { prompt_tokens: 6 } });
+  expect(await embed(['a1', 'c3'])).toMatchObject({ cache: 'miss', inputs: '1/2' });
+  const stats = await gateway.call('GET', '/cache/stats', { key: gateway.adminKey });
+  expect(stats.body).toMatchObject({ chat: { hits: 3, misses: 3, saved_usd: '0.0009' } });
+  const { text } = await gateway.call('GET', '/metrics', { key: gateway.adminKey });
+  expect(text).toContain('weir_cache_saved_usd_total{tenant="default",model="chat"} 0.0009');
+  expect(text).toMatch(/weir_cache_saved_seconds_total\{tenant="default",model="chat"\} 0\.0/);
+  // Two and one inputs from the upstream, and two from the cache at their own price.
+  expect(text).toMatch(/llm_cost_usd_total\{model="chat",tenant="default"\} 0\.0009[56]/);
 });

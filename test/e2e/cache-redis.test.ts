@@ -48,6 +48,36 @@ if (hasRedis && canStopRedis) {
       }
     });
 
+    test('the counts of all gateways add up', async () => {
+      const reportOf = async ({ gateway }: CacheGateway) =>
+        (await gateway.call('GET', '/cache/stats', { key: gateway.adminKey })).body.chat;
+      const countOf = (report: unknown, name: string) => Number(Object(report)[name] ?? 0);
+      const hitsOf = async ({ gateway }: CacheGateway) => {
+        const { text } = await gateway.call('GET', '/metrics', { key: gateway.adminKey });
+        return Number(
+          /weir_cache_requests_total\{tenant="default",result="hit"\} (\d+)/.exec(text)?.[1] ?? 0,
+        );
+      };
+      const body = chatOf('counted');
+      await one.post('/v1/chat/completions', body);
+      await untilHit(other, body);
+      await untilHit(one, body);
+      const [own, others] = [await hitsOf(one), await hitsOf(other)];
+      expect([own, others].every((hits) => hits > 0)).toBe(true);
+      const deadline = performance.now() + 20_000;
+      let now: unknown;
+      // Another gateway sends its counts a second later.
+      while (countOf(now, 'hits') !== own + others && performance.now() < deadline) {
+        now = await reportOf(one);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      expect(countOf(now, 'hits')).toBe(own + others);
+      const tenant = await other.gateway.call('GET', '/admin/v1/tenants/default/cache', {
+        key: other.gateway.adminKey,
+      });
+      expect(countOf(Object(tenant.body.models).chat, 'hits')).toBe(own + others);
+    });
+
     test('one gateway makes a call that several are asked for', async () => {
       const gate = createGate();
       one.mock.respond(async () => {

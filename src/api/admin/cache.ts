@@ -54,14 +54,13 @@ export function cacheRoutes({ cache, clock }: AdminServices): RegisteredRoute[] 
       path: '/admin/v1/cache',
       permission: 'platform:read',
       summary: 'Get hits, misses and savings of the cache over the last 24 hours, by model and tenant',
-      description: 'Those of the gateway that responds.',
+      description: 'Those of all gateways that share Redis; without Redis, of the gateway that responds.',
       ...NO_INPUT,
       response: platformStats,
       handle: async () => {
-        const tenants = [...cache.stats.byTenant()].map(
-          ([id, counts]) => [id, renderCounts(counts)] as const,
-        );
-        const models = renderStats(cache.stats.byModel(undefined));
+        const report = await cache.report();
+        const tenants = [...report.byTenant()].map(([id, counts]) => [id, renderCounts(counts)] as const);
+        const models = renderStats(report.byModel(undefined));
         return { body: { object: 'cache_stats', models, tenants: Object.fromEntries(tenants) } };
       },
     }),
@@ -80,11 +79,11 @@ export function cacheRoutes({ cache, clock }: AdminServices): RegisteredRoute[] 
       path: '/admin/v1/tenants/:tenant/cache',
       permission: 'usage:read',
       summary: 'Get hits, misses and savings of a tenant over the last 24 hours, by model',
-      description: 'Those of the gateway that responds.',
+      description: 'Those of all gateways that share Redis; without Redis, of the gateway that responds.',
       ...NO_INPUT,
       response: tenantStats,
       handle: async ({ scope }) => ({
-        body: { object: 'cache_stats', models: renderStats(cache.stats.byModel(scope.tenant)) },
+        body: { object: 'cache_stats', models: renderStats((await cache.report()).byModel(scope.tenant)) },
       }),
     }),
     adminRoute({

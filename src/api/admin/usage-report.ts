@@ -76,6 +76,16 @@ const usageRow = z.object({
     })
     .optional()
     .describe('What the cache served; absent without hits.'),
+  prompt_cache: z
+    .object({
+      read_tokens: z.number().int(),
+      write_tokens: z.number().int(),
+      saved: z
+        .string()
+        .describe('US dollars that reading saved, less what writing cost, as an exact decimal.'),
+    })
+    .optional()
+    .describe("What the providers' prompt caches were used for; absent where they were not."),
 });
 type Row = z.output<typeof usageRow>;
 
@@ -225,7 +235,10 @@ export class UsageReports {
       cost: dollarsOfPico(sums.cost_pico),
       unpriced_attempts: count(sums.unpriced),
       estimated_attempts: count(sums.estimated),
-      ...(sums.cache_hits === 0n ? {} : { cache: cacheOf(sums) }),
+      ...(sums.cache_hits === 0n && sums.saved_pico === 0n ? {} : { cache: cacheOf(sums) }),
+      ...(sums.cached_tokens === 0n && sums.cache_write_tokens === 0n
+        ? {}
+        : { prompt_cache: promptCacheOf(sums) }),
     };
   }
 }
@@ -241,6 +254,18 @@ function cacheOf({
     hit_rate_percent: Number((cache_hits * 10_000n) / (requests === 0n ? 1n : requests)) / 100,
     saved: dollarsOfPico(saved_pico),
     saved_seconds: Number(saved_ms) / 1_000,
+  };
+}
+
+function promptCacheOf({
+  cached_tokens,
+  cache_write_tokens,
+  prompt_saved_pico,
+}: UsageGroup['sums']): NonNullable<Row['prompt_cache']> {
+  return {
+    read_tokens: Number(cached_tokens),
+    write_tokens: Number(cache_write_tokens),
+    saved: dollarsOfPico(prompt_saved_pico),
   };
 }
 
@@ -274,8 +299,8 @@ function columnsOf(
     ...(several ? ['tenant'] : []),
     ...groupBy.flatMap((one) => (one === 'key' || one === 'user' ? [one, `${one}_name`] : [one])),
   ]);
-  // Of the cache there is more than one number.
-  const columns = Object.keys(usageRow.omit({ cache: true }).shape);
+  // Of caches there is more than one number.
+  const columns = Object.keys(usageRow.omit({ cache: true, prompt_cache: true }).shape);
   const firstSum = columns.indexOf('requests');
   return columns.filter((name, index) => index >= firstSum || grouped.has(name));
 }

@@ -14,8 +14,10 @@ import { CompleteResult } from '../../core/complete-result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { EmbeddingCall, InferenceCall } from '../../core/inference.ts';
 import { listOf } from '../../core/json.ts';
+import { costPico as priceOf } from '../../metering/price.ts';
 import { CacheScopes, ownerOf } from '../cache-scope.ts';
 import type { CacheServices, CacheUse } from '../cache-services.ts';
+import type { ServedResponse } from '../cache-trace.ts';
 import {
   type CallScope,
   defineInterceptor,
@@ -81,8 +83,12 @@ class EmbeddingCacheInterceptor implements Interceptor {
     const known = found.filter((entry) => entry !== undefined);
     const use = this.#use(scope.request);
     for (let at = known.length; at < keys.length; at += 1) this.cache.observer.miss(use);
-    for (const _ of known) this.cache.observer.hit(use, { nanoUsd: 0, ms: 0 });
-    if (known.length === keys.length) return this.#serve(known, lookup);
+    const saved = this.#savedBy(known, scope.request);
+    for (const [index] of known.entries()) {
+      const saving = { nanoUsd: Math.round(saved.costPico / 1_000), ms: saved.ms };
+      this.cache.observer.hit(use, index === 0 ? saving : NO_SAVING);
+    }
+    if (known.length === keys.length) return this.#serve(known, saved, lookup);
     if (controls.mode === 'only') throw notCached();
     if (known.length === 0) return this.#fetchAll(lookup);
     const missing = call.embedding.inputs.flatMap((_, index) => (found[index] === undefined ? [index] : []));
@@ -97,7 +103,7 @@ class EmbeddingCacheInterceptor implements Interceptor {
       routing.respondedBy = undefined;
       return this.#fetchAll(lookup);
     }
-    scope.request.cache = { status: 'miss', inputs: { cached: known.length, all: keys.length } };
+    scope.request.cache = { status: 'miss', inputs: { cached: known.length, all: keys.length }, saved };
     let next = 0;
     const vectors = found.map((entry) => {
       if (entry) return entry.value;
@@ -131,14 +137,27 @@ class EmbeddingCacheInterceptor implements Interceptor {
       : usable;
   }
 
-  #serve(entries: readonly Entry[], lookup: Lookup): InferenceResponse {
-    const { scope, keys } = lookup;
+  /** @returns what known inputs would have cost at the model's first target, and how long they took */
+  #savedBy(known: readonly Entry[], { routing, identity, controls }: RequestContext): Saved {
+    const [target] = routing.route?.targets ?? [];
+    if (known.length === 0 || !routing.route || !target) return NOTHING_SAVED;
+    const inputTokens = known.reduce((sum, { value }) => sum + value.tokens, 0);
+    const pricing = { tenant: identity.principal.tenant, isBatch: controls.isBatch };
+    const cost = this.services.router.costOf(target, routing.route, { inputTokens, raw: {} }, pricing);
+    const ms = known.reduce((sum, { value }) => sum + (value.ms ?? 0), 0);
+    return { costPico: Math.round(Number(cost ?? 0) * 1e12), ms: Math.round(ms) };
+  }
+
+  #serve(entries: readonly Entry[], saved: Saved, lookup: Lookup): InferenceResponse {
+    const { scope, keys, settings } = lookup;
+    const usage = { inputTokens: entries.reduce((sum, { value }) => sum + value.tokens, 0), raw: {} };
+    const costPico = (settings.price && priceOf(settings.price, usage)) ?? 0;
     const now = this.services.clock.wallTime();
     scope.request.cache = {
       ...{ status: 'hit', kind: 'exact' },
       ageSeconds: Math.max(0, ...entries.map((entry) => ageSeconds(entry, now))),
       inputs: { cached: keys.length, all: keys.length },
-      served: { provider: CACHE, model: lookup.call.model, costPico: 0, saved: NOTHING_SAVED },
+      served: { provider: CACHE, model: lookup.call.model, costPico, saved },
     };
     return this.#response(
       entries.map(({ value }) => value),
@@ -160,8 +179,9 @@ class EmbeddingCacheInterceptor implements Interceptor {
   async #fetchAll(lookup: Lookup): Promise<InferenceResponse> {
     const { call, scope, next, keys } = lookup;
     scope.request.cache = { status: 'miss', inputs: { cached: 0, all: keys.length } };
+    const startedAt = this.services.clock.now();
     const response = await next(call, scope);
-    this.#store(call.embedding.inputs, vectorsOf(response, call), lookup);
+    this.#store(call.embedding.inputs, vectorsOf(response, call, this.#since(startedAt)), lookup);
     return response;
   }
 
@@ -182,8 +202,9 @@ class EmbeddingCacheInterceptor implements Interceptor {
       ...{ body, text: JSON.stringify(body) },
       embedding: { ...call.embedding, inputs },
     };
+    const startedAt = this.services.clock.now();
     const response = await next(part, scope);
-    const vectors = vectorsOf(response, part);
+    const vectors = vectorsOf(response, part, this.#since(startedAt));
     if (vectors.length !== inputs.length) {
       const message = 'The provider responded with another number of vectors than inputs.';
       throw new GatewayError('upstream_invalid_response', message);
@@ -219,6 +240,10 @@ class EmbeddingCacheInterceptor implements Interceptor {
     }
   }
 
+  #since(startedAt: number): number {
+    return this.services.clock.now() - startedAt;
+  }
+
   #use({ identity, routing }: RequestContext): CacheUse {
     return {
       kind: 'embedding',
@@ -229,16 +254,27 @@ class EmbeddingCacheInterceptor implements Interceptor {
 }
 
 const CACHE = 'cache';
-/** The cost of one input is not known. */
 const NOTHING_SAVED = { costPico: 0, ms: 0 };
+const NO_SAVING = { nanoUsd: 0, ms: 0 };
+
+type Saved = ServedResponse['saved'];
+
 const NO_VECTOR: CachedVector = { vector: [], tokens: 0 };
 
-/** @returns the vectors of a response, each with its share of the input tokens; none where it cannot be read */
-function vectorsOf({ body }: InferenceResponse, { embedding }: EmbeddingCall): readonly CachedVector[] {
+/**
+ * @param durationMs how long the call took
+ * @returns the vectors of a response, each with its share of the input tokens and of the time; none where it cannot be read
+ */
+function vectorsOf(
+  { body }: InferenceResponse,
+  { embedding }: EmbeddingCall,
+  durationMs: number,
+): readonly CachedVector[] {
   if (body.kind !== 'complete') return [];
   const vectors = readVectors(body.result.text);
   const tokens = sharesOfTokens(embedding.inputs, body.result.usage?.inputTokens ?? 0);
-  return vectors.map((vector, index) => ({ vector, tokens: tokens[index] ?? 0 }));
+  const ms = durationMs / Math.max(1, vectors.length);
+  return vectors.map((vector, index) => ({ vector, tokens: tokens[index] ?? 0, ms }));
 }
 
 function notCached(): GatewayError {

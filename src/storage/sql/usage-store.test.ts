@@ -38,6 +38,7 @@ const anyEvent: fc.Arbitrary<UsageEvent> = fc.record({
   estimated: fc.boolean(),
   durationMs: count,
   firstEventMs: fc.option(count),
+  promptSavedPico: fc.option(fc.integer({ min: -1_000_000_000, max: 1_000_000_000 }), { nil: undefined }),
 });
 
 test('a line contains all fields of an event', () => {

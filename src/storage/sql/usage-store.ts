@@ -212,5 +212,6 @@ function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<k
     cache_hits: of('cache_hits'),
     saved_pico: of('saved_pico'),
     saved_ms: of('saved_ms'),
+    prompt_saved_pico: of('prompt_saved_pico'),
   };
 }

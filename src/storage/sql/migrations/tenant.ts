@@ -242,4 +242,14 @@ export const TENANT_MIGRATIONS: Migrations = {
       }
     },
   },
+  '0010_usage_prompt_cache': {
+    up: async (db: Kysely<unknown>) => {
+      for (const table of ['usage_rollups', 'usage_tag_rollups']) {
+        await db.schema
+          .alterTable(table)
+          .addColumn('prompt_saved_pico', 'bigint', (column) => column.notNull().defaultTo(0))
+          .execute();
+      }
+    },
+  },
 };
