@@ -115,7 +115,7 @@ export function simulate({ strategy, replicas, requests, random }: SimulationOpt
         }
         lease.responseStarted(served.firstTokenAt);
         lease.end(events.now, undefined, request.outputTokens);
-        router.recordResponse(route, target, facts);
+        router.recordResponse(route, target, facts, events.now);
         totals.push(events.now - request.at);
         firsts.push(served.firstTokenAt - request.at);
         cost += served.cost;

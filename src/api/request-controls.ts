@@ -16,6 +16,7 @@ export function requestControls(call: InferenceCall, headers: HeaderReader): Req
     priority: requestPriority(headers),
     constraints: routingConstraintsOf(headers),
     tags: tagsOf(headers),
+    promptCaching: mayCachePrompt(headers),
   };
 }
 
@@ -45,6 +46,16 @@ function isStrict(headers: HeaderReader): boolean {
   if (value === '1' || value === 'true') return true;
   throw new GatewayError('invalid_request', 'The header "x-weir-strict" must be true or false.', {
     param: 'x-weir-strict',
+  });
+}
+
+/** `x-weir-prompt-cache: off`: add nothing for the prompt cache of the provider. */
+function mayCachePrompt(headers: HeaderReader): boolean {
+  const value = headers.get('x-weir-prompt-cache')?.trim().toLowerCase();
+  if (value === undefined || value === 'on') return true;
+  if (value === 'off') return false;
+  throw new GatewayError('invalid_request', 'The header "x-weir-prompt-cache" must be on or off.', {
+    param: 'x-weir-prompt-cache',
   });
 }
 

@@ -31,10 +31,10 @@ export interface ChainParts {
 /** Composes the interceptor chain of one configuration. Interceptors that it does not use are not in the chain. */
 export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next {
   const { clock, recorder, usage, tokenizer } = parts;
-  const { router, useEstimates, directory, limits, config } = snapshot;
+  const { router, useEstimates, directory, limits, config, promptCaching } = snapshot;
   const executor = new FailoverExecutor({
     ...{ clock, deadlines: parts.deadlines, states: parts.states, observer: recorder },
-    ...{ router, useEstimates, limits, limiter: usage.limiter, records: usage.inFlight },
+    ...{ router, useEstimates, limits, promptCaching, limiter: usage.limiter, records: usage.inFlight },
     media: new GuardedMediaFetcher(() => snapshot.mediaLimits),
     estimateTokens: (request, model) => tokenizer.estimate(request, model),
     contextWindows: new ContextWindows(parts.modelData, tokenizer),

@@ -1,6 +1,7 @@
 import type { ApiSnapshot } from '../api/services.ts';
 import type { SimulatorAccess } from '../api/simulator-access.ts';
 import type { Config } from '../config/schema.ts';
+import { PromptCaching } from '../dispatch/prompt-caching.ts';
 import { UseEstimates } from '../dispatch/use-estimates.ts';
 import type { CorsRules } from '../http/cors.ts';
 import type { AddressLimits } from '../limits/per-address.ts';
@@ -17,6 +18,7 @@ import { Router, type RoutingState } from '../routing/router.ts';
 import type { ServerLimits } from '../server/server-limits.ts';
 import { isAddressAllowed } from '../tenancy/address-scope.ts';
 import { modelDefinition, priceRules } from './model-definitions.ts';
+import { promptCachingOf } from './prompt-caching.ts';
 import { PROVIDERS } from './provider-registry.ts';
 import { createProviders, type ProviderOptions } from './providers.ts';
 import {
@@ -35,6 +37,7 @@ import {
 /** Everything that one configuration decides, ready for use. Replaced whole when the configuration changes. */
 export interface GatewaySnapshot extends Omit<ApiSnapshot, 'chain'> {
   readonly config: Config;
+  readonly promptCaching: PromptCaching;
   readonly cors: CorsRules;
   readonly addressLimits: AddressLimits;
   /** Whether `addressLimits` do not hold for an address. */
@@ -69,6 +72,7 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     prices,
     modelData && ((target, facts) => modelData.of(target, facts)),
   );
+  const promptCaching = promptCachingOf(config);
   const router = new Router({
     ...options.routing,
     directory,
@@ -77,6 +81,7 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     ...(modelData ? { modelInfo: (target, facts) => modelData.of(target, facts) } : {}),
     priceOf: (target, facts, context) =>
       prices.of(target, facts, { at: options.clock.wallTime(), ...context }),
+    warmCacheMs: (model) => promptCaching(model)?.stickyMs ?? 0,
   });
   const simulator = simulatorAccess(config, providers, directory, router);
   const proxies = server.trusted_proxies;
@@ -87,6 +92,9 @@ export async function buildSnapshot(config: Config, options: SnapshotOptions): P
     providers,
     directory,
     router,
+    promptCaching: new PromptCaching(promptCaching, options.routing.promptPrefixes, () =>
+      options.clock.now(),
+    ),
     health: healthSettings(config),
     outliers: outlierSettings(config),
     admission: admissionSettings(config),

@@ -100,6 +100,7 @@ describe('finding the file', () => {
       },
       interceptors: {},
       cache: null,
+      prompt_caching: { breakpoints: true, keys: true, sticky: 600_000 },
       limits: {
         per_ip: { rps: 50, burst: 100, inflight: 120 },
         per_ip_exempt: ['127.0.0.0/8', '::1/128'],

@@ -73,6 +73,9 @@ export const model = () =>
         'Rejects (400) requests with settings that the target does not support, instead of a warning in `x-weir-warnings`.',
       ),
     cache: modelCache().describe('What differs from `cache` for this model; `false` caches nothing of it.'),
+    prompt_caching: boolean()
+      .prefault(true)
+      .describe('`false`: Weir adds nothing for the prompt caches of the providers of this model.'),
     roles: list(text(60)).describe(
       'Endpoints for which this is the default model: `sql` serves `/v1/text2sql`.',
     ),

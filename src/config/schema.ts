@@ -29,6 +29,7 @@ import { log } from './log-schema.ts';
 import { model } from './model-schema.ts';
 import { moderation } from './moderation-schema.ts';
 import { prices } from './price-schema.ts';
+import { promptCaching } from './prompt-caching-schema.ts';
 import { routing } from './routing-schema.ts';
 import { serverLimits } from './server-limit-schema.ts';
 import { auth, storage } from './storage-schema.ts';
@@ -89,6 +90,11 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     cache: cache().describe(
       'The response cache; null for none. Without further keys, it stores responses and vectors with their defaults. `docs/caching.md` shows its use.',
     ),
+    prompt_caching: promptCaching()
+      .prefault({})
+      .describe(
+        'Prompt caches of providers: what Weir adds to requests so that repeated prompts cost less. `false` adds nothing. `docs/prompt-caching.md` shows its use.',
+      ),
     limits: limits().describe('Limits of client addresses, connections and tiers, and timeouts of requests.'),
     auth: auth().describe('Console sign-in and tokens.'),
   });

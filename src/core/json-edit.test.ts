@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { runs } from '../../test/support/effort.ts';
-import { editMembers, headThrough } from './json-edit.ts';
+import { editItem, editMembers, headThrough } from './json-edit.ts';
 
 /** Pieces that scanners trip over: quotes, backslashes, brackets and commas inside strings, odd numbers. */
 const trickyText = fc.string({
@@ -232,6 +232,38 @@ describe('editMembers', () => {
   test('leaves the text as it is when there is nothing to do', () => {
     fc.assert(
       fc.property(object, (source) => expect(editMembers(objectText(source), {})).toBe(objectText(source))),
+    );
+  });
+});
+
+describe('editItem', () => {
+  test('replaces one item of a list, and no other byte', () => {
+    const text = '{ "a" : [1e3 , {"b":[2,"],"]} ,3], "n":12345678901234567890}';
+    const double = (item: string) => `<${item}>`;
+    expect(editItem(text, 'a', 0, double)).toBe(text.replace('1e3', '<1e3>'));
+    expect(editItem(text, 'a', 1, double)).toBe(text.replace('{"b":[2,"],"]}', '<{"b":[2,"],"]}>'));
+    expect(editItem(text, 'a', 2, double)).toBe(text.replace('3]', '<3>]'));
+    for (const [member, index] of [
+      ['a', 3],
+      ['n', 0],
+      ['missing', 0],
+    ] as const) {
+      expect(editItem(text, member, index, double)).toBe(text);
+    }
+    expect(editItem('{"a":[]}', 'a', 0, double)).toBe('{"a":[]}');
+  });
+
+  test('replaces the item that a parser finds at the index', () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue(), { minLength: 1 }), fc.nat(), fc.nat(3), (items, at, indent) => {
+        const index = at % items.length;
+        const text = JSON.stringify({ first: 1, list: items, last: '[' }, null, indent);
+        const edited = JSON.parse(editItem(text, 'list', index, () => '"edited"'));
+        expect(edited).toEqual(
+          JSON.parse(JSON.stringify({ first: 1, list: items.with(index, 'edited'), last: '[' })),
+        );
+      }),
+      { numRuns: runs(1_000) },
     );
   });
 });

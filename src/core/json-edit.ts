@@ -184,6 +184,40 @@ export function headThrough(text: string, keys: readonly string[]): string | und
 }
 
 /**
+ * Edits one item of a list that is a top-level member, and leaves every other byte as it is.
+ * @param text valid JSON text whose top is an object
+ * @param index of the item, from 0
+ * @param edit receives the item's JSON text, and returns the one that replaces it
+ * @returns the text unchanged where the member is absent, no list, or shorter
+ */
+export function editItem(
+  text: string,
+  member: string,
+  index: number,
+  edit: (item: string) => string,
+): string {
+  const scanner = new MemberScanner(text);
+  let out = '';
+  let copied = 0;
+  while (scanner.advance()) {
+    const { valueStart } = scanner;
+    if (!scanner.is(member) || text.charCodeAt(valueStart) !== OPEN_BRACKET) continue;
+    let start = skipSpace(text, valueStart + 1);
+    for (let at = 0; text.charCodeAt(start) !== CLOSE_BRACKET && start < text.length; at += 1) {
+      const end = skipValue(text, start);
+      if (at === index) {
+        out += text.slice(copied, start) + edit(text.slice(start, end));
+        copied = end;
+        break;
+      }
+      const behind = skipSpace(text, end);
+      start = text.charCodeAt(behind) === COMMA ? skipSpace(text, behind + 1) : behind;
+    }
+  }
+  return out + text.slice(copied);
+}
+
+/**
  * Edits the first item of a list that is a top-level member, and leaves every other byte as it is.
  * @param text valid JSON text whose top is an object
  * @param edit receives the item's JSON text, or `undefined` where the list is empty. It returns the JSON text that replaces

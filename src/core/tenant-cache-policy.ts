@@ -14,6 +14,8 @@ export interface TenantCachePolicy {
   readonly controls?: readonly CacheControl[] | undefined;
   /** The longest lifetime that a request may ask for, in milliseconds. */
   readonly maxTtlMs?: number | undefined;
+  /** False: nothing is added to its requests for the prompt caches of providers. True when absent. */
+  readonly promptCaching?: boolean | undefined;
   /** `first` when absent. */
   readonly sharedCalls?: SharedCallPayer | undefined;
 }

@@ -101,7 +101,7 @@ export class FailoverExecutor {
         throwIfAborted(scope);
         const response = await this.#try(call, scope, facts, plan, slot);
         if (response.source.kind === 'target') {
-          router.recordResponse(slot.candidate.route, response.source.target, facts);
+          router.recordResponse(slot.candidate.route, response.source.target, facts, clock.now());
         }
         return response;
       } catch (thrown) {

@@ -10,6 +10,7 @@ import type { Router } from '../routing/router.ts';
 import type { QueueObserver } from './admission-queue.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
 import type { DeadlineMonitor } from './deadlines.ts';
+import type { PromptCaching } from './prompt-caching.ts';
 import type { ActiveAttempt, DispatchRequest } from './request.ts';
 import type { UseEstimates } from './use-estimates.ts';
 
@@ -79,6 +80,8 @@ export interface DispatchSettings {
   readonly router: Router;
   readonly useEstimates: UseEstimates;
   readonly limits: DispatchLimits;
+  /** Absent where nothing is added for the prompt caches of providers. */
+  readonly promptCaching?: PromptCaching | undefined;
 }
 
 /** Everything that dispatch works with. */

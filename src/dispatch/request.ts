@@ -40,6 +40,8 @@ export interface RequestControls {
   readonly priority: Priority;
   readonly constraints: RoutingConstraints | undefined;
   readonly tags: readonly string[];
+  /** False: nothing is added for the prompt cache of the provider. */
+  readonly promptCaching?: boolean | undefined;
 }
 
 /** The controls of a request whose body was not parsed. */

@@ -19,6 +19,7 @@ import { describeFailure, unsupportedByTarget } from './dispatch-errors.ts';
 import type { HedgeGroup } from './hedge-group.ts';
 import type { InferenceResponse } from './inference-response.ts';
 import type { DispatchOptions } from './options.ts';
+import type { AttemptPromptCache } from './prompt-caching.ts';
 import type { ActiveAttempt, DispatchScope } from './request.ts';
 
 const NO_RAW_USAGE: Readonly<Usage['raw']> = {};
@@ -48,6 +49,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
   readonly #lease: InFlightLease;
   readonly #state: TargetState;
   readonly #hedgeGroup: HedgeGroup | undefined;
+  readonly #promptCache: AttemptPromptCache | undefined;
   readonly #warnings: Warning[] = [];
   readonly #attempt: Attempt;
   readonly #onCancel = (reason: GatewayError) => this.#attempt.cancel(reason);
@@ -67,12 +69,15 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     const startedAt = clock.now();
     this.call = call;
     this.target = target;
+    const promptCache = options.promptCaching?.of(request, call, target, route.id);
     this.context = {
       requestId: request.identity.id,
       createdSeconds: Math.floor(clock.wallTime() / 1000),
       warn: (warning) => addWarning(this.#warnings, warning),
       media,
+      promptCache,
     };
+    this.#promptCache = promptCache;
     this.streamMode = request.routing.streamMode;
     this.deadlines = deadlines;
     const own = target.timeoutMs ?? target.provider.timeoutMs;
@@ -156,6 +161,7 @@ export class UpstreamAttempt implements AttemptOptions, ActiveAttempt {
     routing.respondedBy = this.trace;
     if (this.#options.limits.forwardsRateLimits) routing.vendorLimits = rateLimitHeaders(headers);
     this.#lease.responseStarted(now);
+    this.#promptCache?.confirm();
   }
 
   onEnd(end: AttemptEnd): void {

@@ -3,6 +3,14 @@ export function sha256Hex(text: string): string {
   return Bun.SHA256.hash(text, 'hex');
 }
 
+/**
+ * A 64-bit hash of a text, for tables in memory: fast, and not cryptographic.
+ * @param seed continues an earlier hash
+ */
+export function hashText(text: string, seed: bigint): bigint {
+  return Bun.hash.wyhash(text, seed);
+}
+
 /** HMAC with SHA-256 of a text's UTF-8 bytes, in lower-case hex. */
 export function hmacSha256Hex(key: string, text: string): string {
   try {

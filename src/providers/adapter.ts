@@ -18,6 +18,7 @@ import { DecodingForwarder, ForwardingDecoder } from './forwarding-decoder.ts';
 import { withFunctionTools } from './function-tools/format.ts';
 import { needsFunctions } from './function-tools/needs-functions.ts';
 import { limitedFormat, limitedRequest } from './limited-format.ts';
+import { promptCacheKey } from './prompt-cache.ts';
 import { rerankThroughEmbeddings } from './rerank-through-embeddings.ts';
 import {
   forwardedResult,
@@ -90,7 +91,7 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
       case 'completion': {
         const forwarding = passthroughOf(call, target);
         if (forwarding) return forwarding.build(withVendorIds(call, target), target, context);
-        const request = withInlineMedia(call.chat(), context.media);
+        const request = withCacheKey(withInlineMedia(call.chat(), context.media), call, target, context);
         const options = { ...context, stream: call.stream, headers: call.headers };
         const built = (chat ?? lacking('chat', target)).build(request, target, options);
         // After the warnings of the format, which weigh more: the list is limited.
@@ -227,6 +228,18 @@ export function createAdapter(parts: AdapterParts): ProviderAdapter {
     ...(parseModels === undefined ? {} : { parseModels }),
     ...(buildAccessRequest === undefined ? {} : { buildAccessRequest }),
   };
+}
+
+/** Adds the key by which the vendor finds the cached prompt, where the client sent none. */
+function withCacheKey(
+  request: ChatRequest,
+  { text }: ChatCall,
+  { provider }: Target,
+  { promptCache }: AttemptContext,
+): ChatRequest {
+  if (!provider.profile.promptCacheKey || request.promptCacheKey !== undefined) return request;
+  const key = promptCacheKey(text.length, promptCache);
+  return key === undefined ? request : { ...request, promptCacheKey: key };
 }
 
 /** The request in canonical form; an empty one where it was forwarded in a form that the gateway cannot read. */

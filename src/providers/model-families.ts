@@ -260,7 +260,7 @@ const PLAIN: ModelFamily = { name: 'other' };
  * The lower-case name without publisher, region, path and version: `us.anthropic.claude-opus-4-1-v1:0` gives
  * `claude-opus-4-1`.
  */
-function bareName(model: string): string {
+export function bareName(model: string): string {
   return model
     .toLowerCase()
     .replace(/^.*\//, '')

@@ -5,6 +5,7 @@ import type { SubjectLimits } from '../core/limit.ts';
 import type { StreamMode } from '../core/stream/frame.ts';
 import type { Transport, UpstreamHeaders, UpstreamRequest } from '../core/transport.ts';
 import type { Warn } from '../core/warning.ts';
+import type { PromptCacheHint } from './prompt-cache-hint.ts';
 import type { VendorLimits } from './vendor-limits.ts';
 
 /** The properties of one vendor or engine within a format. Data: no code compares names. Absent means false or unknown. */
@@ -42,6 +43,8 @@ export interface VendorProfile {
   readonly allowedTools?: boolean;
   /** Accepts ids of files that were uploaded to OpenAI. */
   readonly openAiFiles?: boolean;
+  /** Finds cached prompts by `prompt_cache_key`. */
+  readonly promptCacheKey?: boolean;
   /** Accepts Anthropic's `cache_control` markers. */
   readonly cacheControl?: boolean;
   /** The member in which it expects the reasoning of earlier turns; absent where it expects none. */
@@ -186,6 +189,8 @@ export interface AttemptContext {
   readonly warn: Warn;
   /** Downloaded files by the URLs that `mediaToInline` returned. */
   readonly media: ReadonlyMap<string, InlineMedia>;
+  /** Absent where the gateway adds nothing for the provider's prompt cache. */
+  readonly promptCache?: PromptCacheHint | undefined;
 }
 
 /**

@@ -33,8 +33,11 @@ export function prefixChain(parts: readonly string[]): number[] {
 
 /** Maps prompt prefixes to the targets that processed them; drops the least recently used first. */
 export class PrefixIndex {
-  /** Targets by block. A map keeps its insertion order, so the first entry is the oldest. */
-  readonly #blocks = new Map<string, Set<string>>();
+  /**
+   * By block: targets, and when they processed it last, in monotonic milliseconds. A map keeps its insertion order, so the
+   * first entry is the oldest.
+   */
+  readonly #blocks = new Map<string, Map<string, number>>();
 
   constructor(private readonly most = MAX_INDEXED) {}
 
@@ -43,15 +46,15 @@ export class PrefixIndex {
   }
 
   /** @param scope keeps prompts of different models and tenants apart */
-  add(scope: string, chain: readonly number[], target: string): void {
+  add(scope: string, chain: readonly number[], target: string, now = 0): void {
     for (const hash of chain) {
       const key = `${scope} ${hash}`;
       const seen = this.#blocks.get(key);
       if (seen) {
         // Inserted again, so that it is the most recent entry.
         this.#blocks.delete(key);
-        this.#blocks.set(key, seen.add(target));
-      } else this.#blocks.set(key, new Set([target]));
+        this.#blocks.set(key, seen.set(target, now));
+      } else this.#blocks.set(key, new Map([[target, now]]));
     }
     for (const oldest of this.#blocks.keys()) {
       if (this.#blocks.size <= this.most) break;
@@ -59,11 +62,15 @@ export class PrefixIndex {
     }
   }
 
-  /** @returns how many leading blocks of the chain a target has processed */
-  seen(scope: string, chain: readonly number[], target: string): number {
+  /**
+   * @param since monotonic milliseconds: blocks that were processed before do not count
+   * @returns how many leading blocks of the chain a target has processed
+   */
+  seen(scope: string, chain: readonly number[], target: string, since = Number.NEGATIVE_INFINITY): number {
     let count = 0;
     for (const hash of chain) {
-      if (!this.#blocks.get(`${scope} ${hash}`)?.has(target)) break;
+      const at = this.#blocks.get(`${scope} ${hash}`)?.get(target);
+      if (at === undefined || at < since) break;
       count += 1;
     }
     return count;

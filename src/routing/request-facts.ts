@@ -10,7 +10,7 @@ import { prefixChain } from './prefix-index.ts';
 /** Responses rarely use all of a high limit: beyond this number of tokens, it says little about their length. */
 const LONG_OUTPUT = 4 * USUAL_OUTPUT_TOKENS;
 /** The header by which clients group requests. */
-const SESSION_HEADER = 'x-weir-session';
+export const SESSION_HEADER = 'x-weir-session';
 
 /** Constraints of the client; targets that do not meet them are ruled out. */
 export interface RoutingConstraints {

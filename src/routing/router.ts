@@ -13,17 +13,20 @@ import { TargetStates } from './health/target-states.ts';
 import { type Order, type PlanRouter, RoutePlan } from './plan.ts';
 import { PossibleRoutes } from './possible-routes.ts';
 import { PrefixIndex } from './prefix-index.ts';
+import { PromptPrefixes } from './prompt-prefixes.ts';
 import type { RequestFacts } from './request-facts.ts';
 import { DEFAULT_RETRY, HedgeBudget, RetryBudget, type RetrySettings } from './retry.ts';
 import { RouteTable, RouteTarget } from './route-table.ts';
 import type { EvaluatedTarget } from './routing-decision.ts';
-import { READS_PREFIX, STRATEGIES } from './strategies/index.ts';
-import { appendRemaining, type SelectionContext } from './strategies/strategy.ts';
+import { READS_PREFIX, STRATEGIES, WITH_WARM_CACHE } from './strategies/index.ts';
+import { appendRemaining, type SelectionContext, type Strategy } from './strategies/strategy.ts';
 
 /** Measured state that survives a configuration reload. */
 export interface RoutingState {
   readonly states: TargetStates;
   readonly prefixes: PrefixIndex;
+  /** Prefixes that end at places for cache breakpoints. */
+  readonly promptPrefixes: PromptPrefixes;
   readonly engines: EngineLoads | undefined;
   readonly experiments: Experiments;
 }
@@ -44,6 +47,11 @@ export interface RouterOptions extends RoutingState {
   readonly retry?: RetrySettings;
   readonly modelInfo?: (target: Target, facts: ModelOverrides | undefined) => ModelInfo;
   readonly priceOf?: PriceOf;
+  /**
+   * For how long a target that has processed a long prompt is preferred for others with the same beginning, in milliseconds;
+   * 0 for not at all.
+   */
+  readonly warmCacheMs?: (model: string) => number;
 }
 
 /** @returns the routing state of a gateway that has just started */
@@ -51,6 +59,7 @@ export function createRoutingState(states = new TargetStates()): RoutingState {
   return {
     states,
     prefixes: new PrefixIndex(),
+    promptPrefixes: new PromptPrefixes(),
     engines: undefined,
     experiments: new Experiments(Math.random, NO_EVENTS),
   };
@@ -65,6 +74,8 @@ export interface Hedging {
 const MAX_BUDGETS = 10_000;
 const NONE: readonly EvaluatedTarget[] = [];
 const NO_BLOCKS: readonly number[] = [];
+/** Providers cache no shorter prompts: about 1,024 tokens, in UTF-16 units of the body. */
+const LONG_PROMPT = 4_096;
 
 /** Selects targets: makes one plan per request. */
 export class Router implements PlanRouter {
@@ -175,10 +186,21 @@ export class Router implements PlanRouter {
     return !(rate(second) > rate(first) * ratio);
   }
 
-  /** Call when a target starts to respond: its prefix cache then holds the prompt. */
-  recordResponse({ id, strategy }: ModelRoute, target: Target, facts: RequestFacts): void {
-    if (!READS_PREFIX.has(strategy)) return;
-    this.options.prefixes.add(scopeOf(id, facts), facts.chain(), TargetStates.key(target));
+  /**
+   * Call when a target starts to respond: its prefix cache then holds the prompt.
+   * @param now monotonic milliseconds
+   */
+  recordResponse(route: ModelRoute, target: Target, facts: RequestFacts, now: number): void {
+    if (!READS_PREFIX.has(route.strategy) && !this.#warmStrategy(route, facts)) return;
+    this.options.prefixes.add(scopeOf(route.id, facts), facts.chain(), TargetStates.key(target), now);
+  }
+
+  /** @returns the strategy for a prompt that a provider may have in its cache; undefined for the usual one */
+  #warmStrategy({ id, strategy, targets }: ModelRoute, facts: RequestFacts): Strategy | undefined {
+    const warm = WITH_WARM_CACHE[strategy];
+    if (!warm || targets.length < 2 || facts.units < LONG_PROMPT || facts.operation !== 'chat')
+      return undefined;
+    return (this.options.warmCacheMs?.(id) ?? 0) > 0 ? warm : undefined;
   }
 
   #budget(label: string): RetryBudget {
@@ -227,12 +249,15 @@ export class Router implements PlanRouter {
         isEligible = ({ target }) => !unsuitable.some((one) => one.target === target);
       }
     }
-    const selection = this.#selectionContext(route, facts, equalWeights);
+    const warm = this.#warmStrategy(route, facts);
+    const strategy = warm ?? STRATEGIES[route.strategy];
+    const readsPrefix = warm !== undefined || READS_PREFIX.has(route.strategy);
+    const selection = this.#selectionContext(route, facts, equalWeights, readsPrefix, now);
     const allHealthy = this.options.states.allHealthy(table.states, now);
     const [onlyTier] = tiers;
     if (allHealthy && onlyTier && tiers.length === 1 && !isEligible) {
       this.#prepare(onlyTier, route, facts);
-      const candidates = STRATEGIES[route.strategy](onlyTier, selection);
+      const candidates = strategy(onlyTier, selection);
       const complete = candidates.length === onlyTier.length;
       return {
         candidates,
@@ -247,14 +272,12 @@ export class Router implements PlanRouter {
       const candidates = isEligible ? tier.filter(isEligible) : tier;
       this.#prepare(candidates, route, facts);
       if (allHealthy) {
-        ordered.push(...appendRemaining(STRATEGIES[route.strategy](candidates, selection), candidates));
+        ordered.push(...appendRemaining(strategy(candidates, selection), candidates));
         continue;
       }
       // The strategy chooses among available targets; the others follow for explanations and later rounds.
       const usable = candidates.filter(({ state }) => state.unavailable(now, facts.operation) === undefined);
-      ordered.push(
-        ...this.#applySlowStart(appendRemaining(STRATEGIES[route.strategy](usable, selection), usable), now),
-      );
+      ordered.push(...this.#applySlowStart(appendRemaining(strategy(usable, selection), usable), now));
       ordered.push(...candidates.filter((candidate) => !usable.includes(candidate)));
     }
     return { candidates: ordered, all: table.candidates, excluded, allHealthy };
@@ -285,12 +308,16 @@ export class Router implements PlanRouter {
     { id, strategy }: ModelRoute,
     facts: RequestFacts,
     equalWeights: boolean,
+    readsPrefix: boolean,
+    now: number,
   ): SelectionContext {
-    const { prefixes, random } = this.options;
+    const { prefixes, random, warmCacheMs } = this.options;
     const count = this.#requestCounts.get(id) ?? 0;
     if (count === 0 && this.#requestCounts.size >= MAX_BUDGETS) this.#requestCounts.clear();
     this.#requestCounts.set(id, count + 1);
-    const chain = READS_PREFIX.has(strategy) ? facts.chain() : NO_BLOCKS;
+    const chain = readsPrefix ? facts.chain() : NO_BLOCKS;
+    // An engine keeps its KV cache until it needs the memory.
+    const since = strategy === 'prefix-affinity' || !warmCacheMs ? undefined : now - warmCacheMs(id);
     const scope = chain.length === 0 ? '' : scopeOf(id, facts);
     const byCost = strategy === 'lowest-cost';
     return {
@@ -301,7 +328,7 @@ export class Router implements PlanRouter {
       outputTokens: byCost ? facts.outputTokens : 0,
       affinity: strategy === 'consistent-hash' ? facts.affinity : undefined,
       blocks: chain.length,
-      seenBlocks: (target) => prefixes.seen(scope, chain, TargetStates.key(target)),
+      seenBlocks: (target) => prefixes.seen(scope, chain, TargetStates.key(target), since),
     };
   }
 

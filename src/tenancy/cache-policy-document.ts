@@ -16,6 +16,12 @@ export const cachePolicyDocument = z.strictObject({
     .max(100 * 86_400)
     .optional()
     .describe('The longest lifetime that a request may ask for.'),
+  prompt_caching: z
+    .boolean()
+    .optional()
+    .describe(
+      'False: Weir adds nothing to its requests for the prompt caches of providers. True by default.',
+    ),
   shared_calls: z
     .enum(SHARED_CALL_PAYERS)
     .optional()
@@ -30,7 +36,7 @@ export function cachePolicyOf(document: CachePolicyDocument | undefined): Tenant
   if (!document) return undefined;
   const { enabled, controls, max_ttl_seconds: maxTtl, shared_calls: sharedCalls } = document;
   return {
-    ...{ enabled, controls, sharedCalls },
+    ...{ enabled, controls, sharedCalls, promptCaching: document.prompt_caching },
     maxTtlMs: maxTtl === undefined ? undefined : maxTtl * 1_000,
   };
 }

@@ -128,6 +128,7 @@ describe('config', () => {
       [
         'auth',
         'cache',
+        'prompt_caching',
         'default_model',
         'engines',
         'guardrails',

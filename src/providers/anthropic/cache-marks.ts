@@ -14,11 +14,20 @@ const MAX_MARKS = 4;
 export function limitedCacheMarks(body: JsonObject, warn: Warn): JsonObject | undefined {
   // A marker of the whole request counts as one.
   const max = body.cache_control === undefined ? MAX_MARKS : MAX_MARKS - 1;
-  const seen = [body.tools, body.system, body.messages].reduce<number>((sum, list) => sum + marksIn(list), 0);
+  const seen = marksInLists(body);
   if (seen <= max) return undefined;
   const message = `The target takes ${MAX_MARKS} cache markers; ${seen - max} of ${seen} were omitted.`;
   changed('cache_control', message, warn);
   return new Marks(1, seen - max + 1).members(body);
+}
+
+/** @param body members of a Messages request */
+export function countCacheMarks(body: JsonObject): number {
+  return ((body.cache_control ?? null) === null ? 0 : 1) + marksInLists(body);
+}
+
+function marksInLists({ tools, system, messages }: JsonObject): number {
+  return marksIn(tools) + marksIn(system) + marksIn(messages);
 }
 
 /** Counts the markers of blocks and of their content. */

@@ -7,6 +7,7 @@ import { decodeJson, invalidResponse } from '../decode.ts';
 import type { ChatFormat, PassthroughFormat, TokenCountFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
 import type { Provider, ProviderAdapter } from '../types.ts';
+import { withBreakpoints } from './breakpoints.ts';
 import { limitedCacheMarks } from './cache-marks.ts';
 import { anthropicError } from './errors.ts';
 import { wireConversation } from './messages.ts';
@@ -41,9 +42,10 @@ function jsonToolOf(request: ChatRequest, model: string): string | undefined {
 /** The Messages API as a chat format. */
 export const anthropicChatFormat: ChatFormat = {
   wire: 'anthropic-messages',
-  build(request, { provider, model }, { stream, warn }) {
+  build(request, { provider, model }, { stream, warn, promptCache }) {
     const body = { ...messagesBody(request, model, warn), ...(stream ? { stream: true } : {}) };
-    return { url: messagesUrl(provider), headers: betaHeaders(undefined), body: JSON.stringify(body) };
+    const text = withBreakpoints(JSON.stringify(body), body, model, promptCache);
+    return { url: messagesUrl(provider), headers: betaHeaders(undefined), body: text };
   },
   parse: (response, { provider, model }, request) =>
     parseMessage(decodeJson(response, provider).json, provider, jsonToolOf(request, model)),

@@ -1,5 +1,5 @@
 import { encodeUtf8, startsWithBytes } from '../../core/bytes.ts';
-import { asString, isRecord, type JsonObject } from '../../core/json.ts';
+import { asString, isRecord, type JsonObject, parseJsonText } from '../../core/json.ts';
 import { editMembers } from '../../core/json-edit.ts';
 import { formatEvent, parseBlock } from '../../core/sse.ts';
 import { decodeEvent, decodeEventText, decodeJson, invalidResponse, streamClosed } from '../decode.ts';
@@ -8,6 +8,7 @@ import type { PassthroughFormat } from '../format.ts';
 import { type Edits, editedMembers } from '../member-limits.ts';
 import { SsePassthroughDecoder } from '../sse-passthrough.ts';
 import type { Provider, Target } from '../types.ts';
+import { withBreakpoints } from './breakpoints.ts';
 import { errorFromMessageEvent } from './errors.ts';
 import { ForwardedMembers } from './forwarded-members.ts';
 import { betaHeaders, messagesUrl } from './url.ts';
@@ -20,16 +21,18 @@ const DELTA = encodeUtf8('event: content_block_delta\n');
 export function anthropicPassthrough(): PassthroughFormat {
   const members = new WeakMap<Target, ForwardedMembers>();
   return {
-    build(call, target, { warn }) {
+    build(call, target, { warn, promptCache }) {
       const { provider, model } = target;
       const known = members.get(target) ?? new ForwardedMembers(target);
       members.set(target, known);
       const edits: Edits = call.body.model === model ? {} : { model: JSON.stringify(model) };
       known.apply(call.body, edits, warn);
+      const text = editedMembers(call.text, edits);
+      const body = promptCache ? editedBody(call.body, edits) : call.body;
       return {
         url: messagesUrl(provider),
         headers: betaHeaders(call.headers),
-        body: editedMembers(call.text, edits),
+        body: withBreakpoints(text, body, model, promptCache),
       };
     },
 
@@ -48,6 +51,16 @@ export function anthropicPassthrough(): PassthroughFormat {
 
     decoder: (call, { provider }) => new MessagePassthroughDecoder(provider, call.model),
   };
+}
+
+/** @returns the members of the prompt as they are sent */
+function editedBody(body: JsonObject, edits: Edits): JsonObject {
+  let edited = body;
+  for (const name of ['tools', 'system', 'messages', 'thinking'] as const) {
+    const text = edits[name];
+    if (text !== undefined) edited = { ...edited, [name]: parseJsonText(text ?? 'null') };
+  }
+  return edited;
 }
 
 class MessagePassthroughDecoder extends SsePassthroughDecoder {

@@ -12,7 +12,7 @@ const MAX_POINTS = 4;
  * @returns `body` itself where it has no more than accepted
  */
 export function withLimitedCachePoints(body: JsonObject, warn: Warn): JsonObject {
-  const total = [...blockLists(body)].reduce((sum, list) => sum + list.filter(isPoint).length, 0);
+  const total = countCachePoints(body);
   if (total <= MAX_POINTS) return body;
   const message = `The target takes ${MAX_POINTS} cache markers; ${total - MAX_POINTS} of ${total} were omitted.`;
   changed('cache_control', message, warn);
@@ -34,6 +34,11 @@ export function withLimitedCachePoints(body: JsonObject, warn: Warn): JsonObject
     ? { messages: messages.map((turn: unknown) => withContent(turn, kept)) }
     : {};
   return { ...body, ...turns, ...instructions, ...tools };
+}
+
+/** @param body members of a Converse request */
+export function countCachePoints(body: JsonObject): number {
+  return [...blockLists(body)].reduce((sum, list) => sum + list.filter(isPoint).length, 0);
 }
 
 function withContent(turn: unknown, kept: (blocks: readonly unknown[]) => unknown[]): unknown {

@@ -2,7 +2,8 @@ import type { ChatRequest, Origin } from '../../core/chat/request.ts';
 import { createAdapter } from '../adapter.ts';
 import type { ChatFormat } from '../format.ts';
 import { familyOf } from '../model-families.ts';
-import type { ProviderAdapter } from '../types.ts';
+import type { AttemptContext, ProviderAdapter } from '../types.ts';
+import { withBreakpoints } from './breakpoints.ts';
 import { withLimitedCachePoints } from './cache-points.ts';
 import { bedrockEmbeddings } from './embeddings.ts';
 import { bedrockError } from './errors.ts';
@@ -18,7 +19,7 @@ function originOf(model: string): Origin {
   return /claude/.test(model) ? 'anthropic' : 'bedrock';
 }
 
-function body(request: ChatRequest, model: string, warn: Parameters<typeof wireConversation>[2]) {
+function body(request: ChatRequest, model: string, { warn, promptCache }: AttemptContext) {
   const origin = originOf(model);
   const { system, messages } = wireConversation(request, origin, warn);
   const members = {
@@ -26,14 +27,14 @@ function body(request: ChatRequest, model: string, warn: Parameters<typeof wireC
     ...(system.length === 0 ? {} : { system }),
     ...wireParameters(request, familyOf(model), origin === 'anthropic', warn),
   };
-  return withLimitedCachePoints(members, warn);
+  return withBreakpoints(withLimitedCachePoints(members, warn), model, promptCache);
 }
 
 /** Converse as a chat format. */
 export const converseChatFormat: ChatFormat = {
-  build: (request, target, { stream, warn }) => ({
-    url: modelUrl(target, stream ? 'converse-stream' : 'converse'),
-    body: JSON.stringify(body(request, target.model, warn)),
+  build: (request, target, options) => ({
+    url: modelUrl(target, options.stream ? 'converse-stream' : 'converse'),
+    body: JSON.stringify(body(request, target.model, options)),
   }),
   parse: (response, target, request) =>
     parseConverse(response, target, originOf(target.model), forcesJsonTool(request)),

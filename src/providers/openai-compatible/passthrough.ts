@@ -8,6 +8,7 @@ import type { EmbeddingPassthrough, PassthroughFormat } from '../format.ts';
 import { ForwardingDecoder } from '../forwarding-decoder.ts';
 import { limitedIdentifier } from '../limited-values.ts';
 import { editedMembers } from '../member-limits.ts';
+import { addCacheKey } from '../prompt-cache.ts';
 import type { BufferedResponse, Target } from '../types.ts';
 import { assertUsable } from './chat-parts.ts';
 import { normalisedMessages } from './choice-normaliser.ts';
@@ -76,9 +77,11 @@ export function openAiPassthrough(
             return new ReplayingDecoder(json, decoderOf(call, target, context));
           },
         }),
-    build(call, target, { warn }) {
+    build(call, target, { warn, promptCache }) {
       const edits = modelEdit(call.body, target);
       rules.of(target).apply(call.body, edits, warn);
+      // Legacy completions have no such key.
+      if (canonical) addCacheKey(call, target, edits, promptCache);
       if (requestsUsage(call, target)) {
         const options = isRecord(call.body.stream_options) ? call.body.stream_options : {};
         edits.stream_options = JSON.stringify({ ...options, include_usage: true });

@@ -44,6 +44,7 @@ export const VENDORS = {
     allowedTools: true,
     openAiFiles: true,
     namesByModel: true,
+    promptCacheKey: true,
     responsesApi: true,
     dataNames: { prices: 'openai', models: 'openai' },
     needsKey: true,

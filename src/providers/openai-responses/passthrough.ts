@@ -1,6 +1,7 @@
 import { editMembers } from '../../core/json-edit.ts';
 import type { PassthroughFormat } from '../format.ts';
 import { type Edits, editedMembers } from '../member-limits.ts';
+import { addCacheKey } from '../prompt-cache.ts';
 import type { Target } from '../types.ts';
 import { ForwardedMembers } from './forwarded-members.ts';
 import { finishOf } from './output.ts';
@@ -17,9 +18,10 @@ export function responsesPassthroughTo(endpoint: (target: Target) => string): Pa
     return known;
   };
   return {
-    build(call, target, { warn }) {
+    build(call, target, { warn, promptCache }) {
       const edits: Edits = call.body.model === target.model ? {} : { model: JSON.stringify(target.model) };
       membersOf(target).apply(call.body, edits, warn);
+      addCacheKey(call, target, edits, promptCache);
       return { url: endpoint(target), body: editedMembers(call.text, edits) };
     },
 

@@ -1,5 +1,5 @@
 import { fnv1a } from '../hash.ts';
-import { expectedWait, powerOfTwo } from './balancing.ts';
+import { expectedWait, leastInflight, powerOfTwo } from './balancing.ts';
 import { appendRemaining, type Strategy, sortedBy, type TargetView, withinBound } from './strategy.ts';
 
 /**
@@ -25,18 +25,27 @@ export const consistentHash: Strategy = (targets, selection) => {
 const WORTHWHILE = 0.25;
 
 /**
- * Sends a request to the target that has processed the longest prefix of its prompt, so that the KV or prompt cache is
- * warm, unless that target exceeds its share of the load. Otherwise as `powerOfTwo`.
+ * @param base orders the targets that have processed no part of the prompt
+ * @returns a strategy that sends a request to the target that has processed the longest prefix of its prompt, so that the
+ *   KV or prompt cache is warm, unless that target exceeds its share of the load; otherwise as `base`
  */
-export const prefixAffinity: Strategy = (targets, selection) => {
-  const balanced = appendRemaining(powerOfTwo(targets, selection), targets);
-  const { blocks, seenBlocks } = selection;
-  if (blocks === 0) return balanced;
-  const fits = withinBound(targets);
-  const warm = balanced.filter(
-    (view) => fits(view) && seenBlocks(view.target) >= Math.max(1, blocks * WORTHWHILE),
-  );
-  if (warm.length === 0) return balanced;
-  const ordered = sortedBy(sortedBy(warm, expectedWait), ({ target }) => -seenBlocks(target));
-  return [...ordered, ...balanced.filter((view) => !warm.includes(view))];
-};
+function warmFirst(base: Strategy): Strategy {
+  return (targets, selection) => {
+    const balanced = appendRemaining(base(targets, selection), targets);
+    const { blocks, seenBlocks } = selection;
+    if (blocks === 0) return balanced;
+    const fits = withinBound(targets);
+    const warm = balanced.filter(
+      (view) => fits(view) && seenBlocks(view.target) >= Math.max(1, blocks * WORTHWHILE),
+    );
+    if (warm.length === 0) return balanced;
+    const ordered = sortedBy(sortedBy(warm, expectedWait), ({ target }) => -seenBlocks(target));
+    return [...ordered, ...balanced.filter((view) => !warm.includes(view))];
+  };
+}
+
+/** Prefers targets that have processed the prompt's beginning; otherwise as `powerOfTwo`. */
+export const prefixAffinity: Strategy = warmFirst(powerOfTwo);
+
+/** As `leastInflight`, but prefers targets that have processed the prompt's beginning. */
+export const warmLeastInflight: Strategy = warmFirst(leastInflight);

@@ -1,4 +1,4 @@
-import { consistentHash, prefixAffinity } from './affinity.ts';
+import { consistentHash, prefixAffinity, warmLeastInflight } from './affinity.ts';
 import { engineLoad, leastInflight, lowestCost, powerOfTwo, roundRobin, weighted } from './balancing.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -18,3 +18,9 @@ export type StrategyName = keyof typeof STRATEGIES;
 
 /** Strategies that use prompt prefixes. */
 export const READS_PREFIX: ReadonlySet<StrategyName> = new Set(['prefix-affinity', 'lowest-cost']);
+
+/** What balancing strategies become for long prompts, where a provider's prompt cache makes the same target cheaper. */
+export const WITH_WARM_CACHE: Readonly<Partial<Record<StrategyName, Strategy>>> = {
+  'power-of-two': prefixAffinity,
+  'least-inflight': warmLeastInflight,
+};
