@@ -252,5 +252,7 @@ async function main(): Promise<number> {
 }
 
 process.exitCode = await main();
+// A pipe takes 64 KB at a time, and the exit would cut off what is left.
+await new Promise<void>((resolve) => process.stdout.end(() => resolve()));
 // An open keep-alive connection or timer must not keep the command running.
 process.exit();
