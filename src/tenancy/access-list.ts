@@ -240,6 +240,17 @@ export class AccessList {
     );
   }
 
+  /**
+   * The admin key with this digest, for a session that began with it.
+   * @param address as for `authenticate`
+   * @returns undefined when there is none, or when it has expired or has been revoked
+   */
+  adminWithDigest(digest: string, address: () => string): Principal | undefined {
+    const key = this.#keys.get(digest);
+    if (key?.document.kind !== 'admin' || !isAlive(key.document, this.options.now)) return undefined;
+    return this.#principal(key, address);
+  }
+
   /** @returns what a key may not do; undefined for one that does not exist */
   restrictionsOf(tenant: string, keyId: string): KeyRestrictions | undefined {
     const document = this.#keysById.get(tenant, keyId)?.document;

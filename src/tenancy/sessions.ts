@@ -8,10 +8,22 @@ import { newSecret, type SecretDigester } from './key-secrets.ts';
 
 type SessionRow = Selectable<ControlTables['sessions']>;
 
-/** A signed-in session of one user in one browser. Times are Unix milliseconds. */
+/** Begins the `holder` of sessions that an admin key began; its digest follows. */
+const KEY_PREFIX = 'key:';
+
+/** A user or an admin key that signs in. */
+export interface SessionHolder {
+  /** A user's id, or the digest of an admin key behind a prefix. */
+  readonly id: string;
+  /** For the audit trail: `user:<id>` or `key:<id>`. */
+  readonly subject: string;
+}
+
+/** A signed-in session of one user or admin key in one browser. Times are Unix milliseconds. */
 export interface Session {
   readonly id: string;
-  readonly user: string;
+  /** See {@link SessionHolder}. */
+  readonly holder: string;
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly lastSeenAt: number;
@@ -38,13 +50,18 @@ export class Sessions {
     private readonly lifetimeMs: () => number,
   ) {}
 
+  /** @param keyId of the admin key. @returns the holder of sessions that end with this key */
+  holderOfKey(secret: string, keyId: string): SessionHolder {
+    return { id: `${KEY_PREFIX}${this.digester.digest(secret)}`, subject: `key:${keyId}` };
+  }
+
   /**
-   * Signs a user in.
-   * @param method how the user proved who it is, such as `password`; for the audit trail
+   * Signs a user or an admin key in.
+   * @param method how the holder proved who it is, such as `password`; for the audit trail
    * @returns the session, and its secret, of which only a digest is stored
    */
   async begin(
-    user: string,
+    holder: SessionHolder,
     method: string,
     agent: string,
     by: ChangeContext,
@@ -54,7 +71,7 @@ export class Sessions {
     const row: SessionRow = {
       id: this.sources.newId('ses'),
       digest: this.digester.digest(secret),
-      user_id: user,
+      user_id: holder.id,
       created_at: now,
       expires_at: now + this.lifetimeMs(),
       last_seen_at: now,
@@ -65,7 +82,7 @@ export class Sessions {
     const details = { session: row.id, method, agent: row.agent };
     await this.db.transaction().execute(async (transaction) => {
       await transaction.insertInto('sessions').values(row).execute();
-      await writeAudit(transaction, auditEntry(this.sources, by, 'session.create', `user:${user}`, details));
+      await writeAudit(transaction, auditEntry(this.sources, by, 'session.create', holder.subject, details));
     });
     return { session: sessionOf(row), secret };
   }
@@ -92,12 +109,12 @@ export class Sessions {
     return sessionOf(row);
   }
 
-  /** @returns the user's current sessions, newest first */
-  async list(user: string): Promise<Session[]> {
+  /** @returns the holder's current sessions, newest first */
+  async list(holder: string): Promise<Session[]> {
     const rows = await this.db
       .selectFrom('sessions')
       .selectAll()
-      .where('user_id', '=', user)
+      .where('user_id', '=', holder)
       .where('revoked_at', 'is', null)
       .where('expires_at', '>', this.sources.clock.wallTime())
       .orderBy('created_at', 'desc')
@@ -114,20 +131,20 @@ export class Sessions {
     await this.db.transaction().execute((transaction) => writeAudit(transaction, entry));
   }
 
-  /** @throws GatewayError `not_found` when the user has no such session */
-  async end(user: string, id: string, by: ChangeContext): Promise<void> {
+  /** @throws GatewayError `not_found` when the holder has no such session */
+  async end(holder: SessionHolder, id: string, by: ChangeContext): Promise<void> {
     await this.db.transaction().execute(async (transaction) => {
       const { numUpdatedRows } = await transaction
         .updateTable('sessions')
         .set({ revoked_at: this.sources.clock.wallTime() })
         .where('id', '=', id)
-        .where('user_id', '=', user)
+        .where('user_id', '=', holder.id)
         .where('revoked_at', 'is', null)
         .executeTakeFirstOrThrow();
       if (numUpdatedRows === 0n) throw new GatewayError('not_found', 'There is no such session.');
       await writeAudit(
         transaction,
-        auditEntry(this.sources, by, 'session.end', `user:${user}`, { session: id }),
+        auditEntry(this.sources, by, 'session.end', holder.subject, { session: id }),
       );
     });
   }
@@ -146,11 +163,21 @@ export class Sessions {
 function sessionOf(row: SessionRow): Session {
   return {
     id: row.id,
-    user: row.user_id,
+    holder: row.user_id,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     lastSeenAt: row.last_seen_at,
     address: row.address,
     agent: row.agent,
   };
+}
+
+/** @returns the holder of a user's sessions */
+export function holderOfUser(id: string): SessionHolder {
+  return { id, subject: `user:${id}` };
+}
+
+/** @returns the digest of the admin key that began a session; undefined for a user's */
+export function keyDigestOf({ holder }: Session): string | undefined {
+  return holder.startsWith(KEY_PREFIX) ? holder.slice(KEY_PREFIX.length) : undefined;
 }

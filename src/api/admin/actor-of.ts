@@ -1,12 +1,14 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { HeaderReader } from '../../core/http.ts';
 import { matchesAny } from '../../core/model-scope.ts';
+import type { Principal } from '../../core/principal.ts';
+import { clientAddress } from '../../http/client-address.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import { sha256Hex } from '../../platform/hash.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { Role } from '../../tenancy/permissions.ts';
 import { keyFromRequest } from '../../tenancy/request-key.ts';
-import type { Session } from '../../tenancy/sessions.ts';
+import { keyDigestOf, type Session } from '../../tenancy/sessions.ts';
 import type { User } from '../../tenancy/users.ts';
 import { authenticate } from '../authenticate.ts';
 import type { ApiServices } from '../services.ts';
@@ -43,26 +45,26 @@ export async function actorOf(
   httpContext: HttpContext,
 ): Promise<Actor> {
   if (!sessionFromRequest(httpContext.request.headers)) return actorOfKey(services, httpContext);
-  const { user } = await signedInUser(services, { sessions, users }, httpContext);
-  return {
-    id: `user:${user.id}`,
-    name: user.name,
-    platform: user.platformAdmin,
-    roles: access.rolesOf(user.id),
-    member: user.id,
-  };
+  const { user, key } = await signedIn(services, { sessions, users }, httpContext);
+  return user ? actorOfUser(user, access) : actorOfAdminKey(key);
 }
 
+/** A session, and the user or the admin key that it belongs to. */
+export type SignedIn = { readonly session: Session } & (
+  | { readonly user: User; readonly key?: undefined }
+  | { readonly key: Principal; readonly user?: undefined }
+);
+
 /**
- * The session that a request carries, and its user.
+ * The session that a request carries, and its user or admin key.
  * @throws GatewayError `invalid_api_key` without a valid one, `permission_denied` for a suspended user and for a cookie that a
  *   page of another origin sent, `rate_limit_exceeded` after too many wrong credentials from the client's address
  */
-export async function signedInUser(
+export async function signedIn(
   services: ApiServices,
   { sessions, users }: Pick<AdminServices, 'sessions' | 'users'>,
   httpContext: HttpContext,
-): Promise<{ readonly session: Session; readonly user: User }> {
+): Promise<SignedIn> {
   const presented = sessionFromRequest(httpContext.request.headers);
   if (!presented) throw new GatewayError('invalid_api_key', 'You are not signed in.');
   if (presented.byBrowser) assertSameOrigin(httpContext);
@@ -76,17 +78,32 @@ export async function signedInUser(
       throw new GatewayError('invalid_api_key', 'You are not signed in any more: sign in again.');
     },
   );
-  const user = await users.get(session.user);
+  const digest = keyDigestOf(session);
+  if (digest !== undefined) {
+    const address = () => clientAddress(httpContext, services.snapshot().isProxy);
+    const key = services.access.adminWithDigest(digest, address);
+    if (key) return { session, key };
+    throw new GatewayError('invalid_api_key', 'The admin key of this session is no longer valid.');
+  }
+  const user = await users.get(session.holder);
   if (user.status === 'active') return { session, user };
   throw new GatewayError('permission_denied', 'This user is suspended and cannot sign in.');
+}
+
+/** What a signed-in user may do. */
+export function actorOfUser({ id, name, platformAdmin }: User, access: AdminServices['access']): Actor {
+  return { id: `user:${id}`, name, platform: platformAdmin, roles: access.rolesOf(id), member: id };
+}
+
+/** An admin key may do everything. */
+export function actorOfAdminKey({ keyId, keyName }: Principal): Actor {
+  return { id: `key:${keyId}`, name: keyName, platform: true, roles: new Map(), member: undefined };
 }
 
 async function actorOfKey(services: ApiServices, httpContext: HttpContext): Promise<Actor> {
   const principal = await authenticate(services, httpContext);
   const { kind, keyId, keyName, member, scopes, tenant } = principal;
-  if (kind === 'admin') {
-    return { id: `key:${keyId}`, name: keyName, platform: true, roles: new Map(), member: undefined };
-  }
+  if (kind === 'admin') return actorOfAdminKey(principal);
   // A key for models is given to programs, and must not open what its owner may do: unless it says so.
   if (!scopes?.endpoints || !matchesAny(scopes.endpoints, httpContext.route)) {
     throw new GatewayError(

@@ -9,8 +9,10 @@ import type { SecretBox } from '../../platform/secret-box.ts';
 import type { Actor } from '../../tenancy/actor.ts';
 import type { ChangeContext } from '../../tenancy/change-context.ts';
 import type { IdentityProviders } from '../../tenancy/identity-providers.ts';
+import type { SessionHolder } from '../../tenancy/sessions.ts';
 import type { SignInAttempts } from '../../tenancy/sign-in-attempts.ts';
 import type { User } from '../../tenancy/users.ts';
+import { actorOfUser } from '../admin/actor-of.ts';
 import type { AdminServices } from '../admin/services.ts';
 import type { ApiServices } from '../services.ts';
 
@@ -84,10 +86,7 @@ export class AuthContext {
     ...{ actor, address: this.services.admin.addressOf(httpContext), requestId: httpContext.requestId },
   });
 
-  readonly actorOf = ({ id, name, platformAdmin }: User): Actor => ({
-    ...{ id: `user:${id}`, name, platform: platformAdmin, member: id },
-    roles: this.services.admin.access.rolesOf(id),
-  });
+  readonly actorOf = (user: User): Actor => actorOfUser(user, this.services.admin.access);
 
   /**
    * Records a sign-in that failed for its credential, and passes its error on.
@@ -106,20 +105,16 @@ export class AuthContext {
     throw error;
   };
 
-  /** Signs a user in. @param method how the user proved who it is */
+  /** Signs a user or an admin key in. @param method how it proved who it is */
   readonly beginSession = async (
     httpContext: HttpContext,
-    user: User,
+    holder: SessionHolder,
+    actor: Actor,
     method: string,
   ): Promise<{ readonly secret: string; readonly seconds: number; readonly expiresAt: number }> => {
     const { sessions } = this.services.admin;
     const agent = httpContext.request.headers.get('user-agent') ?? '';
-    const { session, secret } = await sessions.begin(
-      user.id,
-      method,
-      agent,
-      this.by(httpContext, this.actorOf(user)),
-    );
+    const { session, secret } = await sessions.begin(holder, method, agent, this.by(httpContext, actor));
     const { createdAt, expiresAt } = session;
     return { secret, expiresAt, seconds: Math.floor((expiresAt - createdAt) / 1000) };
   };

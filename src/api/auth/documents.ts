@@ -31,7 +31,7 @@ export const AUTH_DOCUMENTS: readonly DocumentedRoute[] = [
     path: '/v1/auth/sign-in',
     open: true,
     tag: 'Sign-in',
-    summary: 'Sign in with an e-mail address and a password',
+    summary: 'Sign in with an e-mail address and a password, or with an admin key',
     description: 'Sets a cookie, and returns the session for `Authorization: Bearer`.',
     request: signInBody,
     response: signedIn,

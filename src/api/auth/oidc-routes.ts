@@ -6,6 +6,7 @@ import { httpResponse } from '../../http/response.ts';
 import { ANYONE } from '../../http/route-policy.ts';
 import type { SecretBox } from '../../platform/secret-box.ts';
 import type { Actor } from '../../tenancy/actor.ts';
+import { holderOfUser } from '../../tenancy/sessions.ts';
 import { SESSION_COOKIE } from '../admin/actor-of.ts';
 import type { AuthContext } from './auth-context.ts';
 import { userOfIdentity } from './sign-in.ts';
@@ -46,7 +47,7 @@ const WEIR: Actor = { id: 'weir', name: 'Weir', platform: true, roles: new Map()
 
 /** Sign-in through identity providers: the redirect to the provider, and the callback from it. */
 export function addOidcRoutes(context: AuthContext): void {
-  const { services, route, json, cookie, originOf, beginSession, recordRejection, by } = context;
+  const { services, route, json, cookie, originOf, beginSession, recordRejection, by, actorOf } = context;
   const { api, admin, providers, box, attempts } = services;
   const policy = { access: ANYONE };
   const callbackOf = (httpContext: HttpContext, paths: SignInPaths, id: string) => {
@@ -96,7 +97,12 @@ export function addOidcRoutes(context: AuthContext): void {
         .catch(reject);
       const settings = providers.get(id);
       const user = await userOfIdentity(admin, identity, settings, by(httpContext, WEIR)).catch(reject);
-      const { secret, seconds } = await beginSession(httpContext, user, `provider ${id}`);
+      const { secret, seconds } = await beginSession(
+        httpContext,
+        holderOfUser(user.id),
+        actorOf(user),
+        `provider ${id}`,
+      );
       return redirect(CONSOLE, [
         cookie(httpContext, SESSION_COOKIE, secret, seconds),
         cookie(httpContext, ATTEMPT_COOKIE, '', 0, paths.cookie),

@@ -2,24 +2,39 @@ import type { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../core/http.ts';
 import { readJsonBody } from '../../http/body.ts';
+import { clientAddress } from '../../http/client-address.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import { type RouteAccess, SMALL_BODY } from '../../http/route-policy.ts';
 import { sha256Hex } from '../../platform/hash.ts';
 import type { Invitee } from '../../tenancy/invitations.ts';
 import { keyFromRequest } from '../../tenancy/request-key.ts';
-import type { Session } from '../../tenancy/sessions.ts';
+import { holderOfUser, type Session } from '../../tenancy/sessions.ts';
 import { Tokens } from '../../tenancy/tokens.ts';
 import type { User } from '../../tenancy/users.ts';
-import { SESSION_COOKIE, sessionFromRequest, signedInUser } from '../admin/actor-of.ts';
+import {
+  actorOfAdminKey,
+  SESSION_COOKIE,
+  type SignedIn,
+  sessionFromRequest,
+  signedIn,
+} from '../admin/actor-of.ts';
 import { time } from '../admin/paging.ts';
 import { renderUser } from '../admin/users.ts';
 import { validate } from '../validation.ts';
 import { AuthContext, type AuthServices } from './auth-context.ts';
 import { addOidcRoutes } from './oidc-routes.ts';
-import { acceptBody, passwordBody, signInBody, tokenBody, type tokenResponse } from './schemas.ts';
+import {
+  acceptBody,
+  keySignIn,
+  passwordBody,
+  passwordSignIn,
+  type signedIn as signedInObject,
+  tokenBody,
+  type tokenResponse,
+} from './schemas.ts';
 
-interface SignedIn {
+interface SignedInUser {
   readonly user: User;
   readonly session: Session;
 }
@@ -39,11 +54,18 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
     method: string,
     status = 200,
   ): Promise<HttpResponse> => {
-    const { secret, seconds, expiresAt } = await beginSession(httpContext, user, method);
-    const body = { user: renderUser(admin, user), session: secret, expires_at: time(expiresAt) };
-    return json(httpContext, status, body, {
-      'set-cookie': cookie(httpContext, SESSION_COOKIE, secret, seconds),
-    });
+    const begun = await beginSession(httpContext, holderOfUser(user.id), actorOf(user), method);
+    return sessionResponse(httpContext, status, renderUser(admin, user), begun);
+  };
+  const sessionResponse = (
+    httpContext: HttpContext,
+    status: number,
+    user: z.output<typeof signedInObject>['user'],
+    { secret, seconds, expiresAt }: Awaited<ReturnType<typeof beginSession>>,
+  ) => {
+    const body: z.output<typeof signedInObject> = { user, session: secret, expires_at: time(expiresAt) };
+    const set = { 'set-cookie': cookie(httpContext, SESSION_COOKIE, secret, seconds) };
+    return json(httpContext, status, body, set);
   };
   /** @throws GatewayError `rate_limit_exceeded` when too many attempts have failed; `wrong` for a wrong password */
   const proved = (httpContext: HttpContext, email: string, password: string, wrong: GatewayError) => {
@@ -60,6 +82,26 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
       .catch((error: unknown) => recordRejection(httpContext, `email:${email}`, 'password', error));
   };
 
+  /** @throws GatewayError `invalid_api_key` for a wrong key, `permission_denied` for one that is no admin key */
+  const signInWithKey = async (httpContext: HttpContext, secret: string): Promise<HttpResponse> => {
+    const address = () => clientAddress(httpContext, api.snapshot().isProxy);
+    const client = clientOf(httpContext);
+    const credential = { client, kind: 'key', fingerprint: sha256Hex(secret) } as const;
+    const key = await credentials
+      .runAsync(credential, async () => {
+        const principal = api.access.authenticate(secret, address);
+        if (principal.kind === 'admin') return principal;
+        throw new GatewayError(
+          'permission_denied',
+          'This key is for models. Sign in with the admin key, or with an e-mail address and a password.',
+        );
+      })
+      .catch((error: unknown) => recordRejection(httpContext, 'key', 'key', error));
+    const holder = sessions.holderOfKey(secret, key.keyId);
+    const begun = await beginSession(httpContext, holder, actorOfAdminKey(key), 'admin key');
+    return sessionResponse(httpContext, 200, null, begun);
+  };
+
   /** For callers that present a credential in the body: it is not read from clients whose credentials are not checked. */
   const open: RouteAccess<undefined> = {
     name: 'anyone',
@@ -68,34 +110,48 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
       return undefined;
     },
   };
-  const signedIn: RouteAccess<SignedIn> = {
+  const anySession: RouteAccess<SignedIn> = {
     name: 'session',
     admit: async (httpContext) => {
-      const signedInAs = await signedInUser(api, admin, httpContext);
-      httpContext.request.chargeTo(`user:${signedInAs.user.id}`);
-      return signedInAs;
+      const found = await signedIn(api, admin, httpContext);
+      httpContext.request.chargeTo(found.user ? `user:${found.user.id}` : `key:${found.key.keyId}`);
+      return found;
+    },
+  };
+  const userSession: RouteAccess<SignedInUser> = {
+    name: 'session of a user',
+    admit: async (httpContext) => {
+      const { session, user } = await anySession.admit(httpContext);
+      if (user) return { session, user };
+      throw new GatewayError('permission_denied', 'This session belongs to an admin key, not to a user.');
     },
   };
 
   route('POST', '/v1/auth/sign-in', { access: open, body: SMALL_BODY }, async (httpContext) => {
-    const { email, password } = validate(signInBody, await bodyOf(httpContext));
+    const given = await bodyOf(httpContext);
+    if ('key' in given) return signInWithKey(httpContext, validate(keySignIn, given).key);
+    const { email, password } = validate(passwordSignIn, given);
     const wrong = new GatewayError('invalid_api_key', 'The address or the password is not right.', {
       shownCode: 'invalid_credentials',
     });
-    return signedInResponse(httpContext, await proved(httpContext, email, password, wrong), 'password');
+    const user = await proved(httpContext, email, password, wrong);
+    return signedInResponse(httpContext, user, 'password');
   });
 
-  route('POST', '/v1/auth/sign-out', { access: signedIn }, async (httpContext, { user, session }) => {
-    await sessions.end(user.id, session.id, by(httpContext, actorOf(user)));
+  route('POST', '/v1/auth/sign-out', { access: anySession }, async (httpContext, { session, user, key }) => {
+    const holder = { id: session.holder, subject: user ? `user:${user.id}` : `key:${key.keyId}` };
+    const actor = user ? actorOf(user) : actorOfAdminKey(key);
+    await sessions.end(holder, session.id, by(httpContext, actor));
     const removed = { 'set-cookie': cookie(httpContext, SESSION_COOKIE, '', 0) };
     return json(httpContext, 200, { signed_out: true }, removed);
   });
 
-  route('GET', '/v1/auth/session', { access: signedIn }, async (httpContext, { user, session }) =>
-    json(httpContext, 200, { user: renderUser(admin, user), expires_at: time(session.expiresAt) }),
-  );
+  route('GET', '/v1/auth/session', { access: anySession }, async (httpContext, { user, session }) => {
+    const shown = user ? renderUser(admin, user) : null;
+    return json(httpContext, 200, { user: shown, expires_at: time(session.expiresAt) });
+  });
 
-  route('GET', '/v1/auth/sessions', { access: signedIn }, async (httpContext, { user, session }) => {
+  route('GET', '/v1/auth/sessions', { access: userSession }, async (httpContext, { user, session }) => {
     const data = (await sessions.list(user.id)).map((one) => ({
       ...{ id: one.id, current: one.id === session.id, address: one.address, agent: one.agent },
       created_at: time(one.createdAt),
@@ -105,15 +161,16 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
     return json(httpContext, 200, { object: 'list', data });
   });
 
-  route('DELETE', '/v1/auth/sessions/:session', { access: signedIn }, async (httpContext, { user }) => {
-    await sessions.end(user.id, httpContext.params.session ?? '', by(httpContext, actorOf(user)));
+  route('DELETE', '/v1/auth/sessions/:session', { access: userSession }, async (httpContext, { user }) => {
+    const id = httpContext.params.session ?? '';
+    await sessions.end(holderOfUser(user.id), id, by(httpContext, actorOf(user)));
     return json(httpContext, 200, { ended: true });
   });
 
   route(
     'POST',
     '/v1/auth/password',
-    { access: signedIn, body: SMALL_BODY },
+    { access: userSession, body: SMALL_BODY },
     async (httpContext, { user }) => {
       const { current, password } = validate(passwordBody, await bodyOf(httpContext));
       if (user.hasPassword) {
@@ -138,7 +195,7 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
         () => invitations.accept(token, invitee, origin),
       );
     if (sessionFromRequest(httpContext.request.headers)) {
-      const { user } = await signedIn.admit(httpContext);
+      const { user } = await userSession.admit(httpContext);
       const { tenant, member } = await accept({ kind: 'user', user });
       return json(httpContext, 200, { tenant, role: member.role });
     }

@@ -2,10 +2,13 @@ import { z } from 'zod';
 import { email, personName } from '../../tenancy/names.ts';
 import { password, userObject } from '../admin/users.ts';
 
-export const signInBody = z.strictObject({ email, password: z.string().max(200) }).meta({ id: 'SignIn' });
+export const passwordSignIn = z.strictObject({ email, password: z.string().max(200) });
+export const keySignIn = z.strictObject({ key: z.string().min(1).max(300).describe('An admin key.') });
+export const signInBody = z.union([passwordSignIn, keySignIn]).meta({ id: 'SignIn' });
+const holder = userObject.nullable().describe('Null for a session of an admin key.');
 export const signedIn = z
   .object({
-    user: userObject,
+    user: holder,
     session: z.string().describe('For `Authorization: Bearer`, as an alternative to the cookie.'),
     expires_at: z.string(),
   })
@@ -26,7 +29,7 @@ export const sessionList = z
     ),
   })
   .meta({ id: 'SessionList' });
-export const ownSession = z.object({ user: userObject, expires_at: z.string() }).meta({ id: 'Session' });
+export const ownSession = z.object({ user: holder, expires_at: z.string() }).meta({ id: 'Session' });
 export const signedOut = z.object({ signed_out: z.literal(true) }).meta({ id: 'SignedOut' });
 export const sessionEnded = z.object({ ended: z.literal(true) }).meta({ id: 'SessionEnded' });
 export const providerList = z
