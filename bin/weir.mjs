@@ -4,9 +4,11 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { buildConsole } from '../scripts/console.mjs';
 import { root, runtimeEnvironment, setUp } from '../scripts/setup.mjs';
 
 const bun = setUp();
+if (process.argv[2] === 'serve') buildConsole(bun);
 const args = [join(root, 'src/main.ts'), ...process.argv.slice(2)];
 const env = runtimeEnvironment();
 

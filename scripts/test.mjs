@@ -5,6 +5,7 @@
 //   full   everything, with long property tests, long outages, the fuzz and a soak: under sixty minutes
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { buildConsole } from './console.mjs';
 import { root, runtimeEnvironment, setUp } from './setup.mjs';
 import { ensureServices } from './test-services.mjs';
 
@@ -17,6 +18,7 @@ if (!MODES.includes(mode)) {
 const full = mode === 'full';
 
 const bun = setUp({ withDev: true });
+buildConsole(bun);
 if (mode !== 'unit' && mode !== 'fuzz') ensureServices();
 const tool = (path) => [process.execPath, join(root, 'node_modules', path)];
 
@@ -24,6 +26,10 @@ const tool = (path) => [process.execPath, join(root, 'node_modules', path)];
 const CHECKS = [
   { name: 'format and lint', command: [...tool('@biomejs/biome/bin/biome'), 'ci', '.'] },
   { name: 'types', command: [...tool('typescript/bin/tsc'), '--noEmit'] },
+  {
+    name: 'types of the console',
+    command: [...tool('typescript/bin/tsc'), '--noEmit', '-p', 'console'],
+  },
   {
     name: 'import rules',
     command: [

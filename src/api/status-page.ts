@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { GatewayError } from '../core/errors.ts';
-import { HeaderBlock, type HttpRequest, type HttpResponse } from '../core/http.ts';
+import { HeaderBlock, type HttpResponse } from '../core/http.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import { httpResponse, SECURITY_HEADERS } from '../http/response.ts';
@@ -50,29 +49,14 @@ const STATES: Readonly<Record<LifecycleState | 'degraded', string>> = {
   stopped: 'stopped',
 };
 
-/**
- * Adds a page for browsers at `/` and `/console`, and the icon. Clients that do not ask for HTML get the same JSON error as
- * for any other unknown path.
- */
-export function addStatusPage(router: HttpRouter, options: StatusPageOptions): void {
+/** Adds the icon. @returns the page that browsers get where there is no console */
+export function addStatusPage(
+  router: HttpRouter,
+  options: StatusPageOptions,
+): (httpContext: HttpContext) => HttpResponse {
   const policy = { access: ANYONE, body: NO_BODY, servedWhileDraining: true };
-  for (const path of ['/', '/console']) {
-    router.route('GET', path, policy, (httpContext) => {
-      const { request } = httpContext;
-      if (acceptsHtml(request)) return page(options.originOf(httpContext) ?? '', options);
-      throw new GatewayError(
-        'not_found',
-        `Unknown path: ${request.method} ${path}. The API is below /v1, and /docs describes it.`,
-        { headers: { vary: 'accept' } },
-      );
-    });
-  }
   router.route('GET', '/favicon.ico', policy, () => httpResponse(200, favicon(), {}, ICON_HEADERS));
-}
-
-/** Browsers name HTML; SDKs and command-line clients do not. */
-function acceptsHtml({ headers }: HttpRequest): boolean {
-  return /\btext\/html\b/i.test(headers.get('accept') ?? '');
+  return (httpContext) => page(options.originOf(httpContext) ?? '', options);
 }
 
 function page(origin: string, { version, state, hasDocs }: StatusPageOptions): HttpResponse {

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { AdminServices } from '../api/admin/services.ts';
+import { addConsoleRoutes } from '../api/console.ts';
 import { addDocsRoutes } from '../api/docs.ts';
 import { addOperationsRoutes, stateOf } from '../api/operations.ts';
 import type { ApiServices } from '../api/services.ts';
@@ -11,6 +13,7 @@ import { clientOrigin } from '../http/client-address.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import type { Tokenizer } from '../metering/tokenizer.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { readConsole } from './console.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -34,12 +37,18 @@ export interface RouteParts {
 export function addRoutes(router: HttpRouter, parts: RouteParts): () => void | Promise<void> {
   const { services, admin, stores, usage, tokenizer, metrics, version, config } = parts;
   addOperationsRoutes(router, services, { version, metrics });
-  addStatusPage(router, {
+  const statusPage = addStatusPage(router, {
     version,
     state: () => stateOf(services),
     hasDocs: () => config().server.docs,
     originOf: (httpContext) =>
       config().auth.public_url ?? clientOrigin(httpContext, services.snapshot().isProxy),
+  });
+  addConsoleRoutes(router, {
+    enabled: () => config().server.console,
+    read: readConsole,
+    newNonce: () => randomBytes(16).toString('hex'),
+    statusPage,
   });
   router.routesUnder('/cache/', async () => {
     const { addCacheRoutes } = await import('../api/cache.ts');

@@ -37,6 +37,7 @@ describe('finding the file', () => {
         drain_timeout: 30_000,
         cors: { origins: [], allow_credentials: false, max_age: 600_000 },
         docs: true,
+        console: true,
       },
       storage: {
         data_dir: null,

@@ -130,6 +130,7 @@ const server = () =>
       max_age: duration(0).prefault('10m').describe('How long browsers may cache a preflight response.'),
     }).describe('Cross-origin calls from browsers. Without origins, none are allowed.'),
     docs: boolean().prefault(true).describe('Serves `/docs` and `/openapi.json`.'),
+    console: boolean().prefault(true).describe('Serves the web console at `/console`, and to browsers at `/`.'),
   });
 
 const streams = () =>

@@ -61,7 +61,8 @@ export function httpResponse(
   return { status, headers: given, body };
 }
 
-function acceptsGzip({ headers }: Pick<HttpRequest, 'headers'>): boolean {
+/** Whether a client accepts a response that is compressed with gzip. */
+export function acceptsGzip({ headers }: Pick<HttpRequest, 'headers'>): boolean {
   const accepted = headers.get('accept-encoding');
   return accepted !== null && /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|\s|$))/i.test(accepted);
 }

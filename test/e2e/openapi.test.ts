@@ -109,6 +109,8 @@ describe('the OpenAPI document', () => {
   const FOR_BROWSERS = [
     '/',
     '/console',
+    '/console/assets/:name',
+    '/console/:page{.*}',
     '/favicon.ico',
     '/docs',
     '/docs/start.js',

@@ -71,7 +71,8 @@ describe('the table of routes', () => {
       routes.filter(({ policy }) => has(policy)).map(({ path }) => path);
     const health = ['/health', '/health/live', '/health/ready'];
     expect(pathsOf((policy) => policy.ignoresAddressLimits)).toEqual(health);
-    const operations = [...health, '/metrics', '/', '/console', '/favicon.ico'];
+    const console = ['/', '/console', '/console/assets/:name', '/console/:page{.*}'];
+    const operations = [...health, '/metrics', '/favicon.ico', ...console];
     expect(pathsOf((policy) => policy.servedWhileDraining)).toEqual(operations);
   });
 });
@@ -82,7 +83,7 @@ const SELF_CHECKED = ['GET /v1/auth/oidc/:provider/callback', 'GET /auth/callbac
 describe('each caller at each route', () => {
   const values = {
     ...{ tenant: 'acme', member: 'none', invitation: 'none', key: 'none', user: 'none', session: 'none' },
-    ...{ id: 'none', provider: 'none' },
+    ...{ id: 'none', provider: 'none', name: 'none', page: 'none' },
   };
   const cases = ROUTES.filter(([route]) => !SELF_CHECKED.includes(route));
 

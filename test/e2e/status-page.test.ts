@@ -9,7 +9,7 @@ const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avi
 
 let gateway: Gateway;
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await startGateway({ config: { server: { console: false } } });
 });
 afterAll(() => gateway?.stop());
 
@@ -60,7 +60,7 @@ test('the icon is an image of 16 by 16 pixels', async () => {
 });
 
 test('without documentation the page has no link to it', async () => {
-  const plain = await startGateway({ config: { server: { docs: false } } });
+  const plain = await startGateway({ config: { server: { docs: false, console: false } } });
   const html = await (await fetch(plain.url, { headers: { accept: BROWSER } })).text();
   await plain.stop();
   expect(html).not.toContain('/openapi.json');
@@ -68,7 +68,9 @@ test('without documentation the page has no link to it', async () => {
 });
 
 test('behind a trusted proxy with TLS, addresses and cookies are those of TLS', async () => {
-  const behind = await startGateway({ config: { server: { trusted_proxies: ['127.0.0.1'] } } });
+  const behind = await startGateway({
+    config: { server: { trusted_proxies: ['127.0.0.1'], console: false } },
+  });
   const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-for': '192.0.2.7' };
   try {
     const html = await (await fetch(behind.url, { headers: { ...headers, accept: BROWSER } })).text();

@@ -156,8 +156,8 @@ function renderModeration({ id, model, verdicts }: ModerationResult): string {
 }
 
 function renderVerdict({ scores, flagged }: ModerationVerdict): Readonly<Record<string, unknown>> {
-  const each = <Member>(valueOf: (category: ModerationCategory) => Member) =>
-    Object.fromEntries(MODERATION_CATEGORIES.map((category) => [category, valueOf(category)]));
+  const each = <Member>(memberOf: (category: ModerationCategory) => Member) =>
+    Object.fromEntries(MODERATION_CATEGORIES.map((category) => [category, memberOf(category)]));
   return {
     flagged: flagged.length > 0,
     categories: each((category) => flagged.includes(category)),

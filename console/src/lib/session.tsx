@@ -1,0 +1,83 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react';
+import { api } from './api.ts';
+
+/** The caller, as `GET /admin/v1/me` describes it. */
+export interface Me {
+  readonly id: string;
+  readonly name: string;
+  readonly platform_admin: boolean;
+  readonly tenants: Readonly<
+    Record<string, { readonly role: string; readonly permissions: readonly string[] }>
+  >;
+}
+
+export interface TenantSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly time_zone?: string;
+}
+
+interface SessionValue {
+  readonly me: Me;
+  /** Tenants that the caller may see. */
+  readonly tenants: readonly TenantSummary[];
+  /** The tenant that pages show; undefined for all of the platform. */
+  readonly tenant: string | undefined;
+  readonly selectTenant: (tenant: string | undefined) => void;
+  /** Whether the caller has a permission: in a tenant, or on the platform. The server checks it again. */
+  readonly can: (permission: string, tenant?: string) => boolean;
+  readonly signOut: () => Promise<void>;
+}
+
+const SessionContext = createContext<SessionValue | undefined>(undefined);
+const TENANT = 'weir-tenant';
+
+export const meQuery = { queryKey: ['me'], queryFn: () => api.get<Me>('/admin/v1/me'), staleTime: 60_000 };
+
+/** Provides the session to all pages. Its children are shown once the caller is known. */
+export function SessionProvider({ me, children }: { readonly me: Me; readonly children: ReactNode }) {
+  const client = useQueryClient();
+  const [chosen, setChosen] = useState(() => localStorage.getItem(TENANT) ?? undefined);
+  const { data } = useQuery({
+    queryKey: ['tenants', 'all'],
+    queryFn: () =>
+      api.get<{ data: readonly TenantSummary[] }>('/admin/v1/tenants', { query: { limit: 200 } }),
+    enabled: me.platform_admin,
+    staleTime: 60_000,
+  });
+  const tenants = useMemo(
+    () => data?.data ?? Object.keys(me.tenants).map((id) => ({ id, name: id, status: 'active' })),
+    [data, me],
+  );
+  const first = me.platform_admin ? undefined : tenants[0]?.id;
+  const isKnown = chosen !== undefined && tenants.some(({ id }) => id === chosen);
+  const tenant = isKnown ? chosen : first;
+  const selectTenant = useCallback((id: string | undefined) => {
+    if (id === undefined) localStorage.removeItem(TENANT);
+    else localStorage.setItem(TENANT, id);
+    setChosen(id);
+  }, []);
+  const can = useCallback(
+    (permission: string, of?: string) =>
+      me.platform_admin || (of !== undefined && (me.tenants[of]?.permissions.includes(permission) ?? false)),
+    [me],
+  );
+  const signOut = useCallback(async () => {
+    await api.post('/v1/auth/sign-out');
+    client.clear();
+    location.assign('/console/sign-in');
+  }, [client]);
+  const value = useMemo(
+    () => ({ me, tenants, tenant, selectTenant, can, signOut }),
+    [me, tenants, tenant, selectTenant, can, signOut],
+  );
+  return <SessionContext value={value}>{children}</SessionContext>;
+}
+
+export function useSession(): SessionValue {
+  const value = useContext(SessionContext);
+  if (!value) throw new Error('This component must be inside SessionProvider.');
+  return value;
+}

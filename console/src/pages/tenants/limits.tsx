@@ -1,0 +1,137 @@
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { api } from '../../lib/api.ts';
+import { money, number } from '../../lib/format.ts';
+import { useSession } from '../../lib/session.tsx';
+import { type LimitUse, limitText, type Tenant } from '../../lib/tenancy.ts';
+import { Badge, Empty, ErrorPanel, Skeleton } from '../../ui/feedback.tsx';
+import { FormEnd, useForm, useUnsavedGuard } from '../../ui/form.tsx';
+import { Panel } from '../../ui/page.tsx';
+import { RelativeTime } from '../../ui/time.tsx';
+import { draftsOf, LimitEditor, limitsOfDrafts } from './limit-editor.tsx';
+
+/** Shares of a limit from which it will fail soon, and has failed. */
+const NEAR = 0.8;
+
+/** Every limit that holds in a tenant, with its current use. */
+export function Limits({ tenant }: { readonly tenant: string }) {
+  const { can } = useSession();
+  const uses = useQuery({
+    queryKey: ['limits', tenant],
+    queryFn: () => api.get<{ data: readonly LimitUse[] }>(`/admin/v1/tenants/${tenant}/limits`),
+    refetchInterval: 10_000,
+  });
+  const own = useQuery({
+    queryKey: ['tenant', tenant],
+    queryFn: () => api.request<Tenant>('GET', `/admin/v1/tenants/${tenant}`),
+  });
+  return (
+    <div className="flex flex-col gap-3">
+      {uses.error ? (
+        <ErrorPanel
+          what="The limits could not be read"
+          error={uses.error}
+          retry={() => void uses.refetch()}
+        />
+      ) : !uses.data ? (
+        <Skeleton className="h-48" />
+      ) : uses.data.data.length === 0 ? (
+        <Empty title="Nothing limits this tenant: it may spend any amount. A budget stops that." />
+      ) : (
+        <ul className="grid gap-2 md:grid-cols-2 xl:grid-cols-3">
+          {uses.data.data.map((use) => (
+            <li key={`${use.scope} ${use.subject_id} ${use.of} ${use.per} ${use.mode}`}>
+              <Use {...use} />
+            </li>
+          ))}
+        </ul>
+      )}
+      {own.data && can('tenants:assign', tenant) && (
+        <OwnLimits
+          key={own.data.etag ?? ''}
+          tenant={own.data.data}
+          etag={own.data.etag}
+          onSaved={() => void own.refetch()}
+        />
+      )}
+    </div>
+  );
+}
+
+function Use({ scope, subject, of, per, mode, max, tier, used, resets_at }: LimitUse) {
+  const share = used === null || Number(max) === 0 ? undefined : Number(used) / Number(max);
+  const show = (value: number | string) => (of === 'cost' ? money(value) : number(Number(value)));
+  const isFull = share !== undefined && share >= 1;
+  const isNear = share !== undefined && share >= NEAR;
+  return (
+    <div className="rounded border border-line bg-panel p-3 h-full flex flex-col gap-1">
+      <div className="flex gap-2 items-baseline">
+        <span className="font-medium grow">{limitText({ of, per, max })}</span>
+        {isFull ? <Badge tone="bad">used up</Badge> : isNear ? <Badge tone="warn">near</Badge> : null}
+        {mode !== 'enforce' && <Badge>{mode}</Badge>}
+      </div>
+      <p className="text-muted">
+        {scope} {subject}
+        {tier && `, from the tier ${tier}`}
+      </p>
+      {share !== undefined && (
+        <meter
+          className="w-full"
+          aria-label={`${limitText({ of, per, max })}, used`}
+          min={0}
+          max={1}
+          high={NEAR}
+          value={Math.min(1, share)}
+        />
+      )}
+      <p>
+        {used === null ? 'counted over moving time' : `${show(used)} used`}
+        {resets_at && (
+          <span className="text-muted">
+            {' '}
+            · starts over <RelativeTime at={resets_at} />
+          </span>
+        )}
+      </p>
+    </div>
+  );
+}
+
+function OwnLimits({
+  tenant,
+  etag,
+  onSaved,
+}: {
+  readonly tenant: Tenant;
+  readonly etag: string | undefined;
+  readonly onSaved: () => void;
+}) {
+  const [limits, setLimits] = useState(() => draftsOf(tenant.limits));
+  const [isChanged, setChanged] = useState(false);
+  useUnsavedGuard(isChanged);
+  const form = useForm(async () => {
+    await api.patch(`/admin/v1/tenants/${tenant.id}`, { limits: limitsOfDrafts(limits) }, { ifMatch: etag });
+    setChanged(false);
+    onSaved();
+  }, ['limits']);
+  return (
+    <Panel title="Limits of the tenant itself">
+      <form onSubmit={form.onSubmit} className="flex flex-col gap-3">
+        <p className="text-muted">
+          {tenant.tier
+            ? `They replace the limits of its tier ${tenant.tier} of the same kind.`
+            : 'It has no tier: only these limits hold.'}
+        </p>
+        <LimitEditor
+          drafts={limits}
+          onChange={(drafts) => {
+            setLimits([...drafts]);
+            setChanged(true);
+          }}
+          error={form.errorOf('limits')}
+        />
+        <FormEnd state={form} action="Save" what="The limits were not changed" />
+      </form>
+    </Panel>
+  );
+}

@@ -1,0 +1,108 @@
+import { useQuery } from '@tanstack/react-query';
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
+import { ApiError } from './lib/api.ts';
+import { meQuery, SessionProvider } from './lib/session.tsx';
+import { rangeSearch } from './lib/time-range.ts';
+import { AcceptPage } from './pages/accept.tsx';
+import { SignInPage } from './pages/sign-in.tsx';
+import { Bare, Shell } from './shell/shell.tsx';
+import { ErrorPanel, Skeleton } from './ui/feedback.tsx';
+
+const root = createRootRoute({
+  component: Outlet,
+  notFoundComponent: () => (
+    <Bare>
+      <p>
+        There is no such page. <a href="/console">Go to the overview</a>
+      </p>
+    </Bare>
+  ),
+});
+
+const signIn = createRoute({ getParentRoute: () => root, path: '/sign-in', component: SignInPage });
+const accept = createRoute({ getParentRoute: () => root, path: '/accept', component: AcceptPage });
+
+/** Pages that need a session. */
+const signedIn = createRoute({ getParentRoute: () => root, id: 'signed-in', component: SignedIn });
+
+function SignedIn() {
+  const { data, error, refetch } = useQuery(meQuery);
+  if (data) {
+    return (
+      <SessionProvider me={data}>
+        <Shell />
+      </SessionProvider>
+    );
+  }
+  if (error instanceof ApiError && error.status === 401) {
+    location.replace(`/console/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`);
+    return null;
+  }
+  return (
+    <Bare>
+      {error ? (
+        <ErrorPanel what="The console could not start" error={error} retry={() => void refetch()} />
+      ) : (
+        <Skeleton className="w-64 h-32" />
+      )}
+    </Bare>
+  );
+}
+
+const index = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/tenants' });
+  },
+});
+
+/** What the URL keeps of any page: a range of time, and filters by name. */
+export interface PageSearch {
+  readonly range?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly [filter: string]: string | undefined;
+}
+
+function pageSearch(search: Readonly<Record<string, unknown>>): PageSearch {
+  const filters = Object.entries(search).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string' || typeof entry[1] === 'number',
+  );
+  const texts = Object.fromEntries(filters.map(([name, value]) => [name, String(value)]));
+  const { range: _, from: __, to: ___, ...others } = texts;
+  return { ...others, ...rangeSearch(search) };
+}
+
+const page = <const Path extends string>(
+  path: Path,
+  load: () => Promise<Record<'default', () => React.JSX.Element>>,
+) =>
+  createRoute({
+    getParentRoute: () => signedIn,
+    path,
+    validateSearch: pageSearch,
+    component: lazyRouteComponent(load),
+  });
+
+const tree = root.addChildren([
+  index,
+  signIn,
+  accept,
+  signedIn.addChildren([page('/tenants', () => import('./pages/tenants.tsx'))]),
+]);
+
+export const router = createRouter({ routeTree: tree, basepath: '/console', defaultPreload: 'intent' });
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
