@@ -5,6 +5,7 @@ import { addAuditCommands } from './cli/commands/audit.ts';
 import { addCacheCommands } from './cli/commands/cache.ts';
 import type { CommandTools } from './cli/commands/group.ts';
 import { addKeyCommands } from './cli/commands/keys.ts';
+import { addLogsCommand } from './cli/commands/logs.ts';
 import { addPeopleCommands } from './cli/commands/people.ts';
 import { addReportCommands } from './cli/commands/reports.ts';
 import { addTenantCommands } from './cli/commands/tenants.ts';
@@ -137,6 +138,10 @@ function commands(setExit: (code: number) => void): Command {
   addReportCommands(program, tools);
   addAuditCommands(program, tools);
   addCacheCommands(program, tools, setExit);
+  addLogsCommand(program, output, async () => {
+    const load = await loader();
+    return () => load().config;
+  });
 
   program
     .command('migrate')

@@ -161,7 +161,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     },
     {
       name: 'compress and delete old log files',
-      everyMs: MINUTE_MS,
+      everyMs: 10_000,
       impact: 'they take up space until the next run',
       run: () => logKeeper?.run(),
     },

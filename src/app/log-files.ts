@@ -3,9 +3,10 @@ import type { Config } from '../config/schema.ts';
 import type { Logger } from '../observability/log.ts';
 import {
   type ArchiveStore,
+  archiveLogFiles,
+  deleteOldArchives,
   FolderArchive,
   type LogRetention,
-  retainLogFiles,
 } from '../observability/log-archive.ts';
 import { LogFiles } from '../observability/log-files.ts';
 import { randomIds } from '../platform/random-ids.ts';
@@ -54,9 +55,14 @@ export async function logArchive(config: Config, settings: LogFileSettings): Pro
   });
 }
 
+/** Shortest time between two looks for archived files to delete: stores charge for lists. */
+const DELETE_EVERY_MS = 3_600_000;
+
 /** Rotates, compresses and deletes log files. */
 export class LogKeeper {
   #retention: LogRetention | undefined;
+  #running: Promise<void> | undefined;
+  #deletedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly files: LogFiles,
@@ -66,8 +72,23 @@ export class LogKeeper {
     private readonly now: () => number,
   ) {}
 
-  /** To be called every minute. @throws the disk's or the store's error; the files stay where they are */
-  async run(): Promise<void> {
+  /** Why log files cannot be written now; undefined while they can. */
+  get failure(): string | undefined {
+    return this.files.failure;
+  }
+
+  /**
+   * To be called every few seconds; calls meanwhile share a run.
+   * @throws the disk's or the store's error; the files stay where they are
+   */
+  run(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
     const { files, config, settings, now } = this;
     await files.rotateIfDue();
     this.#retention ??= {
@@ -76,6 +97,9 @@ export class LogKeeper {
       hotMs: settings.hot,
       warmMs: settings.warm,
     };
-    await retainLogFiles(this.#retention, now(), files.currentName);
+    await archiveLogFiles(this.#retention, now(), files.currentName);
+    if (Math.abs(now() - this.#deletedAt) < DELETE_EVERY_MS) return;
+    await deleteOldArchives(this.#retention, now());
+    this.#deletedAt = now();
   }
 }

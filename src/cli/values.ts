@@ -64,7 +64,8 @@ export function parseExpiry(text: string): number | null {
   );
 }
 
-function parseTime(text: string): number | undefined {
+/** @param text a date, which begins in UTC, or a time. @returns Unix milliseconds; undefined for other texts */
+export function parseTime(text: string): number | undefined {
   const at = Date.parse(DATE.test(text) ? `${text}T00:00:00Z` : text);
   return Number.isNaN(at) ? undefined : at;
 }

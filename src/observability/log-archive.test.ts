@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
-import { FolderArchive, type LogRetention, retainLogFiles } from './log-archive.ts';
+import { archiveLogFiles, deleteOldArchives, FolderArchive, type LogRetention } from './log-archive.ts';
 import { hotFileName } from './log-file-names.ts';
 
 const DAY_MS = 86_400_000;
@@ -36,6 +36,15 @@ function file(daysOld: number, text: string): string {
   writeFileSync(join(folder, name), text);
   utimesSync(join(folder, name), end / 1000, end / 1000);
   return name;
+}
+
+async function retainLogFiles(
+  options: LogRetention,
+  now: number,
+  current: string | undefined,
+): Promise<void> {
+  await archiveLogFiles(options, now, current);
+  await deleteOldArchives(options, now);
 }
 
 const names = () => readdirSync(folder).filter((name) => name !== 'archive');

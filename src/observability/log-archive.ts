@@ -69,36 +69,47 @@ export interface LogRetention {
 }
 
 /**
- * Compresses files whose last line is older than the hot period into the archive, and deletes those older than both. Reading
- * and compressing run on the runtime's thread pool, in pieces of 64 KiB. A failure leaves the file where it is.
+ * Compresses files whose last line is older than the hot period into the archive. Reading and compressing run on the runtime's
+ * thread pool, in pieces of 64 KiB. A failure leaves the file where it is.
  * @param now Unix milliseconds
  * @param current name of the file that is being written
  * @throws the first error, after all files were visited
  */
-export async function retainLogFiles(
-  { folder, archive, hotMs, warmMs }: LogRetention,
+export async function archiveLogFiles(
+  retention: LogRetention,
   now: number,
   current: string | undefined,
 ): Promise<void> {
   const failures: unknown[] = [];
-  const attempt = (work: Promise<unknown>) => work.catch((error: unknown) => failures.push(error));
-  for (const name of await namesIn(folder)) {
-    if (name !== current && parseHotName(name)) await attempt(archiveIfOld(folder, name));
+  for (const name of await namesIn(retention.folder)) {
+    if (name === current || !parseHotName(name)) continue;
+    await archiveIfOld(retention, now, name).catch((error: unknown) => failures.push(error));
   }
+  if (failures.length > 0) throw failures[0];
+}
+
+async function archiveIfOld(
+  { folder, archive, hotMs, warmMs }: LogRetention,
+  now: number,
+  name: string,
+): Promise<void> {
+  const path = join(folder, name);
+  const { mtimeMs, size } = await stat(path);
+  if (mtimeMs >= now - hotMs) return;
+  const isWorthKeeping = warmMs !== null && mtimeMs >= now - hotMs - warmMs && size > 0;
+  if (isWorthKeeping) await archive.put(archivedName(name, mtimeMs), compressed(path));
+  await rm(path, { force: true });
+}
+
+/** Deletes compressed files that are older than both periods. @param now Unix milliseconds. @throws the store's error */
+export async function deleteOldArchives(
+  { archive, hotMs, warmMs }: LogRetention,
+  now: number,
+): Promise<void> {
   const keepMs = hotMs + (warmMs ?? 0);
   for (const name of await archive.list()) {
     const file = parseArchivedName(name);
-    if (file?.end !== undefined && file.end < now - keepMs) await attempt(archive.remove(name));
-  }
-  if (failures.length > 0) throw failures[0];
-
-  async function archiveIfOld(from: string, name: string): Promise<void> {
-    const path = join(from, name);
-    const { mtimeMs, size } = await stat(path);
-    if (mtimeMs >= now - hotMs) return;
-    const isWorthKeeping = warmMs !== null && mtimeMs >= now - hotMs - warmMs && size > 0;
-    if (isWorthKeeping) await archive.put(archivedName(name, mtimeMs), compressed(path));
-    await rm(path, { force: true });
+    if (file?.end !== undefined && file.end < now - keepMs) await archive.remove(name);
   }
 }
 

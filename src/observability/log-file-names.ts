@@ -39,6 +39,11 @@ export function parseArchivedName(name: string): LogFileName | undefined {
   return match ? { name, start: timeAt(match, 1), end: timeAt(match, 7) + 999 } : undefined;
 }
 
+/** @returns the name that an archived file had */
+export function hotNameOf(archived: string): string {
+  return archived.replace(/_\d{8}T\d{6}Z-/, '-').replace(/\.zst$/, '');
+}
+
 /** ISO 8601 without punctuation and fractions: names sort by time. */
 function compact(time: number): string {
   return `${new Date(time).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;

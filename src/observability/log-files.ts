@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LineSink } from './log.ts';
 import { hotFileName } from './log-file-names.ts';
@@ -21,6 +21,8 @@ export interface LogFilesOptions {
   readonly rotateMs: number;
   /** Tells gateways with one folder apart. Lower-case letters and digits. */
   readonly instance: string;
+  /** Opens a file to append to; that of the disk when absent. */
+  readonly openFile?: (path: string) => Promise<LogFileHandle>;
   /** Milliseconds since 1970. */
   readonly wallTime: () => number;
   /** The folder rejects writes; called once for each time. Lines wait in memory and are written later. */
@@ -29,13 +31,19 @@ export interface LogFilesOptions {
   readonly onRestored: (lost: number) => void;
 }
 
+/** The part of a file handle that lines need. */
+export interface LogFileHandle {
+  write(bytes: Uint8Array): Promise<{ readonly bytesWritten: number }>;
+  close(): Promise<void>;
+}
+
 interface Batch {
   readonly bytes: Uint8Array;
   readonly lines: number;
 }
 
 interface OpenFile {
-  readonly handle: FileHandle;
+  readonly handle: LogFileHandle;
   readonly name: string;
   readonly openedAt: number;
   size: number;
@@ -182,7 +190,7 @@ export class LogFiles implements LineSink {
   }
 
   async #openFile(bytes: number): Promise<OpenFile> {
-    const { folder, instance, wallTime } = this.options;
+    const { folder, instance, wallTime, openFile = openToAppend } = this.options;
     const file = this.#file;
     if (file && !this.#isDue(file, bytes)) return file;
     this.#file = undefined;
@@ -192,7 +200,7 @@ export class LogFiles implements LineSink {
     const name = hotFileName(openedAt, instance, this.#number);
     // It may have been removed; logs may hold what only the gateway's user should read.
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const handle = await open(join(folder, name), 'a', 0o600);
+    const handle = await openFile(join(folder, name));
     this.#file = { handle, name, openedAt, size: 0 };
     return this.#file;
   }
@@ -230,6 +238,10 @@ export class LogFiles implements LineSink {
     // The failure that led here is reported already.
     file?.handle.close().catch(() => undefined);
   }
+}
+
+function openToAppend(path: string): Promise<LogFileHandle> {
+  return open(path, 'a', 0o600);
 }
 
 function isFull(error: unknown): boolean {

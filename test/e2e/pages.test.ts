@@ -41,6 +41,12 @@ function run(program: string, args: readonly string[], env: Record<string, strin
   });
 }
 
+/** What a page's gateway needs, by page. */
+const CONFIGS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  'docs/caching.md': { cache: {} },
+  'docs/logs.md': { log: { files: {} } },
+};
+
 /** Programs that stand for those of the pages: `npm run weir --` and `weir` of this checkout, `curl` that says the status. */
 function writePrograms(folder: string): void {
   const weir = `exec '${setUp({ withDev: true })}' --no-env-file --no-install '${root}/src/main.ts' "$@"`;
@@ -62,7 +68,7 @@ describe.skipIf(!hasCurl).each(PAGES.filter((page) => examplesOf(root, page).som
     home = mkdtempSync(join(tmpdir(), 'weir-pages-'));
     writePrograms(join(home, 'bin'));
     mkdirSync(join(home, 'backups'));
-    const config = page === 'docs/caching.md' ? { cache: {} } : {};
+    const config = CONFIGS[page] ?? {};
     gateway = await startGateway({ config });
     await prepare(page, gateway);
     if (page === 'README.md') {
