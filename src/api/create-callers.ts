@@ -7,6 +7,7 @@ import { authenticate } from './authenticate.ts';
 import type { Callers } from './callers.ts';
 import { clientErrorOf } from './client-error.ts';
 import type { ApiServices } from './services.ts';
+import { sessionPrincipal, usesSession } from './session-principal.ts';
 
 /** Builds the ways of admitting callers. @param services read at each request */
 export function createCallers(services: () => ApiServices, stores: ActorStores): Callers {
@@ -31,7 +32,13 @@ export function createCallers(services: () => ApiServices, stores: ActorStores):
           presentsCredential(httpContext.request.headers) ? orAnonymous(admit(httpContext)) : undefined,
       };
     },
-    key: { name: 'api key', admit: (httpContext) => authenticate(services(), httpContext) },
+    key: {
+      name: 'api key',
+      admit: (httpContext) =>
+        usesSession(httpContext)
+          ? sessionPrincipal(services(), stores, httpContext)
+          : authenticate(services(), httpContext),
+    },
     adminKey: {
       name: 'admin key',
       admit: async (httpContext) => {

@@ -258,14 +258,15 @@ export class AccessList {
   }
 
   /**
-   * The principal of a caller whom a trusted issuer authenticated. It belongs to the tenant and has the tenant's limits.
+   * The principal of a caller who was authenticated without an API key. It belongs to the tenant and has the tenant's limits.
    *
    * @param keyId stable id of the caller, for usage and limits
+   * @param member whose limits apply, too; null for none
    * @throws GatewayError `invalid_api_key` or `permission_denied`, as for the tenant's own keys
    */
-  principalOfTenant(tenant: string, keyId: string, keyName: string): Principal {
+  principalOfTenant(tenant: string, keyId: string, keyName: string, member: string | null = null): Principal {
     const document: KeyDocument = {
-      ...{ id: keyId, kind: 'api_key', name: keyName, member: null, scopes: {}, limits: [] },
+      ...{ id: keyId, kind: 'api_key', name: keyName, member, scopes: {}, limits: [] },
       ...{ expires_at: null, revoked_at: null },
     };
     return this.#make(newKey('', tenant, document));

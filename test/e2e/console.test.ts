@@ -158,3 +158,68 @@ describe('sign-in with an admin key', () => {
     expect(JSON.stringify(data)).not.toContain(gateway.adminKey);
   });
 });
+
+describe('models with a session', () => {
+  const chat = { model: 'simulator', messages: [{ role: 'user', content: 'Hello.' }] };
+  const own = { 'sec-fetch-site': 'same-origin' };
+  const admin = () => ({ authorization: `Bearer ${gateway.adminKey}` });
+  let operator = '';
+  const sessions = new Map<string, string>();
+
+  beforeAll(async () => {
+    const signedIn = await post('/v1/auth/sign-in', { key: gateway.adminKey });
+    operator = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
+    for (const id of ['north', 'south']) {
+      expect((await post('/admin/v1/tenants', { id, tier: null }, admin())).status).toBe(201);
+    }
+    for (const role of ['developer', 'viewer']) {
+      const email = `${role}@weir.test`;
+      const password = 'correct horse battery';
+      expect((await post('/admin/v1/users', { email, name: role, password }, admin())).status).toBe(201);
+      const limits = role === 'developer' ? [{ of: 'requests', per: 'day', max: 2 }] : [];
+      const member = { email, role, limits };
+      expect((await post('/admin/v1/tenants/north/members', member, admin())).status).toBe(201);
+      const response = await post('/v1/auth/sign-in', { email, password });
+      sessions.set(role, response.headers.get('set-cookie')?.split(';')[0] ?? '');
+    }
+  });
+
+  const ask = (cookie: string, tenant: string | undefined, headers: Record<string, string> = own) =>
+    post('/v1/chat/completions', chat, {
+      ...{ cookie, ...headers },
+      ...(tenant === undefined ? {} : { 'x-weir-tenant': tenant }),
+    });
+
+  test('an operator uses any tenant, which is charged', async () => {
+    const response = await ask(operator, 'south');
+    expect(response.status).toBe(200);
+    await response.json();
+    const record = await get(`/admin/v1/requests/${response.headers.get('x-request-id')}`, admin());
+    expect(await record.json()).toMatchObject({ tenant: 'south' });
+  });
+
+  test('a member uses its tenant with its own limits, and no other', async () => {
+    const cookie = sessions.get('developer') ?? '';
+    await expectError(await ask(cookie, 'south'), 404, 'not_found');
+    await expectError(await ask(cookie, 'nowhere'), 404, 'not_found');
+    expect((await ask(cookie, 'north')).status).toBe(200);
+    expect((await ask(cookie, 'north')).status).toBe(200);
+    expect((await ask(cookie, 'north')).status).toBe(429);
+  });
+
+  test('a role that sends no requests is rejected', async () => {
+    await expectError(await ask(sessions.get('viewer') ?? '', 'north'), 403, 'permission_denied');
+  });
+
+  test('a session alone is no key: without the tenant, of another origin, after its end', async () => {
+    await expectError(await ask(operator, undefined), 401, 'missing_api_key');
+    await expectError(
+      await ask(operator, 'south', { 'sec-fetch-site': 'cross-site' }),
+      403,
+      'permission_denied',
+    );
+    await expectError(await ask('weir_session=wr-session-none', 'south'), 401, 'invalid_api_key');
+    const token = await post('/v1/auth/token', {}, { cookie: operator, 'x-weir-tenant': 'south', ...own });
+    await expectError(token, 401, 'missing_api_key');
+  });
+});

@@ -8,7 +8,7 @@ import type { HttpRouter } from '../../http/http-router.ts';
 import { type RouteAccess, SMALL_BODY } from '../../http/route-policy.ts';
 import { sha256Hex } from '../../platform/hash.ts';
 import type { Invitee } from '../../tenancy/invitations.ts';
-import { keyFromRequest } from '../../tenancy/request-key.ts';
+import { keyFromRequest, missingKey } from '../../tenancy/request-key.ts';
 import { holderOfUser, type Session } from '../../tenancy/sessions.ts';
 import { Tokens } from '../../tenancy/tokens.ts';
 import type { User } from '../../tenancy/users.ts';
@@ -216,7 +216,9 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
     { access: api.callers.key, body: SMALL_BODY },
     async (httpContext, { tenant, keyId }) => {
       const { headers } = httpContext.request;
-      if (Tokens.isToken(keyFromRequest(headers) ?? '')) {
+      const secret = keyFromRequest(headers);
+      if (secret === undefined) throw missingKey(headers);
+      if (Tokens.isToken(secret)) {
         throw new GatewayError(
           'permission_denied',
           'A token cannot be exchanged for another. Send the API key.',
