@@ -20,7 +20,7 @@ const root = createRootRoute({
   notFoundComponent: () => (
     <Bare>
       <p>
-        There is no such page. <a href="/console">Go to the overview</a>
+        There is no such page. <a href="/console">Go to the first page</a>
       </p>
     </Bare>
   ),
@@ -96,7 +96,10 @@ const tree = root.addChildren([
   index,
   signIn,
   accept,
-  signedIn.addChildren([page('/tenants', () => import('./pages/tenants.tsx'))]),
+  signedIn.addChildren([
+    page('/playground', () => import('./pages/playground.tsx')),
+    page('/tenants', () => import('./pages/tenants.tsx')),
+  ]),
 ]);
 
 export const router = createRouter({ routeTree: tree, basepath: '/console', defaultPreload: 'intent' });

@@ -24,6 +24,7 @@ export interface Call {
   readonly body?: unknown;
   /** `ETag` of the object as the user saw it; 412 when it has changed since. */
   readonly ifMatch?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,8 +71,9 @@ export class ApiClient {
   }
 
   /** As `request`, for bodies that are no JSON. @throws ApiError */
-  async raw(method: string, path: string, { query, body, ifMatch, signal }: Call = {}): Promise<Response> {
-    const headers = new Headers({ accept: 'application/json' });
+  async raw(method: string, path: string, call: Call = {}): Promise<Response> {
+    const { query, body, ifMatch, signal } = call;
+    const headers = new Headers({ accept: 'application/json', ...call.headers });
     if (body !== undefined) headers.set('content-type', 'application/json');
     if (ifMatch !== undefined) headers.set('if-match', ifMatch);
     const init: RequestInit = { method, headers, credentials: 'same-origin' };

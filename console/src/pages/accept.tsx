@@ -32,8 +32,8 @@ export function AcceptPage() {
         ) : (
           <>
             <p className="text-muted">
-              Choose a name and a password. If you have an account, <a href="/console/sign-in">sign in</a> first,
-              then open the link again.
+              Choose a name and a password. If you have an account, <a href="/console/sign-in">sign in</a>{' '}
+              first, then open the link again.
             </p>
             <TextField
               label="Name"

@@ -8,4 +8,7 @@ export interface NavigationItem {
   readonly permissions?: readonly string[];
 }
 
-export const NAVIGATION: readonly NavigationItem[] = [{ to: '/tenants', label: 'Tenants', key: 't' }];
+export const NAVIGATION: readonly NavigationItem[] = [
+  { to: '/playground', label: 'Playground', key: 'p' },
+  { to: '/tenants', label: 'Tenants', key: 't' },
+];
