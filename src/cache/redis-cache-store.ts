@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { parseJsonText } from '../core/json.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import { fieldsOf, type RedisClient } from '../platform/redis-client.ts';
 import { RedisScript } from '../storage/kv/redis-script.ts';
 import type { CacheEntry, EntryOwner } from './cache-entry.ts';
@@ -17,6 +18,10 @@ const MAX_WRITES = 64;
 const MAX_FAILURES = 3;
 const PAUSE_MS = 1_000;
 const MAX_CHUNKS = 4_096;
+/** A tenant is added to the list of tenants once in this time. Milliseconds. */
+const ANNOUNCE_MS = 60_000;
+/** Tenants whose last time is kept. */
+const MAX_ANNOUNCED = 10_000;
 /** Keys of one command. */
 const BATCH = 500;
 
@@ -50,6 +55,8 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
   #failures = 0;
   #pausedUntil = Number.NEGATIVE_INFINITY;
   #writes = 0;
+  /** When a tenant was added to the list of tenants, in monotonic milliseconds. */
+  readonly #announced = new RecentMap<string, number>(MAX_ANNOUNCED);
   /** By key. */
   readonly #writing = new Map<string, Promise<void>>();
 
@@ -127,7 +134,6 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
       let count = 0;
       for (const tenant of tenants) {
         for (const bucket of BUCKETS) count += await this.#clearBucket(tenant, bucket, filter, dryRun);
-        if (!dryRun && isWholeTenant(filter)) await client.call('SREM', [this.#tenants, tenant]);
       }
       return count;
     } catch (cause) {
@@ -193,24 +199,41 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
     const chunks = Math.ceil(text.length / CHUNK);
     if (chunks > MAX_CHUNKS) return;
     const name = this.#nameOf(key, tenant);
-    // The head comes last: a reader that finds it finds the rest.
+    // Larger entries wait for their parts, so that one of them does not fill the connection. The head comes last: a reader that
+    // finds it finds the rest.
     for (let index = chunks - 1; index > 0; index -= 1) {
       const part = text.slice(index * CHUNK, (index + 1) * CHUNK);
       await client.call('SET', [`${name}.${index}`, part, 'PX', String(kept + PAUSE_MS)]);
     }
-    await client.call('SET', [name, `${chunks}.${text.slice(0, CHUNK)}`, 'PX', String(kept)]);
     const bucket = key.slice(0, 1);
     const most = Math.max(1, Math.ceil(maxEntries() / BUCKETS.length));
     const described = JSON.stringify([storedAt, model, namespace, tags]);
-    const removed = texts(
-      await this.#index.run(this.#indexOf(tenant, bucket), [key, usableUntil, described, now, most, kept]),
-    );
+    // Sent together, and so one round trip.
+    const [reply] = await Promise.all([
+      this.#index.run(this.#indexOf(tenant, bucket), [key, usableUntil, described, now, most, kept]),
+      client.call('SET', [name, `${chunks}.${text.slice(0, CHUNK)}`, 'PX', String(kept)]),
+      this.#announce(tenant),
+    ]);
+    const removed = texts(reply);
     if (removed.length > 0)
       await client.call(
         'DEL',
         removed.map((one) => this.#nameOf(one, tenant)),
       );
-    await client.call('SADD', [this.#tenants, tenant]);
+  }
+
+  /** Adds a tenant to those that `clear` visits, again only after a while: the list may have been lost. */
+  async #announce(tenant: string): Promise<void> {
+    const { client, clock } = this.#options;
+    const now = clock.now();
+    if (now - (this.#announced.get(tenant) ?? Number.NEGATIVE_INFINITY) < ANNOUNCE_MS) return;
+    this.#announced.set(tenant, now);
+    try {
+      await client.call('SADD', [this.#tenants, tenant]);
+    } catch (error) {
+      this.#announced.set(tenant, Number.NEGATIVE_INFINITY);
+      throw error;
+    }
   }
 
   /** Whether Redis is worth asking now. */
@@ -287,10 +310,6 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
     const { prefix, kind } = this.#options;
     return `${prefix}:cache:${kind}:tenants`;
   }
-}
-
-function isWholeTenant({ model, namespace, tag, storedBefore }: CacheFilter): boolean {
-  return [model, namespace, tag, storedBefore].every((one) => one === undefined);
 }
 
 function ownerOf(text: string, tenant: string): [storedAt: number, owner: EntryOwner] {

@@ -36,17 +36,28 @@ const NO_HEADERS = { get: () => null };
 /**
  * Makes the response to a call of a stored one: its own bytes where they are in the client's dialect, otherwise its content
  * rendered in that dialect, as a stream or complete.
- * @returns undefined where the entry has no form that the client can get
+ * @returns undefined where the entry has no form that the client can get; a promise where a reader has to be loaded
  * @throws GatewayError where the entry cannot be read
  */
-export async function replay(
+export function replay(
   hit: CacheHit,
   services: ReplayServices,
-): Promise<InferenceResponse | undefined> {
+): InferenceResponse | undefined | Promise<InferenceResponse | undefined> {
+  const { dialect } = hit.entry.value;
+  const reader = dialect === undefined ? undefined : services.readers.get(dialect)?.();
+  return reader instanceof Promise
+    ? reader.then((loaded) => replayWith(hit, loaded, services))
+    : replayWith(hit, reader, services);
+}
+
+function replayWith(
+  hit: CacheHit,
+  reader: WireReader | undefined,
+  services: ReplayServices,
+): InferenceResponse | undefined {
   const { entry, call } = hit;
   const { value } = entry;
   const dialect = isChat(call) ? call.dialect.name : undefined;
-  const reader = value.dialect === undefined ? undefined : await services.readers.get(value.dialect)?.();
   const source: ResponseSource = { kind: 'cache', name: value.provider };
   const content = isChat(call) ? new StoredContent(hit, call, reader) : undefined;
   const isOwn =

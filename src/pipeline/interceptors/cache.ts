@@ -1,9 +1,10 @@
 import { type CacheControls, cacheControls } from '../../cache/cache-controls.ts';
 import { ageSeconds, type CachedResponse, type CacheEntry, usability } from '../../cache/cache-entry.ts';
-import { exactKey } from '../../cache/cache-key.ts';
+import { exactKey, type KeyScope } from '../../cache/cache-key.ts';
 import type { ExactSettings } from '../../cache/cache-settings.ts';
 import { SKIPPED } from '../../cache/cache-store.ts';
 import { isSampled, isStorable, type StorableCall } from '../../cache/cacheable.ts';
+import { RecentKeys } from '../../cache/recent-keys.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import { drainStream } from '../../core/stream/drain.ts';
 import { costPico } from '../../metering/price.ts';
@@ -45,6 +46,8 @@ interface Lookup {
   readonly settings: ExactSettings;
   readonly controls: CacheControls;
   readonly key: string;
+  /** Of a key that was computed: it is remembered with a hit. */
+  readonly keyToKeep: KeyScope | undefined;
 }
 
 type Entry = CacheEntry<CachedResponse>;
@@ -55,6 +58,7 @@ class CacheInterceptor implements Interceptor {
   readonly name = 'cache';
   readonly stream = 'bytes';
   readonly #scopes: CacheScopes;
+  readonly #keys = new RecentKeys();
   readonly #flights: FlightTable;
   readonly #recording: RecordingServices;
   readonly #leases: CallLeases;
@@ -87,8 +91,10 @@ class CacheInterceptor implements Interceptor {
     }
     if (!settings.sampled && isSampled(call)) return this.#bypass(call, scope, next, controls);
     const keyScope = this.#scopes.of(request, route, call.headers, controls);
-    const key = exactKey(call, keyScope);
-    return this.#lookUp({ call, scope, next, route, settings, controls, key });
+    const known = this.#keys.find(call, keyScope);
+    const key = known ?? exactKey(call, keyScope);
+    const keyToKeep = known === undefined ? keyScope : undefined;
+    return this.#lookUp({ call, scope, next, route, settings, controls, key, keyToKeep });
   }
 
   async #bypass(call: InferenceCall, scope: CallScope, next: Next, { mode }: CacheControls) {
@@ -148,7 +154,8 @@ class CacheInterceptor implements Interceptor {
     let response: InferenceResponse | undefined;
     try {
       const isPaced = settings.replay === 'paced';
-      response = target && (await replay({ entry, call, request, target, isPaced }, this.#replayServices));
+      const replayed = target && replay({ entry, call, request, target, isPaced }, this.#replayServices);
+      response = replayed instanceof Promise ? await replayed : replayed;
     } catch {
       // Damaged, or in a form that this version reads no longer. It is made again.
       this.cache.observer.unreadable(use);
@@ -166,6 +173,7 @@ class CacheInterceptor implements Interceptor {
     };
     request.routing.warnings = value.warnings;
     this.cache.observer.hit(use, { nanoUsd: value.nanoUsd ?? 0, ms: value.durationMs });
+    if (lookup.keyToKeep) this.#keys.remember(call, lookup.keyToKeep, lookup.key);
     if (status === 'stale') this.#refresh(lookup);
     return response;
   }
