@@ -8,7 +8,7 @@ import type { Prices } from '../metering/prices.ts';
 import type { CacheStatus } from '../pipeline/cache-trace.ts';
 import { explain } from '../pipeline/explain.ts';
 import type { RequestContext } from '../pipeline/request-context.ts';
-import { recordOf } from '../pipeline/request-log.ts';
+import { recordOf } from '../pipeline/request-record.ts';
 import { costSoFar } from '../pipeline/usage-meter.ts';
 import type { Target } from '../providers/types.ts';
 import type { ResponseMetadata } from './response-metadata.ts';

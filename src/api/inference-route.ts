@@ -157,7 +157,8 @@ class InferenceRoute {
     principal: Principal,
     { limits, sharedAddressRules, isProxy }: ApiSnapshot,
   ): RequestContext {
-    const { clock, lifecycle, recorder, requests, inference, addressSubjects, tracer } = this.services;
+    const { clock, lifecycle, recorder, requests, rejected, inference, addressSubjects, tracer } =
+      this.services;
     const { request: http, requestId, route, startedAt, client } = httpContext;
     const deadlineAt = startedAt + requestTimeout(http.headers, limits.maxRequestMs);
     const { operation } = this.endpoint;
@@ -181,6 +182,7 @@ class InferenceRoute {
     request.afterEnd((outcome) => {
       recorder.requestCompleted(request, outcome, endedAt);
       requests.add(request, endedAt, clock.wallTime());
+      rejected?.add(request, endedAt);
       if (request.trace) tracer.completed(request, outcome, endedAt);
     });
     http.onDisconnect(() => request.abort(clientGone()));

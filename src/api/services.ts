@@ -14,6 +14,7 @@ import type { Next } from '../pipeline/interceptor.ts';
 import type { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
+import type { RejectedRequests } from '../pipeline/rejected-requests.ts';
 import type { RequestLog } from '../pipeline/request-log.ts';
 import type { RequestTracer } from '../pipeline/request-tracer.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
@@ -68,6 +69,8 @@ export interface ApiServices {
   readonly engines: EnginePool;
   /** The last requests, for explanations. */
   readonly requests: RequestLog;
+  /** Records requests that reached no target; undefined where no usage is kept. */
+  readonly rejected: RejectedRequests | undefined;
   readonly tracer: RequestTracer;
   readonly responses: BufferedResponseStore;
   /** Responses to requests with idempotency keys. */

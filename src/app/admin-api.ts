@@ -4,6 +4,7 @@ import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
 import { keyRoutes } from '../api/admin/keys.ts';
 import { memberRoutes } from '../api/admin/members.ts';
+import { metricRoutes } from '../api/admin/metrics.ts';
 import { platformRoutes } from '../api/admin/platform.ts';
 import { addAdminRoutes, type RegisteredRoute } from '../api/admin/route.ts';
 import { addRoutingAdminRoutes } from '../api/admin/routing.ts';
@@ -25,6 +26,7 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...platformRoutes(admin),
     ...usageRoutes(admin),
     ...usageEventRoutes(admin),
+    ...metricRoutes(admin),
     ...cacheRoutes(admin),
   ];
 }

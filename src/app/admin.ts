@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { limitOf } from '../core/limit-schema.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { assertBudgetsNotSpent, ownerLimits } from '../limits/budget-check.ts';
+import { SqlMetricStore } from '../storage/sql/metric-store.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
@@ -22,6 +23,7 @@ export function createAdminServices(
   return {
     ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter, cache },
     audit: new AuditTrails(control, databases),
+    metrics: new SqlMetricStore(databases),
     idempotency: stores.idempotency,
     tiers: () => Object.keys(config().limits.tiers),
     tierLimits: () =>

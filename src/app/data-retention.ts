@@ -7,6 +7,7 @@ import {
   type DeleteSome,
   deleteExpiredResponses,
   deleteOldAudit,
+  deleteOldMinutes,
   deleteOldResponses,
   deleteOldSums,
   deleteOldUsage,
@@ -30,6 +31,9 @@ export interface DataRetentionOptions {
   /** Of the platform's own audit trail. */
   readonly installation: () => Retention;
 }
+
+/** How long sums by minute are kept, at least. */
+const MINUTES_KEPT_MS = 3 * 86_400_000;
 
 /** Statements for one kind of data in one visit; the rest waits for the next visit. */
 const MAX_STATEMENTS = 200;
@@ -75,6 +79,18 @@ export class DataRetention {
     await this.#delete('responses', retention.responses, [deleteOldResponses], use);
     await this.#delete('usage', retention.usage, [deleteOldUsage, deleteOldSums], use);
     await this.#delete('audit', retention.audit, [deleteOldAudit], use);
+    await this.#deleteMinutes(use);
+  }
+
+  /** Not reported: hours and days keep what they say. */
+  async #deleteMinutes(
+    use: <T>(work: (db: Kysely<TenantTables>) => Promise<T>) => Promise<T>,
+  ): Promise<void> {
+    const before = this.options.clock.wallTime() - MINUTES_KEPT_MS;
+    for (let statement = 0; statement < MAX_STATEMENTS; statement += 1) {
+      if ((await use((db) => deleteOldMinutes(db, before))) === 0) return;
+      await nextTurn();
+    }
   }
 
   async #delete<Tables>(

@@ -162,7 +162,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const services = createServices({
     tracer,
     ...{ clock, log, metrics, events, lifecycle, startedAtSeconds, active, stores },
-    ...{ modelData, routing, engines, replays: replays.store },
+    ...{ modelData, routing, engines, replays: replays.store, rejected: usage.rejected },
   });
   const discovery = new ModelDiscovery();
   const { deadlines, recorder } = services;

@@ -17,6 +17,7 @@ import { InferenceHandler } from '../pipeline/inference-handler.ts';
 import { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import { Recorder } from '../pipeline/recorder.ts';
+import type { RejectedRequests } from '../pipeline/rejected-requests.ts';
 import { RequestLog } from '../pipeline/request-log.ts';
 import type { RequestTracer } from '../pipeline/request-tracer.ts';
 import type { RoutingState } from '../routing/router.ts';
@@ -43,6 +44,8 @@ export interface ServiceParts {
   readonly routing: RoutingState;
   readonly engines: EnginePool;
   readonly tracer: RequestTracer;
+  /** Undefined where no usage is kept. */
+  readonly rejected: RejectedRequests | undefined;
 }
 
 /** Builds what the API's handlers use. The order of the steps of an inference request is in `pipeline/order.ts`. */
@@ -91,6 +94,7 @@ export function createServices(parts: ServiceParts): ApiServices {
     states: routing.states,
     engines: parts.engines,
     requests: new RequestLog(),
+    rejected: parts.rejected,
     tracer: parts.tracer,
     recorder,
     credentials: new CredentialThrottle(clock, events),

@@ -17,6 +17,7 @@ import { UsageJournal } from '../metering/usage-journal.ts';
 import { UsageThread } from '../metering/usage-thread.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { InFlightUsage } from '../pipeline/in-flight-usage.ts';
+import { RejectedRequests } from '../pipeline/rejected-requests.ts';
 import { type PromptCacheUse, UsageMeter } from '../pipeline/usage-meter.ts';
 import { isRunning } from '../platform/process.ts';
 import { PeriodCounters } from '../storage/sql/period-counters.ts';
@@ -48,6 +49,8 @@ export interface UsageParts {
   readonly journal: UsageJournal;
   /** Records of running attempts; undefined where no usage is kept. */
   readonly inFlight: InFlightUsage | undefined;
+  /** Records requests that reached no target; undefined where no usage is kept. */
+  readonly rejected: RejectedRequests | undefined;
   readonly usage: SqlUsageStore;
   /** Writes collected usage and counters to the database. */
   save(): Promise<void>;
@@ -109,6 +112,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
   const inFlight = config.storage.keep_usage
     ? new InFlightUsage({ clock, newId, records, priceOf })
     : undefined;
+  const rejected = config.storage.keep_usage ? new RejectedRequests({ clock, newId, journal }) : undefined;
   const meter = new UsageMeter({
     ...{ clock, newId, inFlight, priceOf },
     journal: config.storage.keep_usage ? journal : undefined,
@@ -136,10 +140,11 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     reconciler.scheduleAll();
   }
   return {
-    ...{ limiter, meter, journal, usage, inFlight, reconciler },
+    ...{ limiter, meter, journal, usage, inFlight, rejected, reconciler },
     save: async () => {
       // First, so that saved counters include all usage in the databases: a killed gateway leaves the rest in its files.
       await limits.save();
+      rejected?.flush();
       await journal.flushWhenDue();
     },
     heartbeat: () => limits.heartbeat(),
@@ -147,6 +152,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     close: async () => {
       // Through the journal's thread, which `close` ends.
       await limits.save();
+      rejected?.flush();
       await journal.close();
       records.close();
       await store.close();

@@ -48,6 +48,8 @@ function recordsOf(events: readonly UsageEvent[]): UsageRecords {
               saved_pico: 0n,
               saved_ms: 0n,
               prompt_saved_pico: 0n,
+              errors: 0n,
+              rejected: 0n,
             },
             requests: sum((one) => one.requests),
             input_tokens: sum((one) => one.inputTokens),

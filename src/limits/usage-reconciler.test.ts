@@ -38,6 +38,8 @@ function setUp(
       saved_pico: 0n,
       saved_ms: 0n,
       prompt_saved_pico: 0n,
+      errors: 0n,
+      rejected: 0n,
     },
     ...{ requests: 3n, input_tokens: 100n, output_tokens: 20n, cost_pico: 1_500n },
   };

@@ -3,7 +3,7 @@ import type { ModelOverrides } from '../metering/model-data.ts';
 import { dollarsOfPico } from '../metering/price.ts';
 import type { Prices } from '../metering/prices.ts';
 import type { Target } from '../providers/types.ts';
-import type { RequestRecord } from './request-log.ts';
+import type { RequestRecord } from './request-record.ts';
 
 const ms = (from: number, to: number | undefined) =>
   to === undefined ? undefined : Math.round((to - from) * 10) / 10;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { sendChat } from '../../test/support/send-chat.ts';
 import { explain } from './explain.ts';
-import { recordOf } from './request-log.ts';
+import { recordOf } from './request-record.ts';
 import { RequestSlot } from './request-slot.ts';
 
 const PRICE = { input: { base: '0.000001' }, output: { base: '0.000002' } };

@@ -4,7 +4,7 @@ import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { DecisionFacts, RouteCandidate } from '../routing/routing-decision.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
-import type { RequestRecord } from './request-log.ts';
+import type { RequestRecord } from './request-record.ts';
 
 const DONE: Outcome = { kind: 'done' };
 const NO_CANDIDATES: readonly RouteCandidate[] = [];

@@ -2,7 +2,8 @@ import { type Clock, wallTimeOf } from '../core/clock.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { DispatchRequest } from '../dispatch/request.ts';
 import type { PriceContext } from '../metering/prices.ts';
-import type { UsageEvent } from '../storage/usage-event.ts';
+import type { RequestFacts, UsageEvent } from '../storage/usage-event.ts';
+import type { Outcome, RequestContext } from './request-context.ts';
 
 /** @returns what the prices of a request's attempts depend on */
 export function priceContextOf({ identity, timing, controls }: DispatchRequest, clock: Clock): PriceContext {
@@ -14,7 +15,32 @@ export function priceContextOf({ identity, timing, controls }: DispatchRequest, 
 }
 
 /** The part of a usage event that depends on how far its request is. */
-export type UsageFacts = Pick<UsageEvent, 'id' | 'at' | 'status' | 'outcome' | 'requests' | 'durationMs'>;
+export type UsageFacts = Pick<
+  UsageEvent,
+  'id' | 'at' | 'status' | 'outcome' | 'requests' | 'durationMs' | 'request'
+>;
+
+/**
+ * @param endedAt monotonic milliseconds
+ * @returns what the client saw of a request
+ */
+export function requestFactsOf(
+  { timing, controls, trace }: RequestContext,
+  outcome: Outcome,
+  endedAt: number,
+): RequestFacts {
+  const { startedAt, committedAt } = timing;
+  return {
+    durationMs: Math.max(0, Math.round(endedAt - startedAt)),
+    firstEventMs:
+      controls.stream && committedAt !== undefined ? Math.max(0, Math.round(committedAt - startedAt)) : null,
+    error: outcome.kind === 'failed' ? outcome.error.code : outcome.kind === 'done' ? null : CLIENT_GONE,
+    traceId: trace?.traceId ?? null,
+    count: 1,
+  };
+}
+
+const CLIENT_GONE = 'client_closed_request';
 
 /** @returns the usage event of an attempt: its use and cost so far, and nothing of its content */
 export function usageEventOf(
@@ -49,5 +75,6 @@ export function usageEventOf(
     durationMs: facts.durationMs,
     ...(trace.promptSavedPico === undefined ? {} : { promptSavedPico: trace.promptSavedPico }),
     firstEventMs: trace.firstEventAt === undefined ? null : Math.round(trace.firstEventAt - trace.startedAt),
+    ...(facts.request ? { request: facts.request } : {}),
   };
 }

@@ -11,7 +11,7 @@ import type { UsageEvent } from '../storage/usage-event.ts';
 import type { ServedResponse } from './cache-trace.ts';
 import type { UsageSettlement } from './interceptor-services.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
-import { priceContextOf, usageEventOf } from './usage-event-of.ts';
+import { priceContextOf, requestFactsOf, usageEventOf } from './usage-event-of.ts';
 
 /** What settlement works with. */
 export interface UsageMeterOptions {
@@ -57,20 +57,21 @@ export class UsageMeter implements UsageSettlement {
 
   settle(request: RequestContext, call: InferenceCall, outcome: Outcome): void {
     const { attempts } = request.routing;
+    const ending: Ending = { outcome, endedAt: this.options.clock.now() };
     // Counting tokens is free.
     if (request.identity.operation === 'count-tokens') {
       request.limits.reservation?.settle({ tokens: 0, nanoUsd: 0 });
       return;
     }
     if (!attempts.some(needsCount)) {
-      this.#close(request, outcome);
+      this.#close(request, ending);
       return;
     }
     this.#count(attempts, call).then(
-      () => this.#close(request, outcome),
+      () => this.#close(request, ending),
       (error: unknown) => {
         this.options.onDefect(error);
-        this.#close(request, outcome);
+        this.#close(request, ending);
       },
     );
   }
@@ -108,7 +109,7 @@ export class UsageMeter implements UsageSettlement {
     }
   }
 
-  #close(request: RequestContext, outcome: Outcome): void {
+  #close(request: RequestContext, ending: Ending): void {
     const { attempts, respondedBy, modelLabel } = request.routing;
     const { inFlight } = this.options;
     const payers = request.limits.payers ?? [request];
@@ -132,12 +133,12 @@ export class UsageMeter implements UsageSettlement {
         tokens: (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0),
         nanoUsd: cost ? nanoOfPico(cost) : 0,
       });
-      this.#journal(request, payers, outcome, trace, trace === counted);
+      this.#journal(request, payers, ending, trace, trace === counted);
       // In this order: killed in between, the gateway leaves both, and the next start recognises them by their id.
       inFlight?.end(trace);
     }
     const served = request.cache?.served;
-    if (served) nanoUsd += this.#served(request, outcome, served);
+    if (served) nanoUsd += this.#served(request, ending, served);
     if (nanoUsd > 0) {
       const { tenant } = request.identity.principal;
       this.options.onCost(modelLabel ?? 'unknown', tenant, nanoUsd);
@@ -181,13 +182,13 @@ export class UsageMeter implements UsageSettlement {
   #journal(
     request: RequestContext,
     payers: readonly RequestContext[],
-    outcome: Outcome,
+    ending: Ending,
     trace: AttemptTrace,
     isCounted: boolean,
   ): void {
     const { journal } = this.options;
     if (!journal) return;
-    const event = this.#event(request, outcome, trace, isCounted);
+    const event = this.#event(request, ending, trace, isCounted);
     const saved = isCounted && event.outcome === 'done' ? request.cache?.saved : undefined;
     const whole = saved ? { ...event, saved } : event;
     const [first, ...others] = payers;
@@ -196,7 +197,7 @@ export class UsageMeter implements UsageSettlement {
       return;
     }
     for (const [index, payer] of payers.entries()) {
-      const own = this.#event(payer, outcome, trace, isCounted);
+      const own = this.#event(payer, ending, trace, isCounted);
       const share = { parts: payers.length, index };
       const id = index === 0 ? whole.id : this.options.newId();
       journal.add({ ...sharedEvent(whole, share), id, keyId: own.keyId, member: own.member, ...named(own) });
@@ -204,20 +205,25 @@ export class UsageMeter implements UsageSettlement {
   }
 
   /** Adds the event of a response that came from the cache. @returns its cost in 10^-9 US dollars */
-  #served(request: RequestContext, outcome: Outcome, served: ServedResponse): number {
+  #served(request: RequestContext, ending: Ending, served: ServedResponse): number {
     const { startedAt, committedAt } = request.timing;
     const trace: AttemptTrace = {
       ...{ provider: CACHE, model: served.model, startedAt, firstEventAt: committedAt },
       ...{ endedAt: this.options.clock.now(), failure: undefined, costPico: served.costPico },
     };
-    const event = this.#event(request, outcome, trace, true);
+    const event = this.#event(request, ending, trace, true);
     this.options.journal?.add(
       event.outcome === 'done' ? { ...event, outcome: 'cached', saved: served.saved } : event,
     );
     return nanoOfPico(served.costPico);
   }
 
-  #event(request: RequestContext, outcome: Outcome, trace: AttemptTrace, counted: boolean): UsageEvent {
+  #event(
+    request: RequestContext,
+    { outcome, endedAt }: Ending,
+    trace: AttemptTrace,
+    counted: boolean,
+  ): UsageEvent {
     const { clock, newId } = this.options;
     return usageEventOf(request, trace, {
       id: trace.eventId ?? newId(),
@@ -226,8 +232,16 @@ export class UsageMeter implements UsageSettlement {
       outcome: trace.outcome ?? outcome.kind,
       requests: counted ? 1 : 0,
       durationMs: Math.round((trace.endedAt ?? clock.now()) - trace.startedAt),
+      ...(counted ? { request: requestFactsOf(request, outcome, endedAt) } : {}),
     });
   }
+}
+
+/** How a request ended, and when: usage that is counted here is settled later. */
+interface Ending {
+  readonly outcome: Outcome;
+  /** Monotonic milliseconds. */
+  readonly endedAt: number;
 }
 
 /** The provider of usage events whose response came from the cache. */
@@ -264,8 +278,13 @@ function sharedEvent(event: UsageEvent, share: Share): UsageEvent {
 }
 
 /** What an event says of the request that it is for. */
-function named({ requestId, tags, status }: UsageEvent): Pick<UsageEvent, 'requestId' | 'tags' | 'status'> {
-  return { requestId, tags, status };
+function named({
+  requestId,
+  tags,
+  status,
+  request,
+}: UsageEvent): Pick<UsageEvent, 'requestId' | 'tags' | 'status' | 'request'> {
+  return { requestId, tags, status, request };
 }
 
 /** What a request has cost so far, as a decimal number of US dollars; undefined where a price is not known. */

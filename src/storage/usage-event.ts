@@ -34,7 +34,27 @@ export interface UsageEvent {
   readonly saved?: { readonly costPico: number; readonly ms: number } | undefined;
   /** What the provider's prompt cache saved; negative where writing to it cost more. */
   readonly promptSavedPico?: number | undefined;
+  /** The whole request, with the attempt that counts for it and with requests that reached no target. */
+  readonly request?: RequestFacts | undefined;
 }
+
+/** A request as its client saw it. */
+export interface RequestFacts {
+  readonly durationMs: number;
+  /** Of a stream: until its first event. */
+  readonly firstEventMs: number | null;
+  /** Code of the error that ended it. */
+  readonly error: string | null;
+  readonly traceId: string | null;
+  /** Requests that the event stands for: more than 1 where many were rejected for the same reason at once. */
+  readonly count: number;
+}
+
+/**
+ * Outcome of an event that is of no attempt: its requests were rejected before. It has no provider, and neither counts as a
+ * request nor as an attempt of usage.
+ */
+export const REJECTED = 'rejected';
 
 /**
  * @returns the event as one line: its fields as a JSON list, which is half as long as an object. Add new fields at the
@@ -65,14 +85,20 @@ export function lineOf(event: UsageEvent): string {
     event.estimated,
     event.durationMs,
     event.firstEventMs,
-    ...savedFieldsOf(event),
+    ...moreOf(event),
   ]);
 }
 
-function savedFieldsOf({ saved, promptSavedPico }: UsageEvent): readonly number[] {
-  if (promptSavedPico !== undefined) return [saved?.costPico ?? 0, saved?.ms ?? 0, promptSavedPico];
-  return saved ? [saved.costPico, saved.ms] : [];
+/** The optional fields. */
+function moreOf({ saved, promptSavedPico, request }: UsageEvent): readonly (string | number | null)[] {
+  if (!saved && promptSavedPico === undefined && !request) return NOTHING;
+  const ofCaches = [saved?.costPico ?? null, saved?.ms ?? null, promptSavedPico ?? null];
+  if (!request) return ofCaches;
+  const { durationMs, firstEventMs, error, traceId, count } = request;
+  return [...ofCaches, durationMs, firstEventMs, error, traceId, count];
 }
+
+const NOTHING: readonly never[] = [];
 
 /** @returns undefined for a line that is incomplete or not an event */
 export function eventOf(line: string): UsageEvent | undefined {
@@ -91,7 +117,8 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
   const { 8: upstreamModel, 9: operation, 10: tags, 11: status, 12: outcome, 13: requests } = fields;
   const { 14: inputTokens, 15: outputTokens, 16: cachedTokens, 17: cacheWriteTokens } = fields;
   const { 18: reasoningTokens, 19: costPico, 20: estimated, 21: durationMs, 22: firstEventMs } = fields;
-  const { 23: savedPico = 0, 24: savedMs, 25: promptSavedPico } = fields;
+  const { 23: savedPico = null, 24: savedMs = null, 25: promptSavedPico = null } = fields;
+  const { 26: requestMs, 27: requestFirstMs, 28: error, 29: traceId, 30: count } = fields;
   if (
     !isText(id) ||
     !isText(tenant) ||
@@ -116,11 +143,24 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     typeof estimated !== 'boolean' ||
     !isCount(durationMs) ||
     !(firstEventMs === null || isCount(firstEventMs)) ||
-    !isCount(savedPico) ||
-    !(savedMs === undefined || isCount(savedMs)) ||
-    !(promptSavedPico === undefined || isCount(promptSavedPico))
+    !(savedPico === null || isCount(savedPico)) ||
+    !(savedMs === null || isCount(savedMs)) ||
+    !(promptSavedPico === null || isCount(promptSavedPico))
   ) {
     return undefined;
+  }
+  let request: RequestFacts | undefined;
+  if (requestMs !== undefined) {
+    if (
+      !isCount(requestMs) ||
+      !(requestFirstMs === null || isCount(requestFirstMs)) ||
+      !(error === null || isText(error)) ||
+      !(traceId === null || isText(traceId)) ||
+      !isCount(count)
+    ) {
+      return undefined;
+    }
+    request = { durationMs: requestMs, firstEventMs: requestFirstMs, error, traceId, count };
   }
   // Spreading shorter lists would copy each field again.
   return {
@@ -147,11 +187,9 @@ function checked(fields: readonly unknown[]): UsageEvent | undefined {
     estimated,
     durationMs,
     firstEventMs,
-    // Lines have zeros in these places where only the next field is set.
-    ...(savedMs === undefined || (promptSavedPico !== undefined && savedPico === 0 && savedMs === 0)
-      ? {}
-      : { saved: { costPico: savedPico, ms: savedMs } }),
-    ...(promptSavedPico === undefined ? {} : { promptSavedPico }),
+    ...(promptSavedPico === null ? {} : { promptSavedPico }),
+    ...(savedMs === null ? {} : { saved: { costPico: savedPico ?? 0, ms: savedMs } }),
+    ...(request ? { request } : {}),
   };
 }
 

@@ -1,4 +1,5 @@
-import type { UsageEvent } from './usage-event.ts';
+import { REJECTED, type UsageEvent } from './usage-event.ts';
+import { isErrorOf, MetricTotals } from './usage-metrics.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -23,6 +24,8 @@ export const USAGE_SUMS = [
   'saved_pico',
   'saved_ms',
   'prompt_saved_pico',
+  'errors',
+  'rejected',
 ] as const;
 
 /** Sums over attempts; `requests` counts each request once. Money is 10^-12 US dollars (`pico`). */
@@ -50,8 +53,17 @@ class Sums implements UsageSums {
   saved_ms = 0;
   /** What prompt caches of providers saved, less what writing to them cost. */
   prompt_saved_pico = 0;
+  /** Requests that ended with an error, rejected ones included. */
+  errors = 0;
+  /** Requests that reached no target. They are in no sum but this one and `errors`. */
+  rejected = 0;
 
   add(event: UsageEvent): void {
+    this.errors += isErrorOf(event);
+    if (event.outcome === REJECTED) {
+      this.rejected += event.request?.count ?? 1;
+      return;
+    }
     this.requests += event.requests;
     this.attempts += 1;
     if (event.outcome === 'failed' || event.outcome === 'lost') this.failures += 1;
@@ -117,10 +129,13 @@ export class UsageTotals {
   readonly #tagHours = new Periods<UsageTagRollup>('hour', HOUR_MS);
   readonly #tagDays = new Periods<UsageTagRollup>('day', DAY_MS);
   readonly #lastUse = new Map<string, number>();
+  /** Sums by model and provider only. */
+  readonly metrics = new MetricTotals();
 
   add(event: UsageEvent): void {
     const { at, keyId, member, model, provider, tags } = event;
-    if (at > (this.#lastUse.get(keyId) ?? 0)) this.#lastUse.set(keyId, at);
+    this.metrics.add(event);
+    if (event.outcome !== REJECTED && at > (this.#lastUse.get(keyId) ?? 0)) this.#lastUse.set(keyId, at);
     const name = nameOf(keyId) + nameOf(member ?? '') + nameOf(model) + nameOf(provider);
     const create = (period: PeriodName, start: number) => new UsageRollup(period, start, event);
     this.#hours.of(at, name, create).add(event);

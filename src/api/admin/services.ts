@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
+import type { SqlMetricStore } from '../../storage/sql/metric-store.ts';
 import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
 import type { AuditTrails } from '../../tenancy/audit-trails.ts';
@@ -27,6 +28,7 @@ export interface AdminServices {
   readonly sessions: Sessions;
   readonly audit: AuditTrails;
   readonly usage: SqlUsageStore;
+  readonly metrics: SqlMetricStore;
   readonly limiter: Limiter;
   readonly cache: CacheOperations;
   readonly idempotency: IdempotentResponses;

@@ -217,6 +217,8 @@ for (const backend of BACKENDS) {
         'response_items',
         'responses',
         'usage_batches',
+        'usage_key_times',
+        'usage_metrics',
         'usage_rollups',
         'usage_tag_rollups',
         'write_lock',

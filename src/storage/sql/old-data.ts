@@ -4,6 +4,8 @@ import type { TenantTables } from './tenant-tables.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** Of one statement. */
+const MINUTES_AT_ONCE = HOUR_MS;
 
 /** Rows of one statement, so that no other write waits for long: they are long. */
 const LONG_ROWS = 50;
@@ -29,7 +31,7 @@ export const deleteOldUsage: DeleteSome<TenantTables> = async (db, before) => {
 /** Deletes the sums of the oldest hour and of the oldest day that are entirely older. */
 export const deleteOldSums: DeleteSome<TenantTables> = async (db, before) => {
   let deleted = 0;
-  for (const table of ['usage_rollups', 'usage_tag_rollups'] as const) {
+  for (const table of ['usage_rollups', 'usage_tag_rollups', 'usage_metrics'] as const) {
     for (const [period, length] of [
       ['hour', HOUR_MS],
       ['day', DAY_MS],
@@ -40,7 +42,18 @@ export const deleteOldSums: DeleteSome<TenantTables> = async (db, before) => {
       deleted += Number(numAffectedRows ?? 0n);
     }
   }
-  return deleted;
+  const { numAffectedRows } = await sql`
+    DELETE FROM usage_key_times WHERE start <= ${before - HOUR_MS}
+      AND start = (SELECT min(start) FROM usage_key_times)`.execute(db);
+  return deleted + Number(numAffectedRows ?? 0n);
+};
+
+/** Deletes the sums of the oldest minutes, whose hours have sums of their own. @returns the number of rows */
+export const deleteOldMinutes: DeleteSome<TenantTables> = async (db, before) => {
+  const { numAffectedRows } = await sql`
+    DELETE FROM usage_metrics WHERE period = 'minute' AND start < ${before} AND start < ${MINUTES_AT_ONCE} +
+      (SELECT min(start) FROM usage_metrics WHERE period = 'minute')`.execute(db);
+  return Number(numAffectedRows ?? 0n);
 };
 
 /** Deletes entries of an audit trail, by whole days (UTC): each part that is deleted leaves a seal. */

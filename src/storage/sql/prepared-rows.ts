@@ -1,4 +1,4 @@
-import type { ExecuteSql, SqlValue, UsageDatabase } from './usage-database.ts';
+import type { ExecuteSql, SqlRow, SqlValue, UsageDatabase } from './usage-database.ts';
 
 /** A statement for any number of rows, whose few texts are built once and prepared once for each connection. */
 export class PreparedRows<Row> {
@@ -16,11 +16,13 @@ export class PreparedRows<Row> {
     private readonly types?: readonly string[],
   ) {}
 
+  /** @returns the rows that the statements return */
   async run(
     execute: ExecuteSql,
     { rowCounts, isNumbered }: Pick<UsageDatabase, 'rowCounts' | 'isNumbered'>,
     rows: readonly Row[],
-  ): Promise<void> {
+  ): Promise<readonly SqlRow[]> {
+    const returned: SqlRow[] = [];
     let at = 0;
     for (const count of rowCounts) {
       for (; rows.length - at >= count; at += count) {
@@ -31,9 +33,11 @@ export class PreparedRows<Row> {
         }
         const running = execute(this.#text(count, isNumbered), parameters);
         // SQLite's is no promise: awaiting each would cost more than the statement.
-        if (running instanceof Promise) await running;
+        const some = running instanceof Promise ? await running : running;
+        if (some.length > 0) returned.push(...some);
       }
     }
+    return returned;
   }
 
   #text(count: number, isNumbered: boolean): string {

@@ -37,6 +37,8 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   responses: true,
   response_items: true,
   usage_batches: true,
+  usage_key_times: true,
+  usage_metrics: true,
   usage_rollups: true,
   usage_tag_rollups: true,
 };

@@ -43,5 +43,7 @@ export function storePeriodCounts(
   { counts, latest, at }: PeriodCountUpdate,
 ): Promise<void> {
   const rows = counts.map((count) => ({ ...count, at }));
-  return database.transaction((execute) => (latest ? LATEST : LARGEST).run(execute, database, rows));
+  return database.transaction(async (execute) => {
+    await (latest ? LATEST : LARGEST).run(execute, database, rows);
+  });
 }

@@ -2,6 +2,7 @@ import type { UsageBatch } from '../usage-batch.ts';
 import type { UsageEvent } from '../usage-event.ts';
 import { type UsageRollup, type UsageSums, type UsageTagRollup, UsageTotals } from '../usage-totals.ts';
 import { PreparedRows } from './prepared-rows.ts';
+import { storeMetrics } from './store-metrics.ts';
 import { USAGE_SUMS } from './tenant-tables.ts';
 import type { ExecuteSql, SqlValue, UsageDatabase } from './usage-database.ts';
 
@@ -19,6 +20,7 @@ export function storeUsage(database: UsageDatabase, batches: readonly UsageBatch
     }
     await ROLLUPS.run(execute, database, totals.rollups);
     await TAG_ROLLUPS.run(execute, database, totals.tagRollups);
+    await storeMetrics(execute, database, totals.metrics);
     await LAST_USE.run(execute, database, totals.lastUse);
   });
 }

@@ -1,3 +1,4 @@
+import type { MetricSums } from '../usage-metrics.ts';
 import type { UsageSums } from '../usage-totals.ts';
 
 export { USAGE_SUMS, type UsageSums } from '../usage-totals.ts';
@@ -97,13 +98,28 @@ export interface TenantTables {
     model: string;
     provider: string;
   };
-  /** The same by tag; a request with several tags counts for each. */
+  /** Sums of the events by minute and hour (UTC), of all keys together. */
+  usage_metrics: MetricSums & {
+    period: string;
+    start: number;
+    model: string;
+    provider: string;
+  } & TimeSketches;
+  /** Times of the requests of a key by hour (UTC). */
+  usage_key_times: { start: number; key_id: string; member: string } & TimeSketches;
+  /** As `usage_rollups`, by tag; a request with several tags counts for each. */
   usage_tag_rollups: UsageSums & {
     period: string;
     start: number;
     tag: string;
     model: string;
   };
+}
+
+/** Texts of a `QuantileSketch`, of milliseconds. */
+interface TimeSketches {
+  latency: string;
+  first_event: string;
 }
 
 export interface EventRow {

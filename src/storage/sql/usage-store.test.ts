@@ -40,9 +40,30 @@ const anyEvent: fc.Arbitrary<UsageEvent> = fc.record({
   firstEventMs: fc.option(count),
   promptSavedPico: fc.option(fc.integer({ min: -1_000_000_000, max: 1_000_000_000 }), { nil: undefined }),
 });
+const requestFacts = fc.record({
+  durationMs: count,
+  firstEventMs: fc.option(count),
+  error: fc.option(name),
+  traceId: fc.option(name),
+  count: fc.integer({ min: 1, max: 9 }),
+});
+/** With the fields that old lines lack. */
+const newerEvent = fc
+  .tuple(
+    anyEvent,
+    fc.option(fc.record({ costPico: count, ms: count }), { nil: undefined }),
+    fc.option(requestFacts, { nil: undefined }),
+  )
+  .map(
+    ([event, saved, request]): UsageEvent => ({
+      ...event,
+      ...(saved && { saved }),
+      ...(request && { request }),
+    }),
+  );
 
 test('a line contains all fields of an event', () => {
-  fc.assert(fc.property(anyEvent, (event) => expect(eventOf(lineOf(event))).toEqual(event)));
+  fc.assert(fc.property(newerEvent, (event) => expect(eventOf(lineOf(event))).toEqual(event)));
   for (const line of ['', '[', '{}', '"x"', '[1]', lineOf(sample()).slice(0, -3)]) {
     expect(eventOf(line)).toBeUndefined();
   }

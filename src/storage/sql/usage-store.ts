@@ -1,6 +1,6 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { TenantScope } from '../tenant-scope.ts';
-import { eventOf, type UsageEvent } from '../usage-event.ts';
+import { eventOf, REJECTED, type UsageEvent } from '../usage-event.ts';
 import type { TenantDatabases } from './tenant-databases.ts';
 import { USAGE_SUMS, type UsageSums } from './tenant-tables.ts';
 
@@ -70,7 +70,7 @@ export class SqlUsageStore {
   constructor(private readonly databases: TenantDatabases) {}
 
   /**
-   * Reads events of a time range, ordered by batch (by first event) and by position within the batch.
+   * Reads the attempts of a time range, ordered by batch (by first event) and by position within the batch.
    *
    * @param after `next` of the previous page; undefined for the first page
    * @param limit maximum number of events, at least 1
@@ -107,7 +107,8 @@ export class SqlUsageStore {
         const firstAt = Number(batch.first_at);
         for (let index = batch.id === id ? line : 0; index < lines.length; index += 1) {
           const event = eventOf(lines[index] ?? '');
-          if (!event || event.at < from || event.at >= to || !matches(event)) continue;
+          if (!event || event.outcome === REJECTED) continue;
+          if (event.at < from || event.at >= to || !matches(event)) continue;
           if (events.length === limit) return { events, next: { at: firstAt, id: batch.id, line: index } };
           events.push(event);
         }
@@ -158,8 +159,10 @@ export class SqlUsageStore {
               : sql<number>`start`;
       const groups = query.groupBy.map((dimension) => sql.ref(COLUMNS[dimension]));
       const terms = split ? [start, ...groups] : groups;
+      // Rows of nothing but rejected requests are for metrics.
+      const used = sql`HAVING sum(attempts) > 0`;
       const grouping =
-        terms.length === 0 ? sql`` : sql`GROUP BY ${sql.join(terms)} ORDER BY ${sql.join(terms)}`;
+        terms.length === 0 ? used : sql`GROUP BY ${sql.join(terms)} ${used} ORDER BY ${sql.join(terms)}`;
       const conditions = [
         sql<SqlBool>`period = ${period}`,
         sql<SqlBool>`start >= ${query.from}`,
@@ -213,5 +216,7 @@ function sumsOf(row: Readonly<Record<string, string | number | null>>): Record<k
     saved_pico: of('saved_pico'),
     saved_ms: of('saved_ms'),
     prompt_saved_pico: of('prompt_saved_pico'),
+    errors: of('errors'),
+    rejected: of('rejected'),
   };
 }

@@ -65,6 +65,7 @@ export const ROUTES = [
   ['GET /admin/v1/usage', 'tenants:list', 0],
   ['GET /admin/v1/tenants/:tenant/limits', 'tenant:read', 0],
   ['GET /admin/v1/tenants/:tenant/usage/events', 'usage:read', 0],
+  ['GET /admin/v1/metrics/query', 'signed in', 0],
   ['POST /v1/auth/sign-in', 'anyone', 'small'],
   ['POST /v1/auth/sign-out', 'session', 0],
   ['GET /v1/auth/session', 'session', 0],

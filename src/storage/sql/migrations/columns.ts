@@ -1,9 +1,21 @@
-import type { ColumnDefinitionBuilder, Kysely } from 'kysely';
+import {
+  type ColumnDefinitionBuilder,
+  type CreateTableBuilder,
+  type Kysely,
+  SqliteAdapter,
+  sql,
+} from 'kysely';
 import { chainEntries } from '../audit-chain.ts';
 
 export const primaryText = (column: ColumnDefinitionBuilder) => column.primaryKey().notNull();
 export const requiredText = (column: ColumnDefinitionBuilder) => column.notNull();
 export const requiredInteger = (column: ColumnDefinitionBuilder) => column.notNull();
+
+/** Stores a table as its primary key: otherwise SQLite keeps a second B-tree. PostgreSQL has no such choice. */
+export const asPrimaryKey =
+  (db: Kysely<unknown>) =>
+  <Columns extends string>(table: CreateTableBuilder<string, Columns>) =>
+    db.getExecutor().adapter instanceof SqliteAdapter ? table.modifyEnd(sql`WITHOUT ROWID`) : table;
 
 /** Creates the audit trail, which the control database and tenants' databases have. */
 export async function createAuditLog(db: Kysely<unknown>): Promise<void> {

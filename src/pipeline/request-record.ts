@@ -1,0 +1,68 @@
+import type { RefusedModel } from '../core/model-scope.ts';
+import type { Usage } from '../core/usage.ts';
+import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
+import type { DecisionFacts } from '../routing/routing-decision.ts';
+import type { Outcome, RequestContext } from './request-context.ts';
+
+const NO_MODELS: readonly RefusedModel[] = [];
+
+/** What is kept of a request for its explanation. It holds nothing of the prompt or the response. */
+export interface RequestRecord {
+  readonly id: string;
+  readonly tenant: string;
+  readonly model: string | undefined;
+  readonly route: string;
+  readonly stream: boolean;
+  /** It asked for the rate of batches. */
+  readonly isBatch: boolean;
+  /** The variant of an experiment that answered. */
+  readonly variant: string | undefined;
+  readonly queuedMs: number;
+  readonly loadingMs: number;
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** Monotonic milliseconds, as all times below. */
+  readonly startedAt: number;
+  readonly committedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  readonly status: number | undefined;
+  readonly outcome: Outcome | undefined;
+  readonly decisions: readonly DecisionFacts[];
+  /** Models that the request did not reach because its key may not use them. */
+  readonly refusedModels: readonly RefusedModel[];
+  readonly attempts: readonly AttemptTrace[];
+  readonly usage: Usage | undefined;
+  /** A part of the usage is an estimate. */
+  readonly usageEstimated: boolean;
+}
+
+/**
+ * @param now monotonic milliseconds
+ * @param wallTime the same moment in Unix milliseconds
+ */
+export function recordOf(request: RequestContext, now: number, wallTime: number): RequestRecord {
+  const { identity, controls, timing, upstream: routing, usage, response, outcome } = request;
+  const { startedAt, committedAt } = timing;
+  return {
+    id: identity.id,
+    tenant: identity.principal.tenant,
+    model: controls.model,
+    route: identity.route,
+    stream: controls.stream,
+    isBatch: controls.isBatch,
+    variant: routing.plan?.participation?.variant,
+    queuedMs: routing.queuedMs,
+    loadingMs: routing.loadingMs,
+    at: wallTime - (now - startedAt),
+    startedAt,
+    committedAt,
+    endedAt: outcome ? now : undefined,
+    status: response.status,
+    outcome,
+    decisions: routing.plan?.decisions ?? [],
+    refusedModels: routing.modelScope?.refused ?? NO_MODELS,
+    attempts: routing.attempts,
+    usage: usage.usage,
+    usageEstimated: usage.estimated,
+  };
+}
