@@ -180,10 +180,11 @@ class InferenceRoute {
       httpContext.finish(request.response.status ?? 200);
     });
     request.afterEnd((outcome) => {
+      // First: metrics refer to traces that are exported.
+      if (request.trace) tracer.completed(request, outcome, endedAt);
       recorder.requestCompleted(request, outcome, endedAt);
       requests.add(request, endedAt, clock.wallTime());
       rejected?.add(request, endedAt);
-      if (request.trace) tracer.completed(request, outcome, endedAt);
     });
     http.onDisconnect(() => request.abort(clientGone()));
     return request;

@@ -5,6 +5,7 @@ import type { HttpRouter } from '../http/http-router.ts';
 import { httpResponse, jsonResponse } from '../http/response.ts';
 import { ANYONE, NO_BODY, type RoutePolicy } from '../http/route-policy.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { metricsFormat } from '../observability/openmetrics.ts';
 import type { LifecycleState } from '../pipeline/lifecycle.ts';
 import type { Provider } from '../providers/types.ts';
 import type { ModelRoute } from '../routing/directory.ts';
@@ -137,9 +138,17 @@ export interface OperationsOptions {
   readonly metrics: Metrics;
 }
 
-/** The metrics page, for the API's port and for the metrics port. */
-export async function metricsResponse(metrics: Metrics): Promise<HttpResponse> {
-  return httpResponse(200, await metrics.render(), { 'content-type': metrics.contentType });
+/**
+ * The metrics page, for the API's port and for the metrics port.
+ *
+ * @param accept the scraper's header `Accept`, which selects the format
+ */
+export async function metricsResponse(metrics: Metrics, accept: string | null): Promise<HttpResponse> {
+  const format = metricsFormat(accept);
+  return httpResponse(200, await metrics.render(format), {
+    'content-type': metrics.contentType(format),
+    vary: 'accept',
+  });
 }
 
 /** Health, which needs no key, and metrics, which need an admin key here and none at their own port. */
@@ -175,5 +184,7 @@ export function addOperationsRoutes(
     return json(httpContext, status === 'ready' ? 200 : 503, { status });
   });
   const admin = { access: services.callers.adminKey, body: NO_BODY, servedWhileDraining: true };
-  router.route('GET', '/metrics', admin, () => metricsResponse(options.metrics));
+  router.route('GET', '/metrics', admin, ({ request }) =>
+    metricsResponse(options.metrics, request.headers.get('accept')),
+  );
 }

@@ -105,24 +105,24 @@ export class CacheParts {
 
   /** Counts what an attempt used the prompt cache of its provider for. */
   promptCacheUsed({ tenant, model, readTokens, writeTokens, savedPico }: PromptCacheUse): void {
-    const { promptCacheTokens, promptCacheSaved, promptCacheExtra } = this.#options.metrics;
+    const { promptTokens, promptSaved, promptExtra } = this.#options.metrics.cache;
     this.#stats.promptCache(tenant, model, { readTokens, writeTokens, savedNanoUsd: savedPico / 1_000 });
-    if (readTokens > 0) promptCacheTokens.labels(tenant, model, 'read').inc(readTokens);
-    if (writeTokens > 0) promptCacheTokens.labels(tenant, model, 'write').inc(writeTokens);
-    if (savedPico > 0) promptCacheSaved.labels(tenant, model).inc(savedPico / 1e12);
-    if (savedPico < 0) promptCacheExtra.labels(tenant, model).inc(-savedPico / 1e12);
+    if (readTokens > 0) promptTokens.labels(tenant, model, 'read').inc(readTokens);
+    if (writeTokens > 0) promptTokens.labels(tenant, model, 'write').inc(writeTokens);
+    if (savedPico > 0) promptSaved.labels(tenant, model).inc(savedPico / 1e12);
+    if (savedPico < 0) promptExtra.labels(tenant, model).inc(-savedPico / 1e12);
   }
 
   /** Updates the gauges of what this process holds. */
   readGauges(): void {
-    const { cacheEntries, cacheBytes } = this.#options.metrics;
+    const { entries: entryGauge, bytes: byteGauge } = this.#options.metrics.cache;
     for (const [kind, store] of [
       ['exact', this.#memory.responses] as const,
       ['embedding', this.#memory.vectors] as const,
     ]) {
       const { entries, bytes = 0 } = store.contents();
-      cacheEntries.labels(kind).set(entries);
-      cacheBytes.labels(kind).set(bytes);
+      entryGauge.labels(kind).set(entries);
+      byteGauge.labels(kind).set(bytes);
     }
   }
 
@@ -186,34 +186,40 @@ function given<T extends object>(members: T): { [Name in keyof T]?: Exclude<T[Na
   return set;
 }
 
-function observer(stats: CacheStats, metrics: Metrics): CacheObserver {
+function observer(stats: CacheStats, { cache: metrics }: Metrics): CacheObserver {
   return {
     hit({ kind, tenant, model }, saving) {
       stats.hit(tenant, model, saving);
-      metrics.cacheHits.labels(kind, model).inc();
-      metrics.cacheRequests.labels(tenant, 'hit').inc();
-      countSaving(metrics, tenant, model, saving);
+      metrics.hits.labels(kind, model).inc();
+      metrics.requests.labels(tenant, 'hit').inc();
+      countSaving(metrics, kind, tenant, model, saving);
     },
     miss({ kind, tenant, model }) {
       stats.miss(tenant, model);
-      metrics.cacheMisses.labels(kind, model).inc();
-      metrics.cacheRequests.labels(tenant, 'miss').inc();
+      metrics.misses.labels(kind, model).inc();
+      metrics.requests.labels(tenant, 'miss').inc();
     },
     unreadable({ tenant, model }) {
       stats.error(tenant, model);
-      metrics.cacheErrors.labels('unreadable').inc();
+      metrics.errors.labels('unreadable').inc();
     },
     skipped({ tenant, model }) {
       stats.error(tenant, model);
     },
-    saved({ tenant, model }, saving) {
+    saved({ kind, tenant, model }, saving) {
       stats.saved(tenant, model, saving);
-      countSaving(metrics, tenant, model, saving);
+      countSaving(metrics, kind, tenant, model, saving);
     },
   };
 }
 
-function countSaving(metrics: Metrics, tenant: string, model: string, { nanoUsd, ms }: Saving): void {
-  if (nanoUsd > 0) metrics.cacheSavedCost.labels(tenant, model).inc(nanoUsd / 1e9);
-  if (ms > 0) metrics.cacheSavedSeconds.labels(tenant, model).inc(ms / 1_000);
+function countSaving(
+  metrics: Metrics['cache'],
+  kind: string,
+  tenant: string,
+  model: string,
+  { nanoUsd, ms }: Saving,
+): void {
+  if (nanoUsd > 0) metrics.savedCost.labels(kind, model, tenant).inc(nanoUsd / 1e9);
+  if (ms > 0) metrics.savedSeconds.labels(kind, model, tenant).inc(ms / 1_000);
 }

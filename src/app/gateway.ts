@@ -12,10 +12,12 @@ import { HttpStage } from '../http/http-stage.ts';
 import { CounterThread } from '../metering/counter-thread.ts';
 import { ModelData } from '../metering/model-data.ts';
 import { Tokenizer } from '../metering/tokenizer.ts';
+import { Activity } from '../observability/activity.ts';
 import { EventLoopDelay, threadCpuMs } from '../observability/event-loop-delay.ts';
 import type { Log } from '../observability/log.ts';
 import { Metrics } from '../observability/metrics.ts';
-import { readProcessStats } from '../observability/process-stats.ts';
+import { readProcessLimits, readProcessStats } from '../observability/process-stats.ts';
+import { Rates } from '../observability/rates.ts';
 import { Lifecycle } from '../pipeline/lifecycle.ts';
 import { randomIds } from '../platform/random-ids.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
@@ -108,7 +110,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     () => readProcessStats(startedAtSeconds),
     () => lifecycle.active,
     eventLoop,
+    {
+      version,
+      limits: () => readProcessLimits(),
+      traffic: () => servers.traffic(),
+      nowSeconds: () => clock.wallTime() / 1000,
+    },
   );
+  const activity = new Activity();
   const events = new EventBus({
     validate: env.NODE_ENV === 'test' || env.NODE_ENV === 'development',
     onSubscriberError: (error, event, subscriber) =>
@@ -116,6 +125,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   subscribeLog(events, log.logger);
   subscribeMetrics(events, metrics);
+  const servers = new ServerMonitor(clock, metrics, events);
 
   // Stores, and the channel on which gateways notify each other of changes.
   const changes = await openChangeChannel(loaded.config, events);
@@ -161,7 +171,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const services = createServices({
     tracer,
-    ...{ clock, log, metrics, events, lifecycle, startedAtSeconds, active, stores },
+    ...{ clock, log, metrics, activity, events, lifecycle, startedAtSeconds, active, stores },
     ...{ modelData, routing, engines, replays: replays.store, rejected: usage.rejected },
   });
   const discovery = new ModelDiscovery();
@@ -231,8 +241,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     // Not an event: every request counts here.
     observe: (method, route, status, seconds) => {
       const code = String(status);
-      metrics.httpRequests.labels(method, route, code).inc();
-      metrics.httpDuration.labels(method, route, code).observe(seconds);
+      metrics.http.requests.labels(method, route, code).inc();
+      metrics.http.duration.labels(method, route, code).observe(seconds);
     },
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
@@ -259,14 +269,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ clock, events, routing, discovery, checkEveryMs: CHECK_EVERY_MS },
     snapshot: () => active.current,
   });
-  const servers = new ServerMonitor(clock, metrics, events);
   const logLosses = new LogLossCounter(log);
+  const tokenRates = new Rates();
   metrics.beforeRender = () => {
     logLosses.update(metrics);
     cache.readGauges();
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
-      writes: stores.writes,
+      ...{ writes: stores.writes, activity, tokenRates },
     });
   };
 
@@ -376,8 +386,9 @@ export class Gateway {
     await this.discoverModels();
   }
 
-  metricsPage(): Promise<HttpResponse> {
-    return metricsResponse(this.parts.metrics);
+  /** @param accept the scraper's header `Accept`; null for none */
+  metricsPage(accept: string | null = null): Promise<HttpResponse> {
+    return metricsResponse(this.parts.metrics, accept);
   }
 
   /** Stops jobs and engines, writes what is pending, and closes the databases. Requests must have ended. */

@@ -8,7 +8,7 @@ export class LogLossCounter {
   constructor(private readonly log: Pick<Log, 'losses'>) {}
 
   /** To be called before the metrics are read. */
-  update({ logLinesLost }: Metrics): void {
+  update({ losses: { logLinesLost } }: Metrics): void {
     const { losses } = this.log;
     for (const sink of ['stdout', 'files'] as const) {
       logLinesLost.labels(sink).inc(losses[sink] - this.#counted[sink]);

@@ -10,21 +10,22 @@ export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
     'config.reloaded': () => metrics.configReloads.labels('applied').inc(),
     'config.rejected': () => metrics.configReloads.labels('rejected').inc(),
     'auth.failed': ({ credential, throttled }) =>
-      metrics.authFailures.labels(credential, String(throttled)).inc(),
+      metrics.http.authFailures.labels(credential, String(throttled)).inc(),
     'limit.hit': ({ scope, mode, refused }) => {
-      if (refused) metrics.rateLimited.labels(scope).inc();
-      else metrics.limitsPassed.labels(scope, mode).inc();
+      if (refused) metrics.limits.rejected.labels(scope).inc();
+      else metrics.limits.passed.labels(scope, mode).inc();
     },
-    'limit_store.lost': () => metrics.limitStoreLost.labels().set(1),
-    'limit_store.restored': () => metrics.limitStoreLost.labels().set(0),
-    'limit_store.reservations_expired': ({ count }) => metrics.reservationsLost.labels().inc(count),
-    'data.deleted': ({ kind, count }) => metrics.dataDeleted.labels(kind).inc(count),
+    'limit_store.lost': () => metrics.limits.storeLost.labels().set(1),
+    'limit_store.restored': () => metrics.limits.storeLost.labels().set(0),
+    'limit_store.reservations_expired': ({ count }) => metrics.limits.reservationsLost.labels().inc(count),
+    'data.deleted': ({ kind, count }) => metrics.storage.deleted.labels(kind).inc(count),
     'audit.anchored': ({ tenant, sequence, hash }) => {
-      metrics.auditSequence.labels(tenant ?? PLATFORM_TRAIL).set(sequence);
-      metrics.auditHash.labels(tenant ?? PLATFORM_TRAIL).set(Number.parseInt(hash.slice(0, 12), 16));
+      metrics.losses.auditSequence.labels(tenant ?? PLATFORM_TRAIL).set(sequence);
+      metrics.losses.auditHash.labels(tenant ?? PLATFORM_TRAIL).set(Number.parseInt(hash.slice(0, 12), 16));
     },
-    'usage.lost': ({ count }) => metrics.usageLost.labels().inc(count),
-    'engine.loaded': ({ engine }) => metrics.engineLoads.labels(engine).inc(),
-    'engine.failed': ({ engine }) => metrics.engineFailures.labels(engine).inc(),
+    'usage.lost': ({ count }) => metrics.losses.usageLost.labels().inc(count),
+    'responses.dropped': ({ count }) => metrics.losses.responsesLost.labels().inc(count),
+    'engine.loaded': ({ engine }) => metrics.gpus.engineLoads.labels(engine).inc(),
+    'engine.failed': ({ engine }) => metrics.gpus.engineFailures.labels(engine).inc(),
   });
 }

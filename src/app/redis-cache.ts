@@ -40,7 +40,7 @@ export async function createRedisCache(parts: RedisCacheParts): Promise<RedisCac
   });
   let isLost = false;
   const onSkip = (reason: SkipReason, error: unknown) => {
-    metrics.cacheErrors.labels(reason).inc();
+    metrics.cache.errors.labels(reason).inc();
     if (isLost || reason === 'overloaded' || reason === 'timeout') return;
     isLost = true;
     events.emit('cache.store_lost', { error });

@@ -40,9 +40,18 @@ export class ServerMonitor {
     };
   }
 
+  /** Bytes from and to clients since the start, of all servers. */
+  traffic(): { readonly receivedBytes: number; readonly sentBytes: number } {
+    const all = this.#servers.map((server) => server.traffic());
+    return {
+      receivedBytes: all.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
+      sentBytes: all.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+    };
+  }
+
   /** A limit has ended a connection or a request. */
   limitReached(limit: ServerLimitName): void {
-    this.metrics.serverLimitReached.labels(limit).inc();
+    this.metrics.http.limitReached.labels(limit).inc();
     const now = this.clock.now();
     const known = this.#reached.get(limit) ?? { count: 0, emittedAt: Number.NEGATIVE_INFINITY };
     this.#reached.set(limit, known);

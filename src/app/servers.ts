@@ -86,7 +86,7 @@ export async function startServers(
   try {
     const metrics = listen(metrics_port, (request) =>
       request.target.split('?')[0] === '/metrics'
-        ? gateway.then((constructed) => constructed.metricsPage())
+        ? gateway.then((constructed) => constructed.metricsPage(request.headers.get('accept')))
         : httpResponse(404, 'This port serves only /metrics.\n', { 'content-type': 'text/plain' }),
     );
     return { ...servers, metrics };

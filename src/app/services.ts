@@ -11,6 +11,7 @@ import { AddressSubjects } from '../limits/address-subjects.ts';
 import { CredentialThrottle } from '../limits/credential-throttle.ts';
 import { AddressLimiter } from '../limits/per-address.ts';
 import type { ModelData } from '../metering/model-data.ts';
+import type { Activity } from '../observability/activity.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { InferenceHandler } from '../pipeline/inference-handler.ts';
@@ -34,6 +35,7 @@ export interface ServiceParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly activity: Activity;
   readonly events: EventSink;
   readonly lifecycle: Lifecycle;
   readonly startedAtSeconds: number;
@@ -60,6 +62,7 @@ export function createServices(parts: ServiceParts): ApiServices {
     () => active.config.log.requests,
     // Not an event: routing itself needs the sample of every request of an experiment.
     (part, sample) => routing.experiments.record(part, sample, clock.now()),
+    parts.activity,
   );
   const dropped = new ReportInterval<unknown>(
     DROPPED_REPORT_MS,

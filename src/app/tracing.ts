@@ -52,9 +52,9 @@ export function createTracing({ config, clock, metrics, events, version, instanc
     },
     fetch: (url, init) => fetch(url, init),
     sleep: (ms) => clock.sleep(ms),
-    onExported: (count) => metrics.spansExported.labels().inc(count),
+    onExported: (count) => metrics.losses.spansExported.labels().inc(count),
     onLost: (count, reason, error) => {
-      metrics.spansLost.labels(reason).inc(count);
+      metrics.losses.spansLost.labels(reason).inc(count);
       lost.add(count, { reason, error });
     },
   });

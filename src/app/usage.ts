@@ -15,6 +15,7 @@ import type { Tokenizer } from '../metering/tokenizer.ts';
 import { UsageCounter } from '../metering/usage-counter.ts';
 import { UsageJournal } from '../metering/usage-journal.ts';
 import { UsageThread } from '../metering/usage-thread.ts';
+import type { GaugeChild } from '../observability/metric-children.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { InFlightUsage } from '../pipeline/in-flight-usage.ts';
 import { RejectedRequests } from '../pipeline/rejected-requests.ts';
@@ -118,7 +119,7 @@ export async function createUsage(options: UsageOptions): Promise<UsageParts> {
     journal: config.storage.keep_usage ? journal : undefined,
     counter: new UsageCounter(tokenizer),
     // Not an event: every priced request adds to this counter.
-    onCost: (model, tenant, nanoUsd) => metrics.cost.labels(model, tenant).inc(nanoUsd / 1e9),
+    onCost: (model, tenant, nanoUsd) => metrics.limits.cost.labels(model, tenant).inc(nanoUsd / 1e9),
     onPromptCache: options.onPromptCache,
     onDefect: (error) => events.emit('usage.count_failed', { error }),
   });
@@ -200,17 +201,20 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<vo
   late.abort();
 }
 
-/** Sets how much of a tenant's quotas and budgets is used: 1 is all. */
-function quotaGauges({ quotaUsed }: Metrics): (counter: Counter, used: number) => void {
-  const gauges = new WeakMap<Counter, ReturnType<typeof quotaUsed.labels>>();
-  return (counter, used) => {
+/** Sets how much of a tenant's quotas, budgets and bursts is used: 1 is all. */
+function quotaGauges({ limits }: Metrics): (counter: Counter, state: number) => void {
+  const gauges = new WeakMap<Counter, GaugeChild>();
+  return (counter, state) => {
     const { subject, limit } = counter;
-    if (limit.max === 0) return;
+    const max = counter.kind === 'rate' ? counter.capacity : limit.max;
+    if (max === 0) return;
     let gauge = gauges.get(counter);
     if (!gauge) {
-      gauge = quotaUsed.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
+      const family = counter.kind === 'rate' ? limits.burstUsed : limits.quotaUsed;
+      gauge = family.labels(subject.id.slice(0, -1), `${limit.of}_per_${limit.per}`);
       gauges.set(counter, gauge);
     }
-    gauge.set(used / limit.max);
+    // The state of a rate is what is left.
+    gauge.set(counter.kind === 'rate' ? Math.min(1, Math.max(0, 1 - state / max)) : state / max);
   };
 }

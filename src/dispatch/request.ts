@@ -159,6 +159,8 @@ export interface DispatchRequest {
 
 /** The trace of a request, as far as attempts take part in it. */
 export interface UpstreamTrace {
+  /** The trace's id where its spans are exported, as far as that is decided; else undefined. */
+  readonly exemplarId: string | undefined;
   /** @returns 16 lower-case hexadecimal digits */
   newSpanId(): string;
   /** @returns headers that tell an upstream of a span; undefined for none */

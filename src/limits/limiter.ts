@@ -41,8 +41,11 @@ export interface LimiterOptions {
   readonly clock: Clock;
   readonly store: LimitStore;
   readonly calendar: Calendar;
-  /** Called with the use of each quota and budget of the tenant, at each request. */
-  readonly onUse?: (counter: Counter, used: number) => void;
+  /**
+   * Called for each quota, budget and rate of the tenant, at each request.
+   * @param state what is used; of a rate, what is left
+   */
+  readonly onUse?: (counter: Counter, state: number) => void;
   readonly events: EventSink;
 }
 
@@ -169,7 +172,7 @@ export class Limiter {
     if (!onUse) return;
     for (let index = 0; index < charges.length; index += 1) {
       const counter = charges[index]?.counter;
-      if (counter?.kind === 'period' && counter.subject.scope === 'tenant')
+      if (counter && counter.kind !== 'concurrency' && counter.subject.scope === 'tenant')
         onUse(counter, counterStates[index] ?? 0);
     }
   }

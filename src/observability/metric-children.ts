@@ -14,21 +14,53 @@ import type { SeriesBound } from './series-bound.ts';
 export interface CounterChild {
   /** @param by finite and not negative; 1 when absent. @throws RangeError when it is negative or not finite */
   inc(by?: number): void;
+  readonly value: number;
 }
 
 export interface GaugeChild {
   /** @throws RangeError when the value is not finite */
   set(value: number): void;
+  readonly value: number;
+}
+
+/**
+ * The trace of one observation of a bucket, in the form that prom-client prints.
+ *
+ * @see https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
+ */
+export interface Exemplar {
+  readonly labelSet: { readonly trace_id: string };
+  readonly value: number;
+  /** Unix time. */
+  readonly timestamp: number;
 }
 
 export interface HistogramChild {
-  /** @throws RangeError when the value is not finite */
-  observe(value: number): void;
+  /**
+   * @param traceId of the trace that the bucket refers to; undefined for an observation that no exported trace has
+   * @throws RangeError when the value is not finite
+   */
+  observe(value: number, traceId?: string): void;
+  /** Observations of each bucket, not cumulative. The last bucket has no upper bound. */
+  readonly counts: ArrayLike<number>;
+  readonly sum: number;
+  readonly count: number;
+  /** The last exemplar of each bucket; undefined before the first. */
+  readonly exemplars: readonly (Exemplar | undefined)[] | undefined;
+  /** Copies the observations to the sample that prom-client formats. */
+  publish(): void;
+}
+
+/** A child with its label values, in the order of the label names. */
+export interface LabelledChild<Child> {
+  readonly values: readonly string[];
+  readonly child: Child;
 }
 
 /** The children of one family, one for each set of label values. */
 export class MetricChildren<Child> {
   #root = new ChildNode<Child>();
+  readonly #all: LabelledChild<Child>[] = [];
 
   /**
    * @param bound decides which label values get a child of their own
@@ -46,8 +78,14 @@ export class MetricChildren<Child> {
     return node?.child ?? this.#add(values);
   }
 
+  /** In the order of their creation. */
+  all(): readonly LabelledChild<Child>[] {
+    return this.#all;
+  }
+
   clear(): void {
     this.#root = new ChildNode<Child>();
+    this.#all.length = 0;
     this.bound.clear();
   }
 
@@ -55,7 +93,10 @@ export class MetricChildren<Child> {
     const kept = this.bound.admit(values);
     let node = this.#root;
     for (const value of kept) node = node.at(value);
-    node.child ??= this.create(kept);
+    if (node.child === undefined) {
+      node.child = this.create(kept);
+      this.#all.push({ values: kept, child: node.child });
+    }
     return node.child;
   }
 }
@@ -103,14 +144,23 @@ export function counterChild(
 ): CounterChild {
   const labels = labelsOf(names, values);
   metric.inc(labels, 0);
-  const sample = sampleOf(metric, labels);
-  return {
-    inc: (by = 1) => {
+  return new BoundCounter(sampleOf(metric, labels));
+}
+
+class BoundCounter implements CounterChild {
+  constructor(private readonly sample: { value: number }) {}
+
+  get value(): number {
+    return this.sample.value;
+  }
+
+  inc(by = 1): void {
+    if (!(by >= 0 && by < Number.POSITIVE_INFINITY)) {
       assertFinite(by);
-      if (by < 0) throw new RangeError(`a counter cannot decrease by ${-by}`);
-      sample.value += by;
-    },
-  };
+      throw new RangeError(`a counter cannot decrease by ${-by}`);
+    }
+    this.sample.value += by;
+  }
 }
 
 export function gaugeChild(metric: Gauge, names: readonly string[], values: readonly string[]): GaugeChild {
@@ -121,6 +171,9 @@ export function gaugeChild(metric: Gauge, names: readonly string[], values: read
     set: (value) => {
       assertFinite(value);
       sample.value = value;
+    },
+    get value() {
+      return sample.value;
     },
   };
 }
@@ -141,39 +194,81 @@ export class SharedGauge implements GaugeChild {
     this.#worst = value;
   }
 
+  get value(): number {
+    return this.gauge.value;
+  }
+
   /** The next value counts, whatever it is. */
   scraped(): void {
     this.#worst = undefined;
   }
 }
 
+/** @param nowSeconds Unix time, for exemplars */
 export function histogramChild(
   metric: Histogram,
   names: readonly string[],
   values: readonly string[],
   bounds: readonly number[],
+  nowSeconds: () => number,
 ): HistogramChild {
   const labels = labelsOf(names, values);
   metric.zero(labels);
-  return new BoundHistogram(sampleOf<HistogramSample>(metric, labels), bounds);
+  return new BoundHistogram(sampleOf<HistogramSample>(metric, labels), bounds, nowSeconds);
 }
 
+/** Key of prom-client's bucket without an upper bound. */
+const UNBOUNDED = '-1';
+
+/**
+ * Counts in an array, and copies the counts to prom-client's sample for each scrape: its samples are dictionaries, which
+ * cost four times as much to update.
+ */
 class BoundHistogram implements HistogramChild {
-  readonly #keys: readonly string[];
+  readonly counts: Float64Array;
+  sum = 0;
+  count = 0;
+  exemplars: (Exemplar | undefined)[] | undefined;
+  /** The upper bounds of all buckets; the last one is Infinity. */
+  readonly #limits: Float64Array;
 
   constructor(
     private readonly sample: HistogramSample,
     private readonly bounds: readonly number[],
+    private readonly nowSeconds: () => number,
   ) {
-    this.#keys = bounds.map(String);
+    this.#limits = Float64Array.of(...bounds, Number.POSITIVE_INFINITY);
+    this.counts = new Float64Array(this.#limits.length);
   }
 
-  observe(value: number): void {
-    assertFinite(value);
-    const { sample, bounds } = this;
-    sample.sum += value;
-    sample.count += 1;
-    const bucket = this.#keys[bounds.findIndex((bound) => value <= bound)];
-    if (bucket !== undefined) sample.bucketValues[bucket] = (sample.bucketValues[bucket] ?? 0) + 1;
+  observe(value: number, traceId?: string): void {
+    if (!(value > Number.NEGATIVE_INFINITY && value < Number.POSITIVE_INFINITY)) assertFinite(value);
+    const limits = this.#limits;
+    let bucket = 0;
+    while (value > (limits[bucket] ?? 0)) bucket += 1;
+    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
+    this.sum += value;
+    this.count += 1;
+    if (traceId !== undefined) this.#refer(bucket, value, traceId);
+  }
+
+  publish(): void {
+    const { sample, bounds, counts, exemplars } = this;
+    sample.sum = this.sum;
+    sample.count = this.count;
+    for (let bucket = 0; bucket < bounds.length; bucket += 1) {
+      sample.bucketValues[String(bounds[bucket])] = counts[bucket] ?? 0;
+    }
+    if (!exemplars) return;
+    sample.bucketExemplars ??= {};
+    for (let bucket = 0; bucket <= bounds.length; bucket += 1) {
+      const key = bucket === bounds.length ? UNBOUNDED : String(bounds[bucket]);
+      sample.bucketExemplars[key] = exemplars[bucket] ?? null;
+    }
+  }
+
+  #refer(bucket: number, value: number, traceId: string): void {
+    this.exemplars ??= [];
+    this.exemplars[bucket] = { labelSet: { trace_id: traceId }, value, timestamp: this.nowSeconds() };
   }
 }

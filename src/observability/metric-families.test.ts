@@ -24,7 +24,7 @@ seconds_bucket{le="+Inf",model="a"} 1
 seconds_sum{model="a"} 1.5
 seconds_count{model="a"} 1
 `);
-    expect(families.contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(families.contentType('text')).toBe('text/plain; version=0.0.4; charset=utf-8');
   });
 
   test('escapes label values', async () => {
@@ -129,6 +129,66 @@ seconds_count{model="a"} 1
     // 6,000 lines, 128 or more in each part.
     expect(turns).toBeGreaterThanOrEqual(40);
   });
+});
+
+describe('OpenMetrics', () => {
+  function create() {
+    const families = new MetricFamilies(() => 1_700_000_000.5);
+    const histogram = families.histogram('seconds', 'Seconds.', ['model'], [0.00005, 1, 2]);
+    return { families, histogram };
+  }
+
+  test('has exemplars with trace ids, which the text format has not', async () => {
+    const { families, histogram } = create();
+    families.counter('requests_total', 'Requests.', ['model']).labels('a').inc(2);
+    const child = histogram.labels('a');
+    child.observe(0.5, 'trace1');
+    child.observe(1.5);
+    child.observe(9, 'trace0');
+    child.observe(10, 'trace2');
+    expect(await families.render('openmetrics')).toBe(`# HELP seconds Seconds.
+# TYPE seconds histogram
+seconds_bucket{le="5e-05",model="a"} 0
+seconds_bucket{le="1.0",model="a"} 1 # {trace_id="trace1"} 0.5 1700000000.5
+seconds_bucket{le="2.0",model="a"} 2
+seconds_bucket{le="+Inf",model="a"} 4 # {trace_id="trace2"} 10 1700000000.5
+seconds_sum{model="a"} 21
+seconds_count{model="a"} 4
+# HELP requests Requests.
+# TYPE requests counter
+requests_total{model="a"} 2
+# EOF
+`);
+    expect(families.contentType('openmetrics')).toBe(
+      'application/openmetrics-text; version=1.0.0; charset=utf-8',
+    );
+    const text = await families.render();
+    expect(text).not.toContain('trace');
+    expect(text).toContain('# TYPE requests_total counter\n');
+    expect(text).toContain('seconds_bucket{le="1",model="a"} 1\n');
+  });
+
+  test('a value that is rejected leaves no exemplar', async () => {
+    const { families, histogram } = create();
+    expect(() => histogram.labels('a').observe(Number.NaN, 'trace1')).toThrow(RangeError);
+    expect(await families.render('openmetrics')).not.toContain('trace');
+  });
+
+  test('rejects counters without the suffix, and names that differ by it only', () => {
+    const families = new MetricFamilies();
+    expect(() => families.counter('c', 'C.', [])).toThrow('_total');
+    families.counter('c_total', 'C.', []);
+    expect(() => families.gauge('c', 'C.', [])).toThrow('OpenMetrics');
+  });
+});
+
+test('sums the children of a counter', () => {
+  const families = new MetricFamilies();
+  const lost = families.counter('lost_total', 'Lost.', ['reason']);
+  expect(lost.total()).toBe(0);
+  lost.labels('a').inc(2);
+  lost.labels('b').inc(3);
+  expect(lost.total()).toBe(5);
 });
 
 /** The samples of one metric, as the page shows them. */

@@ -1,21 +1,86 @@
 import type { MetricDescription } from './metric-families.ts';
+import { Metrics } from './metrics.ts';
 
-const BEGIN = '<!-- metrics:begin -->';
-const END = '<!-- metrics:end -->';
+const INTRODUCTION = `# Metrics
 
-/**
- * @param page the text of docs/operations.md
- * @returns the page with its table of metrics replaced
- * @throws Error when the page lacks the lines that enclose the table
- */
-export function withMetricsTable(page: string, metrics: readonly MetricDescription[]): string {
-  const begin = page.indexOf(BEGIN);
-  const end = page.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`the page needs the lines ${BEGIN} and ${END}`);
-  const rows = metrics.map(({ name, type, labels, help }) => {
-    const list = labels.map((label) => `\`${label}\``).join(', ');
-    return `| \`${name}\` | ${type} | ${list} | ${help} |`;
+Scrape each gateway with Prometheus, or send its metrics to an OpenTelemetry collector. This page is generated from the code and lists every metric.
+
+## Scrape
+
+\`\`\`sh
+curl http://localhost:9090/metrics
+\`\`\`
+
+Port 9090 needs no key. \`/metrics\` of the API's port needs the admin key. [Operations](operations.md#metrics) describes the port and what to watch.
+
+\`\`\`yaml
+# prometheus.yml
+scrape_configs:
+  - job_name: weir
+    static_configs:
+      - targets: [weir:9090]
+\`\`\`
+
+The header \`Accept\` selects the format:
+
+| format | selected by | exemplars |
+| --- | --- | --- |
+| Prometheus text 0.0.4 | default | no |
+| OpenMetrics 1.0 | \`Accept: application/openmetrics-text\`, which Prometheus sends | yes |
+
+\`\`\`sh
+curl -H 'accept: application/openmetrics-text' http://localhost:9090/metrics
+\`\`\`
+
+## Exemplars
+
+Buckets of the histograms of inference requests and attempts refer to a trace: \`# {trace_id="..."}\` with value and time of the last request in that bucket whose trace was exported. They need [traces](tracing.md) and, in Prometheus, \`--enable-feature=exemplar-storage\`. A request that is traced because of how it ended (an error, a slow or expensive one) is an exemplar of the metrics of requests; the metrics of its attempts refer to sampled requests only.
+
+## Label values
+
+Each metric keeps 100 label sets (\`metrics.max_series\`). Further tenants, models, providers, engines, GPUs and guardrails are counted together with the label value \`other\`; of a gauge, \`other\` shows the worst value since the last scrape. Labels whose values Weir defines, such as \`status\`, keep their values. Names that clients invent are no label values: an unknown model counts as \`unknown\`, and a model that a client names at a provider which does not list it counts as \`provider/other\`.
+
+Money is in US dollars, time in seconds, sizes in bytes. A ratio is between 0 and 1.
+`;
+
+/** @returns the text of docs/metrics.md */
+export function metricsPage(): string {
+  const described = describeMetrics();
+  const sections = [...new Set(described.map(({ section }) => section))];
+  const parts = sections.map((section) => {
+    const rows = described.filter((metric) => metric.section === section).map(row);
+    return `\n## ${section}\n\n${[...HEADER, ...rows].join('\n')}\n`;
   });
-  const table = ['| Metric | Type | Labels | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
-  return `${page.slice(0, begin + BEGIN.length)}\n${table}\n${page.slice(end)}`;
+  return `${INTRODUCTION}${parts.join('')}${bucketSection(described)}`;
+}
+
+/** @returns every metric of a gateway */
+export function describeMetrics(): MetricDescription[] {
+  const stats = { cpuSeconds: 0, residentBytes: 0, startedAtSeconds: 0, openFiles: undefined };
+  const metrics = new Metrics(
+    () => stats,
+    () => 0,
+    { takeMaxDelay: () => 0, takeMaxBusy: () => 0 },
+  );
+  return metrics.describe();
+}
+
+const HEADER = ['| Metric | Type | Labels | Meaning |', '| --- | --- | --- | --- |'];
+
+function row({ name, type, labels, help, otel }: MetricDescription): string {
+  const list = labels.map((label) => `\`${label}\``).join(', ');
+  const meaning = otel ? `${help} \`${otel.name}\` over OTLP.` : help;
+  return `| \`${name}\` | ${type} | ${list} | ${meaning} |`;
+}
+
+/** Histograms by their buckets: most share them. */
+function bucketSection(described: readonly MetricDescription[]): string {
+  const byBounds = new Map<string, string[]>();
+  for (const { name, bounds } of described) {
+    if (!bounds) continue;
+    const key = bounds.join(' ');
+    byBounds.set(key, [...(byBounds.get(key) ?? []), `\`${name}\``]);
+  }
+  const rows = [...byBounds].map(([bounds, names]) => `| ${bounds} | ${names.join(', ')} |`);
+  return `\n## Buckets\n\n${['| Upper bounds | Histograms |', '| --- | --- |', ...rows].join('\n')}\n`;
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 
 export interface ProcessStats {
   /** User and system time since the start. */
@@ -8,6 +9,12 @@ export interface ProcessStats {
   readonly startedAtSeconds: number;
   /** Open files and sockets; undefined where the system does not say. */
   readonly openFiles: number | undefined;
+}
+
+/** Limits of the process; undefined where the system does not say. */
+export interface ProcessLimits {
+  readonly openFiles: number | undefined;
+  readonly memoryBytes: number | undefined;
 }
 
 /** @param startedAtSeconds Unix time */
@@ -40,4 +47,14 @@ export function openFilesLimit(): number | undefined {
     // Only Linux has this file system.
     return undefined;
   }
+}
+
+/** @returns the limits of this process that metrics show; an unlimited number of files is undefined */
+export function readProcessLimits(): ProcessLimits {
+  const files = openFilesLimit();
+  const container = process.constrainedMemory?.() ?? 0;
+  return {
+    openFiles: Number.isFinite(files) ? files : undefined,
+    memoryBytes: container > 0 ? Math.min(container, totalmem()) : totalmem(),
+  };
 }

@@ -27,11 +27,18 @@ declare module 'prom-client/lib/gauge.js' {
 declare module 'prom-client/lib/histogram.js' {
   import { Histogram } from 'prom-client';
 
-  /** `bucketValues` has one count for each upper bound, not cumulative. */
+  interface PrintedExemplar {
+    readonly labelSet: Readonly<Record<string, string>>;
+    readonly value: number;
+    readonly timestamp: number;
+  }
+
+  /** `bucketValues` has one count for each upper bound, not cumulative; the key of exemplars above all bounds is `-1`. */
   interface HistogramSample {
     sum: number;
     count: number;
     readonly bucketValues: Record<string, number>;
+    bucketExemplars?: Record<string, PrintedExemplar | null>;
   }
 
   export default class extends Histogram {
@@ -41,9 +48,9 @@ declare module 'prom-client/lib/histogram.js' {
 }
 
 declare module 'prom-client/lib/registry.js' {
-  import { type Metric, Registry } from 'prom-client';
+  import { type Metric, Registry, type RegistryContentType } from 'prom-client';
 
-  export default class extends Registry {
+  export default class extends Registry<RegistryContentType> {
     /** The text of one metric: the lines HELP and TYPE, then a line for each sample. */
     getMetricsAsString(metric: Metric): Promise<string>;
   }

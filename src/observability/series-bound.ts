@@ -16,6 +16,13 @@ const OPEN_LABELS: ReadonlySet<string> = new Set([
   'engine',
   'variant',
   'mirror',
+  'guardrail',
+  'gpu',
+  'node',
+  'product',
+  'source',
+  'gen_ai_request_model',
+  'gen_ai_provider_name',
 ]);
 
 /**
@@ -32,12 +39,14 @@ export class SeriesBound {
   /**
    * @param names of the labels
    * @param max number of label sets that are kept, at least 1; read again for each new one
+   * @param alsoOpen labels of this metric that are open, though they are not in others
    */
   constructor(
     names: readonly string[],
     private readonly max: () => number,
+    alsoOpen: readonly string[] = [],
   ) {
-    this.#open = names.map((name) => OPEN_LABELS.has(name));
+    this.#open = names.map((name) => OPEN_LABELS.has(name) || alsoOpen.includes(name));
     this.#isOpen = this.#open.includes(true);
     if (!this.#open.includes(false)) this.#others = names.map(() => OTHER);
   }

@@ -148,6 +148,52 @@ describe('Recorder', () => {
     expect(await sample('llm_gateway_overhead_seconds_sum')).toBeCloseTo(0.002);
   });
 
+  test('has OpenTelemetry’s histograms beside its own', async () => {
+    const { clock, recorder, context, sample } = create();
+    context.controls = { ...NO_CONTROLS, model: 'alias', stream: true };
+    context.routing.route = testPipelineRoute('chat');
+    context.timing.committedAt = 200;
+    const usage = { inputTokens: 10, outputTokens: 9, raw: {} };
+    context.usage.usage = usage;
+    const attempt = trace({ endedAt: 501, firstEventAt: 200, usage });
+    context.routing.attempts.push(attempt);
+    recorder.attemptEnded(attempt, context);
+    clock.advance(1_000);
+    context.complete({ kind: 'done' });
+    const chat = { gen_ai_operation_name: 'chat' };
+    const upstream = { ...chat, gen_ai_request_model: 'up' };
+    const own = { ...chat, gen_ai_request_model: 'chat' };
+    expect(
+      await sample('gen_ai_client_operation_duration_seconds_sum', { ...upstream, error_type: '' }),
+    ).toBeCloseTo(0.5);
+    const tokens = (type: string) => ({ ...upstream, gen_ai_token_type: type });
+    expect(await sample('gen_ai_client_token_usage_sum', tokens('input'))).toBe(10);
+    expect(await sample('gen_ai_client_token_usage_sum', tokens('output'))).toBe(9);
+    expect(await sample('gen_ai_server_time_to_first_token_seconds_sum', own)).toBeCloseTo(0.2);
+    expect(await sample('gen_ai_server_time_per_output_token_seconds_sum', own)).toBeCloseTo(0.1);
+  });
+
+  test('counts requests and tokens of the tenant, whatever the model', async () => {
+    const { context, sample } = create();
+    context.usage.usage = { inputTokens: 10, outputTokens: 9, reasoningTokens: 2, raw: {} };
+    context.complete({ kind: 'done' });
+    const { tenant } = PRINCIPAL;
+    expect(await sample('llm_tenant_requests_total', { tenant, status: '200' })).toBe(1);
+    expect(await sample('llm_tenant_tokens_total', { tenant, direction: 'reasoning' })).toBe(2);
+    expect(await sample('llm_requests_total', { stream: 'false' })).toBe(1);
+  });
+
+  test('names no upstream model that a client invents', async () => {
+    const { recorder, context, sample } = create();
+    for (let index = 0; index < 10_000; index += 1) {
+      context.routing.route = { ...testPipelineRoute(`p/m${index}`), label: 'p/other' };
+      recorder.attemptEnded(trace({ model: `m${index}`, endedAt: 2 }), context);
+    }
+    const labels = { gen_ai_request_model: 'p/other' };
+    expect(await sample('gen_ai_client_operation_duration_seconds_count', labels)).toBe(10_000);
+    expect(await sample('gen_ai_client_operation_duration_seconds_count')).toBe(10_000);
+  });
+
   test('counts 10,000 models at 10,000 providers without a series for each', async () => {
     const { recorder, sample, metrics } = create(false);
     for (let index = 0; index < 10_000; index += 1) {

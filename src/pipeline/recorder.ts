@@ -21,6 +21,14 @@ const NONE = 'none';
 /** Of responses that no provider made for their request. */
 const CACHE = 'cache';
 
+/** Learns who sends requests. */
+export interface ActivityObserver {
+  /** @param now monotonic milliseconds */
+  seen(tenant: string, user: string, now: number): void;
+}
+
+const NO_ACTIVITY: ActivityObserver = { seen: () => undefined };
+
 /** Turns finished requests and attempts into metrics and log lines: one place, once per request. */
 export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver, GuardrailObserver {
   readonly #series: MetricHandles;
@@ -32,30 +40,33 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
     private readonly logRequests: () => boolean,
     /** Told what a request of an experiment has shown. */
     private readonly onSample: (part: Participation, sample: Sample) => void = () => undefined,
+    /** Told which tenants and users send requests. */
+    private readonly activity: ActivityObserver = NO_ACTIVITY,
   ) {
     this.#series = new MetricHandles(metrics);
   }
 
   attemptEnded(trace: AttemptTrace, request: DispatchRequest): void {
-    const { provider, startedAt, firstEventAt, failure } = trace;
-    this.#series.attempt(
-      provider,
-      firstEventAt === undefined ? undefined : (firstEventAt - startedAt) / 1000,
-    );
-    if (request.routing.attempts.length === 1) {
-      this.#series.overhead(request.identity.route, (startedAt - request.timing.startedAt) / 1000);
+    const { provider, startedAt } = trace;
+    const { identity, routing, timing } = request;
+    const traceId = request.trace?.exemplarId;
+    const endedAt = trace.endedAt ?? this.clock.now();
+    this.#series
+      .provider(provider, trace.target?.provider)
+      .ended(trace, identity.operation, upstreamLabel(trace, request), endedAt, traceId);
+    if (routing.attempts.length === 1) {
+      this.#series.overhead(identity.route, (startedAt - timing.startedAt) / 1000, traceId);
     }
-    if (failure) this.metrics.providerErrors.labels(provider, failure.code).inc();
   }
 
   queueLeft(outcome: string, priority: Priority, waitedMs: number): void {
-    const { metrics } = this;
-    if (outcome === 'let_in') metrics.queueWait.labels().observe(waitedMs / 1000);
-    else if (outcome === 'timeout' || outcome === 'shed') metrics.queueRejected.labels(priority).inc();
+    const { queueWait, queueRejected } = this.metrics.providers;
+    if (outcome === 'let_in') queueWait.labels(priority).observe(waitedMs / 1000);
+    else if (outcome === 'timeout' || outcome === 'shed') queueRejected.labels(priority).inc();
   }
 
   mirrored(model: string, mirror: string, primary: MirrorSide, copy: MirrorSide): void {
-    const { metrics } = this;
+    const metrics = this.metrics.experiments;
     metrics.mirrorRequests.labels(model, mirror, copy.outcome).inc();
     for (const [name, side] of [['primary', primary] as const, ['mirror', copy] as const]) {
       metrics.mirrorDuration.labels(model, mirror, name).observe(side.durationMs / 1000);
@@ -63,7 +74,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
         metrics.mirrorFirst.labels(model, mirror, name).observe(side.firstMs / 1000);
       }
       if (side.outputTokens) metrics.mirrorTokens.labels(model, mirror, name).inc(side.outputTokens);
-      if (side.cost !== undefined) metrics.mirrorCost.labels(model, mirror, name).inc(nanoUsd(side.cost));
+      if (side.cost !== undefined) metrics.mirrorCost.labels(model, mirror, name).inc(Number(side.cost));
     }
     if (primary.outcome === 'done' && copy.outcome === 'done') {
       const same = primary.finishReason === copy.finishReason ? 'yes' : 'no';
@@ -78,7 +89,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
     kind: string,
     count: number,
   ): void {
-    this.metrics.guardrailFindings.labels(guardrail, stage, action, kind).inc(count);
+    this.metrics.guardrails.findings.labels(guardrail, stage, action, kind).inc(count);
   }
 
   guardrailEnded(
@@ -87,12 +98,12 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
     outcome: GuardrailOutcome,
     durationMs: number,
   ): void {
-    this.metrics.guardrailResults.labels(guardrail, stage, outcome).inc();
-    this.metrics.guardrailDuration.labels(guardrail, stage).observe(durationMs / 1000);
+    this.metrics.guardrails.results.labels(guardrail, stage, outcome).inc();
+    this.metrics.guardrails.duration.labels(guardrail, stage).observe(durationMs / 1000);
   }
 
   guardrailFailed(guardrail: string, reason: GuardrailFailureReason, error: unknown): void {
-    this.metrics.guardrailErrors.labels(guardrail, reason).inc();
+    this.metrics.guardrails.errors.labels(guardrail, reason).inc();
     this.log.logger.warn({ guardrail, reason, err: error }, 'guardrail check failed');
   }
 
@@ -101,11 +112,11 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
   }
 
   mirrorSkipped(model: string, mirror: string): void {
-    this.metrics.mirrorRequests.labels(model, mirror, 'skipped').inc();
+    this.metrics.experiments.mirrorRequests.labels(model, mirror, 'skipped').inc();
   }
 
   #variant(request: RequestContext, outcome: Outcome, part: Participation, endedAt: number): void {
-    const { metrics } = this;
+    const metrics = this.metrics.experiments;
     const { model, variant } = part;
     const { committedAt, startedAt } = request.timing;
     const { usage, cost } = request.usage;
@@ -118,7 +129,7 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
       metrics.variantFirst.labels(model, variant).observe((committedAt - startedAt) / 1000);
     }
     if (usage?.outputTokens) metrics.variantTokens.labels(model, variant).inc(usage.outputTokens);
-    if (cost !== undefined) metrics.variantCost.labels(model, variant).inc(nanoUsd(cost));
+    if (cost !== undefined) metrics.variantCost.labels(model, variant).inc(Number(cost));
     // Who went away, or asked for what can't be, says nothing of the variant.
     const own = outcome.kind === 'failed' && outcome.error.status < 500 && attempts.length === 0;
     if (outcome.kind === 'client_gone' || own) return;
@@ -138,20 +149,23 @@ export class Recorder implements AttemptObserver, QueueObserver, MirrorObserver,
     const attempt = routing.respondedBy ?? routing.attempts.at(-1);
     const provider = cache?.served ? CACHE : (attempt?.provider ?? NONE);
     const series = this.#series.of(routing.modelLabel ?? 'unknown', provider);
-    series.request(request.response.status ?? 200, identity.principal.tier, (endedAt - startedAt) / 1000);
+    const { principal, operation } = identity;
+    const tenant = this.#series.tenant(principal.tenant);
+    const traceId = request.trace?.exemplarId;
+    const status = request.response.status ?? 200;
+    series.request(status, principal.tier, controls.stream, (endedAt - startedAt) / 1000, traceId);
+    tenant.request(status);
+    this.activity.seen(principal.tenant, principal.member ?? principal.keyId, endedAt);
     const firstAt = controls.stream ? timing.committedAt : undefined;
-    if (firstAt !== undefined) series.firstToken((firstAt - startedAt) / 1000);
+    if (firstAt !== undefined) series.firstToken(operation, (firstAt - startedAt) / 1000, traceId);
     const { usage } = request.usage;
     // No provider reports the tokens of a stored response again.
     if (usage && (cache === undefined || cache.status === 'miss')) {
       const { outputTokens } = usage;
-      series.tokens('input', usage.inputTokens);
-      series.tokens('output', outputTokens);
-      series.tokens('cached', usage.cachedInputTokens);
-      series.tokens('reasoning', usage.reasoningTokens);
-      if (outputTokens) series.generated(outputTokens);
+      series.tokens(usage);
+      tenant.tokens(usage);
       if (firstAt !== undefined && outputTokens && outputTokens > 1) {
-        series.perToken((endedAt - firstAt) / 1000 / (outputTokens - 1));
+        series.perToken(operation, (endedAt - firstAt) / 1000 / (outputTokens - 1), traceId);
       }
     }
     const part = routing.plan?.participation;
@@ -217,6 +231,11 @@ function failedAttempts(attempts: readonly AttemptTrace[]): FailedAttempt[] | un
     });
   }
   return failed;
+}
+
+/** The upstream's name of the model, where it is one of a bounded set: clients may name any model of some providers. */
+function upstreamLabel({ model }: AttemptTrace, { routing: { route } }: DispatchRequest): string {
+  return route === undefined || route.label === route.id ? model : route.label;
 }
 
 function tenths(milliseconds: number): number {

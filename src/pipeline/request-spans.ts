@@ -1,4 +1,3 @@
-import type { Operation } from '../core/inference.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import {
   type Attributes,
@@ -6,19 +5,11 @@ import {
   type SpanEvent,
   type SpanRecord,
 } from '../observability/tracing/span.ts';
+import { genAiProviderName } from '../providers/gen-ai-provider-name.ts';
+import { GEN_AI_OPERATIONS } from './metric-handles.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 import type { RequestTrace } from './request-trace.ts';
 import { costSoFar } from './usage-meter.ts';
-
-/** OpenTelemetry's names of operations (GenAI conventions). */
-const OPERATION_NAMES: Readonly<Record<Operation, string>> = {
-  chat: 'chat',
-  completion: 'text_completion',
-  embedding: 'embeddings',
-  rerank: 'rerank',
-  moderation: 'moderation',
-  'count-tokens': 'count_tokens',
-};
 
 /**
  * The spans of a request: itself, its interceptors up to where each passes it on, the wait for a slot and for an engine,
@@ -73,7 +64,7 @@ export function spansOf(
     spans.push({
       ...child,
       spanId: attempt.spanId ?? trace.newSpanId(),
-      name: `${OPERATION_NAMES[request.identity.operation]} ${attempt.model}`,
+      name: `${GEN_AI_OPERATIONS[request.identity.operation]} ${attempt.model}`,
       kind: SPAN_KIND.client,
       startMs: attempt.startedAt + toWall,
       endMs: (attempt.endedAt ?? endedAt) + toWall,
@@ -102,7 +93,7 @@ function requestAttributes(request: RequestContext, outcome: Outcome): Attribute
     'http.response.status_code': response.status,
     'client.address': identity.address,
     'error.type': outcome.kind === 'failed' ? outcome.error.code : undefined,
-    'gen_ai.operation.name': OPERATION_NAMES[identity.operation],
+    'gen_ai.operation.name': GEN_AI_OPERATIONS[identity.operation],
     'gen_ai.request.model': controls.model,
     'gen_ai.usage.input_tokens': usage.usage?.inputTokens,
     'gen_ai.usage.output_tokens': usage.usage?.outputTokens,
@@ -124,8 +115,8 @@ function attemptAttributes(request: RequestContext, attempt: AttemptTrace, index
   const { target, usage, failure, finishReason } = attempt;
   const address = addressOf(target?.provider.baseUrl);
   return {
-    'gen_ai.operation.name': OPERATION_NAMES[request.identity.operation],
-    'gen_ai.provider.name': target?.provider.kind ?? attempt.provider,
+    'gen_ai.operation.name': GEN_AI_OPERATIONS[request.identity.operation],
+    'gen_ai.provider.name': target ? genAiProviderName(target.provider) : attempt.provider,
     'gen_ai.request.model': attempt.model,
     'gen_ai.usage.input_tokens': usage?.inputTokens,
     'gen_ai.usage.output_tokens': usage?.outputTokens,

@@ -27,6 +27,8 @@ export class RequestTrace implements UpstreamTrace {
   /** Of the request. */
   readonly spanId: string;
   readonly stages: Stage[] = [];
+  /** Its spans are exported. At first this is the sampler's decision; how the request ends may add to it. */
+  isExported: boolean;
 
   constructor(
     private readonly ids: Pick<TraceIds, 'spanId'>,
@@ -34,6 +36,11 @@ export class RequestTrace implements UpstreamTrace {
     private readonly origin: TraceOrigin,
   ) {
     this.spanId = ids.spanId();
+    this.isExported = origin.isSampled;
+  }
+
+  get exemplarId(): string | undefined {
+    return this.isExported ? this.origin.traceId : undefined;
   }
 
   get traceId(): string {

@@ -63,6 +63,7 @@ export class RequestTracer {
     const settings = this.options.settings();
     if (!trace || !settings) return;
     if (!trace.isSampled && !isKept(request, outcome, endedAt, settings.keep)) return;
+    trace.isExported = true;
     const { clock } = this.options;
     this.options.onSpans(spansOf(request, trace, outcome, endedAt, clock.wallTime() - clock.now()));
   }

@@ -10,6 +10,12 @@ export interface WritableSocket {
   write(data: Uint8Array, from: number, length: number): number;
 }
 
+/** Bytes of several connections. */
+export interface Traffic {
+  receivedBytes: number;
+  sentBytes: number;
+}
+
 /** Pieces are joined into one write up to this size. Bytes. */
 const MAX_JOINED = 32 * 1024;
 /** Beyond this the writer does not wait for the end of the event-loop turn. Bytes. */
@@ -25,6 +31,7 @@ export class SocketWriter implements Sender {
   readonly #onSent: () => void;
   readonly #onClosed: () => void;
   readonly #onBacklog: (change: number) => void;
+  readonly #traffic: Pick<Traffic, 'sentBytes'>;
   #socket: WritableSocket | undefined;
   #parts: Output[] = [];
   /** Bytes written since the last flush; of texts, UTF-16 units. */
@@ -43,17 +50,20 @@ export class SocketWriter implements Sender {
    * @param onSent called when the socket has taken all that was written
    * @param onClosed called when a write finds the socket closed, before its close event
    * @param onBacklog called when the number of bytes changes that wait because the socket takes no more; must not write or close
+   * @param traffic counts the bytes that the socket took, with those of other connections
    */
   constructor(
     batch: WriteBatch,
     onSent: () => void,
     onClosed: () => void = () => undefined,
     onBacklog: (change: number) => void = () => undefined,
+    traffic: Pick<Traffic, 'sentBytes'> = { sentBytes: 0 },
   ) {
     this.#batch = batch;
     this.#onSent = onSent;
     this.#onClosed = onClosed;
     this.#onBacklog = onBacklog;
+    this.#traffic = traffic;
   }
 
   get empty(): boolean {
@@ -125,6 +135,7 @@ export class SocketWriter implements Sender {
       }
       flushed += written;
       this.#sent += written;
+      this.#traffic.sentBytes += written;
       this.#unsent -= units;
       if (written === length) continue;
       // A copy where other writers use the buffer.

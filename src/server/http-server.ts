@@ -1,5 +1,6 @@
 import type { HttpRequest, HttpResponse } from '../core/http.ts';
 import type { TlsCredentials } from '../platform/socket-listener.ts';
+import type { Traffic } from '../platform/socket-writer.ts';
 import type { ServerLimitName, ServerLimits } from './server-limits.ts';
 
 /** The port between the gateway and the server that carries its requests. `http1-server.ts` implements it. */
@@ -49,6 +50,8 @@ export interface HttpServer {
   /** Requests whose responses are not completely sent. */
   pendingRequests(): number;
   stats(): HttpServerStats;
+  /** Bytes since the start, without what TLS adds. */
+  traffic(): Readonly<Traffic>;
   /**
    * Uses other credentials for connections that are accepted from now on. Open connections and their requests go on.
    * @param credentials checked by `loadTlsFiles`

@@ -1,5 +1,6 @@
 import { encodeUtf8 } from '../core/bytes.ts';
 import { listenSockets, type SocketListener, type TlsCredentials } from '../platform/socket-listener.ts';
+import type { Traffic } from '../platform/socket-writer.ts';
 import { WriteBatch } from '../platform/write-batch.ts';
 import { ByteLedger } from './byte-ledger.ts';
 import { ConnectionTable } from './connection-table.ts';
@@ -38,6 +39,7 @@ class Http1Server implements HttpServer, ConnectionServer {
   readonly limits: () => ServerLimits;
   readonly onLimit: (limit: ServerLimitName) => void;
   readonly ledger: ByteLedger;
+  readonly bytes: Traffic = { receivedBytes: 0, sentBytes: 0 };
   date = new Date().toUTCString();
   stopping = false;
   readonly batch = new WriteBatch();
@@ -79,6 +81,10 @@ class Http1Server implements HttpServer, ConnectionServer {
     const { size: connections, clients } = this.#connections;
     const { accounts, keptBytes: requestBytes, unsentBytes } = this.ledger;
     return { connections, clients, accounts, requestBytes, unsentBytes };
+  }
+
+  traffic(): Readonly<Traffic> {
+    return this.bytes;
   }
 
   useCredentials(credentials: TlsCredentials): void {

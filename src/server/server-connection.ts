@@ -8,7 +8,7 @@ import {
   type ParserLimits,
 } from '../platform/http1-message.ts';
 import type { ServerSocket, SocketEvents } from '../platform/socket-listener.ts';
-import { SocketWriter } from '../platform/socket-writer.ts';
+import { SocketWriter, type Traffic } from '../platform/socket-writer.ts';
 import type { WriteBatch } from '../platform/write-batch.ts';
 import type { ByteLedger } from './byte-ledger.ts';
 import { ConnectionMemory } from './connection-memory.ts';
@@ -39,6 +39,8 @@ export interface ConnectionServer {
   readonly batch: WriteBatch;
   readonly limits: () => ServerLimits;
   readonly ledger: ByteLedger;
+  /** Counts the bytes of all connections. */
+  readonly bytes: Traffic;
   /** A limit has ended a connection or a request. */
   readonly onLimit: (limit: ServerLimitName) => void;
   opened(connection: ServerConnection): void;
@@ -112,7 +114,13 @@ export class ServerConnection
     this.#server = server;
     this.memory = new ConnectionMemory(client, this, server.ledger, server.onLimit);
     this.#handshaking = server.secure;
-    this.#writer = new SocketWriter(server.batch, this.#drained, undefined, this.memory.backlogChanged);
+    this.#writer = new SocketWriter(
+      server.batch,
+      this.#drained,
+      undefined,
+      this.memory.backlogChanged,
+      server.bytes,
+    );
     this.#sender = new ResponseSender(this.#writer, this, server.onError);
   }
 
@@ -159,6 +167,7 @@ export class ServerConnection
 
   received(bytes: Uint8Array): void {
     this.#timeouts.received(bytes.length);
+    this.#server.bytes.receivedBytes += bytes.length;
     if (this.#lingering) {
       this.#drop(bytes.length);
       releaseBytes(bytes);

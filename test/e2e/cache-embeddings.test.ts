@@ -170,8 +170,10 @@ test('cached inputs save their price and their share of the time, and may have a
   const stats = await gateway.call('GET', '/cache/stats', { key: gateway.adminKey });
   expect(stats.body).toMatchObject({ chat: { hits: 3, misses: 3, saved_usd: '0.0009' } });
   const { text } = await gateway.call('GET', '/metrics', { key: gateway.adminKey });
-  expect(text).toContain('weir_cache_saved_usd_total{tenant="default",model="chat"} 0.0009');
-  expect(text).toMatch(/weir_cache_saved_seconds_total\{tenant="default",model="chat"\} 0\.0/);
+  expect(text).toContain('llm_cache_saved_usd_total{kind="embedding",model="chat",tenant="default"} 0.0009');
+  expect(text).toMatch(
+    /llm_cache_saved_seconds_total\{kind="embedding",model="chat",tenant="default"\} 0\.0/,
+  );
   // Two and one inputs from the upstream, and two from the cache at their own price.
   expect(text).toMatch(/llm_cost_usd_total\{model="chat",tenant="default"\} 0\.0009[56]/);
 });

@@ -190,7 +190,9 @@ test('a response from the cache counts as a request, and costs its own price', a
   const metrics = await gateway.call('GET', '/metrics', { key: gateway.adminKey });
   expect(metrics.text).toContain('llm_cache_hits_total{kind="exact",model="chat"} 2');
   expect(metrics.text).toContain('llm_cache_misses_total{kind="exact",model="chat"} 1');
-  expect(metrics.text).toContain('weir_cache_saved_usd_total{tenant="default",model="chat"} 0.001');
+  expect(metrics.text).toContain(
+    'llm_cache_saved_usd_total{kind="exact",model="chat",tenant="default"} 0.001',
+  );
   expect(metrics.text).toContain('llm_cost_usd_total{model="chat",tenant="default"} 0.00051');
   expect(metrics.text).toContain('llm_tokens_total{model="chat",direction="input"} 3');
 });

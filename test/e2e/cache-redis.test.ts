@@ -54,9 +54,7 @@ if (hasRedis && canStopRedis) {
       const countOf = (report: unknown, name: string) => Number(Object(report)[name] ?? 0);
       const hitsOf = async ({ gateway }: CacheGateway) => {
         const { text } = await gateway.call('GET', '/metrics', { key: gateway.adminKey });
-        return Number(
-          /weir_cache_requests_total\{tenant="default",result="hit"\} (\d+)/.exec(text)?.[1] ?? 0,
-        );
+        return Number(/llm_cache_requests_total\{tenant="default",result="hit"\} (\d+)/.exec(text)?.[1] ?? 0);
       };
       const body = chatOf('counted');
       await one.post('/v1/chat/completions', body);
@@ -119,7 +117,7 @@ if (hasRedis && canStopRedis) {
       expect(new Set(statuses)).toEqual(new Set([200]));
       expect(cacheOf(await post('/v1/chat/completions', chatOf('lost')))).toBe('miss');
       const metrics = await one.gateway.call('GET', '/metrics', { key: one.gateway.adminKey });
-      expect(metrics.text).toMatch(/weir_cache_errors_total\{reason="unavailable"\} [1-9]/);
+      expect(metrics.text).toMatch(/llm_cache_errors_total\{reason="unavailable"\} [1-9]/);
       await redis.start();
       const requests = mock.requests.length;
       const deadline = performance.now() + 20_000;

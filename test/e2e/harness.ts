@@ -148,12 +148,12 @@ export async function expectError(
   return error;
 }
 
-/** The value of a metric without labels. */
+/** The value of a metric; the sum where it has several label sets. */
 export async function metric(gateway: Gateway, name: string): Promise<number> {
   const page = await (await fetch(`${gateway.metricsUrl}/metrics`)).text();
-  const found = new RegExp(`^${name} (\\S+)$`, 'm').exec(page);
-  if (found === null) throw new Error(`no metric ${name}`);
-  return Number(found[1]);
+  const found = [...page.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, 'gm'))];
+  if (found.length === 0) throw new Error(`no metric ${name}`);
+  return found.reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
 /**

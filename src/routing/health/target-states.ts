@@ -1,5 +1,6 @@
 import type { Target } from '../../providers/types.ts';
 import type { LimitSetting } from '../admission/concurrency-limit.ts';
+import { PRIORITIES, type Priority, type Waiting } from '../admission/fair-queue.ts';
 import { TargetGate } from '../admission/target-gate.ts';
 import { DEFAULT_HEALTH, type HealthSettings, TargetState } from './target-state.ts';
 
@@ -47,6 +48,17 @@ export class TargetStates {
       for (const { gate } of models.values()) for (const one of gate?.queue.all() ?? []) waiting.add(one);
     }
     return waiting.size;
+  }
+
+  /** @returns as `queued`, by priority */
+  queuedByPriority(): ReadonlyMap<Priority, number> {
+    const counts = new Map<Priority, number>(PRIORITIES.map((priority) => [priority, 0]));
+    const waiting = new Set<Waiting>();
+    for (const models of this.#providers.values()) {
+      for (const { gate } of models.values()) for (const one of gate?.queue.all() ?? []) waiting.add(one);
+    }
+    for (const { priority } of waiting) counts.set(priority, (counts.get(priority) ?? 0) + 1);
+    return counts;
   }
 
   /** @returns a unique text for a target and its API key */

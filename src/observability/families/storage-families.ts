@@ -1,0 +1,30 @@
+import type { MetricFamilies } from '../metric-families.ts';
+import { STEP_BUCKETS } from './buckets.ts';
+
+/** Databases and the local disk. */
+export function storageFamilies(families: MetricFamilies) {
+  families.section('Storage');
+  return {
+    duration: families.histogram(
+      'weir_storage_operation_duration_seconds',
+      'Time of a statement of the main thread, by `backend` (`sqlite`, `postgres`) and `operation` (`read`, `write`).',
+      ['backend', 'operation'],
+      STEP_BUCKETS,
+    ),
+    size: families.gauge(
+      'weir_storage_size_bytes',
+      'Size of local files, by area: `databases` (SQLite), `usage_journal`, `other` files of the data folder.',
+      ['area'],
+    ),
+    failing: families.gauge(
+      'weir_storage_write_failing',
+      '1 while the local disk rejects writes, 0 otherwise, by area: `database` (SQLite), `usage_journal`, `engine_ledger`.',
+      ['area'],
+    ),
+    deleted: families.counter(
+      'weir_retention_deleted_total',
+      'Deleted data whose retention has passed: events and sums of `usage`, entries of `audit` trails, `responses`.',
+      ['kind'],
+    ),
+  };
+}
