@@ -60,7 +60,7 @@ const index = createRoute({
   getParentRoute: () => root,
   path: '/',
   beforeLoad: () => {
-    throw redirect({ to: '/tenants' });
+    throw redirect({ to: '/overview' });
   },
 });
 
@@ -97,8 +97,12 @@ const tree = root.addChildren([
   signIn,
   accept,
   signedIn.addChildren([
+    page('/overview', () => import('./pages/overview.tsx')),
     page('/playground', () => import('./pages/playground.tsx')),
+    page('/usage', () => import('./pages/usage.tsx')),
+    page('/models', () => import('./pages/models.tsx')),
     page('/tenants', () => import('./pages/tenants.tsx')),
+    page('/events', () => import('./pages/events.tsx')),
   ]),
 ]);
 

@@ -4,11 +4,15 @@ export interface NavigationItem {
   readonly label: string;
   /** Key after `g` that opens it. */
   readonly key: string;
-  /** Shown to those with one of these permissions in the tenant, or on the platform; to everybody when absent. */
-  readonly permissions?: readonly string[];
+  /** It shows the state of the platform. */
+  readonly isForOperators?: boolean;
 }
 
 export const NAVIGATION: readonly NavigationItem[] = [
+  { to: '/overview', label: 'Overview', key: 'o' },
   { to: '/playground', label: 'Playground', key: 'p' },
+  { to: '/usage', label: 'Usage', key: 'u' },
+  { to: '/models', label: 'Models', key: 'm', isForOperators: true },
   { to: '/tenants', label: 'Tenants', key: 't' },
+  { to: '/events', label: 'Events', key: 'e' },
 ];

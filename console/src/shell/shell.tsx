@@ -23,6 +23,8 @@ export function Shell() {
     () => api.state,
   );
   useKeys({ openPalette: () => setPaletteOpen(true), openHelp: () => setHelpOpen(true) });
+  const { me } = useSession();
+  const navigation = NAVIGATION.filter(({ isForOperators }) => me.platform_admin || !isForOperators);
   const collapse = () => {
     localStorage.setItem(COLLAPSED, isCollapsed ? 'open' : 'collapsed');
     setCollapsed(!isCollapsed);
@@ -59,7 +61,7 @@ export function Shell() {
           <span className="font-semibold text-[15px]">{isCollapsed ? 'W' : 'Weir'}</span>
         </div>
         {!isCollapsed && <TenantSwitcher />}
-        {NAVIGATION.map(({ to, label }) => (
+        {navigation.map(({ to, label }) => (
           <Link
             key={to}
             to={to}

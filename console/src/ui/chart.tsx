@@ -88,7 +88,7 @@ export function Chart(props: ChartProps) {
             stroke,
             width: 1.5,
             spanGaps: false,
-            points: { show: false },
+            points: { size: 4 },
             value: (_: uPlot, value: number | null) => format(value),
           })),
         ],

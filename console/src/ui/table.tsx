@@ -100,65 +100,71 @@ export function DataTable<Row>({
         className="overflow-auto rounded border border-line bg-panel"
         style={{ maxHeight: height }}
       >
-        <div role="rowgroup" className="sticky top-0 z-[1] bg-raised border-b border-line min-w-max">
-          <div role="row" className="grid" style={{ gridTemplateColumns: template }}>
-            {shown.map(({ id, header, isNumber, sort }) => (
-              <div
-                key={id}
-                role="columnheader"
-                aria-sort={sort !== undefined && sorting?.by === sort ? direction(sorting) : undefined}
-                className={classes('px-2 h-8 flex items-center font-medium', isNumber && 'justify-end')}
-              >
-                {sort !== undefined && onSort ? (
-                  <Button
-                    variant="quiet"
-                    className="px-1 -mx-1 h-6"
-                    onClick={() =>
-                      onSort({ by: sort, isDescending: sorting?.by === sort ? !sorting.isDescending : true })
-                    }
-                  >
-                    {header}
-                    {sorting?.by === sort && (
-                      <span aria-hidden="true">{sorting.isDescending ? '↓' : '↑'}</span>
-                    )}
-                  </Button>
-                ) : (
-                  header
-                )}
-              </div>
-            ))}
+        {/* As wide as the header wants to be, so that header and rows have the same columns. */}
+        <div role="presentation" className="w-max min-w-full">
+          <div role="rowgroup" className="sticky top-0 z-[1] bg-raised border-b border-line">
+            <div role="row" className="grid" style={{ gridTemplateColumns: template }}>
+              {shown.map(({ id, header, isNumber, sort }) => (
+                <div
+                  key={id}
+                  role="columnheader"
+                  aria-sort={sort !== undefined && sorting?.by === sort ? direction(sorting) : undefined}
+                  className={classes('px-2 h-8 flex items-center font-medium', isNumber && 'justify-end')}
+                >
+                  {sort !== undefined && onSort ? (
+                    <Button
+                      variant="quiet"
+                      className="px-1 -mx-1 h-6"
+                      onClick={() =>
+                        onSort({
+                          by: sort,
+                          isDescending: sorting?.by === sort ? !sorting.isDescending : true,
+                        })
+                      }
+                    >
+                      {header}
+                      {sorting?.by === sort && (
+                        <span aria-hidden="true">{sorting.isDescending ? '↓' : '↑'}</span>
+                      )}
+                    </Button>
+                  ) : (
+                    header
+                  )}
+                </div>
+              ))}
+            </div>
           </div>
-        </div>
-        <div role="rowgroup" className="relative min-w-max" style={{ height: virtualizer.getTotalSize() }}>
-          {virtualizer.getVirtualItems().map(({ index, start }) => {
-            const row = rows[index];
-            if (row === undefined) return null;
-            return (
-              <div
-                key={rowKey(row)}
-                role="row"
-                aria-rowindex={index + 2}
-                tabIndex={onOpen ? 0 : undefined}
-                onClick={onOpen && (() => onOpen(row))}
-                onKeyDown={onOpen && ((event) => openByKey(event, row))}
-                className={classes(
-                  'absolute inset-x-0 grid items-center border-b border-line',
-                  onOpen && 'hover:bg-raised cursor-pointer focus-visible:-outline-offset-2',
-                )}
-                style={{
-                  transform: `translateY(${start}px)`,
-                  height: ROW_HEIGHT,
-                  gridTemplateColumns: template,
-                }}
-              >
-                {shown.map(({ id, cell, isNumber }) => (
-                  <div key={id} role="cell" className={classes('px-2 truncate', isNumber && 'text-right')}>
-                    {cell(row)}
-                  </div>
-                ))}
-              </div>
-            );
-          })}
+          <div role="rowgroup" className="relative" style={{ height: virtualizer.getTotalSize() }}>
+            {virtualizer.getVirtualItems().map(({ index, start }) => {
+              const row = rows[index];
+              if (row === undefined) return null;
+              return (
+                <div
+                  key={rowKey(row)}
+                  role="row"
+                  aria-rowindex={index + 2}
+                  tabIndex={onOpen ? 0 : undefined}
+                  onClick={onOpen && (() => onOpen(row))}
+                  onKeyDown={onOpen && ((event) => openByKey(event, row))}
+                  className={classes(
+                    'absolute inset-x-0 grid items-center border-b border-line',
+                    onOpen && 'hover:bg-raised cursor-pointer focus-visible:-outline-offset-2',
+                  )}
+                  style={{
+                    transform: `translateY(${start}px)`,
+                    height: ROW_HEIGHT,
+                    gridTemplateColumns: template,
+                  }}
+                >
+                  {shown.map(({ id, cell, isNumber }) => (
+                    <div key={id} role="cell" className={classes('px-2 truncate', isNumber && 'text-right')}>
+                      {cell(row)}
+                    </div>
+                  ))}
+                </div>
+              );
+            })}
+          </div>
         </div>
         {isLoadingMore && <p className="p-2 text-muted">Loading more ...</p>}
       </div>

@@ -1,0 +1,35 @@
+import { percent } from '../../lib/format.ts';
+import { Sparkline } from '../../ui/chart.tsx';
+import { classes } from '../../ui/classes.ts';
+
+export interface TileProps {
+  readonly title: string;
+  readonly value: string;
+  readonly note?: string;
+  readonly trend: readonly (number | null)[];
+  /** Against the same time a week before, as a share. */
+  readonly change: number | undefined;
+  readonly isGood: 'more' | 'less' | 'neither';
+  readonly tone?: 'bad' | undefined;
+}
+
+/** A figure with its course and its change. */
+export function Tile({ title, value, note, trend, change, isGood, tone }: TileProps) {
+  const isWorse =
+    change !== undefined && ((isGood === 'less' && change > 0.1) || (isGood === 'more' && change < -0.1));
+  return (
+    <section className="rounded border border-line bg-panel p-3 min-w-0">
+      <h2 className="text-muted">{title}</h2>
+      <p className={classes('text-xl font-semibold', tone === 'bad' && 'text-bad')}>{value}</p>
+      <p className="text-muted h-5">
+        {change !== undefined && (
+          <span className={isWorse ? 'text-warn' : undefined}>
+            {change >= 0 ? '▴' : '▾'} {percent(Math.abs(change))} to last week{' '}
+          </span>
+        )}
+        {change === undefined && note}
+      </p>
+      <Sparkline values={trend} label={`${title} over the range`} />
+    </section>
+  );
+}
