@@ -7,6 +7,7 @@ import type { CommandTools } from './cli/commands/group.ts';
 import { addKeyCommands } from './cli/commands/keys.ts';
 import { addLogsCommand } from './cli/commands/logs.ts';
 import { addPeopleCommands } from './cli/commands/people.ts';
+import { addPluginCommands } from './cli/commands/plugins.ts';
 import { addReportCommands } from './cli/commands/reports.ts';
 import { addTenantCommands } from './cli/commands/tenants.ts';
 import { CommandError, EXIT, terminalOutput } from './cli/output.ts';
@@ -135,6 +136,7 @@ function commands(setExit: (code: number) => void): Command {
   addKeyCommands(program, tools);
   addTenantCommands(program, tools);
   addPeopleCommands(program, tools);
+  addPluginCommands(program, { load: async () => (await loader())(), output, cwd, env, setExit });
   addReportCommands(program, tools);
   addAuditCommands(program, tools);
   addCacheCommands(program, tools, setExit);

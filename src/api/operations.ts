@@ -41,6 +41,25 @@ export const healthResponse = z
       )
       .optional()
       .describe('Only for callers with the permission `platform:read`, such as the admin key.'),
+    plugins: z
+      .array(
+        z.object({
+          id: z.string(),
+          name: z.string().nullable(),
+          version: z.string().nullable(),
+          kinds: z.array(z.string()),
+          status: z
+            .enum(['ok', 'failing', 'restarting', 'disabled'])
+            .describe(
+              '`failing`: its calls fail one after the other and are skipped for a while; `disabled`: it ended too often.',
+            ),
+          reason: z.string().nullable().describe('The last fault.'),
+          restarts: z.number().int(),
+          memory_bytes: z.number().int().nullable(),
+        }),
+      )
+      .optional()
+      .describe('Only with `platform:read`, and where plugins are configured.'),
     models: z
       .record(z.string(), z.boolean())
       .optional()
@@ -78,7 +97,7 @@ function condition({ id: provider, profile }: Provider, { states, clock, snapsho
 
 type Details = Pick<
   z.infer<typeof healthResponse>,
-  'providers' | 'models' | 'model_count' | 'requests_in_flight'
+  'providers' | 'plugins' | 'models' | 'model_count' | 'requests_in_flight'
 >;
 
 /** For operators: names of providers and models, and how busy the gateway is. */
@@ -98,8 +117,22 @@ function details(services: ApiServices): Details {
   return {
     requests_in_flight: services.lifecycle.active,
     providers,
+    ...pluginDetails(services),
     models: Object.fromEntries(models),
     model_count: listed.length,
+  };
+}
+
+function pluginDetails({ plugins }: ApiServices): Pick<Details, 'plugins'> {
+  const all = plugins();
+  if (all.length === 0) return {};
+  return {
+    plugins: all.map(
+      ({ id, name = null, version = null, kinds, status, reason = null, restarts, memory }) => ({
+        ...{ id, name, version, kinds: [...kinds], status, reason, restarts },
+        memory_bytes: memory ?? null,
+      }),
+    ),
   };
 }
 

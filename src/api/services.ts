@@ -17,6 +17,7 @@ import type { Recorder } from '../pipeline/recorder.ts';
 import type { RejectedRequests } from '../pipeline/rejected-requests.ts';
 import type { RequestLog } from '../pipeline/request-log.ts';
 import type { RequestTracer } from '../pipeline/request-tracer.ts';
+import type { PluginStatus } from '../plugins/host.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
@@ -72,6 +73,8 @@ export interface ApiServices {
   /** Records requests that reached no target; undefined where no usage is kept. */
   readonly rejected: RejectedRequests | undefined;
   readonly tracer: RequestTracer;
+  /** The state of each configured plugin. */
+  readonly plugins: () => readonly PluginStatus[];
   readonly responses: BufferedResponseStore;
   /** Responses to requests with idempotency keys. */
   readonly replays: ReplayStore;

@@ -9,6 +9,7 @@ import { composeChain } from '../pipeline/chain.ts';
 import type { Next } from '../pipeline/interceptor.ts';
 import { INTERCEPTORS } from '../pipeline/order.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
+import type { PluginHost } from '../plugins/host.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { CacheParts } from './cache.ts';
 import { guardrailServices } from './guardrails.ts';
@@ -24,6 +25,7 @@ export interface ChainParts {
   readonly tokenizer: Tokenizer;
   readonly modelData: ModelData;
   readonly cache: CacheParts;
+  readonly plugins: readonly PluginHost[];
   /** The key of hashes in redacted texts. */
   readonly hashSecret: string;
 }
@@ -45,6 +47,7 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
     mirrorObserver: recorder,
     cache: parts.cache.services(config, parts.deadlines),
     moderationWords: config.moderation.words,
+    plugins: parts.plugins,
     guardrails: guardrailServices(config, { hashSecret: parts.hashSecret }, recorder),
   };
   const settings: Readonly<Record<string, unknown>> = config.interceptors;

@@ -46,6 +46,7 @@ import type { LogKeeper } from './log-files.ts';
 import { LogLossCounter } from './log-losses.ts';
 import { subscribeLog } from './log-subscribers.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
+import { PluginParts } from './plugins.ts';
 import { simulatorTransport } from './provider-registry.ts';
 import { createReplayStore } from './replay-store.ts';
 import { addRoutes } from './routes.ts';
@@ -169,8 +170,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config, clock, metrics, events, version },
     instance: randomIds('gw_')(),
   });
+  const plugins = new PluginParts({ env, clock, events, metrics, file: loaded.file });
   const services = createServices({
     tracer,
+    plugins: () => plugins.status(),
     ...{ clock, log, metrics, activity, events, lifecycle, startedAtSeconds, active, stores },
     ...{ modelData, routing, engines, replays: replays.store, rejected: usage.rejected },
   });
@@ -201,9 +204,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const activate = async (next: Config) => {
     await engineManager.prepare(next);
     await cache.prepare(next);
-    const built = await buildSnapshot(next, snapshotOptions);
-    const snapshot = { ...built, chain: createChain(built, chainParts) };
+    const prepared = await plugins.prepare(next);
+    const built = await buildSnapshot(next, snapshotOptions).catch(async (error: unknown) => {
+      await prepared.discard();
+      throw error;
+    });
+    const snapshot = { ...built, chain: createChain(built, { ...chainParts, plugins: prepared.hosts }) };
     const previous = active.replace(snapshot);
+    prepared.commit();
     stores.access.clearLimits();
     usage.reconciler.scheduleAll();
     engineManager.configure(next);
@@ -274,6 +282,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   metrics.beforeRender = () => {
     logLosses.update(metrics);
     cache.readGauges();
+    plugins.readGauges();
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
       ...{ writes: stores.writes, activity, tokenRates },
@@ -306,6 +315,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await changes?.close();
       await replays.close();
       active.current.close();
+      await plugins.close();
       await cache.close();
       await responses.flush();
       await usage.close();

@@ -106,6 +106,13 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
       logger.warn(target, 'target ejected for a while: it fails far more often than others of its model'),
     'canary.rolled_back': (canary) => logger.error(canary, 'canary rolled back'),
 
+    'plugin.started': (plugin) => logger.info(plugin, 'plugin started'),
+    'plugin.ended': (plugin) => logger.error(plugin, 'plugin ended; it is started again'),
+    'plugin.disabled': (plugin) =>
+      logger.error(plugin, 'plugin disabled: it ended too often; requests go on by its "fail"'),
+    'plugin.skipped': (plugin) => logger.error(plugin, 'calls of a plugin fail; further ones are skipped'),
+    'plugin.output': ({ plugin, level, line }) => logger[level]({ plugin }, line),
+
     'engine.orphans_stopped': ({ count }) =>
       logger.warn({ count }, 'stopped engines that an earlier gateway left running'),
     'engine.loaded': (loaded) => logger.info(loaded, 'engine loaded'),

@@ -32,6 +32,7 @@ export function modelDefinition(model: ModelConfig): ModelDefinition {
       const name = `${target.provider}/${target.model}`;
       return { ...target, limits: subjectLimits('target', name, target.limits) };
     }),
+    strategyPlugin: model.strategy_plugin ?? undefined,
     fallbacksOn: model.fallbacks_on,
     hedging: hedging ?? undefined,
     continueStreams: model.continue_streams,

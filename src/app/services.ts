@@ -48,6 +48,7 @@ export interface ServiceParts {
   readonly tracer: RequestTracer;
   /** Undefined where no usage is kept. */
   readonly rejected: RejectedRequests | undefined;
+  readonly plugins: ApiServices['plugins'];
 }
 
 /** Builds what the API's handlers use. The order of the steps of an inference request is in `pipeline/order.ts`. */
@@ -99,6 +100,7 @@ export function createServices(parts: ServiceParts): ApiServices {
     requests: new RequestLog(),
     rejected: parts.rejected,
     tracer: parts.tracer,
+    plugins: parts.plugins,
     recorder,
     credentials: new CredentialThrottle(clock, events),
     clientOf: (httpContext) =>

@@ -70,6 +70,7 @@ describe('finding the file', () => {
       streams: { keep_alive: 10_000, head_after: null },
       guardrails: [],
       moderation: { model: null, words: {} },
+      plugins: [],
       prices: [],
       providers: null,
       upstream: {

@@ -44,6 +44,9 @@ export const model = () =>
       .describe(
         'How a target is selected. `power-of-two`: the better of two random ones by latency and requests in flight. `least-inflight`: the fewest requests in flight for its weight. `round-robin`: in turn. `weighted`: at random by weight. `lowest-cost`: by price. `consistent-hash`: the same target for a session, user or conversation. `prefix-affinity`: the target that has the beginning of the prompt in its cache. `engine-load`: by the queues that engines report.',
       ),
+    strategy_plugin: nullable(text(64)).describe(
+      'The id of a plugin that orders the targets of each request before `strategy` does, which decides where the plugin does not, or fails.',
+    ),
     targets: z
       .array(
         z.strictObject({

@@ -1,6 +1,7 @@
 import { type ConfigMap, isConfigMap } from './config-document.ts';
 import { fromBooleanText, fromNumericText } from './fields.ts';
 import type { ConfigPath } from './path.ts';
+import { pluginIdOf } from './plugin-schema.ts';
 import { DEFAULT_METRICS_PORT, DEFAULT_PORT } from './schema.ts';
 
 /** A name in the configuration with its path. */
@@ -42,6 +43,7 @@ export interface ModelOutline {
   readonly fallbacksOn: Readonly<Record<string, readonly NameAt[]>>;
   /** Models that it hands requests to for other reasons than a failure. */
   readonly experimentModels: readonly NameAt[];
+  readonly strategyPlugin: NameAt | undefined;
   /** The names and percents of its split. */
   readonly split: readonly { readonly name: NameAt | undefined; readonly percent: number | undefined }[];
   readonly hasCanary: boolean;
@@ -64,6 +66,8 @@ export interface Outline {
   /** Every model's id and aliases could be read. */
   readonly modelsComplete: boolean;
   readonly defaultModel: NameAt | undefined;
+  /** The ids of plugins, enabled or not. */
+  readonly plugins: readonly NameAt[];
   /** As written. */
   readonly simulator: string | undefined;
   /** With the defaults; `metricsGiven` when the second is not one. */
@@ -90,6 +94,7 @@ export function outlineOf(root: ConfigMap): Outline {
     models: models ?? [],
     modelsComplete: noModels || (models?.every(({ id }) => id !== undefined) ?? false),
     defaultModel: nameAt(root, 'default_model', []),
+    plugins: (listAt(root, 'plugins') ?? []).flatMap((item, index) => plugin(item, ['plugins', index])),
     simulator: textAt(root, 'simulator'),
     ports: {
       api: fromNumericText(server?.port ?? DEFAULT_PORT),
@@ -163,10 +168,18 @@ function model(item: unknown, path: ConfigPath): ModelOutline {
         (key) => nameAt(mapAt(map, key), 'model', [...path, key]) ?? [],
       ),
     ],
+    strategyPlugin: nameAt(map, 'strategy_plugin', path),
     split,
     hasCanary: mapAt(map, 'canary') !== undefined,
     hasCache: mapAt(map, 'cache') !== undefined,
   };
+}
+
+function plugin(item: unknown, path: ConfigPath): NameAt[] {
+  const map = isConfigMap(item) ? item : undefined;
+  const module = textAt(map, 'module');
+  const name = textAt(map, 'id') ?? (module === undefined ? undefined : pluginIdOf(module));
+  return name === undefined ? [] : [{ name, path }];
 }
 
 function mapAt(map: ConfigMap | undefined, key: string): ConfigMap | undefined {

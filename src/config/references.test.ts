@@ -227,3 +227,27 @@ describe('server', () => {
     expect(loadText('server: { port: 9090, metrics_port: null }').config.server.metrics_port).toBeNull();
   });
 });
+
+describe('plugins', () => {
+  test('have ids of their own, from their modules unless one is set', () => {
+    const { plugins } = loadText(
+      'plugins:\n  - module: ./a/Word_List.ts\n  - module: "@acme/weir-thing"\n  - module: ./b/index.mjs\n  - { module: ./b/index.mjs, id: other }\n',
+    ).config;
+    expect(plugins.map(({ id }) => id)).toEqual(['word-list', 'weir-thing', 'b', 'other']);
+    expect(faultsOf('plugins: [{ module: ./a.ts }, { module: ./b/a.ts }]')).toEqual([
+      '1:31 plugins[1]: duplicate id "a"; plugins[0] already has it; set "id"',
+    ]);
+    expect(faultsOf('plugins: [{ module: ./1.ts }]')).toEqual([
+      expect.stringContaining('plugins[0].id: is required'),
+    ]);
+  });
+
+  test('of models are there', () => {
+    const text = (name: string) =>
+      `${PROVIDERS}plugins: [{ module: ./router.ts }]\nmodels:\n${model('m', `strategy_plugin: ${name}`)}`;
+    expect(loadText(text('router')).config.models[0]?.strategy_plugin).toBe('router');
+    expect(faultsOf(text('ruoter'))).toEqual([
+      expect.stringContaining('models[0].strategy_plugin: unknown plugin "ruoter" (did you mean "router"?)'),
+    ]);
+  });
+});

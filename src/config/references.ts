@@ -57,6 +57,7 @@ export function checkReferences(
     }
   };
 
+  problems.push(...checkPlugins(outline, origins));
   for (const model of outline.models) {
     for (const target of model.targets) if (target.provider !== undefined) checkProvider(target.provider);
     for (const fallback of model.fallbacks) checkModel(fallback);
@@ -76,6 +77,27 @@ export function checkReferences(
     problems.push(...checkCycles(outline, models, ({ fallbacksOn }) => fallbacksOn[reason] ?? []));
   }
   return { problems, warnings };
+}
+
+/** Ids of plugins are unique, and models name plugins that are there. */
+function checkPlugins({ plugins, models }: Outline, origins: Origins): Problem[] {
+  const first = new Map<string, number>();
+  const problems: Problem[] = [];
+  for (const [index, { name, path }] of plugins.entries()) {
+    const earlier = first.get(name);
+    if (earlier === undefined) first.set(name, index);
+    else {
+      const message = `duplicate id ${quote(name)}; plugins[${earlier}] already has it; set "id"`;
+      problems.push({ path, message });
+    }
+  }
+  for (const { strategyPlugin } of models) {
+    if (!strategyPlugin || first.has(strategyPlugin.name)) continue;
+    const { name, path } = strategyPlugin;
+    const message = `unknown plugin ${origins.show(path, name)}${didYouMean(name, first.keys())}`;
+    problems.push({ path, message });
+  }
+  return problems;
 }
 
 /** The ids that targets may name. */

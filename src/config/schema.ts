@@ -28,6 +28,7 @@ import { guardrail } from './guardrail-schema.ts';
 import { log } from './log-schema.ts';
 import { model } from './model-schema.ts';
 import { moderation } from './moderation-schema.ts';
+import { plugin } from './plugin-schema.ts';
 import { prices } from './price-schema.ts';
 import { promptCaching } from './prompt-caching-schema.ts';
 import { routing } from './routing-schema.ts';
@@ -76,6 +77,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
       'Guardrails: what must not go to a provider, or must not come back. All of them hold, in this order.',
     ),
     moderation: moderation().describe('Classification of content at `/v1/moderations`.'),
+    plugins: listOfMany(plugin).describe(
+      'Plugins: interceptors, guardrails, event sinks and routing strategies from files or npm packages. `docs/plugins.md` shows how to write one.',
+    ),
     prices: prices().describe(
       'Prices that override list prices, by model, tenant and date. The first rule that matches applies.',
     ),

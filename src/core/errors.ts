@@ -40,6 +40,8 @@ const RULES = {
   /** A quota or a budget is exhausted. */
   quota_exceeded: { status: 429, type: 'insufficient_quota', retryable: false },
   client_closed_request: { status: 499, type: 'invalid_request_error', retryable: false },
+  /** A plugin that the request needs failed. */
+  plugin_failed: { status: 503, type: 'server_error', retryable: false },
   internal_error: { status: 500, type: 'server_error', retryable: false },
   /** The upstream rejected the request itself; its status and message are forwarded. */
   upstream_rejected: { status: 400, type: 'invalid_request_error', retryable: false },

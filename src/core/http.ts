@@ -6,6 +6,8 @@ import type { StreamBody } from './push-stream.ts';
 export interface HeaderReader {
   get(name: string): string | null;
   has(name: string): boolean;
+  /** All names; absent where they cannot be listed. */
+  keys?(): Iterable<string>;
 }
 
 /** One request as the HTTP server delivers it. */

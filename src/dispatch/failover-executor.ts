@@ -56,7 +56,8 @@ export class FailoverExecutor {
     const { route } = routing;
     if (!route) throw new GatewayError('internal_error', 'The model was not resolved before dispatch.');
     const { tenant, weight } = identity.principal;
-    const facts = new RequestFacts(call, tenant, controls.constraints, weight, routing.modelScope);
+    const { modelScope, preference } = routing;
+    const facts = new RequestFacts(call, tenant, controls.constraints, weight, modelScope, preference);
     let now = clock.now();
     let plan = routing.plan;
     if (!plan) {

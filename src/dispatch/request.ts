@@ -11,6 +11,7 @@ import type { Priority } from '../routing/admission/fair-queue.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { RoutePlan } from '../routing/plan.ts';
 import type { RoutingConstraints } from '../routing/request-facts.ts';
+import type { TargetPreference } from '../routing/target-preference.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
 import type { PossibleRoute } from './use-estimates.ts';
 
@@ -70,6 +71,8 @@ export class RoutingTrace {
   /** What the model's name resolved to. */
   route: ModelRoute | undefined;
   plan: RoutePlan | undefined;
+  /** The order of targets that a plugin chose. Written before dispatch. */
+  preference: TargetPreference | undefined;
   readonly attempts: AttemptTrace[] = [];
   /** The attempt whose response goes to the client. */
   respondedBy: AttemptTrace | undefined;

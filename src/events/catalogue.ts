@@ -35,6 +35,8 @@ function tenantEvent<Shape extends z.ZodRawShape>(summary: string, shape: Shape,
   return { version, summary, schema, data } satisfies TenantEventContract;
 }
 
+/** Why a plugin ended: it did not load, its process ended, it used too much memory, did not respond, or broke the protocol. */
+const PLUGIN_ENDS = ['load', 'exited', 'memory', 'unresponsive', 'protocol'] as const;
 /** The kinds of credentials that clients present. */
 const CREDENTIALS = ['key', 'token', 'session', 'password', 'invitation', 'identity'] as const;
 
@@ -169,6 +171,33 @@ const PROCESS_CONTRACTS = {
     model: text,
     canary: text,
     reason: text,
+  }),
+  'plugin.started': event('A plugin is loaded, at the start or again after it ended.', {
+    plugin: text,
+    kinds: z.array(text),
+  }),
+  'plugin.ended': event('A plugin did not load, or its process ended. It is started again after a pause.', {
+    plugin: text,
+    reason: z.enum(PLUGIN_ENDS),
+    detail: text,
+    restart_ms: z.number().nonnegative().describe('until the next start'),
+  }),
+  'plugin.disabled': event('A plugin ended too often. It is not called until the configuration changes.', {
+    plugin: text,
+    reason: z.enum(PLUGIN_ENDS),
+    detail: text,
+  }),
+  'plugin.skipped': event(
+    'Calls of a plugin failed one after the other; further ones are skipped for a while.',
+    {
+      plugin: text,
+      detail: text,
+    },
+  ),
+  'plugin.output': event('A plugin wrote a line.', {
+    plugin: text,
+    level: z.enum(['debug', 'info', 'warn', 'error']),
+    line: text,
   }),
   'engine.orphans_stopped': event('Engines that an earlier gateway left running were stopped.', { count }),
   'engine.loaded': event('An engine became ready.', { engine: text, load_ms: z.number().nonnegative() }),

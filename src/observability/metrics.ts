@@ -8,6 +8,7 @@ import { httpFamilies } from './families/http-families.ts';
 import { inferenceFamilies, providerFamilies } from './families/inference-families.ts';
 import { limitFamilies } from './families/limit-families.ts';
 import { lossFamilies } from './families/loss-families.ts';
+import { pluginFamilies } from './families/plugin-families.ts';
 import { processFamilies } from './families/process-families.ts';
 import { storageFamilies } from './families/storage-families.ts';
 import {
@@ -41,6 +42,7 @@ export class Metrics {
   readonly limits: ReturnType<typeof limitFamilies>;
   readonly cache: ReturnType<typeof cacheFamilies>;
   readonly guardrails: ReturnType<typeof guardrailFamilies>;
+  readonly plugins: ReturnType<typeof pluginFamilies>;
   readonly experiments: ReturnType<typeof experimentFamilies>;
   readonly gpus: ReturnType<typeof gpuFamilies>;
   readonly http: ReturnType<typeof httpFamilies>;
@@ -68,6 +70,7 @@ export class Metrics {
     this.limits = limitFamilies(families);
     this.cache = cacheFamilies(families);
     this.guardrails = guardrailFamilies(families);
+    this.plugins = pluginFamilies(families);
     this.genAi = genAiFamilies(families);
     this.gpus = gpuFamilies(families);
     this.experiments = experimentFamilies(families);

@@ -188,7 +188,7 @@ function blockedBy({ guardrail: { id }, counts, outcome }: GuardrailResult): Gat
 }
 
 /** A call with other texts: every other byte of its body stays. */
-function withTexts(call: InferenceCall, changed: Readonly<Record<string, unknown>>): InferenceCall {
+export function withTexts(call: InferenceCall, changed: Readonly<Record<string, unknown>>): InferenceCall {
   const edits = Object.fromEntries(
     TEXT_MEMBERS.flatMap((member) => (member in changed ? [[member, JSON.stringify(changed[member])]] : [])),
   );

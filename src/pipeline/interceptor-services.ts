@@ -4,6 +4,7 @@ import type { UseEstimates } from '../dispatch/use-estimates.ts';
 import type { GuardrailSets } from '../guardrails/guardrail-sets.ts';
 import type { ModerationWords } from '../guardrails/moderation/moderator.ts';
 import type { Limiter } from '../limits/limiter.ts';
+import type { PluginHost } from '../plugins/host.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
 import type { CacheServices } from './cache-services.ts';
@@ -44,6 +45,8 @@ export interface InterceptorServices {
   readonly meter?: UsageSettlement | undefined;
   /** Absent where there are no guardrails. */
   readonly guardrails?: GuardrailServices | undefined;
+  /** The plugins of the configuration. */
+  readonly plugins?: readonly PluginHost[] | undefined;
   /** Words that the configuration adds to the rules of moderation. */
   readonly moderationWords?: ModerationWords | undefined;
   /** Absent where nothing is cached. */

@@ -10,6 +10,7 @@ export const INTERCEPTORS = await loadInterceptors(
   import('./interceptors/settlement.ts'),
   import('./interceptors/limits.ts'),
   import('./interceptors/moderation.ts'),
+  import('./interceptors/plugins.ts'),
   import('./interceptors/guardrails.ts'),
   import('./interceptors/cache.ts'),
   import('./interceptors/cache-embeddings.ts'),

@@ -38,6 +38,8 @@ export interface ModelDefinition {
   readonly id: string;
   readonly aliases: readonly string[];
   readonly strategy: StrategyName;
+  /** The plugin that orders the targets before the strategy does. */
+  readonly strategyPlugin?: string | undefined;
   readonly targets: readonly {
     readonly provider: string;
     readonly model: string;
@@ -77,6 +79,8 @@ export interface ModelRoute {
   /** A value from a bounded set, for metric labels. */
   readonly label: string;
   readonly strategy: StrategyName;
+  /** The plugin that orders the targets before the strategy does. */
+  readonly strategyPlugin?: string | undefined;
   readonly targets: readonly Target[];
   readonly fallbacks: readonly string[];
   readonly fallbacksOn: FallbacksOn;
@@ -158,6 +162,7 @@ export class ModelDirectory {
       id: definition.id,
       label: definition.id,
       strategy: definition.strategy,
+      strategyPlugin: definition.strategyPlugin,
       targets,
       fallbacks: definition.fallbacks,
       fallbacksOn: definition.fallbacksOn ?? {},

@@ -6,6 +6,7 @@ import { estimateTokenCount, USUAL_OUTPUT_TOKENS } from '../core/token-estimate.
 import type { PriceContext } from '../metering/prices.ts';
 import { fnv1a } from './hash.ts';
 import { prefixChain } from './prefix-index.ts';
+import type { TargetPreference } from './target-preference.ts';
 
 /** Responses rarely use all of a high limit: beyond this number of tokens, it says little about their length. */
 const LONG_OUTPUT = 4 * USUAL_OUTPUT_TOKENS;
@@ -37,6 +38,8 @@ export class RequestFacts {
     readonly weight = 1,
     /** The models that the key may use; undefined where it may use all. */
     readonly modelScope?: ModelScope,
+    /** The order of targets of the requested model; undefined where its strategy decides. */
+    readonly preference?: TargetPreference,
   ) {}
 
   /** Its targets have a circuit breaker for each operation. */

@@ -12,6 +12,7 @@ import { Experiments } from './experiments/experiments.ts';
 import { TargetStates } from './health/target-states.ts';
 import { type Order, type PlanRouter, RoutePlan } from './plan.ts';
 import { PossibleRoutes } from './possible-routes.ts';
+import { preferredOrder } from './preferred-order.ts';
 import { PrefixIndex } from './prefix-index.ts';
 import { PromptPrefixes } from './prompt-prefixes.ts';
 import type { RequestFacts } from './request-facts.ts';
@@ -218,6 +219,16 @@ export class Router implements PlanRouter {
     facts: RequestFacts,
     now: number,
   ): Order & { readonly candidates: readonly RouteTarget[] } {
+    const order = this.#strategyOrder(route, facts, now);
+    const { preference } = facts;
+    return preference?.model === route.id ? preferredOrder(order, preference) : order;
+  }
+
+  #strategyOrder(
+    route: ModelRoute,
+    facts: RequestFacts,
+    now: number,
+  ): Order & { readonly candidates: readonly RouteTarget[]; readonly rest?: readonly RouteTarget[] } {
     const [only] = route.targets;
     // The common case of a single target, configured or named by the client, needs no strategy.
     if (only && route.targets.length === 1 && only.weight > 0) {

@@ -139,6 +139,7 @@ describe('config', () => {
         'metrics',
         'models',
         'moderation',
+        'plugins',
         'prices',
         'providers',
         'routing',
