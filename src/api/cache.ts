@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CacheCounts, CacheReport } from '../cache/cache-counts.ts';
 import type { CacheFilter } from '../cache/cache-store.ts';
+import { parseDuration } from '../config/units.ts';
 import type { HttpContext } from '../http/http-context.ts';
 import type { HttpRouter } from '../http/http-router.ts';
 import { queryFields, queryOf } from '../http/query.ts';
@@ -21,6 +22,15 @@ export interface CacheOperations {
   clear(filter: CacheFilter, dryRun: boolean): Promise<number>;
 }
 
+/** How long ago an entry was stored. */
+export const cacheAge = z.string().regex(/^\d{1,9}(?:ms|s|m|h|d)$/, 'expected a duration such as 10m or 1d');
+
+/** @returns the time before which entries of an age were stored, in Unix milliseconds */
+export function storedBefore(age: string | undefined, now: number): number | undefined {
+  const ms = age === undefined ? undefined : parseDuration(age);
+  return ms === undefined ? undefined : now - ms;
+}
+
 const model = z.string().min(1).max(400).optional().describe('One model, or an alias of it. Default: all.');
 const tenant = z.string().max(63).optional();
 
@@ -28,7 +38,14 @@ export const cacheStatsQuery = z.object({
   model,
   tenant: tenant.describe('Only with the admin key. Default: all tenants; other keys see their own.'),
 });
-export const cacheClearQuery = z.object({ model, tenant: tenant.describe('Default: all tenants.') });
+export const cacheClearQuery = z.object({
+  model,
+  tenant: tenant.describe('Default: all tenants.'),
+  namespace: z.string().max(64).optional().describe('Of `x-weir-cache-namespace`; empty for the usual one.'),
+  tag: z.string().max(200).optional().describe('A tag of the request that filled the entry.'),
+  older_than: cacheAge.optional().describe('Entries that were stored longer ago.'),
+  dry_run: z.enum(['true', 'false']).optional().describe('`true` counts the entries, and removes none.'),
+});
 
 export const cacheCounts = z.object({
   hits: z.number().int(),
@@ -56,7 +73,9 @@ export const cacheCounts = z.object({
 export const cacheStats = z
   .record(z.string(), cacheCounts)
   .meta({ id: 'CacheStats', description: 'By model.' });
-export const cacheCleared = z.object({ cleared_keys: z.number().int() }).meta({ id: 'CacheCleared' });
+export const cacheCleared = z
+  .object({ cleared_keys: z.number().int(), dry_run: z.boolean().optional() })
+  .meta({ id: 'CacheCleared' });
 
 /** @returns counts in the form of the API */
 export function renderCounts(counts: CacheCounts): z.output<typeof cacheCounts> {
@@ -102,7 +121,11 @@ export function addCacheRoutes(router: HttpRouter, services: ApiServices, cache:
   const operator = { access: callers.adminKey, body: NO_BODY };
   router.route('POST', '/cache/clear', operator, async (httpContext) => {
     const query = validate(cacheClearQuery, queryFields(queryOf(httpContext.request)));
-    const filter = { tenant: query.tenant, model: labelOf(query.model) };
-    return json(httpContext, { cleared_keys: await cache.clear(filter, false) });
+    const { tenant: of, namespace, tag, older_than: age } = query;
+    const before = storedBefore(age, services.clock.wallTime());
+    const filter = { tenant: of, model: labelOf(query.model), namespace, tag, storedBefore: before };
+    const dryRun = query.dry_run === 'true';
+    const count = await cache.clear(filter, dryRun);
+    return json(httpContext, { cleared_keys: count, ...(dryRun ? { dry_run: true } : {}) });
   });
 }

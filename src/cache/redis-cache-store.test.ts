@@ -167,6 +167,40 @@ describe('a Redis that does not respond', () => {
     expect(asked).toBe(5);
   });
 
+  test('is tried by one lookup after the pause, and by all once it responds', async () => {
+    const clock = new FakeClock();
+    const waiting: ((reply: null) => void)[] = [];
+    const { store } = storeOn(
+      client(() => new Promise((resolve) => waiting.push(resolve))),
+      { timeoutMs: 5, clock },
+    );
+    for (let index = 0; index < 3; index += 1) await store.get('a', 't');
+    clock.advance(1_001);
+    const probe = store.get('a', 't');
+    expect(await store.get('a', 't')).toBe('skipped');
+    expect(waiting).toHaveLength(4);
+    waiting.at(-1)?.(null);
+    expect(await probe).toBeUndefined();
+    const next = store.get('a', 't');
+    expect(waiting).toHaveLength(5);
+    waiting.at(-1)?.(null);
+    expect(await next).toBeUndefined();
+  });
+
+  test('gets all commands of a new entry at once', async () => {
+    const calls: string[] = [];
+    const { store } = storeOn(
+      client((command) => {
+        calls.push(command);
+        return new Promise(() => undefined);
+      }),
+    );
+    store.set(entryOf('a'));
+    // The entry is encoded first.
+    while (calls.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    expect(calls.toSorted()).toEqual(['EVALSHA', 'SADD', 'SET']);
+  });
+
   test('is not asked while it is not connected', async () => {
     const { store, skips } = storeOn(client(() => Promise.reject(new Error('asked')), false));
     store.set(entryOf('a'));

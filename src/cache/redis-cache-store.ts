@@ -71,7 +71,7 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
   }
 
   async get(key: string, tenant: string): Promise<CacheEntry<Value> | Skipped | undefined> {
-    if (!this.#canAsk()) return SKIPPED;
+    if (!this.#canLookUp()) return SKIPPED;
     return this.#within(this.#read(key, tenant));
   }
 
@@ -79,7 +79,7 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
     keys: readonly string[],
     tenant: string,
   ): Promise<readonly (CacheEntry<Value> | undefined)[] | Skipped> {
-    if (!this.#canAsk()) return SKIPPED;
+    if (!this.#canLookUp()) return SKIPPED;
     // Sent together, and so one round trip.
     return this.#within(Promise.all(keys.map((key) => this.#read(key, tenant))));
   }
@@ -109,7 +109,7 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
   }
 
   async lease(key: string, tenant: string, ms: number): Promise<boolean | Skipped> {
-    if (!this.#canAsk()) return SKIPPED;
+    if (!this.#canLookUp()) return SKIPPED;
     const name = `${this.#nameOf(key, tenant)}:lease`;
     const reply = await this.#within(this.#options.client.call('SET', [name, '1', 'NX', 'PX', String(ms)]));
     return reply === SKIPPED ? SKIPPED : reply !== null;
@@ -236,7 +236,14 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
     }
   }
 
-  /** Whether Redis is worth asking now. */
+  /** Whether a lookup may be made. After a pause, one tries whether Redis responds again, before the others do. */
+  #canLookUp(): boolean {
+    if (!this.#canAsk()) return false;
+    if (this.#failures >= MAX_FAILURES) this.#pausedUntil = this.#options.clock.now() + PAUSE_MS;
+    return true;
+  }
+
+  /** Whether Redis is connected and has responded recently. */
   #canAsk(): boolean {
     const { client, clock, onSkip } = this.#options;
     if (!client.ready) {
@@ -288,6 +295,7 @@ export class RedisCacheStore<Value> implements CacheStore<Value> {
   #succeeded(): void {
     if (this.#failures === 0) return;
     this.#failures = 0;
+    this.#pausedUntil = Number.NEGATIVE_INFINITY;
     this.#options.onRecovered();
   }
 

@@ -241,6 +241,11 @@ test('operators see hits and savings, and clear entries', async () => {
     ...{ cleared_keys: 1, dry_run: false },
   });
   expect([cacheOf(await chat('a', acme)), cacheOf(await chat('a'))]).toEqual(['miss', 'hit']);
+  const counted = (query: string) => call('POST', `/cache/clear?dry_run=true&${query}`);
+  expect((await counted('namespace=n')).body).toEqual(found(1));
+  expect((await counted('tag=team%3Dx&tenant=default')).body).toEqual(found(1));
+  expect((await counted('older_than=10s')).body).toEqual(found(2));
+  expect((await counted('older_than=long')).status).toBe(400);
   expect((await call('POST', '/cache/clear?model=chat')).body).toEqual({ cleared_keys: 3 });
   expect((await call('POST', '/cache/clear')).body).toEqual({ cleared_keys: 0 });
   expect(cacheOf(await chat('a'))).toBe('miss');

@@ -3,13 +3,13 @@ import { type CacheGateway, chatOf, startCacheGateway } from '../support/cache-g
 import { createGate } from '../support/gate.ts';
 import { chatAnswer } from '../support/inference.ts';
 import { json, status } from '../support/scripts.ts';
-import { canStopRedis, hasRedis, startRedis, type TestRedis } from '../support/services/redis.ts';
+import { canStopRedis, type FreezableRedis, hasRedis, startRedis } from '../support/services/redis.ts';
 
 const cacheOf = ({ headers }: { readonly headers: Headers }) => headers.get('x-weir-cache');
 
 if (hasRedis && canStopRedis) {
   describe('cache in Redis', () => {
-    let redis: TestRedis;
+    let redis: FreezableRedis;
     let one: CacheGateway;
     let other: CacheGateway;
     beforeAll(async () => {
@@ -99,6 +99,34 @@ if (hasRedis && canStopRedis) {
       const sent = [one, other].map(({ post }) => post('/v1/chat/completions', chatOf('failing')));
       const statuses = (await Promise.all(sent)).map((response) => response.status);
       expect(statuses.toSorted()).toEqual([200, 400]);
+    });
+
+    test('a Redis that hangs costs few requests their time limit, and hits resume', async () => {
+      const countOf = async (reason: string) => {
+        const { text } = await one.gateway.call('GET', '/metrics', { key: one.gateway.adminKey });
+        const found = new RegExp(`llm_cache_errors_total\\{reason="${reason}"\\} (\\d+)`).exec(text);
+        return Number(found?.[1] ?? 0);
+      };
+      const [timeouts, paused] = [await countOf('timeout'), await countOf('paused')];
+      const body = chatOf('before it hangs');
+      await one.post('/v1/chat/completions', body);
+      await untilHit(one, body);
+      redis.freeze();
+      const startedAt = performance.now();
+      const statuses: number[] = [];
+      for (let wave = 0; wave < 15; wave += 1) {
+        const sent = Array.from({ length: 20 }, (_, index) =>
+          one.post('/v1/chat/completions', chatOf(`hangs ${wave} ${index}`)),
+        );
+        statuses.push(...(await Promise.all(sent)).map((response) => response.status));
+      }
+      const seconds = (performance.now() - startedAt) / 1_000;
+      expect(new Set(statuses)).toEqual(new Set([200]));
+      // All of the first wave, and then one each second.
+      expect((await countOf('timeout')) - timeouts).toBeLessThanOrEqual(2 * 20 + seconds + 1);
+      expect((await countOf('paused')) - paused).toBeGreaterThan(200);
+      redis.thaw();
+      expect(cacheOf(await untilHit(one, body))).toBe('hit');
     });
 
     test('without Redis no request fails, and hits resume when it returns', async () => {

@@ -298,9 +298,9 @@ test('tokens read and written are priced, and what they saved is shown', async (
   });
   const metrics = await gateway.call('GET', '/metrics', { key: gateway.adminKey });
   expect(metrics.text).toContain(
-    'weir_prompt_cache_saved_usd_total{tenant="default",model="claude"} 0.005325',
+    'llm_prompt_cache_saved_usd_total{tenant="default",model="claude"} 0.005325',
   );
   expect(metrics.text).toContain(
-    'weir_prompt_cache_tokens_total{tenant="default",model="claude",operation="write"} 100',
+    'llm_prompt_cache_tokens_total{tenant="default",model="claude",operation="write"} 100',
   );
 });

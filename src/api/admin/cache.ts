@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { CacheFilter } from '../../cache/cache-store.ts';
-import { parseDuration } from '../../config/units.ts';
-import { cacheCounts, cacheStats, renderCounts, renderStats } from '../cache.ts';
+import { cacheAge, cacheCounts, cacheStats, renderCounts, renderStats, storedBefore } from '../cache.ts';
 import { adminRoute, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
 
@@ -9,11 +8,7 @@ const selection = z.strictObject({
   model: z.string().min(1).max(400).optional().describe('The name of a configured model.'),
   namespace: z.string().max(64).optional().describe('Of `x-weir-cache-namespace`; empty for the usual one.'),
   tag: z.string().max(200).optional().describe('A tag of the request that filled the entry.'),
-  older_than: z
-    .string()
-    .regex(/^\d{1,9}(?:ms|s|m|h|d)$/, 'expected a duration such as 10m or 1d')
-    .optional()
-    .describe('Entries that were stored longer ago.'),
+  older_than: cacheAge.optional().describe('Entries that were stored longer ago.'),
   dry_run: z.boolean().optional().describe('Counts the entries, and removes none.'),
 });
 
@@ -43,9 +38,8 @@ export function cacheRoutes({ cache, clock }: AdminServices): RegisteredRoute[] 
     tenant: string | undefined,
     { model, namespace, tag, older_than, dry_run: dryRun = false }: z.output<typeof selection>,
   ) => {
-    const age = older_than === undefined ? undefined : parseDuration(older_than);
-    const storedBefore = age === undefined ? undefined : clock.wallTime() - age;
-    const filter: CacheFilter = { tenant, model, namespace, tag, storedBefore };
+    const before = storedBefore(older_than, clock.wallTime());
+    const filter: CacheFilter = { tenant, model, namespace, tag, storedBefore: before };
     return { body: { cleared_keys: await cache.clear(filter, dryRun), dry_run: dryRun } };
   };
   return [

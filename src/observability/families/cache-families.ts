@@ -44,17 +44,17 @@ export function cacheFamilies(families: MetricFamilies) {
     ),
     bytes: families.gauge('llm_cache_size_bytes', 'Estimated memory of these entries.', ['kind']),
     promptTokens: families.counter(
-      'weir_prompt_cache_tokens_total',
+      'llm_prompt_cache_tokens_total',
       'Input tokens that providers took from their prompt caches (`read`) or added to them (`write`).',
       ['tenant', 'model', 'operation'],
     ),
     promptSaved: families.counter(
-      'weir_prompt_cache_saved_usd_total',
+      'llm_prompt_cache_saved_usd_total',
       'US dollars that reading prompt caches of providers saved, for requests that saved more than they wrote.',
       ['tenant', 'model'],
     ),
     promptExtra: families.counter(
-      'weir_prompt_cache_extra_usd_total',
+      'llm_prompt_cache_extra_usd_total',
       'US dollars that writing to prompt caches of providers cost in addition, for requests that saved less.',
       ['tenant', 'model'],
     ),

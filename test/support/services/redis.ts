@@ -17,6 +17,12 @@ export interface TestRedis {
   dispose(): Promise<void>;
 }
 
+/** A server that can stop to respond without closing its connections. */
+export interface FreezableRedis extends TestRedis {
+  freeze(): void;
+  thaw(): void;
+}
+
 const { redis } = findServices();
 const givenUrl = servicesWanted ? process.env.WEIR_TEST_REDIS_URL : undefined;
 
@@ -43,6 +49,7 @@ interface Node {
   readonly port: number;
   start(): Promise<void>;
   stop(): Promise<void>;
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
   remove(): void;
 }
 
@@ -80,6 +87,9 @@ async function createNode(settings: readonly string[]): Promise<Node> {
       await exited;
       child = undefined;
     },
+    signal: (name) => {
+      child?.kill(name);
+    },
     remove: () => folder.remove(),
   };
 }
@@ -88,12 +98,14 @@ async function createNode(settings: readonly string[]): Promise<Node> {
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
 /** A single server of the test's own. */
-export async function startRedis(settings: readonly string[] = DURABLE): Promise<TestRedis> {
+export async function startRedis(settings: readonly string[] = DURABLE): Promise<FreezableRedis> {
   const node = await createNode(settings);
   await node.start();
   return {
     url: `redis://127.0.0.1:${node.port}`,
     stop: () => node.stop(),
+    freeze: () => node.signal('SIGSTOP'),
+    thaw: () => node.signal('SIGCONT'),
     start: async ({ empty = false } = {}) => {
       await node.start();
       if (empty) await command(node.port, 'FLUSHALL');
