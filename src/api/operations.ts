@@ -65,6 +65,17 @@ export const healthResponse = z
       .optional()
       .describe('Whether each model has an available target. Only with `platform:read`.'),
     model_count: z.number().int().optional(),
+    losses: z
+      .object({
+        traces: z.number().int().describe('Spans.'),
+        logs: z.number().int().describe('Lines.'),
+        usage: z.number().int().describe('Usage events.'),
+        audit: z.number().int().describe('Entries of audit trails for inference requests.'),
+        metrics: z.number().int().describe('Values that the OpenTelemetry collector did not get.'),
+        responses: z.number().int().describe('Responses with `store: true`.'),
+      })
+      .optional()
+      .describe('Telemetry that was lost since the start of this gateway. Only with `platform:read`.'),
   })
   .meta({ id: 'Health' });
 
@@ -97,11 +108,11 @@ function condition({ id: provider, profile }: Provider, { states, clock, snapsho
 
 type Details = Pick<
   z.infer<typeof healthResponse>,
-  'providers' | 'plugins' | 'models' | 'model_count' | 'requests_in_flight'
+  'providers' | 'plugins' | 'models' | 'model_count' | 'requests_in_flight' | 'losses'
 >;
 
 /** For operators: names of providers and models, and how busy the gateway is. */
-function details(services: ApiServices): Details {
+function details(services: ApiServices, metrics: Metrics): Details {
   const { directory, providers: all } = services.snapshot();
   const providers = all.map((provider) => ({
     id: provider.id,
@@ -120,6 +131,7 @@ function details(services: ApiServices): Details {
     ...pluginDetails(services),
     models: Object.fromEntries(models),
     model_count: listed.length,
+    losses: metrics.readLosses(),
   };
 }
 
@@ -207,7 +219,7 @@ export function addOperationsRoutes(
       version: options.version,
       uptime_seconds: Math.floor(services.clock.wallTime() / 1000) - services.startedAtSeconds,
       // Strangers learn neither the names of providers nor how busy the gateway is.
-      ...(operator ? details(services) : {}),
+      ...(operator ? details(services, options.metrics) : {}),
     };
     return json(httpContext, status === 'ready' ? 200 : 503, body);
   });

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
+import type { MetricExporter } from '../observability/metric-export/metric-exporter.ts';
 import type { SpanExporter } from '../observability/tracing/span-exporter.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
@@ -25,6 +26,7 @@ export interface JobParts {
   readonly auditAnchors: AuditAnchors;
   readonly logKeeper: LogKeeper | undefined;
   readonly exporter: SpanExporter;
+  readonly metricExporter: MetricExporter;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
@@ -43,6 +45,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     auditAnchors,
     logKeeper,
     exporter,
+    metricExporter,
     engines,
     monitor,
     eventLoop,
@@ -164,6 +167,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 10_000,
       impact: 'they take up space until the next run',
       run: () => logKeeper?.run(),
+    },
+    {
+      name: 'send metrics',
+      everyMs: 1_000,
+      impact: 'the collector has older values',
+      run: () => metricExporter.tick(),
     },
     {
       name: 'report the heads of audit trails',

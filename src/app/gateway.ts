@@ -45,6 +45,7 @@ import { type Job, JobRunner } from './job-runner.ts';
 import type { LogKeeper } from './log-files.ts';
 import { LogLossCounter } from './log-losses.ts';
 import { subscribeLog } from './log-subscribers.ts';
+import { createMetricExport } from './metric-export.ts';
 import { subscribeMetrics } from './metric-subscribers.ts';
 import { PluginParts } from './plugins.ts';
 import { simulatorTransport } from './provider-registry.ts';
@@ -166,9 +167,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config: loaded.config, box: stores.box, now: () => clock.wallTime() },
     newId: () => stores.sources.newId('run'),
   });
-  const { tracer, exporter } = createTracing({
-    ...{ config, clock, metrics, events, version },
-    instance: randomIds('gw_')(),
+  const instance = randomIds('gw_')();
+  const { tracer, exporter } = createTracing({ config, clock, metrics, events, version, instance });
+  const metricExporter = createMetricExport({
+    ...{ config, clock, metrics, events, version, instance, startedAtSeconds },
   });
   const plugins = new PluginParts({ env, clock, events, metrics, file: loaded.file });
   const services = createServices({
@@ -301,6 +303,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         auditAnchors,
         logKeeper,
         exporter,
+        metricExporter,
         engines,
         monitor,
         eventLoop,
@@ -311,7 +314,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     publishPending: () => publishPendingChanges(stores),
     close: async () => {
       await engines.close();
-      await exporter.close();
+      await Promise.all([exporter.close(), metricExporter.close()]);
       await changes?.close();
       await replays.close();
       active.current.close();

@@ -45,6 +45,11 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
     'storage.write_restored': ({ area }) => logger.info({ area }, 'local disk accepts writes again'),
     'tracing.spans_lost': ({ count, reason, error }) =>
       logger.warn({ count, reason, err: error }, 'spans of traces were lost; requests are not affected'),
+    'metrics.points_lost': ({ count, reason, error }) =>
+      logger.warn(
+        { count, reason, err: error },
+        'collector did not get values of metrics; the next export contains them',
+      ),
     'audit.anchored': (head) => logger.info(head, 'head of an audit trail'),
     'data.deleted': (deleted) => logger.debug(deleted, 'deleted data whose retention has passed'),
     'usage.recovered': ({ count }) =>

@@ -22,6 +22,18 @@ const portOrOff = (value: string): unknown => (value.toLowerCase() === 'off' ? n
 
 const seconds = (value: string): unknown => (/^\d+$/.test(value) ? `${value}s` : value);
 
+const milliseconds = (value: string): unknown => (/^\d+$/.test(value) ? `${value}ms` : value);
+
+/** A list of exporters: `prometheus` and `console` set nothing, because the metrics page is always there. */
+function metricsExporter(value: string): unknown {
+  const exporters = value
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim());
+  if (exporters.includes('otlp')) return true;
+  return exporters.includes('none') ? false : undefined;
+}
+
 const RUST_LEVEL = /^(trace|debug|info|warn|error|off)$/i;
 
 /** The first level that applies to everything, such as `info` of `info,hyper=warn`. */
@@ -94,6 +106,21 @@ export const CONFIG_VARIABLES: readonly ConfigVariable[] = [
     path: ['tracing', 'headers'],
     read: headerList,
     note: 'Such as `authorization=Bearer%20token,x-team=a`.',
+  },
+  {
+    name: 'OTEL_METRICS_EXPORTER',
+    path: ['metrics', 'otlp', 'enabled'],
+    read: metricsExporter,
+    note: '`otlp` sends metrics to the collector, `none` does not.',
+  },
+  { name: 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT', path: ['metrics', 'otlp', 'endpoint'], read: asIs },
+  { name: 'OTEL_EXPORTER_OTLP_METRICS_PROTOCOL', path: ['metrics', 'otlp', 'protocol'], read: lowerCase },
+  { name: 'OTEL_EXPORTER_OTLP_METRICS_HEADERS', path: ['metrics', 'otlp', 'headers'], read: headerList },
+  {
+    name: 'OTEL_METRIC_EXPORT_INTERVAL',
+    path: ['metrics', 'otlp', 'interval'],
+    read: milliseconds,
+    note: 'Milliseconds.',
   },
   { name: 'OTEL_SERVICE_NAME', path: ['tracing', 'service_name'], read: asIs },
   { name: 'OTEL_TRACES_SAMPLER', path: ['tracing', 'sampler'], read: lowerCase },

@@ -55,7 +55,18 @@ describe('finding the file', () => {
         redis_timeout: 500,
       },
       auth: { session: 43_200_000, token: 900_000, public_url: null, oidc: [], jwt: [] },
-      metrics: { max_series: 100 },
+      metrics: {
+        max_series: 100,
+        otlp: {
+          enabled: null,
+          endpoint: null,
+          protocol: null,
+          headers: null,
+          interval: 60_000,
+          include: 'gen_ai',
+        },
+        gpus: { interval: 15_000, nvidia_smi: 'nvidia-smi', dcgm: [], engines: true },
+      },
       tracing: {
         endpoint: null,
         protocol: 'http/protobuf',

@@ -26,6 +26,7 @@ import {
 } from './fields.ts';
 import { guardrail } from './guardrail-schema.ts';
 import { log } from './log-schema.ts';
+import { metrics } from './metrics-schema.ts';
 import { model } from './model-schema.ts';
 import { moderation } from './moderation-schema.ts';
 import { plugin } from './plugin-schema.ts';
@@ -134,7 +135,9 @@ const server = () =>
       max_age: duration(0).prefault('10m').describe('How long browsers may cache a preflight response.'),
     }).describe('Cross-origin calls from browsers. Without origins, none are allowed.'),
     docs: boolean().prefault(true).describe('Serves `/docs` and `/openapi.json`.'),
-    console: boolean().prefault(true).describe('Serves the web console at `/console`, and to browsers at `/`.'),
+    console: boolean()
+      .prefault(true)
+      .describe('Serves the web console at `/console`, and to browsers at `/`.'),
   });
 
 const streams = () =>
@@ -147,15 +150,6 @@ const streams = () =>
     head_after: nullable(duration(0)).describe(
       'How long a stream may wait for the first event of its response before its head and keep-alives are sent. A failure after that is an error event instead of an HTTP status. null to wait for the response.',
     ),
-  });
-
-const metrics = () =>
-  section({
-    max_series: integer(1, 100_000)
-      .prefault(100)
-      .describe(
-        'Label sets that each metric keeps. Further tenants, models, providers, engines and variants are counted together, with the label value `other`. Scrapes grow with this number: 1,000 sets take about 1 MB.',
-      ),
   });
 
 const provider = (catalog: ProviderCatalog) =>

@@ -108,6 +108,14 @@ const PROCESS_CONTRACTS = {
     reason: z.enum(['queue_full', 'rejected', 'unreachable']),
     error: error.optional(),
   }),
+  'metrics.points_lost': event(
+    'A collector did not get values of metrics; the next export contains them. At most once a minute.',
+    {
+      count: count.describe('since the last one'),
+      reason: z.enum(['busy', 'rejected', 'unreachable']),
+      error: error.optional(),
+    },
+  ),
   'audit.anchored': event('The head of an audit trail has changed since the last report.', {
     tenant: text.nullable().describe('null for the trail of the platform'),
     sequence: count.describe('number of entries since the beginning'),

@@ -21,6 +21,8 @@ export interface OtelName {
   readonly name: string;
   /** UCUM, such as `s` or `{token}`. */
   readonly unit: string;
+  /** The conventions' names of attributes, by label. */
+  readonly attributes: Readonly<Record<string, string>>;
 }
 
 /** One metric family, as docs/metrics.md shows it. */

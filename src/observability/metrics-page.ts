@@ -32,6 +32,32 @@ The header \`Accept\` selects the format:
 curl -H 'accept: application/openmetrics-text' http://localhost:9090/metrics
 \`\`\`
 
+## Send metrics to an OpenTelemetry collector
+
+\`\`\`sh
+export OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318
+export OTEL_METRICS_EXPORTER=otlp
+\`\`\`
+
+Or in \`weir.yaml\`, which is applied without a restart:
+
+\`\`\`yaml
+metrics:
+  otlp: { endpoint: http://localhost:4318, interval: 60s }
+\`\`\`
+
+Weir sends the histograms of OpenTelemetry's GenAI conventions, cumulative, in protobuf (\`protocol: http/json\` selects JSON). \`include: all\` sends every metric of this page, under its Prometheus name where the conventions have none. Exemplars are not sent.
+
+At most one export runs at a time, requests never wait for it, and nothing is queued: the next export contains what a failed one had. \`weir_metric_points_lost_total\` counts values that the collector did not get, and the log has a line a minute.
+
+## See what was lost
+
+\`GET /health\` with the admin key has the losses since the start: spans, log lines, usage events, audit entries, values of metrics, stored responses.
+
+\`\`\`sh
+curl -H "authorization: Bearer $WEIR_ADMIN_KEY" http://localhost:8080/health
+\`\`\`
+
 ## Exemplars
 
 Buckets of the histograms of inference requests and attempts refer to a trace: \`# {trace_id="..."}\` with value and time of the last request in that bucket whose trace was exported. They need [traces](tracing.md) and, in Prometheus, \`--enable-feature=exemplar-storage\`. A request that is traced because of how it ended (an error, a slow or expensive one) is an exemplar of the metrics of requests; the metrics of its attempts refer to sampled requests only.

@@ -7,7 +7,7 @@ import { guardrailFamilies } from './families/guardrail-families.ts';
 import { httpFamilies } from './families/http-families.ts';
 import { inferenceFamilies, providerFamilies } from './families/inference-families.ts';
 import { limitFamilies } from './families/limit-families.ts';
-import { lossFamilies } from './families/loss-families.ts';
+import { type LossKind, lossesOf, lossFamilies } from './families/loss-families.ts';
 import { pluginFamilies } from './families/plugin-families.ts';
 import { processFamilies } from './families/process-families.ts';
 import { storageFamilies } from './families/storage-families.ts';
@@ -123,6 +123,12 @@ export class Metrics {
   snapshot(): MetricSnapshot[] {
     this.beforeRender?.();
     return this.#families.snapshot();
+  }
+
+  /** @returns telemetry that was lost since the start, by what it is of */
+  readLosses(): Readonly<Record<LossKind, number>> {
+    this.beforeRender?.();
+    return lossesOf(this.losses);
   }
 
   contentType(format: MetricsFormat = 'text'): string {

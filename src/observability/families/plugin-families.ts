@@ -22,11 +22,9 @@ export function pluginFamilies(families: MetricFamilies) {
       ['plugin', 'hook'],
       STEP_BUCKETS,
     ),
-    memory: families.gauge(
-      'weir_plugin_memory_bytes',
-      'Resident memory of the process of a plugin.',
-      ['plugin'],
-    ),
+    memory: families.gauge('weir_plugin_memory_bytes', 'Resident memory of the process of a plugin.', [
+      'plugin',
+    ]),
     ends: families.counter(
       'weir_plugin_ends_total',
       'Times a plugin did not load or its process ended, by reason: `load`, `exited`, `memory`, `unresponsive`, `protocol`.',

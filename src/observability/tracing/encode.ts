@@ -1,6 +1,7 @@
-import type { HrTime, Attributes as OtelAttributes } from '@opentelemetry/api';
+import type { Attributes as OtelAttributes } from '@opentelemetry/api';
 import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import type { OtlpProtocol } from '../../config/tracing-schema.ts';
+import { hrTime } from './hr-time.ts';
 import type { Attributes, SpanEvent, SpanRecord } from './span.ts';
 
 /** Of the process that made the spans. */
@@ -32,7 +33,7 @@ export function encodeSpans(
   return encoded;
 }
 
-function resourceOf({ attributes }: TraceResource): ReadableSpan['resource'] {
+export function resourceOf({ attributes }: TraceResource): ReadableSpan['resource'] {
   const resource: ReadableSpan['resource'] = {
     attributes: presentOf(attributes),
     asyncAttributesPending: false,
@@ -79,10 +80,4 @@ function presentOf(attributes: Attributes): OtelAttributes {
     if (value !== undefined) present[name] = typeof value === 'object' ? [...value] : value;
   }
   return present;
-}
-
-/** Seconds and nanoseconds. */
-function hrTime(milliseconds: number): HrTime {
-  const seconds = Math.floor(milliseconds / 1000);
-  return [seconds, Math.min(999_999_999, Math.round((milliseconds - seconds * 1000) * 1e6))];
 }
