@@ -48,6 +48,10 @@ export class InferenceResponseHeaders {
       headers.set('x-weir-cache', cache.status);
     }
     if (cache?.kind !== undefined) headers.set('x-weir-cache-kind', cache.kind);
+    if (request.semantic?.result === 'hit') {
+      headers.set('x-weir-cache-similarity', (request.semantic.similarity ?? 0).toFixed(3));
+      headers.set('x-weir-cache-match', headerSafe(request.semantic.requestId ?? ''));
+    }
     if (cache?.ageSeconds !== undefined) headers.set('age', String(cache.ageSeconds));
     if (cache?.inputs) headers.set('x-weir-cache-inputs', `${cache.inputs.cached}/${cache.inputs.all}`);
     const { warnings: own } = request.response;

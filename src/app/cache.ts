@@ -13,6 +13,7 @@ import type { PromptCacheUse } from '../pipeline/usage-meter.ts';
 import { WIRE_READERS } from '../providers/wire-readers.ts';
 import type { CacheOptions, CacheStores } from './cache-options.ts';
 import type { RedisCache } from './redis-cache.ts';
+import { SemanticParts, semanticSettings } from './semantic-cache.ts';
 
 type CacheConfig = NonNullable<Config['cache']>;
 type ExactConfig = NonNullable<CacheConfig['exact']>;
@@ -29,6 +30,7 @@ export class CacheParts {
     readonly responses: MemoryCacheStore<CachedResponse>;
     readonly vectors: MemoryCacheStore<CachedVector>;
   };
+  readonly #semantic: SemanticParts;
   #redis: RedisCache | undefined;
   #stores: CacheStores;
   #config: Config['cache'] = null;
@@ -44,6 +46,7 @@ export class CacheParts {
       responses: new MemoryCacheStore<CachedResponse>(UNUSED, responseBytes),
       vectors: new MemoryCacheStore<CachedVector>(UNUSED, vectorBytes),
     };
+    this.#semantic = new SemanticParts(options);
     this.#stores = this.#memory;
   }
 
@@ -58,6 +61,7 @@ export class CacheParts {
   /** Connects to Redis where a configuration keeps entries there. Does not wait for the connection. */
   async prepare(config: Config): Promise<void> {
     this.#config = config.cache;
+    await this.#semantic.prepare(config);
     if (this.#redis || !usesRedis(config)) return;
     // Loaded only where it is used.
     const { createRedisCache } = await import('./redis-cache.ts');
@@ -73,7 +77,9 @@ export class CacheParts {
     vectors.configure(
       embeddings ? { maxEntries: embeddings.max_entries, maxBytes: embeddings.max_size } : UNUSED,
     );
-    this.#stores = usesRedis(config) && this.#redis ? this.#redis.stores : this.#memory;
+    const shared = usesRedis(config) ? this.#redis : undefined;
+    this.#stores = shared ? shared.stores : this.#memory;
+    const semantic = this.#semantic.services(config, shared?.semantic);
     if (!cache) return undefined;
     const usual = settingsOf(cache, null);
     const own = new Map(
@@ -82,14 +88,15 @@ export class CacheParts {
     return {
       settingsOf: (model) => own.get(model) ?? usual,
       ...this.#stores,
-      ...{ readers: WIRE_READERS, observer: this.observer, deadlines },
+      ...{ readers: WIRE_READERS, observer: this.observer, semantic, deadlines },
     };
   }
 
-  /** Removes entries of both kinds. @returns how many, or with `dryRun` how many there are */
+  /** Removes entries of all kinds. @returns how many, or with `dryRun` how many there are */
   async clear(filter: CacheFilter, dryRun: boolean): Promise<number> {
     const { responses, vectors } = this.#stores;
-    return (await responses.clear(filter, dryRun)) + (await vectors.clear(filter, dryRun));
+    const similar = await this.#semantic.clear(filter, dryRun);
+    return similar + (await responses.clear(filter, dryRun)) + (await vectors.clear(filter, dryRun));
   }
 
   /** @returns the counts of the last 24 hours: those of all gateways with Redis, else of this one */
@@ -115,6 +122,7 @@ export class CacheParts {
 
   /** Updates the gauges of what this process holds. */
   readGauges(): void {
+    this.#semantic.readGauges();
     const { entries: entryGauge, bytes: byteGauge } = this.#options.metrics.cache;
     for (const [kind, store] of [
       ['exact', this.#memory.responses] as const,
@@ -137,8 +145,9 @@ function usesRedis({ cache, storage }: Config): boolean {
 
 /** The settings of a model: its own, and for the rest those of all models. */
 function settingsOf(cache: CacheConfig, model: Config['models'][number]['cache']): CacheSettings {
-  const { exact, embeddings, coalescing } = cache;
+  const { exact, embeddings, coalescing, semantic } = cache;
   const { exact: ownExact, embeddings: ownEmbeddings, coalescing: ownCoalescing } = model ?? {};
+  const ownSemantic = model?.semantic;
   return {
     exact: exact && ownExact !== null ? exactSettings({ ...exact, ...given(ownExact ?? {}) }) : undefined,
     embeddings:
@@ -156,6 +165,7 @@ function settingsOf(cache: CacheConfig, model: Config['models'][number]['cache']
       coalescing && ownCoalescing !== null
         ? { bufferBytes: coalescing.buffer, isShared: coalescing.across_gateways }
         : undefined,
+    semantic: semantic && ownSemantic !== null ? semanticSettings(semantic, ownSemantic ?? {}) : undefined,
   };
 }
 

@@ -30,7 +30,8 @@ export function guardrailSets(
   );
 }
 
-const question: ChatQuestion = (model, { system, user }) => {
+/** Makes the calls with which the gateway itself asks a model. */
+export const question: ChatQuestion = (model, { system, user }) => {
   const json = {
     model,
     messages: [

@@ -95,6 +95,13 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
       logger.warn({ err: error }, 'cache in Redis unreachable or too slow; requests go on without it'),
     'cache.stats_failed': ({ error }) =>
       logger.debug({ err: error }, 'counts of the cache not shared with other gateways'),
+    'cache.embedder_missing': ({ error }) =>
+      logger.warn({ err: error }, 'semantic cache is off: run `weir models pull embedder` and restart'),
+    'cache.semantic_disabled': ({ tenant, model, share, samples, until }) =>
+      logger.warn(
+        { tenant, model, share, samples, until: new Date(until).toISOString() },
+        'semantic cache serves nothing: too many false hits',
+      ),
     'cache.store_restored': () => logger.info('cache in Redis reachable again'),
 
     'provider.health_changed': ({ provider, healthy }) => {

@@ -22,6 +22,8 @@ export interface RedisCacheParts extends CacheOptions {
 /** The stores in Redis, on a connection of their own: limits do not wait behind large entries. */
 export interface RedisCache {
   readonly stores: CacheStores;
+  /** Responses to questions that others may ask in other words. */
+  readonly semantic: CacheStore<CachedResponse>;
   /** The counts of all gateways. */
   readonly stats: RedisCacheStats;
   close(): Promise<void>;
@@ -60,6 +62,7 @@ export async function createRedisCache(parts: RedisCacheParts): Promise<RedisCac
     onError: (error) => events.emit('cache.stats_failed', { error }),
   });
   return {
+    semantic: store<CachedResponse>('semantic', () => cache()?.semantic?.max_entries),
     stores: {
       responses: store<CachedResponse>('exact', () => cache()?.exact?.max_entries),
       vectors: store<CachedVector>('embedding', () => cache()?.embeddings?.max_entries),

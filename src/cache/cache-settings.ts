@@ -29,9 +29,34 @@ export interface CoalescingSettings {
   readonly isShared: boolean;
 }
 
+/** How responses to questions that ask for the same are served. Shares are from 0 to 1. */
+export interface SemanticSettings {
+  /** `shadow` finds what would be served, and serves nothing. */
+  readonly mode: 'shadow' | 'serve';
+  /** The embeddings model; undefined for the built-in embedder. */
+  readonly model: string | undefined;
+  /** Least similarity of a candidate. */
+  readonly threshold: number;
+  /** Most candidates that are compared. */
+  readonly candidates: number;
+  readonly ttlMs: number;
+  /** How long a lookup may take, the vector included. */
+  readonly timeoutMs: number;
+  /** A model that is asked before a hit is served. */
+  readonly judge: { readonly model: string; readonly share: number; readonly timeoutMs: number } | undefined;
+  /** Which share of hits is compared with a new response, and when that stops serving. */
+  readonly verify: {
+    readonly share: number;
+    readonly maxShare: number;
+    readonly minSamples: number;
+    readonly pauseMs: number;
+  };
+}
+
 /** What is on for a model. */
 export interface CacheSettings {
   readonly exact: ExactSettings | undefined;
   readonly embeddings: EmbeddingSettings | undefined;
   readonly coalescing: CoalescingSettings | undefined;
+  readonly semantic: SemanticSettings | undefined;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { boolean, decimal, duration, integer, nullable, size } from './fields.ts';
+import { modelSemanticShape, semanticShape } from './semantic-cache-schema.ts';
 
 /** Lifetimes by name, in the written form of a duration. */
 const TTL_PRESETS: Readonly<Record<string, string>> = {
@@ -112,6 +113,11 @@ export const cache = () =>
       coalescing: coalescing()
         .prefault({})
         .describe('Lets identical concurrent requests share one upstream call. `false` disables it.'),
+      semantic: part(semanticShape(ttl))
+        .prefault(null)
+        .describe(
+          'Serves the stored response to another question that asks for the same. Requires `exact`. Off by default.',
+        ),
       store: nullable(z.enum(['memory', 'redis'])).describe(
         'Where entries are kept. By default `redis` with `storage.redis_url`, else `memory`.',
       ),
@@ -125,7 +131,8 @@ export const cache = () =>
 export const modelCache = () =>
   nullable(
     z.preprocess(
-      (value) => (value === false ? { exact: null, embeddings: null, coalescing: null } : value),
+      (value) =>
+        value === false ? { exact: null, embeddings: null, coalescing: null, semantic: null } : value,
       z.strictObject({
         exact: part({
           ttl: ttl().optional().describe('How long a response is served.'),
@@ -143,6 +150,9 @@ export const modelCache = () =>
           .optional()
           .describe('Vectors of this model. `false` disables it.'),
         coalescing: part({}).optional().describe('`false` disables it for this model.'),
+        semantic: part(modelSemanticShape(ttl))
+          .optional()
+          .describe('Questions to this model. `false` disables it.'),
       }),
     ),
   );

@@ -15,6 +15,7 @@ export function checkConsistency(outline: Outline, catalog: ProviderCatalog): Pr
     ...outline.models.flatMap(checkWeights),
     ...outline.models.flatMap(checkExperiments),
     ...outline.models.flatMap((model) => checkCache(model, outline)),
+    ...checkSemanticCache(outline),
   ];
 }
 
@@ -23,6 +24,12 @@ function checkCache({ path, hasCache }: ModelOutline, outline: Outline): Problem
   if (!hasCache || outline.hasCache) return [];
   const message = 'requires the section "cache", such as "cache: {}"';
   return [{ path: [...path, 'cache'], message, onKey: true }];
+}
+
+/** Its lookups come after those of the exact cache, whose entries it shares. */
+function checkSemanticCache({ hasSemanticWithoutExact }: Outline): Problem[] {
+  if (!hasSemanticWithoutExact) return [];
+  return [{ path: ['cache', 'semantic'], message: 'requires "cache.exact"', onKey: true }];
 }
 
 function checkServer({ ports, cors }: Outline): Problem[] {

@@ -74,6 +74,9 @@ export interface Outline {
   readonly ports: { readonly api: unknown; readonly metrics: unknown; readonly metricsGiven: boolean };
   readonly cors: { readonly anyOrigin: boolean; readonly credentials: boolean };
   readonly hasCache: boolean;
+  /** The models that the semantic cache asks. */
+  readonly semanticModels: readonly NameAt[];
+  readonly hasSemanticWithoutExact: boolean;
 }
 
 export function outlineOf(root: ConfigMap): Outline {
@@ -82,6 +85,9 @@ export function outlineOf(root: ConfigMap): Outline {
   const models = listAt(root, 'models')?.map((item, index) => model(item, ['models', index]));
   const noModels = root.models === undefined || root.models === null;
   const server = mapAt(root, 'server');
+  const cache = mapAt(root, 'cache');
+  const semantic = mapAt(cache, 'semantic');
+  const hasSemantic = semantic !== undefined || cache?.semantic === true;
   const cors = mapAt(server, 'cors');
   const engines = (listAt(mapAt(root, 'engines'), 'commands') ?? []).flatMap((item, index) => {
     const id = nameAt(isConfigMap(item) ? item : undefined, 'id', ['engines', 'commands', index]);
@@ -107,7 +113,12 @@ export function outlineOf(root: ConfigMap): Outline {
       anyOrigin: listAt(cors, 'origins')?.includes('*') ?? false,
       credentials: fromBooleanText(cors?.allow_credentials) === true,
     },
-    hasCache: mapAt(root, 'cache') !== undefined,
+    hasCache: cache !== undefined,
+    semanticModels: [
+      nameAt(semantic, 'embedder', ['cache', 'semantic']) ?? [],
+      nameAt(mapAt(semantic, 'judge'), 'model', ['cache', 'semantic', 'judge']) ?? [],
+    ].flat(),
+    hasSemanticWithoutExact: hasSemantic && (cache?.exact === false || cache?.exact === null),
   };
 }
 

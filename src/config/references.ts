@@ -69,6 +69,7 @@ export function checkReferences(
       }
     }
   }
+  for (const name of outline.semanticModels) checkModel(name);
   if (outline.defaultModel !== undefined) checkModel(outline.defaultModel);
   problems.push(...checkCycles(outline, models, ({ fallbacks }) => fallbacks));
   // Each kind of failure has a graph of its own: to a larger model for length, and back to a smaller for cost, is no circle.

@@ -163,6 +163,20 @@ const PROCESS_CONTRACTS = {
   'cache.connection_failed': event('One connection attempt to the cache in Redis failed.', { error }),
   'cache.store_lost': event('The cache in Redis is unreachable; requests go on without it.', { error }),
   'cache.stats_failed': event('Counts of the cache could not be read from Redis or added there.', { error }),
+  'cache.embedder_missing': event(
+    'The built-in embedder is not installed or is damaged; requests go on without the semantic cache.',
+    { error },
+  ),
+  'cache.semantic_disabled': event(
+    'Too many hits of the semantic cache were false. It serves none to this tenant from this model until the pause ends or its entries are cleared.',
+    {
+      tenant: text,
+      model: text,
+      share: z.number().describe('share of false hits, from 0 to 1'),
+      samples: count.describe('compared hits'),
+      until: z.number().describe('Unix milliseconds'),
+    },
+  ),
   'cache.store_restored': event('The cache in Redis is reachable again.', {}),
   'provider.health_changed': event('Health checks changed their verdict on a provider.', {
     provider: text,

@@ -26,6 +26,8 @@ export interface RecordedCall {
   readonly controls: CacheControls;
   /** The request that made the upstream call. */
   readonly request: RequestContext;
+  /** Called with the entry when it is stored. */
+  readonly onStored?: ((entry: CacheEntry<CachedResponse>) => void) | undefined;
 }
 
 /** Called before the call is made: streams in a dialect that cannot be decoded are recorded as events. */
@@ -93,7 +95,7 @@ type Content = Pick<
 
 /** Stores when the request has ended: then its cost is known, which is what a hit saves. */
 function store(
-  { key, call, settings, controls, request }: RecordedCall,
+  { key, call, settings, controls, request, onStored }: RecordedCall,
   target: Target,
   content: Content,
   { clock, responses }: RecordingServices,
@@ -120,5 +122,6 @@ function store(
       },
     };
     responses.set(entry);
+    onStored?.(entry);
   });
 }

@@ -1,8 +1,14 @@
 import type { CachedResponse, CachedVector } from '../cache/cache-entry.ts';
 import type { CacheSettings } from '../cache/cache-settings.ts';
 import type { CacheStore } from '../cache/cache-store.ts';
+import type { Embedder } from '../cache/embedders/embedder.ts';
+import type { FalseHitMonitor, FalseHitState } from '../cache/semantic/false-hit-monitor.ts';
+import type { SemanticCache } from '../cache/semantic/semantic-cache.ts';
+import type { EmbeddingCall } from '../core/inference.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { WireReader } from '../providers/wire-readers.ts';
+import type { SemanticTrace } from './cache-trace.ts';
+import type { ChatQuestion } from './interceptor-services.ts';
 
 /** What the cache saved with one response. */
 export interface Saving {
@@ -13,7 +19,7 @@ export interface Saving {
 
 /** Of which cache, and whose request. */
 export interface CacheUse {
-  readonly kind: 'exact' | 'embedding' | 'coalesced';
+  readonly kind: 'exact' | 'semantic' | 'embedding' | 'coalesced';
   readonly tenant: string;
   /** From a bounded set. */
   readonly model: string;
@@ -31,6 +37,28 @@ export interface CacheObserver {
   skipped(use: CacheUse): void;
 }
 
+/** Counts what the semantic cache does. */
+export interface SemanticObserver {
+  looked(use: CacheUse, trace: SemanticTrace): void;
+  /** A hit was compared with a new response. */
+  verified(use: CacheUse, isFalse: boolean, state: FalseHitState): void;
+  /** Too many hits were false: none is served until the pause ends. */
+  disabled(use: CacheUse, state: FalseHitState): void;
+}
+
+/** What finds responses to questions that ask for the same. */
+export interface SemanticServices {
+  readonly cache: SemanticCache;
+  readonly monitor: FalseHitMonitor;
+  /** Undefined where its files are not installed. */
+  readonly embedder: Embedder | undefined;
+  readonly embeddingOf: (model: string, text: string) => EmbeddingCall;
+  readonly question: ChatQuestion;
+  readonly observer: SemanticObserver;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+}
+
 /** What the cache's interceptors work with. */
 export interface CacheServices {
   /** @param model id of a configured model, or another name */
@@ -40,5 +68,7 @@ export interface CacheServices {
   /** The readers of client dialects' wire formats. */
   readonly readers: ReadonlyMap<string, () => WireReader | Promise<WireReader>>;
   readonly observer: CacheObserver;
+  /** Absent where no model uses it. */
+  readonly semantic?: SemanticServices | undefined;
   readonly deadlines: Pick<DeadlineMonitor, 'watch' | 'unwatch'>;
 }

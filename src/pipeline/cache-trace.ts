@@ -14,6 +14,23 @@ export interface ServedResponse {
   readonly saved: { readonly costPico: number; readonly ms: number };
 }
 
+/** What the semantic cache found for a request. */
+export interface SemanticTrace {
+  /**
+   * `hit`: a response was served. `would_hit`: it was not, in shadow mode or while serving is disabled. `rejected`: the guard
+   * or the judge found a difference. `none`: no candidate. `skipped`: the lookup failed or took too long.
+   */
+  readonly result: 'hit' | 'would_hit' | 'rejected' | 'none' | 'skipped';
+  /** Of the most similar candidate that counts. */
+  readonly similarity?: number | undefined;
+  /** The request that the candidate's response was made for. */
+  readonly requestId?: string | undefined;
+  /** Why it was not served. */
+  readonly reason?: string | undefined;
+  /** Of a failure. */
+  readonly detail?: string | undefined;
+}
+
 /** How the cache took part in a request. */
 export interface CacheTrace {
   readonly status: CacheStatus;

@@ -3,6 +3,7 @@ import type { ModelOverrides } from '../metering/model-data.ts';
 import { dollarsOfPico } from '../metering/price.ts';
 import type { Prices } from '../metering/prices.ts';
 import type { Target } from '../providers/types.ts';
+import type { SemanticTrace } from './cache-trace.ts';
 import type { RequestRecord } from './request-record.ts';
 
 const ms = (from: number, to: number | undefined) =>
@@ -30,6 +31,7 @@ export function explain(record: RequestRecord, prices: Pick<Prices, 'of'>) {
     outcome: outcome?.kind ?? 'answering',
     ...(outcome?.kind === 'failed' ? { error: outcome.error.code, reason: outcome.error.message } : {}),
     variant: record.variant,
+    ...(record.semantic ? { semantic_cache: explainSemantic(record.semantic) } : {}),
     queued_ms: ms(0, record.queuedMs),
     loading_ms: ms(0, record.loadingMs),
     first_event_ms: ms(startedAt, record.committedAt),
@@ -91,6 +93,16 @@ export function explain(record: RequestRecord, prices: Pick<Prices, 'of'>) {
         ...(failure ? { error: failure.code, reason: failure.message } : {}),
       }),
     ),
+  };
+}
+
+function explainSemantic({ result, similarity, requestId, reason, detail }: SemanticTrace) {
+  return {
+    result,
+    ...(similarity === undefined ? {} : { similarity: Math.round(similarity * 1_000) / 1_000 }),
+    ...(requestId === undefined ? {} : { matched_request: requestId }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(detail === undefined ? {} : { detail }),
   };
 }
 

@@ -14,7 +14,7 @@ import {
   RoutingTrace,
 } from '../dispatch/request.ts';
 import type { LimitReservation } from '../limits/limiter.ts';
-import type { CacheTrace } from './cache-trace.ts';
+import type { CacheTrace, SemanticTrace } from './cache-trace.ts';
 import type { GuardrailRun } from './guardrail-run.ts';
 import type { RequestTrace } from './request-trace.ts';
 
@@ -107,6 +107,8 @@ export class RequestContext implements DispatchRequest, Slotted {
   readonly response: ResponseTrace = { status: undefined, warnings: undefined, headers: [] };
   /** How the cache took part; undefined where it is off. Written by the cache's interceptors. */
   cache: CacheTrace | undefined = undefined;
+  /** What the semantic cache found; undefined where it took no part. Written by the cache's interceptor. */
+  semantic: SemanticTrace | undefined = undefined;
   /** What guardrails found; undefined where there are none. Written by the guardrails interceptor. */
   guardrails: GuardrailRun | undefined = undefined;
   /** Undefined where traces are not exported. Written when the request is admitted. */

@@ -2,6 +2,7 @@ import type { RefusedModel } from '../core/model-scope.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { DecisionFacts } from '../routing/routing-decision.ts';
+import type { SemanticTrace } from './cache-trace.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 
 const NO_MODELS: readonly RefusedModel[] = [];
@@ -34,6 +35,8 @@ export interface RequestRecord {
   readonly usage: Usage | undefined;
   /** A part of the usage is an estimate. */
   readonly usageEstimated: boolean;
+  /** What the semantic cache found. */
+  readonly semantic: SemanticTrace | undefined;
 }
 
 /**
@@ -64,5 +67,6 @@ export function recordOf(request: RequestContext, now: number, wallTime: number)
     attempts: routing.attempts,
     usage: usage.usage,
     usageEstimated: usage.estimated,
+    semantic: request.semantic,
   };
 }

@@ -72,6 +72,7 @@ export class RequestSlot {
     const [attempt] = attempts;
     const [decision] = plan?.decisions ?? [];
     const read = decision?.onlyRead;
+    if (request.semantic !== undefined) return false;
     if (outcome?.kind !== 'done' || !plan || !attempt || !decision || !read) return false;
     if (attempts.length > 1 || plan.decisions.length > 1 || read.exclusion !== undefined) return false;
     if (isSpecial(attempt) || attempt.usage !== total.usage) return false;
@@ -138,6 +139,7 @@ export class RequestSlot {
       endedAt: this.#endedAt,
       status: this.#status,
       outcome: DONE,
+      semantic: undefined,
       decisions: this.#decisions(),
       refusedModels: [],
       attempts: [this.#attempt(usage)],

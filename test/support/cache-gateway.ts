@@ -44,6 +44,7 @@ export interface CacheGatewayOptions {
   /** Added to the model `chat`. */
   readonly model?: Readonly<Record<string, unknown>>;
   readonly config?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
   /** That of another gateway; its own when absent. */
   readonly upstream?: MockUpstream;
 }
@@ -54,6 +55,7 @@ export async function startCacheGateway({
   model = {},
   config = {},
   upstream,
+  env = {},
 }: CacheGatewayOptions = {}): Promise<CacheGateway> {
   const mock = upstream ?? (await startMockUpstream());
   const clock = new ShiftedClock();
@@ -71,7 +73,7 @@ export async function startCacheGateway({
   });
   const gateway = await gatewayInProcess({
     clock,
-    env: { WEIR_SECRET: 'shared-by-all-gateways-of-a-test' },
+    env: { WEIR_SECRET: 'shared-by-all-gateways-of-a-test', ...env },
     config: {
       providers: [
         {

@@ -9,7 +9,7 @@ export function cacheFamilies(families: MetricFamilies) {
   return {
     hits: families.counter(
       'llm_cache_hits_total',
-      'Responses from the cache, by kind: `exact`, `embedding` (inputs), `coalesced` (shared a call).',
+      'Responses from the cache, by kind: `exact`, `semantic`, `embedding` (inputs), `coalesced` (shared a call).',
       LABELS,
     ),
     misses: families.counter(
@@ -21,6 +21,21 @@ export function cacheFamilies(families: MetricFamilies) {
       'llm_cache_requests_total',
       'Lookups by tenant and result, `hit` or `miss`: their share is the hit ratio.',
       ['tenant', 'result'],
+    ),
+    semanticLookups: families.counter(
+      'llm_cache_semantic_lookups_total',
+      'Lookups of the semantic cache by result: `hit`, `would_hit` (shadow mode, or disabled), `rejected` by the guard or the judge, `none`, `skipped`.',
+      ['model', 'result'],
+    ),
+    semanticVerified: families.counter(
+      'llm_cache_semantic_verified_total',
+      'Hits of the semantic cache that were compared with a new response: `same` or `different`.',
+      ['tenant', 'model', 'result'],
+    ),
+    semanticFalseHits: families.gauge(
+      'llm_cache_semantic_false_hit_ratio',
+      'Share of the last compared hits of the semantic cache whose response differs.',
+      ['tenant', 'model'],
     ),
     savedCost: families.counter(
       'llm_cache_saved_usd_total',
@@ -34,12 +49,12 @@ export function cacheFamilies(families: MetricFamilies) {
     ),
     errors: families.counter(
       'llm_cache_errors_total',
-      'Lookups and writes that the cache skipped: `timeout`, `unavailable`, `unreadable` entries, `skipped` after a failure.',
+      'Lookups and writes that the cache skipped: `timeout`, `unavailable`, `unreadable` entries, `skipped` after a failure; with `semantic_` before it for the semantic cache.',
       ['reason'],
     ),
     entries: families.gauge(
       'llm_cache_entries',
-      'Entries of the cache in this process, by kind: `exact`, `embedding`.',
+      'Entries of the cache in this process, by kind: `exact`, `semantic`, `embedding`.',
       ['kind'],
     ),
     bytes: families.gauge('llm_cache_size_bytes', 'Estimated memory of these entries.', ['kind']),

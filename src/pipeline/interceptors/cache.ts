@@ -25,6 +25,7 @@ import {
 } from '../interceptor.ts';
 import type { InterceptorServices } from '../interceptor-services.ts';
 import type { RequestContext } from '../request-context.ts';
+import { SemanticLookup, type SemanticResult } from '../semantic-lookup.ts';
 import { settleAs } from '../settle-call.ts';
 
 /** Milliseconds that a refresh in the background may take. */
@@ -48,6 +49,9 @@ interface Lookup {
   readonly key: string;
   /** Of a key that was computed: it is remembered with a hit. */
   readonly keyToKeep: KeyScope | undefined;
+  readonly keyScope: KeyScope;
+  /** What the semantic cache found, after the exact one had nothing. */
+  readonly semantic?: SemanticResult | undefined;
 }
 
 type Entry = CacheEntry<CachedResponse>;
@@ -62,6 +66,7 @@ class CacheInterceptor implements Interceptor {
   readonly #flights: FlightTable;
   readonly #recording: RecordingServices;
   readonly #leases: CallLeases;
+  readonly #semantic: SemanticLookup | undefined;
   /** Keys that are refreshed in the background. */
   readonly #refreshing = new Set<string>();
 
@@ -74,6 +79,7 @@ class CacheInterceptor implements Interceptor {
     const { responses, readers } = cache;
     this.#leases = new CallLeases(responses, services.clock);
     const isDecodable = (dialect: string) => readers.has(dialect);
+    this.#semantic = cache.semantic && new SemanticLookup(services, cache, cache.semantic, this.#scopes);
     this.#recording = { clock: services.clock, responses, isDecodable };
   }
 
@@ -94,7 +100,7 @@ class CacheInterceptor implements Interceptor {
     const known = this.#keys.find(call, keyScope);
     const key = known ?? exactKey(call, keyScope);
     const keyToKeep = known === undefined ? keyScope : undefined;
-    return this.#lookUp({ call, scope, next, route, settings, controls, key, keyToKeep });
+    return this.#lookUp({ call, scope, next, route, settings, controls, key, keyScope, keyToKeep });
   }
 
   async #bypass(call: InferenceCall, scope: CallScope, next: Next, { mode }: CacheControls) {
@@ -116,12 +122,25 @@ class CacheInterceptor implements Interceptor {
       const response = await this.#serve(entry, use, lookup);
       if (response) return response;
     }
+    const semantic = this.#semantic && (await this.#semantic.find(lookup));
+    const similar = semantic?.isServed ? await this.#serveSimilar(semantic, lookup) : undefined;
+    if (similar) return similar;
     if (controls.mode === 'only') {
       this.cache.observer.miss(this.#use(request));
       throw notCached();
     }
     const spare = entry && usability(entry, key, tenant, this.services.clock.wallTime()) ? entry : undefined;
-    return this.#fetch(lookup, spare);
+    return this.#fetch({ ...lookup, semantic }, spare);
+  }
+
+  /** Serves the response to a question that asks for the same. */
+  async #serveSimilar(found: SemanticResult, lookup: Lookup): Promise<InferenceResponse | undefined> {
+    const { match } = found;
+    const response = match && (await this.#serve(match.entry, 'hit', lookup, 'semantic'));
+    if (response && this.#semantic?.isVerified(lookup)) {
+      this.#fetchInBackground({ ...lookup, semantic: found }, 'verify');
+    }
+    return response;
   }
 
   /** @returns how an entry is served; undefined for one that has to be fetched again */
@@ -145,12 +164,13 @@ class CacheInterceptor implements Interceptor {
     entry: Entry,
     status: 'hit' | 'stale',
     lookup: Lookup,
+    kind: 'exact' | 'semantic' = 'exact',
   ): Promise<InferenceResponse | undefined> {
     const { call, scope, settings, route } = lookup;
     const { request } = scope;
     const { value } = entry;
     const target = this.#scopes.targetOf(route, value.provider, value.upstreamModel);
-    const use = this.#use(request);
+    const use = { ...this.#use(request), kind };
     let response: InferenceResponse | undefined;
     try {
       const isPaced = settings.replay === 'paced';
@@ -165,7 +185,7 @@ class CacheInterceptor implements Interceptor {
     if (!response) return undefined;
     const cost = settings.price && value.usage ? costPico(settings.price, value.usage) : 0;
     request.cache = {
-      ...{ status, kind: 'exact', ageSeconds: ageSeconds(entry, this.services.clock.wallTime()) },
+      ...{ status, kind, ageSeconds: ageSeconds(entry, this.services.clock.wallTime()) },
       served: {
         ...{ provider: value.provider, model: value.upstreamModel, costPico: cost ?? 0 },
         saved: { costPico: (value.nanoUsd ?? 0) * 1_000, ms: value.durationMs },
@@ -229,10 +249,14 @@ class CacheInterceptor implements Interceptor {
 
   /** Fetches a response again, in a request of its own that the tenant pays for. */
   #refresh(lookup: Lookup): void {
-    const { scope, key, call, next, settings } = lookup;
-    if (settings.staleWhileRevalidateMs === 0 || this.#refreshing.has(key)) return;
+    if (lookup.settings.staleWhileRevalidateMs > 0) this.#fetchInBackground(lookup, 'refresh');
+  }
+
+  #fetchInBackground(lookup: Lookup, suffix: 'refresh' | 'verify'): void {
+    const { scope, key, call, next } = lookup;
+    if (this.#refreshing.has(key)) return;
     this.#refreshing.add(key);
-    const detached = scope.detach(this.services.clock.now() + REFRESH_MS, 'refresh');
+    const detached = scope.detach(this.services.clock.now() + REFRESH_MS, suffix);
     const { request } = detached;
     request.controls = { ...scope.request.controls, model: call.model, priority: 'low' };
     request.cache = MISS;
@@ -250,7 +274,14 @@ class CacheInterceptor implements Interceptor {
   }
 
   #record(response: InferenceResponse, lookup: Lookup, { request }: CallScope): InferenceResponse {
-    return recordResponse(response, { ...lookup, request }, this.#recording);
+    const semantic = this.#semantic;
+    const onStored =
+      semantic &&
+      ((entry: Entry) => {
+        // Never throws, and no request waits for it.
+        void semantic.stored(lookup, lookup.semantic, entry);
+      });
+    return recordResponse(response, { ...lookup, request, onStored }, this.#recording);
   }
 }
 

@@ -1,0 +1,138 @@
+import { embeddingCall } from '../api/openai/embedding-call.ts';
+import { type CachedResponse, responseBytes } from '../cache/cache-entry.ts';
+import type { SemanticSettings } from '../cache/cache-settings.ts';
+import type { CacheFilter, CacheStore } from '../cache/cache-store.ts';
+import type { Embedder } from '../cache/embedders/embedder.ts';
+import { EmbedderFilesError, embedderFolder, loadEmbedder } from '../cache/embedders/embedder-files.ts';
+import { MemoryCacheStore } from '../cache/memory-cache-store.ts';
+import { FalseHitMonitor } from '../cache/semantic/false-hit-monitor.ts';
+import { SemanticCache } from '../cache/semantic/semantic-cache.ts';
+import { PLAIN_PAYLOADS } from '../cache/semantic/semantic-payload.ts';
+import { MemoryVectorStore } from '../cache/semantic/stores/memory-vector-store.ts';
+import type { Config } from '../config/schema.ts';
+import type { EmbeddingCall } from '../core/inference.ts';
+import type { SemanticObserver, SemanticServices } from '../pipeline/cache-services.ts';
+import type { CacheOptions } from './cache-options.ts';
+import { dataFolder } from './database-servers.ts';
+import { question } from './guardrails.ts';
+
+type SemanticConfig = NonNullable<NonNullable<Config['cache']>['semantic']>;
+
+const UNUSED = { maxEntries: 1, maxBytes: 1 };
+const NO_VECTORS = { ...UNUSED, maxEntriesPerTenant: 1 };
+const NO_HEADERS = new Headers();
+
+/** The semantic cache's entries and measurements, which outlive configurations. */
+export class SemanticParts {
+  readonly #options: CacheOptions;
+  readonly #memory = new MemoryCacheStore<CachedResponse>(UNUSED, responseBytes);
+  readonly #vectors = new MemoryVectorStore(NO_VECTORS);
+  readonly #monitor: FalseHitMonitor;
+  #responses: CacheStore<CachedResponse> = this.#memory;
+  #cache: SemanticCache | undefined;
+  #embedder: Embedder | undefined;
+
+  constructor(options: CacheOptions) {
+    this.#options = options;
+    this.#monitor = new FalseHitMonitor(() => options.clock.wallTime());
+  }
+
+  /** Reads the built-in embedder where a configuration uses it. Without its files, the gateway runs without. */
+  async prepare(config: Config): Promise<void> {
+    const semantic = config.cache?.semantic;
+    if (!semantic || semantic.embedder !== null || this.#embedder) return;
+    try {
+      this.#embedder = await loadEmbedder(embedderFolder(dataFolder(config)));
+    } catch (error) {
+      if (!(error instanceof EmbedderFilesError)) throw error;
+      this.#options.events.emit('cache.embedder_missing', { error });
+    }
+  }
+
+  /** @param shared where responses are kept, if not in memory */
+  services(config: Config, shared: CacheStore<CachedResponse> | undefined): SemanticServices | undefined {
+    const semantic = config.cache?.semantic;
+    this.#memory.configure(
+      semantic && !shared ? { maxEntries: semantic.max_entries, maxBytes: semantic.max_size } : UNUSED,
+    );
+    this.#vectors.configure(semantic ? vectorLimits(semantic) : NO_VECTORS);
+    const responses = shared ?? this.#memory;
+    if (!semantic) return undefined;
+    const { clock, metrics } = this.#options;
+    if (!this.#cache || responses !== this.#responses) {
+      this.#responses = responses;
+      this.#cache = new SemanticCache({
+        ...{ clock, vectors: this.#vectors, responses, payloads: PLAIN_PAYLOADS },
+        onSkip: (reason) => metrics.cache.errors.labels(`semantic_${reason}`).inc(),
+      });
+    }
+    return {
+      ...{ cache: this.#cache, monitor: this.#monitor, embedder: this.#embedder, embeddingOf, question },
+      observer: this.#observer(),
+      random: Math.random,
+    };
+  }
+
+  /** Removes questions and their responses, and serves again where serving was disabled. @returns how many responses */
+  async clear(filter: CacheFilter, dryRun: boolean): Promise<number> {
+    if (!dryRun) this.#monitor.reset(filter.tenant, filter.model);
+    return (await this.#cache?.clear(filter, dryRun)) ?? 0;
+  }
+
+  readGauges(): void {
+    const { entries: entryGauge, bytes: byteGauge } = this.#options.metrics.cache;
+    const { entries, bytes = 0 } = this.#vectors.contents();
+    entryGauge.labels('semantic').set(entries);
+    byteGauge.labels('semantic').set(bytes + (this.#memory.contents().bytes ?? 0));
+  }
+
+  #observer(): SemanticObserver {
+    const { metrics, events } = this.#options;
+    return {
+      looked: ({ model }, { result }) => metrics.cache.semanticLookups.labels(model, result).inc(),
+      verified: ({ tenant, model }, isFalse, { share }) => {
+        metrics.cache.semanticVerified.labels(tenant, model, isFalse ? 'different' : 'same').inc();
+        metrics.cache.semanticFalseHits.labels(tenant, model).set(share);
+      },
+      disabled: ({ tenant, model }, { share, samples, disabledUntil = 0 }) => {
+        events.emit('cache.semantic_disabled', { tenant, model, share, samples, until: disabledUntil });
+      },
+    };
+  }
+}
+
+function vectorLimits({ max_entries, max_entries_per_tenant, max_size }: SemanticConfig) {
+  return { maxEntries: max_entries, maxBytes: max_size, maxEntriesPerTenant: max_entries_per_tenant };
+}
+
+function embeddingOf(model: string, text: string): EmbeddingCall {
+  const json = { model, input: text };
+  return embeddingCall({ text: JSON.stringify(json), json }, NO_HEADERS);
+}
+
+/** @param own what differs for a model */
+export function semanticSettings(
+  semantic: SemanticConfig,
+  own: {
+    readonly mode?: SemanticConfig['mode'] | undefined;
+    readonly threshold?: number | undefined;
+    readonly ttl?: number | undefined;
+  },
+): SemanticSettings {
+  const { judge, verify } = semantic;
+  return {
+    mode: own.mode ?? semantic.mode,
+    model: semantic.embedder ?? undefined,
+    threshold: own.threshold ?? semantic.threshold,
+    candidates: semantic.candidates,
+    ttlMs: own.ttl ?? semantic.ttl,
+    timeoutMs: semantic.timeout,
+    judge: judge ? { model: judge.model, share: judge.share, timeoutMs: judge.timeout } : undefined,
+    verify: {
+      share: verify.share,
+      maxShare: verify.max_false_hits,
+      minSamples: verify.min_samples,
+      pauseMs: verify.pause,
+    },
+  };
+}

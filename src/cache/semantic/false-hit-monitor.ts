@@ -1,0 +1,96 @@
+import { LRUCache } from 'lru-cache';
+
+export interface FalseHitBounds {
+  /** The largest share of false hits, from 0 to 1. */
+  readonly maxShare: number;
+  /** Verified hits before the share counts. */
+  readonly minSamples: number;
+  /** How long nothing is served after that. Milliseconds. */
+  readonly pauseMs: number;
+}
+
+/** What verification found for one model of a tenant. */
+export interface FalseHitState {
+  /** The last verified hits. */
+  readonly samples: number;
+  /** Share of them whose responses differ. */
+  readonly share: number;
+  /** Unix milliseconds until which nothing is served; undefined where it is. */
+  readonly disabledUntil: number | undefined;
+}
+
+interface Window {
+  /** Whether each of the last verified hits was false. */
+  readonly results: boolean[];
+  next: number;
+  disabledUntil: number;
+}
+
+/** Verified hits that count. */
+const WINDOW = 200;
+/** Pairs of tenant and model; the one that was used least recently starts again. */
+const MAX_PAIRS = 10_000;
+
+/** Measures the share of hits whose response is not what the model responds now, and stops serving above a bound. */
+export class FalseHitMonitor {
+  readonly #windows = new LRUCache<string, Window>({ max: MAX_PAIRS });
+
+  /** @param wallTime Unix milliseconds */
+  constructor(private readonly wallTime: () => number) {}
+
+  isDisabled(tenant: string, model: string): boolean {
+    const until = this.#windows.get(nameOf(tenant, model))?.disabledUntil ?? 0;
+    return this.wallTime() < until;
+  }
+
+  /** @returns the state after a verified hit; `isNewlyDisabled` with the one that exceeds the bound */
+  add(
+    tenant: string,
+    model: string,
+    isFalse: boolean,
+    { maxShare, minSamples, pauseMs }: FalseHitBounds,
+  ): FalseHitState & { readonly isNewlyDisabled: boolean } {
+    const name = nameOf(tenant, model);
+    const window = this.#windows.get(name) ?? { results: [], next: 0, disabledUntil: 0 };
+    this.#windows.set(name, window);
+    window.results[window.next] = isFalse;
+    window.next = (window.next + 1) % WINDOW;
+    const { samples, share } = sharesOf(window);
+    const now = this.wallTime();
+    const isNewlyDisabled = samples >= minSamples && share > maxShare && now >= window.disabledUntil;
+    if (isNewlyDisabled) {
+      // What comes after the pause is measured again.
+      window.disabledUntil = now + pauseMs;
+      window.results.length = 0;
+      window.next = 0;
+    }
+    return { samples, share, disabledUntil: disabledUntil(window, now), isNewlyDisabled };
+  }
+
+  state(tenant: string, model: string): FalseHitState | undefined {
+    const window = this.#windows.get(nameOf(tenant, model));
+    return window && { ...sharesOf(window), disabledUntil: disabledUntil(window, this.wallTime()) };
+  }
+
+  /** Serves again, as after the entries of a tenant or model were cleared. Absent members select all. */
+  reset(tenant: string | undefined, model: string | undefined): void {
+    for (const name of [...this.#windows.keys()]) {
+      const [ofTenant, ofModel] = JSON.parse(name);
+      if ((tenant ?? ofTenant) === ofTenant && (model ?? ofModel) === ofModel) this.#windows.delete(name);
+    }
+  }
+}
+
+function nameOf(tenant: string, model: string): string {
+  return JSON.stringify([tenant, model]);
+}
+
+function sharesOf({ results }: Window): { readonly samples: number; readonly share: number } {
+  const samples = results.length;
+  const wrong = results.filter(Boolean).length;
+  return { samples, share: samples === 0 ? 0 : wrong / samples };
+}
+
+function disabledUntil({ disabledUntil: until }: Window, now: number): number | undefined {
+  return now < until ? until : undefined;
+}
