@@ -8,6 +8,7 @@ import { queryFields, queryOf } from '../http/query.ts';
 import { jsonResponse } from '../http/response.ts';
 import { NO_BODY } from '../http/route-policy.ts';
 import { dollarsOfPico } from '../metering/price.ts';
+import { changeContext, keyActor } from './admin/access.ts';
 import type { ApiServices } from './services.ts';
 import { validate } from './validation.ts';
 
@@ -104,7 +105,7 @@ export function renderStats(counts: ReadonlyMap<string, CacheCounts>): z.output<
 
 /** Adds `GET /cache/stats`, for every key, and `POST /cache/clear`, for the admin key. */
 export function addCacheRoutes(router: HttpRouter, services: ApiServices, cache: CacheOperations): void {
-  const { callers, snapshot } = services;
+  const { callers, snapshot, auditQueue } = services;
   const json = ({ request }: HttpContext, body: unknown) =>
     jsonResponse(request, 200, JSON.stringify(body), {});
   // Entries and counts have the name of the model, not that of an alias.
@@ -119,13 +120,17 @@ export function addCacheRoutes(router: HttpRouter, services: ApiServices, cache:
     return json(httpContext, renderStats(report.byModel(of, labelOf(query.model))));
   });
   const operator = { access: callers.adminKey, body: NO_BODY };
-  router.route('POST', '/cache/clear', operator, async (httpContext) => {
+  router.route('POST', '/cache/clear', operator, async (httpContext, principal) => {
     const query = validate(cacheClearQuery, queryFields(queryOf(httpContext.request)));
     const { tenant: of, namespace, tag, older_than: age } = query;
     const before = storedBefore(age, services.clock.wallTime());
     const filter = { tenant: of, model: labelOf(query.model), namespace, tag, storedBefore: before };
     const dryRun = query.dry_run === 'true';
     const count = await cache.clear(filter, dryRun);
+    if (!dryRun) {
+      const by = changeContext(services, httpContext, keyActor(principal));
+      await auditQueue.record(undefined, by, 'cache.clear', 'cache', { ...filter, cleared_keys: count });
+    }
     return json(httpContext, { cleared_keys: count, ...(dryRun ? { dry_run: true } : {}) });
   });
 }

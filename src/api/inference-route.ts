@@ -157,7 +157,7 @@ class InferenceRoute {
     principal: Principal,
     { limits, sharedAddressRules, isProxy }: ApiSnapshot,
   ): RequestContext {
-    const { clock, lifecycle, recorder, requests, rejected, inference, addressSubjects, tracer } =
+    const { clock, lifecycle, recorder, requests, rejected, inference, addressSubjects, tracer, auditor } =
       this.services;
     const { request: http, requestId, route, startedAt, client } = httpContext;
     const deadlineAt = startedAt + requestTimeout(http.headers, limits.maxRequestMs);
@@ -171,6 +171,7 @@ class InferenceRoute {
       request.limits.addressLimits = addressSubjects.of(client, sharedAddressRules);
     }
     request.trace = tracer.begin(http.headers);
+    request.audit = auditor.begin(principal);
     httpContext.defer();
     lifecycle.begin(request);
     let endedAt = startedAt;
@@ -185,6 +186,7 @@ class InferenceRoute {
       recorder.requestCompleted(request, outcome, endedAt);
       requests.add(request, endedAt, clock.wallTime());
       rejected?.add(request, endedAt);
+      if (request.audit) auditor.completed(request, outcome, endedAt);
     });
     http.onDisconnect(() => request.abort(clientGone()));
     return request;
@@ -218,6 +220,7 @@ class InferenceRoute {
     }
     const reading = recorded?.body ?? this.#read(httpContext);
     const body = reading instanceof Promise ? await readBody(reading, request, services.deadlines) : reading;
+    request.audit?.readRequest(body.text);
     const parsed = endpoint.parse(body, snapshot, httpContext, principal);
     const call = parsed instanceof Promise ? await parsed : parsed;
     const controls = requestControls(call, httpContext.request.headers);
@@ -243,7 +246,7 @@ class InferenceRoute {
   ) {
     if (response.kind === 'stream') {
       const body = recorded?.recorder.stream(response.body, headers) ?? response.body;
-      return eventStreamResponse(body, headers);
+      return eventStreamResponse(request.audit?.follow(body) ?? body, headers);
     }
     const contentType = this.endpoint.contentType?.(httpContext);
     if (contentType !== undefined) headers.set('content-type', contentType);
@@ -256,6 +259,7 @@ class InferenceRoute {
     if (isWanted && contentType === undefined) {
       text = withMetadata(text, this.#headers.metadata(request, response.source));
     }
+    request.audit?.writeResponse(text);
     if (recorded) await recorded.recorder.complete(text, headers, contentType);
     return jsonResponse(httpContext.request, 200, text, headers);
   }
@@ -277,7 +281,7 @@ class InferenceRoute {
       onCancel: () => request.abort(clientGone()),
     });
     if (httpContext.addressRate) setRateLimitHeaders(headers, httpContext.addressRate);
-    return eventStreamResponse(body, headers);
+    return eventStreamResponse(request.audit?.follow(body) ?? body, headers);
   }
 }
 

@@ -15,6 +15,7 @@ import type { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
 import type { RejectedRequests } from '../pipeline/rejected-requests.ts';
+import type { RequestAuditor } from '../pipeline/request-auditor.ts';
 import type { RequestLog } from '../pipeline/request-log.ts';
 import type { RequestTracer } from '../pipeline/request-tracer.ts';
 import type { PluginStatus } from '../plugins/host.ts';
@@ -23,6 +24,7 @@ import type { BufferedResponseStore } from '../storage/buffered-response-store.t
 import type { ReplayStore } from '../storage/replay-store.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
 import type { AccessList } from '../tenancy/access-list.ts';
+import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { Retention } from '../tenancy/retention.ts';
 import type { Tokens } from '../tenancy/tokens.ts';
 import type { Callers } from './callers.ts';
@@ -75,6 +77,10 @@ export interface ApiServices {
   readonly tracer: RequestTracer;
   /** The state of each configured plugin. */
   readonly plugins: () => readonly PluginStatus[];
+  /** Records the requests of tenants that ask for it. */
+  readonly auditor: RequestAuditor;
+  /** Appends to audit trails what has no transaction of its own. */
+  readonly auditQueue: Pick<AuditQueue, 'record'>;
   readonly responses: BufferedResponseStore;
   /** Responses to requests with idempotency keys. */
   readonly replays: ReplayStore;

@@ -24,6 +24,7 @@ export function createAdminServices(
     ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter, cache },
     audit: new AuditTrails(control, databases),
     metrics: new SqlMetricStore(databases),
+    auditQueue: services.auditQueue,
     idempotency: stores.idempotency,
     tiers: () => Object.keys(config().limits.tiers),
     tierLimits: () =>

@@ -5,6 +5,7 @@ import type { MetricExporter } from '../observability/metric-export/metric-expor
 import type { SpanExporter } from '../observability/tracing/span-exporter.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
+import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { Job } from './job-runner.ts';
@@ -24,6 +25,7 @@ export interface JobParts {
   readonly replays: ReplayStore;
   readonly dataRetention: DataRetention;
   readonly auditAnchors: AuditAnchors;
+  readonly auditQueue: AuditQueue;
   readonly logKeeper: LogKeeper | undefined;
   readonly exporter: SpanExporter;
   readonly metricExporter: MetricExporter;
@@ -43,6 +45,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     replays,
     dataRetention,
     auditAnchors,
+    auditQueue,
     logKeeper,
     exporter,
     metricExporter,
@@ -161,6 +164,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 2_000,
       impact: 'spans wait, and are lost when too many do',
       run: () => exporter.flush(),
+    },
+    {
+      name: 'write audit entries',
+      everyMs: 1_000,
+      impact: 'entries of requests and operations wait in memory, and are lost when too many do',
+      run: () => auditQueue.flush(),
     },
     {
       name: 'compress and delete old log files',

@@ -5,6 +5,7 @@ import type { LoadedConfig } from '../config/assemble.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { HttpResponse } from '../core/http.ts';
+import { ReportInterval } from '../core/report-interval.ts';
 import { EventBus } from '../events/event-bus.ts';
 import { clientOrigin } from '../http/client-address.ts';
 import { HttpRouter } from '../http/http-router.ts';
@@ -25,6 +26,7 @@ import { ModelDiscovery } from '../routing/discovery.ts';
 import { EngineLoads } from '../routing/engine-loads.ts';
 import { Experiments } from '../routing/experiments/experiments.ts';
 import { createRoutingState, type RoutingState } from '../routing/router.ts';
+import { type AuditLoss, AuditQueue } from '../tenancy/audit-queue.ts';
 import type { CreatedKey } from '../tenancy/keys.ts';
 import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
@@ -61,6 +63,8 @@ import { createUsage } from './usage.ts';
 
 /** Engine loads that are older are not used for routing. */
 const LOADS_STALE_MS = 10_000;
+/** Shortest time between two reports of lost audit entries. */
+const LOST_REPORT_MS = 60_000;
 
 export interface GatewayOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -173,8 +177,21 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config, clock, metrics, events, version, instance, startedAtSeconds },
   });
   const plugins = new PluginParts({ env, clock, events, metrics, file: loaded.file });
+  const auditLosses = new ReportInterval<AuditLoss>(
+    LOST_REPORT_MS,
+    () => clock.now(),
+    (count, reason) => events.emit('audit.lost', { count, reason }),
+  );
+  const auditQueue = new AuditQueue({
+    ...{ control: stores.control, databases: stores.databases, sources: stores.sources },
+    onLost: (count, reason) => {
+      metrics.losses.auditLost.labels(reason).inc(count);
+      auditLosses.add(count, reason);
+    },
+  });
   const services = createServices({
     tracer,
+    auditQueue,
     plugins: () => plugins.status(),
     ...{ clock, log, metrics, activity, events, lifecycle, startedAtSeconds, active, stores },
     ...{ modelData, routing, engines, replays: replays.store, rejected: usage.rejected },
@@ -301,6 +318,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         replays: replays.store,
         dataRetention,
         auditAnchors,
+        auditQueue,
         logKeeper,
         exporter,
         metricExporter,
@@ -322,6 +340,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await cache.close();
       await responses.flush();
       await usage.close();
+      await auditQueue.close();
       await stores.close();
     },
   });

@@ -51,6 +51,7 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
         'collector did not get values of metrics; the next export contains them',
       ),
     'audit.anchored': (head) => logger.info(head, 'head of an audit trail'),
+    'audit.lost': (lost) => logger.error(lost, 'entries of audit trails were lost'),
     'data.deleted': (deleted) => logger.debug(deleted, 'deleted data whose retention has passed'),
     'usage.recovered': ({ count }) =>
       logger.warn(

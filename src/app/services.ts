@@ -19,12 +19,14 @@ import { KeepAlives } from '../pipeline/keep-alives.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import type { RejectedRequests } from '../pipeline/rejected-requests.ts';
+import { RequestAuditor } from '../pipeline/request-auditor.ts';
 import { RequestLog } from '../pipeline/request-log.ts';
 import type { RequestTracer } from '../pipeline/request-tracer.ts';
 import type { RoutingState } from '../routing/router.ts';
 import { BufferedResponseStore } from '../storage/buffered-response-store.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
 import { TenantResponseStore } from '../storage/sql/tenant-response-store.ts';
+import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { ActiveSnapshot } from './active-snapshot.ts';
 import type { Stores } from './stores.ts';
 
@@ -49,6 +51,7 @@ export interface ServiceParts {
   /** Undefined where no usage is kept. */
   readonly rejected: RejectedRequests | undefined;
   readonly plugins: ApiServices['plugins'];
+  readonly auditQueue: AuditQueue;
 }
 
 /** Builds what the API's handlers use. The order of the steps of an inference request is in `pipeline/order.ts`. */
@@ -101,6 +104,8 @@ export function createServices(parts: ServiceParts): ApiServices {
     rejected: parts.rejected,
     tracer: parts.tracer,
     plugins: parts.plugins,
+    auditor: new RequestAuditor(parts.auditQueue, stores.sources),
+    auditQueue: parts.auditQueue,
     recorder,
     credentials: new CredentialThrottle(clock, events),
     clientOf: (httpContext) =>

@@ -76,6 +76,7 @@ export interface UpdateTenantOptions {
   readonly tier: string | undefined;
   readonly status: string | undefined;
   readonly timeZone: string | undefined;
+  readonly auditRequests?: string | undefined;
   readonly limit: readonly string[];
   readonly budget: readonly string[];
 }
@@ -93,15 +94,21 @@ export async function updateTenantCommand(
   if (name !== undefined && !personName.safeParse(name).success) {
     throw new CommandError(`A tenant's name ${NAME_RULE}.`);
   }
+  const { auditRequests } = options;
+  if (auditRequests !== undefined && auditRequests !== 'on' && auditRequests !== 'off') {
+    throw new CommandError('--audit-requests must be on or off.');
+  }
   const limits = limitsFrom(options.limit, options.budget);
   const zone = options.timeZone === undefined ? undefined : zoneFrom(options.timeZone);
   const tier = options.tier === undefined ? undefined : tierFrom(options.tier, config);
-  if ([name, status, limits, zone, tier].every((value) => value === undefined)) {
+  if ([name, status, limits, zone, tier, auditRequests].every((value) => value === undefined)) {
     throw new CommandError('Nothing to change: give at least one option.');
   }
   await withStores(config, env, output, async ({ tenants, access }) => {
     assertTenant(access, id);
     const { document } = await tenants.get(id);
+    const { audit_requests: before, ...kept } = document;
+    const audits = auditRequests === undefined ? before : auditRequests === 'on';
     const changed = await tenants.update(
       id,
       {
@@ -109,7 +116,8 @@ export async function updateTenantCommand(
         ...(status === undefined ? {} : { status: status === 'active' ? 'active' : 'suspended' }),
         ...(tier === undefined ? {} : { tier }),
         document: {
-          ...document,
+          ...kept,
+          ...(audits && { audit_requests: true as const }),
           limits: limits ?? document.limits,
           time_zone: zone ?? document.time_zone,
         },

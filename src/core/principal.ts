@@ -33,6 +33,8 @@ export interface Principal {
   readonly outputLimit?: { readonly max: number; readonly of: string } | undefined;
   /** The tenant's responses have `metadata`. */
   readonly wantsMetadata?: boolean;
+  /** Each of the tenant's requests is an entry of its audit trail. */
+  readonly auditsRequests?: boolean;
   /** Limits of tags, by tag. */
   readonly tagLimits?: ReadonlyMap<string, SubjectLimits> | undefined;
   /** What the tenant permits of the cache; everything when absent. */

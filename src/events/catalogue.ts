@@ -121,6 +121,10 @@ const PROCESS_CONTRACTS = {
     sequence: count.describe('number of entries since the beginning'),
     hash: text.describe('SHA-256 of the last entry and of the hash before'),
   }),
+  'audit.lost': event('Entries of audit trails were lost. At most once a minute.', {
+    count: count.describe('since the last one'),
+    reason: z.enum(['queue_full', 'write_failed']).describe('of the last one'),
+  }),
   'usage.line_skipped': event('A line of the usage journal is damaged and is skipped.', {
     file: text,
     line: text.describe('its first 100 characters'),

@@ -16,6 +16,7 @@ import {
 import type { LimitReservation } from '../limits/limiter.ts';
 import type { CacheTrace, SemanticTrace } from './cache-trace.ts';
 import type { GuardrailRun } from './guardrail-run.ts';
+import type { RequestDigests } from './request-digests.ts';
 import type { RequestTrace } from './request-trace.ts';
 
 /** How a request ended. */
@@ -111,6 +112,8 @@ export class RequestContext implements DispatchRequest, Slotted {
   semantic: SemanticTrace | undefined = undefined;
   /** What guardrails found; undefined where there are none. Written by the guardrails interceptor. */
   guardrails: GuardrailRun | undefined = undefined;
+  /** Undefined where the tenant's requests are not audited. Written when the request is admitted. */
+  audit: RequestDigests | undefined = undefined;
   /** Undefined where traces are not exported. Written when the request is admitted. */
   trace: RequestTrace | undefined = undefined;
   /** The interceptor that ran last: the one to blame when nothing happens any more. */

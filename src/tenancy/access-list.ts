@@ -335,6 +335,7 @@ export class AccessList {
       weight: tenant?.document.weight ?? 1,
       outputLimit: outputLimitOf(document.scopes.max_output_tokens, tenant?.document.max_output_tokens),
       wantsMetadata: tenant?.document.response_metadata ?? false,
+      auditsRequests: tenant?.document.audit_requests ?? false,
       cache: cachePolicyOf(tenant?.document.cache),
       tagLimits: ofTenant?.tags,
     };

@@ -27,6 +27,8 @@ export const tenantDocument = z.strictObject({
   max_output_tokens: z.int().min(1).optional(),
   /** Responses have `metadata`. */
   response_metadata: z.literal(true).optional(),
+  /** Each inference request is an entry of the audit trail. */
+  audit_requests: z.literal(true).optional(),
   cache: cachePolicyDocument.optional(),
 });
 export type TenantDocument = z.infer<typeof tenantDocument>;

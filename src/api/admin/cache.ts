@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { CacheFilter } from '../../cache/cache-store.ts';
+import type { ChangeContext } from '../../tenancy/change-context.ts';
 import { cacheAge, cacheCounts, cacheStats, renderCounts, renderStats, storedBefore } from '../cache.ts';
 import { adminRoute, NO_INPUT, NO_QUERY, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
@@ -33,14 +34,22 @@ const tenantStats = z
   .object({ object: z.literal('cache_stats'), models: cacheStats })
   .meta({ id: 'TenantCacheStats' });
 
-export function cacheRoutes({ cache, clock }: AdminServices): RegisteredRoute[] {
+export function cacheRoutes({ cache, clock, access, auditQueue }: AdminServices): RegisteredRoute[] {
   const clear = async (
+    by: ChangeContext,
     tenant: string | undefined,
     { model, namespace, tag, older_than, dry_run: dryRun = false }: z.output<typeof selection>,
   ) => {
     const before = storedBefore(older_than, clock.wallTime());
     const filter: CacheFilter = { tenant, model, namespace, tag, storedBefore: before };
-    return { body: { cleared_keys: await cache.clear(filter, dryRun), dry_run: dryRun } };
+    const count = await cache.clear(filter, dryRun);
+    if (!dryRun) {
+      // A tenant that does not exist has no trail.
+      const trail = tenant !== undefined && access.tenant(tenant) ? tenant : undefined;
+      const details = { tenant, model, namespace, tag, older_than, cleared_keys: count };
+      await auditQueue.record(trail, by, 'cache.clear', 'cache', details);
+    }
+    return { body: { cleared_keys: count, dry_run: dryRun } };
   };
   return [
     adminRoute({
@@ -66,7 +75,7 @@ export function cacheRoutes({ cache, clock }: AdminServices): RegisteredRoute[] 
       body: clearOfAll,
       ...NO_QUERY,
       response: cleared,
-      handle: ({ body: { tenant, ...rest } }) => clear(tenant, rest),
+      handle: ({ by, body: { tenant, ...rest } }) => clear(by, tenant, rest),
     }),
     adminRoute({
       method: 'GET',
@@ -88,7 +97,7 @@ export function cacheRoutes({ cache, clock }: AdminServices): RegisteredRoute[] 
       body: clearOfTenant,
       ...NO_QUERY,
       response: cleared,
-      handle: ({ scope, body }) => clear(scope.tenant, body),
+      handle: ({ by, scope, body }) => clear(by, scope.tenant, body),
     }),
   ];
 }

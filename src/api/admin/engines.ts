@@ -5,7 +5,7 @@ import { readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson, operatorPolicies } from './access.ts';
+import { adminJson, changeContext, operatorPolicies } from './access.ts';
 
 const engine = z.object({
   id: z.string(),
@@ -40,7 +40,7 @@ export const engineAction = z
 
 /** Adds the routes for operators of on-demand engines. */
 export function addEngineAdminRoutes(router: HttpRouter, services: ApiServices): void {
-  const { clock, engines, states } = services;
+  const { clock, engines, states, auditQueue } = services;
   const { read, write } = operatorPolicies(services);
   const seconds = (since: number | undefined) =>
     since === undefined ? null : Math.round((clock.now() - since) / 100) / 10;
@@ -67,12 +67,14 @@ export function addEngineAdminRoutes(router: HttpRouter, services: ApiServices):
     return adminJson(httpContext, { object: 'list', data: engines.list().map(describe) });
   });
 
-  router.route('POST', '/admin/v1/engines', write, async (httpContext) => {
+  router.route('POST', '/admin/v1/engines', write, async (httpContext, actor) => {
     const { json: body } = await readJsonBody(httpContext.request, httpContext.bodyLimit);
     const { id, action } = validate(engineAction, body);
     if (!(action === 'load' ? engines.load(id) : engines.unload(id))) {
       throw new GatewayError('not_found', `There is no engine "${id}". GET lists them.`);
     }
+    const by = changeContext(services, httpContext, actor);
+    await auditQueue.record(undefined, by, `engine.${action}`, `engine:${id}`);
     const status = engines.list().find((one) => one.id === id);
     return adminJson(httpContext, status && describe(status));
   });

@@ -6,7 +6,7 @@ import type { SideSummary } from '../../routing/experiments/canary.ts';
 import type { CanaryStatus } from '../../routing/experiments/experiments.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson, operatorPolicies } from './access.ts';
+import { adminJson, changeContext, operatorPolicies } from './access.ts';
 
 const side = z.object({
   requests: z.number().int(),
@@ -47,7 +47,7 @@ const describe = ({ sides, reason, ...status }: CanaryStatus): z.output<typeof c
 
 /** Canaries as operators see them: how both sides do, and whether one was taken back. */
 export function addExperimentAdminRoutes(router: HttpRouter, services: ApiServices): void {
-  const { snapshot } = services;
+  const { snapshot, auditQueue } = services;
   const { read, write } = operatorPolicies(services);
   const experiments = () => snapshot().router.experiments;
 
@@ -55,12 +55,14 @@ export function addExperimentAdminRoutes(router: HttpRouter, services: ApiServic
     return adminJson(httpContext, { object: 'list', data: experiments().canaries().map(describe) });
   });
 
-  router.route('POST', '/admin/v1/canaries', write, async (httpContext) => {
+  router.route('POST', '/admin/v1/canaries', write, async (httpContext, actor) => {
     const { json: body } = await readJsonBody(httpContext.request, httpContext.bodyLimit);
     const { model, action } = validate(canaryAction, body);
     if (!experiments().decide(model, action)) {
       throw new GatewayError('not_found', `Model "${model}" has no canary. GET lists them.`);
     }
+    const by = changeContext(services, httpContext, actor);
+    await auditQueue.record(undefined, by, `canary.${action}`, `model:${model}`);
     const status = experiments()
       .canaries()
       .find((one) => one.model === model);

@@ -7,7 +7,7 @@ import type { Target } from '../../providers/types.ts';
 import { TargetStates } from '../../routing/health/target-states.ts';
 import type { ApiServices } from '../services.ts';
 import { validate } from '../validation.ts';
-import { adminJson, operatorPolicies } from './access.ts';
+import { adminJson, changeContext, operatorPolicies } from './access.ts';
 
 const OVERRIDES = ['drain', 'disable', 'force'] as const;
 
@@ -86,7 +86,7 @@ export const requestExplanation = z
 
 /** Adds the routes for operators of routing: target states, overrides, and explanations of requests. */
 export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices): void {
-  const { clock, states, requests } = services;
+  const { clock, states, requests, auditQueue } = services;
   const { read, write } = operatorPolicies(services);
 
   /** The targets of configured models, and other targets that were used. */
@@ -141,7 +141,7 @@ export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices)
     return adminJson(httpContext, { object: 'list', data: targets().map(describe) });
   });
 
-  router.route('POST', '/admin/v1/targets', write, async (httpContext) => {
+  router.route('POST', '/admin/v1/targets', write, async (httpContext, actor) => {
     const { json: body } = await readJsonBody(httpContext.request, httpContext.bodyLimit);
     const { provider, model, key = 1, override, reset } = validate(overrideRequest, body);
     const target = targets().find(
@@ -153,6 +153,10 @@ export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices)
     const state = states.of(target);
     if (override !== undefined) state.decide(override ?? undefined, clock.now());
     if (reset) state.reset(clock.now());
+    const by = changeContext(services, httpContext, actor);
+    await auditQueue.record(undefined, by, 'target.update', `target:${provider}/${model}`, {
+      ...{ key: target.provider.account ?? null, override, reset },
+    });
     return adminJson(httpContext, describe(target));
   });
 

@@ -5,6 +5,7 @@ import type { Limiter } from '../../limits/limiter.ts';
 import type { SqlMetricStore } from '../../storage/sql/metric-store.ts';
 import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
+import type { AuditQueue } from '../../tenancy/audit-queue.ts';
 import type { AuditTrails } from '../../tenancy/audit-trails.ts';
 import type { IdempotentResponses } from '../../tenancy/idempotency.ts';
 import type { Invitations } from '../../tenancy/invitations.ts';
@@ -27,6 +28,8 @@ export interface AdminServices {
   readonly users: Users;
   readonly sessions: Sessions;
   readonly audit: AuditTrails;
+  /** Appends to audit trails what has no transaction of its own. */
+  readonly auditQueue: Pick<AuditQueue, 'record'>;
   readonly usage: SqlUsageStore;
   readonly metrics: SqlMetricStore;
   readonly limiter: Limiter;

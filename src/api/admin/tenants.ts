@@ -40,6 +40,12 @@ const responseMetadata = z
     'Responses have `metadata` with latency, model and cost, as with the header `x-weir-metadata: 1`.',
   );
 
+const auditRequests = z
+  .boolean()
+  .describe(
+    'Each inference request becomes an entry of the audit trail, with its result and SHA-256 digests of what was sent and received. Only platform administrators can end it.',
+  );
+
 const cachePolicy = cachePolicyDocument
   .nullable()
   .describe('What its requests may ask of the cache; null for everything.')
@@ -61,6 +67,7 @@ export const tenantObject = z
       .describe('How long its data is kept, where that differs from `storage.retention`.'),
     max_output_tokens: maxOutputTokens,
     response_metadata: responseMetadata,
+    audit_requests: auditRequests,
     cache: cachePolicy,
     created_at: z.string(),
     updated_at: z.string(),
@@ -84,6 +91,7 @@ const createBody = z
     retention: retention.optional(),
     max_output_tokens: maxOutputTokens.optional(),
     response_metadata: responseMetadata.optional(),
+    audit_requests: auditRequests.optional(),
     cache: cachePolicy.optional(),
   })
   .meta({
@@ -103,6 +111,7 @@ const updateBody = z
     retention: retention.optional(),
     max_output_tokens: maxOutputTokens.optional(),
     response_metadata: responseMetadata.optional(),
+    audit_requests: auditRequests.optional(),
     cache: cachePolicy.optional(),
   })
   .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
@@ -121,6 +130,7 @@ export function renderTenant({ document, ...tenant }: Tenant): z.output<typeof t
     retention: document.retention ?? null,
     max_output_tokens: document.max_output_tokens ?? null,
     response_metadata: document.response_metadata ?? false,
+    audit_requests: document.audit_requests ?? false,
     cache: document.cache ?? null,
     created_at: time(tenant.createdAt),
     updated_at: time(tenant.updatedAt),
@@ -190,6 +200,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               tag_limits: body.tag_limits ?? {},
               ...(body.retention && { retention: body.retention }),
               ...outputSettings(body.max_output_tokens, body.response_metadata),
+              ...(body.audit_requests && { audit_requests: true as const }),
               ...(body.cache && { cache: body.cache }),
             },
           },
@@ -216,7 +227,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
       permission: 'tenant:write',
       summary: 'Change a tenant',
       description:
-        'Status, tier, weight, own limits, retention, `max_output_tokens` and `cache` need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
+        'Status, tier, weight, own limits, retention, `max_output_tokens`, `cache` and `audit_requests: false` need `tenants:assign`, which only platform administrators have; limits of tags need `limits:write`.',
       body: updateBody,
       largeBody: true,
       ...NO_QUERY,
@@ -233,6 +244,9 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
         const { document } = await tenants.get(scope.tenant);
         const kept = wantedRetention === undefined ? document.retention : wantedRetention;
         const cache = body.cache === undefined ? document.cache : body.cache;
+        const audits = body.audit_requests ?? document.audit_requests;
+        // What has to be on record is not the tenant's to decide.
+        if (document.audit_requests && !audits) assertAllowed(actor, 'tenants:assign', scope.tenant);
         if (limits) await services.assertBudgets(scope, 'tenant', limits);
         for (const [name, own] of Object.entries(tag_limits ?? {})) {
           await services.assertBudgets(scope, `tag/${name}`, own);
@@ -253,6 +267,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
                 wantedMost === undefined ? document.max_output_tokens : wantedMost,
                 body.response_metadata ?? document.response_metadata,
               ),
+              ...(audits && { audit_requests: true as const }),
               ...(cache && { cache }),
             },
           },

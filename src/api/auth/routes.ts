@@ -12,6 +12,7 @@ import { keyFromRequest, missingKey } from '../../tenancy/request-key.ts';
 import { holderOfUser, type Session } from '../../tenancy/sessions.ts';
 import { Tokens } from '../../tenancy/tokens.ts';
 import type { User } from '../../tenancy/users.ts';
+import { changeContext, keyActor } from '../admin/access.ts';
 import {
   actorOfAdminKey,
   SESSION_COOKIE,
@@ -214,7 +215,8 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
     'POST',
     '/v1/auth/token',
     { access: api.callers.key, body: SMALL_BODY },
-    async (httpContext, { tenant, keyId }) => {
+    async (httpContext, principal) => {
+      const { tenant, keyId } = principal;
       const { headers } = httpContext.request;
       const secret = keyFromRequest(headers);
       if (secret === undefined) throw missingKey(headers);
@@ -229,6 +231,8 @@ export function addAuthRoutes(router: HttpRouter, services: AuthServices): void 
       const { expires_in } = validate(tokenBody, isEmpty ? {} : await bodyOf(httpContext));
       const lifetime = Math.min(services.tokenLifetimeMs(), (expires_in ?? Number.POSITIVE_INFINITY) * 1000);
       const { token } = await api.tokens.issue(tenant, keyId, lifetime);
+      const by = changeContext(api, httpContext, keyActor(principal));
+      await api.auditQueue.record(tenant, by, 'token.create', `key:${keyId}`, { lifetime_ms: lifetime });
       const issued: z.output<typeof tokenResponse> = {
         ...{ access_token: token, token_type: 'Bearer', expires_in: Math.floor(lifetime / 1000) },
       };

@@ -44,7 +44,7 @@ export function lossFamilies(families: MetricFamilies) {
     ),
     auditLost: families.counter(
       'weir_audit_entries_lost_total',
-      'Entries of audit trails for inference requests that could not be written: `queue_full` or `write_failed`. Changes of settings are never lost: without their entry they do not happen.',
+      'Entries of audit trails for inference requests and operations that could not be written: `queue_full` or `write_failed`. Changes of settings are never lost: without their entry they do not happen.',
       ['reason'],
     ),
     responsesLost: families.counter(

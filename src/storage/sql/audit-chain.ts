@@ -42,21 +42,38 @@ export function entryHash(previous: string, sequence: number, entry: AuditEntry)
  * wait for the end of the transaction: the chain has no branches.
  * @throws the database's error; the transaction must then be rolled back
  */
-export async function writeAudit(transaction: QueryExecutorProvider, entry: AuditEntry): Promise<void> {
-  const { sequence, hash: previous } = await nextPlace(transaction);
-  const hash = entryHash(previous, sequence, entry);
+export function writeAudit(transaction: QueryExecutorProvider, entry: AuditEntry): Promise<void> {
+  return writeAuditBatch(transaction, [entry]);
+}
+
+/**
+ * The same for several entries, in their order.
+ * @param entries at least one, and at most a few hundred: they are one statement
+ */
+export async function writeAuditBatch(
+  transaction: QueryExecutorProvider,
+  entries: readonly AuditEntry[],
+): Promise<void> {
+  const place = await takePlaces(transaction, entries.length);
+  let { hash } = place;
+  let sequence = place.sequence - entries.length;
+  const rows = entries.map((entry) => {
+    sequence += 1;
+    hash = entryHash(hash, sequence, entry);
+    const { id, at, actor, actor_name, action, subject, details, address, request_id } = entry;
+    return sql`(${sequence}, ${hash}, ${id}, ${at}, ${actor}, ${actor_name}, ${action}, ${subject}, ${details}, ${address}, ${request_id})`;
+  });
   await sql`
     INSERT INTO audit_log (sequence, hash, id, at, actor, actor_name, action, subject, details, address, request_id)
-    VALUES (${sequence}, ${hash}, ${entry.id}, ${entry.at}, ${entry.actor}, ${entry.actor_name}, ${entry.action},
-      ${entry.subject}, ${entry.details}, ${entry.address}, ${entry.request_id})`.execute(transaction);
+    VALUES ${sql.join(rows)}`.execute(transaction);
   await sql`UPDATE audit_head SET hash = ${hash} WHERE id = 1`.execute(transaction);
 }
 
-/** Takes the next sequence, and the lock of the head. @returns it with the hash before */
-async function nextPlace(transaction: QueryExecutorProvider): Promise<AuditHead> {
+/** Takes the next sequences, and the lock of the head. @returns the last of them, with the hash before the first */
+async function takePlaces(transaction: QueryExecutorProvider, count: number): Promise<AuditHead> {
   const { rows } = await sql<AuditHead>`
-    INSERT INTO audit_head (id, sequence, hash) VALUES (1, 1, ${FIRST_HASH})
-    ON CONFLICT (id) DO UPDATE SET sequence = audit_head.sequence + 1 RETURNING sequence, hash`.execute(
+    INSERT INTO audit_head (id, sequence, hash) VALUES (1, ${count}, ${FIRST_HASH})
+    ON CONFLICT (id) DO UPDATE SET sequence = audit_head.sequence + ${count} RETURNING sequence, hash`.execute(
     transaction,
   );
   const [place] = rows;
@@ -75,7 +92,7 @@ export async function chainEntries(transaction: QueryExecutorProvider): Promise<
     transaction,
   );
   if (rows.length === 0) return 0;
-  const next = await nextPlace(transaction);
+  const next = await takePlaces(transaction, 1);
   let { hash } = next;
   let sequence = next.sequence - 1;
   for (const entry of rows) {

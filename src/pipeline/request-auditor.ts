@@ -1,0 +1,60 @@
+import type { Principal } from '../core/principal.ts';
+import type { AuditQueue } from '../tenancy/audit-queue.ts';
+import type { Sources } from '../tenancy/change-context.ts';
+import type { Outcome, RequestContext } from './request-context.ts';
+import { RequestDigests } from './request-digests.ts';
+import { costSoFar } from './usage-meter.ts';
+
+/** Records the inference requests of tenants that ask for it in their audit trails. No request waits for it. */
+export class RequestAuditor {
+  constructor(
+    private readonly queue: Pick<AuditQueue, 'add'>,
+    private readonly sources: Sources,
+  ) {}
+
+  /** @returns undefined for tenants that do not ask for it */
+  begin({ auditsRequests }: Principal): RequestDigests | undefined {
+    return auditsRequests ? new RequestDigests() : undefined;
+  }
+
+  /** @param endedAt monotonic milliseconds */
+  completed(request: RequestContext, outcome: Outcome, endedAt: number): void {
+    const { audit: digests, identity } = request;
+    if (!digests) return;
+    const { principal, address = '', id } = identity;
+    const common = {
+      id: this.sources.newId('aud'),
+      at: this.sources.clock.wallTime(),
+      ...{ actor: `key:${principal.keyId}`, actor_name: principal.keyName, action: 'inference.request' },
+      ...{ subject: `model:${request.controls.model ?? ''}`, address, request_id: id },
+    };
+    const details = detailsOf(request, outcome, endedAt);
+    this.queue.add(principal.tenant, () => ({
+      ...common,
+      details: JSON.stringify({
+        ...details,
+        request_sha256: digests.request,
+        response_sha256: digests.response,
+      }),
+    }));
+  }
+}
+
+function detailsOf(request: RequestContext, outcome: Outcome, endedAt: number) {
+  const { identity, timing, usage, response, cache, upstream } = request;
+  const attempt = upstream.respondedBy ?? upstream.attempts.at(-1);
+  return {
+    endpoint: identity.route,
+    user: identity.principal.member,
+    provider: cache?.served ? 'cache' : attempt?.provider,
+    upstream_model: cache?.served?.model ?? attempt?.model,
+    status: response.status ?? 200,
+    outcome: outcome.kind,
+    error: outcome.kind === 'failed' ? outcome.error.code : undefined,
+    latency_ms: Math.round(endedAt - timing.startedAt),
+    input_tokens: usage.usage?.inputTokens,
+    output_tokens: usage.usage?.outputTokens,
+    cost: usage.usage === undefined ? undefined : costSoFar(request),
+    guardrails: request.guardrails?.summary.length ? request.guardrails.summary : undefined,
+  };
+}
