@@ -147,7 +147,7 @@ export function keyRoutes(services: AdminServices): RegisteredRoute[] {
 
 /** The same for a tenant's keys and for admin keys, which are the platform's. */
 function routesOf(services: AdminServices, base: string, kind: Kind): RegisteredRoute[] {
-  const { keys, clock, auditQueue } = services;
+  const { keys, clock } = services;
   const admin = kind === 'admin';
   const what = admin ? 'an admin key' : 'an API key';
   const permission = admin ? ('platform:write' as const) : ('keys:own' as const);
@@ -200,8 +200,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
         member: z.string().max(100).optional(),
       }),
       response: listOf(keyObject, admin ? 'AdminKeyList' : 'ApiKeyList'),
-      handle: async ({ scope, by, query: { limit, after, state, member } }) => {
-        await auditQueue.record(scopeOf({ scope }).tenant, by, 'key.list', 'keys', { kind, state, member });
+      handle: async ({ scope, query: { limit, after, state, member } }) => {
         const found = await keys.list(scopeOf({ scope }), {
           ...{ kind, state, member, limit: limit + 1, after: cursorOf(timeCursor, after) },
         });
@@ -244,9 +243,7 @@ function routesOf(services: AdminServices, base: string, kind: Kind): Registered
       ...NO_INPUT,
       response: keyObject,
       handle: async (call) => {
-        const scope = scopeOf(call);
-        const key = await keys.get(scope, kind, call.params.key ?? '');
-        await auditQueue.record(scope.tenant, call.by, 'key.read', `key:${key.id}`);
+        const key = await keys.get(scopeOf(call), kind, call.params.key ?? '');
         return { body: show(key), version: key.version };
       },
     }),
