@@ -7,6 +7,8 @@ export interface Usage {
   readonly cachedInputTokens?: number;
   /** Input tokens that the provider wrote to its prompt cache. */
   readonly cacheWriteTokens?: number;
+  /** The part of them that the provider keeps for an hour, at a higher price. */
+  readonly longCacheWriteTokens?: number;
   /** The part of the output tokens that is reasoning. */
   readonly reasoningTokens?: number;
   /** The upstream's own usage object. */

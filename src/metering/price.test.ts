@@ -67,3 +67,13 @@ test('what a prompt cache saved is the difference to the same input without it',
   expect(promptCacheSavingPico(price('3', '15'), { inputTokens: 9, cachedInputTokens: 9, raw: {} })).toBe(0);
   expect(promptCacheSavingPico({}, { inputTokens: 9, cachedInputTokens: 9, raw: {} })).toBe(0);
 });
+
+test('writes for an hour cost twice the price of input, where writes have a price', () => {
+  const used = { inputTokens: 1_000, cacheWriteTokens: 600, longCacheWriteTokens: 400, raw: {} };
+  const cached = { ...price('3', '15'), cacheWrite: { base: '3.75' } };
+  expect(costPico(cached, used)).toBe(400 * 3_000_000 + 200 * 3_750_000 + 400 * 6_000_000);
+  expect(costPico(price('3', '15'), used)).toBe(1_000 * 3_000_000);
+  // With prices that need exact arithmetic too.
+  const fine = { ...price('3.0000001', '15'), cacheWrite: { base: '3.75' } };
+  expect(costPico(fine, used)).toBe(400 * 3_000_000 + 200 * 3_750_000 + 400 * 6_000_000 + 120);
+});

@@ -65,13 +65,29 @@ function timePico({ perHour, share }: NonNullable<ModelPrice['time']>, durationM
   return Number((pico * BigInt(Math.round(durationMs)) + unit / 2n) / unit);
 }
 
+/**
+ * Price of a write that is kept for an hour, in prices of input.
+ * Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing
+ */
+const LONG_WRITE_INPUTS = 2;
+
+/** @returns the tokens written for an hour; 0 where the price does not tell writes from other input */
+function longWrites(
+  { cacheWrite }: ModelPrice,
+  { cacheWriteTokens = 0, longCacheWriteTokens = 0 }: Usage,
+): number {
+  return cacheWrite ? Math.min(longCacheWriteTokens, cacheWriteTokens) : 0;
+}
+
 function tokensPico(price: ModelPrice, usage: Usage): number | undefined {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage;
   const fresh = Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens);
+  const long = longWrites(price, usage);
   const sum =
     partPico(rateOf(price, 0), fresh, inputTokens) +
     partPico(rateOf(price, 1), cachedInputTokens, inputTokens) +
-    partPico(rateOf(price, 2), cacheWriteTokens, inputTokens) +
+    partPico(rateOf(price, 2), cacheWriteTokens - long, inputTokens) +
+    LONG_WRITE_INPUTS * partPico(rateOf(price, 0), long, inputTokens) +
     partPico(rateOf(price, 3), outputTokens, inputTokens);
   return Number.isSafeInteger(sum) ? sum : exactly(price, usage);
 }
@@ -121,10 +137,12 @@ function picoPerToken(perMillion: string): number | undefined {
 
 function exactly(price: ModelPrice, usage: Usage): number | undefined {
   const { inputTokens = 0, outputTokens = 0, cachedInputTokens = 0, cacheWriteTokens = 0 } = usage;
+  const long = longWrites(price, usage);
   const tokens = [
-    Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens),
+    // At twice the price of input: as twice as many tokens.
+    Math.max(0, inputTokens - cachedInputTokens - cacheWriteTokens) + LONG_WRITE_INPUTS * long,
     cachedInputTokens,
-    cacheWriteTokens,
+    cacheWriteTokens - long,
     outputTokens,
   ];
   // Sum with 18 decimals, for prices per million tokens with up to 12.

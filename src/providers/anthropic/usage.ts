@@ -8,6 +8,8 @@ export function readMessageUsage(value: unknown): Usage | undefined {
   const output = asCount(value.output_tokens);
   const read = asCount(value.cache_read_input_tokens);
   const written = asCount(value.cache_creation_input_tokens);
+  const writes = isRecord(value.cache_creation) ? value.cache_creation : {};
+  const long = asCount(writes.ephemeral_1h_input_tokens);
   const details = isRecord(value.output_tokens_details) ? value.output_tokens_details : {};
   const reasoning = asCount(details.thinking_tokens) ?? asCount(details.reasoning_tokens);
   return {
@@ -15,6 +17,7 @@ export function readMessageUsage(value: unknown): Usage | undefined {
     ...(output === undefined ? {} : { outputTokens: output }),
     ...(read === undefined ? {} : { cachedInputTokens: read }),
     ...(written === undefined ? {} : { cacheWriteTokens: written }),
+    ...(long ? { longCacheWriteTokens: Math.min(long, written ?? 0) } : {}),
     ...(reasoning === undefined ? {} : { reasoningTokens: reasoning }),
     raw: value,
   };

@@ -1,6 +1,6 @@
 import type { AssistantPart, Origin } from '../../core/chat/request.ts';
 import type { ChatResult, FinishReason, UnifiedFinish } from '../../core/chat/result.ts';
-import { asCount, asString, isRecord, type JsonObject, ownValue } from '../../core/json.ts';
+import { asCount, asString, isRecord, type JsonObject, ownValue, records } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import { decodeJson, invalidResponse } from '../decode.ts';
 import type { BufferedResponse, Provider, Target } from '../types.ts';
@@ -46,11 +46,15 @@ export function readConverseUsage(value: unknown): Usage | undefined {
   const output = asCount(value.outputTokens);
   const read = asCount(value.cacheReadInputTokens);
   const written = asCount(value.cacheWriteInputTokens);
+  const long = records(value.cacheDetails)
+    .filter(({ ttl }) => ttl === '1h')
+    .reduce((sum, { inputTokens }) => sum + (asCount(inputTokens) ?? 0), 0);
   return {
     ...(input === undefined ? {} : { inputTokens: input + (read ?? 0) + (written ?? 0) }),
     ...(output === undefined ? {} : { outputTokens: output }),
     ...(read === undefined ? {} : { cachedInputTokens: read }),
     ...(written === undefined ? {} : { cacheWriteTokens: written }),
+    ...(long > 0 ? { longCacheWriteTokens: Math.min(long, written ?? 0) } : {}),
     raw: value,
   };
 }
