@@ -5,8 +5,9 @@ import type { Config } from '../config/schema.ts';
 import { once } from '../core/once.ts';
 import { createGuardrail, type GuardrailKindServices } from '../guardrails/guardrail-kinds.ts';
 import { GuardrailSets } from '../guardrails/guardrail-sets.ts';
+import type { ChatQuestion } from '../pipeline/chat-question.ts';
 import type { GuardrailObserver } from '../pipeline/guardrail-run.ts';
-import type { ChatQuestion, GuardrailServices } from '../pipeline/interceptor-services.ts';
+import type { GuardrailServices } from '../pipeline/interceptor-services.ts';
 
 const NO_HEADERS = new Headers();
 

@@ -2,8 +2,8 @@ import { GatewayError } from '../core/errors.ts';
 import { drainStream } from '../core/stream/drain.ts';
 import type { AskModel } from '../guardrails/guardrail.ts';
 import type { Router } from '../routing/router.ts';
+import type { ChatQuestion } from './chat-question.ts';
 import type { CallScope, Next } from './interceptor.ts';
-import type { ChatQuestion } from './interceptor-services.ts';
 
 /**
  * Lets guardrails ask a model beside a request. The question is a request of its own, with the same key: it is routed,

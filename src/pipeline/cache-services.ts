@@ -8,7 +8,7 @@ import type { EmbeddingCall } from '../core/inference.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import type { WireReader } from '../providers/wire-readers.ts';
 import type { SemanticTrace } from './cache-trace.ts';
-import type { ChatQuestion } from './interceptor-services.ts';
+import type { ChatQuestion } from './chat-question.ts';
 
 /** What the cache saved with one response. */
 export interface Saving {

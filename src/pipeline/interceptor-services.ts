@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { ChatCall, InferenceCall } from '../core/inference.ts';
+import type { InferenceCall } from '../core/inference.ts';
 import type { UseEstimates } from '../dispatch/use-estimates.ts';
 import type { GuardrailSets } from '../guardrails/guardrail-sets.ts';
 import type { ModerationWords } from '../guardrails/moderation/moderator.ts';
@@ -8,6 +8,7 @@ import type { PluginHost } from '../plugins/host.ts';
 import type { ModelRoute } from '../routing/directory.ts';
 import type { Router } from '../routing/router.ts';
 import type { CacheServices } from './cache-services.ts';
+import type { ChatQuestion } from './chat-question.ts';
 import type { GuardrailObserver } from './guardrail-run.ts';
 import type { MirrorObserver } from './mirror-observer.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
@@ -16,12 +17,6 @@ import type { Outcome, RequestContext } from './request-context.ts';
 export interface UsageSettlement {
   settle(request: RequestContext, call: InferenceCall, outcome: Outcome): void;
 }
-
-/** Makes the call that asks a model one question, without a stream. */
-export type ChatQuestion = (
-  model: string,
-  prompt: { readonly system: string; readonly user: string },
-) => ChatCall;
 
 /** The guardrails of a configuration. */
 export interface GuardrailServices {

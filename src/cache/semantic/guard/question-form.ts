@@ -169,7 +169,7 @@ function formOf(intent: string, words: readonly string[], scanned: ScannedText):
       followsNumber = false;
       continue;
     }
-    const { token, verb } = tokenOf(word, scanned, followsNumber);
+    const { token, verb } = tokenOf(word, scanned, followsNumber, intent === 'SAY');
     followsNumber = token.kind === 'number';
     const isPassive = verb !== undefined && verb !== 'past' && followsBe;
     if (verb !== undefined && verb !== 'participle' && !isPassive) isPast = true;
@@ -220,6 +220,7 @@ function tokenOf(
   word: string,
   scanned: ScannedText,
   followsNumber: boolean,
+  keepsNumber: boolean,
 ): { readonly token: FormToken; readonly verb?: VerbForm | undefined } {
   const span = spanOf(word, scanned.spans);
   if (span) {
@@ -235,7 +236,7 @@ function tokenOf(
     const kind = CURRENCY_NAMES.has(name) ? 'currency' : 'unit';
     return { token: { kind, text: word, forms: [name], casing } };
   }
-  const { forms, verb } = wordForms(word);
+  const { forms, verb } = wordForms(word, keepsNumber);
   return { token: { kind: 'word', text: word, forms, casing }, verb };
 }
 

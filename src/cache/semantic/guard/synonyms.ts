@@ -6,7 +6,7 @@ const GROUPS = [
   'remove delete erase',
   'change update modify edit alter',
   'create make generate build produce',
-  'fix repair resolve solve troubleshoot',
+  'fix repair resolve',
   'buy purchase',
   'begin start commence',
   'end finish',

@@ -63,11 +63,18 @@ function spelling(word: string): string {
     .replace(/^aeroplane/, 'airplane');
 }
 
-/** @returns the base forms of an English word in lower case, each in its canonical synonym */
-export function wordForms(written: string): WordForms {
+/**
+ * @param keepsNumber singular and plural are different words
+ * @returns the base forms of an English word in lower case, each in its canonical synonym
+ */
+export function wordForms(written: string, keepsNumber: boolean): WordForms {
   const word = spelling(written);
-  const { bases, verb } = basesOf(word);
+  const { bases, verb } = keepsNumber && isPlural(word) ? { bases: [word] } : basesOf(word);
   return { forms: [...new Set(bases.map(canonicalOf))], verb };
+}
+
+function isPlural(word: string): boolean {
+  return IRREGULAR_NOUNS.has(word) || (/[^su]s$/.test(word) && !/is$/.test(word) && word.length > 3);
 }
 
 function basesOf(word: string): { readonly bases: readonly string[]; readonly verb?: VerbForm } {
