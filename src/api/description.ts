@@ -3,7 +3,7 @@ import { type DocumentedRoute, openApiDocument } from '../http/openapi.ts';
 import { dryRunRequest, dryRunResponse } from './admin/dry-run.ts';
 import { engineAction, engineList } from './admin/engines.ts';
 import { canaryAction, canaryList } from './admin/experiments.ts';
-import { overrideRequest, requestExplanation, targetStates } from './admin/routing.ts';
+import { overrideRequest, targetStates } from './admin/routing.ts';
 import { ownUsageReport } from './admin/usage-report.ts';
 import {
   anthropicErrorResponse,
@@ -324,15 +324,6 @@ const ROUTES: readonly DocumentedRoute[] = [
     summary: 'Route a request without sending it',
     request: dryRunRequest,
     response: dryRunResponse,
-  },
-  {
-    method: 'get',
-    path: '/admin/v1/requests/{id}',
-    tag: 'Admin',
-    summary: 'Explain the routing of a request',
-    description: 'The last 2,000 requests of this process, by `x-request-id`.',
-    parameters: ['id'],
-    response: requestExplanation,
   },
   {
     method: 'get',

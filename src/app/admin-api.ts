@@ -6,6 +6,7 @@ import { keyRoutes } from '../api/admin/keys.ts';
 import { memberRoutes } from '../api/admin/members.ts';
 import { metricRoutes } from '../api/admin/metrics.ts';
 import { platformRoutes } from '../api/admin/platform.ts';
+import { requestRoutes } from '../api/admin/requests.ts';
 import { addAdminRoutes, type RegisteredRoute } from '../api/admin/route.ts';
 import { addRoutingAdminRoutes } from '../api/admin/routing.ts';
 import type { AdminServices } from '../api/admin/services.ts';
@@ -27,6 +28,7 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...usageRoutes(admin),
     ...usageEventRoutes(admin),
     ...metricRoutes(admin),
+    ...requestRoutes(admin),
     ...cacheRoutes(admin),
   ];
 }

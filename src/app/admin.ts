@@ -6,6 +6,7 @@ import { limitOf } from '../core/limit-schema.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { assertBudgetsNotSpent, ownerLimits } from '../limits/budget-check.ts';
 import { SqlMetricStore } from '../storage/sql/metric-store.ts';
+import { SqlRequestStore } from '../storage/sql/request-store.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
@@ -25,6 +26,9 @@ export function createAdminServices(
     audit: new AuditTrails(control, databases),
     metrics: new SqlMetricStore(databases),
     auditQueue: services.auditQueue,
+    requests: new SqlRequestStore(databases),
+    recent: services.requests,
+    snapshot: services.snapshot,
     idempotency: stores.idempotency,
     tiers: () => Object.keys(config().limits.tiers),
     tierLimits: () =>

@@ -115,14 +115,15 @@ export function dollarsOfPico(pico: number | bigint): string {
   return `${exact < 0 ? '-' : ''}${digits.slice(0, point)}${fraction}`;
 }
 
-function rateOf(price: ModelPrice, part: number): TokenPrice | undefined {
+/** @param part 0 for input, 1 for cached input, 2 for input that is written to the cache, 3 for output */
+export function rateOf(price: ModelPrice, part: number): TokenPrice | undefined {
   if (part === 0) return price.input;
   if (part === 1) return price.cachedInput ?? price.input;
   return part === 2 ? (price.cacheWrite ?? price.input) : price.output;
 }
 
-/** The price of the highest tier that the input tokens reach. */
-function tiered({ base, tiers }: TokenPrice, inputTokens: number): string {
+/** @returns the price of the highest tier that the input tokens reach */
+export function tiered({ base, tiers }: TokenPrice, inputTokens: number): string {
   let rate = base;
   if (tiers) for (const { fromTokens, price } of tiers) if (inputTokens >= fromTokens) rate = price;
   return rate;

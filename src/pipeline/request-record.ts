@@ -2,15 +2,30 @@ import type { RefusedModel } from '../core/model-scope.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AttemptTrace } from '../dispatch/attempt-trace.ts';
 import type { DecisionFacts } from '../routing/routing-decision.ts';
-import type { SemanticTrace } from './cache-trace.ts';
+import type { CacheTrace, SemanticTrace } from './cache-trace.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 
 const NO_MODELS: readonly RefusedModel[] = [];
+const NOTHING: readonly string[] = [];
+
+/** How the cache took part in a request. */
+export type CacheUse = Pick<CacheTrace, 'status' | 'kind'>;
+
+export function cacheUseOf({ cache }: RequestContext): CacheUse | undefined {
+  return cache && { status: cache.status, kind: cache.kind };
+}
 
 /** What is kept of a request for its explanation. It holds nothing of the prompt or the response. */
 export interface RequestRecord {
   readonly id: string;
   readonly tenant: string;
+  readonly keyId: string;
+  /** Id of the member that the key belongs to. */
+  readonly member: string | undefined;
+  readonly traceId: string | undefined;
+  readonly cache: CacheUse | undefined;
+  /** What guardrails found and did, in words. */
+  readonly guardrails: readonly string[];
   readonly model: string | undefined;
   readonly route: string;
   readonly stream: boolean;
@@ -49,6 +64,11 @@ export function recordOf(request: RequestContext, now: number, wallTime: number)
   return {
     id: identity.id,
     tenant: identity.principal.tenant,
+    keyId: identity.principal.keyId,
+    member: identity.principal.member,
+    traceId: request.trace?.traceId,
+    cache: cacheUseOf(request),
+    guardrails: request.guardrails?.summary ?? NOTHING,
     model: controls.model,
     route: identity.route,
     stream: controls.stream,

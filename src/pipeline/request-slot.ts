@@ -4,7 +4,7 @@ import type { ModelOverrides } from '../metering/model-data.ts';
 import type { Target } from '../providers/types.ts';
 import type { DecisionFacts, RouteCandidate } from '../routing/routing-decision.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
-import type { RequestRecord } from './request-record.ts';
+import type { CacheUse, RequestRecord } from './request-record.ts';
 
 const DONE: Outcome = { kind: 'done' };
 const NO_CANDIDATES: readonly RouteCandidate[] = [];
@@ -19,6 +19,11 @@ export class RequestSlot {
   #full: RequestRecord | undefined = undefined;
 
   #tenant = '';
+  #keyId = '';
+  #member: string | undefined = undefined;
+  #traceId: string | undefined = undefined;
+  #cacheStatus: CacheUse['status'] | undefined = undefined;
+  #cacheKind: CacheUse['kind'] = undefined;
   #model: string | undefined = undefined;
   #route = '';
   #stream = false;
@@ -75,6 +80,7 @@ export class RequestSlot {
     if (request.semantic !== undefined) return false;
     if (outcome?.kind !== 'done' || !plan || !attempt || !decision || !read) return false;
     if (attempts.length > 1 || plan.decisions.length > 1 || read.exclusion !== undefined) return false;
+    if (request.guardrails && request.guardrails.summary.length > 0) return false;
     if (isSpecial(attempt) || attempt.usage !== total.usage) return false;
     // Settlement sets it; where tokens are counted first, it does so later, with the usage.
     if (attempt.costPico === undefined || (modelScope && modelScope.refused.length > 0)) return false;
@@ -82,6 +88,11 @@ export class RequestSlot {
     this.id = identity.id;
     this.#full = undefined;
     this.#tenant = identity.principal.tenant;
+    this.#keyId = identity.principal.keyId;
+    this.#member = identity.principal.member;
+    this.#traceId = request.trace?.traceId;
+    this.#cacheStatus = request.cache?.status;
+    this.#cacheKind = request.cache?.kind;
     this.#model = controls.model;
     this.#route = identity.route;
     this.#stream = controls.stream;
@@ -126,6 +137,11 @@ export class RequestSlot {
     return {
       id: this.id,
       tenant: this.#tenant,
+      keyId: this.#keyId,
+      member: this.#member,
+      traceId: this.#traceId,
+      cache: this.#cacheStatus && { status: this.#cacheStatus, kind: this.#cacheKind },
+      guardrails: [],
       model: this.#model,
       route: this.#route,
       stream: this.#stream,

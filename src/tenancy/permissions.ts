@@ -11,6 +11,7 @@ export const PERMISSIONS = {
   'keys:write': 'Create, change, rotate and revoke any API key.',
   'keys:own': 'Create, change, rotate and revoke one’s own API keys.',
   'usage:read': 'See usage and cost.',
+  'requests:read': 'See the requests of all members; without it, one’s own.',
   'billing:read': 'See budgets, prices and invoices.',
   'billing:write': 'Change budgets and billing details.',
   'audit:read': 'See the audit trail.',
@@ -40,6 +41,7 @@ const ADMIN: readonly Permission[] = [
   'members:write',
   'keys:write',
   'audit:read',
+  'requests:read',
 ];
 const OWNER: readonly Permission[] = [...ADMIN, 'owners:write'];
 

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
 import { readJsonBody } from '../../http/body.ts';
 import type { HttpRouter } from '../../http/http-router.ts';
-import { explain } from '../../pipeline/explain.ts';
 import type { Target } from '../../providers/types.ts';
 import { TargetStates } from '../../routing/health/target-states.ts';
 import type { ApiServices } from '../services.ts';
@@ -69,24 +68,9 @@ export const overrideRequest = z
   })
   .meta({ id: 'TargetOverride', example: { provider: 'openai', model: 'gpt-4o', override: 'drain' } });
 
-export const requestExplanation = z
-  .looseObject({
-    id: z.string(),
-    outcome: z.string(),
-    looks: z.array(z.looseObject({ model: z.string(), strategy: z.string() })),
-    not_allowed: z
-      .array(z.object({ model: z.string(), because: z.string() }))
-      .optional()
-      .describe(
-        'Models that the request did not reach because its key may not use them, and why it would have gone there: `escalation`, `experiment`, `mirror`, or the kind of a fallback.',
-      ),
-    attempts: z.array(z.looseObject({ provider: z.string(), model: z.string() })),
-  })
-  .meta({ id: 'RequestExplanation' });
-
-/** Adds the routes for operators of routing: target states, overrides, and explanations of requests. */
+/** Adds the routes for operators of routing: target states and overrides. */
 export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices): void {
-  const { clock, states, requests, auditQueue } = services;
+  const { clock, states, auditQueue } = services;
   const { read, write } = operatorPolicies(services);
 
   /** The targets of configured models, and other targets that were used. */
@@ -158,17 +142,5 @@ export function addRoutingAdminRoutes(router: HttpRouter, services: ApiServices)
       ...{ key: target.provider.account ?? null, override, reset },
     });
     return adminJson(httpContext, describe(target));
-  });
-
-  router.route('GET', '/admin/v1/requests/:id', read, async (httpContext) => {
-    const id = httpContext.params.id ?? '';
-    const record = requests.find(id);
-    if (!record) {
-      throw new GatewayError(
-        'not_found',
-        `Request "${id.slice(0, 128)}" is not among the last ones that this gateway remembers.`,
-      );
-    }
-    return adminJson(httpContext, explain(record, services.snapshot().prices));
   });
 }

@@ -2,7 +2,9 @@ import type { Clock } from '../../core/clock.ts';
 import type { LimitDocument } from '../../core/limit-schema.ts';
 import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
+import type { RequestLog } from '../../pipeline/request-log.ts';
 import type { SqlMetricStore } from '../../storage/sql/metric-store.ts';
+import type { SqlRequestStore } from '../../storage/sql/request-store.ts';
 import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
 import type { AuditQueue } from '../../tenancy/audit-queue.ts';
@@ -16,6 +18,7 @@ import type { Tenants } from '../../tenancy/tenants.ts';
 import type { Users } from '../../tenancy/users.ts';
 import type { CacheOperations } from '../cache.ts';
 import type { Callers } from '../callers.ts';
+import type { ApiSnapshot } from '../services.ts';
 
 /** The services that admin handlers use; built once, in `src/app/admin.ts`. */
 export interface AdminServices {
@@ -32,6 +35,10 @@ export interface AdminServices {
   readonly auditQueue: Pick<AuditQueue, 'record'>;
   readonly usage: SqlUsageStore;
   readonly metrics: SqlMetricStore;
+  readonly requests: SqlRequestStore;
+  /** The last requests of this process. */
+  readonly recent: Pick<RequestLog, 'find'>;
+  readonly snapshot: () => Pick<ApiSnapshot, 'prices' | 'providers' | 'directory'>;
   readonly limiter: Limiter;
   readonly cache: CacheOperations;
   readonly idempotency: IdempotentResponses;

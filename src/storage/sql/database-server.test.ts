@@ -216,6 +216,7 @@ for (const backend of BACKENDS) {
         'outbox',
         'response_items',
         'responses',
+        'usage_batch_index',
         'usage_batches',
         'usage_key_times',
         'usage_metrics',

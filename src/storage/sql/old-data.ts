@@ -25,6 +25,7 @@ export const deleteOldUsage: DeleteSome<TenantTables> = async (db, before) => {
   if (batches.length === 0) return 0;
   const ids = batches.map(({ id }) => id);
   await db.deleteFrom('usage_batches').where('id', 'in', ids).execute();
+  await db.deleteFrom('usage_batch_index').where('batch', 'in', ids).execute();
   return batches.reduce((sum, { count }) => sum + count, 0);
 };
 

@@ -36,6 +36,7 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   audit_seals: true,
   responses: true,
   response_items: true,
+  usage_batch_index: true,
   usage_batches: true,
   usage_key_times: true,
   usage_metrics: true,

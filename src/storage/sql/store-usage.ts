@@ -1,3 +1,5 @@
+import { BatchFilter } from '../batch-filter.ts';
+import { maximaOf, textsOf } from '../kept-request.ts';
 import type { UsageBatch } from '../usage-batch.ts';
 import type { UsageEvent } from '../usage-event.ts';
 import { type UsageRollup, type UsageSums, type UsageTagRollup, UsageTotals } from '../usage-totals.ts';
@@ -35,7 +37,10 @@ async function storeBatch(
   if (events.length === 0) return events;
   const texts = TEXTS[isNumbered ? 'numbered' : 'plain'];
   const inserted = await execute(texts.insert, [id, ...timesOf(events), events.length, lines.join('\n')]);
-  if (inserted.length > 0) return events;
+  if (inserted.length > 0) {
+    await indexBatch(execute, texts.index, batch);
+    return events;
+  }
   // The gateway was killed before it received the confirmation, or two gateways share a data folder and one took over a
   // file that was still growing. Changes nothing, but locks the row, so that another writer of this batch waits.
   const [known] = await execute(texts.lock, [id]);
@@ -48,7 +53,14 @@ async function storeBatch(
     `\n${lines.slice(count).join('\n')}`,
     id,
   ]);
+  await indexBatch(execute, texts.index, batch);
   return fresh;
+}
+
+/** Writes what the requests of a batch are searched by. */
+async function indexBatch(execute: ExecuteSql, text: string, { id, events }: UsageBatch): Promise<void> {
+  const { costPico, durationMs } = maximaOf(events);
+  await execute(text, [id, String(BatchFilter.of(textsOf(events))), costPico, durationMs]);
 }
 
 /** @returns the first and the last time */
@@ -66,6 +78,7 @@ function timesOf(events: readonly UsageEvent[]): [first: number, last: number] {
 const textsWith = ($: (number: number) => string) => ({
   insert: `INSERT INTO usage_batches (id, first_at, last_at, count, events) VALUES (${[1, 2, 3, 4, 5].map($).join(', ')}) ON CONFLICT (id) DO NOTHING RETURNING id`,
   lock: `UPDATE usage_batches SET count = count WHERE id = ${$(1)} RETURNING count, last_at`,
+  index: `INSERT INTO usage_batch_index (batch, filter, max_cost_pico, max_duration_ms) VALUES (${[1, 2, 3, 4].map($).join(', ')}) ON CONFLICT (batch) DO UPDATE SET filter = excluded.filter, max_cost_pico = excluded.max_cost_pico, max_duration_ms = excluded.max_duration_ms`,
   append: `UPDATE usage_batches SET count = ${$(1)}, last_at = ${$(2)}, events = events || ${$(3)} WHERE id = ${$(4)}`,
 });
 

@@ -78,6 +78,13 @@ export interface TenantTables {
     count: number;
     events: string;
   };
+  /** What the requests of a batch are searched by: a `BatchFilter`, and the largest values. */
+  usage_batch_index: {
+    batch: string;
+    filter: string;
+    max_cost_pico: number;
+    max_duration_ms: number;
+  };
   /** Responses of the Responses API that a later request may continue. */
   responses: {
     id: string;
