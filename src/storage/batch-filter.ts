@@ -1,4 +1,4 @@
-/** Of 10 bits for each text: one test in 120 passes in vain. */
+/** Of 10 bits for each text: one test in 120 passes without a match. */
 const BITS_EACH = 10;
 const HASHES = 7;
 
