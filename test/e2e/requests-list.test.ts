@@ -125,7 +125,11 @@ describe('one request', () => {
 
   test('has its routing decision, and its price line by line', async () => {
     const { body } = await get('boss', 'one');
-    expect(body).toMatchObject({ source: 'memory', outcome: 'done', looks: [{ model: 'plain', because: 'asked' }] });
+    expect(body).toMatchObject({
+      source: 'memory',
+      outcome: 'done',
+      looks: [{ model: 'plain', because: 'asked' }],
+    });
     const lines = asList(body.price);
     expect(lines).toMatchObject([
       { of: 'input', usd_per_million: '0.15' },
