@@ -238,6 +238,18 @@ describe('the bound on label sets', () => {
     expect(await samplesOf(families, 'r_total')).toHaveLength(3);
   });
 
+  test('holds for every label that Weir does not define, and for one that a single metric opens', async () => {
+    const families = new MetricFamilies();
+    const named = families.counter('n_total', 'N.', ['plugin', 'name']);
+    const opened = families.counter('o_total', 'O.', ['guardrail', 'kind'], ['kind']);
+    for (let index = 0; index < 10_000; index += 1) {
+      named.labels('p', `n${index}`).inc();
+      opened.labels('g', `k${index}`).inc();
+    }
+    expect(await samplesOf(families, 'n_total')).toHaveLength(101);
+    expect(await samplesOf(families, 'o_total')).toHaveLength(101);
+  });
+
   test('can be raised while the gateway runs', async () => {
     const families = new MetricFamilies();
     families.maxSeries = 1;

@@ -4,25 +4,41 @@ export const OTHER = 'other';
 export const DEFAULT_MAX_SERIES = 100;
 
 /**
- * Labels whose values operators or clients choose: their number is not known in advance. All other labels, such as
- * `status` and `route`, have values that Weir defines.
+ * Labels whose values Weir defines: few, and known in advance. Operators, clients, plugins and machines choose the values of
+ * all other labels, which are bounded. A new label is bounded until it is added here.
  */
-const OPEN_LABELS: ReadonlySet<string> = new Set([
-  'model',
-  'provider',
-  'upstream_model',
-  'tenant',
-  'tier',
-  'engine',
-  'variant',
-  'mirror',
-  'guardrail',
-  'gpu',
-  'node',
-  'product',
-  'source',
-  'gen_ai_request_model',
-  'gen_ai_provider_name',
+const CLOSED_LABELS: ReadonlySet<string> = new Set([
+  'action',
+  'area',
+  'backend',
+  'code',
+  'credential',
+  'direction',
+  'error_type',
+  'gen_ai_operation_name',
+  'gen_ai_token_type',
+  'hook',
+  'kind',
+  'limit',
+  'method',
+  'mode',
+  'operation',
+  'outcome',
+  'priority',
+  'quota',
+  'reason',
+  'result',
+  'route',
+  'same',
+  'scope',
+  'side',
+  'sink',
+  'stage',
+  'status',
+  'stream',
+  'throttled',
+  'version',
+  'window',
 ]);
 
 /**
@@ -46,7 +62,7 @@ export class SeriesBound {
     private readonly max: () => number,
     alsoOpen: readonly string[] = [],
   ) {
-    this.#open = names.map((name) => OPEN_LABELS.has(name) || alsoOpen.includes(name));
+    this.#open = names.map((name) => !CLOSED_LABELS.has(name) || alsoOpen.includes(name));
     this.#isOpen = this.#open.includes(true);
     if (!this.#open.includes(false)) this.#others = names.map(() => OTHER);
   }
