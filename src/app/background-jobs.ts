@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EnginePool } from '../engines/engine-pool.ts';
 import type { EventLoopDelay } from '../observability/event-loop-delay.ts';
+import type { GpuMonitor } from '../observability/gpus/gpu-monitor.ts';
 import type { MetricExporter } from '../observability/metric-export/metric-exporter.ts';
 import type { SpanExporter } from '../observability/tracing/span-exporter.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
@@ -29,6 +30,7 @@ export interface JobParts {
   readonly logKeeper: LogKeeper | undefined;
   readonly exporter: SpanExporter;
   readonly metricExporter: MetricExporter;
+  readonly gpus: GpuMonitor;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
@@ -49,6 +51,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     logKeeper,
     exporter,
     metricExporter,
+    gpus,
     engines,
     monitor,
     eventLoop,
@@ -176,6 +179,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 10_000,
       impact: 'they take up space until the next run',
       run: () => logKeeper?.run(),
+    },
+    {
+      name: 'read GPUs',
+      everyMs: 1_000,
+      impact: 'the metrics of GPUs disappear',
+      run: () => gpus.tick(),
     },
     {
       name: 'send metrics',

@@ -43,6 +43,7 @@ import { eventLoopIntervalMs } from './event-loop-interval.ts';
 import { findEngines } from './find-engines.ts';
 import { ensureAdminKey } from './first-start.ts';
 import { describeModels, readGauges } from './gauges.ts';
+import { createHardware } from './hardware.ts';
 import { type Job, JobRunner } from './job-runner.ts';
 import type { LogKeeper } from './log-files.ts';
 import { LogLossCounter } from './log-losses.ts';
@@ -292,9 +293,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     retentionOf: stores.retentionOf,
     installation: () => config().storage.retention,
   });
+  const hardware = createHardware({ config, env, clock, metrics });
   const monitor = new TargetMonitor({
     ...{ clock, events, routing, discovery, checkEveryMs: CHECK_EVERY_MS },
     snapshot: () => active.current,
+    onEngineProbe: hardware.onEngineProbe,
   });
   const logLosses = new LogLossCounter(log);
   const tokenRates = new Rates();
@@ -304,7 +307,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     plugins.readGauges();
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
-      ...{ writes: stores.writes, activity, tokenRates },
+      ...{ writes: stores.writes, activity, tokenRates, hardware },
     });
   };
 
@@ -322,6 +325,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         logKeeper,
         exporter,
         metricExporter,
+        gpus: hardware.gpus,
         engines,
         monitor,
         eventLoop,

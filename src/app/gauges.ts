@@ -7,6 +7,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Rates } from '../observability/rates.ts';
 import type { RoutingState } from '../routing/router.ts';
 import { WRITE_AREAS, type WriteHealth } from '../storage/write-health.ts';
+import type { Hardware } from './hardware.ts';
 import type { ServerMonitor } from './server-monitor.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
 
@@ -19,6 +20,7 @@ export interface GaugeSources {
   readonly servers: ServerMonitor;
   readonly writes: WriteHealth;
   readonly activity: Activity;
+  readonly hardware: Pick<Hardware, 'gpus' | 'engines'>;
   /** Of output tokens, by model. */
   readonly tokenRates: Rates;
 }
@@ -33,6 +35,7 @@ export function readGauges(metrics: Metrics, sources: GaugeSources): void {
   readTargets(metrics, sources);
   readQueue(metrics, sources);
   readEngines(metrics, sources);
+  readHardware(metrics, sources);
   readCanaries(metrics, sources);
   readActivity(metrics, sources);
 }
@@ -75,6 +78,34 @@ function readQueue({ providers }: Metrics, { routing: { states } }: GaugeSources
 function readEngines({ gpus }: Metrics, { engines }: GaugeSources): void {
   gpus.engineLoaded.reset();
   for (const { id, state } of engines.list()) gpus.engineLoaded.labels(id).set(state === 'ready' ? 1 : 0);
+}
+
+/** Hardware that is gone, or was not read lately, has no series. */
+function readHardware({ gpus: families }: Metrics, { hardware }: GaugeSources): void {
+  const { utilization, memoryUsed, memoryTotal, temperature, power, info } = families;
+  const { engineRunning, engineWaiting, engineCacheUsage, enginePrefixHits } = families;
+  for (const family of [utilization, memoryUsed, memoryTotal, temperature, power, info]) family.reset();
+  for (const family of [engineRunning, engineWaiting, engineCacheUsage, enginePrefixHits]) family.reset();
+  for (const { gpu, node, ...reading } of hardware.gpus.readings()) {
+    const values = [
+      [utilization, reading.utilizationPercent],
+      [memoryUsed, reading.memoryUsedBytes],
+      [memoryTotal, reading.memoryTotalBytes],
+      [temperature, reading.temperatureCelsius],
+      [power, reading.powerWatts],
+    ] as const;
+    for (const [family, value] of values) if (value !== undefined) family.labels(gpu, node).set(value);
+    info.labels(gpu, node, reading.product ?? '').set(1);
+  }
+  for (const { provider, metrics } of hardware.engines.current()) {
+    const { load, prefixHitRatio } = metrics;
+    if (load) {
+      engineRunning.labels(provider).set(load.running);
+      engineWaiting.labels(provider).set(load.waiting);
+      engineCacheUsage.labels(provider).set(load.cacheUsage);
+    }
+    if (prefixHitRatio !== undefined) enginePrefixHits.labels(provider).set(prefixHitRatio);
+  }
 }
 
 function readCanaries({ experiments: { canaryActive } }: Metrics, { routing }: GaugeSources): void {

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { ModelDiscovery } from '../routing/discovery.ts';
-import { HealthChecks, readEngineLoads } from '../routing/health/health-checks.ts';
+import { type EngineProbe, HealthChecks, readEngineLoads } from '../routing/health/health-checks.ts';
 import { ejectOutliers } from '../routing/health/outliers.ts';
 import type { RoutingState } from '../routing/router.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
@@ -15,13 +15,15 @@ export interface TargetMonitorOptions {
   readonly snapshot: () => GatewaySnapshot;
   /** Milliseconds between two calls of `check`. */
   readonly checkEveryMs: number;
+  /** Receives the metrics of engines, by provider id. */
+  readonly onEngineProbe: (provider: string, probed: EngineProbe) => void;
 }
 
 /** Checks providers and targets periodically: health, load, outliers and model lists. */
 export class TargetMonitor {
   readonly #health: HealthChecks;
   #healthCheckedAt = Number.NEGATIVE_INFINITY;
-  #loadsReadAt = Number.NEGATIVE_INFINITY;
+  #loadsReadAt: number | undefined;
 
   constructor(private readonly options: TargetMonitorOptions) {
     const { clock, events, routing } = options;
@@ -50,12 +52,21 @@ export class TargetMonitor {
       work.push(this.#health.round(providers, { timeoutMs: timeout, failures, successes }));
     }
     const { engines } = routing;
-    if (engines && snapshot.directory.uses('engine-load') && isDue(this.#loadsReadAt, loadInterval)) {
+    const everyMs = this.#loadIntervalMs(snapshot, loadInterval);
+    // Metrics alone begin after one interval: at the start there is little to see.
+    this.#loadsReadAt ??= everyMs === loadInterval ? Number.NEGATIVE_INFINITY : now;
+    if (engines && everyMs !== null && isDue(this.#loadsReadAt, everyMs)) {
       this.#loadsReadAt = now;
       const loaded = snapshot.providers.filter(({ lazyEngine }) => lazyEngine?.loaded !== false);
-      work.push(readEngineLoads(loaded, engines, timeout));
+      work.push(readEngineLoads(loaded, engines, timeout, this.options.onEngineProbe));
     }
     await Promise.all(work);
+  }
+
+  /** @returns how often engines are read: for routing, or at least for metrics; null for never */
+  #loadIntervalMs({ directory, config: { metrics } }: GatewaySnapshot, forRouting: number): number | null {
+    if (directory.uses('engine-load')) return forRouting;
+    return metrics.gpus.engines ? metrics.gpus.interval : null;
   }
 
   /** Ejects targets that fail far more often than the other targets of their model. */

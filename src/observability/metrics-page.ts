@@ -13,8 +13,8 @@ curl http://localhost:9090/metrics
 
 Port 9090 needs no key. \`/metrics\` of the API's port needs the admin key. [Operations](operations.md#metrics) describes the port and what to watch.
 
+<!-- example: not weir.yaml, part of prometheus.yml -->
 \`\`\`yaml
-# prometheus.yml
 scrape_configs:
   - job_name: weir
     static_configs:
@@ -49,6 +49,19 @@ metrics:
 Weir sends the histograms of OpenTelemetry's GenAI conventions, cumulative, in protobuf (\`protocol: http/json\` selects JSON). \`include: all\` sends every metric of this page, under its Prometheus name where the conventions have none. Exemplars are not sent.
 
 At most one export runs at a time, requests never wait for it, and nothing is queued: the next export contains what a failed one had. \`weir_metric_points_lost_total\` counts values that the collector did not get, and the log has a line a minute.
+
+## GPUs and engines
+
+Where \`nvidia-smi\` is in \`PATH\`, Weir runs it every 15 seconds and shows the GPUs of this machine. Other machines need a DCGM exporter. Self-hosted engines with metrics (vLLM, SGLang, TGI, llama.cpp with \`--metrics\`) are read as often.
+
+\`\`\`yaml
+metrics:
+  gpus:
+    interval: 15s
+    dcgm: [http://gpu-node-1:9400/metrics, http://gpu-node-2:9400/metrics]
+\`\`\`
+
+Absent hardware is no error. A GPU that could not be read for three intervals has no series. \`weir_scrape_errors_total\` counts what was unreachable, slow or malformed; readable lines of a malformed page still count.
 
 ## See what was lost
 

@@ -49,7 +49,7 @@ export const spawnProcess: Spawn = ({ command: [program = '', ...args], env, cwd
   return {
     pid: child.pid,
     signal: (name) => {
-      if (!over && child.pid !== undefined) signalGroup(child.pid, name);
+      if (!over && child.pid !== undefined) killGroup(child.pid, name);
     },
   };
 };
@@ -88,7 +88,8 @@ function readLines(stream: ChildProcess['stdout'], onLine: (line: string) => voi
   stream?.on('error', () => undefined);
 }
 
-function signalGroup(pid: number, name: NodeJS.Signals): void {
+/** Sends a signal to a process group; one that has ended is left alone. */
+export function killGroup(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch (error) {

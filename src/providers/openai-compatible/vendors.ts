@@ -196,6 +196,7 @@ export const ENGINES = {
     floatEmbeddingsOnly: true,
     localEngine: { port: 3000 },
     healthPath: '/health',
+    loadPath: '/metrics',
     topK: true,
     needsKey: false,
   },

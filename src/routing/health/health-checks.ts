@@ -1,7 +1,7 @@
 import { decodeLossyUtf8 } from '../../core/bytes.ts';
 import type { EventSink } from '../../events/event-bus.ts';
 import { sendBuffered } from '../../providers/buffered-call.ts';
-import { parseEngineLoad } from '../../providers/engine-load.ts';
+import { type EngineMetrics, readEngineMetrics } from '../../providers/engine-load.ts';
 import type { Provider } from '../../providers/types.ts';
 import type { EngineLoads } from '../engine-loads.ts';
 import type { TargetStates } from './target-states.ts';
@@ -78,20 +78,43 @@ export class HealthChecks {
   }
 }
 
-/** Reads the load gauges of engines. Never rejects: without gauges, attempts in flight are used instead. */
+/** The metrics of an engine, or why there are none. `absent`: it does not serve any. */
+export type EngineProbe =
+  | { readonly kind: 'read'; readonly metrics: EngineMetrics }
+  | { readonly kind: 'failed'; readonly reason: 'unreachable' | 'status' }
+  | { readonly kind: 'absent' };
+
+/** Statuses of engines whose metrics are not compiled in or not switched on. */
+const ABSENT: ReadonlySet<number> = new Set([404, 405, 501]);
+
+/**
+ * Reads the load gauges of engines. Never rejects: without gauges, attempts in flight are used instead.
+ *
+ * @param onProbe receives each engine's metrics, by provider id
+ */
 export async function readEngineLoads(
   providers: readonly Provider[],
   loads: EngineLoads,
   timeoutMs: number,
+  onProbe: (provider: string, probed: EngineProbe) => void = () => undefined,
 ): Promise<void> {
   const asked = providers.filter(({ profile }) => profile.loadPath !== undefined);
   await Promise.all(
     asked.map(async (provider) => {
-      const load = await probe(provider, provider.profile.loadPath ?? '/', timeoutMs).then(
-        ({ status, body }) => (status === 200 ? parseEngineLoad(decodeLossyUtf8(body)) : undefined),
-        () => undefined,
-      );
-      loads.set(provider.id, load);
+      const probed = await probeEngine(provider, timeoutMs);
+      loads.set(provider.id, probed.kind === 'read' ? probed.metrics.load : undefined);
+      onProbe(provider.id, probed);
     }),
   );
+}
+
+async function probeEngine(provider: Provider, timeoutMs: number): Promise<EngineProbe> {
+  try {
+    const { status, body } = await probe(provider, provider.profile.loadPath ?? '/', timeoutMs);
+    if (status === 200) return { kind: 'read', metrics: readEngineMetrics(decodeLossyUtf8(body)) };
+    return ABSENT.has(status) ? { kind: 'absent' } : { kind: 'failed', reason: 'status' };
+  } catch {
+    // Health checks report that the engine is away; here it counts as a failed read.
+    return { kind: 'failed', reason: 'unreachable' };
+  }
 }
