@@ -1,4 +1,5 @@
 import type { ChatCall, InferenceCall, RerankCall } from '../core/inference.ts';
+import { hasExactNumbers } from './exact-numbers.ts';
 
 /** A call whose response can be stored as a whole. */
 export type StorableCall = ChatCall | RerankCall;
@@ -12,6 +13,15 @@ export function isSampled(call: StorableCall): boolean {
   if (call.operation === 'rerank') return false;
   const { temperature } = call.body;
   return (typeof temperature === 'number' && temperature > 0) || call.view().hasTools;
+}
+
+/**
+ * Whether a key says all that a target may read in the request: targets of the client's dialect get the text, whose parsed form
+ * the key is made of.
+ */
+export function isUnambiguous(call: StorableCall): boolean {
+  if (call.operation === 'rerank' || call.dialect.edit === undefined) return true;
+  return hasExactNumbers(call.text);
 }
 
 /** Reasons with which a response is not the whole, regular one. */

@@ -40,12 +40,22 @@ export class EntryCodec<Value> {
       const body = plain.subarray(1);
       const json = plain[0] === ZSTD ? await decompress(body, { maxOutputLength: MAX_BYTES }) : body;
       const entry: CacheEntry<Value> = JSON.parse(decodeUtf8(json), readBytes);
-      return entry;
+      return isWhole(entry) ? entry : undefined;
     } catch {
       // Damaged, or sealed with another secret: the entry is fetched again.
       return undefined;
     }
   }
+}
+
+/** Whether an entry has the members that its reader checks: another version may have written it. */
+function isWhole(entry: unknown): boolean {
+  if (!isRecord(entry) || !isRecord(entry.owner) || !isRecord(entry.value)) return false;
+  const { format, key, storedAt, freshUntil, usableUntil, owner } = entry;
+  return (
+    [key, owner.tenant, owner.namespace, owner.model].every((one) => typeof one === 'string') &&
+    [format, storedAt, freshUntil, usableUntil].every((one) => typeof one === 'number')
+  );
 }
 
 /** Event streams are nearly always UTF-8, which compresses better than base64. */

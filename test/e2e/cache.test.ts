@@ -7,6 +7,7 @@ import {
 } from '../support/cache-gateway.ts';
 import { chatAnswer, chatEvent } from '../support/inference.ts';
 import { eventStream, json, status, truncatedStream } from '../support/scripts.ts';
+import { asHttpRequest, asResponse } from '../support/web-messages.ts';
 
 let running: CacheGateway | undefined;
 afterEach(async () => {
@@ -174,6 +175,23 @@ describe('exact cache', () => {
       const again = await post('/v1/chat/completions', chatOf(`fresh ${index}`, { stream: index > 1 }));
       expect([index, cacheOf(again)]).toEqual([index, 'miss']);
     }
+  });
+
+  test('requests whose numbers are the same here only share nothing', async () => {
+    const { gateway, mock } = await start();
+    const send = async (seed: string) => {
+      const headers = { authorization: `Bearer ${gateway.adminKey}`, 'content-type': 'application/json' };
+      const body = `{"model":"chat","messages":[{"role":"user","content":"hi"}],"seed":${seed}}`;
+      const request = new Request('http://weir.test/v1/chat/completions', { method: 'POST', headers, body });
+      const response = asResponse(await gateway.gateway.router.handle(asHttpRequest(request)));
+      expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('answer')]);
+      return response.headers.get('x-weir-cache');
+    };
+    for (const seed of ['9007199254740992', '9007199254740993', '9007199254740993']) {
+      expect(await send(seed)).toBe('bypass');
+    }
+    expect(mock.requests).toHaveLength(3);
+    expect([await send('7'), await send('7')]).toEqual(['miss', 'hit']);
   });
 
   test('a response that is larger than the bound is not stored', async () => {

@@ -10,6 +10,7 @@ import { embeddingKeys } from '../../cache/cache-key.ts';
 import type { EmbeddingSettings } from '../../cache/cache-settings.ts';
 import { SKIPPED } from '../../cache/cache-store.ts';
 import { readVectors, sharesOfTokens } from '../../cache/embedding-vectors.ts';
+import { hasExactNumbers } from '../../cache/exact-numbers.ts';
 import { CompleteResult } from '../../core/complete-result.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { EmbeddingCall, InferenceCall } from '../../core/inference.ts';
@@ -69,7 +70,13 @@ class EmbeddingCacheInterceptor implements Interceptor {
     const { route } = request.routing;
     const controls = cacheControls(call.headers, request.identity.principal.cache);
     const settings = route && this.cache.settingsOf(route.id).embeddings;
-    if (call.operation !== 'embedding' || !route || !settings || controls.mode === 'bypass') {
+    if (
+      call.operation !== 'embedding' ||
+      !route ||
+      !settings ||
+      controls.mode === 'bypass' ||
+      !hasExactNumbers(call.text)
+    ) {
       if (controls.mode === 'only') throw notCached();
       return next(call, scope);
     }

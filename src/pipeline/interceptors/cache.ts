@@ -3,7 +3,7 @@ import { ageSeconds, type CachedResponse, type CacheEntry, usability } from '../
 import { exactKey, type KeyScope } from '../../cache/cache-key.ts';
 import type { ExactSettings } from '../../cache/cache-settings.ts';
 import { SKIPPED } from '../../cache/cache-store.ts';
-import { isSampled, isStorable, type StorableCall } from '../../cache/cacheable.ts';
+import { isSampled, isStorable, isUnambiguous, type StorableCall } from '../../cache/cacheable.ts';
 import { RecentKeys } from '../../cache/recent-keys.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import { drainStream } from '../../core/stream/drain.ts';
@@ -98,6 +98,7 @@ class CacheInterceptor implements Interceptor {
     if (!settings.sampled && isSampled(call)) return this.#bypass(call, scope, next, controls);
     const keyScope = this.#scopes.of(request, route, call.headers, controls);
     const known = this.#keys.find(call, keyScope);
+    if (known === undefined && !isUnambiguous(call)) return this.#bypass(call, scope, next, controls);
     const key = known ?? exactKey(call, keyScope);
     const keyToKeep = known === undefined ? keyScope : undefined;
     return this.#lookUp({ call, scope, next, route, settings, controls, key, keyScope, keyToKeep });
