@@ -1,4 +1,5 @@
 import { cacheRoutes } from '../api/admin/cache.ts';
+import { configRoutes } from '../api/admin/config.ts';
 import { addDryRunRoute } from '../api/admin/dry-run.ts';
 import { addEngineAdminRoutes } from '../api/admin/engines.ts';
 import { addExperimentAdminRoutes } from '../api/admin/experiments.ts';
@@ -30,6 +31,7 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...metricRoutes(admin),
     ...requestRoutes(admin),
     ...cacheRoutes(admin),
+    ...configRoutes(admin),
   ];
 }
 

@@ -1,3 +1,4 @@
+import type { ConfigOperations } from '../api/admin/config-operations.ts';
 import type { AdminServices } from '../api/admin/services.ts';
 import type { CacheOperations } from '../api/cache.ts';
 import type { ApiServices } from '../api/services.ts';
@@ -18,11 +19,13 @@ export function createAdminServices(
   services: ApiServices,
   config: () => Config,
   cache: CacheOperations,
+  operations: ConfigOperations,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, control, databases } = stores;
   const { clock } = services;
   return {
     ...{ clock, access, tenants, keys, members, invitations, users, sessions, usage, limiter, cache },
+    config: operations,
     audit: new AuditTrails(control, databases),
     metrics: new SqlMetricStore(databases),
     auditQueue: services.auditQueue,

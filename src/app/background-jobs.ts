@@ -20,6 +20,9 @@ const HOUR_MS = 60 * MINUTE_MS;
 /** How often the monitor decides whether health checks and load reads are due. */
 export const CHECK_EVERY_MS = 500;
 
+/** With Redis, changes are active at once. */
+const CONFIG_REFRESH_MS = 5_000;
+
 export interface JobParts {
   readonly stores: Stores;
   readonly usage: UsageParts;
@@ -35,6 +38,8 @@ export interface JobParts {
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
   readonly lifecycle: Lifecycle;
+  /** Activates what other gateways changed of the configuration. */
+  readonly refreshConfig: () => Promise<void>;
   /** Does nothing once it has succeeded. */
   readonly loadInferenceApi: () => void | Promise<void>;
 }
@@ -57,6 +62,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     eventLoop,
     lifecycle,
     loadInferenceApi,
+    refreshConfig,
   } = parts;
   return [
     {
@@ -64,6 +70,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: eventLoop.intervalMs,
       impact: 'the metrics of the event loop are out of date',
       run: () => eventLoop.tick(),
+    },
+    {
+      name: 'refresh the configuration',
+      everyMs: CONFIG_REFRESH_MS,
+      impact: 'changes of providers and models that other gateways made are not active here',
+      run: refreshConfig,
     },
     {
       name: 'refresh API keys',

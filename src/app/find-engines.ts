@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { createUpstreamTransport } from '../platform/upstream-transport.ts';
 import { detectEngines } from '../routing/engine-detection.ts';
 import { PROVIDERS } from './provider-registry.ts';
+import { usesEnvironment } from './providers.ts';
 
 /** How long the search for engines on this machine waits for each connection. */
 const DETECTION_TIMEOUT_MS = 300;
@@ -14,10 +15,11 @@ export interface DetectionOptions {
 
 /** Looks for inference servers on the usual ports of this machine, unless providers are configured. */
 export async function findEngines(
-  { providers, server: { port, metrics_port } }: Config,
+  config: Config,
   { env, clock }: DetectionOptions,
 ): Promise<readonly ProviderConfig[]> {
-  if (providers !== null || env.WEIR_DETECT_ENGINES === '0') return [];
+  if (!usesEnvironment(config) || env.WEIR_DETECT_ENGINES === '0') return [];
+  const { port, metrics_port } = config.server;
   const transport = createUpstreamTransport({
     env,
     clock,

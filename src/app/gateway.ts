@@ -27,6 +27,7 @@ import { EngineLoads } from '../routing/engine-loads.ts';
 import { Experiments } from '../routing/experiments/experiments.ts';
 import { createRoutingState, type RoutingState } from '../routing/router.ts';
 import { type AuditLoss, AuditQueue } from '../tenancy/audit-queue.ts';
+import { ConfigItems } from '../tenancy/config-items.ts';
 import type { CreatedKey } from '../tenancy/keys.ts';
 import { ActiveSnapshot } from './active-snapshot.ts';
 import { createAdminServices } from './admin.ts';
@@ -36,6 +37,7 @@ import { CacheParts } from './cache.ts';
 import { createChain } from './chain.ts';
 import type { ChangeChannel } from './change-channel.ts';
 import { ConfigAudit } from './config-audit.ts';
+import { configOperations, EffectiveConfig } from './config-overlay.ts';
 import { DataRetention } from './data-retention.ts';
 import { dataFolder } from './database-servers.ts';
 import { createEngineManager } from './engine-manager.ts';
@@ -59,6 +61,7 @@ import { createServices } from './services.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
 import { openStores } from './stores.ts';
 import { TargetMonitor } from './target-monitor.ts';
+import { testProvider } from './test-provider.ts';
 import { createTracing } from './tracing.ts';
 import { createUsage } from './usage.ts';
 
@@ -91,7 +94,8 @@ interface Parts {
   readonly background: readonly Job[];
   readonly changes: ChangeChannel | undefined;
   readonly publishPending: () => Promise<void>;
-  readonly activate: (config: Config) => Promise<void>;
+  /** Activates another file and environment, with the overlay. */
+  readonly applyBase: (loaded: LoadedConfig) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -247,7 +251,17 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       events.emit('job.failed', { job: 'record the configuration', impact, error });
     });
   };
-  await activate(loaded.config);
+  const items = new ConfigItems(control, stores.configBox, sources);
+  const effective = new EffectiveConfig(loaded, { items, events });
+  await effective.refresh();
+  await activate(effective.current.config);
+  const operations = configOperations(effective, {
+    ...{ items, events, activate },
+    onStored: () => changes?.publish('overlay'),
+    providers: () => active.current.providers.map(({ id, kind, baseUrl }) => ({ id, kind, baseUrl })),
+    test: (next, provider) => testProvider(next, provider, snapshotOptions),
+  });
+  changes?.onChange('overlay', () => operations.refresh());
 
   // Routes.
   const router = new HttpRouter({
@@ -274,7 +288,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
-  const admin = createAdminServices(stores, usage, services, config, cache);
+  const admin = createAdminServices(stores, usage, services, config, cache, operations);
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
   });
@@ -312,7 +326,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
 
   return new Gateway({
-    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, activate, changes },
+    ...{ events, lifecycle, metrics, active, router, createdAdminKey, monitor, servers, changes },
+    applyBase: async (next) => activate(effective.rebase(next).config),
     jobs: new JobRunner(events),
     background: backgroundJobs({
       ...{
@@ -332,6 +347,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         lifecycle,
         loadInferenceApi,
       },
+      refreshConfig: () => operations.refresh(),
     }),
     publishPending: () => publishPendingChanges(stores),
     close: async () => {
@@ -417,7 +433,7 @@ export class Gateway {
    * @param onActive called when it is active, before providers list their models
    */
   async apply(loaded: LoadedConfig, onActive?: () => void): Promise<void> {
-    await this.parts.activate(loaded.config);
+    await this.parts.applyBase(loaded);
     onActive?.();
     await this.discoverModels();
   }

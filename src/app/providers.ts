@@ -67,6 +67,11 @@ class TransportPool implements ProviderTransports {
   }
 }
 
+/** Whether providers come from the environment and from this machine, too. */
+export function usesEnvironment({ providers, environment_providers: wanted }: Config): boolean {
+  return wanted ?? providers === null;
+}
+
 /**
  * The providers of one configuration: those of the file, or else of the environment and those detected on this machine;
  * the simulator, unless it is off; and engines on demand.
@@ -77,7 +82,9 @@ export async function createProviders(
 ): Promise<{ readonly providers: readonly Provider[]; close(): void }> {
   const transports = new TransportPool(options.simulator, config.upstream, options.createTransport);
   const world = { transports, clock: options.clock, env: options.env };
-  const configured = config.providers ?? [...providersFromEnvironment(options.env), ...options.engines];
+  const given = config.providers ?? [];
+  const found = usesEnvironment(config) ? [...providersFromEnvironment(options.env), ...options.engines] : [];
+  const configured = [...given, ...found.filter(({ id }) => !given.some((other) => other.id === id))];
   const providers: Provider[] = [];
   for (const provider of configured) providers.push(await PROVIDERS.create(provider, world));
   if (config.simulator !== 'off' && !configured.some(({ id }) => id === PROVIDERS.builtInId))

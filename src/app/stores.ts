@@ -44,6 +44,8 @@ export interface Stores {
   readonly placementOf: (scope: TenantScope) => Placement | undefined;
   readonly digester: SecretDigester;
   readonly box: SecretBox;
+  /** Of the parts of the configuration that the admin API writes. */
+  readonly configBox: SecretBox;
   /** Seals entries of the cache that leave the process. */
   readonly cacheBox: SecretBox;
   readonly tokens: Tokens;
@@ -164,6 +166,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     const idempotency = new IdempotentResponses(control, box, clock);
     const stores: Stores = {
       box,
+      configBox: new SecretBox(secret, 'configuration'),
       cacheBox: new SecretBox(secret, 'cache'),
       tokens: new Tokens(
         secret,

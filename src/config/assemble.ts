@@ -8,6 +8,7 @@ import { describeConfig } from './json-schema.ts';
 import { describeIssue, toProblems } from './messages.ts';
 import type { Origins, Problem } from './origins.ts';
 import { outlineOf } from './outline.ts';
+import { applyOverlay, type ConfigOverlay } from './overlay.ts';
 import { formatPath } from './path.ts';
 import { checkReferences } from './references.ts';
 import { type Config, createConfigSchema } from './schema.ts';
@@ -23,21 +24,31 @@ export interface LoadedConfig {
   readonly text: string | null;
   /** Possible mistakes that are not errors, one line each. */
   readonly warnings: readonly string[];
+  /**
+   * The same file and environment with another overlay.
+   * @throws ConfigError with all errors
+   */
+  readonly withOverlay: (overlay: ConfigOverlay) => LoadedConfig;
 }
 
 export interface ConfigSource {
-  readonly document: ConfigDocument;
+  /** @returns a document of its own at each call */
+  readonly readDocument: () => ConfigDocument;
   /** The file of the document: its name for messages, and its absolute path; null when there is none. */
   readonly file: { readonly label: string; readonly path: string; readonly text: string } | null;
   readonly env: Environment;
   readonly catalog: ConfigCatalog;
+  /** What the admin API changed; nothing when absent. */
+  readonly overlay?: ConfigOverlay;
 }
 
 /**
- * Applies the environment to a document, and validates the result.
+ * Applies the environment and an overlay to a document, and validates the result.
  * @throws ConfigError with all errors
  */
-export function assembleConfig({ document, file, env, catalog }: ConfigSource): LoadedConfig {
+export function assembleConfig(source: ConfigSource): LoadedConfig {
+  const { file, env, catalog, overlay = [] } = source;
+  const document = source.readDocument();
   const label = file?.label ?? null;
   if (document.broken) throw located(document.problems, document.origins, label);
   const root = document.root ?? Object.create(null);
@@ -46,10 +57,14 @@ export function assembleConfig({ document, file, env, catalog }: ConfigSource): 
     throw located([...document.problems, { path: [], message }], document.origins, label);
   }
   applyEnvironment(root, env, document.origins, document.unreadable);
+  applyOverlay(root, overlay, document.origins);
   const { config, warnings } = validate(root, document, catalog, label);
   const secrets = secretIssues(env);
   if (secrets.length > 0) throw new ConfigError(secrets);
-  return { config, file: file?.path ?? null, text: file?.text ?? null, warnings };
+  return {
+    ...{ config, file: file?.path ?? null, text: file?.text ?? null, warnings },
+    withOverlay: (other) => assembleConfig({ ...source, overlay: other }),
+  };
 }
 
 function validate(root: ConfigMap, document: ConfigDocument, catalog: ConfigCatalog, file: string | null) {

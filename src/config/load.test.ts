@@ -84,6 +84,7 @@ describe('finding the file', () => {
       plugins: [],
       prices: [],
       providers: null,
+      environment_providers: null,
       upstream: {
         max_connections: 20_000,
         keepalive: 800,

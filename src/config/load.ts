@@ -27,7 +27,7 @@ export function loadConfig(
   const text = readConfigText({ path, label, origin, required: named !== undefined }, readFile);
   if (current && text !== null && current.file === path && current.text === text) return current;
   return assembleConfig({
-    document: readDocument(text ?? '', env),
+    readDocument: () => readDocument(text ?? '', env),
     file: text === null ? null : { label, path, text },
     env,
     catalog,

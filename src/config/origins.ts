@@ -15,7 +15,8 @@ export type Origin =
       /** The scalar as written in the file, when variables were substituted: the text that may be printed. */
       readonly template: string | null;
     }
-  | { readonly kind: 'environment'; readonly variable: string };
+  | { readonly kind: 'environment'; readonly variable: string }
+  | { readonly kind: 'overlay' };
 
 /** An error at a path, before the path's position in the file is known. */
 export interface Problem {
@@ -64,6 +65,7 @@ export class Origins {
       if (origin.kind === 'environment') {
         return { ...issue, file: null, variable: origin.variable, line: null, column: null };
       }
+      if (origin.kind === 'overlay') return { ...issue, file: null, line: null, column: null };
       const onKey = problem.onKey === true && length === problem.path.length;
       return { ...issue, ...(onKey && origin.key !== null ? origin.key : origin.value) };
     }

@@ -60,6 +60,8 @@ export interface Outline {
   readonly engines: readonly NameAt[];
   /** null when the file has no `providers`: then they come from the environment. */
   readonly providers: readonly ProviderOutline[] | null;
+  /** Providers of the environment are used, in addition to those of the file. */
+  readonly usesEnvironment: boolean;
   /** Every provider's id could be read: a name that is not among them is wrong. */
   readonly providersComplete: boolean;
   readonly models: readonly ModelOutline[];
@@ -82,6 +84,7 @@ export interface Outline {
 export function outlineOf(root: ConfigMap): Outline {
   const providers = listAt(root, 'providers')?.map((item, index) => provider(item, ['providers', index]));
   const noProviders = root.providers === undefined || root.providers === null || root.providers === '';
+  const uses = fromBooleanText(root.environment_providers);
   const models = listAt(root, 'models')?.map((item, index) => model(item, ['models', index]));
   const noModels = root.models === undefined || root.models === null;
   const server = mapAt(root, 'server');
@@ -96,6 +99,7 @@ export function outlineOf(root: ConfigMap): Outline {
   return {
     engines,
     providers: providers ?? (noProviders ? null : []),
+    usesEnvironment: typeof uses === 'boolean' ? uses : noProviders,
     providersComplete: noProviders || (providers?.every(({ id }) => id !== undefined) ?? false),
     models: models ?? [],
     modelsComplete: noModels || (models?.every(({ id }) => id !== undefined) ?? false),

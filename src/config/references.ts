@@ -27,8 +27,8 @@ export function checkReferences(
     ...(isOff ? [] : (catalog.builtinModels ?? [])),
     ...(outline.providers ?? []).flatMap((provider) => provider.models.map(({ name }) => name)),
   ]);
-  const open = outline.providers === null;
-  const discovered = open || outline.providers.some((provider) => provider.discover);
+  const open = outline.usesEnvironment;
+  const discovered = open || (outline.providers ?? []).some((provider) => provider.discover);
 
   const checkProvider = ({ name, path }: NameAt): void => {
     if (providers.has(name) || !outline.providersComplete) return;

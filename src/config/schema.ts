@@ -61,6 +61,9 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     providers: nullable(z.array(z.lazy(() => provider(catalog)))).describe(
       'Upstream accounts and engines. Without this key, providers come from the environment. An empty list leaves only the built-in ones.',
     ),
+    environment_providers: nullable(boolean()).describe(
+      'Uses the providers of the environment, too. By default only without `providers`.',
+    ),
     upstream: upstream().describe(
       'Limits of connections to `http:` upstreams, such as self-hosted engines. Providers with the same limits share connections. `https:` upstreams use the connection pool of the runtime.',
     ),

@@ -28,5 +28,5 @@ export function hasConfigFile({ env, cwd, file }: Pick<LoadOptions, 'env' | 'cwd
  * @throws ConfigError with all errors
  */
 export function configWithoutFile({ env, catalog }: LoadOptions): LoadedConfig {
-  return assembleConfig({ document: emptyDocument(), file: null, env, catalog });
+  return assembleConfig({ readDocument: emptyDocument, file: null, env, catalog });
 }

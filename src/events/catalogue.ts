@@ -56,6 +56,10 @@ const PROCESS_CONTRACTS = {
     warnings: z.array(text),
   }),
   'config.rejected': event('A changed configuration is not valid; the last one stays active.', { error }),
+  'config.overlay_rejected': event(
+    'Providers and models that the admin API changed do not fit the configuration file, which is used alone.',
+    { error },
+  ),
   'job.failed': event('A background job failed. Emitted once for each run of failures.', {
     job: text,
     impact: text.describe('the state of the gateway until the job succeeds'),

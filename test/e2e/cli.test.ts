@@ -131,6 +131,7 @@ describe('config', () => {
         'prompt_caching',
         'default_model',
         'engines',
+        'environment_providers',
         'guardrails',
         'interceptors',
         'limits',

@@ -19,6 +19,7 @@ import type { Users } from '../../tenancy/users.ts';
 import type { CacheOperations } from '../cache.ts';
 import type { Callers } from '../callers.ts';
 import type { ApiSnapshot } from '../services.ts';
+import type { ConfigOperations } from './config-operations.ts';
 
 /** The services that admin handlers use; built once, in `src/app/admin.ts`. */
 export interface AdminServices {
@@ -41,6 +42,7 @@ export interface AdminServices {
   readonly snapshot: () => Pick<ApiSnapshot, 'prices' | 'providers' | 'directory'>;
   readonly limiter: Limiter;
   readonly cache: CacheOperations;
+  readonly config: ConfigOperations;
   readonly idempotency: IdempotentResponses;
   /** Names of the tiers that a tenant can have. */
   readonly tiers: () => readonly string[];

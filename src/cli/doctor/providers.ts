@@ -1,5 +1,6 @@
 import { findEngines } from '../../app/find-engines.ts';
 import { offlineSnapshot } from '../../app/offline-snapshot.ts';
+import { usesEnvironment } from '../../app/providers.ts';
 import type { Config } from '../../config/schema.ts';
 import { systemClock } from '../../core/clock.ts';
 import { type AccessCheck, checkAccess } from '../../providers/access-check.ts';
@@ -38,7 +39,7 @@ export async function checkProviders(
 }
 
 function onlySimulator(config: Config, env: Environment): Finding {
-  const searched = config.providers === null && env.WEIR_DETECT_ENGINES !== '0';
+  const searched = usesEnvironment(config) && env.WEIR_DETECT_ENGINES !== '0';
   return {
     check: 'providers',
     level: 'warning',

@@ -115,6 +115,31 @@ export interface ControlTables {
     response: string;
     native: number;
   };
+  /** Parts of the configuration that the admin API wrote. */
+  config_items: {
+    /** `providers` or `models`. */
+    section: string;
+    id: string;
+    /** Sealed JSON; null where the item of the file is left out. */
+    document: string | null;
+    version: number;
+    updated_at: number;
+    updated_by: string;
+  };
+  /** What the admin API changed, so that it can be taken back. */
+  config_changes: {
+    id: string;
+    /** Of the whole overlay, after the change; ascending. */
+    revision: number;
+    at: number;
+    actor: string;
+    actor_name: string;
+    section: string;
+    item: string;
+    /** Sealed JSON of the item before and after; null where the overlay did not have it. */
+    before: string | null;
+    after: string | null;
+  };
   /** Keys of versions before tenants; read once. */
   api_keys: {
     id: string;

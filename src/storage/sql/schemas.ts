@@ -21,6 +21,8 @@ const CONTROL_TABLES: Record<keyof ControlTables, true> = {
   audit_seals: true,
   period_counters: true,
   responses: true,
+  config_items: true,
+  config_changes: true,
   api_keys: true,
 };
 

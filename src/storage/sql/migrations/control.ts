@@ -182,4 +182,30 @@ export const CONTROL_MIGRATIONS: Migrations = {
     },
   },
   '0007_audit_chain': { up: chainAuditLog },
+  '0008_config_overlay': {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable('config_items')
+        .addColumn('section', 'text', requiredText)
+        .addColumn('id', 'text', requiredText)
+        .addColumn('document', 'text')
+        .addColumn('version', 'integer', requiredInteger)
+        .addColumn('updated_at', 'bigint', requiredInteger)
+        .addColumn('updated_by', 'text', requiredText)
+        .addPrimaryKeyConstraint('config_items_key', ['section', 'id'])
+        .execute();
+      await db.schema
+        .createTable('config_changes')
+        .addColumn('id', 'text', primaryText)
+        .addColumn('revision', 'bigint', (column) => column.notNull().unique())
+        .addColumn('at', 'bigint', requiredInteger)
+        .addColumn('actor', 'text', requiredText)
+        .addColumn('actor_name', 'text', requiredText)
+        .addColumn('section', 'text', requiredText)
+        .addColumn('item', 'text', requiredText)
+        .addColumn('before', 'text')
+        .addColumn('after', 'text')
+        .execute();
+    },
+  },
 };
