@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { Transport } from '../core/transport.ts';
 import type { DeadlineMonitor } from '../dispatch/deadlines.ts';
 import { FailoverExecutor } from '../dispatch/failover-executor.ts';
 import { GuardedMediaFetcher } from '../dispatch/media.ts';
@@ -26,6 +27,8 @@ export interface ChainParts {
   readonly modelData: ModelData;
   readonly cache: CacheParts;
   readonly plugins: readonly PluginHost[];
+  /** Reaches the servers of guardrails. */
+  readonly guardrailTransport: Transport;
   /** The key of hashes in redacted texts. */
   readonly hashSecret: string;
 }
@@ -48,7 +51,15 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
     cache: parts.cache.services(config, parts.deadlines),
     moderationWords: config.moderation.words,
     plugins: parts.plugins,
-    guardrails: guardrailServices(config, { hashSecret: parts.hashSecret }, recorder),
+    guardrails: guardrailServices(
+      config,
+      {
+        hashSecret: parts.hashSecret,
+        servers: { transport: parts.guardrailTransport, clock },
+        plugins: parts.plugins,
+      },
+      recorder,
+    ),
   };
   const settings: Readonly<Record<string, unknown>> = config.interceptors;
   const interceptors = INTERCEPTORS.flatMap(({ name, create }) => create(settings[name], services) ?? []);

@@ -203,6 +203,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const discovery = new ModelDiscovery();
   const { deadlines, recorder } = services;
+  const guardrailTransport = createUpstreamTransport({ env, clock });
   const chainParts = {
     clock,
     deadlines,
@@ -213,6 +214,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     modelData,
     cache,
     hashSecret: stores.digester.digest('redaction'),
+    guardrailTransport,
   };
 
   // The configuration snapshot with its interceptor chain, built again for each new configuration.
@@ -357,6 +359,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await replays.close();
       active.current.close();
       await plugins.close();
+      guardrailTransport.close();
       await cache.close();
       await responses.flush();
       await usage.close();

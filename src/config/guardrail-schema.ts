@@ -1,13 +1,26 @@
 import { z } from 'zod';
 import { REDACTION_STYLES, SENSITIVE_KINDS } from '../redaction/kinds.ts';
 import { duration, list, modelName, text } from './fields.ts';
+import { checkServer, guardrailServer, isServerKind, type SERVER_KINDS } from './guardrail-server-schema.ts';
 
-export const GUARDRAIL_KINDS = ['pii'] as const;
+const SERVER_KIND_NAMES = [
+  'http',
+  'openai-moderation',
+  'azure-content-safety',
+  'bedrock-guardrail',
+  'model-armor',
+  'lakera',
+  'presidio',
+] as const satisfies readonly (keyof typeof SERVER_KINDS)[];
+export const GUARDRAIL_KINDS = ['pii', 'plugin', ...SERVER_KIND_NAMES] as const;
 export type GuardrailKind = (typeof GUARDRAIL_KINDS)[number];
 export const GUARDRAIL_DIRECTIONS = ['input', 'output', 'tool_call', 'tool_result'] as const;
 export const GUARDRAIL_ACTIONS = ['redact', 'pseudonymise', 'sanitise', 'block', 'flag', 'shadow'] as const;
-/** An item of `guardrails`, and of the guardrails of tenants and keys. */
-export const guardrail = () =>
+/**
+ * An item of `guardrails`, and of the guardrails of tenants and keys.
+ * @param level only the configuration of the gateway may name servers and plugins: they are reached from its network
+ */
+export const guardrail = (level: 'gateway' | 'tenant' = 'tenant') =>
   z
     .strictObject({
       id: z
@@ -22,7 +35,11 @@ export const guardrail = () =>
         .describe(
           'Names this state of the settings in explanations, the log and the audit trail; a digest of the settings when absent.',
         ),
-      kind: z.enum(GUARDRAIL_KINDS).describe('`pii`: personal data and secrets.'),
+      kind: z
+        .enum(GUARDRAIL_KINDS)
+        .describe(
+          '`pii`: personal data and secrets. `plugin`: a plugin. The others ask a server (`docs/guardrail-providers.md`); `http` is one of your own. Plugins and servers are for the configuration of the gateway, not for tenants and keys.',
+        ),
       on: z
         .array(z.enum(GUARDRAIL_DIRECTIONS))
         .min(1)
@@ -73,8 +90,16 @@ export const guardrail = () =>
         .describe(
           'Kind `pii`: how `redact` writes: `placeholder` (the default) as `[EMAIL]`, `label` as `[REDACTED_EMAIL]`, `mask`, which keeps a few characters, or `hash`, a keyed hash.',
         ),
+      plugin: text(64).optional().describe('Kind `plugin`: the id of the plugin.'),
+      server: guardrailServer()
+        .optional()
+        .describe('Kinds that ask a server: where it is, and what counts as a finding.'),
     })
-    .superRefine(checkGuardrail);
+    .superRefine((value, context) => {
+      checkGuardrail(value, context);
+      checkServer(value, context);
+      checkLevel(value, level, context);
+    });
 
 type GuardrailShape = {
   readonly kind: GuardrailKind;
@@ -83,9 +108,38 @@ type GuardrailShape = {
 };
 
 /** Keys that only some kinds have. */
-const KIND_KEYS: Readonly<Record<string, GuardrailKind>> = { kinds: 'pii', names: 'pii', style: 'pii' };
+const KIND_KEYS: Readonly<Record<string, GuardrailKind>> = {
+  kinds: 'pii',
+  names: 'pii',
+  style: 'pii',
+  plugin: 'plugin',
+};
 /** Actions of each kind beside `block`, `flag` and `shadow`. */
-const KIND_ACTIONS: Readonly<Record<GuardrailKind, readonly string[]>> = { pii: ['redact', 'pseudonymise'] };
+const KIND_ACTIONS: Readonly<Record<GuardrailKind, readonly string[]>> = {
+  pii: ['redact', 'pseudonymise'],
+  plugin: ['redact'],
+  http: ['redact'],
+  'openai-moderation': [],
+  'azure-content-safety': [],
+  'bedrock-guardrail': ['redact'],
+  'model-armor': ['redact'],
+  lakera: ['redact'],
+  presidio: ['redact'],
+};
+
+function checkLevel(
+  { kind, plugin }: { readonly kind: GuardrailKind; readonly plugin?: string | undefined },
+  level: 'gateway' | 'tenant',
+  context: z.RefinementCtx,
+): void {
+  const isOutside = kind === 'plugin' || isServerKind(kind);
+  if (kind === 'plugin' && plugin === undefined) {
+    context.addIssue({ code: 'custom', path: ['plugin'], message: 'is required with kind plugin' });
+  }
+  if (!isOutside || level === 'gateway') return;
+  const message = `cannot be ${kind} here: only the configuration of the gateway names servers and plugins`;
+  context.addIssue({ code: 'custom', path: ['kind'], message });
+}
 
 function checkGuardrail(value: GuardrailShape, context: z.RefinementCtx): void {
   for (const [key, kind] of Object.entries(KIND_KEYS)) {

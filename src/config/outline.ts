@@ -68,6 +68,8 @@ export interface Outline {
   /** Every model's id and aliases could be read. */
   readonly modelsComplete: boolean;
   readonly defaultModel: NameAt | undefined;
+  /** The plugins that guardrails name. */
+  readonly guardrailPlugins: readonly NameAt[];
   /** The ids of plugins, enabled or not. */
   readonly plugins: readonly NameAt[];
   /** As written. */
@@ -104,6 +106,10 @@ export function outlineOf(root: ConfigMap): Outline {
     models: models ?? [],
     modelsComplete: noModels || (models?.every(({ id }) => id !== undefined) ?? false),
     defaultModel: nameAt(root, 'default_model', []),
+    guardrailPlugins: (listAt(root, 'guardrails') ?? []).flatMap((item, index) => {
+      const map = isConfigMap(item) ? item : undefined;
+      return nameAt(map, 'plugin', ['guardrails', index]) ?? [];
+    }),
     plugins: (listAt(root, 'plugins') ?? []).flatMap((item, index) => plugin(item, ['plugins', index])),
     simulator: textAt(root, 'simulator'),
     ports: {

@@ -80,8 +80,8 @@ export function checkReferences(
   return { problems, warnings };
 }
 
-/** Ids of plugins are unique, and models name plugins that are there. */
-function checkPlugins({ plugins, models }: Outline, origins: Origins): Problem[] {
+/** Ids of plugins are unique, and guardrails and models name plugins that are there. */
+function checkPlugins({ plugins, models, guardrailPlugins }: Outline, origins: Origins): Problem[] {
   const first = new Map<string, number>();
   const problems: Problem[] = [];
   for (const [index, { name, path }] of plugins.entries()) {
@@ -92,9 +92,9 @@ function checkPlugins({ plugins, models }: Outline, origins: Origins): Problem[]
       problems.push({ path, message });
     }
   }
-  for (const { strategyPlugin } of models) {
-    if (!strategyPlugin || first.has(strategyPlugin.name)) continue;
-    const { name, path } = strategyPlugin;
+  const named = [...guardrailPlugins, ...models.flatMap(({ strategyPlugin }) => strategyPlugin ?? [])];
+  for (const { name, path } of named) {
+    if (first.has(name)) continue;
     const message = `unknown plugin ${origins.show(path, name)}${didYouMean(name, first.keys())}`;
     problems.push({ path, message });
   }

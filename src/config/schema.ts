@@ -77,7 +77,7 @@ export function createConfigSchema(catalog: ConfigCatalog) {
     default_model: nullable(modelName(MAX_REFERENCE_LENGTH)).describe(
       'The model of requests to `/inference` and `/stream` that name no model: a model id, an alias, or `provider-id/upstream-model`.',
     ),
-    guardrails: listOfMany(guardrail).describe(
+    guardrails: listOfMany(() => guardrail('gateway')).describe(
       'Guardrails: what must not go to a provider, or must not come back. All of them hold, in this order.',
     ),
     moderation: moderation().describe('Classification of content at `/v1/moderations`.'),

@@ -42,7 +42,7 @@ export interface InterceptorServices {
   readonly guardrails?: GuardrailServices | undefined;
   /** The plugins of the configuration. */
   readonly plugins?: readonly PluginHost[] | undefined;
-  /** Words that the configuration adds to the rules of moderation. */
+  /** Words that the configuration adds to the rules of moderation; absent where the rules classify nothing. */
   readonly moderationWords?: ModerationWords | undefined;
   /** Absent where nothing is cached. */
   readonly cache?: CacheServices | undefined;

@@ -1,5 +1,5 @@
+import { CallBreaker } from '../core/call-breaker.ts';
 import type { Clock } from '../core/clock.ts';
-import { CallBreaker } from './call-breaker.ts';
 import type { Hook } from './loaded-plugin.ts';
 import { kindsOf, type PartKind, type PluginManifest } from './manifest.ts';
 import { type PluginExitReason, PluginFailure } from './plugin-failure.ts';

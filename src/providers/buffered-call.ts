@@ -21,13 +21,15 @@ export interface BufferedCallLimits {
  * Sends a request and buffers its response.
  * @param failure makes the error for a call without a complete response; `what` is a predicate such as `did not respond
  *   within 5 ms`
+ * @param signal ends the call, which rejects with its reason
  * @throws the error that `failure` makes
  */
 export function callBuffered(
   transport: Transport,
   request: UpstreamRequest,
   { timeoutMs, maxBytes }: BufferedCallLimits,
-  failure: (what: string, cause?: unknown) => GatewayError,
+  failure: (what: string, cause?: unknown) => Error,
+  signal?: AbortSignal,
 ): Promise<BufferedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<BufferedResponse>();
   const received = new ByteCollector();
@@ -35,12 +37,19 @@ export function callBuffered(
   let decoder: ContentDecoder | undefined;
   const fail = (what: string, cause?: unknown) => {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
     decoder?.destroy();
     reject(failure(what, cause));
   };
   const stop = (what: string) => {
     upstreamCall.abort();
     fail(what);
+  };
+  const onAbort = () => {
+    upstreamCall.abort();
+    clearTimeout(timer);
+    decoder?.destroy();
+    reject(signal?.reason);
   };
   const timer = setTimeout(() => stop(`did not respond within ${timeoutMs} ms`), timeoutMs);
   const body: DecodedBody = {
@@ -50,6 +59,7 @@ export function callBuffered(
     },
     end: () => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
       resolve({ ...head, body: received.take() });
     },
     fail: (fault, coding) =>
@@ -71,6 +81,8 @@ export function callBuffered(
     onEnd: () => (decoder ?? body).end(),
     onError: (error) => fail(`could not be reached: ${error.message}`, error),
   });
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
   return promise;
 }
 

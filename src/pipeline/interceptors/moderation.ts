@@ -13,9 +13,10 @@ const SOURCE = 'moderation-rules';
 export const interceptor = defineInterceptor({
   name: 'moderation',
   create(_, { moderationWords }): Interceptor | undefined {
+    if (!moderationWords) return undefined;
     const load = once(async () => {
       const { Moderator } = await import('../../guardrails/moderation/moderator.ts');
-      return new Moderator(moderationWords ?? {});
+      return new Moderator(moderationWords);
     });
     return {
       name: 'moderation',

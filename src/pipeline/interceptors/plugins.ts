@@ -36,14 +36,15 @@ class PluginsInterceptor implements Interceptor {
   applies(call: InferenceCall, { request }: CallScope): boolean {
     return (
       request.routing.route?.strategyPlugin !== undefined ||
-      this.hosts.some((host) => concerns(host, call, request))
+      this.hosts.some((host) => host.manifest?.hasGuardrail === true || concerns(host, call, request))
     );
   }
 
   async handle(call: InferenceCall, scope: CallScope, next: Next): Promise<InferenceResponse> {
     const { request } = scope;
     const hosts = this.hosts.filter((host) => concerns(host, call, request));
-    for (const host of hosts) request.onEnd(host.retain());
+    // Guardrails call plugins, too.
+    for (const host of this.hosts) request.onEnd(host.retain());
     let changed = call;
     for (const host of hosts) changed = await changeRequest(host, changed, request);
     await this.#order(changed, request);

@@ -34,6 +34,11 @@ export class CallBreaker {
     this.#isProbing = false;
   }
 
+  /** The call ended for reasons of its own: it counts neither way. */
+  abandoned(): void {
+    this.#isProbing = false;
+  }
+
   /** @returns true where the breaker has opened with this failure */
   failed(): boolean {
     const wasOpen = this.isOpen;
