@@ -171,6 +171,7 @@ class InferenceRoute {
       request.limits.addressLimits = addressSubjects.of(client, sharedAddressRules);
     }
     request.trace = tracer.begin(http.headers);
+    httpContext.traceId = request.trace?.exemplarId;
     request.audit = auditor.begin(principal);
     httpContext.defer();
     lifecycle.begin(request);

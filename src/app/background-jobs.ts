@@ -11,6 +11,7 @@ import type { AuditAnchors } from './audit-anchors.ts';
 import type { DataRetention } from './data-retention.ts';
 import type { Job } from './job-runner.ts';
 import type { LogKeeper } from './log-files.ts';
+import type { StorageSizes } from './storage-sizes.ts';
 import type { Stores } from './stores.ts';
 import type { TargetMonitor } from './target-monitor.ts';
 import type { UsageParts } from './usage.ts';
@@ -34,6 +35,7 @@ export interface JobParts {
   readonly exporter: SpanExporter;
   readonly metricExporter: MetricExporter;
   readonly gpus: GpuMonitor;
+  readonly storageSizes: StorageSizes;
   readonly engines: EnginePool;
   readonly monitor: TargetMonitor;
   readonly eventLoop: EventLoopDelay;
@@ -57,6 +59,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     exporter,
     metricExporter,
     gpus,
+    storageSizes,
     engines,
     monitor,
     eventLoop,
@@ -191,6 +194,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: 10_000,
       impact: 'they take up space until the next run',
       run: () => logKeeper?.run(),
+    },
+    {
+      name: 'measure local files',
+      everyMs: 10_000,
+      impact: 'the metrics of their size are out of date',
+      run: () => storageSizes.measure(),
     },
     {
       name: 'read GPUs',

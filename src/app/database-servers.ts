@@ -6,6 +6,7 @@ import type { UsageServerSettings } from '../metering/usage-thread.ts';
 import type { DatabaseServer } from '../storage/sql/database-server.ts';
 import { PostgresServer } from '../storage/sql/postgres-server.ts';
 import { DatabaseSetupError } from '../storage/sql/postgres-setup-error.ts';
+import type { QueryObserver } from '../storage/sql/query-observer.ts';
 import { SqliteServer } from '../storage/sql/sqlite-server.ts';
 import type { WriteHealth } from '../storage/write-health.ts';
 
@@ -101,27 +102,43 @@ export function usageServers(config: Config): Map<string, UsageServerSettings> {
   return new Map(all.map(({ id, database_url }) => [id, settings(database_url)]));
 }
 
+/** Receives the time of each statement of a database. */
+export type StorageObserver = (
+  backend: DatabaseServer['backend'],
+  ...query: Parameters<QueryObserver>
+) => void;
+
+function observerOf(
+  backend: DatabaseServer['backend'],
+  observer: StorageObserver | undefined,
+): QueryObserver | undefined {
+  return observer && ((...query) => observer(backend, ...query));
+}
+
 /**
  * The configured database servers by id; the id of the default one is `''`.
  * @param onConnectionLost called when a server closes an idle connection
  * @param writes learns of writes to SQLite files that the disk rejects
+ * @param onQuery receives the time of each statement
  * @throws DatabaseSetupError when the certificate authority is not readable
  */
 export function databaseServers(
   config: Config,
   onConnectionLost: (error: unknown) => void,
   writes?: WriteHealth,
+  onQuery?: StorageObserver,
 ): Map<string, DatabaseServer> {
   const { storage } = config;
   const { database_ca: ca } = storage;
   if (ca !== null) readAuthority(ca, 'storage.database_ca');
   const open = (url: string, replicaUrl?: string | null): DatabaseServer =>
     isSqlite(url)
-      ? new SqliteServer(sqliteFolder(url), writes)
+      ? new SqliteServer(sqliteFolder(url), writes, observerOf('sqlite', onQuery))
       : new PostgresServer({
           url: withAuthority(url, ca),
           replicaUrl: replicaUrl ? withAuthority(replicaUrl, ca) : undefined,
           onIdleError: onConnectionLost,
+          onQuery: observerOf('postgres', onQuery),
         });
   const servers = new Map([['', open(storage.database_url, storage.replica_url)]]);
   for (const { id, database_url, replica_url } of storage.servers) {

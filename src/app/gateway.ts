@@ -39,7 +39,7 @@ import type { ChangeChannel } from './change-channel.ts';
 import { ConfigAudit } from './config-audit.ts';
 import { configOperations, EffectiveConfig } from './config-overlay.ts';
 import { DataRetention } from './data-retention.ts';
-import { dataFolder } from './database-servers.ts';
+import { dataFolder, journalFolder, sqliteFolders } from './database-servers.ts';
 import { createEngineManager } from './engine-manager.ts';
 import { eventLoopIntervalMs } from './event-loop-interval.ts';
 import { findEngines } from './find-engines.ts';
@@ -59,6 +59,7 @@ import { addRoutes } from './routes.ts';
 import { ServerMonitor } from './server-monitor.ts';
 import { createServices } from './services.ts';
 import { buildSnapshot, type GatewaySnapshot, type SnapshotOptions } from './snapshot.ts';
+import { StorageSizes } from './storage-sizes.ts';
 import { openStores } from './stores.ts';
 import { TargetMonitor } from './target-monitor.ts';
 import { testProvider } from './test-provider.ts';
@@ -144,6 +145,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config, env, clock, events, publishEvents: true },
     publishChange: (tenant) => changes?.publish('access', tenant),
     connectTimeoutMs: loaded.config.storage.connect_timeout,
+    onQuery: (backend, operation, seconds) =>
+      metrics.storage.duration.labels(backend, operation).observe(seconds),
     onMissing: (error) => {
       throw error;
     },
@@ -283,10 +286,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     asClientError: clientErrorOf,
     // Not an event: every request counts here.
-    observe: (method, route, status, seconds) => {
+    observe: (method, route, status, seconds, traceId) => {
       const code = String(status);
       metrics.http.requests.labels(method, route, code).inc();
-      metrics.http.duration.labels(method, route, code).observe(seconds);
+      metrics.http.duration.labels(method, route, code).observe(seconds, traceId);
     },
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
@@ -317,13 +320,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const logLosses = new LogLossCounter(log);
   const tokenRates = new Rates();
+  const storageSizes = new StorageSizes({
+    folders: [dataFolder(loaded.config), ...sqliteFolders(loaded.config)],
+    journalFolder: journalFolder(loaded.config),
+    now: () => clock.now(),
+  });
   metrics.beforeRender = () => {
     logLosses.update(metrics);
     cache.readGauges();
     plugins.readGauges();
     readGauges(metrics, {
       ...{ snapshot: active.current, routing, engines, journal: usage.journal, clock, servers },
-      ...{ writes: stores.writes, activity, tokenRates, hardware },
+      ...{ writes: stores.writes, activity, tokenRates, hardware, storageSizes },
     });
   };
 
@@ -342,6 +350,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         logKeeper,
         exporter,
         metricExporter,
+        storageSizes,
         gpus: hardware.gpus,
         engines,
         monitor,

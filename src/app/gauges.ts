@@ -10,6 +10,7 @@ import { WRITE_AREAS, type WriteHealth } from '../storage/write-health.ts';
 import type { Hardware } from './hardware.ts';
 import type { ServerMonitor } from './server-monitor.ts';
 import type { GatewaySnapshot } from './snapshot.ts';
+import type { StorageSizes } from './storage-sizes.ts';
 
 export interface GaugeSources {
   readonly snapshot: GatewaySnapshot;
@@ -20,6 +21,7 @@ export interface GaugeSources {
   readonly servers: ServerMonitor;
   readonly writes: WriteHealth;
   readonly activity: Activity;
+  readonly storageSizes: Pick<StorageSizes, 'sizes'>;
   readonly hardware: Pick<Hardware, 'gpus' | 'engines'>;
   /** Of output tokens, by model. */
   readonly tokenRates: Rates;
@@ -32,6 +34,7 @@ export function readGauges(metrics: Metrics, sources: GaugeSources): void {
   for (const area of WRITE_AREAS) {
     metrics.storage.failing.labels(area).set(sources.writes.fails(area) ? 1 : 0);
   }
+  for (const [area, bytes] of sources.storageSizes.sizes) metrics.storage.size.labels(area).set(bytes);
   readTargets(metrics, sources);
   readQueue(metrics, sources);
   readEngines(metrics, sources);

@@ -33,7 +33,7 @@ import { Tenants } from '../tenancy/tenants.ts';
 import { Tokens, type TrustedIssuer } from '../tenancy/tokens.ts';
 import { Users } from '../tenancy/users.ts';
 import { awaitDatabases } from './await-databases.ts';
-import { databaseServers, usageConnections } from './database-servers.ts';
+import { databaseServers, type StorageObserver, usageConnections } from './database-servers.ts';
 import { ensureDefaultTenant, migrateTenants, storedSecret } from './first-start.ts';
 
 /** The databases, and the services that read and write them. */
@@ -80,6 +80,8 @@ export interface StoreOptions {
   readonly publishEvents: boolean;
   /** Called after the commit of a change to a tenant, its keys or its members. */
   readonly publishChange?: ((tenant: string) => void) | undefined;
+  /** Receives the time of each statement. */
+  readonly onQuery?: StorageObserver;
   /** Called when databases of tenants are missing. A gateway throws the error: it must not start without their data. */
   readonly onMissing: (error: DatabaseMissingError) => void;
 }
@@ -103,6 +105,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     config,
     (error) => events.emit('database.connection_lost', { error }),
     writes,
+    options.onQuery,
   );
   const main = servers.get('');
   if (!main) throw new Error('no default database server');

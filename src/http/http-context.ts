@@ -18,6 +18,8 @@ export class HttpContext {
   client: string | undefined;
   /** The state of the client's rate limit; undefined where addresses are not limited. */
   addressRate: RateLimitStatus | undefined;
+  /** The trace that the metrics of this request refer to; undefined where it is not exported. */
+  traceId: string | undefined;
   #deferred = false;
   #finished = false;
 

@@ -23,7 +23,7 @@ function create(cors: CorsRules = NO_CORS) {
     cors: () => cors,
     asClientError: (error) =>
       error instanceof RangeError ? new GatewayError('store_unavailable', 'no store') : error,
-    observe: (...what) => observed.push(what),
+    observe: (method, route, status, seconds) => observed.push([method, route, status, seconds]),
     onDefect: (error) => defects.push(error),
   });
   const call = async (path: string, init: RequestInit = {}) =>

@@ -30,7 +30,13 @@ export interface HttpRouterOptions {
   readonly cors: () => CorsRules;
   /** Whether a proxy serves the client over TLS. At a port with TLS of its own, the server adds the header. */
   readonly isBehindTls: (httpContext: HttpContext) => boolean;
-  readonly observe: (method: string, route: string, status: number, seconds: number) => void;
+  readonly observe: (
+    method: string,
+    route: string,
+    status: number,
+    seconds: number,
+    traceId: string | undefined,
+  ) => void;
   /** Converts what a handler threw to the error that the client gets: a failing store is not a defect. */
   readonly asClientError: (error: unknown) => unknown;
   /** Receives errors that are defects of Weir. */
@@ -57,9 +63,10 @@ export class HttpRouter {
   /** Those of {@link routesUnder} that no request has used yet. */
   readonly #unloaded = new Map<string, () => void | Promise<void>>();
 
-  readonly #onFinish = ({ request, route, startedAt }: HttpContext, status: number) => {
+  readonly #onFinish = ({ request, route, startedAt, traceId }: HttpContext, status: number) => {
     const method = KNOWN_METHODS.has(request.method) ? request.method : 'OTHER';
-    this.options.observe(method, route, status, (this.options.clock.now() - startedAt) / 1000);
+    const seconds = (this.options.clock.now() - startedAt) / 1000;
+    this.options.observe(method, route, status, seconds, traceId);
   };
 
   constructor(private readonly options: HttpRouterOptions) {}

@@ -127,6 +127,7 @@ describe('OpenMetrics', () => {
     expect(type).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8');
     expect(text).toEndWith('# EOF\n');
     for (const name of [
+      'http_request_duration_seconds',
       'llm_request_duration_seconds',
       'llm_time_to_first_token_seconds',
       'llm_provider_latency_seconds',
@@ -176,6 +177,58 @@ describe('OpenMetrics', () => {
     expect(read).toMatchObject({ exitCode: 0 });
     expect(timed).toContain('# {trace_id=');
   });
+});
+
+test('users, tenants, bursts, bytes, storage and limits of the process are there', async () => {
+  const gateway = await startGateway({
+    config: { models: [{ id: 'chat', targets: [{ provider: 'simulator', model: 'simulator-a' }] }] },
+  });
+  closers.push(() => gateway.stop());
+  const made = async (path: string, body: object) => {
+    const headers = { authorization: `Bearer ${gateway.adminKey}`, 'content-type': 'application/json' };
+    const response = await fetch(`${gateway.url}/admin/v1/${path}`, {
+      ...{ method: 'POST', headers, body: JSON.stringify(body) },
+    });
+    expect(response.status).toBe(201);
+    return response.json();
+  };
+  const limits = [
+    { of: 'requests', per: 'minute', max: 10, burst: 4 },
+    { of: 'tokens', per: 'day', max: 1_000_000 },
+  ];
+  await made('tenants', { id: 'acme', tier: null, limits });
+  for (const name of ['a', 'b']) {
+    const { key } = await made('tenants/acme/keys', { name });
+    const response = await post(gateway, chat({ max_tokens: 2 }), {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    expect(response.status).toBe(200);
+    await response.text();
+  }
+  const page = await (await fetch(`${gateway.metricsUrl}/metrics`)).text();
+  const value = (name: string) => {
+    const line = page.split('\n').find((one) => one.startsWith(`${name} `));
+    return line === undefined ? undefined : Number(line.slice(name.length));
+  };
+  expect(value('llm_active_users{window="5m"}')).toBe(2);
+  expect(value('llm_active_tenants{window="24h"}')).toBe(1);
+  expect(value('llm_burst_used_ratio{tenant="acme",quota="requests_per_minute"}')).toBeCloseTo(0.5, 1);
+  expect(value('llm_quota_used_ratio{tenant="acme",quota="tokens_per_day"}')).toBeGreaterThan(0);
+  expect(value('llm_tenant_requests_total{tenant="acme",status="200"}')).toBe(2);
+  expect(value('llm_tenant_tokens_total{tenant="acme",direction="output"}')).toBeGreaterThan(0);
+  expect(value('llm_tokens_per_second{model="chat"}')).toBe(0);
+  expect(value('llm_queue_depth{priority="normal"}')).toBe(0);
+  expect(value('weir_http_received_bytes_total')).toBeGreaterThan(500);
+  expect(value('weir_http_sent_bytes_total')).toBeGreaterThan(500);
+  expect(
+    value('weir_storage_operation_duration_seconds_count{backend="sqlite",operation="write"}'),
+  ).toBeGreaterThan(0);
+  expect(
+    value('weir_storage_operation_duration_seconds_count{backend="sqlite",operation="read"}'),
+  ).toBeGreaterThan(0);
+  expect(value('process_memory_limit_bytes')).toBeGreaterThan(value('process_resident_memory_bytes') ?? 0);
+  expect(value('process_max_fds')).toBeGreaterThan(value('process_open_fds') ?? 0);
+  expect(page).toMatch(/^weir_build_info\{version="\d+\.\d+\.\d+"\} 1$/m);
 });
 
 describe('export over OTLP', () => {

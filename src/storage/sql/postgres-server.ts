@@ -9,6 +9,7 @@ import {
   type DatabaseServer,
   type OpenDatabase,
 } from './database-server.ts';
+import { type QueryObserver, queryLogger } from './query-observer.ts';
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; other databases are created over a connection to this one. */
@@ -19,6 +20,8 @@ export interface PostgresOptions {
   readonly connectionsEach?: number;
   /** Called when an idle connection breaks. */
   readonly onIdleError?: (error: Error) => void;
+  /** Receives the time of each statement. */
+  readonly onQuery?: QueryObserver | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -201,7 +204,8 @@ export class PostgresServer implements DatabaseServer {
     });
     // Without a listener, a connection that the server closes would end the process.
     pool.on('error', (error) => this.options.onIdleError?.(error));
-    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+    const log = queryLogger(this.options.onQuery);
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }), ...(log && { log }) });
     return {
       db,
       exclusively: (work) =>

@@ -22,6 +22,7 @@ import { DatabaseMissingError } from './database-errors.ts';
 import { assertKnownMigrations, type DatabaseSchema } from './database-schema.ts';
 import { CONTROL_DATABASE, type DatabaseServer, type OpenDatabase } from './database-server.ts';
 import { appliedMigrations } from './migrate.ts';
+import { type QueryObserver, queryLogger } from './query-observer.ts';
 import { sqlitePath, TENANTS } from './sqlite-path.ts';
 
 /** A folder of SQLite files, one for each database; those of tenants are in its folder `tenants`. */
@@ -34,10 +35,12 @@ export class SqliteServer implements DatabaseServer {
   /**
    * @param folder contains `control.sqlite` and the folder `tenants`
    * @param health learns of writes that the disk rejects
+   * @param onQuery receives the time of each statement
    */
   constructor(
     private readonly folder: string,
     health?: WriteHealth,
+    private readonly onQuery?: QueryObserver,
   ) {
     const checkpoints = new Checkpoints();
     this.#observer = {
@@ -79,7 +82,7 @@ export class SqliteServer implements DatabaseServer {
     if (name !== CONTROL_DATABASE) this.#assertExists(path);
     else if (!existsSync(path)) this.#assertNew();
     try {
-      return openFile(openSqlite(path, this.#observer), path);
+      return openFile(openSqlite(path, this.#observer), path, this.onQuery);
     } catch (error) {
       // Opening writes the log's index.
       this.#observer.writeFailed?.(path, error);
@@ -199,8 +202,13 @@ class TransactionalDialect extends SqliteDialect {
 }
 
 /** @param path of the file; the lock file is `<path>.lock` */
-function openFile<Tables>({ database }: SqliteFile, path: string): OpenDatabase<Tables> {
-  const db = new Kysely<Tables>({ dialect: new TransactionalDialect({ database }) });
+function openFile<Tables>(
+  { database }: SqliteFile,
+  path: string,
+  onQuery?: QueryObserver,
+): OpenDatabase<Tables> {
+  const log = queryLogger(onQuery);
+  const db = new Kysely<Tables>({ dialect: new TransactionalDialect({ database }), ...(log && { log }) });
   return {
     db,
     exclusively: (work) => withFileLock(`${path}.lock`, work),
