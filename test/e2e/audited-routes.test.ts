@@ -1,0 +1,197 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { type CallResult, gatewayInProcess, type InProcessGateway } from '../support/gateway-in-process.ts';
+import { Organisation } from './helpers/organisation.ts';
+
+/**
+ * Calls every route that changes something, and looks for the entry of the request in an audit trail. A route without a step
+ * here fails the test: what is sensitive and new must not stay unrecorded.
+ */
+
+/** Routes that change nothing that an auditor asks for. */
+const UNRECORDED: Readonly<Record<string, string>> = {
+  'POST /admin/v1/route': 'a dry run, which sends nothing',
+};
+const ADMINISTRATION = /^(?:POST|PUT|PATCH|DELETE) \/(?:admin\/|v1\/auth\/|cache\/)/;
+
+let gateway: InProcessGateway;
+let organisation: Organisation;
+const targets = [{ provider: 'simulator', model: 'simulator' }];
+beforeAll(async () => {
+  gateway = await gatewayInProcess({
+    config: {
+      cache: {},
+      models: [
+        { id: 'b', targets },
+        { id: 'chat', targets, canary: { model: 'b', percent: 5 } },
+      ],
+      engines: { commands: [{ id: 'one', command: ['sh', '-c', 'exit 0', '{port}'] }] },
+    },
+  });
+  organisation = new Organisation(gateway);
+  await organisation.done('POST', '/admin/v1/tenants', { id: 'acme' });
+  ids.set('member', await organisation.member('acme', 'jo', 'developer'));
+}, 30_000);
+afterAll(() => gateway?.close());
+
+/** What earlier steps made, by the name of the path's parameter. */
+const ids = new Map<string, string>();
+
+interface Step {
+  readonly route: string;
+  readonly params?: Readonly<Record<string, () => string>>;
+  readonly body?: () => unknown;
+  /** The credential; the admin key when absent. */
+  readonly key?: () => Promise<string>;
+  /** Receives the response. */
+  readonly keep?: (body: CallResult['body']) => void;
+}
+
+const TENANT = '/admin/v1/tenants/:tenant';
+const password = 'another horse battery';
+const keep =
+  (name: string, member = 'id') =>
+  (body: CallResult['body']) => {
+    ids.set(name, String(body[member]));
+  };
+const id = (name: string) => () => ids.get(name) ?? '';
+const session = () => organisation.session('acme', 'jo');
+
+/** In this order: later steps use what earlier ones made. */
+const STEPS: readonly Step[] = [
+  { route: 'POST /admin/v1/tenants', body: () => ({ id: 'gone' }) },
+  { route: `PATCH ${TENANT}`, body: () => ({ name: 'Acme Inc.' }) },
+  { route: 'DELETE /admin/v1/tenants/:tenant', params: { tenant: () => 'gone' } },
+  {
+    route: 'POST /admin/v1/users',
+    body: () => ({ email: 'al@acme.test', name: 'Al', password: Organisation.PASSWORD }),
+    keep: keep('user'),
+  },
+  { route: 'PATCH /admin/v1/users/:user', body: () => ({ name: 'Albert' }) },
+  { route: `POST ${TENANT}/members`, body: () => ({ email: 'al@acme.test', role: 'viewer' }) },
+  { route: `PATCH ${TENANT}/members/:member`, body: () => ({ role: 'admin' }) },
+  { route: `DELETE ${TENANT}/members/:member`, params: { member: id('user') } },
+  { route: 'DELETE /admin/v1/users/:user' },
+  { route: `POST ${TENANT}/service-accounts`, body: () => ({ name: 'robot', role: 'developer' }) },
+  {
+    route: `POST ${TENANT}/invitations`,
+    body: () => ({ email: 'new@acme.test', role: 'viewer' }),
+    keep: keep('invitation'),
+  },
+  { route: `DELETE ${TENANT}/invitations/:invitation` },
+  {
+    route: `POST ${TENANT}/invitations`,
+    body: () => ({ email: 'new@acme.test', role: 'viewer' }),
+    keep: keep('token', 'token'),
+  },
+  {
+    route: 'POST /v1/auth/invitations/accept',
+    body: () => ({ token: ids.get('token'), name: 'New', password: Organisation.PASSWORD }),
+  },
+  {
+    route: `POST ${TENANT}/keys`,
+    body: () => ({ name: 'app' }),
+    keep: (body) => {
+      keep('key')(body);
+      keep('secret', 'key')(body);
+    },
+  },
+  { route: 'POST /v1/auth/token', key: async () => ids.get('secret') ?? '' },
+  { route: `PATCH ${TENANT}/keys/:key`, body: () => ({ paused: true }) },
+  { route: `POST ${TENANT}/keys/:key/rotate`, body: () => ({}) },
+  { route: `DELETE ${TENANT}/keys/:key` },
+  { route: 'POST /admin/v1/keys', body: () => ({ name: 'second' }), keep: keep('key') },
+  { route: 'PATCH /admin/v1/keys/:key', body: () => ({ name: 'renamed' }) },
+  { route: 'POST /admin/v1/keys/:key/rotate', body: () => ({}) },
+  { route: 'DELETE /admin/v1/keys/:key' },
+  {
+    route: 'POST /admin/v1/targets',
+    body: () => ({ provider: 'simulator', model: 'simulator', override: 'force' }),
+  },
+  { route: 'POST /admin/v1/engines', body: () => ({ id: 'one', action: 'unload' }) },
+  { route: 'POST /admin/v1/canaries', body: () => ({ model: 'chat', action: 'stop' }) },
+  { route: 'POST /admin/v1/cache/clear', body: () => ({}) },
+  { route: `POST ${TENANT}/cache/clear`, body: () => ({}) },
+  { route: 'POST /cache/clear' },
+  {
+    route: 'POST /v1/auth/sign-in',
+    body: () => ({ email: 'jo@acme.test', password: Organisation.PASSWORD }),
+  },
+  {
+    route: 'DELETE /v1/auth/sessions/:session',
+    params: { session: id('session') },
+    key: async () => {
+      const secret = await session();
+      const { body } = await gateway.call('GET', '/v1/auth/sessions', { key: secret });
+      const [one] = Array.isArray(body.data) ? body.data : [];
+      ids.set('session', String(one?.id));
+      return secret;
+    },
+  },
+  {
+    route: 'POST /v1/auth/password',
+    key: session,
+    body: () => ({ current: Organisation.PASSWORD, password }),
+  },
+  {
+    route: 'POST /v1/auth/sign-out',
+    key: async () => {
+      const body = { email: 'jo@acme.test', password };
+      return String((await gateway.call('POST', '/v1/auth/sign-in', { body })).body.session);
+    },
+  },
+];
+
+function pathOf({ route, params = {} }: Step): string {
+  const pattern = route.slice(route.indexOf(' ') + 1);
+  return pattern.replaceAll(/:(\w+)/g, (_, name: string) => {
+    const value = params[name]?.() ?? (name === 'tenant' ? 'acme' : (ids.get(name) ?? ''));
+    return encodeURIComponent(value);
+  });
+}
+
+async function entriesOf(requestId: string): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (const path of ['/admin/v1/audit', '/admin/v1/tenants/acme/audit', '/admin/v1/tenants/default/audit']) {
+    const { data } = await organisation.done('GET', `${path}?limit=200`);
+    if (Array.isArray(data)) found.push(...data.filter((entry) => entry.request_id === requestId));
+  }
+  return found;
+}
+
+describe('the audit trail', () => {
+  test('has a step for every route that changes something', async () => {
+    const routes = (await gateway.gateway.router.routes())
+      .map(({ method, path }) => `${method} ${path}`)
+      .filter((route) => ADMINISTRATION.test(route) && UNRECORDED[route] === undefined);
+    const steps = new Set(STEPS.map(({ route }) => route));
+    expect(routes.filter((route) => !steps.has(route))).toEqual([]);
+    expect([...steps].filter((route) => !routes.includes(route))).toEqual([]);
+  });
+
+  test('has an entry of each, with who, from where and in which request', async () => {
+    const unrecorded: string[] = [];
+    for (const [at, step] of STEPS.entries()) {
+      const key = (await step.key?.()) ?? gateway.adminKey;
+      const requestId = `audited-${at}`;
+      const isOpen = step.route.endsWith('/sign-in') || step.route.endsWith('/accept');
+      const result = await gateway.call(step.route.split(' ')[0] ?? '', pathOf(step), {
+        ...(isOpen ? {} : { key }),
+        ...(step.body ? { body: step.body() } : {}),
+        headers: { 'x-request-id': requestId },
+        address: '192.0.2.7',
+      });
+      if (result.status >= 300) unrecorded.push(`${step.route}: ${result.status} ${result.text}`);
+      step.keep?.(result.body);
+      const entries = await entriesOf(requestId);
+      if (entries.length === 0) unrecorded.push(`${step.route}: no entry`);
+      else {
+        expect(entries[0]).toMatchObject({
+          actor: expect.stringMatching(/^(?:key|user):/),
+          address: '192.0.2.7',
+          sequence: expect.any(Number),
+        });
+      }
+    }
+    expect(unrecorded).toEqual([]);
+  }, 60_000);
+});
