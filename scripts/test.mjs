@@ -4,6 +4,8 @@
 //   fuzz   mutated requests to a gateway for a minute
 //   full   everything, with long property tests, long outages, the fuzz and a soak: under sixty minutes
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildConsole } from './console.mjs';
 import { root, runtimeEnvironment, setUp } from './setup.mjs';
@@ -89,6 +91,14 @@ const SOAK = {
   ],
 };
 
+/** Everything that gateways of the tests write; kept to look for secrets and personal data that the tests plant. */
+const outputs = mode === 'unit' ? undefined : mkdtempSync(join(tmpdir(), 'weir-outputs-'));
+const SCAN = {
+  name: 'planted secrets',
+  command: [bun, join(root, 'scripts/leak-scan.mjs'), outputs],
+  sound: (output) => /^[1-9]\d* files scanned, 0 leaks$/m.test(output),
+};
+
 const TEST_TIMEOUT_MS = full ? 20 * 60_000 : 30_000;
 /** Without services their tests skip themselves (test/support/services). */
 const MODE_ENVIRONMENT = {
@@ -107,6 +117,7 @@ function run(command, { print, environment = {} }) {
       env: {
         ...runtimeEnvironment(),
         ...MODE_ENVIRONMENT,
+        ...(outputs === undefined ? {} : { WEIR_TEST_OUTPUTS: outputs }),
         ...environment,
         NO_COLOR: process.stdout.isTTY ? '' : '1',
       },
@@ -167,6 +178,10 @@ const printed = others.map(async (steps) => {
 });
 await lane(first, (text) => process.stdout.write(text));
 for (const output of await Promise.all(printed)) process.stdout.write(output);
+if (outputs !== undefined) {
+  await check(SCAN, (text) => process.stdout.write(text));
+  rmSync(outputs, { recursive: true });
+}
 if (full) await check(SOAK, (text) => process.stdout.write(text));
 
 console.log(`\n${Math.round((Date.now() - started) / 1000)} s`);

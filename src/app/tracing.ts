@@ -3,13 +3,14 @@ import type { Clock } from '../core/clock.ts';
 import { ReportInterval } from '../core/report-interval.ts';
 import type { EventSink } from '../events/event-bus.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { SpanRecord } from '../observability/tracing/span.ts';
 import {
   type ExporterSettings,
   type LossReason,
   SpanExporter,
 } from '../observability/tracing/span-exporter.ts';
 import { RequestTracer } from '../pipeline/request-tracer.ts';
-import { failureTextRedactor } from '../redaction/failure-text.ts';
+import { failureTextRedactor, type RedactText } from '../redaction/failure-text.ts';
 
 export interface TracingOptions {
   readonly config: () => Config;
@@ -22,6 +23,7 @@ export interface TracingOptions {
 }
 
 const PATH = '/v1/traces';
+const MODEL = 'gen_ai.request.model';
 const CONTENT_TYPES = { 'http/protobuf': 'application/x-protobuf', 'http/json': 'application/json' } as const;
 /** Shortest time between two reports of lost spans. */
 const LOST_REPORT_MS = 60_000;
@@ -45,9 +47,7 @@ export function createTracing({ config, clock, metrics, events, version, instanc
         'service.version': version,
         'service.instance.id': instance,
       };
-      const redacted = spans.map((span) =>
-        span.error === undefined ? span : { ...span, error: redact(span.error) },
-      );
+      const redacted = spans.map((span) => (span.error === undefined ? span : redactFailed(span, redact)));
       return encodeSpans(redacted, { attributes, version }, protocol);
     },
     fetch: (url, init) => fetch(url, init),
@@ -74,4 +74,14 @@ function exporterSettings({ tracing }: Config): ExporterSettings | undefined {
   if (endpoint === null) return undefined;
   const url = endpoint.endsWith(PATH) ? endpoint : `${endpoint}${PATH}`;
   return { url, headers, contentType: CONTENT_TYPES[protocol] };
+}
+
+/** A failed span: its model may be a key that somebody pasted into the wrong field. */
+function redactFailed(span: SpanRecord, redact: RedactText): SpanRecord {
+  const model = span.attributes[MODEL];
+  return {
+    ...span,
+    error: redact(span.error ?? ''),
+    attributes: typeof model === 'string' ? { ...span.attributes, [MODEL]: redact(model) } : span.attributes,
+  };
 }

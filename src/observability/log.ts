@@ -1,4 +1,4 @@
-import { failureTextRedactor } from '../redaction/failure-text.ts';
+import { failureTextRedactor, type RedactText } from '../redaction/failure-text.ts';
 import { type LogLevel, type LogLine, loggable, toJson, toText } from './log-format.ts';
 import { LogWriter } from './log-writer.ts';
 
@@ -117,6 +117,12 @@ export interface LogOptions {
 
 const SEVERITY = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, silent: 5 } as const;
 
+/** The line of a failed request: its model may be a key that somebody pasted into the wrong field. */
+function redactFailed(line: RequestLine, redact: RedactText): RequestLine {
+  const { model, reason = '' } = line;
+  return { ...line, model: model === undefined ? undefined : redact(model), reason: redact(reason) };
+}
+
 /**
  * The gateway's log: all lines are formatted and written here. Texts of failures are redacted, because upstreams and databases
  * repeat parts of requests and of configurations.
@@ -157,9 +163,8 @@ export function createLog(options: LogOptions): Log {
     request: (line) => {
       const level = line.outcome === 'failed' && line.status >= 500 ? 'warn' : 'info';
       if (!isWritten(level)) return;
-      const { reason } = line;
       // Never at once: while a provider is down, there may be thousands a second.
-      write(level, 'request', reason === undefined ? line : { ...line, reason: redact(reason) }, false);
+      write(level, 'request', line.reason === undefined ? line : redactFailed(line, redact), false);
     },
     flush: async () => {
       await Promise.all([writer.flush(), files?.flush()]);

@@ -1,4 +1,5 @@
 import type { Principal } from '../core/principal.ts';
+import { failureTextRedactor, type RedactText } from '../redaction/failure-text.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { Sources } from '../tenancy/change-context.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
@@ -10,6 +11,7 @@ export class RequestAuditor {
   constructor(
     private readonly queue: Pick<AuditQueue, 'add'>,
     private readonly sources: Sources,
+    private readonly redact: RedactText = failureTextRedactor(),
   ) {}
 
   /** @returns undefined for tenants that do not ask for it */
@@ -26,7 +28,7 @@ export class RequestAuditor {
       id: this.sources.newId('aud'),
       at: this.sources.clock.wallTime(),
       ...{ actor: `key:${principal.keyId}`, actor_name: principal.keyName, action: 'inference.request' },
-      ...{ subject: `model:${request.controls.model ?? ''}`, address, request_id: id },
+      ...{ subject: `model:${this.#modelOf(request, outcome)}`, address, request_id: id },
     };
     const details = detailsOf(request, outcome, endedAt);
     this.queue.add(principal.tenant, () => ({
@@ -37,6 +39,11 @@ export class RequestAuditor {
         response_sha256: digests.response,
       }),
     }));
+  }
+
+  /** The model of a failed request may be a key that somebody pasted into the wrong field. */
+  #modelOf({ controls: { model = '' } }: RequestContext, outcome: Outcome): string {
+    return outcome.kind === 'failed' ? this.redact(model) : model;
   }
 }
 

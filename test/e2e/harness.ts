@@ -8,11 +8,12 @@ import { setUp } from '../../scripts/setup.mjs';
 import { isRecord } from '../../src/core/json.ts';
 import { cleanEnvironment, type Gateway } from '../support/gateway.ts';
 import type { RawResponse } from '../support/http-raw.ts';
+import planted from '../support/planted.json' with { type: 'json' };
 import { dataEvents, eventStream, json, type ResponseScript } from '../support/scripts.ts';
 
 /** What the end-to-end tests share: an upstream's answers, a minimal configuration, and checks of what comes back. */
 
-export const UPSTREAM_KEY = 'sk-upstream-secret-0123456789abcdef';
+export const UPSTREAM_KEY = planted['provider key'];
 const CREATED = 1_700_000_000;
 
 export interface ProviderEntry {

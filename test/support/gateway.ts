@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,9 @@ import OpenAI, { type ClientOptions } from 'openai';
 import { stringify } from 'yaml';
 import { runtimeEnvironment, setUp } from '../../scripts/setup.mjs';
 import { sharedCertificate } from './certificates.ts';
+import { collectFiles, collectOutput, isCollecting } from './collected-outputs.ts';
 import { freePort } from './free-port.ts';
+import planted from './planted.json' with { type: 'json' };
 import { startTlsTunnel } from './tls-tunnel.ts';
 import { Waiters } from './waiters.ts';
 
@@ -63,7 +65,7 @@ export interface Gateway {
   openai(overrides?: ClientOptions): OpenAI;
 }
 
-const ADMIN_KEY = 'wr-admin-test-0123456789abcdef0123456789abcdef';
+const ADMIN_KEY = planted['admin key'];
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Nothing of the caller's environment but what a process needs to run: no provider keys, no settings. */
@@ -124,6 +126,16 @@ async function ready(url: string, ca: string | undefined): Promise<boolean> {
   }
 }
 
+/** The page at a URL; empty for a gateway that does not respond. */
+async function pageOf(url: string): Promise<string> {
+  try {
+    return await (await fetch(url, { signal: AbortSignal.timeout(2_000) })).text();
+  } catch {
+    // A test may have stopped it, or its metrics.
+    return '';
+  }
+}
+
 function parseLogs(text: string): Record<string, unknown>[] {
   return text.split('\n').flatMap((line) => {
     if (!line.startsWith('{') || !line.endsWith('}')) return [];
@@ -179,7 +191,17 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     });
   });
 
+  const metricsUrl = `http://127.0.0.1:${metricsPort}`;
+  let isCollected = false;
+  const collectOutputs = () => {
+    if (isCollected || !existsSync(home)) return;
+    isCollected = true;
+    collectOutput('output.log', output());
+    if (existsSync(dataDir)) collectFiles(dataDir);
+  };
   const stop = async (graceMs = 10_000): Promise<GatewayExit> => {
+    if (isCollecting && end === undefined)
+      collectOutput('metrics.txt', await pageOf(`${metricsUrl}/metrics`));
     const killer = setTimeout(() => child.kill('SIGKILL'), graceMs);
     if (end === undefined) child.kill('SIGTERM');
     try {
@@ -187,6 +209,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     } finally {
       clearTimeout(killer);
       tunnel?.close();
+      collectOutputs();
       rmSync(home, { recursive: true, force: true });
     }
   };
@@ -208,7 +231,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
 
   return {
     url,
-    metricsUrl: `http://127.0.0.1:${metricsPort}`,
+    metricsUrl,
     adminKey: settings.WEIR_ADMIN_KEY ?? ADMIN_KEY,
     pid: child.pid,
     dataDir,

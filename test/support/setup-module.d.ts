@@ -17,3 +17,25 @@ declare module '*/scripts/test-services.mjs' {
     readonly redis: string | undefined;
   };
 }
+
+/** Types of `scripts/leak-scan.mjs`. */
+declare module '*/scripts/leak-scan.mjs' {
+  /** @param planted values by name. @returns the number of files, and each first place of a value in a file */
+  export function scanFolder(
+    folder: string,
+    planted: Readonly<Record<string, string>>,
+  ): {
+    readonly files: number;
+    readonly leaks: readonly {
+      readonly file: string;
+      readonly offset: number;
+      /** `line:column`, from 1. */
+      readonly place: string;
+      readonly name: string;
+      /** How the value is written there. */
+      readonly form: string;
+      /** The text before it. */
+      readonly around: string;
+    }[];
+  };
+}
