@@ -99,6 +99,7 @@ const tree = root.addChildren([
   signedIn.addChildren([
     page('/overview', () => import('./pages/overview.tsx')),
     page('/playground', () => import('./pages/playground.tsx')),
+    page('/requests', () => import('./pages/requests.tsx')),
     page('/usage', () => import('./pages/usage.tsx')),
     page('/models', () => import('./pages/models.tsx')),
     page('/tenants', () => import('./pages/tenants.tsx')),

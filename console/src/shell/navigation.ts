@@ -11,6 +11,7 @@ export interface NavigationItem {
 export const NAVIGATION: readonly NavigationItem[] = [
   { to: '/overview', label: 'Overview', key: 'o' },
   { to: '/playground', label: 'Playground', key: 'p' },
+  { to: '/requests', label: 'Requests', key: 'r' },
   { to: '/usage', label: 'Usage', key: 'u' },
   { to: '/models', label: 'Models', key: 'm', isForOperators: true },
   { to: '/tenants', label: 'Tenants', key: 't' },

@@ -67,7 +67,7 @@ function targetProblems(targets: readonly TargetState[]): Problem[] {
     .filter(({ available, override }) => !available && override !== 'disable' && override !== 'drain')
     .map(({ provider, model, key, unavailable_because: because, last_failure: failure }) => ({
       ...{ id: `${provider}/${model}/${key}`, tone: 'bad', word: 'failing', to: '/models' },
-      search: { target: `${provider}/${model}` },
+      search: { tab: 'targets', target: `${provider}/${model}` },
       text: `${provider}/${model} accepts no requests: ${because ?? 'unknown'}${failure ? `; last: ${failure.message}` : ''}`,
     }));
 }
