@@ -73,6 +73,7 @@ export const healthResponse = z
         audit: z.number().int().describe('Entries of audit trails for inference requests.'),
         metrics: z.number().int().describe('Values that the OpenTelemetry collector did not get.'),
         responses: z.number().int().describe('Responses with `store: true`.'),
+        request_log: z.number().int().describe('Requests of tenants with a request log.'),
       })
       .optional()
       .describe('Telemetry that was lost since the start of this gateway. Only with `platform:read`.'),

@@ -7,6 +7,7 @@ import { keyRoutes } from '../api/admin/keys.ts';
 import { memberRoutes } from '../api/admin/members.ts';
 import { metricRoutes } from '../api/admin/metrics.ts';
 import { platformRoutes } from '../api/admin/platform.ts';
+import { requestLogRoutes } from '../api/admin/request-log.ts';
 import { requestRoutes } from '../api/admin/requests.ts';
 import { addAdminRoutes, type RegisteredRoute } from '../api/admin/route.ts';
 import { addRoutingAdminRoutes } from '../api/admin/routing.ts';
@@ -30,6 +31,7 @@ export function adminRoutes(admin: AdminServices): RegisteredRoute[] {
     ...usageEventRoutes(admin),
     ...metricRoutes(admin),
     ...requestRoutes(admin),
+    ...requestLogRoutes(admin),
     ...cacheRoutes(admin),
     ...configRoutes(admin),
   ];

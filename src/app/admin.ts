@@ -9,6 +9,7 @@ import { assertBudgetsNotSpent, ownerLimits } from '../limits/budget-check.ts';
 import { SqlMetricStore } from '../storage/sql/metric-store.ts';
 import { SqlRequestStore } from '../storage/sql/request-store.ts';
 import { AuditTrails } from '../tenancy/audit-trails.ts';
+import type { RequestLogParts } from './request-log.ts';
 import type { Stores } from './stores.ts';
 import type { UsageParts } from './usage.ts';
 
@@ -20,6 +21,7 @@ export function createAdminServices(
   config: () => Config,
   cache: CacheOperations,
   operations: ConfigOperations,
+  requestLog: RequestLogParts,
 ): AdminServices {
   const { access, tenants, keys, members, invitations, users, sessions, control, databases } = stores;
   const { clock } = services;
@@ -30,6 +32,7 @@ export function createAdminServices(
     metrics: new SqlMetricStore(databases),
     auditQueue: services.auditQueue,
     requests: new SqlRequestStore(databases),
+    requestLog: { ...requestLog, flush: () => requestLog.writer.flush() },
     recent: services.requests,
     snapshot: services.snapshot,
     idempotency: stores.idempotency,

@@ -5,6 +5,7 @@ import type { GpuMonitor } from '../observability/gpus/gpu-monitor.ts';
 import type { MetricExporter } from '../observability/metric-export/metric-exporter.ts';
 import type { SpanExporter } from '../observability/tracing/span-exporter.ts';
 import type { Lifecycle } from '../pipeline/lifecycle.ts';
+import type { RequestLogWriter } from '../pipeline/request-log-writer.ts';
 import type { ReplayStore } from '../storage/replay-store.ts';
 import type { AuditQueue } from '../tenancy/audit-queue.ts';
 import type { AuditAnchors } from './audit-anchors.ts';
@@ -31,6 +32,7 @@ export interface JobParts {
   readonly dataRetention: DataRetention;
   readonly auditAnchors: AuditAnchors;
   readonly auditQueue: AuditQueue;
+  readonly requestLog: RequestLogWriter;
   readonly logKeeper: LogKeeper | undefined;
   readonly exporter: SpanExporter;
   readonly metricExporter: MetricExporter;
@@ -55,6 +57,7 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
     dataRetention,
     auditAnchors,
     auditQueue,
+    requestLog,
     logKeeper,
     exporter,
     metricExporter,
@@ -176,6 +179,12 @@ export function backgroundJobs(parts: JobParts): readonly Job[] {
       everyMs: MINUTE_MS,
       impact: 'it takes up space until a later run',
       run: () => dataRetention.run(),
+    },
+    {
+      name: 'write logged requests',
+      everyMs: 1_000,
+      impact: 'logged requests wait, and are lost when too many do',
+      run: () => requestLog.flush(),
     },
     {
       name: 'send traces',

@@ -10,6 +10,7 @@ import { composeChain } from '../pipeline/chain.ts';
 import type { Next } from '../pipeline/interceptor.ts';
 import { INTERCEPTORS } from '../pipeline/order.ts';
 import type { Recorder } from '../pipeline/recorder.ts';
+import type { RequestLogWriter } from '../pipeline/request-log-writer.ts';
 import type { PluginHost } from '../plugins/host.ts';
 import type { TargetStates } from '../routing/health/target-states.ts';
 import type { CacheParts } from './cache.ts';
@@ -29,6 +30,7 @@ export interface ChainParts {
   readonly plugins: readonly PluginHost[];
   /** Reaches the servers of guardrails. */
   readonly guardrailTransport: Transport;
+  readonly requestLog: RequestLogWriter;
   /** The key of hashes in redacted texts. */
   readonly hashSecret: string;
 }
@@ -60,6 +62,7 @@ export function createChain(snapshot: GatewaySnapshot, parts: ChainParts): Next 
       },
       recorder,
     ),
+    requestLog: parts.requestLog,
   };
   const settings: Readonly<Record<string, unknown>> = config.interceptors;
   const interceptors = INTERCEPTORS.flatMap(({ name, create }) => create(settings[name], services) ?? []);

@@ -58,6 +58,7 @@ async function create(backend: TestBackend, tenants: readonly string[], own: Rec
       return own[tenant] ?? INSTALLATION;
     },
     installation: () => INSTALLATION,
+    requestLogOf: () => undefined,
   });
   return {
     ...{ control, databases, retention, visited, events, missing },

@@ -12,13 +12,17 @@ import {
   deleteOldSums,
   deleteOldUsage,
 } from '../storage/sql/old-data.ts';
+import { deleteLargeLog, deleteOldLog, deleteUnusedKeys } from '../storage/sql/request-log-store.ts';
 import type { TenantDatabases } from '../storage/sql/tenant-databases.ts';
 import { moveResponses } from '../storage/sql/tenant-response-store.ts';
 import type { TenantTables } from '../storage/sql/tenant-tables.ts';
+import { logBounds, type RequestLogDocument } from '../tenancy/request-log-document.ts';
 import type { Retention } from '../tenancy/retention.ts';
 import { TenantRounds } from './tenant-rounds.ts';
 
-export type RetainedKind = keyof Retention;
+export type RetainedKind = keyof Retention | 'request_log';
+
+const ENDED_LOG: RequestLogDocument = { days: 1, max_mb: 1_000_000 };
 
 export interface DataRetentionOptions {
   readonly clock: Pick<Clock, 'wallTime'>;
@@ -28,6 +32,8 @@ export interface DataRetentionOptions {
   /** Ids of the tenants that exist. */
   readonly tenants: () => readonly string[];
   readonly retentionOf: (tenant: string) => Retention;
+  /** Undefined for a tenant whose prompts and responses are not logged. */
+  readonly requestLogOf: (tenant: string) => RequestLogDocument | undefined;
   /** Of the platform's own audit trail. */
   readonly installation: () => Retention;
 }
@@ -80,6 +86,19 @@ export class DataRetention {
     await this.#delete('usage', retention.usage, [deleteOldUsage, deleteOldSums], use);
     await this.#delete('audit', retention.audit, [deleteOldAudit], use);
     await this.#deleteMinutes(use);
+    await this.#deleteLogged(this.options.requestLogOf(tenant), use);
+  }
+
+  /** A log that is switched off keeps its requests for no longer than a day. */
+  async #deleteLogged(
+    settings: RequestLogDocument | undefined,
+    use: <T>(work: (db: Kysely<TenantTables>) => Promise<T>) => Promise<T>,
+  ): Promise<void> {
+    const { keepMs, maxBytes } = logBounds(settings ?? ENDED_LOG);
+    const before = this.options.clock.wallTime() - keepMs;
+    await this.#deleteBefore('request_log', before, [deleteOldLog], use);
+    await this.#deleteBefore('request_log', maxBytes, [deleteLargeLog], use);
+    await use(deleteUnusedKeys);
   }
 
   /** Not reported: hours and days keep what they say. */

@@ -55,6 +55,7 @@ import { subscribeMetrics } from './metric-subscribers.ts';
 import { PluginParts } from './plugins.ts';
 import { simulatorTransport } from './provider-registry.ts';
 import { createReplayStore } from './replay-store.ts';
+import { createRequestLog } from './request-log.ts';
 import { addRoutes } from './routes.ts';
 import { ServerMonitor } from './server-monitor.ts';
 import { createServices } from './services.ts';
@@ -204,6 +205,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ clock, log, metrics, activity, events, lifecycle, startedAtSeconds, active, stores },
     ...{ modelData, routing, engines, replays: replays.store, rejected: usage.rejected },
   });
+  const requestLog = createRequestLog({ stores, clock, events, prices });
   const discovery = new ModelDiscovery();
   const { deadlines, recorder } = services;
   const guardrailTransport = createUpstreamTransport({ env, clock });
@@ -216,6 +218,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     tokenizer,
     modelData,
     cache,
+    requestLog: requestLog.writer,
     hashSecret: stores.digester.digest('redaction'),
     guardrailTransport,
   };
@@ -293,7 +296,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     onDefect: (error, requestId) => events.emit('http.handler_failed', { request_id: requestId, error }),
   });
-  const admin = createAdminServices(stores, usage, services, config, cache, operations);
+  const admin = createAdminServices(stores, usage, services, config, cache, operations, requestLog);
   const loadInferenceApi = addRoutes(router, {
     ...{ services, admin, stores, usage, tokenizer, metrics, version, config },
   });
@@ -310,6 +313,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...perTenant,
     clock,
     retentionOf: stores.retentionOf,
+    requestLogOf: (tenant) => stores.access.tenant(tenant)?.document.request_log,
     installation: () => config().storage.retention,
   });
   const hardware = createHardware({ config, env, clock, metrics });
@@ -347,6 +351,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         dataRetention,
         auditAnchors,
         auditQueue,
+        requestLog: requestLog.writer,
         logKeeper,
         exporter,
         metricExporter,
@@ -373,6 +378,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await responses.flush();
       await usage.close();
       await auditQueue.close();
+      await requestLog.writer.close();
       await stores.close();
     },
   });

@@ -34,6 +34,8 @@ export function subscribeLog(events: EventBus, logger: Logger): void {
       logger.error({ err: error }, 'stored tenant, key or member is unreadable and is ignored'),
     'tenant_events.delivery_failed': ({ tenant, error }) =>
       logger.error({ tenant, err: error }, 'tenant events could not be published; they stay stored'),
+    'request_log.dropped': ({ count, error }) =>
+      logger.error({ count, err: error }, 'logged requests could not be stored'),
     'responses.dropped': ({ count, error }) =>
       logger.error({ count, err: error }, 'responses could not be stored'),
 

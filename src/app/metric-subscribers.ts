@@ -25,6 +25,7 @@ export function subscribeMetrics(events: EventBus, metrics: Metrics): void {
     },
     'usage.lost': ({ count }) => metrics.losses.usageLost.labels().inc(count),
     'responses.dropped': ({ count }) => metrics.losses.responsesLost.labels().inc(count),
+    'request_log.dropped': ({ count }) => metrics.losses.loggedLost.labels().inc(count),
     'engine.loaded': ({ engine }) => metrics.gpus.engineLoads.labels(engine).inc(),
     'engine.failed': ({ engine }) => metrics.gpus.engineFailures.labels(engine).inc(),
   });

@@ -48,6 +48,8 @@ export interface Stores {
   readonly configBox: SecretBox;
   /** Seals entries of the cache that leave the process. */
   readonly cacheBox: SecretBox;
+  /** Seals the keys of request logs. */
+  readonly logBox: SecretBox;
   readonly tokens: Tokens;
   readonly identityProviders: IdentityProviders;
   readonly sources: Sources;
@@ -171,6 +173,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
       box,
       configBox: new SecretBox(secret, 'configuration'),
       cacheBox: new SecretBox(secret, 'cache'),
+      logBox: new SecretBox(secret, 'request log keys'),
       tokens: new Tokens(
         secret,
         trustedIssuers(() => options.config().auth.jwt),

@@ -35,6 +35,8 @@ export interface Principal {
   readonly wantsMetadata?: boolean;
   /** Each of the tenant's requests is an entry of its audit trail. */
   readonly auditsRequests?: boolean;
+  /** Prompts and responses of the tenant are logged. */
+  readonly logsRequests?: boolean;
   /** Limits of tags, by tag. */
   readonly tagLimits?: ReadonlyMap<string, SubjectLimits> | undefined;
   /** What the tenant permits of the cache; everything when absent. */

@@ -91,6 +91,10 @@ const PROCESS_CONTRACTS = {
     count,
     error,
   }),
+  'request_log.dropped': event('Requests of tenants with a request log could not be written and are lost.', {
+    count,
+    error,
+  }),
   'storage.write_failed': event(
     'The local disk rejects writes. Emitted at the first failure, then at most once a minute.',
     { area: z.enum(WRITE_AREAS), failures: count.describe('since the last one'), error },
@@ -104,8 +108,8 @@ const PROCESS_CONTRACTS = {
     { count },
   ),
   'data.deleted': event('Data was deleted because its retention has passed.', {
-    kind: z.enum(['usage', 'audit', 'responses']),
-    count: count.describe('events and sums of usage, entries, responses'),
+    kind: z.enum(['usage', 'audit', 'responses', 'request_log']),
+    count: count.describe('events and sums of usage, entries, responses, logged requests'),
   }),
   'tracing.spans_lost': event('Spans of traces were lost. At most once a minute.', {
     count: count.describe('since the last one'),

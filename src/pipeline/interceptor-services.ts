@@ -11,6 +11,7 @@ import type { CacheServices } from './cache-services.ts';
 import type { ChatQuestion } from './chat-question.ts';
 import type { GuardrailObserver } from './guardrail-run.ts';
 import type { MirrorObserver } from './mirror-observer.ts';
+import type { CapturedRequest } from './request-capture.ts';
 import type { Outcome, RequestContext } from './request-context.ts';
 
 /** Settles the usage of a completed request. Never throws. */
@@ -44,6 +45,8 @@ export interface InterceptorServices {
   readonly plugins?: readonly PluginHost[] | undefined;
   /** Words that the configuration adds to the rules of moderation; absent where the rules classify nothing. */
   readonly moderationWords?: ModerationWords | undefined;
+  /** Keeps prompts and responses; absent where no tenant can have them logged. */
+  readonly requestLog?: { add(captured: CapturedRequest): void } | undefined;
   /** Absent where nothing is cached. */
   readonly cache?: CacheServices | undefined;
 }

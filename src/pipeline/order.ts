@@ -5,6 +5,7 @@ import { loadInterceptors } from './load-interceptors.ts';
  * one, dispatch asks targets: failover { hedging { admission queue -> attempt } }.
  */
 export const INTERCEPTORS = await loadInterceptors(
+  import('./interceptors/request-log.ts'),
   import('./interceptors/server-timing.ts'),
   import('./interceptors/system-prompt-prefix.ts'),
   import('./interceptors/settlement.ts'),

@@ -336,6 +336,7 @@ export class AccessList {
       outputLimit: outputLimitOf(document.scopes.max_output_tokens, tenant?.document.max_output_tokens),
       wantsMetadata: tenant?.document.response_metadata ?? false,
       auditsRequests: tenant?.document.audit_requests ?? false,
+      logsRequests: tenant?.document.request_log !== undefined,
       cache: cachePolicyOf(tenant?.document.cache),
       tagLimits: ofTenant?.tags,
     };

@@ -3,6 +3,7 @@ import type { Limit } from '../core/limit.ts';
 import { limitList, limitOf } from '../core/limit-schema.ts';
 import { cachePolicyDocument } from './cache-policy-document.ts';
 import { ROLES } from './permissions.ts';
+import { requestLogDocument } from './request-log-document.ts';
 import { retentionDocument } from './retention.ts';
 
 /** JSON columns of tenants, keys and members. They are validated at each read, because an operator may have edited them. */
@@ -30,6 +31,8 @@ export const tenantDocument = z.strictObject({
   /** Each inference request is an entry of the audit trail. */
   audit_requests: z.literal(true).optional(),
   cache: cachePolicyDocument.optional(),
+  /** Absent where prompts and responses are not logged. */
+  request_log: requestLogDocument.optional(),
 });
 export type TenantDocument = z.infer<typeof tenantDocument>;
 

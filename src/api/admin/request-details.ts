@@ -5,8 +5,11 @@ import { type PriceLine, priceLines } from '../../metering/price-lines.ts';
 import { explain } from '../../pipeline/explain.ts';
 import type { RequestRecord } from '../../pipeline/request-record.ts';
 import { durationOf, type KeptRequest } from '../../storage/kept-request.ts';
+import type { LoggedContent } from '../../storage/logged-request.ts';
 import type { UsageEvent } from '../../storage/usage-event.ts';
+import { openContent } from '../../tenancy/sealed-content.ts';
 import { time } from './paging.ts';
+import { loggedMessages, messagesOf } from './request-log.ts';
 import type { AdminServices } from './services.ts';
 import type { VisibleTenant } from './visible-tenants.ts';
 
@@ -21,8 +24,10 @@ export const requestDetails = z
   .looseObject({
     id: z.string(),
     source: z
-      .enum(['memory', 'usage'])
-      .describe('`memory` of this process, with the routing decision; or the stored `usage`, without it.'),
+      .enum(['memory', 'log', 'usage'])
+      .describe(
+        '`memory` of this process or the request `log`, with the routing decision; or the stored `usage`, without it.',
+      ),
     tenant: z.string(),
     key: z.string(),
     user: z.string().nullable(),
@@ -41,15 +46,22 @@ export const requestDetails = z
     attempts: z.array(z.looseObject({ provider: z.string(), model: z.string() })),
     cache: z.object({ status: z.string(), kind: z.string().nullable() }).nullable().optional(),
     guardrails: z.array(z.string()).readonly().optional().describe('What guardrails found and did.'),
+    messages: loggedMessages
+      .nullable()
+      .describe('What was sent and received; null where the tenant has no request log.'),
     price: z
       .array(priceLine)
       .describe('Cost of the response line by line, at the prices of the configuration.'),
   })
   .meta({ id: 'RequestExplanation' });
 
+type Details = z.output<typeof requestDetails>;
+
 /** Gathers everything that is known of a request. */
 export class RequestDetails {
-  constructor(private readonly services: Pick<AdminServices, 'recent' | 'requests' | 'snapshot'>) {}
+  constructor(
+    private readonly services: Pick<AdminServices, 'recent' | 'requests' | 'requestLog' | 'snapshot'>,
+  ) {}
 
   /**
    * @param tenants in which it is looked for, when this process does not remember it
@@ -60,18 +72,44 @@ export class RequestDetails {
     id: string,
     tenants: readonly VisibleTenant[],
     sees: (tenant: string, member: string | null | undefined) => boolean,
-  ): Promise<z.output<typeof requestDetails> | undefined> {
+  ): Promise<Details | undefined> {
     const record = this.services.recent.find(id);
     const isWanted = record && tenants.some(({ tenant }) => tenant === record.tenant);
-    if (isWanted && sees(record.tenant, record.member)) return this.#ofRecord(record);
+    if (isWanted && sees(record.tenant, record.member)) {
+      const logged = await this.#logged(record.tenant, id);
+      return { ...this.#ofRecord(record), messages: logged ? messagesOf(logged) : null };
+    }
     for (const { tenant } of tenants) {
       const kept = await this.services.requests.find({ tenant }, id);
-      if (kept && sees(tenant, kept.main.member)) return this.#ofKept(tenant, kept);
+      if (kept && !sees(tenant, kept.main.member)) continue;
+      const logged = await this.#logged(tenant, id);
+      if (logged && sees(tenant, logged.summary.user)) return this.#ofLogged(logged, kept);
+      if (kept) return this.#ofKept(tenant, kept);
     }
     return undefined;
   }
 
-  #ofRecord(record: RequestRecord): z.output<typeof requestDetails> {
+  async #logged(tenant: string, id: string): Promise<LoggedContent | undefined> {
+    const query = { from: 0, to: Number.MAX_SAFE_INTEGER, filter: { id }, after: undefined, limit: 1 };
+    const [found] = await this.services.requestLog.store.list({ tenant }, query);
+    return found && openContent(found, await this.services.requestLog.keys.all({ tenant }));
+  }
+
+  #ofLogged(logged: LoggedContent, kept: KeptRequest | undefined): Details {
+    const { summary, explanation } = logged;
+    return {
+      ...explanation,
+      ...{ id: summary.id, source: 'log', tenant: summary.tenant, key: summary.key, user: summary.user },
+      ...{ trace_id: summary.trace_id, outcome: summary.outcome, cost: summary.cost, tags: summary.tags },
+      attempts: requestDetails.shape.attempts.parse(explanation.attempts),
+      looks: requestDetails.shape.looks.parse(explanation.looks),
+      not_allowed: requestDetails.shape.not_allowed.parse(explanation.not_allowed),
+      messages: messagesOf(logged),
+      price: kept?.attempts.includes(kept.main) ? this.#linesOf(summary.tenant, kept.main) : [],
+    };
+  }
+
+  #ofRecord(record: RequestRecord): Details {
     const { prices } = this.services.snapshot();
     const { usage, attempts, decisions, tenant, at, isBatch, cache } = record;
     const last = attempts.at(-1);
@@ -82,6 +120,7 @@ export class RequestDetails {
     return {
       ...explain(record, prices),
       source: 'memory',
+      messages: null,
       key: record.keyId,
       user: record.member ?? null,
       trace_id: record.traceId ?? null,
@@ -91,12 +130,13 @@ export class RequestDetails {
     };
   }
 
-  #ofKept(tenant: string, request: KeptRequest): z.output<typeof requestDetails> {
+  #ofKept(tenant: string, request: KeptRequest): Details {
     const { main, attempts, costPico } = request;
     const startedAt = main.at - durationOf(request);
     return {
       id: main.requestId,
       source: 'usage',
+      messages: null,
       tenant,
       key: main.keyId,
       user: main.member,

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { GatewayError } from '../../core/errors.ts';
-import { dollarsOfPico } from '../../metering/price.ts';
-import { durationOf, type KeptRequest, type RequestFilter } from '../../storage/kept-request.ts';
+import type { RequestFilter } from '../../storage/kept-request.ts';
 import { order, type RequestPlace } from '../../storage/sql/request-store.ts';
-import { REJECTED } from '../../storage/usage-event.ts';
 import { isAllowed } from '../../tenancy/actor.ts';
-import { cursorOf, time, timeInput, wholeNumber } from './paging.ts';
+import { LogSearch } from './log-search.ts';
+import { cursorOf, timeInput, wholeNumber } from './paging.ts';
 import { RequestDetails, requestDetails } from './request-details.ts';
+import { renderRequest, requestRow } from './request-row.ts';
 import { adminRoute, NO_BODY, type RegisteredRoute } from './route.ts';
 import type { AdminServices } from './services.ts';
 import { type VisibleTenant, visibleTenants } from './visible-tenants.ts';
@@ -39,6 +39,9 @@ const requestQuery = z.object({
   error: text.describe('Code of the error, such as `rate_limit_exceeded`.'),
   min_cost: amount.describe('US dollars.'),
   max_cost: amount.describe('US dollars.'),
+  text: text.describe(
+    'A text within logged prompts and responses, in any case: finds only requests of tenants with a request log.',
+  ),
   min_duration_ms: wholeNumber(0, 1e12).optional(),
   limit: wholeNumber(1, MAX_LIMIT)
     .default(DEFAULT_LIMIT)
@@ -46,37 +49,6 @@ const requestQuery = z.object({
   after: z.string().max(500).optional().describe('The `next` of the previous page.'),
 });
 type RequestsQuery = z.output<typeof requestQuery>;
-
-const requestRow = z.object({
-  id: z.string(),
-  at: z.string().describe('When it ended.'),
-  tenant: z.string(),
-  key: z.string(),
-  user: z.string().nullable(),
-  model: z.string(),
-  provider: z.string().nullable().describe('Null for a request that reached no target.'),
-  upstream_model: z.string().nullable(),
-  operation: z.string(),
-  tags: z.array(z.string()).readonly(),
-  status: z.number().int(),
-  error: z.string().nullable().describe('Code of the error that ended it.'),
-  outcome: z
-    .string()
-    .describe(
-      '`done`, `failed`, `client_gone`, `stopped`, `cached`, `lost` when its gateway was killed, or `rejected` when it reached no target.',
-    ),
-  attempts: z.number().int(),
-  input_tokens: z.number().int(),
-  output_tokens: z.number().int(),
-  cached_tokens: z.number().int(),
-  reasoning_tokens: z.number().int(),
-  cost: z.string().nullable().describe('US dollars, as an exact decimal; null without a known price.'),
-  estimated: z.boolean(),
-  duration_ms: z.number().int(),
-  first_event_ms: z.number().int().nullable().describe('Of a stream.'),
-  trace_id: z.string().nullable(),
-  count: z.number().int().describe('Requests that the row stands for: many that were rejected at once.'),
-});
 
 const requestList = z
   .object({
@@ -94,7 +66,7 @@ const place = z.object({ at: z.int(), id: z.string().max(200) });
 
 /** Requests: a list that can be searched, and everything about one of them. */
 export function requestRoutes(services: AdminServices): RegisteredRoute[] {
-  const { access, clock } = services;
+  const { access, clock, auditQueue } = services;
   const details = new RequestDetails(services);
   return [
     adminRoute({
@@ -129,13 +101,18 @@ export function requestRoutes(services: AdminServices): RegisteredRoute[] {
       ...NO_BODY,
       query: z.object({ tenant: z.string().max(63).optional() }),
       response: requestDetails,
-      handle: async ({ actor, params, query }) => {
+      handle: async ({ actor, params, query, by }) => {
         const id = params.id ?? '';
         const tenants = visibleTenants(actor, access, 'requests:read', query);
         const sees = (tenant: string, member: string | null | undefined) =>
           isAllowed(actor, 'requests:read', tenant) || (member != null && member === actor.member);
         const found = await details.find(id, tenants.slice(0, MAX_TENANTS), sees);
-        if (found) return { body: found };
+        if (found) {
+          if (found.messages && found.user !== actor.member) {
+            await auditQueue.record(found.tenant, by, 'request_log.read', `request:${found.id}`);
+          }
+          return { body: found };
+        }
         throw new GatewayError(
           'not_found',
           `Request "${id.slice(0, 128)}" is not kept, or is not yours to see.`,
@@ -145,9 +122,13 @@ export function requestRoutes(services: AdminServices): RegisteredRoute[] {
   ];
 }
 
+interface Row extends RequestPlace {
+  readonly shown: z.output<typeof requestRow>;
+}
+
 /** One page of all tenants: each is asked for a whole page, of which the newest are shown. */
 async function list(
-  { requests }: AdminServices,
+  { requests, requestLog }: AdminServices,
   tenants: readonly VisibleTenant[],
   query: RequestsQuery,
   now: number,
@@ -155,7 +136,8 @@ async function list(
   const { limit } = query;
   const range = { from: query.from ?? now - DAY_MS, to: query.to ?? now + 1 };
   const after = cursorOf(place, query.after);
-  const rows: { readonly tenant: string; readonly request: KeptRequest }[] = [];
+  const search = new LogSearch(requestLog.store, requestLog.keys);
+  const rows: Row[] = [];
   /** Where the search of a tenant ended, where it has more: nothing after the first of them is shown. */
   const ends: RequestPlace[] = [];
   let isPartial = false;
@@ -163,24 +145,35 @@ async function list(
   const worker = async () => {
     for (const { tenant, user } of next) {
       const filter = filterOf(query, user);
-      const page = await requests.list({ tenant }, { ...range, filter, after, limit });
-      for (const request of page.requests) rows.push({ tenant, request });
+      const wanted = { ...range, filter, after, limit };
+      if (query.text !== undefined) {
+        // The place of a logged request is its row's, which is unique too.
+        const page = await search.page({ tenant }, wanted, query.text);
+        for (const { row, summary } of page.contents) {
+          rows.push({ at: Date.parse(summary.at), id: row, shown: summary });
+        }
+        if (page.next) ends.push(page.next);
+        isPartial ||= page.isPartial;
+        continue;
+      }
+      const page = await requests.list({ tenant }, wanted);
+      for (const request of page.requests) {
+        rows.push({ at: request.main.at, id: request.main.id, shown: renderRequest(tenant, request) });
+      }
       if (page.next) ends.push(page.next);
       isPartial ||= page.isPartial;
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, tenants.length) }, worker));
   const [end] = ends.toSorted(order);
-  const sorted = rows
-    .filter(({ request }) => !end || order(request.main, end) <= 0)
-    .sort((a, b) => order(a.request.main, b.request.main));
+  const sorted = rows.filter((row) => !end || order(row, end) <= 0).sort(order);
   const shown = sorted.slice(0, limit);
-  const last = shown.at(-1)?.request.main;
+  const last = shown.at(-1);
   const isCut = sorted.length > limit;
   const following = isCut && last ? { at: last.at, id: last.id } : end;
   return {
     object: 'list' as const,
-    data: shown.map(({ tenant, request }) => renderRequest(tenant, request)),
+    data: shown.map((row) => row.shown),
     has_more: following !== undefined,
     next: following ? Buffer.from(JSON.stringify(following)).toString('base64url') : null,
     partial: isPartial && !isCut,
@@ -192,38 +185,5 @@ function filterOf(query: RequestsQuery, user: string | undefined): RequestFilter
   return {
     ...{ id, user, key, model, provider, tag, status, error },
     ...{ minCostPico: query.min_cost, maxCostPico: query.max_cost, minDurationMs: query.min_duration_ms },
-  };
-}
-
-export function renderRequest(tenant: string, request: KeptRequest): z.output<typeof requestRow> {
-  const { main, attempts, costPico } = request;
-  const sum = (of: (one: KeptRequest['main']) => number) =>
-    attempts.reduce((total, one) => total + of(one), 0);
-  const isRejected = main.outcome === REJECTED;
-  return {
-    id: main.requestId,
-    at: time(main.at),
-    tenant,
-    key: main.keyId,
-    user: main.member,
-    model: main.model,
-    provider: isRejected ? null : main.provider,
-    upstream_model: isRejected ? null : main.upstreamModel,
-    operation: main.operation,
-    tags: main.tags,
-    status: main.status,
-    error: main.request?.error ?? null,
-    outcome: main.outcome,
-    attempts: attempts.length,
-    input_tokens: sum(({ inputTokens }) => inputTokens),
-    output_tokens: sum(({ outputTokens }) => outputTokens),
-    cached_tokens: sum(({ cachedTokens }) => cachedTokens),
-    reasoning_tokens: sum(({ reasoningTokens }) => reasoningTokens),
-    cost: costPico === undefined ? null : dollarsOfPico(costPico),
-    estimated: attempts.some(({ estimated }) => estimated),
-    duration_ms: durationOf(request),
-    first_event_ms: main.request?.firstEventMs ?? null,
-    trace_id: main.request?.traceId ?? null,
-    count: main.request?.count ?? 1,
   };
 }

@@ -4,6 +4,7 @@ import type { HttpContext } from '../../http/http-context.ts';
 import type { Limiter } from '../../limits/limiter.ts';
 import type { RequestLog } from '../../pipeline/request-log.ts';
 import type { SqlMetricStore } from '../../storage/sql/metric-store.ts';
+import type { SqlRequestLogStore } from '../../storage/sql/request-log-store.ts';
 import type { SqlRequestStore } from '../../storage/sql/request-store.ts';
 import type { SqlUsageStore } from '../../storage/sql/usage-store.ts';
 import type { AccessList, Tiers } from '../../tenancy/access-list.ts';
@@ -13,6 +14,7 @@ import type { IdempotentResponses } from '../../tenancy/idempotency.ts';
 import type { Invitations } from '../../tenancy/invitations.ts';
 import type { Keys } from '../../tenancy/keys.ts';
 import type { Members } from '../../tenancy/members.ts';
+import type { RequestLogKeys } from '../../tenancy/request-log-keys.ts';
 import type { Sessions } from '../../tenancy/sessions.ts';
 import type { Tenants } from '../../tenancy/tenants.ts';
 import type { Users } from '../../tenancy/users.ts';
@@ -37,6 +39,13 @@ export interface AdminServices {
   readonly usage: SqlUsageStore;
   readonly metrics: SqlMetricStore;
   readonly requests: SqlRequestStore;
+  /** Prompts and responses of tenants that want them logged. */
+  readonly requestLog: {
+    readonly store: SqlRequestLogStore;
+    readonly keys: RequestLogKeys;
+    /** Stores what waits. */
+    flush(): Promise<void>;
+  };
   /** The last requests of this process. */
   readonly recent: Pick<RequestLog, 'find'>;
   readonly snapshot: () => Pick<ApiSnapshot, 'prices' | 'providers' | 'directory'>;

@@ -4,6 +4,7 @@ import { type LimitDocument, limitList } from '../../core/limit-schema.ts';
 import { assertAllowed } from '../../tenancy/actor.ts';
 import { cachePolicyDocument } from '../../tenancy/cache-policy-document.ts';
 import { personName, tag, tenantId, timeZone } from '../../tenancy/names.ts';
+import { requestLogDocument } from '../../tenancy/request-log-document.ts';
 import { retentionDocument } from '../../tenancy/retention.ts';
 import type { Tenant } from '../../tenancy/tenants.ts';
 import { cursorOf, idCursor, listOf, page, paging, time } from './paging.ts';
@@ -51,6 +52,11 @@ const cachePolicy = cachePolicyDocument
   .describe('What its requests may ask of the cache; null for everything.')
   .meta({ example: { controls: ['bypass', 'refresh'] } });
 
+const requestLog = requestLogDocument
+  .nullable()
+  .describe('Its prompts and responses are kept, redacted and sealed, for so long; null where they are not.')
+  .meta({ example: { days: 30, max_mb: 1_000 } });
+
 export const tenantObject = z
   .object({
     id: z.string(),
@@ -69,6 +75,7 @@ export const tenantObject = z
     response_metadata: responseMetadata,
     audit_requests: auditRequests,
     cache: cachePolicy,
+    request_log: requestLog,
     created_at: z.string(),
     updated_at: z.string(),
   })
@@ -93,6 +100,7 @@ const createBody = z
     response_metadata: responseMetadata.optional(),
     audit_requests: auditRequests.optional(),
     cache: cachePolicy.optional(),
+    request_log: requestLog.optional(),
   })
   .meta({
     id: 'NewTenant',
@@ -113,6 +121,7 @@ const updateBody = z
     response_metadata: responseMetadata.optional(),
     audit_requests: auditRequests.optional(),
     cache: cachePolicy.optional(),
+    request_log: requestLog.optional(),
   })
   .meta({ id: 'TenantChange', example: { tier: 'enterprise' } });
 
@@ -132,6 +141,7 @@ export function renderTenant({ document, ...tenant }: Tenant): z.output<typeof t
     response_metadata: document.response_metadata ?? false,
     audit_requests: document.audit_requests ?? false,
     cache: document.cache ?? null,
+    request_log: document.request_log ?? null,
     created_at: time(tenant.createdAt),
     updated_at: time(tenant.updatedAt),
   };
@@ -202,6 +212,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               ...outputSettings(body.max_output_tokens, body.response_metadata),
               ...(body.audit_requests && { audit_requests: true as const }),
               ...(body.cache && { cache: body.cache }),
+              ...(body.request_log && { request_log: body.request_log }),
             },
           },
           by,
@@ -244,6 +255,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
         const { document } = await tenants.get(scope.tenant);
         const kept = wantedRetention === undefined ? document.retention : wantedRetention;
         const cache = body.cache === undefined ? document.cache : body.cache;
+        const logs = body.request_log === undefined ? document.request_log : body.request_log;
         const audits = body.audit_requests ?? document.audit_requests;
         // What has to be on record is not the tenant's to decide.
         if (document.audit_requests && !audits) assertAllowed(actor, 'tenants:assign', scope.tenant);
@@ -269,6 +281,7 @@ export function tenantRoutes(services: AdminServices): RegisteredRoute[] {
               ),
               ...(audits && { audit_requests: true as const }),
               ...(cache && { cache }),
+              ...(logs && { request_log: logs }),
             },
           },
           seen,

@@ -1,7 +1,7 @@
 import type { CounterFamily, MetricFamilies } from '../metric-families.ts';
 
 /** What a loss is of. */
-export type LossKind = 'traces' | 'logs' | 'usage' | 'audit' | 'metrics' | 'responses';
+export type LossKind = 'traces' | 'logs' | 'usage' | 'audit' | 'metrics' | 'responses' | 'request_log';
 
 /** Telemetry that left, and telemetry that was lost. Requests never fail because of it. */
 export function lossFamilies(families: MetricFamilies) {
@@ -52,6 +52,11 @@ export function lossFamilies(families: MetricFamilies) {
       'Responses with `store: true` that could not be written.',
       [],
     ),
+    loggedLost: families.counter(
+      'weir_logged_requests_lost_total',
+      'Requests of tenants with a request log that could not be written.',
+      [],
+    ),
     auditSequence: families.gauge(
       'weir_audit_head_sequence',
       'Number of entries of an audit trail since its beginning.',
@@ -77,5 +82,6 @@ export function lossesOf(families: LossFamilies): Readonly<Record<LossKind, numb
     audit: total(families.auditLost),
     metrics: total(families.pointsLost),
     responses: total(families.responsesLost),
+    request_log: total(families.loggedLost),
   };
 }

@@ -214,6 +214,8 @@ for (const backend of BACKENDS) {
         'invitations',
         'members',
         'outbox',
+        'request_log',
+        'request_log_keys',
         'response_items',
         'responses',
         'usage_batch_index',

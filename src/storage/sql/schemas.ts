@@ -36,6 +36,8 @@ const TENANT_TABLES: Record<keyof TenantTables, true> = {
   audit_log: true,
   audit_head: true,
   audit_seals: true,
+  request_log: true,
+  request_log_keys: true,
   responses: true,
   response_items: true,
   usage_batch_index: true,

@@ -85,6 +85,25 @@ export interface TenantTables {
     max_cost_pico: number;
     max_duration_ms: number;
   };
+  /** Prompts and responses of a tenant that wants them logged. */
+  request_log: {
+    id: string;
+    request_id: string;
+    at: number;
+    key_id: string;
+    member: string | null;
+    model: string;
+    status: number;
+    error: string | null;
+    cost_pico: number | null;
+    duration_ms: number;
+    /** Of `sealed`. */
+    bytes: number;
+    key_version: number;
+    sealed: string;
+  };
+  /** The keys that the log is sealed with, themselves sealed with the installation's secret. */
+  request_log_keys: { version: number; sealed: string; created_at: number };
   /** Responses of the Responses API that a later request may continue. */
   responses: {
     id: string;

@@ -1,0 +1,145 @@
+import { expect, test } from 'bun:test';
+import { FakeClock } from '../../test/support/fake-clock.ts';
+import { PRINCIPAL } from '../../test/support/inference.ts';
+import { sendChat } from '../../test/support/send-chat.ts';
+import { SecretBox } from '../platform/secret-box.ts';
+import type { LoggedRow } from '../storage/logged-request.ts';
+import { UnknownTenantError } from '../storage/sql/tenant-databases.ts';
+import { openContent } from '../tenancy/sealed-content.ts';
+import { redactedValue } from './redacted-value.ts';
+import { type CapturedRequest, MAX_LOGGED_TEXT, RequestCapture } from './request-capture.ts';
+import { RequestContext } from './request-context.ts';
+import { RequestLogWriter } from './request-log-writer.ts';
+
+const KEY = { version: 1, box: new SecretBox('a secret', 'request log') };
+
+function captured(id: string, text = '{"a":"b"}', tenant = 't'): CapturedRequest {
+  const principal = { ...PRINCIPAL, tenant };
+  const request = new RequestContext({ id, principal, operation: 'chat', route: '/r', startedAt: 0 });
+  request.complete({ kind: 'done' });
+  const capture = new RequestCapture(text);
+  capture.complete('{"c":"d"}');
+  return capture.taken(request, 5, 1_000);
+}
+
+function setUp(maxBytes?: number) {
+  const rows: LoggedRow[] = [];
+  let failure: Error | undefined;
+  let lost = 0;
+  let ids = 0;
+  const writer = new RequestLogWriter({
+    store: {
+      put: async (_, some) => {
+        if (failure) throw failure;
+        rows.push(...some);
+      },
+    },
+    keys: { all: async () => new Map([[1, KEY]]) },
+    clock: new FakeClock(),
+    prices: () => ({ of: () => undefined }),
+    redact: (text) => text.replaceAll('secret', '[X]'),
+    newId: () => `log_${++ids}`,
+    onLost: (count) => {
+      lost += count;
+    },
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+  });
+  return {
+    ...{ writer, rows },
+    lost: () => lost,
+    fail: (error: Error | undefined) => {
+      failure = error;
+    },
+  };
+}
+
+test('requests are redacted and sealed, and open with their own row only', async () => {
+  const { writer, rows } = setUp();
+  writer.add(captured('one', '{"q":"my secret"}'));
+  writer.add(captured('two', 'no JSON, a secret'));
+  await writer.flush();
+  const [one, two] = rows;
+  if (!one || !two) throw new Error('not stored');
+  expect(JSON.stringify(rows)).not.toContain('secret');
+  const keys = new Map([[1, KEY]]);
+  expect(openContent(one, keys)).toMatchObject({ request: { q: 'my [X]' }, response: { c: 'd' } });
+  expect(openContent(two, keys)?.request).toBe('no JSON, a [X]');
+  expect(openContent({ ...one, sealed: two.sealed }, keys)).toBeUndefined();
+  expect(openContent({ ...one, sealed: `AAAA${one.sealed.slice(4)}` }, keys)).toBeUndefined();
+  expect(openContent(one, new Map())).toBeUndefined();
+  expect(writer.bytes).toBe(0);
+});
+
+test('requests wait for a database that is away, up to a bound; further ones are counted', async () => {
+  const { writer, rows, lost, fail } = setUp(2_000);
+  fail(new Error('database is away'));
+  for (let index = 0; index < 200; index += 1) writer.add(captured(`r${index}`));
+  await writer.flush();
+  const kept = 200 - lost();
+  expect(kept).toBeGreaterThan(10);
+  expect(writer.bytes).toBeLessThanOrEqual(2_000);
+  fail(undefined);
+  await writer.flush();
+  expect(rows).toHaveLength(kept);
+  // A tenant that was deleted meanwhile needs none of them.
+  fail(new UnknownTenantError('no tenant'));
+  writer.add(captured('gone'));
+  await writer.flush();
+  expect(writer.bytes).toBe(0);
+});
+
+test('what cannot be stored at the end is counted', async () => {
+  const { writer, lost, fail } = setUp();
+  fail(new Error('full disk'));
+  writer.add(captured('one'));
+  await writer.close();
+  expect(lost()).toBe(1);
+});
+
+test('long texts are cut, and said to be', async () => {
+  const { request } = await sendChat();
+  const capture = new RequestCapture('x'.repeat(MAX_LOGGED_TEXT + 1));
+  capture.complete('y'.repeat(MAX_LOGGED_TEXT + 1));
+  const { truncated, request: text, response } = capture.taken(request, 1, 1);
+  expect(truncated).toEqual(['request', 'response']);
+  expect([text.length, String(response).length]).toEqual([MAX_LOGGED_TEXT, MAX_LOGGED_TEXT]);
+});
+
+test('streams are assembled: of events, or of bytes where they have none; and bounded', async () => {
+  const { request } = await sendChat();
+  const out = { write: () => undefined };
+  const sink = { ...out, insert: () => undefined, hold: () => () => undefined };
+  const rest = { splice: () => undefined, finish: () => undefined, fail: () => undefined };
+  const bytes = new TextEncoder().encode('data: {}\n\n');
+  const raw = new RequestCapture('{}');
+  for (let index = 0; index < 3; index += 1) raw.frame({ bytes, events: [] }, { ...sink, ...rest });
+  expect(raw.taken(request, 1, 1).response).toBe('data: {}\n\n'.repeat(3));
+  const events = new RequestCapture('{}');
+  const delta = { type: 'delta', choice: 0, text: 'z'.repeat(1_000) } as const;
+  events.frame(
+    { bytes, events: [{ type: 'part-start', choice: 0, part: { type: 'text' } }] },
+    { ...sink, ...rest },
+  );
+  for (let index = 0; index < 2_000; index += 1)
+    events.frame({ bytes, events: [delta] }, { ...sink, ...rest });
+  const taken = events.taken(request, 1, 1);
+  expect(taken.truncated).toEqual(['response']);
+  expect(JSON.stringify(taken.response).length).toBeLessThan(MAX_LOGGED_TEXT + 2_000);
+});
+
+test('texts of any depth are redacted, names of members too, and binary content is not kept', () => {
+  const redact = (text: string) => text.replaceAll('jane', '[NAME]');
+  const image = `data:image/png;base64,${'A'.repeat(5_000)}`;
+  expect(
+    redactedValue({ jane: [{ a: 'jane', n: 1, t: true, z: null }, image, 'B'.repeat(2_000)] }, redact),
+  ).toEqual({
+    '[NAME]': [
+      { a: '[NAME]', n: 1, t: true, z: null },
+      '[image/png, 5022 characters]',
+      '[base64, 2000 characters]',
+    ],
+  });
+  let deep: unknown = 'jane';
+  for (let depth = 0; depth < 10_000; depth += 1) deep = [deep];
+  expect(JSON.stringify(redactedValue(deep, redact))).not.toContain('jane');
+});
