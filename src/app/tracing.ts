@@ -76,7 +76,7 @@ function exporterSettings({ tracing }: Config): ExporterSettings | undefined {
   return { url, headers, contentType: CONTENT_TYPES[protocol] };
 }
 
-/** A failed span: its model may be a key that somebody pasted into the wrong field. */
+/** A failed span: its model may be a key that a client pasted into the wrong field. */
 function redactFailed(span: SpanRecord, redact: RedactText): SpanRecord {
   const model = span.attributes[MODEL];
   return {

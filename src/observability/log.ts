@@ -117,7 +117,7 @@ export interface LogOptions {
 
 const SEVERITY = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, silent: 5 } as const;
 
-/** The line of a failed request: its model may be a key that somebody pasted into the wrong field. */
+/** The line of a failed request: its model may be a key that a client pasted into the wrong field. */
 function redactFailed(line: RequestLine, redact: RedactText): RequestLine {
   const { model, reason = '' } = line;
   return { ...line, model: model === undefined ? undefined : redact(model), reason: redact(reason) };

@@ -41,7 +41,7 @@ export class RequestAuditor {
     }));
   }
 
-  /** The model of a failed request may be a key that somebody pasted into the wrong field. */
+  /** The model of a failed request may be a key that a client pasted into the wrong field. */
   #modelOf({ controls: { model = '' } }: RequestContext, outcome: Outcome): string {
     return outcome.kind === 'failed' ? this.redact(model) : model;
   }
